@@ -1,0 +1,52 @@
+"""sigil: an HTTP server with a functional core, for a program that has a loop of its own.
+
+    from sigil import Request, Response, make_http_server
+
+    def app(request: Request) -> Response:
+        return Response.text(f"hello, {request.path}")
+
+    make_http_server(app, port=8080).start()
+
+`sigil.core` is pure: it receives events and returns effects.  `sigil.shell` does what they say.  The names below are
+the public ones; everything else may change.
+"""
+
+from .core.conn import Conn, Peer
+from .core.headers import Headers
+from .core.limits import Limits
+from .core.reasons import CloseReason, close_reason_str
+from .core.request import BadInput, Request
+from .core.response import Response
+from .core.stats import Stats
+from .shell.perform import Callbacks
+from .shell.server import (
+    HttpServer,
+    http_server_listen,
+    http_server_start,
+    http_server_stop,
+    http_server_tick,
+    make_http_server,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BadInput",
+    "Callbacks",
+    "CloseReason",
+    "Conn",
+    "Headers",
+    "HttpServer",
+    "Limits",
+    "Peer",
+    "Request",
+    "Response",
+    "Stats",
+    "__version__",
+    "close_reason_str",
+    "http_server_listen",
+    "http_server_start",
+    "http_server_stop",
+    "http_server_tick",
+    "make_http_server",
+]

@@ -1,0 +1,238 @@
+"""Responses become bytes: in order, framed, and with the connection's fate decided.
+
+Theory: answers may come in any order and leave in one.  The first request that is owed an answer is the only one
+that can be answered; what comes early is held.  Whether the connection goes on is decided when an answer is sent,
+never later: its `Connection` field has said so.
+
+Rules: functions take a client and return it with the orders that follow; they leave clock and interest to `settle`.
+After a connection's last answer it lingers: our side is shut, theirs is read until it ends, so that no reset can
+overtake the answer (RFC 9112 section 9.6).  It does not know where requests come from.
+"""
+
+from .client import CALM, CLEAR, Client, Context, Gone, Outcome, Outflow, Phase, Step
+from .conn import Ticket
+from .effects import Abandon, Access, Effect, Note, Pull, Send, Then
+from .encode import CONTINUE, Encoded, encode_chunk, encode_end, encode_response, encode_simple
+from .events import Answered, Chunk, Ended, Refused, Segment
+from .grammar import Malformed
+from .head import Head
+from .headers import Headers
+from .reasons import MEANINGS, CloseReason
+from .response import Pulled, Response
+
+INFO, WARNING, ERROR = 20, 30, 40
+"""Levels of the logging module."""
+
+NO_HEAD = Head("GET", "", "", "", 1, Headers(), 0, False, False, False)
+"""Stands for a head that was not read when an error is answered."""
+
+_INTERNAL = Response.error(500)
+_new = tuple.__new__
+
+
+def _with(client: Client, outflow: Outflow) -> Client:
+    """The client with another outflow."""
+    return client._replace(outflow=outflow)
+
+
+def emit(client: Client, segments: tuple[Segment, ...]) -> Step:
+    """Send segments, or queue them behind what the client still has to take."""
+    outflow = client.outflow
+    if outflow.outbox:
+        return _with(client, outflow._replace(outbox=outflow.outbox + segments)), []
+    sent = client.bytes_out + sum(map(len, segments))
+    return client._replace(bytes_out=sent), [Send(client.conn, segments, Then.KEEP)]
+
+
+def emit_last(client: Client, segments: tuple[Segment, ...], reason: CloseReason) -> Step:
+    """Send the connection's last segments and shut our side behind them."""
+    intake, outflow = client.intake, client.outflow
+    deaf = CALM._replace(phase=Phase.LINGER, at_end=intake.at_end, discarded=intake.discarded)
+    outflow = outflow._replace(held=(), streaming=None, reason=reason)
+    after = client._replace(intake=deaf, owed=(), outflow=outflow)
+    if outflow.outbox:
+        return _with(after, outflow._replace(outbox=outflow.outbox + segments)), []
+    sent = client.bytes_out + sum(map(len, segments))
+    return after._replace(bytes_out=sent), [Send(client.conn, segments, Then.SHUT)]
+
+
+# -- answers ------------------------------------------------------------------------------------------------------------
+
+def take_answers(client: Client, event: Answered, context: Context) -> Step:
+    """Answers have come: send those whose turn it is, hold what is early, let go what nobody waits for."""
+    ticket, responses = event
+    count = len(responses)
+    if (client.outflow is CLEAR and ticket.number == client.answered and client.intake.doom is None
+            and not (context.is_draining or context.logs_access or client.intake.at_end)
+            and count <= len(client.owed) and client.owed[count - 1].is_simple):
+        data = encode_simple(responses, context.date)
+        if data is not None:
+            after: Client = _new(Client, (client.conn, client.peer, client.intake, client.owed[count:],
+                                          client.answered + count, context.now, CLEAR, client.bytes_in,
+                                          client.bytes_out + len(data)))
+            send: Send = _new(Send, (client.conn, (data,), Then.KEEP))
+            return after, [send]
+    effects: list[Effect] = []
+    for number, response in enumerate(responses, ticket.number):
+        client, more = take_answer(client, number, response, context)
+        effects += more
+    return client, effects
+
+
+def take_answer(client: Client, number: int, response: Response, context: Context) -> Step:
+    """One answer that needs a closer look."""
+    ahead, outflow = number - client.answered, client.outflow
+    is_awaited = 0 <= ahead < len(client.owed) and number not in dict(outflow.held) and (
+        ahead > 0 or outflow.streaming is None)
+    if not is_awaited:
+        return client, _abandon(client, number, response)
+    if ahead:
+        return _with(client, outflow._replace(held=(*outflow.held, (number, response)))), []
+    client, effects = send_response(client, response, context)
+    return release_held(client, effects, context)
+
+
+def _abandon(client: Client, number: int, response: Response) -> list[Effect]:
+    """Let go of the stream of an answer that will not be sent."""
+    return [Abandon(Ticket(client.conn, number))] if isinstance(response.body, Pulled) else []
+
+
+def release_held(client: Client, effects: list[Effect], context: Context) -> Step:
+    """Send the answers that were held, as far as it is their turn."""
+    while client.owed and client.outflow.streaming is None:
+        held = dict(client.outflow.held)
+        response = held.pop(client.answered, None)
+        if response is None:
+            break
+        client = _with(client, client.outflow._replace(held=tuple(held.items())))
+        client, more = send_response(client, response, context)
+        effects = effects + more
+    return client, effects
+
+
+def send_response(client: Client, response: Response, context: Context) -> Step:
+    """Answer the first request that is owed an answer."""
+    head, number = client.owed[0], client.answered
+    is_last = len(client.owed) == 1 and client.intake.doom is None
+    closes = not head.persists or (is_last and (context.is_draining or client.intake.at_end))
+    effects: list[Effect] = []
+    if client.intake.expects and is_last:
+        client, effects = send_continue(client)
+    encoded = encode_response(response, head, closes, context.date)
+    if isinstance(encoded, str):
+        effects += [Note("sigil.error", ERROR, f"{head.method} {head.target}: {encoded}")]
+        effects += _abandon(client, number, response)
+        response, encoded = _INTERNAL, encode_known(_INTERNAL, head, closes, context.date)
+    if context.logs_access:
+        effects += [_access(client, head, response)]
+    client, more = _begin(client, encoded)
+    effects += more
+    if isinstance(response.body, Pulled):
+        effects.append(Abandon(Ticket(client.conn, number)) if encoded.streaming is None
+                       else Pull(Ticket(client.conn, number)))
+    return client, effects
+
+
+def _begin(client: Client, encoded: Encoded) -> Step:
+    """Send what there is of an answer: all of it, or the head of a stream."""
+    if encoded.streaming is None:
+        return _finish(client, encoded.segments, encoded.closes)
+    return emit(_with(client, client.outflow._replace(streaming=encoded.streaming)), encoded.segments)
+
+
+def _finish(client: Client, segments: tuple[Segment, ...], closes: bool) -> Step:
+    """The last segments of an answer: the next request is the first one owed now, or there will be none."""
+    done = client._replace(owed=client.owed[1:], answered=client.answered + 1,
+                           outflow=client.outflow._replace(streaming=None))
+    if closes:
+        return emit_last(done, segments, CloseReason.OK)
+    return emit(done, segments) if segments else (done, [])
+
+
+def encode_known(response: Response, head: Head, closes: bool, date: bytes) -> Encoded:
+    """An answer of our own, which is known to be sendable."""
+    encoded = encode_response(response, head, closes, date)
+    assert isinstance(encoded, Encoded)
+    return encoded
+
+
+def _access(client: Client, head: Head, response: Response) -> Access:
+    """The line for the access log."""
+    length = -1 if isinstance(response.body, Pulled) else len(response.body)
+    return Access(client.peer, head.method, head.target, head.version, response.status, length)
+
+
+def send_error_response(client: Client, doom: Malformed, context: Context) -> Step:
+    """Tell the client what was wrong, as the connection's last answer, and the log why."""
+    response = Response.error(doom.status, doom.message)
+    encoded = encode_known(response, client.intake.head or NO_HEAD, True, context.date)
+    note = Note("sigil.server", INFO, f"{client.peer} refused with {doom.status}, {doom.reason.name}: {doom.message}")
+    client, effects = emit_last(client, encoded.segments, doom.reason)
+    return client, [note, *effects]
+
+
+def unavailable(reason: CloseReason, head: Head, date: bytes) -> tuple[Segment, ...]:
+    """The 503 for somebody there is no place or no time for, to be sent before closing."""
+    response = Response.error(503, MEANINGS[reason].sentence, headers=(("Retry-After", "1"),))
+    return encode_known(response, head, True, date).segments
+
+
+def send_continue(client: Client) -> Step:
+    """The interim answer that a client waits for before it sends its body (RFC 9110 section 10.1.1)."""
+    return emit(client._replace(intake=client.intake._replace(expects=False)), (CONTINUE,))
+
+
+# -- streams ------------------------------------------------------------------------------------------------------------
+
+def take_chunk(client: Client, event: Chunk) -> Outcome:
+    """A stream yielded: send it on, and ask for more unless the client is behind."""
+    outflow = client.outflow
+    streaming = outflow.streaming
+    if streaming is None or event.ticket.number != client.answered:
+        return client, []
+    segments: tuple[bytes, ...] | str = encode_chunk(streaming, event.data) if event.data else ()
+    if isinstance(segments, str):
+        return _break_off(client, event.ticket, segments)
+    wants = not outflow.outbox
+    left = streaming._replace(remaining=streaming.remaining - len(event.data), is_asked=wants)
+    client = _with(client, outflow._replace(streaming=left))
+    effects: list[Effect] = []
+    if segments:
+        client, effects = emit(client, segments)
+    return client, [*effects, Pull(event.ticket)] if wants else effects
+
+
+def take_end(client: Client, event: Ended) -> Outcome:
+    """A stream has no more: mark its end."""
+    streaming = client.outflow.streaming
+    if streaming is None or event.ticket.number != client.answered:
+        return client, []
+    segments = encode_end(streaming)
+    if isinstance(segments, str):
+        return _break_off(client, event.ticket, segments)
+    return _finish(client, segments, streaming.closes)
+
+
+def ask_again(client: Client) -> Step:
+    """Ask the stream for its next piece, if there is one and it was not asked."""
+    streaming = client.outflow.streaming
+    if streaming is None or streaming.is_asked:
+        return client, []
+    asked = _with(client, client.outflow._replace(streaming=streaming._replace(is_asked=True)))
+    return asked, [Pull(Ticket(client.conn, client.answered))]
+
+
+def _break_off(client: Client, ticket: Ticket, problem: str) -> Outcome:
+    """A body that has begun cannot be ended properly: only a broken connection tells the client so."""
+    text = f"{client.owed[0].method} {client.owed[0].target}: {problem}"
+    return Gone(client, CloseReason.HANDLER_ERROR), [Note("sigil.error", ERROR, text), Abandon(ticket)]
+
+
+def take_refusal(client: Client, event: Refused, context: Context) -> Outcome:
+    """User code failed: its account goes to the log, the client gets a status and no internals."""
+    notes: list[Effect] = [Note("sigil.error", ERROR, event.account)] if event.account else []
+    ticket = event.ticket
+    if client.outflow.streaming is not None and ticket.number == client.answered:
+        return Gone(client, CloseReason.HANDLER_ERROR), notes
+    client, effects = take_answer(client, ticket.number, Response.error(event.status, event.message), context)
+    return client, notes + effects

@@ -1,0 +1,204 @@
+"""One connection as a record, and what can be read off it.
+
+Theory: everything the server remembers about a connection is one immutable `Client`: who it is, what has come and is
+not understood (`Intake`), which requests are owed an answer, what is on its way out (`Outflow`).  What it waits for
+and what it is watched for are not kept by hand in each transition but read off the record, so they cannot contradict it.
+
+Rules: absence is None.  Requests are numbered from 0 in order of arrival; `answered` is the number of the first one
+that is owed an answer, `owed` the heads of those from there on.  `held` keeps answers that came before their turn.
+While the `outbox` is not empty, nothing is sent but through it.  `since` is when the connection began to wait for
+what it waits for: whoever dribbles does not gain time.  A connection at rest has the very records `CALM` and `CLEAR`,
+so that one look tells that nothing special is going on.
+
+It does not know sockets, nor how bytes become requests (`intake`) or responses bytes (`answer`, `encode`).
+"""
+
+from collections.abc import Callable
+from enum import IntEnum
+from math import inf
+from typing import NamedTuple, TypeAlias
+
+from .body import Body
+from .conn import Conn, Peer
+from .effects import Effect, Interest, Watch
+from .encode import Streaming
+from .events import Segment
+from .grammar import Malformed
+from .head import Head, Parsed
+from .limits import Limits
+from .reasons import CloseReason
+from .response import Response
+
+
+class Phase(IntEnum):
+    """What becomes of bytes that arrive."""
+
+    HEAD = 0
+    """They are the head of a request."""
+    BODY = 1
+    """They are the body of `head`."""
+    DEAF = 2
+    """They are thrown away: what is owed will be answered, and nothing after it."""
+    LINGER = 3
+    """They are thrown away: our side is shut, or will be when the outbox is empty."""
+
+
+class Waiting(IntEnum):
+    """What a connection waits for; the limits say for how long."""
+
+    IDLE = 0
+    HEADER = 1
+    BODY = 2
+    ANSWER = 3
+    WRITE = 4
+    LINGER = 5
+
+
+class Intake(NamedTuple):
+    """What has come from the client and is not a request yet."""
+
+    phase: Phase
+    buffer: bytes
+    scan: int
+    """How much of the buffer has been searched for the end of a head and found sound."""
+    head: Head | None
+    body: Body | None
+    expects: bool
+    """A 100 Continue is due before the answer to the last request."""
+    doom: Malformed | None
+    """What the client will be told last, after all that it is owed."""
+    at_end: bool
+    """The other side has said that it will send no more."""
+    discarded: int
+    """Bytes that came and were thrown away."""
+
+
+class Outflow(NamedTuple):
+    """What is on its way to the client and cannot be forgotten yet."""
+
+    held: tuple[tuple[int, Response], ...]
+    streaming: Streaming | None
+    outbox: tuple[Segment, ...]
+    reason: CloseReason
+    """Why the connection lingers."""
+    interest: Interest
+
+
+CALM = Intake(Phase.HEAD, b"", 0, None, None, False, None, False, 0)
+CLEAR = Outflow((), None, (), CloseReason.OK, Interest.READ)
+
+
+class Client(NamedTuple):
+    """One connection."""
+
+    conn: Conn
+    peer: Peer
+    intake: Intake
+    owed: tuple[Head, ...]
+    answered: int
+    since: float
+    outflow: Outflow
+    bytes_in: int
+    bytes_out: int
+    """Bytes sent, as far as we know: what comes back as not taken is subtracted again."""
+
+
+class Gone(NamedTuple):
+    """What a transition leaves of a client whose connection is to be dropped."""
+
+    client: Client
+    reason: CloseReason
+
+
+Parse: TypeAlias = Callable[[bytes], Parsed]
+
+
+class Context(NamedTuple):
+    """What a transition may know of the server around the client.  `date` ends the head: its line and the empty one."""
+
+    limits: Limits
+    now: float
+    date: bytes
+    is_draining: bool
+    logs_access: bool
+    parse: Parse
+
+
+Step: TypeAlias = tuple[Client, list[Effect]]
+Outcome: TypeAlias = tuple[Client | Gone, list[Effect]]
+
+
+def make_client(conn: Conn, peer: Peer, now: float) -> Client:
+    """A connection from which nothing has come yet."""
+    return Client(conn, peer, CALM, (), 0, now, CLEAR, 0, 0)
+
+
+def is_parked(client: Client) -> bool:
+    """True while the next request has to wait for an answer: behind an unsafe method, a body, a last request."""
+    return bool(client.owed) and not client.owed[-1].is_simple
+
+
+def outbox_len(client: Client) -> int:
+    """Bytes this client is owed and the kernel did not take."""
+    return sum(map(len, client.outflow.outbox))
+
+
+def may_parse(client: Client, limits: Limits) -> bool:
+    """True if bytes in the buffer may become requests now."""
+    return (client.intake.phase <= Phase.BODY and not is_parked(client)
+            and len(client.owed) < limits.max_queued_requests
+            and (not client.outflow.outbox or outbox_len(client) < limits.max_outbox_len))
+
+
+def waiting_for(client: Client) -> Waiting:
+    """What the connection waits for."""
+    phase = client.intake.phase
+    if client.outflow.outbox:
+        return Waiting.WRITE
+    if phase is Phase.LINGER:
+        return Waiting.LINGER
+    if phase is Phase.BODY and not is_parked(client):
+        return Waiting.BODY
+    if client.owed:
+        return Waiting.ANSWER
+    return Waiting.HEADER if client.intake.buffer else Waiting.IDLE
+
+
+def deadline_of(client: Client, limits: Limits) -> float:
+    """When its patience, or ours, ends; infinity when it is not the client that keeps us waiting."""
+    return client.since + _PATIENCE[waiting_for(client)](limits)
+
+
+_PATIENCE: dict[Waiting, Callable[[Limits], float]] = {
+    Waiting.IDLE: lambda limits: limits.idle_timeout,
+    Waiting.HEADER: lambda limits: limits.header_timeout,
+    Waiting.BODY: lambda limits: limits.body_timeout,
+    Waiting.ANSWER: lambda limits: inf,
+    Waiting.WRITE: lambda limits: limits.stall_timeout,
+    Waiting.LINGER: lambda limits: limits.linger_timeout,
+}
+
+
+def interest_of(client: Client, limits: Limits) -> Interest:
+    """What the connection is to be watched for."""
+    intake, outbox = client.intake, client.outflow.outbox
+    if intake.phase is Phase.LINGER:
+        return Interest.WRITE if outbox else Interest.READ
+    listens = (not intake.at_end and intake.discarded <= limits.max_linger_len
+               and (len(intake.buffer) < limits.max_header_len or may_parse(client, limits))
+               and (not outbox or outbox_len(client) < limits.max_outbox_len))
+    return Interest((Interest.READ if listens else 0) | (Interest.WRITE if outbox else 0))
+
+
+def settle(before: Client, after: Client, effects: list[Effect], context: Context) -> Step:
+    """What a transition left, with its clock set if it waits for something new, and a `Watch` if that is new too."""
+    intake, outflow, since = after.intake, after.outflow, after.since
+    interest = interest_of(after, context.limits)
+    if interest is not outflow.interest:
+        outflow = outflow._replace(interest=interest)
+        effects = [*effects, Watch(after.conn, interest)]
+    if waiting_for(after) is not waiting_for(before) or after.answered != before.answered:
+        since = context.now
+    settled = after._replace(intake=CALM if intake == CALM else intake, since=since,
+                             outflow=CLEAR if outflow == CLEAR else outflow)
+    return settled, effects

@@ -1,0 +1,125 @@
+"""The orders that the core gives: the closed sum of what a server does to the world.
+
+Theory: a transition does not act, it returns what is to be done.  So a test can read the orders, a recording can
+compare them, and the shell that carries them out stays small and has no opinion.
+
+Rules: orders are carried out in sequence.  `Send` carries its continuation: complete success is silent, anything
+less comes back as `Stalled` or `Failed`.  An order for a connection that is gone does nothing.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple, TypeAlias
+
+from .conn import Conn, Peer, Ticket
+from .events import Segment
+from .reasons import CloseReason
+from .request import Request
+
+
+class Then(IntEnum):
+    """What follows when all bytes of a `Send` are taken."""
+
+    KEEP = 0
+    """The connection goes on."""
+    SHUT = 1
+    """Our side is shut; the other side may still send and be read."""
+    DROP = 2
+    """The connection is closed, and also if not all bytes could be sent at once: nobody waits for it."""
+
+
+class Interest(IntEnum):
+    """What a connection is watched for."""
+
+    NOTHING = 0
+    READ = 1
+    WRITE = 2
+    BOTH = 3
+
+
+class Adopt(NamedTuple):
+    """The connection at `door` is `conn` from now on."""
+
+    conn: Conn
+    door: int
+
+
+class TurnAway(NamedTuple):
+    """The connection at `door` is sent `data`, as far as it takes it, and closed."""
+
+    door: int
+    data: bytes
+
+
+class Greet(NamedTuple):
+    """Tell user code that `conn` is open."""
+
+    conn: Conn
+
+
+class Farewell(NamedTuple):
+    """Tell user code that `conn` is gone, and why."""
+
+    conn: Conn
+    reason: CloseReason
+
+
+class Handle(NamedTuple):
+    """Call the handler with each of `requests`, which came together; the first is named `ticket`, the others follow it."""
+
+    ticket: Ticket
+    requests: tuple[Request, ...]
+
+
+class Pull(NamedTuple):
+    """Ask the stream of `ticket` for its next piece."""
+
+    ticket: Ticket
+
+
+class Abandon(NamedTuple):
+    """The stream of `ticket` will not be asked any more: close it."""
+
+    ticket: Ticket
+
+
+class Send(NamedTuple):
+    """Send the segments in order, then do what `then` says."""
+
+    conn: Conn
+    segments: tuple[Segment, ...]
+    then: Then
+
+
+class Watch(NamedTuple):
+    """Report from now on when `conn` can be read, written, both or neither."""
+
+    conn: Conn
+    interest: Interest
+
+
+class Drop(NamedTuple):
+    """Close `conn` at once, with everything that belongs to it."""
+
+    conn: Conn
+
+
+class Note(NamedTuple):
+    """Write a line to the log called `logger` at `level` (the numbers of the logging module)."""
+
+    logger: str
+    level: int
+    text: str
+
+
+class Access(NamedTuple):
+    """A request was answered, for the access log: `length` is the body's in bytes, -1 if it was streamed."""
+
+    peer: Peer
+    method: str
+    target: str
+    version: int
+    status: int
+    length: int
+
+
+Effect: TypeAlias = (Adopt | TurnAway | Greet | Farewell | Handle | Pull | Abandon | Send | Watch | Drop | Note | Access)

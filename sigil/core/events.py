@@ -1,0 +1,114 @@
+"""The facts that the world reports: the closed sum of what can happen to a server.
+
+Theory: the core knows nothing but what is written in these records, so a list of them is a complete recording of a
+run.  The shell makes them from clocks, sockets and user code; a test or a notebook makes them by hand.
+
+Rules: an event states what has happened, never what to do.  Times are seconds: `now` on a clock that never goes
+back, `wall` since 1970.  An event for a connection that is gone is no error: it changes nothing.
+"""
+
+from typing import NamedTuple, TypeAlias
+
+from .conn import Conn, Peer, Ticket
+from .reasons import CloseReason
+from .response import Response
+
+Segment: TypeAlias = bytes | memoryview
+"""A piece of memory to be sent.  A view is always of `bytes`, so nobody can change it."""
+
+
+class Elapsed(NamedTuple):
+    """The clock was read."""
+
+    now: float
+    wall: int
+
+
+class Accepted(NamedTuple):
+    """A new connection is at the door; `door` is the shell's number for it until it is adopted or turned away."""
+
+    door: int
+    peer: Peer
+
+
+class Received(NamedTuple):
+    """Bytes came; never empty."""
+
+    conn: Conn
+    data: bytes
+
+
+class HalfClosed(NamedTuple):
+    """The other side will send no more; it may still read."""
+
+    conn: Conn
+
+
+class Failed(NamedTuple):
+    """The connection is broken: `error` is the operating system's number for it."""
+
+    conn: Conn
+    error: int
+
+
+class Hangup(NamedTuple):
+    """The program wants this connection closed: what is owed is answered first."""
+
+    conn: Conn
+    reason: CloseReason
+
+
+class Answered(NamedTuple):
+    """The handler returned responses: to the request `ticket` names and those that follow it.
+
+    The body of a stream stays with the shell, which is asked for it by `Pull`.
+    """
+
+    ticket: Ticket
+    responses: tuple[Response, ...]
+
+
+class Refused(NamedTuple):
+    """The handler, or the stream it returned, failed: the status to answer, what the client is told, what is logged."""
+
+    ticket: Ticket
+    status: int
+    message: str
+    account: str
+
+
+class Chunk(NamedTuple):
+    """A stream yielded a piece of the body."""
+
+    ticket: Ticket
+    data: bytes
+
+
+class Ended(NamedTuple):
+    """A stream has no more."""
+
+    ticket: Ticket
+
+
+class Stalled(NamedTuple):
+    """The kernel took `taken` bytes of the last `Send` and no more: `rest` is handed back."""
+
+    conn: Conn
+    taken: int
+    rest: tuple[Segment, ...]
+
+
+class Writable(NamedTuple):
+    """A connection that was stalled takes bytes again."""
+
+    conn: Conn
+
+
+class Stop(NamedTuple):
+    """The server is to stop: answer what is under way for up to `grace` seconds; a second time means at once."""
+
+    grace: float
+
+
+Event: TypeAlias = (Elapsed | Accepted | Received | HalfClosed | Failed | Hangup | Answered | Refused | Chunk | Ended
+                    | Stalled | Writable | Stop)

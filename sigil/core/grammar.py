@@ -1,0 +1,369 @@
+"""The grammar of an HTTP/1.1 head: request line, field lines, host, transfer codings (RFC 9110, RFC 9112).
+
+Theory: whatever two parsers read differently, somebody will use to smuggle a request past one of them.  So there is
+one reading here, the strict one, and what does not fit it is refused with a sentence that says why.  Field lines
+are tokenised by httptools (llhttp in C, strict); what that lets through is checked here.
+
+Rules: functions take bytes and return values; a refusal is a `Malformed`, never an exception.  The verdict on a
+stream may not depend on how it was cut into reads, so what can be refused early (`inspect`) is refused with the same
+words late: first line first, then the control bytes of the rest, then its size.
+
+It does not know what a field means, except for the few that frame the message; `head.py` puts them together.
+"""
+
+import re
+from ipaddress import AddressValueError, IPv6Address
+from typing import NamedTuple, TypeAlias
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+from .limits import Limits
+from .reasons import MEANINGS, CloseReason
+
+CRLF = b"\r\n"
+
+
+class Malformed(NamedTuple):
+    """A request that will not be handled: why, and the sentence its sender gets.  Falsy, as the original's #f."""
+
+    reason: CloseReason
+    message: str
+
+    def __bool__(self) -> bool:
+        return False
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the answer."""
+        return MEANINGS[self.reason].status
+
+
+class NeedMore(NamedTuple):
+    """What arrived so far is no complete head: continue at `scan` when there is more.  Falsy."""
+
+    scan: int
+
+    def __bool__(self) -> bool:
+        return False
+
+
+class RequestLine(NamedTuple):
+    """The first line: method as text, target as it was sent, minor version 0 or 1."""
+
+    method: str
+    target: str
+    version: int
+
+
+BytePair: TypeAlias = tuple[bytes, bytes]
+
+# -- tables -------------------------------------------------------------------------------------------------------
+
+METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")}
+"""The methods we answer; everything else that is a token is 501 (RFC 9110 section 9.1)."""
+
+LEGAL = b"\t\r\n" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+"""What a head may contain at all: visible characters, space, tab, obs-text and line ends (RFC 9110 section 5.5)."""
+
+PRINTABLE = bytes(range(0x20, 0x7F))
+"""What a request line may contain."""
+
+UNDECODED_CODINGS = frozenset((b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress", b"identity"))
+"""Transfer codings with a registered meaning that we do not decode (RFC 9112 section 7)."""
+
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TARGET = re.compile(rb'[!-"$-~]+')
+_VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
+FLAW = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?=[^\n])|(?<!\r)\n")
+"""A byte no field section may contain, or a CR or LF that is not half of a line end; a CR at the end may become one."""
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*)(.*)")
+_HOST = re.compile(rb"(?:\[([^\]]*)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::([0-9]*))?")
+_IP_FUTURE = re.compile(r"[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+")
+_PORT_DIGITS = 5
+_LENGTH_DIGITS = 18
+"""More digits than this (leading zeros apart) are more than any limit, and need not be converted to say so."""
+
+
+def bad(message: str, reason: CloseReason = CloseReason.BAD_REQUEST) -> Malformed:
+    """A refusal in our words."""
+    return Malformed(reason, message)
+
+
+# -- the end of a head ----------------------------------------------------------------------------------------------
+
+def find_header_end(buffer: bytes, start: int = 0) -> int:
+    """Position of the empty line (CRLF CRLF) that ends a head, or -1.
+
+    `start` is how much of the buffer an earlier search has covered: at most 3 bytes before it are looked at again.
+    """
+    return buffer.find(b"\r\n\r\n", start - 3 if start > 3 else 0)
+
+
+# -- the first line -------------------------------------------------------------------------------------------------
+
+def max_line_len(limits: Limits) -> int:
+    """Bytes within which a request line must end: the target, room for method and version; never more than a head."""
+    return min(limits.max_target_len + 64, limits.max_header_len)
+
+
+def parse_request_line(line: bytes, limits: Limits) -> RequestLine | Malformed:
+    """Method, target and version (RFC 9112 section 3), or what is wrong: 400, 414, 501 or 505."""
+    if line.translate(None, PRINTABLE):
+        return bad("the request line contains a byte that is not a visible ASCII character or a space")
+    parts = line.split(b" ")
+    if len(parts) != 3:
+        return _explain_parts(parts)
+    method, target, version = parts
+    number = _VERSION.fullmatch(version)
+    if number is None:
+        return bad("the request line does not end in a version like HTTP/1.1")
+    if number[1] != b"1":
+        return bad(f"{version.decode()} is not spoken here, HTTP/1.1 is", CloseReason.VERSION)
+    name = METHODS.get(method)
+    if name is None:
+        return unknown_method(method)
+    if len(target) > limits.max_target_len:
+        return bad(f"the request target is longer than {limits.max_target_len} bytes", CloseReason.PATH_TOO_LONG)
+    flaw = check_target(name, target)
+    return RequestLine(name, target.decode(), min(int(number[2]), 1)) if flaw is None else flaw
+
+
+def _explain_parts(parts: list[bytes]) -> Malformed:
+    """Why a line is not three words separated by single spaces."""
+    if len(parts) == 2 and _VERSION.fullmatch(parts[1]) is None and parts[1]:
+        return bad("the request line has no version: HTTP/0.9 is not spoken here, HTTP/1.1 is")
+    return bad("the request line is not: method, one space, target, one space, version")
+
+
+def unknown_method(method: bytes) -> Malformed:
+    """501 for a token, 400 for what could not be a method of any HTTP."""
+    if _TOKEN.fullmatch(method) is None:
+        return bad("the method is not a token")
+    return bad(f"the method {method[:32].decode()} is not one this server knows", CloseReason.UNKNOWN_METHOD)
+
+
+def check_target(method: str, target: bytes) -> Malformed | None:
+    """None for a target in one of the forms that fit the method (RFC 9112 section 3.2)."""
+    if _TARGET.fullmatch(target) is None:
+        return bad("the request target contains a fragment (#), which is never sent")
+    if target[0] == 0x2F:
+        return None
+    if target == b"*":
+        return None if method == "OPTIONS" else bad("the request target * is for OPTIONS only")
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        return bad("the request target is neither a path nor an http URI")
+    if not absolute[1] or check_host(absolute[1]) is not None:
+        return bad("the authority in the request target is not a valid host")
+    return None
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """(path, query) of a target that passed `check_target`, neither of them decoded."""
+    if target[0] != "/" and target != "*":
+        rest = target.partition("://")[2]
+        cut = len(re.split("[/?]", rest, maxsplit=1)[0])
+        target = rest[cut:] if rest[cut:cut + 1] == "/" else "/" + rest[cut:]
+    path, _, query = target.partition("?")
+    return path, query
+
+
+# -- what the beginning of a head already settles ----------------------------------------------------------------------
+
+def inspect(prefix: bytes, start: int, limits: Limits) -> Malformed | None:
+    """The verdict that the beginning of a head settles by itself, or None if it may still become a request.
+
+    `start` is how much of it was inspected before; only what is new is looked at, but for the first line.
+    """
+    window = prefix[:limits.max_header_len]
+    line_end = window.find(CRLF, 0, max_line_len(limits))
+    if line_end < 0:
+        return _inspect_line(window, max(start - 1, 0), limits)
+    if line_end >= start - 2:
+        line = parse_request_line(window[:line_end], limits)
+        if isinstance(line, Malformed):
+            return line
+    flaw = FLAW.search(window, max(start - 1, line_end))
+    if flaw is not None:
+        return bad(_describe_flaw(flaw[0]))
+    if len(prefix) > limits.max_header_len:
+        return bad(f"the head of the request is longer than {limits.max_header_len} bytes", CloseReason.LARGE_HEADER)
+    return None
+
+
+def _inspect_line(window: bytes, start: int, limits: Limits) -> Malformed | None:
+    """The same for a first line that has not ended."""
+    line = window[:max_line_len(limits)]
+    flaw = line[start:].translate(None, PRINTABLE)
+    if flaw and not (flaw == b"\r" and line.endswith(b"\r")):
+        return bad("the request line contains a byte that is not a visible ASCII character or a space")
+    if len(line) < max_line_len(limits):
+        return None
+    method, space, _ = line.partition(b" ")
+    if space and method in METHODS:
+        return bad(f"the request target is longer than {limits.max_target_len} bytes", CloseReason.PATH_TOO_LONG)
+    return unknown_method(method)
+
+
+def _describe_flaw(flaw: bytes) -> str:
+    """The sentence for one byte that no head may contain where it stood."""
+    names = {b"\n": "a line feed without a carriage return", b"\r": "a carriage return without a line feed"}
+    return f"the head contains {names.get(flaw, f'the control byte 0x{flaw[0]:02x}')}"
+
+
+def is_plain(head: bytes, limits: Limits) -> bool:
+    """True if `inspect` could find no flaw behind the first line: the quick test for nearly every head."""
+    ends = head.count(CRLF)
+    return (len(head) <= limits.max_header_len and not head.translate(None, LEGAL)
+            and head.count(b"\r") == ends and head.count(b"\n") == ends)
+
+
+# -- field lines --------------------------------------------------------------------------------------------------------
+
+class _Collector:
+    """What httptools calls back: it keeps the pairs of one head and lives for one call."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self) -> None:
+        self.pairs: list[BytePair] = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.pairs.append((name, value))
+
+
+_PRELUDE = b"POST / HTTP/1.1\r\n"
+"""The parser wants a request line; it gets this one, because ours is read above and by stricter rules."""
+
+
+def tokenise(block: bytes) -> list[BytePair] | Malformed:
+    """The (name, value) pairs of a block of field lines that ends in an empty line (RFC 9112 section 5)."""
+    collector = _Collector()
+    try:
+        HttpRequestParser(collector).feed_data(_PRELUDE + block)
+    except HttpParserUpgrade:
+        pass
+    except HttpParserError:
+        return _explain_block(block)
+    return collector.pairs
+
+
+def _explain_block(block: bytes) -> Malformed:
+    """Why httptools refused a block: by line, or by what its framing fields say; this path is slow and rare."""
+    pairs: list[BytePair] = []
+    for line in block[:-4].split(CRLF) if len(block) > 2 else ():
+        flaw = _explain_line(line)
+        if flaw is not None:
+            return flaw
+        name, _, value = line.partition(b":")
+        pairs.append((name, value))
+    framing = check_framing(pairs)
+    return framing if isinstance(framing, Malformed) else bad("the header fields are malformed")
+
+
+def _explain_line(line: bytes) -> Malformed | None:
+    """What is wrong with one field line, or None."""
+    name, colon, _ = line.partition(b":")
+    if line[:1] in (b" ", b"\t"):
+        return bad("a header field is folded over several lines, which is obsolete and refused")
+    if not colon:
+        return bad("a header line has no colon")
+    if name[-1:] in (b" ", b"\t"):
+        return bad("there is white space between a header name and its colon")
+    if _TOKEN.fullmatch(name) is None:
+        return bad("a header name is empty or contains a character that is not allowed there")
+    return None
+
+
+# -- the fields that frame the message --------------------------------------------------------------------------------------
+
+def values_of(pairs: list[BytePair], name: bytes) -> list[bytes]:
+    """The values of every line called `name` (given in lower case), without the white space around them."""
+    return [value.strip(b" \t") for other, value in pairs if other.lower() == name]
+
+
+def check_framing(pairs: list[BytePair], version: int = 1) -> int | Malformed:
+    """How long the body is: 0, a number of bytes, or -1 for chunked (RFC 9112 section 6.3); or why that is not known."""
+    codings = values_of(pairs, b"transfer-encoding")
+    lengths = values_of(pairs, b"content-length")
+    if codings:
+        if lengths:
+            return bad("the request has both Transfer-Encoding and Content-Length")
+        if version == 0:
+            return bad("Transfer-Encoding does not exist in HTTP/1.0")
+        flaw = _check_codings(b",".join(codings))
+        return -1 if flaw is None else flaw
+    if len(lengths) > 1:
+        return bad("the request has more than one Content-Length")
+    return parse_content_length(lengths[0]) if lengths else 0
+
+
+def _check_codings(value: bytes) -> Malformed | None:
+    """None if the transfer coding is chunked and nothing else."""
+    codings = [coding.strip(b" \t").lower() for coding in value.split(b",")]
+    if codings == [b"chunked"]:
+        return None
+    if not all(_TOKEN.fullmatch(coding) for coding in codings):
+        return bad("Transfer-Encoding is not a list of names")
+    if b"chunked" in codings[:-1]:
+        return bad("chunked is not the last transfer coding, or is there twice")
+    if codings[-1] in UNDECODED_CODINGS:
+        return bad("the last transfer coding is not chunked, so the request has no end")
+    return bad("the only transfer coding this server decodes is chunked", CloseReason.UNSUPPORTED_TRANSFER_ENCODING)
+
+
+def parse_content_length(value: bytes) -> int | Malformed:
+    """Digits to a number, whatever their count; anything else is 400 (RFC 9110 section 8.6)."""
+    if not value.isdigit():
+        return bad("Content-Length is not a decimal number")
+    digits = value.lstrip(b"0") or b"0"
+    if len(digits) > _LENGTH_DIGITS:
+        return bad("Content-Length is beyond all bounds", CloseReason.LARGE_REQUEST)
+    return int(digits)
+
+
+def check_host_fields(pairs: list[BytePair], version: int) -> Malformed | None:
+    """None if Host is there as often as it must be, and valid (RFC 9112 section 3.2)."""
+    hosts = values_of(pairs, b"host")
+    if len(hosts) > 1:
+        return bad("the request has more than one Host", CloseReason.BAD_HOST)
+    if not hosts:
+        return bad("the request has no Host", CloseReason.BAD_HOST) if version else None
+    return check_host(hosts[0])
+
+
+def check_host(value: bytes) -> Malformed | None:
+    """None if this is `uri-host [ ":" port ]` (RFC 9110 section 7.2, RFC 3986 section 3.2.2)."""
+    match = _HOST.fullmatch(value)
+    if match is None or not _is_port(match[2]) or not _is_ip_literal(match[1]):
+        return bad("Host is not a valid host name or address", CloseReason.BAD_HOST)
+    return None
+
+
+def _is_port(digits: bytes | None) -> bool:
+    """True for no port, an empty one, or a number that a port can have."""
+    if not digits:
+        return True
+    digits = digits.lstrip(b"0") or b"0"
+    return len(digits) <= _PORT_DIGITS and int(digits) <= 0xFFFF
+
+
+def _is_ip_literal(inside: bytes | None) -> bool:
+    """True for no brackets at all, or for brackets around an IPv6 address or a later kind of address."""
+    if inside is None:
+        return True
+    text = inside.decode("latin-1")
+    if _IP_FUTURE.fullmatch(text):
+        return True
+    try:
+        return "%" not in text and bool(IPv6Address(text).packed)
+    except AddressValueError:
+        return False
+
+
+# -- lists ----------------------------------------------------------------------------------------------------------------------
+
+def tokens_of(values: list[bytes]) -> list[bytes]:
+    """The lower-case members of a comma-separated list that may span several lines (RFC 9110 section 5.6.1)."""
+    return [token for token in (part.strip(b" \t").lower() for part in b",".join(values).split(b",")) if token]
+

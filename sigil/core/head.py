@@ -1,0 +1,154 @@
+"""The head of a request as a value, and what follows from it.
+
+Theory: a head is a pure function of its bytes, so it is parsed once, checked once, and may be remembered by whoever
+sees the same bytes again.  Everything the later stages ask on every request (does it have a body, does the
+connection persist, may the next request overtake it) is worked out here.
+
+Rules: `parse_headers_only` is total: `Head`, `Malformed` or `NeedMore`, and only the first is true.  It never looks
+behind the empty line.  It does not know the connection the bytes came from.
+"""
+
+from typing import NamedTuple, TypeAlias
+from urllib.parse import unquote
+
+from .grammar import (
+    CRLF,
+    BytePair,
+    Malformed,
+    NeedMore,
+    RequestLine,
+    bad,
+    check_framing,
+    check_host_fields,
+    find_header_end,
+    inspect,
+    is_plain,
+    max_line_len,
+    parse_request_line,
+    split_target,
+    tokenise,
+    tokens_of,
+    values_of,
+)
+from .headers import Headers
+from .limits import Limits
+from .reasons import CloseReason
+
+OVERTAKEN = frozenset(("GET", "OPTIONS"))
+"""Safe methods (RFC 9110 section 9.2.1) behind which the next pipelined request is handed out before the answer."""
+
+_DEFAULTS = Limits()
+
+
+class Head(NamedTuple):
+    """A request without its body.  `length` is the body's in bytes, -1 for chunked; `version` the minor one, 0 or 1.
+
+    The first six fields are those of `Request`, in its order.
+    """
+
+    method: str
+    target: str
+    path: str
+    query: str
+    version: int
+    headers: Headers
+    length: int
+    persists: bool
+    expects: bool
+    is_simple: bool
+    """HTTP/1.1, no body, the connection stays, and the next request need not wait: the case to be fast in."""
+
+
+Parsed: TypeAlias = Head | Malformed | NeedMore
+
+
+def parse_headers_only(data: bytes, limits: Limits = _DEFAULTS) -> Parsed:
+    """The head at the beginning of `data` (RFC 9112 sections 2 to 6), whatever follows it.
+
+    `Malformed` carries the reason and the sentence its sender gets: 400, 413, 414, 417, 431, 501 or 505.
+    `NeedMore` says that the empty line that ends a head is not there yet, and nothing is wrong so far.
+    """
+    end = find_header_end(data)
+    if end < 0:
+        flaw = inspect(data, 0, limits)
+        return NeedMore(len(data)) if flaw is None else flaw
+    head = data[:end + 4]
+    line_end = head.find(CRLF, 0, max_line_len(limits))
+    if line_end < 0 or not is_plain(head, limits):
+        flaw = inspect(head, 0, limits)
+        return bad("the head is malformed") if flaw is None else flaw
+    line = parse_request_line(head[:line_end], limits)
+    if isinstance(line, Malformed):
+        return line
+    return _parse_fields(line, head[line_end + 2:], limits)
+
+
+def parse_header_lines(block: bytes, limits: Limits = _DEFAULTS) -> Headers | Malformed:
+    """The field lines of a head or a trailer section, with or without the empty line that ends them."""
+    pairs = _tokenise(block, limits)
+    return pairs if isinstance(pairs, Malformed) else _decode(pairs)
+
+
+def _tokenise(block: bytes, limits: Limits) -> list[BytePair] | Malformed:
+    """The pairs of a block, counted."""
+    pairs = tokenise(block if block.endswith(b"\r\n\r\n") or block == CRLF else block + CRLF)
+    if len(pairs) > limits.max_headers and not isinstance(pairs, Malformed):
+        return bad(f"the request has more than {limits.max_headers} header fields", CloseReason.LARGE_HEADER)
+    return pairs
+
+
+def _decode(pairs: list[BytePair]) -> Headers:
+    """Bytes to text: Latin-1, which loses nothing and never fails (RFC 9110 section 5.5)."""
+    return Headers(tuple([(name.decode("latin-1"), value.decode("latin-1").strip(" \t")) for name, value in pairs]))
+
+
+def _parse_fields(line: RequestLine, block: bytes, limits: Limits) -> Head | Malformed:
+    """The head that this first line and these field lines make, or the first thing that is wrong with them."""
+    pairs = _tokenise(block, limits)
+    if isinstance(pairs, Malformed):
+        return pairs
+    flaw = check_host_fields(pairs, line.version)
+    if flaw is not None:
+        return flaw
+    length = check_framing(pairs, line.version)
+    if isinstance(length, Malformed):
+        return length
+    if length > limits.max_body_len:
+        return bad(f"the body is longer than {limits.max_body_len} bytes", CloseReason.LARGE_REQUEST)
+    expects = _expects_continue(pairs, line.version)
+    if isinstance(expects, Malformed):
+        return expects
+    return _make_head(line, pairs, length, expects)
+
+
+def _make_head(line: RequestLine, pairs: list[BytePair], length: int, expects: bool) -> Head:
+    """The record, with what follows from its parts."""
+    path, query = split_target(line.target)
+    persists = _persists(pairs, line.version)
+    is_simple = (length == 0 and persists and line.version == 1 and line.method in OVERTAKEN
+                 and not is_own(line.method, line.target))
+    decoded = unquote(path) if "%" in path else path
+    return Head(line.method, line.target, decoded, query, line.version, _decode(pairs), length, persists,
+                expects and length != 0, is_simple)
+
+
+def is_own(method: str, target: str) -> bool:
+    """True for the requests that sigil answers itself: they are about the server, not about a resource."""
+    return method == "TRACE" or target == "*"
+
+
+def _persists(pairs: list[BytePair], version: int) -> bool:
+    """Whether the connection outlives the answer (RFC 9112 section 9.3)."""
+    values = values_of(pairs, b"connection")
+    tokens = tokens_of(values) if values else []
+    return b"close" not in tokens and (version == 1 or b"keep-alive" in tokens)
+
+
+def _expects_continue(pairs: list[BytePair], version: int) -> bool | Malformed:
+    """Whether a 100 Continue is asked for; 417 for any other expectation (RFC 9110 section 10.1.1)."""
+    expectations = tokens_of(values_of(pairs, b"expect"))
+    if not expectations or version == 0:
+        return False
+    if expectations != [b"100-continue"]:
+        return bad("this server meets no expectation but 100-continue", CloseReason.EXPECTATION)
+    return True

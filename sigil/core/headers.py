@@ -1,0 +1,102 @@
+"""Header fields as a value: ordered, duplicates kept, looked up without regard to case (RFC 9110 section 5).
+
+Theory: a field section is a sequence of (name, value) pairs whose order and spelling somebody may need, and at the
+same time a dictionary that nobody wants to fold case for.  This is both: `pairs` is the sequence as it was on the
+wire; the mapping side answers by lower-case name.
+
+Rules: immutable and hashable.  Several lines of one name read as one value joined with ", " (RFC 9110 section 5.3),
+`cookie` with "; "; `get_all` gives them apart.  It does not validate: `grammar` and `sanitize` do.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NoReturn, TypeAlias, final, overload
+
+Pair: TypeAlias = tuple[str, str]
+Pairs: TypeAlias = tuple[Pair, ...]
+
+_JOINERS = {"cookie": "; "}
+
+
+def _fold(pairs: Pairs) -> dict[str, str]:
+    """Lower-case name -> value, lines of the same name joined in order."""
+    folded: dict[str, str] = {}
+    for name, value in pairs:
+        key = name.lower()
+        folded[key] = folded[key] + _JOINERS.get(key, ", ") + value if key in folded else value
+    return folded
+
+
+@final
+class Headers:
+    """An immutable, case-insensitive view of header fields; `Headers((("Host", "a"),))["host"] == "a"`."""
+
+    __slots__ = ("_folded", "pairs")
+    pairs: Pairs
+    _folded: dict[str, str]
+
+    def __init__(self, pairs: Pairs = ()) -> None:
+        object.__setattr__(self, "pairs", pairs)
+        object.__setattr__(self, "_folded", _fold(pairs))
+
+    def __getitem__(self, name: str) -> str:
+        return self._folded[name.lower()]
+
+    @overload
+    def get(self, name: str) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str) -> str: ...
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The value of `name`, its lines joined, or `default`."""
+        return self._folded.get(name.lower(), default)
+
+    def get_all(self, name: str) -> tuple[str, ...]:
+        """Every line of `name`, apart and in order; empty if there is none."""
+        key = name.lower()
+        return tuple(value for other, value in self.pairs if other.lower() == key)
+
+    def keys(self) -> tuple[str, ...]:
+        """The names, lower-case, each once, in order of first appearance."""
+        return tuple(self._folded)
+
+    def items(self) -> tuple[Pair, ...]:
+        """(lower-case name, joined value), each name once."""
+        return tuple(self._folded.items())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._folded
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._folded)
+
+    def __len__(self) -> int:
+        return len(self._folded)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self.pairs == other.pairs
+
+    def __hash__(self) -> int:
+        return hash(self.pairs)
+
+    def __repr__(self) -> str:
+        return f"Headers({self.pairs!r})"
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise AttributeError("Headers are immutable")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError("Headers are immutable")
+
+    def __reduce__(self) -> tuple[type["Headers"], tuple[Pairs]]:
+        return Headers, (self.pairs,)
+
+
+def pairs_of(headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Pairs:
+    """The pairs of a mapping, of `Headers`, or of any sequence of pairs; TypeError if it is none of these."""
+    if isinstance(headers, Headers):
+        return headers.pairs
+    items = headers.items() if isinstance(headers, Mapping) else headers
+    pairs = tuple((name, value) for name, value in items)
+    for name, value in pairs:
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"header names and values are str, not {type(name).__name__} and {type(value).__name__}")
+    return pairs

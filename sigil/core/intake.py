@@ -1,0 +1,167 @@
+"""Bytes become requests: heads are found, bodies read, and the handling of each complete request ordered.
+
+Theory: a connection is a stream of bytes that was cut anywhere.  The buffer holds what is not understood yet;
+everything that can be understood is, at once, and in a way that does not depend on the cuts.
+
+Rules: what is wrong is never answered here: it becomes the client's `doom`, and is told after all that was owed
+before it.  Behind an unsafe method, a body or a last request nothing is parsed until the answer is there.
+Requests that arrive together are handed over together.  It does not know responses, but for the two that are about
+the server itself.
+"""
+
+from .body import begin_body, continue_body_read, join
+from .client import CALM, Client, Context, Intake, Phase, Step, may_parse
+from .conn import Ticket
+from .effects import Effect, Handle
+from .grammar import CRLF, Malformed, find_header_end, inspect
+from .head import Head, Parsed, is_own
+from .request import Request
+from .response import Response
+
+ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+"""The methods that handlers see."""
+
+_new = tuple.__new__
+
+
+def handle_client_data(client: Client, data: bytes, context: Context) -> Step:
+    """Take the bytes that one read gave, and do with them what can be done."""
+    intake = client.intake
+    client = _new(Client, (*client[:7], client.bytes_in + len(data), client.bytes_out))
+    if intake is CALM and not client.outflow.outbox and may_parse(client, context.limits):
+        return read_heads(client, data, 0, context)
+    if intake.phase >= Phase.DEAF:
+        return _with(client, intake._replace(discarded=intake.discarded + len(data))), []
+    return try_parse_and_handle(_with(client, intake._replace(buffer=intake.buffer + data)), context)
+
+
+def _with(client: Client, intake: Intake) -> Client:
+    """The client with another intake."""
+    return client._replace(intake=intake)
+
+
+def try_parse_and_handle(client: Client, context: Context) -> Step:
+    """Parse what the buffer holds and order the handling of each complete request."""
+    effects: list[Effect] = []
+    while client.intake.buffer and may_parse(client, context.limits):
+        before = client.intake
+        if before.phase is Phase.BODY:
+            client, more = _read_body(client, context)
+        else:
+            client, more = read_heads(client, before.buffer, before.scan, context)
+        effects += more
+        if client.intake.phase is before.phase and len(client.intake.buffer) == len(before.buffer):
+            break
+    return client, effects
+
+
+def read_heads(client: Client, buffer: bytes, scan: int, context: Context) -> Step:
+    """Heads at the front of `buffer`, as long as the next one may follow; empty lines before them are skipped.
+
+    The loop to be fast in: everything per request is here or in the parser.
+    """
+    parse, peer, most = context.parse, client.peer, context.limits.max_queued_requests - len(client.owed)
+    heads: list[Head] = []
+    requests: list[Request] = []
+    start, length = 0, len(buffer)
+    last: Head | None = None
+    request: Request
+    while start < length and len(heads) < most:
+        end = find_header_end(buffer, scan)
+        head = parse(buffer[start:end + 4]) if end >= start else None
+        if isinstance(head, Head) and head.is_simple:
+            if head is not last:
+                request = _new(Request, (*head[:6], b"", peer))
+                last = head
+            heads.append(head)
+            requests.append(request)
+            start = end + 4
+        elif buffer.startswith(CRLF, start):
+            start += 2
+        elif head is None:
+            return _hand_over(client, heads, requests, _await_head(buffer[start:], scan - start, context))
+        else:
+            client, effects = _hand_over(client, heads, requests, _rest(buffer[end + 4:]))
+            client, more = _take_head(client, head)
+            return client, effects + more
+        scan = start + 3
+    return _hand_over(client, heads, requests, CALM if start == length else _rest(buffer[start:]))
+
+
+def _rest(buffer: bytes) -> Intake:
+    """An intake that begins with these bytes."""
+    return CALM._replace(buffer=buffer) if buffer else CALM
+
+
+def _hand_over(client: Client, heads: list[Head], requests: list[Request], intake: Intake) -> Step:
+    """Order the handling of requests that came together, and keep what came behind them."""
+    owed = client.owed
+    if client.intake.at_end:
+        intake = intake._replace(at_end=True)
+    if not heads:
+        return _with(client, intake), []
+    ticket: Ticket = _new(Ticket, (client.conn, client.answered + len(owed)))
+    after: Client = _new(Client, (client.conn, client.peer, intake, (*owed, *heads) if owed else tuple(heads),
+                                  *client[4:]))
+    order: Handle = _new(Handle, (ticket, tuple(requests)))
+    return after, [order]
+
+
+def _await_head(buffer: bytes, scan: int, context: Context) -> Intake:
+    """The head at the front has not ended: it can already be wrong."""
+    flaw = inspect(buffer, max(scan, 0), context.limits) if buffer != b"\r" else None
+    return CALM._replace(buffer=buffer, scan=len(buffer)) if flaw is None else _doomed(flaw)
+
+
+def _doomed(flaw: Malformed) -> Intake:
+    """An intake that takes nothing more."""
+    return CALM._replace(phase=Phase.DEAF, doom=flaw)
+
+
+def foretell(client: Client, flaw: Malformed) -> Client:
+    """Nothing more is read from this client: `flaw` is what it will be told when it has got what it is owed."""
+    intake = client.intake
+    return _with(client, _doomed(flaw)._replace(head=intake.head, at_end=intake.at_end, discarded=intake.discarded))
+
+
+def _take_head(client: Client, head: Parsed) -> Step:
+    """A head that is not simple: a refusal, a request that ends something, or one with a body to come."""
+    if isinstance(head, Malformed):
+        return foretell(client, head), []
+    assert isinstance(head, Head)
+    if head.length == 0:
+        return finalize_request(client, head, b"")
+    intake = client.intake._replace(phase=Phase.BODY, head=head, body=begin_body(head.length), expects=head.expects)
+    return _with(client, intake), []
+
+
+def _read_body(client: Client, context: Context) -> Step:
+    """As much of the body as has come."""
+    intake = client.intake
+    assert intake.body is not None and intake.head is not None
+    read = continue_body_read(intake.body, intake.buffer, context.limits)
+    if isinstance(read, Malformed):
+        return foretell(client, read), []
+    body, rest = read
+    if not body.is_complete:
+        return _with(client, intake._replace(body=body, buffer=rest)), []
+    done = _with(client, intake._replace(phase=Phase.HEAD, head=None, body=None, buffer=rest))
+    return finalize_request(done, intake.head, join(body.rope))
+
+
+def finalize_request(client: Client, head: Head, body: bytes) -> Step:
+    """A request is complete: order its handling, or hold the answer if it is one that we give ourselves."""
+    number = client.answered + len(client.owed)
+    intake = client.intake if head.persists else client.intake._replace(phase=Phase.DEAF, buffer=b"")
+    client = client._replace(owed=(*client.owed, head), intake=intake)
+    if is_own(head.method, head.target):
+        outflow = client.outflow
+        return client._replace(outflow=outflow._replace(held=(*outflow.held, (number, own_answer(head))))), []
+    return client, [Handle(Ticket(client.conn, number), (Request(*head[:6], body, client.peer),))]
+
+
+def own_answer(head: Head) -> Response:
+    """What sigil answers itself: TRACE is refused (it would echo credentials), `OPTIONS *` is about the server."""
+    if head.method == "TRACE":
+        return Response.error(405, "TRACE is not allowed", headers=(("Allow", ALLOW),))
+    return Response(204, (("Allow", ALLOW),), b"")

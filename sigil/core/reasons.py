@@ -1,0 +1,126 @@
+"""Why a connection ended, or why a request was refused.
+
+Theory: a close without a reason cannot be debugged, so every end has exactly one member of `CloseReason`, and every
+member has a sentence, an HTTP status and a WebSocket close code in one table.
+
+Rules: the numbers -1 to -23 are those of the reference system, so that its logs and tools can be read with ours;
+-24 and below are our own.  `close_reason_str` renders `TOKEN: sentence`; the token never changes, so it can be grepped.
+A status of 0 means that no answer is owed, a code of 0 that no close frame is.
+
+It does not know when a reason applies: the transitions do.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class CloseReason(IntEnum):
+    """One number per way in which a connection can end."""
+
+    OK = -1
+    EVICTED = -2
+    TOO_SLOW = -3
+    EXPECTED_EOF = -4
+    PEER_RESET = -5
+    LARGE_REQUEST = -6
+    BAD_REQUEST = -7
+    MISSING_CONTENT_LENGTH_HEADER = -8
+    UNKNOWN_METHOD = -9
+    PATH_TOO_LONG = -10
+    WS_BAD_KEY = -11
+    WS_UNEXPECTED_VERSION = -12
+    WS_MISSING_KEY_HEADER = -13
+    WS_MISSING_VERSION_HEADER = -14
+    WS_BAD_MASK = -15
+    WS_UNKNOWN_OPCODE = -16
+    WS_OVERSIZE_FRAME = -17
+    WS_CLIENT_TOO_SLOW = -18
+    WS_MISSING_UPGRADE = -19
+    WS_EXPECTED_CONT_OPCODE = -20
+    WS_EXPECTED_TEXT_OPCODE = -21
+    WS_CONTROL_FRAME_TOO_LARGE = -22
+    UNSUPPORTED_TRANSFER_ENCODING = -23
+    HEADER_TIMEOUT = -24
+    BODY_TIMEOUT = -25
+    IDLE_TIMEOUT = -26
+    WRITE_STALL = -27
+    WS_PEER_CLOSED = -28
+    WS_BAD_RSV = -29
+    WS_BAD_UTF8 = -30
+    WS_BAD_CLOSE_PAYLOAD = -31
+    WS_FRAGMENTED_CONTROL = -32
+    WS_NONMINIMAL_LENGTH = -33
+    WS_PONG_TIMEOUT = -34
+    HANDLER_ERROR = -35
+    SHUTDOWN = -36
+    ORIGIN_REFUSED = -37
+    BAD_HOST = -38
+    VERSION = -39
+    LARGE_HEADER = -40
+    EXPECTATION = -41
+    FULL = -42
+    PEER_CLOSED = -43
+
+
+class Meaning(NamedTuple):
+    """What a reason says: to people, to an HTTP client, to a WebSocket client."""
+
+    sentence: str
+    status: int
+    code: int
+
+
+MEANINGS = {
+    CloseReason.OK: Meaning("the last response was sent and the connection was not to be kept", 0, 1000),
+    CloseReason.EVICTED: Meaning("its place was needed for a newer connection", 503, 1013),
+    CloseReason.TOO_SLOW: Meaning("it took too long over what it was sent", 408, 1013),
+    CloseReason.EXPECTED_EOF: Meaning("it sent more although nothing more was expected of it", 400, 1002),
+    CloseReason.PEER_RESET: Meaning("the other side broke the connection", 0, 1006),
+    CloseReason.LARGE_REQUEST: Meaning("the body of the request is larger than this server accepts", 413, 1009),
+    CloseReason.BAD_REQUEST: Meaning("the request is malformed", 400, 1002),
+    CloseReason.MISSING_CONTENT_LENGTH_HEADER: Meaning("the request does not say how long its body is", 411, 1002),
+    CloseReason.UNKNOWN_METHOD: Meaning("the method is not one this server knows", 501, 1002),
+    CloseReason.PATH_TOO_LONG: Meaning("the request target is longer than this server accepts", 414, 1009),
+    CloseReason.WS_BAD_KEY: Meaning("Sec-WebSocket-Key is not 16 bytes in base64", 400, 1002),
+    CloseReason.WS_UNEXPECTED_VERSION: Meaning("Sec-WebSocket-Version is not 13", 426, 1002),
+    CloseReason.WS_MISSING_KEY_HEADER: Meaning("an upgrade to websocket without Sec-WebSocket-Key", 400, 1002),
+    CloseReason.WS_MISSING_VERSION_HEADER: Meaning("an upgrade to websocket without a version", 426, 1002),
+    CloseReason.WS_BAD_MASK: Meaning("a frame of the client was not masked", 0, 1002),
+    CloseReason.WS_UNKNOWN_OPCODE: Meaning("a frame has an opcode without meaning", 0, 1002),
+    CloseReason.WS_OVERSIZE_FRAME: Meaning("a frame or message is larger than this server accepts", 0, 1009),
+    CloseReason.WS_CLIENT_TOO_SLOW: Meaning("it fell too far behind what was published", 0, 1013),
+    CloseReason.WS_MISSING_UPGRADE: Meaning("the handler upgraded a request that had not asked for it", 426, 1002),
+    CloseReason.WS_EXPECTED_CONT_OPCODE: Meaning("a new message began inside a fragmented one", 0, 1002),
+    CloseReason.WS_EXPECTED_TEXT_OPCODE: Meaning("a continuation frame without a message to continue", 0, 1002),
+    CloseReason.WS_CONTROL_FRAME_TOO_LARGE: Meaning("a control frame carries more than 125 bytes", 0, 1002),
+    CloseReason.UNSUPPORTED_TRANSFER_ENCODING: Meaning("the transfer coding is not one this server knows", 501, 1002),
+    CloseReason.HEADER_TIMEOUT: Meaning("the head of the request did not arrive in time", 408, 1002),
+    CloseReason.BODY_TIMEOUT: Meaning("the body of the request did not arrive in time", 408, 1002),
+    CloseReason.IDLE_TIMEOUT: Meaning("no request came for a long time", 0, 1000),
+    CloseReason.WRITE_STALL: Meaning("it took none of the bytes it was owed for too long", 0, 1006),
+    CloseReason.WS_PEER_CLOSED: Meaning("the client closed the conversation", 0, 1000),
+    CloseReason.WS_BAD_RSV: Meaning("a reserved bit was set without an extension that gives it meaning", 0, 1002),
+    CloseReason.WS_BAD_UTF8: Meaning("a text message is not UTF-8", 0, 1007),
+    CloseReason.WS_BAD_CLOSE_PAYLOAD: Meaning("a close frame with a payload the protocol forbids", 0, 1002),
+    CloseReason.WS_FRAGMENTED_CONTROL: Meaning("a control frame was fragmented", 0, 1002),
+    CloseReason.WS_NONMINIMAL_LENGTH: Meaning("a frame length was not written in its shortest form", 0, 1002),
+    CloseReason.WS_PONG_TIMEOUT: Meaning("a ping was not answered in time", 0, 1011),
+    CloseReason.HANDLER_ERROR: Meaning("the program behind this server failed", 500, 1011),
+    CloseReason.SHUTDOWN: Meaning("the server is shutting down", 503, 1001),
+    CloseReason.ORIGIN_REFUSED: Meaning("the Origin is not one this server serves", 403, 1008),
+    CloseReason.BAD_HOST: Meaning("the Host field is missing, repeated or invalid", 400, 1002),
+    CloseReason.VERSION: Meaning("this server speaks HTTP/1.1 and HTTP/1.0 only", 505, 1002),
+    CloseReason.LARGE_HEADER: Meaning("the head of the request is larger than this server accepts", 431, 1009),
+    CloseReason.EXPECTATION: Meaning("this server meets no expectation but 100-continue", 417, 1002),
+    CloseReason.FULL: Meaning("this server has as many connections as it accepts", 503, 1013),
+    CloseReason.PEER_CLOSED: Meaning("the other side ended the connection between requests", 0, 1000),
+}
+
+
+def close_reason_str(reason: int) -> str:
+    """`TOKEN: sentence` for a member or its number; `"unknown"` for a number that is none."""
+    try:
+        member = CloseReason(reason)
+    except ValueError:
+        return "unknown"
+    return f"{member.name}: {MEANINGS[member].sentence}"

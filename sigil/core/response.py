@@ -1,0 +1,135 @@
+"""What a handler returns: an answer as a value.
+
+Theory: a response is a status, header fields and a body, and nothing else; how it is framed, and whether the
+connection stays, is not its business.  The constructors are for people: they choose a content type, encode text,
+and refuse at once, with a sentence, what could not be sent.
+
+Rules: `bytes` are kept as they are, never copied; what can change (`bytearray`, `memoryview`) is copied.  Headers are
+(name, value) pairs in the order they will be sent.  A content type among `headers` replaces the default one.
+It does not know the wire: `sanitize` checks once more whatever arrives there, and `encode` writes it.
+"""
+
+from __future__ import annotations
+
+import builtins
+import json as _json
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import quote
+
+from .headers import Headers, Pair, Pairs, pairs_of
+from .sanitize import check_pairs, check_status
+
+Fields: TypeAlias = "Mapping[str, str] | Headers | Iterable[Pair]"
+Buffer: TypeAlias = "bytes | bytearray | memoryview"
+
+TEXT: Pairs = (("Content-Type", "text/plain; charset=utf-8"),)
+HTML: Pairs = (("Content-Type", "text/html; charset=utf-8"),)
+JSON: Pairs = (("Content-Type", "application/json"),)
+OCTETS: Pairs = (("Content-Type", "application/octet-stream"),)
+
+PHRASES = {status.value: status.phrase for status in HTTPStatus} | {413: "Content Too Large", 422: "Unprocessable Content"}
+"""Reason phrases by status (RFC 9110 section 15); a status without one is sent without one."""
+
+_URI_MARKS = "%:/?#[]@!$&'()*+,;=~"
+
+
+class Pulled(NamedTuple):
+    """A body that is produced while it is sent.  The shell owns the iterator; the core only asks for more."""
+
+    chunks: Iterable[builtins.bytes]
+
+
+_new = tuple.__new__
+
+Body: TypeAlias = "builtins.bytes | Pulled"
+
+
+class Response(NamedTuple):
+    """One HTTP response.  Make it with `text`, `html`, `json`, `bytes`, `stream`, `redirect` or `error`."""
+
+    status: int
+    headers: Pairs
+    body: Body
+
+    @staticmethod
+    def text(text: str, status: int = 200, headers: Fields = ()) -> Response:
+        """Plain text in UTF-8."""
+        if status == 200 and not headers:
+            return _new(Response, (200, TEXT, text.encode()))
+        return Response(_status(status), _merge(TEXT, headers), text.encode())
+
+    @staticmethod
+    def html(text: str, status: int = 200, headers: Fields = ()) -> Response:
+        """HTML in UTF-8."""
+        return Response(_status(status), _merge(HTML, headers), text.encode())
+
+    @staticmethod
+    def json(value: Any, status: int = 200, headers: Fields = ()) -> Response:
+        """A value as JSON (RFC 8259), compact, in UTF-8; ValueError for NaN and infinities, TypeError for no JSON."""
+        text = _json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return Response(_status(status), _merge(JSON, headers), text.encode())
+
+    @staticmethod
+    def bytes(data: Buffer, status: int = 200, headers: Fields = ()) -> Response:
+        """Bytes as they are; `application/octet-stream` unless `headers` say otherwise."""
+        return Response(_status(status), _merge(OCTETS, headers), _frozen(data))
+
+    @staticmethod
+    def stream(chunks: Iterable[builtins.bytes], status: int = 200, headers: Fields = ()) -> Response:
+        """A body from any iterable of bytes, taken one by one as the client reads.
+
+        Sent chunked, or until the connection closes to an HTTP/1.0 client; with a Content-Length among `headers`, as
+        exactly so many bytes.  Empty chunks are skipped.  The iterator is closed when the client leaves.
+        """
+        if isinstance(chunks, str | builtins.bytes | bytearray | memoryview) or not isinstance(chunks, Iterable):
+            raise TypeError(f"a stream is an iterable of bytes, not {type(chunks).__name__}")
+        return Response(_status(status), _merge(OCTETS, headers), Pulled(chunks))
+
+    @staticmethod
+    def redirect(location: str, status: int = 302, headers: Fields = ()) -> Response:
+        """A redirection to `location`: 301, 302, 303, 307 or 308 (RFC 9110 section 15.4).
+
+        What a URI cannot contain is percent-encoded; what is percent-encoded already stays so.
+        """
+        if status not in (301, 302, 303, 307, 308):
+            raise ValueError(f"{status} is not a redirection with a location")
+        uri = quote(location, safe=_URI_MARKS)
+        return Response(status, _merge((*TEXT, ("Location", uri)), headers), f"see {uri}\n".encode())
+
+    @staticmethod
+    def error(status: int, message: str = "", headers: Fields = ()) -> Response:
+        """A short plain-text answer: the status and, if given, a sentence about it."""
+        title = f"{_status(status)} {PHRASES.get(status, '')}".rstrip()
+        return Response(status, _merge(TEXT, headers), (f"{title}: {message}\n" if message else f"{title}\n").encode())
+
+
+def _status(status: int) -> int:
+    """The status itself, or ValueError."""
+    problem = None if status == 200 else check_status(status)
+    if problem is not None:
+        raise ValueError(problem)
+    return status
+
+
+def _merge(defaults: Pairs, headers: Fields) -> Pairs:
+    """Defaults that are not given, then those that are; ValueError or TypeError for what cannot be sent."""
+    if not headers:
+        return defaults
+    given = pairs_of(headers)
+    names = {name.lower() for name, _ in given}
+    merged = (*(pair for pair in defaults if pair[0].lower() not in names), *given)
+    problem = check_pairs(merged)
+    if problem is not None:
+        raise ValueError(problem)
+    return merged
+
+
+def _frozen(data: Buffer) -> builtins.bytes:
+    """Bytes that nobody can change; TypeError for what is not bytes at all."""
+    if type(data) is bytes:
+        return data
+    if isinstance(data, bytes | bytearray | memoryview):
+        return builtins.bytes(data)
+    raise TypeError(f"a body is bytes, not {type(data).__name__}")

@@ -1,0 +1,62 @@
+"""What the wire requires of a response, whoever made it (RFC 9110 sections 5.5, 6.4, 8.6).
+
+Theory: a value from user code is a claim.  The constructors of `Response` check theirs, but a `Response` is a plain
+tuple that anybody can fill, and one line end in one header value is somebody else's response.  So every response
+passes here once on its way out.
+
+Rules: problems are sentences, not exceptions; None means that there is none.  The fields that frame a message belong
+to the server: a handler may declare a Content-Length, and must keep it, and may never touch Transfer-Encoding.
+It does not change anything: it says yes or why not.
+"""
+
+import re
+from typing import Any
+
+from .headers import Pairs
+
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(r"[\t -~\x80-\xff]*")
+_OURS = frozenset(("transfer-encoding", "trailer", "upgrade", "keep-alive"))
+"""Fields that say how a connection is used, which a handler cannot know."""
+
+BODILESS = frozenset((204, 304))
+"""Final statuses that never have content (RFC 9110 section 6.4.1)."""
+
+
+def check_status(status: Any) -> str | None:
+    """None for a final status, 200 to 599."""
+    if isinstance(status, int) and 200 <= status <= 599:
+        return None
+    return f"{status!r} is not the status of a response (200 to 599)"
+
+
+def check_pairs(pairs: Pairs) -> str | None:
+    """None if every name is a token, every value is a field value, and none is the server's to send."""
+    for name, value in pairs:
+        if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+            return f"{name!r} is not a header name"
+        if not isinstance(value, str) or _VALUE.fullmatch(value) is None:
+            return f"the value of header {name!r} contains a character that cannot be sent: {value!r}"
+        if name.lower() in _OURS:
+            return f"the header {name!r} is the server's to send"
+    return None
+
+
+def check_response(response: Any) -> str | None:
+    """None if this is a response whose fields have the types they must have, whoever filled them."""
+    status, headers, body = response
+    if not isinstance(headers, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in headers):
+        return f"the headers of a response are a tuple of pairs, not {headers!r}"
+    if not isinstance(body, bytes) and not hasattr(body, "chunks"):
+        return f"the body of a response is bytes or a stream, not {type(body).__name__}"
+    return check_status(status) or check_pairs(headers)
+
+
+def declared_length(pairs: Pairs) -> int | str | None:
+    """The Content-Length that a handler declared, None if it did not, a sentence if it is not one."""
+    values = [value.strip() for name, value in pairs if name.lower() == "content-length"]
+    if not values:
+        return None
+    if len(values) > 1 or not (values[0].isascii() and values[0].isdigit()) or len(values[0]) > 18:
+        return f"Content-Length {', '.join(values)!r} is not one decimal number"
+    return int(values[0])

@@ -1,0 +1,295 @@
+"""The spine: a server is a fold of events, and every event gives orders.
+
+Theory: `step(server, event)` is the whole server.  `advance` is the same for many events at once: the fold of `step`,
+with neighbouring sends of one connection joined.  It is what the shell calls, because one draft of the table serves
+all the events.
+
+Rules: both are pure and total; an event for a connection that is gone changes nothing.  What happens to one connection
+stands in `transition`; what happens to the server as a whole, here.  Adding a kind of event means adding a row
+to one of the two tables.  It does not know sockets, clocks, threads or logs: it is told, and it orders.
+"""
+
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from functools import partial
+from typing import Any, NamedTuple
+
+from .answer import NO_HEAD, WARNING, unavailable
+from .client import (
+    CALM,
+    CLEAR,
+    Client,
+    Context,
+    Gone,
+    Outcome,
+    Parse,
+    Waiting,
+    deadline_of,
+    make_client,
+    settle,
+    waiting_for,
+)
+from .conn import Conn
+from .effects import Adopt, Drop, Effect, Farewell, Greet, Note, Send, Then, TurnAway
+from .encode import date_line
+from .events import Accepted, Elapsed, Event, Stop
+from .head import parse_headers_only
+from .limits import Limits, shortest_timeout
+from .reasons import MEANINGS, CloseReason
+from .stats import NOTHING, Stats, Totals, add_closed, requests_of
+from .table import EMPTY, Draft, Slots, clients_of
+from .transition import TRANSITIONS, overdue
+from .wheel import Wheel, file, make_wheel, next_look, turn
+
+
+class Running(IntEnum):
+    """How far a server is from its end."""
+
+    SERVING = 0
+    DRAINING = 1
+    """No new connections; those that are open are answered once more and closed."""
+    STOPPED = 2
+
+
+class Server(NamedTuple):
+    """A server.  `turn` numbers connections and never goes back; `deadline` is when draining becomes stopping."""
+
+    limits: Limits
+    running: Running
+    slots: Slots
+    wheel: Wheel
+    now: float
+    wall: int
+    date: bytes
+    since: float
+    turn: int
+    deadline: float
+    totals: Totals
+    logs_access: bool
+
+
+def make_server(limits: Limits, now: float, wall: int, logs_access: bool = False, first_turn: int = 0) -> Server:
+    """A server without clients, at a time; its first connection has the turn `first_turn`."""
+    return Server(limits, Running.SERVING, EMPTY, make_wheel(shortest_timeout(limits)), now, wall, date_line(wall), now,
+                  first_turn, 0.0, NOTHING, logs_access)
+
+
+# -- the fold --------------------------------------------------------------------------------------------------------------
+
+class _Desk:
+    """A server being moved on: what one call of the fold writes on, private to that call."""
+
+    __slots__ = ("context", "draft", "effects", "server", "totals", "wheel")
+
+    def __init__(self, server: Server, parse: Parse) -> None:
+        self.server = server
+        self.draft = Draft(server.slots)
+        self.context = _context(server, parse)
+        self.wheel = server.wheel
+        self.totals = server.totals
+        self.effects: list[Effect] = []
+
+    def apply(self, event: Any, conn: Conn) -> None:
+        """One event of one connection."""
+        draft = self.draft
+        before = draft.find(conn)
+        if before is None:
+            return
+        after, effects = TRANSITIONS[type(event)](before, event, self.context)
+        if type(after) is Client and after.intake is CALM and after.outflow is CLEAR and before.intake is CALM:
+            draft.put(after)
+            self.effects += effects
+        else:
+            self.settle(before, (after, effects))
+
+    def settle(self, before: Client, outcome: Outcome) -> None:
+        """Put what a transition made of a client in its place, and keep the orders."""
+        after, effects = outcome
+        if isinstance(after, Gone):
+            self.draft.remove(before)
+            self.totals = add_closed(self.totals, after.client, after.reason)
+            self.effects += effects
+            self.effects += (Drop(before.conn), Farewell(before.conn, after.reason))
+            return
+        settled, effects = settle(before, after, effects, self.context)
+        self.draft.put(settled)
+        self.effects += effects
+
+    def finish(self) -> tuple[Server, list[Effect]]:
+        """The server after all that, and the orders in sequence."""
+        server = self.server
+        is_over = server.running is Running.DRAINING and not self.draft.used
+        running = Running.STOPPED if is_over else server.running
+        after = server._replace(slots=self.draft.finish(), wheel=self.wheel, totals=self.totals, running=running)
+        return after, self.effects
+
+
+def _context(server: Server, parse: Parse) -> Context:
+    return Context(server.limits, server.now, server.date, server.running is not Running.SERVING, server.logs_access,
+                   partial(parse_headers_only, limits=server.limits) if parse is parse_headers_only else parse)
+
+
+def _fold(server: Server, events: Sequence[Event], parse: Parse) -> tuple[Server, list[Effect]]:
+    """Apply events in order; neighbours that concern single connections share one desk."""
+    effects: list[Effect] = []
+    desk: _Desk | None = None
+    for event in events:
+        whole = _TRANSITIONS.get(type(event))
+        if whole is None:
+            if desk is None:
+                desk = _Desk(server, parse)
+            name: Any = event[0]
+            desk.apply(event, name if type(name) is Conn else name.conn)
+            continue
+        if desk is not None:
+            server, more = desk.finish()
+            effects, desk = effects + more, None
+        server, more = whole(server, event, parse)
+        effects += more
+    if desk is not None:
+        server, more = desk.finish()
+        effects = effects + more if effects else more
+    return server, effects
+
+
+def coalesce(effects: Sequence[Effect]) -> list[Effect]:
+    """The same orders with neighbouring sends of one connection made one."""
+    joined: list[Effect] = []
+    last: Effect | None = None
+    for effect in effects:
+        if type(effect) is Send and type(last) is Send and last.conn == effect.conn and last.then is Then.KEEP:
+            last = Send(last.conn, last.segments + effect.segments, effect.then)
+            joined[-1] = last
+        else:
+            joined.append(effect)
+            last = effect
+    return joined
+
+
+def step(server: Server, event: Event, parse: Parse = parse_headers_only) -> tuple[Server, tuple[Effect, ...]]:
+    """The server after one event, and the orders that follow from it."""
+    server, effects = _fold(server, (event,), parse)
+    return server, tuple(effects)
+
+
+def advance(server: Server, events: Sequence[Event],
+            parse: Parse = parse_headers_only) -> tuple[Server, list[Effect]]:
+    """The server after all events, and the orders: the fold of `step`, then `coalesce`.
+
+    `parse` may be any function of bytes equal to `parse_headers_only` under the server's limits, such as one that
+    remembers.
+    """
+    server, effects = _fold(server, events, parse)
+    return server, coalesce(effects) if len(effects) > 1 else effects
+
+
+# -- what happens to the server as a whole ---------------------------------------------------------------------------------
+
+def elapsed(server: Server, event: Elapsed, parse: Parse) -> tuple[Server, list[Effect]]:
+    """The clock was read: deadlines may have passed, and the date may have changed."""
+    date = server.date if event.wall == server.wall else date_line(event.wall)
+    server = server._replace(now=event.now, wall=event.wall, date=date)
+    if server.running is Running.DRAINING and event.now >= server.deadline:
+        return _stop_now(server, parse)
+    wheel, due = turn(server.wheel, event.now)
+    if not due:
+        return server, []
+    return _look_at(server._replace(wheel=wheel), due, parse)
+
+
+def _look_at(server: Server, due: list[Conn], parse: Parse) -> tuple[Server, list[Effect]]:
+    """Close what is overdue among these, and file the others again."""
+    desk = _Desk(server, parse)
+    for conn in due:
+        client = desk.draft.find(conn)
+        if client is not None and deadline_of(client, server.limits) <= server.now:
+            desk.settle(client, overdue(client, desk.context))
+            client = desk.draft.find(conn)
+        if client is not None:
+            desk.wheel = file(desk.wheel, conn, server.now, deadline_of(client, server.limits))
+    return desk.finish()
+
+
+def accept_new_client(server: Server, event: Accepted, parse: Parse) -> tuple[Server, list[Effect]]:
+    """A connection is at the door: give it a slot, or a 503."""
+    if server.running is not Running.SERVING:
+        return _turn_away(server, event, CloseReason.SHUTDOWN)
+    if server.slots.used >= server.limits.max_connection_cnt:
+        return _turn_away(server, event, CloseReason.FULL)
+    draft, totals = Draft(server.slots), server.totals
+    conn = Conn(draft.next_slot(), server.turn)
+    client = make_client(conn, event.peer, server.now)
+    draft.add(client)
+    after = server._replace(slots=draft.finish(), turn=server.turn + 1,
+                            wheel=file(server.wheel, conn, server.now, deadline_of(client, server.limits)),
+                            totals=totals._replace(accepted=totals.accepted + 1))
+    return after, [Adopt(conn, event.door), Greet(conn)]
+
+
+def _turn_away(server: Server, event: Accepted, reason: CloseReason) -> tuple[Server, list[Effect]]:
+    """503 with a sentence, and no record."""
+    totals = server.totals._replace(turned_away=server.totals.turned_away + 1)
+    note = Note("sigil.server", WARNING, f"{event.peer} turned away, {reason.name}: {MEANINGS[reason].sentence}")
+    data = b"".join(unavailable(reason, NO_HEAD, server.date))
+    return server._replace(totals=totals), [note, TurnAway(event.door, data)]
+
+
+def stop(server: Server, event: Stop, parse: Parse) -> tuple[Server, list[Effect]]:
+    """Drain, or the second time stop at once."""
+    if server.running is not Running.SERVING:
+        return _stop_now(server, parse)
+    draining = server._replace(running=Running.DRAINING, deadline=server.now + event.grace)
+    if event.grace <= 0:
+        return _stop_now(draining, parse)
+    desk = _Desk(draining, parse)
+    for client in list(clients_of(draining.slots)):
+        if waiting_for(client) is Waiting.IDLE:
+            desk.settle(client, (Gone(client, CloseReason.SHUTDOWN), []))
+    return desk.finish()
+
+
+def _stop_now(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
+    """Whoever is still owed an answer gets a 503 if it can take it at once; then everything is closed."""
+    desk = _Desk(server, parse)
+    for client in list(clients_of(server.slots)):
+        effects: list[Effect] = []
+        if client.owed and client.outflow.streaming is None and not client.outflow.outbox:
+            segments = unavailable(CloseReason.SHUTDOWN, client.owed[0], server.date)
+            effects = [Send(client.conn, segments, Then.DROP)]
+        desk.settle(client, (Gone(client, CloseReason.SHUTDOWN), effects))
+    return desk.finish()
+
+
+_TRANSITIONS: dict[type, Callable[[Server, Any, Parse], tuple[Server, list[Effect]]]] = {
+    Elapsed: elapsed,
+    Accepted: accept_new_client,
+    Stop: stop,
+}
+"""Every kind of event that concerns the server as a whole, and what it does."""
+
+
+# -- questions ----------------------------------------------------------------------------------------------------------------
+
+def next_deadline(server: Server) -> float | None:
+    """When `Elapsed` must be told at the latest, on the clock of `now`; None if nothing waits."""
+    look = next_look(server.wheel)
+    if server.running is not Running.DRAINING:
+        return look
+    return server.deadline if look is None else min(look, server.deadline)
+
+
+def stats(server: Server) -> Stats:
+    """The figures of a server."""
+    clients = list(clients_of(server.slots))
+    totals = server.totals
+    return Stats(
+        uptime_seconds=server.now - server.since,
+        clients=len(clients),
+        accepted=totals.accepted,
+        turned_away=totals.turned_away,
+        requests=totals.requests + sum(map(requests_of, clients)),
+        bytes_in=totals.bytes_in + sum(client.bytes_in for client in clients),
+        bytes_out=totals.bytes_out + sum(client.bytes_out for client in clients),
+        outbox_bytes=sum(len(segment) for client in clients for segment in client.outflow.outbox),
+        closed=dict(sorted(totals.closed.items())),
+    )

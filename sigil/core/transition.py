@@ -1,0 +1,179 @@
+"""What an event does to one connection: a table of functions (client, event, context) -> (client or Gone, orders).
+
+Theory: `intake` turns bytes into requests and `answer` turns responses into bytes; here they are put together, event
+by event.  After every event that may have made something possible, `resume` goes on until nothing is.
+
+Rules: total and pure.  A transition that leaves the connection at rest has set `since` itself; whatever else it
+leaves passes through `settle`.  It does not know the table of clients, nor any other client.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from .answer import (
+    ask_again,
+    emit_last,
+    release_held,
+    send_continue,
+    send_error_response,
+    take_answers,
+    take_chunk,
+    take_end,
+    take_refusal,
+)
+from .client import CALM, CLEAR, Client, Context, Gone, Outcome, Phase, Waiting, may_parse, waiting_for
+from .effects import Effect, Send, Then
+from .events import Answered, Chunk, Ended, Failed, HalfClosed, Hangup, Received, Refused, Stalled, Writable
+from .grammar import bad
+from .intake import foretell, handle_client_data, try_parse_and_handle
+from .reasons import MEANINGS, CloseReason
+
+
+def resume(client: Client, effects: list[Effect], context: Context) -> Outcome:
+    """Go on with whatever the last event made possible: held answers, waiting requests, what is to be told last."""
+    while client.intake.phase is not Phase.LINGER:
+        if client.outflow.held:
+            client, effects = release_held(client, effects, context)
+        if client.intake.buffer and may_parse(client, context.limits):
+            before = len(client.intake.buffer)
+            client, more = try_parse_and_handle(client, context)
+            effects = effects + more
+            if len(client.intake.buffer) != before:
+                continue
+        if client.owed:
+            break
+        outcome = _conclude(client, context)
+        if outcome is None:
+            break
+        effects = effects + outcome[1]
+        if isinstance(outcome[0], Gone):
+            return outcome[0], effects
+        client = outcome[0]
+    return client, effects
+
+
+def _conclude(client: Client, context: Context) -> Outcome | None:
+    """Nothing is owed: say what was left to say, or close what has no future; None if there is nothing to do."""
+    intake = client.intake
+    if intake.doom is not None:
+        return send_error_response(client, intake.doom, context)
+    if intake.expects:
+        return send_continue(client)
+    is_idle = intake.phase is Phase.HEAD and not intake.buffer
+    if intake.at_end:
+        if not is_idle:
+            return foretell(client, bad("the connection was closed before the request was complete")), []
+        return None if client.outflow.outbox else (Gone(client, CloseReason.PEER_CLOSED), [])
+    if context.is_draining and is_idle:
+        return emit_last(client, (), CloseReason.SHUTDOWN)
+    return None
+
+
+def received(client: Client, event: Received, context: Context) -> Outcome:
+    """Bytes came."""
+    client, effects = handle_client_data(client, event.data, context)
+    if client.intake is CALM and client.owed and not client.outflow.held:
+        return client, effects
+    if client.intake.phase is Phase.LINGER and client.intake.discarded > context.limits.max_linger_len:
+        return Gone(client, client.outflow.reason), effects
+    return resume(client, effects, context)
+
+
+def answered(client: Client, event: Answered, context: Context) -> Outcome:
+    """The handler returned."""
+    client, effects = take_answers(client, event, context)
+    if client.intake is CALM and client.outflow is CLEAR and not context.is_draining:
+        return client, effects
+    return resume(client, effects, context)
+
+
+def refused(client: Client, event: Refused, context: Context) -> Outcome:
+    """User code failed."""
+    return _resume_unless_gone(take_refusal(client, event, context), context)
+
+
+def chunk(client: Client, event: Chunk, context: Context) -> Outcome:
+    """A stream yielded."""
+    return take_chunk(client, event)
+
+
+def ended(client: Client, event: Ended, context: Context) -> Outcome:
+    """A stream is at its end."""
+    return _resume_unless_gone(take_end(client, event), context)
+
+
+def _resume_unless_gone(outcome: Outcome, context: Context) -> Outcome:
+    client, effects = outcome
+    return outcome if isinstance(client, Gone) else resume(client, effects, context)
+
+
+def half_closed(client: Client, event: HalfClosed, context: Context) -> Outcome:
+    """The other side has ended its half."""
+    if client.intake.phase is Phase.LINGER and not client.outflow.outbox:
+        return Gone(client, client.outflow.reason), []
+    return resume(client._replace(intake=client.intake._replace(at_end=True)), [], context)
+
+
+def failed(client: Client, event: Failed, context: Context) -> Outcome:
+    """The connection broke: after our last answer that is how some clients hang up."""
+    is_over = client.intake.phase is Phase.LINGER
+    return Gone(client, client.outflow.reason if is_over else CloseReason.PEER_RESET), []
+
+
+def hung_up(client: Client, event: Hangup, context: Context) -> Outcome:
+    """User code failed outside a request, or has had enough of this client."""
+    return _tell_last(client, event.reason, context)
+
+
+def _tell_last(client: Client, reason: CloseReason, context: Context) -> Outcome:
+    """The connection ends, with the status of this reason, after what is owed."""
+    if client.intake.phase is Phase.LINGER:
+        return client, []
+    return resume(foretell(client, bad(MEANINGS[reason].sentence, reason)), [], context)
+
+
+def stalled(client: Client, event: Stalled, context: Context) -> Outcome:
+    """The kernel is full: what it did not take is queued, and its patience begins anew if it took anything."""
+    outflow = client.outflow._replace(outbox=client.outflow.outbox + event.rest)
+    return client._replace(outflow=outflow, since=context.now if event.taken else client.since,
+                           bytes_out=client.bytes_out - sum(map(len, event.rest))), []
+
+
+def writable(client: Client, event: Writable, context: Context) -> Outcome:
+    """The kernel takes bytes again: all that is queued is sent as if it would all be taken."""
+    segments, then = client.outflow.outbox, Then.SHUT if client.intake.phase is Phase.LINGER else Then.KEEP
+    client = client._replace(outflow=client.outflow._replace(outbox=()),
+                             bytes_out=client.bytes_out + sum(map(len, segments)))
+    effects: list[Effect] = [Send(client.conn, segments, then)] if segments else []
+    client, more = ask_again(client)
+    return resume(client, effects + more, context)
+
+
+def overdue(client: Client, context: Context) -> Outcome:
+    """A deadline has passed."""
+    match waiting_for(client):
+        case Waiting.IDLE:
+            return Gone(client, CloseReason.IDLE_TIMEOUT), []
+        case Waiting.HEADER:
+            return _tell_last(client, CloseReason.HEADER_TIMEOUT, context)
+        case Waiting.BODY:
+            return _tell_last(client, CloseReason.BODY_TIMEOUT, context)
+        case Waiting.WRITE:
+            return Gone(client, CloseReason.WRITE_STALL), []
+        case _:
+            return Gone(client, client.outflow.reason), []
+
+
+TRANSITIONS: dict[type, Callable[[Client, Any, Context], Outcome]] = {
+    Received: received,
+    Answered: answered,
+    Stalled: stalled,
+    Writable: writable,
+    Chunk: chunk,
+    Ended: ended,
+    HalfClosed: half_closed,
+    Failed: failed,
+    Hangup: hung_up,
+    Refused: refused,
+}
+"""Every kind of event that concerns one connection, and what it does."""
