@@ -26,6 +26,7 @@ INFO, WARNING, ERROR = 20, 30, 40
 NO_HEAD = Head("GET", "", "", "", 1, Headers(), 0, False, False, False)
 """Stands for a head that was not read when an error is answered."""
 
+_KEEP = Then.KEEP
 _INTERNAL = Response.error(500)
 _new = tuple.__new__
 
@@ -60,20 +61,19 @@ def emit_last(client: Client, segments: tuple[Segment, ...], reason: CloseReason
 
 def take_answers(client: Client, event: Answered, context: Context) -> Step:
     """Answers have come: send those whose turn it is, hold what is early, let go what nobody waits for."""
-    ticket, responses = event
+    (conn, number), responses = event
+    _, peer, intake, owed, answered, _, outflow, bytes_in, bytes_out = client
     count = len(responses)
-    if (client.outflow is CLEAR and ticket.number == client.answered and client.intake.doom is None
-            and not (context.is_draining or context.logs_access or client.intake.at_end)
-            and count <= len(client.owed) and client.owed[count - 1].is_simple):
+    if (outflow is CLEAR and number == answered and context.is_quiet and intake.doom is None and not intake.at_end
+            and count <= len(owed) and owed[count - 1].is_simple):
         data = encode_simple(responses, context.date)
         if data is not None:
-            after: Client = _new(Client, (client.conn, client.peer, client.intake, client.owed[count:],
-                                          client.answered + count, context.now, CLEAR, client.bytes_in,
-                                          client.bytes_out + len(data)))
-            send: Send = _new(Send, (client.conn, (data,), Then.KEEP))
+            after: Client = _new(Client, (conn, peer, intake, owed[count:] if count < len(owed) else (), answered + count, context.now, CLEAR, bytes_in,
+                                          bytes_out + len(data)))
+            send: Send = _new(Send, (conn, (data,), _KEEP))
             return after, [send]
     effects: list[Effect] = []
-    for number, response in enumerate(responses, ticket.number):
+    for number, response in enumerate(responses, number):
         client, more = take_answer(client, number, response, context)
         effects += more
     return client, effects
@@ -165,7 +165,8 @@ def _access(client: Client, head: Head, response: Response) -> Access:
 def send_error_response(client: Client, doom: Malformed, context: Context) -> Step:
     """Tell the client what was wrong, as the connection's last answer, and the log why."""
     response = Response.error(doom.status, doom.message)
-    encoded = encode_known(response, client.intake.head or NO_HEAD, True, context.date)
+    head = client.intake.head or (NO_HEAD._replace(method="HEAD") if doom.is_head else NO_HEAD)
+    encoded = encode_known(response, head, True, context.date)
     note = Note("sigil.server", INFO, f"{client.peer} refused with {doom.status}, {doom.reason.name}: {doom.message}")
     client, effects = emit_last(client, encoded.segments, doom.reason)
     return client, [note, *effects]

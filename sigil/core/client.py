@@ -121,6 +121,8 @@ class Context(NamedTuple):
     date: bytes
     is_draining: bool
     logs_access: bool
+    is_quiet: bool
+    """Neither of the two: answers need nothing but to be sent."""
     parse: Parse
 
 

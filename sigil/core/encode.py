@@ -81,6 +81,7 @@ _STATUS_LINES = {status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, 
 _COMMON = {pairs: Fields(_lines(pairs), False, False, None) for pairs in (TEXT, HTML, JSON, OCTETS, ())}
 """The headers that most responses have, made ready once."""
 
+_TEXT_BLOCK = _COMMON[TEXT].block
 _SIMPLE_STARTS = {status: line + b"Content-Length: " for status, line in _STATUS_LINES.items()
                   if status >= 200 and status not in BODILESS and status != 205}
 _LENGTHS = tuple(b"%d\r\n" % length for length in range(4_096))
@@ -95,8 +96,7 @@ def encode_simple(responses: tuple[Response, ...], date: bytes) -> bytes | None:
     The case to be fast in: common headers, a small body that is there, and a connection that goes on.
     """
     pieces: list[bytes] = []
-    known: Pairs | None = None
-    block = b""
+    known, block = TEXT, _TEXT_BLOCK
     for status, headers, body in responses:
         if headers is not known:
             fields = _COMMON.get(headers) if type(headers) is tuple else None

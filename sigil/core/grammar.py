@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeAlias
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
+from .headers import Headers
 from .limits import Limits
 from .reasons import MEANINGS, CloseReason
 
@@ -24,10 +25,14 @@ CRLF = b"\r\n"
 
 
 class Malformed(NamedTuple):
-    """A request that will not be handled: why, and the sentence its sender gets.  Falsy, as the original's #f."""
+    """A request that will not be handled: why, and the sentence its sender gets.  Falsy, as the original's #f.
+
+    `is_head` says that the request was a HEAD, whose answer has no body, not even that of an error.
+    """
 
     reason: CloseReason
     message: str
+    is_head: bool = False
 
     def __bool__(self) -> bool:
         return False
@@ -68,17 +73,21 @@ LEGAL = b"\t\r\n" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 PRINTABLE = bytes(range(0x20, 0x7F))
 """What a request line may contain."""
 
-UNDECODED_CODINGS = frozenset((b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress", b"identity"))
+UNDECODED_CODINGS = frozenset(("gzip", "x-gzip", "deflate", "compress", "x-compress", "identity"))
 """Transfer codings with a registered meaning that we do not decode (RFC 9112 section 7)."""
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CODING = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(rb'[!-"$-~]+')
 _VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
 FLAW = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?=[^\n])|(?<!\r)\n")
 """A byte no field section may contain, or a CR or LF that is not half of a line end; a CR at the end may become one."""
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*)(.*)")
-_HOST = re.compile(rb"(?:\[([^\]]*)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::([0-9]*))?")
+_HOST = re.compile(r"(?:\[([^\]]*)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::([0-9]*))?")
 _IP_FUTURE = re.compile(r"[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+")
+_VERSIONS = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
+_METHOD_MAX = 32
+"""No method is longer: a first line without a space in its first bytes need not be awaited."""
 _PORT_DIGITS = 5
 _LENGTH_DIGITS = 18
 """More digits than this (leading zeros apart) are more than any limit, and need not be converted to say so."""
@@ -87,6 +96,11 @@ _LENGTH_DIGITS = 18
 def bad(message: str, reason: CloseReason = CloseReason.BAD_REQUEST) -> Malformed:
     """A refusal in our words."""
     return Malformed(reason, message)
+
+
+def answer_to(data: bytes, flaw: Malformed) -> Malformed:
+    """The refusal of a request that begins with `data`: to HEAD it is told without a body (RFC 9110 section 9.3.2)."""
+    return flaw._replace(is_head=True) if data.startswith(b"HEAD ") else flaw
 
 
 # -- the end of a head ----------------------------------------------------------------------------------------------
@@ -108,24 +122,32 @@ def max_line_len(limits: Limits) -> int:
 
 def parse_request_line(line: bytes, limits: Limits) -> RequestLine | Malformed:
     """Method, target and version (RFC 9112 section 3), or what is wrong: 400, 414, 501 or 505."""
+    if len(line) > _METHOD_MAX and line.find(b" ", 0, _METHOD_MAX + 1) < 0:
+        return unknown_method(line[:_METHOD_MAX + 1])
     if line.translate(None, PRINTABLE):
-        return bad("the request line contains a byte that is not a visible ASCII character or a space")
+        return bad(_NOT_PRINTABLE)
     parts = line.split(b" ")
     if len(parts) != 3:
         return _explain_parts(parts)
     method, target, version = parts
-    number = _VERSION.fullmatch(version)
-    if number is None:
-        return bad("the request line does not end in a version like HTTP/1.1")
-    if number[1] != b"1":
-        return bad(f"{version.decode()} is not spoken here, HTTP/1.1 is", CloseReason.VERSION)
+    minor = _VERSIONS.get(version)
+    if minor is None:
+        number = _VERSION.fullmatch(version)
+        if number is None:
+            return bad("the request line does not end in a version like HTTP/1.1")
+        if number[1] != b"1":
+            return bad(f"{version.decode()} is not spoken here, HTTP/1.1 is", CloseReason.VERSION)
+        minor = 1
     name = METHODS.get(method)
     if name is None:
         return unknown_method(method)
     if len(target) > limits.max_target_len:
         return bad(f"the request target is longer than {limits.max_target_len} bytes", CloseReason.PATH_TOO_LONG)
     flaw = check_target(name, target)
-    return RequestLine(name, target.decode(), min(int(number[2]), 1)) if flaw is None else flaw
+    return RequestLine(name, target.decode(), minor) if flaw is None else flaw
+
+
+_NOT_PRINTABLE = "the request line contains a byte that is not a visible ASCII character or a space"
 
 
 def _explain_parts(parts: list[bytes]) -> Malformed:
@@ -137,6 +159,8 @@ def _explain_parts(parts: list[bytes]) -> Malformed:
 
 def unknown_method(method: bytes) -> Malformed:
     """501 for a token, 400 for what could not be a method of any HTTP."""
+    if method.translate(None, PRINTABLE):
+        return bad(_NOT_PRINTABLE)
     if _TOKEN.fullmatch(method) is None:
         return bad("the method is not a token")
     return bad(f"the method {method[:32].decode()} is not one this server knows", CloseReason.UNKNOWN_METHOD)
@@ -153,7 +177,7 @@ def check_target(method: str, target: bytes) -> Malformed | None:
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:
         return bad("the request target is neither a path nor an http URI")
-    if not absolute[1] or check_host(absolute[1]) is not None:
+    if absolute[1][:1] in (b"", b":") or check_host(absolute[1].decode()) is not None:
         return bad("the authority in the request target is not a valid host")
     return None
 
@@ -194,15 +218,17 @@ def inspect(prefix: bytes, start: int, limits: Limits) -> Malformed | None:
 def _inspect_line(window: bytes, start: int, limits: Limits) -> Malformed | None:
     """The same for a first line that has not ended."""
     line = window[:max_line_len(limits)]
+    if len(line) > _METHOD_MAX and line.find(b" ", 0, _METHOD_MAX + 1) < 0:
+        return unknown_method(line[:_METHOD_MAX + 1])
     flaw = line[start:].translate(None, PRINTABLE)
     if flaw and not (flaw == b"\r" and line.endswith(b"\r")):
-        return bad("the request line contains a byte that is not a visible ASCII character or a space")
+        return bad(_NOT_PRINTABLE)
     if len(line) < max_line_len(limits):
         return None
-    method, space, _ = line.partition(b" ")
-    if space and method in METHODS:
-        return bad(f"the request target is longer than {limits.max_target_len} bytes", CloseReason.PATH_TOO_LONG)
-    return unknown_method(method)
+    method = line.partition(b" ")[0]
+    if method not in METHODS:
+        return unknown_method(method)
+    return bad(f"the request target is longer than {limits.max_target_len} bytes", CloseReason.PATH_TOO_LONG)
 
 
 def _describe_flaw(flaw: bytes) -> str:
@@ -237,28 +263,31 @@ _PRELUDE = b"POST / HTTP/1.1\r\n"
 
 
 def tokenise(block: bytes) -> list[BytePair] | Malformed:
-    """The (name, value) pairs of a block of field lines that ends in an empty line (RFC 9112 section 5)."""
+    """The (name, value) pairs of a block of field lines that ends in an empty line (RFC 9112 section 5).
+
+    The bytes of the block have passed `is_plain`.  httptools also judges the fields that frame a message; what they
+    mean is not decided here, so a block that it refuses is read again by our own rules for lines.
+    """
     collector = _Collector()
     try:
         HttpRequestParser(collector).feed_data(_PRELUDE + block)
     except HttpParserUpgrade:
         pass
     except HttpParserError:
-        return _explain_block(block)
+        return _tokenise_slowly(block)
     return collector.pairs
 
 
-def _explain_block(block: bytes) -> Malformed:
-    """Why httptools refused a block: by line, or by what its framing fields say; this path is slow and rare."""
+def _tokenise_slowly(block: bytes) -> list[BytePair] | Malformed:
+    """The same line by line, with a sentence for what is wrong."""
     pairs: list[BytePair] = []
-    for line in block[:-4].split(CRLF) if len(block) > 2 else ():
+    for line in block[:-4].split(CRLF):
         flaw = _explain_line(line)
         if flaw is not None:
             return flaw
         name, _, value = line.partition(b":")
         pairs.append((name, value))
-    framing = check_framing(pairs)
-    return framing if isinstance(framing, Malformed) else bad("the header fields are malformed")
+    return pairs
 
 
 def _explain_line(line: bytes) -> Malformed | None:
@@ -277,62 +306,55 @@ def _explain_line(line: bytes) -> Malformed | None:
 
 # -- the fields that frame the message --------------------------------------------------------------------------------------
 
-def values_of(pairs: list[BytePair], name: bytes) -> list[bytes]:
-    """The values of every line called `name` (given in lower case), without the white space around them."""
-    return [value.strip(b" \t") for other, value in pairs if other.lower() == name]
-
-
-def check_framing(pairs: list[BytePair], version: int = 1) -> int | Malformed:
+def check_framing(headers: Headers, version: int) -> int | Malformed:
     """How long the body is: 0, a number of bytes, or -1 for chunked (RFC 9112 section 6.3); or why that is not known."""
-    codings = values_of(pairs, b"transfer-encoding")
-    lengths = values_of(pairs, b"content-length")
-    if codings:
-        if lengths:
-            return bad("the request has both Transfer-Encoding and Content-Length")
-        if version == 0:
-            return bad("Transfer-Encoding does not exist in HTTP/1.0")
-        flaw = _check_codings(b",".join(codings))
-        return -1 if flaw is None else flaw
-    if len(lengths) > 1:
-        return bad("the request has more than one Content-Length")
-    return parse_content_length(lengths[0]) if lengths else 0
+    codings = headers.folded.get("transfer-encoding")
+    length = headers.folded.get("content-length")
+    if codings is None:
+        return 0 if length is None else parse_content_length(length)
+    if length is not None:
+        return bad("the request has both Transfer-Encoding and Content-Length")
+    if version == 0:
+        return bad("Transfer-Encoding does not exist in HTTP/1.0")
+    flaw = _check_codings(codings)
+    return -1 if flaw is None else flaw
 
 
-def _check_codings(value: bytes) -> Malformed | None:
+def _check_codings(value: str) -> Malformed | None:
     """None if the transfer coding is chunked and nothing else."""
-    codings = [coding.strip(b" \t").lower() for coding in value.split(b",")]
-    if codings == [b"chunked"]:
+    codings = [coding.strip(" \t").lower() for coding in value.split(",")]
+    if codings == ["chunked"]:
         return None
-    if not all(_TOKEN.fullmatch(coding) for coding in codings):
+    if not all(_CODING.fullmatch(coding) for coding in codings):
         return bad("Transfer-Encoding is not a list of names")
-    if b"chunked" in codings[:-1]:
+    if "chunked" in codings[:-1]:
         return bad("chunked is not the last transfer coding, or is there twice")
     if codings[-1] in UNDECODED_CODINGS:
         return bad("the last transfer coding is not chunked, so the request has no end")
     return bad("the only transfer coding this server decodes is chunked", CloseReason.UNSUPPORTED_TRANSFER_ENCODING)
 
 
-def parse_content_length(value: bytes) -> int | Malformed:
-    """Digits to a number, whatever their count; anything else is 400 (RFC 9110 section 8.6)."""
-    if not value.isdigit():
-        return bad("Content-Length is not a decimal number")
-    digits = value.lstrip(b"0") or b"0"
+def parse_content_length(value: str) -> int | Malformed:
+    """Digits to a number, whatever their count; anything else, a list too, is 400 (RFC 9110 section 8.6)."""
+    if not (value.isascii() and value.isdigit()):
+        return bad("Content-Length is not one decimal number")
+    digits = value.lstrip("0") or "0"
     if len(digits) > _LENGTH_DIGITS:
         return bad("Content-Length is beyond all bounds", CloseReason.LARGE_REQUEST)
     return int(digits)
 
 
-def check_host_fields(pairs: list[BytePair], version: int) -> Malformed | None:
+def check_host_field(headers: Headers, version: int) -> Malformed | None:
     """None if Host is there as often as it must be, and valid (RFC 9112 section 3.2)."""
-    hosts = values_of(pairs, b"host")
-    if len(hosts) > 1:
-        return bad("the request has more than one Host", CloseReason.BAD_HOST)
-    if not hosts:
+    host = headers.folded.get("host")
+    if host is None:
         return bad("the request has no Host", CloseReason.BAD_HOST) if version else None
-    return check_host(hosts[0])
+    if len(headers.folded) != len(headers.pairs) and len(headers.get_all("host")) > 1:
+        return bad("the request has more than one Host", CloseReason.BAD_HOST)
+    return check_host(host)
 
 
-def check_host(value: bytes) -> Malformed | None:
+def check_host(value: str) -> Malformed | None:
     """None if this is `uri-host [ ":" port ]` (RFC 9110 section 7.2, RFC 3986 section 3.2.2)."""
     match = _HOST.fullmatch(value)
     if match is None or not _is_port(match[2]) or not _is_ip_literal(match[1]):
@@ -340,30 +362,24 @@ def check_host(value: bytes) -> Malformed | None:
     return None
 
 
-def _is_port(digits: bytes | None) -> bool:
+def _is_port(digits: str | None) -> bool:
     """True for no port, an empty one, or a number that a port can have."""
     if not digits:
         return True
-    digits = digits.lstrip(b"0") or b"0"
+    digits = digits.lstrip("0") or "0"
     return len(digits) <= _PORT_DIGITS and int(digits) <= 0xFFFF
 
 
-def _is_ip_literal(inside: bytes | None) -> bool:
+def _is_ip_literal(inside: str | None) -> bool:
     """True for no brackets at all, or for brackets around an IPv6 address or a later kind of address."""
-    if inside is None:
-        return True
-    text = inside.decode("latin-1")
-    if _IP_FUTURE.fullmatch(text):
+    if inside is None or _IP_FUTURE.fullmatch(inside):
         return True
     try:
-        return "%" not in text and bool(IPv6Address(text).packed)
+        return "%" not in inside and bool(IPv6Address(inside).packed)
     except AddressValueError:
         return False
 
 
-# -- lists ----------------------------------------------------------------------------------------------------------------------
-
-def tokens_of(values: list[bytes]) -> list[bytes]:
-    """The lower-case members of a comma-separated list that may span several lines (RFC 9110 section 5.6.1)."""
-    return [token for token in (part.strip(b" \t").lower() for part in b",".join(values).split(b",")) if token]
-
+def tokens_of(value: str) -> list[str]:
+    """The lower-case members of a comma-separated list (RFC 9110 section 5.6.1)."""
+    return [token for token in (part.strip(" \t").lower() for part in value.split(",")) if token]

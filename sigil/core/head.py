@@ -13,13 +13,13 @@ from urllib.parse import unquote
 
 from .grammar import (
     CRLF,
-    BytePair,
     Malformed,
     NeedMore,
     RequestLine,
+    answer_to,
     bad,
     check_framing,
-    check_host_fields,
+    check_host_field,
     find_header_end,
     inspect,
     is_plain,
@@ -28,9 +28,8 @@ from .grammar import (
     split_target,
     tokenise,
     tokens_of,
-    values_of,
 )
-from .headers import Headers
+from .headers import Headers, decode_pairs
 from .limits import Limits
 from .reasons import CloseReason
 
@@ -71,8 +70,13 @@ def parse_headers_only(data: bytes, limits: Limits = _DEFAULTS) -> Parsed:
     end = find_header_end(data)
     if end < 0:
         flaw = inspect(data, 0, limits)
-        return NeedMore(len(data)) if flaw is None else flaw
-    head = data[:end + 4]
+        return NeedMore(len(data)) if flaw is None else answer_to(data, flaw)
+    parsed = _parse_head(data[:end + 4], limits)
+    return answer_to(data, parsed) if type(parsed) is Malformed else parsed
+
+
+def _parse_head(head: bytes, limits: Limits) -> Head | Malformed:
+    """The same for the bytes of exactly one head."""
     line_end = head.find(CRLF, 0, max_line_len(limits))
     if line_end < 0 or not is_plain(head, limits):
         flaw = inspect(head, 0, limits)
@@ -85,50 +89,40 @@ def parse_headers_only(data: bytes, limits: Limits = _DEFAULTS) -> Parsed:
 
 def parse_header_lines(block: bytes, limits: Limits = _DEFAULTS) -> Headers | Malformed:
     """The field lines of a head or a trailer section, with or without the empty line that ends them."""
-    pairs = _tokenise(block, limits)
-    return pairs if isinstance(pairs, Malformed) else _decode(pairs)
-
-
-def _tokenise(block: bytes, limits: Limits) -> list[BytePair] | Malformed:
-    """The pairs of a block, counted."""
-    pairs = tokenise(block if block.endswith(b"\r\n\r\n") or block == CRLF else block + CRLF)
-    if len(pairs) > limits.max_headers and not isinstance(pairs, Malformed):
+    if not block.endswith(b"\r\n\r\n") and block != CRLF:
+        block += CRLF
+    pairs = tokenise(block)
+    if isinstance(pairs, Malformed):
+        return pairs
+    if len(pairs) > limits.max_headers:
         return bad(f"the request has more than {limits.max_headers} header fields", CloseReason.LARGE_HEADER)
-    return pairs
-
-
-def _decode(pairs: list[BytePair]) -> Headers:
-    """Bytes to text: Latin-1, which loses nothing and never fails (RFC 9110 section 5.5)."""
-    return Headers(tuple([(name.decode("latin-1"), value.decode("latin-1").strip(" \t")) for name, value in pairs]))
+    return decode_pairs(pairs)
 
 
 def _parse_fields(line: RequestLine, block: bytes, limits: Limits) -> Head | Malformed:
     """The head that this first line and these field lines make, or the first thing that is wrong with them."""
-    pairs = _tokenise(block, limits)
-    if isinstance(pairs, Malformed):
-        return pairs
-    flaw = check_host_fields(pairs, line.version)
+    headers = parse_header_lines(block, limits)
+    if isinstance(headers, Malformed):
+        return headers
+    flaw = check_host_field(headers, line.version)
     if flaw is not None:
         return flaw
-    length = check_framing(pairs, line.version)
+    length = check_framing(headers, line.version)
     if isinstance(length, Malformed):
         return length
     if length > limits.max_body_len:
         return bad(f"the body is longer than {limits.max_body_len} bytes", CloseReason.LARGE_REQUEST)
-    expects = _expects_continue(pairs, line.version)
-    if isinstance(expects, Malformed):
-        return expects
-    return _make_head(line, pairs, length, expects)
+    expects = _expects_continue(headers, line.version)
+    return expects if isinstance(expects, Malformed) else _make_head(line, headers, length, expects)
 
 
-def _make_head(line: RequestLine, pairs: list[BytePair], length: int, expects: bool) -> Head:
+def _make_head(line: RequestLine, headers: Headers, length: int, expects: bool) -> Head:
     """The record, with what follows from its parts."""
-    path, query = split_target(line.target)
-    persists = _persists(pairs, line.version)
-    is_simple = (length == 0 and persists and line.version == 1 and line.method in OVERTAKEN
-                 and not is_own(line.method, line.target))
-    decoded = unquote(path) if "%" in path else path
-    return Head(line.method, line.target, decoded, query, line.version, _decode(pairs), length, persists,
+    method, target, version = line
+    path, query = split_target(target)
+    persists = _persists(headers, version)
+    is_simple = (length == 0 and persists and version == 1 and method in OVERTAKEN and not is_own(method, target))
+    return Head(method, target, unquote(path) if "%" in path else path, query, version, headers, length, persists,
                 expects and length != 0, is_simple)
 
 
@@ -137,18 +131,17 @@ def is_own(method: str, target: str) -> bool:
     return method == "TRACE" or target == "*"
 
 
-def _persists(pairs: list[BytePair], version: int) -> bool:
+def _persists(headers: Headers, version: int) -> bool:
     """Whether the connection outlives the answer (RFC 9112 section 9.3)."""
-    values = values_of(pairs, b"connection")
-    tokens = tokens_of(values) if values else []
-    return b"close" not in tokens and (version == 1 or b"keep-alive" in tokens)
+    value = headers.folded.get("connection")
+    tokens = tokens_of(value) if value else []
+    return "close" not in tokens and (version == 1 or "keep-alive" in tokens)
 
 
-def _expects_continue(pairs: list[BytePair], version: int) -> bool | Malformed:
+def _expects_continue(headers: Headers, version: int) -> bool | Malformed:
     """Whether a 100 Continue is asked for; 417 for any other expectation (RFC 9110 section 10.1.1)."""
-    expectations = tokens_of(values_of(pairs, b"expect"))
-    if not expectations or version == 0:
-        return False
-    if expectations != [b"100-continue"]:
+    value = headers.folded.get("expect")
+    expectations = tokens_of(value) if value and version else []
+    if expectations not in ([], ["100-continue"]):
         return bad("this server meets no expectation but 100-continue", CloseReason.EXPECTATION)
-    return True
+    return bool(expectations)

@@ -16,6 +16,16 @@ Pairs: TypeAlias = tuple[Pair, ...]
 
 _JOINERS = {"cookie": "; "}
 
+_COMMON = (
+    "Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Connection", "Content-Length",
+    "Content-Type", "Cookie", "DNT", "Expect", "Host", "If-Modified-Since", "If-None-Match", "Origin", "Pragma",
+    "Priority", "Range", "Referer", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User",
+    "Sec-WebSocket-Extensions", "Sec-WebSocket-Key", "Sec-WebSocket-Protocol", "Sec-WebSocket-Version",
+    "Transfer-Encoding", "Upgrade", "Upgrade-Insecure-Requests", "User-Agent", "X-Forwarded-For", "X-Forwarded-Proto",
+)
+_NAMES = {spelling.encode(): (spelling, name.lower()) for name in _COMMON for spelling in (name, name.lower())}
+"""Names that most requests have, as text and folded, by their bytes in the two usual spellings."""
+
 
 def _fold(pairs: Pairs) -> dict[str, str]:
     """Lower-case name -> value, lines of the same name joined in order."""
@@ -30,16 +40,17 @@ def _fold(pairs: Pairs) -> dict[str, str]:
 class Headers:
     """An immutable, case-insensitive view of header fields; `Headers((("Host", "a"),))["host"] == "a"`."""
 
-    __slots__ = ("_folded", "pairs")
+    __slots__ = ("folded", "pairs")
     pairs: Pairs
-    _folded: dict[str, str]
+    folded: Mapping[str, str]
+    """Lower-case name -> value, its lines joined; not to be changed."""
 
     def __init__(self, pairs: Pairs = ()) -> None:
         object.__setattr__(self, "pairs", pairs)
-        object.__setattr__(self, "_folded", _fold(pairs))
+        object.__setattr__(self, "folded", _fold(pairs))
 
     def __getitem__(self, name: str) -> str:
-        return self._folded[name.lower()]
+        return self.folded[name.lower()]
 
     @overload
     def get(self, name: str) -> str | None: ...
@@ -47,7 +58,7 @@ class Headers:
     def get(self, name: str, default: str) -> str: ...
     def get(self, name: str, default: str | None = None) -> str | None:
         """The value of `name`, its lines joined, or `default`."""
-        return self._folded.get(name.lower(), default)
+        return self.folded.get(name.lower(), default)
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Every line of `name`, apart and in order; empty if there is none."""
@@ -56,20 +67,20 @@ class Headers:
 
     def keys(self) -> tuple[str, ...]:
         """The names, lower-case, each once, in order of first appearance."""
-        return tuple(self._folded)
+        return tuple(self.folded)
 
     def items(self) -> tuple[Pair, ...]:
         """(lower-case name, joined value), each name once."""
-        return tuple(self._folded.items())
+        return tuple(self.folded.items())
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._folded
+        return isinstance(name, str) and name.lower() in self.folded
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._folded)
+        return iter(self.folded)
 
     def __len__(self) -> int:
-        return len(self._folded)
+        return len(self.folded)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Headers) and self.pairs == other.pairs
@@ -88,6 +99,15 @@ class Headers:
 
     def __reduce__(self) -> tuple[type["Headers"], tuple[Pairs]]:
         return Headers, (self.pairs,)
+
+
+def decode_pairs(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Headers from bytes: Latin-1, which loses nothing and never fails (RFC 9110 section 5.5), white space trimmed."""
+    texts: list[Pair] = []
+    for name, value in pairs:
+        known = _NAMES.get(name)
+        texts.append((known[0] if known else name.decode("latin-1"), value.decode("latin-1").strip(" \t")))
+    return Headers(tuple(texts))
 
 
 def pairs_of(headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Pairs:

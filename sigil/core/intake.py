@@ -10,10 +10,10 @@ the server itself.
 """
 
 from .body import begin_body, continue_body_read, join
-from .client import CALM, Client, Context, Intake, Phase, Step, may_parse
+from .client import CALM, CLEAR, Client, Context, Intake, Phase, Step, may_parse
 from .conn import Ticket
 from .effects import Effect, Handle
-from .grammar import CRLF, Malformed, find_header_end, inspect
+from .grammar import CRLF, Malformed, answer_to, find_header_end, inspect
 from .head import Head, Parsed, is_own
 from .request import Request
 from .response import Response
@@ -26,10 +26,18 @@ _new = tuple.__new__
 
 def handle_client_data(client: Client, data: bytes, context: Context) -> Step:
     """Take the bytes that one read gave, and do with them what can be done."""
-    intake = client.intake
-    client = _new(Client, (*client[:7], client.bytes_in + len(data), client.bytes_out))
-    if intake is CALM and not client.outflow.outbox and may_parse(client, context.limits):
-        return read_heads(client, data, 0, context)
+    conn, peer, intake, owed, answered, since, outflow, bytes_in, bytes_out = client
+    if intake is CALM and outflow is CLEAR and not owed:
+        if find_header_end(data) != len(data) - 4:
+            return read_heads(client, data, 0, len(data), context)
+        head = context.parse(data)
+        if type(head) is Head and head.is_simple:  # what nearly every read is: read_heads would do the same, slower
+            after: Client = _new(Client, (conn, peer, CALM, (head,), answered, since, CLEAR, bytes_in + len(data), bytes_out))
+            request: Request = _new(Request, head[:6] + (b"", peer))
+            order: Handle = _new(Handle, (_new(Ticket, (conn, answered)), (request,)))
+            return after, [order]
+        return read_heads(client, data, 0, len(data), context)
+    client = client._replace(bytes_in=client.bytes_in + len(data))
     if intake.phase >= Phase.DEAF:
         return _with(client, intake._replace(discarded=intake.discarded + len(data))), []
     return try_parse_and_handle(_with(client, intake._replace(buffer=intake.buffer + data)), context)
@@ -48,44 +56,48 @@ def try_parse_and_handle(client: Client, context: Context) -> Step:
         if before.phase is Phase.BODY:
             client, more = _read_body(client, context)
         else:
-            client, more = read_heads(client, before.buffer, before.scan, context)
+            client, more = read_heads(client, before.buffer, before.scan, 0, context)
         effects += more
         if client.intake.phase is before.phase and len(client.intake.buffer) == len(before.buffer):
             break
     return client, effects
 
 
-def read_heads(client: Client, buffer: bytes, scan: int, context: Context) -> Step:
+def read_heads(client: Client, buffer: bytes, scan: int, count: int, context: Context) -> Step:
     """Heads at the front of `buffer`, as long as the next one may follow; empty lines before them are skipped.
 
-    The loop to be fast in: everything per request is here or in the parser.
+    `count` of these bytes have just come.  The loop to be fast in: everything per request is here or in the parser.
     """
-    parse, peer, most = context.parse, client.peer, context.limits.max_queued_requests - len(client.owed)
+    parse, peer, length = context.parse, client.peer, len(buffer)
     heads: list[Head] = []
     requests: list[Request] = []
-    start, length = 0, len(buffer)
-    last: Head | None = None
     request: Request
-    while start < length and len(heads) < most:
+    start, head, last = 0, None, None
+    while start < length:
         end = find_header_end(buffer, scan)
-        head = parse(buffer[start:end + 4]) if end >= start else None
-        if isinstance(head, Head) and head.is_simple:
-            if head is not last:
-                request = _new(Request, (*head[:6], b"", peer))
-                last = head
-            heads.append(head)
-            requests.append(request)
-            start = end + 4
-        elif buffer.startswith(CRLF, start):
+        if end >= start:
+            head = parse(buffer[start:end + 4])
+            if type(head) is Head and head.is_simple:
+                if head is not last:
+                    request = _new(Request, head[:6] + (b"", peer))
+                    last = head
+                heads.append(head)
+                requests.append(request)
+                start = end + 4
+                if len(client.owed) + len(heads) >= context.limits.max_queued_requests:
+                    break
+                scan = start + 3
+                continue
+        if buffer.startswith(CRLF, start):
             start += 2
-        elif head is None:
-            return _hand_over(client, heads, requests, _await_head(buffer[start:], scan - start, context))
-        else:
-            client, effects = _hand_over(client, heads, requests, _rest(buffer[end + 4:]))
-            client, more = _take_head(client, head)
-            return client, effects + more
-        scan = start + 3
-    return _hand_over(client, heads, requests, CALM if start == length else _rest(buffer[start:]))
+            scan = start + 3
+            continue
+        if end < start:
+            return _hand_over(client, heads, requests, _await_head(buffer[start:], scan - start, context), count)
+        client, effects = _hand_over(client, heads, requests, _rest(buffer[end + 4:]), count)
+        client, more = _take_head(client, head)
+        return client, effects + more
+    return _hand_over(client, heads, requests, _rest(buffer[start:]) if start < length else CALM, count)
 
 
 def _rest(buffer: bytes) -> Intake:
@@ -93,24 +105,23 @@ def _rest(buffer: bytes) -> Intake:
     return CALM._replace(buffer=buffer) if buffer else CALM
 
 
-def _hand_over(client: Client, heads: list[Head], requests: list[Request], intake: Intake) -> Step:
+def _hand_over(client: Client, heads: list[Head], requests: list[Request], intake: Intake, count: int) -> Step:
     """Order the handling of requests that came together, and keep what came behind them."""
-    owed = client.owed
-    if client.intake.at_end:
+    conn, peer, old, owed, answered, since, outflow, bytes_in, bytes_out = client
+    if old.at_end:
         intake = intake._replace(at_end=True)
+    after: Client = _new(Client, (conn, peer, intake, owed + tuple(heads), answered, since, outflow, bytes_in + count,
+                                  bytes_out))
     if not heads:
-        return _with(client, intake), []
-    ticket: Ticket = _new(Ticket, (client.conn, client.answered + len(owed)))
-    after: Client = _new(Client, (client.conn, client.peer, intake, (*owed, *heads) if owed else tuple(heads),
-                                  *client[4:]))
-    order: Handle = _new(Handle, (ticket, tuple(requests)))
+        return after, []
+    order: Handle = _new(Handle, (_new(Ticket, (conn, answered + len(owed))), tuple(requests)))
     return after, [order]
 
 
 def _await_head(buffer: bytes, scan: int, context: Context) -> Intake:
     """The head at the front has not ended: it can already be wrong."""
     flaw = inspect(buffer, max(scan, 0), context.limits) if buffer != b"\r" else None
-    return CALM._replace(buffer=buffer, scan=len(buffer)) if flaw is None else _doomed(flaw)
+    return CALM._replace(buffer=buffer, scan=len(buffer)) if flaw is None else _doomed(answer_to(buffer, flaw))
 
 
 def _doomed(flaw: Malformed) -> Intake:
@@ -121,10 +132,10 @@ def _doomed(flaw: Malformed) -> Intake:
 def foretell(client: Client, flaw: Malformed) -> Client:
     """Nothing more is read from this client: `flaw` is what it will be told when it has got what it is owed."""
     intake = client.intake
-    return _with(client, _doomed(flaw)._replace(head=intake.head, at_end=intake.at_end, discarded=intake.discarded))
+    return _with(client, _doomed(flaw)._replace(head=intake.head, expects=intake.expects, at_end=intake.at_end, discarded=intake.discarded))
 
 
-def _take_head(client: Client, head: Parsed) -> Step:
+def _take_head(client: Client, head: Parsed | None) -> Step:
     """A head that is not simple: a refusal, a request that ends something, or one with a body to come."""
     if isinstance(head, Malformed):
         return foretell(client, head), []

@@ -29,8 +29,9 @@ HTML: Pairs = (("Content-Type", "text/html; charset=utf-8"),)
 JSON: Pairs = (("Content-Type", "application/json"),)
 OCTETS: Pairs = (("Content-Type", "application/octet-stream"),)
 
-PHRASES = {status.value: status.phrase for status in HTTPStatus} | {413: "Content Too Large", 422: "Unprocessable Content"}
-"""Reason phrases by status (RFC 9110 section 15); a status without one is sent without one."""
+PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
+    413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+"""Reason phrases by status (RFC 9110 section 15, whatever the version of Python); others are sent without one."""
 
 _URI_MARKS = "%:/?#[]@!$&'()*+,;=~"
 

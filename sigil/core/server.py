@@ -89,19 +89,6 @@ class _Desk:
         self.totals = server.totals
         self.effects: list[Effect] = []
 
-    def apply(self, event: Any, conn: Conn) -> None:
-        """One event of one connection."""
-        draft = self.draft
-        before = draft.find(conn)
-        if before is None:
-            return
-        after, effects = TRANSITIONS[type(event)](before, event, self.context)
-        if type(after) is Client and after.intake is CALM and after.outflow is CLEAR and before.intake is CALM:
-            draft.put(after)
-            self.effects += effects
-        else:
-            self.settle(before, (after, effects))
-
     def settle(self, before: Client, outcome: Outcome) -> None:
         """Put what a transition made of a client in its place, and keep the orders."""
         after, effects = outcome
@@ -125,31 +112,60 @@ class _Desk:
 
 
 def _context(server: Server, parse: Parse) -> Context:
-    return Context(server.limits, server.now, server.date, server.running is not Running.SERVING, server.logs_access,
+    is_draining = server.running is not Running.SERVING
+    return Context(server.limits, server.now, server.date, is_draining, server.logs_access,
+                   not (is_draining or server.logs_access),
                    partial(parse_headers_only, limits=server.limits) if parse is parse_headers_only else parse)
 
 
-def _fold(server: Server, events: Sequence[Event], parse: Parse) -> tuple[Server, list[Effect]]:
-    """Apply events in order; neighbours that concern single connections share one desk."""
+def _fold(server: Server, events: Sequence[Event], parse: Parse) -> tuple[Server, list[Effect], bool]:
+    """Apply events in order; True if the orders may hold neighbouring sends of one connection."""
     effects: list[Effect] = []
-    desk: _Desk | None = None
-    for event in events:
-        whole = _TRANSITIONS.get(type(event))
+    start, is_joinable = 0, False
+    while start < len(events):
+        whole = _TRANSITIONS.get(type(events[start]))
         if whole is None:
-            if desk is None:
-                desk = _Desk(server, parse)
-            name: Any = event[0]
-            desk.apply(event, name if type(name) is Conn else name.conn)
-            continue
-        if desk is not None:
-            server, more = desk.finish()
-            effects, desk = effects + more, None
-        server, more = whole(server, event, parse)
-        effects += more
-    if desk is not None:
-        server, more = desk.finish()
+            server, more, joins, start = _apply_run(server, events, start, parse)
+            is_joinable = is_joinable or joins or bool(effects)
+        else:
+            server, more = whole(server, events[start], parse)
+            start += 1
+            is_joinable = True if more else is_joinable
         effects = effects + more if effects else more
-    return server, effects
+    return server, effects, is_joinable
+
+
+def _apply_run(server: Server, events: Sequence[Any], start: int,
+               parse: Parse) -> tuple[Server, list[Effect], bool, int]:
+    """Apply neighbouring events that concern single connections, up to the first that does not.
+
+    The loop to be fast in: a connection that was at rest and stays so is put back without being settled.
+    """
+    desk = _Desk(server, parse)
+    entries, effects, context, transitions = desk.draft.entries, desk.effects, desk.context, TRANSITIONS
+    last, is_joinable, index = None, False, start
+    for index in range(start, len(events)):
+        event = events[index]
+        transition = transitions.get(type(event))
+        if transition is None:
+            break
+        name = event[0]
+        conn = name if type(name) is Conn else name[0]
+        before = entries[conn[0]]
+        if type(before) is not Client or before[0] != conn:
+            continue
+        after, more = transition(before, event, context)
+        if type(after) is Client and after.intake is CALM and after.outflow is CLEAR and before.intake is CALM:
+            entries[conn[0]] = after
+            effects += more
+        else:
+            desk.settle(before, (after, more))
+            is_joinable = True
+        is_joinable = is_joinable or conn == last or not more
+        last = conn
+    else:
+        index += 1
+    return (*desk.finish(), is_joinable, index)
 
 
 def coalesce(effects: Sequence[Effect]) -> list[Effect]:
@@ -168,7 +184,7 @@ def coalesce(effects: Sequence[Effect]) -> list[Effect]:
 
 def step(server: Server, event: Event, parse: Parse = parse_headers_only) -> tuple[Server, tuple[Effect, ...]]:
     """The server after one event, and the orders that follow from it."""
-    server, effects = _fold(server, (event,), parse)
+    server, effects, _ = _fold(server, (event,), parse)
     return server, tuple(effects)
 
 
@@ -179,8 +195,8 @@ def advance(server: Server, events: Sequence[Event],
     `parse` may be any function of bytes equal to `parse_headers_only` under the server's limits, such as one that
     remembers.
     """
-    server, effects = _fold(server, events, parse)
-    return server, coalesce(effects) if len(effects) > 1 else effects
+    server, effects, is_joinable = _fold(server, events, parse)
+    return server, coalesce(effects) if is_joinable else effects
 
 
 # -- what happens to the server as a whole ---------------------------------------------------------------------------------

@@ -55,19 +55,19 @@ def free_slots(slots: Slots) -> list[int]:
 class Draft:
     """A table being rewritten: reads see earlier writes; `finish` gives the new table and the old one stays."""
 
-    __slots__ = ("_entries", "_free", "_length", "_used")
+    __slots__ = ("_free", "_length", "_used", "entries")
 
     def __init__(self, slots: Slots) -> None:
-        self._entries = slots.entries.evolver()
+        self.entries = slots.entries.evolver()
         self._length = len(slots.entries)
         self._free = slots.free
         self._used = slots.used
 
     def find(self, conn: Conn) -> Client | None:
         """The client called `conn`, or None if it is gone."""
-        slot = conn.slot
-        entry = self._entries[slot] if 0 <= slot < self._length else None
-        return entry if isinstance(entry, Client) and entry.conn == conn else None
+        slot = conn[0]
+        entry = self.entries[slot] if 0 <= slot < self._length else None
+        return entry if type(entry) is Client and entry[0] == conn else None
 
     def next_slot(self) -> int:
         """The slot that the next client will get."""
@@ -77,22 +77,22 @@ class Draft:
         """Put a new client into the slot its name says, which must be `next_slot`."""
         slot = client.conn.slot
         if slot == self._length:
-            self._entries.append(client)
+            self.entries.append(client)
             self._length += 1
         else:
-            following = self._entries[slot]
+            following = self.entries[slot]
             assert isinstance(following, int)
             self._free = following
-            self._entries[slot] = client
+            self.entries[slot] = client
         self._used += 1
 
     def put(self, client: Client) -> None:
         """Replace a client by a later version of itself."""
-        self._entries[client.conn.slot] = client
+        self.entries[client.conn.slot] = client
 
     def remove(self, client: Client) -> None:
         """Free the slot of a client that is gone."""
-        self._entries[client.conn.slot] = self._free
+        self.entries[client.conn.slot] = self._free
         self._free = client.conn.slot
         self._used -= 1
 
@@ -103,4 +103,4 @@ class Draft:
 
     def finish(self) -> Slots:
         """The table as it is now."""
-        return Slots(self._entries.persistent(), self._free, self._used)
+        return Slots(self.entries.persistent(), self._free, self._used)

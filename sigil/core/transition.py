@@ -55,10 +55,10 @@ def resume(client: Client, effects: list[Effect], context: Context) -> Outcome:
 def _conclude(client: Client, context: Context) -> Outcome | None:
     """Nothing is owed: say what was left to say, or close what has no future; None if there is nothing to do."""
     intake = client.intake
-    if intake.doom is not None:
-        return send_error_response(client, intake.doom, context)
     if intake.expects:
         return send_continue(client)
+    if intake.doom is not None:
+        return send_error_response(client, intake.doom, context)
     is_idle = intake.phase is Phase.HEAD and not intake.buffer
     if intake.at_end:
         if not is_idle:
@@ -71,9 +71,9 @@ def _conclude(client: Client, context: Context) -> Outcome | None:
 
 def received(client: Client, event: Received, context: Context) -> Outcome:
     """Bytes came."""
-    client, effects = handle_client_data(client, event.data, context)
+    client, effects = step = handle_client_data(client, event[1], context)
     if client.intake is CALM and client.owed and not client.outflow.held:
-        return client, effects
+        return step
     if client.intake.phase is Phase.LINGER and client.intake.discarded > context.limits.max_linger_len:
         return Gone(client, client.outflow.reason), effects
     return resume(client, effects, context)
@@ -81,9 +81,9 @@ def received(client: Client, event: Received, context: Context) -> Outcome:
 
 def answered(client: Client, event: Answered, context: Context) -> Outcome:
     """The handler returned."""
-    client, effects = take_answers(client, event, context)
+    client, effects = step = take_answers(client, event, context)
     if client.intake is CALM and client.outflow is CLEAR and not context.is_draining:
-        return client, effects
+        return step
     return resume(client, effects, context)
 
 

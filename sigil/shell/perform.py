@@ -15,6 +15,7 @@ import selectors
 import socket
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..core.conn import Conn, Ticket
@@ -35,7 +36,20 @@ from ..core.effects import (
     TurnAway,
     Watch,
 )
-from ..core.events import Answered, Chunk, Ended, Event, Failed, HalfClosed, Hangup, Received, Refused, Segment, Stalled
+from ..core.events import (
+    Answered,
+    Chunk,
+    Ended,
+    Event,
+    Failed,
+    HalfClosed,
+    Hangup,
+    Received,
+    Refused,
+    Segment,
+    Stalled,
+    Writable,
+)
 from ..core.reasons import CloseReason
 from ..core.request import BadInput, Request
 from ..core.response import Pulled, Response
@@ -43,6 +57,7 @@ from ..core.response import Pulled, Response
 if TYPE_CHECKING:
     from .server import HttpServer
 
+Ready: TypeAlias = list[tuple[selectors.SelectorKey, int]]
 Handler: TypeAlias = Callable[[Request], Response | None]
 
 MAX_SEGMENTS = 1_000
@@ -52,6 +67,8 @@ _NOWHERE = Pulled(())
 """What the core sees of a stream: that there is one.  Its iterator stays here."""
 
 _new = tuple.__new__
+_KEEP = Then.KEEP
+_READ = selectors.EVENT_READ
 
 _ACCESS_LOG = logging.getLogger("sigil.access")
 
@@ -84,11 +101,13 @@ def _excuse(request: Request, error: Exception) -> Excuse:
 class Wire:
     """A connection's socket and what else belongs to it outside the core."""
 
-    __slots__ = ("conn", "interest", "is_blocked", "sock", "sources")
+    __slots__ = ("conn", "interest", "is_blocked", "recv", "send", "sock", "sources")
 
     def __init__(self, conn: Conn, sock: socket.socket) -> None:
         self.conn = conn
         self.sock = sock
+        self.recv = sock.recv
+        self.send = sock.send
         self.interest = Interest.NOTHING
         self.is_blocked = False
         self.sources: dict[int, Iterator[Any]] = {}
@@ -190,39 +209,67 @@ class Performer:
 
     # -- bytes -------------------------------------------------------------------------------------------------
 
-    def receive(self, wire: Wire, most: int) -> Event | None:
-        """Read once."""
-        try:
-            data = wire.sock.recv(most)
-        except (BlockingIOError, InterruptedError):
-            return None
-        except OSError as error:
-            return Failed(wire.conn, error.errno or 0)
-        return Received(wire.conn, data) if data else HalfClosed(wire.conn)
+    def process_readable_clients(self, ready: Ready, most: int) -> tuple[list[Event], list[object]]:
+        """Read each connection that is ready once, up to `most` bytes: what came, and what is not a connection."""
+        events: list[Event] = []
+        others: list[object] = []
+        for key, mask in ready:
+            wire = key.data
+            if type(wire) is not Wire:
+                others.append(wire)
+                continue
+            if mask != _READ:
+                wire.is_blocked = False
+                events.append(Writable(wire.conn))
+                if not mask & _READ:
+                    continue
+            try:
+                data = wire.recv(most)
+            except (BlockingIOError, InterruptedError):
+                continue
+            except OSError as error:
+                events.append(Failed(wire.conn, error.errno or 0))
+                continue
+            events.append(_new(Received, (wire.conn, data)) if data else HalfClosed(wire.conn))
+        return events, others
 
     def send(self, order: Send) -> Event | None:
         """Send segments and do what follows; what the kernel does not take is handed back."""
-        wire = self._wires.get(order.conn)
+        conn, segments, then = order
+        wire = self._wires.get(conn)
         if wire is None:
             return None
-        event: Event | None = None
-        if wire.is_blocked:
-            event = Stalled(order.conn, 0, order.segments)
-        else:
-            try:
-                event = self._send_all(wire, order.segments)
-                if event is None and order.then is Then.SHUT:
-                    wire.sock.shutdown(socket.SHUT_WR)
-            except OSError as error:
-                event = Failed(order.conn, error.errno or 0)
-        if order.then is Then.DROP:
-            self.drop(Drop(order.conn))
-            return None
-        return event
+        try:
+            if then is _KEEP and len(segments) == 1 and not wire.is_blocked:
+                data = segments[0]
+                count = wire.send(data)
+                if count == len(data):
+                    return None
+                return self._send_all(wire, (memoryview(data)[count:],), count)
+            return self._send_and_then(wire, segments, then)
+        except BlockingIOError:
+            wire.is_blocked = True
+            return Stalled(conn, 0, segments)
+        except OSError as error:
+            return Failed(conn, error.errno or 0)
 
-    def _send_all(self, wire: Wire, segments: tuple[Segment, ...]) -> Stalled | None:
-        """Give segments to the kernel until it has them all or takes no more."""
-        taken, index, offset = 0, 0, 0
+    def _send_and_then(self, wire: Wire, segments: tuple[Segment, ...], then: Then) -> Event | None:
+        """The general case: several segments, a blocked connection, or something to do after the last byte."""
+        if then is Then.DROP:
+            with suppress(OSError):
+                self._send_all(wire, segments, 0)
+            self.drop(Drop(wire.conn))
+            return None
+        if wire.is_blocked:
+            return Stalled(wire.conn, 0, segments)
+        stalled = self._send_all(wire, segments, 0)
+        if stalled is None and then is Then.SHUT:
+            wire.sock.shutdown(socket.SHUT_WR)
+        return stalled
+
+    def _send_all(self, wire: Wire, segments: tuple[Segment, ...], taken: int) -> Stalled | None:
+        """Give segments to the kernel until it has them all or takes no more; it has `taken` bytes before them."""
+        index = offset = 0
         while index < len(segments):
             first = segments[index] if not offset else memoryview(segments[index])[offset:]
             try:
@@ -244,10 +291,11 @@ class Performer:
 
     def handle_request(self, order: Handle) -> Event | None:
         """Call the handler with each request; whatever it does is an event."""
-        handler, (conn, number) = self._handler, order.ticket
+        ticket, requests = order
+        handler, (conn, number) = self._handler, ticket
         responses: list[Response] = []
         response: Any
-        for request in order.requests:
+        for request in requests:
             try:
                 response = handler(request)
             except Exception as error:
@@ -265,7 +313,9 @@ class Performer:
             responses = []
         if not responses:
             return None
-        answered: Answered = _new(Answered, (_new(Ticket, (conn, number)), tuple(responses)))
+        if number != ticket.number:
+            ticket = Ticket(conn, number)
+        answered: Answered = _new(Answered, (ticket, tuple(responses)))
         return answered
 
     def _report_answers(self, ticket: Ticket, responses: list[Response]) -> None:

@@ -20,17 +20,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from operator import length_hint
 from types import FrameType
-from typing import Any
 
 from ..core.conn import Conn
-from ..core.effects import Effect, Interest
-from ..core.events import Accepted, Elapsed, Event, Refused, Stop, Writable
+from ..core.effects import Effect
+from ..core.events import Accepted, Elapsed, Event, Stop
 from ..core.limits import Limits
 from ..core.server import Running, Server, advance, make_server, next_deadline, stats
 from ..core.stats import Stats
 from ..core.table import clients_of
 from .listen import Stopped, accept_waiting, open_listener
-from .perform import Callbacks, Handler, Performer, Wire
+from .perform import Callbacks, Handler, Performer, Ready
 from .remember import remembering_parser
 
 _LOG = logging.getLogger("sigil.server")
@@ -196,31 +195,20 @@ class HttpServer:
             self._events += events
             raise
 
-    def _process_ready(self, ready: list[tuple[selectors.SelectorKey, int]]) -> list[Event]:
+    def _process_ready(self, ready: Ready) -> list[Event]:
         """Events from descriptors that are ready: connections in turn, then newcomers."""
         most = self._limits.max_reads_per_tick
         if len(ready) > most:
             self._turn_offset = (self._turn_offset + most) % len(ready)
             ready = (ready[self._turn_offset:] + ready[:self._turn_offset])[:most]
-        events: list[Event] = []
-        receive, most_bytes = self._performer.receive, self._limits.max_read_len
-        for key, mask in ready:
-            wire = key.data
-            if type(wire) is not Wire:
-                events += self._process_own(wire)
-                continue
-            if mask & Interest.WRITE:
-                wire.is_blocked = False
-                events.append(Writable(wire.conn))
-            if mask & Interest.READ:
-                event = receive(wire, most_bytes)
-                if event is not None:
-                    events.append(event)
+        events, others = self._performer.process_readable_clients(ready, self._limits.max_read_len)
+        for other in others:
+            events += self._process_own(other)
         if self._accepts_again_at is not None and time.monotonic() >= self._accepts_again_at:
             self._resume_accepting()
         return events
 
-    def _process_own(self, which: Any) -> list[Event]:
+    def _process_own(self, which: object) -> list[Event]:
         """The server's own descriptors: somebody is at the door, or somebody woke us."""
         if which is not None:
             return self._accept()
