@@ -59,21 +59,29 @@ def emit_last(client: Client, segments: tuple[Segment, ...], reason: CloseReason
 
 # -- answers ------------------------------------------------------------------------------------------------------------
 
-def take_answers(client: Client, event: Answered, context: Context) -> Step:
-    """Answers have come: send those whose turn it is, hold what is early, let go what nobody waits for."""
+def answer_simple(client: Client, event: Answered, context: Context) -> Step | None:
+    """What nearly every answer is: small, whole, in turn, to a simple request; None if one of these is not.
+
+    `take_answers` would do the same, slower.
+    """
     (conn, number), responses = event
     _, peer, intake, owed, answered, _, outflow, bytes_in, bytes_out = client
     count = len(responses)
-    if (outflow is CLEAR and number == answered and context.is_quiet and intake.doom is None and not intake.at_end
-            and count <= len(owed) and owed[count - 1].is_simple):
-        data = encode_simple(responses, context.date)
-        if data is not None:
-            after: Client = _new(Client, (conn, peer, intake, owed[count:] if count < len(owed) else (), answered + count, context.now, CLEAR, bytes_in,
-                                          bytes_out + len(data)))
-            send: Send = _new(Send, (conn, (data,), _KEEP))
-            return after, [send]
+    if number != answered or count > len(owed) or not owed[count - 1].is_simple:
+        return None
+    data = encode_simple(responses, context.date)
+    if data is None:
+        return None
+    after: Client = _new(Client, (conn, peer, intake, owed[count:] if count < len(owed) else (), answered + count,
+                                  context.now, outflow, bytes_in, bytes_out + len(data)))
+    send: Send = _new(Send, (conn, (data,), _KEEP))
+    return after, [send]
+
+
+def take_answers(client: Client, event: Answered, context: Context) -> Step:
+    """Answers have come: send those whose turn it is, hold what is early, let go what nobody waits for."""
     effects: list[Effect] = []
-    for number, response in enumerate(responses, number):
+    for number, response in enumerate(event.responses, event.ticket.number):
         client, more = take_answer(client, number, response, context)
         effects += more
     return client, effects

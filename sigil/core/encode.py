@@ -107,7 +107,7 @@ def encode_simple(responses: tuple[Response, ...], date: bytes) -> bytes | None:
         if type(body) is not bytes or start is None or len(body) > JOIN_MAX:
             return None
         length = len(body)
-        pieces += (start, _LENGTHS[length] if length < 4_096 else b"%d\r\n" % length, block, date, body)
+        pieces += start, _LENGTHS[length] if length < 4_096 else b"%d\r\n" % length, block, date, body
     return b"".join(pieces)
 
 

@@ -155,7 +155,7 @@ def _apply_run(server: Server, events: Sequence[Any], start: int,
         if type(before) is not Client or before[0] != conn:
             continue
         after, more = transition(before, event, context)
-        if type(after) is Client and after.intake is CALM and after.outflow is CLEAR and before.intake is CALM:
+        if type(after) is Client and after[2] is CALM and after[6] is CLEAR and before[2] is CALM:
             entries[conn[0]] = after
             effects += more
         else:

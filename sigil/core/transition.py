@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .answer import (
+    answer_simple,
     ask_again,
     emit_last,
     release_held,
@@ -25,7 +26,7 @@ from .client import CALM, CLEAR, Client, Context, Gone, Outcome, Phase, Waiting,
 from .effects import Effect, Send, Then
 from .events import Answered, Chunk, Ended, Failed, HalfClosed, Hangup, Received, Refused, Stalled, Writable
 from .grammar import bad
-from .intake import foretell, handle_client_data, try_parse_and_handle
+from .intake import foretell, handle_client_data, read_simple, try_parse_and_handle
 from .reasons import MEANINGS, CloseReason
 
 
@@ -71,9 +72,11 @@ def _conclude(client: Client, context: Context) -> Outcome | None:
 
 def received(client: Client, event: Received, context: Context) -> Outcome:
     """Bytes came."""
-    client, effects = step = handle_client_data(client, event[1], context)
-    if client.intake is CALM and client.owed and not client.outflow.held:
-        return step
+    if client.intake is CALM and client.outflow is CLEAR and not client.owed:
+        step = read_simple(client, event.data, context)
+        if step is not None:
+            return step
+    client, effects = handle_client_data(client, event.data, context)
     if client.intake.phase is Phase.LINGER and client.intake.discarded > context.limits.max_linger_len:
         return Gone(client, client.outflow.reason), effects
     return resume(client, effects, context)
@@ -81,9 +84,11 @@ def received(client: Client, event: Received, context: Context) -> Outcome:
 
 def answered(client: Client, event: Answered, context: Context) -> Outcome:
     """The handler returned."""
-    client, effects = step = take_answers(client, event, context)
-    if client.intake is CALM and client.outflow is CLEAR and not context.is_draining:
-        return step
+    if client.intake is CALM and client.outflow is CLEAR and context.is_quiet:
+        step = answer_simple(client, event, context)
+        if step is not None:
+            return step
+    client, effects = take_answers(client, event, context)
     return resume(client, effects, context)
 
 
