@@ -18,7 +18,7 @@ from .core.reasons import CloseReason, close_reason_str
 from .core.request import BadInput, Request
 from .core.response import Response
 from .core.stats import Stats
-from .shell.perform import Callbacks
+from .shell.program import Callbacks
 from .shell.server import (
     HttpServer,
     http_server_listen,

@@ -9,15 +9,15 @@ After a connection's last answer it lingers: our side is shut, theirs is read un
 overtake the answer (RFC 9112 section 9.6).  It does not know where requests come from.
 """
 
-from .client import CALM, CLEAR, Client, Context, Gone, Outcome, Outflow, Phase, Step
+from .client import CALM, Client, Context, Gone, Outcome, Outflow, Phase, Step
 from .conn import Ticket
 from .effects import Abandon, Access, Effect, Note, Pull, Send, Then
 from .encode import CONTINUE, Encoded, encode_chunk, encode_end, encode_response, encode_simple
 from .events import Answered, Chunk, Ended, Refused, Segment
-from .grammar import Malformed
 from .head import Head
 from .headers import Headers
 from .reasons import MEANINGS, CloseReason
+from .refusal import Malformed
 from .response import Pulled, Response
 
 INFO, WARNING, ERROR = 20, 30, 40
@@ -57,7 +57,7 @@ def emit_last(client: Client, segments: tuple[Segment, ...], reason: CloseReason
     return after._replace(bytes_out=sent), [Send(client.conn, segments, Then.SHUT)]
 
 
-# -- answers ------------------------------------------------------------------------------------------------------------
+# -- answers ------------------------------------------------------------------------------------------------------
 
 def answer_simple(client: Client, event: Answered, context: Context) -> Step | None:
     """What nearly every answer is: small, whole, in turn, to a simple request; None if one of these is not.
@@ -191,7 +191,7 @@ def send_continue(client: Client) -> Step:
     return emit(client._replace(intake=client.intake._replace(expects=False)), (CONTINUE,))
 
 
-# -- streams ------------------------------------------------------------------------------------------------------------
+# -- streams ------------------------------------------------------------------------------------------------------
 
 def take_chunk(client: Client, event: Chunk) -> Outcome:
     """A stream yielded: send it on, and ask for more unless the client is behind."""

@@ -12,10 +12,11 @@ import re
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
-from .grammar import CRLF, FLAW, Malformed, bad
+from .grammar import CRLF, FLAW
 from .head import parse_header_lines
 from .limits import Limits
 from .reasons import CloseReason
+from .refusal import Malformed, bad
 
 Rope: TypeAlias = tuple[bytes, ...]
 

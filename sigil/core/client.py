@@ -1,8 +1,8 @@
 """One connection as a record, and what can be read off it.
 
 Theory: everything the server remembers about a connection is one immutable `Client`: who it is, what has come and is
-not understood (`Intake`), which requests are owed an answer, what is on its way out (`Outflow`).  What it waits for
-and what it is watched for are not kept by hand in each transition but read off the record, so they cannot contradict it.
+not understood (`Intake`), which requests are owed an answer, what is on its way out (`Outflow`).  What it waits for and
+what it is watched for are not kept by hand in each transition but read off the record, so they agree with it.
 
 Rules: absence is None.  Requests are numbered from 0 in order of arrival; `answered` is the number of the first one
 that is owed an answer, `owed` the heads of those from there on.  `held` keeps answers that came before their turn.
@@ -23,10 +23,10 @@ from .conn import Conn, Peer
 from .effects import Effect, Interest, Watch
 from .encode import Streaming
 from .events import Segment
-from .grammar import Malformed
 from .head import Head, Parsed
 from .limits import Limits
 from .reasons import CloseReason
+from .refusal import Malformed
 from .response import Response
 
 

@@ -64,7 +64,7 @@ class Farewell(NamedTuple):
 
 
 class Handle(NamedTuple):
-    """Call the handler with each of `requests`, which came together; the first is named `ticket`, the others follow it."""
+    """Call the handler with each of `requests`, which came together; `ticket` names the first, the others follow."""
 
     ticket: Ticket
     requests: tuple[Request, ...]
@@ -122,4 +122,5 @@ class Access(NamedTuple):
     length: int
 
 
-Effect: TypeAlias = (Adopt | TurnAway | Greet | Farewell | Handle | Pull | Abandon | Send | Watch | Drop | Note | Access)
+Effect: TypeAlias = (Adopt | TurnAway | Greet | Farewell | Handle | Pull | Abandon | Send | Watch | Drop | Note
+                     | Access)

@@ -9,7 +9,7 @@ Small bodies are joined to the head, large ones are passed on by reference.  It 
 Date field comes in as bytes.
 """
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -68,7 +68,7 @@ class Fields(NamedTuple):
 
 def date_line(seconds: int) -> bytes:
     """The Date field for a time in seconds since 1970 (RFC 9110 section 5.6.7), and the empty line that ends a head."""
-    at = datetime.fromtimestamp(seconds, timezone.utc)
+    at = datetime.fromtimestamp(seconds, UTC)
     return (f"Date: {_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04} "
             f"{at.hour:02}:{at.minute:02}:{at.second:02} GMT\r\n\r\n").encode()
 

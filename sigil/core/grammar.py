@@ -1,4 +1,4 @@
-"""The grammar of an HTTP/1.1 head: request line, field lines, host, transfer codings (RFC 9110, RFC 9112).
+"""The grammar of an HTTP/1.1 head: request line and field lines (RFC 9112 sections 2 to 5).
 
 Theory: whatever two parsers read differently, somebody will use to smuggle a request past one of them.  So there is
 one reading here, the strict one, and what does not fit it is refused with a sentence that says why.  Field lines
@@ -8,39 +8,20 @@ Rules: functions take bytes and return values; a refusal is a `Malformed`, never
 stream may not depend on how it was cut into reads, so what can be refused early (`inspect`) is refused with the same
 words late: first line first, then the control bytes of the rest, then its size.
 
-It does not know what a field means, except for the few that frame the message; `head.py` puts them together.
+It does not know what a field means: `framing` and `head` do.
 """
 
 import re
-from ipaddress import AddressValueError, IPv6Address
 from typing import NamedTuple, TypeAlias
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from .headers import Headers
+from .framing import check_host
 from .limits import Limits
-from .reasons import MEANINGS, CloseReason
+from .reasons import CloseReason
+from .refusal import Malformed, bad
 
 CRLF = b"\r\n"
-
-
-class Malformed(NamedTuple):
-    """A request that will not be handled: why, and the sentence its sender gets.  Falsy, as the original's #f.
-
-    `is_head` says that the request was a HEAD, whose answer has no body, not even that of an error.
-    """
-
-    reason: CloseReason
-    message: str
-    is_head: bool = False
-
-    def __bool__(self) -> bool:
-        return False
-
-    @property
-    def status(self) -> int:
-        """The HTTP status of the answer."""
-        return MEANINGS[self.reason].status
 
 
 class NeedMore(NamedTuple):
@@ -73,37 +54,18 @@ LEGAL = b"\t\r\n" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 PRINTABLE = bytes(range(0x20, 0x7F))
 """What a request line may contain."""
 
-UNDECODED_CODINGS = frozenset(("gzip", "x-gzip", "deflate", "compress", "x-compress", "identity"))
-"""Transfer codings with a registered meaning that we do not decode (RFC 9112 section 7)."""
-
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CODING = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(rb'[!-"$-~]+')
 _VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
 FLAW = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?=[^\n])|(?<!\r)\n")
 """A byte no field section may contain, or a CR or LF that is not half of a line end; a CR at the end may become one."""
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*)(.*)")
-_HOST = re.compile(r"(?:\[([^\]]*)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::([0-9]*))?")
-_IP_FUTURE = re.compile(r"[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+")
 _VERSIONS = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
 _METHOD_MAX = 32
 """No method is longer: a first line without a space in its first bytes need not be awaited."""
-_PORT_DIGITS = 5
-_LENGTH_DIGITS = 18
-"""More digits than this (leading zeros apart) are more than any limit, and need not be converted to say so."""
 
 
-def bad(message: str, reason: CloseReason = CloseReason.BAD_REQUEST) -> Malformed:
-    """A refusal in our words."""
-    return Malformed(reason, message)
-
-
-def answer_to(data: bytes, flaw: Malformed) -> Malformed:
-    """The refusal of a request that begins with `data`: to HEAD it is told without a body (RFC 9110 section 9.3.2)."""
-    return flaw._replace(is_head=True) if data.startswith(b"HEAD ") else flaw
-
-
-# -- the end of a head ----------------------------------------------------------------------------------------------
+# -- the end of a head --------------------------------------------------------------------------------------------
 
 def find_header_end(buffer: bytes, start: int = 0) -> int:
     """Position of the empty line (CRLF CRLF) that ends a head, or -1.
@@ -113,7 +75,7 @@ def find_header_end(buffer: bytes, start: int = 0) -> int:
     return buffer.find(b"\r\n\r\n", start - 3 if start > 3 else 0)
 
 
-# -- the first line -------------------------------------------------------------------------------------------------
+# -- the first line -----------------------------------------------------------------------------------------------
 
 def max_line_len(limits: Limits) -> int:
     """Bytes within which a request line must end: the target, room for method and version; never more than a head."""
@@ -192,7 +154,7 @@ def split_target(target: str) -> tuple[str, str]:
     return path, query
 
 
-# -- what the beginning of a head already settles ----------------------------------------------------------------------
+# -- what the beginning of a head already settles -----------------------------------------------------------------
 
 def inspect(prefix: bytes, start: int, limits: Limits) -> Malformed | None:
     """The verdict that the beginning of a head settles by itself, or None if it may still become a request.
@@ -244,7 +206,7 @@ def is_plain(head: bytes, limits: Limits) -> bool:
             and head.count(b"\r") == ends and head.count(b"\n") == ends)
 
 
-# -- field lines --------------------------------------------------------------------------------------------------------
+# -- field lines --------------------------------------------------------------------------------------------------
 
 class _Collector:
     """What httptools calls back: it keeps the pairs of one head and lives for one call."""
@@ -302,84 +264,3 @@ def _explain_line(line: bytes) -> Malformed | None:
     if _TOKEN.fullmatch(name) is None:
         return bad("a header name is empty or contains a character that is not allowed there")
     return None
-
-
-# -- the fields that frame the message --------------------------------------------------------------------------------------
-
-def check_framing(headers: Headers, version: int) -> int | Malformed:
-    """How long the body is: 0, a number of bytes, or -1 for chunked (RFC 9112 section 6.3); or why that is not known."""
-    codings = headers.folded.get("transfer-encoding")
-    length = headers.folded.get("content-length")
-    if codings is None:
-        return 0 if length is None else parse_content_length(length)
-    if length is not None:
-        return bad("the request has both Transfer-Encoding and Content-Length")
-    if version == 0:
-        return bad("Transfer-Encoding does not exist in HTTP/1.0")
-    flaw = _check_codings(codings)
-    return -1 if flaw is None else flaw
-
-
-def _check_codings(value: str) -> Malformed | None:
-    """None if the transfer coding is chunked and nothing else."""
-    codings = [coding.strip(" \t").lower() for coding in value.split(",")]
-    if codings == ["chunked"]:
-        return None
-    if not all(_CODING.fullmatch(coding) for coding in codings):
-        return bad("Transfer-Encoding is not a list of names")
-    if "chunked" in codings[:-1]:
-        return bad("chunked is not the last transfer coding, or is there twice")
-    if codings[-1] in UNDECODED_CODINGS:
-        return bad("the last transfer coding is not chunked, so the request has no end")
-    return bad("the only transfer coding this server decodes is chunked", CloseReason.UNSUPPORTED_TRANSFER_ENCODING)
-
-
-def parse_content_length(value: str) -> int | Malformed:
-    """Digits to a number, whatever their count; anything else, a list too, is 400 (RFC 9110 section 8.6)."""
-    if not (value.isascii() and value.isdigit()):
-        return bad("Content-Length is not one decimal number")
-    digits = value.lstrip("0") or "0"
-    if len(digits) > _LENGTH_DIGITS:
-        return bad("Content-Length is beyond all bounds", CloseReason.LARGE_REQUEST)
-    return int(digits)
-
-
-def check_host_field(headers: Headers, version: int) -> Malformed | None:
-    """None if Host is there as often as it must be, and valid (RFC 9112 section 3.2)."""
-    host = headers.folded.get("host")
-    if host is None:
-        return bad("the request has no Host", CloseReason.BAD_HOST) if version else None
-    if len(headers.folded) != len(headers.pairs) and len(headers.get_all("host")) > 1:
-        return bad("the request has more than one Host", CloseReason.BAD_HOST)
-    return check_host(host)
-
-
-def check_host(value: str) -> Malformed | None:
-    """None if this is `uri-host [ ":" port ]` (RFC 9110 section 7.2, RFC 3986 section 3.2.2)."""
-    match = _HOST.fullmatch(value)
-    if match is None or not _is_port(match[2]) or not _is_ip_literal(match[1]):
-        return bad("Host is not a valid host name or address", CloseReason.BAD_HOST)
-    return None
-
-
-def _is_port(digits: str | None) -> bool:
-    """True for no port, an empty one, or a number that a port can have."""
-    if not digits:
-        return True
-    digits = digits.lstrip("0") or "0"
-    return len(digits) <= _PORT_DIGITS and int(digits) <= 0xFFFF
-
-
-def _is_ip_literal(inside: str | None) -> bool:
-    """True for no brackets at all, or for brackets around an IPv6 address or a later kind of address."""
-    if inside is None or _IP_FUTURE.fullmatch(inside):
-        return True
-    try:
-        return "%" not in inside and bool(IPv6Address(inside).packed)
-    except AddressValueError:
-        return False
-
-
-def tokens_of(value: str) -> list[str]:
-    """The lower-case members of a comma-separated list (RFC 9110 section 5.6.1)."""
-    return [token for token in (part.strip(" \t").lower() for part in value.split(",")) if token]

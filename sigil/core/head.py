@@ -11,15 +11,11 @@ behind the empty line.  It does not know the connection the bytes came from.
 from typing import NamedTuple, TypeAlias
 from urllib.parse import unquote
 
+from .framing import check_framing, check_host_field, tokens_of
 from .grammar import (
     CRLF,
-    Malformed,
     NeedMore,
     RequestLine,
-    answer_to,
-    bad,
-    check_framing,
-    check_host_field,
     find_header_end,
     inspect,
     is_plain,
@@ -27,11 +23,11 @@ from .grammar import (
     parse_request_line,
     split_target,
     tokenise,
-    tokens_of,
 )
 from .headers import Headers, decode_pairs
 from .limits import Limits
 from .reasons import CloseReason
+from .refusal import Malformed, answer_to, bad
 
 OVERTAKEN = frozenset(("GET", "OPTIONS"))
 """Safe methods (RFC 9110 section 9.2.1) behind which the next pipelined request is handed out before the answer."""

@@ -13,8 +13,9 @@ from .body import begin_body, continue_body_read, join
 from .client import CALM, CLEAR, Client, Context, Intake, Phase, Step, may_parse
 from .conn import Ticket
 from .effects import Effect, Handle
-from .grammar import CRLF, Malformed, answer_to, find_header_end, inspect
+from .grammar import CRLF, find_header_end, inspect
 from .head import Head, Parsed, is_own
+from .refusal import Malformed, answer_to
 from .request import Request
 from .response import Response
 
@@ -34,9 +35,10 @@ def read_simple(client: Client, data: bytes, context: Context) -> Step | None:
     head = context.parse(data)
     if type(head) is not Head or not head.is_simple:
         return None
-    conn, peer, intake, owed, answered, since, outflow, bytes_in, bytes_out = client
-    after: Client = _new(Client, (conn, peer, intake, (head,), answered, since, outflow, bytes_in + len(data), bytes_out))
-    request: Request = _new(Request, head[:6] + (b"", peer))
+    conn, peer, intake, _, answered, since, outflow, bytes_in, bytes_out = client
+    after: Client = _new(Client, (conn, peer, intake, (head,), answered, since, outflow, bytes_in + len(data),
+                                  bytes_out))
+    request: Request = _new(Request, head[:6] + (b"", peer))  # noqa: RUF005 - faster than unpacking
     order: Handle = _new(Handle, (_new(Ticket, (conn, answered)), (request,)))
     return after, [order]
 
@@ -88,7 +90,7 @@ def read_heads(client: Client, buffer: bytes, scan: int, count: int, context: Co
             head = parse(buffer[start:end + 4])
             if type(head) is Head and head.is_simple:
                 if head is not last:
-                    request = _new(Request, head[:6] + (b"", peer))
+                    request = _new(Request, head[:6] + (b"", peer))  # noqa: RUF005 - faster than unpacking
                     last = head
                 heads.append(head)
                 requests.append(request)
@@ -141,7 +143,8 @@ def _doomed(flaw: Malformed) -> Intake:
 def foretell(client: Client, flaw: Malformed) -> Client:
     """Nothing more is read from this client: `flaw` is what it will be told when it has got what it is owed."""
     intake = client.intake
-    return _with(client, _doomed(flaw)._replace(head=intake.head, expects=intake.expects, at_end=intake.at_end, discarded=intake.discarded))
+    return _with(client, _doomed(flaw)._replace(head=intake.head, expects=intake.expects, at_end=intake.at_end,
+                                                discarded=intake.discarded))
 
 
 def _take_head(client: Client, head: Parsed | None) -> Step:

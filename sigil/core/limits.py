@@ -16,11 +16,11 @@ from typing import NamedTuple
 class Limits(NamedTuple):
     """All bounds.  Replace what you need: `Limits(max_body_len=2**20, idle_timeout=5.0)`."""
 
-    # -- connections ------------------------------------------------------------------------------------------
+    # -- connections ----------------------------------------------------------------------------------------------
     max_connection_cnt: int = 1024
     """Connections open at once.  Each costs a descriptor and a record; one more is answered 503."""
 
-    # -- the head of a request --------------------------------------------------------------------------------
+    # -- the head of a request ------------------------------------------------------------------------------------
     max_header_len: int = 65_536
     """Request line and fields together.  Large cookies and tokens fit; 431 beyond."""
     max_headers: int = 100
@@ -28,7 +28,7 @@ class Limits(NamedTuple):
     max_target_len: int = 8_000
     """The request target.  RFC 9112 section 3 recommends at least 8000 octets; 414 beyond."""
 
-    # -- the body of a request --------------------------------------------------------------------------------
+    # -- the body of a request ------------------------------------------------------------------------------------
     max_body_len: int = 10 * 2**20
     """The decoded body, which is held in memory until the handler runs; 413 beyond, before it is read."""
     max_chunk_line_len: int = 1_024
@@ -38,19 +38,19 @@ class Limits(NamedTuple):
     max_trailer_len: int = 8_192
     """The trailer section of a chunked body, which is checked and dropped; 431 beyond."""
 
-    # -- what one client may have under way -------------------------------------------------------------------
+    # -- what one client may have under way -----------------------------------------------------------------------
     max_queued_requests: int = 64
     """Pipelined requests handed out and not yet answered; further ones wait unparsed."""
     max_outbox_len: int = 262_144
     """Bytes a client may owe us reading: above it the client is neither read nor parsed until it drains."""
 
-    # -- what is remembered -----------------------------------------------------------------------------------
+    # -- what is remembered ---------------------------------------------------------------------------------------
     max_remembered_heads: int = 256
     """Parsed heads kept for clients that send the same bytes again; heads with credentials never are."""
     max_remembered_len: int = 2_048
     """A head longer than this is not remembered: it is unlikely to come again."""
 
-    # -- deadlines --------------------------------------------------------------------------------------------
+    # -- deadlines ------------------------------------------------------------------------------------------------
     header_timeout: float = 10.0
     """From the first byte of a head to its end, however steadily it dribbles; 408 after."""
     body_timeout: float = 30.0
@@ -64,7 +64,7 @@ class Limits(NamedTuple):
     max_linger_len: int = 2**20
     """After our last byte: how much of what the client goes on sending is read and thrown away."""
 
-    # -- one turn of the loop ---------------------------------------------------------------------------------
+    # -- one turn of the loop -------------------------------------------------------------------------------------
     max_accepts_per_tick: int = 64
     """Connections accepted in one tick, so that a flood of them leaves time for those already here."""
     max_reads_per_tick: int = 256

@@ -64,7 +64,7 @@ class Request(NamedTuple):
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies by name (RFC 6265 section 5.4); the first of several with one name counts, as it is more specific."""
+        """The cookies by name (RFC 6265 section 5.4); of several with one name the first counts."""
         cookies: dict[str, str] = {}
         for part in self.headers.get("cookie", "").split(";"):
             name, equals, value = part.strip().partition("=")

@@ -16,8 +16,8 @@ from .headers import Pairs
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t -~\x80-\xff]*")
-_OURS = frozenset(("transfer-encoding", "trailer", "upgrade", "keep-alive"))
-"""Fields that say how a connection is used, which a handler cannot know."""
+_OURS = frozenset(("transfer-encoding",))
+"""Fields that frame the message on this connection, which a handler cannot know."""
 
 BODILESS = frozenset((204, 304))
 """Final statuses that never have content (RFC 9110 section 6.4.1)."""

@@ -51,16 +51,21 @@ class Running(IntEnum):
     STOPPED = 2
 
 
+_SERVING = Running.SERVING
+_DRAINING = Running.DRAINING
+_new = tuple.__new__
+
+
 class Server(NamedTuple):
     """A server.  `turn` numbers connections and never goes back; `deadline` is when draining becomes stopping."""
 
-    limits: Limits
-    running: Running
     slots: Slots
-    wheel: Wheel
     now: float
     wall: int
     date: bytes
+    limits: Limits
+    running: Running
+    wheel: Wheel
     since: float
     turn: int
     deadline: float
@@ -70,11 +75,11 @@ class Server(NamedTuple):
 
 def make_server(limits: Limits, now: float, wall: int, logs_access: bool = False, first_turn: int = 0) -> Server:
     """A server without clients, at a time; its first connection has the turn `first_turn`."""
-    return Server(limits, Running.SERVING, EMPTY, make_wheel(shortest_timeout(limits)), now, wall, date_line(wall), now,
+    return Server(EMPTY, now, wall, date_line(wall), limits, Running.SERVING, make_wheel(shortest_timeout(limits)), now,
                   first_turn, 0.0, NOTHING, logs_access)
 
 
-# -- the fold --------------------------------------------------------------------------------------------------------------
+# -- the fold -----------------------------------------------------------------------------------------------------
 
 class _Desk:
     """A server being moved on: what one call of the fold writes on, private to that call."""
@@ -104,18 +109,23 @@ class _Desk:
 
     def finish(self) -> tuple[Server, list[Effect]]:
         """The server after all that, and the orders in sequence."""
-        server = self.server
-        is_over = server.running is Running.DRAINING and not self.draft.used
-        running = Running.STOPPED if is_over else server.running
-        after = server._replace(slots=self.draft.finish(), wheel=self.wheel, totals=self.totals, running=running)
-        return after, self.effects
+        server, slots = self.server, self.draft.finish()
+        if self.context.is_draining or self.wheel is not server.wheel or self.totals is not server.totals:
+            is_over = server.running is Running.DRAINING and not slots.used
+            running = Running.STOPPED if is_over else server.running
+            server = server._replace(slots=slots, wheel=self.wheel, totals=self.totals, running=running)
+        else:
+            server = _new(Server, (slots, *server[1:]))
+        return server, self.effects
 
 
 def _context(server: Server, parse: Parse) -> Context:
-    is_draining = server.running is not Running.SERVING
-    return Context(server.limits, server.now, server.date, is_draining, server.logs_access,
-                   not (is_draining or server.logs_access),
-                   partial(parse_headers_only, limits=server.limits) if parse is parse_headers_only else parse)
+    is_draining = server.running is not _SERVING
+    if parse is parse_headers_only:
+        parse = partial(parse_headers_only, limits=server.limits)
+    context: Context = _new(Context, (server.limits, server.now, server.date, is_draining, server.logs_access,
+                                      not (is_draining or server.logs_access), parse))
+    return context
 
 
 def _fold(server: Server, events: Sequence[Event], parse: Parse) -> tuple[Server, list[Effect], bool]:
@@ -143,7 +153,7 @@ def _apply_run(server: Server, events: Sequence[Any], start: int,
     """
     desk = _Desk(server, parse)
     entries, effects, context, transitions = desk.draft.entries, desk.effects, desk.context, TRANSITIONS
-    last, is_joinable, index = None, False, start
+    last, is_joinable, index, length = None, False, start, len(server.slots.entries)
     for index in range(start, len(events)):
         event = events[index]
         transition = transitions.get(type(event))
@@ -151,12 +161,13 @@ def _apply_run(server: Server, events: Sequence[Any], start: int,
             break
         name = event[0]
         conn = name if type(name) is Conn else name[0]
-        before = entries[conn[0]]
+        slot = conn[0]
+        before = entries[slot] if 0 <= slot < length else None
         if type(before) is not Client or before[0] != conn:
             continue
         after, more = transition(before, event, context)
         if type(after) is Client and after[2] is CALM and after[6] is CLEAR and before[2] is CALM:
-            entries[conn[0]] = after
+            entries[slot] = after
             effects += more
         else:
             desk.settle(before, (after, more))
@@ -199,15 +210,16 @@ def advance(server: Server, events: Sequence[Event],
     return server, coalesce(effects) if is_joinable else effects
 
 
-# -- what happens to the server as a whole ---------------------------------------------------------------------------------
+# -- what happens to the server as a whole ------------------------------------------------------------------------
 
 def elapsed(server: Server, event: Elapsed, parse: Parse) -> tuple[Server, list[Effect]]:
     """The clock was read: deadlines may have passed, and the date may have changed."""
-    date = server.date if event.wall == server.wall else date_line(event.wall)
-    server = server._replace(now=event.now, wall=event.wall, date=date)
-    if server.running is Running.DRAINING and event.now >= server.deadline:
+    now, wall = event
+    date = server.date if wall == server.wall else date_line(wall)
+    server = _new(Server, (server.slots, now, wall, date, *server[4:]))
+    if server.running is _DRAINING and now >= server.deadline:
         return _stop_now(server, parse)
-    wheel, due = turn(server.wheel, event.now)
+    wheel, due = turn(server.wheel, now)
     if not due:
         return server, []
     return _look_at(server._replace(wheel=wheel), due, parse)
@@ -228,7 +240,7 @@ def _look_at(server: Server, due: list[Conn], parse: Parse) -> tuple[Server, lis
 
 def accept_new_client(server: Server, event: Accepted, parse: Parse) -> tuple[Server, list[Effect]]:
     """A connection is at the door: give it a slot, or a 503."""
-    if server.running is not Running.SERVING:
+    if server.running is not _SERVING:
         return _turn_away(server, event, CloseReason.SHUTDOWN)
     if server.slots.used >= server.limits.max_connection_cnt:
         return _turn_away(server, event, CloseReason.FULL)
@@ -252,7 +264,7 @@ def _turn_away(server: Server, event: Accepted, reason: CloseReason) -> tuple[Se
 
 def stop(server: Server, event: Stop, parse: Parse) -> tuple[Server, list[Effect]]:
     """Drain, or the second time stop at once."""
-    if server.running is not Running.SERVING:
+    if server.running is not _SERVING:
         return _stop_now(server, parse)
     draining = server._replace(running=Running.DRAINING, deadline=server.now + event.grace)
     if event.grace <= 0:
@@ -284,12 +296,12 @@ _TRANSITIONS: dict[type, Callable[[Server, Any, Parse], tuple[Server, list[Effec
 """Every kind of event that concerns the server as a whole, and what it does."""
 
 
-# -- questions ----------------------------------------------------------------------------------------------------------------
+# -- questions ----------------------------------------------------------------------------------------------------
 
 def next_deadline(server: Server) -> float | None:
     """When `Elapsed` must be told at the latest, on the clock of `now`; None if nothing waits."""
     look = next_look(server.wheel)
-    if server.running is not Running.DRAINING:
+    if server.running is not _DRAINING:
         return look
     return server.deadline if look is None else min(look, server.deadline)
 

@@ -58,10 +58,9 @@ class Draft:
     __slots__ = ("_free", "_length", "_used", "entries")
 
     def __init__(self, slots: Slots) -> None:
-        self.entries = slots.entries.evolver()
-        self._length = len(slots.entries)
-        self._free = slots.free
-        self._used = slots.used
+        entries, self._free, self._used = slots
+        self.entries = entries.evolver()
+        self._length = len(entries)
 
     def find(self, conn: Conn) -> Client | None:
         """The client called `conn`, or None if it is gone."""
@@ -103,4 +102,5 @@ class Draft:
 
     def finish(self) -> Slots:
         """The table as it is now."""
-        return Slots(self.entries.persistent(), self._free, self._used)
+        slots: Slots = tuple.__new__(Slots, (self.entries.persistent(), self._free, self._used))
+        return slots

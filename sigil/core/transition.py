@@ -25,9 +25,9 @@ from .answer import (
 from .client import CALM, CLEAR, Client, Context, Gone, Outcome, Phase, Waiting, may_parse, waiting_for
 from .effects import Effect, Send, Then
 from .events import Answered, Chunk, Ended, Failed, HalfClosed, Hangup, Received, Refused, Stalled, Writable
-from .grammar import bad
 from .intake import foretell, handle_client_data, read_simple, try_parse_and_handle
 from .reasons import MEANINGS, CloseReason
+from .refusal import bad
 
 
 def resume(client: Client, effects: list[Effect], context: Context) -> Outcome:
@@ -61,10 +61,10 @@ def _conclude(client: Client, context: Context) -> Outcome | None:
     if intake.doom is not None:
         return send_error_response(client, intake.doom, context)
     is_idle = intake.phase is Phase.HEAD and not intake.buffer
+    if intake.at_end and not is_idle:
+        return foretell(client, bad("the connection was closed before the request was complete")), []
     if intake.at_end:
-        if not is_idle:
-            return foretell(client, bad("the connection was closed before the request was complete")), []
-        return None if client.outflow.outbox else (Gone(client, CloseReason.PEER_CLOSED), [])
+        return emit_last(client, (), CloseReason.PEER_CLOSED)
     if context.is_draining and is_idle:
         return emit_last(client, (), CloseReason.SHUTDOWN)
     return None
@@ -116,6 +116,8 @@ def half_closed(client: Client, event: HalfClosed, context: Context) -> Outcome:
     """The other side has ended its half."""
     if client.intake.phase is Phase.LINGER and not client.outflow.outbox:
         return Gone(client, client.outflow.reason), []
+    if client.intake is CALM and client.outflow is CLEAR and not client.owed:
+        return Gone(client, CloseReason.PEER_CLOSED), []
     return resume(client._replace(intake=client.intake._replace(at_end=True)), [], context)
 
 

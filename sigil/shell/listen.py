@@ -10,6 +10,7 @@ descriptors is no error, it is a state.  It does not know what a connection is f
 import errno
 import os
 import socket
+from contextlib import suppress
 from enum import Enum
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ def open_listener(host: str, port: int, backlog: int) -> socket.socket:
     """A listening TCP socket; OSError with the address in its text if that cannot be."""
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:
         raise OSError(errno.EADDRNOTAVAIL, f"no such host: {host}") from error
     family, kind, protocol, _, address = found[0]
     listener = socket.socket(family, kind, protocol)
@@ -75,10 +76,8 @@ def accept_waiting(listener: socket.socket, most: int) -> Arrivals:
 def make_ready(connection: socket.socket, address: object) -> Peer:
     """Set what every connection needs, and say who it is."""
     if connection.family in (socket.AF_INET, socket.AF_INET6):
-        try:
+        with suppress(OSError):  # it is gone already; the first read will say so
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError:
-            pass  # it is gone already; the first read will say so
     if isinstance(address, tuple) and len(address) >= 2:
         return Peer(str(address[0]), int(address[1]))
     return Peer(str(address or ""), 0)

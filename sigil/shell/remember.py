@@ -3,7 +3,7 @@
 Theory: clients of an embedded server ask the same thing again and again, and a head is a pure function of its bytes.
 So the last few hundred results are kept by the bytes they came from.
 
-Rules: bounded in entries and in bytes of each; a full memory is emptied.  A head that carries credentials is never kept:
+Rules: bounded in entries and in bytes of each; a full memory is emptied.  A head with credentials is never kept:
 secrets do not stay in memory longer than the request.  Only good heads are kept.
 It does not know connections: what it returns is shared by all that sent these bytes, which is safe as it is a value.
 """
@@ -29,7 +29,8 @@ class _Memory(dict[bytes, Parsed]):
     def __missing__(self, data: bytes) -> Parsed:
         limits = self._limits
         parsed = parse_headers_only(data, limits)
-        if type(parsed) is Head and len(data) <= limits.max_remembered_len and CREDENTIALS.isdisjoint(parsed.headers.folded):
+        if (type(parsed) is Head and len(data) <= limits.max_remembered_len
+                and CREDENTIALS.isdisjoint(parsed.headers.folded)):
             if len(self) >= limits.max_remembered_heads:
                 self.clear()
             self[data] = parsed

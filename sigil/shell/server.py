@@ -29,7 +29,8 @@ from ..core.server import Running, Server, advance, make_server, next_deadline, 
 from ..core.stats import Stats
 from ..core.table import clients_of
 from .listen import Stopped, accept_waiting, open_listener
-from .perform import Callbacks, Handler, Performer, Ready
+from .perform import Performer, Ready
+from .program import Callbacks, Handler, Program
 from .remember import remembering_parser
 
 _LOG = logging.getLogger("sigil.server")
@@ -42,7 +43,8 @@ ACCEPT_PAUSE_SECONDS = 1.0
 class HttpServer:
     """An HTTP/1.1 server; make it with `make_http_server`."""
 
-    def __init__(self, handler: Handler, host: str, port: int, backlog: int, limits: Limits, callbacks: Callbacks) -> None:
+    def __init__(self, handler: Handler, host: str, port: int, backlog: int, limits: Limits,
+                 callbacks: Callbacks) -> None:
         self.host = host
         self._asked_port = port
         self._backlog = backlog
@@ -63,7 +65,7 @@ class HttpServer:
         self._turn_offset = 0
         self._is_ticking = False
 
-    # -- questions ---------------------------------------------------------------------------------------------
+    # -- questions ------------------------------------------------------------------------------------------------
 
     @property
     def state(self) -> Server:
@@ -103,7 +105,7 @@ class HttpServer:
         deadlines = [at for at in (next_deadline(self._state), self._accepts_again_at) if at is not None]
         return min(deadlines, default=None)
 
-    # -- life ----------------------------------------------------------------------------------------------------
+    # -- life -----------------------------------------------------------------------------------------------------
 
     def listen(self) -> None:
         """Open the listening socket; OSError with the address if that cannot be.  Twice is once."""
@@ -116,7 +118,7 @@ class HttpServer:
         self._sleeper.setblocking(False)
         self._selector.register(self._sleeper, selectors.EVENT_READ, None)
         self._selector.register(self._listener, selectors.EVENT_READ, self._listener)
-        self._performer = Performer(self, self._handler, self._callbacks, self._selector)
+        self._performer = Performer(Program(self, self._handler, self._callbacks), self._selector)
         logs_access = _ACCESS_LOG.isEnabledFor(logging.INFO)
         self._state = make_server(self._limits, time.monotonic(), int(time.time()), logs_access, self._state.turn)
         _LOG.info("listening on http://%s:%d", f"[{self.host}]" if ":" in self.host else self.host, self.port)
@@ -155,7 +157,7 @@ class HttpServer:
         finally:
             self._is_ticking = False
 
-    # -- one turn --------------------------------------------------------------------------------------------------
+    # -- one turn -------------------------------------------------------------------------------------------------
 
     def _tick(self, timeout: float | None) -> bool:
         has_work = bool(self._events) or bool(self._inbox) or length_hint(self._orders) > 0
@@ -243,7 +245,7 @@ class HttpServer:
         at = self.next_deadline()
         return None if at is None else max(0.0, at - time.monotonic())
 
-    # -- the end ---------------------------------------------------------------------------------------------------
+    # -- the end --------------------------------------------------------------------------------------------------
 
     def _wind_down(self) -> None:
         """A server that is stopping listens no more; one that has stopped owns nothing more."""

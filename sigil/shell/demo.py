@@ -1,0 +1,205 @@
+"""The demonstration: a page that draws what this machine and this server are doing, live.
+
+Theory: it is the smallest honest example of what sigil is for, a program with a loop of its own that shows its state
+to whoever asks.  `Recorder` is that program's state, one sample a second and a bounded number of them; `make_demo` is a
+handler that answers from it; `drive` is the loop: tick the server, take a sample when one is due, again.
+
+Rules: only measured figures are shown, and one that is not known is null.  The page is one file that loads nothing
+from elsewhere, and its Content-Security-Policy allows exactly the script and the style that are in it, by their hashes.
+A figure of the server is shown if its `stats()` has it: the names are looked up, not assumed.
+
+It does not know how the server works, nor how the machine is read (`machine`), nor where the log goes (`report`).
+"""
+
+import base64
+import hashlib
+import json
+import platform
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
+from importlib.resources import files
+from typing import NamedTuple, TypeAlias
+
+from sigil import HttpServer, Request, Response, __version__
+from sigil.shell.machine import Machine, Usage, read_machine, usage
+
+HISTORY_COUNT = 120
+"""Samples kept: as many as the page draws, two minutes of them."""
+INTERVAL_SECONDS = 1.0
+"""Between two samples: slow enough to cost nothing, and a person sees no more."""
+FIRST_INTERVAL_SECONDS = 0.1
+"""Before the first sample: ten ticks of the kernel's clock, the least from which a load can be told."""
+
+Handler: TypeAlias = Callable[[Request], Response]
+Figures: TypeAlias = Mapping[str, object]
+Clock: TypeAlias = Callable[[], float]
+
+
+class Sample(NamedTuple):
+    """One point of every curve: what happened in the seconds up to `at_seconds` (since 1970).
+
+    `server` is what the server has counted in all; `rates` is how fast it was counting, by name.
+    """
+
+    at_seconds: float
+    machine: Usage
+    server: Figures
+    rates: Mapping[str, float | None]
+
+
+# -- figures ------------------------------------------------------------------------------------------------------
+
+RATES = {"requests": "requests_per_second", "bytes_in": "bytes_in_per_second", "bytes_out": "bytes_out_per_second"}
+"""Counters of `stats()` that are shown as rates, where the server has them."""
+
+
+def _increase(before: Figures, after: Figures, name: str) -> float | None:
+    """How far a counter went, or None if either side does not have it as a number."""
+    old, new = before.get(name), after.get(name)
+    return new - old if isinstance(old, int | float) and isinstance(new, int | float) else None
+
+
+def rates(before: Figures, after: Figures, machine: Usage) -> dict[str, float | None]:
+    """What the server's counters did in one interval; the cost of a request is that of all the process did."""
+    increases = {rate: _increase(before, after, name) for name, rate in RATES.items()}
+    per_second = {rate: None if count is None else count / machine.seconds for rate, count in increases.items()}
+    requests = increases["requests_per_second"]
+    cost = machine.process_cores * machine.seconds / requests if requests else None
+    return per_second | {"cpu_seconds_per_request": cost}
+
+
+def plain(value: object) -> object:
+    """A record as JSON can say it: named tuples become objects, enum keys their names."""
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {key.name if isinstance(key, Enum) else str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return value if value is None or isinstance(value, str | int | float) else str(value)
+    return [plain(item) for item in value]
+
+
+class Recorder:
+    """The recent past, one sample for each interval, however often it is asked; older ones are forgotten."""
+
+    def __init__(self, read: Callable[[], Machine] = read_machine, clock: Clock = time.monotonic) -> None:
+        self.figures: Callable[[], Figures] = dict
+        """Where the server's figures come from: set once there is a server (it needs the handler, which needs this)."""
+        self.samples: deque[Sample] = deque(maxlen=HISTORY_COUNT)
+        self._read = read
+        self._clock = clock
+        self._machine = read()
+        self._server: Figures = {}
+
+    def seconds_until_due(self) -> float:
+        """How long until the next sample should be taken; 0 if it is time."""
+        interval_seconds = INTERVAL_SECONDS if self.samples else FIRST_INTERVAL_SECONDS
+        return max(0.0, self._machine.taken_seconds + interval_seconds - self._clock())
+
+    def refresh(self) -> None:
+        """Take a sample, if one is due."""
+        if self.samples and self.seconds_until_due() > 0.0:
+            return
+        machine, server = self._read(), self.figures()
+        happened = usage(self._machine, machine)
+        self.samples.append(Sample(time.time(), happened, server, rates(self._server, server, happened)))
+        self._machine, self._server = machine, server
+
+
+# -- the handler --------------------------------------------------------------------------------------------------
+
+NO_STORE = (("Cache-Control", "no-store"),)
+NDJSON = (("Content-Type", "application/x-ndjson"), *NO_STORE)
+METHODS = ("GET", "HEAD")
+COUNT = re.compile(r"[1-9][0-9]{0,5}")
+GREETING = "hello from sigil\n"
+
+
+def page_text() -> str:
+    """The page as it lies in the package."""
+    return files("sigil").joinpath("shell", "demo.html").read_text(encoding="utf-8")
+
+
+def _source_hash(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+
+
+def content_security_policy(page: str) -> str:
+    """Nothing but the page's own script and style, its icon, and questions to the server it came from."""
+    script, style = (
+        " ".join(map(_source_hash, re.findall(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL))) for tag in ("script", "style")
+    )
+    return (f"default-src 'none'; script-src {script}; style-src {style}; connect-src 'self'; img-src data:; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+
+
+def _page(page: str) -> Response:
+    return Response.html(page, headers=(("Content-Security-Policy", content_security_policy(page)),
+                                        ("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
+                                        ("Cache-Control", "no-cache")))
+
+
+def _about() -> dict[str, object]:
+    system = f"{platform.system()} {platform.release()}"
+    return {"host": platform.node(), "system": system, "machine": platform.machine(),
+            "python": platform.python_version(), "sigil": __version__}
+
+
+def json_lines(samples: Sequence[Sample]) -> Iterator[bytes]:
+    """One line for each sample, each a chunk of its own: memory holds one at a time."""
+    return (json.dumps(plain(sample), separators=(",", ":")).encode() + b"\n" for sample in samples)
+
+
+def _stream(request: Request, recorder: Recorder) -> Response:
+    """`/stream?lines=5`: the last five samples; all there are without a number."""
+    lines = request.args.get("lines", str(HISTORY_COUNT))
+    if not COUNT.fullmatch(lines):
+        return Response.error(400, f"lines is a number from 1; there are never more than {HISTORY_COUNT}", NO_STORE)
+    # A snapshot: the deque goes on while the client reads.
+    return Response.stream(json_lines(tuple(recorder.samples)[-int(lines):]), headers=NDJSON)
+
+
+def _load(request: Request, recorder: Recorder) -> Response:
+    latest = plain(recorder.samples[-1])
+    return Response.json({"about": _about(), "sample": latest}, headers=NO_STORE)
+
+
+def make_demo(recorder: Recorder | None = None) -> Handler:
+    """A handler that shows `recorder`, or one of its own that takes a sample when somebody asks for one."""
+    memory = Recorder() if recorder is None else recorder
+    page = _page(page_text())
+    hello = Response.text(GREETING)
+    routes: dict[str, Callable[[Request, Recorder], Response]] = {
+        "/": lambda request, recorder: page,
+        "/hello": lambda request, recorder: hello,
+        "/load.json": _load,
+        "/stream": _stream,
+    }
+
+    def demo(request: Request) -> Response:
+        route = routes.get(request.path)
+        if route is None:
+            return Response.error(404, f"there are {', '.join(routes)}")
+        if request.method not in METHODS:
+            return Response.error(405, headers=(("Allow", ", ".join(METHODS)),))
+        memory.refresh()
+        return route(request, memory)
+
+    return demo
+
+
+def _patience_seconds(server: HttpServer, recorder: Recorder) -> float:
+    """How long the loop may wait: until a sample is due, or until the server has something to do at a given time."""
+    deadline = server.next_deadline()
+    until_due = recorder.seconds_until_due()
+    return until_due if deadline is None else max(0.0, min(until_due, deadline - time.monotonic()))
+
+
+def drive(server: HttpServer, recorder: Recorder) -> None:
+    """The loop of this program, until the server has stopped."""
+    while server.running:
+        server.tick(timeout=_patience_seconds(server, recorder))
+        recorder.refresh()

@@ -1,0 +1,212 @@
+"""The program behind the server: its handler, its streams, its callbacks, and what becomes of their exceptions.
+
+Theory: user code may do anything, so it is called in one place, and whatever it does comes back as an event: an
+answer, a piece of a stream, or an excuse with the traceback for the log.
+
+Rules: nothing it raises gets past here but what is meant to end the program (KeyboardInterrupt, SystemExit), and even
+then the client is answered first.  Iterators of streams live here, by the number of their request, and are closed
+when nobody will ask them again.  It does not know sockets.
+"""
+
+import logging
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from ..core.conn import Conn, Ticket
+from ..core.effects import Abandon, Farewell, Greet, Handle, Pull
+from ..core.events import Answered, Chunk, Ended, Event, Hangup, Refused
+from ..core.reasons import CloseReason
+from ..core.request import BadInput, Request
+from ..core.response import Pulled, Response
+
+if TYPE_CHECKING:
+    from .server import HttpServer
+
+Handler: TypeAlias = Callable[[Request], Response | None]
+Report: TypeAlias = Callable[[Event], object]
+
+_NOWHERE = Pulled(())
+"""What the core sees of a stream: that there is one.  Its iterator stays here."""
+
+_LOG = logging.getLogger("sigil.error")
+_new = tuple.__new__
+
+
+class Callbacks(NamedTuple):
+    """What a program may want to be told: `open(server, conn)` and `close(server, conn, reason)`.
+
+    One that raises is logged with its traceback and ends its connection (with a 500 where one can still be sent).
+    """
+
+    open: "Callable[[HttpServer, Conn], object] | None" = None
+    close: "Callable[[HttpServer, Conn, CloseReason], object] | None" = None
+
+
+class Excuse(NamedTuple):
+    """What becomes of a handler's exception: the status and sentence for the client, the account for the log."""
+
+    status: int
+    message: str
+    account: str
+
+
+def _excuse(request: Request, error: Exception) -> Excuse:
+    """Bad input is the client's business; everything else is ours, and the client sees none of it."""
+    if isinstance(error, BadInput):
+        return Excuse(error.status, str(error), "")
+    return Excuse(500, "", f"{request.method} {request.target}: the handler raised\n{traceback.format_exc()}")
+
+
+class Program:
+    """A handler and callbacks, and the streams that the handler's responses brought."""
+
+    def __init__(self, server: "HttpServer", handler: Handler, callbacks: Callbacks) -> None:
+        self._server = server
+        self._handler = handler
+        self._callbacks = callbacks
+        self._sources: dict[Conn, dict[int, Iterator[Any]]] = {}
+        self.report: Report = print
+        """Where events go that come before the one a method returns; whoever calls the methods sets it."""
+
+    def handle_request(self, order: Handle) -> Event | None:
+        """Call the handler with each request; whatever it does is an event."""
+        ticket, requests = order
+        handler, (conn, number) = self._handler, ticket
+        responses: list[Response] = []
+        response: Any
+        for request in requests:
+            try:
+                response = handler(request)
+            except Exception as error:
+                response = _excuse(request, error)
+            except BaseException:  # the loop is being left: the clients are told, then the exception goes its way
+                self._report_answers(Ticket(conn, number), responses)
+                self._report_interrupt(order, number + len(responses))
+                raise
+            if type(response) is Response and type(response.body) is bytes:
+                responses.append(response)
+                continue
+            self._report_answers(Ticket(conn, number), responses)
+            number += len(responses) + 1
+            self.report(self._examine(Ticket(conn, number - 1), request, response))
+            responses = []
+        if not responses:
+            return None
+        if number != ticket.number:
+            ticket = Ticket(conn, number)
+        answered: Answered = _new(Answered, (ticket, tuple(responses)))
+        return answered
+
+    def _report_answers(self, ticket: Ticket, responses: list[Response]) -> None:
+        """The answers so far, if there are any."""
+        if responses:
+            self.report(Answered(ticket, tuple(responses)))
+
+    def _report_interrupt(self, order: Handle, number: int) -> None:
+        """The request called `number`, and those behind it, will not be handled."""
+        conn, first = order.ticket
+        for request in order.requests[number - first:]:
+            self.report(Refused(Ticket(conn, number), 500, "", f"{request.method} {request.target}: interrupted"))
+            number += 1
+
+    def _examine(self, ticket: Ticket, request: Request, result: object) -> Event:
+        """What a handler returned that is not a response with a body of bytes."""
+        match result:
+            case Excuse():
+                return Refused(ticket, *result)
+            case Response():
+                return self._keep_source(ticket, result)
+            case None:
+                return Answered(ticket, (Response.error(404),))
+            case _:
+                return Refused(ticket, 500, "", f"{request.method} {request.target}: the handler returned "
+                                                f"{type(result).__name__}, not a Response")
+
+    def _keep_source(self, ticket: Ticket, response: Response) -> Event:
+        """The iterator of a stream stays here, under the number of its request."""
+        if not isinstance(response.body, Pulled):
+            return Answered(ticket, (response,))
+        try:
+            source = iter(response.body.chunks)
+        except Exception:
+            return Refused(ticket, 500, "", f"the stream could not be started\n{traceback.format_exc()}")
+        self._sources.setdefault(ticket.conn, {})[ticket.number] = source
+        return Answered(ticket, (response._replace(body=_NOWHERE),))
+
+    def pull(self, order: Pull) -> Event | None:
+        """Ask a stream for its next piece."""
+        ticket = order.ticket
+        source = self._sources.get(ticket.conn, {}).get(ticket.number)
+        if source is None:
+            return None
+        try:
+            piece = next(source)
+            data = piece if type(piece) is bytes else frozen(piece)
+        except StopIteration:
+            self._forget(ticket)
+            return Ended(ticket)
+        except Exception:
+            account = f"the stream raised\n{traceback.format_exc()}"
+            self.abandon(Abandon(ticket))
+            return Refused(ticket, 500, "", account)
+        return Chunk(ticket, data)
+
+    def _forget(self, ticket: Ticket) -> Iterator[Any] | None:
+        """The source of a ticket, which is not kept any more."""
+        sources = self._sources.get(ticket.conn, {})
+        source = sources.pop(ticket.number, None)
+        if not sources:
+            self._sources.pop(ticket.conn, None)
+        return source
+
+    def abandon(self, order: Abandon) -> None:
+        """A stream will not be asked again."""
+        source = self._forget(order.ticket)
+        if source is not None:
+            close_source(source)
+
+    def abandon_all(self, conn: Conn) -> None:
+        """None of a connection's streams will be asked again."""
+        for source in self._sources.pop(conn, {}).values():
+            close_source(source)
+
+    def greet(self, order: Greet) -> Event | None:
+        """Tell user code of a new connection."""
+        if self._callbacks.open is None or self._call_back(self._callbacks.open, self._server, order.conn):
+            return None
+        return Hangup(order.conn, CloseReason.HANDLER_ERROR)
+
+    def farewell(self, order: Farewell) -> None:
+        """Tell user code of a connection that is gone."""
+        if self._callbacks.close is not None:
+            self._call_back(self._callbacks.close, self._server, order.conn, order.reason)
+
+    def _call_back(self, callback: Callable[..., object], *arguments: object) -> bool:
+        """True if the callback did not raise; if it did, that is logged."""
+        try:
+            callback(*arguments)
+        except Exception:
+            name = getattr(callback, "__name__", repr(callback))
+            _LOG.error("the callback %s raised\n%s", name, traceback.format_exc())
+            return False
+        return True
+
+
+def frozen(piece: object) -> bytes:
+    """A piece of a stream as bytes; TypeError if it is none."""
+    if isinstance(piece, bytes | bytearray | memoryview):
+        return bytes(piece)
+    raise TypeError(f"a stream yields bytes, not {type(piece).__name__}")
+
+
+def close_source(source: Iterable[Any]) -> None:
+    """Let a generator run its `finally`; what it raises there is logged."""
+    close = getattr(source, "close", None)
+    if close is None:
+        return
+    try:
+        close()
+    except Exception:
+        _LOG.error("a stream raised when it was closed\n%s", traceback.format_exc())
+
