@@ -60,14 +60,14 @@ def emit_last(client: Client, segments: tuple[Segment, ...], reason: CloseReason
 # -- answers ------------------------------------------------------------------------------------------------------
 
 def answer_simple(client: Client, event: Answered, context: Context) -> Step | None:
-    """What nearly every answer is: small, whole, in turn, to a simple request; None if one of these is not.
+    """What nearly every answer of a connection at rest is: small, whole, in turn, to a simple request; None if not.
 
     `take_answers` would do the same, slower.
     """
     (conn, number), responses = event
     _, peer, intake, owed, answered, _, outflow, bytes_in, bytes_out = client
     count = len(responses)
-    if number != answered or count > len(owed) or not owed[count - 1].is_simple:
+    if number != answered or count > len(owed) or not (context.is_quiet and owed[count - 1].is_simple):
         return None
     data = encode_simple(responses, context.date)
     if data is None:
@@ -122,9 +122,10 @@ def send_response(client: Client, response: Response, context: Context) -> Step:
     """Answer the first request that is owed an answer."""
     head, number = client.owed[0], client.answered
     is_last = len(client.owed) == 1 and client.intake.doom is None
-    closes = not head.persists or (is_last and (context.is_draining or client.intake.at_end))
+    intake = client.intake
+    closes = not head.persists or (is_last and (context.is_draining or (intake.at_end and not intake.buffer)))
     effects: list[Effect] = []
-    if client.intake.expects and is_last:
+    if intake.expects and is_last:
         client, effects = send_continue(client)
     encoded = encode_response(response, head, closes, context.date)
     if isinstance(encoded, str):
@@ -171,7 +172,9 @@ def _access(client: Client, head: Head, response: Response) -> Access:
 
 
 def send_error_response(client: Client, doom: Malformed, context: Context) -> Step:
-    """Tell the client what was wrong, as the connection's last answer, and the log why."""
+    """Tell the client what was wrong, as the connection's last answer, and the log why; some reasons need no answer."""
+    if not doom.status:
+        return emit_last(client, (), doom.reason)
     response = Response.error(doom.status, doom.message)
     head = client.intake.head or (NO_HEAD._replace(method="HEAD") if doom.is_head else NO_HEAD)
     encoded = encode_known(response, head, True, context.date)

@@ -13,6 +13,7 @@ from .body import begin_body, continue_body_read, join
 from .client import CALM, CLEAR, Client, Context, Intake, Phase, Step, may_parse
 from .conn import Ticket
 from .effects import Effect, Handle
+from .events import Received
 from .grammar import CRLF, find_header_end, inspect
 from .head import Head, Parsed, is_own
 from .refusal import Malformed, answer_to
@@ -25,12 +26,13 @@ ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _new = tuple.__new__
 
 
-def read_simple(client: Client, data: bytes, context: Context) -> Step | None:
-    """What nearly every read of a connection at rest is: one simple request and nothing else; None if it is more.
+def read_simple(client: Client, event: Received, context: Context) -> Step | None:
+    """What nearly every read of a connection at rest is: one simple request and nothing else; None if it is not.
 
     `handle_client_data` would do the same, slower.
     """
-    if find_header_end(data) != len(data) - 4:
+    data = event.data
+    if client.owed or find_header_end(data) != len(data) - 4:
         return None
     head = context.parse(data)
     if type(head) is not Head or not head.is_simple:

@@ -38,7 +38,7 @@ from .limits import Limits, shortest_timeout
 from .reasons import MEANINGS, CloseReason
 from .stats import NOTHING, Stats, Totals, add_closed, requests_of
 from .table import EMPTY, Draft, Slots, clients_of
-from .transition import TRANSITIONS, overdue
+from .transition import AT_REST, TRANSITIONS, overdue
 from .wheel import Wheel, file, make_wheel, next_look, turn
 
 
@@ -147,33 +147,36 @@ def _fold(server: Server, events: Sequence[Event], parse: Parse) -> tuple[Server
 
 def _apply_run(server: Server, events: Sequence[Any], start: int,
                parse: Parse) -> tuple[Server, list[Effect], bool, int]:
-    """Apply neighbouring events that concern single connections, up to the first that does not.
+    """Apply neighbouring events that concern single connections, up to the first that does not: the loop to be fast in.
 
-    The loop to be fast in: a connection that was at rest and stays so is put back without being settled.
+    Also returned: whether the orders may hold neighbouring sends of one connection, and where the run ended.
     """
     desk = _Desk(server, parse)
-    entries, effects, context, transitions = desk.draft.entries, desk.effects, desk.context, TRANSITIONS
+    entries, effects, context = desk.draft.entries, desk.effects, desk.context
     last, is_joinable, index, length = None, False, start, len(server.slots.entries)
     for index in range(start, len(events)):
         event = events[index]
-        transition = transitions.get(type(event))
+        kind = type(event)
+        transition = TRANSITIONS.get(kind)
         if transition is None:
             break
         name = event[0]
         conn = name if type(name) is Conn else name[0]
         slot = conn[0]
-        before = entries[slot] if 0 <= slot < length else None
-        if type(before) is not Client or before[0] != conn:
+        client = entries[slot] if 0 <= slot < length else None
+        if type(client) is not Client or client[0] != conn:
             continue
-        after, more = transition(before, event, context)
-        if type(after) is Client and after[2] is CALM and after[6] is CLEAR and before[2] is CALM:
-            entries[slot] = after
-            effects += more
-        else:
-            desk.settle(before, (after, more))
-            is_joinable = True
-        is_joinable = is_joinable or conn == last or not more
+        is_joinable = is_joinable or conn == last
         last = conn
+        if client.intake is CALM and client.outflow is CLEAR:
+            simple = AT_REST.get(kind)
+            step = None if simple is None else simple(client, event, context)
+            if step is not None:
+                entries[slot], orders = step
+                effects += orders
+                continue
+        desk.settle(client, transition(client, event, context))
+        is_joinable = True
     else:
         index += 1
     return (*desk.finish(), is_joinable, index)

@@ -3,8 +3,9 @@
 Theory: `intake` turns bytes into requests and `answer` turns responses into bytes; here they are put together, event
 by event.  After every event that may have made something possible, `resume` goes on until nothing is.
 
-Rules: total and pure.  A transition that leaves the connection at rest has set `since` itself; whatever else it
-leaves passes through `settle`.  It does not know the table of clients, nor any other client.
+Rules: total and pure.  What a transition leaves passes through `settle`.  `AT_REST` holds what is tried first for a
+connection at rest: functions that do what the transition and `settle` would do, faster, or say None.  It does not know
+the table of clients, nor any other client.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from .answer import (
     take_end,
     take_refusal,
 )
-from .client import CALM, CLEAR, Client, Context, Gone, Outcome, Phase, Waiting, may_parse, waiting_for
+from .client import CALM, CLEAR, Client, Context, Gone, Outcome, Phase, Step, Waiting, may_parse, waiting_for
 from .effects import Effect, Send, Then
 from .events import Answered, Chunk, Ended, Failed, HalfClosed, Hangup, Received, Refused, Stalled, Writable
 from .intake import foretell, handle_client_data, read_simple, try_parse_and_handle
@@ -72,10 +73,6 @@ def _conclude(client: Client, context: Context) -> Outcome | None:
 
 def received(client: Client, event: Received, context: Context) -> Outcome:
     """Bytes came."""
-    if client.intake is CALM and client.outflow is CLEAR and not client.owed:
-        step = read_simple(client, event.data, context)
-        if step is not None:
-            return step
     client, effects = handle_client_data(client, event.data, context)
     if client.intake.phase is Phase.LINGER and client.intake.discarded > context.limits.max_linger_len:
         return Gone(client, client.outflow.reason), effects
@@ -84,10 +81,6 @@ def received(client: Client, event: Received, context: Context) -> Outcome:
 
 def answered(client: Client, event: Answered, context: Context) -> Outcome:
     """The handler returned."""
-    if client.intake is CALM and client.outflow is CLEAR and context.is_quiet:
-        step = answer_simple(client, event, context)
-        if step is not None:
-            return step
     client, effects = take_answers(client, event, context)
     return resume(client, effects, context)
 
@@ -184,3 +177,9 @@ TRANSITIONS: dict[type, Callable[[Client, Any, Context], Outcome]] = {
     Refused: refused,
 }
 """Every kind of event that concerns one connection, and what it does."""
+
+AT_REST: dict[type, Callable[[Client, Any, Context], Step | None]] = {
+    Received: read_simple,
+    Answered: answer_simple,
+}
+"""What to try first while the intake is `CALM` and the outflow `CLEAR`, which it leaves so."""

@@ -95,7 +95,8 @@ class Performer:
     def perform(self, orders: Iterator[Effect], events: list[Event]) -> None:
         """Carry out orders in sequence, adding what comes of them to `events`."""
         methods = self._methods
-        self._program.report = report = events.append
+        self._program.events = events
+        report = events.append
         for order in orders:
             event = methods[type(order)](order)
             if event is not None:
@@ -208,7 +209,8 @@ class Performer:
         """The general case: several segments, a blocked connection, or something to do after the last byte."""
         if then is Then.DROP:
             with suppress(OSError):
-                self._send_all(wire, segments, 0)
+                if not wire.is_blocked:
+                    self._send_all(wire, segments, 0)
             self.drop(Drop(wire.conn))
             return None
         if wire.is_blocked:

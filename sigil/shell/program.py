@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from .server import HttpServer
 
 Handler: TypeAlias = Callable[[Request], Response | None]
-Report: TypeAlias = Callable[[Event], object]
 
 _NOWHERE = Pulled(())
 """What the core sees of a stream: that there is one.  Its iterator stays here."""
@@ -66,7 +65,7 @@ class Program:
         self._handler = handler
         self._callbacks = callbacks
         self._sources: dict[Conn, dict[int, Iterator[Any]]] = {}
-        self.report: Report = print
+        self.events: list[Event] = []
         """Where events go that come before the one a method returns; whoever calls the methods sets it."""
 
     def handle_request(self, order: Handle) -> Event | None:
@@ -89,7 +88,7 @@ class Program:
                 continue
             self._report_answers(Ticket(conn, number), responses)
             number += len(responses) + 1
-            self.report(self._examine(Ticket(conn, number - 1), request, response))
+            self.events.append(self._examine(Ticket(conn, number - 1), request, response))
             responses = []
         if not responses:
             return None
@@ -101,13 +100,13 @@ class Program:
     def _report_answers(self, ticket: Ticket, responses: list[Response]) -> None:
         """The answers so far, if there are any."""
         if responses:
-            self.report(Answered(ticket, tuple(responses)))
+            self.events.append(Answered(ticket, tuple(responses)))
 
     def _report_interrupt(self, order: Handle, number: int) -> None:
         """The request called `number`, and those behind it, will not be handled."""
         conn, first = order.ticket
         for request in order.requests[number - first:]:
-            self.report(Refused(Ticket(conn, number), 500, "", f"{request.method} {request.target}: interrupted"))
+            self.events.append(Refused(Ticket(conn, number), 500, "", f"{request.method} {request.target}: interrupted"))
             number += 1
 
     def _examine(self, ticket: Ticket, request: Request, result: object) -> Event:

@@ -64,6 +64,7 @@ class HttpServer:
         self._accepts_again_at: float | None = None
         self._turn_offset = 0
         self._is_ticking = False
+        self._has_ended = False
 
     # -- questions ------------------------------------------------------------------------------------------------
 
@@ -134,8 +135,11 @@ class HttpServer:
         """Ask the server to end: no new connections, what is under way is answered for up to `grace` seconds.
 
         A second call, or a grace of 0, ends everything at once.  May be called from a handler, a signal handler or
-        another thread; returns immediately.  Whoever ticks goes on doing so until `running` is False.
+        another thread; returns immediately.  Whoever ticks goes on doing so until `running` is False.  Before the
+        first `listen` it is remembered (a thread may be about to start); after the end it does nothing.
         """
+        if self._has_ended and not self.running:
+            return
         self._inbox.append(Stop(grace))
         waker = self._waker
         if waker is not None:
@@ -178,23 +182,25 @@ class HttpServer:
         """Advance the core, carry out its orders, and so on with what comes of them; what is left over is kept."""
         most = self._limits.max_events_per_round
         queue: list[Event] = []
-        self._carry_out(self._orders, queue)
+        self._events = events
+        self._carry_out(queue)
         queue += events
+        self._events = []
         for _ in range(self._limits.max_rounds_per_tick):
             self._state, effects = advance(self._state, queue[:most], self._parse)
             queue = queue[most:]
             self._orders = iter(effects)
-            self._carry_out(self._orders, queue)
+            self._carry_out(queue)
             if not queue:
                 return
         self._events = queue
 
-    def _carry_out(self, orders: Iterator[Effect], events: list[Event]) -> None:
-        """Carry out orders; if user code breaks out of the loop, keep what has happened so far."""
+    def _carry_out(self, queue: list[Event]) -> None:
+        """Carry out the orders; if user code breaks out of the loop, what has happened so far is kept."""
         try:
-            self._performer.perform(orders, events)
+            self._performer.perform(self._orders, queue)
         except BaseException:
-            self._events += events
+            self._events = queue + self._events
             raise
 
     def _process_ready(self, ready: Ready) -> list[Event]:
@@ -267,6 +273,7 @@ class HttpServer:
             if thing is not None:
                 thing.close()
         self._waker = self._sleeper = self._selector = None
+        self._has_ended = True
         self._inbox.clear()
 
     def _require_selector(self) -> selectors.BaseSelector:
