@@ -106,7 +106,8 @@ class Program:
         """The request called `number`, and those behind it, will not be handled."""
         conn, first = order.ticket
         for request in order.requests[number - first:]:
-            self.events.append(Refused(Ticket(conn, number), 500, "", f"{request.method} {request.target}: interrupted"))
+            account = f"{request.method} {request.target}: the handler was interrupted"
+            self.events.append(Refused(Ticket(conn, number), 500, "", account))
             number += 1
 
     def _examine(self, ticket: Ticket, request: Request, result: object) -> Event:

@@ -128,8 +128,12 @@ class HttpServer:
         """Serve until `stop`; in the main thread SIGINT and SIGTERM drain, and a second one stops at once."""
         self.listen()
         with self._signals():
-            while self.running:
-                self.tick(self._patience())
+            self.server_loop()
+
+    def server_loop(self) -> None:
+        """Tick until the server has stopped, waiting as long as nothing is due; without signals, without listening."""
+        while self.running:
+            self.tick(self._patience())
 
     def stop(self, grace: float = 5.0) -> None:
         """Ask the server to end: no new connections, what is under way is answered for up to `grace` seconds.
@@ -157,13 +161,14 @@ class HttpServer:
             self.listen()
         self._is_ticking = True
         try:
-            return self._tick(timeout)
+            return self.process_connections(timeout)
         finally:
             self._is_ticking = False
 
     # -- one turn -------------------------------------------------------------------------------------------------
 
-    def _tick(self, timeout: float | None) -> bool:
+    def process_connections(self, timeout: float | None) -> bool:
+        """The turn itself: one look at all descriptors, one advance of the core, and what follows from it."""
         has_work = bool(self._events) or bool(self._inbox) or length_hint(self._orders) > 0
         ready = self._require_selector().select(0.0 if has_work else timeout)
         events: list[Event] = [Elapsed(time.monotonic(), int(time.time()))]
