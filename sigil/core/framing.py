@@ -19,6 +19,8 @@ UNDECODED_CODINGS = frozenset(("gzip", "x-gzip", "deflate", "compress", "x-compr
 
 _CODING = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HOST = re.compile(r"(?:\[([^\]]*)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::([0-9]*))?")
+_USUAL_HOST = re.compile(r"[A-Za-z0-9.\-]+(?::[0-9]{1,4})?")
+"""Nearly every host, at a glance."""
 _IP_FUTURE = re.compile(r"[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+")
 _PORT_DIGITS = 5
 _LENGTH_DIGITS = 18
@@ -75,6 +77,8 @@ def check_host_field(headers: Headers, version: int) -> Malformed | None:
 
 def check_host(value: str) -> Malformed | None:
     """None if this is `uri-host [ ":" port ]` (RFC 9110 section 7.2, RFC 3986 section 3.2.2)."""
+    if _USUAL_HOST.fullmatch(value):
+        return None
     match = _HOST.fullmatch(value)
     if match is None or not _is_port(match[2]) or not _is_ip_literal(match[1]):
         return bad("Host is not a valid host name or address", CloseReason.BAD_HOST)

@@ -130,7 +130,9 @@ def is_own(method: str, target: str) -> bool:
 def _persists(headers: Headers, version: int) -> bool:
     """Whether the connection outlives the answer (RFC 9112 section 9.3)."""
     value = headers.folded.get("connection")
-    tokens = tokens_of(value) if value else []
+    if value is None or value == "keep-alive":
+        return version == 1 or value is not None
+    tokens = tokens_of(value)
     return "close" not in tokens and (version == 1 or "keep-alive" in tokens)
 
 

@@ -36,6 +36,9 @@ def _fold(pairs: Pairs) -> dict[str, str]:
     return folded
 
 
+_set = object.__setattr__
+
+
 @final
 class Headers:
     """An immutable, case-insensitive view of header fields; `Headers((("Host", "a"),))["host"] == "a"`."""
@@ -45,9 +48,10 @@ class Headers:
     folded: Mapping[str, str]
     """Lower-case name -> value, its lines joined; not to be changed."""
 
-    def __init__(self, pairs: Pairs = ()) -> None:
-        object.__setattr__(self, "pairs", pairs)
-        object.__setattr__(self, "folded", _fold(pairs))
+    def __init__(self, pairs: Pairs = (), folded: Mapping[str, str] | None = None) -> None:
+        """From pairs; `folded` may be given by whoever has it already, and must be what `_fold(pairs)` would be."""
+        _set(self, "pairs", pairs)
+        _set(self, "folded", _fold(pairs) if folded is None else folded)
 
     def __getitem__(self, name: str) -> str:
         return self.folded[name.lower()]
@@ -104,10 +108,19 @@ class Headers:
 def decode_pairs(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Headers from bytes: Latin-1, which loses nothing and never fails (RFC 9110 section 5.5), white space trimmed."""
     texts: list[Pair] = []
-    for name, value in pairs:
-        known = _NAMES.get(name)
-        texts.append((known[0] if known else name.decode("latin-1"), value.decode("latin-1").strip(" \t")))
-    return Headers(tuple(texts))
+    folded: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name, key = _NAMES.get(raw_name) or _spell(raw_name)
+        value = raw_value.decode("latin-1").strip(" \t")
+        texts.append((name, value))
+        folded[key] = folded[key] + _JOINERS.get(key, ", ") + value if key in folded else value
+    return Headers(tuple(texts), folded)
+
+
+def _spell(raw_name: bytes) -> Pair:
+    """A name that is not in the table, as text and folded."""
+    name = raw_name.decode("latin-1")
+    return name, name.lower()
 
 
 def pairs_of(headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Pairs:
