@@ -78,46 +78,52 @@ def join(rope: Rope) -> bytes:
     return rope[0] if len(rope) == 1 else b"".join(rope)
 
 
+Progress: TypeAlias = tuple[Body, int]
+"""A body, and the position up to which the data has been taken."""
+
+
 def continue_body_read(body: Body, data: bytes, limits: Limits) -> tuple[Body, bytes] | Malformed:
     """Feed `data` to a body in progress: the body after it, and the bytes that were not (or not yet) taken.
 
     While bytes are left over and the body still expects something, it needs more before it can take them.
     """
-    while body.expecting is not Expecting.NOTHING:
-        step = _STEPS[body.expecting](body, data, limits)
+    position = 0
+    while not body.is_complete:
+        step = _STEPS[body.expecting](body, data, position, limits)
         if isinstance(step, Malformed):
             return step
-        if step[0] is body:
-            return step
-        body, data = step
-    return body, data
+        is_stuck = step[0] is body
+        body, position = step
+        if is_stuck:
+            break
+    return body, data[position:] if position else data
 
 
-def _take(body: Body, data: bytes, after: Expecting) -> tuple[Body, bytes]:
+def _take(body: Body, data: bytes, start: int, after: Expecting) -> Progress:
     """Move up to `remaining` bytes to the rope; when all have come, go on to `after`."""
-    if not data:
-        return body, data
-    piece = data if len(data) <= body.remaining else data[:body.remaining]
+    piece = data[start:start + body.remaining]
+    if not piece:
+        return body, start
     remaining = body.remaining - len(piece)
     taken = Body(body.expecting if remaining else after, remaining, append(body.rope, piece),
                  body.size + len(piece), body.spent)
-    return taken, data[len(piece):]
+    return taken, start + len(piece)
 
 
-def _read_length(body: Body, data: bytes, limits: Limits) -> tuple[Body, bytes] | Malformed:
-    return _take(body, data, Expecting.NOTHING)
+def _read_length(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+    return _take(body, data, start, Expecting.NOTHING)
 
 
-def _read_chunk_data(body: Body, data: bytes, limits: Limits) -> tuple[Body, bytes] | Malformed:
-    return _take(body, data, Expecting.CHUNK_END)
+def _read_chunk_data(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+    return _take(body, data, start, Expecting.CHUNK_END)
 
 
-def _read_chunk_line(body: Body, data: bytes, limits: Limits) -> tuple[Body, bytes] | Malformed:
+def _read_chunk_line(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
     """`chunk-size [ chunk-ext ] CRLF`: the size decides what comes next."""
-    end = data.find(CRLF, 0, limits.max_chunk_line_len + 2)
+    end = data.find(CRLF, start, start + limits.max_chunk_line_len + 2)
     if end < 0:
-        return _check_partial_line(body, data, limits)
-    match = _CHUNK_LINE.fullmatch(data, 0, end)
+        return _check_partial_line(body, data, start, limits)
+    match = _CHUNK_LINE.fullmatch(data, start, end)
     if match is None:
         return bad("a chunk-size line is malformed or too long")
     spent = body.spent + len(match[2])
@@ -127,45 +133,48 @@ def _read_chunk_line(body: Body, data: bytes, limits: Limits) -> tuple[Body, byt
     if body.size + size > limits.max_body_len:
         return bad(f"the body is longer than {limits.max_body_len} bytes", CloseReason.LARGE_REQUEST)
     expecting = Expecting.CHUNK_DATA if size else Expecting.TRAILERS
-    return Body(expecting, size, body.rope, body.size, spent), data[end + 2:]
+    return Body(expecting, size, body.rope, body.size, spent), end + 2
 
 
-def _check_partial_line(body: Body, data: bytes, limits: Limits) -> tuple[Body, bytes] | Malformed:
+def _check_partial_line(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
     """A chunk-size line that has not ended: wait, unless it cannot become one."""
-    line = data[:-1] if data.endswith(b"\r") else data
+    line = data[start:start + limits.max_chunk_line_len + 2]
+    line = line[:-1] if line.endswith(b"\r") else line
     if len(line) > limits.max_chunk_line_len or _NOT_IN_CHUNK_LINE.search(line):
         return bad("a chunk-size line is malformed or too long")
-    return body, data
+    return body, start
 
 
-def _read_chunk_end(body: Body, data: bytes, limits: Limits) -> tuple[Body, bytes] | Malformed:
+def _read_chunk_end(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
     """The CRLF behind the data of a chunk."""
-    if not CRLF.startswith(data[:2]):
+    end = data[start:start + 2]
+    if not CRLF.startswith(end):
         return bad("the data of a chunk is not followed by a line end")
-    if len(data) < 2:
-        return body, data
-    return Body(Expecting.CHUNK_LINE, 0, body.rope, body.size, body.spent), data[2:]
+    if len(end) < 2:
+        return body, start
+    return Body(Expecting.CHUNK_LINE, 0, body.rope, body.size, body.spent), start + 2
 
 
-def _read_trailers(body: Body, data: bytes, limits: Limits) -> tuple[Body, bytes] | Malformed:
+def _read_trailers(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
     """The trailer section: checked like any field lines, then dropped (RFC 9112 section 7.1.2)."""
     done = Body(Expecting.NOTHING, 0, body.rope, body.size, body.spent)
-    if data.startswith(CRLF):
-        return done, data[2:]
-    end = data.find(b"\r\n\r\n", 0, limits.max_trailer_len + 4)
+    if data.startswith(CRLF, start):
+        return done, start + 2
+    end = data.find(b"\r\n\r\n", start, start + limits.max_trailer_len + 4)
     if end < 0:
-        return _check_partial_trailers(body, data, limits)
-    flaw = _trailer_flaw(data[:end + 4], limits)
-    return (done, data[end + 4:]) if flaw is None else flaw
+        return _check_partial_trailers(body, data, start, limits)
+    flaw = _trailer_flaw(data[start:end + 4], limits)
+    return (done, end + 4) if flaw is None else flaw
 
 
-def _check_partial_trailers(body: Body, data: bytes, limits: Limits) -> tuple[Body, bytes] | Malformed:
+def _check_partial_trailers(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
     """A trailer section that has not ended: wait, unless it is too long or a line end is not one."""
-    if FLAW.search(data, 0, limits.max_trailer_len):
+    section = data[start:start + limits.max_trailer_len + 4]
+    if FLAW.search(section, 0, limits.max_trailer_len):
         return bad("a trailer field is malformed")
-    if len(data) >= limits.max_trailer_len + 4:
+    if len(section) >= limits.max_trailer_len + 4:
         return bad(f"the trailer section is longer than {limits.max_trailer_len} bytes", CloseReason.LARGE_HEADER)
-    return body, data
+    return body, start
 
 
 def _trailer_flaw(block: bytes, limits: Limits) -> Malformed | None:
