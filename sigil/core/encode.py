@@ -95,11 +95,19 @@ def encode_simple(responses: tuple[Response, ...], date: bytes) -> bytes | None:
 
     The case to be fast in: common headers, a small body that is there, and a connection that goes on.
     """
+    try:
+        return _join_simple(responses, date)
+    except TypeError:  # somebody has filled a response with what cannot even be looked up
+        return None
+
+
+def _join_simple(responses: tuple[Response, ...], date: bytes) -> bytes | None:
+    """The same for responses whose fields are at least hashable."""
     pieces: list[bytes] = []
     known, block = TEXT, _TEXT_BLOCK
     for status, headers, body in responses:
         if headers is not known:
-            fields = _COMMON.get(headers) if type(headers) is tuple else None
+            fields = _COMMON.get(headers)
             if fields is None:
                 return None
             block, known = fields.block, headers
