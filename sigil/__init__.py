@@ -18,6 +18,8 @@ from .core.reasons import CloseReason, close_reason_str
 from .core.request import BadInput, Request
 from .core.response import Response
 from .core.stats import Stats
+from .shell.bridge_asyncio import http_server_serve
+from .shell.deferred import Deferred
 from .shell.program import Callbacks
 from .shell.server import (
     HttpServer,
@@ -35,6 +37,7 @@ __all__ = [
     "Callbacks",
     "CloseReason",
     "Conn",
+    "Deferred",
     "Headers",
     "HttpServer",
     "Limits",
@@ -45,6 +48,7 @@ __all__ = [
     "__version__",
     "close_reason_str",
     "http_server_listen",
+    "http_server_serve",
     "http_server_start",
     "http_server_stop",
     "http_server_tick",

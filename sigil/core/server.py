@@ -32,7 +32,7 @@ from .client import (
 from .conn import Conn
 from .effects import Adopt, Drop, Effect, Farewell, Greet, Note, Send, Then, TurnAway
 from .encode import date_line
-from .events import Accepted, Elapsed, Event, Stop
+from .events import Accepted, Answered, Elapsed, Event, Refused, Stop
 from .head import parse_headers_only
 from .limits import Limits, shortest_timeout
 from .reasons import MEANINGS, CloseReason
@@ -107,6 +107,11 @@ class _Desk:
         self.draft.put(settled)
         self.effects += effects
 
+    def miss(self, kind: type) -> None:
+        """An event for a connection that is gone: an answer is late, anything else is nothing."""
+        if kind is Answered or kind is Refused:
+            self.totals = self.totals._replace(late=self.totals.late + 1)
+
     def finish(self) -> tuple[Server, list[Effect]]:
         """The server after all that, and the orders in sequence."""
         server, slots = self.server, self.draft.finish()
@@ -165,6 +170,7 @@ def _apply_run(server: Server, events: Sequence[Any], start: int,
         slot = conn[0]
         client = entries[slot] if 0 <= slot < length else None
         if type(client) is not Client or client[0] != conn:
+            desk.miss(kind)
             continue
         is_joinable = is_joinable or conn == last
         last = conn
@@ -321,6 +327,7 @@ def stats(server: Server) -> Stats:
         requests=totals.requests + sum(map(requests_of, clients)),
         bytes_in=totals.bytes_in + sum(client.bytes_in for client in clients),
         bytes_out=totals.bytes_out + sum(client.bytes_out for client in clients),
+        late=totals.late,
         outbox_bytes=sum(len(segment) for client in clients for segment in client.outflow.outbox),
         closed=dict(sorted(totals.closed.items())),
     )

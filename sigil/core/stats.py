@@ -23,17 +23,19 @@ class Totals(NamedTuple):
     requests: int
     bytes_in: int
     bytes_out: int
+    late: int
     closed: PMap[str, int]
 
 
-NOTHING = Totals(0, 0, 0, 0, 0, pmap())
+NOTHING = Totals(0, 0, 0, 0, 0, 0, pmap())
 
 
 class Stats(NamedTuple):
     """A server's figures.
 
     `clients` are open now; `accepted` and `turned_away` connections, `requests` complete requests, `bytes_in` and
-    `bytes_out` were counted since the start; `closed` counts ended connections by the name of their reason.
+    `bytes_out` were counted since the start; `outbox_bytes` are owed to clients now; `late` answers came for
+    connections that were gone; `closed` counts ended connections by the name of their reason.
     """
 
     uptime_seconds: float
@@ -44,6 +46,7 @@ class Stats(NamedTuple):
     bytes_in: int
     bytes_out: int
     outbox_bytes: int
+    late: int
     closed: dict[str, int]
 
 
@@ -56,4 +59,4 @@ def add_closed(totals: Totals, client: Client, reason: CloseReason) -> Totals:
     """The totals with the figures of a connection that ended."""
     closed = totals.closed.set(reason.name, totals.closed.get(reason.name, 0) + 1)
     return Totals(totals.accepted, totals.turned_away, totals.requests + requests_of(client),
-                  totals.bytes_in + client.bytes_in, totals.bytes_out + client.bytes_out, closed)
+                  totals.bytes_in + client.bytes_in, totals.bytes_out + client.bytes_out, totals.late, closed)

@@ -73,7 +73,7 @@ class Performer:
     """Everything that stands between the core's names and the world's things."""
 
     def __init__(self, program: Program, selector: selectors.BaseSelector) -> None:
-        self._program = program
+        self.program = program
         self._selector = selector
         self._doors: dict[int, socket.socket] = {}
         self._wires: dict[Conn, Wire] = {}
@@ -95,7 +95,7 @@ class Performer:
     def perform(self, orders: Iterator[Effect], events: list[Event]) -> None:
         """Carry out orders in sequence, adding what comes of them to `events`."""
         methods = self._methods
-        self._program.events = events
+        self.program.events = events
         report = events.append
         for order in orders:
             event = methods[type(order)](order)
@@ -149,7 +149,7 @@ class Performer:
         if wire is not None:
             self._set_interest(wire, Interest.NOTHING)
             wire.sock.close()
-            self._program.abandon_all(order.conn)
+            self.program.abandon_all(order.conn)
 
     def close(self) -> None:
         """Close whatever is still open, without a word."""

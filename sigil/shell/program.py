@@ -10,7 +10,7 @@ when nobody will ask them again.  It does not know sockets.
 
 import logging
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..core.conn import Conn, Ticket
@@ -19,11 +19,16 @@ from ..core.events import Answered, Chunk, Ended, Event, Hangup, Refused
 from ..core.reasons import CloseReason
 from ..core.request import BadInput, Request
 from ..core.response import Pulled, Response
+from ..core.table import find
+from .deferred import Deferred
 
 if TYPE_CHECKING:
     from .server import HttpServer
 
-Handler: TypeAlias = Callable[[Request], Response | None]
+Answer: TypeAlias = "Response | Deferred | None"
+Handler: TypeAlias = "Callable[[Request], Answer] | Callable[[Request], Awaitable[Response | None]]"
+Spawn: TypeAlias = Callable[[Awaitable[object], Deferred], None]
+"""How a coroutine is run where there is a loop for it; what comes of it goes to the `Deferred`."""
 
 _NOWHERE = Pulled(())
 """What the core sees of a stream: that there is one.  Its iterator stays here."""
@@ -50,11 +55,20 @@ class Excuse(NamedTuple):
     account: str
 
 
-def _excuse(request: Request, error: Exception) -> Excuse:
+def _excuse(request: Request, error: BaseException) -> Excuse:
     """Bad input is the client's business; everything else is ours, and the client sees none of it."""
     if isinstance(error, BadInput):
         return Excuse(error.status, str(error), "")
-    return Excuse(500, "", f"{request.method} {request.target}: the handler raised\n{traceback.format_exc()}")
+    account = "".join(traceback.format_exception(error))
+    return Excuse(500, "", f"{request.method} {request.target}: the handler raised\n{account}")
+
+
+class Late(NamedTuple):
+    """A result that came after its handler had returned, on its way to the loop's thread."""
+
+    ticket: Ticket
+    request: Request
+    result: object
 
 
 class Program:
@@ -88,7 +102,9 @@ class Program:
                 continue
             self._report_answers(Ticket(conn, number), responses)
             number += len(responses) + 1
-            self.events.append(self._examine(Ticket(conn, number - 1), request, response))
+            event = self._examine(Ticket(conn, number - 1), request, response)
+            if event is not None:
+                self.events.append(event)
             responses = []
         if not responses:
             return None
@@ -110,8 +126,8 @@ class Program:
             self.events.append(Refused(Ticket(conn, number), 500, "", account))
             number += 1
 
-    def _examine(self, ticket: Ticket, request: Request, result: object) -> Event:
-        """What a handler returned that is not a response with a body of bytes."""
+    def _examine(self, ticket: Ticket, request: Request, result: object) -> Event | None:
+        """What a handler returned that is not a response with a body of bytes; None if the answer comes later."""
         match result:
             case Excuse():
                 return Refused(ticket, *result)
@@ -119,9 +135,31 @@ class Program:
                 return self._keep_source(ticket, result)
             case None:
                 return Answered(ticket, (Response.error(404),))
+            case Deferred():
+                result.when_resolved(lambda late: self._server.post(Late(ticket, request, late)))
+                return None
+            case Awaitable() if self._server.spawn is not None:
+                deferred = Deferred()
+                self._server.spawn(result, deferred)
+                return self._examine(ticket, request, deferred)
+            case BaseException():
+                return Refused(ticket, *_excuse(request, result))
+            case Coroutine():
+                result.close()
+                return Refused(ticket, 500, "", f"{request.method} {request.target}: the handler is asynchronous, "
+                                                "which needs http_server_serve() inside asyncio")
             case _:
                 return Refused(ticket, 500, "", f"{request.method} {request.target}: the handler returned "
                                                 f"{type(result).__name__}, not a Response")
+
+    def take_late(self, late: Late) -> Event | None:
+        """A late result as an event; what came for a connection that is gone is told to the core all the same."""
+        ticket, request, result = late
+        if find(self._server.state.slots, ticket.conn) is None:
+            if isinstance(result, Response) and isinstance(result.body, Pulled):
+                close_source(result.body.chunks)
+            return Answered(ticket, (Response.error(404),))
+        return self._examine(ticket, request, result)
 
     def _keep_source(self, ticket: Ticket, response: Response) -> Event:
         """The iterator of a stream stays here, under the number of its request."""

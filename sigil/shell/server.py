@@ -30,8 +30,9 @@ from ..core.stats import Stats
 from ..core.table import clients_of
 from .listen import Stopped, accept_waiting, open_listener
 from .perform import Performer, Ready
-from .program import Callbacks, Handler, Program
+from .program import Callbacks, Handler, Late, Program, Spawn
 from .remember import remembering_parser
+from .threaded import Serving
 
 _LOG = logging.getLogger("sigil.server")
 _ACCESS_LOG = logging.getLogger("sigil.access")
@@ -53,7 +54,9 @@ class HttpServer:
         self._callbacks = callbacks
         self._parse = remembering_parser(limits)
         self._state = make_server(limits, time.monotonic(), int(time.time()))
-        self._inbox: deque[Event] = deque()
+        self._inbox: deque[Event | Late] = deque()
+        self.spawn: Spawn | None = None
+        """How coroutines are run: set while the server is inside asyncio."""
         self._events: list[Event] = []
         self._orders: Iterator[Effect] = iter(())
         self._selector: selectors.BaseSelector | None = None
@@ -144,7 +147,19 @@ class HttpServer:
         """
         if self._has_ended and not self.running:
             return
-        self._inbox.append(Stop(grace))
+        self.post(Stop(grace))
+
+    def serve_in_thread(self, *, reuse: bool = False) -> Serving:
+        """Listen, and serve from a thread of its own: `with server.serve_in_thread(): ...`, or keep it and `stop()` it.
+
+        With `reuse`, a server that this process serves from a thread on the same host and port is stopped first.
+        OSError if the server cannot listen.
+        """
+        return Serving(self, reuse)
+
+    def post(self, word: Event | Late) -> None:
+        """Leave word for the next tick, and wake the server if it waits; may be called from any thread."""
+        self._inbox.append(word)
         waker = self._waker
         if waker is not None:
             with suppress(OSError):  # full, so it is awake; or closed, so there is nobody to wake
@@ -175,8 +190,7 @@ class HttpServer:
         events += self._events
         self._events = []
         events += self._process_ready(ready)
-        while self._inbox:
-            events.append(self._inbox.popleft())
+        events += self._empty_inbox()
         has_work = has_work or len(events) > 1
         self._run_rounds(events)
         if self._state.running is not Running.SERVING:
@@ -207,6 +221,16 @@ class HttpServer:
         except BaseException:
             self._events = queue + self._events
             raise
+
+    def _empty_inbox(self) -> list[Event]:
+        """What was left for this tick, by other threads and by user code."""
+        events: list[Event] = []
+        while self._inbox:
+            word = self._inbox.popleft()
+            event = self._performer.program.take_late(word) if isinstance(word, Late) else word
+            if event is not None:
+                events.append(event)
+        return events
 
     def _process_ready(self, ready: Ready) -> list[Event]:
         """Events from descriptors that are ready: connections in turn, then newcomers."""

@@ -1,0 +1,104 @@
+"""A server inside asyncio (or any loop with its interface, such as uvloop).
+
+Theory: the server needs two things of a host loop: to be ticked when its one descriptor is readable, and at its next
+deadline.  Both are ordinary calls of asyncio, so the server stays what it is, and several fit into one loop.
+
+Rules: everything happens on the loop's thread.  Handlers may be `async def`: their coroutines become tasks whose
+results are delivered like any late answer.  Cancelling the wait ends the server at once.
+It does not know HTTP, nor how a tick works.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from .deferred import Deferred
+
+if TYPE_CHECKING:
+    from .server import HttpServer
+
+
+class _Host:
+    """What asyncio does for one server."""
+
+    def __init__(self, server: "HttpServer", loop: asyncio.AbstractEventLoop) -> None:
+        self._server = server
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.ended: asyncio.Future[None] = loop.create_future()
+
+    def begin(self) -> None:
+        """Listen, and tick whenever there is reason to."""
+        self._server.listen()
+        self._server.spawn = self.spawn
+        self._descriptor = self._server.fileno()
+        self._loop.add_reader(self._descriptor, self.tick)
+        self.tick()
+
+    def tick(self) -> None:
+        """One tick, and an appointment for the next one that is not caused by a descriptor."""
+        try:
+            self._server.tick(0.0)
+        except BaseException as error:  # out of user code on purpose: it leaves the loop the way it came
+            self._end(error)
+            raise
+        if not self._server.running:
+            self._end(None)
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline = self._server.next_deadline()
+        self._timer = None if deadline is None else self._loop.call_later(
+            max(0.0, deadline - time.monotonic()), self.tick)
+
+    def spawn(self, awaitable: Awaitable[object], deferred: Deferred) -> None:
+        """Run an asynchronous handler as a task."""
+        task = self._loop.create_task(_run(awaitable, deferred))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _end(self, error: BaseException | None) -> None:
+        """Let go of the loop; handlers that are still running are cancelled, for nobody waits for them."""
+        self._loop.remove_reader(self._descriptor)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._server.spawn = None
+        for task in tuple(self._tasks):
+            task.cancel()
+        if not self.ended.done():
+            self.ended.set_exception(error) if error is not None else self.ended.set_result(None)
+
+    def stop_now(self) -> None:
+        """End the server within this call."""
+        self._server.stop(0.0)
+        while self._server.running:
+            self.tick()
+
+
+async def _run(awaitable: Awaitable[object], deferred: Deferred) -> None:
+    """Await a handler, and deliver what comes of it, whatever that is."""
+    try:
+        result = await awaitable
+    except asyncio.CancelledError as error:
+        deferred.fail(error)
+        raise
+    except Exception as error:
+        deferred.fail(error)
+    else:
+        deferred.resolve(result)  # type: ignore[arg-type]  # what is no response is told apart where it is examined
+
+
+async def http_server_serve(server: "HttpServer") -> None:
+    """Serve inside the running asyncio loop until `server.stop()`; cancelling this ends the server at once.
+
+    Handlers may be `async def`.  OSError if the server cannot listen.  No signal handlers are installed.
+    """
+    host = _Host(server, asyncio.get_running_loop())
+    host.begin()
+    try:
+        await host.ended
+    except asyncio.CancelledError:
+        host.stop_now()
+        raise

@@ -1,0 +1,59 @@
+"""An answer that comes later: from a thread, a callback, a coroutine or another tick.
+
+Theory: a handler that cannot answer yet returns a promise.  Whoever keeps it may be in another thread, and may be
+faster than the handler's own return; so the promise and its delivery meet under a lock, whichever comes first.
+
+Rules: the first result counts, later ones are refused by the return value.  Results are delivered on the loop's
+thread, in the order in which they came.  A result for a client that has left is dropped and counted.
+It does not know requests, responses or sockets: it carries whatever a handler could have returned.
+"""
+
+from collections.abc import Callable
+from threading import Lock
+from typing import TypeAlias
+
+from ..core.response import Response
+
+Result: TypeAlias = "Response | BaseException | None"
+
+_OPEN = object()
+
+
+class Deferred:
+    """What a handler returns when the answer is not there yet; `resolve` or `fail` it once, from anywhere."""
+
+    __slots__ = ("_deliver", "_lock", "_result")
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._result: object = _OPEN
+        self._deliver: Callable[[Result], object] | None = None
+
+    @property
+    def is_resolved(self) -> bool:
+        """True once there is a result."""
+        return self._result is not _OPEN
+
+    def resolve(self, response: Response | None) -> bool:
+        """Answer with `response`, or with 404 for None; False if there is a result already."""
+        return self._settle(response)
+
+    def fail(self, error: BaseException) -> bool:
+        """Answer as if the handler had raised `error`; False if there is a result already."""
+        return self._settle(error)
+
+    def _settle(self, result: Result) -> bool:
+        with self._lock:
+            if self._result is not _OPEN:
+                return False
+            self._result, deliver = result, self._deliver
+        if deliver is not None:
+            deliver(result)
+        return True
+
+    def when_resolved(self, deliver: Callable[[Result], object]) -> None:
+        """Have `deliver` called with the result: at once if there is one, else by whoever brings it.  For the shell."""
+        with self._lock:
+            self._deliver, result = deliver, self._result
+        if result is not _OPEN:
+            deliver(result)  # type: ignore[arg-type]
