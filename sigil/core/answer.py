@@ -246,5 +246,6 @@ def take_refusal(client: Client, event: Refused, context: Context) -> Outcome:
     ticket = event.ticket
     if client.outflow.streaming is not None and ticket.number == client.answered:
         return Gone(client, CloseReason.HANDLER_ERROR), notes
-    client, effects = take_answer(client, ticket.number, Response.error(event.status, event.message), context)
+    response = Response.error(event.status if 400 <= event.status <= 599 else 500, event.message)
+    client, effects = take_answer(client, ticket.number, response, context)
     return client, notes + effects

@@ -79,13 +79,15 @@ class Outflow(NamedTuple):
     held: tuple[tuple[int, Response], ...]
     streaming: Streaming | None
     outbox: tuple[Segment, ...]
+    is_full: bool
+    """So much was sent in one go that the kernel may not have taken it: nothing is parsed until it says it has room."""
     reason: CloseReason
     """Why the connection lingers."""
     interest: Interest
 
 
 CALM = Intake(Phase.HEAD, b"", 0, None, None, False, None, False, 0)
-CLEAR = Outflow((), None, (), CloseReason.OK, Interest.READ)
+CLEAR = Outflow((), None, (), False, CloseReason.OK, Interest.READ)
 
 
 class Client(NamedTuple):
@@ -149,13 +151,14 @@ def may_parse(client: Client, limits: Limits) -> bool:
     """True if bytes in the buffer may become requests now."""
     return (client.intake.phase <= Phase.BODY and not is_parked(client)
             and len(client.owed) < limits.max_queued_requests
+            and not client.outflow.is_full
             and (not client.outflow.outbox or outbox_len(client) < limits.max_outbox_len))
 
 
 def waiting_for(client: Client) -> Waiting:
     """What the connection waits for."""
     phase = client.intake.phase
-    if client.outflow.outbox:
+    if client.outflow.outbox or client.outflow.is_full:
         return Waiting.WRITE
     if phase is Phase.LINGER:
         return Waiting.LINGER
@@ -163,7 +166,11 @@ def waiting_for(client: Client) -> Waiting:
         return Waiting.BODY
     if client.owed:
         return Waiting.ANSWER
-    return Waiting.HEADER if client.intake.buffer else Waiting.IDLE
+    return Waiting.IDLE if client.intake.buffer in _NOTHING_YET else Waiting.HEADER
+
+
+_NOTHING_YET = (b"", b"\r")
+"""Half of an empty line is no beginning: whoever sends nothing but line ends gains no time by it."""
 
 
 def deadline_of(client: Client, limits: Limits) -> float:
@@ -189,7 +196,7 @@ def interest_of(client: Client, limits: Limits) -> Interest:
     listens = (not intake.at_end and intake.discarded <= limits.max_linger_len
                and (len(intake.buffer) < limits.max_header_len or may_parse(client, limits))
                and (not outbox or outbox_len(client) < limits.max_outbox_len))
-    return Interest((Interest.READ if listens else 0) | (Interest.WRITE if outbox else 0))
+    return Interest((Interest.READ if listens else 0) | (Interest.WRITE if outbox or client.outflow.is_full else 0))
 
 
 def settle(before: Client, after: Client, effects: list[Effect], context: Context) -> Step:

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import NamedTuple
 
+from .framing import tokens_of
 from .head import Head
-from .headers import Pairs
+from .headers import Headers, Pairs
 from .response import HTML, JSON, OCTETS, PHRASES, TEXT, Pulled, Response
 from .sanitize import BODILESS, check_response, declared_length
 
@@ -135,10 +136,9 @@ def prepare(response: Response) -> Fields | str:
 
 def _prepare(pairs: Pairs, length: int | None) -> Fields:
     """Lines for pairs that were found good; the framing fields among them are left out, and remembered."""
-    names = {name.lower(): value.lower() for name, value in pairs}
+    names = Headers(pairs).folded
     rest = tuple([pair for pair in pairs if pair[0].lower() not in ("content-length", "connection")])
-    closes = "close" in [token.strip() for token in names.get("connection", "").split(",")]
-    return Fields(_lines(rest), "date" in names, closes, length)
+    return Fields(_lines(rest), "date" in names, "close" in tokens_of(names.get("connection", "")), length)
 
 
 def encode_response(response: Response, head: Head, closes: bool, date: bytes) -> Encoded | str:
@@ -153,24 +153,30 @@ def encode_response(response: Response, head: Head, closes: bool, date: bytes) -
     body = response.body
     if isinstance(body, Pulled):
         return _encode_stream(response.status, fields, head, closes, date)
-    if fields.length is not None and fields.length != len(body) and head.method != "HEAD":
+    is_sent = head.method != "HEAD" and response.status not in BODILESS
+    if is_sent and fields.length is not None and fields.length != len(body):
         return f"the response declares a Content-Length of {fields.length} and has a body of {len(body)} bytes"
     return _encode_whole(response.status, body, fields, head, closes, date)
 
 
 def _encode_whole(status: int, body: bytes, fields: Fields, head: Head, closes: bool, date: bytes) -> Encoded:
     """A response whose body is there."""
-    if status in BODILESS:
-        length, body = b"", b""
-    else:
-        body = b"" if status == 205 else body
-        count = len(body) if fields.length is None else fields.length
-        length = b"Content-Length: %d\r\n" % count
+    if status in BODILESS or status == 205:
+        body = b""
+    count = _announced(status, body, fields)
+    length = b"" if count is None else b"Content-Length: %d\r\n" % count
     top = _top(status, length, fields, head, closes, date)
     if not body or head.method == "HEAD":
         return Encoded((top,), closes, None)
     segments = (top + body,) if len(body) <= JOIN_MAX else (top, body)
     return Encoded(segments, closes, None)
+
+
+def _announced(status: int, body: bytes, fields: Fields) -> int | None:
+    """The Content-Length to send, None for none: a 304 may tell that of the content it stands for."""
+    if status in BODILESS:
+        return fields.length if status == 304 else None
+    return len(body) if fields.length is None or status == 205 else fields.length
 
 
 def _encode_stream(status: int, fields: Fields, head: Head, closes: bool, date: bytes) -> Encoded:

@@ -180,7 +180,7 @@ def inspect(prefix: bytes, start: int, limits: Limits) -> Malformed | None:
 def _inspect_line(window: bytes, start: int, limits: Limits) -> Malformed | None:
     """The same for a first line that has not ended."""
     line = window[:max_line_len(limits)]
-    if len(line) > _METHOD_MAX and line.find(b" ", 0, _METHOD_MAX + 1) < 0:
+    if len(line.removesuffix(b"\r")) > _METHOD_MAX and line.find(b" ", 0, _METHOD_MAX + 1) < 0:
         return unknown_method(line[:_METHOD_MAX + 1])
     flaw = line[start:].translate(None, PRINTABLE)
     if flaw and not (flaw == b"\r" and line.endswith(b"\r")):

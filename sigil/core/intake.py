@@ -106,7 +106,8 @@ def read_heads(client: Client, buffer: bytes, scan: int, count: int, context: Co
             scan = start + 3
             continue
         if end < start:
-            return _hand_over(client, heads, requests, _await_head(buffer[start:], scan - start, context), count)
+            begun = _await_head(buffer[start:], 0 if start else scan, context)
+            return _hand_over(client, heads, requests, begun, count)
         client, effects = _hand_over(client, heads, requests, _rest(buffer[end + 4:]), count)
         client, more = _take_head(client, head)
         return client, effects + more
@@ -133,7 +134,7 @@ def _hand_over(client: Client, heads: list[Head], requests: list[Request], intak
 
 def _await_head(buffer: bytes, scan: int, context: Context) -> Intake:
     """The head at the front has not ended: it can already be wrong."""
-    flaw = inspect(buffer, max(scan, 0), context.limits) if buffer != b"\r" else None
+    flaw = inspect(buffer, scan, context.limits) if buffer != b"\r" else None
     return CALM._replace(buffer=buffer, scan=len(buffer)) if flaw is None else _doomed(answer_to(buffer, flaw))
 
 

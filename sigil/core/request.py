@@ -23,6 +23,9 @@ class BadInput(ValueError):
     """The client sent what the handler cannot use; unless the handler catches it, the answer has this status."""
 
     def __init__(self, message: str, status: int = 400) -> None:
+        """`status` is one from 400 to 499; ValueError if it is not."""
+        if not 400 <= status <= 499:
+            raise ValueError(f"{status} is not the status of a client's error (400 to 499)")
         super().__init__(message)
         self.status = status
 

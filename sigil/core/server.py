@@ -73,10 +73,10 @@ class Server(NamedTuple):
     logs_access: bool
 
 
-def make_server(limits: Limits, now: float, wall: int, logs_access: bool = False, first_turn: int = 0) -> Server:
-    """A server without clients, at a time; its first connection has the turn `first_turn`."""
+def make_server(limits: Limits, now: float, wall: int, logs_access: bool = False) -> Server:
+    """A server without clients, at a time."""
     return Server(EMPTY, now, wall, date_line(wall), limits, Running.SERVING, make_wheel(shortest_timeout(limits)), now,
-                  first_turn, 0.0, NOTHING, logs_access)
+                  0, 0.0, NOTHING, logs_access)
 
 
 # -- the fold -----------------------------------------------------------------------------------------------------

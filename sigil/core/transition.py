@@ -81,7 +81,10 @@ def received(client: Client, event: Received, context: Context) -> Outcome:
 
 def answered(client: Client, event: Answered, context: Context) -> Outcome:
     """The handler returned."""
+    before = client.bytes_out
     client, effects = take_answers(client, event, context)
+    if client.intake.buffer and client.bytes_out - before > context.limits.max_outbox_len:
+        client = client._replace(outflow=client.outflow._replace(is_full=True))
     return resume(client, effects, context)
 
 
@@ -109,7 +112,8 @@ def half_closed(client: Client, event: HalfClosed, context: Context) -> Outcome:
     """The other side has ended its half."""
     if client.intake.phase is Phase.LINGER and not client.outflow.outbox:
         return Gone(client, client.outflow.reason), []
-    if client.intake is CALM and client.outflow is CLEAR and not client.owed:
+    if client.intake is CALM and client.outflow is CLEAR and not client.owed and client.since < context.now:
+        # nothing was sent in this tick, so everything sent before is known to have been taken
         return Gone(client, CloseReason.PEER_CLOSED), []
     return resume(client._replace(intake=client.intake._replace(at_end=True)), [], context)
 
@@ -142,7 +146,7 @@ def stalled(client: Client, event: Stalled, context: Context) -> Outcome:
 def writable(client: Client, event: Writable, context: Context) -> Outcome:
     """The kernel takes bytes again: all that is queued is sent as if it would all be taken."""
     segments, then = client.outflow.outbox, Then.SHUT if client.intake.phase is Phase.LINGER else Then.KEEP
-    client = client._replace(outflow=client.outflow._replace(outbox=()),
+    client = client._replace(outflow=client.outflow._replace(outbox=(), is_full=False),
                              bytes_out=client.bytes_out + sum(map(len, segments)))
     effects: list[Effect] = [Send(client.conn, segments, then)] if segments else []
     client, more = ask_again(client)

@@ -17,6 +17,8 @@ from pyrsistent import PMap, PVector, pmap, pvector
 from .conn import Conn
 
 GRAINS_PER_PERIOD = 32
+PERIOD_MIN_SECONDS, PERIOD_MAX_SECONDS = 0.01, 3_600.0
+"""Nobody is looked at more often than makes sense, nor forgotten where no timeout ever comes."""
 
 
 class Wheel(NamedTuple):
@@ -29,7 +31,8 @@ class Wheel(NamedTuple):
 
 
 def make_wheel(period: float) -> Wheel:
-    """An empty wheel; `period` must not be longer than the shortest timeout."""
+    """An empty wheel for a shortest timeout of `period` seconds."""
+    period = min(max(period, PERIOD_MIN_SECONDS), PERIOD_MAX_SECONDS)
     return Wheel(period, period / GRAINS_PER_PERIOD, pmap(), None)
 
 

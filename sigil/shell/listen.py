@@ -36,6 +36,8 @@ class Arrivals(NamedTuple):
 
 def open_listener(host: str, port: int, backlog: int) -> socket.socket:
     """A listening TCP socket; OSError with the address in its text if that cannot be."""
+    if not 0 <= port <= 65_535:
+        raise OSError(errno.EINVAL, f"not a port (0 to 65535): {port}")
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError) as error:

@@ -122,7 +122,7 @@ class Program:
         """The request called `number`, and those behind it, will not be handled."""
         conn, first = order.ticket
         for request in order.requests[number - first:]:
-            account = f"{request.method} {request.target}: the handler was interrupted"
+            account = f"{request.method} {request.target}: interrupted"
             self.events.append(Refused(Ticket(conn, number), 500, "", account))
             number += 1
 
@@ -185,10 +185,16 @@ class Program:
             self._forget(ticket)
             return Ended(ticket)
         except Exception:
-            account = f"the stream raised\n{traceback.format_exc()}"
-            self.abandon(Abandon(ticket))
-            return Refused(ticket, 500, "", account)
+            return self._break_off(ticket, f"the stream raised\n{traceback.format_exc()}")
+        except BaseException:  # the loop is being left: the connection must not wait for more
+            self.events.append(self._break_off(ticket, "the stream was interrupted"))
+            raise
         return Chunk(ticket, data)
+
+    def _break_off(self, ticket: Ticket, account: str) -> Event:
+        """A stream has failed: it is closed, and the core is told."""
+        self.abandon(Abandon(ticket))
+        return Refused(ticket, 500, "", account)
 
     def _forget(self, ticket: Ticket) -> Iterator[Any] | None:
         """The source of a ticket, which is not kept any more."""

@@ -124,7 +124,9 @@ class HttpServer:
         self._selector.register(self._listener, selectors.EVENT_READ, self._listener)
         self._performer = Performer(Program(self, self._handler, self._callbacks), self._selector)
         logs_access = _ACCESS_LOG.isEnabledFor(logging.INFO)
-        self._state = make_server(self._limits, time.monotonic(), int(time.time()), logs_access, self._state.turn)
+        old = self._state
+        self._state = make_server(self._limits, time.monotonic(), int(time.time()), logs_access)._replace(
+            turn=old.turn, totals=old.totals, since=old.since)
         _LOG.info("listening on http://%s:%d", f"[{self.host}]" if ":" in self.host else self.host, self.port)
 
     def start(self) -> None:
