@@ -1,0 +1,28 @@
+"""Refusals as values: they are false, carry a status, and know whether they answer a HEAD."""
+
+from sigil.core.grammar import NeedMore
+from sigil.core.reasons import CloseReason
+from sigil.core.refusal import Malformed, answer_to, bad
+
+from .drive import same
+
+
+def test_a_refusal_is_false_and_has_the_status_of_its_reason() -> None:
+    refusal = Malformed(CloseReason.LARGE_HEADER, "too much")
+    assert not refusal
+    assert refusal.status == 431
+
+
+def test_needing_more_is_false_and_not_a_refusal() -> None:
+    assert not NeedMore(5)
+    assert not same(NeedMore(5), (5,))
+
+
+def test_bad_without_a_reason_is_a_bad_request() -> None:
+    assert same(bad("why"), Malformed(CloseReason.BAD_REQUEST, "why", False))
+
+
+def test_only_what_begins_as_a_head_request_is_answered_without_a_body() -> None:
+    assert same(answer_to(b"HEAD / HTTP/1.1", bad("why")), Malformed(CloseReason.BAD_REQUEST, "why", True))
+    assert same(answer_to(b"HEADER / HTTP/1.1", bad("why")), Malformed(CloseReason.BAD_REQUEST, "why", False))
+    assert same(answer_to(b"GET / HTTP/1.1", bad("why")), Malformed(CloseReason.BAD_REQUEST, "why", False))

@@ -1,0 +1,321 @@
+"""The documents are true: every program in them runs, every command in the README works, every link leads somewhere.
+
+What it is: fenced blocks are read out of README.md and docs/, and tried.  A `python` block is a whole program.  One
+that asks for port 8080 is a server: it is run on a free port, asked for one page, and must end with status 0 on SIGINT.
+Any other must end by itself, and if a `text` block stands behind it, with only words between, print exactly that.
+Its rules: no sleeps; every process has a deadline and is ended by its own id; a command nobody here knows how to try
+fails the test.  The README's first two commands set up what these tests run in, so here they are only read; `.ci/run`
+runs the second one as it stands.
+What it does not know: whether the words are true; where a table repeats the code, that is compared.
+"""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import sigil
+from sigil import HttpServer, Limits, Request, Response
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PATIENCE_SECONDS = 30.0
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+ADDRESS = re.compile(r"http://[^/\s]+:(\d+)")
+LIMIT_ROW = re.compile(r"^\| `(\w+)` \| ([\d.]+)(?: bytes| s)? \|", re.MULTILINE)
+
+LOUD = "import logging, sys; logging.basicConfig(level=logging.INFO, stream=sys.stdout)\n"
+"""What a server is run behind, so that one which does not print its address logs it where the test reads."""
+
+HELLO = """\
+from sigil import Request, Response
+
+def app(request: Request) -> Response:
+    return Response.text("hello\\n")
+"""
+
+
+class Block(NamedTuple):
+    """One fenced block; `printed` is the `text` block that follows it, if there is one."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+    printed: str | None
+
+    @property
+    def name(self) -> str:
+        """Where to find it."""
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def blocks_of(page: Path) -> Iterator[Block]:
+    text = page.read_text(encoding="utf-8")
+    found = list(FENCE.finditer(text))
+    for place, match in enumerate(found):
+        follower = found[place + 1] if place + 1 < len(found) else None
+        is_output = follower is not None and follower[1] == "text" and "\n#" not in text[match.end():follower.start()]
+        yield Block(page, text.count("\n", 0, match.start()) + 1, match[1], match[2],
+                    follower[2] if follower is not None and is_output else None)
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+PROGRAMS = [block for block in BLOCKS if block.language == "python"]
+SERVERS = [block for block in PROGRAMS if "port=8080" in block.text]
+SCRIPTS = [block for block in PROGRAMS if block not in SERVERS]
+COMMANDS = [block for block in blocks_of(README) if block.language in ("sh", "console")]
+
+
+# -- running things ------------------------------------------------------------------------------------------------
+
+def run(*words: str, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    """A process that is expected to end by itself."""
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+
+
+@contextmanager
+def serving(*words: str, folder: Path | None = None) -> Iterator[int]:
+    """The port of a process that serves; it must end with status 0 when it is interrupted."""
+    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)
+    watchdog.start()
+    try:
+        assert process.stdout is not None
+        said: list[str] = []
+        found = None
+        for line in process.stdout:
+            said.append(line)
+            found = ADDRESS.search(line)
+            if found is not None:
+                break
+        assert found is not None, f"it never said where it listens: {said}"
+        yield int(found[1])
+        process.send_signal(signal.SIGINT)
+        said += process.stdout.readlines()
+        assert process.wait() == 0, "".join(said)
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def ask(port: int, method: str = "GET", path: str = "/") -> tuple[int, str]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+# -- programs ------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("block", SCRIPTS, ids=lambda block: block.name)
+def test_a_program_runs_and_prints_what_is_written_below_it(block: Block) -> None:
+    ended = run(sys.executable, "-c", block.text)
+    assert ended.returncode == 0, ended.stderr
+    if block.printed is not None:
+        assert ended.stdout.replace("\r\n", "\n").rstrip() == block.printed.rstrip()
+
+
+@pytest.mark.parametrize("block", SERVERS, ids=lambda block: block.name)
+def test_a_server_says_where_it_is_answers_and_ends_when_interrupted(block: Block) -> None:
+    with serving(sys.executable, "-u", "-c", LOUD + block.text.replace("port=8080", "port=0")) as port:
+        status, body = ask(port)
+    assert (status, bool(body)) == (200, True)
+
+
+def test_there_is_a_program_for_each_way_in() -> None:
+    texts = [block.text for block in PROGRAMS if block.page == README]
+    assert any(".start()" in text for text in texts)
+    assert any("http_server_tick(server" in text for text in texts)
+    assert any("make_server(" in text and "port=" not in text for text in texts)
+    assert any("http_server_serve(server)" in text for text in texts)
+    assert any(block.page.parent.name == "docs" and block.printed for block in SCRIPTS)
+
+
+def test_the_program_on_the_first_screen_is_the_one_in_the_package() -> None:
+    words = [line.strip() for line in PROGRAMS[0].text.splitlines() if line.strip()]
+    documented = [line.strip() for line in (sigil.__doc__ or "").splitlines()]
+    assert words[:2] == [line for line in documented if line in words[:2]]
+    assert words[-1] in documented
+    first = next(block for block in BLOCKS if block.page == README)
+    assert first.language == "python" and first.line < 20 and len(words) <= 5
+
+
+# -- commands ------------------------------------------------------------------------------------------------------
+
+def check_set_up(command: str, folder: Path) -> None:
+    """The first two: one line each, and every part of them exists."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    steps = command.split(" && ")
+    assert steps[0] == "python3 -m venv .venv"
+    assert steps[1].startswith(".venv/bin/python -m pip install -q -e ")
+    extra = re.search(r"'\.\[(\w+)\]'", steps[1])
+    if extra is None:
+        script = steps[2].split()[0].removeprefix(".venv/bin/")
+        assert project["scripts"][script] == "sigil.shell.cli:main"
+    else:
+        needed = {re.split(r"[<>=]", need)[0] for need in project["optional-dependencies"][extra[1]]}
+        assert extra[1] == "test" and "pytest" in needed
+    assert len(steps) == 3
+
+
+def check_bench(command: str, folder: Path) -> None:
+    """The extra and the file exist; `tests/bench` runs the bench itself."""
+    install, bench = command.split(" && ")
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert install == ".venv/bin/python -m pip install -q -e '.[bench]'" and "bench" in extras
+    ended = run(sys.executable, bench.removeprefix(".venv/bin/python "), "--help", folder=ROOT)
+    assert ended.returncode == 0, ended.stderr
+
+
+def check_serve(command: str, folder: Path) -> None:
+    """`sigil serve` with these very flags, but for the port."""
+    (folder / "hello.py").write_text(HELLO, encoding="utf-8")
+    words = shlex.split(command.replace("--port 8080", "--port 0"))[1:]
+    with serving(sys.executable, "-m", "sigil", *words, folder=folder) as port:
+        assert ask(port) == (200, "hello\n")
+
+
+def check_refusal(command: str, folder: Path) -> None:
+    """What curl is told; asked here without curl, which not everybody has."""
+    method = shlex.split(command)[3]
+    (folder / "hello.py").write_text(HELLO, encoding="utf-8")
+    with serving(sys.executable, "-m", "sigil", "serve", "hello:app", "--port", "0", folder=folder) as port:
+        status, said = ask(port, method)
+    assert said in README.read_text(encoding="utf-8") and said.startswith(f"{status} ")
+
+
+CHECKS: dict[str, Callable[[str, Path], None]] = {
+    "python3 -m venv": check_set_up,
+    ".venv/bin/python -m pip install -q -e '.[bench]'": check_bench,
+    ".venv/bin/sigil serve": check_serve,
+    "curl -s -X": check_refusal,
+}
+"""How each kind of command is tried, by how it begins."""
+
+
+def lines_of(block: Block) -> list[str]:
+    """The command lines of a block: all of `sh`, those behind a dollar sign of `console`."""
+    lines = [line for line in block.text.splitlines() if line]
+    return lines if block.language == "sh" else [line[2:] for line in lines if line.startswith("$ ")]
+
+
+@pytest.mark.parametrize("block", COMMANDS, ids=lambda block: block.name)
+def test_a_command_of_the_readme_works(block: Block, tmp_path: Path) -> None:
+    assert lines_of(block)
+    for line in lines_of(block):
+        check = next((check for start, check in CHECKS.items() if line.startswith(start)), None)
+        assert check is not None, f"nobody knows how to try: {line}"
+        check(line, tmp_path)
+
+
+def test_the_first_two_commands_are_the_demo_and_the_tests() -> None:
+    shells = [block.text for block in COMMANDS if block.language == "sh"]
+    assert [text.count("\n") for text in shells[:2]] == [1, 1]
+    assert shells[0].endswith(" && .venv/bin/sigil demo\n")
+    assert shells[1].endswith(" && .venv/bin/python -m pytest\n")
+
+
+def test_the_demo_serves_its_page() -> None:
+    with serving(sys.executable, "-m", "sigil", "demo", "--port", "0") as port:
+        status, page = ask(port)
+    assert status == 200 and "<html" in page
+
+
+# -- what repeats the code -----------------------------------------------------------------------------------------
+
+def test_the_table_of_limits_has_every_limit_with_its_default() -> None:
+    rows = {name: float(number) for name, number in LIMIT_ROW.findall(README.read_text(encoding="utf-8"))}
+    assert rows == Limits._field_defaults
+
+
+def test_the_tables_of_request_and_response_name_what_there_is() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert all(f"| `{field}` |" in text for field in Request._fields)
+    for name in re.findall(r"`request\.(\w+)", text):
+        assert hasattr(Request, name), name
+    constructors = {name for name, value in vars(Response).items() if isinstance(value, staticmethod)}
+    assert set(re.findall(r"^\| `Response\.(\w+)\(", text, re.MULTILINE)) == constructors - {"__new__"}
+    for name in re.findall(r"`server\.(\w+)", text):
+        assert hasattr(HttpServer, name), name
+
+
+def test_the_spec_names_every_event_and_effect_and_no_other() -> None:
+    from sigil.core.effects import Effect
+    from sigil.core.events import Event
+
+    text = (ROOT / "docs" / "spec.md").read_text(encoding="utf-8")
+    for kinds, heading in ((Event, "## Events"), (Effect, "## Effects")):
+        section = text.partition(heading)[2].partition("\n## ")[0]
+        written = re.findall(r"^\| `(\w+)\(([^)]*)\)` \|", section, re.MULTILINE)
+        assert {name: tuple(fields.split(", ")) for name, fields in written} == {
+            kind.__name__: kind._fields for kind in kinds.__args__}
+
+
+def test_the_changelog_has_this_version() -> None:
+    assert f"\n## [{sigil.__version__}] - " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+# -- links ---------------------------------------------------------------------------------------------------------
+
+def anchors_of(page: Path) -> set[str]:
+    """The anchors that headings get where these pages are read."""
+    headings = HEADING.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
+        if link.startswith(("http://", "https://")):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), f"{link} leads nowhere"
+        assert not anchor or anchor in anchors_of(target), f"{link}: no such heading"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_name_files_that_exist_and_no_machine_paths(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"`((?:sigil|tests|docs|notebooks|\.ci)/[\w./]*)`", text):
+        assert (ROOT / name).exists(), f"{name} does not exist"
+    assert not re.search(r"(?<![\w.])/(?:home|root|work|Users)/", text)
+
+
+def test_the_records_of_decisions_are_numbered_and_have_the_three_parts() -> None:
+    records = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    assert [int(record.name.partition("-")[0]) for record in records] == list(range(1, len(records) + 1))
+    for record in records:
+        text = record.read_text(encoding="utf-8")
+        assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"], record.name
+
+
+def test_ci_is_executable_and_reads_its_command_from_the_readme() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert run("bash", "-n", str(script)).returncode == 0
+    ended = run("bash", str(script), "--show")
+    shells = [block.text for block in COMMANDS if block.language == "sh"]
+    assert ended.stdout == shells[1], ended.stderr

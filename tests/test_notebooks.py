@@ -1,0 +1,116 @@
+"""The notebooks run from top to bottom, claim something, and show what they print today.
+
+What it is: each notebook is executed in a fresh kernel of the Python that runs the tests.  Its asserts are its claims;
+what is stored as output must be what comes out now.  `python tests/test_notebooks.py` stores it anew.
+Its rules: nothing is written outside a temporary directory, no kernel needs to be registered anywhere, and each run has
+a deadline.
+What it does not know: what the notebooks teach.
+"""
+
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+HERE = Path(__file__).resolve().parents[1] / "notebooks"
+NOTEBOOKS = sorted(HERE.glob("*.ipynb"))
+TIMEOUT_SECONDS = 120
+ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
+
+
+@contextmanager
+def own_kernel() -> Iterator[None]:
+    """Make `python3` mean this very Python, and keep what Jupyter writes out of the home directory."""
+    with tempfile.TemporaryDirectory() as folder:
+        spec = Path(folder, "kernels", "python3", "kernel.json")
+        spec.parent.mkdir(parents=True)
+        spec.write_text(json.dumps({"display_name": "Python 3", "language": "python", "argv": [
+            sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]}), encoding="utf-8")
+        own = {"JUPYTER_PATH": folder, "JUPYTER_RUNTIME_DIR": f"{folder}/run", "JUPYTER_CONFIG_DIR": f"{folder}/config",
+               "IPYTHONDIR": f"{folder}/ipython", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+        before = {name: os.environ.get(name) for name in own}
+        os.environ.update(own)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+
+def executed(path: Path) -> Any:
+    """The notebook as it comes out of a fresh kernel; raises if a cell does."""
+    notebook = nbformat.read(path, as_version=4)
+    with own_kernel():
+        NotebookClient(notebook, timeout=TIMEOUT_SECONDS, kernel_name="python3", record_timing=False,
+                       resources={"metadata": {"path": str(HERE)}}).execute()
+    for cell in notebook.cells:
+        cell.metadata.clear()
+    notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+                         "language_info": {"name": "python"}}
+    return notebook
+
+
+def code_of(notebook: Any) -> list[Any]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def printed(notebook: Any) -> list[str]:
+    """What each code cell printed, in one text however it was cut."""
+    return ["".join(output.get("text", "") for output in cell.outputs) for cell in code_of(notebook)]
+
+
+def test_there_are_notebooks() -> None:
+    assert NOTEBOOKS
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_runs_and_shows_what_it_prints(path: Path) -> None:
+    stored = nbformat.read(path, as_version=4)
+    nbformat.validate(stored)
+    assert printed(executed(path)) == printed(stored), "stale: run python tests/test_notebooks.py"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_asserts_what_it_claims(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    claims = [cell for cell in code_of(notebook) if re.search(r"^assert ", cell.source, re.MULTILINE)]
+    assert len(claims) >= 2 * len(code_of(notebook)) // 3
+    assert len([cell for cell in notebook.cells if cell.cell_type == "markdown"]) >= len(claims) // 2
+
+
+def test_the_first_one_claims_what_the_core_promises() -> None:
+    claims = "\n".join(cell.source for cell in code_of(nbformat.read(HERE / "01_one_request.ipynb", as_version=4)))
+    for claim in ("assert end == ", "assert type(head) is Head", "assert body.is_complete",
+                  "assert empty.slots.used == 0", "assert step(part, Received(conn, raw[20:])) == (asked, (handle,))", "assert bytewise == asked",
+                  "408 Request Timeout", "the request has no Host"):
+        assert claim in claims, claim
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_holds_no_trace_of_the_machine_it_ran_on(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert str(Path.home()) + "/" not in text and str(HERE.parent) not in text
+    assert not ADDRESS.search("".join(printed(notebook)))
+    assert all(not cell.metadata for cell in notebook.cells)
+    assert all(output.output_type == "stream" for cell in code_of(notebook) for output in cell.outputs)
+
+
+if __name__ == "__main__":
+    for notebook_path in NOTEBOOKS:
+        nbformat.write(executed(notebook_path), notebook_path)
+        print(notebook_path.name)
