@@ -93,8 +93,8 @@ def test_a_notebook_asserts_what_it_claims(path: Path) -> None:
 def test_the_first_one_claims_what_the_core_promises() -> None:
     claims = "\n".join(cell.source for cell in code_of(nbformat.read(HERE / "01_one_request.ipynb", as_version=4)))
     for claim in ("assert end == ", "assert type(head) is Head", "assert body.is_complete",
-                  "assert empty.slots.used == 0", "assert step(part, Received(conn, raw[20:])) == (asked, (handle,))", "assert bytewise == asked",
-                  "408 Request Timeout", "the request has no Host"):
+                  "assert empty.slots.used == 0", "assert bytewise == asked", "408 Request Timeout",
+                  "assert step(part, Received(conn, raw[20:])) == (asked, (handle,))", "the request has no Host"):
         assert claim in claims, claim
 
 

@@ -25,6 +25,8 @@ INFO, WARNING, ERROR = 20, 30, 40
 
 NO_HEAD = Head("GET", "", "", "", 1, Headers(), 0, False, False, False)
 """Stands for a head that was not read when an error is answered."""
+UNREAD = NO_HEAD._replace(method="-", target="-")
+"""The same in the access log."""
 
 _KEEP = Then.KEEP
 _INTERNAL = Response.error(500)
@@ -49,7 +51,7 @@ def emit_last(client: Client, segments: tuple[Segment, ...], reason: CloseReason
     """Send the connection's last segments and shut our side behind them."""
     intake, outflow = client.intake, client.outflow
     deaf = CALM._replace(phase=Phase.LINGER, at_end=intake.at_end, discarded=intake.discarded)
-    outflow = outflow._replace(held=(), streaming=None, reason=reason)
+    outflow = outflow._replace(held=(), streaming=None, is_full=False, reason=reason)
     after = client._replace(intake=deaf, owed=(), outflow=outflow)
     if outflow.outbox:
         return _with(after, outflow._replace(outbox=outflow.outbox + segments)), []
@@ -67,7 +69,7 @@ def answer_simple(client: Client, event: Answered, context: Context) -> Step | N
     (conn, number), responses = event
     _, peer, intake, owed, answered, _, outflow, bytes_in, bytes_out = client
     count = len(responses)
-    if number != answered or count > len(owed) or not (context.is_quiet and owed[count - 1].is_simple):
+    if number != answered or not (0 < count <= len(owed) and context.is_quiet and owed[count - 1].is_simple):
         return None
     data = encode_simple(responses, context.date)
     if data is None:
@@ -125,7 +127,7 @@ def send_response(client: Client, response: Response, context: Context) -> Step:
     intake = client.intake
     closes = not head.persists or (is_last and (context.is_draining or (intake.at_end and not intake.buffer)))
     effects: list[Effect] = []
-    if intake.expects and is_last:
+    if intake.expects and is_last and intake.phase is not Phase.BODY:
         client, effects = send_continue(client)
     encoded = encode_response(response, head, closes, context.date)
     if isinstance(encoded, str):
@@ -178,9 +180,10 @@ def send_error_response(client: Client, doom: Malformed, context: Context) -> St
     response = Response.error(doom.status, doom.message)
     head = client.intake.head or (NO_HEAD._replace(method="HEAD") if doom.is_head else NO_HEAD)
     encoded = encode_known(response, head, True, context.date)
+    access: list[Effect] = [_access(client, client.intake.head or UNREAD, response)] if context.logs_access else []
     note = Note("sigil.server", INFO, f"{client.peer} refused with {doom.status}, {doom.reason.name}: {doom.message}")
     client, effects = emit_last(client, encoded.segments, doom.reason)
-    return client, [note, *effects]
+    return client, [note, *access, *effects]
 
 
 def unavailable(reason: CloseReason, head: Head, date: bytes) -> tuple[Segment, ...]:

@@ -193,7 +193,7 @@ def interest_of(client: Client, limits: Limits) -> Interest:
     intake, outbox = client.intake, client.outflow.outbox
     if intake.phase is Phase.LINGER:
         return Interest.WRITE if outbox else Interest.READ
-    listens = (not intake.at_end and intake.discarded <= limits.max_linger_len
+    listens = (not intake.at_end and not client.outflow.is_full and intake.discarded <= limits.max_linger_len
                and (len(intake.buffer) < limits.max_header_len or may_parse(client, limits))
                and (not outbox or outbox_len(client) < limits.max_outbox_len))
     return Interest((Interest.READ if listens else 0) | (Interest.WRITE if outbox or client.outflow.is_full else 0))

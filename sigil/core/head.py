@@ -86,7 +86,7 @@ def _parse_head(head: bytes, limits: Limits) -> Head | Malformed:
 def parse_header_lines(block: bytes, limits: Limits = _DEFAULTS) -> Headers | Malformed:
     """The field lines of a head or a trailer section, with or without the empty line that ends them."""
     if not block.endswith(b"\r\n\r\n") and block != CRLF:
-        block += CRLF
+        block += CRLF if block.endswith(CRLF) or not block else CRLF + CRLF
     pairs = tokenise(block)
     if isinstance(pairs, Malformed):
         return pairs

@@ -128,8 +128,8 @@ def pairs_of(headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Pairs:
     if isinstance(headers, Headers):
         return headers.pairs
     items = headers.items() if isinstance(headers, Mapping) else headers
-    pairs = tuple((name, value) for name, value in items)
-    for name, value in pairs:
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError(f"header names and values are str, not {type(name).__name__} and {type(value).__name__}")
-    return pairs
+    pairs = tuple(items)
+    for pair in pairs:
+        if not isinstance(pair, tuple | list) or [type(text) for text in pair] != [str, str]:
+            raise TypeError(f"headers are a mapping or pairs of str, not {pair!r}")
+    return tuple((name, value) for name, value in pairs)

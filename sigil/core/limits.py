@@ -50,6 +50,9 @@ class Limits(NamedTuple):
     max_remembered_len: int = 2_048
     """A head longer than this is not remembered: it is unlikely to come again."""
 
+    max_unsent_len: int = 65_536
+    """Bytes that the kernel takes for a client beyond what the network does: so a slow reader is seen to read."""
+
     # -- deadlines ------------------------------------------------------------------------------------------------
     header_timeout: float = 10.0
     """From the first byte of a head to its end, however steadily it dribbles; 408 after."""

@@ -62,6 +62,8 @@ def _conclude(client: Client, context: Context) -> Outcome | None:
     if intake.doom is not None:
         return send_error_response(client, intake.doom, context)
     is_idle = intake.phase is Phase.HEAD and not intake.buffer
+    if intake.at_end and not is_idle and not may_parse(client, context.limits):
+        return None
     if intake.at_end and not is_idle:
         return foretell(client, bad("the connection was closed before the request was complete")), []
     if intake.at_end:
@@ -144,11 +146,18 @@ def stalled(client: Client, event: Stalled, context: Context) -> Outcome:
 
 
 def writable(client: Client, event: Writable, context: Context) -> Outcome:
-    """The kernel takes bytes again: all that is queued is sent as if it would all be taken."""
+    """The kernel takes bytes again: all that is queued is sent as if it would all be taken.
+
+    If that is more than the budget, nothing is asked for and nothing parsed until the kernel has room once more.
+    """
     segments, then = client.outflow.outbox, Then.SHUT if client.intake.phase is Phase.LINGER else Then.KEEP
-    client = client._replace(outflow=client.outflow._replace(outbox=(), is_full=False),
-                             bytes_out=client.bytes_out + sum(map(len, segments)))
+    count = sum(map(len, segments))
+    is_full = count > context.limits.max_outbox_len
+    client = client._replace(outflow=client.outflow._replace(outbox=(), is_full=is_full and then is Then.KEEP),
+                             bytes_out=client.bytes_out + count)
     effects: list[Effect] = [Send(client.conn, segments, then)] if segments else []
+    if is_full:
+        return client, effects
     client, more = ask_again(client)
     return resume(client, effects + more, context)
 

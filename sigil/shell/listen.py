@@ -15,6 +15,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from ..core.conn import Peer
+from ..core.limits import Limits
 
 _OUT_OF_RESOURCES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
@@ -58,10 +59,10 @@ def open_listener(host: str, port: int, backlog: int) -> socket.socket:
     return listener
 
 
-def accept_waiting(listener: socket.socket, most: int) -> Arrivals:
-    """Up to `most` connections that are waiting; those that vanished meanwhile are passed over."""
+def accept_waiting(listener: socket.socket, limits: Limits) -> Arrivals:
+    """The connections that are waiting, as many as one tick takes; those that vanished meanwhile are passed over."""
     arrivals: list[tuple[socket.socket, Peer]] = []
-    for _ in range(most):
+    for _ in range(limits.max_accepts_per_tick):
         try:
             connection, address = listener.accept()
         except (BlockingIOError, InterruptedError):
@@ -71,15 +72,17 @@ def accept_waiting(listener: socket.socket, most: int) -> Arrivals:
                 return Arrivals(arrivals, Stopped.EXHAUSTED)
             continue
         connection.setblocking(False)
-        arrivals.append((connection, make_ready(connection, address)))
+        arrivals.append((connection, make_ready(connection, address, limits)))
     return Arrivals(arrivals, Stopped.ENOUGH)
 
 
-def make_ready(connection: socket.socket, address: object) -> Peer:
+def make_ready(connection: socket.socket, address: object, limits: Limits) -> Peer:
     """Set what every connection needs, and say who it is."""
     if connection.family in (socket.AF_INET, socket.AF_INET6):
         with suppress(OSError):  # it is gone already; the first read will say so
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # Linux and macOS
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, limits.max_unsent_len)
     if isinstance(address, tuple) and len(address) >= 2:
         return Peer(str(address[0]), int(address[1]))
     return Peer(str(address or ""), 0)

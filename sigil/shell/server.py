@@ -17,7 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from operator import length_hint
 from types import FrameType
 
@@ -38,7 +38,7 @@ _LOG = logging.getLogger("sigil.server")
 _ACCESS_LOG = logging.getLogger("sigil.access")
 
 ACCEPT_PAUSE_SECONDS = 1.0
-"""How long no connection is accepted after descriptors ran out, unless one is freed before."""
+"""How long no connection is accepted after descriptors ran out: long enough not to spin."""
 
 
 class HttpServer:
@@ -115,24 +115,31 @@ class HttpServer:
         """Open the listening socket; OSError with the address if that cannot be.  Twice is once."""
         if self.running:
             return
-        self._listener = open_listener(self.host, self._asked_port, self._backlog)
-        self._selector = selectors.DefaultSelector()
-        self._waker, self._sleeper = socket.socketpair()
-        self._waker.setblocking(False)
-        self._sleeper.setblocking(False)
-        self._selector.register(self._sleeper, selectors.EVENT_READ, None)
-        self._selector.register(self._listener, selectors.EVENT_READ, self._listener)
-        self._performer = Performer(Program(self, self._handler, self._callbacks), self._selector)
+        self._open()
         logs_access = _ACCESS_LOG.isEnabledFor(logging.INFO)
         old = self._state
         self._state = make_server(self._limits, time.monotonic(), int(time.time()), logs_access)._replace(
             turn=old.turn, totals=old.totals, since=old.since)
         _LOG.info("listening on http://%s:%d", f"[{self.host}]" if ":" in self.host else self.host, self.port)
 
+    def _open(self) -> None:
+        """Everything a listening server owns, or nothing."""
+        with ExitStack() as opened:
+            listener = opened.enter_context(open_listener(self.host, self._asked_port, self._backlog))
+            selector = opened.enter_context(selectors.DefaultSelector())
+            waker, sleeper = map(opened.enter_context, socket.socketpair())
+            waker.setblocking(False)
+            sleeper.setblocking(False)
+            selector.register(sleeper, selectors.EVENT_READ, None)
+            selector.register(listener, selectors.EVENT_READ, listener)
+            opened.pop_all()
+        self._listener, self._selector, self._waker, self._sleeper = listener, selector, waker, sleeper
+        self._performer = Performer(Program(self, self._handler, self._callbacks), selector)
+
     def start(self) -> None:
         """Serve until `stop`; in the main thread SIGINT and SIGTERM drain, and a second one stops at once."""
-        self.listen()
         with self._signals():
+            self.listen()
             self.server_loop()
 
     def server_loop(self) -> None:
@@ -260,7 +267,7 @@ class HttpServer:
         """Take the connections that are waiting, as many as one tick may."""
         if self._listener is None:
             return []
-        arrivals = accept_waiting(self._listener, self._limits.max_accepts_per_tick)
+        arrivals = accept_waiting(self._listener, self._limits)
         if arrivals.stopped is Stopped.EXHAUSTED:
             self._pause_accepting()
         return [Accepted(self._performer.knock(connection), peer) for connection, peer in arrivals.sockets]

@@ -271,14 +271,12 @@ def test_a_body_that_is_refused_by_its_head_is_not_asked_for() -> None:
     assert bytes_of(effects).startswith(b"HTTP/1.1 413 Content Too Large\r\n")
 
 
-@pytest.mark.xfail(strict=True, reason="100 Continue for a later request goes out before the answer to an earlier one")
 def test_an_interim_answer_waits_for_the_answers_before_it() -> None:
     server, effects = tell(serving(), Received(CONN, GET + EXPECTING))
     assert bytes_of(effects) == b""
     assert bytes_of(tell(server, answered(0, OK))[1]) == OK_BYTES + CONTINUE
 
 
-@pytest.mark.xfail(strict=True, raises=IndexError, reason="an Answered without responses raises when nothing is owed")
 def test_an_answer_without_responses_changes_nothing() -> None:
     for server in (serving(), asked(GET)):
         after, effects = tell(server, Answered(ticket(0), ()))

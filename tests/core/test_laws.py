@@ -281,17 +281,12 @@ def test_what_h11_refuses_we_refuse_and_where_we_are_stricter_we_know_why(data: 
         return  # empty lines: h11 skips them itself, we leave that to the connection
     parsed, other = parse_headers_only(data), ask_h11(data)
     if other is None:
-        assert not isinstance(parsed, Head) or h11_only(data), parsed
+        assert not isinstance(parsed, Head), parsed  # no exceptions: nothing is known that h11 refuses and we take
     elif isinstance(parsed, Head):
         assert agrees(parsed, other)
     else:
         assert isinstance(parsed, Malformed)
         assert any(sentence in parsed.message for sentence in STRICTER), parsed
-
-
-def h11_only(data: bytes) -> bool:
-    """True for what h11 refuses and we take, knowingly: nothing so far."""
-    return False
 
 
 @few

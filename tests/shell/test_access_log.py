@@ -58,7 +58,6 @@ def test_whether_it_is_written_is_decided_at_listen() -> None:
         assert lines == []
 
 
-@pytest.mark.xfail(strict=True, reason="send_error_response orders no Access: refusals of sigil's own are not logged")
 def test_a_refusal_is_an_answer_too() -> None:
     with listening_to("sigil.access") as lines, ticking(app) as server:
         assert ask(server, b"nonsense\r\n\r\n").status == 400

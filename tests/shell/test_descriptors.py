@@ -196,8 +196,6 @@ def test_a_server_without_descriptors_waits_in_peace_and_recovers_by_itself() ->
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of descriptors are counted as Linux does")
-@pytest.mark.xfail(strict=True, reason="listen() that fails at the selector or the socket pair keeps the listener, and "
-                   "may claim to be running")
 def test_a_server_that_cannot_get_the_descriptors_to_listen_raises_and_is_not_running() -> None:
     (line,) = run(UNOPENABLE)
     outcomes = eval(line, {"__builtins__": {}})
