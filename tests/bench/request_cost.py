@@ -17,6 +17,10 @@ The floors. `c floor` understands nothing and answers prebuilt bytes: what this 
 is the same in Python: what the interpreter and its socket calls charge any server that has one recv and one send for
 each read. The distance from `py floor` is the price of everything a server does for its users.
 
+Caches. In `keepalive` and `pipeline` every request has the same bytes, the best case of a server that remembers heads;
+in `varying` and `pipevary` no two are alike, its worst. `browser` repeats its bytes too, but they hold a cookie, which a
+careful server doesn't keep.
+
 What it doesn't know. Loopback: a send does the receiver's network work too, and no network card is paid for. The load
 is a closed loop, so a server cheaper than the load finds fewer sockets ready per poll, and pays for more polls, than
 it would at saturation: the c floor's cost is a little overstated, ratios to it understated. CPU time under a noisy
@@ -137,6 +141,13 @@ SCENARIOS = (
     Scenario("browser", "64 connections, a browser's head of ten fields", 64, 1, f"GET / HTTP/1.1\r\n{BROWSER_HEAD}"),
     Scenario(
         "varying", "64 connections, no two heads alike", 64, 1, f"GET /item?id={COUNTER} HTTP/1.1\r\n{SMALL_HEAD}"
+    ),
+    Scenario(
+        "pipevary",
+        "16 connections, 16 GETs in one send, no two heads alike",
+        16,
+        16,
+        f"GET /item?id={COUNTER} HTTP/1.1\r\n{SMALL_HEAD}",
     ),
 )
 SERVERS = ("py-floor", "c-floor", "uvicorn", "sigil")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-SCENARIOS = ("keepalive", "pipeline", "browser", "varying")
+SCENARIOS = ("keepalive", "pipeline", "browser", "varying", "pipevary")
 REQUEST = "GET /item?id=0000000000 HTTP/1.1\r\nHost: a\r\n\r\n"
 WRONG = (
     b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 13\r\n\r\nhello, world\n",

@@ -127,7 +127,7 @@ def test_a_client_that_takes_no_byte_for_too_long_is_dropped() -> None:
         assert server.stats().closed == {"WRITE_STALL": 1}
 
 
-@pytest.mark.parametrize("bytes_per_second", [20_000_000, 300_000])
+@pytest.mark.parametrize("bytes_per_second", [20_000_000, 800_000])
 def test_a_client_that_reads_slowly_but_steadily_is_not_dropped(bytes_per_second: int) -> None:
     limits = LIMITS._replace(stall_timeout=0.4)
     with ticking(app, limits) as server, Raw(server, b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n", 65_536) as client:
