@@ -12,6 +12,7 @@ anything to stop.
 It does not know how to serve: it drives the public face of sigil like any other program.
 """
 
+import asyncio
 import errno
 import importlib
 import os
@@ -22,10 +23,11 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from functools import reduce
+from inspect import iscoroutinefunction
 from types import FrameType
 from typing import Any, TypeAlias
 
-from sigil import HttpServer, __version__, make_http_server
+from sigil import HttpServer, __version__, http_server_serve, make_http_server
 from sigil.shell.demo import Recorder, drive, make_demo
 from sigil.shell.report import set_up_logging
 from sigil.shell.settings import Settings, read_settings
@@ -137,12 +139,15 @@ def _stop_on_signals(server: HttpServer) -> None:
 
 
 def serve(settings: Settings) -> None:
-    """Serve the application until SIGINT or SIGTERM."""
+    """Serve the application until SIGINT or SIGTERM; an `async def` is served inside asyncio."""
     app = load_app(settings.app, settings.app_dir)
     server = make_http_server(app, host=settings.host, port=settings.port)
     _stop_on_signals(server)
     _listen(server, settings)
-    server.start()
+    if iscoroutinefunction(app):
+        asyncio.run(http_server_serve(server))
+    else:
+        server.start()
 
 
 def demo(settings: Settings) -> None:

@@ -94,14 +94,19 @@ def _add_flag(parser: argparse.ArgumentParser, flag: Flag) -> None:
     parser.add_argument(*flag.words, dest=flag.field, default=default, **options)
 
 
+def _add_version(parser: argparse.ArgumentParser, version: str) -> None:
+    parser.add_argument("--version", action="version", version=f"sigil {version}", help="show the version and exit")
+
+
 def make_parser(version: str) -> argparse.ArgumentParser:
     """The parser of the whole command line, built from the tables above."""
     parser = argparse.ArgumentParser("sigil", description="An HTTP server with a functional core.", allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"sigil {version}")
+    _add_version(parser, version)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, sentence in COMMANDS.items():
         description = f"{sentence[0].upper()}{sentence[1:]}."
         command = commands.add_parser(name, help=sentence, description=description, allow_abbrev=False)
+        _add_version(command, version)
         for flag in FLAGS:
             if name in flag.commands:
                 _add_flag(command, flag)

@@ -18,8 +18,8 @@ is the same in Python: what the interpreter and its socket calls charge any serv
 each read. The distance from `py floor` is the price of everything a server does for its users.
 
 Caches. In `keepalive` and `pipeline` every request has the same bytes, the best case of a server that remembers heads;
-in `varying` and `pipevary` no two are alike, its worst. `browser` repeats its bytes too, but they hold a cookie, which a
-careful server doesn't keep.
+in `varying` and `pipevary` no two are alike, its worst. `browser` repeats its bytes too, but they hold a cookie, and
+a careful server doesn't keep those.
 
 What it doesn't know. Loopback: a send does the receiver's network work too, and no network card is paid for. The load
 is a closed loop, so a server cheaper than the load finds fewer sockets ready per poll, and pays for more polls, than

@@ -32,6 +32,9 @@ def app(request: Request) -> Response:
         raise LookupError("a handler that fails")
     return Response.text(f"{request.method} {request.path}")
 
+async def later(request: Request) -> Response:
+    return Response.text("later")
+
 class inner:
     @staticmethod
     def app(request: Request) -> Response:
@@ -122,7 +125,8 @@ def folder(tmp_path: Path) -> Path:
 # -- serving --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("target", "answer"), [("web:app", "GET /a"), ("web:inner.app", "inner")])
+@pytest.mark.parametrize(("target", "answer"), [("web:app", "GET /a"), ("web:inner.app", "inner"),
+                                                 ("web:later", "later")])
 def test_serve_answers_and_ends_cleanly(folder: Path, target: str, answer: str) -> None:
     with running("serve", target, folder=folder) as server:
         assert server.first_line == f"listening on http://127.0.0.1:{server.port}\n"

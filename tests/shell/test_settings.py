@@ -48,9 +48,10 @@ def test_each_flag_fills_one_field_of_the_settings() -> None:
     assert {name for flag in FLAGS for name in flag.commands} == set(COMMANDS)
 
 
-def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("words", [["--version"], ["serve", "--version"], ["demo", "--version"]])
+def test_the_version_is_printed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        read_settings(["--version"], "1.2.3")
+        read_settings(words, "1.2.3")
     assert (ended.value.code, capsys.readouterr().out) == (0, "sigil 1.2.3\n")
 
 
