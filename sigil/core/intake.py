@@ -24,7 +24,6 @@ ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 """The methods that handlers see."""
 
 _new = tuple.__new__
-_CR = 0x0D
 
 
 def read_simple(client: Client, event: Received, context: Context) -> Step | None:
@@ -88,12 +87,8 @@ def read_heads(client: Client, buffer: bytes, scan: int, count: int, context: Co
     request: Request
     start, head, last = 0, None, None
     while start < length:
-        if buffer[start] == _CR and buffer.startswith(CRLF, start):
-            start += 2
-            scan = start + 3
-            continue
         end = find_header_end(buffer, scan)
-        if end >= start:
+        if end > start:
             head = parse(buffer[start:end + 4])
             if type(head) is Head and head.is_simple:
                 if head is not last:
@@ -106,6 +101,10 @@ def read_heads(client: Client, buffer: bytes, scan: int, count: int, context: Co
                     break
                 scan = start + 3
                 continue
+        if buffer.startswith(CRLF, start):
+            start += 2
+            scan = start + 3
+            continue
         if end < start:
             begun = _await_head(buffer[start:], 0 if start else scan, context)
             return _hand_over(client, heads, requests, begun, count)
