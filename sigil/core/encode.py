@@ -96,27 +96,19 @@ def encode_simple(responses: tuple[Response, ...], date: bytes) -> bytes | None:
 
     The case to be fast in: common headers, a small body that is there, and a connection that goes on.
     """
-    try:
-        return _join_simple(responses, date)
-    except TypeError:  # somebody has filled a response with what cannot even be looked up
-        return None
-
-
-def _join_simple(responses: tuple[Response, ...], date: bytes) -> bytes | None:
-    """The same for responses whose fields are at least hashable."""
     pieces: list[bytes] = []
     known, block = TEXT, _TEXT_BLOCK
-    for status, headers, body in responses:
-        if headers is not known:
-            fields = _COMMON.get(headers)
-            if fields is None:
+    try:
+        for status, headers, body in responses:
+            if headers is not known:
+                block, known = _COMMON[headers].block, headers
+            if type(body) is not bytes or len(body) > JOIN_MAX:
                 return None
-            block, known = fields.block, headers
-        start = _SIMPLE_STARTS.get(status)
-        if type(body) is not bytes or start is None or len(body) > JOIN_MAX:
-            return None
-        length = len(body)
-        pieces += start, _LENGTHS[length] if length < 4_096 else b"%d\r\n" % length, block, date, body
+            length = len(body)
+            pieces += (_SIMPLE_STARTS[status], _LENGTHS[length] if length < 4_096 else b"%d\r\n" % length, block, date,
+                       body)
+    except (KeyError, TypeError):  # an uncommon status or header, or what cannot even be looked up
+        return None
     return b"".join(pieces)
 
 
