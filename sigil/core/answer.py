@@ -187,8 +187,12 @@ def send_error_response(client: Client, doom: Malformed, context: Context) -> St
 
 
 def unavailable(reason: CloseReason, head: Head, date: bytes) -> tuple[Segment, ...]:
-    """The 503 for somebody there is no place or no time for, to be sent before closing."""
-    response = Response.error(503, MEANINGS[reason].sentence, headers=(("Retry-After", "1"),))
+    """The 503 for somebody there is no place or no time for, to be sent before closing.
+
+    Only who was not let in is told to try again: a request that was handed out may have had its effect.
+    """
+    retry = (("Retry-After", "1"),) if head is NO_HEAD else ()
+    response = Response.error(503, MEANINGS[reason].sentence, headers=retry)
     return encode_known(response, head, True, date).segments
 
 
@@ -249,6 +253,7 @@ def take_refusal(client: Client, event: Refused, context: Context) -> Outcome:
     ticket = event.ticket
     if client.outflow.streaming is not None and ticket.number == client.answered:
         return Gone(client, CloseReason.HANDLER_ERROR), notes
-    response = Response.error(event.status if 400 <= event.status <= 599 else 500, event.message)
+    is_error = type(event.status) is int and 400 <= event.status <= 599
+    response = Response.error(event.status if is_error else 500, event.message)
     client, effects = take_answer(client, ticket.number, response, context)
     return client, notes + effects

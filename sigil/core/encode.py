@@ -107,7 +107,7 @@ def encode_simple(responses: tuple[Response, ...], date: bytes) -> bytes | None:
             length = len(body)
             pieces += (_SIMPLE_STARTS[status], _LENGTHS[length] if length < 4_096 else b"%d\r\n" % length, block, date,
                        body)
-    except (KeyError, TypeError):  # an uncommon status or header, or what cannot even be looked up
+    except Exception:  # an uncommon status or header, or what somebody made that cannot even be looked up
         return None
     return b"".join(pieces)
 
@@ -119,6 +119,9 @@ def status_line(status: int) -> bytes:
 
 def prepare(response: Response) -> Fields | str:
     """The fields of a response ready for the wire, or why it cannot be sent."""
+    body = response.body
+    if not isinstance(body, bytes | Pulled):
+        return f"the body of a response is bytes or a stream, not {type(body).__name__}"
     problem = check_response(response)
     if problem is not None:
         return problem

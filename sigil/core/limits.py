@@ -76,8 +76,6 @@ class Limits(NamedTuple):
     """Bytes taken from one connection in one tick, so that a fast sender cannot keep the loop to itself."""
     max_rounds_per_tick: int = 32
     """Times a tick follows effects to the events they cause (an endless stream would hold it for ever)."""
-    max_events_per_round: int = 4_096
-    """Events applied in one round; what is beyond waits for the next round or tick."""
 
 
 def shortest_timeout(limits: Limits) -> float:

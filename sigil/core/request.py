@@ -24,7 +24,7 @@ class BadInput(ValueError):
 
     def __init__(self, message: str, status: int = 400) -> None:
         """`status` is one from 400 to 499; ValueError if it is not."""
-        if not 400 <= status <= 499:
+        if type(status) is not int or not 400 <= status <= 499:
             raise ValueError(f"{status} is not the status of a client's error (400 to 499)")
         super().__init__(message)
         self.status = status

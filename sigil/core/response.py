@@ -103,7 +103,8 @@ class Response(NamedTuple):
     def error(status: int, message: str = "", headers: Fields = ()) -> Response:
         """A short plain-text answer: the status and, if given, a sentence about it."""
         title = f"{_status(status)} {PHRASES.get(status, '')}".rstrip()
-        return Response(status, _merge(TEXT, headers), (f"{title}: {message}\n" if message else f"{title}\n").encode())
+        text = f"{title}: {message}\n" if message else f"{title}\n"
+        return Response(status, _merge(TEXT, headers), text.encode(errors="replace"))
 
 
 def _status(status: int) -> int:

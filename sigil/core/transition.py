@@ -154,7 +154,7 @@ def writable(client: Client, event: Writable, context: Context) -> Outcome:
     count = sum(map(len, segments))
     is_full = count > context.limits.max_outbox_len
     client = client._replace(outflow=client.outflow._replace(outbox=(), is_full=is_full and then is Then.KEEP),
-                             bytes_out=client.bytes_out + count)
+                             since=context.now, bytes_out=client.bytes_out + count)
     effects: list[Effect] = [Send(client.conn, segments, then)] if segments else []
     if is_full:
         return client, effects

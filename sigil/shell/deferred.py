@@ -22,12 +22,12 @@ _OPEN = object()
 class Deferred:
     """What a handler returns when the answer is not there yet; `resolve` or `fail` it once, from anywhere."""
 
-    __slots__ = ("_deliver", "_lock", "_result")
+    __slots__ = ("_deliveries", "_lock", "_result")
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._result: object = _OPEN
-        self._deliver: Callable[[Result], object] | None = None
+        self._deliveries: list[Callable[[Result], object]] = []
 
     @property
     def is_resolved(self) -> bool:
@@ -43,17 +43,21 @@ class Deferred:
         return self._settle(error)
 
     def _settle(self, result: Result) -> bool:
+        if isinstance(result, Deferred):
+            raise TypeError("a Deferred is resolved with a response, not with a Deferred")
         with self._lock:
             if self._result is not _OPEN:
                 return False
-            self._result, deliver = result, self._deliver
-        if deliver is not None:
+            self._result, deliveries = result, self._deliveries
+        for deliver in deliveries:
             deliver(result)
         return True
 
     def when_resolved(self, deliver: Callable[[Result], object]) -> None:
         """Have `deliver` called with the result: at once if there is one, else by whoever brings it.  For the shell."""
         with self._lock:
-            self._deliver, result = deliver, self._result
+            result = self._result
+            if result is _OPEN:
+                self._deliveries.append(deliver)
         if result is not _OPEN:
             deliver(result)  # type: ignore[arg-type]

@@ -36,6 +36,9 @@ _NOWHERE = Pulled(())
 _LOG = logging.getLogger("sigil.error")
 _new = tuple.__new__
 
+ENDINGS = (KeyboardInterrupt, SystemExit)
+"""What user code raises to end the program; everything else it raises is its own trouble."""
+
 
 class Callbacks(NamedTuple):
     """What a program may want to be told: `open(server, conn)` and `close(server, conn, reason)`.
@@ -57,7 +60,7 @@ class Excuse(NamedTuple):
 
 def _excuse(request: Request, error: BaseException) -> Excuse:
     """Bad input is the client's business; everything else is ours, and the client sees none of it."""
-    if isinstance(error, BadInput):
+    if isinstance(error, BadInput) and hasattr(error, "status"):
         return Excuse(error.status, str(error), "")
     account = "".join(traceback.format_exception(error))
     return Excuse(500, "", f"{request.method} {request.target}: the handler raised\n{account}")
@@ -91,12 +94,12 @@ class Program:
         for request in requests:
             try:
                 response = handler(request)
-            except Exception as error:
-                response = _excuse(request, error)
-            except BaseException:  # the loop is being left: the clients are told, then the exception goes its way
+            except ENDINGS:  # the loop is being left: the clients are told, then the exception goes its way
                 self._report_answers(Ticket(conn, number), responses)
                 self._report_interrupt(order, number + len(responses))
                 raise
+            except BaseException as error:
+                response = _excuse(request, error)
             if type(response) is Response and type(response.body) is bytes:
                 responses.append(response)
                 continue
@@ -184,11 +187,11 @@ class Program:
         except StopIteration:
             self._forget(ticket)
             return Ended(ticket)
-        except Exception:
-            return self._break_off(ticket, f"the stream raised\n{traceback.format_exc()}")
-        except BaseException:  # the loop is being left: the connection must not wait for more
+        except ENDINGS:  # the loop is being left: the connection must not wait for more
             self.events.append(self._break_off(ticket, "the stream was interrupted"))
             raise
+        except BaseException:
+            return self._break_off(ticket, f"the stream raised\n{traceback.format_exc()}")
         return Chunk(ticket, data)
 
     def _break_off(self, ticket: Ticket, account: str) -> Event:

@@ -8,15 +8,19 @@ secrets do not stay in memory longer than the request.  Only good heads are kept
 It does not know connections: what it returns is shared by all that sent these bytes, which is safe as it is a value.
 """
 
+import re
+
 from ..core.client import Parse
 from ..core.head import Head, Parsed, parse_headers_only
 from ..core.limits import Limits
 
-CREDENTIALS = frozenset((
-    "authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "x-access-token", "x-amz-security-token",
-    "x-auth-token", "x-csrf-token", "x-session-id", "x-xsrf-token",
-))
-"""Fields whose value is a secret."""
+_SECRET = re.compile(rb"auth|cookie|token|key|secret|session|passw|sig|code=|sec-websocket-protocol", re.IGNORECASE)
+"""What the name of a field or of a query parameter contains if its value may be a secret."""
+
+
+def holds_credentials(head: Head) -> bool:
+    """True if the names of the fields, or the query, suggest a secret."""
+    return _SECRET.search("\n".join((head.query, *head.headers.folded)).encode("latin-1")) is not None
 
 
 class _Memory(dict[bytes, Parsed]):
@@ -30,7 +34,7 @@ class _Memory(dict[bytes, Parsed]):
         limits = self._limits
         parsed = parse_headers_only(data, limits)
         if (type(parsed) is Head and len(data) <= limits.max_remembered_len
-                and CREDENTIALS.isdisjoint(parsed.headers.folded)):
+                and not holds_credentials(parsed)):
             if len(self) >= limits.max_remembered_heads:
                 self.clear()
             self[data] = parsed

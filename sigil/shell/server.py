@@ -156,7 +156,7 @@ class HttpServer:
         """
         if self._has_ended and not self.running:
             return
-        self.post(Stop(grace))
+        self.post(Stop(float(grace)))
 
     def serve_in_thread(self, *, reuse: bool = False) -> Serving:
         """Listen, and serve from a thread of its own: `with server.serve_in_thread(): ...`, or keep it and `stop()` it.
@@ -177,10 +177,13 @@ class HttpServer:
     def tick(self, timeout: float | None = 0.0) -> bool:
         """One turn: wait up to `timeout` seconds for something to do (None: until there is), and do it.
 
-        Returns True if there was anything to do.  Opens the listening socket if that was not done.
+        Returns True if there was anything to do.  Opens the listening socket if that was not done; after the server
+        has stopped, only `listen` or `start` opens it again.
         """
         if self._is_ticking:
             raise RuntimeError("tick() was called from within tick(): a handler must return instead")
+        if self._has_ended and not self.running:
+            return False
         if not self.running:
             self.listen()
         self._is_ticking = True
@@ -208,15 +211,14 @@ class HttpServer:
 
     def _run_rounds(self, events: list[Event]) -> None:
         """Advance the core, carry out its orders, and so on with what comes of them; what is left over is kept."""
-        most = self._limits.max_events_per_round
         queue: list[Event] = []
         self._events = events
         self._carry_out(queue)
         queue += events
         self._events = []
         for _ in range(self._limits.max_rounds_per_tick):
-            self._state, effects = advance(self._state, queue[:most], self._parse)
-            queue = queue[most:]
+            self._state, effects = advance(self._state, queue, self._parse)
+            queue = []
             self._orders = iter(effects)
             self._carry_out(queue)
             if not queue:

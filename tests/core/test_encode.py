@@ -189,3 +189,13 @@ def test_one_connection_field_that_says_close_is_enough() -> None:
     encoded = encode_response(Response(200, pairs, b""), GET, False, DATE)
     assert isinstance(encoded, Encoded)
     assert encoded.closes
+
+
+@pytest.mark.parametrize("body", ["text", None, bytearray(b"x"), type("Fake", (), {"chunks": [b"a"]})()])
+def test_a_body_that_is_neither_bytes_nor_a_stream_is_refused(body: object) -> None:
+    problem = encode_response(Response(200, (), body), GET, False, b"")  # type: ignore[arg-type]
+    assert problem == f"the body of a response is bytes or a stream, not {type(body).__name__}"
+
+
+def test_a_sentence_that_is_no_unicode_is_sent_with_what_can_be_sent() -> None:
+    assert Response.error(400, "name \ud800").body == b"400 Bad Request: name ?\n"

@@ -21,11 +21,11 @@ def test_a_status_is_a_number_from_200_to_599(status: Any, is_good: bool) -> Non
     ((("X-A", ""),), None),
     ((("X A", "b"),), "'X A' is not a header name"),
     ((("", "b"),), "'' is not a header name"),
-    (((5, "b"),), "5 is not a header name"),
+    (((5, "b"),), "headers are pairs of str, not of int and str"),
     ((("X-A\n", "b"),), "'X-A\\n' is not a header name"),
     ((("X-A", "b\r\nc"),), "the value of header 'X-A' contains a character that cannot be sent: 'b\\r\\nc'"),
     ((("X-A", "b\n"),), "the value of header 'X-A' contains a character that cannot be sent: 'b\\n'"),
-    ((("X-A", 5),), "the value of header 'X-A' contains a character that cannot be sent: 5"),
+    ((("X-A", 5),), "headers are pairs of str, not of str and int"),
     ((("transfer-ENCODING", "chunked"),), "the header 'transfer-ENCODING' is the server's to send"),
 ])
 def test_pairs_are_names_and_values_that_are_not_ours(pairs: Any, problem: str | None) -> None:
@@ -39,9 +39,6 @@ def test_pairs_are_names_and_values_that_are_not_ours(pairs: Any, problem: str |
     (Response(200, {"A": "b"}, b""), "the headers of a response are a tuple of pairs, not {'A': 'b'}"),
     (Response(200, (["A", "b"],), b""), "the headers of a response are a tuple of pairs, not (['A', 'b'],)"),
     (Response(200, (("A", "b", "c"),), b""), "the headers of a response are a tuple of pairs, not (('A', 'b', 'c'),)"),
-    (Response(200, (), "text"), "the body of a response is bytes or a stream, not str"),
-    (Response(200, (), None), "the body of a response is bytes or a stream, not NoneType"),
-    (Response(200, (), bytearray(b"x")), "the body of a response is bytes or a stream, not bytearray"),
     (Response(100, (), b""), "100 is not the status of a response (200 to 599)"),
 ])  # type: ignore[arg-type]
 def test_a_response_made_by_hand_is_looked_at_field_by_field(response: Any, problem: str | None) -> None:

@@ -49,7 +49,7 @@ def unavailable(sentence: bytes) -> bytes:
 
 
 FULL = unavailable(b"this server has as many connections as it accepts")
-SHUTDOWN = unavailable(b"the server is shutting down")
+SHUTDOWN = unavailable(b"the server is shutting down").replace(b"Retry-After: 1\r\n", b"")
 
 
 # -- accepting --------------------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ def test_stopping_closes_who_is_idle_and_refuses_who_comes() -> None:
     server, effects = tell(serving(), Stop(5.0))
     assert same(effects, [Drop(CONN), Farewell(CONN, CloseReason.SHUTDOWN)])
     assert server.running is Running.STOPPED
-    assert same(tell(server, Accepted(8, PEER))[1][1], TurnAway(8, SHUTDOWN))
+    assert same(tell(server, Accepted(8, PEER))[1][1], TurnAway(8, unavailable(b"the server is shutting down")))
 
 
 def test_draining_answers_what_is_under_way_once_more_and_closes() -> None:

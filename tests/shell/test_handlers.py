@@ -144,7 +144,7 @@ def test_a_bad_input_with_a_status_that_is_not_the_clients_is_the_handlers_own_m
         assert f"ValueError: {status} is not the status of a client's error" in lines[0]
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3), GeneratorExit()])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
 def test_what_is_meant_to_end_the_program_leaves_the_tick_and_the_client_gets_500(error: BaseException) -> None:
     def handler(request: Request) -> Response:
         if request.path == "/end":

@@ -16,7 +16,7 @@ from contextlib import suppress
 
 import pytest
 
-from sigil import Deferred, HttpServer, Request, Response, http_server_serve, make_http_server
+from sigil import BadInput, Deferred, HttpServer, Request, Response, http_server_serve, make_http_server
 
 WAIT_SECONDS = 10.0
 HEAD = b" HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -225,3 +225,54 @@ def test_a_server_in_a_thread_says_at_once_that_its_port_is_taken_and_may_take_i
         assert client.getresponse().read() == b"second"
         client.close()
     serving.stop()
+
+
+def test_bad_input_with_a_sentence_that_is_no_unicode_harms_nobody() -> None:
+    def app(request: Request) -> Response:
+        raise BadInput("unknown name " + request.json()["name"])
+
+    server = make_http_server(app, port=0)
+    with server.serve_in_thread():
+        client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=WAIT_SECONDS)
+        client.request("POST", "/", body=b'{"name": "\\ud800"}')
+        response = client.getresponse()
+        assert (response.status, response.read()) == (400, b"400 Bad Request: unknown name ?\n")
+        client.close()
+
+
+def test_one_deferred_may_answer_two_requests_and_never_itself() -> None:
+    shared = Deferred()
+    server = make_http_server(lambda request: shared, port=0)
+    server.listen()
+    clients = [connect(server), connect(server)]
+    for client in clients:
+        client.sendall(LAST)
+    tick_until(server, lambda: server.stats().requests == 2)
+    with pytest.raises(TypeError):
+        shared.resolve(shared)  # type: ignore[arg-type]
+    shared.resolve(Response.text("both"))
+    tick_until(server, lambda: server.stats().bytes_out > 200)
+    end(server)
+    assert [read_all(client).endswith(b"both") for client in clients] == [True, True]
+
+
+def test_a_cancelled_future_in_a_handler_is_a_500_and_not_the_end() -> None:
+    def app(request: Request) -> Response:
+        raise asyncio.CancelledError
+
+    server = make_http_server(app, port=0)
+    with server.serve_in_thread():
+        client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=WAIT_SECONDS)
+        for _ in range(2):
+            client.request("GET", "/")
+            response = client.getresponse()
+            assert (response.status, response.read()[:3]) == (500, b"500")
+        client.close()
+
+
+def test_a_tick_after_the_end_does_not_listen_again() -> None:
+    server = make_http_server(lambda request: None, port=0)
+    server.tick()
+    end(server)
+    assert server.tick() is False
+    assert not server.running
