@@ -234,9 +234,9 @@ class HttpServer:
             raise
 
     def _empty_inbox(self) -> list[Event]:
-        """What was left for this tick, by other threads and by user code."""
+        """What was left for this tick, by other threads and by user code; what comes meanwhile is for the next one."""
         events: list[Event] = []
-        while self._inbox:
+        for _ in range(len(self._inbox)):
             word = self._inbox.popleft()
             event = self._performer.program.take_late(word) if isinstance(word, Late) else word
             if event is not None:
