@@ -16,7 +16,8 @@ from .core.headers import Headers
 from .core.limits import Limits
 from .core.reasons import CloseReason, close_reason_str
 from .core.request import BadInput, Request
-from .core.response import Response
+from .core.response import Response, Unfold
+from .core.sse import SseEvent
 from .core.stats import Stats
 from .shell.bridge_asyncio import http_server_serve
 from .shell.deferred import Deferred
@@ -44,7 +45,9 @@ __all__ = [
     "Peer",
     "Request",
     "Response",
+    "SseEvent",
     "Stats",
+    "Unfold",
     "__version__",
     "close_reason_str",
     "http_server_listen",

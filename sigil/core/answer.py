@@ -19,6 +19,7 @@ from .headers import Headers
 from .reasons import MEANINGS, CloseReason
 from .refusal import Malformed
 from .response import Pulled, Response
+from .sse import COMMENT
 
 INFO, WARNING, ERROR = 20, 30, 40
 """Levels of the logging module."""
@@ -203,7 +204,7 @@ def send_continue(client: Client) -> Step:
 
 # -- streams ------------------------------------------------------------------------------------------------------
 
-def take_chunk(client: Client, event: Chunk) -> Outcome:
+def take_chunk(client: Client, event: Chunk, context: Context) -> Outcome:
     """A stream yielded: send it on, and ask for more unless the client is behind."""
     outflow = client.outflow
     streaming = outflow.streaming
@@ -214,7 +215,7 @@ def take_chunk(client: Client, event: Chunk) -> Outcome:
         return _break_off(client, event.ticket, segments)
     wants = not outflow.outbox
     left = streaming._replace(remaining=streaming.remaining - len(event.data), is_asked=wants)
-    client = _with(client, outflow._replace(streaming=left))
+    client = client._replace(outflow=outflow._replace(streaming=left), since=context.now)
     effects: list[Effect] = []
     if segments:
         client, effects = emit(client, segments)
@@ -239,6 +240,33 @@ def ask_again(client: Client) -> Step:
         return client, []
     asked = _with(client, client.outflow._replace(streaming=streaming._replace(is_asked=True)))
     return asked, [Pull(Ticket(client.conn, client.answered))]
+
+
+def keep_alive(client: Client, context: Context) -> Outcome:
+    """An event stream has been silent for long: a comment says that it is still there (WHATWG HTML section 9.2.7)."""
+    streaming = client.outflow.streaming
+    assert streaming is not None
+    segments = encode_chunk(streaming, COMMENT)
+    if isinstance(segments, str):
+        return client._replace(since=context.now), []
+    left = streaming._replace(remaining=streaming.remaining - len(COMMENT))
+    return emit(client._replace(outflow=client.outflow._replace(streaming=left), since=context.now), segments)
+
+
+def give_up_stream(client: Client, context: Context) -> Outcome:
+    """The next piece of a stream is overdue."""
+    problem = f"the stream yielded nothing for {context.limits.answer_timeout:g} s"
+    return _break_off(client, Ticket(client.conn, client.answered), problem)
+
+
+def give_up_answer(client: Client, context: Context) -> Outcome:
+    """A late answer is overdue: the client is told, and the connection ends, for what it asked for may still happen."""
+    reason = CloseReason.ANSWER_TIMEOUT
+    head = client.owed[0]
+    text = f"{head.method} {head.target}: no answer for {context.limits.answer_timeout:g} s"
+    access: list[Effect] = [_access(client, head, Response.error(503))] if context.logs_access else []
+    client, effects = emit_last(client, unavailable(reason, head, context.date), reason)
+    return client, [Note("sigil.error", ERROR, text), *access, *effects]
 
 
 def _break_off(client: Client, ticket: Ticket, problem: str) -> Outcome:

@@ -50,8 +50,10 @@ class Waiting(IntEnum):
     HEADER = 1
     BODY = 2
     ANSWER = 3
-    WRITE = 4
-    LINGER = 5
+    PIECE = 4
+    EVENT = 5
+    WRITE = 6
+    LINGER = 7
 
 
 class Intake(NamedTuple):
@@ -73,6 +75,17 @@ class Intake(NamedTuple):
     """Bytes that came and were thrown away."""
 
 
+class Behind(NamedTuple):
+    """Since when a client has been behind with reading, and how many bytes it had taken by then.
+
+    It has caught up only if it still has when time has passed `until`: bytes are sent as if they would all be taken.
+    """
+
+    since: float
+    bytes_out: int
+    until: float
+
+
 class Outflow(NamedTuple):
     """What is on its way to the client and cannot be forgotten yet."""
 
@@ -84,10 +97,11 @@ class Outflow(NamedTuple):
     reason: CloseReason
     """Why the connection lingers."""
     interest: Interest
+    behind: Behind | None
 
 
 CALM = Intake(Phase.HEAD, b"", 0, None, None, False, None, False, 0)
-CLEAR = Outflow((), None, (), False, CloseReason.OK, Interest.READ)
+CLEAR = Outflow((), None, (), False, CloseReason.OK, Interest.READ, None)
 
 
 class Client(NamedTuple):
@@ -147,6 +161,12 @@ def outbox_len(client: Client) -> int:
     return sum(map(len, client.outflow.outbox))
 
 
+def intake_len(client: Client) -> int:
+    """Bytes this client has sent that are no complete request yet."""
+    intake = client.intake
+    return len(intake.buffer) + (0 if intake.body is None else intake.body.size)
+
+
 def may_parse(client: Client, limits: Limits) -> bool:
     """True if bytes in the buffer may become requests now."""
     return (client.intake.phase <= Phase.BODY and not is_parked(client)
@@ -165,26 +185,50 @@ def waiting_for(client: Client) -> Waiting:
     if phase is Phase.BODY and not is_parked(client):
         return Waiting.BODY
     if client.owed:
-        return Waiting.ANSWER
+        return Waiting.ANSWER if client.outflow.streaming is None else _STREAMS[client.outflow.streaming.is_sse]
     return Waiting.IDLE if client.intake.buffer in _NOTHING_YET else Waiting.HEADER
 
 
+_STREAMS = (Waiting.PIECE, Waiting.EVENT)
 _NOTHING_YET = (b"", b"\r")
 """Half of an empty line is no beginning: whoever sends nothing but line ends gains no time by it."""
 
 
 def deadline_of(client: Client, limits: Limits) -> float:
-    """When its patience, or ours, ends; infinity when it is not the client that keeps us waiting."""
-    return client.since + _PATIENCE[waiting_for(client)](limits)
+    """When its patience, or ours, ends: a timeout, or a rate that was fallen short of."""
+    waiting = waiting_for(client)
+    patience, rate_deadline = _PATIENCE[waiting]
+    until = client.since + patience(limits)
+    return until if rate_deadline is None else min(until, rate_deadline(client, limits))
 
 
-_PATIENCE: dict[Waiting, Callable[[Limits], float]] = {
-    Waiting.IDLE: lambda limits: limits.idle_timeout,
-    Waiting.HEADER: lambda limits: limits.header_timeout,
-    Waiting.BODY: lambda limits: limits.body_timeout,
-    Waiting.ANSWER: lambda limits: inf,
-    Waiting.WRITE: lambda limits: limits.stall_timeout,
-    Waiting.LINGER: lambda limits: limits.linger_timeout,
+def body_rate_deadline(client: Client, limits: Limits) -> float:
+    """When the body will have come too slowly, if nothing more comes."""
+    return client.since + limits.rate_grace + _seconds(intake_len(client), limits.min_body_rate)
+
+
+def read_rate_deadline(client: Client, limits: Limits) -> float:
+    """When the client will have read too slowly, if it takes nothing more."""
+    behind = client.outflow.behind
+    if behind is None:
+        return inf
+    return behind.since + limits.rate_grace + _seconds(client.bytes_out - behind.bytes_out, limits.min_read_rate)
+
+
+def _seconds(length: int, rate: int) -> float:
+    """How long so many bytes may take at this rate; any time if there is no rate."""
+    return length / rate if rate else inf
+
+
+_PATIENCE: dict[Waiting, tuple[Callable[[Limits], float], Callable[[Client, Limits], float] | None]] = {
+    Waiting.IDLE: (lambda limits: limits.idle_timeout, None),
+    Waiting.HEADER: (lambda limits: limits.header_timeout, None),
+    Waiting.BODY: (lambda limits: limits.body_timeout, body_rate_deadline),
+    Waiting.ANSWER: (lambda limits: limits.answer_timeout, None),
+    Waiting.PIECE: (lambda limits: limits.answer_timeout, None),
+    Waiting.EVENT: (lambda limits: limits.sse_keep_alive_interval, None),
+    Waiting.WRITE: (lambda limits: limits.stall_timeout, read_rate_deadline),
+    Waiting.LINGER: (lambda limits: limits.linger_timeout, None),
 }
 
 
@@ -202,12 +246,24 @@ def interest_of(client: Client, limits: Limits) -> Interest:
 def settle(before: Client, after: Client, effects: list[Effect], context: Context) -> Step:
     """What a transition left, with its clock set if it waits for something new, and a `Watch` if that is new too."""
     intake, outflow, since = after.intake, after.outflow, after.since
-    interest = interest_of(after, context.limits)
+    interest, waiting = interest_of(after, context.limits), waiting_for(after)
     if interest is not outflow.interest:
         outflow = outflow._replace(interest=interest)
         effects = [*effects, Watch(after.conn, interest)]
-    if waiting_for(after) is not waiting_for(before) or after.answered != before.answered:
+    if waiting is Waiting.WRITE or outflow.behind is not None:
+        behind = _still_behind(outflow.behind, waiting is Waiting.WRITE, after.bytes_out, context.now)
+        outflow = outflow._replace(behind=behind)
+    if waiting is not waiting_for(before) or after.answered != before.answered:
         since = context.now
     settled = after._replace(intake=CALM if intake == CALM else intake, since=since,
                              outflow=CLEAR if outflow == CLEAR else outflow)
     return settled, effects
+
+
+def _still_behind(behind: Behind | None, is_behind: bool, bytes_out: int, now: float) -> Behind | None:
+    """What is remembered of how a client keeps up, after an event that found it behind or not."""
+    if behind is not None and behind.until < now:
+        behind = None
+    if is_behind:
+        return Behind(now, bytes_out, inf) if behind is None else behind._replace(until=inf)
+    return behind if behind is None or behind.until != inf else behind._replace(until=now)

@@ -41,13 +41,14 @@ class Streaming(NamedTuple):
     """A streamed body under way.
 
     `remaining` counts down the declared length, if there is one; `closes` says that the connection ends with it;
-    `is_asked` that the stream owes us a piece, so that it is never asked twice.
+    `is_asked` that the stream owes us a piece, so that it is never asked twice; `is_sse` that it is one of events.
     """
 
     framing: Framing
     remaining: int
     closes: bool
     is_asked: bool
+    is_sse: bool
 
 
 class Encoded(NamedTuple):
@@ -147,7 +148,7 @@ def encode_response(response: Response, head: Head, closes: bool, date: bytes) -
     closes = closes or fields.closes
     body = response.body
     if isinstance(body, Pulled):
-        return _encode_stream(response.status, fields, head, closes, date)
+        return _encode_stream(response.status, fields, body.is_sse, head, closes, date)
     is_sent = head.method != "HEAD" and response.status not in BODILESS
     if is_sent and fields.length is not None and fields.length != len(body):
         return f"the response declares a Content-Length of {fields.length} and has a body of {len(body)} bytes"
@@ -174,7 +175,7 @@ def _announced(status: int, body: bytes, fields: Fields) -> int | None:
     return len(body) if fields.length is None or status == 205 else fields.length
 
 
-def _encode_stream(status: int, fields: Fields, head: Head, closes: bool, date: bytes) -> Encoded:
+def _encode_stream(status: int, fields: Fields, is_sse: bool, head: Head, closes: bool, date: bytes) -> Encoded:
     """The head of a response whose body will be pulled: counted if declared, chunked if possible, else until close."""
     if status in BODILESS or status == 205:
         return _encode_whole(status, b"", fields, head, closes, date)
@@ -184,7 +185,7 @@ def _encode_stream(status: int, fields: Fields, head: Head, closes: bool, date: 
     elif head.version == 0:
         framing, line, closes = Framing.UNTIL_CLOSE, b"", True
     top = _top(status, line, fields, head, closes, date)
-    streaming = Streaming(framing, fields.length or 0, closes, True)
+    streaming = Streaming(framing, fields.length or 0, closes, True, is_sse)
     return Encoded((top,), closes, None if head.method == "HEAD" else streaming)
 
 

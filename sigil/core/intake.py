@@ -32,7 +32,8 @@ def read_simple(client: Client, event: Received, context: Context) -> Step | Non
     `handle_client_data` would do the same, slower.
     """
     data = event.data
-    if client.owed or find_header_end(data) != len(data) - 4:
+    if (client.owed or client.answered >= context.limits.max_requests_per_connection - 1
+            or find_header_end(data) != len(data) - 4):
         return None
     head = context.parse(data)
     if type(head) is not Head or not head.is_simple:
@@ -48,7 +49,7 @@ def read_simple(client: Client, event: Received, context: Context) -> Step | Non
 def handle_client_data(client: Client, data: bytes, context: Context) -> Step:
     """Take the bytes that one read gave, and do with them what can be done."""
     intake = client.intake
-    if intake is CALM and not client.owed and client.outflow is CLEAR:
+    if intake is CALM and not client.owed and client.outflow is CLEAR and may_parse(client, context.limits):
         return read_heads(client, data, 0, len(data), context)
     client = client._replace(bytes_in=client.bytes_in + len(data))
     if intake.phase >= Phase.DEAF:
@@ -81,7 +82,7 @@ def read_heads(client: Client, buffer: bytes, scan: int, count: int, context: Co
 
     `count` of these bytes have just come.  The loop to be fast in: everything per request is here or in the parser.
     """
-    parse, peer, length = context.parse, client.peer, len(buffer)
+    parse, peer, length, space = context.parse, client.peer, len(buffer), _space(client, context)
     heads: list[Head] = []
     requests: list[Request] = []
     request: Request
@@ -90,7 +91,7 @@ def read_heads(client: Client, buffer: bytes, scan: int, count: int, context: Co
         end = find_header_end(buffer, scan)
         if end > start:
             head = parse(buffer[start:end + 4])
-            if type(head) is Head and head.is_simple:
+            if type(head) is Head and head.is_simple and len(heads) < space:
                 if head is not last:
                     request = _new(Request, head[:6] + (b"", peer))  # noqa: RUF005 - faster than unpacking
                     last = head
@@ -109,9 +110,14 @@ def read_heads(client: Client, buffer: bytes, scan: int, count: int, context: Co
             begun = _await_head(buffer[start:], 0 if start else scan, context)
             return _hand_over(client, heads, requests, begun, count)
         client, effects = _hand_over(client, heads, requests, _rest(buffer[end + 4:]), count)
-        client, more = _take_head(client, head)
+        client, more = _take_head(client, head, context)
         return client, effects + more
     return _hand_over(client, heads, requests, _rest(buffer[start:]) if start < length else CALM, count)
+
+
+def _space(client: Client, context: Context) -> int:
+    """How many requests may still come before this connection's last one."""
+    return context.limits.max_requests_per_connection - 1 - client.answered - len(client.owed)
 
 
 def _rest(buffer: bytes) -> Intake:
@@ -150,11 +156,13 @@ def foretell(client: Client, flaw: Malformed) -> Client:
                                                 discarded=intake.discarded))
 
 
-def _take_head(client: Client, head: Parsed | None) -> Step:
+def _take_head(client: Client, head: Parsed | None, context: Context) -> Step:
     """A head that is not simple: a refusal, a request that ends something, or one with a body to come."""
     if isinstance(head, Malformed):
         return foretell(client, head), []
     assert isinstance(head, Head)
+    if _space(client, context) <= 0:
+        head = head._replace(persists=False, is_simple=False)
     if head.length == 0:
         return finalize_request(client, head, b"")
     intake = client.intake._replace(phase=Phase.BODY, head=head, body=begin_body(head.length), expects=head.expects)

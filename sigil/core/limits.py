@@ -18,7 +18,12 @@ class Limits(NamedTuple):
 
     # -- connections ----------------------------------------------------------------------------------------------
     max_connection_cnt: int = 1024
-    """Connections open at once.  Each costs a descriptor and a record; one more is answered 503."""
+    """Connections open at once.  Each costs a descriptor and a record; beyond them `full_policy` decides."""
+    full_policy: str = "evict"
+    """When all are open, a newcomer may `evict` the one that is furthest behind or has been idle longest (so that idle
+    connections cannot lock anybody out), `wait` in the kernel's queue, or get a `503`."""
+    max_requests_per_connection: int = 10**9
+    """The answer to the last one ends the connection.  Lower it where a balancer is to spread clients anew."""
 
     # -- the head of a request ------------------------------------------------------------------------------------
     max_header_len: int = 65_536
@@ -44,6 +49,13 @@ class Limits(NamedTuple):
     max_outbox_len: int = 262_144
     """Bytes a client may owe us reading: above it the client is neither read nor parsed until it drains."""
 
+    # -- what all clients together may have under way -------------------------------------------------------------
+    max_inbound_len: int = 2**29
+    """Bytes of requests that are not complete, over all clients: above it the slowest sender is told 503."""
+    max_outbound_len: int = 2**30
+    """Bytes that clients owe us reading, over all of them: above it no request is handed out, and after a second the
+    slowest readers are dropped."""
+
     # -- what is remembered ---------------------------------------------------------------------------------------
     max_remembered_heads: int = 256
     """Parsed heads kept for clients that send the same bytes again; heads with credentials never are."""
@@ -58,10 +70,24 @@ class Limits(NamedTuple):
     """From the first byte of a head to its end, however steadily it dribbles; 408 after."""
     body_timeout: float = 30.0
     """From the end of the head to the end of the body; 408 after."""
+    answer_timeout: float = 300.0
+    """For a late answer, or the next piece of a stream: a promise that nobody keeps must not hold a connection for
+    ever; 503 after, or a broken connection if the answer has begun."""
+    sse_keep_alive_interval: float = 15.0
+    """An event stream that is silent for so long gets a comment, so that proxies keep it and a dead client is noticed
+    (the interval the WHATWG standard advises)."""
     idle_timeout: float = 60.0
     """Between requests: a kept connection that asks nothing is closed without a word."""
     stall_timeout: float = 30.0
     """A client that takes no byte of what it is owed for so long is dropped."""
+    rate_grace: float = 30.0
+    """How long a client may send its body, or be behind with reading, at any rate: long enough for a pause."""
+    min_body_rate: int = 240
+    """Bytes per second, on average, at which a body must come: a dribble beats every timeout set for honest clients;
+    408 below."""
+    min_read_rate: int = 240
+    """Bytes per second, on average, that a client must take while it is behind: one byte a second is no progress;
+    dropped below."""
     linger_timeout: float = 2.0
     """After our last byte: how long the client may go on sending before the connection is closed under it."""
     max_linger_len: int = 2**20
@@ -78,7 +104,31 @@ class Limits(NamedTuple):
     """Times a tick follows effects to the events they cause (an endless stream would hold it for ever)."""
 
 
+FULL_POLICIES = ("evict", "wait", "503")
+
+_AT_LEAST_ONE = frozenset((
+    "max_connection_cnt", "max_requests_per_connection", "max_headers", "max_queued_requests", "max_unsent_len",
+    "max_accepts_per_tick", "max_reads_per_tick", "max_read_len", "max_rounds_per_tick"))
+"""What the server cannot work without."""
+
+
 def shortest_timeout(limits: Limits) -> float:
     """The shortest of the deadlines, in seconds: nothing can become due sooner than this after being set."""
     return min(limits.header_timeout, limits.body_timeout, limits.idle_timeout, limits.stall_timeout,
-               limits.linger_timeout)
+               limits.answer_timeout, limits.sse_keep_alive_interval, limits.rate_grace, limits.linger_timeout)
+
+
+def check_limits(limits: Limits) -> str | None:
+    """None if a server can work within these limits, or a sentence about the first that makes no sense."""
+    if limits.full_policy not in FULL_POLICIES:
+        return f"full_policy is one of {', '.join(FULL_POLICIES)}, not {limits.full_policy!r}"
+    for name, value in zip(limits._fields, limits, strict=True):
+        least = int(name in _AT_LEAST_ONE)
+        if isinstance(Limits._field_defaults[name], int | float) and not _is_number(value, least):
+            return f"{name} is a number, {least} or more, not {value!r}"
+    return None
+
+
+def _is_number(value: object, least: int) -> bool:
+    """True for a number that is not less; NaN is neither."""
+    return isinstance(value, int | float) and value >= least

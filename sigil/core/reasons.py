@@ -60,6 +60,7 @@ class CloseReason(IntEnum):
     EXPECTATION = -41
     FULL = -42
     PEER_CLOSED = -43
+    ANSWER_TIMEOUT = -44
 
 
 class Meaning(NamedTuple):
@@ -72,8 +73,9 @@ class Meaning(NamedTuple):
 
 MEANINGS = {
     CloseReason.OK: Meaning("the last response was sent and the connection was not to be kept", 0, 1000),
-    CloseReason.EVICTED: Meaning("its place was needed for a newer connection", 503, 1013),
-    CloseReason.TOO_SLOW: Meaning("it took too long over what it was sent", 408, 1013),
+    CloseReason.EVICTED: Meaning("what it occupied was needed for others", 503, 1013),
+    CloseReason.TOO_SLOW: Meaning("it took what it was sent, or sent its body, more slowly than is allowed", 408,
+                                   1013),
     CloseReason.EXPECTED_EOF: Meaning("it sent more although nothing more was expected of it", 400, 1002),
     CloseReason.PEER_RESET: Meaning("the other side broke the connection", 0, 1006),
     CloseReason.LARGE_REQUEST: Meaning("the body of the request is larger than this server accepts", 413, 1009),
@@ -114,6 +116,7 @@ MEANINGS = {
     CloseReason.EXPECTATION: Meaning("this server meets no expectation but 100-continue", 417, 1002),
     CloseReason.FULL: Meaning("this server has as many connections as it accepts", 503, 1013),
     CloseReason.PEER_CLOSED: Meaning("the other side ended the connection between requests", 0, 1000),
+    CloseReason.ANSWER_TIMEOUT: Meaning("the program behind this server did not answer in time", 503, 1011),
 }
 
 

@@ -80,6 +80,12 @@ class Request(NamedTuple):
         """The media type of the body without parameters, lower-case; empty if there is none."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
+    @property
+    def last_event_id(self) -> str:
+        """The id of the last event that a reconnecting event stream has seen (WHATWG HTML section 9.2.4), or empty."""
+        value = self.headers.get("last-event-id", "")
+        return value.encode("latin-1").decode("utf-8", "replace")
+
     def text(self) -> str:
         """The body as UTF-8; `BadInput` if it is not."""
         try:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import builtins
 import json as _json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote
@@ -28,6 +28,8 @@ TEXT: Pairs = (("Content-Type", "text/plain; charset=utf-8"),)
 HTML: Pairs = (("Content-Type", "text/html; charset=utf-8"),)
 JSON: Pairs = (("Content-Type", "application/json"),)
 OCTETS: Pairs = (("Content-Type", "application/octet-stream"),)
+EVENTS: Pairs = (("Content-Type", "text/event-stream"), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"))
+"""What an event stream needs: nobody on the way may keep it, or hold it back (as nginx would)."""
 
 PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
     413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
@@ -36,10 +38,25 @@ PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
 _URI_MARKS = "%:/?#[]@!$&'()*+,;=~"
 
 
+class Unfold(NamedTuple):
+    """A pure stream: `step(state)` gives a piece and the next state, or None at the end; it begins with `seed`.
+
+    Unlike an iterator it can be sent to many clients, and sent again.
+    """
+
+    step: Callable[[Any], tuple[Any, Any] | None]
+    seed: Any
+
+
+Chunks: TypeAlias = "Iterable[Any] | AsyncIterable[Any] | Unfold"
+
+
 class Pulled(NamedTuple):
     """A body that is produced while it is sent.  The shell owns the iterator; the core only asks for more."""
 
-    chunks: Iterable[builtins.bytes]
+    chunks: Chunks
+    is_sse: bool = False
+    """The pieces are events of an event stream, not bytes."""
 
 
 _new = tuple.__new__
@@ -48,7 +65,7 @@ Body: TypeAlias = "builtins.bytes | Pulled"
 
 
 class Response(NamedTuple):
-    """One HTTP response.  Make it with `text`, `html`, `json`, `bytes`, `stream`, `redirect` or `error`."""
+    """One HTTP response.  Make it with `text`, `html`, `json`, `bytes`, `stream`, `sse`, `redirect` or `error`."""
 
     status: int
     headers: Pairs
@@ -78,15 +95,23 @@ class Response(NamedTuple):
         return Response(_status(status), _merge(OCTETS, headers), _frozen(data))
 
     @staticmethod
-    def stream(chunks: Iterable[builtins.bytes], status: int = 200, headers: Fields = ()) -> Response:
-        """A body from any iterable of bytes, taken one by one as the client reads.
+    def stream(chunks: Chunks, status: int = 200, headers: Fields = ()) -> Response:
+        """A body from any iterable of bytes (or an `Unfold`, or an async iterable), taken piece by piece as it is read.
 
         Sent chunked, or until the connection closes to an HTTP/1.0 client; with a Content-Length among `headers`, as
-        exactly so many bytes.  Empty chunks are skipped.  The iterator is closed when the client leaves.
+        exactly so many bytes.  A piece may be None, "nothing now, ask again soon", or a `Deferred` that will be
+        resolved with one; empty pieces are skipped.  The iterator is closed when the client leaves.
         """
-        if isinstance(chunks, str | builtins.bytes | bytearray | memoryview) or not isinstance(chunks, Iterable):
-            raise TypeError(f"a stream is an iterable of bytes, not {type(chunks).__name__}")
-        return Response(_status(status), _merge(OCTETS, headers), Pulled(chunks))
+        return Response(_status(status), _merge(OCTETS, headers), Pulled(_iterable(chunks, "bytes")))
+
+    @staticmethod
+    def sse(events: Chunks, status: int = 200, headers: Fields = ()) -> Response:
+        """An event stream (WHATWG HTML section 9.2) from any iterable that `stream` would take, of events.
+
+        An event is an `SseEvent`, a str (its data), or a value that becomes JSON.  While there is none, comments keep
+        the connection alive.
+        """
+        return Response(_status(status), _merge(EVENTS, headers), Pulled(_iterable(events, "events"), True))
 
     @staticmethod
     def redirect(location: str, status: int = 302, headers: Fields = ()) -> Response:
@@ -126,6 +151,14 @@ def _merge(defaults: Pairs, headers: Fields) -> Pairs:
     if problem is not None:
         raise ValueError(problem)
     return merged
+
+
+def _iterable(chunks: Chunks, items: str) -> Chunks:
+    """The pieces of a stream; TypeError for what cannot be asked for pieces, or is one piece itself."""
+    is_one = isinstance(chunks, str | builtins.bytes | bytearray | memoryview)
+    if is_one or not isinstance(chunks, Iterable | AsyncIterable):
+        raise TypeError(f"a stream is an iterable of {items}, not {type(chunks).__name__}")
+    return chunks
 
 
 def _frozen(data: Buffer) -> builtins.bytes:

@@ -10,128 +10,40 @@ to one of the two tables.  It does not know sockets, clocks, threads or logs: it
 """
 
 from collections.abc import Callable, Sequence
-from enum import IntEnum
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from .answer import NO_HEAD, WARNING, unavailable
-from .client import (
-    CALM,
-    CLEAR,
-    Client,
-    Context,
-    Gone,
-    Outcome,
-    Parse,
-    Waiting,
-    deadline_of,
-    make_client,
-    settle,
-    waiting_for,
-)
+from .answer import INFO, NO_HEAD, WARNING, unavailable
+from .client import CALM, CLEAR, Client, Gone, Parse, Waiting, deadline_of, make_client, waiting_for
 from .conn import Conn
-from .effects import Adopt, Drop, Effect, Farewell, Greet, Note, Send, Then, TurnAway
+from .desk import Desk
+from .effects import Adopt, Effect, Greet, Note, Send, Then, TurnAway
 from .encode import date_line
-from .events import Accepted, Answered, Elapsed, Event, Refused, Stop
+from .events import Accepted, Elapsed, Event, Stop
 from .head import parse_headers_only
 from .limits import Limits, shortest_timeout
 from .reasons import MEANINGS, CloseReason
-from .stats import NOTHING, Stats, Totals, add_closed, requests_of
-from .table import EMPTY, Draft, Slots, clients_of
+from .records import UNLOADED, Running, Server
+from .relief import slowest_reader, victims
+from .stats import NOTHING, Stats, requests_of
+from .table import EMPTY, Draft, clients_of
 from .transition import AT_REST, TRANSITIONS, overdue
-from .wheel import Wheel, file, make_wheel, next_look, turn
-
-
-class Running(IntEnum):
-    """How far a server is from its end."""
-
-    SERVING = 0
-    DRAINING = 1
-    """No new connections; those that are open are answered once more and closed."""
-    STOPPED = 2
-
+from .wheel import file, make_wheel, next_look, turn
 
 _SERVING = Running.SERVING
 _DRAINING = Running.DRAINING
 _new = tuple.__new__
 
-
-class Server(NamedTuple):
-    """A server.  `turn` numbers connections and never goes back; `deadline` is when draining becomes stopping."""
-
-    slots: Slots
-    now: float
-    wall: int
-    date: bytes
-    limits: Limits
-    running: Running
-    wheel: Wheel
-    since: float
-    turn: int
-    deadline: float
-    totals: Totals
-    logs_access: bool
+RELIEF_SECONDS = 1.0
+"""How long clients have to take what they are owed when it is too much altogether, before the slowest is dropped."""
 
 
 def make_server(limits: Limits, now: float, wall: int, logs_access: bool = False) -> Server:
     """A server without clients, at a time."""
     return Server(EMPTY, now, wall, date_line(wall), limits, Running.SERVING, make_wheel(shortest_timeout(limits)), now,
-                  0, 0.0, NOTHING, logs_access)
+                  0, 0.0, NOTHING, logs_access, UNLOADED, ())
 
 
 # -- the fold -----------------------------------------------------------------------------------------------------
-
-class _Desk:
-    """A server being moved on: what one call of the fold writes on, private to that call."""
-
-    __slots__ = ("context", "draft", "effects", "server", "totals", "wheel")
-
-    def __init__(self, server: Server, parse: Parse) -> None:
-        self.server = server
-        self.draft = Draft(server.slots)
-        self.context = _context(server, parse)
-        self.wheel = server.wheel
-        self.totals = server.totals
-        self.effects: list[Effect] = []
-
-    def settle(self, before: Client, outcome: Outcome) -> None:
-        """Put what a transition made of a client in its place, and keep the orders."""
-        after, effects = outcome
-        if isinstance(after, Gone):
-            self.draft.remove(before)
-            self.totals = add_closed(self.totals, after.client, after.reason)
-            self.effects += effects
-            self.effects += (Drop(before.conn), Farewell(before.conn, after.reason))
-            return
-        settled, effects = settle(before, after, effects, self.context)
-        self.draft.put(settled)
-        self.effects += effects
-
-    def miss(self, kind: type) -> None:
-        """An event for a connection that is gone: an answer is late, anything else is nothing."""
-        if kind is Answered or kind is Refused:
-            self.totals = self.totals._replace(late=self.totals.late + 1)
-
-    def finish(self) -> tuple[Server, list[Effect]]:
-        """The server after all that, and the orders in sequence."""
-        server, slots = self.server, self.draft.finish()
-        if self.context.is_draining or self.wheel is not server.wheel or self.totals is not server.totals:
-            is_over = server.running is Running.DRAINING and not slots.used
-            running = Running.STOPPED if is_over else server.running
-            server = server._replace(slots=slots, wheel=self.wheel, totals=self.totals, running=running)
-        else:
-            server = _new(Server, (slots, *server[1:]))
-        return server, self.effects
-
-
-def _context(server: Server, parse: Parse) -> Context:
-    is_draining = server.running is not _SERVING
-    if parse is parse_headers_only:
-        parse = partial(parse_headers_only, limits=server.limits)
-    context: Context = _new(Context, (server.limits, server.now, server.date, is_draining, server.logs_access,
-                                      not (is_draining or server.logs_access), parse))
-    return context
-
 
 def _fold(server: Server, events: Sequence[Event], parse: Parse) -> tuple[Server, list[Effect], bool]:
     """Apply events in order; True if the orders may hold neighbouring sends of one connection."""
@@ -156,9 +68,10 @@ def _apply_run(server: Server, events: Sequence[Any], start: int,
 
     Also returned: whether the orders may hold neighbouring sends of one connection, and where the run ended.
     """
-    desk = _Desk(server, parse)
+    desk = Desk(server, parse)
     entries, effects, context = desk.draft.entries, desk.effects, desk.context
     last, is_joinable, index, length = None, False, start, len(server.slots.entries)
+    is_paused = server.load.paused_at is not None
     for index in range(start, len(events)):
         event = events[index]
         kind = type(event)
@@ -174,7 +87,7 @@ def _apply_run(server: Server, events: Sequence[Any], start: int,
             continue
         is_joinable = is_joinable or conn == last
         last = conn
-        if client.intake is CALM and client.outflow is CLEAR:
+        if client.intake is CALM and client.outflow is CLEAR and not is_paused:
             simple = AT_REST.get(kind)
             step = None if simple is None else simple(client, event, context)
             if step is not None:
@@ -183,6 +96,8 @@ def _apply_run(server: Server, events: Sequence[Any], start: int,
                 continue
         desk.settle(client, transition(client, event, context))
         is_joinable = True
+        if desk.context is not context:
+            context, is_paused = desk.context, desk.load.paused_at is not None
     else:
         index += 1
     return (*desk.finish(), is_joinable, index)
@@ -229,14 +144,15 @@ def elapsed(server: Server, event: Elapsed, parse: Parse) -> tuple[Server, list[
     if server.running is _DRAINING and now >= server.deadline:
         return _stop_now(server, parse)
     wheel, due = turn(server.wheel, now)
-    if not due:
+    is_relief_due = server.load.paused_at is not None and now >= server.load.paused_at + RELIEF_SECONDS
+    if not due and not is_relief_due:
         return server, []
-    return _look_at(server._replace(wheel=wheel), due, parse)
+    return _look_at(server._replace(wheel=wheel), due, is_relief_due, parse)
 
 
-def _look_at(server: Server, due: list[Conn], parse: Parse) -> tuple[Server, list[Effect]]:
-    """Close what is overdue among these, and file the others again."""
-    desk = _Desk(server, parse)
+def _look_at(server: Server, due: list[Conn], is_relief_due: bool, parse: Parse) -> tuple[Server, list[Effect]]:
+    """Close what is overdue among these, and file the others again; make room if too much is owed."""
+    desk = Desk(server, parse)
     for conn in due:
         client = desk.draft.find(conn)
         if client is not None and deadline_of(client, server.limits) <= server.now:
@@ -244,15 +160,23 @@ def _look_at(server: Server, due: list[Conn], parse: Parse) -> tuple[Server, lis
             client = desk.draft.find(conn)
         if client is not None:
             desk.wheel = file(desk.wheel, conn, server.now, deadline_of(client, server.limits))
+    while is_relief_due and desk.load.paused_at is not None:
+        slowest = slowest_reader(desk.draft.clients(), server.now)
+        if slowest is None:
+            break
+        desk.settle(slowest, (Gone(slowest, CloseReason.TOO_SLOW), []))
     return desk.finish()
 
 
 def accept_new_client(server: Server, event: Accepted, parse: Parse) -> tuple[Server, list[Effect]]:
-    """A connection is at the door: give it a slot, or a 503."""
+    """A connection is at the door: give it a slot, which may be somebody else's, or a 503."""
+    effects: list[Effect] = []
     if server.running is not _SERVING:
         return _turn_away(server, event, CloseReason.SHUTDOWN)
     if server.slots.used >= server.limits.max_connection_cnt:
-        return _turn_away(server, event, CloseReason.FULL)
+        if server.limits.full_policy != "evict":
+            return _turn_away(server, event, CloseReason.FULL)
+        server, effects = _evict_one(server, parse)
     draft, totals = Draft(server.slots), server.totals
     conn = Conn(draft.next_slot(), server.turn)
     client = make_client(conn, event.peer, server.now)
@@ -260,7 +184,24 @@ def accept_new_client(server: Server, event: Accepted, parse: Parse) -> tuple[Se
     after = server._replace(slots=draft.finish(), turn=server.turn + 1,
                             wheel=file(server.wheel, conn, server.now, deadline_of(client, server.limits)),
                             totals=totals._replace(accepted=totals.accepted + 1))
-    return after, [Adopt(conn, event.door), Greet(conn)]
+    return after, [*effects, Adopt(conn, event.door), Greet(conn)]
+
+
+def _evict_one(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
+    """Free the slot of whoever is to go first.  The ranking is used up before another is made."""
+    desk = Desk(server, parse)
+    ranking = server.victims
+    while True:
+        ranking = ranking or victims(desk.draft.clients())
+        (conn, since), *rest = ranking
+        ranking = tuple(rest)
+        client = desk.draft.find(conn)
+        if client is not None and client.since == since:
+            break
+    desk.dismiss(client, CloseReason.EVICTED)
+    after, effects = desk.finish()
+    note = Note("sigil.server", INFO, f"{client.peer} evicted: {MEANINGS[CloseReason.EVICTED].sentence}")
+    return after._replace(victims=ranking), [note, *effects]
 
 
 def _turn_away(server: Server, event: Accepted, reason: CloseReason) -> tuple[Server, list[Effect]]:
@@ -278,7 +219,7 @@ def stop(server: Server, event: Stop, parse: Parse) -> tuple[Server, list[Effect
     draining = server._replace(running=Running.DRAINING, deadline=server.now + event.grace)
     if event.grace <= 0:
         return _stop_now(draining, parse)
-    desk = _Desk(draining, parse)
+    desk = Desk(draining, parse)
     for client in list(clients_of(draining.slots)):
         if waiting_for(client) is Waiting.IDLE:
             desk.settle(client, (Gone(client, CloseReason.SHUTDOWN), []))
@@ -287,13 +228,11 @@ def stop(server: Server, event: Stop, parse: Parse) -> tuple[Server, list[Effect
 
 def _stop_now(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
     """Whoever is still owed an answer gets a 503 if it can take it at once; then everything is closed."""
-    desk = _Desk(server, parse)
-    for client in list(clients_of(server.slots)):
-        effects: list[Effect] = []
-        if client.owed and client.outflow.streaming is None and not client.outflow.outbox:
-            segments = unavailable(CloseReason.SHUTDOWN, client.owed[0], server.date)
-            effects = [Send(client.conn, segments, Then.DROP)]
-        desk.settle(client, (Gone(client, CloseReason.SHUTDOWN), effects))
+    desk = Desk(server, parse)
+    for known in list(clients_of(server.slots)):
+        client = desk.draft.find(known.conn)
+        if client is not None:
+            desk.dismiss(client, CloseReason.SHUTDOWN)
     return desk.finish()
 
 
@@ -307,12 +246,23 @@ _TRANSITIONS: dict[type, Callable[[Server, Any, Parse], tuple[Server, list[Effec
 
 # -- questions ----------------------------------------------------------------------------------------------------
 
+def room_of(server: Server) -> int:
+    """How many newcomers may be let in now; those beyond are to wait where they are."""
+    limits = server.limits
+    return max(0, limits.max_connection_cnt - server.slots.used) if limits.full_policy == "wait" else EVERYBODY
+
+
+EVERYBODY = 2**30
+"""More than anybody could accept: the newcomers are not to wait."""
+
+
 def next_deadline(server: Server) -> float | None:
     """When `Elapsed` must be told at the latest, on the clock of `now`; None if nothing waits."""
-    look = next_look(server.wheel)
-    if server.running is not _DRAINING:
-        return look
-    return server.deadline if look is None else min(look, server.deadline)
+    paused_at = server.load.paused_at
+    times = (next_look(server.wheel),
+             server.deadline if server.running is _DRAINING else None,
+             None if paused_at is None else paused_at + RELIEF_SECONDS)
+    return min((at for at in times if at is not None), default=None)
 
 
 def stats(server: Server) -> Stats:
@@ -328,6 +278,6 @@ def stats(server: Server) -> Stats:
         bytes_in=totals.bytes_in + sum(client.bytes_in for client in clients),
         bytes_out=totals.bytes_out + sum(client.bytes_out for client in clients),
         late=totals.late,
-        outbox_bytes=sum(len(segment) for client in clients for segment in client.outflow.outbox),
+        outbox_bytes=server.load.outbound,
         closed=dict(sorted(totals.closed.items())),
     )

@@ -68,6 +68,10 @@ class Draft:
         entry = self.entries[slot] if 0 <= slot < self._length else None
         return entry if type(entry) is Client and entry[0] == conn else None
 
+    def clients(self) -> Iterator[Client]:
+        """The clients in the table, by slot, as they are now."""
+        return (entry for entry in map(self.entries.__getitem__, range(self._length)) if isinstance(entry, Client))
+
     def next_slot(self) -> int:
         """The slot that the next client will get."""
         return self._length if self._free == NO_SLOT else self._free

@@ -15,6 +15,9 @@ from .answer import (
     answer_simple,
     ask_again,
     emit_last,
+    give_up_answer,
+    give_up_stream,
+    keep_alive,
     release_held,
     send_continue,
     send_error_response,
@@ -97,7 +100,7 @@ def refused(client: Client, event: Refused, context: Context) -> Outcome:
 
 def chunk(client: Client, event: Chunk, context: Context) -> Outcome:
     """A stream yielded."""
-    return take_chunk(client, event)
+    return take_chunk(client, event, context)
 
 
 def ended(client: Client, event: Ended, context: Context) -> Outcome:
@@ -128,10 +131,10 @@ def failed(client: Client, event: Failed, context: Context) -> Outcome:
 
 def hung_up(client: Client, event: Hangup, context: Context) -> Outcome:
     """User code failed outside a request, or has had enough of this client."""
-    return _tell_last(client, event.reason, context)
+    return turn_out(client, event.reason, context)
 
 
-def _tell_last(client: Client, reason: CloseReason, context: Context) -> Outcome:
+def turn_out(client: Client, reason: CloseReason, context: Context) -> Outcome:
     """The connection ends, with the status of this reason, after what is owed."""
     if client.intake.phase is Phase.LINGER:
         return client, []
@@ -164,17 +167,45 @@ def writable(client: Client, event: Writable, context: Context) -> Outcome:
 
 def overdue(client: Client, context: Context) -> Outcome:
     """A deadline has passed."""
-    match waiting_for(client):
-        case Waiting.IDLE:
-            return Gone(client, CloseReason.IDLE_TIMEOUT), []
-        case Waiting.HEADER:
-            return _tell_last(client, CloseReason.HEADER_TIMEOUT, context)
-        case Waiting.BODY:
-            return _tell_last(client, CloseReason.BODY_TIMEOUT, context)
-        case Waiting.WRITE:
-            return Gone(client, CloseReason.WRITE_STALL), []
-        case _:
-            return Gone(client, client.outflow.reason), []
+    return _OVERDUE[waiting_for(client)](client, context)
+
+
+def _drop(client: Client, context: Context) -> Outcome:
+    """It lingers and does not end."""
+    return Gone(client, client.outflow.reason), []
+
+
+def _drop_idle(client: Client, context: Context) -> Outcome:
+    return Gone(client, CloseReason.IDLE_TIMEOUT), []
+
+
+def _drop_reader(client: Client, context: Context) -> Outcome:
+    """It took nothing for too long, or too little."""
+    is_stalled = context.now >= client.since + context.limits.stall_timeout
+    return Gone(client, CloseReason.WRITE_STALL if is_stalled else CloseReason.TOO_SLOW), []
+
+
+def _tell_late_head(client: Client, context: Context) -> Outcome:
+    return turn_out(client, CloseReason.HEADER_TIMEOUT, context)
+
+
+def _tell_late_body(client: Client, context: Context) -> Outcome:
+    """It took too long, or dribbled."""
+    is_late = context.now >= client.since + context.limits.body_timeout
+    return turn_out(client, CloseReason.BODY_TIMEOUT if is_late else CloseReason.TOO_SLOW, context)
+
+
+_OVERDUE: dict[Waiting, Callable[[Client, Context], Outcome]] = {
+    Waiting.IDLE: _drop_idle,
+    Waiting.HEADER: _tell_late_head,
+    Waiting.BODY: _tell_late_body,
+    Waiting.ANSWER: give_up_answer,
+    Waiting.PIECE: give_up_stream,
+    Waiting.EVENT: keep_alive,
+    Waiting.WRITE: _drop_reader,
+    Waiting.LINGER: _drop,
+}
+"""What becomes of a connection that has waited too long for what it waits for."""
 
 
 TRANSITIONS: dict[type, Callable[[Client, Any, Context], Outcome]] = {

@@ -10,7 +10,7 @@ It does not know HTTP, nor how a tick works.
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from .deferred import Deferred
@@ -27,12 +27,14 @@ class _Host:
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self.closings: set[asyncio.Task[None]] = set()
+        """Streams that are being closed."""
         self.ended: asyncio.Future[None] = loop.create_future()
 
     def begin(self) -> None:
         """Listen, and tick whenever there is reason to."""
         self._server.listen()
-        self._server.spawn = self.spawn
+        self._server.run_coroutines(self.spawn)
         self._descriptor = self._server.fileno()
         self._loop.add_reader(self._descriptor, self.tick)
         self.tick()
@@ -42,6 +44,7 @@ class _Host:
         try:
             self._server.tick(0.0)
         except BaseException as error:  # out of user code on purpose: it leaves the loop the way it came
+            self._server.end_now()
             self._end(error)
             raise
         if not self._server.running:
@@ -53,18 +56,23 @@ class _Host:
         self._timer = None if deadline is None else self._loop.call_later(
             max(0.0, deadline - time.monotonic()), self.tick)
 
-    def spawn(self, awaitable: Awaitable[object], deferred: Deferred) -> None:
-        """Run an asynchronous handler as a task."""
+    def spawn(self, awaitable: Awaitable[object], deferred: Deferred | None) -> Callable[[], object]:
+        """Run an asynchronous handler, or one piece of an asynchronous stream, as a task; how to cancel it.
+
+        Without a `deferred` it is the closing of a stream, which is let finish.
+        """
         task = self._loop.create_task(_run(awaitable, deferred))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        tasks = self.closings if deferred is None else self._tasks
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        return task.cancel
 
     def _end(self, error: BaseException | None) -> None:
         """Let go of the loop; handlers that are still running are cancelled, for nobody waits for them."""
         self._loop.remove_reader(self._descriptor)
         if self._timer is not None:
             self._timer.cancel()
-        self._server.spawn = None
+        self._server.run_coroutines(None)
         for task in tuple(self._tasks):
             task.cancel()
         if not self.ended.done():
@@ -72,22 +80,22 @@ class _Host:
 
     def stop_now(self) -> None:
         """End the server within this call."""
-        self._server.stop(0.0)
-        while self._server.running:
-            self.tick()
+        self._server.end_now()
+        self._end(None)
 
 
-async def _run(awaitable: Awaitable[object], deferred: Deferred) -> None:
-    """Await a handler, and deliver what comes of it, whatever that is."""
+async def _run(awaitable: Awaitable[object], deferred: Deferred | None) -> None:
+    """Await what user code gave us, and deliver what comes of it, whatever that is."""
+    deferred = deferred or Deferred()
     try:
         result = await awaitable
-    except asyncio.CancelledError as error:
-        deferred.fail(error)
-        raise
     except Exception as error:
         deferred.fail(error)
+    except BaseException as error:  # cancelled, or out of user code on purpose
+        deferred.fail(error)
+        raise
     else:
-        deferred.resolve(result)  # type: ignore[arg-type]  # what is no response is told apart where it is examined
+        deferred.resolve(result)
 
 
 async def http_server_serve(server: "HttpServer") -> None:
@@ -102,3 +110,6 @@ async def http_server_serve(server: "HttpServer") -> None:
     except asyncio.CancelledError:
         host.stop_now()
         raise
+    finally:
+        if host.closings:
+            await asyncio.wait(host.closings)

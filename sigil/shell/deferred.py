@@ -1,26 +1,26 @@
-"""An answer that comes later: from a thread, a callback, a coroutine or another tick.
+"""An answer, or a piece of a stream, that comes later: from a thread, a callback, a coroutine or another tick.
 
-Theory: a handler that cannot answer yet returns a promise.  Whoever keeps it may be in another thread, and may be
-faster than the handler's own return; so the promise and its delivery meet under a lock, whichever comes first.
+Theory: a handler that cannot answer yet returns a promise, and so may a stream yield one.  Whoever keeps it may be in
+another thread, and may be faster than the handler's own return; so the promise and its delivery meet under a lock,
+whichever comes first.
 
 Rules: the first result counts, later ones are refused by the return value.  Results are delivered on the loop's
 thread, in the order in which they came.  A result for a client that has left is dropped and counted.
-It does not know requests, responses or sockets: it carries whatever a handler could have returned.
+It does not know requests, responses or sockets: it carries whatever its maker could have given at once.
 """
 
 from collections.abc import Callable
 from threading import Lock
 from typing import TypeAlias
 
-from ..core.response import Response
-
-Result: TypeAlias = "Response | BaseException | None"
+Result: TypeAlias = object
+"""What a handler may return, or a stream yield; an exception stands for what it may raise."""
 
 _OPEN = object()
 
 
 class Deferred:
-    """What a handler returns when the answer is not there yet; `resolve` or `fail` it once, from anywhere."""
+    """What a handler returns, or a stream yields, for later; `resolve` or `fail` it once, from anywhere."""
 
     __slots__ = ("_deliveries", "_lock", "_result")
 
@@ -34,12 +34,12 @@ class Deferred:
         """True once there is a result."""
         return self._result is not _OPEN
 
-    def resolve(self, response: Response | None) -> bool:
-        """Answer with `response`, or with 404 for None; False if there is a result already."""
-        return self._settle(response)
+    def resolve(self, result: Result) -> bool:
+        """Give what the handler would have returned, or the stream yielded; False if there is a result already."""
+        return self._settle(result)
 
     def fail(self, error: BaseException) -> bool:
-        """Answer as if the handler had raised `error`; False if there is a result already."""
+        """Have it as if the handler, or the stream, had raised `error`; False if there is a result already."""
         return self._settle(error)
 
     def _settle(self, result: Result) -> bool:
@@ -60,4 +60,4 @@ class Deferred:
             if result is _OPEN:
                 self._deliveries.append(deliver)
         if result is not _OPEN:
-            deliver(result)  # type: ignore[arg-type]
+            deliver(result)

@@ -11,7 +11,8 @@ It does not know HTTP, time, or when it is called; user code is called by `progr
 import logging
 import selectors
 import socket
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeAlias
 
@@ -92,12 +93,16 @@ class Performer:
             Access: self.access,
         }
 
-    def perform(self, orders: Iterator[Effect], events: list[Event]) -> None:
-        """Carry out orders in sequence, adding what comes of them to `events`."""
+    def perform(self, orders: deque[Effect], events: list[Event]) -> None:
+        """Carry out orders in sequence until none is left, adding what comes of them to `events`.
+
+        If user code breaks out, what was not carried out stays in `orders`.
+        """
         methods = self._methods
         self.program.events = events
-        report = events.append
-        for order in orders:
+        report, next_order = events.append, orders.popleft
+        while orders:
+            order = next_order()
             event = methods[type(order)](order)
             if event is not None:
                 report(event)

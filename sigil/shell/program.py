@@ -1,43 +1,34 @@
-"""The program behind the server: its handler, its streams, its callbacks, and what becomes of their exceptions.
+"""The program behind the server: its handler, its callbacks, and what becomes of their exceptions.
 
 Theory: user code may do anything, so it is called in one place, and whatever it does comes back as an event: an
-answer, a piece of a stream, or an excuse with the traceback for the log.
+answer, or an excuse with the traceback for the log.
 
 Rules: nothing it raises gets past here but what is meant to end the program (KeyboardInterrupt, SystemExit), and even
-then the client is answered first.  Iterators of streams live here, by the number of their request, and are closed
-when nobody will ask them again.  It does not know sockets.
+then the client is answered first.  Streams are kept by `sources`.  It does not know sockets.
 """
 
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..core.conn import Conn, Ticket
 from ..core.effects import Abandon, Farewell, Greet, Handle, Pull
-from ..core.events import Answered, Chunk, Ended, Event, Hangup, Refused
+from ..core.events import Answered, Event, Hangup, Refused
 from ..core.reasons import CloseReason
 from ..core.request import BadInput, Request
 from ..core.response import Pulled, Response
 from ..core.table import find
 from .deferred import Deferred
+from .sources import ENDINGS, LatePiece, Sources, close_pieces
 
 if TYPE_CHECKING:
     from .server import HttpServer
 
 Answer: TypeAlias = "Response | Deferred | None"
 Handler: TypeAlias = "Callable[[Request], Answer] | Callable[[Request], Awaitable[Response | None]]"
-Spawn: TypeAlias = Callable[[Awaitable[object], Deferred], None]
-"""How a coroutine is run where there is a loop for it; what comes of it goes to the `Deferred`."""
-
-_NOWHERE = Pulled(())
-"""What the core sees of a stream: that there is one.  Its iterator stays here."""
-
 _LOG = logging.getLogger("sigil.error")
 _new = tuple.__new__
-
-ENDINGS = (KeyboardInterrupt, SystemExit)
-"""What user code raises to end the program; everything else it raises is its own trouble."""
 
 
 class Callbacks(NamedTuple):
@@ -61,9 +52,17 @@ class Excuse(NamedTuple):
 def _excuse(request: Request, error: BaseException) -> Excuse:
     """Bad input is the client's business; everything else is ours, and the client sees none of it."""
     if isinstance(error, BadInput) and hasattr(error, "status"):
-        return Excuse(error.status, str(error), "")
+        return Excuse(error.status, _sentence(error), "")
     account = "".join(traceback.format_exception(error))
     return Excuse(500, "", f"{request.method} {request.target}: the handler raised\n{account}")
+
+
+def _sentence(error: BaseException) -> str:
+    """What an exception says; user code may have made one that cannot even say it."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 class Late(NamedTuple):
@@ -81,9 +80,9 @@ class Program:
         self._server = server
         self._handler = handler
         self._callbacks = callbacks
-        self._sources: dict[Conn, dict[int, Iterator[Any]]] = {}
+        self.sources = Sources(server.post)
         self.events: list[Event] = []
-        """Where events go that come before the one a method returns; whoever calls the methods sets it."""
+        """Where events go that come before the one a method returns."""
 
     def handle_request(self, order: Handle) -> Event | None:
         """Call the handler with each request; whatever it does is an event."""
@@ -141,9 +140,9 @@ class Program:
             case Deferred():
                 result.when_resolved(lambda late: self._server.post(Late(ticket, request, late)))
                 return None
-            case Awaitable() if self._server.spawn is not None:
+            case Awaitable() if self.sources.spawn is not None:
                 deferred = Deferred()
-                self._server.spawn(result, deferred)
+                self.sources.spawn(result, deferred)
                 return self._examine(ticket, request, deferred)
             case BaseException():
                 return Refused(ticket, *_excuse(request, result))
@@ -155,68 +154,35 @@ class Program:
                 return Refused(ticket, 500, "", f"{request.method} {request.target}: the handler returned "
                                                 f"{type(result).__name__}, not a Response")
 
-    def take_late(self, late: Late) -> Event | None:
+    def take_late(self, late: Late | LatePiece) -> Event | None:
         """A late result as an event; what came for a connection that is gone is told to the core all the same."""
+        if isinstance(late, LatePiece):
+            return self.sources.take_late(late, self.events)
         ticket, request, result = late
         if find(self._server.state.slots, ticket.conn) is None:
-            if isinstance(result, Response) and isinstance(result.body, Pulled):
-                close_source(result.body.chunks)
+            discard(late)
             return Answered(ticket, (Response.error(404),))
         return self._examine(ticket, request, result)
 
     def _keep_source(self, ticket: Ticket, response: Response) -> Event:
         """The iterator of a stream stays here, under the number of its request."""
-        if not isinstance(response.body, Pulled):
+        body = response.body
+        if not isinstance(body, Pulled):
             return Answered(ticket, (response,))
-        try:
-            source = iter(response.body.chunks)
-        except Exception:
-            return Refused(ticket, 500, "", f"the stream could not be started\n{traceback.format_exc()}")
-        self._sources.setdefault(ticket.conn, {})[ticket.number] = source
-        return Answered(ticket, (response._replace(body=_NOWHERE),))
+        refused = self.sources.keep(ticket, body)
+        return refused or Answered(ticket, (response._replace(body=Pulled((), body.is_sse)),))
 
     def pull(self, order: Pull) -> Event | None:
         """Ask a stream for its next piece."""
-        ticket = order.ticket
-        source = self._sources.get(ticket.conn, {}).get(ticket.number)
-        if source is None:
-            return None
-        try:
-            piece = next(source)
-            data = piece if type(piece) is bytes else frozen(piece)
-        except StopIteration:
-            self._forget(ticket)
-            return Ended(ticket)
-        except ENDINGS:  # the loop is being left: the connection must not wait for more
-            self.events.append(self._break_off(ticket, "the stream was interrupted"))
-            raise
-        except BaseException:
-            return self._break_off(ticket, f"the stream raised\n{traceback.format_exc()}")
-        return Chunk(ticket, data)
-
-    def _break_off(self, ticket: Ticket, account: str) -> Event:
-        """A stream has failed: it is closed, and the core is told."""
-        self.abandon(Abandon(ticket))
-        return Refused(ticket, 500, "", account)
-
-    def _forget(self, ticket: Ticket) -> Iterator[Any] | None:
-        """The source of a ticket, which is not kept any more."""
-        sources = self._sources.get(ticket.conn, {})
-        source = sources.pop(ticket.number, None)
-        if not sources:
-            self._sources.pop(ticket.conn, None)
-        return source
+        return self.sources.pull(order.ticket, self.events)
 
     def abandon(self, order: Abandon) -> None:
         """A stream will not be asked again."""
-        source = self._forget(order.ticket)
-        if source is not None:
-            close_source(source)
+        self.sources.abandon(order.ticket)
 
     def abandon_all(self, conn: Conn) -> None:
         """None of a connection's streams will be asked again."""
-        for source in self._sources.pop(conn, {}).values():
-            close_source(source)
+        self.sources.abandon_all(conn)
 
     def greet(self, order: Greet) -> Event | None:
         """Tell user code of a new connection."""
@@ -233,27 +199,16 @@ class Program:
         """True if the callback did not raise; if it did, that is logged."""
         try:
             callback(*arguments)
-        except Exception:
+        except ENDINGS:
+            raise
+        except BaseException:
             name = getattr(callback, "__name__", repr(callback))
             _LOG.error("the callback %s raised\n%s", name, traceback.format_exc())
             return False
         return True
 
 
-def frozen(piece: object) -> bytes:
-    """A piece of a stream as bytes; TypeError if it is none."""
-    if isinstance(piece, bytes | bytearray | memoryview):
-        return bytes(piece)
-    raise TypeError(f"a stream yields bytes, not {type(piece).__name__}")
-
-
-def close_source(source: Iterable[Any]) -> None:
-    """Let a generator run its `finally`; what it raises there is logged."""
-    close = getattr(source, "close", None)
-    if close is None:
-        return
-    try:
-        close()
-    except Exception:
-        _LOG.error("a stream raised when it was closed\n%s", traceback.format_exc())
-
+def discard(word: object) -> None:
+    """A word that nobody will take: if it brings a stream, that is closed."""
+    if isinstance(word, Late) and isinstance(word.result, Response) and isinstance(word.result.body, Pulled):
+        close_pieces(word.result.body.chunks)

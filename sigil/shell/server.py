@@ -11,34 +11,36 @@ for the next one.  It does not know HTTP: the core does.
 
 import logging
 import selectors
-import signal
 import socket
-import threading
 import time
+import traceback
 from collections import deque
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from operator import length_hint
-from types import FrameType
+from contextlib import ExitStack
+from typing import TypeAlias
 
 from ..core.conn import Conn
 from ..core.effects import Effect
-from ..core.events import Accepted, Elapsed, Event, Stop
-from ..core.limits import Limits
-from ..core.server import Running, Server, advance, make_server, next_deadline, stats
+from ..core.events import Accepted, Elapsed, Event, Failed, Stop
+from ..core.limits import Limits, check_limits
+from ..core.records import Running, Server
+from ..core.server import advance, make_server, next_deadline, room_of, stats
 from ..core.stats import Stats
 from ..core.table import clients_of
-from .listen import Stopped, accept_waiting, open_listener
+from .door import Door
+from .inbox import Inbox
+from .listen import open_listener
 from .perform import Performer, Ready
-from .program import Callbacks, Handler, Late, Program, Spawn
+from .program import Callbacks, Handler, Late, Program, discard
 from .remember import remembering_parser
+from .signals import stopping_on_signals
+from .sources import ENDINGS, LatePiece, Spawn
 from .threaded import Serving
 
 _LOG = logging.getLogger("sigil.server")
 _ACCESS_LOG = logging.getLogger("sigil.access")
+_ERROR_LOG = logging.getLogger("sigil.error")
 
-ACCEPT_PAUSE_SECONDS = 1.0
-"""How long no connection is accepted after descriptors ran out: long enough not to spin."""
+Word: TypeAlias = Event | Late | LatePiece
 
 
 class HttpServer:
@@ -47,24 +49,18 @@ class HttpServer:
     def __init__(self, handler: Handler, host: str, port: int, backlog: int, limits: Limits,
                  callbacks: Callbacks) -> None:
         self.host = host
-        self._asked_port = port
+        self._asked_port = self._port = port
         self._backlog = backlog
         self._limits = limits
-        self._handler = handler
-        self._callbacks = callbacks
         self._parse = remembering_parser(limits)
         self._state = make_server(limits, time.monotonic(), int(time.time()))
-        self._inbox: deque[Event | Late] = deque()
-        self.spawn: Spawn | None = None
-        """How coroutines are run: set while the server is inside asyncio."""
+        self._inbox: Inbox[Word] = Inbox(discard)
         self._events: list[Event] = []
-        self._orders: Iterator[Effect] = iter(())
+        self._orders: deque[Effect] = deque()
         self._selector: selectors.BaseSelector | None = None
+        self._program = Program(self, handler, callbacks)
         self._performer: Performer
-        self._listener: socket.socket | None = None
-        self._waker: socket.socket | None = None
-        self._sleeper: socket.socket | None = None
-        self._accepts_again_at: float | None = None
+        self._door: Door | None = None
         self._turn_offset = 0
         self._is_ticking = False
         self._has_ended = False
@@ -83,8 +79,8 @@ class HttpServer:
 
     @property
     def port(self) -> int:
-        """The port listened on; before `listen`, the one that was asked for."""
-        return self._asked_port if self._listener is None else int(self._listener.getsockname()[1])
+        """The port that is or was listened on; before `listen`, the one that was asked for; 0 for a Unix socket."""
+        return self._port
 
     def clients(self) -> tuple[Conn, ...]:
         """The handles of all open connections."""
@@ -104,48 +100,70 @@ class HttpServer:
 
     def next_deadline(self) -> float | None:
         """When `tick` must be called at the latest even if nothing is ready, on `time.monotonic()`; None if never."""
-        if self._events or self._inbox or length_hint(self._orders) > 0:
+        if self._has_work():
             return self._state.now
-        deadlines = [at for at in (next_deadline(self._state), self._accepts_again_at) if at is not None]
-        return min(deadlines, default=None)
+        deadlines = (next_deadline(self._state), self._program.sources.poll_at,
+                     None if self._door is None else self._door.opens_at)
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def _has_work(self) -> bool:
+        """True if the last tick left something over, or somebody left word."""
+        return bool(self._events or self._orders or self._inbox)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
-    def listen(self) -> None:
-        """Open the listening socket; OSError with the address if that cannot be.  Twice is once."""
+    def listen(self, sock: socket.socket | None = None) -> None:
+        """Open the listening socket, or take over `sock`, which listens already (TCP or Unix) and is closed at the end.
+
+        OSError with the address if that cannot be.  Twice is once.
+        """
         if self.running:
             return
-        self._open()
+        self._open(sock)
         logs_access = _ACCESS_LOG.isEnabledFor(logging.INFO)
         old = self._state
         self._state = make_server(self._limits, time.monotonic(), int(time.time()), logs_access)._replace(
             turn=old.turn, totals=old.totals, since=old.since)
-        _LOG.info("listening on http://%s:%d", f"[{self.host}]" if ":" in self.host else self.host, self.port)
+        _LOG.info("listening on %s", self._address())
 
-    def _open(self) -> None:
+    def _open(self, sock: socket.socket | None) -> None:
         """Everything a listening server owns, or nothing."""
         with ExitStack() as opened:
-            listener = opened.enter_context(open_listener(self.host, self._asked_port, self._backlog))
+            listener = sock or opened.enter_context(open_listener(self.host, self._asked_port, self._backlog))
+            listener.setblocking(False)
             selector = opened.enter_context(selectors.DefaultSelector())
-            waker, sleeper = map(opened.enter_context, socket.socketpair())
-            waker.setblocking(False)
-            sleeper.setblocking(False)
-            selector.register(sleeper, selectors.EVENT_READ, None)
-            selector.register(listener, selectors.EVENT_READ, listener)
+            door = Door(listener, selector, self._limits.max_unsent_len)
+            self._inbox.open(selector)
             opened.pop_all()
-        self._listener, self._selector, self._waker, self._sleeper = listener, selector, waker, sleeper
-        self._performer = Performer(Program(self, self._handler, self._callbacks), selector)
+        self._selector, self._door = selector, door
+        self._performer = Performer(self._program, selector)
+        name = listener.getsockname()
+        self.host, self._port = (name[0] if sock else self.host, name[1]) if isinstance(name, tuple) else (str(name), 0)
 
-    def start(self) -> None:
-        """Serve until `stop`; in the main thread SIGINT and SIGTERM drain, and a second one stops at once."""
-        with self._signals():
+    def _address(self) -> str:
+        """Where it listens, for people."""
+        if not self.port:
+            return f"unix:{self.host}"
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    def start(self, *, grace: float = 5.0) -> None:
+        """Serve until `stop`; in the main thread SIGINT and SIGTERM drain for up to `grace` seconds, a second one stops
+        at once."""
+        with stopping_on_signals(lambda: self.stop(grace)):
             self.listen()
             self.server_loop()
 
     def server_loop(self) -> None:
-        """Tick until the server has stopped, waiting as long as nothing is due; without signals, without listening."""
-        while self.running:
-            self.tick(self._patience())
+        """Tick until the server has stopped, waiting as long as nothing is due; without signals, without listening.
+
+        Whatever leaves it ends the server.
+        """
+        try:
+            while self.running:
+                self.tick(self._patience())
+        except BaseException:
+            self.end_now()
+            raise
 
     def stop(self, grace: float = 5.0) -> None:
         """Ask the server to end: no new connections, what is under way is answered for up to `grace` seconds.
@@ -158,21 +176,30 @@ class HttpServer:
             return
         self.post(Stop(float(grace)))
 
+    def end_now(self) -> None:
+        """Stop at once, and return when everything is closed.  Not from within a tick."""
+        self.stop(0.0)
+        while self.running:
+            try:
+                self.tick(0.0)
+            except ENDINGS:  # the program is ending already
+                continue
+
     def serve_in_thread(self, *, reuse: bool = False) -> Serving:
         """Listen, and serve from a thread of its own: `with server.serve_in_thread(): ...`, or keep it and `stop()` it.
 
         With `reuse`, a server that this process serves from a thread on the same host and port is stopped first.
-        OSError if the server cannot listen.
+        OSError if the server cannot listen; RuntimeError if it is running already.
         """
         return Serving(self, reuse)
 
-    def post(self, word: Event | Late) -> None:
+    def post(self, word: Word) -> None:
         """Leave word for the next tick, and wake the server if it waits; may be called from any thread."""
-        self._inbox.append(word)
-        waker = self._waker
-        if waker is not None:
-            with suppress(OSError):  # full, so it is awake; or closed, so there is nobody to wake
-                waker.send(b"\0")
+        self._inbox.put(word)
+
+    def run_coroutines(self, spawn: Spawn | None) -> None:
+        """How coroutines of user code are run from now on; None: they are refused.  For a bridge to a loop."""
+        self._program.sources.spawn = spawn
 
     def tick(self, timeout: float | None = 0.0) -> bool:
         """One turn: wait up to `timeout` seconds for something to do (None: until there is), and do it.
@@ -196,95 +223,85 @@ class HttpServer:
 
     def process_connections(self, timeout: float | None) -> bool:
         """The turn itself: one look at all descriptors, one advance of the core, and what follows from it."""
-        has_work = bool(self._events) or bool(self._inbox) or length_hint(self._orders) > 0
+        has_work = self._has_work()
+        self._performer.perform(self._orders, self._events)
         ready = self._require_selector().select(0.0 if has_work else timeout)
-        events: list[Event] = [Elapsed(time.monotonic(), int(time.time()))]
-        events += self._events
-        self._events = []
-        events += self._process_ready(ready)
-        events += self._empty_inbox()
-        has_work = has_work or len(events) > 1
-        self._run_rounds(events)
+        now = time.monotonic()
+        told = len(self._events)
+        self._events.insert(0, Elapsed(now, int(time.time())))
+        self._process_ready(ready, now)
+        self._empty_inbox()
+        self._program.sources.poll(now, self._events)
+        has_work = has_work or len(self._events) > told + 1
+        self._run_rounds()
         if self._state.running is not Running.SERVING:
             self._wind_down()
+        elif self._door is not None:
+            self._door.watch(room_of(self._state) > 0)
         return has_work
 
-    def _run_rounds(self, events: list[Event]) -> None:
+    def _run_rounds(self) -> None:
         """Advance the core, carry out its orders, and so on with what comes of them; what is left over is kept."""
-        queue: list[Event] = []
-        self._events = events
-        self._carry_out(queue)
-        queue += events
-        self._events = []
         for _ in range(self._limits.max_rounds_per_tick):
-            self._state, effects = advance(self._state, queue, self._parse)
-            queue = []
-            self._orders = iter(effects)
-            self._carry_out(queue)
-            if not queue:
+            self._orders.extend(self._advance())
+            self._performer.perform(self._orders, self._events)
+            if not self._events:
                 return
-        self._events = queue
 
-    def _carry_out(self, queue: list[Event]) -> None:
-        """Carry out the orders; if user code breaks out of the loop, what has happened so far is kept."""
+    def _advance(self) -> list[Effect]:
+        """Tell the core what has happened; the orders that follow."""
+        events, self._events = self._events, []
         try:
-            self._performer.perform(self._orders, queue)
+            self._state, effects = advance(self._state, events, self._parse)
+        except Exception:  # there is no known way: this is so that one defect of ours is not everybody's end
+            return self._advance_singly(events)
         except BaseException:
-            self._events = queue + self._events
+            self._events = events
             raise
+        return effects
 
-    def _empty_inbox(self) -> list[Event]:
-        """What was left for this tick, by other threads and by user code; what comes meanwhile is for the next one."""
-        events: list[Event] = []
-        for _ in range(len(self._inbox)):
-            word = self._inbox.popleft()
-            event = self._performer.program.take_late(word) if isinstance(word, Late) else word
+    def _advance_singly(self, events: list[Event]) -> list[Effect]:
+        """The same event by event; one that the core cannot take ends its connection."""
+        effects: list[Effect] = []
+        for event in events:
+            try:
+                self._state, more = advance(self._state, (event,), self._parse)
+            except Exception:
+                _ERROR_LOG.error("a defect of sigil: %s could not be told\n%s", type(event).__name__,
+                                 traceback.format_exc())
+                conn = event[0] if isinstance(event[0], Conn) else getattr(event[0], "conn", None)
+                self._state, more = advance(self._state, (Failed(conn, 0),) if isinstance(conn, Conn) else ())
+            effects += more
+        return effects
+
+    def _empty_inbox(self) -> None:
+        """What was left for this tick, by other threads and by user code."""
+        self._program.events = self._events
+        for word in self._inbox.take():
+            event = self._program.take_late(word) if isinstance(word, Late | LatePiece) else word
             if event is not None:
-                events.append(event)
-        return events
+                self._events.append(event)
 
-    def _process_ready(self, ready: Ready) -> list[Event]:
+    def _process_ready(self, ready: Ready, now: float) -> None:
         """Events from descriptors that are ready: connections in turn, then newcomers."""
         most = self._limits.max_reads_per_tick
         if len(ready) > most:
             self._turn_offset = (self._turn_offset + most) % len(ready)
             ready = (ready[self._turn_offset:] + ready[:self._turn_offset])[:most]
         events, others = self._performer.process_readable_clients(ready, self._limits.max_read_len)
+        self._events += events
         for other in others:
-            events += self._process_own(other)
-        if self._accepts_again_at is not None and time.monotonic() >= self._accepts_again_at:
-            self._resume_accepting()
-        return events
+            if other is self._inbox:
+                self._inbox.hush()
+            elif isinstance(other, Door):
+                self._let_in(other)
+        if self._door is not None:
+            self._door.end_pause(now)
 
-    def _process_own(self, which: object) -> list[Event]:
-        """The server's own descriptors: somebody is at the door, or somebody woke us."""
-        if which is not None:
-            return self._accept()
-        with suppress(BlockingIOError):
-            while self._sleeper is not None and self._sleeper.recv(4_096):
-                pass
-        return []
-
-    def _accept(self) -> list[Event]:
-        """Take the connections that are waiting, as many as one tick may."""
-        if self._listener is None:
-            return []
-        arrivals = accept_waiting(self._listener, self._limits)
-        if arrivals.stopped is Stopped.EXHAUSTED:
-            self._pause_accepting()
-        return [Accepted(self._performer.knock(connection), peer) for connection, peer in arrivals.sockets]
-
-    def _pause_accepting(self) -> None:
-        """Do not spin on a listener that is ready and cannot be served."""
-        _LOG.warning("no descriptors are left: accepting no connections for %g s", ACCEPT_PAUSE_SECONDS)
-        if self._accepts_again_at is None and self._listener is not None:
-            self._require_selector().unregister(self._listener)
-        self._accepts_again_at = time.monotonic() + ACCEPT_PAUSE_SECONDS
-
-    def _resume_accepting(self) -> None:
-        self._accepts_again_at = None
-        if self._listener is not None:
-            self._require_selector().register(self._listener, selectors.EVENT_READ, self._listener)
+    def _let_in(self, door: Door) -> None:
+        """Take the connections that are waiting, as many as one tick may and there is room for."""
+        most = min(self._limits.max_accepts_per_tick, room_of(self._state))
+        self._events += [Accepted(self._performer.knock(connection), peer) for connection, peer in door.accept(most)]
 
     def _patience(self) -> float | None:
         """How long `start` may wait in one tick."""
@@ -295,48 +312,24 @@ class HttpServer:
 
     def _wind_down(self) -> None:
         """A server that is stopping listens no more; one that has stopped owns nothing more."""
-        if self._listener is not None:
-            self._asked_port, port = self._asked_port, self.port
-            if self._accepts_again_at is None:
-                self._require_selector().unregister(self._listener)
-            self._accepts_again_at = None
-            self._listener.close()
-            self._listener = None
-            _LOG.info("stopped listening on port %d", port)
+        if self._door is not None:
+            self._door.close()
+            self._door = None
+            _LOG.info("stopped listening on %s", self._address())
         if self._state.running is Running.STOPPED and not self._events:
             self._close()
 
     def _close(self) -> None:
         """Give back every descriptor."""
         self._performer.close()
-        for thing in (self._waker, self._sleeper, self._selector):
-            if thing is not None:
-                thing.close()
-        self._waker = self._sleeper = self._selector = None
-        self._has_ended = True
-        self._inbox.clear()
+        selector, self._selector, self._has_ended = self._require_selector(), None, True
+        self._inbox.close()
+        selector.close()
 
     def _require_selector(self) -> selectors.BaseSelector:
         if self._selector is None:
             raise RuntimeError("the server is not listening: call listen() or tick() first")
         return self._selector
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM mean stop, while this is entered in the main thread; elsewhere they are not touched."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def on_signal(number: int, frame: FrameType | None) -> None:
-            self.stop()
-
-        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def make_http_server(handler: Handler, *, host: str = "127.0.0.1", port: int = 8080, backlog: int = 128,
@@ -346,7 +339,8 @@ def make_http_server(handler: Handler, *, host: str = "127.0.0.1", port: int = 8
 
     `handler` is called with each complete `Request` and returns a `Response`, or None for a 404.  `port` 0 picks a
     free one.  `timeout` (seconds) and `max_request_size` (bytes), if given, override `Limits.body_timeout` and
-    `Limits.max_body_len`, whose defaults are 30 s and 10 MiB.  TypeError if the handler cannot be called.
+    `Limits.max_body_len`, whose defaults are 30 s and 10 MiB.  TypeError if the handler cannot be called, ValueError
+    for limits that make no sense.
     """
     if not callable(handler):
         raise TypeError(f"a handler is a function of a request, not {type(handler).__name__}")
@@ -355,6 +349,9 @@ def make_http_server(handler: Handler, *, host: str = "127.0.0.1", port: int = 8
         limits = limits._replace(body_timeout=timeout)
     if max_request_size is not None:
         limits = limits._replace(max_body_len=max_request_size)
+    problem = check_limits(limits)
+    if problem is not None:
+        raise ValueError(problem)
     return HttpServer(handler, host, port, backlog, limits, callbacks or Callbacks())
 
 

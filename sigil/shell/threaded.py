@@ -23,7 +23,11 @@ _SERVING: dict[tuple[str, int], "Serving"] = {}
 class Serving:
     """A server that is running in a thread; `stop` it, or leave the `with` block."""
 
+    server: "HttpServer"
+
     def __init__(self, server: "HttpServer", reuse: bool) -> None:
+        if any(serving.server is server and serving.is_alive for serving in tuple(_SERVING.values())):
+            raise RuntimeError("the server has a thread already")
         previous = _SERVING.get((server.host, server.port)) if reuse else None
         if previous is not None:
             previous.stop(0.0)
@@ -40,6 +44,11 @@ class Serving:
             self.server.server_loop()
         except BaseException:
             logging.getLogger("sigil.error").error("the server's thread ended\n%s", traceback.format_exc())
+
+    @property
+    def is_alive(self) -> bool:
+        """True until the thread has ended."""
+        return self._thread.is_alive()
 
     def stop(self, grace: float = 5.0) -> None:
         """Stop the server and wait until it has: what is under way is answered for up to `grace` seconds."""

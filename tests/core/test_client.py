@@ -1,6 +1,5 @@
 """What can be read off a connection's record: what it waits for, until when, and what it is watched for."""
 
-from math import inf
 
 import pytest
 
@@ -55,7 +54,7 @@ LINGERING = with_intake(FRESH, phase=Phase.LINGER)
 def test_a_new_connection_is_calm_and_clear() -> None:
     assert same(FRESH, Client(CONN, PEER, CALM, (), 0, 100.0, CLEAR, 0, 0))
     assert same(CALM, Intake(Phase.HEAD, b"", 0, None, None, False, None, False, 0))
-    assert same(CLEAR, Outflow((), None, (), False, CloseReason.OK, Interest.READ))
+    assert same(CLEAR, Outflow((), None, (), False, CloseReason.OK, Interest.READ, None))
 
 
 @pytest.mark.parametrize(("client", "waiting", "seconds"), [
@@ -63,8 +62,8 @@ def test_a_new_connection_is_calm_and_clear() -> None:
     (with_intake(FRESH, buffer=b"GET"), Waiting.HEADER, 10.0),
     (READING, Waiting.BODY, 30.0),
     (READING._replace(owed=(SIMPLE,)), Waiting.BODY, 30.0),
-    (FRESH._replace(owed=(SIMPLE,)), Waiting.ANSWER, inf),
-    (with_intake(FRESH, buffer=b"GET")._replace(owed=(SIMPLE,)), Waiting.ANSWER, inf),
+    (FRESH._replace(owed=(SIMPLE,)), Waiting.ANSWER, 300.0),
+    (with_intake(FRESH, buffer=b"GET")._replace(owed=(SIMPLE,)), Waiting.ANSWER, 300.0),
     (with_outbox(FRESH, b"x"), Waiting.WRITE, 30.0),
     (with_outbox(LINGERING, b"x"), Waiting.WRITE, 30.0),
     (LINGERING, Waiting.LINGER, 2.0),

@@ -95,14 +95,16 @@ def test_a_whole_response_is_these_bytes(
 def test_a_stream_is_chunked_counted_or_until_close() -> None:
     top = b"HTTP/1.1 200 OK\r\n"
     assert same(encode_response(STREAM, GET, False, DATE), Encoded(
-        (top + b"Transfer-Encoding: chunked\r\n" + OCTETS + DATE,), False, Streaming(Framing.CHUNKED, 0, False, True)))
+        (top + b"Transfer-Encoding: chunked\r\n" + OCTETS + DATE,), False,
+        Streaming(Framing.CHUNKED, 0, False, True, False)))
     assert same(encode_response(Response(200, (("Content-Length", "7"),), Pulled(())), GET, True, DATE), Encoded(
-        (top + b"Content-Length: 7\r\nConnection: close\r\n" + DATE,), True, Streaming(Framing.COUNTED, 7, True, True)))
+        (top + b"Content-Length: 7\r\nConnection: close\r\n" + DATE,), True,
+        Streaming(Framing.COUNTED, 7, True, True, False)))
     assert same(encode_response(STREAM, OLD_KEPT, False, DATE), Encoded(
-        (top + b"Connection: close\r\n" + OCTETS + DATE,), True, Streaming(Framing.UNTIL_CLOSE, 0, True, True)))
+        (top + b"Connection: close\r\n" + OCTETS + DATE,), True, Streaming(Framing.UNTIL_CLOSE, 0, True, True, False)))
     assert same(encode_response(Response(200, (("Content-Length", "7"),), Pulled(())), OLD_KEPT, False, DATE), Encoded(
         (top + b"Content-Length: 7\r\nConnection: keep-alive\r\n" + DATE,), False,
-        Streaming(Framing.COUNTED, 7, False, True)))
+        Streaming(Framing.COUNTED, 7, False, True, False)))
 
 
 def test_a_body_up_to_the_bound_is_joined_and_a_larger_one_is_passed_by_reference() -> None:
@@ -151,7 +153,7 @@ def test_what_needs_a_closer_look_is_not_simple(response: Response) -> None:
 
 
 def test_a_chunk_has_its_size_in_hex_before_it_and_a_line_end_behind_it() -> None:
-    chunked = Streaming(Framing.CHUNKED, 0, False, True)
+    chunked = Streaming(Framing.CHUNKED, 0, False, True, False)
     large = b"x" * (JOIN_MAX + 1)
     assert encode_chunk(chunked, b"0123456789") == (b"a\r\n0123456789\r\n",)
     assert encode_chunk(chunked, large) == (b"4001\r\n", large, b"\r\n")
@@ -159,7 +161,7 @@ def test_a_chunk_has_its_size_in_hex_before_it_and_a_line_end_behind_it() -> Non
 
 
 def test_a_counted_stream_keeps_to_its_count() -> None:
-    counted = Streaming(Framing.COUNTED, 2, False, True)
+    counted = Streaming(Framing.COUNTED, 2, False, True, False)
     assert encode_chunk(counted, b"hi") == (b"hi",)
     assert encode_chunk(counted, b"hi!") == "the stream yields more bytes than the Content-Length it was given"
     assert encode_end(counted) == "the stream ended 2 bytes short of the Content-Length it was given"
@@ -167,7 +169,7 @@ def test_a_counted_stream_keeps_to_its_count() -> None:
 
 
 def test_a_stream_until_close_is_bytes_and_nothing_else() -> None:
-    until_close = Streaming(Framing.UNTIL_CLOSE, 0, True, True)
+    until_close = Streaming(Framing.UNTIL_CLOSE, 0, True, True, False)
     assert encode_chunk(until_close, b"hi") == (b"hi",)
     assert encode_end(until_close) == ()
 

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sigil.core.body import append, begin_body, continue_body_read, join
-from sigil.core.client import deadline_of
+from sigil.core.client import deadline_of, intake_len, outbox_len
 from sigil.core.conn import Conn
 from sigil.core.effects import Effect
 from sigil.core.events import Accepted, Elapsed, Event, Failed, Received
@@ -33,6 +33,9 @@ from .worlds import CHUNKS, CODES, CUTS, FIELDS, TARGETS, chunked_bytes, events,
 LIMITS = Limits(max_connection_cnt=5, max_queued_requests=3, max_outbox_len=200, max_linger_len=300,
                 max_header_len=400, max_target_len=30, max_headers=7, max_body_len=60, max_chunk_line_len=20,
                 max_chunk_extension_len=30, max_trailer_len=20)
+TIGHT = LIMITS._replace(max_connection_cnt=3, max_inbound_len=90, max_outbound_len=150, max_requests_per_connection=4,
+                        answer_timeout=7.0, rate_grace=3.0, sse_keep_alive_interval=2.0)
+"""So little for all together that somebody has to give way all the time."""
 ROOT = Path(__file__).parents[2]
 few = settings(max_examples=100, deadline=None)
 some = settings(max_examples=250, deadline=None)
@@ -78,9 +81,9 @@ def test_a_rope_keeps_every_byte_in_few_pieces(pieces: list[bytes]) -> None:
 
 # -- folds ----------------------------------------------------------------------------------------------------------
 
-def start() -> Server:
+def start(limits: Limits = LIMITS) -> Server:
     """A server with three connections."""
-    server = make_server(LIMITS, 0.0, 0)
+    server = make_server(limits, 0.0, 0)
     return tell(server, Accepted(0, PEER), Accepted(1, PEER), Accepted(2, PEER))[0]
 
 
@@ -94,9 +97,9 @@ def fold(server: Server, run: list[Event]) -> tuple[Server, list[Effect]]:
 
 
 @settings(max_examples=400, deadline=None)
-@given(events(), st.booleans())
-def test_advance_is_the_fold_of_step_with_sends_joined(run: list[Event], logs_access: bool) -> None:
-    server = start()._replace(logs_access=logs_access)
+@given(events(), st.booleans(), st.sampled_from((LIMITS, TIGHT)))
+def test_advance_is_the_fold_of_step_with_sends_joined(run: list[Event], logs_access: bool, limits: Limits) -> None:
+    server = start(limits)._replace(logs_access=logs_access)
     stepped, effects = fold(server, run)
     advanced, orders = advance(server, run)
     assert same(advanced, stepped)
@@ -116,9 +119,23 @@ def test_a_connection_is_always_watched_and_looked_at_in_time(run: list[Event]) 
 
 
 @some
-@given(events())
-def test_every_event_is_borne_and_every_slot_is_in_use_or_free_exactly_once(run: list[Event]) -> None:
-    server = start()
+@given(events(), st.sampled_from((LIMITS, TIGHT)))
+def test_the_sums_over_all_clients_are_sums_over_all_clients(run: list[Event], limits: Limits) -> None:
+    server = start(limits)
+    for event in run:
+        server, _ = step(server, event)
+        clients = list(clients_of(server.slots))
+        inbound, outbound, paused_at = server.load
+        assert (inbound, outbound) == (sum(map(intake_len, clients)), sum(map(outbox_len, clients)))
+        assert inbound <= limits.max_inbound_len
+        assert (paused_at is None) or outbound > limits.max_outbound_len // 2
+        assert (paused_at is not None) or outbound <= limits.max_outbound_len
+
+
+@some
+@given(events(), st.sampled_from((LIMITS, TIGHT)))
+def test_every_event_is_borne_and_every_slot_is_in_use_or_free_exactly_once(run: list[Event], limits: Limits) -> None:
+    server = start(limits)
     for event in run:
         server, _ = step(server, event)
         free, used = free_slots(server.slots), [client.conn.slot for client in clients_of(server.slots)]
@@ -129,7 +146,7 @@ def test_every_event_is_borne_and_every_slot_is_in_use_or_free_exactly_once(run:
 @few
 @given(st.lists(st.one_of(st.none(), st.integers(0, 6)), max_size=60))
 def test_slots_are_reused_and_names_never(moves: list[int | None]) -> None:
-    server, here, seen = make_server(Limits(max_connection_cnt=7), 0.0, 0), list[Conn](), set[Conn]()
+    server, here, seen = make_server(Limits(max_connection_cnt=7, full_policy="503"), 0.0, 0), list[Conn](), set[Conn]()
     for move in moves:
         if move is None:
             server, effects = step(server, Accepted(1, PEER))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sigil.core.limits import Limits, shortest_timeout
+from sigil.core.limits import Limits, check_limits, shortest_timeout
 
 
 def test_the_bounds_of_a_default_server_are_these() -> None:
@@ -18,8 +18,25 @@ def test_the_bounds_of_a_default_server_are_these() -> None:
         "max_linger_len": 1_048_576}
 
 
-def test_every_bound_is_a_positive_number() -> None:
-    assert all(value > 0 for value in Limits())
+def test_the_default_limits_make_sense_and_every_bound_is_positive() -> None:
+    assert check_limits(Limits()) is None
+    assert all(value > 0 for value in Limits() if isinstance(value, int | float))
+
+
+@pytest.mark.parametrize(("limits", "sentence"), [
+    (Limits(full_policy="drop"), "full_policy is one of evict, wait, 503, not 'drop'"),
+    (Limits(max_read_len=0), "max_read_len is a number, 1 or more, not 0"),
+    (Limits(max_queued_requests=0), "max_queued_requests is a number, 1 or more, not 0"),
+    (Limits(body_timeout=-1.0), "body_timeout is a number, 0 or more, not -1.0"),
+    (Limits(idle_timeout=float("nan")), "idle_timeout is a number, 0 or more, not nan"),
+    (Limits(max_body_len="10"), "max_body_len is a number, 0 or more, not '10'"),  # type: ignore[arg-type]
+])
+def test_limits_that_make_no_sense_are_told(limits: Limits, sentence: str) -> None:
+    assert check_limits(limits) == sentence
+
+
+def test_no_timeout_at_all_makes_sense() -> None:
+    assert check_limits(Limits(idle_timeout=float("inf"), max_body_len=0)) is None
 
 
 @pytest.mark.parametrize(("limits", "seconds"), [

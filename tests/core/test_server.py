@@ -9,8 +9,9 @@ from sigil.core.effects import Adopt, Drop, Effect, Farewell, Greet, Note, Pull,
 from sigil.core.events import Accepted, Elapsed, Event, Failed, HalfClosed, Received, Stalled, Stop, Writable
 from sigil.core.limits import Limits
 from sigil.core.reasons import CloseReason
+from sigil.core.records import Running
 from sigil.core.response import Pulled, Response
-from sigil.core.server import Running, Server, advance, coalesce, make_server, next_deadline, stats, step
+from sigil.core.server import Server, advance, coalesce, make_server, next_deadline, stats, step
 
 from .drive import (
     CONN,
@@ -62,7 +63,7 @@ def test_a_connection_at_the_door_is_adopted_and_greeted() -> None:
 
 
 def test_one_connection_more_than_the_bound_is_turned_away_with_a_503() -> None:
-    server = make_server(Limits(max_connection_cnt=2), 0.0, 0)
+    server = make_server(Limits(max_connection_cnt=2, full_policy="503"), 0.0, 0)
     server, effects = tell(server, Accepted(1, PEER), Accepted(2, PEER))
     assert kinds(effects) == ["Adopt", "Greet", "Adopt", "Greet"]
     server, effects = tell(server, Accepted(3, Peer("::1", 9)))
@@ -84,9 +85,9 @@ def until(server: Server, seconds: float) -> list[Effect]:
     return effects + tell(server, at(seconds))[1]
 
 
-def stalled() -> Server:
+def stalled(limits: Limits | None = None) -> Server:
     """A server whose client takes nothing of its answer."""
-    return tell(asked(GET), answered(0, OK), Stalled(CONN, 0, (OK_BYTES,)))[0]
+    return tell(asked(GET, limits), answered(0, OK), Stalled(CONN, 0, (OK_BYTES,)))[0]
 
 
 def lingering() -> Server:
@@ -134,14 +135,24 @@ def test_a_client_that_dribbles_a_head_gains_no_time() -> None:
     assert now == 10.0
 
 
-def test_a_handler_may_take_as_long_as_it_likes() -> None:
+def test_a_late_answer_is_waited_for_until_its_deadline() -> None:
     server = asked(GET)
-    assert until(server, 10_000.0) == []
-    assert bytes_of(tell(server, at(10_000.0), answered(0, OK))[1]) == OK_BYTES
+    assert until(server, 299.9) == []
+    assert bytes_of(tell(server, at(299.9), answered(0, OK))[1]) == OK_BYTES
+
+
+def test_a_late_answer_that_does_not_come_is_a_503_and_the_end() -> None:
+    server, effects = tell(asked(GET + GET), at(300.0), at(310.0))
+    note, send, *_ = effects
+    assert note == Note("sigil.error", 40, "GET /: no answer for 300 s")
+    assert bytes_of([send]).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"\r\nConnection: close\r\n" in bytes_of([send])
+    assert fate_of(effects) == "drop"
+    assert stats(server).closed == {"ANSWER_TIMEOUT": 1}
 
 
 def test_a_client_that_takes_some_bytes_begins_its_patience_anew() -> None:
-    server = stalled()
+    server = stalled(Limits(min_read_rate=0))
     server, _ = tell(server, at(20.0), Writable(CONN), Stalled(CONN, 5, (OK_BYTES[5:],)))
     assert until(server, 49.9) == []
     assert same(until(server, 50.0), [Drop(CONN), Farewell(CONN, CloseReason.WRITE_STALL)])

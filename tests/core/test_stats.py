@@ -38,7 +38,7 @@ def test_what_is_not_taken_is_owed_and_not_sent() -> None:
 
 
 def test_who_is_turned_away_is_counted_apart() -> None:
-    server, _ = tell(serving(Limits(max_connection_cnt=1)), Accepted(8, PEER))
+    server, _ = tell(serving(Limits(max_connection_cnt=1, full_policy="503")), Accepted(8, PEER))
     assert stats(server) == figures(server, turned_away=1)
 
 

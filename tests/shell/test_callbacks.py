@@ -133,7 +133,8 @@ def test_each_open_has_one_close_whatever_a_crowd_does() -> None:
 
 def test_a_connection_turned_away_is_not_announced() -> None:
     diary = Diary()
-    with ticking(limits=Limits(max_connection_cnt=1), callbacks=diary.callbacks) as server, Raw(server):
+    limits = Limits(max_connection_cnt=1, full_policy="503")
+    with ticking(limits=limits, callbacks=diary.callbacks) as server, Raw(server):
         pump(server, lambda: len(diary.opened) == 1)
         with Raw(server) as late:
             pump(server, lambda: late.over, late)

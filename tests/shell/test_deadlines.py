@@ -175,7 +175,8 @@ def test_a_handler_and_a_stream_may_take_as_long_as_they_like() -> None:
 
 
 def test_one_connection_too_many_is_503_and_after_a_close_there_is_room_again() -> None:
-    with ticking(app, LIMITS._replace(max_connection_cnt=2)) as server, Raw(server) as one, Raw(server) as two:
+    limits = LIMITS._replace(max_connection_cnt=2, full_policy="503")
+    with ticking(app, limits) as server, Raw(server) as one, Raw(server) as two:
         pump(server, lambda: len(server.clients()) == 2)
         for _ in range(3):
             with Raw(server) as three:
@@ -196,7 +197,7 @@ def test_one_connection_too_many_is_503_and_after_a_close_there_is_room_again() 
 
 
 def test_one_too_many_that_has_asked_already_still_reads_why() -> None:
-    with ticking(app, LIMITS._replace(max_connection_cnt=1)) as server, Raw(server):
+    with ticking(app, LIMITS._replace(max_connection_cnt=1, full_policy="503")) as server, Raw(server):
         pump(server, lambda: len(server.clients()) == 1)
         for data in (GET, GET * 100, POST + bytes(10), bytes(MIB)):
             for _ in range(10):

@@ -187,7 +187,8 @@ def test_clients_are_the_handles_of_the_open_connections() -> None:
 def test_the_figures_of_a_known_conversation_are_exact() -> None:
     post = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
     bad = b"nonsense\r\n\r\n"
-    with ticking(limits=Limits(max_connection_cnt=2)) as server, Raw(server) as one, Raw(server) as two:
+    limits = Limits(max_connection_cnt=2, full_policy="503")
+    with ticking(limits=limits) as server, Raw(server) as one, Raw(server) as two:
         pump(server, lambda: len(server.clients()) == 2)
         with Raw(server) as three:
             pump(server, lambda: three.over, three)

@@ -1,0 +1,146 @@
+"""A server being moved on: the draft that one call of the fold writes on.
+
+Theory: events come in runs, and one draft of the table serves a run.  What must hold over all clients together (the
+sums of what they have sent and are owed) is kept here too, because here every client passes before and after.
+
+Rules: a desk is private to one call and ends in a new server.  Its context is that of the event at hand: it changes
+when a budget is exceeded or met again, at once, so that a run does what its events would do one by one.  It does not
+know which event is being told.
+"""
+
+from functools import partial
+
+from .answer import unavailable
+from .client import CALM, CLEAR, Client, Context, Gone, Outcome, Parse, intake_len, may_parse, outbox_len, settle
+from .effects import Drop, Effect, Farewell, Send, Then
+from .events import Answered, Refused
+from .head import parse_headers_only
+from .reasons import CloseReason
+from .records import Load, Running, Server
+from .relief import slowest_sender
+from .stats import add_closed
+from .table import Draft
+from .transition import resume, turn_out
+
+_SERVING = Running.SERVING
+_new = tuple.__new__
+
+
+def make_context(server: Server, parse: Parse) -> Context:
+    """What transitions may know of this server.  While it is paused, nobody may have anything under way."""
+    is_draining, limits = server.running is not _SERVING, server.limits
+    if parse is parse_headers_only:
+        parse = partial(parse_headers_only, limits=limits)
+    if server.load.paused_at is not None:
+        limits = limits._replace(max_queued_requests=0)
+    context: Context = _new(Context, (limits, server.now, server.date, is_draining, server.logs_access,
+                                      not (is_draining or server.logs_access), parse))
+    return context
+
+
+def _weighs_nothing(client: Client) -> bool:
+    """True for a client at rest, without counting."""
+    return client.intake is CALM and client.outflow is CLEAR
+
+
+class Desk:
+    """One run of events over one server."""
+
+    __slots__ = ("_parse", "context", "draft", "effects", "load", "server", "totals", "wheel")
+
+    def __init__(self, server: Server, parse: Parse) -> None:
+        self._parse = parse
+        self.server = server
+        self.draft = Draft(server.slots)
+        self.context = make_context(server, parse)
+        self.wheel = server.wheel
+        self.totals = server.totals
+        self.load = server.load
+        self.effects: list[Effect] = []
+
+    def settle(self, before: Client, outcome: Outcome) -> None:
+        """Put what a transition made of a client in its place, keep the orders, and see that all budgets are kept."""
+        after, effects = outcome
+        if isinstance(after, Gone):
+            self._let_go(before, after, effects)
+        else:
+            settled, effects = settle(before, after, effects, self.context)
+            self.draft.put(settled)
+            self.effects += effects
+            if _weighs_nothing(before) and _weighs_nothing(settled):
+                return
+            self._weigh(before, settled)
+        self._keep_budgets()
+
+    def _let_go(self, before: Client, gone: Gone, effects: list[Effect]) -> None:
+        """A connection ends."""
+        self.draft.remove(before)
+        self.totals = add_closed(self.totals, gone.client, gone.reason)
+        self.effects += effects
+        self.effects += (Drop(before.conn), Farewell(before.conn, gone.reason))
+        self._weigh(before, None)
+
+    def dismiss(self, client: Client, reason: CloseReason) -> None:
+        """End a connection now; if an answer was being made for it, it gets a 503 as far as it takes it at once."""
+        effects: list[Effect] = []
+        if client.owed and client.outflow.streaming is None and not client.outflow.outbox:
+            segments = unavailable(reason, client.owed[0], self.context.date)
+            effects = [Send(client.conn, segments, Then.DROP)]
+        self.settle(client, (Gone(client, reason), effects))
+
+    def miss(self, kind: type) -> None:
+        """An event for a connection that is gone: an answer is late, anything else is nothing."""
+        if kind is Answered or kind is Refused:
+            self.totals = self.totals._replace(late=self.totals.late + 1)
+
+    # -- budgets --------------------------------------------------------------------------------------------------
+
+    def _weigh(self, before: Client, after: Client | None) -> None:
+        """Add to the sums what a client has more than before."""
+        inbound, outbound, paused_at = self.load
+        inbound += (0 if after is None else intake_len(after)) - intake_len(before)
+        outbound += (0 if after is None else outbox_len(after)) - outbox_len(before)
+        if inbound != self.load.inbound or outbound != self.load.outbound:
+            self.load = Load(inbound, outbound, paused_at)
+
+    def _keep_budgets(self) -> None:
+        """Over the one budget the slowest sender is turned out; over the other, nobody is handed anything out."""
+        limits, load = self.server.limits, self.load
+        if load.inbound > limits.max_inbound_len:
+            self._turn_out()
+        elif load.outbound > limits.max_outbound_len and load.paused_at is None:
+            self._set_pause(self.server.now)
+        elif load.paused_at is not None and load.outbound <= limits.max_outbound_len // 2:
+            self._set_pause(None)
+            self._resume_all()
+
+    def _turn_out(self) -> None:
+        """The slowest sender is told that there is no room for what it sends."""
+        client = slowest_sender(self.draft.clients(), self.server.now)
+        if client is not None:
+            self.settle(client, turn_out(client, CloseReason.EVICTED, self.context))
+
+    def _set_pause(self, at: float | None) -> None:
+        self.load = self.load._replace(paused_at=at)
+        self.context = make_context(self.server._replace(load=self.load), self._parse)
+
+    def _resume_all(self) -> None:
+        """What had to wait is looked at again, by slot."""
+        for waiting in list(self.draft.clients()):
+            client = self.draft.find(waiting.conn)
+            if client is not None and client.intake.buffer and may_parse(client, self.context.limits):
+                self.settle(client, resume(client, [], self.context))
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def finish(self) -> tuple[Server, list[Effect]]:
+        """The server after all that, and the orders in sequence."""
+        server, slots = self.server, self.draft.finish()
+        if (self.context.is_draining or self.wheel is not server.wheel or self.totals is not server.totals
+                or self.load is not server.load):
+            is_over = server.running is Running.DRAINING and not slots.used
+            running = Running.STOPPED if is_over else server.running
+            server = server._replace(slots=slots, wheel=self.wheel, totals=self.totals, running=running, load=self.load)
+        else:
+            server = _new(Server, (slots, *server[1:]))
+        return server, self.effects

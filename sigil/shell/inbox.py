@@ -1,0 +1,79 @@
+"""Words for the thread that ticks, from any other.
+
+Theory: the core and everything around it belong to one thread.  Whoever is on another leaves word and wakes it; the
+tick takes the words that were there when it looked.
+
+Rules: `put` never blocks and may be called from a signal handler.  Words that come when nobody will take them any more
+are given to `discard`.  It does not know what the words mean.
+"""
+
+import selectors
+import socket
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+Word = TypeVar("Word")
+
+
+class Inbox(Generic[Word]):
+    """A queue with a descriptor that wakes a selector."""
+
+    def __init__(self, discard: Callable[[Word], object]) -> None:
+        self._words: deque[Word] = deque()
+        self._discard = discard
+        self._is_closed = False
+        self._waker: socket.socket | None = None
+        self._sleeper: socket.socket | None = None
+
+    def __len__(self) -> int:
+        """How many words wait."""
+        return len(self._words)
+
+    def open(self, selector: selectors.BaseSelector) -> None:
+        """Wake this selector from now on.  OSError if descriptors ran out."""
+        waker, sleeper = socket.socketpair()
+        try:
+            waker.setblocking(False)
+            sleeper.setblocking(False)
+            selector.register(sleeper, selectors.EVENT_READ, self)
+        except BaseException:
+            waker.close()
+            sleeper.close()
+            raise
+        self._waker, self._sleeper, self._is_closed = waker, sleeper, False
+
+    def put(self, word: Word) -> None:
+        """Leave word, and wake whoever waits."""
+        self._words.append(word)
+        waker = self._waker
+        if waker is not None:
+            with suppress(OSError):  # full, so it is awake; or closed, so there is nobody to wake
+                waker.send(b"\0")
+        if self._is_closed:
+            self._clear()
+
+    def take(self) -> list[Word]:
+        """The words that are there now; what comes meanwhile is for the next time."""
+        return [self._words.popleft() for _ in range(len(self._words))]
+
+    def hush(self) -> None:
+        """Forget that we were woken."""
+        with suppress(BlockingIOError):
+            while self._sleeper is not None and self._sleeper.recv(4_096):
+                pass
+
+    def close(self) -> None:
+        """Wake nobody any more, and take nothing."""
+        for end in (self._waker, self._sleeper):
+            if end is not None:
+                end.close()
+        self._waker = self._sleeper = None
+        self._is_closed = True
+        self._clear()
+
+    def _clear(self) -> None:
+        with suppress(IndexError):  # another thread may be doing the same
+            while True:
+                self._discard(self._words.popleft())

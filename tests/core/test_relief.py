@@ -1,0 +1,185 @@
+"""Who goes first: places, memory, and what becomes of those who have to give way."""
+
+from math import inf
+
+import pytest
+
+from sigil.core.conn import Conn, Ticket
+from sigil.core.effects import Handle, Watch
+from sigil.core.events import Accepted, Answered, Event, Received, Stalled, Writable
+from sigil.core.limits import Limits
+from sigil.core.records import Load, Server
+from sigil.core.response import Response
+from sigil.core.server import make_server, next_deadline, room_of, stats
+from sigil.core.table import clients_of
+
+from .drive import GET, HELLO, OK, PEER, at, bytes_of, fate_of, kinds, requests_of, tell
+
+HALF = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n" + bytes(50)
+BIG = Response.bytes(bytes(600))
+
+
+def crowd(count: int, limits: Limits) -> Server:
+    """So many connections, the one in slot n accepted at second n."""
+    server = make_server(limits, 0.0, 0)
+    for number in range(count):
+        server, _ = tell(server, at(float(number)), Accepted(number, PEER))
+    return server
+
+
+def conn(slot: int) -> Conn:
+    """The connection that was the first in its slot."""
+    return Conn(slot, slot)
+
+
+def owing(server: Server, slot: int, taken: int = 0) -> Server:
+    """The server after this client has asked, and has taken so many bytes of a large answer."""
+    server, effects = tell(server, Received(conn(slot), GET))
+    assert isinstance(effects[0], Handle)
+    server, effects = tell(server, Answered(effects[0].ticket, (BIG,)))
+    data = bytes_of(effects)
+    return tell(server, Stalled(conn(slot), taken, (data[taken:],)))[0]
+
+
+# -- places -----------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("events", "slot"), [
+    ((), 0),
+    ((Received(conn(0), GET), Answered(Ticket(conn(0), 0), (OK,))), 1),
+    ((Received(conn(0), GET[:9]), Received(conn(1), HALF), Received(conn(2), GET)), 0),
+    ((Received(conn(0), GET), Received(conn(1), HALF), Received(conn(2), GET)), 1),
+    ((Received(conn(0), GET), Received(conn(1), GET), Received(conn(2), GET)), 0),
+    ((Received(conn(2), GET), Answered(Ticket(conn(2), 0), (BIG,)), Stalled(conn(2), 1, (bytes(500),))), 2),
+])
+def test_the_place_of_whoever_holds_up_most_is_given_to_a_newcomer(events: tuple[Event, ...], slot: int) -> None:
+    server, _ = tell(crowd(3, Limits(max_connection_cnt=3)), at(9.0), *events)
+    server, effects = tell(server, Accepted(7, PEER))
+    assert kinds(effects)[0] == "Note"
+    assert kinds(effects)[-4:] == ["Drop", "Farewell", "Adopt", "Greet"]
+    assert effects[-2].conn == Conn(slot, 3)  # type: ignore[union-attr]
+    assert stats(server).closed == {"EVICTED": 1}
+
+
+def test_whoever_is_evicted_while_an_answer_is_made_gets_a_503() -> None:
+    server, _ = tell(crowd(1, Limits(max_connection_cnt=1)), Received(conn(0), GET))
+    _, effects = tell(server, Accepted(7, PEER))
+    assert bytes_of(effects).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert fate_of(effects) == "drop"
+
+
+def test_a_crowd_at_the_door_is_let_in_one_for_one() -> None:
+    server = crowd(100, Limits(max_connection_cnt=100, idle_timeout=inf))
+    server, effects = tell(server, at(200.0), *(Accepted(number, PEER) for number in range(250)))
+    assert kinds(effects).count("Adopt") == kinds(effects).count("Farewell") == 250
+    figures = stats(server)
+    assert (figures.clients, figures.accepted, figures.turned_away) == (100, 350, 0)
+
+
+def test_who_is_to_wait_is_told_by_the_room_there_is() -> None:
+    assert room_of(crowd(2, Limits(max_connection_cnt=3, full_policy="wait"))) == 1
+    assert room_of(crowd(3, Limits(max_connection_cnt=3, full_policy="wait"))) == 0
+    assert room_of(crowd(3, Limits(max_connection_cnt=3))) > 1_000
+
+
+# -- what clients send ------------------------------------------------------------------------------------------
+
+def test_at_the_inbound_budget_all_is_well_and_one_past_it_the_slowest_sender_is_told_503() -> None:
+    server = crowd(3, Limits(max_inbound_len=110))
+    server, effects = tell(server, at(9.0), Received(conn(1), HALF), at(10.0), Received(conn(2), HALF + bytes(10)))
+    assert effects == []
+    assert server.load == Load(110, 0, None)
+    server, effects = tell(server, at(11.0), Received(conn(0), b"G"))
+    assert kinds(effects) == ["Note", "Send", "Watch"] or kinds(effects) == ["Note", "Send"]
+    assert effects[1].conn == conn(1)  # type: ignore[union-attr]
+    assert bytes_of(effects).startswith(b"HTTP/1.1 503 ")
+    assert b"needed for others" in bytes_of(effects)
+    assert server.load == Load(61, 0, None)
+
+
+# -- what clients owe us reading --------------------------------------------------------------------------------
+
+LIMITS = Limits(max_outbound_len=1_000, rate_grace=9.0)
+
+
+def test_over_the_outbound_budget_nothing_is_handed_out_until_half_of_it_is_taken() -> None:
+    server = owing(crowd(3, LIMITS), 0)
+    assert server.load.paused_at is None
+    server = owing(server, 1)
+    assert server.load.paused_at == server.now
+    assert server.load.outbound > 1_000
+    server, effects = tell(server, Received(conn(2), GET), Received(conn(2), HELLO))
+    assert requests_of(effects) == []
+    server, effects = tell(server, Writable(conn(0)))
+    assert requests_of(effects) == []
+    server, effects = tell(server, Writable(conn(1)))
+    assert [request.method for request in requests_of(effects)] == ["GET", "POST"]
+    assert server.load == Load(0, 0, None)
+
+
+def test_after_a_second_of_too_much_the_slowest_readers_are_dropped() -> None:
+    server = owing(owing(owing(crowd(4, LIMITS), 0, 100), 1, 400), 2, 500)
+    assert server.load.paused_at == 3.0
+    server, effects = tell(server, Received(conn(3), GET), at(3.5))
+    assert effects == []
+    assert next_deadline(server) is not None
+    assert next_deadline(server) <= 4.0  # type: ignore[operator]
+    server, effects = tell(server, at(4.0))
+    assert kinds(effects)[:2] == ["Drop", "Farewell"]
+    assert stats(server).closed == {"TOO_SLOW": 2}
+    assert [request.path for request in requests_of(effects)] == ["/"]
+    assert server.load.outbound < 500
+
+
+# -- rates ------------------------------------------------------------------------------------------------------
+
+RATES = Limits(body_timeout=1_000.0, stall_timeout=1_000.0, rate_grace=5.0, min_body_rate=10, min_read_rate=10)
+
+
+def test_a_body_at_the_least_rate_is_waited_for_and_a_slower_one_is_408() -> None:
+    server = crowd(1, RATES)
+    server, _ = tell(server, at(10.0), Received(conn(0), HALF[:-50]))
+    for second in range(11, 60):
+        server, effects = tell(server, at(float(second)), Received(conn(0), bytes(1)))
+        if effects:
+            break
+    assert second == 16  # five seconds of grace, and a tenth for each of the bytes
+    assert bytes_of(effects).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    server = crowd(1, RATES)
+    server, _ = tell(server, at(10.0), Received(conn(0), HALF[:-50]))
+    for second in range(11, 20):
+        server, effects = tell(server, at(float(second)), Received(conn(0), bytes(10)))
+        assert effects == []
+
+
+def test_a_reader_at_the_least_rate_is_waited_for_and_a_slower_one_is_dropped() -> None:
+    def last_second(rate: int) -> int:
+        server = owing(crowd(1, RATES), 0)
+        left = b"".join(next(clients_of(server.slots)).outflow.outbox)
+        for second in range(1, 60):
+            left = left[rate:]
+            server, effects = tell(server, at(float(second)), Writable(conn(0)), Stalled(conn(0), rate, (left,)))
+            if "Drop" in kinds(effects):
+                assert stats(server).closed == {"TOO_SLOW": 1}
+                return second
+        return 60
+
+    assert last_second(1) <= 7
+    assert last_second(10) == 60
+
+
+# -- requests per connection ------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("reads", [[GET * 5], [GET] * 5, [GET + GET, GET + GET + GET], [GET, HELLO + GET, GET]])
+def test_the_last_request_of_a_connection_is_the_last(reads: list[bytes]) -> None:
+    server, output, asked = crowd(1, Limits(max_requests_per_connection=3)), b"", 0
+    for data in reads:
+        server, effects = tell(server, Received(conn(0), data))
+        while orders := [order for order in effects if isinstance(order, Handle)]:
+            asked += len(requests_of(effects))
+            server, effects = tell(server, *(Answered(order.ticket, (OK,) * len(order.requests)) for order in orders))
+            output += bytes_of(effects)
+    assert asked == 3
+    assert output.count(b"HTTP/1.1 200 OK\r\n") == 3
+    assert output.count(b"Connection: close\r\n") == 1
+    assert output.rindex(b"HTTP/1.1 200") < output.index(b"Connection: close\r\n")
+    assert not any(isinstance(effect, Watch) and effect.interest == 0 for effect in effects)
