@@ -44,6 +44,10 @@ class Inbox(Generic[Word]):
             raise
         self._waker, self._sleeper, self._is_closed = waker, sleeper, False
 
+    def fileno(self) -> int:
+        """The descriptor that wakes the selector when a byte is written to it; -1 if nobody is to be woken."""
+        return -1 if self._waker is None else self._waker.fileno()
+
     def put(self, word: Word) -> None:
         """Leave word, and wake whoever waits."""
         self._words.append(word)

@@ -1,11 +1,15 @@
-"""Where the command's log goes.
+"""What the command says, and where: its lines, its complaints, its log.
 
-Theory: a library that configures logging takes a decision that belongs to the program around it, so sigil only ever
-writes to three loggers: `sigil.server` (what the server does), `sigil.access` (one INFO record for each request) and
-`sigil.error` (what went wrong, with tracebacks).  The command is such a program, and this is its decision.
+Theory: a command is for a person, who gets either what was asked for or one sentence that says what to do about it:
+`Trouble`, which carries the exit status as well.  A traceback is left for what is wrong inside.
+
+As for the log: a library that configures logging takes a decision that belongs to the program around it, so sigil only
+ever writes to three loggers: `sigil.server` (what the server does), `sigil.access` (one INFO record for each request)
+and `sigil.error` (what went wrong, with tracebacks).  The command is such a program, and this is its decision.
 
 Rules: everything goes to stderr, the access log too: stdout carries what the command was asked to print (the
-`listening on` line first) and can be piped.  Only the logger `sigil` is touched; those of the application are its own.
+`listening on` line first) and can be piped; that nobody reads it is no reason not to serve.  Only the logger `sigil` is
+touched; those of the application are its own.
 
 It does not know what is logged.  `--no-access-log` works by level: the server asks the logger once, when it starts to
 listen, and then does no work for records nobody wants.
@@ -13,6 +17,8 @@ listen, and then does no work for records nobody wants.
 
 import logging
 import logging.config
+import os
+import sys
 
 LINE_FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 
@@ -39,3 +45,27 @@ def log_config(log_level: str, access_log: bool) -> dict[str, object]:
 def set_up_logging(log_level: str, access_log: bool) -> None:
     """Send the three loggers to stderr, from `log_level` up."""
     logging.config.dictConfig(log_config(log_level, access_log))
+
+
+class Trouble(Exception):
+    """Something outside this program is wrong: what to say, and the exit status to end with."""
+
+    def __init__(self, sentence: str, status: int) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+def complain(sentence: str) -> None:
+    """A line on stderr about what is wrong."""
+    print(f"sigil: error: {sentence}", file=sys.stderr, flush=True)
+
+
+def say(line: str) -> None:
+    """A line on stdout, at once."""
+    try:
+        print(line, flush=True)
+    except OSError:  # nobody reads it, or the disk is full
+        # What is left in the buffer would fail once more when the interpreter flushes it at the end.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

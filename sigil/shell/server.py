@@ -32,7 +32,7 @@ from .listen import open_listener
 from .perform import Performer, Ready
 from .program import Callbacks, Handler, Late, Program, discard
 from .remember import remembering_parser
-from .signals import stopping_on_signals
+from .signals import stopping_on_signals, waking_on_signals
 from .sources import ENDINGS, LatePiece, Spawn
 from .threaded import Serving
 
@@ -151,7 +151,8 @@ class HttpServer:
         at once."""
         with stopping_on_signals(lambda: self.stop(grace)):
             self.listen()
-            self.server_loop()
+            with waking_on_signals(self._inbox.fileno()):
+                self.server_loop()
 
     def server_loop(self) -> None:
         """Tick until the server has stopped, waiting as long as nothing is due; without signals, without listening.

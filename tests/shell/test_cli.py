@@ -9,7 +9,8 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -22,18 +23,47 @@ from sigil import __version__
 PATIENCE_SECONDS = 20.0
 
 APP = """\
-import os, signal
-from sigil import Request, Response
+import os, signal, threading
+from sigil import Deferred, Request, Response
 
 def app(request: Request) -> Response:
     if request.path == "/interrupt":
         os.kill(os.getpid(), signal.SIGINT)
     if request.path == "/fail":
         raise LookupError("a handler that fails")
+    if request.path == "/endless":
+        return Response.stream(iter(lambda: bytes(1000), b""))
     return Response.text(f"{request.method} {request.path}")
 
 async def later(request: Request) -> Response:
     return Response.text("later")
+
+def promised(request: Request) -> Deferred:
+    deferred = Deferred()
+    threading.Timer(0.05, deferred.resolve, (Response.text("promised"),)).start()
+    return deferred
+
+class Handler:
+    async def __call__(self, request: Request) -> Response:
+        return Response.text("an object's")
+
+def make():
+    return app
+
+def make_async():
+    return Handler()
+
+async def make_later():
+    return app
+
+def make_from(name):
+    return app
+
+def make_nothing():
+    return None
+
+def make_trouble():
+    raise LookupError("no such thing")
 
 class inner:
     @staticmethod
@@ -41,6 +71,19 @@ class inner:
         return Response.text("inner")
 
 number = 7
+"""
+
+ELSEWHERE = """\
+import os, signal, threading
+from web import app, later
+
+def interrupt():
+    while not os.path.exists("go"):
+        threading.Event().wait(0.01)
+    threading.Event().wait(0.2)  # by then the server waits, and nothing is due that would wake it
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+threading.Thread(target=interrupt).start()
 """
 
 
@@ -69,7 +112,8 @@ class Running:
         self.process = process
         assert process.stdout is not None
         self.first_line = process.stdout.readline()
-        self.port = int(self.first_line.rpartition(":")[2] or "0")
+        port = self.first_line.rstrip().rpartition(":")[2]
+        self.port = int(port) if port.isdecimal() else 0
 
     def get(self, path: str, method: str = "GET", host: str = "127.0.0.1") -> tuple[int, str]:
         connection = HTTPConnection(host, self.port, timeout=PATIENCE_SECONDS)
@@ -92,10 +136,16 @@ class Running:
 
 
 @contextmanager
-def started(*words: str, folder: Path | None = None) -> Iterator["subprocess.Popen[str]"]:
-    """A process that is certain to end: reading its output has no deadline of its own, so it has one."""
+def started(*words: str, folder: Path | None = None, descriptors: Sequence[int] = (),
+            has_own_group: bool = False) -> Iterator["subprocess.Popen[str]"]:
+    """A process that is certain to end: reading its output has no deadline of its own, so it has one.
+
+    It inherits `descriptors`.  With a process group of its own it can be sent what a terminal sends to all.
+    """
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command(*words, "--port", "0"), cwd=folder, stdout=pipe, stderr=pipe, text=True)
+    address = () if {"--uds", "--fd"} & set(words) else ("--port", "0")
+    process = subprocess.Popen(command(*words, *address), cwd=folder, stdout=pipe, stderr=pipe, text=True,
+                               pass_fds=descriptors, process_group=0 if has_own_group else None)
     watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)
     watchdog.start()
     try:
@@ -110,8 +160,9 @@ def started(*words: str, folder: Path | None = None) -> Iterator["subprocess.Pop
 
 
 @contextmanager
-def running(*words: str, folder: Path | None = None) -> Iterator[Running]:
-    with started(*words, folder=folder) as process:
+def running(*words: str, folder: Path | None = None, descriptors: Sequence[int] = (),
+            has_own_group: bool = False) -> Iterator[Running]:
+    with started(*words, folder=folder, descriptors=descriptors, has_own_group=has_own_group) as process:
         yield Running(process)
 
 
@@ -180,6 +231,92 @@ def test_a_host_of_ipv6_is_in_brackets(folder: Path) -> None:
     with running("serve", "web:app", "--host", "::1", folder=folder) as server:
         assert server.first_line == f"listening on http://[::1]:{server.port}\n"
         assert server.get("/six", host="::1") == (200, "GET /six")
+
+
+# -- factories ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("target", "answer"), [("web:make", "GET /a"), ("web:make_async", "an object's")])
+def test_a_factory_makes_the_handler(folder: Path, target: str, answer: str) -> None:
+    with running("serve", target, "--factory", folder=folder) as server:
+        assert server.get("/a") == (200, answer)
+        assert server.end().status == 0
+
+
+@pytest.mark.parametrize(("target", "complaint"), [
+    ("web:make_later", "web:make_later is asynchronous"),
+    ("web:make_nothing", "web:make_nothing() returned something of type NoneType, which cannot be called"),
+    ("web:make_trouble", "calling web:make_trouble() failed: LookupError: no such thing, at {folder}/web.py:"),
+    ("web:make_from", "calling web:make_from() failed: TypeError: make_from() missing 1 required positional argument"),
+    ("web:number", "web:number is of type int, which cannot be called"),
+])
+def test_a_factory_that_makes_nothing_ends_with_3(folder: Path, target: str, complaint: str) -> None:
+    ended = run("serve", target, "--factory", "--port", "0", folder=folder)
+    assert (ended.status, ended.out, ended.err.count("\n")) == (3, "", 1)
+    assert ended.err.startswith(f"sigil: error: {complaint.format(folder=folder)}")
+
+
+# -- timeouts and limits --------------------------------------------------------------------------------------------
+
+
+def open_connection(server: Running, path: str) -> socket.socket:
+    """A connection on which something has been asked for."""
+    sock = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS)
+    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    return sock
+
+
+def test_timeout_keep_alive_ends_connections_that_ask_for_nothing(folder: Path) -> None:
+    with (running("serve", "web:app", "--timeout-keep-alive", "0.2", folder=folder) as server,
+          open_connection(server, "/idle") as sock):
+        assert sock.recv(1000).endswith(b"GET /idle")
+        assert sock.recv(1000) == b""  # in time, or it raises
+
+
+def test_timeout_graceful_shutdown_is_how_long_the_end_may_take(folder: Path) -> None:
+    words = ("serve", "web:app", "--timeout-graceful-shutdown")
+    with running(*words, "0.1", folder=folder) as server, open_connection(server, "/endless") as sock:
+        assert sock.recv(1000)
+        begun = time.monotonic()
+        assert server.end().status == 0
+        assert time.monotonic() - begun < 4.0  # the default is 5 seconds
+    with running(*words, "600", folder=folder) as server, open_connection(server, "/endless") as sock:
+        assert sock.recv(1000)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.stderr is not None
+        assert any("stopped listening" in line for line in server.process.stderr)
+        assert server.process.poll() is None
+        assert server.end(signal.SIGTERM).status == 0  # the second one ends it at once
+
+
+def test_limit_concurrency_answers_one_more_with_503(folder: Path) -> None:
+    with (running("serve", "web:app", "--limit-concurrency", "1", folder=folder) as server,
+          open_connection(server, "/first") as sock):
+        assert sock.recv(1000).endswith(b"GET /first")
+        assert server.get("/second")[0] == 503
+        sock.sendall(b"GET /again HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert sock.recv(1000).endswith(b"GET /again")
+        assert server.end().status == 0
+
+
+@pytest.mark.parametrize(("target", "answer"), [
+    ("web:app", (200, "GET /a")), ("web:later", (200, "later")), ("web:promised", (200, "promised")),
+])
+def test_limit_max_requests_ends_the_process_after_so_many_answers(folder: Path, target: str,
+                                                                  answer: tuple[int, str]) -> None:
+    with running("serve", target, "--limit-max-requests", "3", folder=folder) as server:
+        assert [server.get("/a") for _ in range(3)] == [answer] * 3
+        assert server.ended().status == 0
+
+
+@pytest.mark.parametrize("target", ["elsewhere:app", "elsewhere:later"])
+def test_a_signal_that_another_thread_takes_wakes_the_server(folder: Path, target: str) -> None:
+    # As must one that comes just before the server waits, which cannot be had at will.
+    (folder / "elsewhere.py").write_text(ELSEWHERE)
+    with running("serve", target, folder=folder) as server:
+        assert server.first_line
+        (folder / "go").touch()
+        assert server.ended().status == 0
 
 
 # -- the log --------------------------------------------------------------------------------------------------------

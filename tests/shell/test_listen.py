@@ -5,12 +5,17 @@ behind: after a failure, as after an end, `listen` can be called again.
 """
 
 import errno
+import os
 import socket
+import stat
+import sys
+from pathlib import Path
 
 import pytest
 
 import sigil
 from sigil import HttpServer, Response, make_http_server
+from sigil.shell.listen import adopt_listener, open_first, open_listener, open_unix_listener, where
 
 from .serving import GET, HOST, Raw, ask, end, hello, listening_to, make, pump, ticking
 
@@ -236,3 +241,145 @@ def test_the_functions_are_the_methods_and_not_copies() -> None:
     assert sigil.http_server_stop(server, 0) is None
     assert sigil.http_server_start(server) is None
     assert not server.running
+
+
+# -- which of several addresses -------------------------------------------------------------------------------------
+
+NOT_HERE = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("203.0.113.1", 0))
+NOT_HERE_EITHER = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("203.0.113.2", 0))
+NO_SUCH_FAMILY = (4_095, socket.SOCK_STREAM, 0, "", ("somewhere", 0))
+HERE = (socket.AF_INET, socket.SOCK_STREAM, 0, "", (HOST, 0))
+Found = list[tuple[int, int, int, str, tuple[str, int]]]
+
+
+@pytest.mark.parametrize("found", [[HERE], [NOT_HERE, HERE], [NO_SUCH_FAMILY, NOT_HERE, HERE], [HERE, NOT_HERE]])
+def test_the_first_address_that_can_be_had_is_listened_at(found: Found) -> None:
+    with open_first(found, 5) as listener:
+        assert listener.getsockname()[0] == HOST
+        socket.create_connection(listener.getsockname()).close()
+
+
+@pytest.mark.parametrize(("found", "number"), [
+    ([NOT_HERE, NOT_HERE_EITHER], errno.EADDRNOTAVAIL), ([NO_SUCH_FAMILY, NOT_HERE], errno.EAFNOSUPPORT),
+    ([], errno.EADDRNOTAVAIL),
+])
+def test_the_first_error_is_raised_if_none_can(found: Found, number: int) -> None:
+    with pytest.raises(OSError) as caught:
+        open_first(found, 5)
+    assert caught.value.errno == number
+
+
+def test_an_address_in_use_is_not_passed_over_for_another() -> None:
+    with socket.create_server((HOST, 0)) as taken:
+        in_use = (socket.AF_INET, socket.SOCK_STREAM, 0, "", taken.getsockname())
+        with pytest.raises(OSError, match="in use"):
+            open_first([in_use, HERE], 5)
+
+
+# -- Unix sockets ---------------------------------------------------------------------------------------------------
+
+
+def test_a_unix_socket_is_opened_with_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with open_unix_listener(str(path), 0o640, 5) as listener:
+        assert stat.S_ISSOCK(path.lstat().st_mode)
+        assert stat.S_IMODE(path.lstat().st_mode) == 0o640
+        assert (listener.getblocking(), listener.get_inheritable()) == (False, False)
+        assert where(listener) == f"unix:{path}"
+
+
+def test_a_stale_socket_file_is_replaced_and_a_live_one_is_not(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    open_unix_listener(path, 0o600, 5).close()  # the file stays
+    with open_unix_listener(path, 0o600, 5):
+        before = os.lstat(path)
+        with pytest.raises(OSError, match=f"in use: {path}") as caught:
+            open_unix_listener(path, 0o600, 5)
+        assert caught.value.errno == errno.EADDRINUSE
+        assert os.lstat(path) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses, as if nobody listened")
+def test_a_live_socket_is_live_even_if_its_queue_is_full(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with open_unix_listener(path, 0o600, 1):
+        crowd = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+        for sock in crowd:
+            sock.setblocking(False)
+        assert errno.EAGAIN in [sock.connect_ex(path) for sock in crowd]
+        with pytest.raises(OSError, match="in use"):
+            open_unix_listener(path, 0o600, 1)
+        for sock in crowd:
+            sock.close()
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "link"])
+def test_what_is_no_socket_is_left_alone(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "s"
+    if kind == "file":
+        path.write_text("dear")
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        open_unix_listener(str(tmp_path / "other"), 0o600, 5).close()
+        path.symlink_to("other")
+    before = path.lstat()
+    with pytest.raises(OSError, match=f"no socket: {path}"):
+        open_unix_listener(str(path), 0o600, 5)
+    assert path.lstat() == before
+
+
+@pytest.mark.parametrize(("name", "number"), [("no/s", errno.ENOENT), ("x" * 200, errno.ENAMETOOLONG)])
+def test_a_path_that_cannot_be_is_an_error_that_names_it(tmp_path: Path, name: str, number: int) -> None:
+    with pytest.raises(OSError, match=name) as caught:
+        open_unix_listener(str(tmp_path / name), 0o600, 5)
+    assert caught.value.errno == number
+
+
+# -- adopted sockets ------------------------------------------------------------------------------------------------
+
+
+def test_a_listening_socket_is_adopted_and_kept_from_children() -> None:
+    with socket.create_server((HOST, 0)) as opened:
+        os.set_inheritable(opened.fileno(), True)
+        with adopt_listener(os.dup(opened.fileno())) as listener:
+            assert listener.getsockname() == opened.getsockname()
+            assert (listener.getblocking(), listener.get_inheritable()) == (False, False)
+
+
+def test_what_does_not_listen_is_refused_and_left_open() -> None:
+    with socket.socket() as idle, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+        for sock in (idle, datagrams):
+            with pytest.raises(OSError, match=f"not a listening stream socket: descriptor {sock.fileno()}"):
+                adopt_listener(sock.fileno())
+            assert sock.getsockname()  # it is still ours
+
+
+def test_what_is_no_socket_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w") as file, pytest.raises(OSError, match=f"descriptor {file.fileno()}") as caught:
+        adopt_listener(file.fileno())
+    assert caught.value.errno == errno.ENOTSOCK
+    with pytest.raises(OSError, match="descriptor 99999") as caught:
+        adopt_listener(99_999)
+    assert caught.value.errno == errno.EBADF
+
+
+def test_the_address_is_shown_as_it_was_asked_for() -> None:
+    with open_listener("localhost", 0, 5) as listener:
+        port = listener.getsockname()[1]
+        assert where(listener, "localhost") == f"http://localhost:{port}"
+        assert where(listener) in (f"http://127.0.0.1:{port}", f"http://[::1]:{port}")
+
+
+@needs_ipv6
+def test_only_addresses_of_ipv6_are_put_in_brackets() -> None:
+    with open_listener("::1", 0, 5) as listener:
+        port = listener.getsockname()[1]
+        assert {where(listener), where(listener, "::1")} == {f"http://[::1]:{port}"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sockets without a file are of Linux")
+def test_a_unix_socket_without_a_file_is_shown_as_is_usual() -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"\0sigil-{os.getpid()}")
+        assert where(listener) == f"unix:@sigil-{os.getpid()}"
