@@ -19,9 +19,10 @@ from .core.request import BadInput, Request
 from .core.response import Response, Unfold
 from .core.sse import SseEvent
 from .core.stats import Stats
+from .core.talk import SendStatus
 from .shell.bridge_asyncio import http_server_serve
+from .shell.callbacks import Callbacks
 from .shell.deferred import Deferred
-from .shell.program import Callbacks
 from .shell.server import (
     HttpServer,
     http_server_listen,
@@ -45,6 +46,7 @@ __all__ = [
     "Peer",
     "Request",
     "Response",
+    "SendStatus",
     "SseEvent",
     "Stats",
     "Unfold",

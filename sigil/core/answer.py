@@ -5,20 +5,22 @@ that can be answered; what comes early is held.  Whether the connection goes on 
 never later: its `Connection` field has said so.
 
 Rules: functions take a client and return it with the orders that follow; they leave clock and interest to `settle`.
-After a connection's last answer it lingers: our side is shut, theirs is read until it ends, so that no reset can
-overtake the answer (RFC 9112 section 9.6).  It does not know where requests come from.
+After a connection's last answer it lingers (`emit_last`).  It does not know where requests come from.
 """
 
-from .client import CALM, Client, Context, Gone, Outcome, Outflow, Phase, Step
+from .client import Client, Context, Gone, Outcome, Outflow, Phase, Step
 from .conn import Ticket
+from .converse import begin_talk
 from .effects import Abandon, Access, Effect, Note, Pull, Send, Then
+from .emit import emit, emit_last
 from .encode import CONTINUE, Encoded, encode_chunk, encode_end, encode_response, encode_simple
 from .events import Answered, Chunk, Ended, Refused, Segment
+from .handshake import refuse_upgrade
 from .head import Head
 from .headers import Headers
 from .reasons import MEANINGS, CloseReason
 from .refusal import Malformed
-from .response import Pulled, Response
+from .response import Pulled, Response, Upgrade
 from .sse import COMMENT
 
 INFO, WARNING, ERROR = 20, 30, 40
@@ -39,27 +41,6 @@ def _with(client: Client, outflow: Outflow) -> Client:
     return client._replace(outflow=outflow)
 
 
-def emit(client: Client, segments: tuple[Segment, ...]) -> Step:
-    """Send segments, or queue them behind what the client still has to take."""
-    outflow = client.outflow
-    if outflow.outbox:
-        return _with(client, outflow._replace(outbox=outflow.outbox + segments)), []
-    sent = client.bytes_out + sum(map(len, segments))
-    return client._replace(bytes_out=sent), [Send(client.conn, segments, Then.KEEP)]
-
-
-def emit_last(client: Client, segments: tuple[Segment, ...], reason: CloseReason) -> Step:
-    """Send the connection's last segments and shut our side behind them."""
-    intake, outflow = client.intake, client.outflow
-    deaf = CALM._replace(phase=Phase.LINGER, at_end=intake.at_end, discarded=intake.discarded)
-    outflow = outflow._replace(held=(), streaming=None, is_full=False, reason=reason)
-    after = client._replace(intake=deaf, owed=(), outflow=outflow)
-    if outflow.outbox:
-        return _with(after, outflow._replace(outbox=outflow.outbox + segments)), []
-    sent = client.bytes_out + sum(map(len, segments))
-    return after._replace(bytes_out=sent), [Send(client.conn, segments, Then.SHUT)]
-
-
 # -- answers ------------------------------------------------------------------------------------------------------
 
 def answer_simple(client: Client, event: Answered, context: Context) -> Step | None:
@@ -68,7 +49,7 @@ def answer_simple(client: Client, event: Answered, context: Context) -> Step | N
     `take_answers` would do the same, slower.
     """
     (conn, number), responses = event
-    _, peer, intake, owed, answered, _, outflow, bytes_in, bytes_out = client
+    _, peer, intake, owed, answered, _, outflow, bytes_in, bytes_out, talk = client
     count = len(responses)
     if number != answered or not (0 < count <= len(owed) and context.is_quiet and owed[count - 1].is_simple):
         return None
@@ -76,7 +57,7 @@ def answer_simple(client: Client, event: Answered, context: Context) -> Step | N
     if data is None:
         return None
     after: Client = _new(Client, (conn, peer, intake, owed[count:] if count < len(owed) else (), answered + count,
-                                  context.now, outflow, bytes_in, bytes_out + len(data)))
+                                  context.now, outflow, bytes_in, bytes_out + len(data), talk))
     send: Send = _new(Send, (conn, (data,), _KEEP))
     return after, [send]
 
@@ -123,6 +104,8 @@ def release_held(client: Client, effects: list[Effect], context: Context) -> Ste
 
 def send_response(client: Client, response: Response, context: Context) -> Step:
     """Answer the first request that is owed an answer."""
+    if isinstance(response.body, Upgrade):
+        return _upgrade(client, response, context)
     head, number = client.owed[0], client.answered
     is_last = len(client.owed) == 1 and client.intake.doom is None
     intake = client.intake
@@ -143,6 +126,22 @@ def send_response(client: Client, response: Response, context: Context) -> Step:
         effects.append(Abandon(Ticket(client.conn, number)) if encoded.streaming is None
                        else Pull(Ticket(client.conn, number)))
     return client, effects
+
+
+def _upgrade(client: Client, response: Response, context: Context) -> Step:
+    """The connection becomes a WebSocket, or the request is answered with why it does not."""
+    head, begun = client.owed[0], begin_talk(client, response, context)
+    if isinstance(begun, Malformed):
+        note = Note("sigil.server", INFO, f"{client.peer} refused with {begun.status}, {begun.reason.name}: "
+                                          f"{begun.message}")
+        client, effects = send_response(client, refuse_upgrade(begun), context)
+        return client, [note, *effects]
+    if isinstance(begun, str):
+        note = Note("sigil.error", ERROR, f"{head.method} {head.target}: {begun}")
+        client, effects = send_response(client, _INTERNAL, context)
+        return client, [note, *effects]
+    access = Access(client.peer, head.method, head.target, head.version, 101, 0)
+    return (begun[0], [access, *begun[1]]) if context.logs_access else begun
 
 
 def _begin(client: Client, encoded: Encoded) -> Step:
@@ -170,7 +169,7 @@ def encode_known(response: Response, head: Head, closes: bool, date: bytes) -> E
 
 def _access(client: Client, head: Head, response: Response) -> Access:
     """The line for the access log."""
-    length = -1 if isinstance(response.body, Pulled) else len(response.body)
+    length = len(response.body) if isinstance(response.body, bytes) else -1
     return Access(client.peer, head.method, head.target, head.version, response.status, length)
 
 

@@ -28,6 +28,7 @@ from .limits import Limits
 from .reasons import CloseReason
 from .refusal import Malformed
 from .response import Response
+from .talk import Closing, Talk, heard_len
 
 
 class Phase(IntEnum):
@@ -41,6 +42,8 @@ class Phase(IntEnum):
     """They are thrown away: what is owed will be answered, and nothing after it."""
     LINGER = 3
     """They are thrown away: our side is shut, or will be when the outbox is empty."""
+    TALK = 4
+    """They are frames of a WebSocket."""
 
 
 class Waiting(IntEnum):
@@ -54,6 +57,10 @@ class Waiting(IntEnum):
     EVENT = 5
     WRITE = 6
     LINGER = 7
+    TALK = 8
+    PONG = 9
+    CLOSE = 10
+    PROGRAM = 11
 
 
 class Intake(NamedTuple):
@@ -101,6 +108,7 @@ class Outflow(NamedTuple):
 
 
 CALM = Intake(Phase.HEAD, b"", 0, None, None, False, None, False, 0)
+TALKING = Intake(Phase.TALK, b"", 0, None, None, False, None, False, 0)
 CLEAR = Outflow((), None, (), False, CloseReason.OK, Interest.READ, None)
 
 
@@ -117,6 +125,8 @@ class Client(NamedTuple):
     bytes_in: int
     bytes_out: int
     """Bytes sent, as far as we know: what comes back as not taken is subtracted again."""
+    talk: Talk | None
+    """The conversation, if this is or was a WebSocket."""
 
 
 class Gone(NamedTuple):
@@ -140,6 +150,8 @@ class Context(NamedTuple):
     is_quiet: bool
     """Neither of the two: answers need nothing but to be sent."""
     parse: Parse
+    has_talk_room: bool
+    """One more connection may become a WebSocket."""
 
 
 Step: TypeAlias = tuple[Client, list[Effect]]
@@ -148,7 +160,7 @@ Outcome: TypeAlias = tuple[Client | Gone, list[Effect]]
 
 def make_client(conn: Conn, peer: Peer, now: float) -> Client:
     """A connection from which nothing has come yet."""
-    return Client(conn, peer, CALM, (), 0, now, CLEAR, 0, 0)
+    return Client(conn, peer, CALM, (), 0, now, CLEAR, 0, 0, None)
 
 
 def is_parked(client: Client) -> bool:
@@ -161,10 +173,16 @@ def outbox_len(client: Client) -> int:
     return sum(map(len, client.outflow.outbox))
 
 
+def is_talking(client: Client) -> bool:
+    """True while this is a WebSocket whose end the program has not been told of."""
+    return client.talk is not None and client.talk.closing is not Closing.OVER
+
+
 def intake_len(client: Client) -> int:
     """Bytes this client has sent that are no complete request yet."""
-    intake = client.intake
-    return len(intake.buffer) + (0 if intake.body is None else intake.body.size)
+    intake, talk = client.intake, client.talk
+    return (len(intake.buffer) + (0 if intake.body is None else intake.body.size)
+            + (0 if talk is None else heard_len(talk)))
 
 
 def may_parse(client: Client, limits: Limits) -> bool:
@@ -182,11 +200,21 @@ def waiting_for(client: Client) -> Waiting:
         return Waiting.WRITE
     if phase is Phase.LINGER:
         return Waiting.LINGER
+    if client.talk is not None:
+        return _talk_waits_for(client.talk)
     if phase is Phase.BODY and not is_parked(client):
         return Waiting.BODY
     if client.owed:
         return Waiting.ANSWER if client.outflow.streaming is None else _STREAMS[client.outflow.streaming.is_sse]
     return Waiting.IDLE if client.intake.buffer in _NOTHING_YET else Waiting.HEADER
+
+
+def _talk_waits_for(talk: Talk) -> Waiting:
+    if talk.closing is not Closing.OPEN:
+        return Waiting.CLOSE
+    if talk.is_parked:
+        return Waiting.PROGRAM
+    return Waiting.PONG if talk.is_pinged else Waiting.TALK
 
 
 _STREAMS = (Waiting.PIECE, Waiting.EVENT)
@@ -229,6 +257,10 @@ _PATIENCE: dict[Waiting, tuple[Callable[[Limits], float], Callable[[Client, Limi
     Waiting.EVENT: (lambda limits: limits.sse_keep_alive_interval, None),
     Waiting.WRITE: (lambda limits: limits.stall_timeout, read_rate_deadline),
     Waiting.LINGER: (lambda limits: limits.linger_timeout, None),
+    Waiting.TALK: (lambda limits: limits.ws_ping_interval, None),
+    Waiting.PONG: (lambda limits: limits.ws_pong_timeout, None),
+    Waiting.CLOSE: (lambda limits: limits.ws_close_timeout, None),
+    Waiting.PROGRAM: (lambda limits: inf, None),
 }
 
 
@@ -237,6 +269,10 @@ def interest_of(client: Client, limits: Limits) -> Interest:
     intake, outbox = client.intake, client.outflow.outbox
     if intake.phase is Phase.LINGER:
         return Interest.WRITE if outbox else Interest.READ
+    if client.talk is not None:
+        is_fed = client.talk.is_parked and len(client.talk.pending) >= limits.max_header_len
+        listens = not intake.at_end and not is_fed and (not outbox or outbox_len(client) < limits.max_outbox_len)
+        return Interest((Interest.READ if listens else 0) | (Interest.WRITE if outbox or client.outflow.is_full else 0))
     listens = (not intake.at_end and not client.outflow.is_full and intake.discarded <= limits.max_linger_len
                and (len(intake.buffer) < limits.max_header_len or may_parse(client, limits))
                and (not outbox or outbox_len(client) < limits.max_outbox_len))
@@ -255,9 +291,13 @@ def settle(before: Client, after: Client, effects: list[Effect], context: Contex
         outflow = outflow._replace(behind=behind)
     if waiting is not waiting_for(before) or after.answered != before.answered:
         since = context.now
-    settled = after._replace(intake=CALM if intake == CALM else intake, since=since,
-                             outflow=CLEAR if outflow == CLEAR else outflow)
+    settled = after._replace(intake=_canonical(intake), since=since, outflow=CLEAR if outflow == CLEAR else outflow)
     return settled, effects
+
+
+def _canonical(intake: Intake) -> Intake:
+    """The very record that says that a connection is at rest, if it is."""
+    return CALM if intake == CALM else TALKING if intake == TALKING else intake
 
 
 def _still_behind(behind: Behind | None, is_behind: bool, bytes_out: int, now: float) -> Behind | None:

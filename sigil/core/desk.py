@@ -11,7 +11,22 @@ know which event is being told.
 from functools import partial
 
 from .answer import unavailable
-from .client import CALM, CLEAR, Client, Context, Gone, Outcome, Parse, intake_len, may_parse, outbox_len, settle
+from .client import (
+    CALM,
+    CLEAR,
+    Client,
+    Context,
+    Gone,
+    Outcome,
+    Parse,
+    intake_len,
+    is_talking,
+    may_parse,
+    outbox_len,
+    settle,
+)
+from .conn import Conn
+from .converse import last_frames, part_of
 from .effects import Drop, Effect, Farewell, Send, Then
 from .events import Answered, Refused
 from .head import parse_headers_only
@@ -20,6 +35,7 @@ from .records import Load, Running, Server
 from .relief import slowest_sender
 from .stats import add_closed
 from .table import Draft
+from .talk import Closing, Talk
 from .transition import resume, turn_out
 
 _SERVING = Running.SERVING
@@ -34,8 +50,15 @@ def make_context(server: Server, parse: Parse) -> Context:
     if server.load.paused_at is not None:
         limits = limits._replace(max_queued_requests=0)
     context: Context = _new(Context, (limits, server.now, server.date, is_draining, server.logs_access,
-                                      not (is_draining or server.logs_access), parse))
+                                      not (is_draining or server.logs_access), parse, has_talk_room(server)))
     return context
+
+
+def has_talk_room(server: Server) -> bool:
+    """True if one more connection may become a WebSocket, perhaps in the place of another."""
+    limits = server.limits
+    most = limits.max_ws_connection_cnt
+    return server.load.talks < most or (limits.full_policy == "evict" and most > 0)
 
 
 def _weighs_nothing(client: Client) -> bool:
@@ -46,7 +69,7 @@ def _weighs_nothing(client: Client) -> bool:
 class Desk:
     """One run of events over one server."""
 
-    __slots__ = ("_parse", "context", "draft", "effects", "load", "server", "totals", "wheel")
+    __slots__ = ("_parse", "context", "draft", "effects", "load", "server", "totals", "unflushed", "wheel")
 
     def __init__(self, server: Server, parse: Parse) -> None:
         self._parse = parse
@@ -56,6 +79,7 @@ class Desk:
         self.wheel = server.wheel
         self.totals = server.totals
         self.load = server.load
+        self.unflushed: list[Conn] = []
         self.effects: list[Effect] = []
 
     def settle(self, before: Client, outcome: Outcome) -> None:
@@ -65,6 +89,7 @@ class Desk:
             self._let_go(before, after, effects)
         else:
             settled, effects = settle(before, after, effects, self.context)
+            settled = settled if settled.talk is None else self._list(before, settled, settled.talk)
             self.draft.put(settled)
             self.effects += effects
             if _weighs_nothing(before) and _weighs_nothing(settled):
@@ -72,18 +97,39 @@ class Desk:
             self._weigh(before, settled)
         self._keep_budgets()
 
+    def _list(self, before: Client, client: Client, talk: Talk) -> Client:
+        """A WebSocket to which something is to be said is listed for the end of the turn, once."""
+        if before.talk is None:
+            self._weigh_talks(1)
+        elif talk.closing is Closing.OVER and before.talk.closing is not Closing.OVER:
+            self._weigh_talks(-1)
+        is_sayable = bool(talk.queue) or (talk.pong is not None and not client.outflow.outbox)
+        if talk.is_listed or not is_sayable:
+            return client
+        self.unflushed.append(client.conn)
+        return client._replace(talk=talk._replace(is_listed=True))
+
+    def _weigh_talks(self, more: int) -> None:
+        """One WebSocket more or less; the oldest gives way to one too many."""
+        self.load = self.load._replace(talks=self.load.talks + more)
+        self.context = make_context(self.server._replace(load=self.load), self._parse)
+
     def _let_go(self, before: Client, gone: Gone, effects: list[Effect]) -> None:
         """A connection ends."""
         self.draft.remove(before)
         self.totals = add_closed(self.totals, gone.client, gone.reason)
-        self.effects += effects
-        self.effects += (Drop(before.conn), Farewell(before.conn, gone.reason))
+        self.effects += (*effects, Drop(before.conn), *part_of(before.conn, gone.client.talk, gone.reason),
+                         Farewell(before.conn, gone.reason))
+        if is_talking(before):
+            self._weigh_talks(-1)
         self._weigh(before, None)
 
     def dismiss(self, client: Client, reason: CloseReason) -> None:
         """End a connection now; if an answer was being made for it, it gets a 503 as far as it takes it at once."""
         effects: list[Effect] = []
-        if client.owed and client.outflow.streaming is None and not client.outflow.outbox:
+        if is_talking(client):
+            effects = last_frames(client, reason)
+        elif client.owed and client.outflow.streaming is None and not client.outflow.outbox:
             segments = unavailable(reason, client.owed[0], self.context.date)
             effects = [Send(client.conn, segments, Then.DROP)]
         self.settle(client, (Gone(client, reason), effects))
@@ -97,22 +143,29 @@ class Desk:
 
     def _weigh(self, before: Client, after: Client | None) -> None:
         """Add to the sums what a client has more than before."""
-        inbound, outbound, paused_at = self.load
+        inbound, outbound, paused_at, talks = self.load
         inbound += (0 if after is None else intake_len(after)) - intake_len(before)
         outbound += (0 if after is None else outbox_len(after)) - outbox_len(before)
         if inbound != self.load.inbound or outbound != self.load.outbound:
-            self.load = Load(inbound, outbound, paused_at)
+            self.load = Load(inbound, outbound, paused_at, talks)
 
     def _keep_budgets(self) -> None:
         """Over the one budget the slowest sender is turned out; over the other, nobody is handed anything out."""
         limits, load = self.server.limits, self.load
-        if load.inbound > limits.max_inbound_len:
+        if load.talks > limits.max_ws_connection_cnt:
+            self._evict_talk()
+        elif load.inbound > limits.max_inbound_len:
             self._turn_out()
         elif load.outbound > limits.max_outbound_len and load.paused_at is None:
             self._set_pause(self.server.now)
         elif load.paused_at is not None and load.outbound <= limits.max_outbound_len // 2:
             self._set_pause(None)
             self._resume_all()
+
+    def _evict_talk(self) -> None:
+        """The oldest WebSocket gives way."""
+        talking = filter(is_talking, self.draft.clients())
+        self.dismiss(min(talking, key=lambda client: client.conn.turn), CloseReason.EVICTED)
 
     def _turn_out(self) -> None:
         """The slowest sender is told that there is no room for what it sends."""
@@ -137,10 +190,11 @@ class Desk:
         """The server after all that, and the orders in sequence."""
         server, slots = self.server, self.draft.finish()
         if (self.context.is_draining or self.wheel is not server.wheel or self.totals is not server.totals
-                or self.load is not server.load):
+                or self.load is not server.load or self.unflushed):
             is_over = server.running is Running.DRAINING and not slots.used
             running = Running.STOPPED if is_over else server.running
-            server = server._replace(slots=slots, wheel=self.wheel, totals=self.totals, running=running, load=self.load)
+            server = server._replace(slots=slots, wheel=self.wheel, totals=self.totals, running=running, load=self.load,
+                                     unflushed=server.unflushed.extend(self.unflushed))
         else:
             server = _new(Server, (slots, *server[1:]))
         return server, self.effects

@@ -70,6 +70,28 @@ class Handle(NamedTuple):
     requests: tuple[Request, ...]
 
 
+class Welcome(NamedTuple):
+    """Tell user code that `conn` has become a WebSocket, by this request; then report `Delivered`."""
+
+    conn: Conn
+    request: Request
+
+
+class Deliver(NamedTuple):
+    """Give user code these messages, which came together: text as str, binary as bytes; then report `Delivered`."""
+
+    conn: Conn
+    messages: tuple[str | bytes, ...]
+
+
+class Part(NamedTuple):
+    """Tell user code that the WebSocket `conn` has ended, why, and with which close code."""
+
+    conn: Conn
+    reason: CloseReason
+    code: int
+
+
 class Pull(NamedTuple):
     """Ask the stream of `ticket` for its next piece."""
 
@@ -122,5 +144,5 @@ class Access(NamedTuple):
     length: int
 
 
-Effect: TypeAlias = (Adopt | TurnAway | Greet | Farewell | Handle | Pull | Abandon | Send | Watch | Drop | Note
-                     | Access)
+Effect: TypeAlias = (Adopt | TurnAway | Greet | Farewell | Welcome | Deliver | Part | Handle | Pull | Abandon | Send
+                     | Watch | Drop | Note | Access)

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import NamedTuple
 
-from .framing import tokens_of
 from .head import Head
 from .headers import Headers, Pairs
 from .response import HTML, JSON, OCTETS, PHRASES, TEXT, Pulled, Response
@@ -66,6 +65,8 @@ class Fields(NamedTuple):
     has_date: bool
     closes: bool
     length: int | None
+    options: str
+    """Connection options besides `close` and `keep-alive`."""
 
 
 def date_line(seconds: int) -> bytes:
@@ -80,7 +81,7 @@ def _lines(pairs: Pairs) -> bytes:
 
 
 _STATUS_LINES = {status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in PHRASES.items()}
-_COMMON = {pairs: Fields(_lines(pairs), False, False, None) for pairs in (TEXT, HTML, JSON, OCTETS, ())}
+_COMMON = {pairs: Fields(_lines(pairs), False, False, None, "") for pairs in (TEXT, HTML, JSON, OCTETS, ())}
 """The headers that most responses have, made ready once."""
 
 _TEXT_BLOCK = _COMMON[TEXT].block
@@ -134,7 +135,9 @@ def _prepare(pairs: Pairs, length: int | None) -> Fields:
     """Lines for pairs that were found good; the framing fields among them are left out, and remembered."""
     names = Headers(pairs).folded
     rest = tuple([pair for pair in pairs if pair[0].lower() not in ("content-length", "connection")])
-    return Fields(_lines(rest), "date" in names, "close" in tokens_of(names.get("connection", "")), length)
+    options = [option.strip() for option in names.get("connection", "").split(",")]
+    others = ", ".join(option for option in options if option.lower() not in ("", "close", "keep-alive"))
+    return Fields(_lines(rest), "date" in names, "close" in map(str.lower, options), length, others)
 
 
 def encode_response(response: Response, head: Head, closes: bool, date: bytes) -> Encoded | str:
@@ -142,11 +145,11 @@ def encode_response(response: Response, head: Head, closes: bool, date: bytes) -
 
     `closes` says that the connection ends with this answer; the result's `closes` may also be the response's wish.
     """
-    fields = prepare(response)
+    fields, body = prepare(response), response.body
     if isinstance(fields, str):
         return fields
+    assert isinstance(body, bytes | Pulled)
     closes = closes or fields.closes
-    body = response.body
     if isinstance(body, Pulled):
         return _encode_stream(response.status, fields, body.is_sse, head, closes, date)
     is_sent = head.method != "HEAD" and response.status not in BODILESS
@@ -192,6 +195,9 @@ def _encode_stream(status: int, fields: Fields, is_sse: bool, head: Head, closes
 def _top(status: int, length: bytes, fields: Fields, head: Head, closes: bool, date: bytes) -> bytes:
     """Status line and fields, with the empty line behind them."""
     connection = _CONNECTION_CLOSE if closes else b"" if head.version else _CONNECTION_KEEP_ALIVE
+    if fields.options:
+        ours = "close, " if closes else "" if head.version else "keep-alive, "
+        connection = f"Connection: {ours}{fields.options}\r\n".encode()
     return b"".join((_STATUS_LINES.get(status) or status_line(status), length, connection, fields.block,
                      b"\r\n" if fields.has_date else date))
 

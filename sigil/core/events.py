@@ -52,10 +52,15 @@ class Failed(NamedTuple):
 
 
 class Hangup(NamedTuple):
-    """The program wants this connection closed: what is owed is answered first."""
+    """The program wants this connection closed: what is owed is answered first.
+
+    A WebSocket is closed with `code` (0: that of the reason) and `text`.
+    """
 
     conn: Conn
     reason: CloseReason
+    code: int = 0
+    text: str = ""
 
 
 class Answered(NamedTuple):
@@ -104,6 +109,33 @@ class Writable(NamedTuple):
     conn: Conn
 
 
+class Delivered(NamedTuple):
+    """The program has looked at what `Welcome` or `Deliver` gave it."""
+
+    conn: Conn
+
+
+class Whisper(NamedTuple):
+    """The program says messages to one WebSocket: each an opcode, 1 for text and 2 for binary, and a payload."""
+
+    conn: Conn
+    messages: tuple[tuple[int, bytes], ...]
+
+
+class Publish(NamedTuple):
+    """The program says a message to all WebSockets, or those of a topic."""
+
+    opcode: int
+    payload: bytes
+    topic: str | None
+
+
+class Flush(NamedTuple):
+    """A turn of the loop is over, and what was said in it may leave; or it may leave to `conn`, which has said much."""
+
+    conn: Conn | None
+
+
 class Stop(NamedTuple):
     """The server is to stop: answer what is under way for up to `grace` seconds; a second time means at once."""
 
@@ -111,4 +143,4 @@ class Stop(NamedTuple):
 
 
 Event: TypeAlias = (Elapsed | Accepted | Received | HalfClosed | Failed | Hangup | Answered | Refused | Chunk | Ended
-                    | Stalled | Writable | Stop)
+                    | Stalled | Writable | Delivered | Whisper | Publish | Flush | Stop)

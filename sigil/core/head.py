@@ -51,7 +51,7 @@ class Head(NamedTuple):
     persists: bool
     expects: bool
     is_simple: bool
-    """HTTP/1.1, no body, the connection stays, and the next request need not wait: the case to be fast in."""
+    """HTTP/1.1, no body, no upgrade, the connection stays, the next request need not wait: the case to be fast in."""
 
 
 Parsed: TypeAlias = Head | Malformed | NeedMore
@@ -117,7 +117,8 @@ def _make_head(line: RequestLine, headers: Headers, length: int, expects: bool) 
     method, target, version = line
     path, query = split_target(target)
     persists = _persists(headers, version)
-    is_simple = (length == 0 and persists and version == 1 and method in OVERTAKEN and not is_own(method, target))
+    is_simple = (length == 0 and persists and version == 1 and method in OVERTAKEN and not is_own(method, target)
+                 and "upgrade" not in headers.folded)
     return Head(method, target, unquote(path) if "%" in path else path, query, version, headers, length, persists,
                 expects and length != 0, is_simple)
 

@@ -38,9 +38,9 @@ def read_simple(client: Client, event: Received, context: Context) -> Step | Non
     head = context.parse(data)
     if type(head) is not Head or not head.is_simple:
         return None
-    conn, peer, intake, _, answered, since, outflow, bytes_in, bytes_out = client
+    conn, peer, intake, _, answered, since, outflow, bytes_in, bytes_out, talk = client
     after: Client = _new(Client, (conn, peer, intake, (head,), answered, since, outflow, bytes_in + len(data),
-                                  bytes_out))
+                                  bytes_out, talk))
     request: Request = _new(Request, head[:6] + (b"", peer))  # noqa: RUF005 - faster than unpacking
     order: Handle = _new(Handle, (_new(Ticket, (conn, answered)), (request,)))
     return after, [order]
@@ -127,11 +127,11 @@ def _rest(buffer: bytes) -> Intake:
 
 def _hand_over(client: Client, heads: list[Head], requests: list[Request], intake: Intake, count: int) -> Step:
     """Order the handling of requests that came together, and keep what came behind them."""
-    conn, peer, old, owed, answered, since, outflow, bytes_in, bytes_out = client
+    conn, peer, old, owed, answered, since, outflow, bytes_in, bytes_out, talk = client
     if old.at_end:
         intake = intake._replace(at_end=True)
     after: Client = _new(Client, (conn, peer, intake, owed + tuple(heads), answered, since, outflow, bytes_in + count,
-                                  bytes_out))
+                                  bytes_out, talk))
     if not heads:
         return after, []
     order: Handle = _new(Handle, (_new(Ticket, (conn, answered + len(owed))), tuple(requests)))

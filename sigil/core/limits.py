@@ -49,6 +49,19 @@ class Limits(NamedTuple):
     max_outbox_len: int = 262_144
     """Bytes a client may owe us reading: above it the client is neither read nor parsed until it drains."""
 
+    # -- WebSockets -----------------------------------------------------------------------------------------------
+    max_ws_connection_cnt: int = 1024
+    """WebSockets open at once, beside other connections; beyond them `full_policy` evicts the oldest, or refuses."""
+    max_ws_recv_frame_len: int = 2**24
+    """Payload of one frame from a client; close code 1009 beyond, before the payload is read."""
+    max_ws_message_len: int = 2**24
+    """A whole message from a client, however it is fragmented; 1009 beyond, before the payload is read."""
+    origins: tuple[str, ...] | None = None
+    """Origins whose pages may open a WebSocket, spelled as browsers do (`https://example.com`), `"*"` for all; None:
+    the server's own.  A client that is no browser sends none and is accepted; others are answered 403."""
+    ws_early_data: bool = False
+    """Whether frames may come before the upgrade is answered.  A client has to wait (RFC 6455 section 4.1): 400."""
+
     # -- what all clients together may have under way -------------------------------------------------------------
     max_inbound_len: int = 2**29
     """Bytes of requests that are not complete, over all clients: above it the slowest sender is told 503."""
@@ -88,6 +101,12 @@ class Limits(NamedTuple):
     min_read_rate: int = 240
     """Bytes per second, on average, that a client must take while it is behind: one byte a second is no progress;
     dropped below."""
+    ws_ping_interval: float = 20.0
+    """A WebSocket that is silent for so long is asked for a sign of life: dead peers do not say that they are."""
+    ws_pong_timeout: float = 20.0
+    """For that sign of life; close code 1011 after."""
+    ws_close_timeout: float = 5.0
+    """For the answer to our close frame; the connection is closed without it after."""
     linger_timeout: float = 2.0
     """After our last byte: how long the client may go on sending before the connection is closed under it."""
     max_linger_len: int = 2**20
@@ -115,7 +134,8 @@ _AT_LEAST_ONE = frozenset((
 def shortest_timeout(limits: Limits) -> float:
     """The shortest of the deadlines, in seconds: nothing can become due sooner than this after being set."""
     return min(limits.header_timeout, limits.body_timeout, limits.idle_timeout, limits.stall_timeout,
-               limits.answer_timeout, limits.sse_keep_alive_interval, limits.rate_grace, limits.linger_timeout)
+               limits.answer_timeout, limits.sse_keep_alive_interval, limits.rate_grace, limits.linger_timeout,
+               limits.ws_ping_interval, limits.ws_pong_timeout, limits.ws_close_timeout)
 
 
 def check_limits(limits: Limits) -> str | None:

@@ -9,6 +9,8 @@ Rules: immutable all the way down.  It does not know what any of its fields are 
 from enum import IntEnum
 from typing import NamedTuple
 
+from pyrsistent import PVector
+
 from .conn import Conn
 from .limits import Limits
 from .stats import Totals
@@ -26,7 +28,7 @@ class Running(IntEnum):
 
 
 class Load(NamedTuple):
-    """What all clients together have under way: bytes of unfinished requests, bytes owed.
+    """What all clients together have under way: bytes of unfinished requests, bytes owed, WebSockets open.
 
     `paused_at` is since when nothing is handed out because too much is owed; None while all is well.
     """
@@ -34,12 +36,14 @@ class Load(NamedTuple):
     inbound: int
     outbound: int
     paused_at: float | None
+    talks: int
 
 
 class Server(NamedTuple):
     """A server.  `turn` numbers connections and never goes back; `deadline` is when draining becomes stopping.
 
-    `victims` are those whose places will be taken first, each with the time that proves it is still waiting as it was.
+    `victims` are those whose places will be taken first, each with the time that proves it is still waiting as it was;
+    `unflushed` are the WebSockets to which something is to be said at the end of the turn.
     """
 
     slots: Slots
@@ -56,6 +60,7 @@ class Server(NamedTuple):
     logs_access: bool
     load: Load
     victims: tuple[tuple[Conn, float], ...]
+    unflushed: PVector[Conn]
 
 
-UNLOADED = Load(0, 0, None)
+UNLOADED = Load(0, 0, None, 0)

@@ -12,7 +12,7 @@ It does not know what is done to a victim.
 from collections.abc import Iterable
 from heapq import nsmallest
 
-from .client import Client, Waiting, intake_len, outbox_len, waiting_for
+from .client import Client, Waiting, intake_len, is_talking, outbox_len, waiting_for
 from .conn import Conn
 
 VICTIMS_PER_RANKING = 32
@@ -31,7 +31,7 @@ _RANKS = {
 
 def victims(clients: Iterable[Client]) -> tuple[tuple[Conn, float], ...]:
     """The next clients whose place is to be taken, each with the time since when it has waited, which proves it."""
-    ranked = nsmallest(VICTIMS_PER_RANKING, clients, key=_rank)
+    ranked = nsmallest(VICTIMS_PER_RANKING, (client for client in clients if not is_talking(client)), key=_rank)
     return tuple((client.conn, client.since) for client in ranked)
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from .conn import Peer
+from .framing import tokens_of
 from .headers import Headers
 
 MAX_FORM_FIELDS = 1_000
@@ -85,6 +86,16 @@ class Request(NamedTuple):
         """The id of the last event that a reconnecting event stream has seen (WHATWG HTML section 9.2.4), or empty."""
         value = self.headers.get("last-event-id", "")
         return value.encode("latin-1").decode("utf-8", "replace")
+
+    @property
+    def is_upgrade(self) -> bool:
+        """True if the request asks for a WebSocket, however badly: `Response.upgrade()` tells what is wrong with it."""
+        return self.version == 1 and "websocket" in tokens_of(self.headers.get("upgrade", ""))
+
+    @property
+    def subprotocols(self) -> tuple[str, ...]:
+        """The subprotocols a WebSocket client offers, in its order of preference."""
+        return tuple(name.strip() for name in self.headers.get("sec-websocket-protocol", "").split(",") if name.strip())
 
     def text(self) -> str:
         """The body as UTF-8; `BadInput` if it is not."""

@@ -61,11 +61,18 @@ class Pulled(NamedTuple):
 
 _new = tuple.__new__
 
-Body: TypeAlias = "builtins.bytes | Pulled"
+class Upgrade(NamedTuple):
+    """No body: the connection becomes a WebSocket, which speaks `subprotocol` and hears `topics`."""
+
+    subprotocol: str | None
+    topics: tuple[str, ...]
+
+
+Body: TypeAlias = "builtins.bytes | Pulled | Upgrade"
 
 
 class Response(NamedTuple):
-    """One HTTP response.  Make it with `text`, `html`, `json`, `bytes`, `stream`, `sse`, `redirect` or `error`."""
+    """One HTTP response, made by `text`, `html`, `json`, `bytes`, `stream`, `sse`, `upgrade`, `redirect`, `error`."""
 
     status: int
     headers: Pairs
@@ -112,6 +119,16 @@ class Response(NamedTuple):
         the connection alive.
         """
         return Response(_status(status), _merge(EVENTS, headers), Pulled(_iterable(events, "events"), True))
+
+    @staticmethod
+    def upgrade(subprotocol: str | None = None, topics: Iterable[str] = (), headers: Fields = ()) -> Response:
+        """The connection becomes a WebSocket (RFC 6455); who has not asked for one properly gets 400, 403 or 426.
+
+        `subprotocol` is one of those the client offered (`request.subprotocols`), or None.  What is broadcast to one of
+        `topics` reaches this client.
+        """
+        names = (topics,) if isinstance(topics, str) else tuple(topics)
+        return Response(101, _merge((), headers), Upgrade(subprotocol, names))
 
     @staticmethod
     def redirect(location: str, status: int = 302, headers: Fields = ()) -> Response:

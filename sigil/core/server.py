@@ -12,21 +12,37 @@ to one of the two tables.  It does not know sockets, clocks, threads or logs: it
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pyrsistent import pvector
+
 from .answer import INFO, NO_HEAD, WARNING, unavailable
-from .client import CALM, CLEAR, Client, Gone, Parse, Waiting, deadline_of, make_client, waiting_for
+from .client import (
+    CALM,
+    CLEAR,
+    TALKING,
+    Client,
+    Gone,
+    Parse,
+    Waiting,
+    deadline_of,
+    is_talking,
+    make_client,
+    waiting_for,
+)
 from .conn import Conn
+from .converse import say_last
 from .desk import Desk
 from .effects import Adopt, Effect, Greet, Note, Send, Then, TurnAway
 from .encode import date_line
-from .events import Accepted, Elapsed, Event, Stop
+from .events import Accepted, Elapsed, Event, Flush, Publish, Stop, Whisper
 from .head import parse_headers_only
 from .limits import Limits, shortest_timeout
 from .reasons import MEANINGS, CloseReason
 from .records import UNLOADED, Running, Server
 from .relief import slowest_reader, victims
+from .speak import flush_turn, publish
 from .stats import NOTHING, Stats, requests_of
 from .table import EMPTY, Draft, clients_of
-from .transition import AT_REST, TRANSITIONS, overdue
+from .transition import AT_REST, TALK_AT_REST, TRANSITIONS, overdue
 from .wheel import file, make_wheel, next_look, turn
 
 _SERVING = Running.SERVING
@@ -40,7 +56,7 @@ RELIEF_SECONDS = 1.0
 def make_server(limits: Limits, now: float, wall: int, logs_access: bool = False) -> Server:
     """A server without clients, at a time."""
     return Server(EMPTY, now, wall, date_line(wall), limits, Running.SERVING, make_wheel(shortest_timeout(limits)), now,
-                  0, 0.0, NOTHING, logs_access, UNLOADED, ())
+                  0, 0.0, NOTHING, logs_access, UNLOADED, (), pvector())
 
 
 # -- the fold -----------------------------------------------------------------------------------------------------
@@ -87,12 +103,15 @@ def _apply_run(server: Server, events: Sequence[Any], start: int,
             continue
         is_joinable = is_joinable or conn == last
         last = conn
-        if client.intake is CALM and client.outflow is CLEAR and not is_paused:
-            simple = AT_REST.get(kind)
+        intake = client.intake
+        if client.outflow is CLEAR and (intake is CALM or intake is TALKING) and not is_paused:
+            simple = (AT_REST if intake is CALM else TALK_AT_REST).get(kind)
             step = None if simple is None else simple(client, event, context)
             if step is not None:
                 entries[slot], orders = step
                 effects += orders
+                if kind is Whisper and client[9] is not None and not client[9].is_listed:
+                    desk.unflushed.append(conn)
                 continue
         desk.settle(client, transition(client, event, context))
         is_joinable = True
@@ -173,7 +192,7 @@ def accept_new_client(server: Server, event: Accepted, parse: Parse) -> tuple[Se
     effects: list[Effect] = []
     if server.running is not _SERVING:
         return _turn_away(server, event, CloseReason.SHUTDOWN)
-    if server.slots.used >= server.limits.max_connection_cnt:
+    if server.slots.used - server.load.talks >= server.limits.max_connection_cnt:
         if server.limits.full_policy != "evict":
             return _turn_away(server, event, CloseReason.FULL)
         server, effects = _evict_one(server, parse)
@@ -223,6 +242,8 @@ def stop(server: Server, event: Stop, parse: Parse) -> tuple[Server, list[Effect
     for client in list(clients_of(draining.slots)):
         if waiting_for(client) is Waiting.IDLE:
             desk.settle(client, (Gone(client, CloseReason.SHUTDOWN), []))
+        elif is_talking(client):
+            desk.settle(client, say_last(client, CloseReason.SHUTDOWN, 0, ""))
     return desk.finish()
 
 
@@ -239,6 +260,8 @@ def _stop_now(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
 _TRANSITIONS: dict[type, Callable[[Server, Any, Parse], tuple[Server, list[Effect]]]] = {
     Elapsed: elapsed,
     Accepted: accept_new_client,
+    Publish: lambda server, event, parse: publish(server, event, parse)[:2],
+    Flush: flush_turn,
     Stop: stop,
 }
 """Every kind of event that concerns the server as a whole, and what it does."""
@@ -249,7 +272,8 @@ _TRANSITIONS: dict[type, Callable[[Server, Any, Parse], tuple[Server, list[Effec
 def room_of(server: Server) -> int:
     """How many newcomers may be let in now; those beyond are to wait where they are."""
     limits = server.limits
-    return max(0, limits.max_connection_cnt - server.slots.used) if limits.full_policy == "wait" else EVERYBODY
+    used = server.slots.used - server.load.talks
+    return max(0, limits.max_connection_cnt - used) if limits.full_policy == "wait" else EVERYBODY
 
 
 EVERYBODY = 2**30

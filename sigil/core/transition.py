@@ -14,7 +14,6 @@ from typing import Any
 from .answer import (
     answer_simple,
     ask_again,
-    emit_last,
     give_up_answer,
     give_up_stream,
     keep_alive,
@@ -27,8 +26,36 @@ from .answer import (
     take_refusal,
 )
 from .client import CALM, CLEAR, Client, Context, Gone, Outcome, Phase, Step, Waiting, may_parse, waiting_for
+from .converse import (
+    ask_for_life,
+    delivered,
+    delivered_simple,
+    fail,
+    give_up_close,
+    give_up_pong,
+    hear,
+    hear_simple,
+    lose,
+    say_last,
+    whisper_simple,
+    whispered,
+)
 from .effects import Effect, Send, Then
-from .events import Answered, Chunk, Ended, Failed, HalfClosed, Hangup, Received, Refused, Stalled, Writable
+from .emit import emit_last
+from .events import (
+    Answered,
+    Chunk,
+    Delivered,
+    Ended,
+    Failed,
+    HalfClosed,
+    Hangup,
+    Received,
+    Refused,
+    Stalled,
+    Whisper,
+    Writable,
+)
 from .intake import foretell, handle_client_data, read_simple, try_parse_and_handle
 from .reasons import MEANINGS, CloseReason
 from .refusal import bad
@@ -78,6 +105,8 @@ def _conclude(client: Client, context: Context) -> Outcome | None:
 
 def received(client: Client, event: Received, context: Context) -> Outcome:
     """Bytes came."""
+    if client.intake.phase is Phase.TALK:
+        return hear(client, event, context)
     client, effects = handle_client_data(client, event.data, context)
     if client.intake.phase is Phase.LINGER and client.intake.discarded > context.limits.max_linger_len:
         return Gone(client, client.outflow.reason), effects
@@ -115,6 +144,8 @@ def _resume_unless_gone(outcome: Outcome, context: Context) -> Outcome:
 
 def half_closed(client: Client, event: HalfClosed, context: Context) -> Outcome:
     """The other side has ended its half."""
+    if client.intake.phase is Phase.TALK:
+        return lose(client, event, context)
     if client.intake.phase is Phase.LINGER and not client.outflow.outbox:
         return Gone(client, client.outflow.reason), []
     if client.intake is CALM and client.outflow is CLEAR and not client.owed and client.since < context.now:
@@ -131,11 +162,15 @@ def failed(client: Client, event: Failed, context: Context) -> Outcome:
 
 def hung_up(client: Client, event: Hangup, context: Context) -> Outcome:
     """User code failed outside a request, or has had enough of this client."""
+    if client.intake.phase is Phase.TALK:
+        return say_last(client, event.reason, event.code, event.text)
     return turn_out(client, event.reason, context)
 
 
 def turn_out(client: Client, reason: CloseReason, context: Context) -> Outcome:
-    """The connection ends, with the status of this reason, after what is owed."""
+    """The connection ends, with the status of this reason, after what is owed; a WebSocket at once, with its code."""
+    if client.intake.phase is Phase.TALK:
+        return fail(client, reason)
     if client.intake.phase is Phase.LINGER:
         return client, []
     return resume(foretell(client, bad(MEANINGS[reason].sentence, reason)), [], context)
@@ -159,7 +194,7 @@ def writable(client: Client, event: Writable, context: Context) -> Outcome:
     client = client._replace(outflow=client.outflow._replace(outbox=(), is_full=is_full and then is Then.KEEP),
                              since=context.now, bytes_out=client.bytes_out + count)
     effects: list[Effect] = [Send(client.conn, segments, then)] if segments else []
-    if is_full:
+    if is_full or client.intake.phase is Phase.TALK:
         return client, effects
     client, more = ask_again(client)
     return resume(client, effects + more, context)
@@ -204,6 +239,9 @@ _OVERDUE: dict[Waiting, Callable[[Client, Context], Outcome]] = {
     Waiting.EVENT: keep_alive,
     Waiting.WRITE: _drop_reader,
     Waiting.LINGER: _drop,
+    Waiting.TALK: ask_for_life,
+    Waiting.PONG: give_up_pong,
+    Waiting.CLOSE: give_up_close,
 }
 """What becomes of a connection that has waited too long for what it waits for."""
 
@@ -219,6 +257,8 @@ TRANSITIONS: dict[type, Callable[[Client, Any, Context], Outcome]] = {
     Failed: failed,
     Hangup: hung_up,
     Refused: refused,
+    Delivered: delivered,
+    Whisper: whispered,
 }
 """Every kind of event that concerns one connection, and what it does."""
 
@@ -227,3 +267,10 @@ AT_REST: dict[type, Callable[[Client, Any, Context], Step | None]] = {
     Answered: answer_simple,
 }
 """What to try first while the intake is `CALM` and the outflow `CLEAR`, which it leaves so."""
+
+TALK_AT_REST: dict[type, Callable[[Client, Any, Context], Step | None]] = {
+    Received: hear_simple,
+    Delivered: delivered_simple,
+    Whisper: whisper_simple,
+}
+"""The same while the intake is `TALKING`."""

@@ -51,12 +51,16 @@ class Inbox(Generic[Word]):
     def put(self, word: Word) -> None:
         """Leave word, and wake whoever waits."""
         self._words.append(word)
+        self.wake()
+        if self._is_closed:
+            self._clear()
+
+    def wake(self) -> None:
+        """Wake whoever waits for the selector."""
         waker = self._waker
         if waker is not None:
             with suppress(OSError):  # full, so it is awake; or closed, so there is nobody to wake
                 waker.send(b"\0")
-        if self._is_closed:
-            self._clear()
 
     def take(self) -> list[Word]:
         """The words that are there now; what comes meanwhile is for the next time."""

@@ -21,6 +21,7 @@ from ..core.effects import (
     Abandon,
     Access,
     Adopt,
+    Deliver,
     Drop,
     Effect,
     Farewell,
@@ -28,11 +29,13 @@ from ..core.effects import (
     Handle,
     Interest,
     Note,
+    Part,
     Pull,
     Send,
     Then,
     TurnAway,
     Watch,
+    Welcome,
 )
 from ..core.events import (
     Event,
@@ -89,6 +92,9 @@ class Performer:
             TurnAway: self.turn_away,
             Greet: program.greet,
             Farewell: program.farewell,
+            Welcome: program.welcome,
+            Deliver: program.deliver,
+            Part: program.part,
             Note: self.note,
             Access: self.access,
         }

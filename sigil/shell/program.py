@@ -1,44 +1,33 @@
-"""The program behind the server: its handler, its callbacks, and what becomes of their exceptions.
+"""The program behind the server: its handler, and what becomes of its exceptions.
 
 Theory: user code may do anything, so it is called in one place, and whatever it does comes back as an event: an
 answer, or an excuse with the traceback for the log.
 
 Rules: nothing it raises gets past here but what is meant to end the program (KeyboardInterrupt, SystemExit), and even
-then the client is answered first.  Streams are kept by `sources`.  It does not know sockets.
+then the client is answered first.  Streams are kept by `sources`, callbacks called by `callbacks`.  It does not know
+sockets.
 """
 
-import logging
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..core.conn import Conn, Ticket
-from ..core.effects import Abandon, Farewell, Greet, Handle, Pull
-from ..core.events import Answered, Event, Hangup, Refused
-from ..core.reasons import CloseReason
+from ..core.effects import Abandon, Deliver, Farewell, Greet, Handle, Part, Pull, Welcome
+from ..core.events import Answered, Event, Refused
 from ..core.request import BadInput, Request
 from ..core.response import Pulled, Response
 from ..core.table import find
+from .callbacks import Callbacks, Caller, Returned
 from .deferred import Deferred
-from .sources import ENDINGS, LatePiece, Sources, close_pieces
+from .sources import ENDINGS, LatePiece, Sources, Spawn, close_pieces
 
 if TYPE_CHECKING:
     from .server import HttpServer
 
 Answer: TypeAlias = "Response | Deferred | None"
 Handler: TypeAlias = "Callable[[Request], Answer] | Callable[[Request], Awaitable[Response | None]]"
-_LOG = logging.getLogger("sigil.error")
 _new = tuple.__new__
-
-
-class Callbacks(NamedTuple):
-    """What a program may want to be told: `open(server, conn)` and `close(server, conn, reason)`.
-
-    One that raises is logged with its traceback and ends its connection (with a 500 where one can still be sent).
-    """
-
-    open: "Callable[[HttpServer, Conn], object] | None" = None
-    close: "Callable[[HttpServer, Conn, CloseReason], object] | None" = None
 
 
 class Excuse(NamedTuple):
@@ -74,12 +63,12 @@ class Late(NamedTuple):
 
 
 class Program:
-    """A handler and callbacks, and the streams that the handler's responses brought."""
+    """All user code of one server: a handler, callbacks, and the streams that responses brought."""
 
     def __init__(self, server: "HttpServer", handler: Handler, callbacks: Callbacks) -> None:
         self._server = server
         self._handler = handler
-        self._callbacks = callbacks
+        self._caller = Caller(server, callbacks)
         self.sources = Sources(server.post)
         self.events: list[Event] = []
         """Where events go that come before the one a method returns."""
@@ -154,10 +143,12 @@ class Program:
                 return Refused(ticket, 500, "", f"{request.method} {request.target}: the handler returned "
                                                 f"{type(result).__name__}, not a Response")
 
-    def take_late(self, late: Late | LatePiece) -> Event | None:
+    def take_late(self, late: Late | LatePiece | Returned) -> Event | None:
         """A late result as an event; what came for a connection that is gone is told to the core all the same."""
         if isinstance(late, LatePiece):
             return self.sources.take_late(late, self.events)
+        if isinstance(late, Returned):
+            return self._caller.go_on(late, self.events)
         ticket, request, result = late
         if find(self._server.state.slots, ticket.conn) is None:
             discard(late)
@@ -184,28 +175,31 @@ class Program:
         """None of a connection's streams will be asked again."""
         self.sources.abandon_all(conn)
 
+    # -- callbacks ------------------------------------------------------------------------------------------------
+
     def greet(self, order: Greet) -> Event | None:
         """Tell user code of a new connection."""
-        if self._callbacks.open is None or self._call_back(self._callbacks.open, self._server, order.conn):
-            return None
-        return Hangup(order.conn, CloseReason.HANDLER_ERROR)
+        return self._caller.greet(order, self.events)
 
-    def farewell(self, order: Farewell) -> None:
+    def farewell(self, order: Farewell) -> Event | None:
         """Tell user code of a connection that is gone."""
-        if self._callbacks.close is not None:
-            self._call_back(self._callbacks.close, self._server, order.conn, order.reason)
+        return self._caller.farewell(order, self.events)
 
-    def _call_back(self, callback: Callable[..., object], *arguments: object) -> bool:
-        """True if the callback did not raise; if it did, that is logged."""
-        try:
-            callback(*arguments)
-        except ENDINGS:
-            raise
-        except BaseException:
-            name = getattr(callback, "__name__", repr(callback))
-            _LOG.error("the callback %s raised\n%s", name, traceback.format_exc())
-            return False
-        return True
+    def welcome(self, order: Welcome) -> Event | None:
+        """Tell user code of a new WebSocket."""
+        return self._caller.welcome(order, self.events)
+
+    def deliver(self, order: Deliver) -> Event | None:
+        """Give user code messages of a WebSocket."""
+        return self._caller.deliver(order, self.events)
+
+    def part(self, order: Part) -> Event | None:
+        """Tell user code of a WebSocket that has ended."""
+        return self._caller.part(order, self.events)
+
+    def run_coroutines(self, spawn: Spawn | None) -> None:
+        """How coroutines of user code are run from now on; None: they are refused."""
+        self.sources.spawn = self._caller.spawn = spawn
 
 
 def discard(word: object) -> None:

@@ -12,25 +12,28 @@ for the next one.  It does not know HTTP: the core does.
 import logging
 import selectors
 import socket
+import threading
 import time
-import traceback
-from collections import deque
+from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from ..core.conn import Conn
-from ..core.effects import Effect
-from ..core.events import Accepted, Elapsed, Event, Failed, Stop
+from ..core.events import Accepted, Elapsed, Event, Hangup, Publish, Stop, Whisper
 from ..core.limits import Limits, check_limits
 from ..core.records import Running, Server
-from ..core.server import advance, make_server, next_deadline, room_of, stats
+from ..core.server import make_server, next_deadline, room_of, stats
+from ..core.speak import buffered_amount
 from ..core.stats import Stats
 from ..core.table import clients_of
+from ..core.talk import SendStatus
+from .callbacks import Callbacks, Returned
 from .door import Door
+from .engine import Engine, framed, hangup
 from .inbox import Inbox
 from .listen import open_listener
 from .perform import Performer, Ready
-from .program import Callbacks, Handler, Late, Program, discard
+from .program import Handler, Late, Program, discard
 from .remember import remembering_parser
 from .signals import stopping_on_signals, waking_on_signals
 from .sources import ENDINGS, LatePiece, Spawn
@@ -38,9 +41,9 @@ from .threaded import Serving
 
 _LOG = logging.getLogger("sigil.server")
 _ACCESS_LOG = logging.getLogger("sigil.access")
-_ERROR_LOG = logging.getLogger("sigil.error")
 
-Word: TypeAlias = Event | Late | LatePiece
+Word: TypeAlias = Event | Late | LatePiece | Returned
+Said = TypeVar("Said", Publish, Hangup)
 
 
 class HttpServer:
@@ -52,25 +55,26 @@ class HttpServer:
         self._asked_port = self._port = port
         self._backlog = backlog
         self._limits = limits
-        self._parse = remembering_parser(limits)
-        self._state = make_server(limits, time.monotonic(), int(time.time()))
+        self._engine = Engine(make_server(limits, time.monotonic(), int(time.time())), remembering_parser(limits),
+                              lambda order: self._performer.send(order))
         self._inbox: Inbox[Word] = Inbox(discard)
-        self._events: list[Event] = []
-        self._orders: deque[Effect] = deque()
         self._selector: selectors.BaseSelector | None = None
         self._program = Program(self, handler, callbacks)
         self._performer: Performer
         self._door: Door | None = None
         self._turn_offset = 0
+        self._is_hosted = False
         self._is_ticking = False
         self._has_ended = False
+        self._is_awake = False
+        self._thread = threading.get_ident()
 
     # -- questions ------------------------------------------------------------------------------------------------
 
     @property
     def state(self) -> Server:
         """The core's value after the last tick: immutable, and yours to keep."""
-        return self._state
+        return self._engine.state
 
     @property
     def running(self) -> bool:
@@ -84,11 +88,11 @@ class HttpServer:
 
     def clients(self) -> tuple[Conn, ...]:
         """The handles of all open connections."""
-        return tuple(client.conn for client in clients_of(self._state.slots))
+        return tuple(client.conn for client in clients_of(self._engine.state.slots))
 
     def stats(self) -> Stats:
         """Figures since the server was made."""
-        return stats(self._state._replace(now=time.monotonic()))
+        return stats(self._engine.state._replace(now=time.monotonic()))
 
     def fileno(self) -> int:
         """One descriptor that becomes readable when a tick has something to do, for a host loop to watch."""
@@ -101,14 +105,14 @@ class HttpServer:
     def next_deadline(self) -> float | None:
         """When `tick` must be called at the latest even if nothing is ready, on `time.monotonic()`; None if never."""
         if self._has_work():
-            return self._state.now
-        deadlines = (next_deadline(self._state), self._program.sources.poll_at,
+            return self._engine.state.now
+        deadlines = (next_deadline(self._engine.state), self._program.sources.poll_at,
                      None if self._door is None else self._door.opens_at)
         return min((at for at in deadlines if at is not None), default=None)
 
     def _has_work(self) -> bool:
         """True if the last tick left something over, or somebody left word."""
-        return bool(self._events or self._orders or self._inbox)
+        return self._engine.has_work or bool(self._inbox)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -121,9 +125,9 @@ class HttpServer:
             return
         self._open(sock)
         logs_access = _ACCESS_LOG.isEnabledFor(logging.INFO)
-        old = self._state
-        self._state = make_server(self._limits, time.monotonic(), int(time.time()), logs_access)._replace(
-            turn=old.turn, totals=old.totals, since=old.since)
+        old = self._engine.state
+        new = make_server(self._limits, time.monotonic(), int(time.time()), logs_access)
+        self._engine.begin(new._replace(turn=old.turn, totals=old.totals, since=old.since))
         _LOG.info("listening on %s", self._address())
 
     def _open(self, sock: socket.socket | None) -> None:
@@ -200,7 +204,8 @@ class HttpServer:
 
     def run_coroutines(self, spawn: Spawn | None) -> None:
         """How coroutines of user code are run from now on; None: they are refused.  For a bridge to a loop."""
-        self._program.sources.spawn = spawn
+        self._program.run_coroutines(spawn)
+        self._is_hosted = spawn is not None
 
     def tick(self, timeout: float | None = 0.0) -> bool:
         """One turn: wait up to `timeout` seconds for something to do (None: until there is), and do it.
@@ -214,74 +219,96 @@ class HttpServer:
             return False
         if not self.running:
             self.listen()
-        self._is_ticking = True
+        self._is_ticking = self._is_awake = True
+        self._thread = threading.get_ident()
         try:
             return self.process_connections(timeout)
         finally:
-            self._is_ticking = False
+            self._is_ticking = self._is_awake = False
+
+    # -- WebSockets -----------------------------------------------------------------------------------------------
+
+    def send(self, conn: Conn, data: str | bytes | bytearray | memoryview) -> SendStatus:
+        """Say a message to one WebSocket, text for a str and binary for bytes; may be called from any thread.
+
+        It leaves at the end of the tick.  `DROPPED` if the client is gone or going, or has more than
+        `Limits.max_outbox_len` bytes still to take; `BACKPRESSURE` if the message waits behind what was not taken.
+        From another thread `SUCCESS` only says that it is on its way to the loop.
+        """
+        if threading.get_ident() != self._thread and self.running:
+            self.post(Whisper(conn, (framed(data),)))
+            return SendStatus.SUCCESS
+        if self._is_hosted and not self._is_awake:
+            self._wake()
+        return self._engine.say(conn, data)
+
+    def broadcast(self, data: str | bytes | bytearray | memoryview, *, topic: str | None = None) -> SendStatus:
+        """Say a message to all WebSockets, or those upgraded with this topic; may be called from any thread.
+
+        `DROPPED` if a client was so far behind that it was dropped, `BACKPRESSURE` if for one the message waits behind
+        what it has not taken.
+        """
+        return self._say(Publish(*framed(data), topic), self._engine.publish)
+
+    def close(self, conn: Conn, code: int = 1000, reason: str = "") -> None:
+        """Close a connection, a WebSocket with this code and reason; may be called from any thread, twice is once.
+
+        What was sent before goes out first.  ValueError for a code that may not be sent.
+        """
+        self._say(hangup(conn, code, reason), self._engine.hang_up)
+
+    def buffered_amount(self, conn: Conn) -> int:
+        """Bytes owed to this client and not yet taken by the kernel; 0 for one that is gone."""
+        return buffered_amount(self._engine.state, conn)
+
+    @property
+    def farewells(self) -> int:
+        """How often the program has closed a connection."""
+        return self._engine.farewells
+
+    def _say(self, event: Said, say: Callable[[Said], SendStatus | None]) -> SendStatus:
+        """Tell the core at once what the program says, or leave word if this is another thread."""
+        if threading.get_ident() != self._thread and self.running:
+            self.post(event)
+            return SendStatus.SUCCESS
+        if self._is_hosted and not self._is_awake:
+            self._wake()
+        return say(event) or SendStatus.SUCCESS
+
+    def _wake(self) -> None:
+        """Something was said outside a tick, and nobody ticks before the host loop is told to."""
+        self._is_awake = True
+        self._inbox.wake()
 
     # -- one turn -------------------------------------------------------------------------------------------------
 
     def process_connections(self, timeout: float | None) -> bool:
         """The turn itself: one look at all descriptors, one advance of the core, and what follows from it."""
         has_work = self._has_work()
-        self._performer.perform(self._orders, self._events)
+        engine, perform = self._engine, self._performer.perform
+        perform(engine.orders, engine.events)
         ready = self._require_selector().select(0.0 if has_work else timeout)
         now = time.monotonic()
-        told = len(self._events)
-        self._events.insert(0, Elapsed(now, int(time.time())))
+        told = len(engine.events)
+        engine.events.insert(0, Elapsed(now, int(time.time())))
         self._process_ready(ready, now)
         self._empty_inbox()
-        self._program.sources.poll(now, self._events)
-        has_work = has_work or len(self._events) > told + 1
-        self._run_rounds()
-        if self._state.running is not Running.SERVING:
+        self._program.sources.poll(now, engine.events)
+        has_work = has_work or len(engine.events) > told + 1
+        engine.run_rounds(perform)
+        if engine.state.running is not Running.SERVING:
             self._wind_down()
         elif self._door is not None:
-            self._door.watch(room_of(self._state) > 0)
+            self._door.watch(room_of(engine.state) > 0)
         return has_work
-
-    def _run_rounds(self) -> None:
-        """Advance the core, carry out its orders, and so on with what comes of them; what is left over is kept."""
-        for _ in range(self._limits.max_rounds_per_tick):
-            self._orders.extend(self._advance())
-            self._performer.perform(self._orders, self._events)
-            if not self._events:
-                return
-
-    def _advance(self) -> list[Effect]:
-        """Tell the core what has happened; the orders that follow."""
-        events, self._events = self._events, []
-        try:
-            self._state, effects = advance(self._state, events, self._parse)
-        except Exception:  # there is no known way: this is so that one defect of ours is not everybody's end
-            return self._advance_singly(events)
-        except BaseException:
-            self._events = events
-            raise
-        return effects
-
-    def _advance_singly(self, events: list[Event]) -> list[Effect]:
-        """The same event by event; one that the core cannot take ends its connection."""
-        effects: list[Effect] = []
-        for event in events:
-            try:
-                self._state, more = advance(self._state, (event,), self._parse)
-            except Exception:
-                _ERROR_LOG.error("a defect of sigil: %s could not be told\n%s", type(event).__name__,
-                                 traceback.format_exc())
-                conn = event[0] if isinstance(event[0], Conn) else getattr(event[0], "conn", None)
-                self._state, more = advance(self._state, (Failed(conn, 0),) if isinstance(conn, Conn) else ())
-            effects += more
-        return effects
 
     def _empty_inbox(self) -> None:
         """What was left for this tick, by other threads and by user code."""
-        self._program.events = self._events
+        self._program.events = events = self._engine.events
         for word in self._inbox.take():
-            event = self._program.take_late(word) if isinstance(word, Late | LatePiece) else word
+            event = self._program.take_late(word) if isinstance(word, Late | LatePiece | Returned) else word
             if event is not None:
-                self._events.append(event)
+                events.append(event)
 
     def _process_ready(self, ready: Ready, now: float) -> None:
         """Events from descriptors that are ready: connections in turn, then newcomers."""
@@ -290,7 +317,7 @@ class HttpServer:
             self._turn_offset = (self._turn_offset + most) % len(ready)
             ready = (ready[self._turn_offset:] + ready[:self._turn_offset])[:most]
         events, others = self._performer.process_readable_clients(ready, self._limits.max_read_len)
-        self._events += events
+        self._engine.events += events
         for other in others:
             if other is self._inbox:
                 self._inbox.hush()
@@ -301,8 +328,8 @@ class HttpServer:
 
     def _let_in(self, door: Door) -> None:
         """Take the connections that are waiting, as many as one tick may and there is room for."""
-        most = min(self._limits.max_accepts_per_tick, room_of(self._state))
-        self._events += [Accepted(self._performer.knock(connection), peer) for connection, peer in door.accept(most)]
+        most = min(self._limits.max_accepts_per_tick, room_of(self._engine.state))
+        self._engine.events += [Accepted(self._performer.knock(sock), peer) for sock, peer in door.accept(most)]
 
     def _patience(self) -> float | None:
         """How long `start` may wait in one tick."""
@@ -317,7 +344,7 @@ class HttpServer:
             self._door.close()
             self._door = None
             _LOG.info("stopped listening on %s", self._address())
-        if self._state.running is Running.STOPPED and not self._events:
+        if self._engine.state.running is Running.STOPPED and not self._engine.events:
             self._close()
 
     def _close(self) -> None:

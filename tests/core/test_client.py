@@ -34,7 +34,7 @@ UNSAFE = head_of(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
 LAST = head_of(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 FRESH = make_client(CONN, PEER, 100.0)
 LIMITS = Limits(max_outbox_len=10, max_queued_requests=2, max_header_len=50, max_linger_len=30)
-CONTEXT = Context(LIMITS, 200.0, DATE, False, False, True, parse_headers_only)
+CONTEXT = Context(LIMITS, 200.0, DATE, False, False, True, parse_headers_only, True)
 
 
 def with_intake(client: Client, **fields: object) -> Client:
@@ -52,7 +52,7 @@ LINGERING = with_intake(FRESH, phase=Phase.LINGER)
 
 
 def test_a_new_connection_is_calm_and_clear() -> None:
-    assert same(FRESH, Client(CONN, PEER, CALM, (), 0, 100.0, CLEAR, 0, 0))
+    assert same(FRESH, Client(CONN, PEER, CALM, (), 0, 100.0, CLEAR, 0, 0, None))
     assert same(CALM, Intake(Phase.HEAD, b"", 0, None, None, False, None, False, 0))
     assert same(CLEAR, Outflow((), None, (), False, CloseReason.OK, Interest.READ, None))
 

@@ -57,7 +57,7 @@ CASES = [
     ("closing", Response.text("hi"), GET, True,
      b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n" + TEXT + DATE + b"hi", True),
     ("wish to close", Response.text("hi", headers={"connection": "x, Close"}), GET, False,
-     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n" + TEXT + DATE + b"hi", True),
+     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close, x\r\n" + TEXT + DATE + b"hi", True),
     ("keep-alive is not for handlers", Response(200, (("Connection", "keep-alive"),), b""), GET, True,
      b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n" + DATE, True),
     ("head", Response.text("hi"), HEAD, False, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + TEXT + DATE, False),

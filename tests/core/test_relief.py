@@ -87,13 +87,13 @@ def test_at_the_inbound_budget_all_is_well_and_one_past_it_the_slowest_sender_is
     server = crowd(3, Limits(max_inbound_len=110))
     server, effects = tell(server, at(9.0), Received(conn(1), HALF), at(10.0), Received(conn(2), HALF + bytes(10)))
     assert effects == []
-    assert server.load == Load(110, 0, None)
+    assert server.load == Load(110, 0, None, 0)
     server, effects = tell(server, at(11.0), Received(conn(0), b"G"))
     assert kinds(effects) == ["Note", "Send", "Watch"] or kinds(effects) == ["Note", "Send"]
     assert effects[1].conn == conn(1)  # type: ignore[union-attr]
     assert bytes_of(effects).startswith(b"HTTP/1.1 503 ")
     assert b"needed for others" in bytes_of(effects)
-    assert server.load == Load(61, 0, None)
+    assert server.load == Load(61, 0, None, 0)
 
 
 # -- what clients owe us reading --------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ def test_over_the_outbound_budget_nothing_is_handed_out_until_half_of_it_is_take
     assert requests_of(effects) == []
     server, effects = tell(server, Writable(conn(1)))
     assert [request.method for request in requests_of(effects)] == ["GET", "POST"]
-    assert server.load == Load(0, 0, None)
+    assert server.load == Load(0, 0, None, 0)
 
 
 def test_after_a_second_of_too_much_the_slowest_readers_are_dropped() -> None:

@@ -1,0 +1,328 @@
+"""What happens to a connection that has become a WebSocket (RFC 6455 sections 4 to 7).
+
+Theory: bytes become messages and are handed to the program, which is one step behind: `Deliver` parks the conversation
+until `Delivered`.  What the program says meanwhile is queued, and leaves when the turn is flushed.  However the
+conversation ends, everything heard before the end is delivered first, and the program is told of the end once.
+
+Rules: pings are answered and close frames returned here; the program does not see them.  After our close frame nothing
+is delivered any more.  A peer that breaks the protocol gets a close frame with the code of its flaw, and the end.
+Functions take a client that has a `talk`.  They do not know any other client.
+"""
+
+from typing import Any
+
+from .client import CLEAR, TALKING, Client, Context, Gone, Outcome, Step, outbox_len
+from .conn import Conn
+from .effects import Deliver, Effect, Note, Part, Send, Then, Welcome
+from .emit import emit, emit_last
+from .events import Delivered, HalfClosed, Received, Whisper
+from .frame import Opcode, Terms, encode_close, encode_small, is_close_code
+from .handshake import check_upgrade, encode_upgrade
+from .limits import Limits
+from .message import CALM, Close, Item, Ping, take_bytes
+from .reasons import MEANINGS, CloseReason
+from .refusal import Malformed, bad
+from .request import Request
+from .response import Response, Upgrade
+from .talk import Closing, Talk, append_frames, enqueue, make_talk, to_say
+
+INFO = 20
+_OPEN, _SAID, _OVER = Closing.OPEN, Closing.SAID, Closing.OVER
+_KEEP = Then.KEEP
+_new = tuple.__new__
+
+LOST = bad("the connection ended without a close frame", CloseReason.PEER_RESET)
+"""The last word of a peer that did not say one."""
+
+
+def talk_of(client: Client) -> Talk:
+    """The conversation, which must be there."""
+    assert client.talk is not None
+    return client.talk
+
+
+# -- the beginning ------------------------------------------------------------------------------------------------
+
+def begin_talk(client: Client, response: Response, context: Context) -> Step | Malformed | str:
+    """Upgrade the connection, as the handler said; or why the client is refused, or what is wrong with what it said.
+
+    Bytes behind the request were sent before the client could know that it would be understood: by default they are
+    a reason to refuse (RFC 6455 section 4.1 has the client wait).
+    """
+    assert isinstance(response.body, Upgrade)
+    head, limits, intake = client.owed[0], context.limits, client.intake
+    offer = check_upgrade(head, limits.origins)
+    if isinstance(offer, Malformed):
+        return offer
+    if context.is_draining or not context.has_talk_room:
+        reason = CloseReason.SHUTDOWN if context.is_draining else CloseReason.FULL
+        return bad(MEANINGS[reason].sentence, reason)
+    if intake.at_end or (intake.buffer and not limits.ws_early_data):
+        return bad("bytes, or the end, came behind an upgrade that was not answered yet", CloseReason.EXPECTED_EOF)
+    encoded = encode_upgrade(offer, response.body.subprotocol, None, response.headers, context.date)
+    if isinstance(encoded, str):
+        return encoded
+    terms = Terms(limits.max_ws_recv_frame_len, limits.max_ws_message_len)
+    talk = make_talk(terms, frozenset(response.body.topics), intake.buffer)
+    client = client._replace(intake=TALKING, owed=(), answered=client.answered + 1, talk=talk)
+    client, effects = emit(client, (encoded,))
+    return client, [*effects, Welcome(client.conn, Request(*head[:6], b"", client.peer))]
+
+
+# -- hearing ------------------------------------------------------------------------------------------------------
+
+def hear_simple(client: Client, event: Received, context: Context) -> Step | None:
+    """What nearly every read of a conversation at rest is: whole messages and nothing else; None if it is not.
+
+    `hear` would do the same, slower.
+    """
+    conn, peer, intake, owed, answered, _, outflow, bytes_in, bytes_out, talk = client
+    if talk is None or talk.is_parked or talk.inbound is not CALM or talk.closing is not _OPEN:
+        return None
+    inbound, items, flaw = take_bytes(CALM, event.data, talk.terms)
+    if inbound is not CALM or flaw is not None or not items or not _all_messages(items):
+        return None
+    (_, pending, _, last_word, queue, queued_len, pong, is_listed, _, closing, reason, code, topics, terms) = talk
+    talk = _new(Talk, (inbound, pending, True, last_word, queue, queued_len, pong, is_listed, False, closing, reason,
+                       code, topics, terms))
+    after: Client = _new(Client, (conn, peer, intake, owed, answered, context.now, outflow,
+                                  bytes_in + len(event.data), bytes_out, talk))
+    deliver: Deliver = _new(Deliver, (conn, items))
+    return after, [deliver]
+
+
+def _all_messages(items: tuple[Item, ...]) -> bool:
+    """True if there are no control frames among them."""
+    for item in items:
+        kind = type(item)
+        if kind is not str and kind is not bytes:
+            return False
+    return True
+
+
+def hear(client: Client, event: Received, context: Context) -> Outcome:
+    """Bytes came, which is a sign of life whatever they are."""
+    talk = talk_of(client)
+    client = client._replace(bytes_in=client.bytes_in + len(event.data), since=context.now)
+    if talk.is_parked:
+        return _with(client, talk._replace(pending=talk.pending + event.data, is_pinged=False)), []
+    return _listen(_with(client, talk._replace(is_pinged=False)), event.data)
+
+
+def _with(client: Client, talk: Talk) -> Client:
+    """The client with its conversation moved on."""
+    return client._replace(talk=talk)
+
+
+def _listen(client: Client, data: bytes) -> Outcome:
+    """Make of these bytes what can be made: messages for the program, a pong that is due, the last word."""
+    talk = talk_of(client)
+    inbound, items, flaw = take_bytes(talk.inbound, data, talk.terms)
+    messages, pong, last_word = _sort(items, talk.pong, flaw)
+    talk = talk._replace(inbound=inbound, pong=pong, last_word=last_word)
+    if messages and talk.closing is _OPEN:
+        return _with(client, talk._replace(is_parked=True)), [Deliver(client.conn, messages)]
+    return _conclude(_with(client, talk))
+
+
+def _sort(items: tuple[Item, ...], pong: bytes | None,
+          flaw: Malformed | None) -> tuple[tuple[str | bytes, ...], bytes | None, Close | Malformed | None]:
+    """Items by what is done with them: messages, the payload of the pong that is due, the last word."""
+    messages: list[str | bytes] = []
+    last_word: Close | Malformed | None = flaw
+    for item in items:
+        if isinstance(item, str | bytes):
+            messages.append(item)
+        elif isinstance(item, Ping):
+            pong = item.payload
+        elif isinstance(item, Close):
+            last_word = item
+    return tuple(messages), pong, last_word
+
+
+def delivered(client: Client, event: Delivered, context: Context) -> Outcome:
+    """The program has looked at what it was given: what came behind that counts now."""
+    talk = client.talk
+    if talk is None or not talk.is_parked or talk.closing is _OVER:
+        return client, []
+    talk = talk._replace(is_parked=False)
+    if talk.last_word is not None:
+        return _conclude(_with(client, talk))
+    if not talk.pending:
+        return _with(client, talk), []
+    data, talk = talk.pending, talk._replace(pending=b"")
+    return _listen(_with(client, talk), data)
+
+
+def delivered_simple(client: Client, event: Delivered, context: Context) -> Step | None:
+    """The same for a conversation in which nothing else has come."""
+    talk = client.talk
+    if talk is None or not talk.is_parked or talk.last_word is not None or talk.pending or talk.closing is _OVER:
+        return None
+    after: Client = _new(Client, (*client[:9], _new(Talk, (*talk[:2], False, *talk[3:]))))
+    return after, []
+
+
+# -- the end ------------------------------------------------------------------------------------------------------
+
+def _conclude(client: Client) -> Outcome:
+    """Nothing stands before the last word any more, if there is one."""
+    word = talk_of(client).last_word
+    if word is None:
+        return client, []
+    if isinstance(word, Close):
+        return _return_close(client, word)
+    return fail(client, word.reason, word.message)
+
+
+def _return_close(client: Client, word: Close) -> Step:
+    """The peer has said its close: ours is the answer to it, or it is the answer to ours (section 5.5.1)."""
+    talk = talk_of(client)
+    if talk.closing is _SAID:
+        return _end(client, talk.queue, talk.reason, talk.code)
+    payload = encode_close(word.code)
+    return _end(client, enqueue(talk.queue, Opcode.CLOSE, payload), CloseReason.WS_PEER_CLOSED, word.code)
+
+
+def fail(client: Client, reason: CloseReason, message: str = "") -> Outcome:
+    """The connection cannot go on: the peer is told why, if it can still be told (section 7.1.7)."""
+    talk, meaning = talk_of(client), MEANINGS[reason]
+    if talk.closing is _SAID:
+        reason, code, queue = talk.reason, talk.code, talk.queue
+    elif not is_close_code(meaning.code):
+        return Gone(client, reason), []
+    else:
+        code = meaning.code
+        queue = enqueue(talk.queue, Opcode.CLOSE, encode_close(code, message or meaning.sentence))
+    client, effects = _end(client, queue, reason, code)
+    text = f"{client.peer} closed with {code}, {reason.name}: {message or meaning.sentence}"
+    return client, [Note("sigil.server", INFO, text), *effects]
+
+
+def _end(client: Client, queue: tuple[Any, ...], reason: CloseReason, code: int) -> Step:
+    """Say what is left to say, shut our side, and tell the program."""
+    talk = talk_of(client)._replace(inbound=CALM, pending=b"", queue=(), queued_len=0, pong=None, closing=_OVER,
+                                    reason=reason, code=code)
+    client, effects = emit_last(_with(client, talk), queue, reason)
+    return client, [*effects, Part(client.conn, reason, code)]
+
+
+def part_of(conn: Conn, talk: Talk | None, reason: CloseReason) -> list[Effect]:
+    """What the program is told when a connection ends for this reason, unless it has been told."""
+    if talk is None or talk.closing is _OVER:
+        return []
+    return [Part(conn, *(talk.reason, talk.code) if talk.closing is _SAID else (reason, MEANINGS[reason].code))]
+
+
+def last_frames(client: Client, reason: CloseReason) -> list[Effect]:
+    """A close frame for a peer that is dropped at once, as far as it takes it."""
+    talk = talk_of(client)
+    if talk.closing is not _OPEN or client.outflow.outbox:
+        return []
+    frames = enqueue(talk.queue, Opcode.CLOSE, encode_close(MEANINGS[reason].code, MEANINGS[reason].sentence))
+    return [Send(client.conn, frames, Then.DROP)]
+
+
+def say_last(client: Client, reason: CloseReason, code: int, text: str) -> Step:
+    """The program, or the server, wants the end: our close frame goes behind what is queued; theirs is waited for."""
+    talk = talk_of(client)
+    if talk.closing is not _OPEN:
+        return client, []
+    code = code or MEANINGS[reason].code
+    queue = enqueue(talk.queue, Opcode.CLOSE, encode_close(code, text))
+    return _with(client, talk._replace(queue=queue, closing=_SAID, reason=reason, code=code)), []
+
+
+def lose(client: Client, event: HalfClosed, context: Context) -> Outcome:
+    """The peer sends no more: what it has said is delivered first."""
+    talk = talk_of(client)
+    client = client._replace(intake=client.intake._replace(at_end=True))
+    if talk.is_parked:
+        return _with(client, talk._replace(last_word=talk.last_word or LOST)), []
+    return Gone(client, talk.reason if talk.closing is _SAID else CloseReason.PEER_RESET), []
+
+
+# -- saying -------------------------------------------------------------------------------------------------------
+
+def room_for(client: Client, limits: Limits) -> int:
+    """How many bytes may still be said to a client before it is too far behind; not above 0 if it is leaving."""
+    talk = client.talk
+    return 0 if talk is None or talk.closing is not _OPEN else limits.max_outbox_len - owed_len(client)
+
+
+def whispered(client: Client, event: Whisper, context: Context) -> Step:
+    """The program has said something to this client: as much of it is queued as there is room for, whole messages."""
+    room, talk = room_for(client, context.limits), client.talk
+    if talk is None or room <= 0:
+        return client, []
+    queue = talk.queue
+    for opcode, payload in event.messages:
+        if room <= 0:
+            break
+        queue = enqueue(queue, opcode, payload)
+        room -= len(payload) + FRAME_HEAD_LEN
+    return _with(client, talk._replace(queue=queue, queued_len=context.limits.max_outbox_len - room)), []
+
+
+def whisper_simple(client: Client, event: Whisper, context: Context) -> Step | None:
+    """The same for a client that keeps up, if all is small and there is room for all of it; None if not."""
+    conn, peer, intake, owed, answered, since, outflow, bytes_in, bytes_out, talk = client
+    if talk is None or talk.closing is not _OPEN:
+        return None
+    frames = encode_small(event.messages)
+    queue, queued_len = talk.queue, talk.queued_len + len(frames)
+    if not frames or queued_len > context.limits.max_outbox_len:
+        return None
+    queue = append_frames(queue, frames) if queue else (frames,)
+    talk = _new(Talk, (*talk[:4], queue, queued_len, talk.pong, True, *talk[8:]))
+    after: Client = _new(Client, (conn, peer, intake, owed, answered, since, outflow, bytes_in, bytes_out, talk))
+    return after, []
+
+
+FRAME_HEAD_LEN = 4
+"""What a frame's head counts for, near enough."""
+
+
+def owed_len(client: Client) -> int:
+    """Bytes that are owed to a client and that the kernel has not taken."""
+    queued_len = 0 if client.talk is None else client.talk.queued_len
+    return queued_len + outbox_len(client) if client.outflow.outbox else queued_len
+
+
+def flush_simple(client: Client) -> Step | None:
+    """What most flushes are: a queue, and a client that keeps up; None if there is more to it."""
+    conn, peer, intake, owed, answered, since, outflow, bytes_in, bytes_out, talk = client
+    if talk is None or outflow is not CLEAR or talk.pong is not None or intake is not TALKING:
+        return None
+    queue = talk.queue
+    sent = len(queue[0]) if len(queue) == 1 else sum(map(len, queue))
+    talk = _new(Talk, (*talk[:4], (), 0, None, False, *talk[8:]))
+    after: Client = _new(Client, (conn, peer, intake, owed, answered, since, outflow, bytes_in, bytes_out + sent, talk))
+    send: Send = _new(Send, (conn, queue, _KEEP))
+    return after, [send] if queue else []
+
+
+def flush(client: Client) -> Step:
+    """Send what is queued, and the pong that is due unless the client is behind: then a later ping may replace it."""
+    talk = talk_of(client)
+    is_behind = bool(client.outflow.outbox)
+    segments = talk.queue if is_behind else to_say(talk)
+    pong = talk.pong if is_behind else None
+    client = _with(client, talk._replace(queue=(), queued_len=0, pong=pong, is_listed=False))
+    return emit(client, segments) if segments else (client, [])
+
+
+def ask_for_life(client: Client, context: Context) -> Outcome:
+    """Nothing was heard for long: a ping is to be answered in time (section 5.5.2)."""
+    talk = talk_of(client)
+    return _with(client, talk._replace(queue=enqueue(talk.queue, Opcode.PING, b""), is_pinged=True)), []
+
+
+def give_up_pong(client: Client, context: Context) -> Outcome:
+    """No sign of life came."""
+    return fail(client, CloseReason.WS_PONG_TIMEOUT)
+
+
+def give_up_close(client: Client, context: Context) -> Outcome:
+    """Our close frame was not answered."""
+    return Gone(client, talk_of(client).reason), []

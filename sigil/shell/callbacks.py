@@ -1,0 +1,184 @@
+"""Calling back: what the program wants to be told, one thing after the other for each connection.
+
+Theory: a callback is user code that may do anything, wait included: under asyncio it may be `async def`.  What a
+connection's callbacks are told has an order, so while one of them waits, the next ones of that connection queue behind
+it, and nobody else notices.
+
+Rules: a callback that raises is logged with its traceback and ends its connection (500 or 1011).  What the core waits
+for (`Delivered`) is told when all calls of a job are done.  Delivery stops when the program closes the connection.
+It does not know what the callbacks mean.
+"""
+
+import logging
+import traceback
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..core.client import is_talking
+from ..core.conn import Conn
+from ..core.effects import Deliver, Farewell, Greet, Part, Welcome
+from ..core.events import Delivered, Event, Hangup
+from ..core.reasons import CloseReason
+from ..core.request import Request
+from ..core.table import find
+from .deferred import Deferred
+from .sources import ENDINGS, Spawn
+
+if TYPE_CHECKING:
+    from .server import HttpServer
+
+_LOG = logging.getLogger("sigil.error")
+
+
+class Callbacks(NamedTuple):
+    """What a program may want to be told; any of them may be `async def` under `http_server_serve`.
+
+    `open(server, conn)` and `close(server, conn, reason)` come once for each connection.  For one that becomes a
+    WebSocket, in between: `ws_open(server, conn, request)`, `ws_message(server, conn, data)` with a str for a text and
+    bytes for a binary message, and `ws_close(server, conn, reason, code)`.  From inside any of them the program may
+    send, broadcast and close.  One that raises is logged with its traceback and ends its connection (500 or 1011).
+    """
+
+    open: "Callable[[HttpServer, Conn], object] | None" = None
+    close: "Callable[[HttpServer, Conn, CloseReason], object] | None" = None
+    ws_open: "Callable[[HttpServer, Conn, Request], object] | None" = None
+    ws_message: "Callable[[HttpServer, Conn, str | bytes], object] | None" = None
+    ws_close: "Callable[[HttpServer, Conn, CloseReason, int], object] | None" = None
+
+
+class Job(NamedTuple):
+    """Calls of one callback of one connection, one for each of `values`; `done` is told when all have returned."""
+
+    conn: Conn
+    callback: Callable[..., object]
+    values: Sequence[tuple[Any, ...]]
+    done: Event | None
+    is_fatal: bool
+    """One that raises ends the connection; at its end there is nothing left to end."""
+
+
+class Returned(NamedTuple):
+    """An asynchronous job has come to its end, on its way to the loop's thread."""
+
+    job: Job
+    error: object
+
+
+class Caller:
+    """Calls the callbacks of one server."""
+
+    def __init__(self, server: "HttpServer", callbacks: Callbacks) -> None:
+        self._server = server
+        self._callbacks = callbacks
+        self._waiting: dict[Conn, deque[Job]] = {}
+        """For each connection one of whose jobs waits: the jobs behind it."""
+        self.spawn: Spawn | None = None
+
+    def deliver(self, order: Deliver, events: list[Event]) -> Event | None:
+        """Give the program messages: the loop to be fast in."""
+        conn, messages = order
+        callback, server = self._callbacks.ws_message, self._server
+        if callback is None or self._waiting:
+            return self._begin(conn, callback, [(message,) for message in messages], Delivered(conn), events)
+        farewells = server.farewells
+        try:
+            for index, message in enumerate(messages):
+                result = callback(server, conn, message)
+                if result is not None and isinstance(result, Awaitable):
+                    rest = [(message,) for message in messages[index + 1:]]
+                    return self._wait(Job(conn, callback, rest, Delivered(conn), True), result, events)
+                if server.farewells != farewells and not self._is_open(conn):
+                    break
+        except ENDINGS:
+            events.append(Delivered(conn))
+            raise
+        except BaseException as error:
+            return self._fail(Job(conn, callback, (), Delivered(conn), True), error, events)
+        return Delivered(conn)
+
+    def welcome(self, order: Welcome, events: list[Event]) -> Event | None:
+        """Tell the program of a new WebSocket."""
+        return self._begin(order.conn, self._callbacks.ws_open, [(order.request,)], Delivered(order.conn), events)
+
+    def part(self, order: Part, events: list[Event]) -> Event | None:
+        """Tell the program that a WebSocket has ended."""
+        return self._begin(order.conn, self._callbacks.ws_close, [(order.reason, order.code)], None, events, False)
+
+    def greet(self, order: Greet, events: list[Event]) -> Event | None:
+        """Tell the program of a new connection."""
+        return self._begin(order.conn, self._callbacks.open, [()], None, events)
+
+    def farewell(self, order: Farewell, events: list[Event]) -> Event | None:
+        """Tell the program of a connection that is gone."""
+        return self._begin(order.conn, self._callbacks.close, [(order.reason,)], None, events, False)
+
+    def _begin(self, conn: Conn, callback: Callable[..., object] | None, values: Sequence[tuple[Any, ...]],
+               done: Event | None, events: list[Event], is_fatal: bool = True) -> Event | None:
+        """A job for this connection: now, or behind those that wait."""
+        if callback is None:
+            return done
+        job = Job(conn, callback, values, done, is_fatal)
+        if conn in self._waiting:
+            self._waiting[conn].append(job)
+            return None
+        return self._run(job, events)
+
+    def _run(self, job: Job, events: list[Event]) -> Event | None:
+        """Make the calls of a job, as far as they return at once."""
+        conn, callback, values, done, _ = job
+        try:
+            for index, value in enumerate(values):
+                result = callback(self._server, conn, *value)
+                if isinstance(result, Awaitable):
+                    return self._wait(job._replace(values=values[index + 1:]), result, events)
+                if index + 1 < len(values) and not self._is_open(conn):
+                    break
+        except ENDINGS:
+            events += [] if done is None else [done]
+            raise
+        except BaseException as error:
+            return self._fail(job, error, events)
+        return done
+
+    def _is_open(self, conn: Conn) -> bool:
+        """True while the program may be given more of this connection's messages."""
+        client = find(self._server.state.slots, conn)
+        return client is not None and is_talking(client) and client.talk is not None and not client.talk.closing
+
+    def _wait(self, job: Job, awaitable: Awaitable[object], events: list[Event]) -> Event | None:
+        """One of a job's calls is asynchronous: the rest of it goes on when that has returned."""
+        if self.spawn is None:
+            if isinstance(awaitable, Coroutine):
+                awaitable.close()
+            error = TypeError("the callback is asynchronous, which needs http_server_serve() inside asyncio")
+            return self._fail(job, error, events)
+        self._waiting.setdefault(job.conn, deque())
+        later = Deferred()
+        later.when_resolved(lambda error: self._server.post(Returned(job, error)))
+        self.spawn(awaitable, later)
+        return None
+
+    def go_on(self, returned: Returned, events: list[Event]) -> Event | None:
+        """An asynchronous call has returned: the rest of its job, then the jobs behind it."""
+        job, error = returned
+        jobs = self._waiting.pop(job.conn, deque())
+        event = self._fail(job, error, events) if isinstance(error, BaseException) else self._go_on(job, events)
+        while jobs and job.conn not in self._waiting:
+            events += [] if event is None else [event]
+            event = self._run(jobs.popleft(), events)
+        if jobs:
+            self._waiting[job.conn].extendleft(reversed(jobs))
+        return event
+
+    def _go_on(self, job: Job, events: list[Event]) -> Event | None:
+        """What is left of a job, unless the program has closed the connection meanwhile."""
+        return self._run(job, events) if job.values and self._is_open(job.conn) else job.done
+
+    def _fail(self, job: Job, error: BaseException, events: list[Event]) -> Event | None:
+        """A callback has raised."""
+        name = getattr(job.callback, "__name__", repr(job.callback))
+        _LOG.error("the callback %s raised\n%s", name, "".join(traceback.format_exception(error)))
+        if job.is_fatal:
+            events.append(Hangup(job.conn, CloseReason.HANDLER_ERROR))
+        return job.done

@@ -1,0 +1,202 @@
+"""The crank of a server: the current value of the core, the events not told yet, the orders not carried out yet.
+
+Theory: a server is a fold, so whoever turns it needs three things and one loop: tell what has happened, carry out what
+is ordered, tell what came of that, and again for a bounded number of rounds; then flush what was said.  Sockets,
+memory, or a simulation: the loop is the same, so it is here, and what carries orders out is handed in.
+
+Rules: nothing is lost if user code breaks out of a round: what was not told and not carried out is still here.  What
+user code says is told to the core at once, so that its status is true.  It does not know threads, clocks or sockets.
+"""
+
+import logging
+import traceback
+from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
+
+from ..core.client import Parse
+from ..core.conn import Conn
+from ..core.converse import FRAME_HEAD_LEN
+from ..core.effects import Effect, Send
+from ..core.events import Event, Failed, Flush, Hangup, Publish, Whisper
+from ..core.frame import Opcode, is_close_code
+from ..core.reasons import CloseReason
+from ..core.records import Server
+from ..core.server import advance
+from ..core.speak import prospect_of, publish
+from ..core.table import find
+from ..core.talk import SendStatus
+
+_ERROR_LOG = logging.getLogger("sigil.error")
+_FLUSH = Flush(None)
+
+Perform: TypeAlias = Callable[[deque[Effect], list[Event]], None]
+"""Carries out orders until none is left, adding what comes of them to the events."""
+
+
+class Engine:
+    """A server value being turned."""
+
+    def __init__(self, state: Server, parse: Parse, send: Callable[[Send], Event | None]) -> None:
+        self._state = state
+        self._said: list[Event] = []
+        self._spoken_to: set[Conn] = set()
+        self._hearer: Conn | None = None
+        self._messages: list[tuple[int, bytes]] = []
+        self._room = 0
+        self._status = SendStatus.DROPPED
+        self.events: list[Event] = []
+        self.orders: deque[Effect] = deque()
+        self.farewells = 0
+        """How often user code has closed a connection: so that whoever calls it need not look each time."""
+        self._parse = parse
+        self._send = send
+
+    @property
+    def state(self) -> Server:
+        """The core's value, all that was said included."""
+        if self._messages or self._said:
+            self._tell([])
+        return self._state
+
+    def begin(self, state: Server) -> None:
+        """Go on with another value."""
+        self._state = state
+
+    @property
+    def has_work(self) -> bool:
+        """True if the last turn left something over, or something was said since."""
+        return bool(self.events or self.orders or self._messages or self._said or self._state.unflushed)
+
+    # -- turning --------------------------------------------------------------------------------------------------
+
+    def run_rounds(self, perform: Perform) -> None:
+        """Tell, carry out, and so on with what comes of it; what is left over after the last round is kept."""
+        for _ in range(self._state.limits.max_rounds_per_tick):
+            events, self.events = self.events, []
+            self._tell(events)
+            perform(self.orders, self.events)
+            if not self.events:
+                break
+        if self.state.unflushed:
+            self._tell([_FLUSH])
+            perform(self.orders, self.events)
+
+    def _tell(self, events: list[Event]) -> None:
+        """Tell the core what was said and what has happened, and keep what it orders."""
+        self._finish_saying()
+        if self._said:
+            events, self._said = self._said + events, []
+            self._spoken_to.clear()
+        try:
+            self._state, effects = advance(self._state, events, self._parse)
+        except Exception:  # there is no known way: this is so that one defect of ours is not everybody's end
+            effects = self._tell_singly(events)
+        except BaseException:
+            self.events = events + self.events
+            raise
+        self.orders.extend(effects)
+
+    def _tell_singly(self, events: list[Event]) -> list[Effect]:
+        """The same event by event; one that the core cannot take ends its connection."""
+        effects: list[Effect] = []
+        for event in events:
+            try:
+                self._state, more = advance(self._state, (event,), self._parse)
+            except Exception:
+                _ERROR_LOG.error("a defect of sigil: %s could not be told\n%s", type(event).__name__,
+                                 traceback.format_exc())
+                conn = event[0] if isinstance(event[0], Conn) else getattr(event[0], "conn", None)
+                self._state, more = advance(self._state, (Failed(conn, 0),) if isinstance(conn, Conn) else ())
+            effects += more
+        return effects
+
+    # -- what user code says --------------------------------------------------------------------------------------
+
+    def say(self, conn: Conn, data: object) -> SendStatus:
+        """Say a message to one WebSocket.
+
+        The core is told at the latest when somebody looks: messages to one client are told together, while it is known
+        that there is room for them.
+        """
+        if conn is not self._hearer or self._room <= 0:
+            self._turn_to(conn)
+        kind = type(data)
+        if kind is str:
+            payload, opcode = data.encode(), 1  # type: ignore[attr-defined]  # a str has that
+        elif kind is bytes:
+            payload, opcode = data, 2
+        else:
+            opcode, payload = framed(data)
+        if self._room <= 0:
+            return SendStatus.DROPPED
+        self._room -= len(payload) + FRAME_HEAD_LEN
+        self._messages.append((opcode, payload))
+        return self._status
+
+    def _turn_to(self, conn: Conn) -> None:
+        """Say to another client now: what was said to the last one is an event, and there is room for so much more."""
+        self._finish_saying()
+        if conn in self._spoken_to:
+            self._tell([])
+        status, room = prospect_of(self._state, conn)
+        if room <= 0 and self._let_leave(conn):
+            status, room = prospect_of(self._state, conn)
+        self._hearer, self._status, self._room = conn, status, room
+
+    def _finish_saying(self) -> None:
+        """What was said to one client becomes an event."""
+        if self._messages and self._hearer is not None:
+            self._said.append(Whisper(self._hearer, tuple(self._messages)))
+            self._spoken_to.add(self._hearer)
+            self._messages = []
+        self._hearer = None
+
+    def _let_leave(self, conn: Conn) -> bool:
+        """Send at once what was said to a client in this turn, if it keeps up; True if there is room again."""
+        client = find(self._state.slots, conn)
+        if client is None or client.talk is None or not client.talk.queue or client.outflow.outbox:
+            return False
+        earlier = [order for order in self.orders if type(order) is Send and order.conn == conn]
+        if earlier:
+            others = [order for order in self.orders if not (type(order) is Send and order.conn == conn)]
+            self.orders.clear()  # in place: somebody may be carrying them out
+            self.orders.extend(others)
+        self._state, effects = advance(self._state, (Flush(conn),), self._parse)
+        for order in (*earlier, *effects):
+            event = self._send(order) if type(order) is Send else None
+            if event is not None:
+                self._tell([event])
+        return True
+
+    def publish(self, event: Publish) -> SendStatus:
+        """Say a message to all WebSockets, or those that hear its topic."""
+        self._state, effects, status = publish(self.state, event, self._parse)
+        self.orders.extend(effects)
+        return status
+
+    def hang_up(self, event: Hangup) -> None:
+        """Close a connection."""
+        self.farewells += 1
+        self._tell([event])
+
+
+def framed(data: object) -> tuple[int, bytes]:
+    """The opcode and payload of a message: text for str, binary for bytes; what can change is copied.
+
+    TypeError for anything else, ValueError for a str that is no Unicode text.
+    """
+    if isinstance(data, str):
+        return Opcode.TEXT, data.encode()
+    if isinstance(data, bytes):
+        return Opcode.BINARY, data
+    if isinstance(data, bytearray | memoryview):
+        return Opcode.BINARY, bytes(data)
+    raise TypeError(f"a message is a str or bytes, not {type(data).__name__}")
+
+
+def hangup(conn: Conn, code: int, text: str) -> Hangup:
+    """The event of user code closing a connection; ValueError for a code that may not be sent."""
+    if not is_close_code(code):
+        raise ValueError(f"{code} is not the code of a close frame (1000 to 1003, 1007 to 1014, 3000 to 4999)")
+    return Hangup(conn, CloseReason.OK, code, text)

@@ -1,0 +1,31 @@
+"""sigil.testing: a whole server in memory, for tests of what runs behind it.
+
+    from sigil.testing import Client
+
+    def test_tea() -> None:
+        assert Client(app).get("/tea").text == "you asked for /tea"
+
+Theory: a handler is tested through the very core that serves it, and by the very calls that call it; only sockets and
+clocks are made of memory.  So what a test sees is what the wire would have had, and nothing in it waits, races or
+depends on the machine.
+
+Rules: no sockets, no threads, no real time; the test turns the clock.  Everything happens within the test's own calls.
+The names below are the public ones.  It does not know any test framework.
+"""
+
+from .answers import Answer, BadAnswer, read_answers
+from .client import Client, HandlerError, NoAnswer, Restless
+from .connection import Connection
+from .server import MemoryServer
+
+__all__ = [
+    "Answer",
+    "BadAnswer",
+    "Client",
+    "Connection",
+    "HandlerError",
+    "MemoryServer",
+    "NoAnswer",
+    "Restless",
+    "read_answers",
+]

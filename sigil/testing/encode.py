@@ -1,0 +1,51 @@
+"""A request as bytes, as a plain client would send it.
+
+Theory: a test of a handler wants to say what it asks for, not how that is written.  What is written here is always a
+correct request; a test of wrong ones writes the bytes itself.
+
+Rules: a Host is added, and a Content-Length where there is a body or the method suggests one (RFC 9110 section 8.6);
+what cannot be written as given is refused with ValueError.  It does not know the server or the connection.
+"""
+
+import json as _json
+import re
+from typing import Any
+
+from ..core.headers import pairs_of
+from ..core.response import Fields
+from ..core.sanitize import check_pairs
+
+ABSENT: Any = object()
+"""Stands for no JSON at all, as None is a JSON value."""
+
+_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TARGET = re.compile(r"[!-~\x80-\xff]+")
+_HAVE_BODIES = frozenset(("POST", "PUT", "PATCH"))
+_RAW = "write the bytes yourself to send it all the same: connect().send()"
+
+
+def encode_request(method: str, target: str, body: bytes | str = b"", json: Any = ABSENT,
+                   headers: Fields = ()) -> bytes:
+    """The bytes of one request.  ValueError for what could not be read back as it was given."""
+    if _METHOD.fullmatch(method) is None or _TARGET.fullmatch(target) is None:
+        raise ValueError(f"{method!r} {target!r} is not a method and a percent-encoded target; {_RAW}")
+    given = pairs_of(headers)
+    problem = check_pairs(given)
+    if problem is not None:
+        raise ValueError(f"{problem}; {_RAW}")
+    content, defaults = _content_of(body, json)
+    if content or method in _HAVE_BODIES:
+        defaults = (*defaults, ("Content-Length", str(len(content))))
+    names = {name.lower() for name, _ in given}
+    pairs = [pair for pair in (("Host", "testserver"), *defaults) if pair[0].lower() not in names]
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in (*pairs, *given)), "", ""]
+    return "\r\n".join(lines).encode("latin-1") + content
+
+
+def _content_of(body: bytes | str, json: Any) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+    """The body, and the fields that say what it is."""
+    if json is ABSENT:
+        return (body.encode() if isinstance(body, str) else bytes(body)), ()
+    if body:
+        raise ValueError("a request has a body or a json, not both")
+    return _json.dumps(json, ensure_ascii=False, allow_nan=False).encode(), (("Content-Type", "application/json"),)

@@ -1,0 +1,70 @@
+"""Failures of the program behind the server, noticed for the test.
+
+Theory: the server makes a 500 and a line in the log of whatever user code raises, which is right for clients and hides
+the place from a test.  So what a handler raises is kept as it passes, and what is only logged is overheard.
+
+Rules: nothing is changed on the way: the server sees what it would have seen.  Bad input is an answer, no failure.
+It does not know what a test makes of it.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..core.effects import Note
+from ..core.request import BadInput, Request
+from ..shell.program import Handler
+from ..shell.sources import ENDINGS
+
+ERROR_LOG = "sigil.error"
+
+
+class Ear(logging.Handler):
+    """Hears what is logged about user code without an effect of the core: failures of callbacks and of endings."""
+
+    def __init__(self, log: list[Note]) -> None:
+        super().__init__(logging.DEBUG)
+        self._log = log
+        self._is_covered = False
+        self._thread = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the line, if it is about this server."""
+        if not self._is_covered and record.thread == self._thread:
+            self._log.append(Note(record.name, record.levelno, record.getMessage()))
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen to the log of errors meanwhile."""
+        logger = logging.getLogger(ERROR_LOG)
+        self._thread = threading.get_ident()
+        logger.addHandler(self)
+        try:
+            yield
+        finally:
+            logger.removeHandler(self)
+
+    @contextmanager
+    def covered(self) -> Iterator[None]:
+        """Hear nothing meanwhile."""
+        self._is_covered = True
+        try:
+            yield
+        finally:
+            self._is_covered = False
+
+
+def noticing(handler: Handler, errors: list[BaseException]) -> Callable[[Request], Any]:
+    """The same handler, with what it raises kept, if that is a failure and not an answer or an end."""
+    def call(request: Request) -> Any:
+        try:
+            return handler(request)
+        except (BadInput, *ENDINGS):
+            raise
+        except BaseException as error:
+            errors.append(error)
+            raise
+
+    return call

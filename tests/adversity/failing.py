@@ -1,0 +1,182 @@
+"""A counting layer under the shell: every system call it makes can be made to fail, once, the n-th time.
+
+Theory: a server makes a few dozen system calls for a conversation, and each of them may fail.  So the conversation is
+repeated, and each time one more of them fails, until there is none left: nothing is assumed about which call is where.
+
+Rules: nothing of sigil is replaced.  The shell's own names `socket` and `selectors` are bound to copies of those
+modules in which the socket class and the selector's epoll object are subclasses that count; what they do not fail they
+do.  A call that fails has not been done, but for `close`, after which a descriptor is gone whatever it returned
+(close(2)).  Clients use the real modules, so only the server is hurt.
+It does not know what the server does with a failure.
+"""
+
+import errno
+import os
+import select
+import selectors
+import socket
+import sys
+from collections import Counter
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+LISTENING, WAKING = -1, -2
+"""In place of the port of a client: the call was made on the listener, or on the pair that wakes the server.
+
+Calls on that pair are a kind of their own, `waking recv` and so on: no network is between its ends.
+"""
+
+
+class Hit(NamedTuple):
+    """A call that was made to fail: its kind, and the port of the client it was made for."""
+
+    kind: str
+    whose: int
+
+
+class Fault:
+    """The `nth` call of this kind fails with this error; `hits` is what it met, `counts` how often each was made."""
+
+    def __init__(self, kind: str = "", code: int = 0, nth: int = 0) -> None:
+        self._kind, self._code, self._nth = kind, code, nth
+        self.counts: Counter[str] = Counter()
+        self.hits: list[Hit] = []
+        self.is_armed = True
+        self._is_harmless = code == errno.EAGAIN or kind == "setsockopt"
+
+    def has_harmed(self, port: int) -> bool:
+        """True if the client with this port may have lost its connection: who is told to try again has lost nothing."""
+        return not self._is_harmless and any(hit.whose == port for hit in self.hits)
+
+    def strike(self, kind: str, whose: int) -> None:
+        """Count a call, and raise if it is the one."""
+        if not self.is_armed:
+            return
+        kind = f"waking {kind}" if whose == WAKING else kind
+        self.counts[kind] += 1
+        if kind == self._kind and self.counts[kind] == self._nth:
+            self.hits.append(Hit(kind, whose))
+            raise OSError(self._code, os.strerror(self._code))
+
+
+def _counted(name: str) -> Callable[..., Any]:
+    """The method of a socket, counted."""
+    plain = getattr(socket.socket, name)
+
+    def method(self: "CountedSocket", *arguments: object) -> object:
+        self.fault.strike(name, self.whose)
+        return plain(self, *arguments)
+
+    return method
+
+
+class CountedSocket(socket.socket):
+    """A socket that asks its `fault` first."""
+
+    fault = Fault()
+    whose = LISTENING
+
+    def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:
+        if fileno is None:
+            self.fault.strike("socket", LISTENING)
+        super().__init__(family, type, proto, fileno)
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """The next connection, as a socket of the same kind."""
+        self.fault.strike("accept", LISTENING)
+        connection, address = super().accept()
+        counted = type(self)(fileno=connection.detach())
+        counted.whose = address[1]
+        return counted, address
+
+    def close(self) -> None:
+        """Close, and only then fail."""
+        is_open = self.fileno() >= 0
+        super().close()
+        if is_open:
+            self.fault.strike("close", self.whose)
+
+
+for _name in ("bind", "getpeername", "getsockname", "listen", "recv", "send", "sendmsg", "setsockopt", "shutdown"):
+    setattr(CountedSocket, _name, _counted(_name))
+
+
+class CountedEpoll:
+    """The epoll object of a selector, counted; `owners` says whose a descriptor is."""
+
+    def __init__(self, epoll: Any, fault: Fault, owners: dict[int, int]) -> None:
+        self._epoll, self._fault, self._owners = epoll, fault, owners
+        self.fileno = epoll.fileno
+
+    def register(self, descriptor: int, mask: int) -> None:
+        """EPOLL_CTL_ADD."""
+        self._fault.strike("register", self._owners.get(descriptor, LISTENING))
+        self._epoll.register(descriptor, mask)
+
+    def modify(self, descriptor: int, mask: int) -> None:
+        """EPOLL_CTL_MOD."""
+        self._fault.strike("modify", self._owners.get(descriptor, LISTENING))
+        self._epoll.modify(descriptor, mask)
+
+    def unregister(self, descriptor: int) -> None:
+        """EPOLL_CTL_DEL."""
+        self._fault.strike("unregister", self._owners.get(descriptor, LISTENING))
+        self._epoll.unregister(descriptor)
+
+    def poll(self, *arguments: Any) -> Any:
+        """epoll_wait."""
+        self._fault.strike("poll", LISTENING)
+        return self._epoll.poll(*arguments)
+
+    def close(self) -> None:
+        """Close, and only then fail."""
+        self._epoll.close()
+        self._fault.strike("close", LISTENING)
+
+
+def _selector_class(fault: Fault) -> type[selectors.BaseSelector]:
+    class CountedSelector(selectors.EpollSelector):
+        def __init__(self) -> None:
+            fault.strike("epoll_create", LISTENING)
+            super().__init__()
+            self.owners: dict[int, int] = {}
+            plain: Any = vars(self)["_selector"]
+            self._selector = CountedEpoll(plain, fault, self.owners)
+
+        def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+            self.owners[fileobj.fileno()] = fileobj.whose
+            return super().register(fileobj, events, data)
+
+    return CountedSelector
+
+
+def _copy(module: ModuleType, **changed: object) -> ModuleType:
+    """A module of the same name with the same contents, but for what is changed."""
+    copy = ModuleType(module.__name__)
+    copy.__dict__.update(module.__dict__, **changed)
+    return copy
+
+
+def install(patch: pytest.MonkeyPatch, fault: Fault) -> None:
+    """Put the layer under the shell until the patch is undone."""
+    kind: type[CountedSocket] = type("CountedSocket", (CountedSocket,), {"fault": fault})
+
+    def socketpair() -> tuple[socket.socket, socket.socket]:
+        fault.strike("socketpair", LISTENING)
+        pair = [kind(fileno=end.detach()) for end in socket.socketpair()]
+        for end in pair:
+            end.whose = WAKING
+        return pair[0], pair[1]
+
+    copies = {"socket": _copy(socket, socket=kind, socketpair=socketpair),
+              "selectors": _copy(selectors, DefaultSelector=_selector_class(fault))}
+    for name, module in list(sys.modules.items()):
+        for bound, real in (("socket", socket), ("selectors", selectors)):
+            if name.startswith("sigil.shell.") and getattr(module, bound, None) is real:
+                patch.setattr(module, bound, copies[bound])
+
+
+HAS_EPOLL = hasattr(select, "epoll")
