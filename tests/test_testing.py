@@ -99,10 +99,14 @@ def endless() -> Iterator[bytes]:
 class Network:
     """A real server, and why its last connection was closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, handler: Callable[[Request], Response], callbacks: Callbacks | None = None) -> None:
         self.reasons: list[CloseReason] = []
-        callbacks = Callbacks(close=lambda server, conn, reason: self.reasons.append(reason))
-        self.server = serving.make(various, callbacks=callbacks)
+        callbacks = callbacks or Callbacks()
+        self.server = serving.make(handler, callbacks=callbacks._replace(close=self.keep))
+
+    def keep(self, server: object, conn: Conn, reason: CloseReason) -> None:
+        """Keep why a connection was closed."""
+        self.reasons.append(reason)
 
     def converse(self, pieces: list[bytes]) -> tuple[bytes, CloseReason]:
         """What comes of sending these pieces one after another, and then ending our side."""
@@ -122,7 +126,7 @@ class Network:
 @pytest.fixture(scope="module")
 def network() -> Iterator[Network]:
     """One real server for all examples."""
-    network = Network()
+    network = Network(various)
     network.server.listen()
     yield network
     serving.end(network.server)
@@ -604,7 +608,8 @@ def test_callbacks_are_given_the_server_and_handlers_the_peer() -> None:
 
 def test_the_server_in_memory_answers_what_a_real_one_answers() -> None:
     offered = {name for name in vars(MemoryServer) if not name.startswith("_")}
-    assert {"state", "running", "clients", "stats", "stop", "post", "tick", "next_deadline"} <= offered
+    assert {"state", "running", "clients", "stats", "stop", "post", "tick", "next_deadline", "send", "broadcast",
+            "close", "buffered_amount", "run_coroutines"} <= offered
     assert {name for name in offered if not hasattr(HttpServer, name)} == {"listening", "has_work", "require_rest"}
 
 

@@ -8,12 +8,12 @@ Rules: functions take a client and return it with the orders that follow; they l
 After a connection's last answer it lingers (`emit_last`).  It does not know where requests come from.
 """
 
-from .client import Client, Context, Gone, Outcome, Outflow, Phase, Step
+from .client import STREAMS, Client, Context, Gone, Outcome, Outflow, Phase, Step, waiting_for
 from .conn import Ticket
 from .converse import begin_talk
 from .effects import Abandon, Access, Effect, Note, Pull, Send, Then
 from .emit import emit, emit_last
-from .encode import CONTINUE, Encoded, encode_chunk, encode_end, encode_response, encode_simple
+from .encode import CONTINUE, Encoded, Framing, encode_chunk, encode_end, encode_response, encode_simple
 from .events import Answered, Chunk, Ended, Refused, Segment
 from .handshake import refuse_upgrade
 from .head import Head
@@ -214,7 +214,8 @@ def take_chunk(client: Client, event: Chunk, context: Context) -> Outcome:
         return _break_off(client, event.ticket, segments)
     wants = not outflow.outbox
     left = streaming._replace(remaining=streaming.remaining - len(event.data), is_asked=wants)
-    client = client._replace(outflow=outflow._replace(streaming=left), since=context.now)
+    since = context.now if waiting_for(client) in STREAMS else client.since
+    client = client._replace(outflow=outflow._replace(streaming=left), since=since)
     effects: list[Effect] = []
     if segments:
         client, effects = emit(client, segments)
@@ -243,13 +244,12 @@ def ask_again(client: Client) -> Step:
 
 def keep_alive(client: Client, context: Context) -> Outcome:
     """An event stream has been silent for long: a comment says that it is still there (WHATWG HTML section 9.2.7)."""
-    streaming = client.outflow.streaming
-    assert streaming is not None
+    streaming, client = client.outflow.streaming, client._replace(since=context.now)
+    if streaming is None or streaming.framing is Framing.COUNTED:
+        return client, []  # every byte of it was promised to somebody
     segments = encode_chunk(streaming, COMMENT)
-    if isinstance(segments, str):
-        return client._replace(since=context.now), []
-    left = streaming._replace(remaining=streaming.remaining - len(COMMENT))
-    return emit(client._replace(outflow=client.outflow._replace(streaming=left), since=context.now), segments)
+    assert not isinstance(segments, str)
+    return emit(client, segments)
 
 
 def give_up_stream(client: Client, context: Context) -> Outcome:

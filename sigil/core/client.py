@@ -205,7 +205,7 @@ def waiting_for(client: Client) -> Waiting:
     if phase is Phase.BODY and not is_parked(client):
         return Waiting.BODY
     if client.owed:
-        return Waiting.ANSWER if client.outflow.streaming is None else _STREAMS[client.outflow.streaming.is_sse]
+        return Waiting.ANSWER if client.outflow.streaming is None else STREAMS[client.outflow.streaming.is_sse]
     return Waiting.IDLE if client.intake.buffer in _NOTHING_YET else Waiting.HEADER
 
 
@@ -217,7 +217,7 @@ def _talk_waits_for(talk: Talk) -> Waiting:
     return Waiting.PONG if talk.is_pinged else Waiting.TALK
 
 
-_STREAMS = (Waiting.PIECE, Waiting.EVENT)
+STREAMS = (Waiting.PIECE, Waiting.EVENT)
 _NOTHING_YET = (b"", b"\r")
 """Half of an empty line is no beginning: whoever sends nothing but line ends gains no time by it."""
 

@@ -19,7 +19,7 @@ from .events import Delivered, HalfClosed, Received, Whisper
 from .frame import Opcode, Terms, encode_close, encode_small, is_close_code
 from .handshake import check_upgrade, encode_upgrade
 from .limits import Limits
-from .message import CALM, Close, Item, Ping, take_bytes
+from .message import CALM, Close, Item, Ping, take_bytes, take_whole
 from .reasons import MEANINGS, CloseReason
 from .refusal import Malformed, bad
 from .request import Request
@@ -31,6 +31,7 @@ _OPEN, _SAID, _OVER = Closing.OPEN, Closing.SAID, Closing.OVER
 _KEEP = Then.KEEP
 _new = tuple.__new__
 
+NORMAL = 1000
 LOST = bad("the connection ended without a close frame", CloseReason.PEER_RESET)
 """The last word of a peer that did not say one."""
 
@@ -76,28 +77,18 @@ def hear_simple(client: Client, event: Received, context: Context) -> Step | Non
 
     `hear` would do the same, slower.
     """
-    conn, peer, intake, owed, answered, _, outflow, bytes_in, bytes_out, talk = client
+    conn, data = event
+    talk = client.talk
     if talk is None or talk.is_parked or talk.inbound is not CALM or talk.closing is not _OPEN:
         return None
-    inbound, items, flaw = take_bytes(CALM, event.data, talk.terms)
-    if inbound is not CALM or flaw is not None or not items or not _all_messages(items):
+    messages: list[Item] = []
+    if take_whole(data, 0, talk.terms, messages) != len(data):
         return None
-    (_, pending, _, last_word, queue, queued_len, pong, is_listed, _, closing, reason, code, topics, terms) = talk
-    talk = _new(Talk, (inbound, pending, True, last_word, queue, queued_len, pong, is_listed, False, closing, reason,
-                       code, topics, terms))
-    after: Client = _new(Client, (conn, peer, intake, owed, answered, context.now, outflow,
-                                  bytes_in + len(event.data), bytes_out, talk))
-    deliver: Deliver = _new(Deliver, (conn, items))
+    talk = _new(Talk, (True, False, *talk[2:]))
+    after: Client = _new(Client, (*client[:5], context.now, client.outflow, client.bytes_in + len(data),
+                                  client.bytes_out, talk))
+    deliver: Deliver = _new(Deliver, (conn, tuple(messages)))
     return after, [deliver]
-
-
-def _all_messages(items: tuple[Item, ...]) -> bool:
-    """True if there are no control frames among them."""
-    for item in items:
-        kind = type(item)
-        if kind is not str and kind is not bytes:
-            return False
-    return True
 
 
 def hear(client: Client, event: Received, context: Context) -> Outcome:
@@ -142,6 +133,8 @@ def _sort(items: tuple[Item, ...], pong: bytes | None,
 
 def delivered(client: Client, event: Delivered, context: Context) -> Outcome:
     """The program has looked at what it was given: what came behind that counts now."""
+    if event.said:
+        client, _ = whispered(client, Whisper(event.conn, event.said), context)
     talk = client.talk
     if talk is None or not talk.is_parked or talk.closing is _OVER:
         return client, []
@@ -155,12 +148,26 @@ def delivered(client: Client, event: Delivered, context: Context) -> Outcome:
 
 
 def delivered_simple(client: Client, event: Delivered, context: Context) -> Step | None:
-    """The same for a conversation in which nothing else has come."""
+    """The same for a conversation in which nothing else has come, and nothing else is to be said.
+
+    So what was said need not wait for the end of the turn: an answer leaves at once, and the record is made once.
+    """
+    conn, said = event
     talk = client.talk
-    if talk is None or not talk.is_parked or talk.last_word is not None or talk.pending or talk.closing is _OVER:
+    if (talk is None or talk.is_listed or not talk.is_parked or talk.last_word is not None or talk.pending
+            or talk.pong is not None or talk.closing is not _OPEN):
         return None
-    after: Client = _new(Client, (*client[:9], _new(Talk, (*talk[:2], False, *talk[3:]))))
-    return after, []
+    after: Client
+    if not said:
+        after = _new(Client, (*client[:5], context.now, *client[6:9], _new(Talk, (False, *talk[1:]))))
+        return after, []
+    frames = encode_small(said)
+    if not frames or len(frames) > context.limits.max_outbox_len:
+        return None
+    after = _new(Client, (*client[:5], context.now, *client[6:8], client.bytes_out + len(frames),
+                          _new(Talk, (False, *talk[1:]))))
+    send: Send = _new(Send, (conn, (frames,), _KEEP))
+    return after, [send]
 
 
 # -- the end ------------------------------------------------------------------------------------------------------
@@ -228,7 +235,7 @@ def say_last(client: Client, reason: CloseReason, code: int, text: str) -> Step:
     talk = talk_of(client)
     if talk.closing is not _OPEN:
         return client, []
-    code = code or MEANINGS[reason].code
+    code = next(filter(is_close_code, (code, MEANINGS[reason].code, NORMAL)))
     queue = enqueue(talk.queue, Opcode.CLOSE, encode_close(code, text))
     return _with(client, talk._replace(queue=queue, closing=_SAID, reason=reason, code=code)), []
 
@@ -266,7 +273,7 @@ def whispered(client: Client, event: Whisper, context: Context) -> Step:
 
 def whisper_simple(client: Client, event: Whisper, context: Context) -> Step | None:
     """The same for a client that keeps up, if all is small and there is room for all of it; None if not."""
-    conn, peer, intake, owed, answered, since, outflow, bytes_in, bytes_out, talk = client
+    talk = client.talk
     if talk is None or talk.closing is not _OPEN:
         return None
     frames = encode_small(event.messages)
@@ -274,8 +281,7 @@ def whisper_simple(client: Client, event: Whisper, context: Context) -> Step | N
     if not frames or queued_len > context.limits.max_outbox_len:
         return None
     queue = append_frames(queue, frames) if queue else (frames,)
-    talk = _new(Talk, (*talk[:4], queue, queued_len, talk.pong, True, *talk[8:]))
-    after: Client = _new(Client, (conn, peer, intake, owed, answered, since, outflow, bytes_in, bytes_out, talk))
+    after: Client = _new(Client, (*client[:9], _new(Talk, (*talk[:2], True, queue, queued_len, *talk[5:]))))
     return after, []
 
 
@@ -291,14 +297,14 @@ def owed_len(client: Client) -> int:
 
 def flush_simple(client: Client) -> Step | None:
     """What most flushes are: a queue, and a client that keeps up; None if there is more to it."""
-    conn, peer, intake, owed, answered, since, outflow, bytes_in, bytes_out, talk = client
-    if talk is None or outflow is not CLEAR or talk.pong is not None or intake is not TALKING:
+    talk = client.talk
+    if talk is None or client.outflow is not CLEAR or talk.pong is not None or client.intake is not TALKING:
         return None
     queue = talk.queue
     sent = len(queue[0]) if len(queue) == 1 else sum(map(len, queue))
-    talk = _new(Talk, (*talk[:4], (), 0, None, False, *talk[8:]))
-    after: Client = _new(Client, (conn, peer, intake, owed, answered, since, outflow, bytes_in, bytes_out + sent, talk))
-    send: Send = _new(Send, (conn, queue, _KEEP))
+    talk = _new(Talk, (*talk[:2], False, (), 0, *talk[5:]))
+    after: Client = _new(Client, (*client[:8], client.bytes_out + sent, talk))
+    send: Send = _new(Send, (client.conn, queue, _KEEP))
     return after, [send] if queue else []
 
 

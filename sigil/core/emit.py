@@ -8,9 +8,11 @@ overtake them (RFC 9112 section 9.6).  It does not know what the bytes mean.
 """
 
 from .client import CALM, Client, Phase, Step
-from .effects import Send, Then
+from .conn import Ticket
+from .effects import Abandon, Send, Then
 from .events import Segment
 from .reasons import CloseReason
+from .response import Pulled
 
 
 def emit(client: Client, segments: tuple[Segment, ...]) -> Step:
@@ -24,11 +26,12 @@ def emit(client: Client, segments: tuple[Segment, ...]) -> Step:
 
 def emit_last(client: Client, segments: tuple[Segment, ...], reason: CloseReason) -> Step:
     """Send the connection's last segments and shut our side behind them."""
-    intake, outflow = client.intake, client.outflow
+    intake, outflow, conn = client.intake, client.outflow, client.conn
+    unsent = [Abandon(Ticket(conn, number)) for number, answer in outflow.held if isinstance(answer.body, Pulled)]
     deaf = CALM._replace(phase=Phase.LINGER, at_end=intake.at_end, discarded=intake.discarded)
     outflow = outflow._replace(held=(), streaming=None, is_full=False, reason=reason)
-    after = client._replace(intake=deaf, owed=(), outflow=outflow)
+    after = client._replace(intake=deaf, owed=(), answered=client.answered + len(client.owed), outflow=outflow)
     if outflow.outbox:
-        return after._replace(outflow=outflow._replace(outbox=outflow.outbox + segments)), []
+        return after._replace(outflow=outflow._replace(outbox=outflow.outbox + segments)), [*unsent]
     sent = client.bytes_out + sum(map(len, segments))
-    return after._replace(bytes_out=sent), [Send(client.conn, segments, Then.SHUT)]
+    return after._replace(bytes_out=sent), [*unsent, Send(conn, segments, Then.SHUT)]

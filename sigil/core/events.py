@@ -110,9 +110,10 @@ class Writable(NamedTuple):
 
 
 class Delivered(NamedTuple):
-    """The program has looked at what `Welcome` or `Deliver` gave it."""
+    """The program has looked at what `Welcome` or `Deliver` gave it, and has last said this to the same client."""
 
     conn: Conn
+    said: tuple[tuple[int, bytes], ...] = ()
 
 
 class Whisper(NamedTuple):

@@ -109,7 +109,7 @@ def take_bytes(inbound: Inbound, data: bytes, terms: Terms) -> tuple[Inbound, tu
         inbound = CALM if inbound.message is None else inbound._replace(buffer=b"")
     while not inbound.is_over:
         if inbound is CALM and terms.is_masked:
-            start = _take_whole(data, start, terms, items)
+            start = take_whole(data, start, terms, items)
         if start == len(data):
             break
         _, message, frame, _ = inbound
@@ -127,15 +127,17 @@ def take_bytes(inbound: Inbound, data: bytes, terms: Terms) -> tuple[Inbound, tu
     return inbound, tuple(items), None
 
 
-def _take_whole(data: bytes, start: int, terms: Terms, items: list[Item]) -> int:
-    """Whole messages of one masked frame each, from `start` on, added to `items`; returns where they end.
+def take_whole(data: bytes, start: int, terms: Terms, items: list[Item]) -> int:
+    """Whole messages of one masked frame each, from `start` on, added to `items`; returned is where they end.
 
     The loop to be fast in: it knows only what nearly all frames are, and stops before anything else and anything
     wrong, for the general steps to look at.  One unpacking reads the head of a frame in both of its usual forms, with
     2 and 4 bytes of length, and `unmask` is written out: a call costs a fifth of all there is to do.
     """
-    from_bytes, last = int.from_bytes, len(data) - 8
-    bound = min(terms.max_frame_len, terms.max_message_len)
+    from_bytes, append, last = int.from_bytes, items.append, len(data) - 8
+    bound, other, _, _ = terms
+    if other < bound:
+        bound = other
     while start <= last:
         first, second, length, key = _eight_bytes(data, start)
         if first != _TEXT_WHOLE and first != _BINARY_WHOLE:
@@ -160,11 +162,11 @@ def _take_whole(data: bytes, start: int, terms: Terms, items: list[Item]) -> int
             payload = (from_bytes(data[begin:end]) ^ mask).to_bytes(length)
         if first == _TEXT_WHOLE:
             try:
-                items.append(payload.decode())
+                append(payload.decode())
             except UnicodeDecodeError:
                 break
         else:
-            items.append(payload)
+            append(payload)
         start = end
     return start
 

@@ -6,10 +6,12 @@ passes here once on its way out.
 
 Rules: problems are sentences, not exceptions; None means that there is none.  The fields that frame a message belong
 to the server: a handler may declare a Content-Length, and must keep it, and may never touch Transfer-Encoding.
+What stands in a response is judged by its real type and never asked to write itself, for that would run user code.
 It does not change anything: it says yes or why not.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from .headers import Pairs
@@ -22,19 +24,46 @@ _OURS = frozenset(("transfer-encoding",))
 BODILESS = frozenset((204, 304))
 """Final statuses that never have content (RFC 9110 section 6.4.1)."""
 
+_name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
+_PLAIN = frozenset((str, bytes, float, bool, type(None)))
+_CONTAINERS = frozenset((tuple, list, dict))
+_SHOWN = 2**64
+"""Greater numbers are not written out: of some the digits cannot be had."""
+
+
+def kind_of(value: object) -> str:
+    """The name of a value's type, whatever value and type say of themselves."""
+    return _name_of(type(value))
+
+
+def shown(value: object) -> str:
+    """A value as it is written; only its type if writing it would run somebody's code, or take long."""
+    return repr(value) if _is_plain(value, 3) else f"an object of type {kind_of(value)}"
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """True for what the language itself knows how to write, in containers up to so deep."""
+    kind = type(value)
+    if kind is int:
+        return bool(-_SHOWN < value < _SHOWN)
+    if kind in _CONTAINERS:
+        inner = value.items() if kind is dict else value
+        return depth > 0 and len(value) <= 100 and all(_is_plain(thing, depth - 1) for thing in inner)
+    return kind in _PLAIN
+
 
 def check_status(status: Any) -> str | None:
     """None for a final status, 200 to 599."""
-    if isinstance(status, int) and 200 <= status <= 599:
+    if issubclass(type(status), int) and 200 <= status <= 599:
         return None
-    return f"{status!r} is not the status of a response (200 to 599)"
+    return f"{shown(status)} is not the status of a response (200 to 599)"
 
 
 def check_pairs(pairs: Pairs) -> str | None:
     """None if every name is a token, every value is a field value, and none is the server's to send."""
     for name, value in pairs:
         if type(name) is not str or type(value) is not str:
-            return f"headers are pairs of str, not of {type(name).__name__} and {type(value).__name__}"
+            return f"headers are pairs of str, not of {kind_of(name)} and {kind_of(value)}"
         if _NAME.fullmatch(name) is None:
             return f"{name!r} is not a header name"
         if _VALUE.fullmatch(value) is None:
@@ -47,8 +76,9 @@ def check_pairs(pairs: Pairs) -> str | None:
 def check_response(response: Any) -> str | None:
     """None if status and headers of a response are what they must be, whoever filled them."""
     status, headers, _ = response
-    if not isinstance(headers, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in headers):
-        return f"the headers of a response are a tuple of pairs, not {headers!r}"
+    if not issubclass(type(headers), tuple) or not all(issubclass(type(pair), tuple) and len(pair) == 2
+                                                       for pair in headers):
+        return f"the headers of a response are a tuple of pairs, not {shown(headers)}"
     return check_status(status) or check_pairs(headers)
 
 

@@ -33,7 +33,7 @@ from .converse import say_last
 from .desk import Desk
 from .effects import Adopt, Effect, Greet, Note, Send, Then, TurnAway
 from .encode import date_line
-from .events import Accepted, Elapsed, Event, Flush, Publish, Stop, Whisper
+from .events import Accepted, Elapsed, Event, Flush, Publish, Stop
 from .head import parse_headers_only
 from .limits import Limits, shortest_timeout
 from .reasons import MEANINGS, CloseReason
@@ -73,7 +73,7 @@ def _fold(server: Server, events: Sequence[Event], parse: Parse) -> tuple[Server
         else:
             server, more = whole(server, events[start], parse)
             start += 1
-            is_joinable = True if more else is_joinable
+            is_joinable = is_joinable or (bool(more) and (bool(effects) or whole is not flush_turn))
         effects = effects + more if effects else more
     return server, effects, is_joinable
 
@@ -110,7 +110,7 @@ def _apply_run(server: Server, events: Sequence[Any], start: int,
             if step is not None:
                 entries[slot], orders = step
                 effects += orders
-                if kind is Whisper and client[9] is not None and not client[9].is_listed:
+                if intake is TALKING and step[0][9][2] and not client[9][2]:  # type: ignore[index]  # talk.is_listed
                     desk.unflushed.append(conn)
                 continue
         desk.settle(client, transition(client, event, context))

@@ -9,9 +9,9 @@ is never held to have too much: what was said to it in this turn leaves at once 
 It does not know sockets: it orders.
 """
 
-from typing import NamedTuple
+from typing import TypeAlias
 
-from .client import Client, Gone, Parse
+from .client import CLEAR, Client, Gone, Parse
 from .conn import Conn
 from .converse import flush, flush_simple, owed_len, room_for, talk_of, whispered
 from .desk import Desk
@@ -22,21 +22,23 @@ from .records import Server
 from .table import find
 from .talk import SendStatus
 
+Prospect: TypeAlias = tuple[SendStatus, int]
+"""What would become of a message to a client: the status, and the bytes there is room for."""
 
-class Prospect(NamedTuple):
-    """What would become of a message to a client: the status, and the bytes there is room for."""
-
-    status: SendStatus
-    room: int
+NO_PROSPECT = (SendStatus.DROPPED, 0)
 
 
 def prospect_of(server: Server, conn: Conn) -> Prospect:
     """What `Whisper` would do to a message to this client now: the first one that finds no room is dropped."""
     client = find(server.slots, conn)
-    room = 0 if client is None else room_for(client, server.limits)
-    if client is None or room <= 0:
-        return Prospect(SendStatus.DROPPED, 0)
-    return Prospect(SendStatus.BACKPRESSURE if client.outflow.outbox else SendStatus.SUCCESS, room)
+    if client is None or client.talk is None:
+        return NO_PROSPECT
+    if client.outflow is CLEAR and not client.talk.closing:  # nearly always; the rest says the same of any client
+        return SendStatus.SUCCESS, server.limits.max_outbox_len - client.talk.queued_len
+    room = room_for(client, server.limits)
+    if room <= 0:
+        return NO_PROSPECT
+    return SendStatus.BACKPRESSURE if client.outflow.outbox else SendStatus.SUCCESS, room
 
 
 def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[Effect], SendStatus]:

@@ -41,23 +41,23 @@ class SendStatus(IntEnum):
 
 
 class Talk(NamedTuple):
-    """One conversation."""
+    """One conversation.  What changes with every message comes first."""
 
+    is_parked: bool
+    """The program has messages to look at; nothing more is read from the bytes until it has."""
+    is_pinged: bool
+    """It was asked for a sign of life, and has given none yet."""
+    is_listed: bool
+    """It is on the list of those to be flushed."""
+    queue: tuple[Segment, ...]
+    queued_len: int
     inbound: Inbound
     pending: bytes
     """What came while the program was at work."""
-    is_parked: bool
-    """The program has messages to look at; nothing more is read from the bytes until it has."""
     last_word: Close | Malformed | None
     """What ends the conversation, when the program has seen what came before."""
-    queue: tuple[Segment, ...]
-    queued_len: int
     pong: bytes | None
     """The payload of the ping that is to be answered."""
-    is_listed: bool
-    """It is on the list of those to be flushed."""
-    is_pinged: bool
-    """It was asked for a sign of life, and has given none yet."""
     closing: Closing
     reason: CloseReason
     code: int
@@ -72,7 +72,7 @@ JOIN_MAX = 16_384
 
 def make_talk(terms: Terms, topics: frozenset[str], pending: bytes) -> Talk:
     """A conversation that has just begun: the program is told of it before it hears anything."""
-    return Talk(CALM, pending, True, None, (), 0, None, False, False, Closing.OPEN, CloseReason.OK, 0, topics, terms)
+    return Talk(True, False, False, (), 0, CALM, pending, None, None, Closing.OPEN, CloseReason.OK, 0, topics, terms)
 
 
 def heard_len(talk: Talk) -> int:

@@ -151,7 +151,10 @@ def half_closed(client: Client, event: HalfClosed, context: Context) -> Outcome:
     if client.intake is CALM and client.outflow is CLEAR and not client.owed and client.since < context.now:
         # nothing was sent in this tick, so everything sent before is known to have been taken
         return Gone(client, CloseReason.PEER_CLOSED), []
-    return resume(client._replace(intake=client.intake._replace(at_end=True)), [], context)
+    is_listening = waiting_for(client) is Waiting.EVENT
+    client = client._replace(intake=client.intake._replace(at_end=True))
+    # most who end their half of an event stream have left: a byte to them finds out
+    return keep_alive(client, context) if is_listening else resume(client, [], context)
 
 
 def failed(client: Client, event: Failed, context: Context) -> Outcome:

@@ -90,12 +90,12 @@ async def _run(awaitable: Awaitable[object], deferred: Deferred | None) -> None:
     try:
         result = await awaitable
     except Exception as error:
-        deferred.fail(error)
+        deferred.settle(error)
     except BaseException as error:  # cancelled, or out of user code on purpose
-        deferred.fail(error)
+        deferred.settle(error)
         raise
     else:
-        deferred.resolve(result)
+        deferred.settle(result)
 
 
 async def http_server_serve(server: "HttpServer") -> None:

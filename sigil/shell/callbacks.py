@@ -10,7 +10,6 @@ It does not know what the callbacks mean.
 """
 
 import logging
-import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,8 +21,10 @@ from ..core.events import Delivered, Event, Hangup
 from ..core.reasons import CloseReason
 from ..core.request import Request
 from ..core.table import find
+from ..core.talk import SendStatus
+from .account import ENDINGS, account_of, title_of
 from .deferred import Deferred
-from .sources import ENDINGS, Spawn
+from .sources import Spawn
 
 if TYPE_CHECKING:
     from .server import HttpServer
@@ -81,21 +82,22 @@ class Caller:
         callback, server = self._callbacks.ws_message, self._server
         if callback is None or self._waiting:
             return self._begin(conn, callback, [(message,) for message in messages], Delivered(conn), events)
-        farewells = server.farewells
+        engine = server.engine
+        farewells, coming = engine.farewells, iter(messages)
         try:
-            for index, message in enumerate(messages):
+            for message in coming:
                 result = callback(server, conn, message)
-                if result is not None and isinstance(result, Awaitable):
-                    rest = [(message,) for message in messages[index + 1:]]
+                if result is not None and type(result) is not SendStatus and isinstance(result, Awaitable):
+                    rest = [(message,) for message in coming]
                     return self._wait(Job(conn, callback, rest, Delivered(conn), True), result, events)
-                if server.farewells != farewells and not self._is_open(conn):
+                if engine.farewells != farewells and not self._is_open(conn):
                     break
         except ENDINGS:
             events.append(Delivered(conn))
             raise
         except BaseException as error:
             return self._fail(Job(conn, callback, (), Delivered(conn), True), error, events)
-        return Delivered(conn)
+        return Delivered(conn, engine.take_said(conn))
 
     def welcome(self, order: Welcome, events: list[Event]) -> Event | None:
         """Tell the program of a new WebSocket."""
@@ -177,8 +179,7 @@ class Caller:
 
     def _fail(self, job: Job, error: BaseException, events: list[Event]) -> Event | None:
         """A callback has raised."""
-        name = getattr(job.callback, "__name__", repr(job.callback))
-        _LOG.error("the callback %s raised\n%s", name, "".join(traceback.format_exception(error)))
+        _LOG.error("the callback %s raised\n%s", title_of(job.callback), account_of(error))
         if job.is_fatal:
             events.append(Hangup(job.conn, CloseReason.HANDLER_ERROR))
         return job.done

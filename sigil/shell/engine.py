@@ -41,10 +41,13 @@ class Engine:
         self._state = state
         self._said: list[Event] = []
         self._spoken_to: set[Conn] = set()
-        self._hearer: Conn | None = None
+        self._saying_to: Conn | None = None
         self._messages: list[tuple[int, bytes]] = []
-        self._room = 0
-        self._status = SendStatus.DROPPED
+        self.hearer: Conn | None = None
+        """Whom something was said to last, while there is `room` (bytes) for more: `keep` takes it, with `status`."""
+        self.room = 0
+        self.keep = self._messages.append
+        self.status = SendStatus.DROPPED
         self.events: list[Event] = []
         self.orders: deque[Effect] = deque()
         self.farewells = 0
@@ -119,38 +122,46 @@ class Engine:
         The core is told at the latest when somebody looks: messages to one client are told together, while it is known
         that there is room for them.
         """
-        if conn is not self._hearer or self._room <= 0:
+        message = (1, data.encode()) if type(data) is str else framed(data)
+        if conn is not self.hearer:
             self._turn_to(conn)
-        kind = type(data)
-        if kind is str:
-            payload, opcode = data.encode(), 1  # type: ignore[attr-defined]  # a str has that
-        elif kind is bytes:
-            payload, opcode = data, 2
-        else:
-            opcode, payload = framed(data)
-        if self._room <= 0:
+        if self.hearer is None:
             return SendStatus.DROPPED
-        self._room -= len(payload) + FRAME_HEAD_LEN
-        self._messages.append((opcode, payload))
-        return self._status
+        self.keep(message)
+        self.room -= len(message[1]) + FRAME_HEAD_LEN
+        if self.room <= 0:
+            self.hearer = None
+        return self.status
 
     def _turn_to(self, conn: Conn) -> None:
         """Say to another client now: what was said to the last one is an event, and there is room for so much more."""
-        self._finish_saying()
+        if self._messages:
+            self._finish_saying()
         if conn in self._spoken_to:
             self._tell([])
         status, room = prospect_of(self._state, conn)
         if room <= 0 and self._let_leave(conn):
             status, room = prospect_of(self._state, conn)
-        self._hearer, self._status, self._room = conn, status, room
+        self.status, self.room = status, room
+        self._saying_to, self.hearer = conn, conn if room > 0 else None
+
+    def take_said(self, conn: Conn) -> tuple[tuple[int, bytes], ...]:
+        """What was said to this client last and the core was not told, for whoever tells it now."""
+        if conn is not self._saying_to or not self._messages:
+            return ()
+        said = tuple(self._messages)
+        self._messages = []
+        self.keep = self._messages.append
+        self.hearer = self._saying_to = None
+        self._spoken_to.add(conn)
+        return said
 
     def _finish_saying(self) -> None:
         """What was said to one client becomes an event."""
-        if self._messages and self._hearer is not None:
-            self._said.append(Whisper(self._hearer, tuple(self._messages)))
-            self._spoken_to.add(self._hearer)
-            self._messages = []
-        self._hearer = None
+        if self._messages and self._saying_to is not None:
+            conn = self._saying_to
+            self._said.append(Whisper(conn, self.take_said(conn)))
+        self.hearer = self._saying_to = None
 
     def _let_leave(self, conn: Conn) -> bool:
         """Send at once what was said to a client in this turn, if it keeps up; True if there is room again."""

@@ -10,7 +10,7 @@ are given to `discard`.  It does not know what the words mean.
 import selectors
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Generic, TypeVar
 
@@ -62,13 +62,14 @@ class Inbox(Generic[Word]):
             with suppress(OSError):  # full, so it is awake; or closed, so there is nobody to wake
                 waker.send(b"\0")
 
-    def take(self) -> list[Word]:
-        """The words that are there now; what comes meanwhile is for the next time."""
-        return [self._words.popleft() for _ in range(len(self._words))]
+    def take(self) -> Iterator[Word]:
+        """The words that are there now; what comes meanwhile, and what is not taken after all, is for the next time."""
+        for _ in range(len(self._words)):
+            yield self._words.popleft()
 
     def hush(self) -> None:
         """Forget that we were woken."""
-        with suppress(BlockingIOError):
+        with suppress(OSError):  # there is no more; or nothing can be had now, and we are woken again
             while self._sleeper is not None and self._sleeper.recv(4_096):
                 pass
 
@@ -76,7 +77,8 @@ class Inbox(Generic[Word]):
         """Wake nobody any more, and take nothing."""
         for end in (self._waker, self._sleeper):
             if end is not None:
-                end.close()
+                with suppress(OSError):  # it is closed all the same
+                    end.close()
         self._waker = self._sleeper = None
         self._is_closed = True
         self._clear()

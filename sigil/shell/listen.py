@@ -94,6 +94,15 @@ def open_unix_listener(path: str, mode: int, backlog: int) -> socket.socket:
 
     A socket file that nobody listens on is replaced; one that is served, and any other file, is left alone.
     """
+    try:
+        return _open_unix_at(path, mode, backlog)
+    except OSError as error:
+        if error.errno is None:  # the path is too long, which only Python says
+            raise OSError(errno.ENAMETOOLONG, f"{error}: {path}") from error
+        raise OSError(error.errno, f"{error.strerror}: {path}") from error
+
+
+def _open_unix_at(path: str, mode: int, backlog: int) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _remove_stale(path)
@@ -101,11 +110,9 @@ def open_unix_listener(path: str, mode: int, backlog: int) -> socket.socket:
         listener.bind(path)
         os.chmod(path, mode)  # before anybody can connect: nobody can until listen()
         listener.listen(backlog)
-    except OSError as error:
+    except OSError:
         listener.close()
-        if error.errno is None:  # the path is too long, which only Python says
-            raise OSError(errno.ENAMETOOLONG, f"{error}: {path}") from error
-        raise OSError(error.errno, f"{error.strerror}: {path}") from error
+        raise
     return listener
 
 

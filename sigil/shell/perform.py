@@ -60,17 +60,39 @@ _ACCESS_LOG = logging.getLogger("sigil.access")
 
 
 class Wire:
-    """A connection's socket, and what the selector was told about it."""
+    """A connection's socket, and whether the selector has it."""
 
-    __slots__ = ("conn", "interest", "is_blocked", "recv", "send", "sock")
+    __slots__ = ("conn", "is_blocked", "is_watched", "recv", "send", "sock")
 
     def __init__(self, conn: Conn, sock: socket.socket) -> None:
         self.conn = conn
         self.sock = sock
         self.recv = sock.recv
         self.send = sock.send
-        self.interest = Interest.NOTHING
         self.is_blocked = False
+        self.is_watched = False
+
+
+def can_watch_for_nothing(selector: selectors.BaseSelector) -> bool:
+    """True if a selector that is told to watch for nothing still reports a connection that breaks, as epoll does.
+
+    With any other a connection that is not watched is taken out, and that it has broken is seen when it is used.
+    """
+    return hasattr(selectors, "EpollSelector") and isinstance(selector, selectors.EpollSelector)
+
+
+def _broken(wire: Wire) -> Failed:
+    """What has happened to a connection that nothing was asked of: 0 if it has ended without an error."""
+    try:
+        return Failed(wire.conn, wire.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+    except OSError as error:
+        return Failed(wire.conn, error.errno or 0)
+
+
+def _close(connection: socket.socket) -> None:
+    """Close a socket, which is closed whatever the system says about it (close(2))."""
+    with suppress(OSError):
+        connection.close()
 
 
 class Performer:
@@ -79,6 +101,7 @@ class Performer:
     def __init__(self, program: Program, selector: selectors.BaseSelector) -> None:
         self.program = program
         self._selector = selector
+        self._can_watch_for_nothing = can_watch_for_nothing(selector)
         self._doors: dict[int, socket.socket] = {}
         self._wires: dict[Conn, Wire] = {}
         self._methods: dict[type, Callable[[Any], Event | None]] = {
@@ -121,45 +144,55 @@ class Performer:
         self._doors[door] = connection
         return door
 
-    def adopt(self, order: Adopt) -> None:
+    def adopt(self, order: Adopt) -> Event | None:
         """A new connection has a name: watch it for reading."""
         wire = Wire(order.conn, self._doors.pop(order.door))
         self._wires[order.conn] = wire
-        self._set_interest(wire, Interest.READ)
+        return self._set_interest(wire, Interest.READ)
 
     def turn_away(self, order: TurnAway) -> None:
         """Say no and close: as much of the answer as is taken at once."""
         connection = self._doors.pop(order.door)
-        with connection:
-            try:
-                connection.send(order.data)
-                connection.shutdown(socket.SHUT_WR)
-                connection.recv(65_536)
-            except OSError:
-                return
+        with suppress(OSError):
+            connection.send(order.data)
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(65_536)
+        _close(connection)
 
-    def watch(self, order: Watch) -> None:
+    def watch(self, order: Watch) -> Event | None:
         """Change what a connection is watched for."""
         wire = self._wires.get(order.conn)
-        if wire is not None:
-            self._set_interest(wire, order.interest)
+        return None if wire is None else self._set_interest(wire, order.interest)
 
-    def _set_interest(self, wire: Wire, interest: Interest) -> None:
-        """Selectors cannot watch for nothing, so then the socket is taken out."""
-        if wire.interest and interest:
-            self._selector.modify(wire.sock, interest, wire)
-        elif interest:
-            self._selector.register(wire.sock, interest, wire)
-        elif wire.interest:
+    def _set_interest(self, wire: Wire, interest: Interest) -> Event | None:
+        """Watch for this from now on; a connection that cannot be watched is broken."""
+        is_watched = bool(interest) or self._can_watch_for_nothing
+        try:
+            if wire.is_watched and is_watched:
+                self._selector.modify(wire.sock, interest, wire)
+            elif is_watched:
+                self._selector.register(wire.sock, interest, wire)
+            else:
+                self._unwatch(wire)
+        except OSError as error:
+            wire.is_watched = False  # a selector forgets whom it cannot change
+            return Failed(wire.conn, error.errno or 0)
+        wire.is_watched = is_watched
+        return None
+
+    def _unwatch(self, wire: Wire) -> None:
+        """Take a connection out of the selector, if it is there."""
+        if wire.is_watched:
+            wire.is_watched = False
             self._selector.unregister(wire.sock)
-        wire.interest = interest
 
     def drop(self, order: Drop) -> None:
         """Close a connection and the streams that were for it."""
         wire = self._wires.pop(order.conn, None)
         if wire is not None:
-            self._set_interest(wire, Interest.NOTHING)
-            wire.sock.close()
+            with suppress(OSError):
+                self._unwatch(wire)
+            _close(wire.sock)
             self.program.abandon_all(order.conn)
 
     def close(self) -> None:
@@ -167,7 +200,7 @@ class Performer:
         for conn in list(self._wires):
             self.drop(Drop(conn))
         for connection in self._doors.values():
-            connection.close()
+            _close(connection)
         self._doors.clear()
 
     # -- bytes ----------------------------------------------------------------------------------------------------
@@ -182,6 +215,9 @@ class Performer:
                 others.append(wire)
                 continue
             if mask != _READ:
+                if not mask:  # not even watched for nothing does a broken connection keep silent
+                    events.append(_broken(wire))
+                    continue
                 wire.is_blocked = False
                 events.append(Writable(wire.conn))
                 if not mask & _READ:
@@ -210,7 +246,7 @@ class Performer:
                     return None
                 return self._send_all(wire, (memoryview(data)[count:],), count)
             return self._send_and_then(wire, segments, then)
-        except BlockingIOError:
+        except (BlockingIOError, InterruptedError):
             wire.is_blocked = True
             return Stalled(conn, 0, segments)
         except OSError as error:

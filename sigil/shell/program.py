@@ -8,7 +8,7 @@ then the client is answered first.  Streams are kept by `sources`, callbacks cal
 sockets.
 """
 
-import traceback
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -17,10 +17,12 @@ from ..core.effects import Abandon, Deliver, Farewell, Greet, Handle, Part, Pull
 from ..core.events import Answered, Event, Refused
 from ..core.request import BadInput, Request
 from ..core.response import Pulled, Response
+from ..core.sanitize import kind_of
 from ..core.table import find
+from .account import ENDINGS, account_of, sentence_of
 from .callbacks import Callbacks, Caller, Returned
 from .deferred import Deferred
-from .sources import ENDINGS, LatePiece, Sources, Spawn, close_pieces
+from .sources import LatePiece, Sources, Spawn, close_pieces
 
 if TYPE_CHECKING:
     from .server import HttpServer
@@ -40,18 +42,21 @@ class Excuse(NamedTuple):
 
 def _excuse(request: Request, error: BaseException) -> Excuse:
     """Bad input is the client's business; everything else is ours, and the client sees none of it."""
-    if isinstance(error, BadInput) and hasattr(error, "status"):
-        return Excuse(error.status, _sentence(error), "")
-    account = "".join(traceback.format_exception(error))
-    return Excuse(500, "", f"{request.method} {request.target}: the handler raised\n{account}")
+    if issubclass(type(error), BadInput):
+        status = _status_of(error)
+        if status is not None:
+            return Excuse(status, sentence_of(error), "")
+    return Excuse(500, "", f"{request.method} {request.target}: the handler raised\n{account_of(error)}")
 
 
-def _sentence(error: BaseException) -> str:
-    """What an exception says; user code may have made one that cannot even say it."""
+def _status_of(error: BaseException) -> Any:
+    """The status that bad input asks for; None if it cannot be had."""
     try:
-        return str(error)
-    except Exception:
-        return ""
+        return getattr(error, "status", None)
+    except ENDINGS:
+        raise
+    except BaseException:
+        return None
 
 
 class Late(NamedTuple):
@@ -65,11 +70,12 @@ class Late(NamedTuple):
 class Program:
     """All user code of one server: a handler, callbacks, and the streams that responses brought."""
 
-    def __init__(self, server: "HttpServer", handler: Handler, callbacks: Callbacks) -> None:
+    def __init__(self, server: "HttpServer", handler: Handler, callbacks: Callbacks,
+                 clock: Callable[[], float] = time.monotonic) -> None:
         self._server = server
         self._handler = handler
         self._caller = Caller(server, callbacks)
-        self.sources = Sources(server.post)
+        self.sources = Sources(server.post, clock)
         self.events: list[Event] = []
         """Where events go that come before the one a method returns."""
 
@@ -119,10 +125,20 @@ class Program:
 
     def _examine(self, ticket: Ticket, request: Request, result: object) -> Event | None:
         """What a handler returned that is not a response with a body of bytes; None if the answer comes later."""
+        try:
+            return self._weigh(ticket, request, result)
+        except ENDINGS:
+            raise
+        except BaseException as error:
+            return Refused(ticket, 500, "", f"{request.method} {request.target}: the handler returned an object of "
+                                            f"type {kind_of(result)} that cannot be looked at\n{account_of(error)}")
+
+    def _weigh(self, ticket: Ticket, request: Request, result: object) -> Event | None:
+        """The same of an object that does not raise when it is asked what it is."""
         match result:
             case Excuse():
                 return Refused(ticket, *result)
-            case Response():
+            case Response() if issubclass(type(result), Response):
                 return self._keep_source(ticket, result)
             case None:
                 return Answered(ticket, (Response.error(404),))
@@ -132,7 +148,7 @@ class Program:
             case Awaitable() if self.sources.spawn is not None:
                 deferred = Deferred()
                 self.sources.spawn(result, deferred)
-                return self._examine(ticket, request, deferred)
+                return self._weigh(ticket, request, deferred)
             case BaseException():
                 return Refused(ticket, *_excuse(request, result))
             case Coroutine():
@@ -141,7 +157,7 @@ class Program:
                                                 "which needs http_server_serve() inside asyncio")
             case _:
                 return Refused(ticket, 500, "", f"{request.method} {request.target}: the handler returned "
-                                                f"{type(result).__name__}, not a Response")
+                                                f"{kind_of(result)}, not a Response")
 
     def take_late(self, late: Late | LatePiece | Returned) -> Event | None:
         """A late result as an event; what came for a connection that is gone is told to the core all the same."""
@@ -160,7 +176,7 @@ class Program:
         body = response.body
         if not isinstance(body, Pulled):
             return Answered(ticket, (response,))
-        refused = self.sources.keep(ticket, body)
+        refused = self.sources.keep(ticket, body, self.events)
         return refused or Answered(ticket, (response._replace(body=Pulled((), body.is_sse)),))
 
     def pull(self, order: Pull) -> Event | None:
@@ -204,5 +220,7 @@ class Program:
 
 def discard(word: object) -> None:
     """A word that nobody will take: if it brings a stream, that is closed."""
-    if isinstance(word, Late) and isinstance(word.result, Response) and isinstance(word.result.body, Pulled):
-        close_pieces(word.result.body.chunks)
+    if isinstance(word, Late) and issubclass(type(word.result), Response):
+        body = word.result.body  # type: ignore[attr-defined]  # a response has one
+        if issubclass(type(body), Pulled):
+            close_pieces(body.chunks)

@@ -12,13 +12,14 @@ for the next one.  It does not know HTTP: the core does.
 import logging
 import selectors
 import socket
-import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from threading import get_ident
 from typing import TypeAlias, TypeVar
 
 from ..core.conn import Conn
+from ..core.converse import FRAME_HEAD_LEN
 from ..core.events import Accepted, Elapsed, Event, Hangup, Publish, Stop, Whisper
 from ..core.limits import Limits, check_limits
 from ..core.records import Running, Server
@@ -27,6 +28,7 @@ from ..core.speak import buffered_amount
 from ..core.stats import Stats
 from ..core.table import clients_of
 from ..core.talk import SendStatus
+from .account import ENDINGS
 from .callbacks import Callbacks, Returned
 from .door import Door
 from .engine import Engine, framed, hangup
@@ -36,11 +38,14 @@ from .perform import Performer, Ready
 from .program import Handler, Late, Program, discard
 from .remember import remembering_parser
 from .signals import stopping_on_signals, waking_on_signals
-from .sources import ENDINGS, LatePiece, Spawn
+from .sources import LatePiece, Spawn
 from .threaded import Serving
 
 _LOG = logging.getLogger("sigil.server")
 _ACCESS_LOG = logging.getLogger("sigil.access")
+
+NOBODY = 0
+"""No thread has this number: whoever speaks has to wake the loop first."""
 
 Word: TypeAlias = Event | Late | LatePiece | Returned
 Said = TypeVar("Said", Publish, Hangup)
@@ -55,7 +60,7 @@ class HttpServer:
         self._asked_port = self._port = port
         self._backlog = backlog
         self._limits = limits
-        self._engine = Engine(make_server(limits, time.monotonic(), int(time.time())), remembering_parser(limits),
+        self.engine = Engine(make_server(limits, time.monotonic(), int(time.time())), remembering_parser(limits),
                               lambda order: self._performer.send(order))
         self._inbox: Inbox[Word] = Inbox(discard)
         self._selector: selectors.BaseSelector | None = None
@@ -66,15 +71,14 @@ class HttpServer:
         self._is_hosted = False
         self._is_ticking = False
         self._has_ended = False
-        self._is_awake = False
-        self._thread = threading.get_ident()
+        self._thread = self._speaker = get_ident()
 
     # -- questions ------------------------------------------------------------------------------------------------
 
     @property
     def state(self) -> Server:
         """The core's value after the last tick: immutable, and yours to keep."""
-        return self._engine.state
+        return self.engine.state
 
     @property
     def running(self) -> bool:
@@ -88,11 +92,11 @@ class HttpServer:
 
     def clients(self) -> tuple[Conn, ...]:
         """The handles of all open connections."""
-        return tuple(client.conn for client in clients_of(self._engine.state.slots))
+        return tuple(client.conn for client in clients_of(self.engine.state.slots))
 
     def stats(self) -> Stats:
         """Figures since the server was made."""
-        return stats(self._engine.state._replace(now=time.monotonic()))
+        return stats(self.engine.state._replace(now=time.monotonic()))
 
     def fileno(self) -> int:
         """One descriptor that becomes readable when a tick has something to do, for a host loop to watch."""
@@ -105,14 +109,14 @@ class HttpServer:
     def next_deadline(self) -> float | None:
         """When `tick` must be called at the latest even if nothing is ready, on `time.monotonic()`; None if never."""
         if self._has_work():
-            return self._engine.state.now
-        deadlines = (next_deadline(self._engine.state), self._program.sources.poll_at,
+            return self.engine.state.now
+        deadlines = (next_deadline(self.engine.state), self._program.sources.poll_at,
                      None if self._door is None else self._door.opens_at)
         return min((at for at in deadlines if at is not None), default=None)
 
     def _has_work(self) -> bool:
         """True if the last tick left something over, or somebody left word."""
-        return self._engine.has_work or bool(self._inbox)
+        return self.engine.has_work or bool(self._inbox)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -125,9 +129,9 @@ class HttpServer:
             return
         self._open(sock)
         logs_access = _ACCESS_LOG.isEnabledFor(logging.INFO)
-        old = self._engine.state
+        old = self.engine.state
         new = make_server(self._limits, time.monotonic(), int(time.time()), logs_access)
-        self._engine.begin(new._replace(turn=old.turn, totals=old.totals, since=old.since))
+        self.engine.begin(new._replace(turn=old.turn, totals=old.totals, since=old.since))
         _LOG.info("listening on %s", self._address())
 
     def _open(self, sock: socket.socket | None) -> None:
@@ -135,13 +139,13 @@ class HttpServer:
         with ExitStack() as opened:
             listener = sock or opened.enter_context(open_listener(self.host, self._asked_port, self._backlog))
             listener.setblocking(False)
+            name = listener.getsockname()
             selector = opened.enter_context(selectors.DefaultSelector())
             door = Door(listener, selector, self._limits.max_unsent_len)
             self._inbox.open(selector)
             opened.pop_all()
         self._selector, self._door = selector, door
         self._performer = Performer(self._program, selector)
-        name = listener.getsockname()
         self.host, self._port = (name[0] if sock else self.host, name[1]) if isinstance(name, tuple) else (str(name), 0)
 
     def _address(self) -> str:
@@ -152,7 +156,8 @@ class HttpServer:
 
     def start(self, *, grace: float = 5.0) -> None:
         """Serve until `stop`; in the main thread SIGINT and SIGTERM drain for up to `grace` seconds, a second one stops
-        at once."""
+        at once.  RuntimeError from within a tick."""
+        self._require_rest("start")
         with stopping_on_signals(lambda: self.stop(grace)):
             self.listen()
             with waking_on_signals(self._inbox.fileno()):
@@ -161,8 +166,9 @@ class HttpServer:
     def server_loop(self) -> None:
         """Tick until the server has stopped, waiting as long as nothing is due; without signals, without listening.
 
-        Whatever leaves it ends the server.
+        Whatever leaves it ends the server.  RuntimeError from within a tick, which harms nothing.
         """
+        self._require_rest("server_loop")
         try:
             while self.running:
                 self.tick(self._patience())
@@ -213,18 +219,24 @@ class HttpServer:
         Returns True if there was anything to do.  Opens the listening socket if that was not done; after the server
         has stopped, only `listen` or `start` opens it again.
         """
-        if self._is_ticking:
-            raise RuntimeError("tick() was called from within tick(): a handler must return instead")
+        self._require_rest("tick")
         if self._has_ended and not self.running:
             return False
         if not self.running:
             self.listen()
-        self._is_ticking = self._is_awake = True
-        self._thread = threading.get_ident()
+        self._is_ticking = True
+        self._thread = self._speaker = get_ident()
         try:
             return self.process_connections(timeout)
         finally:
-            self._is_ticking = self._is_awake = False
+            self._is_ticking = False
+            if self._is_hosted:
+                self._speaker = NOBODY
+
+    def _require_rest(self, name: str) -> None:
+        """RuntimeError while there is a tick under way: whoever calls is in it, or is not the one to turn the crank."""
+        if self._is_ticking:
+            raise RuntimeError(f"{name}() was called from within tick(): a handler must return instead")
 
     # -- WebSockets -----------------------------------------------------------------------------------------------
 
@@ -235,12 +247,19 @@ class HttpServer:
         `Limits.max_outbox_len` bytes still to take; `BACKPRESSURE` if the message waits behind what was not taken.
         From another thread `SUCCESS` only says that it is on its way to the loop.
         """
-        if threading.get_ident() != self._thread and self.running:
+        engine = self.engine
+        if conn is engine.hearer and type(data) is str and get_ident() == self._speaker:  # as `Engine.say`, but faster
+            payload = data.encode()
+            engine.keep((1, payload))
+            engine.room = room = engine.room - len(payload) - FRAME_HEAD_LEN
+            if room <= 0:
+                engine.hearer = None
+            return engine.status
+        if get_ident() != self._thread and self.running:
             self.post(Whisper(conn, (framed(data),)))
             return SendStatus.SUCCESS
-        if self._is_hosted and not self._is_awake:
-            self._wake()
-        return self._engine.say(conn, data)
+        self._wake()
+        return engine.say(conn, data)
 
     def broadcast(self, data: str | bytes | bytearray | memoryview, *, topic: str | None = None) -> SendStatus:
         """Say a message to all WebSockets, or those upgraded with this topic; may be called from any thread.
@@ -248,44 +267,39 @@ class HttpServer:
         `DROPPED` if a client was so far behind that it was dropped, `BACKPRESSURE` if for one the message waits behind
         what it has not taken.
         """
-        return self._say(Publish(*framed(data), topic), self._engine.publish)
+        return self._say(Publish(*framed(data), topic), self.engine.publish)
 
     def close(self, conn: Conn, code: int = 1000, reason: str = "") -> None:
         """Close a connection, a WebSocket with this code and reason; may be called from any thread, twice is once.
 
         What was sent before goes out first.  ValueError for a code that may not be sent.
         """
-        self._say(hangup(conn, code, reason), self._engine.hang_up)
+        self._say(hangup(conn, code, reason), self.engine.hang_up)
 
     def buffered_amount(self, conn: Conn) -> int:
         """Bytes owed to this client and not yet taken by the kernel; 0 for one that is gone."""
-        return buffered_amount(self._engine.state, conn)
-
-    @property
-    def farewells(self) -> int:
-        """How often the program has closed a connection."""
-        return self._engine.farewells
+        return buffered_amount(self.engine.state, conn)
 
     def _say(self, event: Said, say: Callable[[Said], SendStatus | None]) -> SendStatus:
         """Tell the core at once what the program says, or leave word if this is another thread."""
-        if threading.get_ident() != self._thread and self.running:
+        if get_ident() != self._thread and self.running:
             self.post(event)
             return SendStatus.SUCCESS
-        if self._is_hosted and not self._is_awake:
-            self._wake()
+        self._wake()
         return say(event) or SendStatus.SUCCESS
 
     def _wake(self) -> None:
-        """Something was said outside a tick, and nobody ticks before the host loop is told to."""
-        self._is_awake = True
-        self._inbox.wake()
+        """What is said outside a tick inside a host loop leaves only when that is told to tick."""
+        if self._is_hosted and not self._is_ticking and self._speaker != self._thread:
+            self._inbox.wake()
+            self._speaker = self._thread
 
     # -- one turn -------------------------------------------------------------------------------------------------
 
     def process_connections(self, timeout: float | None) -> bool:
         """The turn itself: one look at all descriptors, one advance of the core, and what follows from it."""
         has_work = self._has_work()
-        engine, perform = self._engine, self._performer.perform
+        engine, perform = self.engine, self._performer.perform
         perform(engine.orders, engine.events)
         ready = self._require_selector().select(0.0 if has_work else timeout)
         now = time.monotonic()
@@ -304,7 +318,7 @@ class HttpServer:
 
     def _empty_inbox(self) -> None:
         """What was left for this tick, by other threads and by user code."""
-        self._program.events = events = self._engine.events
+        self._program.events = events = self.engine.events
         for word in self._inbox.take():
             event = self._program.take_late(word) if isinstance(word, Late | LatePiece | Returned) else word
             if event is not None:
@@ -317,7 +331,7 @@ class HttpServer:
             self._turn_offset = (self._turn_offset + most) % len(ready)
             ready = (ready[self._turn_offset:] + ready[:self._turn_offset])[:most]
         events, others = self._performer.process_readable_clients(ready, self._limits.max_read_len)
-        self._engine.events += events
+        self.engine.events += events
         for other in others:
             if other is self._inbox:
                 self._inbox.hush()
@@ -328,8 +342,8 @@ class HttpServer:
 
     def _let_in(self, door: Door) -> None:
         """Take the connections that are waiting, as many as one tick may and there is room for."""
-        most = min(self._limits.max_accepts_per_tick, room_of(self._engine.state))
-        self._engine.events += [Accepted(self._performer.knock(sock), peer) for sock, peer in door.accept(most)]
+        most = min(self._limits.max_accepts_per_tick, room_of(self.engine.state))
+        self.engine.events += [Accepted(self._performer.knock(sock), peer) for sock, peer in door.accept(most)]
 
     def _patience(self) -> float | None:
         """How long `start` may wait in one tick."""
@@ -344,7 +358,7 @@ class HttpServer:
             self._door.close()
             self._door = None
             _LOG.info("stopped listening on %s", self._address())
-        if self._engine.state.running is Running.STOPPED and not self._engine.events:
+        if self.engine.state.running is Running.STOPPED and not self.engine.events:
             self._close()
 
     def _close(self) -> None:
@@ -352,7 +366,8 @@ class HttpServer:
         self._performer.close()
         selector, self._selector, self._has_ended = self._require_selector(), None, True
         self._inbox.close()
-        selector.close()
+        with suppress(OSError):  # it is closed all the same
+            selector.close()
 
     def _require_selector(self) -> selectors.BaseSelector:
         if self._selector is None:

@@ -11,14 +11,16 @@ It does not know the wire, nor how a piece is framed.
 
 import logging
 import time
-import traceback
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 from ..core.conn import Conn, Ticket
 from ..core.events import Chunk, Ended, Event, Refused
 from ..core.response import Pulled, Unfold
+from ..core.sanitize import kind_of
 from ..core.sse import encode_event
+from .account import ENDINGS as ENDINGS
+from .account import account_of
 from .deferred import Deferred
 
 Spawn: TypeAlias = Callable[[Awaitable[object], Deferred | None], Callable[[], object]]
@@ -26,9 +28,6 @@ Spawn: TypeAlias = Callable[[Awaitable[object], Deferred | None], Callable[[], o
 without one it is the closing of a stream, which is not cancelled."""
 
 _LOG = logging.getLogger("sigil.error")
-
-ENDINGS = (KeyboardInterrupt, SystemExit)
-"""What user code raises to end the program; everything else it raises is its own trouble."""
 
 POLL_SECONDS = 0.05
 """How long a stream that had nothing to yield is left alone: soon enough to be live, rarely enough to be cheap."""
@@ -79,26 +78,26 @@ class Source:
 
 def close_pieces(pieces: object) -> None:
     """Close an iterator, or an iterable that was never asked; what it raises is logged."""
-    close = getattr(pieces, "close", None)
     try:
+        close = getattr(pieces, "close", None)
         if close is not None:
             close()
     except ENDINGS:
         raise
-    except BaseException:
-        _log_close()
+    except BaseException as error:
+        _log_close(error)
 
 
-def _log_close() -> None:
-    _LOG.error("a stream raised when it was closed\n%s", traceback.format_exc())
+def _log_close(error: BaseException) -> None:
+    _LOG.error("a stream raised when it was closed\n%s", account_of(error))
 
 
 async def _closing(pieces: AsyncIterator[Any]) -> None:
     """Close an asynchronous generator."""
     try:
         await pieces.aclose()  # type: ignore[attr-defined]  # asked for only where there is one
-    except Exception:
-        _log_close()
+    except Exception as error:
+        _log_close(error)
 
 
 def unfolded(stream: Unfold) -> Iterator[Any]:
@@ -113,28 +112,30 @@ def frozen(piece: object) -> bytes:
     """A piece of a stream as bytes; TypeError if it is none."""
     if isinstance(piece, bytes | bytearray | memoryview):
         return bytes(piece)
-    raise TypeError(f"a stream yields bytes, not {type(piece).__name__}")
+    raise TypeError(f"a stream yields bytes, not {kind_of(piece)}")
 
 
 class Sources:
     """All streams under way, by the number of their request."""
 
-    def __init__(self, post: Callable[[LatePiece], object]) -> None:
+    def __init__(self, post: Callable[[LatePiece], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._post = post
+        self._clock = clock
         self._sources: dict[Conn, dict[int, Source]] = {}
         self._silent: list[Ticket] = []
         self.spawn: Spawn | None = None
         self.poll_at: float | None = None
-        """When those that had nothing are asked again, on `time.monotonic()`; None if there are none."""
+        """When those that had nothing are asked again, on the clock; None if there are none."""
 
-    def keep(self, ticket: Ticket, body: Pulled) -> Event | None:
-        """Keep the iterator of a stream; `Refused` if it cannot be had."""
+    def keep(self, ticket: Ticket, body: Pulled, events: list[Event]) -> Event | None:
+        """Keep the iterator of a stream; `Refused` if it cannot be had.  If it ends the program, `events` says so."""
         try:
             source = Source(body)
         except ENDINGS:
+            events.append(Refused(ticket, 500, "", "the stream was interrupted when it began"))
             raise
-        except BaseException:
-            return Refused(ticket, 500, "", f"the stream could not be started\n{traceback.format_exc()}")
+        except BaseException as error:
+            return Refused(ticket, 500, "", f"the stream could not be started\n{account_of(error)}")
         self._sources.setdefault(ticket.conn, {})[ticket.number] = source
         return None
 
@@ -161,41 +162,50 @@ class Sources:
         """A piece, as the core is told of it; None if there is none yet."""
         if piece is None:
             self._silent.append(ticket)
-            self.poll_at = self.poll_at or time.monotonic() + POLL_SECONDS
+            if self.poll_at is None:
+                self.poll_at = self._clock() + POLL_SECONDS
             return None
-        if isinstance(piece, Deferred):
-            piece.when_resolved(lambda made: self._post(LatePiece(ticket, made)))
-            return None
-        if isinstance(piece, BaseException):
-            return self._take_failure(ticket, piece, events)
+        if type(piece) is bytes and source.encode is frozen:
+            return Chunk(ticket, piece)
         try:
-            return Chunk(ticket, piece if type(piece) is bytes and source.encode is frozen else source.encode(piece))
-        except Exception as error:
-            return self._take_failure(ticket, error, events)
+            if isinstance(piece, Deferred):
+                piece.when_resolved(lambda made: self._post(LatePiece(ticket, made)))
+                return None
+            if not isinstance(piece, BaseException):
+                return Chunk(ticket, source.encode(piece))
+            failure: BaseException = piece
+        except BaseException as error:
+            failure = error
+        return self._take_failure(ticket, failure, events)
 
-    def _take_failure(self, ticket: Ticket, error: BaseException, events: list[Event]) -> Event:
+    def _take_failure(self, ticket: Ticket, error: BaseException, events: list[Event]) -> Event | None:
         """A stream raised: that it has ended, that the program is to end, or something that is its own trouble."""
-        if isinstance(error, StopIteration | StopAsyncIteration):
+        kind = type(error)
+        if issubclass(kind, StopIteration | StopAsyncIteration):
             self._forget(ticket)
             return Ended(ticket)
-        is_ending = isinstance(error, ENDINGS)
-        account = "was interrupted" if is_ending else "raised\n" + "".join(traceback.format_exception(error))
+        is_ending = issubclass(kind, ENDINGS)
+        account = "was interrupted" if is_ending else f"raised\n{account_of(error)}"
+        events.append(Refused(ticket, 500, "", f"the stream {account}"))
         self.abandon(ticket)
-        refused = Refused(ticket, 500, "", f"the stream {account}")
         if is_ending:
-            events.append(refused)
             raise error
-        return refused
+        return None
 
     def poll(self, now: float, events: list[Event]) -> None:
-        """Ask those again that had nothing, if it is time."""
+        """Ask those again that had nothing, if it is time; if one of them ends the program, the rest are asked next."""
         if self.poll_at is None or now < self.poll_at:
             return
-        silent, self._silent, self.poll_at = self._silent, [], None
-        for ticket in silent:
-            event = self.pull(ticket, events)
-            if event is not None:
-                events.append(event)
+        silent, self._silent, self.poll_at = iter(self._silent), [], None
+        try:
+            for ticket in silent:
+                event = self.pull(ticket, events)
+                if event is not None:
+                    events.append(event)
+        except ENDINGS:
+            self._silent += silent
+            self.poll_at = now if self._silent else None
+            raise
 
     def _find(self, ticket: Ticket) -> Source | None:
         return self._sources.get(ticket.conn, {}).get(ticket.number)
@@ -215,6 +225,12 @@ class Sources:
             source.close(self.spawn)
 
     def abandon_all(self, conn: Conn) -> None:
-        """None of a connection's streams will be asked again."""
+        """None of a connection's streams will be asked again; all are closed, whatever one of them raises."""
+        endings: list[BaseException] = []
         for source in self._sources.pop(conn, {}).values():
-            source.close(self.spawn)
+            try:
+                source.close(self.spawn)
+            except ENDINGS as error:
+                endings.append(error)
+        if endings:
+            raise endings[0]

@@ -9,14 +9,15 @@ Theory: a handler is tested through the very core that serves it, and by the ver
 clocks are made of memory.  So what a test sees is what the wire would have had, and nothing in it waits, races or
 depends on the machine.
 
-Rules: no sockets, no threads, no real time; the test turns the clock.  Everything happens within the test's own calls.
-The names below are the public ones.  It does not know any test framework.
+Rules: no sockets, no threads, no real time; the test turns the clock, asyncio's too.  Everything happens within the
+test's own calls.  The names below are the public ones.  It does not know any test framework.
 """
 
 from .answers import Answer, BadAnswer, read_answers
 from .client import Client, HandlerError, NoAnswer, Restless
 from .connection import Connection
 from .server import MemoryServer
+from .websocket import NoMessage, UpgradeRefused, WebSocket, WebSocketClosed
 
 __all__ = [
     "Answer",
@@ -26,6 +27,10 @@ __all__ = [
     "HandlerError",
     "MemoryServer",
     "NoAnswer",
+    "NoMessage",
     "Restless",
+    "UpgradeRefused",
+    "WebSocket",
+    "WebSocketClosed",
     "read_answers",
 ]

@@ -25,7 +25,7 @@ _BODILESS = frozenset((_SWITCHING, 204, 304))
 
 
 class BadAnswer(ValueError):
-    """What the server sent is not HTTP.  That is a defect of the server, not of the program behind it."""
+    """What the server sent is not HTTP, or no frame: a defect of the server, not of the program behind it."""
 
 
 class Answer(NamedTuple):

@@ -9,6 +9,7 @@ program behind the server raises is raised in the test, unless that was declined
 It does not know how a server works (`server`), nor how a network does (`kernel`).
 """
 
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
@@ -27,6 +28,7 @@ from .encode import ABSENT
 from .kernel import Wire
 from .notice import ERROR_LOG
 from .server import MemoryServer
+from .websocket import UpgradeRefused, WebSocket, check_accept, upgrade_fields
 
 _FIRST_PORT = 50_000
 
@@ -72,6 +74,7 @@ class Client:
         self._max_ticks = max_settle_ticks
         self._max_len = max_settle_len
         self._connection: Connection | None = None
+        self._websockets: list[WebSocket] = []
         self._next_port = _FIRST_PORT
         self._log_seen = 0
 
@@ -178,7 +181,8 @@ class Client:
 
     def _give_up(self, connection: Connection, method: str, start: int, why: str) -> NoAnswer:
         """The end of a connection on which something is still to come that nobody will wait for."""
-        self._connection = None
+        if connection is self._connection:
+            self._connection = None
         found = self._find(connection, method, start)
         connection.reset()
         return NoAnswer(why, None if found is None else found.answer)
@@ -212,6 +216,35 @@ class Client:
         self.settle()
         return Connection(self, wire)
 
+    def websocket(self, target: str, subprotocols: Iterable[str] = (), *, headers: Fields = (),
+                  origin: str | None = None, peer: Peer | None = None, byte_at_a_time: bool = False,
+                  window_len: int | None = None, answers_pings: bool = True) -> WebSocket:
+        """A new connection that has become a WebSocket, with what came behind the 101 still to be received.
+
+        `headers` replace fields of the handshake or are added to them; `peer`, `byte_at_a_time` and `window_len` are
+        those of `connect`.  Without `answers_pings` the client does nothing by itself, as one that is dead: it answers
+        neither pings nor a close frame.
+
+        `UpgradeRefused` with the answer if that is not a 101, `NoAnswer` if there is none; that connection is ended.
+        """
+        connection = self.connect(peer=peer, window_len=window_len, byte_at_a_time=byte_at_a_time)
+        connection.request("GET", target, headers=upgrade_fields(tuple(subprotocols), origin, headers))
+        found = self._find(connection, "GET", 0)
+        while connection.wire.waiting and (found is None or found.answer.status != 101):
+            connection.read(1)  # and nothing of what comes behind the head
+            found = self._find(connection, "GET", 0)
+        if found is None:
+            raise self._give_up(connection, "GET", 0, self._explain(connection))
+        if found.answer.status != 101:
+            connection.half_close()
+            raise UpgradeRefused(found.answer)
+        check_accept(found.answer)
+        subprotocol = found.answer.headers.get("sec-websocket-protocol")
+        websocket = WebSocket(self, connection, subprotocol, found.end, answers_pings)
+        self._websockets.append(websocket)
+        self.settle()
+        return websocket
+
     # -- time -----------------------------------------------------------------------------------------------------
 
     def advance(self, seconds: float) -> None:
@@ -237,7 +270,7 @@ class Client:
         """
         kernel, ticks = self.server.kernel, 0
         most = kernel.bytes_written + self._max_len
-        while self.server.has_work:
+        while self.server.has_work or self._look():
             if ticks >= self._max_ticks or kernel.bytes_written > most:
                 raise Restless(f"the server goes on and on: {self._max_ticks} ticks or {self._max_len} bytes were not "
                                "enough. A stream without end is read with connect(window_len=...) and read()")
@@ -245,6 +278,10 @@ class Client:
             self.server.tick()
             ticks = ticks + 1 if kernel.bytes_read == before else 0
         self._raise_errors()
+
+    def _look(self) -> bool:
+        """Let the WebSockets do what they do by themselves; True if the server has something to read because of it."""
+        return sum(websocket.look() for websocket in self._websockets) > 0
 
     def stop(self, grace: float = 5.0) -> None:
         """Ask the server to end: what is under way is answered for up to `grace` seconds; a second time means now."""

@@ -1,8 +1,8 @@
 """A server in memory: the product's core and the product's way of calling user code, without sockets and clocks.
 
-Theory: what `shell/server.py` is to a machine, this is to a test: it holds the current value of the core, the events
-not told yet and the orders not carried out yet, and a tick is the same turn in the same order, bounded by the same
-limits.  The network is a `Kernel`, the clock a number, the log a list.
+Theory: what `shell/server.py` is to a machine, this is to a test: it holds an `Engine` and turns it in the same order,
+bounded by the same limits, and answers what callbacks may ask.  The network is a `Kernel`, the clock a number, the log
+a list, and asyncio a `Loop`.
 
 Rules: a kind of effect is one row of a table, and one that has no row is an error at once, never silence.  A note is
 kept and goes to the log it is for; the access log is only kept.  It does not know who tests what: `client` does.
@@ -11,6 +11,7 @@ kept and goes to the log it is for; the access log is only kept.  It does not kn
 import logging
 from collections import deque
 from collections.abc import Callable
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from ..core.conn import Conn
@@ -18,28 +19,36 @@ from ..core.effects import (
     Abandon,
     Access,
     Adopt,
+    Deliver,
     Drop,
     Effect,
     Farewell,
     Greet,
     Handle,
     Note,
+    Part,
     Pull,
     Send,
     Then,
     TurnAway,
     Watch,
+    Welcome,
 )
-from ..core.events import Elapsed, Event, Refused, Stop
+from ..core.events import Elapsed, Event, Hangup, Publish, Refused, Stop, Whisper
+from ..core.head import parse_headers_only
 from ..core.limits import Limits
 from ..core.records import Running, Server
-from ..core.server import advance, make_server, next_deadline, room_of, stats
+from ..core.server import make_server, next_deadline, room_of, stats
+from ..core.speak import buffered_amount
 from ..core.stats import Stats
 from ..core.table import clients_of
+from ..core.talk import SendStatus
 from ..shell.callbacks import Callbacks
+from ..shell.engine import Engine, framed, hangup
 from ..shell.program import Handler, Late, Program, discard
-from ..shell.sources import POLL_SECONDS, Spawn
+from ..shell.sources import ENDINGS, Spawn
 from .kernel import Kernel
+from .loop import Loop
 from .notice import Ear, noticing
 
 if TYPE_CHECKING:
@@ -47,7 +56,7 @@ if TYPE_CHECKING:
 
 
 class MemoryServer:
-    """What callbacks are given in place of an `HttpServer`: it answers the same questions."""
+    """What callbacks are given in place of an `HttpServer`: it answers the same questions and takes the same orders."""
 
     def __init__(self, handler: Handler, limits: Limits, callbacks: Callbacks) -> None:
         self.now = 0.0
@@ -58,17 +67,22 @@ class MemoryServer:
         self.errors: list[BaseException] = []
         """What the handler raised, as far as it was answered with a 500."""
         self._limits = limits
-        self._state = make_server(limits, 0.0, 0, logs_access=True)
+        self.engine = Engine(make_server(limits, 0.0, 0, logs_access=True), parse_headers_only, self._send)
+        """What is turned; nothing that a test should touch."""
         self._inbox: deque[Any] = deque()
-        self._events: list[Event] = []
-        self._orders: deque[Effect] = deque()
-        self._poll_at: float | None = None
+        clock = self._read_clock
+        self._loop = Loop(clock)  # type: ignore[abstract]  # asyncio has what it lacks raise
         self._is_ticking = False
         self._has_ended = False
+        self._thread = get_ident()
         self._ear = Ear(self.log)
-        # Program asks its server for `post` and `state` only, and callbacks for what is public in both.
-        self._program = Program(cast("HttpServer", self), noticing(handler, self.errors), callbacks)
+        # Program asks its server for `post`, `state` and `engine` only, and callbacks for what is public in both.
+        self._program = Program(cast("HttpServer", self), noticing(handler, self.errors), callbacks, clock)
         self._methods: dict[type, Callable[[Any], Event | None]] = self._make_methods(self._program, self.kernel)
+        self.run_coroutines(self._loop.spawn)
+
+    def _read_clock(self) -> float:
+        return self.now
 
     def _make_methods(self, program: Program, kernel: Kernel) -> "dict[type, Callable[[Any], Event | None]]":
         """Every kind of effect, and who carries it out."""
@@ -83,6 +97,9 @@ class MemoryServer:
             TurnAway: kernel.turn_away,
             Greet: program.greet,
             Farewell: self._farewell,
+            Welcome: program.welcome,
+            Deliver: program.deliver,
+            Part: program.part,
             Note: self._note,
             Access: self.access.append,
         }
@@ -91,8 +108,8 @@ class MemoryServer:
 
     @property
     def state(self) -> Server:
-        """The core's value after the last tick: immutable, and yours to keep."""
-        return self._state
+        """The core's value, all that was said included: immutable, and yours to keep."""
+        return self.engine.state
 
     @property
     def running(self) -> bool:
@@ -102,20 +119,52 @@ class MemoryServer:
     @property
     def listening(self) -> bool:
         """True until the server is asked to stop."""
-        return self.running and self._state.running is Running.SERVING
+        return self.running and self.state.running is Running.SERVING
 
     def clients(self) -> tuple[Conn, ...]:
         """The handles of all open connections."""
-        return tuple(client.conn for client in clients_of(self._state.slots))
+        return tuple(client.conn for client in clients_of(self.state.slots))
 
     def stats(self) -> Stats:
         """Figures since the server was made."""
-        return stats(self._state._replace(now=self.now))
+        return stats(self.state._replace(now=self.now))
+
+    def buffered_amount(self, conn: Conn) -> int:
+        """Bytes owed to this client and not yet taken for it; 0 for one that is gone."""
+        return buffered_amount(self.state, conn)
 
     def next_deadline(self) -> float | None:
-        """When the next deadline is looked at, on the clock of `now`; None if nothing waits."""
-        times = (next_deadline(self._state), self._program.sources.poll_at)
+        """When a tick must come at the latest, on the clock of `now`; None if nothing waits."""
+        if self.has_work:
+            return self.now
+        times = (next_deadline(self.state), self._program.sources.poll_at, self._loop.next_timer())
         return min((at for at in times if at is not None), default=None)
+
+    # -- orders, as to an HttpServer ------------------------------------------------------------------------------
+
+    def send(self, conn: Conn, data: str | bytes | bytearray | memoryview) -> SendStatus:
+        """Say a message to one WebSocket; what becomes of it is as with `HttpServer.send`."""
+        if get_ident() != self._thread:
+            return self._say(Whisper(conn, (framed(data),)))
+        return self.engine.say(conn, data)
+
+    def broadcast(self, data: str | bytes | bytearray | memoryview, *, topic: str | None = None) -> SendStatus:
+        """Say a message to all WebSockets, or those upgraded with this topic, as with `HttpServer.broadcast`."""
+        return self._say(Publish(*framed(data), topic))
+
+    def close(self, conn: Conn, code: int = 1000, reason: str = "") -> None:
+        """Close a connection, a WebSocket with this code and reason, as with `HttpServer.close`."""
+        self._say(hangup(conn, code, reason))
+
+    def _say(self, event: Whisper | Publish | Hangup) -> SendStatus:
+        """Tell the core at once what the program says, or leave word if this is another thread."""
+        if get_ident() != self._thread:
+            self.post(event)
+        elif isinstance(event, Publish):
+            return self.engine.publish(event)
+        elif isinstance(event, Hangup):
+            self.engine.hang_up(event)
+        return SendStatus.SUCCESS
 
     def stop(self, grace: float = 5.0) -> None:
         """Ask the server to end, in the next tick: what is under way is answered for up to `grace` seconds."""
@@ -129,8 +178,8 @@ class MemoryServer:
             self._inbox.append(word)
 
     def run_coroutines(self, spawn: Spawn | None) -> None:
-        """How coroutines of user code are run from now on; None, as at first: they are refused."""
-        self._program.sources.spawn = spawn
+        """How coroutines of user code are run from now on, if not as at first; None: they are refused."""
+        self._program.run_coroutines(spawn)
 
     # -- one turn -------------------------------------------------------------------------------------------------
 
@@ -139,8 +188,8 @@ class MemoryServer:
         """True if a tick would do anything at this time."""
         if self._has_ended:
             return False
-        return (bool(self._events or self._orders or self._inbox) or self.kernel.is_busy
-                or (self.kernel.has_callers and room_of(self._state) > 0))
+        return (self.engine.has_work or bool(self._inbox) or self._loop.has_work or self.kernel.is_busy
+                or (self.kernel.has_callers and room_of(self.state) > 0))
 
     def require_rest(self) -> None:
         """RuntimeError if this is called by the program behind the server."""
@@ -152,7 +201,7 @@ class MemoryServer:
         self.require_rest()
         if self._has_ended:
             return
-        self._is_ticking = True
+        self._is_ticking, self._thread = True, get_ident()
         try:
             with self._ear.listening():
                 self._process_connections()
@@ -161,61 +210,46 @@ class MemoryServer:
 
     def _process_connections(self) -> None:
         """The turn itself, in the order of `HttpServer.process_connections`."""
-        self._carry_out()
-        self._events.insert(0, Elapsed(self.now, int(self.now)))
-        self._events += self.kernel.process_readable_clients(self._limits)
-        self._events += self.kernel.accept(min(self._limits.max_accepts_per_tick, room_of(self._state)))
+        engine, limits = self.engine, self._limits
+        self._perform(engine.orders, engine.events)
+        self._loop.run_once()
+        engine.events.insert(0, Elapsed(self.now, int(self.now)))
+        engine.events += self.kernel.process_readable_clients(limits)
+        engine.events += self.kernel.accept(min(limits.max_accepts_per_tick, room_of(engine.state)))
         self._empty_inbox()
-        self._poll()
-        for _ in range(self._limits.max_rounds_per_tick):
-            events, self._events = self._events, []
-            self._state, effects = advance(self._state, events)
-            self._orders += effects
-            self._carry_out()
-            if not self._events:
-                break
+        self._program.sources.poll(self.now, engine.events)
+        engine.run_rounds(self._perform)
         self._wind_down()
 
-    def _carry_out(self) -> None:
-        """Carry out the orders; if user code breaks out, those that were not carried out wait for the next tick."""
-        self._program.events = self._events
-        while self._orders:
-            order = self._orders.popleft()
+    def _perform(self, orders: deque[Effect], events: list[Event]) -> None:
+        """Carry out orders; if user code breaks out, those that were not carried out wait for the next tick."""
+        self._program.events = events
+        while orders:
+            order = orders.popleft()
             method = self._methods.get(type(order))
             if method is None:
                 raise NotImplementedError(f"sigil.testing does not know the effect {type(order).__name__}")
             event = method(order)
             if event is not None:
-                self._events.append(event)
-        self._set_poll()
-
-    def _poll(self) -> None:
-        """Ask streams again that had nothing, if it is time."""
-        self._program.sources.poll(self.now, self._events)
-        self._set_poll()
-
-    def _set_poll(self) -> None:
-        """A stream has just had nothing: it is asked again by our clock, not by the machine's."""
-        sources = self._program.sources
-        if sources.poll_at != self._poll_at and sources.poll_at is not None:
-            sources.poll_at = self.now + POLL_SECONDS
-        self._poll_at = sources.poll_at
+                events.append(event)
 
     def _empty_inbox(self) -> None:
         """What was left for this tick; what comes meanwhile is for the next one."""
-        self._program.events = self._events
+        self._program.events = events = self.engine.events
         for _ in range(len(self._inbox)):
             word = self._inbox.popleft()
             event = word if isinstance(word, get_args(Event)) else self._take_late(word)
             if event is not None:
-                self._events.append(event)
+                events.append(event)
 
     def _wind_down(self) -> None:
         """A server that is stopping lets nobody in; one that has stopped has nothing left."""
-        if self._state.running is not Running.SERVING:
+        if self.state.running is not Running.SERVING:
             self.kernel.refuse()
-        if self._state.running is Running.STOPPED and not self._events:
+        if self.state.running is Running.STOPPED and not self.engine.events:
             self.kernel.close()
+            self.run_coroutines(None)
+            self._loop.end()
             self._has_ended = True
             while self._inbox:
                 discard(self._inbox.popleft())
@@ -223,7 +257,7 @@ class MemoryServer:
     def _take_late(self, late: Any) -> Event | None:
         """A result that came after its handler had returned; a failure is noticed like one of the handler."""
         event = self._program.take_late(late)
-        result = late.result if isinstance(late, Late) else None
+        result = late.result if isinstance(late, Late) and not isinstance(late.result, ENDINGS) else None
         if isinstance(result, BaseException) and isinstance(event, Refused) and event.account:
             self.errors.append(result)
         return event
@@ -243,10 +277,10 @@ class MemoryServer:
         if self.kernel.drop(order):
             self._program.abandon_all(order.conn)
 
-    def _farewell(self, order: Farewell) -> None:
+    def _farewell(self, order: Farewell) -> Event | None:
         """A connection is gone: its other end learns why, and so does user code."""
         self.kernel.farewell(order)
-        self._program.farewell(order)
+        return self._program.farewell(order)
 
     def _note(self, order: Note) -> None:
         """Keep the line, and write it to the log it is for."""

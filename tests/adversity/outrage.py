@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
-
 from sigil import BadInput
 
 
@@ -89,10 +87,6 @@ RAISED: dict[str, BaseException] = {
     "without notes": Noted(),
     "odd syntax error": broken_syntax_error(),
 }
-UNTOLD = ("input without status", "without notes", "odd syntax error")
-"""Those that no log and no client can be told of."""
-
-
 OUTRAGES = {"error": LookupError("odd"), "cancelled": asyncio.CancelledError(), "generator exit": GeneratorExit(),
             "speechless": Speechless()}
 """A few of them, of each kind that is told apart."""
@@ -110,8 +104,3 @@ def contained() -> Iterator[None]:
         escaped = f"{type(error).__name__} left the server"
     if escaped:
         raise AssertionError(escaped) from None
-
-
-def rows(names: dict[str, Any], known: tuple[str, ...], mark: pytest.MarkDecorator) -> list[Any]:
-    """Each name, marked if it is one of the known."""
-    return [pytest.param(name, marks=[mark] if name in known else [], id=name) for name in names]

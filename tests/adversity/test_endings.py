@@ -20,7 +20,7 @@ import pytest
 from sigil import Deferred, HttpServer, Limits, Request, Response, http_server_serve
 from tests.shell.serving import GET, PATIENCE, Raw, ask, listening_to, make, pump, ticking
 
-from .outrage import RAISED, UNTOLD, contained, rows
+from .outrage import RAISED, contained
 
 STREAM = b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -152,7 +152,6 @@ def test_what_is_meant_to_end_the_program_ends_a_server_in_asyncio(
 
 # -- an interrupt among others ------------------------------------------------------------------------------------
 
-@pytest.mark.xfail(strict=True, reason="words that came with a late interrupt are lost with it")
 def test_what_comes_late_together_with_an_interrupt_is_not_lost() -> None:
     interrupted, other = Deferred(), Deferred()
 
@@ -169,7 +168,6 @@ def test_what_comes_late_together_with_an_interrupt_is_not_lost() -> None:
         assert second.answers()[0].text == "late"
 
 
-@pytest.mark.xfail(strict=True, reason="silent streams behind the one that interrupts are forgotten")
 def test_a_silent_stream_is_asked_again_although_another_one_interrupts() -> None:
     def interrupting() -> Iterator[bytes | None]:
         yield b"begin"
@@ -217,8 +215,7 @@ async def ask_twice(app: Callable[[Request], Awaitable[object]], patience: float
         await task
 
 
-@pytest.mark.parametrize("name", rows(RAISED, UNTOLD, pytest.mark.xfail(
-    strict=True, reason="an exception that cannot be described ends the server")))
+@pytest.mark.parametrize("name", RAISED)
 @pytest.mark.filterwarnings("ignore")
 def test_whatever_a_coroutine_raises_is_an_answer(name: str) -> None:
     async def app(request: Request) -> Response:
@@ -230,7 +227,6 @@ def test_whatever_a_coroutine_raises_is_an_answer(name: str) -> None:
     assert set(statuses) <= {400, 500}
 
 
-@pytest.mark.xfail(strict=True, reason="a coroutine that returns a Deferred is never answered")
 def test_a_coroutine_that_returns_a_deferred_is_an_answer() -> None:
     async def app(request: Request) -> Deferred:
         later = Deferred()

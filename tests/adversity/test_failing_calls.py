@@ -211,33 +211,10 @@ FAULTS = {
 }
 """Calls, and what their manual pages say they may answer."""
 
-KNOWN = {
-    "register": "an error of epoll_ctl leaves tick(), and with it start(): everybody is disconnected",
-    "modify": "an error of epoll_ctl leaves tick(), and with it start(): everybody is disconnected",
-    "close": "an error of close leaves tick(), and the streams of that connection stay open",
-    "waking close": "an error of close leaves tick()",
-    "waking recv-EINTR": "any error but EAGAIN leaves tick()",
-    "waking recv-ENOMEM": "any error but EAGAIN leaves tick()",
-    "waking recv-ENOBUFS": "any error but EAGAIN leaves tick()",
-    "getsockname": "an error leaves listen() with a server that is running",
-}
-"""What is not as it should be today: a call, or a call with an error."""
-
 MOST = 500
 
 
-def rows() -> list[object]:
-    """Each call with each of its errors."""
-    found: list[object] = []
-    for kind, codes in FAULTS.items():
-        for code in codes:
-            reason = KNOWN.get(kind) or KNOWN.get(f"{kind}-{code}")
-            marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
-            found.append(pytest.param(kind, code, marks=marks, id=f"{kind}-{code}"))
-    return found
-
-
-@pytest.mark.parametrize(("kind", "code"), rows())
+@pytest.mark.parametrize(("kind", "code"), [(kind, code) for kind, codes in FAULTS.items() for code in codes])
 def test_no_failing_call_harms_anybody_but_whom_it_was_made_for(kind: str, code: str) -> None:
     for nth in range(1, MOST):
         try:

@@ -234,7 +234,6 @@ def test_one_serving_may_be_stopped_by_many_threads_at_once() -> None:
         assert not serving.server.running
 
 
-@pytest.mark.xfail(strict=True, reason="of two that take over a port at once, one cannot bind")
 def test_a_port_is_taken_over_by_many_threads_at_once() -> None:
     with make().serve_in_thread() as first:
         port = first.port
@@ -266,8 +265,7 @@ def test_a_handler_may_stop_the_thread_that_it_runs_in_and_wait_for_it_in_vain()
 
 # -- signals ------------------------------------------------------------------------------------------------------
 
-@pytest.mark.xfail(strict=True, reason="a Deferred that a signal handler resolves in the middle locks its thread up")
-@pytest.mark.parametrize("name", ["when_resolved", "_settle"])
+@pytest.mark.parametrize("name", ["when_resolved", "settle", "_deliver"])
 def test_a_deferred_may_be_resolved_by_a_signal_handler_at_any_instant(name: str) -> None:
     ended = threading.Event()
     delivered: list[object] = []

@@ -15,10 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sigil.core.body import append, begin_body, continue_body_read, join
-from sigil.core.client import deadline_of, intake_len, is_talking, outbox_len
+from sigil.core.client import deadline_of, intake_len, interest_of, is_talking, outbox_len
 from sigil.core.conn import Conn
-from sigil.core.effects import Effect
-from sigil.core.events import Accepted, Elapsed, Event, Failed, Received
+from sigil.core.effects import Deliver, Effect, Farewell, Greet, Part, Welcome
+from sigil.core.events import Accepted, Elapsed, Event, Failed, Received, Stop
 from sigil.core.head import Head, parse_headers_only
 from sigil.core.limits import Limits
 from sigil.core.refusal import Malformed
@@ -28,9 +28,24 @@ from sigil.core.wheel import file, make_wheel, next_look, turn
 from sigil.shell.remember import remembering_parser
 
 from .drive import GET, PEER, byte_by_byte, cut, drive, same, serving, tell, typed
-from .worlds import CHUNKS, CODES, CUTS, FIELDS, TARGETS, chunked_bytes, events, good_requests, head_bytes, streams
+from .talking import FLUSH, close, conversation, ping, talking, text
+from .worlds import (
+    CHUNKS,
+    CODES,
+    CUTS,
+    FIELDS,
+    TARGETS,
+    chunked_bytes,
+    conversations,
+    events,
+    good_requests,
+    head_bytes,
+    streams,
+    talks,
+)
 
-LIMITS = Limits(max_connection_cnt=5, max_queued_requests=3, max_outbox_len=200, max_linger_len=300,
+LIMITS = Limits(max_connection_cnt=5, max_ws_connection_cnt=2, max_ws_recv_frame_len=70, max_ws_message_len=90,
+                max_queued_requests=3, max_outbox_len=200, max_linger_len=300,
                 max_header_len=400, max_target_len=30, max_headers=7, max_body_len=60, max_chunk_line_len=20,
                 max_chunk_extension_len=30, max_trailer_len=20)
 TIGHT = LIMITS._replace(max_connection_cnt=3, max_inbound_len=90, max_outbound_len=150, max_requests_per_connection=4,
@@ -54,6 +69,17 @@ def test_cutting_a_stream_changes_neither_the_requests_nor_the_output(
     whole = drive(serving(limits), [data])
     assert same(drive(serving(limits), cut(data, cuts)), whole)
     assert same(drive(serving(limits), byte_by_byte(data)), whole)
+
+
+@some
+@given(conversations(), CUTS, st.sampled_from((Limits(), LIMITS)))
+@example(ping(b"1") + text("a") + ping(b"2") + close(b"\x03\xe8"), [6, 7, 8, 20], Limits())
+@example(text("\u20ac")[:-1] + b"\x00", [6, 7], Limits())
+def test_cutting_a_conversation_changes_neither_the_messages_nor_the_output(
+        data: bytes, cuts: list[int], limits: Limits) -> None:
+    whole = conversation(talking(limits), [data])
+    assert same(conversation(talking(limits), cut(data, cuts)), whole)
+    assert same(conversation(talking(limits), byte_by_byte(data)), whole)
 
 
 @few
@@ -131,6 +157,44 @@ def test_the_sums_over_all_clients_are_sums_over_all_clients(run: list[Event], l
         assert inbound <= limits.max_inbound_len
         assert (paused_at is None) or outbound > limits.max_outbound_len // 2
         assert (paused_at is not None) or outbound <= limits.max_outbound_len
+
+
+@some
+@given(talks(), st.sampled_from((LIMITS, TIGHT)))
+def test_a_websocket_to_which_something_is_to_be_said_is_on_the_list_and_a_flush_empties_it(
+        run: list[Event], limits: Limits) -> None:
+    server = start(limits)
+    for event in run:
+        server, _ = step(server, event)
+        for client in clients_of(server.slots):
+            assert client.outflow.interest is interest_of(client, limits)
+            if client.talk is not None:
+                is_sayable = bool(client.talk.queue) or (client.talk.pong is not None and not client.outflow.outbox)
+                assert client.talk.is_listed or not is_sayable
+                assert client.conn in server.unflushed or not client.talk.is_listed
+                assert client.talk.queued_len == 0 or client.talk.queue
+    server, _ = step(server, FLUSH)
+    talks_left = [client.talk for client in clients_of(server.slots) if client.talk is not None]
+    assert not server.unflushed
+    assert not any(talk.queue or talk.queued_len or talk.is_listed for talk in talks_left)
+
+
+@some
+@given(events(), st.sampled_from((LIMITS, TIGHT)))
+def test_every_beginning_has_its_end_exactly_once(run: list[Event], limits: Limits) -> None:
+    server, effects = fold(start(limits), [*run, Stop(0.0)])
+    assert server.slots.used == 0
+    for begun, ended in ((Greet, Farewell), (Welcome, Part)):
+        beginnings = [effect.conn for effect in effects if isinstance(effect, begun)]
+        endings = [effect.conn for effect in effects if isinstance(effect, ended)]
+        if begun is Greet:
+            beginnings += [Conn(0, 0), Conn(1, 1), Conn(2, 2)]
+        assert sorted(beginnings) == sorted(endings)
+        assert len(set(endings)) == len(endings)
+    for conn in {effect.conn for effect in effects if isinstance(effect, Part)}:
+        story = [type(effect) for effect in effects if getattr(effect, "conn", None) == conn]
+        assert story.index(Welcome) < story.index(Part) < story.index(Farewell)
+        assert Deliver not in story[story.index(Part):]
 
 
 @some

@@ -263,7 +263,6 @@ def not_yet(reason: str) -> pytest.MarkDecorator:
     return pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason)
 
 
-@not_yet("a piece restarts the clock of whatever is waited for, here that of a body")
 def test_a_body_behind_a_stream_has_no_more_time_than_any_other() -> None:
     server, _ = tell(asked(GET + HALF_A_BODY, Limits(body_timeout=8.0, rate_grace=PATIENT)),
                      answered(0, Response.sse(())))
@@ -280,7 +279,6 @@ def test_an_event_stream_before_a_body_is_kept_alive_too() -> None:
     assert bytes_of(effects).count(COMMENT) > 0
 
 
-@not_yet("a piece that comes while the client is behind restarts the clock of its stall")
 def test_a_piece_gains_a_client_that_takes_nothing_no_time() -> None:
     server, _ = tell(asked(GET, Limits(stall_timeout=8.0)), answered(0, Response.stream(())),
                      Chunk(ticket(0), b"x"), Stalled(CONN, 0, (b"x",)), at(7.0), Chunk(ticket(0), b"y"))
@@ -288,7 +286,6 @@ def test_a_piece_gains_a_client_that_takes_nothing_no_time() -> None:
     assert kinds(effects) == ["Drop", "Farewell"]
 
 
-@not_yet("comments are counted as bytes of the program's declared length")
 def test_comments_take_nothing_from_a_declared_length() -> None:
     server, _ = tell(asked(GET, Limits(sse_keep_alive_interval=8.0)),
                      answered(0, Response.sse((), headers={"Content-Length": "9"})), at(8.0))
@@ -296,7 +293,6 @@ def test_comments_take_nothing_from_a_declared_length() -> None:
     assert kinds(effects) == ["Send", "Pull"]
 
 
-@not_yet("a stream that was held is let go only when the connection is closed")
 def test_a_stream_behind_an_overdue_answer_is_let_go_at_once() -> None:
     server, _ = tell(asked(GET + GET, Limits(answer_timeout=8.0)), answered(1, Response.stream(())))
     server, effects = tell(server, at(8.0))
@@ -309,7 +305,6 @@ def test_an_answer_that_comes_while_the_connection_lingers_is_late_too() -> None
     assert stats(server).late == 1
 
 
-@not_yet("requests whose answer is given up are counted no more")
 def test_a_request_whose_answer_is_overdue_is_still_counted() -> None:
     server = asked(GET + GET, Limits(answer_timeout=8.0))
     assert stats(server).requests == 2

@@ -178,9 +178,9 @@ def test_a_server_that_waits_wakes_up_to_keep_its_streams_alive() -> None:
 
 def test_a_busy_stream_gets_no_comments() -> None:
     feed = Feed()
-    limits = Limits(sse_keep_alive_interval=0.5)
+    limits = Limits(sse_keep_alive_interval=0.8)
     with ticking(streaming(feed), limits) as server, Raw(server, GET) as client:
-        end = time.monotonic() + 1.2
+        end = time.monotonic() + 1.0
         while time.monotonic() < end:
             feed.events.append("x")
             pump(server, lambda: not feed.events, client)

@@ -290,6 +290,19 @@ def test_an_interrupt_out_of_a_promised_piece_loses_nobody_elses_answer() -> Non
         pump(server, lambda: body_of(good) == b"good", bad, good, patience=NOT_YET_SECONDS)
 
 
+@not_yet("and so is the order to stop, for which end_now() then waits for ever")
+def test_an_interrupt_out_of_a_promised_piece_does_not_swallow_a_stop() -> None:
+    feed = Feed()
+    with ticking(streaming(Feed.promises, feed)) as server, Raw(server, GET) as client:
+        pump(server, lambda: feed.asked == 1, client)
+        settle(server, client)
+        promise_of(feed).fail(SystemExit())
+        server.stop(0)
+        with pytest.raises(SystemExit):
+            server.tick()
+        pump(server, lambda: not server.running, client, patience=NOT_YET_SECONDS)
+
+
 def interrupt_one_of_three(server: HttpServer, clients: list[Raw], armed: list[bool]) -> None:
     """Have the first of three streams that have nothing yet end the program."""
     pump(server, lambda: server.stats().requests == 3, *clients)
