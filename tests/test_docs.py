@@ -9,6 +9,8 @@ runs the second one as it stands.
 What it does not know: whether the words are true; where a table repeats the code, that is compared.
 """
 
+import inspect
+import json
 import os
 import re
 import shlex
@@ -20,16 +22,23 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 import sigil
-from sigil import HttpServer, Limits, Request, Response
+from sigil import Callbacks, HttpServer, Limits, Request, Response, SendStatus
+from sigil.core.client import _PATIENCE, Phase, Waiting
+from sigil.core.reasons import MEANINGS
+from sigil.core.relief import _RANKS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+SPEC = ROOT / "docs" / "spec.md"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 PATIENCE_SECONDS = 30.0
 
@@ -37,7 +46,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 ADDRESS = re.compile(r"http://[^/\s]+:(\d+)")
-LIMIT_ROW = re.compile(r"^\| `(\w+)` \| ([\d.]+)(?: bytes| s)? \|", re.MULTILINE)
+LIMIT_ROW = re.compile(r"^\| `(\w+)` \| (\S+)(?: bytes| s)? \|", re.MULTILINE)
 
 LOUD = "import logging, sys; logging.basicConfig(level=logging.INFO, stream=sys.stdout)\n"
 """What a server is run behind, so that one which does not print its address logs it where the test reads."""
@@ -144,6 +153,31 @@ def test_a_server_says_where_it_is_answers_and_ends_when_interrupted(block: Bloc
     assert (status, bool(body)) == (200, True)
 
 
+def test_the_chat_is_a_chat_in_rooms() -> None:
+    program = next(block for block in SERVERS if "topic=rooms[" in block.text)
+    with serving(sys.executable, "-u", "-c", LOUD + program.text.replace("port=8080", "port=0")) as port:
+        address = f"ws://127.0.0.1:{port}/chat"
+        with connect(address) as ann, connect(address) as bob, connect(f"{address}?room=attic") as eve:
+            assert [who.recv(PATIENCE_SECONDS) for who in (ann, bob)] == ["you are in the lobby"] * 2
+            ann.send("hello")
+            assert [who.recv(PATIENCE_SECONDS) for who in (ann, bob)] == ["hello", "hello"]
+            bob.close()
+            assert ann.recv(PATIENCE_SECONDS) == "somebody left: WS_PEER_CLOSED, 1000"
+            eve.send("anybody here?")
+            assert [eve.recv(PATIENCE_SECONDS) for _ in range(2)] == ["you are in the attic", "anybody here?"]
+
+
+def test_the_page_of_numbers_is_sent_numbers() -> None:
+    program = next(block for block in SERVERS if "new WebSocket(" in block.text)
+    with serving(sys.executable, "-u", "-c", LOUD + program.text.replace("port=8080", "port=0")) as port:
+        assert "/live" in ask(port)[1]
+        with connect(f"ws://127.0.0.1:{port}/live", origin=Origin(f"http://127.0.0.1:{port}")) as page:
+            numbers = [json.loads(page.recv(PATIENCE_SECONDS)) for _ in range(3)]
+    frames = [number["frame"] for number in numbers]
+    assert frames == [frames[0], frames[0] + 1, frames[0] + 2]
+    assert all(set(number) == {"frame", "height"} for number in numbers)
+
+
 def test_there_is_a_program_for_each_way_in() -> None:
     texts = [block.text for block in PROGRAMS if block.page == README]
     assert any(".start()" in text for text in texts)
@@ -245,9 +279,35 @@ def test_the_demo_serves_its_page() -> None:
 
 # -- what repeats the code -----------------------------------------------------------------------------------------
 
+def section_of(page: Path, heading: str) -> str:
+    """What stands below a heading of the second order."""
+    return page.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
 def test_the_table_of_limits_has_every_limit_with_its_default() -> None:
-    rows = {name: float(number) for name, number in LIMIT_ROW.findall(README.read_text(encoding="utf-8"))}
-    assert rows == Limits._field_defaults
+    rows = LIMIT_ROW.findall(section_of(README, "Limits, and what happens at each"))
+    assert {name: [value for other, value in rows if other == name] for name, _ in rows} == {
+        name: [str(default)] for name, default in Limits._field_defaults.items()}
+
+
+def test_the_tables_of_websockets_name_what_there_is() -> None:
+    section = section_of(README, "WebSockets")
+    told = dict(re.findall(r"^\| `(\w+)\(server, (conn[^)]*)\)` \|", section, re.MULTILINE))
+    assert set(told) == set(Callbacks._fields)
+    documented = dict(re.findall(r"`(\w+)\(server, (conn[^)]*)\)`", " ".join((Callbacks.__doc__ or "").split())))
+    assert told == documented
+    assert re.findall(r"^\| `([A-Z]+)` \|", section, re.MULTILINE) == [
+        status.name for status in (SendStatus.SUCCESS, SendStatus.BACKPRESSURE, SendStatus.DROPPED)]
+    for name, words in re.findall(r"^\| `server\.(\w+)\(([^)]*)\)`", section, re.MULTILINE):
+        assert [word.partition("=")[0] for word in words.split(", ")] == [
+            *inspect.signature(getattr(HttpServer, name)).parameters][1:], name
+
+
+def test_the_statuses_of_the_table_are_those_that_are_sent() -> None:
+    section = section_of(README, "Limits, and what happens at each")
+    rows = re.findall(r"^\| ((?:\d{3}, )*\d{3}) \|", section, re.MULTILINE)
+    told = {int(status) for row in rows for status in row.split(", ")}
+    assert told == {meaning.status for meaning in MEANINGS.values() if meaning.status} - {411} | {404, 405}
 
 
 def test_the_tables_of_request_and_response_name_what_there_is() -> None:
@@ -265,12 +325,30 @@ def test_the_spec_names_every_event_and_effect_and_no_other() -> None:
     from sigil.core.effects import Effect
     from sigil.core.events import Event
 
-    text = (ROOT / "docs" / "spec.md").read_text(encoding="utf-8")
-    for kinds, heading in ((Event, "## Events"), (Effect, "## Effects")):
-        section = text.partition(heading)[2].partition("\n## ")[0]
+    for kinds, heading in ((Event, "Events"), (Effect, "Effects")):
+        section = section_of(SPEC, heading)
         written = re.findall(r"^\| `(\w+)\(([^)]*)\)` \|", section, re.MULTILINE)
         assert {name: tuple(fields.split(", ")) for name, fields in written} == {
             kind.__name__: kind._fields for kind in kinds.__args__}
+
+
+def test_the_spec_names_every_phase_and_what_arriving_bytes_are_in_it() -> None:
+    section = section_of(SPEC, "The life of a connection")
+    assert re.findall(r"^\| `([A-Z]+)` \|", section, re.MULTILINE) == [phase.name for phase in Phase]
+
+
+def test_the_spec_says_how_long_everything_is_waited_for() -> None:
+    names = [name for name in Limits._fields if isinstance(Limits._field_defaults[name], float)]
+    told_apart = Limits(**{name: float(number) for number, name in enumerate(names)})  # type: ignore[arg-type]
+    rows = re.findall(r"^\| `([A-Z]+)`: [^|]*\| (?:`(\w+)`|for ever)", section_of(SPEC, "Timers"), re.MULTILINE)
+    assert {Waiting[name]: getattr(told_apart, limit, inf) for name, limit in rows} == {
+        waiting: patience(told_apart) for waiting, (patience, _) in _PATIENCE.items()}
+
+
+def test_the_spec_ranks_who_gives_way_as_the_code_does() -> None:
+    section = section_of(SPEC, "When there is not enough")
+    ranked = re.findall(r"`([A-Z]+)`", section.partition("by what it waits for:")[2].partition(";")[0])
+    assert [Waiting[name] for name in ranked] == sorted(_RANKS, key=lambda waiting: _RANKS[waiting])
 
 
 def test_the_changelog_has_this_version() -> None:

@@ -7,6 +7,7 @@ readers, failures raised in the test, bounds, and a page of programs.
 
 import errno
 import re
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -112,6 +113,7 @@ class Network:
         """What comes of sending these pieces one after another, and then ending our side."""
         before = len(self.reasons)
         with serving.Raw(self.server) as raw:
+            raw.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else two pieces may come as one
             for piece in pieces:
                 raw.send(piece)
                 serving.settle(self.server, raw)
@@ -258,7 +260,7 @@ def test_a_long_message_in_single_bytes_is_not_restless() -> None:
 
 def test_streams_that_have_nothing_yet_wait_for_the_clock_or_for_a_promise() -> None:
     promise = Deferred()
-    client = Client(lambda request: Response.stream([b"a", None, b"b", promise, b"c"]))  # type: ignore[list-item]
+    client = Client(lambda request: Response.stream([b"a", None, b"b", promise, b"c"]))
     connection = client.connect()
     connection.send(GET)
     assert [connection.answers()[0].body, connection.answers()[0].is_whole] == [b"a", False]

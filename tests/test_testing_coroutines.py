@@ -112,6 +112,22 @@ def test_an_hour_of_sleep_is_over_when_the_test_says_so() -> None:
     assert (woken, connection.answers()[0].status) == ([2.5, 2.75, 62.75], 200)
 
 
+def test_a_timer_that_is_cancelled_is_not_another_that_is_its_equal() -> None:
+    calls: list[int] = []
+
+    async def app(request: Request) -> Response:
+        loop = asyncio.get_running_loop()
+        timers = [loop.call_at(5.0, calls.append, 1) for _ in range(3)]
+        timers[2].cancel()
+        loop.call_at(4.0, calls.append, 0)
+        return OK
+
+    client = Client(app)
+    assert client.get("/").status == 200
+    client.advance(10)
+    assert calls == [0, 1, 1]
+
+
 def test_a_request_can_wait_for_another() -> None:
     arrived = asyncio.Event()
 

@@ -13,7 +13,7 @@ import pytest
 from core.drive import cut
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_testing import Network, always, dateless, drink, finish
+from test_testing import Network, always, dateless, drink, finish, raising
 from wsproto import ConnectionType
 from wsproto.connection import Connection as Reader
 from wsproto.events import CloseConnection, Message, Ping, Pong
@@ -263,6 +263,7 @@ def test_a_handshake_offers_and_chooses() -> None:
     client = Client(app, limits=Limits(origins=("https://a.example",)))
     websocket = client.websocket("/", ("chat.v2", "chat.v1"), origin="https://a.example", headers={"Cookie": "a=b"})
     assert (websocket.subprotocol, client.websocket("/").subprotocol) == ("chat.v2", None)
+    assert client.websocket("/", "one").subprotocol == "one"
     assert seen[0] == ("https://a.example", "a=b", "chat.v2, chat.v1", None, "testserver")
 
 
@@ -290,7 +291,7 @@ def test_what_is_no_upgrade_is_refused_and_what_is_not_answered_is_no_answer() -
     with pytest.raises(NoAnswer, match="no answer yet"):
         Client(always(Deferred())).websocket("/")
     with pytest.raises(KeyError):
-        Client(lambda request: {}["x"]).websocket("/")
+        Client(raising(KeyError("x"))).websocket("/")
     client.stop()
     with pytest.raises(ConnectionRefusedError):
         client.websocket("/")
@@ -454,13 +455,14 @@ def test_what_is_no_frame_is_a_defect_of_the_server(data: bytes) -> None:
         websocket.messages()
 
 
-def test_bytes_behind_the_last_word_and_a_wrong_accept_are_defects_too() -> None:
+def test_bytes_behind_the_last_word_are_discarded() -> None:
     websocket = client_of().websocket("/")
     websocket.send("end")
-    websocket.connection.wire.received += b"\x81\x00"
-    with pytest.raises(BadAnswer, match="behind"):
-        websocket.messages()
+    websocket.connection.wire.received += b"\x83\x00"
+    assert (websocket.messages(), websocket.code) == (["welcome to /"], 4_000)
 
+
+def test_a_wrong_accept_is_a_defect_too() -> None:
     class Lying(Client):
         def connect(self, **options: Any) -> Any:
             connection = super().connect(**options)

@@ -28,6 +28,7 @@ from .limits import Limits
 from .reasons import CloseReason
 from .refusal import Malformed
 from .response import Response
+from .stream import Stream
 from .talk import Closing, Talk, heard_len
 
 
@@ -152,6 +153,9 @@ class Context(NamedTuple):
     parse: Parse
     has_talk_room: bool
     """One more connection may become a WebSocket."""
+    stream: Stream
+    has_pending: bool
+    """Something was published in this turn."""
 
 
 Step: TypeAlias = tuple[Client, list[Effect]]
@@ -171,6 +175,17 @@ def is_parked(client: Client) -> bool:
 def outbox_len(client: Client) -> int:
     """Bytes this client is owed and the kernel did not take."""
     return sum(map(len, client.outflow.outbox))
+
+
+def is_member(client: Client) -> bool:
+    """True for a WebSocket that is where its cohort is."""
+    talk = client.talk
+    return talk is not None and talk.closing is Closing.OPEN and talk.cursor is None
+
+
+def is_laggard(client: Client) -> bool:
+    """True for a WebSocket that has a cursor of its own."""
+    return client.talk is not None and client.talk.cursor is not None
 
 
 def is_talking(client: Client) -> bool:

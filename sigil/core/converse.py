@@ -9,13 +9,11 @@ is delivered any more.  A peer that breaks the protocol gets a close frame with 
 Functions take a client that has a `talk`.  They do not know any other client.
 """
 
-from typing import Any
-
 from .client import CLEAR, TALKING, Client, Context, Gone, Outcome, Step, outbox_len
 from .conn import Conn
 from .effects import Deliver, Effect, Note, Part, Send, Then, Welcome
 from .emit import emit, emit_last
-from .events import Delivered, HalfClosed, Received, Whisper
+from .events import Delivered, HalfClosed, Lagged, Received, Segment, Subscribe, Whisper
 from .frame import Opcode, Terms, encode_close, encode_small, is_close_code
 from .handshake import check_upgrade, encode_upgrade
 from .limits import Limits
@@ -24,7 +22,21 @@ from .reasons import MEANINGS, CloseReason
 from .refusal import Malformed, bad
 from .request import Request
 from .response import Response, Upgrade
-from .talk import Closing, Talk, append_frames, enqueue, make_talk, to_say
+from .ring import Ring, Topics, read
+from .stream import Stream, start_of_history
+from .talk import (
+    Closing,
+    Follow,
+    Queue,
+    Taking,
+    Talk,
+    append_frames,
+    enqueue,
+    follow,
+    make_talk,
+    segments_of,
+    take_queue,
+)
 
 INFO = 20
 _OPEN, _SAID, _OVER = Closing.OPEN, Closing.SAID, Closing.OVER
@@ -64,10 +76,19 @@ def begin_talk(client: Client, response: Response, context: Context) -> Step | M
     if isinstance(encoded, str):
         return encoded
     terms = Terms(limits.max_ws_recv_frame_len, limits.max_ws_message_len)
-    talk = make_talk(terms, frozenset(response.body.topics), intake.buffer)
+    topics = frozenset(response.body.topics)
+    cursor = _first_number(context.stream, topics, min(response.body.history, limits.history_messages))
+    talk = make_talk(terms, topics, intake.buffer, cursor)
     client = client._replace(intake=TALKING, owed=(), answered=client.answered + 1, talk=talk)
     client, effects = emit(client, (encoded,))
     return client, [*effects, Welcome(client.conn, Request(*head[:6], b"", client.peer))]
+
+
+def _first_number(stream: Stream, topics: Topics, history: int) -> int | None:
+    """Where a newcomer begins: with what is published from now on, or so many messages before."""
+    if history > 0:
+        return start_of_history(stream, topics, history)
+    return stream.next_number if stream.pending else None
 
 
 # -- hearing ------------------------------------------------------------------------------------------------------
@@ -155,7 +176,7 @@ def delivered_simple(client: Client, event: Delivered, context: Context) -> Step
     conn, said = event
     talk = client.talk
     if (talk is None or talk.is_listed or not talk.is_parked or talk.last_word is not None or talk.pending
-            or talk.pong is not None or talk.closing is not _OPEN):
+            or talk.pong is not None or talk.closing is not _OPEN or context.has_pending):
         return None
     after: Client
     if not said:
@@ -206,11 +227,11 @@ def fail(client: Client, reason: CloseReason, message: str = "") -> Outcome:
     return client, [Note("sigil.server", INFO, text), *effects]
 
 
-def _end(client: Client, queue: tuple[Any, ...], reason: CloseReason, code: int) -> Step:
+def _end(client: Client, queue: Queue, reason: CloseReason, code: int) -> Step:
     """Say what is left to say, shut our side, and tell the program."""
-    talk = talk_of(client)._replace(inbound=CALM, pending=b"", queue=(), queued_len=0, pong=None, closing=_OVER,
-                                    reason=reason, code=code)
-    client, effects = emit_last(_with(client, talk), queue, reason)
+    talk = talk_of(client)._replace(inbound=CALM, pending=b"", queue=(), queued_len=0, pong=None, cursor=None,
+                                    closing=_OVER, reason=reason, code=code)
+    client, effects = emit_last(_with(client, talk), segments_of(queue), reason)
     return client, [*effects, Part(client.conn, reason, code)]
 
 
@@ -227,15 +248,16 @@ def last_frames(client: Client, reason: CloseReason) -> list[Effect]:
     if talk.closing is not _OPEN or client.outflow.outbox:
         return []
     frames = enqueue(talk.queue, Opcode.CLOSE, encode_close(MEANINGS[reason].code, MEANINGS[reason].sentence))
-    return [Send(client.conn, frames, Then.DROP)]
+    return [Send(client.conn, segments_of(frames), Then.DROP)]
 
 
-def say_last(client: Client, reason: CloseReason, code: int, text: str) -> Step:
+def say_last(client: Client, reason: CloseReason, code: int, text: str, stream: Stream) -> Step:
     """The program, or the server, wants the end: our close frame goes behind what is queued; theirs is waited for."""
     talk = talk_of(client)
     if talk.closing is not _OPEN:
         return client, []
     code = next(filter(is_close_code, (code, MEANINGS[reason].code, NORMAL)))
+    talk = follow(talk, stream)
     queue = enqueue(talk.queue, Opcode.CLOSE, encode_close(code, text))
     return _with(client, talk._replace(queue=queue, closing=_SAID, reason=reason, code=code)), []
 
@@ -262,6 +284,7 @@ def whispered(client: Client, event: Whisper, context: Context) -> Step:
     room, talk = room_for(client, context.limits), client.talk
     if talk is None or room <= 0:
         return client, []
+    talk = follow(talk, context.stream)
     queue = talk.queue
     for opcode, payload in event.messages:
         if room <= 0:
@@ -274,7 +297,7 @@ def whispered(client: Client, event: Whisper, context: Context) -> Step:
 def whisper_simple(client: Client, event: Whisper, context: Context) -> Step | None:
     """The same for a client that keeps up, if all is small and there is room for all of it; None if not."""
     talk = client.talk
-    if talk is None or talk.closing is not _OPEN:
+    if talk is None or talk.closing is not _OPEN or talk.cursor is not None or context.has_pending:
         return None
     frames = encode_small(event.messages)
     queue, queued_len = talk.queue, talk.queued_len + len(frames)
@@ -298,24 +321,85 @@ def owed_len(client: Client) -> int:
 def flush_simple(client: Client) -> Step | None:
     """What most flushes are: a queue, and a client that keeps up; None if there is more to it."""
     talk = client.talk
-    if talk is None or client.outflow is not CLEAR or talk.pong is not None or client.intake is not TALKING:
+    if (talk is None or client.outflow is not CLEAR or talk.pong is not None or client.intake is not TALKING
+            or talk.cursor is not None or len(talk.queue) != 1):
         return None
-    queue = talk.queue
-    sent = len(queue[0]) if len(queue) == 1 else sum(map(len, queue))
+    (segment,) = talk.queue
+    assert not isinstance(segment, Follow)
     talk = _new(Talk, (*talk[:2], False, (), 0, *talk[5:]))
-    after: Client = _new(Client, (*client[:8], client.bytes_out + sent, talk))
-    send: Send = _new(Send, (client.conn, queue, _KEEP))
-    return after, [send] if queue else []
+    after: Client = _new(Client, (*client[:8], client.bytes_out + len(segment), talk))
+    send: Send = _new(Send, (client.conn, (segment,), _KEEP))
+    return after, [send]
 
 
-def flush(client: Client) -> Step:
-    """Send what is queued, and the pong that is due unless the client is behind: then a later ping may replace it."""
+def flush(client: Client, ring: Ring, limits: Limits) -> Step:
+    """Send what is to be said, as far as there is room; a client that is behind is not sent anything more."""
     talk = talk_of(client)
-    is_behind = bool(client.outflow.outbox)
-    segments = talk.queue if is_behind else to_say(talk)
-    pong = talk.pong if is_behind else None
-    client = _with(client, talk._replace(queue=(), queued_len=0, pong=pong, is_listed=False))
+    if client.outflow.outbox or client.outflow.is_full:
+        return _with(client, talk._replace(is_listed=False)), []
+    return _send_taken(client, (), take_queue(talk, ring, limits.max_outbox_len))
+
+
+def go_on(client: Client, context: Context) -> Step:
+    """The kernel takes bytes again: what waits, and then what else is to be said."""
+    outbox = client.outflow.outbox
+    client = client._replace(outflow=client.outflow._replace(outbox=(), is_full=False), since=context.now)
+    room = context.limits.max_outbox_len - sum(map(len, outbox))
+    return _send_taken(client, outbox, take_queue(talk_of(client), context.stream.ring, room))
+
+
+def _send_taken(client: Client, outbox: tuple[Segment, ...], taking: Taking) -> Step:
+    """Send these; if that is much, wait until it is taken before there is more."""
+    client = client._replace(talk=taking.talk, outflow=client.outflow._replace(is_full=taking.is_cut))
+    segments = outbox + taking.segments
     return emit(client, segments) if segments else (client, [])
+
+
+def fall_behind(client: Client, ring: Ring) -> Client:
+    """The kernel is full: from here on this client has a cursor of its own."""
+    talk = talk_of(client)
+    if talk.cursor is not None or talk.closing is not _OPEN:
+        return client
+    return _with(client, talk._replace(cursor=ring.head_number))
+
+
+def lagged(client: Client, event: Lagged, context: Context) -> Outcome:
+    """The kernel did not take all that was sent to its cohort: a frame in the middle is finished first."""
+    talk, ring = talk_of(client), context.stream.ring
+    if talk.closing is _OVER:
+        return client, []
+    if event.start < ring.tail_number:
+        return fall_too_far(client, event.start, context.stream)
+    left, cursor, rest, total = event.taken, event.start, client.outflow.outbox, 0
+    for number, frame in read(ring, event.start, event.end, talk.topics):
+        total += len(frame)
+        if left:
+            rest += (memoryview(frame)[left:],) if left < len(frame) else ()
+            left, cursor = max(0, left - len(frame)), number + 1
+    cursor = cursor if talk.cursor is None else min(cursor, talk.cursor)
+    queue = (Follow(event.end, talk.topics), *talk.queue) if talk.queue else ()
+    client = client._replace(bytes_out=client.bytes_out - total + event.taken,
+                             talk=talk._replace(cursor=cursor, queue=queue),
+                             outflow=client.outflow._replace(outbox=rest, is_full=not rest))
+    return client, []
+
+
+def fall_too_far(client: Client, needed: int, stream: Stream) -> Outcome:
+    """What a laggard needs is overwritten: it is dropped, and told apart by numbers."""
+    ring = stream.ring
+    text = (f"{client.peer} dropped, WS_CLIENT_TOO_SLOW: it needed message {needed}, the oldest kept is "
+            f"{ring.tail_number} of {stream.next_number}; {ring.head_offset + stream.pending_len - ring.tail_offset} "
+            f"bytes were published since, the limit is {ring.size} bytes or {ring.most} messages")
+    return Gone(client, CloseReason.WS_CLIENT_TOO_SLOW), [Note("sigil.server", INFO, text)]
+
+
+def subscribed(client: Client, event: Subscribe, context: Context) -> Outcome:
+    """The program changes what a client hears; what was published before is still for those who heard it then."""
+    talk = client.talk
+    if talk is None or talk.closing is not _OPEN or (event.topic in talk.topics) is event.hears:
+        return client, []
+    topics = talk.topics | {event.topic} if event.hears else talk.topics - {event.topic}
+    return _with(client, follow(talk, context.stream)._replace(topics=topics)), []
 
 
 def ask_for_life(client: Client, context: Context) -> Outcome:

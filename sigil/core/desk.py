@@ -20,6 +20,8 @@ from .client import (
     Outcome,
     Parse,
     intake_len,
+    is_laggard,
+    is_member,
     is_talking,
     may_parse,
     outbox_len,
@@ -34,6 +36,7 @@ from .reasons import CloseReason
 from .records import Load, Running, Server
 from .relief import slowest_sender
 from .stats import add_closed
+from .stream import catch_up, join, lag, leave
 from .table import Draft
 from .talk import Closing, Talk
 from .transition import resume, turn_out
@@ -50,7 +53,8 @@ def make_context(server: Server, parse: Parse) -> Context:
     if server.load.paused_at is not None:
         limits = limits._replace(max_queued_requests=0)
     context: Context = _new(Context, (limits, server.now, server.date, is_draining, server.logs_access,
-                                      not (is_draining or server.logs_access), parse, has_talk_room(server)))
+                                      not (is_draining or server.logs_access), parse, has_talk_room(server),
+                                      server.stream, bool(server.stream.pending)))
     return context
 
 
@@ -69,7 +73,7 @@ def _weighs_nothing(client: Client) -> bool:
 class Desk:
     """One run of events over one server."""
 
-    __slots__ = ("_parse", "context", "draft", "effects", "load", "server", "totals", "unflushed", "wheel")
+    __slots__ = ("_parse", "context", "draft", "effects", "load", "server", "stream", "totals", "unflushed", "wheel")
 
     def __init__(self, server: Server, parse: Parse) -> None:
         self._parse = parse
@@ -79,6 +83,7 @@ class Desk:
         self.wheel = server.wheel
         self.totals = server.totals
         self.load = server.load
+        self.stream = server.stream
         self.unflushed: list[Conn] = []
         self.effects: list[Effect] = []
 
@@ -103,11 +108,27 @@ class Desk:
             self._weigh_talks(1)
         elif talk.closing is Closing.OVER and before.talk.closing is not Closing.OVER:
             self._weigh_talks(-1)
-        is_sayable = bool(talk.queue) or (talk.pong is not None and not client.outflow.outbox)
-        if talk.is_listed or not is_sayable:
+        self._place(before, client)
+        is_free = not (client.outflow.outbox or client.outflow.is_full)
+        if talk.is_listed or not is_free or not (talk.queue or talk.pong is not None or talk.cursor is not None):
             return client
         self.unflushed.append(client.conn)
         return client._replace(talk=talk._replace(is_listed=True))
+
+    def _place(self, before: Client, after: Client | None) -> None:
+        """A WebSocket is in its cohort, or it is a laggard, or neither."""
+        was, now = is_member(before), after is not None and is_member(after)
+        topics = () if before.talk is None else before.talk.topics
+        moves = was and now and after is not None and after.talk is not None and after.talk.topics != topics
+        if was and before.talk is not None and (moves or not now):
+            self.stream = leave(self.stream, before.conn, before.talk.topics)
+        if now and after is not None and after.talk is not None and (moves or not was):
+            self.stream = join(self.stream, after.conn, after.talk.topics)
+        cursor = None if after is None or after.talk is None else after.talk.cursor
+        if cursor is not None:
+            self.stream = lag(self.stream, before.conn, cursor)
+        elif is_laggard(before):
+            self.stream = catch_up(self.stream, before.conn)
 
     def _weigh_talks(self, more: int) -> None:
         """One WebSocket more or less; the oldest gives way to one too many."""
@@ -122,6 +143,7 @@ class Desk:
                          Farewell(before.conn, gone.reason))
         if is_talking(before):
             self._weigh_talks(-1)
+        self._place(before, None)
         self._weigh(before, None)
 
     def dismiss(self, client: Client, reason: CloseReason) -> None:
@@ -190,11 +212,11 @@ class Desk:
         """The server after all that, and the orders in sequence."""
         server, slots = self.server, self.draft.finish()
         if (self.context.is_draining or self.wheel is not server.wheel or self.totals is not server.totals
-                or self.load is not server.load or self.unflushed):
+                or self.load is not server.load or self.unflushed or self.stream is not server.stream):
             is_over = server.running is Running.DRAINING and not slots.used
             running = Running.STOPPED if is_over else server.running
             server = server._replace(slots=slots, wheel=self.wheel, totals=self.totals, running=running, load=self.load,
-                                     unflushed=server.unflushed.extend(self.unflushed))
+                                     unflushed=server.unflushed.extend(self.unflushed), stream=self.stream)
         else:
             server = _new(Server, (slots, *server[1:]))
         return server, self.effects

@@ -10,6 +10,8 @@ less comes back as `Stalled` or `Failed`.  An order for a connection that is gon
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
+from pyrsistent import PSet
+
 from .conn import Conn, Peer, Ticket
 from .events import Segment
 from .reasons import CloseReason
@@ -112,6 +114,19 @@ class Send(NamedTuple):
     then: Then
 
 
+class Fan(NamedTuple):
+    """Send `data`, the frames of the stream from number `start` up to `end`, to all of `members`, who hear `topics`.
+
+    Who takes all of it is not reported; the others are, each by `Lagged`.
+    """
+
+    topics: frozenset[str]
+    members: PSet[Conn]
+    data: bytes
+    start: int
+    end: int
+
+
 class Watch(NamedTuple):
     """Report from now on when `conn` can be read, written, both or neither."""
 
@@ -145,4 +160,4 @@ class Access(NamedTuple):
 
 
 Effect: TypeAlias = (Adopt | TurnAway | Greet | Farewell | Welcome | Deliver | Part | Handle | Pull | Abandon | Send
-                     | Watch | Drop | Note | Access)
+                     | Fan | Watch | Drop | Note | Access)

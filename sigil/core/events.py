@@ -124,11 +124,26 @@ class Whisper(NamedTuple):
 
 
 class Publish(NamedTuple):
-    """The program says a message to all WebSockets, or those of a topic."""
+    """The program says messages to all WebSockets: each an opcode, a payload, and a topic to narrow it or None."""
 
-    opcode: int
-    payload: bytes
-    topic: str | None
+    messages: tuple[tuple[int, bytes, str | None], ...]
+
+
+class Subscribe(NamedTuple):
+    """The program lets a WebSocket hear a topic from now on, or not any more."""
+
+    conn: Conn
+    topic: str
+    hears: bool
+
+
+class Lagged(NamedTuple):
+    """Of what a `Fan` from `start` to `end` sent, the kernel took `taken` bytes for this client."""
+
+    conn: Conn
+    taken: int
+    start: int
+    end: int
 
 
 class Flush(NamedTuple):
@@ -144,4 +159,4 @@ class Stop(NamedTuple):
 
 
 Event: TypeAlias = (Elapsed | Accepted | Received | HalfClosed | Failed | Hangup | Answered | Refused | Chunk | Ended
-                    | Stalled | Writable | Delivered | Whisper | Publish | Flush | Stop)
+                    | Stalled | Lagged | Writable | Delivered | Whisper | Publish | Subscribe | Flush | Stop)

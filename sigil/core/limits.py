@@ -56,6 +56,13 @@ class Limits(NamedTuple):
     """Payload of one frame from a client; close code 1009 beyond, before the payload is read."""
     max_ws_message_len: int = 2**24
     """A whole message from a client, however it is fragmented; 1009 beyond, before the payload is read."""
+    outgoing_buffer_sz: int = 64 * 2**20
+    """Bytes of what was broadcast last that are kept for clients that are behind: one that needs older ones is dropped.
+    A message that does not fit by itself is dropped."""
+    max_ws_send_frame_cnt: int = 8_192
+    """Messages kept for the same purpose: small ones cost more than their bytes."""
+    history_messages: int = 0
+    """What is broadcast is kept for clients to come, who may ask for up to so many of the last messages."""
     origins: tuple[str, ...] | None = None
     """Origins whose pages may open a WebSocket, spelled as browsers do (`https://example.com`), `"*"` for all; None:
     the server's own.  A client that is no browser sends none and is accepted; others are answered 403."""
@@ -127,7 +134,8 @@ FULL_POLICIES = ("evict", "wait", "503")
 
 _AT_LEAST_ONE = frozenset((
     "max_connection_cnt", "max_requests_per_connection", "max_headers", "max_queued_requests", "max_unsent_len",
-    "max_accepts_per_tick", "max_reads_per_tick", "max_read_len", "max_rounds_per_tick"))
+    "max_accepts_per_tick", "max_reads_per_tick", "max_read_len", "max_rounds_per_tick",
+    "outgoing_buffer_sz", "max_ws_send_frame_cnt"))
 """What the server cannot work without."""
 
 

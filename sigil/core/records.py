@@ -14,6 +14,7 @@ from pyrsistent import PVector
 from .conn import Conn
 from .limits import Limits
 from .stats import Totals
+from .stream import Stream
 from .table import Slots
 from .wheel import Wheel
 
@@ -61,6 +62,7 @@ class Server(NamedTuple):
     load: Load
     victims: tuple[tuple[Conn, float], ...]
     unflushed: PVector[Conn]
+    stream: Stream
 
 
 UNLOADED = Load(0, 0, None, 0)

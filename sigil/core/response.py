@@ -62,10 +62,11 @@ class Pulled(NamedTuple):
 _new = tuple.__new__
 
 class Upgrade(NamedTuple):
-    """No body: the connection becomes a WebSocket, which speaks `subprotocol` and hears `topics`."""
+    """No body: the connection becomes a WebSocket, which speaks `subprotocol`, hears `topics` and is sent `history`."""
 
     subprotocol: str | None
     topics: tuple[str, ...]
+    history: int
 
 
 Body: TypeAlias = "builtins.bytes | Pulled | Upgrade"
@@ -121,14 +122,16 @@ class Response(NamedTuple):
         return Response(_status(status), _merge(EVENTS, headers), Pulled(_iterable(events, "events"), True))
 
     @staticmethod
-    def upgrade(subprotocol: str | None = None, topics: Iterable[str] = (), headers: Fields = ()) -> Response:
+    def upgrade(subprotocol: str | None = None, topics: Iterable[str] = (), history: int = 0,
+                headers: Fields = ()) -> Response:
         """The connection becomes a WebSocket (RFC 6455); who has not asked for one properly gets 400, 403 or 426.
 
         `subprotocol` is one of those the client offered (`request.subprotocols`), or None.  What is broadcast to one of
-        `topics` reaches this client.
+        `topics` reaches this client.  It is first sent the last `history` messages, as far as they are kept
+        (`Limits.history_messages`).
         """
         names = (topics,) if isinstance(topics, str) else tuple(topics)
-        return Response(101, _merge((), headers), Upgrade(subprotocol, names))
+        return Response(101, _merge((), headers), Upgrade(subprotocol, names, history))
 
     @staticmethod
     def redirect(location: str, status: int = 302, headers: Fields = ()) -> Response:

@@ -41,6 +41,7 @@ from .records import UNLOADED, Running, Server
 from .relief import slowest_reader, victims
 from .speak import flush_turn, publish
 from .stats import NOTHING, Stats, requests_of
+from .stream import make_stream
 from .table import EMPTY, Draft, clients_of
 from .transition import AT_REST, TALK_AT_REST, TRANSITIONS, overdue
 from .wheel import file, make_wheel, next_look, turn
@@ -56,7 +57,7 @@ RELIEF_SECONDS = 1.0
 def make_server(limits: Limits, now: float, wall: int, logs_access: bool = False) -> Server:
     """A server without clients, at a time."""
     return Server(EMPTY, now, wall, date_line(wall), limits, Running.SERVING, make_wheel(shortest_timeout(limits)), now,
-                  0, 0.0, NOTHING, logs_access, UNLOADED, (), pvector())
+                  0, 0.0, NOTHING, logs_access, UNLOADED, (), pvector(), make_stream(limits))
 
 
 # -- the fold -----------------------------------------------------------------------------------------------------
@@ -243,7 +244,7 @@ def stop(server: Server, event: Stop, parse: Parse) -> tuple[Server, list[Effect
         if waiting_for(client) is Waiting.IDLE:
             desk.settle(client, (Gone(client, CloseReason.SHUTDOWN), []))
         elif is_talking(client):
-            desk.settle(client, say_last(client, CloseReason.SHUTDOWN, 0, ""))
+            desk.settle(client, say_last(client, CloseReason.SHUTDOWN, 0, "", desk.stream))
     return desk.finish()
 
 
@@ -260,7 +261,7 @@ def _stop_now(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
 _TRANSITIONS: dict[type, Callable[[Server, Any, Parse], tuple[Server, list[Effect]]]] = {
     Elapsed: elapsed,
     Accepted: accept_new_client,
-    Publish: lambda server, event, parse: publish(server, event, parse)[:2],
+    Publish: publish,
     Flush: flush_turn,
     Stop: stop,
 }

@@ -3,24 +3,30 @@
 Theory: a message said is a frame made, nothing more: it waits in the queue of its client until the turn of the loop is
 flushed, so that all that was said to a client in one turn leaves in one piece.
 
-Rules: what a client has not taken is bounded by `max_outbox_len`; beyond it a private message is dropped, which the
-program is told, and a broadcast drops the client, because a stream with a hole in it is a lie.  A client that keeps up
-is never held to have too much: what was said to it in this turn leaves at once when it is much.
+Rules: what was said to one client is bounded by `max_outbox_len`; beyond it a message is dropped, and the program is
+told.  What was said to all is bounded by the ring; a client that needs what is overwritten is dropped, because a
+stream with a hole in it is a lie.  What a client receives is in the order in which it was said.
 It does not know sockets: it orders.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
-from .client import CLEAR, Client, Gone, Parse
+from .client import CLEAR, Client, Parse, outbox_len
 from .conn import Conn
-from .converse import flush, flush_simple, owed_len, room_for, talk_of, whispered
+from .converse import fall_too_far, flush, flush_simple, owed_len, room_for
 from .desk import Desk
-from .effects import Effect
-from .events import Flush, Publish, Whisper
-from .reasons import CloseReason
+from .effects import Effect, Fan, Note
+from .events import Flush, Publish
+from .frame import encode_frame
 from .records import Server
+from .ring import Entry, Ring
+from .stream import NOT_BEHIND, Stream, backlog_len, data_for, fits, is_heard, store
+from .stream import publish as add
 from .table import find
-from .talk import SendStatus
+from .talk import Closing, Follow, SendStatus
+
+WARNING = 30
 
 Prospect: TypeAlias = tuple[SendStatus, int]
 """What would become of a message to a client: the status, and the bytes there is room for."""
@@ -41,57 +47,153 @@ def prospect_of(server: Server, conn: Conn) -> Prospect:
     return SendStatus.BACKPRESSURE if client.outflow.outbox else SendStatus.SUCCESS, room
 
 
-def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[Effect], SendStatus]:
-    """Say a message to everybody, or to those who hear its topic; the worst that became of it for any of them."""
-    desk = Desk(server, parse)
-    status = SendStatus.SUCCESS
-    for client in list(desk.draft.clients()):
-        if client.talk is None or (event.topic is not None and event.topic not in client.talk.topics):
+# -- to all -------------------------------------------------------------------------------------------------------
+
+def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[Effect]]:
+    """Say messages to everybody, or to those who hear their topics: each is a frame, made once.
+
+    The turn is flushed first when what was published in it would be overwritten otherwise.
+    """
+    effects: list[Effect] = []
+    if not is_heard(server.stream, server.limits):
+        return server, effects
+    entries: list[Entry] = []
+    length = 0
+    for opcode, payload, topic in event.messages:
+        frame = encode_frame(opcode, payload)
+        if len(frame) > server.limits.outgoing_buffer_sz:
+            text = f"a message of {len(payload)} bytes was not broadcast: Limits.outgoing_buffer_sz is less"
+            effects.append(Note("sigil.server", WARNING, text))
             continue
-        status = max(status, _say_or_drop(desk, client, event), key=_BADNESS.index)
-    return *desk.finish(), status
+        if not fits(server.stream, len(entries) + 1, length + len(frame)):
+            server, more = _add(server, tuple(entries), length, parse)
+            server, flushed = flush_turn(server, FLUSH, parse)
+            effects += more + flushed
+            entries, length = [], 0
+        entries.append(Entry(frame, topic))
+        length += len(frame)
+    server, more = _add(server, tuple(entries), length, parse)
+    return server, effects + more
 
 
-_BADNESS = (SendStatus.SUCCESS, SendStatus.BACKPRESSURE, SendStatus.DROPPED)
+FLUSH = Flush(None)
 
 
-def _say_or_drop(desk: Desk, client: Client, event: Publish) -> SendStatus:
-    """Say it to one of them; one that is too far behind is dropped."""
-    if talk_of(client).closing:
-        return SendStatus.SUCCESS
-    if room_for(client, desk.server.limits) <= 0 and not client.outflow.outbox:
-        desk.settle(client, flush(client))
-        client = desk.draft.find(client.conn) or client
-    if room_for(client, desk.server.limits) <= 0:
-        desk.settle(client, (Gone(client, CloseReason.WS_CLIENT_TOO_SLOW), []))
-        return SendStatus.DROPPED
-    desk.settle(client, whispered(client, Whisper(client.conn, ((event.opcode, event.payload),)), desk.context))
-    return SendStatus.BACKPRESSURE if client.outflow.outbox else SendStatus.SUCCESS
+def _add(server: Server, entries: tuple[Entry, ...], length: int, parse: Parse) -> tuple[Server, list[Effect]]:
+    """Publish frames that fit, and drop those who would need what this overwrites."""
+    server = server._replace(stream=add(server.stream, entries, length)) if entries else server
+    stream = server.stream
+    if stream.ring.tail_number <= stream.floor:
+        return server, []
+    desk = Desk(server, parse)
+    floor = NOT_BEHIND
+    for conn in sorted(stream.laggards):
+        client = desk.draft.find(conn)
+        if client is None or client.talk is None or client.talk.cursor is None:
+            continue
+        if client.talk.cursor < stream.ring.tail_number:
+            desk.settle(client, fall_too_far(client, client.talk.cursor, stream))
+        else:
+            floor = min(floor, client.talk.cursor)
+    desk.stream = desk.stream._replace(floor=floor)
+    return desk.finish()
 
+
+def room_to_publish(server: Server) -> tuple[SendStatus, int, int]:
+    """What would become of a message to all now, and how many bytes and frames may be said until that is uncertain."""
+    stream, ring = server.stream, server.stream.ring
+    length, count = ring.size - stream.pending_len, ring.most - len(stream.pending)
+    if not stream.laggards:
+        return SendStatus.SUCCESS, length, count
+    free = ring.size - (ring.head_offset + stream.pending_len - ring.tail_offset)
+    free_count = ring.most - (ring.head_number + len(stream.pending) - ring.tail_number)
+    spare = [len(frame) for _, (frame, _) in zip(range(SPARE_FRAMES), _before(ring, stream.floor), strict=False)]
+    return SendStatus.BACKPRESSURE, min(length, free + sum(spare)), min(count, free_count + len(spare))
+
+
+SPARE_FRAMES = 64
+"""How far ahead of the slowest laggard it is looked for frames that nobody needs."""
+
+
+def _before(ring: Ring, number: int) -> Iterator[Entry]:
+    """The frames from the tail up to a number."""
+    for index in range(ring.first, len(ring.pages)):
+        page = ring.pages[index]
+        assert page is not None
+        for at, entry in enumerate(page.entries, page.number):
+            if at >= number:
+                return
+            if at >= ring.tail_number:
+                yield entry
+
+
+# -- the end of the turn ------------------------------------------------------------------------------------------
 
 def flush_turn(server: Server, event: Flush, parse: Parse) -> tuple[Server, list[Effect]]:
-    """What was said may leave: to one client, or to all to whom something was said, in the order in which it began."""
-    if event.conn is not None:
-        return _flush((event.conn,), Desk(server, parse))
-    listed = tuple(server.unflushed)
-    return _flush(listed, Desk(server._replace(unflushed=server.unflushed[:0]), parse)) if listed else (server, [])
+    """What was said leaves: what was said to one before anything was published, then what was published, then the rest.
+
+    With a `conn`, only what was said to this one client leaves, if nothing stands before it.
+    """
+    if event.conn is not None and not server.stream.pending:
+        desk = Desk(server, parse)
+        _flush_each(desk, (event.conn,), server.stream.ring)
+        return desk.finish()
+    listed, stream = tuple(server.unflushed), server.stream
+    if not listed and not stream.pending:
+        return server, []
+    desk = Desk(server._replace(unflushed=server.unflushed[:0]) if listed else server, parse)
+    before = stream.ring.head_number
+    late = tuple(conn for conn in listed if _waits_for(desk.draft.find(conn), before)) if stream.pending else ()
+    _flush_each(desk, tuple(conn for conn in listed if conn not in late) if late else listed, stream.ring)
+    if stream.pending:
+        _fan_out(desk, stream)
+        _flush_each(desk, late, desk.stream.ring)
+    return desk.finish()
 
 
-def _flush(conns: tuple[Conn, ...], desk: Desk) -> tuple[Server, list[Effect]]:
+def _waits_for(client: Client | None, number: int) -> bool:
+    """True if something said to this client stands behind what was published from this number on."""
+    if client is None or client.talk is None:
+        return False
+    talk = client.talk
+    return (talk.cursor or 0) > number or any(isinstance(item, Follow) and item.to > number for item in talk.queue)
+
+
+def _flush_each(desk: Desk, conns: Iterable[Conn], ring: Ring) -> None:
+    """What was said to each of these leaves."""
     for conn in conns:
         client = desk.draft.find(conn)
         if client is None or client.talk is None:
             continue
         step = flush_simple(client)
         if step is None:
-            desk.settle(client, flush(client))
+            desk.settle(client, flush(client, ring, desk.server.limits))
         else:
             desk.draft.put(step[0])
             desk.effects += step[1]
-    return desk.finish()
+
+
+def _fan_out(desk: Desk, stream: Stream) -> None:
+    """What was published in this turn leaves, one order for each cohort, and is on the ring."""
+    start, end, sent = stream.ring.head_number, stream.next_number, 0
+    for topics, members in desk.stream.cohorts.items():
+        data = data_for(stream, topics)
+        if data:
+            desk.effects.append(Fan(topics, members, data, start, end))
+            sent += len(data) * len(members)
+    desk.stream = store(desk.stream)
+    desk.totals = desk.totals._replace(bytes_out=desk.totals.bytes_out + sent)
 
 
 def buffered_amount(server: Server, conn: Conn) -> int:
-    """Bytes owed to a client and not yet taken by the kernel; 0 for one that is gone."""
+    """Bytes owed to a client and not yet taken by the kernel, published ones included; 0 for one that is gone."""
     client = find(server.slots, conn)
-    return 0 if client is None else owed_len(client)
+    if client is None:
+        return 0
+    talk, stream = client.talk, server.stream
+    if talk is None or talk.closing is Closing.OVER:
+        return outbox_len(client)
+    if talk.closing is Closing.SAID:
+        return owed_len(client)
+    cursor = stream.ring.head_number if talk.cursor is None else talk.cursor
+    return owed_len(client) + backlog_len(stream, cursor, talk.topics)

@@ -10,13 +10,15 @@ memory; a large payload is never copied, it stays a piece of its own.  Of severa
 """
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from .events import Segment
 from .frame import Opcode, Terms, encode_frame, frame_header
 from .message import CALM, Close, Inbound
 from .reasons import CloseReason
 from .refusal import Malformed
+from .ring import Ring, read
+from .stream import Stream
 
 
 class Closing(IntEnum):
@@ -40,6 +42,16 @@ class SendStatus(IntEnum):
     """It will not be sent: the client is gone or going, or is so far behind that no more is kept for it."""
 
 
+class Follow(NamedTuple):
+    """A place in a queue: what was published up to number `to` for those who hear `topics`."""
+
+    to: int
+    topics: frozenset[str]
+
+
+Queue: TypeAlias = tuple[Segment | Follow, ...]
+
+
 class Talk(NamedTuple):
     """One conversation.  What changes with every message comes first."""
 
@@ -49,7 +61,7 @@ class Talk(NamedTuple):
     """It was asked for a sign of life, and has given none yet."""
     is_listed: bool
     """It is on the list of those to be flushed."""
-    queue: tuple[Segment, ...]
+    queue: Queue
     queued_len: int
     inbound: Inbound
     pending: bytes
@@ -64,15 +76,18 @@ class Talk(NamedTuple):
     """Why it ends and with which code, once that is known."""
     topics: frozenset[str]
     terms: Terms
+    cursor: int | None
+    """The number of the next published frame it is to be sent, if it is a laggard; None: it is where its cohort is."""
 
 
 JOIN_MAX = 16_384
 """Payloads up to so many bytes are copied behind their header and joined with their neighbours."""
 
 
-def make_talk(terms: Terms, topics: frozenset[str], pending: bytes) -> Talk:
+def make_talk(terms: Terms, topics: frozenset[str], pending: bytes, cursor: int | None) -> Talk:
     """A conversation that has just begun: the program is told of it before it hears anything."""
-    return Talk(True, False, False, (), 0, CALM, pending, None, None, Closing.OPEN, CloseReason.OK, 0, topics, terms)
+    return Talk(True, False, False, (), 0, CALM, pending, None, None, Closing.OPEN, CloseReason.OK, 0, topics, terms,
+                cursor)
 
 
 def heard_len(talk: Talk) -> int:
@@ -82,24 +97,95 @@ def heard_len(talk: Talk) -> int:
     return len(talk.pending) + len(inbound.buffer) + sum(map(len, rope))
 
 
-def enqueue(queue: tuple[Segment, ...], opcode: int, payload: bytes) -> tuple[Segment, ...]:
+def enqueue(queue: Queue, opcode: int, payload: bytes) -> Queue:
     """The queue with one more frame at its end."""
     if len(payload) > JOIN_MAX:
         return (*queue, frame_header(opcode, len(payload)), payload)
     return append_frames(queue, encode_frame(opcode, payload))
 
 
-def append_frames(queue: tuple[Segment, ...], frames: bytes) -> tuple[Segment, ...]:
+def append_frames(queue: Queue, frames: bytes) -> Queue:
     """The queue with more bytes at its end, joined with those before that are not at least twice as long.
 
     So a queue of many frames has few pieces, and each byte is copied a logarithmic number of times.
     """
-    while queue and len(queue[-1]) < 2 * len(frames) and len(queue[-1]) + len(frames) <= JOIN_MAX:
-        frames = bytes(queue[-1]) + frames
+    while queue:
+        last = queue[-1]
+        if not (isinstance(last, bytes) and len(last) < 2 * len(frames) and len(last) + len(frames) <= JOIN_MAX):
+            break
+        frames = last + frames
         queue = queue[:-1]
     return (*queue, frames)
 
 
-def to_say(talk: Talk) -> tuple[Segment, ...]:
-    """What is to be said now: the queue, and the answer to the latest ping."""
-    return talk.queue if talk.pong is None else enqueue(talk.queue, Opcode.PONG, talk.pong)
+def segments_of(queue: Queue) -> tuple[Segment, ...]:
+    """What is in a queue apart from what was published."""
+    return tuple([item for item in queue if not isinstance(item, Follow)])
+
+
+def follow(talk: Talk, stream: Stream) -> Talk:
+    """The conversation with all that was published until now before whatever is queued next.
+
+    A client that is where its cohort is, with nothing published in this turn, needs no reminder.
+    """
+    cursor, to = talk.cursor, stream.next_number
+    if cursor is None and not stream.pending:
+        return talk
+    cursor = stream.ring.head_number if cursor is None else cursor
+    queue = talk.queue
+    if queue and isinstance(queue[-1], Follow) and queue[-1].topics == talk.topics:
+        queue = queue[:-1]
+    return talk._replace(cursor=cursor, queue=(*queue, Follow(to, talk.topics)))
+
+
+class Taking(NamedTuple):
+    """What is taken from a conversation to be sent: the pieces, the conversation after it, and why there is no more.
+
+    `is_all`: nothing is left.  `is_cut`: there is more, but no room.  Neither: the rest is not on the ring yet.
+    """
+
+    segments: tuple[Segment, ...]
+    talk: Talk
+    is_all: bool
+    is_cut: bool
+
+
+def take_queue(talk: Talk, ring: Ring, room: int) -> Taking:
+    """What is to be said next, at most about `room` bytes: the queue, what was published, the answer to a ping."""
+    segments: list[Segment] = []
+    left, cursor = room, talk.cursor
+    hears_on = talk.closing is Closing.OPEN and cursor is not None
+    queue = [*talk.queue, Follow(ring.head_number, talk.topics)] if hears_on else list(talk.queue)
+    taken = 0
+    for item in queue:
+        if left <= 0:
+            break
+        if isinstance(item, Follow):
+            left, cursor = _take_followed(segments, ring, cursor or 0, item, left)
+            if cursor < item.to:
+                break
+        else:
+            segments.append(item)
+            left -= len(item)
+        taken += 1
+    is_all, is_cut = taken == len(queue) and left > 0, left <= 0
+    rest = talk.queue[taken:]
+    if is_all and talk.pong is not None:
+        segments.append(encode_frame(Opcode.PONG, talk.pong))
+    after = talk._replace(
+        queue=rest, queued_len=sum([len(item) for item in rest if not isinstance(item, Follow)]), is_listed=False,
+        cursor=None if is_all else ring.head_number if cursor is None else cursor, pong=None if is_all else talk.pong)
+    return Taking(tuple(segments), after, is_all, is_cut)
+
+
+def _take_followed(segments: list[Segment], ring: Ring, cursor: int, place: Follow, left: int) -> tuple[int, int]:
+    """Add what was published from the cursor up to a place, as far as it is there and there is room.
+
+    Returned are the room that is left, and the cursor.
+    """
+    for number, frame in read(ring, cursor, place.to, place.topics):
+        if left <= 0:
+            return left, number
+        segments.append(frame)
+        left -= len(frame)
+    return left, max(cursor, min(place.to, ring.head_number))

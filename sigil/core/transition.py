@@ -31,12 +31,16 @@ from .converse import (
     delivered,
     delivered_simple,
     fail,
+    fall_behind,
     give_up_close,
     give_up_pong,
+    go_on,
     hear,
     hear_simple,
+    lagged,
     lose,
     say_last,
+    subscribed,
     whisper_simple,
     whispered,
 )
@@ -50,9 +54,11 @@ from .events import (
     Failed,
     HalfClosed,
     Hangup,
+    Lagged,
     Received,
     Refused,
     Stalled,
+    Subscribe,
     Whisper,
     Writable,
 )
@@ -166,7 +172,7 @@ def failed(client: Client, event: Failed, context: Context) -> Outcome:
 def hung_up(client: Client, event: Hangup, context: Context) -> Outcome:
     """User code failed outside a request, or has had enough of this client."""
     if client.intake.phase is Phase.TALK:
-        return say_last(client, event.reason, event.code, event.text)
+        return say_last(client, event.reason, event.code, event.text, context.stream)
     return turn_out(client, event.reason, context)
 
 
@@ -182,6 +188,8 @@ def turn_out(client: Client, reason: CloseReason, context: Context) -> Outcome:
 def stalled(client: Client, event: Stalled, context: Context) -> Outcome:
     """The kernel is full: what it did not take is queued, and its patience begins anew if it took anything."""
     outflow = client.outflow._replace(outbox=client.outflow.outbox + event.rest)
+    if client.talk is not None:
+        client = fall_behind(client, context.stream.ring)
     return client._replace(outflow=outflow, since=context.now if event.taken else client.since,
                            bytes_out=client.bytes_out - sum(map(len, event.rest))), []
 
@@ -191,13 +199,15 @@ def writable(client: Client, event: Writable, context: Context) -> Outcome:
 
     If that is more than the budget, nothing is asked for and nothing parsed until the kernel has room once more.
     """
+    if client.intake.phase is Phase.TALK:
+        return go_on(client, context)
     segments, then = client.outflow.outbox, Then.SHUT if client.intake.phase is Phase.LINGER else Then.KEEP
     count = sum(map(len, segments))
     is_full = count > context.limits.max_outbox_len
     client = client._replace(outflow=client.outflow._replace(outbox=(), is_full=is_full and then is Then.KEEP),
                              since=context.now, bytes_out=client.bytes_out + count)
     effects: list[Effect] = [Send(client.conn, segments, then)] if segments else []
-    if is_full or client.intake.phase is Phase.TALK:
+    if is_full:
         return client, effects
     client, more = ask_again(client)
     return resume(client, effects + more, context)
@@ -262,6 +272,8 @@ TRANSITIONS: dict[type, Callable[[Client, Any, Context], Outcome]] = {
     Refused: refused,
     Delivered: delivered,
     Whisper: whispered,
+    Subscribe: subscribed,
+    Lagged: lagged,
 }
 """Every kind of event that concerns one connection, and what it does."""
 

@@ -28,7 +28,7 @@ class _Host:
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.closings: set[asyncio.Task[None]] = set()
-        """Streams that are being closed."""
+        """Streams that are being closed, or let go of in the middle of a piece."""
         self.ended: asyncio.Future[None] = loop.create_future()
 
     def begin(self) -> None:
@@ -65,7 +65,17 @@ class _Host:
         tasks = self.closings if deferred is None else self._tasks
         tasks.add(task)
         task.add_done_callback(tasks.discard)
-        return task.cancel
+        if deferred is None:
+            return task.cancel
+        task.add_done_callback(lambda _: deferred.settle(asyncio.CancelledError()))  # if it never began
+        return lambda: self._cancel(task)
+
+    def _cancel(self, task: asyncio.Task[None]) -> None:
+        """Nobody wants what a task was to give: it is over when it has cleaned up."""
+        if not task.done():
+            self.closings.add(task)
+            task.add_done_callback(self.closings.discard)
+            task.cancel()
 
     def _end(self, error: BaseException | None) -> None:
         """Let go of the loop; handlers that are still running are cancelled, for nobody waits for them."""
@@ -111,5 +121,5 @@ async def http_server_serve(server: "HttpServer") -> None:
         host.stop_now()
         raise
     finally:
-        if host.closings:
+        while host.closings:
             await asyncio.wait(host.closings)

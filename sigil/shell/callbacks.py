@@ -6,6 +6,7 @@ it, and nobody else notices.
 
 Rules: a callback that raises is logged with its traceback and ends its connection (500 or 1011).  What the core waits
 for (`Delivered`) is told when all calls of a job are done.  Delivery stops when the program closes the connection.
+What is meant to end the program is passed on, after the core has been told.
 It does not know what the callbacks mean.
 """
 
@@ -93,7 +94,7 @@ class Caller:
                 if engine.farewells != farewells and not self._is_open(conn):
                     break
         except ENDINGS:
-            events.append(Delivered(conn))
+            self._interrupt(Job(conn, callback, (), Delivered(conn), True), events)
             raise
         except BaseException as error:
             return self._fail(Job(conn, callback, (), Delivered(conn), True), error, events)
@@ -137,7 +138,7 @@ class Caller:
                 if index + 1 < len(values) and not self._is_open(conn):
                     break
         except ENDINGS:
-            events += [] if done is None else [done]
+            self._interrupt(job, events)
             raise
         except BaseException as error:
             return self._fail(job, error, events)
@@ -165,10 +166,15 @@ class Caller:
         """An asynchronous call has returned: the rest of its job, then the jobs behind it."""
         job, error = returned
         jobs = self._waiting.pop(job.conn, deque())
-        event = self._fail(job, error, events) if isinstance(error, BaseException) else self._go_on(job, events)
-        while jobs and job.conn not in self._waiting:
-            events += [] if event is None else [event]
-            event = self._run(jobs.popleft(), events)
+        try:
+            event = self._fail(job, error, events) if isinstance(error, BaseException) else self._go_on(job, events)
+            while jobs and job.conn not in self._waiting:
+                events += [] if event is None else [event]
+                event = self._run(jobs.popleft(), events)
+        except ENDINGS:  # those behind it are called in the next tick
+            self._server.post(Returned(job._replace(values=(), done=None), None))
+            self._waiting[job.conn] = jobs
+            raise
         if jobs:
             self._waiting[job.conn].extendleft(reversed(jobs))
         return event
@@ -176,6 +182,12 @@ class Caller:
     def _go_on(self, job: Job, events: list[Event]) -> Event | None:
         """What is left of a job, unless the program has closed the connection meanwhile."""
         return self._run(job, events) if job.values and self._is_open(job.conn) else job.done
+
+    def _interrupt(self, job: Job, events: list[Event]) -> None:
+        """A callback ends the program: what it has not looked at nobody will, so its connection ends as well."""
+        if job.is_fatal:
+            events.append(Hangup(job.conn, CloseReason.HANDLER_ERROR))
+        events += [] if job.done is None else [job.done]
 
     def _fail(self, job: Job, error: BaseException, events: list[Event]) -> Event | None:
         """A callback has raised."""

@@ -17,18 +17,23 @@ from typing import TypeAlias
 from ..core.client import Parse
 from ..core.conn import Conn
 from ..core.converse import FRAME_HEAD_LEN
-from ..core.effects import Effect, Send
+from ..core.effects import Effect, Fan, Send
 from ..core.events import Event, Failed, Flush, Hangup, Publish, Whisper
 from ..core.frame import Opcode, is_close_code
 from ..core.reasons import CloseReason
 from ..core.records import Server
 from ..core.server import advance
-from ..core.speak import prospect_of, publish
+from ..core.speak import prospect_of, room_to_publish
+from ..core.stream import fits
 from ..core.table import find
 from ..core.talk import SendStatus
 
 _ERROR_LOG = logging.getLogger("sigil.error")
 _FLUSH = Flush(None)
+_SENDING = (Send, Fan)
+TOO_SLOW = CloseReason.WS_CLIENT_TOO_SLOW.name
+PUBLISHED_HEAD_LEN = 10
+"""The most that a frame adds to a message."""
 
 Perform: TypeAlias = Callable[[deque[Effect], list[Event]], None]
 """Carries out orders until none is left, adding what comes of them to the events."""
@@ -37,7 +42,7 @@ Perform: TypeAlias = Callable[[deque[Effect], list[Event]], None]
 class Engine:
     """A server value being turned."""
 
-    def __init__(self, state: Server, parse: Parse, send: Callable[[Send], Event | None]) -> None:
+    def __init__(self, state: Server, parse: Parse, send: Perform) -> None:
         self._state = state
         self._said: list[Event] = []
         self._spoken_to: set[Conn] = set()
@@ -48,6 +53,9 @@ class Engine:
         self.room = 0
         self.keep = self._messages.append
         self.status = SendStatus.DROPPED
+        self._publications: list[tuple[int, bytes, str | None]] = []
+        self._is_publishing = False
+        self._ring_status, self._ring_room, self._ring_count = SendStatus.SUCCESS, 0, 0
         self.events: list[Event] = []
         self.orders: deque[Effect] = deque()
         self.farewells = 0
@@ -58,7 +66,7 @@ class Engine:
     @property
     def state(self) -> Server:
         """The core's value, all that was said included."""
-        if self._messages or self._said:
+        if self._messages or self._said or self._publications:
             self._tell([])
         return self._state
 
@@ -69,7 +77,8 @@ class Engine:
     @property
     def has_work(self) -> bool:
         """True if the last turn left something over, or something was said since."""
-        return bool(self.events or self.orders or self._messages or self._said or self._state.unflushed)
+        return bool(self.events or self.orders or self._messages or self._said or self._publications
+                    or self._state.unflushed or self._state.stream.pending)
 
     # -- turning --------------------------------------------------------------------------------------------------
 
@@ -81,7 +90,8 @@ class Engine:
             perform(self.orders, self.events)
             if not self.events:
                 break
-        if self.state.unflushed:
+        state = self.state
+        if state.unflushed or state.stream.pending:
             self._tell([_FLUSH])
             perform(self.orders, self.events)
 
@@ -135,7 +145,7 @@ class Engine:
 
     def _turn_to(self, conn: Conn) -> None:
         """Say to another client now: what was said to the last one is an event, and there is room for so much more."""
-        if self._messages:
+        if self._messages or self._publications:
             self._finish_saying()
         if conn in self._spoken_to:
             self._tell([])
@@ -157,38 +167,70 @@ class Engine:
         return said
 
     def _finish_saying(self) -> None:
-        """What was said to one client becomes an event."""
+        """What was said to one client, or to all, becomes an event."""
+        if self._publications:
+            self._said.append(Publish(tuple(self._publications)))
+            self._publications = []
+        self._is_publishing = False
         if self._messages and self._saying_to is not None:
             conn = self._saying_to
             self._said.append(Whisper(conn, self.take_said(conn)))
         self.hearer = self._saying_to = None
 
-    def _let_leave(self, conn: Conn) -> bool:
-        """Send at once what was said to a client in this turn, if it keeps up; True if there is room again."""
-        client = find(self._state.slots, conn)
-        if client is None or client.talk is None or not client.talk.queue or client.outflow.outbox:
+    def _let_leave(self, conn: Conn | None) -> bool:
+        """Send at once what was said in this turn, to one client or to all; True if there may be room again.
+
+        What was ordered to be sent before goes first, and what the kernel does not take is told before anything else.
+        """
+        client = None if conn is None else find(self._state.slots, conn)
+        if conn is not None and (client is None or client.talk is None or client.outflow.outbox
+                                 or client.talk.cursor is not None or not client.talk.queue):
             return False
-        earlier = [order for order in self.orders if type(order) is Send and order.conn == conn]
-        if earlier:
-            others = [order for order in self.orders if not (type(order) is Send and order.conn == conn)]
-            self.orders.clear()  # in place: somebody may be carrying them out
-            self.orders.extend(others)
         self._state, effects = advance(self._state, (Flush(conn),), self._parse)
-        for order in (*earlier, *effects):
-            event = self._send(order) if type(order) is Send else None
-            if event is not None:
-                self._tell([event])
+        sends = [order for order in (*self.orders, *effects) if type(order) in _SENDING]
+        others = [order for order in (*self.orders, *effects) if type(order) not in _SENDING]
+        self.orders.clear()  # in place: somebody may be carrying them out
+        self.orders.extend(others)
+        events: list[Event] = []
+        self._send(deque(sends), events)
+        if events:
+            self._tell(events)
         return True
 
-    def publish(self, event: Publish) -> SendStatus:
-        """Say a message to all WebSockets, or those that hear its topic."""
-        self._state, effects, status = publish(self.state, event, self._parse)
-        self.orders.extend(effects)
-        return status
+    def publish(self, data: object, topic: str | None) -> SendStatus:
+        """Say a message to all WebSockets, or those that hear its topic.
 
-    def hang_up(self, event: Hangup) -> None:
-        """Close a connection."""
-        self.farewells += 1
+        The core is told at the latest when somebody looks, while it is known what becomes of it.
+        """
+        opcode, payload = framed(data)
+        length = len(payload) + PUBLISHED_HEAD_LEN
+        if self._saying_to is not None or not self._is_publishing or length > self._ring_room or self._ring_count <= 0:
+            self._turn_to_all(length)
+        dropped = self._state.totals.closed.get(TOO_SLOW, 0)
+        self._publications.append((opcode, payload, topic))
+        self._ring_room -= length
+        self._ring_count -= 1
+        if self._ring_room >= 0 and self._ring_count >= 0:
+            return self._ring_status
+        self._tell([])
+        is_too_long = length > self._state.limits.outgoing_buffer_sz
+        was_dropped = is_too_long or self._state.totals.closed.get(TOO_SLOW, 0) > dropped
+        return SendStatus.DROPPED if was_dropped else self._ring_status
+
+    def _turn_to_all(self, length: int) -> None:
+        """Say to all now: what was said to one is an event, and there is room for so much."""
+        self._finish_saying()
+        if self._said:
+            self._tell([])
+        self._ring_status, self._ring_room, self._ring_count = room_to_publish(self._state)
+        if self._state.stream.pending and not fits(self._state.stream, 1, length):
+            self._let_leave(None)
+            self._ring_status, self._ring_room, self._ring_count = room_to_publish(self._state)
+        self._is_publishing = True
+
+    def tell(self, event: Event) -> None:
+        """Tell the core at once what the program wants."""
+        self.farewells += type(event) is Hangup
         self._tell([event])
 
 

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeAlias
 
+from pyrsistent import PSet
+
 from ..core.conn import Conn
 from ..core.effects import (
     Abandon,
@@ -24,6 +26,7 @@ from ..core.effects import (
     Deliver,
     Drop,
     Effect,
+    Fan,
     Farewell,
     Greet,
     Handle,
@@ -41,6 +44,7 @@ from ..core.events import (
     Event,
     Failed,
     HalfClosed,
+    Lagged,
     Received,
     Segment,
     Stalled,
@@ -51,6 +55,9 @@ from .program import Program
 Ready: TypeAlias = list[tuple[selectors.SelectorKey, int]]
 MAX_SEGMENTS = 1_000
 """Pieces of memory in one system call; Linux refuses more than 1024."""
+
+COHORTS_MAX = 64
+"""Cohorts whose wires are remembered; those that are gone are forgotten with the others when there are so many."""
 
 _new = tuple.__new__
 _KEEP = Then.KEEP
@@ -104,9 +111,12 @@ class Performer:
         self._can_watch_for_nothing = can_watch_for_nothing(selector)
         self._doors: dict[int, socket.socket] = {}
         self._wires: dict[Conn, Wire] = {}
+        self._cohorts: dict[frozenset[str], tuple[PSet[Conn] | None, tuple[Wire, ...]]] = {}
+        """The wires of each cohort, as long as its members are the same."""
         self._methods: dict[type, Callable[[Any], Event | None]] = {
             Handle: program.handle_request,
             Send: self.send,
+            Fan: self.fan,
             Pull: program.pull,
             Abandon: program.abandon,
             Watch: self.watch,
@@ -286,6 +296,41 @@ class Performer:
                 offset -= len(segments[index])
                 index += 1
         return None
+
+    def fan(self, order: Fan) -> None:
+        """Send one piece of memory to all members of a cohort; who does not take all of it is reported."""
+        self._fan(order, self.program.events)
+
+    def send_now(self, orders: deque[Effect], events: list[Event]) -> None:
+        """Carry out orders that do nothing but send, in the middle of others."""
+        for order in orders:
+            if type(order) is Fan:
+                self._fan(order, events)
+            elif type(order) is Send:
+                event = self.send(order)
+                events += [] if event is None else [event]
+
+    def _fan(self, order: Fan, events: list[Event]) -> None:
+        """The loop to be fast in: one system call for each client, and nothing else."""
+        topics, members, data, start, end = order
+        known, wires = self._cohorts.get(topics, (None, ()))
+        if known is not members:
+            wires = tuple([self._wires[conn] for conn in members if conn in self._wires])
+            if len(self._cohorts) >= COHORTS_MAX:
+                self._cohorts.clear()
+            self._cohorts[topics] = members, wires
+        length = len(data)
+        for wire in wires:
+            try:
+                taken = 0 if wire.is_blocked else wire.send(data)
+            except (BlockingIOError, InterruptedError):
+                taken = 0
+            except OSError as error:
+                events.append(Failed(wire.conn, error.errno or 0))
+                continue
+            if taken != length:
+                wire.is_blocked = True
+                events.append(Lagged(wire.conn, taken, start, end))
 
     # -- logs -----------------------------------------------------------------------------------------------------
 

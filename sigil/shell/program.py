@@ -167,7 +167,7 @@ class Program:
             return self._caller.go_on(late, self.events)
         ticket, request, result = late
         if find(self._server.state.slots, ticket.conn) is None:
-            discard(late)
+            discard(late, self.sources.spawn)
             return Answered(ticket, (Response.error(404),))
         return self._examine(ticket, request, result)
 
@@ -218,9 +218,9 @@ class Program:
         self.sources.spawn = self._caller.spawn = spawn
 
 
-def discard(word: object) -> None:
+def discard(word: object, spawn: Spawn | None = None) -> None:
     """A word that nobody will take: if it brings a stream, that is closed."""
     if isinstance(word, Late) and issubclass(type(word.result), Response):
         body = word.result.body  # type: ignore[attr-defined]  # a response has one
         if issubclass(type(body), Pulled):
-            close_pieces(body.chunks)
+            close_pieces(body.chunks, spawn)

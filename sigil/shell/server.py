@@ -13,14 +13,13 @@ import logging
 import selectors
 import socket
 import time
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from threading import get_ident
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from ..core.conn import Conn
 from ..core.converse import FRAME_HEAD_LEN
-from ..core.events import Accepted, Elapsed, Event, Hangup, Publish, Stop, Whisper
+from ..core.events import Accepted, Elapsed, Event, Publish, Stop, Subscribe, Whisper
 from ..core.limits import Limits, check_limits
 from ..core.records import Running, Server
 from ..core.server import make_server, next_deadline, room_of, stats
@@ -48,7 +47,6 @@ NOBODY = 0
 """No thread has this number: whoever speaks has to wake the loop first."""
 
 Word: TypeAlias = Event | Late | LatePiece | Returned
-Said = TypeVar("Said", Publish, Hangup)
 
 
 class HttpServer:
@@ -61,7 +59,7 @@ class HttpServer:
         self._backlog = backlog
         self._limits = limits
         self.engine = Engine(make_server(limits, time.monotonic(), int(time.time())), remembering_parser(limits),
-                              lambda order: self._performer.send(order))
+                              lambda orders, events: self._performer.send_now(orders, events))
         self._inbox: Inbox[Word] = Inbox(discard)
         self._selector: selectors.BaseSelector | None = None
         self._program = Program(self, handler, callbacks)
@@ -262,31 +260,44 @@ class HttpServer:
         return engine.say(conn, data)
 
     def broadcast(self, data: str | bytes | bytearray | memoryview, *, topic: str | None = None) -> SendStatus:
-        """Say a message to all WebSockets, or those upgraded with this topic; may be called from any thread.
+        """Say a message to all WebSockets, or those that hear `topic`; may be called from any thread.
 
-        `DROPPED` if a client was so far behind that it was dropped, `BACKPRESSURE` if for one the message waits behind
-        what it has not taken.
+        It leaves at the end of the tick, at the cost of one message whatever the number of clients.  `BACKPRESSURE` if
+        some client is behind; `DROPPED` if one was so far behind that it was dropped, or if the message does not fit
+        into `Limits.outgoing_buffer_sz`.
         """
-        return self._say(Publish(*framed(data), topic), self.engine.publish)
+        if get_ident() != self._thread and self.running:
+            self.post(Publish(((*framed(data), topic),)))
+            return SendStatus.SUCCESS
+        self._wake()
+        return self.engine.publish(data, topic)
+
+    def subscribe(self, conn: Conn, topic: str) -> None:
+        """Let a WebSocket hear a topic from now on; may be called from any thread, twice is once."""
+        self._tell(Subscribe(conn, topic, True))
+
+    def unsubscribe(self, conn: Conn, topic: str) -> None:
+        """Let a WebSocket hear a topic no more; may be called from any thread, twice is once."""
+        self._tell(Subscribe(conn, topic, False))
 
     def close(self, conn: Conn, code: int = 1000, reason: str = "") -> None:
         """Close a connection, a WebSocket with this code and reason; may be called from any thread, twice is once.
 
         What was sent before goes out first.  ValueError for a code that may not be sent.
         """
-        self._say(hangup(conn, code, reason), self.engine.hang_up)
+        self._tell(hangup(conn, code, reason))
 
     def buffered_amount(self, conn: Conn) -> int:
         """Bytes owed to this client and not yet taken by the kernel; 0 for one that is gone."""
         return buffered_amount(self.engine.state, conn)
 
-    def _say(self, event: Said, say: Callable[[Said], SendStatus | None]) -> SendStatus:
-        """Tell the core at once what the program says, or leave word if this is another thread."""
+    def _tell(self, event: Event) -> None:
+        """Tell the core at once what the program wants, or leave word if this is another thread."""
         if get_ident() != self._thread and self.running:
             self.post(event)
-            return SendStatus.SUCCESS
+            return
         self._wake()
-        return say(event) or SendStatus.SUCCESS
+        self.engine.tell(event)
 
     def _wake(self) -> None:
         """What is said outside a tick inside a host loop leaves only when that is told to tick."""
@@ -301,20 +312,29 @@ class HttpServer:
         has_work = self._has_work()
         engine, perform = self.engine, self._performer.perform
         perform(engine.orders, engine.events)
-        ready = self._require_selector().select(0.0 if has_work else timeout)
+        ready = self._require_selector().select(0.0 if has_work else self._bounded(timeout))
         now = time.monotonic()
+        is_told_late = bool(engine.events) and type(engine.events[0]) is Elapsed  # a tick was left before it was told
+        engine.events[:is_told_late] = [Elapsed(now, int(time.time()))]
         told = len(engine.events)
-        engine.events.insert(0, Elapsed(now, int(time.time())))
         self._process_ready(ready, now)
         self._empty_inbox()
         self._program.sources.poll(now, engine.events)
-        has_work = has_work or len(engine.events) > told + 1
+        has_work = has_work or len(engine.events) > told
         engine.run_rounds(perform)
         if engine.state.running is not Running.SERVING:
             self._wind_down()
         elif self._door is not None:
             self._door.watch(room_of(engine.state) > 0)
         return has_work
+
+    def _bounded(self, timeout: float | None) -> float | None:
+        """No longer than until streams that had nothing are to be asked again: they are to be live."""
+        at = self._program.sources.poll_at
+        if at is None:
+            return timeout
+        left = max(0.0, at - time.monotonic())
+        return left if timeout is None else min(timeout, left)
 
     def _empty_inbox(self) -> None:
         """What was left for this tick, by other threads and by user code."""

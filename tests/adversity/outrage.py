@@ -11,7 +11,6 @@ It does not know what is done with them.
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from sigil import BadInput
 

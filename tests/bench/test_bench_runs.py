@@ -44,6 +44,34 @@ def test_table_has_the_rows_and_every_answer_was_checked(load: tuple[str, ...]) 
         assert "sigil 256 x " in lines[4]
 
 
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+@pytest.mark.parametrize(("bench", "arguments", "rows"), [
+    ("websocket_echo.py", ("--messages", "512", "--servers", "py-floor,websockets,sigil"),
+     {"deep": ("py-floor", "websockets", "sigil"), "single": ("py-floor", "websockets", "sigil")}),
+    ("broadcast_cost.py", ("--messages", "1600", "--servers", "c-joined,sigil", "--scenarios", "small16,small1"),
+     {"small16": ("c-joined", "sigil"), "small1": ("c-joined", "sigil")}),
+])
+def test_a_websocket_bench_has_its_rows_and_every_byte_was_compared(
+        bench: str, arguments: tuple[str, ...], rows: dict[str, tuple[str, ...]]) -> None:
+    pytest.importorskip("websockets")
+    command = (sys.executable, str(HERE / bench), "--rounds", "1", *arguments)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    sections = {section.partition(":")[0]: section.splitlines() for section in done.stdout.split("\n\n")[1:]}
+    assert list(sections) == list(rows)
+    for name, servers in rows.items():
+        assert [line.split()[0] for line in sections[name][2:2 + len(servers)]] == list(servers)
+
+
+def test_the_frame_bench_has_a_row_for_each_length() -> None:
+    pytest.importorskip("websockets")
+    command = (sys.executable, str(HERE / "frame_cost.py"), "--rounds", "1")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "read" in done.stdout
+    assert "write" in done.stdout
+
+
 def answer_one(listening: socket.socket, response: bytes) -> None:
     sock, _ = listening.accept()
     with sock:

@@ -1,0 +1,116 @@
+"""The ring: what was published last, as frames in order, in memory that does not grow.
+
+Theory: a stream is one gapless sequence of frames, each with a number and an offset that never repeat.  What is kept
+of it is its end: so many bytes and so many frames.  Publishing adds at the head and lets go at the tail; whoever still
+needs what is let go is too slow, and must be told so before.
+
+Rules: the tail is exact: a frame is kept as long as it fits whole within `size` bytes and `most` frames behind the
+head.  A frame is stored once, however many will be sent it, and never copied.  Frames that were published together
+stand on one page; pages are the unit of memory.  It does not know who reads.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pyrsistent import PVector, pvector
+
+Topics = frozenset[str]
+
+
+class Entry(NamedTuple):
+    """One published frame, and whom it is for: those who hear its topic, or everybody for None."""
+
+    frame: bytes
+    topic: str | None
+
+
+class Page(NamedTuple):
+    """Entries that were published together; `number` is that of the first."""
+
+    number: int
+    entries: tuple[Entry, ...]
+
+
+class Ring(NamedTuple):
+    """The last frames of a stream.
+
+    Numbers count frames, offsets bytes, both since the beginning; the tail's are those of the first frame that is kept,
+    the head's those of the next one to come.  `first` is the index of the tail's page.
+    """
+
+    size: int
+    most: int
+    pages: PVector[Page | None]
+    first: int
+    tail_number: int
+    tail_offset: int
+    head_number: int
+    head_offset: int
+
+
+COMPACT_AT = 256
+"""Pages behind the tail after which the vector is cut: rarely enough to cost nothing."""
+
+
+def make_ring(size: int, most: int) -> Ring:
+    """A ring that keeps up to `size` bytes in up to `most` frames."""
+    return Ring(size, most, pvector(), 0, 0, 0, 0, 0)
+
+
+def append(ring: Ring, entries: tuple[Entry, ...]) -> Ring:
+    """The ring with these frames at its head; what no longer fits is let go.  They must fit by themselves."""
+    size, most, pages, first, tail_number, tail_offset, number, offset = ring
+    length = sum([len(entry.frame) for entry in entries])
+    pages = pages.append(Page(number, entries))
+    longer = Ring(size, most, pages, first, tail_number, tail_offset, number + len(entries), offset + length)
+    return retire(longer, 0, 0)
+
+
+def clamp(ring: Ring, count: int, length: int) -> Ring:
+    """The ring with its tail where it must be before `count` more frames of `length` bytes are added."""
+    return retire(ring, count, length)
+
+
+def retire(ring: Ring, count: int, length: int) -> Ring:
+    """Move the tail until so many more frames and bytes would fit."""
+    size, most, pages, first, number, offset, head_number, head_offset = ring
+    least_offset, least_number = head_offset + length - size, head_number + count - most
+    if offset >= least_offset and number >= least_number:
+        return ring
+    while number < head_number and (offset < least_offset or number < least_number):
+        page = pages[first]
+        assert page is not None
+        offset += len(page.entries[number - page.number].frame)
+        number += 1
+        if number == page.number + len(page.entries):
+            pages = pages.set(first, None)
+            first += 1
+    if first >= COMPACT_AT:
+        pages, first = pages[first:], 0
+    return Ring(size, most, pages, first, number, offset, head_number, head_offset)
+
+
+def read(ring: Ring, start: int, end: int, topics: Topics) -> Iterator[tuple[int, bytes]]:
+    """The frames from number `start` up to `end` that somebody who hears `topics` is sent, with their numbers."""
+    for index in range(page_of(ring, start), len(ring.pages)):
+        page = ring.pages[index]
+        assert page is not None
+        if page.number >= end:
+            return
+        for number, (frame, topic) in enumerate(page.entries, page.number):
+            if start <= number < end and (topic is None or topic in topics):
+                yield number, frame
+
+
+def page_of(ring: Ring, number: int) -> int:
+    """The index of the page that holds this number, by bisection; the number of pages if none does."""
+    low, high = ring.first, len(ring.pages)
+    while low < high:
+        middle = (low + high) // 2
+        page = ring.pages[middle]
+        assert page is not None
+        if page.number + len(page.entries) <= number:
+            low = middle + 1
+        else:
+            high = middle
+    return low

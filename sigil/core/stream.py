@@ -1,0 +1,124 @@
+"""The stream: one message to everybody, at the price of one message.
+
+Theory: clients that hear the same topics and have been sent the same frames are in the same situation, and a
+situation needs no record for each of them: they are a cohort, a set of names.  Publishing appends a frame; the end of
+the turn gives one order for each cohort (`Fan`), whatever its size.  Only exceptions have records of their own: a
+laggard has a cursor, the number of the next frame it is to be sent.
+
+Rules: every client is sent exactly what was published on its topics since it joined, in order, or is dropped with a
+reason before what it needs is overwritten.  A cursor lies between the tail and the head.  Nothing is kept while nobody
+listens and no history is wanted.  It does not know how a cursor moves on: `converse` does.
+"""
+
+from typing import NamedTuple
+
+from pyrsistent import PMap, PSet, pmap, pset
+
+from .conn import Conn
+from .limits import Limits
+from .ring import Entry, Ring, Topics, append, clamp, make_ring, read
+
+
+class Stream(NamedTuple):
+    """What was published, what was published in this turn, and where everybody is.
+
+    `floor` is a number that no laggard's cursor is below: while the tail is not above it, nobody need be looked at.
+    """
+
+    ring: Ring
+    pending: tuple[Entry, ...]
+    pending_len: int
+    cohorts: PMap[Topics, PSet[Conn]]
+    laggards: PSet[Conn]
+    floor: int
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next frame to be published."""
+        return self.ring.head_number + len(self.pending)
+
+
+def make_stream(limits: Limits) -> Stream:
+    """A stream on which nothing was published."""
+    return Stream(make_ring(limits.outgoing_buffer_sz, limits.max_ws_send_frame_cnt), (), 0, pmap(), pset(), NOT_BEHIND)
+
+
+def fits(stream: Stream, count: int, length: int) -> bool:
+    """True if so much more can be published before the turn is flushed."""
+    ring = stream.ring
+    return stream.pending_len + length <= ring.size and len(stream.pending) + count <= ring.most
+
+
+def is_heard(stream: Stream, limits: Limits) -> bool:
+    """True if anybody is to be sent what is published, now or later."""
+    return bool(stream.cohorts or stream.laggards or limits.history_messages)
+
+
+def publish(stream: Stream, entries: tuple[Entry, ...], length: int) -> Stream:
+    """The stream with these frames published, which fit; the tail is moved on at once, for what will be overwritten."""
+    pending, pending_len = stream.pending + entries, stream.pending_len + length
+    ring = clamp(stream.ring, len(pending), pending_len)
+    return Stream(ring, pending, pending_len, stream.cohorts, stream.laggards, stream.floor)
+
+
+def store(stream: Stream) -> Stream:
+    """The stream with what was published in this turn on the ring."""
+    if not stream.pending:
+        return stream
+    return stream._replace(ring=append(stream.ring, stream.pending), pending=(), pending_len=0)
+
+
+def data_for(stream: Stream, topics: Topics) -> bytes:
+    """What somebody who hears these topics is sent of what was published in this turn, in one piece."""
+    return b"".join([frame for frame, topic in stream.pending if topic is None or topic in topics])
+
+
+# -- who is where -------------------------------------------------------------------------------------------------
+
+def join(stream: Stream, conn: Conn, topics: Topics) -> Stream:
+    """A client is where the head is: it is one of its cohort."""
+    cohort = stream.cohorts.get(topics, NOBODY).add(conn)
+    return stream._replace(cohorts=stream.cohorts.set(topics, cohort))
+
+
+def leave(stream: Stream, conn: Conn, topics: Topics) -> Stream:
+    """A client is not one of its cohort any more; a cohort without members is no cohort."""
+    cohort = stream.cohorts[topics].remove(conn)
+    cohorts = stream.cohorts.set(topics, cohort) if cohort else stream.cohorts.remove(topics)
+    return stream._replace(cohorts=cohorts)
+
+
+def lag(stream: Stream, conn: Conn, cursor: int) -> Stream:
+    """A client is behind its cohort, and needs what was published from its cursor on."""
+    if conn in stream.laggards and cursor >= stream.floor:
+        return stream
+    return stream._replace(laggards=stream.laggards.add(conn), floor=min(stream.floor, cursor))
+
+
+def catch_up(stream: Stream, conn: Conn) -> Stream:
+    """A client is no laggard any more."""
+    return stream._replace(laggards=stream.laggards.remove(conn))
+
+
+NOBODY: PSet[Conn] = pset()
+NOT_BEHIND = 2**62
+"""More than any number."""
+
+
+# -- cursors ------------------------------------------------------------------------------------------------------
+
+def start_of_history(stream: Stream, topics: Topics, count: int) -> int:
+    """The number from which on the last `count` (not 0) frames for these topics are, as far as they are kept."""
+    ring = stream.ring
+    kept = [number for number, _ in read(ring, ring.tail_number, ring.head_number, topics)]
+    now = [number for number, entry in enumerate(stream.pending, ring.head_number)
+           if entry.topic is None or entry.topic in topics]
+    numbers = (kept + now)[-count:]
+    return numbers[0] if numbers else stream.next_number
+
+
+def backlog_len(stream: Stream, cursor: int, topics: Topics) -> int:
+    """Bytes from a cursor to the end of what was published."""
+    kept = sum(len(frame) for _, frame in read(stream.ring, cursor, stream.ring.head_number, topics))
+    first = max(0, cursor - stream.ring.head_number)
+    return kept + sum(len(frame) for frame, topic in stream.pending[first:] if topic is None or topic in topics)
