@@ -132,8 +132,10 @@ def _header(first: int, length: int, masked: int) -> bytes:
 
 def encode_frame(opcode: int, payload: bytes, rsv1: bool = False) -> bytes:
     """A whole frame of a server, in one piece."""
-    first = opcode | (FIN | RSV1 if rsv1 else FIN)
     length = len(payload)
+    if length < SMALL_FRAME_MAX and not rsv1 and opcode in _SMALL_HEADS:
+        return _SMALL_HEADS[opcode][length] + payload
+    first = opcode | (FIN | RSV1 if rsv1 else FIN)
     # The two forms that nearly every message has are written out: a call more is a fifth of the cost.
     if length < 126:
         return _SHORT(first, length) + payload

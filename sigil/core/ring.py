@@ -10,25 +10,24 @@ stand on one page; pages are the unit of memory.  It does not know who reads.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from pyrsistent import PVector, pvector
 
 Topics = frozenset[str]
 
 
-class Entry(NamedTuple):
-    """One published frame, and whom it is for: those who hear its topic, or everybody for None."""
-
-    frame: bytes
-    topic: str | None
+Entry: TypeAlias = tuple[bytes, str | None]
+"""One published frame, and whom it is for: those who hear its topic, or everybody for None.  A plain pair, because one
+is made for every message."""
 
 
 class Page(NamedTuple):
-    """Entries that were published together; `number` is that of the first."""
+    """Entries that were published together, `length` bytes of frames; `number` is that of the first."""
 
     number: int
     entries: tuple[Entry, ...]
+    length: int
 
 
 class Ring(NamedTuple):
@@ -57,22 +56,15 @@ def make_ring(size: int, most: int) -> Ring:
     return Ring(size, most, pvector(), 0, 0, 0, 0, 0)
 
 
-def append(ring: Ring, entries: tuple[Entry, ...]) -> Ring:
-    """The ring with these frames at its head; what no longer fits is let go.  They must fit by themselves."""
+def append(ring: Ring, entries: tuple[Entry, ...], length: int) -> Ring:
+    """The ring with these frames of `length` bytes at its head; `make_room` has let go what no longer fits."""
     size, most, pages, first, tail_number, tail_offset, number, offset = ring
-    length = sum([len(entry.frame) for entry in entries])
-    pages = pages.append(Page(number, entries))
-    longer = Ring(size, most, pages, first, tail_number, tail_offset, number + len(entries), offset + length)
-    return retire(longer, 0, 0)
+    return Ring(size, most, pages.append(Page(number, entries, length)), first, tail_number, tail_offset,
+                number + len(entries), offset + length)
 
 
-def clamp(ring: Ring, count: int, length: int) -> Ring:
+def make_room(ring: Ring, count: int, length: int) -> Ring:
     """The ring with its tail where it must be before `count` more frames of `length` bytes are added."""
-    return retire(ring, count, length)
-
-
-def retire(ring: Ring, count: int, length: int) -> Ring:
-    """Move the tail until so many more frames and bytes would fit."""
     size, most, pages, first, number, offset, head_number, head_offset = ring
     least_offset, least_number = head_offset + length - size, head_number + count - most
     if offset >= least_offset and number >= least_number:
@@ -80,9 +72,13 @@ def retire(ring: Ring, count: int, length: int) -> Ring:
     while number < head_number and (offset < least_offset or number < least_number):
         page = pages[first]
         assert page is not None
-        offset += len(page.entries[number - page.number].frame)
-        number += 1
-        if number == page.number + len(page.entries):
+        end = page.number + len(page.entries)
+        if number == page.number and (offset + page.length <= least_offset or end <= least_number):
+            number, offset = end, offset + page.length
+        else:
+            offset += len(page.entries[number - page.number][0])
+            number += 1
+        if number == end:
             pages = pages.set(first, None)
             first += 1
     if first >= COMPACT_AT:

@@ -10,6 +10,7 @@ It does not know sockets: it orders.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import TypeAlias
 
 from .client import CLEAR, Client, Parse, outbox_len
@@ -54,26 +55,30 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
 
     The turn is flushed first when what was published in it would be overwritten otherwise.
     """
-    effects: list[Effect] = []
     if not is_heard(server.stream, server.limits):
-        return server, effects
-    entries: list[Entry] = []
-    length = 0
-    for opcode, payload, topic in event.messages:
-        frame = encode_frame(opcode, payload)
-        if len(frame) > server.limits.outgoing_buffer_sz:
-            text = f"a message of {len(payload)} bytes was not broadcast: Limits.outgoing_buffer_sz is less"
-            effects.append(Note("sigil.server", WARNING, text))
-            continue
-        if not fits(server.stream, len(entries) + 1, length + len(frame)):
-            server, more = _add(server, tuple(entries), length, parse)
-            server, flushed = flush_turn(server, FLUSH, parse)
-            effects += more + flushed
-            entries, length = [], 0
-        entries.append(Entry(frame, topic))
-        length += len(frame)
-    server, more = _add(server, tuple(entries), length, parse)
-    return server, effects + more
+        return server, []
+    entries = tuple([(encode_frame(opcode, payload), topic) for opcode, payload, topic in event.messages])
+    length = sum([len(entry[0]) for entry in entries])
+    if fits(server.stream, len(entries), length):
+        return _add(server, entries, length, parse)
+    effects: list[Effect] = []
+    for entry in entries:
+        server, more = _publish_one(server, entry, parse)
+        effects += more
+    return server, effects
+
+
+def _publish_one(server: Server, entry: Entry, parse: Parse) -> tuple[Server, list[Effect]]:
+    """The same for one frame, which may be too much for this turn, or for any."""
+    length = len(entry[0])
+    if length > server.limits.outgoing_buffer_sz:
+        text = f"a message of about {length} bytes was not broadcast: Limits.outgoing_buffer_sz is less"
+        return server, [Note("sigil.server", WARNING, text)]
+    if fits(server.stream, 1, length):
+        return _add(server, (entry,), length, parse)
+    server, flushed = flush_turn(server, FLUSH, parse)
+    server, more = _add(server, (entry,), length, parse)
+    return server, flushed + more
 
 
 FLUSH = Flush(None)
@@ -99,16 +104,25 @@ def _add(server: Server, entries: tuple[Entry, ...], length: int, parse: Parse) 
     return desk.finish()
 
 
-def room_to_publish(server: Server) -> tuple[SendStatus, int, int]:
-    """What would become of a message to all now, and how many bytes and frames may be said until that is uncertain."""
+def room_to_publish(server: Server) -> tuple[SendStatus, int]:
+    """What would become of messages to all now, and for how many bytes of them at least that is certain.
+
+    A message counts for what `PUBLISHED_HEAD_LEN` says at least, so that there is a bound on their number too.
+    """
     stream, ring = server.stream, server.stream.ring
     length, count = ring.size - stream.pending_len, ring.most - len(stream.pending)
-    if not stream.laggards:
-        return SendStatus.SUCCESS, length, count
-    free = ring.size - (ring.head_offset + stream.pending_len - ring.tail_offset)
-    free_count = ring.most - (ring.head_number + len(stream.pending) - ring.tail_number)
-    spare = [len(frame) for _, (frame, _) in zip(range(SPARE_FRAMES), _before(ring, stream.floor), strict=False)]
-    return SendStatus.BACKPRESSURE, min(length, free + sum(spare)), min(count, free_count + len(spare))
+    status = SendStatus.SUCCESS
+    if stream.laggards:
+        status = SendStatus.BACKPRESSURE
+        free = ring.size - (ring.head_offset + stream.pending_len - ring.tail_offset)
+        free_count = ring.most - (ring.head_number + len(stream.pending) - ring.tail_number)
+        spare = [len(entry[0]) for entry in islice(_before(ring, stream.floor), SPARE_FRAMES)]
+        length, count = min(length, free + sum(spare)), min(count, free_count + len(spare))
+    return status, min(length, count * PUBLISHED_HEAD_LEN)
+
+
+PUBLISHED_HEAD_LEN = 10
+"""The most that a frame adds to a message."""
 
 
 SPARE_FRAMES = 64

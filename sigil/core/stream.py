@@ -16,7 +16,7 @@ from pyrsistent import PMap, PSet, pmap, pset
 
 from .conn import Conn
 from .limits import Limits
-from .ring import Entry, Ring, Topics, append, clamp, make_ring, read
+from .ring import Entry, Ring, Topics, append, make_ring, make_room, read
 
 
 class Stream(NamedTuple):
@@ -57,7 +57,7 @@ def is_heard(stream: Stream, limits: Limits) -> bool:
 def publish(stream: Stream, entries: tuple[Entry, ...], length: int) -> Stream:
     """The stream with these frames published, which fit; the tail is moved on at once, for what will be overwritten."""
     pending, pending_len = stream.pending + entries, stream.pending_len + length
-    ring = clamp(stream.ring, len(pending), pending_len)
+    ring = make_room(stream.ring, len(pending), pending_len)
     return Stream(ring, pending, pending_len, stream.cohorts, stream.laggards, stream.floor)
 
 
@@ -65,7 +65,7 @@ def store(stream: Stream) -> Stream:
     """The stream with what was published in this turn on the ring."""
     if not stream.pending:
         return stream
-    return stream._replace(ring=append(stream.ring, stream.pending), pending=(), pending_len=0)
+    return stream._replace(ring=append(stream.ring, stream.pending, stream.pending_len), pending=(), pending_len=0)
 
 
 def data_for(stream: Stream, topics: Topics) -> bytes:

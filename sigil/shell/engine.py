@@ -23,7 +23,7 @@ from ..core.frame import Opcode, is_close_code
 from ..core.reasons import CloseReason
 from ..core.records import Server
 from ..core.server import advance
-from ..core.speak import prospect_of, room_to_publish
+from ..core.speak import PUBLISHED_HEAD_LEN, prospect_of, room_to_publish
 from ..core.stream import fits
 from ..core.table import find
 from ..core.talk import SendStatus
@@ -32,8 +32,6 @@ _ERROR_LOG = logging.getLogger("sigil.error")
 _FLUSH = Flush(None)
 _SENDING = (Send, Fan)
 TOO_SLOW = CloseReason.WS_CLIENT_TOO_SLOW.name
-PUBLISHED_HEAD_LEN = 10
-"""The most that a frame adds to a message."""
 
 Perform: TypeAlias = Callable[[deque[Effect], list[Event]], None]
 """Carries out orders until none is left, adding what comes of them to the events."""
@@ -54,8 +52,11 @@ class Engine:
         self.keep = self._messages.append
         self.status = SendStatus.DROPPED
         self._publications: list[tuple[int, bytes, str | None]] = []
-        self._is_publishing = False
-        self._ring_status, self._ring_room, self._ring_count = SendStatus.SUCCESS, 0, 0
+        self.ring_room = 0
+        """While something is said to all: the bytes for which it is known what becomes of them, `ring_status`; what is
+        said is taken by `publish_too`."""
+        self.ring_status = SendStatus.SUCCESS
+        self.publish_too = self._publications.append
         self.events: list[Event] = []
         self.orders: deque[Effect] = deque()
         self.farewells = 0
@@ -152,7 +153,7 @@ class Engine:
         status, room = prospect_of(self._state, conn)
         if room <= 0 and self._let_leave(conn):
             status, room = prospect_of(self._state, conn)
-        self.status, self.room = status, room
+        self.status, self.room, self.ring_room = status, room, 0
         self._saying_to, self.hearer = conn, conn if room > 0 else None
 
     def take_said(self, conn: Conn) -> tuple[tuple[int, bytes], ...]:
@@ -171,7 +172,8 @@ class Engine:
         if self._publications:
             self._said.append(Publish(tuple(self._publications)))
             self._publications = []
-        self._is_publishing = False
+            self.publish_too = self._publications.append
+        self.ring_room = 0
         if self._messages and self._saying_to is not None:
             conn = self._saying_to
             self._said.append(Whisper(conn, self.take_said(conn)))
@@ -202,31 +204,29 @@ class Engine:
 
         The core is told at the latest when somebody looks, while it is known what becomes of it.
         """
-        opcode, payload = framed(data)
-        length = len(payload) + PUBLISHED_HEAD_LEN
-        if self._saying_to is not None or not self._is_publishing or length > self._ring_room or self._ring_count <= 0:
+        message = (*framed(data), topic)
+        length = len(message[1]) + PUBLISHED_HEAD_LEN
+        if length > self.ring_room:
             self._turn_to_all(length)
+        if length <= self.ring_room:
+            self.ring_room -= length
+            self.publish_too(message)
+            return self.ring_status
         dropped = self._state.totals.closed.get(TOO_SLOW, 0)
-        self._publications.append((opcode, payload, topic))
-        self._ring_room -= length
-        self._ring_count -= 1
-        if self._ring_room >= 0 and self._ring_count >= 0:
-            return self._ring_status
+        self.publish_too(message)
         self._tell([])
         is_too_long = length > self._state.limits.outgoing_buffer_sz
         was_dropped = is_too_long or self._state.totals.closed.get(TOO_SLOW, 0) > dropped
-        return SendStatus.DROPPED if was_dropped else self._ring_status
+        return SendStatus.DROPPED if was_dropped else self.ring_status
 
     def _turn_to_all(self, length: int) -> None:
         """Say to all now: what was said to one is an event, and there is room for so much."""
         self._finish_saying()
         if self._said:
             self._tell([])
-        self._ring_status, self._ring_room, self._ring_count = room_to_publish(self._state)
         if self._state.stream.pending and not fits(self._state.stream, 1, length):
             self._let_leave(None)
-            self._ring_status, self._ring_room, self._ring_count = room_to_publish(self._state)
-        self._is_publishing = True
+        self.ring_status, self.ring_room = room_to_publish(self._state)
 
     def tell(self, event: Event) -> None:
         """Tell the core at once what the program wants."""

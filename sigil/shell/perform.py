@@ -323,14 +323,15 @@ class Performer:
         for wire in wires:
             try:
                 taken = 0 if wire.is_blocked else wire.send(data)
+                if taken == length:
+                    continue
             except (BlockingIOError, InterruptedError):
                 taken = 0
             except OSError as error:
                 events.append(Failed(wire.conn, error.errno or 0))
                 continue
-            if taken != length:
-                wire.is_blocked = True
-                events.append(Lagged(wire.conn, taken, start, end))
+            wire.is_blocked = True
+            events.append(Lagged(wire.conn, taken, start, end))
 
     # -- logs -----------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from ..core.events import Accepted, Elapsed, Event, Publish, Stop, Subscribe, Wh
 from ..core.limits import Limits, check_limits
 from ..core.records import Running, Server
 from ..core.server import make_server, next_deadline, room_of, stats
-from ..core.speak import buffered_amount
+from ..core.speak import PUBLISHED_HEAD_LEN, buffered_amount
 from ..core.stats import Stats
 from ..core.table import clients_of
 from ..core.talk import SendStatus
@@ -266,11 +266,19 @@ class HttpServer:
         some client is behind; `DROPPED` if one was so far behind that it was dropped, or if the message does not fit
         into `Limits.outgoing_buffer_sz`.
         """
+        engine = self.engine
+        if type(data) is str and get_ident() == self._speaker:  # as `Engine.publish`, but faster
+            payload = data.encode()
+            room = engine.ring_room - len(payload) - PUBLISHED_HEAD_LEN
+            if room >= 0:
+                engine.ring_room = room
+                engine.publish_too((1, payload, topic))
+                return engine.ring_status
         if get_ident() != self._thread and self.running:
             self.post(Publish(((*framed(data), topic),)))
             return SendStatus.SUCCESS
         self._wake()
-        return self.engine.publish(data, topic)
+        return engine.publish(data, topic)
 
     def subscribe(self, conn: Conn, topic: str) -> None:
         """Let a WebSocket hear a topic from now on; may be called from any thread, twice is once."""
