@@ -35,6 +35,7 @@ from sigil import Callbacks, HttpServer, Limits, Request, Response, SendStatus
 from sigil.core.client import _PATIENCE, Phase, Waiting
 from sigil.core.reasons import MEANINGS
 from sigil.core.relief import _RANKS
+from sigil.testing import Client
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -88,6 +89,7 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 PROGRAMS = [block for block in BLOCKS if block.language == "python"]
 SERVERS = [block for block in PROGRAMS if "port=8080" in block.text]
 SCRIPTS = [block for block in PROGRAMS if block not in SERVERS]
+CHAT = next(block for block in SERVERS if "topic=rooms[" in block.text)
 COMMANDS = [block for block in blocks_of(README) if block.language in ("sh", "console")]
 
 
@@ -154,8 +156,7 @@ def test_a_server_says_where_it_is_answers_and_ends_when_interrupted(block: Bloc
 
 
 def test_the_chat_is_a_chat_in_rooms() -> None:
-    program = next(block for block in SERVERS if "topic=rooms[" in block.text)
-    with serving(sys.executable, "-u", "-c", LOUD + program.text.replace("port=8080", "port=0")) as port:
+    with serving(sys.executable, "-u", "-c", LOUD + CHAT.text.replace("port=8080", "port=0")) as port:
         address = f"ws://127.0.0.1:{port}/chat"
         with connect(address) as ann, connect(address) as bob, connect(f"{address}?room=attic") as eve:
             assert [who.recv(PATIENCE_SECONDS) for who in (ann, bob)] == ["you are in the lobby"] * 2
@@ -194,6 +195,42 @@ def test_the_program_on_the_first_screen_is_the_one_in_the_package() -> None:
     assert words[-1] in documented
     first = next(block for block in BLOCKS if block.page == README)
     assert first.language == "python" and first.line < 20 and len(words) <= 5
+
+
+def test_what_is_said_of_topics_and_history_holds() -> None:
+    callbacks = Callbacks(ws_open=lambda server, conn, request: server.send(conn, "welcome"))
+    client = Client(lambda request: Response.upgrade(topics=request.query, history=10),
+                    limits=Limits(history_messages=100, outgoing_buffer_sz=10_000), callbacks=callbacks)
+    for number in range(40):
+        client.server.broadcast(str(number), topic=("a", "b", None)[number % 3])
+    ann, eve = client.websocket("/?a"), client.websocket("/?c")
+    assert ann.messages() == ["26", "27", "29", "30", "32", "33", "35", "36", "38", "39", "welcome"]
+    assert eve.messages() == [str(number) for number in range(11, 40, 3)] + ["welcome"]
+    assert ann.handle is not None
+    client.server.unsubscribe(ann.handle, "a")
+    client.server.subscribe(ann.handle, "c")
+    client.server.broadcast("to a", topic="a")
+    client.server.broadcast("to c", topic="c")
+    client.settle()
+    assert (ann.messages()[-1], eve.messages()[-1]) == ("to c", "to c")
+    assert "to a" not in ann.messages()
+    assert client.server.broadcast(bytes(10_001)) is SendStatus.DROPPED
+    assert client.server.send(ann.handle, bytes(10_001)) is SendStatus.SUCCESS
+
+
+def test_who_needs_what_is_no_longer_there_is_dropped_and_the_log_says_how_far_behind_it_was() -> None:
+    ends: list[tuple[str, int]] = []
+    callbacks = Callbacks(ws_close=lambda server, conn, reason, code: ends.append((reason.name, code)))
+    client = Client(lambda request: Response.upgrade(), limits=Limits(outgoing_buffer_sz=5_000), callbacks=callbacks)
+    slow, other = client.websocket("/", window_len=1_000), client.websocket("/")
+    statuses = []
+    while not ends:
+        statuses.append(client.server.broadcast(bytes(900)))
+        client.settle()
+    assert statuses[-1] is SendStatus.DROPPED and SendStatus.BACKPRESSURE in statuses
+    assert len(other.messages()) == len(statuses)
+    assert (ends, slow.connection.is_closed) == ([("WS_CLIENT_TOO_SLOW", 1013)], True)
+    assert "it needed message" in client.log[-1].text
 
 
 # -- commands ------------------------------------------------------------------------------------------------------
@@ -240,11 +277,20 @@ def check_refusal(command: str, folder: Path) -> None:
     assert said in README.read_text(encoding="utf-8") and said.startswith(f"{status} ")
 
 
+def check_chat(command: str, folder: Path) -> None:
+    """What the chat of the README answers who asks for it with curl."""
+    path = command.rpartition(":8080")[2]
+    with serving(sys.executable, "-u", "-c", LOUD + CHAT.text.replace("port=8080", "port=0")) as port:
+        _, said = ask(port, path=path)
+    assert f"$ {command}\n{said}```" in README.read_text(encoding="utf-8")
+
+
 CHECKS: dict[str, Callable[[str, Path], None]] = {
     "python3 -m venv": check_set_up,
     ".venv/bin/python -m pip install -q -e '.[bench]'": check_bench,
     ".venv/bin/sigil serve": check_serve,
     "curl -s -X": check_refusal,
+    "curl -s http://127.0.0.1:8080/chat": check_chat,
 }
 """How each kind of command is tried, by how it begins."""
 

@@ -14,7 +14,7 @@ from .conn import Conn
 from .effects import Deliver, Effect, Note, Part, Send, Then, Welcome
 from .emit import emit, emit_last
 from .events import Delivered, HalfClosed, Lagged, Received, Segment, Subscribe, Whisper
-from .frame import Opcode, Terms, encode_close, encode_small, is_close_code
+from .frame import Opcode, Terms, encode_close, encode_frame, encode_small, is_close_code
 from .handshake import check_upgrade, encode_upgrade
 from .limits import Limits
 from .message import CALM, Close, Item, Ping, take_bytes, take_whole
@@ -23,11 +23,10 @@ from .refusal import Malformed, bad
 from .request import Request
 from .response import Response, Upgrade
 from .ring import Ring, Topics, read
-from .stream import Stream, start_of_history
+from .stream import Stream, start_of_history, store
 from .talk import (
     Closing,
     Follow,
-    Queue,
     Taking,
     Talk,
     append_frames,
@@ -118,7 +117,7 @@ def hear(client: Client, event: Received, context: Context) -> Outcome:
     client = client._replace(bytes_in=client.bytes_in + len(event.data), since=context.now)
     if talk.is_parked:
         return _with(client, talk._replace(pending=talk.pending + event.data, is_pinged=False)), []
-    return _listen(_with(client, talk._replace(is_pinged=False)), event.data)
+    return _listen(_with(client, talk._replace(is_pinged=False)), event.data, context)
 
 
 def _with(client: Client, talk: Talk) -> Client:
@@ -126,15 +125,16 @@ def _with(client: Client, talk: Talk) -> Client:
     return client._replace(talk=talk)
 
 
-def _listen(client: Client, data: bytes) -> Outcome:
+def _listen(client: Client, data: bytes, context: Context) -> Outcome:
     """Make of these bytes what can be made: messages for the program, a pong that is due, the last word."""
     talk = talk_of(client)
     inbound, items, flaw = take_bytes(talk.inbound, data, talk.terms)
     messages, pong, last_word = _sort(items, talk.pong, flaw)
-    talk = talk._replace(inbound=inbound, pong=pong, last_word=last_word)
-    if messages and talk.closing is _OPEN:
+    is_open = talk.closing is _OPEN
+    talk = talk._replace(inbound=inbound, pong=pong if is_open else None, last_word=last_word)
+    if messages and is_open:
         return _with(client, talk._replace(is_parked=True)), [Deliver(client.conn, messages)]
-    return _conclude(_with(client, talk))
+    return _conclude(_with(client, talk), context)
 
 
 def _sort(items: tuple[Item, ...], pong: bytes | None,
@@ -161,11 +161,11 @@ def delivered(client: Client, event: Delivered, context: Context) -> Outcome:
         return client, []
     talk = talk._replace(is_parked=False)
     if talk.last_word is not None:
-        return _conclude(_with(client, talk))
+        return _conclude(_with(client, talk), context)
     if not talk.pending:
         return _with(client, talk), []
     data, talk = talk.pending, talk._replace(pending=b"")
-    return _listen(_with(client, talk), data)
+    return _listen(_with(client, talk), data, context)
 
 
 def delivered_simple(client: Client, event: Delivered, context: Context) -> Step | None:
@@ -193,45 +193,50 @@ def delivered_simple(client: Client, event: Delivered, context: Context) -> Step
 
 # -- the end ------------------------------------------------------------------------------------------------------
 
-def _conclude(client: Client) -> Outcome:
+def _conclude(client: Client, context: Context) -> Outcome:
     """Nothing stands before the last word any more, if there is one."""
     word = talk_of(client).last_word
     if word is None:
         return client, []
     if isinstance(word, Close):
-        return _return_close(client, word)
-    return fail(client, word.reason, word.message)
+        return _return_close(client, word, context)
+    return fail(client, word.reason, context, word.message)
 
 
-def _return_close(client: Client, word: Close) -> Step:
+def _return_close(client: Client, word: Close, context: Context) -> Step:
     """The peer has said its close: ours is the answer to it, or it is the answer to ours (section 5.5.1)."""
     talk = talk_of(client)
     if talk.closing is _SAID:
-        return _end(client, talk.queue, talk.reason, talk.code)
-    payload = encode_close(word.code)
-    return _end(client, enqueue(talk.queue, Opcode.CLOSE, payload), CloseReason.WS_PEER_CLOSED, word.code)
+        return _end(client, b"", talk.reason, talk.code, context)
+    frame = encode_frame(Opcode.CLOSE, encode_close(word.code))
+    return _end(client, frame, CloseReason.WS_PEER_CLOSED, word.code, context)
 
 
-def fail(client: Client, reason: CloseReason, message: str = "") -> Outcome:
+def fail(client: Client, reason: CloseReason, context: Context, message: str = "") -> Outcome:
     """The connection cannot go on: the peer is told why, if it can still be told (section 7.1.7)."""
     talk, meaning = talk_of(client), MEANINGS[reason]
     if talk.closing is _SAID:
-        reason, code, queue = talk.reason, talk.code, talk.queue
+        reason, code, frame = talk.reason, talk.code, b""
     elif not is_close_code(meaning.code):
         return Gone(client, reason), []
     else:
         code = meaning.code
-        queue = enqueue(talk.queue, Opcode.CLOSE, encode_close(code, message or meaning.sentence))
-    client, effects = _end(client, queue, reason, code)
+        frame = encode_frame(Opcode.CLOSE, encode_close(code, message or meaning.sentence))
+    client, effects = _end(client, frame, reason, code, context)
     text = f"{client.peer} closed with {code}, {reason.name}: {message or meaning.sentence}"
     return client, [Note("sigil.server", INFO, text), *effects]
 
 
-def _end(client: Client, queue: Queue, reason: CloseReason, code: int) -> Step:
-    """Say what is left to say, shut our side, and tell the program."""
-    talk = talk_of(client)._replace(inbound=CALM, pending=b"", queue=(), queued_len=0, pong=None, cursor=None,
+def _end(client: Client, frame: bytes, reason: CloseReason, code: int, context: Context) -> Step:
+    """Say what is left to say, as far as there is room, then the close frame; shut our side, and tell the program."""
+    stream, talk = context.stream, talk_of(client)._replace(pong=None)
+    if talk.closing is _OPEN:
+        talk = follow(talk, stream)
+    said = take_queue(talk, store(stream).ring, context.limits.max_outbox_len)
+    last = (*said.segments, frame) if frame else said.segments
+    talk = talk._replace(inbound=CALM, pending=b"", queue=(), queued_len=0, pong=None, cursor=None,
                                     closing=_OVER, reason=reason, code=code)
-    client, effects = emit_last(_with(client, talk), segments_of(queue), reason)
+    client, effects = emit_last(_with(client, talk), last, reason)
     return client, [*effects, Part(client.conn, reason, code)]
 
 
@@ -371,13 +376,14 @@ def lagged(client: Client, event: Lagged, context: Context) -> Outcome:
     if event.start < ring.tail_number:
         return fall_too_far(client, event.start, context.stream)
     left, cursor, rest, total = event.taken, event.start, client.outflow.outbox, 0
-    for number, frame in read(ring, event.start, event.end, talk.topics):
+    for number, frame in read(ring, event.start, event.end, event.topics):
         total += len(frame)
         if left:
             rest += (memoryview(frame)[left:],) if left < len(frame) else ()
             left, cursor = max(0, left - len(frame)), number + 1
     cursor = cursor if talk.cursor is None else min(cursor, talk.cursor)
-    queue = (Follow(event.end, talk.topics), *talk.queue) if talk.queue else ()
+    is_reminded = bool(talk.queue) or talk.topics != event.topics
+    queue = (Follow(event.end, event.topics), *talk.queue) if is_reminded else ()
     client = client._replace(bytes_out=client.bytes_out - total + event.taken,
                              talk=talk._replace(cursor=cursor, queue=queue),
                              outflow=client.outflow._replace(outbox=rest, is_full=not rest))
@@ -410,7 +416,7 @@ def ask_for_life(client: Client, context: Context) -> Outcome:
 
 def give_up_pong(client: Client, context: Context) -> Outcome:
     """No sign of life came."""
-    return fail(client, CloseReason.WS_PONG_TIMEOUT)
+    return fail(client, CloseReason.WS_PONG_TIMEOUT, context)
 
 
 def give_up_close(client: Client, context: Context) -> Outcome:

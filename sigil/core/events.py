@@ -144,6 +144,7 @@ class Lagged(NamedTuple):
     taken: int
     start: int
     end: int
+    topics: frozenset[str]
 
 
 class Flush(NamedTuple):

@@ -22,12 +22,14 @@ from .events import Flush, Publish
 from .frame import encode_frame
 from .records import Server
 from .ring import Entry, Ring
-from .stream import NOT_BEHIND, Stream, backlog_len, data_for, fits, is_heard, store
+from .stats import Totals
+from .stream import NOT_BEHIND, Cohorts, Stream, backlog_len, data_for, fits, is_heard, store
 from .stream import publish as add
 from .table import find
 from .talk import Closing, Follow, SendStatus
 
 WARNING = 30
+_new = tuple.__new__
 
 Prospect: TypeAlias = tuple[SendStatus, int]
 """What would become of a message to a client: the status, and the bytes there is room for."""
@@ -86,8 +88,8 @@ FLUSH = Flush(None)
 
 def _add(server: Server, entries: tuple[Entry, ...], length: int, parse: Parse) -> tuple[Server, list[Effect]]:
     """Publish frames that fit, and drop those who would need what this overwrites."""
-    server = server._replace(stream=add(server.stream, entries, length)) if entries else server
-    stream = server.stream
+    stream = add(server.stream, entries, length)
+    server = _with_stream(server, stream)
     if stream.ring.tail_number <= stream.floor:
         return server, []
     desk = Desk(server, parse)
@@ -153,16 +155,20 @@ def flush_turn(server: Server, event: Flush, parse: Parse) -> tuple[Server, list
         _flush_each(desk, (event.conn,), server.stream.ring)
         return desk.finish()
     listed, stream = tuple(server.unflushed), server.stream
-    if not listed and not stream.pending:
-        return server, []
+    if not listed:
+        return _fan_out(server, stream, stream.cohorts) if stream.pending else (server, [])
     desk = Desk(server._replace(unflushed=server.unflushed[:0]) if listed else server, parse)
     before = stream.ring.head_number
     late = tuple(conn for conn in listed if _waits_for(desk.draft.find(conn), before)) if stream.pending else ()
     _flush_each(desk, tuple(conn for conn in listed if conn not in late) if late else listed, stream.ring)
-    if stream.pending:
-        _fan_out(desk, stream)
-        _flush_each(desk, late, desk.stream.ring)
-    return desk.finish()
+    if not stream.pending:
+        return desk.finish()
+    server, effects = desk.finish()
+    server, fans = _fan_out(server, stream, server.stream.cohorts)
+    desk = Desk(server, parse)
+    _flush_each(desk, late, server.stream.ring)
+    server, more = desk.finish()
+    return server, effects + fans + more
 
 
 def _waits_for(client: Client | None, number: int) -> bool:
@@ -187,16 +193,25 @@ def _flush_each(desk: Desk, conns: Iterable[Conn], ring: Ring) -> None:
             desk.effects += step[1]
 
 
-def _fan_out(desk: Desk, stream: Stream) -> None:
+def _fan_out(server: Server, stream: Stream, cohorts: Cohorts) -> tuple[Server, list[Effect]]:
     """What was published in this turn leaves, one order for each cohort, and is on the ring."""
     start, end, sent = stream.ring.head_number, stream.next_number, 0
-    for topics, members in desk.stream.cohorts.items():
+    fans: list[Effect] = []
+    for topics, members in cohorts.items():
         data = data_for(stream, topics)
         if data:
-            desk.effects.append(Fan(topics, members, data, start, end))
+            fans.append(Fan(topics, members, data, start, end))
             sent += len(data) * len(members)
-    desk.stream = store(desk.stream)
-    desk.totals = desk.totals._replace(bytes_out=desk.totals.bytes_out + sent)
+    totals = server.totals
+    counted: Totals = _new(Totals, (*totals[:4], totals.bytes_out + sent, *totals[5:]))
+    after: Server = _new(Server, (*server[:10], counted, *server[11:-1], store(server.stream)))
+    return after, fans
+
+
+def _with_stream(server: Server, stream: Stream) -> Server:
+    """The server with another stream, which is its last field."""
+    after: Server = _new(Server, (*server[:-1], stream))
+    return after
 
 
 def buffered_amount(server: Server, conn: Conn) -> int:

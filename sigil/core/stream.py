@@ -10,13 +10,15 @@ reason before what it needs is overwritten.  A cursor lies between the tail and 
 listens and no history is wanted.  It does not know how a cursor moves on: `converse` does.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from pyrsistent import PMap, PSet, pmap, pset
 
 from .conn import Conn
 from .limits import Limits
 from .ring import Entry, Ring, Topics, append, make_ring, make_room, read
+
+Cohorts: TypeAlias = PMap[Topics, PSet[Conn]]
 
 
 class Stream(NamedTuple):
@@ -28,7 +30,7 @@ class Stream(NamedTuple):
     ring: Ring
     pending: tuple[Entry, ...]
     pending_len: int
-    cohorts: PMap[Topics, PSet[Conn]]
+    cohorts: Cohorts
     laggards: PSet[Conn]
     floor: int
 
@@ -56,16 +58,17 @@ def is_heard(stream: Stream, limits: Limits) -> bool:
 
 def publish(stream: Stream, entries: tuple[Entry, ...], length: int) -> Stream:
     """The stream with these frames published, which fit; the tail is moved on at once, for what will be overwritten."""
-    pending, pending_len = stream.pending + entries, stream.pending_len + length
-    ring = make_room(stream.ring, len(pending), pending_len)
-    return Stream(ring, pending, pending_len, stream.cohorts, stream.laggards, stream.floor)
+    ring, pending, pending_len, cohorts, laggards, floor = stream
+    pending, pending_len = pending + entries, pending_len + length
+    return Stream(make_room(ring, len(pending), pending_len), pending, pending_len, cohorts, laggards, floor)
 
 
 def store(stream: Stream) -> Stream:
     """The stream with what was published in this turn on the ring."""
     if not stream.pending:
         return stream
-    return stream._replace(ring=append(stream.ring, stream.pending, stream.pending_len), pending=(), pending_len=0)
+    ring, pending, pending_len, cohorts, laggards, floor = stream
+    return Stream(append(ring, pending, pending_len), (), 0, cohorts, laggards, floor)
 
 
 def data_for(stream: Stream, topics: Topics) -> bytes:
@@ -111,8 +114,8 @@ def start_of_history(stream: Stream, topics: Topics, count: int) -> int:
     """The number from which on the last `count` (not 0) frames for these topics are, as far as they are kept."""
     ring = stream.ring
     kept = [number for number, _ in read(ring, ring.tail_number, ring.head_number, topics)]
-    now = [number for number, entry in enumerate(stream.pending, ring.head_number)
-           if entry.topic is None or entry.topic in topics]
+    now = [number for number, (_, topic) in enumerate(stream.pending, ring.head_number)
+           if topic is None or topic in topics]
     numbers = (kept + now)[-count:]
     return numbers[0] if numbers else stream.next_number
 

@@ -179,7 +179,7 @@ def hung_up(client: Client, event: Hangup, context: Context) -> Outcome:
 def turn_out(client: Client, reason: CloseReason, context: Context) -> Outcome:
     """The connection ends, with the status of this reason, after what is owed; a WebSocket at once, with its code."""
     if client.intake.phase is Phase.TALK:
-        return fail(client, reason)
+        return fail(client, reason, context)
     if client.intake.phase is Phase.LINGER:
         return client, []
     return resume(foretell(client, bad(MEANINGS[reason].sentence, reason)), [], context)

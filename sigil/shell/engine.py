@@ -87,6 +87,8 @@ class Engine:
         """Tell, carry out, and so on with what comes of it; what is left over after the last round is kept."""
         for _ in range(self._state.limits.max_rounds_per_tick):
             events, self.events = self.events, []
+            if len(events) == 1 and self._publications:
+                events.append(_FLUSH)  # nothing but the clock: nobody will say more in this turn
             self._tell(events)
             perform(self.orders, self.events)
             if not self.events:

@@ -331,7 +331,7 @@ class Performer:
                 events.append(Failed(wire.conn, error.errno or 0))
                 continue
             wire.is_blocked = True
-            events.append(Lagged(wire.conn, taken, start, end))
+            events.append(Lagged(wire.conn, taken, start, end, topics))
 
     # -- logs -----------------------------------------------------------------------------------------------------
 

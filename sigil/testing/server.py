@@ -292,7 +292,7 @@ class MemoryServer:
         for order in orders:
             if isinstance(order, Fan):
                 sends = ((conn, self._send(Send(conn, (order.data,), Then.KEEP))) for conn in sorted(order.members))
-                events += [Lagged(conn, event.taken, order.start, order.end) if isinstance(event, Stalled) else event
+                events += [Lagged(conn, event.taken, order.start, order.end, order.topics) if isinstance(event, Stalled) else event
                            for conn, event in sends if event is not None]
             elif isinstance(order, Send):
                 event = self._send(order)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sigil.core.conn import Conn
-from sigil.core.effects import Deliver, Drop, Effect, Part, Send, Then, Welcome
+from sigil.core.effects import Deliver, Drop, Effect, Fan, Part, Send, Then, Welcome
 from sigil.core.events import Delivered, Event, Flush, Received, Whisper
 from sigil.core.frame import Frame, Terms, encode_masked, read_frame
 from sigil.core.limits import Limits
@@ -88,9 +88,16 @@ def frames_in(data: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
-def frames_of(effects: Iterable[Effect]) -> list[tuple[int, bytes]]:
-    """All frames that these effects send."""
-    return frames_in(bytes_of(effects))
+def bytes_to(conn: Conn, effects: Iterable[Effect]) -> bytes:
+    """The bytes that these effects send to one client, alone or with its cohort."""
+    return b"".join(b"".join(effect.segments) if isinstance(effect, Send) else effect.data for effect in effects
+                    if (isinstance(effect, Send) and effect.conn == conn)
+                    or (isinstance(effect, Fan) and conn in effect.members))
+
+
+def frames_of(effects: Iterable[Effect], conn: Conn = CONN) -> list[tuple[int, bytes]]:
+    """All frames that these effects send to one client."""
+    return frames_in(bytes_to(conn, effects))
 
 
 def parts_of(effects: Iterable[Effect]) -> list[tuple[CloseReason, int]]:

@@ -1,34 +1,22 @@
 """A WebSocket in the core: what it hears, how it ends, and what is kept of it, in literal events.
 
-And two oracles: wsproto and websockets, as clients, speak to the core and read what it says.
+What other clients make of it is in test_converse_oracles.
 """
 
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
-from websockets.client import ClientProtocol
-from websockets.frames import Opcode as TheirOpcode
-from websockets.protocol import State
-from websockets.uri import parse_uri
-from wsproto import WSConnection
-from wsproto.connection import ConnectionType
-from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping, Pong, Request, TextMessage
-from wsproto.events import Event as TheirEvent
 
 from sigil.core.client import Client, Phase
 from sigil.core.conn import Conn, Ticket
 from sigil.core.desk import Desk
-from sigil.core.effects import Deliver, Drop, Effect, Farewell, Interest, Note, Part, Send, Then, Watch, Welcome
+from sigil.core.effects import Deliver, Effect, Interest, Note, Part, Send, Then, Watch, Welcome
 from sigil.core.events import (
     Accepted,
     Answered,
     Delivered,
     Event,
-    Failed,
-    HalfClosed,
-    Hangup,
     Received,
     Stalled,
     Stop,
@@ -55,7 +43,6 @@ from .drive import (
     at,
     bytes_of,
     client_of,
-    cut,
     kinds,
     same,
     serving,
@@ -69,7 +56,6 @@ from .talking import (
     binary,
     came,
     close,
-    conversation,
     delivered_in,
     frames_in,
     frames_of,
@@ -79,15 +65,10 @@ from .talking import (
     talking,
     text,
 )
-from .worlds import CUTS, talks
+from .worlds import talks
 
 BYE = b"\x03\xe8"
 some = settings(max_examples=150, deadline=None)
-
-
-def hang_up(code: int = 1000, words: str = "") -> Hangup:
-    """The program closes `CONN`."""
-    return Hangup(CONN, CloseReason.OK, code, words)
 
 
 # -- the beginning ------------------------------------------------------------------------------------------------
@@ -324,123 +305,6 @@ def test_a_client_that_is_behind_gets_one_pong_when_it_has_caught_up() -> None:
     assert tell(server, FLUSH)[1] == []
 
 
-@pytest.mark.parametrize("behind", [(), (came(text("x")),)], ids=["later", "together"])
-@pytest.mark.xfail(strict=True, reason="a pong goes behind the queue, and so behind a close frame in it")
-def test_nothing_is_said_behind_our_close_frame(behind: tuple[Received, ...]) -> None:
-    first = (came(ping(b"p") + text("x")),) if behind else ()
-    later = () if behind else (came(ping(b"p")),)
-    _, effects = tell(talking(), *first, hang_up(), *later, Delivered(CONN), FLUSH)
-    assert frames_of(effects)[-1] == (8, BYE)
-
-
-# -- the end ------------------------------------------------------------------------------------------------------
-
-def test_a_close_of_the_program_goes_behind_what_it_said_and_waits_for_the_answer() -> None:
-    server, effects = tell(talking(), said("last"), hang_up(4001, "enough"), said("more"), FLUSH)
-    assert frames_of(effects) == [(1, b"last"), (8, b"\x0f\xa1enough")]
-    assert parts_of(effects) == []
-    server, effects = tell(server, came(text("deaf") + close(b"\x0f\xa1")))
-    assert delivered_in(effects) == []
-    assert parts_of(effects) == [(CloseReason.OK, 4001)]
-    assert [effect.then for effect in effects if isinstance(effect, Send)] == [Then.SHUT]
-    assert bytes_of(effects) == b""
-    assert kinds(tell(server, HalfClosed(CONN))[1]) == ["Drop", "Farewell"]
-
-
-def test_a_close_twice_is_once_and_the_first_counts() -> None:
-    _, effects = tell(talking(), hang_up(4001), hang_up(4002), FLUSH, came(close(b"\x0f\xa2")))
-    assert frames_of(effects) == [(8, b"\x0f\xa1")]
-    assert parts_of(effects) == [(CloseReason.OK, 4001)]
-
-
-def test_a_close_while_the_program_is_at_work_stops_the_delivery() -> None:
-    server, _ = tell(talking(), came(text("a")), came(text("b") + close(BYE)))
-    _, effects = tell(server, hang_up(4001), Delivered(CONN))
-    assert delivered_in(effects) == []
-    assert frames_of(effects) == [(8, b"\x0f\xa1")]
-    assert parts_of(effects) == [(CloseReason.OK, 4001)]
-
-
-def test_a_failure_of_the_program_is_told_with_1011_behind_what_it_said() -> None:
-    server, _ = tell(talking(), came(text("a")))
-    _, effects = tell(server, said("half"), Hangup(CONN, CloseReason.HANDLER_ERROR), Delivered(CONN), FLUSH)
-    assert frames_of(effects) == [(1, b"half"), (8, (1011).to_bytes(2))]
-
-
-def test_a_close_that_is_not_answered_in_time_ends_the_connection() -> None:
-    server, _ = tell(talking(), hang_up(4001), FLUSH)
-    assert tell(server, at(4.9))[1] == []
-    _, effects = tell(server, at(5.5))
-    assert effects == [Drop(CONN), Part(CONN, CloseReason.OK, 4001), Farewell(CONN, CloseReason.OK)]
-
-
-@pytest.mark.xfail(strict=True, reason="every byte that comes sets the clock of the close anew: who goes on talking is "
-                                       "never let go")
-def test_who_goes_on_talking_gains_no_time_for_the_answer_to_our_close() -> None:
-    server, _ = tell(talking(), hang_up(4001), FLUSH)
-    effects = []
-    for second in range(1, 60):
-        server, more = tell(server, at(float(second)), came(text("and another thing")))
-        effects += more
-    assert parts_of(effects) == [(CloseReason.OK, 4001)]
-
-
-@pytest.mark.xfail(strict=True, reason="every byte that comes sets the clock of the stall anew")
-def test_who_goes_on_talking_gains_no_time_for_taking_what_it_is_owed() -> None:
-    server, _ = tell(talking(Limits(min_read_rate=0)), Stalled(CONN, 0, (b"owed",)))
-    effects = []
-    for second in range(1, 60):
-        server, more = tell(server, at(float(second)), came(encode_masked(10, b"", KEY)))
-        effects += more
-    assert parts_of(effects) == [(CloseReason.WRITE_STALL, 1006)]
-
-
-def test_an_end_without_a_close_frame_is_1006_and_comes_after_what_was_heard() -> None:
-    assert kinds(tell(talking(), HalfClosed(CONN))[1]) == ["Drop", "Part", "Farewell"]
-    server, effects = tell(talking(), came(text("a")), HalfClosed(CONN))
-    assert delivered_in(effects) == ["a"]
-    assert parts_of(effects) == []
-    _, effects = tell(server, Delivered(CONN))
-    assert parts_of(effects) == [(CloseReason.PEER_RESET, 1006)]
-
-
-@pytest.mark.xfail(strict=True, reason="what came while the program was at work is thrown away when the peer has ended "
-                                       "its side")
-def test_all_that_came_before_the_end_is_delivered_and_counts() -> None:
-    server, _ = tell(talking(), came(text("a")), came(text("b") + close(b"\x0f\xa0")), HalfClosed(CONN))
-    server, effects = tell(server, Delivered(CONN))
-    assert delivered_in(effects) == ["b"]
-    _, effects = tell(server, Delivered(CONN))
-    assert parts_of(effects) == [(CloseReason.WS_PEER_CLOSED, 4000)]
-
-
-def test_a_broken_connection_is_1006_and_is_told_once() -> None:
-    server, effects = tell(talking(), Failed(CONN, 104))
-    assert effects == [Drop(CONN), Part(CONN, CloseReason.PEER_RESET, 1006), Farewell(CONN, CloseReason.PEER_RESET)]
-    assert tell(server, Failed(CONN, 104), Delivered(CONN), said("x"), FLUSH)[1] == []
-
-
-def test_after_both_have_said_goodbye_a_broken_connection_is_nothing() -> None:
-    server, effects = tell(talking(), came(close(BYE)))
-    assert parts_of(effects) == [(CloseReason.WS_PEER_CLOSED, 1000)]
-    _, effects = tell(server, came(b"anything"), Failed(CONN, 104))
-    assert effects == [Drop(CONN), Farewell(CONN, CloseReason.WS_PEER_CLOSED)]
-
-
-def test_to_drain_is_to_say_1001_and_wait_for_the_answer() -> None:
-    server, effects = tell(talking(), said("last"), Stop(5.0), FLUSH)
-    assert frames_of(effects) == [(1, b"last"), (8, (1001).to_bytes(2))]
-    server, effects = tell(server, came(close((1001).to_bytes(2))), HalfClosed(CONN))
-    assert parts_of(effects) == [(CloseReason.SHUTDOWN, 1001)]
-    assert server.slots.used == 0
-
-
-def test_to_stop_at_once_is_to_say_1001_and_not_to_wait() -> None:
-    _, effects = tell(talking(), Stop(0.0))
-    assert frames_of(effects)[-1][1][:2] == (1001).to_bytes(2)
-    assert kinds(effects) == ["Send", "Drop", "Part", "Farewell"]
-
-
 # -- signs of life --------------------------------------------------------------------------------------------------
 
 def test_a_silent_peer_is_pinged_and_given_up_with_1011() -> None:
@@ -508,84 +372,3 @@ def test_what_is_done_faster_at_rest_is_what_would_be_done_anyway(run: list[Even
 def test_a_program_that_took_its_time_leaves_the_client_the_whole_of_its_own() -> None:
     _, effects = tell(talking(), came(text("a")), at(100.0), Delivered(CONN), at(110.0), FLUSH)
     assert frames_of(effects) == []
-
-
-# -- the oracles ----------------------------------------------------------------------------------------------------
-
-LARGE = st.binary(min_size=65_530, max_size=65_540)
-MESSAGES = st.lists(st.one_of(st.text(max_size=40), st.binary(max_size=300), LARGE), max_size=6)
-ENDS = st.sampled_from((None, (1000, "bye"), (1001, ""), (4999, "\u20ac" * 9)))
-
-
-def wsproto_client() -> WSConnection:
-    """wsproto as a client that has been let in by the core."""
-    client = WSConnection(ConnectionType.CLIENT)
-    request = client.send(Request(host="a", target="/"))
-    server, _ = tell(serving(), came(request))
-    client.receive_data(bytes_of(tell(server, answered(0, SAYS))[1]))
-    assert [type(event) for event in client.events()] == [AcceptConnection]
-    return client
-
-
-def as_events(message: str | bytes, pieces: int) -> list[TheirEvent]:
-    """A message as wsproto sends it, in one frame or several."""
-    kind: type[TextMessage] | type[BytesMessage] = TextMessage if isinstance(message, str) else BytesMessage
-    length = max(1, -(-len(message) // pieces))
-    starts = range(0, max(1, len(message)), length)
-    return [kind(data=message[at:at + length], message_finished=at + length >= len(message)) for at in starts]
-
-
-@some
-@given(MESSAGES, st.integers(1, 4), ENDS, CUTS)
-def test_wsproto_and_the_core_understand_each_other(
-        messages: list[str | bytes], pieces: int, end: tuple[int, str] | None, cuts: list[int]) -> None:
-    client = wsproto_client()
-    data = b"".join(client.send(event) for message in messages for event in as_events(message, pieces))
-    data += client.send(Ping(payload=b"still there?"))
-    if end is not None:
-        data += client.send(CloseConnection(code=end[0], reason=end[1]))
-    got = conversation(talking(), cut(data, cuts))
-    assert list(got.messages) == messages
-    client.receive_data(got.output)
-    back: list[str | bytes] = []
-    others: list[TheirEvent] = []
-    for event in client.events():
-        if isinstance(event, TextMessage | BytesMessage):
-            back.append(event.data if isinstance(event, TextMessage) else bytes(event.data))
-        else:
-            others.append(event)
-    assert back == messages
-    if end is None:
-        assert others == [Pong(payload=bytearray(b"still there?"))]
-        assert got.fate == "keep"
-    else:
-        assert others == [CloseConnection(code=end[0], reason="")]
-        assert (got.parts, got.fate) == (((CloseReason.WS_PEER_CLOSED, end[0]),), "shut")
-
-
-@some
-@given(MESSAGES, ENDS, CUTS)
-def test_websockets_and_the_core_understand_each_other(
-        messages: list[str | bytes], end: tuple[int, str] | None, cuts: list[int]) -> None:
-    client = ClientProtocol(parse_uri("ws://a/chat"))
-    client.send_request(client.connect())
-    server, _ = tell(serving(), came(b"".join(client.data_to_send())))
-    client.receive_data(bytes_of(tell(server, answered(0, SAYS))[1]))
-    assert client.state is State.OPEN
-    client.events_received()
-    for message in messages:
-        if isinstance(message, str):
-            client.send_text(message.encode())
-        else:
-            client.send_binary(message)
-    if end is not None:
-        client.send_close(*end)
-    got = conversation(talking(), cut(b"".join(client.data_to_send()), cuts))
-    assert list(got.messages) == messages
-    client.receive_data(got.output)
-    frames = [event for event in client.events_received() if hasattr(event, "opcode")]
-    back = [bytes(frame.data).decode() if frame.opcode is TheirOpcode.TEXT else bytes(frame.data)
-            for frame in frames if frame.opcode is not TheirOpcode.CLOSE]
-    assert back == messages
-    assert client.parser_exc is None
-    assert (client.close_rcvd is not None and client.close_rcvd.code) == (end is not None and end[0])

@@ -24,6 +24,7 @@ from sigil.core.limits import Limits
 from sigil.core.refusal import Malformed
 from sigil.core.server import Server, advance, coalesce, make_server, next_deadline, step
 from sigil.core.table import clients_of, free_slots
+from sigil.core.talk import Closing
 from sigil.core.wheel import file, make_wheel, next_look, turn
 from sigil.shell.remember import remembering_parser
 
@@ -48,7 +49,8 @@ LIMITS = Limits(max_connection_cnt=5, max_ws_connection_cnt=2, max_ws_recv_frame
                 max_queued_requests=3, max_outbox_len=200, max_linger_len=300,
                 max_header_len=400, max_target_len=30, max_headers=7, max_body_len=60, max_chunk_line_len=20,
                 max_chunk_extension_len=30, max_trailer_len=20)
-TIGHT = LIMITS._replace(max_connection_cnt=3, max_inbound_len=90, max_outbound_len=150, max_requests_per_connection=4,
+TIGHT = LIMITS._replace(outgoing_buffer_sz=600, max_ws_send_frame_cnt=4, history_messages=2,
+                        max_connection_cnt=3, max_inbound_len=90, max_outbound_len=150, max_requests_per_connection=4,
                         answer_timeout=7.0, rate_grace=3.0, sse_keep_alive_interval=2.0)
 """So little for all together that somebody has to give way all the time."""
 ROOT = Path(__file__).parents[2]
@@ -169,14 +171,42 @@ def test_a_websocket_to_which_something_is_to_be_said_is_on_the_list_and_a_flush
         for client in clients_of(server.slots):
             assert client.outflow.interest is interest_of(client, limits)
             if client.talk is not None:
-                is_sayable = bool(client.talk.queue) or (client.talk.pong is not None and not client.outflow.outbox)
-                assert client.talk.is_listed or not is_sayable
+                is_free = not (client.outflow.outbox or client.outflow.is_full)
+                is_sayable = bool(client.talk.queue) or client.talk.pong is not None or client.talk.cursor is not None
+                assert client.talk.is_listed or not (is_free and is_sayable)
                 assert client.conn in server.unflushed or not client.talk.is_listed
                 assert client.talk.queued_len == 0 or client.talk.queue
     server, _ = step(server, FLUSH)
-    talks_left = [client.talk for client in clients_of(server.slots) if client.talk is not None]
     assert not server.unflushed
-    assert not any(talk.queue or talk.queued_len or talk.is_listed for talk in talks_left)
+    assert not server.stream.pending
+    for client in clients_of(server.slots):
+        if client.talk is not None:
+            assert not client.talk.is_listed
+            assert not client.talk.queue or client.outflow.outbox or client.outflow.is_full
+
+
+@some
+@given(talks(), st.sampled_from((LIMITS, TIGHT)))
+def test_who_hears_the_stream_is_in_one_cohort_or_a_laggard_between_tail_and_head(
+        run: list[Event], limits: Limits) -> None:
+    server = start(limits)
+    for event in run:
+        server, _ = step(server, event)
+        stream, open_talks = server.stream, {}
+        for client in clients_of(server.slots):
+            if client.talk is not None and client.talk.closing is Closing.OPEN:
+                open_talks[client.conn] = client.talk
+        members = [conn for cohort in stream.cohorts.values() for conn in cohort]
+        behind = [conn for conn, talk in open_talks.items() if talk.cursor is not None]
+        assert len(set(members)) == len(members)
+        assert not set(members) & set(stream.laggards)
+        assert set(behind) <= set(stream.laggards)
+        assert set(open_talks) <= set(members) | set(stream.laggards)
+        for conn in behind:
+            assert stream.ring.tail_number <= (open_talks[conn].cursor or 0) <= stream.next_number
+        for topics, cohort in stream.cohorts.items():
+            assert cohort
+            assert all(open_talks[conn].topics == topics for conn in cohort)
 
 
 @some

@@ -23,6 +23,7 @@ from sigil.core.events import (
     Refused,
     Stalled,
     Stop,
+    Subscribe,
     Whisper,
     Writable,
 )
@@ -186,6 +187,8 @@ def conversations(draw: st.DrawFn) -> bytes:
 
 PAYLOADS = st.sampled_from((b"", b"hello", b"x" * 90, b"y" * 300, b"z" * 17_000))
 SAYINGS = st.lists(st.tuples(st.sampled_from((1, 2)), PAYLOADS), min_size=1, max_size=3).map(tuple)
+PUBLICATIONS = st.lists(st.tuples(st.sampled_from((1, 2)), PAYLOADS, st.sampled_from((None, None, "news"))), min_size=1,
+                        max_size=3).map(tuple)
 TALK_READS = st.one_of(FRAMES, FRAMES, conversations(), st.binary(min_size=1, max_size=9)).filter(bool)
 TALK_ONE = st.one_of(
     st.builds(Received, CONNS, TALK_READS),
@@ -193,7 +196,8 @@ TALK_ONE = st.one_of(
     st.builds(Delivered, CONNS, st.just(())),
     st.builds(Delivered, CONNS, SAYINGS),
     st.builds(Whisper, CONNS, SAYINGS),
-    st.builds(Publish, st.sampled_from((1, 2)), PAYLOADS, st.sampled_from((None, None, "news"))),
+    st.builds(Publish, PUBLICATIONS),
+    st.builds(Subscribe, CONNS, st.sampled_from(("news", "sport")), st.booleans()),
     st.builds(Flush, st.one_of(st.none(), st.none(), CONNS)),
     st.builds(Hangup, CONNS, st.sampled_from((CloseReason.OK, CloseReason.HANDLER_ERROR)),
               st.sampled_from((0, 1000, 4000)), st.sampled_from(("", "bye"))),

@@ -253,8 +253,6 @@ def test_comments_find_out_who_is_gone() -> None:
         assert (feed.closed, server.stats().closed) == (1, {"PEER_RESET": 1})
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError,
-                   reason="the reset that answers the first comment is not seen: nobody watches for it")
 def test_the_first_comment_finds_out_who_is_gone() -> None:
     feed = Feed("a")
     with ticking(streaming(feed), OFTEN) as server:

@@ -135,12 +135,7 @@ def test_a_piece_that_does_not_come_breaks_the_connection_off(kind: Kind) -> Non
         client.close()
 
 
-# -- what is not so yet -------------------------------------------------------------------------------------------
-
-def not_yet(reason: str) -> pytest.MarkDecorator:
-    """A defect that is known."""
-    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason)
-
+# -- pieces that never come, and interrupts ----------------------------------------------------------------------
 
 class Held:
     """An asynchronous iterator that is no generator: its second piece does not come."""
@@ -182,7 +177,6 @@ class Plain:
             raise self.trouble
 
 
-@not_yet("what a task has made is given to a Deferred, which refuses another one; nobody is told")
 @pytest.mark.parametrize("is_piece", [True, False])
 def test_a_coroutine_may_give_a_promise(is_piece: bool) -> None:
     kept, kept_answer = Deferred(), Deferred()
@@ -202,7 +196,6 @@ def test_a_coroutine_may_give_a_promise(is_piece: bool) -> None:
     serve_once(asyncio.run, app, scenario)
 
 
-@not_yet("the task of the pending piece is cancelled, and aclose() never called")
 def test_an_asynchronous_iterator_with_a_piece_pending_is_closed_too() -> None:
     held = Held()
 
@@ -216,7 +209,6 @@ def test_an_asynchronous_iterator_with_a_piece_pending_is_closed_too() -> None:
     serve_once(asyncio.run, lambda request: Response.stream(held), scenario)
 
 
-@not_yet("a task that is cancelled before it began leaves its generator where it was")
 def test_an_asynchronous_generator_that_was_asked_in_the_tick_in_which_the_client_left_is_closed() -> None:
     feed = Feed(*[bytes(65_536)] * 1_000)
     kept: list[AsyncIterator[object]] = []
@@ -235,7 +227,6 @@ def test_an_asynchronous_generator_that_was_asked_in_the_tick_in_which_the_clien
     serve_once(asyncio.run, app, scenario)
 
 
-@not_yet("http_server_serve waits for streams that are being closed, but not for those that are being cancelled")
 def test_serving_is_over_when_a_stream_with_a_piece_pending_has_been_closed() -> None:
     steps: list[str] = []
 
@@ -256,7 +247,6 @@ def test_serving_is_over_when_a_stream_with_a_piece_pending_has_been_closed() ->
     assert steps == ["begun", "done"]
 
 
-@not_yet("a late stream for a client that has left is closed with close(), which an asynchronous one does not have")
 def test_an_asynchronous_stream_for_a_client_that_has_left_is_closed() -> None:
     held, later = Held(), Deferred()
 
@@ -272,7 +262,6 @@ def test_an_asynchronous_stream_for_a_client_that_has_left_is_closed() -> None:
     serve_once(asyncio.run, lambda request: later, scenario)
 
 
-@not_yet("words that were taken with the one that ends the program are lost")
 def test_an_interrupt_out_of_a_promised_piece_loses_nobody_elses_answer() -> None:
     promises: dict[str, Deferred] = {}
 
@@ -290,7 +279,6 @@ def test_an_interrupt_out_of_a_promised_piece_loses_nobody_elses_answer() -> Non
         pump(server, lambda: body_of(good) == b"good", bad, good, patience=NOT_YET_SECONDS)
 
 
-@not_yet("and so is the order to stop, for which end_now() then waits for ever")
 def test_an_interrupt_out_of_a_promised_piece_does_not_swallow_a_stop() -> None:
     feed = Feed()
     with ticking(streaming(Feed.promises, feed)) as server, Raw(server, GET) as client:
@@ -327,7 +315,6 @@ def interrupting(armed: list[bool]) -> Callable[[Request], Response]:
     return lambda request: Response.stream(chunks())
 
 
-@not_yet("streams that had nothing are forgotten if one of them ends the program while they are asked again")
 def test_an_interrupt_out_of_a_silent_stream_leaves_the_others_as_they_were() -> None:
     armed: list[bool] = []
     with ticking(interrupting(armed)) as server:
@@ -337,7 +324,6 @@ def test_an_interrupt_out_of_a_silent_stream_leaves_the_others_as_they_were() ->
              patience=NOT_YET_SECONDS)
 
 
-@not_yet("the reading of the clock that was not told yet is told behind the newer one")
 def test_an_interrupt_out_of_a_silent_stream_does_not_turn_back_the_clock() -> None:
     armed: list[bool] = []
     with ticking(interrupting(armed)) as server:
@@ -348,7 +334,6 @@ def test_an_interrupt_out_of_a_silent_stream_does_not_turn_back_the_clock() -> N
         assert server.state.now >= now
 
 
-@not_yet("the streams of a connection that were to be closed after it are forgotten")
 def test_an_interrupt_out_of_closing_a_stream_leaves_no_other_one_open() -> None:
     streams = [Plain(None, trouble=KeyboardInterrupt), Plain(None), Plain(None)]
     numbers = count()
@@ -363,7 +348,6 @@ def test_an_interrupt_out_of_closing_a_stream_leaves_no_other_one_open() -> None
         assert [stream.closed for stream in streams] == [1, 1, 1]
 
 
-@not_yet("an iterator that has ended by itself is forgotten, and not closed")
 def test_an_iterator_that_has_ended_is_closed() -> None:
     stream = Plain(b"a")
     with ticking(lambda request: Response.stream(stream)) as server:
@@ -371,7 +355,6 @@ def test_an_iterator_that_has_ended_is_closed() -> None:
         assert stream.closed == 1
 
 
-@not_yet("a tick waits as long as it is told, although a stream is to be asked again much sooner")
 def test_a_tick_that_may_wait_asks_a_silent_stream_again_in_time() -> None:
     feed = Feed()
     with ticking(streaming(Feed.nones, feed)) as server, Raw(server, GET) as client:

@@ -1,0 +1,87 @@
+"""The stage: a message or a body that is being put together, piece by piece, before anybody is to be sent it.
+
+Theory: whoever builds a large message from many small pieces wants to append and nothing else, and to look once, at the
+end, whether all of it went in.  So a stage is a value with what was appended, and a flag that says that something was
+not.  It has the length of the ring that published messages go to (`Limits.outgoing_buffer_sz`), and is no part of it:
+what is staged is bytes of its own until it is sent.  So nothing in the ring is moved to make room for it, and nothing
+there is overwritten by it.
+
+Rules: appending never fails.  What does not fit is not staged at all, and neither is anything after it: the stage has
+failed, and stays so until it is taken or emptied.  What is exactly as long as the stage fits.  Taking always leaves an
+empty stage.  It does not know what is staged, nor where it goes.
+"""
+
+from typing import NamedTuple
+
+from .request import Buffer
+
+
+class Stage(NamedTuple):
+    """What is staged: `length` bytes, of `size` at most, in pieces that get shorter; and whether something was not."""
+
+    size: int
+    rope: tuple[bytes, ...]
+    length: int
+    has_failed: bool
+
+
+def make_stage(size: int) -> Stage:
+    """An empty stage for up to `size` bytes."""
+    return Stage(size, (), 0, False)
+
+
+def append_format(stage: Stage, fmt: str, args: tuple[object, ...]) -> Stage:
+    """The stage with `fmt % args` at its end, in UTF-8; nothing is formatted for one that has failed.
+
+    TypeError or ValueError if the format does not suit its arguments: then nothing is appended.
+    """
+    return stage if stage.has_failed else append_bytes(stage, (fmt % args).encode())
+
+
+def append_bytes(stage: Stage, data: Buffer) -> Stage:
+    """The stage with these bytes at its end; what can change is copied.  TypeError for what is not bytes."""
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise TypeError(f"what is staged is bytes, not {type(data).__name__}")
+    size, rope, length, has_failed = stage
+    count = memoryview(data).nbytes
+    if has_failed:
+        return stage
+    if length + count > size:
+        return Stage(size, rope, length, True)
+    return Stage(size, _grow(rope, bytes(data)), length + count, False) if count else stage
+
+
+def _grow(rope: tuple[bytes, ...], piece: bytes) -> tuple[bytes, ...]:
+    """The rope with one more piece, joined with those before that are not at least twice as long.
+
+    So a rope has few pieces, and each byte is copied a logarithmic number of times.
+    """
+    count = len(rope)
+    length = len(piece)
+    while count and len(rope[count - 1]) < 2 * length:
+        count -= 1
+        length += len(rope[count])
+    return (*rope[:count], b"".join((*rope[count:], piece)))
+
+
+def truncate(stage: Stage, length: int) -> Stage:
+    """The stage with its first `length` bytes only; one that has failed stays so.  ValueError if it has not so many."""
+    if not 0 <= length <= stage.length:
+        raise ValueError(f"{length} bytes cannot be kept of the {stage.length} that are staged")
+    pieces, left = list[bytes](), length
+    for piece in stage.rope:
+        pieces.append(piece[:left])
+        left -= len(pieces[-1])
+        if not left:
+            break
+    return Stage(stage.size, tuple(pieces) if length else (), length, stage.has_failed)
+
+
+def unstage(stage: Stage) -> Stage:
+    """The stage with nothing on it, failures included."""
+    return make_stage(stage.size)
+
+
+def take(stage: Stage) -> tuple[Stage, bytes | None]:
+    """An empty stage, and what was staged; None if something that should have been is not."""
+    return make_stage(stage.size), None if stage.has_failed else b"".join(stage.rope)

@@ -1,0 +1,83 @@
+"""The queue of a conversation: frames in order, few pieces, large payloads untouched, one pong at the end of it."""
+
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sigil.core.frame import Opcode, encode_frame
+from sigil.core.message import CALM, Inbound, Partial
+from sigil.core.ring import make_ring
+from sigil.core.talk import (
+    JOIN_MAX,
+    Closing,
+    Queue,
+    SendStatus,
+    append_frames,
+    enqueue,
+    heard_len,
+    make_talk,
+    segments_of,
+    take_queue,
+)
+
+from .talking import PLAIN, frames_in
+
+SIZES = st.sampled_from((0, 1, 5, 125, 126, 1_000, JOIN_MAX - 4, JOIN_MAX, JOIN_MAX + 1, 70_000))
+DATA = st.tuples(st.sampled_from((1, 2)), SIZES)
+CONTROL = st.tuples(st.sampled_from((8, 9, 10)), st.integers(0, 125))
+SAYINGS = st.lists(st.one_of(DATA, CONTROL), max_size=40)
+EMPTY = make_ring(1_000, 10)
+NOBODY = make_talk(PLAIN, frozenset(), b"", None)
+
+
+@settings(max_examples=150, deadline=None)
+@given(SAYINGS)
+def test_a_queue_is_its_frames_in_order(sayings: list[tuple[int, int]]) -> None:
+    queue: Queue = ()
+    for number, (opcode, size) in enumerate(sayings):
+        queue = enqueue(queue, opcode, bytes([number]) * size)
+    assert frames_in(b"".join(segments_of(queue))) == [(opcode, bytes([number]) * size)
+                                          for number, (opcode, size) in enumerate(sayings)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.integers(1, 600), max_size=300))
+def test_a_queue_of_small_frames_has_few_pieces(sizes: list[int]) -> None:
+    queue: Queue = ()
+    for size in sizes:
+        queue = append_frames(queue, b"x" * size)
+    assert sum(map(len, segments_of(queue))) == sum(sizes)
+    assert all(len(left) >= 2 * len(right) or len(left) + len(right) > JOIN_MAX
+               for left, right in pairwise(segments_of(queue)))
+
+
+def test_a_large_payload_is_never_copied() -> None:
+    payload = b"x" * (JOIN_MAX + 1)
+    queue = enqueue(enqueue((), 1, b"before"), 2, payload)
+    assert queue[-1] is payload
+    assert enqueue(queue, 1, b"after")[-2] is payload
+
+
+def test_the_answer_to_a_ping_is_one_frame_among_whole_others() -> None:
+    assert take_queue(NOBODY, EMPTY, 99).segments == ()
+    assert frames_in(b"".join(take_queue(NOBODY._replace(pong=b"p"), EMPTY, 99).segments)) == [(10, b"p")]
+    taking = take_queue(NOBODY._replace(queue=(encode_frame(1, b"said"),), pong=b""), EMPTY, 99)
+    assert sorted(frames_in(b"".join(taking.segments))) == [(1, b"said"), (10, b"")]
+    assert (taking.talk.queue, taking.talk.pong, taking.is_all) == ((), None, True)
+
+
+def test_what_was_heard_and_is_no_message_yet_is_counted_wherever_it_is() -> None:
+    assert heard_len(NOBODY) == 0
+    message = Partial(Opcode.TEXT, False, (b"abc", b"d"), 9, b"")
+    assert heard_len(NOBODY._replace(pending=b"12", inbound=Inbound(b"345", message, None, False))) == 9
+
+
+def test_a_conversation_begins_with_the_program_at_work() -> None:
+    talk = make_talk(PLAIN, frozenset(("news",)), b"early", None)
+    assert (talk.is_parked, talk.pending, talk.inbound, talk.queue, talk.closing) == (
+        True, b"early", CALM, (), Closing.OPEN)
+
+
+def test_the_numbers_of_the_statuses_are_those_of_the_reference() -> None:
+    assert {status.name: int(status) for status in SendStatus} == {"BACKPRESSURE": 0, "SUCCESS": 1, "DROPPED": 2}
