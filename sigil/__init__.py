@@ -12,6 +12,7 @@ the public ones; everything else may change.
 """
 
 from .core.conn import Conn, Peer
+from .core.footprint import footprint as http_server_footprint
 from .core.headers import Headers
 from .core.limits import Limits
 from .core.reasons import CloseReason, close_reason_str
@@ -25,11 +26,24 @@ from .shell.callbacks import Callbacks
 from .shell.deferred import Deferred
 from .shell.server import (
     HttpServer,
+    http_server_close,
+    http_server_fd,
     http_server_listen,
     http_server_start,
     http_server_stop,
     http_server_tick,
+    http_server_ws_close,
     make_http_server,
+)
+from .shell.staging import (
+    http_server_memcpy,
+    http_server_printf,
+    http_server_stage_body,
+    http_server_stage_len,
+    http_server_stage_trunc,
+    http_server_unstage,
+    http_server_ws_broadcast,
+    http_server_ws_send,
 )
 
 __version__ = "0.1.0"
@@ -52,10 +66,22 @@ __all__ = [
     "Unfold",
     "__version__",
     "close_reason_str",
+    "http_server_close",
+    "http_server_fd",
+    "http_server_footprint",
     "http_server_listen",
+    "http_server_memcpy",
+    "http_server_printf",
     "http_server_serve",
+    "http_server_stage_body",
+    "http_server_stage_len",
+    "http_server_stage_trunc",
     "http_server_start",
     "http_server_stop",
     "http_server_tick",
+    "http_server_unstage",
+    "http_server_ws_broadcast",
+    "http_server_ws_close",
+    "http_server_ws_send",
     "make_http_server",
 ]

@@ -344,9 +344,11 @@ def test_the_tables_of_websockets_name_what_there_is() -> None:
     assert told == documented
     assert re.findall(r"^\| `([A-Z]+)` \|", section, re.MULTILINE) == [
         status.name for status in (SendStatus.SUCCESS, SendStatus.BACKPRESSURE, SendStatus.DROPPED)]
-    for name, words in re.findall(r"^\| `server\.(\w+)\(([^)]*)\)`", section, re.MULTILINE):
-        assert [word.partition("=")[0] for word in words.split(", ")] == [
-            *inspect.signature(getattr(HttpServer, name)).parameters][1:], name
+    for row in re.findall(r"^\| (`server\.[^|]*) \|", section, re.MULTILINE):
+        for name, words in re.findall(r"`server\.(\w+)\(([^)]*)\)`", row):
+            told_names = [word.partition("=")[0].lstrip("*") for word in words.split(", ") if word]
+            known = [*inspect.signature(getattr(HttpServer, name)).parameters][1:]
+            assert told_names == known[:len(told_names)], name
 
 
 def test_the_statuses_of_the_table_are_those_that_are_sent() -> None:

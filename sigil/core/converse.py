@@ -9,7 +9,9 @@ is delivered any more.  A peer that breaks the protocol gets a close frame with 
 Functions take a client that has a `talk`.  They do not know any other client.
 """
 
-from .client import CLEAR, TALKING, Client, Context, Gone, Outcome, Step, outbox_len
+from collections.abc import Sequence
+
+from .client import CLEAR, TALKING, Client, Context, Gone, Outcome, Step, Waiting, outbox_len, waiting_for
 from .conn import Conn
 from .effects import Deliver, Effect, Note, Part, Send, Then, Welcome
 from .emit import emit, emit_last
@@ -69,7 +71,7 @@ def begin_talk(client: Client, response: Response, context: Context) -> Step | M
     if context.is_draining or not context.has_talk_room:
         reason = CloseReason.SHUTDOWN if context.is_draining else CloseReason.FULL
         return bad(MEANINGS[reason].sentence, reason)
-    if intake.at_end or (intake.buffer and not limits.ws_early_data):
+    if intake.at_end or intake.discarded or (intake.buffer and not limits.ws_early_data):
         return bad("bytes, or the end, came behind an upgrade that was not answered yet", CloseReason.EXPECTED_EOF)
     encoded = encode_upgrade(offer, response.body.subprotocol, None, response.headers, context.date)
     if isinstance(encoded, str):
@@ -114,7 +116,9 @@ def hear_simple(client: Client, event: Received, context: Context) -> Step | Non
 def hear(client: Client, event: Received, context: Context) -> Outcome:
     """Bytes came, which is a sign of life whatever they are."""
     talk = talk_of(client)
-    client = client._replace(bytes_in=client.bytes_in + len(event.data), since=context.now)
+    is_awaited = waiting_for(client) in (Waiting.TALK, Waiting.PONG)
+    client = client._replace(bytes_in=client.bytes_in + len(event.data),
+                             since=context.now if is_awaited else client.since)
     if talk.is_parked:
         return _with(client, talk._replace(pending=talk.pending + event.data, is_pinged=False)), []
     return _listen(_with(client, talk._replace(is_pinged=False)), event.data, context)
@@ -126,30 +130,41 @@ def _with(client: Client, talk: Talk) -> Client:
 
 
 def _listen(client: Client, data: bytes, context: Context) -> Outcome:
-    """Make of these bytes what can be made: messages for the program, a pong that is due, the last word."""
+    """Make of these bytes what can be made of them."""
     talk = talk_of(client)
     inbound, items, flaw = take_bytes(talk.inbound, data, talk.terms)
-    messages, pong, last_word = _sort(items, talk.pong, flaw)
-    is_open = talk.closing is _OPEN
-    talk = talk._replace(inbound=inbound, pong=pong if is_open else None, last_word=last_word)
-    if messages and is_open:
-        return _with(client, talk._replace(is_parked=True)), [Deliver(client.conn, messages)]
-    return _conclude(_with(client, talk), context)
+    final = items[-1] if items else None
+    last_word = final if isinstance(final, Close) else flaw
+    talk = talk._replace(inbound=inbound, last_word=talk.last_word if last_word is None else last_word)
+    return _take_items(_with(client, talk), items, context)
 
 
-def _sort(items: tuple[Item, ...], pong: bytes | None,
-          flaw: Malformed | None) -> tuple[tuple[str | bytes, ...], bytes | None, Close | Malformed | None]:
-    """Items by what is done with them: messages, the payload of the pong that is due, the last word."""
-    messages: list[str | bytes] = []
-    last_word: Close | Malformed | None = flaw
-    for item in items:
-        if isinstance(item, str | bytes):
-            messages.append(item)
-        elif isinstance(item, Ping):
-            pong = item.payload
-        elif isinstance(item, Close):
-            last_word = item
-    return tuple(messages), pong, last_word
+def _take_items(client: Client, items: Sequence[Item], context: Context) -> Outcome:
+    """Pings up to the first message are answered; the messages up to the next ping are for the program.
+
+    So an answer has the place that what it answers had, however the bytes were cut.
+    """
+    talk, start = talk_of(client), 0
+    if talk.closing is not _OPEN:
+        return _conclude(client, context)
+    while start < len(items) and not isinstance(items[start], str | bytes):
+        item = items[start]
+        talk = _answer(talk, item.payload, client.outflow is CLEAR) if isinstance(item, Ping) else talk
+        start += 1
+    if start == len(items):
+        return _conclude(_with(client, talk), context)
+    end = next((index for index in range(start, len(items)) if isinstance(items[index], Ping)), len(items))
+    messages = tuple([item for item in items[start:end] if isinstance(item, str | bytes)])
+    talk = talk._replace(is_parked=True, later=tuple(items[end:]))
+    return _with(client, talk), [Deliver(client.conn, messages)]
+
+
+def _answer(talk: Talk, payload: bytes, keeps_up: bool) -> Talk:
+    """A pong that is due; if the client is behind, only the latest ping is answered (section 5.5.3)."""
+    if not keeps_up:
+        return talk._replace(pong=payload)
+    return talk._replace(queue=enqueue(talk.queue, Opcode.PONG, payload),
+                         queued_len=talk.queued_len + len(payload) + FRAME_HEAD_LEN)
 
 
 def delivered(client: Client, event: Delivered, context: Context) -> Outcome:
@@ -159,13 +174,10 @@ def delivered(client: Client, event: Delivered, context: Context) -> Outcome:
     talk = client.talk
     if talk is None or not talk.is_parked or talk.closing is _OVER:
         return client, []
-    talk = talk._replace(is_parked=False)
-    if talk.last_word is not None:
-        return _conclude(_with(client, talk), context)
-    if not talk.pending:
-        return _with(client, talk), []
-    data, talk = talk.pending, talk._replace(pending=b"")
-    return _listen(_with(client, talk), data, context)
+    if talk.later:
+        return _take_items(_with(client, talk._replace(is_parked=False, later=())), talk.later, context)
+    data, talk = talk.pending, talk._replace(is_parked=False, pending=b"")
+    return _listen(_with(client, talk), data, context) if data else _conclude(_with(client, talk), context)
 
 
 def delivered_simple(client: Client, event: Delivered, context: Context) -> Step | None:
@@ -175,8 +187,8 @@ def delivered_simple(client: Client, event: Delivered, context: Context) -> Step
     """
     conn, said = event
     talk = client.talk
-    if (talk is None or talk.is_listed or not talk.is_parked or talk.last_word is not None or talk.pending
-            or talk.pong is not None or talk.closing is not _OPEN or context.has_pending):
+    if (talk is None or talk.is_listed or talk.queue or not talk.is_parked or talk.last_word is not None or talk.pending
+            or talk.later or talk.pong is not None or talk.closing is not _OPEN or context.has_pending):
         return None
     after: Client
     if not said:
@@ -218,7 +230,9 @@ def fail(client: Client, reason: CloseReason, context: Context, message: str = "
     if talk.closing is _SAID:
         reason, code, frame = talk.reason, talk.code, b""
     elif not is_close_code(meaning.code):
-        return Gone(client, reason), []
+        if not talk.queue and not client.outflow.outbox and not context.has_pending:
+            return Gone(client, reason), []
+        code, frame = meaning.code, b""
     else:
         code = meaning.code
         frame = encode_frame(Opcode.CLOSE, encode_close(code, message or meaning.sentence))
@@ -234,7 +248,7 @@ def _end(client: Client, frame: bytes, reason: CloseReason, code: int, context: 
         talk = follow(talk, stream)
     said = take_queue(talk, store(stream).ring, context.limits.max_outbox_len)
     last = (*said.segments, frame) if frame else said.segments
-    talk = talk._replace(inbound=CALM, pending=b"", queue=(), queued_len=0, pong=None, cursor=None,
+    talk = talk._replace(inbound=CALM, pending=b"", later=(), queue=(), queued_len=0, pong=None, cursor=None,
                                     closing=_OVER, reason=reason, code=code)
     client, effects = emit_last(_with(client, talk), last, reason)
     return client, [*effects, Part(client.conn, reason, code)]
@@ -271,9 +285,8 @@ def lose(client: Client, event: HalfClosed, context: Context) -> Outcome:
     """The peer sends no more: what it has said is delivered first."""
     talk = talk_of(client)
     client = client._replace(intake=client.intake._replace(at_end=True))
-    if talk.is_parked:
-        return _with(client, talk._replace(last_word=talk.last_word or LOST)), []
-    return Gone(client, talk.reason if talk.closing is _SAID else CloseReason.PEER_RESET), []
+    client = _with(client, talk._replace(last_word=LOST if talk.last_word is None else talk.last_word))
+    return (client, []) if talk.is_parked else _conclude(client, context)
 
 
 # -- saying -------------------------------------------------------------------------------------------------------
@@ -281,7 +294,7 @@ def lose(client: Client, event: HalfClosed, context: Context) -> Outcome:
 def room_for(client: Client, limits: Limits) -> int:
     """How many bytes may still be said to a client before it is too far behind; not above 0 if it is leaving."""
     talk = client.talk
-    return 0 if talk is None or talk.closing is not _OPEN else limits.max_outbox_len - owed_len(client)
+    return 0 if talk is None or talk.closing is not _OPEN else limits.max_ws_outbox_len - owed_len(client)
 
 
 def whispered(client: Client, event: Whisper, context: Context) -> Step:
@@ -290,13 +303,13 @@ def whispered(client: Client, event: Whisper, context: Context) -> Step:
     if talk is None or room <= 0:
         return client, []
     talk = follow(talk, context.stream)
-    queue = talk.queue
+    queue, length = talk.queue, 0
     for opcode, payload in event.messages:
-        if room <= 0:
+        if length >= room:
             break
         queue = enqueue(queue, opcode, payload)
-        room -= len(payload) + FRAME_HEAD_LEN
-    return _with(client, talk._replace(queue=queue, queued_len=context.limits.max_outbox_len - room)), []
+        length += len(payload) + FRAME_HEAD_LEN
+    return _with(client, talk._replace(queue=queue, queued_len=talk.queued_len + length)), []
 
 
 def whisper_simple(client: Client, event: Whisper, context: Context) -> Step | None:
@@ -306,7 +319,7 @@ def whisper_simple(client: Client, event: Whisper, context: Context) -> Step | N
         return None
     frames = encode_small(event.messages)
     queue, queued_len = talk.queue, talk.queued_len + len(frames)
-    if not frames or queued_len > context.limits.max_outbox_len:
+    if not frames or queued_len > context.limits.max_ws_outbox_len:
         return None
     queue = append_frames(queue, frames) if queue else (frames,)
     after: Client = _new(Client, (*client[:9], _new(Talk, (*talk[:2], True, queue, queued_len, *talk[5:]))))
@@ -371,22 +384,24 @@ def fall_behind(client: Client, ring: Ring) -> Client:
 def lagged(client: Client, event: Lagged, context: Context) -> Outcome:
     """The kernel did not take all that was sent to its cohort: a frame in the middle is finished first."""
     talk, ring = talk_of(client), context.stream.ring
-    if talk.closing is _OVER:
-        return client, []
     if event.start < ring.tail_number:
         return fall_too_far(client, event.start, context.stream)
-    left, cursor, rest, total = event.taken, event.start, client.outflow.outbox, 0
+    left, cursor, total = event.taken, event.start, 0
+    rest: tuple[Segment, ...] = ()
     for number, frame in read(ring, event.start, event.end, event.topics):
         total += len(frame)
         if left:
-            rest += (memoryview(frame)[left:],) if left < len(frame) else ()
+            rest = (memoryview(frame)[left:],) if left < len(frame) else ()
             left, cursor = max(0, left - len(frame)), number + 1
+    outflow = client.outflow._replace(outbox=rest + client.outflow.outbox)
+    if talk.closing is _OVER:
+        return client._replace(outflow=outflow), []
     cursor = cursor if talk.cursor is None else min(cursor, talk.cursor)
     is_reminded = bool(talk.queue) or talk.topics != event.topics
     queue = (Follow(event.end, event.topics), *talk.queue) if is_reminded else ()
     client = client._replace(bytes_out=client.bytes_out - total + event.taken,
                              talk=talk._replace(cursor=cursor, queue=queue),
-                             outflow=client.outflow._replace(outbox=rest, is_full=not rest))
+                             outflow=outflow._replace(is_full=not outflow.outbox))
     return client, []
 
 

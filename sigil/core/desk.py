@@ -73,10 +73,12 @@ def _weighs_nothing(client: Client) -> bool:
 class Desk:
     """One run of events over one server."""
 
-    __slots__ = ("_parse", "context", "draft", "effects", "load", "server", "stream", "totals", "unflushed", "wheel")
+    __slots__ = ("_newcomer", "_parse", "context", "draft", "effects", "load", "server", "stream", "totals",
+                 "unflushed", "wheel")
 
     def __init__(self, server: Server, parse: Parse) -> None:
         self._parse = parse
+        self._newcomer: Conn | None = None
         self.server = server
         self.draft = Draft(server.slots)
         self.context = make_context(server, parse)
@@ -105,6 +107,7 @@ class Desk:
     def _list(self, before: Client, client: Client, talk: Talk) -> Client:
         """A WebSocket to which something is to be said is listed for the end of the turn, once."""
         if before.talk is None:
+            self._newcomer = client.conn
             self._weigh_talks(1)
         elif talk.closing is Closing.OVER and before.talk.closing is not Closing.OVER:
             self._weigh_talks(-1)
@@ -186,8 +189,8 @@ class Desk:
 
     def _evict_talk(self) -> None:
         """The oldest WebSocket gives way."""
-        talking = filter(is_talking, self.draft.clients())
-        self.dismiss(min(talking, key=lambda client: client.conn.turn), CloseReason.EVICTED)
+        others = [client for client in self.draft.clients() if is_talking(client) and client.conn != self._newcomer]
+        self.dismiss(min(others, key=lambda client: client.conn.turn), CloseReason.EVICTED)
 
     def _turn_out(self) -> None:
         """The slowest sender is told that there is no room for what it sends."""

@@ -186,7 +186,9 @@ def _read_body(client: Client, context: Context) -> Step:
 def finalize_request(client: Client, head: Head, body: bytes) -> Step:
     """A request is complete: order its handling, or hold the answer if it is one that we give ourselves."""
     number = client.answered + len(client.owed)
-    intake = client.intake if head.persists else client.intake._replace(phase=Phase.DEAF, buffer=b"")
+    intake = client.intake
+    if not head.persists:
+        intake = intake._replace(phase=Phase.DEAF, buffer=b"", discarded=intake.discarded + len(intake.buffer))
     client = client._replace(owed=(*client.owed, head), intake=intake)
     if is_own(head.method, head.target):
         outflow = client.outflow

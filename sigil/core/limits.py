@@ -56,6 +56,12 @@ class Limits(NamedTuple):
     """Payload of one frame from a client; close code 1009 beyond, before the payload is read."""
     max_ws_message_len: int = 2**24
     """A whole message from a client, however it is fragmented; 1009 beyond, before the payload is read."""
+    max_ws_outbox_len: int = 2**24
+    """Bytes said to one WebSocket that it has not taken; a message beyond is dropped, and the program is told.  Its
+    own messages are not read meanwhile, from `max_outbox_len` on."""
+    max_inbox_len: int = 2**26
+    """Bytes that other threads have said and the loop has not taken yet; a message beyond is dropped, and its thread is
+    told."""
     outgoing_buffer_sz: int = 64 * 2**20
     """Bytes of what was broadcast last that are kept for clients that are behind: one that needs older ones is dropped.
     A message that does not fit by itself is dropped."""

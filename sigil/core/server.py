@@ -216,7 +216,7 @@ def _evict_one(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
         (conn, since), *rest = ranking
         ranking = tuple(rest)
         client = desk.draft.find(conn)
-        if client is not None and client.since == since:
+        if client is not None and client.since == since and not is_talking(client):
             break
     desk.dismiss(client, CloseReason.EVICTED)
     after, effects = desk.finish()

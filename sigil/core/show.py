@@ -1,14 +1,14 @@
 """Pictures of a server: what it keeps of the stream, and who is where.
 
-Theory: a server is one value, so a picture of it is a function of a value, and the picture of a server as it was an hour
-ago is the same function of an older one.  The ring is drawn as it ages: the head stands still at the right, what was
-published before lies to the left of it, and everything moves left until it falls off the end.  A client that is behind
-is a mark that moves with it.
+Theory: a server is one value, so a picture of it is a function of a value, and the picture of a server as it was an
+hour ago is the same function of an older one.  The ring is drawn as it ages: the head stands still at the right, what
+was published before lies to the left of it, and everything moves left until it falls off the end.  A client that is
+behind is a mark that moves with it.
 
 Rules: values in, text out; nothing is looked up elsewhere, so what is drawn can be pasted anywhere, and the same value
-is the same picture.  What came from outside is escaped, and what cannot be printed is replaced.  A picture has a bounded
-size whatever it shows: what is too fine is drawn together, what is too much is counted.  It does not know where it is
-shown: colours follow what the reader prefers, light or dark, and it brings its own ground.
+is the same picture.  What came from outside is escaped, and what cannot be printed is replaced.  A picture has a
+bounded size whatever it shows: what is too fine is drawn together, what is too much is counted.  It does not know where
+it is shown: colours follow what the reader prefers, light or dark, and it brings its own ground.
 """
 
 from collections.abc import Iterable, Iterator
@@ -28,10 +28,11 @@ def record_text(record: tuple[object, ...], depth: int = 0) -> str:
     """A record (a named tuple) with one field to a line, and the records in it further to the right."""
     lines = [] if depth else [type(record).__name__]
     for name, value in zip(getattr(record, "_fields", ()), record, strict=True):
-        is_record = isinstance(value, tuple) and hasattr(value, "_fields")
-        lines.append("    " * (depth + 1) + f"{name}: " + (type(value).__name__ if is_record else repr(value)))
-        if is_record:
-            lines.append(record_text(value, depth + 1))
+        field = "    " * (depth + 1) + f"{name}: "
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            lines += [field + type(value).__name__, record_text(value, depth + 1)]
+        else:
+            lines.append(field + repr(value))
     return "\n".join(lines)
 
 
@@ -155,7 +156,7 @@ def _row(server: Server, client: Client) -> tuple[str, ...]:
     elif is_member(client):
         where, cursor = "cohort", stream.ring.head_number
     following = ("-", "-") if cursor is None else (str(cursor), str(stream.next_number - cursor))
-    owed = outbox_len(client) if talk is None else buffered_amount(server, client.conn)
+    owed = buffered_amount(server, client.conn)
     topics = "" if talk is None else _plain(", ".join(sorted(talk.topics)), 40)
     return (str(client.conn.slot), str(client.conn.turn), where, *following, f"{outbox_len(client):,}", f"{owed:,}",
             topics)
@@ -188,8 +189,8 @@ STYLE = """
 
 def _tag(name: str, attributes: str = "", inner: str = "", title: str = "") -> str:
     """An element; `inner` is markup, `title` a text that is shown when somebody points at it."""
-    told = f"<title>{escape(title)}</title>" if title else ""
-    return f"<{name} {attributes}>{told}{inner}</{name}>"
+    told = f"<title>{escape(_plain(title, 200))}</title>" if title else ""
+    return f"<{' '.join(filter(None, (name, attributes)))}>{told}{inner}</{name}>"
 
 
 def _text(x: float, y: float, words: str, look: str = "", anchor: str = "start") -> str:
@@ -230,7 +231,7 @@ def ring_svg(server: Server) -> str:
     parts = [_tag("style", inner=STYLE), _tag("rect", f'class="ground" x="0.5" y="0.5" width="{WIDTH - 1}" '
                                                       f'height="{height - 1}" rx="6"'),
              *_heading(stream), _line("line", head, TOP - GAP, bottom), *above, *_band(stream, band),
-             _line("line", tail, band - GAP, bottom), *below,
+             _line("line", tail, band, bottom), *below,
              _words_at(head, band - GAP - 2, f"head: message {stream.ring.head_number}"),
              _words_at(tail, bottom + ROW - GAP, f"tail: message {stream.ring.tail_number}"),
              *_footing(server, bottom + ROW)]
@@ -248,7 +249,8 @@ def _heading(stream: Stream) -> Iterable[str]:
     """What is kept, in figures."""
     ring = stream.ring
     length, count = _end_of(stream) - ring.tail_offset, stream.next_number - ring.tail_number
-    yield _text(14, 24, f"{count:,} of at most {ring.most:,} messages, {length:,} of at most {ring.size:,} bytes", "name")
+    kept = f"{count:,} of at most {ring.most:,} messages, {length:,} of at most {ring.size:,} bytes"
+    yield _text(14, 24, kept, "name")
     yield _text(14, 42, f"{stream.next_number:,} messages were published so far", "quiet")
 
 
@@ -271,7 +273,7 @@ def _cohort_row(topics: list[str], count: int, pending: int, head: float, y: int
                    for index in range(min(count, DOTS_MAX)))
     news = f"{pending:,} to be sent" if pending else "sent everything"
     return _tag("g", inner=_text(14, y + 14, _plain(hears, 23)) + dots + _text(RIGHT + 16, y + 14, news, "quiet"),
-                title=_plain(hears, 200))
+                title=hears)
 
 
 def _band(stream: Stream, y: int) -> Iterator[str]:

@@ -3,7 +3,7 @@
 Theory: a message said is a frame made, nothing more: it waits in the queue of its client until the turn of the loop is
 flushed, so that all that was said to a client in one turn leaves in one piece.
 
-Rules: what was said to one client is bounded by `max_outbox_len`; beyond it a message is dropped, and the program is
+Rules: what was said to one client is bounded by `max_ws_outbox_len`; beyond it a message is dropped, and the program is
 told.  What was said to all is bounded by the ring; a client that needs what is overwritten is dropped, because a
 stream with a hole in it is a lie.  What a client receives is in the order in which it was said.
 It does not know sockets: it orders.
@@ -43,7 +43,7 @@ def prospect_of(server: Server, conn: Conn) -> Prospect:
     if client is None or client.talk is None:
         return NO_PROSPECT
     if client.outflow is CLEAR and not client.talk.closing:  # nearly always; the rest says the same of any client
-        return SendStatus.SUCCESS, server.limits.max_outbox_len - client.talk.queued_len
+        return SendStatus.SUCCESS, server.limits.max_ws_outbox_len - client.talk.queued_len
     room = room_for(client, server.limits)
     if room <= 0:
         return NO_PROSPECT

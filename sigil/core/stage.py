@@ -13,14 +13,15 @@ empty stage.  It does not know what is staged, nor where it goes.
 
 from typing import NamedTuple
 
-from .request import Buffer
+from .body import Rope, append, join
+from .response import Buffer
 
 
 class Stage(NamedTuple):
     """What is staged: `length` bytes, of `size` at most, in pieces that get shorter; and whether something was not."""
 
     size: int
-    rope: tuple[bytes, ...]
+    rope: Rope
     length: int
     has_failed: bool
 
@@ -48,33 +49,18 @@ def append_bytes(stage: Stage, data: Buffer) -> Stage:
         return stage
     if length + count > size:
         return Stage(size, rope, length, True)
-    return Stage(size, _grow(rope, bytes(data)), length + count, False) if count else stage
-
-
-def _grow(rope: tuple[bytes, ...], piece: bytes) -> tuple[bytes, ...]:
-    """The rope with one more piece, joined with those before that are not at least twice as long.
-
-    So a rope has few pieces, and each byte is copied a logarithmic number of times.
-    """
-    count = len(rope)
-    length = len(piece)
-    while count and len(rope[count - 1]) < 2 * length:
-        count -= 1
-        length += len(rope[count])
-    return (*rope[:count], b"".join((*rope[count:], piece)))
+    return Stage(size, append(rope, bytes(data)), length + count, False) if count else stage
 
 
 def truncate(stage: Stage, length: int) -> Stage:
     """The stage with its first `length` bytes only; one that has failed stays so.  ValueError if it has not so many."""
     if not 0 <= length <= stage.length:
         raise ValueError(f"{length} bytes cannot be kept of the {stage.length} that are staged")
-    pieces, left = list[bytes](), length
+    kept, left = stage.rope[:0], length
     for piece in stage.rope:
-        pieces.append(piece[:left])
-        left -= len(pieces[-1])
-        if not left:
-            break
-    return Stage(stage.size, tuple(pieces) if length else (), length, stage.has_failed)
+        kept += (piece[:left],) if left else ()
+        left -= min(left, len(piece))
+    return Stage(stage.size, kept, length, stage.has_failed)
 
 
 def unstage(stage: Stage) -> Stage:
@@ -84,4 +70,4 @@ def unstage(stage: Stage) -> Stage:
 
 def take(stage: Stage) -> tuple[Stage, bytes | None]:
     """An empty stage, and what was staged; None if something that should have been is not."""
-    return make_stage(stage.size), None if stage.has_failed else b"".join(stage.rope)
+    return make_stage(stage.size), None if stage.has_failed else join(stage.rope)

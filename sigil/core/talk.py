@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 from .events import Segment
 from .frame import Opcode, Terms, encode_frame, frame_header
-from .message import CALM, Close, Inbound
+from .message import CALM, Close, Inbound, Item
 from .reasons import CloseReason
 from .refusal import Malformed
 from .ring import Ring, read
@@ -66,6 +66,8 @@ class Talk(NamedTuple):
     inbound: Inbound
     pending: bytes
     """What came while the program was at work."""
+    later: tuple[Item, ...]
+    """What was understood behind the messages the program has."""
     last_word: Close | Malformed | None
     """What ends the conversation, when the program has seen what came before."""
     pong: bytes | None
@@ -86,15 +88,16 @@ JOIN_MAX = 16_384
 
 def make_talk(terms: Terms, topics: frozenset[str], pending: bytes, cursor: int | None) -> Talk:
     """A conversation that has just begun: the program is told of it before it hears anything."""
-    return Talk(True, False, False, (), 0, CALM, pending, None, None, Closing.OPEN, CloseReason.OK, 0, topics, terms,
-                cursor)
+    return Talk(True, False, False, (), 0, CALM, pending, (), None, None, Closing.OPEN, CloseReason.OK, 0, topics,
+                terms, cursor)
 
 
 def heard_len(talk: Talk) -> int:
     """Bytes that came and are no message yet."""
     inbound = talk.inbound
     rope = () if inbound.message is None else inbound.message.rope
-    return len(talk.pending) + len(inbound.buffer) + sum(map(len, rope))
+    later = sum([len(item) for item in talk.later if isinstance(item, str | bytes)])
+    return len(talk.pending) + len(inbound.buffer) + sum(map(len, rope)) + later
 
 
 def enqueue(queue: Queue, opcode: int, payload: bytes) -> Queue:
@@ -170,7 +173,7 @@ def take_queue(talk: Talk, ring: Ring, room: int) -> Taking:
         taken += 1
     is_all, is_cut = taken == len(queue) and left > 0, left <= 0
     rest = talk.queue[taken:]
-    if is_all and talk.pong is not None:
+    if is_all and talk.pong is not None and talk.closing is Closing.OPEN:
         segments.append(encode_frame(Opcode.PONG, talk.pong))
     after = talk._replace(
         queue=rest, queued_len=sum([len(item) for item in rest if not isinstance(item, Follow)]), is_listed=False,

@@ -18,7 +18,7 @@ from ..core.client import Parse
 from ..core.conn import Conn
 from ..core.converse import FRAME_HEAD_LEN
 from ..core.effects import Effect, Fan, Send
-from ..core.events import Event, Failed, Flush, Hangup, Publish, Whisper
+from ..core.events import Event, Failed, Flush, Hangup, Lagged, Publish, Stalled, Whisper
 from ..core.frame import Opcode, is_close_code
 from ..core.reasons import CloseReason
 from ..core.records import Server
@@ -31,6 +31,7 @@ from ..core.talk import SendStatus
 _ERROR_LOG = logging.getLogger("sigil.error")
 _FLUSH = Flush(None)
 _SENDING = (Send, Fan)
+_NOT_TAKEN = (Stalled, Lagged, Failed)
 TOO_SLOW = CloseReason.WS_CLIENT_TOO_SLOW.name
 
 Perform: TypeAlias = Callable[[deque[Effect], list[Event]], None]
@@ -65,6 +66,11 @@ class Engine:
         self._send = send
 
     @property
+    def snapshot(self) -> Server:
+        """The core's value without what was said last: for other threads, which may look but not turn."""
+        return self._state
+
+    @property
     def state(self) -> Server:
         """The core's value, all that was said included."""
         if self._messages or self._said or self._publications:
@@ -78,8 +84,7 @@ class Engine:
     @property
     def has_work(self) -> bool:
         """True if the last turn left something over, or something was said since."""
-        return bool(self.events or self.orders or self._messages or self._said or self._publications
-                    or self._state.unflushed or self._state.stream.pending)
+        return bool(self.events or self.orders) or self.has_words
 
     # -- turning --------------------------------------------------------------------------------------------------
 
@@ -87,16 +92,26 @@ class Engine:
         """Tell, carry out, and so on with what comes of it; what is left over after the last round is kept."""
         for _ in range(self._state.limits.max_rounds_per_tick):
             events, self.events = self.events, []
-            if len(events) == 1 and self._publications:
-                events.append(_FLUSH)  # nothing but the clock: nobody will say more in this turn
             self._tell(events)
             perform(self.orders, self.events)
             if not self.events:
                 break
-        state = self.state
-        if state.unflushed or state.stream.pending:
-            self._tell([_FLUSH])
-            perform(self.orders, self.events)
+        self.flush(perform)
+
+    @property
+    def has_words(self) -> bool:
+        """True if something was said that has not left."""
+        state = self._state
+        return bool(self._messages or self._said or self._publications or state.unflushed or state.stream.pending)
+
+    def flush(self, perform: Perform) -> None:
+        """What was said leaves.  What is not taken is told before anybody can say more, or it would be overtaken."""
+        if not self.has_words:
+            return
+        self._tell([_FLUSH])
+        perform(self.orders, self.events)
+        self._tell_first()
+        perform(self.orders, self.events)
 
     def _tell(self, events: list[Event]) -> None:
         """Tell the core what was said and what has happened, and keep what it orders."""
@@ -135,7 +150,9 @@ class Engine:
         The core is told at the latest when somebody looks: messages to one client are told together, while it is known
         that there is room for them.
         """
-        message = (1, data.encode()) if type(data) is str else framed(data)
+        return self._say(conn, (1, data.encode()) if type(data) is str else framed(data))
+
+    def _say(self, conn: Conn, message: tuple[int, bytes]) -> SendStatus:
         if conn is not self.hearer:
             self._turn_to(conn)
         if self.hearer is None:
@@ -145,6 +162,15 @@ class Engine:
         if self.room <= 0:
             self.hearer = None
         return self.status
+
+    def repeat(self, word: Whisper | Publish) -> None:
+        """Say what another thread has said."""
+        if isinstance(word, Publish):
+            for message in word.messages:
+                self._publish(message)
+        else:
+            for said in word.messages:
+                self._say(word.conn, said)
 
     def _turn_to(self, conn: Conn) -> None:
         """Say to another client now: what was said to the last one is an event, and there is room for so much more."""
@@ -186,6 +212,7 @@ class Engine:
 
         What was ordered to be sent before goes first, and what the kernel does not take is told before anything else.
         """
+        self._tell_first()
         client = None if conn is None else find(self._state.slots, conn)
         if conn is not None and (client is None or client.talk is None or client.outflow.outbox
                                  or client.talk.cursor is not None or not client.talk.queue):
@@ -201,12 +228,22 @@ class Engine:
             self._tell(events)
         return True
 
+    def _tell_first(self) -> None:
+        """What the kernel did not take in this round, and the core was not told: later bytes must not overtake it."""
+        first = [event for event in self.events if type(event) in _NOT_TAKEN]
+        if first:
+            others = [event for event in self.events if type(event) not in _NOT_TAKEN]
+            self.events[:] = others  # in place: somebody may be adding to them
+            self._tell(first)
+
     def publish(self, data: object, topic: str | None) -> SendStatus:
         """Say a message to all WebSockets, or those that hear its topic.
 
         The core is told at the latest when somebody looks, while it is known what becomes of it.
         """
-        message = (*framed(data), topic)
+        return self._publish((*framed(data), topic))
+
+    def _publish(self, message: tuple[int, bytes, str | None]) -> SendStatus:
         length = len(message[1]) + PUBLISHED_HEAD_LEN
         if length > self.ring_room:
             self._turn_to_all(length)

@@ -22,6 +22,8 @@ class Inbox(Generic[Word]):
 
     def __init__(self, discard: Callable[[Word], object]) -> None:
         self._words: deque[Word] = deque()
+        self._length = 0
+        """About how many bytes were left since the last look: threads may miscount each other a little."""
         self._discard = discard
         self._is_closed = False
         self._waker: socket.socket | None = None
@@ -48,12 +50,16 @@ class Inbox(Generic[Word]):
         """The descriptor that wakes the selector when a byte is written to it; -1 if nobody is to be woken."""
         return -1 if self._waker is None else self._waker.fileno()
 
-    def put(self, word: Word) -> None:
-        """Leave word, and wake whoever waits."""
+    def put(self, word: Word, length: int = 0, most: int = 0) -> bool:
+        """Leave word, and wake whoever waits; False if it takes `length` bytes and `most` already wait."""
+        if length and self._length + length > most:
+            return False
+        self._length += length
         self._words.append(word)
         self.wake()
         if self._is_closed:
             self._clear()
+        return True
 
     def wake(self) -> None:
         """Wake whoever waits for the selector."""
@@ -64,6 +70,7 @@ class Inbox(Generic[Word]):
 
     def take(self) -> Iterator[Word]:
         """The words that are there now; what comes meanwhile, and what is not taken after all, is for the next time."""
+        self._length = 0
         for _ in range(len(self._words)):
             yield self._words.popleft()
 

@@ -19,8 +19,9 @@ from typing import TypeAlias
 
 from ..core.conn import Conn
 from ..core.converse import FRAME_HEAD_LEN
-from ..core.events import Accepted, Elapsed, Event, Publish, Stop, Subscribe, Whisper
+from ..core.events import Accepted, Elapsed, Event, Hangup, Publish, Stop, Subscribe, Whisper
 from ..core.limits import Limits, check_limits
+from ..core.reasons import CloseReason
 from ..core.records import Running, Server
 from ..core.server import make_server, next_deadline, room_of, stats
 from ..core.speak import PUBLISHED_HEAD_LEN, buffered_amount
@@ -38,6 +39,7 @@ from .program import Handler, Late, Program, discard
 from .remember import remembering_parser
 from .signals import stopping_on_signals, waking_on_signals
 from .sources import LatePiece, Spawn
+from .staging import Stager
 from .threaded import Serving
 
 _LOG = logging.getLogger("sigil.server")
@@ -49,11 +51,12 @@ NOBODY = 0
 Word: TypeAlias = Event | Late | LatePiece | Returned
 
 
-class HttpServer:
+class HttpServer(Stager):
     """An HTTP/1.1 server; make it with `make_http_server`."""
 
     def __init__(self, handler: Handler, host: str, port: int, backlog: int, limits: Limits,
                  callbacks: Callbacks) -> None:
+        super().__init__(limits.outgoing_buffer_sz)
         self.host = host
         self._asked_port = self._port = port
         self._backlog = backlog
@@ -75,8 +78,8 @@ class HttpServer:
 
     @property
     def state(self) -> Server:
-        """The core's value after the last tick: immutable, and yours to keep."""
-        return self.engine.state
+        """The core's value now (for other threads: after the last turn): immutable, and yours to keep."""
+        return self.engine.state if get_ident() == self._thread else self.engine.snapshot
 
     @property
     def running(self) -> bool:
@@ -90,11 +93,11 @@ class HttpServer:
 
     def clients(self) -> tuple[Conn, ...]:
         """The handles of all open connections."""
-        return tuple(client.conn for client in clients_of(self.engine.state.slots))
+        return tuple(client.conn for client in clients_of(self.state.slots))
 
     def stats(self) -> Stats:
         """Figures since the server was made."""
-        return stats(self.engine.state._replace(now=time.monotonic()))
+        return stats(self.state._replace(now=time.monotonic()))
 
     def fileno(self) -> int:
         """One descriptor that becomes readable when a tick has something to do, for a host loop to watch."""
@@ -254,8 +257,8 @@ class HttpServer:
                 engine.hearer = None
             return engine.status
         if get_ident() != self._thread and self.running:
-            self.post(Whisper(conn, (framed(data),)))
-            return SendStatus.SUCCESS
+            message = framed(data)
+            return self._leave_word(Whisper(conn, (message,)), len(message[1]))
         self._wake()
         return engine.say(conn, data)
 
@@ -275,8 +278,8 @@ class HttpServer:
                 engine.publish_too((1, payload, topic))
                 return engine.ring_status
         if get_ident() != self._thread and self.running:
-            self.post(Publish(((*framed(data), topic),)))
-            return SendStatus.SUCCESS
+            message = framed(data)
+            return self._leave_word(Publish(((*message, topic),)), len(message[1]))
         self._wake()
         return engine.publish(data, topic)
 
@@ -291,13 +294,15 @@ class HttpServer:
     def close(self, conn: Conn, code: int = 1000, reason: str = "") -> None:
         """Close a connection, a WebSocket with this code and reason; may be called from any thread, twice is once.
 
-        What was sent before goes out first.  ValueError for a code that may not be sent.
+        What was sent before goes out first.  A `CloseReason` in the place of the code is what `close` and `ws_close`
+        are told, and says which code or status is sent.  ValueError for a code that may not be sent.
         """
-        self._tell(hangup(conn, code, reason))
+        is_code = not isinstance(code, CloseReason)
+        self._tell(hangup(conn, code, reason) if is_code else Hangup(conn, CloseReason(code), 0, reason))
 
     def buffered_amount(self, conn: Conn) -> int:
         """Bytes owed to this client and not yet taken by the kernel; 0 for one that is gone."""
-        return buffered_amount(self.engine.state, conn)
+        return buffered_amount(self.state, conn)
 
     def _tell(self, event: Event) -> None:
         """Tell the core at once what the program wants, or leave word if this is another thread."""
@@ -306,6 +311,11 @@ class HttpServer:
             return
         self._wake()
         self.engine.tell(event)
+
+    def _leave_word(self, word: Whisper | Publish, length: int) -> SendStatus:
+        """Leave a message for the loop's thread, unless it is too far behind."""
+        is_taken = self._inbox.put(word, length, self._limits.max_inbox_len)
+        return SendStatus.SUCCESS if is_taken else SendStatus.DROPPED
 
     def _wake(self) -> None:
         """What is said outside a tick inside a host loop leaves only when that is told to tick."""
@@ -320,7 +330,8 @@ class HttpServer:
         has_work = self._has_work()
         engine, perform = self.engine, self._performer.perform
         perform(engine.orders, engine.events)
-        ready = self._require_selector().select(0.0 if has_work else self._bounded(timeout))
+        engine.flush(perform)  # what was said since the last tick leaves before anybody waits
+        ready = self._require_selector().select(0.0 if self._has_work() else self._bounded(timeout))
         now = time.monotonic()
         is_told_late = bool(engine.events) and type(engine.events[0]) is Elapsed  # a tick was left before it was told
         engine.events[:is_told_late] = [Elapsed(now, int(time.time()))]
@@ -348,6 +359,9 @@ class HttpServer:
         """What was left for this tick, by other threads and by user code."""
         self._program.events = events = self.engine.events
         for word in self._inbox.take():
+            if isinstance(word, Whisper | Publish):
+                self.engine.repeat(word)
+                continue
             event = self._program.take_late(word) if isinstance(word, Late | LatePiece | Returned) else word
             if event is not None:
                 events.append(event)
@@ -430,3 +444,5 @@ http_server_listen = HttpServer.listen
 http_server_start = HttpServer.start
 http_server_stop = HttpServer.stop
 http_server_tick = HttpServer.tick
+http_server_close = http_server_ws_close = HttpServer.close
+http_server_fd = HttpServer.fileno

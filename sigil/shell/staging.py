@@ -1,6 +1,6 @@
 """Staging: what a program says piece by piece, under the names of the system that had it first.
 
-Theory: a server holds one `Stage`, a value, and every word here replaces it by another: the words append, and `ws_send`,
+Theory: a server holds one `Stage`, a value, and every word here replaces it by another: some append, and `ws_send`,
 `ws_broadcast` and `stage_body` take what is there.  They are the words of `fd_http_server`, for programs that come from
 it; whoever has a whole message says `send` or `broadcast`.
 
@@ -14,8 +14,7 @@ from abc import ABC, abstractmethod
 from threading import get_ident
 
 from ..core.conn import Conn
-from ..core.request import Buffer
-from ..core.response import Fields, Response
+from ..core.response import Buffer, Fields, Response
 from ..core.stage import Stage, append_bytes, append_format, make_stage, take, truncate, unstage
 from ..core.talk import SendStatus
 
@@ -35,11 +34,11 @@ class Stager(ABC):
         """True while another thread may be ticking."""
 
     @abstractmethod
-    def send(self, conn: Conn, data: str | Buffer) -> SendStatus:
+    def send(self, conn: Conn, data: str | bytes | bytearray | memoryview) -> SendStatus:
         """Say a message to one WebSocket."""
 
     @abstractmethod
-    def broadcast(self, data: str | Buffer, *, topic: str | None = None) -> SendStatus:
+    def broadcast(self, data: str | bytes | bytearray | memoryview, *, topic: str | None = None) -> SendStatus:
         """Say a message to all WebSockets, or those that hear `topic`."""
 
     # -- putting together -----------------------------------------------------------------------------------------
@@ -71,14 +70,14 @@ class Stager(ABC):
     # -- taking ---------------------------------------------------------------------------------------------------
 
     def stage_body(self, status: int = 200, headers: Fields = ()) -> Response:
-        """A response with what is staged as its body, of type `application/octet-stream` unless `headers` say otherwise.
+        """A response with what is staged as its body, `application/octet-stream` unless `headers` say otherwise.
 
         BufferError if something did not fit into `Limits.outgoing_buffer_sz`, which from a handler is a 500; the stage
         is empty then too.
         """
         data = self._take()
         if data is None:
-            raise BufferError(f"a body was staged that is longer than Limits.outgoing_buffer_sz, {self._stage.size} bytes")
+            raise BufferError(f"a body was staged that is longer than Limits.outgoing_buffer_sz, {self._stage.size}")
         return Response.bytes(data, status, headers)
 
     def ws_send(self, conn: Conn, *, binary: bool = False) -> SendStatus:

@@ -1,6 +1,5 @@
 """How a WebSocket in the core ends, in literal events: by whom, with which code, told once, behind all that came."""
 
-import pytest
 
 from sigil.core.effects import Drop, Effect, Farewell, Part, Send, Then
 from sigil.core.events import Delivered, Failed, HalfClosed, Hangup, Stalled, Stop
@@ -58,8 +57,6 @@ def test_a_close_that_is_not_answered_in_time_ends_the_connection() -> None:
     assert effects == [Drop(CONN), Part(CONN, CloseReason.OK, 4001), Farewell(CONN, CloseReason.OK)]
 
 
-@pytest.mark.xfail(strict=True, reason="every byte that comes sets the clock of the close anew: who goes on talking is "
-                                       "never let go")
 def test_who_goes_on_talking_gains_no_time_for_the_answer_to_our_close() -> None:
     server, _ = tell(talking(), hang_up(4001), FLUSH)
     effects: list[Effect] = []
@@ -69,7 +66,6 @@ def test_who_goes_on_talking_gains_no_time_for_the_answer_to_our_close() -> None
     assert parts_of(effects) == [(CloseReason.OK, 4001)]
 
 
-@pytest.mark.xfail(strict=True, reason="every byte that comes sets the clock of the stall anew")
 def test_who_goes_on_talking_gains_no_time_for_taking_what_it_is_owed() -> None:
     server, _ = tell(talking(Limits(min_read_rate=0)), Stalled(CONN, 0, (b"owed",)))
     effects: list[Effect] = []
@@ -88,8 +84,6 @@ def test_an_end_without_a_close_frame_is_1006_and_comes_after_what_was_heard() -
     assert parts_of(effects) == [(CloseReason.PEER_RESET, 1006)]
 
 
-@pytest.mark.xfail(strict=True, reason="what came while the program was at work is thrown away when the peer has ended "
-                                       "its side")
 def test_all_that_came_before_the_end_is_delivered_and_counts() -> None:
     server, _ = tell(talking(), came(text("a")), came(text("b") + close(b"\x0f\xa0")), HalfClosed(CONN))
     server, effects = tell(server, Delivered(CONN))
@@ -130,7 +124,6 @@ def test_a_ping_behind_our_close_frame_is_not_answered() -> None:
     assert frames_of(effects) == [(8, BYE)]
 
 
-@pytest.mark.xfail(strict=True, reason="a pong that is due goes behind the queue, and so behind a close frame in it")
 def test_a_pong_that_is_due_does_not_go_behind_our_close_frame() -> None:
     _, effects = tell(talking(), came(ping(b"p") + text("x")), hang_up(), Delivered(CONN), FLUSH)
     assert frames_of(effects)[-1] == (8, BYE)

@@ -1,0 +1,95 @@
+"""The server of a world: the one in memory, on a network in a bad mood, with all that happens written down.
+
+Theory: `MemoryServer` turns the product's own engine and calls user code by the product's own program; here only its
+kernel is another, and every event that is told and every effect that is carried out passes a `Trace`.
+
+Rules: nothing is changed on its way.  It does not know what should happen.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from ...core.effects import Effect, Note
+from ...core.events import Event
+from ...core.head import parse_headers_only
+from ...core.limits import Limits
+from ...core.records import Server
+from ...core.ring import Ring
+from ...core.server import make_server
+from ...shell.callbacks import Callbacks
+from ...shell.engine import TOO_SLOW, Engine
+from ...shell.program import Handler
+from ..server import MemoryServer
+from .network import Network
+from .trace import Trace
+
+
+class TracedEngine(Engine):
+    """An engine that writes down what it tells the core."""
+
+    def __init__(self, state: Server, send: Callable[[deque[Effect], list[Event]], None], trace: Trace) -> None:
+        super().__init__(state, parse_headers_only, send)
+        self._trace = trace
+
+    @property
+    def present(self) -> Server:
+        """The core's value as it is, without what was said and not told."""
+        return self._state
+
+    def _tell(self, events: list[Event]) -> None:
+        self._finish_saying()
+        for event in (*self._said, *events):
+            self._trace.add("told", event)
+        super()._tell(events)
+
+
+class Stage(MemoryServer):
+    """A server in memory whose network is in a bad mood."""
+
+    def __init__(self, handler: Handler, limits: Limits, callbacks: Callbacks, dice: Random, trace: Trace) -> None:
+        super().__init__(handler, limits, callbacks)
+        self.trace = trace
+        self.network = self.kernel = Network(dice)
+        self.traced = self.engine = TracedEngine(make_server(limits, 0.0, 0, logs_access=True), self._send_now, trace)
+        self._methods = {kind: self._written_down(method)
+                         for kind, method in self._make_methods(self._program, self.network).items()}
+
+    def _written_down(self, method: Callable[[Any], Event | None]) -> Callable[[Any], Event | None]:
+        """The same method, with a line in the trace before."""
+        def carry_out(order: Any) -> Event | None:
+            self.trace.add("ordered", order)
+            return method(order)
+
+        return carry_out
+
+    def _send_now(self, orders: deque[Effect], events: list[Event]) -> None:
+        for order in orders:
+            self.trace.add("at once", order)
+        super()._send_now(orders, events)
+
+    def _note(self, order: Note) -> None:
+        """A line is kept, and bothers nobody."""
+        self.log.append(order)
+
+    @property
+    def waits(self) -> bool:
+        """True if streams or coroutines go on when time has passed."""
+        return self._program.sources.poll_at is not None or self._loop.next_timer() is not None
+
+    def dropped_count(self) -> int:
+        """How many clients were dropped because they read too slowly."""
+        return self.traced.present.totals.closed.get(TOO_SLOW, 0)
+
+    def kept_topics(self) -> list[str | None]:
+        """The topics of all frames that the core has kept."""
+        stream = self.traced.present.stream
+        return [*frame_topics(stream.ring), *(topic for _, topic in stream.pending)]
+
+
+def frame_topics(ring: Ring) -> list[str | None]:
+    """The topics of the frames on a ring, in order."""
+    pages = [page for page in ring.pages[ring.first:] if page is not None]
+    topics = [topic for page in pages for _, topic in page.entries]
+    return topics[len(topics) - (ring.head_number - ring.tail_number):]
