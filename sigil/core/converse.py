@@ -408,9 +408,10 @@ def lagged(client: Client, event: Lagged, context: Context) -> Outcome:
 def fall_too_far(client: Client, needed: int, stream: Stream) -> Outcome:
     """What a laggard needs is overwritten: it is dropped, and told apart by numbers."""
     ring = stream.ring
+    kept_len = ring.head_offset + stream.pending_len - ring.tail_offset
     text = (f"{client.peer} dropped, WS_CLIENT_TOO_SLOW: it needed message {needed}, the oldest kept is "
-            f"{ring.tail_number} of {stream.next_number}; {ring.head_offset + stream.pending_len - ring.tail_offset} "
-            f"bytes were published since, the limit is {ring.size} bytes or {ring.most} messages")
+            f"{ring.tail_number} of {stream.next_number}; {kept_len} bytes are kept, the limit is {ring.size} bytes or "
+            f"{ring.most} messages")
     return Gone(client, CloseReason.WS_CLIENT_TOO_SLOW), [Note("sigil.server", INFO, text)]
 
 

@@ -11,7 +11,7 @@ a handler that answers later.  Numbers in capitals are measured for CPython on 6
 It does not know a server: a test has one besieged, and compares.
 """
 
-from .limits import Limits
+from .limits import Limits, without_aliases
 
 SERVER = 2**20
 """A server without clients: its value, its tables, its threads' queues, the parser's."""
@@ -37,6 +37,7 @@ def footprint(limits: Limits, *, response_len: int = 65_536, turn_len: int = 65_
     `response_len` is the longest body, piece of a stream, or message that the program makes anew, and `turn_len` how
     much it publishes in one turn of its loop, both in bytes.
     """
+    limits = without_aliases(limits)
     return (SERVER + _connections(limits) + _arriving(limits) + _requests(limits) + _answers(limits, response_len)
             + _conversations(limits, response_len) + _published(limits, turn_len) + _remembered(limits))
 

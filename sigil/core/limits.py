@@ -36,6 +36,8 @@ class Limits(NamedTuple):
     # -- the body of a request ------------------------------------------------------------------------------------
     max_body_len: int = 10 * 2**20
     """The decoded body, which is held in memory until the handler runs; 413 beyond, before it is read."""
+    max_request_len: int | None = None
+    """The other name of that bound, by which the system this one learned from has it: if given, it takes its place."""
     max_chunk_line_len: int = 1_024
     """One chunk-size line with its extensions, which mean nothing to us; 400 beyond."""
     max_chunk_extension_len: int = 16_384
@@ -143,6 +145,11 @@ _AT_LEAST_ONE = frozenset((
     "max_accepts_per_tick", "max_reads_per_tick", "max_read_len", "max_rounds_per_tick",
     "outgoing_buffer_sz", "max_ws_send_frame_cnt"))
 """What the server cannot work without."""
+
+
+def without_aliases(limits: Limits) -> Limits:
+    """The same limits with the bound on bodies under its own name, whichever name it was given by."""
+    return limits if limits.max_request_len is None else limits._replace(max_body_len=limits.max_request_len)
 
 
 def shortest_timeout(limits: Limits) -> float:

@@ -35,7 +35,7 @@ from .effects import Adopt, Effect, Greet, Note, Send, Then, TurnAway
 from .encode import date_line
 from .events import Accepted, Elapsed, Event, Flush, Publish, Stop
 from .head import parse_headers_only
-from .limits import Limits, shortest_timeout
+from .limits import Limits, shortest_timeout, without_aliases
 from .reasons import MEANINGS, CloseReason
 from .records import UNLOADED, Running, Server
 from .relief import slowest_reader, victims
@@ -56,6 +56,7 @@ RELIEF_SECONDS = 1.0
 
 def make_server(limits: Limits, now: float, wall: int, logs_access: bool = False) -> Server:
     """A server without clients, at a time."""
+    limits = without_aliases(limits)
     return Server(EMPTY, now, wall, date_line(wall), limits, Running.SERVING, make_wheel(shortest_timeout(limits)), now,
                   0, 0.0, NOTHING, logs_access, UNLOADED, (), pvector(), make_stream(limits))
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from .server import HttpServer
 
 
+CLOSING_SECONDS = 10.0
+"""How long callbacks of connections that have ended, and streams that are being closed, are waited for at the end."""
+
+
 class _Host:
     """What asyncio does for one server."""
 
@@ -28,7 +32,7 @@ class _Host:
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.closings: set[asyncio.Task[None]] = set()
-        """Streams that are being closed, or let go of in the middle of a piece."""
+        """What is let come to its end: streams being closed, what was cancelled, callbacks that tell of an end."""
         self.ended: asyncio.Future[None] = loop.create_future()
 
     def begin(self) -> None:
@@ -82,11 +86,19 @@ class _Host:
         self._loop.remove_reader(self._descriptor)
         if self._timer is not None:
             self._timer.cancel()
-        self._server.run_coroutines(None)
         for task in tuple(self._tasks):
-            task.cancel()
+            self._cancel(task)
         if not self.ended.done():
             self.ended.set_exception(error) if error is not None else self.ended.set_result(None)
+
+    async def finish(self) -> None:
+        """Wait for what has to come to its end, for a while; what it brings about has to as well."""
+        give_up_at = self._loop.time() + CLOSING_SECONDS
+        while self.closings and self._loop.time() < give_up_at:
+            await asyncio.wait(self.closings, timeout=give_up_at - self._loop.time())
+        for task in tuple(self.closings):
+            task.cancel()
+        self._server.run_coroutines(None)
 
     def stop_now(self) -> None:
         """End the server within this call."""
@@ -121,5 +133,4 @@ async def http_server_serve(server: "HttpServer") -> None:
         host.stop_now()
         raise
     finally:
-        while host.closings:
-            await asyncio.wait(host.closings)
+        await host.finish()

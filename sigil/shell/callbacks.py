@@ -159,7 +159,10 @@ class Caller:
         self._waiting.setdefault(job.conn, deque())
         later = Deferred()
         later.when_resolved(lambda error: self._server.post(Returned(job, error)))
-        self.spawn(awaitable, later)
+        if job.is_fatal:
+            self.spawn(awaitable, later)
+        else:
+            self.spawn(_finish(awaitable, later), None)  # it tells of an end, and is let come to its own
         return None
 
     def go_on(self, returned: Returned, events: list[Event]) -> Event | None:
@@ -195,3 +198,15 @@ class Caller:
         if job.is_fatal:
             events.append(Hangup(job.conn, CloseReason.HANDLER_ERROR))
         return job.done
+
+
+async def _finish(awaitable: Awaitable[object], later: Deferred) -> None:
+    """Await a callback that nothing cancels."""
+    try:
+        await awaitable
+    except BaseException as error:
+        later.settle(error)
+        if not isinstance(error, Exception):
+            raise
+    else:
+        later.settle(None)

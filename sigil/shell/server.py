@@ -20,7 +20,7 @@ from typing import TypeAlias
 from ..core.conn import Conn
 from ..core.converse import FRAME_HEAD_LEN
 from ..core.events import Accepted, Elapsed, Event, Hangup, Publish, Stop, Subscribe, Whisper
-from ..core.limits import Limits, check_limits
+from ..core.limits import Limits, check_limits, without_aliases
 from ..core.reasons import CloseReason
 from ..core.records import Running, Server
 from ..core.server import make_server, next_deadline, room_of, stats
@@ -63,7 +63,7 @@ class HttpServer(Stager):
         self._limits = limits
         self.engine = Engine(make_server(limits, time.monotonic(), int(time.time())), remembering_parser(limits),
                               lambda orders, events: self._performer.send_now(orders, events))
-        self._inbox: Inbox[Word] = Inbox(discard)
+        self._inbox: Inbox[Word] = Inbox(self._discard)
         self._selector: selectors.BaseSelector | None = None
         self._program = Program(self, handler, callbacks)
         self._performer: Performer
@@ -78,7 +78,7 @@ class HttpServer(Stager):
 
     @property
     def state(self) -> Server:
-        """The core's value now (for other threads: after the last turn): immutable, and yours to keep."""
+        """The core's value now (for other threads: as of the last step): immutable, and yours to keep."""
         return self.engine.state if get_ident() == self._thread else self.engine.snapshot
 
     @property
@@ -411,6 +411,13 @@ class HttpServer(Stager):
         with suppress(OSError):  # it is closed all the same
             selector.close()
 
+    def _discard(self, word: Word) -> None:
+        """A word that came too late; what a connection's callbacks are told of its end is told all the same."""
+        if isinstance(word, Returned):
+            self._program.take_late(word)
+        else:
+            discard(word)
+
     def _require_selector(self) -> selectors.BaseSelector:
         if self._selector is None:
             raise RuntimeError("the server is not listening: call listen() or tick() first")
@@ -429,11 +436,11 @@ def make_http_server(handler: Handler, *, host: str = "127.0.0.1", port: int = 8
     """
     if not callable(handler):
         raise TypeError(f"a handler is a function of a request, not {type(handler).__name__}")
-    limits = limits or Limits()
+    limits = without_aliases(limits or Limits())
     if timeout is not None:
         limits = limits._replace(body_timeout=timeout)
     if max_request_size is not None:
-        limits = limits._replace(max_body_len=max_request_size)
+        limits = limits._replace(max_body_len=max_request_size, max_request_len=None)
     problem = check_limits(limits)
     if problem is not None:
         raise ValueError(problem)

@@ -355,11 +355,14 @@ def slowly(server: Server, event: Delivered | Whisper | Received) -> tuple[Serve
     return desk.finish()
 
 
-def outcome(server: Server, effects: Sequence[Effect]) -> tuple[bytes, list[str | bytes], list[Client]]:
-    """What can be seen of an event when the turn is over: bytes, messages, and the records, clocks apart."""
+def outcome(server: Server, effects: Sequence[Effect]) -> tuple[list[bytes], list[str | bytes], list[Client]]:
+    """What can be seen of an event when the turn is over: each client's bytes, messages, and the records, clocks apart.
+    """
     server, more = tell(server, FLUSH)
     records = [client._replace(since=0.0) for client in clients_of(server.slots)]
-    return bytes_of([*effects, *more]), delivered_in([*effects, *more]), records
+    sent = [bytes_of([effect for effect in (*effects, *more) if getattr(effect, "conn", None) == client.conn])
+            for client in records]
+    return sent, delivered_in([*effects, *more]), records
 
 
 @settings(max_examples=300, deadline=None)

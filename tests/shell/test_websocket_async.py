@@ -178,8 +178,6 @@ def test_delivery_stops_when_the_program_closes_while_it_waits() -> None:
 
 
 @pytest.mark.parametrize("name", ["ws_message", "ws_close"])
-@pytest.mark.xfail(strict=True, reason="a callback that still waits when the last connection has ended is cancelled, "
-                                       "and those behind it are never called")
 def test_every_beginning_has_its_end_though_the_server_ends_first(name: str) -> None:
     diary = Diary()
 
