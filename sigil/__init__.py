@@ -24,6 +24,7 @@ from .core.talk import SendStatus
 from .shell.bridge_asyncio import http_server_serve
 from .shell.callbacks import Callbacks
 from .shell.deferred import Deferred
+from .shell.make import make_http_server
 from .shell.server import (
     HttpServer,
     http_server_close,
@@ -33,7 +34,6 @@ from .shell.server import (
     http_server_stop,
     http_server_tick,
     http_server_ws_close,
-    make_http_server,
 )
 from .shell.staging import (
     http_server_memcpy,

@@ -16,7 +16,7 @@ from .conn import Conn
 from .effects import Deliver, Effect, Note, Part, Send, Then, Welcome
 from .emit import emit, emit_last
 from .events import Delivered, HalfClosed, Lagged, Received, Segment, Subscribe, Whisper
-from .frame import Opcode, Terms, encode_close, encode_frame, encode_small, is_close_code
+from .frame import Opcode, Terms, encode_close, encode_frame, encode_small, frame_len, is_close_code
 from .handshake import check_upgrade, encode_upgrade
 from .limits import Limits
 from .message import CALM, Close, Item, Ping, take_bytes, take_whole
@@ -35,7 +35,6 @@ from .talk import (
     enqueue,
     follow,
     make_talk,
-    segments_of,
     take_queue,
 )
 
@@ -79,6 +78,8 @@ def begin_talk(client: Client, response: Response, context: Context) -> Step | M
     terms = Terms(limits.max_ws_recv_frame_len, limits.max_ws_message_len)
     topics = frozenset(response.body.topics)
     cursor = _first_number(context.stream, topics, min(response.body.history, limits.history_messages))
+    if cursor is None and client.outflow is not CLEAR:
+        cursor = context.stream.next_number  # what was answered before is not taken yet
     talk = make_talk(terms, topics, intake.buffer, cursor)
     client = client._replace(intake=TALKING, owed=(), answered=client.answered + 1, talk=talk)
     client, effects = emit(client, (encoded,))
@@ -164,7 +165,7 @@ def _answer(talk: Talk, payload: bytes, keeps_up: bool) -> Talk:
     if not keeps_up:
         return talk._replace(pong=payload)
     return talk._replace(queue=enqueue(talk.queue, Opcode.PONG, payload),
-                         queued_len=talk.queued_len + len(payload) + FRAME_HEAD_LEN)
+                         queued_len=talk.queued_len + frame_len(len(payload)))
 
 
 def delivered(client: Client, event: Delivered, context: Context) -> Outcome:
@@ -261,13 +262,14 @@ def part_of(conn: Conn, talk: Talk | None, reason: CloseReason) -> list[Effect]:
     return [Part(conn, *(talk.reason, talk.code) if talk.closing is _SAID else (reason, MEANINGS[reason].code))]
 
 
-def last_frames(client: Client, reason: CloseReason) -> list[Effect]:
-    """A close frame for a peer that is dropped at once, as far as it takes it."""
-    talk = talk_of(client)
+def last_frames(client: Client, reason: CloseReason, context: Context) -> list[Effect]:
+    """What was said to a peer that is dropped at once, and a close frame, as far as it takes them."""
+    talk, stream = talk_of(client), context.stream
     if talk.closing is not _OPEN or client.outflow.outbox:
         return []
-    frames = enqueue(talk.queue, Opcode.CLOSE, encode_close(MEANINGS[reason].code, MEANINGS[reason].sentence))
-    return [Send(client.conn, segments_of(frames), Then.DROP)]
+    said = take_queue(follow(talk, stream), store(stream).ring, context.limits.max_outbox_len)
+    close = encode_frame(Opcode.CLOSE, encode_close(MEANINGS[reason].code, MEANINGS[reason].sentence))
+    return [Send(client.conn, (*said.segments, close), Then.DROP)]
 
 
 def say_last(client: Client, reason: CloseReason, code: int, text: str, stream: Stream) -> Step:
@@ -303,13 +305,14 @@ def whispered(client: Client, event: Whisper, context: Context) -> Step:
     if talk is None or room <= 0:
         return client, []
     talk = follow(talk, context.stream)
-    queue, length = talk.queue, 0
+    queue, queued_len = talk.queue, talk.queued_len
     for opcode, payload in event.messages:
-        if length >= room:
+        if room <= 0:
             break
         queue = enqueue(queue, opcode, payload)
-        length += len(payload) + FRAME_HEAD_LEN
-    return _with(client, talk._replace(queue=queue, queued_len=talk.queued_len + length)), []
+        queued_len += frame_len(len(payload))
+        room -= len(payload) + FRAME_HEAD_LEN
+    return _with(client, talk._replace(queue=queue, queued_len=queued_len)), []
 
 
 def whisper_simple(client: Client, event: Whisper, context: Context) -> Step | None:
@@ -327,7 +330,7 @@ def whisper_simple(client: Client, event: Whisper, context: Context) -> Step | N
 
 
 FRAME_HEAD_LEN = 4
-"""What a frame's head counts for, near enough."""
+"""What a frame's head counts for when it is asked whether there is room: near enough, and the same for who asks."""
 
 
 def owed_len(client: Client) -> int:

@@ -153,7 +153,7 @@ class Desk:
         """End a connection now; if an answer was being made for it, it gets a 503 as far as it takes it at once."""
         effects: list[Effect] = []
         if is_talking(client):
-            effects = last_frames(client, reason)
+            effects = last_frames(client, reason, self.context)
         elif client.owed and client.outflow.streaming is None and not client.outflow.outbox:
             segments = unavailable(reason, client.owed[0], self.context.date)
             effects = [Send(client.conn, segments, Then.DROP)]

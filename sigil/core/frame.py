@@ -121,6 +121,11 @@ def frame_header(opcode: int, length: int, rsv1: bool = False) -> bytes:
     return _header(FIN | opcode | (RSV1 if rsv1 else 0), length, 0)
 
 
+def frame_len(length: int) -> int:
+    """Bytes of a whole frame of a server with a payload of `length` bytes."""
+    return length + (2 if length < 126 else 4 if length < 0x10000 else 10)
+
+
 def _header(first: int, length: int, masked: int) -> bytes:
     """Two bytes and the rest of the length."""
     if length < 126:

@@ -21,12 +21,12 @@ from .effects import Effect, Fan, Note
 from .events import Flush, Publish
 from .frame import encode_frame
 from .records import Server
-from .ring import Entry, Ring
+from .ring import Entry, Ring, Topics
 from .stats import Totals
-from .stream import NOT_BEHIND, Cohorts, Stream, backlog_len, data_for, fits, is_heard, store
+from .stream import NOT_BEHIND, Cohorts, Stream, data_for, fits, is_heard, store
 from .stream import publish as add
 from .table import find
-from .talk import Closing, Follow, SendStatus
+from .talk import Closing, Follow, SendStatus, backlog_len
 
 WARNING = 30
 _new = tuple.__new__
@@ -197,7 +197,7 @@ def _fan_out(server: Server, stream: Stream, cohorts: Cohorts) -> tuple[Server, 
     """What was published in this turn leaves, one order for each cohort, and is on the ring."""
     start, end, sent = stream.ring.head_number, stream.next_number, 0
     fans: list[Effect] = []
-    for topics, members in cohorts.items():
+    for topics, members in sorted(cohorts.items(), key=_in_order) if len(cohorts) > 1 else cohorts.items():
         data = data_for(stream, topics)
         if data:
             fans.append(Fan(topics, members, data, start, end))
@@ -206,6 +206,11 @@ def _fan_out(server: Server, stream: Stream, cohorts: Cohorts) -> tuple[Server, 
     counted: Totals = _new(Totals, (*totals[:4], totals.bytes_out + sent, *totals[5:]))
     after: Server = _new(Server, (*server[:10], counted, *server[11:-1], store(server.stream)))
     return after, fans
+
+
+def _in_order(item: tuple[Topics, object]) -> list[str]:
+    """Cohorts by their topics in order: the order of a set of texts is another one in every process."""
+    return sorted(item[0])
 
 
 def _with_stream(server: Server, stream: Stream) -> Server:
@@ -222,7 +227,4 @@ def buffered_amount(server: Server, conn: Conn) -> int:
     talk, stream = client.talk, server.stream
     if talk is None or talk.closing is Closing.OVER:
         return outbox_len(client)
-    if talk.closing is Closing.SAID:
-        return owed_len(client)
-    cursor = stream.ring.head_number if talk.cursor is None else talk.cursor
-    return owed_len(client) + backlog_len(stream, cursor, talk.topics)
+    return owed_len(client) + backlog_len(talk, stream)

@@ -118,10 +118,3 @@ def start_of_history(stream: Stream, topics: Topics, count: int) -> int:
            if topic is None or topic in topics]
     numbers = (kept + now)[-count:]
     return numbers[0] if numbers else stream.next_number
-
-
-def backlog_len(stream: Stream, cursor: int, topics: Topics) -> int:
-    """Bytes from a cursor to the end of what was published."""
-    kept = sum(len(frame) for _, frame in read(stream.ring, cursor, stream.ring.head_number, topics))
-    first = max(0, cursor - stream.ring.head_number)
-    return kept + sum(len(frame) for frame, topic in stream.pending[first:] if topic is None or topic in topics)

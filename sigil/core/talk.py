@@ -18,7 +18,7 @@ from .message import CALM, Close, Inbound, Item
 from .reasons import CloseReason
 from .refusal import Malformed
 from .ring import Ring, read
-from .stream import Stream
+from .stream import Stream, store
 
 
 class Closing(IntEnum):
@@ -121,11 +121,6 @@ def append_frames(queue: Queue, frames: bytes) -> Queue:
     return (*queue, frames)
 
 
-def segments_of(queue: Queue) -> tuple[Segment, ...]:
-    """What is in a queue apart from what was published."""
-    return tuple([item for item in queue if not isinstance(item, Follow)])
-
-
 def follow(talk: Talk, stream: Stream) -> Talk:
     """The conversation with all that was published until now before whatever is queued next.
 
@@ -192,3 +187,17 @@ def _take_followed(segments: list[Segment], ring: Ring, cursor: int, place: Foll
         segments.append(frame)
         left -= len(frame)
     return left, max(cursor, min(place.to, ring.head_number))
+
+
+def backlog_len(talk: Talk, stream: Stream) -> int:
+    """Bytes of what was published that a client has not been sent, this turn's included."""
+    ring = store(stream).ring
+    cursor = stream.ring.head_number if talk.cursor is None else talk.cursor
+    places = [item for item in talk.queue if isinstance(item, Follow)]
+    if talk.closing is Closing.OPEN:
+        places.append(Follow(ring.head_number, talk.topics))
+    length = 0
+    for to, topics in places:
+        length += sum([len(frame) for _, frame in read(ring, cursor, to, topics)])
+        cursor = max(cursor, to)
+    return length

@@ -20,7 +20,7 @@ from typing import TypeAlias
 from ..core.conn import Conn
 from ..core.converse import FRAME_HEAD_LEN
 from ..core.events import Accepted, Elapsed, Event, Hangup, Publish, Stop, Subscribe, Whisper
-from ..core.limits import Limits, check_limits, without_aliases
+from ..core.limits import Limits
 from ..core.reasons import CloseReason
 from ..core.records import Running, Server
 from ..core.server import make_server, next_deadline, room_of, stats
@@ -422,29 +422,6 @@ class HttpServer(Stager):
         if self._selector is None:
             raise RuntimeError("the server is not listening: call listen() or tick() first")
         return self._selector
-
-
-def make_http_server(handler: Handler, *, host: str = "127.0.0.1", port: int = 8080, backlog: int = 128,
-                     timeout: float | None = None, max_request_size: int | None = None, limits: Limits | None = None,
-                     callbacks: Callbacks | None = None) -> HttpServer:
-    """A server that is not listening yet.
-
-    `handler` is called with each complete `Request` and returns a `Response`, or None for a 404.  `port` 0 picks a
-    free one.  `timeout` (seconds) and `max_request_size` (bytes), if given, override `Limits.body_timeout` and
-    `Limits.max_body_len`, whose defaults are 30 s and 10 MiB.  TypeError if the handler cannot be called, ValueError
-    for limits that make no sense.
-    """
-    if not callable(handler):
-        raise TypeError(f"a handler is a function of a request, not {type(handler).__name__}")
-    limits = without_aliases(limits or Limits())
-    if timeout is not None:
-        limits = limits._replace(body_timeout=timeout)
-    if max_request_size is not None:
-        limits = limits._replace(max_body_len=max_request_size, max_request_len=None)
-    problem = check_limits(limits)
-    if problem is not None:
-        raise ValueError(problem)
-    return HttpServer(handler, host, port, backlog, limits, callbacks or Callbacks())
 
 
 http_server_listen = HttpServer.listen

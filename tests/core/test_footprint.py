@@ -83,3 +83,9 @@ def test_a_head_costs_no_more_than_it_is_counted_for(head: bytes) -> None:
         tracemalloc.stop()
     assert type(heads[0]) is Head
     assert cost < head_len(Limits(), len(head))
+
+
+def test_a_bound_counts_by_either_of_its_names() -> None:
+    wide = SMALL._replace(max_body_len=MIB)
+    assert footprint(SMALL._replace(max_request_len=MIB)) == footprint(wide) > footprint(SMALL)
+    assert footprint(wide._replace(max_request_len=65_536)) == footprint(SMALL)

@@ -125,7 +125,8 @@ class World:
             guest.settle()
         for _ in range(MAX_LAST_TICKS):
             self._tick(0.01)
-            if not (self.server.has_work or self.server.waits or any(guest.outgoing for guest in self.guests if not guest.is_gone)):
+            is_speaking = any(guest.outgoing and not guest.is_gone for guest in self.guests)
+            if not (is_speaking or self.server.has_work or self.server.waits):
                 return
         self._raise(Violation("rest", "the world does not come to rest"))
 
@@ -225,9 +226,9 @@ class World:
                 continue
             if self._is_innocent(guest) and reason not in INNOCENT:
                 yield Violation("served", f"{conn} read everything and was closed with {reason.name}")
-            if reason is CloseReason.WS_CLIENT_TOO_SLOW:
-                if not any(str(guest.line.peer) in note and reason.name in note for note in notes):
-                    yield Violation("explained", f"nobody said why {conn} was dropped")
+            is_explained = any(str(guest.line.peer) in note and reason.name in note for note in notes)
+            if reason is CloseReason.WS_CLIENT_TOO_SLOW and not is_explained:
+                yield Violation("explained", f"nobody said why {conn} was dropped")
 
     def _is_innocent(self, guest: Guest) -> bool:
         """True for a client that took everything at once and did nothing that ends a connection."""

@@ -137,10 +137,13 @@ class Listener(Guest):
         self.saw_control = False
         """Something has come that the program did not say."""
         self.said = 0
+        self.messages: list[Message] = []
+        """All that has come whole."""
         self.start = 0
         """Where in `line.taken` frames begin."""
         self._inbound: Inbound = CALM
-        self._looked = 0
+        self.looked = 0
+        """How much of `line.taken` has been decoded."""
         self._told_len = 0
 
     def go_on(self) -> None:
@@ -187,10 +190,10 @@ class Listener(Guest):
             if end < 0:
                 return
             self.is_upgraded, self.start = True, end + 4
-            self._looked = self.start
-        if self._looked == len(data):
+            self.looked = self.start
+        if self.looked == len(data):
             return
-        fresh, self._looked = bytes(data[self._looked:]), len(data)
+        fresh, self.looked = bytes(data[self.looked:]), len(data)
         self._inbound, items, flaw = take_bytes(self._inbound, fresh, _TERMS)
         if flaw is not None or (self.saw_close is not None and fresh):
             raise Violation("frame", f"{line.peer} received what is no frame: {flaw or 'bytes behind a close frame'}")
@@ -199,7 +202,7 @@ class Listener(Guest):
 
     def untold_len(self) -> int:
         """Bytes that have come of a frame that has not all come."""
-        return self._looked - self.start - self._told_len if self.is_upgraded else 0
+        return self.looked - self.start - self._told_len if self.is_upgraded else 0
 
     def _take(self, item: Message | Ping | Pong | Close | Squeezed) -> None:
         """One item has come."""
@@ -207,6 +210,7 @@ class Listener(Guest):
             if self.account is None:
                 raise Violation("order", f"{self.line.peer} received {item[:20]!r} before `ws_open`")
             self._told_len += frame_len(item)
+            self.messages.append(item)
             self.account.receive(item)
             return
         self.saw_control = True

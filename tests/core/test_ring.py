@@ -1,0 +1,202 @@
+"""The ring and the stream over it, against a list that forgets nothing: what is kept, what is read, who is where."""
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from sigil.core.conn import Conn
+from sigil.core.limits import Limits
+from sigil.core.ring import COMPACT_AT, Entry, Ring, append, make_ring, make_room, page_of, read
+from sigil.core.stream import (
+    NOT_BEHIND,
+    catch_up,
+    data_for,
+    fits,
+    is_heard,
+    join,
+    lag,
+    leave,
+    make_stream,
+    publish,
+    start_of_history,
+    store,
+)
+
+NEWS = frozenset(("news",))
+BOTH = frozenset(("news", "sport"))
+NONE: frozenset[str] = frozenset()
+
+
+def put(ring: Ring, *lengths: int) -> Ring:
+    """The ring with frames of these lengths on one page more."""
+    entries: tuple[Entry, ...] = tuple((b"x" * length, None) for length in lengths)
+    return append(make_room(ring, len(entries), sum(lengths)), entries, sum(lengths))
+
+
+def ones(count: int, size: int = 8) -> Ring:
+    """A ring of so many bytes on which so many frames of one byte were published, each by itself."""
+    ring = make_ring(size, 1_000)
+    for _ in range(count):
+        ring = put(ring, 1)
+    return ring
+
+
+@pytest.mark.parametrize(("offset", "length", "clamp"), [
+    (0, 8, 0), (6, 1, 0), (6, 2, 0), (7, 1, 0), (7, 2, 1), (8, 1, 1), (1, 8, 1), (7, 8, 7), (16, 8, 16), (5, 3, 0),
+    (5, 4, 1), (13, 3, 8), (13, 4, 9),
+])
+def test_everything_below_the_clamp_is_let_go_and_nothing_else(offset: int, length: int, clamp: int) -> None:
+    ring = make_room(ones(offset), 1, length)
+    assert (ring.tail_offset, ring.tail_number) == (clamp, clamp)
+    assert (ring.head_offset, ring.head_number) == (offset, offset)
+
+
+def test_what_would_lose_a_byte_is_let_go_whole() -> None:
+    ring = make_room(put(put(make_ring(8, 100), 3, 3), 2), 1, 1)
+    assert (ring.tail_offset, ring.tail_number) == (3, 1)
+
+
+def test_frames_are_bounded_by_their_number_too() -> None:
+    ring = put(put(make_ring(1_000, 3), 1, 1), 1, 1)
+    assert (ring.tail_number, ring.head_number) == (1, 4)
+    assert [number for number, _ in read(ring, 1, 4, NONE)] == [1, 2, 3]
+
+
+def test_a_frame_of_any_length_up_to_the_size_fits_at_any_offset() -> None:
+    for length in range(1, 9):
+        ring = make_ring(8, 1_000)
+        for count in range(1, 50):
+            ring = put(ring, length)
+            assert ring.head_offset == count * length
+            assert ring.head_offset - ring.tail_offset == min(count, 8 // length) * length
+
+
+def test_a_page_is_found_by_any_number_on_it() -> None:
+    ring = put(put(put(make_ring(6, 100), 1, 1), 1, 1, 1), 2)
+    assert [page_of(ring, number) - ring.first for number in range(ring.tail_number, 8)] == [0, 1, 1, 1, 2, 3, 3]
+
+
+def test_pages_behind_the_tail_are_let_go_at_once_and_their_places_in_time() -> None:
+    ring = make_ring(2, 100)
+    for count in range(3 * COMPACT_AT):
+        ring = put(ring, 1)
+        assert all(page is None for page in ring.pages[:ring.first])
+        assert len(ring.pages) <= COMPACT_AT + 3, count
+
+
+def test_the_same_ring_can_be_gone_on_from_twice() -> None:
+    ring = put(make_ring(8, 100), 4, 4)
+    left, right = put(ring, 8), put(ring, 1)
+    assert [len(frame) for _, frame in read(ring, 0, 2, NONE)] == [4, 4]
+    assert [len(frame) for _, frame in read(left, left.tail_number, 3, NONE)] == [8]
+    assert [len(frame) for _, frame in read(right, right.tail_number, 3, NONE)] == [4, 1]
+
+
+FRAMES = st.tuples(st.binary(min_size=1, max_size=9), st.sampled_from((None, "news", "sport")))
+TOPICS = st.sampled_from((NONE, NEWS, BOTH))
+CONNS = st.builds(lambda slot: Conn(slot, slot), st.integers(0, 4))
+
+
+class Streaming(RuleBasedStateMachine):
+    """A stream of at most 12 bytes in 5 frames, beside the list of everything that was ever published."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stream = make_stream(Limits(outgoing_buffer_sz=12, max_ws_send_frame_cnt=5))
+        self.published: list[Entry] = []
+        self.stored = 0
+        self.tail = 0
+        self.places: dict[Conn, frozenset[str] | int] = {}
+
+    def heard(self, start: int, end: int, topics: frozenset[str]) -> list[tuple[int, bytes]]:
+        """What the list has from one number up to another for these topics."""
+        return [(number, frame) for number, (frame, topic) in enumerate(self.published)
+                if start <= number < end and (topic is None or topic in topics)]
+
+    @rule(entries=st.lists(FRAMES, min_size=1, max_size=4).map(tuple))
+    def publish(self, entries: tuple[Entry, ...]) -> None:
+        length = sum(len(frame) for frame, _ in entries)
+        pending = self.published[self.stored:]
+        can_be = len(pending) + len(entries) <= 5 and sum(len(frame) for frame, _ in pending) + length <= 12
+        assert fits(self.stream, len(entries), length) is can_be
+        if can_be:
+            self.published += entries
+            self.stream = publish(self.stream, entries, length)
+            while len(self.published) - self.tail > 5 or sum(len(one) for one, _ in self.published[self.tail:]) > 12:
+                self.tail += 1
+
+    @rule()
+    def store(self) -> None:
+        self.stored = len(self.published)
+        self.stream = store(self.stream)
+
+    @rule(conn=CONNS, topics=TOPICS)
+    def join(self, conn: Conn, topics: frozenset[str]) -> None:
+        if conn not in self.places:
+            self.places[conn] = topics
+            self.stream = join(self.stream, conn, topics)
+
+    @rule(conn=CONNS)
+    def leave(self, conn: Conn) -> None:
+        place = self.places.pop(conn, None)
+        if isinstance(place, frozenset):
+            self.stream = leave(self.stream, conn, place)
+        elif place is not None:
+            self.stream = catch_up(self.stream, conn)
+
+    @rule(conn=CONNS, back=st.integers(0, 5))
+    def lag(self, conn: Conn, back: int) -> None:
+        if not isinstance(self.places.get(conn), frozenset):
+            cursor = max(self.tail, self.stored - back)
+            self.places[conn] = cursor
+            self.stream = lag(self.stream, conn, cursor)
+
+    @invariant()
+    def the_tail_is_exact(self) -> None:
+        ring = self.stream.ring
+        assert (ring.tail_number, ring.head_number, self.stream.next_number) == (
+            self.tail, self.stored, len(self.published))
+        assert ring.tail_offset == sum(len(frame) for frame, _ in self.published[:self.tail])
+        assert ring.head_offset == sum(len(frame) for frame, _ in self.published[:self.stored])
+        assert self.stream.pending == tuple(self.published[self.stored:])
+
+    @invariant()
+    def everything_that_is_kept_is_read(self) -> None:
+        for topics in (NONE, NEWS, BOTH):
+            for start in range(self.tail, self.stored + 1):
+                kept = self.heard(start, self.stored, topics)
+                assert list(read(self.stream.ring, start, self.stored, topics)) == kept
+            assert data_for(self.stream, topics) == b"".join(
+                frame for _, frame in self.heard(self.stored, len(self.published), topics))
+
+    @invariant()
+    def history_ends_with_what_was_published_last(self) -> None:
+        for topics in (NONE, NEWS, BOTH):
+            kept = [number for number, _ in self.heard(self.tail, len(self.published), topics)]
+            for count in range(1, 7):
+                expected = kept[-count:][0] if kept else len(self.published)
+                assert start_of_history(self.stream, topics, count) == expected
+
+    @invariant()
+    def everybody_is_in_one_place(self) -> None:
+        cohorts: dict[frozenset[str], set[Conn]] = {}
+        for conn, place in self.places.items():
+            if isinstance(place, frozenset):
+                cohorts.setdefault(place, set()).add(conn)
+        laggards = {conn: place for conn, place in self.places.items() if isinstance(place, int)}
+        assert {topics: set(members) for topics, members in self.stream.cohorts.items()} == cohorts
+        assert set(self.stream.laggards) == set(laggards)
+        assert self.stream.floor <= min(laggards.values(), default=NOT_BEHIND)
+        assert is_heard(self.stream, Limits()) is bool(self.places)
+        assert is_heard(self.stream, Limits(history_messages=1))
+
+    @precondition(lambda self: self.published)
+    @rule()
+    def forget_nobody(self) -> None:
+        """Storing twice is storing once."""
+        assert store(store(self.stream)) == store(self.stream)
+
+
+Streaming.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestStreaming = Streaming.TestCase
