@@ -8,7 +8,9 @@ Rules: the names of the tests stand in `docs/parity.md`.  What is tried in detai
 """
 
 import errno
+import re
 import struct
+from pathlib import Path
 
 import pytest
 from core.drive import CONN, GET, asked, at, client_of, serving, tell
@@ -55,9 +57,11 @@ def test_a_head_and_its_body_that_exceed_the_bound_are_413_at_once_and_not_waite
         assert client.answers("POST")[0].status == 413
 
 
-def test_a_request_of_exactly_the_bound_is_taken() -> None:
-    with ticking(told, Limits(max_body_len=1_000)) as server:
+@pytest.mark.parametrize("limits", [Limits(max_body_len=1_000), Limits(max_request_len=1_000)])
+def test_a_request_of_exactly_the_bound_is_taken_and_one_byte_more_is_not(limits: Limits) -> None:
+    with ticking(told, limits) as server:
         assert ask(server, POST + b"Content-Length: 1000\r\n\r\n" + b"x" * 1_000, "POST").text == "POST 1000"
+        assert ask(server, POST + b"Content-Length: 1001\r\n\r\n", "POST").status == 413
 
 
 @pytest.mark.parametrize(("fields", "status"), [
@@ -388,3 +392,28 @@ def test_nobody_keeps_a_place_for_ever_by_saying_nothing() -> None:
         begun = tell(server, Received(CONN, data))[0] if data else server
         _, effects = tell(begun, *map(at, (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)))
         assert any(isinstance(effect, Drop | Send) for effect in effects)
+
+
+# -- the page ------------------------------------------------------------------------------------------------------
+
+FUNCTIONS = """
+    align footprint new join leave delete fd listen listen6 close ws_close stage_trunc stage_len printf memcpy
+    append_start append_end unstage stage_body ws_send ws_broadcast poll metrics connection_close_reason_str method_str
+"""
+FIELDS = """
+    max_connection_cnt max_ws_connection_cnt max_request_len max_ws_recv_frame_len max_ws_send_frame_cnt
+    outgoing_buffer_sz compress_websocket treap_seed connection_id method path path_raw ctx headers.content_type
+    headers.accept_encoding headers.compress_websocket headers.upgrade_websocket post.body post.body_len status
+    upgrade_websocket content_type cache_control content_encoding location static_body static_body_len _body_off
+    _body_len request open close ws_open ws_message ws_close
+"""
+
+
+def test_the_page_of_parity_has_every_function_field_and_reason() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "parity.md").read_text(encoding="utf-8")
+    there = "\n".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| "))
+    names = set(re.findall(r"`([^`]+)`", there))
+    assert {f"fd_http_server_{name}" for name in FUNCTIONS.split()} | set(FIELDS.split()) <= names
+    kept = {reason.name for reason in CloseReason if reason >= CloseReason.UNSUPPORTED_TRANSFER_ENCODING}
+    assert kept <= set(re.findall(r"\b[A-Z_]+\b", there))
+    assert len(kept) == 23

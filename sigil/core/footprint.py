@@ -15,7 +15,7 @@ from .limits import Limits, without_aliases
 
 SERVER = 2**20
 """A server without clients: its value, its tables, its threads' queues, the parser's."""
-CONNECTION = 12_288
+CONNECTION = 6_144
 """A connection at rest: socket, record, places in tables and timers, callbacks; and, when it leaves, its last words."""
 FIELD = 320
 """A field line beside its text: the pair, two strings, the dictionary's entry."""
@@ -53,7 +53,8 @@ def _arriving(limits: Limits) -> int:
     A text may take four bytes where one came, and bytes are let go only when the server that holds them is replaced.
     """
     reads = min(limits.max_connection_cnt + limits.max_ws_connection_cnt, limits.max_reads_per_tick)
-    http = limits.max_header_len + limits.max_body_len + limits.max_read_len
+    body = limits.max_body_len + max(limits.max_chunk_line_len, limits.max_trailer_len)
+    http = max(limits.max_header_len, body) + limits.max_read_len
     talk = limits.max_header_len + limits.max_ws_message_len + limits.max_read_len
     all_http, all_talk = limits.max_connection_cnt * http, limits.max_ws_connection_cnt * talk
     most = limits.max_inbound_len + (reads + 1) * limits.max_read_len
@@ -74,11 +75,12 @@ def _requests(limits: Limits) -> int:
 
 
 def _answers(limits: Limits, response_len: int) -> int:
-    """Answers that wait for their turn behind a stream or a promise; those that wait to be read; those half read."""
-    count, batch = limits.max_connection_cnt, limits.max_queued_requests * (response_len + ANSWER)
-    reads = min(count, limits.max_reads_per_tick)
-    unread = min(count * (limits.max_outbox_len + batch), limits.max_outbound_len + reads * batch)
-    return count * batch + unread + count * response_len
+    """Answers that wait for their turn behind a stream or a promise, or to be read; of each client one is half read.
+
+    What waits for its turn is in no budget but its number, so `max_outbound_len` does not make it less.
+    """
+    queue = limits.max_queued_requests * (response_len + ANSWER)
+    return limits.max_connection_cnt * (queue + limits.max_outbox_len + 2 * response_len)
 
 
 def _conversations(limits: Limits, response_len: int) -> int:

@@ -106,11 +106,8 @@ def _add(server: Server, entries: tuple[Entry, ...], length: int, parse: Parse) 
     return desk.finish()
 
 
-def room_to_publish(server: Server) -> tuple[SendStatus, int]:
-    """What would become of messages to all now, and for how many bytes of them at least that is certain.
-
-    A message counts for what `PUBLISHED_HEAD_LEN` says at least, so that there is a bound on their number too.
-    """
+def room_to_publish(server: Server) -> tuple[SendStatus, int, int]:
+    """What would become of messages to all now, and for how many bytes and messages at least that is certain."""
     stream, ring = server.stream, server.stream.ring
     length, count = ring.size - stream.pending_len, ring.most - len(stream.pending)
     status = SendStatus.SUCCESS
@@ -120,7 +117,7 @@ def room_to_publish(server: Server) -> tuple[SendStatus, int]:
         free_count = ring.most - (ring.head_number + len(stream.pending) - ring.tail_number)
         spare = [len(entry[0]) for entry in islice(_before(ring, stream.floor), SPARE_FRAMES)]
         length, count = min(length, free + sum(spare)), min(count, free_count + len(spare))
-    return status, min(length, count * PUBLISHED_HEAD_LEN)
+    return status, length, count
 
 
 PUBLISHED_HEAD_LEN = 10

@@ -54,8 +54,9 @@ class Engine:
         self.status = SendStatus.DROPPED
         self._publications: list[tuple[int, bytes, str | None]] = []
         self.ring_room = 0
-        """While something is said to all: the bytes for which it is known what becomes of them, `ring_status`; what is
-        said is taken by `publish_too`."""
+        """While something is said to all: the bytes, and `ring_count` messages, of which it is known what becomes,
+        `ring_status`; what is said is taken by `publish_too`."""
+        self.ring_count = 0
         self.ring_status = SendStatus.SUCCESS
         self.publish_too = self._publications.append
         self.events: list[Event] = []
@@ -245,10 +246,11 @@ class Engine:
 
     def _publish(self, message: tuple[int, bytes, str | None]) -> SendStatus:
         length = len(message[1]) + PUBLISHED_HEAD_LEN
-        if length > self.ring_room:
+        if length > self.ring_room or self.ring_count <= 0:
             self._turn_to_all(length)
-        if length <= self.ring_room:
+        if length <= self.ring_room and self.ring_count > 0:
             self.ring_room -= length
+            self.ring_count -= 1
             self.publish_too(message)
             return self.ring_status
         dropped = self._state.totals.closed.get(TOO_SLOW, 0)
@@ -265,7 +267,7 @@ class Engine:
             self._tell([])
         if self._state.stream.pending and not fits(self._state.stream, 1, length):
             self._let_leave(None)
-        self.ring_status, self.ring_room = room_to_publish(self._state)
+        self.ring_status, self.ring_room, self.ring_count = room_to_publish(self._state)
 
     def tell(self, event: Event) -> None:
         """Tell the core at once what the program wants."""

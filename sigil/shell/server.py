@@ -273,8 +273,9 @@ class HttpServer(Stager):
         if type(data) is str and get_ident() == self._speaker:  # as `Engine.publish`, but faster
             payload = data.encode()
             room = engine.ring_room - len(payload) - PUBLISHED_HEAD_LEN
-            if room >= 0:
+            if room >= 0 and engine.ring_count > 0:
                 engine.ring_room = room
+                engine.ring_count -= 1
                 engine.publish_too((1, payload, topic))
                 return engine.ring_status
         if get_ident() != self._thread and self.running:

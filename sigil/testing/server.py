@@ -292,8 +292,7 @@ class MemoryServer:
         for order in orders:
             if isinstance(order, Fan):
                 sends = ((conn, self._send(Send(conn, (order.data,), Then.KEEP))) for conn in sorted(order.members))
-                events += [Lagged(conn, event.taken, order.start, order.end, order.topics) if isinstance(event, Stalled) else event
-                           for conn, event in sends if event is not None]
+                events += [_of_fan(order, conn, event) for conn, event in sends if event is not None]
             elif isinstance(order, Send):
                 event = self._send(order)
                 events += [] if event is None else [event]
@@ -313,3 +312,8 @@ class MemoryServer:
         self.log.append(order)
         with self._ear.covered():
             logging.getLogger(order.logger).log(order.level, "%s", order.text)
+
+
+def _of_fan(order: Fan, conn: Conn, event: Event) -> Event:
+    """What is reported of a member that did not take all of what its cohort was sent."""
+    return Lagged(conn, event.taken, order.start, order.end, order.topics) if isinstance(event, Stalled) else event

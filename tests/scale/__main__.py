@@ -19,6 +19,7 @@ from tests.scale.scenarios import (
     Slow,
     try_churn,
     try_everybody,
+    try_idle,
     try_profile,
     try_slow,
     try_topics,
@@ -39,8 +40,8 @@ def tell_everybody(clients: int) -> str:
 
 def tell_slow(found: Slow) -> str:
     """What slow clients cost."""
-    return (f"  {found.slow} slow beside {found.readers} readers: {found.us_per_message:.3f} us of processor time for a "
-            f"message delivered; with the slow {found.cpu_share:.1%} as many per processor second, "
+    return (f"  {found.slow} slow beside {found.readers} readers: {found.us_per_message:.3f} us of processor time for "
+            f"a message delivered; with the slow {found.cpu_share:.1%} as many per processor second, "
             f"{found.wall_share:.1%} per wall second\n"
             f"  memory: the peak grew by {found.grown_bytes / 1024:,.0f} KiB while {found.published_len / 2**20:,.0f} "
             f"MiB were broadcast over a ring of {found.ring_len / 2**20:.0f} MiB\n"
@@ -51,13 +52,14 @@ def tell_stopped(_: int) -> str:
     """One that stops reading."""
     return "\n".join(("one stops reading, again and again",
                       "  16 messages of 1,000 bytes a tick", tell_slow(try_slow(99, 1, STOPPED)),
-                      "  16 of 200 bytes: the ring is full of frames", tell_slow(try_slow(99, 1, COUNTED)),
+                      "  the same, and the ring is full of frames before it is full of bytes",
+                      tell_slow(try_slow(99, 1, COUNTED)),
                       "  one of 4,000 bytes", tell_slow(try_slow(99, 1, SINGLE))))
 
 
 def tell_sipping(_: int) -> str:
-    """Ten that read half of what comes."""
-    return "ten read steadily, but half of what comes\n" + tell_slow(try_slow(90, 10, SIPPING))
+    """Ten that read a part of what comes."""
+    return "ten read steadily, but a quarter of what comes\n" + tell_slow(try_slow(90, 10, SIPPING))
 
 
 def tell_topics(_: int) -> str:
@@ -87,9 +89,15 @@ def tell_churn(clients: int) -> str:
             f"one coming and one going cost {found.turnover_us:.0f} us together")
 
 
+def tell_idle(clients: int) -> str:
+    """Nothing happens."""
+    found = try_idle(clients, 6.0)
+    return f"{found.clients:,} clients to whom nothing is said take {found.cpu_share:.1%} of a processor"
+
+
 TELLERS: dict[str, Callable[[int], str]] = {
     "everybody": tell_everybody, "stopped": tell_stopped, "sipping": tell_sipping, "topics": tell_topics,
-    "profile": tell_profile, "churn": tell_churn,
+    "profile": tell_profile, "churn": tell_churn, "idle": tell_idle,
 }
 
 

@@ -30,6 +30,9 @@ GROUP = 250
 """Clients that join or leave at the same time: fewer than the backlog of any kernel."""
 
 PATIENCE_SECONDS = 60.0
+LIFE_SECONDS = 300
+"""No server outlives this, whatever becomes of those who started it."""
+
 RECEIVE_LEN = 1 << 18
 KEY, ACCEPT = b"dGhlIHNhbXBsZSBub25jZQ==", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 """Of RFC 6455 section 1.3."""
@@ -94,6 +97,7 @@ class Crowd:
         self._epoll = select.epoll()
         self._dialled = 0
         self.port = int(self._answer()["port"])
+        self.descriptors_at_first = self.ask(descriptors=None)
 
     # -- the line to the server -----------------------------------------------------------------------------------
 
@@ -144,6 +148,10 @@ class Crowd:
                     self.members[sock.fileno()] = member
                     self._epoll.register(sock, select.EPOLLIN)
         return joined
+
+    def wait_for_members(self, count: int) -> dict[str, Any]:
+        """The report in which so many are where the head is, and nobody else is there."""
+        return self.report_when(lambda report: report["members"] == report["slots"] == count)
 
     def join_all(self, count: int) -> list[Member]:
         """So many more clients that hear what is for everybody."""
@@ -196,9 +204,9 @@ class Crowd:
                     self.waiting.discard(number)
             assert time.monotonic() < deadline, f"{len(self.waiting)} clients did not receive everything"
 
-    def expect_silence(self) -> None:
-        """Nobody who reads is sent more than was said."""
-        assert self._epoll.poll(0) == []
+    def expect_silence(self, seconds: float = 0.0) -> None:
+        """Nobody who reads is sent more than was said, for so long."""
+        assert self._epoll.poll(seconds) == []
         assert all(member.is_done for member in self.members.values())
 
     def close(self) -> None:
@@ -232,10 +240,10 @@ def read_close(sock: socket.socket) -> None:
 
 
 @contextmanager
-def crowd_of(life_seconds: int = 300, **limits: object) -> Iterator[Crowd]:
+def crowd_of(**limits: object) -> Iterator[Crowd]:
     """A server within these limits, in a process of its own, and nobody there yet."""
     bounds = {"ws_ping_interval": 3_600.0, **limits}
-    command = (sys.executable, "-m", "tests.scale.subject", str(life_seconds), json.dumps(bounds))
+    command = (sys.executable, "-m", "tests.scale.subject", str(LIFE_SECONDS), json.dumps(bounds))
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             with contextlib.closing(Crowd(process)) as crowd:

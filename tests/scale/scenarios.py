@@ -10,11 +10,12 @@ Processor time is the server's, user and system.  It does not know pytest.
 
 import random
 import re
+import time
 from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
-from tests.scale.crowd import Crowd, Member, crowd_of
+from tests.scale.crowd import PATIENCE_SECONDS, Crowd, Member, crowd_of
 from tests.scale.script import NO_TOPICS, Batch, Topics
 
 KIB, MIB = 2**10, 2**20
@@ -27,7 +28,7 @@ OUTBOX_LEN = 262_144
 """What the server sends at once to one that goes on reading, and forgets when it drops it: `Limits.max_outbox_len`."""
 
 NOTE = re.compile(r"dropped, WS_CLIENT_TOO_SLOW: it needed message (\d+), the oldest kept is (\d+) of (\d+); (\d+) "
-                  r"bytes were published since, the limit is (\d+) bytes or (\d+) messages")
+                  r"bytes are kept, the limit is (\d+) bytes or (\d+) messages")
 
 
 class Note(NamedTuple):
@@ -50,13 +51,10 @@ def let_all_leave(crowd: Crowd) -> dict[str, Any]:
     """Everybody closes; the report of the server in which nobody is left."""
     crowd.expect_silence()
     crowd.leave(list(crowd.members.values()))
-    return crowd.report_when(lambda report: report["slots"] == 0)
-
-
-def check_nothing_is_left(before: dict[str, Any], after: dict[str, Any]) -> None:
-    """What a server without clients has is what it had before the first one."""
-    for name in ("descriptors", "slots", "talks", "unflushed", "owed_bytes", "cohorts", "members", "laggards"):
-        assert after[name] == before[name], name
+    after = crowd.wait_for_members(0)
+    assert [after[name] for name in ("talks", "unflushed", "owed_bytes", "cohorts", "laggards")] == [0] * 5, after
+    assert crowd.ask(descriptors=None) == crowd.descriptors_at_first
+    return after
 
 
 # -- everybody at once --------------------------------------------------------------------------------------------
@@ -80,14 +78,13 @@ def try_everybody(clients: int, ticks: int) -> Everybody:
     with crowd_of(**ROOM) as crowd:
         before = crowd.report()
         crowd.join_all(clients)
-        there = crowd.report_when(lambda report: report["members"] == clients)
+        there = crowd.wait_for_members(clients)
         assert (there["talks"], there["cohorts"], there["laggards"]) == (clients, 1, 0)
         for _ in range(ticks):
             crowd.tick(BROADCAST)
         told = crowd.report()
         assert (len(told["ticks"]), told["members"], told["laggards"]) == (ticks, clients, 0)
         after = let_all_leave(crowd)
-        check_nothing_is_left(before, after)
         assert after["closed"] == {"WS_PEER_CLOSED": clients}
     return Everybody(clients, ms(told["ticks"]), ms(told["tick_cpus"]), max(told["ticks"]) * 1e3,
                      (there["rss_bytes"] - before["rss_bytes"]) / clients,
@@ -128,7 +125,7 @@ class Pace(NamedTuple):
     @property
     def phase_ticks(self) -> int:
         """So many that whoever stops at the beginning is just not dropped."""
-        return min(self.ring_len // (self.tick.length + 4), self.most) // self.tick.count - 1
+        return min(self.ring_len // (self.tick.length + 4), self.most) // self.tick.messages - 1
 
     @property
     def limits(self) -> dict[str, int]:
@@ -137,7 +134,7 @@ class Pace(NamedTuple):
 
 
 STOPPED = Pace(4 * MIB, 8_192, Batch("", 1_000, 16), 12, 0)
-COUNTED = Pace(4 * MIB, 4_096, Batch("", 200, 16), 12, 0)
+COUNTED = Pace(16 * MIB, 4_096, Batch("", 1_000, 16), 12, 0)
 """The same when the ring is full of frames before it is full of bytes."""
 
 SINGLE = Pace(4 * MIB, 8_192, Batch("", 4_000, 1), 12, 0)
@@ -151,7 +148,6 @@ def try_slow(readers: int, slow: int, pace: Pace) -> Slow:
     costs: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
     notes: list[str] = []
     with crowd_of(**pace.limits) as crowd:
-        before = crowd.report()
         crowd.join_all(readers)
         run_phase(crowd, pace.phase_ticks * 2, pace.tick)
         notes += drop_slow(crowd, slow, pace)[1]
@@ -163,25 +159,23 @@ def try_slow(readers: int, slow: int, pace: Pace) -> Slow:
             notes += more
         told = crowd.report()
         after = let_all_leave(crowd)
-        check_nothing_is_left(before, after)
         drops = slow * (pace.phases + 1)
         assert after["closed"] == {"WS_PEER_CLOSED": readers, "WS_CLIENT_TOO_SLOW": drops}
         published_len = len(crowd.script.stream(NO_TOPICS))
     cpu, wall = ([sum(cost[kind] for cost in costs[flag]) for flag in (False, True)] for kind in (0, 1))
-    delivered = readers * pace.phases * pace.phase_ticks * pace.tick.count
+    delivered = readers * pace.phases * pace.phase_ticks * pace.tick.messages
     return Slow(readers, slow, cpu[0] / delivered * 1e6, cpu[0] / cpu[1], wall[0] / wall[1],
                 told["peak_bytes"] - warm["peak_bytes"], published_len, pace.ring_len, tuple(notes))
 
 
 def run_phase(crowd: Crowd, ticks: int, batch: Batch,
               between: Callable[[], None] = lambda: None) -> tuple[float, float]:
-    """So many ticks, each when the readers have all of the last one; processor and wall seconds of the server's ticks."""
-    crowd.report()
+    """So many ticks, each when the readers have all of the last one; the server's processor seconds, and seconds."""
+    cpu_started, started = crowd.report()["cpu_seconds"], time.perf_counter()
     for _ in range(ticks):
         crowd.tick(batch)
         between()
-    report = crowd.report()
-    return sum(report["tick_cpus"]), sum(report["ticks"])
+    return crowd.report()["cpu_seconds"] - cpu_started, time.perf_counter() - started
 
 
 def drop_slow(crowd: Crowd, slow: int, pace: Pace) -> tuple[tuple[float, float], list[str]]:
@@ -201,7 +195,8 @@ def drop_slow(crowd: Crowd, slow: int, pace: Pace) -> tuple[tuple[float, float],
         report = crowd.report()
         if report["closed"].get("WS_CLIENT_TOO_SLOW", 0) == dropped:
             break
-        assert crowd.script.next_number < first_number + 100 * pace.phase_ticks * pace.tick.count, "nobody is dropped"
+        said = crowd.script.next_number - first_number
+        assert said < 100 * pace.phase_ticks * pace.tick.messages, "nobody is dropped"
     assert report["laggards"] == 0
     lines = [line for line in crowd.lines if "TOO_SLOW" in line]
     check_notes(crowd, members, lines, pace, first_number)
@@ -241,6 +236,33 @@ def drain(member: Member) -> None:
     member.sock.close()
 
 
+def try_late(readers: int, slow: int, pace: Pace) -> int:
+    """Some sip while a good part of the ring is published, and read on until they have everything; most laggards."""
+    with crowd_of(**pace.limits) as crowd:
+        crowd.join_all(readers)
+        members = crowd.join([NO_TOPICS] * slow, reads=False, receive_buffer=SMALL_BUFFER)
+
+        def sip() -> None:
+            for member in members:
+                member.take(pace.sip_len)
+
+        def sip_all() -> None:
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while not all(member.is_done for member in members):
+                sip()
+                assert time.monotonic() < deadline, [member.at for member in members]
+
+        run_phase(crowd, pace.phase_ticks // 2, pace.tick, sip)
+        laggards = int(crowd.report()["laggards"])
+        sip_all()
+        assert crowd.wait_for_members(readers + slow)["laggards"] == 0
+        crowd.tick(pace.tick)
+        sip_all()
+        crowd.leave(members)
+        assert let_all_leave(crowd)["closed"] == {"WS_PEER_CLOSED": readers + slow}
+    return laggards
+
+
 # -- topics -------------------------------------------------------------------------------------------------------
 
 class TopicCost(NamedTuple):
@@ -262,13 +284,12 @@ def draw_topics(clients: int, topics: int, seed: int) -> list[Topics]:
 
 
 def try_topics(clients: int, topics: int, ticks: int, seed: int = 7) -> TopicCost:
-    """Each hears its own topics and what is for everybody, and nothing else; topics change hands between ticks."""
+    """Each hears its own topics and what is for everybody, and nothing else."""
     dice, wanted = random.Random(seed), draw_topics(clients, topics, seed)
     sends = 0
     with crowd_of(**ROOM) as crowd:
-        before = crowd.report()
         members = crowd.join(wanted)
-        there = crowd.report_when(lambda report: report["members"] == clients)
+        there = crowd.wait_for_members(clients)
         assert there["cohorts"] == len(set(wanted))
         for number in range(ticks):
             names = dice.sample(range(topics), 3)
@@ -277,7 +298,7 @@ def try_topics(clients: int, topics: int, ticks: int, seed: int = 7) -> TopicCos
             sends += clients if everybody else sum(any(f"t{name}" in topics for name in names) for topics in wanted)
         told = crowd.report()
         assert [member.topics for member in members] == wanted
-        check_nothing_is_left(before, let_all_leave(crowd))
+        let_all_leave(crowd)
     one = try_everybody(clients, ticks)
     cpu = sum(told["tick_cpus"])
     return TopicCost(clients, there["cohorts"], sends, cpu / sends * 1e6, one.tick_cpu_ms * 1e3 / clients,
@@ -301,6 +322,10 @@ class Profile(NamedTuple):
 
 
 PROFILED_TICKS = 20
+PATIENT = dict.fromkeys(("header_timeout", "body_timeout", "idle_timeout", "stall_timeout", "answer_timeout",
+                         "sse_keep_alive_interval", "rate_grace", "linger_timeout", "ws_pong_timeout",
+                         "ws_close_timeout"), 3_600.0)
+"""Nobody is looked at because of the time: this is about broadcasting alone."""
 
 
 def profile_ticks(crowd: Crowd) -> dict[str, Any]:
@@ -314,7 +339,7 @@ def profile_ticks(crowd: Crowd) -> dict[str, Any]:
 
 def try_profile(few: int, many: int) -> Profile:
     """The same broadcasts to few and to many."""
-    with crowd_of(**ROOM) as crowd:
+    with crowd_of(**ROOM, **PATIENT) as crowd:
         crowd.join_all(few)
         first = profile_ticks(crowd)
         crowd.join_all(many - few)
@@ -324,6 +349,24 @@ def try_profile(few: int, many: int) -> Profile:
     return Profile(few, many, first["core_calls"] / PROFILED_TICKS, second["core_calls"] / PROFILED_TICKS,
                    second["core_seconds"] * each, second["shell_seconds"] * each, second["seconds"] * each,
                    tuple((name, calls / PROFILED_TICKS, own * each) for name, calls, own in second["rows"]))
+
+
+class Idle(NamedTuple):
+    """What clients cost while nothing happens: the share of one processor, for looking at their deadlines."""
+
+    clients: int
+    cpu_share: float
+
+
+def try_idle(clients: int, seconds: float) -> Idle:
+    """All connect, and nothing is said."""
+    with crowd_of(**ROOM) as crowd:
+        crowd.join_all(clients)
+        started = crowd.wait_for_members(clients)["cpu_seconds"]
+        crowd.expect_silence(seconds)
+        used = crowd.report()["cpu_seconds"] - started
+        let_all_leave(crowd)
+    return Idle(clients, used / seconds)
 
 
 class Churn(NamedTuple):
@@ -347,7 +390,7 @@ def try_churn(members: int, churn: int, ticks: int) -> Churn:
             started = crowd.report()["cpu_seconds"]
             crowd.leave(list(crowd.members.values())[:churn])
             crowd.join_all(churn)
-            turnover += crowd.report_when(lambda report: report["slots"] == members)["cpu_seconds"] - started
+            turnover += crowd.wait_for_members(members)["cpu_seconds"] - started
             crowd.tick(BROADCAST)
             churned += crowd.report()["tick_cpus"]
             crowd.tick(BROADCAST)

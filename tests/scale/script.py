@@ -22,7 +22,7 @@ class Batch(NamedTuple):
 
     topic: str
     length: int
-    count: int
+    messages: int
 
 
 def payload(number: int, topic: str, length: int) -> bytes:
@@ -53,7 +53,7 @@ class Script:
 
     def say(self, batch: Batch) -> None:
         """Write down one batch of messages."""
-        first, self.next_number = self.next_number, self.next_number + batch.count
+        first, self.next_number = self.next_number, self.next_number + batch.messages
         numbers = range(first, self.next_number)
         frames = b"".join([frame(payload(number, batch.topic, batch.length)) for number in numbers])
         for topics, stream in self.streams.items():

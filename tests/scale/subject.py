@@ -3,7 +3,7 @@
 Theory: a program with a loop of its own waits for its orders and for the server's descriptor.  An order to publish is
 one tick: so what a tick costs is measured here, around the broadcasts and the tick, and nowhere else.
 
-Rules: orders are lines of JSON, {name: argument}.  `publish` has no answer: what came of it is what the clients receive.
+Rules: orders are lines of JSON, {name: argument}.  `publish` has no answer: what came of it is what clients receive.
 The process ends when its input does, or with the alarm after so many seconds.  A client hears the topics that stand in
 its path, joined by dots.  It does not know who reads, nor what is done with its figures.
 """
@@ -66,9 +66,9 @@ class Subject:
             self.profiler.enable()
         started, cpu_started = time.perf_counter(), time.process_time()
         for batch in map(Batch._make, batches):
-            for number in range(self.number, self.number + batch.count):
+            for number in range(self.number, self.number + batch.messages):
                 self.server.broadcast(payload(number, batch.topic, batch.length), topic=batch.topic or None)
-            self.number += batch.count
+            self.number += batch.messages
         self.server.tick(0.0)
         self.cpu_seconds.append(time.process_time() - cpu_started)
         self.ticks.append(time.perf_counter() - started)
@@ -86,12 +86,15 @@ class Subject:
             "ticks": ticks, "tick_cpus": cpu_seconds, "lines": lines,
             "cpu_seconds": time.process_time(), "user_seconds": times.user, "system_seconds": times.system,
             "rss_bytes": memory_bytes("VmRSS"), "peak_bytes": memory_bytes("VmHWM"),
-            "descriptors": len(os.listdir("/proc/self/fd")),
             "slots": state.slots.used, "talks": state.load.talks, "unflushed": len(state.unflushed),
             "owed_bytes": state.load.outbound, "closed": dict(state.totals.closed),
             "cohorts": len(stream.cohorts), "members": sum(map(len, stream.cohorts.values())),
             "laggards": len(stream.laggards), "kept_frames": stream.ring.head_number - stream.ring.tail_number,
         }
+
+    def descriptors(self, _: object) -> dict[str, Any]:
+        """How many descriptors this process has, which takes a while to count."""
+        return {"count": len(os.listdir("/proc/self/fd"))}
 
     def profile(self, is_on: bool) -> dict[str, Any] | None:
         """Look at the broadcast ticks from now on; or what was seen in them."""

@@ -20,13 +20,11 @@ import pytest
 
 from sigil import Limits, http_server_footprint
 
-from .serving import Raw
+from .serving import GET, Raw
 from .speaking import UPGRADE, frame
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
-RESPONSE_LEN = 65_536
-TURN_LEN = 65_536
 BASE = Limits(max_connection_cnt=48, max_ws_connection_cnt=48, max_header_len=16_384, max_headers=40,
               max_body_len=2**18, max_queued_requests=8, max_outbox_len=65_536, max_ws_message_len=2**18,
               max_ws_recv_frame_len=2**18, outgoing_buffer_sz=2**22, max_ws_send_frame_cnt=1_024,
@@ -123,10 +121,20 @@ class Besieged:
         return Told(*json.loads(self._read()))
 
 
+class Siege(NamedTuple):
+    """A server's limits, what its program makes, what clients send, and what over WebSockets, with an end to come."""
+
+    limits: Limits
+    response_len: int
+    turn_len: int
+    requests: list[bytes]
+    talks: list[tuple[bytes, bytes]]
+
+
 @contextmanager
-def besieged(limits: Limits, is_traced: bool) -> Iterator[Besieged]:
+def besieged(siege: Siege, is_traced: bool) -> Iterator[Besieged]:
     """Such a server; its process is gone at the end."""
-    settings = json.dumps([limits, RESPONSE_LEN, TURN_LEN, is_traced])
+    settings = json.dumps([siege.limits, siege.response_len, siege.turn_len, is_traced])
     process = subprocess.Popen([sys.executable, "-c", SERVER.format(root=str(ROOT)), settings], text=True,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     watchdog = threading.Timer(PATIENCE, process.kill)
@@ -171,7 +179,7 @@ def http_attacks(limits: Limits) -> list[bytes]:
     return [
         fat_head("/", near)[:-2],
         post + b"Content-Length: %d\r\n\r\n" % body + b"p" * (body - 1),
-        post + b"Transfer-Encoding: chunked\r\n\r\n" + b"10\r\nsixteen letters!\r\n" * (body // 16 - 1),
+        post + b"Transfer-Encoding: chunked\r\n\r\n" + (b"100\r\n" + b"c" * 256 + b"\r\n") * (body // 256 - 1),
         b"".join(fat_head(f"/{index}", near) for index in range(4 * count)),
         fat_head("/silence", near) + b"".join(fat_head(f"/{index}", near) for index in range(count)),
         b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -214,16 +222,15 @@ def talkers_of(server: Besieged, count: int) -> list[Raw]:
     return crowd
 
 
-def besiege(limits: Limits, is_traced: bool) -> Told:
-    """Everything at once; then all messages end in one moment, while the program publishes."""
-    with besieged(limits, is_traced) as server:
-        talkers = talkers_of(server, limits.max_ws_connection_cnt)
-        crowd = crowd_of(server, http_attacks(limits), limits.max_connection_cnt)
-        speeches = talk_attacks(limits)
+def besiege(siege: Siege, is_traced: bool) -> Told:
+    """Everything at once; then all messages end in one moment, and the program begins to publish."""
+    with besieged(siege, is_traced) as server:
+        talkers = talkers_of(server, siege.limits.max_ws_connection_cnt)
+        crowd = crowd_of(server, siege.requests, siege.limits.max_connection_cnt)
         try:
             for part in (0, 1):
                 for index, client in enumerate(talkers):
-                    client.send(speeches[index % len(speeches)][part])
+                    client.send(siege.talks[index % len(siege.talks)][part])
                 attack(server, [*crowd, *talkers])
             server.tell("publish")
             return attack(server, [*crowd, *talkers])
@@ -235,10 +242,42 @@ def besiege(limits: Limits, is_traced: bool) -> Told:
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from /proc")
 
 
+def assert_bounded(siege: Siege, is_traced: bool) -> None:
+    """The peak is below the bound, and not far below."""
+    told = besiege(siege, is_traced)
+    bound = http_server_footprint(siege.limits, response_len=siege.response_len, turn_len=siege.turn_len)
+    print(f"peak {told.peak / 2**20:.1f} MiB, of {bound / 2**20:.1f}: {told}")
+    assert told.peak < bound < 10 * told.peak
+
+
 @pytest.mark.parametrize("limits", [BASE, TIGHT], ids=["by clients", "by budgets"])
 @pytest.mark.parametrize("is_traced", [True, False], ids=["traced", "resident"])
 def test_a_besieged_server_stays_below_its_footprint_and_not_far_below(limits: Limits, is_traced: bool) -> None:
-    told = besiege(limits, is_traced)
-    bound = http_server_footprint(limits, response_len=RESPONSE_LEN, turn_len=TURN_LEN)
-    print(f"peak {told.peak / 2**20:.1f} MiB, of {bound / 2**20:.1f}: {told}")
-    assert told.peak < bound < 10 * told.peak
+    assert_bounded(Siege(limits, 65_536, 65_536, http_attacks(limits), talk_attacks(limits)), is_traced)
+
+
+# -- one means at a time -------------------------------------------------------------------------------------------
+
+LEAST = BASE._replace(max_connection_cnt=1, max_ws_connection_cnt=0, max_body_len=1_024, max_queued_requests=1,
+                      max_outbox_len=4_096, max_ws_message_len=1_024, max_ws_outbox_len=4_096, max_inbox_len=0,
+                      outgoing_buffer_sz=4_096, max_ws_send_frame_cnt=16, max_remembered_heads=0)
+SILENCE = b"GET /silence HTTP/1.1\r\nHost: a\r\n\r\n"
+HEADS = LEAST._replace(max_connection_cnt=16, max_queued_requests=32)
+BODIES = LEAST._replace(max_connection_cnt=32, max_body_len=2**20, max_inbound_len=2**24)
+MESSAGES = LEAST._replace(max_connection_cnt=32, max_ws_connection_cnt=32, max_ws_message_len=2**20)
+THIN = {"max_header_len": 1_024, "max_headers": 8, "max_read_len": 1_024}
+COHORTS = LEAST._replace(max_connection_cnt=64, max_ws_connection_cnt=64, outgoing_buffer_sz=2**21,
+                         max_ws_send_frame_cnt=4_096, **THIN)
+
+SIEGES = {
+    "heads": Siege(HEADS, 64, 0, [SILENCE + fat_head("/", 14_000, "Y") * 31], []),
+    "answers": Siege(HEADS._replace(**THIN), 65_536, 0, [SILENCE + GET * 31], []),
+    "bodies": Siege(BODIES, 64, 0, http_attacks(BODIES)[1:3], []),
+    "messages": Siege(MESSAGES, 64, 0, [b""], talk_attacks(MESSAGES)[:1]),
+    "cohorts": Siege(COHORTS, 64, 2**18, [b""], [(b"", b"")]),
+}
+
+
+@pytest.mark.parametrize("siege", SIEGES.values(), ids=SIEGES)
+def test_a_server_besieged_by_one_means_stays_below_its_footprint_and_not_far_below(siege: Siege) -> None:
+    assert_bounded(siege, True)

@@ -34,6 +34,9 @@ __all__ = ["Outcome", "Violation", "World"]
 MAX_LAST_TICKS = 800
 """Ticks in which a world must come to rest, and in which it must end."""
 
+PATIENCE_SECONDS = 100.0
+"""Longer than a world lasts."""
+
 FAREWELLS = (GOODBYE, 1001)
 """The codes of a close frame that is said behind all that was to be said."""
 
@@ -72,12 +75,22 @@ class World:
         self._is_at_rest = False
         self._ends_in_peace = dice.random() < 0.7
         self._hurried: set[Peer] = set()
-        """Who was gone, at the latest, when more was published in two ticks than is kept."""
+        """Who was gone, at the latest, when more was published within a few ticks than is kept."""
 
     # -- the course of things -------------------------------------------------------------------------------------
 
     def run(self) -> Outcome:
         """Let everything happen; `Violation` for the first rule that is broken."""
+        try:
+            self._happen()
+        finally:
+            self.server.abandon()
+        accounts = self.play.book.accounts.values()
+        return Outcome(self.seed, self.trace.digest(), len(self.play.book.published),
+                       sum(account.heard for account in accounts), self.server.dropped_count())
+
+    def _happen(self) -> None:
+        """The ticks of this world, from its beginning to its end."""
         for _ in range(self._ticks):
             if self._coming and self.dice.random() < 0.5:
                 self._invite()
@@ -88,9 +101,6 @@ class World:
             self._come_to_rest()
             self._check_all()
         self._end(1.0 if self._ends_in_peace else self.dice.choice((0.0, 0.2, 5.0)))
-        accounts = self.play.book.accounts.values()
-        return Outcome(self.seed, self.trace.digest(), len(self.play.book.published),
-                       sum(account.heard for account in accounts), self.server.dropped_count())
 
     def _invite(self) -> None:
         """One more client is at the door."""
@@ -120,6 +130,7 @@ class World:
     def _come_to_rest(self) -> None:
         """Nobody says anything new, and everybody reads."""
         self.play.is_over = self.server.network.is_calm = True
+        self.play.keep_promises(len(self.play.promises))
         self._is_at_rest = True
         for guest in self.guests:
             guest.settle()
@@ -191,8 +202,9 @@ class World:
 
     def _buffered(self, guest: Listener, account: Account) -> Iterator[Violation]:
         """What a client is owed is what it must be told and the network has not taken."""
-        if (not account.is_open or not account.is_certain or guest.is_gone or guest.faults or guest.saw_control
-                or not guest.is_upgraded):
+        if (not (account.is_open and account.is_certain and guest.is_upgraded and self.server.listening)
+                or guest.is_gone or guest.faults or guest.saw_control
+                or self.limits.ws_ping_interval < PATIENCE_SECONDS):
             return
         conn = account.conn
         assert conn is not None
@@ -249,7 +261,7 @@ def draw_limits(dice: Random) -> Limits:
         max_read_len=dice.choice((60, 200, 65_536)),
         max_accepts_per_tick=dice.choice((1, 64)),
         max_queued_requests=dice.choice((1, 4, 64)),
-        ws_ping_interval=dice.choice((100.0, 100.0, 0.5)),
-        header_timeout=100.0,
+        ws_ping_interval=dice.choice((PATIENCE_SECONDS, PATIENCE_SECONDS, 0.5)),
+        header_timeout=PATIENCE_SECONDS,
         max_ws_connection_cnt=dice.choice((2, 1_024, 1_024, 1_024)),
     )

@@ -20,6 +20,7 @@ from ...core.request import Request
 from ...core.response import Response
 from ...core.talk import SendStatus
 from ...shell.callbacks import Callbacks
+from ...shell.deferred import Deferred
 from .guests import body_of
 from .model import Book, Message, Violation, frame_len
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .stage import Stage
 
 TOPICS = (None, None, "a", "b")
+TURNS_TO_CATCH_UP = 6
 GOODBYE = 4000
 """The code with which this program closes a WebSocket."""
 
@@ -44,6 +46,8 @@ class Play:
         """It says nothing any more."""
         self.turns: list[tuple[int, int]] = [(0, 0)]
         """What was published in each turn that has ended and in this one: messages, and bytes of frames."""
+        self.promises: list[tuple[Deferred, Response]] = []
+        """Answers that come later."""
         self.found: list[Violation] = []
         """What did not hold while it was at work: user code that raises would be somebody else's trouble."""
         self._limits = limits
@@ -53,8 +57,8 @@ class Play:
 
     # -- what it is told ------------------------------------------------------------------------------------------
 
-    def handle(self, request: Request) -> Response:
-        """Answer a request as `body_of` says, or let it become a WebSocket."""
+    def handle(self, request: Request) -> Response | Deferred:
+        """Answer a request as `body_of` says, now or later, or let it become a WebSocket."""
         _, kind, number, *rest = request.path.split("/")
         if kind == "ws":
             topics, history = frozenset(number.split(".")) - {"-"}, int(rest[0])
@@ -64,7 +68,17 @@ class Play:
             self.stir()
         if kind == "ticker":
             return Response.stream(self._tick(int(number)))
-        return Response.bytes(body_of(request.path))
+        response = Response.bytes(body_of(request.path))
+        if self.is_over or self.dice.random() < 0.7:
+            return response
+        self.promises.append((Deferred(), response))
+        return self.promises[-1][0]
+
+    def keep_promises(self, count: int) -> None:
+        """Give so many of the answers that were to come later."""
+        for _ in range(min(count, len(self.promises))):
+            deferred, response = self.promises.pop(self.dice.randrange(len(self.promises)))
+            deferred.resolve(response)
 
     def _tick(self, count: int) -> Iterator[bytes | None]:
         """A stream that says things while it is asked for its pieces, and sometimes has none yet."""
@@ -111,8 +125,11 @@ class Play:
 
     @property
     def is_hurried(self) -> bool:
-        """True if more was published in this turn and the last than is kept."""
-        count, length = map(sum, zip(*self.turns[-2:], strict=True))
+        """True if more was published in the last few turns than is kept.
+
+        A client that is sent `max_outbox_len` in a turn, and no more, needs some to be where the others are.
+        """
+        count, length = map(sum, zip(*self.turns[-TURNS_TO_CATCH_UP:], strict=True))
         return count > self._limits.max_ws_send_frame_cnt or length > self._limits.outgoing_buffer_sz
 
     # -- what it does ---------------------------------------------------------------------------------------------
@@ -201,6 +218,10 @@ class Play:
             self.server.close(conn, GOODBYE)
             self.book.accounts[conn].is_closing = True
 
+    def _keep_some(self, conn: Conn | None) -> None:
+        """Give some of the answers that were to come later."""
+        self.keep_promises(3)
+
     def _look(self, conn: Conn | None) -> None:
         """Look at the server, which has what was said told at once."""
         if conn is not None:
@@ -208,5 +229,5 @@ class Play:
 
 
 ACTS = (Play._burst, Play._burst, Play._burst, Play._whispers, Play._whispers, Play._interleave, Play._change_topic,
-        Play._close, Play._look)
+        Play._close, Play._look, Play._keep_some)
 

@@ -73,6 +73,11 @@ class Stage(MemoryServer):
         """A line is kept, and bothers nobody."""
         self.log.append(order)
 
+    def abandon(self) -> None:
+        """This server will not be turned any more: what its coroutines have begun is let end."""
+        self.run_coroutines(None)
+        self._loop.end()
+
     @property
     def waits(self) -> bool:
         """True if streams or coroutines go on when time has passed."""

@@ -1,0 +1,252 @@
+"""The table of limits, its part about connections, requests and memory.
+
+Theory: what a client may have is counted at the wire, so every probe here is a client in memory that sends exactly so
+much.  What is only remembered has no trace on the wire and is asked of the parser itself.
+
+Rules: no time passes unless a probe turns the clock.  An answer is owed from the byte on that the client's window did
+not take.  It does not know deadlines, WebSockets or sockets.
+"""
+
+from sigil import Deferred, Limits, Request, Response
+from sigil.shell.remember import remembering_parser
+from sigil.testing import Client, Connection
+
+from .row import GET, Row, end_of, fate, fine
+
+WINDOW_LEN = 2_000
+LARGE_HEAD_LEN = len(b"HTTP/1.1 200 OK\r\nContent-Length: 4321\r\nContent-Type: application/octet-stream\r\n"
+                     b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n")
+POST = b"POST / HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n"
+
+
+def sized(request: Request) -> Response:
+    """An answer of as many bytes as the path says, a body of four digits with its head."""
+    if request.path == "/":
+        return fine(request)
+    return Response.bytes(bytes(int(request.path[1:]) - LARGE_HEAD_LEN))
+
+
+def sent(limits: Limits, *pieces: bytes) -> str:
+    """What becomes of a connection on which these are sent, each when nothing was said to the one before."""
+    connection = Client(fine, limits=limits).connect()
+    for count, piece in enumerate(pieces):
+        connection.send(piece)
+        if connection.received and piece is not pieces[-1]:
+            return f"{fate(connection)}, {len(pieces) - 1 - count} pieces before the end"
+    return fate(connection)
+
+
+# -- connections --------------------------------------------------------------------------------------------------
+
+def arrive(limits: Limits, count: int) -> str:
+    """So many newcomers, one a second, of whom the second falls behind; then the first leaves."""
+    client = Client(sized, limits=limits)
+    connections: list[Connection] = []
+    for number in range(count):
+        connections.append(client.connect(window_len=WINDOW_LEN))
+        if number == 1:
+            connections[1].request("GET", "/4000")
+        client.advance(1)
+    found = ", ".join(map(place_of, connections))
+    waiting = [connection for connection in connections if place_of(connection) == "waiting"]
+    connections[0].half_close()
+    return ", then ".join([found, *map(place_of, waiting)])
+
+
+def idle(limits: Limits, count: int) -> str:
+    """So many newcomers, one a second, who ask for nothing."""
+    client = Client(fine, limits=limits)
+    connections: list[Connection] = []
+    for _ in range(count):
+        connections.append(client.connect())
+        client.advance(1)
+    return ", ".join(map(place_of, connections))
+
+
+def place_of(connection: Connection) -> str:
+    """Whether a connection was let in, and still is."""
+    if connection.handle is not None:
+        return end_of(connection)
+    if not connection.is_closed:
+        return "waiting"
+    connection.read(WINDOW_LEN)
+    (answer,) = connection.answers()
+    return f"{answer.status} with Retry-After {answer.headers['retry-after']}"
+
+
+def ask(limits: Limits, count: int) -> str:
+    """So many requests at once."""
+    return sent(limits, GET * count)
+
+
+# -- one request --------------------------------------------------------------------------------------------------
+
+def head(limits: Limits, length: int) -> str:
+    """A head of exactly so many bytes, the empty line included."""
+    return sent(limits, GET[:-2] + b"X: " + b"y" * (length - len(GET) - 5) + b"\r\n\r\n")
+
+
+def endless_head(limits: Limits, length: int) -> str:
+    """The same number of bytes of a head that has no end."""
+    return sent(limits, GET[:-2] + b"X: " + b"y" * (length - len(GET) - 1))
+
+
+def fields(limits: Limits, count: int) -> str:
+    """So many field lines."""
+    return sent(limits, GET[:-2] + b"X: y\r\n" * (count - 1) + b"\r\n")
+
+
+def target(limits: Limits, length: int) -> str:
+    """A target of so many bytes."""
+    return sent(limits, GET.replace(b"/", b"/" + b"a" * (length - 1), 1))
+
+
+def declared(limits: Limits, length: int) -> str:
+    """A body of a length that is declared, which comes if nothing is said to that."""
+    return sent(limits, POST % (b"Content-Length: %d" % length), bytes(length))
+
+
+def chunked(*parts: bytes) -> bytes:
+    """A request with a chunked body of these lines."""
+    return POST % b"Transfer-Encoding: chunked" + b"\r\n".join(parts)
+
+
+def chunks(limits: Limits, length: int) -> str:
+    """A body of so many bytes in two chunks, the last byte by itself."""
+    return sent(limits, chunked(b"%x" % (length - 1), bytes(length - 1), b"1", b"z", b"0", b"", b""))
+
+
+def chunk_line(limits: Limits, length: int) -> str:
+    """A chunk-size line of so many bytes before its line end."""
+    return sent(limits, chunked(b"1;" + b"a" * (length - 2), b"z", b"0", b"", b""))
+
+
+def extensions(limits: Limits, length: int) -> str:
+    """Extensions of so many bytes on two chunks together."""
+    return sent(limits, chunked(b"1;aaaaaaaaa", b"z", b"1;" + b"b" * (length - 11), b"z", b"0", b"", b""))
+
+
+def trailers(limits: Limits, length: int) -> str:
+    """Two trailer fields of so many bytes, the line end between them included."""
+    return sent(limits, chunked(b"0", b"A: a", b"B: " + b"b" * (length - 9), b"", b""))
+
+
+# -- what one client may have under way ---------------------------------------------------------------------------
+
+def queue(limits: Limits, count: int) -> str:
+    """So many requests at once to a program that answers later."""
+    promises: list[Deferred] = []
+
+    def later(request: Request) -> Deferred:
+        promises.append(Deferred())
+        return promises[-1]
+
+    client = Client(later, limits=limits)
+    connection = client.connect()
+    connection.send(GET * count)
+    handed_out = len(promises)
+    for promise in promises:
+        promise.resolve(Response.text("late"))
+        client.settle()
+    return f"{handed_out} handed out, {len(connection.answers())} in the end"
+
+
+def owe(client: Client, length: int) -> Connection:
+    """A client that is owed so many bytes that do not fit into its window."""
+    connection = client.connect(window_len=WINDOW_LEN)
+    before = client.stats().outbox_bytes
+    connection.request("GET", f"/{length + WINDOW_LEN}")
+    assert client.stats().outbox_bytes - before == length
+    return connection
+
+
+def fall_behind(limits: Limits, length: int) -> str:
+    """A client that is owed so many bytes asks again, and then takes them."""
+    client = Client(sized, limits=limits)
+    connection = owe(client, length)
+    before = client.stats().bytes_in
+    connection.send(GET)
+    found = "read" if client.stats().bytes_in > before else "not read"
+    while connection.read(WINDOW_LEN):
+        pass
+    return f"{found}, {fate(connection)}"
+
+
+# -- what all clients together may have under way -----------------------------------------------------------------
+
+def send_together(limits: Limits, length: int) -> str:
+    """Two clients send so much of two bodies, the first of them more slowly."""
+    client = Client(fine, limits=limits)
+    slow, fast = client.connect(), client.connect()
+    slow.send(POST % b"Content-Length: 1000" + bytes(50))
+    client.advance(5)
+    fast.send(POST % b"Content-Length: 1000" + bytes(length - 50))
+    return f"{fate(slow)}, {fate(fast)}"
+
+
+def owe_together(limits: Limits, length: int) -> str:
+    """Two clients are owed so much, and a third one asks; what it is told at once, and after a second."""
+    client = Client(sized, limits=limits)
+    readers = [owe(client, length - 500), owe(client, 500)]
+    asking = client.connect()
+    asking.send(GET)
+    found = [fate(asking)]
+    for seconds in (0.99, 0.02):
+        client.advance(seconds)
+        found.append(fate(asking))
+    return " / ".join([*found, *map(end_of, readers)])
+
+
+# -- what is remembered -------------------------------------------------------------------------------------------
+
+def remember(limits: Limits, count: int) -> str:
+    """How many of so many heads are known again, the last ones first."""
+    parse = remembering_parser(limits)
+    seen = [GET.replace(b"/", b"/%d" % number, 1) for number in range(count)]
+    first = [parse(data) for data in seen]
+    known = [parse(data) is parsed for data, parsed in zip(reversed(seen), reversed(first), strict=True)]
+    return f"{sum(known)} known"
+
+
+def remember_long(limits: Limits, length: int) -> str:
+    """Whether a head of so many bytes is known again."""
+    parse = remembering_parser(limits)
+    data = GET[:-2] + b"X: " + b"y" * (length - len(GET) - 5) + b"\r\n\r\n"
+    return "known" if parse(data) is parse(bytes(bytearray(data))) else "not known"
+
+
+TWO = Limits(max_connection_cnt=2)
+BODY, ALIAS = Limits(max_body_len=10), Limits(max_request_len=10)
+TURNED_AWAY = "503 with Retry-After 1"
+
+ROWS = (
+    Row("max_connection_cnt", TWO, idle, 2, 3, "open, open", "EVICTED, open, open"),
+    Row("full_policy", TWO, arrive, 2, 3, "open, open", "open, EVICTED, open"),
+    Row("full_policy", TWO._replace(full_policy="wait"), arrive, 2, 3, "open, open", "open, open, waiting, then open"),
+    Row("full_policy", TWO._replace(full_policy="503"), arrive, 2, 3, "open, open", f"open, open, {TURNED_AWAY}"),
+    Row("max_requests_per_connection", Limits(max_requests_per_connection=3), ask, 2, 3, "200 200 open",
+        "200 200 200 OK"),
+    Row("max_requests_per_connection", Limits(max_requests_per_connection=3), ask, 3, 4, "200 200 200 OK",
+        "200 200 200 OK"),
+    Row("max_header_len", Limits(max_header_len=200), head, 200, 201, "200 open", "431 LARGE_HEADER"),
+    Row("max_header_len", Limits(max_header_len=200), endless_head, 200, 201, "open", "431 LARGE_HEADER"),
+    Row("max_headers", Limits(max_headers=5), fields, 5, 6, "200 open", "431 LARGE_HEADER"),
+    Row("max_target_len", Limits(max_target_len=20), target, 20, 21, "200 open", "414 PATH_TOO_LONG"),
+    Row("max_body_len", BODY, declared, 10, 11, "200 open", "413 LARGE_REQUEST, 1 pieces before the end"),
+    Row("max_body_len", BODY, chunks, 10, 11, "200 open", "413 LARGE_REQUEST"),
+    Row("max_request_len", ALIAS, declared, 10, 11, "200 open", "413 LARGE_REQUEST, 1 pieces before the end"),
+    Row("max_request_len", ALIAS._replace(max_body_len=5), chunks, 10, 11, "200 open", "413 LARGE_REQUEST"),
+    Row("max_chunk_line_len", Limits(max_chunk_line_len=20), chunk_line, 20, 21, "200 open", "400 BAD_REQUEST"),
+    Row("max_chunk_extension_len", Limits(max_chunk_extension_len=30), extensions, 30, 31, "200 open",
+        "400 BAD_REQUEST"),
+    Row("max_trailer_len", Limits(max_trailer_len=50), trailers, 50, 51, "200 open", "431 LARGE_HEADER"),
+    Row("max_queued_requests", Limits(max_queued_requests=4), queue, 4, 5, "4 handed out, 4 in the end",
+        "4 handed out, 5 in the end"),
+    Row("max_outbox_len", Limits(max_outbox_len=3_000), fall_behind, 2_999, 3_000, "read, 200 200 open",
+        "not read, 200 200 open"),
+    Row("max_inbound_len", Limits(max_inbound_len=100), send_together, 100, 101, "open, open", "503 EVICTED, open"),
+    Row("max_outbound_len", Limits(max_outbound_len=1_500), owe_together, 1_500, 1_501,
+        "200 open / 200 open / 200 open / open / open", "open / open / 200 open / TOO_SLOW / open"),
+    Row("max_remembered_heads", Limits(max_remembered_heads=3), remember, 3, 4, "3 known", "1 known"),
+    Row("max_remembered_len", Limits(max_remembered_len=100), remember_long, 100, 101, "known", "not known"),
+)

@@ -1,0 +1,121 @@
+"""The table of limits, its part about the shell: turns of the loop, other threads, and the kernel.
+
+Theory: these bounds are about real descriptors, so the probes here are clients on the loopback and a server that is told
+when to tick.  What was sent over the loopback is there at once: one tick is one look.
+
+Rules: nothing is timed.  It does not know the core's bounds.
+"""
+
+import fcntl
+import socket
+import struct
+import termios
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+from sigil import HttpServer, Limits, Request, Response
+from tests.shell.serving import MIB, Raw, hello, settle, ticking
+from tests.shell.speaking import speakers, upgrade
+
+from .row import GET, Row
+
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n"
+
+
+def accept(limits: Limits, count: int) -> str:
+    """So many newcomers: who is in after one tick, and after two."""
+    with ExitStack() as stack:
+        server = stack.enter_context(ticking(hello, limits))
+        for _ in range(count):
+            stack.enter_context(Raw(server))
+        return two_ticks(server, lambda: len(server.clients()))
+
+
+def read_many(limits: Limits, count: int) -> str:
+    """So many clients ask at once: who is heard in one tick, and in two."""
+    with ExitStack() as stack:
+        server = stack.enter_context(ticking(hello, limits))
+        clients = [stack.enter_context(Raw(server)) for _ in range(count)]
+        settle(server)
+        for client in clients:
+            client.send(GET)
+        return two_ticks(server, lambda: server.stats().requests)
+
+
+def read_much(limits: Limits, length: int) -> str:
+    """So many bytes from one client: how many are read in one tick, and in two."""
+    with ticking(hello, limits) as server, Raw(server) as client:
+        settle(server)
+        client.send(POST + bytes(length - len(POST)))
+        return two_ticks(server, lambda: server.stats().bytes_in)
+
+
+def two_ticks(server: HttpServer, figure: Callable[[], int]) -> str:
+    """A figure after one tick and after another."""
+    server.tick(0)
+    first = figure()
+    server.tick(0)
+    return f"{first}, then {figure()}"
+
+
+def go_round(limits: Limits, count: int) -> str:
+    """A stream that takes so many rounds: to be asked for, to begin, to end, and one for each piece."""
+    def pieces() -> Iterator[bytes]:
+        for _ in range(count - 3):
+            yield b"piece"
+
+    def is_whole() -> int:
+        client.poll()
+        return int(client.answers()[0].is_whole)
+
+    with ticking(lambda request: Response.stream(pieces()), limits) as server, Raw(server) as client:
+        settle(server)
+        client.send(GET)
+        return two_ticks(server, is_whole)
+
+
+def leave_word(limits: Limits, length: int) -> str:
+    """Another thread says so many bytes in two messages, and one more after a tick."""
+    with ticking(upgrade, limits) as server:
+        (client,) = speakers(server, 1)
+        (conn,) = server.clients()
+        statuses: list[str] = []
+
+        def say(*lengths: int) -> None:
+            thread = threading.Thread(
+                target=lambda: statuses.extend(server.send(conn, bytes(each)).name for each in lengths))
+            thread.start()
+            thread.join()
+
+        say(60, length - 60)
+        settle(server, client)
+        say(1)
+        settle(server, client)
+        heard = [len(message) for message in client.messages]
+        client.close()
+        return f"{', '.join(statuses)}: {heard}"
+
+
+def hold(limits: Limits, length: int) -> str:
+    """Whether the kernel holds so many bytes that the client's own does not take."""
+    def large(request: Request) -> Response:
+        return Response.bytes(bytes(8 * MIB))
+
+    with ticking(large, limits) as server, Raw(server, GET, 4_096) as client:
+        client.reads = False
+        settle(server)
+        (arrived,) = struct.unpack("i", fcntl.ioctl(client.sock, termios.FIONREAD, bytes(4)))
+        return "held" if server.stats().bytes_out - arrived >= length else "not held"
+
+
+ROWS = (
+    Row("max_accepts_per_tick", Limits(max_accepts_per_tick=3), accept, 3, 4, "3, then 3", "3, then 4"),
+    Row("max_reads_per_tick", Limits(max_reads_per_tick=3), read_many, 3, 4, "3, then 3", "3, then 4"),
+    Row("max_read_len", Limits(max_read_len=2_000), read_much, 2_000, 2_001, "2000, then 2000", "2000, then 2001"),
+    Row("max_rounds_per_tick", Limits(max_rounds_per_tick=6), go_round, 6, 7, "1, then 1", "0, then 1"),
+    Row("max_inbox_len", Limits(max_inbox_len=100), leave_word, 100, 101, "SUCCESS, SUCCESS, SUCCESS: [60, 40, 1]",
+        "SUCCESS, DROPPED, SUCCESS: [60, 1]"),
+) + ((
+    Row("max_unsent_len", Limits(max_unsent_len=65_536), hold, 65_536, 65_537, "held", "not held"),
+) if hasattr(socket, "TCP_NOTSENT_LOWAT") else ())

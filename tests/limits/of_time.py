@@ -1,0 +1,236 @@
+"""The table of limits, its part about deadlines and rates.
+
+Theory: a deadline is never early, and late by no more than the grain of the clock's wheel.  So every probe lets a client
+in memory do what begins the waiting, turns the clock, and tells what is to be seen then.
+
+Rules: at time 0 everything begins.  What was to be said in the meantime is said once a second.  The values are
+multiples of the grain, so that what waits for two of them in turn can be counted.  It does not know sockets.
+"""
+
+from collections.abc import Iterator
+
+from sigil import Deferred, Limits, Request, Response
+from sigil.testing import Client, WebSocket
+
+from .row import GRAIN_SECONDS, JUST_BEFORE_SECONDS, Row, fate, fine
+
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n"
+WINDOW_LEN = 400
+LARGE = Response.bytes(bytes(20_000))
+
+
+# -- requests -----------------------------------------------------------------------------------------------------
+
+def after(data: bytes, limits: Limits, seconds: float) -> str:
+    """What became of a client that has sent this."""
+    client = Client(fine, limits=limits)
+    connection = client.connect()
+    connection.send(data)
+    client.advance(seconds)
+    return fate(connection)
+
+
+def dribble(data: bytes, piece: bytes, limits: Limits, seconds: float) -> str:
+    """What became of a client that has sent this, and a little more in every second since."""
+    client = Client(fine, limits=limits)
+    connection = client.connect()
+    connection.send(data)
+    for _ in range(int(seconds)):
+        client.advance(1)
+        connection.send(piece)
+    client.advance(seconds % 1)
+    return fate(connection)
+
+
+def half_a_head(limits: Limits, seconds: float) -> str:
+    """A head that stops in the middle."""
+    return after(b"GET / HTTP/1.1\r\nHost: ", limits, seconds)
+
+
+def dribbled_head(limits: Limits, seconds: float) -> str:
+    """A head that goes on and on."""
+    return dribble(b"GET / HTTP/1.1\r\nHost: a\r\n", b"X: y\r\n", limits, seconds)
+
+
+def half_a_body(limits: Limits, seconds: float) -> str:
+    """A body that stops in the middle."""
+    return after(POST + bytes(9), limits, seconds)
+
+
+def dribbled_body(limits: Limits, seconds: float) -> str:
+    """A body that goes on and on."""
+    return dribble(POST, bytes(300), limits, seconds)
+
+
+def no_body(limits: Limits, seconds: float) -> str:
+    """A body that does not begin."""
+    return after(POST, limits, seconds)
+
+
+def silence(limits: Limits, seconds: float) -> str:
+    """A connection on which nothing is asked."""
+    return after(b"", limits, seconds)
+
+
+def body_at(limits: Limits, rate: int) -> str:
+    """A body that comes at so many bytes a second, for a minute."""
+    client = Client(fine, limits=limits)
+    connection = client.connect()
+    connection.send(POST)
+    for _ in range(60):
+        client.advance(1)
+        connection.send(bytes(rate))
+    return fate(connection)
+
+
+# -- answers ------------------------------------------------------------------------------------------------------
+
+def promise(limits: Limits, seconds: float) -> str:
+    """An answer that never comes."""
+    client = Client(lambda request: Deferred(), limits=limits, raise_errors=False)
+    connection = client.connect()
+    connection.request("GET", "/")
+    client.advance(seconds)
+    return fate(connection)
+
+
+def nothing() -> Iterator[None]:
+    """A stream that has nothing yet."""
+    while True:
+        yield None
+
+
+def silent_stream(limits: Limits, seconds: float) -> str:
+    """A stream whose next piece never comes."""
+    client = Client(lambda request: Response.stream(nothing()), limits=limits, raise_errors=False)
+    connection = client.connect()
+    connection.request("GET", "/")
+    client.advance(seconds)
+    (answer,) = connection.answers()
+    return f"{'whole' if answer.is_whole else 'not whole'}, {fate(connection)}"
+
+
+def silent_events(limits: Limits, seconds: float) -> str:
+    """A stream of events of which none comes."""
+    client = Client(lambda request: Response.sse(nothing()), limits=limits)
+    connection = client.connect()
+    connection.request("GET", "/")
+    client.advance(seconds)
+    return f"{connection.answers()[0].text!r}, {fate(connection)}"
+
+
+def last_answer(limits: Limits, seconds: float) -> str:
+    """A client that stays after its last answer."""
+    client = Client(fine, limits=limits)
+    connection = client.connect()
+    connection.request("GET", "/", headers={"Connection": "close"})
+    client.advance(seconds)
+    assert connection.has_ended
+    return "still there" if connection.reason is None else connection.reason.name
+
+
+def send_on(limits: Limits, length: int) -> str:
+    """A client that sends so much after its last answer."""
+    connection = Client(fine, limits=limits).connect()
+    connection.request("GET", "/", headers={"Connection": "close"})
+    connection.send(bytes(length))
+    return "still there" if connection.reason is None else connection.reason.name
+
+
+# -- slow readers -------------------------------------------------------------------------------------------------
+
+def asleep(limits: Limits, seconds: float) -> str:
+    """A client that takes nothing more of what it is owed."""
+    return reading(limits, 0, seconds)
+
+
+def reader_at(limits: Limits, rate: int) -> str:
+    """A client that takes so many bytes a second, for a minute."""
+    return reading(limits, rate, 60)
+
+
+def reading(limits: Limits, rate: int, seconds: float) -> str:
+    """What became of a client that is behind, and takes so many bytes a second."""
+    client = Client(lambda request: LARGE, limits=limits)
+    connection = client.connect(window_len=WINDOW_LEN)
+    connection.request("GET", "/")
+    for _ in range(int(seconds)):
+        client.advance(1)
+        connection.read(rate)
+    client.advance(seconds % 1)
+    return "open" if connection.reason is None else connection.reason.name
+
+
+# -- WebSockets ---------------------------------------------------------------------------------------------------
+
+def dead_websocket(limits: Limits) -> tuple[Client, WebSocket]:
+    """A WebSocket whose client does nothing."""
+    client = Client(lambda request: Response.upgrade(), limits=limits)
+    return client, client.websocket("/", answers_pings=False)
+
+
+def silent_websocket(limits: Limits, seconds: float) -> str:
+    """A WebSocket on which nothing is said."""
+    client, websocket = dead_websocket(limits)
+    client.advance(seconds)
+    return f"{len(websocket.pings)} pings, {websocket.code}"
+
+
+def unanswered_ping(limits: Limits, seconds: float) -> str:
+    """A WebSocket that has been pinged."""
+    client, websocket = dead_websocket(limits)
+    client.advance(limits.ws_ping_interval)
+    assert websocket.pings == [b""]
+    client.advance(seconds)
+    return f"{websocket.code}, {fate_of(websocket)}"
+
+
+def unanswered_close(limits: Limits, seconds: float) -> str:
+    """A WebSocket that was told that it is over."""
+    client, websocket = dead_websocket(limits)
+    client.server.close(websocket.handle)
+    client.advance(seconds)
+    return f"{websocket.code}, {fate_of(websocket)}"
+
+
+def fate_of(websocket: WebSocket) -> str:
+    """Whether its connection is still there, or why not."""
+    connection = websocket.connection
+    if connection.has_ended and not connection.is_closed:
+        connection.half_close()
+    return "open" if connection.reason is None else connection.reason.name
+
+
+AT = 8.0 - JUST_BEFORE_SECONDS
+PAST = 8.0 + GRAIN_SECONDS
+LINGERING = Limits(linger_timeout=8.0)
+PAST_LINGERING = 8.0 + 5.0 / 32
+"""The shortest of the other timeouts is 5 s."""
+PATIENT = Limits(body_timeout=1_000.0, stall_timeout=1_000.0)
+GRACE = PATIENT._replace(rate_grace=8.0)
+RATES = PATIENT._replace(rate_grace=2.0, min_body_rate=10, min_read_rate=10)
+
+ROWS = (
+    Row("header_timeout", Limits(header_timeout=8.0), half_a_head, AT, PAST, "open", "408 HEADER_TIMEOUT"),
+    Row("header_timeout", Limits(header_timeout=8.0), dribbled_head, AT, PAST, "open", "408 HEADER_TIMEOUT"),
+    Row("body_timeout", Limits(body_timeout=8.0), half_a_body, AT, PAST, "open", "408 BODY_TIMEOUT"),
+    Row("body_timeout", Limits(body_timeout=8.0), dribbled_body, AT, PAST, "open", "408 BODY_TIMEOUT"),
+    Row("answer_timeout", Limits(answer_timeout=8.0), promise, AT, PAST, "open", "503 ANSWER_TIMEOUT"),
+    Row("answer_timeout", Limits(answer_timeout=8.0), silent_stream, AT, PAST, "not whole, 200 open",
+        "not whole, 200 HANDLER_ERROR"),
+    Row("sse_keep_alive_interval", Limits(sse_keep_alive_interval=8.0), silent_events, AT, PAST, "'', 200 open",
+        "':\\n\\n', 200 open"),
+    Row("idle_timeout", Limits(idle_timeout=8.0), silence, AT, PAST, "open", "IDLE_TIMEOUT"),
+    Row("stall_timeout", Limits(stall_timeout=8.0), asleep, AT, PAST, "open", "WRITE_STALL"),
+    Row("rate_grace", GRACE, no_body, AT, PAST, "open", "408 TOO_SLOW"),
+    Row("rate_grace", GRACE, asleep, AT, PAST, "open", "TOO_SLOW"),
+    Row("min_body_rate", RATES, body_at, 10, 9, "open", "408 TOO_SLOW"),
+    Row("min_read_rate", RATES, reader_at, 10, 9, "open", "TOO_SLOW"),
+    Row("ws_ping_interval", Limits(ws_ping_interval=8.0), silent_websocket, AT, PAST, "0 pings, None",
+        "1 pings, None"),
+    Row("ws_pong_timeout", Limits(ws_pong_timeout=8.0), unanswered_ping, AT, PAST, "None, open",
+        "1011, WS_PONG_TIMEOUT"),
+    Row("ws_close_timeout", Limits(ws_close_timeout=8.0), unanswered_close, AT, PAST, "1000, open", "1000, OK"),
+    Row("linger_timeout", LINGERING, last_answer, AT, PAST_LINGERING, "still there", "OK"),
+    Row("max_linger_len", Limits(max_linger_len=100), send_on, 100, 101, "still there", "OK"),
+)

@@ -1,0 +1,227 @@
+"""The table of limits, its part about WebSockets and what is broadcast to them.
+
+Theory: what a WebSocket may say is counted in frames at the wire; what may be said to it, in frames that it has not
+taken.  A client with a window that is full from the first message on needs everything that comes behind.
+
+Rules: a frame of 126 to 65535 bytes of payload has 4 bytes of head when the server sends it.  It does not know deadlines
+or sockets.
+"""
+
+from sigil import Callbacks, Conn, Limits, Request, Response, SendStatus
+from sigil.testing import Client, MemoryServer, UpgradeRefused, WebSocket
+from tests.shell.speaking import UPGRADE, frame
+
+from .row import Row, end_of
+
+WINDOW_LEN = 500
+HEAD_LEN = 4
+
+
+def upgrade(request: Request) -> Response:
+    """Every path is a WebSocket, which hears as much of what was as it asks for."""
+    return Response.upgrade(history=int(request.args.get("history", "0")))
+
+
+def tell_length(server: MemoryServer, conn: Conn, data: str | bytes) -> None:
+    """Whoever says something is told how long it was."""
+    server.send(conn, f"heard {len(data)}")
+
+
+def serve(limits: Limits) -> Client:
+    """A server whose program tells lengths."""
+    return Client(upgrade, limits=limits, callbacks=Callbacks(ws_message=tell_length))
+
+
+# -- how many, and whose ------------------------------------------------------------------------------------------
+
+def open_each(limits: Limits, count: int) -> str:
+    """So many WebSockets, one after the other."""
+    client = serve(limits)
+    opened = [open_one(client) for _ in range(count)]
+    return ", ".join(one if isinstance(one, str) else str(one.code or "open") for one in opened)
+
+
+def open_one(client: Client, origin: str | None = None) -> WebSocket | str:
+    """A WebSocket, or the status that was said instead."""
+    try:
+        return client.websocket("/", origin=origin)
+    except UpgradeRefused as error:
+        return str(error.answer.status)
+
+
+def come_from(limits: Limits, origin: str | None) -> str:
+    """A page of this origin opens one."""
+    found = open_one(serve(limits), origin)
+    return found if isinstance(found, str) else "open"
+
+
+def come_early(limits: Limits, count: int) -> str:
+    """So many messages right behind the upgrade."""
+    connection = serve(limits).connect()
+    connection.send(UPGRADE + frame(1, b"early") * count)
+    status, heard = connection.received[9:12].decode(), connection.received.count(b"heard 5")
+    return f"{status}, heard {heard}, {end_of(connection)}"
+
+
+# -- what is heard ------------------------------------------------------------------------------------------------
+
+def one_frame(limits: Limits, length: int) -> str:
+    """A message of one frame, its payload only if nothing is said to its head."""
+    return heard(limits, frame(2, bytes(length)), length)
+
+
+def two_frames(limits: Limits, length: int) -> str:
+    """A message of two frames, the payload of the second only if nothing is said to its head."""
+    return heard(limits, frame(2, bytes(150), fin=False) + frame(0, bytes(length - 150)), length - 150)
+
+
+def later_frame(limits: Limits, length: int) -> str:
+    """A message of two frames, of which the second has so many bytes."""
+    return heard(limits, frame(2, bytes(150), fin=False) + frame(0, bytes(length)), length)
+
+
+def heard(limits: Limits, data: bytes, payload_len: int) -> str:
+    """What comes of these frames."""
+    websocket = serve(limits).websocket("/")
+    websocket.connection.send(data[:-payload_len])
+    if websocket.code is not None:
+        return f"{websocket.code} before the payload, {end_of(websocket.connection)}"
+    websocket.connection.send(data[-payload_len:])
+    return f"{websocket.messages()}"
+
+
+def hear_together(limits: Limits, length: int) -> str:
+    """Two WebSockets have said so much of two messages, the first of them more slowly."""
+    client = serve(limits)
+    slow, fast = client.websocket("/"), client.websocket("/")
+    slow.connection.send(frame(2, bytes(200))[:8 + 50])
+    client.advance(5)
+    fast.connection.send(frame(2, bytes(200))[:8 + length - 50])
+    return f"{slow.code}, {fast.code}"
+
+
+# -- what is said to one ------------------------------------------------------------------------------------------
+
+def owe(limits: Limits, length: int) -> tuple[Client, WebSocket]:
+    """A WebSocket that is owed so many bytes."""
+    client = serve(limits)
+    websocket = client.websocket("/", window_len=WINDOW_LEN)
+    assert client.server.send(websocket.handle, bytes(length + WINDOW_LEN - HEAD_LEN)) is SendStatus.SUCCESS
+    client.settle()
+    assert client.server.buffered_amount(websocket.handle) == length
+    return client, websocket
+
+
+def say_more(limits: Limits, length: int) -> str:
+    """One message more to a WebSocket that is owed so many bytes, and how many come in the end."""
+    client, websocket = owe(limits, length)
+    status = client.server.send(websocket.handle, "more")
+    client.settle()
+    drink(websocket)
+    return f"{status.name}, {len(websocket.messages())} messages, {websocket.code}"
+
+
+def ask_more(limits: Limits, length: int) -> str:
+    """A WebSocket that is owed so many bytes says something, and then takes what it is owed."""
+    client, websocket = owe(limits, length)
+    before = client.stats().bytes_in
+    websocket.send("again")
+    found = "read" if client.stats().bytes_in > before else "not read"
+    drink(websocket)
+    return f"{found}, {websocket.messages()[1:]}"
+
+
+def drink(websocket: WebSocket) -> None:
+    """Take all there is."""
+    while websocket.read(WINDOW_LEN):
+        pass
+
+
+# -- what is said to all ------------------------------------------------------------------------------------------
+
+def fall_behind(limits: Limits) -> tuple[Client, WebSocket, WebSocket]:
+    """A WebSocket that is at the head of the stream and takes nothing more, and one that takes everything."""
+    client = serve(limits)
+    slow, fast = client.websocket("/", window_len=WINDOW_LEN), client.websocket("/")
+    assert client.server.broadcast(bytes(WINDOW_LEN - HEAD_LEN)) is SendStatus.SUCCESS
+    client.settle()
+    return client, slow, fast
+
+
+def miss_bytes(limits: Limits, length: int) -> str:
+    """So many bytes of frames are broadcast in two messages that somebody does not take."""
+    client, slow, fast = fall_behind(limits)
+    statuses = [broadcast(client, 500 - HEAD_LEN), broadcast(client, length - 500 - HEAD_LEN)]
+    return tell_both(statuses, slow, fast)
+
+
+def miss_messages(limits: Limits, count: int) -> str:
+    """So many messages are broadcast that somebody does not take."""
+    client, slow, fast = fall_behind(limits)
+    return tell_both([broadcast(client, 1) for _ in range(count)], slow, fast)
+
+
+def broadcast(client: Client, length: int) -> str:
+    """What is said of a broadcast."""
+    status = client.server.broadcast(bytes(length))
+    client.settle()
+    return status.name
+
+
+def tell_both(statuses: list[str], slow: WebSocket, fast: WebSocket) -> str:
+    """The last status, what came of the slow one, and how many messages the other has."""
+    return f"{statuses[-1]}, {end_of(slow.connection)}, {len(fast.messages())} messages"
+
+
+def say_long(limits: Limits, length: int) -> str:
+    """A message that is so long with its head."""
+    client = serve(limits)
+    websocket = client.websocket("/")
+    status = broadcast(client, length - HEAD_LEN)
+    return f"{'DROPPED' if status == 'DROPPED' and not websocket.messages() else len(websocket.messages())}"
+
+
+def look_back(limits: Limits, count: int) -> str:
+    """A newcomer asks for so many messages of five."""
+    client = serve(limits)
+    for number in range(5):
+        client.server.broadcast(str(number))
+        client.settle()
+    return " ".join(map(str, client.websocket(f"/?history={count}").messages()))
+
+
+TALKS = Limits(max_ws_connection_cnt=2)
+RING = Limits(outgoing_buffer_sz=1_000)
+HERE, THERE = "http://testserver", "https://there.example"
+
+ROWS = (
+    Row("max_ws_connection_cnt", TALKS, open_each, 2, 3, "open, open", "1013, open, open"),
+    Row("max_ws_connection_cnt", TALKS._replace(full_policy="wait"), open_each, 2, 3, "open, open", "open, open, 503"),
+    Row("max_ws_connection_cnt", TALKS._replace(full_policy="503"), open_each, 2, 3, "open, open", "open, open, 503"),
+    Row("origins", Limits(), come_from, HERE, THERE, "open", "403"),
+    Row("origins", Limits(), come_from, None, "null", "open", "403"),
+    Row("origins", Limits(origins=(THERE,)), come_from, THERE, HERE, "open", "403"),
+    Row("origins", Limits(origins=()), come_from, None, HERE, "open", "403"),
+    Row("origins", Limits(origins=("*",)), come_from, HERE, "null", "open", "open"),
+    Row("ws_early_data", Limits(), come_early, 0, 1, "101, heard 0, open", "400, heard 0, OK"),
+    Row("ws_early_data", Limits(ws_early_data=True), come_early, 0, 1, "101, heard 0, open", "101, heard 1, open"),
+    Row("max_ws_recv_frame_len", Limits(max_ws_recv_frame_len=200), one_frame, 200, 201, "['heard 200']",
+        "1009 before the payload, WS_OVERSIZE_FRAME"),
+    Row("max_ws_recv_frame_len", Limits(max_ws_recv_frame_len=200), later_frame, 200, 201, "['heard 350']",
+        "1009 before the payload, WS_OVERSIZE_FRAME"),
+    Row("max_ws_message_len", Limits(max_ws_message_len=200), one_frame, 200, 201, "['heard 200']",
+        "1009 before the payload, WS_OVERSIZE_FRAME"),
+    Row("max_ws_message_len", Limits(max_ws_message_len=200), two_frames, 200, 201, "['heard 200']",
+        "1009 before the payload, WS_OVERSIZE_FRAME"),
+    Row("max_inbound_len", Limits(max_inbound_len=100), hear_together, 100, 101, "None, None", "1013, None"),
+    Row("max_outbox_len", Limits(max_outbox_len=1_000), ask_more, 999, 1_000, "read, ['heard 5']",
+        "not read, ['heard 5']"),
+    Row("max_ws_outbox_len", Limits(max_ws_outbox_len=1_000), say_more, 999, 1_000, "BACKPRESSURE, 2 messages, None",
+        "DROPPED, 1 messages, None"),
+    Row("outgoing_buffer_sz", RING, miss_bytes, 1_000, 1_001, "BACKPRESSURE, open, 3 messages",
+        "DROPPED, WS_CLIENT_TOO_SLOW, 3 messages"),
+    Row("outgoing_buffer_sz", RING, say_long, 1_000, 1_001, "1", "DROPPED"),
+    Row("max_ws_send_frame_cnt", Limits(max_ws_send_frame_cnt=4), miss_messages, 4, 5,
+        "BACKPRESSURE, open, 5 messages", "DROPPED, WS_CLIENT_TOO_SLOW, 6 messages"),
+    Row("history_messages", Limits(history_messages=3), look_back, 3, 4, "2 3 4", "2 3 4"),
+)

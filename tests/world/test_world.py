@@ -1,0 +1,160 @@
+"""Thousands of worlds, and whether the worlds would notice."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import BytesMessage, CloseConnection, TextMessage
+
+from sigil.core import stream, talk
+from sigil.core.conn import Conn
+from sigil.core.ring import Entry
+from sigil.testing.world import Violation, World
+from sigil.testing.world.guests import Listener
+from sigil.testing.world.trace import spell
+
+from .__main__ import broken_rule, kept_seeds
+
+pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")  # a world may break off
+
+SEEDS, CHUNK = 2_000, 100
+
+
+def broken(seeds: Iterator[int] | range | list[int]) -> list[str]:
+    """What is wrong with the worlds of these seeds, apart from what is known."""
+    violations = ((seed, broken_rule(seed)) for seed in seeds)
+    return [f"{seed}: {violation}" for seed, violation in violations if violation and violation.check not in KNOWN]
+
+
+KNOWN = frozenset(("order", "status", "buffered", "answers", "missing", "ends"))
+"""Rules that are known to be broken: each has its test in `test_found.py` or `tests/core/test_stream.py`."""
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+def test_all_that_must_hold_holds(first: int) -> None:
+    assert broken(range(first, first + CHUNK)) == []
+
+
+def test_what_once_broke_a_rule_does_so_no_more() -> None:
+    assert broken(kept_seeds()) == []
+
+
+@pytest.mark.parametrize("check", sorted(KNOWN))
+@pytest.mark.xfail(strict=True, reason="known: see KNOWN")
+def test_what_is_known_to_be_broken_is_broken(check: str) -> None:
+    assert [seed for seed in kept_seeds() if (found := broken_rule(seed)) is not None and found.check == check] == []
+
+
+# -- the same seed, the same world --------------------------------------------------------------------------------
+
+QUIET = range(40)
+
+
+def digests() -> list[str]:
+    """How the first worlds end, or where they broke."""
+    found = []
+    for seed in QUIET:
+        world = World(seed)
+        with suppress(Violation):
+            world.run()
+        found.append(world.trace.digest())
+    return found
+
+
+def test_the_same_seed_is_the_same_world_in_every_interpreter() -> None:
+    code = "from tests.world.test_world import digests; print(*digests())"
+    runs = [subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": str(seed)}, text=True,
+                           capture_output=True, check=True, timeout=120).stdout.split() for seed in (1, 2)]
+    assert [seed for seed, one, other in zip(QUIET, *runs, strict=True) if one != other] == []
+
+
+def test_different_seeds_are_different_worlds() -> None:
+    assert len(set(digests())) == len(QUIET)
+
+
+def test_a_trace_spells_sets_in_order_and_views_as_bytes() -> None:
+    assert spell(frozenset(("b", "a"))) == "{'a', 'b'}"
+    assert spell((Conn(1, 2), memoryview(b"xy")[1:], None)) == "tuple(Conn(1, 2), b'y', None)"
+
+
+def test_worlds_are_worth_looking_at() -> None:
+    outcomes = [World(seed).run() for seed in range(100) if broken_rule(seed) is None]
+    assert sum(outcome.published for outcome in outcomes) > 500
+    assert sum(outcome.received for outcome in outcomes) > 300
+    assert sum(outcome.dropped for outcome in outcomes) > 2
+
+
+# -- would they notice --------------------------------------------------------------------------------------------
+
+def fewer(entries: tuple[Entry, ...], *rest: object) -> tuple[Entry, ...]:
+    """The entries without the last of several."""
+    return entries[:-1] if len(entries) > 1 else entries
+
+
+def test_a_lost_message_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = stream.data_for
+    monkeypatch.setattr("sigil.core.speak.data_for", lambda one, topics: whole(
+        one._replace(pending=fewer(one.pending)), topics))
+    assert noticed() & {"order", "missing", "buffered"}
+
+
+def test_a_torn_frame_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = talk.read
+    monkeypatch.setattr("sigil.core.talk.read", lambda *place: ((number, frame[:-1]) for number, frame in read(*place)))
+    assert noticed() & {"order", "frame", "missing"}
+
+
+def test_a_wrong_sum_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sigil.core.desk.outbox_len", lambda client: 0)
+    assert "load" in noticed()
+
+
+def test_a_forgotten_laggard_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sigil.core.desk.lag", lambda one, conn, cursor: one)
+    assert noticed() & {"places", "cursor", "defect"}
+
+
+def noticed() -> set[str]:
+    """The rules that worlds find broken."""
+    return {found.check for seed in range(60) if (found := broken_rule(seed)) is not None}
+
+
+# -- another reader -----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("first", range(0, 100, 20))
+def test_another_library_understands_what_was_sent(first: int) -> None:
+    count = 0
+    for seed in range(first, first + 20):
+        world = World(seed)
+        with suppress(Violation):
+            world.run()
+        for guest in world.guests:
+            if isinstance(guest, Listener) and guest.account is not None and guest.is_upgraded:
+                heard = messages_in(bytes(guest.line.taken[guest.start:guest.looked]))
+                assert heard[:len(guest.messages)] == guest.messages
+                count += len(heard)
+    assert count > 20
+
+
+def messages_in(data: bytes) -> list[str | bytes]:
+    """The messages that wsproto reads, as a client."""
+    peer = Connection(ConnectionType.CLIENT)
+    peer.receive_data(data)
+    messages: list[str | bytes] = []
+    started = False
+    for event in peer.events():
+        if isinstance(event, TextMessage | BytesMessage):
+            piece = event.data if isinstance(event, TextMessage) else bytes(event.data)
+            if started:
+                messages[-1] += piece  # type: ignore[operator]
+            else:
+                messages.append(piece)
+            started = not event.message_finished
+        elif isinstance(event, CloseConnection):
+            break
+    if started:
+        messages.pop()
+    return messages
