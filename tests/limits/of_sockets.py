@@ -1,7 +1,7 @@
 """The table of limits, its part about the shell: turns of the loop, other threads, and the kernel.
 
-Theory: these bounds are about real descriptors, so the probes here are clients on the loopback and a server that is told
-when to tick.  What was sent over the loopback is there at once: one tick is one look.
+Theory: these bounds are about real descriptors, so the probes here are clients on the loopback and a server that is
+told when to tick.  What was sent over the loopback is there at once: one tick is one look.
 
 Rules: nothing is timed.  It does not know the core's bounds.
 """

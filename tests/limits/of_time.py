@@ -1,7 +1,7 @@
 """The table of limits, its part about deadlines and rates.
 
-Theory: a deadline is never early, and late by no more than the grain of the clock's wheel.  So every probe lets a client
-in memory do what begins the waiting, turns the clock, and tells what is to be seen then.
+Theory: a deadline is never early, and late by no more than the grain of the clock's wheel.  So every probe lets a
+client in memory do what begins the waiting, turns the clock, and tells what is to be seen then.
 
 Rules: at time 0 everything begins.  What was to be said in the meantime is said once a second.  The values are
 multiples of the grain, so that what waits for two of them in turn can be counted.  It does not know sockets.
@@ -9,10 +9,10 @@ multiples of the grain, so that what waits for two of them in turn can be counte
 
 from collections.abc import Iterator
 
-from sigil import Deferred, Limits, Request, Response
+from sigil import Deferred, Limits, Response
 from sigil.testing import Client, WebSocket
 
-from .row import GRAIN_SECONDS, JUST_BEFORE_SECONDS, Row, fate, fine
+from .row import GRAIN_SECONDS, JUST_BEFORE_SECONDS, Row, end_of, fate, fine
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n"
 WINDOW_LEN = 400
@@ -158,7 +158,7 @@ def reading(limits: Limits, rate: int, seconds: float) -> str:
         client.advance(1)
         connection.read(rate)
     client.advance(seconds % 1)
-    return "open" if connection.reason is None else connection.reason.name
+    return end_of(connection)
 
 
 # -- WebSockets ---------------------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def unanswered_ping(limits: Limits, seconds: float) -> str:
     client.advance(limits.ws_ping_interval)
     assert websocket.pings == [b""]
     client.advance(seconds)
-    return f"{websocket.code}, {fate_of(websocket)}"
+    return f"{websocket.code}, {end_of(websocket.connection)}"
 
 
 def unanswered_close(limits: Limits, seconds: float) -> str:
@@ -190,15 +190,7 @@ def unanswered_close(limits: Limits, seconds: float) -> str:
     client, websocket = dead_websocket(limits)
     client.server.close(websocket.handle)
     client.advance(seconds)
-    return f"{websocket.code}, {fate_of(websocket)}"
-
-
-def fate_of(websocket: WebSocket) -> str:
-    """Whether its connection is still there, or why not."""
-    connection = websocket.connection
-    if connection.has_ended and not connection.is_closed:
-        connection.half_close()
-    return "open" if connection.reason is None else connection.reason.name
+    return f"{websocket.code}, {end_of(websocket.connection)}"
 
 
 AT = 8.0 - JUST_BEFORE_SECONDS

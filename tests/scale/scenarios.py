@@ -328,13 +328,32 @@ PATIENT = dict.fromkeys(("header_timeout", "body_timeout", "idle_timeout", "stal
 """Nobody is looked at because of the time: this is about broadcasting alone."""
 
 
-def profile_ticks(crowd: Crowd) -> dict[str, Any]:
+def profile_ticks(crowd: Crowd, batch: Batch = BROADCAST) -> dict[str, Any]:
     """What the profiler sees in some broadcast ticks, after one that is not looked at."""
-    crowd.tick(BROADCAST)
+    crowd.tick(batch)
     crowd.order(profile=True)
     for _ in range(PROFILED_TICKS):
-        crowd.tick(BROADCAST)
+        crowd.tick(batch)
     return crowd.ask(profile=False)
+
+
+def count_calls(readers: int, pace: Pace) -> tuple[float, float]:
+    """Calls of functions of the core for each message, on a full ring: without a client that has stopped, and with."""
+    with crowd_of(**pace.limits, **PATIENT) as crowd:
+        crowd.join_all(readers)
+        run_phase(crowd, pace.phase_ticks * 2, pace.tick)
+        without = profile_ticks(crowd, pace.tick)
+        stopped, = crowd.join([NO_TOPICS], reads=False, receive_buffer=SMALL_BUFFER)
+        run_phase(crowd, pace.phase_ticks // 2, pace.tick)
+        assert crowd.report()["laggards"] == 1
+        with_one = profile_ticks(crowd, pace.tick)
+        assert crowd.report()["laggards"] == 1
+        while not crowd.report()["closed"]:
+            crowd.tick(pace.tick)
+        drain(stopped)
+        let_all_leave(crowd)
+    messages = PROFILED_TICKS * pace.tick.messages
+    return without["core_calls"] / messages, with_one["core_calls"] / messages
 
 
 def try_profile(few: int, many: int) -> Profile:

@@ -5,6 +5,7 @@ A client that keeps up loses nothing; the statuses tell what becomes of each mes
 
 import socket
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -246,3 +247,16 @@ def wait_for(until: Any, *clients: Raw) -> None:
             with suppress(TimeoutError):
                 waiter[0].recv(1)
     raise AssertionError("it never came to be")
+
+
+def test_what_was_said_between_two_ticks_leaves_before_the_second_one_waits() -> None:
+    with ticking(upgrade) as server:
+        (client,) = speakers(server, 1)
+        settle(server, client)
+        for number in range(3):
+            server.broadcast(str(number))
+            begun = time.monotonic()
+            server.tick(0.2)
+            assert time.monotonic() - begun >= 0.15
+            client.poll()
+            assert client.messages[-1] == str(number)
