@@ -26,13 +26,13 @@ def sized(request: Request) -> Response:
     return Response.bytes(bytes(int(request.path[1:]) - LARGE_HEAD_LEN))
 
 
-def sent(limits: Limits, *pieces: bytes) -> str:
-    """What becomes of a connection on which these are sent, each when nothing was said to the one before."""
+def sent(limits: Limits, data: bytes, rest: bytes = b"") -> str:
+    """What becomes of a connection on which this is sent, and the rest if nothing was said to it."""
     connection = Client(fine, limits=limits).connect()
-    for count, piece in enumerate(pieces):
-        connection.send(piece)
-        if connection.received and piece is not pieces[-1]:
-            return f"{fate(connection)}, {len(pieces) - 1 - count} pieces before the end"
+    connection.send(data)
+    if rest and connection.received:
+        return f"{fate(connection)} before the rest"
+    connection.send(rest)
     return fate(connection)
 
 
@@ -55,7 +55,19 @@ def arrive(limits: Limits, count: int) -> str:
 
 def idle(limits: Limits, count: int) -> str:
     """So many newcomers, one a second, who ask for nothing."""
-    client = Client(fine, limits=limits)
+    return idle_with(Client(fine, limits=limits), count)
+
+
+def idle_beside_websockets(limits: Limits, count: int) -> str:
+    """The same, after three who have opened a WebSocket, which nobody makes close."""
+    client = Client(lambda request: Response.upgrade(), limits=limits)
+    websockets = [client.websocket("/") for _ in range(3)]
+    found = idle_with(client, count)
+    return found if all(websocket.code is None for websocket in websockets) else "not all"
+
+
+def idle_with(client: Client, count: int) -> str:
+    """What becomes of newcomers who ask for nothing."""
     connections: list[Connection] = []
     for _ in range(count):
         connections.append(client.connect())
@@ -221,6 +233,7 @@ TURNED_AWAY = "503 with Retry-After 1"
 
 ROWS = (
     Row("max_connection_cnt", TWO, idle, 2, 3, "open, open", "EVICTED, open, open"),
+    Row("max_connection_cnt", TWO, idle_beside_websockets, 2, 3, "open, open", "EVICTED, open, open"),
     Row("full_policy", TWO, arrive, 2, 3, "open, open", "open, EVICTED, open"),
     Row("full_policy", TWO._replace(full_policy="wait"), arrive, 2, 3, "open, open", "open, open, waiting, then open"),
     Row("full_policy", TWO._replace(full_policy="503"), arrive, 2, 3, "open, open", f"open, open, {TURNED_AWAY}"),
@@ -232,9 +245,9 @@ ROWS = (
     Row("max_header_len", Limits(max_header_len=200), endless_head, 200, 201, "open", "431 LARGE_HEADER"),
     Row("max_headers", Limits(max_headers=5), fields, 5, 6, "200 open", "431 LARGE_HEADER"),
     Row("max_target_len", Limits(max_target_len=20), target, 20, 21, "200 open", "414 PATH_TOO_LONG"),
-    Row("max_body_len", BODY, declared, 10, 11, "200 open", "413 LARGE_REQUEST, 1 pieces before the end"),
+    Row("max_body_len", BODY, declared, 10, 11, "200 open", "413 LARGE_REQUEST before the rest"),
     Row("max_body_len", BODY, chunks, 10, 11, "200 open", "413 LARGE_REQUEST"),
-    Row("max_request_len", ALIAS, declared, 10, 11, "200 open", "413 LARGE_REQUEST, 1 pieces before the end"),
+    Row("max_request_len", ALIAS, declared, 10, 11, "200 open", "413 LARGE_REQUEST before the rest"),
     Row("max_request_len", ALIAS._replace(max_body_len=5), chunks, 10, 11, "200 open", "413 LARGE_REQUEST"),
     Row("max_chunk_line_len", Limits(max_chunk_line_len=20), chunk_line, 20, 21, "200 open", "400 BAD_REQUEST"),
     Row("max_chunk_extension_len", Limits(max_chunk_extension_len=30), extensions, 30, 31, "200 open",

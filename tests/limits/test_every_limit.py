@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sigil import Limits
 from sigil.core.limits import FULL_POLICIES, shortest_timeout
@@ -38,6 +40,18 @@ def test_up_to_the_bound_all_is_well(row: Row) -> None:
 @pytest.mark.parametrize("row", ROWS, ids=name_of)
 def test_past_the_bound_happens_what_the_row_says(row: Row) -> None:
     assert row.probe(row.limits, row.past) == row.beyond
+
+
+TIMES = tuple(row for row in ROWS if isinstance(row.past, float))
+
+
+@pytest.mark.parametrize("row", TIMES, ids=name_of)
+@settings(max_examples=10)
+@given(seconds=st.floats(5, 9), shortest=st.sampled_from((0.5, 1.0, 2.0)))
+def test_a_deadline_is_never_early_and_late_by_no_more_than_a_grain(row: Row, seconds: float, shortest: float) -> None:
+    limits = row.limits._replace(**{"linger_timeout": shortest, row.field: seconds})
+    assert row.probe(limits, seconds - 0.001) == row.well
+    assert row.probe(limits, seconds + shortest_timeout(limits) / 32 + 1e-9) == row.beyond
 
 
 # -- the table itself ---------------------------------------------------------------------------------------------

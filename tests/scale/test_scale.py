@@ -34,6 +34,10 @@ from tests.scale.script import Batch, Script, frame
 pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="a process is examined in /proc")
 
 CLIENTS = 2_000
+SHARE_MIN = 0.75
+"""Of the messages delivered per second of processor time, what slow clients leave to the others at least; on a quiet
+machine it is 0.95 or so."""
+
 SLACK = 2 * MIB
 """What an interpreter's memory grows by without anybody's doing."""
 
@@ -83,19 +87,15 @@ def test_thousands_receive_every_broadcast_in_order_and_leave_nothing_behind() -
     assert found.member_bytes < 16 * KIB
 
 
-@pytest.mark.parametrize(("pace", "share"), [(STOPPED, 0.8), (COUNTED, 0.4)], ids=["bytes", "frames"])
-def test_one_that_stops_reading_is_dropped_and_costs_the_others_little(pace: Pace, share: float) -> None:
+@pytest.mark.parametrize("pace", [STOPPED, COUNTED], ids=["bytes", "frames"])
+def test_one_that_stops_reading_is_dropped_and_costs_the_others_little(pace: Pace) -> None:
     found = try_slow(99, 1, pace._replace(ring_len=pace.ring_len // 4, most=pace.most // 4, phases=10))
     assert found.published_len > 20 * min(found.ring_len, pace.most // 4 * (pace.tick.length + 4))
     assert found.grown_bytes < found.slow * 256 * KIB + SLACK
-    assert found.cpu_share > share
+    assert found.cpu_share > SHARE_MIN
 
 
-@pytest.mark.parametrize("pace", [
-    pytest.param(STOPPED, id="bytes"),
-    pytest.param(COUNTED, id="frames", marks=pytest.mark.xfail(
-        strict=True, reason="on a ring full of frames, each message is told by itself while somebody is behind")),
-])
+@pytest.mark.parametrize("pace", [STOPPED, COUNTED], ids=["bytes", "frames"])
 def test_while_somebody_is_behind_messages_are_still_told_together(pace: Pace) -> None:
     without, with_one = count_calls(10, pace._replace(ring_len=pace.ring_len // 4, most=pace.most // 4))
     assert 0 < without < with_one < without + 8

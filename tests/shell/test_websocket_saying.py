@@ -259,4 +259,4 @@ def test_what_was_said_between_two_ticks_leaves_before_the_second_one_waits() ->
             server.tick(0.2)
             assert time.monotonic() - begun >= 0.15
             client.poll()
-            assert client.messages[-1] == str(number)
+            assert client.messages[-1] == b"%d" % number
