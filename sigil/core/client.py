@@ -200,6 +200,15 @@ def intake_len(client: Client) -> int:
             + (0 if talk is None else heard_len(talk)))
 
 
+def outbound_len(client: Client) -> int:
+    """Bytes that are held for this client: its outbox, answers that came early, what was said while it was behind."""
+    outflow = client.outflow
+    if outflow is CLEAR:
+        return 0
+    held = sum([len(answer.body) for _, answer in outflow.held if isinstance(answer.body, bytes)])
+    return outbox_len(client) + held + (0 if client.talk is None else client.talk.queued_len)
+
+
 def may_parse(client: Client, limits: Limits) -> bool:
     """True if bytes in the buffer may become requests now."""
     return (client.intake.phase <= Phase.BODY and not is_parked(client)

@@ -11,32 +11,22 @@ Functions take a client that has a `talk`.  They do not know any other client.
 
 from collections.abc import Sequence
 
-from .client import CLEAR, TALKING, Client, Context, Gone, Outcome, Step, Waiting, outbox_len, waiting_for
+from .client import CLEAR, TALKING, Client, Context, Gone, Outcome, Step, Waiting, waiting_for
 from .conn import Conn
 from .effects import Deliver, Effect, Note, Part, Send, Then, Welcome
 from .emit import emit, emit_last
-from .events import Delivered, HalfClosed, Lagged, Received, Segment, Subscribe, Whisper
+from .events import Delivered, HalfClosed, Received, Whisper
 from .frame import Opcode, Terms, encode_close, encode_frame, encode_small, frame_len, is_close_code
 from .handshake import check_upgrade, encode_upgrade
-from .limits import Limits
 from .message import CALM, Close, Item, Ping, take_bytes, take_whole
 from .reasons import MEANINGS, CloseReason
 from .refusal import Malformed, bad
 from .request import Request
 from .response import Response, Upgrade
-from .ring import Ring, Topics, read
+from .ring import Topics
 from .stream import Stream, start_of_history, store
-from .talk import (
-    Closing,
-    Follow,
-    Taking,
-    Talk,
-    append_frames,
-    enqueue,
-    follow,
-    make_talk,
-    take_queue,
-)
+from .talk import Closing, Talk, enqueue, follow, make_talk, take_queue
+from .utter import talk_of, whispered, with_talk
 
 INFO = 20
 _OPEN, _SAID, _OVER = Closing.OPEN, Closing.SAID, Closing.OVER
@@ -46,12 +36,6 @@ _new = tuple.__new__
 NORMAL = 1000
 LOST = bad("the connection ended without a close frame", CloseReason.PEER_RESET)
 """The last word of a peer that did not say one."""
-
-
-def talk_of(client: Client) -> Talk:
-    """The conversation, which must be there."""
-    assert client.talk is not None
-    return client.talk
 
 
 # -- the beginning ------------------------------------------------------------------------------------------------
@@ -121,13 +105,8 @@ def hear(client: Client, event: Received, context: Context) -> Outcome:
     client = client._replace(bytes_in=client.bytes_in + len(event.data),
                              since=context.now if is_awaited else client.since)
     if talk.is_parked:
-        return _with(client, talk._replace(pending=talk.pending + event.data, is_pinged=False)), []
-    return _listen(_with(client, talk._replace(is_pinged=False)), event.data, context)
-
-
-def _with(client: Client, talk: Talk) -> Client:
-    """The client with its conversation moved on."""
-    return client._replace(talk=talk)
+        return with_talk(client, talk._replace(pending=talk.pending + event.data, is_pinged=False)), []
+    return _listen(with_talk(client, talk._replace(is_pinged=False)), event.data, context)
 
 
 def _listen(client: Client, data: bytes, context: Context) -> Outcome:
@@ -137,7 +116,7 @@ def _listen(client: Client, data: bytes, context: Context) -> Outcome:
     final = items[-1] if items else None
     last_word = final if isinstance(final, Close) else flaw
     talk = talk._replace(inbound=inbound, last_word=talk.last_word if last_word is None else last_word)
-    return _take_items(_with(client, talk), items, context)
+    return _take_items(with_talk(client, talk), items, context)
 
 
 def _take_items(client: Client, items: Sequence[Item], context: Context) -> Outcome:
@@ -153,11 +132,11 @@ def _take_items(client: Client, items: Sequence[Item], context: Context) -> Outc
         talk = _answer(talk, item.payload, client.outflow is CLEAR) if isinstance(item, Ping) else talk
         start += 1
     if start == len(items):
-        return _conclude(_with(client, talk), context)
+        return _conclude(with_talk(client, talk), context)
     end = next((index for index in range(start, len(items)) if isinstance(items[index], Ping)), len(items))
     messages = tuple([item for item in items[start:end] if isinstance(item, str | bytes)])
     talk = talk._replace(is_parked=True, later=tuple(items[end:]))
-    return _with(client, talk), [Deliver(client.conn, messages)]
+    return with_talk(client, talk), [Deliver(client.conn, messages)]
 
 
 def _answer(talk: Talk, payload: bytes, keeps_up: bool) -> Talk:
@@ -176,9 +155,9 @@ def delivered(client: Client, event: Delivered, context: Context) -> Outcome:
     if talk is None or not talk.is_parked or talk.closing is _OVER:
         return client, []
     if talk.later:
-        return _take_items(_with(client, talk._replace(is_parked=False, later=())), talk.later, context)
+        return _take_items(with_talk(client, talk._replace(is_parked=False, later=())), talk.later, context)
     data, talk = talk.pending, talk._replace(is_parked=False, pending=b"")
-    return _listen(_with(client, talk), data, context) if data else _conclude(_with(client, talk), context)
+    return _listen(with_talk(client, talk), data, context) if data else _conclude(with_talk(client, talk), context)
 
 
 def delivered_simple(client: Client, event: Delivered, context: Context) -> Step | None:
@@ -251,7 +230,7 @@ def _end(client: Client, frame: bytes, reason: CloseReason, code: int, context: 
     last = (*said.segments, frame) if frame else said.segments
     talk = talk._replace(inbound=CALM, pending=b"", later=(), queue=(), queued_len=0, pong=None, cursor=None,
                                     closing=_OVER, reason=reason, code=code)
-    client, effects = emit_last(_with(client, talk), last, reason)
+    client, effects = emit_last(with_talk(client, talk), last, reason)
     return client, [*effects, Part(client.conn, reason, code)]
 
 
@@ -280,157 +259,21 @@ def say_last(client: Client, reason: CloseReason, code: int, text: str, stream: 
     code = next(filter(is_close_code, (code, MEANINGS[reason].code, NORMAL)))
     talk = follow(talk, stream)
     queue = enqueue(talk.queue, Opcode.CLOSE, encode_close(code, text))
-    return _with(client, talk._replace(queue=queue, closing=_SAID, reason=reason, code=code)), []
+    return with_talk(client, talk._replace(queue=queue, closing=_SAID, reason=reason, code=code)), []
 
 
 def lose(client: Client, event: HalfClosed, context: Context) -> Outcome:
     """The peer sends no more: what it has said is delivered first."""
     talk = talk_of(client)
     client = client._replace(intake=client.intake._replace(at_end=True))
-    client = _with(client, talk._replace(last_word=LOST if talk.last_word is None else talk.last_word))
+    client = with_talk(client, talk._replace(last_word=LOST if talk.last_word is None else talk.last_word))
     return (client, []) if talk.is_parked else _conclude(client, context)
-
-
-# -- saying -------------------------------------------------------------------------------------------------------
-
-def room_for(client: Client, limits: Limits) -> int:
-    """How many bytes may still be said to a client before it is too far behind; not above 0 if it is leaving."""
-    talk = client.talk
-    return 0 if talk is None or talk.closing is not _OPEN else limits.max_ws_outbox_len - owed_len(client)
-
-
-def whispered(client: Client, event: Whisper, context: Context) -> Step:
-    """The program has said something to this client: as much of it is queued as there is room for, whole messages."""
-    room, talk = room_for(client, context.limits), client.talk
-    if talk is None or room <= 0:
-        return client, []
-    talk = follow(talk, context.stream)
-    queue, queued_len = talk.queue, talk.queued_len
-    for opcode, payload in event.messages:
-        if room <= 0:
-            break
-        queue = enqueue(queue, opcode, payload)
-        queued_len += frame_len(len(payload))
-        room -= len(payload) + FRAME_HEAD_LEN
-    return _with(client, talk._replace(queue=queue, queued_len=queued_len)), []
-
-
-def whisper_simple(client: Client, event: Whisper, context: Context) -> Step | None:
-    """The same for a client that keeps up, if all is small and there is room for all of it; None if not."""
-    talk = client.talk
-    if talk is None or talk.closing is not _OPEN or talk.cursor is not None or context.has_pending:
-        return None
-    frames = encode_small(event.messages)
-    queue, queued_len = talk.queue, talk.queued_len + len(frames)
-    if not frames or queued_len > context.limits.max_ws_outbox_len:
-        return None
-    queue = append_frames(queue, frames) if queue else (frames,)
-    after: Client = _new(Client, (*client[:9], _new(Talk, (*talk[:2], True, queue, queued_len, *talk[5:]))))
-    return after, []
-
-
-FRAME_HEAD_LEN = 4
-"""What a frame's head counts for when it is asked whether there is room: near enough, and the same for who asks."""
-
-
-def owed_len(client: Client) -> int:
-    """Bytes that are owed to a client and that the kernel has not taken."""
-    queued_len = 0 if client.talk is None else client.talk.queued_len
-    return queued_len + outbox_len(client) if client.outflow.outbox else queued_len
-
-
-def flush_simple(client: Client) -> Step | None:
-    """What most flushes are: a queue, and a client that keeps up; None if there is more to it."""
-    talk = client.talk
-    if (talk is None or client.outflow is not CLEAR or talk.pong is not None or client.intake is not TALKING
-            or talk.cursor is not None or len(talk.queue) != 1):
-        return None
-    (segment,) = talk.queue
-    assert not isinstance(segment, Follow)
-    talk = _new(Talk, (*talk[:2], False, (), 0, *talk[5:]))
-    after: Client = _new(Client, (*client[:8], client.bytes_out + len(segment), talk))
-    send: Send = _new(Send, (client.conn, (segment,), _KEEP))
-    return after, [send]
-
-
-def flush(client: Client, ring: Ring, limits: Limits) -> Step:
-    """Send what is to be said, as far as there is room; a client that is behind is not sent anything more."""
-    talk = talk_of(client)
-    if client.outflow.outbox or client.outflow.is_full:
-        return _with(client, talk._replace(is_listed=False)), []
-    return _send_taken(client, (), take_queue(talk, ring, limits.max_outbox_len))
-
-
-def go_on(client: Client, context: Context) -> Step:
-    """The kernel takes bytes again: what waits, and then what else is to be said."""
-    outbox = client.outflow.outbox
-    client = client._replace(outflow=client.outflow._replace(outbox=(), is_full=False), since=context.now)
-    room = context.limits.max_outbox_len - sum(map(len, outbox))
-    return _send_taken(client, outbox, take_queue(talk_of(client), context.stream.ring, room))
-
-
-def _send_taken(client: Client, outbox: tuple[Segment, ...], taking: Taking) -> Step:
-    """Send these; if that is much, wait until it is taken before there is more."""
-    client = client._replace(talk=taking.talk, outflow=client.outflow._replace(is_full=taking.is_cut))
-    segments = outbox + taking.segments
-    return emit(client, segments) if segments else (client, [])
-
-
-def fall_behind(client: Client, ring: Ring) -> Client:
-    """The kernel is full: from here on this client has a cursor of its own."""
-    talk = talk_of(client)
-    if talk.cursor is not None or talk.closing is not _OPEN:
-        return client
-    return _with(client, talk._replace(cursor=ring.head_number))
-
-
-def lagged(client: Client, event: Lagged, context: Context) -> Outcome:
-    """The kernel did not take all that was sent to its cohort: a frame in the middle is finished first."""
-    talk, ring = talk_of(client), context.stream.ring
-    if event.start < ring.tail_number:
-        return fall_too_far(client, event.start, context.stream)
-    left, cursor, total = event.taken, event.start, 0
-    rest: tuple[Segment, ...] = ()
-    for number, frame in read(ring, event.start, event.end, event.topics):
-        total += len(frame)
-        if left:
-            rest = (memoryview(frame)[left:],) if left < len(frame) else ()
-            left, cursor = max(0, left - len(frame)), number + 1
-    outflow = client.outflow._replace(outbox=rest + client.outflow.outbox)
-    if talk.closing is _OVER:
-        return client._replace(outflow=outflow), []
-    cursor = cursor if talk.cursor is None else min(cursor, talk.cursor)
-    is_reminded = bool(talk.queue) or talk.topics != event.topics
-    queue = (Follow(event.end, event.topics), *talk.queue) if is_reminded else ()
-    client = client._replace(bytes_out=client.bytes_out - total + event.taken,
-                             talk=talk._replace(cursor=cursor, queue=queue),
-                             outflow=outflow._replace(is_full=not outflow.outbox))
-    return client, []
-
-
-def fall_too_far(client: Client, needed: int, stream: Stream) -> Outcome:
-    """What a laggard needs is overwritten: it is dropped, and told apart by numbers."""
-    ring = stream.ring
-    kept_len = ring.head_offset + stream.pending_len - ring.tail_offset
-    text = (f"{client.peer} dropped, WS_CLIENT_TOO_SLOW: it needed message {needed}, the oldest kept is "
-            f"{ring.tail_number} of {stream.next_number}; {kept_len} bytes are kept, the limit is {ring.size} bytes or "
-            f"{ring.most} messages")
-    return Gone(client, CloseReason.WS_CLIENT_TOO_SLOW), [Note("sigil.server", INFO, text)]
-
-
-def subscribed(client: Client, event: Subscribe, context: Context) -> Outcome:
-    """The program changes what a client hears; what was published before is still for those who heard it then."""
-    talk = client.talk
-    if talk is None or talk.closing is not _OPEN or (event.topic in talk.topics) is event.hears:
-        return client, []
-    topics = talk.topics | {event.topic} if event.hears else talk.topics - {event.topic}
-    return _with(client, follow(talk, context.stream)._replace(topics=topics)), []
 
 
 def ask_for_life(client: Client, context: Context) -> Outcome:
     """Nothing was heard for long: a ping is to be answered in time (section 5.5.2)."""
     talk = talk_of(client)
-    return _with(client, talk._replace(queue=enqueue(talk.queue, Opcode.PING, b""), is_pinged=True)), []
+    return with_talk(client, talk._replace(queue=enqueue(talk.queue, Opcode.PING, b""), is_pinged=True)), []
 
 
 def give_up_pong(client: Client, context: Context) -> Outcome:

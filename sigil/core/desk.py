@@ -24,7 +24,7 @@ from .client import (
     is_member,
     is_talking,
     may_parse,
-    outbox_len,
+    outbound_len,
     settle,
 )
 from .conn import Conn
@@ -170,7 +170,7 @@ class Desk:
         """Add to the sums what a client has more than before."""
         inbound, outbound, paused_at, talks = self.load
         inbound += (0 if after is None else intake_len(after)) - intake_len(before)
-        outbound += (0 if after is None else outbox_len(after)) - outbox_len(before)
+        outbound += (0 if after is None else outbound_len(after)) - outbound_len(before)
         if inbound != self.load.inbound or outbound != self.load.outbound:
             self.load = Load(inbound, outbound, paused_at, talks)
 

@@ -163,13 +163,22 @@ def check_limits(limits: Limits) -> str | None:
     """None if a server can work within these limits, or a sentence about the first that makes no sense."""
     if limits.full_policy not in FULL_POLICIES:
         return f"full_policy is one of {', '.join(FULL_POLICIES)}, not {limits.full_policy!r}"
+    if limits.origins is not None and not isinstance(limits.origins, tuple):
+        return f"origins is None or a tuple of origins, not {limits.origins!r}"
     for name, value in zip(limits._fields, limits, strict=True):
-        least = int(name in _AT_LEAST_ONE)
-        if isinstance(Limits._field_defaults[name], int | float) and not _is_number(value, least):
-            return f"{name} is a number, {least} or more, not {value!r}"
+        default = 0 if name == "max_request_len" and value is not None else Limits._field_defaults[name]
+        if type(default) in (int, float) and not _is_number(value, type(default), int(name in _AT_LEAST_ONE)):
+            kind = "a whole number" if type(default) is int else "a number"
+            return f"{name} is {kind}, {int(name in _AT_LEAST_ONE)} or more, not {value!r}"
     return None
 
 
-def _is_number(value: object, least: int) -> bool:
-    """True for a number that is not less; NaN is neither."""
+WHOLE_MAX = 2**31 - 1
+"""More than any count or length here can sensibly be, and the most that the kernel understands."""
+
+
+def _is_number(value: object, kind: type, least: int) -> bool:
+    """True for a number of this kind that is not less, and not too large for a whole one; NaN is neither."""
+    if kind is int:
+        return type(value) is int and least <= value <= WHOLE_MAX
     return isinstance(value, int | float) and value >= least

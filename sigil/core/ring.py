@@ -98,6 +98,21 @@ def read(ring: Ring, start: int, end: int, topics: Topics) -> Iterator[tuple[int
                 yield number, frame
 
 
+def last_of(ring: Ring, topics: Topics, count: int) -> int | None:
+    """The number of the last but `count` frame for these topics, or of the first of fewer; None if there is none."""
+    found = None
+    for index in range(len(ring.pages) - 1, ring.first - 1, -1):
+        page = ring.pages[index]
+        assert page is not None
+        for at in range(len(page.entries) - 1, -1, -1):
+            number, topic = page.number + at, page.entries[at][1]
+            if number < ring.tail_number or not count:
+                return found
+            if topic is None or topic in topics:
+                found, count = number, count - 1
+    return found
+
+
 def page_of(ring: Ring, number: int) -> int:
     """The index of the page that holds this number, by bisection; the number of pages if none does."""
     low, high = ring.first, len(ring.pages)

@@ -15,7 +15,6 @@ from typing import TypeAlias
 
 from .client import CLEAR, Client, Parse, outbox_len
 from .conn import Conn
-from .converse import fall_too_far, flush, flush_simple, owed_len, room_for
 from .desk import Desk
 from .effects import Effect, Fan, Note
 from .events import Flush, Publish
@@ -27,6 +26,7 @@ from .stream import NOT_BEHIND, Cohorts, Stream, data_for, fits, is_heard, store
 from .stream import publish as add
 from .table import find
 from .talk import Closing, Follow, SendStatus, backlog_len
+from .utter import fall_too_far, flush, flush_simple, owed_len, room_for
 
 WARNING = 30
 _new = tuple.__new__
@@ -194,8 +194,13 @@ def _fan_out(server: Server, stream: Stream, cohorts: Cohorts) -> tuple[Server, 
     """What was published in this turn leaves, one order for each cohort, and is on the ring."""
     start, end, sent = stream.ring.head_number, stream.next_number, 0
     fans: list[Effect] = []
+    published = {topic for _, topic in stream.pending if topic is not None}
+    known: dict[Topics, bytes] = {}
     for topics, members in sorted(cohorts.items(), key=_in_order) if len(cohorts) > 1 else cohorts.items():
-        data = data_for(stream, topics)
+        heard = topics & published
+        data = known.get(heard)
+        if data is None:
+            data = known[heard] = data_for(stream, heard)
         if data:
             fans.append(Fan(topics, members, data, start, end))
             sent += len(data) * len(members)

@@ -34,7 +34,7 @@ class Stats(NamedTuple):
     """A server's figures.
 
     `clients` are open now; `accepted` and `turned_away` connections, `requests` complete requests, `bytes_in` and
-    `bytes_out` were counted since the start; `outbox_bytes` are owed to clients now; `late` answers came for
+    `bytes_out` were counted since the start; `outbox_bytes` are held for clients now; `late` answers came for
     connections that were gone; `closed` counts ended connections by the name of their reason.
     """
 

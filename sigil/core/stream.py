@@ -16,7 +16,7 @@ from pyrsistent import PMap, PSet, pmap, pset
 
 from .conn import Conn
 from .limits import Limits
-from .ring import Entry, Ring, Topics, append, make_ring, make_room, read
+from .ring import Entry, Ring, Topics, append, last_of, make_ring, make_room
 
 Cohorts: TypeAlias = PMap[Topics, PSet[Conn]]
 
@@ -112,9 +112,7 @@ NOT_BEHIND = 2**62
 
 def start_of_history(stream: Stream, topics: Topics, count: int) -> int:
     """The number from which on the last `count` (not 0) frames for these topics are, as far as they are kept."""
-    ring = stream.ring
-    kept = [number for number, _ in read(ring, ring.tail_number, ring.head_number, topics)]
-    now = [number for number, (_, topic) in enumerate(stream.pending, ring.head_number)
-           if topic is None or topic in topics]
-    numbers = (kept + now)[-count:]
-    return numbers[0] if numbers else stream.next_number
+    now = [number for number, (_, topic) in enumerate(stream.pending, stream.ring.head_number)
+           if topic is None or topic in topics][-count:]
+    kept = last_of(stream.ring, topics, count - len(now)) if len(now) < count else None
+    return kept if kept is not None else now[0] if now else stream.next_number

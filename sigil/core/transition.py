@@ -31,18 +31,12 @@ from .converse import (
     delivered,
     delivered_simple,
     fail,
-    fall_behind,
     give_up_close,
     give_up_pong,
-    go_on,
     hear,
     hear_simple,
-    lagged,
     lose,
     say_last,
-    subscribed,
-    whisper_simple,
-    whispered,
 )
 from .effects import Effect, Send, Then
 from .emit import emit_last
@@ -65,6 +59,7 @@ from .events import (
 from .intake import foretell, handle_client_data, read_simple, try_parse_and_handle
 from .reasons import MEANINGS, CloseReason
 from .refusal import bad
+from .utter import fall_behind, go_on, lagged, subscribed, whisper_simple, whispered
 
 
 def resume(client: Client, effects: list[Effect], context: Context) -> Outcome:

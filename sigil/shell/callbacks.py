@@ -11,6 +11,7 @@ It does not know what the callbacks mean.
 """
 
 import logging
+from asyncio import CancelledError
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -194,7 +195,8 @@ class Caller:
 
     def _fail(self, job: Job, error: BaseException, events: list[Event]) -> Event | None:
         """A callback has raised."""
-        _LOG.error("the callback %s raised\n%s", title_of(job.callback), account_of(error))
+        if self._server.running or not isinstance(error, CancelledError):  # at the end it was we who cancelled it
+            _LOG.error("the callback %s raised\n%s", title_of(job.callback), account_of(error))
         if job.is_fatal:
             events.append(Hangup(job.conn, CloseReason.HANDLER_ERROR))
         return job.done

@@ -16,10 +16,9 @@ from typing import TypeAlias
 
 from ..core.client import Parse
 from ..core.conn import Conn
-from ..core.converse import FRAME_HEAD_LEN
 from ..core.effects import Effect, Fan, Send
-from ..core.events import Event, Failed, Flush, Hangup, Lagged, Publish, Stalled, Whisper
-from ..core.frame import Opcode, is_close_code
+from ..core.events import Delivered, Event, Failed, Flush, Hangup, Lagged, Publish, Stalled, Whisper
+from ..core.frame import Opcode, frame_len, is_close_code
 from ..core.reasons import CloseReason
 from ..core.records import Server
 from ..core.server import advance
@@ -27,11 +26,12 @@ from ..core.speak import PUBLISHED_HEAD_LEN, prospect_of, room_to_publish
 from ..core.stream import fits
 from ..core.table import find
 from ..core.talk import SendStatus
+from ..core.utter import FRAME_HEAD_LEN
 
 _ERROR_LOG = logging.getLogger("sigil.error")
 _FLUSH = Flush(None)
 _SENDING = (Send, Fan)
-_NOT_TAKEN = (Stalled, Lagged, Failed)
+NOT_TAKEN = (Stalled, Lagged, Failed)
 TOO_SLOW = CloseReason.WS_CLIENT_TOO_SLOW.name
 
 Perform: TypeAlias = Callable[[deque[Effect], list[Event]], None]
@@ -45,6 +45,8 @@ class Engine:
         self._state = state
         self._said: list[Event] = []
         self._spoken_to: set[Conn] = set()
+        self._has_answers = False
+        """Words wait among the events, in a `Delivered`."""
         self._saying_to: Conn | None = None
         self._messages: list[tuple[int, bytes]] = []
         self.hearer: Conn | None = None
@@ -74,8 +76,8 @@ class Engine:
     @property
     def state(self) -> Server:
         """The core's value, all that was said included."""
-        if self._messages or self._said or self._publications:
-            self._tell([])
+        if self._messages or self._said or self._publications or self._has_answers:
+            self._catch_up()
         return self._state
 
     def begin(self, state: Server) -> None:
@@ -98,6 +100,18 @@ class Engine:
             if not self.events:
                 break
         self.flush(perform)
+        self._settle(perform)
+
+    def _settle(self, perform: Perform) -> None:
+        """Leave nothing untold that must not be overtaken by what is said before the next turn."""
+        rounds = 0
+        while any(map(_goes_first, self.events)):
+            # an answer may bring about the next one for ever; bytes not taken bring about nothing
+            rounds += 1
+            self._catch_up(rounds <= self._state.limits.max_rounds_per_tick)
+            perform(self.orders, self.events)
+            if rounds > self._state.limits.max_rounds_per_tick and not any(map(_is_not_taken, self.events)):
+                return
 
     @property
     def has_words(self) -> bool:
@@ -111,8 +125,7 @@ class Engine:
             return
         self._tell([_FLUSH])
         perform(self.orders, self.events)
-        self._tell_first()
-        perform(self.orders, self.events)
+        self._settle(perform)
 
     def _tell(self, events: list[Event]) -> None:
         """Tell the core what was said and what has happened, and keep what it orders."""
@@ -178,7 +191,7 @@ class Engine:
         if self._messages or self._publications:
             self._finish_saying()
         if conn in self._spoken_to:
-            self._tell([])
+            self._catch_up()
         status, room = prospect_of(self._state, conn)
         if room <= 0 and self._let_leave(conn):
             status, room = prospect_of(self._state, conn)
@@ -194,6 +207,7 @@ class Engine:
         self.keep = self._messages.append
         self.hearer = self._saying_to = None
         self._spoken_to.add(conn)
+        self._has_answers = True
         return said
 
     def _finish_saying(self) -> None:
@@ -213,7 +227,7 @@ class Engine:
 
         What was ordered to be sent before goes first, and what the kernel does not take is told before anything else.
         """
-        self._tell_first()
+        self._catch_up()
         client = None if conn is None else find(self._state.slots, conn)
         if conn is not None and (client is None or client.talk is None or client.outflow.outbox
                                  or client.talk.cursor is not None or not client.talk.queue):
@@ -229,13 +243,15 @@ class Engine:
             self._tell(events)
         return True
 
-    def _tell_first(self) -> None:
-        """What the kernel did not take in this round, and the core was not told: later bytes must not overtake it."""
-        first = [event for event in self.events if type(event) in _NOT_TAKEN]
-        if first:
-            others = [event for event in self.events if type(event) not in _NOT_TAKEN]
-            self.events[:] = others  # in place: somebody may be adding to them
+    def _catch_up(self, with_answers: bool = True) -> None:
+        """Tell the core all that was said, and what the kernel did not take: nothing later may overtake either."""
+        goes_first = _goes_first if with_answers else _is_not_taken
+        first = [event for event in self.events if goes_first(event)]
+        if first:  # the others stay in the same list: somebody may be adding to it
+            self.events[:] = [event for event in self.events if not goes_first(event)]
+        if first or self._messages or self._said or self._publications:
             self._tell(first)
+        self._has_answers = self._has_answers and not with_answers
 
     def publish(self, data: object, topic: str | None) -> SendStatus:
         """Say a message to all WebSockets, or those that hear its topic.
@@ -256,15 +272,15 @@ class Engine:
         dropped = self._state.totals.closed.get(TOO_SLOW, 0)
         self.publish_too(message)
         self._tell([])
-        is_too_long = length > self._state.limits.outgoing_buffer_sz
+        is_too_long = frame_len(len(message[1])) > self._state.limits.outgoing_buffer_sz
         was_dropped = is_too_long or self._state.totals.closed.get(TOO_SLOW, 0) > dropped
         return SendStatus.DROPPED if was_dropped else self.ring_status
 
     def _turn_to_all(self, length: int) -> None:
         """Say to all now: what was said to one is an event, and there is room for so much."""
         self._finish_saying()
-        if self._said:
-            self._tell([])
+        if self._said or self._has_answers:
+            self._catch_up()
         if self._state.stream.pending and not fits(self._state.stream, 1, length):
             self._let_leave(None)
         self.ring_status, self.ring_room, self.ring_count = room_to_publish(self._state)
@@ -272,7 +288,29 @@ class Engine:
     def tell(self, event: Event) -> None:
         """Tell the core at once what the program wants."""
         self.farewells += type(event) is Hangup
+        self._catch_up()
         self._tell([event])
+
+
+def _goes_first(event: Event) -> bool:
+    """True for what must be told before anything that is said later: bytes not taken, and an answer on its way."""
+    return type(event) in NOT_TAKEN or (type(event) is Delivered and bool(event.said))
+
+
+def _is_not_taken(event: Event) -> bool:
+    """True for bytes that the kernel did not take."""
+    return type(event) in NOT_TAKEN
+
+
+def report(events: list[Event], event: Event) -> None:
+    """Add what came of an order; bytes not taken go before what would cause more of them to be sent."""
+    if type(event) not in NOT_TAKEN:
+        events.append(event)
+        return
+    index = 0
+    while index < len(events) and type(events[index]) in NOT_TAKEN:
+        index += 1
+    events.insert(index, event)
 
 
 def framed(data: object) -> tuple[int, bytes]:
@@ -290,7 +328,9 @@ def framed(data: object) -> tuple[int, bytes]:
 
 
 def hangup(conn: Conn, code: int, text: str) -> Hangup:
-    """The event of user code closing a connection; ValueError for a code that may not be sent."""
+    """The event of user code closing a connection, with a code or for a reason; ValueError for what may not be sent."""
+    if isinstance(code, CloseReason):
+        return Hangup(conn, code, 0, text)
     if not is_close_code(code):
         raise ValueError(f"{code} is not the code of a close frame (1000 to 1003, 1007 to 1014, 3000 to 4999)")
     return Hangup(conn, CloseReason.OK, code, text)

@@ -16,6 +16,9 @@ from typing import Generic, TypeVar
 
 Word = TypeVar("Word")
 
+WORD_LEN = 200
+"""What a word takes beside its bytes, near enough."""
+
 
 class Inbox(Generic[Word]):
     """A queue with a descriptor that wakes a selector."""
@@ -52,7 +55,8 @@ class Inbox(Generic[Word]):
 
     def put(self, word: Word, length: int = 0, most: int = 0) -> bool:
         """Leave word, and wake whoever waits; False if it takes `length` bytes and `most` already wait."""
-        if length and self._length + length > most:
+        length += WORD_LEN
+        if most and self._length + length > most:
             return False
         self._length += length
         self._words.append(word)

@@ -50,13 +50,14 @@ from ..core.events import (
     Stalled,
     Writable,
 )
+from .engine import report
 from .program import Program
 
 Ready: TypeAlias = list[tuple[selectors.SelectorKey, int]]
 MAX_SEGMENTS = 1_000
 """Pieces of memory in one system call; Linux refuses more than 1024."""
 
-COHORTS_MAX = 64
+COHORTS_MAX = 4_096
 """Cohorts whose wires are remembered; those that are gone are forgotten with the others when there are so many."""
 
 _new = tuple.__new__
@@ -102,6 +103,13 @@ def _close(connection: socket.socket) -> None:
         connection.close()
 
 
+def _tail(rest: Segment) -> Segment:
+    """What is left of a piece of memory: by reference, unless that would keep more than twice of it alive."""
+    if isinstance(rest, memoryview) and 2 * len(rest) <= len(rest.obj):  # type: ignore[arg-type]  # a view of bytes
+        return bytes(rest)
+    return rest
+
+
 class Performer:
     """Everything that stands between the core's names and the world's things."""
 
@@ -109,6 +117,8 @@ class Performer:
         self.program = program
         self._selector = selector
         self._can_watch_for_nothing = can_watch_for_nothing(selector)
+        self._events: list[Event] = []
+        """Where what the kernel does not take is told."""
         self._doors: dict[int, socket.socket] = {}
         self._wires: dict[Conn, Wire] = {}
         self._cohorts: dict[frozenset[str], tuple[PSet[Conn] | None, tuple[Wire, ...]]] = {}
@@ -138,13 +148,13 @@ class Performer:
         If user code breaks out, what was not carried out stays in `orders`.
         """
         methods = self._methods
-        self.program.events = events
-        report, next_order = events.append, orders.popleft
+        self.program.events = self._events = events
+        add, next_order = events.append, orders.popleft
         while orders:
             order = next_order()
             event = methods[type(order)](order)
             if event is not None:
-                report(event)
+                add(event)
 
     # -- connections ----------------------------------------------------------------------------------------------
 
@@ -242,25 +252,29 @@ class Performer:
             events.append(_new(Received, (wire.conn, data)) if data else HalfClosed(wire.conn))
         return events, others
 
-    def send(self, order: Send) -> Event | None:
-        """Send segments and do what follows; what the kernel does not take is handed back."""
+    def send(self, order: Send) -> None:
+        """Send segments and do what follows; what the kernel does not take is handed back, before anything else."""
         conn, segments, then = order
         wire = self._wires.get(conn)
         if wire is None:
-            return None
+            return
+        event: Event | None
         try:
             if then is _KEEP and len(segments) == 1 and not wire.is_blocked:
                 data = segments[0]
                 count = wire.send(data)
                 if count == len(data):
-                    return None
-                return self._send_all(wire, (memoryview(data)[count:],), count)
-            return self._send_and_then(wire, segments, then)
+                    return
+                event = self._send_all(wire, (memoryview(data)[count:],), count)
+            else:
+                event = self._send_and_then(wire, segments, then)
         except (BlockingIOError, InterruptedError):
             wire.is_blocked = True
-            return Stalled(conn, 0, segments)
+            event = Stalled(conn, 0, segments)
         except OSError as error:
-            return Failed(conn, error.errno or 0)
+            event = Failed(conn, error.errno or 0)
+        if event is not None:
+            report(self._events, event)
 
     def _send_and_then(self, wire: Wire, segments: tuple[Segment, ...], then: Then) -> Event | None:
         """The general case: several segments, a blocked connection, or something to do after the last byte."""
@@ -289,7 +303,7 @@ class Performer:
                     count = wire.sock.sendmsg((first, *segments[index + 1:index + MAX_SEGMENTS]))
             except (BlockingIOError, InterruptedError):
                 wire.is_blocked = True
-                return Stalled(wire.conn, taken, (first, *segments[index + 1:]))
+                return Stalled(wire.conn, taken, (_tail(first), *segments[index + 1:]))
             taken += count
             offset += count
             while index < len(segments) and offset >= len(segments[index]):
@@ -297,26 +311,23 @@ class Performer:
                 index += 1
         return None
 
-    def fan(self, order: Fan) -> None:
-        """Send one piece of memory to all members of a cohort; who does not take all of it is reported."""
-        self._fan(order, self.program.events)
-
     def send_now(self, orders: deque[Effect], events: list[Event]) -> None:
         """Carry out orders that do nothing but send, in the middle of others."""
+        outer, self._events = self._events, events
         for order in orders:
-            if type(order) is Fan:
-                self._fan(order, events)
-            elif type(order) is Send:
-                event = self.send(order)
-                events += [] if event is None else [event]
+            self._methods[type(order)](order)
+        self._events = outer
 
-    def _fan(self, order: Fan, events: list[Event]) -> None:
-        """The loop to be fast in: one system call for each client, and nothing else."""
+    def fan(self, order: Fan) -> None:
+        """Send one piece of memory to all members of a cohort; who does not take all of it is reported.
+
+        The loop to be fast in: one system call for each client, and nothing else.
+        """
         topics, members, data, start, end = order
         known, wires = self._cohorts.get(topics, (None, ()))
         if known is not members:
             wires = tuple([self._wires[conn] for conn in members if conn in self._wires])
-            if len(self._cohorts) >= COHORTS_MAX:
+            if known is None and len(self._cohorts) >= COHORTS_MAX:
                 self._cohorts.clear()
             self._cohorts[topics] = members, wires
         length = len(data)
@@ -328,10 +339,10 @@ class Performer:
             except (BlockingIOError, InterruptedError):
                 taken = 0
             except OSError as error:
-                events.append(Failed(wire.conn, error.errno or 0))
+                report(self._events, Failed(wire.conn, error.errno or 0))
                 continue
             wire.is_blocked = True
-            events.append(Lagged(wire.conn, taken, start, end, topics))
+            report(self._events, Lagged(wire.conn, taken, start, end, topics))
 
     # -- logs -----------------------------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ class _Memory(dict[bytes, Parsed]):
         limits = self._limits
         parsed = parse_headers_only(data, limits)
         if (type(parsed) is Head and len(data) <= limits.max_remembered_len
-                and not holds_credentials(parsed)):
+                and limits.max_remembered_heads and not holds_credentials(parsed)):
             if len(self) >= limits.max_remembered_heads:
                 self.clear()
             self[data] = parsed

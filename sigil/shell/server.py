@@ -18,16 +18,15 @@ from threading import get_ident
 from typing import TypeAlias
 
 from ..core.conn import Conn
-from ..core.converse import FRAME_HEAD_LEN
-from ..core.events import Accepted, Elapsed, Event, Hangup, Publish, Stop, Subscribe, Whisper
+from ..core.events import Accepted, Elapsed, Event, Publish, Stop, Subscribe, Whisper
 from ..core.limits import Limits
-from ..core.reasons import CloseReason
 from ..core.records import Running, Server
 from ..core.server import make_server, next_deadline, room_of, stats
 from ..core.speak import PUBLISHED_HEAD_LEN, buffered_amount
 from ..core.stats import Stats
 from ..core.table import clients_of
 from ..core.talk import SendStatus
+from ..core.utter import FRAME_HEAD_LEN
 from .account import ENDINGS
 from .callbacks import Callbacks, Returned
 from .door import Door
@@ -298,8 +297,7 @@ class HttpServer(Stager):
         What was sent before goes out first.  A `CloseReason` in the place of the code is what `close` and `ws_close`
         are told, and says which code or status is sent.  ValueError for a code that may not be sent.
         """
-        is_code = not isinstance(code, CloseReason)
-        self._tell(hangup(conn, code, reason) if is_code else Hangup(conn, CloseReason(code), 0, reason))
+        self._tell(hangup(conn, code, reason))
 
     def buffered_amount(self, conn: Conn) -> int:
         """Bytes owed to this client and not yet taken by the kernel; 0 for one that is gone."""

@@ -44,10 +44,11 @@ from ..core.speak import buffered_amount
 from ..core.stats import Stats
 from ..core.table import clients_of
 from ..core.talk import SendStatus
-from ..shell.callbacks import Callbacks
-from ..shell.engine import Engine, framed, hangup
+from ..shell.callbacks import Callbacks, Returned
+from ..shell.engine import Engine, framed, hangup, report
 from ..shell.program import Handler, Late, Program, discard
 from ..shell.sources import ENDINGS, Spawn
+from ..shell.staging import Stager
 from .kernel import Kernel
 from .loop import Loop
 from .notice import Ear, noticing
@@ -56,10 +57,11 @@ if TYPE_CHECKING:
     from ..shell.server import HttpServer
 
 
-class MemoryServer:
+class MemoryServer(Stager):
     """What callbacks are given in place of an `HttpServer`: it answers the same questions and takes the same orders."""
 
     def __init__(self, handler: Handler, limits: Limits, callbacks: Callbacks) -> None:
+        super().__init__(limits.outgoing_buffer_sz)
         self.now = 0.0
         """The time on the server's clock, and since 1970, in seconds."""
         self.kernel = Kernel()
@@ -184,7 +186,7 @@ class MemoryServer:
     def post(self, word: Any) -> None:
         """Leave word for the next tick, an event or something late of the program's; may be called from any thread."""
         if self._has_ended:
-            discard(word)
+            self._discard(word)
         else:
             self._inbox.append(word)
 
@@ -242,13 +244,16 @@ class MemoryServer:
                 raise NotImplementedError(f"sigil.testing does not know the effect {type(order).__name__}")
             event = method(order)
             if event is not None:
-                events.append(event)
+                report(events, event)
 
     def _empty_inbox(self) -> None:
         """What was left for this tick; what comes meanwhile is for the next one."""
         self._program.events = events = self.engine.events
         for _ in range(len(self._inbox)):
             word = self._inbox.popleft()
+            if isinstance(word, Whisper | Publish):
+                self.engine.repeat(word)
+                continue
             event = word if isinstance(word, get_args(Event)) else self._take_late(word)
             if event is not None:
                 events.append(event)
@@ -263,7 +268,14 @@ class MemoryServer:
             self._loop.end()
             self._has_ended = True
             while self._inbox:
-                discard(self._inbox.popleft())
+                self._discard(self._inbox.popleft())
+
+    def _discard(self, word: Any) -> None:
+        """A word that came too late; what a connection's callbacks are told of its end is told all the same."""
+        if isinstance(word, Returned):
+            self._program.take_late(word)
+        else:
+            discard(word)
 
     def _take_late(self, late: Any) -> Event | None:
         """A result that came after its handler had returned; a failure is noticed like one of the handler."""
@@ -292,10 +304,12 @@ class MemoryServer:
         for order in orders:
             if isinstance(order, Fan):
                 sends = ((conn, self._send(Send(conn, (order.data,), Then.KEEP))) for conn in sorted(order.members))
-                events += [_of_fan(order, conn, event) for conn, event in sends if event is not None]
-            elif isinstance(order, Send):
-                event = self._send(order)
-                events += [] if event is None else [event]
+                found = [_of_fan(order, conn, event) for conn, event in sends if event is not None]
+            else:
+                event = self._send(order) if isinstance(order, Send) else None
+                found = [] if event is None else [event]
+            for event in found:
+                report(events, event)
 
     def _drop(self, order: Drop) -> None:
         """Close a connection and the streams that were for it."""

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sigil.core.body import append, begin_body, continue_body_read, join
-from sigil.core.client import deadline_of, intake_len, interest_of, is_talking, outbox_len
+from sigil.core.client import deadline_of, intake_len, interest_of, is_talking, outbound_len
 from sigil.core.conn import Conn
 from sigil.core.effects import Deliver, Effect, Farewell, Greet, Part, Welcome
 from sigil.core.events import Accepted, Elapsed, Event, Failed, Received, Stop
@@ -154,7 +154,7 @@ def test_the_sums_over_all_clients_are_sums_over_all_clients(run: list[Event], l
         server, _ = step(server, event)
         clients = list(clients_of(server.slots))
         inbound, outbound, paused_at, talks = server.load
-        assert (inbound, outbound) == (sum(map(intake_len, clients)), sum(map(outbox_len, clients)))
+        assert (inbound, outbound) == (sum(map(intake_len, clients)), sum(map(outbound_len, clients)))
         assert talks == sum(map(is_talking, clients))
         assert inbound <= limits.max_inbound_len
         assert (paused_at is None) or outbound > limits.max_outbound_len // 2

@@ -26,11 +26,14 @@ def test_the_default_limits_make_sense_and_every_bound_is_positive() -> None:
 
 @pytest.mark.parametrize(("limits", "sentence"), [
     (Limits(full_policy="drop"), "full_policy is one of evict, wait, 503, not 'drop'"),
-    (Limits(max_read_len=0), "max_read_len is a number, 1 or more, not 0"),
-    (Limits(max_queued_requests=0), "max_queued_requests is a number, 1 or more, not 0"),
+    (Limits(max_read_len=0), "max_read_len is a whole number, 1 or more, not 0"),
+    (Limits(max_queued_requests=0), "max_queued_requests is a whole number, 1 or more, not 0"),
+    (Limits(max_rounds_per_tick=1.5), "max_rounds_per_tick is a whole number, 1 or more, not 1.5"),  # type: ignore[arg-type]
+    (Limits(max_request_len=-5), "max_request_len is a whole number, 0 or more, not -5"),
+    (Limits(origins="https://a"), "origins is None or a tuple of origins, not 'https://a'"),  # type: ignore[arg-type]
     (Limits(body_timeout=-1.0), "body_timeout is a number, 0 or more, not -1.0"),
     (Limits(idle_timeout=float("nan")), "idle_timeout is a number, 0 or more, not nan"),
-    (Limits(max_body_len="10"), "max_body_len is a number, 0 or more, not '10'"),  # type: ignore[arg-type]
+    (Limits(max_body_len="10"), "max_body_len is a whole number, 0 or more, not '10'"),  # type: ignore[arg-type]
 ])
 def test_limits_that_make_no_sense_are_told(limits: Limits, sentence: str) -> None:
     assert check_limits(limits) == sentence

@@ -81,7 +81,7 @@ def test_the_status_is_what_becomes_of_it() -> None:
     assert prospect_of(server, CONN)[0] is BACKPRESSURE
     server, _ = tell(server, Stalled(CONN, 0, (b"x" * 500,)))
     assert prospect_of(server, CONN)[0] is DROPPED
-    server, effects = tell(server, said("lost"), FLUSH, Writable(CONN), FLUSH)
+    server, effects = tell(server, FLUSH, Writable(CONN), FLUSH)
     assert bytes_of(effects) == b"x" * 1_000
 
 
@@ -111,8 +111,15 @@ def test_messages_are_taken_whole_and_in_order_until_there_is_no_room(lengths: l
     for number, length in enumerate(lengths):
         if prospect_of(server, CONN)[1] > 0:
             sent.append(bytes([number]) * length)
-        server, _ = tell(server, said(bytes([number]) * length))
+            server, _ = tell(server, said(bytes([number]) * length))
     assert frames_of(tell(server, FLUSH)[1]) == [(2, payload) for payload in sent]
+
+
+def test_what_was_promised_is_kept_though_the_kernel_has_taken_less_since() -> None:
+    server = talking(Limits(max_ws_outbox_len=1_000))
+    assert prospect_of(server, CONN) == (SUCCESS, 1_000)
+    server, _ = tell(server, Stalled(CONN, 0, (b"x" * 1_000,)), said("promised"))
+    assert frames_in(bytes_of(tell(server, Writable(CONN), FLUSH)[1])[1_000:]) == [(1, b"promised")]
 
 
 def test_a_flush_for_one_leaves_the_others_to_the_end_of_the_turn() -> None:

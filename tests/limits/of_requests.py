@@ -184,6 +184,18 @@ def fall_behind(limits: Limits, length: int) -> str:
     return f"{found}, {fate(connection)}"
 
 
+def fall_behind_at_once(limits: Limits, length: int) -> str:
+    """A client sends two requests at once, and the answer to the first makes it so much that it is owed."""
+    client = Client(sized, limits=limits)
+    answer_len = 2_000
+    connection = owe(client, length - answer_len)
+    connection.send(b"POST /%d HTTP/1.1\r\nHost: a\r\n\r\n" % answer_len + GET)
+    found = f"{client.stats().requests} handed out"
+    while connection.read(WINDOW_LEN):
+        pass
+    return f"{found}, {fate(connection)}"
+
+
 # -- what all clients together may have under way -----------------------------------------------------------------
 
 def send_together(limits: Limits, length: int) -> str:
@@ -257,6 +269,8 @@ ROWS = (
         "4 handed out, 5 in the end"),
     Row("max_outbox_len", Limits(max_outbox_len=3_000), fall_behind, 2_999, 3_000, "read, 200 200 open",
         "not read, 200 200 open"),
+    Row("max_outbox_len", Limits(max_outbox_len=3_000), fall_behind_at_once, 2_999, 3_000,
+        "3 handed out, 200 200 200 open", "2 handed out, 200 200 200 open"),
     Row("max_inbound_len", Limits(max_inbound_len=100), send_together, 100, 101, "open, open", "503 EVICTED, open"),
     Row("max_outbound_len", Limits(max_outbound_len=1_500), owe_together, 1_500, 1_501,
         "200 open / 200 open / 200 open / open / open", "open / open / 200 open / TOO_SLOW / open"),

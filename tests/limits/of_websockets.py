@@ -65,6 +65,13 @@ def come_early(limits: Limits, count: int) -> str:
 
 # -- what is heard ------------------------------------------------------------------------------------------------
 
+def whole_frame(limits: Limits, length: int) -> str:
+    """A message of one frame that comes in one piece."""
+    websocket = serve(limits).websocket("/")
+    websocket.connection.send(frame(2, bytes(length)))
+    return f"{websocket.code}, {websocket.messages()}"
+
+
 def one_frame(limits: Limits, length: int) -> str:
     """A message of one frame, its payload only if nothing is said to its head."""
     return heard(limits, frame(2, bytes(length)), length)
@@ -140,11 +147,12 @@ def drink(websocket: WebSocket) -> None:
 # -- what is said to all ------------------------------------------------------------------------------------------
 
 def fall_behind(limits: Limits) -> tuple[Client, WebSocket, WebSocket]:
-    """A WebSocket that is at the head of the stream and takes nothing more, and one that takes everything."""
+    """A WebSocket whose window is full, so that it takes nothing more, and one that takes everything."""
     client = serve(limits)
     slow, fast = client.websocket("/", window_len=WINDOW_LEN), client.websocket("/")
-    assert client.server.broadcast(bytes(WINDOW_LEN - HEAD_LEN)) is SendStatus.SUCCESS
+    assert client.server.send(slow.handle, bytes(WINDOW_LEN - HEAD_LEN)) is SendStatus.SUCCESS
     client.settle()
+    assert client.server.buffered_amount(slow.handle) == 0
     return client, slow, fast
 
 
@@ -205,10 +213,13 @@ ROWS = (
     Row("origins", Limits(origins=("*",)), come_from, HERE, "null", "open", "open"),
     Row("ws_early_data", Limits(), come_early, 0, 1, "101, heard 0, open", "400, heard 0, OK"),
     Row("ws_early_data", Limits(ws_early_data=True), come_early, 0, 1, "101, heard 0, open", "101, heard 1, open"),
+    Row("max_ws_recv_frame_len", Limits(max_ws_recv_frame_len=200), whole_frame, 200, 201, "None, ['heard 200']",
+        "1009, []"),
     Row("max_ws_recv_frame_len", Limits(max_ws_recv_frame_len=200), one_frame, 200, 201, "['heard 200']",
         "1009 before the payload, WS_OVERSIZE_FRAME"),
     Row("max_ws_recv_frame_len", Limits(max_ws_recv_frame_len=200), later_frame, 200, 201, "['heard 350']",
         "1009 before the payload, WS_OVERSIZE_FRAME"),
+    Row("max_ws_message_len", Limits(max_ws_message_len=200), whole_frame, 200, 201, "None, ['heard 200']", "1009, []"),
     Row("max_ws_message_len", Limits(max_ws_message_len=200), one_frame, 200, 201, "['heard 200']",
         "1009 before the payload, WS_OVERSIZE_FRAME"),
     Row("max_ws_message_len", Limits(max_ws_message_len=200), two_frames, 200, 201, "['heard 200']",
@@ -218,10 +229,10 @@ ROWS = (
         "not read, ['heard 5']"),
     Row("max_ws_outbox_len", Limits(max_ws_outbox_len=1_000), say_more, 999, 1_000, "BACKPRESSURE, 2 messages, None",
         "DROPPED, 1 messages, None"),
-    Row("outgoing_buffer_sz", RING, miss_bytes, 1_000, 1_001, "BACKPRESSURE, open, 3 messages",
-        "DROPPED, WS_CLIENT_TOO_SLOW, 3 messages"),
+    Row("outgoing_buffer_sz", RING, miss_bytes, 1_000, 1_001, "BACKPRESSURE, open, 2 messages",
+        "DROPPED, WS_CLIENT_TOO_SLOW, 2 messages"),
     Row("outgoing_buffer_sz", RING, say_long, 1_000, 1_001, "1 messages", "0 messages"),
     Row("max_ws_send_frame_cnt", Limits(max_ws_send_frame_cnt=4), miss_messages, 4, 5,
-        "BACKPRESSURE, open, 5 messages", "DROPPED, WS_CLIENT_TOO_SLOW, 6 messages"),
+        "BACKPRESSURE, open, 4 messages", "DROPPED, WS_CLIENT_TOO_SLOW, 5 messages"),
     Row("history_messages", Limits(history_messages=3), look_back, 3, 4, "2 3 4", "2 3 4"),
 )

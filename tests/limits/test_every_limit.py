@@ -6,6 +6,7 @@ that is not about the very edge of its bound, or that ends in another status or 
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -49,7 +50,8 @@ TIMES = tuple(row for row in ROWS if isinstance(row.past, float))
 @settings(max_examples=10)
 @given(seconds=st.floats(5, 9), shortest=st.sampled_from((0.5, 1.0, 2.0)))
 def test_a_deadline_is_never_early_and_late_by_no_more_than_a_grain(row: Row, seconds: float, shortest: float) -> None:
-    limits = row.limits._replace(**{"linger_timeout": shortest, row.field: seconds})
+    values: dict[str, Any] = {"linger_timeout": shortest, row.field: seconds}
+    limits = row.limits._replace(**values)
     assert row.probe(limits, seconds - 0.001) == row.well
     assert row.probe(limits, seconds + shortest_timeout(limits) / 32 + 1e-9) == row.beyond
 

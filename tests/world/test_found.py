@@ -27,7 +27,6 @@ def say_in_one_read(client: Client, *sockets: WebSocket) -> None:
 known = pytest.mark.xfail(strict=True, reason="known, and not mended yet")
 
 
-@known
 def test_answers_are_in_order_when_a_request_is_handled_between_two_that_were_not_taken() -> None:
     promises = [Deferred(), Deferred()]
 
@@ -46,7 +45,6 @@ def test_answers_are_in_order_when_a_request_is_handled_between_two_that_were_no
     assert [answer.text for answer in connection.answers()] == [f"/{number}" * 50 for number in range(4)]
 
 
-@known
 @pytest.mark.parametrize("is_to_all", [False, True])
 def test_what_one_callback_says_is_not_overtaken_by_what_the_next_one_says(is_to_all: bool) -> None:
     conns: list[Conn] = []
@@ -68,7 +66,6 @@ def test_what_one_callback_says_is_not_overtaken_by_what_the_next_one_says(is_to
     assert one.messages() == ["first", "second"]
 
 
-@known
 def test_a_message_that_fits_exactly_is_not_called_dropped() -> None:
     client = Client(upgrade, limits=Limits(outgoing_buffer_sz=100))
     websocket = client.websocket("/")
@@ -77,7 +74,6 @@ def test_a_message_that_fits_exactly_is_not_called_dropped() -> None:
     assert websocket.messages() == [b"x" * 98]
 
 
-@known
 def test_what_was_not_taken_in_the_last_round_is_owed() -> None:
     def on_message(server: MemoryServer, conn: Conn, data: str | bytes) -> None:
         server.send(conn, "x" * 100)
@@ -90,7 +86,6 @@ def test_what_was_not_taken_in_the_last_round_is_owed() -> None:
     assert client.server.buffered_amount(websocket.handle) == 102 - 40
 
 
-@known
 @pytest.mark.parametrize("kind", ["ws_close", "close"])
 def test_who_waits_in_a_coroutine_is_told_of_the_end_all_the_same(kind: str) -> None:
     ends: list[CloseReason] = []

@@ -29,8 +29,8 @@ def broken(seeds: Iterator[int] | range | list[int]) -> list[str]:
     return [f"{seed}: {violation}" for seed, violation in violations if violation and violation.check not in KNOWN]
 
 
-KNOWN = frozenset(("order", "status", "buffered", "answers", "missing", "ends"))
-"""Rules that are known to be broken: each has its test in `test_found.py` or `tests/core/test_stream.py`."""
+KNOWN = {"buffered": 280, "order": 1432}
+"""Rules that a few worlds in a thousand still break, each with the seed of one that does."""
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
@@ -45,7 +45,7 @@ def test_what_once_broke_a_rule_does_so_no_more() -> None:
 @pytest.mark.parametrize("check", sorted(KNOWN))
 @pytest.mark.xfail(strict=True, reason="known: see KNOWN")
 def test_what_is_known_to_be_broken_is_broken(check: str) -> None:
-    assert [seed for seed in kept_seeds() if (found := broken_rule(seed)) is not None and found.check == check] == []
+    assert broken_rule(KNOWN[check]) is None
 
 
 # -- the same seed, the same world --------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ def test_a_torn_frame_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_wrong_sum_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sigil.core.desk.outbox_len", lambda client: 0)
+    monkeypatch.setattr("sigil.core.desk.outbound_len", lambda client: 0)
     assert "load" in noticed()
 
 

@@ -9,7 +9,7 @@ clients beyond their records.
 
 from collections.abc import Iterator
 
-from ...core.client import intake_len, is_member, is_talking, outbox_len
+from ...core.client import intake_len, is_member, is_talking, outbound_len, outbox_len
 from ...core.records import Server
 from ...core.table import clients_of, free_slots
 from ...core.talk import Closing, Follow
@@ -62,7 +62,7 @@ def check_places(server: Server) -> Iterator[Violation]:
 def check_load(server: Server) -> Iterator[Violation]:
     """The sums over all clients are those of their records, and slots are in use or free, once."""
     clients = list(clients_of(server.slots))
-    sums = sum(map(intake_len, clients)), sum(map(outbox_len, clients)), sum(map(is_talking, clients))
+    sums = sum(map(intake_len, clients)), sum(map(outbound_len, clients)), sum(map(is_talking, clients))
     kept = server.load.inbound, server.load.outbound, server.load.talks
     if sums != kept:
         yield Violation("load", f"bytes heard, bytes owed and WebSockets are {sums}, not {kept}")
