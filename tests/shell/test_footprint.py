@@ -247,7 +247,7 @@ def assert_bounded(siege: Siege, is_traced: bool) -> None:
     told = besiege(siege, is_traced)
     bound = http_server_footprint(siege.limits, response_len=siege.response_len, turn_len=siege.turn_len)
     print(f"peak {told.peak / 2**20:.1f} MiB, of {bound / 2**20:.1f}: {told}")
-    assert told.peak < bound < 10 * told.peak
+    assert told.peak < bound < 15 * told.peak
 
 
 @pytest.mark.parametrize("limits", [BASE, TIGHT], ids=["by clients", "by budgets"])
