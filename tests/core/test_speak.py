@@ -29,7 +29,20 @@ from sigil.core.speak import buffered_amount, prospect_of, room_to_publish
 from sigil.core.talk import SendStatus
 
 from .drive import CONN, GET, PEER, bytes_of, tell
-from .talking import FLUSH, UPGRADE, bytes_to, came, close, frames_in, frames_of, parts_of, said, talk_in, talking, welcomed
+from .talking import (
+    FLUSH,
+    UPGRADE,
+    bytes_to,
+    came,
+    close,
+    frames_in,
+    frames_of,
+    parts_of,
+    said,
+    talk_in,
+    talking,
+    welcomed,
+)
 
 OTHER, STALE = Conn(1, 1), Conn(0, 99)
 SUCCESS, BACKPRESSURE, DROPPED = SendStatus.SUCCESS, SendStatus.BACKPRESSURE, SendStatus.DROPPED
