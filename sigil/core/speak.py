@@ -38,7 +38,8 @@ NO_PROSPECT = (SendStatus.DROPPED, 0)
 
 
 def prospect_of(server: Server, conn: Conn) -> Prospect:
-    """What `Whisper` would do to a message to this client now: the first one that finds no room is dropped."""
+    """What would become of a message to this client now.  One for which there is no room is dropped by not being told.
+    """
     client = find(server.slots, conn)
     if client is None or client.talk is None:
         return NO_PROSPECT

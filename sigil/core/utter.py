@@ -44,22 +44,19 @@ def room_for(client: Client, limits: Limits) -> int:
 
 
 def whispered(client: Client, event: Whisper, context: Context) -> Step:
-    """The program has said something to this client: as much of it is queued as there is room for, whole messages.
+    """The program has said something to this client.
 
-    There is twice the room that was promised: what was promised must be kept, though the kernel has taken less since.
+    Whether there is room is asked before (`room_for`, by `prospect_of`): what was promised then is kept, though the
+    kernel may have taken less since.
     """
-    room, talk = room_for(client, context.limits), client.talk
+    talk = client.talk
     if talk is None or talk.closing is not _OPEN:
         return client, []
-    room += context.limits.max_ws_outbox_len
     talk = follow(talk, context.stream)
     queue, queued_len = talk.queue, talk.queued_len
     for opcode, payload in event.messages:
-        if room <= 0:
-            break
         queue = enqueue(queue, opcode, payload)
         queued_len += frame_len(len(payload))
-        room -= len(payload) + FRAME_HEAD_LEN
     return with_talk(client, talk._replace(queue=queue, queued_len=queued_len)), []
 
 

@@ -111,10 +111,12 @@ def test_a_message_to_who_is_leaving_is_dropped() -> None:
     assert bytes_of(tell(server, said("x"), FLUSH)[1]) == b""
 
 
-def test_while_there_is_room_a_message_of_any_length_is_taken_and_the_next_one_is_not() -> None:
+def test_while_there_is_room_a_message_of_any_length_may_be_said_and_the_next_one_may_not() -> None:
     server = talking(Limits(max_ws_outbox_len=1_000))
-    server, effects = tell(server, said(b"x" * 5_000), said("no room"), FLUSH)
-    assert frames_of(effects) == [(2, b"x" * 5_000)]
+    assert prospect_of(server, CONN) == (SUCCESS, 1_000)
+    server, _ = tell(server, said(b"x" * 5_000))
+    assert prospect_of(server, CONN) == (DROPPED, 0)
+    assert frames_of(tell(server, FLUSH)[1]) == [(2, b"x" * 5_000)]
 
 
 @settings(max_examples=100, deadline=None)
