@@ -43,9 +43,8 @@ def prospect_of(server: Server, conn: Conn) -> Prospect:
     client = find(server.slots, conn)
     if client is None or client.talk is None:
         return NO_PROSPECT
-    if client.outflow is CLEAR and not client.talk.closing:  # nearly always; the rest says the same of any client
-        return SendStatus.SUCCESS, server.limits.max_ws_outbox_len - client.talk.queued_len
-    room = room_for(client, server.limits)
+    is_clear = client.outflow is CLEAR and not client.talk.closing  # nearly always; the other says the same of anybody
+    room = server.limits.max_ws_outbox_len - client.talk.queued_len if is_clear else room_for(client, server.limits)
     if room <= 0:
         return NO_PROSPECT
     return SendStatus.BACKPRESSURE if client.outflow.outbox else SendStatus.SUCCESS, room
