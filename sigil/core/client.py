@@ -151,6 +151,8 @@ class Context(NamedTuple):
     is_quiet: bool
     """Neither of the two: answers need nothing but to be sent."""
     parse: Parse
+    last_number: int
+    """The number of a connection's last request; -1 while nothing is handed out to anybody."""
     has_talk_room: bool
     """One more connection may become a WebSocket."""
     stream: Stream

@@ -31,14 +31,13 @@ def read_simple(client: Client, event: Received, context: Context) -> Step | Non
 
     `handle_client_data` would do the same, slower.
     """
-    data = event.data
-    if (client.owed or client.answered >= context.limits.max_requests_per_connection - 1
-            or find_header_end(data) != len(data) - 4):
+    _, data = event
+    conn, peer, intake, owed, answered, since, outflow, bytes_in, bytes_out, talk = client
+    if owed or answered >= context.last_number or find_header_end(data) != len(data) - 4:
         return None
     head = context.parse(data)
     if type(head) is not Head or not head.is_simple:
         return None
-    conn, peer, intake, _, answered, since, outflow, bytes_in, bytes_out, talk = client
     after: Client = _new(Client, (conn, peer, intake, (head,), answered, since, outflow, bytes_in + len(data),
                                   bytes_out, talk))
     request: Request = _new(Request, head[:6] + (b"", peer))  # noqa: RUF005 - faster than unpacking
@@ -117,7 +116,7 @@ def read_heads(client: Client, buffer: bytes, scan: int, count: int, context: Co
 
 def _space(client: Client, context: Context) -> int:
     """How many requests may still come before this connection's last one."""
-    return context.limits.max_requests_per_connection - 1 - client.answered - len(client.owed)
+    return context.last_number - client.answered - len(client.owed)
 
 
 def _rest(buffer: bytes) -> Intake:

@@ -89,7 +89,6 @@ def _apply_run(server: Server, events: Sequence[Any], start: int,
     desk = Desk(server, parse)
     entries, effects, context = desk.draft.entries, desk.effects, desk.context
     last, is_joinable, index, length = None, False, start, len(server.slots.entries)
-    is_paused = server.load.paused_at is not None
     for index in range(start, len(events)):
         event = events[index]
         kind = type(event)
@@ -105,20 +104,20 @@ def _apply_run(server: Server, events: Sequence[Any], start: int,
             continue
         is_joinable = is_joinable or conn == last
         last = conn
-        intake = client.intake
-        if client.outflow is CLEAR and (intake is CALM or intake is TALKING) and not is_paused:
-            simple = (AT_REST if intake is CALM else TALK_AT_REST).get(kind)
+        if client.outflow is CLEAR:
+            rest = client.intake
+            simple = AT_REST.get(kind) if rest is CALM else TALK_AT_REST.get(kind) if rest is TALKING else None
             step = None if simple is None else simple(client, event, context)
             if step is not None:
                 entries[slot], orders = step
                 effects += orders
-                if intake is TALKING and step[0][9][2] and not client[9][2]:  # type: ignore[index]  # talk.is_listed
+                if rest is TALKING and step[0][9][2] and not client[9][2]:  # type: ignore[index]  # talk.is_listed
                     desk.unflushed.append(conn)
                 continue
         desk.settle(client, transition(client, event, context))
         is_joinable = True
         if desk.context is not context:
-            context, is_paused = desk.context, desk.load.paused_at is not None
+            context = desk.context
     else:
         index += 1
     return (*desk.finish(), is_joinable, index)

@@ -100,7 +100,8 @@ class Engine:
             if not self.events:
                 break
         self.flush(perform)
-        self._settle(perform)
+        if self.events:
+            self._settle(perform)
 
     def _settle(self, perform: Perform) -> None:
         """Leave nothing untold that must not be overtaken by what is said before the next turn."""
@@ -138,7 +139,7 @@ class Engine:
         except Exception:  # there is no known way: this is so that one defect of ours is not everybody's end
             effects = self._tell_singly(events)
         except BaseException:
-            self.events = events + self.events
+            self.events[:0] = events  # in place: somebody may be adding to them
             raise
         self.orders.extend(effects)
 

@@ -150,8 +150,11 @@ class Performer:
         methods = self._methods
         self.program.events = self._events = events
         add, next_order = events.append, orders.popleft
-        while orders:
-            order = next_order()
+        while True:
+            try:
+                order = next_order()
+            except IndexError:  # cheaper than to ask each time
+                return
             event = methods[type(order)](order)
             if event is not None:
                 add(event)

@@ -68,6 +68,7 @@ class HttpServer(Stager):
         self._performer: Performer
         self._door: Door | None = None
         self._turn_offset = 0
+        self._leaves_waiting = limits.full_policy == "wait"
         self._is_hosted = False
         self._is_ticking = False
         self._has_ended = False
@@ -326,11 +327,13 @@ class HttpServer(Stager):
 
     def process_connections(self, timeout: float | None) -> bool:
         """The turn itself: one look at all descriptors, one advance of the core, and what follows from it."""
-        has_work = self._has_work()
         engine, perform = self.engine, self._performer.perform
-        perform(engine.orders, engine.events)
-        engine.flush(perform)  # what was said since the last tick leaves before anybody waits
-        ready = self._require_selector().select(0.0 if self._has_work() else self._bounded(timeout))
+        has_work = is_left = self._has_work()
+        if has_work:
+            perform(engine.orders, engine.events)
+            engine.flush(perform)  # what was said since the last tick leaves before anybody waits
+            is_left = self._has_work()
+        ready = self._require_selector().select(0.0 if is_left else self._bounded(timeout))
         now = time.monotonic()
         is_told_late = bool(engine.events) and type(engine.events[0]) is Elapsed  # a tick was left before it was told
         engine.events[:is_told_late] = [Elapsed(now, int(time.time()))]
@@ -343,7 +346,7 @@ class HttpServer(Stager):
         if engine.state.running is not Running.SERVING:
             self._wind_down()
         elif self._door is not None:
-            self._door.watch(room_of(engine.state) > 0)
+            self._door.watch(not self._leaves_waiting or room_of(engine.state) > 0)
         return has_work
 
     def _bounded(self, timeout: float | None) -> float | None:
