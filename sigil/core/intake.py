@@ -10,11 +10,11 @@ the server itself.
 """
 
 from .body import begin_body, continue_body_read, join
-from .client import CALM, CLEAR, Client, Context, Intake, Phase, Step, may_parse
+from .client import CALM, Client, Context, Intake, Phase, Step, may_parse
 from .conn import Ticket
 from .effects import Effect, Handle
 from .events import Received
-from .grammar import CRLF, find_header_end, inspect
+from .grammar import CRLF, NeedMore, find_header_end, inspect
 from .head import Head, Parsed, is_own
 from .refusal import Malformed, answer_to
 from .request import Request
@@ -27,33 +27,43 @@ _new = tuple.__new__
 
 
 def read_simple(client: Client, event: Received, context: Context) -> Step | None:
-    """What nearly every read of a connection at rest is: one simple request and nothing else; None if it is not.
+    """What nearly every read of a connection at rest is: simple requests and nothing else; None if it is not.
 
     `handle_client_data` would do the same, slower.
     """
     _, data = event
-    conn, peer, intake, owed, answered, since, outflow, bytes_in, bytes_out, talk = client
-    if owed or answered >= context.last_number or find_header_end(data) != len(data) - 4:
+    conn, peer, intake, owed, answered, _, outflow, bytes_in, bytes_out, talk = client
+    if owed or answered >= context.last_number:
         return None
+    if find_header_end(data) != len(data) - 4:
+        return _read_several(client, data, context) if data.endswith(b"\r\n\r\n") else None
     head = context.parse(data)
     if type(head) is not Head or not head.is_simple:
         return None
-    after: Client = _new(Client, (conn, peer, intake, (head,), answered, since, outflow, bytes_in + len(data),
-                                  bytes_out, talk))
+    after: Client = _new(Client, (conn, peer, intake, (head,), answered, context.now, outflow,
+                                  bytes_in + len(data), bytes_out, talk))
     request: Request = _new(Request, head[:6] + (b"", peer))  # noqa: RUF005 - faster than unpacking
     order: Handle = _new(Handle, (_new(Ticket, (conn, answered)), (request,)))
     return after, [order]
 
 
+def _read_several(client: Client, data: bytes, context: Context) -> Step | None:
+    """The same for several requests."""
+    heads, requests, end, behind = take_simple(client, data, 0, context)
+    if not heads or end < len(data) or behind is not None:
+        return None
+    begun = client._replace(bytes_in=client.bytes_in + len(data), since=context.now)
+    return _hand_over(begun, heads, requests, CALM)
+
+
 def handle_client_data(client: Client, data: bytes, context: Context) -> Step:
     """Take the bytes that one read gave, and do with them what can be done."""
     intake = client.intake
-    if intake is CALM and not client.owed and client.outflow is CLEAR and may_parse(client, context.limits):
-        return read_heads(client, data, 0, len(data), context)
-    client = client._replace(bytes_in=client.bytes_in + len(data))
     if intake.phase >= Phase.DEAF:
-        return _with(client, intake._replace(discarded=intake.discarded + len(data))), []
-    return try_parse_and_handle(_with(client, intake._replace(buffer=intake.buffer + data)), context)
+        taken = intake._replace(discarded=intake.discarded + len(data))
+        return client._replace(bytes_in=client.bytes_in + len(data), intake=taken), []
+    taken = intake._replace(buffer=intake.buffer + data)
+    return try_parse_and_handle(client._replace(bytes_in=client.bytes_in + len(data), intake=taken), context)
 
 
 def _with(client: Client, intake: Intake) -> Client:
@@ -66,52 +76,60 @@ def try_parse_and_handle(client: Client, context: Context) -> Step:
     effects: list[Effect] = []
     while client.intake.buffer and may_parse(client, context.limits):
         before = client.intake
-        if before.phase is Phase.BODY:
-            client, more = _read_body(client, context)
-        else:
-            client, more = read_heads(client, before.buffer, before.scan, 0, context)
+        client, more = (_read_body if before.phase is Phase.BODY else read_heads)(client, context)
         effects += more
         if client.intake.phase is before.phase and len(client.intake.buffer) == len(before.buffer):
             break
     return client, effects
 
 
-def read_heads(client: Client, buffer: bytes, scan: int, count: int, context: Context) -> Step:
-    """Heads at the front of `buffer`, as long as the next one may follow; empty lines before them are skipped.
+def take_simple(client: Client, buffer: bytes, scan: int,
+                context: Context) -> tuple[list[Head], list[Request], int, Parsed | None]:
+    """The simple requests at the front of `buffer`, as many as may be handed out; empty lines before them are skipped.
 
-    `count` of these bytes have just come.  The loop to be fast in: everything per request is here or in the parser.
+    Also returned: where what was looked at ends, and what comes behind the requests if it is not simple.
+    The loop to be fast in: everything per request is here or in the parser.
     """
-    parse, peer, length, space = context.parse, client.peer, len(buffer), _space(client, context)
+    parse, peer, length, room = context.parse, client.peer, len(buffer), _room(client, context)
     heads: list[Head] = []
     requests: list[Request] = []
     request: Request
-    start, head, last = 0, None, None
+    start, last = 0, None
     while start < length:
-        end = find_header_end(buffer, scan)
-        if end > start:
-            head = parse(buffer[start:end + 4])
-            if type(head) is Head and head.is_simple and len(heads) < space:
-                if head is not last:
-                    request = _new(Request, head[:6] + (b"", peer))  # noqa: RUF005 - faster than unpacking
-                    last = head
-                heads.append(head)
-                requests.append(request)
-                start = end + 4
-                if len(client.owed) + len(heads) >= context.limits.max_queued_requests:
-                    break
-                scan = start + 3
-                continue
-        if buffer.startswith(CRLF, start):
+        end = find_header_end(buffer, scan) + 4
+        head = parse(buffer[start:end]) if end > start + 4 else _UNENDED
+        if type(head) is Head and head.is_simple and room > 0:
+            if head is not last:
+                request = _new(Request, head[:6] + (b"", peer))  # noqa: RUF005 - faster than unpacking
+                last = head
+            heads.append(head)
+            requests.append(request)
+            start = end
+            if len(heads) == room:
+                break
+        elif buffer.startswith(CRLF, start):
             start += 2
-            scan = start + 3
-            continue
-        if end < start:
-            begun = _await_head(buffer[start:], 0 if start else scan, context)
-            return _hand_over(client, heads, requests, begun, count)
-        client, effects = _hand_over(client, heads, requests, _rest(buffer[end + 4:]), count)
-        client, more = _take_head(client, head, context)
-        return client, effects + more
-    return _hand_over(client, heads, requests, _rest(buffer[start:]) if start < length else CALM, count)
+        else:
+            return heads, requests, start if head is _UNENDED else end, head
+        scan = start + 3
+    return heads, requests, start, None
+
+
+_UNENDED = NeedMore(0)
+"""Stands for a head that has not ended."""
+
+
+def read_heads(client: Client, context: Context) -> Step:
+    """Heads at the front of the buffer: simple ones are handed over together, and the first other one is looked at."""
+    buffer, scan = client.intake.buffer, client.intake.scan
+    heads, requests, end, behind = take_simple(client, buffer, scan, context)
+    if behind is _UNENDED:
+        return _hand_over(client, heads, requests, _await_head(buffer[end:], 0 if end else scan, context))
+    client, effects = _hand_over(client, heads, requests, _rest(buffer[end:]))
+    if behind is None:
+        return client, effects
+    client, more = _take_head(client, behind, context)
+    return client, effects + more
 
 
 def _space(client: Client, context: Context) -> int:
@@ -119,18 +137,23 @@ def _space(client: Client, context: Context) -> int:
     return context.last_number - client.answered - len(client.owed)
 
 
+def _room(client: Client, context: Context) -> int:
+    """How many simple requests may be handed out now; 0 if the next one is the last."""
+    return min(_space(client, context), context.limits.max_queued_requests - len(client.owed))
+
+
 def _rest(buffer: bytes) -> Intake:
     """An intake that begins with these bytes."""
     return CALM._replace(buffer=buffer) if buffer else CALM
 
 
-def _hand_over(client: Client, heads: list[Head], requests: list[Request], intake: Intake, count: int) -> Step:
+def _hand_over(client: Client, heads: list[Head], requests: list[Request], intake: Intake) -> Step:
     """Order the handling of requests that came together, and keep what came behind them."""
     conn, peer, old, owed, answered, since, outflow, bytes_in, bytes_out, talk = client
     if old.at_end:
         intake = intake._replace(at_end=True)
-    after: Client = _new(Client, (conn, peer, intake, owed + tuple(heads), answered, since, outflow, bytes_in + count,
-                                  bytes_out, talk))
+    after: Client = _new(Client, (conn, peer, intake, owed + tuple(heads), answered, since, outflow, bytes_in, bytes_out,
+                                  talk))
     if not heads:
         return after, []
     order: Handle = _new(Handle, (_new(Ticket, (conn, answered + len(owed))), tuple(requests)))
@@ -155,7 +178,7 @@ def foretell(client: Client, flaw: Malformed) -> Client:
                                                 discarded=intake.discarded))
 
 
-def _take_head(client: Client, head: Parsed | None, context: Context) -> Step:
+def _take_head(client: Client, head: Parsed, context: Context) -> Step:
     """A head that is not simple: a refusal, a request that ends something, or one with a body to come."""
     if isinstance(head, Malformed):
         return foretell(client, head), []

@@ -43,7 +43,7 @@ from .speak import flush_turn, publish
 from .stats import NOTHING, Stats, requests_of
 from .stream import make_stream
 from .table import EMPTY, Draft, clients_of
-from .transition import AT_REST, TALK_AT_REST, TRANSITIONS, overdue
+from .transition import TRANSITIONS, overdue
 from .wheel import file, make_wheel, next_look, turn
 
 _SERVING = Running.SERVING
@@ -88,7 +88,7 @@ def _apply_run(server: Server, events: Sequence[Any], start: int,
     """
     desk = Desk(server, parse)
     entries, effects, context = desk.draft.entries, desk.effects, desk.context
-    last, is_joinable, index, length = None, False, start, len(server.slots.entries)
+    last, is_joinable, index, length = -1, False, start, len(server.slots.entries)
     for index in range(start, len(events)):
         event = events[index]
         kind = type(event)
@@ -99,14 +99,15 @@ def _apply_run(server: Server, events: Sequence[Any], start: int,
         conn = name if type(name) is Conn else name[0]
         slot = conn[0]
         client = entries[slot] if 0 <= slot < length else None
-        if type(client) is not Client or client[0] != conn:
+        if type(client) is not Client or (client[0] is not conn and client[0] != conn):
             desk.miss(kind)
             continue
-        is_joinable = is_joinable or conn == last
-        last = conn
+        is_joinable = is_joinable or slot == last
+        last = slot
+        apply, simple, talking = transition
         if client.outflow is CLEAR:
             rest = client.intake
-            simple = AT_REST.get(kind) if rest is CALM else TALK_AT_REST.get(kind) if rest is TALKING else None
+            simple = simple if rest is CALM else talking if rest is TALKING else None
             step = None if simple is None else simple(client, event, context)
             if step is not None:
                 entries[slot], orders = step
@@ -114,7 +115,7 @@ def _apply_run(server: Server, events: Sequence[Any], start: int,
                 if rest is TALKING and step[0][9][2] and not client[9][2]:  # type: ignore[index]  # talk.is_listed
                     desk.unflushed.append(conn)
                 continue
-        desk.settle(client, transition(client, event, context))
+        desk.settle(client, apply(client, event, context))
         is_joinable = True
         if desk.context is not context:
             context = desk.context

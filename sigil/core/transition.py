@@ -9,7 +9,7 @@ the table of clients, nor any other client.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from .answer import (
     answer_simple,
@@ -254,33 +254,36 @@ _OVERDUE: dict[Waiting, Callable[[Client, Context], Outcome]] = {
 """What becomes of a connection that has waited too long for what it waits for."""
 
 
-TRANSITIONS: dict[type, Callable[[Client, Any, Context], Outcome]] = {
-    Received: received,
-    Answered: answered,
-    Stalled: stalled,
-    Writable: writable,
-    Chunk: chunk,
-    Ended: ended,
-    HalfClosed: half_closed,
-    Failed: failed,
-    Hangup: hung_up,
-    Refused: refused,
-    Delivered: delivered,
-    Whisper: whispered,
-    Subscribe: subscribed,
-    Lagged: lagged,
+Simple: TypeAlias = Callable[[Client, Any, Context], Step | None]
+"""Does the same as a transition, faster, and leaves a client at rest that is at rest; None if it cannot."""
+
+
+class Transition(NamedTuple):
+    """What an event does to a client: `apply`, and what to try first if the client is at rest.
+
+    `simple` is for a client whose intake is `CALM`, `talking` for one whose intake is `TALKING`, both with an outflow
+    that is `CLEAR`.
+    """
+
+    apply: Callable[[Client, Any, Context], Outcome]
+    simple: Simple | None = None
+    talking: Simple | None = None
+
+
+TRANSITIONS: dict[type, Transition] = {
+    Received: Transition(received, read_simple, hear_simple),
+    Answered: Transition(answered, answer_simple),
+    Delivered: Transition(delivered, None, delivered_simple),
+    Whisper: Transition(whispered, None, whisper_simple),
+    Stalled: Transition(stalled),
+    Writable: Transition(writable),
+    Chunk: Transition(chunk),
+    Ended: Transition(ended),
+    HalfClosed: Transition(half_closed),
+    Failed: Transition(failed),
+    Hangup: Transition(hung_up),
+    Refused: Transition(refused),
+    Subscribe: Transition(subscribed),
+    Lagged: Transition(lagged),
 }
 """Every kind of event that concerns one connection, and what it does."""
-
-AT_REST: dict[type, Callable[[Client, Any, Context], Step | None]] = {
-    Received: read_simple,
-    Answered: answer_simple,
-}
-"""What to try first while the intake is `CALM` and the outflow `CLEAR`, which it leaves so."""
-
-TALK_AT_REST: dict[type, Callable[[Client, Any, Context], Step | None]] = {
-    Received: hear_simple,
-    Delivered: delivered_simple,
-    Whisper: whisper_simple,
-}
-"""The same while the intake is `TALKING`."""

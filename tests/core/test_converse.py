@@ -351,7 +351,7 @@ def slowly(server: Server, event: Delivered | Whisper | Received) -> tuple[Serve
     desk = Desk(server, parse_headers_only)
     client = find(server.slots, event.conn)
     if client is not None:
-        desk.settle(client, TRANSITIONS[type(event)](client, event, desk.context))
+        desk.settle(client, TRANSITIONS[type(event)].apply(client, event, desk.context))
     return desk.finish()
 
 
