@@ -152,8 +152,8 @@ def _hand_over(client: Client, heads: list[Head], requests: list[Request], intak
     conn, peer, old, owed, answered, since, outflow, bytes_in, bytes_out, talk = client
     if old.at_end:
         intake = intake._replace(at_end=True)
-    after: Client = _new(Client, (conn, peer, intake, owed + tuple(heads), answered, since, outflow, bytes_in, bytes_out,
-                                  talk))
+    after: Client = _new(Client, (conn, peer, intake, owed + tuple(heads), answered, since, outflow, bytes_in,
+                                  bytes_out, talk))
     if not heads:
         return after, []
     order: Handle = _new(Handle, (_new(Ticket, (conn, answered + len(owed))), tuple(requests)))

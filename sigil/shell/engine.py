@@ -10,9 +10,8 @@ user code says is told to the core at once, so that its status is true.  It does
 
 import logging
 import traceback
-from collections import deque
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 from ..core.client import Parse
 from ..core.conn import Conn
@@ -34,15 +33,16 @@ _SENDING = (Send, Fan)
 NOT_TAKEN = (Stalled, Lagged, Failed)
 TOO_SLOW = CloseReason.WS_CLIENT_TOO_SLOW.name
 
-Perform: TypeAlias = Callable[[deque[Effect], list[Event]], None]
-"""Carries out orders until none is left, adding what comes of them to the events."""
+Methods: TypeAlias = Mapping[type, Callable[[Any], Event | None]]
+"""Who carries out which kind of order; what comes of it is returned, or added to the events."""
 
 
 class Engine:
     """A server value being turned."""
 
-    def __init__(self, state: Server, parse: Parse, send: Perform) -> None:
+    def __init__(self, state: Server, parse: Parse) -> None:
         self._state = state
+        self.methods: Methods = {}
         self._said: list[Event] = []
         self._spoken_to: set[Conn] = set()
         self._has_answers = False
@@ -62,11 +62,13 @@ class Engine:
         self.ring_status = SendStatus.SUCCESS
         self.publish_too = self._publications.append
         self.events: list[Event] = []
-        self.orders: deque[Effect] = deque()
+        """What has happened and was not told yet.  It is always this list: whoever carries out orders adds to it."""
+        self._orders: list[Effect] = []
+        self._under_way: Iterator[Effect] = iter(())
+        """Orders that are being carried out, before all others."""
         self.farewells = 0
         """How often user code has closed a connection: so that whoever calls it need not look each time."""
         self._parse = parse
-        self._send = send
 
     @property
     def snapshot(self) -> Server:
@@ -87,30 +89,57 @@ class Engine:
     @property
     def has_work(self) -> bool:
         """True if the last turn left something over, or something was said since."""
-        return bool(self.events or self.orders) or self.has_words
+        return bool(self.events or self._orders) or self.has_words
 
     # -- turning --------------------------------------------------------------------------------------------------
 
-    def run_rounds(self, perform: Perform) -> None:
+    def run_rounds(self) -> None:
         """Tell, carry out, and so on with what comes of it; what is left over after the last round is kept."""
         for _ in range(self._state.limits.max_rounds_per_tick):
-            events, self.events = self.events, []
+            events = self.events[:]
+            self.events.clear()
             self._tell(events)
-            perform(self.orders, self.events)
+            self._carry_out()
             if not self.events:
                 break
-        self.flush(perform)
+        self._flush()
         if self.events:
-            self._settle(perform)
+            self._settle()
 
-    def _settle(self, perform: Perform) -> None:
+    def finish_turn(self) -> None:
+        """Do what the last turn left undone, and let leave what was said since: before anybody waits."""
+        self._carry_out()
+        self._flush()
+
+    def _carry_out(self) -> None:
+        """Carry out orders in sequence until none is left; if user code breaks out, the rest waits for the next time.
+        """
+        methods, add = self.methods, self.events.append
+        while self._orders:
+            self._under_way, self._orders = iter(self._orders), []
+            try:
+                for order in self._under_way:
+                    event = methods[type(order)](order)
+                    if event is not None:
+                        add(event)
+            except BaseException:
+                self._orders = self._take_orders()
+                raise
+
+    def _take_orders(self) -> list[Effect]:
+        """All orders that were not carried out, in sequence, for whoever does something else with them."""
+        orders = [*self._under_way, *self._orders]
+        self._orders = []
+        return orders
+
+    def _settle(self) -> None:
         """Leave nothing untold that must not be overtaken by what is said before the next turn."""
         rounds = 0
         while any(map(_goes_first, self.events)):
             # an answer may bring about the next one for ever; bytes not taken bring about nothing
             rounds += 1
             self._catch_up(rounds <= self._state.limits.max_rounds_per_tick)
-            perform(self.orders, self.events)
+            self._carry_out()
             if rounds > self._state.limits.max_rounds_per_tick and not any(map(_is_not_taken, self.events)):
                 return
 
@@ -120,13 +149,13 @@ class Engine:
         state = self._state
         return bool(self._messages or self._said or self._publications or state.unflushed or state.stream.pending)
 
-    def flush(self, perform: Perform) -> None:
+    def _flush(self) -> None:
         """What was said leaves.  What is not taken is told before anybody can say more, or it would be overtaken."""
         if not self.has_words:
             return
         self._tell([_FLUSH])
-        perform(self.orders, self.events)
-        self._settle(perform)
+        self._carry_out()
+        self._settle()
 
     def _tell(self, events: list[Event]) -> None:
         """Tell the core what was said and what has happened, and keep what it orders."""
@@ -139,9 +168,9 @@ class Engine:
         except Exception:  # there is no known way: this is so that one defect of ours is not everybody's end
             effects = self._tell_singly(events)
         except BaseException:
-            self.events[:0] = events  # in place: somebody may be adding to them
+            self.events[:0] = events
             raise
-        self.orders.extend(effects)
+        self._orders += effects
 
     def _tell_singly(self, events: list[Event]) -> list[Effect]:
         """The same event by event; one that the core cannot take ends its connection."""
@@ -234,21 +263,19 @@ class Engine:
                                  or client.talk.cursor is not None or not client.talk.queue):
             return False
         self._state, effects = advance(self._state, (Flush(conn),), self._parse)
-        sends = [order for order in (*self.orders, *effects) if type(order) in _SENDING]
-        others = [order for order in (*self.orders, *effects) if type(order) not in _SENDING]
-        self.orders.clear()  # in place: somebody may be carrying them out
-        self.orders.extend(others)
-        events: list[Event] = []
-        self._send(deque(sends), events)
-        if events:
-            self._tell(events)
+        orders = [*self._take_orders(), *effects]
+        self._orders = [order for order in orders if type(order) not in _SENDING]
+        for order in orders:
+            if type(order) in _SENDING:
+                self.methods[type(order)](order)
+        self._catch_up(False)
         return True
 
     def _catch_up(self, with_answers: bool = True) -> None:
         """Tell the core all that was said, and what the kernel did not take: nothing later may overtake either."""
         goes_first = _goes_first if with_answers else _is_not_taken
         first = [event for event in self.events if goes_first(event)]
-        if first:  # the others stay in the same list: somebody may be adding to it
+        if first:
             self.events[:] = [event for event in self.events if not goes_first(event)]
         if first or self._messages or self._said or self._publications:
             self._tell(first)
@@ -286,6 +313,13 @@ class Engine:
             self._let_leave(None)
         self.ring_status, self.ring_room, self.ring_count = room_to_publish(self._state)
 
+    def report(self, event: Event) -> None:
+        """Add what came of an order; bytes not taken go before what would cause more of them to be sent."""
+        events, index = self.events, 0
+        while index < len(events) and type(events[index]) in NOT_TAKEN:
+            index += 1
+        events.insert(index if type(event) in NOT_TAKEN else len(events), event)
+
     def tell(self, event: Event) -> None:
         """Tell the core at once what the program wants."""
         self.farewells += type(event) is Hangup
@@ -301,17 +335,6 @@ def _goes_first(event: Event) -> bool:
 def _is_not_taken(event: Event) -> bool:
     """True for bytes that the kernel did not take."""
     return type(event) in NOT_TAKEN
-
-
-def report(events: list[Event], event: Event) -> None:
-    """Add what came of an order; bytes not taken go before what would cause more of them to be sent."""
-    if type(event) not in NOT_TAKEN:
-        events.append(event)
-        return
-    index = 0
-    while index < len(events) and type(events[index]) in NOT_TAKEN:
-        index += 1
-    events.insert(index, event)
 
 
 def framed(data: object) -> tuple[int, bytes]:

@@ -11,10 +11,8 @@ It does not know HTTP, time, or when it is called; user code is called by `progr
 import logging
 import selectors
 import socket
-from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pyrsistent import PSet
 
@@ -25,7 +23,6 @@ from ..core.effects import (
     Adopt,
     Deliver,
     Drop,
-    Effect,
     Fan,
     Farewell,
     Greet,
@@ -50,7 +47,7 @@ from ..core.events import (
     Stalled,
     Writable,
 )
-from .engine import report
+from .engine import Engine
 from .program import Program
 
 Ready: TypeAlias = list[tuple[selectors.SelectorKey, int]]
@@ -113,17 +110,16 @@ def _tail(rest: Segment) -> Segment:
 class Performer:
     """Everything that stands between the core's names and the world's things."""
 
-    def __init__(self, program: Program, selector: selectors.BaseSelector) -> None:
-        self.program = program
+    def __init__(self, engine: Engine, program: Program, selector: selectors.BaseSelector) -> None:
+        self._engine = engine
+        self._program = program
         self._selector = selector
         self._can_watch_for_nothing = can_watch_for_nothing(selector)
-        self._events: list[Event] = []
-        """Where what the kernel does not take is told."""
         self._doors: dict[int, socket.socket] = {}
         self._wires: dict[Conn, Wire] = {}
         self._cohorts: dict[frozenset[str], tuple[PSet[Conn] | None, tuple[Wire, ...]]] = {}
         """The wires of each cohort, as long as its members are the same."""
-        self._methods: dict[type, Callable[[Any], Event | None]] = {
+        engine.methods = {
             Handle: program.handle_request,
             Send: self.send,
             Fan: self.fan,
@@ -141,23 +137,6 @@ class Performer:
             Note: self.note,
             Access: self.access,
         }
-
-    def perform(self, orders: deque[Effect], events: list[Event]) -> None:
-        """Carry out orders in sequence until none is left, adding what comes of them to `events`.
-
-        If user code breaks out, what was not carried out stays in `orders`.
-        """
-        methods = self._methods
-        self.program.events = self._events = events
-        add, next_order = events.append, orders.popleft
-        while True:
-            try:
-                order = next_order()
-            except IndexError:  # cheaper than to ask each time
-                return
-            event = methods[type(order)](order)
-            if event is not None:
-                add(event)
 
     # -- connections ----------------------------------------------------------------------------------------------
 
@@ -216,7 +195,7 @@ class Performer:
             with suppress(OSError):
                 self._unwatch(wire)
             _close(wire.sock)
-            self.program.abandon_all(order.conn)
+            self._program.abandon_all(order.conn)
 
     def close(self) -> None:
         """Close whatever is still open, without a word."""
@@ -277,7 +256,7 @@ class Performer:
         except OSError as error:
             event = Failed(conn, error.errno or 0)
         if event is not None:
-            report(self._events, event)
+            self._engine.report(event)
 
     def _send_and_then(self, wire: Wire, segments: tuple[Segment, ...], then: Then) -> Event | None:
         """The general case: several segments, a blocked connection, or something to do after the last byte."""
@@ -314,13 +293,6 @@ class Performer:
                 index += 1
         return None
 
-    def send_now(self, orders: deque[Effect], events: list[Event]) -> None:
-        """Carry out orders that do nothing but send, in the middle of others."""
-        outer, self._events = self._events, events
-        for order in orders:
-            self._methods[type(order)](order)
-        self._events = outer
-
     def fan(self, order: Fan) -> None:
         """Send one piece of memory to all members of a cohort; who does not take all of it is reported.
 
@@ -342,10 +314,10 @@ class Performer:
             except (BlockingIOError, InterruptedError):
                 taken = 0
             except OSError as error:
-                report(self._events, Failed(wire.conn, error.errno or 0))
+                self._engine.report(Failed(wire.conn, error.errno or 0))
                 continue
             wire.is_blocked = True
-            report(self._events, Lagged(wire.conn, taken, start, end, topics))
+            self._engine.report(Lagged(wire.conn, taken, start, end, topics))
 
     # -- logs -----------------------------------------------------------------------------------------------------
 

@@ -67,16 +67,20 @@ class Late(NamedTuple):
     result: object
 
 
+Word: TypeAlias = Event | Late | LatePiece | Returned
+"""What may be left for the thread that ticks."""
+
+
 class Program:
     """All user code of one server: a handler, callbacks, and the streams that responses brought."""
 
     def __init__(self, server: "HttpServer", handler: Handler, callbacks: Callbacks,
-                 clock: Callable[[], float] = time.monotonic) -> None:
+                 events: list[Event], clock: Callable[[], float] = time.monotonic) -> None:
         self._server = server
         self._handler = handler
         self._caller = Caller(server, callbacks)
         self.sources = Sources(server.post, clock)
-        self.events: list[Event] = []
+        self._events = events
         """Where events go that come before the one a method returns."""
 
     def handle_request(self, order: Handle) -> Event | None:
@@ -101,7 +105,7 @@ class Program:
             number += len(responses) + 1
             event = self._examine(Ticket(conn, number - 1), request, response)
             if event is not None:
-                self.events.append(event)
+                self._events.append(event)
             responses = []
         if not responses:
             return None
@@ -113,14 +117,14 @@ class Program:
     def _report_answers(self, ticket: Ticket, responses: list[Response]) -> None:
         """The answers so far, if there are any."""
         if responses:
-            self.events.append(Answered(ticket, tuple(responses)))
+            self._events.append(Answered(ticket, tuple(responses)))
 
     def _report_interrupt(self, order: Handle, number: int) -> None:
         """The request called `number`, and those behind it, will not be handled."""
         conn, first = order.ticket
         for request in order.requests[number - first:]:
             account = f"{request.method} {request.target}: interrupted"
-            self.events.append(Refused(Ticket(conn, number), 500, "", account))
+            self._events.append(Refused(Ticket(conn, number), 500, "", account))
             number += 1
 
     def _examine(self, ticket: Ticket, request: Request, result: object) -> Event | None:
@@ -162,9 +166,9 @@ class Program:
     def take_late(self, late: Late | LatePiece | Returned) -> Event | None:
         """A late result as an event; what came for a connection that is gone is told to the core all the same."""
         if isinstance(late, LatePiece):
-            return self.sources.take_late(late, self.events)
+            return self.sources.take_late(late, self._events)
         if isinstance(late, Returned):
-            return self._caller.go_on(late, self.events)
+            return self._caller.go_on(late, self._events)
         ticket, request, result = late
         if find(self._server.state.slots, ticket.conn) is None:
             discard(late, self.sources.spawn)
@@ -176,12 +180,12 @@ class Program:
         body = response.body
         if not isinstance(body, Pulled):
             return Answered(ticket, (response,))
-        refused = self.sources.keep(ticket, body, self.events)
+        refused = self.sources.keep(ticket, body, self._events)
         return refused or Answered(ticket, (response._replace(body=Pulled((), body.is_sse)),))
 
     def pull(self, order: Pull) -> Event | None:
         """Ask a stream for its next piece."""
-        return self.sources.pull(order.ticket, self.events)
+        return self.sources.pull(order.ticket, self._events)
 
     def abandon(self, order: Abandon) -> None:
         """A stream will not be asked again."""
@@ -195,23 +199,23 @@ class Program:
 
     def greet(self, order: Greet) -> Event | None:
         """Tell user code of a new connection."""
-        return self._caller.greet(order, self.events)
+        return self._caller.greet(order, self._events)
 
     def farewell(self, order: Farewell) -> Event | None:
         """Tell user code of a connection that is gone."""
-        return self._caller.farewell(order, self.events)
+        return self._caller.farewell(order, self._events)
 
     def welcome(self, order: Welcome) -> Event | None:
         """Tell user code of a new WebSocket."""
-        return self._caller.welcome(order, self.events)
+        return self._caller.welcome(order, self._events)
 
     def deliver(self, order: Deliver) -> Event | None:
         """Give user code messages of a WebSocket."""
-        return self._caller.deliver(order, self.events)
+        return self._caller.deliver(order, self._events)
 
     def part(self, order: Part) -> Event | None:
         """Tell user code of a WebSocket that has ended."""
-        return self._caller.part(order, self.events)
+        return self._caller.part(order, self._events)
 
     def run_coroutines(self, spawn: Spawn | None) -> None:
         """How coroutines of user code are run from now on; None: they are refused."""

@@ -15,30 +15,23 @@ import socket
 import time
 from contextlib import ExitStack, suppress
 from threading import get_ident
-from typing import TypeAlias
 
-from ..core.conn import Conn
-from ..core.events import Accepted, Elapsed, Event, Publish, Stop, Subscribe, Whisper
+from ..core.events import Accepted, Elapsed, Stop
 from ..core.limits import Limits
-from ..core.records import Running, Server
+from ..core.records import Running
 from ..core.server import make_server, next_deadline, room_of, stats
-from ..core.speak import PUBLISHED_HEAD_LEN, buffered_amount
 from ..core.stats import Stats
-from ..core.table import clients_of
-from ..core.talk import SendStatus
-from ..core.utter import FRAME_HEAD_LEN
 from .account import ENDINGS
-from .callbacks import Callbacks, Returned
+from .callbacks import Callbacks
 from .door import Door
-from .engine import Engine, framed, hangup
-from .inbox import Inbox
+from .engine import Engine
 from .listen import open_listener
 from .perform import Performer, Ready
-from .program import Handler, Late, Program, discard
+from .program import Handler, Program
 from .remember import remembering_parser
 from .signals import stopping_on_signals, waking_on_signals
-from .sources import LatePiece, Spawn
-from .staging import Stager
+from .sources import Spawn
+from .speaking import Speaker
 from .threaded import Serving
 
 _LOG = logging.getLogger("sigil.server")
@@ -47,24 +40,19 @@ _ACCESS_LOG = logging.getLogger("sigil.access")
 NOBODY = 0
 """No thread has this number: whoever speaks has to wake the loop first."""
 
-Word: TypeAlias = Event | Late | LatePiece | Returned
 
-
-class HttpServer(Stager):
+class HttpServer(Speaker):
     """An HTTP/1.1 server; make it with `make_http_server`."""
 
     def __init__(self, handler: Handler, host: str, port: int, backlog: int, limits: Limits,
                  callbacks: Callbacks) -> None:
-        super().__init__(limits.outgoing_buffer_sz)
+        super().__init__(limits, Engine(make_server(limits, time.monotonic(), int(time.time())),
+                                        remembering_parser(limits)))
         self.host = host
         self._asked_port = self._port = port
         self._backlog = backlog
-        self._limits = limits
-        self.engine = Engine(make_server(limits, time.monotonic(), int(time.time())), remembering_parser(limits),
-                              lambda orders, events: self._performer.send_now(orders, events))
-        self._inbox: Inbox[Word] = Inbox(self._discard)
         self._selector: selectors.BaseSelector | None = None
-        self._program = Program(self, handler, callbacks)
+        self._program = Program(self, handler, callbacks, self.engine.events)
         self._performer: Performer
         self._door: Door | None = None
         self._turn_offset = 0
@@ -72,14 +60,8 @@ class HttpServer(Stager):
         self._is_hosted = False
         self._is_ticking = False
         self._has_ended = False
-        self._thread = self._speaker = get_ident()
 
     # -- questions ------------------------------------------------------------------------------------------------
-
-    @property
-    def state(self) -> Server:
-        """The core's value now (for other threads: as of the last step): immutable, and yours to keep."""
-        return self.engine.state if get_ident() == self._thread else self.engine.snapshot
 
     @property
     def running(self) -> bool:
@@ -90,10 +72,6 @@ class HttpServer(Stager):
     def port(self) -> int:
         """The port that is or was listened on; before `listen`, the one that was asked for; 0 for a Unix socket."""
         return self._port
-
-    def clients(self) -> tuple[Conn, ...]:
-        """The handles of all open connections."""
-        return tuple(client.conn for client in clients_of(self.state.slots))
 
     def stats(self) -> Stats:
         """Figures since the server was made."""
@@ -146,7 +124,7 @@ class HttpServer(Stager):
             self._inbox.open(selector)
             opened.pop_all()
         self._selector, self._door = selector, door
-        self._performer = Performer(self._program, selector)
+        self._performer = Performer(self.engine, self._program, selector)
         self.host, self._port = (name[0] if sock else self.host, name[1]) if isinstance(name, tuple) else (str(name), 0)
 
     def _address(self) -> str:
@@ -205,10 +183,6 @@ class HttpServer(Stager):
         """
         return Serving(self, reuse)
 
-    def post(self, word: Word) -> None:
-        """Leave word for the next tick, and wake the server if it waits; may be called from any thread."""
-        self._inbox.put(word)
-
     def run_coroutines(self, spawn: Spawn | None) -> None:
         """How coroutines of user code are run from now on; None: they are refused.  For a bridge to a loop."""
         self._program.run_coroutines(spawn)
@@ -239,84 +213,6 @@ class HttpServer(Stager):
         if self._is_ticking:
             raise RuntimeError(f"{name}() was called from within tick(): a handler must return instead")
 
-    # -- WebSockets -----------------------------------------------------------------------------------------------
-
-    def send(self, conn: Conn, data: str | bytes | bytearray | memoryview) -> SendStatus:
-        """Say a message to one WebSocket, text for a str and binary for bytes; may be called from any thread.
-
-        It leaves at the end of the tick.  `DROPPED` if the client is gone or going, or has more than
-        `Limits.max_outbox_len` bytes still to take; `BACKPRESSURE` if the message waits behind what was not taken.
-        From another thread `SUCCESS` only says that it is on its way to the loop.
-        """
-        engine = self.engine
-        if conn is engine.hearer and type(data) is str and get_ident() == self._speaker:  # as `Engine.say`, but faster
-            payload = data.encode()
-            engine.keep((1, payload))
-            engine.room = room = engine.room - len(payload) - FRAME_HEAD_LEN
-            if room <= 0:
-                engine.hearer = None
-            return engine.status
-        if get_ident() != self._thread and self.running:
-            message = framed(data)
-            return self._leave_word(Whisper(conn, (message,)), len(message[1]))
-        self._wake()
-        return engine.say(conn, data)
-
-    def broadcast(self, data: str | bytes | bytearray | memoryview, *, topic: str | None = None) -> SendStatus:
-        """Say a message to all WebSockets, or those that hear `topic`; may be called from any thread.
-
-        It leaves at the end of the tick, at the cost of one message whatever the number of clients.  `BACKPRESSURE` if
-        some client is behind; `DROPPED` if one was so far behind that it was dropped, or if the message does not fit
-        into `Limits.outgoing_buffer_sz`.
-        """
-        engine = self.engine
-        if type(data) is str and get_ident() == self._speaker:  # as `Engine.publish`, but faster
-            payload = data.encode()
-            room = engine.ring_room - len(payload) - PUBLISHED_HEAD_LEN
-            if room >= 0 and engine.ring_count > 0:
-                engine.ring_room = room
-                engine.ring_count -= 1
-                engine.publish_too((1, payload, topic))
-                return engine.ring_status
-        if get_ident() != self._thread and self.running:
-            message = framed(data)
-            return self._leave_word(Publish(((*message, topic),)), len(message[1]))
-        self._wake()
-        return engine.publish(data, topic)
-
-    def subscribe(self, conn: Conn, topic: str) -> None:
-        """Let a WebSocket hear a topic from now on; may be called from any thread, twice is once."""
-        self._tell(Subscribe(conn, topic, True))
-
-    def unsubscribe(self, conn: Conn, topic: str) -> None:
-        """Let a WebSocket hear a topic no more; may be called from any thread, twice is once."""
-        self._tell(Subscribe(conn, topic, False))
-
-    def close(self, conn: Conn, code: int = 1000, reason: str = "") -> None:
-        """Close a connection, a WebSocket with this code and reason; may be called from any thread, twice is once.
-
-        What was sent before goes out first.  A `CloseReason` in the place of the code is what `close` and `ws_close`
-        are told, and says which code or status is sent.  ValueError for a code that may not be sent.
-        """
-        self._tell(hangup(conn, code, reason))
-
-    def buffered_amount(self, conn: Conn) -> int:
-        """Bytes owed to this client and not yet taken by the kernel; 0 for one that is gone."""
-        return buffered_amount(self.state, conn)
-
-    def _tell(self, event: Event) -> None:
-        """Tell the core at once what the program wants, or leave word if this is another thread."""
-        if get_ident() != self._thread and self.running:
-            self.post(event)
-            return
-        self._wake()
-        self.engine.tell(event)
-
-    def _leave_word(self, word: Whisper | Publish, length: int) -> SendStatus:
-        """Leave a message for the loop's thread, unless it is too far behind."""
-        is_taken = self._inbox.put(word, length, self._limits.max_inbox_len)
-        return SendStatus.SUCCESS if is_taken else SendStatus.DROPPED
-
     def _wake(self) -> None:
         """What is said outside a tick inside a host loop leaves only when that is told to tick."""
         if self._is_hosted and not self._is_ticking and self._speaker != self._thread:
@@ -327,11 +223,10 @@ class HttpServer(Stager):
 
     def process_connections(self, timeout: float | None) -> bool:
         """The turn itself: one look at all descriptors, one advance of the core, and what follows from it."""
-        engine, perform = self.engine, self._performer.perform
+        engine = self.engine
         has_work = is_left = self._has_work()
         if has_work:
-            perform(engine.orders, engine.events)
-            engine.flush(perform)  # what was said since the last tick leaves before anybody waits
+            engine.finish_turn()
             is_left = self._has_work()
         ready = self._require_selector().select(0.0 if is_left else self._bounded(timeout))
         now = time.monotonic()
@@ -342,7 +237,7 @@ class HttpServer(Stager):
         self._empty_inbox()
         self._program.sources.poll(now, engine.events)
         has_work = has_work or len(engine.events) > told
-        engine.run_rounds(perform)
+        engine.run_rounds()
         if engine.state.running is not Running.SERVING:
             self._wind_down()
         elif self._door is not None:
@@ -356,17 +251,6 @@ class HttpServer(Stager):
             return timeout
         left = max(0.0, at - time.monotonic())
         return left if timeout is None else min(timeout, left)
-
-    def _empty_inbox(self) -> None:
-        """What was left for this tick, by other threads and by user code."""
-        self._program.events = events = self.engine.events
-        for word in self._inbox.take():
-            if isinstance(word, Whisper | Publish):
-                self.engine.repeat(word)
-                continue
-            event = self._program.take_late(word) if isinstance(word, Late | LatePiece | Returned) else word
-            if event is not None:
-                events.append(event)
 
     def _process_ready(self, ready: Ready, now: float) -> None:
         """Events from descriptors that are ready: connections in turn, then newcomers."""
@@ -412,13 +296,6 @@ class HttpServer(Stager):
         self._inbox.close()
         with suppress(OSError):  # it is closed all the same
             selector.close()
-
-    def _discard(self, word: Word) -> None:
-        """A word that came too late; what a connection's callbacks are told of its end is told all the same."""
-        if isinstance(word, Returned):
-            self._program.take_late(word)
-        else:
-            discard(word)
 
     def _require_selector(self) -> selectors.BaseSelector:
         if self._selector is None:

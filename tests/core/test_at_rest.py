@@ -21,7 +21,8 @@ from .drive import CONN, PEER, same
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 PIECES = (GET, b"HEAD /a?b HTTP/1.1\r\nHost: a\r\nCookie: c=d\r\n\r\n", b"\r\n", b"GET / HTTP/1.0\r\n\r\n", b"\r\n\r\n",
           b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"GET / H",
-          b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n")
+          b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+          b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n")
 BODIES = st.sampled_from((b"", b"hello", b"x" * 20_000))
 
 

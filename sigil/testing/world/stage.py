@@ -6,12 +6,11 @@ kernel is another, and every event that is told and every effect that is carried
 Rules: nothing is changed on its way.  It does not know what should happen.
 """
 
-from collections import deque
 from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from ...core.effects import Effect, Note
+from ...core.effects import Note
 from ...core.events import Event
 from ...core.head import parse_headers_only
 from ...core.limits import Limits
@@ -29,8 +28,8 @@ from .trace import Trace
 class TracedEngine(Engine):
     """An engine that writes down what it tells the core."""
 
-    def __init__(self, state: Server, send: Callable[[deque[Effect], list[Event]], None], trace: Trace) -> None:
-        super().__init__(state, parse_headers_only, send)
+    def __init__(self, state: Server, trace: Trace) -> None:
+        super().__init__(state, parse_headers_only)
         self._trace = trace
 
     @property
@@ -49,12 +48,11 @@ class Stage(MemoryServer):
     """A server in memory whose network is in a bad mood."""
 
     def __init__(self, handler: Handler, limits: Limits, callbacks: Callbacks, dice: Random, trace: Trace) -> None:
-        super().__init__(handler, limits, callbacks)
         self.trace = trace
-        self.network = self.kernel = Network(dice)
-        self.traced = self.engine = TracedEngine(make_server(limits, 0.0, 0, logs_access=True), self._send_now, trace)
-        self._methods = {kind: self._written_down(method)
-                         for kind, method in self._make_methods(self._program, self.network).items()}
+        self.network = Network(dice)
+        self.traced = TracedEngine(make_server(limits, 0.0, 0, logs_access=True), trace)
+        super().__init__(handler, limits, callbacks, self.traced, self.network)
+        self.traced.methods = {kind: self._written_down(method) for kind, method in self.traced.methods.items()}
 
     def _written_down(self, method: Callable[[Any], Event | None]) -> Callable[[Any], Event | None]:
         """The same method, with a line in the trace before."""
@@ -63,11 +61,6 @@ class Stage(MemoryServer):
             return method(order)
 
         return carry_out
-
-    def _send_now(self, orders: deque[Effect], events: list[Event]) -> None:
-        for order in orders:
-            self.trace.add("at once", order)
-        super()._send_now(orders, events)
 
     def _note(self, order: Note) -> None:
         """A line is kept, and bothers nobody."""
