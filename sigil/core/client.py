@@ -45,6 +45,8 @@ class Phase(IntEnum):
     """They are thrown away: our side is shut, or will be when the outbox is empty."""
     TALK = 4
     """They are frames of a WebSocket."""
+    PARKED = 5
+    """They are, and are kept until the program has looked at what it was given before."""
 
 
 class Waiting(IntEnum):
@@ -109,7 +111,8 @@ class Outflow(NamedTuple):
 
 
 CALM = Intake(Phase.HEAD, b"", 0, None, None, False, None, False, 0)
-TALKING = Intake(Phase.TALK, b"", 0, None, None, False, None, False, 0)
+TALKING = CALM._replace(phase=Phase.TALK)
+PARKED = CALM._replace(phase=Phase.PARKED)
 CLEAR = Outflow((), None, (), False, CloseReason.OK, Interest.READ, None)
 
 
@@ -227,7 +230,7 @@ def waiting_for(client: Client) -> Waiting:
     if phase is Phase.LINGER:
         return Waiting.LINGER
     if client.talk is not None:
-        return _talk_waits_for(client.talk)
+        return _talk_waits_for(client.talk, phase is Phase.PARKED)
     if phase is Phase.BODY and not is_parked(client):
         return Waiting.BODY
     if client.owed:
@@ -235,10 +238,10 @@ def waiting_for(client: Client) -> Waiting:
     return Waiting.IDLE if client.intake.buffer in _NOTHING_YET else Waiting.HEADER
 
 
-def _talk_waits_for(talk: Talk) -> Waiting:
+def _talk_waits_for(talk: Talk, is_parked: bool) -> Waiting:
     if talk.closing is not Closing.OPEN:
         return Waiting.CLOSE
-    if talk.is_parked:
+    if is_parked:
         return Waiting.PROGRAM
     return Waiting.PONG if talk.is_pinged else Waiting.TALK
 
@@ -296,7 +299,7 @@ def interest_of(client: Client, limits: Limits) -> Interest:
     if intake.phase is Phase.LINGER:
         return Interest.WRITE if outbox else Interest.READ
     if client.talk is not None:
-        is_fed = client.talk.is_parked and len(client.talk.pending) >= limits.max_header_len
+        is_fed = intake.phase is Phase.PARKED and len(client.talk.pending) >= limits.max_header_len
         listens = not intake.at_end and not is_fed and (not outbox or outbox_len(client) < limits.max_outbox_len)
         return Interest((Interest.READ if listens else 0) | (Interest.WRITE if outbox or client.outflow.is_full else 0))
     listens = (not intake.at_end and not client.outflow.is_full and intake.discarded <= limits.max_linger_len
@@ -323,7 +326,10 @@ def settle(before: Client, after: Client, effects: list[Effect], context: Contex
 
 def _canonical(intake: Intake) -> Intake:
     """The very record that says that a connection is at rest, if it is."""
-    return CALM if intake == CALM else TALKING if intake == TALKING else intake
+    return next((record for record in _AT_REST if record == intake), intake)
+
+
+_AT_REST = (CALM, TALKING, PARKED)
 
 
 def _still_behind(behind: Behind | None, is_behind: bool, bytes_out: int, now: float) -> Behind | None:

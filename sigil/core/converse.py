@@ -11,7 +11,7 @@ Functions take a client that has a `talk`.  They do not know any other client.
 
 from collections.abc import Sequence
 
-from .client import CLEAR, TALKING, Client, Context, Gone, Outcome, Step, Waiting, waiting_for
+from .client import CLEAR, PARKED, TALKING, Client, Context, Gone, Outcome, Phase, Step, Waiting, waiting_for
 from .conn import Conn
 from .effects import Deliver, Effect, Note, Part, Send, Then, Welcome
 from .emit import emit, emit_last
@@ -65,7 +65,7 @@ def begin_talk(client: Client, response: Response, context: Context) -> Step | M
     if cursor is None and client.outflow is not CLEAR:
         cursor = context.stream.next_number  # what was answered before is not taken yet
     talk = make_talk(terms, topics, intake.buffer, cursor)
-    client = client._replace(intake=TALKING, owed=(), answered=client.answered + 1, talk=talk)
+    client = client._replace(intake=PARKED, owed=(), answered=client.answered + 1, talk=talk)
     client, effects = emit(client, (encoded,))
     return client, [*effects, Welcome(client.conn, Request(*head[:6], b"", client.peer))]
 
@@ -84,16 +84,15 @@ def hear_simple(client: Client, event: Received, context: Context) -> Step | Non
 
     `hear` would do the same, slower.
     """
-    conn, data = event
-    talk = client.talk
-    if talk is None or talk.is_parked or talk.inbound is not CALM or talk.closing is not _OPEN:
+    _, data = event
+    conn, peer, _, owed, answered, _, outflow, bytes_in, bytes_out, talk = client
+    if talk is None or talk.is_pinged or talk.inbound is not CALM or talk.closing is not _OPEN:
         return None
     messages: list[Item] = []
     if take_whole(data, 0, talk.terms, messages) != len(data):
         return None
-    talk = _new(Talk, (True, False, *talk[2:]))
-    after: Client = _new(Client, (*client[:5], context.now, client.outflow, client.bytes_in + len(data),
-                                  client.bytes_out, talk))
+    after: Client = _new(Client, (conn, peer, PARKED, owed, answered, context.now, outflow, bytes_in + len(data),
+                                  bytes_out, talk))
     deliver: Deliver = _new(Deliver, (conn, tuple(messages)))
     return after, [deliver]
 
@@ -104,9 +103,14 @@ def hear(client: Client, event: Received, context: Context) -> Outcome:
     is_awaited = waiting_for(client) in (Waiting.TALK, Waiting.PONG)
     client = client._replace(bytes_in=client.bytes_in + len(event.data),
                              since=context.now if is_awaited else client.since)
-    if talk.is_parked:
+    if client.intake.phase is Phase.PARKED:
         return with_talk(client, talk._replace(pending=talk.pending + event.data, is_pinged=False)), []
     return _listen(with_talk(client, talk._replace(is_pinged=False)), event.data, context)
+
+
+def _parked(client: Client, is_parked: bool) -> Client:
+    """The client with its conversation parked, or not any more."""
+    return client._replace(intake=client.intake._replace(phase=Phase.PARKED if is_parked else Phase.TALK))
 
 
 def _listen(client: Client, data: bytes, context: Context) -> Outcome:
@@ -135,8 +139,8 @@ def _take_items(client: Client, items: Sequence[Item], context: Context) -> Outc
         return _conclude(with_talk(client, talk), context)
     end = next((index for index in range(start, len(items)) if isinstance(items[index], Ping)), len(items))
     messages = tuple([item for item in items[start:end] if isinstance(item, str | bytes)])
-    talk = talk._replace(is_parked=True, later=tuple(items[end:]))
-    return with_talk(client, talk), [Deliver(client.conn, messages)]
+    talk = talk._replace(later=tuple(items[end:]))
+    return _parked(with_talk(client, talk), True), [Deliver(client.conn, messages)]
 
 
 def _answer(talk: Talk, payload: bytes, keeps_up: bool) -> Talk:
@@ -152,11 +156,12 @@ def delivered(client: Client, event: Delivered, context: Context) -> Outcome:
     if event.said:
         client, _ = whispered(client, Whisper(event.conn, event.said), context)
     talk = client.talk
-    if talk is None or not talk.is_parked or talk.closing is _OVER:
+    if talk is None or client.intake.phase is not Phase.PARKED:
         return client, []
+    client = _parked(client, False)
     if talk.later:
-        return _take_items(with_talk(client, talk._replace(is_parked=False, later=())), talk.later, context)
-    data, talk = talk.pending, talk._replace(is_parked=False, pending=b"")
+        return _take_items(with_talk(client, talk._replace(later=())), talk.later, context)
+    data, talk = talk.pending, talk._replace(pending=b"")
     return _listen(with_talk(client, talk), data, context) if data else _conclude(with_talk(client, talk), context)
 
 
@@ -165,20 +170,20 @@ def delivered_simple(client: Client, event: Delivered, context: Context) -> Step
 
     So what was said need not wait for the end of the turn: an answer leaves at once, and the record is made once.
     """
-    conn, said = event
-    talk = client.talk
-    if (talk is None or talk.is_listed or talk.queue or not talk.is_parked or talk.last_word is not None or talk.pending
+    _, said = event
+    conn, peer, _, owed, answered, _, outflow, bytes_in, bytes_out, talk = client
+    if (talk is None or talk.is_listed or talk.queue or talk.last_word is not None or talk.pending
             or talk.later or talk.pong is not None or talk.closing is not _OPEN or context.has_pending):
         return None
     after: Client
     if not said:
-        after = _new(Client, (*client[:5], context.now, *client[6:9], _new(Talk, (False, *talk[1:]))))
+        after = _new(Client, (conn, peer, TALKING, owed, answered, context.now, outflow, bytes_in, bytes_out, talk))
         return after, []
     frames = encode_small(said)
     if not frames or len(frames) > context.limits.max_outbox_len:
         return None
-    after = _new(Client, (*client[:5], context.now, *client[6:8], client.bytes_out + len(frames),
-                          _new(Talk, (False, *talk[1:]))))
+    after = _new(Client, (conn, peer, TALKING, owed, answered, context.now, outflow, bytes_in, bytes_out + len(frames),
+                          talk))
     send: Send = _new(Send, (conn, (frames,), _KEEP))
     return after, [send]
 
@@ -267,7 +272,7 @@ def lose(client: Client, event: HalfClosed, context: Context) -> Outcome:
     talk = talk_of(client)
     client = client._replace(intake=client.intake._replace(at_end=True))
     client = with_talk(client, talk._replace(last_word=LOST if talk.last_word is None else talk.last_word))
-    return (client, []) if talk.is_parked else _conclude(client, context)
+    return (client, []) if client.intake.phase is Phase.PARKED else _conclude(client, context)
 
 
 def ask_for_life(client: Client, context: Context) -> Outcome:

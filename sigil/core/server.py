@@ -18,6 +18,7 @@ from .answer import INFO, NO_HEAD, WARNING, unavailable
 from .client import (
     CALM,
     CLEAR,
+    PARKED,
     TALKING,
     Client,
     Gone,
@@ -104,15 +105,15 @@ def _apply_run(server: Server, events: Sequence[Any], start: int,
             continue
         is_joinable = is_joinable or slot == last
         last = slot
-        apply, simple, talking = transition
+        apply, calm, talking, parked = transition
         if client.outflow is CLEAR:
             rest = client.intake
-            simple = simple if rest is CALM else talking if rest is TALKING else None
+            simple = calm if rest is CALM else talking if rest is TALKING else parked if rest is PARKED else None
             step = None if simple is None else simple(client, event, context)
             if step is not None:
                 entries[slot], orders = step
                 effects += orders
-                if rest is TALKING and step[0][9][2] and not client[9][2]:  # type: ignore[index]  # talk.is_listed
+                if rest is not CALM and step[0][9][1] and not client[9][1]:  # type: ignore[index]  # talk.is_listed
                     desk.unflushed.append(conn)
                 continue
         desk.settle(client, apply(client, event, context))

@@ -55,8 +55,6 @@ Queue: TypeAlias = tuple[Segment | Follow, ...]
 class Talk(NamedTuple):
     """One conversation.  What changes with every message comes first."""
 
-    is_parked: bool
-    """The program has messages to look at; nothing more is read from the bytes until it has."""
     is_pinged: bool
     """It was asked for a sign of life, and has given none yet."""
     is_listed: bool
@@ -88,7 +86,7 @@ JOIN_MAX = 16_384
 
 def make_talk(terms: Terms, topics: frozenset[str], pending: bytes, cursor: int | None) -> Talk:
     """A conversation that has just begun: the program is told of it before it hears anything."""
-    return Talk(True, False, False, (), 0, CALM, pending, (), None, None, Closing.OPEN, CloseReason.OK, 0, topics,
+    return Talk(False, False, (), 0, CALM, pending, (), None, None, Closing.OPEN, CloseReason.OK, 0, topics,
                 terms, cursor)
 
 

@@ -106,7 +106,7 @@ def _conclude(client: Client, context: Context) -> Outcome | None:
 
 def received(client: Client, event: Received, context: Context) -> Outcome:
     """Bytes came."""
-    if client.intake.phase is Phase.TALK:
+    if client.intake.phase >= Phase.TALK:
         return hear(client, event, context)
     client, effects = handle_client_data(client, event.data, context)
     if client.intake.phase is Phase.LINGER and client.intake.discarded > context.limits.max_linger_len:
@@ -145,7 +145,7 @@ def _resume_unless_gone(outcome: Outcome, context: Context) -> Outcome:
 
 def half_closed(client: Client, event: HalfClosed, context: Context) -> Outcome:
     """The other side has ended its half."""
-    if client.intake.phase is Phase.TALK:
+    if client.intake.phase >= Phase.TALK:
         return lose(client, event, context)
     if client.intake.phase is Phase.LINGER and not client.outflow.outbox:
         return Gone(client, client.outflow.reason), []
@@ -166,14 +166,14 @@ def failed(client: Client, event: Failed, context: Context) -> Outcome:
 
 def hung_up(client: Client, event: Hangup, context: Context) -> Outcome:
     """User code failed outside a request, or has had enough of this client."""
-    if client.intake.phase is Phase.TALK:
+    if client.intake.phase >= Phase.TALK:
         return say_last(client, event.reason, event.code, event.text, context.stream)
     return turn_out(client, event.reason, context)
 
 
 def turn_out(client: Client, reason: CloseReason, context: Context) -> Outcome:
     """The connection ends, with the status of this reason, after what is owed; a WebSocket at once, with its code."""
-    if client.intake.phase is Phase.TALK:
+    if client.intake.phase >= Phase.TALK:
         return fail(client, reason, context)
     if client.intake.phase is Phase.LINGER:
         return client, []
@@ -194,7 +194,7 @@ def writable(client: Client, event: Writable, context: Context) -> Outcome:
 
     If that is more than the budget, nothing is asked for and nothing parsed until the kernel has room once more.
     """
-    if client.intake.phase is Phase.TALK:
+    if client.intake.phase >= Phase.TALK:
         return go_on(client, context)
     segments, then = client.outflow.outbox, Then.SHUT if client.intake.phase is Phase.LINGER else Then.KEEP
     count = sum(map(len, segments))
@@ -261,20 +261,20 @@ Simple: TypeAlias = Callable[[Client, Any, Context], Step | None]
 class Transition(NamedTuple):
     """What an event does to a client: `apply`, and what to try first if the client is at rest.
 
-    `simple` is for a client whose intake is `CALM`, `talking` for one whose intake is `TALKING`, both with an outflow
-    that is `CLEAR`.
+    That is with an outflow that is `CLEAR` and an intake that is `CALM`, `TALKING` or `PARKED`, one after the other.
     """
 
     apply: Callable[[Client, Any, Context], Outcome]
-    simple: Simple | None = None
+    calm: Simple | None = None
     talking: Simple | None = None
+    parked: Simple | None = None
 
 
 TRANSITIONS: dict[type, Transition] = {
     Received: Transition(received, read_simple, hear_simple),
     Answered: Transition(answered, answer_simple),
-    Delivered: Transition(delivered, None, delivered_simple),
-    Whisper: Transition(whispered, None, whisper_simple),
+    Delivered: Transition(delivered, None, None, delivered_simple),
+    Whisper: Transition(whispered, None, whisper_simple, whisper_simple),
     Stalled: Transition(stalled),
     Writable: Transition(writable),
     Chunk: Transition(chunk),

@@ -9,7 +9,7 @@ may hold; when it has caught up it is one of its cohort again.  Functions take a
 know any other client.
 """
 
-from .client import CLEAR, TALKING, Client, Context, Gone, Outcome, Step, outbox_len
+from .client import CLEAR, PARKED, TALKING, Client, Context, Gone, Outcome, Step, outbox_len
 from .effects import Note, Send, Then
 from .emit import emit
 from .events import Lagged, Segment, Subscribe, Whisper
@@ -70,7 +70,7 @@ def whisper_simple(client: Client, event: Whisper, context: Context) -> Step | N
     if not frames or queued_len > context.limits.max_ws_outbox_len:
         return None
     queue = append_frames(queue, frames) if queue else (frames,)
-    after: Client = _new(Client, (*client[:9], _new(Talk, (*talk[:2], True, queue, queued_len, *talk[5:]))))
+    after: Client = _new(Client, (*client[:9], _new(Talk, (talk.is_pinged, True, queue, queued_len, *talk[4:]))))
     return after, []
 
 
@@ -87,12 +87,12 @@ def owed_len(client: Client) -> int:
 def flush_simple(client: Client) -> Step | None:
     """What most flushes are: a queue, and a client that keeps up; None if there is more to it."""
     talk = client.talk
-    if (talk is None or client.outflow is not CLEAR or talk.pong is not None or client.intake is not TALKING
-            or talk.cursor is not None or len(talk.queue) != 1):
+    if (talk is None or client.outflow is not CLEAR or talk.pong is not None or talk.cursor is not None
+            or (client.intake is not TALKING and client.intake is not PARKED) or len(talk.queue) != 1):
         return None
     (segment,) = talk.queue
     assert not isinstance(segment, Follow)
-    talk = _new(Talk, (*talk[:2], False, (), 0, *talk[5:]))
+    talk = _new(Talk, (talk.is_pinged, False, (), 0, *talk[4:]))
     after: Client = _new(Client, (*client[:8], client.bytes_out + len(segment), talk))
     send: Send = _new(Send, (client.conn, (segment,), _KEEP))
     return after, [send]

@@ -85,11 +85,11 @@ class Caller:
         if callback is None or self._waiting:
             return self._begin(conn, callback, [(message,) for message in messages], Delivered(conn), events)
         engine = server.engine
-        farewells, coming = engine.farewells, iter(messages)
+        farewells, coming, usual = engine.farewells, iter(messages), SendStatus.SUCCESS
         try:
             for message in coming:
                 result = callback(server, conn, message)
-                if result is not None and type(result) is not SendStatus and isinstance(result, Awaitable):
+                if result is not None and result is not usual and isinstance(result, Awaitable):
                     rest = [(message,) for message in coming]
                     return self._wait(Job(conn, callback, rest, Delivered(conn), True), result, events)
                 if engine.farewells != farewells and not self._is_open(conn):

@@ -45,6 +45,7 @@ class Engine:
         self.methods: Methods = {}
         self._said: list[Event] = []
         self._spoken_to: set[Conn] = set()
+        """To whom something was said that the core may not have been told."""
         self._has_answers = False
         """Words wait among the events, in a `Delivered`."""
         self._saying_to: Conn | None = None
@@ -99,6 +100,7 @@ class Engine:
             events = self.events[:]
             self.events.clear()
             self._tell(events)
+            self._forget_answers()
             self._carry_out()
             if not self.events:
                 break
@@ -162,7 +164,6 @@ class Engine:
         self._finish_saying()
         if self._said:
             events, self._said = self._said + events, []
-            self._spoken_to.clear()
         try:
             self._state, effects = advance(self._state, events, self._parse)
         except Exception:  # there is no known way: this is so that one defect of ours is not everybody's end
@@ -233,8 +234,7 @@ class Engine:
         if conn is not self._saying_to or not self._messages:
             return ()
         said = tuple(self._messages)
-        self._messages = []
-        self.keep = self._messages.append
+        self._messages.clear()
         self.hearer = self._saying_to = None
         self._spoken_to.add(conn)
         self._has_answers = True
@@ -244,8 +244,7 @@ class Engine:
         """What was said to one client, or to all, becomes an event."""
         if self._publications:
             self._said.append(Publish(tuple(self._publications)))
-            self._publications = []
-            self.publish_too = self._publications.append
+            self._publications.clear()
         self.ring_room = 0
         if self._messages and self._saying_to is not None:
             conn = self._saying_to
@@ -279,7 +278,13 @@ class Engine:
             self.events[:] = [event for event in self.events if not goes_first(event)]
         if first or self._messages or self._said or self._publications:
             self._tell(first)
-        self._has_answers = self._has_answers and not with_answers
+        if with_answers:
+            self._forget_answers()
+
+    def _forget_answers(self) -> None:
+        """The core was told all that was said: nobody need be caught up with."""
+        self._has_answers = False
+        self._spoken_to.clear()
 
     def publish(self, data: object, topic: str | None) -> SendStatus:
         """Say a message to all WebSockets, or those that hear its topic.

@@ -35,10 +35,10 @@ def both_ways(client: Client, event: Event, context: Context) -> tuple[tuple[Cli
                                                                        list[Effect]]:
     """What the fast way makes of an event, if it does, and what the general one does."""
     transition = TRANSITIONS[type(event)]
-    assert transition.simple is not None
+    assert transition.calm is not None
     after, effects = transition.apply(client, event, context)
     assert isinstance(after, Client)
-    return (transition.simple(client, event, context), *settle(client, after, effects, context))
+    return (transition.calm(client, event, context), *settle(client, after, effects, context))
 
 
 def summary(effects: Sequence[Effect]) -> tuple[list[Effect], bytes]:

@@ -80,8 +80,7 @@ def test_what_was_heard_and_is_no_message_yet_is_counted_wherever_it_is() -> Non
 
 def test_a_conversation_begins_with_the_program_at_work() -> None:
     talk = make_talk(PLAIN, frozenset(("news",)), b"early", None)
-    assert (talk.is_parked, talk.pending, talk.inbound, talk.queue, talk.closing) == (
-        True, b"early", CALM, (), Closing.OPEN)
+    assert (talk.pending, talk.inbound, talk.queue, talk.closing) == (b"early", CALM, (), Closing.OPEN)
 
 
 def test_the_numbers_of_the_statuses_are_those_of_the_reference() -> None:
