@@ -22,7 +22,7 @@ from .frame import encode_frame
 from .records import Server
 from .ring import Entry, Ring, Topics
 from .stats import Totals
-from .stream import NOT_BEHIND, Cohorts, Stream, data_for, fits, is_heard, store
+from .stream import NOBODY, NOT_BEHIND, Stream, data_for, fits, is_heard, store
 from .stream import publish as add
 from .table import find
 from .talk import Closing, Follow, SendStatus, backlog_len
@@ -151,19 +151,18 @@ def flush_turn(server: Server, event: Flush, parse: Parse) -> tuple[Server, list
         desk = Desk(server, parse)
         _flush_each(desk, (event.conn,), server.stream.ring)
         return desk.finish()
-    listed, stream = tuple(server.unflushed), server.stream
+    listed, is_heard_by_all = server.unflushed, bool(server.stream.pending)
     if not listed:
-        return _fan_out(server, stream, stream.cohorts) if stream.pending else (server, [])
-    desk = Desk(server._replace(unflushed=server.unflushed[:0]) if listed else server, parse)
-    before = stream.ring.head_number
-    late = tuple(conn for conn in listed if _waits_for(desk.draft.find(conn), before)) if stream.pending else ()
-    _flush_each(desk, tuple(conn for conn in listed if conn not in late) if late else listed, stream.ring)
-    if not stream.pending:
-        return desk.finish()
+        return _fan_out(server) if is_heard_by_all else (server, [])
+    desk, number = Desk(server._replace(unflushed=listed[:0]), parse), server.stream.ring.head_number
+    late = {conn for conn in listed if _waits_for(desk.draft.find(conn), number)} if is_heard_by_all else NOBODY
+    _flush_each(desk, [conn for conn in listed if conn not in late] if late else listed, server.stream.ring)
     server, effects = desk.finish()
-    server, fans = _fan_out(server, stream, server.stream.cohorts)
+    if not is_heard_by_all:
+        return server, effects
+    server, fans = _fan_out(server)
     desk = Desk(server, parse)
-    _flush_each(desk, late, server.stream.ring)
+    _flush_each(desk, [conn for conn in listed if conn in late], server.stream.ring)
     server, more = desk.finish()
     return server, effects + fans + more
 
@@ -190,9 +189,10 @@ def _flush_each(desk: Desk, conns: Iterable[Conn], ring: Ring) -> None:
             desk.effects += step[1]
 
 
-def _fan_out(server: Server, stream: Stream, cohorts: Cohorts) -> tuple[Server, list[Effect]]:
+def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
     """What was published in this turn leaves, one order for each cohort, and is on the ring."""
-    start, end, sent = stream.ring.head_number, stream.next_number, 0
+    stream, totals = server.stream, server.totals
+    cohorts, sent = stream.cohorts, 0
     fans: list[Effect] = []
     published = {topic for _, topic in stream.pending if topic is not None}
     known: dict[Topics, bytes] = {}
@@ -202,11 +202,10 @@ def _fan_out(server: Server, stream: Stream, cohorts: Cohorts) -> tuple[Server, 
         if data is None:
             data = known[heard] = data_for(stream, heard)
         if data:
-            fans.append(Fan(topics, members, data, start, end))
+            fans.append(Fan(topics, members, data, stream.ring.head_number, stream.next_number))
             sent += len(data) * len(members)
-    totals = server.totals
     counted: Totals = _new(Totals, (*totals[:4], totals.bytes_out + sent, *totals[5:]))
-    after: Server = _new(Server, (*server[:10], counted, *server[11:-1], store(server.stream)))
+    after: Server = _new(Server, (*server[:10], counted, *server[11:-1], store(stream)))
     return after, fans
 
 

@@ -11,7 +11,9 @@ It does not know HTTP, time, or when it is called; user code is called by `progr
 import logging
 import selectors
 import socket
+from collections.abc import Callable
 from contextlib import suppress
+from operator import length_hint
 from typing import TypeAlias
 
 from pyrsistent import PSet
@@ -67,15 +69,26 @@ _ACCESS_LOG = logging.getLogger("sigil.access")
 class Wire:
     """A connection's socket, and whether the selector has it."""
 
-    __slots__ = ("conn", "is_blocked", "is_watched", "recv", "send", "sock")
+    __slots__ = ("conn", "is_watched", "recv", "send", "sock")
 
     def __init__(self, conn: Conn, sock: socket.socket) -> None:
         self.conn = conn
         self.sock = sock
         self.recv = sock.recv
         self.send = sock.send
-        self.is_blocked = False
         self.is_watched = False
+
+
+Cohort: TypeAlias = tuple[tuple[Wire, ...], tuple[Callable[[bytes], int], ...]]
+
+
+def _cohort_of(wires: list[Wire]) -> Cohort:
+    return tuple(wires), tuple([wire.send for wire in wires])
+
+
+def _take_nothing(data: bytes) -> int:
+    """How a blocked connection sends."""
+    return 0
 
 
 def can_watch_for_nothing(selector: selectors.BaseSelector) -> bool:
@@ -117,7 +130,9 @@ class Performer:
         self._can_watch_for_nothing = can_watch_for_nothing(selector)
         self._doors: dict[int, socket.socket] = {}
         self._wires: dict[Conn, Wire] = {}
-        self._cohorts: dict[frozenset[str], tuple[PSet[Conn] | None, tuple[Wire, ...]]] = {}
+        self._blocked: set[Wire] = set()
+        """Connections whose last send stalled."""
+        self._cohorts: dict[frozenset[str], tuple[PSet[Conn], Cohort]] = {}
         """The wires of each cohort, as long as its members are the same."""
         engine.methods = {
             Handle: program.handle_request,
@@ -192,6 +207,7 @@ class Performer:
         """Close a connection and the streams that were for it."""
         wire = self._wires.pop(order.conn, None)
         if wire is not None:
+            self._blocked.discard(wire)
             with suppress(OSError):
                 self._unwatch(wire)
             _close(wire.sock)
@@ -220,7 +236,7 @@ class Performer:
                 if not mask:  # not even watched for nothing does a broken connection keep silent
                     events.append(_broken(wire))
                     continue
-                wire.is_blocked = False
+                self._blocked.discard(wire)
                 events.append(Writable(wire.conn))
                 if not mask & _READ:
                     continue
@@ -242,7 +258,7 @@ class Performer:
             return
         event: Event | None
         try:
-            if then is _KEEP and len(segments) == 1 and not wire.is_blocked:
+            if then is _KEEP and len(segments) == 1 and wire not in self._blocked:
                 data = segments[0]
                 count = wire.send(data)
                 if count == len(data):
@@ -251,7 +267,7 @@ class Performer:
             else:
                 event = self._send_and_then(wire, segments, then)
         except (BlockingIOError, InterruptedError):
-            wire.is_blocked = True
+            self._blocked.add(wire)
             event = Stalled(conn, 0, segments)
         except OSError as error:
             event = Failed(conn, error.errno or 0)
@@ -262,11 +278,11 @@ class Performer:
         """The general case: several segments, a blocked connection, or something to do after the last byte."""
         if then is Then.DROP:
             with suppress(OSError):
-                if not wire.is_blocked:
+                if wire not in self._blocked:
                     self._send_all(wire, segments, 0)
             self.drop(Drop(wire.conn))
             return None
-        if wire.is_blocked:
+        if wire in self._blocked:
             return Stalled(wire.conn, 0, segments)
         stalled = self._send_all(wire, segments, 0)
         if stalled is None and then is Then.SHUT:
@@ -284,7 +300,7 @@ class Performer:
                 else:
                     count = wire.sock.sendmsg((first, *segments[index + 1:index + MAX_SEGMENTS]))
             except (BlockingIOError, InterruptedError):
-                wire.is_blocked = True
+                self._blocked.add(wire)
                 return Stalled(wire.conn, taken, (_tail(first), *segments[index + 1:]))
             taken += count
             offset += count
@@ -299,25 +315,36 @@ class Performer:
         The loop to be fast in: one system call for each client, and nothing else.
         """
         topics, members, data, start, end = order
-        known, wires = self._cohorts.get(topics, (None, ()))
-        if known is not members:
-            wires = tuple([self._wires[conn] for conn in members if conn in self._wires])
-            if known is None and len(self._cohorts) >= COHORTS_MAX:
-                self._cohorts.clear()
-            self._cohorts[topics] = members, wires
-        length = len(data)
-        for wire in wires:
+        wires, sends = self._cohort(topics, members)
+        length, coming = len(data), iter(sends)
+        while True:
             try:
-                taken = 0 if wire.is_blocked else wire.send(data)
-                if taken == length:
-                    continue
+                for send in coming:
+                    taken = send(data)
+                    if taken != length:
+                        break
+                else:
+                    return
             except (BlockingIOError, InterruptedError):
                 taken = 0
             except OSError as error:
-                self._engine.report(Failed(wire.conn, error.errno or 0))
+                self._engine.report(Failed(wires[-1 - length_hint(coming)].conn, error.errno or 0))
                 continue
-            wire.is_blocked = True
+            wire = wires[-1 - length_hint(coming)]  # the iterator knows how many are left
+            self._blocked.add(wire)
             self._engine.report(Lagged(wire.conn, taken, start, end, topics))
+
+    def _cohort(self, topics: frozenset[str], members: PSet[Conn]) -> Cohort:
+        """The wires of a cohort, and how each of them sends; one that is blocked takes nothing."""
+        known, cohort = self._cohorts.get(topics, (None, None))
+        if known is not members or cohort is None:
+            if known is None and len(self._cohorts) >= COHORTS_MAX:
+                self._cohorts.clear()
+            cohort = _cohort_of([self._wires[conn] for conn in members if conn in self._wires])
+            self._cohorts[topics] = members, cohort
+        if not self._blocked:
+            return cohort
+        return cohort[0], tuple([_take_nothing if wire in self._blocked else wire.send for wire in cohort[0]])
 
     # -- logs -----------------------------------------------------------------------------------------------------
 

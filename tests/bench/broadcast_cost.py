@@ -7,8 +7,9 @@ is the CPU time, user and system, of the whole server process between the first 
 messages delivered: messages times clients.  Never wall time.  The readers order a tick, by a byte through a pipe, when
 every client has all of the last one: so nobody is slow, nothing queues, and all servers are driven alike.
 
-The floors are loops in C over the sockets: `c-joined` sends the messages of a tick in one send per client, `c-each` one
-send per message, which is what a server must pay that writes inside its broadcast.  `websockets` is its `broadcast()`,
+The floors are loops over the sockets: `c-joined`, in C, sends the messages of a tick in one send per client, `c-each`
+one send per message, which is what a server must pay that writes inside its broadcast.  `py-joined` is `c-joined` in
+Python: framing, a loop of `send`, and nothing else, so no server in Python can be cheaper.  `websockets` is its `broadcast()`,
 as its documentation writes it.
 
 Rules: those of websocket_measure.py.  Messages are numbered; every client compares every byte, so what is measured is
@@ -24,8 +25,8 @@ from websocket_measure import Bench, Scenario, main
 
 BENCH = Bench(
     "message delivered",
-    ("c-joined", "c-each", "websockets", "sigil"),
-    ("c-joined", "c-each", "websockets"),
+    ("c-joined", "c-each", "py-joined", "websockets", "sigil"),
+    ("c-joined", "py-joined", "websockets"),
     (
         Scenario("small16", "100 clients, 16 texts of 128 bytes a tick", "read", 100, 16, 128),
         Scenario("small1", "100 clients, one text of 128 bytes a tick", "read", 100, 1, 128),

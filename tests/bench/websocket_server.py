@@ -99,6 +99,25 @@ def serve_floor(task: Task) -> None:
                 socks.pop(fd).close()
 
 
+def serve_floor_ticks(task: Task) -> None:
+    """At each tick the frames of its messages are joined, and sent in one send per client."""
+    listening = listener()
+    announce(listening.getsockname()[1])
+    socks: list[socket.socket] = []
+    for _ in range(task.conn_cnt):
+        sock, _ = listening.accept()
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.recv(RECEIVE_SZ)
+        sock.sendall(GREETING)
+        sock.setblocking(False)
+        socks.append(sock)
+    head, messages = b"\x81\x7e" + task.payload_sz.to_bytes(2, "big"), texts(task)
+    while os.read(CONTROL, 1):
+        joined = b"".join([head + next(messages).encode() for _ in range(task.depth)])
+        for sock in socks:
+            sock.send(joined)
+
+
 # -- websockets -----------------------------------------------------------------------------------------------------
 
 async def until_told_to_end() -> None:
@@ -190,6 +209,7 @@ def serve_sigil_ticks(task: Task) -> None:
 
 SERVERS: dict[str, Callable[[Task], None]] = {
     "py-floor": serve_floor,
+    "py-joined-ticks": serve_floor_ticks,
     "websockets": serve_websockets,
     "websockets-ticks": serve_websockets_ticks,
     "sigil": serve_sigil,
