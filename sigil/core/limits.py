@@ -49,7 +49,7 @@ class Limits(NamedTuple):
     max_queued_requests: int = 64
     """Pipelined requests handed out and not yet answered; further ones wait unparsed."""
     max_outbox_len: int = 262_144
-    """Bytes a client may owe us reading: above it the client is neither read nor parsed until it drains."""
+    """Bytes a client may owe us reading: from there on it is neither read nor parsed until it drains."""
 
     # -- WebSockets -----------------------------------------------------------------------------------------------
     max_ws_connection_cnt: int = 1024
@@ -59,8 +59,8 @@ class Limits(NamedTuple):
     max_ws_message_len: int = 2**24
     """A whole message from a client, however it is fragmented; 1009 beyond, before the payload is read."""
     max_ws_outbox_len: int = 2**24
-    """Bytes said to one WebSocket that it has not taken; a message beyond is dropped, and the program is told.  Its
-    own messages are not read meanwhile, from `max_outbox_len` on."""
+    """Bytes said to one WebSocket that it has not taken: from there on a message is dropped, and the program is told.
+    Its own messages are not read from `max_outbox_len` on."""
     max_inbox_len: int = 2**26
     """Bytes that other threads have said and the loop has not taken yet; a message beyond is dropped, and its thread is
     told."""

@@ -6,8 +6,8 @@ the turn gives one order for each cohort (`Fan`), whatever its size.  Only excep
 laggard has a cursor, the number of the next frame it is to be sent.
 
 Rules: every client is sent exactly what was published on its topics since it joined, in order, or is dropped with a
-reason before what it needs is overwritten.  A cursor lies between the tail and the head.  Nothing is kept while nobody
-listens and no history is wanted.  It does not know how a cursor moves on: `converse` does.
+reason before what it needs is overwritten.  A cursor lies between the tail and the head.  Nothing is added while nobody
+listens and no history is wanted.  It does not know how a cursor moves on: `talk` and `utter` do.
 """
 
 from typing import NamedTuple, TypeAlias

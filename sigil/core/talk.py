@@ -5,8 +5,9 @@ record holds what was heard and not yet said on (`inbound`, `pending`, `last_wor
 `pong`), and how far the farewell has got (`closing`).
 
 Rules: frames to be said wait in the queue until the turn of the loop is flushed, so that many become one piece of
-memory; a large payload is never copied, it stays a piece of its own.  Of several pings only the latest is answered
-(section 5.5.3).  It does not know sockets, nor when it is flushed.
+memory; a large payload is never copied, it stays a piece of its own.  While the peer is behind with reading, the
+payload of the latest ping is all that is kept of its pings (section 5.5.3).  It does not know sockets, nor when it is
+flushed.
 """
 
 from enum import IntEnum

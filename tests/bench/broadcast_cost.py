@@ -9,8 +9,8 @@ every client has all of the last one: so nobody is slow, nothing queues, and all
 
 The floors are loops over the sockets: `c-joined`, in C, sends the messages of a tick in one send per client, `c-each`
 one send per message, which is what a server must pay that writes inside its broadcast.  `py-joined` is `c-joined` in
-Python: framing, a loop of `send`, and nothing else, so no server in Python can be cheaper.  `websockets` is its `broadcast()`,
-as its documentation writes it.
+Python: framing, a loop of `send`, and nothing else, so no server in Python can be cheaper.  `websockets` is its
+`broadcast()`, as its documentation writes it.
 
 Rules: those of websocket_measure.py.  Messages are numbered; every client compares every byte, so what is measured is
 gapless and in order.

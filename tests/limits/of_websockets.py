@@ -104,7 +104,7 @@ def hear_together(limits: Limits, length: int) -> str:
     slow.connection.send(frame(2, bytes(200))[:8 + 50])
     client.advance(5)
     fast.connection.send(frame(2, bytes(200))[:8 + length - 50])
-    return f"{end_of(slow.connection)}, {end_of(fast.connection)}"
+    return ", ".join(f"{one.code or ''} {end_of(one.connection)}".strip() for one in (slow, fast))
 
 
 # -- what is said to one ------------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ ROWS = (
         "1009 before the payload, WS_OVERSIZE_FRAME"),
     Row("max_ws_message_len", Limits(max_ws_message_len=200), two_frames, 200, 201, "['heard 200']",
         "1009 before the payload, WS_OVERSIZE_FRAME"),
-    Row("max_inbound_len", Limits(max_inbound_len=100), hear_together, 100, 101, "open, open", "EVICTED, open"),
+    Row("max_inbound_len", Limits(max_inbound_len=100), hear_together, 100, 101, "open, open", "1013 EVICTED, open"),
     Row("max_outbox_len", Limits(max_outbox_len=1_000), ask_more, 999, 1_000, "read, ['heard 5']",
         "not read, ['heard 5']"),
     Row("max_ws_outbox_len", Limits(max_ws_outbox_len=1_000), say_more, 999, 1_000, "BACKPRESSURE, 2 messages, None",
