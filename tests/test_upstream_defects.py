@@ -23,6 +23,7 @@ from sigil.core.effects import Drop, Farewell, Interest, Send
 from sigil.core.events import Failed, Received, Stalled, Writable
 from sigil.core.framing import parse_content_length
 from sigil.core.refusal import Malformed
+from sigil.testing import Client
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
 
@@ -392,6 +393,20 @@ def test_nobody_keeps_a_place_for_ever_by_saying_nothing() -> None:
         begun = tell(server, Received(CONN, data))[0] if data else server
         _, effects = tell(begun, *map(at, (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)))
         assert any(isinstance(effect, Drop | Send) for effect in effects)
+
+
+# -- compression ---------------------------------------------------------------------------------------------------
+
+def test_nothing_is_compressed_for_nobody() -> None:
+    client = Client(lambda request: Response.upgrade(), limits=Limits(history_messages=9))
+    client.websocket("/")
+    packed = client.websocket("/", "compress-zstd")
+    packed.connection.reset()
+    client.settle()
+    client.server.broadcast("x" * 1_000)
+    client.settle()
+    (page,) = [page for page in client.state.stream.ring.pages if page is not None]
+    assert page.entries == ((b"\x81\x7e\x03\xe8" + b"x" * 1_000, None, ()),)
 
 
 # -- the page ------------------------------------------------------------------------------------------------------

@@ -15,15 +15,16 @@ from .client import CLEAR, PARKED, TALKING, Client, Context, Gone, Outcome, Phas
 from .conn import Conn
 from .effects import Deliver, Effect, Note, Part, Send, Then, Welcome
 from .emit import emit, emit_last
+from .encoding import Encoding
 from .events import Delivered, HalfClosed, Received, Whisper
 from .frame import Opcode, Terms, encode_close, encode_frame, encode_small, frame_len, is_close_code
-from .handshake import check_upgrade, encode_upgrade
-from .message import CALM, Close, Item, Ping, take_bytes, take_whole
+from .handshake import agree, check_upgrade, encode_upgrade
+from .message import CALM, Close, Item, Message, Ping, Squeezed, read_squeezed, take_bytes, take_whole
 from .reasons import MEANINGS, CloseReason
 from .refusal import Malformed, bad
 from .request import Request
 from .response import Response, Upgrade
-from .ring import Topics
+from .ring import Hearing, Topics
 from .stream import Stream, start_of_history, store
 from .talk import Closing, Talk, enqueue, follow, make_talk, take_queue
 from .utter import talk_of, whispered, with_talk
@@ -31,6 +32,7 @@ from .utter import talk_of, whispered, with_talk
 INFO = 20
 _OPEN, _SAID, _OVER = Closing.OPEN, Closing.SAID, Closing.OVER
 _KEEP = Then.KEEP
+_PLAIN = Encoding.PLAIN
 _new = tuple.__new__
 
 NORMAL = 1000
@@ -56,15 +58,16 @@ def begin_talk(client: Client, response: Response, context: Context) -> Step | M
         return bad(MEANINGS[reason].sentence, reason)
     if intake.at_end or intake.discarded or (intake.buffer and not limits.ws_early_data):
         return bad("bytes, or the end, came behind an upgrade that was not answered yet", CloseReason.EXPECTED_EOF)
-    encoded = encode_upgrade(offer, response.body.subprotocol, None, response.headers, context.date)
+    encoding, subprotocol, extension = agree(offer, response.body.subprotocol, limits)
+    encoded = encode_upgrade(offer, subprotocol, extension, response.headers, context.date)
     if isinstance(encoded, str):
         return encoded
-    terms = Terms(limits.max_ws_recv_frame_len, limits.max_ws_message_len)
+    terms = Terms(limits.max_ws_recv_frame_len, limits.max_ws_message_len, allows_rsv1=extension is not None)
     topics = frozenset(response.body.topics)
     cursor = _first_number(context.stream, topics, min(response.body.history, limits.history_messages))
     if cursor is None and client.outflow is not CLEAR:
         cursor = context.stream.next_number  # what was answered before is not taken yet
-    talk = make_talk(terms, topics, intake.buffer, cursor)
+    talk = make_talk(terms, Hearing(encoding, topics), intake.buffer, cursor)
     client = client._replace(intake=PARKED, owed=(), answered=client.answered + 1, talk=talk)
     client, effects = emit(client, (encoded,))
     return client, [*effects, Welcome(client.conn, Request(*head[:6], b"", client.peer))]
@@ -126,21 +129,49 @@ def _listen(client: Client, data: bytes, context: Context) -> Outcome:
 def _take_items(client: Client, items: Sequence[Item], context: Context) -> Outcome:
     """Pings up to the first message are answered; the messages up to the next ping are for the program.
 
-    So an answer has the place that what it answers had, however the bytes were cut.
+    So an answer has the place that what it answers had, however the bytes were cut.  Of compressed messages no more
+    are looked at together than may be as long as one.
     """
     talk, start = talk_of(client), 0
     if talk.closing is not _OPEN:
         return _conclude(client, context)
-    while start < len(items) and not isinstance(items[start], str | bytes):
+    while start < len(items) and not isinstance(items[start], str | bytes | Squeezed):
         item = items[start]
         talk = _answer(talk, item.payload, client.outflow is CLEAR) if isinstance(item, Ping) else talk
         start += 1
     if start == len(items):
         return _conclude(with_talk(client, talk), context)
     end = next((index for index in range(start, len(items)) if isinstance(items[index], Ping)), len(items))
-    messages = tuple([item for item in items[start:end] if isinstance(item, str | bytes)])
-    talk = talk._replace(later=tuple(items[end:]))
-    return _parked(with_talk(client, talk), True), [Deliver(client.conn, messages)]
+    messages, end, flaw = _read_messages(items, start, end, talk.terms.max_message_len)
+    if flaw is not None:
+        talk, end = talk._replace(last_word=flaw), len(items)
+    client = with_talk(client, talk._replace(later=tuple(items[end:])))
+    if not messages:
+        return _conclude(client, context)
+    return _parked(client, True), [Deliver(client.conn, tuple(messages))]
+
+
+def _read_messages(items: Sequence[Item], start: int, end: int,
+                   most: int) -> tuple[list[Message], int, Malformed | None]:
+    """The messages among these items, compressed ones inflated; where they end, and what is wrong with the next.
+
+    They end early when more than `most` bytes were inflated.
+    """
+    messages: list[Message] = []
+    inflated = 0
+    for index in range(start, end):
+        item = items[index]
+        if isinstance(item, Squeezed):
+            if inflated > most:
+                return messages, index, None
+            message = read_squeezed(item, most)
+            if isinstance(message, Malformed):
+                return messages, index, message
+            inflated += len(message)
+            messages.append(message)
+        elif isinstance(item, str | bytes):
+            messages.append(item)
+    return messages, end, None
 
 
 def _answer(talk: Talk, payload: bytes, keeps_up: bool) -> Talk:
@@ -173,7 +204,8 @@ def delivered_simple(client: Client, event: Delivered, context: Context) -> Step
     _, said = event
     conn, peer, _, owed, answered, _, outflow, bytes_in, bytes_out, talk = client
     if (talk is None or talk.is_listed or talk.queue or talk.last_word is not None or talk.pending
-            or talk.later or talk.pong is not None or talk.closing is not _OPEN or context.has_pending):
+            or talk.later or talk.pong is not None or talk.closing is not _OPEN or context.has_pending
+            or (said and talk.hearing[0] is not _PLAIN)):
         return None
     after: Client
     if not said:

@@ -122,12 +122,12 @@ class Desk:
     def _place(self, before: Client, after: Client | None) -> None:
         """A WebSocket is in its cohort, or it is a laggard, or neither."""
         was, now = is_member(before), after is not None and is_member(after)
-        topics = () if before.talk is None else before.talk.topics
-        moves = was and now and after is not None and after.talk is not None and after.talk.topics != topics
+        hearing = () if before.talk is None else before.talk.hearing
+        moves = was and now and after is not None and after.talk is not None and after.talk.hearing != hearing
         if was and before.talk is not None and (moves or not now):
-            self.stream = leave(self.stream, before.conn, before.talk.topics)
+            self.stream = leave(self.stream, before.conn, before.talk.hearing)
         if now and after is not None and after.talk is not None and (moves or not was):
-            self.stream = join(self.stream, after.conn, after.talk.topics)
+            self.stream = join(self.stream, after.conn, after.talk.hearing)
         cursor = None if after is None or after.talk is None else after.talk.cursor
         if cursor is not None:
             self.stream = lag(self.stream, before.conn, cursor)

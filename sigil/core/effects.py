@@ -16,6 +16,7 @@ from .conn import Conn, Peer, Ticket
 from .events import Segment
 from .reasons import CloseReason
 from .request import Request
+from .ring import Hearing
 
 
 class Then(IntEnum):
@@ -115,12 +116,12 @@ class Send(NamedTuple):
 
 
 class Fan(NamedTuple):
-    """Send `data`, the frames of the stream from number `start` up to `end`, to all of `members`, who hear `topics`.
+    """Send `data`, the frames of the stream from number `start` up to `end`, to all of `members`, who hear it so.
 
     Who takes all of it is not reported; the others are, each by `Lagged`.
     """
 
-    topics: frozenset[str]
+    hearing: Hearing
     members: PSet[Conn]
     data: bytes
     start: int

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 from .conn import Conn, Peer, Ticket
 from .reasons import CloseReason
 from .response import Response
+from .ring import Hearing
 
 Segment: TypeAlias = bytes | memoryview
 """A piece of memory to be sent.  A view is always of `bytes`, so nobody can change it."""
@@ -144,7 +145,7 @@ class Lagged(NamedTuple):
     taken: int
     start: int
     end: int
-    topics: frozenset[str]
+    hearing: Hearing
 
 
 class Flush(NamedTuple):

@@ -61,6 +61,10 @@ class Limits(NamedTuple):
     max_ws_outbox_len: int = 2**24
     """Bytes said to one WebSocket that it has not taken: from there on a message is dropped, and the program is told.
     Its own messages are not read from `max_outbox_len` on."""
+    compress_websocket: bool = True
+    """The sub-protocol `compress-zstd` is spoken with whoever offers it: messages over 200 bytes come in Zstandard."""
+    permessage_deflate: bool = True
+    """Deflate (RFC 7692) is spoken with whoever offers it, as browsers do; no window is kept, for anybody."""
     max_inbox_len: int = 2**26
     """Bytes that other threads have said and the loop has not taken yet; a message beyond is dropped, and its thread is
     told."""

@@ -8,8 +8,8 @@ Rules: cuts change nothing, neither the items nor the flaw.  A payload is unmask
 that cannot become UTF-8 is refused at the byte that is wrong, and only a frame's head or a control frame is ever kept
 back.  Pieces of a message are a rope, joined once.  After a Close or a flaw nothing is read any more.
 
-It does not answer: pongs, close frames and the end of the connection belong to whoever folds.  It does not inflate: a
-compressed message comes out as it came, `Squeezed`.
+It does not answer: pongs, close frames and the end of the connection belong to whoever folds.  A compressed
+message comes out as it came, `Squeezed`, and is inflated when somebody asks what it says.
 """
 
 from codecs import utf_8_decode
@@ -17,6 +17,7 @@ from struct import Struct
 from typing import NamedTuple, TypeAlias
 
 from .body import Rope, append, join
+from .encoding import inflate
 from .frame import REPEATS, SMALL_MAX, FrameHead, Opcode, Terms, parse_close, read_head, unmask
 from .grammar import NeedMore
 from .reasons import CloseReason
@@ -51,7 +52,8 @@ class Squeezed(NamedTuple):
     payload: bytes
 
 
-Item: TypeAlias = str | bytes | Squeezed | Ping | Pong | Close
+Message: TypeAlias = str | bytes
+Item: TypeAlias = Message | Squeezed | Ping | Pong | Close
 
 
 # -- what has been received ---------------------------------------------------------------------------------------
@@ -253,3 +255,14 @@ def check_text(tail: bytes, piece: bytes, is_last: bool) -> bytes | Malformed:
 
 
 _BAD_TEXT = bad("a text message is not UTF-8", CloseReason.WS_BAD_UTF8)
+
+
+def read_squeezed(squeezed: Squeezed, most: int) -> Message | Malformed:
+    """What a compressed message says; 1007 if it is no deflate or no text, 1009 beyond `most` bytes."""
+    payload = inflate(squeezed.payload, most)
+    if isinstance(payload, Malformed) or squeezed.opcode is not Opcode.TEXT:
+        return payload
+    try:
+        return payload.decode()
+    except UnicodeDecodeError:
+        return _BAD_TEXT

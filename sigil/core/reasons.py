@@ -61,6 +61,7 @@ class CloseReason(IntEnum):
     FULL = -42
     PEER_CLOSED = -43
     ANSWER_TIMEOUT = -44
+    WS_BAD_COMPRESSION = -45
 
 
 class Meaning(NamedTuple):
@@ -103,6 +104,7 @@ MEANINGS = {
     CloseReason.WS_PEER_CLOSED: Meaning("the client closed the conversation", 0, 1000),
     CloseReason.WS_BAD_RSV: Meaning("a reserved bit was set without an extension that gives it meaning", 0, 1002),
     CloseReason.WS_BAD_UTF8: Meaning("a text message is not UTF-8", 0, 1007),
+    CloseReason.WS_BAD_COMPRESSION: Meaning("a compressed message is not what it says", 0, 1007),
     CloseReason.WS_BAD_CLOSE_PAYLOAD: Meaning("a close frame with a payload the protocol forbids", 0, 1002),
     CloseReason.WS_FRAGMENTED_CONTROL: Meaning("a control frame was fragmented", 0, 1002),
     CloseReason.WS_NONMINIMAL_LENGTH: Meaning("a frame length was not written in its shortest form", 0, 1002),

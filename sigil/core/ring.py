@@ -14,12 +14,43 @@ from typing import NamedTuple, TypeAlias
 
 from pyrsistent import PVector, pvector
 
+from .encoding import Encoding, recode
+
 Topics = frozenset[str]
 
 
-Entry: TypeAlias = tuple[bytes, str | None]
-"""One published frame, and whom it is for: those who hear its topic, or everybody for None.  A plain pair, because one
-is made for every message."""
+Entry: TypeAlias = tuple[bytes, str | None, tuple[tuple[Encoding, bytes], ...]]
+"""One published frame, plain; whom it is for: those who hear its topic, or everybody for None; and the same in the
+encodings that were listened in.  A plain tuple, because one is made for every message."""
+
+
+class Hearing(NamedTuple):
+    """How somebody hears a stream: in which encoding, and which topics."""
+
+    encoding: Encoding
+    topics: Topics
+
+
+def heard(entry: Entry, hearing: Hearing) -> bytes:
+    """The frame of an entry for somebody, which is nothing for whom it is not.
+
+    What nobody listened to in an encoding when it was published is encoded now: only who asks for history needs that.
+    """
+    frame, topic, others = entry
+    if topic is not None and topic not in hearing.topics:
+        return b""
+    if hearing.encoding is Encoding.PLAIN:
+        return frame
+    for encoding, other in others:
+        if encoding is hearing.encoding:
+            return other
+    return recode(frame, hearing.encoding)
+
+
+def entry_len(entry: Entry) -> int:
+    """Bytes of an entry in all its encodings; one that is the plain frame again takes nothing."""
+    frame, _, others = entry
+    return len(frame) + sum([len(other) for _, other in others if other is not frame]) if others else len(frame)
 
 
 class Page(NamedTuple):
@@ -76,7 +107,7 @@ def make_room(ring: Ring, count: int, length: int) -> Ring:
         if number == page.number and (offset + page.length <= least_offset or end <= least_number):
             number, offset = end, offset + page.length
         else:
-            offset += len(page.entries[number - page.number][0])
+            offset += entry_len(page.entries[number - page.number])
             number += 1
         if number == end:
             pages = pages.set(first, None)
@@ -86,15 +117,16 @@ def make_room(ring: Ring, count: int, length: int) -> Ring:
     return Ring(size, most, pages, first, number, offset, head_number, head_offset)
 
 
-def read(ring: Ring, start: int, end: int, topics: Topics) -> Iterator[tuple[int, bytes]]:
-    """The frames from number `start` up to `end` that somebody who hears `topics` is sent, with their numbers."""
+def read(ring: Ring, start: int, end: int, hearing: Hearing) -> Iterator[tuple[int, bytes]]:
+    """The frames from number `start` up to `end` that somebody is sent, with their numbers."""
     for index in range(page_of(ring, start), len(ring.pages)):
         page = ring.pages[index]
         assert page is not None
         if page.number >= end:
             return
-        for number, (frame, topic) in enumerate(page.entries, page.number):
-            if start <= number < end and (topic is None or topic in topics):
+        for number, entry in enumerate(page.entries, page.number):
+            frame = heard(entry, hearing) if start <= number < end else b""
+            if frame:
                 yield number, frame
 
 

@@ -11,14 +11,14 @@ bounded size whatever it shows: what is too fine is drawn together, what is too 
 it is shown: colours follow what the reader prefers, light or dark, and it brings its own ground.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from html import escape
 from typing import NamedTuple
 
 from .client import Client, is_member, outbox_len
 from .reasons import CloseReason
 from .records import Server
-from .ring import Ring, page_of
+from .ring import Hearing, Ring, entry_len, page_of
 from .speak import buffered_amount
 from .stream import Stream
 from .table import clients_of, find
@@ -74,11 +74,11 @@ def _offset_of(stream: Stream, number: int) -> int:
     """The offset at which a frame begins, one of those that are kept or were published in this turn."""
     ring = stream.ring
     if number >= ring.head_number:
-        return ring.head_offset + sum(len(frame) for frame, _ in stream.pending[:number - ring.head_number])
+        return ring.head_offset + sum(map(entry_len, stream.pending[:number - ring.head_number]))
     offset = ring.head_offset
     for page in ring.pages[page_of(ring, number):]:
         assert page is not None
-        offset -= sum(len(frame) for frame, _ in page.entries[max(0, number - page.number):])
+        offset -= sum(map(entry_len, page.entries[max(0, number - page.number):]))
     return offset
 
 
@@ -102,7 +102,7 @@ def _blocks(ring: Ring, least: float) -> Iterator[Block]:
     end, end_offset = first, start
     for page in ring.pages[ring.first:]:
         assert page is not None
-        end_offset += sum(len(frame) for frame, _ in page.entries[max(0, end - page.number):])
+        end_offset += sum(map(entry_len, page.entries[max(0, end - page.number):]))
         end = page.number + len(page.entries)
         if end_offset - start >= least:
             yield Block(first, end, start, end_offset)
@@ -157,7 +157,7 @@ def _row(server: Server, client: Client) -> tuple[str, ...]:
         where, cursor = "cohort", stream.ring.head_number
     following = ("-", "-") if cursor is None else (str(cursor), str(stream.next_number - cursor))
     owed = buffered_amount(server, client.conn)
-    topics = "" if talk is None else _plain(", ".join(sorted(talk.topics)), 40)
+    topics = "" if talk is None else _plain(", ".join(sorted(talk.hearing.topics)), 40)
     return (str(client.conn.slot), str(client.conn.turn), where, *following, f"{outbox_len(client):,}", f"{owed:,}",
             topics)
 
@@ -256,18 +256,25 @@ def _heading(stream: Stream) -> Iterable[str]:
 
 def _cohort_rows(stream: Stream, head: float) -> list[str]:
     """Those who are where the head is, the largest cohorts first: a dot for each."""
-    cohorts = sorted(stream.cohorts.items(), key=lambda cohort: (-len(cohort[1]), sorted(cohort[0])))
-    rows = [_cohort_row(sorted(topics), len(members), len(stream.pending), head, TOP + ROW * index)
-            for index, (topics, members) in enumerate(cohorts[:COHORTS_MAX])]
+    cohorts = sorted(stream.cohorts.items(), key=_by_size)
+    rows = [_cohort_row(hearing, len(members), len(stream.pending), head, TOP + ROW * index)
+            for index, (hearing, members) in enumerate(cohorts[:COHORTS_MAX])]
     if len(cohorts) > COHORTS_MAX:
         rows.append(_text(14, TOP + ROW * COHORTS_MAX + 14, f"and {len(cohorts) - COHORTS_MAX:,} more", "quiet"))
     return rows
 
 
-def _cohort_row(topics: list[str], count: int, pending: int, head: float, y: int) -> str:
+def _by_size(cohort: tuple[Hearing, Sized]) -> tuple[int, int, list[str]]:
+    """The largest first; of those, in order."""
+    hearing, members = cohort
+    return -len(members), hearing.encoding, sorted(hearing.topics)
+
+
+def _cohort_row(hearing: Hearing, count: int, pending: int, head: float, y: int) -> str:
     """One cohort."""
     name = f"{count:,} client{'s' * (count != 1)}"
-    hears = f"{name}: {', '.join(topics)}" if topics else name
+    words = [*sorted(hearing.topics), *([hearing.encoding.name.lower()] if hearing.encoding else [])]
+    hears = f"{name}: {', '.join(words)}" if words else name
     step = -10 if head > (LEFT + RIGHT) / 2 else 10
     dots = "".join(_tag("circle", f'class="member" r="3.5" cx="{head + step * (index + 0.8):.1f}" cy="{y + 10}"')
                    for index in range(min(count, DOTS_MAX)))

@@ -17,10 +17,12 @@ from .client import CLEAR, Client, Parse, outbox_len
 from .conn import Conn
 from .desk import Desk
 from .effects import Effect, Fan, Note
+from .encoding import Encoding, recode
 from .events import Flush, Publish
 from .frame import encode_frame
+from .limits import Limits
 from .records import Server
-from .ring import Entry, Ring, Topics
+from .ring import Entry, Hearing, Ring, entry_len
 from .stats import Totals
 from .stream import NOBODY, NOT_BEHIND, Stream, data_for, fits, is_heard, store
 from .stream import publish as add
@@ -59,8 +61,12 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
     """
     if not is_heard(server.stream, server.limits):
         return server, []
-    entries = tuple([(encode_frame(opcode, payload), topic) for opcode, payload, topic in event.messages])
+    entries: tuple[Entry, ...]
+    entries = tuple([(encode_frame(opcode, payload), topic, ()) for opcode, payload, topic in event.messages])
     length = sum([len(entry[0]) for entry in entries])
+    if server.stream.encodings:
+        entries = tuple([_encoded(entry, server.stream, server.limits) for entry in entries])
+        length = sum(map(entry_len, entries))
     if fits(server.stream, len(entries), length):
         return _add(server, entries, length, parse)
     effects: list[Effect] = []
@@ -70,9 +76,22 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
     return server, effects
 
 
+def _encoded(entry: Entry, stream: Stream, limits: Limits) -> Entry:
+    """The entry in each encoding that is listened in, once, unless all of them together do not fit on the ring."""
+    frame, topic, _ = entry
+    others = tuple([(encoding, _shared(recode(frame, encoding), frame)) for encoding, _ in stream.encodings])
+    whole = (frame, topic, others)
+    return whole if entry_len(whole) <= limits.outgoing_buffer_sz else entry
+
+
+def _shared(other: bytes, frame: bytes) -> bytes:
+    """The very frame, if it is the same in another encoding."""
+    return frame if other == frame else other
+
+
 def _publish_one(server: Server, entry: Entry, parse: Parse) -> tuple[Server, list[Effect]]:
     """The same for one frame, which may be too much for this turn, or for any."""
-    length = len(entry[0])
+    length = entry_len(entry)
     if length > server.limits.outgoing_buffer_sz:
         text = f"a message of about {length} bytes was not broadcast: Limits.outgoing_buffer_sz is less"
         return server, [Note("sigil.server", WARNING, text)]
@@ -115,9 +134,11 @@ def room_to_publish(server: Server) -> tuple[SendStatus, int, int]:
         status = SendStatus.BACKPRESSURE
         free = ring.size - (ring.head_offset + stream.pending_len - ring.tail_offset)
         free_count = ring.most - (ring.head_number + len(stream.pending) - ring.tail_number)
-        spare = [len(entry[0]) for entry in islice(_before(ring, stream.floor), SPARE_FRAMES)]
+        spare = [entry_len(entry) for entry in islice(_before(ring, stream.floor), SPARE_FRAMES)]
         length, count = min(length, free + sum(spare)), min(count, free_count + len(spare))
-    return status, length, count
+    # deflate makes no frame longer, Zstandard may
+    weight = 1 + sum([2 if encoding is Encoding.ZSTD else 1 for encoding, _ in stream.encodings])
+    return status, length // weight, count
 
 
 PUBLISHED_HEAD_LEN = 10
@@ -194,24 +215,24 @@ def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
     stream, totals = server.stream, server.totals
     cohorts, sent = stream.cohorts, 0
     fans: list[Effect] = []
-    published = {topic for _, topic in stream.pending if topic is not None}
-    known: dict[Topics, bytes] = {}
-    for topics, members in sorted(cohorts.items(), key=_in_order) if len(cohorts) > 1 else cohorts.items():
-        heard = topics & published
+    published = {topic for _, topic, _ in stream.pending if topic is not None}
+    known: dict[Hearing, bytes] = {}
+    for hearing, members in sorted(cohorts.items(), key=_in_order) if len(cohorts) > 1 else cohorts.items():
+        heard = Hearing(hearing.encoding, hearing.topics & published) if hearing.topics else hearing
         data = known.get(heard)
         if data is None:
             data = known[heard] = data_for(stream, heard)
         if data:
-            fans.append(Fan(topics, members, data, stream.ring.head_number, stream.next_number))
+            fans.append(Fan(hearing, members, data, stream.ring.head_number, stream.next_number))
             sent += len(data) * len(members)
     counted: Totals = _new(Totals, (*totals[:4], totals.bytes_out + sent, *totals[5:]))
     after: Server = _new(Server, (*server[:10], counted, *server[11:-1], store(stream)))
     return after, fans
 
 
-def _in_order(item: tuple[Topics, object]) -> list[str]:
-    """Cohorts by their topics in order: the order of a set of texts is another one in every process."""
-    return sorted(item[0])
+def _in_order(item: tuple[Hearing, object]) -> tuple[int, list[str]]:
+    """Cohorts by encoding and topics: the order of a set of texts is another one in every process."""
+    return item[0].encoding, sorted(item[0].topics)
 
 
 def _with_stream(server: Server, stream: Stream) -> Server:

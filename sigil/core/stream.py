@@ -1,9 +1,9 @@
 """The stream: one message to everybody, at the price of one message.
 
-Theory: clients that hear the same topics and have been sent the same frames are in the same situation, and a
-situation needs no record for each of them: they are a cohort, a set of names.  Publishing appends a frame; the end of
-the turn gives one order for each cohort (`Fan`), whatever its size.  Only exceptions have records of their own: a
-laggard has a cursor, the number of the next frame it is to be sent.
+Theory: clients that hear the same topics in the same encoding and have been sent the same frames are in the same
+situation, and a situation needs no record for each of them: they are a cohort, a set of names.  Publishing appends a
+frame; the end of the turn gives one order for each cohort (`Fan`), whatever its size.  Only exceptions have records of
+their own: a laggard has a cursor, the number of the next frame it is to be sent.
 
 Rules: every client is sent exactly what was published on its topics since it joined, in order, or is dropped with a
 reason before what it needs is overwritten.  A cursor lies between the tail and the head.  Nothing is added while nobody
@@ -15,16 +15,18 @@ from typing import NamedTuple, TypeAlias
 from pyrsistent import PMap, PSet, pmap, pset
 
 from .conn import Conn
+from .encoding import Encoding
 from .limits import Limits
-from .ring import Entry, Ring, Topics, append, last_of, make_ring, make_room
+from .ring import Entry, Hearing, Ring, Topics, append, heard, last_of, make_ring, make_room
 
-Cohorts: TypeAlias = PMap[Topics, PSet[Conn]]
+Cohorts: TypeAlias = PMap[Hearing, PSet[Conn]]
 
 
 class Stream(NamedTuple):
     """What was published, what was published in this turn, and where everybody is.
 
     `floor` is a number that no laggard's cursor is below: while the tail is not above it, nobody need be looked at.
+    `encodings` counts the cohorts in each encoding but the plain one, which everything is kept in.
     """
 
     ring: Ring
@@ -33,6 +35,7 @@ class Stream(NamedTuple):
     cohorts: Cohorts
     laggards: PSet[Conn]
     floor: int
+    encodings: tuple[tuple[Encoding, int], ...]
 
     @property
     def next_number(self) -> int:
@@ -42,7 +45,8 @@ class Stream(NamedTuple):
 
 def make_stream(limits: Limits) -> Stream:
     """A stream on which nothing was published."""
-    return Stream(make_ring(limits.outgoing_buffer_sz, limits.max_ws_send_frame_cnt), (), 0, pmap(), pset(), NOT_BEHIND)
+    return Stream(make_ring(limits.outgoing_buffer_sz, limits.max_ws_send_frame_cnt), (), 0, pmap(), pset(), NOT_BEHIND,
+                  ())
 
 
 def fits(stream: Stream, count: int, length: int) -> bool:
@@ -58,37 +62,50 @@ def is_heard(stream: Stream, limits: Limits) -> bool:
 
 def publish(stream: Stream, entries: tuple[Entry, ...], length: int) -> Stream:
     """The stream with these frames published, which fit; the tail is moved on at once, for what will be overwritten."""
-    ring, pending, pending_len, cohorts, laggards, floor = stream
+    ring, pending, pending_len, cohorts, laggards, floor, encodings = stream
     pending, pending_len = pending + entries, pending_len + length
-    return Stream(make_room(ring, len(pending), pending_len), pending, pending_len, cohorts, laggards, floor)
+    return Stream(make_room(ring, len(pending), pending_len), pending, pending_len, cohorts, laggards, floor, encodings)
 
 
 def store(stream: Stream) -> Stream:
     """The stream with what was published in this turn on the ring."""
     if not stream.pending:
         return stream
-    ring, pending, pending_len, cohorts, laggards, floor = stream
-    return Stream(append(ring, pending, pending_len), (), 0, cohorts, laggards, floor)
+    ring, pending, pending_len, cohorts, laggards, floor, encodings = stream
+    return Stream(append(ring, pending, pending_len), (), 0, cohorts, laggards, floor, encodings)
 
 
-def data_for(stream: Stream, topics: Topics) -> bytes:
-    """What somebody who hears these topics is sent of what was published in this turn, in one piece."""
-    return b"".join([frame for frame, topic in stream.pending if topic is None or topic in topics])
+def data_for(stream: Stream, hearing: Hearing) -> bytes:
+    """What somebody is sent of what was published in this turn, in one piece."""
+    if hearing.encoding is not Encoding.PLAIN:
+        return b"".join([heard(entry, hearing) for entry in stream.pending])
+    return b"".join([frame for frame, topic, _ in stream.pending if topic is None or topic in hearing.topics])
 
 
 # -- who is where -------------------------------------------------------------------------------------------------
 
-def join(stream: Stream, conn: Conn, topics: Topics) -> Stream:
+def join(stream: Stream, conn: Conn, hearing: Hearing) -> Stream:
     """A client is where the head is: it is one of its cohort."""
-    cohort = stream.cohorts.get(topics, NOBODY).add(conn)
-    return stream._replace(cohorts=stream.cohorts.set(topics, cohort))
+    known = stream.cohorts.get(hearing, NOBODY)
+    encodings = _counted(stream.encodings, hearing.encoding, 0 if known else 1)
+    return stream._replace(cohorts=stream.cohorts.set(hearing, known.add(conn)), encodings=encodings)
 
 
-def leave(stream: Stream, conn: Conn, topics: Topics) -> Stream:
+def leave(stream: Stream, conn: Conn, hearing: Hearing) -> Stream:
     """A client is not one of its cohort any more; a cohort without members is no cohort."""
-    cohort = stream.cohorts[topics].remove(conn)
-    cohorts = stream.cohorts.set(topics, cohort) if cohort else stream.cohorts.remove(topics)
-    return stream._replace(cohorts=cohorts)
+    cohort = stream.cohorts[hearing].remove(conn)
+    cohorts = stream.cohorts.set(hearing, cohort) if cohort else stream.cohorts.remove(hearing)
+    return stream._replace(cohorts=cohorts, encodings=_counted(stream.encodings, hearing.encoding, 0 if cohort else -1))
+
+
+def _counted(encodings: tuple[tuple[Encoding, int], ...], encoding: Encoding,
+             more: int) -> tuple[tuple[Encoding, int], ...]:
+    """The counts with so many cohorts more in an encoding."""
+    if not more or encoding is Encoding.PLAIN:
+        return encodings
+    counts = dict(encodings)
+    counts[encoding] = counts.get(encoding, 0) + more
+    return tuple(sorted((known, count) for known, count in counts.items() if count))
 
 
 def lag(stream: Stream, conn: Conn, cursor: int) -> Stream:
@@ -112,7 +129,7 @@ NOT_BEHIND = 2**62
 
 def start_of_history(stream: Stream, topics: Topics, count: int) -> int:
     """The number from which on the last `count` (not 0) frames for these topics are, as far as they are kept."""
-    now = [number for number, (_, topic) in enumerate(stream.pending, stream.ring.head_number)
+    now = [number for number, (_, topic, _) in enumerate(stream.pending, stream.ring.head_number)
            if topic is None or topic in topics][-count:]
     kept = last_of(stream.ring, topics, count - len(now)) if len(now) < count else None
     return kept if kept is not None else now[0] if now else stream.next_number

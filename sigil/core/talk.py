@@ -15,10 +15,10 @@ from typing import NamedTuple, TypeAlias
 
 from .events import Segment
 from .frame import Opcode, Terms, encode_frame, frame_header
-from .message import CALM, Close, Inbound, Item
+from .message import CALM, Close, Inbound, Item, Squeezed
 from .reasons import CloseReason
 from .refusal import Malformed
-from .ring import Ring, read
+from .ring import Hearing, Ring, read
 from .stream import Stream, store
 
 
@@ -44,10 +44,10 @@ class SendStatus(IntEnum):
 
 
 class Follow(NamedTuple):
-    """A place in a queue: what was published up to number `to` for those who hear `topics`."""
+    """A place in a queue: what was published up to number `to` for those who hear it so."""
 
     to: int
-    topics: frozenset[str]
+    hearing: Hearing
 
 
 Queue: TypeAlias = tuple[Segment | Follow, ...]
@@ -75,7 +75,7 @@ class Talk(NamedTuple):
     reason: CloseReason
     code: int
     """Why it ends and with which code, once that is known."""
-    topics: frozenset[str]
+    hearing: Hearing
     terms: Terms
     cursor: int | None
     """The number of the next published frame it is to be sent, if it is a laggard; None: it is where its cohort is."""
@@ -85,9 +85,9 @@ JOIN_MAX = 16_384
 """Payloads up to so many bytes are copied behind their header and joined with their neighbours."""
 
 
-def make_talk(terms: Terms, topics: frozenset[str], pending: bytes, cursor: int | None) -> Talk:
+def make_talk(terms: Terms, hearing: Hearing, pending: bytes, cursor: int | None) -> Talk:
     """A conversation that has just begun: the program is told of it before it hears anything."""
-    return Talk(False, False, (), 0, CALM, pending, (), None, None, Closing.OPEN, CloseReason.OK, 0, topics,
+    return Talk(False, False, (), 0, CALM, pending, (), None, None, Closing.OPEN, CloseReason.OK, 0, hearing,
                 terms, cursor)
 
 
@@ -95,7 +95,8 @@ def heard_len(talk: Talk) -> int:
     """Bytes that came and are no message yet."""
     inbound = talk.inbound
     rope = () if inbound.message is None else inbound.message.rope
-    later = sum([len(item) for item in talk.later if isinstance(item, str | bytes)])
+    later = sum([len(item.payload if isinstance(item, Squeezed) else item) for item in talk.later
+                 if isinstance(item, str | bytes | Squeezed)])
     return len(talk.pending) + len(inbound.buffer) + sum(map(len, rope)) + later
 
 
@@ -130,9 +131,9 @@ def follow(talk: Talk, stream: Stream) -> Talk:
         return talk
     cursor = stream.ring.head_number if cursor is None else cursor
     queue = talk.queue
-    if queue and isinstance(queue[-1], Follow) and queue[-1].topics == talk.topics:
+    if queue and isinstance(queue[-1], Follow) and queue[-1].hearing == talk.hearing:
         queue = queue[:-1]
-    return talk._replace(cursor=cursor, queue=(*queue, Follow(to, talk.topics)))
+    return talk._replace(cursor=cursor, queue=(*queue, Follow(to, talk.hearing)))
 
 
 class Taking(NamedTuple):
@@ -152,7 +153,7 @@ def take_queue(talk: Talk, ring: Ring, room: int) -> Taking:
     segments: list[Segment] = []
     left, cursor = room, talk.cursor
     hears_on = talk.closing is Closing.OPEN and cursor is not None
-    queue = [*talk.queue, Follow(ring.head_number, talk.topics)] if hears_on else list(talk.queue)
+    queue = [*talk.queue, Follow(ring.head_number, talk.hearing)] if hears_on else list(talk.queue)
     taken = 0
     for item in queue:
         if left <= 0:
@@ -180,7 +181,7 @@ def _take_followed(segments: list[Segment], ring: Ring, cursor: int, place: Foll
 
     Returned are the room that is left, and the cursor.
     """
-    for number, frame in read(ring, cursor, place.to, place.topics):
+    for number, frame in read(ring, cursor, place.to, place.hearing):
         if left <= 0:
             return left, number
         segments.append(frame)
@@ -194,9 +195,9 @@ def backlog_len(talk: Talk, stream: Stream) -> int:
     cursor = stream.ring.head_number if talk.cursor is None else talk.cursor
     places = [item for item in talk.queue if isinstance(item, Follow)]
     if talk.closing is Closing.OPEN:
-        places.append(Follow(ring.head_number, talk.topics))
+        places.append(Follow(ring.head_number, talk.hearing))
     length = 0
-    for to, topics in places:
-        length += sum([len(frame) for _, frame in read(ring, cursor, to, topics)])
+    for to, hearing in places:
+        length += sum([len(frame) for _, frame in read(ring, cursor, to, hearing)])
         cursor = max(cursor, to)
     return length

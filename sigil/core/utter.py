@@ -12,17 +12,19 @@ know any other client.
 from .client import CLEAR, PARKED, TALKING, Client, Context, Gone, Outcome, Step, outbox_len
 from .effects import Note, Send, Then
 from .emit import emit
+from .encoding import Encoding, encode_message
 from .events import Lagged, Segment, Subscribe, Whisper
 from .frame import encode_small, frame_len
 from .limits import Limits
 from .reasons import CloseReason
-from .ring import Ring, read
+from .ring import Hearing, Ring, read
 from .stream import Stream
 from .talk import Closing, Follow, Taking, Talk, append_frames, enqueue, follow, take_queue
 
 INFO = 20
 _OPEN, _OVER = Closing.OPEN, Closing.OVER
 _KEEP = Then.KEEP
+_PLAIN = Encoding.PLAIN
 _new = tuple.__new__
 
 
@@ -54,16 +56,22 @@ def whispered(client: Client, event: Whisper, context: Context) -> Step:
         return client, []
     talk = follow(talk, context.stream)
     queue, queued_len = talk.queue, talk.queued_len
+    encoding = talk.hearing.encoding
     for opcode, payload in event.messages:
-        queue = enqueue(queue, opcode, payload)
-        queued_len += frame_len(len(payload))
+        if encoding is _PLAIN:
+            queue = enqueue(queue, opcode, payload)
+            queued_len += frame_len(len(payload))
+        else:
+            frame = encode_message(opcode, payload, encoding)
+            queue, queued_len = append_frames(queue, frame), queued_len + len(frame)
     return with_talk(client, talk._replace(queue=queue, queued_len=queued_len)), []
 
 
 def whisper_simple(client: Client, event: Whisper, context: Context) -> Step | None:
     """The same for a client that keeps up, if all is small and there is room for all of it; None if not."""
     talk = client.talk
-    if talk is None or talk.closing is not _OPEN or talk.cursor is not None or context.has_pending:
+    if (talk is None or talk.closing is not _OPEN or talk.cursor is not None or context.has_pending
+            or talk.hearing[0] is not _PLAIN):
         return None
     frames = encode_small(event.messages)
     queue, queued_len = talk.queue, talk.queued_len + len(frames)
@@ -136,7 +144,7 @@ def lagged(client: Client, event: Lagged, context: Context) -> Outcome:
         return fall_too_far(client, event.start, context.stream)
     left, cursor, total = event.taken, event.start, 0
     rest: tuple[Segment, ...] = ()
-    for number, frame in read(ring, event.start, event.end, event.topics):
+    for number, frame in read(ring, event.start, event.end, event.hearing):
         total += len(frame)
         if left:
             rest = (memoryview(frame)[left:],) if left < len(frame) else ()
@@ -145,8 +153,8 @@ def lagged(client: Client, event: Lagged, context: Context) -> Outcome:
     if talk.closing is _OVER:
         return client._replace(outflow=outflow), []
     cursor = cursor if talk.cursor is None else min(cursor, talk.cursor)
-    is_reminded = bool(talk.queue) or talk.topics != event.topics
-    queue = (Follow(event.end, event.topics), *talk.queue) if is_reminded else ()
+    is_reminded = bool(talk.queue) or talk.hearing != event.hearing
+    queue = (Follow(event.end, event.hearing), *talk.queue) if is_reminded else ()
     client = client._replace(bytes_out=client.bytes_out - total + event.taken,
                              talk=talk._replace(cursor=cursor, queue=queue),
                              outflow=outflow._replace(is_full=not outflow.outbox))
@@ -166,7 +174,8 @@ def fall_too_far(client: Client, needed: int, stream: Stream) -> Outcome:
 def subscribed(client: Client, event: Subscribe, context: Context) -> Outcome:
     """The program changes what a client hears; what was published before is still for those who heard it then."""
     talk = client.talk
-    if talk is None or talk.closing is not _OPEN or (event.topic in talk.topics) is event.hears:
+    if talk is None or talk.closing is not _OPEN or (event.topic in talk.hearing.topics) is event.hears:
         return client, []
-    topics = talk.topics | {event.topic} if event.hears else talk.topics - {event.topic}
-    return with_talk(client, follow(talk, context.stream)._replace(topics=topics)), []
+    encoding, topics = talk.hearing
+    hearing = Hearing(encoding, topics | {event.topic} if event.hears else topics - {event.topic})
+    return with_talk(client, follow(talk, context.stream)._replace(hearing=hearing)), []

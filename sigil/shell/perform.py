@@ -49,6 +49,7 @@ from ..core.events import (
     Stalled,
     Writable,
 )
+from ..core.ring import Hearing
 from .engine import Engine
 from .program import Program
 
@@ -132,7 +133,7 @@ class Performer:
         self._wires: dict[Conn, Wire] = {}
         self._blocked: set[Wire] = set()
         """Connections whose last send stalled."""
-        self._cohorts: dict[frozenset[str], tuple[PSet[Conn], Cohort]] = {}
+        self._cohorts: dict[Hearing, tuple[PSet[Conn], Cohort]] = {}
         """The wires of each cohort, as long as its members are the same."""
         engine.methods = {
             Handle: program.handle_request,
@@ -314,8 +315,8 @@ class Performer:
 
         The loop to be fast in: one system call for each client, and nothing else.
         """
-        topics, members, data, start, end = order
-        wires, sends = self._cohort(topics, members)
+        hearing, members, data, start, end = order
+        wires, sends = self._cohort(hearing, members)
         length, coming = len(data), iter(sends)
         while True:
             try:
@@ -332,16 +333,16 @@ class Performer:
                 continue
             wire = wires[-1 - length_hint(coming)]  # the iterator knows how many are left
             self._blocked.add(wire)
-            self._engine.report(Lagged(wire.conn, taken, start, end, topics))
+            self._engine.report(Lagged(wire.conn, taken, start, end, hearing))
 
-    def _cohort(self, topics: frozenset[str], members: PSet[Conn]) -> Cohort:
+    def _cohort(self, hearing: Hearing, members: PSet[Conn]) -> Cohort:
         """The wires of a cohort, and how each of them sends; one that is blocked takes nothing."""
-        known, cohort = self._cohorts.get(topics, (None, None))
+        known, cohort = self._cohorts.get(hearing, (None, None))
         if known is not members or cohort is None:
             if known is None and len(self._cohorts) >= COHORTS_MAX:
                 self._cohorts.clear()
             cohort = _cohort_of([self._wires[conn] for conn in members if conn in self._wires])
-            self._cohorts[topics] = members, cohort
+            self._cohorts[hearing] = members, cohort
         if not self._blocked:
             return cohort
         return cohort[0], tuple([_take_nothing if wire in self._blocked else wire.send for wire in cohort[0]])

@@ -240,8 +240,7 @@ class Client:
             connection.half_close()
             raise UpgradeRefused(found.answer)
         check_accept(found.answer)
-        subprotocol = found.answer.headers.get("sec-websocket-protocol")
-        websocket = WebSocket(self, connection, subprotocol, found.end, answers_pings)
+        websocket = WebSocket(self, connection, found.answer, found.end, answers_pings)
         self._websockets.append(websocket)
         self.settle()
         return websocket

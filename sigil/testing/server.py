@@ -229,4 +229,4 @@ class MemoryServer(Speaker):
 
 def _of_fan(order: Fan, conn: Conn, event: Event) -> Event:
     """What is reported of a member that did not take all of what its cohort was sent."""
-    return Lagged(conn, event.taken, order.start, order.end, order.topics) if isinstance(event, Stalled) else event
+    return Lagged(conn, event.taken, order.start, order.end, order.hearing) if isinstance(event, Stalled) else event

@@ -10,12 +10,15 @@ came is forgotten.  It does not know when it is looked after: `client` does.
 
 from typing import TYPE_CHECKING
 
+from zstandard import ZstdDecompressor, ZstdError
+
 from ..core.conn import Conn
 from ..core.frame import Opcode, Terms, encode_close, encode_masked
-from ..core.handshake import VERSION, accept_key
+from ..core.handshake import VERSION, ZSTD_SUBPROTOCOL, accept_key
 from ..core.headers import Pairs, pairs_of
-from ..core.message import CALM, Close, Inbound, Item, Ping, Pong, Squeezed, take_bytes
+from ..core.message import CALM, Close, Inbound, Item, Message, Ping, Pong, Squeezed, read_squeezed, take_bytes
 from ..core.reasons import close_reason_str
+from ..core.refusal import Malformed
 from ..core.response import Fields
 from ..shell.engine import framed
 from .answers import Answer, BadAnswer
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
 _KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 _MASK = b"\x37\xfa\x21\x3d"
 _BROKEN_OFF = 1006
-_TERMS = Terms(2**62, 2**62, is_masked=False)
+_MOST = 2**62
+_TERMS = Terms(_MOST, _MOST, is_masked=False)
+_INFLATED_MOST = 2**30
 _A_GULP = 65_536
 
 
@@ -77,13 +82,17 @@ class WebSocket:
     Whatever is done to it, the server has come to rest when the call returns, as far as it can without time passing.
     """
 
-    def __init__(self, client: "Client", connection: Connection, subprotocol: str | None, start: int,
+    def __init__(self, client: "Client", connection: Connection, answer: Answer, start: int,
                  answers_pings: bool) -> None:
         self._client = client
         self.connection = connection
         """What it runs over: for bytes, `reset`, `half_close`, `is_closed`, and the server's `reason` for the end."""
-        self.subprotocol = subprotocol
+        self.subprotocol = answer.headers.get("sec-websocket-protocol")
         """What the server chose of the subprotocols that were offered, or None."""
+        self.extensions = answer.headers.get("sec-websocket-extensions", "")
+        """What the server chose of the extensions that were offered in `headers`.  Messages that come compressed, by
+        `permessage-deflate` or `compress-zstd`, are received as what they say; what is sent is not compressed."""
+        self._terms = _TERMS._replace(allows_rsv1=bool(self.extensions))
         self.pings: list[bytes] = []
         """The payloads of all pings that came."""
         self.pongs: list[bytes] = []
@@ -187,7 +196,7 @@ class WebSocket:
 
     def _take(self, data: bytes) -> tuple[Item, ...]:
         """What these bytes complete; behind a close frame everything is discarded (RFC 6455 section 1.4)."""
-        self._inbound, items, flaw = take_bytes(self._inbound, data, _TERMS)
+        self._inbound, items, flaw = take_bytes(self._inbound, data, self._terms)
         if flaw is not None:
             raise BadAnswer(flaw.message)
         return items
@@ -205,8 +214,22 @@ class WebSocket:
                 if not self._has_said_close:
                     self._has_said_close = self._answers
                     return encode_masked(Opcode.CLOSE, encode_close(code), _MASK)
-            case str() | bytes():
-                self._messages.append(item)
-            case Squeezed():
-                raise BadAnswer("a compressed message, although no compression was agreed on")
+            case str() | bytes() | Squeezed():
+                self._messages.append(_unsqueezed(item, self.subprotocol == ZSTD_SUBPROTOCOL))
         return b""
+
+
+def _unsqueezed(item: Message | Squeezed, is_zstd: bool) -> Message:
+    """What a message says; `BadAnswer` if it is not what its encoding says it is.
+
+    Of a binary message in Zstandard nothing tells whether it was a text.
+    """
+    message = read_squeezed(item, _INFLATED_MOST) if isinstance(item, Squeezed) else item
+    if isinstance(message, Malformed):
+        raise BadAnswer(message.message)
+    if is_zstd and isinstance(message, bytes):
+        try:
+            return ZstdDecompressor().decompress(message, max_output_size=_INFLATED_MOST)
+        except ZstdError as error:
+            raise BadAnswer(f"a binary message that is no Zstandard: {error}") from None
+    return message

@@ -204,9 +204,9 @@ def test_who_hears_the_stream_is_in_one_cohort_or_a_laggard_between_tail_and_hea
         assert set(open_talks) <= set(members) | set(stream.laggards)
         for conn in behind:
             assert stream.ring.tail_number <= (open_talks[conn].cursor or 0) <= stream.next_number
-        for topics, cohort in stream.cohorts.items():
+        for hearing, cohort in stream.cohorts.items():
             assert cohort
-            assert all(open_talks[conn].topics == topics for conn in cohort)
+            assert all(open_talks[conn].hearing == hearing for conn in cohort)
 
 
 @some

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sigil.core.conn import Conn
+from sigil.core.encoding import Encoding
+from sigil.core.frame import encode_frame
 from sigil.core.limits import Limits
-from sigil.core.ring import COMPACT_AT, Entry, Ring, append, make_ring, make_room, page_of, read
+from sigil.core.ring import COMPACT_AT, Entry, Hearing, Ring, append, make_ring, make_room, page_of, read
 from sigil.core.stream import (
     NOT_BEHIND,
     catch_up,
@@ -23,14 +25,16 @@ from sigil.core.stream import (
     store,
 )
 
-NEWS = frozenset(("news",))
-BOTH = frozenset(("news", "sport"))
-NONE: frozenset[str] = frozenset()
+NONE = Hearing(Encoding.PLAIN, frozenset())
+NEWS = Hearing(Encoding.PLAIN, frozenset(("news",)))
+BOTH = Hearing(Encoding.PLAIN, frozenset(("news", "sport")))
+PACKED = Hearing(Encoding.DEFLATE_9, NEWS.topics)
+HEARINGS = (NONE, NEWS, BOTH, PACKED)
 
 
 def put(ring: Ring, *lengths: int) -> Ring:
     """The ring with frames of these lengths on one page more."""
-    entries: tuple[Entry, ...] = tuple((b"x" * length, None) for length in lengths)
+    entries: tuple[Entry, ...] = tuple((b"x" * length, None, ()) for length in lengths)
     return append(make_room(ring, len(entries), sum(lengths)), entries, sum(lengths))
 
 
@@ -93,9 +97,17 @@ def test_the_same_ring_can_be_gone_on_from_twice() -> None:
     assert [len(frame) for _, frame in read(right, right.tail_number, 3, NONE)] == [4, 1]
 
 
-FRAMES = st.tuples(st.binary(min_size=1, max_size=9), st.sampled_from((None, "news", "sport")))
-TOPICS = st.sampled_from((NONE, NEWS, BOTH))
+PAYLOADS = st.binary(max_size=5).map(lambda payload: encode_frame(2, payload))
+OTHERS = st.one_of(st.just(()), st.binary(min_size=1, max_size=3).map(lambda other: ((Encoding.DEFLATE_9, other),)))
+ENTRIES = st.tuples(PAYLOADS, st.sampled_from((None, "news", "sport")), OTHERS)
+PLACES = st.sampled_from(HEARINGS)
 CONNS = st.builds(lambda slot: Conn(slot, slot), st.integers(0, 4))
+
+
+def size_of(entry: Entry) -> int:
+    """Bytes of an entry in all its encodings."""
+    frame, _, others = entry
+    return len(frame) + sum(len(other) for _, other in others)
 
 
 class Streaming(RuleBasedStateMachine):
@@ -107,23 +119,24 @@ class Streaming(RuleBasedStateMachine):
         self.published: list[Entry] = []
         self.stored = 0
         self.tail = 0
-        self.places: dict[Conn, frozenset[str] | int] = {}
+        self.places: dict[Conn, Hearing | int] = {}
 
-    def heard(self, start: int, end: int, topics: frozenset[str]) -> list[tuple[int, bytes]]:
-        """What the list has from one number up to another for these topics."""
-        return [(number, frame) for number, (frame, topic) in enumerate(self.published)
-                if start <= number < end and (topic is None or topic in topics)]
+    def heard(self, start: int, end: int, hearing: Hearing) -> list[tuple[int, bytes]]:
+        """What the list has from one number up to another for somebody: what is short is the same in all encodings."""
+        return [(number, dict(others).get(hearing.encoding, frame))
+                for number, (frame, topic, others) in enumerate(self.published)
+                if start <= number < end and (topic is None or topic in hearing.topics)]
 
-    @rule(entries=st.lists(FRAMES, min_size=1, max_size=4).map(tuple))
+    @rule(entries=st.lists(ENTRIES, min_size=1, max_size=4).map(tuple))
     def publish(self, entries: tuple[Entry, ...]) -> None:
-        length = sum(len(frame) for frame, _ in entries)
+        length = sum(map(size_of, entries))
         pending = self.published[self.stored:]
-        can_be = len(pending) + len(entries) <= 5 and sum(len(frame) for frame, _ in pending) + length <= 12
+        can_be = len(pending) + len(entries) <= 5 and sum(map(size_of, pending)) + length <= 12
         assert fits(self.stream, len(entries), length) is can_be
         if can_be:
             self.published += entries
             self.stream = publish(self.stream, entries, length)
-            while len(self.published) - self.tail > 5 or sum(len(one) for one, _ in self.published[self.tail:]) > 12:
+            while len(self.published) - self.tail > 5 or sum(map(size_of, self.published[self.tail:])) > 12:
                 self.tail += 1
 
     @rule()
@@ -131,23 +144,23 @@ class Streaming(RuleBasedStateMachine):
         self.stored = len(self.published)
         self.stream = store(self.stream)
 
-    @rule(conn=CONNS, topics=TOPICS)
-    def join(self, conn: Conn, topics: frozenset[str]) -> None:
+    @rule(conn=CONNS, hearing=PLACES)
+    def join(self, conn: Conn, hearing: Hearing) -> None:
         if conn not in self.places:
-            self.places[conn] = topics
-            self.stream = join(self.stream, conn, topics)
+            self.places[conn] = hearing
+            self.stream = join(self.stream, conn, hearing)
 
     @rule(conn=CONNS)
     def leave(self, conn: Conn) -> None:
         place = self.places.pop(conn, None)
-        if isinstance(place, frozenset):
+        if isinstance(place, Hearing):
             self.stream = leave(self.stream, conn, place)
         elif place is not None:
             self.stream = catch_up(self.stream, conn)
 
     @rule(conn=CONNS, back=st.integers(0, 5))
     def lag(self, conn: Conn, back: int) -> None:
-        if not isinstance(self.places.get(conn), frozenset):
+        if not isinstance(self.places.get(conn), Hearing):
             cursor = max(self.tail, self.stored - back)
             self.places[conn] = cursor
             self.stream = lag(self.stream, conn, cursor)
@@ -157,35 +170,36 @@ class Streaming(RuleBasedStateMachine):
         ring = self.stream.ring
         assert (ring.tail_number, ring.head_number, self.stream.next_number) == (
             self.tail, self.stored, len(self.published))
-        assert ring.tail_offset == sum(len(frame) for frame, _ in self.published[:self.tail])
-        assert ring.head_offset == sum(len(frame) for frame, _ in self.published[:self.stored])
+        assert ring.tail_offset == sum(map(size_of, self.published[:self.tail]))
+        assert ring.head_offset == sum(map(size_of, self.published[:self.stored]))
         assert self.stream.pending == tuple(self.published[self.stored:])
 
     @invariant()
     def everything_that_is_kept_is_read(self) -> None:
-        for topics in (NONE, NEWS, BOTH):
+        for hearing in HEARINGS:
             for start in range(self.tail, self.stored + 1):
-                kept = self.heard(start, self.stored, topics)
-                assert list(read(self.stream.ring, start, self.stored, topics)) == kept
-            assert data_for(self.stream, topics) == b"".join(
-                frame for _, frame in self.heard(self.stored, len(self.published), topics))
+                kept = self.heard(start, self.stored, hearing)
+                assert list(read(self.stream.ring, start, self.stored, hearing)) == kept
+            assert data_for(self.stream, hearing) == b"".join(
+                frame for _, frame in self.heard(self.stored, len(self.published), hearing))
 
     @invariant()
     def history_ends_with_what_was_published_last(self) -> None:
-        for topics in (NONE, NEWS, BOTH):
-            kept = [number for number, _ in self.heard(self.tail, len(self.published), topics)]
+        for hearing in HEARINGS:
+            kept = [number for number, _ in self.heard(self.tail, len(self.published), hearing)]
             for count in range(1, 7):
                 expected = kept[-count:][0] if kept else len(self.published)
-                assert start_of_history(self.stream, topics, count) == expected
+                assert start_of_history(self.stream, hearing.topics, count) == expected
 
     @invariant()
     def everybody_is_in_one_place(self) -> None:
-        cohorts: dict[frozenset[str], set[Conn]] = {}
+        cohorts: dict[Hearing, set[Conn]] = {}
         for conn, place in self.places.items():
-            if isinstance(place, frozenset):
+            if isinstance(place, Hearing):
                 cohorts.setdefault(place, set()).add(conn)
         laggards = {conn: place for conn, place in self.places.items() if isinstance(place, int)}
-        assert {topics: set(members) for topics, members in self.stream.cohorts.items()} == cohorts
+        assert {hearing: set(members) for hearing, members in self.stream.cohorts.items()} == cohorts
+        assert self.stream.encodings == (((Encoding.DEFLATE_9, 1),) if PACKED in cohorts else ())
         assert set(self.stream.laggards) == set(laggards)
         assert self.stream.floor <= min(laggards.values(), default=NOT_BEHIND)
         assert is_heard(self.stream, Limits()) is bool(self.places)

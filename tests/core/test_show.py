@@ -64,7 +64,7 @@ def say(server: Server, *lengths: int, flushes: bool = True, taken: Mapping[int,
     server, effects = tell(server, Flush(None))
     for fan in effects:
         if isinstance(fan, Fan):
-            lagging = [Lagged(conn, taken[conn.slot], fan.start, fan.end, fan.topics)
+            lagging = [Lagged(conn, taken[conn.slot], fan.start, fan.end, fan.hearing)
                        for conn in sorted(fan.members) if conn.slot in taken]
             server, _ = advance(server, lagging)
     return server

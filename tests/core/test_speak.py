@@ -194,7 +194,7 @@ def test_who_does_not_take_all_of_what_its_cohort_was_sent_gets_the_rest_from_th
     server, effects = tell(pair(), everybody("a"), everybody("bcd"), FLUSH)
     (fan,) = [effect for effect in effects if isinstance(effect, Fan)]
     assert len(fan.data) > taken or taken == 8
-    lagged = Lagged(CONN, min(taken, len(fan.data) - 1), fan.start, fan.end, fan.topics)
+    lagged = Lagged(CONN, min(taken, len(fan.data) - 1), fan.start, fan.end, fan.hearing)
     server, _ = tell(server, lagged, everybody("e"), FLUSH)
     _, effects = tell(server, Writable(CONN), FLUSH)
     assert fan.data[:min(taken, len(fan.data) - 1)] + bytes_to(CONN, effects) == fan.data + b"\x81\x01e"
@@ -205,7 +205,7 @@ def test_no_frame_is_torn_though_the_topics_change_before_it_is_known_that_a_cli
     server, effects = tell(pair(topics=(() if hears else ("sport",), ())), everybody("goal", "sport"), everybody("a"),
                            FLUSH)
     (fan,) = [effect for effect in effects if isinstance(effect, Fan) and CONN in effect.members][:1]
-    server, _ = tell(server, Subscribe(CONN, "sport", hears), Lagged(CONN, 1, fan.start, fan.end, fan.topics))
+    server, _ = tell(server, Subscribe(CONN, "sport", hears), Lagged(CONN, 1, fan.start, fan.end, fan.hearing))
     _, effects = tell(server, Writable(CONN), FLUSH)
     assert fan.data[:1] + bytes_to(CONN, effects) == fan.data
 
@@ -214,7 +214,7 @@ def test_no_frame_is_torn_by_a_goodbye_that_comes_before_it_is_known_that_a_clie
     server, effects = tell(pair(), everybody("a"), FLUSH, came(close(b"\x03\xe8")))
     (fan,) = [effect for effect in effects if isinstance(effect, Fan)]
     goodbye = [effect for effect in effects if isinstance(effect, Send)][-1]
-    server, _ = tell(server, Lagged(CONN, 1, fan.start, fan.end, fan.topics), Stalled(CONN, 0, goodbye.segments))
+    server, _ = tell(server, Lagged(CONN, 1, fan.start, fan.end, fan.hearing), Stalled(CONN, 0, goodbye.segments))
     _, effects = tell(server, Writable(CONN))
     assert fan.data[:1] + bytes_to(CONN, effects) in (fan.data[:1], fan.data + b"\x88\x02\x03\xe8")
 

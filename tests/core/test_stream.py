@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sigil.core.conn import Conn, Ticket
 from sigil.core.effects import Effect, Fan, Note, Send
+from sigil.core.encoding import Encoding
 from sigil.core.events import (
     Accepted,
     Answered,
@@ -28,6 +29,7 @@ from sigil.core.frame import encode_frame
 from sigil.core.limits import Limits
 from sigil.core.reasons import CloseReason
 from sigil.core.response import Response
+from sigil.core.ring import Hearing
 from sigil.core.server import Server, advance, make_server
 from sigil.core.speak import buffered_amount
 from sigil.core.stream import is_heard
@@ -37,6 +39,7 @@ from .talking import FLUSH, UPGRADE, bytes_to, frames_of, parts_of, said, talkin
 from .worlds import upgrading
 
 TINY = Limits(outgoing_buffer_sz=8, max_ws_send_frame_cnt=4)
+ALL = Hearing(Encoding.PLAIN, frozenset())
 CONNS = tuple(Conn(slot, slot) for slot in range(3))
 
 
@@ -78,7 +81,7 @@ def test_a_burst_that_overruns_the_ring_evicts_nobody_who_keeps_up() -> None:
 
 def test_a_laggard_is_dropped_before_what_it_needs_is_overwritten() -> None:
     server, _ = tell(talking(TINY), all_hear(b"ab"), FLUSH)
-    server, _ = tell(server, Lagged(CONN, 1, 0, 1, frozenset()))
+    server, _ = tell(server, Lagged(CONN, 1, 0, 1, ALL))
     server, effects = tell(server, all_hear(b"cd"), FLUSH)
     assert frames_of(effects) == []
     server, effects = tell(server, Writable(CONN), Stalled(CONN, 0, (b"\x02ab", b"\x82\x02cd")))
@@ -94,7 +97,7 @@ def test_a_laggard_is_dropped_before_what_it_needs_is_overwritten() -> None:
 def test_half_a_frame_is_finished_before_anything_else() -> None:
     server, effects = tell(talking(), all_hear(b"abc", b"def"), FLUSH)
     sent = bytes_to(CONN, effects)[:7]
-    server, _ = tell(server, Lagged(CONN, 7, 0, 2, frozenset()), said(b"w"), all_hear(b"ghi"))
+    server, _ = tell(server, Lagged(CONN, 7, 0, 2, ALL), said(b"w"), all_hear(b"ghi"))
     _, effects = tell(server, Writable(CONN), FLUSH)
     assert sent + bytes_to(CONN, effects) == b"".join(
         encode_frame(2, payload) for payload in (b"abc", b"def", b"w", b"ghi"))
@@ -191,7 +194,7 @@ def test_what_the_kernel_does_not_take_comes_later_and_in_order(acts: list[Event
                 count = 0 if events else min(taken, len(effect.data))
                 received += effect.data[:count]
                 if count < len(effect.data):
-                    events.append(Lagged(CONNS[1], count, effect.start, effect.end, effect.topics))
+                    events.append(Lagged(CONNS[1], count, effect.start, effect.end, effect.hearing))
             elif isinstance(effect, Send) and effect.conn == CONNS[1]:
                 data = b"".join(effect.segments)
                 count = 0 if events else min(taken, len(data))
@@ -222,7 +225,7 @@ def test_one_who_is_behind_when_it_becomes_a_websocket_is_no_member_of_a_cohort(
 
 def test_what_was_said_to_a_newcomer_that_is_behind_is_not_overtaken() -> None:
     server, effects = tell(behind(), said(b"first"), FLUSH, all_hear(b"second"), FLUSH)
-    lags = [Lagged(CONN, 0, fan.start, fan.end, fan.topics) for fan in effects if isinstance(fan, Fan)]
+    lags = [Lagged(CONN, 0, fan.start, fan.end, fan.hearing) for fan in effects if isinstance(fan, Fan)]
     _, effects = tell(server, *lags, Writable(CONN), FLUSH)
     sent = bytes_to(CONN, effects)
     assert sent[sent.index(b"\r\n\r\n") + 4:] == encode_frame(2, b"first") + encode_frame(2, b"second")
@@ -255,7 +258,7 @@ def test_what_is_owed_is_counted_by_the_topics_it_was_published_on() -> None:
 def test_the_topics_of_a_laggard_count_from_when_they_were_changed() -> None:
     server, effects = tell(talking(topics=("a",)), all_hear(b"one", topic="a"), all_hear(b"two", topic="b"), FLUSH)
     (fan,) = [effect for effect in effects if isinstance(effect, Fan)]
-    server, _ = tell(server, Subscribe(CONN, "b", True), Lagged(CONN, 2, fan.start, fan.end, fan.topics))
+    server, _ = tell(server, Subscribe(CONN, "b", True), Lagged(CONN, 2, fan.start, fan.end, fan.hearing))
     _, effects = tell(server, Writable(CONN), FLUSH)
     assert fan.data[:2] + bytes_to(CONN, effects) == encode_frame(2, b"one")
 
@@ -265,7 +268,7 @@ from tests.core.test_stream import CONNS, FLUSH, Fan, Subscribe, all_hear, three
 from sigil.core.server import advance
 subscribed = [Subscribe(conn, topic, True) for conn, topic in zip(CONNS, "abc")]
 server, effects = advance(three(), [*subscribed, all_hear(b"a"), FLUSH])
-print([sorted(effect.topics) for effect in effects if isinstance(effect, Fan)])
+print([sorted(effect.hearing.topics) for effect in effects if isinstance(effect, Fan)])
 """
 
 

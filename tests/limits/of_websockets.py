@@ -63,6 +63,26 @@ def come_early(limits: Limits, count: int) -> str:
     return f"{status}, heard {heard}, {end_of(connection)}"
 
 
+def offer_zstd(limits: Limits, length: int) -> str:
+    """What becomes of a message to a client that offers Zstandard."""
+    return said_to(serve(limits), "compress-zstd", {}, length)
+
+
+def offer_deflate(limits: Limits, length: int) -> str:
+    """The same for deflate."""
+    return said_to(serve(limits), (), {"Sec-WebSocket-Extensions": "permessage-deflate"}, length)
+
+
+def said_to(client: Client, subprotocols: str | tuple[str, ...], headers: dict[str, str], length: int) -> str:
+    """What was agreed on, and whether a text of so many bytes comes in fewer."""
+    websocket = client.websocket("/", subprotocols, headers=headers)
+    before = len(websocket.connection.wire.received)
+    client.server.send(websocket.handle, "x" * length)
+    client.settle()
+    agreed = websocket.subprotocol or websocket.extensions.partition(";")[0] or "plain"
+    return f"{agreed}, {'fewer' if len(websocket.connection.wire.received) - before < length else 'as it is'}"
+
+
 # -- what is heard ------------------------------------------------------------------------------------------------
 
 def whole_frame(limits: Limits, length: int) -> str:
@@ -213,6 +233,14 @@ ROWS = (
     Row("origins", Limits(origins=("*",)), come_from, HERE, "null", "open", "open"),
     Row("ws_early_data", Limits(), come_early, 0, 1, "101, heard 0, open", "400, heard 0, OK"),
     Row("ws_early_data", Limits(ws_early_data=True), come_early, 0, 1, "101, heard 0, open", "101, heard 1, open"),
+    Row("compress_websocket", Limits(), offer_zstd, 200, 201, "compress-zstd, as it is",
+        "compress-zstd, fewer"),
+    Row("compress_websocket", Limits(compress_websocket=False), offer_zstd, 200, 201, "plain, as it is",
+        "plain, as it is"),
+    Row("permessage_deflate", Limits(), offer_deflate, 200, 201, "permessage-deflate, as it is",
+        "permessage-deflate, fewer"),
+    Row("permessage_deflate", Limits(permessage_deflate=False), offer_deflate, 200, 201, "plain, as it is",
+        "plain, as it is"),
     Row("max_ws_recv_frame_len", Limits(max_ws_recv_frame_len=200), whole_frame, 200, 201, "None, ['heard 200']",
         "1009, []"),
     Row("max_ws_recv_frame_len", Limits(max_ws_recv_frame_len=200), one_frame, 200, 201, "['heard 200']",

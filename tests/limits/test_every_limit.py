@@ -19,7 +19,7 @@ from . import of_requests, of_sockets, of_time, of_websockets
 from .row import JUST_BEFORE_SECONDS, Row
 
 ROWS = (*of_requests.ROWS, *of_time.ROWS, *of_websockets.ROWS, *of_sockets.ROWS)
-POLICIES = ("full_policy", "origins", "ws_early_data")
+POLICIES = ("full_policy", "origins", "ws_early_data", "compress_websocket", "permessage_deflate")
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 README_ROWS = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", README, re.MULTILINE))
 CODE = re.compile(r"\b(?:[45]\d\d|10(?:0[1-9]|1\d))\b")
@@ -86,7 +86,7 @@ def test_a_stream_of_events_may_be_silent_for_longer_than_an_answer_may_be_late(
 def test_every_value_of_a_policy_has_its_row() -> None:
     values = {name: {getattr(row.limits, name) for row in ROWS if row.field == name} for name in POLICIES}
     assert values["full_policy"] == set(FULL_POLICIES)
-    assert values["ws_early_data"] == {False, True}
+    assert values["ws_early_data"] == values["compress_websocket"] == values["permessage_deflate"] == {False, True}
     assert values["origins"] >= {None, (), ("*",)}
 
 

@@ -1,5 +1,6 @@
 """Thousands of worlds, and whether the worlds would notice."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from contextlib import suppress
 import pytest
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, TextMessage
+from wsproto.extensions import Extension, PerMessageDeflate
 
 from sigil.core import stream, talk
 from sigil.core.conn import Conn
@@ -123,15 +125,19 @@ def test_another_library_understands_what_was_sent(first: int) -> None:
             world.run()
         for guest in world.guests:
             if isinstance(guest, Listener) and guest.account is not None and guest.is_upgraded:
-                heard = messages_in(bytes(guest.line.taken[guest.start:guest.looked]))
+                head, frames = bytes(guest.line.taken[:guest.start]), bytes(guest.line.taken[guest.start:guest.looked])
+                heard = messages_in(frames, re.findall(r"Sec-WebSocket-Extensions: (.*)\r\n", head.decode()))
                 assert heard[:len(guest.messages)] == guest.messages
                 count += len(heard)
     assert count > 20
 
 
-def messages_in(data: bytes) -> list[str | bytes]:
-    """The messages that wsproto reads, as a client."""
-    peer = Connection(ConnectionType.CLIENT)
+def messages_in(data: bytes, agreed: list[str]) -> list[str | bytes]:
+    """The messages that wsproto reads, as a client that has agreed on these extensions."""
+    extensions: list[Extension] = [PerMessageDeflate() for _ in agreed]
+    for extension, params in zip(extensions, agreed, strict=True):
+        extension.finalize(params)
+    peer = Connection(ConnectionType.CLIENT, extensions)
     peer.receive_data(data)
     messages: list[str | bytes] = []
     started = False

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from ...core.client import intake_len, is_member, is_talking, outbound_len, outbox_len
 from ...core.records import Server
+from ...core.ring import entry_len
 from ...core.table import clients_of, free_slots
 from ...core.talk import Closing, Follow
 from .model import Violation
@@ -23,25 +24,25 @@ def check_ring(server: Server) -> Iterator[Violation]:
     count = ring.head_number - ring.tail_number + len(pending)
     if kept > ring.size or count > ring.most:
         yield Violation("ring", f"{kept} bytes in {count} frames are kept, not {ring.size} in {ring.most}")
-    if sum(len(frame) for frame, _ in pending) != server.stream.pending_len:
+    if sum(map(entry_len, pending)) != server.stream.pending_len:
         yield Violation("ring", "the length of what was published in this turn is not that of its frames")
     pages = [page for page in ring.pages[ring.first:] if page is not None]
-    if any(sum(len(frame) for frame, _ in page.entries) != page.length for page in pages):
+    if any(sum(map(entry_len, page.entries)) != page.length for page in pages):
         yield Violation("ring", "the length of a page is not that of its frames")
-    frames = [frame for page in pages for frame, _ in page.entries]
+    frames = [entry_len(entry) for page in pages for entry in page.entries]
     frames = frames[len(frames) - (ring.head_number - ring.tail_number):]
-    if sum(map(len, frames)) != ring.head_offset - ring.tail_offset:
+    if sum(frames) != ring.head_offset - ring.tail_offset:
         yield Violation("ring", "the offsets of tail and head are not those of the frames between them")
 
 
 def check_places(server: Server) -> Iterator[Violation]:
-    """Every open WebSocket is in the cohort of its topics, or a laggard with a cursor between tail and head."""
+    """Every open WebSocket is in the cohort of those who hear the same, or a laggard with a cursor that is kept."""
     stream = server.stream
     clients = list(clients_of(server.slots))
-    members = {(client.talk.topics, client.conn) for client in clients
+    members = {(client.talk.hearing, client.conn) for client in clients
                if client.talk is not None and is_member(client)}
     laggards = {client.conn for client in clients if client.talk is not None and client.talk.cursor is not None}
-    if members != {(topics, conn) for topics, cohort in stream.cohorts.items() for conn in cohort}:
+    if members != {(hearing, conn) for hearing, cohort in stream.cohorts.items() for conn in cohort}:
         yield Violation("places", f"the cohorts are {stream.cohorts}, not {members}")
     if laggards != set(stream.laggards):
         yield Violation("places", f"the laggards are {stream.laggards}, not {laggards}")

@@ -10,16 +10,21 @@ It does not know the server, only its line.
 
 from random import Random
 
+from ...core.encoding import Encoding
 from ...core.frame import Opcode, Terms, encode_close, encode_masked
-from ...core.message import CALM, Close, Inbound, Ping, Pong, Squeezed, take_bytes
+from ...core.message import CALM, Close, Inbound, Message, Ping, Pong, Squeezed, read_squeezed, take_bytes
+from ...core.refusal import Malformed
 from ..answers import Answer, BadAnswer, read_answers
-from .model import Account, Message, Violation, frame_len
+from .model import Account, Violation, frame_len
 from .network import Line
 
 _TERMS = Terms(2**62, 2**62, is_masked=False)
 _MASK = b"\x37\xfa\x21\x3d"
+OFFERS = {"": Encoding.PLAIN, "permessage-deflate": Encoding.DEFLATE_15,
+          "permessage-deflate; server_max_window_bits=9": Encoding.DEFLATE_9}
+"""What is offered in a handshake, and the encoding that follows from it."""
 _UPGRADE = ("GET /ws/{} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{}\r\n")
 
 
 class Guest:
@@ -129,7 +134,10 @@ class Listener(Guest):
         super().__init__(line, dice, gulp, patience)
         topics = dice.choice(("-", "-", "a", "b", "a.b"))
         before = dice.choice(("", "", "", "GET /n/0/900 HTTP/1.1\r\nHost: h\r\n\r\n"))
-        self.outgoing += (before + _UPGRADE.format(f"{topics}/{dice.choice((0, 0, 1, 3))}")).encode()
+        offer = dice.choice(("", "", *OFFERS))
+        extensions = f"Sec-WebSocket-Extensions: {offer}\r\n" if offer else ""
+        self.outgoing += (before + _UPGRADE.format(f"{topics}/{dice.choice((0, 0, 1, 3))}", extensions)).encode()
+        self._terms = _TERMS._replace(allows_rsv1=bool(offer))
         self.account: Account | None = None
         self.is_upgraded = False
         self.said_close = False
@@ -194,7 +202,7 @@ class Listener(Guest):
         if self.looked == len(data):
             return
         fresh, self.looked = bytes(data[self.looked:]), len(data)
-        self._inbound, items, flaw = take_bytes(self._inbound, fresh, _TERMS)
+        self._inbound, items, flaw = take_bytes(self._inbound, fresh, self._terms)
         if flaw is not None or (self.saw_close is not None and fresh):
             raise Violation("frame", f"{line.peer} received what is no frame: {flaw or 'bytes behind a close frame'}")
         for item in items:
@@ -206,10 +214,15 @@ class Listener(Guest):
 
     def _take(self, item: Message | Ping | Pong | Close | Squeezed) -> None:
         """One item has come."""
+        if isinstance(item, Squeezed):
+            message = read_squeezed(item, 2**30)
+            if isinstance(message, Malformed):
+                raise Violation("frame", f"{self.line.peer} received {message.message}")
+            item = message
         if isinstance(item, str | bytes):
             if self.account is None:
                 raise Violation("order", f"{self.line.peer} received {item[:20]!r} before `ws_open`")
-            self._told_len += frame_len(item)
+            self._told_len += frame_len(item, self.account.encoding)
             self.messages.append(item)
             self.account.receive(item)
             return
@@ -223,5 +236,3 @@ class Listener(Guest):
             if not self.said_close:
                 self.said_close = True
                 self.outgoing += encode_masked(Opcode.CLOSE, encode_close(item.code), _MASK)
-        elif isinstance(item, Squeezed):
-            raise Violation("frame", "a compressed message, although no compression was agreed on")

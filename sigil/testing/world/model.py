@@ -9,11 +9,10 @@ A client joins between its handler's return and `ws_open`: what was published in
 without a hole.  It does not know how messages travel.
 """
 
-from typing import TypeAlias
-
 from ...core.conn import Conn, Peer
-
-Message: TypeAlias = str | bytes
+from ...core.encoding import Encoding, encode_message
+from ...core.message import Message
+from ...shell.engine import framed
 
 
 class Violation(AssertionError):
@@ -24,17 +23,17 @@ class Violation(AssertionError):
         self.check = check
 
 
-def frame_len(message: Message) -> int:
-    """Bytes of the frame that carries this message to a client (RFC 6455 section 5.2)."""
-    length = len(message.encode() if isinstance(message, str) else message)
-    return length + (2 if length < 126 else 4 if length < 65_536 else 10)
+def frame_len(message: Message, encoding: Encoding = Encoding.PLAIN) -> int:
+    """Bytes of the frame that carries this message to a client."""
+    return len(encode_message(*framed(message), encoding))
 
 
 class Account:
     """One WebSocket: what it must be told, and what has arrived."""
 
-    def __init__(self, topics: frozenset[str], history: int, promised_at: int) -> None:
+    def __init__(self, topics: frozenset[str], history: int, promised_at: int, encoding: Encoding) -> None:
         self.topics = set(topics)
+        self.encoding = encoding
         self.history = history
         self.promised_at = promised_at
         """Messages published when the handler returned."""
@@ -91,7 +90,7 @@ class Account:
     def owed_len(self) -> int:
         """Bytes of frames it must be told and that have not arrived, the one that is arriving counted as a whole."""
         start = self.heard if self.has_begun else self.joined
-        return sum(map(frame_len, self.expected[start:]))
+        return sum(frame_len(message, self.encoding) for message in self.expected[start:])
 
 
 def _brief(message: Message) -> str:
@@ -106,9 +105,9 @@ class Book:
         self.promised: dict[Peer, Account] = {}
         self.accounts: dict[Conn, Account] = {}
 
-    def promise(self, peer: Peer, topics: frozenset[str], history: int) -> None:
+    def promise(self, peer: Peer, topics: frozenset[str], history: int, encoding: Encoding) -> None:
         """A handler has returned an upgrade."""
-        self.promised[peer] = Account(topics, history, len(self.published))
+        self.promised[peer] = Account(topics, history, len(self.published), encoding)
 
     def open(self, peer: Peer, conn: Conn, kept: list[str | None]) -> None:
         """The program was told of a new WebSocket, while frames with the topics `kept` were on the ring."""

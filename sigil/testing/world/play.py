@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 
 from ...core.conn import Conn
 from ...core.limits import Limits
+from ...core.message import Message
 from ...core.reasons import CloseReason
 from ...core.request import Request
 from ...core.response import Response
 from ...core.talk import SendStatus
 from ...shell.callbacks import Callbacks
 from ...shell.deferred import Deferred
-from .guests import body_of
-from .model import Book, Message, Violation, frame_len
+from .guests import OFFERS, body_of
+from .model import Book, Violation, frame_len
 
 if TYPE_CHECKING:
     from .stage import Stage
@@ -62,7 +63,8 @@ class Play:
         _, kind, number, *rest = request.path.split("/")
         if kind == "ws":
             topics, history = frozenset(number.split(".")) - {"-"}, int(rest[0])
-            self.book.promise(request.peer, topics, min(history, self._limits.history_messages))
+            kept = min(history, self._limits.history_messages)
+            self.book.promise(request.peer, topics, kept, OFFERS[request.headers.get("sec-websocket-extensions", "")])
             return Response.upgrade(topics=sorted(topics), history=history)
         if self.dice.random() < 0.2:
             self.stir()

@@ -83,11 +83,11 @@ class Stage(MemoryServer):
     def kept_topics(self) -> list[str | None]:
         """The topics of all frames that the core has kept."""
         stream = self.traced.present.stream
-        return [*frame_topics(stream.ring), *(topic for _, topic in stream.pending)]
+        return [*frame_topics(stream.ring), *(topic for _, topic, _ in stream.pending)]
 
 
 def frame_topics(ring: Ring) -> list[str | None]:
     """The topics of the frames on a ring, in order."""
     pages = [page for page in ring.pages[ring.first:] if page is not None]
-    topics = [topic for page in pages for _, topic in page.entries]
+    topics = [topic for page in pages for _, topic, _ in page.entries]
     return topics[len(topics) - (ring.head_number - ring.tail_number):]

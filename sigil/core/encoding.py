@@ -1,0 +1,98 @@
+"""How messages are written for somebody: plain, in deflate (RFC 7692), or in Zstandard (RFC 8878).
+
+Theory: no context outlives a message, on either side, so an encoded message is a function of the message: one copy
+serves all who have agreed on the encoding, and nobody's window is kept.  The objects of zlib and zstandard live for
+one call; making one costs less than two microseconds, and the least window nothing for what is short.
+
+Rules: what is short is not encoded, and neither is what would not become shorter; both protocols allow that for every
+message by itself.  But whoever hears `compress-zstd` takes every binary frame for Zstandard, so there a binary message
+is always encoded.  What comes is never inflated beyond a bound.  It does not know who has agreed on what: `handshake`
+does.
+"""
+
+import zlib
+from enum import IntEnum
+
+from zstandard import ZstdCompressor
+
+from .frame import Opcode, encode_frame
+from .reasons import CloseReason
+from .refusal import Malformed, bad
+
+
+class Encoding(IntEnum):
+    """How a client is sent messages; those of deflate are called by the bits of their window."""
+
+    PLAIN = 0
+    ZSTD = 1
+    DEFLATE_9 = 9
+    DEFLATE_10 = 10
+    DEFLATE_11 = 11
+    DEFLATE_12 = 12
+    DEFLATE_13 = 13
+    DEFLATE_14 = 14
+    DEFLATE_15 = 15
+
+
+SHORT_MAX = 200
+"""Bytes up to which a message is sent as it is, in the reference system and here."""
+ZSTD_LEVEL = 3
+DEFLATE_LEVEL = 3
+MEMORY_LEVEL = 5
+"""More memory than this makes a small window slower, and messages hardly shorter."""
+DEFLATE_END = b"\x00\x00\xff\xff"
+"""What a flush ends with, and what is left out of a message (RFC 7692 section 7.2.1)."""
+
+BAD_DEFLATE = bad("a compressed message is not what it says", CloseReason.WS_BAD_COMPRESSION)
+TOO_LONG = bad("a compressed message is longer than this server accepts", CloseReason.WS_OVERSIZE_FRAME)
+
+
+def deflate(payload: bytes, bits: int) -> bytes:
+    """A message compressed with a window of 2**`bits` bytes, as it stands in a frame."""
+    squeezer = zlib.compressobj(DEFLATE_LEVEL, zlib.DEFLATED, -bits, MEMORY_LEVEL)
+    return (squeezer.compress(payload) + squeezer.flush(zlib.Z_SYNC_FLUSH))[:-len(DEFLATE_END)]
+
+
+def inflate(payload: bytes, most: int) -> bytes | Malformed:
+    """The message that a frame holds compressed; 1007 if it is none, 1009 if it has more than `most` bytes.
+
+    No more than one byte above the bound is ever made (RFC 7692 section 7.2.2).
+    """
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        message = inflater.decompress(payload + DEFLATE_END, most + 1)
+    except zlib.error:
+        return BAD_DEFLATE
+    if len(message) > most:
+        return TOO_LONG
+    return message if inflater.eof or not inflater.unconsumed_tail else BAD_DEFLATE
+
+
+def encode_message(opcode: int, payload: bytes, encoding: Encoding) -> bytes:
+    """A whole frame of a server with this message in an encoding."""
+    if encoding is Encoding.PLAIN:
+        return encode_frame(opcode, payload)
+    if encoding is Encoding.ZSTD:
+        return _encode_zstd(opcode, payload)
+    if len(payload) > SHORT_MAX:
+        squeezed = deflate(payload, encoding)
+        if len(squeezed) < len(payload):
+            return encode_frame(opcode, squeezed, True)
+    return encode_frame(opcode, payload)
+
+
+def _encode_zstd(opcode: int, payload: bytes) -> bytes:
+    """A text that is long becomes a binary message; a binary message is one frame of Zstandard, whatever its length."""
+    is_binary = opcode == Opcode.BINARY
+    if is_binary or len(payload) > SHORT_MAX:
+        squeezed = ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True).compress(payload)
+        if is_binary or len(squeezed) < len(payload):
+            return encode_frame(Opcode.BINARY, squeezed)
+    return encode_frame(opcode, payload)
+
+
+def recode(frame: bytes, encoding: Encoding) -> bytes:
+    """A plain frame of ours in another encoding."""
+    length = frame[1]
+    begin = 2 if length < 126 else 4 if length == 126 else 10
+    return encode_message(frame[0] & 0x0F, frame[begin:], encoding)
