@@ -50,6 +50,7 @@ def test_table_has_the_rows_and_every_answer_was_checked(load: tuple[str, ...]) 
      {"deep": ("py-floor", "websockets", "sigil"), "single": ("py-floor", "websockets", "sigil")}),
     ("broadcast_cost.py", ("--messages", "1600", "--servers", "c-joined,sigil", "--scenarios", "small16,small1"),
      {"small16": ("c-joined", "sigil"), "small1": ("c-joined", "sigil")}),
+    ("squeezed_cost.py", ("--messages", "6400"), {"json16": ("websockets", "sigil"), "json1": ("websockets", "sigil")}),
 ])
 def test_a_websocket_bench_has_its_rows_and_every_byte_was_compared(
         bench: str, arguments: tuple[str, ...], rows: dict[str, tuple[str, ...]]) -> None:

@@ -55,11 +55,16 @@ SPARE_DESCRIPTORS = 64
 PACKAGES = ("sigil-http", "websockets", "pyrsistent")
 COMPILED = {"c-floor": "echo", "c-joined": "joined", "c-each": "each"}
 """The servers that are modes of websocket_floor.c; the others are names in websocket_server.py."""
+SUFFIXES = {"echo": "", "read": "-ticks", "squeezed": "-squeezed"}
+"""What the name of a server in websocket_server.py ends with, by the mode of the load."""
 UNCOMPARED = ("py-floor", "c-floor")
 
 
 class Scenario(NamedTuple):
-    """`mode` is the load's: echo sends batches of `depth` messages, read orders ticks of as many to everyone."""
+    """`mode` is the load's: echo sends batches of `depth` messages, read orders ticks of as many to everyone.
+
+    squeezed does the same, and inflates what comes.
+    """
 
     name: str
     words: str
@@ -109,7 +114,7 @@ def server_command(server: str, scenario: Scenario, folder: Path, profile: str) 
     numbers = tuple(map(str, (LIFE_S, scenario.conn_cnt, scenario.depth, scenario.payload_sz)))
     if server in COMPILED:
         return (str(folder / "websocket_floor"), COMPILED[server], *numbers)
-    name = f"{server}-ticks" if scenario.mode == "read" else server
+    name = server + SUFFIXES[scenario.mode]
     return (sys.executable, str(HERE / "websocket_server.py"), name, *numbers, *((profile,) if profile else ()))
 
 
@@ -143,8 +148,8 @@ def loading(command: tuple[str, ...], control: int, errors: IO[str]) -> Iterator
 
 def run_counts(scenario: Scenario, message_cnt: int) -> tuple[int, int, int]:
     """(runs to warm up with, runs to measure, messages these are): batches of one connection, or ticks to all."""
-    per_run = scenario.depth * (scenario.conn_cnt if scenario.mode == "read" else 1)
-    least = 2 if scenario.mode == "read" else scenario.conn_cnt
+    per_run = scenario.depth * (1 if scenario.mode == "echo" else scenario.conn_cnt)
+    least = scenario.conn_cnt if scenario.mode == "echo" else 2
     run_cnt = max(least, message_cnt // per_run)
     return max(least, run_cnt // WARM_SHARE), run_cnt, run_cnt * per_run
 
@@ -153,9 +158,11 @@ def load_command(
     server: Running, scenario: Scenario, folder: Path, settings: Settings, control: int
 ) -> tuple[str, ...]:
     warm_cnt, run_cnt, _ = run_counts(scenario, settings.message_cnt)
-    extra = control if scenario.mode == "read" else int(server.name not in UNCOMPARED)
+    extra = int(server.name not in UNCOMPARED) if scenario.mode == "echo" else control
     numbers = (server.port, scenario.conn_cnt, scenario.depth, scenario.payload_sz, warm_cnt, run_cnt, extra, LIFE_S)
-    return (str(folder / "websocket_load"), scenario.mode, *map(str, numbers))
+    load = (sys.executable, str(HERE / "squeezed_load.py")) if scenario.mode == "squeezed" else (
+        str(folder / "websocket_load"),)
+    return (*load, scenario.mode, *map(str, numbers))
 
 
 def measure(server: Running, scenario: Scenario, turn: int, folder: Path, settings: Settings) -> Sample:

@@ -3,7 +3,8 @@
     websocket_server.py NAME LIFE_S CONNECTIONS DEPTH PAYLOAD_SZ [PROFILE]
 
 Theory: NAME alone echoes every message.  NAME-ticks lets CONNECTIONS clients in; then every byte of standard input is
-a tick, and on each it broadcasts DEPTH numbered texts of PAYLOAD_SZ bytes to all.
+a tick, and on each it broadcasts DEPTH numbered texts of PAYLOAD_SZ bytes to all.  NAME-squeezed does the same with
+JSON of about that length, compressed for who has offered that.
 
 Rules: it prints its port on a line and serves until SIGTERM, or until the alarm after LIFE_S seconds, so that no server
 can outlive a harness that was killed.  Only the module of the server asked for is imported.  With PROFILE, a file name,
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import cProfile
+import json
 import os
 import select
 import signal
@@ -29,6 +31,7 @@ BACKLOG = 1024
 RECEIVE_SZ = 1 << 16
 CONTROL = 0
 DIGITS = 10
+BODIES = 64
 MASKED_EXTRA_SZ = 4
 GREETING = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -58,6 +61,18 @@ def texts(task: Task) -> Iterator[str]:
     filling = "x" * (task.payload_sz - DIGITS)
     for number in count():
         yield f"{number:0{DIGITS}d}{filling}"
+
+
+def documents(task: Task) -> Iterator[str]:
+    """The messages of all ticks as JSON, numbered, of one length; all but the numbers is made beforehand."""
+    bodies = [json.dumps([row_of(at * 7919 + row * 104729, row) for row in range(task.payload_sz // 64)])
+              for at in range(BODIES)]
+    for number in count():
+        yield f'{{"number": "{number:0{DIGITS}d}", "rows": {bodies[number % BODIES]}}}'
+
+
+def row_of(figure: int, row: int) -> dict[str, object]:
+    return {"symbol": f"SYM{row:04d}", "price": figure % 90000 + 10000, "change": figure % 900 + 100, "open": True}
 
 
 # -- the Python floor -----------------------------------------------------------------------------------------------
@@ -144,10 +159,17 @@ def serve_websockets(task: Task) -> None:
 
 
 def serve_websockets_ticks(task: Task) -> None:
+    tick_websockets(task, texts(task), None)
+
+
+def serve_websockets_squeezed(task: Task) -> None:
+    tick_websockets(task, documents(task), "deflate")
+
+
+def tick_websockets(task: Task, messages: Iterator[str], compression: str | None) -> None:
     from websockets.asyncio.server import ServerConnection, broadcast, serve
 
     connections: set[ServerConnection] = set()
-    messages = texts(task)
 
     async def join(websocket: ServerConnection) -> None:
         connections.add(websocket)
@@ -161,7 +183,7 @@ def serve_websockets_ticks(task: Task) -> None:
 
     async def run() -> None:
         sock = listener()
-        async with serve(join, sock=sock, compression=None):
+        async with serve(join, sock=sock, compression=compression):
             announce(sock.getsockname()[1])
             asyncio.get_running_loop().add_reader(CONTROL, tick)
             await until_told_to_end()
@@ -190,9 +212,16 @@ def serve_sigil(task: Task) -> None:
 
 
 def serve_sigil_ticks(task: Task) -> None:
+    tick_sigil(task, texts(task))
+
+
+def serve_sigil_squeezed(task: Task) -> None:
+    tick_sigil(task, documents(task))
+
+
+def tick_sigil(task: Task, messages: Iterator[str]) -> None:
     """A program with a loop of its own: it waits for its orders and for the server's descriptor, and ticks."""
     server = make_sigil()
-    messages = texts(task)
     poll = select.poll()
     poll.register(CONTROL, select.POLLIN)
     poll.register(server.fileno(), select.POLLIN)
@@ -212,8 +241,10 @@ SERVERS: dict[str, Callable[[Task], None]] = {
     "py-joined-ticks": serve_floor_ticks,
     "websockets": serve_websockets,
     "websockets-ticks": serve_websockets_ticks,
+    "websockets-squeezed": serve_websockets_squeezed,
     "sigil": serve_sigil,
     "sigil-ticks": serve_sigil_ticks,
+    "sigil-squeezed": serve_sigil_squeezed,
 }
 
 
