@@ -10,19 +10,34 @@ It does not know the server, only its line.
 
 from random import Random
 
+from zstandard import ZstdDecompressor
+
 from ...core.encoding import Encoding
 from ...core.frame import Opcode, Terms, encode_close, encode_masked
 from ...core.message import CALM, Close, Inbound, Message, Ping, Pong, Squeezed, read_squeezed, take_bytes
 from ...core.refusal import Malformed
+from ...core.request import Request
 from ..answers import Answer, BadAnswer, read_answers
 from .model import Account, Violation, frame_len
 from .network import Line
 
 _TERMS = Terms(2**62, 2**62, is_masked=False)
 _MASK = b"\x37\xfa\x21\x3d"
-OFFERS = {"": Encoding.PLAIN, "permessage-deflate": Encoding.DEFLATE_15,
-          "permessage-deflate; server_max_window_bits=9": Encoding.DEFLATE_9}
+OFFERS = {
+    "": Encoding.PLAIN,
+    "Sec-WebSocket-Extensions: permessage-deflate\r\n": Encoding.DEFLATE_15,
+    "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9\r\n": Encoding.DEFLATE_9,
+    "Sec-WebSocket-Protocol: compress-zstd\r\n": Encoding.ZSTD,
+}
 """What is offered in a handshake, and the encoding that follows from it."""
+
+
+def encoding_of(request: Request) -> Encoding:
+    """The encoding that follows from the offer in a request."""
+    fields = [f"{name}: {value}\r\n" for name, value in request.headers.pairs if f"{name}: {value}\r\n" in OFFERS]
+    return OFFERS["".join(fields)]
+
+
 _UPGRADE = ("GET /ws/{} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{}\r\n")
 
@@ -135,9 +150,8 @@ class Listener(Guest):
         topics = dice.choice(("-", "-", "a", "b", "a.b"))
         before = dice.choice(("", "", "", "GET /n/0/900 HTTP/1.1\r\nHost: h\r\n\r\n"))
         offer = dice.choice(("", "", *OFFERS))
-        extensions = f"Sec-WebSocket-Extensions: {offer}\r\n" if offer else ""
-        self.outgoing += (before + _UPGRADE.format(f"{topics}/{dice.choice((0, 0, 1, 3))}", extensions)).encode()
-        self._terms = _TERMS._replace(allows_rsv1=bool(offer))
+        self.outgoing += (before + _UPGRADE.format(f"{topics}/{dice.choice((0, 0, 1, 3))}", offer)).encode()
+        self._terms = _TERMS._replace(allows_rsv1="deflate" in offer)
         self.account: Account | None = None
         self.is_upgraded = False
         self.said_close = False
@@ -222,6 +236,8 @@ class Listener(Guest):
         if isinstance(item, str | bytes):
             if self.account is None:
                 raise Violation("order", f"{self.line.peer} received {item[:20]!r} before `ws_open`")
+            if self.account.encoding is Encoding.ZSTD and isinstance(item, bytes):
+                item = self.account.like_next(ZstdDecompressor().decompress(item))
             self._told_len += frame_len(item, self.account.encoding)
             self.messages.append(item)
             self.account.receive(item)

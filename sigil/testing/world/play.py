@@ -22,7 +22,7 @@ from ...core.response import Response
 from ...core.talk import SendStatus
 from ...shell.callbacks import Callbacks
 from ...shell.deferred import Deferred
-from .guests import OFFERS, body_of
+from .guests import body_of, encoding_of
 from .model import Book, Violation, frame_len
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Play:
         if kind == "ws":
             topics, history = frozenset(number.split(".")) - {"-"}, int(rest[0])
             kept = min(history, self._limits.history_messages)
-            self.book.promise(request.peer, topics, kept, OFFERS[request.headers.get("sec-websocket-extensions", "")])
+            self.book.promise(request.peer, topics, kept, encoding_of(request))
             return Response.upgrade(topics=sorted(topics), history=history)
         if self.dice.random() < 0.2:
             self.stir()
