@@ -13,13 +13,13 @@ from collections.abc import Sequence
 
 from .client import CLEAR, PARKED, TALKING, Client, Context, Gone, Outcome, Phase, Step, Waiting, waiting_for
 from .conn import Conn
-from .effects import Deliver, Effect, Note, Part, Send, Then, Welcome
+from .effects import Deliver, Effect, Note, Part, Send, Then, Unpack, Welcome
 from .emit import emit, emit_last
 from .encoding import Encoding
 from .events import Delivered, HalfClosed, Received, Whisper
 from .frame import Opcode, Terms, encode_close, encode_frame, encode_small, frame_len, is_close_code
 from .handshake import agree, check_upgrade, encode_upgrade
-from .message import CALM, Close, Item, Message, Ping, Squeezed, read_squeezed, take_bytes, take_whole
+from .message import CALM, OVER, Close, Item, Ping, Squeezed, take_bytes, take_whole
 from .reasons import MEANINGS, CloseReason
 from .refusal import Malformed, bad
 from .request import Request
@@ -129,8 +129,7 @@ def _listen(client: Client, data: bytes, context: Context) -> Outcome:
 def _take_items(client: Client, items: Sequence[Item], context: Context) -> Outcome:
     """Pings up to the first message are answered; the messages up to the next ping are for the program.
 
-    So an answer has the place that what it answers had, however the bytes were cut.  Of compressed messages no more
-    are looked at together than may be as long as one.
+    So an answer has the place that what it answers had, however the bytes were cut.
     """
     talk, start = talk_of(client), 0
     if talk.closing is not _OPEN:
@@ -142,36 +141,11 @@ def _take_items(client: Client, items: Sequence[Item], context: Context) -> Outc
     if start == len(items):
         return _conclude(with_talk(client, talk), context)
     end = next((index for index in range(start, len(items)) if isinstance(items[index], Ping)), len(items))
-    messages, end, flaw = _read_messages(items, start, end, talk.terms.max_message_len)
-    if flaw is not None:
-        talk, end = talk._replace(last_word=flaw), len(items)
+    given = tuple([item for item in items[start:end] if isinstance(item, str | bytes | Squeezed)])
+    plain = tuple([item for item in given if not isinstance(item, Squeezed)])
     client = with_talk(client, talk._replace(later=tuple(items[end:])))
-    if not messages:
-        return _conclude(client, context)
-    return _parked(client, True), [Deliver(client.conn, tuple(messages))]
-
-
-def _read_messages(items: Sequence[Item], start: int, end: int,
-                   most: int) -> tuple[list[Message], int, Malformed | None]:
-    """The messages among these items, compressed ones inflated; where they end, and what is wrong with the next.
-
-    They end early when more than `most` bytes were inflated.
-    """
-    messages: list[Message] = []
-    inflated = 0
-    for index in range(start, end):
-        item = items[index]
-        if isinstance(item, Squeezed):
-            if inflated > most:
-                return messages, index, None
-            message = read_squeezed(item, most)
-            if isinstance(message, Malformed):
-                return messages, index, message
-            inflated += len(message)
-            messages.append(message)
-        elif isinstance(item, str | bytes):
-            messages.append(item)
-    return messages, end, None
+    order = Deliver(client.conn, plain) if len(plain) == len(given) else Unpack(client.conn, given)
+    return _parked(client, True), [order]
 
 
 def _answer(talk: Talk, payload: bytes, keeps_up: bool) -> Talk:
@@ -190,6 +164,8 @@ def delivered(client: Client, event: Delivered, context: Context) -> Outcome:
     if talk is None or client.intake.phase is not Phase.PARKED:
         return client, []
     client = _parked(client, False)
+    if event.flaw is not None:
+        talk = talk._replace(inbound=OVER, last_word=event.flaw, pending=b"", later=())
     if talk.later:
         return _take_items(with_talk(client, talk._replace(later=())), talk.later, context)
     data, talk = talk.pending, talk._replace(pending=b"")
@@ -201,11 +177,11 @@ def delivered_simple(client: Client, event: Delivered, context: Context) -> Step
 
     So what was said need not wait for the end of the turn: an answer leaves at once, and the record is made once.
     """
-    _, said = event
+    _, said, flaw = event
     conn, peer, _, owed, answered, _, outflow, bytes_in, bytes_out, talk = client
     if (talk is None or talk.is_listed or talk.queue or talk.last_word is not None or talk.pending
             or talk.later or talk.pong is not None or talk.closing is not _OPEN or context.has_pending
-            or (said and talk.hearing[0] is not _PLAIN)):
+            or flaw is not None or (said and talk.hearing[0] is not _PLAIN)):
         return None
     after: Client
     if not said:

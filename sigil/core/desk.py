@@ -36,7 +36,7 @@ from .reasons import CloseReason
 from .records import Load, Running, Server
 from .relief import slowest_sender
 from .stats import add_closed
-from .stream import catch_up, join, lag, leave
+from .stream import catch_up, count_listeners, join, lag, leave
 from .table import Draft
 from .talk import Closing, Talk
 from .transition import resume, turn_out
@@ -109,9 +109,9 @@ class Desk:
         """A WebSocket to which something is to be said is listed for the end of the turn, once."""
         if before.talk is None:
             self._newcomer = client.conn
-            self._weigh_talks(1)
+            self._weigh_talks(talk, 1)
         elif talk.closing is Closing.OVER and before.talk.closing is not Closing.OVER:
-            self._weigh_talks(-1)
+            self._weigh_talks(talk, -1)
         self._place(before, client)
         is_free = not (client.outflow.outbox or client.outflow.is_full)
         if talk.is_listed or not is_free or not (talk.queue or talk.pong is not None or talk.cursor is not None):
@@ -134,8 +134,9 @@ class Desk:
         elif is_laggard(before):
             self.stream = catch_up(self.stream, before.conn)
 
-    def _weigh_talks(self, more: int) -> None:
+    def _weigh_talks(self, talk: Talk, more: int) -> None:
         """One WebSocket more or less; the oldest gives way to one too many."""
+        self.stream = count_listeners(self.stream, talk.hearing.encoding, more)
         self.load = self.load._replace(talks=self.load.talks + more)
         self.context = make_context(self.server._replace(load=self.load), self._parse)
 
@@ -145,8 +146,8 @@ class Desk:
         self.totals = add_closed(self.totals, gone.client, gone.reason)
         self.effects += (*effects, Drop(before.conn), *part_of(before.conn, gone.client.talk, gone.reason),
                          Farewell(before.conn, gone.reason))
-        if is_talking(before):
-            self._weigh_talks(-1)
+        if before.talk is not None and is_talking(before):
+            self._weigh_talks(before.talk, -1)
         self._place(before, None)
         self._weigh(before, None)
 

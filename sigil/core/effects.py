@@ -14,6 +14,7 @@ from pyrsistent import PSet
 
 from .conn import Conn, Peer, Ticket
 from .events import Segment
+from .message import Message, Squeezed
 from .reasons import CloseReason
 from .request import Request
 from .ring import Hearing
@@ -85,6 +86,16 @@ class Deliver(NamedTuple):
 
     conn: Conn
     messages: tuple[str | bytes, ...]
+
+
+class Unpack(NamedTuple):
+    """The same for messages of which some are compressed: each is to be inflated when its turn comes, and no sooner.
+
+    What cannot be is reported by `Delivered`, with the flaw.
+    """
+
+    conn: Conn
+    messages: tuple[Message | Squeezed, ...]
 
 
 class Part(NamedTuple):
@@ -160,5 +171,5 @@ class Access(NamedTuple):
     length: int
 
 
-Effect: TypeAlias = (Adopt | TurnAway | Greet | Farewell | Welcome | Deliver | Part | Handle | Pull | Abandon | Send
-                     | Fan | Watch | Drop | Note | Access)
+Effect: TypeAlias = (Adopt | TurnAway | Greet | Farewell | Welcome | Deliver | Unpack | Part | Handle | Pull | Abandon
+                     | Send | Fan | Watch | Drop | Note | Access)

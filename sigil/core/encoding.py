@@ -56,16 +56,31 @@ def deflate(payload: bytes, bits: int) -> bytes:
 def inflate(payload: bytes, most: int) -> bytes | Malformed:
     """The message that a frame holds compressed; 1007 if it is none, 1009 if it has more than `most` bytes.
 
-    No more than one byte above the bound is ever made (RFC 7692 section 7.2.2).
+    No more than one byte above the bound is ever made (RFC 7692 section 7.2.2).  Blocks may follow a block that says it
+    is the last one (section 7.2.3.4); for zlib each of those ends a stream, whose window the next one goes on with.
     """
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        message = inflater.decompress(payload + DEFLATE_END, most + 1)
-    except zlib.error:
-        return BAD_DEFLATE
-    if len(message) > most:
-        return TOO_LONG
-    return message if inflater.eof or not inflater.unconsumed_tail else BAD_DEFLATE
+    data, message = payload + _STREAM_END if payload else b"", b""
+    for _ in range(STREAMS_MAX):
+        if data in (b"", _STREAM_END):
+            return message
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS, zdict=message[-WINDOW_LEN:])
+        try:
+            message += inflater.decompress(data, most + 1 - len(message))
+        except zlib.error:
+            return BAD_DEFLATE
+        if len(message) > most:
+            return TOO_LONG
+        if not inflater.eof:
+            return BAD_DEFLATE
+        data = inflater.unused_data
+    return BAD_DEFLATE
+
+
+_STREAM_END = DEFLATE_END + b"\x01\x00\x00\xff\xff"
+"""What was left out, and an empty last block: if it is not reached, the message ended in the middle of a block."""
+WINDOW_LEN = 2**zlib.MAX_WBITS
+STREAMS_MAX = 64
+"""How often a message may say that it ends; nobody who means well does so twice."""
 
 
 def encode_message(opcode: int, payload: bytes, encoding: Encoding) -> bytes:

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 from .conn import Conn, Peer, Ticket
 from .reasons import CloseReason
+from .refusal import Malformed
 from .response import Response
 from .ring import Hearing
 
@@ -111,10 +112,14 @@ class Writable(NamedTuple):
 
 
 class Delivered(NamedTuple):
-    """The program has looked at what `Welcome` or `Deliver` gave it, and has last said this to the same client."""
+    """The program has looked at what `Welcome`, `Deliver` or `Unpack` gave it, and has last said this to that client.
+
+    With a `flaw`, it has looked at what stood before a message that cannot be unpacked.
+    """
 
     conn: Conn
     said: tuple[tuple[int, bytes], ...] = ()
+    flaw: Malformed | None = None
 
 
 class Whisper(NamedTuple):

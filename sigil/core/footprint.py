@@ -25,6 +25,8 @@ ANSWER = 2_048
 """The answer to a request beside its body: record, head in bytes, its place in a queue."""
 FRAME = 512
 """A published message beside its text: header, place on its page, the page."""
+ENCODINGS = 8 * 128
+"""The same message in all other encodings, beside their bytes."""
 WIDEST = 4
 """Bytes of a character, all through a text that has one character that needs them."""
 CRUMBS = 12
@@ -51,6 +53,7 @@ def _arriving(limits: Limits) -> int:
     """What has come and is not complete, the reads of one tick, and what becomes of them at the end of it.
 
     A text may take four bytes where one came, and bytes are let go only when the server that holds them is replaced.
+    Of what came compressed, one message at a time is inflated.
     """
     reads = min(limits.max_connection_cnt + limits.max_ws_connection_cnt, limits.max_reads_per_tick)
     body = limits.max_body_len + max(limits.max_chunk_line_len, limits.max_trailer_len)
@@ -60,7 +63,8 @@ def _arriving(limits: Limits) -> int:
     most = limits.max_inbound_len + (reads + 1) * limits.max_read_len
     kept, kept_talk = min(most, all_http + all_talk), min(most, all_talk)
     crumbs = reads * (limits.max_read_len + limits.max_header_len) * CRUMBS
-    return kept + max(kept, WIDEST * kept_talk) + crumbs
+    inflated = (1 + WIDEST) * limits.max_ws_message_len if limits.permessage_deflate else 0
+    return kept + max(kept, WIDEST * kept_talk) + crumbs + inflated
 
 
 def head_len(limits: Limits, length: int) -> int:
@@ -97,7 +101,7 @@ def _published(limits: Limits, turn_len: int) -> int:
     if not limits.max_ws_connection_cnt and not limits.history_messages:
         return 0
     turn = min(turn_len, limits.outgoing_buffer_sz)
-    ring = limits.outgoing_buffer_sz + limits.max_ws_send_frame_cnt * FRAME
+    ring = limits.outgoing_buffer_sz + limits.max_ws_send_frame_cnt * (FRAME + ENCODINGS)
     return ring + (2 + limits.max_ws_connection_cnt) * turn
 
 

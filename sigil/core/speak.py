@@ -136,9 +136,12 @@ def room_to_publish(server: Server) -> tuple[SendStatus, int, int]:
         free_count = ring.most - (ring.head_number + len(stream.pending) - ring.tail_number)
         spare = [entry_len(entry) for entry in islice(_before(ring, stream.floor), SPARE_FRAMES)]
         length, count = min(length, free + sum(spare)), min(count, free_count + len(spare))
-    # deflate makes no frame longer, Zstandard may
-    weight = 1 + sum([2 if encoding is Encoding.ZSTD else 1 for encoding, _ in stream.encodings])
-    return status, length // weight, count
+    return status, length // weight_of(stream), count
+
+
+def weight_of(stream: Stream) -> int:
+    """How often a frame's length is the most that it may take in all encodings: Zstandard may make it longer."""
+    return 1 + sum([2 if encoding is Encoding.ZSTD else 1 for encoding, _ in stream.encodings])
 
 
 PUBLISHED_HEAD_LEN = 10

@@ -26,7 +26,7 @@ class Stream(NamedTuple):
     """What was published, what was published in this turn, and where everybody is.
 
     `floor` is a number that no laggard's cursor is below: while the tail is not above it, nobody need be looked at.
-    `encodings` counts the cohorts in each encoding but the plain one, which everything is kept in.
+    `encodings` counts the clients in each encoding but the plain one, which everything is kept in.
     """
 
     ring: Ring
@@ -86,26 +86,24 @@ def data_for(stream: Stream, hearing: Hearing) -> bytes:
 
 def join(stream: Stream, conn: Conn, hearing: Hearing) -> Stream:
     """A client is where the head is: it is one of its cohort."""
-    known = stream.cohorts.get(hearing, NOBODY)
-    encodings = _counted(stream.encodings, hearing.encoding, 0 if known else 1)
-    return stream._replace(cohorts=stream.cohorts.set(hearing, known.add(conn)), encodings=encodings)
+    cohort = stream.cohorts.get(hearing, NOBODY).add(conn)
+    return stream._replace(cohorts=stream.cohorts.set(hearing, cohort))
 
 
 def leave(stream: Stream, conn: Conn, hearing: Hearing) -> Stream:
     """A client is not one of its cohort any more; a cohort without members is no cohort."""
     cohort = stream.cohorts[hearing].remove(conn)
     cohorts = stream.cohorts.set(hearing, cohort) if cohort else stream.cohorts.remove(hearing)
-    return stream._replace(cohorts=cohorts, encodings=_counted(stream.encodings, hearing.encoding, 0 if cohort else -1))
+    return stream._replace(cohorts=cohorts)
 
 
-def _counted(encodings: tuple[tuple[Encoding, int], ...], encoding: Encoding,
-             more: int) -> tuple[tuple[Encoding, int], ...]:
-    """The counts with so many cohorts more in an encoding."""
-    if not more or encoding is Encoding.PLAIN:
-        return encodings
-    counts = dict(encodings)
+def count_listeners(stream: Stream, encoding: Encoding, more: int) -> Stream:
+    """So many clients more listen in an encoding, wherever they are; none for which nobody does is made."""
+    if encoding is Encoding.PLAIN:
+        return stream
+    counts = dict(stream.encodings)
     counts[encoding] = counts.get(encoding, 0) + more
-    return tuple(sorted((known, count) for known, count in counts.items() if count))
+    return stream._replace(encodings=tuple(sorted((known, count) for known, count in counts.items() if count)))
 
 
 def lag(stream: Stream, conn: Conn, cursor: int) -> Stream:

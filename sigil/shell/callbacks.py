@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.client import is_talking
 from ..core.conn import Conn
-from ..core.effects import Deliver, Farewell, Greet, Part, Welcome
+from ..core.effects import Deliver, Farewell, Greet, Part, Unpack, Welcome
 from ..core.events import Delivered, Event, Hangup
+from ..core.message import Squeezed, read_squeezed
 from ..core.reasons import CloseReason
+from ..core.refusal import Malformed
 from ..core.request import Request
 from ..core.table import find
 from ..core.talk import SendStatus
@@ -68,6 +70,18 @@ class Returned(NamedTuple):
     error: object
 
 
+class Mangled(Exception):
+    """A compressed message is not what it says."""
+
+    def __init__(self, flaw: Malformed) -> None:
+        super().__init__(flaw.message)
+        self.flaw = flaw
+
+
+def _hear_nothing(server: object, conn: Conn, data: str | bytes) -> None:
+    """Stands for a callback that the program does not have: what is wrong is found all the same."""
+
+
 class Caller:
     """Calls the callbacks of one server."""
 
@@ -101,6 +115,20 @@ class Caller:
             return self._fail(Job(conn, callback, (), Delivered(conn), True), error, events)
         return Delivered(conn, engine.take_said(conn))
 
+    def unpack(self, order: Unpack, events: list[Event]) -> Event | None:
+        """The same for messages of which some are compressed: of those there is one at a time."""
+        callback = self._callbacks.ws_message or _hear_nothing
+        return self._begin(order.conn, callback, [(item,) for item in order.messages], Delivered(order.conn), events)
+
+    def _unpacked(self, value: object) -> object:
+        """What a callback is given; `Mangled` if it cannot be."""
+        if type(value) is not Squeezed:
+            return value
+        message = read_squeezed(value, self._server.engine.snapshot.limits.max_ws_message_len)
+        if isinstance(message, Malformed):
+            raise Mangled(message)
+        return message
+
     def welcome(self, order: Welcome, events: list[Event]) -> Event | None:
         """Tell the program of a new WebSocket."""
         return self._begin(order.conn, self._callbacks.ws_open, [(order.request,)], Delivered(order.conn), events)
@@ -133,11 +161,13 @@ class Caller:
         conn, callback, values, done, _ = job
         try:
             for index, value in enumerate(values):
-                result = callback(self._server, conn, *value)
+                result = callback(self._server, conn, *map(self._unpacked, value))
                 if isinstance(result, Awaitable):
                     return self._wait(job._replace(values=values[index + 1:]), result, events)
                 if index + 1 < len(values) and not self._is_open(conn):
                     break
+        except Mangled as mangled:
+            return Delivered(conn, (), mangled.flaw)
         except ENDINGS:
             self._interrupt(job, events)
             raise

@@ -15,13 +15,13 @@ from typing import Any, TypeAlias
 
 from ..core.client import Parse
 from ..core.conn import Conn
-from ..core.effects import Effect, Fan, Send
+from ..core.effects import Adopt, Effect, Fan, Send, Then
 from ..core.events import Delivered, Event, Failed, Flush, Hangup, Lagged, Publish, Stalled, Whisper
 from ..core.frame import Opcode, frame_len, is_close_code
 from ..core.reasons import CloseReason
 from ..core.records import Server
 from ..core.server import advance
-from ..core.speak import PUBLISHED_HEAD_LEN, prospect_of, room_to_publish
+from ..core.speak import PUBLISHED_HEAD_LEN, prospect_of, room_to_publish, weight_of
 from ..core.stream import fits
 from ..core.table import find
 from ..core.talk import SendStatus
@@ -29,7 +29,6 @@ from ..core.utter import FRAME_HEAD_LEN
 
 _ERROR_LOG = logging.getLogger("sigil.error")
 _FLUSH = Flush(None)
-_SENDING = (Send, Fan)
 NOT_TAKEN = (Stalled, Lagged, Failed)
 TOO_SLOW = CloseReason.WS_CLIENT_TOO_SLOW.name
 
@@ -263,10 +262,11 @@ class Engine:
             return False
         self._state, effects = advance(self._state, (Flush(conn),), self._parse)
         orders = [*self._take_orders(), *effects]
-        self._orders = [order for order in orders if type(order) not in _SENDING]
-        for order in orders:
-            if type(order) in _SENDING:
-                self.methods[type(order)](order)
+        newcomers = {order.conn for order in orders if type(order) is Adopt}
+        sends = [order for order in orders if _may_leave(order, newcomers)]
+        self._orders = [order for order in orders if not _may_leave(order, newcomers)]
+        for order in sends:
+            self.methods[type(order)](order)
         self._catch_up(False)
         return True
 
@@ -314,7 +314,7 @@ class Engine:
         self._finish_saying()
         if self._said or self._has_answers:
             self._catch_up()
-        if self._state.stream.pending and not fits(self._state.stream, 1, length):
+        if self._state.stream.pending and not fits(self._state.stream, 1, length * weight_of(self._state.stream)):
             self._let_leave(None)
         self.ring_status, self.ring_room, self.ring_count = room_to_publish(self._state)
 
@@ -330,6 +330,14 @@ class Engine:
         self.farewells += type(event) is Hangup
         self._catch_up()
         self._tell([event])
+
+
+def _may_leave(order: Effect, newcomers: set[Conn]) -> bool:
+    """True for what may be sent before other orders: not to whom the shell does not know yet, nor the last of all.
+
+    What ends a connection ends its streams, and that is user code.
+    """
+    return type(order) is Fan or (type(order) is Send and order.then is not Then.DROP and order.conn not in newcomers)
 
 
 def _goes_first(event: Event) -> bool:

@@ -36,6 +36,7 @@ from ..core.effects import (
     Send,
     Then,
     TurnAway,
+    Unpack,
     Watch,
     Welcome,
 )
@@ -57,8 +58,9 @@ Ready: TypeAlias = list[tuple[selectors.SelectorKey, int]]
 MAX_SEGMENTS = 1_000
 """Pieces of memory in one system call; Linux refuses more than 1024."""
 
-COHORTS_MAX = 4_096
-"""Cohorts whose wires are remembered; those that are gone are forgotten with the others when there are so many."""
+REMEMBERED_MOST, REMEMBERED_TIMES = 4_096, 4
+"""Wires that are remembered in all cohorts together, at least, and how often each. Beyond, all are forgotten: those of
+cohorts that are gone with the others."""
 
 _new = tuple.__new__
 _KEEP = Then.KEEP
@@ -135,6 +137,8 @@ class Performer:
         """Connections whose last send stalled."""
         self._cohorts: dict[Hearing, tuple[PSet[Conn], Cohort]] = {}
         """The wires of each cohort, as long as its members are the same."""
+        self._remembered = 0
+        """How many wires those are, counted in each."""
         engine.methods = {
             Handle: program.handle_request,
             Send: self.send,
@@ -149,6 +153,7 @@ class Performer:
             Farewell: program.farewell,
             Welcome: program.welcome,
             Deliver: program.deliver,
+            Unpack: program.unpack,
             Part: program.part,
             Note: self.note,
             Access: self.access,
@@ -212,6 +217,8 @@ class Performer:
             with suppress(OSError):
                 self._unwatch(wire)
             _close(wire.sock)
+            if not self._wires:
+                self._forget_cohorts()
             self._program.abandon_all(order.conn)
 
     def close(self) -> None:
@@ -339,14 +346,23 @@ class Performer:
         """The wires of a cohort, and how each of them sends; one that is blocked takes nothing."""
         known, cohort = self._cohorts.get(hearing, (None, None))
         if known is not members or cohort is None:
-            if known is None and len(self._cohorts) >= COHORTS_MAX:
-                self._cohorts.clear()
+            self._make_room(len(members) - (0 if cohort is None else len(cohort[0])))
             # in order of their slots, which is near to that of their memory in the kernel: a seventh cheaper for 1,000
             cohort = _cohort_of([self._wires[conn] for conn in sorted(members) if conn in self._wires])
             self._cohorts[hearing] = members, cohort
         if not self._blocked:
             return cohort
         return cohort[0], tuple([_take_nothing if wire in self._blocked else wire.send for wire in cohort[0]])
+
+    def _make_room(self, more: int) -> None:
+        """So many wires more are to be remembered."""
+        if self._remembered + more > max(REMEMBERED_MOST, REMEMBERED_TIMES * len(self._wires)):
+            self._forget_cohorts()
+        self._remembered += more
+
+    def _forget_cohorts(self) -> None:
+        self._cohorts.clear()
+        self._remembered = 0
 
     # -- logs -----------------------------------------------------------------------------------------------------
 

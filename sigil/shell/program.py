@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..core.conn import Conn, Ticket
-from ..core.effects import Abandon, Deliver, Farewell, Greet, Handle, Part, Pull, Welcome
+from ..core.effects import Abandon, Deliver, Farewell, Greet, Handle, Part, Pull, Unpack, Welcome
 from ..core.events import Answered, Event, Refused
 from ..core.request import BadInput, Request
 from ..core.response import Pulled, Response
@@ -212,6 +212,10 @@ class Program:
     def deliver(self, order: Deliver) -> Event | None:
         """Give user code messages of a WebSocket."""
         return self._caller.deliver(order, self._events)
+
+    def unpack(self, order: Unpack) -> Event | None:
+        """Give user code messages of a WebSocket of which some are compressed."""
+        return self._caller.unpack(order, self._events)
 
     def part(self, order: Part) -> Event | None:
         """Tell user code of a WebSocket that has ended."""

@@ -30,6 +30,7 @@ from ..core.effects import (
     Send,
     Then,
     TurnAway,
+    Unpack,
     Watch,
     Welcome,
 )
@@ -95,6 +96,7 @@ class MemoryServer(Speaker):
             Farewell: self._farewell,
             Welcome: program.welcome,
             Deliver: program.deliver,
+            Unpack: program.unpack,
             Part: program.part,
             Note: self._note,
             Access: self.access.append,
@@ -166,7 +168,8 @@ class MemoryServer(Speaker):
         engine, limits = self.engine, self._limits
         engine.finish_turn()
         self._loop.run_once()
-        engine.events.insert(0, Elapsed(self.now, int(self.now)))
+        is_told_late = bool(engine.events) and type(engine.events[0]) is Elapsed  # a tick was left before it was told
+        engine.events[:is_told_late] = [Elapsed(self.now, int(self.now))]
         engine.events += self.kernel.process_readable_clients(limits)
         engine.events += self.kernel.accept(min(limits.max_accepts_per_tick, room_of(engine.state)))
         self._empty_inbox()

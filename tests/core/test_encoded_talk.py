@@ -1,15 +1,29 @@
 """Conversations in deflate and Zstandard: what is said, what is heard, and one copy for all who agreed on the same."""
 
+import asyncio
+import tracemalloc
+from random import Random
+from string import ascii_letters
+
 import pytest
 from zstandard import ZstdDecompressor
 
 from sigil import Callbacks, Limits, Request, Response
-from sigil.core.effects import Deliver, Fan
-from sigil.core.encoding import Encoding, deflate
+from sigil.core.conn import Conn
+from sigil.core.effects import Fan, Part, Unpack
+from sigil.core.encoding import Encoding, deflate, recode
+from sigil.core.events import Delivered
 from sigil.core.frame import Opcode, encode_masked
+from sigil.core.message import read_squeezed
+from sigil.core.reasons import CloseReason
+from sigil.core.records import Server
+from sigil.core.refusal import Malformed
 from sigil.core.ring import Hearing
 from sigil.core.speak import prospect_of, room_to_publish
 from sigil.testing import Client, WebSocket
+
+from .drive import CONN, answered, asked, bytes_of, tell
+from .talking import FLUSH, KEY, UPGRADE, came, close, text
 
 OFFER = {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
 SMALL_WINDOW = {"Sec-WebSocket-Extensions": "permessage-deflate; server_max_window_bits=9"}
@@ -94,22 +108,107 @@ def test_without_agreement_a_compressed_message_is_an_error() -> None:
     assert (websocket.messages(), websocket.code) == ([], 1002)
 
 
-def test_many_bombs_in_one_read_are_inflated_one_after_the_other() -> None:
-    client, most = echoing(Limits(max_ws_message_len=50_000)), 50_000
+def test_of_many_bombs_one_is_inflated_at_a_time() -> None:
+    most = 10**6
+    client = Client(upgrade, limits=Limits(max_ws_message_len=most), callbacks=Callbacks(ws_message=measure))
+    websockets = [client.websocket("/", headers=OFFER) for _ in range(10)]
+    bombs = squeezed("0" * most) * 20
+    tracemalloc.start()
+    try:
+        for websocket in websockets:
+            websocket.connection.send(bombs)
+        client.settle()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert all(websocket.messages() == [str(most)] * 20 for websocket in websockets)
+    assert peak < 5 * most
+
+
+def measure(server: object, conn: Conn, data: str | bytes) -> None:
+    """Say how long it was."""
+    server.send(conn, f"{len(data)}")  # type: ignore[attr-defined]
+
+
+def test_behind_a_bad_message_nothing_is_heard_whenever_it_comes() -> None:
+    server = negotiated()
+    server, effects = tell(server, came(text("one") + encode_masked(1, b"\xff\xff\xff", KEY, rsv=4)))
+    (order,) = effects
+    assert isinstance(order, Unpack)
+    server, effects = tell(server, came(text("two") + close(b"\x03\xe8")))
+    assert effects == []
+    flaw = read_squeezed(order.messages[1], 99)  # type: ignore[arg-type]
+    assert isinstance(flaw, Malformed)
+    server, effects = tell(server, Delivered(CONN, flaw=flaw))
+    assert [effect for effect in effects if isinstance(effect, Part)] == [
+        Part(CONN, CloseReason.WS_BAD_COMPRESSION, 1007)]
+    assert bytes_of(effects) == b"\x88\x2a\x03\xef" + flaw.message.encode()
+    server, effects = tell(server, came(text("three")), FLUSH)
+    assert bytes_of(effects) == b""
+
+
+def negotiated() -> Server:
+    """A server whose only connection speaks deflate."""
+    data = UPGRADE.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n")
+    return tell(asked(data), answered(0, Response.upgrade()), Delivered(CONN))[0]
+
+
+def test_coroutines_are_given_what_was_inflated_and_a_bad_message_ends_it() -> None:
+    heard: list[str | bytes] = []
+
+    async def hear(server: object, conn: Conn, data: str | bytes) -> None:
+        await asyncio.sleep(1)
+        heard.append(data)
+
+    client = Client(upgrade, callbacks=Callbacks(ws_message=hear))
     websocket = client.websocket("/", headers=OFFER)
-    delivers: list[int] = []
-    methods = dict(client.server.engine.methods)
-    deliver = methods[Deliver]
+    websocket.connection.send(squeezed(LONG) + encode_masked(1, b"plain", MASK))
+    websocket.connection.send(encode_masked(1, b"\xff", MASK, rsv=4))
+    client.advance(1)
+    client.advance(1)
+    assert (heard, websocket.code) == ([LONG, "plain"], 1007)
 
-    def noted(order: Deliver) -> object:
-        delivers.append(sum(map(len, order.messages)))
-        return deliver(order)
 
-    client.server.engine.methods = {**methods, Deliver: noted}
-    websocket.connection.send(squeezed("0" * most) * 20)
-    assert websocket.messages() == ["0" * most] * 20
-    assert max(delivers) <= 2 * most
-    assert sum(delivers) == 20 * most
+def test_without_a_callback_a_bad_message_is_found_all_the_same() -> None:
+    websocket = Client(upgrade).websocket("/", headers=OFFER)
+    websocket.connection.send(squeezed("fine") + encode_masked(1, b"\xff", MASK, rsv=4))
+    websocket.messages()
+    assert websocket.code == 1007
+
+
+def test_a_broadcast_that_has_no_room_in_all_encodings_lets_what_was_said_leave_first() -> None:
+    client = echoing(Limits(outgoing_buffer_sz=3_000))
+    slow, packed = client.websocket("/", window_len=10), client.websocket("/", headers=OFFER)
+    dice = Random(5)
+    said = ["".join(dice.choice(ascii_letters) for _ in range(900)) for _ in range(2)]
+    statuses = [client.server.broadcast(words).name for words in said]
+    client.settle()
+    assert statuses == ["SUCCESS", "BACKPRESSURE"]
+    assert [slow.receive(), slow.receive()] == packed.messages() == said
+
+
+def test_what_nobody_keeps_up_with_is_encoded_once_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = echoing()
+    slow = [client.websocket("/", headers=OFFER, window_len=10) for _ in range(5)]
+    for websocket in slow:
+        client.server.send(websocket.handle, "more than they take")
+    client.settle()
+    assert client.state.stream.encodings == ((Encoding.DEFLATE_15, 5),)
+    count = 0
+
+    def counting(frame: bytes, encoding: Encoding) -> bytes:
+        nonlocal count
+        count += 1
+        return recode(frame, encoding)
+
+    monkeypatch.setattr("sigil.core.speak.recode", counting)
+    monkeypatch.setattr("sigil.core.ring.recode", counting)
+    for _ in range(10):
+        client.server.broadcast(LONG)
+    client.settle()
+    for websocket in slow:
+        assert [websocket.receive() for _ in range(11)][1:] == [LONG] * 10
+    assert count == 10
 
 
 def test_a_broadcast_is_encoded_once_for_each_encoding_and_everybody_hears_the_same() -> None:

@@ -199,7 +199,6 @@ class Streaming(RuleBasedStateMachine):
                 cohorts.setdefault(place, set()).add(conn)
         laggards = {conn: place for conn, place in self.places.items() if isinstance(place, int)}
         assert {hearing: set(members) for hearing, members in self.stream.cohorts.items()} == cohorts
-        assert self.stream.encodings == (((Encoding.DEFLATE_9, 1),) if PACKED in cohorts else ())
         assert set(self.stream.laggards) == set(laggards)
         assert self.stream.floor <= min(laggards.values(), default=NOT_BEHIND)
         assert is_heard(self.stream, Limits()) is bool(self.places)

@@ -1,13 +1,24 @@
-"""The crank: how often the core is told something does not grow with the number of clients that talk."""
+"""The crank: what is told how often, what may leave before what, and what is left when user code breaks out."""
 
-from sigil import Callbacks, Response
+import gc
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from sigil import Callbacks, CloseReason, Conn, Deferred, HttpServer, Peer, Request, Response
 from sigil.core.events import Event
 from sigil.core.head import parse_headers_only
 from sigil.core.limits import Limits
 from sigil.core.server import make_server
 from sigil.shell.engine import Engine
+from sigil.shell.perform import Wire
 from sigil.testing import Client
+from sigil.testing.kernel import Wire as MemoryWire
 from sigil.testing.server import MemoryServer
+
+from .serving import HOST, ticking
+from .speaking import UPGRADE, frame
 
 
 class Counting(Engine):
@@ -29,15 +40,114 @@ def count_of_a_turn(clients: int, turns: int) -> int:
     client.server = server
     sockets = [client.websocket("/") for _ in range(clients)]
     for turn in range(turns):
-        for socket in sockets:
-            socket.send(f"{turn}")
+        for websocket in sockets:
+            websocket.send(f"{turn}")
         engine.told = 0
         server.tick()
         told = engine.told
         client.settle()
-        assert [socket.receive() for socket in sockets] == [f"{turn}"] * clients
+        assert [socket.receive() for websocket in sockets] == [f"{turn}"] * clients
     return told
 
 
 def test_an_echo_is_told_with_all_others_in_every_turn() -> None:
     assert count_of_a_turn(1, 1) == count_of_a_turn(9, 1) == count_of_a_turn(9, 3)
+
+
+# -- what leaves early ------------------------------------------------------------------------------------------------
+
+class Stubborn(Iterator[bytes]):
+    """A stream whose end ends the program."""
+
+    def __next__(self) -> bytes:
+        return b"x"
+
+    def close(self) -> None:
+        raise KeyboardInterrupt
+
+
+def test_what_leaves_in_the_middle_of_a_callback_is_whole_though_a_stream_ends_the_program() -> None:
+    def app(request: Request) -> Response | Deferred:
+        if request.path == "/ws":
+            return Response.upgrade()
+        return Deferred() if request.path == "/later" else Response.stream(Stubborn())
+
+    said = [f"{number}" + "y" * 50_000 for number in range(8)]
+
+    def burst(server: HttpServer, conn: Conn, data: str | bytes) -> None:
+        for words in said:
+            server.send(other.handle, words)
+
+    client = Client(app, limits=Limits(max_connection_cnt=1, full_policy="evict", max_ws_outbox_len=200_000),
+                    callbacks=Callbacks(ws_message=burst))
+    one, other = client.websocket("/ws"), client.websocket("/ws")
+    client.connect().send(b"GET /later HTTP/1.1\r\nHost: h\r\n\r\nGET /stream HTTP/1.1\r\nHost: h\r\n\r\n")
+    client.server.kernel.connect(MemoryWire(Peer("newcomer", 1), None, None))  # takes its place in the same tick
+    one.connection.wire.arrived += frame(1, b"go")
+    with pytest.raises(KeyboardInterrupt):
+        client.settle()
+    client.settle()
+    assert other.messages() == said
+
+
+@pytest.mark.parametrize("count", [0, 8])
+def test_who_is_closed_before_it_is_let_in_is_told(count: int) -> None:
+    def opened(server: HttpServer, conn: Conn) -> None:
+        if conn.slot == 1:
+            server.close(server.clients()[2], CloseReason.FULL)
+            for _ in range(count):
+                server.send(websocket.handle, "y" * 300_000)
+
+    client = Client(lambda request: Response.upgrade(), limits=Limits(max_ws_outbox_len=1_000_000),
+                    callbacks=Callbacks(open=opened))
+    websocket = client.websocket("/")
+    first, second = (MemoryWire(Peer(name, 1), None, None) for name in ("first", "second"))
+    client.server.kernel.connect(first)
+    client.server.kernel.connect(second)
+    client.settle()
+    assert (bytes(first.received), bytes(second.received)[:12], second.is_shut) == (b"", b"HTTP/1.1 503", True)
+
+
+def test_the_clock_of_a_server_in_memory_goes_on_after_a_tick_that_was_left() -> None:
+    def pieces() -> Iterator[bytes | None]:
+        yield b"a"
+        yield None
+        raise KeyboardInterrupt
+
+    client = Client(lambda request: Response.stream(pieces()))
+    client.connect().send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    client.server.now = 1.0
+    with pytest.raises(KeyboardInterrupt):
+        client.server.tick()
+    client.server.now = 100.0
+    client.server.tick()
+    assert client.state.now == 100.0
+
+
+# -- what is remembered -----------------------------------------------------------------------------------------------
+
+def test_cohorts_that_are_gone_are_forgotten() -> None:
+    with ticking(lambda request: Response.upgrade()) as server:
+        socks = [socket.create_connection((HOST, server.port)) for _ in range(50)]
+        for sock in socks:
+            sock.sendall(UPGRADE)
+        while server.state.load.talks < len(socks):
+            server.tick(1.0)
+        cohorts = server._performer._cohorts
+        for number in range(300):
+            for conn in server.clients():
+                server.subscribe(conn, f"{number}")
+            server.broadcast("hello", topic=f"{number}")
+            server.tick()
+            for conn in server.clients():
+                server.unsubscribe(conn, f"{number}")
+            server.tick()
+            assert sum(len(cohort[0]) for _, cohort in cohorts.values()) <= 4_096
+        assert server._performer._remembered == sum(len(cohort[0]) for _, cohort in cohorts.values())
+        for sock in socks:
+            sock.close()
+        while server.clients():
+            server.tick(1.0)
+        assert not cohorts
+        gc.collect()
+        assert not [wire for wire in gc.get_objects() if type(wire) is Wire]
