@@ -46,7 +46,7 @@ def count_of_a_turn(clients: int, turns: int) -> int:
         server.tick()
         told = engine.told
         client.settle()
-        assert [socket.receive() for websocket in sockets] == [f"{turn}"] * clients
+        assert [websocket.receive() for websocket in sockets] == [f"{turn}"] * clients
     return told
 
 
