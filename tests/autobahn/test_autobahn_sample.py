@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from run import SAMPLE, SECTIONS
+from run import COMPRESSION, COMPRESSION_SAMPLE, SAMPLE, SECTIONS
 
 HERE = Path(__file__).resolve().parent
 TIME_LIMIT_S = 50.0
@@ -30,13 +30,14 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_sample_is_good_but_for_what_is_known() -> None:
-    done = run("--sample")
+    done = run("--sample", "--compression")
     judged = re.search(r"^\w+: (\d+) cases", done.stdout, re.MULTILINE)
     assert judged is not None
-    assert int(judged[1]) == len(SAMPLE)
+    assert int(judged[1]) == len(SAMPLE + COMPRESSION_SAMPLE)
     assert set(re.findall(r"^([\d.]+)  behavior", done.stdout, re.MULTILINE)) == KNOWN.keys(), done.stdout
 
 
 def test_the_sample_is_of_every_section() -> None:
-    assert {case.partition(".")[0] for case in SAMPLE} == {section.partition(".")[0] for section in SECTIONS}
+    assert {case.partition(".")[0] for case in SAMPLE + COMPRESSION_SAMPLE} == {
+        section.partition(".")[0] for section in SECTIONS + COMPRESSION}
     assert KNOWN.keys() <= set(SAMPLE)
