@@ -9,7 +9,6 @@ is delivered any more.  A peer that breaks the protocol gets a close frame with 
 Functions take a client that has a `talk`.  They do not know any other client.
 """
 
-from collections.abc import Sequence
 
 from .client import CLEAR, PARKED, TALKING, Client, Context, Gone, Outcome, Phase, Step, Waiting, waiting_for
 from .conn import Conn
@@ -26,7 +25,7 @@ from .request import Request
 from .response import Response, Upgrade
 from .ring import Hearing, Topics
 from .stream import Stream, start_of_history, store
-from .talk import Closing, Talk, enqueue, follow, make_talk, take_queue
+from .talk import NOTHING, Closing, Later, Talk, enqueue, follow, items_len, make_talk, take_queue
 from .utter import talk_of, whispered, with_talk
 
 INFO = 20
@@ -123,15 +122,15 @@ def _listen(client: Client, data: bytes, context: Context) -> Outcome:
     final = items[-1] if items else None
     last_word = final if isinstance(final, Close) else flaw
     talk = talk._replace(inbound=inbound, last_word=talk.last_word if last_word is None else last_word)
-    return _take_items(with_talk(client, talk), items, context)
+    return _take_items(with_talk(client, talk), Later(items, 0, items_len(items)), context)
 
 
-def _take_items(client: Client, items: Sequence[Item], context: Context) -> Outcome:
+def _take_items(client: Client, later: Later, context: Context) -> Outcome:
     """Pings up to the first message are answered; the messages up to the next ping are for the program.
 
     So an answer has the place that what it answers had, however the bytes were cut.
     """
-    talk, start = talk_of(client), 0
+    talk, (items, start, length) = talk_of(client), later
     if talk.closing is not _OPEN:
         return _conclude(client, context)
     while start < len(items) and not isinstance(items[start], str | bytes | Squeezed):
@@ -143,7 +142,8 @@ def _take_items(client: Client, items: Sequence[Item], context: Context) -> Outc
     end = next((index for index in range(start, len(items)) if isinstance(items[index], Ping)), len(items))
     given = tuple([item for item in items[start:end] if isinstance(item, str | bytes | Squeezed)])
     plain = tuple([item for item in given if not isinstance(item, Squeezed)])
-    client = with_talk(client, talk._replace(later=tuple(items[end:])))
+    later = Later(items, end, length - items_len(given)) if end < len(items) else NOTHING
+    client = with_talk(client, talk._replace(later=later))
     order = Deliver(client.conn, plain) if len(plain) == len(given) else Unpack(client.conn, given)
     return _parked(client, True), [order]
 
@@ -165,9 +165,9 @@ def delivered(client: Client, event: Delivered, context: Context) -> Outcome:
         return client, []
     client = _parked(client, False)
     if event.flaw is not None:
-        talk = talk._replace(inbound=OVER, last_word=event.flaw, pending=b"", later=())
-    if talk.later:
-        return _take_items(with_talk(client, talk._replace(later=())), talk.later, context)
+        talk = talk._replace(inbound=OVER, last_word=event.flaw, pending=b"", later=NOTHING)
+    if talk.later is not NOTHING:
+        return _take_items(with_talk(client, talk._replace(later=NOTHING)), talk.later, context)
     data, talk = talk.pending, talk._replace(pending=b"")
     return _listen(with_talk(client, talk), data, context) if data else _conclude(with_talk(client, talk), context)
 
@@ -180,7 +180,7 @@ def delivered_simple(client: Client, event: Delivered, context: Context) -> Step
     _, said, flaw = event
     conn, peer, _, owed, answered, _, outflow, bytes_in, bytes_out, talk = client
     if (talk is None or talk.is_listed or talk.queue or talk.last_word is not None or talk.pending
-            or talk.later or talk.pong is not None or talk.closing is not _OPEN or context.has_pending
+            or talk.later is not NOTHING or talk.pong is not None or talk.closing is not _OPEN or context.has_pending
             or flaw is not None or (said and talk.hearing[0] is not _PLAIN)):
         return None
     after: Client
@@ -241,7 +241,7 @@ def _end(client: Client, frame: bytes, reason: CloseReason, code: int, context: 
         talk = follow(talk, stream)
     said = take_queue(talk, store(stream).ring, context.limits.max_outbox_len)
     last = (*said.segments, frame) if frame else said.segments
-    talk = talk._replace(inbound=CALM, pending=b"", later=(), queue=(), queued_len=0, pong=None, cursor=None,
+    talk = talk._replace(inbound=CALM, pending=b"", later=NOTHING, queue=(), queued_len=0, pong=None, cursor=None,
                                     closing=_OVER, reason=reason, code=code)
     client, effects = emit_last(with_talk(client, talk), last, reason)
     return client, [*effects, Part(client.conn, reason, code)]

@@ -10,6 +10,7 @@ payload of the latest ping is all that is kept of its pings (section 5.5.3).  It
 flushed.
 """
 
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
@@ -53,6 +54,20 @@ class Follow(NamedTuple):
 Queue: TypeAlias = tuple[Segment | Follow, ...]
 
 
+class Later(NamedTuple):
+    """What was understood behind the messages the program has: items from `start` on, `length` bytes of messages.
+
+    They are never copied, so that it costs the same to go on however many there are.
+    """
+
+    items: tuple[Item, ...]
+    start: int
+    length: int
+
+
+NOTHING = Later((), 0, 0)
+
+
 class Talk(NamedTuple):
     """One conversation.  What changes with every message comes first."""
 
@@ -65,8 +80,8 @@ class Talk(NamedTuple):
     inbound: Inbound
     pending: bytes
     """What came while the program was at work."""
-    later: tuple[Item, ...]
-    """What was understood behind the messages the program has."""
+    later: Later
+    """What was understood behind the messages the program has; `NOTHING` itself if that is nothing."""
     last_word: Close | Malformed | None
     """What ends the conversation, when the program has seen what came before."""
     pong: bytes | None
@@ -87,7 +102,7 @@ JOIN_MAX = 16_384
 
 def make_talk(terms: Terms, hearing: Hearing, pending: bytes, cursor: int | None) -> Talk:
     """A conversation that has just begun: the program is told of it before it hears anything."""
-    return Talk(False, False, (), 0, CALM, pending, (), None, None, Closing.OPEN, CloseReason.OK, 0, hearing,
+    return Talk(False, False, (), 0, CALM, pending, NOTHING, None, None, Closing.OPEN, CloseReason.OK, 0, hearing,
                 terms, cursor)
 
 
@@ -95,9 +110,13 @@ def heard_len(talk: Talk) -> int:
     """Bytes that came and are no message yet."""
     inbound = talk.inbound
     rope = () if inbound.message is None else inbound.message.rope
-    later = sum([len(item.payload if isinstance(item, Squeezed) else item) for item in talk.later
-                 if isinstance(item, str | bytes | Squeezed)])
-    return len(talk.pending) + len(inbound.buffer) + sum(map(len, rope)) + later
+    return len(talk.pending) + len(inbound.buffer) + sum(map(len, rope)) + talk.later.length
+
+
+def items_len(items: Iterable[Item]) -> int:
+    """Bytes of the messages among these, as they came."""
+    return sum([len(item.payload if isinstance(item, Squeezed) else item) for item in items
+                if isinstance(item, str | bytes | Squeezed)])
 
 
 def enqueue(queue: Queue, opcode: int, payload: bytes) -> Queue:

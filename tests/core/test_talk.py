@@ -5,11 +5,14 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sigil.core.encoding import Encoding
+from sigil.core.events import Delivered
 from sigil.core.frame import Opcode, encode_frame
 from sigil.core.message import CALM, Inbound, Partial
-from sigil.core.ring import make_ring
+from sigil.core.ring import Hearing, make_ring
 from sigil.core.talk import (
     JOIN_MAX,
+    NOTHING,
     Closing,
     Follow,
     Queue,
@@ -21,14 +24,15 @@ from sigil.core.talk import (
     take_queue,
 )
 
-from .talking import PLAIN, frames_in
+from .drive import CONN, tell
+from .talking import PLAIN, came, frames_in, ping, talk_in, talking, text
 
 SIZES = st.sampled_from((0, 1, 5, 125, 126, 1_000, JOIN_MAX - 4, JOIN_MAX, JOIN_MAX + 1, 70_000))
 DATA = st.tuples(st.sampled_from((1, 2)), SIZES)
 CONTROL = st.tuples(st.sampled_from((8, 9, 10)), st.integers(0, 125))
 SAYINGS = st.lists(st.one_of(DATA, CONTROL), max_size=40)
 EMPTY = make_ring(1_000, 10)
-NOBODY = make_talk(PLAIN, frozenset(), b"", None)
+NOBODY = make_talk(PLAIN, Hearing(Encoding.PLAIN, frozenset()), b"", None)
 
 
 def pieces(queue: Queue) -> list[bytes]:
@@ -79,9 +83,23 @@ def test_what_was_heard_and_is_no_message_yet_is_counted_wherever_it_is() -> Non
 
 
 def test_a_conversation_begins_with_the_program_at_work() -> None:
-    talk = make_talk(PLAIN, frozenset(("news",)), b"early", None)
+    talk = make_talk(PLAIN, Hearing(Encoding.PLAIN, frozenset(("news",))), b"early", None)
     assert (talk.pending, talk.inbound, talk.queue, talk.closing) == (b"early", CALM, (), Closing.OPEN)
 
 
 def test_the_numbers_of_the_statuses_are_those_of_the_reference() -> None:
     assert {status.name: int(status) for status in SendStatus} == {"BACKPRESSURE": 0, "SUCCESS": 1, "DROPPED": 2}
+
+
+def test_what_waits_behind_a_ping_is_never_copied_and_counted_without_looking_again() -> None:
+    server, _ = tell(talking(), came(b"".join(text(words) + ping() for words in ("one", "two", "three"))))
+    first = talk_in(server)
+    assert (first.later.start, first.later.length, heard_len(first)) == (1, 8, 8)
+    server, _ = tell(server, Delivered(CONN))
+    second = talk_in(server)
+    assert second.later.items is first.later.items
+    assert (second.later.start, heard_len(second)) == (3, 5)
+    server, _ = tell(server, Delivered(CONN))
+    assert heard_len(talk_in(server)) == 0
+    server, _ = tell(server, Delivered(CONN))
+    assert talk_in(server).later is NOTHING
