@@ -134,7 +134,8 @@ def room_to_publish(server: Server) -> tuple[SendStatus, int, int]:
         status = SendStatus.BACKPRESSURE
         free = ring.size - (ring.head_offset + stream.pending_len - ring.tail_offset)
         free_count = ring.most - (ring.head_number + len(stream.pending) - ring.tail_number)
-        spare = [entry_len(entry) for entry in islice(_before(ring, stream.floor), SPARE_FRAMES)]
+        # at least: what they take in other encodings comes on top
+        spare = [len(entry[0]) for entry in islice(_before(ring, stream.floor), SPARE_FRAMES)]
         length, count = min(length, free + sum(spare)), min(count, free_count + len(spare))
     return status, length // weight_of(stream), count
 
