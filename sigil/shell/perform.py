@@ -59,8 +59,8 @@ MAX_SEGMENTS = 1_000
 """Pieces of memory in one system call; Linux refuses more than 1024."""
 
 REMEMBERED_MOST, REMEMBERED_TIMES = 4_096, 4
-"""Wires that are remembered in all cohorts together, at least, and how often each. Beyond, all are forgotten: those of
-cohorts that are gone with the others."""
+"""As many wires as this are remembered in all cohorts together, or each so often. Beyond, all cohorts are forgotten,
+those that are gone with the others."""
 
 _new = tuple.__new__
 _KEEP = Then.KEEP
@@ -346,19 +346,21 @@ class Performer:
         """The wires of a cohort, and how each of them sends; one that is blocked takes nothing."""
         known, cohort = self._cohorts.get(hearing, (None, None))
         if known is not members or cohort is None:
-            self._make_room(len(members) - (0 if cohort is None else len(cohort[0])))
             # in order of their slots, which is near to that of their memory in the kernel: a seventh cheaper for 1,000
             cohort = _cohort_of([self._wires[conn] for conn in sorted(members) if conn in self._wires])
-            self._cohorts[hearing] = members, cohort
+            self._remember(hearing, members, cohort)
         if not self._blocked:
             return cohort
         return cohort[0], tuple([_take_nothing if wire in self._blocked else wire.send for wire in cohort[0]])
 
-    def _make_room(self, more: int) -> None:
-        """So many wires more are to be remembered."""
-        if self._remembered + more > max(REMEMBERED_MOST, REMEMBERED_TIMES * len(self._wires)):
+    def _remember(self, hearing: Hearing, members: PSet[Conn], cohort: Cohort) -> None:
+        """Remember a cohort in the place of what it was, and for it all others if they are too many."""
+        _, old = self._cohorts.pop(hearing, (None, None))
+        self._remembered -= 0 if old is None else len(old[0])
+        if self._remembered + len(cohort[0]) > max(REMEMBERED_MOST, REMEMBERED_TIMES * len(self._wires)):
             self._forget_cohorts()
-        self._remembered += more
+        self._remembered += len(cohort[0])
+        self._cohorts[hearing] = members, cohort
 
     def _forget_cohorts(self) -> None:
         self._cohorts.clear()
