@@ -69,10 +69,10 @@
  * @typedef {object} Events
  * @property {StreamEvent<OpenDetail>} open a connection is there; `attempt` counts from 1 those that this one took
  * @property {MessageEvent<Message>} message `data` is what came
- * @property {StreamEvent<CloseDetail>} close a connection has ended, or an attempt has failed; `retryMs` is when it will
- *     be tried again, or null: never, or, if `willRetry`, when the browser is online
- * @property {StreamEvent<{error: Error}>} error why a connection failed, as far as that is known; comes before its `close`
- * @property {StreamEvent<{total: number}>} dropped a message was dropped, and how many have been so far
+ * @property {StreamEvent<CloseDetail>} close a connection has ended, or an attempt has failed; the next one begins in
+ *     `retryMs`, or, if that is null and `willRetry` is true, when the browser is online again
+ * @property {StreamEvent<{error: Error}>} error why a connection failed, as far as that is known; before its `close`
+ * @property {StreamEvent<{total: number}>} dropped a message was dropped; `total` have been so far
  */
 
 export const ZSTD = "compress-zstd";
@@ -126,7 +126,7 @@ function absolute(url, page) {
   try {
     return new URL(url, page);
   } catch {
-    const why = page === undefined ? "there is no page it could be relative to" : `nor does it become one at ${page}`;
+    const why = page === undefined ? "there is no page to which it is relative" : `cannot be relative to ${page}`;
     throw new TypeError(`${JSON.stringify(url)} is no absolute address, and ${why}; write ws://host:port/path`);
   }
 }
