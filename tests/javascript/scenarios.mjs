@@ -21,7 +21,7 @@ const DECODERS = {
 
 const SOCKETS = { deflate: Counting, plain: Plain };
 
-/** All that is said up to an empty text: `count` messages. */
+/** So many messages, as listeners and as a loop hear them. */
 async function messages(address, { decoder = "none", socket = "deflate", count, ...options }) {
   const stream = connect(address, { ...options, decompress: DECODERS[decoder], WebSocket: SOCKETS[socket] });
   sayEvents(stream);
@@ -140,7 +140,8 @@ async function abort(address, { refused }) {
   ];
   for (const [where, moment] of moments) {
     const controller = new AbortController();
-    const stream = connect(where, { WebSocket, signal: controller.signal, backoff: { firstMs: 1e6, mostMs: 1e6 }, random: () => 1 });
+    const backoff = { firstMs: 1e6, mostMs: 1e6 };
+    const stream = connect(where, { WebSocket, signal: controller.signal, backoff, random: () => 1 });
     const errors = [];
     const loop = stream[Symbol.asyncIterator]().next();
     await moment(stream);
@@ -242,11 +243,11 @@ async function pure(_, { calls }) {
   }
 }
 
-/** The bounds of many delays: each is below its bound, and they are not all alike. */
+/** The delays after so many failures, for three numbers. */
 async function jitter(_, { count }) {
   const backoff = { firstMs: 100, mostMs: 1000, factor: 2 };
-  const numbers = [0, 0.25, 0.999];
-  say(Array.from({ length: count }, (_, failures) => numbers.map(number => client.delayMs(failures, backoff, () => number))));
+  const delays = failures => [0, 0.25, 0.999].map(number => client.delayMs(failures, backoff, () => number));
+  say(Array.from({ length: count }, (_, failures) => delays(failures)));
 }
 
 const SCENARIOS = { messages, watch, delays, codes, slowLoop, slowDecoder, undecodable, lateEnd, hangingDecoder, abort,

@@ -17,7 +17,7 @@ from sigil.shell.client_module import client_module
 
 HOST = "127.0.0.1"
 SAID = ("short", "x" * 200, "y" * 201, "gr\u00fc\u00df \u20ac \U0001f600 " * 50, b"", b"abc", bytes(range(256)) * 4,
-        b"\xff" * 5, "\ufeffwith a mark " * 20, "")
+        b"\xff" * 5, "\ufeffwith a mark " * 20, "", "that is all")
 """Texts below, at and above the 200 bytes from which they are compressed, and bytes that are text or are not."""
 COUNT = 20
 SUBPROTOCOL = "chat"
