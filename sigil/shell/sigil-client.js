@@ -346,13 +346,14 @@ class Connection {
 
   /** @param {any} data */
   #readOne(data) {
+    let message;
     try {
-      const message = this.#read(data);
-      if (isPromise(message)) this.#await(message);
-      else this.ear.heard(message);
+      message = this.#read(data);
     } catch (error) {
-      this.#stumble(error);
+      return this.#stumble(error);
     }
+    if (isPromise(message)) this.#await(message);
+    else this.ear.heard(message);
   }
 
   /** @param {PromiseLike<Message>} promise */

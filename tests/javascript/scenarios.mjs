@@ -84,6 +84,33 @@ async function slowLoop(address, { count, queueMost }) {
   stream.close();
   say([await last, await slow.next(), await stream[Symbol.asyncIterator]().next()].map(result => result.done));
   await stream.closed;
+  say((await stream[Symbol.asyncIterator]().next()).done);
+}
+
+/** Closed at the third of many messages that come together. */
+async function silence(address, { decoder }) {
+  const stream = connect(address, { WebSocket: Counting, decompress: DECODERS[decoder] });
+  const loop = stream[Symbol.asyncIterator]();
+  const heard = [];
+  stream.on("message", ({ data }) => {
+    if (heard.push(parseInt(data)) === 3) stream.close();
+  });
+  await stream.closed;
+  await later(50);  // a decoder that is at work has time to end
+  say([heard, (await loop.next()).done]);
+}
+
+/** Closed by another listener while the decoder is at work. */
+async function silenceAtWork(address) {
+  const stream = connect(address, { WebSocket, decompress: DECODERS.slow });
+  stream.on("message", () => say("heard"));
+  await once(stream, "open");
+  stream.send("x".repeat(300));
+  await until(() => decodedCount === 1);
+  stream.close();
+  await stream.closed;
+  await later(50);
+  say(decodedCount);
 }
 
 /** A decoder that takes nothing until all has come. */
@@ -207,8 +234,9 @@ async function offline(address) {
     constructor(url, protocols) { super(url.replace("robot.example", here.host), protocols); }
   }
   const delays = [];
-  const never = (callback, delayMs) => { delays.push(delayMs); };
-  const options = { WebSocket: Elsewhere, setTimeout: never, random: () => 0.5 };
+  // One that is forgotten keeps the process, and the test that waits for its end.
+  const hardlyEver = (callback, delayMs) => { delays.push(delayMs); return setTimeout(callback, 1e9); };
+  const options = { WebSocket: Elsewhere, setTimeout: hardlyEver, random: () => 0.5 };
 
   const stream = connect(`ws://robot.example${here.pathname}`, options);
   say((await once(stream, "close")).detail);
@@ -250,7 +278,7 @@ async function jitter(_, { count }) {
   say(Array.from({ length: count }, (_, failures) => delays(failures)));
 }
 
-const SCENARIOS = { messages, watch, delays, codes, slowLoop, slowDecoder, undecodable, lateEnd, hangingDecoder, abort,
+const SCENARIOS = { messages, watch, delays, codes, slowLoop, slowDecoder, silence, silenceAtWork, undecodable, lateEnd, hangingDecoder, abort,
   send, listeners, dispose, offline, pure, jitter };
 const [name, address, options = "{}"] = process.argv.slice(2);
 await SCENARIOS[name](address, JSON.parse(options));

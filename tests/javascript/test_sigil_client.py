@@ -59,6 +59,13 @@ def test_a_server_that_does_not_speak_zstandard_is_asked_a_second_time_without(t
     assert [request.subprotocols for request in program.asked] == [(ZSTD,), ()]
 
 
+def test_zstandard_is_offered_before_the_protocols_of_the_program(tmp_path: Path) -> None:
+    program = Program()
+    with telling(program) as server:
+        play(tmp_path, "messages", address(server, "/said"), count=len(SAID), decoder="sync", protocols=["chat", "b"])
+    assert [request.subprotocols for request in program.asked] == [(ZSTD, "chat", "b")]
+
+
 def test_topics_and_history_are_asked_for_and_heard(tmp_path: Path) -> None:
     program = Program()
     with telling(program, Limits(history_messages=10)) as server:
@@ -153,8 +160,9 @@ def test_some_closes_are_for_good(tmp_path: Path) -> None:
 def test_who_is_too_slow_comes_back(tmp_path: Path) -> None:
     program = Program()
     with telling(program) as server, running(tmp_path, "watch", address(server, "/greet?code=1013")) as page:
-        for _ in range(3):
-            assert page.until("open") and page.next() == ["message", "hello"]
+        for is_reconnect in (False, True, True):
+            assert page.until("open")[1] == {"attempt": 1, "protocol": "", "isReconnect": is_reconnect}
+            assert page.next() == ["message", "hello"]
             assert page.until("close")[1]["code"] == 1013
     assert len(program.asked) >= 3
 
@@ -177,10 +185,10 @@ def test_it_waits_for_the_network_and_comes_back_with_it(tmp_path: Path) -> None
 
 def test_a_loop_that_is_behind_loses_the_oldest_and_is_told(tmp_path: Path) -> None:
     with telling() as server:
-        result, done = play(tmp_path, "slowLoop", address(server, "/count"), count=COUNT, queueMost=5)
+        result, done, is_done = play(tmp_path, "slowLoop", address(server, "/count"), count=COUNT, queueMost=5)
     assert result == {"quick": list(range(20)), "taken": [15, 16, 17, 18, 19],
                       "totals": list(range(1, 16)), "dropped": 15}
-    assert done == [True, True, True]
+    assert (done, is_done) == ([True, True, True], True)
 
 
 def test_a_decoder_that_is_behind_loses_the_oldest_that_waits_for_it(tmp_path: Path) -> None:
@@ -210,6 +218,13 @@ def test_what_cannot_be_decompressed_is_the_end(tmp_path: Path, decoder: str, wh
     assert [value for value in told if value[0] == "message"] == [
         ["message", *as_said(words)] for words in SAID[:2]]
     assert program.ended == [(CloseReason.WS_PEER_CLOSED, 4007)]
+
+
+@pytest.mark.parametrize("decoder", ["none", "sync", "slow"])
+def test_after_close_nothing_more_is_heard(tmp_path: Path, decoder: str) -> None:
+    with telling() as server:
+        assert play(tmp_path, "silence", address(server, "/count"), decoder=decoder) == [[[0, 1, 2], True]]
+        assert play(tmp_path, "silenceAtWork", address(server, "/echo")) == [1]
 
 
 def test_a_close_is_told_after_what_came_before_it(tmp_path: Path) -> None:
@@ -249,6 +264,7 @@ URLS: list[tuple[list[Any], str]] = [
     (["https://a.example"], "wss://a.example/"),
     (["wss://a.example:1/x?a%20b+c#d"], "wss://a.example:1/x?a%20b+c"),
     (["ws://h/x", {"topics": ["a", "b c", "\u00fc&="]}], "ws://h/x?topic=a&topic=b+c&topic=%C3%BC%26%3D"),
+    (["ws://h/x?a%20b~", {"topics": ["c"]}], "ws://h/x?a%20b~&topic=c"),
     (["ws://h/x?topic=z", {"topics": ["a"], "history": 0}], "ws://h/x?topic=z&topic=a&history=0"),
     (["//b.example/x", {"history": 10}, "https://a.example/"], "wss://b.example/x?history=10"),
 ]
