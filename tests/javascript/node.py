@@ -49,11 +49,19 @@ def install(npm: str, folder: Path) -> str:
         except subprocess.TimeoutExpired:
             return f"npm took more than {INSTALL_S:.0f} s"
         if done.returncode:
-            return f"npm install failed: {done.stderr.strip()[-300:]}"
+            complaints = [line for line in done.stderr.splitlines() if line.lower().startswith("npm err")]
+            return f"npm install failed: {'; '.join(complaints[:2])}"
         with suppress(OSError):  # somebody else was quicker
             Path(scratch).rename(folder)
             Path(scratch).mkdir()
     return ""
+
+
+@cache
+def version_of(node: str) -> int:
+    """The first number of its version; 0 if it does not start."""
+    asked = subprocess.run([node, "-p", "parseInt(process.versions.node)"], capture_output=True, text=True, check=False)
+    return 0 if asked.returncode else int(asked.stdout)
 
 
 @cache
@@ -62,8 +70,7 @@ def find_node() -> tuple[str, str]:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None:
         return "", "node is not installed"
-    asked = subprocess.run([node, "-p", "parseInt(process.versions.node)"], capture_output=True, text=True, check=False)
-    if asked.returncode or int(asked.stdout) < OLDEST_NODE:
+    if version_of(node) < OLDEST_NODE:
         return "", f"node is older than {OLDEST_NODE}"
     if packages_folder().exists():
         return node, ""

@@ -3,23 +3,29 @@
  *
  * Each scenario prints what it sees, one JSON value a line, and ends by itself; the tests compare.
  */
-import { Counting, Plain, WebSocket, client, connect, decompress, hurrying, once, say, sayEvents, until, words }
+import { Counting, Plain, WebSocket, client, connect, decompress, hurrying, once, say, sayEvents, turn, until, words }
   from "./support.mjs";
 
-const later = ms => new Promise(resolve => { setTimeout(resolve, ms); });
 let decodedCount = 0;
+let work = Promise.resolve();
 
-/** Decoders, by how they take their time. The slow one takes the longer the earlier a message is. */
+/** A decoder that takes some turns of the loop, the more the earlier a message is. */
+async function slowly(bytes) {
+  for (let turns = 50 - 5 * decodedCount++; turns > 0; turns -= 1) await turn();
+  return decompress(bytes);
+}
+
+/** Decoders, by how they take their time. */
 const DECODERS = {
   none: undefined,
   sync: bytes => decompress(bytes),
-  slow: async bytes => { await later(40 - 8 * decodedCount++); return decompress(bytes); },
+  slow: bytes => work = slowly(bytes),
   throwing: () => { throw new Error("no such frame"); },
   rejecting: async () => { throw new Error("no such frame"); },
   silent: () => undefined,
 };
 
-const SOCKETS = { deflate: Counting, plain: Plain };
+const SOCKETS = { deflate: Counting, plain: Plain, own: undefined };
 
 /** So many messages, as listeners and as a loop hear them. */
 async function messages(address, { decoder = "none", socket = "deflate", count, ...options }) {
@@ -37,8 +43,8 @@ async function messages(address, { decoder = "none", socket = "deflate", count, 
 }
 
 /** Tells everything until the server closes for good. */
-async function watch(address, { decoder = "none", ...wishes }) {
-  const options = { WebSocket, decompress: DECODERS[decoder], backoff: { firstMs: 10, mostMs: 20 }, ...wishes };
+async function watch(address, { decoder = "none", socket = "deflate", ...wishes }) {
+  const options = { WebSocket: SOCKETS[socket], decompress: DECODERS[decoder], backoff: { firstMs: 10, mostMs: 20 }, ...wishes };
   const stream = sayEvents(connect(address, options));
   for await (const message of stream) say(["message", message]);
   say(["state", stream.state]);
@@ -96,7 +102,7 @@ async function silence(address, { decoder }) {
     if (heard.push(parseInt(data)) === 3) stream.close();
   });
   await stream.closed;
-  await later(50);  // a decoder that is at work has time to end
+  await work.then(turn);
   say([heard, (await loop.next()).done]);
 }
 
@@ -109,7 +115,7 @@ async function silenceAtWork(address) {
   await until(() => decodedCount === 1);
   stream.close();
   await stream.closed;
-  await later(50);
+  await work.then(turn);
   say(decodedCount);
 }
 
@@ -139,8 +145,9 @@ async function undecodable(address, { decoder }) {
 
 /** A server that closes while the decoder is at work: messages first, then the close. */
 async function lateEnd(address) {
-  const slow = async bytes => { await later(20); return decompress(bytes); };
-  const stream = connect(address, { WebSocket, decompress: slow });
+  const isClosed = () => Counting.last.readyState === WebSocket.CLOSED;
+  const slow = async bytes => { await until(isClosed); return decompress(bytes); };
+  const stream = connect(address, { WebSocket: Counting, decompress: slow });
   stream.on("message", ({ data }) => say(parseInt(data)));
   const { detail } = await once(stream, "close");
   say(detail.code);
@@ -157,7 +164,8 @@ async function hangingDecoder(address) {
 }
 
 /** Aborted before, while and after it connects, and while it waits. */
-async function abort(address, { refused }) {
+async function abort(address, { refused, socket = "deflate" }) {
+  const WebSocket = SOCKETS[socket];
   const aborted = connect(address, { WebSocket: Counting, signal: AbortSignal.abort() });
   say([aborted.state, await aborted.closed, aborted.state, Counting.last === undefined]);
   const moments = [
@@ -184,6 +192,13 @@ async function send(address) {
   const stream = connect(address, { WebSocket });
   say(stream.send("too early"));
   await once(stream, "open");
+  for (const words of [[1001], [2999], [5000], [3000, "\u00fc".repeat(62)]]) {
+    try {
+      stream.close(...words);
+    } catch (error) {
+      say([error.constructor.name, error.message, stream.state]);
+    }
+  }
   const answers = stream[Symbol.asyncIterator]();
   say([stream.send("hello"), words((await answers.next()).value)]);
   say([stream.send(new Uint8Array([1, 2])), words((await answers.next()).value), stream.bufferedAmount]);
@@ -278,7 +293,7 @@ async function jitter(_, { count }) {
   say(Array.from({ length: count }, (_, failures) => delays(failures)));
 }
 
-const SCENARIOS = { messages, watch, delays, codes, slowLoop, slowDecoder, silence, silenceAtWork, undecodable, lateEnd, hangingDecoder, abort,
-  send, listeners, dispose, offline, pure, jitter };
+const SCENARIOS = { messages, watch, delays, codes, slowLoop, slowDecoder, silence, silenceAtWork, undecodable, lateEnd,
+  hangingDecoder, abort, send, listeners, dispose, offline, pure, jitter };
 const [name, address, options = "{}"] = process.argv.slice(2);
 await SCENARIOS[name](address, JSON.parse(options));

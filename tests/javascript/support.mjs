@@ -32,9 +32,12 @@ export class Plain extends Counting {
 export const say = value => console.log(JSON.stringify(value));
 export const words = data => typeof data === "string" ? ["text", data] : ["bytes", Buffer.from(data).toString("hex")];
 
-/** Resolved when something is so. It is looked at after every turn of the loop. */
+/** Resolved after one turn of the loop. */
+export const turn = () => new Promise(resolve => { setImmediate(resolve); });
+
+/** Resolved when something is so. It is looked at after every turn. */
 export async function until(condition) {
-  while (!condition()) await new Promise(resolve => { setImmediate(resolve); });
+  while (!condition()) await turn();
 }
 
 /** Resolved with the next event of this kind. */

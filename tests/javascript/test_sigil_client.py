@@ -14,7 +14,7 @@ import pytest
 
 from sigil import CloseReason, Limits
 
-from .node import running, told
+from .node import need_node, running, told, version_of
 from .telling import COUNT, HOST, SAID, Program, address, as_bytes, as_said, as_zstd, telling
 
 ZSTD = "compress-zstd"
@@ -81,10 +81,13 @@ def test_topics_and_history_are_asked_for_and_heard(tmp_path: Path) -> None:
     assert [request.query for request in program.asked] == ["a=1&topic=left&topic=up+%26+down&history=2"]
 
 
-def test_what_is_sent_is_sent_now_or_not_at_all(tmp_path: Path) -> None:
+def test_what_is_sent_is_sent_now_or_not_at_all_and_what_cannot_be_said_is_refused(tmp_path: Path) -> None:
     with telling() as server:
         assert play(tmp_path, "send", address(server, "/echo")) == [
             False,
+            *[["RangeError", f"a stream is closed with 1000, or with 3000 to 4999, not with {code}", "open"]
+              for code in (1001, 2999, 5000)],
+            ["RangeError", "a reason has at most 123 bytes, not 124", "open"],
             [True, ["text", "hello"]],
             [True, ["bytes", "0102"], 0],
             [False, {"code": 4001, "reason": "", "willRetry": False, "retryMs": None}, False],
@@ -124,6 +127,25 @@ def test_it_comes_back_when_the_server_does(tmp_path: Path, decompresses: bool) 
                 ["close", {"code": 1008, "reason": "go away", "willRetry": False, "retryMs": None}],
                 ["state", "closed"],
             ]
+
+
+def test_the_websocket_of_node_itself_is_as_good(tmp_path: Path) -> None:
+    if version_of(need_node()) < 22:
+        pytest.skip("node has no WebSocket of its own before 22")
+    options = '{"socket": "own", "decoder": "sync"}'
+    with telling(limits=NO_ZSTD) as server, running(tmp_path, "watch", address(server, "/echo"), options) as page:
+        port = server.port
+        assert page.next() == ["open", {"attempt": 1, "protocol": "", "isReconnect": False}]
+        server.stop(2.0)
+        assert [page.until("close")[1]["code"] for _ in range(3)] == [1001, 1006, 1006]
+        with telling(port=port) as again:
+            back = page.until("open")[1]
+            assert (back["protocol"], back["isReconnect"]) == (ZSTD, True)
+            again.broadcast("x" * 300)
+            assert page.until("message") == ["message", "x" * 300]
+            where = address(again, "/echo")
+            assert [line[-1] for line in play(tmp_path, "abort", where, refused=where[:-4], socket="own")] == [
+                True, [], [], []]
 
 
 GROWING = [50, 100, 200, 400, 500, 500]

@@ -1,7 +1,8 @@
 /** What the type checker has to accept, and, behind `@ts-expect-error`, to refuse. It is never run. */
 import { connect, delayMs, streamUrl } from "../../sigil/shell/sigil-client.js";
 
-const stream = connect("/live", { topics: ["a"], history: 1, decompress: async bytes => bytes, backoff: { firstMs: 1 } });
+const backoff = { firstMs: 1 };
+const stream = connect("/live", { topics: ["a"], history: 1, decompress: async bytes => bytes, backoff });
 /** @type {"connecting" | "open" | "waiting" | "closing" | "closed"} */
 export const state = stream.state;
 /** @type {() => void} */
