@@ -88,6 +88,8 @@ class Recorder:
         self.figures: Callable[[], Figures] = dict
         """Where the server's figures come from: set once there is a server (it needs the handler, which needs this)."""
         self.samples: deque[Sample] = deque(maxlen=HISTORY_COUNT)
+        self.count = 0
+        """Samples taken in all."""
         self._read = read
         self._clock = clock
         self._machine = read()
@@ -106,6 +108,7 @@ class Recorder:
         happened = usage(self._machine, machine)
         self.samples.append(Sample(time.time(), happened, server, rates(self._server, server, happened)))
         self._machine, self._server = machine, server
+        self.count += 1
 
 
 # -- the handler --------------------------------------------------------------------------------------------------
@@ -115,10 +118,14 @@ NDJSON = (("Content-Type", "application/x-ndjson"), *NO_STORE)
 METHODS = ("GET", "HEAD")
 COUNT = re.compile(r"[1-9][0-9]{0,5}")
 GREETING = "hello from sigil\n"
-PAGE = "demo.html"
 LOAD, RING, BALLAST = "load", "ring", "ballast"
 """Topics: the samples; the server's own ring and who fell off it; and what is said only to be too much."""
 PAGE_TOPICS, SLOW_TOPICS = (LOAD, RING), (LOAD, BALLAST)
+
+
+def page_text() -> str:
+    """The page as it lies in the package."""
+    return read_page("demo.html")
 
 
 def about() -> dict[str, object]:
@@ -158,7 +165,8 @@ def _websocket(request: Request) -> Response:
 def _slow(request: Request, is_admitted: Callable[[], bool]) -> Response:
     """`/slow`: more than a slow reader can take, as events; who it is called stands in a header."""
     if request.method != "HEAD" and not is_admitted():
-        return Response.error(503, "as many read slowly already as this program allows", (*NO_STORE, ("Retry-After", "5")))
+        return Response.error(503, "as many read slowly already as this program allows",
+                              (*NO_STORE, ("Retry-After", "5")))
     # A Unix socket has no port, and all its clients may have one name.
     name = (("Sigil-Peer", str(request.peer)),) if request.peer.port else ()
     return Response.sse(topics=SLOW_TOPICS, headers=name)
@@ -170,7 +178,7 @@ def make_demo(recorder: Recorder | None = None, is_admitted: Callable[[], bool] 
     `is_admitted` says, and counts, whether one more may read slowly.
     """
     memory = Recorder() if recorder is None else recorder
-    page, hello, module = page_response(read_page(PAGE)), Response.text(GREETING), client_module()
+    page, hello = page_response(page_text()), Response.text(GREETING)
     routes: dict[str, Callable[[Request], Response]] = {
         "/": lambda request: page,
         "/hello": lambda request: hello,
@@ -178,7 +186,7 @@ def make_demo(recorder: Recorder | None = None, is_admitted: Callable[[], bool] 
         "/stream": lambda request: _stream(request, memory),
         "/ws": _websocket,
         "/slow": lambda request: _slow(request, is_admitted),
-        "/sigil-client.js": lambda request: module,
+        "/sigil-client.js": client_module,
     }
 
     def demo(request: Request) -> Response:

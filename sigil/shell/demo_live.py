@@ -89,7 +89,7 @@ class Live:
         self._beats = (Beat(PICTURE_SECONDS, (RING, BALLAST), self._show_ring),
                        Beat(BALLAST_SECONDS, (BALLAST,), self._heap_ballast))
         self._due: dict[Beat, float] = {}
-        self._told: Sample | None = None
+        self._told = 0
         self._shown: Figures = {}
         self._behind: Mapping[Conn, LaggardFigures] = {}
         self._peers: dict[Conn, str] = {}
@@ -108,7 +108,10 @@ class Live:
         self._state = lambda: server.state
 
     def admit(self) -> bool:
-        """Whether one more may read slowly; those who were let in in this turn may not be seen elsewhere yet."""
+        """Whether one more may read slowly.
+
+        Who was let in in this turn may not be seen in the server's value yet; or is already, and is counted twice.
+        """
         if listeners(self._state(), BALLAST) + self._admitted >= SLOW_MOST:
             return False
         self._admitted += 1
@@ -124,10 +127,9 @@ class Live:
         """The recent past for a newcomer, up to where what is told to everybody goes on."""
         if not self._shown:
             self._shown = self._look(server)
-        until = 0.0 if self._told is None else self._told.at_seconds
-        samples = [plain(sample) for sample in self.recorder.samples if sample.at_seconds <= until]
+        samples = tuple(self.recorder.samples)
         server.send(conn, message_of("hello", {
-            "you": str(request.peer), "about": about(), "samples": samples, "ring": self._shown,
+            "about": about(), "samples": plain(samples[:len(samples) - len(self._untold())]), "ring": self._shown,
             "evictions": plain(tuple(self.evictions)), "picture_seconds": PICTURE_SECONDS,
             "ballast_bytes_per_second": BALLAST_COUNT * BALLAST_LEN / BALLAST_SECONDS}))
 
@@ -143,12 +145,16 @@ class Live:
 
     # -- what is said -------------------------------------------------------------------------------------------------
 
+    def _untold(self) -> tuple[Sample, ...]:
+        """Samples that nobody was told of yet: a request may have had one taken."""
+        samples = tuple(self.recorder.samples)
+        return samples[max(0, len(samples) - (self.recorder.count - self._told)):]
+
     def _tell_load(self, server: HttpServer) -> None:
-        """The latest sample, once."""
-        sample = self.recorder.samples[-1]
-        if sample is not self._told:
-            self._told = sample
+        """Every sample, once."""
+        for sample in self._untold():
             server.broadcast(message_of("load", plain(sample)), topic=LOAD)
+        self._told = self.recorder.count
 
     def _show_ring(self, server: HttpServer) -> None:
         """What has changed in the ring; that nothing has is told as well, for who measures when it is told."""
@@ -190,10 +196,10 @@ class Live:
         return patience if due is None else max(0.0, min(patience, due - self._clock()))
 
 
-def make_live(host: str, port: int) -> tuple[HttpServer, Live]:
-    """A server that shows itself, which listens to nobody yet, and what tells of it: for `drive`."""
+def make_live(host: str, port: int, limits: Limits = LIMITS) -> tuple[HttpServer, Live]:
+    """A server that shows itself, which does not listen yet, and what tells of it: for `drive`."""
     live = Live(Recorder())
-    server = make_http_server(make_demo(live.recorder, live.admit), host=host, port=port, limits=LIMITS,
+    server = make_http_server(make_demo(live.recorder, live.admit), host=host, port=port, limits=limits,
                               callbacks=live.callbacks)
     live.watch(server)
     return server, live

@@ -69,10 +69,10 @@
  * @typedef {object} Events
  * @property {StreamEvent<OpenDetail>} open a connection is there; `attempt` counts from 1 those that this one took
  * @property {MessageEvent<Message>} message `data` is what came
- * @property {StreamEvent<CloseDetail>} close a connection has ended, or an attempt has failed; `retryMs` is when it will
- *     be tried again, or null: never, or, if `willRetry`, when the browser is online
- * @property {StreamEvent<{error: Error}>} error why a connection failed, as far as that is known; comes before its `close`
- * @property {StreamEvent<{total: number}>} dropped a message was dropped, and how many have been so far
+ * @property {StreamEvent<CloseDetail>} close a connection has ended, or an attempt has failed; the next one begins in
+ *     `retryMs`, or, if that is null and `willRetry` is true, when the browser is online again
+ * @property {StreamEvent<{error: Error}>} error why a connection failed, as far as that is known; before its `close`
+ * @property {StreamEvent<{total: number}>} dropped a message was dropped; `total` have been so far
  */
 
 export const ZSTD = "compress-zstd";
@@ -83,7 +83,9 @@ export const FINAL_CODES = new Set([1002, 1003, 1007, 1008, 1010]);
 /** What the server is told when `decompress` fails; pages may not use 1007, which would mean the same. */
 export const UNDECODABLE_CODE = 4007;
 
+const LOST_CODE = 1006;
 const UNDECODABLE = "a message could not be decompressed";
+const REASON_MAX = 123;
 const OPEN = 1;
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
@@ -126,7 +128,7 @@ function absolute(url, page) {
   try {
     return new URL(url, page);
   } catch {
-    const why = page === undefined ? "there is no page it could be relative to" : `nor does it become one at ${page}`;
+    const why = page === undefined ? "there is no page to which it is relative" : `cannot be relative to ${page}`;
     throw new TypeError(`${JSON.stringify(url)} is no absolute address, and ${why}; write ws://host:port/path`);
   }
 }
@@ -189,6 +191,14 @@ function check(options, rules) {
     const [isRight, what] = Object.hasOwn(rules, name) ? rules[name] : [never, `no option; ${Object.keys(rules)} are`];
     if (value !== undefined && (value === null || !isRight(value))) throw new TypeError(`"${name}" is ${what}`);
   }
+}
+
+/** RFC 6455 sections 5.5 and 7.4, and what pages may say. @param {number} code @param {string} reason */
+function checkClose(code, reason) {
+  const isRight = code === 1000 || (code >= 3000 && code <= 4999);
+  if (!isRight) throw new RangeError(`a stream is closed with 1000, or with 3000 to 4999, not with ${code}`);
+  const length = TO_UTF8.encode(reason).length;
+  if (length > REASON_MAX) throw new RangeError(`a reason has at most ${REASON_MAX} bytes, not ${length}`);
 }
 
 /** Options that were checked, and defaults for those that were left out. @param {Options} options */
@@ -280,8 +290,9 @@ function readerOf({ decompress, binary }, protocol) {
 class Connection {
   /** @type {any[]} */ #waiting = [];
   /** @type {Reader} */ #read = plain;
-  /** @type {CloseEvent | null} */ #end = null;
+  /** @type {{code: number, reason: string} | null} */ #end = null;
   #isDecoding = false;
+  #isOver = false;
   #isMuted = false;
   #hasSpoken = false;
   #openedAtMs = 0;
@@ -295,7 +306,7 @@ class Connection {
     this.socket.binaryType = "arraybuffer";
     this.socket.onopen = () => this.#opened();
     this.socket.onmessage = event => this.#came(event.data);
-    this.socket.onerror = event => ear.failed(this, errorOf(event, url));
+    this.socket.onerror = event => this.#failed(errorOf(event, url));
     this.socket.onclose = event => this.#closed(event);
     this.settings = settings;
     this.ear = ear;
@@ -346,13 +357,14 @@ class Connection {
 
   /** @param {any} data */
   #readOne(data) {
+    let message;
     try {
-      const message = this.#read(data);
-      if (isPromise(message)) this.#await(message);
-      else this.ear.heard(message);
+      message = this.#read(data);
     } catch (error) {
-      this.#stumble(error);
+      return this.#stumble(error);
     }
+    if (isPromise(message)) this.#await(message);
+    else this.ear.heard(message);
   }
 
   /** @param {PromiseLike<Message>} promise */
@@ -369,13 +381,22 @@ class Connection {
     if (!this.#isMuted) this.ear.undecodable(new Error(`${UNDECODABLE}: ${cause}`, { cause }));
   }
 
-  /** @param {CloseEvent} event */
-  #closed(event) {
-    this.#end = event;
+  /** @param {Error} error */
+  #failed(error) {
+    this.ear.failed(this, error);
+    // Node's own WebSocket does not always say that one has closed which never opened.
+    if (!this.hasOpened) setTimeout(() => this.#closed({ code: LOST_CODE, reason: "" }), 0);
+  }
+
+  /** @param {{code: number, reason: string}} end */
+  #closed(end) {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#end = end;
     this.#readOn();
   }
 
-  /** @param {CloseEvent} end */
+  /** @param {{code: number, reason: string}} end */
   #tellEnd({ code, reason }) {
     this.#end = null;
     this.ear.ended(this, code, reason);
@@ -532,15 +553,17 @@ export class Stream extends EventTarget {
   /**
    * Close for good.  Loops end at once; a last `close` follows when the server has answered.
    * @param {number} [code] 1000, or one from 3000 to 4999
-   * @param {string} [reason] at most 123 bytes
+   * @param {string} [reason] at most 123 bytes of UTF-8
+   * @throws {RangeError} for others
    */
   close(code = 1000, reason = "") {
+    checkClose(code, reason);
     if (this.#state === "closing" || this.#state === "closed") return;
-    this.#connection?.close(code, reason);
-    for (const mailbox of [...this.#mailboxes]) mailbox.return();
     this.#state = "closing";
-    // Without a connection there is no end to wait for; but whoever calls can still begin to listen.
-    if (this.#connection === null) queueMicrotask(() => this.#finish(code, reason));
+    for (const mailbox of [...this.#mailboxes]) mailbox.return();
+    if (this.#connection !== null) this.#connection.close(code, reason);
+    // There is no end to wait for; but whoever calls can still begin to listen.
+    else queueMicrotask(() => this.#finish(code, reason));
   }
 
   /** What comes from now on, until the last `close`; each loop gets all. @returns {AsyncIterableIterator<Message>} */
