@@ -169,7 +169,7 @@ def test_a_tab_that_reads_slowly_is_dropped_and_another_one_goes_on(server: Http
             tab.wait_for(f"{PAINTED} > 3")
         slow.ask('document.getElementById("slow-button").click()')
         slow.wait_for_words("story", "asks for /slow")
-        other.wait_for('document.getElementById("ring").ariaLabel.includes("1 are behind")')
+        other.wait_for('document.getElementById("ring").ariaLabel.includes(" behind: 1,")')
         story = slow.wait_for_words("story", "never more than")
         assert "a cursor of its own" in story
         assert "The server has dropped it, WS_CLIENT_TOO_SLOW: it fell too far behind" in story
