@@ -682,7 +682,6 @@ export class Stream extends EventTarget {
 
   #abort = () => this.close(1000, "aborted");
 
-
   /** @param {number} code @param {string} reason */
   #finish(code, reason) {
     this.#connection = null;
