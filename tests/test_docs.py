@@ -33,9 +33,10 @@ from websockets.typing import Origin
 
 import sigil
 from sigil import Callbacks, HttpServer, Limits, Request, Response, SendStatus
-from sigil.core.client import _PATIENCE, Phase, Waiting
+from sigil.core.client import Phase
 from sigil.core.reasons import MEANINGS
 from sigil.core.relief import _RANKS
+from sigil.core.waiting import _PATIENCE, Waiting
 from sigil.testing import Client
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,7 +8,7 @@ Rules: functions take a client and return it with the orders that follow; they l
 After a connection's last answer it lingers (`emit_last`).  It does not know where requests come from.
 """
 
-from .client import STREAMS, Client, Context, Gone, Outcome, Outflow, Phase, Step, waiting_for
+from .client import Client, Context, Gone, Outcome, Outflow, Phase, Step
 from .conn import Ticket
 from .converse import begin_talk
 from .effects import Abandon, Access, Effect, Note, Pull, Send, Then
@@ -23,6 +23,7 @@ from .reasons import MEANINGS, CloseReason
 from .refusal import Malformed
 from .response import Pulled, Response, Subscription, Upgrade
 from .sse import COMMENT
+from .waiting import STREAMS, waiting_for
 
 INFO, WARNING, ERROR = 20, 30, 40
 """Levels of the logging module."""

@@ -10,7 +10,7 @@ Functions take a client that has a `talk`.  They do not know any other client.
 """
 
 
-from .client import CLEAR, PARKED, TALKING, Client, Context, Gone, Outcome, Phase, Step, Waiting, waiting_for
+from .client import CLEAR, PARKED, TALKING, Client, Context, Gone, Outcome, Phase, Step
 from .conn import Conn
 from .effects import Deliver, Effect, Note, Part, Send, Then, Unpack, Welcome
 from .emit import emit, emit_last
@@ -27,6 +27,7 @@ from .ring import Hearing
 from .stream import Stream, start_of_history, store
 from .talk import NOTHING, Closing, Later, Talk, enqueue, follow, items_len, make_talk, take_queue
 from .utter import talk_of, whispered, with_talk
+from .waiting import Waiting, waiting_for
 
 INFO = 20
 _OPEN, _SAID, _OVER = Closing.OPEN, Closing.SAID, Closing.OVER

@@ -25,7 +25,6 @@ from .client import (
     is_talking,
     may_parse,
     outbound_len,
-    settle,
 )
 from .conn import Conn
 from .converse import last_frames, part_of
@@ -40,6 +39,7 @@ from .stream import catch_up, count_listeners, join, lag, leave
 from .table import Draft
 from .talk import Closing, Talk
 from .transition import resume, turn_out
+from .waiting import settle
 
 _SERVING = Running.SERVING
 _new = tuple.__new__

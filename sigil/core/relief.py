@@ -12,8 +12,9 @@ It does not know what is done to a victim.
 from collections.abc import Iterable
 from heapq import nsmallest
 
-from .client import Client, Waiting, intake_len, is_talking, outbox_len, waiting_for
+from .client import Client, intake_len, is_talking, outbox_len
 from .conn import Conn
+from .waiting import Waiting, waiting_for
 
 VICTIMS_PER_RANKING = 32
 

@@ -15,20 +15,7 @@ from typing import Any
 from pyrsistent import pvector
 
 from .answer import INFO, NO_HEAD, WARNING, unavailable
-from .client import (
-    CALM,
-    CLEAR,
-    PARKED,
-    TALKING,
-    Client,
-    Gone,
-    Parse,
-    Waiting,
-    deadline_of,
-    is_talking,
-    make_client,
-    waiting_for,
-)
+from .client import CALM, CLEAR, PARKED, TALKING, Client, Gone, Parse, is_talking, make_client
 from .conn import Conn
 from .desk import Desk
 from .effects import Adopt, Effect, Greet, Note, Send, Then, TurnAway
@@ -44,6 +31,7 @@ from .stats import NOTHING, Stats, requests_of
 from .stream import make_stream
 from .table import EMPTY, Draft, clients_of
 from .transition import TRANSITIONS, hung_up, overdue
+from .waiting import Waiting, deadline_of, waiting_for
 from .wheel import file, make_wheel, next_look, turn
 
 _SERVING = Running.SERVING

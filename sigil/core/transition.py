@@ -25,7 +25,7 @@ from .answer import (
     take_end,
     take_refusal,
 )
-from .client import CALM, CLEAR, Client, Context, Gone, Outcome, Phase, Step, Waiting, may_parse, waiting_for
+from .client import CALM, CLEAR, Client, Context, Gone, Outcome, Phase, Step, may_parse
 from .converse import (
     ask_for_life,
     delivered,
@@ -61,6 +61,7 @@ from .listener import end_listening, lose_listener, say_nothing
 from .reasons import MEANINGS, CloseReason
 from .refusal import bad
 from .utter import fall_behind, go_on, lagged, subscribed, whisper_simple, whispered
+from .waiting import Waiting, waiting_for
 
 
 def resume(client: Client, effects: list[Effect], context: Context) -> Outcome:

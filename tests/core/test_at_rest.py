@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sigil import Limits, Response
-from sigil.core.client import CALM, Client, Context, make_client, settle
+from sigil.core.client import CALM, Client, Context, make_client
 from sigil.core.conn import Ticket
 from sigil.core.desk import make_context
 from sigil.core.effects import Effect, Handle, Send
@@ -15,6 +15,7 @@ from sigil.core.events import Answered, Event, Received
 from sigil.core.head import parse_headers_only
 from sigil.core.server import make_server
 from sigil.core.transition import TRANSITIONS
+from sigil.core.waiting import settle
 
 from .drive import CONN, PEER, same
 

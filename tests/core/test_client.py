@@ -12,21 +12,17 @@ from sigil.core.client import (
     Intake,
     Outflow,
     Phase,
-    Waiting,
-    deadline_of,
-    interest_of,
     is_parked,
     make_client,
     may_parse,
     outbox_len,
-    settle,
-    waiting_for,
 )
 from sigil.core.effects import Interest, Watch
 from sigil.core.head import parse_headers_only
 from sigil.core.limits import Limits
 from sigil.core.reasons import CloseReason
 from sigil.core.stream import make_stream
+from sigil.core.waiting import Waiting, deadline_of, interest_of, settle, waiting_for
 
 from .drive import CONN, DATE, PEER, head_of, same
 

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sigil.core.body import append, begin_body, continue_body_read, join
-from sigil.core.client import deadline_of, intake_len, interest_of, is_talking, outbound_len
+from sigil.core.client import intake_len, is_talking, outbound_len
 from sigil.core.conn import Conn
 from sigil.core.effects import Deliver, Effect, Farewell, Greet, Part, Welcome
 from sigil.core.events import Accepted, Elapsed, Event, Failed, Received, Stop
@@ -25,6 +25,7 @@ from sigil.core.refusal import Malformed
 from sigil.core.server import Server, advance, coalesce, make_server, next_deadline, step
 from sigil.core.table import clients_of, free_slots
 from sigil.core.talk import Closing
+from sigil.core.waiting import deadline_of, interest_of
 from sigil.core.wheel import file, make_wheel, next_look, turn
 from sigil.shell.remember import remembering_parser
 

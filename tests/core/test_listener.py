@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.core.client import LISTENING, Waiting, is_laggard, is_member, waiting_for
+from sigil.core.client import LISTENING, is_laggard, is_member
 from sigil.core.conn import Conn, Peer
 from sigil.core.effects import Abandon, Access, Drop, Effect, Fan, Farewell, Note, Part, Send, Then, Welcome
 from sigil.core.encoding import Encoding
@@ -37,6 +37,7 @@ from sigil.core.ring import Hearing
 from sigil.core.server import Server, stats
 from sigil.core.sse import COMMENT
 from sigil.core.stream import make_stream
+from sigil.core.waiting import Waiting, waiting_for
 
 from .drive import CONN, DATE, GET, OK, answered, asked, at, bytes_of, client_of, kinds, serving, tell, ticket
 from .talking import FLUSH, UPGRADE, bytes_to, said, text
