@@ -11,8 +11,6 @@ A figure of the server is shown if its `stats()` has it: the names are looked up
 It does not know how the server works, nor how the machine is read (`machine`), nor where the log goes (`report`).
 """
 
-import base64
-import hashlib
 import json
 import platform
 import re
@@ -25,6 +23,7 @@ from typing import NamedTuple, TypeAlias
 
 from sigil import HttpServer, Request, Response, __version__
 from sigil.shell.machine import Machine, Usage, read_machine, usage
+from sigil.shell.page import page_response
 
 HISTORY_COUNT = 120
 """Samples kept: as many as the page draws, two minutes of them."""
@@ -123,25 +122,6 @@ def page_text() -> str:
     return files("sigil").joinpath("shell", "demo.html").read_text(encoding="utf-8")
 
 
-def _source_hash(content: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
-
-
-def content_security_policy(page: str) -> str:
-    """Nothing but the page's own script and style, its icon, and questions to the server it came from."""
-    script, style = (
-        " ".join(map(_source_hash, re.findall(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL))) for tag in ("script", "style")
-    )
-    return (f"default-src 'none'; script-src {script}; style-src {style}; connect-src 'self'; img-src data:; "
-            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-
-
-def _page(page: str) -> Response:
-    return Response.html(page, headers=(("Content-Security-Policy", content_security_policy(page)),
-                                        ("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
-                                        ("Cache-Control", "no-cache")))
-
-
 def _about() -> dict[str, object]:
     system = f"{platform.system()} {platform.release()}"
     return {"host": platform.node(), "system": system, "machine": platform.machine(),
@@ -170,7 +150,7 @@ def _load(request: Request, recorder: Recorder) -> Response:
 def make_demo(recorder: Recorder | None = None) -> Handler:
     """A handler that shows `recorder`, or one of its own that takes a sample when somebody asks for one."""
     memory = Recorder() if recorder is None else recorder
-    page = _page(page_text())
+    page = page_response(page_text())
     hello = Response.text(GREETING)
     routes: dict[str, Callable[[Request, Recorder], Response]] = {
         "/": lambda request, recorder: page,

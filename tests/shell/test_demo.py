@@ -18,7 +18,6 @@ from sigil.shell.demo import (
     HISTORY_COUNT,
     Handler,
     Recorder,
-    content_security_policy,
     drive,
     make_demo,
     page_text,
@@ -26,6 +25,7 @@ from sigil.shell.demo import (
     rates,
 )
 from sigil.shell.machine import CoreTimes, Interface, Machine, Space, usage
+from sigil.shell.page import content_security_policy
 
 PATIENCE_SECONDS = 20.0
 
