@@ -18,9 +18,10 @@ from .events import Answered, Chunk, Ended, Refused, Segment
 from .handshake import refuse_upgrade
 from .head import Head
 from .headers import Headers
+from .listener import begin_listening
 from .reasons import MEANINGS, CloseReason
 from .refusal import Malformed
-from .response import Pulled, Response, Upgrade
+from .response import Pulled, Response, Subscription, Upgrade
 from .sse import COMMENT
 
 INFO, WARNING, ERROR = 20, 30, 40
@@ -106,11 +107,13 @@ def send_response(client: Client, response: Response, context: Context) -> Step:
     """Answer the first request that is owed an answer."""
     if isinstance(response.body, Upgrade):
         return _upgrade(client, response, context)
+    effects: list[Effect] = []
+    if isinstance(response.body, Subscription) and (context.is_draining or not context.has_talk_room):
+        response, effects = _refuse_listener(client, context)
     head, number = client.owed[0], client.answered
     is_last = len(client.owed) == 1 and client.intake.doom is None
     intake = client.intake
     closes = not head.persists or (is_last and (context.is_draining or (intake.at_end and not intake.buffer)))
-    effects: list[Effect] = []
     if intake.expects and is_last and intake.phase is not Phase.BODY:
         client, effects = send_continue(client)
     encoded = encode_response(response, head, closes, context.date)
@@ -120,7 +123,10 @@ def send_response(client: Client, response: Response, context: Context) -> Step:
         response, encoded = _INTERNAL, encode_known(_INTERNAL, head, closes, context.date)
     if context.logs_access:
         effects += [_access(client, head, response)]
-    client, more = _begin(client, encoded)
+    if isinstance(response.body, Subscription) and encoded.streaming is not None:
+        client, more = begin_listening(client, encoded.segments, response.body, context)
+    else:
+        client, more = _begin(client, encoded)
     effects += more
     if isinstance(response.body, Pulled):
         effects.append(Abandon(Ticket(client.conn, number)) if encoded.streaming is None
@@ -142,6 +148,14 @@ def _upgrade(client: Client, response: Response, context: Context) -> Step:
         return client, [note, *effects]
     access = Access(client.peer, head.method, head.target, head.version, 101, 0)
     return (begun[0], [access, *begun[1]]) if context.logs_access else begun
+
+
+def _refuse_listener(client: Client, context: Context) -> tuple[Response, list[Effect]]:
+    """There is no room for one more who listens: the answer, and a line for the log."""
+    reason = CloseReason.SHUTDOWN if context.is_draining else CloseReason.FULL
+    meaning = MEANINGS[reason]
+    note = Note("sigil.server", INFO, f"{client.peer} refused with {meaning.status}, {reason.name}: {meaning.sentence}")
+    return Response.error(meaning.status, meaning.sentence, headers=(("Retry-After", "1"),)), [note]
 
 
 def _begin(client: Client, encoded: Encoded) -> Step:

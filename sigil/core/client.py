@@ -47,6 +47,8 @@ class Phase(IntEnum):
     """They are frames of a WebSocket."""
     PARKED = 5
     """They are, and are kept until the program has looked at what it was given before."""
+    LISTEN = 6
+    """They are thrown away: this client listens to the stream."""
 
 
 class Waiting(IntEnum):
@@ -113,6 +115,7 @@ class Outflow(NamedTuple):
 CALM = Intake(Phase.HEAD, b"", 0, None, None, False, None, False, 0)
 TALKING = CALM._replace(phase=Phase.TALK)
 PARKED = CALM._replace(phase=Phase.PARKED)
+LISTENING = CALM._replace(phase=Phase.LISTEN)
 CLEAR = Outflow((), None, (), False, CloseReason.OK, Interest.READ, None)
 
 
@@ -130,7 +133,7 @@ class Client(NamedTuple):
     bytes_out: int
     """Bytes sent, as far as we know: what comes back as not taken is subtracted again."""
     talk: Talk | None
-    """The conversation, if this is or was a WebSocket."""
+    """The conversation, if this is or was a WebSocket, or listens to the stream."""
 
 
 class Gone(NamedTuple):
@@ -157,7 +160,7 @@ class Context(NamedTuple):
     last_number: int
     """The number of a connection's last request; -1 while nothing is handed out to anybody."""
     has_talk_room: bool
-    """One more connection may become a WebSocket."""
+    """One more connection may become a WebSocket or a listener."""
     stream: Stream
     has_pending: bool
     """Something was published in this turn."""
@@ -183,18 +186,18 @@ def outbox_len(client: Client) -> int:
 
 
 def is_member(client: Client) -> bool:
-    """True for a WebSocket that is where its cohort is."""
+    """True for a WebSocket or a listener that is where its cohort is."""
     talk = client.talk
     return talk is not None and talk.closing is Closing.OPEN and talk.cursor is None
 
 
 def is_laggard(client: Client) -> bool:
-    """True for a WebSocket that has a cursor of its own."""
+    """True for a WebSocket or a listener that has a cursor of its own."""
     return client.talk is not None and client.talk.cursor is not None
 
 
 def is_talking(client: Client) -> bool:
-    """True while this is a WebSocket whose end the program has not been told of."""
+    """True while this is a WebSocket whose end the program has not been told of, or a listener."""
     return client.talk is not None and client.talk.closing is not Closing.OVER
 
 
@@ -229,6 +232,8 @@ def waiting_for(client: Client) -> Waiting:
         return Waiting.WRITE
     if phase is Phase.LINGER:
         return Waiting.LINGER
+    if phase is Phase.LISTEN:
+        return Waiting.EVENT
     if client.talk is not None:
         return _talk_waits_for(client.talk, phase is Phase.PARKED)
     if phase is Phase.BODY and not is_parked(client):
@@ -300,7 +305,8 @@ def interest_of(client: Client, limits: Limits) -> Interest:
         return Interest.WRITE if outbox else Interest.READ
     if client.talk is not None:
         is_fed = intake.phase is Phase.PARKED and len(client.talk.pending) >= limits.max_header_len
-        listens = not intake.at_end and not is_fed and (not outbox or outbox_len(client) < limits.max_outbox_len)
+        listens = (not intake.at_end and not is_fed and intake.discarded <= limits.max_linger_len
+                   and (not outbox or outbox_len(client) < limits.max_outbox_len))
         return Interest((Interest.READ if listens else 0) | (Interest.WRITE if outbox or client.outflow.is_full else 0))
     listens = (not intake.at_end and not client.outflow.is_full and intake.discarded <= limits.max_linger_len
                and (len(intake.buffer) < limits.max_header_len or may_parse(client, limits))
@@ -329,7 +335,7 @@ def _canonical(intake: Intake) -> Intake:
     return next((record for record in _AT_REST if record == intake), intake)
 
 
-_AT_REST = (CALM, TALKING, PARKED)
+_AT_REST = (CALM, TALKING, PARKED, LISTENING)
 
 
 def _still_behind(behind: Behind | None, is_behind: bool, bytes_out: int, now: float) -> Behind | None:

@@ -23,7 +23,7 @@ from .reasons import MEANINGS, CloseReason
 from .refusal import Malformed, bad
 from .request import Request
 from .response import Response, Upgrade
-from .ring import Hearing, Topics
+from .ring import Hearing
 from .stream import Stream, start_of_history, store
 from .talk import NOTHING, Closing, Later, Talk, enqueue, follow, items_len, make_talk, take_queue
 from .utter import talk_of, whispered, with_talk
@@ -62,20 +62,20 @@ def begin_talk(client: Client, response: Response, context: Context) -> Step | M
     if isinstance(encoded, str):
         return encoded
     terms = Terms(limits.max_ws_recv_frame_len, limits.max_ws_message_len, allows_rsv1=extension is not None)
-    topics = frozenset(response.body.topics)
-    cursor = _first_number(context.stream, topics, min(response.body.history, limits.history_messages))
+    hearing = Hearing(encoding, frozenset(response.body.topics))
+    cursor = first_number(context.stream, hearing, min(response.body.history, limits.history_messages))
     if cursor is None and client.outflow is not CLEAR:
         cursor = context.stream.next_number  # what was answered before is not taken yet
-    talk = make_talk(terms, Hearing(encoding, topics), intake.buffer, cursor)
+    talk = make_talk(terms, hearing, intake.buffer, cursor)
     client = client._replace(intake=PARKED, owed=(), answered=client.answered + 1, talk=talk)
     client, effects = emit(client, (encoded,))
     return client, [*effects, Welcome(client.conn, Request(*head[:6], b"", client.peer))]
 
 
-def _first_number(stream: Stream, topics: Topics, history: int) -> int | None:
+def first_number(stream: Stream, hearing: Hearing, history: int) -> int | None:
     """Where a newcomer begins: with what is published from now on, or so many messages before."""
     if history > 0:
-        return start_of_history(stream, topics, history)
+        return start_of_history(stream, hearing, history)
     return stream.next_number if stream.pending else None
 
 
@@ -235,7 +235,13 @@ def fail(client: Client, reason: CloseReason, context: Context, message: str = "
 
 
 def _end(client: Client, frame: bytes, reason: CloseReason, code: int, context: Context) -> Step:
-    """Say what is left to say, as far as there is room, then the close frame; shut our side, and tell the program."""
+    """Say the close frame behind all else, shut our side, and tell the program."""
+    client, effects = end_talk(client, frame, reason, code, context)
+    return client, [*effects, Part(client.conn, reason, code)]
+
+
+def end_talk(client: Client, frame: bytes, reason: CloseReason, code: int, context: Context) -> Step:
+    """Say what is left to say, as far as there is room, then the last frame, if any; shut our side."""
     stream, talk = context.stream, talk_of(client)._replace(pong=None)
     if talk.closing is _OPEN:
         talk = follow(talk, stream)
@@ -243,13 +249,12 @@ def _end(client: Client, frame: bytes, reason: CloseReason, code: int, context: 
     last = (*said.segments, frame) if frame else said.segments
     talk = talk._replace(inbound=CALM, pending=b"", later=NOTHING, queue=(), queued_len=0, pong=None, cursor=None,
                                     closing=_OVER, reason=reason, code=code)
-    client, effects = emit_last(with_talk(client, talk), last, reason)
-    return client, [*effects, Part(client.conn, reason, code)]
+    return emit_last(with_talk(client, talk), last, reason)
 
 
 def part_of(conn: Conn, talk: Talk | None, reason: CloseReason) -> list[Effect]:
     """What the program is told when a connection ends for this reason, unless it has been told."""
-    if talk is None or talk.closing is _OVER:
+    if talk is None or talk.closing is _OVER or talk.hearing.encoding is Encoding.SSE:
         return []
     return [Part(conn, *(talk.reason, talk.code) if talk.closing is _SAID else (reason, MEANINGS[reason].code))]
 
@@ -260,6 +265,8 @@ def last_frames(client: Client, reason: CloseReason, context: Context) -> list[E
     if talk.closing is not _OPEN or client.outflow.outbox:
         return []
     said = take_queue(follow(talk, stream), store(stream).ring, context.limits.max_outbox_len)
+    if talk.hearing.encoding is Encoding.SSE:
+        return [Send(client.conn, said.segments, Then.DROP)] if said.segments else []
     close = encode_frame(Opcode.CLOSE, encode_close(MEANINGS[reason].code, MEANINGS[reason].sentence))
     return [Send(client.conn, (*said.segments, close), Then.DROP)]
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from .head import Head
 from .headers import Headers, Pairs
-from .response import HTML, JSON, OCTETS, PHRASES, TEXT, Pulled, Response
+from .response import HTML, JSON, OCTETS, PHRASES, TEXT, Pulled, Response, Subscription
 from .sanitize import BODILESS, check_response, declared_length
 
 JOIN_MAX = 16_384
@@ -122,12 +122,14 @@ def status_line(status: int) -> bytes:
 def prepare(response: Response) -> Fields | str:
     """The fields of a response ready for the wire, or why it cannot be sent."""
     body = response.body
-    if not isinstance(body, bytes | Pulled):
+    if not isinstance(body, bytes | Pulled | Subscription):
         return f"the body of a response is bytes or a stream, not {type(body).__name__}"
     problem = check_response(response)
     if problem is not None:
         return problem
     length = declared_length(response.headers)
+    if isinstance(body, Subscription) and length is not None:
+        return "the response declares a Content-Length, and its body is a stream without end"
     return length if isinstance(length, str) else _prepare(response.headers, length)
 
 
@@ -148,10 +150,13 @@ def encode_response(response: Response, head: Head, closes: bool, date: bytes) -
     fields, body = prepare(response), response.body
     if isinstance(fields, str):
         return fields
-    assert isinstance(body, bytes | Pulled)
+    assert isinstance(body, bytes | Pulled | Subscription)
     closes = closes or fields.closes
     if isinstance(body, Pulled):
         return _encode_stream(response.status, fields, body.is_sse, head, closes, date)
+    if isinstance(body, Subscription):
+        # as to somebody who knows no chunks: so an event is the same bytes for everybody
+        return _encode_stream(response.status, fields, True, head._replace(version=0), True, date)
     is_sent = head.method != "HEAD" and response.status not in BODILESS
     if is_sent and fields.length is not None and fields.length != len(body):
         return f"the response declares a Content-Length of {fields.length} and has a body of {len(body)} bytes"

@@ -1,4 +1,4 @@
-"""How messages are written for somebody: plain, in deflate (RFC 7692), or in Zstandard (RFC 8878).
+"""How messages are written for somebody: plain, in deflate (RFC 7692), in Zstandard (RFC 8878), or as an event.
 
 Theory: no context outlives a message, on either side, so an encoded message is a function of the message: one copy
 serves all who have agreed on the encoding, and nobody's window is kept.  The objects of zlib and zstandard live for
@@ -6,8 +6,8 @@ one call, which costs about a microsecond more than to keep them.
 
 Rules: what is short is not encoded, and neither is what would not become shorter; both protocols allow that for every
 message by itself.  But whoever hears `compress-zstd` takes every binary frame for Zstandard, so there a binary message
-is always encoded.  What comes is never inflated beyond a bound.  It does not know who has agreed on what: `handshake`
-does.
+is always encoded.  An event stream has only texts: there a binary message is nothing.  What comes is never inflated
+beyond a bound.  It does not know who has agreed on what: `handshake` does.
 """
 
 import zlib
@@ -18,13 +18,18 @@ from zstandard import ZstdCompressor
 from .frame import Opcode, encode_frame
 from .reasons import CloseReason
 from .refusal import Malformed, bad
+from .sse import encode_text
 
 
 class Encoding(IntEnum):
-    """How a client is sent messages; those of deflate are called by the bits of their window."""
+    """How a client is sent messages; those of deflate are called by the bits of their window.
+
+    All are frames of a WebSocket but `SSE`, which are events of an event stream.
+    """
 
     PLAIN = 0
     ZSTD = 1
+    SSE = 2
     DEFLATE_9 = 9
     DEFLATE_10 = 10
     DEFLATE_11 = 11
@@ -83,12 +88,14 @@ STREAMS_MAX = 64
 """How often a message may say that it ends; nobody who means well does so twice."""
 
 
-def encode_message(opcode: int, payload: bytes, encoding: Encoding) -> bytes:
-    """A whole frame of a server with this message in an encoding."""
+def encode_message(opcode: int, payload: bytes, encoding: Encoding, position: str = "") -> bytes:
+    """A whole frame of a server with this message in an encoding; an event has its position in the stream as its id."""
     if encoding is Encoding.PLAIN:
         return encode_frame(opcode, payload)
     if encoding is Encoding.ZSTD:
         return _encode_zstd(opcode, payload)
+    if encoding is Encoding.SSE:
+        return encode_text(payload, position) if opcode == Opcode.TEXT else b""
     if len(payload) > SHORT_MAX:
         squeezed = deflate(payload, encoding)
         if len(squeezed) < len(payload):
@@ -106,8 +113,8 @@ def _encode_zstd(opcode: int, payload: bytes) -> bytes:
     return encode_frame(opcode, payload)
 
 
-def recode(frame: bytes, encoding: Encoding) -> bytes:
+def recode(frame: bytes, encoding: Encoding, position: str = "") -> bytes:
     """A plain frame of ours in another encoding."""
     length = frame[1]
     begin = 2 if length < 126 else 4 if length == 126 else 10
-    return encode_message(frame[0] & 0x0F, frame[begin:], encoding)
+    return encode_message(frame[0] & 0x0F, frame[begin:], encoding, position)

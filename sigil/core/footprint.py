@@ -25,10 +25,12 @@ ANSWER = 2_048
 """The answer to a request beside its body: record, head in bytes, its place in a queue."""
 FRAME = 512
 """A published message beside its text: header, place on its page, the page."""
-ENCODINGS = 8 * 128
+ENCODINGS = 9 * 128
 """The same message in all other encodings, beside their bytes."""
 WIDEST = 4
 """Bytes of a character, all through a text that has one character that needs them."""
+EVENT = 7
+"""Bytes of an event for each of a text that is nothing but line ends."""
 CRUMBS = 12
 """Bytes for each byte of pings without payload, the smallest things that are made of what is read."""
 
@@ -92,7 +94,7 @@ def _conversations(limits: Limits, response_len: int) -> int:
 
     And what other threads have said.
     """
-    said = max(limits.max_outbox_len, limits.max_ws_outbox_len) + 2 * response_len + ANSWER
+    said = max(limits.max_outbox_len, limits.max_ws_outbox_len) + (1 + EVENT) * response_len + ANSWER
     return limits.max_ws_connection_cnt * said + limits.max_inbox_len
 
 

@@ -53,7 +53,8 @@ class Limits(NamedTuple):
 
     # -- WebSockets -----------------------------------------------------------------------------------------------
     max_ws_connection_cnt: int = 1024
-    """WebSockets open at once, beside other connections; beyond them `full_policy` evicts the oldest, or refuses."""
+    """WebSockets and event streams of what is broadcast that are open at once, beside other connections; beyond them
+    `full_policy` evicts the oldest, or refuses."""
     max_ws_recv_frame_len: int = 2**24
     """Payload of one frame from a client; close code 1009 beyond, before the payload is read."""
     max_ws_message_len: int = 2**24

@@ -69,7 +69,14 @@ class Upgrade(NamedTuple):
     history: int
 
 
-Body: TypeAlias = "builtins.bytes | Pulled | Upgrade"
+class Subscription(NamedTuple):
+    """A body that is the stream, for a client that hears `topics` and is first sent `history`."""
+
+    topics: tuple[str, ...]
+    history: int
+
+
+Body: TypeAlias = "builtins.bytes | Pulled | Upgrade | Subscription"
 
 
 class Response(NamedTuple):
@@ -113,12 +120,25 @@ class Response(NamedTuple):
         return Response(_status(status), _merge(OCTETS, headers), Pulled(_iterable(chunks, "bytes")))
 
     @staticmethod
-    def sse(events: Chunks, status: int = 200, headers: Fields = ()) -> Response:
-        """An event stream (WHATWG HTML section 9.2) from any iterable that `stream` would take, of events.
+    def sse(events: Chunks | None = None, status: int = 200, headers: Fields = (), *, topics: Iterable[str] = (),
+            history: int = 0) -> Response:
+        """An event stream (WHATWG HTML section 9.2): of what is broadcast, or of `events`.
 
-        An event is an `SseEvent`, a str (its data), or a value that becomes JSON.  While there is none, comments keep
-        the connection alive.
+        Without `events` the client listens as a WebSocket does: it is sent what is broadcast to all or to one of
+        `topics` (`"*"` is every topic), first the last `history` messages as far as they are kept
+        (`Limits.history_messages`).  Each text is an event, whose id is its position in the stream; binary messages are
+        left out, and counted in `Stats.sse_skipped`.  Who comes back with `Last-Event-ID` goes on behind it; an event
+        `gap` says what of that is not kept any more.
+
+        `events` is any iterable that `stream` would take, of events: each an `SseEvent`, a str (its data), or a value
+        that becomes JSON.  While there is none, comments keep the connection alive, here as there.  TypeError for
+        `events` with `topics` or `history`.
         """
+        names = _names(topics)
+        if events is None:
+            return Response(_status(status), _merge(EVENTS, headers), Subscription(names, history))
+        if names or history:
+            raise TypeError("an event stream is one of events, or one of what is broadcast to topics, not both")
         return Response(_status(status), _merge(EVENTS, headers), Pulled(_iterable(events, "events"), True))
 
     @staticmethod
@@ -127,11 +147,10 @@ class Response(NamedTuple):
         """The connection becomes a WebSocket (RFC 6455); who has not asked for one properly gets 400, 403 or 426.
 
         `subprotocol` is one of those the client offered (`request.subprotocols`), or None.  What is broadcast to one of
-        `topics` reaches this client.  It is first sent the last `history` messages, as far as they are kept
-        (`Limits.history_messages`).
+        `topics` reaches this client (`"*"` is every topic).  It is first sent the last `history` messages, as far as
+        they are kept (`Limits.history_messages`).
         """
-        names = (topics,) if isinstance(topics, str) else tuple(topics)
-        return Response(101, _merge((), headers), Upgrade(subprotocol, names, history))
+        return Response(101, _merge((), headers), Upgrade(subprotocol, _names(topics), history))
 
     @staticmethod
     def redirect(location: str, status: int = 302, headers: Fields = ()) -> Response:
@@ -150,6 +169,11 @@ class Response(NamedTuple):
         title = f"{_status(status)} {PHRASES.get(status, '')}".rstrip()
         text = f"{title}: {message}\n" if message else f"{title}\n"
         return Response(status, _merge(TEXT, headers), text.encode(errors="replace"))
+
+
+def _names(topics: Iterable[str]) -> tuple[str, ...]:
+    """Topics; a str is one."""
+    return (topics,) if isinstance(topics, str) else tuple(topics)
 
 
 def _status(status: int) -> int:

@@ -30,11 +30,10 @@ from .client import (
     waiting_for,
 )
 from .conn import Conn
-from .converse import say_last
 from .desk import Desk
 from .effects import Adopt, Effect, Greet, Note, Send, Then, TurnAway
 from .encode import date_line
-from .events import Accepted, Elapsed, Event, Flush, Publish, Stop
+from .events import Accepted, Elapsed, Event, Flush, Hangup, Publish, Stop
 from .head import parse_headers_only
 from .limits import Limits, shortest_timeout, without_aliases
 from .reasons import MEANINGS, CloseReason
@@ -44,7 +43,7 @@ from .speak import flush_turn, publish
 from .stats import NOTHING, Stats, requests_of
 from .stream import make_stream
 from .table import EMPTY, Draft, clients_of
-from .transition import TRANSITIONS, overdue
+from .transition import TRANSITIONS, hung_up, overdue
 from .wheel import file, make_wheel, next_look, turn
 
 _SERVING = Running.SERVING
@@ -59,7 +58,7 @@ def make_server(limits: Limits, now: float, wall: int, logs_access: bool = False
     """A server without clients, at a time."""
     limits = without_aliases(limits)
     return Server(EMPTY, now, wall, date_line(wall), limits, Running.SERVING, make_wheel(shortest_timeout(limits)), now,
-                  0, 0.0, NOTHING, logs_access, UNLOADED, (), pvector(), make_stream(limits))
+                  0, 0.0, NOTHING, logs_access, UNLOADED, (), pvector(), make_stream(limits, wall))
 
 
 # -- the fold -----------------------------------------------------------------------------------------------------
@@ -246,7 +245,7 @@ def stop(server: Server, event: Stop, parse: Parse) -> tuple[Server, list[Effect
         if waiting_for(client) is Waiting.IDLE:
             desk.settle(client, (Gone(client, CloseReason.SHUTDOWN), []))
         elif is_talking(client):
-            desk.settle(client, say_last(client, CloseReason.SHUTDOWN, 0, "", desk.stream))
+            desk.settle(client, hung_up(client, Hangup(client.conn, CloseReason.SHUTDOWN), desk.context))
     return desk.finish()
 
 
@@ -307,4 +306,5 @@ def stats(server: Server) -> Stats:
         late=totals.late,
         outbox_bytes=server.load.outbound,
         closed=dict(sorted(totals.closed.items())),
+        sse_skipped=totals.skipped,
     )

@@ -19,12 +19,11 @@ from .desk import Desk
 from .effects import Effect, Fan, Note
 from .encoding import Encoding, recode
 from .events import Flush, Publish
-from .frame import encode_frame
-from .limits import Limits
+from .frame import Opcode, encode_frame
 from .records import Server
-from .ring import Entry, Hearing, Ring, entry_len
+from .ring import EVERY_TOPIC, Entry, Hearing, Ring, entry_len, position_of
 from .stats import Totals
-from .stream import NOBODY, NOT_BEHIND, Stream, data_for, fits, is_heard, store
+from .stream import NOBODY, NOT_BEHIND, Stream, data_for, fits, is_heard, skip, store
 from .stream import publish as add
 from .table import find
 from .talk import Closing, Follow, SendStatus, backlog_len
@@ -59,16 +58,15 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
 
     The turn is flushed first when what was published in it would be overwritten otherwise.
     """
-    if not is_heard(server.stream, server.limits):
-        return server, []
+    stream = server.stream
+    if not is_heard(stream, server.limits):
+        return _with_stream(server, skip(stream, len(event.messages))), []
     entries: tuple[Entry, ...]
     entries = tuple([(encode_frame(opcode, payload), topic, ()) for opcode, payload, topic in event.messages])
-    length = sum([len(entry[0]) for entry in entries])
-    if server.stream.encodings:
-        entries = tuple([_encoded(entry, server.stream, server.limits) for entry in entries])
-        length = sum(map(entry_len, entries))
-    if fits(server.stream, len(entries), length):
-        return _add(server, entries, length, parse)
+    encoded = _encode_all(entries, stream) if stream.encodings else entries
+    length = sum([len(entry[0]) for entry in entries]) if encoded is entries else sum(map(entry_len, encoded))
+    if fits(stream, len(encoded), length):
+        return _add(server, encoded, length, parse)
     effects: list[Effect] = []
     for entry in entries:
         server, more = _publish_one(server, entry, parse)
@@ -76,12 +74,18 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
     return server, effects
 
 
-def _encoded(entry: Entry, stream: Stream, limits: Limits) -> Entry:
+def _encode_all(entries: tuple[Entry, ...], stream: Stream) -> tuple[Entry, ...]:
+    """The entries that are published next, in each encoding that is listened in."""
+    return tuple([_encoded(entry, stream, number) for number, entry in enumerate(entries, stream.next_number)])
+
+
+def _encoded(entry: Entry, stream: Stream, number: int) -> Entry:
     """The entry in each encoding that is listened in, once, unless all of them together do not fit on the ring."""
     frame, topic, _ = entry
-    others = tuple([(encoding, _shared(recode(frame, encoding), frame)) for encoding, _ in stream.encodings])
+    position = position_of(stream.ring, number)
+    others = tuple([(encoding, _shared(recode(frame, encoding, position), frame)) for encoding, _ in stream.encodings])
     whole = (frame, topic, others)
-    return whole if entry_len(whole) <= limits.outgoing_buffer_sz else entry
+    return whole if entry_len(whole) <= stream.ring.size else entry
 
 
 def _shared(other: bytes, frame: bytes) -> bytes:
@@ -90,7 +94,8 @@ def _shared(other: bytes, frame: bytes) -> bytes:
 
 
 def _publish_one(server: Server, entry: Entry, parse: Parse) -> tuple[Server, list[Effect]]:
-    """The same for one frame, which may be too much for this turn, or for any."""
+    """The same for one plain frame, which may be too much for this turn, or for any."""
+    entry = _encoded(entry, server.stream, server.stream.next_number)
     length = entry_len(entry)
     if length > server.limits.outgoing_buffer_sz:
         text = f"a message of about {length} bytes was not broadcast: Limits.outgoing_buffer_sz is less"
@@ -107,6 +112,11 @@ FLUSH = Flush(None)
 
 def _add(server: Server, entries: tuple[Entry, ...], length: int, parse: Parse) -> tuple[Server, list[Effect]]:
     """Publish frames that fit, and drop those who would need what this overwrites."""
+    skipped = 0
+    if server.stream.encodings and Encoding.SSE in dict(server.stream.encodings):
+        skipped = sum([entry[0][0] & 0x0F != Opcode.TEXT for entry in entries])
+    if skipped:
+        server = server._replace(totals=server.totals._replace(skipped=server.totals.skipped + skipped))
     stream = add(server.stream, entries, length)
     server = _with_stream(server, stream)
     if stream.ring.tail_number <= stream.floor:
@@ -141,8 +151,14 @@ def room_to_publish(server: Server) -> tuple[SendStatus, int, int]:
 
 
 def weight_of(stream: Stream) -> int:
-    """How often a frame's length is the most that it may take in all encodings: Zstandard may make it longer."""
-    return 1 + sum([2 if encoding is Encoding.ZSTD else 1 for encoding, _ in stream.encodings])
+    """How often a frame's length is the most that it may take in all encodings.
+
+    Zstandard may make it longer, and an event of nothing but line ends has seven bytes for each.
+    """
+    return 1 + sum([_WEIGHTS.get(encoding, 1) for encoding, _ in stream.encodings])
+
+
+_WEIGHTS = {Encoding.ZSTD: 2, Encoding.SSE: 8}
 
 
 PUBLISHED_HEAD_LEN = 10
@@ -220,6 +236,7 @@ def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
     cohorts, sent = stream.cohorts, 0
     fans: list[Effect] = []
     published = {topic for _, topic, _ in stream.pending if topic is not None}
+    published.add(EVERY_TOPIC)
     known: dict[Hearing, bytes] = {}
     for hearing, members in sorted(cohorts.items(), key=_in_order) if len(cohorts) > 1 else cohorts.items():
         heard = Hearing(hearing.encoding, hearing.topics & published) if hearing.topics else hearing

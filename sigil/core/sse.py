@@ -16,6 +16,7 @@ COMMENT = b":\n\n"
 """What keeps a silent stream alive: a line that no client looks at."""
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_LINE_END_BYTES = re.compile(rb"\r\n|\r|\n")
 _BREAKS_NAME = re.compile(r"[\r\n]")
 _BREAKS_ID = re.compile(r"[\r\n\0]")
 
@@ -38,6 +39,12 @@ def encode_event(item: Any) -> bytes:
     event = item if isinstance(item, SseEvent) else SseEvent(item)
     lines = [*_parts(event), *(f"data: {line}" for line in _LINE_END.split(_text(event.data)))]
     return ("\n".join(lines) + "\n\n").encode()
+
+
+def encode_text(text: bytes, position: str) -> bytes:
+    """The event of a text in UTF-8 that was said to clients; its id is its position in the stream, if it has one."""
+    start = f"id: {position}\ndata: ".encode() if position else b"data: "
+    return b"".join((start, _LINE_END_BYTES.sub(b"\ndata: ", text), b"\n\n"))
 
 
 def _parts(event: SseEvent) -> list[str]:

@@ -25,9 +25,10 @@ class Totals(NamedTuple):
     bytes_out: int
     late: int
     closed: PMap[str, int]
+    skipped: int
 
 
-NOTHING = Totals(0, 0, 0, 0, 0, 0, pmap())
+NOTHING = Totals(0, 0, 0, 0, 0, 0, pmap(), 0)
 
 
 class Stats(NamedTuple):
@@ -35,7 +36,8 @@ class Stats(NamedTuple):
 
     `clients` are open now; `accepted` and `turned_away` connections, `requests` complete requests, `bytes_in` and
     `bytes_out` were counted since the start; `outbox_bytes` are held for clients now; `late` answers came for
-    connections that were gone; `closed` counts ended connections by the name of their reason.
+    connections that were gone; `closed` counts ended connections by the name of their reason; `sse_skipped` binary
+    messages were broadcast while event streams listened, which have only texts.
     """
 
     uptime_seconds: float
@@ -48,6 +50,7 @@ class Stats(NamedTuple):
     outbox_bytes: int
     late: int
     closed: dict[str, int]
+    sse_skipped: int
 
 
 def requests_of(client: Client) -> int:
@@ -59,4 +62,5 @@ def add_closed(totals: Totals, client: Client, reason: CloseReason) -> Totals:
     """The totals with the figures of a connection that ended."""
     closed = totals.closed.set(reason.name, totals.closed.get(reason.name, 0) + 1)
     return Totals(totals.accepted, totals.turned_away, totals.requests + requests_of(client),
-                  totals.bytes_in + client.bytes_in, totals.bytes_out + client.bytes_out, totals.late, closed)
+                  totals.bytes_in + client.bytes_in, totals.bytes_out + client.bytes_out, totals.late, closed,
+                  totals.skipped)

@@ -6,8 +6,9 @@ frame; the end of the turn gives one order for each cohort (`Fan`), whatever its
 their own: a laggard has a cursor, the number of the next frame it is to be sent.
 
 Rules: every client is sent exactly what was published on its topics since it joined, in order, or is dropped with a
-reason before what it needs is overwritten.  A cursor lies between the tail and the head.  Nothing is added while nobody
-listens and no history is wanted.  It does not know how a cursor moves on: `talk` and `utter` do.
+reason before what it needs is overwritten.  A cursor lies between the tail and the head.  All that is published has a
+number, but nothing is kept while nobody listens, may come back for it, or wants a history.  It does not know how a
+cursor moves on: `talk` and `utter` do.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -17,7 +18,8 @@ from pyrsistent import PMap, PSet, pmap, pset
 from .conn import Conn
 from .encoding import Encoding
 from .limits import Limits
-from .ring import Entry, Hearing, Ring, Topics, append, heard, last_of, make_ring, make_room
+from .ring import EVERY_TOPIC, Entry, Hearing, Ring, append, heard, is_for, last_of, make_ring, make_room
+from .ring import skip as skip_on
 
 Cohorts: TypeAlias = PMap[Hearing, PSet[Conn]]
 
@@ -26,7 +28,8 @@ class Stream(NamedTuple):
     """What was published, what was published in this turn, and where everybody is.
 
     `floor` is a number that no laggard's cursor is below: while the tail is not above it, nobody need be looked at.
-    `encodings` counts the clients in each encoding but the plain one, which everything is kept in.
+    `encodings` counts the clients in each encoding but the plain one, which everything is kept in.  `is_revisited`:
+    somebody has been told positions, and may come back for what it has missed.
     """
 
     ring: Ring
@@ -36,6 +39,7 @@ class Stream(NamedTuple):
     laggards: PSet[Conn]
     floor: int
     encodings: tuple[tuple[Encoding, int], ...]
+    is_revisited: bool
 
     @property
     def next_number(self) -> int:
@@ -43,10 +47,10 @@ class Stream(NamedTuple):
         return self.ring.head_number + len(self.pending)
 
 
-def make_stream(limits: Limits) -> Stream:
+def make_stream(limits: Limits, epoch: int = 0) -> Stream:
     """A stream on which nothing was published."""
-    return Stream(make_ring(limits.outgoing_buffer_sz, limits.max_ws_send_frame_cnt), (), 0, pmap(), pset(), NOT_BEHIND,
-                  ())
+    return Stream(make_ring(limits.outgoing_buffer_sz, limits.max_ws_send_frame_cnt, epoch), (), 0, pmap(), pset(),
+                  NOT_BEHIND, (), False)
 
 
 def fits(stream: Stream, count: int, length: int) -> bool:
@@ -57,29 +61,39 @@ def fits(stream: Stream, count: int, length: int) -> bool:
 
 def is_heard(stream: Stream, limits: Limits) -> bool:
     """True if anybody is to be sent what is published, now or later."""
-    return bool(stream.cohorts or stream.laggards or limits.history_messages)
+    return bool(stream.cohorts or stream.laggards or limits.history_messages or stream.is_revisited or stream.pending)
+
+
+def skip(stream: Stream, count: int) -> Stream:
+    """The stream after so many frames that nobody is to be sent."""
+    return stream._replace(ring=skip_on(stream.ring, count))
 
 
 def publish(stream: Stream, entries: tuple[Entry, ...], length: int) -> Stream:
     """The stream with these frames published, which fit; the tail is moved on at once, for what will be overwritten."""
-    ring, pending, pending_len, cohorts, laggards, floor, encodings = stream
+    ring, pending, pending_len, cohorts, laggards, floor, encodings, is_revisited = stream
     pending, pending_len = pending + entries, pending_len + length
-    return Stream(make_room(ring, len(pending), pending_len), pending, pending_len, cohorts, laggards, floor, encodings)
+    return Stream(make_room(ring, len(pending), pending_len), pending, pending_len, cohorts, laggards, floor, encodings,
+                  is_revisited)
 
 
 def store(stream: Stream) -> Stream:
     """The stream with what was published in this turn on the ring."""
     if not stream.pending:
         return stream
-    ring, pending, pending_len, cohorts, laggards, floor, encodings = stream
-    return Stream(append(ring, pending, pending_len), (), 0, cohorts, laggards, floor, encodings)
+    ring, pending, pending_len, cohorts, laggards, floor, encodings, is_revisited = stream
+    return Stream(append(ring, pending, pending_len), (), 0, cohorts, laggards, floor, encodings, is_revisited)
 
 
 def data_for(stream: Stream, hearing: Hearing) -> bytes:
     """What somebody is sent of what was published in this turn, in one piece."""
-    if hearing.encoding is not Encoding.PLAIN:
-        return b"".join([heard(entry, hearing) for entry in stream.pending])
-    return b"".join([frame for frame, topic, _ in stream.pending if topic is None or topic in hearing.topics])
+    (encoding, topics), ring = hearing, stream.ring
+    if encoding is not Encoding.PLAIN:
+        return b"".join([heard(entry, hearing, ring, number)
+                         for number, entry in enumerate(stream.pending, ring.head_number)])
+    if EVERY_TOPIC in topics:
+        return b"".join([frame for frame, _, _ in stream.pending])
+    return b"".join([frame for frame, topic, _ in stream.pending if topic is None or topic in topics])
 
 
 # -- who is where -------------------------------------------------------------------------------------------------
@@ -103,7 +117,8 @@ def count_listeners(stream: Stream, encoding: Encoding, more: int) -> Stream:
         return stream
     counts = dict(stream.encodings)
     counts[encoding] = counts.get(encoding, 0) + more
-    return stream._replace(encodings=tuple(sorted((known, count) for known, count in counts.items() if count)))
+    return stream._replace(encodings=tuple(sorted((known, count) for known, count in counts.items() if count)),
+                           is_revisited=stream.is_revisited or encoding is Encoding.SSE)
 
 
 def lag(stream: Stream, conn: Conn, cursor: int) -> Stream:
@@ -125,9 +140,9 @@ NOT_BEHIND = 2**62
 
 # -- cursors ------------------------------------------------------------------------------------------------------
 
-def start_of_history(stream: Stream, topics: Topics, count: int) -> int:
-    """The number from which on the last `count` (not 0) frames for these topics are, as far as they are kept."""
-    now = [number for number, (_, topic, _) in enumerate(stream.pending, stream.ring.head_number)
-           if topic is None or topic in topics][-count:]
-    kept = last_of(stream.ring, topics, count - len(now)) if len(now) < count else None
+def start_of_history(stream: Stream, hearing: Hearing, count: int) -> int:
+    """The number from which on the last `count` (not 0) frames for somebody are, as far as they are kept."""
+    now = [number for number, entry in enumerate(stream.pending, stream.ring.head_number)
+           if is_for(entry, hearing)][-count:]
+    kept = last_of(stream.ring, hearing, count - len(now)) if len(now) < count else None
     return kept if kept is not None else now[0] if now else stream.next_number

@@ -57,6 +57,7 @@ from .events import (
     Writable,
 )
 from .intake import foretell, handle_client_data, read_simple, try_parse_and_handle
+from .listener import end_listening, lose_listener, say_nothing
 from .reasons import MEANINGS, CloseReason
 from .refusal import bad
 from .utter import fall_behind, go_on, lagged, subscribed, whisper_simple, whispered
@@ -104,9 +105,12 @@ def _conclude(client: Client, context: Context) -> Outcome | None:
     return None
 
 
+TALKS = (Phase.TALK, Phase.PARKED)
+
+
 def received(client: Client, event: Received, context: Context) -> Outcome:
     """Bytes came."""
-    if client.intake.phase >= Phase.TALK:
+    if client.intake.phase in TALKS:
         return hear(client, event, context)
     client, effects = handle_client_data(client, event.data, context)
     if client.intake.phase is Phase.LINGER and client.intake.discarded > context.limits.max_linger_len:
@@ -145,8 +149,9 @@ def _resume_unless_gone(outcome: Outcome, context: Context) -> Outcome:
 
 def half_closed(client: Client, event: HalfClosed, context: Context) -> Outcome:
     """The other side has ended its half."""
-    if client.intake.phase >= Phase.TALK:
-        return lose(client, event, context)
+    if client.talk is not None and client.intake.phase is not Phase.LINGER:
+        leave = lose if client.intake.phase in TALKS else lose_listener
+        return leave(client, event, context)
     if client.intake.phase is Phase.LINGER and not client.outflow.outbox:
         return Gone(client, client.outflow.reason), []
     if client.intake is CALM and client.outflow is CLEAR and not client.owed and client.since < context.now:
@@ -166,15 +171,17 @@ def failed(client: Client, event: Failed, context: Context) -> Outcome:
 
 def hung_up(client: Client, event: Hangup, context: Context) -> Outcome:
     """User code failed outside a request, or has had enough of this client."""
-    if client.intake.phase >= Phase.TALK:
+    if client.intake.phase in TALKS:
         return say_last(client, event.reason, event.code, event.text, context.stream)
     return turn_out(client, event.reason, context)
 
 
 def turn_out(client: Client, reason: CloseReason, context: Context) -> Outcome:
     """The connection ends, with the status of this reason, after what is owed; a WebSocket at once, with its code."""
-    if client.intake.phase >= Phase.TALK:
+    if client.intake.phase in TALKS:
         return fail(client, reason, context)
+    if client.intake.phase is Phase.LISTEN:
+        return end_listening(client, reason, context)
     if client.intake.phase is Phase.LINGER:
         return client, []
     return resume(foretell(client, bad(MEANINGS[reason].sentence, reason)), [], context)
@@ -218,6 +225,11 @@ def _drop(client: Client, context: Context) -> Outcome:
     return Gone(client, client.outflow.reason), []
 
 
+def _say_nothing(client: Client, context: Context) -> Outcome:
+    """An event stream has been silent."""
+    return keep_alive(client, context) if client.talk is None else say_nothing(client, context)
+
+
 def _drop_idle(client: Client, context: Context) -> Outcome:
     return Gone(client, CloseReason.IDLE_TIMEOUT), []
 
@@ -244,7 +256,7 @@ _OVERDUE: dict[Waiting, Callable[[Client, Context], Outcome]] = {
     Waiting.BODY: _tell_late_body,
     Waiting.ANSWER: give_up_answer,
     Waiting.PIECE: give_up_stream,
-    Waiting.EVENT: keep_alive,
+    Waiting.EVENT: _say_nothing,
     Waiting.WRITE: _drop_reader,
     Waiting.LINGER: _drop,
     Waiting.TALK: ask_for_life,

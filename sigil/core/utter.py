@@ -63,7 +63,7 @@ def whispered(client: Client, event: Whisper, context: Context) -> Step:
             queued_len += frame_len(len(payload))
         else:
             frame = encode_message(opcode, payload, encoding)
-            queue, queued_len = append_frames(queue, frame), queued_len + len(frame)
+            queue, queued_len = append_frames(queue, frame) if frame else queue, queued_len + len(frame)
     return with_talk(client, talk._replace(queue=queue, queued_len=queued_len)), []
 
 

@@ -196,10 +196,10 @@ def test_what_nobody_keeps_up_with_is_encoded_once_too(monkeypatch: pytest.Monke
     assert client.state.stream.encodings == ((Encoding.DEFLATE_15, 5),)
     count = 0
 
-    def counting(frame: bytes, encoding: Encoding) -> bytes:
+    def counting(frame: bytes, encoding: Encoding, position: str) -> bytes:
         nonlocal count
         count += 1
-        return recode(frame, encoding)
+        return recode(frame, encoding, position)
 
     monkeypatch.setattr("sigil.core.speak.recode", counting)
     monkeypatch.setattr("sigil.core.ring.recode", counting)

@@ -13,7 +13,7 @@ from .drive import CONN, GET, OK, OK_BYTES, PEER, answered, asked, at, bytes_of,
 def figures(server: Server, **changes: object) -> Stats:
     """The figures of a server with one quiet connection, changed in these."""
     quiet = Stats(uptime_seconds=0.0, clients=1, accepted=1, turned_away=0, requests=0, bytes_in=0, bytes_out=0,
-                  outbox_bytes=0, late=0, closed={})
+                  outbox_bytes=0, late=0, closed={}, sse_skipped=0)
     assert type(stats(server)) is Stats
     return quiet._replace(**changes)  # type: ignore[arg-type]
 

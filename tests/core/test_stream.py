@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -36,7 +37,7 @@ from sigil.core.stream import is_heard
 
 from .drive import CONN, GET, PEER, answered, asked, same, tell
 from .talking import FLUSH, UPGRADE, bytes_to, frames_of, parts_of, said, talking
-from .worlds import upgrading
+from .worlds import listening_to, upgrading
 
 TINY = Limits(outgoing_buffer_sz=8, max_ws_send_frame_cnt=4)
 ALL = Hearing(Encoding.PLAIN, frozenset())
@@ -49,11 +50,19 @@ def all_hear(*payloads: bytes, topic: str | None = None) -> Publish:
 
 
 def three(limits: Limits | None = None) -> Server:
-    """A server with three WebSockets: to two of them `news` is said as well."""
+    """A server with two WebSockets and a listener: to the last two `news` is said as well."""
     server = make_server(limits or Limits(), 0.0, 0)
     server, _ = advance(server, [Accepted(number, PEER) for number in range(3)])
-    server, _ = advance(server, upgrading([0], ()))
-    return advance(server, upgrading([1, 2], ("news",)))[0]
+    server, _ = advance(server, [*upgrading([0], ()), *upgrading([1], ("news",))])
+    return advance(server, listening_to([2], ("news",)))[0]
+
+
+def as_heard(conn: Conn, opcode: int, payload: bytes, number: int | None = None) -> bytes:
+    """A message as one of those three is sent it; one that was published has a number."""
+    if conn != CONNS[2]:
+        return encode_frame(opcode, payload)
+    start = b"" if number is None else b"id: 0-%d\n" % number
+    return start + b"data: " + payload + b"\n\n" if opcode == 1 else b""
 
 
 # -- one ring -----------------------------------------------------------------------------------------------------
@@ -120,7 +129,8 @@ PAYLOADS = st.sampled_from((b"", b"a", b"bc", b"x" * 5, b"y" * 130))
 MESSAGES = st.tuples(st.sampled_from((1, 2)), PAYLOADS, st.sampled_from((None, None, "news", "sport")))
 BATCHES = st.lists(MESSAGES, min_size=1, max_size=6).map(tuple)
 TO_ONE = st.sampled_from(CONNS)
-SAID = st.builds(Whisper, TO_ONE, st.lists(st.tuples(st.just(2), PAYLOADS), min_size=1, max_size=3).map(tuple))
+WORDS = st.lists(st.tuples(st.sampled_from((1, 2)), PAYLOADS), min_size=1, max_size=3).map(tuple)
+SAID = st.builds(Whisper, TO_ONE, WORDS)
 TOPIC = st.builds(Subscribe, TO_ONE, st.sampled_from(("news", "sport")), st.booleans())
 ACTS = st.one_of(st.builds(Publish, BATCHES), SAID, TOPIC)
 TROUBLE = st.one_of(
@@ -166,45 +176,46 @@ def test_where_turns_end_changes_nothing_in_what_anybody_receives(acts: list[Eve
 @given(st.lists(ACTS, max_size=15))
 def test_everybody_receives_what_was_said_in_the_order_in_which_it_was_said(acts: list[Event]) -> None:
     expected: dict[Conn, bytes] = dict.fromkeys(CONNS, b"")
-    topics = {CONNS[0]: set[str](), CONNS[1]: {"news"}, CONNS[2]: {"news"}}
+    topics, numbers = {CONNS[0]: set[str](), CONNS[1]: {"news"}, CONNS[2]: {"news"}}, count()
     for act in acts:
         if isinstance(act, Publish):
-            for opcode, payload, topic in act.messages:
+            for (opcode, payload, topic), number in zip(act.messages, numbers, strict=False):
                 for conn in CONNS:
                     if topic is None or topic in topics[conn]:
-                        expected[conn] += encode_frame(opcode, payload)
+                        expected[conn] += as_heard(conn, opcode, payload, number)
         elif isinstance(act, Whisper):
-            expected[act.conn] += b"".join(encode_frame(*message) for message in act.messages)
+            expected[act.conn] += b"".join(as_heard(act.conn, *message) for message in act.messages)
         elif isinstance(act, Subscribe):
             (topics[act.conn].add if act.hears else topics[act.conn].discard)(act.topic)
     _, effects = advance(three(), [*acts, FLUSH])
     assert {conn: bytes_to(conn, effects) for conn in CONNS} == expected
 
 
-@given(st.lists(ACTS, max_size=10), st.sampled_from((7, 50, 1_000)), st.integers(0, 200))
-def test_what_the_kernel_does_not_take_comes_later_and_in_order(acts: list[Event], most: int, taken: int) -> None:
+@given(st.lists(ACTS, max_size=10), st.sampled_from((7, 50, 1_000)), st.integers(0, 200), st.sampled_from(CONNS[1:]))
+def test_what_the_kernel_does_not_take_comes_later_and_in_order(acts: list[Event], most: int, taken: int,
+                                                                slow: Conn) -> None:
     _, effects = advance(three(), [*acts, FLUSH])
-    expected = bytes_to(CONNS[1], effects)
+    expected = bytes_to(slow, effects)
     server, effects = advance(three(), [*acts, FLUSH])
     received = b""
     for _ in range(len(expected)):
         events: list[Event] = []
         for effect in effects:
-            if isinstance(effect, Fan) and CONNS[1] in effect.members:
-                count = 0 if events else min(taken, len(effect.data))
-                received += effect.data[:count]
-                if count < len(effect.data):
-                    events.append(Lagged(CONNS[1], count, effect.start, effect.end, effect.hearing))
-            elif isinstance(effect, Send) and effect.conn == CONNS[1]:
+            if isinstance(effect, Fan) and slow in effect.members:
+                length = 0 if events else min(taken, len(effect.data))
+                received += effect.data[:length]
+                if length < len(effect.data):
+                    events.append(Lagged(slow, length, effect.start, effect.end, effect.hearing))
+            elif isinstance(effect, Send) and effect.conn == slow:
                 data = b"".join(effect.segments)
-                count = 0 if events else min(taken, len(data))
-                received += data[:count]
-                if count < len(data):
-                    events.append(Stalled(CONNS[1], count, (data[count:],)))
+                length = 0 if events else min(taken, len(data))
+                received += data[:length]
+                if length < len(data):
+                    events.append(Stalled(slow, length, (data[length:],)))
         taken = most
         if not events:
             break
-        server, effects = advance(server, [*events, Writable(CONNS[1])])
+        server, effects = advance(server, [*events, Writable(slow)])
     assert received == expected
 
 

@@ -109,7 +109,8 @@ READS = st.one_of(good_requests(), streams(), st.binary(min_size=1, max_size=9),
 RESPONSES = st.lists(st.sampled_from((
     Response.text("one"), Response.text("two"), Response.text("three"), Response(204, (), b""), Response(99, (), b""),
     Response(200, (("Connection", "close"),), b"x"), Response(200, (), Pulled(())),
-    Response(200, (("Content-Length", "3"),), Pulled(())), Response.upgrade())), min_size=1, max_size=3).map(tuple)
+    Response(200, (("Content-Length", "3"),), Pulled(())), Response.upgrade(), Response.sse())),
+                     min_size=1, max_size=3).map(tuple)
 ONE = st.one_of(
     st.builds(Received, CONNS, READS),
     st.builds(Answered, TICKETS, RESPONSES),
@@ -213,6 +214,13 @@ def upgrading(slots: list[int], topics: tuple[str, ...]) -> list[Event]:
     return [event for slot in slots for event in (
         Received(Conn(slot, slot), UPGRADE), Answered(Ticket(Conn(slot, slot), 0), (Response.upgrade(topics=topics),)),
         Delivered(Conn(slot, slot)))]
+
+
+def listening_to(slots: list[int], topics: tuple[str, ...]) -> list[Event]:
+    """What makes listeners of the connections in these slots."""
+    return [event for slot in slots for event in (
+        Received(Conn(slot, slot), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        Answered(Ticket(Conn(slot, slot), 0), (Response.sse(topics=topics),)))]
 
 
 def talks() -> st.SearchStrategy[list[Event]]:

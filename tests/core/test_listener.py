@@ -1,0 +1,322 @@
+"""Listeners in literal events: clients that are sent what is broadcast as server-sent events.
+
+Theory: a listener is one more place in the stream, so what holds of a WebSocket's place holds of its own; what differs
+is written down here byte by byte.  That events are read as they were meant is decided by the reader of `test_sse`.
+
+Rules: pure.  The server's epoch is 0, since its stream began at wall time 0.
+"""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sigil.core.client import LISTENING, Waiting, is_laggard, is_member, waiting_for
+from sigil.core.conn import Conn, Peer
+from sigil.core.effects import Abandon, Access, Drop, Effect, Fan, Farewell, Note, Part, Send, Then, Welcome
+from sigil.core.encoding import Encoding
+from sigil.core.events import (
+    Accepted,
+    Answered,
+    Failed,
+    HalfClosed,
+    Hangup,
+    Lagged,
+    Publish,
+    Received,
+    Stalled,
+    Stop,
+    Subscribe,
+    Writable,
+)
+from sigil.core.limits import Limits
+from sigil.core.reasons import CloseReason
+from sigil.core.response import Response
+from sigil.core.ring import Hearing
+from sigil.core.server import Server, stats
+from sigil.core.sse import COMMENT
+from sigil.core.stream import make_stream
+
+from .drive import CONN, DATE, GET, OK, answered, asked, at, bytes_of, client_of, kinds, serving, tell, ticket
+from .talking import FLUSH, UPGRADE, bytes_to, said, text
+from .test_sse import Heard, read_events
+
+HEAD = (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
+        b"X-Accel-Buffering: no\r\n" + DATE)
+HEARS_ALL = Hearing(Encoding.SSE, frozenset())
+KEEPING = Limits(history_messages=10)
+SMALL = Limits(outgoing_buffer_sz=400)
+
+
+def told(*messages: str | bytes, topic: str | None = None) -> Publish:
+    """The program broadcasts these messages."""
+    return Publish(tuple((1, message.encode(), topic) if isinstance(message, str) else (2, message, topic)
+                         for message in messages))
+
+
+def listening(limits: Limits | None = None, data: bytes = GET, response: Response | None = None) -> Server:
+    """A server whose only connection, `CONN`, has just become a listener."""
+    return tell(asked(data, limits), answered(0, response or Response.sse()))[0]
+
+
+def came_back(last_id: str, before: Server, response: Response | None = None) -> tuple[Server, bytes]:
+    """The server after a second client has come with the last event it has seen, and what that one is sent at once."""
+    conn = Conn(before.slots.used, before.turn)
+    request = f"GET / HTTP/1.1\r\nHost: a\r\nLast-Event-ID: {last_id}\r\n\r\n".encode()
+    server, effects = tell(before, Accepted(8, Peer("192.0.2.2", 1)), Received(conn, request),
+                           Answered(ticket(0)._replace(conn=conn), (response or Response.sse(),)), FLUSH)
+    return server, bytes_to(conn, effects).removeprefix(HEAD)
+
+
+# -- the beginning ------------------------------------------------------------------------------------------------
+
+def test_the_answer_is_a_head_and_from_then_on_the_stream() -> None:
+    server, effects = tell(asked(GET), answered(0, Response.sse()))
+    assert effects == [Send(CONN, (HEAD,), Then.KEEP)]
+    assert client_of(server).intake is LISTENING and is_member(client_of(server))
+    assert waiting_for(client_of(server)) is Waiting.EVENT
+    server, effects = tell(server, told("hello", "two\nlines"), FLUSH)
+    (fan,) = effects
+    assert fan == Fan(HEARS_ALL, server.stream.cohorts[HEARS_ALL],
+                      b"id: 0-0\ndata: hello\n\nid: 0-1\ndata: two\ndata: lines\n\n", 0, 2)
+
+
+def test_an_answer_of_http_1_0_is_the_same_but_for_its_head() -> None:
+    _, effects = tell(asked(b"GET / HTTP/1.0\r\n\r\n"), answered(0, Response.sse()), told("x"), FLUSH)
+    assert bytes_to(CONN, effects) == HEAD + b"id: 0-0\ndata: x\n\n"
+
+
+def test_head_is_answered_with_the_head_alone() -> None:
+    server, effects = tell(asked(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"), answered(0, Response.sse()))
+    assert effects[0] == Send(CONN, (HEAD,), Then.SHUT) and not server.load.talks
+
+
+def test_status_and_fields_are_the_programs() -> None:
+    _, effects = tell(asked(GET), answered(0, Response.sse(status=203, headers={"X-Room": "7"})))
+    assert bytes_of(effects) == HEAD.replace(b"200 OK", b"203 Non-Authoritative Information").replace(
+        b"no\r\n", b"no\r\nX-Room: 7\r\n")
+
+
+def test_no_content_is_no_stream() -> None:
+    server, effects = tell(asked(GET), answered(0, Response.sse(status=204)))
+    assert bytes_of(effects).startswith(b"HTTP/1.1 204 ") and not server.load.talks
+
+
+def test_a_stream_without_end_has_no_length() -> None:
+    server, effects = tell(asked(GET), answered(0, Response.sse(headers={"Content-Length": "5"})))
+    assert bytes_of(effects).startswith(b"HTTP/1.1 500 ") and not server.load.talks
+    assert "a stream without end" in next(effect.text for effect in effects if isinstance(effect, Note))
+
+
+@pytest.mark.parametrize("fields", [{"topics": ("a",)}, {"history": 3}])
+def test_events_of_ones_own_are_not_those_that_are_broadcast(fields: dict[str, object]) -> None:
+    with pytest.raises(TypeError, match="not both"):
+        Response.sse(["x"], **fields)  # type: ignore[arg-type]
+
+
+def test_the_access_log_has_the_request() -> None:
+    _, effects = tell(asked(GET, None, True), answered(0, Response.sse()))
+    assert [effect[1:] for effect in effects if isinstance(effect, Access)] == [("GET", "/", 1, 200, -1)]
+
+
+def test_there_is_room_for_so_many_and_the_oldest_gives_way() -> None:
+    refusing = Limits(max_ws_connection_cnt=0)
+    server, effects = tell(asked(GET, refusing), answered(0, Response.sse()))
+    assert bytes_of(effects).startswith(b"HTTP/1.1 503 ") and b"Retry-After: 1\r\n" in bytes_of(effects)
+    server, _ = came_back("", listening(Limits(max_ws_connection_cnt=1)))
+    assert server.load.talks == 1 and server.slots.used == 1 and stats(server).closed == {"EVICTED": 1}
+
+
+def test_nobody_begins_to_listen_to_a_server_that_stops() -> None:
+    _, effects = tell(asked(GET), Stop(5.0), answered(0, Response.sse()))
+    assert bytes_of(effects).startswith(b"HTTP/1.1 503 ")
+
+
+def test_requests_behind_it_are_not_answered_and_their_streams_are_let_go() -> None:
+    server = tell(asked(GET + GET + GET), answered(1, Response.stream([b"x"])))[0]
+    server, effects = tell(server, answered(0, Response.sse()))
+    assert Abandon(ticket(1)) in effects and bytes_of(effects) == HEAD
+    server, effects = tell(server, answered(2, OK), Received(CONN, GET), told("x"), FLUSH)
+    assert bytes_to(CONN, effects) == b"id: 0-0\ndata: x\n\n"
+
+
+# -- what it hears ------------------------------------------------------------------------------------------------
+
+def test_a_binary_message_is_left_out_and_counted() -> None:
+    server, effects = tell(listening(), told("a", b"\x00", "b"), FLUSH)
+    assert bytes_to(CONN, effects) == b"id: 0-0\ndata: a\n\nid: 0-2\ndata: b\n\n"
+    assert stats(server).sse_skipped == 1
+    server, effects = tell(server, told(b"\x01", b"\x02"), FLUSH)
+    assert effects == [] and stats(server).sse_skipped == 3
+
+
+def test_topics_are_heard_as_by_a_websocket() -> None:
+    server = listening(response=Response.sse(topics=("news",)))
+    server, effects = tell(server, told("n", topic="news"), told("s", topic="sport"), told("all"), FLUSH)
+    assert bytes_to(CONN, effects) == b"id: 0-0\ndata: n\n\nid: 0-2\ndata: all\n\n"
+    _, effects = tell(server, Subscribe(CONN, "sport", True), told("s", topic="sport"), FLUSH)
+    assert bytes_to(CONN, effects) == b"id: 0-3\ndata: s\n\n"
+
+
+def test_who_hears_the_star_hears_every_topic() -> None:
+    server = listening(response=Response.sse(topics="*"))
+    _, effects = tell(server, told("n", topic="news"), told("s", topic="sport"), told("all"), FLUSH)
+    assert [event.data for event in read_events(bytes_to(CONN, effects)).events] == ["n", "s", "all"]
+
+
+def test_what_is_said_to_one_has_no_position_and_is_in_order() -> None:
+    _, effects = tell(listening(), told("a"), said("to you"), told("b"), said(b"\x00"), FLUSH)
+    assert bytes_to(CONN, effects) == b"id: 0-0\ndata: a\n\ndata: to you\n\nid: 0-1\ndata: b\n\n"
+
+
+TEXTS = st.text(st.sampled_from("ab:\n\r \ufeff\x00é"), max_size=12)
+
+
+@given(st.lists(TEXTS, max_size=6))
+def test_what_is_heard_is_what_was_said_but_for_line_ends(messages: list[str]) -> None:
+    _, effects = tell(listening(), told(*messages), FLUSH)
+    lines = [message.replace("\r\n", "\n").replace("\r", "\n") for message in messages]
+    events = read_events(bytes_to(CONN, effects)).events
+    assert events == [Heard("message", line, f"0-{number}") for number, line in enumerate(lines)]
+
+
+# -- coming back --------------------------------------------------------------------------------------------------
+
+def test_who_comes_back_goes_on_behind_what_it_has_seen() -> None:
+    server, _ = tell(listening(), told("a", "b", "c"), FLUSH)
+    assert came_back("0-0", server)[1] == b"id: 0-1\ndata: b\n\nid: 0-2\ndata: c\n\n"
+    after, sent = came_back("0-2", server)
+    assert sent == b"" and is_member(client_of(after)) and not after.stream.laggards
+
+
+def test_what_was_published_while_nobody_listened_is_kept_for_who_may_come_back() -> None:
+    server, _ = tell(listening(), told("a"), FLUSH, Failed(CONN, 104), told("b"), FLUSH)
+    assert not server.slots.used
+    assert came_back("0-0", server)[1] == b"id: 0-1\ndata: b\n\n"
+
+
+def test_what_is_not_kept_any_more_is_told_as_a_gap() -> None:
+    server, _ = tell(listening(SMALL), *[event for count in range(12) for event in (told("x" * 30), FLUSH)])
+    tail = server.stream.ring.tail_number
+    sent = came_back("0-1", server)[1]
+    assert read_events(sent).events[0] == Heard("gap", f'{{"after":"0-1","missed":{tail - 2}}}', "")
+    assert [event.id for event in read_events(sent).events[1:]] == [f"0-{number}" for number in range(tail, 12)]
+
+
+@pytest.mark.parametrize("last_id", ["1-0", "0-9", "17", "<script>", "0-", "-1", "0-1-2", "0-" + "9" * 16])
+def test_who_has_seen_another_stream_is_told_so_and_begins_as_a_newcomer(last_id: str) -> None:
+    server, _ = tell(listening(KEEPING), told("a", "b"), FLUSH)
+    sent = read_events(came_back(last_id, server, Response.sse(history=1))[1]).events
+    assert sent == [Heard("gap", f'{{"after":"{last_id}","missed":null}}', ""), Heard("message", "b", "0-1")]
+
+
+def test_messages_that_nobody_was_to_be_sent_have_numbers_all_the_same() -> None:
+    server, _ = tell(serving(), told("a", b"b"), told("c"))
+    assert server.stream == make_stream(Limits())._replace(ring=server.stream.ring)
+    assert (server.stream.ring.tail_number, server.stream.next_number) == (3, 3)
+    assert came_back("0-0", server)[1] == b'event: gap\ndata: {"after":"0-0","missed":2}\n\n'
+
+
+def test_a_newcomer_asks_for_texts_of_its_topics() -> None:
+    server, _ = tell(listening(KEEPING), told("a", "b"), told(b"\x00", b"\x01"), told("s", topic="sport"), FLUSH)
+    assert came_back("", server, Response.sse(history=2))[1] == b"id: 0-0\ndata: a\n\nid: 0-1\ndata: b\n\n"
+
+
+def test_a_newcomer_hears_what_is_published_from_now_on() -> None:
+    server, _ = tell(listening(), told("early"))
+    server, effects = tell(server, Accepted(8, Peer("192.0.2.2", 1)), Received(Conn(1, 1), GET),
+                           Answered(ticket(0)._replace(conn=Conn(1, 1)), (Response.sse(),)), told("late"), FLUSH)
+    assert bytes_to(Conn(1, 1), effects) == HEAD + b"id: 0-1\ndata: late\n\n"
+    assert bytes_to(CONN, effects) == b"id: 0-0\ndata: early\n\nid: 0-1\ndata: late\n\n"
+
+
+# -- being slow ---------------------------------------------------------------------------------------------------
+
+def test_half_an_event_is_finished_before_anything_else() -> None:
+    server, effects = tell(listening(), told("abc", "def"), FLUSH)
+    whole = bytes_to(CONN, effects)
+    for taken, _ in pairwise(range(len(whole) + 1)):
+        after, _ = tell(server, Lagged(CONN, taken, 0, 2, HEARS_ALL), said("you"), told("ghi"), FLUSH)
+        assert is_laggard(client_of(after))
+        after, effects = tell(after, Writable(CONN), FLUSH)
+        assert whole[:taken] + bytes_to(CONN, effects) == whole + b"data: you\n\nid: 0-2\ndata: ghi\n\n"
+        assert is_member(client_of(after))
+
+
+def test_who_falls_too_far_behind_is_dropped_and_the_program_is_told_of_no_websocket() -> None:
+    server, _ = tell(listening(SMALL), told("a"), FLUSH)
+    server, _ = tell(server, Lagged(CONN, 1, 0, 1, HEARS_ALL))
+    effects: list[Effect] = []
+    for _ in range(12):
+        server, more = tell(server, told("x" * 30), FLUSH)
+        effects += more
+    assert [kind for kind in kinds(effects) if kind != "Fan"] == ["Note", "Drop", "Farewell"]
+    assert effects[-1] == Farewell(CONN, CloseReason.WS_CLIENT_TOO_SLOW)
+
+
+def test_a_head_that_is_not_taken_is_taken_first() -> None:
+    server, _ = tell(listening(), Stalled(CONN, 10, (HEAD[10:],)), told("a"), FLUSH)
+    _, effects = tell(server, Writable(CONN), FLUSH)
+    assert bytes_to(CONN, effects) == HEAD[10:] + b"id: 0-0\ndata: a\n\n"
+
+
+# -- what it says -------------------------------------------------------------------------------------------------
+
+def test_what_a_listener_says_is_thrown_away() -> None:
+    server, effects = tell(listening(), Received(CONN, GET + text("hello")))
+    assert effects == [] and client_of(server).intake.discarded == len(GET + text("hello"))
+    limits = Limits(max_linger_len=10)
+    server, effects = tell(listening(limits), Received(CONN, b"x" * 11))
+    assert kinds(effects) == ["Watch"]
+    _, effects = tell(server, told("still"), FLUSH)
+    assert bytes_to(CONN, effects) == b"id: 0-0\ndata: still\n\n"
+
+
+def test_a_listener_that_will_say_no_more_may_still_listen() -> None:
+    server, effects = tell(listening(), HalfClosed(CONN), FLUSH)
+    assert bytes_to(CONN, effects) == COMMENT
+    _, effects = tell(server, told("a"), FLUSH)
+    assert bytes_to(CONN, effects) == b"id: 0-0\ndata: a\n\n"
+
+
+def test_silence_is_broken_by_a_comment() -> None:
+    server = listening(Limits(sse_keep_alive_interval=8.0))
+    for seconds in (8.0, 16.0, 24.0):
+        server, effects = tell(server, at(seconds - 0.1), FLUSH)
+        assert bytes_to(CONN, effects) == b""
+        server, effects = tell(server, at(seconds), FLUSH)
+        assert bytes_to(CONN, effects) == COMMENT
+
+
+# -- the end ------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("end", [Hangup(CONN, CloseReason.OK), Hangup(CONN, CloseReason.OK, 1000, "bye"), Stop(5.0)])
+def test_the_end_comes_behind_what_was_published(end: Hangup | Stop) -> None:
+    server, effects = tell(listening(), told("last"), end, FLUSH)
+    assert bytes_to(CONN, effects) == b"id: 0-0\ndata: last\n\n"
+    assert [effect.then for effect in effects if isinstance(effect, Send)] == [Then.SHUT]
+    assert not [effect for effect in effects if isinstance(effect, Part | Welcome)]
+    assert not server.load.talks and not server.stream.cohorts
+
+
+def test_an_end_at_once_sends_what_can_be_sent() -> None:
+    server, effects = tell(listening(), told("last"), Stop(0.0))
+    assert bytes_to(CONN, effects) == b"id: 0-0\ndata: last\n\n"
+    assert Drop(CONN) in effects and not server.slots.used
+    _, effects = tell(listening(), Stop(0.0))
+    assert kinds(effects) == ["Drop", "Farewell"]
+
+
+def test_a_broken_connection_is_gone() -> None:
+    server, effects = tell(listening(), Failed(CONN, 104))
+    assert effects == [Drop(CONN), Farewell(CONN, CloseReason.PEER_RESET)]
+    assert not server.load.talks and not server.stream.cohorts and not server.stream.encodings
+
+
+def test_a_listener_and_a_websocket_are_sent_the_same_in_one_turn() -> None:
+    conn = Conn(1, 1)
+    _, effects = tell(listening(), Accepted(8, Peer("192.0.2.2", 1)), Received(conn, UPGRADE),
+                      Answered(ticket(0)._replace(conn=conn), (Response.upgrade(),)), told("a"), FLUSH)
+    assert [(fan.hearing.encoding, fan.data) for fan in effects if isinstance(fan, Fan)] == [
+        (Encoding.PLAIN, b"\x81\x01a"), (Encoding.SSE, b"id: 0-0\ndata: a\n\n")]
