@@ -6,7 +6,8 @@ end has not come, or that the rest of a line is to be skipped.
 
 Rules: a line is what ends with LF or CRLF, without that end; the last one may lack it.  An empty line is a line.  One
 that is longer than `most_len` is none: in its place is `None`, as soon as it is known to be too long, and no more of it
-is kept.  However the bytes are cut, the lines are the same.  It does not know what the bytes mean, nor whence they come.
+is kept.  However the bytes are cut, the lines are the same.  It does not know what the bytes mean, nor where they come
+from.
 """
 
 from collections.abc import Sequence

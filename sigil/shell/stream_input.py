@@ -18,7 +18,6 @@ It does not know what a line is, nor who hears it.
 import logging
 import os
 import selectors
-import stat
 import sys
 import time
 
@@ -37,9 +36,9 @@ USAGE_STATUS = 2
 
 
 def input_to_read(listener: int | None) -> int | None:
-    """The descriptor of standard input; None if it is closed.  `Trouble` for what cannot be read as lines.
+    """The descriptor of standard input; None if it is closed.
 
-    `listener` is a descriptor that was given as a socket to listen on.
+    `Trouble` if it is the one that was given as a socket to listen on, `listener`.
     """
     if listener == STANDARD_INPUT:
         raise Trouble("--fd 0 is standard input, of which the lines are read: pass the socket as another descriptor",
@@ -48,10 +47,7 @@ def input_to_read(listener: int | None) -> int | None:
         # Whatever is opened next must not take its place and be read.
         os.open(os.devnull, os.O_RDONLY)
         return None
-    descriptor = sys.stdin.fileno()
-    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-        raise Trouble("standard input is a directory, which has no lines", USAGE_STATUS)
-    return descriptor
+    return sys.stdin.fileno()
 
 
 class Loop:
@@ -130,7 +126,7 @@ class Loop:
         except (BlockingIOError, InterruptedError):  # it is shared, and somebody else was quicker
             return
         except OSError as error:
-            _LOG.warning("standard input cannot be read any more: %s", error.strerror)
+            _LOG.warning("standard input cannot be read: %s", error.strerror)
             data = b""
         if data:
             self._stream.take(data)

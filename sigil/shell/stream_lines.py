@@ -121,6 +121,8 @@ class LineStream:
         self.line_count = 0
         self.skipped_count = 0
         self.has_ended = False
+        """The input has ended, and all of it is said."""
+        self._is_ending = False
         self._lines = Lines(rules.max_line)
         self._waiting: deque[Line] = deque()
         """Lines of the last read that were not broadcast yet: no more is read meanwhile, so they are bounded."""
@@ -137,8 +139,8 @@ class LineStream:
 
     @property
     def is_waiting(self) -> bool:
-        """True if there is something to publish."""
-        return bool(self._waiting)
+        """True if there is something to publish, or the end of it to be told."""
+        return bool(self._waiting) or self._is_ending is not self.has_ended
 
     def take(self, data: bytes) -> None:
         """Bytes were read."""
@@ -148,7 +150,7 @@ class LineStream:
     def end(self) -> None:
         """There is no more to read."""
         self._waiting += finish(self._lines)
-        self._lines, self.has_ended = Lines(self.rules.max_line), True
+        self._lines, self._is_ending = Lines(self.rules.max_line), True
 
     def publish(self, server: HttpServer) -> None:
         """Broadcast what was read, as much as is good for one turn: it leaves with the next tick."""
@@ -160,9 +162,14 @@ class LineStream:
                 self._skip()
                 continue
             message = message_of(line)
-            broadcast(message, topic=topic_of(message, field) if field else None)
+            broadcast(message, topic=topic_of(message, field))
+        if self._is_ending and not waiting and not self.has_ended:
+            self.has_ended = True
+            too_long = f", of which {self.skipped_count} were too long to be sent" if self.skipped_count else ""
+            _LOG.info("standard input has ended; its lines: %d%s", self.line_count, too_long)
 
     def _skip(self) -> None:
+        """A line was too long."""
         self.skipped_count += 1
         if is_round(self.skipped_count):
             _LOG.warning("line %d is longer than --max-line, %d bytes, and was not sent (%d so far)", self.line_count,
