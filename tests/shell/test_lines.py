@@ -1,6 +1,7 @@
 """Bytes become lines: literal values, and the law that however they are cut the lines are the same."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -64,7 +65,7 @@ SOUP = st.lists(st.sampled_from([b"\n", b"\r\n", b"\r", b"a", b"bc", b"\xff\xfe"
 @example(data=b"ab\r\n", cuts=[3], most_len=1)
 def test_however_the_bytes_are_cut_the_lines_are_the_same(data: bytes, cuts: list[int], most_len: int) -> None:
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    pieces = [data[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
+    pieces = [data[start:stop] for start, stop in pairwise(edges)]
     assert lines_of(pieces, most_len) == lines_in_words(data, most_len)
 
 
@@ -75,7 +76,7 @@ def test_no_more_is_kept_than_a_line_may_have(pieces: list[bytes], most_len: int
         lines, _ = feed(lines, piece)
         lengths = [len(part) for part in lines.rest]
         assert sum(lengths) == lines.rest_len <= most_len + 1
-        assert all(one > other for one, other in zip(lengths, lengths[1:], strict=False))
+        assert all(one > other for one, other in pairwise(lengths))
 
 
 def test_a_line_is_known_to_be_too_long_before_it_ends() -> None:
