@@ -19,7 +19,7 @@ from .frame import Terms
 from .reasons import CloseReason
 from .response import Subscription
 from .ring import Hearing, read_position
-from .sse import COMMENT, SseEvent, encode_event
+from .sse import COMMENT, SseEvent, encode_event, last_event_id
 from .stream import Stream
 from .talk import append_frames, make_talk
 from .utter import talk_of, with_talk
@@ -31,7 +31,7 @@ MUTE = Terms(0, 0)
 def begin_listening(client: Client, segments: tuple[Segment, ...], body: Subscription, context: Context) -> Step:
     """Answer the first request that is owed an answer with a head, `segments`, and from now on with the stream."""
     hearing, stream = Hearing(Encoding.SSE, frozenset(body.topics)), context.stream
-    last_id = client.owed[0].headers.get("last-event-id", "")
+    last_id = last_event_id(client.owed[0].headers)
     cursor, gap = _start(stream, hearing, last_id, min(body.history, context.limits.history_messages))
     if cursor is None and client.outflow is not CLEAR:
         cursor = stream.next_number  # what was answered before is not taken yet

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from .conn import Peer
 from .framing import tokens_of
 from .headers import Headers
+from .sse import last_event_id
 
 MAX_FORM_FIELDS = 1_000
 """Fields of one form or query: each costs far more memory than its bytes."""
@@ -84,8 +85,7 @@ class Request(NamedTuple):
     @property
     def last_event_id(self) -> str:
         """The id of the last event that a reconnecting event stream has seen (WHATWG HTML section 9.2.4), or empty."""
-        value = self.headers.get("last-event-id", "")
-        return value.encode("latin-1").decode("utf-8", "replace")
+        return last_event_id(self.headers)
 
     @property
     def is_upgrade(self) -> bool:

@@ -19,7 +19,7 @@ from .desk import Desk
 from .effects import Effect, Fan, Note
 from .encoding import Encoding, recode
 from .events import Flush, Publish
-from .frame import Opcode, encode_frame
+from .frame import Opcode, encode_frame, frame_len
 from .records import Server
 from .ring import EVERY_TOPIC, Entry, Hearing, Ring, entry_len, position_of
 from .stats import Totals
@@ -60,7 +60,8 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
     """
     stream = server.stream
     if not is_heard(stream, server.limits):
-        return _with_stream(server, skip(stream, len(event.messages))), []
+        fitting = [payload for _, payload, _ in event.messages if frame_len(len(payload)) <= stream.ring.size]
+        return _with_stream(server, skip(stream, len(fitting))), []
     entries: tuple[Entry, ...]
     entries = tuple([(encode_frame(opcode, payload), topic, ()) for opcode, payload, topic in event.messages])
     encoded = _encode_all(entries, stream) if stream.encodings else entries

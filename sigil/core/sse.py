@@ -12,6 +12,8 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from .headers import Headers
+
 COMMENT = b":\n\n"
 """What keeps a silent stream alive: a line that no client looks at."""
 
@@ -45,6 +47,11 @@ def encode_text(text: bytes, position: str) -> bytes:
     """The event of a text in UTF-8 that was said to clients; its id is its position in the stream, if it has one."""
     start = f"id: {position}\ndata: ".encode() if position else b"data: "
     return b"".join((start, _LINE_END_BYTES.sub(b"\ndata: ", text), b"\n\n"))
+
+
+def last_event_id(headers: Headers) -> str:
+    """The id of the last event that a client has seen which comes back, or empty; ids are UTF-8 in this field."""
+    return headers.get("last-event-id", "").encode("latin-1").decode("utf-8", "replace")
 
 
 def _parts(event: SseEvent) -> list[str]:

@@ -14,6 +14,7 @@ It does not know what the defect is: `Violation` names the rule that was broken.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from random import Random
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ from .model import Account, Violation
 from .network import Line, Mood
 from .play import GOODBYE, Play
 from .stage import Stage
+from .subscriber import Subscriber
 from .trace import Trace
 
 __all__ = ["Outcome", "Violation", "World"]
@@ -87,7 +89,9 @@ class World:
             self.server.abandon()
         accounts = self.play.book.accounts.values()
         return Outcome(self.seed, self.trace.digest(), len(self.play.book.published),
-                       sum(account.heard for account in accounts), self.server.dropped_count())
+                       sum(account.heard for account in accounts) + sum(
+                           guest.heard for guest in self.guests if isinstance(guest, Subscriber)),
+                       self.server.dropped_count())
 
     def _happen(self) -> None:
         """The ticks of this world, from its beginning to its end."""
@@ -106,7 +110,7 @@ class World:
         """One more client is at the door."""
         self._coming -= 1
         dice = self.dice
-        kind = dice.choice((Listener, Listener, Listener, Asker))
+        kind = dice.choice((Listener, Listener, Listener, partial(Subscriber, self.play.book), Asker))
         cuts = dice.choice((0.0, 0.0, 0.3))
         mood = dice.choice((Mood(None, 0.0, cuts), Mood(None, 0.2, cuts), Mood(dice.randint(10, 600), 0.1, cuts)))
         line = Line(Peer("192.0.2.1", 5_000 + len(self.guests)), dice, mood)
@@ -173,10 +177,13 @@ class World:
 
     def _violations(self) -> Iterator[Violation]:
         """What does not hold after a tick."""
+        listeners = self.server.listeners()
         for guest in self.guests:
             try:
                 if isinstance(guest, Listener):
                     self._introduce(guest)
+                if guest.line.peer in listeners and isinstance(guest, Subscriber):
+                    guest.join()
                 guest.look()
             except Violation as violation:
                 yield violation
@@ -223,6 +230,9 @@ class World:
                 owed = account.owed_len()
                 if (was_closed or is_open) and owed:
                     yield Violation("missing", f"{account.conn} was not told {owed} bytes, {was_closed=}")
+            if (isinstance(guest, Subscriber) and self._is_at_rest and not guest.is_gone and not guest.faults
+                    and guest.missing()):
+                yield Violation("missing", f"{guest.line.peer} was not told {guest.missing()[:3]}")
             if self._is_at_rest and isinstance(guest, Asker) and not guest.is_gone and not guest.faults:
                 whole = [answer for answer in guest.answers if answer.is_whole]
                 if len(whole) != len(guest.asked):
@@ -244,8 +254,8 @@ class World:
 
     def _is_innocent(self, guest: Guest) -> bool:
         """True for a client that took everything at once and did nothing that ends a connection."""
-        return (isinstance(guest, Listener) and guest.was_prompt and not guest.faults - {"pinged", "closed"}
-                and guest.line.peer not in self._hurried)
+        return (isinstance(guest, Listener | Subscriber) and guest.was_prompt
+                and not guest.faults - {"pinged", "closed"} and guest.line.peer not in self._hurried)
 
 
 def draw_limits(dice: Random) -> Limits:

@@ -46,7 +46,7 @@ class Play:
         self.is_over = False
         """It says nothing any more."""
         self.turns: list[tuple[int, int]] = [(0, 0)]
-        """What was published in each turn that has ended and in this one: messages, and bytes of frames."""
+        """What was published in each turn that has ended and in this one: messages, and their bytes on the ring."""
         self.promises: list[tuple[Deferred, Response]] = []
         """Answers that come later."""
         self.found: list[Violation] = []
@@ -66,6 +66,8 @@ class Play:
             kept = min(history, self._limits.history_messages)
             self.book.promise(request.peer, topics, kept, encoding_of(request))
             return Response.upgrade(topics=sorted(topics), history=history)
+        if kind == "events":
+            return Response.sse(topics=sorted(set(number.split(".")) - {"-"}), history=int(rest[0]))
         if self.dice.random() < 0.2:
             self.stir()
         if kind == "ticker":
@@ -168,7 +170,7 @@ class Play:
         if fits:
             self.book.publish(message, topic)
             count, total = self.turns[-1]
-            self.turns[-1] = count + 1, total + length
+            self.turns[-1] = count + 1, total + self.server.weight_of(message)
         status = self.server.broadcast(message, topic=topic)
         was_dropped = self.server.dropped_count() > dropped
         is_lost = status is SendStatus.DROPPED

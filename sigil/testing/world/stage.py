@@ -10,19 +10,28 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from ...core.client import Phase
+from ...core.conn import Peer
 from ...core.effects import Note
+from ...core.encoding import Encoding
 from ...core.events import Event
 from ...core.head import parse_headers_only
 from ...core.limits import Limits
+from ...core.message import Message
 from ...core.records import Server
 from ...core.ring import Ring
 from ...core.server import make_server
+from ...core.table import clients_of
 from ...shell.callbacks import Callbacks
 from ...shell.engine import TOO_SLOW, Engine
 from ...shell.program import Handler
 from ..server import MemoryServer
+from .model import frame_len
 from .network import Network
 from .trace import Trace
+
+POSITION_LEN = 16
+"""Bytes of the line with an event's position, at most."""
 
 
 class TracedEngine(Engine):
@@ -79,6 +88,17 @@ class Stage(MemoryServer):
     def dropped_count(self) -> int:
         """How many clients were dropped because they read too slowly."""
         return self.traced.present.totals.closed.get(TOO_SLOW, 0)
+
+    def weight_of(self, message: Message) -> int:
+        """Bytes that a message takes on the ring, in all encodings that somebody listens in."""
+        encodings = [encoding for encoding, _ in self.traced.present.stream.encodings]
+        return sum([frame_len(message, encoding) for encoding in (Encoding.PLAIN, *encodings)],
+                   POSITION_LEN * (Encoding.SSE in encodings))
+
+    def listeners(self) -> set[Peer]:
+        """Who listens to the stream without being a WebSocket."""
+        clients = clients_of(self.traced.present.slots)
+        return {client.peer for client in clients if client.intake.phase is Phase.LISTEN}
 
     def kept_topics(self) -> list[str | None]:
         """The topics of all frames that the core has kept."""
