@@ -103,7 +103,8 @@ def run(*words: str, folder: Path | None = None) -> "subprocess.CompletedProcess
 @contextmanager
 def serving(*words: str, folder: Path | None = None, stdin: IO[bytes] | None = None) -> Iterator[int]:
     """The port of a process that serves; it must end with status 0 when it is interrupted."""
-    process = subprocess.Popen(words, cwd=folder, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(words, cwd=folder, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True)
     watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)
     watchdog.start()
     try:

@@ -143,7 +143,8 @@ def test_the_readme_has_every_flag_and_no_other() -> None:
     assert sorted(word.replace("--no-access-log", "--access-log") for word in written) == sorted(there_are)
 
 
-@pytest.mark.parametrize("words", [["--version"], ["serve", "--version"], ["demo", "--version"], ["stream", "--version"]])
+@pytest.mark.parametrize("words", [["--version"], ["serve", "--version"], ["demo", "--version"],
+                                   ["stream", "--version"]])
 def test_the_version_is_printed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         read_settings(words, "1.2.3")
