@@ -18,12 +18,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
-from importlib.resources import files
 from typing import NamedTuple, TypeAlias
 
 from sigil import HttpServer, Request, Response, __version__
 from sigil.shell.machine import Machine, Usage, read_machine, usage
-from sigil.shell.page import page_response
+from sigil.shell.page import page_response, read_page
 
 HISTORY_COUNT = 120
 """Samples kept: as many as the page draws, two minutes of them."""
@@ -119,7 +118,7 @@ GREETING = "hello from sigil\n"
 
 def page_text() -> str:
     """The page as it lies in the package."""
-    return files("sigil").joinpath("shell", "demo.html").read_text(encoding="utf-8")
+    return read_page("demo.html")
 
 
 def _about() -> dict[str, object]:

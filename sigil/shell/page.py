@@ -1,17 +1,25 @@
-"""Pages that come in the package: one file each, which is allowed nothing but what is in it and its own server.
+"""A page that the command serves: one file of the package, and what it may load.
 
-Theory: a page that loads nothing from elsewhere can be sent with a Content-Security-Policy that allows its very script
-and style, by their hashes, and what its own server has besides: so even what it shows cannot make it do anything else.
+Theory: a page that draws figures needs its own script and style and nothing else, so its Content-Security-Policy can be
+worked out from its text: exactly the scripts and styles that are in it, by their hashes, and modules, questions and
+WebSockets at the server it came from.  Whatever else finds its way into the page is refused by the browser.
 
-Rules: a page has no style attributes, no inline handlers and no address of another server.  It does not know what a
-page shows.
+Rules: nothing inline but `<script>` and `<style>`, no address outside.  That `connect-src 'self'` includes `ws:` at the
+same host is how the policy is defined (CSP level 3) and how browsers have done it since 2022; a policy that named `ws:`
+for older ones would allow WebSockets to anywhere.  It does not know what is on a page.
 """
 
 import base64
 import hashlib
 import re
+from importlib.resources import files
 
-from ..core.response import Response
+from sigil import Response
+
+
+def read_page(name: str) -> str:
+    """The text of a page as it lies in the package, beside this file."""
+    return files("sigil").joinpath("shell", name).read_text(encoding="utf-8")
 
 
 def _source_hash(content: str) -> str:
@@ -19,20 +27,15 @@ def _source_hash(content: str) -> str:
 
 
 def content_security_policy(page: str) -> str:
-    """Nothing but the page's own script and style, its icon, and modules, questions and WebSockets of its own server.
-
-    Browsers that take `'self'` for HTTP alone have no WebSocket then (Safari before version 15.4).
-    """
-    script, style = (
-        " ".join(map(_source_hash, re.findall(f"<{tag}[^>]*>(.*?)</{tag}>", page, re.DOTALL)))
-        for tag in ("script", "style")
-    )
-    return (f"default-src 'none'; script-src {script} 'self'; style-src {style}; connect-src 'self'; img-src data:; "
+    """Nothing but the page's own scripts and styles, its icon, and what the server it came from has."""
+    script, style = (" ".join(map(_source_hash, re.findall(rf"<{tag}(?: [^>]*)?>(.*?)</{tag}>", page, re.DOTALL)))
+                     for tag in ("script", "style"))
+    return (f"default-src 'none'; script-src 'self' {script}; style-src {style}; connect-src 'self'; img-src data:; "
             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 
 
 def page_response(page: str) -> Response:
-    """The page as an answer."""
+    """The page as an answer, with its policy."""
     return Response.html(page, headers=(("Content-Security-Policy", content_security_policy(page)),
                                         ("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
                                         ("Cache-Control", "no-cache")))

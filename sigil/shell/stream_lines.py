@@ -17,13 +17,12 @@ import logging
 import re
 from collections import deque
 from collections.abc import Callable
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 from sigil import BadInput, HttpServer, Limits, Request, Response
 from sigil.shell.client_module import client_module
 from sigil.shell.lines import Line, Lines, feed, finish
-from sigil.shell.page import page_response
+from sigil.shell.page import page_response, read_page
 
 _LOG = logging.getLogger("sigil.server")
 
@@ -107,8 +106,8 @@ def is_round(count: int) -> bool:
 
 
 def page_text() -> str:
-    """The page as it lies in the package."""
-    return files("sigil").joinpath("shell", "stream.html").read_text(encoding="utf-8")
+    """The page, as it is written."""
+    return read_page("stream.html")
 
 
 # -- the program --------------------------------------------------------------------------------------------------
