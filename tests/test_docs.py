@@ -20,13 +20,14 @@ import sys
 import threading
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from math import inf
 from pathlib import Path
 from typing import IO, NamedTuple
 
 import pytest
+from javascript.node import CLIENT, running
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
@@ -178,6 +179,17 @@ def test_the_page_of_numbers_is_sent_numbers() -> None:
     frames = [number["frame"] for number in numbers]
     assert frames == [frames[0], frames[0] + 1, frames[0] + 2]
     assert all(set(number) == {"frame", "height"} for number in numbers)
+
+
+def test_the_page_that_comes_back_shows_a_clock_and_says_when_it_has_stopped(tmp_path: Path) -> None:
+    program = next(block for block in SERVERS if "client_module(" in block.text)
+    with ExitStack() as pages:
+        with serving(sys.executable, "-u", "-c", LOUD + program.text.replace("port=8080", "port=0")) as port:
+            assert ask(port, path="/sigil-client.js") == (200, CLIENT.read_text(encoding="utf-8"))
+            page = pages.enter_context(running(tmp_path, f"http://127.0.0.1:{port}/", script="page.mjs"))
+            assert page.until("p") == ["p", "live"]
+            assert re.fullmatch(r"\d\d:\d\d:\d\d", page.until("h1")[1])
+        assert re.fullmatch(r"lost \(1001\), again in \d+ ms", page.until("p")[1])
 
 
 def test_there_is_a_program_for_each_way_in() -> None:

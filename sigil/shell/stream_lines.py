@@ -125,13 +125,13 @@ class LineStream:
         self._lines = Lines(rules.max_line)
         self._waiting: deque[Line] = deque()
         """Lines of the last read that were not broadcast yet: no more is read meanwhile, so they are bounded."""
-        page, module = page_response(page_text()), client_module()
+        page = page_response(page_text())
         self._routes: dict[str, Callable[[Request], Response]] = {
             "/": lambda request: page,
             "/ws": self._websocket,
             "/events": self._events,
             "/stream.json": self._about,
-            "/sigil-client.js": lambda request: module,
+            "/sigil-client.js": client_module,
         }
 
     # -- lines ----------------------------------------------------------------------------------------------------

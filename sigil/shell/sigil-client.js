@@ -1,0 +1,729 @@
+/**
+ * The other end of a sigil stream: a WebSocket that comes back by itself, for browsers and for node.
+ *
+ *     import { connect } from "/sigil-client.js";
+ *     const stream = connect("/live", { topics: ["height"], history: 10 });
+ *     for await (const message of stream) draw(JSON.parse(message));
+ *
+ * Theory: a `Stream` outlives its connections.  It has at most one `Connection` at a time, which owns one WebSocket and
+ * makes messages of what that gives, in order, however long decompression takes.  When a connection ends, a table of
+ * close codes says whether another one is tried, and `delayMs` when.  Who listens, listens to the stream: with events
+ * (`on`, `addEventListener`) or with `for await`, for which each loop has a `Mailbox` of its own.
+ *
+ * Rules: nothing here grows without bound: what waits to be decompressed and what waits for a loop are at most
+ * `queueMost` messages each; beyond that the oldest is dropped, counted and told.  Nothing is sent later than it is
+ * asked to be: `send` says no while there is no connection.  A message that was missed between two connections is
+ * missed, unless the program sends a `history`, some of which may then have been heard already.  Whoever listens and
+ * throws is reported and harms nobody else.  After `close()` nothing is told but the last `close`.
+ *
+ * Zstandard: with `decompress` the sub-protocol `compress-zstd` is offered first.  A server that speaks it sends texts
+ * over 200 bytes, and everything binary, as binary frames that hold one Zstandard frame each; which of the two it was
+ * cannot be told, so what is UTF-8 is a string and anything else a Uint8Array (`binary: true` gives bytes always).  A
+ * browser fails a handshake whose offer is not answered, and does not say why; so an attempt that offered and did not
+ * open goes on at once with a second handshake that does not offer.  permessage-deflate is the WebSocket's business.
+ *
+ * It does not know what messages mean, nor what a page looks like; it needs nothing but what browsers have, or node
+ * from 18 on (before 22 with the option `WebSocket`; there, keep this file under a name that ends in `.mjs`).
+ */
+
+// -- what there is ----------------------------------------------------------------------------------------------------
+
+/** @typedef {string | Uint8Array} Message a text, or bytes */
+/** @typedef {"connecting" | "open" | "waiting" | "closing" | "closed"} State `waiting`: for the next attempt */
+/** @typedef {(bytes: Uint8Array) => Uint8Array | PromiseLike<Uint8Array>} Decompress of one Zstandard frame */
+/** @typedef {(data: any) => Message | PromiseLike<Message>} Reader what a WebSocket gave to what a stream gives */
+/** @typedef {(callback: () => void, delayMs: number) => any} SetTimeout */
+/** @typedef {new (url: string, protocols: string[]) => WebSocket} WebSocketMaker */
+
+/**
+ * When to try again.  The n-th delay in a row is anywhere between 0 and `firstMs * factor ** n`, or `mostMs` if less.
+ * @typedef {object} Backoff
+ * @property {number} firstMs the bound of the first delay; 250
+ * @property {number} mostMs the bound of all of them; 30000
+ * @property {number} factor how fast the bound grows; 2
+ * @property {number} steadyMs a connection that has said nothing counts as good, so that delays begin afresh after it,
+ *     when it has lived so long; 5000.  One that has said something counts at once
+ */
+
+/**
+ * What `connect` may be told; each may be left out.
+ * @typedef {object} Options
+ * @property {string[]} [topics] sent as `?topic=`, once for each
+ * @property {number} [history] sent as `?history=`: how many of the last messages the program should send first
+ * @property {string | string[]} [protocols] sub-protocols to offer
+ * @property {Decompress} [decompress] a decoder of Zstandard; with it `compress-zstd` is offered
+ * @property {boolean} [binary] every message is a Uint8Array, texts too
+ * @property {number} [queueMost] messages kept for each loop that is behind, and for a decoder that is; 1024
+ * @property {Partial<Backoff>} [backoff] when to try again
+ * @property {AbortSignal} [signal] closes the stream when it is aborted
+ * @property {WebSocketMaker} [WebSocket] used instead of the global one
+ * @property {() => number} [random] used instead of `Math.random`
+ * @property {SetTimeout} [setTimeout] used instead of the global one; what it returns is given to `clearTimeout`
+ */
+
+/** @typedef {{attempt: number, protocol: string, isReconnect: boolean}} OpenDetail */
+/** @typedef {{code: number, reason: string, willRetry: boolean, retryMs: number | null}} CloseDetail */
+
+/**
+ * The events of a stream.
+ * @typedef {object} Events
+ * @property {StreamEvent<OpenDetail>} open a connection is there; `attempt` counts from 1 those that this one took
+ * @property {MessageEvent<Message>} message `data` is what came
+ * @property {StreamEvent<CloseDetail>} close a connection has ended, or an attempt has failed; the next one begins in
+ *     `retryMs`, or, if that is null and `willRetry` is true, when the browser is online again
+ * @property {StreamEvent<{error: Error}>} error why a connection failed, as far as that is known; before its `close`
+ * @property {StreamEvent<{total: number}>} dropped a message was dropped; `total` have been so far
+ */
+
+export const ZSTD = "compress-zstd";
+
+/** Closes after which it would not get better: 1002 protocol, 1003 data, 1007 content, 1008 policy, 1010 extension. */
+export const FINAL_CODES = new Set([1002, 1003, 1007, 1008, 1010]);
+
+/** What the server is told when `decompress` fails; pages may not use 1007, which would mean the same. */
+export const UNDECODABLE_CODE = 4007;
+
+const LOST_CODE = 1006;
+const UNDECODABLE = "a message could not be decompressed";
+const REASON_MAX = 123;
+const OPEN = 1;
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+
+/**
+ * Open a stream.  The first handshake begins at once; whatever becomes of it is told by events.
+ * @param {string | URL} url `ws:`, `wss:`, `http:` or `https:`; or relative to the page
+ * @param {Options} [options]
+ * @returns {Stream & Disposable & AsyncDisposable} the latter two where the language has them
+ * @throws {TypeError} for an address that is none and for options that make no sense
+ */
+export function connect(url, options = {}) {
+  return /** @type {any} */ (new Stream(url, options));
+}
+
+// -- addresses, delays, options: functions of their arguments ---------------------------------------------------------
+
+/** @type {Record<string, string>} */
+const SCHEMES = { "http:": "ws:", "https:": "wss:", "ws:": "ws:", "wss:": "wss:" };
+
+/**
+ * The address of a WebSocket.  A query that is there stays as it is spelled; a fragment is dropped.
+ * @param {string | URL} url
+ * @param {{topics?: string[], history?: number}} [wishes]
+ * @param {string} [page] what a relative address is relative to
+ * @returns {string}
+ */
+export function streamUrl(url, { topics = [], history } = {}, page = globalThis.location?.href) {
+  const address = absolute(String(url), page);
+  if (!(address.protocol in SCHEMES)) throw new TypeError(`a stream is at ws, wss, http or https, not at ${address}`);
+  address.protocol = SCHEMES[address.protocol];
+  address.hash = "";
+  const wishes = new URLSearchParams(topics.map(topic => ["topic", topic]));
+  if (history !== undefined) wishes.set("history", String(history));
+  address.search = [address.search.slice(1), wishes.toString()].filter(Boolean).join("&");
+  return address.href;
+}
+
+/** @param {string} url @param {string | undefined} page @returns {URL} */
+function absolute(url, page) {
+  try {
+    return new URL(url, page);
+  } catch {
+    const why = page === undefined ? "there is no page to which it is relative" : `cannot be relative to ${page}`;
+    throw new TypeError(`${JSON.stringify(url)} is no absolute address, and ${why}; write ws://host:port/path`);
+  }
+}
+
+/**
+ * How long to wait before the next attempt: exponential back-off with full jitter.
+ * @param {number} failureCount how many attempts in a row have come to nothing
+ * @param {Backoff} backoff
+ * @param {() => number} random from 0 up to 1
+ * @returns {number} whole milliseconds
+ */
+export function delayMs(failureCount, { firstMs, mostMs, factor }, random) {
+  return Math.round(random() * Math.min(mostMs, firstMs * factor ** failureCount));
+}
+
+/** Whether this machine itself serves the address, which needs no network. @param {string} url @returns {boolean} */
+export function isLoopback(url) {
+  const { hostname } = new URL(url);
+  return /^(.*\.)?localhost$|^127\.|^\[::1\]$/.test(hostname);
+}
+
+/** @param {any} value */
+const isFunction = value => typeof value === "function";
+/** @param {any} value */
+const isStrings = value => Array.isArray(value) && value.every(item => typeof item === "string");
+/** @param {number} least @returns {(value: any) => boolean} */
+const isWhole = least => value => Number.isSafeInteger(value) && value >= least;
+/** @param {number} least @returns {(value: any) => boolean} */
+const isNumber = least => value => value >= least && value <= LONGEST_TIMEOUT_MS;
+
+/** What each option has to be. @type {Record<string, [(value: any) => boolean, string]>} */
+const RULES = {
+  topics: [isStrings, "an array of strings"],
+  history: [isWhole(0), "a whole number from 0"],
+  protocols: [value => isStrings([value].flat()) && ![value].flat().includes(ZSTD),
+    `a string or several, without ${ZSTD}, which is offered if there is "decompress"`],
+  decompress: [isFunction, "a function from a Uint8Array to one"],
+  binary: [value => typeof value === "boolean", "true or false"],
+  queueMost: [isWhole(1), "a whole number from 1"],
+  backoff: [value => typeof value === "object", "an object"],
+  signal: [value => isFunction(value.addEventListener), "an AbortSignal"],
+  WebSocket: [isFunction, "a constructor"],
+  random: [isFunction, "a function"],
+  setTimeout: [isFunction, "a function"],
+};
+
+/** What each part of `backoff` has to be. @type {typeof RULES} */
+const BACKOFF_RULES = {
+  firstMs: [isNumber(1), "a number of milliseconds from 1"],
+  mostMs: [isNumber(1), "a number of milliseconds from 1"],
+  factor: [isNumber(1), "a number from 1"],
+  steadyMs: [isNumber(0), "a number of milliseconds from 0"],
+};
+
+const never = () => false;
+
+/** @param {object} options @param {typeof RULES} rules */
+function check(options, rules) {
+  for (const [name, value] of Object.entries(options)) {
+    const [isRight, what] = Object.hasOwn(rules, name) ? rules[name] : [never, `no option; ${Object.keys(rules)} are`];
+    if (value !== undefined && (value === null || !isRight(value))) throw new TypeError(`"${name}" is ${what}`);
+  }
+}
+
+/** RFC 6455 sections 5.5 and 7.4, and what pages may say. @param {number} code @param {string} reason */
+function checkClose(code, reason) {
+  const isRight = code === 1000 || (code >= 3000 && code <= 4999);
+  if (!isRight) throw new RangeError(`a stream is closed with 1000, or with 3000 to 4999, not with ${code}`);
+  const length = TO_UTF8.encode(reason).length;
+  if (length > REASON_MAX) throw new RangeError(`a reason has at most ${REASON_MAX} bytes, not ${length}`);
+}
+
+/** Options that were checked, and defaults for those that were left out. @param {Options} options */
+function settingsOf(options) {
+  check(options, RULES);
+  check(options.backoff ?? {}, BACKOFF_RULES);
+  const { firstMs = 250, mostMs = 30_000, factor = 2, steadyMs = 5_000 } = options.backoff ?? {};
+  return {
+    ...options,
+    protocols: [options.protocols ?? []].flat(),
+    binary: options.binary ?? false,
+    queueMost: options.queueMost ?? 1024,
+    backoff: { firstMs, mostMs, factor, steadyMs },
+    WebSocket: options.WebSocket ?? globalWebSocket(),
+    random: options.random ?? Math.random,
+    setTimeout: options.setTimeout ?? globalThis.setTimeout,
+  };
+}
+
+/** @typedef {ReturnType<typeof settingsOf>} Settings */
+
+/** @returns {WebSocketMaker} */
+function globalWebSocket() {
+  if (isFunction(globalThis.WebSocket)) return globalThis.WebSocket;
+  throw new TypeError('there is no WebSocket here (node has one from 22 on): give one as the option "WebSocket"');
+}
+
+// -- messages ---------------------------------------------------------------------------------------------------------
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const TO_UTF8 = new TextEncoder();
+
+/** @param {Uint8Array} bytes @returns {Message} */
+function textIfUtf8(bytes) {
+  try {
+    return UTF8.decode(bytes);
+  } catch {
+    return bytes;
+  }
+}
+
+/** What a WebSocket gave, without compression. @param {string | ArrayBuffer} data @returns {Message} */
+const plain = data => typeof data === "string" ? data : new Uint8Array(data);
+
+/** @param {Message} message @returns {Uint8Array} */
+const asBytes = message => typeof message === "string" ? TO_UTF8.encode(message) : message;
+
+/** @param {any} value @returns {value is PromiseLike<any>} */
+const isPromise = value => isFunction(value?.then);
+
+/** What a decoder gave, if it is what it should be. @param {any} bytes @returns {Uint8Array} */
+function checkedBytes(bytes) {
+  if (bytes instanceof Uint8Array) return bytes;
+  throw new TypeError(`"decompress" gave ${bytes === null ? "null" : typeof bytes}, not a Uint8Array`);
+}
+
+/**
+ * How the messages of a connection are read, by the sub-protocol that was agreed on.
+ * @param {Pick<Settings, "decompress" | "binary">} settings
+ * @param {string} protocol
+ * @returns {Reader}
+ */
+function readerOf({ decompress, binary }, protocol) {
+  const readPlain = binary ? (/** @type {any} */ data) => asBytes(plain(data)) : plain;
+  if (decompress === undefined || protocol !== ZSTD) return readPlain;
+  /** @param {any} bytes @returns {Message} */
+  const dress = bytes => binary ? checkedBytes(bytes) : textIfUtf8(checkedBytes(bytes));
+  return data => {
+    if (typeof data === "string") return readPlain(data);
+    const content = decompress(new Uint8Array(data));
+    return isPromise(content) ? content.then(dress) : dress(content);
+  };
+}
+
+// -- one connection ---------------------------------------------------------------------------------------------------
+
+/**
+ * What a connection tells its stream: each thing once, in order, `ended` last.
+ * @typedef {object} Ear
+ * @property {(connection: Connection) => void} opened
+ * @property {(message: Message) => void} heard
+ * @property {() => void} dropped the oldest of too many messages that waited for the decoder
+ * @property {(error: Error) => void} undecodable after this nothing more is heard
+ * @property {(connection: Connection, error: Error) => void} failed
+ * @property {(connection: Connection, code: number, reason: string) => void} ended
+ */
+
+/** One WebSocket, and the messages that came over it and are not decompressed yet. */
+class Connection {
+  /** @type {any[]} */ #waiting = [];
+  /** @type {Reader} */ #read = plain;
+  /** @type {{code: number, reason: string} | null} */ #end = null;
+  #isDecoding = false;
+  #isOver = false;
+  #isMuted = false;
+  #hasSpoken = false;
+  #openedAtMs = 0;
+  hasOpened = false;
+
+  /** @param {string} url @param {boolean} offersZstd @param {Settings} settings @param {Ear} ear */
+  constructor(url, offersZstd, settings, ear) {
+    const { WebSocket, protocols } = settings;
+    this.offersZstd = offersZstd;
+    this.socket = new WebSocket(url, offersZstd ? [ZSTD, ...protocols] : protocols);
+    this.socket.binaryType = "arraybuffer";
+    this.socket.onopen = () => this.#opened();
+    this.socket.onmessage = event => this.#came(event.data);
+    this.socket.onerror = event => this.#failed(errorOf(event, url));
+    this.socket.onclose = event => this.#closed(event);
+    this.settings = settings;
+    this.ear = ear;
+  }
+
+  /** Whether it did what connections are for, so that the next attempt need not wait long. */
+  get wasSteady() {
+    const livedMs = this.hasOpened ? performance.now() - this.#openedAtMs : 0;
+    return this.#hasSpoken || (this.hasOpened && livedMs >= this.settings.backoff.steadyMs);
+  }
+
+  /**
+   * Ask for its end, and let nothing more be heard of it but that.
+   * @param {number} code
+   * @param {string} reason
+   */
+  close(code, reason) {
+    this.socket.close(code, reason);
+    this.#isMuted = true;
+    this.#waiting = [];
+    queueMicrotask(() => this.#readOn());
+  }
+
+  #opened() {
+    this.hasOpened = true;
+    this.#openedAtMs = performance.now();
+    this.#read = readerOf(this.settings, this.socket.protocol);
+    this.ear.opened(this);
+  }
+
+  /** @param {any} data */
+  #came(data) {
+    if (this.#isMuted) return;
+    this.#hasSpoken = true;
+    this.#waiting.push(data);
+    if (this.#waiting.length > this.settings.queueMost) {
+      this.#waiting.shift();
+      this.ear.dropped();
+    }
+    this.#readOn();
+  }
+
+  /** Tell what waits, up to a message that takes its time. */
+  #readOn() {
+    while (!this.#isDecoding && this.#waiting.length > 0) this.#readOne(this.#waiting.shift());
+    if (this.#end !== null && (this.#isMuted || !this.#isDecoding)) this.#tellEnd(this.#end);
+  }
+
+  /** @param {any} data */
+  #readOne(data) {
+    let message;
+    try {
+      message = this.#read(data);
+    } catch (error) {
+      return this.#stumble(error);
+    }
+    if (isPromise(message)) this.#await(message);
+    else this.ear.heard(message);
+  }
+
+  /** @param {PromiseLike<Message>} promise */
+  #await(promise) {
+    this.#isDecoding = true;
+    promise.then(message => this.#isMuted || this.ear.heard(message), error => this.#stumble(error)).then(() => {
+      this.#isDecoding = false;
+      this.#readOn();
+    });
+  }
+
+  /** @param {unknown} cause */
+  #stumble(cause) {
+    if (!this.#isMuted) this.ear.undecodable(new Error(`${UNDECODABLE}: ${cause}`, { cause }));
+  }
+
+  /** @param {Error} error */
+  #failed(error) {
+    this.ear.failed(this, error);
+    // Node's own WebSocket does not always say that one has closed which never opened.
+    if (!this.hasOpened) setTimeout(() => this.#closed({ code: LOST_CODE, reason: "" }), 0);
+  }
+
+  /** @param {{code: number, reason: string}} end */
+  #closed(end) {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#end = end;
+    this.#readOn();
+  }
+
+  /** @param {{code: number, reason: string}} end */
+  #tellEnd({ code, reason }) {
+    this.#end = null;
+    this.ear.ended(this, code, reason);
+  }
+}
+
+/** Browsers do not say what failed; others do. @param {any} event @param {string} url @returns {Error} */
+function errorOf(event, url) {
+  return event.error instanceof Error ? event.error : new Error(event.message || `the WebSocket to ${url} failed`);
+}
+
+// -- one loop ---------------------------------------------------------------------------------------------------------
+
+/**
+ * What one `for await` loop has still to hear, at most so many messages; or who waits for the next one.
+ * @implements {AsyncIterableIterator<Message>}
+ */
+class Mailbox {
+  /** @type {Message[]} */ #held = [];
+  /** @type {((result: IteratorResult<Message, undefined>) => void)[]} */ #takers = [];
+  #isOver = false;
+  #most;
+  #leave;
+
+  /** @param {number} most @param {(mailbox: Mailbox) => void} leave called when the loop is left */
+  constructor(most, leave) {
+    this.#most = most;
+    this.#leave = leave;
+  }
+
+  /** @param {Message} message @returns {boolean} false if the oldest had to make way */
+  put(message) {
+    const taker = this.#takers.shift();
+    if (taker !== undefined) taker({ value: message, done: false });
+    else this.#held.push(message);
+    if (this.#held.length <= this.#most) return true;
+    this.#held.shift();
+    return false;
+  }
+
+  /** There will be no more; what is held is still given. */
+  end() {
+    this.#isOver = true;
+    for (const taker of this.#takers.splice(0)) taker({ value: undefined, done: true });
+  }
+
+  /** @returns {Promise<IteratorResult<Message, undefined>>} */
+  next() {
+    const message = this.#held.shift();
+    if (message !== undefined) return Promise.resolve({ value: message, done: false });
+    if (this.#isOver) return Promise.resolve({ value: undefined, done: true });
+    return new Promise(resolve => { this.#takers.push(resolve); });
+  }
+
+  /** The loop was left: nothing more is kept for it. @returns {Promise<IteratorResult<Message, undefined>>} */
+  return() {
+    this.#held = [];
+    this.end();
+    this.#leave(this);
+    return Promise.resolve({ value: undefined, done: true });
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+}
+
+// -- the stream -------------------------------------------------------------------------------------------------------
+
+/**
+ * An event with a detail (`CustomEvent` is not in every node).
+ * @template Detail
+ */
+export class StreamEvent extends Event {
+  /** @param {string} type @param {Detail} detail */
+  constructor(type, detail) {
+    super(type);
+    this.detail = detail;
+  }
+}
+
+/** A stream of messages that outlives its connections; made by `connect`. */
+export class Stream extends EventTarget {
+  #settings;
+  #ear;
+  /** @type {State} */ #state = "connecting";
+  /** @type {Connection | null} */ #connection = null;
+  /** @type {Set<Mailbox>} */ #mailboxes = new Set();
+  /** @type {any} */ #timer = undefined;
+  #attemptCount = 0;
+  #failureCount = 0;
+  #hasOpened = false;
+  #dropped = 0;
+  /** @type {(detail: CloseDetail) => void} */ #tellClosed = () => {};
+
+  /** The address of the WebSocket. @type {string} */
+  url;
+
+  /** What the last `close` said, when it has. @type {Promise<CloseDetail>} */
+  closed = new Promise(resolve => { this.#tellClosed = resolve; });
+
+  /** @param {string | URL} url @param {Options} options */
+  constructor(url, options) {
+    super();
+    this.#settings = settingsOf(options);
+    this.url = streamUrl(url, this.#settings);
+    this.#ear = this.#makeEar();
+    if (this.#settings.signal?.aborted) this.#abort();
+    else this.#begin();
+  }
+
+  /** @returns {State} */
+  get state() {
+    return this.#state;
+  }
+
+  /** How many messages were dropped because they were not taken in time: by loops, each counted, or by a decoder. */
+  get dropped() {
+    return this.#dropped;
+  }
+
+  /** Bytes that were sent and have not left this machine's program yet. @returns {number} */
+  get bufferedAmount() {
+    return this.#connection?.socket.bufferedAmount ?? 0;
+  }
+
+  /**
+   * Listen to one kind of event.  A listener that throws, or whose promise is rejected, is reported and does no harm.
+   * (In node, one that was given to `addEventListener` ends the process.)
+   * @template {keyof Events} Type
+   * @param {Type} type
+   * @param {(event: Events[Type]) => unknown} listener
+   * @returns {() => void} takes the listener away again
+   */
+  on(type, listener) {
+    /** @param {any} event */
+    const guarded = event => callGuarded(listener, event);
+    this.addEventListener(type, guarded);
+    return () => this.removeEventListener(type, guarded);
+  }
+
+  /**
+   * Say something to the server, now or not at all.
+   * @param {string | ArrayBuffer | ArrayBufferView<ArrayBuffer> | Blob} data
+   * @returns {boolean} whether there is a connection that has taken it
+   */
+  send(data) {
+    const socket = this.#connection?.socket;
+    if (this.#state !== "open" || socket?.readyState !== OPEN) return false;
+    socket.send(data);
+    return true;
+  }
+
+  /**
+   * Close for good.  Loops end at once; a last `close` follows when the server has answered.
+   * @param {number} [code] 1000, or one from 3000 to 4999
+   * @param {string} [reason] at most 123 bytes of UTF-8
+   * @throws {RangeError} for others
+   */
+  close(code = 1000, reason = "") {
+    checkClose(code, reason);
+    if (this.#state === "closing" || this.#state === "closed") return;
+    this.#state = "closing";
+    for (const mailbox of [...this.#mailboxes]) mailbox.return();
+    if (this.#connection !== null) this.#connection.close(code, reason);
+    // There is no end to wait for; but whoever calls can still begin to listen.
+    else queueMicrotask(() => this.#finish(code, reason));
+  }
+
+  /** What comes from now on, until the last `close`; each loop gets all. @returns {AsyncIterableIterator<Message>} */
+  [Symbol.asyncIterator]() {
+    const mailbox = new Mailbox(this.#settings.queueMost, left => this.#mailboxes.delete(left));
+    this.#mailboxes.add(mailbox);
+    if (this.#state === "closing" || this.#state === "closed") mailbox.return();
+    return mailbox;
+  }
+
+  // What follows happens to a stream.
+
+  /** @returns {Ear} */
+  #makeEar() {
+    return {
+      opened: connection => this.#opened(connection),
+      heard: message => this.#heard(message),
+      dropped: () => this.#drop(),
+      undecodable: error => this.#undecodable(error),
+      failed: (connection, error) => this.#failed(connection, error),
+      ended: (connection, code, reason) => this.#ended(connection, code, reason),
+    };
+  }
+
+  #begin() {
+    this.#dial();
+    this.#settings.signal?.addEventListener("abort", this.#abort);
+    globalThis.addEventListener?.("online", this.#tryAgain);
+  }
+
+  /** One more attempt. */
+  #dial() {
+    this.#attemptCount += 1;
+    this.#shakeHands(this.#settings.decompress !== undefined);
+  }
+
+  /** @param {boolean} offersZstd */
+  #shakeHands(offersZstd) {
+    this.#state = "connecting";
+    this.#connection = new Connection(this.url, offersZstd, this.#settings, this.#ear);
+  }
+
+  /** @param {Connection} connection */
+  #opened({ socket }) {
+    this.#state = "open";
+    const detail = { attempt: this.#attemptCount, protocol: socket.protocol, isReconnect: this.#hasOpened };
+    this.#attemptCount = 0;
+    this.#hasOpened = true;
+    this.#tell("open", detail);
+  }
+
+  /** @param {Message} message */
+  #heard(message) {
+    for (const mailbox of this.#mailboxes) if (!mailbox.put(message)) this.#drop();
+    this.dispatchEvent(new MessageEvent("message", { data: message }));
+  }
+
+  #drop() {
+    this.#dropped += 1;
+    this.#tell("dropped", { total: this.#dropped });
+  }
+
+  /** It would fail for ever. @param {Error} error */
+  #undecodable(error) {
+    for (const mailbox of this.#mailboxes) mailbox.end();
+    this.#mailboxes.clear();
+    this.#tell("error", { error });
+    this.close(UNDECODABLE_CODE, UNDECODABLE);
+  }
+
+  /** @param {Connection} connection @param {Error} error */
+  #failed(connection, error) {
+    if (this.#state !== "closing" && !this.#mayBeForItsOffer(connection)) this.#tell("error", { error });
+  }
+
+  /** @param {Connection} connection */
+  #mayBeForItsOffer(connection) {
+    return connection.offersZstd && !connection.hasOpened;
+  }
+
+  /** @param {Connection} connection @param {number} code @param {string} reason */
+  #ended(connection, code, reason) {
+    if (this.#state === "closing" || FINAL_CODES.has(code)) return this.#finish(code, reason);
+    if (this.#mayBeForItsOffer(connection)) return this.#shakeHands(false);
+    if (connection.wasSteady) this.#failureCount = 0;
+    this.#wait(code, reason);
+  }
+
+  /** Until the next attempt. @param {number} code @param {string} reason */
+  #wait(code, reason) {
+    this.#connection = null;
+    this.#state = "waiting";
+    const retryMs = this.#isOffline() ? null : this.#setTimer();
+    this.#tell("close", { code, reason, willRetry: true, retryMs });
+  }
+
+  #setTimer() {
+    const { backoff, random, setTimeout } = this.#settings;
+    const retryMs = delayMs(this.#failureCount, backoff, random);
+    this.#failureCount += 1;
+    this.#timer = setTimeout(this.#tryAgain, retryMs);
+    return retryMs;
+  }
+
+  /** Whether an attempt would be in vain; if so, the browser says when that has changed. */
+  #isOffline() {
+    return globalThis.navigator?.onLine === false && !isLoopback(this.url);
+  }
+
+  /** The time has come, or the network is back. */
+  #tryAgain = () => {
+    if (this.#state !== "waiting" || this.#isOffline()) return;
+    clearTimeout(this.#timer);
+    this.#dial();
+  };
+
+  #abort = () => this.close(1000, "aborted");
+
+  /** @param {number} code @param {string} reason */
+  #finish(code, reason) {
+    this.#connection = null;
+    this.#state = "closed";
+    clearTimeout(this.#timer);
+    this.#settings.signal?.removeEventListener("abort", this.#abort);
+    globalThis.removeEventListener?.("online", this.#tryAgain);
+    for (const mailbox of this.#mailboxes) mailbox.end();
+    const detail = { code, reason, willRetry: false, retryMs: null };
+    this.#tell("close", detail);
+    this.#tellClosed(detail);
+  }
+
+  /** @template Detail @param {string} type @param {Detail} detail */
+  #tell(type, detail) {
+    this.dispatchEvent(new StreamEvent(type, detail));
+  }
+}
+
+// `using stream = connect(...)` closes at the end of the block; `await using` waits for the last word as well.
+define(Symbol.dispose, function () { this.close(); });
+define(Symbol.asyncDispose, function () { this.close(); return this.closed; });
+
+/** @param {symbol | undefined} symbol undefined where there is none @param {(this: Stream) => unknown} method */
+function define(symbol, method) {
+  if (symbol !== undefined) Object.defineProperty(Stream.prototype, symbol, { value: method });
+}
+
+// -- listeners --------------------------------------------------------------------------------------------------------
+
+/** @param {(event: any) => unknown} listener @param {Event} event */
+function callGuarded(listener, event) {
+  try {
+    const answer = listener(event);
+    if (isPromise(answer)) answer.then(undefined, report);
+  } catch (error) {
+    report(error);
+  }
+}
+
+/** Where errors are seen that nobody has caught. @param {unknown} error */
+function report(error) {
+  if (isFunction(globalThis.reportError)) globalThis.reportError(error);
+  else console.error(error);
+}

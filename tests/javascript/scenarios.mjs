@@ -1,0 +1,299 @@
+/**
+ * What a client goes through, by name: `node scenarios.mjs NAME ADDRESS [OPTIONS AS JSON]`.
+ *
+ * Each scenario prints what it sees, one JSON value a line, and ends by itself; the tests compare.
+ */
+import { Counting, Plain, WebSocket, client, connect, decompress, hurrying, once, say, sayEvents, turn, until, words }
+  from "./support.mjs";
+
+let decodedCount = 0;
+let work = Promise.resolve();
+
+/** A decoder that takes some turns of the loop, the more the earlier a message is. */
+async function slowly(bytes) {
+  for (let turns = 50 - 5 * decodedCount++; turns > 0; turns -= 1) await turn();
+  return decompress(bytes);
+}
+
+/** Decoders, by how they take their time. */
+const DECODERS = {
+  none: undefined,
+  sync: bytes => decompress(bytes),
+  slow: bytes => work = slowly(bytes),
+  throwing: () => { throw new Error("no such frame"); },
+  rejecting: async () => { throw new Error("no such frame"); },
+  silent: () => undefined,
+};
+
+const SOCKETS = { deflate: Counting, plain: Plain, own: undefined };
+
+/** So many messages, as listeners and as a loop hear them. */
+async function messages(address, { decoder = "none", socket = "deflate", count, ...options }) {
+  const stream = connect(address, { ...options, decompress: DECODERS[decoder], WebSocket: SOCKETS[socket] });
+  sayEvents(stream);
+  const heard = [];
+  stream.on("message", ({ data }) => heard.push(words(data)));
+  const looped = [];
+  for await (const message of stream) if (looped.push(words(message)) === count) break;
+  say(["extensions", Counting.last.extensions]);
+  say(["looped", ...looped]);
+  say(["same", JSON.stringify(heard) === JSON.stringify(looped)]);
+  stream.close();
+  await stream.closed;
+}
+
+/** Tells everything until the server closes for good. */
+async function watch(address, { decoder = "none", socket = "deflate", ...wishes }) {
+  const options = { WebSocket: SOCKETS[socket], decompress: DECODERS[decoder], backoff: { firstMs: 10, mostMs: 20 }, ...wishes };
+  const stream = sayEvents(connect(address, options));
+  for await (const message of stream) say(["message", message]);
+  say(["state", stream.state]);
+}
+
+/** The first delays that are asked for. */
+async function delays(address, { count, steadyMs, decoder = "none" }) {
+  const asked = [];
+  const options = hurrying(asked, { decompress: DECODERS[decoder] });
+  if (steadyMs !== undefined) options.backoff.steadyMs = steadyMs;
+  const stream = connect(address, options);
+  stream.on("close", () => { if (asked.length === count) stream.close(); });
+  await stream.closed;
+  say(asked);
+}
+
+/** What becomes of a stream that is closed with each of these codes. */
+async function codes(address, { codes: list }) {
+  for (const code of list) {
+    const stream = connect(`${address}?code=${code}`, { WebSocket });
+    const { detail } = await once(stream, "close");
+    say([detail.code, detail.reason, detail.willRetry, stream.state]);
+    stream.close();
+    say([(await stream.closed).willRetry, stream.state]);
+  }
+}
+
+/** Two loops, of which one does not take anything until all has come. */
+async function slowLoop(address, { count, queueMost }) {
+  const stream = connect(address, { WebSocket, queueMost });
+  const totals = [];
+  stream.on("dropped", ({ detail }) => totals.push(detail.total));
+  let heardCount = 0;
+  stream.on("message", () => { heardCount += 1; });
+  const slow = stream[Symbol.asyncIterator]();
+  const quick = [];
+  for await (const message of stream) if (quick.push(parseInt(message)) === count) break;
+  await until(() => heardCount === count);
+  const taken = [];
+  for (let left = queueMost; left > 0; left -= 1) taken.push(parseInt((await slow.next()).value));
+  say({ quick, taken, totals, dropped: stream.dropped });
+  const last = slow.next();
+  stream.close();
+  say([await last, await slow.next(), await stream[Symbol.asyncIterator]().next()].map(result => result.done));
+  await stream.closed;
+  say((await stream[Symbol.asyncIterator]().next()).done);
+}
+
+/** Closed at the third of many messages that come together. */
+async function silence(address, { decoder }) {
+  const stream = connect(address, { WebSocket: Counting, decompress: DECODERS[decoder] });
+  const loop = stream[Symbol.asyncIterator]();
+  const heard = [];
+  stream.on("message", ({ data }) => {
+    if (heard.push(parseInt(data)) === 3) stream.close();
+  });
+  await stream.closed;
+  await work.then(turn);
+  say([heard, (await loop.next()).done]);
+}
+
+/** Closed by another listener while the decoder is at work. */
+async function silenceAtWork(address) {
+  const stream = connect(address, { WebSocket, decompress: DECODERS.slow });
+  stream.on("message", () => say("heard"));
+  await once(stream, "open");
+  stream.send("x".repeat(300));
+  await until(() => decodedCount === 1);
+  stream.close();
+  await stream.closed;
+  await work.then(turn);
+  say(decodedCount);
+}
+
+/** A decoder that takes nothing until all has come. */
+async function slowDecoder(address, { count, queueMost }) {
+  let open;
+  const gate = new Promise(resolve => { open = resolve; });
+  const slow = async bytes => { await gate; return decompress(bytes); };
+  const stream = connect(address, { WebSocket: Counting, decompress: slow, queueMost });
+  await until(() => Counting.last?.count === count);
+  const dropped = stream.dropped;
+  const heard = [];
+  stream.on("message", ({ data }) => heard.push(parseInt(data)));
+  open();
+  await until(() => heard.length === count - dropped);
+  say({ dropped, heard });
+  stream.close();
+  await stream.closed;
+}
+
+/** Closed, and what is told afterwards. */
+async function undecodable(address, { decoder }) {
+  const stream = sayEvents(connect(address, { WebSocket, decompress: DECODERS[decoder] }));
+  for await (const message of stream) say(["message", ...words(message)]);
+  await stream.closed;
+}
+
+/** A server that closes while the decoder is at work: messages first, then the close. */
+async function lateEnd(address) {
+  const isClosed = () => Counting.last.readyState === WebSocket.CLOSED;
+  const slow = async bytes => { await until(isClosed); return decompress(bytes); };
+  const stream = connect(address, { WebSocket: Counting, decompress: slow });
+  stream.on("message", ({ data }) => say(parseInt(data)));
+  const { detail } = await once(stream, "close");
+  say(detail.code);
+  stream.close();
+}
+
+/** A decoder that never ends does not hold up who closes. */
+async function hangingDecoder(address) {
+  const stream = connect(address, { WebSocket: Counting, decompress: () => new Promise(() => {}) });
+  await until(() => Counting.last?.readyState === WebSocket.CLOSED);
+  say(stream.state);
+  stream.close();
+  say(await stream.closed);
+}
+
+/** Aborted before, while and after it connects, and while it waits. */
+async function abort(address, { refused, socket = "deflate" }) {
+  const WebSocket = SOCKETS[socket];
+  const aborted = connect(address, { WebSocket: Counting, signal: AbortSignal.abort() });
+  say([aborted.state, await aborted.closed, aborted.state, Counting.last === undefined]);
+  const moments = [
+    [address, stream => once(stream, "open")],
+    [address, () => {}],
+    [refused, stream => once(stream, "close")],
+  ];
+  for (const [where, moment] of moments) {
+    const controller = new AbortController();
+    const backoff = { firstMs: 1e6, mostMs: 1e6 };
+    const stream = connect(where, { WebSocket, signal: controller.signal, backoff, random: () => 1 });
+    const errors = [];
+    const loop = stream[Symbol.asyncIterator]().next();
+    await moment(stream);
+    stream.on("error", ({ detail }) => errors.push(detail.error.message));
+    const before = stream.state;
+    controller.abort();
+    say([before, stream.state, (await loop).done, (await stream.closed).willRetry, stream.state, errors]);
+  }
+}
+
+/** Nothing is kept for later. */
+async function send(address) {
+  const stream = connect(address, { WebSocket });
+  say(stream.send("too early"));
+  await once(stream, "open");
+  for (const words of [[1001], [2999], [5000], [3000, "\u00fc".repeat(62)]]) {
+    try {
+      stream.close(...words);
+    } catch (error) {
+      say([error.constructor.name, error.message, stream.state]);
+    }
+  }
+  const answers = stream[Symbol.asyncIterator]();
+  say([stream.send("hello"), words((await answers.next()).value)]);
+  say([stream.send(new Uint8Array([1, 2])), words((await answers.next()).value), stream.bufferedAmount]);
+  stream.close(4001, "enough");
+  say([stream.send("too late"), await stream.closed, stream.send("too late")]);
+}
+
+/** Listeners that throw, and one that was taken away. */
+async function listeners(address) {
+  const stream = connect(address, { WebSocket });
+  stream.on("message", () => { throw new Error("first oops"); });
+  stream.on("message", async () => { throw new Error("second oops"); });
+  const heard = [];
+  const remove = stream.on("message", ({ data }) => { heard.push(data); remove(); });
+  stream.addEventListener("message", ({ data }) => heard.push(data));
+  await once(stream, "open");
+  stream.send("a");
+  await once(stream, "message");
+  stream.send("b");
+  await once(stream, "message");
+  say(heard);
+  stream.close();
+  await stream.closed;
+}
+
+/** `using` and `await using`, as far as the language has them. */
+async function dispose(address) {
+  const [one, other] = [connect(address, { WebSocket }), connect(address, { WebSocket })];
+  await Promise.all([once(one, "open"), once(other, "open")]);
+  if (Symbol.dispose) one[Symbol.dispose]();
+  else one.close();
+  say(one.state);
+  if (Symbol.asyncDispose) await other[Symbol.asyncDispose]();
+  else other.close();
+  say((await other.closed).code);
+  await one.closed;
+}
+
+/** What a browser says of the network; `address` is refused whenever it is asked. */
+async function offline(address) {
+  const browser = new EventTarget();
+  globalThis.addEventListener = browser.addEventListener.bind(browser);
+  globalThis.removeEventListener = browser.removeEventListener.bind(browser);
+  const network = { onLine: false };
+  Object.defineProperty(globalThis, "navigator", { value: network, configurable: true });
+  const here = new URL(address);
+  class Elsewhere extends WebSocket {  // the address is that of another machine, and leads to this one
+    constructor(url, protocols) { super(url.replace("robot.example", here.host), protocols); }
+  }
+  const delays = [];
+  // One that is forgotten keeps the process, and the test that waits for its end.
+  const hardlyEver = (callback, delayMs) => { delays.push(delayMs); return setTimeout(callback, 1e9); };
+  const options = { WebSocket: Elsewhere, setTimeout: hardlyEver, random: () => 0.5 };
+
+  const stream = connect(`ws://robot.example${here.pathname}`, options);
+  say((await once(stream, "close")).detail);
+  say([stream.state, delays]);
+  browser.dispatchEvent(new Event("online"));
+  say(stream.state);
+  network.onLine = true;
+  browser.dispatchEvent(new Event("online"));
+  say(stream.state);
+  say((await once(stream, "close")).detail.retryMs);
+  browser.dispatchEvent(new Event("online"));
+  say([stream.state, delays]);
+  stream.close();
+  await stream.closed;
+  browser.dispatchEvent(new Event("online"));
+  say(stream.state);
+
+  network.onLine = false;
+  const own = connect(address, { ...options, WebSocket });
+  say((await once(own, "close")).detail.retryMs);
+  own.close();
+}
+
+/** What a function of the module gives, or the message of what it throws: a list of [name, arguments]. */
+async function pure(_, { calls }) {
+  for (const [name, ...values] of calls) {
+    try {
+      say(name === "connect" ? connect(...values).state : client[name](...values));
+    } catch (error) {
+      say([error.constructor.name, error.message]);
+    }
+  }
+}
+
+/** The delays after so many failures, for three numbers. */
+async function jitter(_, { count }) {
+  const backoff = { firstMs: 100, mostMs: 1000, factor: 2 };
+  const delays = failures => [0, 0.25, 0.999].map(number => client.delayMs(failures, backoff, () => number));
+  say(Array.from({ length: count }, (_, failures) => delays(failures)));
+}
+
+const SCENARIOS = { messages, watch, delays, codes, slowLoop, slowDecoder, silence, silenceAtWork, undecodable, lateEnd,
+  hangingDecoder, abort, send, listeners, dispose, offline, pure, jitter };
+const [name, address, options = "{}"] = process.argv.slice(2);
+await SCENARIOS[name](address, JSON.parse(options));

@@ -1,0 +1,102 @@
+"""The servers that the client is tried on: programs that say known things, close with known codes, and count.
+
+Theory: what a client gets depends on the path it asks for.  `/said` is told `SAID` and no more; `/echo` is told what it
+says; `/close?code=1008` is closed with that code as soon as it is open, `/greet?code=1008` after a word; `/heard` hears
+topics and history as its query asks; `/page` is a page; anything else is a 404, so that it never opens.
+
+It does not know the client.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shell.serving import in_thread
+
+from sigil import Callbacks, CloseReason, Conn, HttpServer, Limits, Request, Response, make_http_server
+from sigil.shell.client_module import client_module
+
+HOST = "127.0.0.1"
+SAID = ("short", "x" * 200, "y" * 201, "gr\u00fc\u00df \u20ac \U0001f600 " * 50, b"", b"abc", bytes(range(256)) * 4,
+        b"\xff" * 5, "\ufeffwith a mark " * 20, "", "that is all")
+"""Texts below, at and above the 200 bytes from which they are compressed, and bytes that are text or are not."""
+COUNT = 20
+SUBPROTOCOL = "chat"
+
+
+def as_said(message: str | bytes) -> list[str]:
+    """A message as the scripts print it."""
+    return ["text", message] if isinstance(message, str) else ["bytes", message.hex()]
+
+
+def as_zstd(message: str | bytes) -> list[str]:
+    """What the client makes of it under `compress-zstd`: what is UTF-8 is text."""
+    try:
+        return ["text", message if isinstance(message, str) else message.decode()]
+    except UnicodeDecodeError:
+        return as_said(message)
+
+
+def as_bytes(message: str | bytes) -> list[str]:
+    """What the client makes of it with `binary`."""
+    return as_said(message.encode() if isinstance(message, str) else message)
+
+
+class Program:
+    """A handler and callbacks; `asked` are the upgrades that were asked for, `ended` how WebSockets ended."""
+
+    def __init__(self, page: str = "", files: dict[str, Response] | None = None) -> None:
+        self.asked: list[Request] = []
+        self.ended: list[tuple[CloseReason, int]] = []
+        self.page = page
+        self.files = files or {}
+
+    def __call__(self, request: Request) -> Response:
+        """The answer."""
+        if request.path == "/sigil-client.js":
+            return client_module(request)
+        if request.path in ("/said", "/echo", "/close", "/greet", "/count", "/heard"):
+            return self._upgrade(request)
+        if request.path == "/page":
+            return Response.html(self.page)
+        return self.files.get(request.path) or Response.error(404)
+
+    def _upgrade(self, request: Request) -> Response:
+        self.asked.append(request)
+        topics = [value for name, value in request.arg_list if name == "topic"]
+        subprotocol = SUBPROTOCOL if SUBPROTOCOL in request.subprotocols else None
+        return Response.upgrade(subprotocol, topics=topics, history=int(request.args.get("history", "0")))
+
+    def opened(self, server: HttpServer, conn: Conn, request: Request) -> None:
+        """Say what belongs to the path."""
+        words: dict[str, tuple[str | bytes, ...]] = {
+            "/said": SAID, "/greet": ("hello",), "/count": tuple(f"{number} {'.' * 300}" for number in range(COUNT))}
+        for message in words.get(request.path, ()):
+            server.send(conn, message)
+        if "code" in request.args:
+            server.close(conn, int(request.args["code"]), "as you wish")
+
+    def heard(self, server: HttpServer, conn: Conn, data: str | bytes) -> None:
+        """Say back what came."""
+        server.send(conn, data)
+
+    def parted(self, server: HttpServer, conn: Conn, reason: CloseReason, code: int) -> None:
+        """Remember how it ended."""
+        self.ended.append((reason, code))
+
+    @property
+    def callbacks(self) -> Callbacks:
+        """Those of a server."""
+        return Callbacks(ws_open=self.opened, ws_message=self.heard, ws_close=self.parted)
+
+
+@contextmanager
+def telling(program: Program | None = None, limits: Limits | None = None, port: int = 0) -> Iterator[HttpServer]:
+    """The program in a server in a thread."""
+    it = program or Program()
+    with in_thread(make_http_server(it, host=HOST, port=port, limits=limits, callbacks=it.callbacks)) as server:
+        yield server
+
+
+def address(server: HttpServer, path: str) -> str:
+    """Where a path of the server is."""
+    return f"ws://{HOST}:{server.port}{path}"

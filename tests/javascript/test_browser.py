@@ -1,0 +1,100 @@
+"""The client in a browser: a relative address, Zstandard, a server that does not speak it, and one that comes back.
+
+Theory: a page that the server serves runs the client and reports by requests, so it is of the same origin.  The decoder
+is the one the scripts use, served from where its package is.
+
+Rules: the test is skipped where there is no Chromium.  It does not know how the client does it.
+"""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from queue import Queue
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from sigil import Limits, Request, Response
+
+from .node import PATIENCE_S, modules
+from .telling import HOST, SAID, Program, as_said, as_zstd, telling
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+PAGE = """<!doctype html><title>stream</title><script type="module">
+import { connect } from "/sigil-client.js"
+import { decompress } from "/fzstd.js"
+const say = value => fetch("/say?" + encodeURIComponent(JSON.stringify(value)))
+const hex = bytes => Array.from(bytes, byte => byte.toString(16).padStart(2, "0")).join("")
+const stream = connect("said", { decompress, backoff: { firstMs: 10, mostMs: 100 } })
+let told = [], heard = []
+stream.on("open", ({ detail }) => told.push(["open", detail]))
+stream.on("close", ({ detail }) => told.push(["close", detail.code]))
+for await (const data of stream) {
+  heard.push(typeof data === "string" ? ["text", data] : ["bytes", hex(data)])
+  if (data === "that is all") {
+    say({ told, heard })
+    told = []
+    heard = []
+  }
+}
+say({ told, heard })
+</script>"""
+
+
+class Told(Program):
+    """The program, and what its page says."""
+
+    def __init__(self) -> None:
+        decoder = (modules() / "fzstd" / "esm" / "index.mjs").read_bytes()
+        script = Response.bytes(decoder, headers={"Content-Type": "text/javascript"})
+        super().__init__(PAGE, {"/fzstd.js": script})
+        self.said: Queue[Any] = Queue()
+
+    def __call__(self, request: Request) -> Response:
+        """The answer."""
+        if request.path == "/say":
+            self.said.put(json.loads(unquote(request.query)))
+            return Response.text("heard")
+        return super().__call__(request)
+
+
+@contextmanager
+def browsing(folder: Path, address: str) -> Iterator[None]:
+    """A browser that looks at this page."""
+    assert BROWSER is not None
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+             "--remote-debugging-port=0", f"--user-data-dir={folder}")
+    process = subprocess.Popen([BROWSER, *flags, address], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="chromium is not installed")
+def test_a_browser_hears_all_and_comes_back_to_a_server_without_zstandard(tmp_path: Path) -> None:
+    program = Told()
+    with ExitStack() as browsers:
+        with telling(program) as server:
+            port = server.port
+            browsers.enter_context(browsing(tmp_path, f"http://{HOST}:{port}/page"))
+            assert program.said.get(timeout=PATIENCE_S) == {
+                "told": [["open", {"attempt": 1, "protocol": "compress-zstd", "isReconnect": False}]],
+                "heard": [*map(as_zstd, SAID)]}
+        with telling(program, Limits(compress_websocket=False), port) as other:
+            back = program.said.get(timeout=PATIENCE_S)
+            attempt = back["told"][-1][1]["attempt"]
+            assert back == {
+                "told": [["close", 1001], *[["close", 1006]] * (attempt - 1),
+                         ["open", {"attempt": attempt, "protocol": "", "isReconnect": True}]],
+                "heard": [*map(as_said, SAID)]}
+            for conn in other.clients():
+                other.close(conn, 1008, "go away")
+            assert program.said.get(timeout=PATIENCE_S) == {"told": [["close", 1008]], "heard": []}

@@ -1,0 +1,34 @@
+/** What the type checker has to accept, and, behind `@ts-expect-error`, to refuse. It is never run. */
+import { connect, delayMs, streamUrl } from "../../sigil/shell/sigil-client.js";
+
+const backoff = { firstMs: 1 };
+const stream = connect("/live", { topics: ["a"], history: 1, decompress: async bytes => bytes, backoff });
+/** @type {"connecting" | "open" | "waiting" | "closing" | "closed"} */
+export const state = stream.state;
+/** @type {() => void} */
+export const remove = stream.on("open", ({ detail }) => detail.attempt.toFixed() + detail.protocol.length);
+stream.on("close", ({ detail }) => detail.willRetry && detail.retryMs !== null && detail.retryMs.toFixed());
+stream.on("error", ({ detail }) => detail.error.message);
+stream.on("dropped", ({ detail }) => detail.total.toFixed());
+stream.on("message", ({ data }) => typeof data === "string" ? data.length : data.byteLength);
+for await (const message of stream) if (typeof message === "string") message.trim();
+/** @type {boolean} */
+export const taken = stream.send(new Uint8Array(3)) && stream.send("text");
+stream.close(1000, "enough");
+/** @type {number} */
+export const code = (await stream.closed).code;
+await stream[Symbol.asyncDispose]();
+stream[Symbol.dispose]();
+streamUrl("/x", { topics: [] }, "http://a/").length;
+delayMs(0, { firstMs: 1, mostMs: 2, factor: 2, steadyMs: 0 }, Math.random).toFixed();
+
+// @ts-expect-error topics are an array
+connect("/live", { topics: "a" });
+// @ts-expect-error there is no such option
+connect("/live", { topic: ["a"] });
+// @ts-expect-error there is no such event
+stream.on("opened", () => {});
+// @ts-expect-error a decoder is given bytes
+connect("/live", { decompress: (/** @type {string} */ text) => text });
+// @ts-expect-error the state is not for others to set
+stream.state = "open";
