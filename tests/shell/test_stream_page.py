@@ -67,7 +67,8 @@ class Tab:
             assert time.monotonic() < deadline, f"{expression} is {is_now!r}, not {value!r}"
 
     def choose(self, pill: str) -> None:
-        self.ask(f"[...document.querySelectorAll('.pill')].find(pill => pill.textContent === {json.dumps(pill)}).click()")
+        self.ask("[...document.querySelectorAll('.pill')]"
+                 f".find(each => each.textContent === {json.dumps(pill)}).click()")
 
     def filter(self, text: str) -> None:
         self.ask(f"filter.value = {json.dumps(text)}; filter.dispatchEvent(new Event('input'))")
