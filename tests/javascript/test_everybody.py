@@ -1,0 +1,239 @@
+"""Everybody in one run: clients of four kinds in every encoding hear one program say one sequence.
+
+Theory: the program says everything once, and what is heard must not depend on who listens with what.  Node's `ws` and
+`fetch`, the libraries `websockets` and `aiohttp`, and a browser listen at the same time: plain, in deflate with large
+and small windows, in Zstandard, and as server-sent events.  Each tells what it heard in its own words, as kind, length
+and a sum over the bytes; the sequences must be one.
+
+Rules: binary messages are never UTF-8, because in Zstandard nothing else tells them from texts; event streams do not
+have them.  A browser offers deflate whenever it may, so it hears plain frames from a second server, without deflate.
+It does not know how anybody decodes.
+"""
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import aiohttp
+import pytest
+from websockets.asyncio.client import connect
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from zstandard import ZstdDecompressor
+
+from sigil import HttpServer, Limits, Request, Response, SendStatus, make_http_server
+from sigil.shell.client_module import client_module
+
+from .node import PATIENCE_S, modules, running
+from .telling import HOST
+from .test_browser import BROWSER, browsing
+
+END = "that is all"
+IN_PYTHON, IN_NODE, IN_BROWSER = 12, 5, 3
+
+PAGE = """<!doctype html><title>everybody</title><script type="module">
+import { connect } from "/sigil-client.js"
+import { decompress } from "/fzstd.js"
+const brief = data => {
+  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : new Uint8Array(data)
+  return `${typeof data === "string" ? "text" : "bytes"} ${bytes.length} ` +
+    bytes.reduce((sum, byte) => (Math.imul(sum, 31) + byte) >>> 0, 7)
+}
+const tell = (name, heard) => fetch("/heard", { method: "POST", body: JSON.stringify([name, heard]) })
+const hear = (name, source, stop) => {
+  const heard = []
+  source.onmessage = ({ data }) => {
+    heard.push(brief(data))
+    if (data === "that is all") { tell(name, heard); stop() }
+  }
+}
+const plain = new URLSearchParams(location.search).get("plain")
+for (const [name, url] of [["browser, deflate", `ws://${location.host}/all`], ["browser, plain", plain]]) {
+  const socket = new WebSocket(url)
+  socket.binaryType = "arraybuffer"
+  hear(name, socket, () => socket.close())
+}
+const source = new EventSource("/all")
+hear("browser, events", source, () => source.close())
+const stream = connect("/all", { decompress })
+hear("browser, Zstandard", { set onmessage(listener) { stream.on("message", listener) } }, () => stream.close())
+</script>"""
+
+
+def sequence(dice: random.Random) -> list[str | bytes]:
+    """What is said: texts of all sizes and alphabets, with line ends in some, and binary messages."""
+    said: list[str | bytes] = []
+    for number in range(150):
+        length = dice.choice((0, 1, 20, 199, 201, 900, 5_000, 70_000 if number % 50 == 0 else 3))
+        alphabet = dice.choice(("ab", "0123456789 ,:{}", "é☕\U0001f600x", "ab\n"))
+        said.append(f"{number} " + "".join(dice.choices(alphabet, k=length)))
+        if number % 7 == 0:
+            said.append(b"\xff" + dice.randbytes(dice.choice((1, 300, 5_000))))
+    return [*said, END]
+
+
+def brief(data: str | bytes) -> str:
+    """A message as all clients tell it."""
+    kind, content = ("text", data.encode()) if isinstance(data, str) else ("bytes", data)
+    total = 7
+    for byte in content:
+        total = (total * 31 + byte) & 0xFFFFFFFF
+    return f"{kind} {len(content)} {total}"
+
+
+def unsqueezed(data: str | bytes) -> str | bytes:
+    """A message of a client that hears Zstandard."""
+    if isinstance(data, str):
+        return data
+    message = ZstdDecompressor().decompress(data)
+    return message if message[:1] == b"\xff" else message.decode()
+
+
+# -- who listens ----------------------------------------------------------------------------------------------------
+
+def with_websockets(**options: Any) -> Callable[[str], Awaitable[list[str | bytes]]]:
+    """A client of the library `websockets`."""
+    async def hear(address: str) -> list[str | bytes]:
+        heard: list[str | bytes] = []
+        async with connect(f"ws://{address}/all", max_size=None, **options) as socket:
+            async for data in socket:
+                heard.append(unsqueezed(data) if socket.subprotocol else data)
+                if heard[-1] == END:
+                    break
+        return heard
+
+    return hear
+
+
+def with_aiohttp(**options: Any) -> Callable[[str], Awaitable[list[str | bytes]]]:
+    """A client of the library `aiohttp`."""
+    async def hear(address: str) -> list[str | bytes]:
+        heard: list[str | bytes] = []
+        async with (aiohttp.ClientSession() as session,
+                    session.ws_connect(f"ws://{address}/all", max_msg_size=0, **options) as socket):
+            async for message in socket:
+                heard.append(unsqueezed(message.data) if socket.protocol else message.data)
+                if heard[-1] == END:
+                    break
+        return heard
+
+    return hear
+
+
+async def with_events(address: str) -> list[str | bytes]:
+    """A client of the library `aiohttp` that reads the lines of an event stream."""
+    heard: list[str | bytes] = []
+    async with aiohttp.ClientSession(read_bufsize=2**20) as session, session.get(f"http://{address}/all") as response:
+        lines: list[str] = []
+        async for line in response.content:
+            if line.startswith(b"data: "):
+                lines.append(line[6:-1].decode())
+            elif line == b"\n" and lines:
+                heard.append("\n".join(lines))
+                lines = []
+                if heard[-1] == END:
+                    break
+    return heard
+
+
+CLIENTS = {
+    "websockets plain": with_websockets(compression=None),
+    "websockets deflate": with_websockets(),
+    **{f"websockets deflate {bits}": with_websockets(compression=None, extensions=[
+        ClientPerMessageDeflateFactory(server_max_window_bits=bits)]) for bits in (9, 10, 12, 14)},
+    "websockets Zstandard": with_websockets(subprotocols=["compress-zstd"]),
+    "aiohttp plain": with_aiohttp(),
+    "aiohttp deflate": with_aiohttp(compress=15),
+    "aiohttp deflate 11": with_aiohttp(compress=11),
+    "aiohttp Zstandard": with_aiohttp(protocols=["compress-zstd"]),
+    "aiohttp events": with_events,
+}
+assert len(CLIENTS) == IN_PYTHON
+
+
+class App:
+    """The stream at /all, and a page that hears it in a browser."""
+
+    def __init__(self) -> None:
+        self.heard: Queue[list[Any]] = Queue()
+        decoder = (modules() / "fzstd" / "esm" / "index.mjs").read_bytes()
+        self._pages = {"/": Response.html(PAGE), "/sigil-client.js": client_module(),
+                       "/fzstd.js": Response.bytes(decoder, headers={"Content-Type": "text/javascript"})}
+
+    def __call__(self, request: Request) -> Response:
+        """The answer."""
+        if request.path == "/all":
+            return Response.upgrade() if request.is_upgrade else Response.sse()
+        if request.path == "/heard":
+            self.heard.put(json.loads(request.body))
+            return Response.text("")
+        return self._pages.get(request.path, Response.error(404))
+
+
+@contextmanager
+def saying(app: App, limits: Limits) -> Iterator[HttpServer]:
+    """A server in a thread of its own."""
+    server = make_http_server(app, host=HOST, port=0, limits=limits)
+    with server.serve_in_thread():
+        yield server
+
+
+def say_all(servers: list[HttpServer], said: list[str | bytes]) -> None:
+    """Say everything to all."""
+    for data in said:
+        for server in servers:
+            assert server.broadcast(data) is SendStatus.SUCCESS
+
+
+async def hear_in_python(address: str, is_everybody_there: Callable[[], bool], say: Callable[[], None]) -> list[Any]:
+    """What the clients in Python hear, of what is said once everybody is there."""
+    tasks = [asyncio.ensure_future(hear(address)) for hear in CLIENTS.values()]
+    async with asyncio.timeout(3 * PATIENCE_S):
+        while not is_everybody_there():
+            assert not any(task.done() for task in tasks), [task for task in tasks if task.done()]
+            await asyncio.sleep(0)
+        await asyncio.to_thread(say)
+        return await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize("seed", [17])
+def test_everybody_hears_the_same_sequence(tmp_path: Path, seed: int) -> None:
+    said, app = sequence(random.Random(seed)), App()
+    encodings: set[tuple[str, int]] = set()
+
+    def say() -> None:
+        encodings.update((encoding.name, count) for encoding, count in server.state.stream.encodings)
+        say_all([server, plain], said)
+
+    (tmp_path / "node").mkdir()
+    with ExitStack() as opened:
+        server = opened.enter_context(saying(app, Limits()))
+        plain = opened.enter_context(saying(app, Limits(permessage_deflate=False, origins=("*",))))
+        address = f"{HOST}:{server.port}"
+        script = opened.enter_context(running(tmp_path / "node", f"ws://{address}/all", f"http://{address}/all",
+                                              script="everybody.mjs"))
+        count = IN_PYTHON + IN_NODE
+        if BROWSER is not None:
+            opened.enter_context(browsing(tmp_path / "browser", f"http://{address}/?plain=ws://{HOST}:{plain.port}/all"))
+            count += IN_BROWSER
+        in_python = asyncio.run(hear_in_python(
+            address,
+            lambda: (server.state.load.talks, plain.state.load.talks) == (count, 1 if BROWSER else 0),
+            say))
+        heard = dict(zip(CLIENTS, [list(map(brief, messages)) for messages in in_python], strict=True))
+        heard |= dict(script.rest())
+        while len(heard) < count + (BROWSER is not None):
+            name, messages = app.heard.get(timeout=PATIENCE_S)
+            heard[name] = messages
+        assert server.stats().closed.get("WS_CLIENT_TOO_SLOW") is None
+    browsers = BROWSER is not None
+    assert encodings == {("SSE", 2 + browsers), ("ZSTD", 3 + browsers), ("DEFLATE_15", 3 + browsers), ("DEFLATE_9", 2),
+                         ("DEFLATE_10", 1), ("DEFLATE_11", 1), ("DEFLATE_12", 1), ("DEFLATE_14", 1)}
+    expected = list(map(brief, said))
+    texts = [message for message in expected if message.startswith("text")]
+    for name, messages in heard.items():
+        assert messages == (texts if "events" in name else expected), name
