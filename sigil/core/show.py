@@ -11,17 +11,15 @@ bounded size whatever it shows: what is too fine is drawn together, what is too 
 it is shown: colours follow what the reader prefers, light or dark, and it brings its own ground.
 """
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterator
 from html import escape
-from typing import NamedTuple
 
 from .client import Client, is_member, outbox_len
-from .reasons import CloseReason
+from .figures import CohortFigures, LaggardFigures, RingFigures, blocks_of, laggards_of, ring_figures
 from .records import Server
-from .ring import Hearing, Ring, entry_len, page_of
+from .ring import Ring
 from .speak import buffered_amount
-from .stream import Stream
-from .table import clients_of, find
+from .table import clients_of
 
 
 def record_text(record: tuple[object, ...], depth: int = 0) -> str:
@@ -42,75 +40,6 @@ def _plain(text: str, most: int) -> str:
     return text if len(text) <= most else text[:most - 1] + "…"
 
 
-# -- where things are -------------------------------------------------------------------------------------------
-
-class Laggard(NamedTuple):
-    """A client with a cursor of its own, and how far behind it is: in messages, and in bytes of various kinds.
-
-    `offset` is where in the stream its cursor stands; `owed` is all that the kernel has not taken for it.
-    """
-
-    client: Client
-    cursor: int
-    offset: int
-    behind: int
-    outbox: int
-    owed: int
-
-
-def _laggards(server: Server) -> list[Laggard]:
-    """All laggards, the one that is furthest behind first."""
-    stream, found = server.stream, list[Laggard]()
-    for conn in stream.laggards:
-        client = find(server.slots, conn)
-        if client is not None and client.talk is not None and client.talk.cursor is not None:
-            cursor = client.talk.cursor
-            found.append(Laggard(client, cursor, _offset_of(stream, cursor), stream.next_number - cursor,
-                                 outbox_len(client), buffered_amount(server, conn)))
-    return sorted(found, key=lambda laggard: (laggard.cursor, laggard.client.conn))
-
-
-def _offset_of(stream: Stream, number: int) -> int:
-    """The offset at which a frame begins, one of those that are kept or were published in this turn."""
-    ring = stream.ring
-    if number >= ring.head_number:
-        return ring.head_offset + sum(map(entry_len, stream.pending[:number - ring.head_number]))
-    offset = ring.head_offset
-    for page in ring.pages[page_of(ring, number):]:
-        assert page is not None
-        offset -= sum(map(entry_len, page.entries[max(0, number - page.number):]))
-    return offset
-
-
-def _end_of(stream: Stream) -> int:
-    """The offset behind all that was published."""
-    return stream.ring.head_offset + stream.pending_len
-
-
-class Block(NamedTuple):
-    """Some of what is kept: frames from number `first` up to `end`, and the offsets they lie between."""
-
-    first: int
-    end: int
-    start_offset: int
-    end_offset: int
-
-
-def _blocks(ring: Ring, least: float) -> Iterator[Block]:
-    """What is kept by pages, with those drawn together that are shorter than `least` bytes."""
-    first, start = ring.tail_number, ring.tail_offset
-    end, end_offset = first, start
-    for page in ring.pages[ring.first:]:
-        assert page is not None
-        end_offset += sum(map(entry_len, page.entries[max(0, end - page.number):]))
-        end = page.number + len(page.entries)
-        if end_offset - start >= least:
-            yield Block(first, end, start, end_offset)
-            first, start = end, end_offset
-    if end > first:
-        yield Block(first, end, start, end_offset)
-
-
 # -- for terminals ----------------------------------------------------------------------------------------------
 
 CELLS = 60
@@ -123,15 +52,14 @@ def ring_text(server: Server) -> str:
     Lines of ticks that follow each other can be put under each other; `#` is more than nine, `+` was published in this
     turn and has not been sent to anybody yet.
     """
-    stream, ring, laggards = server.stream, server.stream.ring, _laggards(server)
-    left = _end_of(stream) - ring.size
-    tail, head = ((offset - left) * CELLS // ring.size for offset in (ring.tail_offset, ring.head_offset))
+    figures, laggards = ring_figures(server), laggards_of(server)
+    left, size = figures.end_offset - figures.size, figures.size
+    tail, head = ((offset - left) * CELLS // size for offset in (figures.tail_offset, figures.head_offset))
     cells = list("·" * tail + "─" * (head - tail) + "+" * (CELLS - head))
-    places = [min((laggard.offset - left) * CELLS // ring.size, CELLS - 1) for laggard in laggards]
+    places = [min((laggard.offset - left) * CELLS // size, CELLS - 1) for laggard in laggards]
     for place in places:
         cells[place] = str(places.count(place)) if places.count(place) < 10 else "#"
-    there = sum(map(len, stream.cohorts.values()))
-    return (f"{ring.tail_number:>6} [{''.join(cells)}] {stream.next_number:<6} {there} at the head, "
+    return (f"{figures.tail_number:>6} [{''.join(cells)}] {figures.end_number:<6} {figures.members} at the head, "
             f"{len(laggards)} behind")
 
 
@@ -168,8 +96,8 @@ WIDTH, LEFT, RIGHT = 960, 190, 730
 """Of the picture, and of the ring in it: names stand to the left, figures to the right."""
 TOP, ROW, BAND, FOOT = 56, 22, 34, 50
 """Heights: of the words above, of a row, of the ring, of the words below."""
-COHORTS_MAX, LAGGARDS_MAX, DOTS_MAX = 6, 12, 40
-"""What is drawn one by one; the rest is counted."""
+DOTS_MAX = 40
+"""Clients of a cohort that are drawn one by one."""
 GAP = 6
 BAR = 10
 
@@ -210,9 +138,9 @@ def _line(look: str, x: float, top: int, bottom: int) -> str:
     return _tag("line", f'class="{look}" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"{dashes}')
 
 
-def _place(stream: Stream, offset: int) -> float:
+def _place(figures: RingFigures, offset: int) -> float:
     """How far to the right an offset is drawn: what was published last ends at the right."""
-    return RIGHT - (_end_of(stream) - offset) * (RIGHT - LEFT) / stream.ring.size
+    return RIGHT - (figures.end_offset - offset) * (RIGHT - LEFT) / figures.size
 
 
 def ring_svg(server: Server) -> str:
@@ -221,20 +149,20 @@ def ring_svg(server: Server) -> str:
     A box is a page: what was published together.  Above it are those who have been sent everything; below it everyone
     who has not, with what is owed to them: from the outbox, which is theirs, and from their cursor on, which is shared.
     """
-    stream, laggards = server.stream, _laggards(server)
-    tail, head = (_place(stream, offset) for offset in (stream.ring.tail_offset, stream.ring.head_offset))
-    above = _cohort_rows(stream, head)
+    figures = ring_figures(server)
+    tail, head = (_place(figures, offset) for offset in (figures.tail_offset, figures.head_offset))
+    above = _cohort_rows(figures, head)
     band = TOP + ROW * len(above) + ROW
-    below = _laggard_rows(stream, laggards, band + BAND)
+    below = _laggard_rows(figures, band + BAND)
     bottom = band + BAND + ROW * len(below) + GAP
     height = bottom + ROW + FOOT
     parts = [_tag("style", inner=STYLE), _tag("rect", f'class="ground" x="0.5" y="0.5" width="{WIDTH - 1}" '
                                                       f'height="{height - 1}" rx="6"'),
-             *_heading(stream), _line("line", head, TOP - GAP, bottom), *above, *_band(stream, band),
-             _line("line", tail, band, bottom), *below,
-             _words_at(head, band - GAP - 2, f"head: message {stream.ring.head_number}"),
-             _words_at(tail, bottom + ROW - GAP, f"tail: message {stream.ring.tail_number}"),
-             *_footing(server, bottom + ROW)]
+             *_heading(figures), _line("line", head, TOP - GAP, bottom), *above,
+             *_band(figures, server.stream.ring, band), _line("line", tail, band, bottom), *below,
+             _words_at(head, band - GAP - 2, f"head: message {figures.head_number}"),
+             _words_at(tail, bottom + ROW - GAP, f"tail: message {figures.tail_number}"),
+             *_footing(figures, bottom + ROW)]
     return _tag("svg", f'xmlns="http://www.w3.org/2000/svg" class="sigil-ring" role="img" width="{WIDTH}" '
                        f'height="{height}" viewBox="0 0 {WIDTH} {height}"', "\n".join(parts), ring_text(server))
 
@@ -245,84 +173,76 @@ def _words_at(x: float, y: int, words: str) -> str:
     return _text(x - GAP if is_right else x + GAP, y, words, "quiet", "end" if is_right else "start")
 
 
-def _heading(stream: Stream) -> Iterable[str]:
+def _heading(figures: RingFigures) -> Iterator[str]:
     """What is kept, in figures."""
-    ring = stream.ring
-    length, count = _end_of(stream) - ring.tail_offset, stream.next_number - ring.tail_number
-    kept = f"{count:,} of at most {ring.most:,} messages, {length:,} of at most {ring.size:,} bytes"
+    length, count = figures.end_offset - figures.tail_offset, figures.end_number - figures.tail_number
+    kept = f"{count:,} of at most {figures.most:,} messages, {length:,} of at most {figures.size:,} bytes"
     yield _text(14, 24, kept, "name")
-    yield _text(14, 42, f"{stream.next_number:,} messages were published so far", "quiet")
+    yield _text(14, 42, f"{figures.end_number:,} messages were published so far", "quiet")
 
 
-def _cohort_rows(stream: Stream, head: float) -> list[str]:
+def _cohort_rows(figures: RingFigures, head: float) -> list[str]:
     """Those who are where the head is, the largest cohorts first: a dot for each."""
-    cohorts = sorted(stream.cohorts.items(), key=_by_size)
-    rows = [_cohort_row(hearing, len(members), len(stream.pending), head, TOP + ROW * index)
-            for index, (hearing, members) in enumerate(cohorts[:COHORTS_MAX])]
-    if len(cohorts) > COHORTS_MAX:
-        rows.append(_text(14, TOP + ROW * COHORTS_MAX + 14, f"and {len(cohorts) - COHORTS_MAX:,} more", "quiet"))
+    pending = figures.end_number - figures.head_number
+    rows = [_cohort_row(cohort, pending, head, TOP + ROW * index) for index, cohort in enumerate(figures.cohorts)]
+    if figures.more_cohorts:
+        rows.append(_text(14, TOP + ROW * len(rows) + 14, f"and {figures.more_cohorts:,} more", "quiet"))
     return rows
 
 
-def _by_size(cohort: tuple[Hearing, Sized]) -> tuple[int, int, list[str]]:
-    """The largest first; of those, in order."""
-    hearing, members = cohort
-    return -len(members), hearing.encoding, sorted(hearing.topics)
-
-
-def _cohort_row(hearing: Hearing, count: int, pending: int, head: float, y: int) -> str:
+def _cohort_row(cohort: CohortFigures, pending: int, head: float, y: int) -> str:
     """One cohort."""
-    name = f"{count:,} client{'s' * (count != 1)}"
-    words = [*sorted(hearing.topics), *([hearing.encoding.name.lower()] if hearing.encoding else [])]
+    name = f"{cohort.clients:,} client{'s' * (cohort.clients != 1)}"
+    words = [*cohort.topics, *([cohort.encoding] if cohort.encoding != "plain" else [])]
     hears = f"{name}: {', '.join(words)}" if words else name
     step = -10 if head > (LEFT + RIGHT) / 2 else 10
     dots = "".join(_tag("circle", f'class="member" r="3.5" cx="{head + step * (index + 0.8):.1f}" cy="{y + 10}"')
-                   for index in range(min(count, DOTS_MAX)))
+                   for index in range(min(cohort.clients, DOTS_MAX)))
     news = f"{pending:,} to be sent" if pending else "sent everything"
     return _tag("g", inner=_text(14, y + 14, _plain(hears, 23)) + dots + _text(RIGHT + 16, y + 14, news, "quiet"),
                 title=hears)
 
 
-def _band(stream: Stream, y: int) -> Iterator[str]:
+def _band(figures: RingFigures, ring: Ring, y: int) -> Iterator[str]:
     """The ring's bytes: what is free, what is kept, what was published in this turn."""
-    yield _box("free", LEFT, RIGHT, y, BAND, f"room for {stream.ring.size:,} bytes")
-    for first, end, start, stop in _blocks(stream.ring, 3 * stream.ring.size / (RIGHT - LEFT)):
+    yield _box("free", LEFT, RIGHT, y, BAND, f"room for {figures.size:,} bytes")
+    for first, end, start, stop in blocks_of(ring, 3 * figures.size / (RIGHT - LEFT)):
         which = f"message {first}" if end == first + 1 else f"messages {first} to {end - 1}"
-        yield _box("kept", _place(stream, start), _place(stream, stop) - 1, y + 3, BAND - 6,
+        yield _box("kept", _place(figures, start), _place(figures, stop) - 1, y + 3, BAND - 6,
                    f"{which}, {stop - start:,} bytes")
-    if stream.pending:
-        yield _box("new", _place(stream, stream.ring.head_offset), RIGHT, y + 3, BAND - 6,
-                   f"published in this turn: {len(stream.pending):,} messages, {stream.pending_len:,} bytes")
+    if figures.end_number > figures.head_number:
+        count, length = figures.end_number - figures.head_number, figures.end_offset - figures.head_offset
+        yield _box("new", _place(figures, figures.head_offset), RIGHT, y + 3, BAND - 6,
+                   f"published in this turn: {count:,} messages, {length:,} bytes")
 
 
-def _laggard_rows(stream: Stream, laggards: list[Laggard], y: int) -> list[str]:
+def _laggard_rows(figures: RingFigures, y: int) -> list[str]:
     """Those who are behind, the slowest first."""
-    rows = [_laggard_row(stream, laggard, y, y + ROW * index) for index, laggard in enumerate(laggards[:LAGGARDS_MAX])]
-    if len(laggards) > LAGGARDS_MAX:
-        rows.append(_text(14, y + ROW * LAGGARDS_MAX + 16, f"and {len(laggards) - LAGGARDS_MAX:,} more", "quiet"))
+    rows = [_laggard_row(figures, laggard, y, y + ROW * index) for index, laggard in enumerate(figures.laggards)]
+    if figures.more_laggards:
+        rows.append(_text(14, y + ROW * len(rows) + 16, f"and {figures.more_laggards:,} more", "quiet"))
     return rows
 
 
-def _laggard_row(stream: Stream, laggard: Laggard, band: int, y: int) -> str:
+def _laggard_row(figures: RingFigures, laggard: LaggardFigures, band: int, y: int) -> str:
     """One laggard: its cursor, what it is owed from there on, and before that what is in its outbox."""
-    x, conn = _place(stream, laggard.offset), laggard.client.conn
-    outbox = max(LEFT - GAP, min(x - 3, x - laggard.outbox * (RIGHT - LEFT) / stream.ring.size))
+    x, conn = _place(figures, laggard.offset), laggard.conn
+    outbox = max(LEFT - GAP, min(x - 3, x - laggard.outbox * (RIGHT - LEFT) / figures.size))
     parts = [_line("cursor", x, band - BAND, y + ROW - 4), _text(14, y + 16, f"slot {conn.slot}, turn {conn.turn}"),
              _text(RIGHT + 16, y + 16, f"{laggard.behind:,} behind, {laggard.owed:,} bytes", "quiet")]
     if laggard.behind:
         parts.append(_box("owed", x, RIGHT, y + 7, BAR, f"from message {laggard.cursor} on"))
     if laggard.outbox:
         parts.append(_box("outbox", outbox, x, y + 7, BAR, f"outbox: {laggard.outbox:,} bytes"))
-    return _tag("g", inner="".join(parts), title=f"{laggard.client.peer}: {laggard.owed:,} bytes are owed to it")
+    return _tag("g", inner="".join(parts), title=f"{laggard.peer}: {laggard.owed:,} bytes are owed to it")
 
 
 LEGEND = (("kept", "kept", 14), ("new", "published in this turn", 90), ("member", "at the head", 296),
           ("owed", "owed from the ring", 424), ("outbox", "owed from the outbox", 602))
 
 
-def _footing(server: Server, y: int) -> Iterator[str]:
+def _footing(figures: RingFigures, y: int) -> Iterator[str]:
     """What the colours mean, and how many were too slow."""
     for look, words, x in LEGEND:
         yield _box(look, x, x + BAR, y + GAP, BAR, "") + _text(x + 16, y + GAP + 9, words, "quiet")
-    dropped = server.totals.closed.get(CloseReason.WS_CLIENT_TOO_SLOW.name, 0)
-    yield _text(14, y + 38, f"dropped because they were too slow: {dropped:,}", "quiet")
+    yield _text(14, y + 38, f"dropped because they were too slow: {figures.dropped:,}", "quiet")

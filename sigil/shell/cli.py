@@ -26,7 +26,7 @@ from types import FrameType
 from typing import Any
 
 from sigil import Deferred, HttpServer, Limits, Request, __version__, http_server_serve, make_http_server
-from sigil.shell.demo import Recorder, drive, make_demo
+from sigil.shell.demo_live import drive, make_live
 from sigil.shell.find_app import App, load_app
 from sigil.shell.listen import adopt_listener, open_listener, open_unix_listener, removing_socket_file, where
 from sigil.shell.reload import Inherited, accept_inheritance, supervise
@@ -190,16 +190,14 @@ def serve_inherited(inherited: Inherited) -> None:
 
 def demo(settings: Settings) -> None:
     """Serve the page, from a loop of its own, until SIGINT or SIGTERM."""
-    recorder = Recorder()
-    server = make_http_server(make_demo(recorder), host=settings.host, port=settings.port)
-    recorder.figures = lambda: server.stats()._asdict()
-    time.sleep(recorder.seconds_until_due())  # a tenth of a second, so that the first answer has figures already
-    recorder.refresh()
+    server, live = make_live(settings.host, settings.port)
+    time.sleep(live.seconds_until_due())  # a tenth of a second, so that the first answer has figures already
+    live.recorder.refresh()
     _stop_on_signals(server.stop)
     with _listening(settings) as listener:
         server.listen(listener)
         say("open it in a browser; Ctrl-C stops it")
-        drive(server, recorder)
+        drive(server, live)
 
 
 def stream(settings: Settings) -> None:

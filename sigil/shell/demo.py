@@ -2,11 +2,11 @@
 
 Theory: it is the smallest honest example of what sigil is for, a program with a loop of its own that shows its state
 to whoever asks.  `Recorder` is that program's state, one sample a second and a bounded number of them; `make_demo` is a
-handler that answers from it; `drive` is the loop: tick the server, take a sample when one is due, again.
+handler that answers from it.  What is told without being asked, and the loop, are `Live`'s (`demo_live`).
 
-Rules: only measured figures are shown, and one that is not known is null.  The page is one file that loads nothing
-from elsewhere, and its Content-Security-Policy allows exactly the script and the style that are in it, by their hashes.
-A figure of the server is shown if its `stats()` has it: the names are looked up, not assumed.
+Rules: only measured figures are shown, and one that is not known is null.  The page loads nothing from elsewhere.  A
+figure of the server is shown if its `stats()` has it: the names are looked up, not assumed.  Who asks at `/slow` is
+told by a header under which name it will find itself among the slow ones.
 
 It does not know how the server works, nor how the machine is read (`machine`), nor where the log goes (`report`).
 """
@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
-from sigil import HttpServer, Request, Response, __version__
+from sigil import Request, Response, __version__
+from sigil.shell.client_module import client_module
 from sigil.shell.machine import Machine, Usage, read_machine, usage
 from sigil.shell.page import page_response, read_page
 
@@ -87,6 +88,8 @@ class Recorder:
         self.figures: Callable[[], Figures] = dict
         """Where the server's figures come from: set once there is a server (it needs the handler, which needs this)."""
         self.samples: deque[Sample] = deque(maxlen=HISTORY_COUNT)
+        self.count = 0
+        """Samples taken in all."""
         self._read = read
         self._clock = clock
         self._machine = read()
@@ -105,6 +108,7 @@ class Recorder:
         happened = usage(self._machine, machine)
         self.samples.append(Sample(time.time(), happened, server, rates(self._server, server, happened)))
         self._machine, self._server = machine, server
+        self.count += 1
 
 
 # -- the handler --------------------------------------------------------------------------------------------------
@@ -114,6 +118,9 @@ NDJSON = (("Content-Type", "application/x-ndjson"), *NO_STORE)
 METHODS = ("GET", "HEAD")
 COUNT = re.compile(r"[1-9][0-9]{0,5}")
 GREETING = "hello from sigil\n"
+LOAD, RING, BALLAST = "load", "ring", "ballast"
+"""Topics: the samples; the server's own ring and who fell off it; and what is said only to be too much."""
+PAGE_TOPICS, SLOW_TOPICS = (LOAD, RING), (LOAD, BALLAST)
 
 
 def page_text() -> str:
@@ -121,7 +128,8 @@ def page_text() -> str:
     return read_page("demo.html")
 
 
-def _about() -> dict[str, object]:
+def about() -> dict[str, object]:
+    """What runs here."""
     system = f"{platform.system()} {platform.release()}"
     return {"host": platform.node(), "system": system, "machine": platform.machine(),
             "python": platform.python_version(), "sigil": __version__}
@@ -143,19 +151,42 @@ def _stream(request: Request, recorder: Recorder) -> Response:
 
 def _load(request: Request, recorder: Recorder) -> Response:
     latest = plain(recorder.samples[-1])
-    return Response.json({"about": _about(), "sample": latest}, headers=NO_STORE)
+    return Response.json({"about": about(), "sample": latest}, headers=NO_STORE)
 
 
-def make_demo(recorder: Recorder | None = None) -> Handler:
-    """A handler that shows `recorder`, or one of its own that takes a sample when somebody asks for one."""
+def _websocket(request: Request) -> Response:
+    """`/ws?topic=load&topic=ring`: what is told without being asked; both without a topic."""
+    topics = tuple(value for name, value in request.arg_list if name == "topic") or PAGE_TOPICS
+    if not set(topics) <= set(PAGE_TOPICS):
+        return Response.error(400, f"a topic is one of {', '.join(PAGE_TOPICS)}", NO_STORE)
+    return Response.upgrade(topics=topics)
+
+
+def _slow(request: Request, is_admitted: Callable[[], bool]) -> Response:
+    """`/slow`: more than a slow reader can take, as events; who it is called stands in a header."""
+    if request.method != "HEAD" and not is_admitted():
+        return Response.error(503, "as many read slowly already as this program allows",
+                              (*NO_STORE, ("Retry-After", "5")))
+    # A Unix socket has no port, and all its clients may have one name.
+    name = (("Sigil-Peer", str(request.peer)),) if request.peer.port else ()
+    return Response.sse(topics=SLOW_TOPICS, headers=name)
+
+
+def make_demo(recorder: Recorder | None = None, is_admitted: Callable[[], bool] = lambda: True) -> Handler:
+    """A handler that shows `recorder`, or one of its own that takes a sample when somebody asks for one.
+
+    `is_admitted` says, and counts, whether one more may read slowly.
+    """
     memory = Recorder() if recorder is None else recorder
-    page = page_response(page_text())
-    hello = Response.text(GREETING)
-    routes: dict[str, Callable[[Request, Recorder], Response]] = {
-        "/": lambda request, recorder: page,
-        "/hello": lambda request, recorder: hello,
-        "/load.json": _load,
-        "/stream": _stream,
+    page, hello = page_response(page_text()), Response.text(GREETING)
+    routes: dict[str, Callable[[Request], Response]] = {
+        "/": lambda request: page,
+        "/hello": lambda request: hello,
+        "/load.json": lambda request: _load(request, memory),
+        "/stream": lambda request: _stream(request, memory),
+        "/ws": _websocket,
+        "/slow": lambda request: _slow(request, is_admitted),
+        "/sigil-client.js": client_module,
     }
 
     def demo(request: Request) -> Response:
@@ -165,20 +196,6 @@ def make_demo(recorder: Recorder | None = None) -> Handler:
         if request.method not in METHODS:
             return Response.error(405, headers=(("Allow", ", ".join(METHODS)),))
         memory.refresh()
-        return route(request, memory)
+        return route(request)
 
     return demo
-
-
-def _patience_seconds(server: HttpServer, recorder: Recorder) -> float:
-    """How long the loop may wait: until a sample is due, or until the server has something to do at a given time."""
-    deadline = server.next_deadline()
-    until_due = recorder.seconds_until_due()
-    return until_due if deadline is None else max(0.0, min(until_due, deadline - time.monotonic()))
-
-
-def drive(server: HttpServer, recorder: Recorder) -> None:
-    """The loop of this program, until the server has stopped."""
-    while server.running:
-        server.tick(timeout=_patience_seconds(server, recorder))
-        recorder.refresh()

@@ -11,12 +11,9 @@ It does not know HTTP, time, or when it is called; user code is called by `progr
 import logging
 import selectors
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from operator import length_hint
 from typing import TypeAlias
-
-from pyrsistent import PSet
 
 from ..core.conn import Conn
 from ..core.effects import (
@@ -50,77 +47,19 @@ from ..core.events import (
     Stalled,
     Writable,
 )
-from ..core.ring import Hearing
 from .engine import Engine
 from .program import Program
+from .wire import Cohorts, Wire, can_watch_for_nothing, close, tail
 
 Ready: TypeAlias = list[tuple[selectors.SelectorKey, int]]
 MAX_SEGMENTS = 1_000
 """Pieces of memory in one system call; Linux refuses more than 1024."""
-
-REMEMBERED_MOST, REMEMBERED_TIMES = 4_096, 4
-"""As many wires as this are remembered in all cohorts together, or each so often. Beyond, all cohorts are forgotten,
-those that are gone with the others."""
 
 _new = tuple.__new__
 _KEEP = Then.KEEP
 _READ = selectors.EVENT_READ
 
 _ACCESS_LOG = logging.getLogger("sigil.access")
-
-
-class Wire:
-    """A connection's socket, and whether the selector has it."""
-
-    __slots__ = ("conn", "is_watched", "recv", "send", "sock")
-
-    def __init__(self, conn: Conn, sock: socket.socket) -> None:
-        self.conn = conn
-        self.sock = sock
-        self.recv = sock.recv
-        self.send = sock.send
-        self.is_watched = False
-
-
-Cohort: TypeAlias = tuple[tuple[Wire, ...], tuple[Callable[[bytes], int], ...]]
-
-
-def _cohort_of(wires: list[Wire]) -> Cohort:
-    return tuple(wires), tuple([wire.send for wire in wires])
-
-
-def _take_nothing(data: bytes) -> int:
-    """How a blocked connection sends."""
-    return 0
-
-
-def can_watch_for_nothing(selector: selectors.BaseSelector) -> bool:
-    """True if a selector that is told to watch for nothing still reports a connection that breaks, as epoll does.
-
-    With any other a connection that is not watched is taken out, and that it has broken is seen when it is used.
-    """
-    return hasattr(selectors, "EpollSelector") and isinstance(selector, selectors.EpollSelector)
-
-
-def _broken(wire: Wire) -> Failed:
-    """What has happened to a connection that nothing was asked of: 0 if it has ended without an error."""
-    try:
-        return Failed(wire.conn, wire.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
-    except OSError as error:
-        return Failed(wire.conn, error.errno or 0)
-
-
-def _close(connection: socket.socket) -> None:
-    """Close a socket, which is closed whatever the system says about it (close(2))."""
-    with suppress(OSError):
-        connection.close()
-
-
-def _tail(rest: Segment) -> Segment:
-    """What is left of a piece of memory: by reference, unless that would keep more than twice of it alive."""
-    if isinstance(rest, memoryview) and 2 * len(rest) <= len(rest.obj):  # type: ignore[arg-type]  # a view of bytes
-        return bytes(rest)
-    return rest
 
 
 class Performer:
@@ -135,10 +74,7 @@ class Performer:
         self._wires: dict[Conn, Wire] = {}
         self._blocked: set[Wire] = set()
         """Connections whose last send stalled."""
-        self._cohorts: dict[Hearing, tuple[PSet[Conn], Cohort]] = {}
-        """The wires of each cohort, as long as its members are the same."""
-        self._remembered = 0
-        """How many wires those are, counted in each."""
+        self._cohorts = Cohorts(self._wires)
         engine.methods = {
             Handle: program.handle_request,
             Send: self.send,
@@ -180,7 +116,7 @@ class Performer:
             connection.send(order.data)
             connection.shutdown(socket.SHUT_WR)
             connection.recv(65_536)
-        _close(connection)
+        close(connection)
 
     def watch(self, order: Watch) -> Event | None:
         """Change what a connection is watched for."""
@@ -216,9 +152,9 @@ class Performer:
             self._blocked.discard(wire)
             with suppress(OSError):
                 self._unwatch(wire)
-            _close(wire.sock)
+            close(wire.sock)
             if not self._wires:
-                self._forget_cohorts()
+                self._cohorts.forget()
             self._program.abandon_all(order.conn)
 
     def close(self) -> None:
@@ -226,7 +162,7 @@ class Performer:
         for conn in list(self._wires):
             self.drop(Drop(conn))
         for connection in self._doors.values():
-            _close(connection)
+            close(connection)
         self._doors.clear()
 
     # -- bytes ----------------------------------------------------------------------------------------------------
@@ -242,7 +178,7 @@ class Performer:
                 continue
             if mask != _READ:
                 if not mask:  # not even watched for nothing does a broken connection keep silent
-                    events.append(_broken(wire))
+                    events.append(wire.failure())
                     continue
                 self._blocked.discard(wire)
                 events.append(Writable(wire.conn))
@@ -309,7 +245,7 @@ class Performer:
                     count = wire.sock.sendmsg((first, *segments[index + 1:index + MAX_SEGMENTS]))
             except (BlockingIOError, InterruptedError):
                 self._blocked.add(wire)
-                return Stalled(wire.conn, taken, (_tail(first), *segments[index + 1:]))
+                return Stalled(wire.conn, taken, (tail(first), *segments[index + 1:]))
             taken += count
             offset += count
             while index < len(segments) and offset >= len(segments[index]):
@@ -323,7 +259,7 @@ class Performer:
         The loop to be fast in: one system call for each client, and nothing else.
         """
         hearing, members, data, start, end = order
-        wires, sends = self._cohort(hearing, members)
+        wires, sends = self._cohorts.find(hearing, members, self._blocked)
         length, coming = len(data), iter(sends)
         while True:
             try:
@@ -341,30 +277,6 @@ class Performer:
             wire = wires[-1 - length_hint(coming)]  # the iterator knows how many are left
             self._blocked.add(wire)
             self._engine.report(Lagged(wire.conn, taken, start, end, hearing))
-
-    def _cohort(self, hearing: Hearing, members: PSet[Conn]) -> Cohort:
-        """The wires of a cohort, and how each of them sends; one that is blocked takes nothing."""
-        known, cohort = self._cohorts.get(hearing, (None, None))
-        if known is not members or cohort is None:
-            # in order of their slots, which is near to that of their memory in the kernel: a seventh cheaper for 1,000
-            cohort = _cohort_of([self._wires[conn] for conn in sorted(members) if conn in self._wires])
-            self._remember(hearing, members, cohort)
-        if not self._blocked:
-            return cohort
-        return cohort[0], tuple([_take_nothing if wire in self._blocked else wire.send for wire in cohort[0]])
-
-    def _remember(self, hearing: Hearing, members: PSet[Conn], cohort: Cohort) -> None:
-        """Remember a cohort in the place of what it was, and for it all others if they are too many."""
-        _, old = self._cohorts.pop(hearing, (None, None))
-        self._remembered -= 0 if old is None else len(old[0])
-        if self._remembered + len(cohort[0]) > max(REMEMBERED_MOST, REMEMBERED_TIMES * len(self._wires)):
-            self._forget_cohorts()
-        self._remembered += len(cohort[0])
-        self._cohorts[hearing] = members, cohort
-
-    def _forget_cohorts(self) -> None:
-        self._cohorts.clear()
-        self._remembered = 0
 
     # -- logs -----------------------------------------------------------------------------------------------------
 

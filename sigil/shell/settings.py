@@ -150,7 +150,7 @@ class _Gather(argparse.Action):
 
 COMMANDS = {
     "serve": "serve a handler of yours: a function from Request to Response",
-    "demo": "serve a page that draws this machine's load and the server's own figures, live",
+    "demo": "serve a page that draws this machine's load and the server's own ring, live",
     "stream": "send every line of standard input to every client: browsers, WebSockets, event streams",
 }
 

@@ -5,7 +5,6 @@ lies over another or under a line, the boxes fill what lies between tail and hea
 is owed.  The figures that are compared with are those of `buffered_amount`, and sums of literals.
 """
 
-from collections.abc import Mapping
 from itertools import combinations
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -15,59 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sigil.core.conn import Conn, Peer
-from sigil.core.effects import Adopt, Fan, Handle
-from sigil.core.events import Accepted, Answered, Delivered, Flush, Lagged, Publish, Received, Writable
+from sigil.core.events import Publish, Received, Writable
 from sigil.core.limits import Limits
 from sigil.core.records import Server
-from sigil.core.response import Response
-from sigil.core.server import advance, make_server
+from sigil.core.server import make_server
 from sigil.core.show import CELLS, DOTS_MAX, LEFT, RIGHT, WIDTH, clients_text, record_text, ring_svg, ring_text
 from sigil.core.speak import buffered_amount
 
-from .drive import PEER, asked, serving, tell
-from .talking import UPGRADE
-
-SMALL = Limits(outgoing_buffer_sz=600, max_ws_send_frame_cnt=16)
-"""Ten bytes of the ring are one character of its text."""
-
-# -- a world to be drawn ----------------------------------------------------------------------------------------
-
-
-def meet(server: Server, count: int, topics: tuple[str, ...] = (), peer: Peer = PEER) -> tuple[Server, list[Conn]]:
-    """So many more WebSockets that hear these topics."""
-    conns = []
-    for _ in range(count):
-        server, effects = tell(server, Accepted(0, peer))
-        adopt = effects[0]
-        assert isinstance(adopt, Adopt)
-        server, effects = tell(server, Received(adopt.conn, UPGRADE))
-        handle = effects[0]
-        assert isinstance(handle, Handle)
-        server, _ = tell(server, Answered(handle.ticket, (Response.upgrade(topics=topics),)), Delivered(adopt.conn))
-        conns.append(adopt.conn)
-    return server, conns
-
-
-def gathered(count: int, limits: Limits = SMALL) -> tuple[Server, list[Conn]]:
-    """A server with so many WebSockets and nothing else."""
-    return meet(make_server(limits, 0.0, 0), count)
-
-
-NOTHING_SPECIAL: dict[int, int] = {}
-
-
-def say(server: Server, *lengths: int, flushes: bool = True, taken: Mapping[int, int] = NOTHING_SPECIAL) -> Server:
-    """Publish messages whose frames have these lengths, at most 127; of what leaves, clients (by slot) take so much."""
-    server, _ = advance(server, [Publish(tuple((2, bytes(length - 2), None) for length in lengths))])
-    if not flushes:
-        return server
-    server, effects = tell(server, Flush(None))
-    for fan in effects:
-        if isinstance(fan, Fan):
-            lagging = [Lagged(conn, taken[conn.slot], fan.start, fan.end, fan.hearing)
-                       for conn in sorted(fan.members) if conn.slot in taken]
-            server, _ = advance(server, lagging)
-    return server
+from .crowd import NOTHING_SPECIAL, SMALL, gathered, meet, say
+from .drive import asked, serving, tell
 
 
 def cells(line: str) -> str:

@@ -1,9 +1,9 @@
-"""The demonstration: its handler as a function, from literal readings; and once through a real server."""
+"""The demonstration: its handler as a function, from literal readings; and once through a real server.
 
-import base64
-import hashlib
+What is told without being asked is tried in `test_demo_live`, the page in `test_demo_page`.
+"""
+
 import json
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from enum import Enum
@@ -12,20 +12,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from sigil import Headers, Peer, Request, Response, make_http_server
-from sigil.core.response import Pulled
-from sigil.shell.demo import (
-    HISTORY_COUNT,
-    Handler,
-    Recorder,
-    drive,
-    make_demo,
-    page_text,
-    plain,
-    rates,
-)
+from sigil import Headers, Peer, Request, Response
+from sigil.core.response import Pulled, Subscription, Upgrade
+from sigil.shell.demo import HISTORY_COUNT, Handler, Recorder, make_demo, page_text, plain, rates
+from sigil.shell.demo_live import drive, make_live
 from sigil.shell.machine import CoreTimes, Interface, Machine, Space, usage
-from sigil.shell.page import content_security_policy
 
 PATIENCE_SECONDS = 20.0
 
@@ -150,7 +141,8 @@ def test_hello_is_text() -> None:
 @pytest.mark.parametrize(("path", "method", "status"), [
     ("/", "GET", 200), ("/", "HEAD", 200), ("/load.json", "HEAD", 200), ("/stream", "HEAD", 200),
     ("/missing", "GET", 404), ("/missing", "POST", 404), ("//", "GET", 404), ("", "GET", 404),
-    ("/", "POST", 405), ("/load.json", "DELETE", 405),
+    ("/", "POST", 405), ("/load.json", "DELETE", 405), ("/ws", "POST", 405), ("/slow", "PUT", 405),
+    ("/sigil-client.js", "HEAD", 200),
 ])
 def test_routes(path: str, method: str, status: int) -> None:
     assert ask(make_demo(recorder_after(1)), path, method=method).status == status
@@ -160,46 +152,41 @@ def test_a_method_that_is_not_allowed_is_told_which_are() -> None:
     assert Headers(ask(make_demo(recorder_after(1)), "/", method="PUT").headers)["allow"] == "GET, HEAD"
 
 
-# -- the page -------------------------------------------------------------------------------------------------------
+# -- what is told without being asked -------------------------------------------------------------------------------
 
 
-def test_the_policy_allows_the_page_s_own_script_and_style_and_no_other() -> None:
-    page = page_text()
-    policy = Headers(ask(make_demo(recorder_after(1)), "/").headers)["content-security-policy"]
-    assert policy == content_security_policy(page)
-    for tag in ("script", "style"):
-        (source,) = re.findall(f"<{tag}[^>]*>(.*?)</{tag}>", page, re.DOTALL)
-        digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
-        assert f"'sha256-{digest}'" in policy
-    assert policy.startswith("default-src 'none'; ")
-    assert "unsafe" not in policy
+@pytest.mark.parametrize(("query", "topics"), [
+    ("", ("load", "ring")), ("topic=ring", ("ring",)), ("topic=ring&topic=load&other=1", ("ring", "load")),
+])
+def test_a_websocket_hears_what_it_asks_for(query: str, topics: tuple[str, ...]) -> None:
+    response = ask(make_demo(recorder_after(1)), "/ws", query)
+    assert response.body == Upgrade(None, topics, 0)
 
 
-def test_the_page_loads_nothing_and_has_nothing_the_policy_would_refuse() -> None:
-    page = page_text()
-    outside = set(re.findall(r"https?://[^\s'\"`)]+", page)) - {"http://www.w3.org/2000/svg"}
-    assert outside == set()
-    assert re.findall(r"<[^>]*\s(?:style|src|on\w+)\s*=", page) == []
-    assert "@import" not in page and "url(" not in page
+@pytest.mark.parametrize("query", ["topic=ballast", "topic=*", "topic=", "topic=load&topic=lode", "topic=%00"])
+def test_a_websocket_that_asks_for_something_else_is_refused(query: str) -> None:
+    response = ask(make_demo(recorder_after(1)), "/ws", query)
+    assert (response.status, body_of(response)) == (400, b"400 Bad Request: a topic is one of load, ring\n")
 
 
-def test_the_page_asks_only_what_the_demo_answers() -> None:
-    demo = make_demo(recorder_after(1))
-    asked = set(re.findall(r'ask\("([^"]+)"\)', page_text()))
-    linked = {link for link in re.findall(r'href="([^"]+)"', page_text()) if not link.startswith("data:")}
-    assert asked == {"load.json", "stream"}
-    for address in asked | linked:
-        path, _, query = address.partition("?")
-        assert ask(demo, f"/{path}", query).status == 200
+def test_a_slow_reader_is_told_its_name() -> None:
+    response = ask(make_demo(recorder_after(1)), "/slow")
+    assert response.body == Subscription(("load", "ballast"), 0)
+    assert Headers(response.headers)["sigil-peer"] == "127.0.0.1:4"
+    socket = request("/slow")._replace(peer=Peer("/run/s", 0))
+    assert "sigil-peer" not in Headers(make_demo(recorder_after(1))(socket).headers)
 
 
-def test_every_element_the_script_looks_up_is_there() -> None:
-    page = page_text()
-    ids = re.findall(r'\sid="([^"]+)"', page)
-    used = set(re.findall(r'(?:\$|put|putBig|makeChart|showPairs)\("([a-z-]+)"', page))
-    assert len(ids) == len(set(ids))
-    assert used <= set(ids)
-    assert set(re.findall(r'aria-labelledby="([^"]+)"', page)) <= set(ids)
+def test_one_slow_reader_too_many_is_told_to_come_back() -> None:
+    demo = make_demo(recorder_after(1), lambda: False)
+    response = ask(demo, "/slow")
+    assert (response.status, Headers(response.headers)["retry-after"]) == (503, "5")
+    assert ask(demo, "/slow", method="HEAD").status == 200
+
+
+def test_the_module_is_there_for_the_page() -> None:
+    response = ask(make_demo(recorder_after(1)), "/sigil-client.js")
+    assert response.status == 200 and b"export function connect(" in body_of(response)
 
 
 # -- figures --------------------------------------------------------------------------------------------------------
@@ -254,11 +241,9 @@ def test_however_often_it_is_asked_there_is_one_sample_an_interval() -> None:
 @pytest.fixture
 def port() -> Iterator[int]:
     """A real server with the demo in it, driven as the command drives it."""
-    recorder = Recorder()
-    server = make_http_server(make_demo(recorder), port=0)
-    recorder.figures = lambda: server.stats()._asdict()
+    server, live = make_live("127.0.0.1", 0)
     server.listen()
-    loop = threading.Thread(target=drive, args=(server, recorder))
+    loop = threading.Thread(target=drive, args=(server, live))
     loop.start()
     yield server.port
     server.stop()

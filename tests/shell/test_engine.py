@@ -140,8 +140,8 @@ def test_cohorts_that_are_gone_are_forgotten() -> None:
             for conn in server.clients():
                 server.unsubscribe(conn, f"{number}")
             server.tick()
-            assert sum(len(cohort[0]) for _, cohort in cohorts.values()) <= 4_096
-        assert server._performer._remembered == sum(len(cohort[0]) for _, cohort in cohorts.values())
+            assert cohorts.remembered <= 4_096
+        assert cohorts.remembered == sum(len(cohort[0]) for _, cohort in cohorts._known.values())
         for sock in socks:
             sock.close()
         while server.clients():
