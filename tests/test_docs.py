@@ -24,7 +24,7 @@ from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from math import inf
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import pytest
 from javascript.node import CLIENT, running
@@ -103,9 +103,10 @@ def run(*words: str, folder: Path | None = None) -> "subprocess.CompletedProcess
 
 
 @contextmanager
-def serving(*words: str, folder: Path | None = None) -> Iterator[int]:
+def serving(*words: str, folder: Path | None = None, stdin: IO[bytes] | None = None) -> Iterator[int]:
     """The port of a process that serves; it must end with status 0 when it is interrupted."""
-    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(words, cwd=folder, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True)
     watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)
     watchdog.start()
     try:
@@ -281,6 +282,48 @@ def check_serve(command: str, folder: Path) -> None:
         assert ask(port) == (200, "hello\n")
 
 
+LAST_LINE = "the last line of the log; all that follow come as they are written"
+
+
+@contextmanager
+def streaming_log(folder: Path) -> Iterator[int]:
+    """The port of the pipeline of the README, whose log has two lines."""
+    (folder / "app.log").write_text(f"a line of the log\n{LAST_LINE}\n", encoding="utf-8")
+    line = next(line for block in COMMANDS for line in lines_of(block) if "sigil stream" in line)
+    tail, stream = (shlex.split(part) for part in line.replace("--port 8080", "--port 0").split(" | "))
+    source = subprocess.Popen(tail, cwd=folder, stdout=subprocess.PIPE)
+    try:
+        with serving(sys.executable, "-m", "sigil", *stream[1:], folder=folder, stdin=source.stdout) as port:
+            yield port
+    finally:
+        source.kill()
+        source.communicate()
+
+
+def check_stream(command: str, folder: Path) -> None:
+    """`sigil stream` behind this very pipe, but for the port: what is in the log is heard, and what is added to it."""
+    with streaming_log(folder) as port, connect(f"ws://127.0.0.1:{port}/ws") as listener:
+        assert [listener.recv(PATIENCE_SECONDS) for _ in range(2)] == ["a line of the log", LAST_LINE]
+        with (folder / "app.log").open("a", encoding="utf-8") as log:
+            log.write("one more\n")
+        assert listener.recv(PATIENCE_SECONDS) == "one more"
+
+
+def check_event_stream(command: str, folder: Path) -> None:
+    """What curl is told of the log, but for the numbers; asked here without curl, which not everybody has."""
+    target = shlex.split(command)[-1].rpartition(":8080")[2]
+    with streaming_log(folder) as port, connect(f"ws://127.0.0.1:{port}/ws") as listener:
+        assert [listener.recv(PATIENCE_SECONDS) for _ in range(2)][-1] == LAST_LINE
+        connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+        connection.request("GET", target)
+        response = connection.getresponse()
+        event = "".join(response.readline().decode() for _ in range(2))
+        connection.close()
+    shown = README.read_text(encoding="utf-8").partition(f"$ {command}\n")[2].partition("```")[0]
+    form = re.compile(rf"id: \d+-\d+\ndata: {LAST_LINE}\n")
+    assert form.fullmatch(event) and form.fullmatch(shown)
+
+
 def check_refusal(command: str, folder: Path) -> None:
     """What curl is told; asked here without curl, which not everybody has."""
     method = shlex.split(command)[3]
@@ -302,6 +345,8 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     "python3 -m venv": check_set_up,
     ".venv/bin/python -m pip install -q -e '.[bench]'": check_bench,
     ".venv/bin/sigil serve": check_serve,
+    "tail -n +1 -F app.log": check_stream,
+    "curl -sN 'http://127.0.0.1:8080/events": check_event_stream,
     "curl -s -X": check_refusal,
     "curl -s http://127.0.0.1:8080/chat": check_chat,
 }

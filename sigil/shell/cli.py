@@ -1,4 +1,4 @@
-"""The command: `sigil serve module:app`, `sigil demo`.
+"""The command: `sigil serve module:app`, `sigil demo`, `sigil stream`.
 
 Theory: a command turns settings into a server and waits for its end.  Everything that can be wrong outside this program
 (no such module, no such address) becomes `Trouble`: a sentence and an exit status.
@@ -32,6 +32,8 @@ from sigil.shell.listen import adopt_listener, open_listener, open_unix_listener
 from sigil.shell.reload import Inherited, accept_inheritance, supervise
 from sigil.shell.report import Trouble, complain, say, set_up_logging
 from sigil.shell.settings import Settings, read_settings
+from sigil.shell.stream_input import Loop, input_to_read
+from sigil.shell.stream_lines import LineStream, Rules, limits_for
 
 LISTEN_STATUS, INTERRUPT_STATUS = 4, 130
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -198,7 +200,22 @@ def demo(settings: Settings) -> None:
         drive(server, live)
 
 
-COMMANDS: dict[str, Callable[[Settings], None]] = {"serve": serve, "demo": demo}
+def stream(settings: Settings) -> None:
+    """Serve the lines of standard input, from a loop of its own, until they or the server end."""
+    descriptor = input_to_read(settings.fd)
+    rules = Rules(settings.history, settings.topic_field, settings.max_line)
+    lines = LineStream(rules)
+    server = make_http_server(lines.answer, host=settings.host, port=settings.port, limits=limits_for(rules))
+    loop = Loop(server, lines, descriptor, is_lingering=settings.linger,
+                grace_seconds=settings.timeout_graceful_shutdown)
+    _stop_on_signals(loop.stop)
+    with _listening(settings) as listener:
+        server.listen(listener)
+        say("open it in a browser; Ctrl-C stops it")
+        loop.run()
+
+
+COMMANDS: dict[str, Callable[[Settings], None]] = {"serve": serve, "demo": demo, "stream": stream}
 
 
 def _status_of(settings: Settings, command: Callable[[], None]) -> int:

@@ -60,6 +60,11 @@ def complain(sentence: str) -> None:
     print(f"sigil: error: {sentence}", file=sys.stderr, flush=True)
 
 
+def mention(sentence: str) -> None:
+    """A line on stderr about what is worth knowing."""
+    print(f"sigil: {sentence}", file=sys.stderr, flush=True)
+
+
 def say(line: str) -> None:
     """A line on stdout, at once."""
     try:

@@ -23,13 +23,16 @@ LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 _LARGEST_PORT = 65_535
 _LARGEST_NUMBER = 2**31 - 1
 """The largest descriptor and backlog that the system's interface can express."""
+_MOST_HISTORY = 2**20
+_LONGEST_LINE = 2**28
+"""What `sigil stream` may be told to keep: a ring for it still fits into a gigabyte."""
 
 
 class Settings(NamedTuple):
     """One field for each flag.
 
-    Port 0 lets the system pick a free one; an empty `app_dir` is the current directory; an empty `uds` and None are
-    flags that were not given.  Times are in seconds.
+    Port 0 lets the system pick a free one; an empty `app_dir` is the current directory; an empty `uds` or `topic_field`
+    and None are flags that were not given.  Times are in seconds.
     """
 
     command: str
@@ -50,6 +53,10 @@ class Settings(NamedTuple):
     limit_max_requests: int | None = None
     reload: bool = False
     reload_dir: tuple[str, ...] = ()
+    history: int = 100
+    topic_field: str = ""
+    max_line: int = 2**20
+    linger: bool = False
 
 
 class Flag(NamedTuple):
@@ -126,6 +133,12 @@ def _path(text: str) -> str:
     return text
 
 
+def _name(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty, which is no name")
+    return text
+
+
 class _Gather(argparse.Action):
     """A flag that may be given several times: all its values, in order."""
 
@@ -138,6 +151,7 @@ class _Gather(argparse.Action):
 COMMANDS = {
     "serve": "serve a handler of yours: a function from Request to Response",
     "demo": "serve a page that draws this machine's load and the server's own ring, live",
+    "stream": "send every line of standard input to every client: browsers, WebSockets, event streams",
 }
 
 _EVERY_COMMAND = tuple(COMMANDS)
@@ -164,7 +178,7 @@ FLAGS = (
         "action": "store_true", "help": "call module:app without arguments: what it returns is the handler"}),
     Flag(("--timeout-keep-alive",), "timeout_keep_alive", ("serve",), {
         "metavar": "SECONDS", "type": _positive_seconds, "help": "close a connection that asks for nothing so long"}),
-    Flag(("--timeout-graceful-shutdown",), "timeout_graceful_shutdown", ("serve",), {
+    Flag(("--timeout-graceful-shutdown",), "timeout_graceful_shutdown", ("serve", "stream"), {
         "metavar": "SECONDS", "type": _seconds, "help": "at the end, how long to go on answering what is under way"}),
     Flag(("--limit-concurrency",), "limit_concurrency", ("serve",), {
         "metavar": "N", "type": _number("a count", 1, _LARGEST_NUMBER),
@@ -177,6 +191,16 @@ FLAGS = (
     Flag(("--reload-dir",), "reload_dir", ("serve",), {
         "metavar": "DIR", "action": _Gather, "type": _path,
         "help": "watch this directory, and not --app-dir; may be given several times"}),
+    Flag(("--history",), "history", ("stream",), {
+        "metavar": "N", "type": _number("a count", 0, _MOST_HISTORY),
+        "help": "how many of the last lines a newcomer is sent"}),
+    Flag(("--topic-field",), "topic_field", ("stream",), {
+        "metavar": "NAME", "type": _name,
+        "help": "publish a line that is a JSON object on the topic that this field of it names"}),
+    Flag(("--max-line",), "max_line", ("stream",), {
+        "metavar": "BYTES", "type": _number("a length", 1, _LONGEST_LINE), "help": "a longer line is not sent"}),
+    Flag(("--linger",), "linger", ("stream",), {
+        "action": "store_true", "help": "serve on when the input has ended, until a signal comes"}),
 )
 
 CONTRADICTIONS = (

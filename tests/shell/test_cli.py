@@ -389,7 +389,7 @@ def test_no_application_ends_with_3(folder: Path, target: str, complaint: str) -
 # -- no address: 4 --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [("serve", "web:app"), ("demo",)])
+@pytest.mark.parametrize("words", [("serve", "web:app"), ("demo",), ("stream",)])
 def test_an_address_in_use_ends_with_4(folder: Path, words: tuple[str, ...]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -54,6 +54,15 @@ from sigil.shell.settings import COMMANDS, FLAGS, Settings, read_settings
     (("serve", "web:app", "--timeout-graceful-shutdown", "-1"), "--timeout-graceful-shutdown"),
     (("serve", "web:app", "--timeout-graceful-shutdown", "inf"), "not a time"),
     (("serve", "web:app", "--reload-dir", ""), "no path"),
+    (("serve", "web:app", "--linger"), "--linger"),
+    (("demo", "--history", "5"), "--history"),
+    (("stream", "web:app"), "web:app"),
+    (("stream", "--reload"), "--reload"),
+    (("stream", "--history", "-1"), "--history"),
+    (("stream", "--history", "1048577"), "not a count: a number from 0 to 1048576"),
+    (("stream", "--topic-field", ""), "no name"),
+    (("stream", "--max-line", "0"), "not a length: a number from 1"),
+    (("stream", "--max-line", "1MiB"), "not a length"),
 ])
 def test_usage_errors_end_with_2(words: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -103,6 +112,12 @@ def test_each_flag_fills_one_field_of_the_settings() -> None:
     assert read_settings(words.split(), "0") == Settings(
         "serve", "a:b", uds="s", uds_mode=0o600, limit_max_requests=9)
     assert read_settings(["demo", "--fd", "3"], "0") == Settings("demo", fd=3)
+    words = ("stream --history 0 --topic-field of --max-line 80 --linger --timeout-graceful-shutdown 0 --port 0 "
+             "--no-access-log")
+    assert read_settings(words.split(), "0") == Settings(
+        "stream", port=0, access_log=False, timeout_graceful_shutdown=0.0, history=0, topic_field="of", max_line=80,
+        linger=True)
+    assert read_settings(["stream"], "0") == Settings("stream")
     assert read_settings(["serve", "a:b"], "0") == Settings("serve", "a:b")
     assert read_settings(["demo"], "0") == Settings("demo")
     assert sorted(flag.field for flag in FLAGS) == sorted(set(Settings._fields) - {"command"})
@@ -128,7 +143,8 @@ def test_the_readme_has_every_flag_and_no_other() -> None:
     assert sorted(word.replace("--no-access-log", "--access-log") for word in written) == sorted(there_are)
 
 
-@pytest.mark.parametrize("words", [["--version"], ["serve", "--version"], ["demo", "--version"]])
+@pytest.mark.parametrize("words", [["--version"], ["serve", "--version"], ["demo", "--version"],
+                                   ["stream", "--version"]])
 def test_the_version_is_printed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         read_settings(words, "1.2.3")

@@ -1,0 +1,304 @@
+"""What `sigil stream` says and answers, on a server in memory: every line is a literal, and nothing waits."""
+
+import base64
+import hashlib
+import json
+import logging
+import re
+
+import pytest
+
+from sigil import Limits
+from sigil.shell.page import content_security_policy
+from sigil.shell.stream_lines import (
+    LINES_PER_TURN,
+    LineStream,
+    Rules,
+    is_round,
+    limits_for,
+    message_of,
+    page_text,
+    topic_of,
+)
+from sigil.testing import Client
+
+RULES = Rules(history=10, topic_field="of", max_line=100)
+CPU, GPU, PLAIN = b'{"of":"cpu","n":1}', b'{"of":"gpu","n":2}', b"to everybody"
+
+
+class Streaming:
+    """The program in memory: what is read is given to it, and leaves at once."""
+
+    def __init__(self, rules: Rules = RULES) -> None:
+        self.stream = LineStream(rules)
+        self.client = Client(self.stream.answer, limits=limits_for(rules))
+
+    def read(self, *lines: bytes) -> None:
+        self.stream.take(b"".join(line + b"\n" for line in lines))
+        self.publish()
+
+    def end(self) -> None:
+        self.stream.end()
+        self.publish()
+
+    def publish(self) -> None:
+        while self.stream.is_waiting:
+            self.stream.publish(self.client.server)  # type: ignore[arg-type]  # it says what a server with sockets says
+        self.client.settle()
+
+
+def texts(*lines: bytes) -> list[str]:
+    return [line.decode() for line in lines]
+
+
+# -- lines are messages ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("line", "message"), [
+    (b"", ""), (b"a", "a"), ("né ✓".encode(), "né ✓"), (b"\x00\x1b[1m", "\x00\x1b[1m"),
+    (b"\xff", b"\xff"), (b"a\xc3", b"a\xc3"), (b"\xed\xa0\x80", b"\xed\xa0\x80"),
+])
+def test_a_line_in_utf8_is_a_text_and_any_other_is_bytes(line: bytes, message: str | bytes) -> None:
+    assert message_of(line) == message
+
+
+@pytest.mark.parametrize(("message", "topic"), [
+    ('{"of":"cpu"}', "cpu"),
+    ('  {"n":1, "of" : "a b"}  ', "a b"),
+    ('{"of":""}', ""),
+    ('{"of":7}', "7"),
+    ('{"of":-1.50e3}', "-1.50e3"),
+    ('{"of":' + "1" * 50 + "}", "1" * 50),
+    ('{"of":"a","of":"b"}', "b"),
+    ('{"of":"\\u00e9"}', "é"),
+    ('{"of":null}', None),
+    ('{"of":true}', None),
+    ('{"of":["cpu"]}', None),
+    ('{"of":{"of":"cpu"}}', None),
+    ('{"of":NaN}', None),
+    ('{"of":"cpu","n":Infinity}', None),
+    ('{"if":"cpu"}', None),
+    ('{"of":"cpu"', None),
+    ('{"of":"cpu"} and more', None),
+    ('["of"]', None),
+    ('"of"', None),
+    ("of", None),
+    ("", None),
+    ('{"of":' * 100_000, None),
+    (b'{"of":"cpu","x":"\xff"}', None),
+])
+def test_the_topic_of_a_line_is_what_its_field_says(message: str | bytes, topic: str | None) -> None:
+    assert topic_of(message, "of") == topic
+    assert topic_of(message, "") is None
+
+
+def test_lines_arrive_in_order_and_as_they_are() -> None:
+    streaming = Streaming()
+    listener = streaming.client.websocket("/ws")
+    streaming.read(b"a", b"", b"b\r", b"\xff\xfe", "né".encode())
+    streaming.stream.take(b"no end")
+    streaming.publish()
+    assert listener.messages() == ["a", "", "b", b"\xff\xfe", "né"]
+    streaming.end()
+    assert listener.messages()[5:] == ["no end"]
+
+
+def test_event_streams_have_the_texts_and_skip_the_rest() -> None:
+    streaming = Streaming()
+    listener = streaming.client.connect()
+    listener.request("GET", "/events")
+    streaming.read(b"a", b"\xff", b"", b"b")
+    assert re.findall(rb"^data:(.*)$", bytes(listener.received), re.MULTILINE) == [b" a", b" ", b" b"]
+    assert streaming.client.stats().sse_skipped == 1
+
+
+def test_a_turn_has_so_many_lines_and_the_others_wait() -> None:
+    streaming = Streaming()
+    listener = streaming.client.websocket("/ws")
+    streaming.stream.take(b"".join(b"%d\n" % number for number in range(LINES_PER_TURN + 5)))
+    streaming.stream.publish(streaming.client.server)  # type: ignore[arg-type]
+    streaming.client.settle()
+    assert (len(listener.messages()), streaming.stream.is_waiting) == (LINES_PER_TURN, True)
+    streaming.publish()
+    assert listener.messages() == [str(number) for number in range(LINES_PER_TURN + 5)]
+
+
+# -- what is too long -----------------------------------------------------------------------------------------------
+
+
+def test_a_line_that_is_too_long_is_not_sent_and_the_log_says_so_seldom(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="sigil.server")
+    streaming = Streaming(RULES._replace(history=200))
+    listener = streaming.client.websocket("/ws")
+    streaming.read(b"a" * 100, b"before")
+    for number in range(150):
+        streaming.read(b"a" * 101, b"%d" % number)
+    streaming.end()
+    assert listener.messages() == ["a" * 100, "before", *map(str, range(150))]
+    assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
+        "line 3 is longer than --max-line, 100 bytes, and was not sent (1 so far)",
+        "line 21 is longer than --max-line, 100 bytes, and was not sent (10 so far)",
+        "line 201 is longer than --max-line, 100 bytes, and was not sent (100 so far)"]
+    assert caplog.records[-1].message == (
+        "standard input has ended; its lines: 302, of which 150 were too long to be sent")
+
+
+def test_the_end_is_told_once_and_when_all_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="sigil.server")
+    streaming = Streaming()
+    streaming.read(b"a")
+    streaming.stream.take(b"b")
+    streaming.stream.end()
+    assert (streaming.stream.is_waiting, streaming.stream.has_ended) == (True, False)
+    streaming.publish()
+    streaming.stream.publish(streaming.client.server)  # type: ignore[arg-type]
+    assert (streaming.stream.is_waiting, streaming.stream.has_ended) == (False, True)
+    assert [record.message for record in caplog.records] == ["standard input has ended; its lines: 2"]
+
+
+def test_round_numbers() -> None:
+    assert [count for count in range(20_000) if is_round(count)] == [1, 10, 100, 1_000, 10_000]
+
+
+@pytest.mark.parametrize(("history", "max_line", "kept", "ring_len"), [
+    (100, 2**20, 65_536, 64 * 2**20), (0, 1, 65_536, 64 * 2**20), (2**20, 2**28, 2**21, 2**30),
+])
+def test_the_ring_holds_the_longest_lines_and_the_history(history: int, max_line: int, kept: int,
+                                                          ring_len: int) -> None:
+    limits = limits_for(Rules(history, "", max_line))
+    assert limits == Limits(history_messages=history, max_ws_send_frame_cnt=kept, outgoing_buffer_sz=ring_len)
+
+
+# -- who hears what -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("query", "heard"), [
+    ("", [CPU, GPU, PLAIN]), ("?topic=cpu", [CPU, PLAIN]), ("?topic=gpu&topic=cpu", [CPU, GPU, PLAIN]),
+    ("?topic=tpu", [PLAIN]), ("?topic=*", [CPU, GPU, PLAIN]), ("?topic=", [PLAIN]), ("?other=cpu", [CPU, GPU, PLAIN]),
+])
+def test_clients_choose_their_topics_for_the_past_and_from_now_on(query: str, heard: list[bytes]) -> None:
+    streaming = Streaming()
+    early = streaming.client.websocket(f"/ws{query}")
+    streaming.read(CPU, GPU, PLAIN)
+    late = streaming.client.websocket(f"/ws{query}")
+    events = streaming.client.connect()
+    events.request("GET", f"/events{query}")
+    assert early.messages() == late.messages() == texts(*heard)
+    assert re.findall(rb"^data: (.*)$", bytes(events.received), re.MULTILINE) == heard
+
+
+def test_without_a_topic_field_everything_is_for_everybody() -> None:
+    streaming = Streaming(RULES._replace(topic_field=""))
+    listener = streaming.client.websocket("/ws?topic=cpu")
+    streaming.read(CPU, GPU, PLAIN)
+    assert listener.messages() == texts(CPU, GPU, PLAIN)
+
+
+@pytest.mark.parametrize(("query", "count"), [("", 10), ("?history=3", 3), ("?history=0", 0), ("?history=999", 10),
+                                              ("?history=1&history=2", 2)])
+def test_newcomers_are_sent_as_much_of_the_past_as_they_ask_for(query: str, count: int) -> None:
+    streaming = Streaming()
+    numbers = [b"%d" % number for number in range(15)]
+    streaming.read(*numbers)
+    assert streaming.client.websocket(f"/ws{query}").messages() == texts(*numbers[15 - count:])
+    events = streaming.client.connect()
+    events.request("GET", f"/events{query}")
+    assert re.findall(rb"^data: (.*)$", bytes(events.received), re.MULTILINE) == numbers[15 - count:]
+
+
+def test_an_event_stream_goes_on_where_it_was() -> None:
+    streaming = Streaming()
+    streaming.read(b"a", b"b")
+    first = streaming.client.connect()
+    first.request("GET", "/events")
+    last_id = re.findall(rb"^id: (.*)$", bytes(first.received), re.MULTILINE)[-1].decode()
+    streaming.read(b"c")
+    again = streaming.client.connect()
+    again.request("GET", "/events?history=0", headers={"Last-Event-ID": last_id})
+    assert re.findall(rb"^data: (.*)$", bytes(again.received), re.MULTILINE) == [b"c"]
+
+
+# -- answers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("method", "target", "status"), [
+    ("GET", "/", 200), ("HEAD", "/", 200), ("GET", "/stream.json", 200), ("GET", "/sigil-client.js", 200),
+    ("HEAD", "/sigil-client.js", 200), ("GET", "/ws", 426), ("HEAD", "/ws", 426), ("HEAD", "/events", 200),
+    ("GET", "/missing", 404), ("POST", "/missing", 404), ("POST", "/", 405), ("POST", "/ws", 405),
+    ("DELETE", "/events", 405), ("GET", "/?history=many", 200),
+])
+def test_routes(method: str, target: str, status: int) -> None:
+    assert Streaming().client.request(method, target).status == status
+
+
+@pytest.mark.parametrize("value", ["", "-1", "many", "1.5", "%D9%A3", "9" * 5_000, "1e3", "+1"])
+def test_a_history_that_is_no_number_is_refused_with_a_sentence(value: str) -> None:
+    client = Streaming().client
+    for path in ("/ws", "/events"):
+        answer = client.get(f"{path}?history={value}")
+        assert (answer.status, answer.text) == (
+            400, "400 Bad Request: history is a number from 0; there are never more than 10 lines\n")
+
+
+def test_what_is_not_there_is_told_what_is() -> None:
+    client = Streaming().client
+    assert client.get("/missing").text == (
+        "404 Not Found: there are /, /ws, /events, /stream.json, /sigil-client.js\n")
+    assert client.request("PUT", "/").headers["allow"] == "GET, HEAD"
+
+
+def test_the_figures_are_what_has_happened() -> None:
+    streaming = Streaming()
+    assert streaming.client.get("/stream.json").json() == {
+        "topic_field": "of", "history": 10, "max_line_bytes": 100, "lines": 0, "skipped": 0, "has_ended": False}
+    streaming.read(b"a", b"b" * 101)
+    streaming.end()
+    answer = streaming.client.get("/stream.json")
+    assert answer.headers["cache-control"] == "no-store"
+    assert {name: answer.json()[name] for name in ("lines", "skipped", "has_ended")} == {
+        "lines": 2, "skipped": 1, "has_ended": True}
+    assert json.loads(Streaming(RULES._replace(topic_field="")).client.get("/stream.json").text)["topic_field"] is None
+
+
+# -- the page -------------------------------------------------------------------------------------------------------
+
+
+def test_the_policy_allows_the_page_s_own_script_and_style_and_its_server_s_module() -> None:
+    page = page_text()
+    answer = Streaming().client.get("/")
+    policy = answer.headers["content-security-policy"]
+    assert (answer.text, policy) == (page, content_security_policy(page))
+    for tag in ("script", "style"):
+        (source,) = re.findall(f"<{tag}[^>]*>(.*?)</{tag}>", page, re.DOTALL)
+        assert f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'" in policy
+    directives = dict(part.split(" ", 1) for part in policy.split("; "))
+    assert directives["default-src"] == "'none'"
+    assert "'self'" in directives["script-src"] and "'self'" in directives["connect-src"]
+    assert "unsafe" not in policy
+
+
+def test_the_page_loads_nothing_but_the_module_and_puts_nothing_into_markup() -> None:
+    page = page_text()
+    assert set(re.findall(r"https?://[^\s'\"`)]+", page)) == {"http://www.w3.org/2000/svg"}
+    assert re.findall(r"<[^>]*\s(?:style|src|on\w+)\s*=", page) == []
+    assert "@import" not in page and "url(" not in page
+    assert re.findall(r"^import .* from \"(.*)\";$", page, re.MULTILINE) == ["/sigil-client.js"]
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|setHTML|eval\(|new Function", page)
+
+
+def test_the_page_asks_only_what_is_answered() -> None:
+    client = Streaming().client
+    page = page_text()
+    asked = {*re.findall(r'fetch\("([^"]+)"', page), *re.findall(r'<a href="([^"]+)"', page)}
+    assert asked == {"/stream.json", "/events"}
+    assert re.findall(r'connect\("([^"]+)"', page) == ["/ws"]
+    assert all(client.request("HEAD", path).status == 200 for path in asked)
+    assert set(re.findall(r"\babout\.(\w+)", page)) <= set(client.get("/stream.json").json())
+
+
+def test_every_element_the_script_looks_up_is_there() -> None:
+    page = page_text()
+    ids = re.findall(r'\sid="([^"]+)"', page)
+    used = set(re.findall(r'(?:\$|put)\("([a-z-]+)"', page))
+    assert len(ids) == len(set(ids))
+    assert used and used <= set(ids)
