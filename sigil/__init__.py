@@ -23,6 +23,7 @@ from .core.stats import Stats
 from .core.talk import SendStatus
 from .shell.bridge_asyncio import http_server_serve
 from .shell.callbacks import Callbacks
+from .shell.client_module import client_module
 from .shell.deferred import Deferred
 from .shell.make import make_http_server
 from .shell.server import (
@@ -65,6 +66,7 @@ __all__ = [
     "Stats",
     "Unfold",
     "__version__",
+    "client_module",
     "close_reason_str",
     "http_server_close",
     "http_server_fd",

@@ -10,8 +10,8 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
-from sigil.core.request import Request
-from sigil.core.response import Response
+from ..core.request import Request
+from ..core.response import Response
 
 FIXED_FIELDS = (("Cache-Control", "no-cache"), ("X-Content-Type-Options", "nosniff"))
 
