@@ -138,8 +138,8 @@ def _header(first: int, length: int, masked: int) -> bytes:
 def encode_frame(opcode: int, payload: bytes, rsv1: bool = False) -> bytes:
     """A whole frame of a server, in one piece."""
     length = len(payload)
-    if length < SMALL_FRAME_MAX and not rsv1 and opcode in _SMALL_HEADS:
-        return _SMALL_HEADS[opcode][length] + payload
+    if length < SMALL_FRAME_MAX and not rsv1 and opcode in SMALL_HEADS:
+        return SMALL_HEADS[opcode][length] + payload
     first = opcode | (FIN | RSV1 if rsv1 else FIN)
     # The two forms that nearly every message has are written out: a call more is a fifth of the cost.
     if length < 126:
@@ -154,7 +154,7 @@ def encode_small(messages: Sequence[tuple[int, bytes]]) -> bytes:
     pieces: list[bytes] = []
     try:
         for opcode, payload in messages:
-            pieces += (_SMALL_HEADS[opcode][len(payload)], payload)
+            pieces += (SMALL_HEADS[opcode][len(payload)], payload)
     except LookupError:
         return b""
     return b"".join(pieces)
@@ -163,8 +163,9 @@ def encode_small(messages: Sequence[tuple[int, bytes]]) -> bytes:
 SMALL_FRAME_MAX = 2_048
 """Payloads shorter than this are copied without a second thought."""
 
-_SMALL_HEADS = {int(opcode): tuple(_header(FIN | opcode, length, 0) for length in range(SMALL_FRAME_MAX))
-                for opcode in (Opcode.TEXT, Opcode.BINARY)}
+SMALL_HEADS = {int(opcode): tuple(_header(FIN | opcode, length, 0) for length in range(SMALL_FRAME_MAX))
+               for opcode in (Opcode.TEXT, Opcode.BINARY)}
+"""What goes before such a payload: by opcode, then by its length."""
 
 
 def encode_masked(opcode: int, payload: bytes, key: bytes, fin: bool = True, rsv: int = 0) -> bytes:

@@ -270,6 +270,13 @@ EVERYBODY = 2**30
 """More than anybody could accept: the newcomers are not to wait."""
 
 
+def is_due(server: Server, now: float) -> bool:
+    """True if `Elapsed` must be told at this time even if nothing else has happened."""
+    soonest = server.wheel.soonest
+    return (server.running is not _SERVING or server.load.paused_at is not None
+            or (soonest is not None and now >= soonest * server.wheel.grain))
+
+
 def next_deadline(server: Server) -> float | None:
     """When `Elapsed` must be told at the latest, on the clock of `now`; None if nothing waits."""
     paused_at = server.load.paused_at

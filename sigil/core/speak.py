@@ -19,7 +19,7 @@ from .desk import Desk
 from .effects import Effect, Fan, Note
 from .encoding import Encoding, recode
 from .events import Flush, Publish
-from .frame import Opcode, encode_frame, frame_len
+from .frame import SMALL_HEADS, Opcode, encode_frame, frame_len
 from .records import Server
 from .ring import EVERY_TOPIC, Entry, Hearing, Ring, entry_len, position_of
 from .stats import Totals
@@ -62,8 +62,7 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
     if not is_heard(stream, server.limits):
         fitting = [payload for _, payload, _ in event.messages if frame_len(len(payload)) <= stream.ring.size]
         return _with_stream(server, skip(stream, len(fitting))), []
-    entries: tuple[Entry, ...]
-    entries = tuple([(encode_frame(opcode, payload), topic, ()) for opcode, payload, topic in event.messages])
+    entries = _plain(event.messages)
     encoded = _encode_all(entries, stream) if stream.encodings else entries
     length = sum([len(entry[0]) for entry in entries]) if encoded is entries else sum(map(entry_len, encoded))
     if fits(stream, len(encoded), length):
@@ -73,6 +72,14 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
         server, more = _publish_one(server, entry, parse)
         effects += more
     return server, effects
+
+
+def _plain(messages: tuple[tuple[int, bytes, str | None], ...]) -> tuple[Entry, ...]:
+    """The entries of messages, plain: if all are small, without a call for each."""
+    try:
+        return tuple([(SMALL_HEADS[opcode][len(payload)] + payload, topic, ()) for opcode, payload, topic in messages])
+    except LookupError:
+        return tuple([(encode_frame(opcode, payload), topic, ()) for opcode, payload, topic in messages])
 
 
 def _encode_all(entries: tuple[Entry, ...], stream: Stream) -> tuple[Entry, ...]:
@@ -236,11 +243,12 @@ def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
     stream, totals = server.stream, server.totals
     cohorts, sent = stream.cohorts, 0
     fans: list[Effect] = []
-    published = {topic for _, topic, _ in stream.pending if topic is not None}
-    published.add(EVERY_TOPIC)
+    several = len(cohorts) > 1
+    published = {EVERY_TOPIC, *[topic for _, topic, _ in stream.pending if topic is not None]} if several else NO_TOPICS
     known: dict[Hearing, bytes] = {}
-    for hearing, members in sorted(cohorts.items(), key=_in_order) if len(cohorts) > 1 else cohorts.items():
-        heard = Hearing(hearing.encoding, hearing.topics & published) if hearing.topics else hearing
+    for hearing, members in sorted(cohorts.items(), key=_in_order) if several else cohorts.items():
+        # cohorts that differ only in topics on which nothing was published are sent the same piece of memory
+        heard = Hearing(hearing.encoding, hearing.topics & published) if several and hearing.topics else hearing
         data = known.get(heard)
         if data is None:
             data = known[heard] = data_for(stream, heard)
@@ -250,6 +258,9 @@ def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
     counted: Totals = _new(Totals, (*totals[:4], totals.bytes_out + sent, *totals[5:]))
     after: Server = _new(Server, (*server[:10], counted, *server[11:-1], store(stream)))
     return after, fans
+
+
+NO_TOPICS = frozenset[str]()
 
 
 def _in_order(item: tuple[Hearing, object]) -> tuple[int, list[str]]:

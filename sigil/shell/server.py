@@ -19,7 +19,7 @@ from threading import get_ident
 from ..core.events import Accepted, Elapsed, Stop
 from ..core.limits import Limits
 from ..core.records import Running
-from ..core.server import make_server, next_deadline, room_of, stats
+from ..core.server import is_due, make_server, next_deadline, room_of, stats
 from ..core.stats import Stats
 from .account import ENDINGS
 from .callbacks import Callbacks
@@ -229,15 +229,17 @@ class HttpServer(Speaker):
             engine.finish_turn()
             is_left = self._has_work()
         ready = self._require_selector().select(0.0 if is_left else self._bounded(timeout))
-        now = time.monotonic()
-        is_told_late = bool(engine.events) and type(engine.events[0]) is Elapsed  # a tick was left before it was told
-        engine.events[:is_told_late] = [Elapsed(now, int(time.time()))]
-        told = len(engine.events)
+        now, events = time.monotonic(), engine.events
+        if events and type(events[0]) is Elapsed:  # a tick was left before it was told
+            del events[0]
+        told = len(events)
         self._process_ready(ready, now)
         self._empty_inbox()
-        self._program.sources.poll(now, engine.events)
-        has_work = has_work or len(engine.events) > told
-        engine.run_rounds()
+        self._program.sources.poll(now, events)
+        has_work = has_work or len(events) > told
+        if events or engine.has_words or is_due(engine.snapshot, now):
+            events.insert(0, Elapsed(now, int(time.time())))
+            engine.run_rounds()
         if engine.state.running is not Running.SERVING:
             self._wind_down()
         elif self._door is not None:
