@@ -97,7 +97,7 @@ class Talk(NamedTuple):
 
 
 JOIN_MAX = 16_384
-"""Payloads up to so many bytes are copied behind their header and joined with their neighbours."""
+"""Payloads up to so many bytes are copied behind their header, and pieces joined with their neighbours."""
 
 
 def make_talk(terms: Terms, hearing: Hearing, pending: bytes, cursor: int | None) -> Talk:
@@ -192,7 +192,24 @@ def take_queue(talk: Talk, ring: Ring, room: int) -> Taking:
     after = talk._replace(
         queue=rest, queued_len=sum([len(item) for item in rest if not isinstance(item, Follow)]), is_listed=False,
         cursor=None if is_all else ring.head_number if cursor is None else cursor, pong=None if is_all else talk.pong)
-    return Taking(tuple(segments), after, is_all, is_cut)
+    return Taking(packed(segments), after, is_all, is_cut)
+
+
+def packed(segments: list[Segment]) -> tuple[Segment, ...]:
+    """The same bytes in few pieces: neighbours are joined up to `JOIN_MAX`, what is larger stays as it is.
+
+    A client that is behind is owed these for long, and pieces are counted, sent and handed back one by one.
+    """
+    pieces: list[Segment] = []
+    small: list[Segment] = []
+    size = 0
+    for segment in segments:
+        if small and size + len(segment) > JOIN_MAX:
+            pieces.append(b"".join(small) if len(small) > 1 else small[0])
+            small, size = [], 0
+        small.append(segment)
+        size += len(segment)
+    return (*pieces, b"".join(small) if len(small) > 1 else small[0]) if small else ()
 
 
 def _take_followed(segments: list[Segment], ring: Ring, cursor: int, place: Follow, left: int) -> tuple[int, int]:

@@ -399,8 +399,11 @@ def as_verdict(heard: Heard) -> Verdict:
 @some
 @given(conversations(), CUTS)
 @example(frame(1, b"a", fin=False) + frame(9, b"p") + frame(0, b"b") + frame(8, b"\x03\xe8x"), [3])
+@example(frame(9, b"p") + b"!", [])
 def test_wsproto_hears_the_same(data: bytes, cuts: list[int]) -> None:
     theirs = wsproto_verdict(cut(data, cuts))
     ours = as_verdict(hear([data], Terms(2**63, 2**63)))
+    if ours.code is not None and theirs.code is None:  # it looks at the first byte of a head when the second is there
+        theirs = wsproto_verdict([*cut(data, cuts), b"\x80"])
     assert ours.items == theirs.items
     assert ours.code == theirs.code
