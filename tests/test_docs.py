@@ -317,11 +317,11 @@ def check_event_stream(command: str, folder: Path) -> None:
         connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
         connection.request("GET", target)
         response = connection.getresponse()
-        event = "".join(response.readline().decode() for _ in range(2))
+        events = "".join(response.readline().decode() for _ in range(4))
         connection.close()
     shown = README.read_text(encoding="utf-8").partition(f"$ {command}\n")[2].partition("```")[0]
-    form = re.compile(rf"id: \d+-\d+\ndata: {LAST_LINE}\n")
-    assert form.fullmatch(event) and form.fullmatch(shown)
+    form = re.compile(rf"id: \d+-\d+\n\nid: \d+-\d+\ndata: {LAST_LINE}\n")
+    assert form.fullmatch(events) and form.fullmatch(shown)
 
 
 def check_refusal(command: str, folder: Path) -> None:

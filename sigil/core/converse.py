@@ -24,6 +24,7 @@ from .refusal import Malformed, bad
 from .request import Request
 from .response import Response, Upgrade
 from .ring import Hearing
+from .sanitize import check_hearing
 from .stream import Stream, start_of_history, store
 from .talk import NOTHING, Closing, Later, Talk, enqueue, follow, items_len, make_talk, take_queue
 from .utter import talk_of, whispered, with_talk
@@ -49,6 +50,9 @@ def begin_talk(client: Client, response: Response, context: Context) -> Step | M
     a reason to refuse (RFC 6455 section 4.1 has the client wait).
     """
     assert isinstance(response.body, Upgrade)
+    problem = check_hearing(response.body.topics, response.body.history)
+    if problem is not None:
+        return problem
     head, limits, intake = client.owed[0], context.limits, client.intake
     offer = check_upgrade(head, limits.origins)
     if isinstance(offer, Malformed):
@@ -236,13 +240,7 @@ def fail(client: Client, reason: CloseReason, context: Context, message: str = "
 
 
 def _end(client: Client, frame: bytes, reason: CloseReason, code: int, context: Context) -> Step:
-    """Say the close frame behind all else, shut our side, and tell the program."""
-    client, effects = end_talk(client, frame, reason, code, context)
-    return client, [*effects, Part(client.conn, reason, code)]
-
-
-def end_talk(client: Client, frame: bytes, reason: CloseReason, code: int, context: Context) -> Step:
-    """Say what is left to say, as far as there is room, then the last frame, if any; shut our side."""
+    """Say what is left to say, as far as there is room, then the close frame; shut our side, and tell the program."""
     stream, talk = context.stream, talk_of(client)._replace(pong=None)
     if talk.closing is _OPEN:
         talk = follow(talk, stream)
@@ -250,7 +248,8 @@ def end_talk(client: Client, frame: bytes, reason: CloseReason, code: int, conte
     last = (*said.segments, frame) if frame else said.segments
     talk = talk._replace(inbound=CALM, pending=b"", later=NOTHING, queue=(), queued_len=0, pong=None, cursor=None,
                                     closing=_OVER, reason=reason, code=code)
-    return emit_last(with_talk(client, talk), last, reason)
+    client, effects = emit_last(with_talk(client, talk), last, reason)
+    return client, [*effects, Part(client.conn, reason, code)]
 
 
 def part_of(conn: Conn, talk: Talk | None, reason: CloseReason) -> list[Effect]:

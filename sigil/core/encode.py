@@ -16,7 +16,7 @@ from typing import NamedTuple
 from .head import Head
 from .headers import Headers, Pairs
 from .response import HTML, JSON, OCTETS, PHRASES, TEXT, Pulled, Response, Subscription
-from .sanitize import BODILESS, check_response, declared_length
+from .sanitize import BODILESS, check_hearing, check_response, declared_length
 
 JOIN_MAX = 16_384
 """Bodies up to so many bytes are copied behind their head: cheaper than a second piece of memory to send."""
@@ -130,6 +130,9 @@ def prepare(response: Response) -> Fields | str:
     length = declared_length(response.headers)
     if isinstance(body, Subscription) and length is not None:
         return "the response declares a Content-Length, and its body is a stream without end"
+    problem = check_hearing(*body) if isinstance(body, Subscription) else None
+    if problem is not None:
+        return problem
     return length if isinstance(length, str) else _prepare(response.headers, length)
 
 

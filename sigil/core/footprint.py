@@ -31,6 +31,8 @@ WIDEST = 4
 """Bytes of a character, all through a text that has one character that needs them."""
 EVENT = 7
 """Bytes of an event for each of a text that is nothing but line ends."""
+EVENT_ID = 48
+"""Bytes of an event beside its text, at most."""
 CRUMBS = 12
 """Bytes for each byte of pings without payload, the smallest things that are made of what is read."""
 
@@ -102,7 +104,7 @@ def _published(limits: Limits, turn_len: int) -> int:
     """The ring, a page of it that is let go only when its last message is, and one turn's messages for each cohort."""
     if not limits.max_ws_connection_cnt and not limits.history_messages:
         return 0
-    turn = min(turn_len, limits.outgoing_buffer_sz)
+    turn = min(EVENT * turn_len + EVENT_ID * limits.max_ws_send_frame_cnt, EVENT * limits.outgoing_buffer_sz)
     ring = limits.outgoing_buffer_sz + limits.max_ws_send_frame_cnt * (FRAME + ENCODINGS)
     return ring + (2 + limits.max_ws_connection_cnt) * turn
 

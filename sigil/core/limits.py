@@ -108,7 +108,7 @@ class Limits(NamedTuple):
     ever; 503 after, or a broken connection if the answer has begun."""
     sse_keep_alive_interval: float = 15.0
     """An event stream that is silent for so long gets a comment, so that proxies keep it and a dead client is noticed
-    (the interval the WHATWG standard advises)."""
+    (the interval the WHATWG standard advises); one of what is broadcast gets its position so often, silent or not."""
     idle_timeout: float = 60.0
     """Between requests: a kept connection that asks nothing is closed without a word."""
     stall_timeout: float = 30.0

@@ -4,25 +4,25 @@ Theory: what is broadcast is one stream, and server-sent events are one more enc
 conversation like a WebSocket's, of which only the half that is said is used: its place in the stream, and its queue.
 
 Rules: the answer ends with the connection, so an event is the same bytes for everybody.  What a listener sends is
-thrown away, and so are requests behind the one that made it one.  An event's id is its position; who comes back with
-the last one it has seen (`Last-Event-ID`) goes on behind it.  What of that is not kept any more is told by an event
-`gap`: a stream with a hole in it is a lie, unless it says so.  The program is not called back: it knows a listener by
-its request.  It does not know any other client.
+thrown away, and so are requests behind the one that made it one.  An id is a position, which a listener is told with
+every event, when it begins, and now and then; who comes back with the last one (`Last-Event-ID`) goes on behind it.
+What of that is not kept any more is told by an event `gap`: a stream with a hole in it is a lie, unless it says so.
+The program is not called back: it knows a listener by its request.  It does not know any other client.
 """
 
 from .client import CLEAR, LISTENING, Client, Context, Step
-from .converse import end_talk, first_number
+from .converse import first_number
 from .emit import emit, let_go_held
 from .encoding import Encoding
 from .events import HalfClosed, Segment
 from .frame import Terms
 from .reasons import CloseReason
 from .response import Subscription
-from .ring import Hearing, read_position
-from .sse import COMMENT, SseEvent, encode_event, last_event_id
+from .ring import Hearing, position_after, read_position
+from .sse import COMMENT, SseEvent, encode_event, encode_id, last_event_id
 from .stream import Stream
-from .talk import append_frames, make_talk
-from .utter import talk_of, with_talk
+from .talk import Closing, append_frames, follow, make_talk
+from .utter import emit_end, talk_of, with_talk
 
 MUTE = Terms(0, 0)
 """A listener says nothing."""
@@ -32,7 +32,7 @@ def begin_listening(client: Client, segments: tuple[Segment, ...], body: Subscri
     """Answer the first request that is owed an answer with a head, `segments`, and from now on with the stream."""
     hearing, stream = Hearing(Encoding.SSE, frozenset(body.topics)), context.stream
     last_id = last_event_id(client.owed[0].headers)
-    cursor, gap = _start(stream, hearing, last_id, min(body.history, context.limits.history_messages))
+    cursor, news = _start(stream, hearing, last_id, min(body.history, context.limits.history_messages))
     if cursor is None and client.outflow is not CLEAR:
         cursor = stream.next_number  # what was answered before is not taken yet
     client, effects = let_go_held(client)
@@ -40,31 +40,44 @@ def begin_listening(client: Client, segments: tuple[Segment, ...], body: Subscri
     intake = LISTENING._replace(at_end=intake.at_end, discarded=intake.discarded + len(intake.buffer))
     client = client._replace(intake=intake, owed=(), answered=client.answered + len(client.owed),
                              talk=make_talk(MUTE, hearing, b"", cursor))
-    client, sent = emit(client, (*segments, gap) if gap else segments)
+    client, sent = emit(client, (*segments, news))
     return client, effects + sent
 
 
 def _start(stream: Stream, hearing: Hearing, last_id: str, history: int) -> tuple[int | None, bytes]:
-    """Where a listener begins, and what it is told before: behind the last event it has seen, or as a newcomer."""
+    """Where a listener begins, and what it is told of that: behind what it has heard, or as a newcomer."""
     ring, position = stream.ring, read_position(last_id)
-    following = 0 if position is None else position[1] + 1
-    if position is None or position[0] != ring.epoch or following > stream.next_number:
-        return first_number(stream, hearing, history), _gap(last_id, None) if last_id else b""
+    epoch, following = (None, 0) if position is None else position
+    if epoch != ring.epoch or following > stream.next_number:
+        cursor = first_number(stream, hearing, history)
+        return cursor, _beginning(stream, cursor, {"after": last_id, "missed": None} if last_id else None)
     cursor = max(following, ring.tail_number)
+    gap = {"after": last_id, "missed": cursor - following} if cursor > following else None
     is_there = cursor == stream.next_number and not stream.pending
-    return None if is_there else cursor, _gap(last_id, cursor - following) if cursor > following else b""
+    return None if is_there else cursor, _beginning(stream, cursor, gap)
 
 
-def _gap(last_id: str, missed: int | None) -> bytes:
-    """The event that tells of a hole: after which event, and of how many messages on any topic if that is known."""
-    return encode_event(SseEvent({"after": last_id, "missed": missed}, "gap"))
+def _beginning(stream: Stream, cursor: int | None, gap: dict[str, object] | None) -> bytes:
+    """The position from which on a listener hears; and if it has missed something, the event that says so.
+
+    An id without data is no event, but it is what the client will come back with (WHATWG HTML section 9.2.6).
+    """
+    position = position_after(stream.ring, (stream.next_number if cursor is None else cursor) - 1)
+    return encode_id(position) if gap is None else encode_event(SseEvent(gap, "gap", position))
 
 
 def say_nothing(client: Client, context: Context) -> Step:
-    """It has been silent for long: a comment keeps those on the way from thinking that nobody is there."""
-    talk = talk_of(client)
-    talk = talk._replace(queue=append_frames(talk.queue, COMMENT), queued_len=talk.queued_len + len(COMMENT))
-    return with_talk(client._replace(since=context.now), talk), []
+    """From time to time something that is no event keeps those on the way from thinking that nobody is there.
+
+    Who is where its cohort is, is told so: what was said on topics of others is nothing that it has missed.
+    """
+    talk, ring, client = talk_of(client), context.stream.ring, client._replace(since=context.now)
+    if talk.closing is not Closing.OPEN:
+        return client, []
+    is_there = talk.cursor is None and not talk.queue
+    words = encode_id(position_after(ring, ring.head_number - 1)) if is_there else COMMENT
+    return with_talk(client, talk._replace(queue=append_frames(talk.queue, words),
+                                           queued_len=talk.queued_len + len(words))), []
 
 
 def lose_listener(client: Client, event: HalfClosed, context: Context) -> Step:
@@ -73,5 +86,10 @@ def lose_listener(client: Client, event: HalfClosed, context: Context) -> Step:
 
 
 def end_listening(client: Client, reason: CloseReason, context: Context) -> Step:
-    """The stream ends for this client, behind what was published until now."""
-    return end_talk(client, b"", reason, 0, context)
+    """The stream ends for this client behind what was said until now, as soon as that has been sent."""
+    talk = talk_of(client)
+    if talk.closing is not Closing.OPEN:
+        return client, []
+    talk = follow(talk, context.stream)._replace(closing=Closing.SAID, reason=reason)
+    client = with_talk(client, talk)
+    return (client, []) if talk.queue else emit_end(client)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote
 
 from .headers import Headers, Pair, Pairs, pairs_of
-from .sanitize import check_pairs, check_status
+from .sanitize import check_hearing, check_pairs, check_status
 
 Fields: TypeAlias = "Mapping[str, str] | Headers | Iterable[Pair]"
 Buffer: TypeAlias = "bytes | bytearray | memoryview"
@@ -134,10 +134,10 @@ class Response(NamedTuple):
         that becomes JSON.  While there is none, comments keep the connection alive, here as there.  TypeError for
         `events` with `topics` or `history`.
         """
-        names = _names(topics)
+        hearing = _hearing(topics, history)
         if events is None:
-            return Response(_status(status), _merge(EVENTS, headers), Subscription(names, history))
-        if names or history:
+            return Response(_status(status), _merge(EVENTS, headers), Subscription(*hearing))
+        if any(hearing):
             raise TypeError("an event stream is one of events, or one of what is broadcast to topics, not both")
         return Response(_status(status), _merge(EVENTS, headers), Pulled(_iterable(events, "events"), True))
 
@@ -150,7 +150,7 @@ class Response(NamedTuple):
         `topics` reaches this client (`"*"` is every topic).  It is first sent the last `history` messages, as far as
         they are kept (`Limits.history_messages`).
         """
-        return Response(101, _merge((), headers), Upgrade(subprotocol, _names(topics), history))
+        return Response(101, _merge((), headers), Upgrade(subprotocol, *_hearing(topics, history)))
 
     @staticmethod
     def redirect(location: str, status: int = 302, headers: Fields = ()) -> Response:
@@ -171,9 +171,13 @@ class Response(NamedTuple):
         return Response(status, _merge(TEXT, headers), text.encode(errors="replace"))
 
 
-def _names(topics: Iterable[str]) -> tuple[str, ...]:
-    """Topics; a str is one."""
-    return (topics,) if isinstance(topics, str) else tuple(topics)
+def _hearing(topics: Iterable[str], history: int) -> tuple[tuple[str, ...], int]:
+    """Topics (a str is one) and a history, or TypeError for what is neither."""
+    names = (topics,) if isinstance(topics, str) else tuple(topics)
+    problem = check_hearing(names, history)
+    if problem is not None:
+        raise TypeError(problem)
+    return names, history
 
 
 def _status(status: int) -> int:

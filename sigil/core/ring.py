@@ -6,8 +6,8 @@ needs what is let go is too slow, and must be told so before.
 
 Rules: the tail is exact: a frame is kept as long as it fits whole within `size` bytes and `most` frames behind the
 head.  A frame is stored once, however many will be sent it, and never copied.  Frames that were published together
-stand on one page; pages are the unit of memory.  Outside, a frame is named by its position, `epoch-number`, which no
-frame of another stream has.  It does not know who reads.
+stand on one page; pages are the unit of memory.  Outside, a place behind a frame is a position: the epoch, which no
+other stream has, and how many frames there were.  It does not know who reads.
 """
 
 import re
@@ -56,7 +56,7 @@ def heard(entry: Entry, hearing: Hearing, ring: "Ring", number: int) -> bytes:
     for encoding, other in others:
         if encoding is hearing.encoding:
             return other
-    return recode(frame, hearing.encoding, position_of(ring, number))
+    return recode(frame, hearing.encoding, position_after(ring, number))
 
 
 def entry_len(entry: Entry) -> int:
@@ -101,16 +101,16 @@ def make_ring(size: int, most: int, epoch: int = 0) -> Ring:
     return Ring(size, most, pvector(), 0, 0, 0, 0, 0, epoch)
 
 
-def position_of(ring: Ring, number: int) -> str:
-    """What a frame is called outside, also after a restart."""
-    return f"{ring.epoch}-{number}"
+def position_after(ring: Ring, number: int) -> str:
+    """Where in the stream somebody is who has heard all up to the frame with this number; -1 is before the first."""
+    return f"{ring.epoch}-{number + 1}"
 
 
-_POSITION = re.compile(r"([0-9]{1,15})-([0-9]{1,15})")
+_POSITION = re.compile(r"([0-9]{1,18})-([0-9]{1,15})")
 
 
 def read_position(text: str) -> tuple[int, int] | None:
-    """The epoch and the number of a position; None if it is none."""
+    """The epoch of a position, and the number of the frame that follows; None if it is none."""
     match = _POSITION.fullmatch(text)
     return None if match is None else (int(match[1]), int(match[2]))
 

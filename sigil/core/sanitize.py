@@ -82,6 +82,15 @@ def check_response(response: Any) -> str | None:
     return check_status(status) or check_pairs(headers)
 
 
+def check_hearing(topics: Any, history: Any) -> str | None:
+    """None if this is what a client can hear: topics, each a str, and how many of the last messages."""
+    if not issubclass(type(topics), tuple) or not all(type(topic) is str for topic in topics):
+        return f"topics are a tuple of str, not {shown(topics)}"
+    if type(history) is not int or history < 0:
+        return f"history is a number of messages, not {shown(history)}"
+    return None
+
+
 def declared_length(pairs: Pairs) -> int | str | None:
     """The Content-Length that a handler declared, None if it did not, a sentence if it is not one."""
     values = [value.strip() for name, value in pairs if name.lower() == "content-length"]

@@ -42,11 +42,11 @@ RELIEF_SECONDS = 1.0
 """How long clients have to take what they are owed when it is too much altogether, before the slowest is dropped."""
 
 
-def make_server(limits: Limits, now: float, wall: int, logs_access: bool = False) -> Server:
-    """A server without clients, at a time."""
+def make_server(limits: Limits, now: float, wall: int, logs_access: bool = False, epoch: int = 0) -> Server:
+    """A server without clients, at a time; `epoch` is a number that no other server's stream has."""
     limits = without_aliases(limits)
     return Server(EMPTY, now, wall, date_line(wall), limits, Running.SERVING, make_wheel(shortest_timeout(limits)), now,
-                  0, 0.0, NOTHING, logs_access, UNLOADED, (), pvector(), make_stream(limits, wall))
+                  0, 0.0, NOTHING, logs_access, UNLOADED, (), pvector(), make_stream(limits, epoch))
 
 
 # -- the fold -----------------------------------------------------------------------------------------------------

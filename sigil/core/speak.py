@@ -21,9 +21,9 @@ from .encoding import Encoding, recode
 from .events import Flush, Publish
 from .frame import SMALL_HEADS, Opcode, encode_frame, frame_len
 from .records import Server
-from .ring import EVERY_TOPIC, Entry, Hearing, Ring, entry_len, position_of
+from .ring import Entry, Hearing, Ring, entry_len, position_after
 from .stats import Totals
-from .stream import NOBODY, NOT_BEHIND, Stream, data_for, fits, is_heard, skip, store
+from .stream import NOBODY, NOT_BEHIND, Stream, data_for, fits, index_topics, is_heard, skip, store
 from .stream import publish as add
 from .table import find
 from .talk import Closing, Follow, SendStatus, backlog_len
@@ -32,10 +32,10 @@ from .utter import fall_too_far, flush, flush_simple, owed_len, room_for
 WARNING = 30
 _new = tuple.__new__
 
-Prospect: TypeAlias = tuple[SendStatus, int]
-"""What would become of a message to a client: the status, and the bytes there is room for."""
+Prospect: TypeAlias = tuple[SendStatus, int, bool]
+"""What would become of a message to a client: the status, the bytes there is room for, and whether only texts are."""
 
-NO_PROSPECT = (SendStatus.DROPPED, 0)
+NO_PROSPECT = (SendStatus.DROPPED, 0, False)
 
 
 def prospect_of(server: Server, conn: Conn) -> Prospect:
@@ -48,7 +48,10 @@ def prospect_of(server: Server, conn: Conn) -> Prospect:
     room = server.limits.max_ws_outbox_len - client.talk.queued_len if is_clear else room_for(client, server.limits)
     if room <= 0:
         return NO_PROSPECT
-    return SendStatus.BACKPRESSURE if client.outflow.outbox else SendStatus.SUCCESS, room
+    status = SendStatus.BACKPRESSURE if client.outflow.outbox else SendStatus.SUCCESS
+    if client.talk.hearing.encoding is Encoding.SSE:
+        return status, -(-room // EVENT_WEIGHT), True
+    return status, room, False
 
 
 # -- to all -------------------------------------------------------------------------------------------------------
@@ -90,7 +93,7 @@ def _encode_all(entries: tuple[Entry, ...], stream: Stream) -> tuple[Entry, ...]
 def _encoded(entry: Entry, stream: Stream, number: int) -> Entry:
     """The entry in each encoding that is listened in, once, unless all of them together do not fit on the ring."""
     frame, topic, _ = entry
-    position = position_of(stream.ring, number)
+    position = position_after(stream.ring, number)
     others = tuple([(encoding, _shared(recode(frame, encoding, position), frame)) for encoding, _ in stream.encodings])
     whole = (frame, topic, others)
     return whole if entry_len(whole) <= stream.ring.size else entry
@@ -166,7 +169,8 @@ def weight_of(stream: Stream) -> int:
     return 1 + sum([_WEIGHTS.get(encoding, 1) for encoding, _ in stream.encodings])
 
 
-_WEIGHTS = {Encoding.ZSTD: 2, Encoding.SSE: 8}
+EVENT_WEIGHT = 8
+_WEIGHTS = {Encoding.ZSTD: 2, Encoding.SSE: EVENT_WEIGHT}
 
 
 PUBLISHED_HEAD_LEN = 10
@@ -244,23 +248,22 @@ def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
     cohorts, sent = stream.cohorts, 0
     fans: list[Effect] = []
     several = len(cohorts) > 1
-    published = {EVERY_TOPIC, *[topic for _, topic, _ in stream.pending if topic is not None]} if several else NO_TOPICS
+    index = index_topics(stream) if several else None
     known: dict[Hearing, bytes] = {}
     for hearing, members in sorted(cohorts.items(), key=_in_order) if several else cohorts.items():
         # cohorts that differ only in topics on which nothing was published are sent the same piece of memory
-        heard = Hearing(hearing.encoding, hearing.topics & published) if several and hearing.topics else hearing
+        heard = hearing
+        if index is not None and hearing.topics:
+            heard = Hearing(hearing.encoding, hearing.topics.intersection(index))
         data = known.get(heard)
         if data is None:
-            data = known[heard] = data_for(stream, heard)
+            data = known[heard] = data_for(stream, heard, index)
         if data:
             fans.append(Fan(hearing, members, data, stream.ring.head_number, stream.next_number))
             sent += len(data) * len(members)
     counted: Totals = _new(Totals, (*totals[:4], totals.bytes_out + sent, *totals[5:]))
     after: Server = _new(Server, (*server[:10], counted, *server[11:-1], store(stream)))
     return after, fans
-
-
-NO_TOPICS = frozenset[str]()
 
 
 def _in_order(item: tuple[Hearing, object]) -> tuple[int, list[str]]:

@@ -18,7 +18,6 @@ COMMENT = b":\n\n"
 """What keeps a silent stream alive: a line that no client looks at."""
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_LINE_END_BYTES = re.compile(rb"\r\n|\r|\n")
 _BREAKS_NAME = re.compile(r"[\r\n]")
 _BREAKS_ID = re.compile(r"[\r\n\0]")
 
@@ -46,7 +45,14 @@ def encode_event(item: Any) -> bytes:
 def encode_text(text: bytes, position: str) -> bytes:
     """The event of a text in UTF-8 that was said to clients; its id is its position in the stream, if it has one."""
     start = f"id: {position}\ndata: ".encode() if position else b"data: "
-    return b"".join((start, _LINE_END_BYTES.sub(b"\ndata: ", text), b"\n\n"))
+    if b"\r" in text:
+        text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return b"".join((start, text.replace(b"\n", b"\ndata: "), b"\n\n"))
+
+
+def encode_id(position: str) -> bytes:
+    """What makes a position the last id that a client has seen, and is no event."""
+    return f"id: {position}\n\n".encode()
 
 
 def last_event_id(headers: Headers) -> str:

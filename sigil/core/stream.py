@@ -11,6 +11,7 @@ number, but nothing is kept while nobody listens, may come back for it, or wants
 cursor moves on: `talk` and `utter` do.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
 from pyrsistent import PMap, PSet, pmap, pset
@@ -85,15 +86,29 @@ def store(stream: Stream) -> Stream:
     return Stream(append(ring, pending, pending_len), (), 0, cohorts, laggards, floor, encodings, is_revisited)
 
 
-def data_for(stream: Stream, hearing: Hearing) -> bytes:
-    """What somebody is sent of what was published in this turn, in one piece."""
-    (encoding, topics), ring = hearing, stream.ring
-    if encoding is not Encoding.PLAIN:
-        return b"".join([heard(entry, hearing, ring, number)
-                         for number, entry in enumerate(stream.pending, ring.head_number)])
-    if EVERY_TOPIC in topics:
-        return b"".join([frame for frame, _, _ in stream.pending])
-    return b"".join([frame for frame, topic, _ in stream.pending if topic is None or topic in topics])
+Index: TypeAlias = dict[str | None, list[int]]
+
+
+def index_topics(stream: Stream) -> Index:
+    """Where what was published in this turn is for whom: places among the pending frames, by topic; `"*"` is all."""
+    index: Index = {None: [], EVERY_TOPIC: list(range(len(stream.pending)))}
+    for place, (_, topic, _) in enumerate(stream.pending):
+        if topic != EVERY_TOPIC:
+            index.setdefault(topic, []).append(place)
+    return index
+
+
+def data_for(stream: Stream, hearing: Hearing, index: Index | None = None) -> bytes:
+    """What somebody is sent of what was published in this turn, in one piece; an `index` is a short cut."""
+    (encoding, topics), ring, pending = hearing, stream.ring, stream.pending
+    places: Iterable[int] = range(len(pending))
+    if index is not None:
+        places = sorted({place for topic in (None, *topics) for place in index.get(topic, ())})
+    elif encoding is Encoding.PLAIN and EVERY_TOPIC not in topics:
+        return b"".join([frame for frame, topic, _ in pending if topic is None or topic in topics])
+    if encoding is Encoding.PLAIN:
+        return b"".join([pending[place][0] for place in places])
+    return b"".join([heard(pending[place], hearing, ring, ring.head_number + place) for place in places])
 
 
 # -- who is where -------------------------------------------------------------------------------------------------

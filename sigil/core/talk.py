@@ -187,11 +187,13 @@ def take_queue(talk: Talk, ring: Ring, room: int) -> Taking:
         taken += 1
     is_all, is_cut = taken == len(queue) and left > 0, left <= 0
     rest = talk.queue[taken:]
+    is_ahead = cursor is not None and cursor > ring.head_number  # it has joined behind what was published in this turn
     if is_all and talk.pong is not None and talk.closing is Closing.OPEN:
         segments.append(encode_frame(Opcode.PONG, talk.pong))
     after = talk._replace(
         queue=rest, queued_len=sum([len(item) for item in rest if not isinstance(item, Follow)]), is_listed=False,
-        cursor=None if is_all else ring.head_number if cursor is None else cursor, pong=None if is_all else talk.pong)
+        cursor=None if is_all and not is_ahead else ring.head_number if cursor is None else cursor,
+        pong=None if is_all else talk.pong)
     return Taking(packed(segments), after, is_all, is_cut)
 
 

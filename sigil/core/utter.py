@@ -11,7 +11,7 @@ know any other client.
 
 from .client import CLEAR, PARKED, TALKING, Client, Context, Gone, Outcome, Step, outbox_len
 from .effects import Note, Send, Then
-from .emit import emit
+from .emit import emit, emit_last
 from .encoding import Encoding, encode_message
 from .events import Lagged, Segment, Subscribe, Whisper
 from .frame import encode_small, frame_len
@@ -126,7 +126,15 @@ def _send_taken(client: Client, outbox: tuple[Segment, ...], taking: Taking) -> 
     """Send these; if that is much, wait until it is taken before there is more."""
     client = client._replace(talk=taking.talk, outflow=client.outflow._replace(is_full=taking.is_cut))
     segments = outbox + taking.segments
+    if taking.is_all and taking.talk.closing is Closing.SAID and taking.talk.hearing.encoding is Encoding.SSE:
+        return emit_end(client, segments)
     return emit(client, segments) if segments else (client, [])
+
+
+def emit_end(client: Client, segments: tuple[Segment, ...] = ()) -> Step:
+    """The last that an event stream is sent, and its end: there is no close frame to be answered."""
+    talk = talk_of(client)._replace(closing=_OVER, cursor=None, queue=(), queued_len=0)
+    return emit_last(with_talk(client, talk), segments, talk.reason)
 
 
 def fall_behind(client: Client, ring: Ring) -> Client:

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from ..core.client import Parse
 from ..core.conn import Conn
 from ..core.effects import Adopt, Effect, Fan, Send, Then
-from ..core.events import Delivered, Event, Failed, Flush, Hangup, Lagged, Publish, Stalled, Whisper
+from ..core.events import Delivered, Elapsed, Event, Failed, Flush, Hangup, Lagged, Publish, Stalled, Whisper
 from ..core.frame import Opcode, frame_len, is_close_code
 from ..core.reasons import CloseReason
 from ..core.records import Server
@@ -52,6 +52,8 @@ class Engine:
         self.hearer: Conn | None = None
         """Whom something was said to last, while there is `room` (bytes) for more: `keep` takes it, with `status`."""
         self.room = 0
+        self._hears_texts = False
+        """It hears texts, and nothing else."""
         self.keep = self._messages.append
         self.status = SendStatus.DROPPED
         self._publications: list[tuple[int, bytes, str | None]] = []
@@ -107,10 +109,10 @@ class Engine:
         if self.events:
             self._settle()
 
-    def finish_turn(self) -> None:
+    def finish_turn(self, clock: Elapsed) -> None:
         """Do what the last turn left undone, and let leave what was said since: before anybody waits."""
         self._carry_out()
-        self._flush()
+        self._flush(clock)
 
     def _carry_out(self) -> None:
         """Carry out orders in sequence until none is left; if user code breaks out, the rest waits for the next time.
@@ -150,11 +152,11 @@ class Engine:
         state = self._state
         return bool(self._messages or self._said or self._publications or state.unflushed or state.stream.pending)
 
-    def _flush(self) -> None:
+    def _flush(self, *before: Event) -> None:
         """What was said leaves.  What is not taken is told before anybody can say more, or it would be overtaken."""
         if not self.has_words:
             return
-        self._tell([_FLUSH])
+        self._tell([*before, _FLUSH])
         self._carry_out()
         self._settle()
 
@@ -199,7 +201,7 @@ class Engine:
     def _say(self, conn: Conn, message: tuple[int, bytes]) -> SendStatus:
         if conn is not self.hearer:
             self._turn_to(conn)
-        if self.hearer is None:
+        if self.hearer is None or (self._hears_texts and message[0] != Opcode.TEXT):
             return SendStatus.DROPPED
         self.keep(message)
         self.room -= len(message[1]) + FRAME_HEAD_LEN
@@ -222,9 +224,9 @@ class Engine:
             self._finish_saying()
         if conn in self._spoken_to:
             self._catch_up()
-        status, room = prospect_of(self._state, conn)
+        status, room, self._hears_texts = prospect_of(self._state, conn)
         if room <= 0 and self._let_leave(conn):
-            status, room = prospect_of(self._state, conn)
+            status, room, self._hears_texts = prospect_of(self._state, conn)
         self.status, self.room, self.ring_room = status, room, 0
         self._saying_to, self.hearer = conn, conn if room > 0 else None
 
@@ -325,11 +327,11 @@ class Engine:
             index += 1
         events.insert(index if type(event) in NOT_TAKEN else len(events), event)
 
-    def tell(self, event: Event) -> None:
-        """Tell the core at once what the program wants."""
+    def tell(self, clock: Elapsed, event: Event) -> None:
+        """Tell the core at once what the program wants, and when."""
         self.farewells += type(event) is Hangup
         self._catch_up()
-        self._tell([event])
+        self._tell([clock, event])
 
 
 def _may_leave(order: Effect, newcomers: set[Conn]) -> bool:

@@ -109,7 +109,8 @@ class HttpServer(Speaker):
         self._open(sock)
         logs_access = _ACCESS_LOG.isEnabledFor(logging.INFO)
         old = self.engine.state
-        new = make_server(self._limits, time.monotonic(), int(time.time()), logs_access)
+        microseconds = time.time_ns() // 1_000
+        new = make_server(self._limits, time.monotonic(), int(time.time()), logs_access, epoch=microseconds)
         self.engine.begin(new._replace(turn=old.turn, totals=old.totals, since=old.since))
         _LOG.info("listening on %s", self._address())
 
@@ -208,6 +209,9 @@ class HttpServer(Speaker):
             if self._is_hosted:
                 self._speaker = NOBODY
 
+    def _clock(self) -> Elapsed:
+        return Elapsed(time.monotonic(), int(time.time()))
+
     def _require_rest(self, name: str) -> None:
         """RuntimeError while there is a tick under way: whoever calls is in it, or is not the one to turn the crank."""
         if self._is_ticking:
@@ -226,19 +230,19 @@ class HttpServer(Speaker):
         engine = self.engine
         has_work = is_left = self._has_work()
         if has_work:
-            engine.finish_turn()
+            engine.finish_turn(self._clock())
             is_left = self._has_work()
         ready = self._require_selector().select(0.0 if is_left else self._bounded(timeout))
-        now, events = time.monotonic(), engine.events
+        clock, events = self._clock(), engine.events
         if events and type(events[0]) is Elapsed:  # a tick was left before it was told
             del events[0]
         told = len(events)
-        self._process_ready(ready, now)
+        self._process_ready(ready, clock.now)
         self._empty_inbox()
-        self._program.sources.poll(now, events)
+        self._program.sources.poll(clock.now, events)
         has_work = has_work or len(events) > told
-        if events or engine.has_words or is_due(engine.snapshot, now):
-            events.insert(0, Elapsed(now, int(time.time())))
+        if events or engine.has_words or is_due(engine.snapshot, clock.now):
+            events.insert(0, clock)
             engine.run_rounds()
         if engine.state.running is not Running.SERVING:
             self._wind_down()

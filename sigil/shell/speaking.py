@@ -11,7 +11,7 @@ there is a tick.
 from threading import get_ident
 
 from ..core.conn import Conn
-from ..core.events import Event, Publish, Subscribe, Whisper
+from ..core.events import Elapsed, Event, Hangup, Publish, Subscribe, Whisper
 from ..core.limits import Limits
 from ..core.records import Server
 from ..core.speak import PUBLISHED_HEAD_LEN, buffered_amount
@@ -24,6 +24,14 @@ from .inbox import Inbox
 from .program import Late, Program, Word, discard
 from .sources import LatePiece
 from .staging import Stager
+
+_TOPICS = (type(None), str)
+
+
+def check_topic(topic: object) -> None:
+    """TypeError for what is no topic."""
+    if not isinstance(topic, str):
+        raise TypeError(f"a topic is a str, not {type(topic).__name__}")
 
 
 class Speaker(Stager):
@@ -38,6 +46,10 @@ class Speaker(Stager):
         self._inbox: Inbox[Word] = Inbox(self._discard)
         self._thread = self._speaker = get_ident()
         """The thread that ticks, and the one that may speak without waking it."""
+
+    def _clock(self) -> Elapsed:
+        """What the clock reads."""
+        raise NotImplementedError
 
     def _wake(self) -> None:
         """Something will be said on the thread that ticks: see that there is a tick."""
@@ -63,8 +75,9 @@ class Speaker(Stager):
         """Say a message to one WebSocket, text for a str and binary for bytes; may be called from any thread.
 
         It leaves at the end of the tick.  `DROPPED` if the client is gone or going, or has
-        `Limits.max_ws_outbox_len` bytes or more still to take; `BACKPRESSURE` if the message waits behind what was not
-        taken.  From another thread `SUCCESS` only says that it is on its way to the loop.
+        `Limits.max_ws_outbox_len` bytes or more still to take, or if this is binary and the client an event stream;
+        `BACKPRESSURE` if the message waits behind what was not taken.  From another thread `SUCCESS` only says that it
+        is on its way to the loop.
         """
         engine = self.engine
         if conn is engine.hearer and type(data) is str and get_ident() == self._speaker:  # as `Engine.say`, but faster
@@ -88,7 +101,7 @@ class Speaker(Stager):
         into `Limits.outgoing_buffer_sz`.
         """
         engine = self.engine
-        if type(data) is str and get_ident() == self._speaker:  # as `Engine.publish`, but faster
+        if type(data) is str and topic.__class__ in _TOPICS and get_ident() == self._speaker:  # as `Engine.publish`
             payload = data.encode()
             room = engine.ring_room - len(payload) - PUBLISHED_HEAD_LEN
             if room >= 0 and engine.ring_count > 0:
@@ -96,6 +109,8 @@ class Speaker(Stager):
                 engine.ring_count -= 1
                 engine.publish_too((1, payload, topic))
                 return engine.ring_status
+        if topic is not None:
+            check_topic(topic)
         if get_ident() != self._thread and self.running:
             message = framed(data)
             return self._leave_word(Publish(((*message, topic),)), len(message[1]))
@@ -103,11 +118,13 @@ class Speaker(Stager):
         return engine.publish(data, topic)
 
     def subscribe(self, conn: Conn, topic: str) -> None:
-        """Let a WebSocket hear a topic from now on; may be called from any thread, twice is once."""
+        """Let a client hear a topic from now on; may be called from any thread, twice is once."""
+        check_topic(topic)
         self._tell(Subscribe(conn, topic, True))
 
     def unsubscribe(self, conn: Conn, topic: str) -> None:
-        """Let a WebSocket hear a topic no more; may be called from any thread, twice is once."""
+        """Let a client hear a topic no more; may be called from any thread, twice is once."""
+        check_topic(topic)
         self._tell(Subscribe(conn, topic, False))
 
     def close(self, conn: Conn, code: int = 1000, reason: str = "") -> None:
@@ -128,7 +145,7 @@ class Speaker(Stager):
             self.post(event)
             return
         self._wake()
-        self.engine.tell(event)
+        self.engine.tell(self._clock(), event)
 
     def _leave_word(self, word: Whisper | Publish, length: int) -> SendStatus:
         """Leave a message for the loop's thread, unless it is too far behind."""
@@ -142,6 +159,9 @@ class Speaker(Stager):
         for word in self._inbox.take():
             if isinstance(word, Whisper | Publish):
                 self.engine.repeat(word)
+                continue
+            if isinstance(word, Subscribe | Hangup):  # what is said after it is heard after it
+                self.engine.tell(self._clock(), word)
                 continue
             event = self._take_late(word) if isinstance(word, Late | LatePiece | Returned) else word
             if event is not None:

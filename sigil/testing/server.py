@@ -163,13 +163,16 @@ class MemoryServer(Speaker):
         finally:
             self._is_ticking = False
 
+    def _clock(self) -> Elapsed:
+        return Elapsed(self.now, int(self.now))
+
     def _process_connections(self) -> None:
         """The turn itself, in the order of `HttpServer.process_connections`."""
         engine, limits = self.engine, self._limits
-        engine.finish_turn()
+        engine.finish_turn(self._clock())
         self._loop.run_once()
         is_told_late = bool(engine.events) and type(engine.events[0]) is Elapsed  # a tick was left before it was told
-        engine.events[:is_told_late] = [Elapsed(self.now, int(self.now))]
+        engine.events[:is_told_late] = [self._clock()]
         engine.events += self.kernel.process_readable_clients(limits)
         engine.events += self.kernel.accept(min(limits.max_accepts_per_tick, room_of(engine.state)))
         self._empty_inbox()

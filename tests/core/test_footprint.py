@@ -27,7 +27,7 @@ COUNTED = ("max_connection_cnt", "max_header_len", "max_headers", "max_target_le
 
 
 def test_a_small_server_is_small() -> None:
-    assert 4 * MIB < footprint(SMALL) < 24 * MIB
+    assert 4 * MIB < footprint(SMALL) < 32 * MIB
 
 
 def test_a_server_that_takes_nobody_costs_what_it_remembers() -> None:

@@ -6,6 +6,7 @@ is written down here byte by byte.  That events are read as they were meant is d
 Rules: pure.  The server's epoch is 0, since its stream began at wall time 0.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -19,7 +20,9 @@ from sigil.core.encoding import Encoding
 from sigil.core.events import (
     Accepted,
     Answered,
+    Event,
     Failed,
+    Flush,
     HalfClosed,
     Hangup,
     Lagged,
@@ -35,7 +38,6 @@ from sigil.core.reasons import CloseReason
 from sigil.core.response import Response
 from sigil.core.ring import Hearing
 from sigil.core.server import Server, stats
-from sigil.core.sse import COMMENT
 from sigil.core.stream import make_stream
 from sigil.core.waiting import Waiting, waiting_for
 
@@ -45,6 +47,7 @@ from .test_sse import Heard, read_events
 
 HEAD = (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
         b"X-Accel-Buffering: no\r\n" + DATE)
+START = HEAD + b"id: 0-0\n\n"
 HEARS_ALL = Hearing(Encoding.SSE, frozenset())
 KEEPING = Limits(history_messages=10)
 SMALL = Limits(outgoing_buffer_sz=400)
@@ -74,18 +77,18 @@ def came_back(last_id: str, before: Server, response: Response | None = None) ->
 
 def test_the_answer_is_a_head_and_from_then_on_the_stream() -> None:
     server, effects = tell(asked(GET), answered(0, Response.sse()))
-    assert effects == [Send(CONN, (HEAD,), Then.KEEP)]
+    assert effects == [Send(CONN, (HEAD, b"id: 0-0\n\n"), Then.KEEP)]
     assert client_of(server).intake is LISTENING and is_member(client_of(server))
     assert waiting_for(client_of(server)) is Waiting.EVENT
     server, effects = tell(server, told("hello", "two\nlines"), FLUSH)
     (fan,) = effects
     assert fan == Fan(HEARS_ALL, server.stream.cohorts[HEARS_ALL],
-                      b"id: 0-0\ndata: hello\n\nid: 0-1\ndata: two\ndata: lines\n\n", 0, 2)
+                      b"id: 0-1\ndata: hello\n\nid: 0-2\ndata: two\ndata: lines\n\n", 0, 2)
 
 
 def test_an_answer_of_http_1_0_is_the_same_but_for_its_head() -> None:
     _, effects = tell(asked(b"GET / HTTP/1.0\r\n\r\n"), answered(0, Response.sse()), told("x"), FLUSH)
-    assert bytes_to(CONN, effects) == HEAD + b"id: 0-0\ndata: x\n\n"
+    assert bytes_to(CONN, effects) == START + b"id: 0-1\ndata: x\n\n"
 
 
 def test_head_is_answered_with_the_head_alone() -> None:
@@ -95,7 +98,7 @@ def test_head_is_answered_with_the_head_alone() -> None:
 
 def test_status_and_fields_are_the_programs() -> None:
     _, effects = tell(asked(GET), answered(0, Response.sse(status=203, headers={"X-Room": "7"})))
-    assert bytes_of(effects) == HEAD.replace(b"200 OK", b"203 Non-Authoritative Information").replace(
+    assert bytes_of(effects) == START.replace(b"200 OK", b"203 Non-Authoritative Information").replace(
         b"no\r\n", b"no\r\nX-Room: 7\r\n")
 
 
@@ -137,16 +140,16 @@ def test_nobody_begins_to_listen_to_a_server_that_stops() -> None:
 def test_requests_behind_it_are_not_answered_and_their_streams_are_let_go() -> None:
     server = tell(asked(GET + GET + GET), answered(1, Response.stream([b"x"])))[0]
     server, effects = tell(server, answered(0, Response.sse()))
-    assert Abandon(ticket(1)) in effects and bytes_of(effects) == HEAD
+    assert Abandon(ticket(1)) in effects and bytes_of(effects) == START
     server, effects = tell(server, answered(2, OK), Received(CONN, GET), told("x"), FLUSH)
-    assert bytes_to(CONN, effects) == b"id: 0-0\ndata: x\n\n"
+    assert bytes_to(CONN, effects) == b"id: 0-1\ndata: x\n\n"
 
 
 # -- what it hears ------------------------------------------------------------------------------------------------
 
 def test_a_binary_message_is_left_out_and_counted() -> None:
     server, effects = tell(listening(), told("a", b"\x00", "b"), FLUSH)
-    assert bytes_to(CONN, effects) == b"id: 0-0\ndata: a\n\nid: 0-2\ndata: b\n\n"
+    assert bytes_to(CONN, effects) == b"id: 0-1\ndata: a\n\nid: 0-3\ndata: b\n\n"
     assert stats(server).sse_skipped == 1
     server, effects = tell(server, told(b"\x01", b"\x02"), FLUSH)
     assert effects == [] and stats(server).sse_skipped == 3
@@ -155,9 +158,9 @@ def test_a_binary_message_is_left_out_and_counted() -> None:
 def test_topics_are_heard_as_by_a_websocket() -> None:
     server = listening(response=Response.sse(topics=("news",)))
     server, effects = tell(server, told("n", topic="news"), told("s", topic="sport"), told("all"), FLUSH)
-    assert bytes_to(CONN, effects) == b"id: 0-0\ndata: n\n\nid: 0-2\ndata: all\n\n"
+    assert bytes_to(CONN, effects) == b"id: 0-1\ndata: n\n\nid: 0-3\ndata: all\n\n"
     _, effects = tell(server, Subscribe(CONN, "sport", True), told("s", topic="sport"), FLUSH)
-    assert bytes_to(CONN, effects) == b"id: 0-3\ndata: s\n\n"
+    assert bytes_to(CONN, effects) == b"id: 0-4\ndata: s\n\n"
 
 
 def test_who_hears_the_star_hears_every_topic() -> None:
@@ -168,7 +171,7 @@ def test_who_hears_the_star_hears_every_topic() -> None:
 
 def test_what_is_said_to_one_has_no_position_and_is_in_order() -> None:
     _, effects = tell(listening(), told("a"), said("to you"), told("b"), said(b"\x00"), FLUSH)
-    assert bytes_to(CONN, effects) == b"id: 0-0\ndata: a\n\ndata: to you\n\nid: 0-1\ndata: b\n\n"
+    assert bytes_to(CONN, effects) == b"id: 0-1\ndata: a\n\ndata: to you\n\nid: 0-2\ndata: b\n\n"
 
 
 TEXTS = st.text(st.sampled_from("ab:\n\r \ufeff\x00é"), max_size=12)
@@ -179,57 +182,67 @@ def test_what_is_heard_is_what_was_said_but_for_line_ends(messages: list[str]) -
     _, effects = tell(listening(), told(*messages), FLUSH)
     lines = [message.replace("\r\n", "\n").replace("\r", "\n") for message in messages]
     events = read_events(bytes_to(CONN, effects)).events
-    assert events == [Heard("message", line, f"0-{number}") for number, line in enumerate(lines)]
+    assert events == [Heard("message", line, f"0-{number}") for number, line in enumerate(lines, 1)]
 
 
 # -- coming back --------------------------------------------------------------------------------------------------
 
 def test_who_comes_back_goes_on_behind_what_it_has_seen() -> None:
     server, _ = tell(listening(), told("a", "b", "c"), FLUSH)
-    assert came_back("0-0", server)[1] == b"id: 0-1\ndata: b\n\nid: 0-2\ndata: c\n\n"
-    after, sent = came_back("0-2", server)
-    assert sent == b"" and is_member(client_of(after)) and not after.stream.laggards
+    assert came_back("0-1", server)[1] == b"id: 0-1\n\nid: 0-2\ndata: b\n\nid: 0-3\ndata: c\n\n"
+    after, sent = came_back("0-3", server)
+    assert sent == b"id: 0-3\n\n" and is_member(client_of(after)) and not after.stream.laggards
 
 
 def test_what_was_published_while_nobody_listened_is_kept_for_who_may_come_back() -> None:
     server, _ = tell(listening(), told("a"), FLUSH, Failed(CONN, 104), told("b"), FLUSH)
     assert not server.slots.used
-    assert came_back("0-0", server)[1] == b"id: 0-1\ndata: b\n\n"
+    assert came_back("0-1", server)[1] == b"id: 0-1\n\nid: 0-2\ndata: b\n\n"
 
 
 def test_what_is_not_kept_any_more_is_told_as_a_gap() -> None:
     server, _ = tell(listening(SMALL), *[event for count in range(12) for event in (told("x" * 30), FLUSH)])
     tail = server.stream.ring.tail_number
     sent = came_back("0-1", server)[1]
-    assert read_events(sent).events[0] == Heard("gap", f'{{"after":"0-1","missed":{tail - 2}}}', "")
-    assert [event.id for event in read_events(sent).events[1:]] == [f"0-{number}" for number in range(tail, 12)]
+    assert read_events(sent).events[0] == Heard("gap", f'{{"after":"0-1","missed":{tail - 1}}}', f"0-{tail}")
+    assert [event.id for event in read_events(sent).events[1:]] == [f"0-{number}" for number in range(tail + 1, 13)]
 
 
-@pytest.mark.parametrize("last_id", ["1-0", "0-9", "17", "<script>", "0-", "-1", "0-1-2", "0-" + "9" * 16])
+@pytest.mark.parametrize("last_id", ["0-9", "17", "<script>", "0-", "-1", "0-1-2", "0-" + "9" * 16, "1-0"])
 def test_who_has_seen_another_stream_is_told_so_and_begins_as_a_newcomer(last_id: str) -> None:
     server, _ = tell(listening(KEEPING), told("a", "b"), FLUSH)
     sent = read_events(came_back(last_id, server, Response.sse(history=1))[1]).events
-    assert sent == [Heard("gap", f'{{"after":"{last_id}","missed":null}}', ""), Heard("message", "b", "0-1")]
+    assert sent == [Heard("gap", f'{{"after":"{last_id}","missed":null}}', "0-1"), Heard("message", "b", "0-2")]
 
 
 def test_messages_that_nobody_was_to_be_sent_have_numbers_all_the_same() -> None:
     server, _ = tell(serving(), told("a", b"b"), told("c"))
     assert server.stream == make_stream(Limits())._replace(ring=server.stream.ring)
     assert (server.stream.ring.tail_number, server.stream.next_number) == (3, 3)
-    assert came_back("0-0", server)[1] == b'event: gap\ndata: {"after":"0-0","missed":2}\n\n'
+    assert came_back("0-0", server)[1] == b'event: gap\nid: 0-3\ndata: {"after":"0-0","missed":3}\n\n'
 
 
 def test_a_newcomer_asks_for_texts_of_its_topics() -> None:
     server, _ = tell(listening(KEEPING), told("a", "b"), told(b"\x00", b"\x01"), told("s", topic="sport"), FLUSH)
-    assert came_back("", server, Response.sse(history=2))[1] == b"id: 0-0\ndata: a\n\nid: 0-1\ndata: b\n\n"
+    assert came_back("", server, Response.sse(history=2))[1] == b"id: 0-0\n\nid: 0-1\ndata: a\n\nid: 0-2\ndata: b\n\n"
 
 
 def test_a_newcomer_hears_what_is_published_from_now_on() -> None:
     server, _ = tell(listening(), told("early"))
     server, effects = tell(server, Accepted(8, Peer("192.0.2.2", 1)), Received(Conn(1, 1), GET),
                            Answered(ticket(0)._replace(conn=Conn(1, 1)), (Response.sse(),)), told("late"), FLUSH)
-    assert bytes_to(Conn(1, 1), effects) == HEAD + b"id: 0-1\ndata: late\n\n"
-    assert bytes_to(CONN, effects) == b"id: 0-0\ndata: early\n\nid: 0-1\ndata: late\n\n"
+    assert bytes_to(Conn(1, 1), effects) == HEAD + b"id: 0-1\n\nid: 0-2\ndata: late\n\n"
+    assert bytes_to(CONN, effects) == b"id: 0-1\ndata: early\n\nid: 0-2\ndata: late\n\n"
+
+
+@pytest.mark.parametrize("act", [Writable, Flush, HalfClosed])
+def test_a_newcomer_does_not_hear_what_was_said_before_it_came_whatever_it_is_sent_at_once(
+        act: Callable[[Conn], Event]) -> None:
+    conn = Conn(1, 1)
+    server = tell(listening(), told("early"), Accepted(8, Peer("192.0.2.2", 1)), Received(conn, GET),
+                  Answered(ticket(0)._replace(conn=conn), (Response.sse(),)))[0]
+    _, effects = tell(server, said("you", conn=conn), act(conn), told("late"), FLUSH)
+    assert [event.data for event in read_events(bytes_to(conn, effects)).events] == ["you", "late"]
 
 
 # -- being slow ---------------------------------------------------------------------------------------------------
@@ -241,7 +254,7 @@ def test_half_an_event_is_finished_before_anything_else() -> None:
         after, _ = tell(server, Lagged(CONN, taken, 0, 2, HEARS_ALL), said("you"), told("ghi"), FLUSH)
         assert is_laggard(client_of(after))
         after, effects = tell(after, Writable(CONN), FLUSH)
-        assert whole[:taken] + bytes_to(CONN, effects) == whole + b"data: you\n\nid: 0-2\ndata: ghi\n\n"
+        assert whole[:taken] + bytes_to(CONN, effects) == whole + b"data: you\n\nid: 0-3\ndata: ghi\n\n"
         assert is_member(client_of(after))
 
 
@@ -259,7 +272,7 @@ def test_who_falls_too_far_behind_is_dropped_and_the_program_is_told_of_no_webso
 def test_a_head_that_is_not_taken_is_taken_first() -> None:
     server, _ = tell(listening(), Stalled(CONN, 10, (HEAD[10:],)), told("a"), FLUSH)
     _, effects = tell(server, Writable(CONN), FLUSH)
-    assert bytes_to(CONN, effects) == HEAD[10:] + b"id: 0-0\ndata: a\n\n"
+    assert bytes_to(CONN, effects) == HEAD[10:] + b"id: 0-1\ndata: a\n\n"
 
 
 # -- what it says -------------------------------------------------------------------------------------------------
@@ -271,14 +284,14 @@ def test_what_a_listener_says_is_thrown_away() -> None:
     server, effects = tell(listening(limits), Received(CONN, b"x" * 11))
     assert kinds(effects) == ["Watch"]
     _, effects = tell(server, told("still"), FLUSH)
-    assert bytes_to(CONN, effects) == b"id: 0-0\ndata: still\n\n"
+    assert bytes_to(CONN, effects) == b"id: 0-1\ndata: still\n\n"
 
 
 def test_a_listener_that_will_say_no_more_may_still_listen() -> None:
     server, effects = tell(listening(), HalfClosed(CONN), FLUSH)
-    assert bytes_to(CONN, effects) == COMMENT
+    assert bytes_to(CONN, effects) == b"id: 0-0\n\n"
     _, effects = tell(server, told("a"), FLUSH)
-    assert bytes_to(CONN, effects) == b"id: 0-0\ndata: a\n\n"
+    assert bytes_to(CONN, effects) == b"id: 0-1\ndata: a\n\n"
 
 
 def test_silence_is_broken_by_a_comment() -> None:
@@ -287,7 +300,7 @@ def test_silence_is_broken_by_a_comment() -> None:
         server, effects = tell(server, at(seconds - 0.1), FLUSH)
         assert bytes_to(CONN, effects) == b""
         server, effects = tell(server, at(seconds), FLUSH)
-        assert bytes_to(CONN, effects) == COMMENT
+        assert bytes_to(CONN, effects) == b"id: 0-0\n\n"
 
 
 # -- the end ------------------------------------------------------------------------------------------------------
@@ -295,7 +308,7 @@ def test_silence_is_broken_by_a_comment() -> None:
 @pytest.mark.parametrize("end", [Hangup(CONN, CloseReason.OK), Hangup(CONN, CloseReason.OK, 1000, "bye"), Stop(5.0)])
 def test_the_end_comes_behind_what_was_published(end: Hangup | Stop) -> None:
     server, effects = tell(listening(), told("last"), end, FLUSH)
-    assert bytes_to(CONN, effects) == b"id: 0-0\ndata: last\n\n"
+    assert bytes_to(CONN, effects) == b"id: 0-1\ndata: last\n\n"
     assert [effect.then for effect in effects if isinstance(effect, Send)] == [Then.SHUT]
     assert not [effect for effect in effects if isinstance(effect, Part | Welcome)]
     assert not server.load.talks and not server.stream.cohorts
@@ -303,7 +316,7 @@ def test_the_end_comes_behind_what_was_published(end: Hangup | Stop) -> None:
 
 def test_an_end_at_once_sends_what_can_be_sent() -> None:
     server, effects = tell(listening(), told("last"), Stop(0.0))
-    assert bytes_to(CONN, effects) == b"id: 0-0\ndata: last\n\n"
+    assert bytes_to(CONN, effects) == b"id: 0-1\ndata: last\n\n"
     assert Drop(CONN) in effects and not server.slots.used
     _, effects = tell(listening(), Stop(0.0))
     assert kinds(effects) == ["Drop", "Farewell"]
@@ -320,4 +333,4 @@ def test_a_listener_and_a_websocket_are_sent_the_same_in_one_turn() -> None:
     _, effects = tell(listening(), Accepted(8, Peer("192.0.2.2", 1)), Received(conn, UPGRADE),
                       Answered(ticket(0)._replace(conn=conn), (Response.upgrade(),)), told("a"), FLUSH)
     assert [(fan.hearing.encoding, fan.data) for fan in effects if isinstance(fan, Fan)] == [
-        (Encoding.PLAIN, b"\x81\x01a"), (Encoding.SSE, b"id: 0-0\ndata: a\n\n")]
+        (Encoding.PLAIN, b"\x81\x01a"), (Encoding.SSE, b"id: 0-1\ndata: a\n\n")]

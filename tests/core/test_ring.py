@@ -120,7 +120,7 @@ def in_encoding(entry: Entry, number: int, encoding: Encoding) -> bytes:
     if encoding is not Encoding.SSE:
         return dict(others).get(encoding, frame)
     lines = b"\ndata: ".join(frame[2:].replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"))
-    return b"id: 7-%d\ndata: %b\n\n" % (number, lines)
+    return b"id: 7-%d\ndata: %b\n\n" % (number + 1, lines)
 
 
 class Streaming(RuleBasedStateMachine):

@@ -113,9 +113,9 @@ def test_a_message_to_who_is_leaving_is_dropped() -> None:
 
 def test_while_there_is_room_a_message_of_any_length_may_be_said_and_the_next_one_may_not() -> None:
     server = talking(Limits(max_ws_outbox_len=1_000))
-    assert prospect_of(server, CONN) == (SUCCESS, 1_000)
+    assert prospect_of(server, CONN) == (SUCCESS, 1_000, False)
     server, _ = tell(server, said(b"x" * 5_000))
-    assert prospect_of(server, CONN) == (DROPPED, 0)
+    assert prospect_of(server, CONN) == (DROPPED, 0, False)
     assert frames_of(tell(server, FLUSH)[1]) == [(2, b"x" * 5_000)]
 
 
@@ -132,7 +132,7 @@ def test_messages_are_taken_whole_and_in_order_until_there_is_no_room(lengths: l
 
 def test_what_was_promised_is_kept_though_the_kernel_has_taken_less_since() -> None:
     server = talking(Limits(max_ws_outbox_len=1_000))
-    assert prospect_of(server, CONN) == (SUCCESS, 1_000)
+    assert prospect_of(server, CONN) == (SUCCESS, 1_000, False)
     server, _ = tell(server, Stalled(CONN, 0, (b"x" * 1_000,)), said("promised"))
     assert frames_in(bytes_of(tell(server, Writable(CONN), FLUSH)[1])[1_000:]) == [(1, b"promised")]
 

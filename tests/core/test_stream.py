@@ -61,7 +61,7 @@ def as_heard(conn: Conn, opcode: int, payload: bytes, number: int | None = None)
     """A message as one of those three is sent it; one that was published has a number."""
     if conn != CONNS[2]:
         return encode_frame(opcode, payload)
-    start = b"" if number is None else b"id: 0-%d\n" % number
+    start = b"" if number is None else b"id: 0-%d\n" % (number + 1)
     return start + b"data: " + payload + b"\n\n" if opcode == 1 else b""
 
 

@@ -25,6 +25,8 @@ from .speaking import UPGRADE, frame
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
+LISTENERS = 64
+"""As many topics are published on one by one, so that no two who hear one are sent the same."""
 BASE = Limits(max_connection_cnt=48, max_ws_connection_cnt=48, max_header_len=16_384, max_headers=40,
               max_body_len=2**18, max_queued_requests=8, max_outbox_len=65_536, max_ws_message_len=2**18,
               max_ws_recv_frame_len=2**18, outgoing_buffer_sz=2**22, max_ws_send_frame_cnt=1_024,
@@ -48,6 +50,8 @@ def chunks():
 def app(request):
     if request.path == "/talk":
         return Response.upgrade(topics=[request.query])
+    if request.path == "/listen":
+        return Response.sse(topics=[request.query])
     if request.path in ("/stream", "/silence"):
         return Response.stream(chunks() if request.path == "/stream" else itertools.repeat(None))
     return Response.bytes(b"b" * response_len)
@@ -56,6 +60,7 @@ def resident(name):
     lines = dict(line.split(":", 1) for line in open("/proc/self/status") if ":" in line)
     return int(lines[name].split()[0]) * 1024
 
+LINE_ENDS, LISTENERS = "\\n" * 1024, {listeners}
 words = queue.SimpleQueue()
 
 def listen():
@@ -74,8 +79,11 @@ print(server.port, flush=True)
 publishes = False
 while True:
     server.tick(0.01)
-    for number in range(turn_len // 1024 if publishes else 0):
-        server.broadcast(b"%01024d" % number)
+    if publishes:
+        for number in range(turn_len // 1024):
+            server.broadcast(LINE_ENDS)
+        for number in range(LISTENERS):
+            server.broadcast("x", topic=str(number))
     if words.empty():
         continue
     word = words.get()
@@ -135,8 +143,9 @@ class Siege(NamedTuple):
 def besieged(siege: Siege, is_traced: bool) -> Iterator[Besieged]:
     """Such a server; its process is gone at the end."""
     settings = json.dumps([siege.limits, siege.response_len, siege.turn_len, is_traced])
-    process = subprocess.Popen([sys.executable, "-c", SERVER.format(root=str(ROOT)), settings], text=True,
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    program = SERVER.format(root=str(ROOT), listeners=LISTENERS)
+    process = subprocess.Popen([sys.executable, "-c", program, settings], text=True, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE)
     watchdog = threading.Timer(PATIENCE, process.kill)
     watchdog.start()
     try:
@@ -225,7 +234,7 @@ def talkers_of(server: Besieged, count: int) -> list[Raw]:
 def besiege(siege: Siege, is_traced: bool) -> Told:
     """Everything at once; then all messages end in one moment, and the program begins to publish."""
     with besieged(siege, is_traced) as server:
-        talkers = talkers_of(server, siege.limits.max_ws_connection_cnt)
+        talkers = talkers_of(server, siege.limits.max_ws_connection_cnt if siege.talks else 0)
         crowd = crowd_of(server, siege.requests, siege.limits.max_connection_cnt)
         try:
             for part in (0, 1):
@@ -262,11 +271,12 @@ LEAST = BASE._replace(max_connection_cnt=1, max_ws_connection_cnt=0, max_body_le
                       max_outbox_len=4_096, max_ws_message_len=1_024, max_ws_outbox_len=4_096, max_inbox_len=0,
                       outgoing_buffer_sz=4_096, max_ws_send_frame_cnt=16, max_remembered_heads=0)
 SILENCE = b"GET /silence HTTP/1.1\r\nHost: a\r\n\r\n"
+LISTEN = b"GET /listen?%d HTTP/1.1\r\nHost: a\r\n\r\n"
 HEADS = LEAST._replace(max_connection_cnt=16, max_queued_requests=32)
 BODIES = LEAST._replace(max_connection_cnt=32, max_body_len=2**20, max_inbound_len=2**24)
 MESSAGES = LEAST._replace(max_connection_cnt=32, max_ws_connection_cnt=32, max_ws_message_len=2**20)
 THIN = {"max_header_len": 1_024, "max_headers": 8, "max_read_len": 1_024}
-COHORTS = LEAST._replace(max_connection_cnt=64, max_ws_connection_cnt=64, outgoing_buffer_sz=2**21,
+COHORTS = LEAST._replace(max_connection_cnt=LISTENERS, max_ws_connection_cnt=LISTENERS, outgoing_buffer_sz=2**21,
                          max_ws_send_frame_cnt=4_096, **THIN)
 
 SIEGES = {
@@ -275,6 +285,7 @@ SIEGES = {
     "bodies": Siege(BODIES, 64, 0, http_attacks(BODIES)[1:3], []),
     "messages": Siege(MESSAGES, 64, 0, [b""], talk_attacks(MESSAGES)[:1]),
     "cohorts": Siege(COHORTS, 64, 2**18, [b""], [(b"", b"")]),
+    "listeners": Siege(COHORTS, 64, 2**17, [LISTEN % index for index in range(LISTENERS)], []),
 }
 
 

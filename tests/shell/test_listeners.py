@@ -12,6 +12,7 @@ import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from core.test_sse import Heard, read_events
@@ -21,7 +22,7 @@ from sigil.core.client import Phase
 from sigil.core.table import find
 
 from .serving import GET, MIB, PATIENCE, Raw, in_thread, make, pump, settle, ticking
-from .speaking import Diary, Speaker
+from .speaking import UPGRADE, Diary, Speaker
 from .test_event_streams import CHROMIUM, browsing
 
 CURL = shutil.which("curl")
@@ -84,6 +85,47 @@ def test_a_message_may_be_said_to_one_listener_and_its_stream_be_ended() -> None
         assert server.send(conn, "nobody") is SendStatus.DROPPED
 
 
+def test_a_message_that_is_no_text_cannot_be_said_to_a_listener() -> None:
+    with ticking(either) as server, Raw(server, GET) as client:
+        pump(server, are_open(server, 1), client)
+        (conn,) = server.clients()
+        assert [server.send(conn, data) for data in ("a", b"b", "c", bytearray(b"d"))] == [
+            SendStatus.SUCCESS, SendStatus.DROPPED, SendStatus.SUCCESS, SendStatus.DROPPED]
+        pump(server, lambda: heard_by(client) == ["a", "c"], client)
+
+
+def test_what_can_be_said_to_a_listener_is_bounded_in_events() -> None:
+    """A text of nothing but line ends is seven times as long as an event; what is kept for one client is limited."""
+    limits = Limits(max_ws_outbox_len=MIB)
+    with ticking(either, limits) as server, Raw(server, GET, receive_buffer=4096) as client:
+        pump(server, are_open(server, 1), client)
+        (conn,) = server.clients()
+        client.reads, count = False, 0
+        while server.send(conn, "\n" * 1_000) is not SendStatus.DROPPED:
+            count += 1
+            assert server.buffered_amount(conn) <= MIB + 8_000, "more is kept than may be"
+        client.reads = True
+        pump(server, lambda: len(events_of(client)) == count, client)
+
+
+@pytest.mark.parametrize("topic", [7, b"news", ["a"]], ids=repr)
+def test_what_is_no_topic_is_refused_at_once(topic: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def app(request: Request) -> Response:
+        return Response.sse(topics=[topic]) if request.path == "/none" else Response.sse(topics=["a"])
+
+    with ticking(app) as server, Raw(server, GET) as client, Raw(server, GET.replace(b"/ ", b"/none ")) as other:
+        pump(server, are_open(server, 1), client)
+        pump(server, lambda: other.received.startswith(b"HTTP/1.1 500 "), client, other)
+        assert "topics are a tuple of str" in caplog.text
+        (conn,) = [conn for conn in server.clients() if is_listener(server, conn)]
+        for act in (lambda: server.broadcast("x", topic=topic), lambda: server.subscribe(conn, topic),
+                    lambda: server.unsubscribe(conn, topic)):
+            with pytest.raises(TypeError, match="a topic is a str, not"):
+                act()
+        server.broadcast("y", topic="a")
+        pump(server, lambda: heard_by(client) == ["y"], client)
+
+
 def test_other_threads_are_heard_too() -> None:
     server = make(either)
     with in_thread(server), socket.create_connection(("127.0.0.1", server.port), PATIENCE) as sock:
@@ -93,9 +135,30 @@ def test_other_threads_are_heard_too() -> None:
             pass
         for number in range(3):
             server.broadcast(str(number))
-        lines = [reader.readline() for _ in range(9)]
-        assert lines[1::3] == [b"data: 0\n", b"data: 1\n", b"data: 2\n"]
+        lines = [reader.readline() for _ in range(11)]
+        assert lines[3::3] == [b"data: 0\n", b"data: 1\n", b"data: 2\n"]
         reader.close()
+
+
+@pytest.mark.parametrize("request_head", [GET, UPGRADE], ids=["events", "websocket"])
+def test_what_other_threads_want_is_done_in_the_order_in_which_they_want_it(request_head: bytes) -> None:
+    server = make(either)
+    with in_thread(server), socket.create_connection(("127.0.0.1", server.port), PATIENCE) as sock:
+        sock.sendall(request_head)
+        received = b""
+        while b"\r\n\r\n" not in received:
+            received += sock.recv(65_536)
+        (conn,) = server.clients()
+        for number in range(20):
+            server.subscribe(conn, "news")
+            server.broadcast(f"heard {number}", topic="news")
+            server.unsubscribe(conn, "news")
+            server.broadcast(f"unheard {number}", topic="news")
+        server.broadcast("the end")
+        while b"the end" not in received:
+            received += sock.recv(65_536)
+        assert received.count(b"unheard") == 0
+        assert [number for number in range(20) if b"heard %d" % number not in received] == []
 
 
 def test_the_program_is_told_of_connections_and_not_of_websockets() -> None:
@@ -138,9 +201,16 @@ def test_who_is_gone_is_found_out_by_the_first_byte() -> None:
         assert server.stats().closed == {CloseReason.PEER_RESET.name: 1}
 
 
-def test_silence_is_broken_by_comments() -> None:
-    with ticking(either, Limits(sse_keep_alive_interval=0.1)) as server, Raw(server, GET) as client:
-        pump(server, lambda: client.received.endswith(b"\r\n\r\n:\n\n:\n\n"), client)
+def test_silence_is_broken_by_the_position() -> None:
+    """A client that has heard nothing of its own for long, while others were told much, knows where to go on."""
+    limits = Limits(sse_keep_alive_interval=0.1)
+    with ticking(either, limits) as server, Raw(server, b"GET /?topics=a HTTP/1.1\r\nHost: a\r\n\r\n") as client:
+        pump(server, are_open(server, 1), client)
+        for number in range(3):
+            server.broadcast(f"{number}", topic="b")
+        epoch = server.state.stream.ring.epoch
+        end = f"id: {epoch}-3\n\nid: {epoch}-3\n\n".encode()
+        pump(server, lambda: client.received.endswith(end), client)
 
 
 def test_what_a_listener_sends_harms_nobody() -> None:
@@ -162,6 +232,28 @@ def test_a_server_that_stops_ends_the_stream_behind_what_was_said() -> None:
         assert heard_by(client) == ["last"] and not client.broken
 
 
+@pytest.mark.parametrize("is_stopped", [False, True], ids=["closed", "stopped"])
+def test_the_end_waits_until_all_that_was_said_has_been_taken(is_stopped: bool) -> None:
+    with ticking(either) as server, Raw(server, GET, receive_buffer=4096) as client:
+        pump(server, are_open(server, 1), client)
+        (conn,) = server.clients()
+        client.reads = False
+        messages = [f"{number} " + "x" * 99_990 for number in range(20)]
+        for message in messages:
+            server.broadcast(message)
+            server.tick(0.0)
+        server.send(conn, "to you")
+        if is_stopped:
+            server.stop(PATIENCE)
+        else:
+            server.close(conn)
+        server.tick(0.0)
+        server.broadcast("not for who is leaving")
+        client.reads = True
+        pump(server, lambda: client.over, client)
+        assert heard_by(client) == [*messages, "to you"] and not client.broken
+
+
 # -- coming back ----------------------------------------------------------------------------------------------------
 
 def test_who_comes_back_misses_nothing() -> None:
@@ -180,6 +272,26 @@ def test_who_comes_back_misses_nothing() -> None:
             server.broadcast(f"{number + 1}")  # while nobody is there
             server.broadcast(f"{number + 2}")
         assert heard == [str(number) for number in range(58)]
+
+
+def test_a_position_of_before_a_restart_is_not_taken_for_one_of_after() -> None:
+    with ticking(either) as server:
+        with Raw(server, GET) as client:
+            pump(server, are_open(server, 1), client)
+            server.broadcast("old")
+            pump(server, lambda: heard_by(client) == ["old"], client)
+            last_id = events_of(client)[-1].id
+            server.stop(0.0)
+            pump(server, lambda: not server.running)
+        server.listen()
+        request = GET.replace(b"\r\n\r\n", f"\r\nLast-Event-ID: {last_id}\r\n\r\n".encode())
+        with Raw(server, GET) as other, Raw(server, request) as client:
+            pump(server, are_open(server, 2), client, other)
+            server.broadcast("new")
+            pump(server, lambda: heard_by(client)[-1:] == ["new"], client)
+            (gap, new) = events_of(client)
+            assert (gap.type, gap.data) == ("gap", f'{{"after":"{last_id}","missed":null}}')
+            assert new.id.partition("-")[0] != last_id.partition("-")[0]
 
 
 @pytest.mark.skipif(CURL is None, reason="no curl here")
@@ -217,17 +329,18 @@ def test_a_browser_comes_back_and_misses_nothing(tmp_path: Path) -> None:
         return Response.sse() if request.path == "/events" else Response.html(PAGE)
 
     with ticking(app) as server, browsing(f"http://127.0.0.1:{server.port}/", tmp_path):
-        for number in range(2):
+        for number in range(3):
             pump(server, are_open(server, 1), patience=6 * PATIENCE)
-            server.broadcast(f"{3 * number}")
-            pump(server, lambda: len(heard) == 3 * number + 1, patience=PATIENCE)  # noqa: B023
+            if number:  # the first time it is cut off before it has heard anything
+                server.broadcast(f"{3 * number}")
+                pump(server, lambda: len(heard) == 3 * number, patience=PATIENCE)  # noqa: B023
             (conn,) = [conn for conn in server.clients() if is_listener(server, conn)]
             server.close(conn)
             pump(server, are_open(server, 0))
             server.broadcast(f"{3 * number + 1}")
             server.broadcast(f"{3 * number + 2}")
-        pump(server, lambda: len(heard) == 6, patience=2 * PATIENCE)
-    assert sorted(heard) == ["0", "1", "2", "3", "4", "5"]
+        pump(server, lambda: len(heard) == 8, patience=2 * PATIENCE)
+    assert sorted(heard) == ["1", "2", "3", "4", "5", "6", "7", "8"]
 
 
 def is_listener(server: HttpServer, conn: Conn) -> bool:

@@ -90,8 +90,8 @@ def fewer(entries: tuple[Entry, ...], *rest: object) -> tuple[Entry, ...]:
 
 def test_a_lost_message_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = stream.data_for
-    monkeypatch.setattr("sigil.core.speak.data_for", lambda one, topics: whole(
-        one._replace(pending=fewer(one.pending)), topics))
+    monkeypatch.setattr("sigil.core.speak.data_for", lambda one, hearing, index: whole(
+        one._replace(pending=fewer(one.pending)), hearing))
     assert noticed() & {"order", "missing", "buffered"}
 
 

@@ -230,7 +230,8 @@ class World:
                 owed = account.owed_len()
                 if (was_closed or is_open) and owed:
                     yield Violation("missing", f"{account.conn} was not told {owed} bytes, {was_closed=}")
-            if (isinstance(guest, Subscriber) and self._is_at_rest and not guest.is_gone and not guest.faults
+            is_whole = not guest.is_gone or guest.line.reason in (CloseReason.OK, CloseReason.SHUTDOWN)
+            if (isinstance(guest, Subscriber) and self._is_at_rest and is_whole and not guest.faults
                     and guest.missing()):
                 yield Violation("missing", f"{guest.line.peer} was not told {guest.missing()[:3]}")
             if self._is_at_rest and isinstance(guest, Asker) and not guest.is_gone and not guest.faults:

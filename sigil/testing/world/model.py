@@ -110,6 +110,8 @@ class Book:
         self.published: list[tuple[Message, str | None]] = []
         self.promised: dict[Peer, Account] = {}
         self.accounts: dict[Conn, Account] = {}
+        self.ended: dict[Peer, int] = {}
+        """Listeners whose stream the program has ended, and how much was published by then."""
 
     def promise(self, peer: Peer, topics: frozenset[str], history: int, encoding: Encoding) -> None:
         """A handler has returned an upgrade."""

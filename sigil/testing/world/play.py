@@ -222,6 +222,15 @@ class Play:
             self.server.close(conn, GOODBYE)
             self.book.accounts[conn].is_closing = True
 
+    def _end_stream(self, conn: Conn | None) -> None:
+        """End the stream of a listener."""
+        listeners = sorted(self.server.listeners().items())
+        if listeners and self.dice.random() < 0.2:
+            peer, conn = self.dice.choice(listeners)
+            self.server.trace.add("end", conn)
+            self.server.close(conn)
+            self.book.ended.setdefault(peer, len(self.book.published))
+
     def _keep_some(self, conn: Conn | None) -> None:
         """Give some of the answers that were to come later."""
         self.keep_promises(3)
@@ -233,5 +242,5 @@ class Play:
 
 
 ACTS = (Play._burst, Play._burst, Play._burst, Play._whispers, Play._whispers, Play._interleave, Play._change_topic,
-        Play._close, Play._look, Play._keep_some)
+        Play._close, Play._end_stream, Play._look, Play._keep_some)
 

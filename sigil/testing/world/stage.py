@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from ...core.client import Phase
-from ...core.conn import Peer
+from ...core.conn import Conn, Peer
 from ...core.effects import Note
 from ...core.encoding import Encoding
 from ...core.events import Event
@@ -95,10 +95,10 @@ class Stage(MemoryServer):
         return sum([frame_len(message, encoding) for encoding in (Encoding.PLAIN, *encodings)],
                    POSITION_LEN * (Encoding.SSE in encodings))
 
-    def listeners(self) -> set[Peer]:
+    def listeners(self) -> dict[Peer, Conn]:
         """Who listens to the stream without being a WebSocket."""
         clients = clients_of(self.traced.present.slots)
-        return {client.peer for client in clients if client.intake.phase is Phase.LISTEN}
+        return {client.peer: client.conn for client in clients if client.intake.phase is Phase.LISTEN}
 
     def kept_topics(self) -> list[str | None]:
         """The topics of all frames that the core has kept."""

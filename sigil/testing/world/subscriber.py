@@ -17,7 +17,8 @@ from .guests import Guest
 from .model import Book, Violation
 from .network import Line
 
-_EVENT = re.compile(rb'id: 0-([0-9]+)\ndata: ([^\n]*)\n\n|event: gap\ndata: (\{[^\n]*\})\n\n|:\n\n')
+_EVENT = re.compile(rb"id: 0-([0-9]+)\n(?:data: ([^\n]*)\n)?\n"
+                    rb"|event: gap\nid: 0-([0-9]+)\ndata: (\{[^\n]*\})\n\n|:\n\n")
 _REQUEST = "GET /events/{}/{} HTTP/1.1\r\nHost: h\r\n{}\r\n"
 
 
@@ -29,14 +30,14 @@ class Subscriber(Guest):
         self._book = book
         names = dice.choice(("-", "-", "a", "b", "a.b", "*"))
         self._topics = frozenset(names.split("."))
-        seen = dice.randint(0, len(book.published)) - 1 if dice.random() < 0.4 else -1
-        field = f"Last-Event-ID: 0-{seen}\r\n" if seen >= 0 else ""
+        seen = dice.randint(0, len(book.published)) if dice.random() < 0.4 else None
+        field = "" if seen is None else f"Last-Event-ID: 0-{seen}\r\n"
         self.outgoing += _REQUEST.format(names, dice.choice((0, 0, 1, 3)), field).encode()
         self._looked = 0
         """How much of `line.taken` has been understood."""
         self.is_listening = False
         """The head of the answer has come."""
-        self.next_number: int | None = seen + 1 if seen >= 0 else None
+        self.next_number = seen
         """The number from which on everything is for it, once that is known."""
         self.joined_at: int | None = None
         """How much was published when it was first seen to be a listener: from there on everything is for it."""
@@ -67,26 +68,41 @@ class Subscriber(Guest):
 
     def _take(self, event: re.Match[bytes]) -> None:
         """One event has come."""
-        if event[3] is not None:
+        if event[4] is not None:
             if self.next_number is None or self.heard:
                 raise Violation("gap", f"{self.line.peer} was told of a gap it cannot have: {event[0]!r}")
-            missed = json.loads(event[3])["missed"]
-            self.next_number += missed
+            self.next_number += json.loads(event[4])["missed"]
+            self._stand(int(event[3]))
+        elif event[2] is not None:
+            self._hear(int(event[1]) - 1, event[2].decode())
         elif event[1] is not None:
-            self._hear(int(event[1]), event[2].decode())
+            self._stand(int(event[1]))
+
+    def _stand(self, number: int) -> None:
+        """It was told where it is: nothing before was for it that has not come."""
+        if number > len(self._book.published):
+            raise Violation("position", f"{self.line.peer} is said to be at {number} of {len(self._book.published)}")
+        if self.next_number is not None:
+            self._leave_out(number)
+        self.next_number = number
+
+    def _leave_out(self, number: int) -> None:
+        """Nothing before this number was for it that has not come."""
+        first = self.joined_at if self.next_number is None else self.next_number
+        if self.next_number is not None and number < self.next_number:
+            raise Violation("order", f"{self.line.peer} received {number} again")
+        left_out = [missed for missed in range(number if first is None else first, number)
+                    if self.hears(*self._book.published[missed])]
+        if left_out:
+            raise Violation("order", f"{self.line.peer} received {number} and before it not {left_out[:3]}")
 
     def _hear(self, number: int, text: str) -> None:
         """A message has come."""
         published = self._book.published
-        if number >= len(published) or published[number][0] != text or not self.hears(*published[number]):
+        is_there = number < self._book.ended.get(self.line.peer, len(published))
+        if not is_there or published[number][0] != text or not self.hears(*published[number]):
             raise Violation("order", f"{self.line.peer} received {text[:14]!r} as {number}, which it is not")
-        first = self.joined_at if self.next_number is None else self.next_number
-        if self.next_number is not None and number < self.next_number:
-            raise Violation("order", f"{self.line.peer} received {number} again")
-        left_out = [missed for missed in range(len(published) if first is None else first, number)
-                    if self.hears(*published[missed])]
-        if left_out:
-            raise Violation("order", f"{self.line.peer} received {number} and before it not {left_out[:3]}")
+        self._leave_out(number)
         self.next_number = number + 1
         self.heard += 1
 
@@ -95,5 +111,6 @@ class Subscriber(Guest):
         if self.joined_at is None:
             return []
         first = self.joined_at if self.next_number is None else self.next_number
-        numbers = range(len(self._book.published) if first is None else first, len(self._book.published))
+        end = self._book.ended.get(self.line.peer, len(self._book.published))
+        numbers = range(end if first is None else first, end)
         return [number for number in numbers if self.hears(*self._book.published[number])]
