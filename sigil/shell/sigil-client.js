@@ -23,7 +23,7 @@
  * Zstandard: with `decompress` the sub-protocol `compress-zstd` is offered first.  A server that speaks it sends texts
  * over 200 bytes, and everything binary, as binary frames that hold one Zstandard frame each; which of the two it was
  * cannot be told, so what is UTF-8 is a string and anything else a Uint8Array (`binary: true` gives bytes always).  A
- * browser fails a handshake whose offer is not answered, and does not say why: it looks like a server that is not there.
+ * browser fails a handshake whose offer is not answered, and does not say why; a server that is not there looks alike.
  * So the first attempt, and every fourth failure in a row, goes on at once with a second handshake that does not offer;
  * once such a handshake has succeeded, the stream offers no more.  permessage-deflate is the WebSocket's business.
  *

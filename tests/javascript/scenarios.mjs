@@ -86,7 +86,7 @@ async function talk(address, { silenceMs }) {
   await stream.closed;
 }
 
-/** Closed while the handshake is not answered, and while nothing is said: a timer that is forgotten keeps the process. */
+/** Closed while the handshake is not answered and while nothing is said. A forgotten timer would keep the process. */
 async function noTimers(deaf, { echo }) {
   const options = { WebSocket, handshakeMs: 1e9, silenceMs: 1e9, decodeMs: 1e9, decompress: DECODERS.hanging };
   const [waiting, open, decoding] = [deaf, echo, echo].map(address => connect(address, options));
