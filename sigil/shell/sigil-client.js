@@ -378,7 +378,7 @@ class Connection {
     clearTimeout(this.#deadline);
     this.hasOpened = true;
     this.#openedAtMs = this.#heardAtMs = performance.now();
-    if (this.settings.silenceMs > 0) this.#expect(this.settings.silenceMs, () => this.#doubt());
+    if (this.settings.silenceMs > 0) this.#expectMessage();
     this.#read = readerOf(this.settings, this.socket.protocol);
     this.ear.opened(this);
   }
@@ -431,17 +431,19 @@ class Connection {
     this.#giveUp(`the handshake was not answered in ${this.settings.handshakeMs} ms`);
   }
 
-  /** It has been silent for long, or has spoken since the deadline was set: then there is another. */
-  #doubt() {
-    const leftMs = this.#heardAtMs + this.settings.silenceMs - performance.now();
-    if (leftMs > 0) this.#expect(leftMs, () => this.#doubt());
-    // A program that was held up finds what came meanwhile, and this deadline, in any order.
-    else this.#expect(0, () => this.#condemn(this.#heardAtMs));
+  /** How much longer it may be silent. */
+  get #silenceLeftMs() {
+    return this.#heardAtMs + this.settings.silenceMs - performance.now();
   }
 
-  /** It was silent then; is it still? @param {number} heardAtMs */
-  #condemn(heardAtMs) {
-    if (this.#heardAtMs > heardAtMs) this.#doubt();
+  /** One deadline for many messages: it is set again when it is met, not with each of them. */
+  #expectMessage() {
+    // A program that was held up finds the deadline, and what came meanwhile, in any order: so one turn more.
+    this.#expect(this.#silenceLeftMs, () => this.#expect(0, () => this.#judge()));
+  }
+
+  #judge() {
+    if (this.#silenceLeftMs > 0) this.#expectMessage();
     else this.#giveUp(`nothing was heard for ${this.settings.silenceMs} ms`);
   }
 

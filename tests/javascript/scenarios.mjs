@@ -45,7 +45,8 @@ async function messages(address, { decoder = "none", socket = "deflate", count, 
 
 /** Tells everything until the server closes for good. */
 async function watch(address, { decoder = "none", socket = "deflate", ...wishes }) {
-  const options = { WebSocket: SOCKETS[socket], decompress: DECODERS[decoder], backoff: { firstMs: 10, mostMs: 20 }, ...wishes };
+  const backoff = { firstMs: 10, mostMs: 20 };
+  const options = { WebSocket: SOCKETS[socket], decompress: DECODERS[decoder], backoff, ...wishes };
   const stream = sayEvents(connect(address, options));
   for await (const message of stream) say(["message", message]);
   say(["state", stream.state]);
@@ -84,6 +85,22 @@ async function talk(address, { silenceMs }) {
   say(stream.state);
   stream.close();
   await stream.closed;
+}
+
+/** Held up for longer than it may be silent, while the first answer comes: the deadline is found before that. */
+async function heldUp(address, { silenceMs, count }) {
+  const stream = sayEvents(connect(address, { WebSocket, silenceMs }));
+  let heardCount = 0;
+  stream.on("message", ({ data }) => {
+    if (++heardCount < count) stream.send(data);
+    else stream.close();
+  });
+  await once(stream, "open");
+  stream.send("are you there?");
+  const startMs = performance.now();
+  while (performance.now() - startMs < 3 * silenceMs);
+  await stream.closed;
+  say(heardCount);
 }
 
 /** Closed while the handshake is not answered and while nothing is said. A forgotten timer would keep the process. */
@@ -363,6 +380,7 @@ async function jitter(_, { count }) {
 }
 
 const SCENARIOS = { messages, watch, delays, codes, slowLoop, slowDecoder, silence, silenceAtWork, undecodable, lateEnd,
-  hangingDecoder, abort, send, listeners, dispose, offline, pure, jitter, ends, talk, noTimers, tooLate, looking };
+  hangingDecoder, abort, send, listeners, dispose, offline, pure, jitter,
+  ends, talk, heldUp, noTimers, tooLate, looking };
 const [name, address, options = "{}"] = process.argv.slice(2);
 await SCENARIOS[name](address, JSON.parse(options));

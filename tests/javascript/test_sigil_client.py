@@ -248,6 +248,12 @@ def test_a_connection_on_which_something_is_heard_lives_longer_than_it_may_be_si
             ["open", {"attempt": 1, "protocol": "", "isReconnect": False}], "open", ["close", LAST]]
 
 
+def test_who_is_held_up_hears_first_what_came_meanwhile(tmp_path: Path) -> None:
+    with telling() as server:
+        assert play(tmp_path, "heldUp", address(server, "/echo"), silenceMs=200, count=50) == [
+            ["open", {"attempt": 1, "protocol": "", "isReconnect": False}], ["close", LAST], 50]
+
+
 def test_timers_end_with_the_stream(tmp_path: Path) -> None:
     with telling() as server, lifeless(opens=False) as where:
         assert play(tmp_path, "noTimers", where, echo=address(server, "/echo")) == [[1006, 1000, 1000]]
