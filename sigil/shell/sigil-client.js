@@ -460,7 +460,7 @@ class Connection {
     /** @type {WebSocket & {terminate?: () => void}} */ const socket = this.socket;
     socket.onopen = socket.onmessage = null;
     socket.close(SILENT_CODE, why);
-    // That of `ws` would keep the process until the close is answered.
+    // That of `ws` would keep the process until the close is answered; so does node's own, which has no such method.
     socket.terminate?.();
   }
 
