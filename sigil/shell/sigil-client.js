@@ -6,21 +6,26 @@
  *     for await (const message of stream) draw(JSON.parse(message));
  *
  * Theory: a `Stream` outlives its connections.  It has at most one `Connection` at a time, which owns one WebSocket and
- * makes messages of what that gives, in order, however long decompression takes.  When a connection ends, a table of
- * close codes says whether another one is tried, and `delayMs` when.  Who listens, listens to the stream: with events
- * (`on`, `addEventListener`) or with `for await`, for which each loop has a `Mailbox` of its own.
+ * makes messages of what that gives, in order, however long decompression takes.  A connection has one deadline at a
+ * time: for the answer to its handshake, then, if that is asked for, for the next message, and after its end for what
+ * is not decoded yet.  When a connection ends, a table of close codes says whether another one is tried, and `delayMs`
+ * when.  Who listens, listens to the stream: with events (`on`, `addEventListener`) or with `for await`, for which each
+ * loop has a `Mailbox` of its own.
  *
  * Rules: nothing here grows without bound: what waits to be decompressed and what waits for a loop are at most
  * `queueMost` messages each; beyond that the oldest is dropped, counted and told.  Nothing is sent later than it is
  * asked to be: `send` says no while there is no connection.  A message that was missed between two connections is
- * missed, unless the program sends a `history`, some of which may then have been heard already.  Whoever listens and
- * throws is reported and harms nobody else.  After `close()` nothing is told but the last `close`.
+ * missed, unless the program sends a `history`, some of which may then have been heard already.  Only a connection
+ * that has lived for a while makes the delays begin afresh, and none that ends because there is no room: a server that
+ * evicts its oldest greets whoever takes the place, and would be stormed for ever.  Whoever listens and throws is
+ * reported and harms nobody else.  After `close()` nothing is told but the last `close`.
  *
  * Zstandard: with `decompress` the sub-protocol `compress-zstd` is offered first.  A server that speaks it sends texts
  * over 200 bytes, and everything binary, as binary frames that hold one Zstandard frame each; which of the two it was
  * cannot be told, so what is UTF-8 is a string and anything else a Uint8Array (`binary: true` gives bytes always).  A
- * browser fails a handshake whose offer is not answered, and does not say why; so an attempt that offered and did not
- * open goes on at once with a second handshake that does not offer.  permessage-deflate is the WebSocket's business.
+ * browser fails a handshake whose offer is not answered, and does not say why; a server that is not there looks alike.
+ * So the first attempt, and every fourth failure in a row, goes on at once with a second handshake that does not offer;
+ * once such a handshake has succeeded, the stream offers no more.  permessage-deflate is the WebSocket's business.
  *
  * It does not know what messages mean, nor what a page looks like; it needs nothing but what browsers have, or node
  * from 18 on (before 22 with the option `WebSocket`; there, keep this file under a name that ends in `.mjs`).
@@ -41,8 +46,10 @@
  * @property {number} firstMs the bound of the first delay; 250
  * @property {number} mostMs the bound of all of them; 30000
  * @property {number} factor how fast the bound grows; 2
- * @property {number} steadyMs a connection that has said nothing counts as good, so that delays begin afresh after it,
- *     when it has lived so long; 5000.  One that has said something counts at once
+ * @property {number} steadyMs delays begin afresh after a connection that has lived so long, unless it is closed with
+ *     1013; 5000
+ * @property {number} firstBusyMs instead of `firstMs` after a close with 1013, which says that there is no room; an
+ *     eighth of `mostMs`, but not less than `firstMs`
  */
 
 /**
@@ -55,10 +62,15 @@
  * @property {boolean} [binary] every message is a Uint8Array, texts too
  * @property {number} [queueMost] messages kept for each loop that is behind, and for a decoder that is; 1024
  * @property {Partial<Backoff>} [backoff] when to try again
+ * @property {number} [handshakeMs] a handshake that is not answered for so long is an attempt that has failed; 15000
+ * @property {number} [silenceMs] a connection on which no message comes for so long is lost, and given up; 0: none is.
+ *     Pages are not shown the server's pings, so the program has to say something more often than that
+ * @property {number} [decodeMs] what is not decoded so long after its connection has ended is dropped; 5000
  * @property {AbortSignal} [signal] closes the stream when it is aborted
  * @property {WebSocketMaker} [WebSocket] used instead of the global one
  * @property {() => number} [random] used instead of `Math.random`
- * @property {SetTimeout} [setTimeout] used instead of the global one; what it returns is given to `clearTimeout`
+ * @property {SetTimeout} [setTimeout] used instead of the global one to wait for the next attempt; what it returns is
+ *     given to `clearTimeout`
  */
 
 /** @typedef {{attempt: number, protocol: string, isReconnect: boolean}} OpenDetail */
@@ -70,9 +82,10 @@
  * @property {StreamEvent<OpenDetail>} open a connection is there; `attempt` counts from 1 those that this one took
  * @property {MessageEvent<Message>} message `data` is what came
  * @property {StreamEvent<CloseDetail>} close a connection has ended, or an attempt has failed; the next one begins in
- *     `retryMs`, or, if that is null and `willRetry` is true, when the browser is online again
+ *     `retryMs`, or, if that is null and `willRetry` is true, when the browser is online again; or sooner, when
+ *     somebody looks at the page again or the network is back
  * @property {StreamEvent<{error: Error}>} error why a connection failed, as far as that is known; before its `close`
- * @property {StreamEvent<{total: number}>} dropped a message was dropped; `total` have been so far
+ * @property {StreamEvent<{total: number}>} dropped messages were dropped; `total` have been so far
  */
 
 export const ZSTD = "compress-zstd";
@@ -83,7 +96,12 @@ export const FINAL_CODES = new Set([1002, 1003, 1007, 1008, 1010]);
 /** What the server is told when `decompress` fails; pages may not use 1007, which would mean the same. */
 export const UNDECODABLE_CODE = 4007;
 
+/** What the server is told, if it is still there, when it has said nothing for `silenceMs`. */
+export const SILENT_CODE = 4008;
+
 const LOST_CODE = 1006;
+const BUSY_CODE = 1013;
+const FALLBACK_EVERY = 4;
 const UNDECODABLE = "a message could not be decompressed";
 const REASON_MAX = 123;
 const OPEN = 1;
@@ -136,7 +154,7 @@ function absolute(url, page) {
 /**
  * How long to wait before the next attempt: exponential back-off with full jitter.
  * @param {number} failureCount how many attempts in a row have come to nothing
- * @param {Backoff} backoff
+ * @param {Pick<Backoff, "firstMs" | "mostMs" | "factor">} backoff
  * @param {() => number} random from 0 up to 1
  * @returns {number} whole milliseconds
  */
@@ -157,7 +175,9 @@ const isStrings = value => Array.isArray(value) && value.every(item => typeof it
 /** @param {number} least @returns {(value: any) => boolean} */
 const isWhole = least => value => Number.isSafeInteger(value) && value >= least;
 /** @param {number} least @returns {(value: any) => boolean} */
-const isNumber = least => value => value >= least && value <= LONGEST_TIMEOUT_MS;
+const isNumber = least => value => typeof value === "number" && value >= least && value <= LONGEST_TIMEOUT_MS;
+/** @param {any} value */
+const isRecord = value => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** What each option has to be. @type {Record<string, [(value: any) => boolean, string]>} */
 const RULES = {
@@ -168,7 +188,10 @@ const RULES = {
   decompress: [isFunction, "a function from a Uint8Array to one"],
   binary: [value => typeof value === "boolean", "true or false"],
   queueMost: [isWhole(1), "a whole number from 1"],
-  backoff: [value => typeof value === "object", "an object"],
+  backoff: [isRecord, "an object"],
+  handshakeMs: [isNumber(1), "a number of milliseconds from 1"],
+  silenceMs: [isNumber(0), "a number of milliseconds from 0"],
+  decodeMs: [isNumber(1), "a number of milliseconds from 1"],
   signal: [value => isFunction(value.addEventListener), "an AbortSignal"],
   WebSocket: [isFunction, "a constructor"],
   random: [isFunction, "a function"],
@@ -181,6 +204,7 @@ const BACKOFF_RULES = {
   mostMs: [isNumber(1), "a number of milliseconds from 1"],
   factor: [isNumber(1), "a number from 1"],
   steadyMs: [isNumber(0), "a number of milliseconds from 0"],
+  firstBusyMs: [isNumber(1), "a number of milliseconds from 1"],
 };
 
 const never = () => false;
@@ -203,19 +227,28 @@ function checkClose(code, reason) {
 
 /** Options that were checked, and defaults for those that were left out. @param {Options} options */
 function settingsOf(options) {
+  if (!isRecord(options)) throw new TypeError('options are an object, such as {topics: ["a"]}');
   check(options, RULES);
-  check(options.backoff ?? {}, BACKOFF_RULES);
-  const { firstMs = 250, mostMs = 30_000, factor = 2, steadyMs = 5_000 } = options.backoff ?? {};
   return {
     ...options,
     protocols: [options.protocols ?? []].flat(),
     binary: options.binary ?? false,
     queueMost: options.queueMost ?? 1024,
-    backoff: { firstMs, mostMs, factor, steadyMs },
+    backoff: backoffOf(options.backoff),
+    handshakeMs: options.handshakeMs ?? 15_000,
+    silenceMs: options.silenceMs ?? 0,
+    decodeMs: options.decodeMs ?? 5_000,
     WebSocket: options.WebSocket ?? globalWebSocket(),
     random: options.random ?? Math.random,
     setTimeout: options.setTimeout ?? globalThis.setTimeout,
   };
+}
+
+/** @param {Partial<Backoff>} [backoff] @returns {Backoff} */
+function backoffOf(backoff = {}) {
+  check(backoff, BACKOFF_RULES);
+  const { firstMs = 250, mostMs = 30_000, factor = 2, steadyMs = 5_000 } = backoff;
+  return { firstMs, mostMs, factor, steadyMs, firstBusyMs: backoff.firstBusyMs ?? Math.max(firstMs, mostMs / 8) };
 }
 
 /** @typedef {ReturnType<typeof settingsOf>} Settings */
@@ -280,13 +313,14 @@ function readerOf({ decompress, binary }, protocol) {
  * @typedef {object} Ear
  * @property {(connection: Connection) => void} opened
  * @property {(message: Message) => void} heard
- * @property {() => void} dropped the oldest of too many messages that waited for the decoder
+ * @property {(count: number) => void} dropped the oldest of too many messages that waited for the decoder, or all that
+ *     were not decoded in time
  * @property {(error: Error) => void} undecodable after this nothing more is heard
  * @property {(connection: Connection, error: Error) => void} failed
  * @property {(connection: Connection, code: number, reason: string) => void} ended
  */
 
-/** One WebSocket, and the messages that came over it and are not decompressed yet. */
+/** One WebSocket, its deadline, and the messages that came over it and are not decompressed yet. */
 class Connection {
   /** @type {any[]} */ #waiting = [];
   /** @type {Reader} */ #read = plain;
@@ -294,9 +328,12 @@ class Connection {
   #isDecoding = false;
   #isOver = false;
   #isMuted = false;
-  #hasSpoken = false;
   #openedAtMs = 0;
+  #heardAtMs = 0;
+  #livedMs = 0;
+  /** @type {any} */ #deadline = undefined;
   hasOpened = false;
+  wasGivenUp = false;
 
   /** @param {string} url @param {boolean} offersZstd @param {Settings} settings @param {Ear} ear */
   constructor(url, offersZstd, settings, ear) {
@@ -310,12 +347,12 @@ class Connection {
     this.socket.onclose = event => this.#closed(event);
     this.settings = settings;
     this.ear = ear;
+    this.#expect(settings.handshakeMs, () => this.#unanswered());
   }
 
-  /** Whether it did what connections are for, so that the next attempt need not wait long. */
+  /** Whether it lived long enough, when it has ended. What it said is no sign: a server without room speaks as well. */
   get wasSteady() {
-    const livedMs = this.hasOpened ? performance.now() - this.#openedAtMs : 0;
-    return this.#hasSpoken || (this.hasOpened && livedMs >= this.settings.backoff.steadyMs);
+    return this.hasOpened && this.#livedMs >= this.settings.backoff.steadyMs;
   }
 
   /**
@@ -327,12 +364,21 @@ class Connection {
     this.socket.close(code, reason);
     this.#isMuted = true;
     this.#waiting = [];
+    clearTimeout(this.#deadline);
     queueMicrotask(() => this.#readOn());
   }
 
+  /** Set the deadline, instead of the one there was. @param {number} delayMs @param {() => void} missed */
+  #expect(delayMs, missed) {
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(missed, delayMs);
+  }
+
   #opened() {
+    clearTimeout(this.#deadline);
     this.hasOpened = true;
-    this.#openedAtMs = performance.now();
+    this.#openedAtMs = this.#heardAtMs = performance.now();
+    if (this.settings.silenceMs > 0) this.#expectMessage();
     this.#read = readerOf(this.settings, this.socket.protocol);
     this.ear.opened(this);
   }
@@ -340,11 +386,11 @@ class Connection {
   /** @param {any} data */
   #came(data) {
     if (this.#isMuted) return;
-    this.#hasSpoken = true;
+    this.#heardAtMs = performance.now();
     this.#waiting.push(data);
     if (this.#waiting.length > this.settings.queueMost) {
       this.#waiting.shift();
-      this.ear.dropped();
+      this.ear.dropped(1);
     }
     this.#readOn();
   }
@@ -381,8 +427,46 @@ class Connection {
     if (!this.#isMuted) this.ear.undecodable(new Error(`${UNDECODABLE}: ${cause}`, { cause }));
   }
 
+  #unanswered() {
+    this.#giveUp(`the handshake was not answered in ${this.settings.handshakeMs} ms`);
+  }
+
+  /** How much longer it may be silent. */
+  get #silenceLeftMs() {
+    return this.#heardAtMs + this.settings.silenceMs - performance.now();
+  }
+
+  /** One deadline for many messages: it is set again when it is met, not with each of them. */
+  #expectMessage() {
+    // A program that was held up finds the deadline, and what came meanwhile, in any order: so one turn more.
+    this.#expect(this.#silenceLeftMs, () => this.#expect(0, () => this.#judge()));
+  }
+
+  #judge() {
+    if (this.#silenceLeftMs > 0) this.#expectMessage();
+    else this.#giveUp(`nothing was heard for ${this.settings.silenceMs} ms`);
+  }
+
+  /** Nobody seems to be there, so nobody is waited for. @param {string} why */
+  #giveUp(why) {
+    this.wasGivenUp = true;
+    this.ear.failed(this, new Error(why));
+    this.#closed({ code: LOST_CODE, reason: "" });
+    this.#letGo(why);
+  }
+
+  /** @param {string} why */
+  #letGo(why) {
+    /** @type {WebSocket & {terminate?: () => void}} */ const socket = this.socket;
+    socket.onopen = socket.onmessage = null;
+    socket.close(SILENT_CODE, why);
+    // That of `ws` would keep the process until the close is answered; so does node's own, which has no such method.
+    socket.terminate?.();
+  }
+
   /** @param {Error} error */
   #failed(error) {
+    if (this.#isOver) return;
     this.ear.failed(this, error);
     // Node's own WebSocket does not always say that one has closed which never opened.
     if (!this.hasOpened) setTimeout(() => this.#closed({ code: LOST_CODE, reason: "" }), 0);
@@ -392,13 +476,25 @@ class Connection {
   #closed(end) {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#livedMs = performance.now() - this.#openedAtMs;
     this.#end = end;
+    this.#expect(this.settings.decodeMs, () => this.#dropRest());
+    this.#readOn();
+  }
+
+  /** The decoder has had its time. */
+  #dropRest() {
+    const count = this.#waiting.length + 1;
+    this.#isMuted = true;
+    this.#waiting = [];
+    this.ear.dropped(count);
     this.#readOn();
   }
 
   /** @param {{code: number, reason: string}} end */
   #tellEnd({ code, reason }) {
     this.#end = null;
+    clearTimeout(this.#deadline);
     this.ear.ended(this, code, reason);
   }
 }
@@ -488,6 +584,7 @@ export class Stream extends EventTarget {
   /** @type {any} */ #timer = undefined;
   #attemptCount = 0;
   #failureCount = 0;
+  #offersZstd;
   #hasOpened = false;
   #dropped = 0;
   /** @type {(detail: CloseDetail) => void} */ #tellClosed = () => {};
@@ -504,6 +601,7 @@ export class Stream extends EventTarget {
     this.#settings = settingsOf(options);
     this.url = streamUrl(url, this.#settings);
     this.#ear = this.#makeEar();
+    this.#offersZstd = this.#settings.decompress !== undefined;
     if (this.#settings.signal?.aborted) this.#abort();
     else this.#begin();
   }
@@ -581,7 +679,7 @@ export class Stream extends EventTarget {
     return {
       opened: connection => this.#opened(connection),
       heard: message => this.#heard(message),
-      dropped: () => this.#drop(),
+      dropped: count => this.#drop(count),
       undecodable: error => this.#undecodable(error),
       failed: (connection, error) => this.#failed(connection, error),
       ended: (connection, code, reason) => this.#ended(connection, code, reason),
@@ -590,14 +688,20 @@ export class Stream extends EventTarget {
 
   #begin() {
     this.#dial();
-    this.#settings.signal?.addEventListener("abort", this.#abort);
-    globalThis.addEventListener?.("online", this.#tryAgain);
+    this.#attend("addEventListener");
+  }
+
+  /** Begin or cease to listen to the world. @param {"addEventListener" | "removeEventListener"} verb */
+  #attend(verb) {
+    this.#settings.signal?.[verb]("abort", this.#abort);
+    globalThis[verb]?.("online", this.#tryAgain);
+    globalThis.document?.[verb]?.("visibilitychange", this.#seen);
   }
 
   /** One more attempt. */
   #dial() {
     this.#attemptCount += 1;
-    this.#shakeHands(this.#settings.decompress !== undefined);
+    this.#shakeHands(this.#offersZstd);
   }
 
   /** @param {boolean} offersZstd */
@@ -607,8 +711,9 @@ export class Stream extends EventTarget {
   }
 
   /** @param {Connection} connection */
-  #opened({ socket }) {
+  #opened({ socket, offersZstd }) {
     this.#state = "open";
+    this.#offersZstd = offersZstd;
     const detail = { attempt: this.#attemptCount, protocol: socket.protocol, isReconnect: this.#hasOpened };
     this.#attemptCount = 0;
     this.#hasOpened = true;
@@ -617,12 +722,13 @@ export class Stream extends EventTarget {
 
   /** @param {Message} message */
   #heard(message) {
-    for (const mailbox of this.#mailboxes) if (!mailbox.put(message)) this.#drop();
+    for (const mailbox of this.#mailboxes) if (!mailbox.put(message)) this.#drop(1);
     this.dispatchEvent(new MessageEvent("message", { data: message }));
   }
 
-  #drop() {
-    this.#dropped += 1;
+  /** @param {number} count */
+  #drop(count) {
+    this.#dropped += count;
     this.#tell("dropped", { total: this.#dropped });
   }
 
@@ -639,16 +745,16 @@ export class Stream extends EventTarget {
     if (this.#state !== "closing" && !this.#mayBeForItsOffer(connection)) this.#tell("error", { error });
   }
 
-  /** @param {Connection} connection */
-  #mayBeForItsOffer(connection) {
-    return connection.offersZstd && !connection.hasOpened;
+  /** Whether not offering is worth a handshake: a server that is not there looks the same. @param {Connection} ended */
+  #mayBeForItsOffer({ offersZstd, hasOpened, wasGivenUp }) {
+    return offersZstd && !hasOpened && !wasGivenUp && this.#failureCount % FALLBACK_EVERY === 0;
   }
 
   /** @param {Connection} connection @param {number} code @param {string} reason */
   #ended(connection, code, reason) {
     if (this.#state === "closing" || FINAL_CODES.has(code)) return this.#finish(code, reason);
     if (this.#mayBeForItsOffer(connection)) return this.#shakeHands(false);
-    if (connection.wasSteady) this.#failureCount = 0;
+    if (connection.wasSteady && code !== BUSY_CODE) this.#failureCount = 0;
     this.#wait(code, reason);
   }
 
@@ -656,13 +762,15 @@ export class Stream extends EventTarget {
   #wait(code, reason) {
     this.#connection = null;
     this.#state = "waiting";
-    const retryMs = this.#isOffline() ? null : this.#setTimer();
+    const retryMs = this.#isOffline() ? null : this.#setTimer(code === BUSY_CODE);
     this.#tell("close", { code, reason, willRetry: true, retryMs });
   }
 
-  #setTimer() {
+  /** @param {boolean} isBusy whether there was no room @returns {number} how long it waits */
+  #setTimer(isBusy) {
     const { backoff, random, setTimeout } = this.#settings;
-    const retryMs = delayMs(this.#failureCount, backoff, random);
+    const firstMs = isBusy ? backoff.firstBusyMs : backoff.firstMs;
+    const retryMs = delayMs(this.#failureCount, { ...backoff, firstMs }, random);
     this.#failureCount += 1;
     this.#timer = setTimeout(this.#tryAgain, retryMs);
     return retryMs;
@@ -680,6 +788,11 @@ export class Stream extends EventTarget {
     this.#dial();
   };
 
+  /** Somebody looks at the page, or no longer. */
+  #seen = () => {
+    if (globalThis.document?.visibilityState === "visible") this.#tryAgain();
+  };
+
   #abort = () => this.close(1000, "aborted");
 
   /** @param {number} code @param {string} reason */
@@ -687,8 +800,7 @@ export class Stream extends EventTarget {
     this.#connection = null;
     this.#state = "closed";
     clearTimeout(this.#timer);
-    this.#settings.signal?.removeEventListener("abort", this.#abort);
-    globalThis.removeEventListener?.("online", this.#tryAgain);
+    this.#attend("removeEventListener");
     for (const mailbox of this.#mailboxes) mailbox.end();
     const detail = { code, reason, willRetry: false, retryMs: null };
     this.#tell("close", detail);

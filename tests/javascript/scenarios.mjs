@@ -23,6 +23,7 @@ const DECODERS = {
   throwing: () => { throw new Error("no such frame"); },
   rejecting: async () => { throw new Error("no such frame"); },
   silent: () => undefined,
+  hanging: () => new Promise(() => {}),
 };
 
 const SOCKETS = { deflate: Counting, plain: Plain, own: undefined };
@@ -44,21 +45,72 @@ async function messages(address, { decoder = "none", socket = "deflate", count, 
 
 /** Tells everything until the server closes for good. */
 async function watch(address, { decoder = "none", socket = "deflate", ...wishes }) {
-  const options = { WebSocket: SOCKETS[socket], decompress: DECODERS[decoder], backoff: { firstMs: 10, mostMs: 20 }, ...wishes };
+  const backoff = { firstMs: 10, mostMs: 20 };
+  const options = { WebSocket: SOCKETS[socket], decompress: DECODERS[decoder], backoff, ...wishes };
   const stream = sayEvents(connect(address, options));
   for await (const message of stream) say(["message", message]);
   say(["state", stream.state]);
 }
 
 /** The first delays that are asked for. */
-async function delays(address, { count, steadyMs, decoder = "none" }) {
+async function delays(address, { count, backoff = {}, decoder = "none" }) {
   const asked = [];
   const options = hurrying(asked, { decompress: DECODERS[decoder] });
-  if (steadyMs !== undefined) options.backoff.steadyMs = steadyMs;
+  Object.assign(options.backoff, backoff);
   const stream = connect(address, options);
   stream.on("close", () => { if (asked.length === count) stream.close(); });
   await stream.closed;
   say(asked);
+}
+
+/** Everything that is told until it has ended so many times, and then what was offered in each handshake. */
+async function ends(address, { count, decoder = "none", ...wishes }) {
+  const backoff = { firstMs: 10, mostMs: 10 };
+  const options = { WebSocket: Counting, decompress: DECODERS[decoder], random: () => 0.5, backoff, ...wishes };
+  const stream = sayEvents(connect(address, options));
+  let endCount = 0;
+  stream.on("close", () => { if (++endCount === count) stream.close(); });
+  await stream.closed;
+  say(["offered", ...Counting.offers]);
+}
+
+/** A connection on which something is heard again and again, for five times as long as it may be silent. */
+async function talk(address, { silenceMs }) {
+  const stream = sayEvents(connect(address, { WebSocket, silenceMs }));
+  stream.on("message", ({ data }) => stream.send(data));
+  await once(stream, "open");
+  const startMs = performance.now();
+  stream.send("go on");
+  await until(() => performance.now() - startMs > 5 * silenceMs);
+  say(stream.state);
+  stream.close();
+  await stream.closed;
+}
+
+/** Held up for longer than it may be silent, while the first answer comes: the deadline is found before that. */
+async function heldUp(address, { silenceMs, count }) {
+  const stream = sayEvents(connect(address, { WebSocket, silenceMs }));
+  let heardCount = 0;
+  stream.on("message", ({ data }) => {
+    if (++heardCount < count) stream.send(data);
+    else stream.close();
+  });
+  await once(stream, "open");
+  stream.send("are you there?");
+  const startMs = performance.now();
+  while (performance.now() - startMs < 3 * silenceMs);
+  await stream.closed;
+  say(heardCount);
+}
+
+/** Closed while the handshake is not answered and while nothing is said. A forgotten timer would keep the process. */
+async function noTimers(deaf, { echo }) {
+  const options = { WebSocket, handshakeMs: 1e9, silenceMs: 1e9, decodeMs: 1e9, decompress: DECODERS.hanging };
+  const [waiting, open, decoding] = [deaf, echo, echo].map(address => connect(address, options));
+  await Promise.all([once(open, "open"), once(decoding, "open")]);
+  decoding.send("x".repeat(300));
+  for (const stream of [waiting, open, decoding]) stream.close();
+  say((await Promise.all([waiting, open, decoding].map(stream => stream.closed))).map(({ code }) => code));
 }
 
 /** What becomes of a stream that is closed with each of these codes. */
@@ -152,6 +204,19 @@ async function lateEnd(address) {
   const { detail } = await once(stream, "close");
   say(detail.code);
   stream.close();
+}
+
+/** A decoder that ends when what it was given has been dropped already. */
+async function tooLate(address) {
+  let open;
+  const gate = new Promise(resolve => { open = resolve; });
+  const late = async bytes => { await gate; return decompress(bytes); };
+  const stream = sayEvents(connect(address, { WebSocket, decompress: late, decodeMs: 50 }));
+  stream.on("message", () => say("heard"));
+  stream.on("dropped", () => open());
+  await stream.closed;
+  await turn();
+  say(stream.dropped);
 }
 
 /** A decoder that never ends does not hold up who closes. */
@@ -275,6 +340,27 @@ async function offline(address) {
   own.close();
 }
 
+/** Somebody looks at the page while it waits for a long time; `address` is refused whenever it is asked. */
+async function looking(address) {
+  const page = globalThis.document = Object.assign(new EventTarget(), { visibilityState: "visible" });
+  const look = state => {
+    page.visibilityState = state;
+    page.dispatchEvent(new Event("visibilitychange"));
+  };
+  const stream = connect(address, { WebSocket, random: () => 1, backoff: { firstMs: 1e9, mostMs: 1e9 } });
+  await once(stream, "close");
+  look("hidden");
+  say(stream.state);
+  look("visible");
+  say(stream.state);
+  look("visible");
+  await once(stream, "close");
+  stream.close();
+  await stream.closed;
+  look("visible");
+  say(stream.state);
+}
+
 /** What a function of the module gives, or the message of what it throws: a list of [name, arguments]. */
 async function pure(_, { calls }) {
   for (const [name, ...values] of calls) {
@@ -294,6 +380,7 @@ async function jitter(_, { count }) {
 }
 
 const SCENARIOS = { messages, watch, delays, codes, slowLoop, slowDecoder, silence, silenceAtWork, undecodable, lateEnd,
-  hangingDecoder, abort, send, listeners, dispose, offline, pure, jitter };
+  hangingDecoder, abort, send, listeners, dispose, offline, pure, jitter,
+  ends, talk, heldUp, noTimers, tooLate, looking };
 const [name, address, options = "{}"] = process.argv.slice(2);
 await SCENARIOS[name](address, JSON.parse(options));

@@ -10,14 +10,16 @@ export const { WebSocket } = require("ws");
 export const { decompress } = require("fzstd");
 export const { connect, ...client } = await import(process.env.SIGIL_CLIENT);
 
-/** A WebSocket of `ws` that remembers the last one made, and how many messages have come. */
+/** A WebSocket of `ws` that remembers the last one made, what each has offered, and how many messages have come. */
 export class Counting extends WebSocket {
   static last;
+  static offers = [];
   count = 0;
 
   constructor(...words) {
     super(...words);
     Counting.last = this;
+    Counting.offers.push(words[1]);
     this.on("message", () => { this.count += 1; });
   }
 }

@@ -2,17 +2,21 @@
 
 Theory: what a client gets depends on the path it asks for.  `/said` is told `SAID` and no more; `/echo` is told what it
 says; `/close?code=1008` is closed with that code as soon as it is open, `/greet?code=1008` after a word; `/heard` hears
-topics and history as its query asks; `/page` is a page; anything else is a 404, so that it never opens.
+topics and history as its query asks; `/page` is a page; anything else is a 404, so that it never opens.  `lifeless` is
+the end of a line on which nobody is any more.
 
 It does not know the client.
 """
 
+import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from shell.serving import in_thread
 
 from sigil import Callbacks, CloseReason, Conn, HttpServer, Limits, Request, Response, make_http_server
+from sigil.core.handshake import accept_key
 from sigil.shell.client_module import client_module
 
 HOST = "127.0.0.1"
@@ -100,3 +104,37 @@ def telling(program: Program | None = None, limits: Limits | None = None, port: 
 def address(server: HttpServer, path: str) -> str:
     """Where a path of the server is."""
     return f"ws://{HOST}:{server.port}{path}"
+
+
+@contextmanager
+def lifeless(*, opens: bool) -> Iterator[str]:
+    """An address at which connections are taken, and handshakes answered if it `opens`; then never a byte."""
+    held: list[socket.socket] = []
+    with socket.create_server((HOST, 0)) as listener:
+        thread = threading.Thread(target=take_all, args=(listener, held, opens))
+        thread.start()
+        try:
+            yield f"ws://{HOST}:{listener.getsockname()[1]}/"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for connection in held:
+                connection.close()
+
+
+def take_all(listener: socket.socket, held: list[socket.socket], opens: bool) -> None:
+    """Take connections and hold them, until there is nothing to take them from."""
+    with suppress(OSError):
+        while True:
+            held.append(listener.accept()[0])
+            if opens:
+                answer_handshake(held[-1])
+
+
+def answer_handshake(connection: socket.socket) -> None:
+    """Read one request, and agree (RFC 6455 section 4.2.2)."""
+    with connection.makefile("rb") as lines:
+        fields = dict(line.split(b": ", 1) for line in iter(lines.readline, b"\r\n") if b": " in line)
+    key = {name.lower(): value.strip() for name, value in fields.items()}[b"sec-websocket-key"]
+    connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                       b"Sec-WebSocket-Accept: " + accept_key(key.decode()).encode() + b"\r\n\r\n")

@@ -21,7 +21,7 @@ import pytest
 from sigil import Limits, Request, Response
 
 from .node import PATIENCE_S, modules
-from .telling import HOST, SAID, Program, as_said, as_zstd, telling
+from .telling import HOST, SAID, Program, as_said, as_zstd, lifeless, telling
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -45,14 +45,28 @@ for await (const data of stream) {
 say({ told, heard })
 </script>"""
 
+LOSING_PAGE = """<!doctype html><title>nobody there</title><script type="module">
+import { connect } from "/sigil-client.js"
+const told = []
+for (const url of location.hash.slice(1).split(",")) {
+  const stream = connect(url, { handshakeMs: 200, silenceMs: 200, backoff: { firstMs: 1, mostMs: 1 } })
+  stream.on("open", () => told.push("open"))
+  stream.on("error", ({ detail }) => told.push(detail.error.message))
+  let count = 0
+  stream.on("close", ({ detail }) => { told.push(detail.code); if (++count === 2) stream.close() })
+  await stream.closed
+}
+fetch("/say?" + encodeURIComponent(JSON.stringify(told)))
+</script>"""
+
 
 class Told(Program):
     """The program, and what its page says."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: str = PAGE) -> None:
         decoder = (modules() / "fzstd" / "esm" / "index.mjs").read_bytes()
         script = Response.bytes(decoder, headers={"Content-Type": "text/javascript"})
-        super().__init__(PAGE, {"/fzstd.js": script})
+        super().__init__(page, {"/fzstd.js": script})
         self.said: Queue[Any] = Queue()
 
     def __call__(self, request: Request) -> Response:
@@ -98,3 +112,13 @@ def test_a_browser_hears_all_and_comes_back_to_a_server_without_zstandard(tmp_pa
             for conn in other.clients():
                 other.close(conn, 1008, "go away")
             assert program.said.get(timeout=PATIENCE_S) == {"told": [["close", 1008]], "heard": []}
+
+
+@pytest.mark.skipif(BROWSER is None, reason="chromium is not installed")
+def test_a_browser_gives_up_where_nobody_is_and_tries_again(tmp_path: Path) -> None:
+    program = Told(LOSING_PAGE)
+    with telling(program) as server, lifeless(opens=False) as deaf, lifeless(opens=True) as mute, \
+            browsing(tmp_path, f"http://{HOST}:{server.port}/page#{deaf},{mute}"):
+        assert program.said.get(timeout=PATIENCE_S) == [
+            *["the handshake was not answered in 200 ms", 1006] * 2, 1000,
+            *["open", "nothing was heard for 200 ms", 1006] * 2, 1000]

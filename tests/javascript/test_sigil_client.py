@@ -15,7 +15,7 @@ import pytest
 from sigil import CloseReason, Limits
 
 from .node import need_node, running, told, version_of
-from .telling import COUNT, HOST, SAID, Program, address, as_bytes, as_said, as_zstd, telling
+from .telling import COUNT, HOST, SAID, Program, address, as_bytes, as_said, as_zstd, lifeless, telling
 
 ZSTD = "compress-zstd"
 NO_ZSTD = Limits(compress_websocket=False)
@@ -140,7 +140,7 @@ def test_the_websocket_of_node_itself_is_as_good(tmp_path: Path) -> None:
         assert [page.until("close")[1]["code"] for _ in range(3)] == [1001, 1006, 1006]
         with telling(port=port) as again:
             back = page.until("open")[1]
-            assert (back["protocol"], back["isReconnect"]) == (ZSTD, True)
+            assert (back["protocol"], back["isReconnect"]) == ("", True)
             again.broadcast("x" * 300)
             assert page.until("message") == ["message", "x" * 300]
             where = address(again, "/echo")
@@ -150,15 +150,22 @@ def test_the_websocket_of_node_itself_is_as_good(tmp_path: Path) -> None:
 
 GROWING = [50, 100, 200, 400, 500, 500]
 """Half of 100 milliseconds, twice as much each time, and half of a second at most."""
+BUSY = [63, 125, 250, 500, 500, 500]
+"""Half of an eighth of that second, and so on."""
 
 
 @pytest.mark.parametrize(("path", "options", "asked"), [
     ("/nowhere", {}, GROWING),
     ("/nowhere", {"decoder": "sync"}, GROWING),
     ("/close?code=1012", {}, GROWING),
-    ("/close?code=1012", {"steadyMs": 0}, [50] * 6),
-    ("/greet?code=1012", {}, [50] * 6),
-], ids=["never open", "never open with an offer", "open and silent", "open long enough", "open and not silent"])
+    ("/close?code=1012", {"backoff": {"steadyMs": 0}}, [50] * 6),
+    ("/greet?code=1012", {}, GROWING),
+    ("/greet?code=1013", {}, BUSY),
+    ("/greet?code=1013", {"backoff": {"steadyMs": 0}}, BUSY),
+    ("/greet?code=1013", {"backoff": {"firstBusyMs": 400}}, [200, 400, 500, 500, 500, 500]),
+    ("/greet?code=1013", {"backoff": {"firstMs": 200}}, [100, 200, 400, 500, 500, 500]),
+], ids=["never open", "never open with an offer", "open and silent", "open long enough", "open and not silent",
+        "no room", "no room after long enough", "no room, and told how long", "no room, and not sooner than others"])
 def test_delays_grow_until_a_connection_has_been_good(tmp_path: Path, path: str, options: dict[str, Any],
                                                       asked: list[int]) -> None:
     with telling() as server:
@@ -189,6 +196,11 @@ def test_who_is_too_slow_comes_back(tmp_path: Path) -> None:
     assert len(program.asked) >= 3
 
 
+def test_who_looks_at_the_page_need_not_wait(tmp_path: Path) -> None:
+    with telling() as server:
+        assert play(tmp_path, "looking", address(server, "/nowhere")) == ["waiting", "connecting", "closed"]
+
+
 def test_it_waits_for_the_network_and_comes_back_with_it(tmp_path: Path) -> None:
     with telling() as server:
         assert play(tmp_path, "offline", address(server, "/nowhere")) == [
@@ -201,6 +213,90 @@ def test_it_waits_for_the_network_and_comes_back_with_it(tmp_path: Path) -> None
             "closed",
             125,
         ]
+
+
+LOST = {"code": 1006, "reason": "", "willRetry": True, "retryMs": 5}
+LAST = {"code": 1000, "reason": "", "willRetry": False, "retryMs": None}
+
+
+@pytest.mark.parametrize("decoder", ["none", "sync"])
+def test_a_handshake_that_nobody_answers_is_given_up_and_tried_again(tmp_path: Path, decoder: str) -> None:
+    with lifeless(opens=False) as where:
+        told = play(tmp_path, "ends", where, count=3, handshakeMs=50, decoder=decoder)
+    again = [["error", "the handshake was not answered in 50 ms"], ["close", LOST]]
+    assert told == [*again * 3, ["close", LAST], ["offered", *[[ZSTD] if decoder == "sync" else []] * 3]]
+
+
+def test_a_connection_on_which_nothing_is_heard_is_given_up_and_tried_again(tmp_path: Path) -> None:
+    with lifeless(opens=True) as where:
+        told = play(tmp_path, "ends", where, count=2, silenceMs=50)
+    opened = [["open", {"attempt": 1, "protocol": "", "isReconnect": again}] for again in (False, True)]
+    again = [["error", "nothing was heard for 50 ms"], ["close", LOST]]
+    assert told == [opened[0], *again, opened[1], *again, ["close", LAST], ["offered", [], []]]
+
+
+def test_who_was_given_up_and_lives_is_told_why(tmp_path: Path) -> None:
+    program = Program()
+    with telling(program) as server:
+        play(tmp_path, "ends", address(server, "/echo"), count=1, silenceMs=50)
+    assert program.ended == [(CloseReason.WS_PEER_CLOSED, 4008)]
+
+
+def test_a_connection_on_which_something_is_heard_lives_longer_than_it_may_be_silent(tmp_path: Path) -> None:
+    with telling() as server:
+        assert play(tmp_path, "talk", address(server, "/echo"), silenceMs=300) == [
+            ["open", {"attempt": 1, "protocol": "", "isReconnect": False}], "open", ["close", LAST]]
+
+
+def test_who_is_held_up_hears_first_what_came_meanwhile(tmp_path: Path) -> None:
+    with telling() as server:
+        assert play(tmp_path, "heldUp", address(server, "/echo"), silenceMs=200, count=50) == [
+            ["open", {"attempt": 1, "protocol": "", "isReconnect": False}], ["close", LAST], 50]
+
+
+def test_timers_end_with_the_stream(tmp_path: Path) -> None:
+    with telling() as server, lifeless(opens=False) as where:
+        assert play(tmp_path, "noTimers", where, echo=address(server, "/echo")) == [[1006, 1000, 1000]]
+
+
+# -- offering Zstandard -------------------------------------------------------------------------------------------
+
+def offers(told: list[Any]) -> list[list[str]]:
+    """What the handshakes of a scenario offered."""
+    assert told[-1][0] == "offered"
+    return told[-1][1:]  # type: ignore[no-any-return]
+
+
+def test_a_server_that_does_not_speak_zstandard_is_not_offered_it_again(tmp_path: Path) -> None:
+    with telling(limits=NO_ZSTD) as server:
+        told = play(tmp_path, "ends", address(server, "/greet?code=1012"), count=3, decoder="sync")
+    assert [detail["protocol"] for kind, detail in told[:-1] if kind == "open"] == [""] * 3
+    assert offers(told) == [[ZSTD], [], [], []]
+
+
+def test_a_server_that_speaks_zstandard_is_always_offered_it(tmp_path: Path) -> None:
+    with telling() as server:
+        told = play(tmp_path, "ends", address(server, "/greet?code=1012"), count=3, decoder="sync")
+    assert offers(told) == [[ZSTD]] * 3
+
+
+def test_a_server_that_is_not_there_is_asked_without_the_offer_at_first_and_every_fourth_time(tmp_path: Path) -> None:
+    with telling() as server:
+        told = play(tmp_path, "ends", address(server, "/nowhere"), count=6, decoder="sync")
+    assert offers(told) == [[ZSTD], [], [ZSTD], [ZSTD], [ZSTD], [ZSTD], [], [ZSTD]]
+    assert [kind for kind, *_ in told] == [*["error", "close"] * 6, "close", "offered"]
+
+
+def test_a_server_that_has_forgotten_zstandard_is_found_again(tmp_path: Path) -> None:
+    with telling() as server, running(tmp_path, "watch", address(server, "/echo"), '{"decoder": "sync"}') as page:
+        port = server.port
+        assert page.until("open")[1]["protocol"] == ZSTD
+        server.stop(2.0)
+        assert page.until("close")[1]["code"] == 1001
+        with telling(limits=NO_ZSTD, port=port) as again:
+            assert page.until("open")[1]["protocol"] == ""
+            again.broadcast("news")
+            assert page.until("message") == ["message", "news"]
 
 
 # -- bounds -------------------------------------------------------------------------------------------------------
@@ -260,6 +356,25 @@ def test_a_decoder_that_hangs_does_not_hold_up_a_close(tmp_path: Path) -> None:
             "open", {"code": 1001, "reason": "as you wish", "willRetry": False, "retryMs": None}]
 
 
+def test_a_decoder_that_hangs_does_not_hold_up_the_next_connection(tmp_path: Path) -> None:
+    with telling() as server:
+        told = play(tmp_path, "ends", address(server, "/count?code=1001"), count=2, decoder="hanging", decodeMs=50)
+    gone = ["close", {"code": 1001, "reason": "as you wish", "willRetry": True, "retryMs": 5}]
+    assert told == [
+        ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": False}], ["dropped", {"total": COUNT}], gone,
+        ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": True}], ["dropped", {"total": 2 * COUNT}],
+        gone, ["close", LAST], ["offered", [ZSTD], [ZSTD]]]
+
+
+def test_what_is_decoded_too_late_is_not_heard(tmp_path: Path) -> None:
+    with telling() as server:
+        assert play(tmp_path, "tooLate", address(server, "/count?code=1008")) == [
+            ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": False}],
+            ["dropped", {"total": COUNT}],
+            ["close", {"code": 1008, "reason": "as you wish", "willRetry": False, "retryMs": None}],
+            COUNT]
+
+
 def test_it_can_be_aborted_at_any_time(tmp_path: Path) -> None:
     with telling() as server:
         where = address(server, "/echo")
@@ -309,6 +424,16 @@ REFUSALS: list[tuple[list[Any], str]] = [
     (["connect", "ws://h/", {"backoff": {"factor": 0.5}}], '"factor" is a number from 1'),
     (["connect", "ws://h/", {"backoff": {"mostMs": 2**31}}], '"mostMs" is a number of milliseconds from 1'),
     (["connect", "ws://h/", {"random": None}], '"random" is a function'),
+    *[(["connect", "ws://h/", {"backoff": {name: value}}], f'"{name}" is a number of milliseconds from {least}')
+      for name, least in (("firstMs", 1), ("mostMs", 1), ("firstBusyMs", 1), ("steadyMs", 0))
+      for value in ("5", least - 1, [5])],
+    (["connect", "ws://h/", {"backoff": {"factor": "2"}}], '"factor" is a number from 1'),
+    *[(["connect", "ws://h/", {"backoff": value}], '"backoff" is an object') for value in ([], [1], 5, "5", None)],
+    *[(["connect", "ws://h/", {name: value}], f'"{name}" is a number of milliseconds from {least}')
+      for name, least in (("handshakeMs", 1), ("silenceMs", 0), ("decodeMs", 1))
+      for value in ("5", least - 1, None, 2**31)],
+    *[(["connect", "ws://h/", value], 'options are an object, such as {topics: ["a"]}')
+      for value in (None, 5, "chat", [], ["chat"])],
 ]
 
 

@@ -1,5 +1,5 @@
 /** What the type checker has to accept, and, behind `@ts-expect-error`, to refuse. It is never run. */
-import { connect, delayMs, streamUrl } from "../../sigil/shell/sigil-client.js";
+import { connect, delayMs, SILENT_CODE, streamUrl } from "../../sigil/shell/sigil-client.js";
 
 const backoff = { firstMs: 1 };
 const stream = connect("/live", { topics: ["a"], history: 1, decompress: async bytes => bytes, backoff });
@@ -20,12 +20,19 @@ export const code = (await stream.closed).code;
 await stream[Symbol.asyncDispose]();
 stream[Symbol.dispose]();
 streamUrl("/x", { topics: [] }, "http://a/").length;
-delayMs(0, { firstMs: 1, mostMs: 2, factor: 2, steadyMs: 0 }, Math.random).toFixed();
+delayMs(0, { firstMs: 1, mostMs: 2, factor: 2 }, Math.random).toFixed() + SILENT_CODE.toFixed();
+connect("/live", { handshakeMs: 1, silenceMs: 0, decodeMs: 1, backoff: { steadyMs: 0, firstBusyMs: 1 } });
 
 // @ts-expect-error topics are an array
 connect("/live", { topics: "a" });
 // @ts-expect-error there is no such option
 connect("/live", { topic: ["a"] });
+// @ts-expect-error milliseconds are a number
+connect("/live", { silenceMs: "5" });
+// @ts-expect-error so are those of delays
+connect("/live", { backoff: { firstBusyMs: "5" } });
+// @ts-expect-error options are an object
+connect("/live", null);
 // @ts-expect-error there is no such event
 stream.on("opened", () => {});
 // @ts-expect-error a decoder is given bytes
