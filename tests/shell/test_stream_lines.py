@@ -331,6 +331,28 @@ def test_the_page_loads_nothing_but_the_module_and_puts_nothing_into_markup() ->
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|setHTML|eval\(|new Function", page)
 
 
+def luminance(colour: str) -> float:
+    """How bright a colour is (WCAG 2.2, relative luminance)."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    red, green, blue = (int(digits[start:start + 2], 16) / 255 for start in (0, 2, 4))
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in (red, green, blue)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("index", [0, 1], ids=["light", "dark"])
+def test_every_text_of_the_page_can_be_read(index: int) -> None:
+    page = page_text()
+    colours = dict(re.findall(r"--([\w-]+): (#\w+)", re.findall(r":root \{(.*?)\}", page, re.DOTALL)[index]))
+    grounds = ("ground", "surface", "hover")
+    written = {*re.findall(r"[\s{;]color: var\(--([\w-]+)\)", page)} - {"on-accent"}
+    assert written == {"ink", "quiet", "faint", "key", "text", "number", "word", "bad"}
+    assert {*re.findall(r"background: var\(--([\w-]+)\)", page)} <= {*grounds, *colours}
+    pairs = [("on-accent", "accent"), *((text, ground) for text in written for ground in grounds)]
+    for text, ground in pairs:
+        darker, lighter = sorted((luminance(colours[text]), luminance(colours[ground])))
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, f"{text} on {ground}"
+
+
 def test_the_page_asks_only_what_is_answered() -> None:
     client = Streaming().client
     page = page_text()
