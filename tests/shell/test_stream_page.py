@@ -264,6 +264,7 @@ def test_lines_unfold_by_the_keyboard_and_stand_still_meanwhile(tab: Tab) -> Non
         tab.ask("document.getElementById('log').focus()")
         tab.press("Tab", 9)
         assert tab.ask(focus) == "[2]"
+        assert tab.ask("getComputedStyle(document.activeElement).outlineStyle") == "solid"
         tab.press("ArrowUp", 38)
         assert tab.ask(focus) == '{"a": 1}'
         fold = "document.querySelector('.fold').getAttribute('aria-expanded')"
