@@ -324,6 +324,15 @@ def check_event_stream(command: str, folder: Path) -> None:
     assert form.fullmatch(events) and form.fullmatch(shown)
 
 
+def check_writing(command: str, folder: Path) -> None:
+    """How long somebody has to write: with this very pipe, but for the port, the waiting and most of the lines."""
+    quick = command.replace("--port 8080", "--port 0").replace("sleep 9", "sleep 0").replace("1000000", "1000")
+    done = subprocess.run(["bash", "-c", quick.replace(".venv/bin/sigil", f"{shlex.quote(sys.executable)} -m sigil")],
+                          cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
+    assert done.stdout.startswith("listening on ")
+    assert re.search(r"^real\s", done.stderr, re.MULTILINE) and "its lines: 1000\n" in done.stderr
+
+
 def check_refusal(command: str, folder: Path) -> None:
     """What curl is told; asked here without curl, which not everybody has."""
     method = shlex.split(command)[3]
@@ -347,6 +356,7 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     ".venv/bin/sigil serve": check_serve,
     "tail -n +1 -F app.log": check_stream,
     "curl -sN 'http://127.0.0.1:8080/events": check_event_stream,
+    "(sleep 9; time seq": check_writing,
     "curl -s -X": check_refusal,
     "curl -s http://127.0.0.1:8080/chat": check_chat,
 }

@@ -6,7 +6,8 @@ Theory: a command turns settings into a server and waits for its end.  Everythin
 Rules: standard output gets one line, `listening on http://HOST:PORT` (or `unix:PATH`), with the real port and flushed,
 before anything else there; all else goes to stderr.  Exit status: 0 after a clean stop, 2 for words that make no sense,
 3 for an application (or a package it takes to watch one) that cannot be had, 4 for an address that cannot be listened
-on, 130 if interrupted before there was anything to stop.
+on, 130 if a command is interrupted before there was anything to stop.  An interrupt in the fifth of a second before it,
+while Python still imports the package, is the interpreter's, which ends with a traceback and its own status.
 
 It does not know how to serve: it drives the public face of sigil like any other program.
 """
@@ -203,7 +204,7 @@ def demo(settings: Settings) -> None:
 def stream(settings: Settings) -> None:
     """Serve the lines of standard input, from a loop of its own, until they or the server end."""
     descriptor = input_to_read(settings.fd)
-    rules = Rules(settings.history, settings.topic_field, settings.max_line)
+    rules = Rules(settings.history, settings.topic_field, settings.max_line, settings.compress)
     lines = LineStream(rules)
     server = make_http_server(lines.answer, host=settings.host, port=settings.port, limits=limits_for(rules))
     loop = Loop(server, lines, descriptor, is_lingering=settings.linger,

@@ -6,7 +6,10 @@ WebSockets at the server it came from.  Whatever else finds its way into the pag
 
 Rules: nothing inline but `<script>` and `<style>`, no address outside.  That `connect-src 'self'` includes `ws:` at the
 same host is how the policy is defined (CSP level 3) and how browsers have done it since 2022; a policy that named `ws:`
-for older ones would allow WebSockets to anywhere.  It does not know what is on a page.
+for older ones would allow WebSockets to anywhere.  `script-src 'self'` is wider than the one module that a page
+imports: a policy can name a path only behind a host, and a server behind a proxy does not know by which host it was
+asked.  So whatever else the server answers with somebody else's text in it is no script by its type, and has `nosniff`.
+It does not know what is on a page.
 """
 
 import base64

@@ -24,8 +24,8 @@ _LARGEST_PORT = 65_535
 _LARGEST_NUMBER = 2**31 - 1
 """The largest descriptor and backlog that the system's interface can express."""
 _MOST_HISTORY = 2**20
-_LONGEST_LINE = 2**28
-"""What `sigil stream` may be told to keep: a ring for it still fits into a gigabyte."""
+_LONGEST_LINE = 2**26
+"""What `sigil stream` may be told to keep: a ring for it, compressed forms too, still fits into a gigabyte."""
 
 
 class Settings(NamedTuple):
@@ -56,6 +56,7 @@ class Settings(NamedTuple):
     history: int = 100
     topic_field: str = ""
     max_line: int = 2**20
+    compress: bool = False
     linger: bool = False
 
 
@@ -199,6 +200,8 @@ FLAGS = (
         "help": "publish a line that is a JSON object on the topic that this field of it names"}),
     Flag(("--max-line",), "max_line", ("stream",), {
         "metavar": "BYTES", "type": _number("a length", 1, _LONGEST_LINE), "help": "a longer line is not sent"}),
+    Flag(("--compress",), "compress", ("stream",), {
+        "action": "store_true", "help": "compress for WebSockets that ask for it: less to send, and far more to do"}),
     Flag(("--linger",), "linger", ("stream",), {
         "action": "store_true", "help": "serve on when the input has ended, until a signal comes"}),
 )

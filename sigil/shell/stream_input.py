@@ -7,7 +7,9 @@ the server is turned after every read, so that a flood of lines keeps nobody fro
 Rules: one wait for everything: the input, the server's descriptor, signals; no longer than until the server has
 something to do at a given time.  One read, of a bounded length, between two ticks, and none while lines of the last one
 are waiting.  The end of the input is the end of the server, unless it is to linger; a signal is the end of both, after
-what was read has been said.  A read that fails is the end of the input.
+what was read has been said.  Either way clients have a time of grace to take it, which a second signal cuts short; the
+end of the input is nobody's impatience, so the first signal after it only agrees with it.  A read that fails is the end
+of the input (a directory never gets so far: the interpreter refuses to start with one).
 
 The input is waited for with `select`, which knows every kind of it (epoll does not know regular files, nor some
 systems' poll terminals).  It is left in the mode in which it was inherited: who shares it would not expect another one.
@@ -68,6 +70,8 @@ class Loop:
         """The input has ended, all of it is said, and that is the end."""
         self._stops = 0
         """How often the server was told to stop."""
+        self._is_explained = False
+        """Whoever called after the end of the input was told that it has begun."""
 
     def stop(self) -> None:
         """End after what was read has been said; a second time, at once.  May be called from a signal handler."""
@@ -93,6 +97,7 @@ class Loop:
             self._alarm.hush()
         if self._calls:
             self._leave_input()
+            self._explain()
         if self._stream in ready and self._descriptor is not None and not self._stream.is_waiting:
             self._read(self._descriptor)
         self._stream.publish(self._server)
@@ -102,7 +107,7 @@ class Loop:
 
     def _patience_seconds(self) -> float | None:
         """How long to wait at most: not at all while there is something to say, or the end to be told."""
-        if self._stream.is_waiting or self._calls + self._is_over > self._stops:
+        if self._stream.is_waiting or self._stops_due > self._stops:
             return 0.0
         at = self._server.next_deadline()
         return None if at is None else max(0.0, at - time.monotonic())
@@ -147,8 +152,19 @@ class Loop:
 
     # -- the end --------------------------------------------------------------------------------------------------
 
+    @property
+    def _stops_due(self) -> int:
+        """How often the server is to be told by now: the end of the input and the first call are the same word."""
+        return max(self._calls, int(self._is_over))
+
     def _end_if_asked(self) -> None:
         """Tell the server to stop, as often as was asked."""
-        while self._stops < self._calls + self._is_over:
+        while self._stops < self._stops_due:
             self._stops += 1
             self._server.stop(self._grace_seconds)
+
+    def _explain(self) -> None:
+        """Say, once, why the first call ends nothing: the end has begun already."""
+        if self._is_over and self._calls == 1 and not self._is_explained:
+            self._is_explained = True
+            mention("the input has ended, and clients are being sent the rest; once more ends it at once")

@@ -7,7 +7,8 @@ topic, a table of addresses, and four figures.
 Rules: a line in UTF-8 is a text message, any other a binary one, byte for byte (event streams are texts, so they skip
 it).  With a topic field, a line that is a JSON object is published on the topic which that field names, by a string or
 a number as it is written; every other line is for everybody.  A line that is too long is not sent, and the log says so
-when the first is met, the tenth, the hundredth: never so often that the log is what is flooded.
+when the first is met, the tenth, the hundredth: never so often that the log is what is flooded.  Nothing is compressed
+unless that was asked for: it takes many times as long as all the rest, and whoever writes the lines would wait for it.
 
 It does not know where lines come from, nor when: `stream_input` does.
 """
@@ -31,9 +32,16 @@ LINES_PER_TURN = 4_096
 RING_FRAMES = 65_536
 """Lines kept for clients that are behind.  They are short, so the ring's default would be full of them in no time."""
 RING_LINES = 4
-"""How many of the longest lines the ring holds at least, in all their encodings."""
+"""How many of the longest lines the ring holds at least, in all forms."""
+FORMS, COMPRESSED_FORMS = 2, 2
+"""What the ring holds of one line: a frame, and an event if anybody hears events.  With compression, two more at most:
+Zstandard, and deflate with the window of browsers (clients with other windows make it hold fewer lines)."""
+FORM_LEN = 64
+"""Bytes that a form takes beside the line, at most: the head of a frame, the id of an event."""
 
 METHODS = ("GET", "HEAD")
+NO_SNIFF = (("X-Content-Type-Options", "nosniff"),)
+"""Lines are somebody else's text: no browser is to take them for a script, whatever they look like."""
 NO_STORE = (("Cache-Control", "no-store"),)
 COUNT = re.compile(r"[0-9]{1,9}")
 EVERYTHING = "*"
@@ -46,14 +54,17 @@ class Rules(NamedTuple):
     history: int
     topic_field: str
     max_line: int
+    is_compressing: bool = False
 
 
 def limits_for(rules: Rules) -> Limits:
     """The limits of a server that streams lines: a ring that holds the longest of them, and many short ones."""
-    default = Limits()
+    forms = FORMS + COMPRESSED_FORMS * rules.is_compressing
     return Limits(history_messages=rules.history,
                   max_ws_send_frame_cnt=max(RING_FRAMES, 2 * rules.history),
-                  outgoing_buffer_sz=max(default.outgoing_buffer_sz, RING_LINES * rules.max_line))
+                  outgoing_buffer_sz=max(Limits().outgoing_buffer_sz,
+                                         RING_LINES * forms * (rules.max_line + FORM_LEN)),
+                  permessage_deflate=rules.is_compressing, compress_websocket=rules.is_compressing)
 
 
 # -- messages -----------------------------------------------------------------------------------------------------
@@ -189,11 +200,12 @@ class LineStream:
         return Response.upgrade(topics=topics_asked(request), history=history_asked(request, self.rules.history))
 
     def _events(self, request: Request) -> Response:
-        return Response.sse(topics=topics_asked(request), history=history_asked(request, self.rules.history))
+        return Response.sse(topics=topics_asked(request), history=history_asked(request, self.rules.history),
+                            headers=NO_SNIFF)
 
     def _about(self, request: Request) -> Response:
         figures: dict[str, Any] = {
             "topic_field": self.rules.topic_field or None, "history": self.rules.history,
             "max_line_bytes": self.rules.max_line, "lines": self.line_count, "skipped": self.skipped_count,
             "has_ended": self.has_ended}
-        return Response.json(figures, headers=NO_STORE)
+        return Response.json(figures, headers=(*NO_STORE, *NO_SNIFF))

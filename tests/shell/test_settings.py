@@ -62,6 +62,7 @@ from sigil.shell.settings import COMMANDS, FLAGS, Settings, read_settings
     (("stream", "--history", "1048577"), "not a count: a number from 0 to 1048576"),
     (("stream", "--topic-field", ""), "no name"),
     (("stream", "--max-line", "0"), "not a length: a number from 1"),
+    (("stream", "--max-line", "67108865"), "not a length: a number from 1 to 67108864"),
     (("stream", "--max-line", "1MiB"), "not a length"),
 ])
 def test_usage_errors_end_with_2(words: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,11 +113,11 @@ def test_each_flag_fills_one_field_of_the_settings() -> None:
     assert read_settings(words.split(), "0") == Settings(
         "serve", "a:b", uds="s", uds_mode=0o600, limit_max_requests=9)
     assert read_settings(["demo", "--fd", "3"], "0") == Settings("demo", fd=3)
-    words = ("stream --history 0 --topic-field of --max-line 80 --linger --timeout-graceful-shutdown 0 --port 0 "
-             "--no-access-log")
+    words = ("stream --history 0 --topic-field of --max-line 80 --compress --linger --timeout-graceful-shutdown 0 "
+             "--port 0 --no-access-log")
     assert read_settings(words.split(), "0") == Settings(
         "stream", port=0, access_log=False, timeout_graceful_shutdown=0.0, history=0, topic_field="of", max_line=80,
-        linger=True)
+        compress=True, linger=True)
     assert read_settings(["stream"], "0") == Settings("stream")
     assert read_settings(["serve", "a:b"], "0") == Settings("serve", "a:b")
     assert read_settings(["demo"], "0") == Settings("demo")

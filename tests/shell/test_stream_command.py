@@ -255,6 +255,30 @@ def test_a_second_signal_ends_it_at_once() -> None:
         assert server.ended()[0] == 0
 
 
+def test_the_end_of_the_input_is_no_signal() -> None:
+    with streaming("--timeout-graceful-shutdown", "600") as server, stalled(server):
+        fill(server)
+        server.end_input()
+        server.line_with("stopped listening")
+        server.process.send_signal(signal.SIGINT)
+        server.line_with("sigil: the input has ended, and clients are being sent the rest; once more ends it at once")
+        assert server.process.poll() is None
+        server.process.send_signal(signal.SIGINT)
+        assert server.ended()[0] == 0
+
+
+def test_a_signal_after_the_end_of_the_input_takes_nothing_from_anybody() -> None:
+    with streaming("--timeout-graceful-shutdown", "600") as server, server.listen() as listener:
+        fill(server)
+        server.end_input()
+        server.line_with("stopped listening")
+        server.process.send_signal(signal.SIGTERM)
+        server.line_with("once more ends it at once")
+        heard, code = rest_of(listener)
+        assert [int(str(line)[:15]) for line in heard] == list(range(8 * MIB // len(LINE)))
+        assert (code, server.ended()[0]) == (1001, 0)
+
+
 def test_what_is_typed_is_streamed_and_control_d_ends_it() -> None:
     terminal, end = pty.openpty()
     try:

@@ -9,7 +9,10 @@ import re
 import pytest
 
 from sigil import Limits
+from sigil.core.encoding import Encoding, encode_message
+from sigil.core.frame import Opcode
 from sigil.shell.page import content_security_policy
+from sigil.shell.settings import _LONGEST_LINE
 from sigil.shell.stream_lines import (
     LINES_PER_TURN,
     LineStream,
@@ -160,13 +163,47 @@ def test_round_numbers() -> None:
     assert [count for count in range(20_000) if is_round(count)] == [1, 10, 100, 1_000, 10_000]
 
 
-@pytest.mark.parametrize(("history", "max_line", "kept", "ring_len"), [
-    (100, 2**20, 65_536, 64 * 2**20), (0, 1, 65_536, 64 * 2**20), (2**20, 2**28, 2**21, 2**30),
+@pytest.mark.parametrize(("history", "max_line", "is_compressing", "kept", "ring_len"), [
+    (100, 2**20, False, 65_536, 64 * 2**20), (0, 1, True, 65_536, 64 * 2**20),
+    (2**20, 2**24, False, 2**21, 8 * (2**24 + 64)), (0, 2**24, True, 65_536, 16 * (2**24 + 64)),
+    (0, _LONGEST_LINE, True, 65_536, 2**30 + 1_024),
 ])
-def test_the_ring_holds_the_longest_lines_and_the_history(history: int, max_line: int, kept: int,
-                                                          ring_len: int) -> None:
-    limits = limits_for(Rules(history, "", max_line))
-    assert limits == Limits(history_messages=history, max_ws_send_frame_cnt=kept, outgoing_buffer_sz=ring_len)
+def test_the_ring_holds_the_longest_lines_in_all_forms_and_the_history(
+        history: int, max_line: int, is_compressing: bool, kept: int, ring_len: int) -> None:
+    limits = limits_for(Rules(history, "", max_line, is_compressing))
+    assert limits == Limits(history_messages=history, max_ws_send_frame_cnt=kept, outgoing_buffer_sz=ring_len,
+                            permessage_deflate=is_compressing, compress_websocket=is_compressing)
+
+
+def test_four_of_the_longest_lines_fit_and_one_of_nothing_but_line_ends() -> None:
+    position, max_line = f"{10**15 - 1}-{10**15 - 1}", 9 * 2**20
+    limits = limits_for(Rules(0, "", max_line))
+    plain, ends = b"x" * max_line, b"\r" * max_line
+
+    def stored_len(line: bytes) -> int:
+        return sum(len(encode_message(Opcode.TEXT, line, form, position)) for form in (Encoding.PLAIN, Encoding.SSE))
+
+    assert 4 * stored_len(plain) <= limits.outgoing_buffer_sz
+    assert stored_len(ends) <= limits.outgoing_buffer_sz
+
+
+@pytest.mark.parametrize(("is_compressing", "extension", "protocol", "first_byte"), [
+    (False, None, None, 0x81), (True, "permessage-deflate", "compress-zstd", 0xC1),
+])
+def test_nothing_is_compressed_unless_that_was_asked_for(is_compressing: bool, extension: str | None,
+                                                         protocol: str | None, first_byte: int) -> None:
+    streaming = Streaming(RULES._replace(max_line=1_000, is_compressing=is_compressing))
+    hand = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    squeezed, zstd = streaming.client.connect(), streaming.client.connect()
+    squeezed.request("GET", "/ws", headers=hand | {"Sec-WebSocket-Extensions": "permessage-deflate"})
+    zstd.request("GET", "/ws", headers=hand | {"Sec-WebSocket-Protocol": "compress-zstd"})
+    granted = (squeezed.answers()[0].headers.get("sec-websocket-extensions"),
+               zstd.answers()[0].headers.get("sec-websocket-protocol"))
+    assert ((granted[0] or "").partition(";")[0] or None, granted[1]) == (extension, protocol)
+    head_len = len(squeezed.received)
+    streaming.read(b"x" * 900)
+    assert squeezed.received[head_len] == first_byte
 
 
 # -- who hears what -------------------------------------------------------------------------------------------------
@@ -247,6 +284,14 @@ def test_what_is_not_there_is_told_what_is() -> None:
     assert client.request("PUT", "/").headers["allow"] == "GET, HEAD"
 
 
+def test_nothing_that_lines_can_fill_is_taken_for_a_script() -> None:
+    streaming = Streaming()
+    events = streaming.client.connect()
+    events.request("GET", "/events")
+    for headers in (streaming.client.get("/stream.json").headers, events.answers()[0].headers):
+        assert headers["x-content-type-options"] == "nosniff"
+
+
 def test_the_figures_are_what_has_happened() -> None:
     streaming = Streaming()
     assert streaming.client.get("/stream.json").json() == {
@@ -284,6 +329,28 @@ def test_the_page_loads_nothing_but_the_module_and_puts_nothing_into_markup() ->
     assert "@import" not in page and "url(" not in page
     assert re.findall(r"^import .* from \"(.*)\";$", page, re.MULTILINE) == ["/sigil-client.js"]
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|setHTML|eval\(|new Function", page)
+
+
+def luminance(colour: str) -> float:
+    """How bright a colour is (WCAG 2.2, relative luminance)."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    red, green, blue = (int(digits[start:start + 2], 16) / 255 for start in (0, 2, 4))
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in (red, green, blue)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("index", [0, 1], ids=["light", "dark"])
+def test_every_text_of_the_page_can_be_read(index: int) -> None:
+    page = page_text()
+    colours = dict(re.findall(r"--([\w-]+): (#\w+)", re.findall(r":root \{(.*?)\}", page, re.DOTALL)[index]))
+    grounds = ("ground", "surface", "hover")
+    written = {*re.findall(r"[\s{;]color: var\(--([\w-]+)\)", page)} - {"on-accent"}
+    assert written == {"ink", "quiet", "faint", "key", "text", "number", "word", "bad"}
+    assert {*re.findall(r"background: var\(--([\w-]+)\)", page)} <= {*grounds, *colours}
+    pairs = [("on-accent", "accent"), *((text, ground) for text in written for ground in grounds)]
+    for text, ground in pairs:
+        darker, lighter = sorted((luminance(colours[text]), luminance(colours[ground])))
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, f"{text} on {ground}"
 
 
 def test_the_page_asks_only_what_is_answered() -> None:
