@@ -22,6 +22,7 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from sigil import Headers, HttpServer, Limits
+from sigil.core.stats import Stats
 from sigil.shell.demo import make_demo, page_text
 from sigil.shell.demo_live import drive, make_live
 from sigil.shell.page import content_security_policy
@@ -71,6 +72,46 @@ def test_every_element_the_script_looks_up_is_there() -> None:
     assert set(re.findall(r'aria-labelledby="([^"]+)"', page)) <= set(ids)
 
 
+def luminance(colour: str) -> float:
+    """The relative luminance of `#rrggbb` (WCAG 2.2)."""
+    parts = [int(colour[index:index + 2], 16) / 255 for index in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    """From 1 to 21, whichever is the lighter (WCAG 2.2)."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_contrast_is_that_of_the_standard() -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.005)
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_all_text_can_be_read_on_whatever_it_stands(theme: int) -> None:
+    page = page_text()
+    blocks = re.findall(r":root \{(.*?)\}", page, re.DOTALL)
+    assert len(blocks) == 2
+    colours = dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6})", blocks[theme]))
+    texts = set(re.findall(r"(?:[ {;]color|fill): var\(--([a-z]+)\)", re.sub(r"\.(?:area|dot)\.[^}]*\}", "", page)))
+    texts |= set(re.findall(r"\bsay\(.*?colours\.([a-z]+)", page))
+    assert {"ink", "quiet", "bad", "good", "server", "sent", "received"} <= texts and "faint" not in texts
+    for ground in ("ground", "surface", "grid"):
+        for text in texts:
+            assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+    assert contrast("#ffffff", colours["press"]) >= 4.5
+    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    assert re.findall(r"(\S+) \{[^}]*opacity", style) == [".area"]  # what is half transparent has another contrast
+
+
+def test_every_figure_of_the_server_has_words() -> None:
+    (totals,) = re.findall(r"const TOTALS = \{(.*?)\};", page_text(), re.DOTALL)
+    assert set(re.findall(r"(\w+): \[", totals)) == set(Stats._fields) - {"clients"}  # which has a card of its own
+
+
 # -- in a browser -----------------------------------------------------------------------------------------------------
 
 
@@ -111,6 +152,11 @@ class Tab:
         while not self.ask(expression):
             assert time.monotonic() < deadline, (expression, self.ask("document.body.innerText"), self.complaints)
 
+    def show(self, is_seen: bool) -> None:
+        """Let the page believe that it is looked at, or that it is not."""
+        self.ask(f"Object.defineProperty(document, 'hidden', {{value: {json.dumps(not is_seen)}, configurable: true}});"
+                 "document.dispatchEvent(new Event('visibilitychange'))")
+
     def wait_for_words(self, element: str, words: str) -> str:
         """Ask until these words stand in an element; all of its words."""
         text = f"document.getElementById({json.dumps(element)})?.innerText"
@@ -137,17 +183,30 @@ def browsing(folder: Path) -> Iterator[ClientConnection]:
             process.terminate()
 
 
-@pytest.fixture
-def server() -> Iterator[HttpServer]:
-    """The demonstration as the command runs it, with a smaller ring, so that a slow reader falls off it sooner."""
-    server, live = make_live("127.0.0.1", 0, Limits(outgoing_buffer_sz=2**20))
+SMALL = Limits(outgoing_buffer_sz=2**20)
+"""A smaller ring than that of the command, so that a slow reader falls off it sooner."""
+
+
+@contextmanager
+def showing(port: int = 0, limits: Limits = SMALL) -> Iterator[HttpServer]:
+    """The demonstration as the command runs it."""
+    server, live = make_live("127.0.0.1", port, limits)
     server.listen()
     loop = threading.Thread(target=drive, args=(server, live))
     loop.start()
-    yield server
-    server.stop(0)
-    loop.join(PATIENCE_SECONDS)
-    assert not loop.is_alive()
+    try:
+        yield server
+    finally:
+        server.stop(0)
+        loop.join(PATIENCE_SECONDS)
+        assert not loop.is_alive()
+
+
+@pytest.fixture
+def server() -> Iterator[HttpServer]:
+    """One with a small ring."""
+    with showing() as server:
+        yield server
 
 
 PAINTED = """(() => {
@@ -182,3 +241,40 @@ def test_a_tab_that_reads_slowly_is_dropped_and_another_one_goes_on(server: Http
         # What a server that is gone is asked for again is a complaint, and the only one.
         assert [complaint for complaint in slow.complaints + other.complaints
                 if "ERR_CONNECTION_REFUSED" not in str(complaint)] == []
+
+
+LARGE = Limits(outgoing_buffer_sz=2**26)
+"""A ring that no slow reader falls off while a test looks at it."""
+
+
+@needs_chromium
+def test_the_story_ends_when_the_server_stops(tmp_path: Path) -> None:
+    with showing(limits=LARGE) as server, browsing(tmp_path / "one") as browser:
+        tab = Tab(browser, f"http://127.0.0.1:{server.port}/")
+        tab.wait_for_words("status", "live")
+        tab.ask('document.getElementById("slow-button").click()')
+        tab.wait_for_words("slow-button", "Stop")
+        server.stop()
+        assert "another one" not in tab.wait_for_words("story", "The server has stopped.")
+        tab.wait_for_words("slow-button", "Read slowly again")
+        assert tab.ask('document.getElementById("slow-button").disabled')
+
+
+@needs_chromium
+def test_the_story_ends_when_a_tab_that_was_hidden_finds_another_server(tmp_path: Path) -> None:
+    with browsing(tmp_path / "one") as browser:
+        with showing(limits=LARGE) as server:
+            port = server.port
+            tab = Tab(browser, f"http://127.0.0.1:{port}/")
+            tab.wait_for_words("status", "live")
+            tab.ask('document.getElementById("slow-button").click()')
+            tab.wait_for_words("slow-button", "Stop")
+            tab.show(False)
+            tab.wait_for_words("status", "paused")
+        with showing(port, LARGE):
+            tab.show(True)
+            tab.wait_for_words("status", "live")
+            # It is told in one way or the other: by the end of the stream, if the browser has come to that.
+            tab.wait_for_words("slow-button", "Read slowly again")
+            story = tab.ask('document.getElementById("story").innerText')
+            assert re.search("another one now|has been closed|has ended the stream", story)
