@@ -184,7 +184,7 @@ def _websocket(request: Request) -> Response:
 def _slow(request: Request, is_admitted: Callable[[Peer], bool]) -> Response:
     """`/slow`: more than a slow reader can take, as events; who it is called stands in a header."""
     if request.method != "HEAD" and not is_admitted(request.peer):
-        return Response.error(503, "as many read slowly already as this program allows",
+        return Response.error(503, "as many read slowly already as this program allows; try again soon",
                               (*NO_STORE, ("Retry-After", "5")))
     # A Unix socket has no port, and all its clients may have one name.
     name = (("Sigil-Peer", str(request.peer)),) if request.peer.port else ()
