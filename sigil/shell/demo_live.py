@@ -102,6 +102,8 @@ class Live:
     def __init__(self, recorder: Recorder, clock: Clock = time.monotonic) -> None:
         self.recorder = recorder
         self.evictions: deque[Eviction] = deque(maxlen=EVICTIONS_MOST)
+        self.began_seconds = time.time()
+        """By this a page tells this server from another one that came after it."""
         self._clock = clock
         self._beats = (Beat(PICTURE_SECONDS, (RING, BALLAST), self._show_ring),
                        Beat(BALLAST_SECONDS, (BALLAST,), self._heap_ballast))
@@ -112,7 +114,6 @@ class Live:
         self._peers: dict[Conn, str] = {}
         self._slow = SlowReaders()
         self._ballast = 0
-        self._began_seconds = time.time()
         self._state: Callable[[], Server]
 
     @property
@@ -141,7 +142,7 @@ class Live:
             self._shown = self._look(server)
         texts = tuple(self.recorder.texts)
         server.send(conn, json_object({"hello": json_object({
-            "began_seconds": json_text(self._began_seconds), "about": json_text(about()),
+            "began_seconds": json_text(self.began_seconds), "about": json_text(about()),
             "samples": json_array(texts[:len(texts) - len(self._untold())]), "ring": json_text(self._shown),
             "evictions": json_text(self.evictions), "picture_seconds": json_text(PICTURE_SECONDS),
             "slow_seconds_most": json_text(SLOW_SECONDS_MOST), "fast_seconds_most": json_text(FAST_SECONDS_MOST),
