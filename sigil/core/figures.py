@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sized
 from typing import NamedTuple
 
 from .client import Client, outbox_len
-from .conn import Conn
+from .conn import Conn, Peer
 from .reasons import CloseReason
 from .records import Server
 from .ring import Hearing, Ring, entry_len, page_of
@@ -99,6 +99,25 @@ def listeners(server: Server, topic: str) -> int:
     behind = (client for client, _ in _followers(server))
     return (sum(len(members) for hearing, members in stream.cohorts.items() if topic in hearing.topics)
             + sum(client.talk is not None and topic in client.talk.hearing.topics for client in behind))
+
+
+class Listener(NamedTuple):
+    """A client that hears a topic, and whether it has still to be sent some of what was published."""
+
+    conn: Conn
+    peer: Peer
+    is_behind: bool
+
+
+def who_hears(server: Server, topic: str) -> Iterator[Listener]:
+    """Every client that hears this topic by its name, wherever it is."""
+    for hearing, members in server.stream.cohorts.items():
+        if topic in hearing.topics:
+            for client in filter(None, (find(server.slots, conn) for conn in members)):
+                yield Listener(client.conn, client.peer, False)
+    for client, _ in _followers(server):
+        if client.talk is not None and topic in client.talk.hearing.topics:
+            yield Listener(client.conn, client.peer, True)
 
 
 # -- laggards -----------------------------------------------------------------------------------------------------

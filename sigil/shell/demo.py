@@ -4,9 +4,10 @@ Theory: it is the smallest honest example of what sigil is for, a program with a
 to whoever asks.  `Recorder` is that program's state, one sample a second and a bounded number of them; `make_demo` is a
 handler that answers from it.  What is told without being asked, and the loop, are `Live`'s (`demo_live`).
 
-Rules: only measured figures are shown, and one that is not known is null.  The page loads nothing from elsewhere.  A
-figure of the server is shown if its `stats()` has it: the names are looked up, not assumed.  Who asks at `/slow` is
-told by a header under which name it will find itself among the slow ones.
+Rules: only measured figures are shown, and one that is not known is null.  A sample is written down once, when it is
+taken: whoever asks is sent the same text.  The page loads nothing from elsewhere.  A figure of the server is shown if
+its `stats()` has it: the names are looked up, not assumed.  Who asks at `/slow` is told by a header under which name it
+will find itself among the slow ones.
 
 It does not know how the server works, nor how the machine is read (`machine`), nor where the log goes (`report`).
 """
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
-from sigil import Request, Response, __version__
+from sigil import Peer, Request, Response, __version__
 from sigil.shell.client_module import client_module
 from sigil.shell.machine import Machine, Usage, read_machine, usage
 from sigil.shell.page import page_response, read_page
@@ -81,13 +82,19 @@ def plain(value: object) -> object:
     return [plain(item) for item in value]
 
 
+def json_text(value: object) -> str:
+    """A value as compact JSON."""
+    return json.dumps(plain(value), separators=(",", ":"))
+
+
 class Recorder:
     """The recent past, one sample for each interval, however often it is asked; older ones are forgotten."""
 
     def __init__(self, read: Callable[[], Machine] = read_machine, clock: Clock = time.monotonic) -> None:
         self.figures: Callable[[], Figures] = dict
         """Where the server's figures come from: set once there is a server (it needs the handler, which needs this)."""
-        self.samples: deque[Sample] = deque(maxlen=HISTORY_COUNT)
+        self.texts: deque[str] = deque(maxlen=HISTORY_COUNT)
+        """Each sample as JSON, the oldest first."""
         self.count = 0
         """Samples taken in all."""
         self._read = read
@@ -97,16 +104,17 @@ class Recorder:
 
     def seconds_until_due(self) -> float:
         """How long until the next sample should be taken; 0 if it is time."""
-        interval_seconds = INTERVAL_SECONDS if self.samples else FIRST_INTERVAL_SECONDS
+        interval_seconds = INTERVAL_SECONDS if self.texts else FIRST_INTERVAL_SECONDS
         return max(0.0, self._machine.taken_seconds + interval_seconds - self._clock())
 
     def refresh(self) -> None:
         """Take a sample, if one is due."""
-        if self.samples and self.seconds_until_due() > 0.0:
+        if self.texts and self.seconds_until_due() > 0.0:
             return
         machine, server = self._read(), self.figures()
         happened = usage(self._machine, machine)
-        self.samples.append(Sample(time.time(), happened, server, rates(self._server, server, happened)))
+        sample = Sample(time.time(), happened, server, rates(self._server, server, happened))
+        self.texts.append(json_text(sample))
         self._machine, self._server = machine, server
         self.count += 1
 
@@ -115,6 +123,7 @@ class Recorder:
 
 NO_STORE = (("Cache-Control", "no-store"),)
 NDJSON = (("Content-Type", "application/x-ndjson"), *NO_STORE)
+JSON = (("Content-Type", "application/json"), *NO_STORE)
 METHODS = ("GET", "HEAD")
 COUNT = re.compile(r"[1-9][0-9]{0,5}")
 GREETING = "hello from sigil\n"
@@ -135,9 +144,19 @@ def about() -> dict[str, object]:
             "python": platform.python_version(), "sigil": __version__}
 
 
-def json_lines(samples: Sequence[Sample]) -> Iterator[bytes]:
-    """One line for each sample, each a chunk of its own: memory holds one at a time."""
-    return (json.dumps(plain(sample), separators=(",", ":")).encode() + b"\n" for sample in samples)
+def json_lines(texts: Sequence[str]) -> Iterator[bytes]:
+    """One line for each text, each a chunk of its own: memory holds one more at a time."""
+    return (f"{text}\n".encode() for text in texts)
+
+
+def json_object(members: Mapping[str, str]) -> str:
+    """An object whose values are JSON already, by names that need no escape."""
+    return "{" + ",".join(f'"{name}":{text}' for name, text in members.items()) + "}"
+
+
+def json_array(texts: Sequence[str]) -> str:
+    """An array of what is JSON already."""
+    return "[" + ",".join(texts) + "]"
 
 
 def _stream(request: Request, recorder: Recorder) -> Response:
@@ -146,12 +165,12 @@ def _stream(request: Request, recorder: Recorder) -> Response:
     if not COUNT.fullmatch(lines):
         return Response.error(400, f"lines is a number from 1; there are never more than {HISTORY_COUNT}", NO_STORE)
     # A snapshot: the deque goes on while the client reads.
-    return Response.stream(json_lines(tuple(recorder.samples)[-int(lines):]), headers=NDJSON)
+    return Response.stream(json_lines(tuple(recorder.texts)[-int(lines):]), headers=NDJSON)
 
 
 def _load(request: Request, recorder: Recorder) -> Response:
-    latest = plain(recorder.samples[-1])
-    return Response.json({"about": about(), "sample": latest}, headers=NO_STORE)
+    text = json_object({"about": json_text(about()), "sample": recorder.texts[-1]})
+    return Response.text(text, headers=JSON)
 
 
 def _websocket(request: Request) -> Response:
@@ -162,20 +181,20 @@ def _websocket(request: Request) -> Response:
     return Response.upgrade(topics=topics)
 
 
-def _slow(request: Request, is_admitted: Callable[[], bool]) -> Response:
+def _slow(request: Request, is_admitted: Callable[[Peer], bool]) -> Response:
     """`/slow`: more than a slow reader can take, as events; who it is called stands in a header."""
-    if request.method != "HEAD" and not is_admitted():
-        return Response.error(503, "as many read slowly already as this program allows",
+    if request.method != "HEAD" and not is_admitted(request.peer):
+        return Response.error(503, "as many read slowly already as this program allows; try again soon",
                               (*NO_STORE, ("Retry-After", "5")))
     # A Unix socket has no port, and all its clients may have one name.
     name = (("Sigil-Peer", str(request.peer)),) if request.peer.port else ()
     return Response.sse(topics=SLOW_TOPICS, headers=name)
 
 
-def make_demo(recorder: Recorder | None = None, is_admitted: Callable[[], bool] = lambda: True) -> Handler:
+def make_demo(recorder: Recorder | None = None, is_admitted: Callable[[Peer], bool] = lambda peer: True) -> Handler:
     """A handler that shows `recorder`, or one of its own that takes a sample when somebody asks for one.
 
-    `is_admitted` says, and counts, whether one more may read slowly.
+    `is_admitted` says, and counts, whether one more may read slowly, this one.
     """
     memory = Recorder() if recorder is None else recorder
     page, hello = page_response(page_text()), Response.text(GREETING)

@@ -7,25 +7,38 @@ within seconds.  All of it goes out by `broadcast`, on a topic for each; who com
 first, and after that hears every change.
 
 Rules: nothing is said that nobody hears, and who hears is read off the server's value, not kept in a second place.  Of
-a picture only what has changed since the last one is told, so that pictures of the ring do not fill the ring.  How many
-may read slowly is bounded.  Who was dropped, and why, is kept for a while; how far behind it was is what the last
-picture saw, an eighth of a second before at most.
+a picture only what has changed since the last one is told, so that pictures of the ring do not fill the ring.  Who was
+dropped, and why, is kept for a while; how far behind it was is what the last picture saw, an eighth of a second before
+at most.
 
-It does not know HTTP (`demo` does), nor how any of it is drawn.
+It does not know HTTP (`demo` does), nor who may be slow and for how long (`demo_slow`), nor how any of it is drawn.
 """
 
-import json
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from sigil import Callbacks, CloseReason, Conn, HttpServer, Limits, Request, make_http_server
-from sigil.core.figures import LaggardFigures, RingFigures, listeners, ring_figures
+from sigil import Callbacks, CloseReason, Conn, HttpServer, Limits, Peer, Request, make_http_server
+from sigil.core.figures import RingFigures, listeners, ring_figures
 from sigil.core.reasons import MEANINGS
 from sigil.core.records import Server
 from sigil.core.table import find
-from sigil.shell.demo import BALLAST, LOAD, RING, Clock, Figures, Recorder, Sample, about, make_demo, plain
+from sigil.shell.demo import (
+    BALLAST,
+    LOAD,
+    RING,
+    Clock,
+    Figures,
+    Recorder,
+    about,
+    json_array,
+    json_object,
+    json_text,
+    make_demo,
+    plain,
+)
+from sigil.shell.demo_slow import FAST_SECONDS_MOST, SLOW_SECONDS_MOST, SlowReaders
 
 LIMITS = Limits(outgoing_buffer_sz=4 * 2**20)
 """A small ring, in which there is something to be seen: it is filled within seconds while there is ballast."""
@@ -33,8 +46,6 @@ PICTURE_SECONDS, BALLAST_SECONDS = 1 / 8, 1 / 16
 """Between two pictures, and between two heaps of ballast."""
 BALLAST_COUNT, BALLAST_LEN = 4, 8 * 2**10
 """Messages in a heap, and bytes in each: 512 KiB a second, many times what a slow reader takes, and easy to send."""
-SLOW_MOST = 8
-"""Who may read slowly at a time: each costs as much of the network as ballast is said."""
 EVICTIONS_MOST = 8
 
 DROPPED = frozenset((CloseReason.WS_CLIENT_TOO_SLOW, CloseReason.TOO_SLOW, CloseReason.WRITE_STALL,
@@ -42,18 +53,24 @@ DROPPED = frozenset((CloseReason.WS_CLIENT_TOO_SLOW, CloseReason.TOO_SLOW, Close
 """Ends that are the server's decision, for the sake of the others."""
 
 
-class Eviction(NamedTuple):
-    """A client that was dropped, when (in seconds since 1970) and why.
+class Lag(NamedTuple):
+    """How far behind somebody was: messages, and bytes of the ring, in which every encoding of a message counts."""
 
-    `behind` (messages) and `owed` (bytes) are what the last picture saw of it; None if it was in none.
+    messages: int
+    ring_bytes: int
+
+
+class Eviction(NamedTuple):
+    """A client that was dropped, when (in seconds since 1970) and why; `lag` is what the last picture saw of it.
+
+    None for that if it was in none.
     """
 
     at_seconds: float
     peer: str
     reason: str
     sentence: str
-    behind: int | None
-    owed: int | None
+    lag: Lag | None
 
 
 class Beat(NamedTuple):
@@ -66,7 +83,7 @@ class Beat(NamedTuple):
 
 def message_of(kind: str, value: object) -> str:
     """One message: an object with its kind as the only key."""
-    return json.dumps({kind: value}, separators=(",", ":"))
+    return json_object({kind: json_text(value)})
 
 
 def picture_of(figures: RingFigures, slow: int) -> Figures:
@@ -85,15 +102,17 @@ class Live:
     def __init__(self, recorder: Recorder, clock: Clock = time.monotonic) -> None:
         self.recorder = recorder
         self.evictions: deque[Eviction] = deque(maxlen=EVICTIONS_MOST)
+        self.began_seconds = time.time()
+        """By this a page tells this server from another one that came after it."""
         self._clock = clock
         self._beats = (Beat(PICTURE_SECONDS, (RING, BALLAST), self._show_ring),
                        Beat(BALLAST_SECONDS, (BALLAST,), self._heap_ballast))
         self._due: dict[Beat, float] = {}
         self._told = 0
         self._shown: Figures = {}
-        self._behind: Mapping[Conn, LaggardFigures] = {}
+        self._lags: Mapping[Conn, Lag] = {}
         self._peers: dict[Conn, str] = {}
-        self._admitted = 0
+        self._slow = SlowReaders()
         self._ballast = 0
         self._state: Callable[[], Server]
 
@@ -107,15 +126,9 @@ class Live:
         self.recorder.figures = lambda: server.stats()._asdict()
         self._state = lambda: server.state
 
-    def admit(self) -> bool:
-        """Whether one more may read slowly.
-
-        Who was let in in this turn may not be seen in the server's value yet; or is already, and is counted twice.
-        """
-        if listeners(self._state(), BALLAST) + self._admitted >= SLOW_MOST:
-            return False
-        self._admitted += 1
-        return True
+    def admit(self, peer: Peer) -> bool:
+        """Whether one more may read slowly, this one."""
+        return self._slow.admit(self._state(), peer)
 
     # -- who comes and goes -------------------------------------------------------------------------------------------
 
@@ -127,33 +140,34 @@ class Live:
         """The recent past for a newcomer, up to where what is told to everybody goes on."""
         if not self._shown:
             self._shown = self._look(server)
-        samples = tuple(self.recorder.samples)
-        server.send(conn, message_of("hello", {
-            "about": about(), "samples": plain(samples[:len(samples) - len(self._untold())]), "ring": self._shown,
-            "evictions": plain(tuple(self.evictions)), "picture_seconds": PICTURE_SECONDS,
-            "ballast_bytes_per_second": BALLAST_COUNT * BALLAST_LEN / BALLAST_SECONDS}))
+        texts = tuple(self.recorder.texts)
+        server.send(conn, json_object({"hello": json_object({
+            "began_seconds": json_text(self.began_seconds), "about": json_text(about()),
+            "samples": json_array(texts[:len(texts) - len(self._untold())]), "ring": json_text(self._shown),
+            "evictions": json_text(self.evictions), "picture_seconds": json_text(PICTURE_SECONDS),
+            "slow_seconds_most": json_text(SLOW_SECONDS_MOST), "fast_seconds_most": json_text(FAST_SECONDS_MOST),
+            "ballast_bytes_per_second": json_text(BALLAST_COUNT * BALLAST_LEN / BALLAST_SECONDS)})}))
 
     def _note_end(self, server: HttpServer, conn: Conn, reason: CloseReason) -> None:
         """Tell everybody of one who was dropped."""
-        peer, seen = self._peers.pop(conn, ""), self._behind.get(conn)
+        peer = self._peers.pop(conn, "")
         if reason not in DROPPED:
             return
-        behind, owed = (None, None) if seen is None else (seen.behind, seen.owed)
-        eviction = Eviction(time.time(), peer, reason.name, MEANINGS[reason].sentence, behind, owed)
+        eviction = Eviction(time.time(), peer, reason.name, MEANINGS[reason].sentence, self._lags.get(conn))
         self.evictions.append(eviction)
-        server.broadcast(message_of("eviction", plain(eviction)), topic=RING)
+        server.broadcast(message_of("eviction", eviction), topic=RING)
 
     # -- what is said -------------------------------------------------------------------------------------------------
 
-    def _untold(self) -> tuple[Sample, ...]:
+    def _untold(self) -> tuple[str, ...]:
         """Samples that nobody was told of yet: a request may have had one taken."""
-        samples = tuple(self.recorder.samples)
-        return samples[max(0, len(samples) - (self.recorder.count - self._told)):]
+        texts = tuple(self.recorder.texts)
+        return texts[max(0, len(texts) - (self.recorder.count - self._told)):]
 
     def _tell_load(self, server: HttpServer) -> None:
         """Every sample, once."""
-        for sample in self._untold():
-            server.broadcast(message_of("load", plain(sample)), topic=LOAD)
+        for text in self._untold():
+            server.broadcast(json_object({"load": text}), topic=LOAD)
         self._told = self.recorder.count
 
     def _show_ring(self, server: HttpServer) -> None:
@@ -164,7 +178,8 @@ class Live:
 
     def _look(self, server: HttpServer) -> Figures:
         figures = ring_figures(server.state)
-        self._behind = {laggard.conn: laggard for laggard in figures.laggards}
+        self._lags = {laggard.conn: Lag(laggard.behind, figures.head_offset - laggard.offset)
+                      for laggard in figures.laggards}
         return picture_of(figures, listeners(server.state, BALLAST))
 
     def _heap_ballast(self, server: HttpServer) -> None:
@@ -177,10 +192,12 @@ class Live:
 
     def turn(self, server: HttpServer) -> None:
         """Say what is due."""
-        self._admitted = 0
+        now = self._clock()
+        for conn, sentence in self._slow.overdue(server.state, now):
+            server.send(conn, sentence)
+            server.close(conn)
         self.recorder.refresh()
         self._tell_load(server)
-        now = self._clock()
         for beat in self._beats:
             if not any(listeners(server.state, topic) for topic in beat.topics):
                 self._due.pop(beat, None)

@@ -13,10 +13,12 @@ from sigil.core.figures import (
     LAGGARDS_MAX,
     CohortFigures,
     LaggardFigures,
+    Listener,
     RingFigures,
     laggards_of,
     listeners,
     ring_figures,
+    who_hears,
 )
 from sigil.core.limits import Limits
 from sigil.core.server import make_server
@@ -77,6 +79,9 @@ def test_who_hears_a_topic_is_counted_wherever_it_is() -> None:
     server, _ = meet(server, 1, ("news",))
     server = say(server, 100, taken={3: 30})
     assert [listeners(server, topic) for topic in ("news", "load", "ballast", "")] == [4, 3, 0, 0]
+    assert sorted(who_hears(server, "news")) == [
+        Listener(Conn(slot, slot), PEER, slot == 3) for slot in range(2, 6)]
+    assert list(who_hears(server, "ballast")) == []
     server, _ = tell(server, Received(Conn(5, 5), b"\x88\x80abcd"))  # it takes its leave
     assert listeners(server, "news") == 3
     assert listeners(serving(), "news") == 0

@@ -129,7 +129,7 @@ def test_a_stream_of_no_number_is_refused(lines: str) -> None:
 def test_a_stream_is_a_snapshot_that_later_samples_do_not_disturb() -> None:
     recorder = recorder_after(3)
     response = ask(make_demo(recorder), "/stream")
-    recorder.samples.clear()
+    recorder.texts.clear()
     assert len(lines_of(response)) == 3
 
 
@@ -178,7 +178,7 @@ def test_a_slow_reader_is_told_its_name() -> None:
 
 
 def test_one_slow_reader_too_many_is_told_to_come_back() -> None:
-    demo = make_demo(recorder_after(1), lambda: False)
+    demo = make_demo(recorder_after(1), lambda peer: False)
     response = ask(demo, "/slow")
     assert (response.status, Headers(response.headers)["retry-after"]) == (503, "5")
     assert ask(demo, "/slow", method="HEAD").status == 200
@@ -223,15 +223,25 @@ def test_rates_of_figures_that_are_missing_are_unknown() -> None:
 
 def test_the_past_is_bounded() -> None:
     recorder = recorder_after(HISTORY_COUNT + 50)
-    assert len(recorder.samples) == HISTORY_COUNT
-    assert recorder.samples[-1].server["requests"] == 10 * (HISTORY_COUNT + 50)
+    assert len(recorder.texts) == HISTORY_COUNT
+    assert json.loads(recorder.texts[-1])["server"]["requests"] == 10 * (HISTORY_COUNT + 50)
+
+
+def test_a_sample_is_written_down_once_and_everybody_is_sent_that_text() -> None:
+    recorder = recorder_after(2)
+    recorder.texts[-1] = text = '{"written":"by the test"}'
+    demo = make_demo(recorder)
+    assert body_of(ask(demo, "/stream", "lines=1")) == f"{text}\n".encode()
+    load = ask(demo, "/load.json")
+    assert body_of(load).endswith(f',"sample":{text}}}'.encode())
+    assert Headers(load.headers)["content-type"] == "application/json"
 
 
 def test_however_often_it_is_asked_there_is_one_sample_an_interval() -> None:
     recorder = recorder_after(3)
     for _ in range(10):
         recorder.refresh()
-    assert len(recorder.samples) == 3
+    assert len(recorder.texts) == 3
     assert recorder.seconds_until_due() == 1.0
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from sigil import HttpServer, Limits
+from sigil import CloseReason, HttpServer, Limits, Peer
 from sigil.core.figures import listeners, ring_figures
 from sigil.shell.demo import Recorder, make_demo
 from sigil.shell.demo_live import (
@@ -24,12 +24,13 @@ from sigil.shell.demo_live import (
     DROPPED,
     EVICTIONS_MOST,
     PICTURE_SECONDS,
-    SLOW_MOST,
+    Lag,
     Live,
     changes,
     drive,
     make_live,
 )
+from sigil.shell.demo_slow import FAST_SECONDS_MOST, SLOW_MOST, SLOW_MOST_PER_HOST, SLOW_SECONDS_MOST
 from sigil.testing import Client, Connection, WebSocket
 
 from .serving import PATIENCE, Raw
@@ -43,6 +44,7 @@ class Show:
 
     def __init__(self, limits: Limits = SMALL) -> None:
         self.now = 1.0
+        self.slow_count = 0
         recorder = Recorder(lambda: reading(int(self.now)), lambda: self.now)
         self.live = Live(recorder, lambda: self.now)
         self.client = Client(make_demo(recorder, self.live.admit), callbacks=self.live.callbacks, limits=limits)
@@ -54,9 +56,10 @@ class Show:
         self.live.turn(self.client.server)  # type: ignore[arg-type]
         self.client.settle()
 
-    def slow(self, window_len: int | None = None) -> Connection:
+    def slow(self, window_len: int | None = None, host: str = "127.0.0.1") -> Connection:
         """A client that asks for too much."""
-        connection = self.client.connect(window_len=window_len)
+        self.slow_count += 1
+        connection = self.client.connect(window_len=window_len, peer=Peer(host, self.slow_count))
         connection.request("GET", "/slow")
         return connection
 
@@ -83,7 +86,8 @@ def test_a_newcomer_hears_the_past_and_then_every_sample_once() -> None:
     for _ in range(2):
         show.turn(1.0)
     samples = [*hello["samples"], *told(websocket, "load")]
-    assert [sample["at_seconds"] for sample in samples] == [sample.at_seconds for sample in show.live.recorder.samples]
+    assert [sample["at_seconds"] for sample in samples] == [
+        json.loads(text)["at_seconds"] for text in show.live.recorder.texts]
     assert len(samples) == 5
 
 
@@ -184,17 +188,69 @@ def test_there_is_ballast_while_somebody_hears_it_and_then_no_more() -> None:
 def test_no_more_than_so_many_may_read_slowly_even_if_all_come_at_once() -> None:
     show = Show(Limits(outgoing_buffer_sz=2**22))
     show.turn()
-    crowd = [show.slow() for _ in range(SLOW_MOST + 2)]  # who comes in one turn with others may be counted twice
+    hosts = [f"192.0.2.{number}" for number in range(SLOW_MOST + 2)]
+    crowd = [show.slow(host=host) for host in hosts]  # who comes in one turn with others may be counted twice
     assert 0 < [reader.answers()[0].status for reader in crowd].count(200) <= SLOW_MOST
     statuses = []
-    for _ in range(SLOW_MOST + 2):
+    for host in hosts:
         show.turn()
-        statuses.append(show.slow().answers()[0].status)
+        statuses.append(show.slow(host=host).answers()[0].status)
     assert listeners(show.client.state, "ballast") == SLOW_MOST
     assert statuses == sorted(statuses) and statuses[-1] == 503
     next(reader for reader in crowd if reader.answers()[0].status == 200).reset()
     show.turn()
-    assert [show.slow().answers()[0].status for _ in range(2)] == [200, 503]
+    assert [show.slow(host="192.0.2.99").answers()[0].status for _ in range(2)] == [200, 503]
+
+
+def test_one_host_leaves_half_of_the_places_to_others() -> None:
+    show = Show(Limits(outgoing_buffer_sz=2**22))
+    statuses = []
+    for host in ("192.0.2.1", "192.0.2.2"):
+        for _ in range(SLOW_MOST_PER_HOST + 1):
+            show.turn()
+            statuses.append(show.slow(host=host).answers()[0].status)
+    assert statuses == 2 * [*SLOW_MOST_PER_HOST * [200], 503]
+
+
+def seconds_until_ended(show: Show, reader: Connection, read_len: int = 0) -> float:
+    """Let time pass until this reader has been ended: after how many seconds."""
+    began = show.now
+    while not reader.has_ended:
+        assert show.now - began <= SLOW_SECONDS_MOST + 1
+        show.turn(BALLAST_SECONDS)
+        if read_len:
+            reader.read(read_len)
+    return show.now - began
+
+
+def test_who_keeps_up_is_ended_soon_and_told_why_and_then_there_is_no_ballast() -> None:
+    show = Show(Limits(outgoing_buffer_sz=2**22))
+    crowd = [show.slow() for _ in range(2)]
+    show.turn()
+    assert seconds_until_ended(show, crowd[0]) == FAST_SECONDS_MOST
+    for reader in crowd:
+        reader.half_close()
+    assert [reader.reason for reader in crowd] == 2 * [CloseReason.OK]
+    (answer,) = crowd[0].answers()
+    assert answer.is_whole
+    assert answer.text.endswith("data: this is the end: whoever is not behind for 30 s does not read slowly\n\n")
+    assert list(show.live.evictions) == []
+    published = show.published()
+    show.turn(BALLAST_SECONDS)
+    assert show.published() == published
+    assert show.slow().answers()[0].status == 200
+
+
+def test_who_is_behind_for_ever_and_never_too_far_is_ended_too() -> None:
+    show = Show(Limits(outgoing_buffer_sz=2**22))
+    reader = show.slow(window_len=2**17)
+    show.turn()
+    for _ in range(20):
+        show.turn(BALLAST_SECONDS)
+    # It takes as much as is said, and so stays as far behind as it is: it neither catches up nor falls off.
+    assert seconds_until_ended(show, reader, read_len=BALLAST_COUNT * (BALLAST_LEN + 50)) >= SLOW_SECONDS_MOST - 1
+    assert listeners(show.client.state, "ballast") == 0
+    assert list(show.live.evictions) == []
 
 
 def test_who_reads_slowly_is_dropped_with_a_reason_that_everybody_hears() -> None:
@@ -212,7 +268,10 @@ def test_who_reads_slowly_is_dropped_with_a_reason_that_everybody_hears() -> Non
     assert eviction["sentence"] == "it fell too far behind what was published"
     seen = [laggard for picture in told(websocket, "ring") for laggard in picture.get("laggards", ())]
     assert {laggard["peer"] for laggard in seen} == {peer}
-    assert (eviction["behind"], eviction["owed"]) == (seen[-1]["behind"], seen[-1]["owed"])
+    pictures = [picture for picture in told(websocket, "ring") if picture.get("laggards")]
+    assert eviction["lag"] == Lag(seen[-1]["behind"], pictures[-1]["head_offset"] - seen[-1]["offset"])._asdict()
+    # Ballast is kept twice, plain and as an event: of the ring it is behind by twice what is owed to it, about.
+    assert eviction["lag"]["ring_bytes"] > 1.8 * seen[-1]["owed"] - 2 * 1000
     assert [laggard["owed"] for laggard in seen] == sorted(laggard["owed"] for laggard in seen)
     show.turn(PICTURE_SECONDS)
     assert told(websocket, "ring")[-1]["dropped"] == 1

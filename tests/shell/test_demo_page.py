@@ -22,8 +22,9 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from sigil import Headers, HttpServer, Limits
+from sigil.core.stats import Stats
 from sigil.shell.demo import make_demo, page_text
-from sigil.shell.demo_live import drive, make_live
+from sigil.shell.demo_live import Live, drive, make_live
 from sigil.shell.page import content_security_policy
 
 from .test_demo import ask, recorder_after
@@ -71,6 +72,46 @@ def test_every_element_the_script_looks_up_is_there() -> None:
     assert set(re.findall(r'aria-labelledby="([^"]+)"', page)) <= set(ids)
 
 
+def luminance(colour: str) -> float:
+    """The relative luminance of `#rrggbb` (WCAG 2.2)."""
+    parts = [int(colour[index:index + 2], 16) / 255 for index in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    """From 1 to 21, whichever is the lighter (WCAG 2.2)."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_contrast_is_that_of_the_standard() -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.005)
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_all_text_can_be_read_on_whatever_it_stands(theme: int) -> None:
+    page = page_text()
+    blocks = re.findall(r":root \{(.*?)\}", page, re.DOTALL)
+    assert len(blocks) == 2
+    colours = dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6})", blocks[theme]))
+    texts = set(re.findall(r"(?:[ {;]color|fill): var\(--([a-z]+)\)", re.sub(r"\.(?:area|dot)\.[^}]*\}", "", page)))
+    texts |= set(re.findall(r"\bsay\(.*?colours\.([a-z]+)", page))
+    assert {"ink", "quiet", "bad", "good", "server", "sent", "received"} <= texts and "faint" not in texts
+    for ground in ("ground", "surface", "grid"):
+        for text in texts:
+            assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+    assert contrast("#ffffff", colours["press"]) >= 4.5
+    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    assert re.findall(r"(\S+) \{[^}]*opacity", style) == [".area"]  # what is half transparent has another contrast
+
+
+def test_every_figure_of_the_server_has_words() -> None:
+    (totals,) = re.findall(r"const TOTALS = \{(.*?)\};", page_text(), re.DOTALL)
+    assert set(re.findall(r"(\w+): \[", totals)) == set(Stats._fields) - {"clients"}  # which has a card of its own
+
+
 # -- in a browser -----------------------------------------------------------------------------------------------------
 
 
@@ -111,6 +152,11 @@ class Tab:
         while not self.ask(expression):
             assert time.monotonic() < deadline, (expression, self.ask("document.body.innerText"), self.complaints)
 
+    def show(self, is_seen: bool) -> None:
+        """Let the page believe that it is looked at, or that it is not."""
+        self.ask(f"Object.defineProperty(document, 'hidden', {{value: {json.dumps(not is_seen)}, configurable: true}});"
+                 "document.dispatchEvent(new Event('visibilitychange'))")
+
     def wait_for_words(self, element: str, words: str) -> str:
         """Ask until these words stand in an element; all of its words."""
         text = f"document.getElementById({json.dumps(element)})?.innerText"
@@ -137,17 +183,30 @@ def browsing(folder: Path) -> Iterator[ClientConnection]:
             process.terminate()
 
 
-@pytest.fixture
-def server() -> Iterator[HttpServer]:
-    """The demonstration as the command runs it, with a smaller ring, so that a slow reader falls off it sooner."""
-    server, live = make_live("127.0.0.1", 0, Limits(outgoing_buffer_sz=2**20))
+SMALL = Limits(outgoing_buffer_sz=2**20)
+"""A smaller ring than that of the command, so that a slow reader falls off it sooner."""
+
+
+@contextmanager
+def showing(limits: Limits) -> Iterator[tuple[HttpServer, Live]]:
+    """The demonstration as the command runs it, but for its ring."""
+    server, live = make_live("127.0.0.1", 0, limits)
     server.listen()
     loop = threading.Thread(target=drive, args=(server, live))
     loop.start()
-    yield server
-    server.stop(0)
-    loop.join(PATIENCE_SECONDS)
-    assert not loop.is_alive()
+    try:
+        yield server, live
+    finally:
+        server.stop(0)
+        loop.join(PATIENCE_SECONDS)
+        assert not loop.is_alive()
+
+
+@pytest.fixture
+def server() -> Iterator[HttpServer]:
+    """One with a small ring."""
+    with showing(SMALL) as (server, _):
+        yield server
 
 
 PAINTED = """(() => {
@@ -175,10 +234,47 @@ def test_a_tab_that_reads_slowly_is_dropped_and_another_one_goes_on(server: Http
         assert "The server has dropped it, WS_CLIENT_TOO_SLOW: it fell too far behind" in story
         assert "(this tab)" in slow.wait_for_words("dropped", "WS_CLIENT_TOO_SLOW")
         dropped = other.wait_for_words("dropped", "WS_CLIENT_TOO_SLOW")
-        assert "(this tab)" not in dropped and "behind" in dropped
+        assert re.search(r"it was [0-9.]+ [KM]iB of the ring, [0-9]+ messages behind", dropped)
+        assert "(this tab)" not in dropped
         assert other.ask('document.getElementById("status-text").innerText') == "live"
         server.stop(0)
         other.wait_for_words("status", "disconnected, retrying")
         # What a server that is gone is asked for again is a complaint, and the only one.
         assert [complaint for complaint in slow.complaints + other.complaints
                 if "ERR_CONNECTION_REFUSED" not in str(complaint)] == []
+
+
+LARGE = Limits(outgoing_buffer_sz=2**26)
+"""A ring that no slow reader falls off while a test looks at it."""
+
+
+@needs_chromium
+def test_the_story_ends_when_the_server_stops(tmp_path: Path) -> None:
+    with showing(LARGE) as (server, _), browsing(tmp_path / "one") as browser:
+        tab = Tab(browser, f"http://127.0.0.1:{server.port}/")
+        tab.wait_for_words("status", "live")
+        tab.ask('document.getElementById("slow-button").click()')
+        tab.wait_for_words("slow-button", "Stop")
+        server.stop()
+        assert "another one" not in tab.wait_for_words("story", "The server has stopped.")
+        tab.wait_for_words("slow-button", "Read slowly again")
+        assert tab.ask('document.getElementById("slow-button").disabled')
+
+
+@needs_chromium
+def test_the_story_ends_when_a_tab_that_was_hidden_finds_another_server(tmp_path: Path) -> None:
+    with showing(LARGE) as (server, live), browsing(tmp_path / "one") as browser:
+        tab = Tab(browser, f"http://127.0.0.1:{server.port}/")
+        tab.wait_for_words("status", "live")
+        tab.ask('document.getElementById("slow-button").click()')
+        tab.wait_for_words("slow-button", "Stop")
+        for is_another in (False, True):
+            tab.show(False)
+            tab.wait_for_words("status", "paused")
+            # What a server that is gone has left in the buffers is read on for long: the same connection stands for it.
+            live.began_seconds += is_another
+            tab.show(True)
+            tab.wait_for_words("status", "live")
+            expected = "Read slowly again" if is_another else "Stop"
+            assert tab.ask('document.getElementById("slow-button").innerText') == expected
+        assert "The server is another one now" in tab.wait_for_words("story", "another one")
