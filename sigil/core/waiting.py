@@ -166,9 +166,14 @@ _AT_REST = (CALM, TALKING, PARKED, LISTENING)
 
 
 def _still_behind(behind: Behind | None, is_behind: bool, bytes_out: int, now: float) -> Behind | None:
-    """What is remembered of how a client keeps up, after an event that found it behind or not."""
+    """What is remembered of how a client keeps up, after an event that found it behind or not.
+
+    What is sent counts as taken until the kernel says otherwise, which may be after it was found behind.
+    """
     if behind is not None and behind.until < now:
         behind = None
+    if behind is not None and bytes_out < behind.bytes_out:
+        behind = behind._replace(bytes_out=bytes_out)
     if is_behind:
         return Behind(now, bytes_out, inf) if behind is None else behind._replace(until=inf)
     return behind if behind is None or behind.until != inf else behind._replace(until=now)

@@ -36,11 +36,16 @@ Methods: TypeAlias = Mapping[type, Callable[[Any], Event | None]]
 """Who carries out which kind of order; what comes of it is returned, or added to the events."""
 
 
+Clock: TypeAlias = Callable[[], Elapsed]
+"""Reads the time."""
+
+
 class Engine:
     """A server value being turned."""
 
-    def __init__(self, state: Server, parse: Parse) -> None:
+    def __init__(self, state: Server, parse: Parse, clock: Clock) -> None:
         self._state = state
+        self.clock = clock
         self.methods: Methods = {}
         self._said: list[Event] = []
         self._spoken_to: set[Conn] = set()
@@ -109,10 +114,12 @@ class Engine:
         if self.events:
             self._settle()
 
-    def finish_turn(self, clock: Elapsed) -> None:
+    def finish_turn(self) -> None:
         """Do what the last turn left undone, and let leave what was said since: before anybody waits."""
         self._carry_out()
-        self._flush(clock)
+        if self._messages or self._said or self._state.unflushed:  # what is said to one client alone has its time
+            self._tell([self.clock()])
+        self._flush()
 
     def _carry_out(self) -> None:
         """Carry out orders in sequence until none is left; if user code breaks out, the rest waits for the next time.
@@ -152,11 +159,11 @@ class Engine:
         state = self._state
         return bool(self._messages or self._said or self._publications or state.unflushed or state.stream.pending)
 
-    def _flush(self, *before: Event) -> None:
+    def _flush(self) -> None:
         """What was said leaves.  What is not taken is told before anybody can say more, or it would be overtaken."""
         if not self.has_words:
             return
-        self._tell([*before, _FLUSH])
+        self._tell([_FLUSH])
         self._carry_out()
         self._settle()
 
@@ -262,7 +269,7 @@ class Engine:
         if conn is not None and (client is None or client.talk is None or client.outflow.outbox
                                  or client.talk.cursor is not None or not client.talk.queue):
             return False
-        self._state, effects = advance(self._state, (Flush(conn),), self._parse)
+        self._state, effects = advance(self._state, (self.clock(), Flush(conn)), self._parse)
         orders = [*self._take_orders(), *effects]
         newcomers = {order.conn for order in orders if type(order) is Adopt}
         sends = [order for order in orders if _may_leave(order, newcomers)]
@@ -273,11 +280,16 @@ class Engine:
         return True
 
     def _catch_up(self, with_answers: bool = True) -> None:
-        """Tell the core all that was said, and what the kernel did not take: nothing later may overtake either."""
+        """Tell the core all that was said, and what the kernel did not take: nothing later may overtake either.
+
+        Who takes no more has from now on for it, and now may be long after anything else has happened.
+        """
         goes_first = _goes_first if with_answers else _is_not_taken
         first = [event for event in self.events if goes_first(event)]
         if first:
             self.events[:] = [event for event in self.events if not goes_first(event)]
+            if any(map(_is_not_taken, first)):
+                first.insert(0, self.clock())
         if first or self._messages or self._said or self._publications:
             self._tell(first)
         if with_answers:
@@ -327,11 +339,11 @@ class Engine:
             index += 1
         events.insert(index if type(event) in NOT_TAKEN else len(events), event)
 
-    def tell(self, clock: Elapsed, event: Event) -> None:
-        """Tell the core at once what the program wants, and when."""
+    def tell(self, event: Event) -> None:
+        """Tell the core at once what the program wants."""
         self.farewells += type(event) is Hangup
         self._catch_up()
-        self._tell([clock, event])
+        self._tell([self.clock(), event])
 
 
 def _may_leave(order: Effect, newcomers: set[Conn]) -> bool:

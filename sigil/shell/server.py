@@ -41,13 +41,18 @@ NOBODY = 0
 """No thread has this number: whoever speaks has to wake the loop first."""
 
 
+def read_clock() -> Elapsed:
+    """The time, on a clock that never goes back, and since 1970."""
+    return Elapsed(time.monotonic(), int(time.time()))
+
+
 class HttpServer(Speaker):
     """An HTTP/1.1 server; make it with `make_http_server`."""
 
     def __init__(self, handler: Handler, host: str, port: int, backlog: int, limits: Limits,
                  callbacks: Callbacks) -> None:
         super().__init__(limits, Engine(make_server(limits, time.monotonic(), int(time.time())),
-                                        remembering_parser(limits)))
+                                        remembering_parser(limits), read_clock))
         self.host = host
         self._asked_port = self._port = port
         self._backlog = backlog
@@ -209,9 +214,6 @@ class HttpServer(Speaker):
             if self._is_hosted:
                 self._speaker = NOBODY
 
-    def _clock(self) -> Elapsed:
-        return Elapsed(time.monotonic(), int(time.time()))
-
     def _require_rest(self, name: str) -> None:
         """RuntimeError while there is a tick under way: whoever calls is in it, or is not the one to turn the crank."""
         if self._is_ticking:
@@ -230,10 +232,10 @@ class HttpServer(Speaker):
         engine = self.engine
         has_work = is_left = self._has_work()
         if has_work:
-            engine.finish_turn(self._clock())
+            engine.finish_turn()
             is_left = self._has_work()
         ready = self._require_selector().select(0.0 if is_left else self._bounded(timeout))
-        clock, events = self._clock(), engine.events
+        clock, events = read_clock(), engine.events
         if events and type(events[0]) is Elapsed:  # a tick was left before it was told
             del events[0]
         told = len(events)

@@ -11,7 +11,7 @@ there is a tick.
 from threading import get_ident
 
 from ..core.conn import Conn
-from ..core.events import Elapsed, Event, Hangup, Publish, Subscribe, Whisper
+from ..core.events import Event, Hangup, Publish, Subscribe, Whisper
 from ..core.limits import Limits
 from ..core.records import Server
 from ..core.speak import PUBLISHED_HEAD_LEN, buffered_amount
@@ -46,10 +46,6 @@ class Speaker(Stager):
         self._inbox: Inbox[Word] = Inbox(self._discard)
         self._thread = self._speaker = get_ident()
         """The thread that ticks, and the one that may speak without waking it."""
-
-    def _clock(self) -> Elapsed:
-        """What the clock reads."""
-        raise NotImplementedError
 
     def _wake(self) -> None:
         """Something will be said on the thread that ticks: see that there is a tick."""
@@ -145,7 +141,7 @@ class Speaker(Stager):
             self.post(event)
             return
         self._wake()
-        self.engine.tell(self._clock(), event)
+        self.engine.tell(event)
 
     def _leave_word(self, word: Whisper | Publish, length: int) -> SendStatus:
         """Leave a message for the loop's thread, unless it is too far behind."""
@@ -161,7 +157,7 @@ class Speaker(Stager):
                 self.engine.repeat(word)
                 continue
             if isinstance(word, Subscribe | Hangup):  # what is said after it is heard after it
-                self.engine.tell(self._clock(), word)
+                self.engine.tell(word)
                 continue
             event = self._take_late(word) if isinstance(word, Late | LatePiece | Returned) else word
             if event is not None:

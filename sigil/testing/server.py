@@ -11,8 +11,9 @@ kept and goes to the log it is for; the access log is only kept.  It does not kn
 import logging
 from collections.abc import Callable
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from ..core.client import Parse
 from ..core.conn import Conn
 from ..core.effects import (
     Abandon,
@@ -37,11 +38,11 @@ from ..core.effects import (
 from ..core.events import Elapsed, Event, Lagged, Refused, Stalled, Stop
 from ..core.head import parse_headers_only
 from ..core.limits import Limits
-from ..core.records import Running
+from ..core.records import Running, Server
 from ..core.server import make_server, next_deadline, room_of, stats
 from ..core.stats import Stats
 from ..shell.callbacks import Callbacks, Returned
-from ..shell.engine import Engine
+from ..shell.engine import Clock, Engine
 from ..shell.program import Handler, Late, Program
 from ..shell.sources import ENDINGS, LatePiece, Spawn
 from ..shell.speaking import Speaker
@@ -53,12 +54,16 @@ if TYPE_CHECKING:
     from ..shell.server import HttpServer
 
 
+MakeEngine: TypeAlias = Callable[[Server, Parse, Clock], Engine]
+
+
 class MemoryServer(Speaker):
     """What callbacks are given in place of an `HttpServer`: it answers the same questions and takes the same orders."""
 
-    def __init__(self, handler: Handler, limits: Limits, callbacks: Callbacks, engine: Engine | None = None,
+    def __init__(self, handler: Handler, limits: Limits, callbacks: Callbacks, make_engine: MakeEngine = Engine,
                  kernel: Kernel | None = None) -> None:
-        super().__init__(limits, engine or Engine(make_server(limits, 0.0, 0, logs_access=True), parse_headers_only))
+        super().__init__(limits, make_engine(make_server(limits, 0.0, 0, logs_access=True), parse_headers_only,
+                                             self._elapsed))
         self.now = 0.0
         """The time on the server's clock, and since 1970, in seconds."""
         self.kernel = kernel or Kernel()
@@ -163,16 +168,16 @@ class MemoryServer(Speaker):
         finally:
             self._is_ticking = False
 
-    def _clock(self) -> Elapsed:
+    def _elapsed(self) -> Elapsed:
         return Elapsed(self.now, int(self.now))
 
     def _process_connections(self) -> None:
         """The turn itself, in the order of `HttpServer.process_connections`."""
         engine, limits = self.engine, self._limits
-        engine.finish_turn(self._clock())
+        engine.finish_turn()
         self._loop.run_once()
         is_told_late = bool(engine.events) and type(engine.events[0]) is Elapsed  # a tick was left before it was told
-        engine.events[:is_told_late] = [self._clock()]
+        engine.events[:is_told_late] = [self._elapsed()]
         engine.events += self.kernel.process_readable_clients(limits)
         engine.events += self.kernel.accept(min(limits.max_accepts_per_tick, room_of(engine.state)))
         self._empty_inbox()

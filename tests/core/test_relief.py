@@ -12,8 +12,23 @@ from sigil.core.records import Load, Server
 from sigil.core.response import Response
 from sigil.core.server import make_server, next_deadline, room_of, stats
 from sigil.core.table import clients_of
+from sigil.core.waiting import Waiting, deadline_of, waiting_for
 
-from .drive import GET, HELLO, OK, PEER, at, bytes_of, fate_of, kinds, requests_of, tell
+from .drive import (
+    CONN,
+    GET,
+    HELLO,
+    OK,
+    PEER,
+    at,
+    bytes_of,
+    client_of,
+    fate_of,
+    kinds,
+    requests_of,
+    tell,
+)
+from .talking import FLUSH, said, talking
 
 HALF = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n" + bytes(50)
 BIG = Response.bytes(bytes(600))
@@ -165,6 +180,18 @@ def test_a_reader_at_the_least_rate_is_waited_for_and_a_slower_one_is_dropped() 
 
     assert last_second(1) <= 7
     assert last_second(10) == 60
+
+
+def test_what_the_kernel_hands_back_is_not_what_a_reader_has_taken_too_slowly() -> None:
+    """A queue is sent up to a budget and the client waited for; that the kernel took none of it is heard afterwards."""
+    limits = RATES._replace(max_outbox_len=1_000)
+    server, _ = tell(talking(limits), at(100.0), *[said(bytes(400)) for _ in range(5)], FLUSH)
+    client = client_of(server)
+    assert waiting_for(client) is Waiting.WRITE and client.talk is not None and client.talk.queue
+    server, _ = tell(server, Stalled(CONN, 0, (bytes(1_200),)))
+    assert deadline_of(client_of(server), limits) == 105.0
+    server, effects = tell(server, at(104.9))
+    assert "Drop" not in kinds(effects)
 
 
 # -- requests per connection ------------------------------------------------------------------------------------

@@ -5,11 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from sigil import Callbacks, CloseReason, Conn, Deferred, HttpServer, Peer, Request, Response
+from sigil import Callbacks, CloseReason, Conn, Deferred, HttpServer, Peer, Request, Response, SendStatus
 from sigil.core.events import Event
-from sigil.core.head import parse_headers_only
 from sigil.core.limits import Limits
-from sigil.core.server import make_server
 from sigil.shell.engine import Engine
 from sigil.testing import Client
 from sigil.testing.kernel import Wire as MemoryWire
@@ -31,9 +29,10 @@ class Counting(Engine):
 
 def count_of_a_turn(clients: int, turns: int) -> int:
     """How often the core is told something in the last of these turns, in each of which all clients are echoed to."""
-    engine = Counting(make_server(Limits(), 0.0, 0), parse_headers_only)
     echo = Callbacks(ws_message=lambda server, conn, data: server.send(conn, data))
-    server = MemoryServer(lambda request: Response.upgrade(), Limits(), echo, engine)
+    server = MemoryServer(lambda request: Response.upgrade(), Limits(), echo, Counting)
+    engine = server.engine
+    assert isinstance(engine, Counting)
     client = Client(lambda request: None)
     client.server = server
     sockets = [client.websocket("/") for _ in range(clients)]
@@ -50,6 +49,25 @@ def count_of_a_turn(clients: int, turns: int) -> int:
 
 def test_an_echo_is_told_with_all_others_in_every_turn() -> None:
     assert count_of_a_turn(1, 1) == count_of_a_turn(9, 1) == count_of_a_turn(9, 3)
+
+
+@pytest.mark.parametrize("is_said_to_all", [True, False], ids=["broadcast", "send"])
+@pytest.mark.parametrize("count", [1, 5], ids=["within a turn", "more than a turn holds"])
+def test_who_stops_reading_has_all_its_time_however_long_nothing_had_happened(count: int, is_said_to_all: bool) -> None:
+    limits = Limits(stall_timeout=30.0, outgoing_buffer_sz=400_000, max_ws_outbox_len=400_000)
+    client = Client(lambda request: Response.upgrade(), limits=limits)
+    server, websocket = client.server, client.websocket("/", window_len=10_000)
+    (conn,) = server.clients()
+    server.now += 1_000.0  # the program was busy with other things, and ticks again only now
+    for _ in range(count):
+        words = "x" * 90_000
+        assert (server.broadcast(words) if is_said_to_all else server.send(conn, words)) is not SendStatus.DROPPED
+    server.tick()
+    client.advance(29.0)
+    assert server.clients()
+    client.advance(2.0)
+    assert not server.clients()
+    assert websocket.messages() == []
 
 
 # -- what leaves early ------------------------------------------------------------------------------------------------

@@ -7,23 +7,22 @@ Rules: nothing is changed on its way.  It does not know what should happen.
 """
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, cast
 
-from ...core.client import Phase
+from ...core.client import Parse, Phase
 from ...core.conn import Conn, Peer
 from ...core.effects import Note
 from ...core.encoding import Encoding
 from ...core.events import Event
-from ...core.head import parse_headers_only
 from ...core.limits import Limits
 from ...core.message import Message
 from ...core.records import Server
 from ...core.ring import Ring
-from ...core.server import make_server
 from ...core.table import clients_of
 from ...shell.callbacks import Callbacks
-from ...shell.engine import TOO_SLOW, Engine
+from ...shell.engine import TOO_SLOW, Clock, Engine
 from ...shell.program import Handler
 from ..server import MemoryServer
 from .model import frame_len
@@ -37,8 +36,8 @@ POSITION_LEN = 16
 class TracedEngine(Engine):
     """An engine that writes down what it tells the core."""
 
-    def __init__(self, state: Server, trace: Trace) -> None:
-        super().__init__(state, parse_headers_only)
+    def __init__(self, trace: Trace, state: Server, parse: Parse, clock: Clock) -> None:
+        super().__init__(state, parse, clock)
         self._trace = trace
 
     @property
@@ -59,8 +58,8 @@ class Stage(MemoryServer):
     def __init__(self, handler: Handler, limits: Limits, callbacks: Callbacks, dice: Random, trace: Trace) -> None:
         self.trace = trace
         self.network = Network(dice)
-        self.traced = TracedEngine(make_server(limits, 0.0, 0, logs_access=True), trace)
-        super().__init__(handler, limits, callbacks, self.traced, self.network)
+        super().__init__(handler, limits, callbacks, partial(TracedEngine, trace), self.network)
+        self.traced = cast(TracedEngine, self.engine)
         self.traced.methods = {kind: self._written_down(method) for kind, method in self.traced.methods.items()}
 
     def _written_down(self, method: Callable[[Any], Event | None]) -> Callable[[Any], Event | None]:
