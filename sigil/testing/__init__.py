@@ -18,6 +18,7 @@ from .client import Client, HandlerError, NoAnswer, Restless
 from .connection import Connection
 from .server import MemoryServer
 from .websocket import NoMessage, UpgradeRefused, WebSocket, WebSocketClosed
+from .world import Outcome, Violation, World
 
 __all__ = [
     "Answer",
@@ -28,9 +29,12 @@ __all__ = [
     "MemoryServer",
     "NoAnswer",
     "NoMessage",
+    "Outcome",
     "Restless",
     "UpgradeRefused",
+    "Violation",
     "WebSocket",
     "WebSocketClosed",
+    "World",
     "read_answers",
 ]

@@ -1,6 +1,6 @@
 """A world: the product's own core and engine among clients, a network and a program that all follow from one seed.
 
-    from sigil.testing.world import World
+    from sigil.testing import World
 
     World(17).run()
 
