@@ -6,11 +6,13 @@ needs what is let go is too slow, and must be told so before.
 
 Rules: the tail is exact: a frame is kept as long as it fits whole within `size` bytes and `most` frames behind the
 head.  A frame is stored once, however many will be sent it, and never copied.  Frames that were published together
-stand on one page; pages are the unit of memory.  Outside, a place behind a frame is a position: the epoch, which no
+stand on one page; pages are the unit of memory.  Which topics some hundreds of frames are on is noted, so that who
+hears little costs little, whatever else there is.  Outside, a place behind a frame is a position: the epoch, which no
 other stream has, and how many frames there were.  It does not know who reads.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
@@ -73,12 +75,25 @@ class Page(NamedTuple):
     length: int
 
 
+STRETCH = 256
+"""Frames that are noted together, at least: a ring full of them has few stretches, and each is walked through soon."""
+
+
+class Stretch(NamedTuple):
+    """Frames from one number up to another: the topics of the texts among them, and of the others."""
+
+    start: int
+    end: int
+    texts: frozenset[str | None]
+    others: frozenset[str | None]
+
+
 class Ring(NamedTuple):
     """The last frames of a stream.
 
     Numbers count frames, offsets bytes, both since the beginning; the tail's are those of the first frame that is kept,
     the head's those of the next one to come.  `first` is the index of the tail's page; `epoch` tells the numbers of
-    this stream from those of others.
+    this stream from those of others.  `stretches` note what there is up to `noted_number`.
     """
 
     size: int
@@ -90,6 +105,8 @@ class Ring(NamedTuple):
     head_number: int
     head_offset: int
     epoch: int
+    stretches: PVector[Stretch]
+    noted_number: int
 
 
 COMPACT_AT = 256
@@ -98,7 +115,7 @@ COMPACT_AT = 256
 
 def make_ring(size: int, most: int, epoch: int = 0) -> Ring:
     """A ring that keeps up to `size` bytes in up to `most` frames."""
-    return Ring(size, most, pvector(), 0, 0, 0, 0, 0, epoch)
+    return Ring(size, most, pvector(), 0, 0, 0, 0, 0, epoch, pvector(), 0)
 
 
 def position_after(ring: Ring, number: int) -> str:
@@ -117,20 +134,37 @@ def read_position(text: str) -> tuple[int, int] | None:
 
 def append(ring: Ring, entries: tuple[Entry, ...], length: int) -> Ring:
     """The ring with these frames of `length` bytes at its head; `make_room` has let go what no longer fits."""
-    size, most, pages, first, tail_number, tail_offset, number, offset, epoch = ring
-    return Ring(size, most, pages.append(Page(number, entries, length)), first, tail_number, tail_offset,
-                number + len(entries), offset + length, epoch)
+    size, most, pages, first, tail_number, tail_offset, number, offset, epoch, stretches, noted = ring
+    end = number + len(entries)
+    ring = Ring(size, most, pages.append(Page(number, entries, length)), first, tail_number, tail_offset, end,
+                offset + length, epoch, stretches, noted)
+    return ring if end - noted < STRETCH else _note(ring)
+
+
+def _note(ring: Ring) -> Ring:
+    """The ring with a stretch of all that was not noted before, and without those that are not kept any more."""
+    start, end = max(ring.noted_number, ring.tail_number), ring.head_number
+    texts, others = set[str | None](), set[str | None]()
+    for _, (frame, topic, _) in _walk(ring, start, end):
+        (texts if frame[0] & 0x0F == Opcode.TEXT else others).add(topic)
+    old = bisect_right(ring.stretches, ring.tail_number, key=_end_of)
+    stretches = ring.stretches[old:].append(Stretch(start, end, frozenset(texts), frozenset(others)))
+    return ring._replace(stretches=stretches, noted_number=end)
+
+
+def _end_of(stretch: Stretch) -> int:
+    return stretch.end
 
 
 def skip(ring: Ring, count: int) -> Ring:
     """The ring after frames that nobody will be sent: they have numbers, and what was kept before is not kept on."""
     number, offset = ring.head_number + count, ring.head_offset
-    return Ring(ring.size, ring.most, pvector(), 0, number, offset, number, offset, ring.epoch)
+    return Ring(ring.size, ring.most, pvector(), 0, number, offset, number, offset, ring.epoch, pvector(), number)
 
 
 def make_room(ring: Ring, count: int, length: int) -> Ring:
     """The ring with its tail where it must be before `count` more frames of `length` bytes are added."""
-    size, most, pages, first, number, offset, head_number, head_offset, epoch = ring
+    size, most, pages, first, number, offset, head_number, head_offset, epoch, stretches, noted = ring
     least_offset, least_number = head_offset + length - size, head_number + count - most
     if offset >= least_offset and number >= least_number:
         return ring
@@ -148,18 +182,14 @@ def make_room(ring: Ring, count: int, length: int) -> Ring:
             first += 1
     if first >= COMPACT_AT:
         pages, first = pages[first:], 0
-    return Ring(size, most, pages, first, number, offset, head_number, head_offset, epoch)
+    return Ring(size, most, pages, first, number, offset, head_number, head_offset, epoch, stretches, noted)
 
 
 def read(ring: Ring, start: int, end: int, hearing: Hearing) -> Iterator[tuple[int, bytes]]:
     """The frames from number `start` up to `end` that somebody is sent, with their numbers."""
-    for index in range(page_of(ring, start), len(ring.pages)):
-        page = ring.pages[index]
-        assert page is not None
-        if page.number >= end:
-            return
-        for number, entry in enumerate(page.entries, page.number):
-            frame = heard(entry, hearing, ring, number) if start <= number < end else b""
+    for first, last in _spans(ring, start, end, hearing):
+        for number, entry in _walk(ring, first, last):
+            frame = heard(entry, hearing, ring, number)
             if frame:
                 yield number, frame
 
@@ -167,16 +197,45 @@ def read(ring: Ring, start: int, end: int, hearing: Hearing) -> Iterator[tuple[i
 def last_of(ring: Ring, hearing: Hearing, count: int) -> int | None:
     """The number of the last but `count` frame for somebody, or of the first of fewer; None if there is none."""
     found = None
-    for index in range(len(ring.pages) - 1, ring.first - 1, -1):
+    for start, end in reversed([*_spans(ring, ring.tail_number, ring.head_number, hearing)]):
+        numbers = [number for number, entry in _walk(ring, start, end) if is_for(entry, hearing)][-count:]
+        found, count = numbers[0] if numbers else found, count - len(numbers)
+        if not count:
+            break
+    return found
+
+
+def _spans(ring: Ring, start: int, end: int, hearing: Hearing) -> Iterator[tuple[int, int]]:
+    """Where from number `start` up to `end` there may be something for somebody: pairs like these two."""
+    for index in range(bisect_right(ring.stretches, start, key=_end_of), len(ring.stretches)):
+        stretch = ring.stretches[index]
+        if stretch.start >= end:
+            return
+        if may_hold(stretch, hearing):
+            yield max(start, stretch.start), min(end, stretch.end)
+    if ring.noted_number < end:
+        yield max(start, ring.noted_number), end
+
+
+def may_hold(stretch: Stretch, hearing: Hearing) -> bool:
+    """False if no frame of a stretch is for somebody."""
+    encoding, topics = hearing
+    kinds = (stretch.texts,) if encoding is Encoding.SSE else (stretch.texts, stretch.others)
+    if EVERY_TOPIC in topics:
+        return any(kinds)
+    return any(None in kind or not kind.isdisjoint(topics) for kind in kinds)
+
+
+def _walk(ring: Ring, start: int, end: int) -> Iterator[tuple[int, Entry]]:
+    """All entries from number `start` up to `end`, with their numbers."""
+    for index in range(page_of(ring, start), len(ring.pages)):
         page = ring.pages[index]
         assert page is not None
-        for at in range(len(page.entries) - 1, -1, -1):
-            number = page.number + at
-            if number < ring.tail_number or not count:
-                return found
-            if is_for(page.entries[at], hearing):
-                found, count = number, count - 1
-    return found
+        if page.number >= end:
+            return
+        for number, entry in enumerate(page.entries, page.number):
+            if start <= number < end:
+                yield number, entry
 
 
 def page_of(ring: Ring, number: int) -> int:

@@ -1,5 +1,7 @@
 """The ring and the stream over it, against a list that forgets nothing: what is kept, what is read, who is where."""
 
+from random import Random
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -9,7 +11,21 @@ from sigil.core.conn import Conn
 from sigil.core.encoding import Encoding
 from sigil.core.frame import encode_frame
 from sigil.core.limits import Limits
-from sigil.core.ring import COMPACT_AT, Entry, Hearing, Ring, append, make_ring, make_room, page_of, read
+from sigil.core.ring import (
+    COMPACT_AT,
+    Entry,
+    Hearing,
+    Ring,
+    Stretch,
+    append,
+    is_for,
+    last_of,
+    make_ring,
+    make_room,
+    may_hold,
+    page_of,
+    read,
+)
 from sigil.core.stream import (
     NOT_BEHIND,
     catch_up,
@@ -100,6 +116,48 @@ def test_the_same_ring_can_be_gone_on_from_twice() -> None:
     assert [len(frame) for _, frame in read(left, left.tail_number, 3, NONE)] == [8]
     assert [len(frame) for _, frame in read(right, right.tail_number, 3, NONE)] == [4, 1]
 
+
+# -- stretches ------------------------------------------------------------------------------------------------------
+
+RARE = (*(("news",) * 3), None, *(("much",) * 600))
+
+
+def large_ring(dice: Random) -> tuple[Ring, list[Entry]]:
+    """A ring of at most 900 frames after 3,000 of them, of which few are for those who hear little; and all of them."""
+    ring, published, most = make_ring(10**6, 900), list[Entry](), dice.choice((1, 7, 300))
+    while len(published) < 3_000:
+        entries = tuple((encode_frame(dice.choice((1, 2)), b"%d" % number), dice.choice(RARE), ())
+                        for number in range(dice.randint(1, most)))
+        ring = append(make_room(ring, len(entries), sum(map(size_of, entries))), entries, sum(map(size_of, entries)))
+        published += entries
+    return ring, published
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_passed_over_is_for_nobody_who_asks(seed: int) -> None:
+    dice = Random(seed)
+    ring, published = large_ring(dice)
+    assert 2 <= len(ring.stretches) <= 8 and ring.stretches[-1].end == ring.noted_number
+    for hearing in HEARINGS:
+        kept = [number for number in range(ring.tail_number, len(published)) if is_for(published[number], hearing)]
+        for _ in range(10):
+            start, end = sorted(dice.randint(ring.tail_number, len(published)) for _ in range(2))
+            assert [number for number, _ in read(ring, start, end, hearing)] == [
+                number for number in kept if start <= number < end]
+            count = dice.randint(1, 40)
+            assert last_of(ring, hearing, count) == (kept[-count:] or [None])[0]
+
+
+def test_a_stretch_is_looked_at_by_who_may_find_something_on_it() -> None:
+    stretch = Stretch(0, 300, frozenset(("news",)), frozenset(("sport",)))
+    assert [may_hold(stretch, hearing) for hearing in HEARINGS] == [False, True, True, True, True, True]
+    assert may_hold(stretch, Hearing(Encoding.PLAIN, frozenset(("sport",))))
+    assert not may_hold(stretch, Hearing(Encoding.SSE, frozenset(("sport",))))
+    assert not may_hold(stretch._replace(texts=frozenset()), Hearing(Encoding.SSE, frozenset(("*",))))
+    assert may_hold(stretch._replace(texts=frozenset((None,))), Hearing(Encoding.SSE, frozenset()))
+
+
+# -- a stream -------------------------------------------------------------------------------------------------------
 
 PAYLOADS = st.builds(encode_frame, st.sampled_from((1, 2)), st.binary(max_size=5))
 OTHERS = st.one_of(st.just(()), st.binary(min_size=1, max_size=3).map(lambda other: ((Encoding.DEFLATE_9, other),)))
