@@ -72,12 +72,14 @@ class Intake(NamedTuple):
 class Behind(NamedTuple):
     """Since when a client has been behind with reading, and how many bytes it had taken by then.
 
-    It has caught up only if it still has when time has passed `until`: bytes are sent as if they would all be taken.
+    Bytes are sent as if they would all be taken, so it has caught up `until` then only if the turn ends and it still
+    has; or if it is behind again, and `goal` bytes were taken all the same.
     """
 
     since: float
     bytes_out: int
     until: float
+    goal: int
 
 
 class Outflow(NamedTuple):
@@ -133,6 +135,7 @@ class Context(NamedTuple):
 
     limits: Limits
     now: float
+    began: float
     date: bytes
     is_draining: bool
     logs_access: bool

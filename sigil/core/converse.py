@@ -54,6 +54,8 @@ def begin_talk(client: Client, response: Response, context: Context) -> Step | M
     if problem is not None:
         return problem
     head, limits, intake = client.owed[0], context.limits, client.intake
+    if intake.doom is not None:
+        return intake.doom
     offer = check_upgrade(head, limits.origins)
     if isinstance(offer, Malformed):
         return offer

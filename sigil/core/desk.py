@@ -53,7 +53,7 @@ def make_context(server: Server, parse: Parse) -> Context:
     last_number = limits.max_requests_per_connection - 1
     if server.load.paused_at is not None:
         limits, last_number = limits._replace(max_queued_requests=0), -1
-    context: Context = _new(Context, (limits, server.now, server.date, is_draining, server.logs_access,
+    context: Context = _new(Context, (limits, server.now, server.began, server.date, is_draining, server.logs_access,
                                       not (is_draining or server.logs_access), parse, last_number,
                                       has_talk_room(server), server.stream, bool(server.stream.pending)))
     return context

@@ -20,7 +20,14 @@ Segment: TypeAlias = bytes | memoryview
 
 
 class Elapsed(NamedTuple):
-    """The clock was read."""
+    """The clock was read at the beginning of a turn: deadlines may have passed."""
+
+    now: float
+    wall: int
+
+
+class Moment(NamedTuple):
+    """The clock was read within a turn: what follows happens now.  Deadlines wait for what has come in time."""
 
     now: float
     wall: int
@@ -165,5 +172,5 @@ class Stop(NamedTuple):
     grace: float
 
 
-Event: TypeAlias = (Elapsed | Accepted | Received | HalfClosed | Failed | Hangup | Answered | Refused | Chunk | Ended
-                    | Stalled | Lagged | Writable | Delivered | Whisper | Publish | Subscribe | Flush | Stop)
+Event: TypeAlias = (Elapsed | Moment | Accepted | Received | HalfClosed | Failed | Hangup | Answered | Refused | Chunk
+                    | Ended | Stalled | Lagged | Writable | Delivered | Whisper | Publish | Subscribe | Flush | Stop)

@@ -24,6 +24,8 @@ from .stream import Stream
 from .talk import Closing, append_frames, follow, make_talk
 from .utter import emit_end, talk_of, with_talk
 
+ENDED = frozenset((CloseReason.OK, CloseReason.HANDLER_ERROR, CloseReason.SHUTDOWN))
+"""Ends that were decided on before there was an answer; what a client has said wrong behind its request is none."""
 MUTE = Terms(0, 0)
 """A listener says nothing."""
 
@@ -37,11 +39,14 @@ def begin_listening(client: Client, segments: tuple[Segment, ...], body: Subscri
         cursor = stream.next_number  # what was answered before is not taken yet
     client, effects = let_go_held(client)
     intake = client.intake
-    intake = LISTENING._replace(at_end=intake.at_end, discarded=intake.discarded + len(intake.buffer))
-    client = client._replace(intake=intake, owed=(), answered=client.answered + len(client.owed),
+    deaf = LISTENING._replace(at_end=intake.at_end, discarded=intake.discarded + len(intake.buffer))
+    client = client._replace(intake=deaf, owed=(), answered=client.answered + len(client.owed),
                              talk=make_talk(MUTE, hearing, b"", cursor))
     client, sent = emit(client, (*segments, news))
-    return client, effects + sent
+    if intake.doom is None or intake.doom.reason not in ENDED:
+        return client, effects + sent
+    client, last = end_listening(client, intake.doom.reason, context)
+    return client, [*effects, *sent, *last]
 
 
 def _start(stream: Stream, hearing: Hearing, last_id: str, history: int) -> tuple[int | None, bytes]:

@@ -44,7 +44,7 @@ class Server(NamedTuple):
     """A server.  `turn` numbers connections and never goes back; `deadline` is when draining becomes stopping.
 
     `victims` are those whose places will be taken first, each with the time that proves it is still waiting as it was;
-    `unflushed` are the WebSockets to which something is to be said at the end of the turn.
+    `unflushed` are the WebSockets to which something is to be said at the end of the turn; `began` is when that did.
     """
 
     slots: Slots
@@ -62,6 +62,7 @@ class Server(NamedTuple):
     load: Load
     victims: tuple[tuple[Conn, float], ...]
     unflushed: PVector[Conn]
+    began: float
     stream: Stream
 
 

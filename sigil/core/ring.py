@@ -194,6 +194,15 @@ def read(ring: Ring, start: int, end: int, hearing: Hearing) -> Iterator[tuple[i
                 yield number, frame
 
 
+def first_of(ring: Ring, start: int, end: int, hearing: Hearing) -> int | None:
+    """The number of the first frame from number `start` up to `end` that is for somebody; None if there is none."""
+    for first, last in _spans(ring, start, end, hearing):
+        for number, entry in _walk(ring, first, last):
+            if is_for(entry, hearing):
+                return number
+    return None
+
+
 def last_of(ring: Ring, hearing: Hearing, count: int) -> int | None:
     """The number of the last but `count` frame for somebody, or of the first of fewer; None if there is none."""
     found = None

@@ -84,8 +84,11 @@ def check_response(response: Any) -> str | None:
 
 def check_hearing(topics: Any, history: Any) -> str | None:
     """None if this is what a client can hear: topics, each a str, and how many of the last messages."""
-    if not issubclass(type(topics), tuple) or not all(type(topic) is str for topic in topics):
+    if not issubclass(type(topics), tuple):
         return f"topics are a tuple of str, not {shown(topics)}"
+    for topic in topics:
+        if not issubclass(type(topic), str):
+            return f"a topic is a str, not {shown(topic)}"
     if type(history) is not int or history < 0:
         return f"history is a number of messages, not {shown(history)}"
     return None

@@ -20,7 +20,7 @@ from .conn import Conn
 from .desk import Desk
 from .effects import Adopt, Effect, Greet, Note, Send, Then, TurnAway
 from .encode import date_line
-from .events import Accepted, Elapsed, Event, Flush, Hangup, Publish, Stop
+from .events import Accepted, Elapsed, Event, Flush, Hangup, Moment, Publish, Stop
 from .head import parse_headers_only
 from .limits import Limits, shortest_timeout, without_aliases
 from .reasons import MEANINGS, CloseReason
@@ -46,7 +46,7 @@ def make_server(limits: Limits, now: float, wall: int, logs_access: bool = False
     """A server without clients, at a time; `epoch` is a number that no other server's stream has."""
     limits = without_aliases(limits)
     return Server(EMPTY, now, wall, date_line(wall), limits, Running.SERVING, make_wheel(shortest_timeout(limits)), now,
-                  0, 0.0, NOTHING, logs_access, UNLOADED, (), pvector(), make_stream(limits, epoch))
+                  0, 0.0, NOTHING, logs_access, UNLOADED, (), pvector(), now, make_stream(limits, epoch))
 
 
 # -- the fold -----------------------------------------------------------------------------------------------------
@@ -147,9 +147,8 @@ def advance(server: Server, events: Sequence[Event],
 
 def elapsed(server: Server, event: Elapsed, parse: Parse) -> tuple[Server, list[Effect]]:
     """The clock was read: deadlines may have passed, and the date may have changed."""
-    now, wall = event
-    date = server.date if wall == server.wall else date_line(wall)
-    server = _new(Server, (server.slots, now, wall, date, *server[4:]))
+    now = event.now
+    server = _at(server, now, event.wall, now)
     if server.running is _DRAINING and now >= server.deadline:
         return _stop_now(server, parse)
     wheel, due = turn(server.wheel, now)
@@ -157,6 +156,18 @@ def elapsed(server: Server, event: Elapsed, parse: Parse) -> tuple[Server, list[
     if not due and not is_relief_due:
         return server, []
     return _look_at(server._replace(wheel=wheel), due, is_relief_due, parse)
+
+
+def moment(server: Server, event: Moment, parse: Parse) -> tuple[Server, list[Effect]]:
+    """The clock was read, and nothing is due before the next turn."""
+    return _at(server, *event, server.began), []
+
+
+def _at(server: Server, now: float, wall: int, began: float) -> Server:
+    """The server at a time, in a turn that began at another."""
+    date = server.date if wall == server.wall else date_line(wall)
+    later: Server = _new(Server, (server.slots, now, wall, date, *server[4:-2], began, server.stream))
+    return later
 
 
 def _look_at(server: Server, due: list[Conn], is_relief_due: bool, parse: Parse) -> tuple[Server, list[Effect]]:
@@ -249,6 +260,7 @@ def _stop_now(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
 
 _TRANSITIONS: dict[type, Callable[[Server, Any, Parse], tuple[Server, list[Effect]]]] = {
     Elapsed: elapsed,
+    Moment: moment,
     Accepted: accept_new_client,
     Publish: publish,
     Flush: flush_turn,

@@ -26,8 +26,8 @@ from .stats import Totals
 from .stream import NOBODY, NOT_BEHIND, Stream, data_for, fits, index_topics, is_heard, skip, store
 from .stream import publish as add
 from .table import find
-from .talk import Closing, Follow, SendStatus, backlog_len
-from .utter import fall_too_far, flush, flush_simple, owed_len, room_for
+from .talk import Closing, Follow, SendStatus, backlog_len, next_needed
+from .utter import fall_too_far, flush, flush_simple, move_on, owed_len, room_for
 
 WARNING = 30
 _new = tuple.__new__
@@ -128,6 +128,7 @@ def _add(server: Server, entries: tuple[Entry, ...], length: int, parse: Parse) 
         skipped = sum([entry[0][0] & 0x0F != Opcode.TEXT for entry in entries])
     if skipped:
         server = server._replace(totals=server.totals._replace(skipped=server.totals.skipped + skipped))
+    whole = server.stream.ring
     stream = add(server.stream, entries, length)
     server = _with_stream(server, stream)
     if stream.ring.tail_number <= stream.floor:
@@ -138,10 +139,12 @@ def _add(server: Server, entries: tuple[Entry, ...], length: int, parse: Parse) 
         client = desk.draft.find(conn)
         if client is None or client.talk is None or client.talk.cursor is None:
             continue
-        if client.talk.cursor < stream.ring.tail_number:
-            desk.settle(client, fall_too_far(client, client.talk.cursor, stream))
-        else:
-            floor = min(floor, client.talk.cursor)
+        cursor = client.talk.cursor
+        if cursor < stream.ring.tail_number:
+            cursor = next_needed(client.talk, whole)
+            is_needed = cursor < stream.ring.tail_number
+            desk.settle(client, fall_too_far(client, cursor, stream) if is_needed else (move_on(client, cursor), []))
+        floor = min(floor, cursor)
     desk.stream = desk.stream._replace(floor=floor)
     return desk.finish()
 
@@ -254,7 +257,7 @@ def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
         # cohorts that differ only in topics on which nothing was published are sent the same piece of memory
         heard = hearing
         if index is not None and hearing.topics:
-            heard = Hearing(hearing.encoding, hearing.topics.intersection(index))
+            heard = Hearing(hearing.encoding, frozenset([topic for topic in hearing.topics if topic in index]))
         data = known.get(heard)
         if data is None:
             data = known[heard] = data_for(stream, heard, index)

@@ -19,7 +19,7 @@ from .frame import Opcode, Terms, encode_frame, frame_header
 from .message import CALM, Close, Inbound, Item, Squeezed
 from .reasons import CloseReason
 from .refusal import Malformed
-from .ring import Hearing, Ring, read
+from .ring import Hearing, Ring, first_of, read
 from .stream import Stream, store
 
 
@@ -143,13 +143,15 @@ def append_frames(queue: Queue, frames: bytes) -> Queue:
 def follow(talk: Talk, stream: Stream) -> Talk:
     """The conversation with all that was published until now before whatever is queued next.
 
-    A client that is where its cohort is, with nothing published in this turn, needs no reminder.
+    A client that is where its cohort is, with nothing published in this turn, needs no reminder; nor one to whom the
+    place of all that was published is known already: one that changes its mind for ever has no queue without end.
     """
-    cursor, to = talk.cursor, stream.next_number
+    cursor, to, queue = talk.cursor, stream.next_number, talk.queue
     if cursor is None and not stream.pending:
         return talk
     cursor = stream.ring.head_number if cursor is None else cursor
-    queue = talk.queue
+    if to <= next((item.to for item in reversed(queue) if isinstance(item, Follow)), cursor):
+        return talk
     if queue and isinstance(queue[-1], Follow) and queue[-1].hearing == talk.hearing:
         queue = queue[:-1]
     return talk._replace(cursor=cursor, queue=(*queue, Follow(to, talk.hearing)))
@@ -227,15 +229,31 @@ def _take_followed(segments: list[Segment], ring: Ring, cursor: int, place: Foll
     return left, max(cursor, min(place.to, ring.head_number))
 
 
+def next_needed(talk: Talk, ring: Ring) -> int:
+    """The number of the first frame on the ring that a client that is behind has still to be sent; or the head's."""
+    cursor = talk.cursor or 0
+    for to, hearing in _places(talk, ring):
+        number = first_of(ring, cursor, min(to, ring.head_number), hearing)
+        if number is not None:
+            return number
+        cursor = max(cursor, to)
+    return ring.head_number
+
+
+def _places(talk: Talk, ring: Ring) -> list[Follow]:
+    """Up to where a client is to be sent what was published, and how it heard then."""
+    places = [item for item in talk.queue if isinstance(item, Follow)]
+    if talk.closing is Closing.OPEN:
+        places.append(Follow(ring.head_number, talk.hearing))
+    return places
+
+
 def backlog_len(talk: Talk, stream: Stream) -> int:
     """Bytes of what was published that a client has not been sent, this turn's included."""
     ring = store(stream).ring
     cursor = stream.ring.head_number if talk.cursor is None else talk.cursor
-    places = [item for item in talk.queue if isinstance(item, Follow)]
-    if talk.closing is Closing.OPEN:
-        places.append(Follow(ring.head_number, talk.hearing))
     length = 0
-    for to, hearing in places:
+    for to, hearing in _places(talk, ring):
         length += sum([len(frame) for _, frame in read(ring, cursor, to, hearing)])
         cursor = max(cursor, to)
     return length

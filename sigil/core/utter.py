@@ -169,6 +169,11 @@ def lagged(client: Client, event: Lagged, context: Context) -> Outcome:
     return client, []
 
 
+def move_on(client: Client, cursor: int) -> Client:
+    """What is overwritten is nothing that this laggard needs."""
+    return with_talk(client, talk_of(client)._replace(cursor=cursor))
+
+
 def fall_too_far(client: Client, needed: int, stream: Stream) -> Outcome:
     """What a laggard needs is overwritten: it is dropped, and told apart by numbers."""
     ring = stream.ring

@@ -149,7 +149,7 @@ def settle(before: Client, after: Client, effects: list[Effect], context: Contex
         outflow = outflow._replace(interest=interest)
         effects = [*effects, Watch(after.conn, interest)]
     if waiting is Waiting.WRITE or outflow.behind is not None:
-        behind = _still_behind(outflow.behind, waiting is Waiting.WRITE, after.bytes_out, context.now)
+        behind = _still_behind(outflow.behind, waiting is Waiting.WRITE, after.bytes_out, context)
         outflow = outflow._replace(behind=behind)
     if waiting is not waiting_for(before) or after.answered != before.answered:
         since = context.now
@@ -165,15 +165,15 @@ def _canonical(intake: Intake) -> Intake:
 _AT_REST = (CALM, TALKING, PARKED, LISTENING)
 
 
-def _still_behind(behind: Behind | None, is_behind: bool, bytes_out: int, now: float) -> Behind | None:
-    """What is remembered of how a client keeps up, after an event that found it behind or not.
-
-    What is sent counts as taken until the kernel says otherwise, which may be after it was found behind.
-    """
-    if behind is not None and behind.until < now:
-        behind = None
-    if behind is not None and bytes_out < behind.bytes_out:
-        behind = behind._replace(bytes_out=bytes_out)
-    if is_behind:
-        return Behind(now, bytes_out, inf) if behind is None else behind._replace(until=inf)
-    return behind if behind is None or behind.until != inf else behind._replace(until=now)
+def _still_behind(behind: Behind | None, is_behind: bool, bytes_out: int, context: Context) -> Behind | None:
+    """What is remembered of how a client keeps up, after an event that found it behind or not."""
+    if behind is None:
+        return Behind(context.now, bytes_out, inf, 0) if is_behind else None
+    is_over = behind.until < context.began
+    if not is_behind and behind.until == inf:
+        return behind._replace(until=context.now, goal=bytes_out)
+    if not is_behind:
+        return None if is_over else behind
+    if is_over or (behind.until < inf and bytes_out >= behind.goal):
+        return Behind(context.now, bytes_out, inf, 0)
+    return behind._replace(bytes_out=min(behind.bytes_out, bytes_out), until=inf)

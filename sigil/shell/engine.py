@@ -5,7 +5,9 @@ is ordered, tell what came of that, and again for a bounded number of rounds; th
 memory, or a simulation: the loop is the same, so it is here, and what carries orders out is handed in.
 
 Rules: nothing is lost if user code breaks out of a round: what was not told and not carried out is still here.  What
-user code says is told to the core at once, so that its status is true.  It does not know threads, clocks or sockets.
+user code says is told to the core at once, so that its status is true.  The clock is handed in too: it is read where
+something is not taken, or somebody is spoken to, between the beginnings of two turns.  It does not know threads or
+sockets.
 """
 
 import logging
@@ -16,7 +18,7 @@ from typing import Any, TypeAlias
 from ..core.client import Parse
 from ..core.conn import Conn
 from ..core.effects import Adopt, Effect, Fan, Send, Then
-from ..core.events import Delivered, Elapsed, Event, Failed, Flush, Hangup, Lagged, Publish, Stalled, Whisper
+from ..core.events import Delivered, Event, Failed, Flush, Hangup, Lagged, Moment, Publish, Stalled, Whisper
 from ..core.frame import Opcode, frame_len, is_close_code
 from ..core.reasons import CloseReason
 from ..core.records import Server
@@ -30,14 +32,16 @@ from ..core.utter import FRAME_HEAD_LEN
 _ERROR_LOG = logging.getLogger("sigil.error")
 _FLUSH = Flush(None)
 NOT_TAKEN = (Stalled, Lagged, Failed)
+STALE_SECONDS = 0.005
+"""The core's clock may be so late: far less than any deadline, and longer than most turns take."""
 TOO_SLOW = CloseReason.WS_CLIENT_TOO_SLOW.name
 
 Methods: TypeAlias = Mapping[type, Callable[[Any], Event | None]]
 """Who carries out which kind of order; what comes of it is returned, or added to the events."""
 
 
-Clock: TypeAlias = Callable[[], Elapsed]
-"""Reads the time."""
+Clock: TypeAlias = Callable[[], Moment]
+"""Reads the time, on a clock that never goes back, and since 1970."""
 
 
 class Engine:
@@ -102,9 +106,11 @@ class Engine:
 
     def run_rounds(self) -> None:
         """Tell, carry out, and so on with what comes of it; what is left over after the last round is kept."""
-        for _ in range(self._state.limits.max_rounds_per_tick):
+        for number in range(self._state.limits.max_rounds_per_tick):
             events = self.events[:]
             self.events.clear()
+            if number:
+                events[:0] = self._time()
             self._tell(events)
             self._forget_answers()
             self._carry_out()
@@ -118,8 +124,13 @@ class Engine:
         """Do what the last turn left undone, and let leave what was said since: before anybody waits."""
         self._carry_out()
         if self._messages or self._said or self._state.unflushed:  # what is said to one client alone has its time
-            self._tell([self.clock()])
+            self._tell(self._time())
         self._flush()
+
+    def _time(self) -> list[Event]:
+        """The time, if it has gone on since the core was told: user code may have taken long, or not been in a turn."""
+        moment = self.clock()
+        return [moment] if moment.now > self._state.now + STALE_SECONDS else []
 
     def _carry_out(self) -> None:
         """Carry out orders in sequence until none is left; if user code breaks out, the rest waits for the next time.
@@ -269,7 +280,7 @@ class Engine:
         if conn is not None and (client is None or client.talk is None or client.outflow.outbox
                                  or client.talk.cursor is not None or not client.talk.queue):
             return False
-        self._state, effects = advance(self._state, (self.clock(), Flush(conn)), self._parse)
+        self._state, effects = advance(self._state, [*self._time(), Flush(conn)], self._parse)
         orders = [*self._take_orders(), *effects]
         newcomers = {order.conn for order in orders if type(order) is Adopt}
         sends = [order for order in orders if _may_leave(order, newcomers)]
@@ -289,7 +300,7 @@ class Engine:
         if first:
             self.events[:] = [event for event in self.events if not goes_first(event)]
             if any(map(_is_not_taken, first)):
-                first.insert(0, self.clock())
+                first[:0] = self._time()
         if first or self._messages or self._said or self._publications:
             self._tell(first)
         if with_answers:
@@ -339,11 +350,11 @@ class Engine:
             index += 1
         events.insert(index if type(event) in NOT_TAKEN else len(events), event)
 
-    def tell(self, event: Event) -> None:
+    def tell(self, *events: Event) -> None:
         """Tell the core at once what the program wants."""
-        self.farewells += type(event) is Hangup
+        self.farewells += sum([type(event) is Hangup for event in events])
         self._catch_up()
-        self._tell([self.clock(), event])
+        self._tell([*self._time(), *events])
 
 
 def _may_leave(order: Effect, newcomers: set[Conn]) -> bool:

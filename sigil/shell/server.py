@@ -16,7 +16,7 @@ import time
 from contextlib import ExitStack, suppress
 from threading import get_ident
 
-from ..core.events import Accepted, Elapsed, Stop
+from ..core.events import Accepted, Elapsed, Moment, Stop
 from ..core.limits import Limits
 from ..core.records import Running
 from ..core.server import is_due, make_server, next_deadline, room_of, stats
@@ -41,9 +41,9 @@ NOBODY = 0
 """No thread has this number: whoever speaks has to wake the loop first."""
 
 
-def read_clock() -> Elapsed:
-    """The time, on a clock that never goes back, and since 1970."""
-    return Elapsed(time.monotonic(), int(time.time()))
+def read_clock() -> Moment:
+    """The time."""
+    return Moment(time.monotonic(), int(time.time()))
 
 
 class HttpServer(Speaker):
@@ -235,16 +235,16 @@ class HttpServer(Speaker):
             engine.finish_turn()
             is_left = self._has_work()
         ready = self._require_selector().select(0.0 if is_left else self._bounded(timeout))
-        clock, events = read_clock(), engine.events
+        now, events = time.monotonic(), engine.events
         if events and type(events[0]) is Elapsed:  # a tick was left before it was told
             del events[0]
         told = len(events)
-        self._process_ready(ready, clock.now)
+        self._process_ready(ready, now)
         self._empty_inbox()
-        self._program.sources.poll(clock.now, events)
+        self._program.sources.poll(now, events)
         has_work = has_work or len(events) > told
-        if events or engine.has_words or is_due(engine.snapshot, clock.now):
-            events.insert(0, clock)
+        if events or engine.has_words or is_due(engine.snapshot, now):
+            events.insert(0, Elapsed(*read_clock()))
             engine.run_rounds()
         if engine.state.running is not Running.SERVING:
             self._wind_down()

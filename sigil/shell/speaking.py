@@ -26,6 +26,7 @@ from .sources import LatePiece
 from .staging import Stager
 
 _TOPICS = (type(None), str)
+_IN_ORDER = (Whisper, Publish, Subscribe, Hangup)
 
 
 def check_topic(topic: object) -> None:
@@ -152,16 +153,20 @@ class Speaker(Stager):
 
     def _empty_inbox(self) -> None:
         """What was left for this tick, by other threads and by user code; what comes meanwhile is for the next one."""
+        answers: list[Event] = []
         for word in self._inbox.take():
+            if answers and isinstance(word, _IN_ORDER):  # whoever answers a client first, means a client with an answer
+                self.engine.tell(*answers)
+                answers.clear()
             if isinstance(word, Whisper | Publish):
                 self.engine.repeat(word)
-                continue
-            if isinstance(word, Subscribe | Hangup):  # what is said after it is heard after it
+            elif isinstance(word, Subscribe | Hangup):  # what is said after it is heard after it
                 self.engine.tell(word)
-                continue
-            event = self._take_late(word) if isinstance(word, Late | LatePiece | Returned) else word
-            if event is not None:
-                self.engine.events.append(event)
+            else:
+                event = self._take_late(word) if isinstance(word, Late | LatePiece | Returned) else word
+                if event is not None:
+                    (answers if isinstance(word, Late | LatePiece) else self.engine.events).append(event)
+        self.engine.events += answers
 
     def _take_late(self, late: Late | LatePiece | Returned) -> Event | None:
         """A result that came after user code had returned, as an event."""

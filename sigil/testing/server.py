@@ -35,7 +35,7 @@ from ..core.effects import (
     Watch,
     Welcome,
 )
-from ..core.events import Elapsed, Event, Lagged, Refused, Stalled, Stop
+from ..core.events import Elapsed, Event, Lagged, Moment, Refused, Stalled, Stop
 from ..core.head import parse_headers_only
 from ..core.limits import Limits
 from ..core.records import Running, Server
@@ -63,7 +63,7 @@ class MemoryServer(Speaker):
     def __init__(self, handler: Handler, limits: Limits, callbacks: Callbacks, make_engine: MakeEngine = Engine,
                  kernel: Kernel | None = None) -> None:
         super().__init__(limits, make_engine(make_server(limits, 0.0, 0, logs_access=True), parse_headers_only,
-                                             self._elapsed))
+                                             self._moment))
         self.now = 0.0
         """The time on the server's clock, and since 1970, in seconds."""
         self.kernel = kernel or Kernel()
@@ -168,8 +168,8 @@ class MemoryServer(Speaker):
         finally:
             self._is_ticking = False
 
-    def _elapsed(self) -> Elapsed:
-        return Elapsed(self.now, int(self.now))
+    def _moment(self) -> Moment:
+        return Moment(self.now, int(self.now))
 
     def _process_connections(self) -> None:
         """The turn itself, in the order of `HttpServer.process_connections`."""
@@ -177,7 +177,7 @@ class MemoryServer(Speaker):
         engine.finish_turn()
         self._loop.run_once()
         is_told_late = bool(engine.events) and type(engine.events[0]) is Elapsed  # a tick was left before it was told
-        engine.events[:is_told_late] = [self._elapsed()]
+        engine.events[:is_told_late] = [Elapsed(*self._moment())]
         engine.events += self.kernel.process_readable_clients(limits)
         engine.events += self.kernel.accept(min(limits.max_accepts_per_tick, room_of(engine.state)))
         self._empty_inbox()

@@ -31,7 +31,8 @@ UNSAFE = head_of(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
 LAST = head_of(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 FRESH = make_client(CONN, PEER, 100.0)
 LIMITS = Limits(max_outbox_len=10, max_queued_requests=2, max_header_len=50, max_linger_len=30)
-CONTEXT = Context(LIMITS, 200.0, DATE, False, False, True, parse_headers_only, 10**9, True, make_stream(LIMITS), False)
+CONTEXT = Context(LIMITS, 200.0, 200.0, DATE, False, False, True, parse_headers_only, 10**9, True, make_stream(LIMITS),
+                  False)
 
 
 def with_intake(client: Client, **fields: object) -> Client:

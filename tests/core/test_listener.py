@@ -38,7 +38,9 @@ from sigil.core.reasons import CloseReason
 from sigil.core.response import Response
 from sigil.core.ring import Hearing
 from sigil.core.server import Server, stats
+from sigil.core.speak import prospect_of
 from sigil.core.stream import make_stream
+from sigil.core.talk import SendStatus
 from sigil.core.waiting import Waiting, waiting_for
 
 from .drive import CONN, DATE, GET, OK, answered, asked, at, bytes_of, client_of, kinds, serving, tell, ticket
@@ -303,6 +305,20 @@ def test_silence_is_broken_by_a_comment() -> None:
         assert bytes_to(CONN, effects) == b"id: 0-0\n\n"
 
 
+def test_a_position_is_told_of_what_has_left() -> None:
+    """What was published in this turn has not been sent yet, and a client that breaks off now has not heard it."""
+    server, effects = tell(listening(), told("a"), FLUSH, told("b"), at(100.0))
+    server, effects = tell(server, FLUSH)
+    assert bytes_to(CONN, effects) == b"id: 0-1\n\nid: 0-2\ndata: b\n\n"
+
+
+def test_what_may_be_said_is_an_eighth_of_the_room_and_text() -> None:
+    limits = Limits(max_ws_outbox_len=8_001)
+    assert prospect_of(listening(limits), CONN) == (SendStatus.SUCCESS, 1_001, True)
+    server, _ = tell(listening(limits), Stalled(CONN, 0, (b"x",)))
+    assert prospect_of(server, CONN) == (SendStatus.BACKPRESSURE, 1_000, True)
+
+
 # -- the end ------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("end", [Hangup(CONN, CloseReason.OK), Hangup(CONN, CloseReason.OK, 1000, "bye"), Stop(5.0)])
@@ -312,6 +328,30 @@ def test_the_end_comes_behind_what_was_published(end: Hangup | Stop) -> None:
     assert [effect.then for effect in effects if isinstance(effect, Send)] == [Then.SHUT]
     assert not [effect for effect in effects if isinstance(effect, Part | Welcome)]
     assert not server.load.talks and not server.stream.cohorts
+
+
+def test_an_end_waits_for_who_is_slow_whatever_is_said_to_others_meanwhile() -> None:
+    rest = b"data: first\n\n"
+    server, _ = tell(listening(SMALL), told("first"), FLUSH, Stalled(CONN, 10, (rest,)), Stop(60.0))
+    for _ in range(20):
+        server, effects = tell(server, told("x" * 30), FLUSH)
+        assert effects == []
+    server, effects = tell(server, Writable(CONN), FLUSH)
+    assert effects[0] == Send(CONN, (rest,), Then.SHUT)
+    _, effects = tell(server, HalfClosed(CONN))
+    assert Farewell(CONN, CloseReason.SHUTDOWN) in effects
+
+
+def test_an_end_that_was_decided_before_the_answer_is_the_end_of_the_stream() -> None:
+    _, effects = tell(asked(GET), Hangup(CONN, CloseReason.OK), answered(0, Response.sse()), told("late"), FLUSH)
+    assert effects == [Send(CONN, (HEAD, b"id: 0-0\n\n"), Then.SHUT)]
+    _, effects = tell(asked(GET + b"no request\r\n\r\n"), answered(0, Response.sse()), told("a"), FLUSH)
+    assert bytes_to(CONN, effects) == START + b"id: 0-1\ndata: a\n\n"
+
+
+def test_an_upgrade_after_an_end_that_was_decided_before_is_refused() -> None:
+    _, effects = tell(asked(UPGRADE), Hangup(CONN, CloseReason.SHUTDOWN), answered(0, Response.upgrade()))
+    assert bytes_of(effects).startswith(b"HTTP/1.1 503 ")
 
 
 def test_an_end_at_once_sends_what_can_be_sent() -> None:

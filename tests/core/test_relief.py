@@ -6,7 +6,7 @@ import pytest
 
 from sigil.core.conn import Conn, Ticket
 from sigil.core.effects import Handle, Watch
-from sigil.core.events import Accepted, Answered, Event, Received, Stalled, Writable
+from sigil.core.events import Accepted, Answered, Event, HalfClosed, Moment, Received, Stalled, Writable
 from sigil.core.limits import Limits
 from sigil.core.records import Load, Server
 from sigil.core.response import Response
@@ -192,6 +192,35 @@ def test_what_the_kernel_hands_back_is_not_what_a_reader_has_taken_too_slowly() 
     assert deadline_of(client_of(server), limits) == 105.0
     server, effects = tell(server, at(104.9))
     assert "Drop" not in kinds(effects)
+
+
+def test_a_clock_that_is_read_within_a_turn_makes_nobody_late() -> None:
+    server, effects = tell(owing(crowd(1, RATES), 0), Moment(10_000.0, 0))
+    assert effects == [] and server.now == 10_000.0
+    assert "Drop" in kinds(tell(server, at(10_000.0))[1])
+
+
+def test_a_reader_by_the_byte_gains_no_time_by_clocks_that_are_read_within_a_turn() -> None:
+    server = owing(crowd(1, RATES), 0)
+    left = b"".join(next(clients_of(server.slots)).outflow.outbox)
+    for second in range(1, 20):
+        left = left[1:]
+        server, effects = tell(server, at(float(second)), Writable(conn(0)), Moment(second + 0.1, 0),
+                               HalfClosed(conn(0)), Moment(second + 0.2, 0), Stalled(conn(0), 1, (left,)))
+        if "Drop" in kinds(effects):
+            break
+    assert second <= 7
+
+
+def test_who_has_caught_up_and_falls_behind_before_the_next_turn_has_all_its_time() -> None:
+    server = owing(crowd(1, RATES), 0)
+    server, effects = tell(server, at(4.0), Writable(conn(0)))
+    assert bytes_of(effects)
+    server, effects = tell(server, Received(conn(0), GET))
+    server, effects = tell(server, Moment(1_000.0, 0), Answered(Ticket(conn(0), 1), (BIG,)))
+    data = bytes_of(effects)
+    server, _ = tell(server, Stalled(conn(0), 0, (data,)), at(1_004.0))
+    assert deadline_of(next(clients_of(server.slots)), RATES) == 1_005.0
 
 
 # -- requests per connection ------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sigil.core.client import is_member
 from sigil.core.conn import Conn, Ticket
 from sigil.core.effects import Effect, Fan, Note, Send
 from sigil.core.encoding import Encoding
@@ -35,8 +36,8 @@ from sigil.core.server import Server, advance, make_server
 from sigil.core.speak import buffered_amount
 from sigil.core.stream import is_heard
 
-from .drive import CONN, GET, PEER, answered, asked, same, tell
-from .talking import FLUSH, UPGRADE, bytes_to, frames_of, parts_of, said, talking
+from .drive import CONN, GET, PEER, answered, asked, client_of, same, tell
+from .talking import FLUSH, UPGRADE, bytes_to, frames_of, parts_of, said, talk_in, talking
 from .worlds import listening_to, upgrading
 
 TINY = Limits(outgoing_buffer_sz=8, max_ws_send_frame_cnt=4)
@@ -101,6 +102,31 @@ def test_a_laggard_is_dropped_before_what_it_needs_is_overwritten() -> None:
     assert parts_of([*effects, *more]) == [(CloseReason.WS_CLIENT_TOO_SLOW, 1013)]
     (note,) = [effect.text for effect in [*effects, *more] if isinstance(effect, Note)]
     assert "it needed message 2, the oldest kept is 3 of 5" in note
+
+
+def test_what_is_overwritten_is_nothing_to_who_does_not_hear_it() -> None:
+    server, _ = tell(talking(Limits(outgoing_buffer_sz=40)), Subscribe(CONN, "a", True), all_hear(b"ab"), FLUSH)
+    server, _ = tell(server, Lagged(CONN, 1, 0, 1, Hearing(Encoding.PLAIN, frozenset("a"))))
+    for _ in range(20):
+        server, effects = tell(server, Publish(((2, b"other", "b"),)), FLUSH)
+        assert effects == []
+    server, _ = tell(server, Publish(((2, b"heard", "a"),)), FLUSH)
+    server, effects = tell(server, Writable(CONN), FLUSH)
+    assert bytes_to(CONN, effects) == b"\x02ab" + encode_frame(2, b"heard")
+    assert is_member(client_of(server))
+
+
+def test_who_changes_its_mind_for_ever_has_no_queue_without_end() -> None:
+    server, _ = tell(talking(), all_hear(b"ab"), FLUSH)
+    server, _ = tell(server, Lagged(CONN, 1, 0, 1, ALL))
+    for number in range(100):
+        server, _ = tell(server, Subscribe(CONN, "a", number % 2 == 0))
+    server, _ = tell(server, all_hear(b"cd"))
+    for number in range(100):
+        server, _ = tell(server, Subscribe(CONN, "a", number % 2 == 0))
+    assert len(talk_in(server).queue) == 1
+    _, effects = tell(server, FLUSH, Writable(CONN), FLUSH)
+    assert bytes_to(CONN, effects) == b"\x02ab" + encode_frame(2, b"cd")
 
 
 def test_half_a_frame_is_finished_before_anything_else() -> None:

@@ -18,6 +18,7 @@ from sigil.core.events import (
     Flush,
     HalfClosed,
     Hangup,
+    Moment,
     Publish,
     Received,
     Refused,
@@ -127,6 +128,7 @@ ONE = st.one_of(
               st.just(0), st.just("")),
     st.just(Accepted(3, PEER)),
     st.builds(Elapsed, st.floats(0.01, 40.0), st.integers(0, 3)),
+    st.builds(Moment, st.floats(0.01, 9.0), st.integers(0, 3)),
     st.sampled_from((Elapsed(0.1, 0),) * 5 + (Stop(4.0),)),
 )
 """One event: most of them plausible, some for requests or connections that are gone."""
@@ -239,8 +241,8 @@ def in_time(run: list[Event]) -> list[Event]:
     """The same run with clocks that add up, so that they never go back."""
     now, timed = 0.0, []
     for event in run:
-        if isinstance(event, Elapsed):
+        if isinstance(event, Elapsed | Moment):
             now += event.now
-            event = Elapsed(now, event.wall)
+            event = event._replace(now=now)
         timed.append(event)
     return timed

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from threading import Thread
 
 import pytest
 
@@ -68,6 +69,74 @@ def test_who_stops_reading_has_all_its_time_however_long_nothing_had_happened(co
     client.advance(2.0)
     assert not server.clients()
     assert websocket.messages() == []
+
+
+def test_who_is_answered_before_another_handler_takes_long_has_all_its_time() -> None:
+    def app(request: Request) -> Response:
+        if request.path == "/slow":
+            client.server.now += 100.0
+        return Response.bytes(bytes(100_000))
+
+    client = Client(app, limits=Limits(stall_timeout=30.0))
+    big, slow = client.connect(window_len=1_000), client.connect()
+    for connection, path in ((big, b"/big"), (slow, b"/slow")):
+        connection.wire.arrived += b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % path
+    client.server.tick()
+    client.advance(29.0)
+    assert len(client.clients()) == 2
+    client.advance(2.0)
+    assert len(client.clients()) == 1
+
+
+@pytest.mark.parametrize("act", ["subscribe", "send"])
+def test_a_word_in_a_slow_handler_makes_no_answer_late(act: str) -> None:
+    def app(request: Request) -> Response:
+        if request.path == "/slow":
+            client.server.now += 100.0
+            if act == "subscribe":
+                client.server.subscribe(websocket.handle, "x")
+            else:
+                client.server.send(websocket.handle, "x" * 1_000_000)
+        return Response.upgrade() if request.is_upgrade else Response.text("in time")
+
+    client = Client(app, limits=Limits(answer_timeout=30.0, ws_ping_interval=1_000.0))
+    websocket, first, second = client.websocket("/", window_len=100), client.connect(), client.connect()
+    for connection, path in ((first, b"/fast"), (second, b"/slow")):
+        connection.wire.arrived += b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % path
+    client.server.tick()
+    client.settle()
+    assert [bytes(connection.wire.received)[:15] for connection in (first, second)] == [b"HTTP/1.1 200 OK"] * 2
+
+
+@pytest.mark.parametrize("act", ["close", "subscribe", "broadcast"])
+@pytest.mark.parametrize("is_upgrade", [False, True], ids=["events", "websocket"])
+def test_what_another_thread_wants_of_a_client_comes_after_its_answer(is_upgrade: bool, act: str) -> None:
+    promised: list[Deferred] = []
+
+    def app(request: Request) -> Deferred:
+        promised.append(Deferred())
+        return promised[0]
+
+    def elsewhere() -> None:
+        (conn,) = client.clients()
+        promised[0].resolve(Response.upgrade() if is_upgrade else Response.sse())
+        if act == "close":
+            client.server.close(conn)
+        elif act == "subscribe":
+            client.server.subscribe(conn, "news")
+        client.server.broadcast("heard", topic="news" if act == "subscribe" else None)
+
+    client = Client(app)
+    connection = client.connect()
+    connection.send(UPGRADE if is_upgrade else b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    thread = Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    client.settle()
+    received = bytes(connection.wire.received).partition(b"\r\n\r\n")[2]
+    assert received.count(b"heard") == (act != "close")
+    assert (b"\x88\x02\x03\xe8" in received) if act == "close" and is_upgrade else True
+    assert connection.wire.is_shut is (act == "close" and not is_upgrade)
 
 
 # -- what leaves early ------------------------------------------------------------------------------------------------
