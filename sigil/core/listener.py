@@ -6,7 +6,7 @@ conversation like a WebSocket's, of which only the half that is said is used: it
 Rules: the answer ends with the connection, so an event is the same bytes for everybody.  What a listener sends is
 thrown away, and so are requests behind the one that made it one.  An id is a position, which a listener is told with
 every event, when it begins, and now and then; who comes back with the last one (`Last-Event-ID`) goes on behind it.
-What of that is not kept any more is told by an event `gap`: a stream with a hole in it is a lie, unless it says so.
+What may be missing since then, on whatever topic, is told by an event `gap`: a hole is a lie, unless it says so.
 The program is not called back: it knows a listener by its request.  It does not know any other client.
 """
 
