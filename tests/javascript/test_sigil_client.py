@@ -388,6 +388,14 @@ def test_who_does_not_answer_a_close_is_not_waited_for(tmp_path: Path, options: 
     assert told == [UNANSWERED] * len(WAYS)
 
 
+def test_the_websocket_of_node_itself_is_not_waited_for_either(tmp_path: Path) -> None:
+    if version_of(need_node()) < 22:
+        pytest.skip("node has no WebSocket of its own before 22")
+    options = json.dumps({"ways": WAYS, "socket": "own", "closeMs": 100, "leastMs": 100, "mostMs": 2_000})
+    with lifeless(opens=True) as where, running(tmp_path, "unanswered", where, options) as page:
+        assert [page.next() for _ in WAYS] == [UNANSWERED] * len(WAYS)
+
+
 def test_a_connection_that_opens_after_the_close_is_not_told(tmp_path: Path) -> None:
     with telling() as server:
         assert play(tmp_path, "lateOpen", address(server, "/count")) == [["close", LAST]]
