@@ -7,10 +7,10 @@
  *
  * Theory: a `Stream` outlives its connections.  It has at most one `Connection` at a time, which owns one WebSocket and
  * makes messages of what that gives, in order, however long decompression takes.  A connection has one deadline at a
- * time: for the answer to its handshake, then, if that is asked for, for the next message, and after its end for what
- * is not decoded yet.  When a connection ends, a table of close codes says whether another one is tried, and `delayMs`
- * when.  Who listens, listens to the stream: with events (`on`, `addEventListener`) or with `for await`, for which each
- * loop has a `Mailbox` of its own.
+ * time: for the answer to its handshake, then, if that is asked for, for the next message, then for the answer to its
+ * close, and after its end for what is not decoded yet.  When a connection ends, a table of close codes says whether
+ * another one is tried, and `delayMs` when.  Who listens, listens to the stream: with events (`on`, `addEventListener`)
+ * or with `for await`, for which each loop has a `Mailbox` of its own.
  *
  * Rules: nothing here grows without bound: what waits to be decompressed and what waits for a loop are at most
  * `queueMost` messages each; beyond that the oldest is dropped, counted and told.  Nothing is sent later than it is
@@ -18,7 +18,8 @@
  * missed, unless the program sends a `history`, some of which may then have been heard already.  Only a connection
  * that has lived for a while makes the delays begin afresh, and none that ends because there is no room: a server that
  * evicts its oldest greets whoever takes the place, and would be stormed for ever.  Whoever listens and throws is
- * reported and harms nobody else.  After `close()` nothing is told but the last `close`.
+ * reported and harms nobody else.  After `close()` nothing is told but the last `close`, not even the rest of those who
+ * are just being told of an event; and that comes in `closeMs` at the latest, whether the server answers or not.
  *
  * Zstandard: with `decompress` the sub-protocol `compress-zstd` is offered first.  A server that speaks it sends texts
  * over 200 bytes, and everything binary, as binary frames that hold one Zstandard frame each; which of the two it was
@@ -65,6 +66,8 @@
  * @property {number} [handshakeMs] a handshake that is not answered for so long is an attempt that has failed; 15000
  * @property {number} [silenceMs] a connection on which no message comes for so long is lost, and given up; 0: none is.
  *     Pages are not shown the server's pings, so the program has to say something more often than that
+ * @property {number} [closeMs] a `close()` that the server has not answered after so long is over, with code 1006, and
+ *     what has been sent and has not left by then is lost; 3000
  * @property {number} [decodeMs] what is not decoded so long after its connection has ended is dropped; 5000
  * @property {AbortSignal} [signal] closes the stream when it is aborted
  * @property {WebSocketMaker} [WebSocket] used instead of the global one
@@ -191,6 +194,7 @@ const RULES = {
   backoff: [isRecord, "an object"],
   handshakeMs: [isNumber(1), "a number of milliseconds from 1"],
   silenceMs: [isNumber(0), "a number of milliseconds from 0"],
+  closeMs: [isNumber(1), "a number of milliseconds from 1"],
   decodeMs: [isNumber(1), "a number of milliseconds from 1"],
   signal: [value => isFunction(value.addEventListener), "an AbortSignal"],
   WebSocket: [isFunction, "a constructor"],
@@ -237,6 +241,7 @@ function settingsOf(options) {
     backoff: backoffOf(options.backoff),
     handshakeMs: options.handshakeMs ?? 15_000,
     silenceMs: options.silenceMs ?? 0,
+    closeMs: options.closeMs ?? 3_000,
     decodeMs: options.decodeMs ?? 5_000,
     WebSocket: options.WebSocket ?? globalWebSocket(),
     random: options.random ?? Math.random,
@@ -356,15 +361,19 @@ class Connection {
   }
 
   /**
-   * Ask for its end, and let nothing more be heard of it but that.
+   * Ask for its end, and let nothing more be heard of it but that, which comes in `closeMs` at the latest.
    * @param {number} code
    * @param {string} reason
    */
   close(code, reason) {
-    this.socket.close(code, reason);
+    const { closeMs } = this.settings;
     this.#isMuted = true;
     this.#waiting = [];
-    clearTimeout(this.#deadline);
+    this.#expect(closeMs, () => this.#leave(`the close was not answered in ${closeMs} ms`));
+    this.socket.onopen = null;
+    // Node's own may say so at once; but whoever calls can still begin to listen.
+    this.socket.onclose = event => queueMicrotask(() => this.#closed(event));
+    this.socket.close(code, reason);
     queueMicrotask(() => this.#readOn());
   }
 
@@ -451,6 +460,11 @@ class Connection {
   #giveUp(why) {
     this.wasGivenUp = true;
     this.ear.failed(this, new Error(why));
+    this.#leave(why);
+  }
+
+  /** Its end is now, whatever the WebSocket says or does not say. @param {string} why */
+  #leave(why) {
     this.#closed({ code: LOST_CODE, reason: "" });
     this.#letGo(why);
   }
@@ -460,7 +474,8 @@ class Connection {
     /** @type {WebSocket & {terminate?: () => void}} */ const socket = this.socket;
     socket.onopen = socket.onmessage = null;
     socket.close(SILENT_CODE, why);
-    // That of `ws` would keep the process until the close is answered; so does node's own, which has no such method.
+    // That of `ws` would keep the process for 30 seconds; node's own, which has no such method, keeps it while the
+    // server is there.
     socket.terminate?.();
   }
 
@@ -515,22 +530,27 @@ class Mailbox {
   /** @type {((result: IteratorResult<Message, undefined>) => void)[]} */ #takers = [];
   #isOver = false;
   #most;
-  #leave;
+  #left;
 
-  /** @param {number} most @param {(mailbox: Mailbox) => void} leave called when the loop is left */
-  constructor(most, leave) {
+  /** @param {number} most @param {(mailbox: Mailbox) => void} left called when nothing more is to be put into it */
+  constructor(most, left) {
     this.#most = most;
-    this.#leave = leave;
+    this.#left = left;
   }
 
-  /** @param {Message} message @returns {boolean} false if the oldest had to make way */
+  /** Have room for one more. @returns {boolean} false if the oldest had to make way */
+  makeRoom() {
+    if (this.#held.length < this.#most) return true;
+    this.#held.shift();
+    return false;
+  }
+
+  /** Give it to who waits, or keep it, for which there has to be room. @param {Message} message */
   put(message) {
+    if (this.#isOver) return;
     const taker = this.#takers.shift();
     if (taker !== undefined) taker({ value: message, done: false });
     else this.#held.push(message);
-    if (this.#held.length <= this.#most) return true;
-    this.#held.shift();
-    return false;
   }
 
   /** There will be no more; what is held is still given. */
@@ -547,12 +567,22 @@ class Mailbox {
     return new Promise(resolve => { this.#takers.push(resolve); });
   }
 
-  /** The loop was left: nothing more is kept for it. @returns {Promise<IteratorResult<Message, undefined>>} */
-  return() {
+  /** Nothing more is given, not even what is held. */
+  leave() {
     this.#held = [];
     this.end();
-    this.#leave(this);
-    return Promise.resolve({ value: undefined, done: true });
+    this.#left(this);
+  }
+
+  /**
+   * The loop was left.
+   * @template Value
+   * @param {Value | PromiseLike<Value>} [value]
+   * @returns {Promise<{value: any, done: true}>} the value, as generators give it
+   */
+  async return(value) {
+    this.leave();
+    return { value: await value, done: true };
   }
 
   [Symbol.asyncIterator]() {
@@ -586,6 +616,7 @@ export class Stream extends EventTarget {
   #failureCount = 0;
   #offersZstd;
   #hasOpened = false;
+  /** @type {Event | null} */ #telling = null;
   #dropped = 0;
   /** @type {(detail: CloseDetail) => void} */ #tellClosed = () => {};
 
@@ -649,16 +680,23 @@ export class Stream extends EventTarget {
   }
 
   /**
-   * Close for good.  Loops end at once; a last `close` follows when the server has answered.
+   * Close for good.  Loops end at once; a last `close` follows when the server has answered, and in `closeMs` at the
+   * latest.  If a listener calls this, those who come after it are not told any more of what it was told.
    * @param {number} [code] 1000, or one from 3000 to 4999
    * @param {string} [reason] at most 123 bytes of UTF-8
    * @throws {RangeError} for others
    */
   close(code = 1000, reason = "") {
     checkClose(code, reason);
+    for (const mailbox of this.#mailboxes) mailbox.leave();
+    this.#shut(code, reason);
+  }
+
+  /** @param {number} code @param {string} reason */
+  #shut(code, reason) {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.#state = "closing";
-    for (const mailbox of [...this.#mailboxes]) mailbox.return();
+    this.#telling?.stopImmediatePropagation();
     if (this.#connection !== null) this.#connection.close(code, reason);
     // There is no end to wait for; but whoever calls can still begin to listen.
     else queueMicrotask(() => this.#finish(code, reason));
@@ -668,7 +706,7 @@ export class Stream extends EventTarget {
   [Symbol.asyncIterator]() {
     const mailbox = new Mailbox(this.#settings.queueMost, left => this.#mailboxes.delete(left));
     this.#mailboxes.add(mailbox);
-    if (this.#state === "closing" || this.#state === "closed") mailbox.return();
+    if (this.#state === "closing" || this.#state === "closed") mailbox.leave();
     return mailbox;
   }
 
@@ -722,8 +760,11 @@ export class Stream extends EventTarget {
 
   /** @param {Message} message */
   #heard(message) {
-    for (const mailbox of this.#mailboxes) if (!mailbox.put(message)) this.#drop(1);
-    this.dispatchEvent(new MessageEvent("message", { data: message }));
+    // Whoever listens may close, so loops come last: what they have been given cannot be taken from them.
+    for (const mailbox of this.#mailboxes) if (!mailbox.makeRoom()) this.#drop(1);
+    const mailboxes = [...this.#mailboxes];
+    this.#dispatch(new MessageEvent("message", { data: message }));
+    for (const mailbox of mailboxes) mailbox.put(message);
   }
 
   /** @param {number} count */
@@ -734,15 +775,14 @@ export class Stream extends EventTarget {
 
   /** It would fail for ever. @param {Error} error */
   #undecodable(error) {
-    for (const mailbox of this.#mailboxes) mailbox.end();
-    this.#mailboxes.clear();
     this.#tell("error", { error });
-    this.close(UNDECODABLE_CODE, UNDECODABLE);
+    for (const mailbox of this.#mailboxes) mailbox.end();
+    this.#shut(UNDECODABLE_CODE, UNDECODABLE);
   }
 
   /** @param {Connection} connection @param {Error} error */
   #failed(connection, error) {
-    if (this.#state !== "closing" && !this.#mayBeForItsOffer(connection)) this.#tell("error", { error });
+    if (!this.#mayBeForItsOffer(connection)) this.#tell("error", { error });
   }
 
   /** Whether not offering is worth a handshake: a server that is not there looks the same. @param {Connection} ended */
@@ -809,7 +849,15 @@ export class Stream extends EventTarget {
 
   /** @template Detail @param {string} type @param {Detail} detail */
   #tell(type, detail) {
-    this.dispatchEvent(new StreamEvent(type, detail));
+    this.#dispatch(new StreamEvent(type, detail));
+  }
+
+  /** Nothing is told between `close()` and the last `close`. @param {Event} event */
+  #dispatch(event) {
+    if (this.#state === "closing") return;
+    this.#telling = event;
+    this.dispatchEvent(event);
+    this.#telling = null;
   }
 }
 

@@ -105,7 +105,8 @@ async function heldUp(address, { silenceMs, count }) {
 
 /** Closed while the handshake is not answered and while nothing is said. A forgotten timer would keep the process. */
 async function noTimers(deaf, { echo }) {
-  const options = { WebSocket, handshakeMs: 1e9, silenceMs: 1e9, decodeMs: 1e9, decompress: DECODERS.hanging };
+  const longMs = { handshakeMs: 1e9, silenceMs: 1e9, decodeMs: 1e9, closeMs: 1e9 };
+  const options = { WebSocket, decompress: DECODERS.hanging, ...longMs };
   const [waiting, open, decoding] = [deaf, echo, echo].map(address => connect(address, options));
   await Promise.all([once(open, "open"), once(decoding, "open")]);
   decoding.send("x".repeat(300));
@@ -289,6 +290,104 @@ async function listeners(address) {
   await stream.closed;
 }
 
+/** Ways to close a stream, and to wait until it is. Where the language has no `await using`, `close` stands for it. */
+const WAYS = {
+  close: stream => stream.close(1000, "enough"),
+  abort: (_, controller) => controller.abort(),
+  dispose: stream => Symbol.asyncDispose ? stream[Symbol.asyncDispose]() : stream.close(),
+};
+
+/** All ways at once to close, when the server answers nothing any more: what is told, and whether it was in time. */
+async function unanswered(address, { ways, socket = "plain", leastMs, mostMs, ...options }) {
+  await Promise.all(ways.map(async way => {
+    const controller = new AbortController();
+    const stream = connect(address, { ...options, WebSocket: SOCKETS[socket], signal: controller.signal });
+    await once(stream, "open");
+    const told = [];
+    for (const type of ["error", "close"]) stream.on(type, ({ detail }) => told.push([type, detail]));
+    const loop = stream[Symbol.asyncIterator]().next();
+    const startMs = performance.now();
+    await WAYS[way](stream, controller);
+    const { done } = await loop;
+    await stream.closed;
+    const tookMs = performance.now() - startMs;
+    say([done, told, stream.state, tookMs > leastMs - 1 && tookMs < mostMs || tookMs]);
+  }));
+}
+
+/** A WebSocket that opens all the same when it is closed before. */
+class Late extends WebSocket {
+  close(...words) {
+    if (this.readyState === WebSocket.CONNECTING) this.once("open", () => super.close(...words));
+    else super.close(...words);
+  }
+}
+
+/** A WebSocket that says at once that it has closed when it is closed before it opens, as that of node 24 does. */
+class Early extends WebSocket {
+  close(...words) {
+    const isEarly = this.readyState === WebSocket.CONNECTING;
+    super.close(...words);
+    if (isEarly) this.onclose({ code: 1006, reason: "" });
+  }
+}
+
+/** Closed with a WebSocket that says so at once: who begins to listen then is told, and no timer keeps the process. */
+async function earlyEnd(address) {
+  const stream = connect(address, { WebSocket: Early, closeMs: 1e9 });
+  stream.close();
+  say(stream.state);
+  stream.on("close", ({ detail }) => say(detail.code));
+  await stream.closed;
+}
+
+/** Closed before it opens, with a WebSocket that opens all the same. */
+async function lateOpen(address, options) {
+  const stream = sayEvents(connect(address, { ...options, WebSocket: Late }));
+  stream.close();
+  await stream.closed;
+}
+
+/** Closed by the first listener when it is told of something so often: what the others and loops are told. */
+async function closedByListener(address, { type, count, decoder = "none", ...options }) {
+  const stream = connect(address, { WebSocket, ...options, decompress: DECODERS[decoder] });
+  const behind = [stream[Symbol.asyncIterator](), stream[Symbol.asyncIterator]()];
+  let toldCount = 0;
+  stream.on(type, () => { if (++toldCount === count) stream.close(); });
+  const heard = [];
+  stream.on("message", ({ data }) => heard.push(parseInt(data)));
+  stream.addEventListener(type, () => say([type, stream.state]));
+  stream.on("close", ({ detail }) => say(["close", detail.willRetry]));
+  const looped = [];
+  for await (const message of stream) looped.push(parseInt(message));
+  await stream.closed;
+  const isSame = JSON.stringify(heard.slice(0, looped.length)) === JSON.stringify(looped);
+  say([heard, isSame, ...await Promise.all(behind.map(async loop => (await loop.next()).done))]);
+}
+
+/** Closed when the server has closed for good already, and a loop is behind. */
+async function closedTwice(address) {
+  const stream = connect(address, { WebSocket });
+  const loop = stream[Symbol.asyncIterator]();
+  await stream.closed;
+  say(parseInt((await loop.next()).value));
+  stream.close();
+  say([stream.state, (await loop.next()).done]);
+}
+
+/** A loop that is left by hand, with a last word. */
+async function leave(address) {
+  const stream = connect(address, { WebSocket });
+  const loop = stream[Symbol.asyncIterator]();
+  const next = loop.next();
+  say(await Promise.all([loop.return("a word"), next, loop.return(Promise.resolve("another")), loop.return()]));
+  say(await loop.return(Promise.reject(new Error("oops"))).catch(error => error.message));
+  async function* through() { return yield* loop; }
+  say(await through().return("through"));
+  stream.close();
+  await stream.closed;
+}
+
 /** `using` and `await using`, as far as the language has them. */
 async function dispose(address) {
   const [one, other] = [connect(address, { WebSocket }), connect(address, { WebSocket })];
@@ -381,6 +480,6 @@ async function jitter(_, { count }) {
 
 const SCENARIOS = { messages, watch, delays, codes, slowLoop, slowDecoder, silence, silenceAtWork, undecodable, lateEnd,
   hangingDecoder, abort, send, listeners, dispose, offline, pure, jitter,
-  ends, talk, heldUp, noTimers, tooLate, looking };
+  ends, talk, heldUp, noTimers, tooLate, looking, unanswered, lateOpen, earlyEnd, closedByListener, closedTwice, leave };
 const [name, address, options = "{}"] = process.argv.slice(2);
 await SCENARIOS[name](address, JSON.parse(options));

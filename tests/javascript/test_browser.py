@@ -59,6 +59,21 @@ for (const url of location.hash.slice(1).split(",")) {
 fetch("/say?" + encodeURIComponent(JSON.stringify(told)))
 </script>"""
 
+CLOSING_PAGE = """<!doctype html><title>nobody answers</title><script type="module">
+import { connect } from "/sigil-client.js"
+const told = []
+for (const url of location.hash.slice(1).split(",")) {
+  const stream = connect(url, { closeMs: 300 })
+  for (const type of ["open", "error", "close"]) stream.on(type, ({ detail }) => told.push([type, detail.code ?? 0]))
+  if (url.endsWith("?opens")) await new Promise(resolve => stream.on("open", resolve))
+  const startMs = performance.now()
+  stream.close()
+  await stream.closed
+  told.push(performance.now() - startMs < 2000)
+}
+fetch("/say?" + encodeURIComponent(JSON.stringify(told)))
+</script>"""
+
 
 class Told(Program):
     """The program, and what its page says."""
@@ -122,3 +137,12 @@ def test_a_browser_gives_up_where_nobody_is_and_tries_again(tmp_path: Path) -> N
         assert program.said.get(timeout=PATIENCE_S) == [
             *["the handshake was not answered in 200 ms", 1006] * 2, 1000,
             *["open", "nothing was heard for 200 ms", 1006] * 2, 1000]
+
+
+@pytest.mark.skipif(BROWSER is None, reason="chromium is not installed")
+def test_a_browser_does_not_wait_for_who_does_not_answer_a_close(tmp_path: Path) -> None:
+    program = Told(CLOSING_PAGE)
+    with telling(program) as server, lifeless(opens=False) as deaf, lifeless(opens=True) as mute, \
+            browsing(tmp_path, f"http://{HOST}:{server.port}/page#{deaf},{mute}?opens"):
+        assert program.said.get(timeout=PATIENCE_S) == [
+            ["close", 1006], True, ["open", 0], ["close", 1006], True]

@@ -345,6 +345,69 @@ def test_after_close_nothing_more_is_heard(tmp_path: Path, decoder: str) -> None
         assert play(tmp_path, "silenceAtWork", address(server, "/echo")) == [1]
 
 
+@pytest.mark.parametrize(("type_", "count", "path", "options", "told"), [
+    ("message", 3, "/count", {}, [*[["message", "open"]] * 2, ["close", False], [[0, 1], True, True, True]]),
+    ("dropped", 1, "/count", {"queueMost": 3}, [["close", False], [[0, 1, 2], True, True, True]]),
+    ("dropped", 2, "/count", {"queueMost": 3},
+     [["dropped", "open"], ["close", False], [[0, 1, 2], True, True, True]]),
+    ("open", 1, "/count", {}, [["close", False], [[], True, True, True]]),
+    ("error", 1, "/said", {"decoder": "throwing"}, [["close", False], [[None, None], True, True, True]]),
+    ("error", 1, "/nowhere", {}, [["close", False], [[], True, True, True]]),
+    ("close", 1, "/count?code=1001", {},
+     [["close", "closed"], ["close", False], [[*range(COUNT)], True, True, True]]),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_when_one_listener_closes_nobody_is_told_more_than_the_last_close(
+        tmp_path: Path, type_: str, count: int, path: str, options: dict[str, Any], told: list[Any]) -> None:
+    with telling() as server:
+        assert play(tmp_path, "closedByListener", address(server, path), type=type_, count=count, **options) == told
+
+
+def test_who_closes_what_is_closed_ends_the_loops_that_are_behind(tmp_path: Path) -> None:
+    with telling() as server:
+        assert play(tmp_path, "closedTwice", address(server, "/count?code=1008")) == [0, ["closed", True]]
+
+
+def test_who_leaves_a_loop_gets_back_the_word_that_was_given(tmp_path: Path) -> None:
+    with telling() as server:
+        assert play(tmp_path, "leave", address(server, "/count")) == [
+            [{"value": "a word", "done": True}, {"done": True}, {"value": "another", "done": True}, {"done": True}],
+            "oops",
+            {"value": "through", "done": True}]
+
+
+UNANSWERED = [True, [["close", {"code": 1006, "reason": "", "willRetry": False, "retryMs": None}]], "closed", True]
+WAYS = ("close", "abort", "dispose")
+
+
+@pytest.mark.parametrize(("options", "least_ms", "most_ms"), [({"closeMs": 100}, 100, 2_000), ({}, 3_000, 8_000)],
+                         ids=["as long as it is told", "three seconds"])
+def test_who_does_not_answer_a_close_is_not_waited_for(tmp_path: Path, options: dict[str, Any],
+                                                       least_ms: int, most_ms: int) -> None:
+    with lifeless(opens=True) as where:
+        told = play(tmp_path, "unanswered", where, ways=WAYS, leastMs=least_ms, mostMs=most_ms, **options)
+    assert told == [UNANSWERED] * len(WAYS)
+
+
+def test_the_websocket_of_node_itself_is_not_waited_for_either(tmp_path: Path) -> None:
+    if version_of(need_node()) < 22:
+        pytest.skip("node has no WebSocket of its own before 22")
+    options = json.dumps({"ways": WAYS, "socket": "own", "closeMs": 100, "leastMs": 100, "mostMs": 2_000})
+    with lifeless(opens=True) as where, running(tmp_path, "unanswered", where, options) as page:
+        assert [page.next() for _ in WAYS] == [UNANSWERED] * len(WAYS)
+
+
+def test_a_connection_that_opens_after_the_close_is_not_told(tmp_path: Path) -> None:
+    with telling() as server:
+        assert play(tmp_path, "lateOpen", address(server, "/count")) == [["close", LAST]]
+    with lifeless(opens=True) as where:
+        assert play(tmp_path, "lateOpen", where, closeMs=100) == [["close", LAST | {"code": 1006}]]
+
+
+def test_who_listens_after_the_close_is_told_of_the_last_one(tmp_path: Path) -> None:
+    with lifeless(opens=False) as where:
+        assert play(tmp_path, "earlyEnd", where) == ["closing", 1006]
+
+
 def test_a_close_is_told_after_what_came_before_it(tmp_path: Path) -> None:
     with telling() as server:
         assert play(tmp_path, "lateEnd", address(server, "/count?code=1001")) == [*range(COUNT), 1001]
@@ -430,7 +493,7 @@ REFUSALS: list[tuple[list[Any], str]] = [
     (["connect", "ws://h/", {"backoff": {"factor": "2"}}], '"factor" is a number from 1'),
     *[(["connect", "ws://h/", {"backoff": value}], '"backoff" is an object') for value in ([], [1], 5, "5", None)],
     *[(["connect", "ws://h/", {name: value}], f'"{name}" is a number of milliseconds from {least}')
-      for name, least in (("handshakeMs", 1), ("silenceMs", 0), ("decodeMs", 1))
+      for name, least in (("handshakeMs", 1), ("silenceMs", 0), ("closeMs", 1), ("decodeMs", 1))
       for value in ("5", least - 1, None, 2**31)],
     *[(["connect", "ws://h/", value], 'options are an object, such as {topics: ["a"]}')
       for value in (None, 5, "chat", [], ["chat"])],

@@ -14,6 +14,8 @@ stream.on("message", ({ data }) => typeof data === "string" ? data.length : data
 for await (const message of stream) if (typeof message === "string") message.trim();
 /** @type {boolean} */
 export const taken = stream.send(new Uint8Array(3)) && stream.send("text");
+/** @type {IteratorResult<string | Uint8Array, string>} */
+export const left = await stream[Symbol.asyncIterator]().return?.("a word") ?? { value: "", done: true };
 stream.close(1000, "enough");
 /** @type {number} */
 export const code = (await stream.closed).code;
@@ -21,7 +23,7 @@ await stream[Symbol.asyncDispose]();
 stream[Symbol.dispose]();
 streamUrl("/x", { topics: [] }, "http://a/").length;
 delayMs(0, { firstMs: 1, mostMs: 2, factor: 2 }, Math.random).toFixed() + SILENT_CODE.toFixed();
-connect("/live", { handshakeMs: 1, silenceMs: 0, decodeMs: 1, backoff: { steadyMs: 0, firstBusyMs: 1 } });
+connect("/live", { handshakeMs: 1, silenceMs: 0, closeMs: 1, decodeMs: 1, backoff: { steadyMs: 0, firstBusyMs: 1 } });
 
 // @ts-expect-error topics are an array
 connect("/live", { topics: "a" });
