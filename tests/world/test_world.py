@@ -111,6 +111,11 @@ def test_a_forgotten_laggard_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
     assert noticed() & {"places", "cursor", "defect"}
 
 
+def test_a_drop_for_what_was_not_needed_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sigil.core.speak.next_needed", lambda one, ring: one.cursor)
+    assert "explained" in noticed()
+
+
 def noticed() -> set[str]:
     """The rules that worlds find broken."""
     return {found.check for seed in range(60) if (found := broken_rule(seed)) is not None}

@@ -13,6 +13,7 @@ world ends in order: everybody reads, nobody speaks, then the server stops; and 
 It does not know what the defect is: `Violation` names the rule that was broken.
 """
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from random import Random
@@ -42,6 +43,7 @@ PATIENCE_SECONDS = 100.0
 FAREWELLS = (GOODBYE, 1001)
 """The codes of a close frame that is said behind all that was to be said."""
 
+_NEEDED = re.compile("it needed message ([0-9]+),")
 INNOCENT = frozenset((CloseReason.OK, CloseReason.SHUTDOWN, CloseReason.PEER_CLOSED, CloseReason.WS_PEER_CLOSED,
                       CloseReason.EVICTED))
 """Why a client that broke no rule and read everything may be closed."""
@@ -249,9 +251,14 @@ class World:
                 continue
             if self._is_innocent(guest) and reason not in INNOCENT:
                 yield Violation("served", f"{conn} read everything and was closed with {reason.name}")
-            is_explained = any(str(guest.line.peer) in note and reason.name in note for note in notes)
-            if reason is CloseReason.WS_CLIENT_TOO_SLOW and not is_explained:
-                yield Violation("explained", f"nobody said why {conn} was dropped")
+            why = next((note for note in notes if str(guest.line.peer) in note and reason.name in note), "")
+            if reason is CloseReason.WS_CLIENT_TOO_SLOW and not self._is_reason(why, guest):
+                yield Violation("explained", f"{conn} was dropped; why, if anybody said so: {why!r}")
+
+    def _is_reason(self, why: str, guest: Guest) -> bool:
+        """True if a line of the log names a message that a client needed."""
+        needed = _NEEDED.search(why)
+        return needed is not None and (not isinstance(guest, Subscriber) or guest.needs(int(needed[1])))
 
     def _is_innocent(self, guest: Guest) -> bool:
         """True for a client that took everything at once and did nothing that ends a connection."""

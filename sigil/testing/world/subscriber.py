@@ -96,6 +96,12 @@ class Subscriber(Guest):
         if left_out:
             raise Violation("order", f"{self.line.peer} received {number} and before it not {left_out[:3]}")
 
+    def needs(self, number: int) -> bool:
+        """True if this message was still to be told to it."""
+        is_told = self.next_number is not None and number < self.next_number
+        end = self._book.ended.get(self.line.peer, len(self._book.published))
+        return not is_told and number < end and self.hears(*self._book.published[number])
+
     def _hear(self, number: int, text: str) -> None:
         """A message has come."""
         published = self._book.published
