@@ -336,7 +336,7 @@ def test_an_end_waits_for_who_is_slow_whatever_is_said_to_others_meanwhile() -> 
     for _ in range(20):
         server, effects = tell(server, told("x" * 30), FLUSH)
         assert effects == []
-    server, effects = tell(server, Writable(CONN), FLUSH)
+    server, effects = tell(server, at(16.0), Writable(CONN), FLUSH)
     assert effects[0] == Send(CONN, (rest,), Then.SHUT)
     _, effects = tell(server, HalfClosed(CONN))
     assert Farewell(CONN, CloseReason.SHUTDOWN) in effects
