@@ -6,10 +6,11 @@ topic, a table of addresses, and four figures.
 
 Rules: a line in UTF-8 is a text message, any other a binary one, byte for byte (event streams are texts, so they skip
 it).  With a topic field, a line that is a JSON object is published on the topic which that field names, by a string or
-a number as it is written; every other line is for everybody, and so is one that is nested so deep that readers differ on
-whether they read it.  A WebSocket that asks for it is told where the past ends.  A line that is too long is not sent, and the log says so
-when the first is met, the tenth, the hundredth: never so often that the log is what is flooded.  Nothing is compressed
-unless that was asked for: it takes many times as long as all the rest, and whoever writes the lines would wait for it.
+a number as it is written; every other line is for everybody, and so is one nested so deep that readers of JSON differ
+on whether they can read it.  A WebSocket that asks for it is told where the past ends, by what no line can be.  A line
+that is too long is not sent, and the log says so when the first is met, the tenth, the hundredth: never so often that
+the log is what is flooded.  Nothing is compressed unless that was asked for: it takes many times as long as all the
+rest, and whoever writes the lines would wait for it.
 
 It does not know where lines come from, nor when: `stream_input` does.
 """
@@ -55,8 +56,8 @@ COUNT = re.compile(r"0*([0-9]+)")
 MARK = "\n"
 """What the message begins with that is no line: no line has it."""
 NESTED_MOST = 200
-"""Objects and lists within each other in a line that has a topic; the page knows the same number.  Python's reader gives
-up at some depth that depends on its version and its caller, those of browsers never."""
+"""Objects and lists within each other in a line that has a topic, at most, which the page knows too.  Python's reader
+gives up at some depth that depends on its version and its caller, those of browsers never."""
 NO_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[^][{}"]+')
 STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 EVERYTHING = "*"
@@ -104,7 +105,7 @@ def topic_of(message: str | bytes, field: str) -> str | None:
 
 
 def is_deep(text: str) -> bool:
-    """True for valid JSON in which more than `NESTED_MOST` objects and lists are within each other, as it is written."""
+    """True for valid JSON in which more than `NESTED_MOST` objects and lists are within each other."""
     if text.count("[") + text.count("{") <= NESTED_MOST:
         return False
     return max(accumulate(map(STEPS.__getitem__, NO_BRACKETS.sub("", text)))) > NESTED_MOST
