@@ -206,7 +206,8 @@ def stream(settings: Settings) -> None:
     descriptor = input_to_read(settings.fd)
     rules = Rules(settings.history, settings.topic_field, settings.max_line, settings.compress)
     lines = LineStream(rules)
-    server = make_http_server(lines.answer, host=settings.host, port=settings.port, limits=limits_for(rules))
+    server = make_http_server(lines.answer, host=settings.host, port=settings.port, limits=limits_for(rules),
+                              callbacks=lines.callbacks)
     loop = Loop(server, lines, descriptor, is_lingering=settings.linger,
                 grace_seconds=settings.timeout_graceful_shutdown)
     _stop_on_signals(loop.stop)

@@ -7,9 +7,9 @@ the server is turned after every read, so that a flood of lines keeps nobody fro
 Rules: one wait for everything: the input, the server's descriptor, signals; no longer than until the server has
 something to do at a given time.  One read, of a bounded length, between two ticks, and none while lines of the last one
 are waiting.  The end of the input is the end of the server, unless it is to linger; a signal is the end of both, after
-what was read has been said.  Either way clients have a time of grace to take it, which a second signal cuts short; the
-end of the input is nobody's impatience, so the first signal after it only agrees with it.  A read that fails is the end
-of the input (a directory never gets so far: the interpreter refuses to start with one).
+what was read has been said, be it a line without its end.  Either way clients have a time of grace to take it, which a
+second signal cuts short; the end of the input is nobody's impatience, so the first signal after it only agrees with it.
+A read that fails is the end of the input (a directory never gets so far: the interpreter refuses to start with one).
 
 The input is waited for with `select`, which knows every kind of it (epoll does not know regular files, nor some
 systems' poll terminals).  It is left in the mode in which it was inherited: who shares it would not expect another one.
@@ -97,6 +97,7 @@ class Loop:
             self._alarm.hush()
         if self._calls:
             self._leave_input()
+            self._stream.break_off()
             self._explain()
         if self._stream in ready and self._descriptor is not None and not self._stream.is_waiting:
             self._read(self._descriptor)

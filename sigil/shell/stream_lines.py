@@ -6,9 +6,11 @@ topic, a table of addresses, and four figures.
 
 Rules: a line in UTF-8 is a text message, any other a binary one, byte for byte (event streams are texts, so they skip
 it).  With a topic field, a line that is a JSON object is published on the topic which that field names, by a string or
-a number as it is written; every other line is for everybody.  A line that is too long is not sent, and the log says so
-when the first is met, the tenth, the hundredth: never so often that the log is what is flooded.  Nothing is compressed
-unless that was asked for: it takes many times as long as all the rest, and whoever writes the lines would wait for it.
+a number as it is written; every other line is for everybody, and so is one nested so deep that readers of JSON differ
+on whether they can read it.  A WebSocket that asks for it is told where the past ends, by what no line can be.  A line
+that is too long is not sent, and the log says so when the first is met, the tenth, the hundredth: never so often that
+the log is what is flooded.  Nothing is compressed unless that was asked for: it takes many times as long as all the
+rest, and whoever writes the lines would wait for it.
 
 It does not know where lines come from, nor when: `stream_input` does.
 """
@@ -18,9 +20,11 @@ import logging
 import re
 from collections import deque
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any, NamedTuple
 
-from sigil import BadInput, HttpServer, Limits, Request, Response
+from sigil import BadInput, Callbacks, Conn, HttpServer, Limits, Request, Response
+from sigil.core.ring import position_after
 from sigil.shell.client_module import client_module
 from sigil.shell.lines import Line, Lines, feed, finish
 from sigil.shell.page import page_response, read_page
@@ -29,8 +33,13 @@ _LOG = logging.getLogger("sigil.server")
 
 LINES_PER_TURN = 4_096
 """Lines broadcast between two ticks: so many take a hundredth of a second, and clients are to be served meanwhile."""
-RING_FRAMES = 65_536
-"""Lines kept for clients that are behind.  They are short, so the ring's default would be full of them in no time."""
+RING_FRAMES = 262_144
+"""Lines kept for clients that are behind: most of a second of the densest flood.
+
+Lines of 256 bytes fill the default ring with so many, so for shorter ones this is the bound.  Full of them, with one
+client, it is 24 MiB more than with a quarter; the bound of all that a server can hold, 41 GiB with all places taken by
+the worst of clients, becomes 50.
+"""
 RING_LINES = 4
 """How many of the longest lines the ring holds at least, in all forms."""
 FORMS, COMPRESSED_FORMS = 2, 2
@@ -43,7 +52,14 @@ METHODS = ("GET", "HEAD")
 NO_SNIFF = (("X-Content-Type-Options", "nosniff"),)
 """Lines are somebody else's text: no browser is to take them for a script, whatever they look like."""
 NO_STORE = (("Cache-Control", "no-store"),)
-COUNT = re.compile(r"[0-9]{1,9}")
+COUNT = re.compile(r"0*([0-9]+)")
+MARK = "\n"
+"""What the message begins with that is no line: no line has it."""
+NESTED_MOST = 200
+"""Objects and lists within each other in a line that has a topic, at most, which the page knows too.  Python's reader
+gives up at some depth that depends on its version and its caller, those of browsers never."""
+NO_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[^][{}"]+')
+STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 EVERYTHING = "*"
 """The topic of those who hear every topic."""
 
@@ -85,7 +101,14 @@ def topic_of(message: str | bytes, field: str) -> str | None:
         value = json.loads(message, parse_int=str, parse_float=str, parse_constant=_no_number)[field]
     except (ValueError, KeyError, RecursionError):
         return None
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and not is_deep(message) else None
+
+
+def is_deep(text: str) -> bool:
+    """True for valid JSON in which more than `NESTED_MOST` objects and lists are within each other."""
+    if text.count("[") + text.count("{") <= NESTED_MOST:
+        return False
+    return max(accumulate(map(STEPS.__getitem__, NO_BRACKETS.sub("", text)))) > NESTED_MOST
 
 
 def _no_number(name: str) -> None:
@@ -106,9 +129,16 @@ def history_asked(request: Request, most: int) -> int:
     asked = request.args.get("history")
     if asked is None:
         return most
-    if not COUNT.fullmatch(asked):
+    match = COUNT.fullmatch(asked)
+    if match is None:
         raise BadInput(f"history is a number from 0; there are never more than {most} lines")
-    return min(int(asked), most)
+    return most if len(match[1]) > len(str(most)) else min(int(match[1]), most)
+
+
+def place_now(server: HttpServer) -> str:
+    """Where in the stream everybody is who has heard all that was published: what the last event has for its id."""
+    stream = server.state.stream
+    return position_after(stream.ring, stream.next_number - 1)
 
 
 def is_round(count: int) -> bool:
@@ -159,8 +189,13 @@ class LineStream:
 
     def end(self) -> None:
         """There is no more to read."""
+        self.break_off()
+        self._is_ending = True
+
+    def break_off(self) -> None:
+        """No more will be read, but not because there is no more: the line that has begun is said as it is."""
         self._waiting += finish(self._lines)
-        self._lines, self._is_ending = Lines(self.rules.max_line), True
+        self._lines = Lines(self.rules.max_line)
 
     def publish(self, server: HttpServer) -> None:
         """Broadcast what was read, as much as is good for one turn: it leaves with the next tick."""
@@ -195,6 +230,16 @@ class LineStream:
         if request.method not in METHODS:
             return Response.error(405, headers=(("Allow", ", ".join(METHODS)),))
         return route(request)
+
+    @property
+    def callbacks(self) -> Callbacks:
+        """To tell newcomers where they are."""
+        return Callbacks(ws_open=self._mark)
+
+    def _mark(self, server: HttpServer, conn: Conn, request: Request) -> None:
+        """Tell who has asked where the past ends: behind it comes this, and then what is new."""
+        if request.args.get("mark") == "1":
+            server.send(conn, MARK + place_now(server))
 
     def _websocket(self, request: Request) -> Response:
         return Response.upgrade(topics=topics_asked(request), history=history_asked(request, self.rules.history))

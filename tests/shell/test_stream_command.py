@@ -220,9 +220,14 @@ def test_a_signal_ends_it_after_what_was_read(number: signal.Signals) -> None:
     with streaming() as server, server.listen() as listener:
         server.write(b"a\nb\n")
         assert [listener.recv(PATIENCE_SECONDS) for _ in range(2)] == ["a", "b"]
+        server.write(b"no end")
+        server.write(b"\nc\nno end")
+        assert [listener.recv(PATIENCE_SECONDS) for _ in range(2)] == ["no end", "c"]
         server.process.send_signal(number)
-        assert rest_of(listener) == ([], 1001)
-        assert server.ended()[0] == 0
+        assert rest_of(listener) == (["no end"], 1001)
+        status, log = server.ended()
+    assert status == 0
+    assert "standard input has ended" not in log
 
 
 def test_an_interrupt_that_reaches_the_whole_pipeline_ends_it_cleanly() -> None:

@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from sigil import Callbacks, HttpServer, Request, Response, client_module, make_http_server
+from sigil import Callbacks, HttpServer, Limits, Request, Response, client_module, make_http_server
 from sigil.core.conn import Conn
 from sigil.shell.page import page_response
-from sigil.shell.stream_lines import page_text
+from sigil.shell.stream_lines import LineStream, Rules, limits_for, page_text
 
 from .test_cli import PATIENCE_SECONDS
 from .test_stream_command import streaming
@@ -308,7 +308,7 @@ def test_what_was_cleared_stays_so_when_the_server_comes_back(tab: Tab) -> None:
 
 
 class Slow:
-    """A server of the page that tells a past of two lines when the test says so."""
+    """A server of the page that tells a past of two lines when the test says so, and where it ends too, if at all."""
 
     def __init__(self) -> None:
         self.listeners: list[Conn] = []
@@ -326,20 +326,46 @@ class Slow:
         self.server = make_http_server(answer, port=0, callbacks=Callbacks(ws_open=opened))
 
 
-def test_a_past_that_takes_its_time_is_the_past(tab: Tab) -> None:
+def is_time(text: str) -> bool:
+    return re.fullmatch(r"\d\d:\d\d:\d\d", text) is not None
+
+
+@pytest.mark.parametrize("mark", ["", "\n7-2"])
+def test_a_past_that_takes_its_time_is_the_past(tab: Tab, mark: str) -> None:
     slow = Slow()
     with slow.server.serve_in_thread() as server:
         tab.open(f"http://127.0.0.1:{server.port}/")
         tab.wait_for(STATE, "live")
-        for line in ("a", "b"):
+        for number, line in enumerate(("a", "b")):
             tab.ask("window.laterMs = performance.now() + 600")
             tab.wait_for("performance.now() > laterMs", True)
             server.send(slow.listeners[0], line)
-        tab.wait_for(ROWS, ["a", "b"])
-        assert tab.ask(TIMES) == ["earlier", "earlier"]
+            tab.wait_for(f"{ROWS}.length", number + 1)
+        if mark:
+            server.send(slow.listeners[0], mark)
         server.send(slow.listeners[0], "c")
         tab.wait_for(ROWS, ["a", "b", "c"])
-        assert re.fullmatch(r"\d\d:\d\d:\d\d", tab.ask(f"{TIMES}[2]"))
+        assert tab.ask(TIMES)[:2] == ["earlier", "earlier"]
+        assert is_time(tab.ask(TIMES)[2])
+
+
+def test_what_may_be_known_is_held_for_a_while_only(tab: Tab) -> None:
+    slow = Slow()
+    with slow.server.serve_in_thread() as server:
+        tab.open(f"http://127.0.0.1:{server.port}/")
+        tab.wait_for(STATE, "live")
+        server.send(slow.listeners[0], "a")
+        tab.wait_for(ROWS, ["a"])
+        server.close(slow.listeners[0], 1012)
+        tab.wait_for(STATE, "live, reconnected once")
+        deadline, spoken = time.monotonic() + PATIENCE_SECONDS, 0
+        while tab.ask(f"{ROWS}.length") == 1:  # it never ceases
+            assert time.monotonic() < deadline
+            spoken += 1
+            server.send(slow.listeners[1], f"new {spoken}")
+        assert spoken
+        assert tab.ask(MARKS) == ["reconnected: lines may be missing here"]
+        assert tab.ask(ROWS)[:2] == ["a", "new 1"]
 
 
 def test_a_past_that_was_cut_short_is_told_once(tab: Tab) -> None:
@@ -359,3 +385,220 @@ def test_a_past_that_was_cut_short_is_told_once(tab: Tab) -> None:
             server.send(slow.listeners[2], line)
         tab.wait_for(ROWS, ["a", "b", "c"])
         assert tab.ask(MARKS) == []
+
+
+class Broken:
+    """Lines over a connection that the test breaks and mends."""
+
+    def __init__(self, rules: Rules, limits: Limits | None = None) -> None:
+        self.stream = LineStream(rules)
+        self.is_broken = False
+        self.listeners: list[Conn] = []
+        opened = self.stream.callbacks.ws_open
+
+        def answer(request: Request) -> Response:
+            broken = self.is_broken and request.path == "/ws"
+            return Response.error(503) if broken else self.stream.answer(request)
+
+        def greet(server: HttpServer, conn: Conn, request: Request) -> None:
+            self.listeners.append(conn)
+            assert opened is not None
+            opened(server, conn, request)
+
+        self.server = make_http_server(answer, port=0, limits=limits or limits_for(rules),
+                                       callbacks=Callbacks(ws_open=greet))
+
+    def say(self, *lines: str) -> None:
+        self.stream.take("".join(f"{line}\n" for line in lines).encode())
+        while self.stream.is_waiting:
+            self.stream.publish(self.server)
+
+    def be_away(self, tab: Tab, *lines: str) -> None:
+        """The connection is lost, these lines are said, and it is there again."""
+        self.is_broken = True
+        self.server.close(self.listeners[-1], 1012)
+        tab.wait_for(STATE, "disconnected, retrying")
+        self.say(*lines)
+        self.is_broken = False
+        tab.wait_for(f"{STATE}.startsWith('live, reconnected')", True)
+
+
+PLAIN = Rules(history=100, topic_field="", max_line=2_000)
+
+
+def numbered(first: int, end: int) -> list[str]:
+    return [str(number) for number in range(first, end)]
+
+
+def test_of_a_past_that_the_ring_does_not_hold_the_rest_is_shown_at_once(tab: Tab) -> None:
+    broken = Broken(PLAIN, limits_for(PLAIN)._replace(outgoing_buffer_sz=20_000))
+    with broken.server.serve_in_thread() as server:
+        broken.say(*(f"{number} {'x' * 1_000}" for number in range(50)))
+        tab.open(f"http://127.0.0.1:{server.port}/")
+        tab.wait_for(f"{ROWS}.length", 19)
+        broken.say("live")
+        tab.wait_for(f"{ROWS}.length", 20)
+        times = tab.ask(TIMES)
+        assert times[:-1] == ["earlier"] * 19
+        assert is_time(times[-1])
+
+
+def test_what_comes_of_a_topic_is_not_the_past(tab: Tab) -> None:
+    broken = Broken(PLAIN._replace(topic_field="of"))
+    with broken.server.serve_in_thread() as server:
+        broken.say(*(f'{{"of":"{topic}"}}' for topic in "abab"))
+        tab.open(f"http://127.0.0.1:{server.port}/?topic=a")
+        tab.wait_for(f"{ROWS}.length", 2)
+        broken.say('{"of":"a","n":1}')
+        tab.wait_for(f"{ROWS}.length", 3)
+        times = tab.ask(TIMES)
+        assert times[:2] == ["earlier", "earlier"]
+        assert is_time(times[2])
+
+
+@pytest.mark.parametrize(("before", "meanwhile", "lost"), [
+    (["tick"] * 120, ["tick"] * 20, 0), (["a", "b"] * 60, ["a", "b"] * 10, 0), (["tick"] * 3, [], 0),
+    (numbered(0, 120), numbered(120, 140), 0), ([], numbered(0, 20), 0), (["tick"] * 120, ["tick"] * 101, 1),
+    (numbered(0, 120), numbered(120, 240), 20),
+])
+def test_after_a_break_no_line_is_lost_or_told_twice_without_a_word(
+        tab: Tab, before: list[str], meanwhile: list[str], lost: int) -> None:
+    broken = Broken(PLAIN)
+    with broken.server.serve_in_thread() as server:
+        tab.open(f"http://127.0.0.1:{server.port}/")
+        tab.wait_for(STATE, "live")
+        broken.say(*before)
+        tab.wait_for(ROWS, before)
+        broken.be_away(tab, *meanwhile)
+        broken.say("end")
+        shown = [*before, *meanwhile[lost:], "end"]
+        tab.wait_for(ROWS, shown)
+        tab.wait_for("document.getElementById('total').textContent", str(len(shown)))
+        words = {0: [], 1: ["reconnected: 1 line is missing here"], 20: ["reconnected: 20 lines are missing here"]}
+        assert tab.ask(MARKS) == words[lost]
+        broken.be_away(tab, "once", "more")
+        tab.wait_for(ROWS, [*shown, "once", "more"])
+        assert tab.ask(MARKS) == words[lost]
+
+
+@pytest.mark.parametrize(("meanwhile", "marks"), [
+    ([], []), (['{"of":"a"}'], ["reconnected: lines may be missing here, or be here twice"]),
+    (['{"of":"b"}'], ["reconnected: lines may be missing here, or be here twice"]),
+])
+def test_what_nobody_can_know_after_a_break_is_said(tab: Tab, meanwhile: list[str], marks: list[str]) -> None:
+    broken = Broken(PLAIN._replace(topic_field="of"))
+    with broken.server.serve_in_thread() as server:
+        tab.open(f"http://127.0.0.1:{server.port}/?topic=a")
+        tab.wait_for(STATE, "live")
+        broken.say(*['{"of":"a"}'] * 5)
+        tab.wait_for(f"{ROWS}.length", 5)
+        broken.be_away(tab, *meanwhile)
+        broken.say('{"of":"a","n":1}')
+        tab.wait_for(f"{ROWS}.at(-1)", '{"of": "a", "n": 1}')
+        assert tab.ask(MARKS) == marks
+
+
+def test_a_pause_holds_whatever_is_looked_for(tab: Tab) -> None:
+    drawn = ['{"of": "a", "n": 1}', '{"of": "b", "n": 2}', '{"of": "a", "n": 3}']
+    broken = Broken(PLAIN._replace(topic_field="of"))
+    with broken.server.serve_in_thread() as server:
+        tab.open(f"http://127.0.0.1:{server.port}/")
+        tab.wait_for(STATE, "live")
+        broken.say(*drawn)
+        tab.wait_for(ROWS, drawn)
+        tab.choose("Pause")
+        broken.say('{"of":"a","n":4}', '{"of":"b","n":5}', '{"of":"b","n":6}')
+        tab.wait_for(NEWER, "↓ 3 new lines")
+        for touch, rows, count in ((lambda: tab.choose("a"), drawn[::2], "↓ 1 new line"),
+                                   (lambda: tab.filter("3"), drawn[2:], ""),
+                                   (lambda: tab.choose("a"), drawn[2:], ""),
+                                   (lambda: tab.filter(""), drawn, "↓ 3 new lines"),
+                                   (lambda: tab.choose("Clear"), [], "↓ 3 new lines")):
+            touch()
+            tab.wait_for(NEWER, count)
+            assert tab.ask(ROWS) == rows
+        broken.say(*['{"of":"b"}'] * 3_000)
+        tab.wait_for(NEWER, "↓ 3,003 new lines")
+        tab.choose("Resume")
+        tab.wait_for(f"[{ROWS}.length, {NEWER}]", [2_000, ""])
+
+
+def test_a_page_that_grows_smaller_is_not_scrolled_by_anybody(tab: Tab) -> None:
+    broken = Broken(PLAIN)
+    with broken.server.serve_in_thread() as server:
+        broken.say(*numbered(0, 100))
+        tab.open(f"http://127.0.0.1:{server.port}/")
+        tab.wait_for(f"{ROWS}.length", 100)
+        tab.ask(f"document.getElementById('host').textContent = '{'wide ' * 200}'; "
+                f"{LOG}.dispatchEvent(new Event('scroll'))")
+        broken.say("new")
+        tab.wait_for(f"{ROWS}.at(-1)", "new")
+        tab.wait_for(f"{LOG}.scrollHeight - {LOG}.scrollTop - {LOG}.clientHeight < 2", True)
+
+
+def test_a_line_unfolds_to_so_much_and_no_more(tab: Tab) -> None:
+    deep, wide = "[" * 200 + "1" + "]" * 200, "[" + "1," * 1_000 + "2]"
+    broken = Broken(PLAIN._replace(max_line=20_000))
+    with broken.server.serve_in_thread() as server:
+        tab.open(f"http://127.0.0.1:{server.port}/")
+        tab.wait_for(STATE, "live")
+        broken.say(deep, wide, f"[{deep}]", "[" * 4_999 + "]" * 4_999)
+        tab.wait_for(f"{ROWS}.length", 4)
+        assert tab.ask("document.querySelectorAll('.fold').length") == 2
+        tab.ask("document.querySelectorAll('.row.json .line').forEach(line => line.click())")
+        unfolded_deep, unfolded_wide, *plain = tab.ask(ROWS)
+        assert plain == [f"[{deep}]", "[" * 4_999 + "]" * 4_999]
+        assert re.sub(r"\s", "", unfolded_deep) == deep
+        assert max(len(row) for row in unfolded_deep.split("\n")) == 2 * 24 + 1
+        rows = unfolded_wide.split("\n")
+        assert rows[:2] == ["[", "  1,"]
+        assert rows[500:] == ["… 1,004 more characters"]
+
+
+@pytest.mark.parametrize(("query", "used", "count"), [
+    ("", "", 10), ("?history=-1", "", 10), ("?history=", "", 10), ("?history=1e1", "", 10),
+    ("?history=99999999999", "?history=10", 10), ("?history=3", "?history=3", 3), ("?history=0", "?history=0", 0),
+    ("?history=1&history=2", "?history=2", 2), ("?history=2&history=many&x=1", "", 10),
+    ("?topic=*&history=007&topic=it%27s", "?topic=*&topic=it%27s&history=7", 7),
+])
+def test_the_page_does_what_it_says_can_be_had_elsewhere(tab: Tab, query: str, used: str, count: int) -> None:
+    broken = Broken(PLAIN._replace(history=10))
+    with broken.server.serve_in_thread() as server:
+        lines = numbered(0, 15)
+        broken.say(*lines)
+        tab.open(f"http://127.0.0.1:{server.port}/{query}")
+        hint = f"curl -N 'http://127.0.0.1:{server.port}/events{used}'"
+        tab.wait_for("document.getElementById('curl').textContent", hint)
+        tab.wait_for(STATE, "live")
+        broken.say("end")
+        tab.wait_for(ROWS, [*lines[15 - count:], "end"])
+        with connect(f"ws://127.0.0.1:{server.port}/ws{used}", compression=None) as listener:
+            listener_lines = [*lines, "end"][16 - count:]
+            assert [listener.recv(PATIENCE_SECONDS) for _ in range(count)] == listener_lines
+
+
+INVISIBLE = [0xAD, 0x34F, 0x115F, 0x1160, 0x3164, 0xFFA0, 0x180E, *range(0x2060, 0x2065), *range(0x206A, 0x2070),
+             0xFE0F, *range(0xFFF9, 0xFFFC), 0xE0000, 0xE0041, 0xE007F, 0xE0100]
+
+
+def test_what_cannot_be_seen_is_shown(tab: Tab) -> None:
+    seen = "\u2764\ufe0f \U0001f468\u200d\U0001f469 1\ufe0f\u20e3 \u8fbb\U000e0100 \u0645\u06cc\u200c\u062e"
+    with streaming() as server:
+        tab.open(f"http://127.0.0.1:{server.port}/")
+        tab.wait_for(STATE, "live")
+        server.write("".join(f"a{chr(code)}b\n" for code in INVISIBLE).encode() + f"{seen}\n".encode())
+        tab.wait_for(ROWS, [*(f"a⟨U+{code:04X}⟩b" for code in INVISIBLE), seen])
+
+
+def test_a_line_that_is_too_deep_has_no_topic_for_anybody(tab: Tab) -> None:
+    lines = [f'{{"of":"a","x":{"[" * depth + "]" * depth}}}' for depth in (1, 199, 200, 4_000)]
+    lines += [f'{{"of":{depth},"x":"{"[" * depth}"}}' for depth in (9_000, 90_000)]
+    with streaming("--topic-field", "of", "--linger") as server:
+        tab.open(f"http://127.0.0.1:{server.port}/")
+        tab.wait_for(STATE, "live")
+        server.write("".join(f"{line}\n" for line in lines).encode())
+        tab.wait_for(TOPICS, ["a", "a", "", "", "9000", "90000"])
+        with server.listen("?topic=none") as listener:
+            assert [listener.recv(PATIENCE_SECONDS) for _ in range(2)] == lines[2:4]
+        with server.listen("?topic=a") as listener:
+            assert [listener.recv(PATIENCE_SECONDS) for _ in range(4)] == lines[:4]
