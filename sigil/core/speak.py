@@ -69,7 +69,10 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
     encoded = _encode_all(entries, stream) if stream.encodings else entries
     length = sum([len(entry[0]) for entry in entries]) if encoded is entries else sum(map(entry_len, encoded))
     if fits(stream, len(encoded), length):
-        return _add(server, encoded, length, parse)
+        together = _add(server, encoded, length, parse)
+        if together[0].stream.encodings == stream.encodings:
+            return together
+    # Who is dropped on the way may have been the last to hear an encoding.
     effects: list[Effect] = []
     for entry in entries:
         server, more = _publish_one(server, entry, parse)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import count
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sigil.core.client import is_member
@@ -166,11 +166,16 @@ TROUBLE = st.one_of(
 )
 
 
+LAST_LISTENER_IS_BEHIND: list[Event] = [Publish(((1, b"", None),) * 2), Stalled(CONNS[2], 0, (b"\x82\x00",)), FLUSH]
+
+
 def without_notes(effects: Sequence[Effect]) -> list[Effect]:
     """The effects but what is written to the log, which counts what was published at the time."""
     return [effect for effect in effects if not isinstance(effect, Note)]
 
 
+@example(LAST_LISTENER_IS_BEHIND, ((1, b"", None), (2, b"", None)), 9, 2)
+@example(LAST_LISTENER_IS_BEHIND, ((1, b"", None), (1, b"", None)), 40, 2)
 @given(st.lists(st.one_of(ACTS, ACTS, TROUBLE), max_size=12), BATCHES, st.sampled_from((9, 40, 10_000)),
        st.sampled_from((2, 5, 100)))
 def test_messages_in_a_batch_are_messages_one_by_one(before: list[Event], batch: tuple[tuple[int, bytes, str | None],
