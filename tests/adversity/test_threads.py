@@ -115,7 +115,7 @@ def at_lines_of(file: str, act: Callable[[], object],
 # -- one server, many threads -------------------------------------------------------------------------------------
 
 def test_what_other_threads_may_call_harms_nothing_while_clients_come_and_go() -> None:
-    promises: queue.SimpleQueue[Deferred] = queue.SimpleQueue()
+    promises: queue.Queue[Deferred] = queue.Queue()  # a SimpleQueue may forget its timeout when an item is snatched
     finished = threading.Event()
     visits: list[bytes] = []
 
