@@ -44,7 +44,7 @@ class Server(NamedTuple):
     """A server.  `turn` numbers connections and never goes back; `deadline` is when draining becomes stopping.
 
     `victims` are those whose places will be taken first, each with the time that proves it is still waiting as it was;
-    `unflushed` are the WebSockets to which something is to be said at the end of the turn; `began` is when that did.
+    `unflushed` are those to whom something is to be said at the end of the turn, which has `began` at that time.
     """
 
     slots: Slots

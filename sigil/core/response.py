@@ -128,11 +128,12 @@ class Response(NamedTuple):
         `topics` (`"*"` is every topic), first the last `history` messages as far as they are kept
         (`Limits.history_messages`).  Each text is an event, whose id is its position in the stream; binary messages are
         left out, and counted in `Stats.sse_skipped`.  Who comes back with `Last-Event-ID` goes on behind it; an event
-        `gap` says what of that is not kept any more.
+        `gap` says how many messages, on whatever topic, are not kept any more.  The client is told its position when it
+        begins, and every `Limits.sse_keep_alive_interval`.
 
         `events` is any iterable that `stream` would take, of events: each an `SseEvent`, a str (its data), or a value
-        that becomes JSON.  While there is none, comments keep the connection alive, here as there.  TypeError for
-        `events` with `topics` or `history`.
+        that becomes JSON.  While there is none, comments keep the connection alive.  TypeError for `events` with
+        `topics` or `history`, for topics that are no str, and for a history that is no number from 0.
         """
         hearing = _hearing(topics, history)
         if events is None:

@@ -131,7 +131,7 @@ def _add(server: Server, entries: tuple[Entry, ...], length: int, parse: Parse) 
         skipped = sum([entry[0][0] & 0x0F != Opcode.TEXT for entry in entries])
     if skipped:
         server = server._replace(totals=server.totals._replace(skipped=server.totals.skipped + skipped))
-    whole = server.stream.ring
+    before = server.stream.ring  # it still has what is let go
     stream = add(server.stream, entries, length)
     server = _with_stream(server, stream)
     if stream.ring.tail_number <= stream.floor:
@@ -144,9 +144,11 @@ def _add(server: Server, entries: tuple[Entry, ...], length: int, parse: Parse) 
             continue
         cursor = client.talk.cursor
         if cursor < stream.ring.tail_number:
-            cursor = next_needed(client.talk, whole)
-            is_needed = cursor < stream.ring.tail_number
-            desk.settle(client, fall_too_far(client, cursor, stream) if is_needed else (move_on(client, cursor), []))
+            cursor = next_needed(client.talk, before)
+            if cursor < stream.ring.tail_number:
+                desk.settle(client, fall_too_far(client, cursor, stream))
+                continue
+            desk.settle(client, (move_on(client, cursor), []))
         floor = min(floor, cursor)
     desk.stream = desk.stream._replace(floor=floor)
     return desk.finish()

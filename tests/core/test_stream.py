@@ -34,7 +34,7 @@ from sigil.core.response import Response
 from sigil.core.ring import Hearing
 from sigil.core.server import Server, advance, make_server
 from sigil.core.speak import buffered_amount
-from sigil.core.stream import is_heard
+from sigil.core.stream import NOT_BEHIND, is_heard
 
 from .drive import CONN, GET, PEER, answered, asked, client_of, same, tell
 from .talking import FLUSH, UPGRADE, bytes_to, frames_of, parts_of, said, talk_in, talking
@@ -102,6 +102,7 @@ def test_a_laggard_is_dropped_before_what_it_needs_is_overwritten() -> None:
     assert parts_of([*effects, *more]) == [(CloseReason.WS_CLIENT_TOO_SLOW, 1013)]
     (note,) = [effect.text for effect in [*effects, *more] if isinstance(effect, Note)]
     assert "it needed message 2, the oldest kept is 3 of 5" in note
+    assert server.stream.floor == NOT_BEHIND
 
 
 def test_what_is_overwritten_is_nothing_to_who_does_not_hear_it() -> None:
