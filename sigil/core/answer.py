@@ -8,7 +8,7 @@ Rules: functions take a client and return it with the orders that follow; they l
 After a connection's last answer it lingers (`emit_last`).  It does not know where requests come from.
 """
 
-from .client import Client, Context, Gone, Outcome, Outflow, Phase, Step
+from .client import Client, Context, Gone, Outcome, Outflow, Phase, Step, responded
 from .conn import Ticket
 from .converse import begin_talk
 from .effects import Abandon, Access, Effect, Note, Pull, Send, Then
@@ -35,7 +35,6 @@ UNREAD = NO_HEAD._replace(method="-", target="-")
 
 _KEEP = Then.KEEP
 _INTERNAL = Response.error(500)
-_new = tuple.__new__
 
 
 def _with(client: Client, outflow: Outflow) -> Client:
@@ -50,18 +49,15 @@ def answer_simple(client: Client, event: Answered, context: Context) -> Step | N
 
     `take_answers` would do the same, slower.
     """
-    (conn, number), responses = event
-    _, peer, intake, owed, answered, _, outflow, bytes_in, bytes_out, talk = client
+    responses, owed = event.responses, client.owed
     count = len(responses)
-    if number != answered or not (0 < count <= len(owed) and context.is_quiet and owed[count - 1].is_simple):
+    if (event.ticket.number != client.answered
+            or not (0 < count <= len(owed) and context.is_quiet and owed[count - 1].is_simple)):
         return None
     data = encode_simple(responses, context.date)
     if data is None:
         return None
-    after: Client = _new(Client, (conn, peer, intake, owed[count:] if count < len(owed) else (), answered + count,
-                                  context.now, outflow, bytes_in, bytes_out + len(data), talk))
-    send: Send = _new(Send, (conn, (data,), _KEEP))
-    return after, [send]
+    return responded(client, count, len(data), context.now), [Send(client.conn, (data,), _KEEP)]
 
 
 def take_answers(client: Client, event: Answered, context: Context) -> Step:

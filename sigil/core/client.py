@@ -127,6 +127,39 @@ class Gone(NamedTuple):
     reason: CloseReason
 
 
+# -- a client moved on: what most events change, by name -----------------------------------------------------------
+
+def received(client: Client, intake: Intake, owed: tuple[Head, ...], length: int, now: float) -> Client:
+    """The client after a read of `length` bytes at `now` that left this intake and these requests to be answered."""
+    conn, peer, _, _, answered, _, outflow, bytes_in, bytes_out, talk = client
+    return Client(conn, peer, intake, owed, answered, now, outflow, bytes_in + length, bytes_out, talk)
+
+
+def with_requests(client: Client, intake: Intake, heads: tuple[Head, ...]) -> Client:
+    """The client with more requests that are owed an answer, and what is left of what has come."""
+    conn, peer, _, owed, answered, since, outflow, bytes_in, bytes_out, talk = client
+    return Client(conn, peer, intake, owed + heads, answered, since, outflow, bytes_in, bytes_out, talk)
+
+
+def responded(client: Client, count: int, length: int, now: float) -> Client:
+    """The client after `count` answers of `length` bytes altogether were sent at `now`."""
+    conn, peer, intake, owed, answered, _, outflow, bytes_in, bytes_out, talk = client
+    left = owed[count:] if count < len(owed) else ()
+    return Client(conn, peer, intake, left, answered + count, now, outflow, bytes_in, bytes_out + length, talk)
+
+
+def delivered_to(client: Client, intake: Intake, length: int, now: float) -> Client:
+    """The client after its program has looked at its messages at `now`, and said `length` bytes, which are sent."""
+    conn, peer, _, owed, answered, _, outflow, bytes_in, bytes_out, talk = client
+    return Client(conn, peer, intake, owed, answered, now, outflow, bytes_in, bytes_out + length, talk)
+
+
+def with_talk(client: Client, talk: Talk, sent_len: int = 0) -> Client:
+    """The client with its conversation moved on, of which `sent_len` bytes more were sent."""
+    conn, peer, intake, owed, answered, since, outflow, bytes_in, bytes_out, _ = client
+    return Client(conn, peer, intake, owed, answered, since, outflow, bytes_in, bytes_out + sent_len, talk)
+
+
 Parse: TypeAlias = Callable[[bytes], Parsed]
 
 
@@ -184,6 +217,11 @@ def is_laggard(client: Client) -> bool:
 def is_talking(client: Client) -> bool:
     """True while this is a WebSocket whose end the program has not been told of, or a listener."""
     return client.talk is not None and client.talk.closing is not Closing.OVER
+
+
+def is_listed(client: Client) -> bool:
+    """True for a WebSocket or a listener to whom something is to be said at the end of the turn."""
+    return client.talk is not None and client.talk.is_listed
 
 
 def intake_len(client: Client) -> int:

@@ -10,7 +10,20 @@ Functions take a client that has a `talk`.  They do not know any other client.
 """
 
 
-from .client import CLEAR, PARKED, TALKING, Client, Context, Gone, Outcome, Phase, Step
+from .client import (
+    CLEAR,
+    PARKED,
+    TALKING,
+    Client,
+    Context,
+    Gone,
+    Outcome,
+    Phase,
+    Step,
+    delivered_to,
+    received,
+    with_talk,
+)
 from .conn import Conn
 from .effects import Deliver, Effect, Note, Part, Send, Then, Unpack, Welcome
 from .emit import emit, emit_last
@@ -18,23 +31,22 @@ from .encoding import Encoding
 from .events import Delivered, HalfClosed, Received, Whisper
 from .frame import Opcode, Terms, encode_close, encode_frame, encode_small, frame_len, is_close_code
 from .handshake import agree, check_upgrade, encode_upgrade
+from .head import request_of
 from .message import CALM, OVER, Close, Item, Ping, Squeezed, take_bytes, take_whole
 from .reasons import MEANINGS, CloseReason
 from .refusal import Malformed, bad
-from .request import Request
 from .response import Response, Upgrade
 from .ring import Hearing
 from .sanitize import check_hearing
 from .stream import Stream, start_of_history, store
 from .talk import NOTHING, Closing, Later, Talk, enqueue, follow, items_len, make_talk, take_queue
-from .utter import talk_of, whispered, with_talk
+from .utter import talk_of, whispered
 from .waiting import Waiting, waiting_for
 
 INFO = 20
 _OPEN, _SAID, _OVER = Closing.OPEN, Closing.SAID, Closing.OVER
 _KEEP = Then.KEEP
 _PLAIN = Encoding.PLAIN
-_new = tuple.__new__
 
 NORMAL = 1000
 LOST = bad("the connection ended without a close frame", CloseReason.PEER_RESET)
@@ -64,19 +76,19 @@ def begin_talk(client: Client, response: Response, context: Context) -> Step | M
         return bad(MEANINGS[reason].sentence, reason)
     if intake.at_end or intake.discarded or (intake.buffer and not limits.ws_early_data):
         return bad("bytes, or the end, came behind an upgrade that was not answered yet", CloseReason.EXPECTED_EOF)
-    encoding, subprotocol, extension = agree(offer, response.body.subprotocol, limits)
-    encoded = encode_upgrade(offer, subprotocol, extension, response.headers, context.date)
+    agreed = agree(offer, response.body.subprotocol, limits)
+    encoded = encode_upgrade(offer, agreed.subprotocol, agreed.extension, response.headers, context.date)
     if isinstance(encoded, str):
         return encoded
-    terms = Terms(limits.max_ws_recv_frame_len, limits.max_ws_message_len, allows_rsv1=extension is not None)
-    hearing = Hearing(encoding, frozenset(response.body.topics))
+    terms = Terms(limits.max_ws_recv_frame_len, limits.max_ws_message_len, allows_rsv1=agreed.extension is not None)
+    hearing = Hearing(agreed.encoding, frozenset(response.body.topics))
     cursor = first_number(context.stream, hearing, min(response.body.history, limits.history_messages))
     if cursor is None and client.outflow is not CLEAR:
         cursor = context.stream.next_number  # what was answered before is not taken yet
     talk = make_talk(terms, hearing, intake.buffer, cursor)
     client = client._replace(intake=PARKED, owed=(), answered=client.answered + 1, talk=talk)
     client, effects = emit(client, (encoded,))
-    return client, [*effects, Welcome(client.conn, Request(*head[:6], b"", client.peer))]
+    return client, [*effects, Welcome(client.conn, request_of(head, b"", client.peer))]
 
 
 def first_number(stream: Stream, hearing: Hearing, history: int) -> int | None:
@@ -93,17 +105,14 @@ def hear_simple(client: Client, event: Received, context: Context) -> Step | Non
 
     `hear` would do the same, slower.
     """
-    _, data = event
-    conn, peer, _, owed, answered, _, outflow, bytes_in, bytes_out, talk = client
+    data, talk = event.data, client.talk
     if talk is None or talk.is_pinged or talk.inbound is not CALM or talk.closing is not _OPEN:
         return None
     messages: list[Item] = []
     if take_whole(data, 0, talk.terms, messages) != len(data):
         return None
-    after: Client = _new(Client, (conn, peer, PARKED, owed, answered, context.now, outflow, bytes_in + len(data),
-                                  bytes_out, talk))
-    deliver: Deliver = _new(Deliver, (conn, tuple(messages)))
-    return after, [deliver]
+    after = received(client, PARKED, client.owed, len(data), context.now)
+    return after, [Deliver(client.conn, tuple(messages))]  # type: ignore[arg-type]  # `take_whole` unpacks nothing
 
 
 def hear(client: Client, event: Received, context: Context) -> Outcome:
@@ -137,7 +146,7 @@ def _take_items(client: Client, later: Later, context: Context) -> Outcome:
 
     So an answer has the place that what it answers had, however the bytes were cut.
     """
-    talk, (items, start, length) = talk_of(client), later
+    talk, items, start = talk_of(client), later.items, later.start
     if talk.closing is not _OPEN:
         return _conclude(client, context)
     while start < len(items) and not isinstance(items[start], str | bytes | Squeezed):
@@ -149,7 +158,7 @@ def _take_items(client: Client, later: Later, context: Context) -> Outcome:
     end = next((index for index in range(start, len(items)) if isinstance(items[index], Ping)), len(items))
     given = tuple([item for item in items[start:end] if isinstance(item, str | bytes | Squeezed)])
     plain = tuple([item for item in given if not isinstance(item, Squeezed)])
-    later = Later(items, end, length - items_len(given)) if end < len(items) else NOTHING
+    later = Later(items, end, later.length - items_len(given)) if end < len(items) else NOTHING
     client = with_talk(client, talk._replace(later=later))
     order = Deliver(client.conn, plain) if len(plain) == len(given) else Unpack(client.conn, given)
     return _parked(client, True), [order]
@@ -184,23 +193,18 @@ def delivered_simple(client: Client, event: Delivered, context: Context) -> Step
 
     So what was said need not wait for the end of the turn: an answer leaves at once, and the record is made once.
     """
-    _, said, flaw = event
-    conn, peer, _, owed, answered, _, outflow, bytes_in, bytes_out, talk = client
+    said, talk = event.said, client.talk
     if (talk is None or talk.is_listed or talk.queue or talk.last_word is not None or talk.pending
             or talk.later is not NOTHING or talk.pong is not None or talk.closing is not _OPEN or context.has_pending
-            or flaw is not None or (said and talk.hearing[0] is not _PLAIN)):
+            or event.flaw is not None or (said and talk.hearing.encoding is not _PLAIN)):
         return None
-    after: Client
     if not said:
-        after = _new(Client, (conn, peer, TALKING, owed, answered, context.now, outflow, bytes_in, bytes_out, talk))
-        return after, []
+        return delivered_to(client, TALKING, 0, context.now), []
     frames = encode_small(said)
     if not frames or len(frames) > context.limits.max_outbox_len:
         return None
-    after = _new(Client, (conn, peer, TALKING, owed, answered, context.now, outflow, bytes_in, bytes_out + len(frames),
-                          talk))
-    send: Send = _new(Send, (conn, (frames,), _KEEP))
-    return after, [send]
+    after = delivered_to(client, TALKING, len(frames), context.now)
+    return after, [Send(client.conn, (frames,), _KEEP)]
 
 
 # -- the end ------------------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from .effects import Drop, Effect, Farewell, Send, Then
 from .events import Answered, Refused
 from .head import parse_headers_only
 from .reasons import CloseReason
-from .records import Load, Running, Server
+from .records import Running, Server, with_slots
 from .relief import slowest_sender
 from .stats import add_closed
 from .stream import catch_up, count_listeners, join, lag, leave
@@ -42,7 +42,6 @@ from .transition import resume, turn_out
 from .waiting import settle
 
 _SERVING = Running.SERVING
-_new = tuple.__new__
 
 
 def make_context(server: Server, parse: Parse) -> Context:
@@ -53,10 +52,9 @@ def make_context(server: Server, parse: Parse) -> Context:
     last_number = limits.max_requests_per_connection - 1
     if server.load.paused_at is not None:
         limits, last_number = limits._replace(max_queued_requests=0), -1
-    context: Context = _new(Context, (limits, server.now, server.began, server.date, is_draining, server.logs_access,
-                                      not (is_draining or server.logs_access), parse, last_number,
-                                      has_talk_room(server), server.stream, bool(server.stream.pending)))
-    return context
+    return Context(limits, server.now, server.began, server.date, is_draining, server.logs_access,
+                   not (is_draining or server.logs_access), parse, last_number, has_talk_room(server), server.stream,
+                   bool(server.stream.pending))
 
 
 def has_talk_room(server: Server) -> bool:
@@ -170,11 +168,12 @@ class Desk:
 
     def _weigh(self, before: Client, after: Client | None) -> None:
         """Add to the sums what a client has more than before."""
-        inbound, outbound, paused_at, talks = self.load
+        load = self.load
+        inbound, outbound = load.inbound, load.outbound
         inbound += (0 if after is None else intake_len(after)) - intake_len(before)
         outbound += (0 if after is None else outbound_len(after)) - outbound_len(before)
-        if inbound != self.load.inbound or outbound != self.load.outbound:
-            self.load = Load(inbound, outbound, paused_at, talks)
+        if inbound != load.inbound or outbound != load.outbound:
+            self.load = load._replace(inbound=inbound, outbound=outbound)
 
     def _keep_budgets(self) -> None:
         """Over the one budget the slowest sender is turned out; over the other, nobody is handed anything out."""
@@ -223,5 +222,5 @@ class Desk:
             server = server._replace(slots=slots, wheel=self.wheel, totals=self.totals, running=running, load=self.load,
                                      unflushed=server.unflushed.extend(self.unflushed), stream=self.stream)
         else:
-            server = _new(Server, (slots, *server[1:]))
+            server = with_slots(server, slots)
         return server, self.effects

@@ -130,7 +130,7 @@ def prepare(response: Response) -> Fields | str:
     length = declared_length(response.headers)
     if isinstance(body, Subscription) and length is not None:
         return "the response declares a Content-Length, and its body is a stream without end"
-    problem = check_hearing(*body) if isinstance(body, Subscription) else None
+    problem = check_hearing(body.topics, body.history) if isinstance(body, Subscription) else None
     if problem is not None:
         return problem
     return length if isinstance(length, str) else _prepare(response.headers, length)

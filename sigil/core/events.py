@@ -7,7 +7,7 @@ Rules: an event states what has happened, never what to do.  Times are seconds: 
 back, `wall` since 1970.  An event for a connection that is gone is no error: it changes nothing.
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, assert_never
 
 from .conn import Conn, Peer, Ticket
 from .reasons import CloseReason
@@ -174,3 +174,17 @@ class Stop(NamedTuple):
 
 Event: TypeAlias = (Elapsed | Moment | Accepted | Received | HalfClosed | Failed | Hangup | Answered | Refused | Chunk
                     | Ended | Stalled | Lagged | Writable | Delivered | Whisper | Publish | Subscribe | Flush | Stop)
+
+
+def conn_of(event: Event) -> Conn | None:
+    """The connection that an event is about; None if it is about the server as a whole."""
+    match event:
+        case Answered() | Refused() | Chunk() | Ended():
+            return event.ticket.conn
+        case (Received() | HalfClosed() | Failed() | Hangup() | Stalled() | Writable() | Delivered() | Whisper()
+              | Subscribe() | Lagged() | Flush()):
+            return event.conn
+        case Elapsed() | Moment() | Accepted() | Publish() | Stop():
+            return None
+        case _:
+            assert_never(event)

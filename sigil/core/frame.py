@@ -71,7 +71,6 @@ CONTROL_MAX = 125
 NO_STATUS = 1005
 """Stands for a close frame without a code; never on the wire (RFC 6455 section 7.4.1)."""
 
-_new = tuple.__new__
 _SHORT, _MEDIUM, _LONG = Struct(">BB").pack, Struct(">BBH").pack, Struct(">BBQ").pack
 _WIDTHS = {126: 2, 127: 8}
 _SHORTEST = {2: 126, 8: 0x10000}

@@ -11,6 +11,7 @@ behind the empty line.  It does not know the connection the bytes came from.
 from typing import NamedTuple, TypeAlias
 from urllib.parse import unquote
 
+from .conn import Peer
 from .framing import check_framing, check_host_field, tokens_of
 from .grammar import (
     CRLF,
@@ -28,6 +29,7 @@ from .headers import Headers, decode_pairs
 from .limits import Limits
 from .reasons import CloseReason
 from .refusal import Malformed, answer_to, bad
+from .request import Request
 
 OVERTAKEN = frozenset(("GET", "OPTIONS"))
 """Safe methods (RFC 9110 section 9.2.1) behind which the next pipelined request is handed out before the answer."""
@@ -37,8 +39,6 @@ _DEFAULTS = Limits()
 
 class Head(NamedTuple):
     """A request without its body.  `length` is the body's in bytes, -1 for chunked; `version` the minor one, 0 or 1.
-
-    The first six fields are those of `Request`, in its order.
     """
 
     method: str
@@ -52,6 +52,12 @@ class Head(NamedTuple):
     expects: bool
     is_simple: bool
     """HTTP/1.1, no body, no upgrade, the connection stays, the next request need not wait: the case to be fast in."""
+
+
+def request_of(head: Head, body: bytes, peer: Peer) -> Request:
+    """The request that this head and a body make."""
+    method, target, path, query, version, headers, _, _, _, _ = head
+    return Request(method, target, path, query, version, headers, body, peer)
 
 
 Parsed: TypeAlias = Head | Malformed | NeedMore
@@ -114,7 +120,7 @@ def _parse_fields(line: RequestLine, block: bytes, limits: Limits) -> Head | Mal
 
 def _make_head(line: RequestLine, headers: Headers, length: int, expects: bool) -> Head:
     """The record, with what follows from its parts."""
-    method, target, version = line
+    method, target, version = line.method, line.target, line.version
     path, query = split_target(target)
     persists = _persists(headers, version)
     is_simple = (length == 0 and persists and version == 1 and method in OVERTAKEN and not is_own(method, target)

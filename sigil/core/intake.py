@@ -10,12 +10,12 @@ the server itself.
 """
 
 from .body import begin_body, continue_body_read, join
-from .client import CALM, Client, Context, Intake, Phase, Step, may_parse
+from .client import CALM, Client, Context, Intake, Phase, Step, may_parse, received, with_requests
 from .conn import Ticket
 from .effects import Effect, Handle
 from .events import Received
 from .grammar import CRLF, NeedMore, find_header_end, inspect
-from .head import Head, Parsed, is_own
+from .head import Head, Parsed, is_own, request_of
 from .refusal import Malformed, answer_to
 from .request import Request
 from .response import Response
@@ -23,28 +23,22 @@ from .response import Response
 ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 """The methods that handlers see."""
 
-_new = tuple.__new__
-
 
 def read_simple(client: Client, event: Received, context: Context) -> Step | None:
     """What nearly every read of a connection at rest is: simple requests and nothing else; None if it is not.
 
     `handle_client_data` would do the same, slower.
     """
-    _, data = event
-    conn, peer, intake, owed, answered, _, outflow, bytes_in, bytes_out, talk = client
-    if owed or answered >= context.last_number:
+    data = event.data
+    if client.owed or client.answered >= context.last_number:
         return None
     if find_header_end(data) != len(data) - 4:
         return _read_several(client, data, context) if data.endswith(b"\r\n\r\n") else None
     head = context.parse(data)
     if type(head) is not Head or not head.is_simple:
         return None
-    after: Client = _new(Client, (conn, peer, intake, (head,), answered, context.now, outflow,
-                                  bytes_in + len(data), bytes_out, talk))
-    request: Request = _new(Request, head[:6] + (b"", peer))  # noqa: RUF005 - faster than unpacking
-    order: Handle = _new(Handle, (_new(Ticket, (conn, answered)), (request,)))
-    return after, [order]
+    after = received(client, client.intake, (head,), len(data), context.now)
+    return after, [Handle(Ticket(client.conn, client.answered), (request_of(head, b"", client.peer),))]
 
 
 def _read_several(client: Client, data: bytes, context: Context) -> Step | None:
@@ -93,14 +87,13 @@ def take_simple(client: Client, buffer: bytes, scan: int,
     parse, peer, length, room = context.parse, client.peer, len(buffer), _room(client, context)
     heads: list[Head] = []
     requests: list[Request] = []
-    request: Request
     start, last = 0, None
     while start < length:
         end = find_header_end(buffer, scan) + 4
         head = parse(buffer[start:end]) if end > start + 4 else _UNENDED
         if type(head) is Head and head.is_simple and room > 0:
             if head is not last:
-                request = _new(Request, head[:6] + (b"", peer))  # noqa: RUF005 - faster than unpacking
+                request = request_of(head, b"", peer)
                 last = head
             heads.append(head)
             requests.append(request)
@@ -149,15 +142,13 @@ def _rest(buffer: bytes) -> Intake:
 
 def _hand_over(client: Client, heads: list[Head], requests: list[Request], intake: Intake) -> Step:
     """Order the handling of requests that came together, and keep what came behind them."""
-    conn, peer, old, owed, answered, since, outflow, bytes_in, bytes_out, talk = client
-    if old.at_end:
+    if client.intake.at_end:
         intake = intake._replace(at_end=True)
-    after: Client = _new(Client, (conn, peer, intake, owed + tuple(heads), answered, since, outflow, bytes_in,
-                                  bytes_out, talk))
+    after = with_requests(client, intake, tuple(heads))
     if not heads:
         return after, []
-    order: Handle = _new(Handle, (_new(Ticket, (conn, answered + len(owed))), tuple(requests)))
-    return after, [order]
+    first = Ticket(client.conn, client.answered + len(client.owed))
+    return after, [Handle(first, tuple(requests))]
 
 
 def _await_head(buffer: bytes, scan: int, context: Context) -> Intake:
@@ -215,7 +206,7 @@ def finalize_request(client: Client, head: Head, body: bytes) -> Step:
     if is_own(head.method, head.target):
         outflow = client.outflow
         return client._replace(outflow=outflow._replace(held=(*outflow.held, (number, own_answer(head))))), []
-    return client, [Handle(Ticket(client.conn, number), (Request(*head[:6], body, client.peer),))]
+    return client, [Handle(Ticket(client.conn, number), (request_of(head, body, client.peer),))]
 
 
 def own_answer(head: Head) -> Response:

@@ -10,7 +10,7 @@ What may be missing since then, on whatever topic, is told by an event `gap`: a 
 The program is not called back: it knows a listener by its request.  It does not know any other client.
 """
 
-from .client import CLEAR, LISTENING, Client, Context, Step
+from .client import CLEAR, LISTENING, Client, Context, Step, with_talk
 from .converse import first_number
 from .emit import emit, let_go_held
 from .encoding import Encoding
@@ -22,7 +22,7 @@ from .ring import Hearing, position_after, read_position
 from .sse import COMMENT, SseEvent, encode_event, encode_id, last_event_id
 from .stream import Stream
 from .talk import Closing, append_frames, follow, make_talk
-from .utter import emit_end, talk_of, with_talk
+from .utter import emit_end, talk_of
 
 ENDED = frozenset((CloseReason.OK, CloseReason.HANDLER_ERROR, CloseReason.SHUTDOWN))
 """Ends that were decided on before there was an answer; what a client has said wrong behind its request is none."""

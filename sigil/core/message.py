@@ -137,9 +137,7 @@ def take_whole(data: bytes, start: int, terms: Terms, items: list[Item]) -> int:
     2 and 4 bytes of length, and `unmask` is written out: a call costs a fifth of all there is to do.
     """
     from_bytes, append, last = int.from_bytes, items.append, len(data) - 8
-    bound, other, _, _ = terms
-    if other < bound:
-        bound = other
+    bound = min(terms.max_frame_len, terms.max_message_len)
     while start <= last:
         first, second, length, key = _eight_bytes(data, start)
         if first != _TEXT_WHOLE and first != _BINARY_WHOLE:
@@ -182,13 +180,14 @@ def _take_frame(inbound: Inbound, data: bytes, start: int, terms: Terms) -> Take
     head = read_head(data, start, terms, message is not None, size)
     if not isinstance(head, FrameHead):
         return head
-    opcode, is_final, rsv1, length, key, end = head
+    opcode, length = head.opcode, head.length
+    arriving = Arriving(length, head.key, head.is_final)
     if opcode >= Opcode.CLOSE:
         return _take_control(inbound, data, head)
     if message is None:
-        return _take_payload(Partial(opcode, rsv1, (), length, b""), Arriving(length, key, is_final), data, end)
+        return _take_payload(Partial(opcode, head.rsv1, (), length, b""), arriving, data, head.end)
     grown = Partial(message.opcode, message.is_squeezed, message.rope, size + length, message.tail)
-    return _take_payload(grown, Arriving(length, key, is_final), data, end)
+    return _take_payload(grown, arriving, data, head.end)
 
 
 def _take_control(inbound: Inbound, data: bytes, head: FrameHead) -> Taken | NeedMore | Malformed:

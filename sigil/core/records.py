@@ -9,14 +9,15 @@ Rules: immutable all the way down.  It does not know what any of its fields are 
 from enum import IntEnum
 from typing import NamedTuple
 
-from pyrsistent import PVector
+from pyrsistent import PVector, pvector
 
 from .conn import Conn
-from .limits import Limits
-from .stats import Totals
-from .stream import Stream
-from .table import Slots
-from .wheel import Wheel
+from .encode import date_line
+from .limits import Limits, shortest_timeout, without_aliases
+from .stats import NOTHING, Totals
+from .stream import Stream, make_stream
+from .table import EMPTY, Slots
+from .wheel import Wheel, make_wheel
 
 
 class Running(IntEnum):
@@ -67,3 +68,36 @@ class Server(NamedTuple):
 
 
 UNLOADED = Load(0, 0, None, 0)
+
+
+def make_server(limits: Limits, now: float, wall: int, logs_access: bool = False, epoch: int = 0) -> Server:
+    """A server without clients, at a time; `epoch` is a number that no other server's stream has."""
+    limits = without_aliases(limits)
+    return Server(EMPTY, now, wall, date_line(wall), limits, Running.SERVING, make_wheel(shortest_timeout(limits)), now,
+                  0, 0.0, NOTHING, logs_access, UNLOADED, (), pvector(), now, make_stream(limits, epoch))
+
+
+# -- a server moved on: what most events change, by name -----------------------------------------------------------
+
+def at_time(server: Server, now: float, wall: int, date: bytes, began: float) -> Server:
+    """The server at a time, in a turn that began at another; `date` is the Date field of that second."""
+    (slots, _, _, _, limits, running, wheel, since, turn, deadline, totals, logs, load, victims, listed, _,
+     stream) = server
+    return Server(slots, now, wall, date, limits, running, wheel, since, turn, deadline, totals, logs, load, victims,
+                  listed, began, stream)
+
+
+def with_slots(server: Server, slots: Slots) -> Server:
+    """The server with another table."""
+    (_, now, wall, date, limits, running, wheel, since, turn, deadline, totals, logs, load, victims, listed, began,
+     stream) = server
+    return Server(slots, now, wall, date, limits, running, wheel, since, turn, deadline, totals, logs, load, victims,
+                  listed, began, stream)
+
+
+def with_stream(server: Server, stream: Stream, totals: Totals | None = None) -> Server:
+    """The server with another stream, and other totals if they are given."""
+    (slots, now, wall, date, limits, running, wheel, since, turn, deadline, old, logs, load, victims, listed, began,
+     _) = server
+    return Server(slots, now, wall, date, limits, running, wheel, since, turn, deadline, totals or old, logs, load,
+                  victims, listed, began, stream)

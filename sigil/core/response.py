@@ -59,7 +59,6 @@ class Pulled(NamedTuple):
     """The pieces are events of an event stream, not bytes."""
 
 
-_new = tuple.__new__
 
 class Upgrade(NamedTuple):
     """No body: the connection becomes a WebSocket, which speaks `subprotocol`, hears `topics` and is sent `history`."""
@@ -90,7 +89,7 @@ class Response(NamedTuple):
     def text(text: str, status: int = 200, headers: Fields = ()) -> Response:
         """Plain text in UTF-8."""
         if status == 200 and not headers:
-            return _new(Response, (200, TEXT, text.encode()))
+            return Response(200, TEXT, text.encode())
         return Response(_status(status), _merge(TEXT, headers), text.encode())
 
     @staticmethod

@@ -12,41 +12,30 @@ to one of the two tables.  It does not know sockets, clocks, threads or logs: it
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pyrsistent import pvector
-
 from .answer import INFO, NO_HEAD, WARNING, unavailable
-from .client import CALM, CLEAR, PARKED, TALKING, Client, Gone, Parse, is_talking, make_client
+from .client import CALM, CLEAR, PARKED, TALKING, Client, Gone, Parse, is_listed, is_talking, make_client
 from .conn import Conn
 from .desk import Desk
 from .effects import Adopt, Effect, Greet, Note, Send, Then, TurnAway
 from .encode import date_line
 from .events import Accepted, Elapsed, Event, Flush, Hangup, Moment, Publish, Stop
 from .head import parse_headers_only
-from .limits import Limits, shortest_timeout, without_aliases
 from .reasons import MEANINGS, CloseReason
-from .records import UNLOADED, Running, Server
+from .records import Running, Server, at_time
+from .records import make_server as make_server
 from .relief import slowest_reader, victims
 from .speak import flush_turn, publish
-from .stats import NOTHING, Stats, requests_of
-from .stream import make_stream
-from .table import EMPTY, Draft, clients_of
+from .stats import Stats, requests_of
+from .table import Draft, clients_of
 from .transition import TRANSITIONS, hung_up, overdue
 from .waiting import Waiting, deadline_of, waiting_for
-from .wheel import file, make_wheel, next_look, turn
+from .wheel import file, next_look, turn
 
 _SERVING = Running.SERVING
 _DRAINING = Running.DRAINING
-_new = tuple.__new__
 
 RELIEF_SECONDS = 1.0
 """How long clients have to take what they are owed when it is too much altogether, before the slowest is dropped."""
-
-
-def make_server(limits: Limits, now: float, wall: int, logs_access: bool = False, epoch: int = 0) -> Server:
-    """A server without clients, at a time; `epoch` is a number that no other server's stream has."""
-    limits = without_aliases(limits)
-    return Server(EMPTY, now, wall, date_line(wall), limits, Running.SERVING, make_wheel(shortest_timeout(limits)), now,
-                  0, 0.0, NOTHING, logs_access, UNLOADED, (), pvector(), now, make_stream(limits, epoch))
 
 
 # -- the fold -----------------------------------------------------------------------------------------------------
@@ -83,27 +72,32 @@ def _apply_run(server: Server, events: Sequence[Any], start: int,
         transition = TRANSITIONS.get(kind)
         if transition is None:
             break
-        name = event[0]
-        conn = name if type(name) is Conn else name[0]
-        slot = conn[0]
+        conn = event.ticket.conn if transition.has_ticket else event.conn
+        slot = conn.slot
         client = entries[slot] if 0 <= slot < length else None
-        if type(client) is not Client or (client[0] is not conn and client[0] != conn):
+        if type(client) is not Client or (client.conn is not conn and client.conn != conn):
             desk.miss(kind)
             continue
         is_joinable = is_joinable or slot == last
         last = slot
-        apply, calm, talking, parked = transition
         if client.outflow is CLEAR:
             rest = client.intake
-            simple = calm if rest is CALM else talking if rest is TALKING else parked if rest is PARKED else None
+            simple = None
+            if rest is CALM:
+                simple = transition.calm
+            elif rest is TALKING:
+                simple = transition.talking
+            elif rest is PARKED:
+                simple = transition.parked
             step = None if simple is None else simple(client, event, context)
             if step is not None:
-                entries[slot], orders = step
+                after, orders = step
+                entries[slot] = after
                 effects += orders
-                if rest is not CALM and step[0][9][1] and not client[9][1]:  # type: ignore[index]  # talk.is_listed
+                if rest is not CALM and is_listed(after) and not is_listed(client):
                     desk.unflushed.append(conn)
                 continue
-        desk.settle(client, apply(client, event, context))
+        desk.settle(client, transition.apply(client, event, context))
         is_joinable = True
         if desk.context is not context:
             context = desk.context
@@ -160,14 +154,13 @@ def elapsed(server: Server, event: Elapsed, parse: Parse) -> tuple[Server, list[
 
 def moment(server: Server, event: Moment, parse: Parse) -> tuple[Server, list[Effect]]:
     """The clock was read, and nothing is due before the next turn."""
-    return _at(server, *event, server.began), []
+    return _at(server, event.now, event.wall, server.began), []
 
 
 def _at(server: Server, now: float, wall: int, began: float) -> Server:
     """The server at a time, in a turn that began at another."""
     date = server.date if wall == server.wall else date_line(wall)
-    later: Server = _new(Server, (server.slots, now, wall, date, *server[4:-2], began, server.stream))
-    return later
+    return at_time(server, now, wall, date, began)
 
 
 def _look_at(server: Server, due: list[Conn], is_relief_due: bool, parse: Parse) -> tuple[Server, list[Effect]]:

@@ -20,9 +20,9 @@ from .effects import Effect, Fan, Note
 from .encoding import Encoding, recode
 from .events import Flush, Publish
 from .frame import SMALL_HEADS, Opcode, encode_frame, frame_len
-from .records import Server
+from .records import Server, with_stream
 from .ring import Entry, Hearing, Ring, entry_len, position_after
-from .stats import Totals
+from .stats import count_sent
 from .stream import NOBODY, NOT_BEHIND, Stream, data_for, fits, index_topics, is_heard, skip, store
 from .stream import publish as add
 from .table import find
@@ -30,7 +30,6 @@ from .talk import Closing, Follow, SendStatus, backlog_len, next_needed
 from .utter import fall_too_far, flush, flush_simple, move_on, owed_len, room_for
 
 WARNING = 30
-_new = tuple.__new__
 
 Prospect: TypeAlias = tuple[SendStatus, int, bool]
 """What would become of a message to a client: the status, the bytes there is room for, and whether only texts are."""
@@ -64,7 +63,7 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
     stream = server.stream
     if not is_heard(stream, server.limits):
         fitting = [payload for _, payload, _ in event.messages if frame_len(len(payload)) <= stream.ring.size]
-        return _with_stream(server, skip(stream, len(fitting))), []
+        return with_stream(server, skip(stream, len(fitting))), []
     entries = _plain(event.messages)
     encoded = _encode_all(entries, stream) if stream.encodings else entries
     length = sum([len(entry[0]) for entry in entries]) if encoded is entries else sum(map(entry_len, encoded))
@@ -133,7 +132,7 @@ def _add(server: Server, entries: tuple[Entry, ...], length: int, parse: Parse) 
         server = server._replace(totals=server.totals._replace(skipped=server.totals.skipped + skipped))
     before = server.stream.ring  # it still has what is let go
     stream = add(server.stream, entries, length)
-    server = _with_stream(server, stream)
+    server = with_stream(server, stream)
     if stream.ring.tail_number <= stream.floor:
         return server, []
     desk = Desk(server, parse)
@@ -252,7 +251,7 @@ def _flush_each(desk: Desk, conns: Iterable[Conn], ring: Ring) -> None:
 
 def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
     """What was published in this turn leaves, one order for each cohort, and is on the ring."""
-    stream, totals = server.stream, server.totals
+    stream = server.stream
     cohorts, sent = stream.cohorts, 0
     fans: list[Effect] = []
     several = len(cohorts) > 1
@@ -269,20 +268,12 @@ def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
         if data:
             fans.append(Fan(hearing, members, data, stream.ring.head_number, stream.next_number))
             sent += len(data) * len(members)
-    counted: Totals = _new(Totals, (*totals[:4], totals.bytes_out + sent, *totals[5:]))
-    after: Server = _new(Server, (*server[:10], counted, *server[11:-1], store(stream)))
-    return after, fans
+    return with_stream(server, store(stream), count_sent(server.totals, sent)), fans
 
 
 def _in_order(item: tuple[Hearing, object]) -> tuple[int, list[str]]:
     """Cohorts by encoding and topics: the order of a set of texts is another one in every process."""
     return item[0].encoding, sorted(item[0].topics)
-
-
-def _with_stream(server: Server, stream: Stream) -> Server:
-    """The server with another stream, which is its last field."""
-    after: Server = _new(Server, (*server[:-1], stream))
-    return after
 
 
 def buffered_amount(server: Server, conn: Conn) -> int:

@@ -31,6 +31,12 @@ class Totals(NamedTuple):
 NOTHING = Totals(0, 0, 0, 0, 0, 0, pmap(), 0)
 
 
+def count_sent(totals: Totals, length: int) -> Totals:
+    """The totals with so many bytes more that were sent to cohorts."""
+    accepted, turned_away, requests, bytes_in, bytes_out, late, closed, skipped = totals
+    return Totals(accepted, turned_away, requests, bytes_in, bytes_out + length, late, closed, skipped)
+
+
 class Stats(NamedTuple):
     """A server's figures.
 

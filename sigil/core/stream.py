@@ -100,7 +100,7 @@ def index_topics(stream: Stream) -> Index:
 
 def data_for(stream: Stream, hearing: Hearing, index: Index | None = None) -> bytes:
     """What somebody is sent of what was published in this turn, in one piece; an `index` is a short cut."""
-    (encoding, topics), ring, pending = hearing, stream.ring, stream.pending
+    encoding, topics, ring, pending = hearing.encoding, hearing.topics, stream.ring, stream.pending
     places: Iterable[int] = range(len(pending))
     if index is not None:
         places = sorted({place for topic in (None, *topics) for place in index.get(topic, ())})

@@ -64,9 +64,9 @@ class Draft:
 
     def find(self, conn: Conn) -> Client | None:
         """The client called `conn`, or None if it is gone."""
-        slot = conn[0]
+        slot = conn.slot
         entry = self.entries[slot] if 0 <= slot < self._length else None
-        return entry if type(entry) is Client and entry[0] == conn else None
+        return entry if type(entry) is Client and entry.conn == conn else None
 
     def clients(self) -> Iterator[Client]:
         """The clients in the table, by slot, as they are now."""
@@ -106,5 +106,4 @@ class Draft:
 
     def finish(self) -> Slots:
         """The table as it is now."""
-        slots: Slots = tuple.__new__(Slots, (self.entries.persistent(), self._free, self._used))
-        return slots
+        return Slots(self.entries.persistent(), self._free, self._used)

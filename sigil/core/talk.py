@@ -106,6 +106,14 @@ def make_talk(terms: Terms, hearing: Hearing, pending: bytes, cursor: int | None
                 terms, cursor)
 
 
+def with_queue(talk: Talk, queue: Queue, queued_len: int, is_listed: bool) -> Talk:
+    """The conversation with another queue, which is to be flushed at the end of the turn or not."""
+    (is_pinged, _, _, _, inbound, pending, later, last_word, pong, closing, reason, code, hearing, terms,
+     cursor) = talk
+    return Talk(is_pinged, is_listed, queue, queued_len, inbound, pending, later, last_word, pong, closing, reason,
+                code, hearing, terms, cursor)
+
+
 def heard_len(talk: Talk) -> int:
     """Bytes that came and are no message yet."""
     inbound = talk.inbound

@@ -281,21 +281,23 @@ class Transition(NamedTuple):
     calm: Simple | None = None
     talking: Simple | None = None
     parked: Simple | None = None
+    has_ticket: bool = False
+    """The event names a request of the connection, not the connection alone."""
 
 
 TRANSITIONS: dict[type, Transition] = {
     Received: Transition(received, read_simple, hear_simple),
-    Answered: Transition(answered, answer_simple),
+    Answered: Transition(answered, answer_simple, has_ticket=True),
     Delivered: Transition(delivered, None, None, delivered_simple),
     Whisper: Transition(whispered, None, whisper_simple, whisper_simple),
     Stalled: Transition(stalled),
     Writable: Transition(writable),
-    Chunk: Transition(chunk),
-    Ended: Transition(ended),
+    Chunk: Transition(chunk, has_ticket=True),
+    Ended: Transition(ended, has_ticket=True),
     HalfClosed: Transition(half_closed),
     Failed: Transition(failed),
     Hangup: Transition(hung_up),
-    Refused: Transition(refused),
+    Refused: Transition(refused, has_ticket=True),
     Subscribe: Transition(subscribed),
     Lagged: Transition(lagged),
 }

@@ -9,7 +9,7 @@ may hold; when it has caught up it is one of its cohort again.  Functions take a
 know any other client.
 """
 
-from .client import CLEAR, PARKED, TALKING, Client, Context, Gone, Outcome, Step, outbox_len
+from .client import CLEAR, PARKED, TALKING, Client, Context, Gone, Outcome, Step, outbox_len, with_talk
 from .effects import Note, Send, Then
 from .emit import emit, emit_last
 from .encoding import Encoding, encode_message
@@ -19,24 +19,18 @@ from .limits import Limits
 from .reasons import CloseReason
 from .ring import Hearing, Ring, read
 from .stream import Stream
-from .talk import Closing, Follow, Taking, Talk, append_frames, enqueue, follow, take_queue
+from .talk import Closing, Follow, Taking, Talk, append_frames, enqueue, follow, take_queue, with_queue
 
 INFO = 20
 _OPEN, _OVER = Closing.OPEN, Closing.OVER
 _KEEP = Then.KEEP
 _PLAIN = Encoding.PLAIN
-_new = tuple.__new__
 
 
 def talk_of(client: Client) -> Talk:
     """The conversation, which must be there."""
     assert client.talk is not None
     return client.talk
-
-
-def with_talk(client: Client, talk: Talk) -> Client:
-    """The client with its conversation moved on."""
-    return client._replace(talk=talk)
 
 
 def room_for(client: Client, limits: Limits) -> int:
@@ -71,15 +65,14 @@ def whisper_simple(client: Client, event: Whisper, context: Context) -> Step | N
     """The same for a client that keeps up, if all is small and there is room for all of it; None if not."""
     talk = client.talk
     if (talk is None or talk.closing is not _OPEN or talk.cursor is not None or context.has_pending
-            or talk.hearing[0] is not _PLAIN):
+            or talk.hearing.encoding is not _PLAIN):
         return None
     frames = encode_small(event.messages)
     queue, queued_len = talk.queue, talk.queued_len + len(frames)
     if not frames or queued_len > context.limits.max_ws_outbox_len:
         return None
     queue = append_frames(queue, frames) if queue else (frames,)
-    after: Client = _new(Client, (*client[:9], _new(Talk, (talk.is_pinged, True, queue, queued_len, *talk[4:]))))
-    return after, []
+    return with_talk(client, with_queue(talk, queue, queued_len, True)), []
 
 
 FRAME_HEAD_LEN = 4
@@ -100,10 +93,8 @@ def flush_simple(client: Client) -> Step | None:
         return None
     (segment,) = talk.queue
     assert not isinstance(segment, Follow)
-    talk = _new(Talk, (talk.is_pinged, False, (), 0, *talk[4:]))
-    after: Client = _new(Client, (*client[:8], client.bytes_out + len(segment), talk))
-    send: Send = _new(Send, (client.conn, (segment,), _KEEP))
-    return after, [send]
+    after = with_talk(client, with_queue(talk, (), 0, False), len(segment))
+    return after, [Send(client.conn, (segment,), _KEEP)]
 
 
 def flush(client: Client, ring: Ring, limits: Limits) -> Step:
@@ -189,6 +180,6 @@ def subscribed(client: Client, event: Subscribe, context: Context) -> Outcome:
     talk = client.talk
     if talk is None or talk.closing is not _OPEN or (event.topic in talk.hearing.topics) is event.hears:
         return client, []
-    encoding, topics = talk.hearing
-    hearing = Hearing(encoding, topics | {event.topic} if event.hears else topics - {event.topic})
+    topics = talk.hearing.topics
+    hearing = Hearing(talk.hearing.encoding, topics | {event.topic} if event.hears else topics - {event.topic})
     return with_talk(client, follow(talk, context.stream)._replace(hearing=hearing)), []

@@ -94,7 +94,7 @@ class Caller:
 
     def deliver(self, order: Deliver, events: list[Event]) -> Event | None:
         """Give the program messages: the loop to be fast in."""
-        conn, messages = order
+        conn, messages = order.conn, order.messages
         callback, server = self._callbacks.ws_message, self._server
         if callback is None or self._waiting:
             return self._begin(conn, callback, [(message,) for message in messages], Delivered(conn), events)

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from ..core.client import Parse
 from ..core.conn import Conn
 from ..core.effects import Adopt, Effect, Fan, Send, Then
-from ..core.events import Delivered, Event, Failed, Flush, Hangup, Lagged, Moment, Publish, Stalled, Whisper
+from ..core.events import Delivered, Event, Failed, Flush, Hangup, Lagged, Moment, Publish, Stalled, Whisper, conn_of
 from ..core.frame import Opcode, frame_len, is_close_code
 from ..core.reasons import CloseReason
 from ..core.records import Server
@@ -201,8 +201,8 @@ class Engine:
             except Exception:
                 _ERROR_LOG.error("a defect of sigil: %s could not be told\n%s", type(event).__name__,
                                  traceback.format_exc())
-                conn = event[0] if isinstance(event[0], Conn) else getattr(event[0], "conn", None)
-                self._state, more = advance(self._state, (Failed(conn, 0),) if isinstance(conn, Conn) else ())
+                conn = conn_of(event)
+                self._state, more = advance(self._state, () if conn is None else (Failed(conn, 0),))
             effects += more
         return effects
 

@@ -55,7 +55,6 @@ Ready: TypeAlias = list[tuple[selectors.SelectorKey, int]]
 MAX_SEGMENTS = 1_000
 """Pieces of memory in one system call; Linux refuses more than 1024."""
 
-_new = tuple.__new__
 _KEEP = Then.KEEP
 _READ = selectors.EVENT_READ
 
@@ -191,12 +190,12 @@ class Performer:
             except OSError as error:
                 events.append(Failed(wire.conn, error.errno or 0))
                 continue
-            events.append(_new(Received, (wire.conn, data)) if data else HalfClosed(wire.conn))
+            events.append(Received(wire.conn, data) if data else HalfClosed(wire.conn))
         return events, others
 
     def send(self, order: Send) -> None:
         """Send segments and do what follows; what the kernel does not take is handed back, before anything else."""
-        conn, segments, then = order
+        conn, segments, then = order.conn, order.segments, order.then
         wire = self._wires.get(conn)
         if wire is None:
             return
@@ -258,8 +257,8 @@ class Performer:
 
         The loop to be fast in: one system call for each client, and nothing else.
         """
-        hearing, members, data, start, end = order
-        wires, sends = self._cohorts.find(hearing, members, self._blocked)
+        hearing, data = order.hearing, order.data
+        wires, sends = self._cohorts.find(hearing, order.members, self._blocked)
         length, coming = len(data), iter(sends)
         while True:
             try:
@@ -276,7 +275,7 @@ class Performer:
                 continue
             wire = wires[-1 - length_hint(coming)]  # the iterator knows how many are left
             self._blocked.add(wire)
-            self._engine.report(Lagged(wire.conn, taken, start, end, hearing))
+            self._engine.report(Lagged(wire.conn, taken, order.start, order.end, hearing))
 
     # -- logs -----------------------------------------------------------------------------------------------------
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 Answer: TypeAlias = "Response | Deferred | None"
 Handler: TypeAlias = "Callable[[Request], Answer] | Callable[[Request], Awaitable[Response | None]]"
-_new = tuple.__new__
 
 
 class Excuse(NamedTuple):
@@ -85,8 +84,8 @@ class Program:
 
     def handle_request(self, order: Handle) -> Event | None:
         """Call the handler with each request; whatever it does is an event."""
-        ticket, requests = order
-        handler, (conn, number) = self._handler, ticket
+        handler, requests, ticket = self._handler, order.requests, order.ticket
+        conn, number = ticket.conn, ticket.number
         responses: list[Response] = []
         response: Any
         for request in requests:
@@ -111,8 +110,7 @@ class Program:
             return None
         if number != ticket.number:
             ticket = Ticket(conn, number)
-        answered: Answered = _new(Answered, (ticket, tuple(responses)))
-        return answered
+        return Answered(ticket, tuple(responses))
 
     def _report_answers(self, ticket: Ticket, responses: list[Response]) -> None:
         """The answers so far, if there are any."""
@@ -121,7 +119,7 @@ class Program:
 
     def _report_interrupt(self, order: Handle, number: int) -> None:
         """The request called `number`, and those behind it, will not be handled."""
-        conn, first = order.ticket
+        conn, first = order.ticket.conn, order.ticket.number
         for request in order.requests[number - first:]:
             account = f"{request.method} {request.target}: interrupted"
             self._events.append(Refused(Ticket(conn, number), 500, "", account))

@@ -244,7 +244,8 @@ class HttpServer(Speaker):
         self._program.sources.poll(now, events)
         has_work = has_work or len(events) > told
         if events or engine.has_words or is_due(engine.snapshot, now):
-            events.insert(0, Elapsed(*read_clock()))
+            moment = read_clock()
+            events.insert(0, Elapsed(moment.now, moment.wall))
             engine.run_rounds()
         if engine.state.running is not Running.SERVING:
             self._wind_down()

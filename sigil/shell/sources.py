@@ -107,7 +107,7 @@ async def _closing(pieces: AsyncIterable[Any]) -> None:
 
 def unfolded(stream: Unfold) -> Iterator[Any]:
     """The pieces of a pure stream."""
-    step, state = stream
+    step, state = stream.step, stream.seed
     while (made := step(state)) is not None:
         piece, state = made
         yield piece

@@ -219,7 +219,7 @@ class Kernel:
 
     def send(self, order: Send) -> Event | None:
         """Send segments and shut our side if that is to follow; what is not taken is handed back.  Drops nothing."""
-        conn, segments, then = order
+        conn, segments, then = order.conn, order.segments, order.then
         wire = self.find(conn)
         if wire is None:
             return None

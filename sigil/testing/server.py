@@ -177,7 +177,8 @@ class MemoryServer(Speaker):
         engine.finish_turn()
         self._loop.run_once()
         is_told_late = bool(engine.events) and type(engine.events[0]) is Elapsed  # a tick was left before it was told
-        engine.events[:is_told_late] = [Elapsed(*self._moment())]
+        moment = self._moment()
+        engine.events[:is_told_late] = [Elapsed(moment.now, moment.wall)]
         engine.events += self.kernel.process_readable_clients(limits)
         engine.events += self.kernel.accept(min(limits.max_accepts_per_tick, room_of(engine.state)))
         self._empty_inbox()
