@@ -11,21 +11,21 @@
 the public ones; everything else may change.
 """
 
+from .browser.client_module import client_module
+from .core.close_reasons import CloseReason, close_reason_str
 from .core.conn import Conn, Peer
-from .core.footprint import footprint as http_server_footprint
-from .core.headers import Headers
+from .core.connection.send_queue import SendStatus
+from .core.http.headers import Headers
+from .core.http.request import BadInput, Request
+from .core.http.response import Response, Unfold
+from .core.http.sse import SseEvent
 from .core.limits import Limits
-from .core.reasons import CloseReason, close_reason_str
-from .core.request import BadInput, Request
-from .core.response import Response, Unfold
-from .core.sse import SseEvent
-from .core.stats import Stats
-from .core.talk import SendStatus
-from .shell.bridge_asyncio import http_server_serve
-from .shell.callbacks import Callbacks
-from .shell.client_module import client_module
-from .shell.deferred import Deferred
+from .core.server.totals import Stats
+from .core.views.footprint import footprint as http_server_footprint
+from .shell.hosts.asyncio_host import http_server_serve
 from .shell.make import make_http_server
+from .shell.program.callbacks import Callbacks
+from .shell.program.deferred import Deferred
 from .shell.server import (
     HttpServer,
     http_server_close,

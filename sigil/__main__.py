@@ -2,7 +2,7 @@
 
 import sys
 
-from sigil.shell.cli import main
+from sigil.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -33,10 +33,10 @@ from websockets.typing import Origin
 
 import sigil
 from sigil import Callbacks, HttpServer, Limits, Request, Response, SendStatus
-from sigil.core.client import Phase
-from sigil.core.reasons import MEANINGS
-from sigil.core.relief import _RANKS
-from sigil.core.waiting import _PATIENCE, Waiting
+from sigil.core.close_reasons import MEANINGS
+from sigil.core.connection.client import Phase
+from sigil.core.connection.deadlines import _PATIENCE, Waiting
+from sigil.core.server.eviction import _RANKS
 from sigil.testing import Client
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -258,7 +258,7 @@ def check_set_up(command: str, folder: Path) -> None:
     extra = re.search(r"'\.\[(\w+)\]'", steps[1])
     if extra is None:
         script = steps[2].split()[0].removeprefix(".venv/bin/")
-        assert project["scripts"][script] == "sigil.shell.cli:main"
+        assert project["scripts"][script] == "sigil.cli.main:main"
     else:
         needed = {re.split(r"[<>=]", need)[0] for need in project["optional-dependencies"][extra[1]]}
         assert extra[1] == "test" and "pytest" in needed

@@ -18,11 +18,11 @@ import pytest
 from core.drive import GET, asked, client_of, head_of
 
 from sigil import HttpServer, Limits, Response, make_http_server
-from sigil.core.client import Phase
-from sigil.core.encode import Encoded, encode_response
-from sigil.core.grammar import NeedMore
-from sigil.core.head import Head, parse_headers_only
-from sigil.core.refusal import Malformed
+from sigil.core.connection.client import Phase
+from sigil.core.http.encode import Encoded, encode_response
+from sigil.core.http.head import Head, parse_headers_only
+from sigil.core.http.request_line import NeedMore
+from sigil.core.parse_result import Malformed
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "parity.md"

@@ -19,8 +19,8 @@ from wsproto.connection import Connection as Reader
 from wsproto.events import CloseConnection, Message, Ping, Pong
 
 from sigil import Callbacks, CloseReason, Conn, Deferred, Limits, Request, Response, SendStatus
-from sigil.core.frame import encode_close, encode_masked
-from sigil.core.reasons import MEANINGS
+from sigil.core.close_reasons import MEANINGS
+from sigil.core.websocket.frames import encode_close, encode_masked
 from sigil.testing import (
     BadAnswer,
     Client,

@@ -21,8 +21,8 @@ from shell.speaking import UPGRADE, Diary, Speaker, close_frame, echo, frame, le
 from sigil import CloseReason, Deferred, Limits, Request, Response, SendStatus
 from sigil.core.effects import Drop, Farewell, Interest, Send
 from sigil.core.events import Failed, Received, Stalled, Writable
-from sigil.core.framing import parse_content_length
-from sigil.core.refusal import Malformed
+from sigil.core.http.framing import parse_content_length
+from sigil.core.parse_result import Malformed
 from sigil.testing import Client
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"

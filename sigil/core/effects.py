@@ -12,12 +12,12 @@ from typing import NamedTuple, TypeAlias
 
 from pyrsistent import PSet
 
+from .broadcast.ring import Hearing
+from .close_reasons import CloseReason
 from .conn import Conn, Peer, Ticket
 from .events import Segment
-from .message import Message, Squeezed
-from .reasons import CloseReason
-from .request import Request
-from .ring import Hearing
+from .http.request import Request
+from .websocket.messages import Message, Squeezed
 
 
 class Then(IntEnum):

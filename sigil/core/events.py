@@ -9,11 +9,11 @@ back, `wall` since 1970.  An event for a connection that is gone is no error: it
 
 from typing import NamedTuple, TypeAlias, assert_never
 
+from .broadcast.ring import Hearing
+from .close_reasons import CloseReason
 from .conn import Conn, Peer, Ticket
-from .reasons import CloseReason
-from .refusal import Malformed
-from .response import Response
-from .ring import Hearing
+from .http.response import Response
+from .parse_result import Malformed
 
 Segment: TypeAlias = bytes | memoryview
 """A piece of memory to be sent.  A view is always of `bytes`, so nobody can change it."""

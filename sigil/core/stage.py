@@ -13,8 +13,8 @@ empty stage.  It does not know what is staged, nor where it goes.
 
 from typing import NamedTuple
 
-from .body import Rope, append, join
-from .response import Buffer
+from .http.body import Rope, append, join
+from .http.response import Buffer
 
 
 class Stage(NamedTuple):

@@ -7,8 +7,8 @@ Rules: arguments that name a limit count more than the record of limits does.  I
 """
 
 from ..core.limits import Limits, check_limits, without_aliases
-from .callbacks import Callbacks
-from .program import Handler
+from .program.callbacks import Callbacks
+from .program.handlers import Handler
 from .server import HttpServer
 
 

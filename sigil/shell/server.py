@@ -18,21 +18,21 @@ from threading import get_ident
 
 from ..core.events import Accepted, Elapsed, Moment, Stop
 from ..core.limits import Limits
-from ..core.records import Running
-from ..core.server import is_due, make_server, next_deadline, room_of, stats
-from ..core.stats import Stats
-from .account import ENDINGS
-from .callbacks import Callbacks
-from .door import Door
-from .engine import Engine
-from .listen import open_listener
-from .perform import Performer, Ready
-from .program import Handler, Program
-from .remember import remembering_parser
-from .signals import stopping_on_signals, waking_on_signals
-from .sources import Spawn
-from .speaking import Speaker
-from .threaded import Serving
+from ..core.server.fold import is_due, make_server, next_deadline, room_of, stats
+from ..core.server.state import Running
+from ..core.server.totals import Stats
+from .hosts.thread import Serving
+from .loop.acceptor import Door
+from .loop.engine import Engine
+from .loop.head_cache import remembering_parser
+from .loop.listen import open_listener
+from .loop.signals import stopping_on_signals, waking_on_signals
+from .loop.sockets import Performer, Ready
+from .messaging import Speaker
+from .program.body_sources import Spawn
+from .program.callbacks import Callbacks
+from .program.handlers import Handler, Program
+from .program.tracebacks import ENDINGS
 
 _LOG = logging.getLogger("sigil.server")
 _ACCESS_LOG = logging.getLogger("sigil.access")

@@ -14,9 +14,9 @@ from abc import ABC, abstractmethod
 from threading import get_ident
 
 from ..core.conn import Conn
-from ..core.response import Buffer, Fields, Response
+from ..core.connection.send_queue import SendStatus
+from ..core.http.response import Buffer, Fields, Response
 from ..core.stage import Stage, append_bytes, append_format, make_stage, take, truncate, unstage
-from ..core.talk import SendStatus
 
 
 class Stager(ABC):

@@ -13,15 +13,15 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
+from ..core.close_reasons import close_reason_str
 from ..core.conn import Conn, Peer
 from ..core.effects import Access, Note
+from ..core.http.response import Fields
 from ..core.limits import Limits, check_limits
-from ..core.reasons import close_reason_str
-from ..core.records import Server
-from ..core.response import Fields
-from ..core.stats import Stats
-from ..shell.callbacks import Callbacks
-from ..shell.program import Handler
+from ..core.server.state import Server
+from ..core.server.totals import Stats
+from ..shell.program.callbacks import Callbacks
+from ..shell.program.handlers import Handler
 from .answers import Answer, Found, read_answer
 from .connection import Connection
 from .encode import ABSENT

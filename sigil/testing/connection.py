@@ -9,9 +9,9 @@ It does not know how the server is made to go on: `client` does.
 
 from typing import TYPE_CHECKING, Any
 
+from ..core.close_reasons import CloseReason
 from ..core.conn import Conn, Peer
-from ..core.reasons import CloseReason
-from ..core.response import Fields
+from ..core.http.response import Fields
 from .answers import Answer, read_answers
 from .encode import ABSENT, encode_request
 from .kernel import Wire

@@ -11,9 +11,9 @@ import json as _json
 import re
 from typing import Any
 
-from ..core.headers import pairs_of
-from ..core.response import Fields
-from ..core.sanitize import check_pairs
+from ..core.http.headers import pairs_of
+from ..core.http.response import Fields
+from ..core.http.validate import check_pairs
 
 ABSENT: Any = object()
 """Stands for no JSON at all, as None is a JSON value."""

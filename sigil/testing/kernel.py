@@ -13,11 +13,11 @@ import errno
 import os
 from contextlib import suppress
 
+from ..core.close_reasons import CloseReason
 from ..core.conn import Conn, Peer
 from ..core.effects import Adopt, Drop, Farewell, Interest, Send, Then, TurnAway, Watch
 from ..core.events import Accepted, Event, Failed, HalfClosed, Received, Segment, Stalled, Writable
 from ..core.limits import Limits
-from ..core.reasons import CloseReason
 
 
 class Wire:

@@ -18,8 +18,8 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Any, TypeVar, TypeVarTuple
 
-from ..shell.bridge_asyncio import _run as deliver
-from ..shell.deferred import Deferred
+from ..shell.hosts.asyncio_host import _run as deliver
+from ..shell.program.deferred import Deferred
 
 Ts = TypeVarTuple("Ts")
 Result = TypeVar("Result")

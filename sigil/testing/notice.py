@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..core.effects import Note
-from ..core.request import BadInput, Request
-from ..shell.program import Handler
-from ..shell.sources import ENDINGS
+from ..core.http.request import BadInput, Request
+from ..shell.program.body_sources import ENDINGS
+from ..shell.program.handlers import Handler
 
 ERROR_LOG = "sigil.error"
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from ..core.client import Parse
 from ..core.conn import Conn
+from ..core.connection.client import Parse
 from ..core.effects import (
     Abandon,
     Access,
@@ -36,16 +36,16 @@ from ..core.effects import (
     Welcome,
 )
 from ..core.events import Elapsed, Event, Lagged, Moment, Refused, Stalled, Stop
-from ..core.head import parse_headers_only
+from ..core.http.head import parse_headers_only
 from ..core.limits import Limits
-from ..core.records import Running, Server
-from ..core.server import make_server, next_deadline, room_of, stats
-from ..core.stats import Stats
-from ..shell.callbacks import Callbacks, Returned
-from ..shell.engine import Clock, Engine
-from ..shell.program import Handler, Late, Program
-from ..shell.sources import ENDINGS, LatePiece, Spawn
-from ..shell.speaking import Speaker
+from ..core.server.fold import make_server, next_deadline, room_of, stats
+from ..core.server.state import Running, Server
+from ..core.server.totals import Stats
+from ..shell.loop.engine import Clock, Engine
+from ..shell.messaging import Speaker
+from ..shell.program.body_sources import ENDINGS, LatePiece, Spawn
+from ..shell.program.callbacks import Callbacks, Returned
+from ..shell.program.handlers import Handler, Late, Program
 from .kernel import Kernel
 from .loop import Loop
 from .notice import Ear, noticing

@@ -12,15 +12,26 @@ from typing import TYPE_CHECKING
 
 from zstandard import ZstdDecompressor, ZstdError
 
+from ..core.close_reasons import close_reason_str
 from ..core.conn import Conn
-from ..core.frame import Opcode, Terms, encode_close, encode_masked
-from ..core.handshake import VERSION, ZSTD_SUBPROTOCOL, accept_key
-from ..core.headers import Pairs, pairs_of
-from ..core.message import CALM, Close, Inbound, Item, Message, Ping, Pong, Squeezed, read_squeezed, take_bytes
-from ..core.reasons import close_reason_str
-from ..core.refusal import Malformed
-from ..core.response import Fields
-from ..shell.engine import framed
+from ..core.http.headers import Pairs, pairs_of
+from ..core.http.response import Fields
+from ..core.parse_result import Malformed
+from ..core.websocket.frames import Opcode, Terms, encode_close, encode_masked
+from ..core.websocket.handshake import VERSION, ZSTD_SUBPROTOCOL, accept_key
+from ..core.websocket.messages import (
+    CALM,
+    Close,
+    Inbound,
+    Item,
+    Message,
+    Ping,
+    Pong,
+    Squeezed,
+    read_squeezed,
+    take_bytes,
+)
+from ..shell.loop.engine import framed
 from .answers import Answer, BadAnswer
 from .connection import Connection
 

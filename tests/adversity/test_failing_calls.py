@@ -163,7 +163,7 @@ def one_run(kind: str, code: int, nth: int) -> Fault:
     before = descriptors()
     with pytest.MonkeyPatch.context() as patch:
         install(patch, fault)
-        patch.setattr("sigil.shell.door.PAUSE_SECONDS", 0.01)
+        patch.setattr("sigil.shell.loop.acceptor.PAUSE_SECONDS", 0.01)
         server = make(program.handle, LIMITS, Callbacks(program.open, program.close))
         try:
             listen(server, fault)

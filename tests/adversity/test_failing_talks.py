@@ -63,7 +63,7 @@ def one_run(kind: str, code: int, nth: int) -> Fault:
     fault, books, before = Fault(kind, code, nth), Books(), descriptors()
     with pytest.MonkeyPatch.context() as patch:
         install(patch, fault)
-        patch.setattr("sigil.shell.door.PAUSE_SECONDS", 0.01)
+        patch.setattr("sigil.shell.loop.acceptor.PAUSE_SECONDS", 0.01)
         server = make(books.handle, Limits(linger_timeout=1.0), books.callbacks())
         try:
             listen(server, fault)

@@ -272,7 +272,7 @@ def test_a_deferred_may_be_resolved_by_a_signal_handler_at_any_instant(name: str
 
     def work() -> None:
         promise = Deferred()
-        with at_lines_of("/sigil/shell/deferred.py", lambda: promise.resolve(None),
+        with at_lines_of("/sigil/shell/program/deferred.py", lambda: promise.resolve(None),
                          lambda frame: frame.f_code.co_name == name):
             promise.when_resolved(delivered.append)
             promise.resolve(None)

@@ -24,8 +24,8 @@ from importlib.util import find_spec
 from math import inf, nan
 from typing import NamedTuple
 
-from sigil.core.frame import Opcode, Terms, encode_frame, encode_masked, unmask
-from sigil.core.message import CALM, take_bytes
+from sigil.core.websocket.frames import Opcode, Terms, encode_frame, encode_masked, unmask
+from sigil.core.websocket.messages import CALM, take_bytes
 
 TERMS = Terms(2**24, 2**24)
 KEY = bytes.fromhex("9dfa213d")

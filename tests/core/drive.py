@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from sigil.core.client import Client, Parse
 from sigil.core.conn import Conn, Peer, Ticket
+from sigil.core.connection.client import Client, Parse
 from sigil.core.effects import Drop, Effect, Farewell, Handle, Interest, Send, Then, TurnAway, Watch
 from sigil.core.events import Accepted, Answered, Elapsed, Event, Received, Writable
-from sigil.core.head import Head, parse_headers_only
+from sigil.core.http.head import Head, parse_headers_only
+from sigil.core.http.request import Request
+from sigil.core.http.response import Response
 from sigil.core.limits import Limits
-from sigil.core.request import Request
-from sigil.core.response import Response
-from sigil.core.server import Server, advance, make_server
-from sigil.core.table import find
+from sigil.core.server.fold import Server, advance, make_server
+from sigil.core.server.slots import find
 
 PEER = Peer("192.0.2.1", 5000)
 CONN = Conn(0, 0)

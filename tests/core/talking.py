@@ -7,15 +7,15 @@ at the end; its kernel always has room.  It knows events and effects only, as a 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn
+from sigil.core.connection.send_queue import Talk
 from sigil.core.effects import Deliver, Drop, Effect, Fan, Part, Send, Then, Welcome
 from sigil.core.events import Delivered, Event, Flush, Received, Whisper
-from sigil.core.frame import Frame, Terms, encode_masked, read_frame
+from sigil.core.http.response import Response
 from sigil.core.limits import Limits
-from sigil.core.reasons import CloseReason
-from sigil.core.response import Response
-from sigil.core.server import Server, advance
-from sigil.core.talk import Talk
+from sigil.core.server.fold import Server, advance
+from sigil.core.websocket.frames import Frame, Terms, encode_masked, read_frame
 
 from .drive import CONN, answered, asked, bytes_of, client_of, tell
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from sigil.core.client import Phase
+from sigil.core.close_reasons import CloseReason
+from sigil.core.connection.client import Phase
 from sigil.core.effects import Abandon, Access, Drop, Farewell, Note, Pull, Send, Then
 from sigil.core.events import Answered, Chunk, Ended, Event, Received, Refused, Stalled, Writable
+from sigil.core.http.response import Pulled, Response
 from sigil.core.limits import Limits
-from sigil.core.reasons import CloseReason
-from sigil.core.response import Pulled, Response
-from sigil.core.server import Server
+from sigil.core.server.fold import Server
 
 from .drive import (
     CONN,

@@ -7,15 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sigil import Limits, Response
-from sigil.core.client import CALM, Client, Context, make_client
 from sigil.core.conn import Ticket
-from sigil.core.desk import make_context
+from sigil.core.connection.client import CALM, Client, Context, make_client
+from sigil.core.connection.deadlines import settle
+from sigil.core.connection.transitions import TRANSITIONS
 from sigil.core.effects import Effect, Handle, Send
 from sigil.core.events import Answered, Event, Received
-from sigil.core.head import parse_headers_only
-from sigil.core.server import make_server
-from sigil.core.transition import TRANSITIONS
-from sigil.core.waiting import settle
+from sigil.core.http.head import parse_headers_only
+from sigil.core.server.batch import make_context
+from sigil.core.server.fold import make_server
 
 from .drive import CONN, PEER, same
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from sigil.core.body import Body, Expecting, append, begin_body, continue_body_read, join
+from sigil.core.close_reasons import CloseReason
+from sigil.core.http.body import Body, Expecting, append, begin_body, continue_body_read, join
 from sigil.core.limits import Limits
-from sigil.core.reasons import CloseReason
-from sigil.core.refusal import Malformed
+from sigil.core.parse_result import Malformed
 
 from .drive import byte_by_byte, same
 

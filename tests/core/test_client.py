@@ -3,8 +3,9 @@
 
 import pytest
 
-from sigil.core.body import begin_body
-from sigil.core.client import (
+from sigil.core.broadcast.broadcast import make_stream
+from sigil.core.close_reasons import CloseReason
+from sigil.core.connection.client import (
     CALM,
     CLEAR,
     Client,
@@ -17,12 +18,11 @@ from sigil.core.client import (
     may_parse,
     outbox_len,
 )
+from sigil.core.connection.deadlines import Waiting, deadline_of, interest_of, settle, waiting_for
 from sigil.core.effects import Interest, Watch
-from sigil.core.head import parse_headers_only
+from sigil.core.http.body import begin_body
+from sigil.core.http.head import parse_headers_only
 from sigil.core.limits import Limits
-from sigil.core.reasons import CloseReason
-from sigil.core.stream import make_stream
-from sigil.core.waiting import Waiting, deadline_of, interest_of, settle, waiting_for
 
 from .drive import CONN, DATE, PEER, head_of, same
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 
-from sigil.core.client import Client, Phase
+from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
-from sigil.core.desk import Desk
+from sigil.core.connection.client import Client, Phase
+from sigil.core.connection.transitions import TRANSITIONS
 from sigil.core.effects import Deliver, Effect, Interest, Note, Part, Send, Then, Watch, Welcome
 from sigil.core.events import (
     Accepted,
@@ -23,14 +24,13 @@ from sigil.core.events import (
     Whisper,
     Writable,
 )
-from sigil.core.frame import encode_masked
-from sigil.core.head import parse_headers_only
+from sigil.core.http.head import parse_headers_only
 from sigil.core.limits import Limits
-from sigil.core.reasons import CloseReason
-from sigil.core.server import Server, make_server, step
-from sigil.core.speak import buffered_amount
-from sigil.core.table import clients_of, find
-from sigil.core.transition import TRANSITIONS
+from sigil.core.server.batch import Desk
+from sigil.core.server.fold import Server, make_server, step
+from sigil.core.server.publish import buffered_amount
+from sigil.core.server.slots import clients_of, find
+from sigil.core.websocket.frames import encode_masked
 
 from .drive import (
     CONN,

@@ -1,11 +1,11 @@
 """How a WebSocket in the core ends, in literal events: by whom, with which code, told once, behind all that came."""
 
 
+from sigil.core.close_reasons import CloseReason
 from sigil.core.effects import Drop, Effect, Farewell, Part, Send, Then
 from sigil.core.events import Delivered, Failed, HalfClosed, Hangup, Stalled, Stop
-from sigil.core.frame import encode_masked
 from sigil.core.limits import Limits
-from sigil.core.reasons import CloseReason
+from sigil.core.websocket.frames import encode_masked
 
 from .drive import CONN, at, bytes_of, kinds, tell
 from .talking import FLUSH, KEY, came, close, delivered_in, frames_of, parts_of, ping, said, talking, text

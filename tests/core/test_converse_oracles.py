@@ -13,7 +13,7 @@ from wsproto import WSConnection
 from wsproto.connection import ConnectionType
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Event, Ping, Pong, Request, TextMessage
 
-from sigil.core.reasons import CloseReason
+from sigil.core.close_reasons import CloseReason
 
 from .drive import answered, bytes_of, cut, serving, tell
 from .talking import SAYS, came, conversation, talking

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sigil.core.encode import (
+from sigil.core.http.encode import (
     JOIN_MAX,
     Encoded,
     Framing,
@@ -14,7 +14,7 @@ from sigil.core.encode import (
     encode_simple,
     status_line,
 )
-from sigil.core.response import Pulled, Response
+from sigil.core.http.response import Pulled, Response
 
 from .drive import DATE, head_of, same
 

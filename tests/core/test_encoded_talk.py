@@ -9,17 +9,17 @@ import pytest
 from zstandard import ZstdDecompressor
 
 from sigil import Callbacks, Limits, Request, Response
+from sigil.core.broadcast.encoding import Encoding, deflate, recode
+from sigil.core.broadcast.ring import Hearing
+from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn
 from sigil.core.effects import Fan, Part, Unpack
-from sigil.core.encoding import Encoding, deflate, recode
 from sigil.core.events import Delivered
-from sigil.core.frame import Opcode, encode_masked
-from sigil.core.message import read_squeezed
-from sigil.core.reasons import CloseReason
-from sigil.core.records import Server
-from sigil.core.refusal import Malformed
-from sigil.core.ring import Hearing
-from sigil.core.speak import prospect_of, room_to_publish
+from sigil.core.parse_result import Malformed
+from sigil.core.server.publish import prospect_of, room_to_publish
+from sigil.core.server.state import Server
+from sigil.core.websocket.frames import Opcode, encode_masked
+from sigil.core.websocket.messages import read_squeezed
 from sigil.testing import Client, WebSocket
 
 from .drive import CONN, answered, asked, bytes_of, tell
@@ -201,8 +201,8 @@ def test_what_nobody_keeps_up_with_is_encoded_once_too(monkeypatch: pytest.Monke
         count += 1
         return recode(frame, encoding, position)
 
-    monkeypatch.setattr("sigil.core.speak.recode", counting)
-    monkeypatch.setattr("sigil.core.ring.recode", counting)
+    monkeypatch.setattr("sigil.core.server.publish.recode", counting)
+    monkeypatch.setattr("sigil.core.broadcast.ring.recode", counting)
     for _ in range(10):
         client.server.broadcast(LONG)
     client.settle()

@@ -8,13 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zstandard import ZstdDecompressor, frame_content_size
 
-from sigil.core.encoding import BAD_DEFLATE, SHORT_MAX, TOO_LONG, Encoding, deflate, encode_message, inflate, recode
-from sigil.core.frame import Opcode, Terms, encode_frame, read_frame
-from sigil.core.handshake import Extension, Offer, agree, answer_deflate, parse_extensions
+from sigil.core.broadcast.encoding import (
+    BAD_DEFLATE,
+    SHORT_MAX,
+    TOO_LONG,
+    Encoding,
+    deflate,
+    encode_message,
+    inflate,
+    recode,
+)
+from sigil.core.close_reasons import CloseReason
 from sigil.core.limits import Limits
-from sigil.core.message import Squeezed, read_squeezed
-from sigil.core.reasons import CloseReason
-from sigil.core.refusal import Malformed
+from sigil.core.parse_result import Malformed
+from sigil.core.websocket.frames import Opcode, Terms, encode_frame, read_frame
+from sigil.core.websocket.handshake import Extension, Offer, agree, answer_deflate, parse_extensions
+from sigil.core.websocket.messages import Squeezed, read_squeezed
 
 from .drive import same
 

@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from sigil.core.conn import Conn, Peer
 from sigil.core.events import Received, Writable
-from sigil.core.figures import (
+from sigil.core.limits import Limits
+from sigil.core.server.fold import make_server
+from sigil.core.server.publish import buffered_amount
+from sigil.core.views.figures import (
     COHORTS_MAX,
     LAGGARDS_MAX,
     CohortFigures,
@@ -20,9 +23,6 @@ from sigil.core.figures import (
     ring_figures,
     who_hears,
 )
-from sigil.core.limits import Limits
-from sigil.core.server import make_server
-from sigil.core.speak import buffered_amount
 
 from .crowd import SMALL, gathered, meet, say
 from .drive import PEER, serving, tell

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.core.footprint import footprint, head_len
-from sigil.core.head import Head, parse_headers_only
+from sigil.core.http.head import Head, parse_headers_only
 from sigil.core.limits import Limits
+from sigil.core.views.footprint import footprint, head_len
 
 MIB = 2**20
 SMALL = Limits(max_connection_cnt=8, max_ws_connection_cnt=8, max_header_len=8_192, max_body_len=65_536,

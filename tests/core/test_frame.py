@@ -11,7 +11,10 @@ from websockets.frames import Opcode as WebsocketsOpcode
 from websockets.streams import StreamReader
 from wsproto.frame_protocol import FrameProtocol
 
-from sigil.core.frame import (
+from sigil.core.close_reasons import MEANINGS, CloseReason
+from sigil.core.http.request_line import NeedMore
+from sigil.core.parse_result import Malformed
+from sigil.core.websocket.frames import (
     SMALL_MAX,
     Frame,
     FrameHead,
@@ -27,9 +30,6 @@ from sigil.core.frame import (
     read_head,
     unmask,
 )
-from sigil.core.grammar import NeedMore
-from sigil.core.reasons import MEANINGS, CloseReason
-from sigil.core.refusal import Malformed
 
 from .drive import same
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from sigil.core.framing import check_framing, check_host, check_host_field, parse_content_length
-from sigil.core.headers import Headers
-from sigil.core.reasons import CloseReason
-from sigil.core.refusal import Malformed
+from sigil.core.close_reasons import CloseReason
+from sigil.core.http.framing import check_framing, check_host, check_host_field, parse_content_length
+from sigil.core.http.headers import Headers
+from sigil.core.parse_result import Malformed
 
 from .drive import same
 

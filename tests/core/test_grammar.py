@@ -2,7 +2,8 @@
 
 import pytest
 
-from sigil.core.grammar import (
+from sigil.core.close_reasons import CloseReason
+from sigil.core.http.request_line import (
     RequestLine,
     find_header_end,
     inspect,
@@ -11,8 +12,7 @@ from sigil.core.grammar import (
     tokenise,
 )
 from sigil.core.limits import Limits
-from sigil.core.reasons import CloseReason
-from sigil.core.refusal import Malformed
+from sigil.core.parse_result import Malformed
 
 from .drive import same
 

@@ -15,7 +15,10 @@ from wsproto.connection import ConnectionType
 from wsproto.events import AcceptConnection, Request
 from wsproto.extensions import PerMessageDeflate
 
-from sigil.core.handshake import (
+from sigil.core.close_reasons import CloseReason
+from sigil.core.http.headers import Headers
+from sigil.core.parse_result import Malformed
+from sigil.core.websocket.handshake import (
     Extension,
     Offer,
     accept_key,
@@ -28,9 +31,6 @@ from sigil.core.handshake import (
     parse_subprotocols,
     refuse_upgrade,
 )
-from sigil.core.headers import Headers
-from sigil.core.reasons import CloseReason
-from sigil.core.refusal import Malformed
 
 from .drive import DATE, head_of, same
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from sigil.core.grammar import NeedMore
-from sigil.core.head import Head, parse_header_lines, parse_headers_only
-from sigil.core.headers import Headers
+from sigil.core.close_reasons import CloseReason
+from sigil.core.http.head import Head, parse_header_lines, parse_headers_only
+from sigil.core.http.headers import Headers
+from sigil.core.http.request_line import NeedMore
 from sigil.core.limits import Limits
-from sigil.core.reasons import CloseReason
-from sigil.core.refusal import Malformed
+from sigil.core.parse_result import Malformed
 
 from .drive import head_of, same
 

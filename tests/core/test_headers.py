@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from sigil.core.headers import Headers, decode_pairs, pairs_of
+from sigil.core.http.headers import Headers, decode_pairs, pairs_of
 
 COOKIES = Headers((("Host", "a"), ("Cookie", "a=1"), ("X-List", "1"), ("cookie", "b=2"), ("x-list", "2")))
 

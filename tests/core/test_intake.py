@@ -2,15 +2,15 @@
 
 import pytest
 
-from sigil.core.client import CALM, Phase
+from sigil.core.close_reasons import CloseReason
+from sigil.core.connection.client import CALM, Phase
 from sigil.core.effects import Handle, Interest, Watch
 from sigil.core.events import Received
-from sigil.core.headers import Headers
+from sigil.core.http.headers import Headers
+from sigil.core.http.request import Request
 from sigil.core.limits import Limits
-from sigil.core.reasons import CloseReason
-from sigil.core.refusal import Malformed
-from sigil.core.request import Request
-from sigil.core.server import stats
+from sigil.core.parse_result import Malformed
+from sigil.core.server.fold import stats
 
 from .drive import (
     CHUNKED,

@@ -13,10 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.core.client import LISTENING, is_laggard, is_member
+from sigil.core.broadcast.broadcast import make_stream
+from sigil.core.broadcast.encoding import Encoding
+from sigil.core.broadcast.ring import Hearing
+from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Peer
+from sigil.core.connection.client import LISTENING, is_laggard, is_member
+from sigil.core.connection.deadlines import Waiting, waiting_for
+from sigil.core.connection.send_queue import SendStatus
 from sigil.core.effects import Abandon, Access, Drop, Effect, Fan, Farewell, Note, Part, Send, Then, Welcome
-from sigil.core.encoding import Encoding
 from sigil.core.events import (
     Accepted,
     Answered,
@@ -33,15 +38,10 @@ from sigil.core.events import (
     Subscribe,
     Writable,
 )
+from sigil.core.http.response import Response
 from sigil.core.limits import Limits
-from sigil.core.reasons import CloseReason
-from sigil.core.response import Response
-from sigil.core.ring import Hearing
-from sigil.core.server import Server, stats
-from sigil.core.speak import prospect_of
-from sigil.core.stream import make_stream
-from sigil.core.talk import SendStatus
-from sigil.core.waiting import Waiting, waiting_for
+from sigil.core.server.fold import Server, stats
+from sigil.core.server.publish import prospect_of
 
 from .drive import CONN, DATE, GET, OK, answered, asked, at, bytes_of, client_of, kinds, serving, tell, ticket
 from .talking import FLUSH, UPGRADE, bytes_to, said, text

@@ -11,8 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wsproto.frame_protocol import FrameProtocol, ParseFailed
 
-from sigil.core.frame import SMALL_MAX, Opcode, Terms, encode_close, encode_frame, encode_masked
-from sigil.core.message import (
+from sigil.core.close_reasons import MEANINGS, CloseReason
+from sigil.core.parse_result import Malformed
+from sigil.core.websocket.frames import SMALL_MAX, Opcode, Terms, encode_close, encode_frame, encode_masked
+from sigil.core.websocket.messages import (
     CALM,
     OVER,
     Arriving,
@@ -26,8 +28,6 @@ from sigil.core.message import (
     check_text,
     take_bytes,
 )
-from sigil.core.reasons import MEANINGS, CloseReason
-from sigil.core.refusal import Malformed
 
 from .drive import byte_by_byte, cut, same
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sigil.core.reasons import MEANINGS, CloseReason, close_reason_str
+from sigil.core.close_reasons import MEANINGS, CloseReason, close_reason_str
 
 
 def test_the_numbers_of_the_reference_are_kept() -> None:

@@ -5,14 +5,14 @@ from math import inf
 import pytest
 
 from sigil.core.conn import Conn, Ticket
+from sigil.core.connection.deadlines import Waiting, deadline_of, waiting_for
 from sigil.core.effects import Handle, Watch
 from sigil.core.events import Accepted, Answered, Event, HalfClosed, Moment, Received, Stalled, Writable
+from sigil.core.http.response import Response
 from sigil.core.limits import Limits
-from sigil.core.records import Load, Server
-from sigil.core.response import Response
-from sigil.core.server import make_server, next_deadline, room_of, stats
-from sigil.core.table import clients_of
-from sigil.core.waiting import Waiting, deadline_of, waiting_for
+from sigil.core.server.fold import make_server, next_deadline, room_of, stats
+from sigil.core.server.slots import clients_of
+from sigil.core.server.state import Load, Server
 
 from .drive import (
     CONN,

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from sigil.core.headers import Headers
-from sigil.core.request import BadInput, Request
+from sigil.core.http.headers import Headers
+from sigil.core.http.request import BadInput, Request
 
 from .drive import PEER
 

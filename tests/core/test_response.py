@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from sigil.core.headers import Headers
-from sigil.core.response import Pulled, Response
+from sigil.core.http.headers import Headers
+from sigil.core.http.response import Pulled, Response
 
 from .drive import same
 

@@ -7,26 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sigil.core.conn import Conn
-from sigil.core.encoding import Encoding
-from sigil.core.frame import encode_frame
-from sigil.core.limits import Limits
-from sigil.core.ring import (
-    COMPACT_AT,
-    Entry,
-    Hearing,
-    Ring,
-    Stretch,
-    append,
-    is_for,
-    last_of,
-    make_ring,
-    make_room,
-    may_hold,
-    page_of,
-    read,
-)
-from sigil.core.stream import (
+from sigil.core.broadcast.broadcast import (
     NOT_BEHIND,
     catch_up,
     data_for,
@@ -41,6 +22,25 @@ from sigil.core.stream import (
     start_of_history,
     store,
 )
+from sigil.core.broadcast.encoding import Encoding
+from sigil.core.broadcast.ring import (
+    COMPACT_AT,
+    Entry,
+    Hearing,
+    Ring,
+    Stretch,
+    append,
+    is_for,
+    last_of,
+    make_ring,
+    make_room,
+    may_hold,
+    page_of,
+    read,
+)
+from sigil.core.conn import Conn
+from sigil.core.limits import Limits
+from sigil.core.websocket.frames import encode_frame
 
 NONE = Hearing(Encoding.PLAIN, frozenset())
 NEWS = Hearing(Encoding.PLAIN, frozenset(("news",)))

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from sigil.core.response import Pulled, Response
-from sigil.core.sanitize import check_pairs, check_response, check_status, declared_length
+from sigil.core.http.response import Pulled, Response
+from sigil.core.http.validate import check_pairs, check_response, check_status, declared_length
 
 
 @pytest.mark.parametrize(("status", "is_good"), [

@@ -4,14 +4,14 @@ from math import inf
 
 import pytest
 
+from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Peer
 from sigil.core.effects import Adopt, Drop, Effect, Farewell, Greet, Note, Pull, Send, Then, TurnAway
 from sigil.core.events import Accepted, Elapsed, Event, Failed, HalfClosed, Received, Stalled, Stop, Writable
+from sigil.core.http.response import Pulled, Response
 from sigil.core.limits import Limits
-from sigil.core.reasons import CloseReason
-from sigil.core.records import Running
-from sigil.core.response import Pulled, Response
-from sigil.core.server import Server, advance, coalesce, make_server, next_deadline, stats, step
+from sigil.core.server.fold import Server, advance, coalesce, make_server, next_deadline, stats, step
+from sigil.core.server.state import Running
 
 from .drive import (
     CONN,

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from sigil.core.conn import Conn, Peer
 from sigil.core.events import Publish, Received, Writable
 from sigil.core.limits import Limits
-from sigil.core.records import Server
-from sigil.core.server import make_server
-from sigil.core.show import CELLS, DOTS_MAX, LEFT, RIGHT, WIDTH, clients_text, record_text, ring_svg, ring_text
-from sigil.core.speak import buffered_amount
+from sigil.core.server.fold import make_server
+from sigil.core.server.publish import buffered_amount
+from sigil.core.server.state import Server
+from sigil.core.views.show import CELLS, DOTS_MAX, LEFT, RIGHT, WIDTH, clients_text, record_text, ring_svg, ring_text
 
 from .crowd import NOTHING_SPECIAL, SMALL, gathered, meet, say
 from .drive import asked, serving, tell

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
+from sigil.core.connection.send_queue import SendStatus
 from sigil.core.effects import Drop, Effect, Fan, Send
 from sigil.core.events import (
     Accepted,
@@ -21,12 +23,10 @@ from sigil.core.events import (
     Subscribe,
     Writable,
 )
+from sigil.core.http.response import Response
 from sigil.core.limits import Limits
-from sigil.core.reasons import CloseReason
-from sigil.core.response import Response
-from sigil.core.server import Server, make_server
-from sigil.core.speak import buffered_amount, prospect_of, room_to_publish
-from sigil.core.talk import SendStatus
+from sigil.core.server.fold import Server, make_server
+from sigil.core.server.publish import buffered_amount, prospect_of, room_to_publish
 
 from .drive import CONN, GET, PEER, bytes_of, tell
 from .talking import (

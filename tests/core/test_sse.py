@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.core.client import Phase
+from sigil.core.connection.client import Phase
 from sigil.core.effects import Abandon, Pull, Send, Then
 from sigil.core.events import Chunk, Received, Stalled, Writable
+from sigil.core.http.response import Response
+from sigil.core.http.sse import COMMENT, SseEvent, encode_event
 from sigil.core.limits import Limits
-from sigil.core.response import Response
-from sigil.core.server import stats
-from sigil.core.sse import COMMENT, SseEvent, encode_event
+from sigil.core.server.fold import stats
 
 from .drive import CONN, GET, OK, answered, asked, at, bytes_of, client_of, kinds, same, tell, ticket
 

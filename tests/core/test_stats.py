@@ -1,11 +1,11 @@
 """Figures: what is counted when, while connections live and after they have ended."""
 
+from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
 from sigil.core.events import Accepted, Answered, Failed, Received, Refused, Stalled
 from sigil.core.limits import Limits
-from sigil.core.reasons import CloseReason
-from sigil.core.server import Server, make_server, stats
-from sigil.core.stats import Stats
+from sigil.core.server.fold import Server, make_server, stats
+from sigil.core.server.totals import Stats
 
 from .drive import CONN, GET, OK, OK_BYTES, PEER, answered, asked, at, bytes_of, serving, tell, ticket
 

@@ -9,10 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sigil.core.client import is_member
+from sigil.core.broadcast.broadcast import NOT_BEHIND, is_heard
+from sigil.core.broadcast.encoding import Encoding
+from sigil.core.broadcast.ring import Hearing
+from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
+from sigil.core.connection.client import is_member
 from sigil.core.effects import Effect, Fan, Note, Send
-from sigil.core.encoding import Encoding
 from sigil.core.events import (
     Accepted,
     Answered,
@@ -27,14 +30,11 @@ from sigil.core.events import (
     Whisper,
     Writable,
 )
-from sigil.core.frame import encode_frame
+from sigil.core.http.response import Response
 from sigil.core.limits import Limits
-from sigil.core.reasons import CloseReason
-from sigil.core.response import Response
-from sigil.core.ring import Hearing
-from sigil.core.server import Server, advance, make_server
-from sigil.core.speak import buffered_amount
-from sigil.core.stream import NOT_BEHIND, is_heard
+from sigil.core.server.fold import Server, advance, make_server
+from sigil.core.server.publish import buffered_amount
+from sigil.core.websocket.frames import encode_frame
 
 from .drive import CONN, GET, PEER, answered, asked, client_of, same, tell
 from .talking import FLUSH, UPGRADE, bytes_to, frames_of, parts_of, said, talk_in, talking
@@ -308,7 +308,7 @@ def test_the_topics_of_a_laggard_count_from_when_they_were_changed() -> None:
 
 ORDER = """
 from tests.core.test_stream import CONNS, FLUSH, Fan, Subscribe, all_hear, three
-from sigil.core.server import advance
+from sigil.core.server.fold import advance
 subscribed = [Subscribe(conn, topic, True) for conn, topic in zip(CONNS, "abc")]
 server, effects = advance(three(), [*subscribed, all_hear(b"a"), FLUSH])
 print([sorted(effect.hearing.topics) for effect in effects if isinstance(effect, Fan)])

@@ -1,8 +1,8 @@
 """The slot table: small numbers that are in use or free, exactly once, and names that are never mistaken."""
 
-from sigil.core.client import make_client
 from sigil.core.conn import Conn
-from sigil.core.table import EMPTY, Draft, Slots, clients_of, find, free_slots
+from sigil.core.connection.client import make_client
+from sigil.core.server.slots import EMPTY, Draft, Slots, clients_of, find, free_slots
 
 from .drive import PEER, same
 

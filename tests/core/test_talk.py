@@ -5,12 +5,9 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sigil.core.encoding import Encoding
-from sigil.core.events import Delivered
-from sigil.core.frame import Opcode, encode_frame
-from sigil.core.message import CALM, Inbound, Partial
-from sigil.core.ring import Hearing, make_ring
-from sigil.core.talk import (
+from sigil.core.broadcast.encoding import Encoding
+from sigil.core.broadcast.ring import Hearing, make_ring
+from sigil.core.connection.send_queue import (
     JOIN_MAX,
     NOTHING,
     Closing,
@@ -23,6 +20,9 @@ from sigil.core.talk import (
     make_talk,
     take_queue,
 )
+from sigil.core.events import Delivered
+from sigil.core.websocket.frames import Opcode, encode_frame
+from sigil.core.websocket.messages import CALM, Inbound, Partial
 
 from .drive import CONN, tell
 from .talking import PLAIN, came, frames_in, ping, talk_in, talking, text

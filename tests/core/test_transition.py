@@ -2,8 +2,9 @@
 
 import pytest
 
-from sigil.core.client import Phase
+from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
+from sigil.core.connection.client import Phase
 from sigil.core.effects import Drop, Effect, Farewell, Interest, Note, Send, Then, Watch
 from sigil.core.events import (
     Accepted,
@@ -19,11 +20,10 @@ from sigil.core.events import (
     Stalled,
     Writable,
 )
+from sigil.core.http.response import Pulled, Response
 from sigil.core.limits import Limits
-from sigil.core.reasons import CloseReason
-from sigil.core.response import Pulled, Response
-from sigil.core.server import Server, stats, step
-from sigil.core.table import clients_of
+from sigil.core.server.fold import Server, stats, step
+from sigil.core.server.slots import clients_of
 
 from .drive import (
     CONN,

@@ -5,7 +5,7 @@ from math import inf
 import pytest
 
 from sigil.core.conn import Conn
-from sigil.core.wheel import file, make_wheel, next_look, turn
+from sigil.core.server.timer_wheel import file, make_wheel, next_look, turn
 
 A, B, C = Conn(0, 0), Conn(1, 1), Conn(2, 2)
 

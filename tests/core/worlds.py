@@ -5,6 +5,7 @@ It knows what a client may send and what a shell may report; it does not know wh
 
 from hypothesis import strategies as st
 
+from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
 from sigil.core.events import (
     Accepted,
@@ -28,9 +29,8 @@ from sigil.core.events import (
     Whisper,
     Writable,
 )
-from sigil.core.frame import encode_masked
-from sigil.core.reasons import CloseReason
-from sigil.core.response import Pulled, Response
+from sigil.core.http.response import Pulled, Response
+from sigil.core.websocket.frames import encode_masked
 
 from .drive import PEER
 from .talking import UPGRADE

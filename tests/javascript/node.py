@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).resolve().parent
-CLIENT = HERE.parents[1] / "sigil" / "shell" / "sigil-client.js"
+CLIENT = HERE.parents[1] / "sigil" / "browser" / "sigil-client.js"
 PACKAGES = ("ws@8.18.3", "fzstd@0.1.1", "typescript@5.9.3")
 OLDEST_NODE = 18
 PATIENCE_S = 20.0

@@ -16,8 +16,8 @@ from contextlib import contextmanager, suppress
 from shell.serving import in_thread
 
 from sigil import Callbacks, CloseReason, Conn, HttpServer, Limits, Request, Response, make_http_server
-from sigil.core.handshake import accept_key
-from sigil.shell.client_module import client_module
+from sigil.browser.client_module import client_module
+from sigil.core.websocket.handshake import accept_key
 
 HOST = "127.0.0.1"
 SAID = ("short", "x" * 200, "y" * 201, "gr\u00fc\u00df \u20ac \U0001f600 " * 50, b"", b"abc", bytes(range(256)) * 4,

@@ -26,7 +26,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from zstandard import ZstdDecompressor
 
 from sigil import HttpServer, Limits, Request, Response, SendStatus, make_http_server
-from sigil.shell.client_module import client_module
+from sigil.browser.client_module import client_module
 
 from .node import PATIENCE_S, modules, running
 from .telling import HOST

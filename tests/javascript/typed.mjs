@@ -1,5 +1,5 @@
 /** What the type checker has to accept, and, behind `@ts-expect-error`, to refuse. It is never run. */
-import { connect, delayMs, SILENT_CODE, streamUrl } from "../../sigil/shell/sigil-client.js";
+import { connect, delayMs, SILENT_CODE, streamUrl } from "../../sigil/browser/sigil-client.js";
 
 const backoff = { firstMs: 1 };
 const stream = connect("/live", { topics: ["a"], history: 1, decompress: async bytes => bytes, backoff });

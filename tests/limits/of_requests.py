@@ -8,7 +8,7 @@ not take.  It does not know deadlines, WebSockets or sockets.
 """
 
 from sigil import Deferred, Limits, Request, Response
-from sigil.shell.remember import remembering_parser
+from sigil.shell.loop.head_cache import remembering_parser
 from sigil.testing import Client, Connection
 
 from .row import GET, Row, end_of, fate, fine

@@ -217,7 +217,7 @@ def test_app_dir_is_where_the_module_is_looked_for(folder: Path, tmp_path_factor
 
 
 def test_the_script_and_the_module_are_one_command(folder: Path) -> None:
-    module = subprocess.run([sys.executable, "-m", "sigil.shell.cli", "--version"], capture_output=True, text=True,
+    module = subprocess.run([sys.executable, "-m", "sigil.cli.main", "--version"], capture_output=True, text=True,
                             timeout=PATIENCE_SECONDS)
     assert (module.returncode, module.stdout) == (0, f"sigil {__version__}\n")
     assert run("--version") == Ended(0, f"sigil {__version__}\n", "")

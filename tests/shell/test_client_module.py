@@ -6,10 +6,10 @@ import pytest
 
 import sigil
 from sigil import Request, Response
-from sigil.shell.client_module import client_module
+from sigil.browser.client_module import client_module
 from sigil.testing import Client
 
-SOURCE = Path(sigil.__file__).parent / "shell" / "sigil-client.js"
+SOURCE = Path(sigil.__file__).parent / "browser" / "sigil-client.js"
 
 
 def serve(request: Request) -> Response:

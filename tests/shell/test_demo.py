@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from sigil import Headers, Peer, Request, Response
-from sigil.core.response import Pulled, Subscription, Upgrade
-from sigil.shell.demo import HISTORY_COUNT, Handler, Recorder, make_demo, page_text, plain, rates
-from sigil.shell.demo_live import drive, make_live
-from sigil.shell.machine import CoreTimes, Interface, Machine, Space, usage
+from sigil.apps.demo.handler import HISTORY_COUNT, Handler, Recorder, make_demo, page_text, plain, rates
+from sigil.apps.demo.live import drive, make_live
+from sigil.apps.demo.machine import CoreTimes, Interface, Machine, Space, usage
+from sigil.core.http.response import Pulled, Subscription, Upgrade
 
 PATIENCE_SECONDS = 20.0
 

@@ -15,9 +15,8 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from sigil import CloseReason, HttpServer, Limits, Peer
-from sigil.core.figures import listeners, ring_figures
-from sigil.shell.demo import Recorder, make_demo
-from sigil.shell.demo_live import (
+from sigil.apps.demo.handler import Recorder, make_demo
+from sigil.apps.demo.live import (
     BALLAST_COUNT,
     BALLAST_LEN,
     BALLAST_SECONDS,
@@ -30,7 +29,8 @@ from sigil.shell.demo_live import (
     drive,
     make_live,
 )
-from sigil.shell.demo_slow import FAST_SECONDS_MOST, SLOW_MOST, SLOW_MOST_PER_HOST, SLOW_SECONDS_MOST
+from sigil.apps.demo.slow_readers import FAST_SECONDS_MOST, SLOW_MOST, SLOW_MOST_PER_HOST, SLOW_SECONDS_MOST
+from sigil.core.views.figures import listeners, ring_figures
 from sigil.testing import Client, Connection, WebSocket
 
 from .serving import PATIENCE, Raw

@@ -22,10 +22,10 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from sigil import Headers, HttpServer, Limits
-from sigil.core.stats import Stats
-from sigil.shell.demo import make_demo, page_text
-from sigil.shell.demo_live import Live, drive, make_live
-from sigil.shell.page import content_security_policy
+from sigil.apps.demo.handler import make_demo, page_text
+from sigil.apps.demo.live import Live, drive, make_live
+from sigil.apps.page import content_security_policy
+from sigil.core.server.totals import Stats
 
 from .test_demo import ask, recorder_after
 

@@ -9,7 +9,7 @@ import pytest
 from sigil import Callbacks, CloseReason, Conn, Deferred, HttpServer, Peer, Request, Response, SendStatus
 from sigil.core.events import Event
 from sigil.core.limits import Limits
-from sigil.shell.engine import Engine
+from sigil.shell.loop.engine import Engine
 from sigil.testing import Client
 from sigil.testing.kernel import Wire as MemoryWire
 from sigil.testing.server import MemoryServer

@@ -39,7 +39,7 @@ SERVER = """
 import itertools, json, queue, sys, threading, tracemalloc
 sys.path.insert(0, {root!r})
 from sigil import Limits, Request, Response, make_http_server
-from sigil.core.table import clients_of
+from sigil.core.server.slots import clients_of
 
 values, response_len, turn_len, is_traced = json.loads(sys.argv[1])
 

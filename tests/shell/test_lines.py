@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sigil.shell.lines import Line, Lines, feed, finish
+from sigil.apps.stream.lines import Line, Lines, feed, finish
 
 MIB = 2**20
 

@@ -15,7 +15,7 @@ import pytest
 
 import sigil
 from sigil import HttpServer, Response, make_http_server
-from sigil.shell.listen import adopt_listener, open_first, open_listener, open_unix_listener, where
+from sigil.shell.loop.listen import adopt_listener, open_first, open_listener, open_unix_listener, where
 
 from .serving import GET, HOST, Raw, ask, end, hello, listening_to, make, pump, ticking
 

@@ -18,8 +18,8 @@ import pytest
 from core.test_sse import Heard, read_events
 
 from sigil import CloseReason, Conn, HttpServer, Limits, Request, Response, SendStatus
-from sigil.core.client import Phase
-from sigil.core.table import find
+from sigil.core.connection.client import Phase
+from sigil.core.server.slots import find
 
 from .serving import GET, MIB, PATIENCE, Raw, in_thread, make, pump, settle, ticking
 from .speaking import UPGRADE, Diary, Speaker

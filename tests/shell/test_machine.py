@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sigil.shell.machine import (
+from sigil.apps.demo.machine import (
     PORTABLE_SOURCE,
     PROC_SOURCE,
     CoreLoad,

@@ -4,7 +4,7 @@ import base64
 import hashlib
 
 from sigil import Headers
-from sigil.shell.page import content_security_policy, page_response
+from sigil.apps.page import content_security_policy, page_response
 
 PAGE = '<title>a</title><style>p { x: y }</style><p><script type="module">\nf()\n</script><script>g()</script>'
 

@@ -235,7 +235,7 @@ def ended(place: Path, script: str, *words: str) -> Ended:
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
-MAIN = "import sys; from sigil.shell.cli import main; sys.exit(main())"
+MAIN = "import sys; from sigil.cli.main import main; sys.exit(main())"
 
 
 def test_without_the_package_that_watches_there_is_a_sentence(place: Path) -> None:

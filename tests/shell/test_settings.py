@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from sigil import Deferred, Limits, Request, Response
+from sigil.cli.logging_setup import log_config
+from sigil.cli.main import _limits_of, _listen_trouble, ending_after
+from sigil.cli.reload import CHILD, Inherited, command_of
+from sigil.cli.settings import COMMANDS, FLAGS, Settings, read_settings
 from sigil.core.conn import Peer
-from sigil.core.headers import Headers
-from sigil.shell.cli import _limits_of, _listen_trouble, ending_after
-from sigil.shell.reload import CHILD, Inherited, command_of
-from sigil.shell.report import log_config
-from sigil.shell.settings import COMMANDS, FLAGS, Settings, read_settings
+from sigil.core.http.headers import Headers
 
 
 @pytest.mark.parametrize(("words", "complaint"), [

@@ -9,11 +9,8 @@ import re
 import pytest
 
 from sigil import Limits
-from sigil.core.encoding import Encoding, encode_message
-from sigil.core.frame import Opcode
-from sigil.shell.page import content_security_policy
-from sigil.shell.settings import _LONGEST_LINE
-from sigil.shell.stream_lines import (
+from sigil.apps.page import content_security_policy
+from sigil.apps.stream.app import (
     LINES_PER_TURN,
     NESTED_MOST,
     LineStream,
@@ -24,6 +21,9 @@ from sigil.shell.stream_lines import (
     page_text,
     topic_of,
 )
+from sigil.cli.settings import _LONGEST_LINE
+from sigil.core.broadcast.encoding import Encoding, encode_message
+from sigil.core.websocket.frames import Opcode
 from sigil.testing import Client
 
 RULES = Rules(history=10, topic_field="of", max_line=100)

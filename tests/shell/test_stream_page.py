@@ -21,9 +21,9 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from sigil import Callbacks, HttpServer, Limits, Request, Response, client_module, make_http_server
+from sigil.apps.page import page_response
+from sigil.apps.stream.app import LineStream, Rules, limits_for, page_text
 from sigil.core.conn import Conn
-from sigil.shell.page import page_response
-from sigil.shell.stream_lines import LineStream, Rules, limits_for, page_text
 
 from .test_cli import PATIENCE_SECONDS
 from .test_stream_command import streaming

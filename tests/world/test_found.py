@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from sigil import Callbacks, CloseReason, Conn, Deferred, Limits, Request, Response
-from sigil.core.frame import encode_masked
-from sigil.core.talk import SendStatus
+from sigil.core.connection.send_queue import SendStatus
+from sigil.core.websocket.frames import encode_masked
 from sigil.testing import Client, MemoryServer, WebSocket
 
 MASK = b"\x01\x02\x03\x04"

@@ -12,10 +12,11 @@ from wsproto.events import BytesMessage, CloseConnection, TextMessage
 from wsproto.extensions import Extension, PerMessageDeflate
 from zstandard import ZstdDecompressor
 
-from sigil.core import stream, talk
+from sigil.core.broadcast import broadcast
+from sigil.core.broadcast.encoding import Encoding
+from sigil.core.broadcast.ring import Entry
 from sigil.core.conn import Conn
-from sigil.core.encoding import Encoding
-from sigil.core.ring import Entry
+from sigil.core.connection import send_queue
 from sigil.testing.world import Violation, World
 from sigil.testing.world.guests import Listener
 from sigil.testing.world.trace import spell
@@ -89,30 +90,31 @@ def fewer(entries: tuple[Entry, ...], *rest: object) -> tuple[Entry, ...]:
 
 
 def test_a_lost_message_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = stream.data_for
-    monkeypatch.setattr("sigil.core.speak.data_for", lambda one, hearing, index: whole(
+    whole = broadcast.data_for
+    monkeypatch.setattr("sigil.core.server.publish.data_for", lambda one, hearing, index: whole(
         one._replace(pending=fewer(one.pending)), hearing))
     assert noticed() & {"order", "missing", "buffered"}
 
 
 def test_a_torn_frame_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = talk.read
-    monkeypatch.setattr("sigil.core.talk.read", lambda *place: ((number, frame[:-1]) for number, frame in read(*place)))
+    read = send_queue.read
+    monkeypatch.setattr("sigil.core.connection.send_queue.read",
+                        lambda *place: ((number, frame[:-1]) for number, frame in read(*place)))
     assert noticed() & {"order", "frame", "missing"}
 
 
 def test_a_wrong_sum_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sigil.core.desk.outbound_len", lambda client: 0)
+    monkeypatch.setattr("sigil.core.server.batch.outbound_len", lambda client: 0)
     assert "load" in noticed()
 
 
 def test_a_forgotten_laggard_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sigil.core.desk.lag", lambda one, conn, cursor: one)
+    monkeypatch.setattr("sigil.core.server.batch.lag", lambda one, conn, cursor: one)
     assert noticed() & {"places", "cursor", "defect"}
 
 
 def test_a_drop_for_what_was_not_needed_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sigil.core.speak.next_needed", lambda one, ring: one.cursor)
+    monkeypatch.setattr("sigil.core.server.publish.next_needed", lambda one, ring: one.cursor)
     assert "explained" in noticed()
 
 

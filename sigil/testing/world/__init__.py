@@ -19,10 +19,10 @@ from functools import partial
 from random import Random
 from typing import NamedTuple
 
+from ...core.close_reasons import CloseReason
 from ...core.conn import Peer
 from ...core.limits import Limits
-from ...core.reasons import CloseReason
-from ...core.speak import buffered_amount
+from ...core.server.publish import buffered_amount
 from .checks import CHECKS
 from .guests import Asker, Guest, Listener
 from .model import Account, Violation

@@ -12,11 +12,11 @@ from random import Random
 
 from zstandard import ZstdDecompressor
 
-from ...core.encoding import Encoding
-from ...core.frame import Opcode, Terms, encode_close, encode_masked
-from ...core.message import CALM, Close, Inbound, Message, Ping, Pong, Squeezed, read_squeezed, take_bytes
-from ...core.refusal import Malformed
-from ...core.request import Request
+from ...core.broadcast.encoding import Encoding
+from ...core.http.request import Request
+from ...core.parse_result import Malformed
+from ...core.websocket.frames import Opcode, Terms, encode_close, encode_masked
+from ...core.websocket.messages import CALM, Close, Inbound, Message, Ping, Pong, Squeezed, read_squeezed, take_bytes
 from ..answers import Answer, BadAnswer, read_answers
 from .model import Account, Violation, frame_len
 from .network import Line

@@ -9,10 +9,10 @@ A client joins between its handler's return and `ws_open`: what was published in
 without a hole.  It does not know how messages travel.
 """
 
+from ...core.broadcast.encoding import Encoding, encode_message
 from ...core.conn import Conn, Peer
-from ...core.encoding import Encoding, encode_message
-from ...core.message import Message
-from ...shell.engine import framed
+from ...core.websocket.messages import Message
+from ...shell.loop.engine import framed
 
 
 class Violation(AssertionError):

@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import TYPE_CHECKING
 
+from ...core.close_reasons import CloseReason
 from ...core.conn import Conn
+from ...core.connection.send_queue import SendStatus
+from ...core.http.request import Request
+from ...core.http.response import Response
 from ...core.limits import Limits
-from ...core.message import Message
-from ...core.reasons import CloseReason
-from ...core.request import Request
-from ...core.response import Response
-from ...core.talk import SendStatus
-from ...shell.callbacks import Callbacks
-from ...shell.deferred import Deferred
+from ...core.websocket.messages import Message
+from ...shell.program.callbacks import Callbacks
+from ...shell.program.deferred import Deferred
 from .guests import body_of, encoding_of
 from .model import Book, Violation, frame_len
 

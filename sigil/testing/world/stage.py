@@ -11,19 +11,19 @@ from functools import partial
 from random import Random
 from typing import Any, cast
 
-from ...core.client import Parse, Phase
+from ...core.broadcast.encoding import Encoding
+from ...core.broadcast.ring import Ring
 from ...core.conn import Conn, Peer
+from ...core.connection.client import Parse, Phase
 from ...core.effects import Note
-from ...core.encoding import Encoding
 from ...core.events import Event
 from ...core.limits import Limits
-from ...core.message import Message
-from ...core.records import Server
-from ...core.ring import Ring
-from ...core.table import clients_of
-from ...shell.callbacks import Callbacks
-from ...shell.engine import TOO_SLOW, Clock, Engine
-from ...shell.program import Handler
+from ...core.server.slots import clients_of
+from ...core.server.state import Server
+from ...core.websocket.messages import Message
+from ...shell.loop.engine import TOO_SLOW, Clock, Engine
+from ...shell.program.callbacks import Callbacks
+from ...shell.program.handlers import Handler
 from ..server import MemoryServer
 from .model import frame_len
 from .network import Network

@@ -12,7 +12,7 @@ import json
 import re
 from random import Random
 
-from ...core.message import Message
+from ...core.websocket.messages import Message
 from .guests import Guest
 from .model import Book, Violation
 from .network import Line

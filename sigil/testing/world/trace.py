@@ -12,7 +12,7 @@ from typing import Any
 
 from pyrsistent import PSet
 
-from ...core.request import Request
+from ...core.http.request import Request
 
 
 def spell(value: Any) -> str:

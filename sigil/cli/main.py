@@ -1,0 +1,249 @@
+"""The command: `sigil serve module:app`, `sigil demo`, `sigil stream`.
+
+Theory: a command turns settings into a server and waits for its end.  Everything that can be wrong outside this program
+(no such module, no such address) becomes `Trouble`: a sentence and an exit status.
+
+Rules: standard output gets one line, `listening on http://HOST:PORT` (or `unix:PATH`), with the real port and flushed,
+before anything else there; all else goes to stderr.  Exit status: 0 after a clean stop, 2 for words that make no sense,
+3 for an application (or a package it takes to watch one) that cannot be had, 4 for an address that cannot be listened
+on, 130 if a command is interrupted before there was anything to stop.  An interrupt in the fifth of a second before it,
+while Python still imports the package, is the interpreter's, which ends with a traceback and its own status.
+
+It does not know how to serve: it drives the public face of sigil like any other program.
+"""
+
+import asyncio
+import errno
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from inspect import isawaitable, iscoroutinefunction
+from itertools import count
+from types import FrameType
+from typing import Any
+
+from sigil import Deferred, HttpServer, Limits, Request, __version__, http_server_serve, make_http_server
+from sigil.apps.demo.live import drive, make_live
+from sigil.apps.stream.app import LineStream, Rules, limits_for
+from sigil.apps.stream.loop import Loop, input_to_read
+from sigil.cli.find_app import App, load_app
+from sigil.cli.logging_setup import Trouble, complain, say, set_up_logging
+from sigil.cli.reload import Inherited, accept_inheritance, supervise
+from sigil.cli.settings import Settings, read_settings
+from sigil.shell.loop.listen import adopt_listener, open_listener, open_unix_listener, removing_socket_file, where
+
+LISTEN_STATUS, INTERRUPT_STATUS = 4, 130
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+# -- listening ----------------------------------------------------------------------------------------------------
+
+ADDRESS_ADVICE = {
+    errno.EADDRINUSE: "choose another port with --port; 0 picks a free one",
+    errno.EACCES: "ports below 1024 usually need privileges; choose another with --port",
+    errno.EADDRNOTAVAIL: "--host is a name or an address of this machine",
+}
+PATH_ADVICE = {
+    errno.EADDRINUSE: "somebody is serving there; choose another path with --uds",
+    errno.EEXIST: "it is left alone; choose another path with --uds",
+    errno.EACCES: "--uds is a path where you may make a file",
+    errno.ENOENT: "--uds is a path in a directory that exists",
+}
+DESCRIPTOR_ADVICE = {
+    errno.EBADF: "--fd is the number of a socket that whoever starts this leaves open",
+}
+
+
+def _listen_trouble(error: OSError, settings: Settings) -> Trouble:
+    advice = DESCRIPTOR_ADVICE if settings.fd is not None else PATH_ADVICE if settings.uds else ADDRESS_ADVICE
+    hint = advice.get(error.errno or 0)
+    return Trouble(f"cannot listen: {error.strerror or error}" + (f" ({hint})" if hint else ""), LISTEN_STATUS)
+
+
+def _open(settings: Settings) -> socket.socket:
+    """The listening socket that was asked for."""
+    try:
+        if settings.fd is not None:
+            return adopt_listener(settings.fd)
+        if settings.uds:
+            return open_unix_listener(settings.uds, settings.uds_mode, settings.backlog)
+        return open_listener(settings.host, settings.port, settings.backlog)
+    except OSError as error:
+        raise _listen_trouble(error, settings) from error
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    """Listen, and say where.  At the end nothing is left of it."""
+    listener = _open(settings)
+    with listener, removing_socket_file(listener) if settings.uds else nullcontext():
+        say(f"listening on {where(listener, settings.host if settings.fd is None else '')}")
+        yield listener
+
+
+# -- ending -------------------------------------------------------------------------------------------------------
+
+
+def _stop_on_signals(stop: Callable[[], object]) -> None:
+    """SIGINT and SIGTERM drain from here on, not only from `start`: who has read where we listen may send one."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop()
+
+    for number in STOPPING:
+        signal.signal(number, on_signal)
+
+
+def ending_after(answers: int, app: App, stop: Callable[[], object]) -> App:
+    """The same handler, which calls `stop` once it has given so many answers (what is answered late counts then)."""
+    numbers = count(1)
+
+    def answered(*_: object) -> None:
+        if next(numbers) == answers:
+            stop()
+
+    def counted(request: Request) -> Any:
+        try:
+            result = app(request)
+        except BaseException:
+            answered()
+            raise
+        if isinstance(result, Deferred):
+            result.when_resolved(answered)
+            return result
+        if isawaitable(result):
+            return _followed(result, answered)
+        answered()
+        return result
+
+    return counted
+
+
+async def _followed(awaitable: Any, answered: Callable[[], object]) -> Any:
+    try:
+        return await awaitable
+    finally:
+        answered()
+
+
+# -- the commands -------------------------------------------------------------------------------------------------
+
+
+def _limits_of(settings: Settings) -> Limits:
+    limits = Limits(idle_timeout=settings.timeout_keep_alive)
+    if settings.limit_concurrency is None:
+        return limits
+    return limits._replace(max_connection_cnt=settings.limit_concurrency, full_policy="503")
+
+
+def _make(settings: Settings) -> tuple[HttpServer, bool]:
+    """A server of the application, and whether it belongs inside asyncio; signals stop it from here on."""
+    app = load_app(settings.app, settings.app_dir, settings.factory)
+    is_async = iscoroutinefunction(app) or iscoroutinefunction(type(app).__call__)
+
+    def stop() -> None:
+        server.stop(settings.timeout_graceful_shutdown)
+
+    if settings.limit_max_requests is not None:
+        app = ending_after(settings.limit_max_requests, app, stop)
+    server = make_http_server(app, host=settings.host, port=settings.port, limits=_limits_of(settings))
+    _stop_on_signals(stop)
+    return server, is_async
+
+
+def _run(server: HttpServer, is_async: bool, listener: socket.socket, grace: float) -> None:
+    """Serve until the server has stopped."""
+    server.listen(listener)
+    if is_async:
+        asyncio.run(_run_in_asyncio(server, grace))
+    else:
+        server.start(grace=grace)
+
+
+async def _run_in_asyncio(server: HttpServer, grace: float) -> None:
+    """The loop must know of the signals: one that comes just before it waits would not wake it otherwise."""
+    loop = asyncio.get_running_loop()
+    for number in STOPPING:
+        loop.add_signal_handler(number, server.stop, grace)
+    await http_server_serve(server)
+
+
+def serve(settings: Settings) -> None:
+    """Serve the application until SIGINT or SIGTERM; an `async def` is served inside asyncio."""
+    if settings.reload:
+        supervise(settings, lambda: _listening(settings))
+        return
+    server, is_async = _make(settings)
+    with _listening(settings) as listener:
+        _run(server, is_async, listener, settings.timeout_graceful_shutdown)
+
+
+def serve_inherited(inherited: Inherited) -> None:
+    """Serve the application on a socket of which somebody else has said where it is."""
+    settings = inherited.settings
+    server, is_async = _make(settings)
+    _run(server, is_async, adopt_listener(inherited.listener), settings.timeout_graceful_shutdown)
+
+
+def demo(settings: Settings) -> None:
+    """Serve the page, from a loop of its own, until SIGINT or SIGTERM."""
+    server, live = make_live(settings.host, settings.port)
+    time.sleep(live.seconds_until_due())  # a tenth of a second, so that the first answer has figures already
+    live.recorder.refresh()
+    _stop_on_signals(server.stop)
+    with _listening(settings) as listener:
+        server.listen(listener)
+        say("open it in a browser; Ctrl-C stops it")
+        drive(server, live)
+
+
+def stream(settings: Settings) -> None:
+    """Serve the lines of standard input, from a loop of its own, until they or the server end."""
+    descriptor = input_to_read(settings.fd)
+    rules = Rules(settings.history, settings.topic_field, settings.max_line, settings.compress)
+    lines = LineStream(rules)
+    server = make_http_server(lines.answer, host=settings.host, port=settings.port, limits=limits_for(rules),
+                              callbacks=lines.callbacks)
+    loop = Loop(server, lines, descriptor, is_lingering=settings.linger,
+                grace_seconds=settings.timeout_graceful_shutdown)
+    _stop_on_signals(loop.stop)
+    with _listening(settings) as listener:
+        server.listen(listener)
+        say("open it in a browser; Ctrl-C stops it")
+        loop.run()
+
+
+COMMANDS: dict[str, Callable[[Settings], None]] = {"serve": serve, "demo": demo, "stream": stream}
+
+
+def _status_of(settings: Settings, command: Callable[[], None]) -> int:
+    """Run a command, with its log set up, and turn its end into an exit status."""
+    set_up_logging(settings.log_level, settings.access_log)
+    try:
+        command()
+    except Trouble as trouble:
+        complain(str(trouble))
+        return trouble.status
+    except KeyboardInterrupt:
+        return INTERRUPT_STATUS
+    return 0
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line `words` (None: this process's own) and return its exit status."""
+    settings = read_settings(words, __version__)
+    return _status_of(settings, partial(COMMANDS[settings.command], settings))
+
+
+def main_of_child() -> int:
+    """What a process that `--reload` starts does instead; its exit status."""
+    inherited = accept_inheritance(sys.argv)
+    return _status_of(inherited.settings, partial(serve_inherited, inherited))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

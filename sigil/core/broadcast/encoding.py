@@ -1,0 +1,120 @@
+"""How messages are written for somebody: plain, in deflate (RFC 7692), in Zstandard (RFC 8878), or as an event.
+
+Theory: no context outlives a message, on either side, so an encoded message is a function of the message: one copy
+serves all who have agreed on the encoding, and nobody's window is kept.  The objects of zlib and zstandard live for
+one call, which costs about a microsecond more than to keep them.
+
+Rules: what is short is not encoded, and neither is what would not become shorter; both protocols allow that for every
+message by itself.  But whoever hears `compress-zstd` takes every binary frame for Zstandard, so there a binary message
+is always encoded.  An event stream has only texts: there a binary message is nothing.  What comes is never inflated
+beyond a bound.  It does not know who has agreed on what: `handshake` does.
+"""
+
+import zlib
+from enum import IntEnum
+
+from zstandard import ZstdCompressor
+
+from ..close_reasons import CloseReason
+from ..http.sse import encode_text
+from ..parse_result import Malformed, bad
+from ..websocket.frames import Opcode, encode_frame
+
+
+class Encoding(IntEnum):
+    """How a client is sent messages; those of deflate are called by the bits of their window.
+
+    All are frames of a WebSocket but `SSE`, which are events of an event stream.
+    """
+
+    PLAIN = 0
+    ZSTD = 1
+    SSE = 2
+    DEFLATE_9 = 9
+    DEFLATE_10 = 10
+    DEFLATE_11 = 11
+    DEFLATE_12 = 12
+    DEFLATE_13 = 13
+    DEFLATE_14 = 14
+    DEFLATE_15 = 15
+
+
+SHORT_MAX = 200
+"""Bytes up to which a message is sent as it is, in the reference system and here."""
+ZSTD_LEVEL = 3
+DEFLATE_LEVEL = 3
+MEMORY_LEVEL = 5
+"""More memory than this makes a small window slower, and messages hardly shorter."""
+DEFLATE_END = b"\x00\x00\xff\xff"
+"""What a flush ends with, and what is left out of a message (RFC 7692 section 7.2.1)."""
+
+BAD_DEFLATE = bad("a compressed message is not what it says", CloseReason.WS_BAD_COMPRESSION)
+TOO_LONG = bad("a compressed message is longer than this server accepts", CloseReason.WS_OVERSIZE_FRAME)
+
+
+def deflate(payload: bytes, bits: int) -> bytes:
+    """A message compressed with a window of 2**`bits` bytes, as it stands in a frame."""
+    squeezer = zlib.compressobj(DEFLATE_LEVEL, zlib.DEFLATED, -bits, MEMORY_LEVEL)
+    return (squeezer.compress(payload) + squeezer.flush(zlib.Z_SYNC_FLUSH))[:-len(DEFLATE_END)]
+
+
+def inflate(payload: bytes, most: int) -> bytes | Malformed:
+    """The message that a frame holds compressed; 1007 if it is none, 1009 if it has more than `most` bytes.
+
+    No more than one byte above the bound is ever made (RFC 7692 section 7.2.2).  Blocks may follow a block that says it
+    is the last one (section 7.2.3.4); for zlib each of those ends a stream, whose window the next one goes on with.
+    """
+    data, message = payload + _STREAM_END if payload else b"", b""
+    for _ in range(STREAMS_MAX):
+        if data in (b"", _STREAM_END):
+            return message
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS, zdict=message[-WINDOW_LEN:])
+        try:
+            message += inflater.decompress(data, most + 1 - len(message))
+        except zlib.error:
+            return BAD_DEFLATE
+        if len(message) > most:
+            return TOO_LONG
+        if not inflater.eof:
+            return BAD_DEFLATE
+        data = inflater.unused_data
+    return BAD_DEFLATE
+
+
+_STREAM_END = DEFLATE_END + b"\x01\x00\x00\xff\xff"
+"""What was left out, and an empty last block: if it is not reached, the message ended in the middle of a block."""
+WINDOW_LEN = 2**zlib.MAX_WBITS
+STREAMS_MAX = 64
+"""How often a message may say that it ends; nobody who means well does so twice."""
+
+
+def encode_message(opcode: int, payload: bytes, encoding: Encoding, position: str = "") -> bytes:
+    """A whole frame of a server with this message in an encoding; an event has its position in the stream as its id."""
+    if encoding is Encoding.PLAIN:
+        return encode_frame(opcode, payload)
+    if encoding is Encoding.ZSTD:
+        return _encode_zstd(opcode, payload)
+    if encoding is Encoding.SSE:
+        return encode_text(payload, position) if opcode == Opcode.TEXT else b""
+    if len(payload) > SHORT_MAX:
+        squeezed = deflate(payload, encoding)
+        if len(squeezed) < len(payload):
+            return encode_frame(opcode, squeezed, True)
+    return encode_frame(opcode, payload)
+
+
+def _encode_zstd(opcode: int, payload: bytes) -> bytes:
+    """A text that is long becomes a binary message; a binary message is one frame of Zstandard, whatever its length."""
+    is_binary = opcode == Opcode.BINARY
+    if is_binary or len(payload) > SHORT_MAX:
+        squeezed = ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True).compress(payload)
+        if is_binary or len(squeezed) < len(payload):
+            return encode_frame(Opcode.BINARY, squeezed)
+    return encode_frame(opcode, payload)
+
+
+def recode(frame: bytes, encoding: Encoding, position: str = "") -> bytes:
+    """A plain frame of ours in another encoding."""
+    length = frame[1]
+    begin = 2 if length < 126 else 4 if length == 126 else 10
+    return encode_message(frame[0] & 0x0F, frame[begin:], encoding, position)

@@ -1,0 +1,261 @@
+"""The ring: what was published last, as frames in order, in memory that does not grow.
+
+Theory: a stream is one gapless sequence of frames, each with a number and an offset that never repeat.  What is kept
+of it is its end: so many bytes and so many frames.  Publishing adds at the head and lets go at the tail; whoever still
+needs what is let go is too slow, and must be told so before.
+
+Rules: the tail is exact: a frame is kept as long as it fits whole within `size` bytes and `most` frames behind the
+head.  A frame is stored once, however many will be sent it, and never copied.  Frames that were published together
+stand on one page; pages are the unit of memory.  Which topics some hundreds of frames are on is noted, so that who
+hears little costs little, whatever else there is.  Outside, a place behind a frame is a position: the epoch, which no
+other stream has, and how many frames there were.  It does not know who reads.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
+
+from pyrsistent import PVector, pvector
+
+from ..websocket.frames import Opcode
+from .encoding import Encoding, recode
+
+Topics = frozenset[str]
+EVERY_TOPIC = "*"
+"""Who hears this one hears all of them."""
+
+
+Entry: TypeAlias = tuple[bytes, str | None, tuple[tuple[Encoding, bytes], ...]]
+"""One published frame, plain; whom it is for: those who hear its topic, or everybody for None; and the same in the
+encodings that were listened in.  A plain tuple, because one is made for every message."""
+
+
+class Hearing(NamedTuple):
+    """How somebody hears a stream: in which encoding, and which topics."""
+
+    encoding: Encoding
+    topics: Topics
+
+
+def is_for(entry: Entry, hearing: Hearing) -> bool:
+    """True if an entry is for somebody: on a topic that is heard, and of a kind that can be said so."""
+    frame, topic, _ = entry
+    return ((topic is None or topic in hearing.topics or EVERY_TOPIC in hearing.topics)
+            and (hearing.encoding is not Encoding.SSE or frame[0] & 0x0F == Opcode.TEXT))
+
+
+def heard(entry: Entry, hearing: Hearing, ring: "Ring", number: int) -> bytes:
+    """The frame of an entry for somebody, which is nothing for whom it is not; `number` is what it has on the ring.
+
+    What nobody listened to in an encoding when it was published is encoded now: only who asks for history needs that.
+    """
+    if not is_for(entry, hearing):
+        return b""
+    frame, _, others = entry
+    if hearing.encoding is Encoding.PLAIN:
+        return frame
+    for encoding, other in others:
+        if encoding is hearing.encoding:
+            return other
+    return recode(frame, hearing.encoding, position_after(ring, number))
+
+
+def entry_len(entry: Entry) -> int:
+    """Bytes of an entry in all its encodings; one that is the plain frame again takes nothing."""
+    frame, _, others = entry
+    return len(frame) + sum([len(other) for _, other in others if other is not frame]) if others else len(frame)
+
+
+class Page(NamedTuple):
+    """Entries that were published together, `length` bytes of frames; `number` is that of the first."""
+
+    number: int
+    entries: tuple[Entry, ...]
+    length: int
+
+
+STRETCH = 256
+"""Frames that are noted together, at least: a ring full of them has few stretches, and each is walked through soon."""
+
+
+class Stretch(NamedTuple):
+    """Frames from one number up to another: the topics of the texts among them, and of the others."""
+
+    start: int
+    end: int
+    texts: frozenset[str | None]
+    others: frozenset[str | None]
+
+
+class Ring(NamedTuple):
+    """The last frames of a stream.
+
+    Numbers count frames, offsets bytes, both since the beginning; the tail's are those of the first frame that is kept,
+    the head's those of the next one to come.  `first` is the index of the tail's page; `epoch` tells the numbers of
+    this stream from those of others.  `stretches` note what there is up to `noted_number`.
+    """
+
+    size: int
+    most: int
+    pages: PVector[Page | None]
+    first: int
+    tail_number: int
+    tail_offset: int
+    head_number: int
+    head_offset: int
+    epoch: int
+    stretches: PVector[Stretch]
+    noted_number: int
+
+
+COMPACT_AT = 256
+"""Pages behind the tail after which the vector is cut: rarely enough to cost nothing."""
+
+
+def make_ring(size: int, most: int, epoch: int = 0) -> Ring:
+    """A ring that keeps up to `size` bytes in up to `most` frames."""
+    return Ring(size, most, pvector(), 0, 0, 0, 0, 0, epoch, pvector(), 0)
+
+
+def position_after(ring: Ring, number: int) -> str:
+    """Where in the stream somebody is who has heard all up to the frame with this number; -1 is before the first."""
+    return f"{ring.epoch}-{number + 1}"
+
+
+_POSITION = re.compile(r"([0-9]{1,18})-([0-9]{1,15})")
+
+
+def read_position(text: str) -> tuple[int, int] | None:
+    """The epoch of a position, and the number of the frame that follows; None if it is none."""
+    match = _POSITION.fullmatch(text)
+    return None if match is None else (int(match[1]), int(match[2]))
+
+
+def append(ring: Ring, entries: tuple[Entry, ...], length: int) -> Ring:
+    """The ring with these frames of `length` bytes at its head; `make_room` has let go what no longer fits."""
+    size, most, pages, first, tail_number, tail_offset, number, offset, epoch, stretches, noted = ring
+    end = number + len(entries)
+    ring = Ring(size, most, pages.append(Page(number, entries, length)), first, tail_number, tail_offset, end,
+                offset + length, epoch, stretches, noted)
+    return ring if end - noted < STRETCH else _note(ring)
+
+
+def _note(ring: Ring) -> Ring:
+    """The ring with a stretch of all that was not noted before, and without those that are not kept any more."""
+    start, end = max(ring.noted_number, ring.tail_number), ring.head_number
+    texts, others = set[str | None](), set[str | None]()
+    for _, (frame, topic, _) in _walk(ring, start, end):
+        (texts if frame[0] & 0x0F == Opcode.TEXT else others).add(topic)
+    old = bisect_right(ring.stretches, ring.tail_number, key=_end_of)
+    stretches = ring.stretches[old:].append(Stretch(start, end, frozenset(texts), frozenset(others)))
+    return ring._replace(stretches=stretches, noted_number=end)
+
+
+def _end_of(stretch: Stretch) -> int:
+    return stretch.end
+
+
+def skip(ring: Ring, count: int) -> Ring:
+    """The ring after frames that nobody will be sent: they have numbers, and what was kept before is not kept on."""
+    number, offset = ring.head_number + count, ring.head_offset
+    return Ring(ring.size, ring.most, pvector(), 0, number, offset, number, offset, ring.epoch, pvector(), number)
+
+
+def make_room(ring: Ring, count: int, length: int) -> Ring:
+    """The ring with its tail where it must be before `count` more frames of `length` bytes are added."""
+    size, most, pages, first, number, offset, head_number, head_offset, epoch, stretches, noted = ring
+    least_offset, least_number = head_offset + length - size, head_number + count - most
+    if offset >= least_offset and number >= least_number:
+        return ring
+    while number < head_number and (offset < least_offset or number < least_number):
+        page = pages[first]
+        assert page is not None
+        end = page.number + len(page.entries)
+        if number == page.number and (offset + page.length <= least_offset or end <= least_number):
+            number, offset = end, offset + page.length
+        else:
+            offset += entry_len(page.entries[number - page.number])
+            number += 1
+        if number == end:
+            pages = pages.set(first, None)
+            first += 1
+    if first >= COMPACT_AT:
+        pages, first = pages[first:], 0
+    return Ring(size, most, pages, first, number, offset, head_number, head_offset, epoch, stretches, noted)
+
+
+def read(ring: Ring, start: int, end: int, hearing: Hearing) -> Iterator[tuple[int, bytes]]:
+    """The frames from number `start` up to `end` that somebody is sent, with their numbers."""
+    for first, last in _spans(ring, start, end, hearing):
+        for number, entry in _walk(ring, first, last):
+            frame = heard(entry, hearing, ring, number)
+            if frame:
+                yield number, frame
+
+
+def first_of(ring: Ring, start: int, end: int, hearing: Hearing) -> int | None:
+    """The number of the first frame from number `start` up to `end` that is for somebody; None if there is none."""
+    for first, last in _spans(ring, start, end, hearing):
+        for number, entry in _walk(ring, first, last):
+            if is_for(entry, hearing):
+                return number
+    return None
+
+
+def last_of(ring: Ring, hearing: Hearing, count: int) -> int | None:
+    """The number of the last but `count` frame for somebody, or of the first of fewer; None if there is none."""
+    found = None
+    for start, end in reversed([*_spans(ring, ring.tail_number, ring.head_number, hearing)]):
+        numbers = [number for number, entry in _walk(ring, start, end) if is_for(entry, hearing)][-count:]
+        found, count = numbers[0] if numbers else found, count - len(numbers)
+        if not count:
+            break
+    return found
+
+
+def _spans(ring: Ring, start: int, end: int, hearing: Hearing) -> Iterator[tuple[int, int]]:
+    """Where from number `start` up to `end` there may be something for somebody: pairs like these two."""
+    for index in range(bisect_right(ring.stretches, start, key=_end_of), len(ring.stretches)):
+        stretch = ring.stretches[index]
+        if stretch.start >= end:
+            return
+        if may_hold(stretch, hearing):
+            yield max(start, stretch.start), min(end, stretch.end)
+    if ring.noted_number < end:
+        yield max(start, ring.noted_number), end
+
+
+def may_hold(stretch: Stretch, hearing: Hearing) -> bool:
+    """False if no frame of a stretch is for somebody."""
+    encoding, topics = hearing
+    kinds = (stretch.texts,) if encoding is Encoding.SSE else (stretch.texts, stretch.others)
+    if EVERY_TOPIC in topics:
+        return any(kinds)
+    return any(None in kind or not kind.isdisjoint(topics) for kind in kinds)
+
+
+def _walk(ring: Ring, start: int, end: int) -> Iterator[tuple[int, Entry]]:
+    """All entries from number `start` up to `end`, with their numbers."""
+    for index in range(page_of(ring, start), len(ring.pages)):
+        page = ring.pages[index]
+        assert page is not None
+        if page.number >= end:
+            return
+        for number, entry in enumerate(page.entries, page.number):
+            if start <= number < end:
+                yield number, entry
+
+
+def page_of(ring: Ring, number: int) -> int:
+    """The index of the page that holds this number, by bisection; the number of pages if none does."""
+    low, high = ring.first, len(ring.pages)
+    while low < high:
+        middle = (low + high) // 2
+        page = ring.pages[middle]
+        assert page is not None
+        if page.number + len(page.entries) <= number:
+            low = middle + 1
+        else:
+            high = middle
+    return low

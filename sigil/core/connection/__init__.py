@@ -1,0 +1,1 @@
+"""The files of this part; see the docstring of each."""

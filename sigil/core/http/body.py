@@ -1,0 +1,197 @@
+"""The body of a request, as it arrives (RFC 9112 sections 6 and 7).
+
+Theory: a body in progress is a value: what is still expected, and a rope of what came.  Feeding it bytes gives a
+new value and the bytes that belong to the next request; chunked framing is a small table of such values.
+
+Rules: `continue_body_read` is total and never keeps a byte twice.  A rope's pieces shrink by half from left to
+right, so it has few pieces however small the reads were, and each byte is copied a logarithmic number of times.
+Nothing is grown beyond `Limits`.  It does not know the connection, nor what the body means.
+"""
+
+import re
+from enum import IntEnum
+from typing import NamedTuple, TypeAlias
+
+from ..close_reasons import CloseReason
+from ..limits import Limits
+from ..parse_result import Malformed, bad
+from .head import parse_header_lines
+from .request_line import CRLF, FLAW
+
+Rope: TypeAlias = tuple[bytes, ...]
+
+
+class Expecting(IntEnum):
+    """What the next byte of a body belongs to."""
+
+    LENGTH = 0
+    """A body whose Content-Length is known."""
+    CHUNK_LINE = 1
+    CHUNK_DATA = 2
+    CHUNK_END = 3
+    TRAILERS = 4
+    NOTHING = 5
+    """The body is complete."""
+
+
+class Body(NamedTuple):
+    """A body in progress.  `remaining` counts the bytes of the current piece, `spent` those of chunk extensions."""
+
+    expecting: Expecting
+    remaining: int
+    rope: Rope
+    size: int
+    spent: int
+
+    @property
+    def is_complete(self) -> bool:
+        """True when nothing is expected any more."""
+        return self.expecting is Expecting.NOTHING
+
+
+_CHUNK_LINE = re.compile(
+    rb"0*([0-9A-Fa-f]{1,16})"
+    rb"((?:[ \t]*;[ \t]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+    rb"(?:[ \t]*=[ \t]*(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+    rb'|"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"))?)*)'
+)
+_NOT_IN_CHUNK_LINE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def begin_body(length: int) -> Body:
+    """The body that a head announces: `length` bytes, or chunks for -1."""
+    if length < 0:
+        return Body(Expecting.CHUNK_LINE, 0, (), 0, 0)
+    return Body(Expecting.LENGTH if length else Expecting.NOTHING, length, (), 0, 0)
+
+
+def append(rope: Rope, piece: bytes) -> Rope:
+    """The rope with one more piece at its end, joined with those before it that are not at least twice its size."""
+    while rope and len(rope[-1]) < 2 * len(piece):
+        piece = rope[-1] + piece
+        rope = rope[:-1]
+    return (*rope, piece)
+
+
+def join(rope: Rope) -> bytes:
+    """The bytes of a rope; a rope of one piece is that piece, not a copy."""
+    return rope[0] if len(rope) == 1 else b"".join(rope)
+
+
+Progress: TypeAlias = tuple[Body, int]
+"""A body, and the position up to which the data has been taken."""
+
+
+def continue_body_read(body: Body, data: bytes, limits: Limits) -> tuple[Body, bytes] | Malformed:
+    """Feed `data` to a body in progress: the body after it, and the bytes that were not (or not yet) taken.
+
+    While bytes are left over and the body still expects something, it needs more before it can take them.
+    """
+    position = 0
+    while not body.is_complete:
+        step = _STEPS[body.expecting](body, data, position, limits)
+        if isinstance(step, Malformed):
+            return step
+        is_stuck = step[0] is body
+        body, position = step
+        if is_stuck:
+            break
+    return body, data[position:] if position else data
+
+
+def _take(body: Body, data: bytes, start: int, after: Expecting) -> Progress:
+    """Move up to `remaining` bytes to the rope; when all have come, go on to `after`."""
+    piece = data[start:start + body.remaining]
+    if not piece:
+        return body, start
+    remaining = body.remaining - len(piece)
+    taken = Body(body.expecting if remaining else after, remaining, append(body.rope, piece),
+                 body.size + len(piece), body.spent)
+    return taken, start + len(piece)
+
+
+def _read_length(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+    return _take(body, data, start, Expecting.NOTHING)
+
+
+def _read_chunk_data(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+    return _take(body, data, start, Expecting.CHUNK_END)
+
+
+def _read_chunk_line(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+    """`chunk-size [ chunk-ext ] CRLF`: the size decides what comes next."""
+    end = data.find(CRLF, start, start + limits.max_chunk_line_len + 2)
+    if end < 0:
+        return _check_partial_line(body, data, start, limits)
+    match = _CHUNK_LINE.fullmatch(data, start, end)
+    if match is None:
+        return bad("a chunk-size line is malformed or too long")
+    spent = body.spent + len(match[2])
+    if spent > limits.max_chunk_extension_len:
+        return bad("the chunk extensions are too long")
+    size = int(match[1], 16)
+    if body.size + size > limits.max_body_len:
+        return bad(f"the body is longer than {limits.max_body_len} bytes", CloseReason.LARGE_REQUEST)
+    expecting = Expecting.CHUNK_DATA if size else Expecting.TRAILERS
+    return Body(expecting, size, body.rope, body.size, spent), end + 2
+
+
+def _check_partial_line(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+    """A chunk-size line that has not ended: wait, unless it cannot become one."""
+    line = data[start:start + limits.max_chunk_line_len + 2]
+    line = line[:-1] if line.endswith(b"\r") else line
+    if len(line) > limits.max_chunk_line_len or _NOT_IN_CHUNK_LINE.search(line):
+        return bad("a chunk-size line is malformed or too long")
+    return body, start
+
+
+def _read_chunk_end(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+    """The CRLF behind the data of a chunk."""
+    end = data[start:start + 2]
+    if not CRLF.startswith(end):
+        return bad("the data of a chunk is not followed by a line end")
+    if len(end) < 2:
+        return body, start
+    return Body(Expecting.CHUNK_LINE, 0, body.rope, body.size, body.spent), start + 2
+
+
+def _read_trailers(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+    """The trailer section: checked like any field lines, then dropped (RFC 9112 section 7.1.2)."""
+    done = Body(Expecting.NOTHING, 0, body.rope, body.size, body.spent)
+    if data.startswith(CRLF, start):
+        return done, start + 2
+    end = data.find(b"\r\n\r\n", start, start + limits.max_trailer_len + 4)
+    if end < 0:
+        return _check_partial_trailers(body, data, start, limits)
+    flaw = _trailer_flaw(data[start:end + 4], limits)
+    return (done, end + 4) if flaw is None else flaw
+
+
+def _check_partial_trailers(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+    """A trailer section that has not ended: wait, unless it is too long or a line end is not one."""
+    section = data[start:start + limits.max_trailer_len + 4]
+    if FLAW.search(section, 0, limits.max_trailer_len):
+        return bad("a trailer field is malformed")
+    if len(section) >= limits.max_trailer_len + 4:
+        return bad(f"the trailer section is longer than {limits.max_trailer_len} bytes", CloseReason.LARGE_HEADER)
+    return body, start
+
+
+def _trailer_flaw(block: bytes, limits: Limits) -> Malformed | None:
+    """What is wrong with a whole trailer section, or None; the framing fields mean nothing there."""
+    if FLAW.search(block):
+        return bad("a trailer field is malformed")
+    headers = parse_header_lines(block, limits)
+    if isinstance(headers, Malformed):
+        too_many = headers.reason is CloseReason.LARGE_HEADER
+        return headers if too_many else bad("a trailer field is malformed")
+    return None
+
+
+_STEPS = {
+    Expecting.LENGTH: _read_length,
+    Expecting.CHUNK_LINE: _read_chunk_line,
+    Expecting.CHUNK_DATA: _read_chunk_data,
+    Expecting.CHUNK_END: _read_chunk_end,
+    Expecting.TRAILERS: _read_trailers,
+}

@@ -1,0 +1,152 @@
+"""The head of a request as a value, and what follows from it.
+
+Theory: a head is a pure function of its bytes, so it is parsed once, checked once, and may be remembered by whoever
+sees the same bytes again.  Everything the later stages ask on every request (does it have a body, does the
+connection persist, may the next request overtake it) is worked out here.
+
+Rules: `parse_headers_only` is total: `Head`, `Malformed` or `NeedMore`, and only the first is true.  It never looks
+behind the empty line.  It does not know the connection the bytes came from.
+"""
+
+from typing import NamedTuple, TypeAlias
+from urllib.parse import unquote
+
+from ..close_reasons import CloseReason
+from ..conn import Peer
+from ..limits import Limits
+from ..parse_result import Malformed, answer_to, bad
+from .framing import check_framing, check_host_field, tokens_of
+from .headers import Headers, decode_pairs
+from .request import Request
+from .request_line import (
+    CRLF,
+    NeedMore,
+    RequestLine,
+    find_header_end,
+    inspect,
+    is_plain,
+    max_line_len,
+    parse_request_line,
+    split_target,
+    tokenise,
+)
+
+OVERTAKEN = frozenset(("GET", "OPTIONS"))
+"""Safe methods (RFC 9110 section 9.2.1) behind which the next pipelined request is handed out before the answer."""
+
+_DEFAULTS = Limits()
+
+
+class Head(NamedTuple):
+    """A request without its body.  `length` is the body's in bytes, -1 for chunked; `version` the minor one, 0 or 1.
+    """
+
+    method: str
+    target: str
+    path: str
+    query: str
+    version: int
+    headers: Headers
+    length: int
+    persists: bool
+    expects: bool
+    is_simple: bool
+    """HTTP/1.1, no body, no upgrade, the connection stays, the next request need not wait: the case to be fast in."""
+
+
+def request_of(head: Head, body: bytes, peer: Peer) -> Request:
+    """The request that this head and a body make."""
+    method, target, path, query, version, headers, _, _, _, _ = head
+    return Request(method, target, path, query, version, headers, body, peer)
+
+
+Parsed: TypeAlias = Head | Malformed | NeedMore
+
+
+def parse_headers_only(data: bytes, limits: Limits = _DEFAULTS) -> Parsed:
+    """The head at the beginning of `data` (RFC 9112 sections 2 to 6), whatever follows it.
+
+    `Malformed` carries the reason and the sentence its sender gets: 400, 413, 414, 417, 431, 501 or 505.
+    `NeedMore` says that the empty line that ends a head is not there yet, and nothing is wrong so far.
+    """
+    end = find_header_end(data)
+    if end < 0:
+        flaw = inspect(data, 0, limits)
+        return NeedMore(len(data)) if flaw is None else answer_to(data, flaw)
+    parsed = _parse_head(data[:end + 4], limits)
+    return answer_to(data, parsed) if type(parsed) is Malformed else parsed
+
+
+def _parse_head(head: bytes, limits: Limits) -> Head | Malformed:
+    """The same for the bytes of exactly one head."""
+    line_end = head.find(CRLF, 0, max_line_len(limits))
+    if line_end < 0 or not is_plain(head, limits):
+        flaw = inspect(head, 0, limits)
+        return bad("the head is malformed") if flaw is None else flaw
+    line = parse_request_line(head[:line_end], limits)
+    if isinstance(line, Malformed):
+        return line
+    return _parse_fields(line, head[line_end + 2:], limits)
+
+
+def parse_header_lines(block: bytes, limits: Limits = _DEFAULTS) -> Headers | Malformed:
+    """The field lines of a head or a trailer section, with or without the empty line that ends them."""
+    if not block.endswith(b"\r\n\r\n") and block != CRLF:
+        block += CRLF if block.endswith(CRLF) or not block else CRLF + CRLF
+    pairs = tokenise(block)
+    if isinstance(pairs, Malformed):
+        return pairs
+    if len(pairs) > limits.max_headers:
+        return bad(f"the request has more than {limits.max_headers} header fields", CloseReason.LARGE_HEADER)
+    return decode_pairs(pairs)
+
+
+def _parse_fields(line: RequestLine, block: bytes, limits: Limits) -> Head | Malformed:
+    """The head that this first line and these field lines make, or the first thing that is wrong with them."""
+    headers = parse_header_lines(block, limits)
+    if isinstance(headers, Malformed):
+        return headers
+    flaw = check_host_field(headers, line.version)
+    if flaw is not None:
+        return flaw
+    length = check_framing(headers, line.version)
+    if isinstance(length, Malformed):
+        return length
+    if length > limits.max_body_len:
+        return bad(f"the body is longer than {limits.max_body_len} bytes", CloseReason.LARGE_REQUEST)
+    expects = _expects_continue(headers, line.version)
+    return expects if isinstance(expects, Malformed) else _make_head(line, headers, length, expects)
+
+
+def _make_head(line: RequestLine, headers: Headers, length: int, expects: bool) -> Head:
+    """The record, with what follows from its parts."""
+    method, target, version = line.method, line.target, line.version
+    path, query = split_target(target)
+    persists = _persists(headers, version)
+    is_simple = (length == 0 and persists and version == 1 and method in OVERTAKEN and not is_own(method, target)
+                 and "upgrade" not in headers.folded)
+    return Head(method, target, unquote(path) if "%" in path else path, query, version, headers, length, persists,
+                expects and length != 0, is_simple)
+
+
+def is_own(method: str, target: str) -> bool:
+    """True for the requests that sigil answers itself: they are about the server, not about a resource."""
+    return method == "TRACE" or target == "*"
+
+
+def _persists(headers: Headers, version: int) -> bool:
+    """Whether the connection outlives the answer (RFC 9112 section 9.3)."""
+    value = headers.folded.get("connection")
+    if value is None or value == "keep-alive":
+        return version == 1 or value is not None
+    tokens = tokens_of(value)
+    return "close" not in tokens and (version == 1 or "keep-alive" in tokens)
+
+
+def _expects_continue(headers: Headers, version: int) -> bool | Malformed:
+    """Whether a 100 Continue is asked for; 417 for any other expectation (RFC 9110 section 10.1.1)."""
+    value = headers.folded.get("expect")
+    expectations = tokens_of(value) if value and version else []
+    if expectations not in ([], ["100-continue"]):
+        return bad("this server meets no expectation but 100-continue", CloseReason.EXPECTATION)
+    return bool(expectations)

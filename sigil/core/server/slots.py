@@ -1,0 +1,109 @@
+"""The slot table: which small number is which connection.
+
+Theory: a slot is an index into one persistent vector, so finding a client is one read and old tables stay whole.
+A free slot holds the number of the next free one: the list of free slots costs nothing and needs no second record.
+
+Rules: a slot holds a client or a number, never both; every slot is in use or on the free list, exactly once.  The slot
+freed last is used first.  Many writes at once go through a `Draft`, which is private to one call and ends in a new
+table.  This file is the only one that knows pyrsistent's vector.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pyrsistent import PVector, pvector
+
+from ..conn import Conn
+from ..connection.client import Client
+
+NO_SLOT = -1
+
+
+class Slots(NamedTuple):
+    """All slots; `free` is the first free one or -1; `used` counts those in use."""
+
+    entries: PVector[Client | int]
+    free: int
+    used: int
+
+
+EMPTY = Slots(pvector(), NO_SLOT, 0)
+
+
+def clients_of(slots: Slots) -> Iterator[Client]:
+    """The clients in the table, by slot."""
+    return (entry for entry in slots.entries if isinstance(entry, Client))
+
+
+def find(slots: Slots, conn: Conn) -> Client | None:
+    """The client called `conn`, or None if it is gone."""
+    entry = slots.entries[conn.slot] if 0 <= conn.slot < len(slots.entries) else None
+    return entry if isinstance(entry, Client) and entry.conn == conn else None
+
+
+def free_slots(slots: Slots) -> list[int]:
+    """The slots on the free list, the next one to be used first."""
+    found, slot = [], slots.free
+    while slot != NO_SLOT:
+        found.append(slot)
+        entry = slots.entries[slot]
+        assert isinstance(entry, int)
+        slot = entry
+    return found
+
+
+class Draft:
+    """A table being rewritten: reads see earlier writes; `finish` gives the new table and the old one stays."""
+
+    __slots__ = ("_free", "_length", "_used", "entries")
+
+    def __init__(self, slots: Slots) -> None:
+        entries, self._free, self._used = slots
+        self.entries = entries.evolver()
+        self._length = len(entries)
+
+    def find(self, conn: Conn) -> Client | None:
+        """The client called `conn`, or None if it is gone."""
+        slot = conn.slot
+        entry = self.entries[slot] if 0 <= slot < self._length else None
+        return entry if type(entry) is Client and entry.conn == conn else None
+
+    def clients(self) -> Iterator[Client]:
+        """The clients in the table, by slot, as they are now."""
+        return (entry for entry in map(self.entries.__getitem__, range(self._length)) if isinstance(entry, Client))
+
+    def next_slot(self) -> int:
+        """The slot that the next client will get."""
+        return self._length if self._free == NO_SLOT else self._free
+
+    def add(self, client: Client) -> None:
+        """Put a new client into the slot its name says, which must be `next_slot`."""
+        slot = client.conn.slot
+        if slot == self._length:
+            self.entries.append(client)
+            self._length += 1
+        else:
+            following = self.entries[slot]
+            assert isinstance(following, int)
+            self._free = following
+            self.entries[slot] = client
+        self._used += 1
+
+    def put(self, client: Client) -> None:
+        """Replace a client by a later version of itself."""
+        self.entries[client.conn.slot] = client
+
+    def remove(self, client: Client) -> None:
+        """Free the slot of a client that is gone."""
+        self.entries[client.conn.slot] = self._free
+        self._free = client.conn.slot
+        self._used -= 1
+
+    @property
+    def used(self) -> int:
+        """Slots in use."""
+        return self._used
+
+    def finish(self) -> Slots:
+        """The table as it is now."""
+        return Slots(self.entries.persistent(), self._free, self._used)

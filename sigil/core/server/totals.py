@@ -1,0 +1,72 @@
+"""Figures about a server, as values.
+
+Theory: counting must not cost anything on the way, so a connection counts for itself, in its own record, and its
+figures are added to the totals when it ends.  `stats` adds the two sums up when somebody asks.
+
+Rules: every figure counts since the server was made; times are in seconds on the server's clock.
+It does not know the machine: memory and processor time are the program's to measure.
+"""
+
+from typing import NamedTuple
+
+from pyrsistent import PMap, pmap
+
+from ..close_reasons import CloseReason
+from ..connection.client import Client
+
+
+class Totals(NamedTuple):
+    """What connections that have ended left behind, and what concerns no connection."""
+
+    accepted: int
+    turned_away: int
+    requests: int
+    bytes_in: int
+    bytes_out: int
+    late: int
+    closed: PMap[str, int]
+    skipped: int
+
+
+NOTHING = Totals(0, 0, 0, 0, 0, 0, pmap(), 0)
+
+
+def count_sent(totals: Totals, length: int) -> Totals:
+    """The totals with so many bytes more that were sent to cohorts."""
+    accepted, turned_away, requests, bytes_in, bytes_out, late, closed, skipped = totals
+    return Totals(accepted, turned_away, requests, bytes_in, bytes_out + length, late, closed, skipped)
+
+
+class Stats(NamedTuple):
+    """A server's figures.
+
+    `clients` are open now; `accepted` and `turned_away` connections, `requests` complete requests, `bytes_in` and
+    `bytes_out` were counted since the start; `outbox_bytes` are held for clients now; `late` answers came for
+    connections that were gone; `closed` counts ended connections by the name of their reason; `sse_skipped` binary
+    messages were broadcast while event streams listened, which have only texts.
+    """
+
+    uptime_seconds: float
+    clients: int
+    accepted: int
+    turned_away: int
+    requests: int
+    bytes_in: int
+    bytes_out: int
+    outbox_bytes: int
+    late: int
+    closed: dict[str, int]
+    sse_skipped: int
+
+
+def requests_of(client: Client) -> int:
+    """Complete requests a client has sent."""
+    return client.answered + len(client.owed)
+
+
+def add_closed(totals: Totals, client: Client, reason: CloseReason) -> Totals:
+    """The totals with the figures of a connection that ended."""
+    closed = totals.closed.set(reason.name, totals.closed.get(reason.name, 0) + 1)
+    return Totals(totals.accepted, totals.turned_away, totals.requests + requests_of(client),
+                  totals.bytes_in + client.bytes_in, totals.bytes_out + client.bytes_out, totals.late, closed,
+                  totals.skipped)

@@ -1,0 +1,75 @@
+"""The door: the listening socket of a running server, watched while there is room.
+
+Theory: whether anybody is let in is one question with three answers: there is room, there is none (the core says so,
+and those who come wait in the kernel), or there are no descriptors or no memory (the kernel says so, and asking again
+at once would only burn the processor).  The listener is in the selector exactly while there is room.
+
+Rules: accepting is bounded per tick.  A pause for want of either ends by itself after `PAUSE_SECONDS`.  It does
+not know what becomes of those who come in.
+"""
+
+import logging
+import selectors
+import socket
+import time
+from contextlib import suppress
+
+from ...core.conn import Peer
+from .listen import Stopped, accept_waiting
+
+_LOG = logging.getLogger("sigil.server")
+
+PAUSE_SECONDS = 1.0
+"""How long no connection is accepted after descriptors ran out: long enough not to spin."""
+
+
+class Door:
+    """A listening socket and whether it is watched."""
+
+    def __init__(self, listener: socket.socket, selector: selectors.BaseSelector, max_unsent_len: int) -> None:
+        self._listener = listener
+        self._selector = selector
+        self._max_unsent_len = max_unsent_len
+        self._is_watched = True
+        self.opens_at: float | None = None
+        """When a pause for want of descriptors or memory ends, on `time.monotonic()`; None if there is none."""
+        selector.register(listener, selectors.EVENT_READ, self)
+
+    def watch(self, has_room: bool) -> None:
+        """Listen for newcomers, or leave them in the kernel's queue: for a while also if they cannot be watched for."""
+        wanted = has_room and self.opens_at is None
+        if wanted is self._is_watched:
+            return
+        self._is_watched = wanted
+        if not wanted:
+            self._selector.unregister(self._listener)
+            return
+        try:
+            self._selector.register(self._listener, selectors.EVENT_READ, self)
+        except OSError as error:
+            self._is_watched = False
+            self._pause(f"the listener cannot be watched ({error.strerror})")
+
+    def accept(self, most: int) -> list[tuple[socket.socket, Peer]]:
+        """Up to `most` of the connections that are waiting, each with its peer."""
+        arrivals = accept_waiting(self._listener, most, self._max_unsent_len)
+        if arrivals.stopped is Stopped.EXHAUSTED:
+            self._pause("no descriptors are left")
+            self.watch(False)
+        return arrivals.sockets
+
+    def _pause(self, why: str) -> None:
+        """Let nobody in for a while."""
+        _LOG.warning("%s: accepting no connections for %g s", why, PAUSE_SECONDS)
+        self.opens_at = time.monotonic() + PAUSE_SECONDS
+
+    def end_pause(self, now: float) -> None:
+        """Forget a pause whose time is over; `watch` does the rest."""
+        if self.opens_at is not None and now >= self.opens_at:
+            self.opens_at = None
+
+    def close(self) -> None:
+        """Listen no more."""
+        self.watch(False)
+        with suppress(OSError):  # it is closed all the same
+            self._listener.close()

@@ -1,0 +1,214 @@
+"""Listening sockets: opening one, adopting one, and taking connections from it.
+
+Theory: the only things that can go wrong before the first request are here, and each is somebody's mistake to mend,
+so errors of opening are raised as the operating system words them, with the address in question.
+
+Rules: every socket is non-blocking and not inherited.  A file is removed only if it is a socket that nobody listens on,
+or the one we made.  Accepting is bounded and says what stopped it; running out of descriptors is no error, it is a
+state.  It does not know what a connection is for.
+"""
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from enum import Enum
+from typing import Any, NamedTuple, TypeAlias
+
+from ...core.conn import Peer
+
+_OUT_OF_RESOURCES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+
+class Stopped(Enum):
+    """Why accepting stopped."""
+
+    NO_MORE = "nobody is waiting"
+    ENOUGH = "as many as were asked for"
+    EXHAUSTED = "no descriptors or memory are left"
+
+
+class Arrivals(NamedTuple):
+    """The connections taken, each with its peer, and why no more were."""
+
+    sockets: list[tuple[socket.socket, Peer]]
+    stopped: Stopped
+
+
+# -- opening ------------------------------------------------------------------------------------------------------
+
+Found: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
+"""One result of getaddrinfo: family, type, protocol, canonical name, address."""
+
+
+def open_listener(host: str, port: int, backlog: int) -> socket.socket:
+    """A listening TCP socket; OSError with the address in its text if that cannot be."""
+    if not 0 <= port <= 65_535:
+        raise OSError(errno.EINVAL, f"not a port (0 to 65535): {port}")
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError) as error:
+        raise OSError(errno.EADDRNOTAVAIL, f"no such host: {host}") from error
+    try:
+        return open_first(found, backlog)
+    except OSError as error:
+        raise OSError(error.errno, f"{os.strerror(error.errno or 0)}: {Peer(host, port)}") from error
+
+
+def open_first(found: Sequence[Found], backlog: int) -> socket.socket:
+    """Listen at the first of these addresses that can be had; the first error if none can.
+
+    An address in use ends the search: it is the right one, and whoever has it would get the clients meant for us.
+    """
+    first: OSError | None = None
+    for family, kind, protocol, _, address in found:
+        try:
+            return _open_at(family, kind, protocol, address, backlog)
+        except OSError as error:
+            first = first or error
+            if error.errno == errno.EADDRINUSE:
+                break
+    raise first or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+
+
+def _open_at(family: int, kind: int, protocol: int, address: tuple[Any, ...], backlog: int) -> socket.socket:
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address[0] == "::" else 1)
+        listener.setblocking(False)
+        listener.bind(address)
+        listener.listen(backlog)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def open_unix_listener(path: str, mode: int, backlog: int) -> socket.socket:
+    """A listening Unix socket at `path` with these permissions; OSError with the path if that cannot be.
+
+    A socket file that nobody listens on is replaced; one that is served, and any other file, is left alone.
+    """
+    try:
+        return _open_unix_at(path, mode, backlog)
+    except OSError as error:
+        if error.errno is None:  # the path is too long, which only Python says
+            raise OSError(errno.ENAMETOOLONG, f"{error}: {path}") from error
+        raise OSError(error.errno, f"{error.strerror}: {path}") from error
+
+
+def _open_unix_at(path: str, mode: int, backlog: int) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_stale(path)
+        listener.setblocking(False)
+        listener.bind(path)
+        os.chmod(path, mode)  # before anybody can connect: nobody can until listen()
+        listener.listen(backlog)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _remove_stale(path: str) -> None:
+    """Remove the socket file of a server that is gone."""
+    try:
+        is_socket = stat.S_ISSOCK(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return
+    if not is_socket:
+        raise FileExistsError(errno.EEXIST, "it exists and is no socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # a full queue is an answer as well
+        answer = probe.connect_ex(path)
+    if answer == errno.ECONNREFUSED:
+        os.unlink(path)
+    elif answer in (errno.EACCES, errno.EPERM):
+        raise PermissionError(answer, os.strerror(answer))
+    elif answer != errno.ENOENT:
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def adopt_listener(descriptor: int) -> socket.socket:
+    """The listening stream socket that this process inherited as `descriptor`; OSError in words if it is none."""
+    try:
+        listener = socket.socket(fileno=descriptor)
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}: descriptor {descriptor}") from error
+    is_listening = (listener.type == socket.SOCK_STREAM
+                    and bool(listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)))
+    if not is_listening:
+        listener.detach()  # it is not ours to close
+        raise OSError(errno.EINVAL, f"not a listening stream socket: descriptor {descriptor}")
+    listener.setblocking(False)
+    listener.set_inheritable(False)
+    return listener
+
+
+def where(listener: socket.socket, host: str = "") -> str:
+    """The address as it is shown: `http://HOST:PORT`, with `host` as it was asked for, or `unix:PATH`."""
+    name = listener.getsockname()
+    if isinstance(name, tuple):
+        return f"http://{Peer(host or str(name[0]), int(name[1]))}"
+    path = os.fsdecode(name)
+    return f"unix:@{path[1:]}" if path.startswith("\0") else f"unix:{path}"
+
+
+@contextmanager
+def removing_socket_file(listener: socket.socket) -> Iterator[None]:
+    """At the end the file of this Unix socket is removed, unless it is another one's by then."""
+    path = os.path.abspath(listener.getsockname())  # whatever the current directory will be
+    ours = _identity(path)
+    try:
+        yield
+    finally:
+        if ours is not None and _identity(path) == ours:
+            with suppress(OSError):
+                os.unlink(path)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Which file this is; None if there is none."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+# -- accepting ----------------------------------------------------------------------------------------------------
+
+
+def accept_waiting(listener: socket.socket, most: int, max_unsent_len: int) -> Arrivals:
+    """Up to `most` of the connections that are waiting; those that vanished meanwhile are passed over."""
+    arrivals: list[tuple[socket.socket, Peer]] = []
+    for _ in range(most):
+        try:
+            connection, address = listener.accept()
+        except (BlockingIOError, InterruptedError):
+            return Arrivals(arrivals, Stopped.NO_MORE)
+        except OSError as error:
+            if error.errno in _OUT_OF_RESOURCES:
+                return Arrivals(arrivals, Stopped.EXHAUSTED)
+            continue
+        connection.setblocking(False)
+        arrivals.append((connection, make_ready(connection, address, max_unsent_len)))
+    return Arrivals(arrivals, Stopped.ENOUGH)
+
+
+def make_ready(connection: socket.socket, address: object, max_unsent_len: int) -> Peer:
+    """Set what every connection needs, and say who it is."""
+    if connection.family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError):  # it is gone already; the first read will say so
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # Linux and macOS
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, max_unsent_len)
+    if isinstance(address, tuple) and len(address) >= 2:
+        return Peer(str(address[0]), int(address[1]))
+    return Peer(str(address or ""), 0)

@@ -1,0 +1,180 @@
+"""What a program says to its clients: the same words whether the server has sockets or is one in memory.
+
+Theory: on the thread that ticks a word is told to the engine at once, so that its status is true; on any other it is
+left in the inbox for the next tick, up to a bound.
+
+Rules: `send` and `broadcast` take a message apart themselves while the engine knows what becomes of it (`Engine.room`
+and `ring_room`): they are called for each message, so what they do not do is not paid for.  It does not know when
+there is a tick.
+"""
+
+from threading import get_ident
+
+from ..core.conn import Conn
+from ..core.connection.send_queue import SendStatus
+from ..core.connection.websocket_send import FRAME_HEAD_LEN
+from ..core.events import Event, Hangup, Publish, Subscribe, Whisper
+from ..core.limits import Limits
+from ..core.server.publish import PUBLISHED_HEAD_LEN, buffered_amount
+from ..core.server.slots import clients_of
+from ..core.server.state import Server
+from .loop.engine import Engine, framed, hangup
+from .loop.mailbox import Inbox
+from .program.body_sources import LatePiece
+from .program.callbacks import Returned
+from .program.handlers import Late, Program, Word, discard
+from .staging import Stager
+
+_TOPICS = (type(None), str)
+_IN_ORDER = (Whisper, Publish, Subscribe, Hangup)
+
+
+def check_topic(topic: object) -> None:
+    """TypeError for what is no topic."""
+    if not isinstance(topic, str):
+        raise TypeError(f"a topic is a str, not {type(topic).__name__}")
+
+
+class Speaker(Stager):
+    """A server that has clients to say something to."""
+
+    def __init__(self, limits: Limits, engine: Engine) -> None:
+        super().__init__(limits.outgoing_buffer_sz)
+        self._limits = limits
+        self.engine = engine
+        """What is turned; for callers of this package only."""
+        self._program: Program
+        self._inbox: Inbox[Word] = Inbox(self._discard)
+        self._thread = self._speaker = get_ident()
+        """The thread that ticks, and the one that may speak without waking it."""
+
+    def _wake(self) -> None:
+        """Something will be said on the thread that ticks: see that there is a tick."""
+
+    # -- questions ------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> Server:
+        """The core's value now (for other threads: as of the last step): immutable, and yours to keep."""
+        return self.engine.state if get_ident() == self._thread else self.engine.snapshot
+
+    def clients(self) -> tuple[Conn, ...]:
+        """The handles of all open connections."""
+        return tuple(client.conn for client in clients_of(self.state.slots))
+
+    def buffered_amount(self, conn: Conn) -> int:
+        """Bytes owed to this client and not yet taken by the kernel; 0 for one that is gone."""
+        return buffered_amount(self.state, conn)
+
+    # -- words ----------------------------------------------------------------------------------------------------
+
+    def send(self, conn: Conn, data: str | bytes | bytearray | memoryview) -> SendStatus:
+        """Say a message to one WebSocket, text for a str and binary for bytes; may be called from any thread.
+
+        It leaves at the end of the tick.  `DROPPED` if the client is gone or going, or has
+        `Limits.max_ws_outbox_len` bytes or more still to take, or if this is binary and the client an event stream;
+        `BACKPRESSURE` if the message waits behind what was not taken.  From another thread `SUCCESS` only says that it
+        is on its way to the loop.
+        """
+        engine = self.engine
+        if conn is engine.hearer and type(data) is str and get_ident() == self._speaker:  # as `Engine.say`, but faster
+            payload = data.encode()
+            engine.keep((1, payload))
+            engine.room = room = engine.room - len(payload) - FRAME_HEAD_LEN
+            if room <= 0:
+                engine.hearer = None
+            return engine.status
+        if get_ident() != self._thread and self.running:
+            message = framed(data)
+            return self._leave_word(Whisper(conn, (message,)), len(message[1]))
+        self._wake()
+        return engine.say(conn, data)
+
+    def broadcast(self, data: str | bytes | bytearray | memoryview, *, topic: str | None = None) -> SendStatus:
+        """Say a message to all WebSockets, or those that hear `topic`; may be called from any thread.
+
+        It leaves at the end of the tick, at the cost of one message whatever the number of clients.  `BACKPRESSURE` if
+        some client is behind; `DROPPED` if one was so far behind that it was dropped, or if the message does not fit
+        into `Limits.outgoing_buffer_sz`.
+        """
+        engine = self.engine
+        if type(data) is str and topic.__class__ in _TOPICS and get_ident() == self._speaker:  # as `Engine.publish`
+            payload = data.encode()
+            room = engine.ring_room - len(payload) - PUBLISHED_HEAD_LEN
+            if room >= 0 and engine.ring_count > 0:
+                engine.ring_room = room
+                engine.ring_count -= 1
+                engine.publish_too((1, payload, topic))
+                return engine.ring_status
+        if topic is not None:
+            check_topic(topic)
+        if get_ident() != self._thread and self.running:
+            message = framed(data)
+            return self._leave_word(Publish(((*message, topic),)), len(message[1]))
+        self._wake()
+        return engine.publish(data, topic)
+
+    def subscribe(self, conn: Conn, topic: str) -> None:
+        """Let a client hear a topic from now on; may be called from any thread, twice is once."""
+        check_topic(topic)
+        self._tell(Subscribe(conn, topic, True))
+
+    def unsubscribe(self, conn: Conn, topic: str) -> None:
+        """Let a client hear a topic no more; may be called from any thread, twice is once."""
+        check_topic(topic)
+        self._tell(Subscribe(conn, topic, False))
+
+    def close(self, conn: Conn, code: int = 1000, reason: str = "") -> None:
+        """Close a connection, a WebSocket with this code and reason; may be called from any thread, twice is once.
+
+        What was sent before goes out first.  A `CloseReason` in the place of the code is what `close` and `ws_close`
+        are told, and says which code or status is sent.  ValueError for a code that may not be sent.
+        """
+        self._tell(hangup(conn, code, reason))
+
+    def post(self, word: Word) -> None:
+        """Leave word for the next tick, and wake the server if it waits; may be called from any thread."""
+        self._inbox.put(word)
+
+    def _tell(self, event: Event) -> None:
+        """Tell the core at once what the program wants, or leave word if this is another thread."""
+        if get_ident() != self._thread and self.running:
+            self.post(event)
+            return
+        self._wake()
+        self.engine.tell(event)
+
+    def _leave_word(self, word: Whisper | Publish, length: int) -> SendStatus:
+        """Leave a message for the loop's thread, unless it is too far behind."""
+        is_taken = self._inbox.put(word, length, self._limits.max_inbox_len)
+        return SendStatus.SUCCESS if is_taken else SendStatus.DROPPED
+
+    # -- the inbox ------------------------------------------------------------------------------------------------
+
+    def _empty_inbox(self) -> None:
+        """What was left for this tick, by other threads and by user code; what comes meanwhile is for the next one."""
+        answers: list[Event] = []
+        for word in self._inbox.take():
+            if answers and isinstance(word, _IN_ORDER):  # whoever answers a client first, means a client with an answer
+                self.engine.tell(*answers)
+                answers.clear()
+            if isinstance(word, Whisper | Publish):
+                self.engine.repeat(word)
+            elif isinstance(word, Subscribe | Hangup):  # what is said after it is heard after it
+                self.engine.tell(word)
+            else:
+                event = self._take_late(word) if isinstance(word, Late | LatePiece | Returned) else word
+                if event is not None:
+                    (answers if isinstance(word, Late | LatePiece) else self.engine.events).append(event)
+        self.engine.events += answers
+
+    def _take_late(self, late: Late | LatePiece | Returned) -> Event | None:
+        """A result that came after user code had returned, as an event."""
+        return self._program.take_late(late)
+
+    def _discard(self, word: Word) -> None:
+        """A word that came too late; what a connection's callbacks are told of its end is told all the same."""
+        if isinstance(word, Returned):
+            self._program.take_late(word)
+        else:
+            discard(word)

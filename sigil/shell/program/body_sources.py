@@ -1,0 +1,242 @@
+"""Streams: what produces the bodies that are sent while they are made.
+
+Theory: the core asks for a piece; the program's iterator gives one, or says that there is none yet: None (ask again
+soon) or a `Deferred` (it will say itself).  An asynchronous iterator gives a coroutine for each piece, which is run
+where there is a loop for it and is a `Deferred` too.  So all of them are one thing: pieces, now or later.
+
+Rules: a source is named by the ticket of its request, and closed when nobody will ask it again.  What it raises becomes
+`Refused`, with the traceback; what is meant to end the program passes on, after the core has been told.
+It does not know the wire, nor how a piece is framed.
+"""
+
+import logging
+import time
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
+from typing import Any, NamedTuple, TypeAlias
+
+from ...core.conn import Conn, Ticket
+from ...core.events import Chunk, Ended, Event, Refused
+from ...core.http.response import Pulled, Unfold
+from ...core.http.sse import encode_event
+from ...core.http.validate import kind_of
+from .deferred import Deferred
+from .tracebacks import ENDINGS as ENDINGS
+from .tracebacks import account_of
+
+Spawn: TypeAlias = Callable[[Awaitable[object], Deferred | None], Callable[[], object]]
+"""Run a coroutine where there is a loop for it, and say how to cancel it.  What comes of it goes to the `Deferred`;
+without one it is the closing of a stream, which is not cancelled."""
+
+_LOG = logging.getLogger("sigil.error")
+
+POLL_SECONDS = 0.05
+"""How long a stream that had nothing to yield is left alone: soon enough to be live, rarely enough to be cheap."""
+
+
+class LatePiece(NamedTuple):
+    """What a stream had promised, on its way to the loop's thread."""
+
+    ticket: Ticket
+    piece: object
+
+
+class Source:
+    """One stream under way: how to ask for the next piece, how to make it bytes, how to close it."""
+
+    __slots__ = ("_later", "_pieces", "cancel", "encode", "is_async")
+
+    def __init__(self, body: Pulled) -> None:
+        chunks = body.chunks
+        self.is_async = isinstance(chunks, AsyncIterable)
+        self.encode: Callable[[Any], bytes] = encode_event if body.is_sse else frozen
+        self.cancel: Callable[[], object] | None = None
+        self._pieces: Any = chunks
+        if isinstance(chunks, AsyncIterable):
+            self._pieces = aiter(chunks)
+        else:
+            self._pieces = unfolded(chunks) if isinstance(chunks, Unfold) else iter(chunks)
+
+    def ask(self, spawn: Spawn | None) -> object:
+        """The next piece, or what stands for one that comes later."""
+        if not self.is_async:
+            return next(self._pieces)
+        if spawn is None:
+            raise TypeError("the stream is asynchronous, which needs http_server_serve() inside asyncio")
+        self._later = later = Deferred()
+        self.cancel = spawn(anext(self._pieces), later)
+        return later
+
+    def close(self, spawn: Spawn | None) -> None:
+        """Let a generator run its `finally`; one that is in the middle of an asynchronous piece is cancelled there."""
+        if self.cancel is None:
+            close_pieces(self._pieces, spawn)
+            return
+        self._later.when_resolved(lambda _: close_pieces(self._pieces, spawn))
+        self.cancel()
+
+
+def close_pieces(pieces: object, spawn: Spawn | None) -> None:
+    """Close an iterator, or an iterable that was never asked; what it raises is logged."""
+    if isinstance(pieces, AsyncIterable):
+        if spawn is not None:
+            spawn(_closing(pieces), None)
+        return
+    try:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            close()
+    except ENDINGS:
+        raise
+    except BaseException as error:
+        _log_close(error)
+
+
+def _log_close(error: BaseException) -> None:
+    _LOG.error("a stream raised when it was closed\n%s", account_of(error))
+
+
+async def _closing(pieces: AsyncIterable[Any]) -> None:
+    """Close an asynchronous generator, or what else can be closed like one."""
+    try:
+        close = getattr(pieces, "aclose", None)
+        if close is not None:
+            await close()
+    except Exception as error:
+        _log_close(error)
+
+
+def unfolded(stream: Unfold) -> Iterator[Any]:
+    """The pieces of a pure stream."""
+    step, state = stream.step, stream.seed
+    while (made := step(state)) is not None:
+        piece, state = made
+        yield piece
+
+
+def frozen(piece: object) -> bytes:
+    """A piece of a stream as bytes; TypeError if it is none."""
+    if isinstance(piece, bytes | bytearray | memoryview):
+        return bytes(piece)
+    raise TypeError(f"a stream yields bytes, not {kind_of(piece)}")
+
+
+class Sources:
+    """All streams under way, by the number of their request."""
+
+    def __init__(self, post: Callable[[LatePiece], object], clock: Callable[[], float] = time.monotonic) -> None:
+        self._post = post
+        self._clock = clock
+        self._sources: dict[Conn, dict[int, Source]] = {}
+        self._silent: list[Ticket] = []
+        self.spawn: Spawn | None = None
+        self.poll_at: float | None = None
+        """When those that had nothing are asked again, on the clock; None if there are none."""
+
+    def keep(self, ticket: Ticket, body: Pulled, events: list[Event]) -> Event | None:
+        """Keep the iterator of a stream; `Refused` if it cannot be had.  If it ends the program, `events` says so."""
+        try:
+            source = Source(body)
+        except ENDINGS:
+            events.append(Refused(ticket, 500, "", "the stream was interrupted when it began"))
+            raise
+        except BaseException as error:
+            return Refused(ticket, 500, "", f"the stream could not be started\n{account_of(error)}")
+        self._sources.setdefault(ticket.conn, {})[ticket.number] = source
+        return None
+
+    def pull(self, ticket: Ticket, events: list[Event]) -> Event | None:
+        """Ask a stream for its next piece.  If it ends the program, `events` says so first."""
+        source = self._find(ticket)
+        if source is None:
+            return None
+        try:
+            piece = source.ask(self.spawn)
+        except BaseException as error:
+            return self._take_failure(ticket, error, events)
+        return self._take(ticket, source, piece, events)
+
+    def take_late(self, late: LatePiece, events: list[Event]) -> Event | None:
+        """What a stream had promised has come."""
+        source = self._find(late.ticket)
+        if source is None:
+            return None
+        source.cancel = None
+        return self._take(late.ticket, source, late.piece, events)
+
+    def _take(self, ticket: Ticket, source: Source, piece: object, events: list[Event]) -> Event | None:
+        """A piece, as the core is told of it; None if there is none yet."""
+        if piece is None:
+            self._silent.append(ticket)
+            if self.poll_at is None:
+                self.poll_at = self._clock() + POLL_SECONDS
+            return None
+        if type(piece) is bytes and source.encode is frozen:
+            return Chunk(ticket, piece)
+        try:
+            if isinstance(piece, Deferred):
+                piece.when_resolved(lambda made: self._post(LatePiece(ticket, made)))
+                return None
+            if not isinstance(piece, BaseException):
+                return Chunk(ticket, source.encode(piece))
+            failure: BaseException = piece
+        except BaseException as error:
+            failure = error
+        return self._take_failure(ticket, failure, events)
+
+    def _take_failure(self, ticket: Ticket, error: BaseException, events: list[Event]) -> Event | None:
+        """A stream raised: that it has ended, that the program is to end, or something that is its own trouble."""
+        kind = type(error)
+        if issubclass(kind, StopIteration | StopAsyncIteration):
+            events.append(Ended(ticket))
+            self.abandon(ticket)
+            return None
+        is_ending = issubclass(kind, ENDINGS)
+        account = "was interrupted" if is_ending else f"raised\n{account_of(error)}"
+        events.append(Refused(ticket, 500, "", f"the stream {account}"))
+        self.abandon(ticket)
+        if is_ending:
+            raise error
+        return None
+
+    def poll(self, now: float, events: list[Event]) -> None:
+        """Ask those again that had nothing, if it is time; if one of them ends the program, the rest are asked next."""
+        if self.poll_at is None or now < self.poll_at:
+            return
+        silent, self._silent, self.poll_at = iter(self._silent), [], None
+        try:
+            for ticket in silent:
+                event = self.pull(ticket, events)
+                if event is not None:
+                    events.append(event)
+        except ENDINGS:
+            self._silent += silent
+            self.poll_at = now if self._silent else None
+            raise
+
+    def _find(self, ticket: Ticket) -> Source | None:
+        return self._sources.get(ticket.conn, {}).get(ticket.number)
+
+    def _forget(self, ticket: Ticket) -> Source | None:
+        """The source of a ticket, which is not kept any more."""
+        sources = self._sources.get(ticket.conn, {})
+        source = sources.pop(ticket.number, None)
+        if not sources:
+            self._sources.pop(ticket.conn, None)
+        return source
+
+    def abandon(self, ticket: Ticket) -> None:
+        """A stream will not be asked again."""
+        source = self._forget(ticket)
+        if source is not None:
+            source.close(self.spawn)
+
+    def abandon_all(self, conn: Conn) -> None:
+        """None of a connection's streams will be asked again; all are closed, whatever one of them raises."""
+        endings: list[BaseException] = []
+        for source in self._sources.pop(conn, {}).values():
+            try:
+                source.close(self.spawn)
+            except ENDINGS as error:
+                endings.append(error)
+        if endings:
+            raise endings[0]
