@@ -14,13 +14,13 @@ the public ones; everything else may change.
 from .browser.client_module import client_module
 from .core.close_reasons import CloseReason, close_reason_str
 from .core.conn import Conn, Peer
-from .core.connection.send_queue import SendStatus
 from .core.http.headers import Headers
 from .core.http.request import BadInput, Request
 from .core.http.response import Response, Unfold
 from .core.http.sse import SseEvent
 from .core.limits import Limits
-from .core.server.totals import Stats
+from .core.send_status import SendStatus
+from .core.server.stats import Stats
 from .core.views.footprint import footprint as http_server_footprint
 from .shell.hosts.asyncio_host import http_server_serve
 from .shell.make import make_http_server

@@ -21,8 +21,7 @@ from sigil import HttpServer, Limits, Response, make_http_server
 from sigil.core.connection.client import Phase
 from sigil.core.http.encode import Encoded, encode_response
 from sigil.core.http.head import Head, parse_headers_only
-from sigil.core.http.request_line import NeedMore
-from sigil.core.parse_result import Malformed
+from sigil.core.parse_result import Malformed, NeedMore
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "parity.md"

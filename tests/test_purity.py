@@ -75,7 +75,7 @@ from sigil.core.effects import Handle
 from sigil.core.events import *
 from sigil.core.limits import Limits
 from sigil.core.http.response import Pulled, Response
-from sigil.core.server.fold import advance, make_server, stats
+from sigil.core.server import advance, make_server, stats
 
 def watch(event, arguments):
     if event == "open" or event.split(".")[0] in ("socket", "os", "subprocess", "shutil", "tempfile", "urllib"):

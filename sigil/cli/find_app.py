@@ -17,7 +17,7 @@ from functools import reduce
 from inspect import iscoroutinefunction
 from typing import Any, TypeAlias
 
-from .logging_setup import Trouble
+from ..apps.terminal import Trouble
 
 APP_STATUS = 3
 

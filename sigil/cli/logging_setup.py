@@ -17,8 +17,6 @@ listen, and then does no work for records nobody wants.
 
 import logging
 import logging.config
-import os
-import sys
 
 LINE_FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 
@@ -45,32 +43,3 @@ def log_config(log_level: str, access_log: bool) -> dict[str, object]:
 def set_up_logging(log_level: str, access_log: bool) -> None:
     """Send the three loggers to stderr, from `log_level` up."""
     logging.config.dictConfig(log_config(log_level, access_log))
-
-
-class Trouble(Exception):
-    """Something outside this program is wrong: what to say, and the exit status to end with."""
-
-    def __init__(self, sentence: str, status: int) -> None:
-        super().__init__(sentence)
-        self.status = status
-
-
-def complain(sentence: str) -> None:
-    """A line on stderr about what is wrong."""
-    print(f"sigil: error: {sentence}", file=sys.stderr, flush=True)
-
-
-def mention(sentence: str) -> None:
-    """A line on stderr about what is worth knowing."""
-    print(f"sigil: {sentence}", file=sys.stderr, flush=True)
-
-
-def say(line: str) -> None:
-    """A line on stdout, at once."""
-    try:
-        print(line, flush=True)
-    except OSError:  # nobody reads it, or the disk is full
-        # What is left in the buffer would fail once more when the interpreter flushes it at the end.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)

@@ -30,8 +30,9 @@ from sigil import Deferred, HttpServer, Limits, Request, __version__, http_serve
 from sigil.apps.demo.live import drive, make_live
 from sigil.apps.stream.app import LineStream, Rules, limits_for
 from sigil.apps.stream.loop import Loop, input_to_read
+from sigil.apps.terminal import Trouble, complain, say
 from sigil.cli.find_app import App, load_app
-from sigil.cli.logging_setup import Trouble, complain, say, set_up_logging
+from sigil.cli.logging_setup import set_up_logging
 from sigil.cli.reload import Inherited, accept_inheritance, supervise
 from sigil.cli.settings import Settings, read_settings
 from sigil.shell.loop.listen import adopt_listener, open_listener, open_unix_listener, removing_socket_file, where

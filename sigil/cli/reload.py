@@ -26,7 +26,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from .logging_setup import Trouble
+from ..apps.terminal import Trouble
 from .settings import Settings
 
 _LOG = logging.getLogger("sigil.server")

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from pyrsistent import PSet
 
-from .broadcast.ring import Hearing
+from .broadcast.entry import Hearing
 from .close_reasons import CloseReason
 from .conn import Conn, Peer, Ticket
 from .events import Segment

@@ -9,7 +9,7 @@ back, `wall` since 1970.  An event for a connection that is gone is no error: it
 
 from typing import NamedTuple, TypeAlias, assert_never
 
-from .broadcast.ring import Hearing
+from .broadcast.entry import Hearing
 from .close_reasons import CloseReason
 from .conn import Conn, Peer, Ticket
 from .http.response import Response

@@ -38,3 +38,12 @@ def bad(message: str, reason: CloseReason = CloseReason.BAD_REQUEST) -> Malforme
 def answer_to(data: bytes, flaw: Malformed) -> Malformed:
     """The refusal of a request that begins with `data`: to HEAD it is told without a body (RFC 9110 section 9.3.2)."""
     return flaw._replace(is_head=True) if data.startswith(b"HEAD ") else flaw
+
+
+class NeedMore(NamedTuple):
+    """What arrived so far is no complete head: continue at `scan` when there is more.  Falsy."""
+
+    scan: int
+
+    def __bool__(self) -> bool:
+        return False

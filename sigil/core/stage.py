@@ -13,8 +13,8 @@ empty stage.  It does not know what is staged, nor where it goes.
 
 from typing import NamedTuple
 
-from .http.body import Rope, append, join
 from .http.response import Buffer
+from .rope import Rope, append, join
 
 
 class Stage(NamedTuple):

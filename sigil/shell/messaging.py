@@ -10,16 +10,17 @@ there is a tick.
 
 from threading import get_ident
 
+from ..core.broadcast.broadcast import PUBLISHED_HEAD_LEN
 from ..core.conn import Conn
-from ..core.connection.send_queue import SendStatus
-from ..core.connection.websocket_send import FRAME_HEAD_LEN
+from ..core.connection.websocket_send import FRAME_HEAD_LEN, buffered_amount
 from ..core.events import Event, Hangup, Publish, Subscribe, Whisper
 from ..core.limits import Limits
-from ..core.server.publish import PUBLISHED_HEAD_LEN, buffered_amount
-from ..core.server.slots import clients_of
+from ..core.send_status import SendStatus
+from ..core.server.slots import clients_of, find
 from ..core.server.state import Server
-from .loop.engine import Engine, framed, hangup
+from .loop.engine import Engine
 from .loop.mailbox import Inbox
+from .loop.send_buffer import framed, hangup
 from .program.body_sources import LatePiece
 from .program.callbacks import Returned
 from .program.handlers import Late, Program, Word, discard
@@ -64,7 +65,8 @@ class Speaker(Stager):
 
     def buffered_amount(self, conn: Conn) -> int:
         """Bytes owed to this client and not yet taken by the kernel; 0 for one that is gone."""
-        return buffered_amount(self.state, conn)
+        state = self.state
+        return buffered_amount(find(state.slots, conn), state.stream)
 
     # -- words ----------------------------------------------------------------------------------------------------
 

@@ -18,9 +18,10 @@ from threading import get_ident
 
 from ..core.events import Accepted, Elapsed, Moment, Stop
 from ..core.limits import Limits
-from ..core.server.fold import is_due, make_server, next_deadline, room_of, stats
-from ..core.server.state import Running
-from ..core.server.totals import Stats
+from ..core.server.admission import room_of
+from ..core.server.clock import is_due, next_deadline
+from ..core.server.state import Running, make_server
+from ..core.server.stats import Stats, stats
 from .hosts.thread import Serving
 from .loop.acceptor import Door
 from .loop.engine import Engine

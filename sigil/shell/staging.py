@@ -14,8 +14,8 @@ from abc import ABC, abstractmethod
 from threading import get_ident
 
 from ..core.conn import Conn
-from ..core.connection.send_queue import SendStatus
 from ..core.http.response import Buffer, Fields, Response
+from ..core.send_status import SendStatus
 from ..core.stage import Stage, append_bytes, append_format, make_stage, take, truncate, unstage
 
 

@@ -19,7 +19,7 @@ from ..core.effects import Access, Note
 from ..core.http.response import Fields
 from ..core.limits import Limits, check_limits
 from ..core.server.state import Server
-from ..core.server.totals import Stats
+from ..core.server.stats import Stats
 from ..shell.program.callbacks import Callbacks
 from ..shell.program.handlers import Handler
 from .answers import Answer, Found, read_answer

@@ -15,8 +15,8 @@ from typing import Any
 
 from ..core.effects import Note
 from ..core.http.request import BadInput, Request
-from ..shell.program.body_sources import ENDINGS
 from ..shell.program.handlers import Handler
+from ..shell.program.tracebacks import ENDINGS
 
 ERROR_LOG = "sigil.error"
 

@@ -38,14 +38,16 @@ from ..core.effects import (
 from ..core.events import Elapsed, Event, Lagged, Moment, Refused, Stalled, Stop
 from ..core.http.head import parse_headers_only
 from ..core.limits import Limits
-from ..core.server.fold import make_server, next_deadline, room_of, stats
-from ..core.server.state import Running, Server
-from ..core.server.totals import Stats
+from ..core.server.admission import room_of
+from ..core.server.clock import next_deadline
+from ..core.server.state import Running, Server, make_server
+from ..core.server.stats import Stats, stats
 from ..shell.loop.engine import Clock, Engine
 from ..shell.messaging import Speaker
-from ..shell.program.body_sources import ENDINGS, LatePiece, Spawn
+from ..shell.program.body_sources import LatePiece, Spawn
 from ..shell.program.callbacks import Callbacks, Returned
 from ..shell.program.handlers import Handler, Late, Program
+from ..shell.program.tracebacks import ENDINGS
 from .kernel import Kernel
 from .loop import Loop
 from .notice import Ear, noticing

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from zstandard import ZstdDecompressor, ZstdError
 
+from ..core.broadcast.negotiation import ZSTD_SUBPROTOCOL
 from ..core.close_reasons import close_reason_str
 from ..core.conn import Conn
 from ..core.http.headers import Pairs, pairs_of
 from ..core.http.response import Fields
 from ..core.parse_result import Malformed
 from ..core.websocket.frames import Opcode, Terms, encode_close, encode_masked
-from ..core.websocket.handshake import VERSION, ZSTD_SUBPROTOCOL, accept_key
+from ..core.websocket.handshake import VERSION, accept_key
 from ..core.websocket.messages import (
     CALM,
     Close,
@@ -31,7 +32,7 @@ from ..core.websocket.messages import (
     read_squeezed,
     take_bytes,
 )
-from ..shell.loop.engine import framed
+from ..shell.loop.send_buffer import framed
 from .answers import Answer, BadAnswer
 from .connection import Connection
 

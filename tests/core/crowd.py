@@ -13,7 +13,7 @@ from sigil.core.effects import Adopt, Fan, Handle
 from sigil.core.events import Accepted, Answered, Delivered, Flush, Lagged, Publish, Received
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
-from sigil.core.server.fold import advance, make_server
+from sigil.core.server import advance, make_server
 from sigil.core.server.state import Server
 
 from .drive import PEER, tell

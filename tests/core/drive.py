@@ -16,8 +16,9 @@ from sigil.core.http.head import Head, parse_headers_only
 from sigil.core.http.request import Request
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
-from sigil.core.server.fold import Server, advance, make_server
+from sigil.core.server import advance, make_server
 from sigil.core.server.slots import find
+from sigil.core.server.state import Server
 
 PEER = Peer("192.0.2.1", 5000)
 CONN = Conn(0, 0)

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn
-from sigil.core.connection.send_queue import Talk
+from sigil.core.connection.session import Talk
 from sigil.core.effects import Deliver, Drop, Effect, Fan, Part, Send, Then, Welcome
 from sigil.core.events import Delivered, Event, Flush, Received, Whisper
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
-from sigil.core.server.fold import Server, advance
+from sigil.core.server import advance
+from sigil.core.server.state import Server
 from sigil.core.websocket.frames import Frame, Terms, encode_masked, read_frame
 
 from .drive import CONN, answered, asked, bytes_of, client_of, tell

@@ -8,7 +8,7 @@ from sigil.core.effects import Abandon, Access, Drop, Farewell, Note, Pull, Send
 from sigil.core.events import Answered, Chunk, Ended, Event, Received, Refused, Stalled, Writable
 from sigil.core.http.response import Pulled, Response
 from sigil.core.limits import Limits
-from sigil.core.server.fold import Server
+from sigil.core.server.state import Server
 
 from .drive import (
     CONN,

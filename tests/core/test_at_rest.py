@@ -14,8 +14,8 @@ from sigil.core.connection.transitions import TRANSITIONS
 from sigil.core.effects import Effect, Handle, Send
 from sigil.core.events import Answered, Event, Received
 from sigil.core.http.head import parse_headers_only
+from sigil.core.server import make_server
 from sigil.core.server.batch import make_context
-from sigil.core.server.fold import make_server
 
 from .drive import CONN, PEER, same
 

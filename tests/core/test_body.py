@@ -3,9 +3,10 @@
 import pytest
 
 from sigil.core.close_reasons import CloseReason
-from sigil.core.http.body import Body, Expecting, append, begin_body, continue_body_read, join
+from sigil.core.http.body import Body, Expecting, begin_body, continue_body_read
 from sigil.core.limits import Limits
 from sigil.core.parse_result import Malformed
+from sigil.core.rope import append, join
 
 from .drive import byte_by_byte, same
 

@@ -12,6 +12,7 @@ from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
 from sigil.core.connection.client import Client, Phase
 from sigil.core.connection.transitions import TRANSITIONS
+from sigil.core.connection.websocket_send import buffered_amount
 from sigil.core.effects import Deliver, Effect, Interest, Note, Part, Send, Then, Watch, Welcome
 from sigil.core.events import (
     Accepted,
@@ -26,10 +27,10 @@ from sigil.core.events import (
 )
 from sigil.core.http.head import parse_headers_only
 from sigil.core.limits import Limits
+from sigil.core.server import make_server, step
 from sigil.core.server.batch import Desk
-from sigil.core.server.fold import Server, make_server, step
-from sigil.core.server.publish import buffered_amount
 from sigil.core.server.slots import clients_of, find
+from sigil.core.server.state import Server
 from sigil.core.websocket.frames import encode_masked
 
 from .drive import (
@@ -341,7 +342,7 @@ def test_nothing_overtakes_what_was_not_taken() -> None:
 
 def test_what_is_owed_to_a_client_is_counted_once() -> None:
     server, _ = tell(talking(), Stalled(CONN, 0, (b"x" * 100_000,)), said("hi"))
-    assert 100_000 < buffered_amount(server, CONN) < 100_010
+    assert 100_000 < buffered_amount(find(server.slots, CONN), server.stream) < 100_010
 
 
 # -- the two ways to do the same --------------------------------------------------------------------------------------

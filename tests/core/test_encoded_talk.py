@@ -9,15 +9,18 @@ import pytest
 from zstandard import ZstdDecompressor
 
 from sigil import Callbacks, Limits, Request, Response
-from sigil.core.broadcast.encoding import Encoding, deflate, recode
-from sigil.core.broadcast.ring import Hearing
+from sigil.core.broadcast.broadcast import room_to_publish
+from sigil.core.broadcast.encoding import Encoding, recode
+from sigil.core.broadcast.entry import Hearing
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn
+from sigil.core.connection.websocket_send import prospect_of
 from sigil.core.effects import Fan, Part, Unpack
 from sigil.core.events import Delivered
 from sigil.core.parse_result import Malformed
-from sigil.core.server.publish import prospect_of, room_to_publish
+from sigil.core.server.slots import find
 from sigil.core.server.state import Server
+from sigil.core.websocket.compression import deflate
 from sigil.core.websocket.frames import Opcode, encode_masked
 from sigil.core.websocket.messages import read_squeezed
 from sigil.testing import Client, WebSocket
@@ -201,8 +204,8 @@ def test_what_nobody_keeps_up_with_is_encoded_once_too(monkeypatch: pytest.Monke
         count += 1
         return recode(frame, encoding, position)
 
-    monkeypatch.setattr("sigil.core.server.publish.recode", counting)
-    monkeypatch.setattr("sigil.core.broadcast.ring.recode", counting)
+    monkeypatch.setattr("sigil.core.broadcast.broadcast.recode", counting)
+    monkeypatch.setattr("sigil.core.broadcast.entry.recode", counting)
     for _ in range(10):
         client.server.broadcast(LONG)
     client.settle()
@@ -256,11 +259,11 @@ def test_a_slow_reader_is_sent_what_it_missed_in_its_encoding_and_no_frame_is_to
 def test_what_is_kept_counts_in_all_encodings() -> None:
     client = echoing(Limits(outgoing_buffer_sz=3_000))
     plain = client.websocket("/")
-    room = room_to_publish(client.state)[1]
+    room = room_to_publish(client.state.stream)[1]
     client.websocket("/", headers=OFFER)
-    assert room_to_publish(client.state)[1] == room // 2
+    assert room_to_publish(client.state.stream)[1] == room // 2
     packed = client.websocket("/", "compress-zstd")
-    assert room_to_publish(client.state)[1] == room // 4
+    assert room_to_publish(client.state.stream)[1] == room // 4
     client.server.broadcast("x" * 900)
     kept = client.state.stream.pending_len
     assert 904 < kept < 1_000
@@ -282,9 +285,9 @@ def test_a_message_that_fits_only_plain_is_broadcast_all_the_same() -> None:
 def test_what_is_said_to_one_is_owed_as_it_leaves() -> None:
     client = echoing()
     slow = client.websocket("/", headers=OFFER, window_len=1)
-    before = prospect_of(client.state, slow.handle)[1]
+    before = prospect_of(find(client.state.slots, slow.handle), client.state.limits)[1]
     client.server.send(slow.handle, LONG)
-    assert 0 < before - prospect_of(client.state, slow.handle)[1] < len(LONG) // 4
+    assert 0 < before - prospect_of(find(client.state.slots, slow.handle), client.state.limits)[1] < len(LONG) // 4
 
 
 def test_a_topic_is_heard_in_every_encoding() -> None:

@@ -8,21 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zstandard import ZstdDecompressor, frame_content_size
 
-from sigil.core.broadcast.encoding import (
-    BAD_DEFLATE,
-    SHORT_MAX,
-    TOO_LONG,
-    Encoding,
-    deflate,
-    encode_message,
-    inflate,
-    recode,
-)
+from sigil.core.broadcast.encoding import SHORT_MAX, Encoding, encode_message, recode
+from sigil.core.broadcast.negotiation import agree, answer_deflate
 from sigil.core.close_reasons import CloseReason
 from sigil.core.limits import Limits
 from sigil.core.parse_result import Malformed
+from sigil.core.websocket.compression import BAD_DEFLATE, TOO_LONG, deflate, inflate
 from sigil.core.websocket.frames import Opcode, Terms, encode_frame, read_frame
-from sigil.core.websocket.handshake import Extension, Offer, agree, answer_deflate, parse_extensions
+from sigil.core.websocket.handshake import Extension, Offer, parse_extensions
 from sigil.core.websocket.messages import Squeezed, read_squeezed
 
 from .drive import same

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigil.core.conn import Conn, Peer
+from sigil.core.connection.websocket_send import buffered_amount
 from sigil.core.events import Received, Writable
 from sigil.core.limits import Limits
-from sigil.core.server.fold import make_server
-from sigil.core.server.publish import buffered_amount
+from sigil.core.server import make_server
+from sigil.core.server.slots import find
 from sigil.core.views.figures import (
     COHORTS_MAX,
     LAGGARDS_MAX,
@@ -109,5 +110,5 @@ def test_everybody_is_told_of_once_and_between_tail_and_end(
         assert figures.tail_offset <= figures.head_offset <= figures.end_offset <= figures.tail_offset + figures.size
         for laggard in figures.laggards:
             assert figures.tail_offset <= laggard.offset <= figures.end_offset
-            assert laggard.owed == buffered_amount(server, laggard.conn)
+            assert laggard.owed == buffered_amount(find(server.slots, laggard.conn), server.stream)
             assert laggard.owed == laggard.outbox + figures.end_offset - laggard.offset

@@ -12,8 +12,7 @@ from websockets.streams import StreamReader
 from wsproto.frame_protocol import FrameProtocol
 
 from sigil.core.close_reasons import MEANINGS, CloseReason
-from sigil.core.http.request_line import NeedMore
-from sigil.core.parse_result import Malformed
+from sigil.core.parse_result import Malformed, NeedMore
 from sigil.core.websocket.frames import (
     SMALL_MAX,
     Frame,

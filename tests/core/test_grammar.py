@@ -3,14 +3,9 @@
 import pytest
 
 from sigil.core.close_reasons import CloseReason
-from sigil.core.http.request_line import (
-    RequestLine,
-    find_header_end,
-    inspect,
-    parse_request_line,
-    split_target,
-    tokenise,
-)
+from sigil.core.http.fields import tokenise
+from sigil.core.http.head import find_header_end, inspect
+from sigil.core.http.request_line import RequestLine, parse_request_line, split_target
 from sigil.core.limits import Limits
 from sigil.core.parse_result import Malformed
 

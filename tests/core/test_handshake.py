@@ -25,12 +25,12 @@ from sigil.core.websocket.handshake import (
     check_upgrade,
     encode_upgrade,
     format_extension,
-    is_same_origin,
     is_upgrade,
     parse_extensions,
     parse_subprotocols,
     refuse_upgrade,
 )
+from sigil.core.websocket.origin import is_same_origin
 
 from .drive import DATE, head_of, same
 

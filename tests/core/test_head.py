@@ -3,11 +3,11 @@
 import pytest
 
 from sigil.core.close_reasons import CloseReason
-from sigil.core.http.head import Head, parse_header_lines, parse_headers_only
+from sigil.core.http.fields import parse_header_lines
+from sigil.core.http.head import Head, parse_headers_only
 from sigil.core.http.headers import Headers
-from sigil.core.http.request_line import NeedMore
 from sigil.core.limits import Limits
-from sigil.core.parse_result import Malformed
+from sigil.core.parse_result import Malformed, NeedMore
 
 from .drive import head_of, same
 

@@ -10,7 +10,7 @@ from sigil.core.http.headers import Headers
 from sigil.core.http.request import Request
 from sigil.core.limits import Limits
 from sigil.core.parse_result import Malformed
-from sigil.core.server.fold import stats
+from sigil.core.server.stats import stats
 
 from .drive import (
     CHUNKED,

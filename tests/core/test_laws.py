@@ -17,15 +17,19 @@ from hypothesis import strategies as st
 from sigil.core.conn import Conn
 from sigil.core.connection.client import intake_len, is_talking, outbound_len
 from sigil.core.connection.deadlines import deadline_of, interest_of
-from sigil.core.connection.send_queue import Closing
+from sigil.core.connection.session import Closing
 from sigil.core.effects import Deliver, Effect, Farewell, Greet, Part, Welcome
 from sigil.core.events import Accepted, Elapsed, Event, Failed, Received, Stop
-from sigil.core.http.body import append, begin_body, continue_body_read, join
+from sigil.core.http.body import begin_body, continue_body_read
 from sigil.core.http.head import Head, parse_headers_only
 from sigil.core.limits import Limits
 from sigil.core.parse_result import Malformed
-from sigil.core.server.fold import Server, advance, coalesce, make_server, next_deadline, step
+from sigil.core.rope import append, join
+from sigil.core.server import advance, make_server, step
+from sigil.core.server.clock import next_deadline
+from sigil.core.server.fold import coalesce
 from sigil.core.server.slots import clients_of, free_slots
+from sigil.core.server.state import Server
 from sigil.core.server.timer_wheel import file, make_wheel, next_look, turn
 from sigil.shell.loop.head_cache import remembering_parser
 
@@ -294,7 +298,7 @@ from sigil.core.events import *
 from sigil.core.limits import Limits
 from sigil.core.http.response import Response
 from sigil.core.close_reasons import CloseReason
-from sigil.core.server.fold import advance, make_server, stats
+from sigil.core.server import advance, make_server, stats
 server, sink = make_server(Limits(), 0.0, 0, True), hashlib.sha256()
 hello = b"POST /p?q HTTP/1.1\\r\\nHost: a\\r\\nX-A: 1\\r\\nx-a: 2\\r\\nCookie: a=b\\r\\nContent-Length: 2\\r\\n\\r\\nhi"
 conns = [Conn(n, n) for n in range(8)]

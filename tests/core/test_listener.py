@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from sigil.core.broadcast.broadcast import make_stream
 from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.ring import Hearing
+from sigil.core.broadcast.entry import Hearing
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Peer
 from sigil.core.connection.client import LISTENING, is_laggard, is_member
 from sigil.core.connection.deadlines import Waiting, waiting_for
-from sigil.core.connection.send_queue import SendStatus
+from sigil.core.connection.websocket_send import prospect_of
 from sigil.core.effects import Abandon, Access, Drop, Effect, Fan, Farewell, Note, Part, Send, Then, Welcome
 from sigil.core.events import (
     Accepted,
@@ -40,8 +40,10 @@ from sigil.core.events import (
 )
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
-from sigil.core.server.fold import Server, stats
-from sigil.core.server.publish import prospect_of
+from sigil.core.send_status import SendStatus
+from sigil.core.server.slots import find
+from sigil.core.server.state import Server
+from sigil.core.server.stats import stats
 
 from .drive import CONN, DATE, GET, OK, answered, asked, at, bytes_of, client_of, kinds, serving, tell, ticket
 from .talking import FLUSH, UPGRADE, bytes_to, said, text
@@ -314,9 +316,9 @@ def test_a_position_is_told_of_what_has_left() -> None:
 
 def test_what_may_be_said_is_an_eighth_of_the_room_and_text() -> None:
     limits = Limits(max_ws_outbox_len=8_001)
-    assert prospect_of(listening(limits), CONN) == (SendStatus.SUCCESS, 1_001, True)
+    assert prospect_of(find(listening(limits).slots, CONN), limits) == (SendStatus.SUCCESS, 1_001, True)
     server, _ = tell(listening(limits), Stalled(CONN, 0, (b"x",)))
-    assert prospect_of(server, CONN) == (SendStatus.BACKPRESSURE, 1_000, True)
+    assert prospect_of(find(server.slots, CONN), server.limits) == (SendStatus.BACKPRESSURE, 1_000, True)
 
 
 # -- the end ------------------------------------------------------------------------------------------------------

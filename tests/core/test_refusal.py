@@ -1,8 +1,7 @@
 """Refusals as values: they are false, carry a status, and know whether they answer a HEAD."""
 
 from sigil.core.close_reasons import CloseReason
-from sigil.core.http.request_line import NeedMore
-from sigil.core.parse_result import Malformed, answer_to, bad
+from sigil.core.parse_result import Malformed, NeedMore, answer_to, bad
 
 from .drive import same
 

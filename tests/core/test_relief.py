@@ -10,9 +10,12 @@ from sigil.core.effects import Handle, Watch
 from sigil.core.events import Accepted, Answered, Event, HalfClosed, Moment, Received, Stalled, Writable
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
-from sigil.core.server.fold import make_server, next_deadline, room_of, stats
+from sigil.core.server import make_server
+from sigil.core.server.admission import room_of
+from sigil.core.server.clock import next_deadline
 from sigil.core.server.slots import clients_of
 from sigil.core.server.state import Load, Server
+from sigil.core.server.stats import stats
 
 from .drive import (
     CONN,

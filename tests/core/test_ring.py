@@ -23,14 +23,12 @@ from sigil.core.broadcast.broadcast import (
     store,
 )
 from sigil.core.broadcast.encoding import Encoding
+from sigil.core.broadcast.entry import Entry, Hearing, is_for
 from sigil.core.broadcast.ring import (
     COMPACT_AT,
-    Entry,
-    Hearing,
     Ring,
     Stretch,
     append,
-    is_for,
     last_of,
     make_ring,
     make_room,

@@ -10,8 +10,11 @@ from sigil.core.effects import Adopt, Drop, Effect, Farewell, Greet, Note, Pull,
 from sigil.core.events import Accepted, Elapsed, Event, Failed, HalfClosed, Received, Stalled, Stop, Writable
 from sigil.core.http.response import Pulled, Response
 from sigil.core.limits import Limits
-from sigil.core.server.fold import Server, advance, coalesce, make_server, next_deadline, stats, step
-from sigil.core.server.state import Running
+from sigil.core.server import advance, make_server, step
+from sigil.core.server.clock import next_deadline
+from sigil.core.server.fold import coalesce
+from sigil.core.server.state import Running, Server
+from sigil.core.server.stats import stats
 
 from .drive import (
     CONN,

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sigil.core.conn import Conn, Peer
+from sigil.core.connection.websocket_send import buffered_amount
 from sigil.core.events import Publish, Received, Writable
 from sigil.core.limits import Limits
-from sigil.core.server.fold import make_server
-from sigil.core.server.publish import buffered_amount
+from sigil.core.server import make_server
+from sigil.core.server.slots import find
 from sigil.core.server.state import Server
 from sigil.core.views.show import CELLS, DOTS_MAX, LEFT, RIGHT, WIDTH, clients_text, record_text, ring_svg, ring_text
 
@@ -311,7 +312,8 @@ def test_whatever_happened_can_be_drawn_and_the_figures_agree(
         rows = [row.split() for row in clients_text(server).splitlines()[1:]]
         assert [row[2] for row in rows].count("laggard") == len(server.stream.laggards)
         for row in rows:
-            assert int(row[6].replace(",", "")) == buffered_amount(server, Conn(int(row[0]), int(row[1])))
+            client = find(server.slots, Conn(int(row[0]), int(row[1])))
+            assert int(row[6].replace(",", "")) == buffered_amount(client, server.stream)
         scale, ring, kept = (RIGHT - LEFT) / 600, server.stream.ring, boxes(picture, "kept")
         if ring.tail_number < ring.head_number:
             assert (kept[0][0], kept[-1][1] + 1) == pytest.approx(

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sigil.core.broadcast.broadcast import room_to_publish
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
-from sigil.core.connection.send_queue import SendStatus
+from sigil.core.connection.websocket_send import buffered_amount, prospect_of
 from sigil.core.effects import Drop, Effect, Fan, Send
 from sigil.core.events import (
     Accepted,
@@ -25,8 +26,10 @@ from sigil.core.events import (
 )
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
-from sigil.core.server.fold import Server, make_server
-from sigil.core.server.publish import buffered_amount, prospect_of, room_to_publish
+from sigil.core.send_status import SendStatus
+from sigil.core.server import make_server
+from sigil.core.server.slots import find
+from sigil.core.server.state import Server
 
 from .drive import CONN, GET, PEER, bytes_of, tell
 from .talking import (
@@ -67,11 +70,11 @@ def pair(limits: Limits | None = None, topics: Sequence[Sequence[str]] = ((), ()
 def test_what_is_said_leaves_in_one_piece_when_the_turn_is_over() -> None:
     server, effects = tell(talking(), said("a"), said(b"\x00", "b"))
     assert effects == []
-    assert buffered_amount(server, CONN) > 0
+    assert buffered_amount(find(server.slots, CONN), server.stream) > 0
     server, effects = tell(server, FLUSH)
     assert len(effects) == 1
     assert frames_of(effects) == [(1, b"a"), (2, b"\x00"), (1, b"b")]
-    assert buffered_amount(server, CONN) == 0
+    assert buffered_amount(find(server.slots, CONN), server.stream) == 0
     assert tell(server, FLUSH)[1] == []
 
 
@@ -89,11 +92,11 @@ def test_frames_of_all_lengths_are_whole(length: int) -> None:
 
 def test_the_status_is_what_becomes_of_it() -> None:
     server = talking(Limits(max_ws_outbox_len=1_000))
-    assert prospect_of(server, CONN)[0] is SUCCESS
+    assert prospect_of(find(server.slots, CONN), server.limits)[0] is SUCCESS
     server, _ = tell(server, Stalled(CONN, 0, (b"x" * 500,)))
-    assert prospect_of(server, CONN)[0] is BACKPRESSURE
+    assert prospect_of(find(server.slots, CONN), server.limits)[0] is BACKPRESSURE
     server, _ = tell(server, Stalled(CONN, 0, (b"x" * 500,)))
-    assert prospect_of(server, CONN)[0] is DROPPED
+    assert prospect_of(find(server.slots, CONN), server.limits)[0] is DROPPED
     server, effects = tell(server, FLUSH, Writable(CONN), FLUSH)
     assert bytes_of(effects) == b"x" * 1_000
 
@@ -101,21 +104,22 @@ def test_the_status_is_what_becomes_of_it() -> None:
 @pytest.mark.parametrize("conn", [STALE, Conn(7, 7), Conn(2, 2)], ids=["successor", "nobody", "no websocket"])
 def test_a_message_to_nobody_is_dropped(conn: Conn) -> None:
     server = pair()
-    assert (prospect_of(server, conn)[0], buffered_amount(server, conn)) == (DROPPED, 0)
+    client = find(server.slots, conn)
+    assert (prospect_of(client, server.limits)[0], buffered_amount(client, server.stream)) == (DROPPED, 0)
     assert tell(server, said("x", conn=conn), FLUSH)[1] == []
 
 
 def test_a_message_to_who_is_leaving_is_dropped() -> None:
     server, _ = tell(talking(), came(close(b"\x03\xe8")))
-    assert prospect_of(server, CONN)[0] is DROPPED
+    assert prospect_of(find(server.slots, CONN), server.limits)[0] is DROPPED
     assert bytes_of(tell(server, said("x"), FLUSH)[1]) == b""
 
 
 def test_while_there_is_room_a_message_of_any_length_may_be_said_and_the_next_one_may_not() -> None:
     server = talking(Limits(max_ws_outbox_len=1_000))
-    assert prospect_of(server, CONN) == (SUCCESS, 1_000, False)
+    assert prospect_of(find(server.slots, CONN), server.limits) == (SUCCESS, 1_000, False)
     server, _ = tell(server, said(b"x" * 5_000))
-    assert prospect_of(server, CONN) == (DROPPED, 0, False)
+    assert prospect_of(find(server.slots, CONN), server.limits) == (DROPPED, 0, False)
     assert frames_of(tell(server, FLUSH)[1]) == [(2, b"x" * 5_000)]
 
 
@@ -124,7 +128,7 @@ def test_while_there_is_room_a_message_of_any_length_may_be_said_and_the_next_on
 def test_messages_are_taken_whole_and_in_order_until_there_is_no_room(lengths: list[int]) -> None:
     server, sent = talking(Limits(max_ws_outbox_len=1_000)), list[bytes]()
     for number, length in enumerate(lengths):
-        if prospect_of(server, CONN)[1] > 0:
+        if prospect_of(find(server.slots, CONN), server.limits)[1] > 0:
             sent.append(bytes([number]) * length)
             server, _ = tell(server, said(bytes([number]) * length))
     assert frames_of(tell(server, FLUSH)[1]) == [(2, payload) for payload in sent]
@@ -132,7 +136,7 @@ def test_messages_are_taken_whole_and_in_order_until_there_is_no_room(lengths: l
 
 def test_what_was_promised_is_kept_though_the_kernel_has_taken_less_since() -> None:
     server = talking(Limits(max_ws_outbox_len=1_000))
-    assert prospect_of(server, CONN) == (SUCCESS, 1_000, False)
+    assert prospect_of(find(server.slots, CONN), server.limits) == (SUCCESS, 1_000, False)
     server, _ = tell(server, Stalled(CONN, 0, (b"x" * 1_000,)), said("promised"))
     assert frames_in(bytes_of(tell(server, Writable(CONN), FLUSH)[1])[1_000:]) == [(1, b"promised")]
 
@@ -176,12 +180,12 @@ def test_who_is_too_far_behind_is_dropped_before_it_is_overwritten_and_nobody_el
     assert Drop(CONN) in effects
     assert bytes_to(CONN, effects) == b""
     assert frames_of(effects, OTHER) == [(1, word.encode()) for word in words]
-    assert room_to_publish(server)[0] is SUCCESS
+    assert room_to_publish(server.stream)[0] is SUCCESS
 
 
 def test_for_who_is_behind_it_waits() -> None:
     server, _ = tell(pair(), Stalled(CONN, 0, (b"x" * 1_000,)))
-    assert room_to_publish(server)[0] is BACKPRESSURE
+    assert room_to_publish(server.stream)[0] is BACKPRESSURE
     server, effects = tell(server, everybody("a"), said("b"), everybody("c"), FLUSH)
     assert (bytes_to(CONN, effects), frames_of(effects, OTHER)) == (b"", [(1, b"a"), (1, b"c")])
     _, effects = tell(server, Writable(CONN), FLUSH)
@@ -236,7 +240,7 @@ def test_who_is_a_little_behind_has_room_for_small_messages() -> None:
 
 def test_who_is_leaving_hears_nothing_more_and_is_no_reason_for_a_bad_status() -> None:
     server, _ = tell(pair(), came(close(b"\x03\xe8")), Stalled(CONN, 0, (b"\x88\x00",)))
-    assert room_to_publish(server)[0] is SUCCESS
+    assert room_to_publish(server.stream)[0] is SUCCESS
     _, effects = tell(server, everybody("x"), FLUSH)
     assert frames_of(effects) == []
     assert talk_in(server).queue == ()

@@ -20,7 +20,7 @@ from sigil.core.events import Chunk, Received, Stalled, Writable
 from sigil.core.http.response import Response
 from sigil.core.http.sse import COMMENT, SseEvent, encode_event
 from sigil.core.limits import Limits
-from sigil.core.server.fold import stats
+from sigil.core.server.stats import stats
 
 from .drive import CONN, GET, OK, answered, asked, at, bytes_of, client_of, kinds, same, tell, ticket
 

@@ -4,8 +4,9 @@ from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
 from sigil.core.events import Accepted, Answered, Failed, Received, Refused, Stalled
 from sigil.core.limits import Limits
-from sigil.core.server.fold import Server, make_server, stats
-from sigil.core.server.totals import Stats
+from sigil.core.server import make_server
+from sigil.core.server.state import Server
+from sigil.core.server.stats import Stats, stats
 
 from .drive import CONN, GET, OK, OK_BYTES, PEER, answered, asked, at, bytes_of, serving, tell, ticket
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from sigil.core.broadcast.broadcast import NOT_BEHIND, is_heard
 from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.ring import Hearing
+from sigil.core.broadcast.entry import Hearing
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
 from sigil.core.connection.client import is_member
+from sigil.core.connection.websocket_send import buffered_amount
 from sigil.core.effects import Effect, Fan, Note, Send
 from sigil.core.events import (
     Accepted,
@@ -32,8 +33,9 @@ from sigil.core.events import (
 )
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
-from sigil.core.server.fold import Server, advance, make_server
-from sigil.core.server.publish import buffered_amount
+from sigil.core.server import advance, make_server
+from sigil.core.server.slots import find
+from sigil.core.server.state import Server
 from sigil.core.websocket.frames import encode_frame
 
 from .drive import CONN, GET, PEER, answered, asked, client_of, same, tell
@@ -284,18 +286,18 @@ def test_the_end_leaves_no_hole_in_what_was_said() -> None:
 def test_what_is_owed_is_counted_exactly(is_flushed: bool) -> None:
     server, _ = tell(talking(), all_hear(b"abc"), said(b"x", b"y" * 126, b"z" * 66_000))
     owed = 5 + 3 + 130 + 66_010
-    assert buffered_amount(server, CONN) == owed
+    assert buffered_amount(find(server.slots, CONN), server.stream) == owed
     if is_flushed:
         server, effects = tell(server, FLUSH)
         server, _ = tell(server, Stalled(CONN, 0, tuple(segment for effect in effects if isinstance(effect, Send)
                                                         for segment in effect.segments)))
-        assert buffered_amount(server, CONN) == owed
+        assert buffered_amount(find(server.slots, CONN), server.stream) == owed
 
 
 def test_what_is_owed_is_counted_by_the_topics_it_was_published_on() -> None:
     server, _ = tell(talking(topics=("news",)), all_hear(b"abc", topic="news"), Subscribe(CONN, "news", False),
                      all_hear(b"more", topic="news"))
-    assert buffered_amount(server, CONN) == 5
+    assert buffered_amount(find(server.slots, CONN), server.stream) == 5
 
 
 def test_the_topics_of_a_laggard_count_from_when_they_were_changed() -> None:
@@ -308,7 +310,7 @@ def test_the_topics_of_a_laggard_count_from_when_they_were_changed() -> None:
 
 ORDER = """
 from tests.core.test_stream import CONNS, FLUSH, Fan, Subscribe, all_hear, three
-from sigil.core.server.fold import advance
+from sigil.core.server import advance
 subscribed = [Subscribe(conn, topic, True) for conn, topic in zip(CONNS, "abc")]
 server, effects = advance(three(), [*subscribed, all_hear(b"a"), FLUSH])
 print([sorted(effect.hearing.topics) for effect in effects if isinstance(effect, Fan)])

@@ -6,21 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.ring import Hearing, make_ring
-from sigil.core.connection.send_queue import (
-    JOIN_MAX,
-    NOTHING,
-    Closing,
-    Follow,
-    Queue,
-    SendStatus,
-    append_frames,
-    enqueue,
-    heard_len,
-    make_talk,
-    take_queue,
-)
+from sigil.core.broadcast.entry import Hearing
+from sigil.core.broadcast.ring import make_ring
+from sigil.core.connection.send_queue import JOIN_MAX, append_frames, enqueue, take_queue
+from sigil.core.connection.session import NOTHING, Closing, Follow, Queue, heard_len, make_talk
 from sigil.core.events import Delivered
+from sigil.core.send_status import SendStatus
 from sigil.core.websocket.frames import Opcode, encode_frame
 from sigil.core.websocket.messages import CALM, Inbound, Partial
 

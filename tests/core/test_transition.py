@@ -22,8 +22,10 @@ from sigil.core.events import (
 )
 from sigil.core.http.response import Pulled, Response
 from sigil.core.limits import Limits
-from sigil.core.server.fold import Server, stats, step
+from sigil.core.server import step
 from sigil.core.server.slots import clients_of
+from sigil.core.server.state import Server
+from sigil.core.server.stats import stats
 
 from .drive import (
     CONN,

@@ -25,7 +25,7 @@ from sigil import Headers, HttpServer, Limits
 from sigil.apps.demo.handler import make_demo, page_text
 from sigil.apps.demo.live import Live, drive, make_live
 from sigil.apps.page import content_security_policy
-from sigil.core.server.totals import Stats
+from sigil.core.server.stats import Stats
 
 from .test_demo import ask, recorder_after
 

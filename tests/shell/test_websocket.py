@@ -7,7 +7,7 @@ The bytes are read by an independent reader (`speaking`); the clients of others 
 import pytest
 
 from sigil import CloseReason, Conn, HttpServer, Limits, Request, Response
-from sigil.core.connection.send_queue import SendStatus
+from sigil.core.send_status import SendStatus
 
 from .serving import GET, PATIENCE, Raw, ask, listening_to, pump, settle, ticking
 from .speaking import UPGRADE, Diary, Speaker, close_frame, echo, frame, leave, speakers, text, upgrade

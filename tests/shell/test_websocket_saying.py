@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sigil import CloseReason, Conn, HttpServer, Limits, Response
-from sigil.core.connection.send_queue import SendStatus
+from sigil.core.send_status import SendStatus
 
 from .serving import MIB, PATIENCE, Raw, in_thread, make, pump, settle, ticking
 from .speaking import UPGRADE, Diary, Speaker, echo, frame, speakers, text, upgrade

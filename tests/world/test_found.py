@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from sigil import Callbacks, CloseReason, Conn, Deferred, Limits, Request, Response
-from sigil.core.connection.send_queue import SendStatus
+from sigil.core.send_status import SendStatus
 from sigil.core.websocket.frames import encode_masked
 from sigil.testing import Client, MemoryServer, WebSocket
 

@@ -14,7 +14,7 @@ from zstandard import ZstdDecompressor
 
 from sigil.core.broadcast import broadcast
 from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.ring import Entry
+from sigil.core.broadcast.entry import Entry
 from sigil.core.conn import Conn
 from sigil.core.connection import send_queue
 from sigil.testing.world import Violation, World
@@ -91,7 +91,7 @@ def fewer(entries: tuple[Entry, ...], *rest: object) -> tuple[Entry, ...]:
 
 def test_a_lost_message_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = broadcast.data_for
-    monkeypatch.setattr("sigil.core.server.publish.data_for", lambda one, hearing, index: whole(
+    monkeypatch.setattr("sigil.core.server.flush.data_for", lambda one, hearing, index: whole(
         one._replace(pending=fewer(one.pending)), hearing))
     assert noticed() & {"order", "missing", "buffered"}
 

@@ -27,7 +27,7 @@ from sigil import BadInput, Callbacks, Conn, HttpServer, Limits, Request, Respon
 from sigil.apps.page import page_response, read_page
 from sigil.apps.stream.lines import Line, Lines, feed, finish
 from sigil.browser.client_module import client_module
-from sigil.core.broadcast.ring import position_after
+from sigil.core.broadcast.entry import position_after
 
 _LOG = logging.getLogger("sigil.server")
 
@@ -138,7 +138,7 @@ def history_asked(request: Request, most: int) -> int:
 def place_now(server: HttpServer) -> str:
     """Where in the stream everybody is who has heard all that was published: what the last event has for its id."""
     stream = server.state.stream
-    return position_after(stream.ring, stream.next_number - 1)
+    return position_after(stream.ring.epoch, stream.next_number - 1)
 
 
 def is_round(count: int) -> bool:

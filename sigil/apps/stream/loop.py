@@ -25,7 +25,7 @@ import time
 
 from sigil import HttpServer
 from sigil.apps.stream.app import LineStream
-from sigil.cli.logging_setup import Trouble, mention
+from sigil.apps.terminal import Trouble, mention
 from sigil.shell.loop.mailbox import Inbox
 from sigil.shell.loop.signals import waking_on_signals
 

@@ -11,15 +11,19 @@ number, but nothing is kept while nobody listens, may come back for it, or wants
 cursor moves on: `talk` and `utter` do.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from pyrsistent import PMap, PSet, pmap, pset
 
 from ..conn import Conn
 from ..limits import Limits
-from .encoding import Encoding
-from .ring import EVERY_TOPIC, Entry, Hearing, Ring, append, heard, is_for, last_of, make_ring, make_room
+from ..send_status import SendStatus
+from ..websocket.frames import SMALL_HEADS, encode_frame
+from .encoding import Encoding, recode
+from .entry import EVERY_TOPIC, Entry, Hearing, entry_len, heard, is_for, position_after
+from .ring import Ring, append, last_of, make_ring, make_room
 from .ring import skip as skip_on
 
 Cohorts: TypeAlias = PMap[Hearing, PSet[Conn]]
@@ -108,7 +112,7 @@ def data_for(stream: Stream, hearing: Hearing, index: Index | None = None) -> by
         return b"".join([frame for frame, topic, _ in pending if topic is None or topic in topics])
     if encoding is Encoding.PLAIN:
         return b"".join([pending[place][0] for place in places])
-    return b"".join([heard(pending[place], hearing, ring, ring.head_number + place) for place in places])
+    return b"".join([heard(pending[place], hearing, ring.epoch, ring.head_number + place) for place in places])
 
 
 # -- who is where -------------------------------------------------------------------------------------------------
@@ -161,3 +165,82 @@ def start_of_history(stream: Stream, hearing: Hearing, count: int) -> int:
            if is_for(entry, hearing)][-count:]
     kept = last_of(stream.ring, hearing, count - len(now)) if len(now) < count else None
     return kept if kept is not None else now[0] if now else stream.next_number
+
+
+def first_number(stream: Stream, hearing: Hearing, history: int) -> int | None:
+    """Where a newcomer begins: with what is published from now on, or so many messages before."""
+    if history > 0:
+        return start_of_history(stream, hearing, history)
+    return stream.next_number if stream.pending else None
+
+
+def _plain(messages: tuple[tuple[int, bytes, str | None], ...]) -> tuple[Entry, ...]:
+    """The entries of messages, plain: if all are small, without a call for each."""
+    try:
+        return tuple([(SMALL_HEADS[opcode][len(payload)] + payload, topic, ()) for opcode, payload, topic in messages])
+    except LookupError:
+        return tuple([(encode_frame(opcode, payload), topic, ()) for opcode, payload, topic in messages])
+
+
+def _encode_all(entries: tuple[Entry, ...], stream: Stream) -> tuple[Entry, ...]:
+    """The entries that are published next, in each encoding that is listened in."""
+    return tuple([_encoded(entry, stream, number) for number, entry in enumerate(entries, stream.next_number)])
+
+
+def _encoded(entry: Entry, stream: Stream, number: int) -> Entry:
+    """The entry in each encoding that is listened in, once, unless all of them together do not fit on the ring."""
+    frame, topic, _ = entry
+    position = position_after(stream.ring.epoch, number)
+    others = tuple([(encoding, _shared(recode(frame, encoding, position), frame)) for encoding, _ in stream.encodings])
+    whole = (frame, topic, others)
+    return whole if entry_len(whole) <= stream.ring.size else entry
+
+
+def _shared(other: bytes, frame: bytes) -> bytes:
+    """The very frame, if it is the same in another encoding."""
+    return frame if other == frame else other
+
+
+def room_to_publish(stream: Stream) -> tuple[SendStatus, int, int]:
+    """What would become of messages to all now, and for how many bytes and messages at least that is certain."""
+    ring = stream.ring
+    length, count = ring.size - stream.pending_len, ring.most - len(stream.pending)
+    status = SendStatus.SUCCESS
+    if stream.laggards:
+        status = SendStatus.BACKPRESSURE
+        free = ring.size - (ring.head_offset + stream.pending_len - ring.tail_offset)
+        free_count = ring.most - (ring.head_number + len(stream.pending) - ring.tail_number)
+        # at least: what they take in other encodings comes on top
+        spare = [len(entry[0]) for entry in islice(_before(ring, stream.floor), SPARE_FRAMES)]
+        length, count = min(length, free + sum(spare)), min(count, free_count + len(spare))
+    return status, length // weight_of(stream), count
+
+
+def weight_of(stream: Stream) -> int:
+    """How often a frame's length is the most that it may take in all encodings.
+
+    Zstandard may make it longer, and an event of nothing but line ends has seven bytes for each.
+    """
+    return 1 + sum([_WEIGHTS.get(encoding, 1) for encoding, _ in stream.encodings])
+
+EVENT_WEIGHT = 8
+
+_WEIGHTS = {Encoding.ZSTD: 2, Encoding.SSE: EVENT_WEIGHT}
+
+PUBLISHED_HEAD_LEN = 10
+"""The most that a frame adds to a message."""
+
+SPARE_FRAMES = 64
+"""How far ahead of the slowest laggard it is looked for frames that nobody needs."""
+
+
+def _before(ring: Ring, number: int) -> Iterator[Entry]:
+    """The frames from the tail up to a number."""
+    for index in range(ring.first, len(ring.pages)):
+        page = ring.pages[index]
+        assert page is not None
+        for at, entry in enumerate(page.entries, page.number):
+            if at >= number:
+                return
+            if at >= ring.tail_number:
+                yield entry

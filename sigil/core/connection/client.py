@@ -28,7 +28,7 @@ from ..http.head import Head, Parsed
 from ..http.response import Response
 from ..limits import Limits
 from ..parse_result import Malformed
-from .send_queue import Closing, Talk, heard_len
+from .session import Closing, Talk, heard_len
 
 
 class Phase(IntEnum):
@@ -246,3 +246,15 @@ def may_parse(client: Client, limits: Limits) -> bool:
             and len(client.owed) < limits.max_queued_requests
             and not client.outflow.is_full
             and (not client.outflow.outbox or outbox_len(client) < limits.max_outbox_len))
+
+
+def talk_of(client: Client) -> Talk:
+    """The conversation, which must be there."""
+    assert client.talk is not None
+    return client.talk
+
+
+def owed_len(client: Client) -> int:
+    """Bytes that are owed to a client and that the kernel has not taken."""
+    queued_len = 0 if client.talk is None else client.talk.queued_len
+    return queued_len + outbox_len(client) if client.outflow.outbox else queued_len

@@ -32,7 +32,7 @@ from .client import (
     may_parse,
     outbox_len,
 )
-from .send_queue import Closing, Talk
+from .session import Closing, Talk
 
 
 class Waiting(IntEnum):

@@ -10,19 +10,19 @@ What may be missing since then, on whatever topic, is told by an event `gap`: a 
 The program is not called back: it knows a listener by its request.  It does not know any other client.
 """
 
-from ..broadcast.broadcast import Stream
+from ..broadcast.broadcast import Stream, first_number
 from ..broadcast.encoding import Encoding
-from ..broadcast.ring import Hearing, position_after, read_position
+from ..broadcast.entry import Hearing, position_after, read_position
 from ..close_reasons import CloseReason
 from ..events import HalfClosed, Segment
 from ..http.response import Subscription
 from ..http.sse import COMMENT, SseEvent, encode_event, encode_id, last_event_id
 from ..websocket.frames import Terms
-from .client import CLEAR, LISTENING, Client, Context, Step, with_talk
+from .client import CLEAR, LISTENING, Client, Context, Step, talk_of, with_talk
 from .output import emit, let_go_held
-from .send_queue import Closing, append_frames, follow, make_talk
-from .websocket import first_number
-from .websocket_send import emit_end, talk_of
+from .send_queue import append_frames, follow
+from .session import Closing, make_talk
+from .websocket_send import emit_end
 
 ENDED = frozenset((CloseReason.OK, CloseReason.HANDLER_ERROR, CloseReason.SHUTDOWN))
 """Ends that were decided on before there was an answer; what a client has said wrong behind its request is none."""
@@ -67,7 +67,7 @@ def _beginning(stream: Stream, cursor: int | None, gap: dict[str, object] | None
 
     An id without data is no event, but it is what the client will come back with (WHATWG HTML section 9.2.6).
     """
-    position = position_after(stream.ring, (stream.next_number if cursor is None else cursor) - 1)
+    position = position_after(stream.ring.epoch, (stream.next_number if cursor is None else cursor) - 1)
     return encode_id(position) if gap is None else encode_event(SseEvent(gap, "gap", position))
 
 
@@ -80,7 +80,7 @@ def say_nothing(client: Client, context: Context) -> Step:
     if talk.closing is not Closing.OPEN:
         return client, []
     is_there = talk.cursor is None and not talk.queue
-    words = encode_id(position_after(ring, ring.head_number - 1)) if is_there else COMMENT
+    words = encode_id(position_after(ring.epoch, ring.head_number - 1)) if is_there else COMMENT
     return with_talk(client, talk._replace(queue=append_frames(talk.queue, words),
                                            queued_len=talk.queued_len + len(words))), []
 

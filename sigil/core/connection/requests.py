@@ -11,43 +11,17 @@ the server itself.
 
 from ..conn import Ticket
 from ..effects import Effect, Handle
-from ..events import Received
-from ..http.body import begin_body, continue_body_read, join
-from ..http.head import Head, Parsed, is_own, request_of
+from ..http.body import begin_body, continue_body_read
+from ..http.fields import CRLF
+from ..http.head import Head, Parsed, find_header_end, inspect, is_own, request_of
 from ..http.request import Request
-from ..http.request_line import CRLF, NeedMore, find_header_end, inspect
 from ..http.response import Response
-from ..parse_result import Malformed, answer_to
-from .client import CALM, Client, Context, Intake, Phase, Step, may_parse, received, with_requests
+from ..parse_result import Malformed, NeedMore, answer_to
+from ..rope import join
+from .client import CALM, Client, Context, Intake, Phase, Step, may_parse, with_requests
 
 ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 """The methods that handlers see."""
-
-
-def read_simple(client: Client, event: Received, context: Context) -> Step | None:
-    """What nearly every read of a connection at rest is: simple requests and nothing else; None if it is not.
-
-    `handle_client_data` would do the same, slower.
-    """
-    data = event.data
-    if client.owed or client.answered >= context.last_number:
-        return None
-    if find_header_end(data) != len(data) - 4:
-        return _read_several(client, data, context) if data.endswith(b"\r\n\r\n") else None
-    head = context.parse(data)
-    if type(head) is not Head or not head.is_simple:
-        return None
-    after = received(client, client.intake, (head,), len(data), context.now)
-    return after, [Handle(Ticket(client.conn, client.answered), (request_of(head, b"", client.peer),))]
-
-
-def _read_several(client: Client, data: bytes, context: Context) -> Step | None:
-    """The same for several requests."""
-    heads, requests, end, behind = take_simple(client, data, 0, context)
-    if not heads or end < len(data) or behind is not None:
-        return None
-    begun = client._replace(bytes_in=client.bytes_in + len(data), since=context.now)
-    return _hand_over(begun, heads, requests, CALM)
 
 
 def handle_client_data(client: Client, data: bytes, context: Context) -> Step:

@@ -10,20 +10,18 @@ After a connection's last answer it lingers (`emit_last`).  It does not know whe
 
 from ..close_reasons import MEANINGS, CloseReason
 from ..conn import Ticket
-from ..effects import Abandon, Access, Effect, Note, Pull, Send, Then
-from ..events import Answered, Chunk, Ended, Refused, Segment
-from ..http.encode import CONTINUE, Encoded, Framing, encode_chunk, encode_end, encode_response, encode_simple
+from ..effects import Abandon, Access, Effect, Note, Pull, Then
+from ..events import Answered, Refused, Segment
+from ..http.encode import CONTINUE, Encoded, encode_response
 from ..http.head import Head
 from ..http.headers import Headers
 from ..http.response import Pulled, Response, Subscription, Upgrade
-from ..http.sse import COMMENT
 from ..parse_result import Malformed
 from ..websocket.handshake import refuse_upgrade
-from .client import Client, Context, Gone, Outcome, Outflow, Phase, Step, responded
-from .deadlines import STREAMS, waiting_for
+from .client import Client, Context, Gone, Outcome, Outflow, Phase, Step
 from .event_stream import begin_listening
 from .output import emit, emit_last
-from .websocket import begin_talk
+from .upgrade import begin_talk
 
 INFO, WARNING, ERROR = 20, 30, 40
 """Levels of the logging module."""
@@ -43,21 +41,6 @@ def _with(client: Client, outflow: Outflow) -> Client:
 
 
 # -- answers ------------------------------------------------------------------------------------------------------
-
-def answer_simple(client: Client, event: Answered, context: Context) -> Step | None:
-    """What nearly every answer of a connection at rest is: small, whole, in turn, to a simple request; None if not.
-
-    `take_answers` would do the same, slower.
-    """
-    responses, owed = event.responses, client.owed
-    count = len(responses)
-    if (event.ticket.number != client.answered
-            or not (0 < count <= len(owed) and context.is_quiet and owed[count - 1].is_simple)):
-        return None
-    data = encode_simple(responses, context.date)
-    if data is None:
-        return None
-    return responded(client, count, len(data), context.now), [Send(client.conn, (data,), _KEEP)]
 
 
 def take_answers(client: Client, event: Answered, context: Context) -> Step:
@@ -214,60 +197,6 @@ def send_continue(client: Client) -> Step:
 
 # -- streams ------------------------------------------------------------------------------------------------------
 
-def take_chunk(client: Client, event: Chunk, context: Context) -> Outcome:
-    """A stream yielded: send it on, and ask for more unless the client is behind."""
-    outflow = client.outflow
-    streaming = outflow.streaming
-    if streaming is None or event.ticket.number != client.answered:
-        return client, []
-    segments: tuple[bytes, ...] | str = encode_chunk(streaming, event.data) if event.data else ()
-    if isinstance(segments, str):
-        return _break_off(client, event.ticket, segments)
-    wants = not outflow.outbox
-    left = streaming._replace(remaining=streaming.remaining - len(event.data), is_asked=wants)
-    since = context.now if waiting_for(client) in STREAMS else client.since
-    client = client._replace(outflow=outflow._replace(streaming=left), since=since)
-    effects: list[Effect] = []
-    if segments:
-        client, effects = emit(client, segments)
-    return client, [*effects, Pull(event.ticket)] if wants else effects
-
-
-def take_end(client: Client, event: Ended) -> Outcome:
-    """A stream has no more: mark its end."""
-    streaming = client.outflow.streaming
-    if streaming is None or event.ticket.number != client.answered:
-        return client, []
-    segments = encode_end(streaming)
-    if isinstance(segments, str):
-        return _break_off(client, event.ticket, segments)
-    return _finish(client, segments, streaming.closes)
-
-
-def ask_again(client: Client) -> Step:
-    """Ask the stream for its next piece, if there is one and it was not asked."""
-    streaming = client.outflow.streaming
-    if streaming is None or streaming.is_asked:
-        return client, []
-    asked = _with(client, client.outflow._replace(streaming=streaming._replace(is_asked=True)))
-    return asked, [Pull(Ticket(client.conn, client.answered))]
-
-
-def keep_alive(client: Client, context: Context) -> Outcome:
-    """An event stream has been silent for long: a comment says that it is still there (WHATWG HTML section 9.2.7)."""
-    streaming, client = client.outflow.streaming, client._replace(since=context.now)
-    if streaming is None or streaming.framing is Framing.COUNTED:
-        return client, []  # every byte of it was promised to somebody
-    segments = encode_chunk(streaming, COMMENT)
-    assert not isinstance(segments, str)
-    return emit(client, segments)
-
-
-def give_up_stream(client: Client, context: Context) -> Outcome:
-    """The next piece of a stream is overdue."""
-    problem = f"the stream yielded nothing for {context.limits.answer_timeout:g} s"
-    return _break_off(client, Ticket(client.conn, client.answered), problem)
-
 
 def give_up_answer(client: Client, context: Context) -> Outcome:
     """A late answer is overdue: the client is told, and the connection ends, for what it asked for may still happen."""
@@ -277,12 +206,6 @@ def give_up_answer(client: Client, context: Context) -> Outcome:
     access: list[Effect] = [_access(client, head, Response.error(503))] if context.logs_access else []
     client, effects = emit_last(client, unavailable(reason, head, context.date), reason)
     return client, [Note("sigil.error", ERROR, text), *access, *effects]
-
-
-def _break_off(client: Client, ticket: Ticket, problem: str) -> Outcome:
-    """A body that has begun cannot be ended properly: only a broken connection tells the client so."""
-    text = f"{client.owed[0].method} {client.owed[0].target}: {problem}"
-    return Gone(client, CloseReason.HANDLER_ERROR), [Note("sigil.error", ERROR, text), Abandon(ticket)]
 
 
 def take_refusal(client: Client, event: Refused, context: Context) -> Outcome:

@@ -9,7 +9,7 @@ the table of clients, nor any other client.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from ..close_reasons import MEANINGS, CloseReason
 from ..effects import Effect, Send, Then
@@ -30,38 +30,16 @@ from ..events import (
     Writable,
 )
 from ..parse_result import bad
-from .client import CALM, CLEAR, Client, Context, Gone, Outcome, Phase, Step, may_parse
+from .client import CALM, CLEAR, Client, Context, Gone, Outcome, Phase, may_parse
 from .deadlines import Waiting, waiting_for
-from .event_stream import end_listening, lose_listener, say_nothing
+from .event_stream import end_listening, lose_listener
+from .fast_path import Simple, answer_simple, delivered_simple, hear_simple, read_simple, whisper_simple
 from .output import emit_last
-from .requests import foretell, handle_client_data, read_simple, try_parse_and_handle
-from .responses import (
-    answer_simple,
-    ask_again,
-    give_up_answer,
-    give_up_stream,
-    keep_alive,
-    release_held,
-    send_continue,
-    send_error_response,
-    take_answers,
-    take_chunk,
-    take_end,
-    take_refusal,
-)
-from .websocket import (
-    ask_for_life,
-    delivered,
-    delivered_simple,
-    fail,
-    give_up_close,
-    give_up_pong,
-    hear,
-    hear_simple,
-    lose,
-    say_last,
-)
-from .websocket_send import fall_behind, go_on, lagged, subscribed, whisper_simple, whispered
+from .requests import foretell, handle_client_data, try_parse_and_handle
+from .response_streams import ask_again, keep_alive, take_chunk, take_end
+from .responses import release_held, send_continue, send_error_response, take_answers, take_refusal
+from .websocket import delivered, fail, hear, lose, say_last
+from .websocket_send import fall_behind, go_on, lagged, subscribed, whispered
 
 
 def resume(client: Client, effects: list[Effect], context: Context) -> Outcome:
@@ -214,61 +192,6 @@ def writable(client: Client, event: Writable, context: Context) -> Outcome:
         return client, effects
     client, more = ask_again(client)
     return resume(client, effects + more, context)
-
-
-def overdue(client: Client, context: Context) -> Outcome:
-    """A deadline has passed."""
-    return _OVERDUE[waiting_for(client)](client, context)
-
-
-def _drop(client: Client, context: Context) -> Outcome:
-    """It lingers and does not end."""
-    return Gone(client, client.outflow.reason), []
-
-
-def _say_nothing(client: Client, context: Context) -> Outcome:
-    """An event stream has been silent."""
-    return keep_alive(client, context) if client.talk is None else say_nothing(client, context)
-
-
-def _drop_idle(client: Client, context: Context) -> Outcome:
-    return Gone(client, CloseReason.IDLE_TIMEOUT), []
-
-
-def _drop_reader(client: Client, context: Context) -> Outcome:
-    """It took nothing for too long, or too little."""
-    is_stalled = context.now >= client.since + context.limits.stall_timeout
-    return Gone(client, CloseReason.WRITE_STALL if is_stalled else CloseReason.TOO_SLOW), []
-
-
-def _tell_late_head(client: Client, context: Context) -> Outcome:
-    return turn_out(client, CloseReason.HEADER_TIMEOUT, context)
-
-
-def _tell_late_body(client: Client, context: Context) -> Outcome:
-    """It took too long, or dribbled."""
-    is_late = context.now >= client.since + context.limits.body_timeout
-    return turn_out(client, CloseReason.BODY_TIMEOUT if is_late else CloseReason.TOO_SLOW, context)
-
-
-_OVERDUE: dict[Waiting, Callable[[Client, Context], Outcome]] = {
-    Waiting.IDLE: _drop_idle,
-    Waiting.HEADER: _tell_late_head,
-    Waiting.BODY: _tell_late_body,
-    Waiting.ANSWER: give_up_answer,
-    Waiting.PIECE: give_up_stream,
-    Waiting.EVENT: _say_nothing,
-    Waiting.WRITE: _drop_reader,
-    Waiting.LINGER: _drop,
-    Waiting.TALK: ask_for_life,
-    Waiting.PONG: give_up_pong,
-    Waiting.CLOSE: give_up_close,
-}
-"""What becomes of a connection that has waited too long for what it waits for."""
-
-
-Simple: TypeAlias = Callable[[Client, Any, Context], Step | None]
-"""Does the same as a transition, faster, and leaves a client at rest that is at rest; None if it cannot."""
 
 
 class Transition(NamedTuple):

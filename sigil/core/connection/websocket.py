@@ -10,38 +10,31 @@ Functions take a client that has a `talk`.  They do not know any other client.
 """
 
 
-from ..broadcast.broadcast import Stream, start_of_history, store
+from ..broadcast.broadcast import Stream, store
 from ..broadcast.encoding import Encoding
-from ..broadcast.ring import Hearing
 from ..close_reasons import MEANINGS, CloseReason
 from ..conn import Conn
-from ..effects import Deliver, Effect, Note, Part, Send, Then, Unpack, Welcome
+from ..effects import Deliver, Effect, Note, Part, Send, Then, Unpack
 from ..events import Delivered, HalfClosed, Received, Whisper
-from ..http.head import request_of
-from ..http.response import Response, Upgrade
-from ..http.validate import check_hearing
-from ..parse_result import Malformed, bad
-from ..websocket.frames import Opcode, Terms, encode_close, encode_frame, encode_small, frame_len, is_close_code
-from ..websocket.handshake import agree, check_upgrade, encode_upgrade
-from ..websocket.messages import CALM, OVER, Close, Item, Ping, Squeezed, take_bytes, take_whole
+from ..parse_result import bad
+from ..websocket.frames import Opcode, encode_close, encode_frame, frame_len, is_close_code
+from ..websocket.messages import CALM, OVER, Close, Ping, Squeezed, take_bytes
 from .client import (
     CLEAR,
-    PARKED,
-    TALKING,
     Client,
     Context,
     Gone,
     Outcome,
     Phase,
     Step,
-    delivered_to,
-    received,
+    talk_of,
     with_talk,
 )
 from .deadlines import Waiting, waiting_for
-from .output import emit, emit_last
-from .send_queue import NOTHING, Closing, Later, Talk, enqueue, follow, items_len, make_talk, take_queue
-from .websocket_send import talk_of, whispered
+from .output import emit_last
+from .send_queue import enqueue, follow, take_queue
+from .session import NOTHING, Closing, Later, Talk, items_len
+from .websocket_send import whispered
 
 INFO = 20
 _OPEN, _SAID, _OVER = Closing.OPEN, Closing.SAID, Closing.OVER
@@ -55,64 +48,8 @@ LOST = bad("the connection ended without a close frame", CloseReason.PEER_RESET)
 
 # -- the beginning ------------------------------------------------------------------------------------------------
 
-def begin_talk(client: Client, response: Response, context: Context) -> Step | Malformed | str:
-    """Upgrade the connection, as the handler said; or why the client is refused, or what is wrong with what it said.
-
-    Bytes behind the request were sent before the client could know that it would be understood: by default they are
-    a reason to refuse (RFC 6455 section 4.1 has the client wait).
-    """
-    assert isinstance(response.body, Upgrade)
-    problem = check_hearing(response.body.topics, response.body.history)
-    if problem is not None:
-        return problem
-    head, limits, intake = client.owed[0], context.limits, client.intake
-    if intake.doom is not None:
-        return intake.doom
-    offer = check_upgrade(head, limits.origins)
-    if isinstance(offer, Malformed):
-        return offer
-    if context.is_draining or not context.has_talk_room:
-        reason = CloseReason.SHUTDOWN if context.is_draining else CloseReason.FULL
-        return bad(MEANINGS[reason].sentence, reason)
-    if intake.at_end or intake.discarded or (intake.buffer and not limits.ws_early_data):
-        return bad("bytes, or the end, came behind an upgrade that was not answered yet", CloseReason.EXPECTED_EOF)
-    agreed = agree(offer, response.body.subprotocol, limits)
-    encoded = encode_upgrade(offer, agreed.subprotocol, agreed.extension, response.headers, context.date)
-    if isinstance(encoded, str):
-        return encoded
-    terms = Terms(limits.max_ws_recv_frame_len, limits.max_ws_message_len, allows_rsv1=agreed.extension is not None)
-    hearing = Hearing(agreed.encoding, frozenset(response.body.topics))
-    cursor = first_number(context.stream, hearing, min(response.body.history, limits.history_messages))
-    if cursor is None and client.outflow is not CLEAR:
-        cursor = context.stream.next_number  # what was answered before is not taken yet
-    talk = make_talk(terms, hearing, intake.buffer, cursor)
-    client = client._replace(intake=PARKED, owed=(), answered=client.answered + 1, talk=talk)
-    client, effects = emit(client, (encoded,))
-    return client, [*effects, Welcome(client.conn, request_of(head, b"", client.peer))]
-
-
-def first_number(stream: Stream, hearing: Hearing, history: int) -> int | None:
-    """Where a newcomer begins: with what is published from now on, or so many messages before."""
-    if history > 0:
-        return start_of_history(stream, hearing, history)
-    return stream.next_number if stream.pending else None
-
 
 # -- hearing ------------------------------------------------------------------------------------------------------
-
-def hear_simple(client: Client, event: Received, context: Context) -> Step | None:
-    """What nearly every read of a conversation at rest is: whole messages and nothing else; None if it is not.
-
-    `hear` would do the same, slower.
-    """
-    data, talk = event.data, client.talk
-    if talk is None or talk.is_pinged or talk.inbound is not CALM or talk.closing is not _OPEN:
-        return None
-    messages: list[Item] = []
-    if take_whole(data, 0, talk.terms, messages) != len(data):
-        return None
-    after = received(client, PARKED, client.owed, len(data), context.now)
-    return after, [Deliver(client.conn, tuple(messages))]  # type: ignore[arg-type]  # `take_whole` unpacks nothing
 
 
 def hear(client: Client, event: Received, context: Context) -> Outcome:
@@ -186,25 +123,6 @@ def delivered(client: Client, event: Delivered, context: Context) -> Outcome:
         return _take_items(with_talk(client, talk._replace(later=NOTHING)), talk.later, context)
     data, talk = talk.pending, talk._replace(pending=b"")
     return _listen(with_talk(client, talk), data, context) if data else _conclude(with_talk(client, talk), context)
-
-
-def delivered_simple(client: Client, event: Delivered, context: Context) -> Step | None:
-    """The same for a conversation in which nothing else has come, and nothing else is to be said.
-
-    So what was said need not wait for the end of the turn: an answer leaves at once, and the record is made once.
-    """
-    said, talk = event.said, client.talk
-    if (talk is None or talk.is_listed or talk.queue or talk.last_word is not None or talk.pending
-            or talk.later is not NOTHING or talk.pong is not None or talk.closing is not _OPEN or context.has_pending
-            or event.flaw is not None or (said and talk.hearing.encoding is not _PLAIN)):
-        return None
-    if not said:
-        return delivered_to(client, TALKING, 0, context.now), []
-    frames = encode_small(said)
-    if not frames or len(frames) > context.limits.max_outbox_len:
-        return None
-    after = delivered_to(client, TALKING, len(frames), context.now)
-    return after, [Send(client.conn, (frames,), _KEEP)]
 
 
 # -- the end ------------------------------------------------------------------------------------------------------

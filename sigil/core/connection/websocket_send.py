@@ -9,28 +9,37 @@ may hold; when it has caught up it is one of its cohort again.  Functions take a
 know any other client.
 """
 
-from ..broadcast.broadcast import Stream
+from typing import TypeAlias
+
+from ..broadcast.broadcast import EVENT_WEIGHT, Stream
 from ..broadcast.encoding import Encoding, encode_message
-from ..broadcast.ring import Hearing, Ring, read
+from ..broadcast.entry import Hearing
+from ..broadcast.ring import Ring, read
 from ..close_reasons import CloseReason
-from ..effects import Note, Send, Then
+from ..effects import Note, Then
 from ..events import Lagged, Segment, Subscribe, Whisper
 from ..limits import Limits
-from ..websocket.frames import encode_small, frame_len
-from .client import CLEAR, PARKED, TALKING, Client, Context, Gone, Outcome, Step, outbox_len, with_talk
+from ..send_status import SendStatus
+from ..websocket.frames import frame_len
+from .client import (
+    Client,
+    Context,
+    Gone,
+    Outcome,
+    Step,
+    outbox_len,
+    owed_len,
+    talk_of,
+    with_talk,
+)
 from .output import emit, emit_last
-from .send_queue import Closing, Follow, Taking, Talk, append_frames, enqueue, follow, take_queue, with_queue
+from .send_queue import Taking, append_frames, backlog_len, enqueue, follow, take_queue
+from .session import Closing, Follow
 
 INFO = 20
 _OPEN, _OVER = Closing.OPEN, Closing.OVER
 _KEEP = Then.KEEP
 _PLAIN = Encoding.PLAIN
-
-
-def talk_of(client: Client) -> Talk:
-    """The conversation, which must be there."""
-    assert client.talk is not None
-    return client.talk
 
 
 def room_for(client: Client, limits: Limits) -> int:
@@ -61,40 +70,8 @@ def whispered(client: Client, event: Whisper, context: Context) -> Step:
     return with_talk(client, talk._replace(queue=queue, queued_len=queued_len)), []
 
 
-def whisper_simple(client: Client, event: Whisper, context: Context) -> Step | None:
-    """The same for a client that keeps up, if all is small and there is room for all of it; None if not."""
-    talk = client.talk
-    if (talk is None or talk.closing is not _OPEN or talk.cursor is not None or context.has_pending
-            or talk.hearing.encoding is not _PLAIN):
-        return None
-    frames = encode_small(event.messages)
-    queue, queued_len = talk.queue, talk.queued_len + len(frames)
-    if not frames or queued_len > context.limits.max_ws_outbox_len:
-        return None
-    queue = append_frames(queue, frames) if queue else (frames,)
-    return with_talk(client, with_queue(talk, queue, queued_len, True)), []
-
-
 FRAME_HEAD_LEN = 4
 """What a frame's head counts for when it is asked whether there is room: near enough, and the same for who asks."""
-
-
-def owed_len(client: Client) -> int:
-    """Bytes that are owed to a client and that the kernel has not taken."""
-    queued_len = 0 if client.talk is None else client.talk.queued_len
-    return queued_len + outbox_len(client) if client.outflow.outbox else queued_len
-
-
-def flush_simple(client: Client) -> Step | None:
-    """What most flushes are: a queue, and a client that keeps up; None if there is more to it."""
-    talk = client.talk
-    if (talk is None or client.outflow is not CLEAR or talk.pong is not None or talk.cursor is not None
-            or (client.intake is not TALKING and client.intake is not PARKED) or len(talk.queue) != 1):
-        return None
-    (segment,) = talk.queue
-    assert not isinstance(segment, Follow)
-    after = with_talk(client, with_queue(talk, (), 0, False), len(segment))
-    return after, [Send(client.conn, (segment,), _KEEP)]
 
 
 def flush(client: Client, ring: Ring, limits: Limits) -> Step:
@@ -183,3 +160,33 @@ def subscribed(client: Client, event: Subscribe, context: Context) -> Outcome:
     topics = talk.hearing.topics
     hearing = Hearing(talk.hearing.encoding, topics | {event.topic} if event.hears else topics - {event.topic})
     return with_talk(client, follow(talk, context.stream)._replace(hearing=hearing)), []
+
+
+Prospect: TypeAlias = tuple[SendStatus, int, bool]
+"""What would become of a message to a client: the status, the bytes there is room for, and whether only texts are."""
+
+NO_PROSPECT = (SendStatus.DROPPED, 0, False)
+
+
+def prospect_of(client: Client | None, limits: Limits) -> Prospect:
+    """What would become of a message to this client now.  One for which there is no room is dropped by not being told.
+    """
+    if client is None or client.talk is None:
+        return NO_PROSPECT
+    room = room_for(client, limits)
+    if room <= 0:
+        return NO_PROSPECT
+    status = SendStatus.BACKPRESSURE if client.outflow.outbox else SendStatus.SUCCESS
+    if client.talk.hearing.encoding is Encoding.SSE:
+        return status, -(-room // EVENT_WEIGHT), True
+    return status, room, False
+
+
+def buffered_amount(client: Client | None, stream: Stream) -> int:
+    """Bytes owed to a client and not yet taken by the kernel, published ones included; 0 for one that is gone."""
+    if client is None:
+        return 0
+    talk = client.talk
+    if talk is None or talk.closing is Closing.OVER:
+        return outbox_len(client)
+    return owed_len(client) + backlog_len(talk, stream)

@@ -15,10 +15,8 @@ from typing import NamedTuple, TypeAlias
 from ..close_reasons import CloseReason
 from ..limits import Limits
 from ..parse_result import Malformed, bad
-from .head import parse_header_lines
-from .request_line import CRLF, FLAW
-
-Rope: TypeAlias = tuple[bytes, ...]
+from ..rope import Rope, append
+from .fields import CRLF, FLAW, parse_header_lines
 
 
 class Expecting(IntEnum):
@@ -63,19 +61,6 @@ def begin_body(length: int) -> Body:
     if length < 0:
         return Body(Expecting.CHUNK_LINE, 0, (), 0, 0)
     return Body(Expecting.LENGTH if length else Expecting.NOTHING, length, (), 0, 0)
-
-
-def append(rope: Rope, piece: bytes) -> Rope:
-    """The rope with one more piece at its end, joined with those before it that are not at least twice its size."""
-    while rope and len(rope[-1]) < 2 * len(piece):
-        piece = rope[-1] + piece
-        rope = rope[:-1]
-    return (*rope, piece)
-
-
-def join(rope: Rope) -> bytes:
-    """The bytes of a rope; a rope of one piece is that piece, not a copy."""
-    return rope[0] if len(rope) == 1 else b"".join(rope)
 
 
 Progress: TypeAlias = tuple[Body, int]

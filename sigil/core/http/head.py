@@ -14,22 +14,12 @@ from urllib.parse import unquote
 from ..close_reasons import CloseReason
 from ..conn import Peer
 from ..limits import Limits
-from ..parse_result import Malformed, answer_to, bad
+from ..parse_result import Malformed, NeedMore, answer_to, bad
+from .fields import CRLF, FLAW, parse_header_lines
 from .framing import check_framing, check_host_field, tokens_of
-from .headers import Headers, decode_pairs
+from .headers import Headers
 from .request import Request
-from .request_line import (
-    CRLF,
-    NeedMore,
-    RequestLine,
-    find_header_end,
-    inspect,
-    is_plain,
-    max_line_len,
-    parse_request_line,
-    split_target,
-    tokenise,
-)
+from .request_line import RequestLine, _inspect_line, max_line_len, parse_request_line, split_target
 
 OVERTAKEN = frozenset(("GET", "OPTIONS"))
 """Safe methods (RFC 9110 section 9.2.1) behind which the next pipelined request is handed out before the answer."""
@@ -89,18 +79,6 @@ def _parse_head(head: bytes, limits: Limits) -> Head | Malformed:
     return _parse_fields(line, head[line_end + 2:], limits)
 
 
-def parse_header_lines(block: bytes, limits: Limits = _DEFAULTS) -> Headers | Malformed:
-    """The field lines of a head or a trailer section, with or without the empty line that ends them."""
-    if not block.endswith(b"\r\n\r\n") and block != CRLF:
-        block += CRLF if block.endswith(CRLF) or not block else CRLF + CRLF
-    pairs = tokenise(block)
-    if isinstance(pairs, Malformed):
-        return pairs
-    if len(pairs) > limits.max_headers:
-        return bad(f"the request has more than {limits.max_headers} header fields", CloseReason.LARGE_HEADER)
-    return decode_pairs(pairs)
-
-
 def _parse_fields(line: RequestLine, block: bytes, limits: Limits) -> Head | Malformed:
     """The head that this first line and these field lines make, or the first thing that is wrong with them."""
     headers = parse_header_lines(block, limits)
@@ -150,3 +128,50 @@ def _expects_continue(headers: Headers, version: int) -> bool | Malformed:
     if expectations not in ([], ["100-continue"]):
         return bad("this server meets no expectation but 100-continue", CloseReason.EXPECTATION)
     return bool(expectations)
+
+
+LEGAL = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+"""What a head may contain but line ends: visible characters, space, tab, obs-text (RFC 9110 section 5.5)."""
+
+
+def find_header_end(buffer: bytes, start: int = 0) -> int:
+    """Position of the empty line (CRLF CRLF) that ends a head, or -1.
+
+    `start` is how much of the buffer an earlier search has covered: at most 3 bytes before it are looked at again.
+    """
+    return buffer.find(b"\r\n\r\n", start - 3 if start > 3 else 0)
+
+
+def inspect(prefix: bytes, start: int, limits: Limits) -> Malformed | None:
+    """The verdict that the beginning of a head settles by itself, or None if it may still become a request.
+
+    `start` is how much of it was inspected before; only what is new is looked at, but for the first line.
+    """
+    window = prefix[:limits.max_header_len]
+    line_end = window.find(CRLF, 0, max_line_len(limits))
+    if line_end < 0:
+        return _inspect_line(window, max(start - 1, 0), limits)
+    if line_end >= start - 2:
+        line = parse_request_line(window[:line_end], limits)
+        if isinstance(line, Malformed):
+            return line
+    flaw = FLAW.search(window, max(start - 1, line_end))
+    if flaw is not None:
+        return bad(_describe_flaw(flaw[0]))
+    if len(prefix) > limits.max_header_len:
+        return bad(f"the head of the request is longer than {limits.max_header_len} bytes", CloseReason.LARGE_HEADER)
+    return None
+
+
+def _describe_flaw(flaw: bytes) -> str:
+    """The sentence for one byte that no head may contain where it stood."""
+    names = {b"\n": "a line feed without a carriage return", b"\r": "a carriage return without a line feed"}
+    return f"the head contains {names.get(flaw, f'the control byte 0x{flaw[0]:02x}')}"
+
+
+def is_plain(head: bytes, limits: Limits) -> bool:
+    """True if `inspect` could find no flaw behind the first line: the quick test for nearly every head.
+
+    What is left without the legal bytes are line ends, two bytes each; one byte more is a stray one.
+    """
+    return len(head) <= limits.max_header_len and len(head.translate(None, LEGAL)) == 2 * head.count(CRLF)

@@ -12,25 +12,12 @@ It does not know what a field means: `framing` and `head` do.
 """
 
 import re
-from typing import NamedTuple, TypeAlias
-
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from typing import NamedTuple
 
 from ..close_reasons import CloseReason
 from ..limits import Limits
 from ..parse_result import Malformed, bad
 from .framing import check_host
-
-CRLF = b"\r\n"
-
-
-class NeedMore(NamedTuple):
-    """What arrived so far is no complete head: continue at `scan` when there is more.  Falsy."""
-
-    scan: int
-
-    def __bool__(self) -> bool:
-        return False
 
 
 class RequestLine(NamedTuple):
@@ -41,15 +28,11 @@ class RequestLine(NamedTuple):
     version: int
 
 
-BytePair: TypeAlias = tuple[bytes, bytes]
-
 # -- tables -------------------------------------------------------------------------------------------------------
 
 METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")}
 """The methods we answer; everything else that is a token is 501 (RFC 9110 section 9.1)."""
 
-LEGAL = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
-"""What a head may contain but line ends: visible characters, space, tab, obs-text (RFC 9110 section 5.5)."""
 
 PRINTABLE = bytes(range(0x20, 0x7F))
 """What a request line may contain."""
@@ -57,8 +40,6 @@ PRINTABLE = bytes(range(0x20, 0x7F))
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(rb'[!-"$-~]+')
 _VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
-FLAW = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?=[^\n])|(?<!\r)\n")
-"""A byte no field section may contain, or a CR or LF that is not half of a line end; a CR at the end may become one."""
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*)(.*)")
 _VERSIONS = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
 _METHOD_MAX = 32
@@ -66,13 +47,6 @@ _METHOD_MAX = 32
 
 
 # -- the end of a head --------------------------------------------------------------------------------------------
-
-def find_header_end(buffer: bytes, start: int = 0) -> int:
-    """Position of the empty line (CRLF CRLF) that ends a head, or -1.
-
-    `start` is how much of the buffer an earlier search has covered: at most 3 bytes before it are looked at again.
-    """
-    return buffer.find(b"\r\n\r\n", start - 3 if start > 3 else 0)
 
 
 # -- the first line -----------------------------------------------------------------------------------------------
@@ -156,26 +130,6 @@ def split_target(target: str) -> tuple[str, str]:
 
 # -- what the beginning of a head already settles -----------------------------------------------------------------
 
-def inspect(prefix: bytes, start: int, limits: Limits) -> Malformed | None:
-    """The verdict that the beginning of a head settles by itself, or None if it may still become a request.
-
-    `start` is how much of it was inspected before; only what is new is looked at, but for the first line.
-    """
-    window = prefix[:limits.max_header_len]
-    line_end = window.find(CRLF, 0, max_line_len(limits))
-    if line_end < 0:
-        return _inspect_line(window, max(start - 1, 0), limits)
-    if line_end >= start - 2:
-        line = parse_request_line(window[:line_end], limits)
-        if isinstance(line, Malformed):
-            return line
-    flaw = FLAW.search(window, max(start - 1, line_end))
-    if flaw is not None:
-        return bad(_describe_flaw(flaw[0]))
-    if len(prefix) > limits.max_header_len:
-        return bad(f"the head of the request is longer than {limits.max_header_len} bytes", CloseReason.LARGE_HEADER)
-    return None
-
 
 def _inspect_line(window: bytes, start: int, limits: Limits) -> Malformed | None:
     """The same for a first line that has not ended."""
@@ -193,75 +147,4 @@ def _inspect_line(window: bytes, start: int, limits: Limits) -> Malformed | None
     return bad(f"the request target is longer than {limits.max_target_len} bytes", CloseReason.PATH_TOO_LONG)
 
 
-def _describe_flaw(flaw: bytes) -> str:
-    """The sentence for one byte that no head may contain where it stood."""
-    names = {b"\n": "a line feed without a carriage return", b"\r": "a carriage return without a line feed"}
-    return f"the head contains {names.get(flaw, f'the control byte 0x{flaw[0]:02x}')}"
-
-
-def is_plain(head: bytes, limits: Limits) -> bool:
-    """True if `inspect` could find no flaw behind the first line: the quick test for nearly every head.
-
-    What is left without the legal bytes are line ends, two bytes each; one byte more is a stray one.
-    """
-    return len(head) <= limits.max_header_len and len(head.translate(None, LEGAL)) == 2 * head.count(CRLF)
-
-
 # -- field lines --------------------------------------------------------------------------------------------------
-
-class _Collector:
-    """What httptools calls back: it keeps the pairs of one head and lives for one call."""
-
-    __slots__ = ("pairs",)
-
-    def __init__(self) -> None:
-        self.pairs: list[BytePair] = []
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.pairs.append((name, value))
-
-
-_PRELUDE = b"POST / HTTP/1.1\r\n"
-"""The parser wants a request line; it gets this one, because ours is read above and by stricter rules."""
-
-
-def tokenise(block: bytes) -> list[BytePair] | Malformed:
-    """The (name, value) pairs of a block of field lines that ends in an empty line (RFC 9112 section 5).
-
-    The bytes of the block have passed `is_plain`.  httptools also judges the fields that frame a message; what they
-    mean is not decided here, so a block that it refuses is read again by our own rules for lines.
-    """
-    collector = _Collector()
-    try:
-        HttpRequestParser(collector).feed_data(_PRELUDE + block)
-    except HttpParserUpgrade:
-        pass
-    except HttpParserError:
-        return _tokenise_slowly(block)
-    return collector.pairs
-
-
-def _tokenise_slowly(block: bytes) -> list[BytePair] | Malformed:
-    """The same line by line, with a sentence for what is wrong."""
-    pairs: list[BytePair] = []
-    for line in block[:-4].split(CRLF):
-        flaw = _explain_line(line)
-        if flaw is not None:
-            return flaw
-        name, _, value = line.partition(b":")
-        pairs.append((name, value))
-    return pairs
-
-
-def _explain_line(line: bytes) -> Malformed | None:
-    """What is wrong with one field line, or None."""
-    name, colon, _ = line.partition(b":")
-    if line[:1] in (b" ", b"\t"):
-        return bad("a header field is folded over several lines, which is obsolete and refused")
-    if not colon:
-        return bad("a header line has no colon")
-    if name[-1:] in (b" ", b"\t"):
-        return bad("there is white space between a header name and its colon")
-    if _TOKEN.fullmatch(name) is None:
-        return bad("a header name is empty or contains a character that is not allowed there")
-    return None

@@ -30,7 +30,7 @@ from ..connection.client import (
 )
 from ..connection.deadlines import settle
 from ..connection.responses import unavailable
-from ..connection.send_queue import Closing, Talk
+from ..connection.session import Closing, Talk
 from ..connection.transitions import resume, turn_out
 from ..connection.websocket import last_frames, part_of
 from ..effects import Drop, Effect, Farewell, Send, Then
@@ -41,12 +41,10 @@ from .slots import Draft
 from .state import Running, Server, with_slots
 from .totals import add_closed
 
-_SERVING = Running.SERVING
-
 
 def make_context(server: Server, parse: Parse) -> Context:
     """What transitions may know of this server.  While it is paused, nobody may have anything under way."""
-    is_draining, limits = server.running is not _SERVING, server.limits
+    is_draining, limits = server.running is not Running.SERVING, server.limits
     if parse is parse_headers_only:
         parse = partial(parse_headers_only, limits=limits)
     last_number = limits.max_requests_per_connection - 1

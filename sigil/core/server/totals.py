@@ -37,28 +37,6 @@ def count_sent(totals: Totals, length: int) -> Totals:
     return Totals(accepted, turned_away, requests, bytes_in, bytes_out + length, late, closed, skipped)
 
 
-class Stats(NamedTuple):
-    """A server's figures.
-
-    `clients` are open now; `accepted` and `turned_away` connections, `requests` complete requests, `bytes_in` and
-    `bytes_out` were counted since the start; `outbox_bytes` are held for clients now; `late` answers came for
-    connections that were gone; `closed` counts ended connections by the name of their reason; `sse_skipped` binary
-    messages were broadcast while event streams listened, which have only texts.
-    """
-
-    uptime_seconds: float
-    clients: int
-    accepted: int
-    turned_away: int
-    requests: int
-    bytes_in: int
-    bytes_out: int
-    outbox_bytes: int
-    late: int
-    closed: dict[str, int]
-    sse_skipped: int
-
-
 def requests_of(client: Client) -> int:
     """Complete requests a client has sent."""
     return client.answered + len(client.owed)

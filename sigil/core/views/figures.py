@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sized
 from typing import NamedTuple
 
 from ..broadcast.broadcast import Stream
-from ..broadcast.ring import Hearing, Ring, entry_len, page_of
+from ..broadcast.entry import Hearing, entry_len
+from ..broadcast.ring import Ring, page_of
 from ..close_reasons import CloseReason
 from ..conn import Conn, Peer
 from ..connection.client import Client, outbox_len
-from ..server.publish import buffered_amount
+from ..connection.websocket_send import buffered_amount
 from ..server.slots import find
 from ..server.state import Server
 
@@ -140,7 +141,7 @@ def _figures_of(server: Server, client: Client, cursor: int) -> LaggardFigures:
     stream = server.stream
     topics = () if client.talk is None else tuple(sorted(client.talk.hearing.topics))
     return LaggardFigures(client.conn, str(client.peer), topics, cursor, offset_of(stream, cursor),
-                          stream.next_number - cursor, outbox_len(client), buffered_amount(server, client.conn))
+                          stream.next_number - cursor, outbox_len(client), buffered_amount(client, stream))
 
 
 # -- offsets ------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from html import escape
 
 from ..broadcast.ring import Ring
 from ..connection.client import Client, is_member, outbox_len
-from ..server.publish import buffered_amount
+from ..connection.websocket_send import buffered_amount
 from ..server.slots import clients_of
 from ..server.state import Server
 from .figures import CohortFigures, LaggardFigures, RingFigures, blocks_of, laggards_of, ring_figures
@@ -84,7 +84,7 @@ def _row(server: Server, client: Client) -> tuple[str, ...]:
     elif is_member(client):
         where, cursor = "cohort", stream.ring.head_number
     following = ("-", "-") if cursor is None else (str(cursor), str(stream.next_number - cursor))
-    owed = buffered_amount(server, client.conn)
+    owed = buffered_amount(client, stream)
     topics = "" if talk is None else _plain(", ".join(sorted(talk.hearing.topics)), 40)
     return (str(client.conn.slot), str(client.conn.turn), where, *following, f"{outbox_len(client):,}", f"{owed:,}",
             topics)

@@ -17,8 +17,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from ..close_reasons import CloseReason
-from ..http.request_line import NeedMore
-from ..parse_result import Malformed, bad
+from ..parse_result import Malformed, NeedMore, bad
 
 
 class Opcode(IntEnum):

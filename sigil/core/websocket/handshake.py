@@ -15,15 +15,14 @@ from base64 import b64encode
 from hashlib import sha1
 from typing import NamedTuple
 
-from ..broadcast.encoding import Encoding
 from ..close_reasons import CloseReason
 from ..http.framing import check_host_field, tokens_of
 from ..http.head import Head
 from ..http.headers import Headers, Pairs
 from ..http.response import Response
 from ..http.validate import check_pairs
-from ..limits import Limits
 from ..parse_result import Malformed, bad
+from .origin import is_origin_served
 
 
 class Extension(NamedTuple):
@@ -59,7 +58,6 @@ OURS = frozenset(("connection", "upgrade", "content-length", "sec-websocket-acce
                   "sec-websocket-extensions", "sec-websocket-version", "sec-websocket-key"))
 """Fields of a 101 that are the handshake's own, or that a 101 may not have."""
 
-_DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _NAME = re.compile(rf"{_TOKEN}+")
@@ -68,9 +66,6 @@ _PARAM = re.compile(rf'({_TOKEN}+)(?:[ \t]*=[ \t]*(?:({_TOKEN}+)|"((?:\\?{_TOKEN
 
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 """16 bytes in base64.  The bits left over need not be zero: they are not in the example of RFC 6455 section 4.1."""
-
-_ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+\-.]*)://([^/?#@ ,]+)")
-_AUTHORITY = re.compile(r"(\[[^\]]*\]|[^:]*)(?::([0-9]*))?")
 
 
 # -- is it one ----------------------------------------------------------------------------------------------------
@@ -133,37 +128,6 @@ def _read_key(headers: Headers) -> str | Malformed:
 
 # -- where it comes from ------------------------------------------------------------------------------------------
 
-def is_origin_served(headers: Headers, origins: tuple[str, ...] | None) -> bool:
-    """Whether pages of the request's Origin may connect; a request without one is not a browser's."""
-    origin = headers.get("origin")
-    if origin is None:
-        return True
-    if origins is not None:
-        return origin in origins or "*" in origins
-    return is_same_origin(origin, headers.get("host", ""))
-
-
-def is_same_origin(origin: str, host: str) -> bool:
-    """Whether an Origin names the authority that Host does.
-
-    Schemes are not compared, since TLS may have ended before us; a port left out is the default one of the Origin's
-    scheme, on both sides.
-    """
-    match = _ORIGIN.fullmatch(origin)
-    if match is None:
-        return False
-    port = _DEFAULT_PORTS.get(match[1].lower(), "")
-    theirs, ours = _authority(match[2], port), _authority(host, port)
-    return theirs is not None and theirs == ours
-
-
-def _authority(text: str, default_port: str) -> tuple[str, str] | None:
-    """Host in lower case and port without leading zeros; None if it is no authority."""
-    match = _AUTHORITY.fullmatch(text)
-    if match is None or not match[1]:
-        return None
-    return match[1].lower(), (match[2] or default_port).lstrip("0")
-
 
 # -- what it offers -----------------------------------------------------------------------------------------------
 
@@ -206,59 +170,6 @@ def _value_of(match: re.Match[str]) -> str | None:
 
 
 # -- what is chosen of it -----------------------------------------------------------------------------------------
-
-ZSTD_SUBPROTOCOL = "compress-zstd"
-DEFLATE = "permessage-deflate"
-
-
-class Agreement(NamedTuple):
-    """What has been agreed on: how messages are sent, and the subprotocol and extension that say so."""
-
-    encoding: Encoding
-    subprotocol: str | None
-    extension: Extension | None
-
-
-def agree(offer: Offer, subprotocol: str | None, limits: Limits) -> Agreement:
-    """The encoding, of those offered and allowed.  `subprotocol` is the program's choice; it may leave it to us."""
-    if subprotocol is None and limits.compress_websocket and ZSTD_SUBPROTOCOL in offer.subprotocols:
-        subprotocol = ZSTD_SUBPROTOCOL
-    if subprotocol == ZSTD_SUBPROTOCOL:
-        return Agreement(Encoding.ZSTD, subprotocol, None)
-    for extension in offer.extensions if limits.permessage_deflate else ():
-        answer = answer_deflate(extension)
-        if answer is not None:
-            return Agreement(answer[0], subprotocol, answer[1])
-    return Agreement(Encoding.PLAIN, subprotocol, None)
-
-
-def answer_deflate(offer: Extension) -> tuple[Encoding, Extension] | None:
-    """The answer to an offer of deflate, or None for one that is another's, malformed, or not to be met.
-
-    RFC 7692 section 7.1: a parameter that is unknown, there twice, or has a wrong value declines the offer.  A window
-    of 2**8 bytes is declined because zlib has none.  That neither side keeps its window is always our condition.
-    """
-    names = [name for name, _ in offer.params]
-    if offer.name != DEFLATE or len(set(names)) < len(names):
-        return None
-    if not all(name in _DEFLATE_PARAMS and value in _DEFLATE_PARAMS[name] for name, value in offer.params):
-        return None
-    bits = dict(offer.params).get("server_max_window_bits")
-    answer: tuple[tuple[str, str | None], ...] = (
-        ("server_no_context_takeover", None), ("client_no_context_takeover", None))
-    if bits is None:
-        return Encoding.DEFLATE_15, Extension(DEFLATE, answer)
-    return Encoding(int(bits)), Extension(DEFLATE, (*answer, ("server_max_window_bits", bits)))
-
-
-_BITS = tuple(map(str, range(9, 16)))
-_DEFLATE_PARAMS: dict[str, tuple[str | None, ...]] = {
-    "server_no_context_takeover": (None,),
-    "client_no_context_takeover": (None,),
-    "server_max_window_bits": _BITS,
-    "client_max_window_bits": (None, "8", *_BITS),
-}
-"""The parameters of deflate, and their values."""
 
 
 # -- the answer ---------------------------------------------------------------------------------------------------

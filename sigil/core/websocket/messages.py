@@ -16,11 +16,10 @@ from codecs import utf_8_decode
 from struct import Struct
 from typing import NamedTuple, TypeAlias
 
-from ..broadcast.encoding import inflate
 from ..close_reasons import CloseReason
-from ..http.body import Rope, append, join
-from ..http.request_line import NeedMore
-from ..parse_result import Malformed, bad
+from ..parse_result import Malformed, NeedMore, bad
+from ..rope import Rope, append, join
+from .compression import inflate
 from .frames import REPEATS, SMALL_MAX, FrameHead, Opcode, Terms, parse_close, read_head, unmask
 
 # -- items --------------------------------------------------------------------------------------------------------

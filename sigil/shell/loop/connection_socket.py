@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from pyrsistent import PSet
 
-from ...core.broadcast.ring import Hearing
+from ...core.broadcast.entry import Hearing
 from ...core.conn import Conn
 from ...core.events import Failed, Segment
 

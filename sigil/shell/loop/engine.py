@@ -15,19 +15,19 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from ...core.broadcast.broadcast import fits
+from ...core.broadcast.broadcast import PUBLISHED_HEAD_LEN, fits, room_to_publish, weight_of
 from ...core.close_reasons import CloseReason
 from ...core.conn import Conn
 from ...core.connection.client import Parse
-from ...core.connection.send_queue import SendStatus
-from ...core.connection.websocket_send import FRAME_HEAD_LEN
+from ...core.connection.websocket_send import FRAME_HEAD_LEN, prospect_of
 from ...core.effects import Adopt, Effect, Fan, Send, Then
 from ...core.events import Delivered, Event, Failed, Flush, Hangup, Lagged, Moment, Publish, Stalled, Whisper, conn_of
+from ...core.send_status import SendStatus
 from ...core.server.fold import advance
-from ...core.server.publish import PUBLISHED_HEAD_LEN, prospect_of, room_to_publish, weight_of
 from ...core.server.slots import find
 from ...core.server.state import Server
-from ...core.websocket.frames import Opcode, frame_len, is_close_code
+from ...core.websocket.frames import Opcode, frame_len
+from .send_buffer import framed
 
 _ERROR_LOG = logging.getLogger("sigil.error")
 _FLUSH = Flush(None)
@@ -242,9 +242,9 @@ class Engine:
             self._finish_saying()
         if conn in self._spoken_to:
             self._catch_up()
-        status, room, self._hears_texts = prospect_of(self._state, conn)
+        status, room, self._hears_texts = prospect_of(find(self._state.slots, conn), self._state.limits)
         if room <= 0 and self._let_leave(conn):
-            status, room, self._hears_texts = prospect_of(self._state, conn)
+            status, room, self._hears_texts = prospect_of(find(self._state.slots, conn), self._state.limits)
         self.status, self.room, self.ring_room = status, room, 0
         self._saying_to, self.hearer = conn, conn if room > 0 else None
 
@@ -341,7 +341,7 @@ class Engine:
             self._catch_up()
         if self._state.stream.pending and not fits(self._state.stream, 1, length * weight_of(self._state.stream)):
             self._let_leave(None)
-        self.ring_status, self.ring_room, self.ring_count = room_to_publish(self._state)
+        self.ring_status, self.ring_room, self.ring_count = room_to_publish(self._state.stream)
 
     def report(self, event: Event) -> None:
         """Add what came of an order; bytes not taken go before what would cause more of them to be sent."""
@@ -373,26 +373,3 @@ def _goes_first(event: Event) -> bool:
 def _is_not_taken(event: Event) -> bool:
     """True for bytes that the kernel did not take."""
     return type(event) in NOT_TAKEN
-
-
-def framed(data: object) -> tuple[int, bytes]:
-    """The opcode and payload of a message: text for str, binary for bytes; what can change is copied.
-
-    TypeError for anything else, ValueError for a str that is no Unicode text.
-    """
-    if isinstance(data, str):
-        return Opcode.TEXT, data.encode()
-    if isinstance(data, bytes):
-        return Opcode.BINARY, data
-    if isinstance(data, bytearray | memoryview):
-        return Opcode.BINARY, bytes(data)
-    raise TypeError(f"a message is a str or bytes, not {type(data).__name__}")
-
-
-def hangup(conn: Conn, code: int, text: str) -> Hangup:
-    """The event of user code closing a connection, with a code or for a reason; ValueError for what may not be sent."""
-    if isinstance(code, CloseReason):
-        return Hangup(conn, code, 0, text)
-    if not is_close_code(code):
-        raise ValueError(f"{code} is not the code of a close frame (1000 to 1003, 1007 to 1014, 3000 to 4999)")
-    return Hangup(conn, CloseReason.OK, code, text)

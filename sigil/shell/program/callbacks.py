@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...core.close_reasons import CloseReason
 from ...core.conn import Conn
 from ...core.connection.client import is_talking
-from ...core.connection.send_queue import SendStatus
 from ...core.effects import Deliver, Farewell, Greet, Part, Unpack, Welcome
 from ...core.events import Delivered, Event, Hangup
 from ...core.http.request import Request
 from ...core.parse_result import Malformed
+from ...core.send_status import SendStatus
 from ...core.server.slots import find
 from ...core.websocket.messages import Squeezed, read_squeezed
 from .body_sources import Spawn

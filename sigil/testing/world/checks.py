@@ -9,9 +9,9 @@ clients beyond their records.
 
 from collections.abc import Iterator
 
-from ...core.broadcast.ring import entry_len
+from ...core.broadcast.entry import entry_len
 from ...core.connection.client import intake_len, is_member, is_talking, outbound_len, outbox_len
-from ...core.connection.send_queue import Closing, Follow
+from ...core.connection.session import Closing, Follow
 from ...core.server.slots import clients_of, free_slots
 from ...core.server.state import Server
 from .model import Violation

@@ -12,7 +12,7 @@ without a hole.  It does not know how messages travel.
 from ...core.broadcast.encoding import Encoding, encode_message
 from ...core.conn import Conn, Peer
 from ...core.websocket.messages import Message
-from ...shell.loop.engine import framed
+from ...shell.loop.send_buffer import framed
 
 
 class Violation(AssertionError):

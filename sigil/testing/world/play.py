@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from ...core.close_reasons import CloseReason
 from ...core.conn import Conn
-from ...core.connection.send_queue import SendStatus
 from ...core.http.request import Request
 from ...core.http.response import Response
 from ...core.limits import Limits
+from ...core.send_status import SendStatus
 from ...core.websocket.messages import Message
 from ...shell.program.callbacks import Callbacks
 from ...shell.program.deferred import Deferred
