@@ -17,21 +17,21 @@ from conftest import ACCEPTED, NO_SKIPS
 from tools import TOOLS, missing_packages, need, path_of
 
 HERE = Path(__file__).resolve().parent
+SKIP = 'pytest.skip("no such tool")'
 SKIPPING = {
-    "test": 'import pytest\ndef test_it(): pytest.skip("no such tool")\n',
-    "mark": 'import pytest\n@pytest.mark.skipif(True, reason="no such tool")\ndef test_it(): pass\n',
-    "fixture": 'import pytest\n@pytest.fixture\ndef it(): pytest.skip("no such tool")\ndef test_it(it): pass\n',
-    "ending":
-        'import pytest\n@pytest.fixture\ndef it():\n    yield\n    pytest.skip("no such tool")\ndef test_it(it): pass\n',
-    "file": 'import pytest\npytest.skip("no such tool", allow_module_level=True)\n',
-    "module": 'import pytest\npytest.importorskip("no_such_tool")\n',
+    "test": f"def test_it(): {SKIP}\n",
+    "mark": '@pytest.mark.skipif(True, reason="no such tool")\ndef test_it(): pass\n',
+    "fixture": f"@pytest.fixture\ndef it(): {SKIP}\ndef test_it(it): pass\n",
+    "ending": f"@pytest.fixture\ndef it():\n    yield\n    {SKIP}\ndef test_it(it): pass\n",
+    "file": 'pytest.skip("no such tool", allow_module_level=True)\n',
+    "module": 'pytest.importorskip("no_such_tool")\n',
 }
 """A file each; its test is skipped."""
 RUNNING = {
     "nothing": "def test_it(): pass\n",
-    "accepted": f"import pytest\ndef test_it(): pytest.skip({next(iter(ACCEPTED))!r})\n",
-    "expected": 'import pytest\n@pytest.mark.xfail(reason="known")\ndef test_it(): assert False\n',
-    "told": 'import pytest\ndef test_it(): pytest.xfail("known")\n',
+    "accepted": f"def test_it(): pytest.skip({next(iter(ACCEPTED))!r})\n",
+    "expected": '@pytest.mark.xfail(reason="known")\ndef test_it(): assert False\n',
+    "told": 'def test_it(): pytest.xfail("known")\n',
 }
 
 
@@ -39,12 +39,13 @@ def run_pytest(folder: Path, sources: dict[str, str], rule: str) -> tuple[int, s
     """A run of these files: how it ended and what it printed."""
     (folder / "conftest.py").write_bytes((HERE / "conftest.py").read_bytes())
     for name, source in sources.items():
-        (folder / f"test_{name}.py").write_text(source)
-    command = (sys.executable, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", f"--rootdir={folder}",
-               "--continue-on-collection-errors", ".")
+        (folder / f"test_{name}.py").write_text(f"import pytest\n{source}")
+    command = (sys.executable, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider",
+               f"--rootdir={folder}", "--continue-on-collection-errors", ".")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    done = subprocess.run(command, cwd=folder, env=environment | {NO_SKIPS: rule, "COLUMNS": "200"}, text=True,
-                          capture_output=True, timeout=120, check=False)
+    environment |= {NO_SKIPS: rule, "COLUMNS": "200"}
+    done = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True,
+                          timeout=120, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -89,7 +90,7 @@ def test_a_tool_that_is_not_there_skips_who_needs_it(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", str(tmp_path))
     assert path_of("curl") is None
     assert "curl" in missing_packages()
-    with pytest.raises(pytest.skip.Exception, match="^curl is not installed$"):
+    with pytest.raises(pytest.skip.Exception, match=r"^curl is not installed$"):
         need("curl")
     (tmp_path / "curl").symlink_to(sys.executable)
     assert need("curl") == str(tmp_path / "curl")
