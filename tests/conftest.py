@@ -18,6 +18,7 @@ settings.register_profile("sigil", deadline=None)
 settings.load_profile("sigil")
 
 NO_SKIPS = "SIGIL_NO_SKIPS"
+REFUSED = f"skipped, and {NO_SKIPS} is set"
 ACCEPTED = {
     "this machine has no IPv6 loopback": "its kernel has none, or the container it is in; nothing can be installed",
 }
@@ -27,7 +28,7 @@ def refusal(reason: str) -> str:
     """What is wrong with a skip for this reason; nothing if it is accepted."""
     if not os.environ.get(NO_SKIPS) or reason in ACCEPTED:
         return ""
-    return f"skipped, and {NO_SKIPS} is set: {reason}"
+    return f"{REFUSED}: {reason}"
 
 
 def refuse_skips() -> Generator[None, object, object]:
@@ -37,7 +38,7 @@ def refuse_skips() -> Generator[None, object, object]:
     except pytest.skip.Exception as skipped:
         if not refusal(str(skipped)):
             raise
-        pytest.fail(refusal(str(skipped)), pytrace=False)
+        raise pytest.fail.Exception(refusal(str(skipped)), pytrace=False) from None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -67,3 +68,13 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
         if refusal(reason):
             report.outcome, report.longrepr = "failed", refusal(reason)
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One list of what was skipped and why, since the list of failures has no reasons of these."""
+    failed = [report for kind in ("failed", "error") for report in terminalreporter.stats.get(kind, ())]
+    told = [(report.nodeid, str(report.longrepr)) for report in failed]
+    lines = [f"{test}: {why.removeprefix(f'{REFUSED}: ')}" for test, why in told if why.startswith(REFUSED)]
+    if lines:
+        terminalreporter.section(REFUSED)
+        terminalreporter.write_line("\n".join(lines))
