@@ -1,6 +1,80 @@
-"""What all tests share: Hypothesis without a clock, because a noisy machine is not a slow program."""
+"""What all tests share: Hypothesis without a clock, and whether a skip is accepted.
 
+Theory: a noisy machine is not a slow program, so no example has a deadline.  A test that is skipped
+proves nothing, and nobody reads the list of them, so where SIGIL_NO_SKIPS is set, as in `.ci/run`, a
+skip is a failure that says what was missing.  Elsewhere a skip is a skip.
+
+Rules: what may be skipped all the same stands in `ACCEPTED`, each reason with its own.  A failure
+that is expected (xfail) is no skip: that test has run.
+"""
+
+import os
+from collections.abc import Generator
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("sigil", deadline=None)
 settings.load_profile("sigil")
+
+NO_SKIPS = "SIGIL_NO_SKIPS"
+REFUSED = f"skipped, and {NO_SKIPS} is set"
+ACCEPTED = {
+    "this machine has no IPv6 loopback": "its kernel has none, or the container it is in; nothing can be installed",
+}
+
+
+def refusal(reason: str) -> str:
+    """What is wrong with a skip for this reason; nothing if it is accepted."""
+    if not os.environ.get(NO_SKIPS) or reason in ACCEPTED:
+        return ""
+    return f"{REFUSED}: {reason}"
+
+
+def refuse_skips() -> Generator[None, object, object]:
+    """Around a step of a test: a skip that is not accepted fails it."""
+    try:
+        return (yield)
+    except pytest.skip.Exception as skipped:
+        if not refusal(str(skipped)):
+            raise
+        raise pytest.fail.Exception(refusal(str(skipped)), pytrace=False) from None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup() -> Generator[None, object, object]:
+    """Marks and fixtures."""
+    return (yield from refuse_skips())
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """The test itself."""
+    return (yield from refuse_skips())
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown() -> Generator[None, object, object]:
+    """What fixtures do at their end."""
+    return (yield from refuse_skips())
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A file that skips itself as a whole."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if refusal(reason):
+            report.outcome, report.longrepr = "failed", refusal(reason)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One list of what was skipped and why, since the list of failures has no reasons of these."""
+    failed = [report for kind in ("failed", "error") for report in terminalreporter.stats.get(kind, ())]
+    told = [(report.nodeid, str(report.longrepr)) for report in failed]
+    lines = [f"{test}: {why.removeprefix(f'{REFUSED}: ')}" for test, why in told if why.startswith(REFUSED)]
+    if lines:
+        terminalreporter.section(REFUSED)
+        terminalreporter.write_line("\n".join(lines))

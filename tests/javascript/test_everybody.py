@@ -21,6 +21,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tools import needs
 from websockets.asyncio.client import connect
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from zstandard import ZstdDecompressor
@@ -30,9 +31,10 @@ from sigil.browser.client_module import client_module
 
 from .node import PATIENCE_S, modules, running
 from .telling import HOST
-from .test_browser import BROWSER, browsing
+from .test_browser import browsing
 
 END = "that is all"
+SEED = 17
 IN_PYTHON, IN_NODE, IN_BROWSER = 12, 5, 3
 
 PAGE = """<!doctype html><title>everybody</title><script type="module">
@@ -200,9 +202,10 @@ async def hear_in_python(address: str, is_everybody_there: Callable[[], bool], s
         return await asyncio.gather(*tasks)
 
 
-@pytest.mark.parametrize("seed", [17])
-def test_everybody_hears_the_same_sequence(tmp_path: Path, seed: int) -> None:
-    said, app = sequence(random.Random(seed)), App()
+@pytest.mark.parametrize("browsers", [
+    pytest.param(0, id="without a browser"), pytest.param(1, id="with a browser", marks=needs("chromium"))])
+def test_everybody_hears_the_same_sequence(tmp_path: Path, browsers: int) -> None:
+    said, app = sequence(random.Random(SEED)), App()
     encodings: set[tuple[str, int]] = set()
 
     def say() -> None:
@@ -217,20 +220,19 @@ def test_everybody_hears_the_same_sequence(tmp_path: Path, seed: int) -> None:
         script = opened.enter_context(running(tmp_path / "node", f"ws://{address}/all", f"http://{address}/all",
                                               script="everybody.mjs"))
         count = IN_PYTHON + IN_NODE
-        if BROWSER is not None:
+        if browsers:
             opened.enter_context(browsing(tmp_path / "browser", f"http://{address}/?plain=ws://{HOST}:{plain.port}/all"))
             count += IN_BROWSER
         in_python = asyncio.run(hear_in_python(
             address,
-            lambda: (server.state.load.talks, plain.state.load.talks) == (count, 1 if BROWSER else 0),
+            lambda: (server.state.load.talks, plain.state.load.talks) == (count, browsers),
             say))
         heard = dict(zip(CLIENTS, [list(map(brief, messages)) for messages in in_python], strict=True))
         heard |= dict(script.rest())
-        while len(heard) < count + (BROWSER is not None):
+        while len(heard) < count + browsers:
             name, messages = app.heard.get(timeout=PATIENCE_S)
             heard[name] = messages
         assert server.stats().closed.get("WS_CLIENT_TOO_SLOW") is None
-    browsers = BROWSER is not None
     assert encodings == {("SSE", 2 + browsers), ("ZSTD", 3 + browsers), ("DEFLATE_15", 3 + browsers), ("DEFLATE_9", 2),
                          ("DEFLATE_10", 1), ("DEFLATE_11", 1), ("DEFLATE_12", 1), ("DEFLATE_14", 1)}
     expected = list(map(brief, said))

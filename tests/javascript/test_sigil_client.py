@@ -14,16 +14,18 @@ import pytest
 
 from sigil import CloseReason, Limits
 
-from .node import need_node, running, told, version_of
+from .node import OLDEST_NODE, running, told
 from .telling import COUNT, HOST, SAID, Program, address, as_bytes, as_said, as_zstd, lifeless, telling
 
 ZSTD = "compress-zstd"
 NO_ZSTD = Limits(compress_websocket=False)
+OWN_SOCKET = 22
+"""Since this version node has a WebSocket of its own."""
 
 
-def play(folder: Path, scenario: str, where: str = "", **options: Any) -> list[Any]:
-    """All that a scenario prints."""
-    return told(folder, scenario, where, json.dumps(options))
+def play(folder: Path, scenario: str, where: str = "", *, least: int = OLDEST_NODE, **options: Any) -> list[Any]:
+    """All that a scenario prints, in a node of at least this version."""
+    return told(folder, scenario, where, json.dumps(options), least=least)
 
 
 # -- messages -----------------------------------------------------------------------------------------------------
@@ -130,10 +132,9 @@ def test_it_comes_back_when_the_server_does(tmp_path: Path, decompresses: bool) 
 
 
 def test_the_websocket_of_node_itself_is_as_good(tmp_path: Path) -> None:
-    if version_of(need_node()) < 22:
-        pytest.skip("node has no WebSocket of its own before 22")
     options = '{"socket": "own", "decoder": "sync"}'
-    with telling(limits=NO_ZSTD) as server, running(tmp_path, "watch", address(server, "/echo"), options) as page:
+    with telling(limits=NO_ZSTD) as server, \
+            running(tmp_path, "watch", address(server, "/echo"), options, least=OWN_SOCKET) as page:
         port = server.port
         assert page.next() == ["open", {"attempt": 1, "protocol": "", "isReconnect": False}]
         server.stop(2.0)
@@ -144,7 +145,8 @@ def test_the_websocket_of_node_itself_is_as_good(tmp_path: Path) -> None:
             again.broadcast("x" * 300)
             assert page.until("message") == ["message", "x" * 300]
             where = address(again, "/echo")
-            assert [line[-1] for line in play(tmp_path, "abort", where, refused=where[:-4], socket="own")] == [
+            assert [line[-1] for line in play(tmp_path, "abort", where, refused=where[:-4], socket="own",
+                                                least=OWN_SOCKET)] == [
                 True, [], [], []]
 
 
@@ -389,10 +391,8 @@ def test_who_does_not_answer_a_close_is_not_waited_for(tmp_path: Path, options: 
 
 
 def test_the_websocket_of_node_itself_is_not_waited_for_either(tmp_path: Path) -> None:
-    if version_of(need_node()) < 22:
-        pytest.skip("node has no WebSocket of its own before 22")
     options = json.dumps({"ways": WAYS, "socket": "own", "closeMs": 100, "leastMs": 100, "mostMs": 2_000})
-    with lifeless(opens=True) as where, running(tmp_path, "unanswered", where, options) as page:
+    with lifeless(opens=True) as where, running(tmp_path, "unanswered", where, options, least=OWN_SOCKET) as page:
         assert [page.next() for _ in WAYS] == [UNANSWERED] * len(WAYS)
 
 

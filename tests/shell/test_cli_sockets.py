@@ -5,7 +5,6 @@ after.  Who asks is curl, which shares nothing with sigil; what asks without it 
 """
 
 import os
-import shutil
 import signal
 import socket
 import stat
@@ -15,10 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tools import need, needs
 
 from .test_cli import APP, PATIENCE_SECONDS, run, running
-
-needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
 
 @pytest.fixture
@@ -30,8 +28,9 @@ def place(tmp_path: Path) -> Path:
 
 def curl(path: Path, target: str) -> str:
     """What curl gets over a Unix socket."""
-    return subprocess.run(["curl", "-sS", "--fail", "--max-time", str(PATIENCE_SECONDS), "--unix-socket", str(path),
-                           f"http://sigil.example{target}"], capture_output=True, text=True, check=True).stdout
+    command = (need("curl"), "-sS", "--fail", "--max-time", str(PATIENCE_SECONDS), "--unix-socket", str(path),
+               f"http://sigil.example{target}")
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def ask(address: object, family: socket.AddressFamily = socket.AF_UNIX) -> bytes:
@@ -49,7 +48,7 @@ def ask(address: object, family: socket.AddressFamily = socket.AF_UNIX) -> bytes
 # -- Unix sockets ---------------------------------------------------------------------------------------------------
 
 
-@needs_curl
+@needs("curl")
 @pytest.mark.parametrize(("words", "target", "answer"), [
     (("serve", "web:app"), "/x", "GET /x"), (("serve", "web:later"), "/x", "later"),
     (("demo",), "/hello", "hello from sigil\n"),

@@ -6,20 +6,19 @@ would meet it: short, plain text, with a sentence about what was wrong.
 
 import http.client
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from tools import need, needs
 
 from sigil import HttpServer, Limits, Request, Response
 
 from .serving import HOST, MIB, PATIENCE, Raw, in_thread, make
 
-CURL = shutil.which("curl") or ""
-needs_curl = pytest.mark.skipif(not CURL, reason="curl is not installed")
+needs_curl = needs("curl")
 LIMITS = Limits(max_body_len=8 * MIB, max_header_len=16_384)
 
 
@@ -139,7 +138,7 @@ def test_pipelined_requests_are_answered_in_order(server: HttpServer) -> None:
 def curl(server: HttpServer, path: str, *options: str) -> tuple[int, str, str]:
     """Status, content type and body that curl reports; it fails the test if curl is not content."""
     done = subprocess.run(
-        [CURL, "-sS", "--max-time", str(PATIENCE), "-w", "\n%{http_code} %{content_type}", *options,
+        [need("curl"), "-sS", "--max-time", str(PATIENCE), "-w", "\n%{http_code} %{content_type}", *options,
          f"http://{HOST}:{server.port}{path}"], capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     body, _, last = done.stdout.rpartition("\n")

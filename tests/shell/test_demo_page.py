@@ -4,12 +4,11 @@ Theory: the page is tried in a headless Chromium that is told what to do over it
 small as that takes (`Tab`): look at the page, press the button, wait until the page says what has become of it.
 
 Rules: what a browser has to complain about (an exception, a policy that refuses something) fails the test.  Without
-Chromium the tests that need it are skipped: it is hundreds of megabytes, so nothing installs it.
+Chromium the tests that need it are skipped: it is hundreds of megabytes, so only `.ci/run` installs it.
 """
 
 import json
 import re
-import shutil
 import subprocess
 import threading
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tools import need, needs
 from websockets.sync.client import ClientConnection, connect
 
 from sigil import Headers, HttpServer, Limits
@@ -30,8 +30,7 @@ from sigil.core.server.stats import Stats
 from .test_demo import ask, recorder_after
 
 PATIENCE_SECONDS = 60.0
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+needs_chromium = needs("chromium")
 
 # -- its text ---------------------------------------------------------------------------------------------------------
 
@@ -167,11 +166,10 @@ class Tab:
 @contextmanager
 def browsing(folder: Path) -> Iterator[ClientConnection]:
     """A browser that is told what to do over this connection."""
-    assert CHROMIUM is not None
     flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
              "--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank")
     log = folder.with_suffix(".log")
-    with log.open("wb") as errors, subprocess.Popen([CHROMIUM, *flags], stdin=subprocess.DEVNULL,
+    with log.open("wb") as errors, subprocess.Popen([need("chromium"), *flags], stdin=subprocess.DEVNULL,
                                                     stdout=subprocess.DEVNULL, stderr=errors) as process:
         try:
             deadline = time.monotonic() + PATIENCE_SECONDS

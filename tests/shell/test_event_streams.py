@@ -8,7 +8,6 @@ Rules: intervals are short because the limits of these tests say so; the browser
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -20,6 +19,7 @@ from urllib.parse import quote
 
 import pytest
 from core.test_sse import Heard, Reading, read_events
+from tools import need, needs
 
 from sigil import Deferred, Limits, Request, Response, SseEvent, Unfold
 
@@ -29,7 +29,6 @@ GET_1_0 = b"GET / HTTP/1.0\r\n\r\n"
 HEAD = b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"
 KEEP_ALIVE = b"3\r\n:\n\n\r\n"
 OFTEN = Limits(sse_keep_alive_interval=0.1)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 PAGE = """<!doctype html><meta charset="utf-8"><script>
 const source = new EventSource("/events");
@@ -269,9 +268,8 @@ def test_the_first_comment_finds_out_who_is_gone() -> None:
 @contextmanager
 def browsing(address: str, profile: Path) -> Iterator[None]:
     """A browser that shows this page; it and what it started are gone at the end."""
-    assert CHROMIUM is not None
     process = subprocess.Popen(
-        (CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+        (need("chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
          "--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={profile}", address),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
@@ -281,7 +279,7 @@ def browsing(address: str, profile: Path) -> Iterator[None]:
         process.wait()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no browser here")
+@needs("chromium")
 def test_a_browser_hears_events_reconnects_and_says_where_it_was(tmp_path: Path) -> None:
     asked: list[str] = []
     told: list[dict[str, str]] = []

@@ -12,7 +12,8 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
 
 import pytest
 
@@ -25,12 +26,10 @@ LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 def loops() -> list[object]:
     """How to run a coroutine: asyncio's own loop, and uvloop where it is installed."""
-    found: list[object] = [pytest.param(asyncio.run, id="asyncio")]
-    with suppress(ImportError):
-        import uvloop
-
-        found.append(pytest.param(uvloop.run, id="uvloop"))
-    return found
+    is_here = find_spec("uvloop") is not None
+    skipped = pytest.mark.skipif(not is_here, reason="uvloop is not installed")
+    other = import_module("uvloop").run if is_here else None
+    return [pytest.param(asyncio.run, id="asyncio"), pytest.param(other, id="uvloop", marks=skipped)]
 
 
 def are_in_order(answer: bytes, *parts: bytes) -> bool:

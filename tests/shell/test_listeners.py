@@ -7,7 +7,6 @@ Rules: no waits but for conditions; the browser is ended by the group it leads.
 """
 
 import logging
-import shutil
 import socket
 import subprocess
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 from core.test_sse import Heard, read_events
+from tools import need, needs
 
 from sigil import CloseReason, Conn, HttpServer, Limits, Request, Response, SendStatus
 from sigil.core.connection.client import Phase
@@ -23,9 +23,7 @@ from sigil.core.server.slots import find
 
 from .serving import GET, MIB, PATIENCE, Raw, in_thread, make, pump, settle, ticking
 from .speaking import UPGRADE, Diary, Speaker
-from .test_event_streams import CHROMIUM, browsing
-
-CURL = shutil.which("curl")
+from .test_event_streams import browsing
 
 
 def either(request: Request) -> Response:
@@ -294,13 +292,12 @@ def test_a_position_of_before_a_restart_is_not_taken_for_one_of_after() -> None:
             assert new.id.partition("-")[0] != last_id.partition("-")[0]
 
 
-@pytest.mark.skipif(CURL is None, reason="no curl here")
+@needs("curl")
 def test_curl_hears_the_last_messages_and_goes_on() -> None:
-    assert CURL is not None
     with ticking(either, Limits(history_messages=5)) as server:
         for number in range(8):
             server.broadcast(f"m{number}", topic="a")
-        command = (CURL, "-sNi", "--max-time", str(PATIENCE), f"http://127.0.0.1:{server.port}/?topics=a")
+        command = (need("curl"), "-sNi", "--max-time", str(PATIENCE), f"http://127.0.0.1:{server.port}/?topics=a")
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
         pump(server, are_open(server, 1))
         server.broadcast("more", topic="a")
@@ -318,7 +315,7 @@ source.onmessage = event => fetch("/heard?" + new URLSearchParams({data: event.d
 </script>"""
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no browser here")
+@needs("chromium")
 def test_a_browser_comes_back_and_misses_nothing(tmp_path: Path) -> None:
     heard: list[str] = []
 

@@ -8,7 +8,6 @@ is the library `websockets`, and curl, which share nothing with sigil.
 import json
 import os
 import pty
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from tools import need, needs
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -28,7 +28,6 @@ from .test_cli import PATIENCE_SECONDS, command, run
 
 MIB = 2**20
 SAY_SECONDS = 60.0
-needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system has no /proc")
 
 
@@ -148,12 +147,12 @@ def test_lines_arrive_as_they_are_and_the_end_of_them_is_the_end() -> None:
     assert "Traceback" not in log
 
 
-@needs_curl
+@needs("curl")
 def test_curl_hears_the_texts_until_the_end() -> None:
     with streaming() as server:
         server.write(b"a\n\xff\nb\n")
         server.wait_for_lines(3)
-        curl = subprocess.Popen(["curl", "-sSN", "--max-time", str(PATIENCE_SECONDS),
+        curl = subprocess.Popen([need("curl"), "-sSN", "--max-time", str(PATIENCE_SECONDS),
                                  f"http://127.0.0.1:{server.port}/events"], stdout=subprocess.PIPE, text=True)
         try:
             assert curl.stdout is not None

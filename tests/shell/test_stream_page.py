@@ -8,7 +8,6 @@ Rules: every wait is bounded; the tests are skipped where there is no Chromium.
 
 import json
 import re
-import shutil
 import signal
 import subprocess
 import threading
@@ -18,6 +17,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from tools import need, needs
 from websockets.sync.client import ClientConnection, connect
 
 from sigil import Callbacks, HttpServer, Limits, Request, Response, client_module, make_http_server
@@ -28,8 +28,7 @@ from sigil.core.conn import Conn
 from .test_cli import PATIENCE_SECONDS
 from .test_stream_command import streaming
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="chromium is not installed")
+pytestmark = needs("chromium")
 
 BROWSER_SECONDS = 180.0
 ROWS = "[...document.querySelectorAll('#log .line')].map(line => line.textContent)"
@@ -98,11 +97,10 @@ class Tab:
 @pytest.fixture(scope="module")
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClientConnection]:
     """One browser for all tests, by its protocol."""
-    assert BROWSER is not None
     flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
              "--enable-precise-memory-info", "--remote-debugging-port=0",
              f"--user-data-dir={tmp_path_factory.mktemp('browser')}")
-    process = subprocess.Popen([BROWSER, *flags], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    process = subprocess.Popen([need("chromium"), *flags], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                stderr=subprocess.PIPE, text=True)
     watchdog = threading.Timer(BROWSER_SECONDS, process.kill)
     watchdog.start()

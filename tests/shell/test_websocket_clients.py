@@ -2,15 +2,15 @@
 
 Theory: each client exchanges the same things, one after the other, and says `ok` at the end; whatever it misses is its
 error.  `websockets` runs in this process; the others are programs of their own, and their test is skipped where they
-are not there: Node's `ws` (in NODE_PATH), `aiohttp` (for the Python in AIOHTTP_PYTHON, or this one), Chromium.
+cannot be had: Node's `ws`, `aiohttp` (for the Python in AIOHTTP_PYTHON, or this one), Chromium.
 A browser is led by a page that the server serves, so it is of the same origin, and reports by a request.
 
 Rules: everything is on 127.0.0.1 and ends by itself.  It does not know frames: the clients do.
 """
 
 import asyncio
+import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +20,8 @@ from queue import Queue
 from urllib.parse import unquote
 
 import pytest
+from javascript.node import modules, need_node
+from tools import need
 from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -230,18 +232,14 @@ client.on("close", code => {
 
 
 def test_ws_of_node() -> None:
-    node = shutil.which("node")
-    if node is None or subprocess.run([node, "-e", "require('ws')"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("node with the package ws is not installed")
+    command = (need_node(), "-e", NODE.replace('"ws"', json.dumps(str(modules() / "ws"))))
     with echoing() as (server, diary):
-        assert run([node, "-e", NODE, f"ws://{HOST}:{server.port}/chat"]).endswith("ok\n")
+        assert run([*command, f"ws://{HOST}:{server.port}/chat"]).endswith("ok\n")
     assert_told(diary)
 
 
 def test_chromium(tmp_path: Path) -> None:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("chromium is not installed")
+    browser = need("chromium")
     app = App()
     flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
              "--remote-debugging-port=0", f"--user-data-dir={tmp_path}")
