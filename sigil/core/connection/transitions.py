@@ -30,10 +30,11 @@ from ..events import (
     Writable,
 )
 from ..parse_result import bad
+from . import fast_path
 from .client import CALM, CLEAR, Client, Context, Gone, Outcome, Phase, may_parse
 from .deadlines import Waiting, waiting_for
 from .event_stream import end_listening, lose_listener
-from .fast_path import Simple, answer_simple, delivered_simple, hear_simple, read_simple, whisper_simple
+from .fast_path import Simple
 from .output import emit_last
 from .requests import foretell, handle_client_data, try_parse_and_handle
 from .response_streams import ask_again, keep_alive, take_chunk, take_end
@@ -209,10 +210,10 @@ class Transition(NamedTuple):
 
 
 TRANSITIONS: dict[type, Transition] = {
-    Received: Transition(received, read_simple, hear_simple),
-    Answered: Transition(answered, answer_simple, has_ticket=True),
-    Delivered: Transition(delivered, None, None, delivered_simple),
-    Whisper: Transition(whispered, None, whisper_simple, whisper_simple),
+    Received: Transition(received, fast_path.read_simple, fast_path.hear_simple),
+    Answered: Transition(answered, fast_path.answer_simple, has_ticket=True),
+    Delivered: Transition(delivered, None, None, fast_path.delivered_simple),
+    Whisper: Transition(whispered, None, fast_path.whisper_simple, fast_path.whisper_simple),
     Stalled: Transition(stalled),
     Writable: Transition(writable),
     Chunk: Transition(chunk, has_ticket=True),

@@ -6,8 +6,8 @@ from ..broadcast.broadcast import NOBODY, data_for, index_topics, store
 from ..broadcast.entry import Hearing
 from ..broadcast.ring import Ring
 from ..conn import Conn
+from ..connection import fast_path
 from ..connection.client import Client, Parse
-from ..connection.fast_path import flush_simple
 from ..connection.session import Follow
 from ..connection.websocket_send import flush
 from ..effects import Effect, Fan
@@ -58,7 +58,7 @@ def _flush_each(desk: Desk, conns: Iterable[Conn], ring: Ring) -> None:
         client = desk.draft.find(conn)
         if client is None or client.talk is None:
             continue
-        step = flush_simple(client)
+        step = fast_path.flush_simple(client)
         if step is None:
             desk.settle(client, flush(client, ring, desk.server.limits))
         else:
