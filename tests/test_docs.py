@@ -33,9 +33,9 @@ from websockets.typing import Origin
 
 import sigil
 from sigil import Callbacks, HttpServer, Limits, Request, Response, SendStatus
-from sigil.core.close_reasons import MEANINGS
+from sigil.core.close_reasons import CLOSE_INFO
 from sigil.core.connection.client import Phase
-from sigil.core.connection.deadlines import _PATIENCE, Waiting
+from sigil.core.connection.deadlines import _TIMEOUTS, Waiting
 from sigil.core.server.eviction import _RANKS
 from sigil.testing import Client
 
@@ -423,7 +423,7 @@ def test_the_statuses_of_the_table_are_those_that_are_sent() -> None:
     section = section_of(README, "Limits, and what happens at each")
     rows = re.findall(r"^\| ((?:\d{3}, )*\d{3}) \|", section, re.MULTILINE)
     told = {int(status) for row in rows for status in row.split(", ")}
-    assert told == {meaning.status for meaning in MEANINGS.values() if meaning.status} - {411} | {404, 405}
+    assert told == {info.status for info in CLOSE_INFO.values() if info.status} - {411} | {404, 405}
 
 
 def test_the_tables_of_request_and_response_name_what_there_is() -> None:
@@ -458,7 +458,7 @@ def test_the_spec_says_how_long_everything_is_waited_for() -> None:
     told_apart = Limits(**{name: float(number) for number, name in enumerate(names)})  # type: ignore[arg-type]
     rows = re.findall(r"^\| `([A-Z]+)`: [^|]*\| (?:`(\w+)`|for ever)", section_of(SPEC, "Timers"), re.MULTILINE)
     assert {Waiting[name]: getattr(told_apart, limit, inf) for name, limit in rows} == {
-        waiting: patience(told_apart) for waiting, (patience, _) in _PATIENCE.items()}
+        waiting: patience(told_apart) for waiting, (patience, _) in _TIMEOUTS.items()}
 
 
 def test_the_spec_ranks_who_gives_way_as_the_code_does() -> None:

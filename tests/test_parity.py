@@ -119,12 +119,12 @@ def test_a_server_is_made_as_it_is_there() -> None:
 
 def test_a_connection_remembers_what_it_remembers_there() -> None:
     client = client_of(asked(GET[:-5]))
-    assert (client.intake.buffer, client.intake.phase, client.owed) == (GET[:-5], Phase.HEAD, ())
+    assert (client.incoming.buffer, client.incoming.phase, client.outstanding) == (GET[:-5], Phase.HEAD, ())
     client = client_of(asked(GET))
-    assert (client.intake.buffer, client.owed) == (b"", (head_of(GET),))
+    assert (client.incoming.buffer, client.outstanding) == (b"", (head_of(GET),))
     client = client_of(asked(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\nabc"))
-    assert client.intake.head is not None
-    assert (client.intake.phase, client.intake.head.length, client.owed) == (Phase.BODY, 7, ())
+    assert client.incoming.head is not None
+    assert (client.incoming.phase, client.incoming.head.body_length, client.outstanding) == (Phase.BODY, 7, ())
 
 
 def test_a_parse_is_true_or_false_as_it_is_there() -> None:

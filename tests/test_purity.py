@@ -74,7 +74,7 @@ from sigil.core.conn import Conn, Peer, Ticket
 from sigil.core.effects import Handle
 from sigil.core.events import *
 from sigil.core.limits import Limits
-from sigil.core.http.response import Pulled, Response
+from sigil.core.http.response import StreamedBody, Response
 from sigil.core.server import advance, make_server, stats
 
 def watch(event, arguments):
@@ -92,14 +92,14 @@ sys.addaudithook(watch)
 answers = 0
 for number, data in enumerate(reads):
     conn = Conn(number, number)
-    events = [Elapsed(number * 1.0, 86_400 * number), Accepted(number, Peer("h", 1)), Received(conn, data)]
+    events = [TickStarted(number * 1.0, 86_400 * number), Accepted(number, Peer("h", 1)), Received(conn, data)]
     while events:
         server, effects = advance(server, events)
         handles = [effect for effect in effects if type(effect) is Handle]
-        events = [Answered(order.ticket, tuple(Response.json(request.args) for request in order.requests))
+        events = [HandlerReturned(order.ticket, tuple(Response.json(request.args) for request in order.requests))
                   for order in handles]
         answers += len(handles)
-server, _ = advance(server, [Elapsed(100.0, 9 ** 9), Stop(0.0)])
+server, _ = advance(server, [TickStarted(100.0, 9 ** 9), Stop(0.0)])
 sys.stdout.write(f"{{answers}} {{stats(server).accepted}} {{stats(server).clients}}")
 {after}
 """

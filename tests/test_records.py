@@ -73,7 +73,7 @@ class Positions(ast.NodeVisitor):
         name = ""
         if isinstance(node, ast.Name):
             name = self.known.get(node.id, "")
-        elif isinstance(node, ast.Attribute):
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) != "self":
             name = FIELDS.get(node.attr, "")
         return name if name and RECORDS[name] != self.path else ""
 
@@ -152,7 +152,7 @@ def test_each_kind_of_position_is_found(line: str) -> None:
 
 # -- tried --------------------------------------------------------------------------------------------------------
 
-BROADCAST = "Broadcast" if "Broadcast" in RECORDS else "Stream"
+BROADCAST = "Broadcast" if "Broadcast" in RECORDS else "Broadcast"
 GROWING = ("Server", "Client", BROADCAST)
 
 

@@ -32,7 +32,7 @@ from sigil import (
     Response,
 )
 from sigil.core.effects import Adopt, Effect, Interest, Send, Then, Watch
-from sigil.core.events import Failed, Hangup, Stalled, Writable
+from sigil.core.events import CloseRequested, ConnectionLost, Stalled, Writable
 from sigil.core.limits import FULL_POLICIES
 from sigil.testing import (
     Answer,
@@ -213,15 +213,15 @@ def test_a_tick_is_bounded_by_the_same_limits() -> None:
     limits = Limits(max_accepts_per_tick=2, max_reads_per_tick=1, max_rounds_per_tick=4)
     client = Client(lambda request: Response.stream(endless()), limits=limits)
     wires = [Wire(Peer("h", number), 10**6, 1 if number else None) for number in range(3)]
-    for wire in wires:
-        client.server.kernel.connect(wire)
-        wire.arrived += GET
+    for connection in wires:
+        client.server.kernel.connect(connection)
+        connection.arrived += GET
     client.server.tick()
-    assert [wire.conn for wire in wires] == [Conn(0, 0), Conn(1, 1), None]
+    assert [connection.conn for connection in wires] == [Conn(0, 0), Conn(1, 1), None]
     left = []
     for _ in range(3):
         client.server.tick()
-        left.append([len(wire.arrived) - len(GET) for wire in wires])
+        left.append([len(connection.arrived) - len(GET) for connection in wires])
     assert left == [[0, -1, 0], [0, -1, -1], [-len(GET), -1, -1]]
     assert bytes(wires[0].waiting).count(bytes(1_000)) == 2
 
@@ -235,21 +235,21 @@ def test_who_was_never_let_in_is_reset_when_the_server_ends() -> None:
 
 
 def test_a_stalled_wire_hands_everything_back_and_is_not_shut_before_its_bytes() -> None:
-    kernel, wire, conn = Kernel(), Wire(Peer("h", 1), 3, None), Conn(0, 0)
-    kernel.connect(wire)
-    kernel.adopt(Adopt(conn, kernel.accept(1)[0].door))  # type: ignore[union-attr]
+    kernel, connection, conn = Kernel(), Wire(Peer("h", 1), 3, None), Conn(0, 0)
+    kernel.connect(connection)
+    kernel.adopt(Adopt(conn, kernel.accept(1)[0].socket_id))  # type: ignore[union-attr]
     kernel.watch(Watch(conn, Interest.WRITE))
     assert kernel.send(Send(conn, (b"ab", b"cde", b"f"), Then.KEEP)) == Stalled(conn, 3, (memoryview(b"de"), b"f"))
     assert kernel.process_readable_clients(Limits()) == []
     assert kernel.send(Send(conn, (), Then.SHUT)) == Stalled(conn, 0, ())
-    assert (bytes(wire.waiting), wire.is_shut) == (b"abc", False)
-    del wire.waiting[:]
+    assert (bytes(connection.waiting), connection.is_shut) == (b"abc", False)
+    del connection.waiting[:]
     assert kernel.send(Send(conn, (b"de",), Then.KEEP)) == Stalled(conn, 0, (b"de",))
     assert kernel.process_readable_clients(Limits()) == [Writable(conn)]
     assert kernel.send(Send(conn, (b"de", b"f"), Then.SHUT)) is None
-    assert (bytes(wire.waiting), wire.is_shut) == (b"def", True)
-    wire.has_reset = True
-    assert kernel.send(Send(conn, (b"x",), Then.KEEP)) == Failed(conn, errno.ECONNRESET)
+    assert (bytes(connection.waiting), connection.is_shut) == (b"def", True)
+    connection.has_reset = True
+    assert kernel.send(Send(conn, (b"x",), Then.KEEP)) == ConnectionLost(conn, errno.ECONNRESET)
 
 
 def test_a_long_message_in_single_bytes_is_not_restless() -> None:
@@ -477,7 +477,7 @@ def test_a_request_that_nobody_answers_is_no_answer_and_the_client_goes_on() -> 
     assert client.get("/").status == 200
     later.resolve(OK)
     client.settle()
-    assert client.stats().late == 1
+    assert client.stats().stale_responses == 1
 
 
 @pytest.mark.parametrize(("piece", "limits"), [(bytes(1_000), {"max_settle_ticks": 10}), (b"", {"max_settle_ticks": 9}),
@@ -493,7 +493,7 @@ def test_an_endless_stream_comes_to_a_bound(piece: bytes, limits: dict[str, int]
 
 
 def test_a_server_that_closes_without_a_word_says_why() -> None:
-    client = Client(lambda request: client.server.post(Hangup(Conn(0, 0), CloseReason.OK)) or Deferred())
+    client = Client(lambda request: client.server.post(CloseRequested(Conn(0, 0), CloseReason.OK)) or Deferred())
     with pytest.raises(NoAnswer):
         client.get("/")
 
@@ -612,7 +612,7 @@ def test_callbacks_are_given_the_server_and_handlers_the_peer() -> None:
 def test_the_server_in_memory_answers_what_a_real_one_answers() -> None:
     offered = {name for name in dir(MemoryServer) if not name.startswith("_")}
     assert {"state", "running", "clients", "stats", "stop", "post", "tick", "next_deadline", "send", "broadcast",
-            "close", "buffered_amount", "run_coroutines"} <= offered
+            "close", "buffered_amount", "set_spawn"} <= offered
     assert {name for name in offered if not hasattr(HttpServer, name)} == {"listening", "has_work", "require_rest"}
 
 

@@ -293,7 +293,7 @@ def test_an_asynchronous_test_may_use_the_client() -> None:
     assert asyncio.run(test()) == "[0, 1, 2]"
 
 
-def test_another_way_to_run_coroutines_can_be_given() -> None:
+def test_another_way_to_set_spawn_can_be_given() -> None:
     def refuse(awaitable: Any, deferred: Deferred | None) -> Callable[[], object]:
         awaitable.close()
         if deferred is not None:
@@ -301,8 +301,8 @@ def test_another_way_to_run_coroutines_can_be_given() -> None:
         return lambda: None
 
     client = Client(various)
-    client.server.run_coroutines(refuse)
+    client.server.set_spawn(refuse)
     assert client.get("/").text == "run elsewhere"
-    client.server.run_coroutines(None)
+    client.server.set_spawn(None)
     with pytest.raises(HandlerError, match="asynchronous"):
         client.get("/")

@@ -19,7 +19,7 @@ from wsproto.connection import Connection as Reader
 from wsproto.events import CloseConnection, Message, Ping, Pong
 
 from sigil import Callbacks, CloseReason, Conn, Deferred, Limits, Request, Response, SendStatus
-from sigil.core.close_reasons import MEANINGS
+from sigil.core.close_reasons import CLOSE_INFO
 from sigil.core.websocket.frames import encode_close, encode_masked
 from sigil.testing import (
     BadAnswer,
@@ -122,7 +122,7 @@ def network() -> Iterator[Network]:
     network = Network(upgrade, CALLBACKS)
     network.server.listen()
     yield network
-    network.server.end_now()
+    network.server.stop_now()
 
 
 @settings(max_examples=80, deadline=None)
@@ -251,7 +251,7 @@ def test_fragments_and_frames_of_the_tests_own() -> None:
 def test_bad_frames_end_the_conversation(opcode: int, payload: bytes, fin: bool, rsv: int, reason: CloseReason) -> None:
     websocket = client_of(limits=Limits(max_ws_recv_frame_len=100)).websocket("/")
     websocket.send_frame(opcode, payload, fin=fin, rsv=rsv)
-    assert (websocket.code, websocket.connection.reason) == (MEANINGS[reason].code, reason)
+    assert (websocket.code, websocket.connection.reason) == (CLOSE_INFO[reason].code, reason)
     assert websocket.connection.is_closed
 
 
@@ -387,7 +387,7 @@ def test_pings_are_answered_by_itself_and_a_dead_peer_is_noticed() -> None:
     client.advance(29)
     assert (len(alive.pings), len(dead.pings), dead.code) == (1, 1, None)
     client.advance(2)
-    assert (alive.code, dead.code, dead.reason) == (None, 1_011, MEANINGS[CloseReason.WS_PONG_TIMEOUT].sentence)
+    assert (alive.code, dead.code, dead.reason) == (None, 1_011, CLOSE_INFO[CloseReason.WS_PONG_TIMEOUT].sentence)
     client.advance(600)
     assert (dead.connection.is_closed, dead.connection.reason) == (True, CloseReason.WS_PONG_TIMEOUT)
     assert alive.code is None

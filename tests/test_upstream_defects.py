@@ -19,8 +19,8 @@ from shell.serving import Raw, ask, converse, pump, read_answers, settle, tickin
 from shell.speaking import UPGRADE, Diary, Speaker, close_frame, echo, frame, leave, speakers, upgrade
 
 from sigil import CloseReason, Deferred, Limits, Request, Response, SendStatus
-from sigil.core.effects import Drop, Farewell, Interest, Send
-from sigil.core.events import Failed, Received, Stalled, Writable
+from sigil.core.effects import CallClose, Drop, Interest, Send
+from sigil.core.events import ConnectionLost, Received, Stalled, Writable
 from sigil.core.http.framing import parse_content_length
 from sigil.core.parse_result import Malformed
 from sigil.testing import Client
@@ -340,9 +340,9 @@ ERRNOS = ("ENETDOWN", "EPROTO", "ENOPROTOOPT", "EHOSTDOWN", "ENONET", "EHOSTUNRE
 
 @pytest.mark.parametrize("number", [getattr(errno, name) for name in ERRNOS if hasattr(errno, name)])
 def test_whatever_error_a_socket_has_is_the_end_of_its_connection_only(number: int) -> None:
-    server, effects = tell(asked(GET), Failed(CONN, number))
+    server, effects = tell(asked(GET), ConnectionLost(CONN, number))
     assert [effect for effect in effects if isinstance(effect, Drop)] == [Drop(CONN)]
-    assert [effect.reason for effect in effects if isinstance(effect, Farewell)] == [CloseReason.PEER_RESET]
+    assert [effect.reason for effect in effects if isinstance(effect, CallClose)] == [CloseReason.PEER_RESET]
     assert tell(server, Received(CONN, GET))[1] == []
 
 
@@ -370,7 +370,7 @@ def test_everybody_has_his_turn_though_few_are_read_in_a_tick() -> None:
 
 def test_nobody_is_watched_for_writing_who_is_owed_nothing() -> None:
     def interest_after(*events: object) -> Interest:
-        return client_of(tell(serving(), *events)[0]).outflow.interest  # type: ignore[arg-type]
+        return client_of(tell(serving(), *events)[0]).outgoing.interest  # type: ignore[arg-type]
 
     assert interest_after() is Interest.READ
     assert interest_after(Received(CONN, GET)) is Interest.READ
@@ -405,7 +405,7 @@ def test_nothing_is_compressed_for_nobody() -> None:
     client.settle()
     client.server.broadcast("x" * 1_000)
     client.settle()
-    (page,) = [page for page in client.state.stream.ring.pages if page is not None]
+    (page,) = [page for page in client.state.broadcast.ring.pages if page is not None]
     assert page.entries == ((b"\x81\x7e\x03\xe8" + b"x" * 1_000, None, ()),)
 
 

@@ -4,7 +4,7 @@ import os
 import sys
 
 
-class Trouble(Exception):
+class CommandError(Exception):
     """Something outside this program is wrong: what to say, and the exit status to end with."""
 
     def __init__(self, sentence: str, status: int) -> None:
@@ -12,17 +12,17 @@ class Trouble(Exception):
         self.status = status
 
 
-def complain(sentence: str) -> None:
+def print_error(sentence: str) -> None:
     """A line on stderr about what is wrong."""
     print(f"sigil: error: {sentence}", file=sys.stderr, flush=True)
 
 
-def mention(sentence: str) -> None:
+def print_note(sentence: str) -> None:
     """A line on stderr about what is worth knowing."""
     print(f"sigil: {sentence}", file=sys.stderr, flush=True)
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """A line on stdout, at once."""
     try:
         print(line, flush=True)

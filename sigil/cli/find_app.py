@@ -17,7 +17,7 @@ from functools import reduce
 from inspect import iscoroutinefunction
 from typing import Any, TypeAlias
 
-from ..apps.terminal import Trouble
+from ..apps.terminal import CommandError
 
 APP_STATUS = 3
 
@@ -44,16 +44,16 @@ def _account(error: BaseException) -> str:
     return " ".join(traceback.format_exception_only(error)[-1].split()) + _place(error)
 
 
-def _import_trouble(module: str, app_dir: str, error: BaseException) -> Trouble:
+def _import_trouble(module: str, app_dir: str, error: BaseException) -> CommandError:
     """The module is not there, or it is and has failed."""
     if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
         folder = os.path.abspath(app_dir)
-        return Trouble(f"no module {error.name!r} (looked in {folder} first; --app-dir changes that)", APP_STATUS)
-    return Trouble(f"importing {module!r} failed: {_account(error)}", APP_STATUS)
+        return CommandError(f"no module {error.name!r} (looked in {folder} first; --app-dir changes that)", APP_STATUS)
+    return CommandError(f"importing {module!r} failed: {_account(error)}", APP_STATUS)
 
 
 def load_app(target: str, app_dir: str, is_factory: bool = False) -> App:
-    """The handler that `module:attribute` names, or that it returns if it is a factory; `Trouble` if there is none."""
+    """The handler that `module:attribute` names, or that it returns if it is a factory; `CommandError` if there is none."""
     module_name, _, attribute = target.partition(":")
     sys.path.insert(0, app_dir)
     try:
@@ -63,7 +63,7 @@ def load_app(target: str, app_dir: str, is_factory: bool = False) -> App:
     try:
         found: object = reduce(getattr, attribute.split("."), module)
     except AttributeError as error:
-        raise Trouble(f"there is no {target}: {error}", APP_STATUS) from error
+        raise CommandError(f"there is no {target}: {error}", APP_STATUS) from error
     app = _callable(found, f"{target} is")
     return _made_by(app, target) if is_factory else app
 
@@ -71,15 +71,15 @@ def load_app(target: str, app_dir: str, is_factory: bool = False) -> App:
 def _made_by(factory: App, target: str) -> App:
     """The handler that a factory returns."""
     if iscoroutinefunction(factory):
-        raise Trouble(f"{target} is asynchronous; with --factory it is called before there is a loop", APP_STATUS)
+        raise CommandError(f"{target} is asynchronous; with --factory it is called before there is a loop", APP_STATUS)
     try:
         app = factory()
     except (Exception, SystemExit) as error:
-        raise Trouble(f"calling {target}() failed: {_account(error)}", APP_STATUS) from error
+        raise CommandError(f"calling {target}() failed: {_account(error)}", APP_STATUS) from error
     return _callable(app, f"{target}() returned something")
 
 
 def _callable(thing: object, subject: str) -> App:
     if not callable(thing):
-        raise Trouble(f"{subject} of type {type(thing).__name__}, which cannot be called", APP_STATUS)
+        raise CommandError(f"{subject} of type {type(thing).__name__}, which cannot be called", APP_STATUS)
     return thing

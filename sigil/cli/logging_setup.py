@@ -1,7 +1,7 @@
 """What the command says, and where: its lines, its complaints, its log.
 
 Theory: a command is for a person, who gets either what was asked for or one sentence that says what to do about it:
-`Trouble`, which carries the exit status as well.  A traceback is left for what is wrong inside.
+`CommandError`, which carries the exit status as well.  A traceback is left for what is wrong inside.
 
 As for the log: a library that configures logging takes a decision that belongs to the program around it, so sigil only
 ever writes to three loggers: `sigil.server` (what the server does), `sigil.access` (one INFO record for each request)

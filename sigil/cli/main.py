@@ -1,7 +1,7 @@
 """The command: `sigil serve module:app`, `sigil demo`, `sigil stream`.
 
 Theory: a command turns settings into a server and waits for its end.  Everything that can be wrong outside this program
-(no such module, no such address) becomes `Trouble`: a sentence and an exit status.
+(no such module, no such address) becomes `CommandError`: a sentence and an exit status.
 
 Rules: standard output gets one line, `listening on http://HOST:PORT` (or `unix:PATH`), with the real port and flushed,
 before anything else there; all else goes to stderr.  Exit status: 0 after a clean stop, 2 for words that make no sense,
@@ -30,7 +30,7 @@ from sigil import Deferred, HttpServer, Limits, Request, __version__, http_serve
 from sigil.apps.demo.live import drive, make_live
 from sigil.apps.stream.app import LineStream, Rules, limits_for
 from sigil.apps.stream.loop import Loop, input_to_read
-from sigil.apps.terminal import Trouble, complain, say
+from sigil.apps.terminal import CommandError, print_error, print_line
 from sigil.cli.find_app import App, load_app
 from sigil.cli.logging_setup import set_up_logging
 from sigil.cli.reload import Inherited, accept_inheritance, supervise
@@ -59,10 +59,10 @@ DESCRIPTOR_ADVICE = {
 }
 
 
-def _listen_trouble(error: OSError, settings: Settings) -> Trouble:
+def _listen_trouble(error: OSError, settings: Settings) -> CommandError:
     advice = DESCRIPTOR_ADVICE if settings.fd is not None else PATH_ADVICE if settings.uds else ADDRESS_ADVICE
     hint = advice.get(error.errno or 0)
-    return Trouble(f"cannot listen: {error.strerror or error}" + (f" ({hint})" if hint else ""), LISTEN_STATUS)
+    return CommandError(f"cannot listen: {error.strerror or error}" + (f" ({hint})" if hint else ""), LISTEN_STATUS)
 
 
 def _open(settings: Settings) -> socket.socket:
@@ -82,7 +82,7 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
     """Listen, and say where.  At the end nothing is left of it."""
     listener = _open(settings)
     with listener, removing_socket_file(listener) if settings.uds else nullcontext():
-        say(f"listening on {where(listener, settings.host if settings.fd is None else '')}")
+        print_line(f"listening on {where(listener, settings.host if settings.fd is None else '')}")
         yield listener
 
 
@@ -198,7 +198,7 @@ def demo(settings: Settings) -> None:
     _stop_on_signals(server.stop)
     with _listening(settings) as listener:
         server.listen(listener)
-        say("open it in a browser; Ctrl-C stops it")
+        print_line("open it in a browser; Ctrl-C stops it")
         drive(server, live)
 
 
@@ -214,7 +214,7 @@ def stream(settings: Settings) -> None:
     _stop_on_signals(loop.stop)
     with _listening(settings) as listener:
         server.listen(listener)
-        say("open it in a browser; Ctrl-C stops it")
+        print_line("open it in a browser; Ctrl-C stops it")
         loop.run()
 
 
@@ -226,8 +226,8 @@ def _status_of(settings: Settings, command: Callable[[], None]) -> int:
     set_up_logging(settings.log_level, settings.access_log)
     try:
         command()
-    except Trouble as trouble:
-        complain(str(trouble))
+    except CommandError as trouble:
+        print_error(str(trouble))
         return trouble.status
     except KeyboardInterrupt:
         return INTERRUPT_STATUS

@@ -26,7 +26,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from ..apps.terminal import Trouble
+from ..apps.terminal import CommandError
 from .settings import Settings
 
 _LOG = logging.getLogger("sigil.server")
@@ -135,17 +135,17 @@ def _watch(settings: Settings, stop: threading.Event) -> Iterator[set[str]]:
     try:
         from watchfiles import PythonFilter, watch
     except ImportError as error:
-        raise Trouble("--reload needs watchfiles: pip install 'sigil-http[reload]'", WATCH_STATUS) from error
+        raise CommandError("--reload needs watchfiles: pip install 'sigil-http[reload]'", WATCH_STATUS) from error
     folders = settings.reload_dir or (settings.app_dir or ".",)
     for folder in folders:
         if not os.path.isdir(folder):
-            raise Trouble(f"there is no directory {folder} to watch", WATCH_STATUS)
+            raise CommandError(f"there is no directory {folder} to watch", WATCH_STATUS)
     watching = watch(*folders, watch_filter=PythonFilter(), stop_event=stop,
                      rust_timeout=LOOK_INTERVAL_MILLISECONDS, yield_on_timeout=True)
     try:
         yield {path for _, path in next(watching, ())}
     except (OSError, RuntimeError) as error:
-        raise Trouble(f"cannot watch {', '.join(folders)}: {error}", WATCH_STATUS) from error
+        raise CommandError(f"cannot watch {', '.join(folders)}: {error}", WATCH_STATUS) from error
     for changes in watching:
         yield {path for _, path in changes}
 
@@ -165,7 +165,7 @@ def _follow(child: _Child, listener: socket.socket, watching: Iterator[set[str]]
 
 
 def supervise(settings: Settings, listening: Callable[[], AbstractContextManager[socket.socket]]) -> None:
-    """Serve from children until SIGINT or SIGTERM, on the socket that `listening` opens; `Trouble` if it cannot watch.
+    """Serve from children until SIGINT or SIGTERM, on the socket that `listening` opens; `CommandError` if it cannot watch.
 
     A second signal ends the child at once.
     """

@@ -63,7 +63,7 @@ class Settings(NamedTuple):
 class Flag(NamedTuple):
     """One row of the table: the words on the command line, the field they fill, and what argparse is told.
 
-    `shown` is how the help writes the default, if that says anything.
+    `safe_repr` is how the help writes the default, if that says anything.
     """
 
     words: tuple[str, ...]
@@ -94,7 +94,7 @@ def _host(text: str) -> str:
 
 
 def _number(what: str, least: int, most: int) -> Callable[[str], int]:
-    """A reader of whole numbers from `least` to `most`."""
+    """A reader of whole numbers from `least` to `max_frames`."""
     def read(text: str) -> int:
         if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most):
             raise argparse.ArgumentTypeError(f"{text!r} is not {what}: a number from {least} to {most}")
@@ -225,7 +225,7 @@ COMPANIONS = (
 """Fields that mean nothing without another one, and why."""
 
 
-def complaint_about(given: Mapping[str, object]) -> str:
+def conflict_in(given: Mapping[str, object]) -> str:
     """What is wrong with these fields beside each other; empty if nothing is."""
     words = {flag.field: flag.words[0] for flag in FLAGS}
     for one, other, reason in CONTRADICTIONS:
@@ -273,7 +273,7 @@ def read_settings(words: Sequence[str] | None, version: str) -> Settings:
     """The settings that `words` ask for (None: the words of this process).  Exits with 2 when they make no sense."""
     given = vars(make_parser(version).parse_args(words))
     parser = given.pop("parser")
-    complaint = complaint_about(given)
+    complaint = conflict_in(given)
     if complaint:
         parser.error(complaint)
     return Settings(**given)

@@ -14,7 +14,7 @@ class Conn(NamedTuple):
     """A connection: never equal to any other connection of the same server, before or after."""
 
     slot: int
-    turn: int
+    generation: int
 
 
 class Ticket(NamedTuple):

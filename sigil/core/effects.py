@@ -4,7 +4,7 @@ Theory: a transition does not act, it returns what is to be done.  So a test can
 compare them, and the shell that carries them out stays small and has no opinion.
 
 Rules: orders are carried out in sequence.  `Send` carries its continuation: complete success is silent, anything
-less comes back as `Stalled` or `Failed`.  An order for a connection that is gone does nothing.
+less comes back as `Stalled` or `ConnectionLost`.  An order for a connection that is gone does nothing.
 """
 
 from enum import IntEnum
@@ -12,12 +12,12 @@ from typing import NamedTuple, TypeAlias
 
 from pyrsistent import PSet
 
-from .broadcast.entry import Hearing
+from .broadcast.entry import Subscription
 from .close_reasons import CloseReason
 from .conn import Conn, Peer, Ticket
 from .events import Segment
 from .http.request import Request
-from .websocket.messages import Message, Squeezed
+from .websocket.messages import CompressedMessage, Message
 
 
 class Then(IntEnum):
@@ -41,26 +41,26 @@ class Interest(IntEnum):
 
 
 class Adopt(NamedTuple):
-    """The connection at `door` is `conn` from now on."""
+    """The connection at `socket_id` is `conn` from now on."""
 
     conn: Conn
-    door: int
+    socket_id: int
 
 
-class TurnAway(NamedTuple):
-    """The connection at `door` is sent `data`, as far as it takes it, and closed."""
+class Reject(NamedTuple):
+    """The connection at `socket_id` is sent `data`, as far as it takes it, and closed."""
 
-    door: int
+    socket_id: int
     data: bytes
 
 
-class Greet(NamedTuple):
+class CallOpen(NamedTuple):
     """Tell user code that `conn` is open."""
 
     conn: Conn
 
 
-class Farewell(NamedTuple):
+class CallClose(NamedTuple):
     """Tell user code that `conn` is gone, and why."""
 
     conn: Conn
@@ -74,7 +74,7 @@ class Handle(NamedTuple):
     requests: tuple[Request, ...]
 
 
-class Welcome(NamedTuple):
+class CallWsOpen(NamedTuple):
     """Tell user code that `conn` has become a WebSocket, by this request; then report `Delivered`."""
 
     conn: Conn
@@ -88,17 +88,17 @@ class Deliver(NamedTuple):
     messages: tuple[str | bytes, ...]
 
 
-class Unpack(NamedTuple):
+class DeliverCompressed(NamedTuple):
     """The same for messages of which some are compressed: each is to be inflated when its turn comes, and no sooner.
 
     What cannot be is reported by `Delivered`, with the flaw.
     """
 
     conn: Conn
-    messages: tuple[Message | Squeezed, ...]
+    messages: tuple[Message | CompressedMessage, ...]
 
 
-class Part(NamedTuple):
+class CallWsClose(NamedTuple):
     """Tell user code that the WebSocket `conn` has ended, why, and with which close code."""
 
     conn: Conn
@@ -112,7 +112,7 @@ class Pull(NamedTuple):
     ticket: Ticket
 
 
-class Abandon(NamedTuple):
+class CloseBody(NamedTuple):
     """The stream of `ticket` will not be asked any more: close it."""
 
     ticket: Ticket
@@ -126,13 +126,13 @@ class Send(NamedTuple):
     then: Then
 
 
-class Fan(NamedTuple):
+class FanOut(NamedTuple):
     """Send `data`, the frames of the stream from number `start` up to `end`, to all of `members`, who hear it so.
 
-    Who takes all of it is not reported; the others are, each by `Lagged`.
+    Who takes all of it is not reported; the others are, each by `FanOutStalled`.
     """
 
-    hearing: Hearing
+    subscription: Subscription
     members: PSet[Conn]
     data: bytes
     start: int
@@ -152,7 +152,7 @@ class Drop(NamedTuple):
     conn: Conn
 
 
-class Note(NamedTuple):
+class Log(NamedTuple):
     """Write a line to the log called `logger` at `level` (the numbers of the logging module)."""
 
     logger: str
@@ -160,8 +160,8 @@ class Note(NamedTuple):
     text: str
 
 
-class Access(NamedTuple):
-    """A request was answered, for the access log: `length` is the body's in bytes, -1 if it was streamed."""
+class AccessLog(NamedTuple):
+    """A request was answered, for the access log: `body_length` is the body's in bytes, -1 if it was streamed."""
 
     peer: Peer
     method: str
@@ -171,5 +171,5 @@ class Access(NamedTuple):
     length: int
 
 
-Effect: TypeAlias = (Adopt | TurnAway | Greet | Farewell | Welcome | Deliver | Unpack | Part | Handle | Pull | Abandon
-                     | Send | Fan | Watch | Drop | Note | Access)
+Effect: TypeAlias = (Adopt | Reject | CallOpen | CallClose | CallWsOpen | Deliver | DeliverCompressed | CallWsClose | Handle | Pull | CloseBody
+                     | Send | FanOut | Watch | Drop | Log | AccessLog)

@@ -4,12 +4,12 @@ Theory: the core knows nothing but what is written in these records, so a list o
 run.  The shell makes them from clocks, sockets and user code; a test or a notebook makes them by hand.
 
 Rules: an event states what has happened, never what to do.  Times are seconds: `now` on a clock that never goes
-back, `wall` since 1970.  An event for a connection that is gone is no error: it changes nothing.
+back, `unix_time` since 1970.  An event for a connection that is gone is no error: it changes nothing.
 """
 
 from typing import NamedTuple, TypeAlias, assert_never
 
-from .broadcast.entry import Hearing
+from .broadcast.entry import Subscription
 from .close_reasons import CloseReason
 from .conn import Conn, Peer, Ticket
 from .http.response import Response
@@ -19,24 +19,24 @@ Segment: TypeAlias = bytes | memoryview
 """A piece of memory to be sent.  A view is always of `bytes`, so nobody can change it."""
 
 
-class Elapsed(NamedTuple):
+class TickStarted(NamedTuple):
     """The clock was read at the beginning of a turn: deadlines may have passed."""
 
     now: float
-    wall: int
+    unix_time: int
 
 
-class Moment(NamedTuple):
+class TimeRead(NamedTuple):
     """The clock was read within a turn: what follows happens now.  Deadlines wait for what has come in time."""
 
     now: float
-    wall: int
+    unix_time: int
 
 
 class Accepted(NamedTuple):
-    """A new connection is at the door; `door` is the shell's number for it until it is adopted or turned away."""
+    """A new connection is at the door; `socket_id` is the shell's number for it until it is adopted or turned away."""
 
-    door: int
+    socket_id: int
     peer: Peer
 
 
@@ -53,14 +53,14 @@ class HalfClosed(NamedTuple):
     conn: Conn
 
 
-class Failed(NamedTuple):
+class ConnectionLost(NamedTuple):
     """The connection is broken: `error` is the operating system's number for it."""
 
     conn: Conn
     error: int
 
 
-class Hangup(NamedTuple):
+class CloseRequested(NamedTuple):
     """The program wants this connection closed: what is owed is answered first.
 
     A WebSocket is closed with `code` (0: that of the reason) and `text`.
@@ -72,7 +72,7 @@ class Hangup(NamedTuple):
     text: str = ""
 
 
-class Answered(NamedTuple):
+class HandlerReturned(NamedTuple):
     """The handler returned responses: to the request `ticket` names and those that follow it.
 
     The body of a stream stays with the shell, which is asked for it by `Pull`.
@@ -82,23 +82,23 @@ class Answered(NamedTuple):
     responses: tuple[Response, ...]
 
 
-class Refused(NamedTuple):
+class HandlerFailed(NamedTuple):
     """The handler, or the stream it returned, failed: the status to answer, what the client is told, what is logged."""
 
     ticket: Ticket
     status: int
     message: str
-    account: str
+    traceback: str
 
 
-class Chunk(NamedTuple):
+class StreamChunk(NamedTuple):
     """A stream yielded a piece of the body."""
 
     ticket: Ticket
     data: bytes
 
 
-class Ended(NamedTuple):
+class StreamEnded(NamedTuple):
     """A stream has no more."""
 
     ticket: Ticket
@@ -119,17 +119,17 @@ class Writable(NamedTuple):
 
 
 class Delivered(NamedTuple):
-    """The program has looked at what `Welcome`, `Deliver` or `Unpack` gave it, and has last said this to that client.
+    """The program has looked at what `CallWsOpen`, `Deliver` or `DeliverCompressed` gave it, and has last said this to that client.
 
-    With a `flaw`, it has looked at what stood before a message that cannot be unpacked.
+    With a `error`, it has looked at what stood before a message that cannot be unpacked.
     """
 
     conn: Conn
-    said: tuple[tuple[int, bytes], ...] = ()
-    flaw: Malformed | None = None
+    replies: tuple[tuple[int, bytes], ...] = ()
+    error: Malformed | None = None
 
 
-class Whisper(NamedTuple):
+class SendMessages(NamedTuple):
     """The program says messages to one WebSocket: each an opcode, 1 for text and 2 for binary, and a payload."""
 
     conn: Conn
@@ -147,17 +147,17 @@ class Subscribe(NamedTuple):
 
     conn: Conn
     topic: str
-    hears: bool
+    is_subscribed: bool
 
 
-class Lagged(NamedTuple):
-    """Of what a `Fan` from `start` to `end` sent, the kernel took `taken` bytes for this client."""
+class FanOutStalled(NamedTuple):
+    """Of what a `FanOut` from `start` to `end` sent, the kernel took `taken` bytes for this client."""
 
     conn: Conn
     taken: int
     start: int
     end: int
-    hearing: Hearing
+    subscription: Subscription
 
 
 class Flush(NamedTuple):
@@ -172,19 +172,19 @@ class Stop(NamedTuple):
     grace: float
 
 
-Event: TypeAlias = (Elapsed | Moment | Accepted | Received | HalfClosed | Failed | Hangup | Answered | Refused | Chunk
-                    | Ended | Stalled | Lagged | Writable | Delivered | Whisper | Publish | Subscribe | Flush | Stop)
+Event: TypeAlias = (TickStarted | TimeRead | Accepted | Received | HalfClosed | ConnectionLost | CloseRequested | HandlerReturned | HandlerFailed | StreamChunk
+                    | StreamEnded | Stalled | FanOutStalled | Writable | Delivered | SendMessages | Publish | Subscribe | Flush | Stop)
 
 
 def conn_of(event: Event) -> Conn | None:
     """The connection that an event is about; None if it is about the server as a whole."""
     match event:
-        case Answered() | Refused() | Chunk() | Ended():
+        case HandlerReturned() | HandlerFailed() | StreamChunk() | StreamEnded():
             return event.ticket.conn
-        case (Received() | HalfClosed() | Failed() | Hangup() | Stalled() | Writable() | Delivered() | Whisper()
-              | Subscribe() | Lagged() | Flush()):
+        case (Received() | HalfClosed() | ConnectionLost() | CloseRequested() | Stalled() | Writable() | Delivered() | SendMessages()
+              | Subscribe() | FanOutStalled() | Flush()):
             return event.conn
-        case Elapsed() | Moment() | Accepted() | Publish() | Stop():
+        case TickStarted() | TimeRead() | Accepted() | Publish() | Stop():
             return None
         case _:
             assert_never(event)

@@ -66,7 +66,7 @@ class Limits(NamedTuple):
     """The sub-protocol `compress-zstd` is spoken with whoever offers it: messages over 200 bytes come in Zstandard."""
     permessage_deflate: bool = True
     """Deflate (RFC 7692) is spoken with whoever offers it, as browsers do; no window is kept, for anybody."""
-    max_inbox_len: int = 2**26
+    max_thread_queue_len: int = 2**26
     """Bytes that other threads have said and the loop has not taken yet; a message beyond is dropped, and its thread is
     told."""
     outgoing_buffer_sz: int = 64 * 2**20
@@ -90,12 +90,12 @@ class Limits(NamedTuple):
     slowest readers are dropped."""
 
     # -- what is remembered ---------------------------------------------------------------------------------------
-    max_remembered_heads: int = 256
+    max_cached_heads: int = 256
     """Parsed heads kept for clients that send the same bytes again; heads with credentials never are."""
-    max_remembered_len: int = 2_048
+    max_cached_head_len: int = 2_048
     """A head longer than this is not remembered: it is unlikely to come again."""
 
-    max_unsent_len: int = 65_536
+    tcp_notsent_lowat: int = 65_536
     """Bytes that the kernel takes for a client beyond what the network does: so a slow reader is seen to read."""
 
     # -- deadlines ------------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ class Limits(NamedTuple):
     """From the first byte of a head to its end, however steadily it dribbles; 408 after."""
     body_timeout: float = 30.0
     """From the end of the head to the end of the body; 408 after."""
-    answer_timeout: float = 300.0
+    response_timeout: float = 300.0
     """For a late answer, or the next piece of a stream: a promise that nobody keeps must not hold a connection for
     ever; 503 after, or a broken connection if the answer has begun."""
     sse_keep_alive_interval: float = 15.0
@@ -160,7 +160,7 @@ def without_aliases(limits: Limits) -> Limits:
 def shortest_timeout(limits: Limits) -> float:
     """The shortest of the deadlines, in seconds: nothing can become due sooner than this after being set."""
     return min(limits.header_timeout, limits.body_timeout, limits.idle_timeout, limits.stall_timeout,
-               limits.answer_timeout, limits.sse_keep_alive_interval, limits.rate_grace, limits.linger_timeout,
+               limits.response_timeout, limits.sse_keep_alive_interval, limits.rate_grace, limits.linger_timeout,
                limits.ws_ping_interval, limits.ws_pong_timeout, limits.ws_close_timeout)
 
 
@@ -182,8 +182,8 @@ WHOLE_MAX = 2**31 - 1
 """More than any count or length here can sensibly be, and the most that the kernel understands."""
 
 
-def _is_number(value: object, kind: type, least: int) -> bool:
+def _is_number(value: object, kind: type, minimum: int) -> bool:
     """True for a number of this kind that is not less, and not too large for a whole one; NaN is neither."""
     if kind is int:
-        return type(value) is int and least <= value <= WHOLE_MAX
-    return isinstance(value, int | float) and value >= least
+        return type(value) is int and minimum <= value <= WHOLE_MAX
+    return isinstance(value, int | float) and value >= minimum

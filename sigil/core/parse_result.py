@@ -8,7 +8,7 @@ Rules: sentences say what was wrong with what came, never what is inside the ser
 
 from typing import NamedTuple
 
-from .close_reasons import MEANINGS, CloseReason
+from .close_reasons import CLOSE_INFO, CloseReason
 
 
 class Malformed(NamedTuple):
@@ -27,17 +27,17 @@ class Malformed(NamedTuple):
     @property
     def status(self) -> int:
         """The HTTP status of the answer."""
-        return MEANINGS[self.reason].status
+        return CLOSE_INFO[self.reason].status
 
 
-def bad(message: str, reason: CloseReason = CloseReason.BAD_REQUEST) -> Malformed:
+def malformed(message: str, reason: CloseReason = CloseReason.BAD_REQUEST) -> Malformed:
     """A refusal in our words."""
     return Malformed(reason, message)
 
 
-def answer_to(data: bytes, flaw: Malformed) -> Malformed:
+def without_body_for_head(data: bytes, error: Malformed) -> Malformed:
     """The refusal of a request that begins with `data`: to HEAD it is told without a body (RFC 9110 section 9.3.2)."""
-    return flaw._replace(is_head=True) if data.startswith(b"HEAD ") else flaw
+    return error._replace(is_head=True) if data.startswith(b"HEAD ") else error
 
 
 class NeedMore(NamedTuple):

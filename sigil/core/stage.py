@@ -13,12 +13,12 @@ empty stage.  It does not know what is staged, nor where it goes.
 
 from typing import NamedTuple
 
-from .http.response import Buffer
-from .rope import Rope, append, join
+from .http.response import BytesLike
+from .rope import Rope, rope_append, rope_join
 
 
 class Stage(NamedTuple):
-    """What is staged: `length` bytes, of `size` at most, in pieces that get shorter; and whether something was not."""
+    """What is staged: `body_length` bytes, of `max_bytes` at most, in pieces that get shorter; and whether something was not."""
 
     size: int
     rope: Rope
@@ -27,7 +27,7 @@ class Stage(NamedTuple):
 
 
 def make_stage(size: int) -> Stage:
-    """An empty stage for up to `size` bytes."""
+    """An empty stage for up to `max_bytes` bytes."""
     return Stage(size, (), 0, False)
 
 
@@ -39,7 +39,7 @@ def append_format(stage: Stage, fmt: str, args: tuple[object, ...]) -> Stage:
     return stage if stage.has_failed else append_bytes(stage, (fmt % args).encode())
 
 
-def append_bytes(stage: Stage, data: Buffer) -> Stage:
+def append_bytes(stage: Stage, data: BytesLike) -> Stage:
     """The stage with these bytes at its end; what can change is copied.  TypeError for what is not bytes."""
     if not isinstance(data, bytes | bytearray | memoryview):
         raise TypeError(f"what is staged is bytes, not {type(data).__name__}")
@@ -49,11 +49,11 @@ def append_bytes(stage: Stage, data: Buffer) -> Stage:
         return stage
     if length + count > size:
         return Stage(size, rope, length, True)
-    return Stage(size, append(rope, bytes(data)), length + count, False) if count else stage
+    return Stage(size, rope_append(rope, bytes(data)), length + count, False) if count else stage
 
 
 def truncate(stage: Stage, length: int) -> Stage:
-    """The stage with its first `length` bytes only; one that has failed stays so.  ValueError if it has not so many."""
+    """The stage with its first `body_length` bytes only; one that has failed stays so.  ValueError if it has not so many."""
     if not 0 <= length <= stage.length:
         raise ValueError(f"{length} bytes cannot be kept of the {stage.length} that are staged")
     kept, left = stage.rope[:0], length
@@ -70,4 +70,4 @@ def unstage(stage: Stage) -> Stage:
 
 def take(stage: Stage) -> tuple[Stage, bytes | None]:
     """An empty stage, and what was staged; None if something that should have been is not."""
-    return make_stage(stage.size), None if stage.has_failed else join(stage.rope)
+    return make_stage(stage.size), None if stage.has_failed else rope_join(stage.rope)

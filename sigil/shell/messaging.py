@@ -3,31 +3,31 @@
 Theory: on the thread that ticks a word is told to the engine at once, so that its status is true; on any other it is
 left in the inbox for the next tick, up to a bound.
 
-Rules: `send` and `broadcast` take a message apart themselves while the engine knows what becomes of it (`Engine.room`
-and `ring_room`): they are called for each message, so what they do not do is not paid for.  It does not know when
+Rules: `send` and `broadcast` take a message apart themselves while the engine knows what becomes of it (`Engine.send_room`
+and `publish_room`): they are called for each message, so what they do not do is not paid for.  It does not know when
 there is a tick.
 """
 
 from threading import get_ident
 
-from ..core.broadcast.broadcast import PUBLISHED_HEAD_LEN
+from ..core.broadcast.broadcast import FRAME_HEADER_LEN_MAX
 from ..core.conn import Conn
-from ..core.connection.websocket_send import FRAME_HEAD_LEN, buffered_amount
-from ..core.events import Event, Hangup, Publish, Subscribe, Whisper
+from ..core.connection.websocket_send import NOMINAL_FRAME_HEADER_LEN, buffered_amount
+from ..core.events import CloseRequested, Event, Publish, SendMessages, Subscribe
 from ..core.limits import Limits
 from ..core.send_status import SendStatus
-from ..core.server.slots import clients_of, find
+from ..core.server.slots import clients_of, find_client
 from ..core.server.state import Server
 from .loop.engine import Engine
-from .loop.mailbox import Inbox
-from .loop.send_buffer import framed, hangup
-from .program.body_sources import LatePiece
+from .loop.mailbox import Mailbox
+from .loop.send_buffer import close_event, to_message
+from .program.body_sources import LateChunk
 from .program.callbacks import Returned
-from .program.handlers import Late, Program, Word, discard
+from .program.handlers import Application, LateResult, Posted, discard
 from .staging import Stager
 
 _TOPICS = (type(None), str)
-_IN_ORDER = (Whisper, Publish, Subscribe, Hangup)
+_IN_ORDER = (SendMessages, Publish, Subscribe, CloseRequested)
 
 
 def check_topic(topic: object) -> None:
@@ -36,7 +36,7 @@ def check_topic(topic: object) -> None:
         raise TypeError(f"a topic is a str, not {type(topic).__name__}")
 
 
-class Speaker(Stager):
+class Messaging(Stager):
     """A server that has clients to say something to."""
 
     def __init__(self, limits: Limits, engine: Engine) -> None:
@@ -44,9 +44,9 @@ class Speaker(Stager):
         self._limits = limits
         self.engine = engine
         """What is turned; for callers of this package only."""
-        self._program: Program
-        self._inbox: Inbox[Word] = Inbox(self._discard)
-        self._thread = self._speaker = get_ident()
+        self._application: Application
+        self._mailbox: Mailbox[Posted] = Mailbox(self._discard)
+        self._thread = self._sending_thread = get_ident()
         """The thread that ticks, and the one that may speak without waking it."""
 
     def _wake(self) -> None:
@@ -66,7 +66,7 @@ class Speaker(Stager):
     def buffered_amount(self, conn: Conn) -> int:
         """Bytes owed to this client and not yet taken by the kernel; 0 for one that is gone."""
         state = self.state
-        return buffered_amount(find(state.slots, conn), state.stream)
+        return buffered_amount(find_client(state.slots, conn), state.broadcast)
 
     # -- words ----------------------------------------------------------------------------------------------------
 
@@ -79,18 +79,18 @@ class Speaker(Stager):
         is on its way to the loop.
         """
         engine = self.engine
-        if conn is engine.hearer and type(data) is str and get_ident() == self._speaker:  # as `Engine.say`, but faster
+        if conn is engine.recipient and type(data) is str and get_ident() == self._sending_thread:  # as `Engine.send`, but faster
             payload = data.encode()
-            engine.keep((1, payload))
-            engine.room = room = engine.room - len(payload) - FRAME_HEAD_LEN
+            engine.append_message((1, payload))
+            engine.send_room = room = engine.send_room - len(payload) - NOMINAL_FRAME_HEADER_LEN
             if room <= 0:
-                engine.hearer = None
+                engine.recipient = None
             return engine.status
         if get_ident() != self._thread and self.running:
-            message = framed(data)
-            return self._leave_word(Whisper(conn, (message,)), len(message[1]))
+            message = to_message(data)
+            return self._post_message(SendMessages(conn, (message,)), len(message[1]))
         self._wake()
-        return engine.say(conn, data)
+        return engine.send(conn, data)
 
     def broadcast(self, data: str | bytes | bytearray | memoryview, *, topic: str | None = None) -> SendStatus:
         """Say a message to all WebSockets, or those that hear `topic`; may be called from any thread.
@@ -100,31 +100,31 @@ class Speaker(Stager):
         into `Limits.outgoing_buffer_sz`.
         """
         engine = self.engine
-        if type(data) is str and topic.__class__ in _TOPICS and get_ident() == self._speaker:  # as `Engine.publish`
+        if type(data) is str and topic.__class__ in _TOPICS and get_ident() == self._sending_thread:  # as `Engine.publish`
             payload = data.encode()
-            room = engine.ring_room - len(payload) - PUBLISHED_HEAD_LEN
-            if room >= 0 and engine.ring_count > 0:
-                engine.ring_room = room
-                engine.ring_count -= 1
-                engine.publish_too((1, payload, topic))
-                return engine.ring_status
+            room = engine.publish_room - len(payload) - FRAME_HEADER_LEN_MAX
+            if room >= 0 and engine.publish_count > 0:
+                engine.publish_room = room
+                engine.publish_count -= 1
+                engine.append_publication((1, payload, topic))
+                return engine.publish_status
         if topic is not None:
             check_topic(topic)
         if get_ident() != self._thread and self.running:
-            message = framed(data)
-            return self._leave_word(Publish(((*message, topic),)), len(message[1]))
+            message = to_message(data)
+            return self._post_message(Publish(((*message, topic),)), len(message[1]))
         self._wake()
         return engine.publish(data, topic)
 
     def subscribe(self, conn: Conn, topic: str) -> None:
         """Let a client hear a topic from now on; may be called from any thread, twice is once."""
         check_topic(topic)
-        self._tell(Subscribe(conn, topic, True))
+        self._apply(Subscribe(conn, topic, True))
 
     def unsubscribe(self, conn: Conn, topic: str) -> None:
         """Let a client hear a topic no more; may be called from any thread, twice is once."""
         check_topic(topic)
-        self._tell(Subscribe(conn, topic, False))
+        self._apply(Subscribe(conn, topic, False))
 
     def close(self, conn: Conn, code: int = 1000, reason: str = "") -> None:
         """Close a connection, a WebSocket with this code and reason; may be called from any thread, twice is once.
@@ -132,51 +132,51 @@ class Speaker(Stager):
         What was sent before goes out first.  A `CloseReason` in the place of the code is what `close` and `ws_close`
         are told, and says which code or status is sent.  ValueError for a code that may not be sent.
         """
-        self._tell(hangup(conn, code, reason))
+        self._apply(close_event(conn, code, reason))
 
-    def post(self, word: Word) -> None:
+    def post(self, word: Posted) -> None:
         """Leave word for the next tick, and wake the server if it waits; may be called from any thread."""
-        self._inbox.put(word)
+        self._mailbox.put(word)
 
-    def _tell(self, event: Event) -> None:
+    def _apply(self, event: Event) -> None:
         """Tell the core at once what the program wants, or leave word if this is another thread."""
         if get_ident() != self._thread and self.running:
             self.post(event)
             return
         self._wake()
-        self.engine.tell(event)
+        self.engine.apply(event)
 
-    def _leave_word(self, word: Whisper | Publish, length: int) -> SendStatus:
+    def _post_message(self, word: SendMessages | Publish, length: int) -> SendStatus:
         """Leave a message for the loop's thread, unless it is too far behind."""
-        is_taken = self._inbox.put(word, length, self._limits.max_inbox_len)
+        is_taken = self._mailbox.put(word, length, self._limits.max_thread_queue_len)
         return SendStatus.SUCCESS if is_taken else SendStatus.DROPPED
 
     # -- the inbox ------------------------------------------------------------------------------------------------
 
-    def _empty_inbox(self) -> None:
+    def _take_posted(self) -> None:
         """What was left for this tick, by other threads and by user code; what comes meanwhile is for the next one."""
         answers: list[Event] = []
-        for word in self._inbox.take():
+        for word in self._mailbox.take():
             if answers and isinstance(word, _IN_ORDER):  # whoever answers a client first, means a client with an answer
-                self.engine.tell(*answers)
+                self.engine.apply(*answers)
                 answers.clear()
-            if isinstance(word, Whisper | Publish):
-                self.engine.repeat(word)
-            elif isinstance(word, Subscribe | Hangup):  # what is said after it is heard after it
-                self.engine.tell(word)
+            if isinstance(word, SendMessages | Publish):
+                self.engine.replay(word)
+            elif isinstance(word, Subscribe | CloseRequested):  # what is said after it is heard after it
+                self.engine.apply(word)
             else:
-                event = self._take_late(word) if isinstance(word, Late | LatePiece | Returned) else word
+                event = self._take_late(word) if isinstance(word, LateResult | LateChunk | Returned) else word
                 if event is not None:
-                    (answers if isinstance(word, Late | LatePiece) else self.engine.events).append(event)
+                    (answers if isinstance(word, LateResult | LateChunk) else self.engine.events).append(event)
         self.engine.events += answers
 
-    def _take_late(self, late: Late | LatePiece | Returned) -> Event | None:
+    def _take_late(self, late: LateResult | LateChunk | Returned) -> Event | None:
         """A result that came after user code had returned, as an event."""
-        return self._program.take_late(late)
+        return self._application.take_late(late)
 
-    def _discard(self, word: Word) -> None:
+    def _discard(self, word: Posted) -> None:
         """A word that came too late; what a connection's callbacks are told of its end is told all the same."""
         if isinstance(word, Returned):
-            self._program.take_late(word)
+            self._application.take_late(word)
         else:
             discard(word)

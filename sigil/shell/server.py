@@ -16,53 +16,53 @@ import time
 from contextlib import ExitStack, suppress
 from threading import get_ident
 
-from ..core.events import Accepted, Elapsed, Moment, Stop
+from ..core.events import Accepted, Stop, TickStarted, TimeRead
 from ..core.limits import Limits
-from ..core.server.admission import room_of
+from ..core.server.admission import accept_room
 from ..core.server.clock import is_due, next_deadline
-from ..core.server.state import Running, make_server
+from ..core.server.state import ServerState, make_server
 from ..core.server.stats import Stats, stats
-from .hosts.thread import Serving
-from .loop.acceptor import Door
+from .hosts.thread import ServerThread
+from .loop.acceptor import Acceptor
 from .loop.engine import Engine
-from .loop.head_cache import remembering_parser
+from .loop.head_cache import cached_parser
 from .loop.listen import open_listener
 from .loop.signals import stopping_on_signals, waking_on_signals
-from .loop.sockets import Performer, Ready
-from .messaging import Speaker
+from .loop.sockets import Ready, Sockets
+from .messaging import Messaging
 from .program.body_sources import Spawn
 from .program.callbacks import Callbacks
-from .program.handlers import Handler, Program
-from .program.tracebacks import ENDINGS
+from .program.handlers import Application, Handler
+from .program.tracebacks import EXIT_EXCEPTIONS
 
 _LOG = logging.getLogger("sigil.server")
 _ACCESS_LOG = logging.getLogger("sigil.access")
 
-NOBODY = 0
+NO_THREAD = 0
 """No thread has this number: whoever speaks has to wake the loop first."""
 
 
-def read_clock() -> Moment:
+def read_clock() -> TimeRead:
     """The time."""
-    return Moment(time.monotonic(), int(time.time()))
+    return TimeRead(time.monotonic(), int(time.time()))
 
 
-class HttpServer(Speaker):
+class HttpServer(Messaging):
     """An HTTP/1.1 server; make it with `make_http_server`."""
 
     def __init__(self, handler: Handler, host: str, port: int, backlog: int, limits: Limits,
                  callbacks: Callbacks) -> None:
         super().__init__(limits, Engine(make_server(limits, time.monotonic(), int(time.time())),
-                                        remembering_parser(limits), read_clock))
+                                        cached_parser(limits), read_clock))
         self.host = host
         self._asked_port = self._port = port
         self._backlog = backlog
         self._selector: selectors.BaseSelector | None = None
-        self._program = Program(self, handler, callbacks, self.engine.events)
-        self._performer: Performer
-        self._door: Door | None = None
-        self._turn_offset = 0
-        self._leaves_waiting = limits.full_policy == "wait"
+        self._application = Application(self, handler, callbacks, self.engine.events)
+        self._sockets: Sockets
+        self._acceptor: Acceptor | None = None
+        self._read_offset = 0
+        self._waits_when_full = limits.full_policy == "wait"
         self._is_hosted = False
         self._is_ticking = False
         self._has_ended = False
@@ -95,13 +95,13 @@ class HttpServer(Speaker):
         """When `tick` must be called at the latest even if nothing is ready, on `time.monotonic()`; None if never."""
         if self._has_work():
             return self.engine.state.now
-        deadlines = (next_deadline(self.engine.state), self._program.sources.poll_at,
-                     None if self._door is None else self._door.opens_at)
+        deadlines = (next_deadline(self.engine.state), self._application.sources.poll_at,
+                     None if self._acceptor is None else self._acceptor.resumes_at)
         return min((at for at in deadlines if at is not None), default=None)
 
     def _has_work(self) -> bool:
         """True if the last tick left something over, or somebody left word."""
-        return self.engine.has_work or bool(self._inbox)
+        return self.engine.has_work or bool(self._mailbox)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -117,7 +117,7 @@ class HttpServer(Speaker):
         old = self.engine.state
         microseconds = time.time_ns() // 1_000
         new = make_server(self._limits, time.monotonic(), int(time.time()), logs_access, epoch=microseconds)
-        self.engine.begin(new._replace(turn=old.turn, totals=old.totals, since=old.since))
+        self.engine.begin(new._replace(next_generation=old.next_generation, totals=old.totals, started_at=old.started_at))
         _LOG.info("listening on %s", self._address())
 
     def _open(self, sock: socket.socket | None) -> None:
@@ -127,11 +127,11 @@ class HttpServer(Speaker):
             listener.setblocking(False)
             name = listener.getsockname()
             selector = opened.enter_context(selectors.DefaultSelector())
-            door = Door(listener, selector, self._limits.max_unsent_len)
-            self._inbox.open(selector)
+            acceptor = Acceptor(listener, selector, self._limits.tcp_notsent_lowat)
+            self._mailbox.open(selector)
             opened.pop_all()
-        self._selector, self._door = selector, door
-        self._performer = Performer(self.engine, self._program, selector)
+        self._selector, self._acceptor = selector, acceptor
+        self._sockets = Sockets(self.engine, self._application, selector)
         self.host, self._port = (name[0] if sock else self.host, name[1]) if isinstance(name, tuple) else (str(name), 0)
 
     def _address(self) -> str:
@@ -143,10 +143,10 @@ class HttpServer(Speaker):
     def start(self, *, grace: float = 5.0) -> None:
         """Serve until `stop`; in the main thread SIGINT and SIGTERM drain for up to `grace` seconds, a second one stops
         at once.  RuntimeError from within a tick."""
-        self._require_rest("start")
+        self._require_no_tick("start")
         with stopping_on_signals(lambda: self.stop(grace)):
             self.listen()
-            with waking_on_signals(self._inbox.fileno()):
+            with waking_on_signals(self._mailbox.fileno()):
                 self.server_loop()
 
     def server_loop(self) -> None:
@@ -154,12 +154,12 @@ class HttpServer(Speaker):
 
         Whatever leaves it ends the server.  RuntimeError from within a tick, which harms nothing.
         """
-        self._require_rest("server_loop")
+        self._require_no_tick("server_loop")
         try:
             while self.running:
-                self.tick(self._patience())
+                self.tick(self._wait_seconds())
         except BaseException:
-            self.end_now()
+            self.stop_now()
             raise
 
     def stop(self, grace: float = 5.0) -> None:
@@ -173,26 +173,26 @@ class HttpServer(Speaker):
             return
         self.post(Stop(float(grace)))
 
-    def end_now(self) -> None:
+    def stop_now(self) -> None:
         """Stop at once, and return when everything is closed.  Not from within a tick."""
         self.stop(0.0)
         while self.running:
             try:
                 self.tick(0.0)
-            except ENDINGS:  # the program is ending already
+            except EXIT_EXCEPTIONS:  # the program is ending already
                 continue
 
-    def serve_in_thread(self, *, reuse: bool = False) -> Serving:
+    def serve_in_thread(self, *, reuse: bool = False) -> ServerThread:
         """Listen, and serve from a thread of its own: `with server.serve_in_thread(): ...`, or keep it and `stop()` it.
 
         With `reuse`, a server that this process serves from a thread on the same host and port is stopped first.
         OSError if the server cannot listen; RuntimeError if it is running already.
         """
-        return Serving(self, reuse)
+        return ServerThread(self, reuse)
 
-    def run_coroutines(self, spawn: Spawn | None) -> None:
+    def set_spawn(self, spawn: Spawn | None) -> None:
         """How coroutines of user code are run from now on; None: they are refused.  For a bridge to a loop."""
-        self._program.run_coroutines(spawn)
+        self._application.set_spawn(spawn)
         self._is_hosted = spawn is not None
 
     def tick(self, timeout: float | None = 0.0) -> bool:
@@ -201,30 +201,30 @@ class HttpServer(Speaker):
         Returns True if there was anything to do.  Opens the listening socket if that was not done; after the server
         has stopped, only `listen` or `start` opens it again.
         """
-        self._require_rest("tick")
+        self._require_no_tick("tick")
         if self._has_ended and not self.running:
             return False
         if not self.running:
             self.listen()
         self._is_ticking = True
-        self._thread = self._speaker = get_ident()
+        self._thread = self._sending_thread = get_ident()
         try:
             return self.process_connections(timeout)
         finally:
             self._is_ticking = False
             if self._is_hosted:
-                self._speaker = NOBODY
+                self._sending_thread = NO_THREAD
 
-    def _require_rest(self, name: str) -> None:
+    def _require_no_tick(self, name: str) -> None:
         """RuntimeError while there is a tick under way: whoever calls is in it, or is not the one to turn the crank."""
         if self._is_ticking:
             raise RuntimeError(f"{name}() was called from within tick(): a handler must return instead")
 
     def _wake(self) -> None:
         """What is said outside a tick inside a host loop leaves only when that is told to tick."""
-        if self._is_hosted and not self._is_ticking and self._speaker != self._thread:
-            self._inbox.wake()
-            self._speaker = self._thread
+        if self._is_hosted and not self._is_ticking and self._sending_thread != self._thread:
+            self._mailbox.wake()
+            self._sending_thread = self._thread
 
     # -- one turn -------------------------------------------------------------------------------------------------
 
@@ -233,30 +233,30 @@ class HttpServer(Speaker):
         engine = self.engine
         has_work = is_left = self._has_work()
         if has_work:
-            engine.finish_turn()
+            engine.flush_between_ticks()
             is_left = self._has_work()
         ready = self._require_selector().select(0.0 if is_left else self._bounded(timeout))
         now, events = time.monotonic(), engine.events
-        if events and type(events[0]) is Elapsed:  # a tick was left before it was told
+        if events and type(events[0]) is TickStarted:  # a tick was left before it was told
             del events[0]
         told = len(events)
         self._process_ready(ready, now)
-        self._empty_inbox()
-        self._program.sources.poll(now, events)
+        self._take_posted()
+        self._application.sources.poll(now, events)
         has_work = has_work or len(events) > told
-        if events or engine.has_words or is_due(engine.snapshot, now):
-            moment = read_clock()
-            events.insert(0, Elapsed(moment.now, moment.wall))
+        if events or engine.has_unsent or is_due(engine.snapshot, now):
+            reading = read_clock()
+            events.insert(0, TickStarted(reading.now, reading.unix_time))
             engine.run_rounds()
-        if engine.state.running is not Running.SERVING:
+        if engine.state.running is not ServerState.SERVING:
             self._wind_down()
-        elif self._door is not None:
-            self._door.watch(not self._leaves_waiting or room_of(engine.state) > 0)
+        elif self._acceptor is not None:
+            self._acceptor.watch(not self._waits_when_full or accept_room(engine.state) > 0)
         return has_work
 
     def _bounded(self, timeout: float | None) -> float | None:
         """No longer than until streams that had nothing are to be asked again: they are to be live."""
-        at = self._program.sources.poll_at
+        at = self._application.sources.poll_at
         if at is None:
             return timeout
         left = max(0.0, at - time.monotonic())
@@ -266,24 +266,24 @@ class HttpServer(Speaker):
         """Events from descriptors that are ready: connections in turn, then newcomers."""
         most = self._limits.max_reads_per_tick
         if len(ready) > most:
-            self._turn_offset = (self._turn_offset + most) % len(ready)
-            ready = (ready[self._turn_offset:] + ready[:self._turn_offset])[:most]
-        events, others = self._performer.process_readable_clients(ready, self._limits.max_read_len)
+            self._read_offset = (self._read_offset + most) % len(ready)
+            ready = (ready[self._read_offset:] + ready[:self._read_offset])[:most]
+        events, others = self._sockets.process_readable_clients(ready, self._limits.max_read_len)
         self.engine.events += events
         for other in others:
-            if other is self._inbox:
-                self._inbox.hush()
-            elif isinstance(other, Door):
-                self._let_in(other)
-        if self._door is not None:
-            self._door.end_pause(now)
+            if other is self._mailbox:
+                self._mailbox.drain_wakeup()
+            elif isinstance(other, Acceptor):
+                self._accept(other)
+        if self._acceptor is not None:
+            self._acceptor.end_pause(now)
 
-    def _let_in(self, door: Door) -> None:
+    def _accept(self, acceptor: Acceptor) -> None:
         """Take the connections that are waiting, as many as one tick may and there is room for."""
-        most = min(self._limits.max_accepts_per_tick, room_of(self.engine.state))
-        self.engine.events += [Accepted(self._performer.knock(sock), peer) for sock, peer in door.accept(most)]
+        most = min(self._limits.max_accepts_per_tick, accept_room(self.engine.state))
+        self.engine.events += [Accepted(self._sockets.register_accepted(sock), peer) for sock, peer in acceptor.accept(most)]
 
-    def _patience(self) -> float | None:
+    def _wait_seconds(self) -> float | None:
         """How long `start` may wait in one tick."""
         at = self.next_deadline()
         return None if at is None else max(0.0, at - time.monotonic())
@@ -292,18 +292,18 @@ class HttpServer(Speaker):
 
     def _wind_down(self) -> None:
         """A server that is stopping listens no more; one that has stopped owns nothing more."""
-        if self._door is not None:
-            self._door.close()
-            self._door = None
+        if self._acceptor is not None:
+            self._acceptor.close()
+            self._acceptor = None
             _LOG.info("stopped listening on %s", self._address())
-        if self.engine.state.running is Running.STOPPED and not self.engine.events:
+        if self.engine.state.running is ServerState.STOPPED and not self.engine.events:
             self._close()
 
     def _close(self) -> None:
         """Give back every descriptor."""
-        self._performer.close()
+        self._sockets.close()
         selector, self._selector, self._has_ended = self._require_selector(), None, True
-        self._inbox.close()
+        self._mailbox.close()
         with suppress(OSError):  # it is closed all the same
             selector.close()
 

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from threading import get_ident
 
 from ..core.conn import Conn
-from ..core.http.response import Buffer, Fields, Response
+from ..core.http.response import BytesLike, HeadersLike, Response
 from ..core.send_status import SendStatus
 from ..core.stage import Stage, append_bytes, append_format, make_stage, take, truncate, unstage
 
@@ -51,7 +51,7 @@ class Stager(ABC):
         """
         self._stage = append_format(self._staged(), fmt, args)
 
-    def memcpy(self, data: Buffer) -> None:
+    def memcpy(self, data: BytesLike) -> None:
         """Stage these bytes, in the same way.  TypeError for what is not bytes."""
         self._stage = append_bytes(self._staged(), data)
 
@@ -60,7 +60,7 @@ class Stager(ABC):
         return self._staged().length
 
     def stage_trunc(self, length: int) -> None:
-        """Keep the first `length` bytes of what is staged.  ValueError if there are not so many."""
+        """Keep the first `body_length` bytes of what is staged.  ValueError if there are not so many."""
         self._stage = truncate(self._staged(), length)
 
     def unstage(self) -> None:
@@ -69,7 +69,7 @@ class Stager(ABC):
 
     # -- taking ---------------------------------------------------------------------------------------------------
 
-    def stage_body(self, status: int = 200, headers: Fields = ()) -> Response:
+    def stage_body(self, status: int = 200, headers: HeadersLike = ()) -> Response:
         """A response with what is staged as its body, `application/octet-stream` unless `headers` say otherwise.
 
         BufferError if something did not fit into `Limits.outgoing_buffer_sz`, which from a handler is a 500; the stage

@@ -15,8 +15,8 @@ from typing import Any
 
 from ..core.close_reasons import close_reason_str
 from ..core.conn import Conn, Peer
-from ..core.effects import Access, Note
-from ..core.http.response import Fields
+from ..core.effects import AccessLog, Log
+from ..core.http.response import HeadersLike
 from ..core.limits import Limits, check_limits
 from ..core.server.state import Server
 from ..core.server.stats import Stats
@@ -98,12 +98,12 @@ class Client:
         return self.server.running
 
     @property
-    def log(self) -> list[Note]:
+    def log(self) -> list[Log]:
         """What was logged: (logger, level, text)."""
         return self.server.log
 
     @property
-    def access(self) -> list[Access]:
+    def access(self) -> list[AccessLog]:
         """What the access log was told: (peer, method, target, version, status, length)."""
         return self.server.access
 
@@ -117,36 +117,36 @@ class Client:
 
     # -- requests -------------------------------------------------------------------------------------------------
 
-    def get(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: Fields = ()) -> Answer:
+    def get(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()) -> Answer:
         """The answer to a GET; see `request`."""
         return self.request("GET", target, body=body, json=json, headers=headers)
 
-    def head(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: Fields = ()) -> Answer:
+    def head(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()) -> Answer:
         """The answer to a HEAD; see `request`."""
         return self.request("HEAD", target, body=body, json=json, headers=headers)
 
-    def post(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: Fields = ()) -> Answer:
+    def post(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()) -> Answer:
         """The answer to a POST; see `request`."""
         return self.request("POST", target, body=body, json=json, headers=headers)
 
-    def put(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: Fields = ()) -> Answer:
+    def put(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()) -> Answer:
         """The answer to a PUT; see `request`."""
         return self.request("PUT", target, body=body, json=json, headers=headers)
 
-    def patch(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: Fields = ()) -> Answer:
+    def patch(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()) -> Answer:
         """The answer to a PATCH; see `request`."""
         return self.request("PATCH", target, body=body, json=json, headers=headers)
 
-    def delete(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: Fields = ()) -> Answer:
+    def delete(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()) -> Answer:
         """The answer to a DELETE; see `request`."""
         return self.request("DELETE", target, body=body, json=json, headers=headers)
 
-    def options(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: Fields = ()) -> Answer:
+    def options(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()) -> Answer:
         """The answer to an OPTIONS; see `request`."""
         return self.request("OPTIONS", target, body=body, json=json, headers=headers)
 
     def request(self, method: str, target: str, *, body: bytes | str = b"", json: Any = ABSENT,
-                headers: Fields = ()) -> Answer:
+                headers: HeadersLike = ()) -> Answer:
         """Send a request on the client's own connection and return the answer; one that the server broke off is not
         whole.
 
@@ -211,12 +211,12 @@ class Client:
         if window_len is not None and window_len < 1:
             raise ValueError(f"a window holds at least one byte, not {window_len}")
         self._next_port += 1
-        wire = Wire(peer or Peer("127.0.0.1", self._next_port), window_len, 1 if byte_at_a_time else None)
-        self.server.kernel.connect(wire)
+        connection = Wire(peer or Peer("127.0.0.1", self._next_port), window_len, 1 if byte_at_a_time else None)
+        self.server.kernel.connect(connection)
         self.settle()
-        return Connection(self, wire)
+        return Connection(self, connection)
 
-    def websocket(self, target: str, subprotocols: Iterable[str] | str = (), *, headers: Fields = (),
+    def websocket(self, target: str, subprotocols: Iterable[str] | str = (), *, headers: HeadersLike = (),
                   origin: str | None = None, peer: Peer | None = None, byte_at_a_time: bool = False,
                   window_len: int | None = None, answers_pings: bool = True) -> WebSocket:
         """A new connection that has become a WebSocket, with what came behind the 101 still to be received.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.close_reasons import CloseReason
 from ..core.conn import Conn, Peer
-from ..core.http.response import Fields
+from ..core.http.response import HeadersLike
 from .answers import Answer, read_answers
 from .encode import ABSENT, encode_request
 from .kernel import Wire
@@ -26,9 +26,9 @@ class Connection:
     Whatever is done to it, the server has come to rest when the call returns, as far as it can without time passing.
     """
 
-    def __init__(self, client: "Client", wire: Wire) -> None:
+    def __init__(self, client: "Client", connection: Wire) -> None:
         self._client = client
-        self.wire = wire
+        self.wire = connection
         """What it is made of; nothing that a test should touch."""
         self._methods: list[str] = []
 
@@ -93,7 +93,7 @@ class Connection:
         self._client.settle()
 
     def request(self, method: str, target: str, *, body: bytes | str = b"", json: Any = ABSENT,
-                headers: Fields = ()) -> None:
+                headers: HeadersLike = ()) -> None:
         """Send one request, and wait for nothing: `answers` tells what became of it."""
         data = encode_request(method, target, body, json, headers)
         self._client.server.require_rest()
@@ -105,13 +105,13 @@ class Connection:
 
         ValueError if the connection has no window, and so has read everything already.
         """
-        wire = self.wire
-        if wire.window_len is None:
+        connection = self.wire
+        if connection.window_len is None:
             raise ValueError("this connection reads at once; connect(window_len=...) makes one that is read by hand")
         self._client.server.require_rest()
-        data = bytes(wire.waiting[:count])
-        del wire.waiting[:count]
-        wire.received += data
+        data = bytes(connection.waiting[:count])
+        del connection.waiting[:count]
+        connection.received += data
         self._client.settle()
         return data
 

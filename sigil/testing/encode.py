@@ -11,9 +11,9 @@ import json as _json
 import re
 from typing import Any
 
-from ..core.http.headers import pairs_of
-from ..core.http.response import Fields
-from ..core.http.validate import check_pairs
+from ..core.http.headers import to_pairs
+from ..core.http.response import HeadersLike
+from ..core.http.validate import check_headers
 
 ABSENT: Any = object()
 """Stands for no JSON at all, as None is a JSON value."""
@@ -25,12 +25,12 @@ _RAW = "write the bytes yourself to send it all the same: connect().send()"
 
 
 def encode_request(method: str, target: str, body: bytes | str = b"", json: Any = ABSENT,
-                   headers: Fields = ()) -> bytes:
+                   headers: HeadersLike = ()) -> bytes:
     """The bytes of one request.  ValueError for what could not be read back as it was given."""
     if _METHOD.fullmatch(method) is None or _TARGET.fullmatch(target) is None:
         raise ValueError(f"{method!r} {target!r} is not a method and a percent-encoded target; {_RAW}")
-    given = pairs_of(headers)
-    problem = check_pairs(given)
+    given = to_pairs(headers)
+    problem = check_headers(given)
     if problem is not None:
         raise ValueError(f"{problem}; {_RAW}")
     content, defaults = _content_of(body, json)

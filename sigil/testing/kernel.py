@@ -1,7 +1,7 @@
 """A network made of memory: connections, and the effects that touch them.
 
 Theory: what the core sees of an operating system is little: bytes are there or not, so many are taken and no more, a
-side is shut, a connection breaks.  A `Wire` is both ends of one connection with exactly that; `Kernel` holds all of
+side is shut, a connection breaks.  A `ConnectionSocket` is both ends of one connection with exactly that; `Kernel` holds all of
 them and does with them what `shell/perform.py` does with sockets, effect by effect.
 
 Rules: nothing blocks.  A wire whose send stalled hands later sends back whole until it was told to be writable again.
@@ -15,8 +15,8 @@ from contextlib import suppress
 
 from ..core.close_reasons import CloseReason
 from ..core.conn import Conn, Peer
-from ..core.effects import Adopt, Drop, Farewell, Interest, Send, Then, TurnAway, Watch
-from ..core.events import Accepted, Event, Failed, HalfClosed, Received, Segment, Stalled, Writable
+from ..core.effects import Adopt, CallClose, Drop, Interest, Reject, Send, Then, Watch
+from ..core.events import Accepted, ConnectionLost, Event, HalfClosed, Received, Segment, Stalled, Writable
 from ..core.limits import Limits
 
 
@@ -112,14 +112,14 @@ class Kernel:
 
     # -- towards the core -----------------------------------------------------------------------------------------
 
-    def connect(self, wire: Wire) -> None:
+    def connect(self, connection: Wire) -> None:
         """Somebody wants to be let in."""
-        self._callers.append(wire)
+        self._callers.append(connection)
 
     @property
     def is_busy(self) -> bool:
         """True if there is anything to tell of those who have been let in."""
-        return any(wire.readiness() for wire in self._wires.values())
+        return any(connection.readiness() for connection in self._wires.values())
 
     @property
     def has_callers(self) -> bool:
@@ -127,52 +127,52 @@ class Kernel:
         return bool(self._callers)
 
     def accept(self, most: int) -> list[Event]:
-        """Up to `most` of those who wait to be let in."""
+        """Up to `max_frames` of those who wait to be let in."""
         callers, self._callers = self._callers[:most], self._callers[most:]
         events: list[Event] = []
-        for wire in callers:
-            self._doors[self._next_door] = wire
-            events.append(Accepted(self._next_door, wire.peer))
+        for connection in callers:
+            self._doors[self._next_door] = connection
+            events.append(Accepted(self._next_door, connection.peer))
             self._next_door += 1
         return events
 
     def process_readable_clients(self, limits: Limits) -> list[Event]:
         """Each connection that is ready once, and as many of them as one tick may look at."""
-        ready = [(wire, mask) for wire in self._wires.values() if (mask := wire.readiness())]
+        ready = [(connection, mask) for connection in self._wires.values() if (mask := connection.readiness())]
         most = limits.max_reads_per_tick
         if len(ready) > most:
             self._turn_offset = (self._turn_offset + most) % len(ready)
             ready = (ready[self._turn_offset:] + ready[:self._turn_offset])[:most]
-        return [event for wire, mask in ready for event in self._process(wire, mask, limits.max_read_len)]
+        return [event for connection, mask in ready for event in self._process(connection, mask, limits.max_read_len)]
 
-    def _process(self, wire: Wire, mask: Interest, most: int) -> list[Event]:
+    def _process(self, connection: Wire, mask: Interest, most: int) -> list[Event]:
         """What there is to tell of one connection."""
-        conn = wire.conn
+        conn = connection.conn
         assert conn is not None
         events: list[Event] = []
         if mask & Interest.WRITE:
-            wire.is_blocked = False
+            connection.is_blocked = False
             events.append(Writable(conn))
         if mask & Interest.READ:
             try:
-                data = wire.recv(most)
+                data = connection.recv(most)
             except OSError as error:
-                return [*events, Failed(conn, error.errno or 0)]
+                return [*events, ConnectionLost(conn, error.errno or 0)]
             self.bytes_read += len(data)
             events.append(Received(conn, data) if data else HalfClosed(conn))
         return events
 
     def refuse(self) -> None:
         """Nobody will be let in any more: who waits for it is reset."""
-        for wire in self._callers:
-            wire.close()
-            wire.was_reset = True
+        for connection in self._callers:
+            connection.close()
+            connection.was_reset = True
         self._callers.clear()
 
     def close(self) -> None:
         """The server is gone, and so is what it had open."""
-        for wire in (*self._doors.values(), *self._wires.values()):
-            wire.close()
+        for connection in (*self._doors.values(), *self._wires.values()):
+            connection.close()
         self._doors.clear()
         self._wires.clear()
 
@@ -180,71 +180,71 @@ class Kernel:
 
     def adopt(self, order: Adopt) -> None:
         """A new connection has a name: watch it for reading."""
-        wire = self._doors.pop(order.door)
-        wire.conn, wire.interest = order.conn, Interest.READ
-        self._wires[order.conn] = wire
+        connection = self._doors.pop(order.socket_id)
+        connection.conn, connection.interest = order.conn, Interest.READ
+        self._wires[order.conn] = connection
 
-    def turn_away(self, order: TurnAway) -> None:
+    def turn_away(self, order: Reject) -> None:
         """Say no and close: as much of the answer as is taken at once."""
-        wire = self._doors.pop(order.door)
+        connection = self._doors.pop(order.socket_id)
         with suppress(OSError):
-            self.bytes_written += wire.send(order.data)
-            wire.shut()
-            wire.recv(65_536)
-        wire.close()
+            self.bytes_written += connection.send(order.data)
+            connection.shut()
+            connection.recv(65_536)
+        connection.close()
 
     def watch(self, order: Watch) -> None:
         """Change what a connection is watched for."""
-        wire = self.find(order.conn)
-        if wire is not None:
-            wire.interest = order.interest
+        connection = self.find(order.conn)
+        if connection is not None:
+            connection.interest = order.interest
 
     def find(self, conn: Conn) -> Wire | None:
         """The wire of a connection that the server has not closed."""
-        wire = self._wires.get(conn)
-        return None if wire is None or wire.is_closed else wire
+        connection = self._wires.get(conn)
+        return None if connection is None or connection.is_closed else connection
 
     def drop(self, order: Drop) -> bool:
         """Close a connection; True if it was open."""
-        wire = self.find(order.conn)
-        if wire is not None:
-            wire.close()
-        return wire is not None
+        connection = self.find(order.conn)
+        if connection is not None:
+            connection.close()
+        return connection is not None
 
-    def farewell(self, order: Farewell) -> None:
+    def farewell(self, order: CallClose) -> None:
         """Remember why a connection is gone, and forget the rest."""
-        wire = self._wires.pop(order.conn, None)
-        if wire is not None:
-            wire.reason = order.reason
+        connection = self._wires.pop(order.conn, None)
+        if connection is not None:
+            connection.reason = order.reason
 
     def send(self, order: Send) -> Event | None:
         """Send segments and shut our side if that is to follow; what is not taken is handed back.  Drops nothing."""
         conn, segments, then = order.conn, order.segments, order.then
-        wire = self.find(conn)
-        if wire is None:
+        connection = self.find(conn)
+        if connection is None:
             return None
         try:
-            stalled = self._send_all(wire, segments)
+            stalled = self._send_all(connection, segments)
             if stalled is None and then is Then.SHUT:
-                wire.shut()
+                connection.shut()
             return stalled
         except OSError as error:
-            return Failed(conn, error.errno or 0)
+            return ConnectionLost(conn, error.errno or 0)
 
-    def _send_all(self, wire: Wire, segments: tuple[Segment, ...]) -> Stalled | None:
+    def _send_all(self, connection: Wire, segments: tuple[Segment, ...]) -> Stalled | None:
         """Give segments to the wire until it has them all or takes no more."""
-        assert wire.conn is not None
-        if wire.is_blocked:
-            return Stalled(wire.conn, 0, segments)
+        assert connection.conn is not None
+        if connection.is_blocked:
+            return Stalled(connection.conn, 0, segments)
         taken = 0
         for index, segment in enumerate(segments):
             count = 0
             with suppress(BlockingIOError):
-                count = wire.send(segment)
+                count = connection.send(segment)
             taken += count
             self.bytes_written += count
             if count < len(segment):
-                wire.is_blocked = True
+                connection.is_blocked = True
                 rest = memoryview(segment)[count:] if count else segment
-                return Stalled(wire.conn, taken, (rest, *segments[index + 1:]))
+                return Stalled(connection.conn, taken, (rest, *segments[index + 1:]))
         return None

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..core.effects import Note
+from ..core.effects import Log
 from ..core.http.request import BadInput, Request
 from ..shell.program.handlers import Handler
-from ..shell.program.tracebacks import ENDINGS
+from ..shell.program.tracebacks import EXIT_EXCEPTIONS
 
 ERROR_LOG = "sigil.error"
 
@@ -24,7 +24,7 @@ ERROR_LOG = "sigil.error"
 class Ear(logging.Handler):
     """Hears what is logged about user code without an effect of the core: failures of callbacks and of endings."""
 
-    def __init__(self, log: list[Note]) -> None:
+    def __init__(self, log: list[Log]) -> None:
         super().__init__(logging.DEBUG)
         self._log = log
         self._is_covered = False
@@ -33,7 +33,7 @@ class Ear(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the line, if it is about this server."""
         if not self._is_covered and record.thread == self._thread:
-            self._log.append(Note(record.name, record.levelno, record.getMessage()))
+            self._log.append(Log(record.name, record.levelno, record.getMessage()))
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -61,7 +61,7 @@ def noticing(handler: Handler, errors: list[BaseException]) -> Callable[[Request
     def call(request: Request) -> Any:
         try:
             return handler(request)
-        except (BadInput, *ENDINGS):
+        except (BadInput, *EXIT_EXCEPTIONS):
             raise
         except BaseException as error:
             errors.append(error)

@@ -16,38 +16,38 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from ..core.conn import Conn
 from ..core.connection.client import Parse
 from ..core.effects import (
-    Abandon,
-    Access,
+    AccessLog,
     Adopt,
+    CallClose,
+    CallOpen,
+    CallWsClose,
+    CallWsOpen,
+    CloseBody,
     Deliver,
+    DeliverCompressed,
     Drop,
-    Fan,
-    Farewell,
-    Greet,
+    FanOut,
     Handle,
-    Note,
-    Part,
+    Log,
     Pull,
+    Reject,
     Send,
     Then,
-    TurnAway,
-    Unpack,
     Watch,
-    Welcome,
 )
-from ..core.events import Elapsed, Event, Lagged, Moment, Refused, Stalled, Stop
+from ..core.events import Event, FanOutStalled, HandlerFailed, Stalled, Stop, TickStarted, TimeRead
 from ..core.http.head import parse_headers_only
 from ..core.limits import Limits
-from ..core.server.admission import room_of
+from ..core.server.admission import accept_room
 from ..core.server.clock import next_deadline
-from ..core.server.state import Running, Server, make_server
+from ..core.server.state import Server, ServerState, make_server
 from ..core.server.stats import Stats, stats
 from ..shell.loop.engine import Clock, Engine
-from ..shell.messaging import Speaker
-from ..shell.program.body_sources import LatePiece, Spawn
+from ..shell.messaging import Messaging
+from ..shell.program.body_sources import LateChunk, Spawn
 from ..shell.program.callbacks import Callbacks, Returned
-from ..shell.program.handlers import Handler, Late, Program
-from ..shell.program.tracebacks import ENDINGS
+from ..shell.program.handlers import Application, Handler, LateResult
+from ..shell.program.tracebacks import EXIT_EXCEPTIONS
 from .kernel import Kernel
 from .loop import Loop
 from .notice import Ear, noticing
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 MakeEngine: TypeAlias = Callable[[Server, Parse, Clock], Engine]
 
 
-class MemoryServer(Speaker):
+class MemoryServer(Messaging):
     """What callbacks are given in place of an `HttpServer`: it answers the same questions and takes the same orders."""
 
     def __init__(self, handler: Handler, limits: Limits, callbacks: Callbacks, make_engine: MakeEngine = Engine,
@@ -69,8 +69,8 @@ class MemoryServer(Speaker):
         self.now = 0.0
         """The time on the server's clock, and since 1970, in seconds."""
         self.kernel = kernel or Kernel()
-        self.log: list[Note] = []
-        self.access: list[Access] = []
+        self.log: list[Log] = []
+        self.access: list[AccessLog] = []
         self.errors: list[BaseException] = []
         """What the handler raised, as far as it was answered with a 500."""
         clock = self._read_clock
@@ -79,34 +79,34 @@ class MemoryServer(Speaker):
         self._has_ended = False
         self._ear = Ear(self.log)
         # Program asks its server for `post`, `state` and `engine` only, and callbacks for what is public in both.
-        self._program = Program(cast("HttpServer", self), noticing(handler, self.errors), callbacks,
+        self._application = Application(cast("HttpServer", self), noticing(handler, self.errors), callbacks,
                                 self.engine.events, clock)
-        self.engine.methods = self._make_methods(self._program, self.kernel)
-        self.run_coroutines(self._loop.spawn)
+        self.engine.methods = self._make_methods(self._application, self.kernel)
+        self.set_spawn(self._loop.spawn)
 
     def _read_clock(self) -> float:
         return self.now
 
-    def _make_methods(self, program: Program, kernel: Kernel) -> "dict[type, Callable[[Any], Event | None]]":
+    def _make_methods(self, program: Application, kernel: Kernel) -> "dict[type, Callable[[Any], Event | None]]":
         """Every kind of effect, and who carries it out."""
         return {
             Handle: program.handle_request,
             Send: self._send,
-            Fan: self._fan,
+            FanOut: self._fan,
             Pull: program.pull,
-            Abandon: program.abandon,
+            CloseBody: program.close_body,
             Watch: kernel.watch,
             Drop: self._drop,
             Adopt: kernel.adopt,
-            TurnAway: kernel.turn_away,
-            Greet: program.greet,
-            Farewell: self._farewell,
-            Welcome: program.welcome,
+            Reject: kernel.turn_away,
+            CallOpen: program.call_open,
+            CallClose: self._farewell,
+            CallWsOpen: program.call_ws_open,
             Deliver: program.deliver,
-            Unpack: program.unpack,
-            Part: program.part,
-            Note: self._note,
-            Access: self.access.append,
+            DeliverCompressed: program.deliver_compressed,
+            CallWsClose: program.call_ws_close,
+            Log: self._note,
+            AccessLog: self.access.append,
         }
 
     # -- questions, as of an HttpServer ---------------------------------------------------------------------------
@@ -119,7 +119,7 @@ class MemoryServer(Speaker):
     @property
     def listening(self) -> bool:
         """True until the server is asked to stop."""
-        return self.running and self.state.running is Running.SERVING
+        return self.running and self.state.running is ServerState.SERVING
 
     def stats(self) -> Stats:
         """Figures since the server was made."""
@@ -129,7 +129,7 @@ class MemoryServer(Speaker):
         """When a tick must come at the latest, on the clock of `now`; None if nothing waits."""
         if self.has_work:
             return self.now
-        times = (next_deadline(self.state), self._program.sources.poll_at, self._loop.next_timer())
+        times = (next_deadline(self.state), self._application.sources.poll_at, self._loop.next_timer())
         return min((at for at in times if at is not None), default=None)
 
     # -- orders, as to an HttpServer ------------------------------------------------------------------------------
@@ -138,9 +138,9 @@ class MemoryServer(Speaker):
         """Ask the server to end, in the next tick: what is under way is answered for up to `grace` seconds."""
         self.post(Stop(float(grace)))
 
-    def run_coroutines(self, spawn: Spawn | None) -> None:
+    def set_spawn(self, spawn: Spawn | None) -> None:
         """How coroutines of user code are run from now on, if not as at first; None: they are refused."""
-        self._program.run_coroutines(spawn)
+        self._application.set_spawn(spawn)
 
     # -- one turn -------------------------------------------------------------------------------------------------
 
@@ -149,8 +149,8 @@ class MemoryServer(Speaker):
         """True if a tick would do anything at this time."""
         if self._has_ended:
             return False
-        return (self.engine.has_work or bool(self._inbox) or self._loop.has_work or self.kernel.is_busy
-                or (self.kernel.has_callers and room_of(self.state) > 0))
+        return (self.engine.has_work or bool(self._mailbox) or self._loop.has_work or self.kernel.is_busy
+                or (self.kernel.has_callers and accept_room(self.state) > 0))
 
     def require_rest(self) -> None:
         """RuntimeError if this is called by the program behind the server."""
@@ -163,47 +163,47 @@ class MemoryServer(Speaker):
         if self._has_ended:
             return
         self._is_ticking, self._thread = True, get_ident()
-        self._speaker = self._thread
+        self._sending_thread = self._thread
         try:
             with self._ear.listening():
                 self._process_connections()
         finally:
             self._is_ticking = False
 
-    def _moment(self) -> Moment:
-        return Moment(self.now, int(self.now))
+    def _moment(self) -> TimeRead:
+        return TimeRead(self.now, int(self.now))
 
     def _process_connections(self) -> None:
         """The turn itself, in the order of `HttpServer.process_connections`."""
         engine, limits = self.engine, self._limits
-        engine.finish_turn()
+        engine.flush_between_ticks()
         self._loop.run_once()
-        is_told_late = bool(engine.events) and type(engine.events[0]) is Elapsed  # a tick was left before it was told
-        moment = self._moment()
-        engine.events[:is_told_late] = [Elapsed(moment.now, moment.wall)]
+        is_told_late = bool(engine.events) and type(engine.events[0]) is TickStarted  # a tick was left before it was told
+        reading = self._moment()
+        engine.events[:is_told_late] = [TickStarted(reading.now, reading.unix_time)]
         engine.events += self.kernel.process_readable_clients(limits)
-        engine.events += self.kernel.accept(min(limits.max_accepts_per_tick, room_of(engine.state)))
-        self._empty_inbox()
-        self._program.sources.poll(self.now, engine.events)
+        engine.events += self.kernel.accept(min(limits.max_accepts_per_tick, accept_room(engine.state)))
+        self._take_posted()
+        self._application.sources.poll(self.now, engine.events)
         engine.run_rounds()
         self._wind_down()
 
     def _wind_down(self) -> None:
         """A server that is stopping lets nobody in; one that has stopped has nothing left."""
-        if self.state.running is not Running.SERVING:
+        if self.state.running is not ServerState.SERVING:
             self.kernel.refuse()
-        if self.state.running is Running.STOPPED and not self.engine.events:
+        if self.state.running is ServerState.STOPPED and not self.engine.events:
             self.kernel.close()
-            self.run_coroutines(None)
+            self.set_spawn(None)
             self._loop.end()
             self._has_ended = True
-            self._inbox.close()
+            self._mailbox.close()
 
-    def _take_late(self, late: Late | LatePiece | Returned) -> Event | None:
+    def _take_late(self, late: LateResult | LateChunk | Returned) -> Event | None:
         """A result that came after its handler had returned; a failure is noticed like one of the handler."""
         event = super()._take_late(late)
-        result = late.result if isinstance(late, Late) and not isinstance(late.result, ENDINGS) else None
-        if isinstance(result, BaseException) and isinstance(event, Refused) and event.account:
+        result = late.result if isinstance(late, LateResult) and not isinstance(late.result, EXIT_EXCEPTIONS) else None
+        if isinstance(result, BaseException) and isinstance(event, HandlerFailed) and event.traceback:
             self.errors.append(result)
         return event
 
@@ -217,7 +217,7 @@ class MemoryServer(Speaker):
         elif event is not None:
             self.engine.report(event)
 
-    def _fan(self, order: Fan) -> None:
+    def _fan(self, order: FanOut) -> None:
         """Send to all members of a cohort; who does not take all of it is reported."""
         for conn in sorted(order.members):
             event = self.kernel.send(Send(conn, (order.data,), Then.KEEP))
@@ -227,20 +227,20 @@ class MemoryServer(Speaker):
     def _drop(self, order: Drop) -> None:
         """Close a connection and the streams that were for it."""
         if self.kernel.drop(order):
-            self._program.abandon_all(order.conn)
+            self._application.close_bodies(order.conn)
 
-    def _farewell(self, order: Farewell) -> Event | None:
+    def _farewell(self, order: CallClose) -> Event | None:
         """A connection is gone: its other end learns why, and so does user code."""
         self.kernel.farewell(order)
-        return self._program.farewell(order)
+        return self._application.call_close(order)
 
-    def _note(self, order: Note) -> None:
+    def _note(self, order: Log) -> None:
         """Keep the line, and write it to the log it is for."""
         self.log.append(order)
         with self._ear.covered():
             logging.getLogger(order.logger).log(order.level, "%s", order.text)
 
 
-def _of_fan(order: Fan, conn: Conn, event: Event) -> Event:
+def _of_fan(order: FanOut, conn: Conn, event: Event) -> Event:
     """What is reported of a member that did not take all of what its cohort was sent."""
-    return Lagged(conn, event.taken, order.start, order.end, order.hearing) if isinstance(event, Stalled) else event
+    return FanOutStalled(conn, event.taken, order.start, order.end, order.subscription) if isinstance(event, Stalled) else event

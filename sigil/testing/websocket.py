@@ -15,24 +15,24 @@ from zstandard import ZstdDecompressor, ZstdError
 from ..core.broadcast.negotiation import ZSTD_SUBPROTOCOL
 from ..core.close_reasons import close_reason_str
 from ..core.conn import Conn
-from ..core.http.headers import Pairs, pairs_of
-from ..core.http.response import Fields
+from ..core.http.headers import Pairs, to_pairs
+from ..core.http.response import HeadersLike
 from ..core.parse_result import Malformed
-from ..core.websocket.frames import Opcode, Terms, encode_close, encode_masked
+from ..core.websocket.frames import FrameRules, Opcode, encode_close, encode_masked
 from ..core.websocket.handshake import VERSION, accept_key
 from ..core.websocket.messages import (
-    CALM,
+    BETWEEN_MESSAGES,
     Close,
-    Inbound,
+    CompressedMessage,
     Item,
     Message,
+    MessageReader,
     Ping,
     Pong,
-    Squeezed,
-    read_squeezed,
-    take_bytes,
+    decompress,
+    receive_data,
 )
-from ..shell.loop.send_buffer import framed
+from ..shell.loop.send_buffer import to_message
 from .answers import Answer, BadAnswer
 from .connection import Connection
 
@@ -43,7 +43,7 @@ _KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 _MASK = b"\x37\xfa\x21\x3d"
 _BROKEN_OFF = 1006
 _MOST = 2**62
-_TERMS = Terms(_MOST, _MOST, is_masked=False)
+_TERMS = FrameRules(_MOST, _MOST, is_masked=False)
 _INFLATED_MOST = 2**30
 _A_GULP = 65_536
 
@@ -70,13 +70,13 @@ class WebSocketClosed(Exception):
         self.reason = reason
 
 
-def upgrade_fields(subprotocols: tuple[str, ...], origin: str | None, headers: Fields) -> Pairs:
+def upgrade_fields(subprotocols: tuple[str, ...], origin: str | None, headers: HeadersLike) -> Pairs:
     """The fields of a request for a WebSocket; those given in `headers` replace what would be sent."""
     offered = (("Sec-WebSocket-Protocol", ", ".join(subprotocols)),) if subprotocols else ()
     named = () if origin is None else (("Origin", origin),)
     defaults = (("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", VERSION),
                 ("Sec-WebSocket-Key", _KEY), *offered, *named)
-    given = pairs_of(headers)
+    given = to_pairs(headers)
     names = {name.lower() for name, _ in given}
     return (*(pair for pair in defaults if pair[0].lower() not in names), *given)
 
@@ -117,7 +117,7 @@ class WebSocket:
         self._answers = answers_pings
         self._messages: list[str | bytes] = []
         self._taken = 0
-        self._inbound: Inbound = CALM
+        self._inbound: MessageReader = BETWEEN_MESSAGES
         self._has_said_close = False
 
     @property
@@ -163,7 +163,7 @@ class WebSocket:
 
     def send(self, data: str | bytes) -> None:
         """Send a message, text for a str and binary for bytes.  `WebSocketClosed` if the server has ended."""
-        opcode, payload = framed(data)
+        opcode, payload = to_message(data)
         self._client.settle()
         if self.code is not None:
             raise self._closed()
@@ -191,26 +191,26 @@ class WebSocket:
 
     def look(self) -> bool:
         """Take what came; True if the server has something to read because of it.  `BadAnswer` if that is no frame."""
-        wire = self.connection.wire
-        if len(wire.received) == self._start and not (wire.is_shut or wire.has_reset):
+        connection = self.connection.wire
+        if len(connection.received) == self._start and not (connection.is_shut or connection.has_reset):
             return False
-        data = bytes(wire.received[self._start:])
+        data = bytes(connection.received[self._start:])
         self._start += len(data)
         answers = [answer for item in self._take(data) if (answer := self._answer(item))]
-        has_ended = self.connection.has_ended or wire.has_reset
+        has_ended = self.connection.has_ended or connection.has_reset
         if has_ended and self.code is None:
             self.code = _BROKEN_OFF
-        if not self._answers or wire.is_closed or wire.has_half_closed or wire.has_reset:
+        if not self._answers or connection.is_closed or connection.has_half_closed or connection.has_reset:
             return False
-        wire.arrived += b"".join(answers)
-        wire.has_half_closed = has_ended
+        connection.arrived += b"".join(answers)
+        connection.has_half_closed = has_ended
         return bool(answers) or has_ended
 
     def _take(self, data: bytes) -> tuple[Item, ...]:
         """What these bytes complete; behind a close frame everything is discarded (RFC 6455 section 1.4)."""
-        self._inbound, items, flaw = take_bytes(self._inbound, data, self._terms)
-        if flaw is not None:
-            raise BadAnswer(flaw.message)
+        self._inbound, items, error = receive_data(self._inbound, data, self._terms)
+        if error is not None:
+            raise BadAnswer(error.message)
         return items
 
     def _answer(self, item: Item) -> bytes:
@@ -226,17 +226,17 @@ class WebSocket:
                 if not self._has_said_close:
                     self._has_said_close = self._answers
                     return encode_masked(Opcode.CLOSE, encode_close(code), _MASK)
-            case str() | bytes() | Squeezed():
+            case str() | bytes() | CompressedMessage():
                 self._messages.append(_unsqueezed(item, self.subprotocol == ZSTD_SUBPROTOCOL))
         return b""
 
 
-def _unsqueezed(item: Message | Squeezed, is_zstd: bool) -> Message:
+def _unsqueezed(item: Message | CompressedMessage, is_zstd: bool) -> Message:
     """What a message says; `BadAnswer` if it is not what its encoding says it is.
 
     Of a binary message in Zstandard nothing tells whether it was a text.
     """
-    message = read_squeezed(item, _INFLATED_MOST) if isinstance(item, Squeezed) else item
+    message = decompress(item, _INFLATED_MOST) if isinstance(item, CompressedMessage) else item
     if isinstance(message, Malformed):
         raise BadAnswer(message.message)
     if is_zstd and isinstance(message, bytes):

@@ -30,7 +30,7 @@ def test_a_deferred_that_is_never_resolved_is_503_after_the_answer_timeout() -> 
     def app(request: Request) -> object:
         return Response.text("fine") if request.path == "/" else Deferred()
 
-    limits = Limits(answer_timeout=0.3)
+    limits = Limits(response_timeout=0.3)
     with ticking(app, limits) as server, Raw(server, GET.replace(b"/ ", b"/never ", 1)) as client:
         pump(server, lambda: client.over, client)
         assert client.answers()[0].status == 503

@@ -173,7 +173,7 @@ def one_run(kind: str, code: int, nth: int) -> Fault:
             end(server)
     stats = server.stats()
     assert stats.accepted == sum(stats.closed.values())
-    assert program.opened == sorted(program.opened, key=lambda conn: conn.turn)
+    assert program.opened == sorted(program.opened, key=lambda conn: conn.generation)
     assert sorted(program.closed) == sorted(program.opened)
     assert len(program.opened) == stats.accepted
     assert program.streams_open == 0

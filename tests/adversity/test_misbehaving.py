@@ -167,8 +167,8 @@ def test_a_stream_that_raises_anywhere_costs_its_own_connection(where: str, erro
 
 
 def test_an_interrupt_when_a_stream_begins_leaves_the_tick_and_its_client_is_answered() -> None:
-    stream = Stream("iter", KeyboardInterrupt())
-    with ticking(lambda request: Response.stream(stream)) as server, Raw(server, GET) as client:
+    broadcast = Stream("iter", KeyboardInterrupt())
+    with ticking(lambda request: Response.stream(broadcast)) as server, Raw(server, GET) as client:
         with pytest.raises(KeyboardInterrupt):
             pump(server, lambda: client.over, client)
         pump(server, lambda: bool(client.received), client, patience=2.0)

@@ -252,7 +252,7 @@ def test_a_port_is_taken_over_by_many_threads_at_once() -> None:
 
 
 def test_a_handler_may_stop_the_thread_that_it_runs_in_and_wait_for_it_in_vain() -> None:
-    """`Serving.stop` waits for its thread to end, which that thread cannot: an error, and the server ends even so."""
+    """`ServerThread.stop` waits for its thread to end, which that thread cannot: an error, and the server ends even so."""
     def app(request: Request) -> Response:
         serving.stop(0.5)
         return Response.text("unreachable")

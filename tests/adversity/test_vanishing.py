@@ -198,7 +198,7 @@ def test_an_answer_that_comes_after_its_client_has_gone_opens_nothing(scene: Sce
     for promise in promises:
         assert promise.resolve(Response.stream(scene.program.chunks()))
     settle(scene.server)
-    assert scene.server.stats().late == len(promises)
+    assert scene.server.stats().stale_responses == len(promises)
     scene.balance()
 
 

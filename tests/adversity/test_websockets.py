@@ -128,7 +128,7 @@ def test_who_vanishes_in_the_middle_of_the_upgrade_leaves_nothing(scene: Scene, 
 def test_who_vanishes_while_much_is_said_to_it_leaves_nothing(scene: Scene, is_reset: bool) -> None:
     client = Talker(scene.server, receive_buffer=4_096)
     pump(scene.server, lambda: client.is_upgraded, client)
-    conn = max(scene.server.clients(), key=lambda conn: conn.turn)
+    conn = max(scene.server.clients(), key=lambda conn: conn.generation)
     while scene.server.buffered_amount(conn) < 100_000:
         scene.server.send(conn, bytes(10_000))
         scene.server.tick()

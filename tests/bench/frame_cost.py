@@ -7,7 +7,7 @@ whole message, from bytes to `str` or `bytes`; for one large message that comes 
 frame of a server. Nothing touches a socket. Each figure is the minimum over rounds, since noise only adds, and the
 contestants take turns within a round, since a noisy neighbour should bother all alike. Read them as ratios.
 
-The floors. `floor` is what the interpreter charges for unmasking one payload in the same way, and nothing else.
+The floors. `lowest_cursor` is what the interpreter charges for unmasking one payload in the same way, and nothing else.
 wsproto is written in Python and, without its optional accelerator, masks byte by byte; websockets masks in C.
 
 What it doesn't know. What becomes of a message: no server, no ring, no kernel.
@@ -24,10 +24,10 @@ from importlib.util import find_spec
 from math import inf, nan
 from typing import NamedTuple
 
-from sigil.core.websocket.frames import Opcode, Terms, encode_frame, encode_masked, unmask
-from sigil.core.websocket.messages import CALM, take_bytes
+from sigil.core.websocket.frames import FrameRules, Opcode, apply_mask, encode_frame, encode_masked
+from sigil.core.websocket.messages import BETWEEN_MESSAGES, receive_data
 
-TERMS = Terms(2**24, 2**24)
+TERMS = FrameRules(2**24, 2**24)
 KEY = bytes.fromhex("9dfa213d")
 READ_LEN = 65_536
 BATCH_S = 0.01
@@ -50,9 +50,9 @@ def payload_of(length: int) -> bytes:
 
 
 def read_by_sigil(reads: list[bytes]) -> int:
-    inbound, count = CALM, 0
+    reader, count = BETWEEN_MESSAGES, 0
     for data in reads:
-        inbound, items, _ = take_bytes(inbound, data, TERMS)
+        reader, items, _ = receive_data(reader, data, TERMS)
         count += len(items)
     return count
 
@@ -110,7 +110,7 @@ def reading_tasks() -> list[Task]:
             payload = payload_of(length)
             data = encode_masked(opcode, payload, KEY) * count
             row = f"read {opcode.name.lower()} {count} x {length}"
-            tasks.append(Task(row, "floor", 1, partial(unmask, payload, KEY)))
+            tasks.append(Task(row, "floor", 1, partial(apply_mask, payload, KEY)))
             tasks += reading(row, readers, [data], count)
             if len(data) > READ_LEN * 2:
                 pieces = [data[start:start + READ_LEN] for start in range(0, len(data), READ_LEN)]

@@ -42,7 +42,7 @@ class Expect(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One row of the table: `note` is one sentence and names the RFC section."""
+    """One row of the table: `log` is one sentence and names the RFC section."""
 
     name: str
     raw: bytes

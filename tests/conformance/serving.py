@@ -1,6 +1,6 @@
 """The server under test: one real sigil server with an echo handler, ticked by a thread of its own.
 
-What it is: `echo` answers with what the server understood of a request; `Serving` starts a server through the public
+What it is: `echo` answers with what the server understood of a request; `ServerThread` starts a server through the public
 face, ticks it in the background until told to stop, and says when a tick has passed.
 Its rules: only public names of sigil; an exception out of a tick is kept and raised in the test that sees it next.
 What it does not know: what is asked of the server, or what it should answer.
@@ -39,7 +39,7 @@ class Serving:
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="sigil under test", daemon=True)
 
-    def __enter__(self) -> "Serving":
+    def __enter__(self) -> "ServerThread":
         self._server.listen()
         self._thread.start()
         return self

@@ -36,7 +36,7 @@ def serving() -> Iterator[Serving]:
 # -- the checks ------------------------------------------------------------------------------------------------------
 
 def check_reply(reply: Reply, owed: Answer, closing: bool | None) -> None:
-    """The answer is the one owed and is well made; `closing` is what it must say of the connection, None if either."""
+    """The answer is the one owed and is well made; `close_state` is what it must say of the connection, None if either."""
     assert reply.status in owed.statuses, f"status {reply.status}, expected {owed.statuses}: {reply.content[:200]!r}"
     assert reply.version == b"1.1", f"answered in HTTP/{reply.version.decode()}"
     if reply.status < 200:
@@ -90,11 +90,11 @@ def check_echo(reply: Reply, owed: Answer) -> None:
         assert understood[key] == value, f"the handler saw {key} {understood[key]!r}, not {value!r}"
 
 
-def check_answers(wire: Wire, expect: Expect) -> None:
+def check_answers(connection: Wire, expect: Expect) -> None:
     """The answers owed, in order; an optional one may be missing at the end."""
     last = len(expect.answers) - 1
     for place, owed in enumerate(expect.answers):
-        reply = wire.answer(owed.head)
+        reply = connection.answer(owed.head)
         if reply is None:
             assert owed.optional, f"the connection ended before answer {place + 1} of {last + 1}, {owed.statuses}"
             return
@@ -102,23 +102,23 @@ def check_answers(wire: Wire, expect: Expect) -> None:
         check_reply(reply, owed, None if expect.end is End.CUT else closing)
 
 
-def check_end(wire: Wire, end: End) -> None:
+def check_end(connection: Wire, end: End) -> None:
     """The connection is as it should be behind the answers, and there is no byte too many."""
     if end is End.OPEN:
-        wire.send(PROBE)
-        reply = wire.answer(head=False)
+        connection.send(PROBE)
+        reply = connection.answer(head=False)
         assert reply is not None, "the connection should have stayed open"
         check_reply(reply, seen(target="/probe"), closing=True)
-    rest = wire.rest()
+    rest = connection.rest()
     assert not rest, f"bytes behind the last answer: {rest[:200]!r}"
 
 
-def check_case(wire: Wire, expect: Expect) -> None:
+def check_case(connection: Wire, expect: Expect) -> None:
     """Everything that must be so once the bytes are sent."""
     if expect.end is End.CUT:
-        wire.finish()
-    check_answers(wire, expect)
-    check_end(wire, expect.end)
+        connection.finish()
+    check_answers(connection, expect)
+    check_end(connection, expect.end)
 
 
 # -- the cases, three ways -------------------------------------------------------------------------------------------
@@ -127,27 +127,27 @@ def check_case(wire: Wire, expect: Expect) -> None:
 def test_whole(serving: Serving, case: Case) -> None:
     """The request arrives in as few reads as the kernel likes."""
     serving.check()
-    with Wire(serving.port) as wire:
-        wire.send(case.raw)
-        check_case(wire, case.expect)
+    with Wire(serving.port) as connection:
+        connection.send(case.raw)
+        check_case(connection, case.expect)
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_byte_by_byte(serving: Serving, case: Case) -> None:
     """The request arrives a byte at a time; the verdict must not depend on it."""
     serving.check()
-    with Wire(serving.port) as wire:
-        wire.dribble(case.raw, serving.settle)
-        check_case(wire, case.expect)
+    with Wire(serving.port) as connection:
+        connection.dribble(case.raw, serving.settle)
+        check_case(connection, case.expect)
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_behind_a_good_request(serving: Serving, case: Case) -> None:
     """The request arrives in one write with a good one before it, whose answer comes first and intact."""
     serving.check()
-    with Wire(serving.port) as wire:
-        wire.send(FIRST.raw + case.raw)
-        check_case(wire, Expect((*FIRST.expect.answers, *case.expect.answers), case.expect.end))
+    with Wire(serving.port) as connection:
+        connection.send(FIRST.raw + case.raw)
+        check_case(connection, Expect((*FIRST.expect.answers, *case.expect.answers), case.expect.end))
 
 
 # -- the table and the checks themselves -----------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The client: sends raw bytes over a real socket and reads answers strictly.
 
-What it is: `Wire` is one connection. It can send bytes in one write or one by one, read the next answer, and see how
+What it is: `ConnectionSocket` is one connection. It can send bytes in one write or one by one, read the next answer, and see how
 the connection ends. Answers are parsed by h11, which shares no code with sigil.
 Its rules: it reads while it sends, so that neither side can block the other; every wait ends at a deadline; a reset is
 an error wherever it comes.
@@ -57,7 +57,7 @@ class Wire:
         self._unread = b""
         self._ended = False
 
-    def __enter__(self) -> "Wire":
+    def __enter__(self) -> "ConnectionSocket":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,

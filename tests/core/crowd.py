@@ -9,8 +9,8 @@ Rules: only events of the core; the same words make the same server.  It does no
 from collections.abc import Mapping
 
 from sigil.core.conn import Conn, Peer
-from sigil.core.effects import Adopt, Fan, Handle
-from sigil.core.events import Accepted, Answered, Delivered, Flush, Lagged, Publish, Received
+from sigil.core.effects import Adopt, FanOut, Handle
+from sigil.core.events import Accepted, Delivered, FanOutStalled, Flush, HandlerReturned, Publish, Received
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.server import advance, make_server
@@ -34,7 +34,7 @@ def meet(server: Server, count: int, topics: tuple[str, ...] = (), peer: Peer = 
         server, effects = tell(server, Received(adopt.conn, UPGRADE))
         handle = effects[0]
         assert isinstance(handle, Handle)
-        server, _ = tell(server, Answered(handle.ticket, (Response.upgrade(topics=topics),)), Delivered(adopt.conn))
+        server, _ = tell(server, HandlerReturned(handle.ticket, (Response.upgrade(topics=topics),)), Delivered(adopt.conn))
         conns.append(adopt.conn)
     return server, conns
 
@@ -54,8 +54,8 @@ def say(server: Server, *lengths: int, flushes: bool = True, taken: Mapping[int,
         return server
     server, effects = tell(server, Flush(None))
     for fan in effects:
-        if isinstance(fan, Fan):
-            lagging = [Lagged(conn, taken[conn.slot], fan.start, fan.end, fan.hearing)
+        if isinstance(fan, FanOut):
+            lagging = [FanOutStalled(conn, taken[conn.slot], fan.start, fan.end, fan.subscription)
                        for conn in sorted(fan.members) if conn.slot in taken]
             server, _ = advance(server, lagging)
     return server

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 from sigil.core.conn import Conn, Peer, Ticket
 from sigil.core.connection.client import Client, Parse
-from sigil.core.effects import Drop, Effect, Farewell, Handle, Interest, Send, Then, TurnAway, Watch
-from sigil.core.events import Accepted, Answered, Elapsed, Event, Received, Writable
+from sigil.core.effects import CallClose, Drop, Effect, Handle, Interest, Reject, Send, Then, Watch
+from sigil.core.events import Accepted, Event, HandlerReturned, Received, TickStarted, Writable
 from sigil.core.http.head import Head, parse_headers_only
 from sigil.core.http.request import Request
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.server import advance, make_server
-from sigil.core.server.slots import find
+from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
 
 PEER = Peer("192.0.2.1", 5000)
@@ -72,9 +72,9 @@ def tell(server: Server, *events: Event) -> tuple[Server, list[Effect]]:
     return advance(server, events)
 
 
-def at(seconds: float) -> Elapsed:
+def at(seconds: float) -> TickStarted:
     """The clock reads so many seconds; the wall stands still, so that the date does too."""
-    return Elapsed(seconds, 0)
+    return TickStarted(seconds, 0)
 
 
 def asked(data: bytes, limits: Limits | None = None, logs_access: bool = False) -> Server:
@@ -82,9 +82,9 @@ def asked(data: bytes, limits: Limits | None = None, logs_access: bool = False) 
     return tell(serving(limits, logs_access), Received(CONN, data))[0]
 
 
-def answered(number: int, *responses: Response) -> Answered:
+def answered(number: int, *responses: Response) -> HandlerReturned:
     """Responses to the requests of `CONN` from `number` on."""
-    return Answered(Ticket(CONN, number), responses)
+    return HandlerReturned(Ticket(CONN, number), responses)
 
 
 def ticket(number: int) -> Ticket:
@@ -94,7 +94,7 @@ def ticket(number: int) -> Ticket:
 
 def client_of(server: Server) -> Client:
     """The record of `CONN`, which must be there."""
-    client = find(server.slots, CONN)
+    client = find_client(server.slots, CONN)
     assert client is not None
     return client
 
@@ -116,7 +116,7 @@ def requests_of(effects: Iterable[Effect]) -> list[Request]:
 
 def fate_of(effects: Sequence[Effect]) -> str:
     """What these effects make of the connection: keep, shut or drop; turned away is a drop."""
-    if any(isinstance(effect, Drop | Farewell | TurnAway) for effect in effects):
+    if any(isinstance(effect, Drop | CallClose | Reject) for effect in effects):
         return "drop"
     return "shut" if any(isinstance(effect, Send) and effect.then is not Then.KEEP for effect in effects) else "keep"
 
@@ -147,7 +147,7 @@ def drive(server: Server, reads: Iterable[bytes], handler: Callable[[Request], R
             fate = fate if fate != "keep" else fate_of(effects)
             handles = [effect for effect in effects if isinstance(effect, Handle)]
             requests += requests_of(effects)
-            events = [Answered(order.ticket, tuple(map(handler, order.requests))) for order in handles]
+            events = [HandlerReturned(order.ticket, tuple(map(handler, order.requests))) for order in handles]
             if any(isinstance(effect, Watch) and effect.interest & Interest.WRITE for effect in effects):
                 events.append(Writable(CONN))
     return Driven(tuple(requests), output, fate)

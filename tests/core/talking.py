@@ -9,21 +9,21 @@ from typing import NamedTuple
 
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn
-from sigil.core.connection.session import Talk
-from sigil.core.effects import Deliver, Drop, Effect, Fan, Part, Send, Then, Welcome
-from sigil.core.events import Delivered, Event, Flush, Received, Whisper
+from sigil.core.connection.session import Session
+from sigil.core.effects import CallWsClose, CallWsOpen, Deliver, Drop, Effect, FanOut, Send, Then
+from sigil.core.events import Delivered, Event, Flush, Received, SendMessages
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.server import advance
 from sigil.core.server.state import Server
-from sigil.core.websocket.frames import Frame, Terms, encode_masked, read_frame
+from sigil.core.websocket.frames import Frame, FrameRules, encode_masked, parse_frame
 
 from .drive import CONN, answered, asked, bytes_of, client_of, tell
 
 UPGRADE = (b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
 KEY = b"\x9d\xfa\x21\x3d"
-PLAIN = Terms(2**30, 2**30, is_masked=False)
+PLAIN = FrameRules(2**30, 2**30, is_masked=False)
 """What a client reads by."""
 
 FLUSH = Flush(None)
@@ -55,9 +55,9 @@ def came(data: bytes, conn: Conn = CONN) -> Received:
     return Received(conn, data)
 
 
-def said(*messages: str | bytes, conn: Conn = CONN) -> Whisper:
+def said(*messages: str | bytes, conn: Conn = CONN) -> SendMessages:
     """The program says these messages to one client."""
-    return Whisper(conn, tuple((1, message.encode()) if isinstance(message, str) else (2, message)
+    return SendMessages(conn, tuple((1, message.encode()) if isinstance(message, str) else (2, message)
                                for message in messages))
 
 
@@ -71,18 +71,18 @@ def talking(limits: Limits | None = None, topics: Sequence[str] = ()) -> Server:
     return tell(welcomed(limits, topics), Delivered(CONN))[0]
 
 
-def talk_in(server: Server) -> Talk:
+def talk_in(server: Server) -> Session:
     """The conversation of `CONN`, which must be there."""
-    talk = client_of(server).talk
-    assert talk is not None
-    return talk
+    session = client_of(server).session
+    assert session is not None
+    return session
 
 
 def frames_in(data: bytes) -> list[tuple[int, bytes]]:
     """All frames of a server in these bytes, which must be whole and nothing else: opcode and payload."""
     found, start = list[tuple[int, bytes]](), 0
     while start < len(data):
-        read = read_frame(data, start, PLAIN)
+        read = parse_frame(data, start, PLAIN)
         assert isinstance(read, tuple) and isinstance(read[0], Frame), (read, data[start:start + 20])
         found.append((int(read[0].opcode), read[0].payload))
         start = read[1]
@@ -93,7 +93,7 @@ def bytes_to(conn: Conn, effects: Iterable[Effect]) -> bytes:
     """The bytes that these effects send to one client, alone or with its cohort."""
     return b"".join(b"".join(effect.segments) if isinstance(effect, Send) else effect.data for effect in effects
                     if (isinstance(effect, Send) and effect.conn == conn)
-                    or (isinstance(effect, Fan) and conn in effect.members))
+                    or (isinstance(effect, FanOut) and conn in effect.members))
 
 
 def frames_of(effects: Iterable[Effect], conn: Conn = CONN) -> list[tuple[int, bytes]]:
@@ -103,7 +103,7 @@ def frames_of(effects: Iterable[Effect], conn: Conn = CONN) -> list[tuple[int, b
 
 def parts_of(effects: Iterable[Effect]) -> list[tuple[CloseReason, int]]:
     """How the program is told that WebSockets have ended."""
-    return [(effect.reason, effect.code) for effect in effects if isinstance(effect, Part)]
+    return [(effect.reason, effect.code) for effect in effects if isinstance(effect, CallWsClose)]
 
 
 def delivered_in(effects: Iterable[Effect]) -> list[str | bytes]:
@@ -128,7 +128,7 @@ def conversation(server: Server, reads: Iterable[bytes]) -> Conversation:
         while events:
             server, more = advance(server, events)
             effects += more
-            events = [event for order in more if isinstance(order, Deliver | Welcome)
+            events = [event for order in more if isinstance(order, Deliver | CallWsOpen)
                       for event in (*echoes(order), Delivered(CONN))]
     server, more = advance(server, [FLUSH])
     effects += more
@@ -137,6 +137,6 @@ def conversation(server: Server, reads: Iterable[bytes]) -> Conversation:
     return Conversation(tuple(delivered_in(effects)), bytes_of(effects), tuple(parts_of(effects)), (*fates, "keep")[0])
 
 
-def echoes(order: Deliver | Welcome) -> list[Event]:
+def echoes(order: Deliver | CallWsOpen) -> list[Event]:
     """What an echoing program says to these messages."""
     return [said(message) for message in order.messages] if isinstance(order, Deliver) else []

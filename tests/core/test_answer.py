@@ -4,9 +4,18 @@ import pytest
 
 from sigil.core.close_reasons import CloseReason
 from sigil.core.connection.client import Phase
-from sigil.core.effects import Abandon, Access, Drop, Farewell, Note, Pull, Send, Then
-from sigil.core.events import Answered, Chunk, Ended, Event, Received, Refused, Stalled, Writable
-from sigil.core.http.response import Pulled, Response
+from sigil.core.effects import AccessLog, CallClose, CloseBody, Drop, Log, Pull, Send, Then
+from sigil.core.events import (
+    Event,
+    HandlerFailed,
+    HandlerReturned,
+    Received,
+    Stalled,
+    StreamChunk,
+    StreamEnded,
+    Writable,
+)
+from sigil.core.http.response import Response, StreamedBody
 from sigil.core.limits import Limits
 from sigil.core.server.state import Server
 
@@ -30,7 +39,7 @@ from .drive import (
     ticket,
 )
 
-STREAM = Response(200, (), Pulled(()))
+STREAM = Response(200, (), StreamedBody(()))
 STREAM_TOP = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + DATE
 ERROR = (b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 26\r\nContent-Type: text/plain; charset=utf-8\r\n"
          + DATE + b"500 Internal Server Error\n")
@@ -49,7 +58,7 @@ def bodies(data: bytes) -> bytes:
 
 
 def streaming(*events: Event, response: Response = STREAM, data: bytes = GET) -> tuple[Server, list[object]]:
-    """A server whose request was answered by a stream, after these events; and what the last `tell` ordered."""
+    """A server whose request was answered by a stream, after these events; and what the last `apply` ordered."""
     server, effects = tell(asked(data), answered(0, response))
     for event in events:
         server, effects = tell(server, event)
@@ -59,13 +68,13 @@ def streaming(*events: Event, response: Response = STREAM, data: bytes = GET) ->
 def test_an_answer_is_sent_and_the_connection_goes_on() -> None:
     server, effects = tell(asked(GET), answered(0, OK))
     assert same(effects, [Send(CONN, (OK_BYTES,), Then.KEEP)])
-    assert (client_of(server).answered, client_of(server).owed) == (1, ())
+    assert (client_of(server).responded, client_of(server).outstanding) == (1, ())
 
 
 def test_the_last_answer_shuts_our_side_behind_it() -> None:
     server, effects = tell(asked(LAST), answered(0, OK))
     assert same(effects, [Send(CONN, (OK_CLOSE,), Then.SHUT)])
-    assert client_of(server).intake.phase is Phase.LINGER
+    assert client_of(server).incoming.phase is Phase.LINGER
 
 
 def test_answers_to_requests_that_came_together_go_out_together() -> None:
@@ -81,18 +90,18 @@ def test_answers_leave_in_the_order_of_the_requests(order: tuple[int, ...]) -> N
         output += bytes_of(effects)
         ready = next((index for index in range(3) if index not in order[:count]), 3)
         assert bodies(output) == b"012"[:ready]
-    assert client_of(server).outflow.held == ()
+    assert client_of(server).outgoing.early_responses == ()
 
 
 def test_an_early_answer_is_held_and_sent_behind_the_one_before_it() -> None:
     server, effects = tell(asked(THREE), answered(1, numbered(1), numbered(2)))
     assert effects == []
-    assert same(client_of(server).outflow.held, ((1, numbered(1)), (2, numbered(2))))
+    assert same(client_of(server).outgoing.early_responses, ((1, numbered(1)), (2, numbered(2))))
     assert bodies(bytes_of(tell(server, answered(0, numbered(0)))[1])) == b"012"
 
 
 @pytest.mark.parametrize("event", [
-    answered(0, OK), answered(3, OK), answered(1, OK), Chunk(ticket(0), b"x"), Ended(ticket(0)), answered(-1, OK)])
+    answered(0, OK), answered(3, OK), answered(1, OK), StreamChunk(ticket(0), b"x"), StreamEnded(ticket(0)), answered(-1, OK)])
 def test_an_answer_nobody_waits_for_changes_nothing(event: Event) -> None:
     server, _ = tell(asked(THREE), answered(0, OK), answered(1, OK), answered(2, OK))
     after, effects = tell(server, event)
@@ -103,14 +112,14 @@ def test_an_answer_nobody_waits_for_changes_nothing(event: Event) -> None:
 def test_a_second_answer_to_the_same_request_is_let_go() -> None:
     server, _ = tell(asked(THREE), answered(1, numbered(1)))
     server, effects = tell(server, answered(1, numbered(9)), answered(1, STREAM))
-    assert same(effects, [Abandon(ticket(1))])
+    assert same(effects, [CloseBody(ticket(1))])
     assert bodies(bytes_of(tell(server, answered(0, numbered(0)), answered(2, numbered(2)))[1])) == b"012"
 
 
 def test_a_response_that_cannot_be_sent_becomes_a_500_and_a_note() -> None:
     effects = tell(asked(GET), answered(0, Response(200, (("X-A", "b\r\nSet-Cookie: c"),), b"secret")))[1]
     problem = "GET /: the value of header 'X-A' contains a character that cannot be sent: 'b\\r\\nSet-Cookie: c'"
-    assert same(effects, [Note("sigil.error", 40, problem), Send(CONN, (ERROR,), Then.KEEP)])
+    assert same(effects, [Log("sigil.error", 40, problem), Send(CONN, (ERROR,), Then.KEEP)])
 
 
 @pytest.mark.parametrize("response", [
@@ -121,21 +130,21 @@ def test_a_response_that_cannot_be_sent_becomes_a_500_and_a_note() -> None:
 ])  # type: ignore[arg-type]
 def test_a_response_filled_by_hand_can_break_nothing(response: Response) -> None:
     effects = tell(asked(GET), answered(0, response))[1]
-    assert kinds(effects) == ["Note", "Send"]
+    assert kinds(effects) == ["Log", "Send"]
     assert bytes_of(effects) == ERROR
 
 
 def test_a_stream_that_cannot_be_sent_is_abandoned() -> None:
-    effects = tell(asked(GET), answered(0, Response(200, (("A\n", "b"),), Pulled(()))))[1]
-    assert kinds(effects) == ["Note", "Abandon", "Send"]
+    effects = tell(asked(GET), answered(0, Response(200, (("A\n", "b"),), StreamedBody(()))))[1]
+    assert kinds(effects) == ["Log", "CloseBody", "Send"]
     assert bytes_of(effects) == ERROR
 
 
 @pytest.mark.parametrize("data", [b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", GET])
 def test_a_stream_whose_body_is_never_sent_is_abandoned(data: bytes) -> None:
-    response = Response(204, (), Pulled(())) if data == GET else STREAM
+    response = Response(204, (), StreamedBody(())) if data == GET else STREAM
     effects = tell(asked(data), answered(0, response))[1]
-    assert kinds(effects) == ["Send", "Abandon"]
+    assert kinds(effects) == ["Send", "CloseBody"]
     assert bytes_of(effects).endswith(DATE)
 
 
@@ -143,8 +152,8 @@ def test_each_answer_is_told_to_the_access_log_if_there_is_one() -> None:
     server = asked(get("/1?q") + get("/2"), logs_access=True)
     effects = tell(server, answered(0, numbered(5), STREAM))[1]
     peer = client_of(server).peer
-    assert [effect for effect in effects if isinstance(effect, Access)] == [
-        Access(peer, "GET", "/1?q", 1, 200, 1), Access(peer, "GET", "/2", 1, 200, -1)]
+    assert [effect for effect in effects if isinstance(effect, AccessLog)] == [
+        AccessLog(peer, "GET", "/1?q", 1, 200, 1), AccessLog(peer, "GET", "/2", 1, 200, -1)]
 
 
 # -- streams ----------------------------------------------------------------------------------------------------
@@ -152,21 +161,21 @@ def test_each_answer_is_told_to_the_access_log_if_there_is_one() -> None:
 def test_a_stream_is_asked_piece_by_piece_and_sent_in_chunks() -> None:
     server, effects = streaming()
     assert same(effects, [Send(CONN, (STREAM_TOP,), Then.KEEP), Pull(ticket(0))])
-    server, effects = tell(server, Chunk(ticket(0), b"hello"))
+    server, effects = tell(server, StreamChunk(ticket(0), b"hello"))
     assert same(effects, [Send(CONN, (b"5\r\nhello\r\n",), Then.KEEP), Pull(ticket(0))])
-    server, effects = tell(server, Ended(ticket(0)))
+    server, effects = tell(server, StreamEnded(ticket(0)))
     assert same(effects, [Send(CONN, (b"0\r\n\r\n",), Then.KEEP)])
-    assert client_of(server).answered == 1
+    assert client_of(server).responded == 1
 
 
 def test_an_empty_piece_is_skipped() -> None:
-    assert same(streaming(Chunk(ticket(0), b""))[1], [Pull(ticket(0))])
+    assert same(streaming(StreamChunk(ticket(0), b""))[1], [Pull(ticket(0))])
 
 
 def test_answers_behind_a_stream_wait_for_its_end() -> None:
     server, effects = tell(asked(get("/1") + get("/2")), answered(0, STREAM), answered(1, OK))
     assert kinds(effects) == ["Send", "Pull"]
-    effects = tell(server, Chunk(ticket(0), b"x"), Ended(ticket(0)))[1]
+    effects = tell(server, StreamChunk(ticket(0), b"x"), StreamEnded(ticket(0)))[1]
     assert bytes_of(effects) == b"1\r\nx\r\n0\r\n\r\n" + OK_BYTES
 
 
@@ -174,45 +183,45 @@ def test_a_stream_to_http_1_0_ends_with_the_connection() -> None:
     old = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
     server, effects = streaming(data=old)
     assert same(effects[0], Send(CONN, (b"HTTP/1.1 200 OK\r\nConnection: close\r\n" + DATE,), Then.KEEP))
-    server, effects = tell(server, Chunk(ticket(0), b"hello"))
+    server, effects = tell(server, StreamChunk(ticket(0), b"hello"))
     assert bytes_of(effects) == b"hello"
-    assert same(tell(server, Ended(ticket(0)))[1], [Send(CONN, (), Then.SHUT)])
+    assert same(tell(server, StreamEnded(ticket(0)))[1], [Send(CONN, (), Then.SHUT)])
 
 
-COUNTED = Response(200, (("Content-Length", "5"),), Pulled(()))
+COUNTED = Response(200, (("Content-Length", "5"),), StreamedBody(()))
 
 
 def test_a_counted_stream_is_sent_as_it_is() -> None:
-    server, effects = streaming(Chunk(ticket(0), b"he"), Chunk(ticket(0), b"llo"), response=COUNTED)
+    server, effects = streaming(StreamChunk(ticket(0), b"he"), StreamChunk(ticket(0), b"llo"), response=COUNTED)
     assert same(effects, [Send(CONN, (b"llo",), Then.KEEP), Pull(ticket(0))])
-    server, effects = tell(server, Ended(ticket(0)))
+    server, effects = tell(server, StreamEnded(ticket(0)))
     assert effects == []
     assert bytes_of(tell(server, Received(CONN, GET), answered(1, OK))[1]) == OK_BYTES
 
 
 @pytest.mark.parametrize(("event", "problem"), [
-    (Chunk(ticket(0), b"llo!"), "GET /: the stream yields more bytes than the Content-Length it was given"),
-    (Ended(ticket(0)), "GET /: the stream ended 3 bytes short of the Content-Length it was given"),
+    (StreamChunk(ticket(0), b"llo!"), "GET /: the stream yields more bytes than the Content-Length it was given"),
+    (StreamEnded(ticket(0)), "GET /: the stream ended 3 bytes short of the Content-Length it was given"),
 ])
 def test_a_counted_stream_that_breaks_its_word_breaks_the_connection(event: Event, problem: str) -> None:
-    server, _ = streaming(Chunk(ticket(0), b"he"), response=COUNTED)
+    server, _ = streaming(StreamChunk(ticket(0), b"he"), response=COUNTED)
     server, effects = tell(server, event)
-    assert same(effects, [Note("sigil.error", 40, problem), Abandon(ticket(0)), Drop(CONN),
-                          Farewell(CONN, CloseReason.HANDLER_ERROR)])
+    assert same(effects, [Log("sigil.error", 40, problem), CloseBody(ticket(0)), Drop(CONN),
+                          CallClose(CONN, CloseReason.HANDLER_ERROR)])
 
 
 def test_a_stream_that_fails_on_the_way_breaks_the_connection() -> None:
-    server, _ = streaming(Chunk(ticket(0), b"he"))
-    server, effects = tell(server, Refused(ticket(0), 500, "", "it broke"))
-    assert same(effects, [Note("sigil.error", 40, "it broke"), Drop(CONN), Farewell(CONN, CloseReason.HANDLER_ERROR)])
+    server, _ = streaming(StreamChunk(ticket(0), b"he"))
+    server, effects = tell(server, HandlerFailed(ticket(0), 500, "", "it broke"))
+    assert same(effects, [Log("sigil.error", 40, "it broke"), Drop(CONN), CallClose(CONN, CloseReason.HANDLER_ERROR)])
 
 
 def test_a_client_that_is_behind_stops_the_stream_and_one_that_catches_up_sets_it_going() -> None:
-    server, effects = streaming(Chunk(ticket(0), b"one"))
+    server, effects = streaming(StreamChunk(ticket(0), b"one"))
     server, _ = tell(server, Stalled(CONN, 2, (b"e\r\n",)))
-    server, effects = tell(server, Chunk(ticket(0), b"two"))
+    server, effects = tell(server, StreamChunk(ticket(0), b"two"))
     assert effects == []
-    assert client_of(server).outflow.outbox == (b"e\r\n", b"3\r\ntwo\r\n")
+    assert client_of(server).outgoing.outbox == (b"e\r\n", b"3\r\ntwo\r\n")
     server, effects = tell(server, Writable(CONN))
     assert same(effects[:2], [Send(CONN, (b"e\r\n", b"3\r\ntwo\r\n"), Then.KEEP), Pull(ticket(0))])
 
@@ -222,12 +231,12 @@ def test_a_stream_is_never_asked_twice_for_one_piece() -> None:
     assert "Pull" not in kinds(effects)
     server, effects = tell(server, Stalled(CONN, 1, (STREAM_TOP[1:],)), Writable(CONN))
     assert "Pull" not in kinds(effects)
-    assert kinds(tell(server, Chunk(ticket(0), b"x"))[1]) == ["Send", "Pull"]
+    assert kinds(tell(server, StreamChunk(ticket(0), b"x"))[1]) == ["Send", "Pull"]
 
 
 def test_the_end_of_a_stream_waits_behind_what_is_not_taken() -> None:
-    server, _ = streaming(Stalled(CONN, 0, (STREAM_TOP,)), Chunk(ticket(0), b"x"), data=LAST)
-    server, effects = tell(server, Ended(ticket(0)))
+    server, _ = streaming(Stalled(CONN, 0, (STREAM_TOP,)), StreamChunk(ticket(0), b"x"), data=LAST)
+    server, effects = tell(server, StreamEnded(ticket(0)))
     assert bytes_of(effects) == b""
     server, effects = tell(server, Writable(CONN))
     assert same(effects[0], Send(CONN, (STREAM_TOP, b"1\r\nx\r\n", b"0\r\n\r\n"), Then.SHUT))
@@ -236,15 +245,15 @@ def test_the_end_of_a_stream_waits_behind_what_is_not_taken() -> None:
 # -- refusals and interim answers -------------------------------------------------------------------------------
 
 def test_user_code_that_fails_is_a_status_for_the_client_and_an_account_for_the_log() -> None:
-    effects = tell(asked(GET), Refused(ticket(0), 500, "", "Traceback: secret"))[1]
-    assert same(effects, [Note("sigil.error", 40, "Traceback: secret"), Send(CONN, (ERROR,), Then.KEEP)])
-    effects = tell(asked(GET), Refused(ticket(0), 404, "no such thing", ""))[1]
+    effects = tell(asked(GET), HandlerFailed(ticket(0), 500, "", "Traceback: secret"))[1]
+    assert same(effects, [Log("sigil.error", 40, "Traceback: secret"), Send(CONN, (ERROR,), Then.KEEP)])
+    effects = tell(asked(GET), HandlerFailed(ticket(0), 404, "no such thing", ""))[1]
     assert kinds(effects) == ["Send"]
     assert bytes_of(effects).endswith(b"404 Not Found: no such thing\n")
 
 
 def test_a_refusal_out_of_order_is_held_like_an_answer() -> None:
-    server, effects = tell(asked(THREE), Refused(ticket(1), 500, "", ""))
+    server, effects = tell(asked(THREE), HandlerFailed(ticket(1), 500, "", ""))
     assert effects == []
     assert bytes_of(tell(server, answered(0, OK))[1]) == OK_BYTES + ERROR
 
@@ -279,6 +288,6 @@ def test_an_interim_answer_waits_for_the_answers_before_it() -> None:
 
 def test_an_answer_without_responses_changes_nothing() -> None:
     for server in (serving(), asked(GET)):
-        after, effects = tell(server, Answered(ticket(0), ()))
+        after, effects = tell(server, HandlerReturned(ticket(0), ()))
         assert bytes_of(effects) == b""
-        assert client_of(after).owed == client_of(server).owed
+        assert client_of(after).outstanding == client_of(server).outstanding

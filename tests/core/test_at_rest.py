@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from sigil import Limits, Response
 from sigil.core.conn import Ticket
-from sigil.core.connection.client import CALM, Client, Context, make_client
-from sigil.core.connection.deadlines import settle
+from sigil.core.connection.client import IDLE_HTTP, Client, Context, make_client
+from sigil.core.connection.deadlines import after_transition
 from sigil.core.connection.transitions import TRANSITIONS
 from sigil.core.effects import Effect, Handle, Send
-from sigil.core.events import Answered, Event, Received
+from sigil.core.events import Event, HandlerReturned, Received
 from sigil.core.http.head import parse_headers_only
 from sigil.core.server import make_server
 from sigil.core.server.batch import make_context
@@ -36,10 +36,10 @@ def both_ways(client: Client, event: Event, context: Context) -> tuple[tuple[Cli
                                                                        list[Effect]]:
     """What the fast way makes of an event, if it does, and what the general one does."""
     transition = TRANSITIONS[type(event)]
-    assert transition.calm is not None
+    assert transition.idle_http is not None
     after, effects = transition.apply(client, event, context)
     assert isinstance(after, Client)
-    return (transition.calm(client, event, context), *settle(client, after, effects, context))
+    return (transition.idle_http(client, event, context), *after_transition(client, after, effects, context))
 
 
 def summary(effects: Sequence[Effect]) -> tuple[list[Effect], bytes]:
@@ -67,7 +67,7 @@ def test_a_read_at_rest(pieces: list[bytes], queued: int, most: int) -> None:
 def test_an_answer_at_rest(asked: int, number: int, bodies: list[bytes]) -> None:
     context = context_at(9.0, Limits())
     client, _ = both_ways(make_client(CONN, PEER, 1.0), Received(CONN, GET * asked), context)[1:]
-    event = Answered(Ticket(CONN, number), tuple(map(Response.bytes, bodies)))
+    event = HandlerReturned(Ticket(CONN, number), tuple(map(Response.bytes, bodies)))
     later = context_at(12.0, Limits())
     fast, after, effects = both_ways(client, event, later)
     assert is_alike(fast, after, effects)
@@ -80,7 +80,7 @@ def test_simple_requests_and_nothing_else_are_read_the_fast_way(count: int) -> N
     assert fast is not None
     client, (order,) = fast
     assert isinstance(order, Handle)
-    assert (len(order.requests), client.intake is CALM, client.since) == (count, True, 9.0)
+    assert (len(order.requests), client.incoming is IDLE_HTTP, client.waiting_since) == (count, True, 9.0)
 
 
 @pytest.mark.parametrize(("data", "limits"), [

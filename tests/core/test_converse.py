@@ -13,23 +13,23 @@ from sigil.core.conn import Conn, Ticket
 from sigil.core.connection.client import Client, Phase
 from sigil.core.connection.transitions import TRANSITIONS
 from sigil.core.connection.websocket_send import buffered_amount
-from sigil.core.effects import Deliver, Effect, Interest, Note, Part, Send, Then, Watch, Welcome
+from sigil.core.effects import CallWsClose, CallWsOpen, Deliver, Effect, Interest, Log, Send, Then, Watch
 from sigil.core.events import (
     Accepted,
-    Answered,
     Delivered,
     Event,
+    HandlerReturned,
     Received,
+    SendMessages,
     Stalled,
     Stop,
-    Whisper,
     Writable,
 )
 from sigil.core.http.head import parse_headers_only
 from sigil.core.limits import Limits
 from sigil.core.server import make_server, step
-from sigil.core.server.batch import Desk
-from sigil.core.server.slots import clients_of, find
+from sigil.core.server.batch import Batch
+from sigil.core.server.slots import clients_of, find_client
 from sigil.core.server.state import Server
 from sigil.core.websocket.frames import encode_masked
 
@@ -76,11 +76,11 @@ some = settings(max_examples=150, deadline=None)
 
 def test_an_upgrade_is_answered_and_the_program_is_told_before_anything_is_heard() -> None:
     server, effects = tell(asked(UPGRADE), answered(0, SAYS))
-    assert kinds(effects) == ["Send", "Welcome"]
+    assert kinds(effects) == ["Send", "CallWsOpen"]
     assert bytes_of(effects).startswith(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n")
     assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in bytes_of(effects)
     welcome = effects[1]
-    assert isinstance(welcome, Welcome)
+    assert isinstance(welcome, CallWsOpen)
     assert (welcome.request.path, welcome.request.headers["host"], welcome.request.body) == ("/chat", "a", b"")
     server, effects = tell(server, came(text("a")))
     assert effects == []
@@ -105,8 +105,8 @@ def test_a_refused_upgrade_is_an_answer_like_any_other(
     server, effects = tell(asked(UPGRADE.replace(*changed)), answered(0, SAYS))
     assert bytes_of(effects).startswith(b"HTTP/1.1 %d " % status)
     assert all(field in bytes_of(effects) for field in fields)
-    assert "Welcome" not in kinds(effects)
-    assert client_of(server).talk is None
+    assert "CallWsOpen" not in kinds(effects)
+    assert client_of(server).session is None
     if b"1.0" not in changed[1]:
         _, effects = tell(server, came(GET), answered(1, OK))
         assert bytes_of(effects) == OK_BYTES
@@ -144,7 +144,7 @@ def test_an_upgrade_behind_other_requests_waits_for_their_answers() -> None:
     assert effects == []
     _, effects = tell(server, answered(0, OK))
     assert bytes_of(effects).startswith(OK_BYTES + b"HTTP/1.1 101 ")
-    assert kinds(effects)[-1] == "Welcome"
+    assert kinds(effects)[-1] == "CallWsOpen"
 
 
 def test_the_server_that_drains_and_the_pool_that_is_full_refuse_with_503() -> None:
@@ -161,9 +161,9 @@ def two_connections(limits: Limits) -> Server:
     return tell(server, *becoming(Conn(1, 1)))[0]
 
 
-def becoming(conn: Conn) -> tuple[Received, Answered, Delivered]:
+def becoming(conn: Conn) -> tuple[Received, HandlerReturned, Delivered]:
     """What makes a WebSocket of a connection."""
-    return Received(conn, UPGRADE), Answered(Ticket(conn, 0), (SAYS,)), Delivered(conn)
+    return Received(conn, UPGRADE), HandlerReturned(Ticket(conn, 0), (SAYS,)), Delivered(conn)
 
 
 def test_in_a_full_pool_the_oldest_gives_way_with_1013() -> None:
@@ -172,13 +172,13 @@ def test_in_a_full_pool_the_oldest_gives_way_with_1013() -> None:
     assert parts_of(effects) == [(CloseReason.EVICTED, 1013)]
     assert frames_in(bytes_of([effect for effect in effects if isinstance(effect, Send) and effect.conn == CONN]))[0][
         1][:2] == (1013).to_bytes(2)
-    assert find(server.slots, CONN) is None
+    assert find_client(server.slots, CONN) is None
 
 
 def test_in_a_full_pool_it_is_never_the_newcomer_that_gives_way() -> None:
     server = two_connections(Limits(max_ws_connection_cnt=1))
     _, effects = tell(server, *becoming(CONN))
-    assert [effect.conn for effect in effects if isinstance(effect, Part)] == [Conn(1, 1)]
+    assert [effect.conn for effect in effects if isinstance(effect, CallWsClose)] == [Conn(1, 1)]
 
 
 def test_a_newcomer_at_the_door_never_takes_the_place_of_a_websocket() -> None:
@@ -205,13 +205,13 @@ def test_what_came_before_a_violation_is_answered_before_the_close_frame() -> No
     assert delivered_in(effects) == ["a"]
     _, effects = tell(server, said("re"), Delivered(CONN))
     note, send, part = effects
-    assert isinstance(note, Note)
+    assert isinstance(note, Log)
     assert "WS_BAD_MASK" in note.text
     assert isinstance(send, Send)
     assert send.then is Then.SHUT
     (opcode, words), (last, payload) = frames_of(effects)
     assert (opcode, words, last, payload[:2]) == (1, b"re", 8, (1002).to_bytes(2))
-    assert part == Part(CONN, CloseReason.WS_BAD_MASK, 1002)
+    assert part == CallWsClose(CONN, CloseReason.WS_BAD_MASK, 1002)
 
 
 def test_what_came_before_the_close_of_the_peer_is_answered_before_ours() -> None:
@@ -246,12 +246,12 @@ def test_every_violation_has_its_close_code_and_its_line_in_the_log(
         data: bytes, reason: CloseReason, code: int) -> None:
     server, effects = tell(talking(), came(data))
     note = effects[0]
-    assert isinstance(note, Note)
+    assert isinstance(note, Log)
     assert reason.name in note.text
     assert str(code) in note.text
     assert [(opcode, payload[:2]) for opcode, payload in frames_of(effects)] == [(8, code.to_bytes(2))]
     assert parts_of(effects) == [(reason, code)]
-    assert client_of(server).intake.phase is Phase.LINGER
+    assert client_of(server).incoming.phase is Phase.LINGER
 
 
 def test_limits_hold_at_the_bound_and_not_one_past_it_before_the_payload_comes() -> None:
@@ -267,7 +267,7 @@ def test_limits_hold_at_the_bound_and_not_one_past_it_before_the_payload_comes()
 def test_a_program_that_is_slow_stops_the_reading_and_not_more_is_kept_than_that() -> None:
     server, _ = tell(talking(), came(text("a")))
     count = 0
-    while client_of(server).outflow.interest & Interest.READ:
+    while client_of(server).outgoing.interest & Interest.READ:
         server, _ = tell(server, came(binary(b"x" * 10_000)))
         count += 1
         assert count < 20
@@ -289,9 +289,9 @@ def test_each_ping_of_a_client_that_keeps_up_is_answered_once_in_order() -> None
 def test_a_pong_has_the_place_of_its_ping_among_the_answers() -> None:
     server, effects = tell(talking(), came(ping(b"1") + text("a") + ping(b"2") + text("b")))
     assert delivered_in(effects) == ["a"]
-    server, effects = tell(server, Whisper(CONN, ((1, b"A"),)), Delivered(CONN))
+    server, effects = tell(server, SendMessages(CONN, ((1, b"A"),)), Delivered(CONN))
     assert delivered_in(effects) == ["b"]
-    _, effects = tell(server, Whisper(CONN, ((1, b"B"),)), Delivered(CONN), FLUSH)
+    _, effects = tell(server, SendMessages(CONN, ((1, b"B"),)), Delivered(CONN), FLUSH)
     assert frames_of(effects) == [(10, b"1"), (1, b"A"), (10, b"2"), (1, b"B")]
 
 
@@ -342,25 +342,25 @@ def test_nothing_overtakes_what_was_not_taken() -> None:
 
 def test_what_is_owed_to_a_client_is_counted_once() -> None:
     server, _ = tell(talking(), Stalled(CONN, 0, (b"x" * 100_000,)), said("hi"))
-    assert 100_000 < buffered_amount(find(server.slots, CONN), server.stream) < 100_010
+    assert 100_000 < buffered_amount(find_client(server.slots, CONN), server.broadcast) < 100_010
 
 
 # -- the two ways to do the same --------------------------------------------------------------------------------------
 
-def slowly(server: Server, event: Delivered | Whisper | Received) -> tuple[Server, list[Effect]]:
+def slowly(server: Server, event: Delivered | SendMessages | Received) -> tuple[Server, list[Effect]]:
     """One event by the general way only."""
-    desk = Desk(server, parse_headers_only)
-    client = find(server.slots, event.conn)
+    batch = Batch(server, parse_headers_only)
+    client = find_client(server.slots, event.conn)
     if client is not None:
-        desk.settle(client, TRANSITIONS[type(event)].apply(client, event, desk.context))
-    return desk.finish()
+        batch.commit(client, TRANSITIONS[type(event)].apply(client, event, batch.context))
+    return batch.finish()
 
 
 def outcome(server: Server, effects: Sequence[Effect]) -> tuple[list[bytes], list[str | bytes], list[Client]]:
     """What can be seen of an event when the turn is over: each client's bytes, messages, and the records, clocks apart.
     """
     server, more = tell(server, FLUSH)
-    records = [client._replace(since=0.0) for client in clients_of(server.slots)]
+    records = [client._replace(waiting_since=0.0) for client in clients_of(server.slots)]
     sent = [bytes_of([effect for effect in (*effects, *more) if getattr(effect, "conn", None) == client.conn])
             for client in records]
     return sent, delivered_in([*effects, *more]), records
@@ -371,7 +371,7 @@ def outcome(server: Server, effects: Sequence[Effect]) -> tuple[list[bytes], lis
 def test_what_is_done_faster_at_rest_is_what_would_be_done_anyway(run: list[Event]) -> None:
     server, _ = tell(make_server(Limits(), 0.0, 0), Accepted(0, PEER), Accepted(1, PEER), Accepted(2, PEER))
     for event in run:
-        if isinstance(event, Received | Delivered | Whisper):
+        if isinstance(event, Received | Delivered | SendMessages):
             assert same(outcome(*step(server, event)), outcome(*slowly(server, event)))
         server, _ = step(server, event)
 

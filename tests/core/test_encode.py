@@ -3,18 +3,18 @@
 import pytest
 
 from sigil.core.http.encode import (
-    JOIN_MAX,
+    COPY_MAX,
     Encoded,
     Framing,
-    Streaming,
-    date_line,
+    StreamState,
+    date_field_and_end,
     encode_chunk,
-    encode_end,
+    encode_common_responses,
+    encode_last_chunk,
     encode_response,
-    encode_simple,
     status_line,
 )
-from sigil.core.http.response import Pulled, Response
+from sigil.core.http.response import Response, StreamedBody
 
 from .drive import DATE, head_of, same
 
@@ -36,7 +36,7 @@ STREAM = Response.stream([])
     (253_402_300_799, b"Date: Fri, 31 Dec 9999 23:59:59 GMT\r\n\r\n"),
 ])
 def test_a_date_is_written_as_http_wants_it(seconds: int, line: bytes) -> None:
-    assert date_line(seconds) == line
+    assert date_field_and_end(seconds) == line
 
 
 @pytest.mark.parametrize(("status", "line"), [
@@ -68,7 +68,7 @@ CASES = [
     ("304", Response(304, (("ETag", '"x"'),), b"hi"), GET, False,
      b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\n' + DATE, False),
     ("205", Response(205, (), b"hi"), GET, False, b"HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n" + DATE, False),
-    ("204 stream", Response(204, (), Pulled(())), GET, False, b"HTTP/1.1 204 No Content\r\n" + DATE, False),
+    ("204 stream", Response(204, (), StreamedBody(())), GET, False, b"HTTP/1.1 204 No Content\r\n" + DATE, False),
     ("1.0", Response.text("hi"), OLD, True,
      b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n" + TEXT + DATE + b"hi", True),
     ("1.0 kept", Response.text("hi"), OLD_KEPT, False,
@@ -96,19 +96,19 @@ def test_a_stream_is_chunked_counted_or_until_close() -> None:
     top = b"HTTP/1.1 200 OK\r\n"
     assert same(encode_response(STREAM, GET, False, DATE), Encoded(
         (top + b"Transfer-Encoding: chunked\r\n" + OCTETS + DATE,), False,
-        Streaming(Framing.CHUNKED, 0, False, True, False)))
-    assert same(encode_response(Response(200, (("Content-Length", "7"),), Pulled(())), GET, True, DATE), Encoded(
+        StreamState(Framing.CHUNKED, 0, False, True, False)))
+    assert same(encode_response(Response(200, (("Content-Length", "7"),), StreamedBody(())), GET, True, DATE), Encoded(
         (top + b"Content-Length: 7\r\nConnection: close\r\n" + DATE,), True,
-        Streaming(Framing.COUNTED, 7, True, True, False)))
+        StreamState(Framing.CONTENT_LENGTH, 7, True, True, False)))
     assert same(encode_response(STREAM, OLD_KEPT, False, DATE), Encoded(
-        (top + b"Connection: close\r\n" + OCTETS + DATE,), True, Streaming(Framing.UNTIL_CLOSE, 0, True, True, False)))
-    assert same(encode_response(Response(200, (("Content-Length", "7"),), Pulled(())), OLD_KEPT, False, DATE), Encoded(
+        (top + b"Connection: close\r\n" + OCTETS + DATE,), True, StreamState(Framing.UNTIL_CLOSE, 0, True, True, False)))
+    assert same(encode_response(Response(200, (("Content-Length", "7"),), StreamedBody(())), OLD_KEPT, False, DATE), Encoded(
         (top + b"Content-Length: 7\r\nConnection: keep-alive\r\n" + DATE,), False,
-        Streaming(Framing.COUNTED, 7, False, True, False)))
+        StreamState(Framing.CONTENT_LENGTH, 7, False, True, False)))
 
 
 def test_a_body_up_to_the_bound_is_joined_and_a_larger_one_is_passed_by_reference() -> None:
-    for length, count in ((JOIN_MAX, 1), (JOIN_MAX + 1, 2)):
+    for length, count in ((COPY_MAX, 1), (COPY_MAX + 1, 2)):
         body = b"x" * length
         encoded = encode_response(Response(200, (), body), GET, False, DATE)
         assert isinstance(encoded, Encoded)
@@ -130,7 +130,7 @@ def test_a_body_up_to_the_bound_is_joined_and_a_larger_one_is_passed_by_referenc
 ])
 def test_what_cannot_be_sent_is_a_sentence_and_never_bytes(response: Response, problem: str) -> None:
     assert encode_response(response, GET, False, DATE) == problem
-    assert encode_simple((response,), DATE) is None
+    assert encode_common_responses((response,), DATE) is None
 
 
 def test_simple_responses_are_the_bytes_that_the_general_way_gives() -> None:
@@ -141,41 +141,41 @@ def test_simple_responses_are_the_bytes_that_the_general_way_gives() -> None:
         encoded = encode_response(response, GET, False, DATE)
         assert isinstance(encoded, Encoded)
         pieces += encoded.segments
-    assert encode_simple(responses, DATE) == b"".join(pieces)
+    assert encode_common_responses(responses, DATE) == b"".join(pieces)
 
 
 @pytest.mark.parametrize("response", [
     Response(200, (("X-A", "b"),), b""), Response(204, (), b""), Response(205, (), b""), Response(304, (), b""),
-    Response(599, (), b""), Response(100, (), b""), STREAM, Response(200, (), b"x" * (JOIN_MAX + 1)),
+    Response(599, (), b""), Response(100, (), b""), STREAM, Response(200, (), b"x" * (COPY_MAX + 1)),
 ])
 def test_what_needs_a_closer_look_is_not_simple(response: Response) -> None:
-    assert encode_simple((Response.text("hi"), response), DATE) is None
+    assert encode_common_responses((Response.text("hi"), response), DATE) is None
 
 
 def test_a_chunk_has_its_size_in_hex_before_it_and_a_line_end_behind_it() -> None:
-    chunked = Streaming(Framing.CHUNKED, 0, False, True, False)
-    large = b"x" * (JOIN_MAX + 1)
+    chunked = StreamState(Framing.CHUNKED, 0, False, True, False)
+    large = b"x" * (COPY_MAX + 1)
     assert encode_chunk(chunked, b"0123456789") == (b"a\r\n0123456789\r\n",)
     assert encode_chunk(chunked, large) == (b"4001\r\n", large, b"\r\n")
-    assert encode_end(chunked) == (b"0\r\n\r\n",)
+    assert encode_last_chunk(chunked) == (b"0\r\n\r\n",)
 
 
 def test_a_counted_stream_keeps_to_its_count() -> None:
-    counted = Streaming(Framing.COUNTED, 2, False, True, False)
+    counted = StreamState(Framing.CONTENT_LENGTH, 2, False, True, False)
     assert encode_chunk(counted, b"hi") == (b"hi",)
     assert encode_chunk(counted, b"hi!") == "the stream yields more bytes than the Content-Length it was given"
-    assert encode_end(counted) == "the stream ended 2 bytes short of the Content-Length it was given"
-    assert encode_end(counted._replace(remaining=0)) == ()
+    assert encode_last_chunk(counted) == "the stream ended 2 bytes short of the Content-Length it was given"
+    assert encode_last_chunk(counted._replace(remaining=0)) == ()
 
 
 def test_a_stream_until_close_is_bytes_and_nothing_else() -> None:
-    until_close = Streaming(Framing.UNTIL_CLOSE, 0, True, True, False)
+    until_close = StreamState(Framing.UNTIL_CLOSE, 0, True, True, False)
     assert encode_chunk(until_close, b"hi") == (b"hi",)
-    assert encode_end(until_close) == ()
+    assert encode_last_chunk(until_close) == ()
 
 
-@pytest.mark.parametrize("body", [b"abc", Pulled(())])
-def test_a_205_never_announces_a_body_that_it_does_not_send(body: bytes | Pulled) -> None:
+@pytest.mark.parametrize("body", [b"abc", StreamedBody(())])
+def test_a_205_never_announces_a_body_that_it_does_not_send(body: bytes | StreamedBody) -> None:
     encoded = encode_response(Response(205, (("Content-Length", "3"),), body), GET, False, DATE)
     assert isinstance(encoded, str) or b"Content-Length: 0\r\n" in encoded.segments[0]
 

@@ -9,20 +9,20 @@ import pytest
 from zstandard import ZstdDecompressor
 
 from sigil import Callbacks, Limits, Request, Response
-from sigil.core.broadcast.broadcast import room_to_publish
+from sigil.core.broadcast.broadcast import publish_capacity
 from sigil.core.broadcast.encoding import Encoding, recode
-from sigil.core.broadcast.entry import Hearing
+from sigil.core.broadcast.entry import Subscription
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn
-from sigil.core.connection.websocket_send import prospect_of
-from sigil.core.effects import Fan, Part, Unpack
+from sigil.core.connection.websocket_send import send_capacity
+from sigil.core.effects import CallWsClose, DeliverCompressed, FanOut
 from sigil.core.events import Delivered
 from sigil.core.parse_result import Malformed
-from sigil.core.server.slots import find
+from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
 from sigil.core.websocket.compression import deflate
 from sigil.core.websocket.frames import Opcode, encode_masked
-from sigil.core.websocket.messages import read_squeezed
+from sigil.core.websocket.messages import decompress
 from sigil.testing import Client, WebSocket
 
 from .drive import CONN, answered, asked, bytes_of, tell
@@ -55,17 +55,17 @@ def wire_len(websocket: WebSocket) -> int:
     return len(websocket.connection.wire.received)
 
 
-def fans_of(client: Client) -> list[Fan]:
+def fans_of(client: Client) -> list[FanOut]:
     """All orders to cohorts from here on."""
-    fans: list[Fan] = []
+    fans: list[FanOut] = []
     methods = dict(client.server.engine.methods)
-    fan = methods[Fan]
+    fan = methods[FanOut]
 
-    def noted(order: Fan) -> object:
+    def noted(order: FanOut) -> object:
         fans.append(order)
         return fan(order)
 
-    client.server.engine.methods = {**methods, Fan: noted}
+    client.server.engine.methods = {**methods, FanOut: noted}
     return fans
 
 
@@ -137,15 +137,15 @@ def test_behind_a_bad_message_nothing_is_heard_whenever_it_comes() -> None:
     server = negotiated()
     server, effects = tell(server, came(text("one") + encode_masked(1, b"\xff\xff\xff", KEY, rsv=4)))
     (order,) = effects
-    assert isinstance(order, Unpack)
+    assert isinstance(order, DeliverCompressed)
     server, effects = tell(server, came(text("two") + close(b"\x03\xe8")))
     assert effects == []
-    flaw = read_squeezed(order.messages[1], 99)  # type: ignore[arg-type]
-    assert isinstance(flaw, Malformed)
-    server, effects = tell(server, Delivered(CONN, flaw=flaw))
-    assert [effect for effect in effects if isinstance(effect, Part)] == [
-        Part(CONN, CloseReason.WS_BAD_COMPRESSION, 1007)]
-    assert bytes_of(effects) == b"\x88\x2a\x03\xef" + flaw.message.encode()
+    error = decompress(order.messages[1], 99)  # type: ignore[arg-type]
+    assert isinstance(error, Malformed)
+    server, effects = tell(server, Delivered(CONN, error=error))
+    assert [effect for effect in effects if isinstance(effect, CallWsClose)] == [
+        CallWsClose(CONN, CloseReason.WS_BAD_COMPRESSION, 1007)]
+    assert bytes_of(effects) == b"\x88\x2a\x03\xef" + error.message.encode()
     server, effects = tell(server, came(text("three")), FLUSH)
     assert bytes_of(effects) == b""
 
@@ -196,7 +196,7 @@ def test_what_nobody_keeps_up_with_is_encoded_once_too(monkeypatch: pytest.Monke
     for websocket in slow:
         client.server.send(websocket.handle, "more than they take")
     client.settle()
-    assert client.state.stream.encodings == ((Encoding.DEFLATE_15, 5),)
+    assert client.state.broadcast.encoding_counts == ((Encoding.DEFLATE_15, 5),)
     count = 0
 
     def counting(frame: bytes, encoding: Encoding, position: str) -> bytes:
@@ -223,7 +223,7 @@ def test_a_broadcast_is_encoded_once_for_each_encoding_and_everybody_hears_the_s
     for words in (LONG, "short", LONG[::-1]):
         client.server.broadcast(words)
     client.settle()
-    assert [fan.hearing.encoding for fan in fans] == [Encoding.PLAIN, Encoding.ZSTD, Encoding.DEFLATE_9,
+    assert [fan.subscription.encoding for fan in fans] == [Encoding.PLAIN, Encoding.ZSTD, Encoding.DEFLATE_9,
                                                       Encoding.DEFLATE_15]
     assert [len(fan.members) for fan in fans] == [2, 1, 1, 2]
     assert all(len(fan.data) < 400 for fan in fans[1:])
@@ -259,17 +259,17 @@ def test_a_slow_reader_is_sent_what_it_missed_in_its_encoding_and_no_frame_is_to
 def test_what_is_kept_counts_in_all_encodings() -> None:
     client = echoing(Limits(outgoing_buffer_sz=3_000))
     plain = client.websocket("/")
-    room = room_to_publish(client.state.stream)[1]
+    room = publish_capacity(client.state.broadcast)[1]
     client.websocket("/", headers=OFFER)
-    assert room_to_publish(client.state.stream)[1] == room // 2
+    assert publish_capacity(client.state.broadcast)[1] == room // 2
     packed = client.websocket("/", "compress-zstd")
-    assert room_to_publish(client.state.stream)[1] == room // 4
+    assert publish_capacity(client.state.broadcast)[1] == room // 4
     client.server.broadcast("x" * 900)
-    kept = client.state.stream.pending_len
+    kept = client.state.broadcast.pending_len
     assert 904 < kept < 1_000
     packed.close()
     client.settle()
-    assert client.state.stream.encodings == ((Encoding.DEFLATE_15, 1),)
+    assert client.state.broadcast.encoding_counts == ((Encoding.DEFLATE_15, 1),)
     assert plain.messages() == ["x" * 900]
 
 
@@ -285,15 +285,15 @@ def test_a_message_that_fits_only_plain_is_broadcast_all_the_same() -> None:
 def test_what_is_said_to_one_is_owed_as_it_leaves() -> None:
     client = echoing()
     slow = client.websocket("/", headers=OFFER, window_len=1)
-    before = prospect_of(find(client.state.slots, slow.handle), client.state.limits)[1]
+    before = send_capacity(find_client(client.state.slots, slow.handle), client.state.limits)[1]
     client.server.send(slow.handle, LONG)
-    assert 0 < before - prospect_of(find(client.state.slots, slow.handle), client.state.limits)[1] < len(LONG) // 4
+    assert 0 < before - send_capacity(find_client(client.state.slots, slow.handle), client.state.limits)[1] < len(LONG) // 4
 
 
 def test_a_topic_is_heard_in_every_encoding() -> None:
     client = Client(lambda request: Response.upgrade(topics=["news"]))
     packed = client.websocket("/", headers=OFFER)
-    assert set(client.state.stream.cohorts) == {Hearing(Encoding.DEFLATE_15, frozenset(("news",)))}
+    assert set(client.state.broadcast.cohorts) == {Subscription(Encoding.DEFLATE_15, frozenset(("news",)))}
     client.server.broadcast(LONG, topic="news")
     client.server.broadcast("nobody", topic="sport")
     client.server.unsubscribe(packed.handle, "news")

@@ -8,20 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zstandard import ZstdDecompressor, frame_content_size
 
-from sigil.core.broadcast.encoding import SHORT_MAX, Encoding, encode_message, recode
-from sigil.core.broadcast.negotiation import agree, answer_deflate
+from sigil.core.broadcast.encoding import COMPRESS_MIN, Encoding, encode_message, recode
+from sigil.core.broadcast.negotiation import accept_permessage_deflate, negotiate
 from sigil.core.close_reasons import CloseReason
 from sigil.core.limits import Limits
 from sigil.core.parse_result import Malformed
 from sigil.core.websocket.compression import BAD_DEFLATE, TOO_LONG, deflate, inflate
-from sigil.core.websocket.frames import Opcode, Terms, encode_frame, read_frame
+from sigil.core.websocket.frames import FrameRules, Opcode, encode_frame, parse_frame
 from sigil.core.websocket.handshake import Extension, Offer, parse_extensions
-from sigil.core.websocket.messages import Squeezed, read_squeezed
+from sigil.core.websocket.messages import CompressedMessage, decompress
 
 from .drive import same
 
 DEFLATES = tuple(encoding for encoding in Encoding if encoding >= Encoding.DEFLATE_9)
-OPEN = Terms(2**30, 2**30, True, False)
+OPEN = FrameRules(2**30, 2**30, True, False)
 LONG = b"all work and no play " * 50
 NOISE = bytes((index * index * 2654435761 >> 13) & 0xFF for index in range(1, 400))
 payloads = st.one_of(st.binary(max_size=300), st.binary(max_size=20).map(lambda data: data * 100))
@@ -29,7 +29,7 @@ payloads = st.one_of(st.binary(max_size=300), st.binary(max_size=20).map(lambda 
 
 def unpacked(frame: bytes) -> tuple[Opcode, bool, bytes]:
     """Opcode, RSV1 and payload of a frame of ours."""
-    read = read_frame(frame, 0, OPEN)
+    read = parse_frame(frame, 0, OPEN)
     assert isinstance(read, tuple) and read[1] == len(frame)
     return read[0].opcode, read[0].rsv1, read[0].payload
 
@@ -39,7 +39,7 @@ def test_deflate_is_read_by_a_fresh_window_of_its_size(payload: bytes, encoding:
     frame = encode_message(opcode, payload, encoding)
     kind, is_squeezed, data = unpacked(frame)
     assert kind is opcode
-    assert is_squeezed is (len(payload) > SHORT_MAX and len(deflate(payload, encoding)) < len(payload))
+    assert is_squeezed is (len(payload) > COMPRESS_MIN and len(deflate(payload, encoding)) < len(payload))
     reader = zlib.decompressobj(-encoding)
     assert (reader.decompress(data + b"\x00\x00\xff\xff") if is_squeezed else data) == payload
     assert len(frame) <= len(encode_frame(opcode, payload))
@@ -139,10 +139,10 @@ def test_the_examples_of_the_standard(example: str) -> None:
 
 
 def test_a_compressed_text_is_unicode_or_1007() -> None:
-    assert read_squeezed(Squeezed(Opcode.TEXT, deflate("Grüße".encode(), 15)), 100) == "Grüße"
-    assert read_squeezed(Squeezed(Opcode.BINARY, deflate(b"\xff", 15)), 100) == b"\xff"
-    flaw = read_squeezed(Squeezed(Opcode.TEXT, deflate(b"\xff", 15)), 100)
-    assert isinstance(flaw, Malformed) and flaw.reason is CloseReason.WS_BAD_UTF8
+    assert decompress(CompressedMessage(Opcode.TEXT, deflate("Grüße".encode(), 15)), 100) == "Grüße"
+    assert decompress(CompressedMessage(Opcode.BINARY, deflate(b"\xff", 15)), 100) == b"\xff"
+    error = decompress(CompressedMessage(Opcode.TEXT, deflate(b"\xff", 15)), 100)
+    assert isinstance(error, Malformed) and error.reason is CloseReason.WS_BAD_UTF8
 
 
 # -- what is agreed on ------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ BOTH = (("server_no_context_takeover", None), ("client_no_context_takeover", Non
 def test_the_first_offer_of_deflate_that_can_be_met_is_accepted(offer: str, bits: int, params: Any) -> None:
     extensions = parse_extensions(offer)
     assert isinstance(extensions, tuple)
-    encoding, subprotocol, extension = agree(Offer("", (), extensions), None, Limits())
+    encoding, subprotocol, extension = negotiate(Offer("", (), extensions), None, Limits())
     assert (int(encoding), subprotocol) == (bits, None)
     assert same(extension, Extension("permessage-deflate", (*BOTH, *params)))
 
@@ -178,15 +178,15 @@ def test_the_first_offer_of_deflate_that_can_be_met_is_accepted(offer: str, bits
 def test_what_cannot_be_met_is_declined(offer: str) -> None:
     extensions = parse_extensions(offer)
     assert isinstance(extensions, tuple)
-    assert list(map(answer_deflate, extensions)) == [None]
-    assert agree(Offer("", (), extensions), None, Limits())[0] is Encoding.PLAIN
+    assert list(map(accept_permessage_deflate, extensions)) == [None]
+    assert negotiate(Offer("", (), extensions), None, Limits())[0] is Encoding.PLAIN
 
 
 def test_zstandard_is_a_subprotocol_that_the_program_may_overrule() -> None:
     deflated = Extension("permessage-deflate", ())
     offer = Offer("", ("chat", "compress-zstd"), (deflated,))
-    assert agree(offer, None, Limits()) == (Encoding.ZSTD, "compress-zstd", None)
-    assert agree(offer, "chat", Limits())[:2] == (Encoding.DEFLATE_15, "chat")
-    assert agree(offer, "chat", Limits(permessage_deflate=False)) == (Encoding.PLAIN, "chat", None)
-    assert agree(offer, None, Limits(compress_websocket=False))[:2] == (Encoding.DEFLATE_15, None)
-    assert agree(offer, "compress-zstd", Limits(compress_websocket=False)) == (Encoding.ZSTD, "compress-zstd", None)
+    assert negotiate(offer, None, Limits()) == (Encoding.ZSTD, "compress-zstd", None)
+    assert negotiate(offer, "chat", Limits())[:2] == (Encoding.DEFLATE_15, "chat")
+    assert negotiate(offer, "chat", Limits(permessage_deflate=False)) == (Encoding.PLAIN, "chat", None)
+    assert negotiate(offer, None, Limits(compress_websocket=False))[:2] == (Encoding.DEFLATE_15, None)
+    assert negotiate(offer, "compress-zstd", Limits(compress_websocket=False)) == (Encoding.ZSTD, "compress-zstd", None)

@@ -11,18 +11,18 @@ from sigil.core.connection.websocket_send import buffered_amount
 from sigil.core.events import Received, Writable
 from sigil.core.limits import Limits
 from sigil.core.server import make_server
-from sigil.core.server.slots import find
+from sigil.core.server.slots import find_client
 from sigil.core.views.figures import (
     COHORTS_MAX,
     LAGGARDS_MAX,
     CohortFigures,
     LaggardFigures,
-    Listener,
     RingFigures,
+    SubscriberInfo,
     laggards_of,
-    listeners,
     ring_figures,
-    who_hears,
+    subscriber_count,
+    subscribers,
 )
 
 from .crowd import SMALL, gathered, meet, say
@@ -31,7 +31,7 @@ from .drive import PEER, serving, tell
 
 def test_the_ring_of_nobody_is_empty() -> None:
     assert ring_figures(make_server(SMALL, 0.0, 0)) == RingFigures(
-        size=600, most=16, tail_number=0, tail_offset=0, head_number=0, head_offset=0, end_number=0, end_offset=0,
+        max_bytes=600, max_frames=16, tail_number=0, tail_offset=0, head_number=0, head_offset=0, end_number=0, end_offset=0,
         members=0, cohorts=(), more_cohorts=0, laggards=(), more_laggards=0, dropped=0)
 
 
@@ -41,7 +41,7 @@ def test_a_ring_with_somebody_behind() -> None:
     server = say(server, 100, taken={2: 30})
     server = say(say(server, 100), 50, flushes=False)
     assert ring_figures(server) == RingFigures(
-        size=600, most=16, tail_number=0, tail_offset=0, head_number=2, head_offset=200, end_number=3, end_offset=250,
+        max_bytes=600, max_frames=16, tail_number=0, tail_offset=0, head_number=2, head_offset=200, end_number=3, end_offset=250,
         members=2, cohorts=(CohortFigures("plain", (), 2),), more_cohorts=0,
         laggards=(LaggardFigures(Conn(2, 2), "[::1]:7", ("load", "news"), cursor=1, offset=100, behind=2, outbox=70,
                                  owed=220),),
@@ -79,13 +79,13 @@ def test_who_hears_a_topic_is_counted_wherever_it_is() -> None:
     server, _ = meet(server, 3, ("news", "load"))
     server, _ = meet(server, 1, ("news",))
     server = say(server, 100, taken={3: 30})
-    assert [listeners(server, topic) for topic in ("news", "load", "ballast", "")] == [4, 3, 0, 0]
-    assert sorted(who_hears(server, "news")) == [
-        Listener(Conn(slot, slot), PEER, slot == 3) for slot in range(2, 6)]
-    assert list(who_hears(server, "ballast")) == []
+    assert [subscriber_count(server, topic) for topic in ("news", "load", "ballast", "")] == [4, 3, 0, 0]
+    assert sorted(subscribers(server, "news")) == [
+        SubscriberInfo(Conn(slot, slot), PEER, slot == 3) for slot in range(2, 6)]
+    assert list(subscribers(server, "ballast")) == []
     server, _ = tell(server, Received(Conn(5, 5), b"\x88\x80abcd"))  # it takes its leave
-    assert listeners(server, "news") == 3
-    assert listeners(serving(), "news") == 0
+    assert subscriber_count(server, "news") == 3
+    assert subscriber_count(serving(), "news") == 0
 
 
 def test_the_figures_are_numbers_and_texts_that_json_can_say() -> None:
@@ -107,8 +107,8 @@ def test_everybody_is_told_of_once_and_between_tail_and_end(
             server, _ = tell(server, Writable(conns[writable]))
         figures = ring_figures(server)
         assert figures.members + len(figures.laggards) + figures.dropped == 4
-        assert figures.tail_offset <= figures.head_offset <= figures.end_offset <= figures.tail_offset + figures.size
+        assert figures.tail_offset <= figures.head_offset <= figures.end_offset <= figures.tail_offset + figures.max_bytes
         for laggard in figures.laggards:
             assert figures.tail_offset <= laggard.offset <= figures.end_offset
-            assert laggard.owed == buffered_amount(find(server.slots, laggard.conn), server.stream)
+            assert laggard.owed == buffered_amount(find_client(server.slots, laggard.conn), server.broadcast)
             assert laggard.owed == laggard.outbox + figures.end_offset - laggard.offset

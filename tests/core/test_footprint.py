@@ -17,12 +17,12 @@ from sigil.core.views.footprint import footprint, head_len
 MIB = 2**20
 SMALL = Limits(max_connection_cnt=8, max_ws_connection_cnt=8, max_header_len=8_192, max_body_len=65_536,
                max_queued_requests=4, max_outbox_len=65_536, max_ws_message_len=65_536, outgoing_buffer_sz=MIB,
-               max_ws_send_frame_cnt=256, max_remembered_heads=16, max_ws_outbox_len=131_072, max_inbox_len=MIB,
+               max_ws_send_frame_cnt=256, max_cached_heads=16, max_ws_outbox_len=131_072, max_thread_queue_len=MIB,
                max_read_len=8_192)
 COUNTED = ("max_connection_cnt", "max_header_len", "max_headers", "max_target_len", "max_body_len",
-           "max_queued_requests", "max_outbox_len", "max_ws_outbox_len", "max_inbox_len", "max_ws_connection_cnt",
+           "max_queued_requests", "max_outbox_len", "max_ws_outbox_len", "max_thread_queue_len", "max_ws_connection_cnt",
            "max_ws_message_len", "outgoing_buffer_sz", "max_ws_send_frame_cnt", "max_inbound_len",
-           "max_outbound_len", "max_remembered_heads", "max_remembered_len", "max_accepts_per_tick",
+           "max_outbound_len", "max_cached_heads", "max_cached_head_len", "max_accepts_per_tick",
            "max_reads_per_tick", "max_read_len")
 
 
@@ -31,8 +31,8 @@ def test_a_small_server_is_small() -> None:
 
 
 def test_a_server_that_takes_nobody_costs_what_it_remembers() -> None:
-    nobody = SMALL._replace(max_connection_cnt=1, max_ws_connection_cnt=0, max_remembered_heads=0)
-    assert footprint(nobody, response_len=0) < 3 * MIB + nobody.max_inbox_len
+    nobody = SMALL._replace(max_connection_cnt=1, max_ws_connection_cnt=0, max_cached_heads=0)
+    assert footprint(nobody, response_len=0) < 3 * MIB + nobody.max_thread_queue_len
 
 
 @given(st.sampled_from(COUNTED), st.integers(1, 2**24), st.sampled_from([SMALL, Limits()]))

@@ -11,32 +11,32 @@ from websockets.frames import Opcode as WebsocketsOpcode
 from websockets.streams import StreamReader
 from wsproto.frame_protocol import FrameProtocol
 
-from sigil.core.close_reasons import MEANINGS, CloseReason
+from sigil.core.close_reasons import CLOSE_INFO, CloseReason
 from sigil.core.parse_result import Malformed, NeedMore
 from sigil.core.websocket.frames import (
-    SMALL_MAX,
+    BIGINT_XOR_MAX,
     Frame,
-    FrameHead,
+    FrameHeader,
+    FrameRules,
     Opcode,
-    Terms,
+    apply_mask,
     encode_close,
     encode_frame,
     encode_masked,
     frame_header,
     is_close_code,
     parse_close,
-    read_frame,
-    read_head,
-    unmask,
+    parse_frame,
+    parse_frame_header,
 )
 
 from .drive import same
 
-SERVER = Terms(2**20, 2**21)
-CLIENT = Terms(2**20, 2**21, is_masked=False)
-SQUEEZING = Terms(2**20, 2**21, allows_rsv1=True)
+SERVER = FrameRules(2**20, 2**21)
+CLIENT = FrameRules(2**20, 2**21, is_masked=False)
+SQUEEZING = FrameRules(2**20, 2**21, allows_rsv1=True)
 KEY = bytes.fromhex("37fa213d")
-LENGTHS = (0, 1, 2, 3, 4, 5, 124, 125, 126, 127, *range(SMALL_MAX - 1, SMALL_MAX + 5), 65_535, 65_536, 65_537)
+LENGTHS = (0, 1, 2, 3, 4, 5, 124, 125, 126, 127, *range(BIGINT_XOR_MAX - 1, BIGINT_XOR_MAX + 5), 65_535, 65_536, 65_537)
 few = settings(max_examples=100, deadline=None)
 
 payloads = st.binary(max_size=300) | st.sampled_from([bytes(range(256)) * 5, b"x" * 65_536])
@@ -45,7 +45,7 @@ keys = st.binary(min_size=4, max_size=4)
 
 # -- examples -------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("octets", "terms", "frame"), [
+@pytest.mark.parametrize(("octets", "rules", "frame"), [
     ("81 05 48 65 6c 6c 6f", CLIENT, Frame(Opcode.TEXT, True, False, b"Hello")),
     ("81 85 37 fa 21 3d 7f 9f 4d 51 58", SERVER, Frame(Opcode.TEXT, True, False, b"Hello")),
     ("01 03 48 65 6c", CLIENT, Frame(Opcode.TEXT, False, False, b"Hel")),
@@ -57,15 +57,15 @@ keys = st.binary(min_size=4, max_size=4)
     ("c1 80 00 00 00 00", SQUEEZING, Frame(Opcode.TEXT, True, True, b"")),
     ("42 80 00 00 00 00", SQUEEZING, Frame(Opcode.BINARY, False, True, b"")),
 ])
-def test_the_examples_of_rfc_6455_section_5_7_are_read_and_written(octets: str, terms: Terms, frame: Frame) -> None:
+def test_the_examples_of_rfc_6455_section_5_7_are_read_and_written(octets: str, rules: FrameRules, frame: Frame) -> None:
     data = bytes.fromhex(octets)
-    assert same(read_frame(data, 0, terms), (frame, len(data)))
-    assert same(read_frame(b"??" + data + b"??", 2, terms), (frame, len(data) + 2))
-    if terms.is_masked:
+    assert same(parse_frame(data, 0, rules), (frame, len(data)))
+    assert same(parse_frame(b"??" + data + b"??", 2, rules), (frame, len(data) + 2))
+    if rules.is_masked:
         rsv = 4 if frame.rsv1 else 0
         key = data[2:6]
-        assert encode_masked(frame.opcode, frame.payload, key, frame.is_final, rsv) == data
-    elif frame.is_final:
+        assert encode_masked(frame.opcode, frame.payload, key, frame.fin, rsv) == data
+    elif frame.fin:
         assert encode_frame(frame.opcode, frame.payload) == data
 
 
@@ -85,18 +85,18 @@ def test_lengths_are_written_in_their_shortest_form_and_read_back(length: int) -
     masked = encode_masked(Opcode.BINARY, payload, KEY)
     assert len(masked) == size + 4 + length
     expected = Frame(Opcode.BINARY, True, False, payload)
-    assert same(read_frame(header + payload, 0, CLIENT), (expected, len(header) + length))
-    assert same(read_frame(masked, 0, SERVER), (expected, len(masked)))
+    assert same(parse_frame(header + payload, 0, CLIENT), (expected, len(header) + length))
+    assert same(parse_frame(masked, 0, SERVER), (expected, len(masked)))
 
 
 # -- masking --------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("length", [*range(20), *(SMALL_MAX + near for near in range(-5, 6))])
+@pytest.mark.parametrize("length", [*range(20), *(BIGINT_XOR_MAX + near for near in range(-5, 6))])
 def test_masking_is_an_exclusive_or_with_the_key_again_and_again(length: int) -> None:
     data = bytes((index * 7 + index // 256) % 256 for index in range(length))
     plain = bytes(byte ^ KEY[index % 4] for index, byte in enumerate(data))
-    assert unmask(data, KEY) == plain
-    assert unmask(plain, KEY) == data
+    assert apply_mask(data, KEY) == plain
+    assert apply_mask(plain, KEY) == data
 
 
 # -- refusals -------------------------------------------------------------------------------------------------------
@@ -129,60 +129,60 @@ REFUSALS = [
     ("82 ff 00 01", SERVER, CloseReason.WS_OVERSIZE_FRAME),
     ("82 ff 00 00 00 00 00 11", SERVER, CloseReason.WS_OVERSIZE_FRAME),
     ("82 ff 00 00 00 00 00 10 00 01", SERVER, CloseReason.WS_OVERSIZE_FRAME),
-    ("82 fe 01", Terms(255, 2**20), CloseReason.WS_OVERSIZE_FRAME),
-    ("82 fe 01 01", Terms(256, 2**20), CloseReason.WS_OVERSIZE_FRAME),
-    ("82 e5", Terms(100, 2**20), CloseReason.WS_OVERSIZE_FRAME),
-    ("82 e5", Terms(2**20, 100), CloseReason.WS_OVERSIZE_FRAME),
+    ("82 fe 01", FrameRules(255, 2**20), CloseReason.WS_OVERSIZE_FRAME),
+    ("82 fe 01 01", FrameRules(256, 2**20), CloseReason.WS_OVERSIZE_FRAME),
+    ("82 e5", FrameRules(100, 2**20), CloseReason.WS_OVERSIZE_FRAME),
+    ("82 e5", FrameRules(2**20, 100), CloseReason.WS_OVERSIZE_FRAME),
 ]
 
 
-@pytest.mark.parametrize(("octets", "terms", "reason"), REFUSALS)
+@pytest.mark.parametrize(("octets", "rules", "reason"), REFUSALS)
 def test_a_frame_is_refused_at_the_byte_that_is_wrong_and_not_before(
-        octets: str, terms: Terms, reason: CloseReason) -> None:
+        octets: str, rules: FrameRules, reason: CloseReason) -> None:
     data = bytes.fromhex(octets)
     for length in range(len(data)):
-        assert isinstance(read_frame(data[:length], 0, terms), NeedMore)
+        assert isinstance(parse_frame(data[:length], 0, rules), NeedMore)
     for behind in (b"", b"\x00", b"\xff" * 20):
-        refusal = read_frame(data + behind, 0, terms)
+        refusal = parse_frame(data + behind, 0, rules)
         assert isinstance(refusal, Malformed)
         assert refusal.reason is reason
 
 
 def test_what_is_too_long_is_1009_and_everything_else_about_a_frame_is_1002() -> None:
-    codes = {MEANINGS[reason].code for _, _, reason in REFUSALS if reason is not CloseReason.WS_OVERSIZE_FRAME}
+    codes = {CLOSE_INFO[reason].code for _, _, reason in REFUSALS if reason is not CloseReason.WS_OVERSIZE_FRAME}
     assert codes == {1002}
-    assert MEANINGS[CloseReason.WS_OVERSIZE_FRAME].code == 1009
+    assert CLOSE_INFO[CloseReason.WS_OVERSIZE_FRAME].code == 1009
 
 
-@pytest.mark.parametrize(("terms", "size", "sentence"), [
-    (Terms(300, 1000), 0, "a frame is longer than 300 bytes"),
-    (Terms(300, 1000), 700, "a frame is longer than 300 bytes"),
-    (Terms(300, 1000), 701, "a message is longer than 1000 bytes"),
-    (Terms(1000, 300), 0, "a message is longer than 300 bytes"),
+@pytest.mark.parametrize(("rules", "size", "sentence"), [
+    (FrameRules(300, 1000), 0, "a frame is longer than 300 bytes"),
+    (FrameRules(300, 1000), 700, "a frame is longer than 300 bytes"),
+    (FrameRules(300, 1000), 701, "a message is longer than 1000 bytes"),
+    (FrameRules(1000, 300), 0, "a message is longer than 300 bytes"),
 ])
 def test_the_nearer_bound_is_named_however_much_of_the_length_has_come(
-        terms: Terms, size: int, sentence: str) -> None:
+        rules: FrameRules, size: int, sentence: str) -> None:
     too_long = Malformed(CloseReason.WS_OVERSIZE_FRAME, sentence)
     for octets in ("80 ff 00 00 00 00 00 01", "80 fe 02", "80 fe 7f ff"):
-        assert same(read_head(bytes.fromhex(octets), 0, terms, is_continuing=True, size=size), too_long)
+        assert same(parse_frame_header(bytes.fromhex(octets), 0, rules, is_continuing=True, size=size), too_long)
 
 
 def test_what_a_message_has_already_counts() -> None:
-    terms, hundred = Terms(300, 1000), b"\x80\xe4" + KEY
-    assert same(read_head(hundred, 0, terms, is_continuing=True, size=900),
-                FrameHead(Opcode.CONTINUATION, True, False, 100, KEY, 6))
-    assert same(read_head(hundred, 0, terms, is_continuing=True, size=901),
+    rules, hundred = FrameRules(300, 1000), b"\x80\xe4" + KEY
+    assert same(parse_frame_header(hundred, 0, rules, is_continuing=True, size=900),
+                FrameHeader(Opcode.CONTINUATION, True, False, 100, KEY, 6))
+    assert same(parse_frame_header(hundred, 0, rules, is_continuing=True, size=901),
                 Malformed(CloseReason.WS_OVERSIZE_FRAME, "a message is longer than 1000 bytes"))
 
 
 def test_a_frame_may_be_as_long_as_the_bounds() -> None:
-    head = read_head(bytes.fromhex("80 fe 01 2c") + KEY, 0, Terms(300, 1000), is_continuing=True, size=700)
-    assert same(head, FrameHead(Opcode.CONTINUATION, True, False, 300, KEY, 8))
+    header = parse_frame_header(bytes.fromhex("80 fe 01 2c") + KEY, 0, FrameRules(300, 1000), is_continuing=True, size=700)
+    assert same(header, FrameHeader(Opcode.CONTINUATION, True, False, 300, KEY, 8))
 
 
 def test_a_control_frame_is_not_subject_to_the_bounds_of_messages() -> None:
     ping = encode_masked(Opcode.PING, b"x" * 125, KEY)
-    assert same(read_frame(ping, 0, Terms(10, 10)), (Frame(Opcode.PING, True, False, b"x" * 125), len(ping)))
+    assert same(parse_frame(ping, 0, FrameRules(10, 10)), (Frame(Opcode.PING, True, False, b"x" * 125), len(ping)))
 
 
 @pytest.mark.parametrize(("first", "is_continuing", "reason"), [
@@ -195,17 +195,17 @@ def test_a_control_frame_is_not_subject_to_the_bounds_of_messages() -> None:
 ])
 def test_a_message_is_begun_and_continued_in_turn(
         first: int, is_continuing: bool | None, reason: CloseReason | None) -> None:
-    head = read_head(bytes((first,)), 0, SERVER, is_continuing)
-    assert (head.reason if isinstance(head, Malformed) else None) is reason
+    header = parse_frame_header(bytes((first,)), 0, SERVER, is_continuing)
+    assert (header.reason if isinstance(header, Malformed) else None) is reason
 
 
 @pytest.mark.parametrize("length", [5, 200, 70_000])
 def test_a_frame_needs_more_until_its_last_byte_is_there(length: int) -> None:
     data = encode_masked(Opcode.BINARY, b"x" * length, KEY)
     for end in (*range(11), len(data) - 1):
-        assert same(read_frame(data[:end], 0, SERVER), NeedMore(end))
-    assert same(read_frame(data, 0, SERVER), (Frame(Opcode.BINARY, True, False, b"x" * length), len(data)))
-    assert same(read_frame(data, len(data), SERVER), NeedMore(len(data)))
+        assert same(parse_frame(data[:end], 0, SERVER), NeedMore(end))
+    assert same(parse_frame(data, 0, SERVER), (Frame(Opcode.BINARY, True, False, b"x" * length), len(data)))
+    assert same(parse_frame(data, len(data), SERVER), NeedMore(len(data)))
 
 
 # -- close frames ---------------------------------------------------------------------------------------------------
@@ -273,10 +273,10 @@ def test_frames_are_read_as_they_were_written(
         opcode: Opcode, payload: bytes, key: bytes, fin: bool, squeezed: bool) -> None:
     rsv1 = squeezed and opcode is not Opcode.CONTINUATION
     masked = encode_masked(opcode, payload, key, fin, 4 if rsv1 else 0)
-    assert same(read_frame(masked, 0, SQUEEZING), (Frame(opcode, fin, rsv1, payload), len(masked)))
+    assert same(parse_frame(masked, 0, SQUEEZING), (Frame(opcode, fin, rsv1, payload), len(masked)))
     plain = encode_frame(opcode, payload, rsv1)
-    both = Terms(2**20, 2**20, allows_rsv1=True, is_masked=False)
-    assert same(read_frame(plain, 0, both), (Frame(opcode, True, rsv1, payload), len(plain)))
+    both = FrameRules(2**20, 2**20, allows_rsv1=True, is_masked=False)
+    assert same(parse_frame(plain, 0, both), (Frame(opcode, True, rsv1, payload), len(plain)))
 
 
 def run_to_end(steps: Generator[None, None, Any]) -> Any:
@@ -297,9 +297,9 @@ def test_websockets_reads_what_we_write_and_writes_what_we_read(opcode: Opcode, 
         assert (frame.opcode, frame.fin, frame.data) == (opcode, True, payload)
     theirs = WebsocketsFrame(WebsocketsOpcode(opcode), payload)
     ours = Frame(opcode, True, False, payload)
-    for terms in (SERVER, CLIENT):
-        data = theirs.serialize(mask=terms.is_masked)
-        assert same(read_frame(data, 0, terms), (ours, len(data)))
+    for rules in (SERVER, CLIENT):
+        data = theirs.serialize(mask=rules.is_masked)
+        assert same(parse_frame(data, 0, rules), (ours, len(data)))
 
 
 @few
@@ -313,7 +313,7 @@ def test_wsproto_reads_what_we_write_and_writes_what_we_read(opcode: Opcode, pay
         assert b"".join(frame.payload for frame in frames) == payload
         assert (frames[-1].opcode, frames[-1].message_finished) == (opcode, True)
     ours = Frame(opcode, True, False, payload)
-    for terms in (SERVER, CLIENT):
-        writer = FrameProtocol(client=terms.is_masked, extensions=[])
+    for rules in (SERVER, CLIENT):
+        writer = FrameProtocol(client=rules.is_masked, extensions=[])
         data = writer.ping(payload) if opcode is Opcode.PING else writer.send_data(payload)
-        assert same(read_frame(data, 0, terms), (ours, len(data)))
+        assert same(parse_frame(data, 0, rules), (ours, len(data)))

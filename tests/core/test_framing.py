@@ -3,7 +3,7 @@
 import pytest
 
 from sigil.core.close_reasons import CloseReason
-from sigil.core.http.framing import check_framing, check_host, check_host_field, parse_content_length
+from sigil.core.http.framing import check_host, check_host_field, message_body_length, parse_content_length
 from sigil.core.http.headers import Headers
 from sigil.core.parse_result import Malformed
 
@@ -49,7 +49,7 @@ def test_a_content_length_is_digits_or_refused(value: str, length: object) -> No
     ((("Transfer-Encoding", "CHUNKED"),), 1, -1),
 ])
 def test_a_plain_framing_is_understood(pairs: tuple[tuple[str, str], ...], version: int, length: int) -> None:
-    assert check_framing(Headers(pairs), version) == length
+    assert message_body_length(Headers(pairs), version) == length
 
 
 @pytest.mark.parametrize(("pairs", "version", "status"), [
@@ -67,7 +67,7 @@ def test_a_plain_framing_is_understood(pairs: tuple[tuple[str, str], ...], versi
 ])
 def test_a_framing_two_servers_could_read_differently_is_refused(
         pairs: tuple[tuple[str, str], ...], version: int, status: int) -> None:
-    refusal = check_framing(Headers(pairs), version)
+    refusal = message_body_length(Headers(pairs), version)
     assert isinstance(refusal, Malformed)
     assert refusal.status == status
 

@@ -3,8 +3,8 @@
 import pytest
 
 from sigil.core.close_reasons import CloseReason
-from sigil.core.http.fields import tokenise
-from sigil.core.http.head import find_header_end, inspect
+from sigil.core.http.fields import split_field_lines
+from sigil.core.http.head import check_partial_head, find_header_end
 from sigil.core.http.request_line import RequestLine, parse_request_line, split_target
 from sigil.core.limits import Limits
 from sigil.core.parse_result import Malformed
@@ -137,20 +137,20 @@ def test_a_target_is_split_at_its_first_question_mark(target: str, parts: tuple[
     (b"{" * 33, "the method is not a token"),
 ])
 def test_what_is_wrong_is_known_before_the_head_ends(prefix: bytes, message: str | None) -> None:
-    flaw = inspect(prefix, 0, LIMITS)
-    assert (flaw.message if flaw is not None else None) == message
+    error = check_partial_head(prefix, 0, LIMITS)
+    assert (error.message if error is not None else None) == message
 
 
 def test_a_first_line_without_an_end_is_a_target_too_long() -> None:
     limits = Limits(max_target_len=36)
-    assert inspect(b"GET /" + b"a" * 94, 0, limits) is None
-    flaw = inspect(b"GET /" + b"a" * 95, 0, limits)
-    assert flaw is not None
-    assert flaw.reason is CloseReason.PATH_TOO_LONG
+    assert check_partial_head(b"GET /" + b"a" * 94, 0, limits) is None
+    error = check_partial_head(b"GET /" + b"a" * 95, 0, limits)
+    assert error is not None
+    assert error.reason is CloseReason.PATH_TOO_LONG
 
 
 def test_field_lines_become_pairs_of_bytes() -> None:
-    assert tokenise(b"Host: a\r\nX-Empty:\r\nX-Obs: \xff\r\n\r\n") == [
+    assert split_field_lines(b"Host: a\r\nX-Empty:\r\nX-Obs: \xff\r\n\r\n") == [
         (b"Host", b"a"), (b"X-Empty", b""), (b"X-Obs", b"\xff")]
 
 
@@ -162,7 +162,7 @@ def test_field_lines_become_pairs_of_bytes() -> None:
     (b"A: b\r\n c\r\n\r\n", "a header field is folded over several lines, which is obsolete and refused"),
 ])
 def test_a_bad_field_line_is_refused_with_a_sentence(block: bytes, message: str) -> None:
-    assert same(tokenise(block), Malformed(CloseReason.BAD_REQUEST, message))
+    assert same(split_field_lines(block), Malformed(CloseReason.BAD_REQUEST, message))
 
 
 @pytest.mark.parametrize("block", [
@@ -175,6 +175,6 @@ def test_a_bad_field_line_is_refused_with_a_sentence(block: bytes, message: str)
 def test_what_the_framing_fields_mean_is_not_the_tokenisers_business(block: bytes) -> None:
     expected = [(name, value.strip()) for name, _, value in
                 (line.partition(b":") for line in block[:-4].split(b"\r\n"))]
-    pairs = tokenise(block)
+    pairs = split_field_lines(block)
     assert not isinstance(pairs, Malformed)
     assert [(name, value.strip()) for name, value in pairs] == expected

@@ -28,7 +28,7 @@ from sigil.core.websocket.handshake import (
     is_upgrade,
     parse_extensions,
     parse_subprotocols,
-    refuse_upgrade,
+    reject_upgrade,
 )
 from sigil.core.websocket.origin import is_same_origin
 
@@ -143,7 +143,7 @@ def test_a_426_says_what_to_upgrade_to_and_other_refusals_do_not() -> None:
     for changes in ({"Upgrade": None}, {"Sec-WebSocket-Version": None}, {"Sec-WebSocket-Version": "8"}):
         refusal = checked(asking(changes))
         assert isinstance(refusal, Malformed)
-        response = refuse_upgrade(refusal)
+        response = reject_upgrade(refusal)
         assert response.status == 426
         fields = Headers(response.headers)
         assert (fields["upgrade"], fields["connection"], fields["sec-websocket-version"]) == ("websocket", "Upgrade",
@@ -151,7 +151,7 @@ def test_a_426_says_what_to_upgrade_to_and_other_refusals_do_not() -> None:
         assert refusal.message.encode() in response.body
     refusal = checked(asking({"Origin": "null"}))
     assert isinstance(refusal, Malformed)
-    response = refuse_upgrade(refusal)
+    response = reject_upgrade(refusal)
     assert response.status == 403
     assert "upgrade" not in Headers(response.headers)
     assert b"Limits.origins" in response.body

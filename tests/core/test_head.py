@@ -17,14 +17,14 @@ HOST = b"Host: a\r\n"
 def test_a_simple_head_is_read_in_full() -> None:
     assert same(parse_headers_only(b"GET /a%20b?c=%20 HTTP/1.1\r\nHost: a.example\r\nX-Y:  z \r\n\r\nrest"), Head(
         method="GET", target="/a%20b?c=%20", path="/a b", query="c=%20", version=1,
-        headers=Headers((("Host", "a.example"), ("X-Y", "z"))), length=0, persists=True, expects=False, is_simple=True))
+        headers=Headers((("Host", "a.example"), ("X-Y", "z"))), body_length=0, keep_alive=True, expects_continue=False, may_pipeline=True))
 
 
 def test_a_head_with_a_body_to_come_is_not_simple() -> None:
     data = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
     assert same(parse_headers_only(data), Head(
         "POST", "/", "/", "", 1, Headers((("Host", "a"), ("Content-Length", "3"), ("Expect", "100-continue"))),
-        length=3, persists=True, expects=True, is_simple=False))
+        body_length=3, keep_alive=True, expects_continue=True, may_pipeline=False))
 
 
 @pytest.mark.parametrize("data", [
@@ -66,7 +66,7 @@ def test_the_refusal_of_a_head_request_says_that_it_is_one() -> None:
     (b"Connection: keep-alive, close\r\n", b"1.0", False),
 ])
 def test_a_connection_persists_as_version_and_field_say(fields: bytes, version: bytes, persists: bool) -> None:
-    assert head_of(b"GET / HTTP/" + version + b"\r\n" + HOST + fields + b"\r\n").persists is persists
+    assert head_of(b"GET / HTTP/" + version + b"\r\n" + HOST + fields + b"\r\n").keep_alive is persists
 
 
 @pytest.mark.parametrize(("data", "is_simple"), [
@@ -82,13 +82,13 @@ def test_a_connection_persists_as_version_and_field_say(fields: bytes, version: 
     (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n", False),
 ])
 def test_only_safe_requests_that_change_nothing_are_simple(data: bytes, is_simple: bool) -> None:
-    assert head_of(data).is_simple is is_simple
+    assert head_of(data).may_pipeline is is_simple
 
 
 def test_an_expectation_means_nothing_without_a_body_or_in_http_1_0() -> None:
-    assert not head_of(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n").expects
-    assert not head_of(b"POST / HTTP/1.0\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n").expects
-    assert head_of(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: 100-Continue\r\n\r\n").expects
+    assert not head_of(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n").expects_continue
+    assert not head_of(b"POST / HTTP/1.0\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n").expects_continue
+    assert head_of(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: 100-Continue\r\n\r\n").expects_continue
 
 
 def sized(length: int) -> bytes:
@@ -120,7 +120,7 @@ def test_there_may_be_as_many_fields_as_the_bound_and_not_one_more() -> None:
 
 def test_a_body_may_be_announced_as_long_as_the_bound_and_not_one_byte_longer() -> None:
     limits = Limits(max_body_len=10)
-    assert head_of(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n", limits).length == 10
+    assert head_of(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n", limits).body_length == 10
     assert same(parse_headers_only(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n", limits),
                 Malformed(CloseReason.LARGE_REQUEST, "the body is longer than 10 bytes"))
 

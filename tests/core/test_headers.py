@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from sigil.core.http.headers import Headers, decode_pairs, pairs_of
+from sigil.core.http.headers import Headers, decode_pairs, to_pairs
 
 COOKIES = Headers((("Host", "a"), ("Cookie", "a=1"), ("X-List", "1"), ("cookie", "b=2"), ("x-list", "2")))
 
@@ -60,10 +60,10 @@ def test_bytes_become_latin_1_and_lose_the_white_space_around_them() -> None:
 
 def test_pairs_come_from_mappings_headers_and_sequences() -> None:
     expected = (("A", "b"),)
-    assert pairs_of({"A": "b"}) == pairs_of(Headers(expected)) == pairs_of([("A", "b")]) == expected
+    assert to_pairs({"A": "b"}) == to_pairs(Headers(expected)) == to_pairs([("A", "b")]) == expected
 
 
 @pytest.mark.parametrize("headers", [{"A": 1}, {1: "b"}, [("A", b"b")], [("A", None)], 5])
 def test_what_is_not_text_is_a_type_error(headers: object) -> None:
     with pytest.raises(TypeError):
-        pairs_of(headers)  # type: ignore[arg-type]
+        to_pairs(headers)  # type: ignore[arg-type]

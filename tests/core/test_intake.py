@@ -3,7 +3,7 @@
 import pytest
 
 from sigil.core.close_reasons import CloseReason
-from sigil.core.connection.client import CALM, Phase
+from sigil.core.connection.client import IDLE_HTTP, Phase
 from sigil.core.effects import Handle, Interest, Watch
 from sigil.core.events import Received
 from sigil.core.http.headers import Headers
@@ -46,13 +46,13 @@ def test_a_request_is_handed_over_as_soon_as_it_is_complete() -> None:
     assert effects == []
     server, effects = tell(server, Received(CONN, GET[-1:]))
     assert same(effects, [Handle(ticket(0), (a_get("/"),))])
-    assert client_of(server).intake is CALM
+    assert client_of(server).incoming is IDLE_HTTP
 
 
 def test_requests_that_come_together_are_handed_over_together() -> None:
     server, effects = tell(serving(), Received(CONN, get("/1") + get("/2") + get("/3") + b"GET"))
     assert same(effects, [Handle(ticket(0), (a_get("/1"), a_get("/2"), a_get("/3")))])
-    assert client_of(server).intake.buffer == b"GET"
+    assert client_of(server).incoming.buffer == b"GET"
     server, effects = tell(server, Received(CONN, get("/4")[3:]))
     assert same(effects, [Handle(ticket(3), (a_get("/4"),))])
 
@@ -69,7 +69,7 @@ def test_a_request_with_a_body_is_handed_over_with_it() -> None:
 def test_behind_an_unsafe_method_or_a_body_the_next_request_waits(first: bytes) -> None:
     server, effects = tell(serving(), Received(CONN, first + GET))
     assert (kinds(effects), len(requests_of(effects))) == (["Handle"], 1)
-    assert client_of(server).intake.buffer == GET
+    assert client_of(server).incoming.buffer == GET
     server, effects = tell(server, answered(0, OK))
     assert kinds(effects) == ["Send", "Handle"]
     assert same(requests_of(effects), [a_get("/")])
@@ -79,20 +79,20 @@ def test_behind_a_last_request_nothing_is_read() -> None:
     last = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     server, effects = tell(serving(), Received(CONN, last + GET), Received(CONN, GET))
     assert len(requests_of(effects)) == 1
-    assert client_of(server).intake.phase is Phase.DEAF
-    assert client_of(server).intake.buffer == b""
+    assert client_of(server).incoming.phase is Phase.MUST_CLOSE
+    assert client_of(server).incoming.buffer == b""
 
 
 @pytest.mark.parametrize("blank", [b"\r\n", b"\r\n\r\n", b"\r\n\r\n\r\n"])
 def test_empty_lines_before_a_request_are_skipped(blank: bytes) -> None:
     for data in (blank + GET, GET + blank + GET):
         assert {request.target for request in drive(serving(), [data]).requests} == {"/"}
-    assert client_of(asked(blank)).intake is CALM
+    assert client_of(asked(blank)).incoming is IDLE_HTTP
 
 
 def test_a_carriage_return_at_the_front_may_be_half_of_an_empty_line() -> None:
     server = asked(b"\r")
-    assert client_of(server).intake.buffer == b"\r"
+    assert client_of(server).incoming.buffer == b"\r"
     assert same(requests_of(tell(server, Received(CONN, b"\n" + GET))[1]), [a_get("/")])
     assert bytes_of(tell(server, Received(CONN, b"G"))[1]).startswith(b"HTTP/1.1 400 ")
 
@@ -101,7 +101,7 @@ def test_requests_beyond_the_queue_wait_unparsed() -> None:
     limits = Limits(max_queued_requests=2)
     server, effects = tell(serving(limits), Received(CONN, get("/1") + get("/2") + get("/3")))
     assert same(requests_of(effects), [a_get("/1"), a_get("/2")])
-    assert client_of(server).intake.buffer == get("/3")
+    assert client_of(server).incoming.buffer == get("/3")
     server, effects = tell(server, answered(0, OK))
     assert same(requests_of(effects), [a_get("/3")])
 
@@ -118,9 +118,9 @@ def test_a_client_that_sends_on_while_it_waits_is_not_read_beyond_a_head() -> No
 def test_what_is_wrong_becomes_doom_and_waits_for_what_is_owed() -> None:
     server, effects = tell(serving(), Received(CONN, get("/1") + b"GET /2\r\n\r\n"))
     assert kinds(effects) == ["Handle"]
-    intake = client_of(server).intake
-    assert intake.phase is Phase.DEAF
-    assert same(intake.doom, Malformed(
+    incoming = client_of(server).incoming
+    assert incoming.phase is Phase.MUST_CLOSE
+    assert same(incoming.final_error, Malformed(
         CloseReason.BAD_REQUEST, "the request line has no version: HTTP/0.9 is not spoken here, HTTP/1.1 is"))
     server, effects = tell(server, answered(0, OK))
     assert bytes_of(effects).startswith(OK_BYTES + b"HTTP/1.1 400 Bad Request\r\n")

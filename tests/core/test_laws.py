@@ -15,23 +15,23 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sigil.core.conn import Conn
-from sigil.core.connection.client import intake_len, is_talking, outbound_len
+from sigil.core.connection.client import incoming_len, is_subscriber, outgoing_len
 from sigil.core.connection.deadlines import deadline_of, interest_of
-from sigil.core.connection.session import Closing
-from sigil.core.effects import Deliver, Effect, Farewell, Greet, Part, Welcome
-from sigil.core.events import Accepted, Elapsed, Event, Failed, Received, Stop
+from sigil.core.connection.session import CloseState
+from sigil.core.effects import CallClose, CallOpen, CallWsClose, CallWsOpen, Deliver, Effect
+from sigil.core.events import Accepted, ConnectionLost, Event, Received, Stop, TickStarted
 from sigil.core.http.body import begin_body, continue_body_read
 from sigil.core.http.head import Head, parse_headers_only
 from sigil.core.limits import Limits
 from sigil.core.parse_result import Malformed
-from sigil.core.rope import append, join
+from sigil.core.rope import rope_append, rope_join
 from sigil.core.server import advance, make_server, step
 from sigil.core.server.clock import next_deadline
 from sigil.core.server.fold import coalesce
 from sigil.core.server.slots import clients_of, free_slots
 from sigil.core.server.state import Server
-from sigil.core.server.timer_wheel import file, make_wheel, next_look, turn
-from sigil.shell.loop.head_cache import remembering_parser
+from sigil.core.server.timer_wheel import expire, make_wheel, next_expiry, schedule
+from sigil.shell.loop.head_cache import cached_parser
 
 from .drive import GET, PEER, byte_by_byte, cut, drive, same, serving, tell, typed
 from .talking import FLUSH, close, conversation, ping, talking, text
@@ -56,7 +56,7 @@ LIMITS = Limits(max_connection_cnt=5, max_ws_connection_cnt=2, max_ws_recv_frame
                 max_chunk_extension_len=30, max_trailer_len=20)
 TIGHT = LIMITS._replace(outgoing_buffer_sz=600, max_ws_send_frame_cnt=4, history_messages=2,
                         max_connection_cnt=3, max_inbound_len=90, max_outbound_len=150, max_requests_per_connection=4,
-                        answer_timeout=7.0, rate_grace=3.0, sse_keep_alive_interval=2.0)
+                        response_timeout=7.0, rate_grace=3.0, sse_keep_alive_interval=2.0)
 """So little for all together that somebody has to give way all the time."""
 ROOT = Path(__file__).parents[2]
 few = settings(max_examples=100, deadline=None)
@@ -98,7 +98,7 @@ def test_a_chunked_body_is_its_chunks_joined_however_it_is_cut(
         read = continue_body_read(body, left + piece, Limits())
         assert not isinstance(read, Malformed)
         body, left = read
-    assert (body.is_complete, join(body.rope), body.size, left) == (
+    assert (body.is_complete, rope_join(body.rope), body.size, left) == (
         True, b"".join(chunks), sum(map(len, chunks)), rest)
 
 
@@ -107,8 +107,8 @@ def test_a_chunked_body_is_its_chunks_joined_however_it_is_cut(
 def test_a_rope_keeps_every_byte_in_few_pieces(pieces: list[bytes]) -> None:
     rope: tuple[bytes, ...] = ()
     for piece in pieces:
-        rope = append(rope, piece)
-    assert join(rope) == b"".join(pieces)
+        rope = rope_append(rope, piece)
+    assert rope_join(rope) == b"".join(pieces)
     assert all(len(left) >= 2 * len(right) for left, right in pairwise(rope))
 
 
@@ -148,7 +148,7 @@ def test_a_connection_is_always_watched_and_looked_at_in_time(run: list[Event]) 
         look = next_deadline(server)
         assert look is not None
         soonest = min(deadline_of(client, LIMITS) for client in clients_of(server.slots))
-        assert look <= max(soonest, server.now) + server.wheel.grain + 1e-9
+        assert look <= max(soonest, server.now) + server.wheel.granularity + 1e-9
 
 
 @some
@@ -159,8 +159,8 @@ def test_the_sums_over_all_clients_are_sums_over_all_clients(run: list[Event], l
         server, _ = step(server, event)
         clients = list(clients_of(server.slots))
         inbound, outbound, paused_at, talks = server.load
-        assert (inbound, outbound) == (sum(map(intake_len, clients)), sum(map(outbound_len, clients)))
-        assert talks == sum(map(is_talking, clients))
+        assert (inbound, outbound) == (sum(map(incoming_len, clients)), sum(map(outgoing_len, clients)))
+        assert talks == sum(map(is_subscriber, clients))
         assert inbound <= limits.max_inbound_len
         assert (paused_at is None) or outbound > limits.max_outbound_len // 2
         assert (paused_at is not None) or outbound <= limits.max_outbound_len
@@ -174,20 +174,20 @@ def test_a_websocket_to_which_something_is_to_be_said_is_on_the_list_and_a_flush
     for event in run:
         server, _ = step(server, event)
         for client in clients_of(server.slots):
-            assert client.outflow.interest is interest_of(client, limits)
-            if client.talk is not None:
-                is_free = not (client.outflow.outbox or client.outflow.is_full)
-                is_sayable = bool(client.talk.queue) or client.talk.pong is not None or client.talk.cursor is not None
-                assert client.talk.is_listed or not (is_free and is_sayable)
-                assert client.conn in server.unflushed or not client.talk.is_listed
-                assert client.talk.queued_len == 0 or client.talk.queue
+            assert client.outgoing.interest is interest_of(client, limits)
+            if client.session is not None:
+                is_free = not (client.outgoing.outbox or client.outgoing.is_full)
+                is_sayable = bool(client.session.queue) or client.session.pong_payload is not None or client.session.cursor is not None
+                assert client.session.is_scheduled or not (is_free and is_sayable)
+                assert client.conn in server.unflushed or not client.session.is_scheduled
+                assert client.session.queued_len == 0 or client.session.queue
     server, _ = step(server, FLUSH)
     assert not server.unflushed
-    assert not server.stream.pending
+    assert not server.broadcast.pending
     for client in clients_of(server.slots):
-        if client.talk is not None:
-            assert not client.talk.is_listed
-            assert not client.talk.queue or client.outflow.outbox or client.outflow.is_full
+        if client.session is not None:
+            assert not client.session.is_scheduled
+            assert not client.session.queue or client.outgoing.outbox or client.outgoing.is_full
 
 
 @some
@@ -197,21 +197,21 @@ def test_who_hears_the_stream_is_in_one_cohort_or_a_laggard_between_tail_and_hea
     server = start(limits)
     for event in run:
         server, _ = step(server, event)
-        stream, open_talks = server.stream, {}
+        broadcast, open_talks = server.broadcast, {}
         for client in clients_of(server.slots):
-            if client.talk is not None and client.talk.closing is Closing.OPEN:
-                open_talks[client.conn] = client.talk
-        members = [conn for cohort in stream.cohorts.values() for conn in cohort]
-        behind = [conn for conn, talk in open_talks.items() if talk.cursor is not None]
+            if client.session is not None and client.session.close_state is CloseState.OPEN:
+                open_talks[client.conn] = client.session
+        members = [conn for cohort in broadcast.cohorts.values() for conn in cohort]
+        behind = [conn for conn, session in open_talks.items() if session.cursor is not None]
         assert len(set(members)) == len(members)
-        assert not set(members) & set(stream.laggards)
-        assert set(behind) <= set(stream.laggards)
-        assert set(open_talks) <= set(members) | set(stream.laggards)
+        assert not set(members) & set(broadcast.laggards)
+        assert set(behind) <= set(broadcast.laggards)
+        assert set(open_talks) <= set(members) | set(broadcast.laggards)
         for conn in behind:
-            assert stream.ring.tail_number <= (open_talks[conn].cursor or 0) <= stream.next_number
-        for hearing, cohort in stream.cohorts.items():
+            assert broadcast.ring.tail_number <= (open_talks[conn].cursor or 0) <= broadcast.next_number
+        for subscription, cohort in broadcast.cohorts.items():
             assert cohort
-            assert all(open_talks[conn].hearing == hearing for conn in cohort)
+            assert all(open_talks[conn].subscription == subscription for conn in cohort)
 
 
 @some
@@ -219,17 +219,17 @@ def test_who_hears_the_stream_is_in_one_cohort_or_a_laggard_between_tail_and_hea
 def test_every_beginning_has_its_end_exactly_once(run: list[Event], limits: Limits) -> None:
     server, effects = fold(start(limits), [*run, Stop(0.0)])
     assert server.slots.used == 0
-    for begun, ended in ((Greet, Farewell), (Welcome, Part)):
+    for begun, ended in ((CallOpen, CallClose), (CallWsOpen, CallWsClose)):
         beginnings = [effect.conn for effect in effects if isinstance(effect, begun)]
         endings = [effect.conn for effect in effects if isinstance(effect, ended)]
-        if begun is Greet:
+        if begun is CallOpen:
             beginnings += [Conn(0, 0), Conn(1, 1), Conn(2, 2)]
         assert sorted(beginnings) == sorted(endings)
         assert len(set(endings)) == len(endings)
-    for conn in {effect.conn for effect in effects if isinstance(effect, Part)}:
+    for conn in {effect.conn for effect in effects if isinstance(effect, CallWsClose)}:
         story = [type(effect) for effect in effects if getattr(effect, "conn", None) == conn]
-        assert story.index(Welcome) < story.index(Part) < story.index(Farewell)
-        assert Deliver not in story[story.index(Part):]
+        assert story.index(CallWsOpen) < story.index(CallWsClose) < story.index(CallClose)
+        assert Deliver not in story[story.index(CallWsClose):]
 
 
 @some
@@ -256,7 +256,7 @@ def test_slots_are_reused_and_names_never(moves: list[int | None]) -> None:
                 seen.add(conn)
                 here.append(conn)
         elif move < len(here):
-            server, _ = step(server, Failed(here.pop(move), 104))
+            server, _ = step(server, ConnectionLost(here.pop(move), 104))
         assert {client.conn for client in clients_of(server.slots)} == set(here)
         assert len(server.slots.entries) <= 7
         assert sorted(free_slots(server.slots) + [conn.slot for conn in here]) == list(range(len(server.slots.entries)))
@@ -265,7 +265,7 @@ def test_slots_are_reused_and_names_never(moves: list[int | None]) -> None:
 @some
 @given(events())
 def test_a_parser_that_remembers_gives_the_same_orders(run: list[Event]) -> None:
-    parse = remembering_parser(LIMITS)
+    parse = cached_parser(LIMITS)
     first, second = advance(start(), run, parse), advance(start(), run, parse)
     assert same(first, advance(start(), run))
     assert same(second, first)
@@ -279,13 +279,13 @@ def test_nobody_is_looked_at_more_than_a_grain_after_his_deadline_nor_before(
         period: float, now: float, after: float) -> None:
     conn, wheel = Conn(0, 0), make_wheel(period)
     due = min(now + after, now + period)
-    wheel = file(wheel, conn, now, now + after)
-    look = next_look(wheel)
+    wheel = schedule(wheel, conn, now, now + after)
+    look = next_expiry(wheel)
     assert look is not None
     slack = 1e-9 * max(1.0, now)
-    assert due - slack <= look <= due + wheel.grain + slack
-    assert turn(wheel, look)[1] == [conn]
-    assert next_look(turn(wheel, look)[0]) is None
+    assert due - slack <= look <= due + wheel.granularity + slack
+    assert expire(wheel, look)[1] == [conn]
+    assert next_expiry(expire(wheel, look)[0]) is None
 
 
 # -- recordings -------------------------------------------------------------------------------------------------------
@@ -303,9 +303,9 @@ server, sink = make_server(Limits(), 0.0, 0, True), hashlib.sha256()
 hello = b"POST /p?q HTTP/1.1\\r\\nHost: a\\r\\nX-A: 1\\r\\nx-a: 2\\r\\nCookie: a=b\\r\\nContent-Length: 2\\r\\n\\r\\nhi"
 conns = [Conn(n, n) for n in range(8)]
 run = [Accepted(n, Peer("h", n)) for n in range(8)] + [Received(c, hello * 2) for c in conns]
-run += [Answered(Ticket(c, 0), (Response.text("x", headers={{"B": "1", "A": "2"}}),)) for c in conns]
-run += [Elapsed(5.0, 5), Failed(conns[3], 104), Hangup(conns[4], CloseReason.HANDLER_ERROR), HalfClosed(conns[5])]
-run += [Received(conns[6], b"GET /\\r\\n\\r\\n"), Elapsed(90.0, 90), Stop(1.0), Elapsed(92.0, 92)]
+run += [HandlerReturned(Ticket(c, 0), (Response.text("x", headers={{"B": "1", "A": "2"}}),)) for c in conns]
+run += [TickStarted(5.0, 5), ConnectionLost(conns[3], 104), CloseRequested(conns[4], CloseReason.HANDLER_ERROR), HalfClosed(conns[5])]
+run += [Received(conns[6], b"GET /\\r\\n\\r\\n"), TickStarted(90.0, 90), Stop(1.0), TickStarted(92.0, 92)]
 for event in run:
     server, effects = advance(server, [event])
     sink.update(repr((effects, stats(server), list(server.slots.entries))).encode())
@@ -424,7 +424,7 @@ def test_what_we_hand_over_is_what_h11_hands_over(data: bytes) -> None:
 
 
 def test_a_run_is_told_apart_by_type_and_by_value() -> None:
-    assert not same(Elapsed(1.0, 1), Failed(Conn(0, 0), 1))
+    assert not same(TickStarted(1.0, 1), ConnectionLost(Conn(0, 0), 1))
     assert not same((1, 2), Conn(1, 2))
     assert not same([Received(Conn(0, 0), b"x")], [Received(Conn(0, 0), b"y")])
     assert typed(Conn(1, 2)) == ("Conn", 1, 2)

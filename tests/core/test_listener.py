@@ -13,24 +13,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.core.broadcast.broadcast import make_stream
+from sigil.core.broadcast.broadcast import make_broadcast
 from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.entry import Hearing
+from sigil.core.broadcast.entry import Subscription
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Peer
-from sigil.core.connection.client import LISTENING, is_laggard, is_member
+from sigil.core.connection.client import EVENT_STREAM, is_in_cohort, is_laggard
 from sigil.core.connection.deadlines import Waiting, waiting_for
-from sigil.core.connection.websocket_send import prospect_of
-from sigil.core.effects import Abandon, Access, Drop, Effect, Fan, Farewell, Note, Part, Send, Then, Welcome
+from sigil.core.connection.websocket_send import send_capacity
+from sigil.core.effects import (
+    AccessLog,
+    CallClose,
+    CallWsClose,
+    CallWsOpen,
+    CloseBody,
+    Drop,
+    Effect,
+    FanOut,
+    Log,
+    Send,
+    Then,
+)
 from sigil.core.events import (
     Accepted,
-    Answered,
+    CloseRequested,
+    ConnectionLost,
     Event,
-    Failed,
+    FanOutStalled,
     Flush,
     HalfClosed,
-    Hangup,
-    Lagged,
+    HandlerReturned,
     Publish,
     Received,
     Stalled,
@@ -41,7 +53,7 @@ from sigil.core.events import (
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.send_status import SendStatus
-from sigil.core.server.slots import find
+from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
 from sigil.core.server.stats import stats
 
@@ -52,7 +64,7 @@ from .test_sse import Heard, read_events
 HEAD = (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
         b"X-Accel-Buffering: no\r\n" + DATE)
 START = HEAD + b"id: 0-0\n\n"
-HEARS_ALL = Hearing(Encoding.SSE, frozenset())
+HEARS_ALL = Subscription(Encoding.SSE, frozenset())
 KEEPING = Limits(history_messages=10)
 SMALL = Limits(outgoing_buffer_sz=400)
 
@@ -70,10 +82,10 @@ def listening(limits: Limits | None = None, data: bytes = GET, response: Respons
 
 def came_back(last_id: str, before: Server, response: Response | None = None) -> tuple[Server, bytes]:
     """The server after a second client has come with the last event it has seen, and what that one is sent at once."""
-    conn = Conn(before.slots.used, before.turn)
+    conn = Conn(before.slots.used, before.next_generation)
     request = f"GET / HTTP/1.1\r\nHost: a\r\nLast-Event-ID: {last_id}\r\n\r\n".encode()
     server, effects = tell(before, Accepted(8, Peer("192.0.2.2", 1)), Received(conn, request),
-                           Answered(ticket(0)._replace(conn=conn), (response or Response.sse(),)), FLUSH)
+                           HandlerReturned(ticket(0)._replace(conn=conn), (response or Response.sse(),)), FLUSH)
     return server, bytes_to(conn, effects).removeprefix(HEAD)
 
 
@@ -82,11 +94,11 @@ def came_back(last_id: str, before: Server, response: Response | None = None) ->
 def test_the_answer_is_a_head_and_from_then_on_the_stream() -> None:
     server, effects = tell(asked(GET), answered(0, Response.sse()))
     assert effects == [Send(CONN, (HEAD, b"id: 0-0\n\n"), Then.KEEP)]
-    assert client_of(server).intake is LISTENING and is_member(client_of(server))
-    assert waiting_for(client_of(server)) is Waiting.EVENT
+    assert client_of(server).incoming is EVENT_STREAM and is_in_cohort(client_of(server))
+    assert waiting_for(client_of(server)) is Waiting.SSE
     server, effects = tell(server, told("hello", "two\nlines"), FLUSH)
     (fan,) = effects
-    assert fan == Fan(HEARS_ALL, server.stream.cohorts[HEARS_ALL],
+    assert fan == FanOut(HEARS_ALL, server.broadcast.cohorts[HEARS_ALL],
                       b"id: 0-1\ndata: hello\n\nid: 0-2\ndata: two\ndata: lines\n\n", 0, 2)
 
 
@@ -97,7 +109,7 @@ def test_an_answer_of_http_1_0_is_the_same_but_for_its_head() -> None:
 
 def test_head_is_answered_with_the_head_alone() -> None:
     server, effects = tell(asked(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"), answered(0, Response.sse()))
-    assert effects[0] == Send(CONN, (HEAD,), Then.SHUT) and not server.load.talks
+    assert effects[0] == Send(CONN, (HEAD,), Then.SHUT) and not server.load.websockets
 
 
 def test_status_and_fields_are_the_programs() -> None:
@@ -108,13 +120,13 @@ def test_status_and_fields_are_the_programs() -> None:
 
 def test_no_content_is_no_stream() -> None:
     server, effects = tell(asked(GET), answered(0, Response.sse(status=204)))
-    assert bytes_of(effects).startswith(b"HTTP/1.1 204 ") and not server.load.talks
+    assert bytes_of(effects).startswith(b"HTTP/1.1 204 ") and not server.load.websockets
 
 
 def test_a_stream_without_end_has_no_length() -> None:
     server, effects = tell(asked(GET), answered(0, Response.sse(headers={"Content-Length": "5"})))
-    assert bytes_of(effects).startswith(b"HTTP/1.1 500 ") and not server.load.talks
-    assert "a stream without end" in next(effect.text for effect in effects if isinstance(effect, Note))
+    assert bytes_of(effects).startswith(b"HTTP/1.1 500 ") and not server.load.websockets
+    assert "a stream without end" in next(effect.text for effect in effects if isinstance(effect, Log))
 
 
 @pytest.mark.parametrize("fields", [{"topics": ("a",)}, {"history": 3}])
@@ -125,7 +137,7 @@ def test_events_of_ones_own_are_not_those_that_are_broadcast(fields: dict[str, o
 
 def test_the_access_log_has_the_request() -> None:
     _, effects = tell(asked(GET, None, True), answered(0, Response.sse()))
-    assert [effect[1:] for effect in effects if isinstance(effect, Access)] == [("GET", "/", 1, 200, -1)]
+    assert [effect[1:] for effect in effects if isinstance(effect, AccessLog)] == [("GET", "/", 1, 200, -1)]
 
 
 def test_there_is_room_for_so_many_and_the_oldest_gives_way() -> None:
@@ -133,7 +145,7 @@ def test_there_is_room_for_so_many_and_the_oldest_gives_way() -> None:
     server, effects = tell(asked(GET, refusing), answered(0, Response.sse()))
     assert bytes_of(effects).startswith(b"HTTP/1.1 503 ") and b"Retry-After: 1\r\n" in bytes_of(effects)
     server, _ = came_back("", listening(Limits(max_ws_connection_cnt=1)))
-    assert server.load.talks == 1 and server.slots.used == 1 and stats(server).closed == {"EVICTED": 1}
+    assert server.load.websockets == 1 and server.slots.used == 1 and stats(server).closed == {"EVICTED": 1}
 
 
 def test_nobody_begins_to_listen_to_a_server_that_stops() -> None:
@@ -144,7 +156,7 @@ def test_nobody_begins_to_listen_to_a_server_that_stops() -> None:
 def test_requests_behind_it_are_not_answered_and_their_streams_are_let_go() -> None:
     server = tell(asked(GET + GET + GET), answered(1, Response.stream([b"x"])))[0]
     server, effects = tell(server, answered(0, Response.sse()))
-    assert Abandon(ticket(1)) in effects and bytes_of(effects) == START
+    assert CloseBody(ticket(1)) in effects and bytes_of(effects) == START
     server, effects = tell(server, answered(2, OK), Received(CONN, GET), told("x"), FLUSH)
     assert bytes_to(CONN, effects) == b"id: 0-1\ndata: x\n\n"
 
@@ -195,18 +207,18 @@ def test_who_comes_back_goes_on_behind_what_it_has_seen() -> None:
     server, _ = tell(listening(), told("a", "b", "c"), FLUSH)
     assert came_back("0-1", server)[1] == b"id: 0-1\n\nid: 0-2\ndata: b\n\nid: 0-3\ndata: c\n\n"
     after, sent = came_back("0-3", server)
-    assert sent == b"id: 0-3\n\n" and is_member(client_of(after)) and not after.stream.laggards
+    assert sent == b"id: 0-3\n\n" and is_in_cohort(client_of(after)) and not after.broadcast.laggards
 
 
 def test_what_was_published_while_nobody_listened_is_kept_for_who_may_come_back() -> None:
-    server, _ = tell(listening(), told("a"), FLUSH, Failed(CONN, 104), told("b"), FLUSH)
+    server, _ = tell(listening(), told("a"), FLUSH, ConnectionLost(CONN, 104), told("b"), FLUSH)
     assert not server.slots.used
     assert came_back("0-1", server)[1] == b"id: 0-1\n\nid: 0-2\ndata: b\n\n"
 
 
 def test_what_is_not_kept_any_more_is_told_as_a_gap() -> None:
     server, _ = tell(listening(SMALL), *[event for count in range(12) for event in (told("x" * 30), FLUSH)])
-    tail = server.stream.ring.tail_number
+    tail = server.broadcast.ring.tail_number
     sent = came_back("0-1", server)[1]
     assert read_events(sent).events[0] == Heard("gap", f'{{"after":"0-1","missed":{tail - 1}}}', f"0-{tail}")
     assert [event.id for event in read_events(sent).events[1:]] == [f"0-{number}" for number in range(tail + 1, 13)]
@@ -221,8 +233,8 @@ def test_who_has_seen_another_stream_is_told_so_and_begins_as_a_newcomer(last_id
 
 def test_messages_that_nobody_was_to_be_sent_have_numbers_all_the_same() -> None:
     server, _ = tell(serving(), told("a", b"b"), told("c"))
-    assert server.stream == make_stream(Limits())._replace(ring=server.stream.ring)
-    assert (server.stream.ring.tail_number, server.stream.next_number) == (3, 3)
+    assert server.broadcast == make_broadcast(Limits())._replace(ring=server.broadcast.ring)
+    assert (server.broadcast.ring.tail_number, server.broadcast.next_number) == (3, 3)
     assert came_back("0-0", server)[1] == b'event: gap\nid: 0-3\ndata: {"after":"0-0","missed":3}\n\n'
 
 
@@ -234,7 +246,7 @@ def test_a_newcomer_asks_for_texts_of_its_topics() -> None:
 def test_a_newcomer_hears_what_is_published_from_now_on() -> None:
     server, _ = tell(listening(), told("early"))
     server, effects = tell(server, Accepted(8, Peer("192.0.2.2", 1)), Received(Conn(1, 1), GET),
-                           Answered(ticket(0)._replace(conn=Conn(1, 1)), (Response.sse(),)), told("late"), FLUSH)
+                           HandlerReturned(ticket(0)._replace(conn=Conn(1, 1)), (Response.sse(),)), told("late"), FLUSH)
     assert bytes_to(Conn(1, 1), effects) == HEAD + b"id: 0-1\n\nid: 0-2\ndata: late\n\n"
     assert bytes_to(CONN, effects) == b"id: 0-1\ndata: early\n\nid: 0-2\ndata: late\n\n"
 
@@ -244,7 +256,7 @@ def test_a_newcomer_does_not_hear_what_was_said_before_it_came_whatever_it_is_se
         act: Callable[[Conn], Event]) -> None:
     conn = Conn(1, 1)
     server = tell(listening(), told("early"), Accepted(8, Peer("192.0.2.2", 1)), Received(conn, GET),
-                  Answered(ticket(0)._replace(conn=conn), (Response.sse(),)))[0]
+                  HandlerReturned(ticket(0)._replace(conn=conn), (Response.sse(),)))[0]
     _, effects = tell(server, said("you", conn=conn), act(conn), told("late"), FLUSH)
     assert [event.data for event in read_events(bytes_to(conn, effects)).events] == ["you", "late"]
 
@@ -255,22 +267,22 @@ def test_half_an_event_is_finished_before_anything_else() -> None:
     server, effects = tell(listening(), told("abc", "def"), FLUSH)
     whole = bytes_to(CONN, effects)
     for taken, _ in pairwise(range(len(whole) + 1)):
-        after, _ = tell(server, Lagged(CONN, taken, 0, 2, HEARS_ALL), said("you"), told("ghi"), FLUSH)
+        after, _ = tell(server, FanOutStalled(CONN, taken, 0, 2, HEARS_ALL), said("you"), told("ghi"), FLUSH)
         assert is_laggard(client_of(after))
         after, effects = tell(after, Writable(CONN), FLUSH)
         assert whole[:taken] + bytes_to(CONN, effects) == whole + b"data: you\n\nid: 0-3\ndata: ghi\n\n"
-        assert is_member(client_of(after))
+        assert is_in_cohort(client_of(after))
 
 
 def test_who_falls_too_far_behind_is_dropped_and_the_program_is_told_of_no_websocket() -> None:
     server, _ = tell(listening(SMALL), told("a"), FLUSH)
-    server, _ = tell(server, Lagged(CONN, 1, 0, 1, HEARS_ALL))
+    server, _ = tell(server, FanOutStalled(CONN, 1, 0, 1, HEARS_ALL))
     effects: list[Effect] = []
     for _ in range(12):
         server, more = tell(server, told("x" * 30), FLUSH)
         effects += more
-    assert [kind for kind in kinds(effects) if kind != "Fan"] == ["Note", "Drop", "Farewell"]
-    assert effects[-1] == Farewell(CONN, CloseReason.WS_CLIENT_TOO_SLOW)
+    assert [kind for kind in kinds(effects) if kind != "FanOut"] == ["Log", "Drop", "CallClose"]
+    assert effects[-1] == CallClose(CONN, CloseReason.WS_CLIENT_TOO_SLOW)
 
 
 def test_a_head_that_is_not_taken_is_taken_first() -> None:
@@ -283,7 +295,7 @@ def test_a_head_that_is_not_taken_is_taken_first() -> None:
 
 def test_what_a_listener_says_is_thrown_away() -> None:
     server, effects = tell(listening(), Received(CONN, GET + text("hello")))
-    assert effects == [] and client_of(server).intake.discarded == len(GET + text("hello"))
+    assert effects == [] and client_of(server).incoming.discarded == len(GET + text("hello"))
     limits = Limits(max_linger_len=10)
     server, effects = tell(listening(limits), Received(CONN, b"x" * 11))
     assert kinds(effects) == ["Watch"]
@@ -316,20 +328,20 @@ def test_a_position_is_told_of_what_has_left() -> None:
 
 def test_what_may_be_said_is_an_eighth_of_the_room_and_text() -> None:
     limits = Limits(max_ws_outbox_len=8_001)
-    assert prospect_of(find(listening(limits).slots, CONN), limits) == (SendStatus.SUCCESS, 1_001, True)
+    assert send_capacity(find_client(listening(limits).slots, CONN), limits) == (SendStatus.SUCCESS, 1_001, True)
     server, _ = tell(listening(limits), Stalled(CONN, 0, (b"x",)))
-    assert prospect_of(find(server.slots, CONN), server.limits) == (SendStatus.BACKPRESSURE, 1_000, True)
+    assert send_capacity(find_client(server.slots, CONN), server.limits) == (SendStatus.BACKPRESSURE, 1_000, True)
 
 
 # -- the end ------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("end", [Hangup(CONN, CloseReason.OK), Hangup(CONN, CloseReason.OK, 1000, "bye"), Stop(5.0)])
-def test_the_end_comes_behind_what_was_published(end: Hangup | Stop) -> None:
+@pytest.mark.parametrize("end", [CloseRequested(CONN, CloseReason.OK), CloseRequested(CONN, CloseReason.OK, 1000, "bye"), Stop(5.0)])
+def test_the_end_comes_behind_what_was_published(end: CloseRequested | Stop) -> None:
     server, effects = tell(listening(), told("last"), end, FLUSH)
     assert bytes_to(CONN, effects) == b"id: 0-1\ndata: last\n\n"
     assert [effect.then for effect in effects if isinstance(effect, Send)] == [Then.SHUT]
-    assert not [effect for effect in effects if isinstance(effect, Part | Welcome)]
-    assert not server.load.talks and not server.stream.cohorts
+    assert not [effect for effect in effects if isinstance(effect, CallWsClose | CallWsOpen)]
+    assert not server.load.websockets and not server.broadcast.cohorts
 
 
 def test_an_end_waits_for_who_is_slow_whatever_is_said_to_others_meanwhile() -> None:
@@ -341,18 +353,18 @@ def test_an_end_waits_for_who_is_slow_whatever_is_said_to_others_meanwhile() -> 
     server, effects = tell(server, at(16.0), Writable(CONN), FLUSH)
     assert effects[0] == Send(CONN, (rest,), Then.SHUT)
     _, effects = tell(server, HalfClosed(CONN))
-    assert Farewell(CONN, CloseReason.SHUTDOWN) in effects
+    assert CallClose(CONN, CloseReason.SHUTDOWN) in effects
 
 
 def test_an_end_that_was_decided_before_the_answer_is_the_end_of_the_stream() -> None:
-    _, effects = tell(asked(GET), Hangup(CONN, CloseReason.OK), answered(0, Response.sse()), told("late"), FLUSH)
+    _, effects = tell(asked(GET), CloseRequested(CONN, CloseReason.OK), answered(0, Response.sse()), told("late"), FLUSH)
     assert effects == [Send(CONN, (HEAD, b"id: 0-0\n\n"), Then.SHUT)]
     _, effects = tell(asked(GET + b"no request\r\n\r\n"), answered(0, Response.sse()), told("a"), FLUSH)
     assert bytes_to(CONN, effects) == START + b"id: 0-1\ndata: a\n\n"
 
 
 def test_an_upgrade_after_an_end_that_was_decided_before_is_refused() -> None:
-    _, effects = tell(asked(UPGRADE), Hangup(CONN, CloseReason.SHUTDOWN), answered(0, Response.upgrade()))
+    _, effects = tell(asked(UPGRADE), CloseRequested(CONN, CloseReason.SHUTDOWN), answered(0, Response.upgrade()))
     assert bytes_of(effects).startswith(b"HTTP/1.1 503 ")
 
 
@@ -361,18 +373,18 @@ def test_an_end_at_once_sends_what_can_be_sent() -> None:
     assert bytes_to(CONN, effects) == b"id: 0-1\ndata: last\n\n"
     assert Drop(CONN) in effects and not server.slots.used
     _, effects = tell(listening(), Stop(0.0))
-    assert kinds(effects) == ["Drop", "Farewell"]
+    assert kinds(effects) == ["Drop", "CallClose"]
 
 
 def test_a_broken_connection_is_gone() -> None:
-    server, effects = tell(listening(), Failed(CONN, 104))
-    assert effects == [Drop(CONN), Farewell(CONN, CloseReason.PEER_RESET)]
-    assert not server.load.talks and not server.stream.cohorts and not server.stream.encodings
+    server, effects = tell(listening(), ConnectionLost(CONN, 104))
+    assert effects == [Drop(CONN), CallClose(CONN, CloseReason.PEER_RESET)]
+    assert not server.load.websockets and not server.broadcast.cohorts and not server.broadcast.encoding_counts
 
 
 def test_a_listener_and_a_websocket_are_sent_the_same_in_one_turn() -> None:
     conn = Conn(1, 1)
     _, effects = tell(listening(), Accepted(8, Peer("192.0.2.2", 1)), Received(conn, UPGRADE),
-                      Answered(ticket(0)._replace(conn=conn), (Response.upgrade(),)), told("a"), FLUSH)
-    assert [(fan.hearing.encoding, fan.data) for fan in effects if isinstance(fan, Fan)] == [
+                      HandlerReturned(ticket(0)._replace(conn=conn), (Response.upgrade(),)), told("a"), FLUSH)
+    assert [(fan.subscription.encoding, fan.data) for fan in effects if isinstance(fan, FanOut)] == [
         (Encoding.PLAIN, b"\x81\x01a"), (Encoding.SSE, b"id: 0-1\ndata: a\n\n")]

@@ -11,29 +11,29 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wsproto.frame_protocol import FrameProtocol, ParseFailed
 
-from sigil.core.close_reasons import MEANINGS, CloseReason
+from sigil.core.close_reasons import CLOSE_INFO, CloseReason
 from sigil.core.parse_result import Malformed
-from sigil.core.websocket.frames import SMALL_MAX, Opcode, Terms, encode_close, encode_frame, encode_masked
+from sigil.core.websocket.frames import BIGINT_XOR_MAX, FrameRules, Opcode, encode_close, encode_frame, encode_masked
 from sigil.core.websocket.messages import (
-    CALM,
-    OVER,
-    Arriving,
+    BETWEEN_MESSAGES,
+    READER_CLOSED,
     Close,
-    Inbound,
+    CompressedMessage,
+    FragmentedMessage,
     Item,
-    Partial,
+    MessageReader,
+    PartialFrame,
     Ping,
     Pong,
-    Squeezed,
-    check_text,
-    take_bytes,
+    check_utf8,
+    receive_data,
 )
 
 from .drive import byte_by_byte, cut, same
 
-TERMS = Terms(2**20, 2**20)
-TIGHT = Terms(40, 60)
-SQUEEZING = Terms(2**20, 2**20, allows_rsv1=True)
+TERMS = FrameRules(2**20, 2**20)
+TIGHT = FrameRules(40, 60)
+SQUEEZING = FrameRules(2**20, 2**20, allows_rsv1=True)
 KEY = bytes.fromhex("37fa213d")
 EURO = "€".encode()
 some = settings(max_examples=250, deadline=None)
@@ -49,26 +49,26 @@ class Heard(NamedTuple):
 
     items: tuple[Item, ...]
     flaw: Malformed | None
-    inbound: Inbound
+    inbound: MessageReader
 
 
-def hear(reads: Iterable[bytes], terms: Terms = TERMS) -> Heard:
+def hear(reads: Iterable[bytes], rules: FrameRules = TERMS) -> Heard:
     """Fold reads from the beginning of a conversation; at most one of them may find a flaw."""
-    inbound, heard, flaws = CALM, (), []
+    reader, heard, flaws = BETWEEN_MESSAGES, (), []
     for data in reads:
-        inbound, items, flaw = take_bytes(inbound, data, terms)
+        reader, items, error = receive_data(reader, data, rules)
         heard += items
-        flaws += [flaw] if flaw is not None else []
+        flaws += [error] if error is not None else []
     assert len(flaws) < 2
-    return Heard(heard, flaws[0] if flaws else None, inbound)
+    return Heard(heard, flaws[0] if flaws else None, reader)
 
 
-def hear_both_ways(data: bytes, terms: Terms = TERMS) -> Heard:
+def hear_both_ways(data: bytes, rules: FrameRules = TERMS) -> Heard:
     """What comes of these bytes in one read, which must be what comes of them one by one, and cut once anywhere."""
-    at_once, slowly = hear([data], terms), hear(byte_by_byte(data), terms)
+    at_once, slowly = hear([data], rules), hear(byte_by_byte(data), rules)
     assert same(at_once[:2], slowly[:2])
     for position in range(1, min(len(data), 1_000)):
-        assert same(hear(cut(data, [position]), terms)[:2], at_once[:2])
+        assert same(hear(cut(data, [position]), rules)[:2], at_once[:2])
     return at_once
 
 
@@ -83,7 +83,7 @@ def hear_both_ways(data: bytes, terms: Terms = TERMS) -> Heard:
     (frame(1, EURO * 40) * 3, ("€" * 40,) * 3),
     (frame(1, "\ud7ff\ue000\U0010ffff".encode() * 50), ("\ud7ff\ue000\U0010ffff" * 50,)),
     (frame(2, b"x" * 126) * 8, (b"x" * 126,) * 8),
-    (frame(2, b"x" * SMALL_MAX) + frame(2, b"y" * (SMALL_MAX + 1)), (b"x" * SMALL_MAX, b"y" * (SMALL_MAX + 1))),
+    (frame(2, b"x" * BIGINT_XOR_MAX) + frame(2, b"y" * (BIGINT_XOR_MAX + 1)), (b"x" * BIGINT_XOR_MAX, b"y" * (BIGINT_XOR_MAX + 1))),
     (frame(2, b"x" * 65_535) + frame(1, b"y" * 65_536), (b"x" * 65_535, "y" * 65_536)),
     (frame(9, b"a") + frame(1, b"x") + frame(10, b"b") + frame(2, b"y"), (Ping(b"a"), "x", Pong(b"b"), b"y")),
     (frame(9) + frame(10), (Ping(b""), Pong(b""))),
@@ -99,16 +99,16 @@ def test_whole_messages_come_out_in_order(data: bytes, items: tuple[Item, ...]) 
 
 def test_between_messages_nothing_is_kept() -> None:
     for data in (frame(1, b"hello") * 3, frame(9, b"x"), frame(1, b"a", fin=False) + frame(0, b"b")):
-        assert hear([data]).inbound is CALM
-        assert hear(byte_by_byte(data)).inbound is CALM
+        assert hear([data]).inbound is BETWEEN_MESSAGES
+        assert hear(byte_by_byte(data)).inbound is BETWEEN_MESSAGES
 
 
-@pytest.mark.parametrize("length", [0, 1, 2, 3, 125, 126, 127, SMALL_MAX, SMALL_MAX + 1])
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 125, 126, 127, BIGINT_XOR_MAX, BIGINT_XOR_MAX + 1])
 def test_a_client_reads_frames_that_are_not_masked(length: int) -> None:
-    terms = Terms(2**20, 2**20, is_masked=False)
+    rules = FrameRules(2**20, 2**20, is_masked=False)
     data = encode_frame(1, b"x" * length) + encode_frame(9, b"p") + encode_frame(2, b"y" * length)
-    assert same(hear_both_ways(data, terms).items, ("x" * length, Ping(b"p"), b"y" * length))
-    refusal = hear_both_ways(frame(1, b"x" * length), terms).flaw
+    assert same(hear_both_ways(data, rules).items, ("x" * length, Ping(b"p"), b"y" * length))
+    refusal = hear_both_ways(frame(1, b"x" * length), rules).flaw
     assert refusal is not None
     assert refusal.reason is CloseReason.WS_BAD_MASK
 
@@ -133,36 +133,36 @@ def test_fragments_are_joined_whatever_comes_between_them(data: bytes, items: tu
 
 
 def test_a_message_under_way_is_a_value() -> None:
-    inbound, items, flaw = take_bytes(CALM, frame(1, b"x" + EURO, fin=False)[:-1], TERMS)
-    assert (items, flaw) == ((), None)
+    reader, items, error = receive_data(BETWEEN_MESSAGES, frame(1, b"x" + EURO, fin=False)[:-1], TERMS)
+    assert (items, error) == ((), None)
     turned = KEY[3:] + KEY[:3]
-    assert same(inbound, Inbound(b"", Partial(Opcode.TEXT, False, (b"x" + EURO[:2],), 4, EURO[:2]),
-                                 Arriving(1, turned, False), False))
+    assert same(reader, MessageReader(b"", FragmentedMessage(Opcode.TEXT, False, (b"x" + EURO[:2],), 4, EURO[:2]),
+                                 PartialFrame(1, turned, False), False))
     rest = frame(1, b"x" + EURO, fin=False)[-1:] + frame(0, b"!")
-    assert same(take_bytes(inbound, rest, TERMS), take_bytes(inbound, rest, TERMS))
-    assert same(take_bytes(inbound, rest, TERMS), (CALM, ("x€!",), None))
+    assert same(receive_data(reader, rest, TERMS), receive_data(reader, rest, TERMS))
+    assert same(receive_data(reader, rest, TERMS), (BETWEEN_MESSAGES, ("x€!",), None))
 
 
 def test_a_frame_head_or_a_control_frame_is_all_that_is_kept_back() -> None:
     ping = frame(9, b"x" * 125)
     for data in (ping[:-1], frame(2, b"x" * 70_000)[:13]):
-        assert hear(byte_by_byte(data)).inbound == CALM._replace(buffer=data)
+        assert hear(byte_by_byte(data)).inbound == BETWEEN_MESSAGES._replace(buffer=data)
 
 
 def test_empty_fragments_leave_no_trace() -> None:
-    inbound, items, flaw = take_bytes(CALM, frame(2, b"x", fin=False) + frame(0, fin=False) * 1000, TERMS)
-    assert (items, flaw) == ((), None)
-    assert same(inbound, Inbound(b"", Partial(Opcode.BINARY, False, (b"x",), 1, b""), None, False))
+    reader, items, error = receive_data(BETWEEN_MESSAGES, frame(2, b"x", fin=False) + frame(0, fin=False) * 1000, TERMS)
+    assert (items, error) == ((), None)
+    assert same(reader, MessageReader(b"", FragmentedMessage(Opcode.BINARY, False, (b"x",), 1, b""), None, False))
 
 
 def test_a_large_message_in_small_reads_has_few_pieces() -> None:
     payload = bytes(range(256)) * 64
     data = frame(2, payload)
-    inbound = take_bytes(CALM, data[:8], TERMS)[0]
+    reader = receive_data(BETWEEN_MESSAGES, data[:8], TERMS)[0]
     for piece in (data[start:start + 10] for start in range(8, len(data) - 10, 10)):
-        inbound, _, _ = take_bytes(inbound, piece, TERMS)
-        assert inbound.message is not None
-        assert len(inbound.message.rope) < 15
+        reader, _, _ = receive_data(reader, piece, TERMS)
+        assert reader.message is not None
+        assert len(reader.message.rope) < 15
     assert same(hear(cut(data, range(8, len(data), 10))).items, (payload,))
 
 
@@ -200,13 +200,13 @@ def test_what_was_good_comes_out_before_the_flaw_and_nothing_after_it(
     assert same(heard.items, ("good", Ping(b"x"), b"also good"))
     assert heard.flaw is not None
     assert heard.flaw.reason is reason
-    assert heard.inbound is OVER
+    assert heard.inbound is READER_CLOSED
 
 
 def test_nothing_is_heard_after_a_close() -> None:
     heard = hear_both_ways(frame(1, b"x") + frame(8) + frame(1, b"y") + frame(3))
-    assert same(heard, Heard(("x", Close(1005, "")), None, OVER))
-    assert same(take_bytes(OVER, frame(1, b"z"), TERMS), (OVER, (), None))
+    assert same(heard, Heard(("x", Close(1005, "")), None, READER_CLOSED))
+    assert same(receive_data(READER_CLOSED, frame(1, b"z"), TERMS), (READER_CLOSED, (), None))
 
 
 @pytest.mark.parametrize("text", [
@@ -218,8 +218,8 @@ def test_text_is_refused_at_the_first_byte_that_cannot_be_utf_8(text: bytes) -> 
     data, head = frame(1, text + b" and so on"), 6
     reads = byte_by_byte(data[:head + can_begin[-1] + 1])
     assert hear(reads[:-1]).flaw is None
-    flaw = hear(reads).flaw
-    assert same(flaw, Malformed(CloseReason.WS_BAD_UTF8, "a text message is not UTF-8"))
+    error = hear(reads).flaw
+    assert same(error, Malformed(CloseReason.WS_BAD_UTF8, "a text message is not UTF-8"))
 
 
 FOLLOWERS = [bytes(rest) for rest in ((), (0x80,), (0x80, 0x80), (0x80, 0x80, 0x80), (0x90,), (0x90, 0x80),
@@ -248,14 +248,14 @@ def test_text_in_pieces_is_good_as_long_as_it_can_become_utf_8(letters: list[byt
     position = 0
     for piece in cut(text, cuts):
         position += len(piece)
-        result = check_text(tail, piece, is_last=False)
+        result = check_utf8(tail, piece, is_last=False)
         assert isinstance(result, bytes) is can_become_utf8(text[:position])
         if isinstance(result, Malformed):
             return
         assert len(result) < 4
         tail = result
     ends_well = not text or "\ufffd" not in text.decode(errors="replace")
-    assert isinstance(check_text(tail, b"", is_last=True), bytes) is ends_well
+    assert isinstance(check_utf8(tail, b"", is_last=True), bytes) is ends_well
 
 
 # -- bounds ---------------------------------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ def test_text_in_pieces_is_good_as_long_as_it_can_become_utf_8(letters: list[byt
 def test_messages_may_be_as_long_as_the_bounds() -> None:
     longest = frame(2, b"x" * 40, fin=False) + frame(0, b"y" * 20)
     assert same(hear_both_ways(longest + frame(1, b"z" * 40), TIGHT),
-                Heard((b"x" * 40 + b"y" * 20, "z" * 40), None, CALM))
+                Heard((b"x" * 40 + b"y" * 20, "z" * 40), None, BETWEEN_MESSAGES))
 
 
 @pytest.mark.parametrize(("data", "last", "sentence"), [
@@ -282,27 +282,27 @@ def test_what_is_too_long_is_refused_before_it_comes(data: bytes, last: int, sen
 # -- compressed messages --------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("data", "items"), [
-    (frame(1, b"\xff\xfe", rsv=4), (Squeezed(Opcode.TEXT, b"\xff\xfe"),)),
-    (frame(2, b"x" * 200, rsv=4), (Squeezed(Opcode.BINARY, b"x" * 200),)),
+    (frame(1, b"\xff\xfe", rsv=4), (CompressedMessage(Opcode.TEXT, b"\xff\xfe"),)),
+    (frame(2, b"x" * 200, rsv=4), (CompressedMessage(Opcode.BINARY, b"x" * 200),)),
     (frame(1, b"\xff", fin=False, rsv=4) + frame(9) + frame(0, b"\xfe"),
-     (Ping(b""), Squeezed(Opcode.TEXT, b"\xff\xfe"))),
+     (Ping(b""), CompressedMessage(Opcode.TEXT, b"\xff\xfe"))),
     (frame(1, b"plain") + frame(1, b"\xff", rsv=4) + frame(2, b"plain"),
-     ("plain", Squeezed(Opcode.TEXT, b"\xff"), b"plain")),
+     ("plain", CompressedMessage(Opcode.TEXT, b"\xff"), b"plain")),
 ])
 def test_a_compressed_message_comes_out_as_it_came(data: bytes, items: tuple[Item, ...]) -> None:
-    assert same(hear_both_ways(data, SQUEEZING), Heard(items, None, CALM))
-    flaw = hear_both_ways(data).flaw
-    assert flaw is not None
-    assert flaw.reason is CloseReason.WS_BAD_RSV
+    assert same(hear_both_ways(data, SQUEEZING), Heard(items, None, BETWEEN_MESSAGES))
+    error = hear_both_ways(data).flaw
+    assert error is not None
+    assert error.reason is CloseReason.WS_BAD_RSV
 
 
 @pytest.mark.parametrize("data", [
     frame(2, b"x", fin=False, rsv=4) + frame(0, b"y", rsv=4), frame(9, rsv=4), frame(1, b"x", rsv=6),
 ])
 def test_only_the_first_frame_of_a_message_says_that_it_is_compressed(data: bytes) -> None:
-    flaw = hear_both_ways(data, SQUEEZING).flaw
-    assert flaw is not None
-    assert flaw.reason is CloseReason.WS_BAD_RSV
+    error = hear_both_ways(data, SQUEEZING).flaw
+    assert error is not None
+    assert error.reason is CloseReason.WS_BAD_RSV
 
 
 # -- laws and the oracle --------------------------------------------------------------------------------------------
@@ -338,10 +338,10 @@ def conversations(draw: st.DrawFn) -> bytes:
 @given(conversations(), CUTS, st.sampled_from([TERMS, TIGHT, SQUEEZING]))
 @example(frame(1, b"x" * 128) * 4, [1, 130, 200], TERMS)
 def test_cutting_a_conversation_changes_neither_the_items_nor_the_flaw(
-        data: bytes, cuts: list[int], terms: Terms) -> None:
-    whole = hear([data], terms)
-    assert same(hear(cut(data, cuts), terms)[:2], whole[:2])
-    assert same(hear(byte_by_byte(data), terms)[:2], whole[:2])
+        data: bytes, cuts: list[int], rules: FrameRules) -> None:
+    whole = hear([data], rules)
+    assert same(hear(cut(data, cuts), rules)[:2], whole[:2])
+    assert same(hear(byte_by_byte(data), rules)[:2], whole[:2])
 
 
 @some
@@ -354,7 +354,7 @@ def test_fragments_with_controls_at_any_place_equal_the_whole(text: str, cuts: l
             pings.append(Ping(b"%d" % index))
             said += frame(9, b"%d" % index)
         said += frame(0 if index else 1, piece, fin=index == len(pieces) - 1)
-    assert same(hear([said]), Heard((*pings, text), None, CALM))
+    assert same(hear([said]), Heard((*pings, text), None, BETWEEN_MESSAGES))
 
 
 class Verdict(NamedTuple):
@@ -393,7 +393,7 @@ def as_verdict(heard: Heard) -> Verdict:
     items = tuple(("close", *item) if isinstance(item, Close)
                   else (names[type(item)], item.payload) if isinstance(item, Ping | Pong) else item
                   for item in heard.items)
-    return Verdict(items, None if heard.flaw is None else MEANINGS[heard.flaw.reason].code)
+    return Verdict(items, None if heard.flaw is None else CLOSE_INFO[heard.flaw.reason].code)
 
 
 @some
@@ -402,7 +402,7 @@ def as_verdict(heard: Heard) -> Verdict:
 @example(frame(9, b"p") + b"!", [])
 def test_wsproto_hears_the_same(data: bytes, cuts: list[int]) -> None:
     theirs = wsproto_verdict(cut(data, cuts))
-    ours = as_verdict(hear([data], Terms(2**63, 2**63)))
+    ours = as_verdict(hear([data], FrameRules(2**63, 2**63)))
     if ours.code is not None and theirs.code is None:  # it looks at the first byte of a head when the second is there
         theirs = wsproto_verdict([*cut(data, cuts), b"\x80"])
     assert ours.items == theirs.items

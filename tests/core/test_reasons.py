@@ -2,7 +2,7 @@
 
 import pytest
 
-from sigil.core.close_reasons import MEANINGS, CloseReason, close_reason_str
+from sigil.core.close_reasons import CLOSE_INFO, CloseReason, close_reason_str
 
 
 def test_the_numbers_of_the_reference_are_kept() -> None:
@@ -17,17 +17,17 @@ def test_the_numbers_of_the_reference_are_kept() -> None:
 
 
 def test_every_reason_has_a_meaning_and_no_two_the_same_number() -> None:
-    assert set(MEANINGS) == set(CloseReason)
+    assert set(CLOSE_INFO) == set(CloseReason)
     assert len({reason.value for reason in CloseReason}) == len(CloseReason.__members__)
 
 
 @pytest.mark.parametrize("reason", list(CloseReason))
 def test_a_meaning_is_a_sentence_an_error_status_and_a_close_code(reason: CloseReason) -> None:
-    meaning = MEANINGS[reason]
-    assert meaning.sentence.isprintable()
-    assert not meaning.sentence.endswith(".")
-    assert meaning.status == 0 or 400 <= meaning.status <= 599
-    assert 1000 <= meaning.code <= 1013
+    info = CLOSE_INFO[reason]
+    assert info.sentence.isprintable()
+    assert not info.sentence.endswith(".")
+    assert info.status == 0 or 400 <= info.status <= 599
+    assert 1000 <= info.code <= 1013
 
 
 @pytest.mark.parametrize(("number", "text"), [

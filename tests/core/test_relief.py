@@ -7,11 +7,11 @@ import pytest
 from sigil.core.conn import Conn, Ticket
 from sigil.core.connection.deadlines import Waiting, deadline_of, waiting_for
 from sigil.core.effects import Handle, Watch
-from sigil.core.events import Accepted, Answered, Event, HalfClosed, Moment, Received, Stalled, Writable
+from sigil.core.events import Accepted, Event, HalfClosed, HandlerReturned, Received, Stalled, TimeRead, Writable
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.server import make_server
-from sigil.core.server.admission import room_of
+from sigil.core.server.admission import accept_room
 from sigil.core.server.clock import next_deadline
 from sigil.core.server.slots import clients_of
 from sigil.core.server.state import Load, Server
@@ -54,7 +54,7 @@ def owing(server: Server, slot: int, taken: int = 0) -> Server:
     """The server after this client has asked, and has taken so many bytes of a large answer."""
     server, effects = tell(server, Received(conn(slot), GET))
     assert isinstance(effects[0], Handle)
-    server, effects = tell(server, Answered(effects[0].ticket, (BIG,)))
+    server, effects = tell(server, HandlerReturned(effects[0].ticket, (BIG,)))
     data = bytes_of(effects)
     return tell(server, Stalled(conn(slot), taken, (data[taken:],)))[0]
 
@@ -63,17 +63,17 @@ def owing(server: Server, slot: int, taken: int = 0) -> Server:
 
 @pytest.mark.parametrize(("events", "slot"), [
     ((), 0),
-    ((Received(conn(0), GET), Answered(Ticket(conn(0), 0), (OK,))), 1),
+    ((Received(conn(0), GET), HandlerReturned(Ticket(conn(0), 0), (OK,))), 1),
     ((Received(conn(0), GET[:9]), Received(conn(1), HALF), Received(conn(2), GET)), 0),
     ((Received(conn(0), GET), Received(conn(1), HALF), Received(conn(2), GET)), 1),
     ((Received(conn(0), GET), Received(conn(1), GET), Received(conn(2), GET)), 0),
-    ((Received(conn(2), GET), Answered(Ticket(conn(2), 0), (BIG,)), Stalled(conn(2), 1, (bytes(500),))), 2),
+    ((Received(conn(2), GET), HandlerReturned(Ticket(conn(2), 0), (BIG,)), Stalled(conn(2), 1, (bytes(500),))), 2),
 ])
 def test_the_place_of_whoever_holds_up_most_is_given_to_a_newcomer(events: tuple[Event, ...], slot: int) -> None:
     server, _ = tell(crowd(3, Limits(max_connection_cnt=3)), at(9.0), *events)
     server, effects = tell(server, Accepted(7, PEER))
-    assert kinds(effects)[0] == "Note"
-    assert kinds(effects)[-4:] == ["Drop", "Farewell", "Adopt", "Greet"]
+    assert kinds(effects)[0] == "Log"
+    assert kinds(effects)[-4:] == ["Drop", "CallClose", "Adopt", "CallOpen"]
     assert effects[-2].conn == Conn(slot, 3)  # type: ignore[union-attr]
     assert stats(server).closed == {"EVICTED": 1}
 
@@ -88,15 +88,15 @@ def test_whoever_is_evicted_while_an_answer_is_made_gets_a_503() -> None:
 def test_a_crowd_at_the_door_is_let_in_one_for_one() -> None:
     server = crowd(100, Limits(max_connection_cnt=100, idle_timeout=inf))
     server, effects = tell(server, at(200.0), *(Accepted(number, PEER) for number in range(250)))
-    assert kinds(effects).count("Adopt") == kinds(effects).count("Farewell") == 250
+    assert kinds(effects).count("Adopt") == kinds(effects).count("CallClose") == 250
     figures = stats(server)
-    assert (figures.clients, figures.accepted, figures.turned_away) == (100, 350, 0)
+    assert (figures.clients, figures.accepted, figures.rejected) == (100, 350, 0)
 
 
 def test_who_is_to_wait_is_told_by_the_room_there_is() -> None:
-    assert room_of(crowd(2, Limits(max_connection_cnt=3, full_policy="wait"))) == 1
-    assert room_of(crowd(3, Limits(max_connection_cnt=3, full_policy="wait"))) == 0
-    assert room_of(crowd(3, Limits(max_connection_cnt=3))) > 1_000
+    assert accept_room(crowd(2, Limits(max_connection_cnt=3, full_policy="wait"))) == 1
+    assert accept_room(crowd(3, Limits(max_connection_cnt=3, full_policy="wait"))) == 0
+    assert accept_room(crowd(3, Limits(max_connection_cnt=3))) > 1_000
 
 
 # -- what clients send ------------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ def test_at_the_inbound_budget_all_is_well_and_one_past_it_the_slowest_sender_is
     assert effects == []
     assert server.load == Load(110, 0, None, 0)
     server, effects = tell(server, at(11.0), Received(conn(0), b"G"))
-    assert kinds(effects) == ["Note", "Send", "Watch"] or kinds(effects) == ["Note", "Send"]
+    assert kinds(effects) == ["Log", "Send", "Watch"] or kinds(effects) == ["Log", "Send"]
     assert effects[1].conn == conn(1)  # type: ignore[union-attr]
     assert bytes_of(effects).startswith(b"HTTP/1.1 503 ")
     assert b"needed for others" in bytes_of(effects)
@@ -142,7 +142,7 @@ def test_after_a_second_of_too_much_the_slowest_readers_are_dropped() -> None:
     assert next_deadline(server) is not None
     assert next_deadline(server) <= 4.0  # type: ignore[operator]
     server, effects = tell(server, at(4.0))
-    assert kinds(effects)[:2] == ["Drop", "Farewell"]
+    assert kinds(effects)[:2] == ["Drop", "CallClose"]
     assert stats(server).closed == {"TOO_SLOW": 2}
     assert [request.path for request in requests_of(effects)] == ["/"]
     assert server.load.outbound < 500
@@ -172,7 +172,7 @@ def test_a_body_at_the_least_rate_is_waited_for_and_a_slower_one_is_408() -> Non
 def test_a_reader_at_the_least_rate_is_waited_for_and_a_slower_one_is_dropped() -> None:
     def last_second(rate: int) -> int:
         server = owing(crowd(1, RATES), 0)
-        left = b"".join(next(clients_of(server.slots)).outflow.outbox)
+        left = b"".join(next(clients_of(server.slots)).outgoing.outbox)
         for second in range(1, 60):
             left = left[rate:]
             server, effects = tell(server, at(float(second)), Writable(conn(0)), Stalled(conn(0), rate, (left,)))
@@ -190,7 +190,7 @@ def test_what_the_kernel_hands_back_is_not_what_a_reader_has_taken_too_slowly() 
     limits = RATES._replace(max_outbox_len=1_000)
     server, _ = tell(talking(limits), at(100.0), *[said(bytes(400)) for _ in range(5)], FLUSH)
     client = client_of(server)
-    assert waiting_for(client) is Waiting.WRITE and client.talk is not None and client.talk.queue
+    assert waiting_for(client) is Waiting.WRITE and client.session is not None and client.session.queue
     server, _ = tell(server, Stalled(CONN, 0, (bytes(1_200),)))
     assert deadline_of(client_of(server), limits) == 105.0
     server, effects = tell(server, at(104.9))
@@ -198,18 +198,18 @@ def test_what_the_kernel_hands_back_is_not_what_a_reader_has_taken_too_slowly() 
 
 
 def test_a_clock_that_is_read_within_a_turn_makes_nobody_late() -> None:
-    server, effects = tell(owing(crowd(1, RATES), 0), Moment(10_000.0, 0))
+    server, effects = tell(owing(crowd(1, RATES), 0), TimeRead(10_000.0, 0))
     assert effects == [] and server.now == 10_000.0
     assert "Drop" in kinds(tell(server, at(10_000.0))[1])
 
 
 def test_a_reader_by_the_byte_gains_no_time_by_clocks_that_are_read_within_a_turn() -> None:
     server = owing(crowd(1, RATES), 0)
-    left = b"".join(next(clients_of(server.slots)).outflow.outbox)
+    left = b"".join(next(clients_of(server.slots)).outgoing.outbox)
     for second in range(1, 20):
         left = left[1:]
-        server, effects = tell(server, at(float(second)), Writable(conn(0)), Moment(second + 0.1, 0),
-                               HalfClosed(conn(0)), Moment(second + 0.2, 0), Stalled(conn(0), 1, (left,)))
+        server, effects = tell(server, at(float(second)), Writable(conn(0)), TimeRead(second + 0.1, 0),
+                               HalfClosed(conn(0)), TimeRead(second + 0.2, 0), Stalled(conn(0), 1, (left,)))
         if "Drop" in kinds(effects):
             break
     assert second <= 7
@@ -220,7 +220,7 @@ def test_who_has_caught_up_and_falls_behind_before_the_next_turn_has_all_its_tim
     server, effects = tell(server, at(4.0), Writable(conn(0)))
     assert bytes_of(effects)
     server, effects = tell(server, Received(conn(0), GET))
-    server, effects = tell(server, Moment(1_000.0, 0), Answered(Ticket(conn(0), 1), (BIG,)))
+    server, effects = tell(server, TimeRead(1_000.0, 0), HandlerReturned(Ticket(conn(0), 1), (BIG,)))
     data = bytes_of(effects)
     server, _ = tell(server, Stalled(conn(0), 0, (data,)), at(1_004.0))
     assert deadline_of(next(clients_of(server.slots)), RATES) == 1_005.0
@@ -235,7 +235,7 @@ def test_the_last_request_of_a_connection_is_the_last(reads: list[bytes]) -> Non
         server, effects = tell(server, Received(conn(0), data))
         while orders := [order for order in effects if isinstance(order, Handle)]:
             asked += len(requests_of(effects))
-            server, effects = tell(server, *(Answered(order.ticket, (OK,) * len(order.requests)) for order in orders))
+            server, effects = tell(server, *(HandlerReturned(order.ticket, (OK,) * len(order.requests)) for order in orders))
             output += bytes_of(effects)
     assert asked == 3
     assert output.count(b"HTTP/1.1 200 OK\r\n") == 3

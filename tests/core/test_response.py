@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sigil.core.http.headers import Headers
-from sigil.core.http.response import Pulled, Response
+from sigil.core.http.response import Response, StreamedBody
 
 from .drive import same
 
@@ -50,7 +50,7 @@ def test_bytes_are_kept_and_what_can_change_is_copied() -> None:
 def test_a_stream_keeps_its_iterable_untouched() -> None:
     chunks = iter([b"a"])
     response = Response.stream(chunks)
-    assert isinstance(response.body, Pulled)
+    assert isinstance(response.body, StreamedBody)
     assert response.body.chunks is chunks
     assert next(chunks) == b"a"
 

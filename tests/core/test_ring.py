@@ -8,52 +8,52 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sigil.core.broadcast.broadcast import (
-    NOT_BEHIND,
-    catch_up,
-    data_for,
+    NO_CURSOR,
+    add_laggard,
+    append_pending,
+    commit_pending,
     fits,
-    is_heard,
-    join,
-    lag,
-    leave,
-    make_stream,
-    publish,
-    skip,
+    has_subscribers,
+    join_cohort,
+    leave_cohort,
+    make_broadcast,
+    pending_bytes_for,
+    remove_laggard,
+    skip_numbers,
     start_of_history,
-    store,
 )
 from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.entry import Entry, Hearing, is_for
+from sigil.core.broadcast.entry import Published, Subscription, matches
 from sigil.core.broadcast.ring import (
     COMPACT_AT,
     Ring,
-    Stretch,
-    append,
-    last_of,
+    TopicSpan,
+    last_matching,
     make_ring,
-    make_room,
-    may_hold,
+    may_match,
     page_of,
-    read,
+    ring_append,
+    ring_read,
+    ring_reserve,
 )
 from sigil.core.conn import Conn
 from sigil.core.limits import Limits
 from sigil.core.websocket.frames import encode_frame
 
-NONE = Hearing(Encoding.PLAIN, frozenset())
-NEWS = Hearing(Encoding.PLAIN, frozenset(("news",)))
-BOTH = Hearing(Encoding.PLAIN, frozenset(("news", "sport")))
-PACKED = Hearing(Encoding.DEFLATE_9, NEWS.topics)
-ALL = Hearing(Encoding.PLAIN, frozenset(("*",)))
-EVENTS = Hearing(Encoding.SSE, NEWS.topics)
+NONE = Subscription(Encoding.PLAIN, frozenset())
+NEWS = Subscription(Encoding.PLAIN, frozenset(("news",)))
+BOTH = Subscription(Encoding.PLAIN, frozenset(("news", "sport")))
+PACKED = Subscription(Encoding.DEFLATE_9, NEWS.topics)
+ALL = Subscription(Encoding.PLAIN, frozenset(("*",)))
+EVENTS = Subscription(Encoding.SSE, NEWS.topics)
 HEARINGS = (NONE, NEWS, BOTH, PACKED, ALL, EVENTS)
 EPOCH = 7
 
 
 def put(ring: Ring, *lengths: int) -> Ring:
     """The ring with frames of these lengths on one page more."""
-    entries: tuple[Entry, ...] = tuple((b"x" * length, None, ()) for length in lengths)
-    return append(make_room(ring, len(entries), sum(lengths)), entries, sum(lengths))
+    entries: tuple[Published, ...] = tuple((b"x" * length, None, ()) for length in lengths)
+    return ring_append(ring_reserve(ring, len(entries), sum(lengths)), entries, sum(lengths))
 
 
 def ones(count: int, size: int = 8) -> Ring:
@@ -69,20 +69,20 @@ def ones(count: int, size: int = 8) -> Ring:
     (5, 4, 1), (13, 3, 8), (13, 4, 9),
 ])
 def test_everything_below_the_clamp_is_let_go_and_nothing_else(offset: int, length: int, clamp: int) -> None:
-    ring = make_room(ones(offset), 1, length)
+    ring = ring_reserve(ones(offset), 1, length)
     assert (ring.tail_offset, ring.tail_number) == (clamp, clamp)
     assert (ring.head_offset, ring.head_number) == (offset, offset)
 
 
 def test_what_would_lose_a_byte_is_let_go_whole() -> None:
-    ring = make_room(put(put(make_ring(8, 100), 3, 3), 2), 1, 1)
+    ring = ring_reserve(put(put(make_ring(8, 100), 3, 3), 2), 1, 1)
     assert (ring.tail_offset, ring.tail_number) == (3, 1)
 
 
 def test_frames_are_bounded_by_their_number_too() -> None:
     ring = put(put(make_ring(1_000, 3), 1, 1), 1, 1)
     assert (ring.tail_number, ring.head_number) == (1, 4)
-    assert [number for number, _ in read(ring, 1, 4, NONE)] == [1, 2, 3]
+    assert [number for number, _ in ring_read(ring, 1, 4, NONE)] == [1, 2, 3]
 
 
 def test_a_frame_of_any_length_up_to_the_size_fits_at_any_offset() -> None:
@@ -96,23 +96,23 @@ def test_a_frame_of_any_length_up_to_the_size_fits_at_any_offset() -> None:
 
 def test_a_page_is_found_by_any_number_on_it() -> None:
     ring = put(put(put(make_ring(6, 100), 1, 1), 1, 1, 1), 2)
-    assert [page_of(ring, number) - ring.first for number in range(ring.tail_number, 8)] == [0, 1, 1, 1, 2, 3, 3]
+    assert [page_of(ring, number) - ring.first_page for number in range(ring.tail_number, 8)] == [0, 1, 1, 1, 2, 3, 3]
 
 
 def test_pages_behind_the_tail_are_let_go_at_once_and_their_places_in_time() -> None:
     ring = make_ring(2, 100)
     for count in range(3 * COMPACT_AT):
         ring = put(ring, 1)
-        assert all(page is None for page in ring.pages[:ring.first])
+        assert all(page is None for page in ring.pages[:ring.first_page])
         assert len(ring.pages) <= COMPACT_AT + 3, count
 
 
 def test_the_same_ring_can_be_gone_on_from_twice() -> None:
     ring = put(make_ring(8, 100), 4, 4)
     left, right = put(ring, 8), put(ring, 1)
-    assert [len(frame) for _, frame in read(ring, 0, 2, NONE)] == [4, 4]
-    assert [len(frame) for _, frame in read(left, left.tail_number, 3, NONE)] == [8]
-    assert [len(frame) for _, frame in read(right, right.tail_number, 3, NONE)] == [4, 1]
+    assert [len(frame) for _, frame in ring_read(ring, 0, 2, NONE)] == [4, 4]
+    assert [len(frame) for _, frame in ring_read(left, left.tail_number, 3, NONE)] == [8]
+    assert [len(frame) for _, frame in ring_read(right, right.tail_number, 3, NONE)] == [4, 1]
 
 
 # -- stretches ------------------------------------------------------------------------------------------------------
@@ -120,13 +120,13 @@ def test_the_same_ring_can_be_gone_on_from_twice() -> None:
 RARE = (*(("news",) * 3), None, *(("much",) * 600))
 
 
-def large_ring(dice: Random) -> tuple[Ring, list[Entry]]:
+def large_ring(dice: Random) -> tuple[Ring, list[Published]]:
     """A ring of at most 900 frames after 3,000 of them, of which few are for those who hear little; and all of them."""
-    ring, published, most = make_ring(10**6, 900), list[Entry](), dice.choice((1, 7, 300))
+    ring, published, most = make_ring(10**6, 900), list[Published](), dice.choice((1, 7, 300))
     while len(published) < 3_000:
         entries = tuple((encode_frame(dice.choice((1, 2)), b"%d" % number), dice.choice(RARE), ())
                         for number in range(dice.randint(1, most)))
-        ring = append(make_room(ring, len(entries), sum(map(size_of, entries))), entries, sum(map(size_of, entries)))
+        ring = ring_append(ring_reserve(ring, len(entries), sum(map(size_of, entries))), entries, sum(map(size_of, entries)))
         published += entries
     return ring, published
 
@@ -135,24 +135,24 @@ def large_ring(dice: Random) -> tuple[Ring, list[Entry]]:
 def test_what_is_passed_over_is_for_nobody_who_asks(seed: int) -> None:
     dice = Random(seed)
     ring, published = large_ring(dice)
-    assert 2 <= len(ring.stretches) <= 8 and ring.stretches[-1].end == ring.noted_number
-    for hearing in HEARINGS:
-        kept = [number for number in range(ring.tail_number, len(published)) if is_for(published[number], hearing)]
+    assert 2 <= len(ring.topic_spans) <= 8 and ring.topic_spans[-1].end == ring.indexed_number
+    for subscription in HEARINGS:
+        kept = [number for number in range(ring.tail_number, len(published)) if matches(published[number], subscription)]
         for _ in range(10):
             start, end = sorted(dice.randint(ring.tail_number, len(published)) for _ in range(2))
-            assert [number for number, _ in read(ring, start, end, hearing)] == [
+            assert [number for number, _ in ring_read(ring, start, end, subscription)] == [
                 number for number in kept if start <= number < end]
             count = dice.randint(1, 40)
-            assert last_of(ring, hearing, count) == (kept[-count:] or [None])[0]
+            assert last_matching(ring, subscription, count) == (kept[-count:] or [None])[0]
 
 
 def test_a_stretch_is_looked_at_by_who_may_find_something_on_it() -> None:
-    stretch = Stretch(0, 300, frozenset(("news",)), frozenset(("sport",)))
-    assert [may_hold(stretch, hearing) for hearing in HEARINGS] == [False, True, True, True, True, True]
-    assert may_hold(stretch, Hearing(Encoding.PLAIN, frozenset(("sport",))))
-    assert not may_hold(stretch, Hearing(Encoding.SSE, frozenset(("sport",))))
-    assert not may_hold(stretch._replace(texts=frozenset()), Hearing(Encoding.SSE, frozenset(("*",))))
-    assert may_hold(stretch._replace(texts=frozenset((None,))), Hearing(Encoding.SSE, frozenset()))
+    span = TopicSpan(0, 300, frozenset(("news",)), frozenset(("sport",)))
+    assert [may_match(span, subscription) for subscription in HEARINGS] == [False, True, True, True, True, True]
+    assert may_match(span, Subscription(Encoding.PLAIN, frozenset(("sport",))))
+    assert not may_match(span, Subscription(Encoding.SSE, frozenset(("sport",))))
+    assert not may_match(span._replace(texts=frozenset()), Subscription(Encoding.SSE, frozenset(("*",))))
+    assert may_match(span._replace(texts=frozenset((None,))), Subscription(Encoding.SSE, frozenset()))
 
 
 # -- a stream -------------------------------------------------------------------------------------------------------
@@ -164,13 +164,13 @@ PLACES = st.sampled_from(HEARINGS)
 CONNS = st.builds(lambda slot: Conn(slot, slot), st.integers(0, 4))
 
 
-def size_of(entry: Entry) -> int:
+def size_of(entry: Published) -> int:
     """Bytes of an entry in all its encodings."""
     frame, _, others = entry
     return len(frame) + sum(len(other) for _, other in others)
 
 
-def in_encoding(entry: Entry, number: int, encoding: Encoding) -> bytes:
+def in_encoding(entry: Published, number: int, encoding: Encoding) -> bytes:
     """An entry as somebody is sent it: what is so short is the same in all encodings of frames."""
     frame, _, others = entry
     if encoding is not Encoding.SSE:
@@ -184,34 +184,34 @@ class Streaming(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stream = make_stream(Limits(outgoing_buffer_sz=12, max_ws_send_frame_cnt=5), EPOCH)
-        self.published: list[Entry] = []
+        self.stream = make_broadcast(Limits(outgoing_buffer_sz=12, max_ws_send_frame_cnt=5), EPOCH)
+        self.published: list[Published] = []
         self.stored = 0
         self.tail = 0
-        self.places: dict[Conn, Hearing | int] = {}
+        self.places: dict[Conn, Subscription | int] = {}
 
-    def heard(self, start: int, end: int, hearing: Hearing) -> list[tuple[int, bytes]]:
+    def heard(self, start: int, end: int, subscription: Subscription) -> list[tuple[int, bytes]]:
         """What the list has from one number up to another for somebody."""
-        topics = (None, "news", "sport") if hearing == ALL else (None, *hearing.topics)
-        return [(number, in_encoding(entry, number, hearing.encoding)) for number, entry in enumerate(self.published)
-                if start <= number < end and entry[1] in topics and not (hearing == EVENTS and entry[0][0] == 0x82)]
+        topics = (None, "news", "sport") if subscription == ALL else (None, *subscription.topics)
+        return [(number, in_encoding(entry, number, subscription.encoding)) for number, entry in enumerate(self.published)
+                if start <= number < end and entry[1] in topics and not (subscription == EVENTS and entry[0][0] == 0x82)]
 
     @rule(entries=st.lists(ENTRIES, min_size=1, max_size=4).map(tuple))
-    def publish(self, entries: tuple[Entry, ...]) -> None:
+    def publish(self, entries: tuple[Published, ...]) -> None:
         length = sum(map(size_of, entries))
         pending = self.published[self.stored:]
         can_be = len(pending) + len(entries) <= 5 and sum(map(size_of, pending)) + length <= 12
         assert fits(self.stream, len(entries), length) is can_be
         if can_be:
             self.published += entries
-            self.stream = publish(self.stream, entries, length)
+            self.stream = append_pending(self.stream, entries, length)
             while len(self.published) - self.tail > 5 or sum(map(size_of, self.published[self.tail:])) > 12:
                 self.tail += 1
 
     @rule()
     def store(self) -> None:
         self.stored = len(self.published)
-        self.stream = store(self.stream)
+        self.stream = commit_pending(self.stream)
 
     @precondition(lambda self: not self.places and self.stored == len(self.published))
     @rule(count=st.integers(1, 3))
@@ -219,28 +219,28 @@ class Streaming(RuleBasedStateMachine):
         """What nobody is sent has numbers, and takes no room."""
         self.published += [(b"", "nobody", ())] * count
         self.tail = self.stored = len(self.published)
-        self.stream = skip(self.stream, count)
+        self.stream = skip_numbers(self.stream, count)
 
-    @rule(conn=CONNS, hearing=PLACES)
-    def join(self, conn: Conn, hearing: Hearing) -> None:
+    @rule(conn=CONNS, subscription=PLACES)
+    def join(self, conn: Conn, subscription: Subscription) -> None:
         if conn not in self.places:
-            self.places[conn] = hearing
-            self.stream = join(self.stream, conn, hearing)
+            self.places[conn] = subscription
+            self.stream = join_cohort(self.stream, conn, subscription)
 
     @rule(conn=CONNS)
     def leave(self, conn: Conn) -> None:
         place = self.places.pop(conn, None)
-        if isinstance(place, Hearing):
-            self.stream = leave(self.stream, conn, place)
+        if isinstance(place, Subscription):
+            self.stream = leave_cohort(self.stream, conn, place)
         elif place is not None:
-            self.stream = catch_up(self.stream, conn)
+            self.stream = remove_laggard(self.stream, conn)
 
     @rule(conn=CONNS, back=st.integers(0, 5))
     def lag(self, conn: Conn, back: int) -> None:
-        if not isinstance(self.places.get(conn), Hearing):
+        if not isinstance(self.places.get(conn), Subscription):
             cursor = max(self.tail, self.stored - back)
             self.places[conn] = cursor
-            self.stream = lag(self.stream, conn, cursor)
+            self.stream = add_laggard(self.stream, conn, cursor)
 
     @invariant()
     def the_tail_is_exact(self) -> None:
@@ -253,39 +253,39 @@ class Streaming(RuleBasedStateMachine):
 
     @invariant()
     def everything_that_is_kept_is_read(self) -> None:
-        for hearing in HEARINGS:
+        for subscription in HEARINGS:
             for start in range(self.tail, self.stored + 1):
-                kept = self.heard(start, self.stored, hearing)
-                assert list(read(self.stream.ring, start, self.stored, hearing)) == kept
-            assert data_for(self.stream, hearing) == b"".join(
-                frame for _, frame in self.heard(self.stored, len(self.published), hearing))
+                kept = self.heard(start, self.stored, subscription)
+                assert list(ring_read(self.stream.ring, start, self.stored, subscription)) == kept
+            assert pending_bytes_for(self.stream, subscription) == b"".join(
+                frame for _, frame in self.heard(self.stored, len(self.published), subscription))
 
     @invariant()
     def history_ends_with_what_was_published_last(self) -> None:
-        for hearing in HEARINGS:
-            kept = [number for number, _ in self.heard(self.tail, len(self.published), hearing)]
+        for subscription in HEARINGS:
+            kept = [number for number, _ in self.heard(self.tail, len(self.published), subscription)]
             for count in range(1, 7):
                 expected = kept[-count:][0] if kept else len(self.published)
-                assert start_of_history(self.stream, hearing, count) == expected
+                assert start_of_history(self.stream, subscription, count) == expected
 
     @invariant()
     def everybody_is_in_one_place(self) -> None:
-        cohorts: dict[Hearing, set[Conn]] = {}
+        cohorts: dict[Subscription, set[Conn]] = {}
         for conn, place in self.places.items():
-            if isinstance(place, Hearing):
+            if isinstance(place, Subscription):
                 cohorts.setdefault(place, set()).add(conn)
         laggards = {conn: place for conn, place in self.places.items() if isinstance(place, int)}
-        assert {hearing: set(members) for hearing, members in self.stream.cohorts.items()} == cohorts
+        assert {subscription: set(members) for subscription, members in self.stream.cohorts.items()} == cohorts
         assert set(self.stream.laggards) == set(laggards)
-        assert self.stream.floor <= min(laggards.values(), default=NOT_BEHIND)
-        assert is_heard(self.stream, Limits()) is bool(self.places or self.stored < len(self.published))
-        assert is_heard(self.stream, Limits(history_messages=1))
+        assert self.stream.lowest_cursor <= min(laggards.values(), default=NO_CURSOR)
+        assert has_subscribers(self.stream, Limits()) is bool(self.places or self.stored < len(self.published))
+        assert has_subscribers(self.stream, Limits(history_messages=1))
 
     @precondition(lambda self: self.published)
     @rule()
     def forget_nobody(self) -> None:
         """Storing twice is storing once."""
-        assert store(store(self.stream)) == store(self.stream)
+        assert commit_pending(commit_pending(self.stream)) == commit_pending(self.stream)
 
 
 Streaming.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

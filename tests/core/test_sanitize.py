@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from sigil.core.http.response import Pulled, Response
-from sigil.core.http.validate import check_pairs, check_response, check_status, declared_length
+from sigil.core.http.response import Response, StreamedBody
+from sigil.core.http.validate import check_headers, check_response, check_status, declared_length
 
 
 @pytest.mark.parametrize(("status", "is_good"), [
@@ -29,12 +29,12 @@ def test_a_status_is_a_number_from_200_to_599(status: Any, is_good: bool) -> Non
     ((("transfer-ENCODING", "chunked"),), "the header 'transfer-ENCODING' is the server's to send"),
 ])
 def test_pairs_are_names_and_values_that_are_not_ours(pairs: Any, problem: str | None) -> None:
-    assert check_pairs(pairs) == problem
+    assert check_headers(pairs) == problem
 
 
 @pytest.mark.parametrize(("response", "problem"), [
     (Response(200, (), b""), None),
-    (Response(200, (), Pulled(())), None),
+    (Response(200, (), StreamedBody(())), None),
     (Response(200, [("A", "b")], b""), "the headers of a response are a tuple of pairs, not [('A', 'b')]"),
     (Response(200, {"A": "b"}, b""), "the headers of a response are a tuple of pairs, not {'A': 'b'}"),
     (Response(200, (["A", "b"],), b""), "the headers of a response are a tuple of pairs, not (['A', 'b'],)"),

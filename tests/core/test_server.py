@@ -6,14 +6,24 @@ import pytest
 
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Peer
-from sigil.core.effects import Adopt, Drop, Effect, Farewell, Greet, Note, Pull, Send, Then, TurnAway
-from sigil.core.events import Accepted, Elapsed, Event, Failed, HalfClosed, Received, Stalled, Stop, Writable
-from sigil.core.http.response import Pulled, Response
+from sigil.core.effects import Adopt, CallClose, CallOpen, Drop, Effect, Log, Pull, Reject, Send, Then
+from sigil.core.events import (
+    Accepted,
+    ConnectionLost,
+    Event,
+    HalfClosed,
+    Received,
+    Stalled,
+    Stop,
+    TickStarted,
+    Writable,
+)
+from sigil.core.http.response import Response, StreamedBody
 from sigil.core.limits import Limits
 from sigil.core.server import advance, make_server, step
 from sigil.core.server.clock import next_deadline
 from sigil.core.server.fold import coalesce
-from sigil.core.server.state import Running, Server
+from sigil.core.server.state import Server, ServerState
 from sigil.core.server.stats import stats
 
 from .drive import (
@@ -40,7 +50,7 @@ from .drive import (
 )
 
 LAST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-STREAM = Response(200, (), Pulled(()))
+STREAM = Response(200, (), StreamedBody(()))
 GRAIN = 2.0 / 32
 """Default limits: the shortest timeout is 2 seconds, a grain a 32nd of it."""
 
@@ -60,21 +70,21 @@ SHUTDOWN = unavailable(b"the server is shutting down").replace(b"Retry-After: 1\
 
 def test_a_connection_at_the_door_is_adopted_and_greeted() -> None:
     server, effects = step(make_server(Limits(), 0.0, 0), Accepted(7, PEER))
-    assert same(effects, (Adopt(CONN, 7), Greet(CONN)))
+    assert same(effects, (Adopt(CONN, 7), CallOpen(CONN)))
     server, effects = step(server, Accepted(8, PEER))
-    assert same(effects, (Adopt(Conn(1, 1), 8), Greet(Conn(1, 1))))
+    assert same(effects, (Adopt(Conn(1, 1), 8), CallOpen(Conn(1, 1))))
 
 
 def test_one_connection_more_than_the_bound_is_turned_away_with_a_503() -> None:
     server = make_server(Limits(max_connection_cnt=2, full_policy="503"), 0.0, 0)
     server, effects = tell(server, Accepted(1, PEER), Accepted(2, PEER))
-    assert kinds(effects) == ["Adopt", "Greet", "Adopt", "Greet"]
+    assert kinds(effects) == ["Adopt", "CallOpen", "Adopt", "CallOpen"]
     server, effects = tell(server, Accepted(3, Peer("::1", 9)))
     assert same(effects, [
-        Note("sigil.server", 30, "[::1]:9 turned away, FULL: this server has as many connections as it accepts"),
-        TurnAway(3, FULL)])
-    server, _ = tell(server, Failed(CONN, 104))
-    assert same(tell(server, Accepted(4, PEER))[1], [Adopt(Conn(0, 2), 4), Greet(Conn(0, 2))])
+        Log("sigil.server", 30, "[::1]:9 turned away, FULL: this server has as many connections as it accepts"),
+        Reject(3, FULL)])
+    server, _ = tell(server, ConnectionLost(CONN, 104))
+    assert same(tell(server, Accepted(4, PEER))[1], [Adopt(Conn(0, 2), 4), CallOpen(Conn(0, 2))])
 
 
 # -- deadlines --------------------------------------------------------------------------------------------------
@@ -130,7 +140,7 @@ def test_a_deadline_between_grains_is_noticed_at_most_a_grain_late(timeout: floa
 def test_a_client_that_dribbles_a_head_gains_no_time() -> None:
     server, now, effects = serving(), 0.0, list[Effect]()
     for byte in GET:
-        server, effects = tell(server, Elapsed(now, 0), Received(CONN, bytes((byte,))))
+        server, effects = tell(server, TickStarted(now, 0), Received(CONN, bytes((byte,))))
         if bytes_of(effects):
             break
         now += 1.0
@@ -147,7 +157,7 @@ def test_a_late_answer_is_waited_for_until_its_deadline() -> None:
 def test_a_late_answer_that_does_not_come_is_a_503_and_the_end() -> None:
     server, effects = tell(asked(GET + GET), at(300.0), at(310.0))
     note, send, *_ = effects
-    assert note == Note("sigil.error", 40, "GET /: no answer for 300 s")
+    assert note == Log("sigil.error", 40, "GET /: no answer for 300 s")
     assert bytes_of([send]).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert b"\r\nConnection: close\r\n" in bytes_of([send])
     assert fate_of(effects) == "drop"
@@ -158,20 +168,20 @@ def test_a_client_that_takes_some_bytes_begins_its_patience_anew() -> None:
     server = stalled(Limits(min_read_rate=0))
     server, _ = tell(server, at(20.0), Writable(CONN), Stalled(CONN, 5, (OK_BYTES[5:],)))
     assert until(server, 49.9) == []
-    assert same(until(server, 50.0), [Drop(CONN), Farewell(CONN, CloseReason.WRITE_STALL)])
+    assert same(until(server, 50.0), [Drop(CONN), CallClose(CONN, CloseReason.WRITE_STALL)])
 
 
 @pytest.mark.parametrize(("server", "reason"), [
     (serving(), CloseReason.IDLE_TIMEOUT), (stalled(), CloseReason.WRITE_STALL), (lingering(), CloseReason.OK)])
 def test_whoever_is_overdue_is_dropped_for_a_reason(server: Server, reason: CloseReason) -> None:
-    assert same(until(server, 60.0), [Drop(CONN), Farewell(CONN, reason)])
+    assert same(until(server, 60.0), [Drop(CONN), CallClose(CONN, reason)])
 
 
 def test_a_timeout_is_followed_by_lingering_and_the_same_reason() -> None:
     server, effects = tell(asked(GET[:-1]), at(10.0))
     assert fate_of(effects) == "shut"
     assert until(server, 11.9) == []
-    assert same(until(server, 12.0 + GRAIN), [Drop(CONN), Farewell(CONN, CloseReason.HEADER_TIMEOUT)])
+    assert same(until(server, 12.0 + GRAIN), [Drop(CONN), CallClose(CONN, CloseReason.HEADER_TIMEOUT)])
 
 
 def test_the_next_deadline_is_when_somebody_must_be_looked_at() -> None:
@@ -181,7 +191,7 @@ def test_the_next_deadline_is_when_somebody_must_be_looked_at() -> None:
 
 
 def test_the_date_is_the_one_on_the_wall() -> None:
-    effects = tell(asked(GET), Elapsed(1.0, 784_111_777), answered(0, OK))[1]
+    effects = tell(asked(GET), TickStarted(1.0, 784_111_777), answered(0, OK))[1]
     assert b"\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n" in bytes_of(effects)
 
 
@@ -196,22 +206,22 @@ def test_timeouts_may_be_nothing_or_for_ever(limits: Limits) -> None:
 
 def test_stopping_closes_who_is_idle_and_refuses_who_comes() -> None:
     server, effects = tell(serving(), Stop(5.0))
-    assert same(effects, [Drop(CONN), Farewell(CONN, CloseReason.SHUTDOWN)])
-    assert server.running is Running.STOPPED
-    assert same(tell(server, Accepted(8, PEER))[1][1], TurnAway(8, unavailable(b"the server is shutting down")))
+    assert same(effects, [Drop(CONN), CallClose(CONN, CloseReason.SHUTDOWN)])
+    assert server.running is ServerState.STOPPED
+    assert same(tell(server, Accepted(8, PEER))[1][1], Reject(8, unavailable(b"the server is shutting down")))
 
 
 def test_draining_answers_what_is_under_way_once_more_and_closes() -> None:
     server, effects = tell(asked(get("/1") + get("/2")), Stop(5.0))
     assert effects == []
-    assert server.running is Running.DRAINING
+    assert server.running is ServerState.DRAINING
     server, effects = tell(server, answered(0, OK))
     assert bytes_of(effects) == OK_BYTES
     server, effects = tell(server, answered(1, OK))
     assert same(effects, [Send(CONN, (OK_CLOSE,), Then.SHUT)])
     server, effects = tell(server, HalfClosed(CONN))
-    assert same(effects, [Drop(CONN), Farewell(CONN, CloseReason.OK)])
-    assert server.running is Running.STOPPED
+    assert same(effects, [Drop(CONN), CallClose(CONN, CloseReason.OK)])
+    assert server.running is ServerState.STOPPED
 
 
 def test_draining_waits_for_a_request_that_has_begun() -> None:
@@ -227,29 +237,29 @@ def test_draining_is_over_when_its_grace_is() -> None:
     assert effects == []
     assert next_deadline(server) == 8.0
     server, effects = tell(server, at(8.0))
-    assert same(effects, [Send(CONN, (SHUTDOWN,), Then.DROP), Drop(CONN), Farewell(CONN, CloseReason.SHUTDOWN)])
-    assert server.running is Running.STOPPED
+    assert same(effects, [Send(CONN, (SHUTDOWN,), Then.DROP), Drop(CONN), CallClose(CONN, CloseReason.SHUTDOWN)])
+    assert server.running is ServerState.STOPPED
     assert stats(server).clients == 0
 
 
 @pytest.mark.parametrize("events", [(Stop(0.0),), (Stop(-1.0),), (Stop(100.0), Stop(100.0))])
 def test_stopping_without_grace_or_twice_means_now(events: tuple[Event, ...]) -> None:
     server, effects = tell(asked(GET), *events)
-    assert same(effects, [Send(CONN, (SHUTDOWN,), Then.DROP), Drop(CONN), Farewell(CONN, CloseReason.SHUTDOWN)])
-    assert server.running is Running.STOPPED
+    assert same(effects, [Send(CONN, (SHUTDOWN,), Then.DROP), Drop(CONN), CallClose(CONN, CloseReason.SHUTDOWN)])
+    assert server.running is ServerState.STOPPED
 
 
 def test_stopping_a_stopped_server_changes_nothing() -> None:
     server, _ = tell(serving(), Stop(0.0))
     after, effects = tell(server, Stop(0.0), Stop(1.0), at(100.0))
     assert effects == []
-    assert after.running is Running.STOPPED
+    assert after.running is ServerState.STOPPED
 
 
 def test_stopping_now_sends_nothing_into_the_middle_of_an_answer() -> None:
     streaming, _ = tell(asked(GET), answered(0, STREAM))
     for server in (streaming, stalled()):
-        assert same(tell(server, Stop(0.0))[1], [Drop(CONN), Farewell(CONN, CloseReason.SHUTDOWN)])
+        assert same(tell(server, Stop(0.0))[1], [Drop(CONN), CallClose(CONN, CloseReason.SHUTDOWN)])
 
 
 # -- joining ----------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from sigil.core.connection.websocket_send import buffered_amount
 from sigil.core.events import Publish, Received, Writable
 from sigil.core.limits import Limits
 from sigil.core.server import make_server
-from sigil.core.server.slots import find
+from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
 from sigil.core.views.show import CELLS, DOTS_MAX, LEFT, RIGHT, WIDTH, clients_text, record_text, ring_svg, ring_text
 
@@ -38,7 +38,7 @@ def test_a_record_is_a_tree_with_a_field_to_a_line() -> None:
         "Received\n"
         "    conn: Conn\n"
         "        slot: 3\n"
-        "        turn: 7\n"
+        "        generation: 7\n"
         "    data: b'hi\\n'")
 
 
@@ -267,7 +267,7 @@ def test_a_picture_of_much_is_no_larger_than_a_bounded_one() -> None:
     for number in range(3000):
         server = say(server, 20, taken={number // 40: 0} if number % 40 == 0 else NOTHING_SPECIAL)
     picture = assert_sound(server)
-    assert len(server.stream.laggards) == 75
+    assert len(server.broadcast.laggards) == 75
     words = {label.words for label in labels(picture)}
     assert {"and 63 more", "and 7 more"} <= words
     assert sum(element.tag == f"{SVG}circle" for element in picture.iter()) == DOTS_MAX + 5
@@ -307,17 +307,17 @@ def test_whatever_happened_can_be_drawn_and_the_figures_agree(
         picture = assert_sound(server)
         line = cells(ring_text(server))
         assert len(line) == CELLS
-        assert sum(int(char) for char in line if char.isdecimal()) == len(server.stream.laggards)
+        assert sum(int(char) for char in line if char.isdecimal()) == len(server.broadcast.laggards)
         assert line.lstrip("·").find("·") == -1
         rows = [row.split() for row in clients_text(server).splitlines()[1:]]
-        assert [row[2] for row in rows].count("laggard") == len(server.stream.laggards)
+        assert [row[2] for row in rows].count("laggard") == len(server.broadcast.laggards)
         for row in rows:
-            client = find(server.slots, Conn(int(row[0]), int(row[1])))
-            assert int(row[6].replace(",", "")) == buffered_amount(client, server.stream)
-        scale, ring, kept = (RIGHT - LEFT) / 600, server.stream.ring, boxes(picture, "kept")
+            client = find_client(server.slots, Conn(int(row[0]), int(row[1])))
+            assert int(row[6].replace(",", "")) == buffered_amount(client, server.broadcast)
+        scale, ring, kept = (RIGHT - LEFT) / 600, server.broadcast.ring, boxes(picture, "kept")
         if ring.tail_number < ring.head_number:
             assert (kept[0][0], kept[-1][1] + 1) == pytest.approx(
-                [RIGHT - (server.stream.pending_len + ring.head_offset - offset) * scale
+                [RIGHT - (server.broadcast.pending_len + ring.head_offset - offset) * scale
                  for offset in (ring.tail_offset, ring.head_offset)], abs=1.2)
         else:
             assert kept == []

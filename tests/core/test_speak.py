@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sigil.core.broadcast.broadcast import room_to_publish
+from sigil.core.broadcast.broadcast import publish_capacity
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
-from sigil.core.connection.websocket_send import buffered_amount, prospect_of
-from sigil.core.effects import Drop, Effect, Fan, Send
+from sigil.core.connection.websocket_send import buffered_amount, send_capacity
+from sigil.core.effects import Drop, Effect, FanOut, Send
 from sigil.core.events import (
     Accepted,
-    Answered,
     Delivered,
     Event,
+    FanOutStalled,
     Flush,
-    Lagged,
+    HandlerReturned,
     Publish,
     Received,
     Stalled,
@@ -28,7 +28,7 @@ from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.send_status import SendStatus
 from sigil.core.server import make_server
-from sigil.core.server.slots import find
+from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
 
 from .drive import CONN, GET, PEER, bytes_of, tell
@@ -60,7 +60,7 @@ def pair(limits: Limits | None = None, topics: Sequence[Sequence[str]] = ((), ()
     """A server with two WebSockets, `CONN` and `OTHER`, and a connection that is none."""
     server, _ = tell(make_server(limits or Limits(), 0.0, 0), Accepted(0, PEER), Accepted(1, PEER), Accepted(2, PEER))
     for conn, names in zip((CONN, OTHER), topics, strict=True):
-        server, _ = tell(server, Received(conn, UPGRADE), Answered(Ticket(conn, 0), (Response.upgrade(topics=names),)),
+        server, _ = tell(server, Received(conn, UPGRADE), HandlerReturned(Ticket(conn, 0), (Response.upgrade(topics=names),)),
                          Delivered(conn))
     return server
 
@@ -70,11 +70,11 @@ def pair(limits: Limits | None = None, topics: Sequence[Sequence[str]] = ((), ()
 def test_what_is_said_leaves_in_one_piece_when_the_turn_is_over() -> None:
     server, effects = tell(talking(), said("a"), said(b"\x00", "b"))
     assert effects == []
-    assert buffered_amount(find(server.slots, CONN), server.stream) > 0
+    assert buffered_amount(find_client(server.slots, CONN), server.broadcast) > 0
     server, effects = tell(server, FLUSH)
     assert len(effects) == 1
     assert frames_of(effects) == [(1, b"a"), (2, b"\x00"), (1, b"b")]
-    assert buffered_amount(find(server.slots, CONN), server.stream) == 0
+    assert buffered_amount(find_client(server.slots, CONN), server.broadcast) == 0
     assert tell(server, FLUSH)[1] == []
 
 
@@ -92,11 +92,11 @@ def test_frames_of_all_lengths_are_whole(length: int) -> None:
 
 def test_the_status_is_what_becomes_of_it() -> None:
     server = talking(Limits(max_ws_outbox_len=1_000))
-    assert prospect_of(find(server.slots, CONN), server.limits)[0] is SUCCESS
+    assert send_capacity(find_client(server.slots, CONN), server.limits)[0] is SUCCESS
     server, _ = tell(server, Stalled(CONN, 0, (b"x" * 500,)))
-    assert prospect_of(find(server.slots, CONN), server.limits)[0] is BACKPRESSURE
+    assert send_capacity(find_client(server.slots, CONN), server.limits)[0] is BACKPRESSURE
     server, _ = tell(server, Stalled(CONN, 0, (b"x" * 500,)))
-    assert prospect_of(find(server.slots, CONN), server.limits)[0] is DROPPED
+    assert send_capacity(find_client(server.slots, CONN), server.limits)[0] is DROPPED
     server, effects = tell(server, FLUSH, Writable(CONN), FLUSH)
     assert bytes_of(effects) == b"x" * 1_000
 
@@ -104,22 +104,22 @@ def test_the_status_is_what_becomes_of_it() -> None:
 @pytest.mark.parametrize("conn", [STALE, Conn(7, 7), Conn(2, 2)], ids=["successor", "nobody", "no websocket"])
 def test_a_message_to_nobody_is_dropped(conn: Conn) -> None:
     server = pair()
-    client = find(server.slots, conn)
-    assert (prospect_of(client, server.limits)[0], buffered_amount(client, server.stream)) == (DROPPED, 0)
+    client = find_client(server.slots, conn)
+    assert (send_capacity(client, server.limits)[0], buffered_amount(client, server.broadcast)) == (DROPPED, 0)
     assert tell(server, said("x", conn=conn), FLUSH)[1] == []
 
 
 def test_a_message_to_who_is_leaving_is_dropped() -> None:
     server, _ = tell(talking(), came(close(b"\x03\xe8")))
-    assert prospect_of(find(server.slots, CONN), server.limits)[0] is DROPPED
+    assert send_capacity(find_client(server.slots, CONN), server.limits)[0] is DROPPED
     assert bytes_of(tell(server, said("x"), FLUSH)[1]) == b""
 
 
 def test_while_there_is_room_a_message_of_any_length_may_be_said_and_the_next_one_may_not() -> None:
     server = talking(Limits(max_ws_outbox_len=1_000))
-    assert prospect_of(find(server.slots, CONN), server.limits) == (SUCCESS, 1_000, False)
+    assert send_capacity(find_client(server.slots, CONN), server.limits) == (SUCCESS, 1_000, False)
     server, _ = tell(server, said(b"x" * 5_000))
-    assert prospect_of(find(server.slots, CONN), server.limits) == (DROPPED, 0, False)
+    assert send_capacity(find_client(server.slots, CONN), server.limits) == (DROPPED, 0, False)
     assert frames_of(tell(server, FLUSH)[1]) == [(2, b"x" * 5_000)]
 
 
@@ -128,7 +128,7 @@ def test_while_there_is_room_a_message_of_any_length_may_be_said_and_the_next_on
 def test_messages_are_taken_whole_and_in_order_until_there_is_no_room(lengths: list[int]) -> None:
     server, sent = talking(Limits(max_ws_outbox_len=1_000)), list[bytes]()
     for number, length in enumerate(lengths):
-        if prospect_of(find(server.slots, CONN), server.limits)[1] > 0:
+        if send_capacity(find_client(server.slots, CONN), server.limits)[1] > 0:
             sent.append(bytes([number]) * length)
             server, _ = tell(server, said(bytes([number]) * length))
     assert frames_of(tell(server, FLUSH)[1]) == [(2, payload) for payload in sent]
@@ -136,7 +136,7 @@ def test_messages_are_taken_whole_and_in_order_until_there_is_no_room(lengths: l
 
 def test_what_was_promised_is_kept_though_the_kernel_has_taken_less_since() -> None:
     server = talking(Limits(max_ws_outbox_len=1_000))
-    assert prospect_of(find(server.slots, CONN), server.limits) == (SUCCESS, 1_000, False)
+    assert send_capacity(find_client(server.slots, CONN), server.limits) == (SUCCESS, 1_000, False)
     server, _ = tell(server, Stalled(CONN, 0, (b"x" * 1_000,)), said("promised"))
     assert frames_in(bytes_of(tell(server, Writable(CONN), FLUSH)[1])[1_000:]) == [(1, b"promised")]
 
@@ -180,12 +180,12 @@ def test_who_is_too_far_behind_is_dropped_before_it_is_overwritten_and_nobody_el
     assert Drop(CONN) in effects
     assert bytes_to(CONN, effects) == b""
     assert frames_of(effects, OTHER) == [(1, word.encode()) for word in words]
-    assert room_to_publish(server.stream)[0] is SUCCESS
+    assert publish_capacity(server.broadcast)[0] is SUCCESS
 
 
 def test_for_who_is_behind_it_waits() -> None:
     server, _ = tell(pair(), Stalled(CONN, 0, (b"x" * 1_000,)))
-    assert room_to_publish(server.stream)[0] is BACKPRESSURE
+    assert publish_capacity(server.broadcast)[0] is BACKPRESSURE
     server, effects = tell(server, everybody("a"), said("b"), everybody("c"), FLUSH)
     assert (bytes_to(CONN, effects), frames_of(effects, OTHER)) == (b"", [(1, b"a"), (1, b"c")])
     _, effects = tell(server, Writable(CONN), FLUSH)
@@ -196,9 +196,9 @@ def test_for_who_is_behind_it_waits() -> None:
 def test_who_does_not_take_all_of_what_its_cohort_was_sent_gets_the_rest_from_the_byte_where_it_stopped(
         taken: int) -> None:
     server, effects = tell(pair(), everybody("a"), everybody("bcd"), FLUSH)
-    (fan,) = [effect for effect in effects if isinstance(effect, Fan)]
+    (fan,) = [effect for effect in effects if isinstance(effect, FanOut)]
     assert len(fan.data) > taken or taken == 8
-    lagged = Lagged(CONN, min(taken, len(fan.data) - 1), fan.start, fan.end, fan.hearing)
+    lagged = FanOutStalled(CONN, min(taken, len(fan.data) - 1), fan.start, fan.end, fan.subscription)
     server, _ = tell(server, lagged, everybody("e"), FLUSH)
     _, effects = tell(server, Writable(CONN), FLUSH)
     assert fan.data[:min(taken, len(fan.data) - 1)] + bytes_to(CONN, effects) == fan.data + b"\x81\x01e"
@@ -208,17 +208,17 @@ def test_who_does_not_take_all_of_what_its_cohort_was_sent_gets_the_rest_from_th
 def test_no_frame_is_torn_though_the_topics_change_before_it_is_known_that_a_client_lags(hears: bool) -> None:
     server, effects = tell(pair(topics=(() if hears else ("sport",), ())), everybody("goal", "sport"), everybody("a"),
                            FLUSH)
-    (fan,) = [effect for effect in effects if isinstance(effect, Fan) and CONN in effect.members][:1]
-    server, _ = tell(server, Subscribe(CONN, "sport", hears), Lagged(CONN, 1, fan.start, fan.end, fan.hearing))
+    (fan,) = [effect for effect in effects if isinstance(effect, FanOut) and CONN in effect.members][:1]
+    server, _ = tell(server, Subscribe(CONN, "sport", hears), FanOutStalled(CONN, 1, fan.start, fan.end, fan.subscription))
     _, effects = tell(server, Writable(CONN), FLUSH)
     assert fan.data[:1] + bytes_to(CONN, effects) == fan.data
 
 
 def test_no_frame_is_torn_by_a_goodbye_that_comes_before_it_is_known_that_a_client_lags() -> None:
     server, effects = tell(pair(), everybody("a"), FLUSH, came(close(b"\x03\xe8")))
-    (fan,) = [effect for effect in effects if isinstance(effect, Fan)]
+    (fan,) = [effect for effect in effects if isinstance(effect, FanOut)]
     goodbye = [effect for effect in effects if isinstance(effect, Send)][-1]
-    server, _ = tell(server, Lagged(CONN, 1, fan.start, fan.end, fan.hearing), Stalled(CONN, 0, goodbye.segments))
+    server, _ = tell(server, FanOutStalled(CONN, 1, fan.start, fan.end, fan.subscription), Stalled(CONN, 0, goodbye.segments))
     _, effects = tell(server, Writable(CONN))
     assert fan.data[:1] + bytes_to(CONN, effects) in (fan.data[:1], fan.data + b"\x88\x02\x03\xe8")
 
@@ -240,7 +240,7 @@ def test_who_is_a_little_behind_has_room_for_small_messages() -> None:
 
 def test_who_is_leaving_hears_nothing_more_and_is_no_reason_for_a_bad_status() -> None:
     server, _ = tell(pair(), came(close(b"\x03\xe8")), Stalled(CONN, 0, (b"\x88\x00",)))
-    assert room_to_publish(server.stream)[0] is SUCCESS
+    assert publish_capacity(server.broadcast)[0] is SUCCESS
     _, effects = tell(server, everybody("x"), FLUSH)
     assert frames_of(effects) == []
     assert talk_in(server).queue == ()

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigil.core.connection.client import Phase
-from sigil.core.effects import Abandon, Pull, Send, Then
-from sigil.core.events import Chunk, Received, Stalled, Writable
+from sigil.core.effects import CloseBody, Pull, Send, Then
+from sigil.core.events import Received, Stalled, StreamChunk, Writable
 from sigil.core.http.response import Response
-from sigil.core.http.sse import COMMENT, SseEvent, encode_event
+from sigil.core.http.sse import KEEP_ALIVE_COMMENT, SseEvent, encode_event
 from sigil.core.limits import Limits
 from sigil.core.server.stats import stats
 
@@ -163,7 +163,7 @@ def test_what_is_written_is_what_is_read(sent: list[SseEvent]) -> None:
         expected.append(Heard(event.event or "message", data, last_id))
     stream = b"".join(map(encode_event, sent))
     assert same(read_events(stream), Reading(expected, retry_ms, last_id))
-    assert same(read_events(COMMENT + COMMENT.join(map(encode_event, sent)) + COMMENT), read_events(stream))
+    assert same(read_events(KEEP_ALIVE_COMMENT + KEEP_ALIVE_COMMENT.join(map(encode_event, sent)) + KEEP_ALIVE_COMMENT), read_events(stream))
 
 
 @given(texts)
@@ -174,12 +174,12 @@ def test_a_text_and_an_event_of_that_text_are_the_same(text: str) -> None:
 # -- the clocks of answers ----------------------------------------------------------------------------------------
 
 def test_a_late_answer_is_waited_for_to_the_bound_and_then_told_503() -> None:
-    server = asked(GET, Limits(answer_timeout=8.0))
+    server = asked(GET, Limits(response_timeout=8.0))
     server, effects = tell(server, at(7.99))
     assert effects == []
     assert bytes_of(tell(server, answered(0, OK))[1]).startswith(b"HTTP/1.1 200 OK\r\n")
     server, effects = tell(server, at(8.0))
-    assert kinds(effects) == ["Note", "Send"]
+    assert kinds(effects) == ["Log", "Send"]
     assert bytes_of(effects).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert b"\r\nConnection: close\r\n" in bytes_of(effects)
     assert b"Retry-After" not in bytes_of(effects)
@@ -189,29 +189,29 @@ def test_a_late_answer_is_waited_for_to_the_bound_and_then_told_503() -> None:
     server, effects = tell(server, at(10.0))
     assert stats(server).closed == {"ANSWER_TIMEOUT": 1}
     server, effects = tell(server, answered(0, OK))
-    assert (effects, stats(server).late) == ([], 1)
+    assert (effects, stats(server).stale_responses) == ([], 1)
 
 
 def test_a_request_behind_an_overdue_answer_is_not_handled() -> None:
-    _, effects = tell(asked(GET, Limits(answer_timeout=8.0)), at(8.0), Received(CONN, GET))
+    _, effects = tell(asked(GET, Limits(response_timeout=8.0)), at(8.0), Received(CONN, GET))
     assert "Handle" not in kinds(effects)
 
 
-@pytest.mark.parametrize("pieces", [(), (Chunk(ticket(0), b""),)])
-def test_a_piece_is_waited_for_to_the_bound_and_then_the_connection_is_broken_off(pieces: tuple[Chunk, ...]) -> None:
-    server, _ = tell(asked(GET, Limits(answer_timeout=8.0)), answered(0, Response.stream(())), *pieces)
+@pytest.mark.parametrize("pieces", [(), (StreamChunk(ticket(0), b""),)])
+def test_a_piece_is_waited_for_to_the_bound_and_then_the_connection_is_broken_off(pieces: tuple[StreamChunk, ...]) -> None:
+    server, _ = tell(asked(GET, Limits(response_timeout=8.0)), answered(0, Response.stream(())), *pieces)
     server, effects = tell(server, at(7.99))
     assert effects == []
-    more, effects = tell(server, Chunk(ticket(0), b"x"))
+    more, effects = tell(server, StreamChunk(ticket(0), b"x"))
     assert bytes_of(effects) == b"1\r\nx\r\n"
     assert tell(more, at(15.9))[1] == []
     server, effects = tell(server, at(8.0))
-    assert kinds(effects) == ["Note", "Abandon", "Drop", "Farewell"]
-    assert effects[1] == Abandon(ticket(0))
+    assert kinds(effects) == ["Log", "CloseBody", "Drop", "CallClose"]
+    assert effects[1] == CloseBody(ticket(0))
 
 
 def test_a_silent_event_stream_gets_a_comment_in_every_interval_and_a_busy_one_none() -> None:
-    server, effects = tell(asked(GET, Limits(sse_keep_alive_interval=8.0, answer_timeout=8.0)),
+    server, effects = tell(asked(GET, Limits(sse_keep_alive_interval=8.0, response_timeout=8.0)),
                            answered(0, Response.sse(())))
     assert kinds(effects) == ["Send", "Pull"]
     sent = []
@@ -219,24 +219,24 @@ def test_a_silent_event_stream_gets_a_comment_in_every_interval_and_a_busy_one_n
         server, effects = tell(server, at(float(second)))
         sent += [(second, bytes_of([effect])) for effect in effects]
         if 20 <= second < 40:
-            server, effects = tell(server, Chunk(ticket(0), b"data: x\n\n"))
+            server, effects = tell(server, StreamChunk(ticket(0), b"data: x\n\n"))
             assert effects == [Send(CONN, (b"9\r\ndata: x\n\n\r\n",), Then.KEEP), Pull(ticket(0))]
     assert sent == [(second, CHUNKED_COMMENT) for second in (8, 16, 47, 55)]
 
 
 def test_a_client_that_is_behind_gets_no_comments_and_is_dropped_like_any_other() -> None:
     server, _ = tell(asked(GET, Limits(sse_keep_alive_interval=1.0, stall_timeout=8.0)),
-                     answered(0, Response.sse(())), Chunk(ticket(0), b"data: x\n\n"), Stalled(CONN, 0, (b"x",)))
+                     answered(0, Response.sse(())), StreamChunk(ticket(0), b"data: x\n\n"), Stalled(CONN, 0, (b"x",)))
     server, effects = tell(server, *(at(second / 4) for second in range(32)))
     assert effects == []
     server, effects = tell(server, at(8.0))
-    assert kinds(effects) == ["Drop", "Farewell"]
+    assert kinds(effects) == ["Drop", "CallClose"]
     assert stats(server).closed == {"WRITE_STALL": 1}
 
 
 def test_a_comment_that_is_not_taken_is_sent_again_before_what_follows() -> None:
     server, _ = tell(asked(GET, Limits(sse_keep_alive_interval=8.0)), answered(0, Response.sse(())))
-    server, effects = tell(server, at(8.0), Stalled(CONN, 1, (CHUNKED_COMMENT[1:],)), Chunk(ticket(0), b"data: x\n\n"))
+    server, effects = tell(server, at(8.0), Stalled(CONN, 1, (CHUNKED_COMMENT[1:],)), StreamChunk(ticket(0), b"data: x\n\n"))
     server, effects = tell(server, Writable(CONN))
     assert bytes_of(effects) == CHUNKED_COMMENT[1:] + b"9\r\ndata: x\n\n\r\n"
     assert kinds(effects)[:2] == ["Send", "Pull"]
@@ -252,7 +252,7 @@ def test_an_event_stream_to_an_old_client_is_kept_alive_too() -> None:
 
 def test_a_stream_whose_declared_length_is_used_up_gets_no_comment() -> None:
     server, _ = tell(asked(GET, Limits(sse_keep_alive_interval=8.0)),
-                     answered(0, Response.sse((), headers={"Content-Length": "9"})), Chunk(ticket(0), b"data: x\n\n"))
+                     answered(0, Response.sse((), headers={"Content-Length": "9"})), StreamChunk(ticket(0), b"data: x\n\n"))
     assert tell(server, at(8.0), at(16.0))[1] == []
 
 
@@ -267,8 +267,8 @@ def test_a_body_behind_a_stream_has_no_more_time_than_any_other() -> None:
     server, _ = tell(asked(GET + HALF_A_BODY, Limits(body_timeout=8.0, rate_grace=PATIENT)),
                      answered(0, Response.sse(())))
     for second in range(1, 30):
-        server, _ = tell(server, at(float(second)), Chunk(ticket(0), b"data: x\n\n"))
-    assert client_of(server).intake.phase is Phase.DEAF
+        server, _ = tell(server, at(float(second)), StreamChunk(ticket(0), b"data: x\n\n"))
+    assert client_of(server).incoming.phase is Phase.MUST_CLOSE
 
 
 @not_yet("while a body comes in, nobody looks at how long the stream has been silent")
@@ -276,37 +276,37 @@ def test_an_event_stream_before_a_body_is_kept_alive_too() -> None:
     server, _ = tell(asked(GET + HALF_A_BODY, Limits(body_timeout=PATIENT, rate_grace=PATIENT,
                                                      sse_keep_alive_interval=8.0)), answered(0, Response.sse(())))
     server, effects = tell(server, at(8.0), at(16.0))
-    assert bytes_of(effects).count(COMMENT) > 0
+    assert bytes_of(effects).count(KEEP_ALIVE_COMMENT) > 0
 
 
 def test_a_piece_gains_a_client_that_takes_nothing_no_time() -> None:
     server, _ = tell(asked(GET, Limits(stall_timeout=8.0)), answered(0, Response.stream(())),
-                     Chunk(ticket(0), b"x"), Stalled(CONN, 0, (b"x",)), at(7.0), Chunk(ticket(0), b"y"))
+                     StreamChunk(ticket(0), b"x"), Stalled(CONN, 0, (b"x",)), at(7.0), StreamChunk(ticket(0), b"y"))
     server, effects = tell(server, at(8.0))
-    assert kinds(effects) == ["Drop", "Farewell"]
+    assert kinds(effects) == ["Drop", "CallClose"]
 
 
 def test_comments_take_nothing_from_a_declared_length() -> None:
     server, _ = tell(asked(GET, Limits(sse_keep_alive_interval=8.0)),
                      answered(0, Response.sse((), headers={"Content-Length": "9"})), at(8.0))
-    server, effects = tell(server, Chunk(ticket(0), b"data: x\n\n"))
+    server, effects = tell(server, StreamChunk(ticket(0), b"data: x\n\n"))
     assert kinds(effects) == ["Send", "Pull"]
 
 
 def test_a_stream_behind_an_overdue_answer_is_let_go_at_once() -> None:
-    server, _ = tell(asked(GET + GET, Limits(answer_timeout=8.0)), answered(1, Response.stream(())))
+    server, _ = tell(asked(GET + GET, Limits(response_timeout=8.0)), answered(1, Response.stream(())))
     server, effects = tell(server, at(8.0))
-    assert Abandon(ticket(1)) in effects
+    assert CloseBody(ticket(1)) in effects
 
 
 @not_yet("a late answer is counted only if its connection is gone, not while it lingers")
 def test_an_answer_that_comes_while_the_connection_lingers_is_late_too() -> None:
-    server, _ = tell(asked(GET, Limits(answer_timeout=8.0)), at(8.0), answered(0, OK))
-    assert stats(server).late == 1
+    server, _ = tell(asked(GET, Limits(response_timeout=8.0)), at(8.0), answered(0, OK))
+    assert stats(server).stale_responses == 1
 
 
 def test_a_request_whose_answer_is_overdue_is_still_counted() -> None:
-    server = asked(GET + GET, Limits(answer_timeout=8.0))
+    server = asked(GET + GET, Limits(response_timeout=8.0))
     assert stats(server).requests == 2
     server, _ = tell(server, at(8.0))
     assert stats(server).requests == 2

@@ -2,7 +2,7 @@
 
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
-from sigil.core.events import Accepted, Answered, Failed, Received, Refused, Stalled
+from sigil.core.events import Accepted, ConnectionLost, HandlerFailed, HandlerReturned, Received, Stalled
 from sigil.core.limits import Limits
 from sigil.core.server import make_server
 from sigil.core.server.state import Server
@@ -13,8 +13,8 @@ from .drive import CONN, GET, OK, OK_BYTES, PEER, answered, asked, at, bytes_of,
 
 def figures(server: Server, **changes: object) -> Stats:
     """The figures of a server with one quiet connection, changed in these."""
-    quiet = Stats(uptime_seconds=0.0, clients=1, accepted=1, turned_away=0, requests=0, bytes_in=0, bytes_out=0,
-                  outbox_bytes=0, late=0, closed={}, sse_skipped=0)
+    quiet = Stats(uptime_seconds=0.0, clients=1, accepted=1, rejected=0, requests=0, bytes_in=0, bytes_out=0,
+                  outbox_bytes=0, stale_responses=0, closed={}, sse_skipped=0)
     assert type(stats(server)) is Stats
     return quiet._replace(**changes)  # type: ignore[arg-type]
 
@@ -27,7 +27,7 @@ def test_requests_and_bytes_are_counted_while_the_connection_lives_and_kept_when
     server, _ = tell(asked(GET), answered(0, OK), at(7.0))
     counted = {"uptime_seconds": 7.0, "requests": 1, "bytes_in": len(GET), "bytes_out": len(OK_BYTES)}
     assert stats(server) == figures(server, **counted)
-    server, _ = tell(server, Failed(CONN, 104))
+    server, _ = tell(server, ConnectionLost(CONN, 104))
     assert stats(server) == figures(server, clients=0, closed={"PEER_RESET": 1}, **counted)
 
 
@@ -40,14 +40,14 @@ def test_what_is_not_taken_is_owed_and_not_sent() -> None:
 
 def test_who_is_turned_away_is_counted_apart() -> None:
     server, _ = tell(serving(Limits(max_connection_cnt=1, full_policy="503")), Accepted(8, PEER))
-    assert stats(server) == figures(server, turned_away=1)
+    assert stats(server) == figures(server, rejected=1)
 
 
 def test_answers_that_come_too_late_are_counted() -> None:
-    server, _ = tell(asked(GET), Failed(CONN, 104))
-    server, _ = tell(server, answered(0, OK), Refused(ticket(0), 500, "", ""), Answered(Ticket(Conn(9, 9), 0), (OK,)),
+    server, _ = tell(asked(GET), ConnectionLost(CONN, 104))
+    server, _ = tell(server, answered(0, OK), HandlerFailed(ticket(0), 500, "", ""), HandlerReturned(Ticket(Conn(9, 9), 0), (OK,)),
                      Received(CONN, GET))
-    assert stats(server).late == 3
+    assert stats(server).stale_responses == 3
 
 
 def test_ends_are_counted_by_the_name_of_their_reason_in_alphabetical_order() -> None:
@@ -55,7 +55,7 @@ def test_ends_are_counted_by_the_name_of_their_reason_in_alphabetical_order() ->
     for turn in range(3):
         server, _ = tell(server, Accepted(turn, PEER))
     for turn in range(2):
-        server, _ = tell(server, Failed(Conn(turn, turn), 104))
+        server, _ = tell(server, ConnectionLost(Conn(turn, turn), 104))
     server, _ = tell(server, at(60.0))
     assert list(stats(server).closed.items()) == [("IDLE_TIMEOUT", 1), ("PEER_RESET", 2)]
     assert set(stats(server).closed) <= set(CloseReason.__members__)

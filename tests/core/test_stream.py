@@ -9,32 +9,32 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sigil.core.broadcast.broadcast import NOT_BEHIND, is_heard
+from sigil.core.broadcast.broadcast import NO_CURSOR, has_subscribers
 from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.entry import Hearing
+from sigil.core.broadcast.entry import Subscription
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
-from sigil.core.connection.client import is_member
+from sigil.core.connection.client import is_in_cohort
 from sigil.core.connection.websocket_send import buffered_amount
-from sigil.core.effects import Effect, Fan, Note, Send
+from sigil.core.effects import Effect, FanOut, Log, Send
 from sigil.core.events import (
     Accepted,
-    Answered,
     Delivered,
     Event,
-    Lagged,
+    FanOutStalled,
+    HandlerReturned,
     Publish,
     Received,
+    SendMessages,
     Stalled,
     Stop,
     Subscribe,
-    Whisper,
     Writable,
 )
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.server import advance, make_server
-from sigil.core.server.slots import find
+from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
 from sigil.core.websocket.frames import encode_frame
 
@@ -43,7 +43,7 @@ from .talking import FLUSH, UPGRADE, bytes_to, frames_of, parts_of, said, talk_i
 from .worlds import listening_to, upgrading
 
 TINY = Limits(outgoing_buffer_sz=8, max_ws_send_frame_cnt=4)
-ALL = Hearing(Encoding.PLAIN, frozenset())
+ALL = Subscription(Encoding.PLAIN, frozenset())
 CONNS = tuple(Conn(slot, slot) for slot in range(3))
 
 
@@ -78,7 +78,7 @@ def test_a_message_that_fits_exactly_is_published() -> None:
 def test_a_message_that_fits_nowhere_changes_nothing_and_is_noted() -> None:
     before = talking(TINY)
     server, effects = tell(before, all_hear(b"seven.."))
-    assert [type(effect) for effect in effects] == [Note]
+    assert [type(effect) for effect in effects] == [Log]
     assert same(server, before)
     _, effects = tell(server, all_hear(b"sixsix"), FLUSH)
     assert frames_of(effects) == [(2, b"sixsix")]
@@ -88,12 +88,12 @@ def test_a_burst_that_overruns_the_ring_evicts_nobody_who_keeps_up() -> None:
     server, effects = tell(talking(TINY), all_hear(*[b"%02d" % number for number in range(20)]), FLUSH)
     assert frames_of(effects) == [(2, b"%02d" % number) for number in range(20)]
     assert parts_of(effects) == []
-    assert server.stream.ring.head_number == 20
+    assert server.broadcast.ring.head_number == 20
 
 
 def test_a_laggard_is_dropped_before_what_it_needs_is_overwritten() -> None:
     server, _ = tell(talking(TINY), all_hear(b"ab"), FLUSH)
-    server, _ = tell(server, Lagged(CONN, 1, 0, 1, ALL))
+    server, _ = tell(server, FanOutStalled(CONN, 1, 0, 1, ALL))
     server, effects = tell(server, all_hear(b"cd"), FLUSH)
     assert frames_of(effects) == []
     server, effects = tell(server, Writable(CONN), Stalled(CONN, 0, (b"\x02ab", b"\x82\x02cd")))
@@ -102,26 +102,26 @@ def test_a_laggard_is_dropped_before_what_it_needs_is_overwritten() -> None:
     server, effects = tell(server, all_hear(b"ij"))
     server, more = tell(server, all_hear(b"kl"))
     assert parts_of([*effects, *more]) == [(CloseReason.WS_CLIENT_TOO_SLOW, 1013)]
-    (note,) = [effect.text for effect in [*effects, *more] if isinstance(effect, Note)]
+    (note,) = [effect.text for effect in [*effects, *more] if isinstance(effect, Log)]
     assert "it needed message 2, the oldest kept is 3 of 5" in note
-    assert server.stream.floor == NOT_BEHIND
+    assert server.broadcast.lowest_cursor == NO_CURSOR
 
 
 def test_what_is_overwritten_is_nothing_to_who_does_not_hear_it() -> None:
     server, _ = tell(talking(Limits(outgoing_buffer_sz=40)), Subscribe(CONN, "a", True), all_hear(b"ab"), FLUSH)
-    server, _ = tell(server, Lagged(CONN, 1, 0, 1, Hearing(Encoding.PLAIN, frozenset("a"))))
+    server, _ = tell(server, FanOutStalled(CONN, 1, 0, 1, Subscription(Encoding.PLAIN, frozenset("a"))))
     for _ in range(20):
         server, effects = tell(server, Publish(((2, b"other", "b"),)), FLUSH)
         assert effects == []
     server, _ = tell(server, Publish(((2, b"heard", "a"),)), FLUSH)
     server, effects = tell(server, Writable(CONN), FLUSH)
     assert bytes_to(CONN, effects) == b"\x02ab" + encode_frame(2, b"heard")
-    assert is_member(client_of(server))
+    assert is_in_cohort(client_of(server))
 
 
 def test_who_changes_its_mind_for_ever_has_no_queue_without_end() -> None:
     server, _ = tell(talking(), all_hear(b"ab"), FLUSH)
-    server, _ = tell(server, Lagged(CONN, 1, 0, 1, ALL))
+    server, _ = tell(server, FanOutStalled(CONN, 1, 0, 1, ALL))
     for number in range(100):
         server, _ = tell(server, Subscribe(CONN, "a", number % 2 == 0))
     server, _ = tell(server, all_hear(b"cd"))
@@ -135,7 +135,7 @@ def test_who_changes_its_mind_for_ever_has_no_queue_without_end() -> None:
 def test_half_a_frame_is_finished_before_anything_else() -> None:
     server, effects = tell(talking(), all_hear(b"abc", b"def"), FLUSH)
     sent = bytes_to(CONN, effects)[:7]
-    server, _ = tell(server, Lagged(CONN, 7, 0, 2, ALL), said(b"w"), all_hear(b"ghi"))
+    server, _ = tell(server, FanOutStalled(CONN, 7, 0, 2, ALL), said(b"w"), all_hear(b"ghi"))
     _, effects = tell(server, Writable(CONN), FLUSH)
     assert sent + bytes_to(CONN, effects) == b"".join(
         encode_frame(2, payload) for payload in (b"abc", b"def", b"w", b"ghi"))
@@ -159,7 +159,7 @@ MESSAGES = st.tuples(st.sampled_from((1, 2)), PAYLOADS, st.sampled_from((None, N
 BATCHES = st.lists(MESSAGES, min_size=1, max_size=6).map(tuple)
 TO_ONE = st.sampled_from(CONNS)
 WORDS = st.lists(st.tuples(st.sampled_from((1, 2)), PAYLOADS), min_size=1, max_size=3).map(tuple)
-SAID = st.builds(Whisper, TO_ONE, WORDS)
+SAID = st.builds(SendMessages, TO_ONE, WORDS)
 TOPIC = st.builds(Subscribe, TO_ONE, st.sampled_from(("news", "sport")), st.booleans())
 ACTS = st.one_of(st.builds(Publish, BATCHES), SAID, TOPIC)
 TROUBLE = st.one_of(
@@ -174,7 +174,7 @@ LAST_LISTENER_IS_BEHIND: list[Event] = [Publish(((1, b"", None),) * 2), Stalled(
 
 def without_notes(effects: Sequence[Effect]) -> list[Effect]:
     """The effects but what is written to the log, which counts what was published at the time."""
-    return [effect for effect in effects if not isinstance(effect, Note)]
+    return [effect for effect in effects if not isinstance(effect, Log)]
 
 
 @example(LAST_LISTENER_IS_BEHIND, ((1, b"", None), (2, b"", None)), 9, 2)
@@ -190,9 +190,9 @@ def test_messages_in_a_batch_are_messages_one_by_one(before: list[Event], batch:
     for conn in CONNS:
         assert bytes_to(conn, together) == bytes_to(conn, singly)
     assert sorted(parts_of(together)) == sorted(parts_of(singly))
-    if is_heard(left.stream, left.limits):
-        assert left.stream.ring[4:] == right.stream.ring[4:]
-    assert left.stream.cohorts == right.stream.cohorts and left.stream.laggards == right.stream.laggards
+    if has_subscribers(left.broadcast, left.limits):
+        assert left.broadcast.ring[4:] == right.broadcast.ring[4:]
+    assert left.broadcast.cohorts == right.broadcast.cohorts and left.broadcast.laggards == right.broadcast.laggards
     assert same(left.totals, right.totals) and same(left.load, right.load)
 
 
@@ -217,10 +217,10 @@ def test_everybody_receives_what_was_said_in_the_order_in_which_it_was_said(acts
                 for conn in CONNS:
                     if topic is None or topic in topics[conn]:
                         expected[conn] += as_heard(conn, opcode, payload, number)
-        elif isinstance(act, Whisper):
+        elif isinstance(act, SendMessages):
             expected[act.conn] += b"".join(as_heard(act.conn, *message) for message in act.messages)
         elif isinstance(act, Subscribe):
-            (topics[act.conn].add if act.hears else topics[act.conn].discard)(act.topic)
+            (topics[act.conn].add if act.is_subscribed else topics[act.conn].discard)(act.topic)
     _, effects = advance(three(), [*acts, FLUSH])
     assert {conn: bytes_to(conn, effects) for conn in CONNS} == expected
 
@@ -235,11 +235,11 @@ def test_what_the_kernel_does_not_take_comes_later_and_in_order(acts: list[Event
     for _ in range(len(expected)):
         events: list[Event] = []
         for effect in effects:
-            if isinstance(effect, Fan) and slow in effect.members:
+            if isinstance(effect, FanOut) and slow in effect.members:
                 length = 0 if events else min(taken, len(effect.data))
                 received += effect.data[:length]
                 if length < len(effect.data):
-                    events.append(Lagged(slow, length, effect.start, effect.end, effect.hearing))
+                    events.append(FanOutStalled(slow, length, effect.start, effect.end, effect.subscription))
             elif isinstance(effect, Send) and effect.conn == slow:
                 data = b"".join(effect.segments)
                 length = 0 if events else min(taken, len(data))
@@ -259,18 +259,18 @@ def behind(topics: tuple[str, ...] = ()) -> Server:
     """A server whose only client has become a WebSocket while it had not taken an answer from before."""
     server, _ = tell(asked(GET), answered(0, Response.bytes(b"a" * 900)))
     server, _ = tell(server, Stalled(CONN, 100, (b"a" * 800,)), Received(CONN, UPGRADE))
-    return tell(server, Answered(Ticket(CONN, 1), (Response.upgrade(topics=topics),)), Delivered(CONN))[0]
+    return tell(server, HandlerReturned(Ticket(CONN, 1), (Response.upgrade(topics=topics),)), Delivered(CONN))[0]
 
 
 def test_one_who_is_behind_when_it_becomes_a_websocket_is_no_member_of_a_cohort() -> None:
     server = behind()
-    assert not server.stream.cohorts
-    assert set(server.stream.laggards) == {CONN}
+    assert not server.broadcast.cohorts
+    assert set(server.broadcast.laggards) == {CONN}
 
 
 def test_what_was_said_to_a_newcomer_that_is_behind_is_not_overtaken() -> None:
     server, effects = tell(behind(), said(b"first"), FLUSH, all_hear(b"second"), FLUSH)
-    lags = [Lagged(CONN, 0, fan.start, fan.end, fan.hearing) for fan in effects if isinstance(fan, Fan)]
+    lags = [FanOutStalled(CONN, 0, fan.start, fan.end, fan.subscription) for fan in effects if isinstance(fan, FanOut)]
     _, effects = tell(server, *lags, Writable(CONN), FLUSH)
     sent = bytes_to(CONN, effects)
     assert sent[sent.index(b"\r\n\r\n") + 4:] == encode_frame(2, b"first") + encode_frame(2, b"second")
@@ -286,34 +286,34 @@ def test_the_end_leaves_no_hole_in_what_was_said() -> None:
 def test_what_is_owed_is_counted_exactly(is_flushed: bool) -> None:
     server, _ = tell(talking(), all_hear(b"abc"), said(b"x", b"y" * 126, b"z" * 66_000))
     owed = 5 + 3 + 130 + 66_010
-    assert buffered_amount(find(server.slots, CONN), server.stream) == owed
+    assert buffered_amount(find_client(server.slots, CONN), server.broadcast) == owed
     if is_flushed:
         server, effects = tell(server, FLUSH)
         server, _ = tell(server, Stalled(CONN, 0, tuple(segment for effect in effects if isinstance(effect, Send)
                                                         for segment in effect.segments)))
-        assert buffered_amount(find(server.slots, CONN), server.stream) == owed
+        assert buffered_amount(find_client(server.slots, CONN), server.broadcast) == owed
 
 
 def test_what_is_owed_is_counted_by_the_topics_it_was_published_on() -> None:
     server, _ = tell(talking(topics=("news",)), all_hear(b"abc", topic="news"), Subscribe(CONN, "news", False),
                      all_hear(b"more", topic="news"))
-    assert buffered_amount(find(server.slots, CONN), server.stream) == 5
+    assert buffered_amount(find_client(server.slots, CONN), server.broadcast) == 5
 
 
 def test_the_topics_of_a_laggard_count_from_when_they_were_changed() -> None:
     server, effects = tell(talking(topics=("a",)), all_hear(b"one", topic="a"), all_hear(b"two", topic="b"), FLUSH)
-    (fan,) = [effect for effect in effects if isinstance(effect, Fan)]
-    server, _ = tell(server, Subscribe(CONN, "b", True), Lagged(CONN, 2, fan.start, fan.end, fan.hearing))
+    (fan,) = [effect for effect in effects if isinstance(effect, FanOut)]
+    server, _ = tell(server, Subscribe(CONN, "b", True), FanOutStalled(CONN, 2, fan.start, fan.end, fan.subscription))
     _, effects = tell(server, Writable(CONN), FLUSH)
     assert fan.data[:2] + bytes_to(CONN, effects) == encode_frame(2, b"one")
 
 
 ORDER = """
-from tests.core.test_stream import CONNS, FLUSH, Fan, Subscribe, all_hear, three
+from tests.core.test_stream import CONNS, FLUSH, FanOut, Subscribe, all_hear, three
 from sigil.core.server import advance
 subscribed = [Subscribe(conn, topic, True) for conn, topic in zip(CONNS, "abc")]
 server, effects = advance(three(), [*subscribed, all_hear(b"a"), FLUSH])
-print([sorted(effect.hearing.topics) for effect in effects if isinstance(effect, Fan)])
+print([sorted(effect.subscription.topics) for effect in effects if isinstance(effect, FanOut)])
 """
 
 

@@ -2,7 +2,7 @@
 
 from sigil.core.conn import Conn
 from sigil.core.connection.client import make_client
-from sigil.core.server.slots import EMPTY, Draft, Slots, clients_of, find, free_slots
+from sigil.core.server.slots import EMPTY, Draft, Slots, clients_of, find_client, free_slots
 
 from .drive import PEER, same
 
@@ -26,7 +26,7 @@ def without(slots: Slots, *numbers: int) -> Slots:
 
 
 def test_an_empty_table_knows_nobody_and_has_no_free_slots() -> None:
-    assert (list(clients_of(EMPTY)), free_slots(EMPTY), find(EMPTY, Conn(0, 0))) == ([], [], None)
+    assert (list(clients_of(EMPTY)), free_slots(EMPTY), find_client(EMPTY, Conn(0, 0))) == ([], [], None)
 
 
 def test_slots_are_given_out_in_order() -> None:
@@ -51,9 +51,9 @@ def test_a_name_of_a_recycled_slot_finds_nobody() -> None:
     draft = Draft(without(filled(1), 0))
     draft.add(make_client(Conn(0, 7), PEER, 0.0))
     slots = draft.finish()
-    assert find(slots, Conn(0, 0)) is None
-    assert draft.find(Conn(0, 0)) is None
-    found = find(slots, Conn(0, 7))
+    assert find_client(slots, Conn(0, 0)) is None
+    assert draft.find_client(Conn(0, 0)) is None
+    found = find_client(slots, Conn(0, 7))
     assert found is not None
     assert same(found, make_client(Conn(0, 7), PEER, 0.0))
 
@@ -61,8 +61,8 @@ def test_a_name_of_a_recycled_slot_finds_nobody() -> None:
 def test_names_of_slots_that_never_were_find_nobody() -> None:
     slots = filled(2)
     for conn in (Conn(2, 2), Conn(-1, 1), Conn(10**9, 0)):
-        assert find(slots, conn) is None
-        assert Draft(slots).find(conn) is None
+        assert find_client(slots, conn) is None
+        assert Draft(slots).find_client(conn) is None
 
 
 def test_a_draft_leaves_the_table_it_was_made_from_as_it_was() -> None:
@@ -74,4 +74,4 @@ def test_a_draft_leaves_the_table_it_was_made_from_as_it_was() -> None:
     draft.add(make_client(Conn(2, 2), PEER, 0.0))
     assert (draft.used, slots.used) == (3, 2)
     assert same(list(slots.entries), before)
-    assert same(draft.find(Conn(0, 0)), make_client(Conn(0, 0), PEER, 9.0))
+    assert same(draft.find_client(Conn(0, 0)), make_client(Conn(0, 0), PEER, 9.0))

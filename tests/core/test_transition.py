@@ -5,22 +5,22 @@ import pytest
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
 from sigil.core.connection.client import Phase
-from sigil.core.effects import Drop, Effect, Farewell, Interest, Note, Send, Then, Watch
+from sigil.core.effects import CallClose, Drop, Effect, Interest, Log, Send, Then, Watch
 from sigil.core.events import (
     Accepted,
-    Answered,
-    Chunk,
-    Ended,
+    CloseRequested,
+    ConnectionLost,
     Event,
-    Failed,
     HalfClosed,
-    Hangup,
+    HandlerFailed,
+    HandlerReturned,
     Received,
-    Refused,
     Stalled,
+    StreamChunk,
+    StreamEnded,
     Writable,
 )
-from sigil.core.http.response import Pulled, Response
+from sigil.core.http.response import Response, StreamedBody
 from sigil.core.limits import Limits
 from sigil.core.server import step
 from sigil.core.server.slots import clients_of
@@ -56,21 +56,21 @@ BAD = b"GET /\r\n\r\n"
 
 def gone(reason: CloseReason) -> list[object]:
     """The orders that end a connection for a reason."""
-    return [Drop(CONN), Farewell(CONN, reason)]
+    return [Drop(CONN), CallClose(CONN, reason)]
 
 
 # -- errors -----------------------------------------------------------------------------------------------------
 
 def test_a_bad_request_is_answered_and_the_connection_shut() -> None:
     effects = tell(serving(), Received(CONN, b"GET / HTTP/1.1\r\n\r\n"))[1]
-    assert same(effects[0], Note("sigil.server", 20,
+    assert same(effects[0], Log("sigil.server", 20,
                                  "192.0.2.1:5000 refused with 400, BAD_HOST: the request has no Host"))
     assert bytes_of(effects) == (
         b"HTTP/1.1 400 Bad Request\r\nContent-Length: 41\r\nConnection: close\r\n"
         b"Content-Type: text/plain; charset=utf-8\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
         b"400 Bad Request: the request has no Host\n")
     assert fate_of(effects) == "shut"
-    assert kinds(effects) == ["Note", "Send"]
+    assert kinds(effects) == ["Log", "Send"]
 
 
 def test_a_bad_head_request_is_answered_without_a_body() -> None:
@@ -230,7 +230,7 @@ def test_a_complete_request_behind_a_full_outbox_at_the_end_of_the_input_is_answ
 
 def test_a_connection_that_is_hung_up_while_it_waits_for_room_lingers_no_longer_than_others() -> None:
     server, _ = full()
-    server, effects = tell(server, Hangup(CONN, CloseReason.HANDLER_ERROR))
+    server, effects = tell(server, CloseRequested(CONN, CloseReason.HANDLER_ERROR))
     assert fate_of(effects) == "shut"
     assert tell(server, at(1.9))[1] == []
     assert same(tell(server, at(1.95), at(2.1))[1], gone(CloseReason.HANDLER_ERROR))
@@ -240,16 +240,16 @@ def test_a_connection_that_is_hung_up_while_it_waits_for_room_lingers_no_longer_
 
 @pytest.mark.parametrize("data", [b"\r\n", b"GET", GET, HELLO, HELLO[:-1]])
 def test_a_broken_connection_is_gone_at_once(data: bytes) -> None:
-    assert same(tell(asked(data), Failed(CONN, 104))[1], gone(CloseReason.PEER_RESET))
+    assert same(tell(asked(data), ConnectionLost(CONN, 104))[1], gone(CloseReason.PEER_RESET))
 
 
 def test_a_connection_that_breaks_after_our_last_answer_ended_well() -> None:
     server, _ = tell(asked(LAST), answered(0, OK))
-    assert same(tell(server, Failed(CONN, 104))[1], gone(CloseReason.OK))
+    assert same(tell(server, ConnectionLost(CONN, 104))[1], gone(CloseReason.OK))
 
 
 def test_a_hang_up_comes_after_what_is_owed() -> None:
-    server, effects = tell(asked(GET), Hangup(CONN, CloseReason.HANDLER_ERROR))
+    server, effects = tell(asked(GET), CloseRequested(CONN, CloseReason.HANDLER_ERROR))
     assert bytes_of(effects) == b""
     effects = tell(server, Received(CONN, GET), answered(0, OK))[1]
     assert bytes_of(effects).startswith(OK_BYTES + b"HTTP/1.1 500 Internal Server Error\r\n")
@@ -258,13 +258,13 @@ def test_a_hang_up_comes_after_what_is_owed() -> None:
 
 @pytest.mark.parametrize("reason", list(CloseReason))
 def test_a_hang_up_may_have_any_reason(reason: CloseReason) -> None:
-    effects = tell(serving(), Hangup(CONN, reason))[1]
+    effects = tell(serving(), CloseRequested(CONN, reason))[1]
     assert fate_of(effects) in ("shut", "drop")
 
 
 @pytest.mark.parametrize("status", [0, 99, 199, 600, -1])
 def test_user_code_may_refuse_with_a_status_that_is_none(status: int) -> None:
-    effects = tell(asked(GET), Refused(ticket(0), status, "", ""))[1]
+    effects = tell(asked(GET), HandlerFailed(ticket(0), status, "", ""))[1]
     assert bytes_of(effects).startswith(b"HTTP/1.1 500 ")
 
 
@@ -273,7 +273,7 @@ def test_what_is_sent_after_our_last_answer_is_thrown_away_up_to_a_bound() -> No
     server, _ = tell(asked(LAST, limits), answered(0, OK))
     server, effects = tell(server, Received(CONN, b"x" * 10))
     assert effects == []
-    assert client_of(server).intake.discarded == 10
+    assert client_of(server).incoming.discarded == 10
     assert same(tell(server, Received(CONN, b"x"))[1], gone(CloseReason.OK))
 
 
@@ -292,14 +292,14 @@ def test_what_is_sent_while_the_last_answer_is_owed_is_thrown_away_up_to_a_bound
 def late(conn: Conn) -> list[Event]:
     """One event of each kind for a connection."""
     first = Ticket(conn, 0)
-    return [Received(conn, GET), HalfClosed(conn), Failed(conn, 104), Hangup(conn, CloseReason.HANDLER_ERROR),
-            Answered(first, (OK,)), Answered(first, (Response(200, (), Pulled(())),)), Refused(first, 500, "", "x"),
-            Chunk(first, b"x"), Ended(first), Stalled(conn, 0, (b"x",)), Writable(conn)]
+    return [Received(conn, GET), HalfClosed(conn), ConnectionLost(conn, 104), CloseRequested(conn, CloseReason.HANDLER_ERROR),
+            HandlerReturned(first, (OK,)), HandlerReturned(first, (Response(200, (), StreamedBody(())),)), HandlerFailed(first, 500, "", "x"),
+            StreamChunk(first, b"x"), StreamEnded(first), Stalled(conn, 0, (b"x",)), Writable(conn)]
 
 
 @pytest.mark.parametrize("conn", [Conn(0, 0), Conn(0, 5), Conn(1, 1), Conn(99, 99), Conn(-1, 0)])
 def test_events_for_connections_that_are_gone_or_never_were_give_no_orders(conn: Conn) -> None:
-    server, _ = tell(asked(GET), Failed(CONN, 104))
+    server, _ = tell(asked(GET), ConnectionLost(CONN, 104))
     for event in late(conn):
         after, effects = step(server, event)
         assert effects == ()
@@ -307,13 +307,13 @@ def test_events_for_connections_that_are_gone_or_never_were_give_no_orders(conn:
 
 
 def test_a_late_answer_does_not_reach_who_has_the_slot_now() -> None:
-    server, _ = tell(asked(GET), Failed(CONN, 104), Accepted(9, client_of(serving()).peer))
+    server, _ = tell(asked(GET), ConnectionLost(CONN, 104), Accepted(9, client_of(serving()).peer))
     server, _ = tell(server, Received(Conn(0, 1), GET))
     for event in late(CONN):
         after, effects = tell(server, event)
         assert effects == []
         assert same(after.slots, server.slots)
-    assert bytes_of(tell(server, Answered(Ticket(Conn(0, 1), 0), (OK,)))[1]) == OK_BYTES
+    assert bytes_of(tell(server, HandlerReturned(Ticket(Conn(0, 1), 0), (OK,)))[1]) == OK_BYTES
 
 
 # -- once known differences between ways to cut the same bytes -------------------------------------------------------
@@ -339,4 +339,4 @@ def test_a_client_that_sends_nothing_but_line_ends_is_not_kept_for_ever() -> Non
 
 def client_count(server: Server) -> int:
     """How many connections are open and not lingering."""
-    return sum(client.intake.phase is not Phase.LINGER for client in clients_of(server.slots))
+    return sum(client.incoming.phase is not Phase.LINGER for client in clients_of(server.slots))

@@ -9,27 +9,27 @@ from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
 from sigil.core.events import (
     Accepted,
-    Answered,
-    Chunk,
+    CloseRequested,
+    ConnectionLost,
     Delivered,
-    Elapsed,
-    Ended,
     Event,
-    Failed,
     Flush,
     HalfClosed,
-    Hangup,
-    Moment,
+    HandlerFailed,
+    HandlerReturned,
     Publish,
     Received,
-    Refused,
+    SendMessages,
     Stalled,
     Stop,
+    StreamChunk,
+    StreamEnded,
     Subscribe,
-    Whisper,
+    TickStarted,
+    TimeRead,
     Writable,
 )
-from sigil.core.http.response import Pulled, Response
+from sigil.core.http.response import Response, StreamedBody
 from sigil.core.websocket.frames import encode_masked
 
 from .drive import PEER
@@ -109,27 +109,27 @@ TICKETS = st.builds(Ticket, CONNS, st.integers(0, 4))
 READS = st.one_of(good_requests(), streams(), st.binary(min_size=1, max_size=9), st.just(UPGRADE)).filter(bool)
 RESPONSES = st.lists(st.sampled_from((
     Response.text("one"), Response.text("two"), Response.text("three"), Response(204, (), b""), Response(99, (), b""),
-    Response(200, (("Connection", "close"),), b"x"), Response(200, (), Pulled(())),
-    Response(200, (("Content-Length", "3"),), Pulled(())), Response.upgrade(), Response.sse())),
+    Response(200, (("Connection", "close"),), b"x"), Response(200, (), StreamedBody(())),
+    Response(200, (("Content-Length", "3"),), StreamedBody(())), Response.upgrade(), Response.sse())),
                      min_size=1, max_size=3).map(tuple)
 ONE = st.one_of(
     st.builds(Received, CONNS, READS),
-    st.builds(Answered, TICKETS, RESPONSES),
+    st.builds(HandlerReturned, TICKETS, RESPONSES),
     st.builds(Received, CONNS, good_requests()),
-    st.builds(Answered, st.builds(Ticket, CONNS, st.integers(0, 1)), RESPONSES),
-    st.builds(Chunk, TICKETS, st.sampled_from((b"", b"abc", b"abcd"))),
-    st.builds(Ended, TICKETS),
-    st.builds(Refused, TICKETS, st.sampled_from((400, 500)), st.just("no"), st.sampled_from(("", "why"))),
+    st.builds(HandlerReturned, st.builds(Ticket, CONNS, st.integers(0, 1)), RESPONSES),
+    st.builds(StreamChunk, TICKETS, st.sampled_from((b"", b"abc", b"abcd"))),
+    st.builds(StreamEnded, TICKETS),
+    st.builds(HandlerFailed, TICKETS, st.sampled_from((400, 500)), st.just("no"), st.sampled_from(("", "why"))),
     st.builds(Stalled, CONNS, st.integers(0, 2), st.sampled_from(((b"rest",), (b"re", memoryview(b"st"))))),
     st.builds(Writable, CONNS),
     st.builds(HalfClosed, CONNS),
-    st.builds(Failed, CONNS, st.just(104)),
-    st.builds(Hangup, CONNS, st.sampled_from((CloseReason.HANDLER_ERROR, CloseReason.SHUTDOWN, CloseReason.OK)),
+    st.builds(ConnectionLost, CONNS, st.just(104)),
+    st.builds(CloseRequested, CONNS, st.sampled_from((CloseReason.HANDLER_ERROR, CloseReason.SHUTDOWN, CloseReason.OK)),
               st.just(0), st.just("")),
     st.just(Accepted(3, PEER)),
-    st.builds(Elapsed, st.floats(0.01, 40.0), st.integers(0, 3)),
-    st.builds(Moment, st.floats(0.01, 9.0), st.integers(0, 3)),
-    st.sampled_from((Elapsed(0.1, 0),) * 5 + (Stop(4.0),)),
+    st.builds(TickStarted, st.floats(0.01, 40.0), st.integers(0, 3)),
+    st.builds(TimeRead, st.floats(0.01, 9.0), st.integers(0, 3)),
+    st.sampled_from((TickStarted(0.1, 0),) * 5 + (Stop(4.0),)),
 )
 """One event: most of them plausible, some for requests or connections that are gone."""
 
@@ -198,11 +198,11 @@ TALK_ONE = st.one_of(
     st.builds(Received, CONNS, st.builds(encode_masked, st.sampled_from((1, 2)), st.just(b"abc"), KEYS)),
     st.builds(Delivered, CONNS, st.just(())),
     st.builds(Delivered, CONNS, SAYINGS),
-    st.builds(Whisper, CONNS, SAYINGS),
+    st.builds(SendMessages, CONNS, SAYINGS),
     st.builds(Publish, PUBLICATIONS),
     st.builds(Subscribe, CONNS, st.sampled_from(("news", "sport")), st.booleans()),
     st.builds(Flush, st.one_of(st.none(), st.none(), CONNS)),
-    st.builds(Hangup, CONNS, st.sampled_from((CloseReason.OK, CloseReason.HANDLER_ERROR)),
+    st.builds(CloseRequested, CONNS, st.sampled_from((CloseReason.OK, CloseReason.HANDLER_ERROR)),
               st.sampled_from((0, 1000, 4000)), st.sampled_from(("", "bye"))),
     st.builds(Stalled, CONNS, st.integers(0, 2), st.sampled_from(((b"rest",), (b"re", memoryview(b"st"))))),
     st.builds(Writable, CONNS),
@@ -214,7 +214,7 @@ TALK_ONE = st.one_of(
 def upgrading(slots: list[int], topics: tuple[str, ...]) -> list[Event]:
     """What makes WebSockets of the connections in these slots."""
     return [event for slot in slots for event in (
-        Received(Conn(slot, slot), UPGRADE), Answered(Ticket(Conn(slot, slot), 0), (Response.upgrade(topics=topics),)),
+        Received(Conn(slot, slot), UPGRADE), HandlerReturned(Ticket(Conn(slot, slot), 0), (Response.upgrade(topics=topics),)),
         Delivered(Conn(slot, slot)))]
 
 
@@ -222,7 +222,7 @@ def listening_to(slots: list[int], topics: tuple[str, ...]) -> list[Event]:
     """What makes listeners of the connections in these slots."""
     return [event for slot in slots for event in (
         Received(Conn(slot, slot), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
-        Answered(Ticket(Conn(slot, slot), 0), (Response.sse(topics=topics),)))]
+        HandlerReturned(Ticket(Conn(slot, slot), 0), (Response.sse(topics=topics),)))]
 
 
 def talks() -> st.SearchStrategy[list[Event]]:
@@ -241,7 +241,7 @@ def in_time(run: list[Event]) -> list[Event]:
     """The same run with clocks that add up, so that they never go back."""
     now, timed = 0.0, []
     for event in run:
-        if isinstance(event, Elapsed | Moment):
+        if isinstance(event, TickStarted | TimeRead):
             now += event.now
             event = event._replace(now=now)
         timed.append(event)

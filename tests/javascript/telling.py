@@ -1,6 +1,6 @@
 """The servers that the client is tried on: programs that say known things, close with known codes, and count.
 
-Theory: what a client gets depends on the path it asks for.  `/said` is told `SAID` and no more; `/echo` is told what it
+Theory: what a client gets depends on the path it asks for.  `/said` is told `CLOSING` and no more; `/echo` is told what it
 says; `/close?code=1008` is closed with that code as soon as it is open, `/greet?code=1008` after a word; `/heard` hears
 topics and history as its query asks; `/page` is a page; anything else is a 404, so that it never opens.  `lifeless` is
 the end of a line on which nobody is any more.
@@ -46,7 +46,7 @@ def as_bytes(message: str | bytes) -> list[str]:
 
 
 class Program:
-    """A handler and callbacks; `asked` are the upgrades that were asked for, `ended` how WebSockets ended."""
+    """A handler and callbacks; `asked` are the upgrades that were asked for, `stream_ended` how WebSockets ended."""
 
     def __init__(self, page: str = "", files: dict[str, Response] | None = None) -> None:
         self.asked: list[Request] = []

@@ -209,7 +209,7 @@ def test_everybody_hears_the_same_sequence(tmp_path: Path, browsers: int) -> Non
     encodings: set[tuple[str, int]] = set()
 
     def say() -> None:
-        encodings.update((encoding.name, count) for encoding, count in server.state.stream.encodings)
+        encodings.update((encoding.name, count) for encoding, count in server.state.broadcast.encoding_counts)
         say_all([server, plain], said)
 
     (tmp_path / "node").mkdir()
@@ -225,7 +225,7 @@ def test_everybody_hears_the_same_sequence(tmp_path: Path, browsers: int) -> Non
             count += IN_BROWSER
         in_python = asyncio.run(hear_in_python(
             address,
-            lambda: (server.state.load.talks, plain.state.load.talks) == (count, browsers),
+            lambda: (server.state.load.websockets, plain.state.load.websockets) == (count, browsers),
             say))
         heard = dict(zip(CLIENTS, [list(map(brief, messages)) for messages in in_python], strict=True))
         heard |= dict(script.rest())

@@ -8,7 +8,7 @@ not take.  It does not know deadlines, WebSockets or sockets.
 """
 
 from sigil import Deferred, Limits, Request, Response
-from sigil.shell.loop.head_cache import remembering_parser
+from sigil.shell.loop.head_cache import cached_parser
 from sigil.testing import Client, Connection
 
 from .row import GET, Row, end_of, fate, fine
@@ -225,7 +225,7 @@ def owe_together(limits: Limits, length: int) -> str:
 
 def remember(limits: Limits, count: int) -> str:
     """How many of so many heads are known again, the last ones first."""
-    parse = remembering_parser(limits)
+    parse = cached_parser(limits)
     seen = [GET.replace(b"/", b"/%d" % number, 1) for number in range(count)]
     first = [parse(data) for data in seen]
     known = [parse(data) is parsed for data, parsed in zip(reversed(seen), reversed(first), strict=True)]
@@ -234,7 +234,7 @@ def remember(limits: Limits, count: int) -> str:
 
 def remember_long(limits: Limits, length: int) -> str:
     """Whether a head of so many bytes is known again."""
-    parse = remembering_parser(limits)
+    parse = cached_parser(limits)
     data = GET[:-2] + b"X: " + b"y" * (length - len(GET) - 5) + b"\r\n\r\n"
     return "known" if parse(data) is parse(bytes(bytearray(data))) else "not known"
 
@@ -274,6 +274,6 @@ ROWS = (
     Row("max_inbound_len", Limits(max_inbound_len=100), send_together, 100, 101, "open, open", "503 EVICTED, open"),
     Row("max_outbound_len", Limits(max_outbound_len=1_500), owe_together, 1_500, 1_501,
         "200 open / 200 open / 200 open / open / open", "open / open / 200 open / TOO_SLOW / open"),
-    Row("max_remembered_heads", Limits(max_remembered_heads=3), remember, 3, 4, "3 known", "1 known"),
-    Row("max_remembered_len", Limits(max_remembered_len=100), remember_long, 100, 101, "known", "not known"),
+    Row("max_cached_heads", Limits(max_cached_heads=3), remember, 3, 4, "3 known", "1 known"),
+    Row("max_cached_head_len", Limits(max_cached_head_len=100), remember_long, 100, 101, "known", "not known"),
 )

@@ -119,7 +119,7 @@ ROWS = (
     Row("max_reads_per_tick", Limits(max_reads_per_tick=3), read_many, 3, 4, "3, then 3", "3, then 4"),
     Row("max_read_len", Limits(max_read_len=2_000), read_much, 2_000, 2_001, "2000, then 2000", "2000, then 2001"),
     Row("max_rounds_per_tick", Limits(max_rounds_per_tick=6), go_round, 6, 7, "1, then 1", "0, then 1"),
-    Row("max_inbox_len", Limits(max_inbox_len=500), leave_word, 500, 501, "SUCCESS, SUCCESS, SUCCESS: [60, 40, 1]",
+    Row("max_thread_queue_len", Limits(max_thread_queue_len=500), leave_word, 500, 501, "SUCCESS, SUCCESS, SUCCESS: [60, 40, 1]",
         "SUCCESS, DROPPED, SUCCESS: [60, 1]"),
-    Row("max_unsent_len", Limits(max_unsent_len=65_536), hold, 65_536, 65_537, "held", "not held"),
+    Row("tcp_notsent_lowat", Limits(tcp_notsent_lowat=65_536), hold, 65_536, 65_537, "held", "not held"),
 )

@@ -79,7 +79,7 @@ def test_it_is_this_field_that_makes_the_difference(row: Row) -> None:
 
 
 def test_a_stream_of_events_may_be_silent_for_longer_than_an_answer_may_be_late() -> None:
-    limits = Limits(answer_timeout=8.0)
+    limits = Limits(response_timeout=8.0)
     assert of_time.silent_events(limits, 8.5) == of_time.silent_events(limits, 7.5) == "'', 200 open"
 
 

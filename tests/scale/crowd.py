@@ -53,7 +53,7 @@ def raise_descriptor_limit(count: int) -> str:
 
 
 class Member:
-    """A client: `stream` is what it must be sent, from `start`, and `at` is how far it has come."""
+    """A client: `broadcast` is what it must be sent, from `start`, and `at` is how far it has come."""
 
     __slots__ = ("at", "has_ended", "reads", "sock", "start", "stream", "topics")
 

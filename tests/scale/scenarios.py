@@ -112,7 +112,7 @@ class Slow(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """How the slow ones are tried: `ring_len` bytes are kept, in up to `most` frames; a tick publishes `tick`; a phase
+    """How the slow ones are tried: `ring_len` bytes are kept, in up to `max_frames` frames; a tick publishes `tick`; a phase
     has as many ticks as the ring holds, and there are `phases` of each kind; the slow ones take `sip_len` bytes after
     every tick, at most."""
 
@@ -322,7 +322,7 @@ class Profile(NamedTuple):
 
 
 PROFILED_TICKS = 20
-PATIENT = dict.fromkeys(("header_timeout", "body_timeout", "idle_timeout", "stall_timeout", "answer_timeout",
+PATIENT = dict.fromkeys(("header_timeout", "body_timeout", "idle_timeout", "stall_timeout", "response_timeout",
                          "sse_keep_alive_interval", "rate_grace", "linger_timeout", "ws_pong_timeout",
                          "ws_close_timeout"), 3_600.0)
 """Nobody is looked at because of the time: this is about broadcasting alone."""

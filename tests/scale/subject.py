@@ -3,7 +3,7 @@
 Theory: a program with a loop of its own waits for its orders and for the server's descriptor.  An order to publish is
 one tick: so what a tick costs is measured here, around the broadcasts and the tick, and nowhere else.
 
-Rules: orders are lines of JSON, {name: argument}.  `publish` has no answer: what came of it is what clients receive.
+Rules: orders are lines of JSON, {name: argument}.  `append_pending` has no answer: what came of it is what clients receive.
 The process ends when its input does, or with the alarm after so many seconds.  A client hears the topics that stand in
 its path, joined by dots.  It does not know who reads, nor what is done with its figures.
 """
@@ -78,7 +78,7 @@ class Subject:
     def report(self, _: object) -> dict[str, Any]:
         """Figures since the last report, and what is there now."""
         times, state = os.times(), self.server.state
-        stream = state.stream
+        broadcast = state.broadcast
         ticks, self.ticks = self.ticks, []
         cpu_seconds, self.cpu_seconds = self.cpu_seconds, []
         lines, self.ear.lines = self.ear.lines, []
@@ -86,10 +86,10 @@ class Subject:
             "ticks": ticks, "tick_cpus": cpu_seconds, "lines": lines,
             "cpu_seconds": time.process_time(), "user_seconds": times.user, "system_seconds": times.system,
             "rss_bytes": memory_bytes("VmRSS"), "peak_bytes": memory_bytes("VmHWM"),
-            "slots": state.slots.used, "talks": state.load.talks, "unflushed": len(state.unflushed),
+            "slots": state.slots.used, "talks": state.load.websockets, "unflushed": len(state.unflushed),
             "owed_bytes": state.load.outbound, "closed": dict(state.totals.closed),
-            "cohorts": len(stream.cohorts), "members": sum(map(len, stream.cohorts.values())),
-            "laggards": len(stream.laggards), "kept_frames": stream.ring.head_number - stream.ring.tail_number,
+            "cohorts": len(broadcast.cohorts), "members": sum(map(len, broadcast.cohorts.values())),
+            "laggards": len(broadcast.laggards), "kept_frames": broadcast.ring.head_number - broadcast.ring.tail_number,
         }
 
     def descriptors(self, _: object) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What the tests of WebSockets over real sockets share: a client that speaks frames, and a program that keeps a diary.
 
-Theory: a `Speaker` is a `Raw` client that has asked for an upgrade; what comes behind the 101 is read as frames here,
+Theory: a `Messaging` is a `Raw` client that has asked for an upgrade; what comes behind the 101 is read as frames here,
 by code that shares nothing with sigil's.  A `Diary` writes down what the callbacks are told, in order.
 
 Rules: a frame that is masked, fragmented, reserved or torn is an AssertionError.  It does not know what is asked of

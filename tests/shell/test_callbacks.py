@@ -145,7 +145,7 @@ def test_an_open_that_raises_is_logged_and_its_connection_gets_500() -> None:
     diary = Diary()
 
     def failing(server: HttpServer, conn: Conn) -> None:
-        if conn.turn == 1:
+        if conn.generation == 1:
             raise LookupError("secret")
 
     callbacks = Callbacks(open=failing, close=diary.close)

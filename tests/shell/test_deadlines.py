@@ -188,7 +188,7 @@ def test_one_connection_too_many_is_503_and_after_a_close_there_is_room_again() 
                 assert "as many connections" in answer.text
         one.send(GET)
         pump(server, lambda: bool(one.answers()), one)
-        assert server.stats().turned_away == 3
+        assert server.stats().rejected == 3
         two.close()
         settle(server)
         with Raw(server, GET) as four:

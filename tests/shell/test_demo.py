@@ -16,7 +16,7 @@ from sigil import Headers, Peer, Request, Response
 from sigil.apps.demo.handler import HISTORY_COUNT, Handler, Recorder, make_demo, page_text, plain, rates
 from sigil.apps.demo.live import drive, make_live
 from sigil.apps.demo.machine import CoreTimes, Interface, Machine, Space, usage
-from sigil.core.http.response import Pulled, Subscription, Upgrade
+from sigil.core.http.response import EventStream, StreamedBody, Upgrade
 
 PATIENCE_SECONDS = 20.0
 
@@ -65,7 +65,7 @@ def ask(demo: Handler, path: str, query: str = "", method: str = "GET") -> Respo
 
 
 def body_of(response: Response) -> bytes:
-    return b"".join(response.body.chunks) if isinstance(response.body, Pulled) else response.body
+    return b"".join(response.body.chunks) if isinstance(response.body, StreamedBody) else response.body
 
 
 def lines_of(response: Response) -> list[Any]:
@@ -107,7 +107,7 @@ def test_a_demo_without_a_recorder_reads_this_machine() -> None:
 def test_the_history_is_a_stream_of_lines_one_chunk_each() -> None:
     response = ask(make_demo(recorder_after(5)), "/stream")
     assert Headers(response.headers)["content-type"] == "application/x-ndjson"
-    assert isinstance(response.body, Pulled)
+    assert isinstance(response.body, StreamedBody)
     chunks = list(response.body.chunks)
     assert [json.loads(chunk)["server"]["requests"] for chunk in chunks] == [10, 20, 30, 40, 50]
     assert all(chunk.endswith(b"\n") and chunk.count(b"\n") == 1 for chunk in chunks)
@@ -171,7 +171,7 @@ def test_a_websocket_that_asks_for_something_else_is_refused(query: str) -> None
 
 def test_a_slow_reader_is_told_its_name() -> None:
     response = ask(make_demo(recorder_after(1)), "/slow")
-    assert response.body == Subscription(("load", "ballast"), 0)
+    assert response.body == EventStream(("load", "ballast"), 0)
     assert Headers(response.headers)["sigil-peer"] == "127.0.0.1:4"
     socket = request("/slow")._replace(peer=Peer("/run/s", 0))
     assert "sigil-peer" not in Headers(make_demo(recorder_after(1))(socket).headers)

@@ -30,7 +30,7 @@ from sigil.apps.demo.live import (
     make_live,
 )
 from sigil.apps.demo.slow_readers import FAST_SECONDS_MOST, SLOW_MOST, SLOW_MOST_PER_HOST, SLOW_SECONDS_MOST
-from sigil.core.views.figures import listeners, ring_figures
+from sigil.core.views.figures import ring_figures, subscriber_count
 from sigil.testing import Client, Connection, WebSocket
 
 from .serving import PATIENCE, Raw
@@ -65,7 +65,7 @@ class Show:
 
     def published(self) -> int:
         """How many messages were ever published."""
-        return self.client.state.stream.next_number
+        return self.client.state.broadcast.next_number
 
 
 def told(websocket: WebSocket, kind: str) -> list[Any]:
@@ -195,7 +195,7 @@ def test_no_more_than_so_many_may_read_slowly_even_if_all_come_at_once() -> None
     for host in hosts:
         show.turn()
         statuses.append(show.slow(host=host).answers()[0].status)
-    assert listeners(show.client.state, "ballast") == SLOW_MOST
+    assert subscriber_count(show.client.state, "ballast") == SLOW_MOST
     assert statuses == sorted(statuses) and statuses[-1] == 503
     next(reader for reader in crowd if reader.answers()[0].status == 200).reset()
     show.turn()
@@ -249,7 +249,7 @@ def test_who_is_behind_for_ever_and_never_too_far_is_ended_too() -> None:
         show.turn(BALLAST_SECONDS)
     # It takes as much as is said, and so stays as far behind as it is: it neither catches up nor falls off.
     assert seconds_until_ended(show, reader, read_len=BALLAST_COUNT * (BALLAST_LEN + 50)) >= SLOW_SECONDS_MOST - 1
-    assert listeners(show.client.state, "ballast") == 0
+    assert subscriber_count(show.client.state, "ballast") == 0
     assert list(show.live.evictions) == []
 
 

@@ -23,9 +23,9 @@ class Counting(Engine):
 
     told = 0
 
-    def _tell(self, events: list[Event]) -> None:
+    def _advance(self, events: list[Event]) -> None:
         self.told += 1
-        super()._tell(events)
+        super()._advance(events)
 
 
 def count_of_a_turn(clients: int, turns: int) -> int:
@@ -99,7 +99,7 @@ def test_a_word_in_a_slow_handler_makes_no_answer_late(act: str) -> None:
                 client.server.send(websocket.handle, "x" * 1_000_000)
         return Response.upgrade() if request.is_upgrade else Response.text("in time")
 
-    client = Client(app, limits=Limits(answer_timeout=30.0, ws_ping_interval=1_000.0))
+    client = Client(app, limits=Limits(response_timeout=30.0, ws_ping_interval=1_000.0))
     websocket, first, second = client.websocket("/", window_len=100), client.connect(), client.connect()
     for connection, path in ((first, b"/fast"), (second, b"/slow")):
         connection.wire.arrived += b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % path
@@ -216,9 +216,9 @@ def test_cohorts_that_are_gone_are_forgotten() -> None:
         socks = [socket.create_connection((HOST, server.port)) for _ in range(50)]
         for sock in socks:
             sock.sendall(UPGRADE)
-        while server.state.load.talks < len(socks):
+        while server.state.load.websockets < len(socks):
             server.tick(1.0)
-        cohorts = server._performer._cohorts
+        cohorts = server._sockets._cohorts
         for number in range(300):
             for conn in server.clients():
                 server.subscribe(conn, f"{number}")

@@ -157,7 +157,7 @@ def test_what_is_no_event_ends_the_connection_so_that_the_client_can_tell(bad: o
 
 def test_a_silent_stream_is_kept_alive_by_comments_that_nobody_hears() -> None:
     feed = Feed("a")
-    limits = OFTEN._replace(answer_timeout=0.1, idle_timeout=0.1, stall_timeout=0.1)
+    limits = OFTEN._replace(response_timeout=0.1, idle_timeout=0.1, stall_timeout=0.1)
     with ticking(streaming(feed), limits) as server, Raw(server, GET) as client:
         pump(server, lambda: client.received.count(KEEP_ALIVE) >= 4, client)
         feed.events.append("b")

@@ -30,7 +30,7 @@ LISTENERS = 64
 BASE = Limits(max_connection_cnt=48, max_ws_connection_cnt=48, max_header_len=16_384, max_headers=40,
               max_body_len=2**18, max_queued_requests=8, max_outbox_len=65_536, max_ws_message_len=2**18,
               max_ws_recv_frame_len=2**18, outgoing_buffer_sz=2**22, max_ws_send_frame_cnt=1_024,
-              max_remembered_heads=32, max_ws_outbox_len=65_536, max_inbox_len=2**20, max_read_len=16_384,
+              max_cached_heads=32, max_ws_outbox_len=65_536, max_thread_queue_len=2**20, max_read_len=16_384,
               header_timeout=PATIENCE, stall_timeout=PATIENCE, body_timeout=PATIENCE,
               rate_grace=PATIENCE)
 TIGHT = BASE._replace(max_inbound_len=2**22, max_outbound_len=2**22, max_queued_requests=4)
@@ -268,8 +268,8 @@ def test_a_besieged_server_stays_below_its_footprint_and_not_far_below(limits: L
 # -- one means at a time -------------------------------------------------------------------------------------------
 
 LEAST = BASE._replace(max_connection_cnt=1, max_ws_connection_cnt=0, max_body_len=1_024, max_queued_requests=1,
-                      max_outbox_len=4_096, max_ws_message_len=1_024, max_ws_outbox_len=4_096, max_inbox_len=0,
-                      outgoing_buffer_sz=4_096, max_ws_send_frame_cnt=16, max_remembered_heads=0)
+                      max_outbox_len=4_096, max_ws_message_len=1_024, max_ws_outbox_len=4_096, max_thread_queue_len=0,
+                      outgoing_buffer_sz=4_096, max_ws_send_frame_cnt=16, max_cached_heads=0)
 SILENCE = b"GET /silence HTTP/1.1\r\nHost: a\r\n\r\n"
 LISTEN = b"GET /listen?%d HTTP/1.1\r\nHost: a\r\n\r\n"
 HEADS = LEAST._replace(max_connection_cnt=16, max_queued_requests=32)

@@ -163,7 +163,7 @@ def test_an_answer_to_a_client_that_has_left_is_counted_and_closes_its_stream() 
     client.close()
     tick_until(server, lambda: not server.clients())
     promises[0].resolve(Response.stream(Source()))
-    tick_until(server, lambda: server.stats().late == 1)
+    tick_until(server, lambda: server.stats().stale_responses == 1)
     assert closed.is_set()
     end(server)
 

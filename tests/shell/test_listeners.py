@@ -19,7 +19,7 @@ from tools import need, needs
 
 from sigil import CloseReason, Conn, HttpServer, Limits, Request, Response, SendStatus
 from sigil.core.connection.client import Phase
-from sigil.core.server.slots import find
+from sigil.core.server.slots import find_client
 
 from .serving import GET, MIB, PATIENCE, Raw, in_thread, make, pump, settle, ticking
 from .speaking import UPGRADE, Diary, Speaker
@@ -46,7 +46,7 @@ def heard_by(client: Raw) -> list[str]:
 
 def are_open(server: HttpServer, count: int) -> Callable[[], bool]:
     """So many WebSockets and listeners are there."""
-    return lambda: server.state.load.talks == count
+    return lambda: server.state.load.websockets == count
 
 
 # -- hearing ------------------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def test_who_reads_too_slowly_is_dropped_and_nobody_else_notices(caplog: pytest.
         pump(server, are_open(server, 2), good, slow)
         slow.reads = False
         sent: list[str] = []
-        while server.state.load.talks == 2:
+        while server.state.load.websockets == 2:
             assert len(sent) < 3_000, "the slow one is never dropped"
             sent.append(f"{len(sent)} " + "x" * 20_000)
             server.broadcast(sent[-1])
@@ -206,7 +206,7 @@ def test_silence_is_broken_by_the_position() -> None:
         pump(server, are_open(server, 1), client)
         for number in range(3):
             server.broadcast(f"{number}", topic="b")
-        epoch = server.state.stream.ring.epoch
+        epoch = server.state.broadcast.ring.epoch
         end = f"id: {epoch}-3\n\nid: {epoch}-3\n\n".encode()
         pump(server, lambda: client.received.endswith(end), client)
 
@@ -342,5 +342,5 @@ def test_a_browser_comes_back_and_misses_nothing(tmp_path: Path) -> None:
 
 def is_listener(server: HttpServer, conn: Conn) -> bool:
     """True for a client that hears the stream as events."""
-    client = find(server.state.slots, conn)
-    return client is not None and client.intake.phase is Phase.LISTEN
+    client = find_client(server.state.slots, conn)
+    return client is not None and client.incoming.phase is Phase.EVENT_STREAM

@@ -110,7 +110,7 @@ def test_an_asynchronous_stream_that_is_not_being_asked_is_closed_when_the_serve
 
 def test_a_promise_that_nobody_keeps_is_503_and_its_answer_is_counted_as_late() -> None:
     later = Deferred()
-    with ticking(lambda request: later, Limits(answer_timeout=0.3)) as server, listening_to("sigil.error") as lines:
+    with ticking(lambda request: later, Limits(response_timeout=0.3)) as server, listening_to("sigil.error") as lines:
         with Raw(server, GET) as client:
             pump(server, lambda: client.over, client)
             (answer,) = client.answers()
@@ -119,14 +119,14 @@ def test_a_promise_that_nobody_keeps_is_503_and_its_answer_is_counted_as_late() 
         assert lines == ["GET /: no answer for 0.3 s"]
         pump(server, lambda: not server.clients())
         assert later.resolve(Response.text("too late"))
-        pump(server, lambda: server.stats().late == 1)
+        pump(server, lambda: server.stats().stale_responses == 1)
         assert server.stats().closed == {"ANSWER_TIMEOUT": 1}
 
 
 @pytest.mark.parametrize("kind", [Feed.nones, Feed.promises])
 def test_a_piece_that_does_not_come_breaks_the_connection_off(kind: Kind) -> None:
     feed = Feed(b"a")
-    with ticking(streaming(kind, feed), Limits(answer_timeout=0.3)) as server, listening_to("sigil.error") as lines:
+    with ticking(streaming(kind, feed), Limits(response_timeout=0.3)) as server, listening_to("sigil.error") as lines:
         client = ask_and_wait(kind, feed, server)
         pump(server, lambda: client.over, client)
         assert not client.answers()[0].is_whole
@@ -256,7 +256,7 @@ def test_an_asynchronous_stream_for_a_client_that_has_left_is_closed() -> None:
         client.reset()
         await turn(lambda: not server.clients())
         later.resolve(Response.stream(held))
-        await turn(lambda: server.stats().late == 1)
+        await turn(lambda: server.stats().stale_responses == 1)
         await turn(lambda: held.closed == 1, patience=NOT_YET_SECONDS)
 
     serve_once(asyncio.run, lambda request: later, scenario)

@@ -103,47 +103,47 @@ def test_the_topic_of_a_line_is_what_its_field_says(message: str | bytes, topic:
 
 
 def test_lines_arrive_in_order_and_as_they_are() -> None:
-    streaming = Streaming()
-    listener = streaming.client.websocket("/ws")
-    streaming.read(b"a", b"", b"b\r", b"\xff\xfe", "né".encode())
-    streaming.stream.take(b"no end")
-    streaming.publish()
+    stream = Streaming()
+    listener = stream.client.websocket("/ws")
+    stream.read(b"a", b"", b"b\r", b"\xff\xfe", "né".encode())
+    stream.stream.take(b"no end")
+    stream.publish()
     assert listener.messages() == ["a", "", "b", b"\xff\xfe", "né"]
-    streaming.end()
+    stream.end()
     assert listener.messages()[5:] == ["no end"]
 
 
 def test_event_streams_have_the_texts_and_skip_the_rest() -> None:
-    streaming = Streaming()
-    listener = streaming.client.connect()
+    stream = Streaming()
+    listener = stream.client.connect()
     listener.request("GET", "/events")
-    streaming.read(b"a", b"\xff", b"", b"b")
+    stream.read(b"a", b"\xff", b"", b"b")
     assert re.findall(rb"^data:(.*)$", bytes(listener.received), re.MULTILINE) == [b" a", b" ", b" b"]
-    assert streaming.client.stats().sse_skipped == 1
+    assert stream.client.stats().sse_skipped == 1
 
 
 def test_a_turn_has_so_many_lines_and_the_others_wait() -> None:
-    streaming = Streaming()
-    listener = streaming.client.websocket("/ws")
-    streaming.stream.take(b"".join(b"%d\n" % number for number in range(LINES_PER_TURN + 5)))
-    streaming.stream.publish(streaming.client.server)  # type: ignore[arg-type]
-    streaming.client.settle()
-    assert (len(listener.messages()), streaming.stream.is_waiting) == (LINES_PER_TURN, True)
-    streaming.publish()
+    stream = Streaming()
+    listener = stream.client.websocket("/ws")
+    stream.stream.take(b"".join(b"%d\n" % number for number in range(LINES_PER_TURN + 5)))
+    stream.stream.publish(stream.client.server)  # type: ignore[arg-type]
+    stream.client.settle()
+    assert (len(listener.messages()), stream.stream.is_waiting) == (LINES_PER_TURN, True)
+    stream.publish()
     assert listener.messages() == [str(number) for number in range(LINES_PER_TURN + 5)]
 
 
 def test_a_line_that_was_not_ended_is_said_and_no_other_is_waited_for() -> None:
-    streaming = Streaming()
-    listener = streaming.client.websocket("/ws")
-    streaming.read(b"a")
-    streaming.stream.take(b"no end")
-    streaming.stream.break_off()
-    assert streaming.stream.is_waiting
-    streaming.publish()
-    assert (listener.messages(), streaming.stream.has_ended) == (["a", "no end"], False)
-    streaming.stream.break_off()
-    assert not streaming.stream.is_waiting
+    stream = Streaming()
+    listener = stream.client.websocket("/ws")
+    stream.read(b"a")
+    stream.stream.take(b"no end")
+    stream.stream.break_off()
+    assert stream.stream.is_waiting
+    stream.publish()
+    assert (listener.messages(), stream.stream.has_ended) == (["a", "no end"], False)
+    stream.stream.break_off()
+    assert not stream.stream.is_waiting
 
 
 # -- what is too long -----------------------------------------------------------------------------------------------
@@ -151,12 +151,12 @@ def test_a_line_that_was_not_ended_is_said_and_no_other_is_waited_for() -> None:
 
 def test_a_line_that_is_too_long_is_not_sent_and_the_log_says_so_seldom(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="sigil.server")
-    streaming = Streaming(RULES._replace(history=200))
-    listener = streaming.client.websocket("/ws")
-    streaming.read(b"a" * 100, b"before")
+    stream = Streaming(RULES._replace(history=200))
+    listener = stream.client.websocket("/ws")
+    stream.read(b"a" * 100, b"before")
     for number in range(150):
-        streaming.read(b"a" * 101, b"%d" % number)
-    streaming.end()
+        stream.read(b"a" * 101, b"%d" % number)
+    stream.end()
     assert listener.messages() == ["a" * 100, "before", *map(str, range(150))]
     assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
         "line 3 is longer than --max-line, 100 bytes, and was not sent (1 so far)",
@@ -168,14 +168,14 @@ def test_a_line_that_is_too_long_is_not_sent_and_the_log_says_so_seldom(caplog: 
 
 def test_the_end_is_told_once_and_when_all_is_said(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="sigil.server")
-    streaming = Streaming()
-    streaming.read(b"a")
-    streaming.stream.take(b"b")
-    streaming.stream.end()
-    assert (streaming.stream.is_waiting, streaming.stream.has_ended) == (True, False)
-    streaming.publish()
-    streaming.stream.publish(streaming.client.server)  # type: ignore[arg-type]
-    assert (streaming.stream.is_waiting, streaming.stream.has_ended) == (False, True)
+    stream = Streaming()
+    stream.read(b"a")
+    stream.stream.take(b"b")
+    stream.stream.end()
+    assert (stream.stream.is_waiting, stream.stream.has_ended) == (True, False)
+    stream.publish()
+    stream.stream.publish(stream.client.server)  # type: ignore[arg-type]
+    assert (stream.stream.is_waiting, stream.stream.has_ended) == (False, True)
     assert [record.message for record in caplog.records] == ["standard input has ended; its lines: 2"]
 
 
@@ -212,17 +212,17 @@ def test_four_of_the_longest_lines_fit_and_one_of_nothing_but_line_ends() -> Non
 ])
 def test_nothing_is_compressed_unless_that_was_asked_for(is_compressing: bool, extension: str | None,
                                                          protocol: str | None, first_byte: int) -> None:
-    streaming = Streaming(RULES._replace(max_line=1_000, is_compressing=is_compressing))
+    stream = Streaming(RULES._replace(max_line=1_000, is_compressing=is_compressing))
     hand = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
             "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
-    squeezed, zstd = streaming.client.connect(), streaming.client.connect()
+    squeezed, zstd = stream.client.connect(), stream.client.connect()
     squeezed.request("GET", "/ws", headers=hand | {"Sec-WebSocket-Extensions": "permessage-deflate"})
     zstd.request("GET", "/ws", headers=hand | {"Sec-WebSocket-Protocol": "compress-zstd"})
     granted = (squeezed.answers()[0].headers.get("sec-websocket-extensions"),
                zstd.answers()[0].headers.get("sec-websocket-protocol"))
     assert ((granted[0] or "").partition(";")[0] or None, granted[1]) == (extension, protocol)
     head_len = len(squeezed.received)
-    streaming.read(b"x" * 900)
+    stream.read(b"x" * 900)
     assert squeezed.received[head_len] == first_byte
 
 
@@ -234,20 +234,20 @@ def test_nothing_is_compressed_unless_that_was_asked_for(is_compressing: bool, e
     ("?topic=tpu", [PLAIN]), ("?topic=*", [CPU, GPU, PLAIN]), ("?topic=", [PLAIN]), ("?other=cpu", [CPU, GPU, PLAIN]),
 ])
 def test_clients_choose_their_topics_for_the_past_and_from_now_on(query: str, heard: list[bytes]) -> None:
-    streaming = Streaming()
-    early = streaming.client.websocket(f"/ws{query}")
-    streaming.read(CPU, GPU, PLAIN)
-    late = streaming.client.websocket(f"/ws{query}")
-    events = streaming.client.connect()
+    stream = Streaming()
+    early = stream.client.websocket(f"/ws{query}")
+    stream.read(CPU, GPU, PLAIN)
+    late = stream.client.websocket(f"/ws{query}")
+    events = stream.client.connect()
     events.request("GET", f"/events{query}")
     assert early.messages() == late.messages() == texts(*heard)
     assert re.findall(rb"^data: (.*)$", bytes(events.received), re.MULTILINE) == heard
 
 
 def test_without_a_topic_field_everything_is_for_everybody() -> None:
-    streaming = Streaming(RULES._replace(topic_field=""))
-    listener = streaming.client.websocket("/ws?topic=cpu")
-    streaming.read(CPU, GPU, PLAIN)
+    stream = Streaming(RULES._replace(topic_field=""))
+    listener = stream.client.websocket("/ws?topic=cpu")
+    stream.read(CPU, GPU, PLAIN)
     assert listener.messages() == texts(CPU, GPU, PLAIN)
 
 
@@ -255,11 +255,11 @@ def test_without_a_topic_field_everything_is_for_everybody() -> None:
                                               ("?history=99999999999", 10), ("?history=" + "9" * 5_000, 10),
                                               ("?history=" + "0" * 5_000 + "3", 3), ("?history=1&history=2", 2)])
 def test_newcomers_are_sent_as_much_of_the_past_as_they_ask_for(query: str, count: int) -> None:
-    streaming = Streaming()
+    stream = Streaming()
     numbers = [b"%d" % number for number in range(15)]
-    streaming.read(*numbers)
-    assert streaming.client.websocket(f"/ws{query}").messages() == texts(*numbers[15 - count:])
-    events = streaming.client.connect()
+    stream.read(*numbers)
+    assert stream.client.websocket(f"/ws{query}").messages() == texts(*numbers[15 - count:])
+    events = stream.client.connect()
     events.request("GET", f"/events{query}")
     assert re.findall(rb"^data: (.*)$", bytes(events.received), re.MULTILINE) == numbers[15 - count:]
 
@@ -269,36 +269,36 @@ def test_newcomers_are_sent_as_much_of_the_past_as_they_ask_for(query: str, coun
     ("&topic=gpu", [GPU, PLAIN], [PLAIN]), ("&mark=0", [CPU, GPU, PLAIN], [CPU, PLAIN]),
 ])
 def test_a_websocket_that_asks_is_told_where_the_past_ends(query: str, past: list[bytes], new: list[bytes]) -> None:
-    streaming = Streaming()
-    streaming.read(CPU, b"x" * 101, GPU, PLAIN)
-    events = streaming.client.connect()
+    stream = Streaming()
+    stream.read(CPU, b"x" * 101, GPU, PLAIN)
+    events = stream.client.connect()
     events.request("GET", "/events")
     (last_id, *_) = reversed(re.findall(rb"^id: (.*)$", bytes(events.received), re.MULTILINE))
-    listener = streaming.client.websocket(f"/ws?mark=1{query}")
-    streaming.read(CPU, PLAIN)
+    listener = stream.client.websocket(f"/ws?mark=1{query}")
+    stream.read(CPU, PLAIN)
     mark = [f"\n{last_id.decode()}"] if "mark=0" not in query else []
     assert last_id.endswith(b"-3")
     assert listener.messages() == [*texts(*past), *mark, *texts(*new)]
 
 
 def test_the_mark_stands_behind_what_was_said_in_the_turn_of_the_newcomer() -> None:
-    streaming = Streaming()
-    streaming.read(b"a")
-    streaming.stream.take(b"b\n")
-    streaming.stream.publish(streaming.client.server)  # type: ignore[arg-type]
-    listener = streaming.client.websocket("/ws?mark=1&history=0")
-    streaming.read(b"c")
-    assert listener.messages() == [f"\n{streaming.client.state.stream.ring.epoch}-2", "c"]
+    stream = Streaming()
+    stream.read(b"a")
+    stream.stream.take(b"b\n")
+    stream.stream.publish(stream.client.server)  # type: ignore[arg-type]
+    listener = stream.client.websocket("/ws?mark=1&history=0")
+    stream.read(b"c")
+    assert listener.messages() == [f"\n{stream.client.state.broadcast.ring.epoch}-2", "c"]
 
 
 def test_an_event_stream_goes_on_where_it_was() -> None:
-    streaming = Streaming()
-    streaming.read(b"a", b"b")
-    first = streaming.client.connect()
+    stream = Streaming()
+    stream.read(b"a", b"b")
+    first = stream.client.connect()
     first.request("GET", "/events")
     last_id = re.findall(rb"^id: (.*)$", bytes(first.received), re.MULTILINE)[-1].decode()
-    streaming.read(b"c")
-    again = streaming.client.connect()
+    stream.read(b"c")
+    again = stream.client.connect()
     again.request("GET", "/events?history=0", headers={"Last-Event-ID": last_id})
     assert re.findall(rb"^data: (.*)$", bytes(again.received), re.MULTILINE) == [b"c"]
 
@@ -333,20 +333,20 @@ def test_what_is_not_there_is_told_what_is() -> None:
 
 
 def test_nothing_that_lines_can_fill_is_taken_for_a_script() -> None:
-    streaming = Streaming()
-    events = streaming.client.connect()
+    stream = Streaming()
+    events = stream.client.connect()
     events.request("GET", "/events")
-    for headers in (streaming.client.get("/stream.json").headers, events.answers()[0].headers):
+    for headers in (stream.client.get("/stream.json").headers, events.answers()[0].headers):
         assert headers["x-content-type-options"] == "nosniff"
 
 
 def test_the_figures_are_what_has_happened() -> None:
-    streaming = Streaming()
-    assert streaming.client.get("/stream.json").json() == {
+    stream = Streaming()
+    assert stream.client.get("/stream.json").json() == {
         "topic_field": "of", "history": 10, "max_line_bytes": 100, "lines": 0, "skipped": 0, "has_ended": False}
-    streaming.read(b"a", b"b" * 101)
-    streaming.end()
-    answer = streaming.client.get("/stream.json")
+    stream.read(b"a", b"b" * 101)
+    stream.end()
+    answer = stream.client.get("/stream.json")
     assert answer.headers["cache-control"] == "no-store"
     assert {name: answer.json()[name] for name in ("lines", "skipped", "has_ended")} == {
         "lines": 2, "skipped": 1, "has_ended": True}

@@ -249,7 +249,7 @@ def test_a_stream_behind_a_status_without_a_body_is_not_pulled_but_closed(status
     closed: list[str] = []
 
     class Closing:
-        def __iter__(self) -> "Closing":
+        def __iter__(self) -> "CloseState":
             return self
 
         def __next__(self) -> bytes:

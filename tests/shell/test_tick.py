@@ -165,7 +165,7 @@ def test_a_state_that_was_kept_does_not_change() -> None:
         settle(server)
         states.append(server.state)
         pictures = [repr(state) for state in states]
-        requests = [tuple(client.answered for client in state.slots.entries if hasattr(client, "answered"))
+        requests = [tuple(client.responded for client in state.slots.entries if hasattr(client, "responded"))
                     for state in states]
         assert requests == [(), (1,), (2,), (3,), (4,), (5,), ()]
         assert ask(server).status == 200
@@ -181,7 +181,7 @@ def test_clients_are_the_handles_of_the_open_connections() -> None:
         pump(server, lambda: not server.clients())
         with Raw(server):
             pump(server, lambda: len(server.clients()) == 1)
-            assert server.clients()[0].turn == 2
+            assert server.clients()[0].generation == 2
 
 
 def test_the_figures_of_a_known_conversation_are_exact() -> None:
@@ -202,7 +202,7 @@ def test_the_figures_of_a_known_conversation_are_exact() -> None:
         settle(server)
         figures = server.stats()
         assert figures == figures._replace(
-            clients=1, accepted=2, turned_away=1, requests=3, bytes_in=2 * len(GET) + len(post) + len(bad),
+            clients=1, accepted=2, rejected=1, requests=3, bytes_in=2 * len(GET) + len(post) + len(bad),
             bytes_out=len(one.received) + len(two.received), outbox_bytes=0, closed={"BAD_REQUEST": 1})
         assert 0 < figures.uptime_seconds < PATIENCE
         one.close()

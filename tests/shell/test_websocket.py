@@ -13,7 +13,7 @@ from .serving import GET, PATIENCE, Raw, ask, listening_to, pump, settle, tickin
 from .speaking import UPGRADE, Diary, Speaker, close_frame, echo, frame, leave, speakers, text, upgrade
 
 SUCCESS, BACKPRESSURE, DROPPED = SendStatus.SUCCESS, SendStatus.BACKPRESSURE, SendStatus.DROPPED
-SMALL = Limits(max_unsent_len=4_096)
+SMALL = Limits(tcp_notsent_lowat=4_096)
 """The kernel takes little for a client that does not read, so that the tests need few bytes."""
 
 

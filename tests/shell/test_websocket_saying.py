@@ -18,7 +18,7 @@ from .serving import MIB, PATIENCE, Raw, in_thread, make, pump, settle, ticking
 from .speaking import UPGRADE, Diary, Speaker, echo, frame, speakers, text, upgrade
 
 SUCCESS, BACKPRESSURE, DROPPED = SendStatus.SUCCESS, SendStatus.BACKPRESSURE, SendStatus.DROPPED
-SMALL = Limits(max_unsent_len=4_096)
+SMALL = Limits(tcp_notsent_lowat=4_096)
 """The kernel takes little for a client that does not read, so that the tests need few bytes."""
 
 
@@ -32,7 +32,7 @@ def slow_reader(server: HttpServer) -> tuple[Speaker, Conn]:
     """A client that reads nothing for now, and its handle."""
     (client,) = speakers(server, 1, 4_096)
     client.reads = False
-    return client, max(server.clients(), key=lambda conn: conn.turn)
+    return client, max(server.clients(), key=lambda conn: conn.generation)
 
 
 def test_the_statuses_tell_what_becomes_of_each_message() -> None:

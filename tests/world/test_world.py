@@ -14,7 +14,7 @@ from zstandard import ZstdDecompressor
 
 from sigil.core.broadcast import broadcast
 from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.entry import Entry
+from sigil.core.broadcast.entry import Published
 from sigil.core.conn import Conn
 from sigil.core.connection import send_queue
 from sigil.testing.world import Violation, World
@@ -84,32 +84,32 @@ def test_worlds_are_worth_looking_at() -> None:
 
 # -- would they notice --------------------------------------------------------------------------------------------
 
-def fewer(entries: tuple[Entry, ...], *rest: object) -> tuple[Entry, ...]:
+def fewer(entries: tuple[Published, ...], *rest: object) -> tuple[Published, ...]:
     """The entries without the last of several."""
     return entries[:-1] if len(entries) > 1 else entries
 
 
 def test_a_lost_message_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = broadcast.data_for
-    monkeypatch.setattr("sigil.core.server.flush.data_for", lambda one, hearing, index: whole(
+    whole = broadcast.pending_bytes_for
+    monkeypatch.setattr("sigil.core.server.flush.pending_bytes_for", lambda one, hearing, index: whole(
         one._replace(pending=fewer(one.pending)), hearing))
     assert noticed() & {"order", "missing", "buffered"}
 
 
 def test_a_torn_frame_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = send_queue.read
-    monkeypatch.setattr("sigil.core.connection.send_queue.read",
+    read = send_queue.ring_read
+    monkeypatch.setattr("sigil.core.connection.send_queue.ring_read",
                         lambda *place: ((number, frame[:-1]) for number, frame in read(*place)))
     assert noticed() & {"order", "frame", "missing"}
 
 
 def test_a_wrong_sum_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sigil.core.server.batch.outbound_len", lambda client: 0)
+    monkeypatch.setattr("sigil.core.server.batch.outgoing_len", lambda client: 0)
     assert "load" in noticed()
 
 
 def test_a_forgotten_laggard_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sigil.core.server.batch.lag", lambda one, conn, cursor: one)
+    monkeypatch.setattr("sigil.core.server.batch.add_laggard", lambda one, conn, cursor: one)
     assert noticed() & {"places", "cursor", "defect"}
 
 

@@ -35,10 +35,10 @@ from sigil.apps.demo.handler import (
     plain,
 )
 from sigil.apps.demo.slow_readers import FAST_SECONDS_MOST, SLOW_SECONDS_MOST, SlowReaders
-from sigil.core.close_reasons import MEANINGS
-from sigil.core.server.slots import find
+from sigil.core.close_reasons import CLOSE_INFO
+from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
-from sigil.core.views.figures import RingFigures, listeners, ring_figures
+from sigil.core.views.figures import RingFigures, ring_figures, subscriber_count
 
 LIMITS = Limits(outgoing_buffer_sz=4 * 2**20)
 """A small ring, in which there is something to be seen: it is filled within seconds while there is ballast."""
@@ -61,7 +61,7 @@ class Lag(NamedTuple):
 
 
 class Eviction(NamedTuple):
-    """A client that was dropped, when (in seconds since 1970) and why; `lag` is what the last picture saw of it.
+    """A client that was dropped, when (in seconds since 1970) and why; `add_laggard` is what the last picture saw of it.
 
     None for that if it was in none.
     """
@@ -133,7 +133,7 @@ class Live:
     # -- who comes and goes -------------------------------------------------------------------------------------------
 
     def _remember(self, server: HttpServer, conn: Conn) -> None:
-        client = find(server.state.slots, conn)
+        client = find_client(server.state.slots, conn)
         self._peers[conn] = "" if client is None else str(client.peer)
 
     def _welcome(self, server: HttpServer, conn: Conn, request: Request) -> None:
@@ -153,7 +153,7 @@ class Live:
         peer = self._peers.pop(conn, "")
         if reason not in DROPPED:
             return
-        eviction = Eviction(time.time(), peer, reason.name, MEANINGS[reason].sentence, self._lags.get(conn))
+        eviction = Eviction(time.time(), peer, reason.name, CLOSE_INFO[reason].sentence, self._lags.get(conn))
         self.evictions.append(eviction)
         server.broadcast(message_of("eviction", eviction), topic=RING)
 
@@ -180,7 +180,7 @@ class Live:
         figures = ring_figures(server.state)
         self._lags = {laggard.conn: Lag(laggard.behind, figures.head_offset - laggard.offset)
                       for laggard in figures.laggards}
-        return picture_of(figures, listeners(server.state, BALLAST))
+        return picture_of(figures, subscriber_count(server.state, BALLAST))
 
     def _heap_ballast(self, server: HttpServer) -> None:
         """Messages that are long and say when they were said, and nothing else."""
@@ -199,7 +199,7 @@ class Live:
         self.recorder.refresh()
         self._tell_load(server)
         for beat in self._beats:
-            if not any(listeners(server.state, topic) for topic in beat.topics):
+            if not any(subscriber_count(server.state, topic) for topic in beat.topics):
                 self._due.pop(beat, None)
             elif now >= self._due.get(beat, now):
                 # In step as long as it is kept up with; what was missed is not made up for.

@@ -195,7 +195,7 @@ def usage(before: Machine, after: Machine) -> Usage:
 
 
 def _if_offered(read: Callable[[], _Value], missing: _Value) -> _Value:
-    """What `read` returns, or `missing` on a machine that does not offer it."""
+    """What `ring_read` returns, or `missing` on a machine that does not offer it."""
     try:
         return read()
     except OSError:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from sigil import Conn, Peer
 from sigil.apps.demo.handler import BALLAST
 from sigil.core.server.state import Server
-from sigil.core.views.figures import who_hears
+from sigil.core.views.figures import subscribers
 
 SLOW_MOST = 8
 """Who may read slowly at a time: each costs as much of the network as ballast is said."""
@@ -31,7 +31,7 @@ TOO_FAST = f"this is the end: whoever is not behind for {FAST_SECONDS_MOST:g} s 
 
 
 class Visit(NamedTuple):
-    """One who reads slowly: since when, when it was last seen behind (in seconds, as `overdue` was told them)."""
+    """One who reads slowly: since when, when it was last seen behind (in seconds, as `timed_out` was told them)."""
 
     began_seconds: float
     behind_seconds: float
@@ -39,7 +39,7 @@ class Visit(NamedTuple):
 
 
 class SlowReaders:
-    """Who reads slowly: `admit` at the door, `overdue` in every turn of the loop."""
+    """Who reads slowly: `admit` at the door, `timed_out` in every turn of the loop."""
 
     def __init__(self) -> None:
         self._visits: dict[Conn, Visit] = {}
@@ -50,7 +50,7 @@ class SlowReaders:
 
         Who was let in in this turn may not be seen in the server's value yet; or is already, and is counted twice.
         """
-        hosts = self._admitted + Counter(listener.peer.host for listener in who_hears(state, BALLAST))
+        hosts = self._admitted + Counter(listener.peer.host for listener in subscribers(state, BALLAST))
         if hosts.total() >= SLOW_MOST or hosts[peer.host] >= SLOW_MOST_PER_HOST:
             return False
         self._admitted[peer.host] += 1
@@ -60,7 +60,7 @@ class SlowReaders:
         """Whose visit ends now, and the sentence that says why; to be asked once in each turn."""
         self._admitted.clear()
         visits = {listener.conn: self._visit(listener.conn, listener.is_behind, now)
-                  for listener in who_hears(state, BALLAST)}
+                  for listener in subscribers(state, BALLAST)}
         ends = [(conn, _sentence_for(visit, now)) for conn, visit in visits.items()]
         over = [(conn, sentence) for conn, sentence in ends if sentence]
         self._visits = visits | {conn: visits[conn]._replace(is_over=True) for conn, _ in over}

@@ -27,7 +27,7 @@ from sigil import BadInput, Callbacks, Conn, HttpServer, Limits, Request, Respon
 from sigil.apps.page import page_response, read_page
 from sigil.apps.stream.lines import Line, Lines, feed, finish
 from sigil.browser.client_module import client_module
-from sigil.core.broadcast.entry import position_after
+from sigil.core.broadcast.entry import format_position
 
 _LOG = logging.getLogger("sigil.server")
 
@@ -124,7 +124,7 @@ def topics_asked(request: Request) -> tuple[str, ...]:
 
 
 def history_asked(request: Request, most: int) -> int:
-    """How many of the last lines `?history=n` asks for, `most` at most and without it; `BadInput` if it is no number.
+    """How many of the last lines `?history=n` asks for, `max_frames` at most and without it; `BadInput` if it is no number.
     """
     asked = request.args.get("history")
     if asked is None:
@@ -137,8 +137,8 @@ def history_asked(request: Request, most: int) -> int:
 
 def place_now(server: HttpServer) -> str:
     """Where in the stream everybody is who has heard all that was published: what the last event has for its id."""
-    stream = server.state.stream
-    return position_after(stream.ring.epoch, stream.next_number - 1)
+    broadcast = server.state.broadcast
+    return format_position(broadcast.ring.epoch, broadcast.next_number - 1)
 
 
 def is_round(count: int) -> bool:

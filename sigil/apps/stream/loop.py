@@ -25,8 +25,8 @@ import time
 
 from sigil import HttpServer
 from sigil.apps.stream.app import LineStream
-from sigil.apps.terminal import Trouble, mention
-from sigil.shell.loop.mailbox import Inbox
+from sigil.apps.terminal import CommandError, print_note
+from sigil.shell.loop.mailbox import Mailbox
 from sigil.shell.loop.signals import waking_on_signals
 
 _LOG = logging.getLogger("sigil.server")
@@ -40,10 +40,10 @@ USAGE_STATUS = 2
 def input_to_read(listener: int | None) -> int | None:
     """The descriptor of standard input; None if it is closed.
 
-    `Trouble` if it is the one that was given as a socket to listen on, `listener`.
+    `CommandError` if it is the one that was given as a socket to listen on, `listener`.
     """
     if listener == STANDARD_INPUT:
-        raise Trouble("--fd 0 is standard input, of which the lines are read: pass the socket as another descriptor",
+        raise CommandError("--fd 0 is standard input, of which the lines are read: pass the socket as another descriptor",
                       USAGE_STATUS)
     if sys.stdin is None:
         # Whatever is opened next must not take its place and be read.
@@ -63,7 +63,7 @@ class Loop:
         self._is_lingering = is_lingering
         self._grace_seconds = grace_seconds
         self._selector = selectors.SelectSelector()
-        self._alarm: Inbox[None] = Inbox(lambda word: None)
+        self._alarm: Mailbox[None] = Mailbox(lambda word: None)
         self._calls = 0
         """How often somebody has asked for the end; only `stop` counts them, which may come between any two lines."""
         self._is_over = False
@@ -94,7 +94,7 @@ class Loop:
         """Wait, read, say, tick."""
         ready = [key.data for key, _ in self._selector.select(self._patience_seconds())]
         if self._alarm in ready:
-            self._alarm.hush()
+            self._alarm.drain_wakeup()
         if self._calls:
             self._leave_input()
             self._stream.break_off()
@@ -122,7 +122,7 @@ class Loop:
             self._finish_input()
             return
         if os.isatty(self._descriptor):
-            mention("reading what is typed, line by line; Ctrl-D ends it")
+            print_note("reading what is typed, line by line; Ctrl-D ends it")
         self._selector.register(self._descriptor, selectors.EVENT_READ, self._stream)
 
     def _read(self, descriptor: int) -> None:
@@ -168,4 +168,4 @@ class Loop:
         """Say, once, why the first call ends nothing: the end has begun already."""
         if self._is_over and self._calls == 1 and not self._is_explained:
             self._is_explained = True
-            mention("the input has ended, and clients are being sent the rest; once more ends it at once")
+            print_note("the input has ended, and clients are being sent the rest; once more ends it at once")

@@ -14,7 +14,7 @@ from enum import IntEnum
 
 from zstandard import ZstdCompressor
 
-from ..http.sse import encode_text
+from ..http.sse import encode_message_event
 from ..websocket.compression import deflate
 from ..websocket.frames import Opcode, encode_frame
 
@@ -37,7 +37,7 @@ class Encoding(IntEnum):
     DEFLATE_15 = 15
 
 
-SHORT_MAX = 200
+COMPRESS_MIN = 200
 """Bytes up to which a message is sent as it is, in the reference system and here."""
 ZSTD_LEVEL = 3
 
@@ -49,8 +49,8 @@ def encode_message(opcode: int, payload: bytes, encoding: Encoding, position: st
     if encoding is Encoding.ZSTD:
         return _encode_zstd(opcode, payload)
     if encoding is Encoding.SSE:
-        return encode_text(payload, position) if opcode == Opcode.TEXT else b""
-    if len(payload) > SHORT_MAX:
+        return encode_message_event(payload, position) if opcode == Opcode.TEXT else b""
+    if len(payload) > COMPRESS_MIN:
         squeezed = deflate(payload, encoding)
         if len(squeezed) < len(payload):
             return encode_frame(opcode, squeezed, True)
@@ -60,7 +60,7 @@ def encode_message(opcode: int, payload: bytes, encoding: Encoding, position: st
 def _encode_zstd(opcode: int, payload: bytes) -> bytes:
     """A text that is long becomes a binary message; a binary message is one frame of Zstandard, whatever its length."""
     is_binary = opcode == Opcode.BINARY
-    if is_binary or len(payload) > SHORT_MAX:
+    if is_binary or len(payload) > COMPRESS_MIN:
         squeezed = ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True).compress(payload)
         if is_binary or len(squeezed) < len(payload):
             return encode_frame(Opcode.BINARY, squeezed)

@@ -11,7 +11,7 @@ ZSTD_SUBPROTOCOL = "compress-zstd"
 DEFLATE = "permessage-deflate"
 
 
-class Agreement(NamedTuple):
+class Negotiated(NamedTuple):
     """What has been agreed on: how messages are sent, and the subprotocol and extension that say so."""
 
     encoding: Encoding
@@ -19,20 +19,20 @@ class Agreement(NamedTuple):
     extension: Extension | None
 
 
-def agree(offer: Offer, subprotocol: str | None, limits: Limits) -> Agreement:
+def negotiate(offer: Offer, subprotocol: str | None, limits: Limits) -> Negotiated:
     """The encoding, of those offered and allowed.  `subprotocol` is the program's choice; it may leave it to us."""
     if subprotocol is None and limits.compress_websocket and ZSTD_SUBPROTOCOL in offer.subprotocols:
         subprotocol = ZSTD_SUBPROTOCOL
     if subprotocol == ZSTD_SUBPROTOCOL:
-        return Agreement(Encoding.ZSTD, subprotocol, None)
+        return Negotiated(Encoding.ZSTD, subprotocol, None)
     for extension in offer.extensions if limits.permessage_deflate else ():
-        answer = answer_deflate(extension)
+        answer = accept_permessage_deflate(extension)
         if answer is not None:
-            return Agreement(answer[0], subprotocol, answer[1])
-    return Agreement(Encoding.PLAIN, subprotocol, None)
+            return Negotiated(answer[0], subprotocol, answer[1])
+    return Negotiated(Encoding.PLAIN, subprotocol, None)
 
 
-def answer_deflate(offer: Extension) -> tuple[Encoding, Extension] | None:
+def accept_permessage_deflate(offer: Extension) -> tuple[Encoding, Extension] | None:
     """The answer to an offer of deflate, or None for one that is another's, malformed, or not to be met.
 
     RFC 7692 section 7.1: a parameter that is unknown, there twice, or has a wrong value declines the offer.  A window

@@ -16,23 +16,23 @@ from math import inf
 from ..effects import Effect, Interest, Watch
 from ..limits import Limits
 from .client import (
-    CALM,
-    CLEAR,
-    LISTENING,
-    PARKED,
-    TALKING,
-    Behind,
+    DELIVERING,
+    EVENT_STREAM,
+    IDLE_HTTP,
+    IDLE_WEBSOCKET,
+    NOTHING_OUTGOING,
     Client,
     Context,
-    Intake,
+    Incoming,
     Phase,
+    ReadLag,
     Step,
-    intake_len,
-    is_parked,
+    incoming_len,
     may_parse,
     outbox_len,
+    pipeline_waits,
 )
-from .session import Closing, Talk
+from .session import CloseState, Session
 
 
 class Waiting(IntEnum):
@@ -41,44 +41,44 @@ class Waiting(IntEnum):
     IDLE = 0
     HEADER = 1
     BODY = 2
-    ANSWER = 3
-    PIECE = 4
-    EVENT = 5
+    RESPONSE = 3
+    CHUNK = 4
+    SSE = 5
     WRITE = 6
     LINGER = 7
-    TALK = 8
+    PING = 8
     PONG = 9
     CLOSE = 10
-    PROGRAM = 11
+    CALLBACK = 11
 
 
 def waiting_for(client: Client) -> Waiting:
     """What the connection waits for."""
-    phase = client.intake.phase
-    if client.outflow.outbox or client.outflow.is_full:
+    phase = client.incoming.phase
+    if client.outgoing.outbox or client.outgoing.is_full:
         return Waiting.WRITE
     if phase is Phase.LINGER:
         return Waiting.LINGER
-    if phase is Phase.LISTEN:
-        return Waiting.EVENT
-    if client.talk is not None:
-        return _talk_waits_for(client.talk, phase is Phase.PARKED)
-    if phase is Phase.BODY and not is_parked(client):
+    if phase is Phase.EVENT_STREAM:
+        return Waiting.SSE
+    if client.session is not None:
+        return _session_waits_for(client.session, phase is Phase.DELIVERING)
+    if phase is Phase.BODY and not pipeline_waits(client):
         return Waiting.BODY
-    if client.owed:
-        return Waiting.ANSWER if client.outflow.streaming is None else STREAMS[client.outflow.streaming.is_sse]
-    return Waiting.IDLE if client.intake.buffer in _NOTHING_YET else Waiting.HEADER
+    if client.outstanding:
+        return Waiting.RESPONSE if client.outgoing.streaming is None else STREAMS[client.outgoing.streaming.is_sse]
+    return Waiting.IDLE if client.incoming.buffer in _NOTHING_YET else Waiting.HEADER
 
 
-def _talk_waits_for(talk: Talk, is_parked: bool) -> Waiting:
-    if talk.closing is not Closing.OPEN:
+def _session_waits_for(session: Session, is_parked: bool) -> Waiting:
+    if session.close_state is not CloseState.OPEN:
         return Waiting.CLOSE
     if is_parked:
-        return Waiting.PROGRAM
-    return Waiting.PONG if talk.is_pinged else Waiting.TALK
+        return Waiting.CALLBACK
+    return Waiting.PONG if session.awaits_pong else Waiting.PING
 
 
-STREAMS = (Waiting.PIECE, Waiting.EVENT)
+STREAMS = (Waiting.CHUNK, Waiting.SSE)
 _NOTHING_YET = (b"", b"\r")
 """Half of an empty line is no beginning: whoever sends nothing but line ends gains no time by it."""
 
@@ -86,22 +86,22 @@ _NOTHING_YET = (b"", b"\r")
 def deadline_of(client: Client, limits: Limits) -> float:
     """When its patience, or ours, ends: a timeout, or a rate that was fallen short of."""
     waiting = waiting_for(client)
-    patience, rate_deadline = _PATIENCE[waiting]
-    until = client.since + patience(limits)
+    patience, rate_deadline = _TIMEOUTS[waiting]
+    until = client.waiting_since + patience(limits)
     return until if rate_deadline is None else min(until, rate_deadline(client, limits))
 
 
 def body_rate_deadline(client: Client, limits: Limits) -> float:
     """When the body will have come too slowly, if nothing more comes."""
-    return client.since + limits.rate_grace + _seconds(intake_len(client), limits.min_body_rate)
+    return client.waiting_since + limits.rate_grace + _seconds(incoming_len(client), limits.min_body_rate)
 
 
 def read_rate_deadline(client: Client, limits: Limits) -> float:
     """When the client will have read too slowly, if it takes nothing more."""
-    behind = client.outflow.behind
-    if behind is None:
+    read_lag = client.outgoing.read_lag
+    if read_lag is None:
         return inf
-    return behind.since + limits.rate_grace + _seconds(client.bytes_out - behind.bytes_out, limits.min_read_rate)
+    return read_lag.since + limits.rate_grace + _seconds(client.bytes_out - read_lag.bytes_out, limits.min_read_rate)
 
 
 def _seconds(length: int, rate: int) -> float:
@@ -109,71 +109,71 @@ def _seconds(length: int, rate: int) -> float:
     return length / rate if rate else inf
 
 
-_PATIENCE: dict[Waiting, tuple[Callable[[Limits], float], Callable[[Client, Limits], float] | None]] = {
+_TIMEOUTS: dict[Waiting, tuple[Callable[[Limits], float], Callable[[Client, Limits], float] | None]] = {
     Waiting.IDLE: (lambda limits: limits.idle_timeout, None),
     Waiting.HEADER: (lambda limits: limits.header_timeout, None),
     Waiting.BODY: (lambda limits: limits.body_timeout, body_rate_deadline),
-    Waiting.ANSWER: (lambda limits: limits.answer_timeout, None),
-    Waiting.PIECE: (lambda limits: limits.answer_timeout, None),
-    Waiting.EVENT: (lambda limits: limits.sse_keep_alive_interval, None),
+    Waiting.RESPONSE: (lambda limits: limits.response_timeout, None),
+    Waiting.CHUNK: (lambda limits: limits.response_timeout, None),
+    Waiting.SSE: (lambda limits: limits.sse_keep_alive_interval, None),
     Waiting.WRITE: (lambda limits: limits.stall_timeout, read_rate_deadline),
     Waiting.LINGER: (lambda limits: limits.linger_timeout, None),
-    Waiting.TALK: (lambda limits: limits.ws_ping_interval, None),
+    Waiting.PING: (lambda limits: limits.ws_ping_interval, None),
     Waiting.PONG: (lambda limits: limits.ws_pong_timeout, None),
     Waiting.CLOSE: (lambda limits: limits.ws_close_timeout, None),
-    Waiting.PROGRAM: (lambda limits: inf, None),
+    Waiting.CALLBACK: (lambda limits: inf, None),
 }
 
 
 def interest_of(client: Client, limits: Limits) -> Interest:
     """What the connection is to be watched for."""
-    intake, outbox = client.intake, client.outflow.outbox
-    if intake.phase is Phase.LINGER:
+    incoming, outbox = client.incoming, client.outgoing.outbox
+    if incoming.phase is Phase.LINGER:
         return Interest.WRITE if outbox else Interest.READ
-    if client.talk is not None:
-        is_fed = intake.phase is Phase.PARKED and len(client.talk.pending) >= limits.max_header_len
-        listens = (not intake.at_end and not is_fed and intake.discarded <= limits.max_linger_len
+    if client.session is not None:
+        is_fed = incoming.phase is Phase.DELIVERING and len(client.session.unread) >= limits.max_header_len
+        listens = (not incoming.peer_half_closed and not is_fed and incoming.discarded <= limits.max_linger_len
                    and (not outbox or outbox_len(client) < limits.max_outbox_len))
-        return Interest((Interest.READ if listens else 0) | (Interest.WRITE if outbox or client.outflow.is_full else 0))
-    listens = (not intake.at_end and not client.outflow.is_full and intake.discarded <= limits.max_linger_len
-               and (len(intake.buffer) < limits.max_header_len or may_parse(client, limits))
+        return Interest((Interest.READ if listens else 0) | (Interest.WRITE if outbox or client.outgoing.is_full else 0))
+    listens = (not incoming.peer_half_closed and not client.outgoing.is_full and incoming.discarded <= limits.max_linger_len
+               and (len(incoming.buffer) < limits.max_header_len or may_parse(client, limits))
                and (not outbox or outbox_len(client) < limits.max_outbox_len))
-    return Interest((Interest.READ if listens else 0) | (Interest.WRITE if outbox or client.outflow.is_full else 0))
+    return Interest((Interest.READ if listens else 0) | (Interest.WRITE if outbox or client.outgoing.is_full else 0))
 
 
-def settle(before: Client, after: Client, effects: list[Effect], context: Context) -> Step:
+def after_transition(before: Client, after: Client, effects: list[Effect], context: Context) -> Step:
     """What a transition left, with its clock set if it waits for something new, and a `Watch` if that is new too."""
-    intake, outflow, since = after.intake, after.outflow, after.since
+    incoming, outgoing, since = after.incoming, after.outgoing, after.waiting_since
     interest, waiting = interest_of(after, context.limits), waiting_for(after)
-    if interest is not outflow.interest:
-        outflow = outflow._replace(interest=interest)
+    if interest is not outgoing.interest:
+        outgoing = outgoing._replace(interest=interest)
         effects = [*effects, Watch(after.conn, interest)]
-    if waiting is Waiting.WRITE or outflow.behind is not None:
-        behind = _still_behind(outflow.behind, waiting is Waiting.WRITE, after.bytes_out, context)
-        outflow = outflow._replace(behind=behind)
-    if waiting is not waiting_for(before) or after.answered != before.answered:
+    if waiting is Waiting.WRITE or outgoing.read_lag is not None:
+        read_lag = _still_behind(outgoing.read_lag, waiting is Waiting.WRITE, after.bytes_out, context)
+        outgoing = outgoing._replace(read_lag=read_lag)
+    if waiting is not waiting_for(before) or after.responded != before.responded:
         since = context.now
-    settled = after._replace(intake=_canonical(intake), since=since, outflow=CLEAR if outflow == CLEAR else outflow)
+    settled = after._replace(incoming=_intern(incoming), waiting_since=since, outgoing=NOTHING_OUTGOING if outgoing == NOTHING_OUTGOING else outgoing)
     return settled, effects
 
 
-def _canonical(intake: Intake) -> Intake:
+def _intern(incoming: Incoming) -> Incoming:
     """The very record that says that a connection is at rest, if it is."""
-    return next((record for record in _AT_REST if record == intake), intake)
+    return next((record for record in _SHARED if record == incoming), incoming)
 
 
-_AT_REST = (CALM, TALKING, PARKED, LISTENING)
+_SHARED = (IDLE_HTTP, IDLE_WEBSOCKET, DELIVERING, EVENT_STREAM)
 
 
-def _still_behind(behind: Behind | None, is_behind: bool, bytes_out: int, context: Context) -> Behind | None:
+def _still_behind(read_lag: ReadLag | None, is_behind: bool, bytes_out: int, context: Context) -> ReadLag | None:
     """What is remembered of how a client keeps up, after an event that found it behind or not."""
-    if behind is None:
-        return Behind(context.now, bytes_out, inf, 0) if is_behind else None
-    is_over = behind.until < context.began
-    if not is_behind and behind.until == inf:
-        return behind._replace(until=context.now, goal=bytes_out)
+    if read_lag is None:
+        return ReadLag(context.now, bytes_out, inf, 0) if is_behind else None
+    is_over = read_lag.caught_up_at < context.tick_started_at
+    if not is_behind and read_lag.caught_up_at == inf:
+        return read_lag._replace(caught_up_at=context.now, caught_up_at_bytes=bytes_out)
     if not is_behind:
-        return None if is_over else behind
-    if is_over or (behind.until < inf and bytes_out >= behind.goal):
-        return Behind(context.now, bytes_out, inf, 0)
-    return behind._replace(bytes_out=min(behind.bytes_out, bytes_out), until=inf)
+        return None if is_over else read_lag
+    if is_over or (read_lag.caught_up_at < inf and bytes_out >= read_lag.caught_up_at_bytes):
+        return ReadLag(context.now, bytes_out, inf, 0)
+    return read_lag._replace(bytes_out=min(read_lag.bytes_out, bytes_out), caught_up_at=inf)

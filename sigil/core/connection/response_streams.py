@@ -2,72 +2,72 @@
 
 from ..close_reasons import CloseReason
 from ..conn import Ticket
-from ..effects import Abandon, Effect, Note, Pull
-from ..events import Chunk, Ended
-from ..http.encode import Framing, encode_chunk, encode_end
-from ..http.sse import COMMENT
-from .client import Client, Context, Gone, Outcome, Step
+from ..effects import CloseBody, Effect, Log, Pull
+from ..events import StreamChunk, StreamEnded
+from ..http.encode import Framing, encode_chunk, encode_last_chunk
+from ..http.sse import KEEP_ALIVE_COMMENT
+from .client import Client, Context, Disconnected, Outcome, Step
 from .deadlines import STREAMS, waiting_for
-from .output import emit
-from .responses import ERROR, _finish, _with
+from .output import write
+from .responses import ERROR, finish_response, with_outgoing
 
 
-def take_chunk(client: Client, event: Chunk, context: Context) -> Outcome:
+def take_chunk(client: Client, event: StreamChunk, context: Context) -> Outcome:
     """A stream yielded: send it on, and ask for more unless the client is behind."""
-    outflow = client.outflow
-    streaming = outflow.streaming
-    if streaming is None or event.ticket.number != client.answered:
+    outgoing = client.outgoing
+    stream = outgoing.streaming
+    if stream is None or event.ticket.number != client.responded:
         return client, []
-    segments: tuple[bytes, ...] | str = encode_chunk(streaming, event.data) if event.data else ()
+    segments: tuple[bytes, ...] | str = encode_chunk(stream, event.data) if event.data else ()
     if isinstance(segments, str):
-        return _break_off(client, event.ticket, segments)
-    wants = not outflow.outbox
-    left = streaming._replace(remaining=streaming.remaining - len(event.data), is_asked=wants)
-    since = context.now if waiting_for(client) in STREAMS else client.since
-    client = client._replace(outflow=outflow._replace(streaming=left), since=since)
+        return abort_stream(client, event.ticket, segments)
+    wants = not outgoing.outbox
+    left = stream._replace(remaining=stream.remaining - len(event.data), is_pulled=wants)
+    since = context.now if waiting_for(client) in STREAMS else client.waiting_since
+    client = client._replace(outgoing=outgoing._replace(streaming=left), waiting_since=since)
     effects: list[Effect] = []
     if segments:
-        client, effects = emit(client, segments)
+        client, effects = write(client, segments)
     return client, [*effects, Pull(event.ticket)] if wants else effects
 
 
-def take_end(client: Client, event: Ended) -> Outcome:
+def end_stream(client: Client, event: StreamEnded) -> Outcome:
     """A stream has no more: mark its end."""
-    streaming = client.outflow.streaming
-    if streaming is None or event.ticket.number != client.answered:
+    stream = client.outgoing.streaming
+    if stream is None or event.ticket.number != client.responded:
         return client, []
-    segments = encode_end(streaming)
+    segments = encode_last_chunk(stream)
     if isinstance(segments, str):
-        return _break_off(client, event.ticket, segments)
-    return _finish(client, segments, streaming.closes)
+        return abort_stream(client, event.ticket, segments)
+    return finish_response(client, segments, stream.closes)
 
 
-def ask_again(client: Client) -> Step:
+def pull_again(client: Client) -> Step:
     """Ask the stream for its next piece, if there is one and it was not asked."""
-    streaming = client.outflow.streaming
-    if streaming is None or streaming.is_asked:
+    stream = client.outgoing.streaming
+    if stream is None or stream.is_pulled:
         return client, []
-    asked = _with(client, client.outflow._replace(streaming=streaming._replace(is_asked=True)))
-    return asked, [Pull(Ticket(client.conn, client.answered))]
+    asked = with_outgoing(client, client.outgoing._replace(streaming=stream._replace(is_pulled=True)))
+    return asked, [Pull(Ticket(client.conn, client.responded))]
 
 
-def keep_alive(client: Client, context: Context) -> Outcome:
+def send_sse_comment(client: Client, context: Context) -> Outcome:
     """An event stream has been silent for long: a comment says that it is still there (WHATWG HTML section 9.2.7)."""
-    streaming, client = client.outflow.streaming, client._replace(since=context.now)
-    if streaming is None or streaming.framing is Framing.COUNTED:
+    stream, client = client.outgoing.streaming, client._replace(waiting_since=context.now)
+    if stream is None or stream.framing is Framing.CONTENT_LENGTH:
         return client, []  # every byte of it was promised to somebody
-    segments = encode_chunk(streaming, COMMENT)
+    segments = encode_chunk(stream, KEEP_ALIVE_COMMENT)
     assert not isinstance(segments, str)
-    return emit(client, segments)
+    return write(client, segments)
 
 
-def give_up_stream(client: Client, context: Context) -> Outcome:
+def stream_timed_out(client: Client, context: Context) -> Outcome:
     """The next piece of a stream is overdue."""
-    problem = f"the stream yielded nothing for {context.limits.answer_timeout:g} s"
-    return _break_off(client, Ticket(client.conn, client.answered), problem)
+    problem = f"the stream yielded nothing for {context.limits.response_timeout:g} s"
+    return abort_stream(client, Ticket(client.conn, client.responded), problem)
 
 
-def _break_off(client: Client, ticket: Ticket, problem: str) -> Outcome:
+def abort_stream(client: Client, ticket: Ticket, problem: str) -> Outcome:
     """A body that has begun cannot be ended properly: only a broken connection tells the client so."""
-    text = f"{client.owed[0].method} {client.owed[0].target}: {problem}"
-    return Gone(client, CloseReason.HANDLER_ERROR), [Note("sigil.error", ERROR, text), Abandon(ticket)]
+    text = f"{client.outstanding[0].method} {client.outstanding[0].target}: {problem}"
+    return Disconnected(client, CloseReason.HANDLER_ERROR), [Log("sigil.error", ERROR, text), CloseBody(ticket)]

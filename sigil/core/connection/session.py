@@ -4,21 +4,21 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
-from ..broadcast.entry import Hearing
+from ..broadcast.entry import Subscription
 from ..close_reasons import CloseReason
 from ..events import Segment
 from ..parse_result import Malformed
-from ..websocket.frames import Terms
-from ..websocket.messages import CALM, Close, Inbound, Item, Squeezed
+from ..websocket.frames import FrameRules
+from ..websocket.messages import BETWEEN_MESSAGES, Close, CompressedMessage, Item, MessageReader
 
 
-class Closing(IntEnum):
+class CloseState(IntEnum):
     """How far the farewell has got."""
 
     OPEN = 0
-    SAID = 1
+    CLOSING = 1
     """Our close frame is said, or will be with the queue; theirs is waited for."""
-    OVER = 2
+    CLOSED = 2
     """Both have been said, or one side has failed; the program has been told."""
 
 
@@ -26,13 +26,13 @@ class Follow(NamedTuple):
     """A place in a queue: what was published up to number `to` for those who hear it so."""
 
     to: int
-    hearing: Hearing
+    subscription: Subscription
 
 Queue: TypeAlias = tuple[Segment | Follow, ...]
 
 
-class Later(NamedTuple):
-    """What was understood behind the messages the program has: items from `start` on, `length` bytes of messages.
+class Undelivered(NamedTuple):
+    """What was understood behind the messages the program has: items from `start` on, `body_length` bytes of messages.
 
     They are never copied, so that it costs the same to go on however many there are.
     """
@@ -41,59 +41,59 @@ class Later(NamedTuple):
     start: int
     length: int
 
-NOTHING = Later((), 0, 0)
+NOTHING_UNDELIVERED = Undelivered((), 0, 0)
 
 
-class Talk(NamedTuple):
+class Session(NamedTuple):
     """One conversation.  What changes with every message comes first."""
 
-    is_pinged: bool
+    awaits_pong: bool
     """It was asked for a sign of life, and has given none yet."""
-    is_listed: bool
+    is_scheduled: bool
     """It is on the list of those to be flushed."""
     queue: Queue
     queued_len: int
-    inbound: Inbound
-    pending: bytes
+    reader: MessageReader
+    unread: bytes
     """What came while the program was at work."""
-    later: Later
+    undelivered: Undelivered
     """What was understood behind the messages the program has; `NOTHING` itself if that is nothing."""
-    last_word: Close | Malformed | None
+    end: Close | Malformed | None
     """What ends the conversation, when the program has seen what came before."""
-    pong: bytes | None
+    pong_payload: bytes | None
     """The payload of the ping that is to be answered."""
-    closing: Closing
+    close_state: CloseState
     reason: CloseReason
     code: int
     """Why it ends and with which code, once that is known."""
-    hearing: Hearing
-    terms: Terms
+    subscription: Subscription
+    frame_rules: FrameRules
     cursor: int | None
     """The number of the next published frame it is to be sent, if it is a laggard; None: it is where its cohort is."""
 
 
-def make_talk(terms: Terms, hearing: Hearing, pending: bytes, cursor: int | None) -> Talk:
+def make_session(rules: FrameRules, subscription: Subscription, pending: bytes, cursor: int | None) -> Session:
     """A conversation that has just begun: the program is told of it before it hears anything."""
-    return Talk(False, False, (), 0, CALM, pending, NOTHING, None, None, Closing.OPEN, CloseReason.OK, 0, hearing,
-                terms, cursor)
+    return Session(False, False, (), 0, BETWEEN_MESSAGES, pending, NOTHING_UNDELIVERED, None, None, CloseState.OPEN, CloseReason.OK, 0, subscription,
+                rules, cursor)
 
 
-def with_queue(talk: Talk, queue: Queue, queued_len: int, is_listed: bool) -> Talk:
+def with_queue(session: Session, queue: Queue, queued_len: int, is_listed: bool) -> Session:
     """The conversation with another queue, which is to be flushed at the end of the turn or not."""
-    (is_pinged, _, _, _, inbound, pending, later, last_word, pong, closing, reason, code, hearing, terms,
-     cursor) = talk
-    return Talk(is_pinged, is_listed, queue, queued_len, inbound, pending, later, last_word, pong, closing, reason,
-                code, hearing, terms, cursor)
+    (is_pinged, _, _, _, reader, pending, undelivered, last_word, pong, closing, reason, code, subscription, rules,
+     cursor) = session
+    return Session(is_pinged, is_listed, queue, queued_len, reader, pending, undelivered, last_word, pong, closing, reason,
+                code, subscription, rules, cursor)
 
 
-def heard_len(talk: Talk) -> int:
+def unread_len(session: Session) -> int:
     """Bytes that came and are no message yet."""
-    inbound = talk.inbound
-    rope = () if inbound.message is None else inbound.message.rope
-    return len(talk.pending) + len(inbound.buffer) + sum(map(len, rope)) + talk.later.length
+    reader = session.reader
+    rope = () if reader.message is None else reader.message.rope
+    return len(session.unread) + len(reader.buffer) + sum(map(len, rope)) + session.undelivered.length
 
 
-def items_len(items: Iterable[Item]) -> int:
+def messages_len(items: Iterable[Item]) -> int:
     """Bytes of the messages among these, as they came."""
-    return sum([len(item.payload if isinstance(item, Squeezed) else item) for item in items
-                if isinstance(item, str | bytes | Squeezed)])
+    return sum([len(item.payload if isinstance(item, CompressedMessage) else item) for item in items
+                if isinstance(item, str | bytes | CompressedMessage)])

@@ -6,43 +6,43 @@ conversation ends, everything heard before the end is delivered first, and the p
 
 Rules: pings are answered and close frames returned here; the program does not see them.  After our close frame nothing
 is delivered any more.  A peer that breaks the protocol gets a close frame with the code of its flaw, and the end.
-Functions take a client that has a `talk`.  They do not know any other client.
+Functions take a client that has a `session`.  They do not know any other client.
 """
 
 
-from ..broadcast.broadcast import Stream, store
+from ..broadcast.broadcast import Broadcast, commit_pending
 from ..broadcast.encoding import Encoding
-from ..close_reasons import MEANINGS, CloseReason
+from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Conn
-from ..effects import Deliver, Effect, Note, Part, Send, Then, Unpack
-from ..events import Delivered, HalfClosed, Received, Whisper
-from ..parse_result import bad
+from ..effects import CallWsClose, Deliver, DeliverCompressed, Effect, Log, Send, Then
+from ..events import Delivered, HalfClosed, Received, SendMessages
+from ..parse_result import malformed
 from ..websocket.frames import Opcode, encode_close, encode_frame, frame_len, is_close_code
-from ..websocket.messages import CALM, OVER, Close, Ping, Squeezed, take_bytes
+from ..websocket.messages import BETWEEN_MESSAGES, READER_CLOSED, Close, CompressedMessage, Ping, receive_data
 from .client import (
-    CLEAR,
+    NOTHING_OUTGOING,
     Client,
     Context,
-    Gone,
+    Disconnected,
     Outcome,
     Phase,
     Step,
-    talk_of,
-    with_talk,
+    session_of,
+    with_session,
 )
 from .deadlines import Waiting, waiting_for
-from .output import emit_last
-from .send_queue import enqueue, follow, take_queue
-from .session import NOTHING, Closing, Later, Talk, items_len
-from .websocket_send import whispered
+from .output import write_and_shut
+from .send_queue import dequeue, enqueue, enqueue_broadcast
+from .session import NOTHING_UNDELIVERED, CloseState, Session, Undelivered, messages_len
+from .websocket_send import queue_messages
 
 INFO = 20
-_OPEN, _SAID, _OVER = Closing.OPEN, Closing.SAID, Closing.OVER
+_OPEN, _SAID, _OVER = CloseState.OPEN, CloseState.CLOSING, CloseState.CLOSED
 _KEEP = Then.KEEP
 _PLAIN = Encoding.PLAIN
 
 NORMAL = 1000
-LOST = bad("the connection ended without a close frame", CloseReason.PEER_RESET)
+NO_CLOSE_FRAME = malformed("the connection ended without a close frame", CloseReason.PEER_RESET)
 """The last word of a peer that did not say one."""
 
 
@@ -52,179 +52,179 @@ LOST = bad("the connection ended without a close frame", CloseReason.PEER_RESET)
 # -- hearing ------------------------------------------------------------------------------------------------------
 
 
-def hear(client: Client, event: Received, context: Context) -> Outcome:
+def receive_frames(client: Client, event: Received, context: Context) -> Outcome:
     """Bytes came, which is a sign of life whatever they are."""
-    talk = talk_of(client)
-    is_awaited = waiting_for(client) in (Waiting.TALK, Waiting.PONG)
+    session = session_of(client)
+    is_awaited = waiting_for(client) in (Waiting.PING, Waiting.PONG)
     client = client._replace(bytes_in=client.bytes_in + len(event.data),
-                             since=context.now if is_awaited else client.since)
-    if client.intake.phase is Phase.PARKED:
-        return with_talk(client, talk._replace(pending=talk.pending + event.data, is_pinged=False)), []
-    return _listen(with_talk(client, talk._replace(is_pinged=False)), event.data, context)
+                             waiting_since=context.now if is_awaited else client.waiting_since)
+    if client.incoming.phase is Phase.DELIVERING:
+        return with_session(client, session._replace(unread=session.unread + event.data, awaits_pong=False)), []
+    return _read_messages(with_session(client, session._replace(awaits_pong=False)), event.data, context)
 
 
-def _parked(client: Client, is_parked: bool) -> Client:
+def _delivering(client: Client, is_parked: bool) -> Client:
     """The client with its conversation parked, or not any more."""
-    return client._replace(intake=client.intake._replace(phase=Phase.PARKED if is_parked else Phase.TALK))
+    return client._replace(incoming=client.incoming._replace(phase=Phase.DELIVERING if is_parked else Phase.WEBSOCKET))
 
 
-def _listen(client: Client, data: bytes, context: Context) -> Outcome:
+def _read_messages(client: Client, data: bytes, context: Context) -> Outcome:
     """Make of these bytes what can be made of them."""
-    talk = talk_of(client)
-    inbound, items, flaw = take_bytes(talk.inbound, data, talk.terms)
+    session = session_of(client)
+    reader, items, error = receive_data(session.reader, data, session.frame_rules)
     final = items[-1] if items else None
-    last_word = final if isinstance(final, Close) else flaw
-    talk = talk._replace(inbound=inbound, last_word=talk.last_word if last_word is None else last_word)
-    return _take_items(with_talk(client, talk), Later(items, 0, items_len(items)), context)
+    last_word = final if isinstance(final, Close) else error
+    session = session._replace(reader=reader, end=session.end if last_word is None else last_word)
+    return _deliver_items(with_session(client, session), Undelivered(items, 0, messages_len(items)), context)
 
 
-def _take_items(client: Client, later: Later, context: Context) -> Outcome:
+def _deliver_items(client: Client, undelivered: Undelivered, context: Context) -> Outcome:
     """Pings up to the first message are answered; the messages up to the next ping are for the program.
 
     So an answer has the place that what it answers had, however the bytes were cut.
     """
-    talk, items, start = talk_of(client), later.items, later.start
-    if talk.closing is not _OPEN:
-        return _conclude(client, context)
-    while start < len(items) and not isinstance(items[start], str | bytes | Squeezed):
+    session, items, start = session_of(client), undelivered.items, undelivered.start
+    if session.close_state is not _OPEN:
+        return _apply_end(client, context)
+    while start < len(items) and not isinstance(items[start], str | bytes | CompressedMessage):
         item = items[start]
-        talk = _answer(talk, item.payload, client.outflow is CLEAR) if isinstance(item, Ping) else talk
+        session = _queue_pong(session, item.payload, client.outgoing is NOTHING_OUTGOING) if isinstance(item, Ping) else session
         start += 1
     if start == len(items):
-        return _conclude(with_talk(client, talk), context)
+        return _apply_end(with_session(client, session), context)
     end = next((index for index in range(start, len(items)) if isinstance(items[index], Ping)), len(items))
-    given = tuple([item for item in items[start:end] if isinstance(item, str | bytes | Squeezed)])
-    plain = tuple([item for item in given if not isinstance(item, Squeezed)])
-    later = Later(items, end, later.length - items_len(given)) if end < len(items) else NOTHING
-    client = with_talk(client, talk._replace(later=later))
-    order = Deliver(client.conn, plain) if len(plain) == len(given) else Unpack(client.conn, given)
-    return _parked(client, True), [order]
+    given = tuple([item for item in items[start:end] if isinstance(item, str | bytes | CompressedMessage)])
+    plain = tuple([item for item in given if not isinstance(item, CompressedMessage)])
+    undelivered = Undelivered(items, end, undelivered.length - messages_len(given)) if end < len(items) else NOTHING_UNDELIVERED
+    client = with_session(client, session._replace(undelivered=undelivered))
+    order = Deliver(client.conn, plain) if len(plain) == len(given) else DeliverCompressed(client.conn, given)
+    return _delivering(client, True), [order]
 
 
-def _answer(talk: Talk, payload: bytes, keeps_up: bool) -> Talk:
+def _queue_pong(session: Session, payload: bytes, keeps_up: bool) -> Session:
     """A pong that is due; if the client is behind, only the latest ping is answered (section 5.5.3)."""
     if not keeps_up:
-        return talk._replace(pong=payload)
-    return talk._replace(queue=enqueue(talk.queue, Opcode.PONG, payload),
-                         queued_len=talk.queued_len + frame_len(len(payload)))
+        return session._replace(pong_payload=payload)
+    return session._replace(queue=enqueue(session.queue, Opcode.PONG, payload),
+                         queued_len=session.queued_len + frame_len(len(payload)))
 
 
 def delivered(client: Client, event: Delivered, context: Context) -> Outcome:
     """The program has looked at what it was given: what came behind that counts now."""
-    if event.said:
-        client, _ = whispered(client, Whisper(event.conn, event.said), context)
-    talk = client.talk
-    if talk is None or client.intake.phase is not Phase.PARKED:
+    if event.replies:
+        client, _ = queue_messages(client, SendMessages(event.conn, event.replies), context)
+    session = client.session
+    if session is None or client.incoming.phase is not Phase.DELIVERING:
         return client, []
-    client = _parked(client, False)
-    if event.flaw is not None:
-        talk = talk._replace(inbound=OVER, last_word=event.flaw, pending=b"", later=NOTHING)
-    if talk.later is not NOTHING:
-        return _take_items(with_talk(client, talk._replace(later=NOTHING)), talk.later, context)
-    data, talk = talk.pending, talk._replace(pending=b"")
-    return _listen(with_talk(client, talk), data, context) if data else _conclude(with_talk(client, talk), context)
+    client = _delivering(client, False)
+    if event.error is not None:
+        session = session._replace(reader=READER_CLOSED, end=event.error, unread=b"", undelivered=NOTHING_UNDELIVERED)
+    if session.undelivered is not NOTHING_UNDELIVERED:
+        return _deliver_items(with_session(client, session._replace(undelivered=NOTHING_UNDELIVERED)), session.undelivered, context)
+    data, session = session.unread, session._replace(unread=b"")
+    return _read_messages(with_session(client, session), data, context) if data else _apply_end(with_session(client, session), context)
 
 
 # -- the end ------------------------------------------------------------------------------------------------------
 
-def _conclude(client: Client, context: Context) -> Outcome:
+def _apply_end(client: Client, context: Context) -> Outcome:
     """Nothing stands before the last word any more, if there is one."""
-    word = talk_of(client).last_word
+    word = session_of(client).end
     if word is None:
         return client, []
     if isinstance(word, Close):
-        return _return_close(client, word, context)
+        return _echo_close(client, word, context)
     return fail(client, word.reason, context, word.message)
 
 
-def _return_close(client: Client, word: Close, context: Context) -> Step:
+def _echo_close(client: Client, word: Close, context: Context) -> Step:
     """The peer has said its close: ours is the answer to it, or it is the answer to ours (section 5.5.1)."""
-    talk = talk_of(client)
-    if talk.closing is _SAID:
-        return _end(client, b"", talk.reason, talk.code, context)
+    session = session_of(client)
+    if session.close_state is _SAID:
+        return _close_connection(client, b"", session.reason, session.code, context)
     frame = encode_frame(Opcode.CLOSE, encode_close(word.code))
-    return _end(client, frame, CloseReason.WS_PEER_CLOSED, word.code, context)
+    return _close_connection(client, frame, CloseReason.WS_PEER_CLOSED, word.code, context)
 
 
 def fail(client: Client, reason: CloseReason, context: Context, message: str = "") -> Outcome:
     """The connection cannot go on: the peer is told why, if it can still be told (section 7.1.7)."""
-    talk, meaning = talk_of(client), MEANINGS[reason]
-    if talk.closing is _SAID:
-        reason, code, frame = talk.reason, talk.code, b""
-    elif not is_close_code(meaning.code):
-        if not talk.queue and not client.outflow.outbox and not context.has_pending:
-            return Gone(client, reason), []
-        code, frame = meaning.code, b""
+    session, info = session_of(client), CLOSE_INFO[reason]
+    if session.close_state is _SAID:
+        reason, code, frame = session.reason, session.code, b""
+    elif not is_close_code(info.code):
+        if not session.queue and not client.outgoing.outbox and not context.has_unflushed_broadcast:
+            return Disconnected(client, reason), []
+        code, frame = info.code, b""
     else:
-        code = meaning.code
-        frame = encode_frame(Opcode.CLOSE, encode_close(code, message or meaning.sentence))
-    client, effects = _end(client, frame, reason, code, context)
-    text = f"{client.peer} closed with {code}, {reason.name}: {message or meaning.sentence}"
-    return client, [Note("sigil.server", INFO, text), *effects]
+        code = info.code
+        frame = encode_frame(Opcode.CLOSE, encode_close(code, message or info.sentence))
+    client, effects = _close_connection(client, frame, reason, code, context)
+    text = f"{client.peer} closed with {code}, {reason.name}: {message or info.sentence}"
+    return client, [Log("sigil.server", INFO, text), *effects]
 
 
-def _end(client: Client, frame: bytes, reason: CloseReason, code: int, context: Context) -> Step:
+def _close_connection(client: Client, frame: bytes, reason: CloseReason, code: int, context: Context) -> Step:
     """Say what is left to say, as far as there is room, then the close frame; shut our side, and tell the program."""
-    stream, talk = context.stream, talk_of(client)._replace(pong=None)
-    if talk.closing is _OPEN:
-        talk = follow(talk, stream)
-    said = take_queue(talk, store(stream).ring, context.limits.max_outbox_len)
-    last = (*said.segments, frame) if frame else said.segments
-    talk = talk._replace(inbound=CALM, pending=b"", later=NOTHING, queue=(), queued_len=0, pong=None, cursor=None,
-                                    closing=_OVER, reason=reason, code=code)
-    client, effects = emit_last(with_talk(client, talk), last, reason)
-    return client, [*effects, Part(client.conn, reason, code)]
+    broadcast, session = context.broadcast, session_of(client)._replace(pong_payload=None)
+    if session.close_state is _OPEN:
+        session = enqueue_broadcast(session, broadcast)
+    dequeued = dequeue(session, commit_pending(broadcast).ring, context.limits.max_outbox_len)
+    last = (*dequeued.segments, frame) if frame else dequeued.segments
+    session = session._replace(reader=BETWEEN_MESSAGES, unread=b"", undelivered=NOTHING_UNDELIVERED, queue=(), queued_len=0, pong_payload=None, cursor=None,
+                                    close_state=_OVER, reason=reason, code=code)
+    client, effects = write_and_shut(with_session(client, session), last, reason)
+    return client, [*effects, CallWsClose(client.conn, reason, code)]
 
 
-def part_of(conn: Conn, talk: Talk | None, reason: CloseReason) -> list[Effect]:
+def close_notice(conn: Conn, session: Session | None, reason: CloseReason) -> list[Effect]:
     """What the program is told when a connection ends for this reason, unless it has been told."""
-    if talk is None or talk.closing is _OVER or talk.hearing.encoding is Encoding.SSE:
+    if session is None or session.close_state is _OVER or session.subscription.encoding is Encoding.SSE:
         return []
-    return [Part(conn, *(talk.reason, talk.code) if talk.closing is _SAID else (reason, MEANINGS[reason].code))]
+    return [CallWsClose(conn, *(session.reason, session.code) if session.close_state is _SAID else (reason, CLOSE_INFO[reason].code))]
 
 
-def last_frames(client: Client, reason: CloseReason, context: Context) -> list[Effect]:
+def closing_frames(client: Client, reason: CloseReason, context: Context) -> list[Effect]:
     """What was said to a peer that is dropped at once, and a close frame, as far as it takes them."""
-    talk, stream = talk_of(client), context.stream
-    if talk.closing is not _OPEN or client.outflow.outbox:
+    session, broadcast = session_of(client), context.broadcast
+    if session.close_state is not _OPEN or client.outgoing.outbox:
         return []
-    said = take_queue(follow(talk, stream), store(stream).ring, context.limits.max_outbox_len)
-    if talk.hearing.encoding is Encoding.SSE:
-        return [Send(client.conn, said.segments, Then.DROP)] if said.segments else []
-    close = encode_frame(Opcode.CLOSE, encode_close(MEANINGS[reason].code, MEANINGS[reason].sentence))
-    return [Send(client.conn, (*said.segments, close), Then.DROP)]
+    dequeued = dequeue(enqueue_broadcast(session, broadcast), commit_pending(broadcast).ring, context.limits.max_outbox_len)
+    if session.subscription.encoding is Encoding.SSE:
+        return [Send(client.conn, dequeued.segments, Then.DROP)] if dequeued.segments else []
+    close = encode_frame(Opcode.CLOSE, encode_close(CLOSE_INFO[reason].code, CLOSE_INFO[reason].sentence))
+    return [Send(client.conn, (*dequeued.segments, close), Then.DROP)]
 
 
-def say_last(client: Client, reason: CloseReason, code: int, text: str, stream: Stream) -> Step:
+def start_closing_handshake(client: Client, reason: CloseReason, code: int, text: str, broadcast: Broadcast) -> Step:
     """The program, or the server, wants the end: our close frame goes behind what is queued; theirs is waited for."""
-    talk = talk_of(client)
-    if talk.closing is not _OPEN:
+    session = session_of(client)
+    if session.close_state is not _OPEN:
         return client, []
-    code = next(filter(is_close_code, (code, MEANINGS[reason].code, NORMAL)))
-    talk = follow(talk, stream)
-    queue = enqueue(talk.queue, Opcode.CLOSE, encode_close(code, text))
-    return with_talk(client, talk._replace(queue=queue, closing=_SAID, reason=reason, code=code)), []
+    code = next(filter(is_close_code, (code, CLOSE_INFO[reason].code, NORMAL)))
+    session = enqueue_broadcast(session, broadcast)
+    queue = enqueue(session.queue, Opcode.CLOSE, encode_close(code, text))
+    return with_session(client, session._replace(queue=queue, close_state=_SAID, reason=reason, code=code)), []
 
 
-def lose(client: Client, event: HalfClosed, context: Context) -> Outcome:
+def websocket_half_closed(client: Client, event: HalfClosed, context: Context) -> Outcome:
     """The peer sends no more: what it has said is delivered first."""
-    talk = talk_of(client)
-    client = client._replace(intake=client.intake._replace(at_end=True))
-    client = with_talk(client, talk._replace(last_word=LOST if talk.last_word is None else talk.last_word))
-    return (client, []) if client.intake.phase is Phase.PARKED else _conclude(client, context)
+    session = session_of(client)
+    client = client._replace(incoming=client.incoming._replace(peer_half_closed=True))
+    client = with_session(client, session._replace(end=NO_CLOSE_FRAME if session.end is None else session.end))
+    return (client, []) if client.incoming.phase is Phase.DELIVERING else _apply_end(client, context)
 
 
-def ask_for_life(client: Client, context: Context) -> Outcome:
+def send_ping(client: Client, context: Context) -> Outcome:
     """Nothing was heard for long: a ping is to be answered in time (section 5.5.2)."""
-    talk = talk_of(client)
-    return with_talk(client, talk._replace(queue=enqueue(talk.queue, Opcode.PING, b""), is_pinged=True)), []
+    session = session_of(client)
+    return with_session(client, session._replace(queue=enqueue(session.queue, Opcode.PING, b""), awaits_pong=True)), []
 
 
-def give_up_pong(client: Client, context: Context) -> Outcome:
+def pong_timed_out(client: Client, context: Context) -> Outcome:
     """No sign of life came."""
     return fail(client, CloseReason.WS_PONG_TIMEOUT, context)
 
 
-def give_up_close(client: Client, context: Context) -> Outcome:
+def close_timed_out(client: Client, context: Context) -> Outcome:
     """Our close frame was not answered."""
-    return Gone(client, talk_of(client).reason), []
+    return Disconnected(client, session_of(client).reason), []

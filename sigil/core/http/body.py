@@ -14,12 +14,12 @@ from typing import NamedTuple, TypeAlias
 
 from ..close_reasons import CloseReason
 from ..limits import Limits
-from ..parse_result import Malformed, bad
-from ..rope import Rope, append
-from .fields import CRLF, FLAW, parse_header_lines
+from ..parse_result import Malformed, malformed
+from ..rope import Rope, rope_append
+from .fields import CRLF, ILLEGAL_IN_HEAD, parse_header_lines
 
 
-class Expecting(IntEnum):
+class BodyState(IntEnum):
     """What the next byte of a body belongs to."""
 
     LENGTH = 0
@@ -32,19 +32,19 @@ class Expecting(IntEnum):
     """The body is complete."""
 
 
-class Body(NamedTuple):
-    """A body in progress.  `remaining` counts the bytes of the current piece, `spent` those of chunk extensions."""
+class BodyReader(NamedTuple):
+    """A body in progress.  `remaining` counts the bytes of the current piece, `extension_len` those of chunk extensions."""
 
-    expecting: Expecting
+    expecting: BodyState
     remaining: int
     rope: Rope
     size: int
-    spent: int
+    extension_len: int
 
     @property
     def is_complete(self) -> bool:
         """True when nothing is expected any more."""
-        return self.expecting is Expecting.NOTHING
+        return self.expecting is BodyState.NOTHING
 
 
 _CHUNK_LINE = re.compile(
@@ -56,18 +56,18 @@ _CHUNK_LINE = re.compile(
 _NOT_IN_CHUNK_LINE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-def begin_body(length: int) -> Body:
-    """The body that a head announces: `length` bytes, or chunks for -1."""
+def begin_body(length: int) -> BodyReader:
+    """The body that a head announces: `body_length` bytes, or chunks for -1."""
     if length < 0:
-        return Body(Expecting.CHUNK_LINE, 0, (), 0, 0)
-    return Body(Expecting.LENGTH if length else Expecting.NOTHING, length, (), 0, 0)
+        return BodyReader(BodyState.CHUNK_LINE, 0, (), 0, 0)
+    return BodyReader(BodyState.LENGTH if length else BodyState.NOTHING, length, (), 0, 0)
 
 
-Progress: TypeAlias = tuple[Body, int]
+Progress: TypeAlias = tuple[BodyReader, int]
 """A body, and the position up to which the data has been taken."""
 
 
-def continue_body_read(body: Body, data: bytes, limits: Limits) -> tuple[Body, bytes] | Malformed:
+def continue_body_read(body: BodyReader, data: bytes, limits: Limits) -> tuple[BodyReader, bytes] | Malformed:
     """Feed `data` to a body in progress: the body after it, and the bytes that were not (or not yet) taken.
 
     While bytes are left over and the body still expects something, it needs more before it can take them.
@@ -84,99 +84,99 @@ def continue_body_read(body: Body, data: bytes, limits: Limits) -> tuple[Body, b
     return body, data[position:] if position else data
 
 
-def _take(body: Body, data: bytes, start: int, after: Expecting) -> Progress:
+def _take(body: BodyReader, data: bytes, start: int, after: BodyState) -> Progress:
     """Move up to `remaining` bytes to the rope; when all have come, go on to `after`."""
     piece = data[start:start + body.remaining]
     if not piece:
         return body, start
     remaining = body.remaining - len(piece)
-    taken = Body(body.expecting if remaining else after, remaining, append(body.rope, piece),
-                 body.size + len(piece), body.spent)
+    taken = BodyReader(body.expecting if remaining else after, remaining, rope_append(body.rope, piece),
+                 body.size + len(piece), body.extension_len)
     return taken, start + len(piece)
 
 
-def _read_length(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
-    return _take(body, data, start, Expecting.NOTHING)
+def _read_length(body: BodyReader, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+    return _take(body, data, start, BodyState.NOTHING)
 
 
-def _read_chunk_data(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
-    return _take(body, data, start, Expecting.CHUNK_END)
+def _read_chunk_data(body: BodyReader, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+    return _take(body, data, start, BodyState.CHUNK_END)
 
 
-def _read_chunk_line(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+def _read_chunk_line(body: BodyReader, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
     """`chunk-size [ chunk-ext ] CRLF`: the size decides what comes next."""
     end = data.find(CRLF, start, start + limits.max_chunk_line_len + 2)
     if end < 0:
         return _check_partial_line(body, data, start, limits)
     match = _CHUNK_LINE.fullmatch(data, start, end)
     if match is None:
-        return bad("a chunk-size line is malformed or too long")
-    spent = body.spent + len(match[2])
+        return malformed("a chunk-size line is malformed or too long")
+    spent = body.extension_len + len(match[2])
     if spent > limits.max_chunk_extension_len:
-        return bad("the chunk extensions are too long")
+        return malformed("the chunk extensions are too long")
     size = int(match[1], 16)
     if body.size + size > limits.max_body_len:
-        return bad(f"the body is longer than {limits.max_body_len} bytes", CloseReason.LARGE_REQUEST)
-    expecting = Expecting.CHUNK_DATA if size else Expecting.TRAILERS
-    return Body(expecting, size, body.rope, body.size, spent), end + 2
+        return malformed(f"the body is longer than {limits.max_body_len} bytes", CloseReason.LARGE_REQUEST)
+    expecting = BodyState.CHUNK_DATA if size else BodyState.TRAILERS
+    return BodyReader(expecting, size, body.rope, body.size, spent), end + 2
 
 
-def _check_partial_line(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+def _check_partial_line(body: BodyReader, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
     """A chunk-size line that has not ended: wait, unless it cannot become one."""
     line = data[start:start + limits.max_chunk_line_len + 2]
     line = line[:-1] if line.endswith(b"\r") else line
     if len(line) > limits.max_chunk_line_len or _NOT_IN_CHUNK_LINE.search(line):
-        return bad("a chunk-size line is malformed or too long")
+        return malformed("a chunk-size line is malformed or too long")
     return body, start
 
 
-def _read_chunk_end(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+def _read_chunk_end(body: BodyReader, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
     """The CRLF behind the data of a chunk."""
     end = data[start:start + 2]
     if not CRLF.startswith(end):
-        return bad("the data of a chunk is not followed by a line end")
+        return malformed("the data of a chunk is not followed by a line end")
     if len(end) < 2:
         return body, start
-    return Body(Expecting.CHUNK_LINE, 0, body.rope, body.size, body.spent), start + 2
+    return BodyReader(BodyState.CHUNK_LINE, 0, body.rope, body.size, body.extension_len), start + 2
 
 
-def _read_trailers(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+def _read_trailers(body: BodyReader, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
     """The trailer section: checked like any field lines, then dropped (RFC 9112 section 7.1.2)."""
-    done = Body(Expecting.NOTHING, 0, body.rope, body.size, body.spent)
+    done = BodyReader(BodyState.NOTHING, 0, body.rope, body.size, body.extension_len)
     if data.startswith(CRLF, start):
         return done, start + 2
     end = data.find(b"\r\n\r\n", start, start + limits.max_trailer_len + 4)
     if end < 0:
         return _check_partial_trailers(body, data, start, limits)
-    flaw = _trailer_flaw(data[start:end + 4], limits)
-    return (done, end + 4) if flaw is None else flaw
+    error = _check_trailers(data[start:end + 4], limits)
+    return (done, end + 4) if error is None else error
 
 
-def _check_partial_trailers(body: Body, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+def _check_partial_trailers(body: BodyReader, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
     """A trailer section that has not ended: wait, unless it is too long or a line end is not one."""
     section = data[start:start + limits.max_trailer_len + 4]
-    if FLAW.search(section, 0, limits.max_trailer_len):
-        return bad("a trailer field is malformed")
+    if ILLEGAL_IN_HEAD.search(section, 0, limits.max_trailer_len):
+        return malformed("a trailer field is malformed")
     if len(section) >= limits.max_trailer_len + 4:
-        return bad(f"the trailer section is longer than {limits.max_trailer_len} bytes", CloseReason.LARGE_HEADER)
+        return malformed(f"the trailer section is longer than {limits.max_trailer_len} bytes", CloseReason.LARGE_HEADER)
     return body, start
 
 
-def _trailer_flaw(block: bytes, limits: Limits) -> Malformed | None:
+def _check_trailers(block: bytes, limits: Limits) -> Malformed | None:
     """What is wrong with a whole trailer section, or None; the framing fields mean nothing there."""
-    if FLAW.search(block):
-        return bad("a trailer field is malformed")
+    if ILLEGAL_IN_HEAD.search(block):
+        return malformed("a trailer field is malformed")
     headers = parse_header_lines(block, limits)
     if isinstance(headers, Malformed):
         too_many = headers.reason is CloseReason.LARGE_HEADER
-        return headers if too_many else bad("a trailer field is malformed")
+        return headers if too_many else malformed("a trailer field is malformed")
     return None
 
 
 _STEPS = {
-    Expecting.LENGTH: _read_length,
-    Expecting.CHUNK_LINE: _read_chunk_line,
-    Expecting.CHUNK_DATA: _read_chunk_data,
-    Expecting.CHUNK_END: _read_chunk_end,
-    Expecting.TRAILERS: _read_trailers,
+    BodyState.LENGTH: _read_length,
+    BodyState.CHUNK_LINE: _read_chunk_line,
+    BodyState.CHUNK_DATA: _read_chunk_data,
+    BodyState.CHUNK_END: _read_chunk_end,
+    BodyState.TRAILERS: _read_trailers,
 }

@@ -7,7 +7,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from ..close_reasons import CloseReason
 from ..limits import Limits
-from ..parse_result import Malformed, bad
+from ..parse_result import Malformed, malformed
 from .headers import Headers, decode_pairs
 from .request_line import _TOKEN
 
@@ -17,7 +17,7 @@ _DEFAULTS = Limits()
 
 BytePair: TypeAlias = tuple[bytes, bytes]
 
-FLAW = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?=[^\n])|(?<!\r)\n")
+ILLEGAL_IN_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?=[^\n])|(?<!\r)\n")
 """A byte no field section may contain, or a CR or LF that is not half of a line end; a CR at the end may become one."""
 
 
@@ -36,10 +36,10 @@ _PRELUDE = b"POST / HTTP/1.1\r\n"
 """The parser wants a request line; it gets this one, because ours is read above and by stricter rules."""
 
 
-def tokenise(block: bytes) -> list[BytePair] | Malformed:
+def split_field_lines(block: bytes) -> list[BytePair] | Malformed:
     """The (name, value) pairs of a block of field lines that ends in an empty line (RFC 9112 section 5).
 
-    The bytes of the block have passed `is_plain`.  httptools also judges the fields that frame a message; what they
+    The bytes of the block have passed `has_only_legal_bytes`.  httptools also judges the fields that frame a message; what they
     mean is not decided here, so a block that it refuses is read again by our own rules for lines.
     """
     collector = _Collector()
@@ -48,17 +48,17 @@ def tokenise(block: bytes) -> list[BytePair] | Malformed:
     except HttpParserUpgrade:
         pass
     except HttpParserError:
-        return _tokenise_slowly(block)
+        return _split_field_lines_checked(block)
     return collector.pairs
 
 
-def _tokenise_slowly(block: bytes) -> list[BytePair] | Malformed:
+def _split_field_lines_checked(block: bytes) -> list[BytePair] | Malformed:
     """The same line by line, with a sentence for what is wrong."""
     pairs: list[BytePair] = []
     for line in block[:-4].split(CRLF):
-        flaw = _explain_line(line)
-        if flaw is not None:
-            return flaw
+        error = _explain_line(line)
+        if error is not None:
+            return error
         name, _, value = line.partition(b":")
         pairs.append((name, value))
     return pairs
@@ -68,13 +68,13 @@ def _explain_line(line: bytes) -> Malformed | None:
     """What is wrong with one field line, or None."""
     name, colon, _ = line.partition(b":")
     if line[:1] in (b" ", b"\t"):
-        return bad("a header field is folded over several lines, which is obsolete and refused")
+        return malformed("a header field is folded over several lines, which is obsolete and refused")
     if not colon:
-        return bad("a header line has no colon")
+        return malformed("a header line has no colon")
     if name[-1:] in (b" ", b"\t"):
-        return bad("there is white space between a header name and its colon")
+        return malformed("there is white space between a header name and its colon")
     if _TOKEN.fullmatch(name) is None:
-        return bad("a header name is empty or contains a character that is not allowed there")
+        return malformed("a header name is empty or contains a character that is not allowed there")
     return None
 
 
@@ -82,9 +82,9 @@ def parse_header_lines(block: bytes, limits: Limits = _DEFAULTS) -> Headers | Ma
     """The field lines of a head or a trailer section, with or without the empty line that ends them."""
     if not block.endswith(b"\r\n\r\n") and block != CRLF:
         block += CRLF if block.endswith(CRLF) or not block else CRLF + CRLF
-    pairs = tokenise(block)
+    pairs = split_field_lines(block)
     if isinstance(pairs, Malformed):
         return pairs
     if len(pairs) > limits.max_headers:
-        return bad(f"the request has more than {limits.max_headers} header fields", CloseReason.LARGE_HEADER)
+        return malformed(f"the request has more than {limits.max_headers} header fields", CloseReason.LARGE_HEADER)
     return decode_pairs(pairs)

@@ -11,7 +11,7 @@ import re
 from ipaddress import AddressValueError, IPv6Address
 
 from ..close_reasons import CloseReason
-from ..parse_result import Malformed, bad
+from ..parse_result import Malformed, malformed
 from .headers import Headers
 
 UNDECODED_CODINGS = frozenset(("gzip", "x-gzip", "deflate", "compress", "x-compress", "identity"))
@@ -27,18 +27,18 @@ _LENGTH_DIGITS = 18
 """More digits than this (leading zeros apart) are more than any limit, and need not be converted to say so."""
 
 
-def check_framing(headers: Headers, version: int) -> int | Malformed:
+def message_body_length(headers: Headers, version: int) -> int | Malformed:
     """How long the body is: 0, a number of bytes, or -1 for chunked (RFC 9112 section 6.3); or why nobody knows."""
-    codings = headers.folded.get("transfer-encoding")
-    length = headers.folded.get("content-length")
+    codings = headers.combined.get("transfer-encoding")
+    length = headers.combined.get("content-length")
     if codings is None:
         return 0 if length is None else parse_content_length(length)
     if length is not None:
-        return bad("the request has both Transfer-Encoding and Content-Length")
+        return malformed("the request has both Transfer-Encoding and Content-Length")
     if version == 0:
-        return bad("Transfer-Encoding does not exist in HTTP/1.0")
-    flaw = _check_codings(codings)
-    return -1 if flaw is None else flaw
+        return malformed("Transfer-Encoding does not exist in HTTP/1.0")
+    error = _check_codings(codings)
+    return -1 if error is None else error
 
 
 def _check_codings(value: str) -> Malformed | None:
@@ -47,31 +47,31 @@ def _check_codings(value: str) -> Malformed | None:
     if codings == ["chunked"]:
         return None
     if not all(_CODING.fullmatch(coding) for coding in codings):
-        return bad("Transfer-Encoding is not a list of names")
+        return malformed("Transfer-Encoding is not a list of names")
     if "chunked" in codings[:-1]:
-        return bad("chunked is not the last transfer coding, or is there twice")
+        return malformed("chunked is not the last transfer coding, or is there twice")
     if codings[-1] in UNDECODED_CODINGS:
-        return bad("the last transfer coding is not chunked, so the request has no end")
-    return bad("the only transfer coding this server decodes is chunked", CloseReason.UNSUPPORTED_TRANSFER_ENCODING)
+        return malformed("the last transfer coding is not chunked, so the request has no end")
+    return malformed("the only transfer coding this server decodes is chunked", CloseReason.UNSUPPORTED_TRANSFER_ENCODING)
 
 
 def parse_content_length(value: str) -> int | Malformed:
     """Digits to a number, whatever their count; anything else, a list too, is 400 (RFC 9110 section 8.6)."""
     if not (value.isascii() and value.isdigit()):
-        return bad("Content-Length is not one decimal number")
+        return malformed("Content-Length is not one decimal number")
     digits = value.lstrip("0") or "0"
     if len(digits) > _LENGTH_DIGITS:
-        return bad("Content-Length is beyond all bounds", CloseReason.LARGE_REQUEST)
+        return malformed("Content-Length is beyond all bounds", CloseReason.LARGE_REQUEST)
     return int(digits)
 
 
 def check_host_field(headers: Headers, version: int) -> Malformed | None:
     """None if Host is there as often as it must be, and valid (RFC 9112 section 3.2)."""
-    host = headers.folded.get("host")
+    host = headers.combined.get("host")
     if host is None:
-        return bad("the request has no Host", CloseReason.BAD_HOST) if version else None
-    if len(headers.folded) != len(headers.pairs) and len(headers.get_all("host")) > 1:
-        return bad("the request has more than one Host", CloseReason.BAD_HOST)
+        return malformed("the request has no Host", CloseReason.BAD_HOST) if version else None
+    if len(headers.combined) != len(headers.pairs) and len(headers.get_all("host")) > 1:
+        return malformed("the request has more than one Host", CloseReason.BAD_HOST)
     return check_host(host)
 
 
@@ -81,7 +81,7 @@ def check_host(value: str) -> Malformed | None:
         return None
     match = _HOST.fullmatch(value)
     if match is None or not _is_port(match[2]) or not _is_ip_literal(match[1]):
-        return bad("Host is not a valid host name or address", CloseReason.BAD_HOST)
+        return malformed("Host is not a valid host name or address", CloseReason.BAD_HOST)
     return None
 
 
@@ -103,6 +103,6 @@ def _is_ip_literal(inside: str | None) -> bool:
         return False
 
 
-def tokens_of(value: str) -> list[str]:
+def parse_list(value: str) -> list[str]:
     """The lower-case members of a comma-separated list (RFC 9110 section 5.6.1)."""
     return [token for token in (part.strip(" \t").lower() for part in value.split(",")) if token]

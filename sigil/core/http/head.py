@@ -14,21 +14,21 @@ from urllib.parse import unquote
 from ..close_reasons import CloseReason
 from ..conn import Peer
 from ..limits import Limits
-from ..parse_result import Malformed, NeedMore, answer_to, bad
-from .fields import CRLF, FLAW, parse_header_lines
-from .framing import check_framing, check_host_field, tokens_of
+from ..parse_result import Malformed, NeedMore, malformed, without_body_for_head
+from .fields import CRLF, ILLEGAL_IN_HEAD, parse_header_lines
+from .framing import check_host_field, message_body_length, parse_list
 from .headers import Headers
 from .request import Request
-from .request_line import RequestLine, _inspect_line, max_line_len, parse_request_line, split_target
+from .request_line import RequestLine, check_partial_request_line, max_line_len, parse_request_line, split_target
 
-OVERTAKEN = frozenset(("GET", "OPTIONS"))
+PIPELINED_METHODS = frozenset(("GET", "OPTIONS"))
 """Safe methods (RFC 9110 section 9.2.1) behind which the next pipelined request is handed out before the answer."""
 
 _DEFAULTS = Limits()
 
 
 class Head(NamedTuple):
-    """A request without its body.  `length` is the body's in bytes, -1 for chunked; `version` the minor one, 0 or 1.
+    """A request without its body.  `body_length` is the body's in bytes, -1 for chunked; `version` the minor one, 0 or 1.
     """
 
     method: str
@@ -37,10 +37,10 @@ class Head(NamedTuple):
     query: str
     version: int
     headers: Headers
-    length: int
-    persists: bool
-    expects: bool
-    is_simple: bool
+    body_length: int
+    keep_alive: bool
+    expects_continue: bool
+    may_pipeline: bool
     """HTTP/1.1, no body, no upgrade, the connection stays, the next request need not wait: the case to be fast in."""
 
 
@@ -61,18 +61,18 @@ def parse_headers_only(data: bytes, limits: Limits = _DEFAULTS) -> Parsed:
     """
     end = find_header_end(data)
     if end < 0:
-        flaw = inspect(data, 0, limits)
-        return NeedMore(len(data)) if flaw is None else answer_to(data, flaw)
+        error = check_partial_head(data, 0, limits)
+        return NeedMore(len(data)) if error is None else without_body_for_head(data, error)
     parsed = _parse_head(data[:end + 4], limits)
-    return answer_to(data, parsed) if type(parsed) is Malformed else parsed
+    return without_body_for_head(data, parsed) if type(parsed) is Malformed else parsed
 
 
 def _parse_head(head: bytes, limits: Limits) -> Head | Malformed:
     """The same for the bytes of exactly one head."""
     line_end = head.find(CRLF, 0, max_line_len(limits))
-    if line_end < 0 or not is_plain(head, limits):
-        flaw = inspect(head, 0, limits)
-        return bad("the head is malformed") if flaw is None else flaw
+    if line_end < 0 or not has_only_legal_bytes(head, limits):
+        error = check_partial_head(head, 0, limits)
+        return malformed("the head is malformed") if error is None else error
     line = parse_request_line(head[:line_end], limits)
     if isinstance(line, Malformed):
         return line
@@ -84,14 +84,14 @@ def _parse_fields(line: RequestLine, block: bytes, limits: Limits) -> Head | Mal
     headers = parse_header_lines(block, limits)
     if isinstance(headers, Malformed):
         return headers
-    flaw = check_host_field(headers, line.version)
-    if flaw is not None:
-        return flaw
-    length = check_framing(headers, line.version)
+    error = check_host_field(headers, line.version)
+    if error is not None:
+        return error
+    length = message_body_length(headers, line.version)
     if isinstance(length, Malformed):
         return length
     if length > limits.max_body_len:
-        return bad(f"the body is longer than {limits.max_body_len} bytes", CloseReason.LARGE_REQUEST)
+        return malformed(f"the body is longer than {limits.max_body_len} bytes", CloseReason.LARGE_REQUEST)
     expects = _expects_continue(headers, line.version)
     return expects if isinstance(expects, Malformed) else _make_head(line, headers, length, expects)
 
@@ -100,33 +100,33 @@ def _make_head(line: RequestLine, headers: Headers, length: int, expects: bool) 
     """The record, with what follows from its parts."""
     method, target, version = line.method, line.target, line.version
     path, query = split_target(target)
-    persists = _persists(headers, version)
-    is_simple = (length == 0 and persists and version == 1 and method in OVERTAKEN and not is_own(method, target)
-                 and "upgrade" not in headers.folded)
+    persists = _keeps_alive(headers, version)
+    is_simple = (length == 0 and persists and version == 1 and method in PIPELINED_METHODS and not is_for_server(method, target)
+                 and "upgrade" not in headers.combined)
     return Head(method, target, unquote(path) if "%" in path else path, query, version, headers, length, persists,
                 expects and length != 0, is_simple)
 
 
-def is_own(method: str, target: str) -> bool:
+def is_for_server(method: str, target: str) -> bool:
     """True for the requests that sigil answers itself: they are about the server, not about a resource."""
     return method == "TRACE" or target == "*"
 
 
-def _persists(headers: Headers, version: int) -> bool:
+def _keeps_alive(headers: Headers, version: int) -> bool:
     """Whether the connection outlives the answer (RFC 9112 section 9.3)."""
-    value = headers.folded.get("connection")
+    value = headers.combined.get("connection")
     if value is None or value == "keep-alive":
         return version == 1 or value is not None
-    tokens = tokens_of(value)
+    tokens = parse_list(value)
     return "close" not in tokens and (version == 1 or "keep-alive" in tokens)
 
 
 def _expects_continue(headers: Headers, version: int) -> bool | Malformed:
     """Whether a 100 Continue is asked for; 417 for any other expectation (RFC 9110 section 10.1.1)."""
-    value = headers.folded.get("expect")
-    expectations = tokens_of(value) if value and version else []
+    value = headers.combined.get("expect")
+    expectations = parse_list(value) if value and version else []
     if expectations not in ([], ["100-continue"]):
-        return bad("this server meets no expectation but 100-continue", CloseReason.EXPECTATION)
+        return malformed("this server meets no expectation but 100-continue", CloseReason.EXPECTATION)
     return bool(expectations)
 
 
@@ -142,7 +142,7 @@ def find_header_end(buffer: bytes, start: int = 0) -> int:
     return buffer.find(b"\r\n\r\n", start - 3 if start > 3 else 0)
 
 
-def inspect(prefix: bytes, start: int, limits: Limits) -> Malformed | None:
+def check_partial_head(prefix: bytes, start: int, limits: Limits) -> Malformed | None:
     """The verdict that the beginning of a head settles by itself, or None if it may still become a request.
 
     `start` is how much of it was inspected before; only what is new is looked at, but for the first line.
@@ -150,27 +150,27 @@ def inspect(prefix: bytes, start: int, limits: Limits) -> Malformed | None:
     window = prefix[:limits.max_header_len]
     line_end = window.find(CRLF, 0, max_line_len(limits))
     if line_end < 0:
-        return _inspect_line(window, max(start - 1, 0), limits)
+        return check_partial_request_line(window, max(start - 1, 0), limits)
     if line_end >= start - 2:
         line = parse_request_line(window[:line_end], limits)
         if isinstance(line, Malformed):
             return line
-    flaw = FLAW.search(window, max(start - 1, line_end))
+    flaw = ILLEGAL_IN_HEAD.search(window, max(start - 1, line_end))
     if flaw is not None:
-        return bad(_describe_flaw(flaw[0]))
+        return malformed(_describe_illegal_byte(flaw[0]))
     if len(prefix) > limits.max_header_len:
-        return bad(f"the head of the request is longer than {limits.max_header_len} bytes", CloseReason.LARGE_HEADER)
+        return malformed(f"the head of the request is longer than {limits.max_header_len} bytes", CloseReason.LARGE_HEADER)
     return None
 
 
-def _describe_flaw(flaw: bytes) -> str:
+def _describe_illegal_byte(flaw: bytes) -> str:
     """The sentence for one byte that no head may contain where it stood."""
     names = {b"\n": "a line feed without a carriage return", b"\r": "a carriage return without a line feed"}
     return f"the head contains {names.get(flaw, f'the control byte 0x{flaw[0]:02x}')}"
 
 
-def is_plain(head: bytes, limits: Limits) -> bool:
-    """True if `inspect` could find no flaw behind the first line: the quick test for nearly every head.
+def has_only_legal_bytes(head: bytes, limits: Limits) -> bool:
+    """True if `check_partial_head` could find no flaw behind the first line: the quick test for nearly every head.
 
     What is left without the legal bytes are line ends, two bytes each; one byte more is a stray one.
     """

@@ -27,7 +27,7 @@ _NAMES = {spelling.encode(): (spelling, name.lower()) for name in _COMMON for sp
 """Names that most requests have, as text and folded, by their bytes in the two usual spellings."""
 
 
-def _fold(pairs: Pairs) -> dict[str, str]:
+def _combine(pairs: Pairs) -> dict[str, str]:
     """Lower-case name -> value, lines of the same name joined in order."""
     folded: dict[str, str] = {}
     for name, value in pairs:
@@ -43,18 +43,18 @@ _set = object.__setattr__
 class Headers:
     """An immutable, case-insensitive view of header fields; `Headers((("Host", "a"),))["host"] == "a"`."""
 
-    __slots__ = ("folded", "pairs")
+    __slots__ = ("combined", "pairs")
     pairs: Pairs
-    folded: Mapping[str, str]
+    combined: Mapping[str, str]
     """Lower-case name -> value, its lines joined; not to be changed."""
 
     def __init__(self, pairs: Pairs = (), folded: Mapping[str, str] | None = None) -> None:
-        """From pairs; `folded` may be given by whoever has it already, and must be what `_fold(pairs)` would be."""
+        """From pairs; `combined` may be given by whoever has it already, and must be what `_combine(pairs)` would be."""
         _set(self, "pairs", pairs)
-        _set(self, "folded", _fold(pairs) if folded is None else folded)
+        _set(self, "combined", _combine(pairs) if folded is None else folded)
 
     def __getitem__(self, name: str) -> str:
-        return self.folded[name.lower()]
+        return self.combined[name.lower()]
 
     @overload
     def get(self, name: str) -> str | None: ...
@@ -62,7 +62,7 @@ class Headers:
     def get(self, name: str, default: str) -> str: ...
     def get(self, name: str, default: str | None = None) -> str | None:
         """The value of `name`, its lines joined, or `default`."""
-        return self.folded.get(name.lower(), default)
+        return self.combined.get(name.lower(), default)
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Every line of `name`, apart and in order; empty if there is none."""
@@ -71,20 +71,20 @@ class Headers:
 
     def keys(self) -> tuple[str, ...]:
         """The names, lower-case, each once, in order of first appearance."""
-        return tuple(self.folded)
+        return tuple(self.combined)
 
     def items(self) -> tuple[Pair, ...]:
         """(lower-case name, joined value), each name once."""
-        return tuple(self.folded.items())
+        return tuple(self.combined.items())
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self.folded
+        return isinstance(name, str) and name.lower() in self.combined
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.folded)
+        return iter(self.combined)
 
     def __len__(self) -> int:
-        return len(self.folded)
+        return len(self.combined)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Headers) and self.pairs == other.pairs
@@ -123,7 +123,7 @@ def _spell(raw_name: bytes) -> Pair:
     return name, name.lower()
 
 
-def pairs_of(headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Pairs:
+def to_pairs(headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Pairs:
     """The pairs of a mapping, of `Headers`, or of any sequence of pairs; TypeError if it is none of these."""
     if isinstance(headers, Headers):
         return headers.pairs

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from ..conn import Peer
-from .framing import tokens_of
+from .framing import parse_list
 from .headers import Headers
 from .sse import last_event_id
 
@@ -90,7 +90,7 @@ class Request(NamedTuple):
     @property
     def is_upgrade(self) -> bool:
         """True if the request asks for a WebSocket, however badly: `Response.upgrade()` tells what is wrong with it."""
-        return self.version == 1 and "websocket" in tokens_of(self.headers.get("upgrade", ""))
+        return self.version == 1 and "websocket" in parse_list(self.headers.get("upgrade", ""))
 
     @property
     def subprotocols(self) -> tuple[str, ...]:

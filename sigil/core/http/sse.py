@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from .headers import Headers
 
-COMMENT = b":\n\n"
+KEEP_ALIVE_COMMENT = b":\n\n"
 """What keeps a silent stream alive: a line that no client looks at."""
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -42,7 +42,7 @@ def encode_event(item: Any) -> bytes:
     return ("\n".join(lines) + "\n\n").encode()
 
 
-def encode_text(text: bytes, position: str) -> bytes:
+def encode_message_event(text: bytes, position: str) -> bytes:
     """The event of a text in UTF-8 that was said to clients; its id is its position in the stream, if it has one."""
     start = f"id: {position}\ndata: ".encode() if position else b"data: "
     if b"\r" in text:

@@ -21,7 +21,7 @@ _VALUE = re.compile(r"[\t -~\x80-\xff]*")
 _OURS = frozenset(("transfer-encoding",))
 """Fields that frame the message on this connection, which a handler cannot know."""
 
-BODILESS = frozenset((204, 304))
+NO_CONTENT_STATUSES = frozenset((204, 304))
 """Final statuses that never have content (RFC 9110 section 6.4.1)."""
 
 _name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
@@ -31,14 +31,14 @@ _SHOWN = 2**64
 """Greater numbers are not written out: of some the digits cannot be had."""
 
 
-def kind_of(value: object) -> str:
+def type_name(value: object) -> str:
     """The name of a value's type, whatever value and type say of themselves."""
     return _name_of(type(value))
 
 
-def shown(value: object) -> str:
+def safe_repr(value: object) -> str:
     """A value as it is written; only its type if writing it would run somebody's code, or take long."""
-    return repr(value) if _is_plain(value, 3) else f"an object of type {kind_of(value)}"
+    return repr(value) if _is_plain(value, 3) else f"an object of type {type_name(value)}"
 
 
 def _is_plain(value: Any, depth: int) -> bool:
@@ -56,14 +56,14 @@ def check_status(status: Any) -> str | None:
     """None for a final status, 200 to 599."""
     if issubclass(type(status), int) and 200 <= status <= 599:
         return None
-    return f"{shown(status)} is not the status of a response (200 to 599)"
+    return f"{safe_repr(status)} is not the status of a response (200 to 599)"
 
 
-def check_pairs(pairs: Pairs) -> str | None:
+def check_headers(pairs: Pairs) -> str | None:
     """None if every name is a token, every value is a field value, and none is the server's to send."""
     for name, value in pairs:
         if type(name) is not str or type(value) is not str:
-            return f"headers are pairs of str, not of {kind_of(name)} and {kind_of(value)}"
+            return f"headers are pairs of str, not of {type_name(name)} and {type_name(value)}"
         if _NAME.fullmatch(name) is None:
             return f"{name!r} is not a header name"
         if _VALUE.fullmatch(value) is None:
@@ -78,19 +78,19 @@ def check_response(response: Any) -> str | None:
     status, headers, _ = response
     if not issubclass(type(headers), tuple) or not all(issubclass(type(pair), tuple) and len(pair) == 2
                                                        for pair in headers):
-        return f"the headers of a response are a tuple of pairs, not {shown(headers)}"
-    return check_status(status) or check_pairs(headers)
+        return f"the headers of a response are a tuple of pairs, not {safe_repr(headers)}"
+    return check_status(status) or check_headers(headers)
 
 
-def check_hearing(topics: Any, history: Any) -> str | None:
+def check_subscription(topics: Any, history: Any) -> str | None:
     """None if this is what a client can hear: topics, each a str, and how many of the last messages."""
     if not issubclass(type(topics), tuple):
-        return f"topics are a tuple of str, not {shown(topics)}"
+        return f"topics are a tuple of str, not {safe_repr(topics)}"
     for topic in topics:
         if not issubclass(type(topic), str):
-            return f"a topic is a str, not {shown(topic)}"
+            return f"a topic is a str, not {safe_repr(topic)}"
     if type(history) is not int or history < 0:
-        return f"history is a number of messages, not {shown(history)}"
+        return f"history is a number of messages, not {safe_repr(history)}"
     return None
 
 

@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from heapq import nsmallest
 
 from ..conn import Conn
-from ..connection.client import Client, intake_len, is_talking, outbox_len
+from ..connection.client import Client, incoming_len, is_subscriber, outbox_len
 from ..connection.deadlines import Waiting, waiting_for
 
-VICTIMS_PER_RANKING = 32
+CANDIDATES_PER_RANKING = 32
 
 _RANKS = {
     Waiting.WRITE: 0,
@@ -24,20 +24,20 @@ _RANKS = {
     Waiting.IDLE: 2,
     Waiting.HEADER: 3,
     Waiting.BODY: 4,
-    Waiting.EVENT: 5,
-    Waiting.PIECE: 6,
-    Waiting.ANSWER: 7,
+    Waiting.SSE: 5,
+    Waiting.CHUNK: 6,
+    Waiting.RESPONSE: 7,
 }
 
 
-def victims(clients: Iterable[Client]) -> tuple[tuple[Conn, float], ...]:
+def eviction_candidates(clients: Iterable[Client]) -> tuple[tuple[Conn, float], ...]:
     """The next clients whose place is to be taken, each with the time since when it has waited, which proves it."""
-    ranked = nsmallest(VICTIMS_PER_RANKING, (client for client in clients if not is_talking(client)), key=_rank)
-    return tuple((client.conn, client.since) for client in ranked)
+    ranked = nsmallest(CANDIDATES_PER_RANKING, (client for client in clients if not is_subscriber(client)), key=_rank)
+    return tuple((client.conn, client.waiting_since) for client in ranked)
 
 
 def _rank(client: Client) -> tuple[int, float, int]:
-    return _RANKS[waiting_for(client)], client.since, client.conn.turn
+    return _RANKS[waiting_for(client)], client.waiting_since, client.conn.generation
 
 
 def slowest_reader(clients: Iterable[Client], now: float) -> Client | None:
@@ -47,17 +47,17 @@ def slowest_reader(clients: Iterable[Client], now: float) -> Client | None:
 
 
 def _read_rate(client: Client, now: float) -> tuple[float, int]:
-    behind = client.outflow.behind
-    if behind is None:
-        return 0.0, client.conn.turn
-    return (client.bytes_out - behind.bytes_out) / max(now - behind.since, 1e-9), client.conn.turn
+    read_lag = client.outgoing.read_lag
+    if read_lag is None:
+        return 0.0, client.conn.generation
+    return (client.bytes_out - read_lag.bytes_out) / max(now - read_lag.since, 1e-9), client.conn.generation
 
 
 def slowest_sender(clients: Iterable[Client], now: float) -> Client | None:
     """The client with part of a request here that has sent the fewest bytes per second of it, or None."""
-    return min((client for client in clients if intake_len(client)), key=lambda client: _send_rate(client, now),
+    return min((client for client in clients if incoming_len(client)), key=lambda client: _send_rate(client, now),
                default=None)
 
 
 def _send_rate(client: Client, now: float) -> tuple[float, int]:
-    return intake_len(client) / max(now - client.since, 1e-9), client.conn.turn
+    return incoming_len(client) / max(now - client.waiting_since, 1e-9), client.conn.generation

@@ -12,15 +12,15 @@ to one of the two tables.  It does not know sockets, clocks, threads or logs: it
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..connection.client import CALM, CLEAR, PARKED, TALKING, Client, Parse, is_listed
+from ..connection.client import DELIVERING, IDLE_HTTP, IDLE_WEBSOCKET, NOTHING_OUTGOING, Client, Parse, is_scheduled
 from ..connection.transitions import TRANSITIONS
 from ..effects import Effect, Send, Then
-from ..events import Accepted, Elapsed, Event, Flush, Moment, Publish, Stop
+from ..events import Accepted, Event, Flush, Publish, Stop, TickStarted, TimeRead
 from ..http.head import parse_headers_only
 from .admission import accept_new_client
-from .batch import Desk
-from .clock import elapsed, moment
-from .flush import flush_turn
+from .batch import Batch
+from .clock import tick_started, time_read
+from .flush import flush
 from .lifecycle import stop
 from .publish import publish
 from .state import Server
@@ -40,7 +40,7 @@ def _fold(server: Server, events: Sequence[Event], parse: Parse) -> tuple[Server
         else:
             server, more = whole(server, events[start], parse)
             start += 1
-            is_joinable = is_joinable or (bool(more) and (bool(effects) or whole is not flush_turn))
+            is_joinable = is_joinable or (bool(more) and (bool(effects) or whole is not flush))
         effects = effects + more if effects else more
     return server, effects, is_joinable
 
@@ -51,8 +51,8 @@ def _apply_run(server: Server, events: Sequence[Any], start: int,
 
     Also returned: whether the orders may hold neighbouring sends of one connection, and where the run ended.
     """
-    desk = Desk(server, parse)
-    entries, effects, context = desk.draft.entries, desk.effects, desk.context
+    batch = Batch(server, parse)
+    entries, effects, context = batch.draft.entries, batch.effects, batch.context
     last, is_joinable, index, length = -1, False, start, len(server.slots.entries)
     for index in range(start, len(events)):
         event = events[index]
@@ -64,34 +64,34 @@ def _apply_run(server: Server, events: Sequence[Any], start: int,
         slot = conn.slot
         client = entries[slot] if 0 <= slot < length else None
         if type(client) is not Client or (client.conn is not conn and client.conn != conn):
-            desk.miss(kind)
+            batch.count_stale(kind)
             continue
         is_joinable = is_joinable or slot == last
         last = slot
-        if client.outflow is CLEAR:
-            rest = client.intake
+        if client.outgoing is NOTHING_OUTGOING:
+            rest = client.incoming
             simple = None
-            if rest is CALM:
-                simple = transition.calm
-            elif rest is TALKING:
-                simple = transition.talking
-            elif rest is PARKED:
-                simple = transition.parked
+            if rest is IDLE_HTTP:
+                simple = transition.idle_http
+            elif rest is IDLE_WEBSOCKET:
+                simple = transition.idle_websocket
+            elif rest is DELIVERING:
+                simple = transition.delivering
             step = None if simple is None else simple(client, event, context)
             if step is not None:
                 after, orders = step
                 entries[slot] = after
                 effects += orders
-                if rest is not CALM and is_listed(after) and not is_listed(client):
-                    desk.unflushed.append(conn)
+                if rest is not IDLE_HTTP and is_scheduled(after) and not is_scheduled(client):
+                    batch.unflushed.append(conn)
                 continue
-        desk.settle(client, transition.apply(client, event, context))
+        batch.commit(client, transition.apply(client, event, context))
         is_joinable = True
-        if desk.context is not context:
-            context = desk.context
+        if batch.context is not context:
+            context = batch.context
     else:
         index += 1
-    return (*desk.finish(), is_joinable, index)
+    return (*batch.finish(), is_joinable, index)
 
 
 def coalesce(effects: Sequence[Effect]) -> list[Effect]:
@@ -129,11 +129,11 @@ def advance(server: Server, events: Sequence[Event],
 
 
 _TRANSITIONS: dict[type, Callable[[Server, Any, Parse], tuple[Server, list[Effect]]]] = {
-    Elapsed: elapsed,
-    Moment: moment,
+    TickStarted: tick_started,
+    TimeRead: time_read,
     Accepted: accept_new_client,
     Publish: publish,
-    Flush: flush_turn,
+    Flush: flush,
     Stop: stop,
 }
 """Every kind of event that concerns the server as a whole, and what it does."""

@@ -10,19 +10,27 @@ It does not know sockets: it orders.
 """
 
 
-from ..broadcast.broadcast import NOT_BEHIND, _encode_all, _encoded, _plain, fits, is_heard, skip
-from ..broadcast.broadcast import publish as add
+from ..broadcast.broadcast import (
+    NO_CURSOR,
+    append_pending,
+    encode_entries,
+    encode_entry,
+    fits,
+    has_subscribers,
+    plain_entries,
+    skip_numbers,
+)
 from ..broadcast.encoding import Encoding
-from ..broadcast.entry import Entry, entry_len
+from ..broadcast.entry import Published, entry_len
 from ..connection.client import Parse
 from ..connection.send_queue import next_needed
-from ..connection.websocket_send import fall_too_far, move_on
-from ..effects import Effect, Note
+from ..connection.websocket_send import advance_cursor, drop_too_slow
+from ..effects import Effect, Log
 from ..events import Publish
 from ..websocket.frames import Opcode, frame_len
-from .batch import Desk
-from .flush import FLUSH, flush_turn
-from .state import Server, with_stream
+from .batch import Batch
+from .flush import FLUSH, flush
+from .state import Server, with_broadcast
 
 WARNING = 30
 
@@ -34,16 +42,16 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
 
     The turn is flushed first when what was published in it would be overwritten otherwise.
     """
-    stream = server.stream
-    if not is_heard(stream, server.limits):
-        fitting = [payload for _, payload, _ in event.messages if frame_len(len(payload)) <= stream.ring.size]
-        return with_stream(server, skip(stream, len(fitting))), []
-    entries = _plain(event.messages)
-    encoded = _encode_all(entries, stream) if stream.encodings else entries
+    broadcast = server.broadcast
+    if not has_subscribers(broadcast, server.limits):
+        fitting = [payload for _, payload, _ in event.messages if frame_len(len(payload)) <= broadcast.ring.max_bytes]
+        return with_broadcast(server, skip_numbers(broadcast, len(fitting))), []
+    entries = plain_entries(event.messages)
+    encoded = encode_entries(entries, broadcast) if broadcast.encoding_counts else entries
     length = sum([len(entry[0]) for entry in entries]) if encoded is entries else sum(map(entry_len, encoded))
-    if fits(stream, len(encoded), length):
+    if fits(broadcast, len(encoded), length):
         together = _add(server, encoded, length, parse)
-        if together[0].stream.encodings == stream.encodings:
+        if together[0].broadcast.encoding_counts == broadcast.encoding_counts:
             return together
     # Who is dropped on the way may have been the last to hear an encoding.
     effects: list[Effect] = []
@@ -53,48 +61,48 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
     return server, effects
 
 
-def _publish_one(server: Server, entry: Entry, parse: Parse) -> tuple[Server, list[Effect]]:
+def _publish_one(server: Server, entry: Published, parse: Parse) -> tuple[Server, list[Effect]]:
     """The same for one plain frame, which may be too much for this turn, or for any."""
-    entry = _encoded(entry, server.stream, server.stream.next_number)
+    entry = encode_entry(entry, server.broadcast, server.broadcast.next_number)
     length = entry_len(entry)
     if length > server.limits.outgoing_buffer_sz:
         text = f"a message of about {length} bytes was not broadcast: Limits.outgoing_buffer_sz is less"
-        return server, [Note("sigil.server", WARNING, text)]
-    if fits(server.stream, 1, length):
+        return server, [Log("sigil.server", WARNING, text)]
+    if fits(server.broadcast, 1, length):
         return _add(server, (entry,), length, parse)
-    server, flushed = flush_turn(server, FLUSH, parse)
+    server, flushed = flush(server, FLUSH, parse)
     server, more = _add(server, (entry,), length, parse)
     return server, flushed + more
 
 
-def _add(server: Server, entries: tuple[Entry, ...], length: int, parse: Parse) -> tuple[Server, list[Effect]]:
+def _add(server: Server, entries: tuple[Published, ...], length: int, parse: Parse) -> tuple[Server, list[Effect]]:
     """Publish frames that fit, and drop those who would need what this overwrites."""
     skipped = 0
-    if server.stream.encodings and Encoding.SSE in dict(server.stream.encodings):
+    if server.broadcast.encoding_counts and Encoding.SSE in dict(server.broadcast.encoding_counts):
         skipped = sum([entry[0][0] & 0x0F != Opcode.TEXT for entry in entries])
     if skipped:
-        server = server._replace(totals=server.totals._replace(skipped=server.totals.skipped + skipped))
-    before = server.stream.ring  # it still has what is let go
-    stream = add(server.stream, entries, length)
-    server = with_stream(server, stream)
-    if stream.ring.tail_number <= stream.floor:
+        server = server._replace(totals=server.totals._replace(sse_skipped=server.totals.sse_skipped + skipped))
+    before = server.broadcast.ring  # it still has what is let go
+    broadcast = append_pending(server.broadcast, entries, length)
+    server = with_broadcast(server, broadcast)
+    if broadcast.ring.tail_number <= broadcast.lowest_cursor:
         return server, []
-    desk = Desk(server, parse)
-    floor = NOT_BEHIND
-    for conn in sorted(stream.laggards):
-        client = desk.draft.find(conn)
-        if client is None or client.talk is None or client.talk.cursor is None:
+    batch = Batch(server, parse)
+    floor = NO_CURSOR
+    for conn in sorted(broadcast.laggards):
+        client = batch.draft.find_client(conn)
+        if client is None or client.session is None or client.session.cursor is None:
             continue
-        cursor = client.talk.cursor
-        if cursor < stream.ring.tail_number:
-            cursor = next_needed(client.talk, before)
-            if cursor < stream.ring.tail_number:
-                desk.settle(client, fall_too_far(client, cursor, stream))
+        cursor = client.session.cursor
+        if cursor < broadcast.ring.tail_number:
+            cursor = next_needed(client.session, before)
+            if cursor < broadcast.ring.tail_number:
+                batch.commit(client, drop_too_slow(client, cursor, broadcast))
                 continue
-            desk.settle(client, (move_on(client, cursor), []))
+            batch.commit(client, (advance_cursor(client, cursor), []))
         floor = min(floor, cursor)
-    desk.stream = desk.stream._replace(floor=floor)
-    return desk.finish()
+    batch.broadcast = batch.broadcast._replace(lowest_cursor=floor)
+    return batch.finish()
 
 
 # -- the end of the turn ------------------------------------------------------------------------------------------

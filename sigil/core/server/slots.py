@@ -35,7 +35,7 @@ def clients_of(slots: Slots) -> Iterator[Client]:
     return (entry for entry in slots.entries if isinstance(entry, Client))
 
 
-def find(slots: Slots, conn: Conn) -> Client | None:
+def find_client(slots: Slots, conn: Conn) -> Client | None:
     """The client called `conn`, or None if it is gone."""
     entry = slots.entries[conn.slot] if 0 <= conn.slot < len(slots.entries) else None
     return entry if isinstance(entry, Client) and entry.conn == conn else None
@@ -62,7 +62,7 @@ class Draft:
         self.entries = entries.evolver()
         self._length = len(entries)
 
-    def find(self, conn: Conn) -> Client | None:
+    def find_client(self, conn: Conn) -> Client | None:
         """The client called `conn`, or None if it is gone."""
         slot = conn.slot
         entry = self.entries[slot] if 0 <= slot < self._length else None

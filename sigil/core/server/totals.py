@@ -19,16 +19,16 @@ class Totals(NamedTuple):
     """What connections that have ended left behind, and what concerns no connection."""
 
     accepted: int
-    turned_away: int
+    rejected: int
     requests: int
     bytes_in: int
     bytes_out: int
-    late: int
+    stale_responses: int
     closed: PMap[str, int]
-    skipped: int
+    sse_skipped: int
 
 
-NOTHING = Totals(0, 0, 0, 0, 0, 0, pmap(), 0)
+NO_TOTALS = Totals(0, 0, 0, 0, 0, 0, pmap(), 0)
 
 
 def count_sent(totals: Totals, length: int) -> Totals:
@@ -39,12 +39,12 @@ def count_sent(totals: Totals, length: int) -> Totals:
 
 def requests_of(client: Client) -> int:
     """Complete requests a client has sent."""
-    return client.answered + len(client.owed)
+    return client.responded + len(client.outstanding)
 
 
 def add_closed(totals: Totals, client: Client, reason: CloseReason) -> Totals:
     """The totals with the figures of a connection that ended."""
     closed = totals.closed.set(reason.name, totals.closed.get(reason.name, 0) + 1)
-    return Totals(totals.accepted, totals.turned_away, totals.requests + requests_of(client),
-                  totals.bytes_in + client.bytes_in, totals.bytes_out + client.bytes_out, totals.late, closed,
-                  totals.skipped)
+    return Totals(totals.accepted, totals.rejected, totals.requests + requests_of(client),
+                  totals.bytes_in + client.bytes_in, totals.bytes_out + client.bytes_out, totals.stale_responses, closed,
+                  totals.sse_skipped)

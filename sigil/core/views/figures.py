@@ -12,14 +12,14 @@ nor that texts from outside may have to be escaped for it.
 from collections.abc import Iterator, Sized
 from typing import NamedTuple
 
-from ..broadcast.broadcast import Stream
-from ..broadcast.entry import Hearing, entry_len
+from ..broadcast.broadcast import Broadcast
+from ..broadcast.entry import Subscription, entry_len
 from ..broadcast.ring import Ring, page_of
 from ..close_reasons import CloseReason
 from ..conn import Conn, Peer
 from ..connection.client import Client, outbox_len
 from ..connection.websocket_send import buffered_amount
-from ..server.slots import find
+from ..server.slots import find_client
 from ..server.state import Server
 
 COHORTS_MAX, LAGGARDS_MAX = 6, 12
@@ -37,7 +37,7 @@ class CohortFigures(NamedTuple):
 class LaggardFigures(NamedTuple):
     """A client with a cursor of its own: the number and the offset of the next message it is to be sent.
 
-    It is `behind` by so many messages.  In bytes: `outbox` is what is its alone, `owed` all that the kernel has not
+    It is `read_lag` by so many messages.  In bytes: `outbox` is what is its alone, `outstanding` all that the kernel has not
     taken for it.
     """
 
@@ -52,14 +52,14 @@ class LaggardFigures(NamedTuple):
 
 
 class RingFigures(NamedTuple):
-    """The ring and everybody around it: at most `size` bytes in at most `most` messages are kept.
+    """The ring and everybody around it: at most `max_bytes` bytes in at most `max_frames` messages are kept.
 
     The end lies behind what was published in this turn and is not sent yet; between two turns it is the head.
     `members` is how many are at the head in all; `dropped` how many ever fell too far behind.
     """
 
-    size: int
-    most: int
+    max_bytes: int
+    max_frames: int
     tail_number: int
     tail_offset: int
     head_number: int
@@ -76,33 +76,33 @@ class RingFigures(NamedTuple):
 
 def ring_figures(server: Server) -> RingFigures:
     """The figures of a server's ring: the largest cohorts, the laggards that are furthest behind, and how many more."""
-    stream, ring = server.stream, server.stream.ring
-    cohorts = sorted(stream.cohorts.items(), key=_by_size)
+    broadcast, ring = server.broadcast, server.broadcast.ring
+    cohorts = sorted(broadcast.cohorts.items(), key=_by_size)
     laggards = laggards_of(server, LAGGARDS_MAX)
     return RingFigures(
-        ring.size, ring.most, ring.tail_number, ring.tail_offset, ring.head_number, ring.head_offset,
-        stream.next_number, end_of(stream), sum(len(members) for _, members in cohorts),
-        tuple(CohortFigures(hearing.encoding.name.lower(), tuple(sorted(hearing.topics)), len(members))
-              for hearing, members in cohorts[:COHORTS_MAX]), max(0, len(cohorts) - COHORTS_MAX),
-        laggards, len(stream.laggards) - len(laggards),
+        ring.max_bytes, ring.max_frames, ring.tail_number, ring.tail_offset, ring.head_number, ring.head_offset,
+        broadcast.next_number, end_of(broadcast), sum(len(members) for _, members in cohorts),
+        tuple(CohortFigures(subscription.encoding.name.lower(), tuple(sorted(subscription.topics)), len(members))
+              for subscription, members in cohorts[:COHORTS_MAX]), max(0, len(cohorts) - COHORTS_MAX),
+        laggards, len(broadcast.laggards) - len(laggards),
         server.totals.closed.get(CloseReason.WS_CLIENT_TOO_SLOW.name, 0))
 
 
-def _by_size(cohort: tuple[Hearing, Sized]) -> tuple[int, int, list[str]]:
+def _by_size(cohort: tuple[Subscription, Sized]) -> tuple[int, int, list[str]]:
     """The largest first; of those, in order."""
-    hearing, members = cohort
-    return -len(members), hearing.encoding, sorted(hearing.topics)
+    subscription, members = cohort
+    return -len(members), subscription.encoding, sorted(subscription.topics)
 
 
-def listeners(server: Server, topic: str) -> int:
+def subscriber_count(server: Server, topic: str) -> int:
     """How many clients hear this topic by its name, wherever they are."""
-    stream = server.stream
+    broadcast = server.broadcast
     behind = (client for client, _ in _followers(server))
-    return (sum(len(members) for hearing, members in stream.cohorts.items() if topic in hearing.topics)
-            + sum(client.talk is not None and topic in client.talk.hearing.topics for client in behind))
+    return (sum(len(members) for subscription, members in broadcast.cohorts.items() if topic in subscription.topics)
+            + sum(client.session is not None and topic in client.session.subscription.topics for client in behind))
 
 
-class Listener(NamedTuple):
+class SubscriberInfo(NamedTuple):
     """A client that hears a topic, and whether it has still to be sent some of what was published."""
 
     conn: Conn
@@ -110,47 +110,47 @@ class Listener(NamedTuple):
     is_behind: bool
 
 
-def who_hears(server: Server, topic: str) -> Iterator[Listener]:
+def subscribers(server: Server, topic: str) -> Iterator[SubscriberInfo]:
     """Every client that hears this topic by its name, wherever it is."""
-    for hearing, members in server.stream.cohorts.items():
-        if topic in hearing.topics:
-            for client in filter(None, (find(server.slots, conn) for conn in members)):
-                yield Listener(client.conn, client.peer, False)
+    for subscription, members in server.broadcast.cohorts.items():
+        if topic in subscription.topics:
+            for client in filter(None, (find_client(server.slots, conn) for conn in members)):
+                yield SubscriberInfo(client.conn, client.peer, False)
     for client, _ in _followers(server):
-        if client.talk is not None and topic in client.talk.hearing.topics:
-            yield Listener(client.conn, client.peer, True)
+        if client.session is not None and topic in client.session.subscription.topics:
+            yield SubscriberInfo(client.conn, client.peer, True)
 
 
 # -- laggards -----------------------------------------------------------------------------------------------------
 
 def _followers(server: Server) -> Iterator[tuple[Client, int]]:
     """Every laggard with its cursor."""
-    for conn in server.stream.laggards:
-        client = find(server.slots, conn)
-        if client is not None and client.talk is not None and client.talk.cursor is not None:
-            yield client, client.talk.cursor
+    for conn in server.broadcast.laggards:
+        client = find_client(server.slots, conn)
+        if client is not None and client.session is not None and client.session.cursor is not None:
+            yield client, client.session.cursor
 
 
 def laggards_of(server: Server, most: int | None = None) -> tuple[LaggardFigures, ...]:
-    """The laggards, the one that is furthest behind first, and no more than `most` of them (None: all)."""
+    """The laggards, the one that is furthest behind first, and no more than `max_frames` of them (None: all)."""
     followers = sorted(_followers(server), key=lambda follower: (follower[1], follower[0].conn))[:most]
     return tuple(_figures_of(server, client, cursor) for client, cursor in followers)
 
 
 def _figures_of(server: Server, client: Client, cursor: int) -> LaggardFigures:
-    stream = server.stream
-    topics = () if client.talk is None else tuple(sorted(client.talk.hearing.topics))
-    return LaggardFigures(client.conn, str(client.peer), topics, cursor, offset_of(stream, cursor),
-                          stream.next_number - cursor, outbox_len(client), buffered_amount(client, stream))
+    broadcast = server.broadcast
+    topics = () if client.session is None else tuple(sorted(client.session.subscription.topics))
+    return LaggardFigures(client.conn, str(client.peer), topics, cursor, offset_of(broadcast, cursor),
+                          broadcast.next_number - cursor, outbox_len(client), buffered_amount(client, broadcast))
 
 
 # -- offsets ------------------------------------------------------------------------------------------------------
 
-def offset_of(stream: Stream, number: int) -> int:
+def offset_of(broadcast: Broadcast, number: int) -> int:
     """The offset at which a frame begins, one of those that are kept or were published in this turn."""
-    ring = stream.ring
+    ring = broadcast.ring
     if number >= ring.head_number:
-        return ring.head_offset + sum(map(entry_len, stream.pending[:number - ring.head_number]))
+        return ring.head_offset + sum(map(entry_len, broadcast.pending[:number - ring.head_number]))
     offset = ring.head_offset
     for page in ring.pages[page_of(ring, number):]:
         assert page is not None
@@ -158,13 +158,13 @@ def offset_of(stream: Stream, number: int) -> int:
     return offset
 
 
-def end_of(stream: Stream) -> int:
+def end_of(broadcast: Broadcast) -> int:
     """The offset behind all that was published."""
-    return stream.ring.head_offset + stream.pending_len
+    return broadcast.ring.head_offset + broadcast.pending_len
 
 
 class Block(NamedTuple):
-    """Some of what is kept: frames from number `first` up to `end`, and the offsets they lie between."""
+    """Some of what is kept: frames from number `first_page` up to `end`, and the offsets they lie between."""
 
     first: int
     end: int
@@ -176,7 +176,7 @@ def blocks_of(ring: Ring, least: float) -> Iterator[Block]:
     """What is kept by pages, with those drawn together that are shorter than `least` bytes."""
     first, start = ring.tail_number, ring.tail_offset
     end, end_offset = first, start
-    for page in ring.pages[ring.first:]:
+    for page in ring.pages[ring.first_page:]:
         assert page is not None
         end_offset += sum(map(entry_len, page.entries[max(0, end - page.number):]))
         end = page.number + len(page.entries)

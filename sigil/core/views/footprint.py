@@ -27,13 +27,13 @@ FRAME = 512
 """A published message beside its text: header, place on its page, the page."""
 ENCODINGS = 9 * 128
 """The same message in all other encodings, beside their bytes."""
-WIDEST = 4
+CHAR_BYTES_MAX = 4
 """Bytes of a character, all through a text that has one character that needs them."""
 EVENT = 7
 """Bytes of an event for each of a text that is nothing but line ends."""
 EVENT_ID = 48
 """Bytes of an event beside its text, at most."""
-CRUMBS = 12
+PING_BYTES = 12
 """Bytes for each byte of pings without payload, the smallest things that are made of what is read."""
 
 
@@ -45,7 +45,7 @@ def footprint(limits: Limits, *, response_len: int = 65_536, turn_len: int = 65_
     """
     limits = without_aliases(limits)
     return (SERVER + _connections(limits) + _arriving(limits) + _requests(limits) + _answers(limits, response_len)
-            + _conversations(limits, response_len) + _published(limits, turn_len) + _remembered(limits))
+            + _websockets(limits, response_len) + _published(limits, turn_len) + _cached(limits))
 
 
 def _connections(limits: Limits) -> int:
@@ -66,15 +66,15 @@ def _arriving(limits: Limits) -> int:
     all_http, all_talk = limits.max_connection_cnt * http, limits.max_ws_connection_cnt * talk
     most = limits.max_inbound_len + (reads + 1) * limits.max_read_len
     kept, kept_talk = min(most, all_http + all_talk), min(most, all_talk)
-    crumbs = reads * (limits.max_read_len + limits.max_header_len) * CRUMBS
-    inflated = (1 + WIDEST) * limits.max_ws_message_len if limits.permessage_deflate else 0
-    return kept + max(kept, WIDEST * kept_talk) + crumbs + inflated
+    crumbs = reads * (limits.max_read_len + limits.max_header_len) * PING_BYTES
+    inflated = (1 + CHAR_BYTES_MAX) * limits.max_ws_message_len if limits.permessage_deflate else 0
+    return kept + max(kept, CHAR_BYTES_MAX * kept_talk) + crumbs + inflated
 
 
 def head_len(limits: Limits, length: int) -> int:
     """What a parsed head of so many bytes costs: its text twice, folded and as it came; its path once more, wider."""
     target = min(length, limits.max_target_len)
-    return HEAD + limits.max_headers * FIELD + 2 * length + (2 + WIDEST) * target
+    return HEAD + limits.max_headers * FIELD + 2 * length + (2 + CHAR_BYTES_MAX) * target
 
 
 def _requests(limits: Limits) -> int:
@@ -91,13 +91,13 @@ def _answers(limits: Limits, response_len: int) -> int:
     return limits.max_connection_cnt * (queue + limits.max_outbox_len + 2 * response_len)
 
 
-def _conversations(limits: Limits, response_len: int) -> int:
+def _websockets(limits: Limits, response_len: int) -> int:
     """What was said to WebSockets and not taken: as much as is kept for each, the message after that, one half read.
 
     And what other threads have said.
     """
     said = max(limits.max_outbox_len, limits.max_ws_outbox_len) + (1 + EVENT) * response_len + ANSWER
-    return limits.max_ws_connection_cnt * said + limits.max_inbox_len
+    return limits.max_ws_connection_cnt * said + limits.max_thread_queue_len
 
 
 def _published(limits: Limits, turn_len: int) -> int:
@@ -109,7 +109,7 @@ def _published(limits: Limits, turn_len: int) -> int:
     return ring + (2 + limits.max_ws_connection_cnt) * turn
 
 
-def _remembered(limits: Limits) -> int:
+def _cached(limits: Limits) -> int:
     """Heads that were parsed and may come again, and the bytes they are known by."""
-    length = min(limits.max_remembered_len, limits.max_header_len)
-    return limits.max_remembered_heads * (head_len(limits, length) + length)
+    length = min(limits.max_cached_head_len, limits.max_header_len)
+    return limits.max_cached_heads * (head_len(limits, length) + length)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from html import escape
 
 from ..broadcast.ring import Ring
-from ..connection.client import Client, is_member, outbox_len
+from ..connection.client import Client, is_in_cohort, outbox_len
 from ..connection.websocket_send import buffered_amount
 from ..server.slots import clients_of
 from ..server.state import Server
@@ -53,7 +53,7 @@ def ring_text(server: Server) -> str:
     turn and has not been sent to anybody yet.
     """
     figures, laggards = ring_figures(server), laggards_of(server)
-    left, size = figures.end_offset - figures.size, figures.size
+    left, size = figures.end_offset - figures.max_bytes, figures.max_bytes
     tail, head = ((offset - left) * CELLS // size for offset in (figures.tail_offset, figures.head_offset))
     cells = list("·" * tail + "─" * (head - tail) + "+" * (CELLS - head))
     places = [min((laggard.offset - left) * CELLS // size, CELLS - 1) for laggard in laggards]
@@ -77,16 +77,16 @@ def clients_text(server: Server) -> str:
 
 def _row(server: Server, client: Client) -> tuple[str, ...]:
     """One client as a line of that table."""
-    stream, talk = server.stream, client.talk
-    where, cursor = "http" if talk is None else "closing", None
-    if talk is not None and talk.cursor is not None:
-        where, cursor = "laggard", talk.cursor
-    elif is_member(client):
-        where, cursor = "cohort", stream.ring.head_number
-    following = ("-", "-") if cursor is None else (str(cursor), str(stream.next_number - cursor))
-    owed = buffered_amount(client, stream)
-    topics = "" if talk is None else _plain(", ".join(sorted(talk.hearing.topics)), 40)
-    return (str(client.conn.slot), str(client.conn.turn), where, *following, f"{outbox_len(client):,}", f"{owed:,}",
+    broadcast, session = server.broadcast, client.session
+    where, cursor = "http" if session is None else "closing", None
+    if session is not None and session.cursor is not None:
+        where, cursor = "laggard", session.cursor
+    elif is_in_cohort(client):
+        where, cursor = "cohort", broadcast.ring.head_number
+    following = ("-", "-") if cursor is None else (str(cursor), str(broadcast.next_number - cursor))
+    owed = buffered_amount(client, broadcast)
+    topics = "" if session is None else _plain(", ".join(sorted(session.subscription.topics)), 40)
+    return (str(client.conn.slot), str(client.conn.generation), where, *following, f"{outbox_len(client):,}", f"{owed:,}",
             topics)
 
 
@@ -140,7 +140,7 @@ def _line(look: str, x: float, top: int, bottom: int) -> str:
 
 def _place(figures: RingFigures, offset: int) -> float:
     """How far to the right an offset is drawn: what was published last ends at the right."""
-    return RIGHT - (figures.end_offset - offset) * (RIGHT - LEFT) / figures.size
+    return RIGHT - (figures.end_offset - offset) * (RIGHT - LEFT) / figures.max_bytes
 
 
 def ring_svg(server: Server) -> str:
@@ -159,7 +159,7 @@ def ring_svg(server: Server) -> str:
     parts = [_tag("style", inner=STYLE), _tag("rect", f'class="ground" x="0.5" y="0.5" width="{WIDTH - 1}" '
                                                       f'height="{height - 1}" rx="6"'),
              *_heading(figures), _line("line", head, TOP - GAP, bottom), *above,
-             *_band(figures, server.stream.ring, band), _line("line", tail, band, bottom), *below,
+             *_band(figures, server.broadcast.ring, band), _line("line", tail, band, bottom), *below,
              _words_at(head, band - GAP - 2, f"head: message {figures.head_number}"),
              _words_at(tail, bottom + ROW - GAP, f"tail: message {figures.tail_number}"),
              *_footing(figures, bottom + ROW)]
@@ -176,7 +176,7 @@ def _words_at(x: float, y: int, words: str) -> str:
 def _heading(figures: RingFigures) -> Iterator[str]:
     """What is kept, in figures."""
     length, count = figures.end_offset - figures.tail_offset, figures.end_number - figures.tail_number
-    kept = f"{count:,} of at most {figures.most:,} messages, {length:,} of at most {figures.size:,} bytes"
+    kept = f"{count:,} of at most {figures.max_frames:,} messages, {length:,} of at most {figures.max_bytes:,} bytes"
     yield _text(14, 24, kept, "name")
     yield _text(14, 42, f"{figures.end_number:,} messages were published so far", "quiet")
 
@@ -205,8 +205,8 @@ def _cohort_row(cohort: CohortFigures, pending: int, head: float, y: int) -> str
 
 def _band(figures: RingFigures, ring: Ring, y: int) -> Iterator[str]:
     """The ring's bytes: what is free, what is kept, what was published in this turn."""
-    yield _box("free", LEFT, RIGHT, y, BAND, f"room for {figures.size:,} bytes")
-    for first, end, start, stop in blocks_of(ring, 3 * figures.size / (RIGHT - LEFT)):
+    yield _box("free", LEFT, RIGHT, y, BAND, f"room for {figures.max_bytes:,} bytes")
+    for first, end, start, stop in blocks_of(ring, 3 * figures.max_bytes / (RIGHT - LEFT)):
         which = f"message {first}" if end == first + 1 else f"messages {first} to {end - 1}"
         yield _box("kept", _place(figures, start), _place(figures, stop) - 1, y + 3, BAND - 6,
                    f"{which}, {stop - start:,} bytes")
@@ -227,8 +227,8 @@ def _laggard_rows(figures: RingFigures, y: int) -> list[str]:
 def _laggard_row(figures: RingFigures, laggard: LaggardFigures, band: int, y: int) -> str:
     """One laggard: its cursor, what it is owed from there on, and before that what is in its outbox."""
     x, conn = _place(figures, laggard.offset), laggard.conn
-    outbox = max(LEFT - GAP, min(x - 3, x - laggard.outbox * (RIGHT - LEFT) / figures.size))
-    parts = [_line("cursor", x, band - BAND, y + ROW - 4), _text(14, y + 16, f"slot {conn.slot}, turn {conn.turn}"),
+    outbox = max(LEFT - GAP, min(x - 3, x - laggard.outbox * (RIGHT - LEFT) / figures.max_bytes))
+    parts = [_line("cursor", x, band - BAND, y + ROW - 4), _text(14, y + 16, f"slot {conn.slot}, turn {conn.generation}"),
              _text(RIGHT + 16, y + 16, f"{laggard.behind:,} behind, {laggard.owed:,} bytes", "quiet")]
     if laggard.behind:
         parts.append(_box("owed", x, RIGHT, y + 7, BAR, f"from message {laggard.cursor} on"))

@@ -3,7 +3,7 @@
 import zlib
 
 from ..close_reasons import CloseReason
-from ..parse_result import Malformed, bad
+from ..parse_result import Malformed, malformed
 
 DEFLATE_LEVEL = 3
 
@@ -13,9 +13,9 @@ MEMORY_LEVEL = 5
 DEFLATE_END = b"\x00\x00\xff\xff"
 """What a flush ends with, and what is left out of a message (RFC 7692 section 7.2.1)."""
 
-BAD_DEFLATE = bad("a compressed message is not what it says", CloseReason.WS_BAD_COMPRESSION)
+BAD_DEFLATE = malformed("a compressed message is not what it says", CloseReason.WS_BAD_COMPRESSION)
 
-TOO_LONG = bad("a compressed message is longer than this server accepts", CloseReason.WS_OVERSIZE_FRAME)
+TOO_LONG = malformed("a compressed message is longer than this server accepts", CloseReason.WS_OVERSIZE_FRAME)
 
 
 def deflate(payload: bytes, bits: int) -> bytes:
@@ -25,7 +25,7 @@ def deflate(payload: bytes, bits: int) -> bytes:
 
 
 def inflate(payload: bytes, most: int) -> bytes | Malformed:
-    """The message that a frame holds compressed; 1007 if it is none, 1009 if it has more than `most` bytes.
+    """The message that a frame holds compressed; 1007 if it is none, 1009 if it has more than `max_frames` bytes.
 
     No more than one byte above the bound is ever made (RFC 7692 section 7.2.2).  Blocks may follow a block that says it
     is the last one (section 7.2.3.4); for zlib each of those ends a stream, whose window the next one goes on with.

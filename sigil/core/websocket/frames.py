@@ -6,7 +6,7 @@ wrong: a peer cannot make us wait, or hold memory, for what will be refused anyw
 
 Rules: the functions take bytes and return values; a refusal is a `Malformed` whose reason has the close code.  What
 is refused does not depend on how the bytes were cut into reads: bytes are judged in the order in which they come.  A
-server reads masked frames and writes unmasked ones, a client the other way round; `Terms` says which.
+server reads masked frames and writes unmasked ones, a client the other way round; `FrameRules` says which.
 
 It does not know messages: `message` does.  It draws no mask keys, since a key must come from outside.
 """
@@ -17,7 +17,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from ..close_reasons import CloseReason
-from ..parse_result import Malformed, NeedMore, bad
+from ..parse_result import Malformed, NeedMore, malformed
 
 
 class Opcode(IntEnum):
@@ -31,7 +31,7 @@ class Opcode(IntEnum):
     PONG = 10
 
 
-class Terms(NamedTuple):
+class FrameRules(NamedTuple):
     """What holds for all frames that one side of a conversation reads; lengths are bytes of payload, compressed or not.
 
     `is_masked` is true where a server reads; `allows_rsv1` where compression has been agreed on (RFC 7692).
@@ -43,11 +43,11 @@ class Terms(NamedTuple):
     is_masked: bool = True
 
 
-class FrameHead(NamedTuple):
+class FrameHeader(NamedTuple):
     """All of a frame but its payload, which begins at `end`; `key` is empty if the payload is not masked."""
 
     opcode: Opcode
-    is_final: bool
+    fin: bool
     rsv1: bool
     length: int
     key: bytes
@@ -58,7 +58,7 @@ class Frame(NamedTuple):
     """A frame, its payload unmasked."""
 
     opcode: Opcode
-    is_final: bool
+    fin: bool
     rsv1: bool
     payload: bytes
 
@@ -67,7 +67,7 @@ FIN, RSV, RSV1, MASKED = 0x80, 0x70, 0x40, 0x80
 CONTROL_MAX = 125
 """Payload bytes of a control frame, and of any frame whose length is a single byte."""
 
-NO_STATUS = 1005
+NO_STATUS_RCVD = 1005
 """Stands for a close frame without a code; never on the wire (RFC 6455 section 7.4.1)."""
 
 _SHORT, _MEDIUM, _LONG = Struct(">BB").pack, Struct(">BBH").pack, Struct(">BBQ").pack
@@ -77,24 +77,24 @@ _SHORTEST = {2: 126, 8: 0x10000}
 
 # -- masking ------------------------------------------------------------------------------------------------------
 
-SMALL_MAX = 640
+BIGINT_XOR_MAX = 640
 """Bytes up to which one exclusive or of two big integers beats four table look-ups, one for each byte of the key.
 
 Measured under 3.11: 0.5 against 0.9 microseconds for 128 bytes, 2.0 against 1.6 for 1 KiB, 150 against 50 for 64 KiB.
 """
 
-REPEATS = tuple(((1 << 32 * words) - 1) // 0xFFFFFFFF for words in range(SMALL_MAX // 4 + 1))
+KEY_REPEATS = tuple(((1 << 32 * words) - 1) // 0xFFFFFFFF for words in range(BIGINT_XOR_MAX // 4 + 1))
 """A key times `REPEATS[n]` is that key n times: a multiplication is cheaper than making bytes and reading them."""
 
 _XOR = tuple(bytes(byte ^ mask for byte in range(256)) for mask in range(256))
 
 
-def unmask(data: bytes, key: bytes) -> bytes:
+def apply_mask(data: bytes, key: bytes) -> bytes:
     """`data` masked with a key of 4 bytes, which is the same as unmasked (RFC 6455 section 5.3)."""
     length = len(data)
-    if length > SMALL_MAX:
+    if length > BIGINT_XOR_MAX:
         return _unmask_lanes(data, key)
-    mask = int.from_bytes(key) * REPEATS[length + 3 >> 2] >> 8 * (-length & 3)
+    mask = int.from_bytes(key) * KEY_REPEATS[length + 3 >> 2] >> 8 * (-length & 3)
     return (int.from_bytes(data) ^ mask).to_bytes(length)
 
 
@@ -112,7 +112,7 @@ def _unmask_lanes(data: bytes, key: bytes) -> bytes:
 # -- writing ------------------------------------------------------------------------------------------------------
 
 def frame_header(opcode: int, length: int, rsv1: bool = False) -> bytes:
-    """What goes before a payload of `length` bytes, from a server: final, not masked, the length in its shortest form.
+    """What goes before a payload of `body_length` bytes, from a server: final, not masked, the length in its shortest form.
 
     For payloads that are better sent as a piece of memory of their own than copied.
     """
@@ -120,7 +120,7 @@ def frame_header(opcode: int, length: int, rsv1: bool = False) -> bytes:
 
 
 def frame_len(length: int) -> int:
-    """Bytes of a whole frame of a server with a payload of `length` bytes."""
+    """Bytes of a whole frame of a server with a payload of `body_length` bytes."""
     return length + (2 if length < 126 else 4 if length < 0x10000 else 10)
 
 
@@ -136,8 +136,8 @@ def _header(first: int, length: int, masked: int) -> bytes:
 def encode_frame(opcode: int, payload: bytes, rsv1: bool = False) -> bytes:
     """A whole frame of a server, in one piece."""
     length = len(payload)
-    if length < SMALL_FRAME_MAX and not rsv1 and opcode in SMALL_HEADS:
-        return SMALL_HEADS[opcode][length] + payload
+    if length < SMALL_FRAME_MAX and not rsv1 and opcode in SHORT_FRAME_HEADERS:
+        return SHORT_FRAME_HEADERS[opcode][length] + payload
     first = opcode | (FIN | RSV1 if rsv1 else FIN)
     # The two forms that nearly every message has are written out: a call more is a fifth of the cost.
     if length < 126:
@@ -147,12 +147,12 @@ def encode_frame(opcode: int, payload: bytes, rsv1: bool = False) -> bytes:
     return _LONG(first, 127, length) + payload
 
 
-def encode_small(messages: Sequence[tuple[int, bytes]]) -> bytes:
+def encode_short_frames(messages: Sequence[tuple[int, bytes]]) -> bytes:
     """Whole frames of a server, one behind the other, if none is large; else nothing.  Faster than frame by frame."""
     pieces: list[bytes] = []
     try:
         for opcode, payload in messages:
-            pieces += (SMALL_HEADS[opcode][len(payload)], payload)
+            pieces += (SHORT_FRAME_HEADERS[opcode][len(payload)], payload)
     except LookupError:
         return b""
     return b"".join(pieces)
@@ -161,7 +161,7 @@ def encode_small(messages: Sequence[tuple[int, bytes]]) -> bytes:
 SMALL_FRAME_MAX = 2_048
 """Payloads shorter than this are copied without a second thought."""
 
-SMALL_HEADS = {int(opcode): tuple(_header(FIN | opcode, length, 0) for length in range(SMALL_FRAME_MAX))
+SHORT_FRAME_HEADERS = {int(opcode): tuple(_header(FIN | opcode, length, 0) for length in range(SMALL_FRAME_MAX))
                for opcode in (Opcode.TEXT, Opcode.BINARY)}
 """What goes before such a payload: by opcode, then by its length."""
 
@@ -169,59 +169,59 @@ SMALL_HEADS = {int(opcode): tuple(_header(FIN | opcode, length, 0) for length in
 def encode_masked(opcode: int, payload: bytes, key: bytes, fin: bool = True, rsv: int = 0) -> bytes:
     """A whole frame of a client, masked with the 4 bytes of `key`; `rsv` is the three reserved bits, 0 to 7."""
     first = (FIN if fin else 0) | rsv << 4 | opcode
-    return b"".join((_header(first, len(payload), MASKED), key, unmask(payload, key)))
+    return b"".join((_header(first, len(payload), MASKED), key, apply_mask(payload, key)))
 
 
 # -- reading ------------------------------------------------------------------------------------------------------
 
-def read_frame(data: bytes, start: int, terms: Terms) -> tuple[Frame, int] | NeedMore | Malformed:
+def parse_frame(data: bytes, start: int, rules: FrameRules) -> tuple[Frame, int] | NeedMore | Malformed:
     """The frame that begins at `start`, and where it ends, whatever came before it in its conversation."""
-    head = read_head(data, start, terms)
-    if not isinstance(head, FrameHead):
-        return head
-    end = head.end + head.length
+    header = parse_frame_header(data, start, rules)
+    if not isinstance(header, FrameHeader):
+        return header
+    end = header.end + header.length
     if end > len(data):
         return NeedMore(len(data))
-    payload = data[head.end:end]
-    return Frame(head.opcode, head.is_final, head.rsv1, unmask(payload, head.key) if head.key else payload), end
+    payload = data[header.end:end]
+    return Frame(header.opcode, header.fin, header.rsv1, apply_mask(payload, header.key) if header.key else payload), end
 
 
-def read_head(data: bytes, start: int, terms: Terms, is_continuing: bool | None = None,
-              size: int = 0) -> FrameHead | NeedMore | Malformed:
+def parse_frame_header(data: bytes, start: int, rules: FrameRules, is_continuing: bool | None = None,
+              size: int = 0) -> FrameHeader | NeedMore | Malformed:
     """The head of the frame that begins at `start`, refused at the first byte that is wrong, with 1002 or 1009.
 
-    `is_continuing` says whether a message of `size` bytes is under way that the frame has to continue, or None if the
+    `is_continuing` says whether a message of `max_bytes` bytes is under way that the frame has to continue, or None if the
     frame stands alone.
     """
     if len(data) <= start:
         return NeedMore(start)
     first = data[start]
-    flaw = _FIRST_FLAWS[is_continuing, terms.allows_rsv1][first]
-    if flaw is not None:
-        return flaw
+    error = _FIRST_FLAWS[is_continuing, rules.allows_rsv1][first]
+    if error is not None:
+        return error
     if len(data) == start + 1:
         return NeedMore(start + 1)
     second = data[start + 1]
-    if (second >= MASKED) is not terms.is_masked:
-        return bad("a frame of the client is not masked" if terms.is_masked else "a frame of the server is masked",
+    if (second >= MASKED) is not rules.is_masked:
+        return malformed("a frame of the client is not masked" if rules.is_masked else "a frame of the server is masked",
                    CloseReason.WS_BAD_MASK)
     code = second & 0x7F
     if first & Opcode.CLOSE:
         if code > CONTROL_MAX:
-            return bad("a control frame carries more than 125 bytes", CloseReason.WS_CONTROL_FRAME_TOO_LARGE)
+            return malformed("a control frame carries more than 125 bytes", CloseReason.WS_CONTROL_FRAME_TOO_LARGE)
         length: int | NeedMore | Malformed = code
     else:
-        length = _read_length(data, start + 2, code, terms, size)
+        length = _read_length(data, start + 2, code, rules, size)
     if not isinstance(length, int):
         return length
     key_start = start + 2 + _WIDTHS.get(code, 0)
-    end = key_start + 4 if terms.is_masked else key_start
+    end = key_start + 4 if rules.is_masked else key_start
     if end > len(data):
         return NeedMore(len(data))
-    return FrameHead(_OPCODES[first & 0x0F], first >= FIN, first & RSV1 != 0, length, data[key_start:end], end)
+    return FrameHeader(_OPCODES[first & 0x0F], first >= FIN, first & RSV1 != 0, length, data[key_start:end], end)
 
 
-def _read_length(data: bytes, start: int, code: int, terms: Terms, size: int) -> int | NeedMore | Malformed:
+def _read_length(data: bytes, start: int, code: int, rules: FrameRules, size: int) -> int | NeedMore | Malformed:
     """The length of a data frame from its 7 bits and the 0, 2 or 8 bytes at `start`.
 
     Bytes that have not come leave a range: what is wrong with all of it is wrong already.
@@ -230,34 +230,34 @@ def _read_length(data: bytes, start: int, code: int, terms: Terms, size: int) ->
     digits = data[start:start + width]
     least = int.from_bytes(digits.ljust(width, b"\x00")) if width else code
     if width and int.from_bytes(digits.ljust(width, b"\xff")) < _SHORTEST[width]:
-        return bad("the length of a frame is not in its shortest form", CloseReason.WS_NONMINIMAL_LENGTH)
-    if least > terms.max_frame_len or size + least > terms.max_message_len:
-        return _oversize(terms, size)
+        return malformed("the length of a frame is not in its shortest form", CloseReason.WS_NONMINIMAL_LENGTH)
+    if least > rules.max_frame_len or size + least > rules.max_message_len:
+        return _oversize(rules, size)
     return least if len(digits) == width else NeedMore(len(data))
 
 
-def _oversize(terms: Terms, size: int) -> Malformed:
+def _oversize(rules: FrameRules, size: int) -> Malformed:
     """The refusal of a frame that goes beyond a bound: the nearer one, however much of the length has come."""
-    kind, bound = "frame", terms.max_frame_len
-    if terms.max_message_len - size < bound:
-        kind, bound = "message", terms.max_message_len
-    return bad(f"a {kind} is longer than {bound} bytes", CloseReason.WS_OVERSIZE_FRAME)
+    kind, bound = "frame", rules.max_frame_len
+    if rules.max_message_len - size < bound:
+        kind, bound = "message", rules.max_message_len
+    return malformed(f"a {kind} is longer than {bound} bytes", CloseReason.WS_OVERSIZE_FRAME)
 
 
 def _first_flaw(first: int, is_continuing: bool | None, allows_rsv1: bool) -> Malformed | None:
     """What is wrong with the first byte of a frame, or None."""
     opcode = first & 0x0F
     if opcode not in _OPCODES:
-        return bad(f"a frame has the opcode {opcode}, which has no meaning", CloseReason.WS_UNKNOWN_OPCODE)
+        return malformed(f"a frame has the opcode {opcode}, which has no meaning", CloseReason.WS_UNKNOWN_OPCODE)
     starts = opcode in (Opcode.TEXT, Opcode.BINARY)
     if first & RSV and not (first & RSV == RSV1 and allows_rsv1 and starts):
-        return bad("a reserved bit is set without an extension that gives it meaning", CloseReason.WS_BAD_RSV)
+        return malformed("a reserved bit is set without an extension that gives it meaning", CloseReason.WS_BAD_RSV)
     if opcode >= Opcode.CLOSE:
-        return None if first & FIN else bad("a control frame is fragmented", CloseReason.WS_FRAGMENTED_CONTROL)
+        return None if first & FIN else malformed("a control frame is fragmented", CloseReason.WS_FRAGMENTED_CONTROL)
     if is_continuing and starts:
-        return bad("a new message begins inside a fragmented one", CloseReason.WS_EXPECTED_CONT_OPCODE)
+        return malformed("a new message begins inside a fragmented one", CloseReason.WS_EXPECTED_CONT_OPCODE)
     if is_continuing is False and not starts:
-        return bad("a continuation frame has no message to continue", CloseReason.WS_EXPECTED_TEXT_OPCODE)
+        return malformed("a continuation frame has no message to continue", CloseReason.WS_EXPECTED_TEXT_OPCODE)
     return None
 
 
@@ -284,7 +284,7 @@ def encode_close(code: int, reason: str = "") -> bytes:
 
     ValueError for a code that may not be sent.
     """
-    if code == NO_STATUS:
+    if code == NO_STATUS_RCVD:
         return b""
     if not is_close_code(code):
         raise ValueError(f"{code} is not the code of a close frame (1000 to 1003, 1007 to 1014, 3000 to 4999)")
@@ -295,13 +295,13 @@ def encode_close(code: int, reason: str = "") -> bytes:
 def parse_close(payload: bytes) -> tuple[int, str] | Malformed:
     """Code and reason of a close frame, 1005 for an empty one; or what is wrong, with 1002 or 1007."""
     if not payload:
-        return NO_STATUS, ""
+        return NO_STATUS_RCVD, ""
     if len(payload) < 2:
-        return bad("a close frame carries half a code", CloseReason.WS_BAD_CLOSE_PAYLOAD)
+        return malformed("a close frame carries half a code", CloseReason.WS_BAD_CLOSE_PAYLOAD)
     code = int.from_bytes(payload[:2])
     if not is_close_code(code):
-        return bad(f"a close frame carries the code {code}, which may not be sent", CloseReason.WS_BAD_CLOSE_PAYLOAD)
+        return malformed(f"a close frame carries the code {code}, which may not be sent", CloseReason.WS_BAD_CLOSE_PAYLOAD)
     try:
         return code, payload[2:].decode()
     except UnicodeDecodeError:
-        return bad("the reason in a close frame is not UTF-8", CloseReason.WS_BAD_UTF8)
+        return malformed("the reason in a close frame is not UTF-8", CloseReason.WS_BAD_UTF8)

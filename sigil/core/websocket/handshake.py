@@ -16,13 +16,13 @@ from hashlib import sha1
 from typing import NamedTuple
 
 from ..close_reasons import CloseReason
-from ..http.framing import check_host_field, tokens_of
+from ..http.framing import check_host_field, parse_list
 from ..http.head import Head
 from ..http.headers import Headers, Pairs
 from ..http.response import Response
-from ..http.validate import check_pairs
-from ..parse_result import Malformed, bad
-from .origin import is_origin_served
+from ..http.validate import check_headers
+from ..parse_result import Malformed, malformed
+from .origin import is_origin_allowed
 
 
 class Extension(NamedTuple):
@@ -54,7 +54,7 @@ REFUSAL_FIELDS: dict[CloseReason, Pairs] = {
 }
 """Fields of the answer to a refused upgrade, by reason: a 426 says what to upgrade to (RFC 9110 section 15.5.22)."""
 
-OURS = frozenset(("connection", "upgrade", "content-length", "sec-websocket-accept", "sec-websocket-protocol",
+HANDSHAKE_FIELDS = frozenset(("connection", "upgrade", "content-length", "sec-websocket-accept", "sec-websocket-protocol",
                   "sec-websocket-extensions", "sec-websocket-version", "sec-websocket-key"))
 """Fields of a 101 that are the handshake's own, or that a 101 may not have."""
 
@@ -72,8 +72,8 @@ _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 
 def is_upgrade(head: Head) -> bool:
     """True if the request asks for a WebSocket at all, however badly; HTTP/1.0 cannot (RFC 9110 section 7.8)."""
-    value = head.headers.folded.get("upgrade")
-    return value is not None and head.version == 1 and "websocket" in tokens_of(value)
+    value = head.headers.combined.get("upgrade")
+    return value is not None and head.version == 1 and "websocket" in parse_list(value)
 
 
 def check_upgrade(head: Head, origins: tuple[str, ...] | None = None) -> Offer | Malformed:
@@ -81,9 +81,9 @@ def check_upgrade(head: Head, origins: tuple[str, ...] | None = None) -> Offer |
 
     `origins` are the origins whose pages may connect, spelled as browsers do, `"*"` for all; None is the same origin.
     """
-    flaw = _check_request(head)
-    if flaw is not None:
-        return flaw
+    error = _check_request(head)
+    if error is not None:
+        return error
     key = _read_key(head.headers)
     if isinstance(key, Malformed):
         return key
@@ -93,8 +93,8 @@ def check_upgrade(head: Head, origins: tuple[str, ...] | None = None) -> Offer |
     extensions = parse_extensions(head.headers.get("sec-websocket-extensions", ""))
     if isinstance(extensions, Malformed):
         return extensions
-    if not is_origin_served(head.headers, origins):
-        return bad("pages of this Origin are not served here; Limits.origins is where this is decided",
+    if not is_origin_allowed(head.headers, origins):
+        return malformed("pages of this Origin are not served here; Limits.origins is where this is decided",
                    CloseReason.ORIGIN_REFUSED)
     return Offer(key, subprotocols, extensions)
 
@@ -102,17 +102,17 @@ def check_upgrade(head: Head, origins: tuple[str, ...] | None = None) -> Offer |
 def _check_request(head: Head) -> Malformed | None:
     """What is wrong with the request as a wish to upgrade, the key apart."""
     headers = head.headers
-    if not is_upgrade(head) or "upgrade" not in tokens_of(headers.get("connection", "")):
-        return bad("this is only to be had by an upgrade to websocket", CloseReason.WS_MISSING_UPGRADE)
+    if not is_upgrade(head) or "upgrade" not in parse_list(headers.get("connection", "")):
+        return malformed("this is only to be had by an upgrade to websocket", CloseReason.WS_MISSING_UPGRADE)
     if head.method != "GET":
-        return bad("an upgrade to websocket is asked for with GET")
-    if head.length:
-        return bad("an upgrade to websocket has no body")
+        return malformed("an upgrade to websocket is asked for with GET")
+    if head.body_length:
+        return malformed("an upgrade to websocket has no body")
     version = headers.get("sec-websocket-version")
     if version is None:
-        return bad("an upgrade to websocket without Sec-WebSocket-Version", CloseReason.WS_MISSING_VERSION_HEADER)
+        return malformed("an upgrade to websocket without Sec-WebSocket-Version", CloseReason.WS_MISSING_VERSION_HEADER)
     if version != VERSION:
-        return bad("the only Sec-WebSocket-Version spoken here is 13", CloseReason.WS_UNEXPECTED_VERSION)
+        return malformed("the only Sec-WebSocket-Version spoken here is 13", CloseReason.WS_UNEXPECTED_VERSION)
     return check_host_field(headers, head.version)
 
 
@@ -120,9 +120,9 @@ def _read_key(headers: Headers) -> str | Malformed:
     """The key, or what is wrong with it; two keys, joined as fields are, make one that is none."""
     key = headers.get("sec-websocket-key")
     if key is None:
-        return bad("an upgrade to websocket without Sec-WebSocket-Key", CloseReason.WS_MISSING_KEY_HEADER)
+        return malformed("an upgrade to websocket without Sec-WebSocket-Key", CloseReason.WS_MISSING_KEY_HEADER)
     if _KEY.fullmatch(key) is None:
-        return bad("Sec-WebSocket-Key is not 16 bytes in base64", CloseReason.WS_BAD_KEY)
+        return malformed("Sec-WebSocket-Key is not 16 bytes in base64", CloseReason.WS_BAD_KEY)
     return key
 
 
@@ -135,9 +135,9 @@ def parse_subprotocols(value: str) -> tuple[str, ...] | Malformed:
     """The subprotocols of a field value, in order (RFC 6455 section 4.1 item 10); 400 if one is twice or no token."""
     names = _members(value)
     if not all(map(_NAME.fullmatch, names)):
-        return bad("Sec-WebSocket-Protocol is not a list of names")
+        return malformed("Sec-WebSocket-Protocol is not a list of names")
     if len(set(names)) != len(names):
-        return bad("Sec-WebSocket-Protocol offers a name twice")
+        return malformed("Sec-WebSocket-Protocol offers a name twice")
     return tuple(names)
 
 
@@ -145,7 +145,7 @@ def parse_extensions(value: str) -> tuple[Extension, ...] | Malformed:
     """The extensions of a field value, in order, as they are spelled (RFC 6455 section 9.1); 400 if it is no list."""
     extensions = tuple(map(_parse_extension, _members(value)))
     found = tuple(extension for extension in extensions if extension is not None)
-    return found if len(found) == len(extensions) else bad("Sec-WebSocket-Extensions is not a list of extensions")
+    return found if len(found) == len(extensions) else malformed("Sec-WebSocket-Extensions is not a list of extensions")
 
 
 def _members(value: str) -> list[str]:
@@ -189,10 +189,10 @@ def encode_upgrade(offer: Offer, subprotocol: str | None, extension: Extension |
         return f"the subprotocol {subprotocol!r} was not offered: {offer.subprotocols!r} were"
     if extension is not None and extension.name not in [offer.name for offer in offer.extensions]:
         return f"the extension {extension.name!r} was not offered"
-    problem = check_pairs(headers)
+    problem = check_headers(headers)
     if problem is not None:
         return problem
-    foreign = [name for name, _ in headers if name.lower() in OURS]
+    foreign = [name for name, _ in headers if name.lower() in HANDSHAKE_FIELDS]
     if foreign:
         return f"the header {foreign[0]!r} is the handshake's to send"
     chosen = [("Sec-WebSocket-Protocol", subprotocol)] if subprotocol is not None else []
@@ -211,6 +211,6 @@ def format_extension(extension: Extension) -> str:
     return "; ".join((extension.name, *params))
 
 
-def refuse_upgrade(flaw: Malformed) -> Response:
+def reject_upgrade(error: Malformed) -> Response:
     """The answer to an upgrade that is refused: its status, its sentence, and the fields that belong to its reason."""
-    return Response.error(flaw.status, flaw.message, headers=REFUSAL_FIELDS.get(flaw.reason, ()))
+    return Response.error(error.status, error.message, headers=REFUSAL_FIELDS.get(error.reason, ()))

@@ -11,7 +11,7 @@ _ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+\-.]*)://([^/?#@ ,]+)")
 _AUTHORITY = re.compile(r"(\[[^\]]*\]|[^:]*)(?::([0-9]*))?")
 
 
-def is_origin_served(headers: Headers, origins: tuple[str, ...] | None) -> bool:
+def is_origin_allowed(headers: Headers, origins: tuple[str, ...] | None) -> bool:
     """Whether pages of the request's Origin may connect; a request without one is not a browser's."""
     origin = headers.get("origin")
     if origin is None:

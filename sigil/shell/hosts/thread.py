@@ -12,19 +12,19 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ..program.tracebacks import account_of
+from ..program.tracebacks import format_traceback
 
 if TYPE_CHECKING:
     from ..server import HttpServer
 
-_SERVING: dict[tuple[str, int], "Serving"] = {}
+_SERVING: dict[tuple[str, int], "ServerThread"] = {}
 """What this process serves from threads, by host and port, so that a notebook cell can be run again."""
 _LOCK = threading.RLock()
 """Held while that is looked at and changed, so that of two who take over a port one comes after the other.  Nobody
 waits for a thread with it."""
 
 
-class Serving:
+class ServerThread:
     """A server that is running in a thread; `stop` it, or leave the `with` block."""
 
     server: "HttpServer"
@@ -36,7 +36,7 @@ class Serving:
             previous.stop(0.0)
             previous = self._begin(reuse)
 
-    def _begin(self, reuse: bool) -> "Serving | None":
+    def _begin(self, reuse: bool) -> "ServerThread | None":
         """Bind the port and start the thread; or nothing but who has the port and is to be stopped first."""
         server = self.server
         with _LOCK:
@@ -51,7 +51,7 @@ class Serving:
             try:
                 self._thread.start()
             except BaseException:  # no more threads are to be had
-                server.end_now()
+                server.stop_now()
                 raise
             _SERVING[self._key] = self
         return None
@@ -61,7 +61,7 @@ class Serving:
         try:
             self.server.server_loop()
         except BaseException as error:
-            logging.getLogger("sigil.error").error("the server's thread ended\n%s", account_of(error))
+            logging.getLogger("sigil.error").error("the server's thread ended\n%s", format_traceback(error))
 
     @property
     def is_alive(self) -> bool:

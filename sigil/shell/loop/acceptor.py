@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 
 from ...core.conn import Peer
-from .listen import Stopped, accept_waiting
+from .listen import AcceptStop, accept_waiting
 
 _LOG = logging.getLogger("sigil.server")
 
@@ -23,7 +23,7 @@ PAUSE_SECONDS = 1.0
 """How long no connection is accepted after descriptors ran out: long enough not to spin."""
 
 
-class Door:
+class Acceptor:
     """A listening socket and whether it is watched."""
 
     def __init__(self, listener: socket.socket, selector: selectors.BaseSelector, max_unsent_len: int) -> None:
@@ -31,13 +31,13 @@ class Door:
         self._selector = selector
         self._max_unsent_len = max_unsent_len
         self._is_watched = True
-        self.opens_at: float | None = None
+        self.resumes_at: float | None = None
         """When a pause for want of descriptors or memory ends, on `time.monotonic()`; None if there is none."""
         selector.register(listener, selectors.EVENT_READ, self)
 
     def watch(self, has_room: bool) -> None:
         """Listen for newcomers, or leave them in the kernel's queue: for a while also if they cannot be watched for."""
-        wanted = has_room and self.opens_at is None
+        wanted = has_room and self.resumes_at is None
         if wanted is self._is_watched:
             return
         self._is_watched = wanted
@@ -51,9 +51,9 @@ class Door:
             self._pause(f"the listener cannot be watched ({error.strerror})")
 
     def accept(self, most: int) -> list[tuple[socket.socket, Peer]]:
-        """Up to `most` of the connections that are waiting, each with its peer."""
+        """Up to `max_frames` of the connections that are waiting, each with its peer."""
         arrivals = accept_waiting(self._listener, most, self._max_unsent_len)
-        if arrivals.stopped is Stopped.EXHAUSTED:
+        if arrivals.stopped is AcceptStop.EXHAUSTED:
             self._pause("no descriptors are left")
             self.watch(False)
         return arrivals.sockets
@@ -61,12 +61,12 @@ class Door:
     def _pause(self, why: str) -> None:
         """Let nobody in for a while."""
         _LOG.warning("%s: accepting no connections for %g s", why, PAUSE_SECONDS)
-        self.opens_at = time.monotonic() + PAUSE_SECONDS
+        self.resumes_at = time.monotonic() + PAUSE_SECONDS
 
     def end_pause(self, now: float) -> None:
         """Forget a pause whose time is over; `watch` does the rest."""
-        if self.opens_at is not None and now >= self.opens_at:
-            self.opens_at = None
+        if self.resumes_at is not None and now >= self.resumes_at:
+            self.resumes_at = None
 
     def close(self) -> None:
         """Listen no more."""

@@ -15,12 +15,12 @@ from typing import TypeAlias
 
 from pyrsistent import PSet
 
-from ...core.broadcast.entry import Hearing
+from ...core.broadcast.entry import Subscription
 from ...core.conn import Conn
-from ...core.events import Failed, Segment
+from ...core.events import ConnectionLost, Segment
 
 
-class Wire:
+class ConnectionSocket:
     """A connection's socket, and whether the selector has it."""
 
     __slots__ = ("conn", "is_watched", "recv", "send", "sock")
@@ -32,12 +32,12 @@ class Wire:
         self.send = sock.send
         self.is_watched = False
 
-    def failure(self) -> Failed:
+    def failure(self) -> ConnectionLost:
         """What has happened to it, of which nothing was asked: 0 if it has ended without an error."""
         try:
-            return Failed(self.conn, self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+            return ConnectionLost(self.conn, self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
         except OSError as error:
-            return Failed(self.conn, error.errno or 0)
+            return ConnectionLost(self.conn, error.errno or 0)
 
 
 def close(connection: socket.socket) -> None:
@@ -46,14 +46,14 @@ def close(connection: socket.socket) -> None:
         connection.close()
 
 
-def tail(rest: Segment) -> Segment:
+def trim(rest: Segment) -> Segment:
     """What is left of a piece of memory: by reference, unless that would keep more than twice of it alive."""
     if isinstance(rest, memoryview) and 2 * len(rest) <= len(rest.obj):  # type: ignore[arg-type]  # a view of bytes
         return bytes(rest)
     return rest
 
 
-def can_watch_for_nothing(selector: selectors.BaseSelector) -> bool:
+def reports_errors_unwatched(selector: selectors.BaseSelector) -> bool:
     """True if a selector that is told to watch for nothing still reports a connection that breaks, as epoll does.
 
     With any other a connection that is not watched is taken out, and that it has broken is seen when it is used.
@@ -63,7 +63,7 @@ def can_watch_for_nothing(selector: selectors.BaseSelector) -> bool:
 
 # -- cohorts ------------------------------------------------------------------------------------------------------
 
-Cohort: TypeAlias = tuple[tuple[Wire, ...], tuple[Callable[[bytes], int], ...]]
+Cohort: TypeAlias = tuple[tuple[ConnectionSocket, ...], tuple[Callable[[bytes], int], ...]]
 """Wires, and how each of them sends."""
 
 REMEMBERED_MOST, REMEMBERED_TIMES = 4_096, 4
@@ -75,40 +75,40 @@ def _take_nothing(data: bytes) -> int:
     return 0
 
 
-class Cohorts:
+class CohortSockets:
     """The wires of each cohort, as long as its members are the same."""
 
     __slots__ = ("_known", "_wires", "remembered")
 
-    def __init__(self, wires: Mapping[Conn, Wire]) -> None:
+    def __init__(self, wires: Mapping[Conn, ConnectionSocket]) -> None:
         self._wires = wires
-        self._known: dict[Hearing, tuple[PSet[Conn], Cohort]] = {}
+        self._known: dict[Subscription, tuple[PSet[Conn], Cohort]] = {}
         self.remembered = 0
         """How many wires are remembered, counted in each cohort."""
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def find(self, hearing: Hearing, members: PSet[Conn], blocked: set[Wire]) -> Cohort:
+    def find(self, subscription: Subscription, members: PSet[Conn], blocked: set[ConnectionSocket]) -> Cohort:
         """The wires of a cohort; one that is blocked takes nothing."""
-        known, cohort = self._known.get(hearing, (None, None))
+        known, cohort = self._known.get(subscription, (None, None))
         if known is not members or cohort is None:
             # in order of their slots, which is near to that of their memory in the kernel: a seventh cheaper for 1,000
             wires = [self._wires[conn] for conn in sorted(members) if conn in self._wires]
-            cohort = tuple(wires), tuple([wire.send for wire in wires])
-            self._remember(hearing, members, cohort)
+            cohort = tuple(wires), tuple([connection.send for connection in wires])
+            self._remember(subscription, members, cohort)
         if not blocked:
             return cohort
-        return cohort[0], tuple([_take_nothing if wire in blocked else wire.send for wire in cohort[0]])
+        return cohort[0], tuple([_take_nothing if connection in blocked else connection.send for connection in cohort[0]])
 
-    def _remember(self, hearing: Hearing, members: PSet[Conn], cohort: Cohort) -> None:
+    def _remember(self, subscription: Subscription, members: PSet[Conn], cohort: Cohort) -> None:
         """Remember a cohort in the place of what it was, and for it all others if they are too many."""
-        _, old = self._known.pop(hearing, (None, None))
+        _, old = self._known.pop(subscription, (None, None))
         self.remembered -= 0 if old is None else len(old[0])
         if self.remembered + len(cohort[0]) > max(REMEMBERED_MOST, REMEMBERED_TIMES * len(self._wires)):
             self.forget()
         self.remembered += len(cohort[0])
-        self._known[hearing] = members, cohort
+        self._known[subscription] = members, cohort
 
     def forget(self) -> None:
         """Remember none."""

@@ -20,10 +20,10 @@ _SECRET = re.compile(rb"auth|cookie|token|key|secret|session|passw|sig|code=|sec
 
 def holds_credentials(head: Head) -> bool:
     """True if the names of the fields, or the query, suggest a secret."""
-    return _SECRET.search("\n".join((head.query, *head.headers.folded)).encode("latin-1")) is not None
+    return _SECRET.search("\n".join((head.query, *head.headers.combined)).encode("latin-1")) is not None
 
 
-class _Memory(dict[bytes, Parsed]):
+class _HeadCache(dict[bytes, Parsed]):
     """Parsed heads by their bytes; asking for one that is missing parses it."""
 
     def __init__(self, limits: Limits) -> None:
@@ -33,15 +33,15 @@ class _Memory(dict[bytes, Parsed]):
     def __missing__(self, data: bytes) -> Parsed:
         limits = self._limits
         parsed = parse_headers_only(data, limits)
-        if (type(parsed) is Head and len(data) <= limits.max_remembered_len
-                and limits.max_remembered_heads and not holds_credentials(parsed)):
-            if len(self) >= limits.max_remembered_heads:
+        if (type(parsed) is Head and len(data) <= limits.max_cached_head_len
+                and limits.max_cached_heads and not holds_credentials(parsed)):
+            if len(self) >= limits.max_cached_heads:
                 self.clear()
             self[data] = parsed
         return parsed
 
 
-def remembering_parser(limits: Limits) -> Parse:
+def cached_parser(limits: Limits) -> Parse:
     """A function of bytes equal to `parse_headers_only` under these limits, with a memory of its own."""
-    return _Memory(limits).__getitem__
+    return _HeadCache(limits).__getitem__
 

@@ -22,7 +22,7 @@ from ...core.conn import Peer
 _OUT_OF_RESOURCES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
-class Stopped(Enum):
+class AcceptStop(Enum):
     """Why accepting stopped."""
 
     NO_MORE = "nobody is waiting"
@@ -30,11 +30,11 @@ class Stopped(Enum):
     EXHAUSTED = "no descriptors or memory are left"
 
 
-class Arrivals(NamedTuple):
+class AcceptedSockets(NamedTuple):
     """The connections taken, each with its peer, and why no more were."""
 
     sockets: list[tuple[socket.socket, Peer]]
-    stopped: Stopped
+    stopped: AcceptStop
 
 
 # -- opening ------------------------------------------------------------------------------------------------------
@@ -185,21 +185,21 @@ def _identity(path: str) -> tuple[int, int] | None:
 # -- accepting ----------------------------------------------------------------------------------------------------
 
 
-def accept_waiting(listener: socket.socket, most: int, max_unsent_len: int) -> Arrivals:
-    """Up to `most` of the connections that are waiting; those that vanished meanwhile are passed over."""
+def accept_waiting(listener: socket.socket, most: int, max_unsent_len: int) -> AcceptedSockets:
+    """Up to `max_frames` of the connections that are waiting; those that vanished meanwhile are passed over."""
     arrivals: list[tuple[socket.socket, Peer]] = []
     for _ in range(most):
         try:
             connection, address = listener.accept()
         except (BlockingIOError, InterruptedError):
-            return Arrivals(arrivals, Stopped.NO_MORE)
+            return AcceptedSockets(arrivals, AcceptStop.NO_MORE)
         except OSError as error:
             if error.errno in _OUT_OF_RESOURCES:
-                return Arrivals(arrivals, Stopped.EXHAUSTED)
+                return AcceptedSockets(arrivals, AcceptStop.EXHAUSTED)
             continue
         connection.setblocking(False)
         arrivals.append((connection, make_ready(connection, address, max_unsent_len)))
-    return Arrivals(arrivals, Stopped.ENOUGH)
+    return AcceptedSockets(arrivals, AcceptStop.ENOUGH)
 
 
 def make_ready(connection: socket.socket, address: object, max_unsent_len: int) -> Peer:

@@ -20,7 +20,7 @@ WORD_LEN = 200
 """What a word takes beside its bytes, near enough."""
 
 
-class Inbox(Generic[Word]):
+class Mailbox(Generic[Word]):
     """A queue with a descriptor that wakes a selector."""
 
     def __init__(self, discard: Callable[[Word], object]) -> None:
@@ -54,7 +54,7 @@ class Inbox(Generic[Word]):
         return -1 if self._waker is None else self._waker.fileno()
 
     def put(self, word: Word, length: int = 0, most: int = 0) -> bool:
-        """Leave word, and wake whoever waits; False if it takes `length` bytes and `most` already wait."""
+        """Leave word, and wake whoever waits; False if it takes `body_length` bytes and `max_frames` already wait."""
         length += WORD_LEN
         if most and self._length + length > most:
             return False
@@ -78,7 +78,7 @@ class Inbox(Generic[Word]):
         for _ in range(len(self._words)):
             yield self._words.popleft()
 
-    def hush(self) -> None:
+    def drain_wakeup(self) -> None:
         """Forget that we were woken."""
         with suppress(OSError):  # there is no more; or nothing can be had now, and we are woken again
             while self._sleeper is not None and self._sleeper.recv(4_096):

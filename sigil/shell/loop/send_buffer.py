@@ -2,11 +2,11 @@
 
 from ...core.close_reasons import CloseReason
 from ...core.conn import Conn
-from ...core.events import Hangup
+from ...core.events import CloseRequested
 from ...core.websocket.frames import Opcode, is_close_code
 
 
-def framed(data: object) -> tuple[int, bytes]:
+def to_message(data: object) -> tuple[int, bytes]:
     """The opcode and payload of a message: text for str, binary for bytes; what can change is copied.
 
     TypeError for anything else, ValueError for a str that is no Unicode text.
@@ -20,10 +20,10 @@ def framed(data: object) -> tuple[int, bytes]:
     raise TypeError(f"a message is a str or bytes, not {type(data).__name__}")
 
 
-def hangup(conn: Conn, code: int, text: str) -> Hangup:
+def close_event(conn: Conn, code: int, text: str) -> CloseRequested:
     """The event of user code closing a connection, with a code or for a reason; ValueError for what may not be sent."""
     if isinstance(code, CloseReason):
-        return Hangup(conn, code, 0, text)
+        return CloseRequested(conn, code, 0, text)
     if not is_close_code(code):
         raise ValueError(f"{code} is not the code of a close frame (1000 to 1003, 1007 to 1014, 3000 to 4999)")
-    return Hangup(conn, CloseReason.OK, code, text)
+    return CloseRequested(conn, CloseReason.OK, code, text)

@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...core.close_reasons import CloseReason
 from ...core.conn import Conn
-from ...core.connection.client import is_talking
-from ...core.effects import Deliver, Farewell, Greet, Part, Unpack, Welcome
-from ...core.events import Delivered, Event, Hangup
+from ...core.connection.client import is_subscriber
+from ...core.effects import CallClose, CallOpen, CallWsClose, CallWsOpen, Deliver, DeliverCompressed
+from ...core.events import CloseRequested, Delivered, Event
 from ...core.http.request import Request
 from ...core.parse_result import Malformed
 from ...core.send_status import SendStatus
-from ...core.server.slots import find
-from ...core.websocket.messages import Squeezed, read_squeezed
+from ...core.server.slots import find_client
+from ...core.websocket.messages import CompressedMessage, decompress
 from .body_sources import Spawn
 from .deferred import Deferred
-from .tracebacks import ENDINGS, account_of, title_of
+from .tracebacks import EXIT_EXCEPTIONS, format_traceback, safe_name
 
 if TYPE_CHECKING:
     from ..server import HttpServer
@@ -70,19 +70,19 @@ class Returned(NamedTuple):
     error: object
 
 
-class Mangled(Exception):
+class BadCompressedMessage(Exception):
     """A compressed message is not what it says."""
 
-    def __init__(self, flaw: Malformed) -> None:
-        super().__init__(flaw.message)
-        self.flaw = flaw
+    def __init__(self, error: Malformed) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
-def _hear_nothing(server: object, conn: Conn, data: str | bytes) -> None:
+def _ignore(server: object, conn: Conn, data: str | bytes) -> None:
     """Stands for a callback that the program does not have: what is wrong is found all the same."""
 
 
-class Caller:
+class CallbackRunner:
     """Calls the callbacks of one server."""
 
     def __init__(self, server: "HttpServer", callbacks: Callbacks) -> None:
@@ -99,49 +99,49 @@ class Caller:
         if callback is None or self._waiting:
             return self._begin(conn, callback, [(message,) for message in messages], Delivered(conn), events)
         engine = server.engine
-        farewells, coming, usual = engine.farewells, iter(messages), SendStatus.SUCCESS
+        farewells, coming, usual = engine.close_count, iter(messages), SendStatus.SUCCESS
         try:
             for message in coming:
                 result = callback(server, conn, message)
                 if result is not None and result is not usual and isinstance(result, Awaitable):
                     rest = [(message,) for message in coming]
                     return self._wait(Job(conn, callback, rest, Delivered(conn), True), result, events)
-                if engine.farewells != farewells and not self._is_open(conn):
+                if engine.close_count != farewells and not self._is_open(conn):
                     break
-        except ENDINGS:
+        except EXIT_EXCEPTIONS:
             self._interrupt(Job(conn, callback, (), Delivered(conn), True), events)
             raise
         except BaseException as error:
             return self._fail(Job(conn, callback, (), Delivered(conn), True), error, events)
-        return Delivered(conn, engine.take_said(conn))
+        return Delivered(conn, engine.take_messages(conn))
 
-    def unpack(self, order: Unpack, events: list[Event]) -> Event | None:
+    def deliver_compressed(self, order: DeliverCompressed, events: list[Event]) -> Event | None:
         """The same for messages of which some are compressed: of those there is one at a time."""
-        callback = self._callbacks.ws_message or _hear_nothing
+        callback = self._callbacks.ws_message or _ignore
         return self._begin(order.conn, callback, [(item,) for item in order.messages], Delivered(order.conn), events)
 
     def _unpacked(self, value: object) -> object:
-        """What a callback is given; `Mangled` if it cannot be."""
-        if type(value) is not Squeezed:
+        """What a callback is given; `BadCompressedMessage` if it cannot be."""
+        if type(value) is not CompressedMessage:
             return value
-        message = read_squeezed(value, self._server.engine.snapshot.limits.max_ws_message_len)
+        message = decompress(value, self._server.engine.snapshot.limits.max_ws_message_len)
         if isinstance(message, Malformed):
-            raise Mangled(message)
+            raise BadCompressedMessage(message)
         return message
 
-    def welcome(self, order: Welcome, events: list[Event]) -> Event | None:
+    def call_ws_open(self, order: CallWsOpen, events: list[Event]) -> Event | None:
         """Tell the program of a new WebSocket."""
         return self._begin(order.conn, self._callbacks.ws_open, [(order.request,)], Delivered(order.conn), events)
 
-    def part(self, order: Part, events: list[Event]) -> Event | None:
+    def call_ws_close(self, order: CallWsClose, events: list[Event]) -> Event | None:
         """Tell the program that a WebSocket has ended."""
         return self._begin(order.conn, self._callbacks.ws_close, [(order.reason, order.code)], None, events, False)
 
-    def greet(self, order: Greet, events: list[Event]) -> Event | None:
+    def call_open(self, order: CallOpen, events: list[Event]) -> Event | None:
         """Tell the program of a new connection."""
         return self._begin(order.conn, self._callbacks.open, [()], None, events)
 
-    def farewell(self, order: Farewell, events: list[Event]) -> Event | None:
+    def call_close(self, order: CallClose, events: list[Event]) -> Event | None:
         """Tell the program of a connection that is gone."""
         return self._begin(order.conn, self._callbacks.close, [(order.reason,)], None, events, False)
 
@@ -166,9 +166,9 @@ class Caller:
                     return self._wait(job._replace(values=values[index + 1:]), result, events)
                 if index + 1 < len(values) and not self._is_open(conn):
                     break
-        except Mangled as mangled:
-            return Delivered(conn, (), mangled.flaw)
-        except ENDINGS:
+        except BadCompressedMessage as mangled:
+            return Delivered(conn, (), mangled.error)
+        except EXIT_EXCEPTIONS:
             self._interrupt(job, events)
             raise
         except BaseException as error:
@@ -177,8 +177,8 @@ class Caller:
 
     def _is_open(self, conn: Conn) -> bool:
         """True while the program may be given more of this connection's messages."""
-        client = find(self._server.state.slots, conn)
-        return client is not None and is_talking(client) and client.talk is not None and not client.talk.closing
+        client = find_client(self._server.state.slots, conn)
+        return client is not None and is_subscriber(client) and client.session is not None and not client.session.close_state
 
     def _wait(self, job: Job, awaitable: Awaitable[object], events: list[Event]) -> Event | None:
         """One of a job's calls is asynchronous: the rest of it goes on when that has returned."""
@@ -196,16 +196,16 @@ class Caller:
             self.spawn(_finish(awaitable, later), None)  # it tells of an end, and is let come to its own
         return None
 
-    def go_on(self, returned: Returned, events: list[Event]) -> Event | None:
+    def resume(self, returned: Returned, events: list[Event]) -> Event | None:
         """An asynchronous call has returned: the rest of its job, then the jobs behind it."""
         job, error = returned
         jobs = self._waiting.pop(job.conn, deque())
         try:
-            event = self._fail(job, error, events) if isinstance(error, BaseException) else self._go_on(job, events)
+            event = self._fail(job, error, events) if isinstance(error, BaseException) else self._resume_job(job, events)
             while jobs and job.conn not in self._waiting:
                 events += [] if event is None else [event]
                 event = self._run(jobs.popleft(), events)
-        except ENDINGS:  # those behind it are called in the next tick
+        except EXIT_EXCEPTIONS:  # those behind it are called in the next tick
             self._server.post(Returned(job._replace(values=(), done=None), None))
             self._waiting[job.conn] = jobs
             raise
@@ -213,22 +213,22 @@ class Caller:
             self._waiting[job.conn].extendleft(reversed(jobs))
         return event
 
-    def _go_on(self, job: Job, events: list[Event]) -> Event | None:
+    def _resume_job(self, job: Job, events: list[Event]) -> Event | None:
         """What is left of a job, unless the program has closed the connection meanwhile."""
         return self._run(job, events) if job.values and self._is_open(job.conn) else job.done
 
     def _interrupt(self, job: Job, events: list[Event]) -> None:
         """A callback ends the program: what it has not looked at nobody will, so its connection ends as well."""
         if job.is_fatal:
-            events.append(Hangup(job.conn, CloseReason.HANDLER_ERROR))
+            events.append(CloseRequested(job.conn, CloseReason.HANDLER_ERROR))
         events += [] if job.done is None else [job.done]
 
     def _fail(self, job: Job, error: BaseException, events: list[Event]) -> Event | None:
         """A callback has raised."""
         if self._server.running or not isinstance(error, CancelledError):  # at the end it was we who cancelled it
-            _LOG.error("the callback %s raised\n%s", title_of(job.callback), account_of(error))
+            _LOG.error("the callback %s raised\n%s", safe_name(job.callback), format_traceback(error))
         if job.is_fatal:
-            events.append(Hangup(job.conn, CloseReason.HANDLER_ERROR))
+            events.append(CloseRequested(job.conn, CloseReason.HANDLER_ERROR))
         return job.done
 
 

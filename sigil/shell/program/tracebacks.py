@@ -9,32 +9,32 @@ Rules: nothing raises here but what is meant to end the program.  It does not kn
 import traceback
 from collections.abc import Callable
 
-from ...core.http.validate import kind_of
+from ...core.http.validate import type_name
 
-ENDINGS = (KeyboardInterrupt, SystemExit)
+EXIT_EXCEPTIONS = (KeyboardInterrupt, SystemExit)
 """What user code raises to end the program; everything else it raises is its own trouble."""
 
 
-def account_of(error: BaseException) -> str:
+def format_traceback(error: BaseException) -> str:
     """The traceback of an exception; if it cannot be described, where it came from and what it is."""
     return _told(lambda: "".join(traceback.format_exception(error))) or _told(lambda: _outline(error)) or _last(error)
 
 
-def sentence_of(error: BaseException) -> str:
+def safe_str(error: BaseException) -> str:
     """What an exception says; nothing if it cannot say it."""
     return _told(lambda: str(error))
 
 
-def title_of(function: object) -> str:
+def safe_name(function: object) -> str:
     """The name of a function, or what stands for it."""
-    return _told(lambda: str(getattr(function, "__name__", ""))) or _told(lambda: repr(function)) or kind_of(function)
+    return _told(lambda: str(getattr(function, "__name__", ""))) or _told(lambda: repr(function)) or type_name(function)
 
 
 def _told(tell: Callable[[], str]) -> str:
     """What is told, or nothing."""
     try:
         return tell()
-    except ENDINGS:
+    except EXIT_EXCEPTIONS:
         raise
     except BaseException:
         return ""
@@ -47,4 +47,4 @@ def _outline(error: BaseException) -> str:
 
 def _last(error: BaseException) -> str:
     """Which kind of exception it is."""
-    return f"{kind_of(error)}, which cannot be described\n"
+    return f"{type_name(error)}, which cannot be described\n"

@@ -23,7 +23,7 @@ from ...core.close_reasons import CloseReason
 from ...core.conn import Peer
 from ...core.connection.websocket_send import buffered_amount
 from ...core.limits import Limits
-from ...core.server.slots import find
+from ...core.server.slots import find_client
 from .checks import CHECKS
 from .guests import Asker, Guest, Listener
 from .model import Account, Violation
@@ -219,7 +219,7 @@ class World:
         conn = account.conn
         assert conn is not None
         expected = account.owed_len() - guest.untold_len()
-        told = buffered_amount(find(self.server.state.slots, conn), self.server.state.stream)
+        told = buffered_amount(find_client(self.server.state.slots, conn), self.server.state.broadcast)
         if told != expected:
             yield Violation("buffered", f"{conn} is said to be owed {told} bytes, it is owed {expected}")
 

@@ -10,8 +10,8 @@ clients beyond their records.
 from collections.abc import Iterator
 
 from ...core.broadcast.entry import entry_len
-from ...core.connection.client import intake_len, is_member, is_talking, outbound_len, outbox_len
-from ...core.connection.session import Closing, Follow
+from ...core.connection.client import incoming_len, is_in_cohort, is_subscriber, outbox_len, outgoing_len
+from ...core.connection.session import CloseState, Follow
 from ...core.server.slots import clients_of, free_slots
 from ...core.server.state import Server
 from .model import Violation
@@ -19,14 +19,14 @@ from .model import Violation
 
 def check_ring(server: Server) -> Iterator[Violation]:
     """What is kept of the stream is within both bounds, and the offsets are those of the frames."""
-    ring, pending = server.stream.ring, server.stream.pending
-    kept = ring.head_offset - ring.tail_offset + server.stream.pending_len
+    ring, pending = server.broadcast.ring, server.broadcast.pending
+    kept = ring.head_offset - ring.tail_offset + server.broadcast.pending_len
     count = ring.head_number - ring.tail_number + len(pending)
-    if kept > ring.size or count > ring.most:
-        yield Violation("ring", f"{kept} bytes in {count} frames are kept, not {ring.size} in {ring.most}")
-    if sum(map(entry_len, pending)) != server.stream.pending_len:
+    if kept > ring.max_bytes or count > ring.max_frames:
+        yield Violation("ring", f"{kept} bytes in {count} frames are kept, not {ring.max_bytes} in {ring.max_frames}")
+    if sum(map(entry_len, pending)) != server.broadcast.pending_len:
         yield Violation("ring", "the length of what was published in this turn is not that of its frames")
-    pages = [page for page in ring.pages[ring.first:] if page is not None]
+    pages = [page for page in ring.pages[ring.first_page:] if page is not None]
     if any(sum(map(entry_len, page.entries)) != page.length for page in pages):
         yield Violation("ring", "the length of a page is not that of its frames")
     frames = [entry_len(entry) for page in pages for entry in page.entries]
@@ -37,34 +37,34 @@ def check_ring(server: Server) -> Iterator[Violation]:
 
 def check_places(server: Server) -> Iterator[Violation]:
     """Every open WebSocket is in the cohort of those who hear the same, or a laggard with a cursor that is kept."""
-    stream = server.stream
+    broadcast = server.broadcast
     clients = list(clients_of(server.slots))
-    members = {(client.talk.hearing, client.conn) for client in clients
-               if client.talk is not None and is_member(client)}
-    laggards = {client.conn for client in clients if client.talk is not None and client.talk.cursor is not None}
-    if members != {(hearing, conn) for hearing, cohort in stream.cohorts.items() for conn in cohort}:
-        yield Violation("places", f"the cohorts are {stream.cohorts}, not {members}")
-    if laggards != set(stream.laggards):
-        yield Violation("places", f"the laggards are {stream.laggards}, not {laggards}")
+    members = {(client.session.subscription, client.conn) for client in clients
+               if client.session is not None and is_in_cohort(client)}
+    laggards = {client.conn for client in clients if client.session is not None and client.session.cursor is not None}
+    if members != {(subscription, conn) for subscription, cohort in broadcast.cohorts.items() for conn in cohort}:
+        yield Violation("places", f"the cohorts are {broadcast.cohorts}, not {members}")
+    if laggards != set(broadcast.laggards):
+        yield Violation("places", f"the laggards are {broadcast.laggards}, not {laggards}")
     for client in clients:
-        if is_member(client) and (client.outflow.outbox or client.outflow.is_full):
+        if is_in_cohort(client) and (client.outgoing.outbox or client.outgoing.is_full):
             yield Violation("places", f"{client.conn} is in its cohort, but behind with reading")
-        cursor = None if client.talk is None else client.talk.cursor
-        if client.talk is None or cursor is None:
+        cursor = None if client.session is None else client.session.cursor
+        if client.session is None or cursor is None:
             continue
-        if not max(stream.ring.tail_number, stream.floor) <= cursor <= stream.next_number:
-            yield Violation("cursor", f"{client.conn} stands at {cursor}, the tail at {stream.ring.tail_number}, "
-                                      f"the floor at {stream.floor}, the head at {stream.next_number}")
-        places = [item.to for item in client.talk.queue if isinstance(item, Follow)]
-        if places != sorted(places) or any(place > stream.next_number for place in places):
+        if not max(broadcast.ring.tail_number, broadcast.lowest_cursor) <= cursor <= broadcast.next_number:
+            yield Violation("cursor", f"{client.conn} stands at {cursor}, the tail at {broadcast.ring.tail_number}, "
+                                      f"the floor at {broadcast.lowest_cursor}, the head at {broadcast.next_number}")
+        places = [item.to for item in client.session.queue if isinstance(item, Follow)]
+        if places != sorted(places) or any(place > broadcast.next_number for place in places):
             yield Violation("cursor", f"{client.conn} is to follow up to {places}")
 
 
 def check_load(server: Server) -> Iterator[Violation]:
     """The sums over all clients are those of their records, and slots are in use or free, once."""
     clients = list(clients_of(server.slots))
-    sums = sum(map(intake_len, clients)), sum(map(outbound_len, clients)), sum(map(is_talking, clients))
-    kept = server.load.inbound, server.load.outbound, server.load.talks
+    sums = sum(map(incoming_len, clients)), sum(map(outgoing_len, clients)), sum(map(is_subscriber, clients))
+    kept = server.load.inbound, server.load.outbound, server.load.websockets
     if sums != kept:
         yield Violation("load", f"bytes heard, bytes owed and WebSockets are {sums}, not {kept}")
     slots = sorted([client.conn.slot for client in clients] + free_slots(server.slots))
@@ -77,10 +77,10 @@ def check_budgets(server: Server) -> Iterator[Violation]:
     limits = server.limits
     most = limits.max_outbox_len + limits.max_ws_outbox_len + limits.outgoing_buffer_sz + A_MESSAGE + AN_ANSWER
     for client in clients_of(server.slots):
-        talk = client.talk
-        if talk is None or talk.closing is Closing.OVER:
+        session = client.session
+        if session is None or session.close_state is CloseState.CLOSED:
             continue
-        queued = sum(len(item) for item in talk.queue if not isinstance(item, Follow))
+        queued = sum(len(item) for item in session.queue if not isinstance(item, Follow))
         if outbox_len(client) + queued > most:
             yield Violation("budget", f"{client.conn} is owed {outbox_len(client)} and {queued} bytes, not {most}")
 

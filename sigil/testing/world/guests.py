@@ -15,13 +15,23 @@ from zstandard import ZstdDecompressor
 from ...core.broadcast.encoding import Encoding
 from ...core.http.request import Request
 from ...core.parse_result import Malformed
-from ...core.websocket.frames import Opcode, Terms, encode_close, encode_masked
-from ...core.websocket.messages import CALM, Close, Inbound, Message, Ping, Pong, Squeezed, read_squeezed, take_bytes
+from ...core.websocket.frames import FrameRules, Opcode, encode_close, encode_masked
+from ...core.websocket.messages import (
+    BETWEEN_MESSAGES,
+    Close,
+    CompressedMessage,
+    Message,
+    MessageReader,
+    Ping,
+    Pong,
+    decompress,
+    receive_data,
+)
 from ..answers import Answer, BadAnswer, read_answers
 from .model import Account, Violation, frame_len
 from .network import Line
 
-_TERMS = Terms(2**62, 2**62, is_masked=False)
+_TERMS = FrameRules(2**62, 2**62, is_masked=False)
 _MASK = b"\x37\xfa\x21\x3d"
 OFFERS = {
     "": Encoding.PLAIN,
@@ -163,7 +173,7 @@ class Listener(Guest):
         """All that has come whole."""
         self.start = 0
         """Where in `line.taken` frames begin."""
-        self._inbound: Inbound = CALM
+        self._inbound: MessageReader = BETWEEN_MESSAGES
         self.looked = 0
         """How much of `line.taken` has been decoded."""
         self._told_len = 0
@@ -216,9 +226,9 @@ class Listener(Guest):
         if self.looked == len(data):
             return
         fresh, self.looked = bytes(data[self.looked:]), len(data)
-        self._inbound, items, flaw = take_bytes(self._inbound, fresh, self._terms)
-        if flaw is not None or (self.saw_close is not None and fresh):
-            raise Violation("frame", f"{line.peer} received what is no frame: {flaw or 'bytes behind a close frame'}")
+        self._inbound, items, error = receive_data(self._inbound, fresh, self._terms)
+        if error is not None or (self.saw_close is not None and fresh):
+            raise Violation("frame", f"{line.peer} received what is no frame: {error or 'bytes behind a close frame'}")
         for item in items:
             self._take(item)
 
@@ -226,10 +236,10 @@ class Listener(Guest):
         """Bytes that have come of a frame that has not all come."""
         return self.looked - self.start - self._told_len if self.is_upgraded else 0
 
-    def _take(self, item: Message | Ping | Pong | Close | Squeezed) -> None:
+    def _take(self, item: Message | Ping | Pong | Close | CompressedMessage) -> None:
         """One item has come."""
-        if isinstance(item, Squeezed):
-            message = read_squeezed(item, 2**30)
+        if isinstance(item, CompressedMessage):
+            message = decompress(item, 2**30)
             if isinstance(message, Malformed):
                 raise Violation("frame", f"{self.line.peer} received {message.message}")
             item = message

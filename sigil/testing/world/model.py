@@ -12,7 +12,7 @@ without a hole.  It does not know how messages travel.
 from ...core.broadcast.encoding import Encoding, encode_message
 from ...core.conn import Conn, Peer
 from ...core.websocket.messages import Message
-from ...shell.loop.send_buffer import framed
+from ...shell.loop.send_buffer import to_message
 
 
 class Violation(AssertionError):
@@ -25,7 +25,7 @@ class Violation(AssertionError):
 
 def frame_len(message: Message, encoding: Encoding = Encoding.PLAIN) -> int:
     """Bytes of the frame that carries this message to a client."""
-    return len(encode_message(*framed(message), encoding))
+    return len(encode_message(*to_message(message), encoding))
 
 
 class Account:

@@ -90,16 +90,16 @@ class Network(Kernel):
         """Some of those who are ready, in some order."""
         wires = list(self._wires.values())
         if not self.is_calm:
-            wires = [wire for wire in wires if self._dice.random() < SEEN or _is_awaited(wire)]
+            wires = [connection for connection in wires if self._dice.random() < SEEN or _is_awaited(connection)]
             self._dice.shuffle(wires)
             wires.sort(key=_is_awaited, reverse=True)
-        ready = [(wire, mask) for wire in wires if (mask := wire.readiness())][:limits.max_reads_per_tick]
-        return [event for wire, mask in ready for event in self._process(wire, mask, limits.max_read_len)]
+        ready = [(connection, mask) for connection in wires if (mask := connection.readiness())][:limits.max_reads_per_tick]
+        return [event for connection, mask in ready for event in self._process(connection, mask, limits.max_read_len)]
 
 
-def _is_awaited(wire: Wire) -> bool:
+def _is_awaited(connection: Wire) -> bool:
     """True for a wire that takes everything and is to be sent more: that is seen at once, and before all others."""
-    return isinstance(wire, Line) and wire.mood.is_prompt and bool(wire.interest & Interest.WRITE)
+    return isinstance(connection, Line) and connection.mood.is_prompt and bool(connection.interest & Interest.WRITE)
 
 
 SEEN = 0.8

@@ -15,7 +15,7 @@ from ...core.broadcast.encoding import Encoding
 from ...core.broadcast.ring import Ring
 from ...core.conn import Conn, Peer
 from ...core.connection.client import Parse, Phase
-from ...core.effects import Note
+from ...core.effects import Log
 from ...core.events import Event
 from ...core.limits import Limits
 from ...core.server.slots import clients_of
@@ -45,11 +45,11 @@ class TracedEngine(Engine):
         """The core's value as it is, without what was said and not told."""
         return self._state
 
-    def _tell(self, events: list[Event]) -> None:
-        self._finish_saying()
-        for event in (*self._said, *events):
+    def _advance(self, events: list[Event]) -> None:
+        self._close_window()
+        for event in (*self._unsent, *events):
             self._trace.add("told", event)
-        super()._tell(events)
+        super()._advance(events)
 
 
 class Stage(MemoryServer):
@@ -70,19 +70,19 @@ class Stage(MemoryServer):
 
         return carry_out
 
-    def _note(self, order: Note) -> None:
+    def _note(self, order: Log) -> None:
         """A line is kept, and bothers nobody."""
         self.log.append(order)
 
     def abandon(self) -> None:
         """This server will not be turned any more: what its coroutines have begun is let end."""
-        self.run_coroutines(None)
+        self.set_spawn(None)
         self._loop.end()
 
     @property
     def waits(self) -> bool:
         """True if streams or coroutines go on when time has passed."""
-        return self._program.sources.poll_at is not None or self._loop.next_timer() is not None
+        return self._application.sources.poll_at is not None or self._loop.next_timer() is not None
 
     def dropped_count(self) -> int:
         """How many clients were dropped because they read too slowly."""
@@ -90,23 +90,23 @@ class Stage(MemoryServer):
 
     def weight_of(self, message: Message) -> int:
         """Bytes that a message takes on the ring, in all encodings that somebody listens in."""
-        encodings = [encoding for encoding, _ in self.traced.present.stream.encodings]
+        encodings = [encoding for encoding, _ in self.traced.present.broadcast.encoding_counts]
         return sum([frame_len(message, encoding) for encoding in (Encoding.PLAIN, *encodings)],
                    POSITION_LEN * (Encoding.SSE in encodings))
 
     def listeners(self) -> dict[Peer, Conn]:
         """Who listens to the stream without being a WebSocket."""
         clients = clients_of(self.traced.present.slots)
-        return {client.peer: client.conn for client in clients if client.intake.phase is Phase.LISTEN}
+        return {client.peer: client.conn for client in clients if client.incoming.phase is Phase.EVENT_STREAM}
 
     def kept_topics(self) -> list[str | None]:
         """The topics of all frames that the core has kept."""
-        stream = self.traced.present.stream
-        return [*frame_topics(stream.ring), *(topic for _, topic, _ in stream.pending)]
+        broadcast = self.traced.present.broadcast
+        return [*frame_topics(broadcast.ring), *(topic for _, topic, _ in broadcast.pending)]
 
 
 def frame_topics(ring: Ring) -> list[str | None]:
     """The topics of the frames on a ring, in order."""
-    pages = [page for page in ring.pages[ring.first:] if page is not None]
+    pages = [page for page in ring.pages[ring.first_page:] if page is not None]
     topics = [topic for page in pages for _, topic, _ in page.entries]
     return topics[len(topics) - (ring.head_number - ring.tail_number):]
