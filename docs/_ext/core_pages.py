@@ -1,0 +1,55 @@
+"""A page for each folder of `sigil/core`, written from what is there when the site is built.
+
+What it is: the folder is walked, and `docs/reference/core/` gets a page for each package with the docstrings of its
+modules.  Nothing is written down twice, so a module that moves takes its documentation with it.  The pages are not
+kept: `.gitignore` has them.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+CORE = ROOT / "sigil" / "core"
+PAGES = ROOT / "docs" / "reference" / "core"
+
+
+def packages() -> Iterator[Path]:
+    """The core, then its folders."""
+    yield CORE
+    yield from sorted(path.parent for path in CORE.glob("*/**/__init__.py"))
+
+
+def dotted(path: Path) -> str:
+    """The name by which a file or folder is imported."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def page_of(package: Path) -> str:
+    """The page of one package."""
+    name = dotted(package)
+    parts = [f"# `{name}`", documented(name, "")]
+    for module in sorted(package.glob("*.py")):
+        if module.stem not in ("__init__", "__main__"):
+            parts += [f"## `{module.stem}`", documented(dotted(module), "   :members:\n")]
+    return "\n\n".join(parts) + "\n"
+
+
+def documented(name: str, options: str) -> str:
+    """The directive that shows the docstrings of a module."""
+    return f"```{{eval-rst}}\n.. automodule:: {name}\n{options}```"
+
+
+def write_pages(app: Any) -> None:
+    """Write every page anew."""
+    shutil.rmtree(PAGES, ignore_errors=True)
+    PAGES.mkdir(parents=True)
+    for package in packages():
+        (PAGES / f"{dotted(package)}.md").write_text(page_of(package), encoding="utf-8")
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """What Sphinx calls."""
+    app.connect("builder-inited", write_pages)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
