@@ -23,7 +23,11 @@ extensions = ["sphinx.ext.autodoc", "myst_nb", "docstrings", "core_pages"]
 exclude_patterns = ["_ext", "notebooks/.ipynb_checkpoints"]
 nb_execution_mode = "off"
 myst_heading_anchors = 4
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "substitution"]
+
+FUNCTIONS = [name for name in sigil.__all__ if name.startswith("http_server_")]
+myst_substitutions = {"functions": ", ".join(f"`{name}`" for name in FUNCTIONS)}
+"""What has no entry of its own on the page of the API: these are methods of `HttpServer`."""
 
 default_role = "code"
 autodoc_member_order = "bysource"
