@@ -1,7 +1,8 @@
 """How the site is built: `sphinx-build -W docs build/site`, without the network.
 
-What it is: settings, and two small extensions beside this file: `docstrings` makes docstrings, which are plain prose,
-into what Sphinx reads; `core_pages` writes a page for each folder of `sigil/core`, so that it is never out of date.
+What it is: settings, and three small extensions in `_ext`: `docstrings` makes docstrings, which are plain prose, into
+what Sphinx reads; `core_pages` writes a page for each folder of `sigil/core`, so that it is never out of date;
+`notebook_pages` brings in the notebooks.
 """
 
 import sys
@@ -18,9 +19,11 @@ project = "sigil"
 author = "the authors of sigil"
 release = version = sigil.__version__
 language = "en"
+suppress_warnings = ["ref.python"]
+"""A name is documented where it is public and where it is made: which of the two a type links to does not matter."""
 
-extensions = ["sphinx.ext.autodoc", "myst_nb", "docstrings", "core_pages"]
-exclude_patterns = ["_ext", "notebooks/.ipynb_checkpoints"]
+extensions = ["sphinx.ext.autodoc", "myst_nb", "docstrings", "core_pages", "notebook_pages"]
+exclude_patterns = ["_ext", "_static"]
 nb_execution_mode = "off"
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "substitution"]

@@ -13,6 +13,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "sigil" / "core"
 PAGES = ROOT / "docs" / "reference" / "core"
+INTRODUCTION = """\
+# The pure core
+
+What a notebook calls: functions of values, module by module, from their docstrings. Names here may
+still move; [what a server is](../../spec.md) says how they fit together.
+"""
 
 
 def packages() -> Iterator[Path]:
@@ -42,11 +48,14 @@ def documented(name: str, options: str) -> str:
 
 
 def write_pages(app: Any) -> None:
-    """Write every page anew."""
+    """Write every page anew, and the page that lists them."""
     shutil.rmtree(PAGES, ignore_errors=True)
     PAGES.mkdir(parents=True)
-    for package in packages():
-        (PAGES / f"{dotted(package)}.md").write_text(page_of(package), encoding="utf-8")
+    names = [dotted(package) for package in packages()]
+    for name, package in zip(names, packages(), strict=True):
+        (PAGES / f"{name}.md").write_text(page_of(package), encoding="utf-8")
+    listed = "\n".join(names)
+    (PAGES / "index.md").write_text(f"{INTRODUCTION}\n```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n", encoding="utf-8")
 
 
 def setup(app: Any) -> dict[str, bool]:
