@@ -5,6 +5,7 @@ what Sphinx reads; `core_pages` writes a page for each folder of `sigil/core`, s
 `notebook_pages` brings in the notebooks.
 """
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ FUNCTIONS = [name for name in sigil.__all__ if name.startswith("http_server_")]
 myst_substitutions = {"functions": ", ".join(f"`{name}`" for name in FUNCTIONS)}
 """What has no entry of its own on the page of the API: these are methods of `HttpServer`."""
 
+HANDLER = re.compile(r"handler: Callable.*?None\]\](?=, )")
+
 default_role = "code"
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
@@ -39,7 +42,7 @@ autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 maximum_signature_line_length = 80
 add_module_names = False
-toc_object_entries = False
+toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
 html_title = "sigil"
@@ -56,6 +59,13 @@ class Haproxy(TextLexer):
     name, aliases = "haproxy", ["haproxy"]
 
 
+def shorten(app: Any, what: str, name: str, item: object, options: object, signature: str | None,
+            returns: str | None) -> tuple[str | None, str | None]:
+    """A signature in which what a handler is has its name and is not spelled out."""
+    return HANDLER.sub("handler: Handler", signature or "") or None, returns
+
+
 def setup(app: Any) -> None:
     """What Sphinx calls."""
+    app.connect("autodoc-process-signature", shorten)
     app.add_lexer("haproxy", Haproxy)

@@ -47,7 +47,7 @@ from sigil.testing import (
 )
 from sigil.testing.kernel import Kernel, Wire
 
-PAGE = Path(__file__).parents[1] / "docs" / "testing.md"
+PAGE = Path(__file__).parents[1] / "docs" / "guides" / "testing.md"
 BIG = bytes(range(256)) * 80
 LINES = [b"%d\n" % number for number in range(200)]
 

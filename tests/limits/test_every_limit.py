@@ -1,7 +1,7 @@
-"""Every field of `Limits`, one side of its bound and the other, and what README says happens there.
+"""Every field of `Limits`, one side of its bound and the other, and what docs/reference/limits.md says happens there.
 
 The table is `of_requests`, `of_time`, `of_websockets` and `of_sockets`.  A field without a row fails, and so does a row
-that is not about the very edge of its bound, or that ends in another status or close code than README has for it.
+that is not about the very edge of its bound, or that ends in another status or close code than that page has for it.
 """
 
 import re
@@ -20,12 +20,12 @@ from .row import JUST_BEFORE_SECONDS, Row
 
 ROWS = (*of_requests.ROWS, *of_time.ROWS, *of_websockets.ROWS, *of_sockets.ROWS)
 POLICIES = ("full_policy", "origins", "ws_early_data", "compress_websocket", "permessage_deflate")
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-README_ROWS = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", README, re.MULTILINE))
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "limits.md").read_text(encoding="utf-8")
+PAGE_ROWS = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", PAGE, re.MULTILINE))
 CODE = re.compile(r"\b(?:[45]\d\d|10(?:0[1-9]|1\d))\b")
 """A status or a close code that is a refusal: 1000 is none."""
 SEE = {"max_request_len": "max_body_len", "rate_grace": "min_body_rate"}
-"""Rows of README that leave it to another row to say what happens."""
+"""Rows of the page that leave it to another row to say what happens."""
 
 
 def name_of(row: Row) -> str:
@@ -90,9 +90,9 @@ def test_every_value_of_a_policy_has_its_row() -> None:
     assert values["origins"] >= {None, (), ("*",)}
 
 
-# -- and what README says -----------------------------------------------------------------------------------------
+# -- and what the page says ---------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("field", Limits._fields)
-def test_the_statuses_and_codes_beyond_a_bound_are_those_of_its_row_in_readme(field: str) -> None:
+def test_the_statuses_and_codes_beyond_a_bound_are_those_of_its_row_on_the_page(field: str) -> None:
     seen = {code for row in ROWS if row.field == field for code in CODE.findall(row.beyond)}
-    assert seen == set(CODE.findall(README_ROWS[SEE.get(field, field)]))
+    assert seen == set(CODE.findall(PAGE_ROWS[SEE.get(field, field)]))
