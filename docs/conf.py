@@ -1,8 +1,8 @@
 """How the site is built: `sphinx-build -W docs build/site`, without the network.
 
-What it is: settings, and three small extensions in `_ext`: `docstrings` makes docstrings, which are plain prose, into
-what Sphinx reads; `core_pages` writes a page for each folder of `sigil/core`, so that it is never out of date;
-`notebook_pages` brings in the notebooks.
+What it is: settings, and three small extensions in `_ext`: `docstrings` makes docstrings, which are
+plain prose, into what Sphinx reads; `core_pages` writes a page for each folder of `sigil/core`, so
+that it is never out of date; `notebook_pages` brings in the notebooks.
 """
 
 import re
@@ -21,7 +21,8 @@ author = "the authors of sigil"
 release = version = sigil.__version__
 language = "en"
 suppress_warnings = ["ref.python"]
-"""A name is documented where it is public and where it is made: which of the two a type links to does not matter."""
+"""A name is documented where it is public and where it is made: which of the two a type links to
+does not matter."""
 
 extensions = ["sphinx.ext.autodoc", "myst_nb", "docstrings", "core_pages", "notebook_pages"]
 exclude_patterns = ["_ext", "_static"]
@@ -59,8 +60,15 @@ class Haproxy(TextLexer):
     name, aliases = "haproxy", ["haproxy"]
 
 
-def shorten(app: Any, what: str, name: str, item: object, options: object, signature: str | None,
-            returns: str | None) -> tuple[str | None, str | None]:
+def shorten(
+    app: Any,
+    what: str,
+    name: str,
+    item: object,
+    options: object,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str | None, str | None]:
     """A signature in which what a handler is has its name and is not spelled out."""
     return HANDLER.sub("handler: Handler", signature or "") or None, returns
 

@@ -1,8 +1,8 @@
 """A page for each folder of `sigil/core`, written from what is there when the site is built.
 
-What it is: the folder is walked, and `docs/reference/core/` gets a page for each package with the docstrings of its
-modules.  Nothing is written down twice, so a module that moves takes its documentation with it.  The pages are not
-kept: `.gitignore` has them.
+What it is: the folder is walked, and `docs/reference/core/` gets a page for each package with the
+docstrings of its modules.  Nothing is written down twice, so a module that moves takes its
+documentation with it.  The pages are not kept: `.gitignore` has them.
 """
 
 import shutil
@@ -54,8 +54,8 @@ def write_pages(app: Any) -> None:
     names = [dotted(package) for package in packages()]
     for name, package in zip(names, packages(), strict=True):
         (PAGES / f"{name}.md").write_text(page_of(package), encoding="utf-8")
-    listed = "\n".join(names)
-    (PAGES / "index.md").write_text(f"{INTRODUCTION}\n```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n", encoding="utf-8")
+    contents = "\n".join(["```{toctree}", ":maxdepth: 1", "", *names, "```"])
+    (PAGES / "index.md").write_text(f"{INTRODUCTION}\n{contents}\n", encoding="utf-8")
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -1,8 +1,10 @@
-"""Docstrings of sigil as reStructuredText: they are plain prose in which single backticks mean code.
+"""Docstrings of sigil as reStructuredText: they are plain prose in which single backticks mean
+code.
 
-What it is: `to_rst`, a pure function from lines to lines, and the hook that calls it.  A paragraph becomes one line, an
-indented one a block of code, one that begins with `* ` an item.  What reStructuredText would take for markup in prose
-is escaped, so that no docstring has to know that it is rendered.
+What it is: `to_rst`, a pure function from lines to lines, and the hook that calls it.  A paragraph
+becomes one line, an indented one a block of code, one that begins with `* ` an item.  What
+reStructuredText would take for markup in prose is escaped, so that no docstring has to know that it
+is rendered.
 """
 
 import re
@@ -16,7 +18,9 @@ FIELD = re.compile(r"Alias for field number \d+")
 
 def to_rst(lines: list[str]) -> list[str]:
     """The same docstring as Sphinx wants it."""
-    if lines and FIELD.fullmatch(lines[0]):  # what Python says of a field of a named tuple that nobody describes
+    if lines and FIELD.fullmatch(
+        lines[0]
+    ):  # what Python says of a field of a named tuple that nobody describes
         return []
     made: list[str] = []
     for block in blocks_of(lines):
@@ -35,7 +39,9 @@ def blocks_of(lines: list[str]) -> Iterator[list[str]]:
     block: list[str] = []
     for line in [*lines, ""]:
         is_item = bool(block) and block[0].startswith("* ")
-        turns = bool(block) and not is_item and block[0].startswith(INDENT) != line.startswith(INDENT)
+        turns = (
+            bool(block) and not is_item and block[0].startswith(INDENT) != line.startswith(INDENT)
+        )
         if block and (not line.strip() or turns):
             yield block
             block = []
@@ -61,7 +67,9 @@ def prose(text: str) -> str:
     return re.sub(r"^((?:\d+|[A-Za-z#])[.)]|[-+*]) ", r"\\\1 ", made)
 
 
-def process(app: Any, what: str, name: str, item: object, options: object, lines: list[str]) -> None:
+def process(
+    app: Any, what: str, name: str, item: object, options: object, lines: list[str]
+) -> None:
     """What autodoc calls with each docstring."""
     lines[:] = to_rst(lines)
 

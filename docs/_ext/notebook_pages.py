@@ -1,8 +1,8 @@
 """The notebooks of the repository as pages of the site.
 
-What it is: they are copied to `docs/notebooks/` when the site is built (`.gitignore` has that folder), since Sphinx
-reads nothing outside `docs/`.  Links in the documents lead to the originals, as they must where the repository is read;
-here they are made to lead to the pages.
+What it is: they are copied to `docs/notebooks/` when the site is built (`.gitignore` has that
+folder), since Sphinx reads nothing outside `docs/`.  Links in the documents lead to the originals,
+as they must where the repository is read; here they are made to lead to the pages.
 """
 
 import re

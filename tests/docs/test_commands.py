@@ -1,9 +1,9 @@
 """Every command in the documents works.
 
-What it is: each line of an `sh` block, and each behind a dollar sign in a `console` block, is tried by the function in
-`CHECKS` that knows how; a command that nobody here knows how to try fails.
-Its rules: no sleeps; every process has a deadline.  The README's first two commands set up what these tests run in, so
-here they are only read; `.ci/run` runs the second one as it stands.
+What it is: each line of an `sh` block, and each behind a dollar sign in a `console` block, is tried
+by the function in `CHECKS` that knows how; a command that nobody here knows how to try fails. Its
+rules: no sleeps; every process has a deadline.  The README's first two commands set up what these
+tests run in, so here they are only read; `.ci/run` runs the second one as it stands.
 """
 
 import os
@@ -43,7 +43,9 @@ def check_set_up(command: str, folder: Path) -> None:
         script = steps[2].split()[0].removeprefix(".venv/bin/")
         assert script in project["scripts"]
     else:
-        needed = {re.split(r"[<>=]", need)[0] for need in project["optional-dependencies"][extra[1]]}
+        needed = {
+            re.split(r"[<>=]", need)[0] for need in project["optional-dependencies"][extra[1]]
+        }
         assert extra[1] == "test" and "pytest" in needed
     assert len(steps) == 3
 
@@ -51,7 +53,9 @@ def check_set_up(command: str, folder: Path) -> None:
 def check_bench(command: str, folder: Path) -> None:
     """The extra and the file exist; `tests/bench` runs the bench itself."""
     install, bench = command.split(" && ")
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
     assert install == ".venv/bin/python -m pip install -q -e '.[bench]'" and "bench" in extras
     ended = run(sys.executable, bench.removeprefix(".venv/bin/python "), "--help", folder=ROOT)
     assert ended.returncode == 0, ended.stderr
@@ -72,11 +76,17 @@ LAST_LINE = "the last line of the log; all that follow come as they are written"
 def streaming_log(folder: Path) -> Iterator[int]:
     """The port of the pipeline of the guide, whose log has two lines."""
     (folder / "app.log").write_text(f"a line of the log\n{LAST_LINE}\n", encoding="utf-8")
-    line = next(line for line in lines_of(block_with("tail -n +1", "console")) if "sigil stream" in line)
-    tail, stream = (shlex.split(part) for part in line.replace("--port 8080", "--port 0").split(" | "))
+    line = next(
+        line for line in lines_of(block_with("tail -n +1", "console")) if "sigil stream" in line
+    )
+    tail, stream = (
+        shlex.split(part) for part in line.replace("--port 8080", "--port 0").split(" | ")
+    )
     source = subprocess.Popen(tail, cwd=folder, stdout=subprocess.PIPE)
     try:
-        with serving(sys.executable, "-m", "sigil", *stream[1:], folder=folder, stdin=source.stdout) as port:
+        with serving(
+            sys.executable, "-m", "sigil", *stream[1:], folder=folder, stdin=source.stdout
+        ) as port:
             yield port
     finally:
         source.kill()
@@ -84,16 +94,21 @@ def streaming_log(folder: Path) -> Iterator[int]:
 
 
 def check_stream(command: str, folder: Path) -> None:
-    """`sigil stream` behind this very pipe, but for the port: what is in the log is heard, and what is added to it."""
+    """`sigil stream` behind this very pipe, but for the port: what is in the log is heard, and what
+    is added to it."""
     with streaming_log(folder) as port, connect(f"ws://127.0.0.1:{port}/ws") as listener:
-        assert [listener.recv(PATIENCE_SECONDS) for _ in range(2)] == ["a line of the log", LAST_LINE]
+        assert [listener.recv(PATIENCE_SECONDS) for _ in range(2)] == [
+            "a line of the log",
+            LAST_LINE,
+        ]
         with (folder / "app.log").open("a", encoding="utf-8") as log:
             log.write("one more\n")
         assert listener.recv(PATIENCE_SECONDS) == "one more"
 
 
 def check_event_stream(command: str, folder: Path) -> None:
-    """What curl is told of the log, but for the numbers; asked here without curl, which not everybody has."""
+    """What curl is told of the log, but for the numbers; asked here without curl, which not
+    everybody has."""
     target = shlex.split(command)[-1].rpartition(":8080")[2]
     with streaming_log(folder) as port, connect(f"ws://127.0.0.1:{port}/ws") as listener:
         assert [listener.recv(PATIENCE_SECONDS) for _ in range(2)][-1] == LAST_LINE
@@ -108,10 +123,21 @@ def check_event_stream(command: str, folder: Path) -> None:
 
 
 def check_writing(command: str, folder: Path) -> None:
-    """How long somebody has to write: with this very pipe, but for the port, the waiting and most of the lines."""
-    quick = command.replace("--port 8080", "--port 0").replace("sleep 9", "sleep 0").replace("1000000", "1000")
-    done = subprocess.run(["bash", "-c", quick.replace(".venv/bin/sigil", f"{shlex.quote(sys.executable)} -m sigil")],
-                          cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
+    """How long somebody has to write: with this very pipe, but for the port, the waiting and most
+    of the lines."""
+    quick = (
+        command.replace("--port 8080", "--port 0")
+        .replace("sleep 9", "sleep 0")
+        .replace("1000000", "1000")
+    )
+    done = subprocess.run(
+        ["bash", "-c", quick.replace(".venv/bin/sigil", f"{shlex.quote(sys.executable)} -m sigil")],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=True,
+    )
     assert done.stdout.startswith("listening on ")
     assert re.search(r"^real\s", done.stderr, re.MULTILINE) and "its lines: 1000\n" in done.stderr
 
@@ -120,7 +146,9 @@ def check_refusal(command: str, folder: Path) -> None:
     """What curl is told; asked here without curl, which not everybody has."""
     method = shlex.split(command)[3]
     (folder / "hello.py").write_text(HELLO, encoding="utf-8")
-    with serving(sys.executable, "-m", "sigil", "serve", "hello:app", "--port", "0", folder=folder) as port:
+    with serving(
+        sys.executable, "-m", "sigil", "serve", "hello:app", "--port", "0", folder=folder
+    ) as port:
         status, said = ask(port, method)
     assert said in page_of("guides/http.md") and said.startswith(f"{status} ")
 
@@ -144,7 +172,13 @@ def check_taken_port(command: str, folder: Path) -> None:
     (folder / "hello.py").write_text(HELLO, encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        ended = run(sys.executable, "-m", "sigil", *shlex.split(command.replace("8080", port))[1:], folder=folder)
+        ended = run(
+            sys.executable,
+            "-m",
+            "sigil",
+            *shlex.split(command.replace("8080", port))[1:],
+            folder=folder,
+        )
     shown = page_of("symptoms.md").partition(f"$ {command}\n")[2].partition("```")[0]
     assert (ended.returncode, ended.stderr.split()) == (4, shown.replace("8080", port).split())
 
@@ -202,7 +236,8 @@ def test_ci_is_executable_and_reads_its_command_from_the_readme() -> None:
     assert ended.stdout == shells[1], ended.stderr
 
 
-# -- systemd ------------------------------------------------------------------------------------------------------
+# -- systemd --------------------------------------------------------------------------------------
+
 
 def test_the_unit_serves_the_socket_that_it_is_handed(tmp_path: Path) -> None:
     unit = block_with("ExecStart=", "ini").text
@@ -211,7 +246,8 @@ def test_the_unit_serves_the_socket_that_it_is_handed(tmp_path: Path) -> None:
     (tmp_path / "hello.py").write_text(HELLO, encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         number = listener.fileno()
-        command = f"exec 3<&{number} {number}<&-; exec {shlex.join([sys.executable, '-m', 'sigil', *words[1:]])}"
+        serve = shlex.join([sys.executable, "-m", "sigil", *words[1:]])
+        command = f"exec 3<&{number} {number}<&-; exec {serve}"
         with serving("bash", "-c", command, folder=tmp_path, pass_fds=(number,)) as port:
             assert port == listener.getsockname()[1]
             assert ask(port) == (200, "hello\n")

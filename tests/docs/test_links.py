@@ -1,6 +1,7 @@
 """Links lead somewhere, files that are named exist, and the pages are written as pages are here.
 
-What it is: every page is read, its fenced blocks apart.  It does not know the pages that other people keep.
+What it is: every page is read, its fenced blocks apart.  It does not know the pages that other
+people keep.
 """
 
 import re
@@ -13,7 +14,10 @@ from .blocks import DOCS, FENCE, PAGES, ROOT
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 WIDTH = 100
-METAPHORS = re.compile(r"\b(?:hears? (?:it|what|every|the topic)|whispers?|farewells?|greets?|at the door|newcomers?)\b")
+METAPHORS = re.compile(
+    r"\b(?:hears? (?:it|what|every|the topic)|whispers?|farewells?|greets?|at the door|"
+    r"newcomers?|the last word|what was said|is told of)\b"
+)
 """Words for which the field has others: subscriber, message, close, accept, new client."""
 RECORDS = DOCS / "adr"
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -26,7 +30,10 @@ def prose_of(page: Path) -> str:
 
 def anchors_of(page: Path) -> set[str]:
     """The anchors that headings get where these pages are read."""
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(prose_of(page))}
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for heading in HEADING.findall(prose_of(page))
+    }
 
 
 @every_page
@@ -50,8 +57,13 @@ def test_pages_name_files_that_exist_and_no_machine_paths(page: Path) -> None:
 
 @every_page
 def test_lines_are_not_wider_than_a_page(page: Path) -> None:
-    long = [line for line in page.read_text(encoding="utf-8").splitlines()
-            if len(line) > WIDTH and not line.startswith(("|", "python3 -m venv")) and " " in line.strip()]
+    long = [
+        line
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if len(line) > WIDTH
+        and not line.startswith(("|", "python3 -m venv"))
+        and " " in line.strip()
+    ]
     assert long == []
 
 
@@ -66,18 +78,28 @@ def test_every_page_of_the_site_is_in_its_contents() -> None:
     for page in PAGES:
         for block in FENCE.findall(page.read_text(encoding="utf-8")):
             if block[1] == "{toctree}":
-                lines = [line for line in block[2].splitlines() if line and not line.startswith(":")]
-                listed |= {path.resolve() for line in lines for path in page.parent.glob(f"{line}.md")}
+                lines = [
+                    line for line in block[2].splitlines() if line and not line.startswith(":")
+                ]
+                listed |= {
+                    path.resolve() for line in lines for path in page.parent.glob(f"{line}.md")
+                }
     site = {page for page in PAGES if DOCS in page.parents} - {DOCS / "index.md"}
     assert site - listed == set()
 
 
 def test_the_records_of_decisions_are_numbered_and_have_the_three_parts() -> None:
     records = sorted(RECORDS.glob("0*.md"))
-    assert [int(record.name.partition("-")[0]) for record in records] == list(range(1, len(records) + 1))
+    assert [int(record.name.partition("-")[0]) for record in records] == list(
+        range(1, len(records) + 1)
+    )
     for record in records:
         text = record.read_text(encoding="utf-8")
-        assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"], record.name
+        assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [
+            "Context",
+            "Decision",
+            "Consequences",
+        ], record.name
 
 
 @pytest.mark.parametrize("page", sorted((DOCS / "essays").glob("*.md")), ids=lambda page: page.name)

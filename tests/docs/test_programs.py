@@ -1,8 +1,8 @@
 """Every program in the documents runs, and does what the words around it say.
 
-What it is: a script must end by itself and print exactly what stands below it; a server is asked for one page, and must
-end with status 0 on SIGINT.  Some are looked at more closely.
-Its rules: no sleeps; every process has a deadline.  It does not know whether the words are true.
+What it is: a script must end by itself and print exactly what stands below it; a server is asked
+for one page, and must end with status 0 on SIGINT.  Some are looked at more closely. Its rules: no
+sleeps; every process has a deadline.  It does not know whether the words are true.
 """
 
 import json
@@ -22,7 +22,17 @@ from sigil.testing import Client
 from .blocks import BLOCKS, PROGRAMS, README, SCRIPTS, SERVERS, Block, block_with
 from .running import PATIENCE_SECONDS, ask, run_program, serving_program
 
-LANGUAGES = {"python", "sh", "console", "text", "nginx", "haproxy", "ini", "{eval-rst}", "{toctree}"}
+LANGUAGES = {
+    "python",
+    "sh",
+    "console",
+    "text",
+    "nginx",
+    "haproxy",
+    "ini",
+    "{eval-rst}",
+    "{toctree}",
+}
 
 
 @pytest.mark.parametrize("block", SCRIPTS, ids=lambda block: block.name)
@@ -47,20 +57,31 @@ def test_there_is_no_block_that_nobody_tries() -> None:
 def test_the_chat_is_a_chat_in_rooms() -> None:
     with serving_program(block_with("topic=rooms[")) as port:
         address = f"ws://127.0.0.1:{port}/chat"
-        with connect(address) as ann, connect(address) as bob, connect(f"{address}?room=attic") as eve:
-            assert [who.recv(PATIENCE_SECONDS) for who in (ann, bob)] == ["you are in the lobby"] * 2
+        with (
+            connect(address) as ann,
+            connect(address) as bob,
+            connect(f"{address}?room=attic") as eve,
+        ):
+            assert [who.recv(PATIENCE_SECONDS) for who in (ann, bob)] == [
+                "you are in the lobby"
+            ] * 2
             ann.send("hello")
             assert [who.recv(PATIENCE_SECONDS) for who in (ann, bob)] == ["hello", "hello"]
             bob.close()
             assert ann.recv(PATIENCE_SECONDS) == "somebody left: WS_PEER_CLOSED, 1000"
             eve.send("anybody here?")
-            assert [eve.recv(PATIENCE_SECONDS) for _ in range(2)] == ["you are in the attic", "anybody here?"]
+            assert [eve.recv(PATIENCE_SECONDS) for _ in range(2)] == [
+                "you are in the attic",
+                "anybody here?",
+            ]
 
 
 def test_the_page_of_numbers_is_sent_numbers() -> None:
     with serving_program(block_with("math.sin(frame / 10)")) as port:
         assert "/live" in ask(port)[1]
-        with connect(f"ws://127.0.0.1:{port}/live", origin=Origin(f"http://127.0.0.1:{port}")) as page:
+        with connect(
+            f"ws://127.0.0.1:{port}/live", origin=Origin(f"http://127.0.0.1:{port}")
+        ) as page:
             numbers = [json.loads(page.recv(PATIENCE_SECONDS)) for _ in range(3)]
     frames = [number["frame"] for number in numbers]
     assert frames == [frames[0], frames[0] + 1, frames[0] + 2]
@@ -77,18 +98,25 @@ def test_the_loop_of_the_readme_answers_and_broadcasts() -> None:
 
 
 def test_the_tank_of_the_tutorial_is_turned_by_its_valve() -> None:
-    with serving_program(block_with("def valve_of(")) as port, connect(f"ws://127.0.0.1:{port}/live") as page:
+    with (
+        serving_program(block_with("def valve_of(")) as port,
+        connect(f"ws://127.0.0.1:{port}/live") as page,
+    ):
         assert json.loads(page.recv(PATIENCE_SECONDS))["inflow"] == 1.5
         page.send('{"inflow": 3}')
         while json.loads(page.recv(PATIENCE_SECONDS))["inflow"] != 3.0:
             pass
 
 
-def test_the_page_that_reconnects_shows_a_clock_and_says_when_it_has_stopped(tmp_path: Path) -> None:
+def test_the_page_that_reconnects_shows_a_clock_and_says_when_it_has_stopped(
+    tmp_path: Path,
+) -> None:
     with ExitStack() as pages:
         with serving_program(block_with('topics: ["clock"]')) as port:
             assert ask(port, path="/sigil-client.js") == (200, CLIENT.read_text(encoding="utf-8"))
-            page = pages.enter_context(running(tmp_path, f"http://127.0.0.1:{port}/", script="page.mjs"))
+            page = pages.enter_context(
+                running(tmp_path, f"http://127.0.0.1:{port}/", script="page.mjs")
+            )
             assert page.until("p") == ["p", "live"]
             assert re.fullmatch(r"\d\d:\d\d:\d\d", page.until("h1")[1])
         assert re.fullmatch(r"lost \(1001\), again in \d+ ms", page.until("p")[1])
@@ -114,8 +142,11 @@ def test_the_program_on_the_first_screen_is_the_one_in_the_package() -> None:
 
 def test_what_is_written_of_topics_and_history_holds() -> None:
     callbacks = Callbacks(ws_open=lambda server, conn, request: server.send(conn, "welcome"))
-    client = Client(lambda request: Response.upgrade(topics=request.query, history=10),
-                    limits=Limits(history_messages=100, outgoing_buffer_sz=10_000), callbacks=callbacks)
+    client = Client(
+        lambda request: Response.upgrade(topics=request.query, history=10),
+        limits=Limits(history_messages=100, outgoing_buffer_sz=10_000),
+        callbacks=callbacks,
+    )
     for number in range(40):
         client.server.broadcast(str(number), topic=("a", "b", None)[number % 3])
     ann, eve = client.websocket("/?a"), client.websocket("/?c")
@@ -133,10 +164,18 @@ def test_what_is_written_of_topics_and_history_holds() -> None:
     assert client.server.send(ann.handle, bytes(10_001)) is SendStatus.SUCCESS
 
 
-def test_who_needs_what_is_no_longer_there_is_dropped_and_the_log_says_how_far_behind_it_was() -> None:
+def test_who_needs_what_is_no_longer_there_is_dropped_and_the_log_says_how_far_behind_it_was() -> (
+    None
+):
     ends: list[tuple[str, int]] = []
-    callbacks = Callbacks(ws_close=lambda server, conn, reason, code: ends.append((reason.name, code)))
-    client = Client(lambda request: Response.upgrade(), limits=Limits(outgoing_buffer_sz=5_000), callbacks=callbacks)
+    callbacks = Callbacks(
+        ws_close=lambda server, conn, reason, code: ends.append((reason.name, code))
+    )
+    client = Client(
+        lambda request: Response.upgrade(),
+        limits=Limits(outgoing_buffer_sz=5_000),
+        callbacks=callbacks,
+    )
     slow, other = client.websocket("/", window_len=1_000), client.websocket("/")
     statuses = []
     while not ends:

@@ -1,9 +1,10 @@
-"""The configurations of nginx and haproxy in the guide do what it says, with the real proxies and a real server.
+"""The configurations of nginx and haproxy in the guide do what it says, with the real proxies and a
+real server.
 
-What it is: the blocks of docs/guides/operations.md are run as they stand, but for the ports; nginx's is included into
-the least file that nginx starts with.  A server of this process is behind.
-Its rules: everything lies in a temporary directory; proxies are ended by their id, and every wait has a bound.  What is
-not installed is skipped here; `.ci/run` installs both.
+What it is: the blocks of docs/guides/operations.md are run as they stand, but for the ports;
+nginx's is included into the least file that nginx starts with.  A server of this process is behind.
+Its rules: everything lies in a temporary directory; proxies are ended by their id, and every wait
+has a bound.  What is not installed is skipped here; `.ci/run` installs both.
 """
 
 import json
@@ -89,7 +90,9 @@ def nginx(folder: Path, backend: str, port: int) -> list[str]:
     path = find("nginx")
     text = block_with("proxy_pass", "nginx").text
     assert text.count("127.0.0.1:8080") == text.count("listen 80;") == 1
-    text = text.replace("127.0.0.1:8080", backend).replace("listen 80;", f"listen 127.0.0.1:{port};")
+    text = text.replace("127.0.0.1:8080", backend).replace(
+        "listen 80;", f"listen 127.0.0.1:{port};"
+    )
     user = "user root;" if os.getuid() == 0 else ""  # so that its workers may use the folder
     (folder / "sigil.conf").write_text(text, encoding="utf-8")
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder, user=user), encoding="utf-8")
@@ -154,8 +157,13 @@ def proxied(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Proxied]
 def ask(port: int, method: str, path: str, body: object = None) -> HTTPResponse:
     """The response to one request on a connection of its own."""
     connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
-    connection.request(method, path, body, encode_chunked=not isinstance(body, bytes | None),  # type: ignore[arg-type]
-                       headers={} if isinstance(body, bytes | None) else {"Transfer-Encoding": "chunked"})
+    connection.request(
+        method,
+        path,
+        body,
+        encode_chunked=not isinstance(body, bytes | None),  # type: ignore[arg-type]
+        headers={} if isinstance(body, bytes | None) else {"Transfer-Encoding": "chunked"},
+    )
     return connection.getresponse()
 
 
@@ -171,7 +179,7 @@ def test_many_requests_use_few_connections(proxied: Proxied) -> None:
 
 
 def test_an_upload_arrives_whole(proxied: Proxied) -> None:
-    pieces = (UPLOAD[start:start + 65_536] for start in range(0, len(UPLOAD), 65_536))
+    pieces = (UPLOAD[start : start + 65_536] for start in range(0, len(UPLOAD), 65_536))
     for body in (UPLOAD, pieces):
         with ask(proxied.port, "POST", "/upload", body) as response:
             assert (response.status, response.read().decode()) == (200, sha256(UPLOAD).hexdigest())
@@ -194,7 +202,10 @@ def test_a_websocket_echoes_for_pages_of_this_origin_and_no_other(proxied: Proxi
         for word in ("hello", b"\0\1", "x" * 100_000):
             client.send(word)
             assert client.recv(PATIENCE_SECONDS) == word
-    with pytest.raises(InvalidStatus) as refused, connect(address, origin=Origin("http://example.com")):
+    with (
+        pytest.raises(InvalidStatus) as refused,
+        connect(address, origin=Origin("http://example.com")),
+    ):
         pass
     assert refused.value.response.status_code == 403
 
@@ -204,7 +215,9 @@ def test_without_the_port_in_host_a_page_gets_a_403_from_nginx(tmp_path: Path) -
     with make_http_server(app, port=0).serve_in_thread() as server:
         words = nginx(tmp_path, f"127.0.0.1:{server.port}", port)
         conf = tmp_path / "sigil.conf"
-        conf.write_text(conf.read_text(encoding="utf-8").replace("$http_host", "$host"), encoding="utf-8")
+        conf.write_text(
+            conf.read_text(encoding="utf-8").replace("$http_host", "$host"), encoding="utf-8"
+        )
         with running(words, port), pytest.raises(InvalidStatus) as refused:
             connect(f"ws://127.0.0.1:{port}/live", origin=Origin(f"http://127.0.0.1:{port}"))
     assert refused.value.response.status_code == 403
@@ -217,6 +230,6 @@ def test_nginx_reaches_a_unix_socket(tmp_path: Path) -> None:
         listener.listen()
         server = make_http_server(app)
         server.listen(listener.dup())
-        with server.serve_in_thread(), running(nginx(tmp_path, f"unix:{path}", port), port):
-            with ask(port, "GET", "/") as response:
-                assert response.status == 200
+        words = nginx(tmp_path, f"unix:{path}", port)
+        with server.serve_in_thread(), running(words, port), ask(port, "GET", "/") as response:
+            assert response.status == 200

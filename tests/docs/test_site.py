@@ -1,7 +1,8 @@
 """The site can be built without a warning, and docstrings are rendered as what they are.
 
-What it is: Sphinx is run as CI would run it, with every warning an error; and the functions of docs/_ext, which need no
-Sphinx, are tried by themselves.  It does not know what the site looks like.
+What it is: Sphinx is run as CI would run it, with every warning an error; and the functions of
+docs/_ext, which need no Sphinx, are tried by themselves.  It does not know what the site looks
+like.
 """
 
 import importlib.util
@@ -30,29 +31,54 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     for needed in ("sphinx", "furo", "myst_nb"):
         if importlib.util.find_spec(needed) is None:
             pytest.skip(f"{needed} is not installed")
-    ended = run(sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", str(tmp_path),
-                folder=ROOT, seconds=BUILD_SECONDS)
+    ended = run(
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-b",
+        "html",
+        "docs",
+        str(tmp_path),
+        folder=ROOT,
+        seconds=BUILD_SECONDS,
+    )
     assert (ended.returncode, ended.stderr) == (0, "")
     api = (tmp_path / "reference" / "api.html").read_text(encoding="utf-8")
     assert 'id="sigil.HttpServer.broadcast"' in api and "http_server_tick" in api
     notebook = (tmp_path / "notebooks" / "02_ring_and_eviction.html").read_text(encoding="utf-8")
     assert "<svg" in notebook or ".svg" in notebook
-    core = [page.read_text(encoding="utf-8") for page in (tmp_path / "reference" / "core").glob("*.html")]
+    core = [
+        page.read_text(encoding="utf-8")
+        for page in (tmp_path / "reference" / "core").glob("*.html")
+    ]
     assert any("find_header_end" in page for page in core)
 
 
 def test_single_backticks_are_code_and_nothing_else_is_markup() -> None:
     to_rst = extension("docstrings").to_rst
     assert to_rst(["Close it, with `*args` and `a` s: *not* markup_ |here|."]) == [
-        r"Close it, with ``*args`` and ``a`` s: \*not\* markup\_ \|here\|.", ""]
+        r"Close it, with ``*args`` and ``a`` s: \*not\* markup\_ \|here\|.",
+        "",
+    ]
     assert to_rst(["`a`s"]) == [r"``a``\ s", ""]
     assert to_rst(["1. is no list"]) == [r"\1. is no list", ""]
 
 
 def test_what_is_indented_is_a_program_and_items_are_a_list() -> None:
     to_rst = extension("docstrings").to_rst
-    assert to_rst(["Words:", "    code()", "More", "words."]) == ["Words:", "", "::", "", "    code()", "",
-                                                                  "More words.", ""]
+    assert to_rst(["Words:", "    code()", "More", "words."]) == [
+        "Words:",
+        "",
+        "::",
+        "",
+        "    code()",
+        "",
+        "More words.",
+        "",
+    ]
     assert to_rst(["* one", "  more", "* two"]) == ["* one more", "* two", ""]
 
 
@@ -65,5 +91,7 @@ def test_the_core_has_a_page_for_each_folder_and_a_part_for_each_module() -> Non
     packages = list(pages.packages())
     assert packages[0] == ROOT / "sigil" / "core"
     text = "".join(map(pages.page_of, packages))
-    modules = [path for path in (ROOT / "sigil" / "core").glob("**/*.py") if path.name != "__init__.py"]
+    modules = [
+        path for path in (ROOT / "sigil" / "core").glob("**/*.py") if path.name != "__init__.py"
+    ]
     assert all(f"automodule:: {pages.dotted(path)}\n" in text for path in modules)
