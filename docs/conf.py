@@ -5,7 +5,6 @@ plain prose, into what Sphinx reads; `core_pages` writes a page for each folder 
 that it is never out of date; `notebook_pages` brings in the notebooks.
 """
 
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,14 @@ suppress_warnings = ["ref.python"]
 """A name is documented where it is public and where it is made: which of the two a type links to
 does not matter."""
 
-extensions = ["sphinx.ext.autodoc", "myst_nb", "docstrings", "core_pages", "notebook_pages"]
+extensions = [
+    "sphinx.ext.autodoc",
+    "myst_nb",
+    "core_pages",
+    "docstrings",
+    "notebook_pages",
+    "signatures",
+]
 exclude_patterns = ["_ext", "_static"]
 nb_execution_mode = "off"
 myst_heading_anchors = 4
@@ -33,8 +39,6 @@ myst_enable_extensions = ["colon_fence", "substitution"]
 FUNCTIONS = [name for name in sigil.__all__ if name.startswith("http_server_")]
 myst_substitutions = {"functions": ", ".join(f"`{name}`" for name in FUNCTIONS)}
 """What has no entry of its own on the page of the API: these are methods of `HttpServer`."""
-
-HANDLER = re.compile(r"handler: Callable.*?None\]\](?=, )")
 
 default_role = "code"
 autodoc_member_order = "bysource"
@@ -60,20 +64,6 @@ class Haproxy(TextLexer):
     name, aliases = "haproxy", ["haproxy"]
 
 
-def shorten(
-    app: Any,
-    what: str,
-    name: str,
-    item: object,
-    options: object,
-    signature: str | None,
-    returns: str | None,
-) -> tuple[str | None, str | None]:
-    """A signature in which what a handler is has its name and is not spelled out."""
-    return HANDLER.sub("handler: Handler", signature or "") or None, returns
-
-
 def setup(app: Any) -> None:
     """What Sphinx calls."""
-    app.connect("autodoc-process-signature", shorten)
     app.add_lexer("haproxy", Haproxy)

@@ -9,8 +9,11 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pytest
+
+from sigil.core.effects import Effect
 
 from .blocks import DOCS, ROOT
 from .running import run
@@ -95,3 +98,10 @@ def test_the_core_has_a_page_for_each_folder_and_a_part_for_each_module() -> Non
         path for path in (ROOT / "sigil" / "core").glob("**/*.py") if path.name != "__init__.py"
     ]
     assert all(f"automodule:: {pages.dotted(path)}\n" in text for path in modules)
+
+
+def test_what_has_a_name_is_not_spelled_out_in_a_signature() -> None:
+    signatures = extension("signatures")
+    spelled = " | ".join(f"~sigil.core.effects.{kind.__name__}" for kind in get_args(Effect))
+    assert signatures.shorten(f"tuple[int, list[{spelled}]]") == "tuple[int, list[Effect]]"
+    assert signatures.shorten(None) is None
