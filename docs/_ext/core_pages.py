@@ -5,14 +5,17 @@ docstrings of its modules.  Nothing is written down twice, so a module that move
 documentation with it.  The pages are not kept: `.gitignore` has them.
 """
 
+import re
 import shutil
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "sigil" / "core"
 PAGES = ROOT / "docs" / "reference" / "core"
+SIBLING = re.compile(r"^from \.(\w+) import", re.MULTILINE)
 INTRODUCTION = """\
 # The pure core
 
@@ -32,13 +35,25 @@ def dotted(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
+def modules_of(package: Path) -> list[Path]:
+    """The modules of one package in the order in which they are to be read: what is imported comes
+    first."""
+    modules = {
+        path.stem: path for path in sorted(package.glob("*.py")) if not path.stem.startswith("__")
+    }
+    needs = {
+        name: set(SIBLING.findall(path.read_text(encoding="utf-8"))) & set(modules) - {name}
+        for name, path in modules.items()
+    }
+    return [modules[name] for name in TopologicalSorter(needs).static_order()]
+
+
 def page_of(package: Path) -> str:
     """The page of one package."""
     name = dotted(package)
     parts = [f"# `{name}`", documented(name, "")]
-    for module in sorted(package.glob("*.py")):
-        if module.stem not in ("__init__", "__main__"):
-            parts += [f"## `{module.stem}`", documented(dotted(module), "   :members:\n")]
+    for module in modules_of(package):
+        parts += [f"## `{module.stem}`", documented(dotted(module), "   :members:\n")]
     return "\n\n".join(parts) + "\n"
 
 
