@@ -12,10 +12,10 @@ from typing import Any
 
 import sigil
 from sigil import Callbacks, CloseReason, HttpServer, Limits, Request, Response, SendStatus, Stats
-from sigil.core.connection.client import Phase
 from sigil.core.close_reasons import MEANINGS
-from sigil.core.server.eviction import _RANKS
+from sigil.core.connection.client import Phase
 from sigil.core.connection.deadlines import _PATIENCE, Waiting
+from sigil.core.server.eviction import _RANKS
 
 from .blocks import PAGES, README, ROOT, page_of, section_of
 
