@@ -9,9 +9,11 @@ has a bound.  What is not installed is skipped here; `.ci/run` installs both.
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,8 +29,8 @@ from websockets.typing import Origin
 
 from sigil import Callbacks, HttpServer, Request, Response, make_http_server
 
-from .blocks import block_with
-from .running import PATIENCE_SECONDS
+from .blocks import block_with, page_of
+from .running import PATIENCE_SECONDS, run
 
 TRIES = 200
 UPLOAD = bytes(range(256)) * 12_000
@@ -214,10 +216,7 @@ def test_without_the_port_in_host_a_page_gets_a_403_from_nginx(tmp_path: Path) -
     port = free_port()
     with make_http_server(app, port=0).serve_in_thread() as server:
         words = nginx(tmp_path, f"127.0.0.1:{server.port}", port)
-        conf = tmp_path / "sigil.conf"
-        conf.write_text(
-            conf.read_text(encoding="utf-8").replace("$http_host", "$host"), encoding="utf-8"
-        )
+        change(tmp_path / "sigil.conf", "$http_host", "$host")
         with running(words, port), pytest.raises(InvalidStatus) as refused:
             connect(f"ws://127.0.0.1:{port}/live", origin=Origin(f"http://127.0.0.1:{port}"))
     assert refused.value.response.status_code == 403
@@ -233,3 +232,57 @@ def test_nginx_reaches_a_unix_socket(tmp_path: Path) -> None:
         words = nginx(tmp_path, f"unix:{path}", port)
         with server.serve_in_thread(), running(words, port), ask(port, "GET", "/") as response:
             assert response.status == 200
+
+
+# -- TLS ------------------------------------------------------------------------------------------
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate and its key, for this test."""
+    pem, key = folder / "example.pem", folder / "example.key"
+    words = shlex.split("req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost")
+    made = run(find("openssl"), *words, "-out", str(pem), "-keyout", str(key))
+    assert made.returncode == 0, made.stderr
+    return pem, key
+
+
+def with_tls(name: str, folder: Path, port: int) -> None:
+    """The configuration that was written for a proxy, with the lines of the guide for TLS."""
+    pem, key = certificate(folder)
+    if name == "nginx":
+        lines = block_with("listen 443 ssl", "nginx").text.replace("443", f"127.0.0.1:{port}")
+        lines = lines.replace("/etc/ssl/certs/example.pem", str(pem))
+        change(
+            folder / "sigil.conf",
+            f"listen 127.0.0.1:{port};",
+            lines.replace("/etc/ssl/private/example.key", str(key)),
+        )
+        return
+    assert "`bind :443 ssl crt /etc/ssl/private/example.pem`" in page_of("guides/operations.md")
+    both = folder / "both.pem"
+    both.write_text(pem.read_text(encoding="utf-8") + key.read_text(encoding="utf-8"))
+    change(
+        folder / "haproxy.cfg", f"bind 127.0.0.1:{port}", f"bind 127.0.0.1:{port} ssl crt {both}"
+    )
+
+
+def change(file: Path, old: str, new: str) -> None:
+    """Put something else into a file that holds this once."""
+    text = file.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_a_page_at_https_opens_a_websocket_at_wss(name: str, tmp_path: Path) -> None:
+    port = free_port()
+    callbacks = Callbacks(ws_message=lambda server, conn, data: server.send(conn, data))
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    with make_http_server(app, port=0, callbacks=callbacks).serve_in_thread() as server:
+        words = PROXIES[name](tmp_path, f"127.0.0.1:{server.port}", port)
+        with_tls(name, tmp_path, port)
+        origin, address = Origin(f"https://127.0.0.1:{port}"), f"wss://127.0.0.1:{port}/live"
+        with running(words, port), connect(address, origin=origin, ssl=trusting) as client:
+            client.send("hello")
+            assert client.recv(PATIENCE_SECONDS) == "hello"
