@@ -35,6 +35,7 @@ TOOLS = {
     "nginx": Tool(("nginx",), ("nginx-light",)),
     "node": Tool(("node",), ("nodejs",)),
     "npm": Tool(("npm",), ("npm",)),
+    "openssl": Tool(("openssl",), ("openssl",)),
 }
 SYSTEM_PATHS = ("/usr/local/sbin", "/usr/sbin")
 """Where servers are that the PATH of who is not root may leave out."""

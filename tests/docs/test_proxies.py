@@ -10,7 +10,6 @@ has a bound.  What is not installed is skipped here; `.ci/run` installs both.
 import json
 import os
 import shlex
-import shutil
 import signal
 import socket
 import ssl
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tools import need
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
@@ -73,14 +73,6 @@ class Proxied(NamedTuple):
     port: int
 
 
-def find(name: str) -> str:
-    """The path of a proxy; the test is skipped if it is not installed."""
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
-    if path is None:
-        pytest.skip(f"{name} is not installed")
-    return path
-
-
 def free_port() -> int:
     """A port that was free a moment ago."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
@@ -89,7 +81,7 @@ def free_port() -> int:
 
 def nginx(folder: Path, backend: str, port: int) -> list[str]:
     """The command that starts nginx with the configuration of the guide."""
-    path = find("nginx")
+    path = need("nginx")
     text = block_with("proxy_pass", "nginx").text
     assert text.count("127.0.0.1:8080") == text.count("listen 80;") == 1
     text = text.replace("127.0.0.1:8080", backend).replace(
@@ -103,7 +95,7 @@ def nginx(folder: Path, backend: str, port: int) -> list[str]:
 
 def haproxy(folder: Path, backend: str, port: int) -> list[str]:
     """The command that starts haproxy with the configuration of the guide."""
-    path = find("haproxy")
+    path = need("haproxy")
     text = block_with("default_backend", "haproxy").text
     assert text.count("127.0.0.1:8080") == text.count("bind :80") == 1
     text = text.replace("127.0.0.1:8080", backend).replace("bind :80", f"bind 127.0.0.1:{port}")
@@ -241,7 +233,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     """A certificate and its key, for this test."""
     pem, key = folder / "example.pem", folder / "example.key"
     words = shlex.split("req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost")
-    made = run(find("openssl"), *words, "-out", str(pem), "-keyout", str(key))
+    made = run(need("openssl"), *words, "-out", str(pem), "-keyout", str(key))
     assert made.returncode == 0, made.stderr
     return pem, key
 
