@@ -12,9 +12,9 @@ from typing import Any
 
 import sigil
 from sigil import Callbacks, CloseReason, HttpServer, Limits, Request, Response, SendStatus, Stats
-from sigil.core.close_reasons import MEANINGS
+from sigil.core.close_reasons import CLOSE_INFO
 from sigil.core.connection.client import Phase
-from sigil.core.connection.deadlines import _PATIENCE, Waiting
+from sigil.core.connection.deadlines import _TIMEOUTS, Waiting
 from sigil.core.server.eviction import _RANKS
 
 from .blocks import PAGES, README, ROOT, page_of, section_of
@@ -41,9 +41,9 @@ def test_the_table_of_close_reasons_is_that_of_the_code() -> None:
         (
             int(reason),
             reason.name,
-            MEANINGS[reason].status,
-            MEANINGS[reason].code,
-            MEANINGS[reason].sentence,
+            CLOSE_INFO[reason].status,
+            CLOSE_INFO[reason].code,
+            CLOSE_INFO[reason].sentence,
         )
         for reason in sorted(CloseReason, reverse=True)
     ]
@@ -52,7 +52,7 @@ def test_the_table_of_close_reasons_is_that_of_the_code() -> None:
 def test_the_statuses_of_the_table_are_those_that_are_sent() -> None:
     rows = re.findall(r"^\| ((?:\d{3}, )*\d{3}) \|", page_of("reference/statuses.md"), re.MULTILINE)
     told = {int(status) for row in rows for status in row.split(", ")}
-    assert told == {meaning.status for meaning in MEANINGS.values() if meaning.status} - {411} | {
+    assert told == {meaning.status for meaning in CLOSE_INFO.values() if meaning.status} - {411} | {
         404,
         405,
     }
@@ -72,7 +72,7 @@ def test_the_symptoms_name_the_reasons_of_each_code() -> None:
         codes = {int(code) for code in re.findall(r"\b1\d{3}\b", section.partition("\n")[0])}
         named = {name for name in re.findall(r"`([A-Z_]+)`", section) if name in known}
         assert codes and named
-        assert {MEANINGS[CloseReason[name]].code for name in named} <= codes, section.partition(
+        assert {CLOSE_INFO[CloseReason[name]].code for name in named} <= codes, section.partition(
             "\n"
         )[0]
 
@@ -150,7 +150,7 @@ def test_the_spec_names_every_event_and_effect_and_no_other() -> None:
 
 def test_the_spec_names_every_phase_and_what_arriving_bytes_are_in_it() -> None:
     section = section_of("spec.md", "The life of a connection")
-    assert re.findall(r"^\| `([A-Z]+)` \|", section, re.MULTILINE) == [
+    assert re.findall(r"^\| `([A-Z_]+)` \|", section, re.MULTILINE) == [
         phase.name for phase in Phase
     ]
 
@@ -165,7 +165,7 @@ def test_the_spec_says_how_long_everything_is_waited_for() -> None:
         re.MULTILINE,
     )
     assert {Waiting[name]: getattr(told_apart, limit, inf) for name, limit in rows} == {
-        waiting: patience(told_apart) for waiting, (patience, _) in _PATIENCE.items()
+        waiting: patience(told_apart) for waiting, (patience, _) in _TIMEOUTS.items()
     }
 
 
