@@ -7,8 +7,8 @@
 
     make_http_server(app, port=8080).start()
 
-`sigil.core` is pure: it receives events and returns effects.  `sigil.shell` does what they say.  The names below are
-the public ones; everything else may change.
+`sigil.core` is pure: it receives events and returns effects. `sigil.shell` does what they say. The
+names below are the public ones; everything else may change.
 """
 
 from .browser.client_module import client_module

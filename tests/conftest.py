@@ -1,8 +1,8 @@
 """What all tests share: Hypothesis without a clock, and whether a skip is accepted.
 
-Theory: a noisy machine is not a slow program, so no example has a deadline.  A test that is skipped
-proves nothing, and nobody reads the list of them, so where SIGIL_NO_SKIPS is set, as in `.ci/run`, a
-skip is a failure that says what was missing.  Elsewhere a skip is a skip.
+Theory: a noisy machine is not a slow program, so no example has a deadline. A test that is skipped
+proves nothing, and nobody reads the list of them, so where SIGIL_NO_SKIPS is set, as in `.ci/run`,
+a skip is a failure that says what was missing. Elsewhere a skip is a skip.
 
 Rules: what may be skipped all the same stands in `ACCEPTED`, each reason with its own.  A failure
 that is expected (xfail) is no skip: that test has run.
@@ -72,9 +72,15 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """One list of what was skipped and why, since the list of failures has no reasons of these."""
-    failed = [report for kind in ("failed", "error") for report in terminalreporter.stats.get(kind, ())]
+    failed = [
+        report for kind in ("failed", "error") for report in terminalreporter.stats.get(kind, ())
+    ]
     told = [(report.nodeid, str(report.longrepr)) for report in failed]
-    lines = [f"{test}: {why.removeprefix(f'{REFUSED}: ')}" for test, why in told if why.startswith(REFUSED)]
+    lines = [
+        f"{test}: {why.removeprefix(f'{REFUSED}: ')}"
+        for test, why in told
+        if why.startswith(REFUSED)
+    ]
     if lines:
         terminalreporter.section(REFUSED)
         terminalreporter.write_line("\n".join(lines))

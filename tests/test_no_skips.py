@@ -3,7 +3,7 @@
 Theory: the rule is that of tests/conftest.py, so a run of pytest of its own, in a folder that has a
 copy of that file, shows what it makes of tests that skip themselves in each of the ways there are.
 
-Rules: what this run was told of skips is not told to that one.  It does not know how the rule works.
+Rules: what this run was told of skips is not told to that one. It does not know how the rule works.
 """
 
 import os
@@ -40,19 +40,40 @@ def run_pytest(folder: Path, sources: dict[str, str], rule: str) -> tuple[int, s
     (folder / "conftest.py").write_bytes((HERE / "conftest.py").read_bytes())
     for name, source in sources.items():
         (folder / f"test_{name}.py").write_text(f"import pytest\n{source}")
-    command = (sys.executable, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider",
-               f"--rootdir={folder}", "--continue-on-collection-errors", ".")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    command = (
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-ra",
+        "-p",
+        "no:cacheprovider",
+        f"--rootdir={folder}",
+        "--continue-on-collection-errors",
+        ".",
+    )
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTEST")
+    }
     environment |= {NO_SKIPS: rule, "COLUMNS": "200"}
-    done = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True,
-                          timeout=120, check=False)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        text=True,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
     return done.returncode, done.stdout + done.stderr
 
 
 def test_every_skip_is_a_failure_that_says_why_where_the_rule_is_on(tmp_path: Path) -> None:
     code, said = run_pytest(tmp_path, SKIPPING | RUNNING, "1")
     assert code == 1, said
-    assert sorted(re.findall(r"^(?:FAILED|ERROR) test_(\w+).py", said, re.MULTILINE)) == sorted(SKIPPING), said
+    assert sorted(re.findall(r"^(?:FAILED|ERROR) test_(\w+).py", said, re.MULTILINE)) == sorted(
+        SKIPPING
+    ), said
     told = said.partition(f"= skipped, and {NO_SKIPS} is set =")[2]
     reasons = dict(re.findall(r"^test_(\w+)\.py(?:::test_it)?: (.*)", told, re.MULTILINE))
     absent = reasons.pop("module")
@@ -78,17 +99,28 @@ def test_ci_has_the_rule_on_and_installs_what_this_names() -> None:
     assert "python3 tests/tools.py" in script
 
 
-def test_what_is_missing_is_named_by_its_packages_before_anything_is_installed(tmp_path: Path) -> None:
+def test_what_is_missing_is_named_by_its_packages_before_anything_is_installed(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "curl").symlink_to(sys.executable)
     source = (HERE / "tools.py").read_text().replace('"/usr/local/sbin", "/usr/sbin"', '""')
     (tmp_path / "tools.py").write_text(source)
-    done = subprocess.run((sys.executable, "-I", "-S", tmp_path / "tools.py"), env={"PATH": str(tmp_path)},
-                          capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        (sys.executable, "-I", "-S", tmp_path / "tools.py"),
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     assert done.stdout.split() == [
-        package for name, tool in TOOLS.items() if name != "curl" for package in tool.packages]
+        package for name, tool in TOOLS.items() if name != "curl" for package in tool.packages
+    ]
 
 
-def test_a_tool_that_is_not_there_skips_who_needs_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_tool_that_is_not_there_skips_who_needs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("tools.SYSTEM_PATHS", ())
     monkeypatch.setenv("PATH", str(tmp_path))
     assert path_of("curl") is None

@@ -1,11 +1,11 @@
 """The notebooks run from top to bottom, claim something, and show what they print today.
 
-What it is: each notebook is executed in a fresh kernel of the Python that runs the tests.  Its asserts are its claims;
-what is stored as output must be what comes out now.  `python tests/test_notebooks.py` stores it anew.  What is shown by
-a cell that begins with `# live` depends on the operating system: of that, only the kind must be the same.
-Its rules: nothing is written outside a temporary directory, no kernel needs to be registered anywhere, and each run has
-a deadline.
-What it does not know: what the notebooks teach.
+What it is: each notebook is executed in a fresh kernel of the Python that runs the tests. Its
+asserts are its claims; what is stored as output must be what comes out now. `python
+tests/test_notebooks.py` stores it anew. What is shown by a cell that begins with `# live` depends
+on the operating system: of that, only the kind must be the same. Its rules: nothing is written
+outside a temporary directory, no kernel needs to be registered anywhere, and each run has a
+deadline. What it does not know: what the notebooks teach.
 """
 
 import json
@@ -38,10 +38,23 @@ def own_kernel() -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder:
         spec = Path(folder, "kernels", "python3", "kernel.json")
         spec.parent.mkdir(parents=True)
-        spec.write_text(json.dumps({"display_name": "Python 3", "language": "python", "argv": [
-            sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]}), encoding="utf-8")
-        own = {"JUPYTER_PATH": folder, "JUPYTER_RUNTIME_DIR": f"{folder}/run", "JUPYTER_CONFIG_DIR": f"{folder}/config",
-               "IPYTHONDIR": f"{folder}/ipython", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+        spec.write_text(
+            json.dumps(
+                {
+                    "display_name": "Python 3",
+                    "language": "python",
+                    "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+                }
+            ),
+            encoding="utf-8",
+        )
+        own = {
+            "JUPYTER_PATH": folder,
+            "JUPYTER_RUNTIME_DIR": f"{folder}/run",
+            "JUPYTER_CONFIG_DIR": f"{folder}/config",
+            "IPYTHONDIR": f"{folder}/ipython",
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        }
         before = {name: os.environ.get(name) for name in own}
         os.environ.update(own)
         try:
@@ -58,12 +71,19 @@ def executed(path: Path) -> Any:
     """The notebook as it comes out of a fresh kernel; raises if a cell does."""
     notebook = nbformat.read(path, as_version=4)
     with own_kernel():
-        NotebookClient(notebook, timeout=TIMEOUT_SECONDS, kernel_name="python3", record_timing=False,
-                       resources={"metadata": {"path": str(HERE)}}).execute()
+        NotebookClient(
+            notebook,
+            timeout=TIMEOUT_SECONDS,
+            kernel_name="python3",
+            record_timing=False,
+            resources={"metadata": {"path": str(HERE)}},
+        ).execute()
     for cell in notebook.cells:
         cell.metadata.clear()
-    notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-                         "language_info": {"name": "python"}}
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
     return notebook
 
 
@@ -73,7 +93,9 @@ def code_of(notebook: Any) -> list[Any]:
 
 def printed(notebook: Any) -> list[str]:
     """What each code cell printed, in one text however it was cut."""
-    return ["".join(output.get("text", "") for output in cell.outputs) for cell in code_of(notebook)]
+    return [
+        "".join(output.get("text", "") for output in cell.outputs) for cell in code_of(notebook)
+    ]
 
 
 def pictures(cell: Any) -> list[str]:
@@ -82,10 +104,16 @@ def pictures(cell: Any) -> list[str]:
 
 
 def shown(notebook: Any) -> list[tuple[object, object]]:
-    """What each code cell printed and drew; of a live one only whether it printed, and how often it drew."""
+    """What each code cell printed and drew; of a live one only whether it printed, and how often it
+    drew.
+    """
     texts = zip(code_of(notebook), printed(notebook), strict=True)
-    return [(bool(text), len(pictures(cell))) if cell.source.startswith(LIVE) else (text, pictures(cell))
-            for cell, text in texts]
+    return [
+        (bool(text), len(pictures(cell)))
+        if cell.source.startswith(LIVE)
+        else (text, pictures(cell))
+        for cell, text in texts
+    ]
 
 
 def test_there_are_notebooks() -> None:
@@ -102,26 +130,43 @@ def test_a_notebook_runs_and_shows_what_it_prints(path: Path) -> None:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_a_notebook_asserts_what_it_claims(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
-    claims = [cell for cell in code_of(notebook) if re.search(r"^assert ", cell.source, re.MULTILINE)]
+    claims = [
+        cell for cell in code_of(notebook) if re.search(r"^assert ", cell.source, re.MULTILINE)
+    ]
     assert len(claims) >= 2 * len(code_of(notebook)) // 3
-    assert len([cell for cell in notebook.cells if cell.cell_type == "markdown"]) >= len(claims) // 2
+    assert (
+        len([cell for cell in notebook.cells if cell.cell_type == "markdown"]) >= len(claims) // 2
+    )
 
 
 def test_the_first_one_claims_what_the_core_promises() -> None:
-    claims = "\n".join(cell.source for cell in code_of(nbformat.read(HERE / "01_one_request.ipynb", as_version=4)))
-    for claim in ("assert end == ", "assert type(head) is Head", "assert body.is_complete",
-                  "assert empty.slots.used == 0", "assert bytewise == asked", "408 Request Timeout",
-                  "assert step(part, Received(conn, raw[20:])) == (asked, (handle,))", "the request has no Host"):
+    claims = "\n".join(
+        cell.source for cell in code_of(nbformat.read(HERE / "01_one_request.ipynb", as_version=4))
+    )
+    for claim in (
+        "assert end == ",
+        "assert type(head) is Head",
+        "assert body.is_complete",
+        "assert empty.slots.used == 0",
+        "assert bytewise == asked",
+        "408 Request Timeout",
+        "assert step(part, Received(conn, raw[20:])) == (asked, (handle,))",
+        "the request has no Host",
+    ):
         assert claim in claims, claim
 
 
 def test_the_second_one_claims_what_the_ring_promises() -> None:
     cells = code_of(nbformat.read(HERE / "02_ring_and_eviction.ipynb", as_version=4))
     claims = "\n".join(cell.source for cell in cells)
-    for claim in ("assert heard == [[message(number) for number in range(COUNT)]] * 9", "assert again == turns",
-                  "assert late == [message(number) for number in range(len(late))]",
-                  "assert fan.members == {quick, tired, stuck}", "assert find(turns[15].slots, stuck) is None",
-                  'assert b"".join(send.segments) == b"".join(frames[3:])[30:]'):
+    for claim in (
+        "assert heard == [[message(number) for number in range(COUNT)]] * 9",
+        "assert again == turns",
+        "assert late == [message(number) for number in range(len(late))]",
+        "assert fan.members == {quick, tired, stuck}",
+        "assert find(turns[15].slots, stuck) is None",
+        'assert b"".join(send.segments) == b"".join(frames[3:])[30:]',
+    ):
         assert claim in claims, claim
     live = [cell for cell in cells if cell.source.startswith(LIVE)]
     assert len(live) <= len(cells) // 4
@@ -130,9 +175,13 @@ def test_the_second_one_claims_what_the_ring_promises() -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_the_pictures_of_a_notebook_stand_for_themselves(path: Path) -> None:
-    for picture in (picture for cell in code_of(nbformat.read(path, as_version=4)) for picture in pictures(cell)):
+    for picture in (
+        picture for cell in code_of(nbformat.read(path, as_version=4)) for picture in pictures(cell)
+    ):
         assert ElementTree.fromstring(picture).tag == "{http://www.w3.org/2000/svg}svg"
-        assert picture.count("http") == 1, "the name of the namespace is no address; there is no other"
+        assert picture.count("http") == 1, (
+            "the name of the namespace is no address; there is no other"
+        )
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -146,7 +195,9 @@ def test_a_notebook_holds_no_trace_of_the_machine_it_ran_on(path: Path) -> None:
     assert all(not cell.metadata for cell in notebook.cells)
     outputs = [output for cell in code_of(notebook) for output in cell.outputs]
     assert {output.output_type for output in outputs} <= {"stream", "display_data"}
-    assert all(set(output.data) == {"text/plain", PICTURE} for output in outputs if "data" in output)
+    assert all(
+        set(output.data) == {"text/plain", PICTURE} for output in outputs if "data" in output
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The page of parity is true: names can be imported, proofs exist, and nothing of the original is left out.
+"""The page of parity is true: names can be imported, proofs exist, and nothing of the original is
+left out.
 
-What it is: the tables of docs/parity.md are read and checked; and tests of what it claims that stand nowhere else.
-Its rules: a row names a Python object and a test, or says why there is none.
+What it is: the tables of docs/parity.md are read and checked; and tests of what it claims that
+stand nowhere else. Its rules: a row names a Python object and a test, or says why there is none.
 What it does not know: whether a test proves what it is named for.
 """
 
@@ -66,7 +67,8 @@ def read_rows() -> Iterator[Row]:
 ROWS = list(read_rows())
 
 
-# -- the page ------------------------------------------------------------------------------------------------------
+# -- the page --------------------------------------------------------------------------------------
+
 
 def is_module(parts: list[str]) -> bool:
     place = ROOT.joinpath(*parts)
@@ -82,7 +84,9 @@ def imported(dotted: str) -> object:
 
 def functions_of(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    return {
+        node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
 
 
 def test_no_name_of_the_original_is_left_out() -> None:
@@ -105,11 +109,14 @@ def test_a_row_names_what_there_is_and_its_proof_or_says_why_not(row: Row) -> No
         assert test in functions_of(ROOT / path), f"{path}::{test}"
 
 
-# -- what it claims and nothing else tests -------------------------------------------------------------------------
+# -- what it claims and nothing else tests ---------------------------------------------------------
+
 
 def test_a_server_is_made_as_it_is_there() -> None:
-    made: dict[str, Any] = {name: parameter.default
-                            for name, parameter in inspect.signature(make_http_server).parameters.items()}
+    made: dict[str, Any] = {
+        name: parameter.default
+        for name, parameter in inspect.signature(make_http_server).parameters.items()
+    }
     assert (made["port"], made["host"], made["backlog"]) == (8080, "127.0.0.1", 128)
     assert (Limits().body_timeout, Limits().max_body_len) == (30.0, 10 * 2**20)
     server = make_http_server(lambda request: None, port=0)
@@ -119,16 +126,28 @@ def test_a_server_is_made_as_it_is_there() -> None:
 
 def test_a_connection_remembers_what_it_remembers_there() -> None:
     client = client_of(asked(GET[:-5]))
-    assert (client.incoming.buffer, client.incoming.phase, client.outstanding) == (GET[:-5], Phase.HEAD, ())
+    assert (client.incoming.buffer, client.incoming.phase, client.outstanding) == (
+        GET[:-5],
+        Phase.HEAD,
+        (),
+    )
     client = client_of(asked(GET))
     assert (client.incoming.buffer, client.outstanding) == (b"", (head_of(GET),))
     client = client_of(asked(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\nabc"))
     assert client.incoming.head is not None
-    assert (client.incoming.phase, client.incoming.head.body_length, client.outstanding) == (Phase.BODY, 7, ())
+    assert (client.incoming.phase, client.incoming.head.body_length, client.outstanding) == (
+        Phase.BODY,
+        7,
+        (),
+    )
 
 
 def test_a_parse_is_true_or_false_as_it_is_there() -> None:
-    good, bad, half = parse_headers_only(GET), parse_headers_only(b"GET\r\n\r\n"), parse_headers_only(GET[:-1])
+    good, bad, half = (
+        parse_headers_only(GET),
+        parse_headers_only(b"GET\r\n\r\n"),
+        parse_headers_only(GET[:-1]),
+    )
     assert (type(good), type(bad), type(half)) == (Head, Malformed, NeedMore)
     assert (bool(good), bool(bad), bool(half)) == (True, False, False)
 

@@ -1,4 +1,6 @@
-"""The rule of the design, enforced: the core imports nothing that touches the world, and running it touches nothing."""
+"""The rule of the design, enforced: the core imports nothing that touches the world, and running it
+touches nothing.
+"""
 
 import ast
 import subprocess
@@ -10,13 +12,31 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CORE = sorted((ROOT / "sigil" / "core").glob("**/*.py"))
-FORBIDDEN = frozenset((
-    "socket", "select", "selectors", "ssl", "os", "time", "random", "secrets", "threading", "asyncio", "logging", "io",
-    "pathlib", "subprocess", "signal"))
+FORBIDDEN = frozenset(
+    (
+        "socket",
+        "select",
+        "selectors",
+        "ssl",
+        "os",
+        "time",
+        "random",
+        "secrets",
+        "threading",
+        "asyncio",
+        "logging",
+        "io",
+        "pathlib",
+        "subprocess",
+        "signal",
+    )
+)
 UNSPEAKABLE = frozenset(("open", "print", "input", "exec", "eval", "__import__"))
 BASES = frozenset(("NamedTuple", "IntEnum", "Enum", "ValueError"))
 
-every_core_file = pytest.mark.parametrize("path", CORE, ids=[path.relative_to(ROOT).as_posix() for path in CORE])
+every_core_file = pytest.mark.parametrize(
+    "path", CORE, ids=[path.relative_to(ROOT).as_posix() for path in CORE]
+)
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -30,7 +50,13 @@ def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 def base_name(node: ast.expr) -> str:
     """The last word of a base class."""
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ast.dump(node)
+    return (
+        node.attr
+        if isinstance(node, ast.Attribute)
+        else node.id
+        if isinstance(node, ast.Name)
+        else ast.dump(node)
+    )
 
 
 def faults(source: str, depth: int = 1) -> list[str]:
@@ -46,8 +72,11 @@ def faults(source: str, depth: int = 1) -> list[str]:
         elif isinstance(node, ast.Global | ast.Nonlocal):
             found.append("rebinds a name that is not its own")
         elif isinstance(node, ast.ClassDef):
-            found += [f"{node.name} inherits from {base_name(base)}" for base in node.bases
-                      if base_name(base) not in BASES]
+            found += [
+                f"{node.name} inherits from {base_name(base)}"
+                for base in node.bases
+                if base_name(base) not in BASES
+            ]
         elif isinstance(node, ast.AsyncFunctionDef | ast.Await):
             found.append("waits")
     return found
@@ -58,11 +87,24 @@ def test_the_core_imports_and_names_nothing_that_touches_the_world(path: Path) -
     assert faults(path.read_text(), len(path.relative_to(ROOT / "sigil").parts) - 1) == []
 
 
-@pytest.mark.parametrize("source", [
-    "import socket", "import os.path", "from time import monotonic", "from ..shell import listen",
-    "def f():\n    import random", "print(1)", "x = open", "def f():\n    global x\n    x = 1",
-    "class A(dict): ...", "class A(Server): ...", "async def f(): ...", "import sigil.shell", "from .. import shell",
-])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import socket",
+        "import os.path",
+        "from time import monotonic",
+        "from ..shell import listen",
+        "def f():\n    import random",
+        "print(1)",
+        "x = open",
+        "def f():\n    global x\n    x = 1",
+        "class A(dict): ...",
+        "class A(Server): ...",
+        "async def f(): ...",
+        "import sigil.shell",
+        "from .. import shell",
+    ],
+)
 def test_each_kind_of_fault_is_found(source: str) -> None:
     assert len(faults(source)) == 1
 
@@ -108,7 +150,9 @@ sys.stdout.write(f"{{answers}} {{stats(server).accepted}} {{stats(server).client
 def run_watched(after: str = "") -> subprocess.CompletedProcess[str]:
     """Run the core in a process of its own in which touching the world raises."""
     source = RUN.format(root=str(ROOT), after=after)
-    return subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=False
+    )
 
 
 def test_a_running_core_touches_nothing() -> None:
@@ -117,6 +161,8 @@ def test_a_running_core_touches_nothing() -> None:
     assert result.stdout == "3 6 0"
 
 
-@pytest.mark.parametrize("after", ["open('/dev/null')", "import socket; socket.socket()", "import os; os.listdir('/')"])
+@pytest.mark.parametrize(
+    "after", ["open('/dev/null')", "import socket; socket.socket()", "import os; os.listdir('/')"]
+)
 def test_the_watch_would_notice(after: str) -> None:
     assert "the core touches the world" in run_watched(after).stderr

@@ -1,10 +1,11 @@
 """Records can grow: a field more is one record's business, in the file that defines it.
 
-Theory: a record that is built, unpacked or cut by position far from its definition breaks when a field is added, or,
-worse, goes on working with the wrong field.  So that is done only beside the definition, by functions that name what
-changes; here the rule is held in two ways.  The sources are read: nobody else unpacks, slices, indexes or spreads
-a record.  And the thing is tried: `Server`, `Client` and the record of what is broadcast get a field more, at the end
-and in the middle, and the type checker must complain in their own files and in no other.
+Theory: a record that is built, unpacked or cut by position far from its definition breaks when a
+field is added, or, worse, goes on working with the wrong field. So that is done only beside the
+definition, by functions that name what changes; here the rule is held in two ways. The sources are
+read: nobody else unpacks, slices, indexes or spreads a record. And the thing is tried: `Server`,
+`Client` and the record of what is broadcast get a field more, at the end and in the middle, and the
+type checker must complain in their own files and in no other.
 
 It does not know what the fields are for.
 """
@@ -26,11 +27,22 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def records() -> dict[str, Path]:
-    """Every named tuple of sigil and the file that defines it, but for names that mean something else elsewhere."""
-    found = {node.name: path for path, tree in TREES.items() for node in ast.walk(tree)
-             if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "NamedTuple" for base in node.bases)}
-    aliases = {ast.unparse(node.target) for tree in TREES.values() for node in tree.body
-               if isinstance(node, ast.AnnAssign)}
+    """Every named tuple of sigil and the file that defines it, but for names that mean something
+    else elsewhere.
+    """
+    found = {
+        node.name: path
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        and any(ast.unparse(base) == "NamedTuple" for base in node.bases)
+    }
+    aliases = {
+        ast.unparse(node.target)
+        for tree in TREES.values()
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign)
+    }
     return {name: path for name, path in found.items() if name not in aliases}
 
 
@@ -46,7 +58,9 @@ def field_types() -> dict[str, str]:
                 for line in node.body:
                     if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
                         found.setdefault(line.target.id, set()).add(record_in(line.annotation))
-    return {name: types.pop() for name, types in found.items() if len(types) == 1 and "" not in types}
+    return {
+        name: types.pop() for name, types in found.items() if len(types) == 1 and "" not in types
+    }
 
 
 def record_in(annotation: ast.expr | None) -> str:
@@ -69,7 +83,9 @@ class Positions(ast.NodeVisitor):
         self.found: list[str] = []
 
     def record_of(self, node: ast.expr) -> str:
-        """The foreign record an expression is known to be: a parameter, a variable or a field; or nothing."""
+        """The foreign record an expression is known to be: a parameter, a variable or a field; or
+        nothing.
+        """
         name = ""
         if isinstance(node, ast.Name):
             name = self.known.get(node.id, "")
@@ -141,24 +157,41 @@ def test_records_are_taken_apart_only_beside_their_definition(path: Path) -> Non
     assert faults(path, TREES[path]) == []
 
 
-@pytest.mark.parametrize("line", [
-    "server[:-1]", "f(*server)", "f(*server[2:])", "client[0]", "a, b = server", "a, (b, c) = 1, client",
-    "Server._make(x)", "tuple.__new__(Server, x)", "a, b = client.conn", "f(*client.conn)",
-])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "server[:-1]",
+        "f(*server)",
+        "f(*server[2:])",
+        "client[0]",
+        "a, b = server",
+        "a, (b, c) = 1, client",
+        "Server._make(x)",
+        "tuple.__new__(Server, x)",
+        "a, b = client.conn",
+        "f(*client.conn)",
+    ],
+)
 def test_each_kind_of_position_is_found(line: str) -> None:
     source = f"def f(server: Server, client: Client | None) -> None:\n    {line}"
     assert len(faults(ROOT / "elsewhere.py", ast.parse(source))) >= 1
 
 
-# -- tried --------------------------------------------------------------------------------------------------------
+# -- tried -----------------------------------------------------------------------------------------
 
-BROADCAST = "Broadcast" if "Broadcast" in RECORDS else "Broadcast"
+BROADCAST = "Broadcast"
 GROWING = ("Server", "Client", BROADCAST)
 
 
 def grown(source: str, name: str, in_middle: bool) -> str:
-    """The source with one field more in this record: behind all others, or before the last one without a default."""
-    record = next(node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef) and node.name == name)
+    """The source with one field more in this record: behind all others, or before the last one
+    without a default.
+    """
+    record = next(
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ClassDef) and node.name == name
+    )
     fields = [line for line in record.body if isinstance(line, ast.AnnAssign)]
     lines = source.splitlines(keepends=True)
     if in_middle:
@@ -173,9 +206,17 @@ def grown(source: str, name: str, in_middle: bool) -> str:
 
 def complaints(folder: Path) -> Iterator[str]:
     """The files in which the type checker finds something."""
-    command = [sys.executable, "-m", "mypy", "--strict", "-p", "sigil", "--cache-dir", str(folder / "cache")]
-    done = subprocess.run(command,
-                          cwd=folder, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "-p",
+        "sigil",
+        "--cache-dir",
+        str(folder / "cache"),
+    ]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     for line in done.stdout.splitlines():
         match = re.match(r"(\S+\.py):\d+: error", line)
         if match:
@@ -184,7 +225,9 @@ def complaints(folder: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("in_middle", [False, True], ids=["at the end", "in the middle"])
 def test_a_field_more_is_the_business_of_one_file(tmp_path: Path, in_middle: bool) -> None:
-    shutil.copytree(ROOT / "sigil", tmp_path / "sigil", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "sigil", tmp_path / "sigil", ignore=shutil.ignore_patterns("__pycache__")
+    )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     homes = set()
     for name in GROWING:

@@ -1,8 +1,8 @@
 """The client in memory: what it says is what a network would have said, and what it offers works.
 
-Theory: two oracles that share no code with it.  A real server on a real socket, driven with the same bytes, must send
-the same bytes and close for the same reason; h11 must read the same answers.  What is left is its own: time, slow
-readers, failures raised in the test, bounds, and a page of programs.
+Theory: two oracles that share no code with it. A real server on a real socket, driven with the same
+bytes, must send the same bytes and close for the same reason; h11 must read the same answers. What
+is left is its own: time, slow readers, failures raised in the test, bounds, and a page of programs.
 """
 
 import errno
@@ -47,7 +47,7 @@ from sigil.testing import (
 )
 from sigil.testing.kernel import Kernel, Wire
 
-PAGE = Path(__file__).parents[1] / "docs" / "testing.md"
+PAGE = Path(__file__).parents[1] / "docs" / "guides" / "testing.md"
 BIG = bytes(range(256)) * 80
 LINES = [b"%d\n" % number for number in range(200)]
 
@@ -78,6 +78,7 @@ def dateless(data: bytes) -> bytes:
 
 def raising(error: BaseException) -> Callable[[Request], Response]:
     """A handler that fails."""
+
     def handler(request: Request) -> Response:
         raise error
 
@@ -95,12 +96,15 @@ def endless() -> Iterator[bytes]:
         yield bytes(1_000)
 
 
-# -- beside a real server ------------------------------------------------------------------------------------------
+# -- beside a real server --------------------------------------------------------------------------
+
 
 class Network:
     """A real server, and why its last connection was closed."""
 
-    def __init__(self, handler: Callable[[Request], Response], callbacks: Callbacks | None = None) -> None:
+    def __init__(
+        self, handler: Callable[[Request], Response], callbacks: Callbacks | None = None
+    ) -> None:
         self.reasons: list[CloseReason] = []
         callbacks = callbacks or Callbacks()
         self.server = serving.make(handler, callbacks=callbacks._replace(close=self.keep))
@@ -113,7 +117,9 @@ class Network:
         """What comes of sending these pieces one after another, and then ending our side."""
         before = len(self.reasons)
         with serving.Raw(self.server) as raw:
-            raw.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else two pieces may come as one
+            raw.sock.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+            )  # else two pieces may come as one
             for piece in pieces:
                 raw.send(piece)
                 serving.settle(self.server, raw)
@@ -143,7 +149,9 @@ def finish(connection: Connection) -> tuple[bytes, CloseReason | None]:
 
 @settings(max_examples=60, deadline=None)
 @given(data=streams(), cuts=st.lists(st.integers(0, 600), max_size=3))
-def test_a_server_in_memory_says_what_a_real_one_says(network: Network, data: bytes, cuts: list[int]) -> None:
+def test_a_server_in_memory_says_what_a_real_one_says(
+    network: Network, data: bytes, cuts: list[int]
+) -> None:
     pieces = [piece for piece in cut(data, cuts) if piece]
     connection = Client(various).connect()
     for piece in pieces:
@@ -154,7 +162,9 @@ def test_a_server_in_memory_says_what_a_real_one_says(network: Network, data: by
 @settings(max_examples=50, deadline=None)
 @given(data=streams(), cuts=CUTS)
 def test_small_pieces_change_nothing(data: bytes, cuts: list[int]) -> None:
-    whole, apart, bytewise = (Client(various).connect(byte_at_a_time=small) for small in (False, False, True))
+    whole, apart, bytewise = (
+        Client(various).connect(byte_at_a_time=small) for small in (False, False, True)
+    )
     whole.send(data)
     bytewise.send(data)
     for piece in cut(data, cuts):
@@ -162,14 +172,20 @@ def test_small_pieces_change_nothing(data: bytes, cuts: list[int]) -> None:
     assert finish(whole) == finish(apart) == finish(bytewise)
 
 
-WINDOWS = st.one_of(st.tuples(st.just(echo), st.integers(1, 9)), st.tuples(st.just(various), st.integers(400, 5_000)))
-"""A handler, and a window that is small beside its answers and not so small that reading them takes long."""
+WINDOWS = st.one_of(
+    st.tuples(st.just(echo), st.integers(1, 9)),
+    st.tuples(st.just(various), st.integers(400, 5_000)),
+)
+"""A handler, and a window that is small beside its answers and not so small that reading them takes
+long.
+"""
 
 
 @settings(max_examples=80, deadline=None)
 @given(data=streams(), window=WINDOWS, count=st.integers(1, 5_000))
-def test_slow_reading_changes_nothing(data: bytes, window: tuple[Callable[[Request], Response], int],
-                                      count: int) -> None:
+def test_slow_reading_changes_nothing(
+    data: bytes, window: tuple[Callable[[Request], Response], int], count: int
+) -> None:
     handler, window_len = window
     whole = Client(handler).connect()
     whole.send(data)
@@ -189,7 +205,9 @@ def drink(connection: Connection, count: int) -> None:
 
 @pytest.mark.parametrize("policy", FULL_POLICIES)
 def test_a_flood_of_connections_meets_the_same_policy_as_at_a_real_server(policy: str) -> None:
-    limits = Limits(max_connection_cnt=3, max_accepts_per_tick=1, max_reads_per_tick=1, full_policy=policy)
+    limits = Limits(
+        max_connection_cnt=3, max_accepts_per_tick=1, max_reads_per_tick=1, full_policy=policy
+    )
     with serving.ticking(limits=limits) as server:
         raws: list[serving.Raw] = []
         for _ in range(5):
@@ -231,7 +249,10 @@ def test_who_was_never_let_in_is_reset_when_the_server_ends() -> None:
     inside, outside = client.connect(), client.connect()
     assert (inside.handle, outside.handle, outside.is_closed) == (Conn(0, 0), None, False)
     client.stop(0)
-    assert [(end.is_closed, end.was_reset) for end in (inside, outside)] == [(True, False), (True, True)]
+    assert [(end.is_closed, end.was_reset) for end in (inside, outside)] == [
+        (True, False),
+        (True, True),
+    ]
 
 
 def test_a_stalled_wire_hands_everything_back_and_is_not_shut_before_its_bytes() -> None:
@@ -239,7 +260,9 @@ def test_a_stalled_wire_hands_everything_back_and_is_not_shut_before_its_bytes()
     kernel.connect(connection)
     kernel.adopt(Adopt(conn, kernel.accept(1)[0].socket_id))  # type: ignore[union-attr]
     kernel.watch(Watch(conn, Interest.WRITE))
-    assert kernel.send(Send(conn, (b"ab", b"cde", b"f"), Then.KEEP)) == Stalled(conn, 3, (memoryview(b"de"), b"f"))
+    assert kernel.send(Send(conn, (b"ab", b"cde", b"f"), Then.KEEP)) == Stalled(
+        conn, 3, (memoryview(b"de"), b"f")
+    )
     assert kernel.process_readable_clients(Limits()) == []
     assert kernel.send(Send(conn, (), Then.SHUT)) == Stalled(conn, 0, ())
     assert (bytes(connection.waiting), connection.is_shut) == (b"abc", False)
@@ -281,28 +304,36 @@ def test_every_effect_can_be_carried_out_and_an_unknown_one_is_loud() -> None:
         client.get("/")
 
 
-# -- reading answers -----------------------------------------------------------------------------------------------
+# -- reading answers -------------------------------------------------------------------------------
 
 REQUESTS = st.lists(st.tuples(CODES, TARGETS, BODIES, FIELDS), min_size=1, max_size=5)
 
 
 def plain(answers: Iterable[Any]) -> list[tuple[int, dict[str, str], bytes, bool]]:
     """Answers of either reader as the same values."""
-    return [(answer.status, dict(answer.headers.items()), answer.body, answer.is_whole) for answer in answers]
+    return [
+        (answer.status, dict(answer.headers.items()), answer.body, answer.is_whole)
+        for answer in answers
+    ]
 
 
 @settings(max_examples=150, deadline=None)
 @given(requests=REQUESTS, backwards=st.integers(0, 400), has_ended=st.booleans())
 def test_h11_reads_the_same_answers_wherever_they_break_off(
-        requests: list[tuple[str, str, bytes, list[tuple[str, str]]]], backwards: int, has_ended: bool) -> None:
+    requests: list[tuple[str, str, bytes, list[tuple[str, str]]]], backwards: int, has_ended: bool
+) -> None:
     connection = Client(various).connect()
     for method, target, body, fields in requests:
         connection.request(method, target, body=body, headers=fields)
     methods = [method for method, *_ in requests]
-    assert plain(connection.answers()) == plain(serving.read_answers(connection.received, methods, False))
+    assert plain(connection.answers()) == plain(
+        serving.read_answers(connection.received, methods, False)
+    )
     assert len(connection.answers()) == len(requests)
-    data = connection.received[:len(connection.received) - backwards]
-    assert plain(read_answers(data, methods, has_ended)) == plain(serving.read_answers(data, methods, has_ended))
+    data = connection.received[: len(connection.received) - backwards]
+    assert plain(read_answers(data, methods, has_ended)) == plain(
+        serving.read_answers(data, methods, has_ended)
+    )
 
 
 OLD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nab"
@@ -310,40 +341,60 @@ OLD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nab"
 
 @pytest.mark.parametrize("has_ended", [False, True])
 def test_a_body_without_a_length_ends_with_the_connection(has_ended: bool) -> None:
-    assert plain(read_answers(OLD, (), has_ended)) == plain(serving.read_answers(OLD, ["GET"], has_ended)) == [
-        (200, {"connection": "close"}, b"ab", has_ended)]
+    assert (
+        plain(read_answers(OLD, (), has_ended))
+        == plain(serving.read_answers(OLD, ["GET"], has_ended))
+        == [(200, {"connection": "close"}, b"ab", has_ended)]
+    )
 
 
 def test_interim_answers_are_passed_over_and_another_protocol_is_left_alone() -> None:
-    interim, last = b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"
-    assert [answer.status for answer in read_answers(interim + last + interim * 2 + last)] == [200, 200]
+    interim, last = (
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+    )
+    assert [answer.status for answer in read_answers(interim + last + interim * 2 + last)] == [
+        200,
+        200,
+    ]
     assert read_answers(interim) == []
     switched = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x02hi"
     assert [(answer.status, answer.body) for answer in read_answers(switched)] == [(101, b"")]
 
 
-@pytest.mark.parametrize("data", [
-    b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.1 200\r\n\r\n", b"HTTP/1.1 99 No\r\n\r\n", b"http/1.1 200 OK\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nA: b\nC: d\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
-    b"HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\nx",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;a\r\nx\r\n", b"HTTP/1.1 200 OK\r\n"
-    b"Transfer-Encoding: chunked\r\n\r\n1\r\nxy\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n",
-    b"HTTP/1.1 204 No Content\r\n\r\nextra\r\n\r\n",
-])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.0 200 OK\r\n\r\n",
+        b"HTTP/1.1 200\r\n\r\n",
+        b"HTTP/1.1 99 No\r\n\r\n",
+        b"http/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nA: b\nC: d\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+        b"HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\nx",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;a\r\nx\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxy\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\nextra\r\n\r\n",
+    ],
+)
 def test_what_is_not_http_is_not_read(data: bytes) -> None:
     with pytest.raises(BadAnswer):
         read_answers(data)
 
 
-# -- requests ------------------------------------------------------------------------------------------------------
+# -- requests --------------------------------------------------------------------------------------
+
 
 def mirror(request: Request) -> Response:
     """The request as it came, told back."""
-    return Response.json([request.method, request.target, request.body.decode(), dict(request.headers.items())])
+    return Response.json(
+        [request.method, request.target, request.body.decode(), dict(request.headers.items())]
+    )
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
@@ -353,9 +404,17 @@ def test_a_request_comes_as_it_was_given(method: str) -> None:
     length = {"content-length": "0"} if method.startswith("P") else {}
     assert ask("/a?b").json() == [method, "/a?b", "", {"host": "testserver"} | length]
     assert ask("/", body="\xe9", headers={"host": "h", "X": "y"}).json() == [
-        method, "/", "\xe9", {"content-length": "2", "host": "h", "x": "y"}]
+        method,
+        "/",
+        "\xe9",
+        {"content-length": "2", "host": "h", "x": "y"},
+    ]
     assert ask("/", json=None, headers=[("content-type", "a/b")]).json() == [
-        method, "/", "null", {"host": "testserver", "content-length": "4", "content-type": "a/b"}]
+        method,
+        "/",
+        "null",
+        {"host": "testserver", "content-length": "4", "content-type": "a/b"},
+    ]
     assert client.stats().accepted == 1
 
 
@@ -367,11 +426,21 @@ def test_a_head_has_no_body_and_its_connection_goes_on() -> None:
     assert client.stats().accepted == 1
 
 
-@pytest.mark.parametrize(("method", "target", "headers"), [
-    ("GET", "/a b", {}), ("GET", "", {}), ("GET", "/\u20ac", {}), ("G T", "/", {}), ("GET", "/", {"A": "b\r\nC: d"}),
-    ("GET", "/", {"A b": "c"}), ("GET", "/", {"Transfer-Encoding": "chunked"}),
-])
-def test_a_request_that_cannot_be_written_is_refused(method: str, target: str, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("method", "target", "headers"),
+    [
+        ("GET", "/a b", {}),
+        ("GET", "", {}),
+        ("GET", "/\u20ac", {}),
+        ("G T", "/", {}),
+        ("GET", "/", {"A": "b\r\nC: d"}),
+        ("GET", "/", {"A b": "c"}),
+        ("GET", "/", {"Transfer-Encoding": "chunked"}),
+    ],
+)
+def test_a_request_that_cannot_be_written_is_refused(
+    method: str, target: str, headers: dict[str, str]
+) -> None:
     with pytest.raises(ValueError, match="connect"):
         Client(always(OK)).request(method, target, headers=headers)
 
@@ -388,7 +457,8 @@ def test_only_a_function_is_a_handler() -> None:
         Client("app")  # type: ignore[arg-type]
 
 
-# -- failures ------------------------------------------------------------------------------------------------------
+# -- failures --------------------------------------------------------------------------------------
+
 
 def test_what_the_handler_raises_is_raised_once_and_has_been_answered() -> None:
     error = KeyError("tea")
@@ -404,13 +474,21 @@ def test_what_the_handler_raises_is_raised_once_and_has_been_answered() -> None:
     assert group.value.exceptions == (error, error)
 
 
-@pytest.mark.parametrize(("handler", "word"), [
-    (lambda request: Response.stream(b"x" * (1 // number) for number in (1, 0)), "ZeroDivisionError"),
-    (always("text"), "returned str"),
-    (always(Response(200, (("A b", "c"),), b"")), "header name"),
-    (always(Response.stream([b"x"], headers={"Content-Length": "2"})), "short"),
-])
-def test_other_failures_are_raised_with_the_line_of_the_log(handler: Callable[[Request], Any], word: str) -> None:
+@pytest.mark.parametrize(
+    ("handler", "word"),
+    [
+        (
+            lambda request: Response.stream(b"x" * (1 // number) for number in (1, 0)),
+            "ZeroDivisionError",
+        ),
+        (always("text"), "returned str"),
+        (always(Response(200, (("A b", "c"),), b"")), "header name"),
+        (always(Response.stream([b"x"], headers={"Content-Length": "2"})), "short"),
+    ],
+)
+def test_other_failures_are_raised_with_the_line_of_the_log(
+    handler: Callable[[Request], Any], word: str
+) -> None:
     with pytest.raises(HandlerError, match=word):
         Client(handler).get("/")
     client = Client(handler, raise_errors=False)
@@ -431,7 +509,10 @@ def test_a_failing_callback_is_raised_and_logged() -> None:
 
 
 def test_bad_input_is_an_answer() -> None:
-    assert Client(raising(BadInput("no tea", 422))).get("/").text == "422 Unprocessable Content: no tea\n"
+    assert (
+        Client(raising(BadInput("no tea", 422))).get("/").text
+        == "422 Unprocessable Content: no tea\n"
+    )
 
 
 def test_a_late_failure_is_raised_too() -> None:
@@ -466,7 +547,8 @@ def test_a_handler_cannot_turn_its_own_server() -> None:
         client.get("/")
 
 
-# -- no answer, no end ---------------------------------------------------------------------------------------------
+# -- no answer, no end -----------------------------------------------------------------------------
+
 
 def test_a_request_that_nobody_answers_is_no_answer_and_the_client_goes_on() -> None:
     later = Deferred()
@@ -480,10 +562,19 @@ def test_a_request_that_nobody_answers_is_no_answer_and_the_client_goes_on() -> 
     assert client.stats().stale_responses == 1
 
 
-@pytest.mark.parametrize(("piece", "limits"), [(bytes(1_000), {"max_settle_ticks": 10}), (b"", {"max_settle_ticks": 9}),
-                                               (bytes(100_000), {"max_settle_len": 10**6})])
+@pytest.mark.parametrize(
+    ("piece", "limits"),
+    [
+        (bytes(1_000), {"max_settle_ticks": 10}),
+        (b"", {"max_settle_ticks": 9}),
+        (bytes(100_000), {"max_settle_len": 10**6}),
+    ],
+)
 def test_an_endless_stream_comes_to_a_bound(piece: bytes, limits: dict[str, int]) -> None:
-    client = Client(lambda request: Response.stream(iter(lambda: piece, None)) if request.path == "/" else OK, **limits)
+    client = Client(
+        lambda request: Response.stream(iter(lambda: piece, None)) if request.path == "/" else OK,
+        **limits,
+    )
     with pytest.raises(NoAnswer, match="on and on") as caught:
         client.get("/")
     assert caught.value.answer is not None and not caught.value.answer.is_whole
@@ -493,12 +584,15 @@ def test_an_endless_stream_comes_to_a_bound(piece: bytes, limits: dict[str, int]
 
 
 def test_a_server_that_closes_without_a_word_says_why() -> None:
-    client = Client(lambda request: client.server.post(CloseRequested(Conn(0, 0), CloseReason.OK)) or Deferred())
+    client = Client(
+        lambda request: client.server.post(CloseRequested(Conn(0, 0), CloseReason.OK)) or Deferred()
+    )
     with pytest.raises(NoAnswer):
         client.get("/")
 
 
-# -- slow readers --------------------------------------------------------------------------------------------------
+# -- slow readers ----------------------------------------------------------------------------------
+
 
 def test_a_window_is_filled_and_no_more_until_it_is_read() -> None:
     closed: list[bool] = []
@@ -536,22 +630,32 @@ def test_bytes_wait_while_the_server_does_not_listen_and_an_early_close_is_a_res
     connection.send(b"y" * 50_000)
     assert client.stats().bytes_in < 100_000
     client.stop(0)
-    assert (connection.was_reset, connection.is_closed, connection.reason) == (True, True, CloseReason.SHUTDOWN)
+    assert (connection.was_reset, connection.is_closed, connection.reason) == (
+        True,
+        True,
+        CloseReason.SHUTDOWN,
+    )
     assert not connection.answers()[0].is_whole or connection.answers()[0].status == 503
 
 
-# -- the clock and the end -----------------------------------------------------------------------------------------
+# -- the clock and the end -------------------------------------------------------------------------
+
 
 def test_deadlines_fire_in_order_each_at_its_time() -> None:
     gone: list[tuple[float, CloseReason]] = []
     callbacks = Callbacks(close=lambda server, conn, reason: gone.append((server.now, reason)))  # type: ignore[attr-defined]
-    client = Client(always(OK), limits=Limits(idle_timeout=60.0, header_timeout=10.0, linger_timeout=2.0),
-                    callbacks=callbacks)
+    client = Client(
+        always(OK),
+        limits=Limits(idle_timeout=60.0, header_timeout=10.0, linger_timeout=2.0),
+        callbacks=callbacks,
+    )
     client.connect()
     client.connect().send(b"GET / HT")
     client.advance(3_600)
     assert [reason for _, reason in gone] == [CloseReason.HEADER_TIMEOUT, CloseReason.IDLE_TIMEOUT]
-    assert [12.0 <= at <= 12.2 for at, _ in gone[:1]] + [60.0 <= at <= 60.1 for at, _ in gone[1:]] == [True, True]
+    assert [12.0 <= at <= 12.2 for at, _ in gone[:1]] + [
+        60.0 <= at <= 60.1 for at, _ in gone[1:]
+    ] == [True, True]
     assert (client.server.now, client.stats().uptime_seconds) == (3_600.0, 3_600.0)
     assert client.get("/").headers["date"] == "Thu, 01 Jan 1970 01:00:00 GMT"
     with pytest.raises(ValueError, match="back"):
@@ -593,7 +697,11 @@ def test_grace_ends_with_time() -> None:
     client.advance(4.9)
     assert client.running
     client.advance(0.2)
-    assert (client.running, waiting.answers()[0].status, waiting.reason) == (False, 503, CloseReason.SHUTDOWN)
+    assert (client.running, waiting.answers()[0].status, waiting.reason) == (
+        False,
+        503,
+        CloseReason.SHUTDOWN,
+    )
     with pytest.raises(BrokenPipeError):
         waiting.half_close()
         waiting.send(b"x")
@@ -611,14 +719,33 @@ def test_callbacks_are_given_the_server_and_handlers_the_peer() -> None:
 
 def test_the_server_in_memory_answers_what_a_real_one_answers() -> None:
     offered = {name for name in dir(MemoryServer) if not name.startswith("_")}
-    assert {"state", "running", "clients", "stats", "stop", "post", "tick", "next_deadline", "send", "broadcast",
-            "close", "buffered_amount", "set_spawn"} <= offered
-    assert {name for name in offered if not hasattr(HttpServer, name)} == {"listening", "has_work", "require_rest"}
+    assert {
+        "state",
+        "running",
+        "clients",
+        "stats",
+        "stop",
+        "post",
+        "tick",
+        "next_deadline",
+        "send",
+        "broadcast",
+        "close",
+        "buffered_amount",
+        "set_spawn",
+    } <= offered
+    assert {name for name in offered if not hasattr(HttpServer, name)} == {
+        "listening",
+        "has_work",
+        "require_rest",
+    }
 
 
-# -- the page ------------------------------------------------------------------------------------------------------
+# -- the page --------------------------------------------------------------------------------------
 
-PROGRAMS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+PROGRAMS = re.findall(
+    r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+)
 
 
 @pytest.mark.parametrize("number", range(len(PROGRAMS)))

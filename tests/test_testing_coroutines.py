@@ -1,7 +1,9 @@
-"""asyncio in memory: coroutines run as they would under `http_server_serve`, by the clock of the test.
+"""asyncio in memory: coroutines run as they would under `http_server_serve`, by the clock of the
+test.
 
-Theory: what a coroutine sees of a loop must be asyncio's own behaviour, so the oracle is asyncio: the same program
-served on a socket sends the same bytes.  Beyond that, time is the test's, and nothing waits.
+Theory: what a coroutine sees of a loop must be asyncio's own behaviour, so the oracle is asyncio:
+the same program served on a socket sends the same bytes. Beyond that, time is the test's, and
+nothing waits.
 """
 
 import asyncio
@@ -14,7 +16,16 @@ from core.drive import GET, OK, get
 from shell import serving
 from test_testing import always, dateless
 
-from sigil import BadInput, Callbacks, CloseReason, Conn, Deferred, Request, Response, http_server_serve
+from sigil import (
+    BadInput,
+    Callbacks,
+    CloseReason,
+    Conn,
+    Deferred,
+    Request,
+    Response,
+    http_server_serve,
+)
 from sigil.testing import Client, HandlerError, NoAnswer, Restless
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -26,7 +37,9 @@ async def various(request: Request) -> Response:
         case "/sleep":
             await asyncio.sleep(0.01)
         case "/gather":
-            return Response.text(str(await asyncio.gather(*(nap(number / 100, number) for number in (3, 1, 2)))))
+            return Response.text(
+                str(await asyncio.gather(*(nap(number / 100, number) for number in (3, 1, 2))))
+            )
         case "/group":
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(nap(0.0, number)) for number in range(3)]
@@ -154,6 +167,7 @@ def test_without_a_turn_of_the_clock_there_is_no_answer() -> None:
 
 def raising(error: BaseException) -> Handler:
     """A coroutine that fails after a while."""
+
     async def handler(request: Request) -> Response:
         await asyncio.sleep(0)
         raise error
@@ -175,6 +189,7 @@ def test_what_a_coroutine_raises_is_raised() -> None:
 
 def coroutine_of(result: Any) -> Any:
     """A coroutine that returns this at once."""
+
     async def handler(request: Request) -> Any:
         return result
 
@@ -213,7 +228,9 @@ def test_what_raises_in_a_thread_and_what_nobody_awaits(caplog: pytest.LogCaptur
     async def app(request: Request) -> Response:
         with pytest.raises(ZeroDivisionError):
             await asyncio.to_thread(lambda: 1 // 0)
-        task = asyncio.create_task(nap(0.0, 1 // (len(request.path) - 1)) if request.path != "/" else fail())
+        task = asyncio.create_task(
+            nap(0.0, 1 // (len(request.path) - 1)) if request.path != "/" else fail()
+        )
         await asyncio.sleep(0)
         del task
         return OK
@@ -223,7 +240,9 @@ def test_what_raises_in_a_thread_and_what_nobody_awaits(caplog: pytest.LogCaptur
 
     with caplog.at_level(logging.ERROR, logger="asyncio"):
         assert Client(app).get("/").status == 200
-    assert ["KeyError: 'alone'" in record.exc_text for record in caplog.records if record.exc_text] == [True]
+    assert [
+        "KeyError: 'alone'" in record.exc_text for record in caplog.records if record.exc_text
+    ] == [True]
 
 
 def test_the_end_cancels_what_is_under_way_and_lets_it_clean_up() -> None:
@@ -240,7 +259,11 @@ def test_the_end_cancels_what_is_under_way_and_lets_it_clean_up() -> None:
     with Client(app) as client:
         connection = client.connect()
         connection.send(GET)
-    assert (steps, connection.reason, client.running) == (["cleaned up"], CloseReason.SHUTDOWN, False)
+    assert (steps, connection.reason, client.running) == (
+        ["cleaned up"],
+        CloseReason.SHUTDOWN,
+        False,
+    )
 
 
 def test_an_asynchronous_stream_is_pulled_and_closed() -> None:

@@ -1,8 +1,9 @@
-"""WebSockets in memory: the same bytes as on a network, read as another library reads them, and what a user would test.
+"""WebSockets in memory: the same bytes as on a network, read as another library reads them, and
+what a user would test.
 
-Theory: the oracles share no code with the client in memory: a real server on a real socket must send the same bytes
-and close for the same reason, and wsproto must read the same messages from them.  What is left are conversations as
-users of the library would write them down.
+Theory: the oracles share no code with the client in memory: a real server on a real socket must
+send the same bytes and close for the same reason, and wsproto must read the same messages from
+them. What is left are conversations as users of the library would write them down.
 """
 
 from collections.abc import Iterator
@@ -32,12 +33,16 @@ from sigil.testing import (
 )
 
 KEY = b"mask"
-UPGRADE = (b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-           b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
 def upgrade(request: Request) -> Response:
-    """Everything is a WebSocket that hears the topics of its query, and speaks the first protocol offered."""
+    """Everything is a WebSocket that hears the topics of its query, and speaks the first protocol
+    offered.
+    """
     offered = request.subprotocols
     return Response.upgrade(offered[0] if offered else None, topics=request.query.split(","))
 
@@ -74,7 +79,8 @@ def client_of(**options: Any) -> Client:
     return Client(upgrade, callbacks=CALLBACKS, **options)
 
 
-# -- beside a real server ------------------------------------------------------------------------------------------
+# -- beside a real server --------------------------------------------------------------------------
+
 
 def frame(opcode: int, payload: bytes = b"", fin: bool = True, rsv: int = 0) -> bytes:
     """A frame of a client."""
@@ -90,7 +96,10 @@ FLAGS = st.sampled_from((0,) * 20 + (1, 4))
 def pieces_of(payload: bytes, opcode: int, cuts: list[int]) -> bytes:
     """A message in fragments."""
     parts = cut(payload, cuts)
-    return b"".join(frame(0 if index else opcode, part, index == len(parts) - 1) for index, part in enumerate(parts))
+    return b"".join(
+        frame(0 if index else opcode, part, index == len(parts) - 1)
+        for index, part in enumerate(parts)
+    )
 
 
 def messages(texts: st.SearchStrategy[str]) -> st.SearchStrategy[bytes]:
@@ -98,13 +107,21 @@ def messages(texts: st.SearchStrategy[str]) -> st.SearchStrategy[bytes]:
     return st.one_of(
         st.builds(lambda text: frame(1, text.encode()), texts),
         st.builds(frame, st.just(2), st.binary(max_size=200), st.just(True), FLAGS),
-        st.builds(pieces_of, texts.map(str.encode), st.sampled_from((1, 2)), st.lists(st.integers(0, 9), max_size=3)),
-        st.builds(frame, st.just(10), st.binary(max_size=9)))
+        st.builds(
+            pieces_of,
+            texts.map(str.encode),
+            st.sampled_from((1, 2)),
+            st.lists(st.integers(0, 9), max_size=3),
+        ),
+        st.builds(frame, st.just(10), st.binary(max_size=9)),
+    )
 
 
 PINGS = st.builds(frame, st.just(9), st.binary(max_size=125))
 ENDS = st.one_of(
-    st.sampled_from((b"", frame(8), frame(8, encode_close(1000, "bye")), frame(8) + frame(1, b"x"))),
+    st.sampled_from(
+        (b"", frame(8), frame(8, encode_close(1000, "bye")), frame(8) + frame(1, b"x"))
+    ),
     st.builds(frame, st.integers(0, 15), st.binary(max_size=130), st.booleans(), st.integers(0, 7)),
     st.binary(max_size=20),
 )
@@ -126,8 +143,13 @@ def network() -> Iterator[Network]:
 
 
 @settings(max_examples=80, deadline=None)
-@given(data=conversations(st.one_of(messages(TEXTS), PINGS)), cuts=st.lists(st.integers(0, 600), max_size=3))
-def test_a_conversation_in_memory_is_that_with_a_real_server(network: Network, data: bytes, cuts: list[int]) -> None:
+@given(
+    data=conversations(st.one_of(messages(TEXTS), PINGS)),
+    cuts=st.lists(st.integers(0, 600), max_size=3),
+)
+def test_a_conversation_in_memory_is_that_with_a_real_server(
+    network: Network, data: bytes, cuts: list[int]
+) -> None:
     pieces = [UPGRADE, *(piece for piece in cut(data, cuts) if piece)]
     connection = client_of().connect()
     for piece in pieces:
@@ -136,8 +158,14 @@ def test_a_conversation_in_memory_is_that_with_a_real_server(network: Network, d
 
 
 @settings(max_examples=25, deadline=None)  # each of them is thousands of turns
-@given(data=conversations(messages(TO_ONE)), window_len=st.integers(1, 300), count=st.integers(100, 5_000))
-def test_bytes_one_by_one_and_slow_reading_change_nothing(data: bytes, window_len: int, count: int) -> None:
+@given(
+    data=conversations(messages(TO_ONE)),
+    window_len=st.integers(1, 300),
+    count=st.integers(100, 5_000),
+)
+def test_bytes_one_by_one_and_slow_reading_change_nothing(
+    data: bytes, window_len: int, count: int
+) -> None:
     whole = client_of().connect()
     bytewise = client_of().connect(byte_at_a_time=True)
     slow = client_of().connect(window_len=window_len)
@@ -152,9 +180,14 @@ def test_bytes_one_by_one_and_slow_reading_change_nothing(data: bytes, window_le
 
 
 @settings(max_examples=60, deadline=None)
-@given(data=conversations(st.one_of(messages(TEXTS), PINGS)), answers=st.booleans(),
-       window=st.sampled_from((None, 7, 200)))
-def test_a_websocket_reads_what_another_library_reads(data: bytes, answers: bool, window: int | None) -> None:
+@given(
+    data=conversations(st.one_of(messages(TEXTS), PINGS)),
+    answers=st.booleans(),
+    window=st.sampled_from((None, 7, 200)),
+)
+def test_a_websocket_reads_what_another_library_reads(
+    data: bytes, answers: bool, window: int | None
+) -> None:
     websocket = client_of().websocket("/ws", answers_pings=answers, window_len=window)
     websocket.connection.send(data)
     while websocket.connection.wire.waiting:
@@ -164,7 +197,9 @@ def test_a_websocket_reads_what_another_library_reads(data: bytes, answers: bool
     reader.receive_data(said)
     messages, pongs, closes = heard_by(reader)
     assert (websocket.messages(), websocket.pongs) == (messages, pongs)
-    assert closes == ([] if websocket.code in (None, 1006) else [(websocket.code, websocket.reason)])
+    assert closes == (
+        [] if websocket.code in (None, 1006) else [(websocket.code, websocket.reason)]
+    )
 
 
 def heard_by(reader: Reader) -> tuple[list[str | bytes], list[bytes], list[tuple[int, str]]]:
@@ -189,7 +224,8 @@ def heard_by(reader: Reader) -> tuple[list[str | bytes], list[bytes], list[tuple
     return messages, pongs, closes
 
 
-# -- saying and hearing --------------------------------------------------------------------------------------------
+# -- saying and hearing ----------------------------------------------------------------------------
+
 
 def test_messages_go_to_and_fro() -> None:
     websocket = client_of().websocket("/tea")
@@ -209,7 +245,11 @@ def test_what_the_program_says_by_itself_is_there_at_the_next_look() -> None:
     one, other = client.websocket("/?a,b"), client.websocket("/?b")
     server = client.server
     assert server.broadcast("all") is server.broadcast(b"b", topic="b") is SendStatus.SUCCESS
-    assert server.broadcast("a", topic="a") is server.broadcast("nobody", topic="c") is SendStatus.SUCCESS
+    assert (
+        server.broadcast("a", topic="a")
+        is server.broadcast("nobody", topic="c")
+        is SendStatus.SUCCESS
+    )
     assert server.send(other.handle, bytearray(b"you")) is SendStatus.SUCCESS
     assert one.messages()[1:] == ["all", b"b", "a"]
     assert other.messages()[1:] == ["all", b"b", b"you"]
@@ -241,21 +281,27 @@ def test_fragments_and_frames_of_the_tests_own() -> None:
     assert (websocket.messages()[1:], websocket.pongs) == (["\u20ac"], [b"in between"])
 
 
-@pytest.mark.parametrize(("opcode", "payload", "fin", "rsv", "reason"), [
-    (3, b"", True, 0, CloseReason.WS_UNKNOWN_OPCODE),
-    (1, b"x", True, 4, CloseReason.WS_BAD_RSV),
-    (1, b"\xff", True, 0, CloseReason.WS_BAD_UTF8),
-    (9, b"", False, 0, CloseReason.WS_FRAGMENTED_CONTROL),
-    (2, bytes(101), True, 0, CloseReason.WS_OVERSIZE_FRAME),
-])
-def test_bad_frames_end_the_conversation(opcode: int, payload: bytes, fin: bool, rsv: int, reason: CloseReason) -> None:
+@pytest.mark.parametrize(
+    ("opcode", "payload", "fin", "rsv", "reason"),
+    [
+        (3, b"", True, 0, CloseReason.WS_UNKNOWN_OPCODE),
+        (1, b"x", True, 4, CloseReason.WS_BAD_RSV),
+        (1, b"\xff", True, 0, CloseReason.WS_BAD_UTF8),
+        (9, b"", False, 0, CloseReason.WS_FRAGMENTED_CONTROL),
+        (2, bytes(101), True, 0, CloseReason.WS_OVERSIZE_FRAME),
+    ],
+)
+def test_bad_frames_end_the_conversation(
+    opcode: int, payload: bytes, fin: bool, rsv: int, reason: CloseReason
+) -> None:
     websocket = client_of(limits=Limits(max_ws_recv_frame_len=100)).websocket("/")
     websocket.send_frame(opcode, payload, fin=fin, rsv=rsv)
     assert (websocket.code, websocket.connection.reason) == (CLOSE_INFO[reason].code, reason)
     assert websocket.connection.is_closed
 
 
-# -- the handshake -------------------------------------------------------------------------------------------------
+# -- the handshake ---------------------------------------------------------------------------------
+
 
 def test_a_handshake_offers_and_chooses() -> None:
     seen: list[tuple[str | None, ...]] = []
@@ -266,20 +312,27 @@ def test_a_handshake_offers_and_chooses() -> None:
         return upgrade(request)
 
     client = Client(app, limits=Limits(origins=("https://a.example",)))
-    websocket = client.websocket("/", ("chat.v2", "chat.v1"), origin="https://a.example", headers={"Cookie": "a=b"})
+    websocket = client.websocket(
+        "/", ("chat.v2", "chat.v1"), origin="https://a.example", headers={"Cookie": "a=b"}
+    )
     assert (websocket.subprotocol, client.websocket("/").subprotocol) == ("chat.v2", None)
     assert client.websocket("/", "one").subprotocol == "one"
     assert seen[0] == ("https://a.example", "a=b", "chat.v2, chat.v1", None, "testserver")
 
 
-@pytest.mark.parametrize(("options", "status"), [
-    ({"origin": "https://b.example"}, 403),
-    ({"headers": {"Sec-WebSocket-Version": "12"}}, 426),
-    ({"headers": {"sec-websocket-key": "short"}}, 400),
-    ({"headers": {"Upgrade": "h2c"}}, 426),
-])
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ({"origin": "https://b.example"}, 403),
+        ({"headers": {"Sec-WebSocket-Version": "12"}}, 426),
+        ({"headers": {"sec-websocket-key": "short"}}, 400),
+        ({"headers": {"Upgrade": "h2c"}}, 426),
+    ],
+)
 @pytest.mark.parametrize("window_len", [None, 10])
-def test_a_refusal_has_its_answer(options: dict[str, Any], status: int, window_len: int | None) -> None:
+def test_a_refusal_has_its_answer(
+    options: dict[str, Any], status: int, window_len: int | None
+) -> None:
     client = client_of()
     with pytest.raises(UpgradeRefused, match=str(status)) as caught:
         client.websocket("/", window_len=window_len, **options)
@@ -302,7 +355,8 @@ def test_what_is_no_upgrade_is_refused_and_what_is_not_answered_is_no_answer() -
         client.websocket("/")
 
 
-# -- the end -------------------------------------------------------------------------------------------------------
+# -- the end ---------------------------------------------------------------------------------------
+
 
 class Diary:
     """Callbacks that write down what they are told."""
@@ -314,7 +368,10 @@ class Diary:
             close=lambda server, conn, reason: self.lines.append(("close", reason)),
             ws_open=lambda server, conn, request: self.lines.append(("ws_open", request.path)),
             ws_message=lambda server, conn, data: self.lines.append(("ws_message", data)),
-            ws_close=lambda server, conn, reason, code: self.lines.append(("ws_close", reason, code)))
+            ws_close=lambda server, conn, reason, code: self.lines.append(
+                ("ws_close", reason, code)
+            ),
+        )
 
 
 def test_callbacks_are_told_in_order_and_the_client_has_the_last_word() -> None:
@@ -326,8 +383,13 @@ def test_callbacks_are_told_in_order_and_the_client_has_the_last_word() -> None:
     websocket.close(3_000, "enough")
     websocket.close(3_001)
     assert client.stats().bytes_in - before == len(frame(8, encode_close(3_000, "enough")))
-    assert diary.lines == [("open",), ("ws_open", "/a"), ("ws_message", "hi"),
-                           ("ws_close", CloseReason.WS_PEER_CLOSED, 3_000), ("close", CloseReason.WS_PEER_CLOSED)]
+    assert diary.lines == [
+        ("open",),
+        ("ws_open", "/a"),
+        ("ws_message", "hi"),
+        ("ws_close", CloseReason.WS_PEER_CLOSED, 3_000),
+        ("close", CloseReason.WS_PEER_CLOSED),
+    ]
     assert (websocket.code, websocket.connection.is_closed, client.clients()) == (3_000, True, ())
     with pytest.raises(ValueError, match="1006"):
         client.websocket("/").close(1_006)
@@ -370,13 +432,20 @@ def test_a_client_that_breaks_off_or_ends_its_side_is_gone() -> None:
     for leave in ("reset", "half_close"):
         websocket = client.websocket("/")
         getattr(websocket.connection, leave)()
-        assert (websocket.code, websocket.reason, websocket.connection.is_closed) == (1_006, "", True)
-        assert diary.lines[-2:] == [("ws_close", CloseReason.PEER_RESET, 1_006), ("close", CloseReason.PEER_RESET)]
+        assert (websocket.code, websocket.reason, websocket.connection.is_closed) == (
+            1_006,
+            "",
+            True,
+        )
+        assert diary.lines[-2:] == [
+            ("ws_close", CloseReason.PEER_RESET, 1_006),
+            ("close", CloseReason.PEER_RESET),
+        ]
         with pytest.raises(WebSocketClosed, match="1006; PEER_RESET"):
             websocket.receive()
 
 
-# -- time and slowness ---------------------------------------------------------------------------------------------
+# -- time and slowness -----------------------------------------------------------------------------
 
 LIMITS = Limits(ws_ping_interval=20.0, ws_pong_timeout=10.0, ws_close_timeout=5.0)
 
@@ -387,9 +456,16 @@ def test_pings_are_answered_by_itself_and_a_dead_peer_is_noticed() -> None:
     client.advance(29)
     assert (len(alive.pings), len(dead.pings), dead.code) == (1, 1, None)
     client.advance(2)
-    assert (alive.code, dead.code, dead.reason) == (None, 1_011, CLOSE_INFO[CloseReason.WS_PONG_TIMEOUT].sentence)
+    assert (alive.code, dead.code, dead.reason) == (
+        None,
+        1_011,
+        CLOSE_INFO[CloseReason.WS_PONG_TIMEOUT].sentence,
+    )
     client.advance(600)
-    assert (dead.connection.is_closed, dead.connection.reason) == (True, CloseReason.WS_PONG_TIMEOUT)
+    assert (dead.connection.is_closed, dead.connection.reason) == (
+        True,
+        CloseReason.WS_PONG_TIMEOUT,
+    )
     assert alive.code is None
     alive.send("still here")
     assert alive.messages()[-1] == "still here"
@@ -411,7 +487,10 @@ def test_a_slow_reader_is_sent_what_it_has_room_for_and_receives_all() -> None:
     assert slow.messages() == []
     assert slow.read(14) == b"\x81\x0cwelcome to /"
     assert slow.messages() == ["welcome to /"]
-    assert [slow.receive() for _ in range(41)] == ["welcome to /", *(bytes([number]) * 600 for number in range(40))]
+    assert [slow.receive() for _ in range(41)] == [
+        "welcome to /",
+        *(bytes([number]) * 600 for number in range(40)),
+    ]
     with pytest.raises(NoMessage):
         slow.receive()
 
@@ -425,7 +504,9 @@ def test_a_client_that_is_too_slow_is_dropped_before_it_hurts_others() -> None:
         told.append(server.broadcast(bytes(500)))
         client.settle()
         assert len(told) < 100
-    assert told == sorted(told, key=[SendStatus.SUCCESS, SendStatus.BACKPRESSURE, SendStatus.DROPPED].index)
+    assert told == sorted(
+        told, key=[SendStatus.SUCCESS, SendStatus.BACKPRESSURE, SendStatus.DROPPED].index
+    )
     assert SendStatus.BACKPRESSURE in told
     assert slow.connection.reason is CloseReason.WS_CLIENT_TOO_SLOW
     assert (other.code, other.messages()) == (None, [bytes(500)] * len(told))
@@ -448,11 +529,16 @@ def test_what_is_owed_can_be_asked() -> None:
 def test_the_oldest_gives_its_place() -> None:
     client = Client(upgrade, limits=Limits(max_ws_connection_cnt=2))
     first, second, third = (client.websocket("/") for _ in range(3))
-    assert [each.connection.reason for each in (first, second, third)] == [CloseReason.EVICTED, None, None]
+    assert [each.connection.reason for each in (first, second, third)] == [
+        CloseReason.EVICTED,
+        None,
+        None,
+    ]
     assert client.server.clients() == (second.handle, third.handle)
 
 
-# -- what a client may not accept ----------------------------------------------------------------------------------
+# -- what a client may not accept ------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("data", [b"\x83\x00", b"\xc1\x00", b"\x81\x80mask", b"\x81\x01\xff"])
 def test_what_is_no_frame_is_a_defect_of_the_server(data: bytes) -> None:
@@ -473,7 +559,9 @@ def test_a_wrong_accept_is_a_defect_too() -> None:
     class Lying(Client):
         def connect(self, **options: Any) -> Any:
             connection = super().connect(**options)
-            connection.wire.received += b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n"
+            connection.wire.received += (
+                b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n"
+            )
             return connection
 
     with pytest.raises(BadAnswer, match="Accept"):

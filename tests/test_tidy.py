@@ -35,7 +35,9 @@ every_test = pytest.mark.parametrize("path", TESTS, ids=name_of)
 
 
 class Part(NamedTuple):
-    """A function or class and where it stands: `owner` is its class or module, `is_inner` that a function holds it."""
+    """A function or class and where it stands: `owner` is its class or module, `is_inner` that a
+    function holds it.
+    """
 
     node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
     owner: str
@@ -68,12 +70,16 @@ def is_record(node: ast.ClassDef) -> bool:
     return any(isinstance(base, ast.Name) and base.id == "NamedTuple" for base in node.bases)
 
 
-# -- sizes ------------------------------------------------------------------------------------------------------
+# -- sizes -----------------------------------------------------------------------------------------
+
 
 @every_file
 def test_no_function_is_long(path: Path) -> None:
-    assert [part.node.name for part in parts(parse(path))
-            if isinstance(part.node, Function) and body_lines(part.node) > FUNCTION_MAX] == []
+    assert [
+        part.node.name
+        for part in parts(parse(path))
+        if isinstance(part.node, Function) and body_lines(part.node) > FUNCTION_MAX
+    ] == []
 
 
 @every_file
@@ -82,12 +88,17 @@ def test_no_file_is_long(path: Path) -> None:
 
 
 def test_most_functions_are_short() -> None:
-    lengths = [body_lines(part.node) for path in SIGIL for part in parts(parse(path))
-               if isinstance(part.node, Function)]
+    lengths = [
+        body_lines(part.node)
+        for path in SIGIL
+        for part in parts(parse(path))
+        if isinstance(part.node, Function)
+    ]
     assert statistics.median(lengths) < MEDIAN_MAX
 
 
-# -- words ------------------------------------------------------------------------------------------------------
+# -- words -----------------------------------------------------------------------------------------
+
 
 @every_text
 def test_every_file_begins_with_a_docstring(path: Path) -> None:
@@ -96,15 +107,24 @@ def test_every_file_begins_with_a_docstring(path: Path) -> None:
 
 @every_file
 def test_every_public_class_and_function_has_a_docstring(path: Path) -> None:
-    silent = [f"{part.owner}.{part.node.name}" for part in parts(parse(path))
-              if not part.node.name.startswith("_") and not part.owner.startswith("_") and not part.is_inner
-              and ast.get_docstring(part.node) is None and not is_overload(part.node)]
+    silent = [
+        f"{part.owner}.{part.node.name}"
+        for part in parts(parse(path))
+        if not part.node.name.startswith("_")
+        and not part.owner.startswith("_")
+        and not part.is_inner
+        and ast.get_docstring(part.node) is None
+        and not is_overload(part.node)
+    ]
     assert silent == []
 
 
 def is_overload(node: ast.AST) -> bool:
     """True for a signature that only the type checker reads."""
-    return any(isinstance(mark, ast.Name) and mark.id == "overload" for mark in getattr(node, "decorator_list", ()))
+    return any(
+        isinstance(mark, ast.Name) and mark.id == "overload"
+        for mark in getattr(node, "decorator_list", ())
+    )
 
 
 @every_text
@@ -121,20 +141,38 @@ def test_there_is_no_drawer_for_odds_and_ends() -> None:
 @every_test
 def test_tests_neither_sleep_nor_pretend(path: Path) -> None:
     tree = parse(path)
-    plain = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    dotted = {f"{node.module}.{alias.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
-              for alias in node.names}
+    plain = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    dotted = {
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
     used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    assert [name for name in plain | dotted | used
-            if name == "time.sleep" or {"mock", "unittest"} & set(name.split("."))] == []
+    assert [
+        name
+        for name in plain | dotted | used
+        if name == "time.sleep" or {"mock", "unittest"} & set(name.split("."))
+    ] == []
 
 
-# -- records and constants --------------------------------------------------------------------------------------
+# -- records and constants -------------------------------------------------------------------------
+
 
 @every_file
 def test_no_record_is_without_fields(path: Path) -> None:
-    empty = [part.node.name for part in parts(parse(path)) if isinstance(part.node, ast.ClassDef)
-             and is_record(part.node) and not any(isinstance(line, ast.AnnAssign) for line in part.node.body)]
+    empty = [
+        part.node.name
+        for part in parts(parse(path))
+        if isinstance(part.node, ast.ClassDef)
+        and is_record(part.node)
+        and not any(isinstance(line, ast.AnnAssign) for line in part.node.body)
+    ]
     assert empty == []
 
 
@@ -149,7 +187,11 @@ def test_the_core_has_no_global_variables(path: Path) -> None:
 
 def assignments(node: ast.stmt) -> list[tuple[str, ast.expr]]:
     """(name, value) of every name that a statement binds."""
-    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+    if (
+        isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and node.value is not None
+    ):
         return [(node.target.id, node.value)]
     if isinstance(node, ast.Assign):
         return [(target.id, node.value) for target in node.targets if isinstance(target, ast.Name)]
@@ -157,21 +199,39 @@ def assignments(node: ast.stmt) -> list[tuple[str, ast.expr]]:
 
 
 def is_growing(value: ast.expr) -> bool:
-    """True for lists, sets, byte arrays and empty dictionaries: a dictionary with entries is a table."""
+    """True for lists, sets, byte arrays and empty dictionaries: a dictionary with entries is a
+    table.
+    """
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
-        return value.func.id in ("list", "set", "bytearray", "dict", "deque", "defaultdict", "Counter")
-    return (isinstance(value, ast.List | ast.Set | ast.ListComp | ast.SetComp)
-            or (isinstance(value, ast.Dict) and not value.keys))
+        return value.func.id in (
+            "list",
+            "set",
+            "bytearray",
+            "dict",
+            "deque",
+            "defaultdict",
+            "Counter",
+        )
+    return isinstance(value, ast.List | ast.Set | ast.ListComp | ast.SetComp) or (
+        isinstance(value, ast.Dict) and not value.keys
+    )
 
 
 def written_into(node: ast.AST) -> list[str]:
     """Names whose entries a statement sets or deletes, or on which it calls what changes them."""
-    if (isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del)
-            and isinstance(node.value, ast.Name)):
+    if (
+        isinstance(node, ast.Subscript)
+        and isinstance(node.ctx, ast.Store | ast.Del)
+        and isinstance(node.value, ast.Name)
+    ):
         return [node.value.id]
     changing = ("update", "setdefault", "pop", "popitem", "clear")
-    if (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in changing
-            and isinstance(node.func.value, ast.Name)):
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in changing
+        and isinstance(node.func.value, ast.Name)
+    ):
         return [node.func.value.id]
     return []
 
@@ -184,17 +244,23 @@ def test_every_limit_gives_its_reason() -> None:
     assert len(fields) > 10
     for index in fields:
         reason = lines[index + 1] if index + 1 < len(lines) else None
-        assert (isinstance(reason, ast.Expr) and isinstance(reason.value, ast.Constant)
-                and isinstance(reason.value.value, str)), ast.unparse(lines[index])
+        assert (
+            isinstance(reason, ast.Expr)
+            and isinstance(reason.value, ast.Constant)
+            and isinstance(reason.value.value, str)
+        ), ast.unparse(lines[index])
 
 
-# -- tools ------------------------------------------------------------------------------------------------------
+# -- tools -----------------------------------------------------------------------------------------
+
 
 def run(*arguments: str) -> str:
     """The complaints of a tool, empty if it has none; the test is skipped if it is not installed."""
     if importlib.util.find_spec(arguments[0]) is None:
         pytest.skip(f"{arguments[0]} is not installed")
-    result = subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     return "" if result.returncode == 0 else result.stdout + result.stderr
 
 

@@ -1,10 +1,13 @@
-"""What went wrong in the server this one learned from, one test for each defect that could be made here too.
+"""What went wrong in the server this one learned from, one test for each defect that could be made
+here too.
 
-Theory: a defect that somebody made once is easily made again, so each is told in its own words and tried, on the public
-face where it can be, else on events.  Where a defect cannot exist here because what it was in does not (a ring that
-staged bytes are moved in), the test shows what is there instead.
+Theory: a defect that somebody made once is easily made again, so each is told in its own words and
+tried, on the public face where it can be, else on events. Where a defect cannot exist here because
+what it was in does not (a ring that staged bytes are moved in), the test shows what is there
+instead.
 
-Rules: the names of the tests stand in `docs/parity.md`.  What is tried in detail elsewhere is tried once here.
+Rules: the names of the tests stand in `docs/parity.md`. What is tried in detail elsewhere is tried
+once here.
 """
 
 import errno
@@ -16,7 +19,17 @@ import pytest
 from core.drive import CONN, GET, asked, at, client_of, serving, tell
 from core.talking import FLUSH, bytes_to, came, frames_in, ping, talking
 from shell.serving import Raw, ask, converse, pump, read_answers, settle, ticking
-from shell.speaking import UPGRADE, Diary, Speaker, close_frame, echo, frame, leave, speakers, upgrade
+from shell.speaking import (
+    UPGRADE,
+    Diary,
+    Speaker,
+    close_frame,
+    echo,
+    frame,
+    leave,
+    speakers,
+    upgrade,
+)
 
 from sigil import CloseReason, Deferred, Limits, Request, Response, SendStatus
 from sigil.core.effects import CallClose, Drop, Interest, Send
@@ -33,13 +46,25 @@ def told(request: Request) -> Response:
     return Response.text(f"{request.method} {len(request.body)}")
 
 
-# -- lengths -------------------------------------------------------------------------------------------------------
+# -- lengths ---------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("value", "length"), [
-    ("7", 7), ("007", 7), ("0", 0),
-    *((str(number), CloseReason.LARGE_REQUEST) for number in (2**64 - 1, 2**64, 3 * 10**19, 10**400)),
-    *((value, CloseReason.BAD_REQUEST) for value in ("", " 1", "1 ", "0abc", "+1", "-1", "0x1", "1_0", "\u0661")),
-])
+
+@pytest.mark.parametrize(
+    ("value", "length"),
+    [
+        ("7", 7),
+        ("007", 7),
+        ("0", 0),
+        *(
+            (str(number), CloseReason.LARGE_REQUEST)
+            for number in (2**64 - 1, 2**64, 3 * 10**19, 10**400)
+        ),
+        *(
+            (value, CloseReason.BAD_REQUEST)
+            for value in ("", " 1", "1 ", "0abc", "+1", "-1", "0x1", "1_0", "\u0661")
+        ),
+    ],
+)
 def test_a_content_length_is_a_number_that_does_not_wrap(value: str, length: int) -> None:
     parsed = parse_content_length(value)
     assert (parsed.reason if isinstance(parsed, Malformed) else parsed) == length
@@ -61,16 +86,22 @@ def test_a_head_and_its_body_that_exceed_the_bound_are_413_at_once_and_not_waite
 @pytest.mark.parametrize("limits", [Limits(max_body_len=1_000), Limits(max_request_len=1_000)])
 def test_a_request_of_exactly_the_bound_is_taken_and_one_byte_more_is_not(limits: Limits) -> None:
     with ticking(told, limits) as server:
-        assert ask(server, POST + b"Content-Length: 1000\r\n\r\n" + b"x" * 1_000, "POST").text == "POST 1000"
+        assert (
+            ask(server, POST + b"Content-Length: 1000\r\n\r\n" + b"x" * 1_000, "POST").text
+            == "POST 1000"
+        )
         assert ask(server, POST + b"Content-Length: 1001\r\n\r\n", "POST").status == 413
 
 
-@pytest.mark.parametrize(("fields", "status"), [
-    (b"Content-Length: 1\r\nContent-Length: 2\r\n", 400),
-    (b"Content-Length: 1, 2\r\n", 400),
-    (b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400),
-    (b"Transfer-Encoding: gzip, chunked\r\n", 501),
-])
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        (b"Content-Length: 1\r\nContent-Length: 2\r\n", 400),
+        (b"Content-Length: 1, 2\r\n", 400),
+        (b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400),
+        (b"Transfer-Encoding: gzip, chunked\r\n", 501),
+    ],
+)
 def test_a_body_whose_length_is_told_twice_is_not_guessed(fields: bytes, status: int) -> None:
     with ticking(told) as server:
         assert ask(server, POST + fields + b"\r\n", "POST").status == status
@@ -79,13 +110,18 @@ def test_a_body_whose_length_is_told_twice_is_not_guessed(fields: bytes, status:
 def test_a_transfer_coding_is_not_ignored() -> None:
     with ticking(told) as server:
         data = POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" + GET
-        assert [answer.text for answer in converse(server, data, "POST", "GET")] == ["POST 3", "GET 0"]
+        assert [answer.text for answer in converse(server, data, "POST", "GET")] == [
+            "POST 3",
+            "GET 0",
+        ]
 
 
 def test_the_body_of_a_get_is_not_left_behind_as_the_next_request() -> None:
     with ticking(told) as server:
         data = b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(GET) + GET
-        assert [answer.text for answer in converse(server, data, "GET", "GET")] == [f"GET {len(GET)}"]
+        assert [answer.text for answer in converse(server, data, "GET", "GET")] == [
+            f"GET {len(GET)}"
+        ]
 
 
 def test_no_length_is_no_body() -> None:
@@ -93,22 +129,36 @@ def test_no_length_is_no_body() -> None:
         assert ask(server, POST + b"\r\n", "POST").text == "POST 0"
 
 
-# -- fields --------------------------------------------------------------------------------------------------------
+# -- fields ----------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("value", "offered"), [
-    ("compress-zstd", True), ("a, compress-zstd ,b", True), ("xcompress-zstd", False), ("compress-zstdx", False),
-    ("a;compress-zstd", False), ("Compress-Zstd", False),
-])
-def test_a_list_is_searched_for_its_members_and_not_for_a_piece_of_its_text(value: str, offered: bool) -> None:
+
+@pytest.mark.parametrize(
+    ("value", "offered"),
+    [
+        ("compress-zstd", True),
+        ("a, compress-zstd ,b", True),
+        ("xcompress-zstd", False),
+        ("compress-zstdx", False),
+        ("a;compress-zstd", False),
+        ("Compress-Zstd", False),
+    ],
+)
+def test_a_list_is_searched_for_its_members_and_not_for_a_piece_of_its_text(
+    value: str, offered: bool
+) -> None:
     def handler(request: Request) -> Response:
         return Response.json("compress-zstd" in request.subprotocols)
 
     with ticking(handler) as server:
-        data = UPGRADE.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Protocol: %s\r\n\r\n" % value.encode())
+        data = UPGRADE.replace(
+            b"\r\n\r\n", b"\r\nSec-WebSocket-Protocol: %s\r\n\r\n" % value.encode()
+        )
         assert ask(server, data).text == ("true" if offered else "false")
 
 
-@pytest.mark.parametrize("fields", [("Content-Type", "Accept-Encoding"), ("Accept-Encoding", "Content-Type")])
+@pytest.mark.parametrize(
+    "fields", [("Content-Type", "Accept-Encoding"), ("Accept-Encoding", "Content-Type")]
+)
 def test_a_field_is_there_whatever_comes_before_it(fields: tuple[str, str]) -> None:
     def handler(request: Request) -> Response:
         return Response.text(" ".join(request.headers[name] for name in sorted(fields)))
@@ -118,7 +168,9 @@ def test_a_field_is_there_whatever_comes_before_it(fields: tuple[str, str]) -> N
         assert ask(server, POST + lines + b"\r\n", "POST").text == "A C"
 
 
-def test_a_field_of_the_answer_may_say_zero_and_an_answer_that_upgrades_nothing_names_no_subprotocol() -> None:
+def test_a_field_of_the_answer_may_say_zero_and_an_answer_that_upgrades_nothing_names_no_subprotocol() -> (
+    None
+):
     def handler(request: Request) -> Response:
         return Response.text("no", headers={"Access-Control-Max-Age": "0"})
 
@@ -131,7 +183,10 @@ def test_a_field_of_the_answer_may_say_zero_and_an_answer_that_upgrades_nothing_
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "OPTIONS", "DELETE", "PATCH"])
 def test_every_method_can_be_told(method: str) -> None:
     with ticking(told) as server:
-        assert ask(server, b"%s / HTTP/1.1\r\nHost: a\r\n\r\n" % method.encode(), method).text == f"{method} 0"
+        assert (
+            ask(server, b"%s / HTTP/1.1\r\nHost: a\r\n\r\n" % method.encode(), method).text
+            == f"{method} 0"
+        )
 
 
 def test_head_does_not_end_the_connection() -> None:
@@ -140,7 +195,8 @@ def test_head_does_not_end_the_connection() -> None:
         assert [(answer.status, answer.text) for answer in answers] == [(200, ""), (200, "GET 0")]
 
 
-# -- what is sent --------------------------------------------------------------------------------------------------
+# -- what is sent ----------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("status", [200, 204, 302, 304, 400, 403, 404, 405, 500, 501])
 def test_what_is_announced_is_what_is_sent_whatever_the_status(status: int) -> None:
@@ -152,15 +208,24 @@ def test_what_is_announced_is_what_is_sent_whatever_the_status(status: int) -> N
         pump(server, lambda: client.over, client)
         answers = client.answers("GET", "GET")
         expected = b"" if status in (204, 304) else b"body"
-        assert [(answer.status, answer.body, answer.is_whole) for answer in answers] == [(status, expected, True)] * 2
-        assert ("content-length" in answers[0].headers) is (status not in (204, 304)) or status == 304
+        assert [(answer.status, answer.body, answer.is_whole) for answer in answers] == [
+            (status, expected, True)
+        ] * 2
+        assert ("content-length" in answers[0].headers) is (
+            status not in (204, 304)
+        ) or status == 304
 
 
-@pytest.mark.parametrize(("data", "status"), [
-    (b"nonsense\r\n\r\n", 400), (b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-    (b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414), (b"GET / HTTP/1.1\r\n\r\n", 400),
-    (GET[:-2] + b"X: " + b"x" * 70_000, 431),
-])
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+        (b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (GET[:-2] + b"X: " + b"x" * 70_000, 431),
+    ],
+)
 def test_an_error_is_told_before_the_connection_ends(data: bytes, status: int) -> None:
     with ticking() as server, Raw(server, data) as client:
         pump(server, lambda: bool(client.received), client)
@@ -192,7 +257,8 @@ def test_an_answer_without_a_body_is_not_the_first_to_go_when_the_ring_goes_roun
         leave(server, speaker)
 
 
-# -- staging -------------------------------------------------------------------------------------------------------
+# -- staging ---------------------------------------------------------------------------------------
+
 
 def test_what_is_staged_for_somebody_who_is_gone_does_not_stay() -> None:
     diary = Diary()
@@ -210,7 +276,9 @@ def test_what_is_staged_for_somebody_who_is_gone_does_not_stay() -> None:
 
 def test_what_is_staged_for_somebody_who_cannot_take_it_does_not_stay() -> None:
     diary = Diary()
-    with ticking(upgrade, Limits(max_outbox_len=1_000, max_ws_outbox_len=1_000), callbacks=diary.callbacks) as server:
+    with ticking(
+        upgrade, Limits(max_outbox_len=1_000, max_ws_outbox_len=1_000), callbacks=diary.callbacks
+    ) as server:
         client = Speaker(server, receive_buffer=4_096)
         pump(server, lambda: client.is_open, client)
         client.reads = False
@@ -246,10 +314,20 @@ def test_what_is_staged_overwrites_nothing_that_somebody_is_still_owed() -> None
         leave(server, client)
 
 
-# -- the handshake -------------------------------------------------------------------------------------------------
+# -- the handshake ---------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("key", [b"", b"dGhlIHNhbXBsZSBub25jZQ", b"dGhlIHNhbXBsZSBub25jZQ=x", b"!" * 24,
-                                 b"dGhlIHNhbXBsZSBub25jZTEyMw==", b"A" * 5_000])
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        b"",
+        b"dGhlIHNhbXBsZSBub25jZQ",
+        b"dGhlIHNhbXBsZSBub25jZQ=x",
+        b"!" * 24,
+        b"dGhlIHNhbXBsZSBub25jZTEyMw==",
+        b"A" * 5_000,
+    ],
+)
 def test_a_key_is_16_bytes_in_base64(key: bytes) -> None:
     with ticking(upgrade) as server:
         assert ask(server, UPGRADE.replace(b"dGhlIHNhbXBsZSBub25jZQ==", key)).status == 400
@@ -268,30 +346,43 @@ def test_an_upgrade_keeps_the_accounts_balanced() -> None:
         leave(server, *speakers(server, 3))
         settle(server)
         diary.assert_balanced()
-        assert [len(diary.of(name)) for name in ("open", "ws_open", "ws_close", "close")] == [3, 3, 3, 3]
+        assert [len(diary.of(name)) for name in ("open", "ws_open", "ws_close", "close")] == [
+            3,
+            3,
+            3,
+            3,
+        ]
 
 
-# -- frames --------------------------------------------------------------------------------------------------------
+# -- frames ----------------------------------------------------------------------------------------
 
 FRAGMENTS = [
     frame(1, b"one ", fin=False) + frame(0, b"two ", fin=False) + frame(0, b"three"),
-    frame(1, b"one ", fin=False) + frame(9, b"?") + frame(0, b"two ", fin=False) + frame(10) + frame(0, b"three"),
+    frame(1, b"one ", fin=False)
+    + frame(9, b"?")
+    + frame(0, b"two ", fin=False)
+    + frame(10)
+    + frame(0, b"three"),
 ]
 
 
 @pytest.mark.parametrize("data", FRAGMENTS, ids=["fragments", "fragments and controls"])
 @pytest.mark.parametrize("size", [1, 7, 1_000])
-def test_a_message_in_fragments_is_one_whatever_comes_between_and_however_it_is_cut(data: bytes, size: int) -> None:
+def test_a_message_in_fragments_is_one_whatever_comes_between_and_however_it_is_cut(
+    data: bytes, size: int
+) -> None:
     diary = Diary(ws_message=echo)
     with ticking(upgrade, callbacks=diary.callbacks) as server:
         client = speakers(server, 1)[0]
         everything = data + frame(1, b"next")
         for start in range(0, len(everything), size):
-            client.send(everything[start:start + size])
+            client.send(everything[start : start + size])
             server.tick(0.0)
         pump(server, lambda: len(client.messages) == 2, client)
         assert diary.of("ws_message") == [("one two three",), ("next",)]
-        assert [payload for opcode, payload in client.frames if opcode == 10] == ([b"?"] if b"\x89" in data else [])
+        assert [payload for opcode, payload in client.frames if opcode == 10] == (
+            [b"?"] if b"\x89" in data else []
+        )
         leave(server, client)
 
 
@@ -299,17 +390,29 @@ def test_a_pong_that_is_half_sent_is_finished_and_then_the_latest_ping_is_answer
     server, effects = tell(talking(), came(ping(b"first")), FLUSH)
     pong = bytes_to(CONN, effects)
     assert frames_in(pong) == [(10, b"first")]
-    server, _ = tell(server, Stalled(CONN, 3, (pong[3:],)), came(ping(b"lost") + ping(b"other")), FLUSH)
+    server, _ = tell(
+        server, Stalled(CONN, 3, (pong[3:],)), came(ping(b"lost") + ping(b"other")), FLUSH
+    )
     server, effects = tell(server, Writable(CONN), FLUSH)
     assert frames_in(pong[:3] + bytes_to(CONN, effects)) == [(10, b"first"), (10, b"other")]
 
 
-@pytest.mark.parametrize(("data", "code"), [
-    (close_frame(1000), 1000), (close_frame(4_321, "bye"), 4_321), (b"\x81\x01a", 1002), (b"\x83\x80abcd", 1002),
-    (b"\xc1\x80abcd", 1002), (b"\x09\x80abcd", 1002), (frame(1, b"\xff"), 1007), (frame(0, b"x"), 1002),
-    (b"\x81\xff" + struct.pack(">Q", 2**63) + b"abcd", 1009), (b"\x81\xff" + struct.pack(">Q", 2**62) + b"abcd", 1009),
-    (b"\x81\xfe\x00\x05abcdhello", 1002),
-])
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (close_frame(1000), 1000),
+        (close_frame(4_321, "bye"), 4_321),
+        (b"\x81\x01a", 1002),
+        (b"\x83\x80abcd", 1002),
+        (b"\xc1\x80abcd", 1002),
+        (b"\x09\x80abcd", 1002),
+        (frame(1, b"\xff"), 1007),
+        (frame(0, b"x"), 1002),
+        (b"\x81\xff" + struct.pack(">Q", 2**63) + b"abcd", 1009),
+        (b"\x81\xff" + struct.pack(">Q", 2**62) + b"abcd", 1009),
+        (b"\x81\xfe\x00\x05abcdhello", 1002),
+    ],
+)
 def test_the_end_of_a_conversation_is_told_with_a_code(data: bytes, code: int) -> None:
     with ticking(upgrade) as server:
         client = speakers(server, 1)[0]
@@ -332,17 +435,38 @@ def test_the_oldest_gives_way_when_there_is_one_too_many() -> None:
         leave(server, second, third)
 
 
-# -- the loop ------------------------------------------------------------------------------------------------------
+# -- the loop --------------------------------------------------------------------------------------
 
-ERRNOS = ("ENETDOWN", "EPROTO", "ENOPROTOOPT", "EHOSTDOWN", "ENONET", "EHOSTUNREACH", "EOPNOTSUPP", "ENETUNREACH",
-          "ETIMEDOUT", "ENETRESET", "ECONNABORTED", "ECONNRESET", "EPIPE", "EPERM", "ENOMEM", "EIO", "EBADF")
+ERRNOS = (
+    "ENETDOWN",
+    "EPROTO",
+    "ENOPROTOOPT",
+    "EHOSTDOWN",
+    "ENONET",
+    "EHOSTUNREACH",
+    "EOPNOTSUPP",
+    "ENETUNREACH",
+    "ETIMEDOUT",
+    "ENETRESET",
+    "ECONNABORTED",
+    "ECONNRESET",
+    "EPIPE",
+    "EPERM",
+    "ENOMEM",
+    "EIO",
+    "EBADF",
+)
 
 
-@pytest.mark.parametrize("number", [getattr(errno, name) for name in ERRNOS if hasattr(errno, name)])
+@pytest.mark.parametrize(
+    "number", [getattr(errno, name) for name in ERRNOS if hasattr(errno, name)]
+)
 def test_whatever_error_a_socket_has_is_the_end_of_its_connection_only(number: int) -> None:
     server, effects = tell(asked(GET), ConnectionLost(CONN, number))
     assert [effect for effect in effects if isinstance(effect, Drop)] == [Drop(CONN)]
-    assert [effect.reason for effect in effects if isinstance(effect, CallClose)] == [CloseReason.PEER_RESET]
+    assert [effect.reason for effect in effects if isinstance(effect, CallClose)] == [
+        CloseReason.PEER_RESET
+    ]
     assert tell(server, Received(CONN, GET))[1] == []
 
 
@@ -395,7 +519,8 @@ def test_nobody_keeps_a_place_for_ever_by_saying_nothing() -> None:
         assert any(isinstance(effect, Drop | Send) for effect in effects)
 
 
-# -- compression ---------------------------------------------------------------------------------------------------
+# -- compression -----------------------------------------------------------------------------------
+
 
 def test_nothing_is_compressed_for_nobody() -> None:
     client = Client(lambda request: Response.upgrade(), limits=Limits(history_messages=9))
@@ -409,7 +534,7 @@ def test_nothing_is_compressed_for_nobody() -> None:
     assert page.entries == ((b"\x81\x7e\x03\xe8" + b"x" * 1_000, None, ()),)
 
 
-# -- the page ------------------------------------------------------------------------------------------------------
+# -- the page --------------------------------------------------------------------------------------
 
 FUNCTIONS = """
     align footprint new join leave delete fd listen listen6 close ws_close stage_trunc stage_len printf memcpy
@@ -429,6 +554,8 @@ def test_the_page_of_parity_has_every_function_field_and_reason() -> None:
     there = "\n".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| "))
     names = set(re.findall(r"`([^`]+)`", there))
     assert {f"fd_http_server_{name}" for name in FUNCTIONS.split()} | set(FIELDS.split()) <= names
-    kept = {reason.name for reason in CloseReason if reason >= CloseReason.UNSUPPORTED_TRANSFER_ENCODING}
+    kept = {
+        reason.name for reason in CloseReason if reason >= CloseReason.UNSUPPORTED_TRANSFER_ENCODING
+    }
     assert kept <= set(re.findall(r"\b[A-Z_]+\b", there))
     assert len(kept) == 23

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 class Tool(NamedTuple):
-    """The names of a program, the first that is found is taken, and the Debian packages that have it."""
+    """The names of a program, the first that is found is taken, and the Debian packages that have
+    it.
+    """
 
     names: tuple[str, ...]
     packages: tuple[str, ...]
@@ -35,6 +37,7 @@ TOOLS = {
     "nginx": Tool(("nginx",), ("nginx-light",)),
     "node": Tool(("node",), ("nodejs",)),
     "npm": Tool(("npm",), ("npm",)),
+    "openssl": Tool(("openssl",), ("openssl",)),
 }
 SYSTEM_PATHS = ("/usr/local/sbin", "/usr/sbin")
 """Where servers are that the PATH of who is not root may leave out."""
@@ -43,7 +46,9 @@ SYSTEM_PATHS = ("/usr/local/sbin", "/usr/sbin")
 def path_of(name: str) -> str | None:
     """Where a tool is; None if it is not installed."""
     places = os.pathsep.join((os.environ.get("PATH", os.defpath), *SYSTEM_PATHS))
-    return next(filter(None, (shutil.which(program, path=places) for program in TOOLS[name].names)), None)
+    return next(
+        filter(None, (shutil.which(program, path=places) for program in TOOLS[name].names)), None
+    )
 
 
 def need(name: str) -> str:
@@ -63,7 +68,12 @@ def needs(name: str) -> pytest.MarkDecorator:
 
 def missing_packages() -> list[str]:
     """The Debian packages of all tools that are not installed."""
-    return [package for name, tool in TOOLS.items() if path_of(name) is None for package in tool.packages]
+    return [
+        package
+        for name, tool in TOOLS.items()
+        if path_of(name) is None
+        for package in tool.packages
+    ]
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ def print_line(line: str) -> None:
     try:
         print(line, flush=True)
     except OSError:  # nobody reads it, or the disk is full
-        # What is left in the buffer would fail once more when the interpreter flushes it at the end.
+        # What is left in the buffer would fail once more when the interpreter flushes it at the
+        # end.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)

@@ -1,7 +1,8 @@
 """The browser's side of a stream, as it is served: `sigil-client.js`, for pages to import.
 
-Theory: the module lies in the package, so the page of a program gets the client that fits the server it came from.  It
-changes only with the package.  So a browser asks each time whether it has (`no-cache`), and is told that it has not.
+Theory: the module lies in the package, so the page of a program gets the client that fits the
+server it came from. It changes only with the package. So a browser asks each time whether it has
+(`no-cache`), and is told that it has not.
 
 It does not know what the module does, nor under which path it is served.
 """
@@ -17,12 +18,16 @@ FIXED_FIELDS = (("Cache-Control", "no-cache"), ("X-Content-Type-Options", "nosni
 
 
 def client_module(request: Request | None = None) -> Response:
-    """The module `sigil-client.js`; 304 if the `request` says that its sender has it (RFC 9110 section 13.1.2)."""
+    """The module `sigil-client.js`; 304 if the `request` says that its sender has it (RFC 9110
+    section 13.1.2).
+    """
     source, tag = _module()
     fields = (("ETag", tag), *FIXED_FIELDS)
     if request is not None and _has(request.headers.get("if-none-match", ""), tag):
         return Response(304, fields, b"")
-    return Response.bytes(source, headers=(("Content-Type", "text/javascript; charset=utf-8"), *fields))
+    return Response.bytes(
+        source, headers=(("Content-Type", "text/javascript; charset=utf-8"), *fields)
+    )
 
 
 @cache

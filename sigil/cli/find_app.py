@@ -1,10 +1,10 @@
 """Finding the application: `module:attribute` becomes something that can be called with a request.
 
-Theory: a user's module may do anything while it is imported, and a factory anything while it is called.  So whatever
-they raise becomes one sentence that names the line of theirs where it happened.
+Theory: a user's module may do anything while it is imported, and a factory anything while it is
+called. So whatever they raise becomes one sentence that names the line of theirs where it happened.
 
-Rules: the frames of the interpreter, of installed packages and of this file are nobody's line.  It does not know what
-the application is asked.
+Rules: the frames of the interpreter, of installed packages and of this file are nobody's line. It
+does not know what the application is asked.
 """
 
 import importlib
@@ -26,15 +26,21 @@ App: TypeAlias = Callable[..., Any]
 
 def _is_foreign(path: str) -> bool:
     """Not the user's own code: the interpreter, its library, installed packages."""
-    installed = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    installed = (
+        sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
+    )
     return path.startswith("<") or any(path.startswith(folder + os.sep) for folder in installed)
 
 
 def _place(error: BaseException) -> str:
-    """Where in the user's code it happened: the line that cannot be read, or the last frame that is theirs."""
+    """Where in the user's code it happened: the line that cannot be read, or the last frame that is
+    theirs.
+    """
     if isinstance(error, SyntaxError):
         return f", at {error.filename}:{error.lineno}: {(error.text or '').strip()}"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__
+    ]
     theirs = [frame for frame in frames if not _is_foreign(frame.filename)] or frames
     return f", at {theirs[-1].filename}:{theirs[-1].lineno}: {theirs[-1].line}" if theirs else ""
 
@@ -48,12 +54,17 @@ def _import_trouble(module: str, app_dir: str, error: BaseException) -> CommandE
     """The module is not there, or it is and has failed."""
     if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
         folder = os.path.abspath(app_dir)
-        return CommandError(f"no module {error.name!r} (looked in {folder} first; --app-dir changes that)", APP_STATUS)
+        return CommandError(
+            f"no module {error.name!r} (looked in {folder} first; --app-dir changes that)",
+            APP_STATUS,
+        )
     return CommandError(f"importing {module!r} failed: {_account(error)}", APP_STATUS)
 
 
 def load_app(target: str, app_dir: str, is_factory: bool = False) -> App:
-    """The handler that `module:attribute` names, or that it returns if it is a factory; `CommandError` if there is none."""
+    """The handler that `module:attribute` names, or that it returns if it is a factory;
+    `CommandError` if there is none.
+    """
     module_name, _, attribute = target.partition(":")
     sys.path.insert(0, app_dir)
     try:
@@ -71,7 +82,10 @@ def load_app(target: str, app_dir: str, is_factory: bool = False) -> App:
 def _made_by(factory: App, target: str) -> App:
     """The handler that a factory returns."""
     if iscoroutinefunction(factory):
-        raise CommandError(f"{target} is asynchronous; with --factory it is called before there is a loop", APP_STATUS)
+        raise CommandError(
+            f"{target} is asynchronous; with --factory it is called before there is a loop",
+            APP_STATUS,
+        )
     try:
         app = factory()
     except (Exception, SystemExit) as error:
@@ -81,5 +95,7 @@ def _made_by(factory: App, target: str) -> App:
 
 def _callable(thing: object, subject: str) -> App:
     if not callable(thing):
-        raise CommandError(f"{subject} of type {type(thing).__name__}, which cannot be called", APP_STATUS)
+        raise CommandError(
+            f"{subject} of type {type(thing).__name__}, which cannot be called", APP_STATUS
+        )
     return thing

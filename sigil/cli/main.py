@@ -1,13 +1,16 @@
 """The command: `sigil serve module:app`, `sigil demo`, `sigil stream`.
 
-Theory: a command turns settings into a server and waits for its end.  Everything that can be wrong outside this program
-(no such module, no such address) becomes `CommandError`: a sentence and an exit status.
+Theory: a command turns settings into a server and waits for its end. Everything that can be wrong
+outside this program (no such module, no such address) becomes `CommandError`: a sentence and an
+exit status.
 
-Rules: standard output gets one line, `listening on http://HOST:PORT` (or `unix:PATH`), with the real port and flushed,
-before anything else there; all else goes to stderr.  Exit status: 0 after a clean stop, 2 for words that make no sense,
-3 for an application (or a package it takes to watch one) that cannot be had, 4 for an address that cannot be listened
-on, 130 if a command is interrupted before there was anything to stop.  An interrupt in the fifth of a second before it,
-while Python still imports the package, is the interpreter's, which ends with a traceback and its own status.
+Rules: standard output gets one line, `listening on http://HOST:PORT` (or `unix:PATH`), with the
+real port and flushed, before anything else there; all else goes to stderr. Exit status: 0 after a
+clean stop, 2 for words that make no sense, 3 for an application (or a package it takes to watch
+one) that cannot be had, 4 for an address that cannot be listened on, 130 if a command is
+interrupted before there was anything to stop. An interrupt in the fifth of a second before it,
+while Python still imports the package, is the interpreter's, which ends with a traceback and its
+own status.
 
 It does not know how to serve: it drives the public face of sigil like any other program.
 """
@@ -26,7 +29,15 @@ from itertools import count
 from types import FrameType
 from typing import Any
 
-from sigil import Deferred, HttpServer, Limits, Request, __version__, http_server_serve, make_http_server
+from sigil import (
+    Deferred,
+    HttpServer,
+    Limits,
+    Request,
+    __version__,
+    http_server_serve,
+    make_http_server,
+)
 from sigil.apps.demo.live import drive, make_live
 from sigil.apps.stream.app import LineStream, Rules, limits_for
 from sigil.apps.stream.loop import Loop, input_to_read
@@ -35,13 +46,19 @@ from sigil.cli.find_app import App, load_app
 from sigil.cli.logging_setup import set_up_logging
 from sigil.cli.reload import Inherited, accept_inheritance, supervise
 from sigil.cli.settings import Settings, read_settings
-from sigil.shell.loop.listen import adopt_listener, open_listener, open_unix_listener, removing_socket_file, where
+from sigil.shell.loop.listen import (
+    adopt_listener,
+    open_listener,
+    open_unix_listener,
+    removing_socket_file,
+    where,
+)
 
 LISTEN_STATUS, INTERRUPT_STATUS = 4, 130
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
-# -- listening ----------------------------------------------------------------------------------------------------
+# -- listening -------------------------------------------------------------------------------------
 
 ADDRESS_ADVICE = {
     errno.EADDRINUSE: "choose another port with --port; 0 picks a free one",
@@ -60,9 +77,17 @@ DESCRIPTOR_ADVICE = {
 
 
 def _listen_trouble(error: OSError, settings: Settings) -> CommandError:
-    advice = DESCRIPTOR_ADVICE if settings.fd is not None else PATH_ADVICE if settings.uds else ADDRESS_ADVICE
+    advice = (
+        DESCRIPTOR_ADVICE
+        if settings.fd is not None
+        else PATH_ADVICE
+        if settings.uds
+        else ADDRESS_ADVICE
+    )
     hint = advice.get(error.errno or 0)
-    return CommandError(f"cannot listen: {error.strerror or error}" + (f" ({hint})" if hint else ""), LISTEN_STATUS)
+    return CommandError(
+        f"cannot listen: {error.strerror or error}" + (f" ({hint})" if hint else ""), LISTEN_STATUS
+    )
 
 
 def _open(settings: Settings) -> socket.socket:
@@ -86,11 +111,13 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         yield listener
 
 
-# -- ending -------------------------------------------------------------------------------------------------------
+# -- ending ----------------------------------------------------------------------------------------
 
 
 def _stop_on_signals(stop: Callable[[], object]) -> None:
-    """SIGINT and SIGTERM drain from here on, not only from `start`: who has read where we listen may send one."""
+    """SIGINT and SIGTERM drain from here on, not only from `start`: who has read where we listen
+    may send one.
+    """
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         stop()
@@ -100,7 +127,9 @@ def _stop_on_signals(stop: Callable[[], object]) -> None:
 
 
 def ending_after(answers: int, app: App, stop: Callable[[], object]) -> App:
-    """The same handler, which calls `stop` once it has given so many answers (what is answered late counts then)."""
+    """The same handler, which calls `stop` once it has given so many answers (what is answered late
+    counts then).
+    """
     numbers = count(1)
 
     def answered(*_: object) -> None:
@@ -131,7 +160,7 @@ async def _followed(awaitable: Any, answered: Callable[[], object]) -> Any:
         answered()
 
 
-# -- the commands -------------------------------------------------------------------------------------------------
+# -- the commands ----------------------------------------------------------------------------------
 
 
 def _limits_of(settings: Settings) -> Limits:
@@ -142,7 +171,9 @@ def _limits_of(settings: Settings) -> Limits:
 
 
 def _make(settings: Settings) -> tuple[HttpServer, bool]:
-    """A server of the application, and whether it belongs inside asyncio; signals stop it from here on."""
+    """A server of the application, and whether it belongs inside asyncio; signals stop it from here
+    on.
+    """
     app = load_app(settings.app, settings.app_dir, settings.factory)
     is_async = iscoroutinefunction(app) or iscoroutinefunction(type(app).__call__)
 
@@ -151,7 +182,9 @@ def _make(settings: Settings) -> tuple[HttpServer, bool]:
 
     if settings.limit_max_requests is not None:
         app = ending_after(settings.limit_max_requests, app, stop)
-    server = make_http_server(app, host=settings.host, port=settings.port, limits=_limits_of(settings))
+    server = make_http_server(
+        app, host=settings.host, port=settings.port, limits=_limits_of(settings)
+    )
     _stop_on_signals(stop)
     return server, is_async
 
@@ -166,7 +199,9 @@ def _run(server: HttpServer, is_async: bool, listener: socket.socket, grace: flo
 
 
 async def _run_in_asyncio(server: HttpServer, grace: float) -> None:
-    """The loop must know of the signals: one that comes just before it waits would not wake it otherwise."""
+    """The loop must know of the signals: one that comes just before it waits would not wake it
+    otherwise.
+    """
     loop = asyncio.get_running_loop()
     for number in STOPPING:
         loop.add_signal_handler(number, server.stop, grace)
@@ -193,7 +228,9 @@ def serve_inherited(inherited: Inherited) -> None:
 def demo(settings: Settings) -> None:
     """Serve the page, from a loop of its own, until SIGINT or SIGTERM."""
     server, live = make_live(settings.host, settings.port)
-    time.sleep(live.seconds_until_due())  # a tenth of a second, so that the first answer has figures already
+    time.sleep(
+        live.seconds_until_due()
+    )  # a tenth of a second, so that the first answer has figures already
     live.recorder.refresh()
     _stop_on_signals(server.stop)
     with _listening(settings) as listener:
@@ -207,10 +244,20 @@ def stream(settings: Settings) -> None:
     descriptor = input_to_read(settings.fd)
     rules = Rules(settings.history, settings.topic_field, settings.max_line, settings.compress)
     lines = LineStream(rules)
-    server = make_http_server(lines.answer, host=settings.host, port=settings.port, limits=limits_for(rules),
-                              callbacks=lines.callbacks)
-    loop = Loop(server, lines, descriptor, is_lingering=settings.linger,
-                grace_seconds=settings.timeout_graceful_shutdown)
+    server = make_http_server(
+        lines.answer,
+        host=settings.host,
+        port=settings.port,
+        limits=limits_for(rules),
+        callbacks=lines.callbacks,
+    )
+    loop = Loop(
+        server,
+        lines,
+        descriptor,
+        is_lingering=settings.linger,
+        grace_seconds=settings.timeout_graceful_shutdown,
+    )
     _stop_on_signals(loop.stop)
     with _listening(settings) as listener:
         server.listen(listener)

@@ -1,10 +1,11 @@
 """The orders that the core gives: the closed sum of what a server does to the world.
 
-Theory: a transition does not act, it returns what is to be done.  So a test can read the orders, a recording can
-compare them, and the shell that carries them out stays small and has no opinion.
+Theory: a transition does not act, it returns what is to be done. So a test can read the orders, a
+recording can compare them, and the shell that carries them out stays small and has no opinion.
 
-Rules: orders are carried out in sequence.  `Send` carries its continuation: complete success is silent, anything
-less comes back as `Stalled` or `ConnectionLost`.  An order for a connection that is gone does nothing.
+Rules: orders are carried out in sequence. `Send` carries its continuation: complete success is
+silent, anything less comes back as `Stalled` or `ConnectionLost`. An order for a connection that is
+gone does nothing.
 """
 
 from enum import IntEnum
@@ -28,7 +29,9 @@ class Then(IntEnum):
     SHUT = 1
     """Our side is shut; the other side may still send and be read."""
     DROP = 2
-    """The connection is closed, and also if not all bytes could be sent at once: nobody waits for it."""
+    """The connection is closed, and also if not all bytes could be sent at once: nobody waits for
+    it.
+    """
 
 
 class Interest(IntEnum):
@@ -68,7 +71,9 @@ class CallClose(NamedTuple):
 
 
 class Handle(NamedTuple):
-    """Call the handler with each of `requests`, which came together; `ticket` names the first, the others follow."""
+    """Call the handler with each of `requests`, which came together; `ticket` names the first, the
+    others follow.
+    """
 
     ticket: Ticket
     requests: tuple[Request, ...]
@@ -82,14 +87,17 @@ class CallWsOpen(NamedTuple):
 
 
 class Deliver(NamedTuple):
-    """Give user code these messages, which came together: text as str, binary as bytes; then report `Delivered`."""
+    """Give user code these messages, which came together: text as str, binary as bytes; then report
+    `Delivered`.
+    """
 
     conn: Conn
     messages: tuple[str | bytes, ...]
 
 
 class DeliverCompressed(NamedTuple):
-    """The same for messages of which some are compressed: each is to be inflated when its turn comes, and no sooner.
+    """The same for messages of which some are compressed: each is to be inflated when its turn
+    comes, and no sooner.
 
     What cannot be is reported by `Delivered`, with the flaw.
     """
@@ -127,7 +135,8 @@ class Send(NamedTuple):
 
 
 class FanOut(NamedTuple):
-    """Send `data`, the frames of the stream from number `start` up to `end`, to all of `members`, who hear it so.
+    """Send `data`, the frames of the stream from number `start` up to `end`, to all of `members`,
+    who hear it so.
 
     Who takes all of it is not reported; the others are, each by `FanOutStalled`.
     """
@@ -161,7 +170,9 @@ class Log(NamedTuple):
 
 
 class AccessLog(NamedTuple):
-    """A request was answered, for the access log: `body_length` is the body's in bytes, -1 if it was streamed."""
+    """A request was answered, for the access log: `body_length` is the body's in bytes, -1 if it
+    was streamed.
+    """
 
     peer: Peer
     method: str
@@ -171,5 +182,22 @@ class AccessLog(NamedTuple):
     length: int
 
 
-Effect: TypeAlias = (Adopt | Reject | CallOpen | CallClose | CallWsOpen | Deliver | DeliverCompressed | CallWsClose | Handle | Pull | CloseBody
-                     | Send | FanOut | Watch | Drop | Log | AccessLog)
+Effect: TypeAlias = (
+    Adopt
+    | Reject
+    | CallOpen
+    | CallClose
+    | CallWsOpen
+    | Deliver
+    | DeliverCompressed
+    | CallWsClose
+    | Handle
+    | Pull
+    | CloseBody
+    | Send
+    | FanOut
+    | Watch
+    | Drop
+    | Log
+    | AccessLog
+)

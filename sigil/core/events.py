@@ -1,10 +1,12 @@
 """The facts that the world reports: the closed sum of what can happen to a server.
 
-Theory: the core knows nothing but what is written in these records, so a list of them is a complete recording of a
-run.  The shell makes them from clocks, sockets and user code; a test or a notebook makes them by hand.
+Theory: the core knows nothing but what is written in these records, so a list of them is a complete
+recording of a run. The shell makes them from clocks, sockets and user code; a test or a notebook
+makes them by hand.
 
-Rules: an event states what has happened, never what to do.  Times are seconds: `now` on a clock that never goes
-back, `unix_time` since 1970.  An event for a connection that is gone is no error: it changes nothing.
+Rules: an event states what has happened, never what to do. Times are seconds: `now` on a clock that
+never goes back, `unix_time` since 1970. An event for a connection that is gone is no error: it
+changes nothing.
 """
 
 from typing import NamedTuple, TypeAlias, assert_never
@@ -27,14 +29,18 @@ class TickStarted(NamedTuple):
 
 
 class TimeRead(NamedTuple):
-    """The clock was read within a turn: what follows happens now.  Deadlines wait for what has come in time."""
+    """The clock was read within a turn: what follows happens now. Deadlines wait for what has come
+    in time.
+    """
 
     now: float
     unix_time: int
 
 
 class Accepted(NamedTuple):
-    """A new connection is at the door; `socket_id` is the shell's number for it until it is adopted or turned away."""
+    """A new connection is at the door; `socket_id` is the shell's number for it until it is adopted
+    or turned away.
+    """
 
     socket_id: int
     peer: Peer
@@ -83,7 +89,9 @@ class HandlerReturned(NamedTuple):
 
 
 class HandlerFailed(NamedTuple):
-    """The handler, or the stream it returned, failed: the status to answer, what the client is told, what is logged."""
+    """The handler, or the stream it returned, failed: the status to answer, what the client is
+    told, what is logged.
+    """
 
     ticket: Ticket
     status: int
@@ -119,7 +127,8 @@ class Writable(NamedTuple):
 
 
 class Delivered(NamedTuple):
-    """The program has looked at what `CallWsOpen`, `Deliver` or `DeliverCompressed` gave it, and has last said this to that client.
+    """The program has looked at what `CallWsOpen`, `Deliver` or `DeliverCompressed` gave it, and
+    has last said this to that client.
 
     With a `error`, it has looked at what stood before a message that cannot be unpacked.
     """
@@ -130,14 +139,18 @@ class Delivered(NamedTuple):
 
 
 class SendMessages(NamedTuple):
-    """The program says messages to one WebSocket: each an opcode, 1 for text and 2 for binary, and a payload."""
+    """The program says messages to one WebSocket: each an opcode, 1 for text and 2 for binary, and
+    a payload.
+    """
 
     conn: Conn
     messages: tuple[tuple[int, bytes], ...]
 
 
 class Publish(NamedTuple):
-    """The program says messages to all WebSockets: each an opcode, a payload, and a topic to narrow it or None."""
+    """The program says messages to all WebSockets: each an opcode, a payload, and a topic to narrow
+    it or None.
+    """
 
     messages: tuple[tuple[int, bytes, str | None], ...]
 
@@ -161,19 +174,43 @@ class FanOutStalled(NamedTuple):
 
 
 class Flush(NamedTuple):
-    """A turn of the loop is over, and what was said in it may leave; or it may leave to `conn`, which has said much."""
+    """A turn of the loop is over, and what was said in it may leave; or it may leave to `conn`,
+    which has said much.
+    """
 
     conn: Conn | None
 
 
 class Stop(NamedTuple):
-    """The server is to stop: answer what is under way for up to `grace` seconds; a second time means at once."""
+    """The server is to stop: answer what is under way for up to `grace` seconds; a second time
+    means at once.
+    """
 
     grace: float
 
 
-Event: TypeAlias = (TickStarted | TimeRead | Accepted | Received | HalfClosed | ConnectionLost | CloseRequested | HandlerReturned | HandlerFailed | StreamChunk
-                    | StreamEnded | Stalled | FanOutStalled | Writable | Delivered | SendMessages | Publish | Subscribe | Flush | Stop)
+Event: TypeAlias = (
+    TickStarted
+    | TimeRead
+    | Accepted
+    | Received
+    | HalfClosed
+    | ConnectionLost
+    | CloseRequested
+    | HandlerReturned
+    | HandlerFailed
+    | StreamChunk
+    | StreamEnded
+    | Stalled
+    | FanOutStalled
+    | Writable
+    | Delivered
+    | SendMessages
+    | Publish
+    | Subscribe
+    | Flush
+    | Stop
+)
 
 
 def conn_of(event: Event) -> Conn | None:
@@ -181,8 +218,19 @@ def conn_of(event: Event) -> Conn | None:
     match event:
         case HandlerReturned() | HandlerFailed() | StreamChunk() | StreamEnded():
             return event.ticket.conn
-        case (Received() | HalfClosed() | ConnectionLost() | CloseRequested() | Stalled() | Writable() | Delivered() | SendMessages()
-              | Subscribe() | FanOutStalled() | Flush()):
+        case (
+            Received()
+            | HalfClosed()
+            | ConnectionLost()
+            | CloseRequested()
+            | Stalled()
+            | Writable()
+            | Delivered()
+            | SendMessages()
+            | Subscribe()
+            | FanOutStalled()
+            | Flush()
+        ):
             return event.conn
         case TickStarted() | TimeRead() | Accepted() | Publish() | Stop():
             return None

@@ -1,9 +1,10 @@
 """A refusal as a value: what the parsers return instead of raising.
 
-Theory: bad input is an everyday case, so it is an ordinary result.  A refusal holds the reason, which decides status
-and log line, and one sentence in plain words, which its sender gets to read.
+Theory: bad input is an everyday case, so it is an ordinary result. A refusal holds the reason,
+which decides status and log line, and one sentence in plain words, which its sender gets to read.
 
-Rules: sentences say what was wrong with what came, never what is inside the server.  It does not know who finds it.
+Rules: sentences say what was wrong with what came, never what is inside the server. It does not
+know who finds it.
 """
 
 from typing import NamedTuple
@@ -12,7 +13,8 @@ from .close_reasons import CLOSE_INFO, CloseReason
 
 
 class Malformed(NamedTuple):
-    """A request that will not be handled: why, and the sentence its sender gets.  Falsy, as the original's #f.
+    """A request that will not be handled: why, and the sentence its sender gets. Falsy, as the
+    original's #f.
 
     `is_head` says that the request was a HEAD, whose answer has no body, not even that of an error.
     """
@@ -36,7 +38,9 @@ def malformed(message: str, reason: CloseReason = CloseReason.BAD_REQUEST) -> Ma
 
 
 def without_body_for_head(data: bytes, error: Malformed) -> Malformed:
-    """The refusal of a request that begins with `data`: to HEAD it is told without a body (RFC 9110 section 9.3.2)."""
+    """The refusal of a request that begins with `data`: to HEAD it is told without a body (RFC 9110
+    section 9.3.2).
+    """
     return error._replace(is_head=True) if data.startswith(b"HEAD ") else error
 
 

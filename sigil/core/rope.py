@@ -6,7 +6,9 @@ Rope: TypeAlias = tuple[bytes, ...]
 
 
 def rope_append(rope: Rope, piece: bytes) -> Rope:
-    """The rope with one more piece at its end, joined with those before it that are not at least twice its size."""
+    """The rope with one more piece at its end, joined with those before it that are not at least
+    twice its size.
+    """
     while rope and len(rope[-1]) < 2 * len(piece):
         piece = rope[-1] + piece
         rope = rope[:-1]

@@ -11,4 +11,6 @@ class SendStatus(IntEnum):
     SUCCESS = 1
     """It is on its way."""
     DROPPED = 2
-    """It will not be sent: the client is gone or going, or is so far behind that no more is kept for it."""
+    """It will not be sent: the client is gone or going, or is so far behind that no more is kept
+    for it.
+    """

@@ -1,1 +1,3 @@
-"""The imperative shell: sockets, clocks, signals, logs, the command; small, and without opinions about HTTP."""
+"""The imperative shell: sockets, clocks, signals, logs, the command; small, and without opinions
+about HTTP.
+"""

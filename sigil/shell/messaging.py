@@ -1,11 +1,12 @@
-"""What a program says to its clients: the same words whether the server has sockets or is one in memory.
+"""What a program says to its clients: the same words whether the server has sockets or is one in
+memory.
 
-Theory: on the thread that ticks a word is told to the engine at once, so that its status is true; on any other it is
-left in the inbox for the next tick, up to a bound.
+Theory: on the thread that ticks a word is told to the engine at once, so that its status is true;
+on any other it is left in the inbox for the next tick, up to a bound.
 
-Rules: `send` and `broadcast` take a message apart themselves while the engine knows what becomes of it (`Engine.send_room`
-and `publish_room`): they are called for each message, so what they do not do is not paid for.  It does not know when
-there is a tick.
+Rules: `send` and `broadcast` take a message apart themselves while the engine knows what becomes of
+it (`Engine.send_room` and `publish_room`): they are called for each message, so what they do not do
+is not paid for. It does not know when there is a tick.
 """
 
 from threading import get_ident
@@ -52,11 +53,13 @@ class Messaging(Stager):
     def _wake(self) -> None:
         """Something will be said on the thread that ticks: see that there is a tick."""
 
-    # -- questions ------------------------------------------------------------------------------------------------
+    # -- questions ---------------------------------------------------------------------------------
 
     @property
     def state(self) -> Server:
-        """The core's value now (for other threads: as of the last step): immutable, and yours to keep."""
+        """The core's value now (for other threads: as of the last step): immutable, and yours to
+        keep.
+        """
         return self.engine.state if get_ident() == self._thread else self.engine.snapshot
 
     def clients(self) -> tuple[Conn, ...]:
@@ -68,18 +71,21 @@ class Messaging(Stager):
         state = self.state
         return buffered_amount(find_client(state.slots, conn), state.broadcast)
 
-    # -- words ----------------------------------------------------------------------------------------------------
+    # -- words -------------------------------------------------------------------------------------
 
     def send(self, conn: Conn, data: str | bytes | bytearray | memoryview) -> SendStatus:
-        """Say a message to one WebSocket, text for a str and binary for bytes; may be called from any thread.
+        """Say a message to one WebSocket, text for a str and binary for bytes; may be called from
+        any thread.
 
-        It leaves at the end of the tick.  `DROPPED` if the client is gone or going, or has
-        `Limits.max_ws_outbox_len` bytes or more still to take, or if this is binary and the client an event stream;
-        `BACKPRESSURE` if the message waits behind what was not taken.  From another thread `SUCCESS` only says that it
-        is on its way to the loop.
+        It leaves at the end of the tick. `DROPPED` if the client is gone or going, or has
+        `Limits.max_ws_outbox_len` bytes or more still to take, or if this is binary and the client
+        an event stream; `BACKPRESSURE` if the message waits behind what was not taken. From another
+        thread `SUCCESS` only says that it is on its way to the loop.
         """
         engine = self.engine
-        if conn is engine.recipient and type(data) is str and get_ident() == self._sending_thread:  # as `Engine.send`, but faster
+        if (
+            conn is engine.recipient and type(data) is str and get_ident() == self._sending_thread
+        ):  # as `Engine.send`, but faster
             payload = data.encode()
             engine.append_message((1, payload))
             engine.send_room = room = engine.send_room - len(payload) - NOMINAL_FRAME_HEADER_LEN
@@ -92,15 +98,20 @@ class Messaging(Stager):
         self._wake()
         return engine.send(conn, data)
 
-    def broadcast(self, data: str | bytes | bytearray | memoryview, *, topic: str | None = None) -> SendStatus:
-        """Say a message to all WebSockets, or those that hear `topic`; may be called from any thread.
+    def broadcast(
+        self, data: str | bytes | bytearray | memoryview, *, topic: str | None = None
+    ) -> SendStatus:
+        """Say a message to all WebSockets, or those that hear `topic`; may be called from any
+        thread.
 
-        It leaves at the end of the tick, at the cost of one message whatever the number of clients.  `BACKPRESSURE` if
-        some client is behind; `DROPPED` if one was so far behind that it was dropped, or if the message does not fit
-        into `Limits.outgoing_buffer_sz`.
+        It leaves at the end of the tick, at the cost of one message whatever the number of clients.
+        `BACKPRESSURE` if some client is behind; `DROPPED` if one was so far behind that it was
+        dropped, or if the message does not fit into `Limits.outgoing_buffer_sz`.
         """
         engine = self.engine
-        if type(data) is str and topic.__class__ in _TOPICS and get_ident() == self._sending_thread:  # as `Engine.publish`
+        if (
+            type(data) is str and topic.__class__ in _TOPICS and get_ident() == self._sending_thread
+        ):  # as `Engine.publish`
             payload = data.encode()
             room = engine.publish_room - len(payload) - FRAME_HEADER_LEN_MAX
             if room >= 0 and engine.publish_count > 0:
@@ -127,15 +138,19 @@ class Messaging(Stager):
         self._apply(Subscribe(conn, topic, False))
 
     def close(self, conn: Conn, code: int = 1000, reason: str = "") -> None:
-        """Close a connection, a WebSocket with this code and reason; may be called from any thread, twice is once.
+        """Close a connection, a WebSocket with this code and reason; may be called from any thread,
+        twice is once.
 
-        What was sent before goes out first.  A `CloseReason` in the place of the code is what `close` and `ws_close`
-        are told, and says which code or status is sent.  ValueError for a code that may not be sent.
+        What was sent before goes out first. A `CloseReason` in the place of the code is what
+        `close` and `ws_close` are told, and says which code or status is sent. ValueError for a
+        code that may not be sent.
         """
         self._apply(close_event(conn, code, reason))
 
     def post(self, word: Posted) -> None:
-        """Leave word for the next tick, and wake the server if it waits; may be called from any thread."""
+        """Leave word for the next tick, and wake the server if it waits; may be called from any
+        thread.
+        """
         self._mailbox.put(word)
 
     def _apply(self, event: Event) -> None:
@@ -151,23 +166,35 @@ class Messaging(Stager):
         is_taken = self._mailbox.put(word, length, self._limits.max_thread_queue_len)
         return SendStatus.SUCCESS if is_taken else SendStatus.DROPPED
 
-    # -- the inbox ------------------------------------------------------------------------------------------------
+    # -- the inbox ---------------------------------------------------------------------------------
 
     def _take_posted(self) -> None:
-        """What was left for this tick, by other threads and by user code; what comes meanwhile is for the next one."""
+        """What was left for this tick, by other threads and by user code; what comes meanwhile is
+        for the next one.
+        """
         answers: list[Event] = []
         for word in self._mailbox.take():
-            if answers and isinstance(word, _IN_ORDER):  # whoever answers a client first, means a client with an answer
+            if answers and isinstance(
+                word, _IN_ORDER
+            ):  # whoever answers a client first, means a client with an answer
                 self.engine.apply(*answers)
                 answers.clear()
             if isinstance(word, SendMessages | Publish):
                 self.engine.replay(word)
-            elif isinstance(word, Subscribe | CloseRequested):  # what is said after it is heard after it
+            elif isinstance(
+                word, Subscribe | CloseRequested
+            ):  # what is said after it is heard after it
                 self.engine.apply(word)
             else:
-                event = self._take_late(word) if isinstance(word, LateResult | LateChunk | Returned) else word
+                event = (
+                    self._take_late(word)
+                    if isinstance(word, LateResult | LateChunk | Returned)
+                    else word
+                )
                 if event is not None:
-                    (answers if isinstance(word, LateResult | LateChunk) else self.engine.events).append(event)
+                    (
+                        answers if isinstance(word, LateResult | LateChunk) else self.engine.events
+                    ).append(event)
         self.engine.events += answers
 
     def _take_late(self, late: LateResult | LateChunk | Returned) -> Event | None:
@@ -175,7 +202,9 @@ class Messaging(Stager):
         return self._application.take_late(late)
 
     def _discard(self, word: Posted) -> None:
-        """A word that came too late; what a connection's callbacks are told of its end is told all the same."""
+        """A word that came too late; what a connection's callbacks are told of its end is told all
+        the same.
+        """
         if isinstance(word, Returned):
             self._application.take_late(word)
         else:

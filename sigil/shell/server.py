@@ -1,12 +1,14 @@
-"""The server a program holds: it owns the sockets and the current value of the core, and turns the crank.
+"""The server a program holds: it owns the sockets and the current value of the core, and turns the
+crank.
 
-Theory: all that changes is here, and it is little: one `Server` value, the events not told yet, the orders not carried
-out yet.  A tick reads the clock and the ready descriptors into events, advances the core, carries out its orders,
-tells it what came of them, and so on for a bounded number of rounds.
+Theory: all that changes is here, and it is little: one `Server` value, the events not told yet, the
+orders not carried out yet. A tick reads the clock and the ready descriptors into events, advances
+the core, carries out its orders, tells it what came of them, and so on for a bounded number of
+rounds.
 
-Rules: everything but `stop` belongs to the thread that ticks.  A tick with work left over makes the next one poll.
-If user code lets a KeyboardInterrupt or a SystemExit out, it leaves the tick, and the orders not yet carried out wait
-for the next one.  It does not know HTTP: the core does.
+Rules: everything but `stop` belongs to the thread that ticks. A tick with work left over makes the
+next one poll. If user code lets a KeyboardInterrupt or a SystemExit out, it leaves the tick, and
+the orders not yet carried out wait for the next one. It does not know HTTP: the core does.
 """
 
 import logging
@@ -50,10 +52,23 @@ def read_clock() -> TimeRead:
 class HttpServer(Messaging):
     """An HTTP/1.1 server; make it with `make_http_server`."""
 
-    def __init__(self, handler: Handler, host: str, port: int, backlog: int, limits: Limits,
-                 callbacks: Callbacks) -> None:
-        super().__init__(limits, Engine(make_server(limits, time.monotonic(), int(time.time())),
-                                        cached_parser(limits), read_clock))
+    def __init__(
+        self,
+        handler: Handler,
+        host: str,
+        port: int,
+        backlog: int,
+        limits: Limits,
+        callbacks: Callbacks,
+    ) -> None:
+        super().__init__(
+            limits,
+            Engine(
+                make_server(limits, time.monotonic(), int(time.time())),
+                cached_parser(limits),
+                read_clock,
+            ),
+        )
         self.host = host
         self._asked_port = self._port = port
         self._backlog = backlog
@@ -67,7 +82,7 @@ class HttpServer(Messaging):
         self._is_ticking = False
         self._has_ended = False
 
-    # -- questions ------------------------------------------------------------------------------------------------
+    # -- questions ---------------------------------------------------------------------------------
 
     @property
     def running(self) -> bool:
@@ -76,7 +91,9 @@ class HttpServer(Messaging):
 
     @property
     def port(self) -> int:
-        """The port that is or was listened on; before `listen`, the one that was asked for; 0 for a Unix socket."""
+        """The port that is or was listened on; before `listen`, the one that was asked for; 0 for a
+        Unix socket.
+        """
         return self._port
 
     def stats(self) -> Stats:
@@ -84,29 +101,39 @@ class HttpServer(Messaging):
         return stats(self.state._replace(now=time.monotonic()))
 
     def fileno(self) -> int:
-        """One descriptor that becomes readable when a tick has something to do, for a host loop to watch."""
+        """One descriptor that becomes readable when a tick has something to do, for a host loop to
+        watch.
+        """
         selector = self._require_selector()
         fileno = getattr(selector, "fileno", None)
         if fileno is None:
-            raise OSError("this platform's selector has no descriptor; call tick() at intervals instead")
+            raise OSError(
+                "this platform's selector has no descriptor; call tick() at intervals instead"
+            )
         return int(fileno())
 
     def next_deadline(self) -> float | None:
-        """When `tick` must be called at the latest even if nothing is ready, on `time.monotonic()`; None if never."""
+        """When `tick` must be called at the latest even if nothing is ready, on `time.monotonic()`;
+        None if never.
+        """
         if self._has_work():
             return self.engine.state.now
-        deadlines = (next_deadline(self.engine.state), self._application.sources.poll_at,
-                     None if self._acceptor is None else self._acceptor.resumes_at)
+        deadlines = (
+            next_deadline(self.engine.state),
+            self._application.sources.poll_at,
+            None if self._acceptor is None else self._acceptor.resumes_at,
+        )
         return min((at for at in deadlines if at is not None), default=None)
 
     def _has_work(self) -> bool:
         """True if the last tick left something over, or somebody left word."""
         return self.engine.has_work or bool(self._mailbox)
 
-    # -- life -----------------------------------------------------------------------------------------------------
+    # -- life --------------------------------------------------------------------------------------
 
     def listen(self, sock: socket.socket | None = None) -> None:
-        """Open the listening socket, or take over `sock`, which listens already (TCP or Unix) and is closed at the end.
+        """Open the listening socket, or take over `sock`, which listens already (TCP or Unix) and
+        is closed at the end.
 
         OSError with the address if that cannot be.  Twice is once.
         """
@@ -116,14 +143,22 @@ class HttpServer(Messaging):
         logs_access = _ACCESS_LOG.isEnabledFor(logging.INFO)
         old = self.engine.state
         microseconds = time.time_ns() // 1_000
-        new = make_server(self._limits, time.monotonic(), int(time.time()), logs_access, epoch=microseconds)
-        self.engine.begin(new._replace(next_generation=old.next_generation, totals=old.totals, started_at=old.started_at))
+        new = make_server(
+            self._limits, time.monotonic(), int(time.time()), logs_access, epoch=microseconds
+        )
+        self.engine.begin(
+            new._replace(
+                next_generation=old.next_generation, totals=old.totals, started_at=old.started_at
+            )
+        )
         _LOG.info("listening on %s", self._address())
 
     def _open(self, sock: socket.socket | None) -> None:
         """Everything a listening server owns, or nothing."""
         with ExitStack() as opened:
-            listener = sock or opened.enter_context(open_listener(self.host, self._asked_port, self._backlog))
+            listener = sock or opened.enter_context(
+                open_listener(self.host, self._asked_port, self._backlog)
+            )
             listener.setblocking(False)
             name = listener.getsockname()
             selector = opened.enter_context(selectors.DefaultSelector())
@@ -132,7 +167,9 @@ class HttpServer(Messaging):
             opened.pop_all()
         self._selector, self._acceptor = selector, acceptor
         self._sockets = Sockets(self.engine, self._application, selector)
-        self.host, self._port = (name[0] if sock else self.host, name[1]) if isinstance(name, tuple) else (str(name), 0)
+        self.host, self._port = (
+            (name[0] if sock else self.host, name[1]) if isinstance(name, tuple) else (str(name), 0)
+        )
 
     def _address(self) -> str:
         """Where it listens, for people."""
@@ -141,8 +178,9 @@ class HttpServer(Messaging):
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     def start(self, *, grace: float = 5.0) -> None:
-        """Serve until `stop`; in the main thread SIGINT and SIGTERM drain for up to `grace` seconds, a second one stops
-        at once.  RuntimeError from within a tick."""
+        """Serve until `stop`; in the main thread SIGINT and SIGTERM drain for up to `grace`
+        seconds, a second one stops at once. RuntimeError from within a tick.
+        """
         self._require_no_tick("start")
         with stopping_on_signals(lambda: self.stop(grace)):
             self.listen()
@@ -150,7 +188,8 @@ class HttpServer(Messaging):
                 self.server_loop()
 
     def server_loop(self) -> None:
-        """Tick until the server has stopped, waiting as long as nothing is due; without signals, without listening.
+        """Tick until the server has stopped, waiting as long as nothing is due; without signals,
+        without listening.
 
         Whatever leaves it ends the server.  RuntimeError from within a tick, which harms nothing.
         """
@@ -163,11 +202,13 @@ class HttpServer(Messaging):
             raise
 
     def stop(self, grace: float = 5.0) -> None:
-        """Ask the server to end: no new connections, what is under way is answered for up to `grace` seconds.
+        """Ask the server to end: no new connections, what is under way is answered for up to
+        `grace` seconds.
 
-        A second call, or a grace of 0, ends everything at once.  May be called from a handler, a signal handler or
-        another thread; returns immediately.  Whoever ticks goes on doing so until `running` is False.  Before the
-        first `listen` it is remembered (a thread may be about to start); after the end it does nothing.
+        A second call, or a grace of 0, ends everything at once. May be called from a handler, a
+        signal handler or another thread; returns immediately. Whoever ticks goes on doing so until
+        `running` is False. Before the first `listen` it is remembered (a thread may be about to
+        start); after the end it does nothing.
         """
         if self._has_ended and not self.running:
             return
@@ -183,23 +224,27 @@ class HttpServer(Messaging):
                 continue
 
     def serve_in_thread(self, *, reuse: bool = False) -> ServerThread:
-        """Listen, and serve from a thread of its own: `with server.serve_in_thread(): ...`, or keep it and `stop()` it.
+        """Listen, and serve from a thread of its own: `with server.serve_in_thread(): ...`, or keep
+        it and `stop()` it.
 
-        With `reuse`, a server that this process serves from a thread on the same host and port is stopped first.
-        OSError if the server cannot listen; RuntimeError if it is running already.
+        With `reuse`, a server that this process serves from a thread on the same host and port is
+        stopped first. OSError if the server cannot listen; RuntimeError if it is running already.
         """
         return ServerThread(self, reuse)
 
     def set_spawn(self, spawn: Spawn | None) -> None:
-        """How coroutines of user code are run from now on; None: they are refused.  For a bridge to a loop."""
+        """How coroutines of user code are run from now on; None: they are refused. For a bridge to
+        a loop.
+        """
         self._application.set_spawn(spawn)
         self._is_hosted = spawn is not None
 
     def tick(self, timeout: float | None = 0.0) -> bool:
-        """One turn: wait up to `timeout` seconds for something to do (None: until there is), and do it.
+        """One turn: wait up to `timeout` seconds for something to do (None: until there is), and do
+        it.
 
-        Returns True if there was anything to do.  Opens the listening socket if that was not done; after the server
-        has stopped, only `listen` or `start` opens it again.
+        Returns True if there was anything to do. Opens the listening socket if that was not done;
+        after the server has stopped, only `listen` or `start` opens it again.
         """
         self._require_no_tick("tick")
         if self._has_ended and not self.running:
@@ -216,9 +261,13 @@ class HttpServer(Messaging):
                 self._sending_thread = NO_THREAD
 
     def _require_no_tick(self, name: str) -> None:
-        """RuntimeError while there is a tick under way: whoever calls is in it, or is not the one to turn the crank."""
+        """RuntimeError while there is a tick under way: whoever calls is in it, or is not the one
+        to turn the crank.
+        """
         if self._is_ticking:
-            raise RuntimeError(f"{name}() was called from within tick(): a handler must return instead")
+            raise RuntimeError(
+                f"{name}() was called from within tick(): a handler must return instead"
+            )
 
     def _wake(self) -> None:
         """What is said outside a tick inside a host loop leaves only when that is told to tick."""
@@ -226,10 +275,12 @@ class HttpServer(Messaging):
             self._mailbox.wake()
             self._sending_thread = self._thread
 
-    # -- one turn -------------------------------------------------------------------------------------------------
+    # -- one turn ----------------------------------------------------------------------------------
 
     def process_connections(self, timeout: float | None) -> bool:
-        """The turn itself: one look at all descriptors, one advance of the core, and what follows from it."""
+        """The turn itself: one look at all descriptors, one advance of the core, and what follows
+        from it.
+        """
         engine = self.engine
         has_work = is_left = self._has_work()
         if has_work:
@@ -267,7 +318,7 @@ class HttpServer(Messaging):
         most = self._limits.max_reads_per_tick
         if len(ready) > most:
             self._read_offset = (self._read_offset + most) % len(ready)
-            ready = (ready[self._read_offset:] + ready[:self._read_offset])[:most]
+            ready = (ready[self._read_offset :] + ready[: self._read_offset])[:most]
         events, others = self._sockets.process_readable_clients(ready, self._limits.max_read_len)
         self.engine.events += events
         for other in others:
@@ -281,14 +332,17 @@ class HttpServer(Messaging):
     def _accept(self, acceptor: Acceptor) -> None:
         """Take the connections that are waiting, as many as one tick may and there is room for."""
         most = min(self._limits.max_accepts_per_tick, accept_room(self.engine.state))
-        self.engine.events += [Accepted(self._sockets.register_accepted(sock), peer) for sock, peer in acceptor.accept(most)]
+        self.engine.events += [
+            Accepted(self._sockets.register_accepted(sock), peer)
+            for sock, peer in acceptor.accept(most)
+        ]
 
     def _wait_seconds(self) -> float | None:
         """How long `start` may wait in one tick."""
         at = self.next_deadline()
         return None if at is None else max(0.0, at - time.monotonic())
 
-    # -- the end --------------------------------------------------------------------------------------------------
+    # -- the end -----------------------------------------------------------------------------------
 
     def _wind_down(self) -> None:
         """A server that is stopping listens no more; one that has stopped owns nothing more."""

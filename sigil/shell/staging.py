@@ -1,13 +1,15 @@
 """Staging: what a program says piece by piece, under the names of the system that had it first.
 
-Theory: a server holds one `Stage`, a value, and every word here replaces it by another: some append, and `ws_send`,
-`ws_broadcast` and `stage_body` take what is there.  They are the words of `fd_http_server`, for programs that come from
-it; whoever has a whole message says `send` or `broadcast`.
+Theory: a server holds one `Stage`, a value, and every word here replaces it by another: some
+append, and `ws_send`, `ws_broadcast` and `stage_body` take what is there. They are the words of
+`fd_http_server`, for programs that come from it; whoever has a whole message says `send` or
+`broadcast`.
 
-Rules: one stage, one thread: the words are for the thread that ticks, because half a message of another thread would be
-finished by this one.  Whatever takes leaves the stage empty, also if nothing could be sent.  A failed stage is refused
-where it is taken, visibly: `DROPPED`, or an exception where the result would be a response.
-It does not know how messages leave: `send` and `broadcast` do.
+Rules: one stage, one thread: the words are for the thread that ticks, because half a message of
+another thread would be finished by this one. Whatever takes leaves the stage empty, also if nothing
+could be sent. A failed stage is refused where it is taken, visibly: `DROPPED`, or an exception
+where the result would be a response. It does not know how messages leave: `send` and `broadcast`
+do.
 """
 
 from abc import ABC, abstractmethod
@@ -38,16 +40,19 @@ class Stager(ABC):
         """Say a message to one WebSocket."""
 
     @abstractmethod
-    def broadcast(self, data: str | bytes | bytearray | memoryview, *, topic: str | None = None) -> SendStatus:
+    def broadcast(
+        self, data: str | bytes | bytearray | memoryview, *, topic: str | None = None
+    ) -> SendStatus:
         """Say a message to all WebSockets, or those that hear `topic`."""
 
-    # -- putting together -----------------------------------------------------------------------------------------
+    # -- putting together --------------------------------------------------------------------------
 
     def printf(self, fmt: str, *args: object) -> None:
         """Stage `fmt % args`, in UTF-8.  On the thread that ticks only, as all that stages.
 
-        Never fails for want of room: what does not fit, and all that follows, is not staged, and whoever takes the
-        stage is told.  TypeError or ValueError for a format that does not suit its arguments.
+        Never fails for want of room: what does not fit, and all that follows, is not staged, and
+        whoever takes the stage is told. TypeError or ValueError for a format that does not suit its
+        arguments.
         """
         self._stage = append_format(self._staged(), fmt, args)
 
@@ -60,43 +65,59 @@ class Stager(ABC):
         return self._staged().length
 
     def stage_trunc(self, length: int) -> None:
-        """Keep the first `body_length` bytes of what is staged.  ValueError if there are not so many."""
+        """Keep the first `body_length` bytes of what is staged. ValueError if there are not so
+        many.
+        """
         self._stage = truncate(self._staged(), length)
 
     def unstage(self) -> None:
         """Forget what is staged, and that something did not fit."""
         self._stage = unstage(self._staged())
 
-    # -- taking ---------------------------------------------------------------------------------------------------
+    # -- taking ------------------------------------------------------------------------------------
 
     def stage_body(self, status: int = 200, headers: HeadersLike = ()) -> Response:
-        """A response with what is staged as its body, `application/octet-stream` unless `headers` say otherwise.
+        """A response with what is staged as its body, `application/octet-stream` unless `headers`
+        say otherwise.
 
-        BufferError if something did not fit into `Limits.outgoing_buffer_sz`, which from a handler is a 500; the stage
-        is empty then too.
+        BufferError if something did not fit into `Limits.outgoing_buffer_sz`, which from a handler
+        is a 500; the stage is empty then too.
         """
         data = self._take()
         if data is None:
-            raise BufferError(f"a body was staged that is longer than Limits.outgoing_buffer_sz, {self._stage.size}")
+            raise BufferError(
+                f"a body was staged that is longer than Limits.outgoing_buffer_sz, {self._stage.size}"
+            )
         return Response.bytes(data, status, headers)
 
     def ws_send(self, conn: Conn, *, binary: bool = False) -> SendStatus:
-        """Say what is staged to one WebSocket, as text unless it is to be `binary`; the status is that of `send`.
+        """Say what is staged to one WebSocket, as text unless it is to be `binary`; the status is
+        that of `send`.
 
         `DROPPED` too if something did not fit.  ValueError for text that is not UTF-8.
         """
         data = self._take()
-        return SendStatus.DROPPED if data is None else self.send(conn, data if binary else data.decode())
+        return (
+            SendStatus.DROPPED
+            if data is None
+            else self.send(conn, data if binary else data.decode())
+        )
 
     def ws_broadcast(self, topic: str | None = None, *, binary: bool = False) -> SendStatus:
         """Say what is staged to all WebSockets, or those that hear `topic`; otherwise as `ws_send`."""
         data = self._take()
-        return SendStatus.DROPPED if data is None else self.broadcast(data if binary else data.decode(), topic=topic)
+        return (
+            SendStatus.DROPPED
+            if data is None
+            else self.broadcast(data if binary else data.decode(), topic=topic)
+        )
 
     def _staged(self) -> Stage:
         """The stage; RuntimeError on a thread that it does not belong to."""
         if self.running and get_ident() != self._thread:
-            raise RuntimeError("only the thread that ticks may stage: use send() or broadcast() from another one")
+            raise RuntimeError(
+                "only the thread that ticks may stage: use send() or broadcast() from another one"
+            )
         return self._stage
 
     def _take(self) -> bytes | None:

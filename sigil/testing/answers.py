@@ -1,11 +1,13 @@
 """Answers read back from their bytes, strictly (RFC 9112 sections 4 to 7).
 
-Theory: what a handler returned is tested on the wire, so it has to be read from the wire; and as it is our own server
-that wrote it, whatever a lenient client would forgive is a mistake worth failing a test for.
+Theory: what a handler returned is tested on the wire, so it has to be read from the wire; and as it
+is our own server that wrote it, whatever a lenient client would forgive is a mistake worth failing
+a test for.
 
-Rules: pure functions of bytes.  An answer whose end was not seen is no mistake but one that `is_whole` says is not.
-Interim answers (1xx) are passed over, but 101, behind which the bytes are another protocol's and are left alone.
-It does not know connections, requests beyond their methods, or what content means.
+Rules: pure functions of bytes. An answer whose end was not seen is no mistake but one that
+`is_whole` says is not. Interim answers (1xx) are passed over, but 101, behind which the bytes are
+another protocol's and are left alone. It does not know connections, requests beyond their methods,
+or what content means.
 """
 
 import json
@@ -25,7 +27,9 @@ _BODILESS = frozenset((_SWITCHING, 204, 304))
 
 
 class BadAnswer(ValueError):
-    """What the server sent is not HTTP, or no frame: a defect of the server, not of the program behind it."""
+    """What the server sent is not HTTP, or no frame: a defect of the server, not of the program
+    behind it.
+    """
 
 
 class Answer(NamedTuple):
@@ -64,8 +68,9 @@ class _Content(NamedTuple):
 def read_answers(data: bytes, methods: Iterable[str] = (), has_ended: bool = False) -> list[Answer]:
     """The answers in `data`, to requests with these methods in order, and with GET beyond those.
 
-    `has_ended` says that nothing will follow; the last answer may be one whose end was not seen.  One whose head is not
-    complete is left out.  Behind a 101 nothing is read.  `BadAnswer` if the bytes are not HTTP.
+    `has_ended` says that nothing will follow; the last answer may be one whose end was not seen.
+    One whose head is not complete is left out. Behind a 101 nothing is read. `BadAnswer` if the
+    bytes are not HTTP.
     """
     answers: list[Answer] = []
     waiting, start = iter(methods), 0
@@ -79,8 +84,11 @@ def read_answers(data: bytes, methods: Iterable[str] = (), has_ended: bool = Fal
             return answers
 
 
-def read_answer(data: bytes, start: int = 0, method: str = "GET", has_ended: bool = False) -> Found | None:
-    """The final answer at `start`, to a request with this method; None while its head is not complete.
+def read_answer(
+    data: bytes, start: int = 0, method: str = "GET", has_ended: bool = False
+) -> Found | None:
+    """The final answer at `start`, to a request with this method; None while its head is not
+    complete.
 
     `BadAnswer` if the bytes are not HTTP.
     """
@@ -110,11 +118,15 @@ def _read_head(head: bytes) -> tuple[int, Headers]:
     return int(status_line[1]), decode_pairs(pairs)
 
 
-def _read_content(data: bytes, start: int, status: int, headers: Headers, method: str, has_ended: bool) -> _Content:
+def _read_content(
+    data: bytes, start: int, status: int, headers: Headers, method: str, has_ended: bool
+) -> _Content:
     """The body, framed as RFC 9112 section 6.3 says."""
     codings, lengths = headers.get_all("transfer-encoding"), headers.get_all("content-length")
     if codings and (codings != ("chunked",) or lengths):
-        raise BadAnswer(f"nobody can tell the end of this body: Transfer-Encoding {codings}, Content-Length {lengths}")
+        raise BadAnswer(
+            f"nobody can tell the end of this body: Transfer-Encoding {codings}, Content-Length {lengths}"
+        )
     if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
         raise BadAnswer(f"not one length: Content-Length {lengths}")
     if method == "HEAD" or status in _BODILESS:
@@ -134,13 +146,15 @@ def _read_chunks(data: bytes, start: int) -> _Content:
         line = _SIZE_LINE.match(data, start)
         if line is None:
             if _PART_OF_A_SIZE_LINE.fullmatch(data, start) is None:
-                raise BadAnswer(f"not the size of a chunk: {data[start:start + 20]!r}")
+                raise BadAnswer(f"not the size of a chunk: {data[start : start + 20]!r}")
             break
         size, start = int(line[1], 16), line.end()
-        chunks.append(data[start:start + size])
-        end = data[start + size:start + size + 2]
+        chunks.append(data[start : start + size])
+        end = data[start + size : start + size + 2]
         if not b"\r\n".startswith(end):
-            raise BadAnswer(f"a chunk of {size} bytes does not end with a line end but with {end!r}")
+            raise BadAnswer(
+                f"a chunk of {size} bytes does not end with a line end but with {end!r}"
+            )
         if len(end) < 2:
             break
         start += size + 2

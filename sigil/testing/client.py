@@ -1,12 +1,13 @@
 """What a test holds: a client with a whole server behind it, and raw connections to that server.
 
-Theory: a test says what the other side does, and looks at what came of it.  So every call here does its thing and lets
-the server come to rest before it returns; only `advance` lets time pass.
+Theory: a test says what the other side does, and looks at what came of it. So every call here does
+its thing and lets the server come to rest before it returns; only `advance` lets time pass.
 
-Rules: bytes are sent and received, nothing is handed over behind the wire's back.  What cannot come to rest is stopped
-at a bound and says so.  Redirects are not followed and cookies are not kept: a test sends what it wants sent.  What the
-program behind the server raises is raised in the test, unless that was declined.
-It does not know how a server works (`server`), nor how a network does (`kernel`).
+Rules: bytes are sent and received, nothing is handed over behind the wire's back. What cannot come
+to rest is stopped at a bound and says so. Redirects are not followed and cookies are not kept: a
+test sends what it wants sent. What the program behind the server raises is raised in the test,
+unless that was declined. It does not know how a server works (`server`), nor how a network does
+(`kernel`).
 """
 
 from collections.abc import Iterable
@@ -34,11 +35,15 @@ _FIRST_PORT = 50_000
 
 
 class HandlerError(Exception):
-    """The program behind the server failed; the text is what was logged, with the traceback if there is one."""
+    """The program behind the server failed; the text is what was logged, with the traceback if
+    there is one.
+    """
 
 
 class Restless(Exception):
-    """The server did not come to rest within the client's bounds: most likely it sends an endless stream."""
+    """The server did not come to rest within the client's bounds: most likely it sends an endless
+    stream.
+    """
 
 
 class NoAnswer(Exception):
@@ -52,18 +57,26 @@ class NoAnswer(Exception):
 class Client:
     """A whole server in memory around `handler`, and a client of it.
 
-    `limits` and `callbacks` are those of `make_http_server`.  With `raise_errors`, which is the default, a call in
-    which the program behind the server fails raises that failure once the server has answered with its 500: a test that
-    does not expect a failure is best told of it where it happened.  Without it the 500 is all the client sees, as it
-    would be outside, and the traceback is in `log`.
+    `limits` and `callbacks` are those of `make_http_server`. With `raise_errors`, which is the
+    default, a call in which the program behind the server fails raises that failure once the server
+    has answered with its 500: a test that does not expect a failure is best told of it where it
+    happened. Without it the 500 is all the client sees, as it would be outside, and the traceback
+    is in `log`.
 
-    One call may take up to `max_settle_ticks` ticks in which nothing is read of what was sent, and let the server send
-    up to `max_settle_len` bytes, before it raises `Restless`.
+    One call may take up to `max_settle_ticks` ticks in which nothing is read of what was sent, and
+    let the server send up to `max_settle_len` bytes, before it raises `Restless`.
     """
 
-    def __init__(self, handler: Handler, *, limits: Limits | None = None, callbacks: Callbacks | None = None,
-                 raise_errors: bool = True, max_settle_ticks: int = 1_000,
-                 max_settle_len: int = 64 * 2**20) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        limits: Limits | None = None,
+        callbacks: Callbacks | None = None,
+        raise_errors: bool = True,
+        max_settle_ticks: int = 1_000,
+        max_settle_len: int = 64 * 2**20,
+    ) -> None:
         if not callable(handler):
             raise TypeError(f"a handler is a function of a request, not {type(handler).__name__}")
         problem = None if limits is None else check_limits(limits)
@@ -81,11 +94,15 @@ class Client:
     def __enter__(self) -> "Client":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.stop(0.0)
 
-    # -- questions ------------------------------------------------------------------------------------------------
+    # -- questions ---------------------------------------------------------------------------------
 
     @property
     def state(self) -> Server:
@@ -115,44 +132,65 @@ class Client:
         """Figures since the server was made."""
         return self.server.stats()
 
-    # -- requests -------------------------------------------------------------------------------------------------
+    # -- requests ----------------------------------------------------------------------------------
 
-    def get(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()) -> Answer:
+    def get(
+        self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()
+    ) -> Answer:
         """The answer to a GET; see `request`."""
         return self.request("GET", target, body=body, json=json, headers=headers)
 
-    def head(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()) -> Answer:
+    def head(
+        self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()
+    ) -> Answer:
         """The answer to a HEAD; see `request`."""
         return self.request("HEAD", target, body=body, json=json, headers=headers)
 
-    def post(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()) -> Answer:
+    def post(
+        self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()
+    ) -> Answer:
         """The answer to a POST; see `request`."""
         return self.request("POST", target, body=body, json=json, headers=headers)
 
-    def put(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()) -> Answer:
+    def put(
+        self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()
+    ) -> Answer:
         """The answer to a PUT; see `request`."""
         return self.request("PUT", target, body=body, json=json, headers=headers)
 
-    def patch(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()) -> Answer:
+    def patch(
+        self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()
+    ) -> Answer:
         """The answer to a PATCH; see `request`."""
         return self.request("PATCH", target, body=body, json=json, headers=headers)
 
-    def delete(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()) -> Answer:
+    def delete(
+        self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()
+    ) -> Answer:
         """The answer to a DELETE; see `request`."""
         return self.request("DELETE", target, body=body, json=json, headers=headers)
 
-    def options(self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()) -> Answer:
+    def options(
+        self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()
+    ) -> Answer:
         """The answer to an OPTIONS; see `request`."""
         return self.request("OPTIONS", target, body=body, json=json, headers=headers)
 
-    def request(self, method: str, target: str, *, body: bytes | str = b"", json: Any = ABSENT,
-                headers: HeadersLike = ()) -> Answer:
-        """Send a request on the client's own connection and return the answer; one that the server broke off is not
-        whole.
+    def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: bytes | str = b"",
+        json: Any = ABSENT,
+        headers: HeadersLike = (),
+    ) -> Answer:
+        """Send a request on the client's own connection and return the answer; one that the server
+        broke off is not whole.
 
-        The connection is opened when it is needed and kept while the server keeps it.  `NoAnswer` if there is no answer
-        yet or no end of it, or the server closed without one; that connection is given up.  ValueError for a request
-        that cannot be written.
+        The connection is opened when it is needed and kept while the server keeps it. `NoAnswer` if
+        there is no answer yet or no end of it, or the server closed without one; that connection is
+        given up. ValueError for a request that cannot be written.
         """
         connection = self._own_connection()
         start = len(connection.wire.received)
@@ -193,17 +231,25 @@ class Client:
             return f"the connection was closed without an answer: {close_reason_str(connection.reason)}"
         if connection.has_ended:
             return "the connection was ended without an answer"
-        return ("there is no answer yet, or no end of it: for one that comes later, connect(), use request() of that "
-                "connection, and when it has come answers()")
+        return (
+            "there is no answer yet, or no end of it: for one that comes later, connect(), use request() of that "
+            "connection, and when it has come answers()"
+        )
 
-    # -- connections ----------------------------------------------------------------------------------------------
+    # -- connections -------------------------------------------------------------------------------
 
-    def connect(self, *, peer: Peer | None = None, window_len: int | None = None,
-                byte_at_a_time: bool = False) -> Connection:
-        """A new connection, from `peer` if given.  ConnectionRefusedError if the server has been stopped.
+    def connect(
+        self,
+        *,
+        peer: Peer | None = None,
+        window_len: int | None = None,
+        byte_at_a_time: bool = False,
+    ) -> Connection:
+        """A new connection, from `peer` if given. ConnectionRefusedError if the server has been
+        stopped.
 
-        With `window_len` it is a slow reader: so many bytes are taken for it, and no more until it reads.  With
-        `byte_at_a_time` the server receives every byte of it by itself.
+        With `window_len` it is a slow reader: so many bytes are taken for it, and no more until it
+        reads. With `byte_at_a_time` the server receives every byte of it by itself.
         """
         self.server.require_rest()
         if not self.server.listening:
@@ -211,21 +257,34 @@ class Client:
         if window_len is not None and window_len < 1:
             raise ValueError(f"a window holds at least one byte, not {window_len}")
         self._next_port += 1
-        connection = Wire(peer or Peer("127.0.0.1", self._next_port), window_len, 1 if byte_at_a_time else None)
+        connection = Wire(
+            peer or Peer("127.0.0.1", self._next_port), window_len, 1 if byte_at_a_time else None
+        )
         self.server.kernel.connect(connection)
         self.settle()
         return Connection(self, connection)
 
-    def websocket(self, target: str, subprotocols: Iterable[str] | str = (), *, headers: HeadersLike = (),
-                  origin: str | None = None, peer: Peer | None = None, byte_at_a_time: bool = False,
-                  window_len: int | None = None, answers_pings: bool = True) -> WebSocket:
-        """A new connection that has become a WebSocket, with what came behind the 101 still to be received.
+    def websocket(
+        self,
+        target: str,
+        subprotocols: Iterable[str] | str = (),
+        *,
+        headers: HeadersLike = (),
+        origin: str | None = None,
+        peer: Peer | None = None,
+        byte_at_a_time: bool = False,
+        window_len: int | None = None,
+        answers_pings: bool = True,
+    ) -> WebSocket:
+        """A new connection that has become a WebSocket, with what came behind the 101 still to be
+        received.
 
-        `headers` replace fields of the handshake or are added to them; `peer`, `byte_at_a_time` and `window_len` are
-        those of `connect`.  Without `answers_pings` the client does nothing by itself, as one that is dead: it answers
-        neither pings nor a close frame.
+        `headers` replace fields of the handshake or are added to them; `peer`, `byte_at_a_time` and
+        `window_len` are those of `connect`. Without `answers_pings` the client does nothing by
+        itself, as one that is dead: it answers neither pings nor a close frame.
 
-        `UpgradeRefused` with the answer if that is not a 101, `NoAnswer` if there is none; that connection is ended.
+        `UpgradeRefused` with the answer if that is not a 101, `NoAnswer` if there is none; that
+        connection is ended.
         """
         connection = self.connect(peer=peer, window_len=window_len, byte_at_a_time=byte_at_a_time)
         offered = (subprotocols,) if isinstance(subprotocols, str) else tuple(subprotocols)
@@ -245,7 +304,7 @@ class Client:
         self.settle()
         return websocket
 
-    # -- time -----------------------------------------------------------------------------------------------------
+    # -- time --------------------------------------------------------------------------------------
 
     def advance(self, seconds: float) -> None:
         """Let time pass; the server looks at its clock whenever it would have, and at the end.
@@ -264,40 +323,50 @@ class Client:
         server.now = end
 
     def settle(self) -> None:
-        """Let the server do all it can do at this time: deliver answers that came late, go on with streams.
+        """Let the server do all it can do at this time: deliver answers that came late, go on with
+        streams.
 
-        `Restless` if that has no end.  Raises what the program behind the server has raised, if that is wanted.
+        `Restless` if that has no end. Raises what the program behind the server has raised, if that
+        is wanted.
         """
         kernel, ticks = self.server.kernel, 0
         most = kernel.bytes_written + self._max_len
         while self.server.has_work or self._look():
             if ticks >= self._max_ticks or kernel.bytes_written > most:
-                raise Restless(f"the server goes on and on: {self._max_ticks} ticks or {self._max_len} bytes were not "
-                               "enough. A stream without end is read with connect(window_len=...) and read()")
+                raise Restless(
+                    f"the server goes on and on: {self._max_ticks} ticks or {self._max_len} bytes were not "
+                    "enough. A stream without end is read with connect(window_len=...) and read()"
+                )
             before = kernel.bytes_read
             self.server.tick()
             ticks = ticks + 1 if kernel.bytes_read == before else 0
         self._raise_errors()
 
     def _look(self) -> bool:
-        """Let the WebSockets do what they do by themselves; True if the server has something to read because of it."""
+        """Let the WebSockets do what they do by themselves; True if the server has something to
+        read because of it.
+        """
         return sum(websocket.look() for websocket in self._websockets) > 0
 
     def stop(self, grace: float = 5.0) -> None:
-        """Ask the server to end: what is under way is answered for up to `grace` seconds; a second time means now."""
+        """Ask the server to end: what is under way is answered for up to `grace` seconds; a second
+        time means now.
+        """
         self.server.stop(grace)
         self.settle()
 
     def _raise_errors(self) -> None:
         """Raise what has failed since this was last asked, if the test wants that."""
         server = self.server
-        errors, lines = server.errors[:], server.log[self._log_seen:]
+        errors, lines = server.errors[:], server.log[self._log_seen :]
         server.errors.clear()
         self._log_seen = len(server.log)
         if not self._raises:
             return
         if errors:
-            raise errors[0] if len(errors) == 1 else BaseExceptionGroup("the handler raised", errors)
+            raise (
+                errors[0] if len(errors) == 1 else BaseExceptionGroup("the handler raised", errors)
+            )
         for line in lines:
             if line.logger == ERROR_LOG:
                 raise HandlerError(line.text)

@@ -1,10 +1,10 @@
 """One connection of a test to its server.
 
-Theory: what a client can do to a server is to send, to read, to end its side and to break off.  A test does these, and
-looks at what came; nobody helps it to be correct.
+Theory: what a client can do to a server is to send, to read, to end its side and to break off. A
+test does these, and looks at what came; nobody helps it to be correct.
 
-Rules: whatever is done, the server comes to rest before the call returns.  What was received is never forgotten.
-It does not know how the server is made to go on: `client` does.
+Rules: whatever is done, the server comes to rest before the call returns. What was received is
+never forgotten. It does not know how the server is made to go on: `client` does.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Connection:
     """One connection to a server in memory; `Client.connect` makes it.
 
-    Whatever is done to it, the server has come to rest when the call returns, as far as it can without time passing.
+    Whatever is done to it, the server has come to rest when the call returns, as far as it can
+    without time passing.
     """
 
     def __init__(self, client: "Client", connection: Wire) -> None:
@@ -32,7 +33,7 @@ class Connection:
         """What it is made of; nothing that a test should touch."""
         self._methods: list[str] = []
 
-    # -- questions ------------------------------------------------------------------------------------------------
+    # -- questions ---------------------------------------------------------------------------------
 
     @property
     def handle(self) -> Conn | None:
@@ -46,7 +47,9 @@ class Connection:
 
     @property
     def received(self) -> bytes:
-        """All bytes that have been received; of a connection with a window, all that have been read."""
+        """All bytes that have been received; of a connection with a window, all that have been
+        read.
+        """
         return bytes(self.wire.received)
 
     @property
@@ -61,27 +64,32 @@ class Connection:
 
     @property
     def was_reset(self) -> bool:
-        """True if the server closed this connection without reading all that was sent: a client sees a reset."""
+        """True if the server closed this connection without reading all that was sent: a client
+        sees a reset.
+        """
         return self.wire.was_reset
 
     @property
     def reason(self) -> CloseReason | None:
-        """Why this connection is gone; None while it is not, and for one that was turned away with a 503."""
+        """Why this connection is gone; None while it is not, and for one that was turned away with
+        a 503.
+        """
         return self.wire.reason
 
     def answers(self, *methods: str) -> list[Answer]:
         """What has been received, as answers to requests with these methods, in order.
 
-        Without methods they are those of `request`, and GET beyond.  The last answer may not be whole yet.  `BadAnswer`
-        if what was received is not HTTP.
+        Without methods they are those of `request`, and GET beyond. The last answer may not be
+        whole yet. `BadAnswer` if what was received is not HTTP.
         """
         has_ended = self.has_ended and not self.was_reset
         return read_answers(self.received, methods or self._methods, has_ended)
 
-    # -- what a client can do -------------------------------------------------------------------------------------
+    # -- what a client can do ----------------------------------------------------------------------
 
     def send(self, data: bytes) -> None:
-        """Send bytes, whatever they are.  To a connection that is closed they are lost, as they would be.
+        """Send bytes, whatever they are. To a connection that is closed they are lost, as they
+        would be.
 
         BrokenPipeError if our side is ended.
         """
@@ -92,8 +100,15 @@ class Connection:
             self.wire.arrived += data
         self._client.settle()
 
-    def request(self, method: str, target: str, *, body: bytes | str = b"", json: Any = ABSENT,
-                headers: HeadersLike = ()) -> None:
+    def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: bytes | str = b"",
+        json: Any = ABSENT,
+        headers: HeadersLike = (),
+    ) -> None:
         """Send one request, and wait for nothing: `answers` tells what became of it."""
         data = encode_request(method, target, body, json, headers)
         self._client.server.require_rest()
@@ -107,7 +122,9 @@ class Connection:
         """
         connection = self.wire
         if connection.window_len is None:
-            raise ValueError("this connection reads at once; connect(window_len=...) makes one that is read by hand")
+            raise ValueError(
+                "this connection reads at once; connect(window_len=...) makes one that is read by hand"
+            )
         self._client.server.require_rest()
         data = bytes(connection.waiting[:count])
         del connection.waiting[:count]
@@ -122,7 +139,9 @@ class Connection:
         self._client.settle()
 
     def reset(self) -> None:
-        """Break the connection: no more is sent, and nothing read.  What was sent before still arrives."""
+        """Break the connection: no more is sent, and nothing read. What was sent before still
+        arrives.
+        """
         self._client.server.require_rest()
         self.wire.has_reset = True
         self.wire.waiting.clear()

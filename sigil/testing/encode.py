@@ -1,10 +1,11 @@
 """A request as bytes, as a plain client would send it.
 
-Theory: a test of a handler wants to say what it asks for, not how that is written.  What is written here is always a
-correct request; a test of wrong ones writes the bytes itself.
+Theory: a test of a handler wants to say what it asks for, not how that is written. What is written
+here is always a correct request; a test of wrong ones writes the bytes itself.
 
-Rules: a Host is added, and a Content-Length where there is a body or the method suggests one (RFC 9110 section 8.6);
-what cannot be written as given is refused with ValueError.  It does not know the server or the connection.
+Rules: a Host is added, and a Content-Length where there is a body or the method suggests one (RFC
+9110 section 8.6); what cannot be written as given is refused with ValueError. It does not know the
+server or the connection.
 """
 
 import json as _json
@@ -24,11 +25,14 @@ _HAVE_BODIES = frozenset(("POST", "PUT", "PATCH"))
 _RAW = "write the bytes yourself to send it all the same: connect().send()"
 
 
-def encode_request(method: str, target: str, body: bytes | str = b"", json: Any = ABSENT,
-                   headers: HeadersLike = ()) -> bytes:
+def encode_request(
+    method: str, target: str, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()
+) -> bytes:
     """The bytes of one request.  ValueError for what could not be read back as it was given."""
     if _METHOD.fullmatch(method) is None or _TARGET.fullmatch(target) is None:
-        raise ValueError(f"{method!r} {target!r} is not a method and a percent-encoded target; {_RAW}")
+        raise ValueError(
+            f"{method!r} {target!r} is not a method and a percent-encoded target; {_RAW}"
+        )
     given = to_pairs(headers)
     problem = check_headers(given)
     if problem is not None:
@@ -38,7 +42,12 @@ def encode_request(method: str, target: str, body: bytes | str = b"", json: Any 
         defaults = (*defaults, ("Content-Length", str(len(content))))
     names = {name.lower() for name, _ in given}
     pairs = [pair for pair in (("Host", "testserver"), *defaults) if pair[0].lower() not in names]
-    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in (*pairs, *given)), "", ""]
+    lines = [
+        f"{method} {target} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in (*pairs, *given)),
+        "",
+        "",
+    ]
     return "\r\n".join(lines).encode("latin-1") + content
 
 
@@ -48,4 +57,6 @@ def _content_of(body: bytes | str, json: Any) -> tuple[bytes, tuple[tuple[str, s
         return (body.encode() if isinstance(body, str) else bytes(body)), ()
     if body:
         raise ValueError("a request has a body or a json, not both")
-    return _json.dumps(json, ensure_ascii=False, allow_nan=False).encode(), (("Content-Type", "application/json"),)
+    return _json.dumps(json, ensure_ascii=False, allow_nan=False).encode(), (
+        ("Content-Type", "application/json"),
+    )

@@ -1,12 +1,14 @@
 """A network made of memory: connections, and the effects that touch them.
 
-Theory: what the core sees of an operating system is little: bytes are there or not, so many are taken and no more, a
-side is shut, a connection breaks.  A `ConnectionSocket` is both ends of one connection with exactly that; `Kernel` holds all of
-them and does with them what `shell/perform.py` does with sockets, effect by effect.
+Theory: what the core sees of an operating system is little: bytes are there or not, so many are
+taken and no more, a side is shut, a connection breaks. A `ConnectionSocket` is both ends of one
+connection with exactly that; `Kernel` holds all of them and does with them what `shell/perform.py`
+does with sockets, effect by effect.
 
-Rules: nothing blocks.  A wire whose send stalled hands later sends back whole until it was told to be writable again.
-Bytes wait where nobody listens.  The core is told only of what it watches for.  Bytes in flight are not lost: a reset
-overtakes nothing that had been taken, as on a loopback.  It does not know HTTP, time, or user code.
+Rules: nothing blocks. A wire whose send stalled hands later sends back whole until it was told to
+be writable again. Bytes wait where nobody listens. The core is told only of what it watches for.
+Bytes in flight are not lost: a reset overtakes nothing that had been taken, as on a loopback. It
+does not know HTTP, time, or user code.
 """
 
 import errno
@@ -16,20 +18,46 @@ from contextlib import suppress
 from ..core.close_reasons import CloseReason
 from ..core.conn import Conn, Peer
 from ..core.effects import Adopt, CallClose, Drop, Interest, Reject, Send, Then, Watch
-from ..core.events import Accepted, ConnectionLost, Event, HalfClosed, Received, Segment, Stalled, Writable
+from ..core.events import (
+    Accepted,
+    ConnectionLost,
+    Event,
+    HalfClosed,
+    Received,
+    Segment,
+    Stalled,
+    Writable,
+)
 from ..core.limits import Limits
 
 
 class Wire:
     """Both ends of one connection, and the memory between them."""
 
-    __slots__ = ("arrived", "conn", "has_half_closed", "has_reset", "interest", "is_blocked", "is_closed", "is_shut",
-                 "peer", "read_len", "reason", "received", "waiting", "was_reset", "window_len")
+    __slots__ = (
+        "arrived",
+        "conn",
+        "has_half_closed",
+        "has_reset",
+        "interest",
+        "is_blocked",
+        "is_closed",
+        "is_shut",
+        "peer",
+        "read_len",
+        "reason",
+        "received",
+        "waiting",
+        "was_reset",
+        "window_len",
+    )
 
     def __init__(self, peer: Peer, window_len: int | None, read_len: int | None) -> None:
         self.peer = peer
         self.window_len = window_len
-        """Bytes taken from the server and not read by the client, at most; None for a client that reads at once."""
+        """Bytes taken from the server and not read by the client, at most; None for a client that
+        reads at once.
+        """
         self.read_len = read_len
         """Bytes of the client that come in one piece, at most; None for no such bound."""
         self.arrived = bytearray()
@@ -51,12 +79,16 @@ class Wire:
     def readiness(self) -> Interest:
         """What the server could do now, of what it watches for."""
         is_readable = bool(self.arrived) or self.has_half_closed or self.has_reset
-        is_writable = self.has_reset or self.window_len is None or len(self.waiting) < self.window_len
+        is_writable = (
+            self.has_reset or self.window_len is None or len(self.waiting) < self.window_len
+        )
         ready = (Interest.READ if is_readable else 0) | (Interest.WRITE if is_writable else 0)
         return Interest(self.interest & ready)
 
     def recv(self, most: int) -> bytes:
-        """What the server reads: b"" when the client has ended its side, OSError when it has broken off."""
+        """What the server reads: b"" when the client has ended its side, OSError when it has broken
+        off.
+        """
         if self.arrived:
             count = most if self.read_len is None else min(most, self.read_len)
             data = bytes(self.arrived[:count])
@@ -110,7 +142,7 @@ class Kernel:
         self._next_door = 0
         self._turn_offset = 0
 
-    # -- towards the core -----------------------------------------------------------------------------------------
+    # -- towards the core --------------------------------------------------------------------------
 
     def connect(self, connection: Wire) -> None:
         """Somebody wants to be let in."""
@@ -138,12 +170,20 @@ class Kernel:
 
     def process_readable_clients(self, limits: Limits) -> list[Event]:
         """Each connection that is ready once, and as many of them as one tick may look at."""
-        ready = [(connection, mask) for connection in self._wires.values() if (mask := connection.readiness())]
+        ready = [
+            (connection, mask)
+            for connection in self._wires.values()
+            if (mask := connection.readiness())
+        ]
         most = limits.max_reads_per_tick
         if len(ready) > most:
             self._turn_offset = (self._turn_offset + most) % len(ready)
-            ready = (ready[self._turn_offset:] + ready[:self._turn_offset])[:most]
-        return [event for connection, mask in ready for event in self._process(connection, mask, limits.max_read_len)]
+            ready = (ready[self._turn_offset :] + ready[: self._turn_offset])[:most]
+        return [
+            event
+            for connection, mask in ready
+            for event in self._process(connection, mask, limits.max_read_len)
+        ]
 
     def _process(self, connection: Wire, mask: Interest, most: int) -> list[Event]:
         """What there is to tell of one connection."""
@@ -176,7 +216,7 @@ class Kernel:
         self._doors.clear()
         self._wires.clear()
 
-    # -- effects --------------------------------------------------------------------------------------------------
+    # -- effects -----------------------------------------------------------------------------------
 
     def adopt(self, order: Adopt) -> None:
         """A new connection has a name: watch it for reading."""
@@ -218,7 +258,9 @@ class Kernel:
             connection.reason = order.reason
 
     def send(self, order: Send) -> Event | None:
-        """Send segments and shut our side if that is to follow; what is not taken is handed back.  Drops nothing."""
+        """Send segments and shut our side if that is to follow; what is not taken is handed back.
+        Drops nothing.
+        """
         conn, segments, then = order.conn, order.segments, order.then
         connection = self.find(conn)
         if connection is None:
@@ -246,5 +288,5 @@ class Kernel:
             if count < len(segment):
                 connection.is_blocked = True
                 rest = memoryview(segment)[count:] if count else segment
-                return Stalled(connection.conn, taken, (rest, *segments[index + 1:]))
+                return Stalled(connection.conn, taken, (rest, *segments[index + 1 :]))
         return None

@@ -1,12 +1,14 @@
-"""asyncio made of memory: coroutines of the program behind the server, stepped by the test, timed by its clock.
+"""asyncio made of memory: coroutines of the program behind the server, stepped by the test, timed
+by its clock.
 
-Theory: a coroutine needs little of a loop: to be called soon, to be called at a time, and a clock.  With a clock that a
-test turns, `asyncio.sleep(3600)` is over as soon as the test says so, and nothing depends on the machine.
+Theory: a coroutine needs little of a loop: to be called soon, to be called at a time, and a clock.
+With a clock that a test turns, `asyncio.sleep(3600)` is over as soon as the test says so, and
+nothing depends on the machine.
 
-Rules: no sockets, no threads, no waiting: what asyncio would give to a thread (`asyncio.to_thread`) is called at once,
-and what would wait for a network is not there, which is a `NotImplementedError`.  One step runs what is ready and no
-more, so that a coroutine that never rests is noticed by whoever steps.
-It does not know what is run.
+Rules: no sockets, no threads, no waiting: what asyncio would give to a thread (`asyncio.to_thread`)
+is called at once, and what would wait for a network is not there, which is a `NotImplementedError`.
+One step runs what is ready and no more, so that a coroutine that never rests is noticed by whoever
+steps. It does not know what is run.
 """
 
 import asyncio
@@ -38,15 +40,21 @@ class Loop(asyncio.AbstractEventLoop):
         self._timers: list[asyncio.TimerHandle] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    # -- for the server -------------------------------------------------------------------------------------------
+    # -- for the server ----------------------------------------------------------------------------
 
-    def spawn(self, awaitable: Awaitable[object], deferred: Deferred | None) -> Callable[[], object]:
-        """Run a coroutine from the next step on; how to cancel it.  What comes of it goes to `deferred`."""
+    def spawn(
+        self, awaitable: Awaitable[object], deferred: Deferred | None
+    ) -> Callable[[], object]:
+        """Run a coroutine from the next step on; how to cancel it. What comes of it goes to
+        `deferred`.
+        """
         task: asyncio.Task[None] = self.create_task(deliver(awaitable, deferred))
         if deferred is not None:  # without one it is the closing of a stream, which is let finish
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-            task.add_done_callback(lambda _: deferred.fail(asyncio.CancelledError()))  # if it never began
+            task.add_done_callback(
+                lambda _: deferred.fail(asyncio.CancelledError())
+            )  # if it never began
         return task.cancel
 
     @property
@@ -83,7 +91,7 @@ class Loop(asyncio.AbstractEventLoop):
                 return
             self.run_once()
 
-    # -- for asyncio ----------------------------------------------------------------------------------------------
+    # -- for asyncio -------------------------------------------------------------------------------
 
     def time(self) -> float:
         """The time on the test's clock."""
@@ -112,25 +120,37 @@ class Loop(asyncio.AbstractEventLoop):
         """A task of this loop."""
         return asyncio.Task(coro, loop=self, **options)
 
-    def call_soon(self, callback: Callable[[*Ts], object], *args: *Ts,
-                  context: Context | None = None) -> asyncio.Handle:
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
         """Have something called in the next step."""
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
-    def call_soon_threadsafe(self, callback: Callable[[*Ts], object], *args: *Ts,
-                             context: Context | None = None) -> asyncio.Handle:
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
         """The same; may be called from any thread."""
         return self.call_soon(callback, *args, context=context)
 
-    def call_later(self, delay: float, callback: Callable[[*Ts], object], *args: *Ts,
-                   context: Context | None = None) -> asyncio.TimerHandle:
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
         """Have something called when the test has let so many seconds pass."""
         return self.call_at(self.time() + delay, callback, *args, context=context)
 
-    def call_at(self, when: float, callback: Callable[[*Ts], object], *args: *Ts,
-                context: Context | None = None) -> asyncio.TimerHandle:
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
         """Have something called at a time on the test's clock."""
         timer = asyncio.TimerHandle(when, callback, args, self, context)
         heapq.heappush(self._timers, timer)
@@ -138,10 +158,14 @@ class Loop(asyncio.AbstractEventLoop):
 
     def _timer_handle_cancelled(self, timer: asyncio.TimerHandle) -> None:
         """A timer that was cancelled is no reason to look at the clock."""
-        self._timers = [other for other in self._timers if other is not timer]  # timers may be equal
+        self._timers = [
+            other for other in self._timers if other is not timer
+        ]  # timers may be equal
         heapq.heapify(self._timers)
 
-    def run_in_executor(self, executor: Any, func: Callable[[*Ts], Result], *args: *Ts) -> asyncio.Future[Result]:
+    def run_in_executor(
+        self, executor: Any, func: Callable[[*Ts], Result], *args: *Ts
+    ) -> asyncio.Future[Result]:
         """What a thread would do, done at once."""
         future: asyncio.Future[Result] = self.create_future()
         try:
@@ -151,6 +175,8 @@ class Loop(asyncio.AbstractEventLoop):
         return future
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Something that was raised has nobody to go to but the log; what a test has left unfinished is no news."""
+        """Something that was raised has nobody to go to but the log; what a test has left
+        unfinished is no news.
+        """
         if "exception" in context:
             _LOG.error("%s", context["message"], exc_info=context["exception"])

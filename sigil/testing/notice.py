@@ -1,10 +1,11 @@
 """Failures of the program behind the server, noticed for the test.
 
-Theory: the server makes a 500 and a line in the log of whatever user code raises, which is right for clients and hides
-the place from a test.  So what a handler raises is kept as it passes, and what is only logged is overheard.
+Theory: the server makes a 500 and a line in the log of whatever user code raises, which is right
+for clients and hides the place from a test. So what a handler raises is kept as it passes, and what
+is only logged is overheard.
 
-Rules: nothing is changed on the way: the server sees what it would have seen.  Bad input is an answer, no failure.
-It does not know what a test makes of it.
+Rules: nothing is changed on the way: the server sees what it would have seen. Bad input is an
+answer, no failure. It does not know what a test makes of it.
 """
 
 import logging
@@ -22,7 +23,9 @@ ERROR_LOG = "sigil.error"
 
 
 class Ear(logging.Handler):
-    """Hears what is logged about user code without an effect of the core: failures of callbacks and of endings."""
+    """Hears what is logged about user code without an effect of the core: failures of callbacks and
+    of endings.
+    """
 
     def __init__(self, log: list[Log]) -> None:
         super().__init__(logging.DEBUG)
@@ -58,6 +61,7 @@ class Ear(logging.Handler):
 
 def noticing(handler: Handler, errors: list[BaseException]) -> Callable[[Request], Any]:
     """The same handler, with what it raises kept, if that is a failure and not an answer or an end."""
+
     def call(request: Request) -> Any:
         try:
             return handler(request)

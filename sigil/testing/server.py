@@ -1,11 +1,13 @@
-"""A server in memory: the product's core and the product's way of calling user code, without sockets and clocks.
+"""A server in memory: the product's core and the product's way of calling user code, without
+sockets and clocks.
 
-Theory: what `shell/server.py` is to a machine, this is to a test: it holds an `Engine` and turns it in the same order,
-bounded by the same limits, and answers what callbacks may ask.  The network is a `Kernel`, the clock a number, the log
-a list, and asyncio a `Loop`.
+Theory: what `shell/server.py` is to a machine, this is to a test: it holds an `Engine` and turns it
+in the same order, bounded by the same limits, and answers what callbacks may ask. The network is a
+`Kernel`, the clock a number, the log a list, and asyncio a `Loop`.
 
-Rules: a kind of effect is one row of a table; one that has no row is a KeyError at once, never silence.  A note is
-kept and goes to the log it is for; the access log is only kept.  It does not know who tests what: `client` does.
+Rules: a kind of effect is one row of a table; one that has no row is a KeyError at once, never
+silence. A note is kept and goes to the log it is for; the access log is only kept. It does not know
+who tests what: `client` does.
 """
 
 import logging
@@ -60,12 +62,24 @@ MakeEngine: TypeAlias = Callable[[Server, Parse, Clock], Engine]
 
 
 class MemoryServer(Messaging):
-    """What callbacks are given in place of an `HttpServer`: it answers the same questions and takes the same orders."""
+    """What callbacks are given in place of an `HttpServer`: it answers the same questions and takes
+    the same orders.
+    """
 
-    def __init__(self, handler: Handler, limits: Limits, callbacks: Callbacks, make_engine: MakeEngine = Engine,
-                 kernel: Kernel | None = None) -> None:
-        super().__init__(limits, make_engine(make_server(limits, 0.0, 0, logs_access=True), parse_headers_only,
-                                             self._moment))
+    def __init__(
+        self,
+        handler: Handler,
+        limits: Limits,
+        callbacks: Callbacks,
+        make_engine: MakeEngine = Engine,
+        kernel: Kernel | None = None,
+    ) -> None:
+        super().__init__(
+            limits,
+            make_engine(
+                make_server(limits, 0.0, 0, logs_access=True), parse_headers_only, self._moment
+            ),
+        )
         self.now = 0.0
         """The time on the server's clock, and since 1970, in seconds."""
         self.kernel = kernel or Kernel()
@@ -78,16 +92,24 @@ class MemoryServer(Messaging):
         self._is_ticking = False
         self._has_ended = False
         self._ear = Ear(self.log)
-        # Program asks its server for `post`, `state` and `engine` only, and callbacks for what is public in both.
-        self._application = Application(cast("HttpServer", self), noticing(handler, self.errors), callbacks,
-                                self.engine.events, clock)
+        # Program asks its server for `post`, `state` and `engine` only, and callbacks for what is
+        # public in both.
+        self._application = Application(
+            cast("HttpServer", self),
+            noticing(handler, self.errors),
+            callbacks,
+            self.engine.events,
+            clock,
+        )
         self.engine.methods = self._make_methods(self._application, self.kernel)
         self.set_spawn(self._loop.spawn)
 
     def _read_clock(self) -> float:
         return self.now
 
-    def _make_methods(self, program: Application, kernel: Kernel) -> "dict[type, Callable[[Any], Event | None]]":
+    def _make_methods(
+        self, program: Application, kernel: Kernel
+    ) -> "dict[type, Callable[[Any], Event | None]]":
         """Every kind of effect, and who carries it out."""
         return {
             Handle: program.handle_request,
@@ -109,7 +131,7 @@ class MemoryServer(Messaging):
             AccessLog: self.access.append,
         }
 
-    # -- questions, as of an HttpServer ---------------------------------------------------------------------------
+    # -- questions, as of an HttpServer ------------------------------------------------------------
 
     @property
     def running(self) -> bool:
@@ -129,36 +151,53 @@ class MemoryServer(Messaging):
         """When a tick must come at the latest, on the clock of `now`; None if nothing waits."""
         if self.has_work:
             return self.now
-        times = (next_deadline(self.state), self._application.sources.poll_at, self._loop.next_timer())
+        times = (
+            next_deadline(self.state),
+            self._application.sources.poll_at,
+            self._loop.next_timer(),
+        )
         return min((at for at in times if at is not None), default=None)
 
-    # -- orders, as to an HttpServer ------------------------------------------------------------------------------
+    # -- orders, as to an HttpServer ---------------------------------------------------------------
 
     def stop(self, grace: float = 5.0) -> None:
-        """Ask the server to end, in the next tick: what is under way is answered for up to `grace` seconds."""
+        """Ask the server to end, in the next tick: what is under way is answered for up to `grace`
+        seconds.
+        """
         self.post(Stop(float(grace)))
 
     def set_spawn(self, spawn: Spawn | None) -> None:
-        """How coroutines of user code are run from now on, if not as at first; None: they are refused."""
+        """How coroutines of user code are run from now on, if not as at first; None: they are
+        refused.
+        """
         self._application.set_spawn(spawn)
 
-    # -- one turn -------------------------------------------------------------------------------------------------
+    # -- one turn ----------------------------------------------------------------------------------
 
     @property
     def has_work(self) -> bool:
         """True if a tick would do anything at this time."""
         if self._has_ended:
             return False
-        return (self.engine.has_work or bool(self._mailbox) or self._loop.has_work or self.kernel.is_busy
-                or (self.kernel.has_callers and accept_room(self.state) > 0))
+        return (
+            self.engine.has_work
+            or bool(self._mailbox)
+            or self._loop.has_work
+            or self.kernel.is_busy
+            or (self.kernel.has_callers and accept_room(self.state) > 0)
+        )
 
     def require_rest(self) -> None:
         """RuntimeError if this is called by the program behind the server."""
         if self._is_ticking:
-            raise RuntimeError("the client was used from within its server's own tick: a handler must return instead")
+            raise RuntimeError(
+                "the client was used from within its server's own tick: a handler must return instead"
+            )
 
     def tick(self) -> None:
-        """One turn: one look at clock and connections, one advance of the core, and what follows from it."""
+        """One turn: one look at clock and connections, one advance of the core, and what follows
+        from it.
+        """
         self.require_rest()
         if self._has_ended:
             return
@@ -178,11 +217,15 @@ class MemoryServer(Messaging):
         engine, limits = self.engine, self._limits
         engine.flush_between_ticks()
         self._loop.run_once()
-        is_told_late = bool(engine.events) and type(engine.events[0]) is TickStarted  # a tick was left before it was told
+        is_told_late = (
+            bool(engine.events) and type(engine.events[0]) is TickStarted
+        )  # a tick was left before it was told
         reading = self._moment()
         engine.events[:is_told_late] = [TickStarted(reading.now, reading.unix_time)]
         engine.events += self.kernel.process_readable_clients(limits)
-        engine.events += self.kernel.accept(min(limits.max_accepts_per_tick, accept_room(engine.state)))
+        engine.events += self.kernel.accept(
+            min(limits.max_accepts_per_tick, accept_room(engine.state))
+        )
         self._take_posted()
         self._application.sources.poll(self.now, engine.events)
         engine.run_rounds()
@@ -200,14 +243,24 @@ class MemoryServer(Messaging):
             self._mailbox.close()
 
     def _take_late(self, late: LateResult | LateChunk | Returned) -> Event | None:
-        """A result that came after its handler had returned; a failure is noticed like one of the handler."""
+        """A result that came after its handler had returned; a failure is noticed like one of the
+        handler.
+        """
         event = super()._take_late(late)
-        result = late.result if isinstance(late, LateResult) and not isinstance(late.result, EXIT_EXCEPTIONS) else None
-        if isinstance(result, BaseException) and isinstance(event, HandlerFailed) and event.traceback:
+        result = (
+            late.result
+            if isinstance(late, LateResult) and not isinstance(late.result, EXIT_EXCEPTIONS)
+            else None
+        )
+        if (
+            isinstance(result, BaseException)
+            and isinstance(event, HandlerFailed)
+            and event.traceback
+        ):
             self.errors.append(result)
         return event
 
-    # -- effects that concern more than one of the parts ----------------------------------------------------------
+    # -- effects that concern more than one of the parts -------------------------------------------
 
     def _send(self, order: Send) -> None:
         """Send; nobody waits for what is sent before a connection is dropped."""
@@ -243,4 +296,8 @@ class MemoryServer(Messaging):
 
 def _of_fan(order: FanOut, conn: Conn, event: Event) -> Event:
     """What is reported of a member that did not take all of what its cohort was sent."""
-    return FanOutStalled(conn, event.taken, order.start, order.end, order.subscription) if isinstance(event, Stalled) else event
+    return (
+        FanOutStalled(conn, event.taken, order.start, order.end, order.subscription)
+        if isinstance(event, Stalled)
+        else event
+    )

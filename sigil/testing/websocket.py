@@ -1,11 +1,13 @@
 """A WebSocket of a test: the client's side of a conversation (RFC 6455 sections 4 to 7).
 
-Theory: what a browser or a client library does by itself is done here by itself: pings are answered, a close frame is
-returned, and the connection is ended when the server has ended it.  Everything else is said by the test.
+Theory: what a browser or a client library does by itself is done here by itself: pings are
+answered, a close frame is returned, and the connection is ended when the server has ended it.
+Everything else is said by the test.
 
-Rules: what is read is read by the product's own codec, as a client has to read it, and a frame that a client may not
-accept is a `BadAnswer`.  The key and the masks are the same every time: a test is no place for chance.  Nothing that
-came is forgotten.  It does not know when it is looked after: `client` does.
+Rules: what is read is read by the product's own codec, as a client has to read it, and a frame that
+a client may not accept is a `BadAnswer`. The key and the masks are the same every time: a test is
+no place for chance. Nothing that came is forgotten. It does not know when it is looked after:
+`client` does.
 """
 
 from typing import TYPE_CHECKING
@@ -62,20 +64,32 @@ class NoMessage(Exception):
 
 
 class WebSocketClosed(Exception):
-    """The conversation is over; `code` and `reason` are those of the close frame, 1006 and "" if there was none."""
+    """The conversation is over; `code` and `reason` are those of the close frame, 1006 and "" if
+    there was none.
+    """
 
     def __init__(self, code: int, reason: str, account: str) -> None:
-        super().__init__(f"the WebSocket was closed with {code}{f' ({reason})' if reason else ''}{account}")
+        super().__init__(
+            f"the WebSocket was closed with {code}{f' ({reason})' if reason else ''}{account}"
+        )
         self.code = code
         self.reason = reason
 
 
-def upgrade_fields(subprotocols: tuple[str, ...], origin: str | None, headers: HeadersLike) -> Pairs:
+def upgrade_fields(
+    subprotocols: tuple[str, ...], origin: str | None, headers: HeadersLike
+) -> Pairs:
     """The fields of a request for a WebSocket; those given in `headers` replace what would be sent."""
     offered = (("Sec-WebSocket-Protocol", ", ".join(subprotocols)),) if subprotocols else ()
     named = () if origin is None else (("Origin", origin),)
-    defaults = (("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", VERSION),
-                ("Sec-WebSocket-Key", _KEY), *offered, *named)
+    defaults = (
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Version", VERSION),
+        ("Sec-WebSocket-Key", _KEY),
+        *offered,
+        *named,
+    )
     given = to_pairs(headers)
     names = {name.lower() for name, _ in given}
     return (*(pair for pair in defaults if pair[0].lower() not in names), *given)
@@ -91,26 +105,39 @@ def check_accept(answer: Answer) -> None:
 class WebSocket:
     """One WebSocket to a server in memory; `Client.websocket` makes it.
 
-    Whatever is done to it, the server has come to rest when the call returns, as far as it can without time passing.
+    Whatever is done to it, the server has come to rest when the call returns, as far as it can
+    without time passing.
     """
 
-    def __init__(self, client: "Client", connection: Connection, answer: Answer, start: int,
-                 answers_pings: bool) -> None:
+    def __init__(
+        self,
+        client: "Client",
+        connection: Connection,
+        answer: Answer,
+        start: int,
+        answers_pings: bool,
+    ) -> None:
         self._client = client
         self.connection = connection
-        """What it runs over: for bytes, `reset`, `half_close`, `is_closed`, and the server's `reason` for the end."""
+        """What it runs over: for bytes, `reset`, `half_close`, `is_closed`, and the server's
+        `reason` for the end.
+        """
         self.subprotocol = answer.headers.get("sec-websocket-protocol")
         """What the server chose of the subprotocols that were offered, or None."""
         self.extensions = answer.headers.get("sec-websocket-extensions", "")
-        """What the server chose of the extensions that were offered in `headers`.  Messages that come compressed, by
-        `permessage-deflate` or `compress-zstd`, are received as what they say; what is sent is not compressed."""
+        """What the server chose of the extensions that were offered in `headers`. Messages that
+        come compressed, by `permessage-deflate` or `compress-zstd`, are received as what they say;
+        what is sent is not compressed.
+        """
         self._terms = _TERMS._replace(allows_rsv1=bool(self.extensions))
         self.pings: list[bytes] = []
         """The payloads of all pings that came."""
         self.pongs: list[bytes] = []
         """The payloads of all pongs that came."""
         self.code: int | None = None
-        """The code of the server's close frame; 1006 if it ended without one, None while it has not ended."""
+        """The code of the server's close frame; 1006 if it ended without one, None while it has not
+        ended.
+        """
         self.reason = ""
         """What the server's close frame says."""
         self._start = start
@@ -126,12 +153,13 @@ class WebSocket:
         assert self.connection.handle is not None
         return self.connection.handle
 
-    # -- hearing --------------------------------------------------------------------------------------------------
+    # -- hearing -----------------------------------------------------------------------------------
 
     def receive(self) -> str | bytes:
         """The next message: text as str, binary as bytes.  A slow reader reads until it has one.
 
-        `NoMessage` if there is none; `WebSocketClosed` if there is none and the server has ended the conversation.
+        `NoMessage` if there is none; `WebSocketClosed` if there is none and the server has ended
+        the conversation.
         """
         self._client.settle()
         while self._taken == len(self._messages) and self.connection.wire.waiting:
@@ -141,11 +169,15 @@ class WebSocket:
             return self._messages[self._taken - 1]
         if self.code is not None:
             raise self._closed()
-        raise NoMessage("there is no message, and the server is at rest: let time pass with advance(), have the "
-                        "program say something, or look whether it should have")
+        raise NoMessage(
+            "there is no message, and the server is at rest: let time pass with advance(), have the "
+            "program say something, or look whether it should have"
+        )
 
     def messages(self) -> list[str | bytes]:
-        """All messages that came, those that `receive` has returned too; of a slow reader, those it has read."""
+        """All messages that came, those that `receive` has returned too; of a slow reader, those it
+        has read.
+        """
         self._client.settle()
         return self._messages[:]
 
@@ -156,13 +188,18 @@ class WebSocket:
     def _closed(self) -> WebSocketClosed:
         """The end, with what the server knows of it."""
         reason = self.connection.reason
-        return WebSocketClosed(self.code or _BROKEN_OFF, self.reason,
-                               "" if reason is None else f"; {close_reason_str(reason)}")
+        return WebSocketClosed(
+            self.code or _BROKEN_OFF,
+            self.reason,
+            "" if reason is None else f"; {close_reason_str(reason)}",
+        )
 
-    # -- saying ---------------------------------------------------------------------------------------------------
+    # -- saying ------------------------------------------------------------------------------------
 
     def send(self, data: str | bytes) -> None:
-        """Send a message, text for a str and binary for bytes.  `WebSocketClosed` if the server has ended."""
+        """Send a message, text for a str and binary for bytes. `WebSocketClosed` if the server has
+        ended.
+        """
         opcode, payload = to_message(data)
         self._client.settle()
         if self.code is not None:
@@ -174,7 +211,9 @@ class WebSocket:
         self.send_frame(Opcode.PING, payload)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Say the last word, without a code for 1005; twice is once.  ValueError for a code that may not be sent."""
+        """Say the last word, without a code for 1005; twice is once. ValueError for a code that may
+        not be sent.
+        """
         payload = encode_close(code, reason)
         if not self._has_said_close and self.code is None:
             self._has_said_close = True
@@ -187,27 +226,38 @@ class WebSocket:
         """
         self.connection.send(encode_masked(opcode, payload, _MASK, fin, rsv))
 
-    # -- what a client does by itself -----------------------------------------------------------------------------
+    # -- what a client does by itself --------------------------------------------------------------
 
     def look(self) -> bool:
-        """Take what came; True if the server has something to read because of it.  `BadAnswer` if that is no frame."""
+        """Take what came; True if the server has something to read because of it. `BadAnswer` if
+        that is no frame.
+        """
         connection = self.connection.wire
-        if len(connection.received) == self._start and not (connection.is_shut or connection.has_reset):
+        if len(connection.received) == self._start and not (
+            connection.is_shut or connection.has_reset
+        ):
             return False
-        data = bytes(connection.received[self._start:])
+        data = bytes(connection.received[self._start :])
         self._start += len(data)
         answers = [answer for item in self._take(data) if (answer := self._answer(item))]
         has_ended = self.connection.has_ended or connection.has_reset
         if has_ended and self.code is None:
             self.code = _BROKEN_OFF
-        if not self._answers or connection.is_closed or connection.has_half_closed or connection.has_reset:
+        if (
+            not self._answers
+            or connection.is_closed
+            or connection.has_half_closed
+            or connection.has_reset
+        ):
             return False
         connection.arrived += b"".join(answers)
         connection.has_half_closed = has_ended
         return bool(answers) or has_ended
 
     def _take(self, data: bytes) -> tuple[Item, ...]:
-        """What these bytes complete; behind a close frame everything is discarded (RFC 6455 section 1.4)."""
+        """What these bytes complete; behind a close frame everything is discarded (RFC 6455 section
+        1.4).
+        """
         self._inbound, items, error = receive_data(self._inbound, data, self._terms)
         if error is not None:
             raise BadAnswer(error.message)

@@ -1,1 +1,3 @@
-"""Tests that try to break the server: slow, hostile, vanishing clients; a system that says no; a program gone wrong."""
+"""Tests that try to break the server: slow, hostile, vanishing clients; a system that says no; a
+program gone wrong.
+"""

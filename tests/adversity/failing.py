@@ -1,13 +1,15 @@
-"""A counting layer under the shell: every system call it makes can be made to fail, once, the n-th time.
+"""A counting layer under the shell: every system call it makes can be made to fail, once, the n-th
+time.
 
-Theory: a server makes a few dozen system calls for a conversation, and each of them may fail.  So the conversation is
-repeated, and each time one more of them fails, until there is none left: nothing is assumed about which call is where.
+Theory: a server makes a few dozen system calls for a conversation, and each of them may fail. So
+the conversation is repeated, and each time one more of them fails, until there is none left:
+nothing is assumed about which call is where.
 
-Rules: nothing of sigil is replaced.  The shell's own names `socket` and `selectors` are bound to copies of those
-modules in which the socket class and the selector's epoll object are subclasses that count; what they do not fail they
-do.  A call that fails has not been done, but for `close`, after which a descriptor is gone whatever it returned
-(close(2)).  Clients use the real modules, so only the server is hurt.
-It does not know what the server does with a failure.
+Rules: nothing of sigil is replaced. The shell's own names `socket` and `selectors` are bound to
+copies of those modules in which the socket class and the selector's epoll object are subclasses
+that count; what they do not fail they do. A call that fails has not been done, but for `close`,
+after which a descriptor is gone whatever it returned (close(2)). Clients use the real modules, so
+only the server is hurt. It does not know what the server does with a failure.
 """
 
 import errno
@@ -24,7 +26,8 @@ from typing import Any, NamedTuple
 import pytest
 
 LISTENING, WAKING = -1, -2
-"""In place of the port of a client: the call was made on the listener, or on the pair that wakes the server.
+"""In place of the port of a client: the call was made on the listener, or on the pair that wakes
+the server.
 
 Calls on that pair are a kind of their own, `waking recv` and so on: no network is between its ends.
 """
@@ -38,7 +41,9 @@ class Hit(NamedTuple):
 
 
 class Fault:
-    """The `nth` call of this kind fails with this error; `hits` is what it met, `counts` how often each was made."""
+    """The `nth` call of this kind fails with this error; `hits` is what it met, `counts` how often
+    each was made.
+    """
 
     def __init__(self, kind: str = "", code: int = 0, nth: int = 0) -> None:
         self._kind, self._code, self._nth = kind, code, nth
@@ -48,7 +53,9 @@ class Fault:
         self._is_harmless = code == errno.EAGAIN or kind == "setsockopt"
 
     def has_harmed(self, port: int) -> bool:
-        """True if the client with this port may have lost its connection: who is told to try again has lost nothing."""
+        """True if the client with this port may have lost its connection: who is told to try again
+        has lost nothing.
+        """
         return not self._is_harmless and any(hit.whose == port for hit in self.hits)
 
     def strike(self, kind: str, whose: int) -> None:
@@ -79,7 +86,9 @@ class CountedSocket(socket.socket):
     fault = Fault()
     whose = LISTENING
 
-    def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:
+    def __init__(
+        self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None
+    ) -> None:
         if fileno is None:
             self.fault.strike("socket", LISTENING)
         super().__init__(family, type, proto, fileno)
@@ -100,7 +109,17 @@ class CountedSocket(socket.socket):
             self.fault.strike("close", self.whose)
 
 
-for _name in ("bind", "getpeername", "getsockname", "listen", "recv", "send", "sendmsg", "setsockopt", "shutdown"):
+for _name in (
+    "bind",
+    "getpeername",
+    "getsockname",
+    "listen",
+    "recv",
+    "send",
+    "sendmsg",
+    "setsockopt",
+    "shutdown",
+):
     setattr(CountedSocket, _name, _counted(_name))
 
 
@@ -171,8 +190,10 @@ def install(patch: pytest.MonkeyPatch, fault: Fault) -> None:
             end.whose = WAKING
         return pair[0], pair[1]
 
-    copies = {"socket": _copy(socket, socket=kind, socketpair=socketpair),
-              "selectors": _copy(selectors, DefaultSelector=_selector_class(fault))}
+    copies = {
+        "socket": _copy(socket, socket=kind, socketpair=socketpair),
+        "selectors": _copy(selectors, DefaultSelector=_selector_class(fault)),
+    }
     for name, module in list(sys.modules.items()):
         for bound, real in (("socket", socket), ("selectors", selectors)):
             if name.startswith("sigil.shell.") and getattr(module, bound, None) is real:

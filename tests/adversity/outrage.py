@@ -1,11 +1,11 @@
 """Exceptions and objects that resist being told of.
 
-Theory: a server that reports a mistake has to look at it, and looking runs code: `str`, a property, a metaclass.  So
-the worst mistakes are not those that are made but those that cannot be described.
+Theory: a server that reports a mistake has to look at it, and looking runs code: `str`, a property,
+a metaclass. So the worst mistakes are not those that are made but those that cannot be described.
 
-Rules: everything here is legal Python, and most of it can come about by accident.  Tests that meet these things run
-inside `contained`, for no tool that shows exceptions could show some of them.
-It does not know what is done with them.
+Rules: everything here is legal Python, and most of it can come about by accident. Tests that meet
+these things run inside `contained`, for no tool that shows exceptions could show some of them. It
+does not know what is done with them.
 """
 
 import asyncio
@@ -86,14 +86,20 @@ RAISED: dict[str, BaseException] = {
     "without notes": Noted(),
     "odd syntax error": broken_syntax_error(),
 }
-OUTRAGES = {"error": LookupError("odd"), "cancelled": asyncio.CancelledError(), "generator exit": GeneratorExit(),
-            "speechless": Speechless()}
+OUTRAGES = {
+    "error": LookupError("odd"),
+    "cancelled": asyncio.CancelledError(),
+    "generator exit": GeneratorExit(),
+    "speechless": Speechless(),
+}
 """A few of them, of each kind that is told apart."""
 
 
 @contextmanager
 def contained() -> Iterator[None]:
-    """What leaves the block is an AssertionError with a name: no tool could show some of these exceptions."""
+    """What leaves the block is an AssertionError with a name: no tool could show some of these
+    exceptions.
+    """
     escaped = ""
     try:
         yield

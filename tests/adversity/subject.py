@@ -1,11 +1,11 @@
 """A server in a process of its own, and what the kernel says about that process.
 
-Theory: memory, processor time and descriptors belong to a process, so a claim about those of the server can only be
-checked on a process in which there is nothing else.
+Theory: memory, processor time and descriptors belong to a process, so a claim about those of the
+server can only be checked on a process in which there is nothing else.
 
-Rules: the process ends with the block, whatever happened.  It prints its port first and its figures when it is asked
-for them by HTTP.  Everything is read from /proc, so this is for Linux alone.
-It does not know what is measured, nor why.
+Rules: the process ends with the block, whatever happened. It prints its port first and its figures
+when it is asked for them by HTTP. Everything is read from /proc, so this is for Linux alone. It
+does not know what is measured, nor why.
 """
 
 import json
@@ -22,7 +22,9 @@ import pytest
 
 from tests.shell.serving import HOST, PATIENCE
 
-on_linux = pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="a process is examined in /proc")
+on_linux = pytest.mark.skipif(
+    not os.path.exists("/proc/self/status"), reason="a process is examined in /proc"
+)
 
 
 class Subject:
@@ -67,14 +69,20 @@ class Subject:
 @contextmanager
 def subject(source: str, *words: str) -> Iterator[Subject]:
     """A process that runs this source, whose first line of output is the port."""
-    process = subprocess.Popen([sys.executable, "-c", source, *words], text=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", source, *words],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.strip().isdecimal(), process.communicate(timeout=PATIENCE)
         yield Subject(process, int(line))
-        assert process.poll() is None, f"the process has ended: {process.communicate(timeout=PATIENCE)}"
+        assert process.poll() is None, (
+            f"the process has ended: {process.communicate(timeout=PATIENCE)}"
+        )
     finally:
         process.kill()
         process.communicate(timeout=PATIENCE)

@@ -1,11 +1,12 @@
-"""What the tests of WebSockets in trouble share: a program that keeps books, and clients whose frames are wsproto's.
+"""What the tests of WebSockets in trouble share: a program that keeps books, and clients whose
+frames are wsproto's.
 
-Theory: whatever happens to a connection, its callbacks come in one order and in pairs: `open`, then perhaps `ws_open`,
-messages and `ws_close`, then `close`.  So every callback is written down for its connection, and at the end each list
-must be a whole life.
+Theory: whatever happens to a connection, its callbacks come in one order and in pairs: `open`, then
+perhaps `ws_open`, messages and `ws_close`, then `close`. So every callback is written down for its
+connection, and at the end each list must be a whole life.
 
-Rules: what the books see is all they know; an action of a test may be hung on any callback.  Frames are made and read
-by wsproto, which shares no code with sigil.
+Rules: what the books see is all they know; an action of a test may be hung on any callback. Frames
+are made and read by wsproto, which shares no code with sigil.
 """
 
 from collections import defaultdict
@@ -19,8 +20,10 @@ from wsproto.events import BytesMessage, CloseConnection, TextMessage
 from sigil import Callbacks, Conn, HttpServer, Request, Response
 from tests.shell.serving import Raw
 
-UPGRADE = (b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-           b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+UPGRADE = (
+    b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 WHICH = ("open", "ws_open", "ws_message", "ws_close", "close")
 
 
@@ -40,7 +43,9 @@ def closing(code: int = 1000) -> bytes:
 
 
 class Books:
-    """A program: it says messages back, and writes down what it is told; `acts` may do more, one for each callback."""
+    """A program: it says messages back, and writes down what it is told; `acts` may do more, one
+    for each callback.
+    """
 
     def __init__(self) -> None:
         self.lives: dict[Conn, list[str]] = defaultdict(list)
@@ -81,12 +86,17 @@ def is_whole(life: list[str]) -> bool:
     talk = [name for name in life if name != "ws_message"]
     if talk == ["open", "close"]:
         return "ws_message" not in life
-    return (talk == ["open", "ws_open", "ws_close", "close"]
-            and "ws_message" not in life[:2] and life[-2:] == ["ws_close", "close"])
+    return (
+        talk == ["open", "ws_open", "ws_close", "close"]
+        and "ws_message" not in life[:2]
+        and life[-2:] == ["ws_close", "close"]
+    )
 
 
 class Talker(Raw):
-    """A client that has asked for an upgrade, and says `data` when it has it, for no client may do so before."""
+    """A client that has asked for an upgrade, and says `data` when it has it, for no client may do
+    so before.
+    """
 
     def __init__(self, where: HttpServer | int, data: bytes = b"", receive_buffer: int = 0) -> None:
         self._first = data

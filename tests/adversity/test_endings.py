@@ -1,10 +1,11 @@
 """How it ends with promises that nobody keeps, and with a program that wants to end.
 
-Theory: only what is meant to end the program may end the server, and then it ends whole: nothing is left that listens
-and is not served, nobody waits for ever.  A coroutine is user code like any other, only later.
+Theory: only what is meant to end the program may end the server, and then it ends whole: nothing is
+left that listens and is not served, nobody waits for ever. A coroutine is user code like any other,
+only later.
 
-Rules: the server is run in a thread and in asyncio, for there it has no caller whom an exception would reach.
-It does not know who lets the loop be left.
+Rules: the server is run in a thread and in asyncio, for there it has no caller whom an exception
+would reach. It does not know who lets the loop be left.
 """
 
 import asyncio
@@ -24,7 +25,8 @@ from .outrage import RAISED, contained
 
 STREAM = b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"
 
-# -- never --------------------------------------------------------------------------------------------------------
+# -- never -----------------------------------------------------------------------------------------
+
 
 def test_a_deferred_that_is_never_resolved_is_503_after_the_answer_timeout() -> None:
     def app(request: Request) -> object:
@@ -54,9 +56,11 @@ def test_a_stream_that_comes_after_the_server_has_ended_is_closed() -> None:
     assert closed == [True]
 
 
-# -- what is meant to end the program -----------------------------------------------------------------------------
+# -- what is meant to end the program --------------------------------------------------------------
 
-ENDINGS = pytest.mark.parametrize("ending", [SystemExit(3), KeyboardInterrupt()], ids=["exit", "interrupt"])
+ENDINGS = pytest.mark.parametrize(
+    "ending", [SystemExit(3), KeyboardInterrupt()], ids=["exit", "interrupt"]
+)
 
 
 @contextmanager
@@ -117,7 +121,8 @@ def run_and_leave(main: Coroutine[Any, Any, None]) -> None:
 @pytest.mark.filterwarnings("ignore")
 @ENDINGS
 def test_what_is_meant_to_end_the_program_ends_a_server_in_asyncio(
-        ending: BaseException, run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+    ending: BaseException, run: Callable[[Coroutine[Any, Any, None]], None]
+) -> None:
     def app(request: Request) -> Response:
         if request.path == "/end":
             raise ending
@@ -150,13 +155,16 @@ def test_what_is_meant_to_end_the_program_ends_a_server_in_asyncio(
             server.tick()
 
 
-# -- an interrupt among others ------------------------------------------------------------------------------------
+# -- an interrupt among others ---------------------------------------------------------------------
+
 
 def test_what_comes_late_together_with_an_interrupt_is_not_lost() -> None:
     interrupted, other = Deferred(), Deferred()
 
     def app(request: Request) -> object:
-        return Response.stream(iter((b"begin", interrupted))) if request.path == "/stream" else other
+        return (
+            Response.stream(iter((b"begin", interrupted))) if request.path == "/stream" else other
+        )
 
     with ticking(app) as server, Raw(server, STREAM) as first, Raw(server, GET) as second:
         pump(server, lambda: server.stats().requests == 2 and bool(first.received), first, second)
@@ -175,14 +183,20 @@ def test_a_silent_stream_is_asked_again_although_another_one_interrupts() -> Non
         raise KeyboardInterrupt
 
     streams: list[Iterator[bytes | None]] = [interrupting(), iter((b"begin", None, b"more"))]
-    with (ticking(lambda request: Response.stream(streams.pop(0))) as server,
-          Raw(server, STREAM) as first, Raw(server, STREAM) as second):
+    with (
+        ticking(lambda request: Response.stream(streams.pop(0))) as server,
+        Raw(server, STREAM) as first,
+        Raw(server, STREAM) as second,
+    ):
         with pytest.raises(KeyboardInterrupt):
             pump(server, lambda: False, first, second, patience=2.0)
-        pump(server, lambda: b"more" in first.received + second.received, first, second, patience=2.0)
+        pump(
+            server, lambda: b"more" in first.received + second.received, first, second, patience=2.0
+        )
 
 
-# -- coroutines ---------------------------------------------------------------------------------------------------
+# -- coroutines ------------------------------------------------------------------------------------
+
 
 def has_heard(client: Raw) -> bool:
     """Something came."""
@@ -221,7 +235,11 @@ def test_whatever_a_coroutine_raises_is_an_answer(name: str) -> None:
     async def app(request: Request) -> Response:
         raise RAISED[name]
 
-    with contained(), listening_to("sigil.error", logging.CRITICAL), listening_to("asyncio", logging.CRITICAL):
+    with (
+        contained(),
+        listening_to("sigil.error", logging.CRITICAL),
+        listening_to("asyncio", logging.CRITICAL),
+    ):
         statuses = asyncio.run(ask_twice(app, 2.0))
     assert len(statuses) == 2
     assert set(statuses) <= {400, 500}

@@ -1,10 +1,12 @@
-"""More connections than descriptors: a server that is full to the brim, in each of the three ways to run it.
+"""More connections than descriptors: a server that is full to the brim, in each of the three ways
+to run it.
 
-Theory: when accepting fails for want of a descriptor, the listener stays readable, and whoever looks again at once
-looks for ever.  So it is the processor time of a second of exhaustion that tells, beside the answers.
+Theory: when accepting fails for want of a descriptor, the listener stays readable, and whoever
+looks again at once looks for ever. So it is the processor time of a second of exhaustion that
+tells, beside the answers.
 
-Rules: the process may have 128 descriptors, as after `ulimit -n 128`.  Nobody in it closes anything to help: it must
-recover when clients leave.  Descriptors are counted from outside, before and after.
+Rules: the process may have 128 descriptors, as after `ulimit -n 128`. Nobody in it closes anything
+to help: it must recover when clients leave. Descriptors are counted from outside, before and after.
 It does not know how the server avoids to spin.
 """
 
@@ -21,7 +23,9 @@ from .subject import Subject, on_linux, subject
 
 DESCRIPTORS, CROWD = 128, 200
 FULL_SECONDS, WATCH_SECONDS = 0.5, 1.2
-"""Without news for so long, the server is full; it looks again every second, so that much more shows what it does."""
+"""Without news for so long, the server is full; it looks again every second, so that much more
+shows what it does.
+"""
 CPU_SECONDS_MAX = 0.4
 
 SCRIPT = """
@@ -85,13 +89,17 @@ def exchange(client: Raw, request: bytes) -> bytes:
     client.send(request)
     deadline = time.monotonic() + PATIENCE
     while b"\r\n\r\n" not in client.received:
-        assert select.select([client.sock], [], [], max(0.0, deadline - time.monotonic()))[0], "no answer"
+        assert select.select([client.sock], [], [], max(0.0, deadline - time.monotonic()))[0], (
+            "no answer"
+        )
         client.poll()
     return bytes(client.received)
 
 
 def descriptors_at_rest(process: Subject) -> int:
-    """Without those of connections: whoever left before somebody was answered has been noticed by then."""
+    """Without those of connections: whoever left before somebody was answered has been noticed by
+    then.
+    """
     with Raw(process.port) as client:
         exchange(client, GET)
         return process.descriptors() - 1
@@ -111,7 +119,9 @@ def test_more_connections_than_descriptors_are_survived_in_peace(way: str) -> No
             assert process.cpu_seconds() - cpu < CPU_SECONDS_MAX, "it spins"
             assert len(served(clients)) == count
             assert b" 200 " in exchange(served(clients)[0], GET), "who is in is served"
-            assert b" 500 " in exchange(served(clients)[1], GET.replace(b"/ ", b"/file ")), "a handler gets none either"
+            assert b" 500 " in exchange(served(clients)[1], GET.replace(b"/ ", b"/file ")), (
+                "a handler gets none either"
+            )
             for client in served(clients)[:100]:
                 client.close()
             rest = [client for client in clients if client.sock.fileno() >= 0]

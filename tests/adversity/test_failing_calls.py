@@ -1,13 +1,14 @@
 """Every system call of a conversation fails in turn, in every way that its manual page knows.
 
-Theory: one scripted conversation has all that a server does: pipelined requests, bodies, a stream, a reader that
-stalls, an answer that comes late, a refusal, one connection too many, a client that breaks off, and a stop.  It is run
-again for each call and each error, with the first, the second, the third of these calls failing, until none is left.
+Theory: one scripted conversation has all that a server does: pipelined requests, bodies, a stream,
+a reader that stalls, an answer that comes late, a refusal, one connection too many, a client that
+breaks off, and a stop. It is run again for each call and each error, with the first, the second,
+the third of these calls failing, until none is left.
 
-Rules: whatever failed, no exception leaves the server; everybody but the client whose call it was gets the answers that
-are due, to the byte; the server comes to its end, every connection that was opened is closed once, and no descriptor
-is left.  Only `listen` may raise, an OSError, and then the next `listen` works.
-It does not know which calls the server makes, nor how often: the layer counts.
+Rules: whatever failed, no exception leaves the server; everybody but the client whose call it was
+gets the answers that are due, to the byte; the server comes to its end, every connection that was
+opened is closed once, and no descriptor is left. Only `listen` may raise, an OSError, and then the
+next `listen` works. It does not know which calls the server makes, nor how often: the layer counts.
 """
 
 import errno
@@ -76,7 +77,9 @@ class Program:
 
 
 class Part(NamedTuple):
-    """What a client of the conversation sends, first and later, and the bodies of the answers it must get."""
+    """What a client of the conversation sends, first and later, and the bodies of the answers it
+    must get.
+    """
 
     first: bytes
     later: bytes
@@ -84,8 +87,11 @@ class Part(NamedTuple):
 
 
 PARTS = (
-    Part(b"".join(b"GET /%d" % number + HEAD + b"\r\n" for number in range(4)), b"",
-         [b"/0", b"/1", b"/2", b"/3"]),
+    Part(
+        b"".join(b"GET /%d" % number + HEAD + b"\r\n" for number in range(4)),
+        b"",
+        [b"/0", b"/1", b"/2", b"/3"],
+    ),
     Part(b"POST /body" + HEAD + b"Content-Length: 8\r\n\r\nhalf", b"half", [b"/bodyhalfhalf"]),
     Part(b"GET /stream" + HEAD + b"\r\n", b"", [b"".join(PIECES)]),
     Part(b"GET /large" + HEAD + b"\r\n", b"GET /after" + HEAD + b"\r\n", [LARGE, b"/after"]),
@@ -100,8 +106,10 @@ def is_content(client: Raw, part: Part) -> bool:
     answers = client.answers(*("GET",) * len(part.bodies))
     if len(answers) != len(part.bodies) or not answers[-1].is_whole:
         return False
-    return all(answer.body.startswith(body) if answer.status == 400 else answer.body == body
-               for answer, body in zip(answers, part.bodies, strict=True))
+    return all(
+        answer.body.startswith(body) if answer.status == 400 else answer.body == body
+        for answer, body in zip(answers, part.bodies, strict=True)
+    )
 
 
 def converse(server: HttpServer, program: Program, fault: Fault) -> None:
@@ -109,8 +117,10 @@ def converse(server: HttpServer, program: Program, fault: Fault) -> None:
     fault.is_armed = False
     port = server.port
     fault.is_armed = True
-    clients = [Raw(port, part.first, receive_buffer=4_096 if index == STALLS else 0)
-               for index, part in enumerate(PARTS)]
+    clients = [
+        Raw(port, part.first, receive_buffer=4_096 if index == STALLS else 0)
+        for index, part in enumerate(PARTS)
+    ]
     ports = [client.sock.getsockname()[1] for client in clients]
     breaker = Raw(port, PARTS[1].first)
     clients[STALLS].reads = False
@@ -129,12 +139,22 @@ def converse(server: HttpServer, program: Program, fault: Fault) -> None:
     breaker.reset()
     for client, part in zip(clients, PARTS, strict=True):
         client.send(part.later)
-    pump(server, lambda: program.keep_promises() and all(is_well(index) for index in range(len(clients))
-                                                         if index != STALLS), *everybody)
+    pump(
+        server,
+        lambda: (
+            program.keep_promises()
+            and all(is_well(index) for index in range(len(clients)) if index != STALLS)
+        ),
+        *everybody,
+    )
     clients[STALLS].reads = True
     pump(server, lambda: all(map(is_well, range(len(clients)))), *everybody)
     server.stop(5.0)
-    pump(server, lambda: program.keep_promises() and all(client.over for client in everybody), *everybody)
+    pump(
+        server,
+        lambda: program.keep_promises() and all(client.over for client in everybody),
+        *everybody,
+    )
     for client in everybody:
         client.close()
     pump(server, lambda: not server.running)
@@ -181,13 +201,34 @@ def one_run(kind: str, code: int, nth: int) -> Fault:
     return fault
 
 
-# -- the calls and their errors -----------------------------------------------------------------------------------
+# -- the calls and their errors --------------------------------------------------------------------
 
-NETWORK = ("EAGAIN", "EINTR", "ECONNRESET", "EPIPE", "ENOBUFS", "ENOMEM", "ETIMEDOUT", "EHOSTUNREACH", "ENOTCONN")
+NETWORK = (
+    "EAGAIN",
+    "EINTR",
+    "ECONNRESET",
+    "EPIPE",
+    "ENOBUFS",
+    "ENOMEM",
+    "ETIMEDOUT",
+    "EHOSTUNREACH",
+    "ENOTCONN",
+)
 
 FAULTS = {
-    "accept": ("EAGAIN", "EINTR", "ECONNABORTED", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPERM", "EPROTO",
-               "ETIMEDOUT", "EHOSTUNREACH"),
+    "accept": (
+        "EAGAIN",
+        "EINTR",
+        "ECONNABORTED",
+        "EMFILE",
+        "ENFILE",
+        "ENOBUFS",
+        "ENOMEM",
+        "EPERM",
+        "EPROTO",
+        "ETIMEDOUT",
+        "EHOSTUNREACH",
+    ),
     "recv": (*NETWORK, "ECONNREFUSED"),
     "send": (*NETWORK, "EPERM"),
     "sendmsg": (*NETWORK, "EPERM"),
@@ -214,7 +255,9 @@ FAULTS = {
 MOST = 500
 
 
-@pytest.mark.parametrize(("kind", "code"), [(kind, code) for kind, codes in FAULTS.items() for code in codes])
+@pytest.mark.parametrize(
+    ("kind", "code"), [(kind, code) for kind, codes in FAULTS.items() for code in codes]
+)
 def test_no_failing_call_harms_anybody_but_whom_it_was_made_for(kind: str, code: str) -> None:
     for nth in range(1, MOST):
         try:

@@ -1,12 +1,12 @@
 """Every system call of a conversation over WebSockets fails in turn.
 
-Theory: as in `test_failing_calls`, the same scene is played again and again with one more call failing each time; here
-it is an echo, a message to everybody, a reader that stalls, a client that breaks off in the middle of a frame, and
-closes from both sides.
+Theory: as in `test_failing_calls`, the same scene is played again and again with one more call
+failing each time; here it is an echo, a message to everybody, a reader that stalls, a client that
+breaks off in the middle of a frame, and closes from both sides.
 
-Rules: no exception leaves the server; whoever was not hit hears all that is said to it and the close; the books of the
-program are balanced, and no descriptor is left.
-It does not know which calls are made.
+Rules: no exception leaves the server; whoever was not hit hears all that is said to it and the
+close; the books of the program are balanced, and no descriptor is left. It does not know which
+calls are made.
 """
 
 import errno
@@ -23,13 +23,29 @@ from .test_failing_calls import FAULTS, MOST, descriptors, listen
 pytestmark = pytest.mark.skipif(not HAS_EPOLL, reason="the layer counts what Linux does")
 
 LARGE = bytes(range(256)) * 1_200
-KINDS = {kind: FAULTS[kind] for kind in ("recv", "send", "sendmsg", "shutdown", "close", "register", "modify",
-                                         "unregister", "poll", "accept")}
+KINDS = {
+    kind: FAULTS[kind]
+    for kind in (
+        "recv",
+        "send",
+        "sendmsg",
+        "shutdown",
+        "close",
+        "register",
+        "modify",
+        "unregister",
+        "poll",
+        "accept",
+    )
+}
 
 
 def converse(server: HttpServer, books: Books, fault: Fault) -> None:
     """An echo, a large echo that stalls, a broadcast, a client that breaks off, and the end."""
-    speaker, staller = Talker(server, text("hello")), Talker(server, binary(LARGE), receive_buffer=4_096)
+    speaker, staller = (
+        Talker(server, text("hello")),
+        Talker(server, binary(LARGE), receive_buffer=4_096),
+    )
     breaker = Talker(server, binary(LARGE)[:1_000])
     staller.reads = False
     everybody = (speaker, staller, breaker)
@@ -41,12 +57,18 @@ def converse(server: HttpServer, books: Books, fault: Fault) -> None:
     def begins(client: Talker) -> bool:
         return fault.has_harmed(ports[client]) or client.is_upgraded
 
-    pump(server, lambda: begins(speaker) and begins(breaker) and hears(speaker, "hello"), *everybody)
+    pump(
+        server, lambda: begins(speaker) and begins(breaker) and hears(speaker, "hello"), *everybody
+    )
     breaker.reset()
     staller.reads = True
     pump(server, lambda: hears(staller, LARGE), *everybody)
     server.broadcast("to everybody")
-    pump(server, lambda: hears(speaker, "to everybody") and hears(staller, "to everybody"), *everybody)
+    pump(
+        server,
+        lambda: hears(speaker, "to everybody") and hears(staller, "to everybody"),
+        *everybody,
+    )
     speaker.send(closing(1001))
     pump(server, lambda: hears(speaker, "closed 1001"), *everybody)
     for conn in server.clients():
@@ -79,7 +101,9 @@ def one_run(kind: str, code: int, nth: int) -> Fault:
     return fault
 
 
-@pytest.mark.parametrize(("kind", "code"), [(kind, code) for kind, codes in KINDS.items() for code in codes])
+@pytest.mark.parametrize(
+    ("kind", "code"), [(kind, code) for kind, codes in KINDS.items() for code in codes]
+)
 def test_no_failing_call_harms_a_conversation_but_its_own(kind: str, code: str) -> None:
     for nth in range(1, MOST):
         try:

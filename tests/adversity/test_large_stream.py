@@ -1,10 +1,10 @@
 """A stream far larger than memory may grow: whole for who reads it, and nowhere for who does not.
 
-Theory: between a generator and a socket stands at most a budget, so the memory of a server does not depend on how much
-it sends, and a generator is not asked for what nobody takes.
+Theory: between a generator and a socket stands at most a budget, so the memory of a server does not
+depend on how much it sends, and a generator is not asked for what nobody takes.
 
-Rules: memory is that of a process in which only the server lives; what counts is how much it grew since before.
-It does not know where the budget is kept.
+Rules: memory is that of a process in which only the server lives; what counts is how much it grew
+since before. It does not know where the budget is kept.
 """
 
 import hashlib
@@ -21,7 +21,9 @@ TOTAL = 256 * MIB
 PIECE = 65_536
 GROWTH_MAX = 6 * MIB
 BUDGET = 8 * MIB
-"""What a generator may be ahead of a reader: our own budget is a quarter of a MiB, the rest is the kernel's."""
+"""What a generator may be ahead of a reader: our own budget is a quarter of a MiB, the rest is the
+kernel's.
+"""
 
 SCRIPT = """
 from sigil import Limits, Response, make_http_server

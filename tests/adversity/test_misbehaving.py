@@ -1,10 +1,10 @@
 """A program gone wrong: handlers, streams and callbacks that do the worst that Python allows.
 
-Theory: the server belongs to a program that may have any bug, and a bug must cost one answer, not the loop.
+Theory: the server belongs to a program that may have any bug, and a bug must cost one answer, not
+the loop.
 
-Rules: after every outrage the same connection, or another one, is answered as if nothing had happened.  An exception
-that leaves `tick` fails the test.
-It does not know how user code is called.
+Rules: after every outrage the same connection, or another one, is answered as if nothing had
+happened. An exception that leaves `tick` fails the test. It does not know how user code is called.
 """
 
 import logging
@@ -19,14 +19,23 @@ from tests.shell.serving import GET, Raw, ask, listening_to, pump, settle, ticki
 
 from .outrage import OUTRAGES, RAISED, Faceless, Speechless, contained
 
-# -- what is raised and returned ----------------------------------------------------------------------------------
+# -- what is raised and returned -------------------------------------------------------------------
+
 
 def assert_goes_on(handler: Callable[[Request], object], statuses: tuple[int, ...]) -> None:
-    """The handler's outrage is answered with one of these, and a connection that asks for / is served as ever."""
+    """The handler's outrage is answered with one of these, and a connection that asks for / is
+    served as ever.
+    """
+
     def app(request: Request) -> object:
         return Response.text("fine") if request.path == "/" else handler(request)
 
-    with contained(), listening_to("sigil.error", logging.CRITICAL), ticking(app) as server, Raw(server) as other:
+    with (
+        contained(),
+        listening_to("sigil.error", logging.CRITICAL),
+        ticking(app) as server,
+        Raw(server) as other,
+    ):
         assert ask(server, GET.replace(b"/ ", b"/outrage ", 1)).status in statuses
         other.send(GET)
         pump(server, lambda: other.received.endswith(b"fine"), other)
@@ -88,14 +97,41 @@ def test_whatever_a_handler_returns_is_an_answer(name: str) -> None:
     assert_goes_on(lambda request: RETURNED[name], (500,))
 
 
-FIELDS = [None, -1, 0, 99, 1_000, 1.5, 2**70, True, "a", b"x", "ab", [], {}, [1], ((1, 2),), (("a",),), (None,),
-          (("A", "b\r\n"),), (("A\r\n", "b"),), object(), int, bytearray(b"x"), memoryview(b"abc"),
-          float("nan"), "\udcff", (("A", "\udcff"),)]
+FIELDS = [
+    None,
+    -1,
+    0,
+    99,
+    1_000,
+    1.5,
+    2**70,
+    True,
+    "a",
+    b"x",
+    "ab",
+    [],
+    {},
+    [1],
+    ((1, 2),),
+    (("a",),),
+    (None,),
+    (("A", "b\r\n"),),
+    (("A\r\n", "b"),),
+    object(),
+    int,
+    bytearray(b"x"),
+    memoryview(b"abc"),
+    float("nan"),
+    "\udcff",
+    (("A", "\udcff"),),
+]
 UNSAYABLE = [Speechless(), Faceless(), 10**5_000, (("A", 10**5_000),)]
 
 
 def outrages(things: list[Any], place: int) -> list[str]:
-    """What became of the server when a response had each of these things in this field, where that was bad."""
+    """What became of the server when a response had each of these things in this field, where that
+    was bad.
+    """
     failures: list[str] = []
     for number, thing in enumerate(things):
         fields: list[Any] = [200, (), b"x"]
@@ -117,7 +153,8 @@ def test_a_response_with_something_in_a_field_that_cannot_be_said_is_an_answer(p
     assert outrages(UNSAYABLE, place) == []
 
 
-# -- streams ------------------------------------------------------------------------------------------------------
+# -- streams ---------------------------------------------------------------------------------------
+
 
 class Stream:
     """An iterator that raises where it is told to."""
@@ -155,7 +192,12 @@ def test_a_stream_that_raises_anywhere_costs_its_own_connection(where: str, erro
         streams.append(Stream(where, OUTRAGES[error]))
         return Response.stream(streams[-1])
 
-    with contained(), listening_to("sigil.error", logging.CRITICAL), ticking(app) as server, Raw(server) as other:
+    with (
+        contained(),
+        listening_to("sigil.error", logging.CRITICAL),
+        ticking(app) as server,
+        Raw(server) as other,
+    ):
         with Raw(server, b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n") as client:
             pump(server, lambda: len(client.received) > 100, client)
             client.reset()
@@ -175,7 +217,8 @@ def test_an_interrupt_when_a_stream_begins_leaves_the_tick_and_its_client_is_ans
         assert client.answers()[0].status == 500
 
 
-# -- callbacks ----------------------------------------------------------------------------------------------------
+# -- callbacks -------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("error", OUTRAGES)
 @pytest.mark.parametrize("which", ["open", "close"])
@@ -188,7 +231,11 @@ def test_a_callback_that_raises_costs_its_own_connection(which: str, error: str)
             raise OUTRAGES[error]
 
     told = Callbacks(**{which: callback})
-    with contained(), listening_to("sigil.error", logging.CRITICAL), ticking(callbacks=told) as server:
+    with (
+        contained(),
+        listening_to("sigil.error", logging.CRITICAL),
+        ticking(callbacks=told) as server,
+    ):
         with Raw(server, GET) as client:
             client.half_close()
             pump(server, lambda: client.over, client)
@@ -197,7 +244,7 @@ def test_a_callback_that_raises_costs_its_own_connection(which: str, error: str)
         assert calls
 
 
-# -- reaching for the server --------------------------------------------------------------------------------------
+# -- reaching for the server -----------------------------------------------------------------------
 
 REACHES: dict[str, Callable[[HttpServer], object]] = {
     "tick": lambda server: server.tick(),
@@ -207,7 +254,9 @@ REACHES: dict[str, Callable[[HttpServer], object]] = {
 
 
 @pytest.mark.parametrize("name", REACHES)
-def test_a_handler_that_drives_its_own_server_gets_an_error_and_the_server_goes_on(name: str) -> None:
+def test_a_handler_that_drives_its_own_server_gets_an_error_and_the_server_goes_on(
+    name: str,
+) -> None:
     with ticking(lambda request: REACHES[name](server)) as server:
         assert ask(server).status == 500
         assert ask(server).status == 500
@@ -216,7 +265,13 @@ def test_a_handler_that_drives_its_own_server_gets_an_error_and_the_server_goes_
 def test_a_handler_that_listens_stops_and_asks_for_everything_is_answered() -> None:
     def app(request: Request) -> Response:
         server.listen()
-        seen = (server.port, len(server.clients()), server.stats().requests, server.running, server.fileno() >= 0)
+        seen = (
+            server.port,
+            len(server.clients()),
+            server.stats().requests,
+            server.running,
+            server.fileno() >= 0,
+        )
         server.stop(1.0)
         server.listen()
         return Response.json(seen)
@@ -245,5 +300,3 @@ def test_a_drain_without_end_waits_in_peace_for_the_last_answer(grace: float) ->
         promises[0].resolve(Response.text("last"))
         pump(server, lambda: client.over, client)
         assert client.answers()[0].text == "last"
-
-

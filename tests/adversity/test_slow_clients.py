@@ -1,11 +1,12 @@
-"""Two hundred clients that are as slow as they can be, at once: they cost themselves their connections, nobody else.
+"""Two hundred clients that are as slow as they can be, at once: they cost themselves their
+connections, nobody else.
 
-Theory: whoever dribbles keeps a place without doing anything, so places are given for a time, and a byte does not
-extend it.  That the others do not suffer is measured on one who asks all the while.
+Theory: whoever dribbles keeps a place without doing anything, so places are given for a time, and a
+byte does not extend it. That the others do not suffer is measured on one who asks all the while.
 
-Rules: the slow ones never close; they go on dribbling until they are thrown out.  Lower bounds are exact, for a
-deadline is never early; upper bounds leave seconds to a busy machine.
-It does not know how deadlines are kept.
+Rules: the slow ones never close; they go on dribbling until they are thrown out. Lower bounds are
+exact, for a deadline is never early; upper bounds leave seconds to a busy machine. It does not know
+how deadlines are kept.
 """
 
 import socket
@@ -21,13 +22,19 @@ CROWD = 200
 TIMEOUT_SECONDS, LINGER_SECONDS = 1.0, 0.5
 BUSY_SECONDS = 6.0
 """How late everything may be because the machine does other things."""
-LIMITS = Limits(header_timeout=TIMEOUT_SECONDS, body_timeout=TIMEOUT_SECONDS, idle_timeout=TIMEOUT_SECONDS,
-                linger_timeout=LINGER_SECONDS)
+LIMITS = Limits(
+    header_timeout=TIMEOUT_SECONDS,
+    body_timeout=TIMEOUT_SECONDS,
+    idle_timeout=TIMEOUT_SECONDS,
+    linger_timeout=LINGER_SECONDS,
+)
 PAUSE_SECONDS = 0.05
 
 
 class Slowness(NamedTuple):
-    """What a slow client sends at once, what it dribbles byte by byte, what it is told, and the reason of its end."""
+    """What a slow client sends at once, what it dribbles byte by byte, what it is told, and the
+    reason of its end.
+    """
 
     first: bytes
     dribble: bytes
@@ -36,10 +43,24 @@ class Slowness(NamedTuple):
 
 
 KINDS = {
-    "head": Slowness(b"", b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X-Slow: and so on\r\n" * 100, 408, "HEADER_TIMEOUT"),
-    "body": Slowness(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n", b"b" * 4_999, 408, "BODY_TIMEOUT"),
-    "chunks": Slowness(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nb\r\n" * 900, 408,
-                       "BODY_TIMEOUT"),
+    "head": Slowness(
+        b"",
+        b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X-Slow: and so on\r\n" * 100,
+        408,
+        "HEADER_TIMEOUT",
+    ),
+    "body": Slowness(
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n",
+        b"b" * 4_999,
+        408,
+        "BODY_TIMEOUT",
+    ),
+    "chunks": Slowness(
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"1\r\nb\r\n" * 900,
+        408,
+        "BODY_TIMEOUT",
+    ),
     "line ends": Slowness(b"", b"\r\n" * 2_000, 0, "IDLE_TIMEOUT"),
     "nothing": Slowness(b"", b"", 0, "IDLE_TIMEOUT"),
 }
@@ -86,11 +107,13 @@ def test_a_crowd_of_slow_clients_is_thrown_out_in_time_and_delays_nobody(kind: s
         ends: dict[int, float] = {}
         while len(ends) < CROWD or len(server.clients()) > 1:
             now = time.monotonic()
-            assert now < started + TIMEOUT_SECONDS + LINGER_SECONDS + BUSY_SECONDS, f"{len(server.clients())} remain"
+            assert now < started + TIMEOUT_SECONDS + LINGER_SECONDS + BUSY_SECONDS, (
+                f"{len(server.clients())} remain"
+            )
             good.ask()
             if now >= next_at and position < len(slowness.dribble):
                 for client in crowd:
-                    client.send(slowness.dribble[position:position + 1])
+                    client.send(slowness.dribble[position : position + 1])
                 position, next_at = position + 1, now + PAUSE_SECONDS
             for index, client in enumerate(crowd):
                 client.poll()

@@ -1,12 +1,11 @@
 """Many threads at one server, and signals in the middle of everything.
 
-Theory: a server belongs to one thread, and what others may do (stop it, resolve an answer, ask for figures) must be
-harmless at every instant.  The interpreter is told to change threads as often as it can, so that many instants are
-tried; where one instant is the point, the test goes there itself.
+Theory: a server belongs to one thread, and what others may do (stop it, resolve an answer, ask for
+figures) must be harmless at every instant. The interpreter is told to change threads as often as it
+can, so that many instants are tried; where one instant is the point, the test goes there itself.
 
-Rules: every thread is joined within a bound and its exceptions are raised by the test; afterwards there are as many
-threads and descriptors as before.
-It does not know where the server takes care.
+Rules: every thread is joined within a bound and its exceptions are raised by the test; afterwards
+there are as many threads and descriptors as before. It does not know where the server takes care.
 """
 
 import gc
@@ -89,9 +88,12 @@ def get(port: int) -> bytes:
 
 
 @contextmanager
-def at_lines_of(file: str, act: Callable[[], object],
-                is_time: Callable[[FrameType], bool] = lambda frame: True) -> Iterator[None]:
-    """Call `act` on this thread before every line of this file, where it is time: as a signal handler may be."""
+def at_lines_of(
+    file: str, act: Callable[[], object], is_time: Callable[[FrameType], bool] = lambda frame: True
+) -> Iterator[None]:
+    """Call `act` on this thread before every line of this file, where it is time: as a signal
+    handler may be.
+    """
     acting: list[bool] = []
 
     def on_line(frame: FrameType, event: str, argument: Any) -> Any:
@@ -112,10 +114,13 @@ def at_lines_of(file: str, act: Callable[[], object],
         sys.settrace(before)
 
 
-# -- one server, many threads -------------------------------------------------------------------------------------
+# -- one server, many threads ----------------------------------------------------------------------
+
 
 def test_what_other_threads_may_call_harms_nothing_while_clients_come_and_go() -> None:
-    promises: queue.Queue[Deferred] = queue.Queue()  # a SimpleQueue may forget its timeout when an item is snatched
+    promises: queue.Queue[Deferred] = (
+        queue.Queue()
+    )  # a SimpleQueue may forget its timeout when an item is snatched
     finished = threading.Event()
     visits: list[bytes] = []
 
@@ -214,7 +219,8 @@ def test_a_stop_that_is_late_for_one_life_does_not_end_the_next_one() -> None:
         end(server)
 
 
-# -- servers in threads of their own ------------------------------------------------------------------------------
+# -- servers in threads of their own ---------------------------------------------------------------
+
 
 def test_servers_start_and_stop_in_many_threads_at_once() -> None:
     def live(number: int) -> None:
@@ -252,7 +258,10 @@ def test_a_port_is_taken_over_by_many_threads_at_once() -> None:
 
 
 def test_a_handler_may_stop_the_thread_that_it_runs_in_and_wait_for_it_in_vain() -> None:
-    """`ServerThread.stop` waits for its thread to end, which that thread cannot: an error, and the server ends even so."""
+    """`ServerThread.stop` waits for its thread to end, which that thread cannot: an error, and the
+    server ends even so.
+    """
+
     def app(request: Request) -> Response:
         serving.stop(0.5)
         return Response.text("unreachable")
@@ -263,7 +272,8 @@ def test_a_handler_may_stop_the_thread_that_it_runs_in_and_wait_for_it_in_vain()
     assert not serving.server.running
 
 
-# -- signals ------------------------------------------------------------------------------------------------------
+# -- signals ---------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("name", ["when_resolved", "settle", "_deliver"])
 def test_a_deferred_may_be_resolved_by_a_signal_handler_at_any_instant(name: str) -> None:
@@ -272,8 +282,11 @@ def test_a_deferred_may_be_resolved_by_a_signal_handler_at_any_instant(name: str
 
     def work() -> None:
         promise = Deferred()
-        with at_lines_of("/sigil/shell/program/deferred.py", lambda: promise.resolve(None),
-                         lambda frame: frame.f_code.co_name == name):
+        with at_lines_of(
+            "/sigil/shell/program/deferred.py",
+            lambda: promise.resolve(None),
+            lambda frame: frame.f_code.co_name == name,
+        ):
             promise.when_resolved(delivered.append)
             promise.resolve(None)
         ended.set()
@@ -342,8 +355,13 @@ print(signals, lives, stats.accepted)
 
 
 def test_signal_handlers_that_stop_and_resolve_in_the_middle_of_ticks_do_no_harm() -> None:
-    done = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True,
-                          timeout=PATIENCE, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     signals, lives, accepted = map(int, done.stdout.split())
     assert lives == 30

@@ -1,12 +1,12 @@
 """Clients that leave: at every stage of a conversation, in every way, and a thousand at a time.
 
-Theory: a connection is a slot, a descriptor, perhaps a stream, and a pair of calls to the program; whenever and however
-its client goes, all of them must come back.  So the books are balanced afterwards, and one client who was there all
-along is asked whether anything was amiss.
+Theory: a connection is a slot, a descriptor, perhaps a stream, and a pair of calls to the program;
+whenever and however its client goes, all of them must come back. So the books are balanced
+afterwards, and one client who was there all along is asked whether anything was amiss.
 
-Rules: the server is ticked by the test, so that every stage is exactly reached.  A client that vanishes must be
-noticed by the server itself, before any deadline: those are set to an hour.
-It does not know how the server notices.
+Rules: the server is ticked by the test, so that every stage is exactly reached. A client that
+vanishes must be noticed by the server itself, before any deadline: those are set to an hour. It
+does not know how the server notices.
 """
 
 import os
@@ -21,8 +21,14 @@ from tests.shell.serving import GET, Raw, end, make, pump, settle
 from .failing import HAS_EPOLL
 
 HOUR = 3_600.0
-LIMITS = Limits(header_timeout=HOUR, body_timeout=HOUR, idle_timeout=HOUR, stall_timeout=HOUR, linger_timeout=HOUR,
-                max_accepts_per_tick=2_000)
+LIMITS = Limits(
+    header_timeout=HOUR,
+    body_timeout=HOUR,
+    idle_timeout=HOUR,
+    stall_timeout=HOUR,
+    linger_timeout=HOUR,
+    max_accepts_per_tick=2_000,
+)
 HEAD = b" HTTP/1.1\r\nHost: a\r\n"
 
 
@@ -77,13 +83,17 @@ class Scene:
     def __init__(self) -> None:
         self.before = descriptors()
         self.program = Program()
-        self.server = make(self.program.handle, LIMITS, Callbacks(self.program.open, self.program.close))
+        self.server = make(
+            self.program.handle, LIMITS, Callbacks(self.program.open, self.program.close)
+        )
         self.server.listen()
         self.bystander = Raw(self.server, GET)
         pump(self.server, lambda: bool(self.bystander.received), self.bystander)
 
     def balance(self) -> None:
-        """Everybody but the bystander has gone, and nothing is left of them; nor of the bystander in the end."""
+        """Everybody but the bystander has gone, and nothing is left of them; nor of the bystander
+        in the end.
+        """
         server, program, stats = self.server, self.program, self.server.stats()
         self.bystander.send(GET)
         pump(server, lambda: len(self.bystander.answers("GET", "GET")) == 2, self.bystander)
@@ -112,18 +122,32 @@ STAGES: dict[str, tuple[bytes, Callable[[Raw, Program], bool]]] = {
     "nothing": (b"", lambda client, program: len(program.opened) == 2),
     "mid-line": (b"GET / HT", lambda client, program: len(program.opened) == 2),
     "mid-head": (b"GET /" + HEAD + b"Cookie: a=", lambda client, program: len(program.opened) == 2),
-    "mid-body": (b"POST /" + HEAD + b"Content-Length: 100\r\n\r\nhalf",
-                 lambda client, program: len(program.opened) == 2),
-    "mid-chunk": (b"POST /" + HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhal",
-                  lambda client, program: len(program.opened) == 2),
-    "expecting": (b"POST /" + HEAD + b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n",
-                  lambda client, program: b" 100 " in client.received),
+    "mid-body": (
+        b"POST /" + HEAD + b"Content-Length: 100\r\n\r\nhalf",
+        lambda client, program: len(program.opened) == 2,
+    ),
+    "mid-chunk": (
+        b"POST /" + HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhal",
+        lambda client, program: len(program.opened) == 2,
+    ),
+    "expecting": (
+        b"POST /" + HEAD + b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n",
+        lambda client, program: b" 100 " in client.received,
+    ),
     "between requests": (GET, lambda client, program: client.received.endswith(b"fine")),
     "refused": (b"nonsense\r\n\r\n", lambda client, program: client.over),
-    "mid-stream": (b"GET /stream" + HEAD + b"\r\n", lambda client, program: len(client.received) > 100_000),
-    "before its answer": (b"GET /late" + HEAD + b"\r\n", lambda client, program: bool(program.promises)),
-    "before two answers": (b"GET /late" + HEAD + b"\r\nGET /stream" + HEAD + b"\r\n",
-                           lambda client, program: len(program.promises) == 1),
+    "mid-stream": (
+        b"GET /stream" + HEAD + b"\r\n",
+        lambda client, program: len(client.received) > 100_000,
+    ),
+    "before its answer": (
+        b"GET /late" + HEAD + b"\r\n",
+        lambda client, program: bool(program.promises),
+    ),
+    "before two answers": (
+        b"GET /late" + HEAD + b"\r\nGET /stream" + HEAD + b"\r\n",
+        lambda client, program: len(program.promises) == 1,
+    ),
 }
 EVERY_STAGE = pytest.mark.parametrize("stage", STAGES)
 
@@ -137,14 +161,18 @@ def reach(scene: Scene, stage: str) -> Raw:
 
 
 @EVERY_STAGE
-def test_a_client_that_breaks_off_leaves_nothing_behind_at_any_stage(scene: Scene, stage: str) -> None:
+def test_a_client_that_breaks_off_leaves_nothing_behind_at_any_stage(
+    scene: Scene, stage: str
+) -> None:
     reach(scene, stage).reset()
     pump(scene.server, lambda: len(scene.server.clients()) == 1)
     scene.balance()
 
 
 @EVERY_STAGE
-def test_a_client_that_half_closes_gets_what_it_is_owed_and_leaves_nothing_behind(scene: Scene, stage: str) -> None:
+def test_a_client_that_half_closes_gets_what_it_is_owed_and_leaves_nothing_behind(
+    scene: Scene, stage: str
+) -> None:
     with reach(scene, stage) as client:
         client.half_close()
         settle_once(scene, client)
@@ -168,7 +196,9 @@ def settle_once(scene: Scene, client: Raw) -> None:
 
 
 @EVERY_STAGE
-def test_a_client_that_half_closes_and_then_breaks_off_leaves_nothing_behind(scene: Scene, stage: str) -> None:
+def test_a_client_that_half_closes_and_then_breaks_off_leaves_nothing_behind(
+    scene: Scene, stage: str
+) -> None:
     if stage.startswith("before") and not HAS_EPOLL:
         pytest.skip("only epoll says that a connection has broken of which nothing is asked")
     client = reach(scene, stage)
@@ -179,8 +209,12 @@ def test_a_client_that_half_closes_and_then_breaks_off_leaves_nothing_behind(sce
     scene.balance()
 
 
-@pytest.mark.skipif(not HAS_EPOLL, reason="only epoll says that a connection has broken of which nothing is asked")
-def test_a_client_that_has_sent_more_than_is_read_and_breaks_off_before_its_answer_leaves_nothing(scene: Scene) -> None:
+@pytest.mark.skipif(
+    not HAS_EPOLL, reason="only epoll says that a connection has broken of which nothing is asked"
+)
+def test_a_client_that_has_sent_more_than_is_read_and_breaks_off_before_its_answer_leaves_nothing(
+    scene: Scene,
+) -> None:
     client = Raw(scene.server, b"POST /late" + HEAD + b"Content-Length: 0\r\n\r\n" + GET * 20_000)
     pump(scene.server, lambda: bool(scene.program.promises), client)
     settle(scene.server, client)
@@ -190,7 +224,9 @@ def test_a_client_that_has_sent_more_than_is_read_and_breaks_off_before_its_answ
 
 
 @pytest.mark.parametrize("stage", ["mid-stream", "before two answers"])
-def test_an_answer_that_comes_after_its_client_has_gone_opens_nothing(scene: Scene, stage: str) -> None:
+def test_an_answer_that_comes_after_its_client_has_gone_opens_nothing(
+    scene: Scene, stage: str
+) -> None:
     client = reach(scene, stage)
     promises = list(scene.program.promises)
     client.reset()
@@ -202,7 +238,7 @@ def test_an_answer_that_comes_after_its_client_has_gone_opens_nothing(scene: Sce
     scene.balance()
 
 
-# -- a thousand ---------------------------------------------------------------------------------------------------
+# -- a thousand ------------------------------------------------------------------------------------
 
 WAYS: tuple[tuple[bytes, Callable[[Raw], None]], ...] = (
     (b"", Raw.close),
@@ -226,17 +262,23 @@ def vanish(client: Raw, number: int) -> None:
 
 @pytest.mark.parametrize("batch", [1, 100])
 def test_a_thousand_that_connect_and_vanish_leave_nothing_behind(scene: Scene, batch: int) -> None:
-    """`batch` of them vanish before the server looks: their connections are dead when they are accepted."""
+    """`batch` of them vanish before the server looks: their connections are dead when they are
+    accepted.
+    """
     for number in range(1_000):
         vanish(Raw(scene.server), number)
         if number % batch == 0:
             scene.server.tick()
     pump(scene.server, lambda: len(scene.server.clients()) == 1)
-    assert scene.server.stats().accepted > 500, "some of those that were reset never came as far as accept()"
+    assert scene.server.stats().accepted > 500, (
+        "some of those that were reset never came as far as accept()"
+    )
     scene.balance()
 
 
-def test_a_thousand_that_vanish_after_the_server_has_seen_them_leave_nothing_behind(scene: Scene) -> None:
+def test_a_thousand_that_vanish_after_the_server_has_seen_them_leave_nothing_behind(
+    scene: Scene,
+) -> None:
     for number in range(1_000):
         client = Raw(scene.server)
         scene.server.tick()

@@ -1,10 +1,12 @@
-"""WebSockets in trouble: clients that vanish in the middle, programs that do the worst from inside their callbacks.
+"""WebSockets in trouble: clients that vanish in the middle, programs that do the worst from inside
+their callbacks.
 
-Theory: a conversation has more middles than a request: a frame half there, a message in fragments, a callback that has
-not returned, a close that is not answered.  Wherever it breaks, what was begun must be ended, once and in order.
+Theory: a conversation has more middles than a request: a frame half there, a message in fragments,
+a callback that has not returned, a close that is not answered. Wherever it breaks, what was begun
+must be ended, once and in order.
 
-Rules: deadlines are an hour away, so whoever has gone must be noticed; the server is ticked by the test or by asyncio.
-It does not know how frames are read.
+Rules: deadlines are an hour away, so whoever has gone must be noticed; the server is ticked by the
+test or by asyncio. It does not know how frames are read.
 """
 
 import asyncio
@@ -25,9 +27,18 @@ from .test_threads import HAMMERS, threads
 from .test_vanishing import descriptors
 
 HOUR = 3_600.0
-LIMITS = Limits(header_timeout=HOUR, body_timeout=HOUR, idle_timeout=HOUR, stall_timeout=HOUR, linger_timeout=HOUR,
-                ws_ping_interval=HOUR, ws_pong_timeout=HOUR, ws_close_timeout=HOUR, max_accepts_per_tick=2_000,
-                min_read_rate=0)
+LIMITS = Limits(
+    header_timeout=HOUR,
+    body_timeout=HOUR,
+    idle_timeout=HOUR,
+    stall_timeout=HOUR,
+    linger_timeout=HOUR,
+    ws_ping_interval=HOUR,
+    ws_pong_timeout=HOUR,
+    ws_close_timeout=HOUR,
+    max_accepts_per_tick=2_000,
+    min_read_rate=0,
+)
 
 
 class Scene:
@@ -39,11 +50,17 @@ class Scene:
         self.server = make(self.books.handle, LIMITS, self.books.callbacks())
         self.server.listen()
         self.bystander = Talker(self.server)
-        pump(self.server, lambda: self.books.seen("ws_open") == 1 and self.bystander.is_upgraded, self.bystander)
+        pump(
+            self.server,
+            lambda: self.books.seen("ws_open") == 1 and self.bystander.is_upgraded,
+            self.bystander,
+        )
         self.conn = self.server.clients()[0]
 
     def balance(self) -> None:
-        """All but the bystander have gone, who is well; nothing is left of them, nor of the bystander in the end."""
+        """All but the bystander have gone, who is well; nothing is left of them, nor of the
+        bystander in the end.
+        """
         pump(self.server, lambda: self.server.clients() == (self.conn,), self.bystander)
         self.bystander.send(text("still there?"))
         pump(self.server, lambda: self.bystander.heard()[-1:] == ["still there?"], self.bystander)
@@ -71,7 +88,7 @@ def scene() -> Iterator[Scene]:
     end(made.server)
 
 
-# -- vanishing ----------------------------------------------------------------------------------------------------
+# -- vanishing -------------------------------------------------------------------------------------
 
 STAGES: dict[str, bytes] = {
     "just upgraded": b"",
@@ -99,14 +116,16 @@ def reach(scene: Scene, stage: str) -> Talker:
 @EVERY_STAGE
 @pytest.mark.parametrize("leave", [Raw.reset, Raw.close])
 def test_who_vanishes_in_the_middle_of_a_conversation_leaves_nothing(
-        scene: Scene, stage: str, leave: Callable[[Raw], None]) -> None:
+    scene: Scene, stage: str, leave: Callable[[Raw], None]
+) -> None:
     leave(reach(scene, stage))
     scene.balance()
 
 
 @EVERY_STAGE
 def test_who_half_closes_in_the_middle_of_a_conversation_and_then_breaks_off_leaves_nothing(
-        scene: Scene, stage: str) -> None:
+    scene: Scene, stage: str
+) -> None:
     client = reach(scene, stage)
     client.half_close()
     settle(scene.server, client)
@@ -115,7 +134,9 @@ def test_who_half_closes_in_the_middle_of_a_conversation_and_then_breaks_off_lea
 
 
 @pytest.mark.parametrize("is_together", [True, False])
-def test_who_vanishes_in_the_middle_of_the_upgrade_leaves_nothing(scene: Scene, is_together: bool) -> None:
+def test_who_vanishes_in_the_middle_of_the_upgrade_leaves_nothing(
+    scene: Scene, is_together: bool
+) -> None:
     for length in range(0, len(UPGRADE) + 1, 7):
         client = Raw(scene.server, UPGRADE[:length])
         if not is_together:
@@ -144,7 +165,9 @@ def test_a_thousand_that_upgrade_and_vanish_leave_nothing(scene: Scene, batch: i
             scene.server.tick()
         client.reset() if number % 3 else client.close()
     settle(scene.server, scene.bystander)
-    assert len(scene.books.lives) > 500, "some of those that were reset never came as far as accept()"
+    assert len(scene.books.lives) > 500, (
+        "some of those that were reset never came as far as accept()"
+    )
     scene.balance()
 
 
@@ -159,7 +182,8 @@ def test_a_thousand_that_vanish_in_the_middle_of_a_conversation_leave_nothing(sc
     assert scene.books.seen("ws_open") == scene.books.seen("ws_close") == 1_001
 
 
-# -- at work ------------------------------------------------------------------------------------------------------
+# -- at work ---------------------------------------------------------------------------------------
+
 
 async def until(condition: Callable[[], bool], *clients: Raw) -> None:
     """Give way until it is so."""
@@ -175,7 +199,8 @@ async def until(condition: Callable[[], bool], *clients: Raw) -> None:
 @pytest.mark.parametrize("leave", [Raw.reset, Raw.close])
 @pytest.mark.parametrize("which", ["open", "ws_open", "ws_message"])
 def test_who_vanishes_while_a_callback_is_at_work_is_told_of_when_that_has_returned(
-        which: str, leave: Callable[[Raw], None], ending: str) -> None:
+    which: str, leave: Callable[[Raw], None], ending: str
+) -> None:
     books = Books()
 
     async def main() -> None:
@@ -206,7 +231,9 @@ def test_who_vanishes_while_a_callback_is_at_work_is_told_of_when_that_has_retur
     books.assert_whole()
 
 
-@pytest.mark.skipif(not HAS_EPOLL, reason="only epoll says that a connection has broken of which nothing is asked")
+@pytest.mark.skipif(
+    not HAS_EPOLL, reason="only epoll says that a connection has broken of which nothing is asked"
+)
 def test_who_breaks_off_while_a_callback_is_at_work_gives_back_its_place_at_once() -> None:
     books = Books()
 
@@ -258,7 +285,8 @@ def test_callbacks_behind_one_that_ends_the_program_are_called_all_the_same() ->
     assert list(books.lives.values()) == [["open", "ws_open", "ws_close", "close"]]
 
 
-# -- from inside --------------------------------------------------------------------------------------------------
+# -- from inside -----------------------------------------------------------------------------------
+
 
 def say_to_everybody(server: HttpServer, conn: Conn) -> None:
     """One by one."""
@@ -324,7 +352,9 @@ def test_whatever_a_callback_does_harms_nobody_else(scene: Scene, which: str, ac
 
 @pytest.mark.parametrize("which", WHICH)
 @pytest.mark.parametrize("error", OUTRAGES)
-def test_whatever_a_callback_raises_ends_its_own_connection(scene: Scene, which: str, error: str) -> None:
+def test_whatever_a_callback_raises_ends_its_own_connection(
+    scene: Scene, which: str, error: str
+) -> None:
     def outrage(server: HttpServer, conn: Conn) -> None:
         if conn != scene.conn:
             raise OUTRAGES[error]
@@ -371,7 +401,8 @@ def test_a_callback_may_close_everybody(scene: Scene, which: str) -> None:
 
 @pytest.mark.parametrize("which", WHICH)
 def test_what_a_callback_raises_to_end_the_program_leaves_the_tick_and_its_client_is_told(
-        scene: Scene, which: str) -> None:
+    scene: Scene, which: str
+) -> None:
     def interrupt(server: HttpServer, conn: Conn) -> None:
         if conn != scene.conn:
             raise KeyboardInterrupt
@@ -387,7 +418,8 @@ def test_what_a_callback_raises_to_end_the_program_leaves_the_tick_and_its_clien
     scene.balance()
 
 
-# -- threads ------------------------------------------------------------------------------------------------------
+# -- threads ---------------------------------------------------------------------------------------
+
 
 def test_threads_that_say_and_close_all_the_time_do_no_harm() -> None:
     books = Books()

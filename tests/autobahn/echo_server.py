@@ -1,10 +1,11 @@
 """The server that the fuzzing client talks to: every message goes back as it came.
 
-Theory: text is echoed as text and bytes as bytes, so what the suite sends it gets back or learns why not.  The bounds
-are raised to what section 9 sends, messages of 16 MiB in one frame or in fragments of 64 bytes.
+Theory: text is echoed as text and bytes as bytes, so what the suite sends it gets back or learns
+why not. The bounds are raised to what section 9 sends, messages of 16 MiB in one frame or in
+fragments of 64 bytes.
 
-Rules: `echo_server.py PORT LIFE_S`: it serves on 127.0.0.1 until SIGTERM, or until the alarm after LIFE_S seconds.
-It does not know which cases are run.
+Rules: `echo_server.py PORT LIFE_S`: it serves on 127.0.0.1 until SIGTERM, or until the alarm after
+LIFE_S seconds. It does not know which cases are run.
 """
 
 import signal
@@ -31,7 +32,9 @@ def main(arguments: list[str]) -> None:
     port, life_s = map(int, arguments)
     signal.alarm(life_s)
     limits = Limits(max_ws_message_len=MESSAGE_MAX, max_ws_recv_frame_len=MESSAGE_MAX)
-    make_http_server(upgrade, port=port, limits=limits, callbacks=Callbacks(ws_message=echo)).start()
+    make_http_server(
+        upgrade, port=port, limits=limits, callbacks=Callbacks(ws_message=echo)
+    ).start()
 
 
 if __name__ == "__main__":

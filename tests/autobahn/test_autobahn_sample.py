@@ -1,9 +1,11 @@
 """A sample of the Autobahn suite as a test: a few dozen cases against the echo server, by `run.py`.
 
-Theory: the instrument judges; here it is only asked.  Its table is read, so that a run that judged nothing is no pass.
-Cases that are known to differ stand in `KNOWN`, each with its reason; one that is mended must leave the list.
+Theory: the instrument judges; here it is only asked. Its table is read, so that a run that judged
+nothing is no pass. Cases that are known to differ stand in `KNOWN`, each with its reason; one that
+is mended must leave the list.
 
-Rules: skipped if the suite cannot be had, because there is no network or no Python for it.  It does not know the cases.
+Rules: skipped if the suite cannot be had, because there is no network or no Python for it. It does
+not know the cases.
 """
 
 import re
@@ -24,7 +26,9 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The instrument's run, or a skip if the suite cannot be had."""
     command = (sys.executable, str(HERE / "run.py"), "--time-limit", str(TIME_LIMIT_S), *arguments)
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    if done.returncode == 2 and re.search("pip|No matching distribution|no Python 2.7", done.stderr):
+    if done.returncode == 2 and re.search(
+        "pip|No matching distribution|no Python 2.7", done.stderr
+    ):
         pytest.skip("the suite cannot be installed here")
     assert done.returncode in (0, 1), done.stdout + done.stderr
     return done
@@ -35,10 +39,13 @@ def test_the_sample_is_good_but_for_what_is_known() -> None:
     judged = re.search(r"^\w+: (\d+) cases", done.stdout, re.MULTILINE)
     assert judged is not None
     assert int(judged[1]) == len(SAMPLE + COMPRESSION_SAMPLE)
-    assert set(re.findall(r"^([\d.]+)  behavior", done.stdout, re.MULTILINE)) == KNOWN.keys(), done.stdout
+    assert set(re.findall(r"^([\d.]+)  behavior", done.stdout, re.MULTILINE)) == KNOWN.keys(), (
+        done.stdout
+    )
 
 
 def test_the_sample_is_of_every_section() -> None:
     assert {case.partition(".")[0] for case in SAMPLE + COMPRESSION_SAMPLE} == {
-        section.partition(".")[0] for section in SECTIONS + COMPRESSION}
+        section.partition(".")[0] for section in SECTIONS + COMPRESSION
+    }
     assert KNOWN.keys() <= set(SAMPLE)

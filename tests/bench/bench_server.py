@@ -1,9 +1,10 @@
 """One server to be measured, in a process of its own: `bench_server.py NAME LIFE_S [PROFILE]`.
 
-It prints its port on a line and serves until SIGTERM, or until the alarm after LIFE_S seconds, so that no server can
-outlive a harness that was killed. Every server answers 200, thirteen bytes of text and its own ordinary headers.
-Only the module of the server asked for is imported. With PROFILE, a file name, it runs under cProfile and leaves the
-statistics there: for finding where time goes, never for measuring (the profiler charges calls, not work).
+It prints its port on a line and serves until SIGTERM, or until the alarm after LIFE_S seconds, so
+that no server can outlive a harness that was killed. Every server answers 200, thirteen bytes of
+text and its own ordinary headers. Only the module of the server asked for is imported. With
+PROFILE, a file name, it runs under cProfile and leaves the statistics there: for finding where time
+goes, never for measuring (the profiler charges calls, not work).
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def listener() -> socket.socket:
 
 
 def serve_floor() -> None:
-    """The Python floor: epoll, recv, count the blank lines, one send. Written for speed: locals, no classes."""
+    """The Python floor: epoll, recv, count the blank lines, one send. Written for speed: locals, no
+    classes.
+    """
     listening = listener()
     listening_fd = listening.fileno()
     announce(listening.getsockname()[1])
@@ -66,7 +69,9 @@ def serve_floor() -> None:
 
 
 async def asgi_app(
-    scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[dict[str, Any]], Awaitable[None]]
+    scope: dict[str, Any],
+    receive: Callable[[], Awaitable[Any]],
+    send: Callable[[dict[str, Any]], Awaitable[None]],
 ) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"13")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -78,7 +83,13 @@ def serve_uvicorn() -> None:
     import uvicorn
 
     config = uvicorn.Config(
-        asgi_app, http="httptools", loop="uvloop", ws="none", lifespan="off", access_log=False, log_level="warning"
+        asgi_app,
+        http="httptools",
+        loop="uvloop",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
     )
     sock = listener()
     announce(sock.getsockname()[1])
@@ -97,7 +108,11 @@ def serve_sigil() -> None:
     server.start()
 
 
-SERVERS: dict[str, Callable[[], None]] = {"floor": serve_floor, "uvicorn": serve_uvicorn, "sigil": serve_sigil}
+SERVERS: dict[str, Callable[[], None]] = {
+    "floor": serve_floor,
+    "uvicorn": serve_uvicorn,
+    "sigil": serve_sigil,
+}
 
 
 def end(*_: object) -> None:

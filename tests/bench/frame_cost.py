@@ -1,14 +1,17 @@
-"""CPU microseconds per WebSocket frame, read and written: sigil beside wsproto and websockets, in one run.
+"""CPU microseconds per WebSocket frame, read and written: sigil beside wsproto and websockets, in
+one run.
 
     python tests/bench/frame_cost.py [--rounds N]
 
-What is measured. The CPU time of this process for a read that holds some masked frames, all equally long and each a
-whole message, from bytes to `str` or `bytes`; for one large message that comes in reads of 64 KiB; and for writing one
-frame of a server. Nothing touches a socket. Each figure is the minimum over rounds, since noise only adds, and the
-contestants take turns within a round, since a noisy neighbour should bother all alike. Read them as ratios.
+What is measured. The CPU time of this process for a read that holds some masked frames, all equally
+long and each a whole message, from bytes to `str` or `bytes`; for one large message that comes in
+reads of 64 KiB; and for writing one frame of a server. Nothing touches a socket. Each figure is the
+minimum over rounds, since noise only adds, and the contestants take turns within a round, since a
+noisy neighbour should bother all alike. Read them as ratios.
 
-The floors. `lowest_cursor` is what the interpreter charges for unmasking one payload in the same way, and nothing else.
-wsproto is written in Python and, without its optional accelerator, masks byte by byte; websockets masks in C.
+The floors. `lowest_cursor` is what the interpreter charges for unmasking one payload in the same
+way, and nothing else. wsproto is written in Python and, without its optional accelerator, masks
+byte by byte; websockets masks in C.
 
 What it doesn't know. What becomes of a message: no server, no ring, no kernel.
 """
@@ -31,8 +34,18 @@ TERMS = FrameRules(2**24, 2**24)
 KEY = bytes.fromhex("9dfa213d")
 READ_LEN = 65_536
 BATCH_S = 0.01
-READS = ((16, 8), (125, 8), (128, 1), (128, 8), (130, 8), (1_024, 8), (4_096, 8), (4_096, 1), (65_536, 1),
-         (2**20, 1))
+READS = (
+    (16, 8),
+    (125, 8),
+    (128, 1),
+    (128, 8),
+    (130, 8),
+    (1_024, 8),
+    (4_096, 8),
+    (4_096, 1),
+    (65_536, 1),
+    (2**20, 1),
+)
 """(bytes of payload, frames in a read)"""
 
 
@@ -113,13 +126,17 @@ def reading_tasks() -> list[Task]:
             tasks.append(Task(row, "floor", 1, partial(apply_mask, payload, KEY)))
             tasks += reading(row, readers, [data], count)
             if len(data) > READ_LEN * 2:
-                pieces = [data[start:start + READ_LEN] for start in range(0, len(data), READ_LEN)]
+                pieces = [data[start : start + READ_LEN] for start in range(0, len(data), READ_LEN)]
                 tasks += reading(f"{row} in {len(pieces)} reads", readers, pieces, count)
     return tasks
 
 
-def reading(row: str, readers: list[tuple[str, Callable[[list[bytes]], int]]], reads: list[bytes],
-            count: int) -> list[Task]:
+def reading(
+    row: str,
+    readers: list[tuple[str, Callable[[list[bytes]], int]]],
+    reads: list[bytes],
+    count: int,
+) -> list[Task]:
     """One row, each reader having shown that it finds all the messages."""
     for name, read in readers:
         if read(reads) != count:
@@ -133,7 +150,9 @@ def writing_tasks() -> list[Task]:
         payload, row = payload_of(length), f"write text 1 x {length}"
         tasks.append(Task(row, "sigil", 1, partial(encode_frame, Opcode.TEXT, payload)))
         if find_spec("websockets"):
-            tasks.append(Task(row, "websockets", 1, partial(write_by_websockets, Opcode.TEXT, payload)))
+            tasks.append(
+                Task(row, "websockets", 1, partial(write_by_websockets, Opcode.TEXT, payload))
+            )
     return tasks
 
 
@@ -170,12 +189,17 @@ def main() -> None:
     tasks = reading_tasks() + writing_tasks()
     best = measure(tasks, rounds)
     contestants = list(dict.fromkeys(task.contestant for task in tasks))
-    print(f"CPU microseconds per frame, minimum of {rounds} rounds, "
-          f"{platform.python_implementation()} {platform.python_version()}\n")
+    print(
+        f"CPU microseconds per frame, minimum of {rounds} rounds, "
+        f"{platform.python_implementation()} {platform.python_version()}\n"
+    )
     print(f"{'':36}" + "".join(f"{name:>12}" for name in contestants))
     for row in dict.fromkeys(task.row for task in tasks):
         figures = (best.get((row, name), nan) for name in contestants)
-        print(f"{row:36}" + "".join(f"{'-' if figure != figure else f'{figure:.3f}':>12}" for figure in figures))
+        print(
+            f"{row:36}"
+            + "".join(f"{'-' if figure != figure else f'{figure:.3f}':>12}" for figure in figures)
+        )
 
 
 if __name__ == "__main__":

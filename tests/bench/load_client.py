@@ -1,8 +1,10 @@
-"""The load in Python: load.c for machines without a compiler, with the same arguments, checks and conversation.
+"""The load in Python: load.c for machines without a compiler, with the same arguments, checks and
+conversation.
 
-It costs the machine about as much as the server it measures, which on one core slows the run and never changes what
-is counted: only the server's own CPU time is. It waits asleep, not in a spin, so here a server's send may pay for
-waking it; compare such a table only with another of its kind (the harness prints which load it used).
+It costs the machine about as much as the server it measures, which on one core slows the run and
+never changes what is counted: only the server's own CPU time is. It waits asleep, not in a spin, so
+here a server's send may pay for waking it; compare such a table only with another of its kind (the
+harness prints which load it used).
 """
 
 from __future__ import annotations
@@ -68,7 +70,9 @@ def check(response: bytes) -> None:
 
 
 class Load:
-    """Connections by descriptor, and what each still owes: the response bytes of its batch in flight."""
+    """Connections by descriptor, and what each still owes: the response bytes of its batch in
+    flight.
+    """
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -87,10 +91,14 @@ class Load:
         if at < 0:
             return request * self.task.depth
         before, after = request[:at], request[at + COUNTER_DIGITS :]
-        return b"".join(b"%s%010d%s" % (before, next(self.counter), after) for _ in range(self.task.depth))
+        return b"".join(
+            b"%s%010d%s" % (before, next(self.counter), after) for _ in range(self.task.depth)
+        )
 
     def receive(self, fd: int) -> tuple[int, bool]:
-        """How many bytes came, and whether the batch is answered in full (and then each response was checked)."""
+        """How many bytes came, and whether the batch is answered in full (and then each response
+        was checked).
+        """
         data = self.socks[fd].recv(RECEIVE_SZ)
         if not data:
             raise SystemExit("load: closed by the server")
@@ -126,7 +134,9 @@ class Load:
 
 
 def main(arguments: list[str]) -> None:
-    port, conn_cnt, depth, warm_batch_cnt, batch_cnt, counter_offset, life_s = map(int, arguments[:7])
+    port, conn_cnt, depth, warm_batch_cnt, batch_cnt, counter_offset, life_s = map(
+        int, arguments[:7]
+    )
     request = arguments[7].encode("ascii")
     task = Task(port, conn_cnt, depth, warm_batch_cnt, batch_cnt, counter_offset, life_s, request)
     signal.alarm(task.life_s)

@@ -2,29 +2,33 @@
 
     python tests/bench/request_cost.py [--rounds N] [--requests N] [--servers NAME,NAME] [--scenarios NAME,NAME]
 
-What is measured. The CPU time, user and system, of the whole server process (all its threads), read from outside
-through its process CPU clock, which counts nanoseconds; divided by the requests answered between two readings. The
-kernel gives the split of user and system only in ticks, so that split is of all rounds together and is rough where
-the total is not. Starting, connecting, warming up and closing lie outside the readings.
+What is measured. The CPU time, user and system, of the whole server process (all its threads), read
+from outside through its process CPU clock, which counts nanoseconds; divided by the requests
+answered between two readings. The kernel gives the split of user and system only in ticks, so that
+split is of all rounds together and is rough where the total is not. Starting, connecting, warming
+up and closing lie outside the readings.
 
-The rules. Never wall time: the machine is shared, and a neighbour changes how long a run takes more than what it
-costs. Numbers are read as ratios, each taken within one round, between servers measured seconds apart; a round starts
-every server afresh (so that no one lucky memory layout or hash seed decides), measures each in turn, and the next
-round begins one server further on. The table gives medians over rounds, and the minimum, since noise mostly adds.
-Every response is checked by the load: status, length, body. Every run is bounded, and every child is ended by its pid.
+The rules. Never wall time: the machine is shared, and a neighbour changes how long a run takes more
+than what it costs. Numbers are read as ratios, each taken within one round, between servers
+measured seconds apart; a round starts every server afresh (so that no one lucky memory layout or
+hash seed decides), measures each in turn, and the next round begins one server further on. The
+table gives medians over rounds, and the minimum, since noise mostly adds. Every response is checked
+by the load: status, length, body. Every run is bounded, and every child is ended by its pid.
 
-The floors. `c floor` understands nothing and answers prebuilt bytes: what this kernel charges any server. `py floor`
-is the same in Python: what the interpreter and its socket calls charge any server that has one recv and one send for
-each read. The distance from `py floor` is the price of everything a server does for its users.
+The floors. `c floor` understands nothing and answers prebuilt bytes: what this kernel charges any
+server. `py floor` is the same in Python: what the interpreter and its socket calls charge any
+server that has one recv and one send for each read. The distance from `py floor` is the price of
+everything a server does for its users.
 
-Caches. In `keepalive` and `pipeline` every request has the same bytes, the best case of a server that remembers heads;
-in `varying` and `pipevary` no two are alike, its worst. `browser` repeats its bytes too, but they hold a cookie, and
-a careful server doesn't keep those.
+Caches. In `keepalive` and `pipeline` every request has the same bytes, the best case of a server
+that remembers heads; in `varying` and `pipevary` no two are alike, its worst. `browser` repeats its
+bytes too, but they hold a cookie, and a careful server doesn't keep those.
 
-What it doesn't know. Loopback: a send does the receiver's network work too, and no network card is paid for. The load
-is a closed loop, so a server cheaper than the load finds fewer sockets ready per poll, and pays for more polls, than
-it would at saturation: the c floor's cost is a little overstated, ratios to it understated. CPU time under a noisy
-neighbour includes the caches he emptied. Nothing here is about latency, large bodies, TLS or many cores.
+What it doesn't know. Loopback: a send does the receiver's network work too, and no network card is
+paid for. The load is a closed loop, so a server cheaper than the load finds fewer sockets ready per
+poll, and pays for more polls, than it would at saturation: the c floor's cost is a little
+overstated, ratios to it understated. CPU time under a noisy neighbour includes the caches he
+emptied. Nothing here is about latency, large bodies, TLS or many cores.
 """
 
 from __future__ import annotations
@@ -136,11 +140,33 @@ class BenchError(Exception):
 
 
 SCENARIOS = (
-    Scenario("keepalive", "64 connections, one small GET in flight on each", 64, 1, f"GET / HTTP/1.1\r\n{SMALL_HEAD}"),
-    Scenario("pipeline", "16 connections, 16 small GETs in one send", 16, 16, f"GET / HTTP/1.1\r\n{SMALL_HEAD}"),
-    Scenario("browser", "64 connections, a browser's head of ten fields", 64, 1, f"GET / HTTP/1.1\r\n{BROWSER_HEAD}"),
     Scenario(
-        "varying", "64 connections, no two heads alike", 64, 1, f"GET /item?id={COUNTER} HTTP/1.1\r\n{SMALL_HEAD}"
+        "keepalive",
+        "64 connections, one small GET in flight on each",
+        64,
+        1,
+        f"GET / HTTP/1.1\r\n{SMALL_HEAD}",
+    ),
+    Scenario(
+        "pipeline",
+        "16 connections, 16 small GETs in one send",
+        16,
+        16,
+        f"GET / HTTP/1.1\r\n{SMALL_HEAD}",
+    ),
+    Scenario(
+        "browser",
+        "64 connections, a browser's head of ten fields",
+        64,
+        1,
+        f"GET / HTTP/1.1\r\n{BROWSER_HEAD}",
+    ),
+    Scenario(
+        "varying",
+        "64 connections, no two heads alike",
+        64,
+        1,
+        f"GET /item?id={COUNTER} HTTP/1.1\r\n{SMALL_HEAD}",
     ),
     Scenario(
         "pipevary",
@@ -160,7 +186,9 @@ NEEDS = {"uvicorn": ("uvicorn", "uvloop", "httptools"), "sigil": ("sigil",)}
 
 
 def read_usage(pid: int) -> Usage:
-    """The CPU time of a process so far. The id of its clock is what clock_getcpuclockid(3) answers on Linux."""
+    """The CPU time of a process so far. The id of its clock is what clock_getcpuclockid(3) answers
+    on Linux.
+    """
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return Usage(time.clock_gettime_ns((~pid << 3) | CPU_CLOCK), int(fields[11]), int(fields[12]))
 
@@ -175,9 +203,17 @@ def usage_between(before: Usage, after: Usage) -> Usage:
 @contextmanager
 def child(command: Sequence[str], errors: IO[str]) -> Iterator[subprocess.Popen[str]]:
     """A process of ours, ended by its pid whatever happens."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(REPOSITORY), os.environ.get("PYTHONPATH", "")))}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join((str(REPOSITORY), os.environ.get("PYTHONPATH", ""))),
+    }
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        env=environment,
     )
     try:
         yield process
@@ -227,8 +263,14 @@ def compile_tools(folder: Path, python_load: bool) -> Tools:
     if compiler is None:
         return Tools(python_command, ())
     for name in ("load", "floor"):
-        subprocess.run([compiler, *COMPILE_FLAGS, "-o", folder / name, HERE / f"{name}.c"], check=True, timeout=60)
-    return Tools(python_command if python_load else (str(folder / "load"),), (str(folder / "floor"),))
+        subprocess.run(
+            [compiler, *COMPILE_FLAGS, "-o", folder / name, HERE / f"{name}.c"],
+            check=True,
+            timeout=60,
+        )
+    return Tools(
+        python_command if python_load else (str(folder / "load"),), (str(folder / "floor"),)
+    )
 
 
 # Measuring
@@ -252,7 +294,10 @@ def server_command(server: str, tools: Tools, profile: str) -> tuple[str, ...]:
 
 @contextmanager
 def running(server: str, tools: Tools, settings: Settings) -> Iterator[Running]:
-    with error_file() as errors, child(server_command(server, tools, settings.profile), errors) as process:
+    with (
+        error_file() as errors,
+        child(server_command(server, tools, settings.profile), errors) as process,
+    ):
         pin(process.pid, 0, settings.pin)
         server_running = Running(server, int(hear(process, errors, server)[0]), process)
         try:
@@ -262,7 +307,9 @@ def running(server: str, tools: Tools, settings: Settings) -> Iterator[Running]:
 
 
 def batch_counts(scenario: Scenario, request_cnt: int) -> tuple[int, int]:
-    """How many batches to warm up with and how many to measure: at least one of each for every connection."""
+    """How many batches to warm up with and how many to measure: at least one of each for every
+    connection.
+    """
     batch_cnt = max(scenario.conn_cnt, request_cnt // scenario.depth)
     return max(scenario.conn_cnt, batch_cnt // WARM_SHARE), batch_cnt
 
@@ -279,7 +326,9 @@ def load_command(scenario: Scenario, port: int, tools: Tools, request_cnt: int) 
     return (*tools.load, *map(str, numbers), scenario.request)
 
 
-def measure(server: Running, scenario: Scenario, turn: int, tools: Tools, settings: Settings) -> Sample:
+def measure(
+    server: Running, scenario: Scenario, turn: int, tools: Tools, settings: Settings
+) -> Sample:
     command = load_command(scenario, server.port, tools, settings.requests)
     with error_file() as errors, child(command, errors) as load:
         pin(load.pid, 1, settings.pin)
@@ -292,7 +341,9 @@ def measure(server: Running, scenario: Scenario, turn: int, tools: Tools, settin
         usage = usage_between(before, read_usage(server.process.pid))
     expected_cnt = batch_counts(scenario, settings.requests)[1] * scenario.depth
     if (int(done[1]), int(done[2])) != (expected_cnt, expected_cnt * response_sz):
-        raise BenchError(f"{server.name}: {expected_cnt} responses of {response_sz} bytes expected, got {done[1:]}")
+        raise BenchError(
+            f"{server.name}: {expected_cnt} responses of {response_sz} bytes expected, got {done[1:]}"
+        )
     return Sample(scenario.name, server.name, turn, expected_cnt, response_sz, usage)
 
 
@@ -307,8 +358,12 @@ def rotated(servers: tuple[str, ...], turn: int) -> tuple[str, ...]:
     return servers[at:] + servers[:at]
 
 
-def measure_all(servers: tuple[str, ...], tools: Tools, settings: Settings) -> tuple[list[Sample], dict[str, str]]:
-    """Every sample, and for each server that failed, why: it is dropped from the rounds that follow."""
+def measure_all(
+    servers: tuple[str, ...], tools: Tools, settings: Settings
+) -> tuple[list[Sample], dict[str, str]]:
+    """Every sample, and for each server that failed, why: it is dropped from the rounds that
+    follow.
+    """
     samples: list[Sample] = []
     failures: dict[str, str] = {}
     for turn in range(settings.rounds):
@@ -340,7 +395,9 @@ def make_row(server: str, samples: Sequence[Sample], costs_us: dict[str, dict[in
     costs = list(costs_us[server].values())
     total_us = median(costs)
     user_ticks, system_ticks = (sum(sample.usage[field] for sample in mine) for field in (1, 2))
-    user_share = user_ticks / (user_ticks + system_ticks) if user_ticks + system_ticks else float("nan")
+    user_share = (
+        user_ticks / (user_ticks + system_ticks) if user_ticks + system_ticks else float("nan")
+    )
     return Row(
         server,
         total_us * user_share,
@@ -363,7 +420,9 @@ def make_rows(samples: Sequence[Sample]) -> list[Row]:
 
 def table_lines(rows: Sequence[Row]) -> Iterator[str]:
     heads = ("user_us", "system_us", "total_us", "min_us", "spread")
-    yield f"{'server':<10}" + "".join(f"{head:>10}" for head in (*heads, *(f"/{name}" for name in YARDSTICKS)))
+    yield f"{'server':<10}" + "".join(
+        f"{head:>10}" for head in (*heads, *(f"/{name}" for name in YARDSTICKS))
+    )
     for row in rows:
         numbers = (row.user_us, row.system_us, row.total_us, row.min_us)
         ratios = "".join(f"{'-' if ratio is None else f'{ratio:.3g}':>10}" for ratio in row.ratios)
@@ -376,7 +435,9 @@ def table_lines(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def checked_words(rows: Sequence[Row]) -> str:
-    return "checked: " + ", ".join(f"{row.server} {row.request_cnt} x {row.response_sz} bytes" for row in rows)
+    return "checked: " + ", ".join(
+        f"{row.server} {row.request_cnt} x {row.response_sz} bytes" for row in rows
+    )
 
 
 def package_words(package: str) -> str:
@@ -387,7 +448,9 @@ def package_words(package: str) -> str:
 
 
 def head_lines(tools: Tools, settings: Settings) -> Iterator[str]:
-    yield f"{platform.python_implementation()} {platform.python_version()}, " + ", ".join(map(package_words, PACKAGES))
+    yield f"{platform.python_implementation()} {platform.python_version()}, " + ", ".join(
+        map(package_words, PACKAGES)
+    )
     load = "Python" if tools.load[0] == sys.executable else "C"
     yield (
         f"{platform.system()} {platform.release()}, {os.cpu_count()} cores; rounds: {settings.rounds}, "
@@ -431,20 +494,33 @@ def chosen_servers(names: str) -> tuple[str, ...]:
 
 
 def parse(arguments: Sequence[str]) -> Settings:
-    parser = argparse.ArgumentParser(description="CPU microseconds per request, beside floors and uvicorn.")
+    parser = argparse.ArgumentParser(
+        description="CPU microseconds per request, beside floors and uvicorn."
+    )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=40_000, help="for each server, scenario and round")
+    parser.add_argument(
+        "--requests", type=int, default=40_000, help="for each server, scenario and round"
+    )
     parser.add_argument("--servers", type=chosen_servers, default=SERVERS, help=",".join(SERVERS))
     parser.add_argument(
-        "--scenarios", type=chosen_scenarios, default=SCENARIOS, help=",".join(scenario.name for scenario in SCENARIOS)
+        "--scenarios",
+        type=chosen_scenarios,
+        default=SCENARIOS,
+        help=",".join(scenario.name for scenario in SCENARIOS),
     )
     parser.add_argument("--pin", action="store_true", help="server on one core, load on another")
-    parser.add_argument("--python-load", action="store_true", help="the load in Python though there is a compiler")
-    parser.add_argument("--profile", metavar="SERVER", help="instead: one server (not c-floor) once, under cProfile")
+    parser.add_argument(
+        "--python-load", action="store_true", help="the load in Python though there is a compiler"
+    )
+    parser.add_argument(
+        "--profile", metavar="SERVER", help="instead: one server (not c-floor) once, under cProfile"
+    )
     chosen = parser.parse_args(arguments)
     servers = chosen_servers(chosen.profile) if chosen.profile else chosen.servers
     rounds = 1 if chosen.profile else max(1, chosen.rounds)
-    return Settings(rounds, chosen.requests, servers, chosen.scenarios, chosen.pin, chosen.python_load, "")
+    return Settings(
+        rounds, chosen.requests, servers, chosen.scenarios, chosen.pin, chosen.python_load, ""
+    )
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -455,7 +531,9 @@ def main(arguments: Sequence[str]) -> int:
         tools = compile_tools(Path(folder), settings.python_load)
         absent = {server: why_absent(server, tools) for server in settings.servers}
         print(*head_lines(tools, settings), sep="\n", flush=True)
-        samples, failures = measure_all(tuple(server for server in absent if not absent[server]), tools, settings)
+        samples, failures = measure_all(
+            tuple(server for server in absent if not absent[server]), tools, settings
+        )
         print_tables(samples, settings)
         if settings.profile and not failures:
             print_profile(settings.profile)

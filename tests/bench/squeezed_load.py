@@ -2,12 +2,13 @@
 
     squeezed_load.py squeezed PORT CONNECTIONS DEPTH PAYLOAD_SZ WARM_CNT RUN_CNT CONTROL LIFE_S
 
-Theory: the connections offer `permessage-deflate` and only read.  A byte written to the descriptor CONTROL orders one
-tick of DEPTH messages to everyone; the next is ordered when all of them have come to all.
+Theory: the connections offer `permessage-deflate` and only read. A byte written to the descriptor
+CONTROL orders one tick of DEPTH messages to everyone; the next is ordered when all of them have
+come to all.
 
-Rules: the conversation with the harness is that of websocket_load.c.  A server that keeps its window is read with one
-that is kept, as RFC 7692 section 7.2.2 has it.  A message that comes uncompressed is an error: then nothing would be
-measured.  It does not measure.
+Rules: the conversation with the harness is that of websocket_load.c. A server that keeps its window
+is read with one that is kept, as RFC 7692 section 7.2.2 has it. A message that comes uncompressed
+is an error: then nothing would be measured. It does not measure.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from itertools import islice
 
 from websocket_server import HOST, RECEIVE_SZ, Task, documents
 
-REQUEST = (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-           b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
-           b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+REQUEST = (
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 SQUEEZED_TEXT = 0xC1
 BLOCK_END = b"\x00\x00\xff\xff"
 

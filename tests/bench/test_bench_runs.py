@@ -1,7 +1,8 @@
-"""The bench still runs: its table has its rows, its counts are checked, and its loads refuse a wrong answer.
+"""The bench still runs: its table has its rows, its counts are checked, and its loads refuse a
+wrong answer.
 
-Nothing is timed here. It doesn't know whether the numbers are good, only that they would be printed for the servers
-asked for, each having answered every request.
+Nothing is timed here. It doesn't know whether the numbers are good, only that they would be printed
+for the servers asked for, each having answered every request.
 """
 
 from __future__ import annotations
@@ -45,23 +46,42 @@ def test_table_has_the_rows_and_every_answer_was_checked(load: tuple[str, ...]) 
 
 
 @needs("cc")
-@pytest.mark.parametrize(("bench", "arguments", "rows"), [
-    ("websocket_echo.py", ("--messages", "512", "--servers", "py-floor,websockets,sigil"),
-     {"deep": ("py-floor", "websockets", "sigil"), "single": ("py-floor", "websockets", "sigil")}),
-    ("broadcast_cost.py", ("--messages", "1600", "--servers", "c-joined,sigil", "--scenarios", "small16,small1"),
-     {"small16": ("c-joined", "sigil"), "small1": ("c-joined", "sigil")}),
-    ("squeezed_cost.py", ("--messages", "6400"), {"json16": ("websockets", "sigil"), "json1": ("websockets", "sigil")}),
-])
+@pytest.mark.parametrize(
+    ("bench", "arguments", "rows"),
+    [
+        (
+            "websocket_echo.py",
+            ("--messages", "512", "--servers", "py-floor,websockets,sigil"),
+            {
+                "deep": ("py-floor", "websockets", "sigil"),
+                "single": ("py-floor", "websockets", "sigil"),
+            },
+        ),
+        (
+            "broadcast_cost.py",
+            ("--messages", "1600", "--servers", "c-joined,sigil", "--scenarios", "small16,small1"),
+            {"small16": ("c-joined", "sigil"), "small1": ("c-joined", "sigil")},
+        ),
+        (
+            "squeezed_cost.py",
+            ("--messages", "6400"),
+            {"json16": ("websockets", "sigil"), "json1": ("websockets", "sigil")},
+        ),
+    ],
+)
 def test_a_websocket_bench_has_its_rows_and_every_byte_was_compared(
-        bench: str, arguments: tuple[str, ...], rows: dict[str, tuple[str, ...]]) -> None:
+    bench: str, arguments: tuple[str, ...], rows: dict[str, tuple[str, ...]]
+) -> None:
     pytest.importorskip("websockets")
     command = (sys.executable, str(HERE / bench), "--rounds", "1", *arguments)
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    sections = {section.partition(":")[0]: section.splitlines() for section in done.stdout.split("\n\n")[1:]}
+    sections = {
+        section.partition(":")[0]: section.splitlines() for section in done.stdout.split("\n\n")[1:]
+    }
     assert list(sections) == list(rows)
     for name, servers in rows.items():
-        assert [line.split()[0] for line in sections[name][2:2 + len(servers)]] == list(servers)
+        assert [line.split()[0] for line in sections[name][2 : 2 + len(servers)]] == list(servers)
 
 
 def test_the_frame_bench_has_a_row_for_each_length() -> None:
@@ -101,7 +121,9 @@ def run_load(command: tuple[str, ...], response: bytes) -> subprocess.CompletedP
 
 
 @pytest.fixture(scope="module", params=["c", "python"])
-def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+def load(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, ...]:
     if request.param == "python":
         return (sys.executable, str(HERE / "load_client.py"))
     program = tmp_path_factory.mktemp("bench") / "load"

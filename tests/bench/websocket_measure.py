@@ -1,16 +1,19 @@
-"""What the WebSocket benches share: servers in turn within a round, the load beside each, and the table of ratios.
+"""What the WebSocket benches share: servers in turn within a round, the load beside each, and the
+table of ratios.
 
-Theory: a bench is a value: its servers, its yardsticks and its scenarios.  A scenario is measured the same way whatever
-it is: a server is started afresh, the compiled load connects and warms up, the server's CPU clock is read, the load
-runs, the clock is read again.  The rules and the readings are those of request_cost.py, whose parts are used.
+Theory: a bench is a value: its servers, its yardsticks and its scenarios. A scenario is measured
+the same way whatever it is: a server is started afresh, the compiled load connects and warms up,
+the server's CPU clock is read, the load runs, the clock is read again. The rules and the readings
+are those of request_cost.py, whose parts are used.
 
-Rules: every process has a bound on its life and is ended by its pid.  A message counts when its last byte has come; the
-load compares every byte with what must come, except in the answers of an echo floor, which it only counts.
+Rules: every process has a bound on its life and is ended by its pid. A message counts when its last
+byte has come; the load compares every byte with what must come, except in the answers of an echo
+floor, which it only counts.
 
-Server and load share one core unless --cores says otherwise.  A load that reads on another core while the server sends
-makes that send up to twice as dear (locks, cache lines), and whether it does depends on who else is on the machine: on
-one core the figures repeat within a few hundredths, on two they come in two kinds.
-It does not know what a server is made of.
+Server and load share one core unless --cores says otherwise. A load that reads on another core
+while the server sends makes that send up to twice as dear (locks, cache lines), and whether it does
+depends on who else is on the machine: on one core the figures repeat within a few hundredths, on
+two they come in two kinds. It does not know what a server is made of.
 """
 
 from __future__ import annotations
@@ -61,7 +64,8 @@ UNCOMPARED = ("py-floor", "c-floor")
 
 
 class Scenario(NamedTuple):
-    """`mode` is the load's: echo sends batches of `depth` messages, read orders ticks of as many to everyone.
+    """`mode` is the load's: echo sends batches of `depth` messages, read orders ticks of as many to
+    everyone.
 
     squeezed does the same, and inflates what comes.
     """
@@ -99,7 +103,8 @@ class Sample(NamedTuple):
     usage: Usage
 
 
-# -- processes ------------------------------------------------------------------------------------------------------
+# -- processes -------------------------------------------------------------------------------------
+
 
 def compile_tools(folder: Path) -> None:
     """The load and the floor as programs in the folder. There is no bench without a compiler."""
@@ -107,7 +112,11 @@ def compile_tools(folder: Path) -> None:
     if compiler is None:
         raise BenchError("no C compiler")
     for name in ("websocket_load", "websocket_floor"):
-        subprocess.run([compiler, *COMPILE_FLAGS, "-o", folder / name, HERE / f"{name}.c"], check=True, timeout=60)
+        subprocess.run(
+            [compiler, *COMPILE_FLAGS, "-o", folder / name, HERE / f"{name}.c"],
+            check=True,
+            timeout=60,
+        )
 
 
 def server_command(server: str, scenario: Scenario, folder: Path, profile: str) -> tuple[str, ...]:
@@ -115,7 +124,13 @@ def server_command(server: str, scenario: Scenario, folder: Path, profile: str) 
     if server in COMPILED:
         return (str(folder / "websocket_floor"), COMPILED[server], *numbers)
     name = server + SUFFIXES[scenario.mode]
-    return (sys.executable, str(HERE / "websocket_server.py"), name, *numbers, *((profile,) if profile else ()))
+    return (
+        sys.executable,
+        str(HERE / "websocket_server.py"),
+        name,
+        *numbers,
+        *((profile,) if profile else ()),
+    )
 
 
 @contextmanager
@@ -129,10 +144,18 @@ def running(command: tuple[str, ...], server: str, cores: str) -> Iterator[Runni
 
 
 @contextmanager
-def loading(command: tuple[str, ...], control: int, errors: IO[str]) -> Iterator[subprocess.Popen[str]]:
+def loading(
+    command: tuple[str, ...], control: int, errors: IO[str]
+) -> Iterator[subprocess.Popen[str]]:
     """The load, which inherits the descriptor by which it orders ticks."""
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
-                               pass_fds=(control,))
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        pass_fds=(control,),
+    )
     with process:
         try:
             yield process
@@ -144,10 +167,13 @@ def loading(command: tuple[str, ...], control: int, errors: IO[str]) -> Iterator
                 process.kill()
 
 
-# -- measuring ------------------------------------------------------------------------------------------------------
+# -- measuring -------------------------------------------------------------------------------------
+
 
 def run_counts(scenario: Scenario, message_cnt: int) -> tuple[int, int, int]:
-    """(runs to warm up with, runs to measure, messages these are): batches of one connection, or ticks to all."""
+    """(runs to warm up with, runs to measure, messages these are): batches of one connection, or
+    ticks to all.
+    """
     per_run = scenario.depth * (1 if scenario.mode == "echo" else scenario.conn_cnt)
     least = scenario.conn_cnt if scenario.mode == "echo" else 2
     run_cnt = max(least, message_cnt // per_run)
@@ -159,13 +185,27 @@ def load_command(
 ) -> tuple[str, ...]:
     warm_cnt, run_cnt, _ = run_counts(scenario, settings.message_cnt)
     extra = int(server.name not in UNCOMPARED) if scenario.mode == "echo" else control
-    numbers = (server.port, scenario.conn_cnt, scenario.depth, scenario.payload_sz, warm_cnt, run_cnt, extra, LIFE_S)
-    load = (sys.executable, str(HERE / "squeezed_load.py")) if scenario.mode == "squeezed" else (
-        str(folder / "websocket_load"),)
+    numbers = (
+        server.port,
+        scenario.conn_cnt,
+        scenario.depth,
+        scenario.payload_sz,
+        warm_cnt,
+        run_cnt,
+        extra,
+        LIFE_S,
+    )
+    load = (
+        (sys.executable, str(HERE / "squeezed_load.py"))
+        if scenario.mode == "squeezed"
+        else (str(folder / "websocket_load"),)
+    )
     return (*load, scenario.mode, *map(str, numbers))
 
 
-def measure(server: Running, scenario: Scenario, turn: int, folder: Path, settings: Settings) -> Sample:
+def measure(
+    server: Running, scenario: Scenario, turn: int, folder: Path, settings: Settings
+) -> Sample:
     assert server.process.stdin is not None
     control = server.process.stdin.fileno()
     command = load_command(server, scenario, folder, settings, control)
@@ -192,7 +232,9 @@ def measure_server(server: str, turn: int, folder: Path, settings: Settings) -> 
 
 
 def measure_all(folder: Path, settings: Settings) -> tuple[list[Sample], dict[str, str]]:
-    """Every sample, and for each server that failed, why: it is dropped from the rounds that follow."""
+    """Every sample, and for each server that failed, why: it is dropped from the rounds that
+    follow.
+    """
     samples: list[Sample] = []
     failures: dict[str, str] = {}
     for turn in range(settings.rounds):
@@ -206,13 +248,16 @@ def measure_all(folder: Path, settings: Settings) -> tuple[list[Sample], dict[st
     return samples, failures
 
 
-# -- the table ------------------------------------------------------------------------------------------------------
+# -- the table -------------------------------------------------------------------------------------
+
 
 def costs_by_server(samples: Sequence[Sample]) -> dict[str, dict[int, float]]:
     """Microseconds of CPU per message, by server and round."""
     costs_us: dict[str, dict[int, float]] = {}
     for sample in samples:
-        costs_us.setdefault(sample.server, {})[sample.turn] = sample.usage.total_ns / sample.message_cnt / 1000
+        costs_us.setdefault(sample.server, {})[sample.turn] = (
+            sample.usage.total_ns / sample.message_cnt / 1000
+        )
     return costs_us
 
 
@@ -223,7 +268,14 @@ def system_share(samples: Sequence[Sample]) -> float:
 
 
 def table_lines(samples: Sequence[Sample], bench: Bench) -> Iterator[str]:
-    heads = ("total_us", "min_us", "spread", "system", "per_cpu_s", *(f"/{name}" for name in bench.yardsticks))
+    heads = (
+        "total_us",
+        "min_us",
+        "spread",
+        "system",
+        "per_cpu_s",
+        *(f"/{name}" for name in bench.yardsticks),
+    )
     yield f"{'server':<12}" + "".join(f"{head:>12}" for head in heads)
     costs_us = costs_by_server(samples)
     for server in bench.servers:
@@ -232,7 +284,10 @@ def table_lines(samples: Sequence[Sample], bench: Bench) -> Iterator[str]:
         costs = list(costs_us[server].values())
         total_us = median(costs)
         share = system_share([sample for sample in samples if sample.server == server])
-        ratios = [ratio_to(costs_us[server], costs_us.get(yardstick, {})) for yardstick in bench.yardsticks]
+        ratios = [
+            ratio_to(costs_us[server], costs_us.get(yardstick, {}))
+            for yardstick in bench.yardsticks
+        ]
         yield (
             f"{server:<12}{total_us:>12.3f}{min(costs):>12.3f}{100 * (max(costs) - min(costs)) / total_us:>11.0f}%"
             f"{100 * share:>11.0f}%{1e6 / total_us:>12.0f}"
@@ -241,17 +296,26 @@ def table_lines(samples: Sequence[Sample], bench: Bench) -> Iterator[str]:
 
 
 def print_tables(samples: Sequence[Sample], bench: Bench, settings: Settings) -> None:
-    print(f"{platform.python_implementation()} {platform.python_version()}, " + ", ".join(map(package_words, PACKAGES)))
+    print(
+        f"{platform.python_implementation()} {platform.python_version()}, "
+        + ", ".join(map(package_words, PACKAGES))
+    )
     machine = f"{platform.system()} {platform.release()}, {os.cpu_count()} cores"
     print(f"{machine}, used: {settings.cores}; rounds: {settings.rounds}")
-    print(f"CPU microseconds of the server process per {bench.words}: medians over rounds; ratios are within rounds")
+    print(
+        f"CPU microseconds of the server process per {bench.words}: medians over rounds; ratios are within rounds"
+    )
     for scenario in settings.scenarios:
         count = run_counts(scenario, settings.message_cnt)[2]
         print(f"\n{scenario.name}: {scenario.words} ({count} messages a round)")
-        print(*table_lines([sample for sample in samples if sample.scenario == scenario.name], bench), sep="\n")
+        print(
+            *table_lines([sample for sample in samples if sample.scenario == scenario.name], bench),
+            sep="\n",
+        )
 
 
-# -- the command ----------------------------------------------------------------------------------------------------
+# -- the command -----------------------------------------------------------------------------------
+
 
 def chosen(names: str, known: Sequence[str]) -> tuple[str, ...]:
     """The names asked for, in the order of those known."""
@@ -265,12 +329,25 @@ def chosen(names: str, known: Sequence[str]) -> tuple[str, ...]:
 def parse(bench: Bench, arguments: Sequence[str]) -> Settings:
     parser = argparse.ArgumentParser(description=f"CPU microseconds per {bench.words}.")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--messages", type=int, default=bench.message_cnt, help="for each server, scenario and round")
+    parser.add_argument(
+        "--messages",
+        type=int,
+        default=bench.message_cnt,
+        help="for each server, scenario and round",
+    )
     parser.add_argument("--servers", default="", help=",".join(bench.servers))
-    parser.add_argument("--scenarios", default="", help=",".join(scenario.name for scenario in bench.scenarios))
-    parser.add_argument("--cores", choices=("one", "two", "any"), default="one", help="for server and load together")
-    parser.add_argument("--profile", metavar="SERVER", default="",
-                        help="instead: one Python server once, in the first scenario asked for, under cProfile")
+    parser.add_argument(
+        "--scenarios", default="", help=",".join(scenario.name for scenario in bench.scenarios)
+    )
+    parser.add_argument(
+        "--cores", choices=("one", "two", "any"), default="one", help="for server and load together"
+    )
+    parser.add_argument(
+        "--profile",
+        metavar="SERVER",
+        default="",
+        help="instead: one Python server once, in the first scenario asked for, under cProfile",
+    )
     options = parser.parse_args(arguments)
     names = chosen(options.scenarios, [scenario.name for scenario in bench.scenarios])
     scenarios = tuple(scenario for scenario in bench.scenarios if scenario.name in names)

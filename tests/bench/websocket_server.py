@@ -2,14 +2,15 @@
 
     websocket_server.py NAME LIFE_S CONNECTIONS DEPTH PAYLOAD_SZ [PROFILE]
 
-Theory: NAME alone echoes every message.  NAME-ticks lets CONNECTIONS clients in; then every byte of standard input is
-a tick, and on each it broadcasts DEPTH numbered texts of PAYLOAD_SZ bytes to all.  NAME-squeezed does the same with
-JSON of about that length, compressed for who has offered that.
+Theory: NAME alone echoes every message. NAME-ticks lets CONNECTIONS clients in; then every byte of
+standard input is a tick, and on each it broadcasts DEPTH numbered texts of PAYLOAD_SZ bytes to all.
+NAME-squeezed does the same with JSON of about that length, compressed for who has offered that.
 
-Rules: it prints its port on a line and serves until SIGTERM, or until the alarm after LIFE_S seconds, so that no server
-can outlive a harness that was killed.  Only the module of the server asked for is imported.  With PROFILE, a file name,
-it runs under cProfile and leaves the statistics there: for finding where time goes, never for measuring.
-It does not know who reads, or what is done with the figures.
+Rules: it prints its port on a line and serves until SIGTERM, or until the alarm after LIFE_S
+seconds, so that no server can outlive a harness that was killed. Only the module of the server
+asked for is imported. With PROFILE, a file name, it runs under cProfile and leaves the statistics
+there: for finding where time goes, never for measuring. It does not know who reads, or what is done
+with the figures.
 """
 
 from __future__ import annotations
@@ -64,23 +65,37 @@ def texts(task: Task) -> Iterator[str]:
 
 
 def documents(task: Task) -> Iterator[str]:
-    """The messages of all ticks as JSON, numbered, of one length; all but the numbers is made beforehand."""
-    bodies = [json.dumps([row_of(at * 7919 + row * 104729, row) for row in range(task.payload_sz // 64)])
-              for at in range(BODIES)]
+    """The messages of all ticks as JSON, numbered, of one length; all but the numbers is made
+    beforehand.
+    """
+    bodies = [
+        json.dumps([row_of(at * 7919 + row * 104729, row) for row in range(task.payload_sz // 64)])
+        for at in range(BODIES)
+    ]
     for number in count():
         yield f'{{"number": "{number:0{DIGITS}d}", "rows": {bodies[number % BODIES]}}}'
 
 
 def row_of(figure: int, row: int) -> dict[str, object]:
-    return {"symbol": f"SYM{row:04d}", "price": figure % 90000 + 10000, "change": figure % 900 + 100, "open": True}
+    return {
+        "symbol": f"SYM{row:04d}",
+        "price": figure % 90000 + 10000,
+        "change": figure % 900 + 100,
+        "open": True,
+    }
 
 
-# -- the Python floor -----------------------------------------------------------------------------------------------
+# -- the Python floor ------------------------------------------------------------------------------
+
 
 def serve_floor(task: Task) -> None:
     """epoll, recv, count the frames by length, one send. Written for speed: locals, no classes."""
     head_sz = 2 if task.payload_sz < 126 else 4
-    head = bytes((0x81, task.payload_sz)) if head_sz == 2 else b"\x81\x7e" + task.payload_sz.to_bytes(2, "big")
+    head = (
+        bytes((0x81, task.payload_sz))
+        if head_sz == 2
+        else b"\x81\x7e" + task.payload_sz.to_bytes(2, "big")
+    )
     request_sz = head_sz + MASKED_EXTRA_SZ + task.payload_sz
     answers = [(head + b"x" * task.payload_sz) * cnt for cnt in range(RECEIVE_SZ // request_sz + 2)]
     listening = listener()
@@ -133,7 +148,8 @@ def serve_floor_ticks(task: Task) -> None:
             sock.send(joined)
 
 
-# -- websockets -----------------------------------------------------------------------------------------------------
+# -- websockets ------------------------------------------------------------------------------------
+
 
 async def until_told_to_end() -> None:
     """Returns at SIGTERM: an exception raised by the signal could land where asyncio swallows it."""
@@ -191,7 +207,8 @@ def tick_websockets(task: Task, messages: Iterator[str], compression: str | None
     asyncio.run(run())
 
 
-# -- sigil ----------------------------------------------------------------------------------------------------------
+# -- sigil -----------------------------------------------------------------------------------------
+
 
 def make_sigil(**callbacks: Callable[..., object]) -> Any:
     """A server that listens and upgrades every request."""
@@ -201,7 +218,9 @@ def make_sigil(**callbacks: Callable[..., object]) -> Any:
         return Response.upgrade()
 
     limits = Limits(max_connection_cnt=BACKLOG, max_ws_connection_cnt=BACKLOG)
-    server = make_http_server(app, host=HOST, port=0, backlog=BACKLOG, limits=limits, callbacks=Callbacks(**callbacks))
+    server = make_http_server(
+        app, host=HOST, port=0, backlog=BACKLOG, limits=limits, callbacks=Callbacks(**callbacks)
+    )
     server.listen()
     announce(server.port)
     return server
@@ -220,7 +239,9 @@ def serve_sigil_squeezed(task: Task) -> None:
 
 
 def tick_sigil(task: Task, messages: Iterator[str]) -> None:
-    """A program with a loop of its own: it waits for its orders and for the server's descriptor, and ticks."""
+    """A program with a loop of its own: it waits for its orders and for the server's descriptor,
+    and ticks.
+    """
     server = make_sigil()
     poll = select.poll()
     poll.register(CONTROL, select.POLLIN)
@@ -234,7 +255,7 @@ def tick_sigil(task: Task, messages: Iterator[str]) -> None:
         server.tick(0.0)
 
 
-# -- the command ----------------------------------------------------------------------------------------------------
+# -- the command -----------------------------------------------------------------------------------
 
 SERVERS: dict[str, Callable[[Task], None]] = {
     "py-floor": serve_floor,

@@ -1,11 +1,12 @@
 """The vocabulary of the table: what a case is, and the few words in which the tables are written.
 
-What it is: `Case` pairs raw request bytes with an `Expect`: the answers owed, in order, and what becomes of the
-connection. The small functions below it are the shorthand of the tables.
-Its rules: an answer from the echo handler always names the method, the target and the body that the server
-understood, so that a request read wrongly cannot pass for one read rightly; an answer lists several statuses only
-where the RFC leaves a choice that sigil has not settled; one fault per case, so that no order of checks is assumed.
-What it does not know: how a case is sent, or how an answer is read; that is `wire.py`.
+What it is: `Case` pairs raw request bytes with an `Expect`: the answers owed, in order, and what
+becomes of the connection. The small functions below it are the shorthand of the tables. Its rules:
+an answer from the echo handler always names the method, the target and the body that the server
+understood, so that a request read wrongly cannot pass for one read rightly; an answer lists several
+statuses only where the RFC leaves a choice that sigil has not settled; one fault per case, so that
+no order of checks is assumed. What it does not know: how a case is sent, or how an answer is read;
+that is `wire.py`.
 """
 
 import zlib
@@ -54,13 +55,23 @@ CONTINUE = Answer((100,))
 
 
 def show_body(body: bytes) -> str:
-    """A body as the echo handler reports it: byte for byte when short, else its length and checksum."""
-    return body.decode("latin-1") if len(body) <= SHOWN else f"{len(body)} bytes, crc32 {zlib.crc32(body):08x}"
+    """A body as the echo handler reports it: byte for byte when short, else its length and
+    checksum.
+    """
+    return (
+        body.decode("latin-1")
+        if len(body) <= SHOWN
+        else f"{len(body)} bytes, crc32 {zlib.crc32(body):08x}"
+    )
 
 
 def seen(method: str = "GET", target: str = "/", body: bytes = b"", **more: str | None) -> Answer:
-    """The echo handler's 200: it saw exactly this method, target and body, and whatever else is named."""
-    return also(Answer((200,), (("method", method), ("target", target), ("body", show_body(body)))), **more)
+    """The echo handler's 200: it saw exactly this method, target and body, and whatever else is
+    named.
+    """
+    return also(
+        Answer((200,), (("method", method), ("target", target), ("body", show_body(body)))), **more
+    )
 
 
 def also(answer: Answer, **more: str | None) -> Answer:
@@ -74,7 +85,9 @@ def seen_head() -> Answer:
 
 
 def with_fields(answer: Answer, *fields: tuple[str, str]) -> Answer:
-    """The same answer, which must also carry these fields; a value is found among the comma-separated ones."""
+    """The same answer, which must also carry these fields; a value is found among the
+    comma-separated ones.
+    """
     return answer._replace(fields=(*answer.fields, *fields))
 
 
@@ -99,7 +112,9 @@ def refuses(*statuses: int) -> Expect:
 
 
 def abandoned(*answers: Answer) -> Expect:
-    """A request that never ended: after these answers, a 400 or 408 or nothing at all, but never a 200."""
+    """A request that never ended: after these answers, a 400 or 408 or nothing at all, but never a
+    200.
+    """
     return cut(*answers, Answer((400, 408), optional=True))
 
 

@@ -1,9 +1,10 @@
 """The server under test: one real sigil server with an echo handler, ticked by a thread of its own.
 
-What it is: `echo` answers with what the server understood of a request; `ServerThread` starts a server through the public
-face, ticks it in the background until told to stop, and says when a tick has passed.
-Its rules: only public names of sigil; an exception out of a tick is kept and raised in the test that sees it next.
-What it does not know: what is asked of the server, or what it should answer.
+What it is: `echo` answers with what the server understood of a request; `ServerThread` starts a
+server through the public face, ticks it in the background until told to stop, and says when a tick
+has passed. Its rules: only public names of sigil; an exception out of a tick is kept and raised in
+the test that sees it next. What it does not know: what is asked of the server, or what it should
+answer.
 """
 
 import threading
@@ -18,15 +19,19 @@ PATIENCE = 5.0
 
 
 def echo(request: Request) -> Response:
-    """What the server understood, as JSON; it differs in type from the server's own refusals, which are text."""
-    return Response.json({
-        "method": request.method,
-        "target": request.target,
-        "path": request.path,
-        "query": request.query,
-        "x_seen": request.headers.get("x-seen"),
-        "body": show_body(request.body),
-    })
+    """What the server understood, as JSON; it differs in type from the server's own refusals, which
+    are text.
+    """
+    return Response.json(
+        {
+            "method": request.method,
+            "target": request.target,
+            "path": request.path,
+            "query": request.query,
+            "x_seen": request.headers.get("x-seen"),
+            "body": show_body(request.body),
+        }
+    )
 
 
 class Serving:
@@ -39,13 +44,17 @@ class Serving:
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="sigil under test", daemon=True)
 
-    def __enter__(self) -> "ServerThread":
+    def __enter__(self) -> "Serving":
         self._server.listen()
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._stop.set()
         self._thread.join(PATIENCE)
         self._server.stop(0)

@@ -1,11 +1,12 @@
-"""Every case of the table, sent in three ways to one real server, and the checks that every answer must pass.
+"""Every case of the table, sent in three ways to one real server, and the checks that every answer
+must pass.
 
-What it is: the runner. A case is sent whole, byte by byte, and in one write behind a good request whose answer must
-come first and intact. Then the connection is tried: an open one must answer a probe and nothing else, a closed one
-must end without a reset and without another byte.
-Its rules: no sleeps, no stand-ins; the server is reached through its public face and a socket only; each check is
-shown below to fail when it should.
-What it does not know: what the RFCs say; that is in the notes of the table.
+What it is: the runner. A case is sent whole, byte by byte, and in one write behind a good request
+whose answer must come first and intact. Then the connection is tried: an open one must answer a
+probe and nothing else, a closed one must end without a reset and without another byte. Its rules:
+no sleeps, no stand-ins; the server is reached through its public face and a socket only; each check
+is shown below to fail when it should. What it does not know: what the RFCs say; that is in the
+notes of the table.
 """
 
 import json
@@ -19,10 +20,14 @@ from .serving import Serving
 from .table import CASES
 from .wire import Reply, Wire
 
-FIRST = Case("first", get(target=b"/first"), stays(seen(target="/first")), "A good request (RFC 9112 3).")
+FIRST = Case(
+    "first", get(target=b"/first"), stays(seen(target="/first")), "A good request (RFC 9112 3)."
+)
 PROBE = lines(b"GET /probe HTTP/1.1", b"Host: a", b"Connection: close")
-DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} "
-                  r"\d\d:\d\d:\d\d GMT")
+DATE = re.compile(
+    r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} "
+    r"\d\d:\d\d:\d\d GMT"
+)
 NAMES = [case.name for case in CASES]
 
 
@@ -33,11 +38,16 @@ def serving() -> Iterator[Serving]:
         yield running
 
 
-# -- the checks ------------------------------------------------------------------------------------------------------
+# -- the checks ------------------------------------------------------------------------------------
+
 
 def check_reply(reply: Reply, owed: Answer, closing: bool | None) -> None:
-    """The answer is the one owed and is well made; `close_state` is what it must say of the connection, None if either."""
-    assert reply.status in owed.statuses, f"status {reply.status}, expected {owed.statuses}: {reply.content[:200]!r}"
+    """The answer is the one owed and is well made; `close_state` is what it must say of the
+    connection, None if either.
+    """
+    assert reply.status in owed.statuses, (
+        f"status {reply.status}, expected {owed.statuses}: {reply.content[:200]!r}"
+    )
     assert reply.version == b"1.1", f"answered in HTTP/{reply.version.decode()}"
     if reply.status < 200:
         check_bare(reply)
@@ -47,7 +57,9 @@ def check_reply(reply: Reply, owed: Answer, closing: bool | None) -> None:
         said = "close" in reply.values("connection")
         assert said == closing, f"says close: {said}; Connection: {reply.values('connection')}"
     for name, value in owed.fields:
-        assert value.lower() in reply.values(name), f"{name}: {reply.values(name)}, expected {value}"
+        assert value.lower() in reply.values(name), (
+            f"{name}: {reply.values(name)}, expected {value}"
+        )
     if reply.status == 204:
         check_bare(reply)
     elif reply.status >= 400:
@@ -83,7 +95,9 @@ def check_echo(reply: Reply, owed: Answer) -> None:
     if owed.head:
         lengths = reply.values("content-length")
         assert not reply.content, "content in an answer to HEAD"
-        assert lengths != ("0",), "an answer to HEAD says there is no content, GET would have had some"
+        assert lengths != ("0",), (
+            "an answer to HEAD says there is no content, GET would have had some"
+        )
         return
     understood = json.loads(reply.content)
     for key, value in owed.echo:
@@ -96,7 +110,9 @@ def check_answers(connection: Wire, expect: Expect) -> None:
     for place, owed in enumerate(expect.answers):
         reply = connection.answer(owed.head)
         if reply is None:
-            assert owed.optional, f"the connection ended before answer {place + 1} of {last + 1}, {owed.statuses}"
+            assert owed.optional, (
+                f"the connection ended before answer {place + 1} of {last + 1}, {owed.statuses}"
+            )
             return
         closing = place == last and expect.end is End.CLOSED
         check_reply(reply, owed, None if expect.end is End.CUT else closing)
@@ -121,7 +137,8 @@ def check_case(connection: Wire, expect: Expect) -> None:
     check_end(connection, expect.end)
 
 
-# -- the cases, three ways -------------------------------------------------------------------------------------------
+# -- the cases, three ways -------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_whole(serving: Serving, case: Case) -> None:
@@ -143,14 +160,19 @@ def test_byte_by_byte(serving: Serving, case: Case) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_behind_a_good_request(serving: Serving, case: Case) -> None:
-    """The request arrives in one write with a good one before it, whose answer comes first and intact."""
+    """The request arrives in one write with a good one before it, whose answer comes first and
+    intact.
+    """
     serving.check()
     with Wire(serving.port) as connection:
         connection.send(FIRST.raw + case.raw)
-        check_case(connection, Expect((*FIRST.expect.answers, *case.expect.answers), case.expect.end))
+        check_case(
+            connection, Expect((*FIRST.expect.answers, *case.expect.answers), case.expect.end)
+        )
 
 
-# -- the table and the checks themselves -----------------------------------------------------------------------------
+# -- the table and the checks themselves -----------------------------------------------------------
+
 
 def test_the_table_is_large_and_has_no_doubles() -> None:
     """Names are unique, and no two rows ask the same and expect the same."""
@@ -161,19 +183,33 @@ def test_the_table_is_large_and_has_no_doubles() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_the_row_is_sound(case: Case) -> None:
-    """A row says why, names its RFC, says what was understood wherever a handler answers, and ends as its end says."""
+    """A row says why, names its RFC, says what was understood wherever a handler answers, and ends
+    as its end says.
+    """
     final = [answer for answer in case.expect.answers if answer.statuses != (100,)]
     assert re.fullmatch(r"[A-Z0-9].*\(RFC \d{4} .*\)\.", case.note)
     assert all(answer.echo or answer.head for answer in final if 200 in answer.statuses)
     assert all(max(answer.statuses) < 400 or answer.statuses == (405,) for answer in final[:-1])
     assert case.expect.end is End.CUT or final, "an end that no answer could announce"
-    assert case.expect.end is not End.OPEN or max(final[-1].statuses) < 400 or final[-1].statuses == (405,)
+    assert (
+        case.expect.end is not End.OPEN
+        or max(final[-1].statuses) < 400
+        or final[-1].statuses == (405,)
+    )
 
 
-GOOD = Reply(200, b"1.1", (("date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("content-length", "2")),
-             b'{"method": "GET", "target": "/", "body": ""}')
-REFUSAL = Reply(400, b"1.1", (*GOOD.fields, ("content-type", "text/plain; charset=utf-8"), ("connection", "close")),
-                b"no")
+GOOD = Reply(
+    200,
+    b"1.1",
+    (("date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("content-length", "2")),
+    b'{"method": "GET", "target": "/", "body": ""}',
+)
+REFUSAL = Reply(
+    400,
+    b"1.1",
+    (*GOOD.fields, ("content-type", "text/plain; charset=utf-8"), ("connection", "close")),
+    b"no",
+)
 
 
 def test_the_checks_pass_good_answers() -> None:
@@ -182,28 +218,45 @@ def test_the_checks_pass_good_answers() -> None:
     check_reply(REFUSAL, Answer((400,)), closing=True)
 
 
-@pytest.mark.parametrize(("reply", "owed", "closing"), [
-    pytest.param(GOOD._replace(status=201), seen(), False, id="status"),
-    pytest.param(GOOD._replace(version=b"1.0"), seen(), False, id="version"),
-    pytest.param(GOOD._replace(fields=GOOD.fields[1:]), seen(), False, id="no-date"),
-    pytest.param(GOOD._replace(fields=(*GOOD.fields, GOOD.fields[0])), seen(), False, id="two-dates"),
-    pytest.param(GOOD._replace(fields=(("date", "now"),)), seen(), False, id="bad-date"),
-    pytest.param(GOOD, seen(), True, id="close-not-said"),
-    pytest.param(REFUSAL, Answer((400,)), False, id="close-said"),
-    pytest.param(GOOD, seen("POST"), False, id="method"),
-    pytest.param(GOOD, seen(target="/a"), False, id="target"),
-    pytest.param(GOOD, seen(body=b"a"), False, id="body"),
-    pytest.param(GOOD, Answer((200,), fields=(("connection", "keep-alive"),)), False, id="field"),
-    pytest.param(GOOD, Answer((200,), head=True), False, id="content-for-head"),
-    pytest.param(REFUSAL, Answer((400,), head=True), True, id="refusal-content-for-head"),
-    pytest.param(REFUSAL._replace(content=b""), Answer((400,)), True, id="refusal-empty"),
-    pytest.param(REFUSAL._replace(fields=(*GOOD.fields, ("content-type", "text/html"), ("connection", "close"))),
-                 Answer((400,)), True, id="refusal-html"),
-    pytest.param(REFUSAL._replace(fields=(*GOOD.fields, ("connection", "close"))), Answer((400,)), True,
-                 id="refusal-untyped"),
-    pytest.param(GOOD._replace(status=204), Answer((204,)), False, id="content-in-204"),
-    pytest.param(GOOD._replace(status=100), Answer((100,)), None, id="content-in-100"),
-])
+@pytest.mark.parametrize(
+    ("reply", "owed", "closing"),
+    [
+        pytest.param(GOOD._replace(status=201), seen(), False, id="status"),
+        pytest.param(GOOD._replace(version=b"1.0"), seen(), False, id="version"),
+        pytest.param(GOOD._replace(fields=GOOD.fields[1:]), seen(), False, id="no-date"),
+        pytest.param(
+            GOOD._replace(fields=(*GOOD.fields, GOOD.fields[0])), seen(), False, id="two-dates"
+        ),
+        pytest.param(GOOD._replace(fields=(("date", "now"),)), seen(), False, id="bad-date"),
+        pytest.param(GOOD, seen(), True, id="close-not-said"),
+        pytest.param(REFUSAL, Answer((400,)), False, id="close-said"),
+        pytest.param(GOOD, seen("POST"), False, id="method"),
+        pytest.param(GOOD, seen(target="/a"), False, id="target"),
+        pytest.param(GOOD, seen(body=b"a"), False, id="body"),
+        pytest.param(
+            GOOD, Answer((200,), fields=(("connection", "keep-alive"),)), False, id="field"
+        ),
+        pytest.param(GOOD, Answer((200,), head=True), False, id="content-for-head"),
+        pytest.param(REFUSAL, Answer((400,), head=True), True, id="refusal-content-for-head"),
+        pytest.param(REFUSAL._replace(content=b""), Answer((400,)), True, id="refusal-empty"),
+        pytest.param(
+            REFUSAL._replace(
+                fields=(*GOOD.fields, ("content-type", "text/html"), ("connection", "close"))
+            ),
+            Answer((400,)),
+            True,
+            id="refusal-html",
+        ),
+        pytest.param(
+            REFUSAL._replace(fields=(*GOOD.fields, ("connection", "close"))),
+            Answer((400,)),
+            True,
+            id="refusal-untyped",
+        ),
+        pytest.param(GOOD._replace(status=204), Answer((204,)), False, id="content-in-204"),
+        pytest.param(GOOD._replace(status=100), Answer((100,)), None, id="content-in-100"),
+    ],
+)
 def test_the_checks_fail_bad_answers(reply: Reply, owed: Answer, closing: bool | None) -> None:
     """Each check fails when the thing it checks is wrong."""
     with pytest.raises(AssertionError):

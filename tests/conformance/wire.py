@@ -1,10 +1,10 @@
 """The client: sends raw bytes over a real socket and reads answers strictly.
 
-What it is: `ConnectionSocket` is one connection. It can send bytes in one write or one by one, read the next answer, and see how
-the connection ends. Answers are parsed by h11, which shares no code with sigil.
-Its rules: it reads while it sends, so that neither side can block the other; every wait ends at a deadline; a reset is
-an error wherever it comes.
-What it does not know: which answers are right; that is `test_conformance.py`.
+What it is: `ConnectionSocket` is one connection. It can send bytes in one write or one by one, read
+the next answer, and see how the connection ends. Answers are parsed by h11, which shares no code
+with sigil. Its rules: it reads while it sends, so that neither side can block the other; every wait
+ends at a deadline; a reset is an error wherever it comes. What it does not know: which answers are
+right; that is `test_conformance.py`.
 """
 
 import select
@@ -35,15 +35,19 @@ class Reply(NamedTuple):
 
 
 def pieces(data: bytes) -> list[bytes]:
-    """Single bytes; of long data the middle is one piece, for what matters is how it begins and ends."""
+    """Single bytes; of long data the middle is one piece, for what matters is how it begins and
+    ends.
+    """
     if len(data) <= 2 * EDGE:
-        return [data[i:i + 1] for i in range(len(data))]
+        return [data[i : i + 1] for i in range(len(data))]
     return [*pieces(data[:EDGE]), data[EDGE:-EDGE], *pieces(data[-EDGE:])]
 
 
 def as_reply(event: h11.Response | h11.InformationalResponse, content: bytes) -> Reply:
     """An answer from what h11 made of it."""
-    fields = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers)
+    fields = tuple(
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers
+    )
     return Reply(event.status_code, event.http_version, fields, content)
 
 
@@ -57,22 +61,30 @@ class Wire:
         self._unread = b""
         self._ended = False
 
-    def __enter__(self) -> "ConnectionSocket":
+    def __enter__(self) -> "Wire":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._socket.close()
 
     def send(self, data: bytes) -> None:
-        """Send all of it, in one write if the kernel takes it, unless the server ends the connection meanwhile."""
+        """Send all of it, in one write if the kernel takes it, unless the server ends the
+        connection meanwhile.
+        """
         view = memoryview(data)
         while view and not self._ended:
             if self._wait(writing=True):
-                view = view[self._socket.send(view):]
+                view = view[self._socket.send(view) :]
 
     def dribble(self, data: bytes, settle: Callable[[], None]) -> None:
-        """Send it byte by byte, giving the server a tick for each, until it has answered and closed."""
+        """Send it byte by byte, giving the server a tick for each, until it has answered and
+        closed.
+        """
         for piece in pieces(data):
             if self._ended:
                 return
@@ -85,9 +97,13 @@ class Wire:
         self._socket.shutdown(socket.SHUT_WR)
 
     def answer(self, head: bool) -> Reply | None:
-        """The next answer, interim or final, to a HEAD or to any other request; None if the connection ends instead."""
+        """The next answer, interim or final, to a HEAD or to any other request; None if the
+        connection ends instead.
+        """
         parser = h11.Connection(h11.CLIENT)
-        parser.send(h11.Request(method="HEAD" if head else "GET", target="/", headers=[("Host", "a")]))
+        parser.send(
+            h11.Request(method="HEAD" if head else "GET", target="/", headers=[("Host", "a")])
+        )
         parser.send(h11.EndOfMessage())
         start: h11.Response | None = None
         content: list[bytes] = []
@@ -112,7 +128,9 @@ class Wire:
                 raise AssertionError(f"no answer but {event!r}")
 
     def rest(self) -> bytes:
-        """Everything until the server ends the connection, which it must do within the limit and without a reset."""
+        """Everything until the server ends the connection, which it must do within the limit and
+        without a reset.
+        """
         while not self._ended:
             self._unread += self._more()
         return self._unread
@@ -133,11 +151,15 @@ class Wire:
         return data
 
     def _wait(self, writing: bool) -> bool:
-        """Wait until something can be read, or written if asked; read what is there; say whether one may write."""
+        """Wait until something can be read, or written if asked; read what is there; say whether
+        one may write.
+        """
         watched = [self._socket] if writing else []
         readable, writable, _ = select.select([self._socket], watched, [], LIMIT)
         if not readable and not writable:
-            raise TimeoutError(f"the server neither sent, read nor closed for {LIMIT} s; have {self._unread[:200]!r}")
+            raise TimeoutError(
+                f"the server neither sent, read nor closed for {LIMIT} s; have {self._unread[:200]!r}"
+            )
         if readable:
             self._read_what_is_there()
         return bool(writable)

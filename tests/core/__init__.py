@@ -1,1 +1,3 @@
-"""Tests of the functional core: literal events and bytes in, literal records and bytes out; no sockets, no clocks."""
+"""Tests of the functional core: literal events and bytes in, literal records and bytes out; no
+sockets, no clocks.
+"""

@@ -1,7 +1,9 @@
-"""Small pure tools for the tests of the core: literals everybody needs, and a driver that answers at once.
+"""Small pure tools for the tests of the core: literals everybody needs, and a driver that answers
+at once.
 
-`drive` is a whole world in a loop: it feeds bytes in the pieces it is given, answers every request with `handler`, and
-collects what goes out; its kernel always has room.  It knows events and effects only, as a shell would.
+`drive` is a whole world in a loop: it feeds bytes in the pieces it is given, answers every request
+with `handler`, and collects what goes out; its kernel always has room. It knows events and effects
+only, as a shell would.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +33,11 @@ GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 HELLO = b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = b"POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 OK = Response.text("ok")
-OK_BYTES = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain; charset=utf-8\r\n" + DATE + b"ok"
+OK_BYTES = (
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    + DATE
+    + b"ok"
+)
 OK_CLOSE = OK_BYTES.replace(b"2\r\n", b"2\r\nConnection: close\r\n", 1)
 
 
@@ -41,7 +47,9 @@ def get(target: str) -> bytes:
 
 
 def typed(value: Any) -> Any:
-    """The same value with every tuple marked by its type, so that records of different types are never equal."""
+    """The same value with every tuple marked by its type, so that records of different types are
+    never equal.
+    """
     if isinstance(value, tuple):
         return type(value).__name__, *map(typed, value)
     if isinstance(value, list):
@@ -111,14 +119,20 @@ def kinds(effects: Iterable[Effect]) -> list[str]:
 
 def requests_of(effects: Iterable[Effect]) -> list[Request]:
     """All requests these effects hand over."""
-    return [request for effect in effects if isinstance(effect, Handle) for request in effect.requests]
+    return [
+        request for effect in effects if isinstance(effect, Handle) for request in effect.requests
+    ]
 
 
 def fate_of(effects: Sequence[Effect]) -> str:
     """What these effects make of the connection: keep, shut or drop; turned away is a drop."""
     if any(isinstance(effect, Drop | CallClose | Reject) for effect in effects):
         return "drop"
-    return "shut" if any(isinstance(effect, Send) and effect.then is not Then.KEEP for effect in effects) else "keep"
+    return (
+        "shut"
+        if any(isinstance(effect, Send) and effect.then is not Then.KEEP for effect in effects)
+        else "keep"
+    )
 
 
 class Driven(NamedTuple):
@@ -134,9 +148,15 @@ def echo(request: Request) -> Response:
     return Response.text(f"{request.method} {request.target} {request.body!r}")
 
 
-def drive(server: Server, reads: Iterable[bytes], handler: Callable[[Request], Response] = echo,
-          parse: Parse = parse_headers_only) -> Driven:
-    """Feed `CONN` of this server with reads, answering every request at once, until the server shuts or all is read."""
+def drive(
+    server: Server,
+    reads: Iterable[bytes],
+    handler: Callable[[Request], Response] = echo,
+    parse: Parse = parse_headers_only,
+) -> Driven:
+    """Feed `CONN` of this server with reads, answering every request at once, until the server
+    shuts or all is read.
+    """
     requests: list[Request] = []
     output, fate = b"", "keep"
     for data in reads:
@@ -147,8 +167,13 @@ def drive(server: Server, reads: Iterable[bytes], handler: Callable[[Request], R
             fate = fate if fate != "keep" else fate_of(effects)
             handles = [effect for effect in effects if isinstance(effect, Handle)]
             requests += requests_of(effects)
-            events = [HandlerReturned(order.ticket, tuple(map(handler, order.requests))) for order in handles]
-            if any(isinstance(effect, Watch) and effect.interest & Interest.WRITE for effect in effects):
+            events = [
+                HandlerReturned(order.ticket, tuple(map(handler, order.requests)))
+                for order in handles
+            ]
+            if any(
+                isinstance(effect, Watch) and effect.interest & Interest.WRITE for effect in effects
+            ):
                 events.append(Writable(CONN))
     return Driven(tuple(requests), output, fate)
 
@@ -161,4 +186,4 @@ def cut(data: bytes, positions: Iterable[int]) -> list[bytes]:
 
 def byte_by_byte(data: bytes) -> list[bytes]:
     """These bytes in pieces of one."""
-    return [data[index:index + 1] for index in range(len(data))]
+    return [data[index : index + 1] for index in range(len(data))]

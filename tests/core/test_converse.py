@@ -13,7 +13,17 @@ from sigil.core.conn import Conn, Ticket
 from sigil.core.connection.client import Client, Phase
 from sigil.core.connection.transitions import TRANSITIONS
 from sigil.core.connection.websocket_send import buffered_amount
-from sigil.core.effects import CallWsClose, CallWsOpen, Deliver, Effect, Interest, Log, Send, Then, Watch
+from sigil.core.effects import (
+    CallWsClose,
+    CallWsOpen,
+    Deliver,
+    Effect,
+    Interest,
+    Log,
+    Send,
+    Then,
+    Watch,
+)
 from sigil.core.events import (
     Accepted,
     Delivered,
@@ -72,36 +82,59 @@ BYE = b"\x03\xe8"
 some = settings(max_examples=150, deadline=None)
 
 
-# -- the beginning ------------------------------------------------------------------------------------------------
+# -- the beginning ---------------------------------------------------------------------------------
+
 
 def test_an_upgrade_is_answered_and_the_program_is_told_before_anything_is_heard() -> None:
     server, effects = tell(asked(UPGRADE), answered(0, SAYS))
     assert kinds(effects) == ["Send", "CallWsOpen"]
-    assert bytes_of(effects).startswith(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n")
+    assert bytes_of(effects).startswith(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+    )
     assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in bytes_of(effects)
     welcome = effects[1]
     assert isinstance(welcome, CallWsOpen)
-    assert (welcome.request.path, welcome.request.headers["host"], welcome.request.body) == ("/chat", "a", b"")
+    assert (welcome.request.path, welcome.request.headers["host"], welcome.request.body) == (
+        "/chat",
+        "a",
+        b"",
+    )
     server, effects = tell(server, came(text("a")))
     assert effects == []
     _, effects = tell(server, Delivered(CONN))
     assert delivered_in(effects) == ["a"]
 
 
-@pytest.mark.parametrize(("changed", "status", "fields"), [
-    ((b"GET", b"POST"), 400, ()),
-    ((b"HTTP/1.1", b"HTTP/1.0"), 426, (b"Upgrade: websocket", b"Sec-WebSocket-Version: 13")),
-    ((b"Upgrade: websocket\r\n", b""), 426, (b"Upgrade: websocket", b"Sec-WebSocket-Version: 13")),
-    ((b"Connection: Upgrade", b"Connection: keep-alive"), 426, (b"Connection: Upgrade",)),
-    ((b"Version: 13", b"Version: 8"), 426, (b"Sec-WebSocket-Version: 13", b"Connection: Upgrade")),
-    ((b"Sec-WebSocket-Version: 13\r\n", b""), 426, (b"Sec-WebSocket-Version: 13", b"Connection: Upgrade")),
-    ((b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", b""), 400, ()),
-    ((b"dGhlIHNhbXBsZSBub25jZQ==", b"dGhlIHNhbXBsZSBub25j"), 400, ()),
-    ((b"Host: a\r\n", b"Host: a\r\nOrigin: http://b\r\n"), 403, (b"Limits.origins",)),
-    ((b"Host: a\r\n", b"Host: a\r\nSec-WebSocket-Protocol: x, x\r\n"), 400, ()),
-])
+@pytest.mark.parametrize(
+    ("changed", "status", "fields"),
+    [
+        ((b"GET", b"POST"), 400, ()),
+        ((b"HTTP/1.1", b"HTTP/1.0"), 426, (b"Upgrade: websocket", b"Sec-WebSocket-Version: 13")),
+        (
+            (b"Upgrade: websocket\r\n", b""),
+            426,
+            (b"Upgrade: websocket", b"Sec-WebSocket-Version: 13"),
+        ),
+        ((b"Connection: Upgrade", b"Connection: keep-alive"), 426, (b"Connection: Upgrade",)),
+        (
+            (b"Version: 13", b"Version: 8"),
+            426,
+            (b"Sec-WebSocket-Version: 13", b"Connection: Upgrade"),
+        ),
+        (
+            (b"Sec-WebSocket-Version: 13\r\n", b""),
+            426,
+            (b"Sec-WebSocket-Version: 13", b"Connection: Upgrade"),
+        ),
+        ((b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", b""), 400, ()),
+        ((b"dGhlIHNhbXBsZSBub25jZQ==", b"dGhlIHNhbXBsZSBub25j"), 400, ()),
+        ((b"Host: a\r\n", b"Host: a\r\nOrigin: http://b\r\n"), 403, (b"Limits.origins",)),
+        ((b"Host: a\r\n", b"Host: a\r\nSec-WebSocket-Protocol: x, x\r\n"), 400, ()),
+    ],
+)
 def test_a_refused_upgrade_is_an_answer_like_any_other(
-        changed: tuple[bytes, bytes], status: int, fields: tuple[bytes, ...]) -> None:
+    changed: tuple[bytes, bytes], status: int, fields: tuple[bytes, ...]
+) -> None:
     server, effects = tell(asked(UPGRADE.replace(*changed)), answered(0, SAYS))
     assert bytes_of(effects).startswith(b"HTTP/1.1 %d " % status)
     assert all(field in bytes_of(effects) for field in fields)
@@ -115,23 +148,31 @@ def test_a_refused_upgrade_is_an_answer_like_any_other(
 def test_bytes_behind_an_upgrade_are_refused_unless_the_limits_take_them() -> None:
     _, effects = tell(asked(UPGRADE + text("early")), answered(0, SAYS))
     assert bytes_of(effects).startswith(b"HTTP/1.1 400 ")
-    server, effects = tell(asked(UPGRADE + text("early"), Limits(ws_early_data=True)), answered(0, SAYS))
+    server, effects = tell(
+        asked(UPGRADE + text("early"), Limits(ws_early_data=True)), answered(0, SAYS)
+    )
     assert bytes_of(effects).startswith(b"HTTP/1.1 101 ")
     _, effects = tell(server, Delivered(CONN))
     assert delivered_in(effects) == ["early"]
 
 
-@pytest.mark.parametrize(("changed", "limits"), [
-    ((b"Connection: Upgrade", b"Connection: Upgrade, close"), Limits()),
-    ((b"", b""), Limits(max_requests_per_connection=1)),
-])
+@pytest.mark.parametrize(
+    ("changed", "limits"),
+    [
+        ((b"Connection: Upgrade", b"Connection: Upgrade, close"), Limits()),
+        ((b"", b""), Limits(max_requests_per_connection=1)),
+    ],
+)
 def test_bytes_behind_a_last_request_that_is_an_upgrade_are_refused_too(
-        changed: tuple[bytes, bytes], limits: Limits) -> None:
+    changed: tuple[bytes, bytes], limits: Limits
+) -> None:
     _, effects = tell(asked(UPGRADE.replace(*changed) + text("early"), limits), answered(0, SAYS))
     assert bytes_of(effects).startswith(b"HTTP/1.1 400 ")
 
 
-def test_nothing_behind_an_upgrade_is_parsed_before_the_answer_and_everything_after_another_one() -> None:
+def test_nothing_behind_an_upgrade_is_parsed_before_the_answer_and_everything_after_another_one() -> (
+    None
+):
     server, effects = tell(serving(), came(UPGRADE + GET))
     assert kinds(effects) == ["Handle"]
     server, effects = tell(server, answered(0, OK))
@@ -151,7 +192,9 @@ def test_the_server_that_drains_and_the_pool_that_is_full_refuse_with_503() -> N
     _, effects = tell(asked(UPGRADE), Stop(5.0), answered(0, SAYS))
     assert bytes_of(effects).startswith(b"HTTP/1.1 503 ")
     for policy in ("wait", "503"):
-        _, effects = tell(asked(UPGRADE, Limits(max_ws_connection_cnt=0, full_policy=policy)), answered(0, SAYS))
+        _, effects = tell(
+            asked(UPGRADE, Limits(max_ws_connection_cnt=0, full_policy=policy)), answered(0, SAYS)
+        )
         assert bytes_of(effects).startswith(b"HTTP/1.1 503 ")
 
 
@@ -170,8 +213,9 @@ def test_in_a_full_pool_the_oldest_gives_way_with_1013() -> None:
     server = talking(Limits(max_ws_connection_cnt=1))
     server, effects = tell(server, Accepted(1, PEER), *becoming(Conn(1, 1)))
     assert parts_of(effects) == [(CloseReason.EVICTED, 1013)]
-    assert frames_in(bytes_of([effect for effect in effects if isinstance(effect, Send) and effect.conn == CONN]))[0][
-        1][:2] == (1013).to_bytes(2)
+    assert frames_in(
+        bytes_of([effect for effect in effects if isinstance(effect, Send) and effect.conn == CONN])
+    )[0][1][:2] == (1013).to_bytes(2)
     assert find_client(server.slots, CONN) is None
 
 
@@ -182,13 +226,22 @@ def test_in_a_full_pool_it_is_never_the_newcomer_that_gives_way() -> None:
 
 
 def test_a_newcomer_at_the_door_never_takes_the_place_of_a_websocket() -> None:
-    server, _ = tell(make_server(Limits(max_connection_cnt=2), 0.0, 0), Accepted(0, PEER), Accepted(1, PEER),
-                     came(UPGRADE), Accepted(2, PEER), answered(0, SAYS), Delivered(CONN), Accepted(3, PEER))
+    server, _ = tell(
+        make_server(Limits(max_connection_cnt=2), 0.0, 0),
+        Accepted(0, PEER),
+        Accepted(1, PEER),
+        came(UPGRADE),
+        Accepted(2, PEER),
+        answered(0, SAYS),
+        Delivered(CONN),
+        Accepted(3, PEER),
+    )
     _, effects = tell(server, Accepted(4, PEER))
     assert parts_of(effects) == []
 
 
-# -- hearing ------------------------------------------------------------------------------------------------------
+# -- hearing ---------------------------------------------------------------------------------------
+
 
 def test_messages_of_one_read_are_handed_over_together_and_more_waits_for_the_program() -> None:
     server, effects = tell(talking(), came(text("a") + binary(b"\x00") + text("")))
@@ -227,29 +280,35 @@ def test_a_close_without_a_code_is_answered_without_one() -> None:
     assert parts_of(effects) == [(CloseReason.WS_PEER_CLOSED, 1005)]
 
 
-@pytest.mark.parametrize(("data", "reason", "code"), [
-    (b"\x81\x00", CloseReason.WS_BAD_MASK, 1002),
-    (b"\x83\x80", CloseReason.WS_UNKNOWN_OPCODE, 1002),
-    (b"\xc1\x80", CloseReason.WS_BAD_RSV, 1002),
-    (b"\x80\x80", CloseReason.WS_EXPECTED_TEXT_OPCODE, 1002),
-    (b"\x01\x80\x00\x00\x00\x00\x81", CloseReason.WS_EXPECTED_CONT_OPCODE, 1002),
-    (b"\x09\x80", CloseReason.WS_FRAGMENTED_CONTROL, 1002),
-    (b"\x89\xfe", CloseReason.WS_CONTROL_FRAME_TOO_LARGE, 1002),
-    (b"\x82\xfe\x00\x7d", CloseReason.WS_NONMINIMAL_LENGTH, 1002),
-    (b"\x82\xff\x80\x00\x00\x00\x00\x00\x00\x00", CloseReason.WS_OVERSIZE_FRAME, 1009),
-    (encode_masked(1, b"\xff", KEY), CloseReason.WS_BAD_UTF8, 1007),
-    (close(b"\x03"), CloseReason.WS_BAD_CLOSE_PAYLOAD, 1002),
-    (close(b"\x03\xed"), CloseReason.WS_BAD_CLOSE_PAYLOAD, 1002),
-    (close(b"\x03\xe8\xff"), CloseReason.WS_BAD_UTF8, 1007),
-])
+@pytest.mark.parametrize(
+    ("data", "reason", "code"),
+    [
+        (b"\x81\x00", CloseReason.WS_BAD_MASK, 1002),
+        (b"\x83\x80", CloseReason.WS_UNKNOWN_OPCODE, 1002),
+        (b"\xc1\x80", CloseReason.WS_BAD_RSV, 1002),
+        (b"\x80\x80", CloseReason.WS_EXPECTED_TEXT_OPCODE, 1002),
+        (b"\x01\x80\x00\x00\x00\x00\x81", CloseReason.WS_EXPECTED_CONT_OPCODE, 1002),
+        (b"\x09\x80", CloseReason.WS_FRAGMENTED_CONTROL, 1002),
+        (b"\x89\xfe", CloseReason.WS_CONTROL_FRAME_TOO_LARGE, 1002),
+        (b"\x82\xfe\x00\x7d", CloseReason.WS_NONMINIMAL_LENGTH, 1002),
+        (b"\x82\xff\x80\x00\x00\x00\x00\x00\x00\x00", CloseReason.WS_OVERSIZE_FRAME, 1009),
+        (encode_masked(1, b"\xff", KEY), CloseReason.WS_BAD_UTF8, 1007),
+        (close(b"\x03"), CloseReason.WS_BAD_CLOSE_PAYLOAD, 1002),
+        (close(b"\x03\xed"), CloseReason.WS_BAD_CLOSE_PAYLOAD, 1002),
+        (close(b"\x03\xe8\xff"), CloseReason.WS_BAD_UTF8, 1007),
+    ],
+)
 def test_every_violation_has_its_close_code_and_its_line_in_the_log(
-        data: bytes, reason: CloseReason, code: int) -> None:
+    data: bytes, reason: CloseReason, code: int
+) -> None:
     server, effects = tell(talking(), came(data))
     note = effects[0]
     assert isinstance(note, Log)
     assert reason.name in note.text
     assert str(code) in note.text
-    assert [(opcode, payload[:2]) for opcode, payload in frames_of(effects)] == [(8, code.to_bytes(2))]
+    assert [(opcode, payload[:2]) for opcode, payload in frames_of(effects)] == [
+        (8, code.to_bytes(2))
+    ]
     assert parts_of(effects) == [(reason, code)]
     assert client_of(server).incoming.phase is Phase.LINGER
 
@@ -257,11 +316,16 @@ def test_every_violation_has_its_close_code_and_its_line_in_the_log(
 def test_limits_hold_at_the_bound_and_not_one_past_it_before_the_payload_comes() -> None:
     limits = Limits(max_ws_recv_frame_len=200, max_ws_message_len=300)
     assert delivered_in(tell(talking(limits), came(binary(b"x" * 200)))[1]) == [b"x" * 200]
-    assert parts_of(tell(talking(limits), came(b"\x82\xfe\x00\xc9"))[1]) == [(CloseReason.WS_OVERSIZE_FRAME, 1009)]
+    assert parts_of(tell(talking(limits), came(b"\x82\xfe\x00\xc9"))[1]) == [
+        (CloseReason.WS_OVERSIZE_FRAME, 1009)
+    ]
     first = encode_masked(2, b"x" * 200, KEY, fin=False)
-    assert delivered_in(tell(talking(limits), came(first + encode_masked(0, b"y" * 100, KEY)))[1]) == [
-        b"x" * 200 + b"y" * 100]
-    assert parts_of(tell(talking(limits), came(first + b"\x80\xe5"))[1]) == [(CloseReason.WS_OVERSIZE_FRAME, 1009)]
+    assert delivered_in(
+        tell(talking(limits), came(first + encode_masked(0, b"y" * 100, KEY)))[1]
+    ) == [b"x" * 200 + b"y" * 100]
+    assert parts_of(tell(talking(limits), came(first + b"\x80\xe5"))[1]) == [
+        (CloseReason.WS_OVERSIZE_FRAME, 1009)
+    ]
 
 
 def test_a_program_that_is_slow_stops_the_reading_and_not_more_is_kept_than_that() -> None:
@@ -276,7 +340,8 @@ def test_a_program_that_is_slow_stops_the_reading_and_not_more_is_kept_than_that
     assert Watch(CONN, Interest.READ) in effects
 
 
-# -- pings ----------------------------------------------------------------------------------------------------------
+# -- pings -----------------------------------------------------------------------------------------
+
 
 def test_each_ping_of_a_client_that_keeps_up_is_answered_once_in_order() -> None:
     server, effects = tell(talking(), came(ping(b"1") + ping(b"2")), came(ping(b"3")))
@@ -310,7 +375,8 @@ def test_a_client_that_is_behind_gets_one_pong_when_it_has_caught_up() -> None:
     assert tell(server, FLUSH)[1] == []
 
 
-# -- signs of life --------------------------------------------------------------------------------------------------
+# -- signs of life ---------------------------------------------------------------------------------
+
 
 def test_a_silent_peer_is_pinged_and_given_up_with_1011() -> None:
     server, effects = tell(talking(), at(19.9), FLUSH)
@@ -328,7 +394,8 @@ def test_any_byte_is_a_sign_of_life() -> None:
     assert frames_of(tell(server, at(42.0), FLUSH)[1]) == [(9, b"")]
 
 
-# -- bytes ----------------------------------------------------------------------------------------------------------
+# -- bytes -----------------------------------------------------------------------------------------
+
 
 def test_nothing_overtakes_what_was_not_taken() -> None:
     server, _ = tell(talking(), said("one"), FLUSH)
@@ -345,9 +412,12 @@ def test_what_is_owed_to_a_client_is_counted_once() -> None:
     assert 100_000 < buffered_amount(find_client(server.slots, CONN), server.broadcast) < 100_010
 
 
-# -- the two ways to do the same --------------------------------------------------------------------------------------
+# -- the two ways to do the same -------------------------------------------------------------------
 
-def slowly(server: Server, event: Delivered | SendMessages | Received) -> tuple[Server, list[Effect]]:
+
+def slowly(
+    server: Server, event: Delivered | SendMessages | Received
+) -> tuple[Server, list[Effect]]:
     """One event by the general way only."""
     batch = Batch(server, parse_headers_only)
     client = find_client(server.slots, event.conn)
@@ -356,20 +426,29 @@ def slowly(server: Server, event: Delivered | SendMessages | Received) -> tuple[
     return batch.finish()
 
 
-def outcome(server: Server, effects: Sequence[Effect]) -> tuple[list[bytes], list[str | bytes], list[Client]]:
-    """What can be seen of an event when the turn is over: each client's bytes, messages, and the records, clocks apart.
+def outcome(
+    server: Server, effects: Sequence[Effect]
+) -> tuple[list[bytes], list[str | bytes], list[Client]]:
+    """What can be seen of an event when the turn is over: each client's bytes, messages, and the
+    records, clocks apart.
     """
     server, more = tell(server, FLUSH)
     records = [client._replace(waiting_since=0.0) for client in clients_of(server.slots)]
-    sent = [bytes_of([effect for effect in (*effects, *more) if getattr(effect, "conn", None) == client.conn])
-            for client in records]
+    sent = [
+        bytes_of(
+            [effect for effect in (*effects, *more) if getattr(effect, "conn", None) == client.conn]
+        )
+        for client in records
+    ]
     return sent, delivered_in([*effects, *more]), records
 
 
 @settings(max_examples=300, deadline=None)
 @given(talks())
 def test_what_is_done_faster_at_rest_is_what_would_be_done_anyway(run: list[Event]) -> None:
-    server, _ = tell(make_server(Limits(), 0.0, 0), Accepted(0, PEER), Accepted(1, PEER), Accepted(2, PEER))
+    server, _ = tell(
+        make_server(Limits(), 0.0, 0), Accepted(0, PEER), Accepted(1, PEER), Accepted(2, PEER)
+    )
     for event in run:
         if isinstance(event, Received | Delivered | SendMessages):
             assert same(outcome(*step(server, event)), outcome(*slowly(server, event)))

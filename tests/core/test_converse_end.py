@@ -1,5 +1,6 @@
-"""How a WebSocket in the core ends, in literal events: by whom, with which code, told once, behind all that came."""
-
+"""How a WebSocket in the core ends, in literal events: by whom, with which code, told once, behind
+all that came.
+"""
 
 from sigil.core.close_reasons import CloseReason
 from sigil.core.effects import CallClose, CallWsClose, Drop, Effect, Send, Then
@@ -8,7 +9,19 @@ from sigil.core.limits import Limits
 from sigil.core.websocket.frames import encode_masked
 
 from .drive import CONN, at, bytes_of, kinds, tell
-from .talking import FLUSH, KEY, came, close, delivered_in, frames_of, parts_of, ping, said, talking, text
+from .talking import (
+    FLUSH,
+    KEY,
+    came,
+    close,
+    delivered_in,
+    frames_of,
+    parts_of,
+    ping,
+    said,
+    talking,
+    text,
+)
 
 BYE = b"\x03\xe8"
 
@@ -46,7 +59,13 @@ def test_a_close_while_the_program_is_at_work_stops_the_delivery() -> None:
 
 def test_a_failure_of_the_program_is_told_with_1011_behind_what_it_said() -> None:
     server, _ = tell(talking(), came(text("a")))
-    _, effects = tell(server, said("half"), CloseRequested(CONN, CloseReason.HANDLER_ERROR), Delivered(CONN), FLUSH)
+    _, effects = tell(
+        server,
+        said("half"),
+        CloseRequested(CONN, CloseReason.HANDLER_ERROR),
+        Delivered(CONN),
+        FLUSH,
+    )
     assert frames_of(effects) == [(1, b"half"), (8, (1011).to_bytes(2))]
 
 
@@ -54,7 +73,11 @@ def test_a_close_that_is_not_answered_in_time_ends_the_connection() -> None:
     server, _ = tell(talking(), hang_up(4001), FLUSH)
     assert tell(server, at(4.9))[1] == []
     _, effects = tell(server, at(5.5))
-    assert effects == [Drop(CONN), CallWsClose(CONN, CloseReason.OK, 4001), CallClose(CONN, CloseReason.OK)]
+    assert effects == [
+        Drop(CONN),
+        CallWsClose(CONN, CloseReason.OK, 4001),
+        CallClose(CONN, CloseReason.OK),
+    ]
 
 
 def test_who_goes_on_talking_gains_no_time_for_the_answer_to_our_close() -> None:
@@ -85,7 +108,9 @@ def test_an_end_without_a_close_frame_is_1006_and_comes_after_what_was_heard() -
 
 
 def test_all_that_came_before_the_end_is_delivered_and_counts() -> None:
-    server, _ = tell(talking(), came(text("a")), came(text("b") + close(b"\x0f\xa0")), HalfClosed(CONN))
+    server, _ = tell(
+        talking(), came(text("a")), came(text("b") + close(b"\x0f\xa0")), HalfClosed(CONN)
+    )
     server, effects = tell(server, Delivered(CONN))
     assert delivered_in(effects) == ["b"]
     _, effects = tell(server, Delivered(CONN))
@@ -94,7 +119,11 @@ def test_all_that_came_before_the_end_is_delivered_and_counts() -> None:
 
 def test_a_broken_connection_is_1006_and_is_told_once() -> None:
     server, effects = tell(talking(), ConnectionLost(CONN, 104))
-    assert effects == [Drop(CONN), CallWsClose(CONN, CloseReason.PEER_RESET, 1006), CallClose(CONN, CloseReason.PEER_RESET)]
+    assert effects == [
+        Drop(CONN),
+        CallWsClose(CONN, CloseReason.PEER_RESET, 1006),
+        CallClose(CONN, CloseReason.PEER_RESET),
+    ]
     assert tell(server, ConnectionLost(CONN, 104), Delivered(CONN), said("x"), FLUSH)[1] == []
 
 

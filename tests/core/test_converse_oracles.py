@@ -1,6 +1,8 @@
-"""Two other clients and the core in conversation: wsproto and websockets say what Hypothesis thinks of, however cut.
+"""Two other clients and the core in conversation: wsproto and websockets say what Hypothesis thinks
+of, however cut.
 
-They share no code with sigil: what they say must come to the program, and what comes back they must understand.
+They share no code with sigil: what they say must come to the program, and what comes back they must
+understand.
 """
 
 from hypothesis import given, settings
@@ -11,7 +13,16 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 from wsproto import WSConnection
 from wsproto.connection import ConnectionType
-from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Event, Ping, Pong, Request, TextMessage
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Event,
+    Ping,
+    Pong,
+    Request,
+    TextMessage,
+)
 
 from sigil.core.close_reasons import CloseReason
 
@@ -37,18 +48,26 @@ def wsproto_client() -> WSConnection:
 
 def as_events(message: str | bytes, pieces: int) -> list[Event]:
     """A message as wsproto sends it, in one frame or several."""
-    kind: type[TextMessage] | type[BytesMessage] = TextMessage if isinstance(message, str) else BytesMessage
+    kind: type[TextMessage] | type[BytesMessage] = (
+        TextMessage if isinstance(message, str) else BytesMessage
+    )
     length = max(1, -(-len(message) // pieces))
     starts = range(0, max(1, len(message)), length)
-    return [kind(data=message[at:at + length], message_finished=at + length >= len(message)) for at in starts]
+    return [
+        kind(data=message[at : at + length], message_finished=at + length >= len(message))
+        for at in starts
+    ]
 
 
 @some
 @given(MESSAGES, st.integers(1, 4), ENDS, CUTS)
 def test_wsproto_and_the_core_understand_each_other(
-        messages: list[str | bytes], pieces: int, end: tuple[int, str] | None, cuts: list[int]) -> None:
+    messages: list[str | bytes], pieces: int, end: tuple[int, str] | None, cuts: list[int]
+) -> None:
     client = wsproto_client()
-    data = b"".join(client.send(event) for message in messages for event in as_events(message, pieces))
+    data = b"".join(
+        client.send(event) for message in messages for event in as_events(message, pieces)
+    )
     data += client.send(Ping(payload=b"still there?"))
     if end is not None:
         data += client.send(CloseConnection(code=end[0], reason=end[1]))
@@ -75,7 +94,8 @@ def test_wsproto_and_the_core_understand_each_other(
 @some
 @given(MESSAGES, ENDS, CUTS)
 def test_websockets_and_the_core_understand_each_other(
-        messages: list[str | bytes], end: tuple[int, str] | None, cuts: list[int]) -> None:
+    messages: list[str | bytes], end: tuple[int, str] | None, cuts: list[int]
+) -> None:
     client = ClientProtocol(parse_uri("ws://a/chat"))
     client.send_request(client.connect())
     server, _ = tell(serving(), came(b"".join(client.data_to_send())))
@@ -93,8 +113,13 @@ def test_websockets_and_the_core_understand_each_other(
     assert list(got.messages) == messages
     client.receive_data(got.output)
     frames = [event for event in client.events_received() if hasattr(event, "opcode")]
-    back = [bytes(frame.data).decode() if frame.opcode is TheirOpcode.TEXT else bytes(frame.data)
-            for frame in frames if frame.opcode is not TheirOpcode.CLOSE]
+    back = [
+        bytes(frame.data).decode() if frame.opcode is TheirOpcode.TEXT else bytes(frame.data)
+        for frame in frames
+        if frame.opcode is not TheirOpcode.CLOSE
+    ]
     assert back == messages
     assert client.parser_exc is None
-    assert (client.close_rcvd is not None and client.close_rcvd.code) == (end is not None and end[0])
+    assert (client.close_rcvd is not None and client.close_rcvd.code) == (
+        end is not None and end[0]
+    )

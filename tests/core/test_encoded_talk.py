@@ -1,4 +1,6 @@
-"""Conversations in deflate and Zstandard: what is said, what is heard, and one copy for all who agreed on the same."""
+"""Conversations in deflate and Zstandard: what is said, what is heard, and one copy for all who
+agreed on the same.
+"""
 
 import asyncio
 import tracemalloc
@@ -71,35 +73,47 @@ def fans_of(client: Client) -> list[FanOut]:
 
 def test_the_answer_says_that_no_window_is_kept() -> None:
     websocket = echoing().websocket("/", headers=SMALL_WINDOW)
-    assert websocket.extensions == ("permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
-                                    "server_max_window_bits=9")
+    assert websocket.extensions == (
+        "permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
+        "server_max_window_bits=9"
+    )
     assert echoing(Limits(permessage_deflate=False)).websocket("/", headers=OFFER).extensions == ""
 
 
 def test_what_comes_compressed_is_heard_and_what_is_long_goes_compressed() -> None:
     websocket = echoing().websocket("/", headers=OFFER)
     before = wire_len(websocket)
-    websocket.connection.send(squeezed(LONG) + squeezed("short") + encode_masked(Opcode.TEXT, b"plain", MASK))
+    websocket.connection.send(
+        squeezed(LONG) + squeezed("short") + encode_masked(Opcode.TEXT, b"plain", MASK)
+    )
     assert websocket.messages() == [LONG, "short", "plain"]
     assert wire_len(websocket) - before < 150
 
 
 def test_a_compressed_message_may_come_in_fragments_with_a_ping_between() -> None:
     websocket, data = echoing().websocket("/", headers=OFFER), deflate(LONG.encode(), 15)
-    websocket.connection.send(encode_masked(1, data[:9], MASK, False, 4) + encode_masked(9, b"?", MASK)
-                              + encode_masked(0, data[9:], MASK))
+    websocket.connection.send(
+        encode_masked(1, data[:9], MASK, False, 4)
+        + encode_masked(9, b"?", MASK)
+        + encode_masked(0, data[9:], MASK)
+    )
     assert (websocket.messages(), websocket.pongs) == ([LONG], [b"?"])
 
 
-@pytest.mark.parametrize(("frames", "code"), [
-    (encode_masked(1, b"\xff", MASK, rsv=4), 1007),
-    (encode_masked(1, deflate(b"\xff\xfe", 15), MASK, rsv=4), 1007),
-    (encode_masked(2, deflate(bytes(10**6), 15), MASK, rsv=4), 1009),
-    (encode_masked(9, b"", MASK, rsv=4), 1002),
-    (encode_masked(1, b"", MASK, False, 4) + encode_masked(0, b"", MASK, True, 4), 1002),
-    (encode_masked(1, b"a", MASK, rsv=2), 1002),
-])
-def test_what_may_not_be_ends_the_conversation_after_what_was_good(frames: bytes, code: int) -> None:
+@pytest.mark.parametrize(
+    ("frames", "code"),
+    [
+        (encode_masked(1, b"\xff", MASK, rsv=4), 1007),
+        (encode_masked(1, deflate(b"\xff\xfe", 15), MASK, rsv=4), 1007),
+        (encode_masked(2, deflate(bytes(10**6), 15), MASK, rsv=4), 1009),
+        (encode_masked(9, b"", MASK, rsv=4), 1002),
+        (encode_masked(1, b"", MASK, False, 4) + encode_masked(0, b"", MASK, True, 4), 1002),
+        (encode_masked(1, b"a", MASK, rsv=2), 1002),
+    ],
+)
+def test_what_may_not_be_ends_the_conversation_after_what_was_good(
+    frames: bytes, code: int
+) -> None:
     websocket = echoing(Limits(max_ws_message_len=50_000)).websocket("/", headers=OFFER)
     websocket.connection.send(squeezed("good") + frames + squeezed("never"))
     assert (websocket.messages(), websocket.code) == (["good"], code)
@@ -113,7 +127,9 @@ def test_without_agreement_a_compressed_message_is_an_error() -> None:
 
 def test_of_many_bombs_one_is_inflated_at_a_time() -> None:
     most = 10**6
-    client = Client(upgrade, limits=Limits(max_ws_message_len=most), callbacks=Callbacks(ws_message=measure))
+    client = Client(
+        upgrade, limits=Limits(max_ws_message_len=most), callbacks=Callbacks(ws_message=measure)
+    )
     websockets = [client.websocket("/", headers=OFFER) for _ in range(10)]
     bombs = squeezed("0" * most) * 20
     tracemalloc.start()
@@ -135,7 +151,9 @@ def measure(server: object, conn: Conn, data: str | bytes) -> None:
 
 def test_behind_a_bad_message_nothing_is_heard_whenever_it_comes() -> None:
     server = negotiated()
-    server, effects = tell(server, came(text("one") + encode_masked(1, b"\xff\xff\xff", KEY, rsv=4)))
+    server, effects = tell(
+        server, came(text("one") + encode_masked(1, b"\xff\xff\xff", KEY, rsv=4))
+    )
     (order,) = effects
     assert isinstance(order, DeliverCompressed)
     server, effects = tell(server, came(text("two") + close(b"\x03\xe8")))
@@ -144,7 +162,8 @@ def test_behind_a_bad_message_nothing_is_heard_whenever_it_comes() -> None:
     assert isinstance(error, Malformed)
     server, effects = tell(server, Delivered(CONN, error=error))
     assert [effect for effect in effects if isinstance(effect, CallWsClose)] == [
-        CallWsClose(CONN, CloseReason.WS_BAD_COMPRESSION, 1007)]
+        CallWsClose(CONN, CloseReason.WS_BAD_COMPRESSION, 1007)
+    ]
     assert bytes_of(effects) == b"\x88\x2a\x03\xef" + error.message.encode()
     server, effects = tell(server, came(text("three")), FLUSH)
     assert bytes_of(effects) == b""
@@ -223,8 +242,12 @@ def test_a_broadcast_is_encoded_once_for_each_encoding_and_everybody_hears_the_s
     for words in (LONG, "short", LONG[::-1]):
         client.server.broadcast(words)
     client.settle()
-    assert [fan.subscription.encoding for fan in fans] == [Encoding.PLAIN, Encoding.ZSTD, Encoding.DEFLATE_9,
-                                                      Encoding.DEFLATE_15]
+    assert [fan.subscription.encoding for fan in fans] == [
+        Encoding.PLAIN,
+        Encoding.ZSTD,
+        Encoding.DEFLATE_9,
+        Encoding.DEFLATE_15,
+    ]
     assert [len(fan.members) for fan in fans] == [2, 1, 1, 2]
     assert all(len(fan.data) < 400 for fan in fans[1:])
     for websocket in websockets[:-1]:
@@ -287,13 +310,20 @@ def test_what_is_said_to_one_is_owed_as_it_leaves() -> None:
     slow = client.websocket("/", headers=OFFER, window_len=1)
     before = send_capacity(find_client(client.state.slots, slow.handle), client.state.limits)[1]
     client.server.send(slow.handle, LONG)
-    assert 0 < before - send_capacity(find_client(client.state.slots, slow.handle), client.state.limits)[1] < len(LONG) // 4
+    assert (
+        0
+        < before
+        - send_capacity(find_client(client.state.slots, slow.handle), client.state.limits)[1]
+        < len(LONG) // 4
+    )
 
 
 def test_a_topic_is_heard_in_every_encoding() -> None:
     client = Client(lambda request: Response.upgrade(topics=["news"]))
     packed = client.websocket("/", headers=OFFER)
-    assert set(client.state.broadcast.cohorts) == {Subscription(Encoding.DEFLATE_15, frozenset(("news",)))}
+    assert set(client.state.broadcast.cohorts) == {
+        Subscription(Encoding.DEFLATE_15, frozenset(("news",)))
+    }
     client.server.broadcast(LONG, topic="news")
     client.server.broadcast("nobody", topic="sport")
     client.server.unsubscribe(packed.handle, "news")

@@ -1,4 +1,6 @@
-"""Messages in their encodings: what is written can be read by zlib and zstandard, and what is read is bounded."""
+"""Messages in their encodings: what is written can be read by zlib and zstandard, and what is read
+is bounded.
+"""
 
 import zlib
 from typing import Any
@@ -35,11 +37,15 @@ def unpacked(frame: bytes) -> tuple[Opcode, bool, bytes]:
 
 
 @given(payloads, st.sampled_from(DEFLATES), st.sampled_from((Opcode.TEXT, Opcode.BINARY)))
-def test_deflate_is_read_by_a_fresh_window_of_its_size(payload: bytes, encoding: Encoding, opcode: Opcode) -> None:
+def test_deflate_is_read_by_a_fresh_window_of_its_size(
+    payload: bytes, encoding: Encoding, opcode: Opcode
+) -> None:
     frame = encode_message(opcode, payload, encoding)
     kind, is_squeezed, data = unpacked(frame)
     assert kind is opcode
-    assert is_squeezed is (len(payload) > COMPRESS_MIN and len(deflate(payload, encoding)) < len(payload))
+    assert is_squeezed is (
+        len(payload) > COMPRESS_MIN and len(deflate(payload, encoding)) < len(payload)
+    )
     reader = zlib.decompressobj(-encoding)
     assert (reader.decompress(data + b"\x00\x00\xff\xff") if is_squeezed else data) == payload
     assert len(frame) <= len(encode_frame(opcode, payload))
@@ -54,7 +60,9 @@ def test_zstandard_is_one_frame_with_its_size_in_a_binary_message(payload: bytes
 
 
 def test_a_text_is_zstandard_over_200_bytes_and_text_up_to_there() -> None:
-    assert encode_message(Opcode.TEXT, b"x" * 200, Encoding.ZSTD) == encode_frame(Opcode.TEXT, b"x" * 200)
+    assert encode_message(Opcode.TEXT, b"x" * 200, Encoding.ZSTD) == encode_frame(
+        Opcode.TEXT, b"x" * 200
+    )
     kind, _, data = unpacked(encode_message(Opcode.TEXT, b"x" * 201, Encoding.ZSTD))
     assert (kind, ZstdDecompressor().decompress(data)) == (Opcode.BINARY, b"x" * 201)
 
@@ -66,17 +74,23 @@ def test_what_would_not_become_shorter_is_sent_as_it_is_but_binary_in_zstandard(
 
 
 @given(payloads, st.sampled_from(tuple(Encoding)), st.sampled_from((Opcode.TEXT, Opcode.BINARY)))
-def test_a_frame_is_written_anew_as_if_from_its_message(payload: bytes, encoding: Encoding, opcode: Opcode) -> None:
-    assert recode(encode_frame(opcode, payload), encoding) == encode_message(opcode, payload, encoding)
+def test_a_frame_is_written_anew_as_if_from_its_message(
+    payload: bytes, encoding: Encoding, opcode: Opcode
+) -> None:
+    assert recode(encode_frame(opcode, payload), encoding) == encode_message(
+        opcode, payload, encoding
+    )
 
 
 def test_a_frame_of_any_length_is_written_anew() -> None:
     for length in (0, 125, 126, 65_535, 65_536):
         assert recode(encode_frame(1, b"a" * length), Encoding.DEFLATE_15) == encode_message(
-            1, b"a" * length, Encoding.DEFLATE_15)
+            1, b"a" * length, Encoding.DEFLATE_15
+        )
 
 
-# -- reading ----------------------------------------------------------------------------------------------------------
+# -- reading ---------------------------------------------------------------------------------------
+
 
 @given(payloads, st.sampled_from(DEFLATES))
 def test_what_was_deflated_is_inflated(payload: bytes, encoding: Encoding) -> None:
@@ -90,25 +104,32 @@ def test_inflation_ends_at_the_bound() -> None:
     assert TOO_LONG.reason is CloseReason.WS_OVERSIZE_FRAME
 
 
-@pytest.mark.parametrize("data", [b"\xff", b"\x06", b"junk that is no deflate at all", deflate(LONG, 15)[5:]])
+@pytest.mark.parametrize(
+    "data", [b"\xff", b"\x06", b"junk that is no deflate at all", deflate(LONG, 15)[5:]]
+)
 def test_what_is_no_deflate_is_refused(data: bytes) -> None:
     assert inflate(data, 10**6) is BAD_DEFLATE
 
 
 def test_a_message_may_be_several_blocks_and_end_with_a_last_one() -> None:
     squeezer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    blocks = squeezer.compress(b"one ") + squeezer.flush(zlib.Z_SYNC_FLUSH) + squeezer.compress(b"two")
+    blocks = (
+        squeezer.compress(b"one ") + squeezer.flush(zlib.Z_SYNC_FLUSH) + squeezer.compress(b"two")
+    )
     assert inflate(blocks + squeezer.flush(zlib.Z_SYNC_FLUSH)[:-4], 100) == b"one two"
     final = zlib.compressobj(9, zlib.DEFLATED, -15)
     assert inflate(final.compress(b"last") + final.flush() + b"\x00", 100) == b"last"
 
 
 @given(payloads.filter(bool), st.integers(0, 500), st.sampled_from(DEFLATES))
-def test_a_message_that_was_cut_short_is_refused(payload: bytes, cut: int, encoding: Encoding) -> None:
+def test_a_message_that_was_cut_short_is_refused(
+    payload: bytes, cut: int, encoding: Encoding
+) -> None:
     squeezed = deflate(payload, encoding)
     if 0 < cut < len(squeezed):
         assert inflate(squeezed[:cut], 10**6) is BAD_DEFLATE or payload.startswith(
-            inflate(squeezed[:cut], 10**6))  # type: ignore[arg-type]  # a cut between two blocks is none
+            inflate(squeezed[:cut], 10**6)
+        )  # type: ignore[arg-type]  # a cut between two blocks is none
 
 
 def test_blocks_may_follow_a_last_one_and_look_back_behind_it() -> None:
@@ -128,10 +149,15 @@ def test_a_message_does_not_end_more_often_than_anybody_would() -> None:
     assert inflate(empty * 30_000, 10) is BAD_DEFLATE
 
 
-@pytest.mark.parametrize("example", [
-    "f2 48 cd c9 c9 07 00", "00 05 00 fa ff 48 65 6c 6c 6f 00", "f3 48 cd c9 c9 07 00 00",
-    "f2 48 05 00 00 00 ff ff ca c9 c9 07 00",
-])
+@pytest.mark.parametrize(
+    "example",
+    [
+        "f2 48 cd c9 c9 07 00",
+        "00 05 00 fa ff 48 65 6c 6c 6f 00",
+        "f3 48 cd c9 c9 07 00 00",
+        "f2 48 05 00 00 00 ff ff ca c9 c9 07 00",
+    ],
+)
 def test_the_examples_of_the_standard(example: str) -> None:
     """RFC 7692 sections 7.2.3.1 to 7.2.3.5."""
     assert inflate(bytes.fromhex(example), 5) == b"Hello"
@@ -145,22 +171,34 @@ def test_a_compressed_text_is_unicode_or_1007() -> None:
     assert isinstance(error, Malformed) and error.reason is CloseReason.WS_BAD_UTF8
 
 
-# -- what is agreed on ------------------------------------------------------------------------------------------------
+# -- what is agreed on -----------------------------------------------------------------------------
 
 BOTH = (("server_no_context_takeover", None), ("client_no_context_takeover", None))
 
 
-@pytest.mark.parametrize(("offer", "bits", "params"), [
-    ("permessage-deflate", 15, ()),
-    ("permessage-deflate; client_max_window_bits", 15, ()),
-    ("permessage-deflate; client_max_window_bits=8; server_no_context_takeover", 15, ()),
-    ("permessage-deflate; server_max_window_bits=9", 9, (("server_max_window_bits", "9"),)),
-    ('permessage-deflate; server_max_window_bits="15"', 15, (("server_max_window_bits", "15"),)),
-    ("permessage-deflate; server_max_window_bits=8, permessage-deflate", 15, ()),
-    ("permessage-deflate; mystery, x-other, permessage-deflate; server_max_window_bits=12", 12,
-     (("server_max_window_bits", "12"),)),
-])
-def test_the_first_offer_of_deflate_that_can_be_met_is_accepted(offer: str, bits: int, params: Any) -> None:
+@pytest.mark.parametrize(
+    ("offer", "bits", "params"),
+    [
+        ("permessage-deflate", 15, ()),
+        ("permessage-deflate; client_max_window_bits", 15, ()),
+        ("permessage-deflate; client_max_window_bits=8; server_no_context_takeover", 15, ()),
+        ("permessage-deflate; server_max_window_bits=9", 9, (("server_max_window_bits", "9"),)),
+        (
+            'permessage-deflate; server_max_window_bits="15"',
+            15,
+            (("server_max_window_bits", "15"),),
+        ),
+        ("permessage-deflate; server_max_window_bits=8, permessage-deflate", 15, ()),
+        (
+            "permessage-deflate; mystery, x-other, permessage-deflate; server_max_window_bits=12",
+            12,
+            (("server_max_window_bits", "12"),),
+        ),
+    ],
+)
+def test_the_first_offer_of_deflate_that_can_be_met_is_accepted(
+    offer: str, bits: int, params: Any
+) -> None:
     extensions = parse_extensions(offer)
     assert isinstance(extensions, tuple)
     encoding, subprotocol, extension = negotiate(Offer("", (), extensions), None, Limits())
@@ -168,13 +206,21 @@ def test_the_first_offer_of_deflate_that_can_be_met_is_accepted(offer: str, bits
     assert same(extension, Extension("permessage-deflate", (*BOTH, *params)))
 
 
-@pytest.mark.parametrize("offer", [
-    "permessage-deflate; server_max_window_bits=8", "permessage-deflate; server_max_window_bits=16",
-    "permessage-deflate; server_max_window_bits=09", "permessage-deflate; server_max_window_bits",
-    "permessage-deflate; client_max_window_bits=7", "permessage-deflate; client_no_context_takeover=1",
-    "permessage-deflate; server_no_context_takeover; server_no_context_takeover", "permessage-deflate; unknown",
-    "x-webkit-deflate-frame", "Permessage-Deflate2",
-])
+@pytest.mark.parametrize(
+    "offer",
+    [
+        "permessage-deflate; server_max_window_bits=8",
+        "permessage-deflate; server_max_window_bits=16",
+        "permessage-deflate; server_max_window_bits=09",
+        "permessage-deflate; server_max_window_bits",
+        "permessage-deflate; client_max_window_bits=7",
+        "permessage-deflate; client_no_context_takeover=1",
+        "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+        "permessage-deflate; unknown",
+        "x-webkit-deflate-frame",
+        "Permessage-Deflate2",
+    ],
+)
 def test_what_cannot_be_met_is_declined(offer: str) -> None:
     extensions = parse_extensions(offer)
     assert isinstance(extensions, tuple)
@@ -187,6 +233,17 @@ def test_zstandard_is_a_subprotocol_that_the_program_may_overrule() -> None:
     offer = Offer("", ("chat", "compress-zstd"), (deflated,))
     assert negotiate(offer, None, Limits()) == (Encoding.ZSTD, "compress-zstd", None)
     assert negotiate(offer, "chat", Limits())[:2] == (Encoding.DEFLATE_15, "chat")
-    assert negotiate(offer, "chat", Limits(permessage_deflate=False)) == (Encoding.PLAIN, "chat", None)
-    assert negotiate(offer, None, Limits(compress_websocket=False))[:2] == (Encoding.DEFLATE_15, None)
-    assert negotiate(offer, "compress-zstd", Limits(compress_websocket=False)) == (Encoding.ZSTD, "compress-zstd", None)
+    assert negotiate(offer, "chat", Limits(permessage_deflate=False)) == (
+        Encoding.PLAIN,
+        "chat",
+        None,
+    )
+    assert negotiate(offer, None, Limits(compress_websocket=False))[:2] == (
+        Encoding.DEFLATE_15,
+        None,
+    )
+    assert negotiate(offer, "compress-zstd", Limits(compress_websocket=False)) == (
+        Encoding.ZSTD,
+        "compress-zstd",
+        None,
+    )

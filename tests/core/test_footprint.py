@@ -1,4 +1,5 @@
-"""The footprint as a sum: it grows with every limit, counts what the limits promise, and covers what a head costs.
+"""The footprint as a sum: it grows with every limit, counts what the limits promise, and covers
+what a head costs.
 
 Theory: that the sum is large enough as a whole is measured on a server that is besieged, in
 tests/shell/test_footprint.py; here its terms are looked at one by one.
@@ -15,15 +16,43 @@ from sigil.core.limits import Limits
 from sigil.core.views.footprint import footprint, head_len
 
 MIB = 2**20
-SMALL = Limits(max_connection_cnt=8, max_ws_connection_cnt=8, max_header_len=8_192, max_body_len=65_536,
-               max_queued_requests=4, max_outbox_len=65_536, max_ws_message_len=65_536, outgoing_buffer_sz=MIB,
-               max_ws_send_frame_cnt=256, max_cached_heads=16, max_ws_outbox_len=131_072, max_thread_queue_len=MIB,
-               max_read_len=8_192)
-COUNTED = ("max_connection_cnt", "max_header_len", "max_headers", "max_target_len", "max_body_len",
-           "max_queued_requests", "max_outbox_len", "max_ws_outbox_len", "max_thread_queue_len", "max_ws_connection_cnt",
-           "max_ws_message_len", "outgoing_buffer_sz", "max_ws_send_frame_cnt", "max_inbound_len",
-           "max_outbound_len", "max_cached_heads", "max_cached_head_len", "max_accepts_per_tick",
-           "max_reads_per_tick", "max_read_len")
+SMALL = Limits(
+    max_connection_cnt=8,
+    max_ws_connection_cnt=8,
+    max_header_len=8_192,
+    max_body_len=65_536,
+    max_queued_requests=4,
+    max_outbox_len=65_536,
+    max_ws_message_len=65_536,
+    outgoing_buffer_sz=MIB,
+    max_ws_send_frame_cnt=256,
+    max_cached_heads=16,
+    max_ws_outbox_len=131_072,
+    max_thread_queue_len=MIB,
+    max_read_len=8_192,
+)
+COUNTED = (
+    "max_connection_cnt",
+    "max_header_len",
+    "max_headers",
+    "max_target_len",
+    "max_body_len",
+    "max_queued_requests",
+    "max_outbox_len",
+    "max_ws_outbox_len",
+    "max_thread_queue_len",
+    "max_ws_connection_cnt",
+    "max_ws_message_len",
+    "outgoing_buffer_sz",
+    "max_ws_send_frame_cnt",
+    "max_inbound_len",
+    "max_outbound_len",
+    "max_cached_heads",
+    "max_cached_head_len",
+    "max_accepts_per_tick",
+    "max_reads_per_tick",
+    "max_read_len",
+)
 
 
 def test_a_small_server_is_small() -> None:
@@ -53,25 +82,43 @@ def test_every_limit_counts_in_a_small_server_that_can_use_it(name: str) -> None
 
 def test_the_inbound_budget_counts_when_there_are_many_clients() -> None:
     limits = Limits()
-    assert footprint(limits) - footprint(limits._replace(max_inbound_len=0)) >= limits.max_inbound_len
+    assert (
+        footprint(limits) - footprint(limits._replace(max_inbound_len=0)) >= limits.max_inbound_len
+    )
 
 
 def test_what_the_program_makes_counts_for_every_client() -> None:
-    assert footprint(SMALL, response_len=2 * MIB) - footprint(SMALL, response_len=MIB) >= 8 * 4 * MIB
+    assert (
+        footprint(SMALL, response_len=2 * MIB) - footprint(SMALL, response_len=MIB) >= 8 * 4 * MIB
+    )
     assert footprint(SMALL, turn_len=1_024) < footprint(SMALL, turn_len=2_048)
-    assert footprint(SMALL, turn_len=MIB) == footprint(SMALL, turn_len=8 * MIB), "no more than fits is published"
+    assert footprint(SMALL, turn_len=MIB) == footprint(SMALL, turn_len=8 * MIB), (
+        "no more than fits is published"
+    )
 
 
 FIELDS = b"".join(b"%c%02d: v%d\r\n" % (65 + index % 26, index, index) for index in range(90))
 
 
-@pytest.mark.parametrize("head", [
-    b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\n" + FIELDS + b"\r\n",
-    b"GET /%F0%9F%98%80" + b"a" * 7_900 + b"?" + b"q" * 20 + b" HTTP/1.1\r\nHost: a\r\n" + FIELDS + b"\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\n" + b"".join(b"X: %d%0600d\r\n" % (index, 0) for index in range(90)) + b"\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"z" * 60_000 + b"\r\n\r\n",
-], ids=["least", "many fields", "wide path", "one name", "one field"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n" + FIELDS + b"\r\n",
+        b"GET /%F0%9F%98%80"
+        + b"a" * 7_900
+        + b"?"
+        + b"q" * 20
+        + b" HTTP/1.1\r\nHost: a\r\n"
+        + FIELDS
+        + b"\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n"
+        + b"".join(b"X: %d%0600d\r\n" % (index, 0) for index in range(90))
+        + b"\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"z" * 60_000 + b"\r\n\r\n",
+    ],
+    ids=["least", "many fields", "wide path", "one name", "one field"],
+)
 def test_a_head_costs_no_more_than_it_is_counted_for(head: bytes) -> None:
     tracemalloc.start()
     try:

@@ -1,4 +1,6 @@
-"""Frames byte by byte: the examples of the standard, every refusal at the byte that is wrong, and two other codecs."""
+"""Frames byte by byte: the examples of the standard, every refusal at the byte that is wrong, and
+two other codecs.
+"""
 
 from collections.abc import Generator
 from typing import Any
@@ -36,28 +38,53 @@ SERVER = FrameRules(2**20, 2**21)
 CLIENT = FrameRules(2**20, 2**21, is_masked=False)
 SQUEEZING = FrameRules(2**20, 2**21, allows_rsv1=True)
 KEY = bytes.fromhex("37fa213d")
-LENGTHS = (0, 1, 2, 3, 4, 5, 124, 125, 126, 127, *range(BIGINT_XOR_MAX - 1, BIGINT_XOR_MAX + 5), 65_535, 65_536, 65_537)
+LENGTHS = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    124,
+    125,
+    126,
+    127,
+    *range(BIGINT_XOR_MAX - 1, BIGINT_XOR_MAX + 5),
+    65_535,
+    65_536,
+    65_537,
+)
 few = settings(max_examples=100, deadline=None)
 
 payloads = st.binary(max_size=300) | st.sampled_from([bytes(range(256)) * 5, b"x" * 65_536])
 keys = st.binary(min_size=4, max_size=4)
 
 
-# -- examples -------------------------------------------------------------------------------------------------------
+# -- examples --------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("octets", "rules", "frame"), [
-    ("81 05 48 65 6c 6c 6f", CLIENT, Frame(Opcode.TEXT, True, False, b"Hello")),
-    ("81 85 37 fa 21 3d 7f 9f 4d 51 58", SERVER, Frame(Opcode.TEXT, True, False, b"Hello")),
-    ("01 03 48 65 6c", CLIENT, Frame(Opcode.TEXT, False, False, b"Hel")),
-    ("80 02 6c 6f", CLIENT, Frame(Opcode.CONTINUATION, True, False, b"lo")),
-    ("89 05 48 65 6c 6c 6f", CLIENT, Frame(Opcode.PING, True, False, b"Hello")),
-    ("8a 85 37 fa 21 3d 7f 9f 4d 51 58", SERVER, Frame(Opcode.PONG, True, False, b"Hello")),
-    ("82 7e 01 00" + "aa" * 256, CLIENT, Frame(Opcode.BINARY, True, False, b"\xaa" * 256)),
-    ("82 7f 00 00 00 00 00 01 00 00" + "aa" * 65_536, CLIENT, Frame(Opcode.BINARY, True, False, b"\xaa" * 65_536)),
-    ("c1 80 00 00 00 00", SQUEEZING, Frame(Opcode.TEXT, True, True, b"")),
-    ("42 80 00 00 00 00", SQUEEZING, Frame(Opcode.BINARY, False, True, b"")),
-])
-def test_the_examples_of_rfc_6455_section_5_7_are_read_and_written(octets: str, rules: FrameRules, frame: Frame) -> None:
+
+@pytest.mark.parametrize(
+    ("octets", "rules", "frame"),
+    [
+        ("81 05 48 65 6c 6c 6f", CLIENT, Frame(Opcode.TEXT, True, False, b"Hello")),
+        ("81 85 37 fa 21 3d 7f 9f 4d 51 58", SERVER, Frame(Opcode.TEXT, True, False, b"Hello")),
+        ("01 03 48 65 6c", CLIENT, Frame(Opcode.TEXT, False, False, b"Hel")),
+        ("80 02 6c 6f", CLIENT, Frame(Opcode.CONTINUATION, True, False, b"lo")),
+        ("89 05 48 65 6c 6c 6f", CLIENT, Frame(Opcode.PING, True, False, b"Hello")),
+        ("8a 85 37 fa 21 3d 7f 9f 4d 51 58", SERVER, Frame(Opcode.PONG, True, False, b"Hello")),
+        ("82 7e 01 00" + "aa" * 256, CLIENT, Frame(Opcode.BINARY, True, False, b"\xaa" * 256)),
+        (
+            "82 7f 00 00 00 00 00 01 00 00" + "aa" * 65_536,
+            CLIENT,
+            Frame(Opcode.BINARY, True, False, b"\xaa" * 65_536),
+        ),
+        ("c1 80 00 00 00 00", SQUEEZING, Frame(Opcode.TEXT, True, True, b"")),
+        ("42 80 00 00 00 00", SQUEEZING, Frame(Opcode.BINARY, False, True, b"")),
+    ],
+)
+def test_the_examples_of_rfc_6455_section_5_7_are_read_and_written(
+    octets: str, rules: FrameRules, frame: Frame
+) -> None:
     data = bytes.fromhex(octets)
     assert same(parse_frame(data, 0, rules), (frame, len(data)))
     assert same(parse_frame(b"??" + data + b"??", 2, rules), (frame, len(data) + 2))
@@ -72,7 +99,10 @@ def test_the_examples_of_rfc_6455_section_5_7_are_read_and_written(octets: str, 
 def test_a_compressed_message_is_marked() -> None:
     assert encode_frame(Opcode.TEXT, b"x", rsv1=True) == b"\xc1\x01x"
     assert encode_frame(Opcode.BINARY, b"x" * 126, rsv1=True)[:4] == b"\xc2\x7e\x00\x7e"
-    assert frame_header(Opcode.BINARY, 65_536, rsv1=True) == b"\xc2\x7f\x00\x00\x00\x00\x00\x01\x00\x00"
+    assert (
+        frame_header(Opcode.BINARY, 65_536, rsv1=True)
+        == b"\xc2\x7f\x00\x00\x00\x00\x00\x01\x00\x00"
+    )
 
 
 @pytest.mark.parametrize("length", LENGTHS)
@@ -89,7 +119,8 @@ def test_lengths_are_written_in_their_shortest_form_and_read_back(length: int) -
     assert same(parse_frame(masked, 0, SERVER), (expected, len(masked)))
 
 
-# -- masking --------------------------------------------------------------------------------------------------------
+# -- masking ---------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("length", [*range(20), *(BIGINT_XOR_MAX + near for near in range(-5, 6))])
 def test_masking_is_an_exclusive_or_with_the_key_again_and_again(length: int) -> None:
@@ -99,7 +130,7 @@ def test_masking_is_an_exclusive_or_with_the_key_again_and_again(length: int) ->
     assert apply_mask(plain, KEY) == data
 
 
-# -- refusals -------------------------------------------------------------------------------------------------------
+# -- refusals --------------------------------------------------------------------------------------
 
 REFUSALS = [
     ("83", SERVER, CloseReason.WS_UNKNOWN_OPCODE),
@@ -138,7 +169,8 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("octets", "rules", "reason"), REFUSALS)
 def test_a_frame_is_refused_at_the_byte_that_is_wrong_and_not_before(
-        octets: str, rules: FrameRules, reason: CloseReason) -> None:
+    octets: str, rules: FrameRules, reason: CloseReason
+) -> None:
     data = bytes.fromhex(octets)
     for length in range(len(data)):
         assert isinstance(parse_frame(data[:length], 0, rules), NeedMore)
@@ -149,52 +181,81 @@ def test_a_frame_is_refused_at_the_byte_that_is_wrong_and_not_before(
 
 
 def test_what_is_too_long_is_1009_and_everything_else_about_a_frame_is_1002() -> None:
-    codes = {CLOSE_INFO[reason].code for _, _, reason in REFUSALS if reason is not CloseReason.WS_OVERSIZE_FRAME}
+    codes = {
+        CLOSE_INFO[reason].code
+        for _, _, reason in REFUSALS
+        if reason is not CloseReason.WS_OVERSIZE_FRAME
+    }
     assert codes == {1002}
     assert CLOSE_INFO[CloseReason.WS_OVERSIZE_FRAME].code == 1009
 
 
-@pytest.mark.parametrize(("rules", "size", "sentence"), [
-    (FrameRules(300, 1000), 0, "a frame is longer than 300 bytes"),
-    (FrameRules(300, 1000), 700, "a frame is longer than 300 bytes"),
-    (FrameRules(300, 1000), 701, "a message is longer than 1000 bytes"),
-    (FrameRules(1000, 300), 0, "a message is longer than 300 bytes"),
-])
+@pytest.mark.parametrize(
+    ("rules", "size", "sentence"),
+    [
+        (FrameRules(300, 1000), 0, "a frame is longer than 300 bytes"),
+        (FrameRules(300, 1000), 700, "a frame is longer than 300 bytes"),
+        (FrameRules(300, 1000), 701, "a message is longer than 1000 bytes"),
+        (FrameRules(1000, 300), 0, "a message is longer than 300 bytes"),
+    ],
+)
 def test_the_nearer_bound_is_named_however_much_of_the_length_has_come(
-        rules: FrameRules, size: int, sentence: str) -> None:
+    rules: FrameRules, size: int, sentence: str
+) -> None:
     too_long = Malformed(CloseReason.WS_OVERSIZE_FRAME, sentence)
     for octets in ("80 ff 00 00 00 00 00 01", "80 fe 02", "80 fe 7f ff"):
-        assert same(parse_frame_header(bytes.fromhex(octets), 0, rules, is_continuing=True, size=size), too_long)
+        assert same(
+            parse_frame_header(bytes.fromhex(octets), 0, rules, is_continuing=True, size=size),
+            too_long,
+        )
 
 
 def test_what_a_message_has_already_counts() -> None:
     rules, hundred = FrameRules(300, 1000), b"\x80\xe4" + KEY
-    assert same(parse_frame_header(hundred, 0, rules, is_continuing=True, size=900),
-                FrameHeader(Opcode.CONTINUATION, True, False, 100, KEY, 6))
-    assert same(parse_frame_header(hundred, 0, rules, is_continuing=True, size=901),
-                Malformed(CloseReason.WS_OVERSIZE_FRAME, "a message is longer than 1000 bytes"))
+    assert same(
+        parse_frame_header(hundred, 0, rules, is_continuing=True, size=900),
+        FrameHeader(Opcode.CONTINUATION, True, False, 100, KEY, 6),
+    )
+    assert same(
+        parse_frame_header(hundred, 0, rules, is_continuing=True, size=901),
+        Malformed(CloseReason.WS_OVERSIZE_FRAME, "a message is longer than 1000 bytes"),
+    )
 
 
 def test_a_frame_may_be_as_long_as_the_bounds() -> None:
-    header = parse_frame_header(bytes.fromhex("80 fe 01 2c") + KEY, 0, FrameRules(300, 1000), is_continuing=True, size=700)
+    header = parse_frame_header(
+        bytes.fromhex("80 fe 01 2c") + KEY, 0, FrameRules(300, 1000), is_continuing=True, size=700
+    )
     assert same(header, FrameHeader(Opcode.CONTINUATION, True, False, 300, KEY, 8))
 
 
 def test_a_control_frame_is_not_subject_to_the_bounds_of_messages() -> None:
     ping = encode_masked(Opcode.PING, b"x" * 125, KEY)
-    assert same(parse_frame(ping, 0, FrameRules(10, 10)), (Frame(Opcode.PING, True, False, b"x" * 125), len(ping)))
+    assert same(
+        parse_frame(ping, 0, FrameRules(10, 10)),
+        (Frame(Opcode.PING, True, False, b"x" * 125), len(ping)),
+    )
 
 
-@pytest.mark.parametrize(("first", "is_continuing", "reason"), [
-    (0x80, True, None), (0x00, True, None), (0x89, True, None), (0x88, False, None), (0x81, False, None),
-    (0x02, False, None), (0x80, None, None),
-    (0x80, False, CloseReason.WS_EXPECTED_TEXT_OPCODE),
-    (0x00, False, CloseReason.WS_EXPECTED_TEXT_OPCODE),
-    (0x81, True, CloseReason.WS_EXPECTED_CONT_OPCODE),
-    (0x02, True, CloseReason.WS_EXPECTED_CONT_OPCODE),
-])
+@pytest.mark.parametrize(
+    ("first", "is_continuing", "reason"),
+    [
+        (0x80, True, None),
+        (0x00, True, None),
+        (0x89, True, None),
+        (0x88, False, None),
+        (0x81, False, None),
+        (0x02, False, None),
+        (0x80, None, None),
+        (0x80, False, CloseReason.WS_EXPECTED_TEXT_OPCODE),
+        (0x00, False, CloseReason.WS_EXPECTED_TEXT_OPCODE),
+        (0x81, True, CloseReason.WS_EXPECTED_CONT_OPCODE),
+        (0x02, True, CloseReason.WS_EXPECTED_CONT_OPCODE),
+    ],
+)
 def test_a_message_is_begun_and_continued_in_turn(
-        first: int, is_continuing: bool | None, reason: CloseReason | None) -> None:
+    first: int, is_continuing: bool | None, reason: CloseReason | None
+) -> None:
     header = parse_frame_header(bytes((first,)), 0, SERVER, is_continuing)
     assert (header.reason if isinstance(header, Malformed) else None) is reason
 
@@ -204,25 +265,33 @@ def test_a_frame_needs_more_until_its_last_byte_is_there(length: int) -> None:
     data = encode_masked(Opcode.BINARY, b"x" * length, KEY)
     for end in (*range(11), len(data) - 1):
         assert same(parse_frame(data[:end], 0, SERVER), NeedMore(end))
-    assert same(parse_frame(data, 0, SERVER), (Frame(Opcode.BINARY, True, False, b"x" * length), len(data)))
+    assert same(
+        parse_frame(data, 0, SERVER), (Frame(Opcode.BINARY, True, False, b"x" * length), len(data))
+    )
     assert same(parse_frame(data, len(data), SERVER), NeedMore(len(data)))
 
 
-# -- close frames ---------------------------------------------------------------------------------------------------
+# -- close frames ----------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("payload", "result"), [
-    (b"", (1005, "")),
-    (b"\x03\xe8", (1000, "")),
-    (b"\x03\xe8bye", (1000, "bye")),
-    (b"\x0b\xb8\xe2\x82\xac", (3000, "€")),
-    (b"\x03", CloseReason.WS_BAD_CLOSE_PAYLOAD),
-    (b"\x03\xed", CloseReason.WS_BAD_CLOSE_PAYLOAD),
-    (b"\x00\x00", CloseReason.WS_BAD_CLOSE_PAYLOAD),
-    (b"\xff\xff", CloseReason.WS_BAD_CLOSE_PAYLOAD),
-    (b"\x03\xe8\xff", CloseReason.WS_BAD_UTF8),
-    (b"\x03\xe8\xe2\x82", CloseReason.WS_BAD_UTF8),
-])
-def test_a_close_frame_carries_nothing_or_a_code_and_maybe_a_reason(payload: bytes, result: object) -> None:
+
+@pytest.mark.parametrize(
+    ("payload", "result"),
+    [
+        (b"", (1005, "")),
+        (b"\x03\xe8", (1000, "")),
+        (b"\x03\xe8bye", (1000, "bye")),
+        (b"\x0b\xb8\xe2\x82\xac", (3000, "€")),
+        (b"\x03", CloseReason.WS_BAD_CLOSE_PAYLOAD),
+        (b"\x03\xed", CloseReason.WS_BAD_CLOSE_PAYLOAD),
+        (b"\x00\x00", CloseReason.WS_BAD_CLOSE_PAYLOAD),
+        (b"\xff\xff", CloseReason.WS_BAD_CLOSE_PAYLOAD),
+        (b"\x03\xe8\xff", CloseReason.WS_BAD_UTF8),
+        (b"\x03\xe8\xe2\x82", CloseReason.WS_BAD_UTF8),
+    ],
+)
+def test_a_close_frame_carries_nothing_or_a_code_and_maybe_a_reason(
+    payload: bytes, result: object
+) -> None:
     parsed = parse_close(payload)
     assert (parsed.reason if isinstance(parsed, Malformed) else parsed) == result
 
@@ -236,15 +305,18 @@ def test_the_codes_that_may_be_sent_are_those_of_the_registry() -> None:
         assert isinstance(parse_close(code.to_bytes(2)), Malformed)
 
 
-@pytest.mark.parametrize(("reason", "sent"), [
-    ("", b""),
-    ("x" * 123, b"x" * 123),
-    ("x" * 124, b"x" * 123),
-    ("€" * 41, "€".encode() * 41),
-    ("x" + "€" * 41, b"x" + "€".encode() * 40),
-    ("xx" + "€" * 41, b"xx" + "€".encode() * 40),
-    ("\ud800", b"?"),
-])
+@pytest.mark.parametrize(
+    ("reason", "sent"),
+    [
+        ("", b""),
+        ("x" * 123, b"x" * 123),
+        ("x" * 124, b"x" * 123),
+        ("€" * 41, "€".encode() * 41),
+        ("x" + "€" * 41, b"x" + "€".encode() * 40),
+        ("xx" + "€" * 41, b"xx" + "€".encode() * 40),
+        ("\ud800", b"?"),
+    ],
+)
 def test_a_close_reason_is_cut_between_characters(reason: str, sent: bytes) -> None:
     assert encode_close(1000, reason) == b"\x03\xe8" + sent
 
@@ -264,13 +336,20 @@ def test_a_close_is_read_as_it_was_written(code: int, reason: str) -> None:
     assert reason.encode(errors="replace").decode().startswith(parsed[1])
 
 
-# -- laws and oracles -----------------------------------------------------------------------------------------------
+# -- laws and oracles ------------------------------------------------------------------------------
+
 
 @few
-@given(st.sampled_from([Opcode.CONTINUATION, Opcode.TEXT, Opcode.BINARY]), payloads, keys, st.booleans(),
-       st.booleans())
+@given(
+    st.sampled_from([Opcode.CONTINUATION, Opcode.TEXT, Opcode.BINARY]),
+    payloads,
+    keys,
+    st.booleans(),
+    st.booleans(),
+)
 def test_frames_are_read_as_they_were_written(
-        opcode: Opcode, payload: bytes, key: bytes, fin: bool, squeezed: bool) -> None:
+    opcode: Opcode, payload: bytes, key: bytes, fin: bool, squeezed: bool
+) -> None:
     rsv1 = squeezed and opcode is not Opcode.CONTINUATION
     masked = encode_masked(opcode, payload, key, fin, 4 if rsv1 else 0)
     assert same(parse_frame(masked, 0, SQUEEZING), (Frame(opcode, fin, rsv1, payload), len(masked)))
@@ -288,9 +367,14 @@ def run_to_end(steps: Generator[None, None, Any]) -> Any:
 
 @few
 @given(st.sampled_from([Opcode.TEXT, Opcode.BINARY, Opcode.PING, Opcode.PONG]), payloads, keys)
-def test_websockets_reads_what_we_write_and_writes_what_we_read(opcode: Opcode, payload: bytes, key: bytes) -> None:
+def test_websockets_reads_what_we_write_and_writes_what_we_read(
+    opcode: Opcode, payload: bytes, key: bytes
+) -> None:
     payload = payload[:125] if opcode >= Opcode.CLOSE else payload
-    for data, is_masked in ((encode_frame(opcode, payload), False), (encode_masked(opcode, payload, key), True)):
+    for data, is_masked in (
+        (encode_frame(opcode, payload), False),
+        (encode_masked(opcode, payload, key), True),
+    ):
         reader = StreamReader()
         reader.feed_data(data)
         frame = run_to_end(WebsocketsFrame.parse(reader.read_exact, mask=is_masked))
@@ -304,9 +388,14 @@ def test_websockets_reads_what_we_write_and_writes_what_we_read(opcode: Opcode, 
 
 @few
 @given(st.sampled_from([Opcode.BINARY, Opcode.PING]), payloads, keys)
-def test_wsproto_reads_what_we_write_and_writes_what_we_read(opcode: Opcode, payload: bytes, key: bytes) -> None:
+def test_wsproto_reads_what_we_write_and_writes_what_we_read(
+    opcode: Opcode, payload: bytes, key: bytes
+) -> None:
     payload = payload[:125] if opcode >= Opcode.CLOSE else payload
-    for data, is_client in ((encode_frame(opcode, payload), True), (encode_masked(opcode, payload, key), False)):
+    for data, is_client in (
+        (encode_frame(opcode, payload), True),
+        (encode_masked(opcode, payload, key), False),
+    ):
         reader = FrameProtocol(client=is_client, extensions=[])
         reader.receive_bytes(data)
         frames = list(reader.received_frames())

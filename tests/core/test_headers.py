@@ -7,11 +7,18 @@ import pytest
 
 from sigil.core.http.headers import Headers, decode_pairs, to_pairs
 
-COOKIES = Headers((("Host", "a"), ("Cookie", "a=1"), ("X-List", "1"), ("cookie", "b=2"), ("x-list", "2")))
+COOKIES = Headers(
+    (("Host", "a"), ("Cookie", "a=1"), ("X-List", "1"), ("cookie", "b=2"), ("x-list", "2"))
+)
 
 
 def test_names_are_looked_up_without_case() -> None:
-    assert (COOKIES["host"], COOKIES["HOST"], COOKIES.get("Host"), "hOsT" in COOKIES) == ("a", "a", "a", True)
+    assert (COOKIES["host"], COOKIES["HOST"], COOKIES.get("Host"), "hOsT" in COOKIES) == (
+        "a",
+        "a",
+        "a",
+        True,
+    )
 
 
 def test_what_is_not_there_is_none_or_the_default_or_an_error() -> None:
@@ -42,7 +49,11 @@ def test_headers_are_immutable_hashable_values() -> None:
     assert hash(one) == hash(other)
     assert one != Headers((("a", "b"),))
     assert one != (("A", "b"),)
-    for attempt in (lambda: setattr(one, "pairs", ()), lambda: setattr(one, "new", 1), lambda: delattr(one, "pairs")):
+    for attempt in (
+        lambda: setattr(one, "pairs", ()),
+        lambda: setattr(one, "new", 1),
+        lambda: delattr(one, "pairs"),
+    ):
         with pytest.raises(AttributeError, match="Headers are immutable"):
             attempt()
 
@@ -55,7 +66,10 @@ def test_headers_survive_copying_and_pickling_and_print_as_what_makes_them() -> 
 
 def test_bytes_become_latin_1_and_lose_the_white_space_around_them() -> None:
     assert decode_pairs([(b"hoST", b" \ta\t "), (b"X", b"\xe9"), (b"user-agent", b"u")]).pairs == (
-        ("hoST", "a"), ("X", "\xe9"), ("user-agent", "u"))
+        ("hoST", "a"),
+        ("X", "\xe9"),
+        ("user-agent", "u"),
+    )
 
 
 def test_pairs_come_from_mappings_headers_and_sequences() -> None:

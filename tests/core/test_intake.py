@@ -59,13 +59,38 @@ def test_requests_that_come_together_are_handed_over_together() -> None:
 
 def test_a_request_with_a_body_is_handed_over_with_it() -> None:
     effects = tell(serving(), Received(CONN, HELLO))[1]
-    assert same(effects, [Handle(ticket(0), (
-        Request("POST", "/p", "/p", "", 1, Headers((("Host", "a"), ("Content-Length", "5"))), b"hello", PEER),))])
+    assert same(
+        effects,
+        [
+            Handle(
+                ticket(0),
+                (
+                    Request(
+                        "POST",
+                        "/p",
+                        "/p",
+                        "",
+                        1,
+                        Headers((("Host", "a"), ("Content-Length", "5"))),
+                        b"hello",
+                        PEER,
+                    ),
+                ),
+            )
+        ],
+    )
 
 
-@pytest.mark.parametrize("first", [
-    HELLO, b"DELETE / HTTP/1.1\r\nHost: a\r\n\r\n", b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"PUT / HTTP/1.1\r\nHost: a\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"])
+@pytest.mark.parametrize(
+    "first",
+    [
+        HELLO,
+        b"DELETE / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx",
+    ],
+)
 def test_behind_an_unsafe_method_or_a_body_the_next_request_waits(first: bytes) -> None:
     server, effects = tell(serving(), Received(CONN, first + GET))
     assert (kinds(effects), len(requests_of(effects))) == (["Handle"], 1)
@@ -120,8 +145,13 @@ def test_what_is_wrong_becomes_doom_and_waits_for_what_is_owed() -> None:
     assert kinds(effects) == ["Handle"]
     incoming = client_of(server).incoming
     assert incoming.phase is Phase.MUST_CLOSE
-    assert same(incoming.final_error, Malformed(
-        CloseReason.BAD_REQUEST, "the request line has no version: HTTP/0.9 is not spoken here, HTTP/1.1 is"))
+    assert same(
+        incoming.final_error,
+        Malformed(
+            CloseReason.BAD_REQUEST,
+            "the request line has no version: HTTP/0.9 is not spoken here, HTTP/1.1 is",
+        ),
+    )
     server, effects = tell(server, answered(0, OK))
     assert bytes_of(effects).startswith(OK_BYTES + b"HTTP/1.1 400 Bad Request\r\n")
 
@@ -130,7 +160,10 @@ def test_a_body_is_bounded_whether_counted_or_chunked() -> None:
     limits = Limits(max_body_len=5)
     long = HELLO.replace(b": 5", b": 6") + b"!"
     chunks = CHUNKED + b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
-    assert [request.body for request in drive(serving(limits), [HELLO, chunks]).requests] == [b"hello", b"hello"]
+    assert [request.body for request in drive(serving(limits), [HELLO, chunks]).requests] == [
+        b"hello",
+        b"hello",
+    ]
     for data in (long, chunks.replace(b"2\r\nlo", b"3\r\nlo!")):
         driven = drive(serving(limits), [data])
         assert (driven.requests, driven.output[:13], driven.fate) == ((), b"HTTP/1.1 413 ", "shut")
@@ -141,11 +174,24 @@ def test_bytes_and_requests_are_counted() -> None:
     assert (figures.bytes_in, figures.requests) == (len(HELLO + GET), 1)
 
 
-@pytest.mark.parametrize(("data", "status", "allow"), [
-    (b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", b"405 Method Not Allowed", b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE"),
-    (b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", b"204 No Content", b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE"),
-])
-def test_what_is_about_the_server_is_answered_by_the_server(data: bytes, status: bytes, allow: bytes) -> None:
+@pytest.mark.parametrize(
+    ("data", "status", "allow"),
+    [
+        (
+            b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"405 Method Not Allowed",
+            b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE",
+        ),
+        (
+            b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"204 No Content",
+            b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE",
+        ),
+    ],
+)
+def test_what_is_about_the_server_is_answered_by_the_server(
+    data: bytes, status: bytes, allow: bytes
+) -> None:
     driven = drive(serving(), [get("/1") + data + get("/2")])
     assert [request.target for request in driven.requests] == ["/1", "/2"]
     answers = driven.output.split(b"HTTP/1.1 ")[1:]

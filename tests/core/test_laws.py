@@ -1,4 +1,5 @@
-"""Laws, tried on whatever Hypothesis can think of: cuts change nothing, advance is the fold of step, nothing is lost.
+"""Laws, tried on whatever Hypothesis can think of: cuts change nothing, advance is the fold of
+step, nothing is lost.
 
 And an oracle: h11 reads the heads that we read, and where the two differ is written down.
 """
@@ -50,20 +51,42 @@ from .worlds import (
     talks,
 )
 
-LIMITS = Limits(max_connection_cnt=5, max_ws_connection_cnt=2, max_ws_recv_frame_len=70, max_ws_message_len=90,
-                max_queued_requests=3, max_outbox_len=200, max_linger_len=300,
-                max_header_len=400, max_target_len=30, max_headers=7, max_body_len=60, max_chunk_line_len=20,
-                max_chunk_extension_len=30, max_trailer_len=20)
-TIGHT = LIMITS._replace(outgoing_buffer_sz=600, max_ws_send_frame_cnt=4, history_messages=2,
-                        max_connection_cnt=3, max_inbound_len=90, max_outbound_len=150, max_requests_per_connection=4,
-                        response_timeout=7.0, rate_grace=3.0, sse_keep_alive_interval=2.0)
+LIMITS = Limits(
+    max_connection_cnt=5,
+    max_ws_connection_cnt=2,
+    max_ws_recv_frame_len=70,
+    max_ws_message_len=90,
+    max_queued_requests=3,
+    max_outbox_len=200,
+    max_linger_len=300,
+    max_header_len=400,
+    max_target_len=30,
+    max_headers=7,
+    max_body_len=60,
+    max_chunk_line_len=20,
+    max_chunk_extension_len=30,
+    max_trailer_len=20,
+)
+TIGHT = LIMITS._replace(
+    outgoing_buffer_sz=600,
+    max_ws_send_frame_cnt=4,
+    history_messages=2,
+    max_connection_cnt=3,
+    max_inbound_len=90,
+    max_outbound_len=150,
+    max_requests_per_connection=4,
+    response_timeout=7.0,
+    rate_grace=3.0,
+    sse_keep_alive_interval=2.0,
+)
 """So little for all together that somebody has to give way all the time."""
 ROOT = Path(__file__).parents[2]
 few = settings(max_examples=100, deadline=None)
 some = settings(max_examples=250, deadline=None)
 
 
-# -- cuts -----------------------------------------------------------------------------------------------------------
+# -- cuts ------------------------------------------------------------------------------------------
+
 
 @some
 @given(streams(), CUTS, st.sampled_from((Limits(), LIMITS)))
@@ -72,7 +95,8 @@ some = settings(max_examples=250, deadline=None)
 @example(b"A" * 33 + b"\r\n\r\n", [32], LIMITS)
 @example(b"GET /" + b"a" * 95, [50], LIMITS)
 def test_cutting_a_stream_changes_neither_the_requests_nor_the_output(
-        data: bytes, cuts: list[int], limits: Limits) -> None:
+    data: bytes, cuts: list[int], limits: Limits
+) -> None:
     whole = drive(serving(limits), [data])
     assert same(drive(serving(limits), cut(data, cuts)), whole)
     assert same(drive(serving(limits), byte_by_byte(data)), whole)
@@ -83,7 +107,8 @@ def test_cutting_a_stream_changes_neither_the_requests_nor_the_output(
 @example(ping(b"1") + text("a") + ping(b"2") + close(b"\x03\xe8"), [6, 7, 8, 20], Limits())
 @example(text("\u20ac")[:-1] + b"\x00", [6, 7], Limits())
 def test_cutting_a_conversation_changes_neither_the_messages_nor_the_output(
-        data: bytes, cuts: list[int], limits: Limits) -> None:
+    data: bytes, cuts: list[int], limits: Limits
+) -> None:
     whole = conversation(talking(limits), [data])
     assert same(conversation(talking(limits), cut(data, cuts)), whole)
     assert same(conversation(talking(limits), byte_by_byte(data)), whole)
@@ -92,14 +117,19 @@ def test_cutting_a_conversation_changes_neither_the_messages_nor_the_output(
 @few
 @given(CHUNKS, CUTS, st.binary(max_size=9))
 def test_a_chunked_body_is_its_chunks_joined_however_it_is_cut(
-        chunks: list[bytes], cuts: list[int], rest: bytes) -> None:
+    chunks: list[bytes], cuts: list[int], rest: bytes
+) -> None:
     body, left = begin_body(-1), b""
     for piece in cut(chunked_bytes(chunks) + rest, cuts):
         read = continue_body_read(body, left + piece, Limits())
         assert not isinstance(read, Malformed)
         body, left = read
     assert (body.is_complete, rope_join(body.rope), body.size, left) == (
-        True, b"".join(chunks), sum(map(len, chunks)), rest)
+        True,
+        b"".join(chunks),
+        sum(map(len, chunks)),
+        rest,
+    )
 
 
 @few
@@ -112,7 +142,8 @@ def test_a_rope_keeps_every_byte_in_few_pieces(pieces: list[bytes]) -> None:
     assert all(len(left) >= 2 * len(right) for left, right in pairwise(rope))
 
 
-# -- folds ----------------------------------------------------------------------------------------------------------
+# -- folds -----------------------------------------------------------------------------------------
+
 
 def start(limits: Limits = LIMITS) -> Server:
     """A server with three connections."""
@@ -131,7 +162,9 @@ def fold(server: Server, run: list[Event]) -> tuple[Server, list[Effect]]:
 
 @settings(max_examples=400, deadline=None)
 @given(events(), st.booleans(), st.sampled_from((LIMITS, TIGHT)))
-def test_advance_is_the_fold_of_step_with_sends_joined(run: list[Event], logs_access: bool, limits: Limits) -> None:
+def test_advance_is_the_fold_of_step_with_sends_joined(
+    run: list[Event], logs_access: bool, limits: Limits
+) -> None:
     server = start(limits)._replace(logs_access=logs_access)
     stepped, effects = fold(server, run)
     advanced, orders = advance(server, run)
@@ -153,13 +186,18 @@ def test_a_connection_is_always_watched_and_looked_at_in_time(run: list[Event]) 
 
 @some
 @given(events(), st.sampled_from((LIMITS, TIGHT)))
-def test_the_sums_over_all_clients_are_sums_over_all_clients(run: list[Event], limits: Limits) -> None:
+def test_the_sums_over_all_clients_are_sums_over_all_clients(
+    run: list[Event], limits: Limits
+) -> None:
     server = start(limits)
     for event in run:
         server, _ = step(server, event)
         clients = list(clients_of(server.slots))
         inbound, outbound, paused_at, talks = server.load
-        assert (inbound, outbound) == (sum(map(incoming_len, clients)), sum(map(outgoing_len, clients)))
+        assert (inbound, outbound) == (
+            sum(map(incoming_len, clients)),
+            sum(map(outgoing_len, clients)),
+        )
         assert talks == sum(map(is_subscriber, clients))
         assert inbound <= limits.max_inbound_len
         assert (paused_at is None) or outbound > limits.max_outbound_len // 2
@@ -169,7 +207,8 @@ def test_the_sums_over_all_clients_are_sums_over_all_clients(run: list[Event], l
 @some
 @given(talks(), st.sampled_from((LIMITS, TIGHT)))
 def test_a_websocket_to_which_something_is_to_be_said_is_on_the_list_and_a_flush_empties_it(
-        run: list[Event], limits: Limits) -> None:
+    run: list[Event], limits: Limits
+) -> None:
     server = start(limits)
     for event in run:
         server, _ = step(server, event)
@@ -177,7 +216,11 @@ def test_a_websocket_to_which_something_is_to_be_said_is_on_the_list_and_a_flush
             assert client.outgoing.interest is interest_of(client, limits)
             if client.session is not None:
                 is_free = not (client.outgoing.outbox or client.outgoing.is_full)
-                is_sayable = bool(client.session.queue) or client.session.pong_payload is not None or client.session.cursor is not None
+                is_sayable = (
+                    bool(client.session.queue)
+                    or client.session.pong_payload is not None
+                    or client.session.cursor is not None
+                )
                 assert client.session.is_scheduled or not (is_free and is_sayable)
                 assert client.conn in server.unflushed or not client.session.is_scheduled
                 assert client.session.queued_len == 0 or client.session.queue
@@ -193,7 +236,8 @@ def test_a_websocket_to_which_something_is_to_be_said_is_on_the_list_and_a_flush
 @some
 @given(talks(), st.sampled_from((LIMITS, TIGHT)))
 def test_who_hears_the_stream_is_in_one_cohort_or_a_laggard_between_tail_and_head(
-        run: list[Event], limits: Limits) -> None:
+    run: list[Event], limits: Limits
+) -> None:
     server = start(limits)
     for event in run:
         server, _ = step(server, event)
@@ -208,7 +252,11 @@ def test_who_hears_the_stream_is_in_one_cohort_or_a_laggard_between_tail_and_hea
         assert set(behind) <= set(broadcast.laggards)
         assert set(open_talks) <= set(members) | set(broadcast.laggards)
         for conn in behind:
-            assert broadcast.ring.tail_number <= (open_talks[conn].cursor or 0) <= broadcast.next_number
+            assert (
+                broadcast.ring.tail_number
+                <= (open_talks[conn].cursor or 0)
+                <= broadcast.next_number
+            )
         for subscription, cohort in broadcast.cohorts.items():
             assert cohort
             assert all(open_talks[conn].subscription == subscription for conn in cohort)
@@ -229,16 +277,21 @@ def test_every_beginning_has_its_end_exactly_once(run: list[Event], limits: Limi
     for conn in {effect.conn for effect in effects if isinstance(effect, CallWsClose)}:
         story = [type(effect) for effect in effects if getattr(effect, "conn", None) == conn]
         assert story.index(CallWsOpen) < story.index(CallWsClose) < story.index(CallClose)
-        assert Deliver not in story[story.index(CallWsClose):]
+        assert Deliver not in story[story.index(CallWsClose) :]
 
 
 @some
 @given(events(), st.sampled_from((LIMITS, TIGHT)))
-def test_every_event_is_borne_and_every_slot_is_in_use_or_free_exactly_once(run: list[Event], limits: Limits) -> None:
+def test_every_event_is_borne_and_every_slot_is_in_use_or_free_exactly_once(
+    run: list[Event], limits: Limits
+) -> None:
     server = start(limits)
     for event in run:
         server, _ = step(server, event)
-        free, used = free_slots(server.slots), [client.conn.slot for client in clients_of(server.slots)]
+        free, used = (
+            free_slots(server.slots),
+            [client.conn.slot for client in clients_of(server.slots)],
+        )
         assert sorted(free + used) == list(range(len(server.slots.entries)))
         assert server.slots.used == len(used)
 
@@ -246,7 +299,11 @@ def test_every_event_is_borne_and_every_slot_is_in_use_or_free_exactly_once(run:
 @few
 @given(st.lists(st.one_of(st.none(), st.integers(0, 6)), max_size=60))
 def test_slots_are_reused_and_names_never(moves: list[int | None]) -> None:
-    server, here, seen = make_server(Limits(max_connection_cnt=7, full_policy="503"), 0.0, 0), list[Conn](), set[Conn]()
+    server, here, seen = (
+        make_server(Limits(max_connection_cnt=7, full_policy="503"), 0.0, 0),
+        list[Conn](),
+        set[Conn](),
+    )
     for move in moves:
         if move is None:
             server, effects = step(server, Accepted(1, PEER))
@@ -259,7 +316,9 @@ def test_slots_are_reused_and_names_never(moves: list[int | None]) -> None:
             server, _ = step(server, ConnectionLost(here.pop(move), 104))
         assert {client.conn for client in clients_of(server.slots)} == set(here)
         assert len(server.slots.entries) <= 7
-        assert sorted(free_slots(server.slots) + [conn.slot for conn in here]) == list(range(len(server.slots.entries)))
+        assert sorted(free_slots(server.slots) + [conn.slot for conn in here]) == list(
+            range(len(server.slots.entries))
+        )
 
 
 @some
@@ -271,12 +330,14 @@ def test_a_parser_that_remembers_gives_the_same_orders(run: list[Event]) -> None
     assert same(second, first)
 
 
-# -- time -----------------------------------------------------------------------------------------------------------
+# -- time ------------------------------------------------------------------------------------------
+
 
 @some
 @given(st.floats(0.01, 100.0), st.floats(0.0, 1e6), st.floats(0.0, 1e4))
 def test_nobody_is_looked_at_more_than_a_grain_after_his_deadline_nor_before(
-        period: float, now: float, after: float) -> None:
+    period: float, now: float, after: float
+) -> None:
     conn, wheel = Conn(0, 0), make_wheel(period)
     due = min(now + after, now + period)
     wheel = schedule(wheel, conn, now, now + after)
@@ -288,7 +349,7 @@ def test_nobody_is_looked_at_more_than_a_grain_after_his_deadline_nor_before(
     assert next_expiry(expire(wheel, look)[0]) is None
 
 
-# -- recordings -------------------------------------------------------------------------------------------------------
+# -- recordings ------------------------------------------------------------------------------------
 
 REPLAY = """
 import hashlib, sys
@@ -315,8 +376,13 @@ print(sink.hexdigest())
 
 def replay(seed: str) -> str:
     """The fingerprint of all orders of one recording under this seed of Python's hashes."""
-    result = subprocess.run([sys.executable, "-c", REPLAY.format(root=str(ROOT))], capture_output=True, text=True,
-                            check=True, env={**os.environ, "PYTHONHASHSEED": seed})
+    result = subprocess.run(
+        [sys.executable, "-c", REPLAY.format(root=str(ROOT))],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": seed},
+    )
     return result.stdout
 
 
@@ -326,7 +392,8 @@ def test_a_recording_gives_the_same_orders_whatever_the_seed_of_hashes() -> None
     assert replay("2") == first
 
 
-# -- the oracle --------------------------------------------------------------------------------------------------------
+# -- the oracle ------------------------------------------------------------------------------------
+
 
 def ask_h11(data: bytes) -> h11.Request | None:
     """What h11 as a server reads at the front of these bytes, None if it refuses."""
@@ -340,15 +407,25 @@ def ask_h11(data: bytes) -> h11.Request | None:
 
 
 def agrees(head: Head, other: h11.Request) -> bool:
-    """The same method, target, version and fields; h11 folds names and keeps both, and joins nothing."""
-    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in head.headers.pairs]
-    return (head.method.encode() == other.method and head.target.encode() == other.target
-            and b"1.%d" % head.version == other.http_version and pairs == list(other.headers.raw_items()))
+    """The same method, target, version and fields; h11 folds names and keeps both, and joins
+    nothing.
+    """
+    pairs = [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in head.headers.pairs
+    ]
+    return (
+        head.method.encode() == other.method
+        and head.target.encode() == other.target
+        and b"1.%d" % head.version == other.http_version
+        and pairs == list(other.headers.raw_items())
+    )
 
 
 @some
 @given(CODES, TARGETS, FIELDS, st.sampled_from(("1.0", "1.1")))
-def test_h11_reads_good_heads_as_we_do(method: str, target: str, fields: list[tuple[str, str]], version: str) -> None:
+def test_h11_reads_good_heads_as_we_do(
+    method: str, target: str, fields: list[tuple[str, str]], version: str
+) -> None:
     data = head_bytes(method, target, fields, version)
     head, other = parse_headers_only(data), ask_h11(data)
     assert isinstance(head, Head)
@@ -358,21 +435,21 @@ def test_h11_reads_good_heads_as_we_do(method: str, target: str, fields: list[tu
 
 STRICTER = (
     "the request line contains a byte",  # h11 takes obs-text (0x80 to 0xff) in targets
-    "a header field is folded",          # h11 joins folded lines
-    "a line feed without a carriage",    # h11 ends lines at a bare LF
-    "is not one this server knows",      # h11 takes any token for a method
-    "is not spoken here",                # h11 takes any HTTP/d.d
-    "the request target",                # h11 does not look into targets
-    "Host is not a valid host",          # h11 does not look into Host
-    "Content-Length is not one",         # h11 takes equal Content-Length values as one
-    "has more than one Host",            # h11 does not count Host in HTTP/1.0
-    "has both Transfer-Encoding and",    # h11 lets Transfer-Encoding win
-    "does not exist in HTTP/1.0",        # h11 takes Transfer-Encoding from HTTP/1.0
-    "meets no expectation but",          # h11 leaves Expect to the application
-    "is longer than",                    # h11 has other bounds
+    "a header field is folded",  # h11 joins folded lines
+    "a line feed without a carriage",  # h11 ends lines at a bare LF
+    "is not one this server knows",  # h11 takes any token for a method
+    "is not spoken here",  # h11 takes any HTTP/d.d
+    "the request target",  # h11 does not look into targets
+    "Host is not a valid host",  # h11 does not look into Host
+    "Content-Length is not one",  # h11 takes equal Content-Length values as one
+    "has more than one Host",  # h11 does not count Host in HTTP/1.0
+    "has both Transfer-Encoding and",  # h11 lets Transfer-Encoding win
+    "does not exist in HTTP/1.0",  # h11 takes Transfer-Encoding from HTTP/1.0
+    "meets no expectation but",  # h11 leaves Expect to the application
+    "is longer than",  # h11 has other bounds
     "beyond all bounds",
     "a header name is empty",
-    "the head contains",                 # h11 takes some control bytes in values
+    "the head contains",  # h11 takes some control bytes in values
 )
 """Sentences of ours for heads that h11 may take: where we are the stricter one."""
 
@@ -380,25 +457,58 @@ STRICTER = (
 @st.composite
 def doubtful_heads(draw: st.DrawFn) -> bytes:
     """A head with one or two bytes changed, inserted or taken out, and its end where it was."""
-    odd = st.sampled_from((("Content-Length", "5"), ("Content-Length", "5, 5"), ("Transfer-Encoding", "chunked"),
-                           ("Host", "b"), ("Expect", "100-continue"), ("Connection", "upgrade")))
-    data = head_bytes(draw(CODES), draw(TARGETS), draw(FIELDS) + draw(st.lists(odd, max_size=2)))[:-4]
+    odd = st.sampled_from(
+        (
+            ("Content-Length", "5"),
+            ("Content-Length", "5, 5"),
+            ("Transfer-Encoding", "chunked"),
+            ("Host", "b"),
+            ("Expect", "100-continue"),
+            ("Connection", "upgrade"),
+        )
+    )
+    data = head_bytes(draw(CODES), draw(TARGETS), draw(FIELDS) + draw(st.lists(odd, max_size=2)))[
+        :-4
+    ]
     for _ in range(draw(st.integers(0, 2))):
         position = draw(st.integers(0, len(data)))
-        new = draw(st.sampled_from((
-            b"", b" ", b"\t", b":", b"\r", b"\n", b"\r\n", b"\x00", b"\x7f", b"\xff", b"/", b"1")))
-        data = data[:position] + new + data[position + draw(st.integers(0, 1)):]
+        new = draw(
+            st.sampled_from(
+                (
+                    b"",
+                    b" ",
+                    b"\t",
+                    b":",
+                    b"\r",
+                    b"\n",
+                    b"\r\n",
+                    b"\x00",
+                    b"\x7f",
+                    b"\xff",
+                    b"/",
+                    b"1",
+                )
+            )
+        )
+        data = data[:position] + new + data[position + draw(st.integers(0, 1)) :]
     return data + b"\r\n\r\n"
 
 
 @settings(max_examples=600, deadline=None)
 @given(doubtful_heads())
 def test_what_h11_refuses_we_refuse_and_where_we_are_stricter_we_know_why(data: bytes) -> None:
-    if data.startswith((b"\r", b"\n")) or b"\r\n\r\n" in data[:-4] or b"\n\n" in data or b"\n\r\n" in data[:-4]:
+    if (
+        data.startswith((b"\r", b"\n"))
+        or b"\r\n\r\n" in data[:-4]
+        or b"\n\n" in data
+        or b"\n\r\n" in data[:-4]
+    ):
         return  # empty lines: h11 skips them itself, we leave that to the connection
     parsed, other = parse_headers_only(data), ask_h11(data)
     if other is None:
-        assert not isinstance(parsed, Head), parsed  # no exceptions: nothing is known that h11 refuses and we take
+        assert not isinstance(parsed, Head), (
+            parsed
+        )  # no exceptions: nothing is known that h11 refuses and we take
     elif isinstance(parsed, Head):
         assert agrees(parsed, other)
     else:
@@ -420,7 +530,8 @@ def test_what_we_hand_over_is_what_h11_hands_over(data: bytes) -> None:
         assert driven.requests == ()
     else:
         assert [(r.method.encode(), r.target.encode(), r.body) for r in driven.requests] == [
-            (head.method, head.target, body)]
+            (head.method, head.target, body)
+        ]
 
 
 def test_a_run_is_told_apart_by_type_and_by_value() -> None:

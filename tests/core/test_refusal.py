@@ -22,6 +22,15 @@ def test_bad_without_a_reason_is_a_bad_request() -> None:
 
 
 def test_only_what_begins_as_a_head_request_is_answered_without_a_body() -> None:
-    assert same(without_body_for_head(b"HEAD / HTTP/1.1", malformed("why")), Malformed(CloseReason.BAD_REQUEST, "why", True))
-    assert same(without_body_for_head(b"HEADER / HTTP/1.1", malformed("why")), Malformed(CloseReason.BAD_REQUEST, "why", False))
-    assert same(without_body_for_head(b"GET / HTTP/1.1", malformed("why")), Malformed(CloseReason.BAD_REQUEST, "why", False))
+    assert same(
+        without_body_for_head(b"HEAD / HTTP/1.1", malformed("why")),
+        Malformed(CloseReason.BAD_REQUEST, "why", True),
+    )
+    assert same(
+        without_body_for_head(b"HEADER / HTTP/1.1", malformed("why")),
+        Malformed(CloseReason.BAD_REQUEST, "why", False),
+    )
+    assert same(
+        without_body_for_head(b"GET / HTTP/1.1", malformed("why")),
+        Malformed(CloseReason.BAD_REQUEST, "why", False),
+    )

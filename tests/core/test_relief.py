@@ -7,7 +7,16 @@ import pytest
 from sigil.core.conn import Conn, Ticket
 from sigil.core.connection.deadlines import Waiting, deadline_of, waiting_for
 from sigil.core.effects import Handle, Watch
-from sigil.core.events import Accepted, Event, HalfClosed, HandlerReturned, Received, Stalled, TimeRead, Writable
+from sigil.core.events import (
+    Accepted,
+    Event,
+    HalfClosed,
+    HandlerReturned,
+    Received,
+    Stalled,
+    TimeRead,
+    Writable,
+)
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.server import make_server
@@ -59,17 +68,30 @@ def owing(server: Server, slot: int, taken: int = 0) -> Server:
     return tell(server, Stalled(conn(slot), taken, (data[taken:],)))[0]
 
 
-# -- places -----------------------------------------------------------------------------------------------------
+# -- places ----------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("events", "slot"), [
-    ((), 0),
-    ((Received(conn(0), GET), HandlerReturned(Ticket(conn(0), 0), (OK,))), 1),
-    ((Received(conn(0), GET[:9]), Received(conn(1), HALF), Received(conn(2), GET)), 0),
-    ((Received(conn(0), GET), Received(conn(1), HALF), Received(conn(2), GET)), 1),
-    ((Received(conn(0), GET), Received(conn(1), GET), Received(conn(2), GET)), 0),
-    ((Received(conn(2), GET), HandlerReturned(Ticket(conn(2), 0), (BIG,)), Stalled(conn(2), 1, (bytes(500),))), 2),
-])
-def test_the_place_of_whoever_holds_up_most_is_given_to_a_newcomer(events: tuple[Event, ...], slot: int) -> None:
+
+@pytest.mark.parametrize(
+    ("events", "slot"),
+    [
+        ((), 0),
+        ((Received(conn(0), GET), HandlerReturned(Ticket(conn(0), 0), (OK,))), 1),
+        ((Received(conn(0), GET[:9]), Received(conn(1), HALF), Received(conn(2), GET)), 0),
+        ((Received(conn(0), GET), Received(conn(1), HALF), Received(conn(2), GET)), 1),
+        ((Received(conn(0), GET), Received(conn(1), GET), Received(conn(2), GET)), 0),
+        (
+            (
+                Received(conn(2), GET),
+                HandlerReturned(Ticket(conn(2), 0), (BIG,)),
+                Stalled(conn(2), 1, (bytes(500),)),
+            ),
+            2,
+        ),
+    ],
+)
+def test_the_place_of_whoever_holds_up_most_is_given_to_a_newcomer(
+    events: tuple[Event, ...], slot: int
+) -> None:
     server, _ = tell(crowd(3, Limits(max_connection_cnt=3)), at(9.0), *events)
     server, effects = tell(server, Accepted(7, PEER))
     assert kinds(effects)[0] == "Log"
@@ -99,11 +121,14 @@ def test_who_is_to_wait_is_told_by_the_room_there_is() -> None:
     assert accept_room(crowd(3, Limits(max_connection_cnt=3))) > 1_000
 
 
-# -- what clients send ------------------------------------------------------------------------------------------
+# -- what clients send -----------------------------------------------------------------------------
+
 
 def test_at_the_inbound_budget_all_is_well_and_one_past_it_the_slowest_sender_is_told_503() -> None:
     server = crowd(3, Limits(max_inbound_len=110))
-    server, effects = tell(server, at(9.0), Received(conn(1), HALF), at(10.0), Received(conn(2), HALF + bytes(10)))
+    server, effects = tell(
+        server, at(9.0), Received(conn(1), HALF), at(10.0), Received(conn(2), HALF + bytes(10))
+    )
     assert effects == []
     assert server.load == Load(110, 0, None, 0)
     server, effects = tell(server, at(11.0), Received(conn(0), b"G"))
@@ -114,7 +139,7 @@ def test_at_the_inbound_budget_all_is_well_and_one_past_it_the_slowest_sender_is
     assert server.load == Load(61, 0, None, 0)
 
 
-# -- what clients owe us reading --------------------------------------------------------------------------------
+# -- what clients owe us reading -------------------------------------------------------------------
 
 LIMITS = Limits(max_outbound_len=1_000, rate_grace=9.0)
 
@@ -148,9 +173,11 @@ def test_after_a_second_of_too_much_the_slowest_readers_are_dropped() -> None:
     assert server.load.outbound < 500
 
 
-# -- rates ------------------------------------------------------------------------------------------------------
+# -- rates -----------------------------------------------------------------------------------------
 
-RATES = Limits(body_timeout=1_000.0, stall_timeout=1_000.0, rate_grace=5.0, min_body_rate=10, min_read_rate=10)
+RATES = Limits(
+    body_timeout=1_000.0, stall_timeout=1_000.0, rate_grace=5.0, min_body_rate=10, min_read_rate=10
+)
 
 
 def test_a_body_at_the_least_rate_is_waited_for_and_a_slower_one_is_408() -> None:
@@ -175,7 +202,9 @@ def test_a_reader_at_the_least_rate_is_waited_for_and_a_slower_one_is_dropped() 
         left = b"".join(next(clients_of(server.slots)).outgoing.outbox)
         for second in range(1, 60):
             left = left[rate:]
-            server, effects = tell(server, at(float(second)), Writable(conn(0)), Stalled(conn(0), rate, (left,)))
+            server, effects = tell(
+                server, at(float(second)), Writable(conn(0)), Stalled(conn(0), rate, (left,))
+            )
             if "Drop" in kinds(effects):
                 assert stats(server).closed == {"TOO_SLOW": 1}
                 return second
@@ -186,11 +215,15 @@ def test_a_reader_at_the_least_rate_is_waited_for_and_a_slower_one_is_dropped() 
 
 
 def test_what_the_kernel_hands_back_is_not_what_a_reader_has_taken_too_slowly() -> None:
-    """A queue is sent up to a budget and the client waited for; that the kernel took none of it is heard afterwards."""
+    """A queue is sent up to a budget and the client waited for; that the kernel took none of it is
+    heard afterwards.
+    """
     limits = RATES._replace(max_outbox_len=1_000)
     server, _ = tell(talking(limits), at(100.0), *[said(bytes(400)) for _ in range(5)], FLUSH)
     client = client_of(server)
-    assert waiting_for(client) is Waiting.WRITE and client.session is not None and client.session.queue
+    assert (
+        waiting_for(client) is Waiting.WRITE and client.session is not None and client.session.queue
+    )
     server, _ = tell(server, Stalled(CONN, 0, (bytes(1_200),)))
     assert deadline_of(client_of(server), limits) == 105.0
     server, effects = tell(server, at(104.9))
@@ -208,8 +241,15 @@ def test_a_reader_by_the_byte_gains_no_time_by_clocks_that_are_read_within_a_tur
     left = b"".join(next(clients_of(server.slots)).outgoing.outbox)
     for second in range(1, 20):
         left = left[1:]
-        server, effects = tell(server, at(float(second)), Writable(conn(0)), TimeRead(second + 0.1, 0),
-                               HalfClosed(conn(0)), TimeRead(second + 0.2, 0), Stalled(conn(0), 1, (left,)))
+        server, effects = tell(
+            server,
+            at(float(second)),
+            Writable(conn(0)),
+            TimeRead(second + 0.1, 0),
+            HalfClosed(conn(0)),
+            TimeRead(second + 0.2, 0),
+            Stalled(conn(0), 1, (left,)),
+        )
         if "Drop" in kinds(effects):
             break
     assert second <= 7
@@ -220,22 +260,30 @@ def test_who_has_caught_up_and_falls_behind_before_the_next_turn_has_all_its_tim
     server, effects = tell(server, at(4.0), Writable(conn(0)))
     assert bytes_of(effects)
     server, effects = tell(server, Received(conn(0), GET))
-    server, effects = tell(server, TimeRead(1_000.0, 0), HandlerReturned(Ticket(conn(0), 1), (BIG,)))
+    server, effects = tell(
+        server, TimeRead(1_000.0, 0), HandlerReturned(Ticket(conn(0), 1), (BIG,))
+    )
     data = bytes_of(effects)
     server, _ = tell(server, Stalled(conn(0), 0, (data,)), at(1_004.0))
     assert deadline_of(next(clients_of(server.slots)), RATES) == 1_005.0
 
 
-# -- requests per connection ------------------------------------------------------------------------------------
+# -- requests per connection -----------------------------------------------------------------------
 
-@pytest.mark.parametrize("reads", [[GET * 5], [GET] * 5, [GET + GET, GET + GET + GET], [GET, HELLO + GET, GET]])
+
+@pytest.mark.parametrize(
+    "reads", [[GET * 5], [GET] * 5, [GET + GET, GET + GET + GET], [GET, HELLO + GET, GET]]
+)
 def test_the_last_request_of_a_connection_is_the_last(reads: list[bytes]) -> None:
     server, output, asked = crowd(1, Limits(max_requests_per_connection=3)), b"", 0
     for data in reads:
         server, effects = tell(server, Received(conn(0), data))
         while orders := [order for order in effects if isinstance(order, Handle)]:
             asked += len(requests_of(effects))
-            server, effects = tell(server, *(HandlerReturned(order.ticket, (OK,) * len(order.requests)) for order in orders))
+            server, effects = tell(
+                server,
+                *(HandlerReturned(order.ticket, (OK,) * len(order.requests)) for order in orders),
+            )
             output += bytes_of(effects)
     assert asked == 3
     assert output.count(b"HTTP/1.1 200 OK\r\n") == 3

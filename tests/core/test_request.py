@@ -19,13 +19,16 @@ def make(target: str = "/", query: str = "", body: bytes = b"", **fields: str) -
 FORM = "application/x-www-form-urlencoded"
 
 
-@pytest.mark.parametrize(("target", "host"), [
-    ("/", "field.example"),
-    ("http://target.example:80/x", "target.example:80"),
-    ("http://target.example?x", "target.example"),
-    ("/x?u=http://other/", "field.example"),
-    ("*", "field.example"),
-])
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        ("/", "field.example"),
+        ("http://target.example:80/x", "target.example:80"),
+        ("http://target.example?x", "target.example"),
+        ("/x?u=http://other/", "field.example"),
+        ("*", "field.example"),
+    ],
+)
 def test_the_host_of_an_absolute_target_counts_more_than_the_field(target: str, host: str) -> None:
     assert make(target, Host="field.example").host == host
 
@@ -48,24 +51,34 @@ def test_a_query_has_a_bounded_number_of_fields() -> None:
     assert caught.value.status == 400
 
 
-@pytest.mark.parametrize(("field", "cookies"), [
-    ("", {}),
-    ("a=1", {"a": "1"}),
-    ("a=1; b=2", {"a": "1", "b": "2"}),
-    ("a=1;b=2", {"a": "1", "b": "2"}),
-    ("a=first; a=second", {"a": "first"}),
-    ('a="quoted"', {"a": "quoted"}),
-    ('a="', {"a": '"'}),
-    ("a=b=c", {"a": "b=c"}),
-    ("a=", {"a": ""}),
-    ("=1; bare; ok=1", {"ok": "1"}),
-])
+@pytest.mark.parametrize(
+    ("field", "cookies"),
+    [
+        ("", {}),
+        ("a=1", {"a": "1"}),
+        ("a=1; b=2", {"a": "1", "b": "2"}),
+        ("a=1;b=2", {"a": "1", "b": "2"}),
+        ("a=first; a=second", {"a": "first"}),
+        ('a="quoted"', {"a": "quoted"}),
+        ('a="', {"a": '"'}),
+        ("a=b=c", {"a": "b=c"}),
+        ("a=", {"a": ""}),
+        ("=1; bare; ok=1", {"ok": "1"}),
+    ],
+)
 def test_cookies_are_read_and_what_is_none_is_left_out(field: str, cookies: dict[str, str]) -> None:
     assert make(Cookie=field).cookies == cookies
 
 
-@pytest.mark.parametrize(("field", "kind"), [
-    ("", ""), ("Text/HTML", "text/html"), ("text/html; charset=utf-8", "text/html"), (" a/b ;c", "a/b")])
+@pytest.mark.parametrize(
+    ("field", "kind"),
+    [
+        ("", ""),
+        ("Text/HTML", "text/html"),
+        ("text/html; charset=utf-8", "text/html"),
+        (" a/b ;c", "a/b"),
+    ],
+)
 def test_the_content_type_is_folded_and_without_parameters(field: str, kind: str) -> None:
     assert make(Content_Type=field).content_type == kind
 
@@ -76,8 +89,10 @@ def test_a_body_is_text_if_it_is_utf_8() -> None:
         make(body=b"\xff").text()
 
 
-@pytest.mark.parametrize(("body", "value"), [
-    (b"null", None), (b'{"a": [1, 2.5, "x"]}', {"a": [1, 2.5, "x"]}), (b'"\xc3\xa9"', "é")])
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [(b"null", None), (b'{"a": [1, 2.5, "x"]}', {"a": [1, 2.5, "x"]}), (b'"\xc3\xa9"', "é")],
+)
 def test_a_body_is_json_whatever_its_type(body: bytes, value: Any) -> None:
     assert make(body=body).json() == value
 
@@ -90,7 +105,10 @@ def test_what_is_not_json_is_bad_input(body: bytes) -> None:
 
 
 def test_a_form_is_a_declared_form() -> None:
-    assert make(body=b"a=1&b=x+y&a=2", Content_Type=FORM + "; charset=utf-8").form() == {"a": "2", "b": "x y"}
+    assert make(body=b"a=1&b=x+y&a=2", Content_Type=FORM + "; charset=utf-8").form() == {
+        "a": "2",
+        "b": "x y",
+    }
     with pytest.raises(BadInput) as caught:
         make(body=b"a=1").form()
     assert caught.value.status == 415

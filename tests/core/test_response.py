@@ -13,28 +13,58 @@ from .drive import same
 PLAIN = (("Content-Type", "text/plain; charset=utf-8"),)
 
 
-@pytest.mark.parametrize(("made", "expected"), [
-    (Response.text("é"), Response(200, PLAIN, b"\xc3\xa9")),
-    (Response.text("x", 404), Response(404, PLAIN, b"x")),
-    (Response.html("<p>"), Response(200, (("Content-Type", "text/html; charset=utf-8"),), b"<p>")),
-    (Response.json({"a": [1, None], "é": 0.5}),
-     Response(200, (("Content-Type", "application/json"),), '{"a":[1,null],"é":0.5}'.encode())),
-    (Response.bytes(b"\x00"), Response(200, (("Content-Type", "application/octet-stream"),), b"\x00")),
-    (Response.error(404), Response(404, PLAIN, b"404 Not Found\n")),
-    (Response.error(413, "too much"), Response(413, PLAIN, b"413 Content Too Large: too much\n")),
-    (Response.error(599), Response(599, PLAIN, b"599\n")),
-    (Response.redirect("/a b\r\né%20"),
-     Response(302, (*PLAIN, ("Location", "/a%20b%0D%0A%C3%A9%20")), b"see /a%20b%0D%0A%C3%A9%20\n")),
-    (Response.redirect("http://[::1]/?a=b&c#d", 308),
-     Response(308, (*PLAIN, ("Location", "http://[::1]/?a=b&c#d")), b"see http://[::1]/?a=b&c#d\n")),
-])
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (Response.text("é"), Response(200, PLAIN, b"\xc3\xa9")),
+        (Response.text("x", 404), Response(404, PLAIN, b"x")),
+        (
+            Response.html("<p>"),
+            Response(200, (("Content-Type", "text/html; charset=utf-8"),), b"<p>"),
+        ),
+        (
+            Response.json({"a": [1, None], "é": 0.5}),
+            Response(
+                200, (("Content-Type", "application/json"),), '{"a":[1,null],"é":0.5}'.encode()
+            ),
+        ),
+        (
+            Response.bytes(b"\x00"),
+            Response(200, (("Content-Type", "application/octet-stream"),), b"\x00"),
+        ),
+        (Response.error(404), Response(404, PLAIN, b"404 Not Found\n")),
+        (
+            Response.error(413, "too much"),
+            Response(413, PLAIN, b"413 Content Too Large: too much\n"),
+        ),
+        (Response.error(599), Response(599, PLAIN, b"599\n")),
+        (
+            Response.redirect("/a b\r\né%20"),
+            Response(
+                302, (*PLAIN, ("Location", "/a%20b%0D%0A%C3%A9%20")), b"see /a%20b%0D%0A%C3%A9%20\n"
+            ),
+        ),
+        (
+            Response.redirect("http://[::1]/?a=b&c#d", 308),
+            Response(
+                308, (*PLAIN, ("Location", "http://[::1]/?a=b&c#d")), b"see http://[::1]/?a=b&c#d\n"
+            ),
+        ),
+    ],
+)
 def test_a_constructor_makes_a_plain_tuple(made: Response, expected: Response) -> None:
     assert same(made, expected)
 
 
 def test_a_content_type_that_is_given_replaces_the_default_one() -> None:
-    assert Response.text("x", headers={"content-type": "text/csv"}).headers == (("content-type", "text/csv"),)
-    assert Response.text("x", headers=[("X-A", "1"), ("X-A", "2")]).headers == (*PLAIN, ("X-A", "1"), ("X-A", "2"))
+    assert Response.text("x", headers={"content-type": "text/csv"}).headers == (
+        ("content-type", "text/csv"),
+    )
+    assert Response.text("x", headers=[("X-A", "1"), ("X-A", "2")]).headers == (
+        *PLAIN,
+        ("X-A", "1"),
+        ("X-A", "2"),
+    )
     assert Response.text("x", headers=Headers((("X-A", "1"),))).headers == (*PLAIN, ("X-A", "1"))
 
 
@@ -55,21 +85,24 @@ def test_a_stream_keeps_its_iterable_untouched() -> None:
     assert next(chunks) == b"a"
 
 
-@pytest.mark.parametrize("pair", [
-    ("X-A", "a\r\nSet-Cookie: b"),
-    ("X-A", "a\n"),
-    ("X-A", "a\r"),
-    ("X-A", "a\x00"),
-    ("X-A", "a\x7f"),
-    ("X-A", "\u0100"),
-    ("X-A\r\nX-B", "a"),
-    ("X A", "a"),
-    ("X-A:", "a"),
-    ("", "a"),
-    ("X-É", "a"),
-    ("Transfer-Encoding", "chunked"),
-    ("transfer-ENCODING", "identity"),
-])
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("X-A", "a\r\nSet-Cookie: b"),
+        ("X-A", "a\n"),
+        ("X-A", "a\r"),
+        ("X-A", "a\x00"),
+        ("X-A", "a\x7f"),
+        ("X-A", "\u0100"),
+        ("X-A\r\nX-B", "a"),
+        ("X A", "a"),
+        ("X-A:", "a"),
+        ("", "a"),
+        ("X-É", "a"),
+        ("Transfer-Encoding", "chunked"),
+        ("transfer-ENCODING", "identity"),
+    ],
+)
 def test_a_header_that_could_not_be_sent_is_refused_at_once(pair: tuple[str, str]) -> None:
     for make in (Response.text, Response.html, Response.json, Response.redirect):
         with pytest.raises(ValueError, match="header"):

@@ -1,4 +1,6 @@
-"""The ring and the stream over it, against a list that forgets nothing: what is kept, what is read, who is where."""
+"""The ring and the stream over it, against a list that forgets nothing: what is kept, what is read,
+who is where.
+"""
 
 from random import Random
 
@@ -64,11 +66,27 @@ def ones(count: int, size: int = 8) -> Ring:
     return ring
 
 
-@pytest.mark.parametrize(("offset", "length", "clamp"), [
-    (0, 8, 0), (6, 1, 0), (6, 2, 0), (7, 1, 0), (7, 2, 1), (8, 1, 1), (1, 8, 1), (7, 8, 7), (16, 8, 16), (5, 3, 0),
-    (5, 4, 1), (13, 3, 8), (13, 4, 9),
-])
-def test_everything_below_the_clamp_is_let_go_and_nothing_else(offset: int, length: int, clamp: int) -> None:
+@pytest.mark.parametrize(
+    ("offset", "length", "clamp"),
+    [
+        (0, 8, 0),
+        (6, 1, 0),
+        (6, 2, 0),
+        (7, 1, 0),
+        (7, 2, 1),
+        (8, 1, 1),
+        (1, 8, 1),
+        (7, 8, 7),
+        (16, 8, 16),
+        (5, 3, 0),
+        (5, 4, 1),
+        (13, 3, 8),
+        (13, 4, 9),
+    ],
+)
+def test_everything_below_the_clamp_is_let_go_and_nothing_else(
+    offset: int, length: int, clamp: int
+) -> None:
     ring = ring_reserve(ones(offset), 1, length)
     assert (ring.tail_offset, ring.tail_number) == (clamp, clamp)
     assert (ring.head_offset, ring.head_number) == (offset, offset)
@@ -96,14 +114,22 @@ def test_a_frame_of_any_length_up_to_the_size_fits_at_any_offset() -> None:
 
 def test_a_page_is_found_by_any_number_on_it() -> None:
     ring = put(put(put(make_ring(6, 100), 1, 1), 1, 1, 1), 2)
-    assert [page_of(ring, number) - ring.first_page for number in range(ring.tail_number, 8)] == [0, 1, 1, 1, 2, 3, 3]
+    assert [page_of(ring, number) - ring.first_page for number in range(ring.tail_number, 8)] == [
+        0,
+        1,
+        1,
+        1,
+        2,
+        3,
+        3,
+    ]
 
 
 def test_pages_behind_the_tail_are_let_go_at_once_and_their_places_in_time() -> None:
     ring = make_ring(2, 100)
     for count in range(3 * COMPACT_AT):
         ring = put(ring, 1)
-        assert all(page is None for page in ring.pages[:ring.first_page])
+        assert all(page is None for page in ring.pages[: ring.first_page])
         assert len(ring.pages) <= COMPACT_AT + 3, count
 
 
@@ -115,18 +141,26 @@ def test_the_same_ring_can_be_gone_on_from_twice() -> None:
     assert [len(frame) for _, frame in ring_read(right, right.tail_number, 3, NONE)] == [4, 1]
 
 
-# -- stretches ------------------------------------------------------------------------------------------------------
+# -- stretches -------------------------------------------------------------------------------------
 
 RARE = (*(("news",) * 3), None, *(("much",) * 600))
 
 
 def large_ring(dice: Random) -> tuple[Ring, list[Published]]:
-    """A ring of at most 900 frames after 3,000 of them, of which few are for those who hear little; and all of them."""
+    """A ring of at most 900 frames after 3,000 of them, of which few are for those who hear little;
+    and all of them.
+    """
     ring, published, most = make_ring(10**6, 900), list[Published](), dice.choice((1, 7, 300))
     while len(published) < 3_000:
-        entries = tuple((encode_frame(dice.choice((1, 2)), b"%d" % number), dice.choice(RARE), ())
-                        for number in range(dice.randint(1, most)))
-        ring = ring_append(ring_reserve(ring, len(entries), sum(map(size_of, entries))), entries, sum(map(size_of, entries)))
+        entries = tuple(
+            (encode_frame(dice.choice((1, 2)), b"%d" % number), dice.choice(RARE), ())
+            for number in range(dice.randint(1, most))
+        )
+        ring = ring_append(
+            ring_reserve(ring, len(entries), sum(map(size_of, entries))),
+            entries,
+            sum(map(size_of, entries)),
+        )
         published += entries
     return ring, published
 
@@ -137,28 +171,46 @@ def test_what_is_passed_over_is_for_nobody_who_asks(seed: int) -> None:
     ring, published = large_ring(dice)
     assert 2 <= len(ring.topic_spans) <= 8 and ring.topic_spans[-1].end == ring.indexed_number
     for subscription in HEARINGS:
-        kept = [number for number in range(ring.tail_number, len(published)) if matches(published[number], subscription)]
+        kept = [
+            number
+            for number in range(ring.tail_number, len(published))
+            if matches(published[number], subscription)
+        ]
         for _ in range(10):
             start, end = sorted(dice.randint(ring.tail_number, len(published)) for _ in range(2))
             assert [number for number, _ in ring_read(ring, start, end, subscription)] == [
-                number for number in kept if start <= number < end]
+                number for number in kept if start <= number < end
+            ]
             count = dice.randint(1, 40)
             assert last_matching(ring, subscription, count) == (kept[-count:] or [None])[0]
 
 
 def test_a_stretch_is_looked_at_by_who_may_find_something_on_it() -> None:
     span = TopicSpan(0, 300, frozenset(("news",)), frozenset(("sport",)))
-    assert [may_match(span, subscription) for subscription in HEARINGS] == [False, True, True, True, True, True]
+    assert [may_match(span, subscription) for subscription in HEARINGS] == [
+        False,
+        True,
+        True,
+        True,
+        True,
+        True,
+    ]
     assert may_match(span, Subscription(Encoding.PLAIN, frozenset(("sport",))))
     assert not may_match(span, Subscription(Encoding.SSE, frozenset(("sport",))))
-    assert not may_match(span._replace(texts=frozenset()), Subscription(Encoding.SSE, frozenset(("*",))))
-    assert may_match(span._replace(texts=frozenset((None,))), Subscription(Encoding.SSE, frozenset()))
+    assert not may_match(
+        span._replace(texts=frozenset()), Subscription(Encoding.SSE, frozenset(("*",)))
+    )
+    assert may_match(
+        span._replace(texts=frozenset((None,))), Subscription(Encoding.SSE, frozenset())
+    )
 
 
-# -- a stream -------------------------------------------------------------------------------------------------------
+# -- a stream --------------------------------------------------------------------------------------
 
 PAYLOADS = st.builds(encode_frame, st.sampled_from((1, 2)), st.binary(max_size=5))
-OTHERS = st.one_of(st.just(()), st.binary(min_size=1, max_size=3).map(lambda other: ((Encoding.DEFLATE_9, other),)))
+OTHERS = st.one_of(
+    st.just(()), st.binary(min_size=1, max_size=3).map(lambda other: ((Encoding.DEFLATE_9, other),))
+)
 ENTRIES = st.tuples(PAYLOADS, st.sampled_from((None, "news", "sport")), OTHERS)
 PLACES = st.sampled_from(HEARINGS)
 CONNS = st.builds(lambda slot: Conn(slot, slot), st.integers(0, 4))
@@ -180,7 +232,9 @@ def in_encoding(entry: Published, number: int, encoding: Encoding) -> bytes:
 
 
 class Streaming(RuleBasedStateMachine):
-    """A stream of at most 12 bytes in 5 frames, beside the list of everything that was ever published."""
+    """A stream of at most 12 bytes in 5 frames, beside the list of everything that was ever
+    published.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -193,19 +247,27 @@ class Streaming(RuleBasedStateMachine):
     def heard(self, start: int, end: int, subscription: Subscription) -> list[tuple[int, bytes]]:
         """What the list has from one number up to another for somebody."""
         topics = (None, "news", "sport") if subscription == ALL else (None, *subscription.topics)
-        return [(number, in_encoding(entry, number, subscription.encoding)) for number, entry in enumerate(self.published)
-                if start <= number < end and entry[1] in topics and not (subscription == EVENTS and entry[0][0] == 0x82)]
+        return [
+            (number, in_encoding(entry, number, subscription.encoding))
+            for number, entry in enumerate(self.published)
+            if start <= number < end
+            and entry[1] in topics
+            and not (subscription == EVENTS and entry[0][0] == 0x82)
+        ]
 
     @rule(entries=st.lists(ENTRIES, min_size=1, max_size=4).map(tuple))
     def publish(self, entries: tuple[Published, ...]) -> None:
         length = sum(map(size_of, entries))
-        pending = self.published[self.stored:]
+        pending = self.published[self.stored :]
         can_be = len(pending) + len(entries) <= 5 and sum(map(size_of, pending)) + length <= 12
         assert fits(self.stream, len(entries), length) is can_be
         if can_be:
             self.published += entries
             self.stream = append_pending(self.stream, entries, length)
-            while len(self.published) - self.tail > 5 or sum(map(size_of, self.published[self.tail:])) > 12:
+            while (
+                len(self.published) - self.tail > 5
+                or sum(map(size_of, self.published[self.tail :])) > 12
+            ):
                 self.tail += 1
 
     @rule()
@@ -246,10 +308,13 @@ class Streaming(RuleBasedStateMachine):
     def the_tail_is_exact(self) -> None:
         ring = self.stream.ring
         assert (ring.tail_number, ring.head_number, self.stream.next_number) == (
-            self.tail, self.stored, len(self.published))
-        assert ring.tail_offset == sum(map(size_of, self.published[:self.tail]))
-        assert ring.head_offset == sum(map(size_of, self.published[:self.stored]))
-        assert self.stream.pending == tuple(self.published[self.stored:])
+            self.tail,
+            self.stored,
+            len(self.published),
+        )
+        assert ring.tail_offset == sum(map(size_of, self.published[: self.tail]))
+        assert ring.head_offset == sum(map(size_of, self.published[: self.stored]))
+        assert self.stream.pending == tuple(self.published[self.stored :])
 
     @invariant()
     def everything_that_is_kept_is_read(self) -> None:
@@ -258,12 +323,15 @@ class Streaming(RuleBasedStateMachine):
                 kept = self.heard(start, self.stored, subscription)
                 assert list(ring_read(self.stream.ring, start, self.stored, subscription)) == kept
             assert pending_bytes_for(self.stream, subscription) == b"".join(
-                frame for _, frame in self.heard(self.stored, len(self.published), subscription))
+                frame for _, frame in self.heard(self.stored, len(self.published), subscription)
+            )
 
     @invariant()
     def history_ends_with_what_was_published_last(self) -> None:
         for subscription in HEARINGS:
-            kept = [number for number, _ in self.heard(self.tail, len(self.published), subscription)]
+            kept = [
+                number for number, _ in self.heard(self.tail, len(self.published), subscription)
+            ]
             for count in range(1, 7):
                 expected = kept[-count:][0] if kept else len(self.published)
                 assert start_of_history(self.stream, subscription, count) == expected
@@ -275,10 +343,14 @@ class Streaming(RuleBasedStateMachine):
             if isinstance(place, Subscription):
                 cohorts.setdefault(place, set()).add(conn)
         laggards = {conn: place for conn, place in self.places.items() if isinstance(place, int)}
-        assert {subscription: set(members) for subscription, members in self.stream.cohorts.items()} == cohorts
+        assert {
+            subscription: set(members) for subscription, members in self.stream.cohorts.items()
+        } == cohorts
         assert set(self.stream.laggards) == set(laggards)
         assert self.stream.lowest_cursor <= min(laggards.values(), default=NO_CURSOR)
-        assert has_subscribers(self.stream, Limits()) is bool(self.places or self.stored < len(self.published))
+        assert has_subscribers(self.stream, Limits()) is bool(
+            self.places or self.stored < len(self.published)
+        )
         assert has_subscribers(self.stream, Limits(history_messages=1))
 
     @precondition(lambda self: self.published)

@@ -1,4 +1,6 @@
-"""The spine: accepting, deadlines at the exact second, draining, stopping, and sends that are joined."""
+"""The spine: accepting, deadlines at the exact second, draining, stopping, and sends that are
+joined.
+"""
 
 from math import inf
 
@@ -6,7 +8,18 @@ import pytest
 
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Peer
-from sigil.core.effects import Adopt, CallClose, CallOpen, Drop, Effect, Log, Pull, Reject, Send, Then
+from sigil.core.effects import (
+    Adopt,
+    CallClose,
+    CallOpen,
+    Drop,
+    Effect,
+    Log,
+    Pull,
+    Reject,
+    Send,
+    Then,
+)
 from sigil.core.events import (
     Accepted,
     ConnectionLost,
@@ -58,15 +71,18 @@ GRAIN = 2.0 / 32
 def unavailable(sentence: bytes) -> bytes:
     """The whole 503 with this sentence."""
     body = b"503 Service Unavailable: " + sentence + b"\n"
-    return (b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: %d\r\nConnection: close\r\n"
-            b"Content-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\n" % len(body) + DATE + body)
+    return (
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: %d\r\nConnection: close\r\n"
+        b"Content-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\n" % len(body) + DATE + body
+    )
 
 
 FULL = unavailable(b"this server has as many connections as it accepts")
 SHUTDOWN = unavailable(b"the server is shutting down").replace(b"Retry-After: 1\r\n", b"")
 
 
-# -- accepting --------------------------------------------------------------------------------------------------
+# -- accepting -------------------------------------------------------------------------------------
+
 
 def test_a_connection_at_the_door_is_adopted_and_greeted() -> None:
     server, effects = step(make_server(Limits(), 0.0, 0), Accepted(7, PEER))
@@ -80,17 +96,28 @@ def test_one_connection_more_than_the_bound_is_turned_away_with_a_503() -> None:
     server, effects = tell(server, Accepted(1, PEER), Accepted(2, PEER))
     assert kinds(effects) == ["Adopt", "CallOpen", "Adopt", "CallOpen"]
     server, effects = tell(server, Accepted(3, Peer("::1", 9)))
-    assert same(effects, [
-        Log("sigil.server", 30, "[::1]:9 turned away, FULL: this server has as many connections as it accepts"),
-        Reject(3, FULL)])
+    assert same(
+        effects,
+        [
+            Log(
+                "sigil.server",
+                30,
+                "[::1]:9 turned away, FULL: this server has as many connections as it accepts",
+            ),
+            Reject(3, FULL),
+        ],
+    )
     server, _ = tell(server, ConnectionLost(CONN, 104))
     assert same(tell(server, Accepted(4, PEER))[1], [Adopt(Conn(0, 2), 4), CallOpen(Conn(0, 2))])
 
 
-# -- deadlines --------------------------------------------------------------------------------------------------
+# -- deadlines -------------------------------------------------------------------------------------
+
 
 def until(server: Server, seconds: float) -> list[Effect]:
-    """The orders of a server that is told the clock at this second, and looked at as often as it asked until then."""
+    """The orders of a server that is told the clock at this second, and looked at as often as it
+    asked until then.
+    """
     effects: list[Effect] = []
     while (look := next_deadline(server)) is not None and look < seconds:
         server, more = tell(server, at(look))
@@ -119,10 +146,14 @@ DEADLINES = [
 ]
 
 
-@pytest.mark.parametrize(("server", "seconds", "fate", "answer"), [case[1:] for case in DEADLINES],
-                         ids=[case[0] for case in DEADLINES])
+@pytest.mark.parametrize(
+    ("server", "seconds", "fate", "answer"),
+    [case[1:] for case in DEADLINES],
+    ids=[case[0] for case in DEADLINES],
+)
 def test_a_deadline_is_kept_at_its_second_and_not_before(
-        server: Server, seconds: float, fate: str, answer: bytes) -> None:
+    server: Server, seconds: float, fate: str, answer: bytes
+) -> None:
     assert until(server, seconds - 0.001) == []
     effects = until(server, seconds)
     assert fate_of(effects) == fate
@@ -171,8 +202,14 @@ def test_a_client_that_takes_some_bytes_begins_its_patience_anew() -> None:
     assert same(until(server, 50.0), [Drop(CONN), CallClose(CONN, CloseReason.WRITE_STALL)])
 
 
-@pytest.mark.parametrize(("server", "reason"), [
-    (serving(), CloseReason.IDLE_TIMEOUT), (stalled(), CloseReason.WRITE_STALL), (lingering(), CloseReason.OK)])
+@pytest.mark.parametrize(
+    ("server", "reason"),
+    [
+        (serving(), CloseReason.IDLE_TIMEOUT),
+        (stalled(), CloseReason.WRITE_STALL),
+        (lingering(), CloseReason.OK),
+    ],
+)
 def test_whoever_is_overdue_is_dropped_for_a_reason(server: Server, reason: CloseReason) -> None:
     assert same(until(server, 60.0), [Drop(CONN), CallClose(CONN, reason)])
 
@@ -181,7 +218,9 @@ def test_a_timeout_is_followed_by_lingering_and_the_same_reason() -> None:
     server, effects = tell(asked(GET[:-1]), at(10.0))
     assert fate_of(effects) == "shut"
     assert until(server, 11.9) == []
-    assert same(until(server, 12.0 + GRAIN), [Drop(CONN), CallClose(CONN, CloseReason.HEADER_TIMEOUT)])
+    assert same(
+        until(server, 12.0 + GRAIN), [Drop(CONN), CallClose(CONN, CloseReason.HEADER_TIMEOUT)]
+    )
 
 
 def test_the_next_deadline_is_when_somebody_must_be_looked_at() -> None:
@@ -195,20 +234,34 @@ def test_the_date_is_the_one_on_the_wall() -> None:
     assert b"\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n" in bytes_of(effects)
 
 
-@pytest.mark.parametrize("limits", [
-    Limits(linger_timeout=0.0),
-    Limits(header_timeout=inf, body_timeout=inf, idle_timeout=inf, stall_timeout=inf, linger_timeout=inf)])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        Limits(linger_timeout=0.0),
+        Limits(
+            header_timeout=inf,
+            body_timeout=inf,
+            idle_timeout=inf,
+            stall_timeout=inf,
+            linger_timeout=inf,
+        ),
+    ],
+)
 def test_timeouts_may_be_nothing_or_for_ever(limits: Limits) -> None:
     assert fate_of(until(asked(GET[:-1], limits), 1.0)) == "keep"
 
 
-# -- the end ----------------------------------------------------------------------------------------------------
+# -- the end ---------------------------------------------------------------------------------------
+
 
 def test_stopping_closes_who_is_idle_and_refuses_who_comes() -> None:
     server, effects = tell(serving(), Stop(5.0))
     assert same(effects, [Drop(CONN), CallClose(CONN, CloseReason.SHUTDOWN)])
     assert server.running is ServerState.STOPPED
-    assert same(tell(server, Accepted(8, PEER))[1][1], Reject(8, unavailable(b"the server is shutting down")))
+    assert same(
+        tell(server, Accepted(8, PEER))[1][1],
+        Reject(8, unavailable(b"the server is shutting down")),
+    )
 
 
 def test_draining_answers_what_is_under_way_once_more_and_closes() -> None:
@@ -237,7 +290,10 @@ def test_draining_is_over_when_its_grace_is() -> None:
     assert effects == []
     assert next_deadline(server) == 8.0
     server, effects = tell(server, at(8.0))
-    assert same(effects, [Send(CONN, (SHUTDOWN,), Then.DROP), Drop(CONN), CallClose(CONN, CloseReason.SHUTDOWN)])
+    assert same(
+        effects,
+        [Send(CONN, (SHUTDOWN,), Then.DROP), Drop(CONN), CallClose(CONN, CloseReason.SHUTDOWN)],
+    )
     assert server.running is ServerState.STOPPED
     assert stats(server).clients == 0
 
@@ -245,7 +301,10 @@ def test_draining_is_over_when_its_grace_is() -> None:
 @pytest.mark.parametrize("events", [(Stop(0.0),), (Stop(-1.0),), (Stop(100.0), Stop(100.0))])
 def test_stopping_without_grace_or_twice_means_now(events: tuple[Event, ...]) -> None:
     server, effects = tell(asked(GET), *events)
-    assert same(effects, [Send(CONN, (SHUTDOWN,), Then.DROP), Drop(CONN), CallClose(CONN, CloseReason.SHUTDOWN)])
+    assert same(
+        effects,
+        [Send(CONN, (SHUTDOWN,), Then.DROP), Drop(CONN), CallClose(CONN, CloseReason.SHUTDOWN)],
+    )
     assert server.running is ServerState.STOPPED
 
 
@@ -262,24 +321,44 @@ def test_stopping_now_sends_nothing_into_the_middle_of_an_answer() -> None:
         assert same(tell(server, Stop(0.0))[1], [Drop(CONN), CallClose(CONN, CloseReason.SHUTDOWN)])
 
 
-# -- joining ----------------------------------------------------------------------------------------------------
+# -- joining ---------------------------------------------------------------------------------------
 
 A, B = Conn(0, 0), Conn(1, 1)
 
 
-@pytest.mark.parametrize(("effects", "joined"), [
-    ([], []),
-    ([Send(A, (b"1",), Then.KEEP), Send(A, (b"2",), Then.SHUT)], [Send(A, (b"1", b"2"), Then.SHUT)]),
-    ([Send(A, (b"1",), Then.KEEP), Send(A, (b"2",), Then.KEEP), Send(A, (b"3", b"4"), Then.KEEP)],
-     [Send(A, (b"1", b"2", b"3", b"4"), Then.KEEP)]),
-    ([Send(A, (b"1",), Then.KEEP), Send(B, (b"2",), Then.KEEP), Send(A, (b"3",), Then.KEEP)],
-     [Send(A, (b"1",), Then.KEEP), Send(B, (b"2",), Then.KEEP), Send(A, (b"3",), Then.KEEP)]),
-    ([Send(A, (b"1",), Then.SHUT), Send(A, (b"2",), Then.KEEP)],
-     [Send(A, (b"1",), Then.SHUT), Send(A, (b"2",), Then.KEEP)]),
-    ([Send(A, (b"1",), Then.KEEP), Pull(ticket(0)), Send(A, (b"2",), Then.KEEP)],
-     [Send(A, (b"1",), Then.KEEP), Pull(ticket(0)), Send(A, (b"2",), Then.KEEP)]),
-])
-def test_neighbouring_sends_of_one_connection_are_one(effects: list[Effect], joined: list[Effect]) -> None:
+@pytest.mark.parametrize(
+    ("effects", "joined"),
+    [
+        ([], []),
+        (
+            [Send(A, (b"1",), Then.KEEP), Send(A, (b"2",), Then.SHUT)],
+            [Send(A, (b"1", b"2"), Then.SHUT)],
+        ),
+        (
+            [
+                Send(A, (b"1",), Then.KEEP),
+                Send(A, (b"2",), Then.KEEP),
+                Send(A, (b"3", b"4"), Then.KEEP),
+            ],
+            [Send(A, (b"1", b"2", b"3", b"4"), Then.KEEP)],
+        ),
+        (
+            [Send(A, (b"1",), Then.KEEP), Send(B, (b"2",), Then.KEEP), Send(A, (b"3",), Then.KEEP)],
+            [Send(A, (b"1",), Then.KEEP), Send(B, (b"2",), Then.KEEP), Send(A, (b"3",), Then.KEEP)],
+        ),
+        (
+            [Send(A, (b"1",), Then.SHUT), Send(A, (b"2",), Then.KEEP)],
+            [Send(A, (b"1",), Then.SHUT), Send(A, (b"2",), Then.KEEP)],
+        ),
+        (
+            [Send(A, (b"1",), Then.KEEP), Pull(ticket(0)), Send(A, (b"2",), Then.KEEP)],
+            [Send(A, (b"1",), Then.KEEP), Pull(ticket(0)), Send(A, (b"2",), Then.KEEP)],
+        ),
+    ],
+)
+def test_neighbouring_sends_of_one_connection_are_one(
+    effects: list[Effect], joined: list[Effect]
+) -> None:
     assert same(coalesce(effects), joined)
 
 

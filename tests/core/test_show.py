@@ -1,8 +1,9 @@
 """Pictures: what stands where, and what no picture may do whatever it shows.
 
-Small rings are drawn as literals.  For the rest there are laws: a picture is well-formed, nothing leaves it, no label
-lies over another or under a line, the boxes fill what lies between tail and head, and an orange bar is as long as what
-is owed.  The figures that are compared with are those of `buffered_amount`, and sums of literals.
+Small rings are drawn as literals. For the rest there are laws: a picture is well-formed, nothing
+leaves it, no label lies over another or under a line, the boxes fill what lies between tail and
+head, and an orange bar is as long as what is owed. The figures that are compared with are those of
+`buffered_amount`, and sums of literals.
 """
 
 from itertools import combinations
@@ -20,7 +21,17 @@ from sigil.core.limits import Limits
 from sigil.core.server import make_server
 from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
-from sigil.core.views.show import CELLS, DOTS_MAX, LEFT, RIGHT, WIDTH, clients_text, record_text, ring_svg, ring_text
+from sigil.core.views.show import (
+    CELLS,
+    DOTS_MAX,
+    LEFT,
+    RIGHT,
+    WIDTH,
+    clients_text,
+    record_text,
+    ring_svg,
+    ring_text,
+)
 
 from .crowd import NOTHING_SPECIAL, SMALL, gathered, meet, say
 from .drive import asked, serving, tell
@@ -28,25 +39,24 @@ from .drive import asked, serving, tell
 
 def cells(line: str) -> str:
     """The ring in a line of text."""
-    return line[line.index("[") + 1:line.index("]")]
+    return line[line.index("[") + 1 : line.index("]")]
 
 
-# -- records ----------------------------------------------------------------------------------------------------
+# -- records ---------------------------------------------------------------------------------------
+
 
 def test_a_record_is_a_tree_with_a_field_to_a_line() -> None:
     assert record_text(Received(Conn(3, 7), b"hi\n")) == (
-        "Received\n"
-        "    conn: Conn\n"
-        "        slot: 3\n"
-        "        generation: 7\n"
-        "    data: b'hi\\n'")
+        "Received\n    conn: Conn\n        slot: 3\n        generation: 7\n    data: b'hi\\n'"
+    )
 
 
 def test_plain_tuples_in_a_record_stay_in_their_line() -> None:
     assert record_text(Publish(((1, b"a", None),))) == "Publish\n    messages: ((1, b'a', None),)"
 
 
-# -- one line ---------------------------------------------------------------------------------------------------
+# -- one line --------------------------------------------------------------------------------------
+
 
 def test_a_ring_grows_from_the_right_until_it_is_full_and_then_its_tail_moves() -> None:
     server, _ = gathered(2)
@@ -80,7 +90,10 @@ def test_a_cursor_moves_left_and_is_gone_with_its_client() -> None:
 def test_what_was_published_in_this_turn_is_at_the_very_end() -> None:
     server, _ = gathered(1)
     server = say(say(server, 100), 50, 30, flushes=False)
-    assert ring_text(server) == "     0 [" + "·" * 42 + "─" * 10 + "+" * 8 + "] 3      1 at the head, 0 behind"
+    assert (
+        ring_text(server)
+        == "     0 [" + "·" * 42 + "─" * 10 + "+" * 8 + "] 3      1 at the head, 0 behind"
+    )
 
 
 def test_cursors_in_one_place_are_counted_and_more_than_nine_are_many() -> None:
@@ -94,7 +107,8 @@ def test_cursors_in_one_place_are_counted_and_more_than_nine_are_many() -> None:
     assert ring_text(both).endswith("0 at the head, 12 behind")
 
 
-# -- the table --------------------------------------------------------------------------------------------------
+# -- the table -------------------------------------------------------------------------------------
+
 
 def test_the_table_says_who_is_where_and_is_owed_what() -> None:
     server = serving(SMALL)  # one that is no WebSocket
@@ -108,11 +122,15 @@ def test_the_table_says_who_is_where_and_is_owed_what() -> None:
         "   0     0  http        -       -       0     0\n"
         "   1     1  cohort      2       1       0    50\n"
         "   2     2  laggard     1       2      70   220\n"
-        "   3     3  cohort      2       1       0    50  news�[31m, weather")
+        "   3     3  cohort      2       1       0    50  news�[31m, weather"
+    )
 
 
 def test_a_table_of_nobody_is_its_head() -> None:
-    assert clients_text(make_server(SMALL, 0.0, 0)) == "slot  turn  where  next  behind  outbox  owed  topics"
+    assert (
+        clients_text(make_server(SMALL, 0.0, 0))
+        == "slot  turn  where  next  behind  outbox  owed  topics"
+    )
 
 
 def test_a_client_that_was_told_to_leave_is_closing() -> None:
@@ -121,7 +139,7 @@ def test_a_client_that_was_told_to_leave_is_closing() -> None:
     assert clients_text(server).splitlines()[1] == "   0     0  closing     -       -       0     0"
 
 
-# -- the picture ------------------------------------------------------------------------------------------------
+# -- the picture -----------------------------------------------------------------------------------
 
 SVG = "{http://www.w3.org/2000/svg}"
 CHARACTER_WIDTH, TEXT_HEIGHT = 7.3, 13
@@ -143,7 +161,9 @@ def drawn(server: Server) -> ElementTree.Element:
 
 
 def labels(picture: ElementTree.Element) -> list[Label]:
-    """All words in a picture, with the room that a character of a font with even widths needs at 12 px."""
+    """All words in a picture, with the room that a character of a font with even widths needs at 12
+    px.
+    """
     found = []
     for element in picture.iter(f"{SVG}text"):
         words, x, y = element.text or "", float(element.attrib["x"]), float(element.attrib["y"])
@@ -155,9 +175,12 @@ def labels(picture: ElementTree.Element) -> list[Label]:
 
 def boxes(picture: ElementTree.Element, look: str) -> list[tuple[float, float]]:
     """Beginning and end of the boxes of one kind, those of the legend apart."""
-    found = [(float(box.attrib["x"]), float(box.attrib["width"])) for box in picture.iter(f"{SVG}rect")
-             if box.attrib["class"] == look]
-    return [(x, x + width) for x, width in found][:-1 if look != "free" else None]
+    found = [
+        (float(box.attrib["x"]), float(box.attrib["width"]))
+        for box in picture.iter(f"{SVG}rect")
+        if box.attrib["class"] == look
+    ]
+    return [(x, x + width) for x, width in found][: -1 if look != "free" else None]
 
 
 def assert_sound(server: Server) -> ElementTree.Element:
@@ -167,12 +190,18 @@ def assert_sound(server: Server) -> ElementTree.Element:
     for label in placed:
         assert label.left >= 4 and label.right <= WIDTH - 4 and label.bottom <= height - 4, label
     for one, other in combinations(placed, 2):
-        assert (one.right <= other.left or other.right <= one.left or one.bottom <= other.top
-                or other.bottom <= one.top), (one, other)
+        assert (
+            one.right <= other.left
+            or other.right <= one.left
+            or one.bottom <= other.top
+            or other.bottom <= one.top
+        ), (one, other)
     for line in picture.iter(f"{SVG}line"):
         x, top, bottom = (float(line.attrib[name]) for name in ("x1", "y1", "y2"))
         for label in placed:
-            assert not (label.left < x < label.right and top < label.bottom and label.top < bottom), (x, label)
+            assert not (
+                label.left < x < label.right and top < label.bottom and label.top < bottom
+            ), (x, label)
     for look in ("kept", "new", "owed", "outbox"):
         for start, end in boxes(picture, look):
             assert LEFT - 6.1 <= start <= end <= RIGHT + 1.6, (look, start, end)
@@ -183,9 +212,15 @@ def test_a_picture_says_in_words_what_is_kept() -> None:
     server, _ = gathered(2)
     picture = assert_sound(say(say(server, 100), 100))
     words = {label.words for label in labels(picture)}
-    assert {"2 of at most 16 messages, 200 of at most 600 bytes", "2 messages were published so far", "2 clients",
-            "sent everything", "head: message 2", "tail: message 0",
-            "dropped because they were too slow: 0"} <= words
+    assert {
+        "2 of at most 16 messages, 200 of at most 600 bytes",
+        "2 messages were published so far",
+        "2 clients",
+        "sent everything",
+        "head: message 2",
+        "tail: message 0",
+        "dropped because they were too slow: 0",
+    } <= words
     assert picture.find(f"{SVG}title") is not None
     assert len(list(picture.iter(f"{SVG}circle"))) == 2
 
@@ -198,7 +233,9 @@ def test_boxes_are_as_long_as_the_bytes_they_stand_for() -> None:
     picture = assert_sound(server)
     scale = (RIGHT - LEFT) / 600
     assert boxes(picture, "kept") == [
-        (RIGHT - 360 * scale, RIGHT - 260 * scale - 1), (RIGHT - 260 * scale, RIGHT - 60 * scale - 1)]
+        (RIGHT - 360 * scale, RIGHT - 260 * scale - 1),
+        (RIGHT - 260 * scale, RIGHT - 60 * scale - 1),
+    ]
     assert boxes(picture, "new") == [(RIGHT - 60 * scale, RIGHT)]
     assert boxes(picture, "owed") == [(RIGHT - 260 * scale, RIGHT)]
     assert boxes(picture, "outbox") == [(RIGHT - 320 * scale, RIGHT - 260 * scale)]
@@ -228,7 +265,9 @@ def test_the_slowest_comes_first() -> None:
     server, _ = gathered(5)
     for slot in (3, 1, 2):
         server = say(server, 50, taken={slot: 0})
-    names = [label.words for label in labels(assert_sound(server)) if label.words.startswith("slot")]
+    names = [
+        label.words for label in labels(assert_sound(server)) if label.words.startswith("slot")
+    ]
     assert names == ["slot 3, turn 3", "slot 1, turn 1", "slot 2, turn 2"]
 
 
@@ -248,7 +287,15 @@ def test_what_comes_from_outside_is_text_and_nothing_else() -> None:
     server, _ = meet(server, 1, (nasty,), Peer("<b>", 1))
     picture = assert_sound(server)
     assert {element.tag.removeprefix(SVG) for element in picture.iter()} <= {
-        "svg", "style", "rect", "line", "text", "title", "g", "circle"}
+        "svg",
+        "style",
+        "rect",
+        "line",
+        "text",
+        "title",
+        "g",
+        "circle",
+    }
     ring_svg(server).encode()
     clients_text(server).encode()
 
@@ -285,20 +332,31 @@ def test_an_old_value_still_has_its_picture() -> None:
 
 
 def test_servers_without_any_stream_can_be_drawn() -> None:
-    for server in (make_server(Limits(), 0.0, 0), serving(), asked(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")):
+    for server in (
+        make_server(Limits(), 0.0, 0),
+        serving(),
+        asked(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    ):
         assert_sound(server)
         assert len(cells(ring_text(server))) == CELLS
 
 
-TURNS = st.lists(st.tuples(
-    st.lists(st.integers(2, 120), max_size=4), st.booleans(), st.dictionaries(st.integers(0, 3), st.integers(0, 1)),
-    st.sampled_from((None, 0, 1, 2, 3))), max_size=14)
+TURNS = st.lists(
+    st.tuples(
+        st.lists(st.integers(2, 120), max_size=4),
+        st.booleans(),
+        st.dictionaries(st.integers(0, 3), st.integers(0, 1)),
+        st.sampled_from((None, 0, 1, 2, 3)),
+    ),
+    max_size=14,
+)
 
 
 @given(TURNS, st.sampled_from((2, 3, 16)))
 @settings(max_examples=60, deadline=None)
 def test_whatever_happened_can_be_drawn_and_the_figures_agree(
-        turns: list[tuple[list[int], bool, dict[int, int], int | None]], most: int) -> None:
+    turns: list[tuple[list[int], bool, dict[int, int], int | None]], most: int
+) -> None:
     server, conns = gathered(4, SMALL._replace(max_ws_send_frame_cnt=most))
     for lengths, flushes, taken, writable in turns:
         server = say(server, *lengths, flushes=flushes, taken=taken)
@@ -317,11 +375,16 @@ def test_whatever_happened_can_be_drawn_and_the_figures_agree(
         scale, ring, kept = (RIGHT - LEFT) / 600, server.broadcast.ring, boxes(picture, "kept")
         if ring.tail_number < ring.head_number:
             assert (kept[0][0], kept[-1][1] + 1) == pytest.approx(
-                [RIGHT - (server.broadcast.pending_len + ring.head_offset - offset) * scale
-                 for offset in (ring.tail_offset, ring.head_offset)], abs=1.2)
+                [
+                    RIGHT - (server.broadcast.pending_len + ring.head_offset - offset) * scale
+                    for offset in (ring.tail_offset, ring.head_offset)
+                ],
+                abs=1.2,
+            )
         else:
             assert kept == []
         behind = [row for row in rows if row[2] == "laggard" and row[4] != "0"]
         owed = sorted(int(row[6]) - int(row[5]) for row in behind)
         assert sorted(end - start for start, end in boxes(picture, "owed")) == pytest.approx(
-            [max(1.5, length * scale) for length in owed], abs=0.11)
+            [max(1.5, length * scale) for length in owed], abs=0.11
+        )

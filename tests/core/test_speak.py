@@ -1,4 +1,6 @@
-"""What the program says: to whom it goes, what becomes of it, and when it leaves; in literal events."""
+"""What the program says: to whom it goes, what becomes of it, and when it leaves; in literal
+events.
+"""
 
 from collections.abc import Sequence
 
@@ -58,14 +60,24 @@ def everybody(text: str, topic: str | None = None) -> Publish:
 
 def pair(limits: Limits | None = None, topics: Sequence[Sequence[str]] = ((), ())) -> Server:
     """A server with two WebSockets, `CONN` and `OTHER`, and a connection that is none."""
-    server, _ = tell(make_server(limits or Limits(), 0.0, 0), Accepted(0, PEER), Accepted(1, PEER), Accepted(2, PEER))
+    server, _ = tell(
+        make_server(limits or Limits(), 0.0, 0),
+        Accepted(0, PEER),
+        Accepted(1, PEER),
+        Accepted(2, PEER),
+    )
     for conn, names in zip((CONN, OTHER), topics, strict=True):
-        server, _ = tell(server, Received(conn, UPGRADE), HandlerReturned(Ticket(conn, 0), (Response.upgrade(topics=names),)),
-                         Delivered(conn))
+        server, _ = tell(
+            server,
+            Received(conn, UPGRADE),
+            HandlerReturned(Ticket(conn, 0), (Response.upgrade(topics=names),)),
+            Delivered(conn),
+        )
     return server
 
 
-# -- to one ---------------------------------------------------------------------------------------------------------
+# -- to one ----------------------------------------------------------------------------------------
+
 
 def test_what_is_said_leaves_in_one_piece_when_the_turn_is_over() -> None:
     server, effects = tell(talking(), said("a"), said(b"\x00", "b"))
@@ -81,10 +93,17 @@ def test_what_is_said_leaves_in_one_piece_when_the_turn_is_over() -> None:
 def test_a_large_message_is_not_copied() -> None:
     payload = b"x" * 2**20
     _, effects = tell(talking(), said(payload), FLUSH)
-    assert any(segment is payload for effect in effects if isinstance(effect, Send) for segment in effect.segments)
+    assert any(
+        segment is payload
+        for effect in effects
+        if isinstance(effect, Send)
+        for segment in effect.segments
+    )
 
 
-@pytest.mark.parametrize("length", [0, 1, 125, 126, 2_047, 2_048, 4_095, 4_096, 16_384, 16_385, 65_535, 65_536])
+@pytest.mark.parametrize(
+    "length", [0, 1, 125, 126, 2_047, 2_048, 4_095, 4_096, 16_384, 16_385, 65_535, 65_536]
+)
 def test_frames_of_all_lengths_are_whole(length: int) -> None:
     _, effects = tell(talking(), said("before"), said(b"x" * length), said("after"), FLUSH)
     assert frames_of(effects) == [(1, b"before"), (2, b"x" * length), (1, b"after")]
@@ -101,11 +120,16 @@ def test_the_status_is_what_becomes_of_it() -> None:
     assert bytes_of(effects) == b"x" * 1_000
 
 
-@pytest.mark.parametrize("conn", [STALE, Conn(7, 7), Conn(2, 2)], ids=["successor", "nobody", "no websocket"])
+@pytest.mark.parametrize(
+    "conn", [STALE, Conn(7, 7), Conn(2, 2)], ids=["successor", "nobody", "no websocket"]
+)
 def test_a_message_to_nobody_is_dropped(conn: Conn) -> None:
     server = pair()
     client = find_client(server.slots, conn)
-    assert (send_capacity(client, server.limits)[0], buffered_amount(client, server.broadcast)) == (DROPPED, 0)
+    assert (send_capacity(client, server.limits)[0], buffered_amount(client, server.broadcast)) == (
+        DROPPED,
+        0,
+    )
     assert tell(server, said("x", conn=conn), FLUSH)[1] == []
 
 
@@ -148,11 +172,16 @@ def test_a_flush_for_one_leaves_the_others_to_the_end_of_the_turn() -> None:
     assert (frames_of(effects), frames_of(effects, OTHER)) == ([(1, b"a")], [])
 
 
-# -- to all ---------------------------------------------------------------------------------------------------------
+# -- to all ----------------------------------------------------------------------------------------
+
 
 def test_a_broadcast_goes_to_every_websocket_and_to_nobody_else() -> None:
     server, effects = tell(pair(), everybody("all"), FLUSH)
-    assert (frames_of(effects), frames_of(effects, OTHER), len(effects)) == ([(1, b"all")], [(1, b"all")], 1)
+    assert (frames_of(effects), frames_of(effects, OTHER), len(effects)) == (
+        [(1, b"all")],
+        [(1, b"all")],
+        1,
+    )
     _, effects = tell(server, came(GET, Conn(2, 2)))
     assert len(effects) == 1
 
@@ -169,7 +198,9 @@ def test_a_broadcast_reaches_who_has_not_been_welcomed_yet_behind_the_101() -> N
     assert frames_of(effects) == [(1, b"x")]
 
 
-def test_who_is_too_far_behind_is_dropped_before_it_is_overwritten_and_nobody_else_notices() -> None:
+def test_who_is_too_far_behind_is_dropped_before_it_is_overwritten_and_nobody_else_notices() -> (
+    None
+):
     server, _ = tell(pair(Limits(outgoing_buffer_sz=1_000)), Stalled(CONN, 0, (b"owed",)))
     words = [f"{number}" * 200 for number in range(6)]
     effects: list[Effect] = []
@@ -194,22 +225,40 @@ def test_for_who_is_behind_it_waits() -> None:
 
 @pytest.mark.parametrize("taken", range(9))
 def test_who_does_not_take_all_of_what_its_cohort_was_sent_gets_the_rest_from_the_byte_where_it_stopped(
-        taken: int) -> None:
+    taken: int,
+) -> None:
     server, effects = tell(pair(), everybody("a"), everybody("bcd"), FLUSH)
     (fan,) = [effect for effect in effects if isinstance(effect, FanOut)]
     assert len(fan.data) > taken or taken == 8
-    lagged = FanOutStalled(CONN, min(taken, len(fan.data) - 1), fan.start, fan.end, fan.subscription)
+    lagged = FanOutStalled(
+        CONN, min(taken, len(fan.data) - 1), fan.start, fan.end, fan.subscription
+    )
     server, _ = tell(server, lagged, everybody("e"), FLUSH)
     _, effects = tell(server, Writable(CONN), FLUSH)
-    assert fan.data[:min(taken, len(fan.data) - 1)] + bytes_to(CONN, effects) == fan.data + b"\x81\x01e"
+    assert (
+        fan.data[: min(taken, len(fan.data) - 1)] + bytes_to(CONN, effects)
+        == fan.data + b"\x81\x01e"
+    )
 
 
 @pytest.mark.parametrize("hears", [True, False])
-def test_no_frame_is_torn_though_the_topics_change_before_it_is_known_that_a_client_lags(hears: bool) -> None:
-    server, effects = tell(pair(topics=(() if hears else ("sport",), ())), everybody("goal", "sport"), everybody("a"),
-                           FLUSH)
-    (fan,) = [effect for effect in effects if isinstance(effect, FanOut) and CONN in effect.members][:1]
-    server, _ = tell(server, Subscribe(CONN, "sport", hears), FanOutStalled(CONN, 1, fan.start, fan.end, fan.subscription))
+def test_no_frame_is_torn_though_the_topics_change_before_it_is_known_that_a_client_lags(
+    hears: bool,
+) -> None:
+    server, effects = tell(
+        pair(topics=(() if hears else ("sport",), ())),
+        everybody("goal", "sport"),
+        everybody("a"),
+        FLUSH,
+    )
+    (fan,) = [
+        effect for effect in effects if isinstance(effect, FanOut) and CONN in effect.members
+    ][:1]
+    server, _ = tell(
+        server,
+        Subscribe(CONN, "sport", hears),
+        FanOutStalled(CONN, 1, fan.start, fan.end, fan.subscription),
+    )
     _, effects = tell(server, Writable(CONN), FLUSH)
     assert fan.data[:1] + bytes_to(CONN, effects) == fan.data
 
@@ -218,7 +267,11 @@ def test_no_frame_is_torn_by_a_goodbye_that_comes_before_it_is_known_that_a_clie
     server, effects = tell(pair(), everybody("a"), FLUSH, came(close(b"\x03\xe8")))
     (fan,) = [effect for effect in effects if isinstance(effect, FanOut)]
     goodbye = [effect for effect in effects if isinstance(effect, Send)][-1]
-    server, _ = tell(server, FanOutStalled(CONN, 1, fan.start, fan.end, fan.subscription), Stalled(CONN, 0, goodbye.segments))
+    server, _ = tell(
+        server,
+        FanOutStalled(CONN, 1, fan.start, fan.end, fan.subscription),
+        Stalled(CONN, 0, goodbye.segments),
+    )
     _, effects = tell(server, Writable(CONN))
     assert fan.data[:1] + bytes_to(CONN, effects) in (fan.data[:1], fan.data + b"\x88\x02\x03\xe8")
 

@@ -1,7 +1,7 @@
 """Staging as a value: what is appended, what does not fit, what is taken back.
 
-Theory: a stage is a bounded string with a sticky flag, so a bytearray and a flag in this file are its whole model, and
-any sequence of words must leave both the same.
+Theory: a stage is a bounded string with a sticky flag, so a bytearray and a flag in this file are
+its whole model, and any sequence of words must leave both the same.
 """
 
 from typing import Any
@@ -23,21 +23,26 @@ def staged(*pieces: bytes, size: int = 8) -> Stage:
     return stage
 
 
-# -- appending -----------------------------------------------------------------------------------------------------
+# -- appending -------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("pieces", "length", "has_failed"), [
-    ((b"12345678",), 8, False),
-    ((b"123456789",), 0, True),
-    ((b"1", b"2"), 2, False),
-    ((b"123456", b"78"), 8, False),
-    ((b"123456", b"789"), 6, True),
-    ((b"12345678", b""), 8, False),
-    ((b"12345678", b"9"), 8, True),
-    ((), 0, False),
-    ((b"",), 0, False),
-])
-def test_what_fits_exactly_fits_and_one_byte_more_fails(pieces: tuple[bytes, ...], length: int,
-                                                        has_failed: bool) -> None:
+
+@pytest.mark.parametrize(
+    ("pieces", "length", "has_failed"),
+    [
+        ((b"12345678",), 8, False),
+        ((b"123456789",), 0, True),
+        ((b"1", b"2"), 2, False),
+        ((b"123456", b"78"), 8, False),
+        ((b"123456", b"789"), 6, True),
+        ((b"12345678", b""), 8, False),
+        ((b"12345678", b"9"), 8, True),
+        ((), 0, False),
+        ((b"",), 0, False),
+    ],
+)
+def test_what_fits_exactly_fits_and_one_byte_more_fails(
+    pieces: tuple[bytes, ...], length: int, has_failed: bool
+) -> None:
     stage = staged(*pieces)
     assert (stage.length, stage.has_failed) == (length, has_failed)
     assert take(stage)[1] == (None if has_failed else b"".join(pieces))
@@ -57,21 +62,37 @@ def test_a_failure_is_told_once_and_the_stage_is_usable_again() -> None:
     assert unstage(staged(b"123456", b"789")) == EMPTY
 
 
-@pytest.mark.parametrize(("fmt", "args", "expected"), [
-    ("", (), b""), ("a", (), b"a"), ("100%%", (), b"100%"), ("%d", (-7,), b"-7"), ("%s", ("\u00e4",), b"\xc3\xa4"),
-    ("%.3f", (0.5,), b"0.500"), ("%lu", (2**40,), b"1099511627776"), ("%x|%s", (255, b""), b"ff|b''"),
-    ("%s", (("a", "b"),), b"('a', 'b')"),
-])
+@pytest.mark.parametrize(
+    ("fmt", "args", "expected"),
+    [
+        ("", (), b""),
+        ("a", (), b"a"),
+        ("100%%", (), b"100%"),
+        ("%d", (-7,), b"-7"),
+        ("%s", ("\u00e4",), b"\xc3\xa4"),
+        ("%.3f", (0.5,), b"0.500"),
+        ("%lu", (2**40,), b"1099511627776"),
+        ("%x|%s", (255, b""), b"ff|b''"),
+        ("%s", (("a", "b"),), b"('a', 'b')"),
+    ],
+)
 def test_a_format_is_pythons_in_utf_8(fmt: str, args: tuple[object, ...], expected: bytes) -> None:
     assert take(append_format(make_stage(64), fmt, args))[1] == expected
 
 
-@pytest.mark.parametrize(("fmt", "args", "error"), [
-    ("%d", ("x",), TypeError), ("%d", (), TypeError), ("", (1,), TypeError), ("100%", (), ValueError),
-    ("%s", ("\ud800",), ValueError),
-])
-def test_a_format_that_does_not_suit_its_arguments_is_an_error_at_once(fmt: str, args: tuple[object, ...],
-                                                                       error: type[Exception]) -> None:
+@pytest.mark.parametrize(
+    ("fmt", "args", "error"),
+    [
+        ("%d", ("x",), TypeError),
+        ("%d", (), TypeError),
+        ("", (1,), TypeError),
+        ("100%", (), ValueError),
+        ("%s", ("\ud800",), ValueError),
+    ],
+)
+def test_a_format_that_does_not_suit_its_arguments_is_an_error_at_once(
+    fmt: str, args: tuple[object, ...], error: type[Exception]
+) -> None:
     with pytest.raises(error):
         append_format(EMPTY, fmt, args)
 
@@ -97,12 +118,18 @@ def test_only_bytes_are_appended(data: Any) -> None:
         append_bytes(EMPTY, data)
 
 
-# -- taking back ---------------------------------------------------------------------------------------------------
+# -- taking back -----------------------------------------------------------------------------------
+
 
 def test_truncating_takes_back_the_end_and_nothing_else() -> None:
     stage = staged(b"abcd", b"ef", b"g")
     assert [take(truncate(stage, length))[1] for length in (7, 6, 5, 1, 0)] == [
-        b"abcdefg", b"abcdef", b"abcde", b"a", b""]
+        b"abcdefg",
+        b"abcdef",
+        b"abcde",
+        b"a",
+        b"",
+    ]
     assert truncate(stage, 0) == EMPTY
 
 
@@ -116,7 +143,7 @@ def test_truncating_does_not_heal_a_failure() -> None:
     assert truncate(staged(b"abcd", b"efghi"), 2).has_failed
 
 
-# -- laws ----------------------------------------------------------------------------------------------------------
+# -- laws ------------------------------------------------------------------------------------------
 
 WORD = st.one_of(
     st.tuples(st.just("append"), st.binary(max_size=12)),
@@ -126,7 +153,9 @@ WORD = st.one_of(
 
 
 @given(st.integers(0, 32), st.lists(WORD, max_size=30))
-def test_any_words_do_to_a_stage_what_they_do_to_a_bounded_string(size: int, words: list[tuple[str, Any]]) -> None:
+def test_any_words_do_to_a_stage_what_they_do_to_a_bounded_string(
+    size: int, words: list[tuple[str, Any]]
+) -> None:
     stage, model, has_failed = make_stage(size), b"", False
     for word, argument in words:
         if word == "append":
@@ -141,7 +170,11 @@ def test_any_words_do_to_a_stage_what_they_do_to_a_bounded_string(size: int, wor
             stage, data = take(stage)
             assert data == (None if has_failed else model)
             model, has_failed = b"", False
-        assert (stage.length, stage.has_failed, b"".join(stage.rope)) == (len(model), has_failed, model)
+        assert (stage.length, stage.has_failed, b"".join(stage.rope)) == (
+            len(model),
+            has_failed,
+            model,
+        )
 
 
 def test_the_law_of_the_original_holds_for_every_length() -> None:

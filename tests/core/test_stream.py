@@ -68,7 +68,8 @@ def as_heard(conn: Conn, opcode: int, payload: bytes, number: int | None = None)
     return start + b"data: " + payload + b"\n\n" if opcode == 1 else b""
 
 
-# -- one ring -----------------------------------------------------------------------------------------------------
+# -- one ring --------------------------------------------------------------------------------------
+
 
 def test_a_message_that_fits_exactly_is_published() -> None:
     _, effects = tell(talking(TINY), all_hear(b"sixsix"), FLUSH)
@@ -85,7 +86,9 @@ def test_a_message_that_fits_nowhere_changes_nothing_and_is_noted() -> None:
 
 
 def test_a_burst_that_overruns_the_ring_evicts_nobody_who_keeps_up() -> None:
-    server, effects = tell(talking(TINY), all_hear(*[b"%02d" % number for number in range(20)]), FLUSH)
+    server, effects = tell(
+        talking(TINY), all_hear(*[b"%02d" % number for number in range(20)]), FLUSH
+    )
     assert frames_of(effects) == [(2, b"%02d" % number) for number in range(20)]
     assert parts_of(effects) == []
     assert server.broadcast.ring.head_number == 20
@@ -108,8 +111,12 @@ def test_a_laggard_is_dropped_before_what_it_needs_is_overwritten() -> None:
 
 
 def test_what_is_overwritten_is_nothing_to_who_does_not_hear_it() -> None:
-    server, _ = tell(talking(Limits(outgoing_buffer_sz=40)), Subscribe(CONN, "a", True), all_hear(b"ab"), FLUSH)
-    server, _ = tell(server, FanOutStalled(CONN, 1, 0, 1, Subscription(Encoding.PLAIN, frozenset("a"))))
+    server, _ = tell(
+        talking(Limits(outgoing_buffer_sz=40)), Subscribe(CONN, "a", True), all_hear(b"ab"), FLUSH
+    )
+    server, _ = tell(
+        server, FanOutStalled(CONN, 1, 0, 1, Subscription(Encoding.PLAIN, frozenset("a")))
+    )
     for _ in range(20):
         server, effects = tell(server, Publish(((2, b"other", "b"),)), FLUSH)
         assert effects == []
@@ -138,7 +145,8 @@ def test_half_a_frame_is_finished_before_anything_else() -> None:
     server, _ = tell(server, FanOutStalled(CONN, 7, 0, 2, ALL), said(b"w"), all_hear(b"ghi"))
     _, effects = tell(server, Writable(CONN), FLUSH)
     assert sent + bytes_to(CONN, effects) == b"".join(
-        encode_frame(2, payload) for payload in (b"abc", b"def", b"w", b"ghi"))
+        encode_frame(2, payload) for payload in (b"abc", b"def", b"w", b"ghi")
+    )
 
 
 def test_a_newcomer_hears_what_is_published_from_now_on() -> None:
@@ -152,10 +160,12 @@ def test_a_newcomer_hears_what_is_published_from_now_on() -> None:
     assert bytes_to(CONNS[1], effects) == encode_frame(2, b"late")
 
 
-# -- laws ---------------------------------------------------------------------------------------------------------
+# -- laws ------------------------------------------------------------------------------------------
 
 PAYLOADS = st.sampled_from((b"", b"a", b"bc", b"x" * 5, b"y" * 130))
-MESSAGES = st.tuples(st.sampled_from((1, 2)), PAYLOADS, st.sampled_from((None, None, "news", "sport")))
+MESSAGES = st.tuples(
+    st.sampled_from((1, 2)), PAYLOADS, st.sampled_from((None, None, "news", "sport"))
+)
 BATCHES = st.lists(MESSAGES, min_size=1, max_size=6).map(tuple)
 TO_ONE = st.sampled_from(CONNS)
 WORDS = st.lists(st.tuples(st.sampled_from((1, 2)), PAYLOADS), min_size=1, max_size=3).map(tuple)
@@ -169,7 +179,11 @@ TROUBLE = st.one_of(
 )
 
 
-LAST_LISTENER_IS_BEHIND: list[Event] = [Publish(((1, b"", None),) * 2), Stalled(CONNS[2], 0, (b"\x82\x00",)), FLUSH]
+LAST_LISTENER_IS_BEHIND: list[Event] = [
+    Publish(((1, b"", None),) * 2),
+    Stalled(CONNS[2], 0, (b"\x82\x00",)),
+    FLUSH,
+]
 
 
 def without_notes(effects: Sequence[Effect]) -> list[Effect]:
@@ -179,11 +193,15 @@ def without_notes(effects: Sequence[Effect]) -> list[Effect]:
 
 @example(LAST_LISTENER_IS_BEHIND, ((1, b"", None), (2, b"", None)), 9, 2)
 @example(LAST_LISTENER_IS_BEHIND, ((1, b"", None), (1, b"", None)), 40, 2)
-@given(st.lists(st.one_of(ACTS, ACTS, TROUBLE), max_size=12), BATCHES, st.sampled_from((9, 40, 10_000)),
-       st.sampled_from((2, 5, 100)))
-def test_messages_in_a_batch_are_messages_one_by_one(before: list[Event], batch: tuple[tuple[int, bytes, str | None],
-                                                                                         ...], size: int,
-                                                     most: int) -> None:
+@given(
+    st.lists(st.one_of(ACTS, ACTS, TROUBLE), max_size=12),
+    BATCHES,
+    st.sampled_from((9, 40, 10_000)),
+    st.sampled_from((2, 5, 100)),
+)
+def test_messages_in_a_batch_are_messages_one_by_one(
+    before: list[Event], batch: tuple[tuple[int, bytes, str | None], ...], size: int, most: int
+) -> None:
     server, _ = advance(three(Limits(outgoing_buffer_sz=size, max_ws_send_frame_cnt=most)), before)
     left, together = advance(server, [Publish(batch), FLUSH])
     right, singly = advance(server, [*(Publish((message,)) for message in batch), FLUSH])
@@ -192,12 +210,17 @@ def test_messages_in_a_batch_are_messages_one_by_one(before: list[Event], batch:
     assert sorted(parts_of(together)) == sorted(parts_of(singly))
     if has_subscribers(left.broadcast, left.limits):
         assert left.broadcast.ring[4:] == right.broadcast.ring[4:]
-    assert left.broadcast.cohorts == right.broadcast.cohorts and left.broadcast.laggards == right.broadcast.laggards
+    assert (
+        left.broadcast.cohorts == right.broadcast.cohorts
+        and left.broadcast.laggards == right.broadcast.laggards
+    )
     assert same(left.totals, right.totals) and same(left.load, right.load)
 
 
 @given(st.lists(ACTS, max_size=15), st.lists(st.integers(0, 15), max_size=6))
-def test_where_turns_end_changes_nothing_in_what_anybody_receives(acts: list[Event], ends: list[int]) -> None:
+def test_where_turns_end_changes_nothing_in_what_anybody_receives(
+    acts: list[Event], ends: list[int]
+) -> None:
     cut: list[Event] = []
     for index, act in enumerate(acts):
         cut += [FLUSH] * (index in ends) + [act]
@@ -208,7 +231,9 @@ def test_where_turns_end_changes_nothing_in_what_anybody_receives(acts: list[Eve
 
 
 @given(st.lists(ACTS, max_size=15))
-def test_everybody_receives_what_was_said_in_the_order_in_which_it_was_said(acts: list[Event]) -> None:
+def test_everybody_receives_what_was_said_in_the_order_in_which_it_was_said(
+    acts: list[Event],
+) -> None:
     expected: dict[Conn, bytes] = dict.fromkeys(CONNS, b"")
     topics, numbers = {CONNS[0]: set[str](), CONNS[1]: {"news"}, CONNS[2]: {"news"}}, count()
     for act in acts:
@@ -225,9 +250,15 @@ def test_everybody_receives_what_was_said_in_the_order_in_which_it_was_said(acts
     assert {conn: bytes_to(conn, effects) for conn in CONNS} == expected
 
 
-@given(st.lists(ACTS, max_size=10), st.sampled_from((7, 50, 1_000)), st.integers(0, 200), st.sampled_from(CONNS[1:]))
-def test_what_the_kernel_does_not_take_comes_later_and_in_order(acts: list[Event], most: int, taken: int,
-                                                                slow: Conn) -> None:
+@given(
+    st.lists(ACTS, max_size=10),
+    st.sampled_from((7, 50, 1_000)),
+    st.integers(0, 200),
+    st.sampled_from(CONNS[1:]),
+)
+def test_what_the_kernel_does_not_take_comes_later_and_in_order(
+    acts: list[Event], most: int, taken: int, slow: Conn
+) -> None:
     _, effects = advance(three(), [*acts, FLUSH])
     expected = bytes_to(slow, effects)
     server, effects = advance(three(), [*acts, FLUSH])
@@ -239,7 +270,9 @@ def test_what_the_kernel_does_not_take_comes_later_and_in_order(acts: list[Event
                 length = 0 if events else min(taken, len(effect.data))
                 received += effect.data[:length]
                 if length < len(effect.data):
-                    events.append(FanOutStalled(slow, length, effect.start, effect.end, effect.subscription))
+                    events.append(
+                        FanOutStalled(slow, length, effect.start, effect.end, effect.subscription)
+                    )
             elif isinstance(effect, Send) and effect.conn == slow:
                 data = b"".join(effect.segments)
                 length = 0 if events else min(taken, len(data))
@@ -253,13 +286,20 @@ def test_what_the_kernel_does_not_take_comes_later_and_in_order(acts: list[Event
     assert received == expected
 
 
-# -- what was wrong once ------------------------------------------------------------------------------------------
+# -- what was wrong once ---------------------------------------------------------------------------
+
 
 def behind(topics: tuple[str, ...] = ()) -> Server:
-    """A server whose only client has become a WebSocket while it had not taken an answer from before."""
+    """A server whose only client has become a WebSocket while it had not taken an answer from
+    before.
+    """
     server, _ = tell(asked(GET), answered(0, Response.bytes(b"a" * 900)))
     server, _ = tell(server, Stalled(CONN, 100, (b"a" * 800,)), Received(CONN, UPGRADE))
-    return tell(server, HandlerReturned(Ticket(CONN, 1), (Response.upgrade(topics=topics),)), Delivered(CONN))[0]
+    return tell(
+        server,
+        HandlerReturned(Ticket(CONN, 1), (Response.upgrade(topics=topics),)),
+        Delivered(CONN),
+    )[0]
 
 
 def test_one_who_is_behind_when_it_becomes_a_websocket_is_no_member_of_a_cohort() -> None:
@@ -270,16 +310,22 @@ def test_one_who_is_behind_when_it_becomes_a_websocket_is_no_member_of_a_cohort(
 
 def test_what_was_said_to_a_newcomer_that_is_behind_is_not_overtaken() -> None:
     server, effects = tell(behind(), said(b"first"), FLUSH, all_hear(b"second"), FLUSH)
-    lags = [FanOutStalled(CONN, 0, fan.start, fan.end, fan.subscription) for fan in effects if isinstance(fan, FanOut)]
+    lags = [
+        FanOutStalled(CONN, 0, fan.start, fan.end, fan.subscription)
+        for fan in effects
+        if isinstance(fan, FanOut)
+    ]
     _, effects = tell(server, *lags, Writable(CONN), FLUSH)
     sent = bytes_to(CONN, effects)
-    assert sent[sent.index(b"\r\n\r\n") + 4:] == encode_frame(2, b"first") + encode_frame(2, b"second")
+    assert sent[sent.index(b"\r\n\r\n") + 4 :] == encode_frame(2, b"first") + encode_frame(
+        2, b"second"
+    )
 
 
 def test_the_end_leaves_no_hole_in_what_was_said() -> None:
     _, effects = tell(talking(), all_hear(b"published"), said(b"whispered"), Stop(0.0))
     received = [payload for opcode, payload in frames_of(effects) if opcode == 2]
-    assert received == [b"published", b"whispered"][:len(received)]
+    assert received == [b"published", b"whispered"][: len(received)]
 
 
 @pytest.mark.parametrize("is_flushed", [False, True])
@@ -289,21 +335,42 @@ def test_what_is_owed_is_counted_exactly(is_flushed: bool) -> None:
     assert buffered_amount(find_client(server.slots, CONN), server.broadcast) == owed
     if is_flushed:
         server, effects = tell(server, FLUSH)
-        server, _ = tell(server, Stalled(CONN, 0, tuple(segment for effect in effects if isinstance(effect, Send)
-                                                        for segment in effect.segments)))
+        server, _ = tell(
+            server,
+            Stalled(
+                CONN,
+                0,
+                tuple(
+                    segment
+                    for effect in effects
+                    if isinstance(effect, Send)
+                    for segment in effect.segments
+                ),
+            ),
+        )
         assert buffered_amount(find_client(server.slots, CONN), server.broadcast) == owed
 
 
 def test_what_is_owed_is_counted_by_the_topics_it_was_published_on() -> None:
-    server, _ = tell(talking(topics=("news",)), all_hear(b"abc", topic="news"), Subscribe(CONN, "news", False),
-                     all_hear(b"more", topic="news"))
+    server, _ = tell(
+        talking(topics=("news",)),
+        all_hear(b"abc", topic="news"),
+        Subscribe(CONN, "news", False),
+        all_hear(b"more", topic="news"),
+    )
     assert buffered_amount(find_client(server.slots, CONN), server.broadcast) == 5
 
 
 def test_the_topics_of_a_laggard_count_from_when_they_were_changed() -> None:
-    server, effects = tell(talking(topics=("a",)), all_hear(b"one", topic="a"), all_hear(b"two", topic="b"), FLUSH)
+    server, effects = tell(
+        talking(topics=("a",)), all_hear(b"one", topic="a"), all_hear(b"two", topic="b"), FLUSH
+    )
     (fan,) = [effect for effect in effects if isinstance(effect, FanOut)]
-    server, _ = tell(server, Subscribe(CONN, "b", True), FanOutStalled(CONN, 2, fan.start, fan.end, fan.subscription))
+    server, _ = tell(
+        server,
+        Subscribe(CONN, "b", True),
+        FanOutStalled(CONN, 2, fan.start, fan.end, fan.subscription),
+    )
     _, effects = tell(server, Writable(CONN), FLUSH)
     assert fan.data[:2] + bytes_to(CONN, effects) == encode_frame(2, b"one")
 
@@ -318,6 +385,15 @@ print([sorted(effect.subscription.topics) for effect in effects if isinstance(ef
 
 
 def test_the_order_of_orders_does_not_depend_on_the_interpreter() -> None:
-    runs = {subprocess.run([sys.executable, "-c", ORDER], env={"PYTHONHASHSEED": str(seed)}, text=True,
-                           capture_output=True, check=True, timeout=60).stdout for seed in range(6)}
+    runs = {
+        subprocess.run(
+            [sys.executable, "-c", ORDER],
+            env={"PYTHONHASHSEED": str(seed)},
+            text=True,
+            capture_output=True,
+            check=True,
+            timeout=60,
+        ).stdout
+        for seed in range(6)
+    }
     assert len(runs) == 1, runs

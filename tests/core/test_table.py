@@ -1,4 +1,6 @@
-"""The slot table: small numbers that are in use or free, exactly once, and names that are never mistaken."""
+"""The slot table: small numbers that are in use or free, exactly once, and names that are never
+mistaken.
+"""
 
 from sigil.core.conn import Conn
 from sigil.core.connection.client import make_client
@@ -26,7 +28,11 @@ def without(slots: Slots, *numbers: int) -> Slots:
 
 
 def test_an_empty_table_knows_nobody_and_has_no_free_slots() -> None:
-    assert (list(clients_of(EMPTY)), free_slots(EMPTY), find_client(EMPTY, Conn(0, 0))) == ([], [], None)
+    assert (list(clients_of(EMPTY)), free_slots(EMPTY), find_client(EMPTY, Conn(0, 0))) == (
+        [],
+        [],
+        None,
+    )
 
 
 def test_slots_are_given_out_in_order() -> None:

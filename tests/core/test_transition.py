@@ -59,16 +59,22 @@ def gone(reason: CloseReason) -> list[object]:
     return [Drop(CONN), CallClose(CONN, reason)]
 
 
-# -- errors -----------------------------------------------------------------------------------------------------
+# -- errors ----------------------------------------------------------------------------------------
+
 
 def test_a_bad_request_is_answered_and_the_connection_shut() -> None:
     effects = tell(serving(), Received(CONN, b"GET / HTTP/1.1\r\n\r\n"))[1]
-    assert same(effects[0], Log("sigil.server", 20,
-                                 "192.0.2.1:5000 refused with 400, BAD_HOST: the request has no Host"))
+    assert same(
+        effects[0],
+        Log(
+            "sigil.server", 20, "192.0.2.1:5000 refused with 400, BAD_HOST: the request has no Host"
+        ),
+    )
     assert bytes_of(effects) == (
         b"HTTP/1.1 400 Bad Request\r\nContent-Length: 41\r\nConnection: close\r\n"
         b"Content-Type: text/plain; charset=utf-8\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
-        b"400 Bad Request: the request has no Host\n")
+        b"400 Bad Request: the request has no Host\n"
+    )
     assert fate_of(effects) == "shut"
     assert kinds(effects) == ["Log", "Send"]
 
@@ -96,13 +102,16 @@ def test_the_error_waits_until_the_last_owed_answer_is_there() -> None:
     assert fate_of(effects) == "shut"
 
 
-# -- half-close -------------------------------------------------------------------------------------------------
+# -- half-close ------------------------------------------------------------------------------------
+
 
 def test_an_idle_client_that_ends_its_half_has_closed() -> None:
     assert same(tell(serving(), at(1.0), HalfClosed(CONN))[1], gone(CloseReason.PEER_CLOSED))
 
 
-def test_a_client_that_ends_its_half_in_the_tick_of_an_answer_is_shut_so_that_the_answer_arrives() -> None:
+def test_a_client_that_ends_its_half_in_the_tick_of_an_answer_is_shut_so_that_the_answer_arrives() -> (
+    None
+):
     server, effects = tell(asked(GET), answered(0, OK), HalfClosed(CONN))
     assert same(effects, [Send(CONN, (OK_BYTES,), Then.SHUT)])
     assert same(tell(server, HalfClosed(CONN))[1][0], Drop(CONN))
@@ -119,14 +128,18 @@ def test_a_client_that_ends_its_half_still_gets_what_it_is_owed() -> None:
 @pytest.mark.parametrize("data", [b"GET", GET[:-1], HELLO[:-1], b"\r"])
 def test_half_a_request_at_the_end_of_the_input_is_a_bad_one(data: bytes) -> None:
     effects = tell(asked(data), HalfClosed(CONN))[1]
-    assert bytes_of(effects).endswith(b"400 Bad Request: the connection was closed before the request was complete\n")
+    assert bytes_of(effects).endswith(
+        b"400 Bad Request: the connection was closed before the request was complete\n"
+    )
     assert fate_of(effects) == "shut"
 
 
 @pytest.mark.parametrize("first", [HELLO, get("/p")])
 def test_complete_requests_that_wait_at_the_end_of_the_input_are_all_answered(first: bytes) -> None:
     limits = Limits(max_queued_requests=1)
-    server, effects = tell(serving(limits), Received(CONN, first + get("/2") + get("/3")), HalfClosed(CONN))
+    server, effects = tell(
+        serving(limits), Received(CONN, first + get("/2") + get("/3")), HalfClosed(CONN)
+    )
     targets, output = [], b""
     for number in range(3):
         targets += [request.target for request in requests_of(effects)]
@@ -150,7 +163,8 @@ def test_the_end_of_the_input_does_not_overtake_a_last_answer_that_is_not_taken(
     assert same(tell(server, Writable(CONN))[1][0], Send(CONN, (OK_CLOSE,), Then.SHUT))
 
 
-# -- stalls -----------------------------------------------------------------------------------------------------
+# -- stalls ----------------------------------------------------------------------------------------
+
 
 def test_what_the_kernel_does_not_take_is_kept_and_sent_when_it_can_be() -> None:
     server, _ = tell(asked(GET), answered(0, OK))
@@ -167,7 +181,9 @@ def test_while_something_is_not_taken_nothing_overtakes_it() -> None:
     server, _ = tell(server, Stalled(CONN, 0, (OK_BYTES,)))
     server, effects = tell(server, answered(1, Response.text("no")))
     assert effects == []
-    assert bytes_of(tell(server, Writable(CONN))[1]) == OK_BYTES + OK_BYTES.removesuffix(b"ok") + b"no"
+    assert (
+        bytes_of(tell(server, Writable(CONN))[1]) == OK_BYTES + OK_BYTES.removesuffix(b"ok") + b"no"
+    )
 
 
 def test_a_client_that_does_not_read_is_not_read_either() -> None:
@@ -196,7 +212,9 @@ LARGE = Response.bytes(b"x" * 100)
 
 
 def full(*more: Event) -> tuple[Server, list[Effect]]:
-    """A server that has just sent more than a client may owe us reading, with a request waiting behind it."""
+    """A server that has just sent more than a client may owe us reading, with a request waiting
+    behind it.
+    """
     return tell(tell(asked(HELLO + GET, Limits(max_outbox_len=100)), *more)[0], answered(0, LARGE))
 
 
@@ -218,7 +236,9 @@ def test_a_complete_request_that_waits_for_room_at_the_end_of_the_input_is_answe
 
 
 def test_a_complete_request_behind_a_full_outbox_at_the_end_of_the_input_is_answered() -> None:
-    server, _ = tell(asked(GET, Limits(max_outbox_len=100)), answered(0, OK), Received(CONN, HELLO + GET))
+    server, _ = tell(
+        asked(GET, Limits(max_outbox_len=100)), answered(0, OK), Received(CONN, HELLO + GET)
+    )
     server, _ = tell(server, HalfClosed(CONN), Stalled(CONN, 0, (b"x" * 100,)))
     server, effects = tell(server, answered(1, OK))
     assert fate_of(effects) == "keep"
@@ -228,7 +248,9 @@ def test_a_complete_request_behind_a_full_outbox_at_the_end_of_the_input_is_answ
     assert len(requests_of(effects)) == 1
 
 
-def test_a_connection_that_is_hung_up_while_it_waits_for_room_lingers_no_longer_than_others() -> None:
+def test_a_connection_that_is_hung_up_while_it_waits_for_room_lingers_no_longer_than_others() -> (
+    None
+):
     server, _ = full()
     server, effects = tell(server, CloseRequested(CONN, CloseReason.HANDLER_ERROR))
     assert fate_of(effects) == "shut"
@@ -236,7 +258,8 @@ def test_a_connection_that_is_hung_up_while_it_waits_for_room_lingers_no_longer_
     assert same(tell(server, at(1.95), at(2.1))[1], gone(CloseReason.HANDLER_ERROR))
 
 
-# -- ends -------------------------------------------------------------------------------------------------------
+# -- ends ------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("data", [b"\r\n", b"GET", GET, HELLO, HELLO[:-1]])
 def test_a_broken_connection_is_gone_at_once(data: bytes) -> None:
@@ -287,14 +310,25 @@ def test_what_is_sent_while_the_last_answer_is_owed_is_thrown_away_up_to_a_bound
     assert same(effects, [Send(CONN, (OK_CLOSE,), Then.SHUT), Watch(CONN, Interest.READ)])
 
 
-# -- nobody there -----------------------------------------------------------------------------------------------
+# -- nobody there ----------------------------------------------------------------------------------
+
 
 def late(conn: Conn) -> list[Event]:
     """One event of each kind for a connection."""
     first = Ticket(conn, 0)
-    return [Received(conn, GET), HalfClosed(conn), ConnectionLost(conn, 104), CloseRequested(conn, CloseReason.HANDLER_ERROR),
-            HandlerReturned(first, (OK,)), HandlerReturned(first, (Response(200, (), StreamedBody(())),)), HandlerFailed(first, 500, "", "x"),
-            StreamChunk(first, b"x"), StreamEnded(first), Stalled(conn, 0, (b"x",)), Writable(conn)]
+    return [
+        Received(conn, GET),
+        HalfClosed(conn),
+        ConnectionLost(conn, 104),
+        CloseRequested(conn, CloseReason.HANDLER_ERROR),
+        HandlerReturned(first, (OK,)),
+        HandlerReturned(first, (Response(200, (), StreamedBody(())),)),
+        HandlerFailed(first, 500, "", "x"),
+        StreamChunk(first, b"x"),
+        StreamEnded(first),
+        Stalled(conn, 0, (b"x",)),
+        Writable(conn),
+    ]
 
 
 @pytest.mark.parametrize("conn", [Conn(0, 0), Conn(0, 5), Conn(1, 1), Conn(99, 99), Conn(-1, 0)])
@@ -316,7 +350,8 @@ def test_a_late_answer_does_not_reach_who_has_the_slot_now() -> None:
     assert bytes_of(tell(server, HandlerReturned(Ticket(Conn(0, 1), 0), (OK,)))[1]) == OK_BYTES
 
 
-# -- once known differences between ways to cut the same bytes -------------------------------------------------------
+# -- once known differences between ways to cut the same bytes -------------------------------------
+
 
 def test_the_longest_method_alone_on_its_line_has_one_verdict() -> None:
     data = b"A" * 32 + b"\r\n\r\n"
@@ -332,8 +367,13 @@ def test_a_bad_byte_behind_a_request_is_refused_as_early_as_alone(first: bytes) 
 def test_a_client_that_sends_nothing_but_line_ends_is_not_kept_for_ever() -> None:
     server, now = serving(), 0.0
     while now < 600.0 and client_count(server) == 1:
-        server, _ = tell(server, at(now := now + 9.0), Received(CONN, b"\r"), at(now := now + 9.0),
-                         Received(CONN, b"\n"))
+        server, _ = tell(
+            server,
+            at(now := now + 9.0),
+            Received(CONN, b"\r"),
+            at(now := now + 9.0),
+            Received(CONN, b"\n"),
+        )
     assert client_count(server) == 0
 
 

@@ -34,7 +34,9 @@ def test_a_deadline_between_two_grains_is_noticed_at_the_later_one() -> None:
 
 @pytest.mark.parametrize("deadline", [32.0, 1000.0, inf])
 def test_nobody_is_left_alone_for_longer_than_a_period(deadline: float) -> None:
-    assert next_expiry(schedule(make_wheel(32.0), A, now=5.0, deadline=deadline)) == min(deadline, 37.0)
+    assert next_expiry(schedule(make_wheel(32.0), A, now=5.0, deadline=deadline)) == min(
+        deadline, 37.0
+    )
 
 
 def test_names_come_out_oldest_first_and_each_once() -> None:

@@ -1,13 +1,15 @@
-"""Node for the tests: the packages they need, fetched once, and a program whose lines are read as they come.
+"""Node for the tests: the packages they need, fetched once, and a program whose lines are read as
+they come.
 
-Theory: the packages are test tools, so they are never in the tree but in $XDG_CACHE_HOME/sigil-javascript (or
-~/.cache), in a folder named after their versions: other versions are another folder.  A `Script` is a process that
-prints JSON, one value a line; a test reads what it waits for and is done when the process is.  Tests of what only a
-newer node has are run by one that comes as a package too, unless the one that is installed is new enough.
+Theory: the packages are test tools, so they are never in the tree but in
+$XDG_CACHE_HOME/sigil-javascript (or ~/.cache), in a folder named after their versions: other
+versions are another folder. A `Script` is a process that prints JSON, one value a line; a test
+reads what it waits for and is done when the process is. Tests of what only a newer node has are run
+by one that comes as a package too, unless the one that is installed is new enough.
 
-Rules: every wait is bounded; where node or npm cannot be had, the test is skipped and says why.  `sigil-client.js` is
-run as a copy called `.mjs`, since node takes `.js` for a module only where a package says so.
-It does not know what the scripts do.
+Rules: every wait is bounded; where node or npm cannot be had, the test is skipped and says why.
+`sigil-client.js` is run as a copy called `.mjs`, since node takes `.js` for a module only where a
+package says so. It does not know what the scripts do.
 """
 
 import hashlib
@@ -42,24 +44,42 @@ INSTALL_S = 120.0
 def packages_folder(packages: Sequence[str] = PACKAGES) -> Path:
     """Where these packages are, or will be."""
     cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache_home / "sigil-javascript" / hashlib.sha256(" ".join(packages).encode()).hexdigest()[:12]
+    return (
+        cache_home
+        / "sigil-javascript"
+        / hashlib.sha256(" ".join(packages).encode()).hexdigest()[:12]
+    )
 
 
 def install(packages: Sequence[str]) -> str:
-    """Fetch the packages into their folder unless they are there, all of them or nothing; what went wrong, or nothing.
+    """Fetch the packages into their folder unless they are there, all of them or nothing; what went
+    wrong, or nothing.
     """
     folder, npm = packages_folder(packages), path_of("npm")
     if folder.exists() or npm is None:
         return "" if folder.exists() else "npm is not installed"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        command = (npm, "install", "--prefix", scratch, "--no-audit", "--no-fund", "--fetch-retries=2", *packages)
+        command = (
+            npm,
+            "install",
+            "--prefix",
+            scratch,
+            "--no-audit",
+            "--no-fund",
+            "--fetch-retries=2",
+            *packages,
+        )
         try:
-            done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=INSTALL_S, check=False)
+            done = subprocess.run(
+                command, cwd=scratch, capture_output=True, text=True, timeout=INSTALL_S, check=False
+            )
         except subprocess.TimeoutExpired:
             return f"npm took more than {INSTALL_S:.0f} s"
         if done.returncode:
-            complaints = [line for line in done.stderr.splitlines() if line.lower().startswith("npm err")]
+            complaints = [
+                line for line in done.stderr.splitlines() if line.lower().startswith("npm err")
+            ]
             return f"npm install failed: {'; '.join(complaints[:2])}"
         with suppress(OSError):  # somebody else was quicker
             Path(scratch).rename(folder)
@@ -70,7 +90,9 @@ def install(packages: Sequence[str]) -> str:
 @cache
 def version_of(node: str) -> int:
     """The first number of its version; 0 if it does not start."""
-    asked = subprocess.run([node, "-p", "parseInt(process.versions.node)"], capture_output=True, text=True, check=False)
+    asked = subprocess.run(
+        [node, "-p", "parseInt(process.versions.node)"], capture_output=True, text=True, check=False
+    )
     return 0 if asked.returncode else int(asked.stdout)
 
 
@@ -94,12 +116,16 @@ def find_newer_node(least: int) -> tuple[str, str]:
     packages = (f"{name}@{NEWER_NODE}",)
     problem = install(packages)
     node = str(packages_folder(packages) / "node_modules" / name / "bin" / "node")
-    return ("", problem) if problem else (node, "" if version_of(node) >= least else f"{node} does not start")
+    return (
+        ("", problem)
+        if problem
+        else (node, "" if version_of(node) >= least else f"{node} does not start")
+    )
 
 
 def need_node(least: int = OLDEST_NODE) -> str:
-    """The path of a node of at least this version; the test is skipped if it, or what the tests need with it, cannot be
-    had.
+    """The path of a node of at least this version; the test is skipped if it, or what the tests
+    need with it, cannot be had.
     """
     node, problem = find_node(least)
     if problem:
@@ -162,16 +188,24 @@ class Script:
 
 
 @contextmanager
-def running(folder: Path, *words: str, script: str = "scenarios.mjs", least: int = OLDEST_NODE) -> Iterator[Script]:
-    """A script of this folder with these arguments, in a node of at least this version; it is ended if it has not
-    ended itself.
+def running(
+    folder: Path, *words: str, script: str = "scenarios.mjs", least: int = OLDEST_NODE
+) -> Iterator[Script]:
+    """A script of this folder with these arguments, in a node of at least this version; it is ended
+    if it has not ended itself.
     """
     node = need_node(least)
     client = folder / "sigil-client.mjs"
     client.write_bytes(CLIENT.read_bytes())
     environment = os.environ | {"SIGIL_CLIENT": client.as_uri(), "SIGIL_MODULES": f"{modules()}/"}
-    process = subprocess.Popen([node, str(HERE / script), *words], env=environment, text=True,
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [node, str(HERE / script), *words],
+        env=environment,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     try:
         yield Script(process)
     finally:

@@ -1,9 +1,11 @@
-"""The servers that the client is tried on: programs that say known things, close with known codes, and count.
+"""The servers that the client is tried on: programs that say known things, close with known codes,
+and count.
 
-Theory: what a client gets depends on the path it asks for.  `/said` is told `CLOSING` and no more; `/echo` is told what it
-says; `/close?code=1008` is closed with that code as soon as it is open, `/greet?code=1008` after a word; `/heard` hears
-topics and history as its query asks; `/page` is a page; anything else is a 404, so that it never opens.  `lifeless` is
-the end of a line on which nobody is any more.
+Theory: what a client gets depends on the path it asks for. `/said` is told `CLOSING` and no more;
+`/echo` is told what it says; `/close?code=1008` is closed with that code as soon as it is open,
+`/greet?code=1008` after a word; `/heard` hears topics and history as its query asks; `/page` is a
+page; anything else is a 404, so that it never opens. `lifeless` is the end of a line on which
+nobody is any more.
 
 It does not know the client.
 """
@@ -15,14 +17,36 @@ from contextlib import contextmanager, suppress
 
 from shell.serving import in_thread
 
-from sigil import Callbacks, CloseReason, Conn, HttpServer, Limits, Request, Response, make_http_server
+from sigil import (
+    Callbacks,
+    CloseReason,
+    Conn,
+    HttpServer,
+    Limits,
+    Request,
+    Response,
+    make_http_server,
+)
 from sigil.browser.client_module import client_module
 from sigil.core.websocket.handshake import accept_key
 
 HOST = "127.0.0.1"
-SAID = ("short", "x" * 200, "y" * 201, "gr\u00fc\u00df \u20ac \U0001f600 " * 50, b"", b"abc", bytes(range(256)) * 4,
-        b"\xff" * 5, "\ufeffwith a mark " * 20, "", "that is all")
-"""Texts below, at and above the 200 bytes from which they are compressed, and bytes that are text or are not."""
+SAID = (
+    "short",
+    "x" * 200,
+    "y" * 201,
+    "gr\u00fc\u00df \u20ac \U0001f600 " * 50,
+    b"",
+    b"abc",
+    bytes(range(256)) * 4,
+    b"\xff" * 5,
+    "\ufeffwith a mark " * 20,
+    "",
+    "that is all",
+)
+"""Texts below, at and above the 200 bytes from which they are compressed, and bytes that are text
+or are not.
+"""
 COUNT = 20
 SUBPROTOCOL = "chat"
 
@@ -46,7 +70,9 @@ def as_bytes(message: str | bytes) -> list[str]:
 
 
 class Program:
-    """A handler and callbacks; `asked` are the upgrades that were asked for, `stream_ended` how WebSockets ended."""
+    """A handler and callbacks; `asked` are the upgrades that were asked for, `stream_ended` how
+    WebSockets ended.
+    """
 
     def __init__(self, page: str = "", files: dict[str, Response] | None = None) -> None:
         self.asked: list[Request] = []
@@ -68,12 +94,17 @@ class Program:
         self.asked.append(request)
         topics = [value for name, value in request.arg_list if name == "topic"]
         subprotocol = SUBPROTOCOL if SUBPROTOCOL in request.subprotocols else None
-        return Response.upgrade(subprotocol, topics=topics, history=int(request.args.get("history", "0")))
+        return Response.upgrade(
+            subprotocol, topics=topics, history=int(request.args.get("history", "0"))
+        )
 
     def opened(self, server: HttpServer, conn: Conn, request: Request) -> None:
         """Say what belongs to the path."""
         words: dict[str, tuple[str | bytes, ...]] = {
-            "/said": SAID, "/greet": ("hello",), "/count": tuple(f"{number} {'.' * 300}" for number in range(COUNT))}
+            "/said": SAID,
+            "/greet": ("hello",),
+            "/count": tuple(f"{number} {'.' * 300}" for number in range(COUNT)),
+        }
         for message in words.get(request.path, ()):
             server.send(conn, message)
         if "code" in request.args:
@@ -94,10 +125,14 @@ class Program:
 
 
 @contextmanager
-def telling(program: Program | None = None, limits: Limits | None = None, port: int = 0) -> Iterator[HttpServer]:
+def telling(
+    program: Program | None = None, limits: Limits | None = None, port: int = 0
+) -> Iterator[HttpServer]:
     """The program in a server in a thread."""
     it = program or Program()
-    with in_thread(make_http_server(it, host=HOST, port=port, limits=limits, callbacks=it.callbacks)) as server:
+    with in_thread(
+        make_http_server(it, host=HOST, port=port, limits=limits, callbacks=it.callbacks)
+    ) as server:
         yield server
 
 
@@ -108,7 +143,9 @@ def address(server: HttpServer, path: str) -> str:
 
 @contextmanager
 def lifeless(*, opens: bool) -> Iterator[str]:
-    """An address at which connections are taken, and handshakes answered if it `opens`; then never a byte."""
+    """An address at which connections are taken, and handshakes answered if it `opens`; then never
+    a byte.
+    """
     held: list[socket.socket] = []
     with socket.create_server((HOST, 0)) as listener:
         thread = threading.Thread(target=take_all, args=(listener, held, opens))
@@ -134,7 +171,11 @@ def take_all(listener: socket.socket, held: list[socket.socket], opens: bool) ->
 def answer_handshake(connection: socket.socket) -> None:
     """Read one request, and agree (RFC 6455 section 4.2.2)."""
     with connection.makefile("rb") as lines:
-        fields = dict(line.split(b": ", 1) for line in iter(lines.readline, b"\r\n") if b": " in line)
+        fields = dict(
+            line.split(b": ", 1) for line in iter(lines.readline, b"\r\n") if b": " in line
+        )
     key = {name.lower(): value.strip() for name, value in fields.items()}[b"sec-websocket-key"]
-    connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                       b"Sec-WebSocket-Accept: " + accept_key(key.decode()).encode() + b"\r\n\r\n")
+    connection.sendall(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accept_key(key.decode()).encode() + b"\r\n\r\n"
+    )

@@ -1,7 +1,8 @@
-"""The client in a browser: a relative address, Zstandard, a server that does not speak it, and one that comes back.
+"""The client in a browser: a relative address, Zstandard, a server that does not speak it, and one
+that comes back.
 
-Theory: a page that the server serves runs the client and reports by requests, so it is of the same origin.  The decoder
-is the one the scripts use, served from where its package is.
+Theory: a page that the server serves runs the client and reports by requests, so it is of the same
+origin. The decoder is the one the scripts use, served from where its package is.
 
 Rules: the test is skipped where there is no Chromium.  It does not know how the client does it.
 """
@@ -92,10 +93,21 @@ class Told(Program):
 @contextmanager
 def browsing(folder: Path, address: str) -> Iterator[None]:
     """A browser that looks at this page."""
-    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-             "--remote-debugging-port=0", f"--user-data-dir={folder}")
-    process = subprocess.Popen([need("chromium"), *flags, address], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    flags = (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--remote-debugging-port=0",
+        f"--user-data-dir={folder}",
+    )
+    process = subprocess.Popen(
+        [need("chromium"), *flags, address],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         yield
     finally:
@@ -111,15 +123,22 @@ def test_a_browser_hears_all_and_comes_back_to_a_server_without_zstandard(tmp_pa
             port = server.port
             browsers.enter_context(browsing(tmp_path, f"http://{HOST}:{port}/page"))
             assert program.said.get(timeout=PATIENCE_S) == {
-                "told": [["open", {"attempt": 1, "protocol": "compress-zstd", "isReconnect": False}]],
-                "heard": [*map(as_zstd, SAID)]}
+                "told": [
+                    ["open", {"attempt": 1, "protocol": "compress-zstd", "isReconnect": False}]
+                ],
+                "heard": [*map(as_zstd, SAID)],
+            }
         with telling(program, Limits(compress_websocket=False), port) as other:
             back = program.said.get(timeout=PATIENCE_S)
             attempt = back["told"][-1][1]["attempt"]
             assert back == {
-                "told": [["close", 1001], *[["close", 1006]] * (attempt - 1),
-                         ["open", {"attempt": attempt, "protocol": "", "isReconnect": True}]],
-                "heard": [*map(as_said, SAID)]}
+                "told": [
+                    ["close", 1001],
+                    *[["close", 1006]] * (attempt - 1),
+                    ["open", {"attempt": attempt, "protocol": "", "isReconnect": True}],
+                ],
+                "heard": [*map(as_said, SAID)],
+            }
             for conn in other.clients():
                 other.close(conn, 1008, "go away")
             assert program.said.get(timeout=PATIENCE_S) == {"told": [["close", 1008]], "heard": []}
@@ -128,17 +147,33 @@ def test_a_browser_hears_all_and_comes_back_to_a_server_without_zstandard(tmp_pa
 @needs("chromium")
 def test_a_browser_gives_up_where_nobody_is_and_tries_again(tmp_path: Path) -> None:
     program = Told(LOSING_PAGE)
-    with telling(program) as server, lifeless(opens=False) as deaf, lifeless(opens=True) as mute, \
-            browsing(tmp_path, f"http://{HOST}:{server.port}/page#{deaf},{mute}"):
+    with (
+        telling(program) as server,
+        lifeless(opens=False) as deaf,
+        lifeless(opens=True) as mute,
+        browsing(tmp_path, f"http://{HOST}:{server.port}/page#{deaf},{mute}"),
+    ):
         assert program.said.get(timeout=PATIENCE_S) == [
-            *["the handshake was not answered in 200 ms", 1006] * 2, 1000,
-            *["open", "nothing was heard for 200 ms", 1006] * 2, 1000]
+            *["the handshake was not answered in 200 ms", 1006] * 2,
+            1000,
+            *["open", "nothing was heard for 200 ms", 1006] * 2,
+            1000,
+        ]
 
 
 @needs("chromium")
 def test_a_browser_does_not_wait_for_who_does_not_answer_a_close(tmp_path: Path) -> None:
     program = Told(CLOSING_PAGE)
-    with telling(program) as server, lifeless(opens=False) as deaf, lifeless(opens=True) as mute, \
-            browsing(tmp_path, f"http://{HOST}:{server.port}/page#{deaf},{mute}?opens"):
+    with (
+        telling(program) as server,
+        lifeless(opens=False) as deaf,
+        lifeless(opens=True) as mute,
+        browsing(tmp_path, f"http://{HOST}:{server.port}/page#{deaf},{mute}?opens"),
+    ):
         assert program.said.get(timeout=PATIENCE_S) == [
-            ["close", 1006], True, ["open", 0], ["close", 1006], True]
+            ["close", 1006],
+            True,
+            ["open", 0],
+            ["close", 1006],
+            True,
+        ]

@@ -1,13 +1,14 @@
 """Everybody in one run: clients of four kinds in every encoding hear one program say one sequence.
 
-Theory: the program says everything once, and what is heard must not depend on who listens with what.  Node's `ws` and
-`fetch`, the libraries `websockets` and `aiohttp`, and a browser listen at the same time: plain, in deflate with large
-and small windows, in Zstandard, and as server-sent events.  Each tells what it heard in its own words, as kind, length
-and a sum over the bytes; the sequences must be one.
+Theory: the program says everything once, and what is heard must not depend on who listens with
+what. Node's `ws` and `fetch`, the libraries `websockets` and `aiohttp`, and a browser listen at the
+same time: plain, in deflate with large and small windows, in Zstandard, and as server-sent events.
+Each tells what it heard in its own words, as kind, length and a sum over the bytes; the sequences
+must be one.
 
-Rules: binary messages are never UTF-8, because in Zstandard nothing else tells them from texts; event streams do not
-have them.  A browser offers deflate whenever it may, so it hears plain frames from a second server, without deflate.
-It does not know how anybody decodes.
+Rules: binary messages are never UTF-8, because in Zstandard nothing else tells them from texts;
+event streams do not have them. A browser offers deflate whenever it may, so it hears plain frames
+from a second server, without deflate. It does not know how anybody decodes.
 """
 
 import asyncio
@@ -95,10 +96,12 @@ def unsqueezed(data: str | bytes) -> str | bytes:
     return message if message[:1] == b"\xff" else message.decode()
 
 
-# -- who listens ----------------------------------------------------------------------------------------------------
+# -- who listens -----------------------------------------------------------------------------------
+
 
 def with_websockets(**options: Any) -> Callable[[str], Awaitable[list[str | bytes]]]:
     """A client of the library `websockets`."""
+
     async def hear(address: str) -> list[str | bytes]:
         heard: list[str | bytes] = []
         async with connect(f"ws://{address}/all", max_size=None, **options) as socket:
@@ -113,10 +116,13 @@ def with_websockets(**options: Any) -> Callable[[str], Awaitable[list[str | byte
 
 def with_aiohttp(**options: Any) -> Callable[[str], Awaitable[list[str | bytes]]]:
     """A client of the library `aiohttp`."""
+
     async def hear(address: str) -> list[str | bytes]:
         heard: list[str | bytes] = []
-        async with (aiohttp.ClientSession() as session,
-                    session.ws_connect(f"ws://{address}/all", max_msg_size=0, **options) as socket):
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"ws://{address}/all", max_msg_size=0, **options) as socket,
+        ):
             async for message in socket:
                 heard.append(unsqueezed(message.data) if socket.protocol else message.data)
                 if heard[-1] == END:
@@ -129,7 +135,10 @@ def with_aiohttp(**options: Any) -> Callable[[str], Awaitable[list[str | bytes]]
 async def with_events(address: str) -> list[str | bytes]:
     """A client of the library `aiohttp` that reads the lines of an event stream."""
     heard: list[str | bytes] = []
-    async with aiohttp.ClientSession(read_bufsize=2**20) as session, session.get(f"http://{address}/all") as response:
+    async with (
+        aiohttp.ClientSession(read_bufsize=2**20) as session,
+        session.get(f"http://{address}/all") as response,
+    ):
         lines: list[str] = []
         async for line in response.content:
             if line.startswith(b"data: "):
@@ -145,8 +154,13 @@ async def with_events(address: str) -> list[str | bytes]:
 CLIENTS = {
     "websockets plain": with_websockets(compression=None),
     "websockets deflate": with_websockets(),
-    **{f"websockets deflate {bits}": with_websockets(compression=None, extensions=[
-        ClientPerMessageDeflateFactory(server_max_window_bits=bits)]) for bits in (9, 10, 12, 14)},
+    **{
+        f"websockets deflate {bits}": with_websockets(
+            compression=None,
+            extensions=[ClientPerMessageDeflateFactory(server_max_window_bits=bits)],
+        )
+        for bits in (9, 10, 12, 14)
+    },
     "websockets Zstandard": with_websockets(subprotocols=["compress-zstd"]),
     "aiohttp plain": with_aiohttp(),
     "aiohttp deflate": with_aiohttp(compress=15),
@@ -163,8 +177,11 @@ class App:
     def __init__(self) -> None:
         self.heard: Queue[list[Any]] = Queue()
         decoder = (modules() / "fzstd" / "esm" / "index.mjs").read_bytes()
-        self._pages = {"/": Response.html(PAGE), "/sigil-client.js": client_module(),
-                       "/fzstd.js": Response.bytes(decoder, headers={"Content-Type": "text/javascript"})}
+        self._pages = {
+            "/": Response.html(PAGE),
+            "/sigil-client.js": client_module(),
+            "/fzstd.js": Response.bytes(decoder, headers={"Content-Type": "text/javascript"}),
+        }
 
     def __call__(self, request: Request) -> Response:
         """The answer."""
@@ -191,7 +208,9 @@ def say_all(servers: list[HttpServer], said: list[str | bytes]) -> None:
             assert server.broadcast(data) is SendStatus.SUCCESS
 
 
-async def hear_in_python(address: str, is_everybody_there: Callable[[], bool], say: Callable[[], None]) -> list[Any]:
+async def hear_in_python(
+    address: str, is_everybody_there: Callable[[], bool], say: Callable[[], None]
+) -> list[Any]:
     """What the clients in Python hear, of what is said once everybody is there."""
     tasks = [asyncio.ensure_future(hear(address)) for hear in CLIENTS.values()]
     async with asyncio.timeout(3 * PATIENCE_S):
@@ -202,14 +221,21 @@ async def hear_in_python(address: str, is_everybody_there: Callable[[], bool], s
         return await asyncio.gather(*tasks)
 
 
-@pytest.mark.parametrize("browsers", [
-    pytest.param(0, id="without a browser"), pytest.param(1, id="with a browser", marks=needs("chromium"))])
+@pytest.mark.parametrize(
+    "browsers",
+    [
+        pytest.param(0, id="without a browser"),
+        pytest.param(1, id="with a browser", marks=needs("chromium")),
+    ],
+)
 def test_everybody_hears_the_same_sequence(tmp_path: Path, browsers: int) -> None:
     said, app = sequence(random.Random(SEED)), App()
     encodings: set[tuple[str, int]] = set()
 
     def say() -> None:
-        encodings.update((encoding.name, count) for encoding, count in server.state.broadcast.encoding_counts)
+        encodings.update(
+            (encoding.name, count) for encoding, count in server.state.broadcast.encoding_counts
+        )
         say_all([server, plain], said)
 
     (tmp_path / "node").mkdir()
@@ -217,24 +243,49 @@ def test_everybody_hears_the_same_sequence(tmp_path: Path, browsers: int) -> Non
         server = opened.enter_context(saying(app, Limits()))
         plain = opened.enter_context(saying(app, Limits(permessage_deflate=False, origins=("*",))))
         address = f"{HOST}:{server.port}"
-        script = opened.enter_context(running(tmp_path / "node", f"ws://{address}/all", f"http://{address}/all",
-                                              script="everybody.mjs"))
+        script = opened.enter_context(
+            running(
+                tmp_path / "node",
+                f"ws://{address}/all",
+                f"http://{address}/all",
+                script="everybody.mjs",
+            )
+        )
         count = IN_PYTHON + IN_NODE
         if browsers:
-            opened.enter_context(browsing(tmp_path / "browser", f"http://{address}/?plain=ws://{HOST}:{plain.port}/all"))
+            opened.enter_context(
+                browsing(
+                    tmp_path / "browser", f"http://{address}/?plain=ws://{HOST}:{plain.port}/all"
+                )
+            )
             count += IN_BROWSER
-        in_python = asyncio.run(hear_in_python(
-            address,
-            lambda: (server.state.load.websockets, plain.state.load.websockets) == (count, browsers),
-            say))
-        heard = dict(zip(CLIENTS, [list(map(brief, messages)) for messages in in_python], strict=True))
+        in_python = asyncio.run(
+            hear_in_python(
+                address,
+                lambda: (
+                    (server.state.load.websockets, plain.state.load.websockets) == (count, browsers)
+                ),
+                say,
+            )
+        )
+        heard = dict(
+            zip(CLIENTS, [list(map(brief, messages)) for messages in in_python], strict=True)
+        )
         heard |= dict(script.rest())
         while len(heard) < count + browsers:
             name, messages = app.heard.get(timeout=PATIENCE_S)
             heard[name] = messages
         assert server.stats().closed.get("WS_CLIENT_TOO_SLOW") is None
-    assert encodings == {("SSE", 2 + browsers), ("ZSTD", 3 + browsers), ("DEFLATE_15", 3 + browsers), ("DEFLATE_9", 2),
-                         ("DEFLATE_10", 1), ("DEFLATE_11", 1), ("DEFLATE_12", 1), ("DEFLATE_14", 1)}
+    assert encodings == {
+        ("SSE", 2 + browsers),
+        ("ZSTD", 3 + browsers),
+        ("DEFLATE_15", 3 + browsers),
+        ("DEFLATE_9", 2),
+        ("DEFLATE_10", 1),
+        ("DEFLATE_11", 1),
+        ("DEFLATE_12", 1),
+        ("DEFLATE_14", 1),
+    }
     expected = list(map(brief, said))
     texts = [message for message in expected if message.startswith("text")]
     for name, messages in heard.items():

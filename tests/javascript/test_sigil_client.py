@@ -1,7 +1,8 @@
-"""`sigil-client.js` in node, against real servers: what it hears, when it comes back, what it lets go of.
+"""`sigil-client.js` in node, against real servers: what it hears, when it comes back, what it lets
+go of.
 
-Theory: a scenario of `scenarios.mjs` prints what it sees; here stands what that is, as literal values.  A test that
-needs the server to go and come back reads the lines as they come.
+Theory: a scenario of `scenarios.mjs` prints what it sees; here stands what that is, as literal
+values. A test that needs the server to go and come back reads the lines as they come.
 
 Rules: nothing is waited for but lines, each with a bound.  It does not know how the client does it.
 """
@@ -15,7 +16,18 @@ import pytest
 from sigil import CloseReason, Limits
 
 from .node import OLDEST_NODE, running, told
-from .telling import COUNT, HOST, SAID, Program, address, as_bytes, as_said, as_zstd, lifeless, telling
+from .telling import (
+    COUNT,
+    HOST,
+    SAID,
+    Program,
+    address,
+    as_bytes,
+    as_said,
+    as_zstd,
+    lifeless,
+    telling,
+)
 
 ZSTD = "compress-zstd"
 NO_ZSTD = Limits(compress_websocket=False)
@@ -23,26 +35,39 @@ OWN_SOCKET = 22
 """Since this version node has a WebSocket of its own."""
 
 
-def play(folder: Path, scenario: str, where: str = "", *, least: int = OLDEST_NODE, **options: Any) -> list[Any]:
+def play(
+    folder: Path, scenario: str, where: str = "", *, least: int = OLDEST_NODE, **options: Any
+) -> list[Any]:
     """All that a scenario prints, in a node of at least this version."""
     return told(folder, scenario, where, json.dumps(options), least=least)
 
 
-# -- messages -----------------------------------------------------------------------------------------------------
+# -- messages --------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("options", "limits", "protocol", "extensions", "reading"), [
-    ({"socket": "plain"}, None, "", "", as_said),
-    ({"socket": "deflate"}, None, "", "permessage-deflate", as_said),
-    ({"decoder": "sync"}, None, ZSTD, "", as_zstd),
-    ({"decoder": "slow"}, None, ZSTD, "", as_zstd),
-    ({"decoder": "sync", "binary": True}, None, ZSTD, "", as_bytes),
-    ({"binary": True}, None, "", "permessage-deflate", as_bytes),
-    ({"decoder": "sync", "protocols": ["chat"]}, None, "chat", "permessage-deflate", as_said),
-    ({"protocols": "chat"}, None, "chat", "permessage-deflate", as_said),
-    ({"decoder": "sync"}, NO_ZSTD, "", "permessage-deflate", as_said),
-], ids=lambda value: json.dumps(value) if isinstance(value, dict) else "")
-def test_messages_come_whole_and_in_order(tmp_path: Path, options: dict[str, Any], limits: Limits | None,
-                                          protocol: str, extensions: str, reading: Any) -> None:
+
+@pytest.mark.parametrize(
+    ("options", "limits", "protocol", "extensions", "reading"),
+    [
+        ({"socket": "plain"}, None, "", "", as_said),
+        ({"socket": "deflate"}, None, "", "permessage-deflate", as_said),
+        ({"decoder": "sync"}, None, ZSTD, "", as_zstd),
+        ({"decoder": "slow"}, None, ZSTD, "", as_zstd),
+        ({"decoder": "sync", "binary": True}, None, ZSTD, "", as_bytes),
+        ({"binary": True}, None, "", "permessage-deflate", as_bytes),
+        ({"decoder": "sync", "protocols": ["chat"]}, None, "chat", "permessage-deflate", as_said),
+        ({"protocols": "chat"}, None, "chat", "permessage-deflate", as_said),
+        ({"decoder": "sync"}, NO_ZSTD, "", "permessage-deflate", as_said),
+    ],
+    ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
+)
+def test_messages_come_whole_and_in_order(
+    tmp_path: Path,
+    options: dict[str, Any],
+    limits: Limits | None,
+    protocol: str,
+    extensions: str,
+    reading: Any,
+) -> None:
     with telling(limits=limits) as server:
         said = play(tmp_path, "messages", address(server, "/said"), count=len(SAID), **options)
     assert said == [
@@ -54,7 +79,9 @@ def test_messages_come_whole_and_in_order(tmp_path: Path, options: dict[str, Any
     ]
 
 
-def test_a_server_that_does_not_speak_zstandard_is_asked_a_second_time_without(tmp_path: Path) -> None:
+def test_a_server_that_does_not_speak_zstandard_is_asked_a_second_time_without(
+    tmp_path: Path,
+) -> None:
     program = Program()
     with telling(program, NO_ZSTD) as server:
         play(tmp_path, "messages", address(server, "/said"), count=len(SAID), decoder="sync")
@@ -64,7 +91,14 @@ def test_a_server_that_does_not_speak_zstandard_is_asked_a_second_time_without(t
 def test_zstandard_is_offered_before_the_protocols_of_the_program(tmp_path: Path) -> None:
     program = Program()
     with telling(program) as server:
-        play(tmp_path, "messages", address(server, "/said"), count=len(SAID), decoder="sync", protocols=["chat", "b"])
+        play(
+            tmp_path,
+            "messages",
+            address(server, "/said"),
+            count=len(SAID),
+            decoder="sync",
+            protocols=["chat", "b"],
+        )
     assert [request.subprotocols for request in program.asked] == [(ZSTD, "chat", "b")]
 
 
@@ -76,19 +110,34 @@ def test_topics_and_history_are_asked_for_and_heard(tmp_path: Path) -> None:
         wishes = '{"topics": ["left", "up & down"], "history": 2}'
         with running(tmp_path, "watch", address(server, "/heard?a=1"), wishes) as page:
             assert page.until("open")
-            assert [page.next() for _ in range(2)] == [["message", "before 2"], ["message", "before 3"]]
+            assert [page.next() for _ in range(2)] == [
+                ["message", "before 2"],
+                ["message", "before 3"],
+            ]
             for number, topic in enumerate(("left", "right", "up & down", None)):
                 server.broadcast(f"after {number}", topic=topic)
-            assert [page.next() for _ in range(3)] == [["message", f"after {number}"] for number in (0, 2, 3)]
-    assert [request.query for request in program.asked] == ["a=1&topic=left&topic=up+%26+down&history=2"]
+            assert [page.next() for _ in range(3)] == [
+                ["message", f"after {number}"] for number in (0, 2, 3)
+            ]
+    assert [request.query for request in program.asked] == [
+        "a=1&topic=left&topic=up+%26+down&history=2"
+    ]
 
 
-def test_what_is_sent_is_sent_now_or_not_at_all_and_what_cannot_be_said_is_refused(tmp_path: Path) -> None:
+def test_what_is_sent_is_sent_now_or_not_at_all_and_what_cannot_be_said_is_refused(
+    tmp_path: Path,
+) -> None:
     with telling() as server:
         assert play(tmp_path, "send", address(server, "/echo")) == [
             False,
-            *[["RangeError", f"a stream is closed with 1000, or with 3000 to 4999, not with {code}", "open"]
-              for code in (1001, 2999, 5000)],
+            *[
+                [
+                    "RangeError",
+                    f"a stream is closed with 1000, or with 3000 to 4999, not with {code}",
+                    "open",
+                ]
+                for code in (1001, 2999, 5000)
+            ],
             ["RangeError", "a reason has at most 123 bytes, not 124", "open"],
             [True, ["text", "hello"]],
             [True, ["bytes", "0102"], 0],
@@ -99,17 +148,24 @@ def test_what_is_sent_is_sent_now_or_not_at_all_and_what_cannot_be_said_is_refus
 def test_a_listener_that_throws_is_reported_and_harms_nobody(tmp_path: Path) -> None:
     with telling() as server, running(tmp_path, "listeners", address(server, "/echo")) as page:
         assert page.rest() == [["a", "a", "b"]]
-        assert ["oops" in line for line in page.complaints().splitlines() if line.startswith("Error: ")] == [True] * 4
+        assert [
+            "oops" in line for line in page.complaints().splitlines() if line.startswith("Error: ")
+        ] == [True] * 4
 
 
-# -- coming back --------------------------------------------------------------------------------------------------
+# -- coming back -----------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("decompresses", [False, True])
 def test_it_comes_back_when_the_server_does(tmp_path: Path, decompresses: bool) -> None:
     options = json.dumps({"decoder": "sync"} if decompresses else {})
     with telling() as server, running(tmp_path, "watch", address(server, "/echo"), options) as page:
         port = server.port
-        assert page.until("open")[1] == {"attempt": 1, "protocol": ZSTD if decompresses else "", "isReconnect": False}
+        assert page.until("open")[1] == {
+            "attempt": 1,
+            "protocol": ZSTD if decompresses else "",
+            "isReconnect": False,
+        }
         server.stop(2.0)
         lost = page.until("close")[1]
         assert (lost["code"], lost["reason"], lost["willRetry"]) == (1001, "", True)
@@ -133,8 +189,10 @@ def test_it_comes_back_when_the_server_does(tmp_path: Path, decompresses: bool) 
 
 def test_the_websocket_of_node_itself_is_as_good(tmp_path: Path) -> None:
     options = '{"socket": "own", "decoder": "sync"}'
-    with telling(limits=NO_ZSTD) as server, \
-            running(tmp_path, "watch", address(server, "/echo"), options, least=OWN_SOCKET) as page:
+    with (
+        telling(limits=NO_ZSTD) as server,
+        running(tmp_path, "watch", address(server, "/echo"), options, least=OWN_SOCKET) as page,
+    ):
         port = server.port
         assert page.next() == ["open", {"attempt": 1, "protocol": "", "isReconnect": False}]
         server.stop(2.0)
@@ -145,9 +203,12 @@ def test_the_websocket_of_node_itself_is_as_good(tmp_path: Path) -> None:
             again.broadcast("x" * 300)
             assert page.until("message") == ["message", "x" * 300]
             where = address(again, "/echo")
-            assert [line[-1] for line in play(tmp_path, "abort", where, refused=where[:-4], socket="own",
-                                                least=OWN_SOCKET)] == [
-                True, [], [], []]
+            assert [
+                line[-1]
+                for line in play(
+                    tmp_path, "abort", where, refused=where[:-4], socket="own", least=OWN_SOCKET
+                )
+            ] == [True, [], [], []]
 
 
 GROWING = [50, 100, 200, 400, 500, 500]
@@ -156,27 +217,42 @@ BUSY = [63, 125, 250, 500, 500, 500]
 """Half of an eighth of that second, and so on."""
 
 
-@pytest.mark.parametrize(("path", "options", "asked"), [
-    ("/nowhere", {}, GROWING),
-    ("/nowhere", {"decoder": "sync"}, GROWING),
-    ("/close?code=1012", {}, GROWING),
-    ("/close?code=1012", {"backoff": {"steadyMs": 0}}, [50] * 6),
-    ("/greet?code=1012", {}, GROWING),
-    ("/greet?code=1013", {}, BUSY),
-    ("/greet?code=1013", {"backoff": {"steadyMs": 0}}, BUSY),
-    ("/greet?code=1013", {"backoff": {"firstBusyMs": 400}}, [200, 400, 500, 500, 500, 500]),
-    ("/greet?code=1013", {"backoff": {"firstMs": 200}}, [100, 200, 400, 500, 500, 500]),
-], ids=["never open", "never open with an offer", "open and silent", "open long enough", "open and not silent",
-        "no room", "no room after long enough", "no room, and told how long", "no room, and not sooner than others"])
-def test_delays_grow_until_a_connection_has_been_good(tmp_path: Path, path: str, options: dict[str, Any],
-                                                      asked: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("path", "options", "asked"),
+    [
+        ("/nowhere", {}, GROWING),
+        ("/nowhere", {"decoder": "sync"}, GROWING),
+        ("/close?code=1012", {}, GROWING),
+        ("/close?code=1012", {"backoff": {"steadyMs": 0}}, [50] * 6),
+        ("/greet?code=1012", {}, GROWING),
+        ("/greet?code=1013", {}, BUSY),
+        ("/greet?code=1013", {"backoff": {"steadyMs": 0}}, BUSY),
+        ("/greet?code=1013", {"backoff": {"firstBusyMs": 400}}, [200, 400, 500, 500, 500, 500]),
+        ("/greet?code=1013", {"backoff": {"firstMs": 200}}, [100, 200, 400, 500, 500, 500]),
+    ],
+    ids=[
+        "never open",
+        "never open with an offer",
+        "open and silent",
+        "open long enough",
+        "open and not silent",
+        "no room",
+        "no room after long enough",
+        "no room, and told how long",
+        "no room, and not sooner than others",
+    ],
+)
+def test_delays_grow_until_a_connection_has_been_good(
+    tmp_path: Path, path: str, options: dict[str, Any], asked: list[int]
+) -> None:
     with telling() as server:
         assert play(tmp_path, "delays", address(server, path), count=6, **options) == [asked]
 
 
 def test_delays_are_anywhere_below_their_bound(tmp_path: Path) -> None:
     assert play(tmp_path, "jitter", count=5) == [
-        [[0, 25, 100], [0, 50, 200], [0, 100, 400], [0, 200, 799], [0, 250, 999]]]
+        [[0, 25, 100], [0, 50, 200], [0, 100, 400], [0, 200, 799], [0, 250, 999]]
+    ]
 
 
 def test_some_closes_are_for_good(tmp_path: Path) -> None:
@@ -184,15 +260,23 @@ def test_some_closes_are_for_good(tmp_path: Path) -> None:
     with telling() as server:
         said = play(tmp_path, "codes", address(server, "/close"), codes=[*final, *other])
     assert said[::2] == [[code, "as you wish", False, "closed"] for code in final] + [
-        [code, "as you wish", True, "waiting"] for code in other]
+        [code, "as you wish", True, "waiting"] for code in other
+    ]
     assert said[1::2] == [[False, "closed"]] * 12
 
 
 def test_who_is_too_slow_comes_back(tmp_path: Path) -> None:
     program = Program()
-    with telling(program) as server, running(tmp_path, "watch", address(server, "/greet?code=1013")) as page:
+    with (
+        telling(program) as server,
+        running(tmp_path, "watch", address(server, "/greet?code=1013")) as page,
+    ):
         for is_reconnect in (False, True, True):
-            assert page.until("open")[1] == {"attempt": 1, "protocol": "", "isReconnect": is_reconnect}
+            assert page.until("open")[1] == {
+                "attempt": 1,
+                "protocol": "",
+                "isReconnect": is_reconnect,
+            }
             assert page.next() == ["message", "hello"]
             assert page.until("close")[1]["code"] == 1013
     assert len(program.asked) >= 3
@@ -200,7 +284,11 @@ def test_who_is_too_slow_comes_back(tmp_path: Path) -> None:
 
 def test_who_looks_at_the_page_need_not_wait(tmp_path: Path) -> None:
     with telling() as server:
-        assert play(tmp_path, "looking", address(server, "/nowhere")) == ["waiting", "connecting", "closed"]
+        assert play(tmp_path, "looking", address(server, "/nowhere")) == [
+            "waiting",
+            "connecting",
+            "closed",
+        ]
 
 
 def test_it_waits_for_the_network_and_comes_back_with_it(tmp_path: Path) -> None:
@@ -222,17 +310,25 @@ LAST = {"code": 1000, "reason": "", "willRetry": False, "retryMs": None}
 
 
 @pytest.mark.parametrize("decoder", ["none", "sync"])
-def test_a_handshake_that_nobody_answers_is_given_up_and_tried_again(tmp_path: Path, decoder: str) -> None:
+def test_a_handshake_that_nobody_answers_is_given_up_and_tried_again(
+    tmp_path: Path, decoder: str
+) -> None:
     with lifeless(opens=False) as where:
         told = play(tmp_path, "ends", where, count=3, handshakeMs=50, decoder=decoder)
     again = [["error", "the handshake was not answered in 50 ms"], ["close", LOST]]
-    assert told == [*again * 3, ["close", LAST], ["offered", *[[ZSTD] if decoder == "sync" else []] * 3]]
+    assert told == [
+        *again * 3,
+        ["close", LAST],
+        ["offered", *[[ZSTD] if decoder == "sync" else []] * 3],
+    ]
 
 
 def test_a_connection_on_which_nothing_is_heard_is_given_up_and_tried_again(tmp_path: Path) -> None:
     with lifeless(opens=True) as where:
         told = play(tmp_path, "ends", where, count=2, silenceMs=50)
-    opened = [["open", {"attempt": 1, "protocol": "", "isReconnect": again}] for again in (False, True)]
+    opened = [
+        ["open", {"attempt": 1, "protocol": "", "isReconnect": again}] for again in (False, True)
+    ]
     again = [["error", "nothing was heard for 50 ms"], ["close", LOST]]
     assert told == [opened[0], *again, opened[1], *again, ["close", LAST], ["offered", [], []]]
 
@@ -244,24 +340,35 @@ def test_who_was_given_up_and_lives_is_told_why(tmp_path: Path) -> None:
     assert program.ended == [(CloseReason.WS_PEER_CLOSED, 4008)]
 
 
-def test_a_connection_on_which_something_is_heard_lives_longer_than_it_may_be_silent(tmp_path: Path) -> None:
+def test_a_connection_on_which_something_is_heard_lives_longer_than_it_may_be_silent(
+    tmp_path: Path,
+) -> None:
     with telling() as server:
         assert play(tmp_path, "talk", address(server, "/echo"), silenceMs=300) == [
-            ["open", {"attempt": 1, "protocol": "", "isReconnect": False}], "open", ["close", LAST]]
+            ["open", {"attempt": 1, "protocol": "", "isReconnect": False}],
+            "open",
+            ["close", LAST],
+        ]
 
 
 def test_who_is_held_up_hears_first_what_came_meanwhile(tmp_path: Path) -> None:
     with telling() as server:
         assert play(tmp_path, "heldUp", address(server, "/echo"), silenceMs=200, count=50) == [
-            ["open", {"attempt": 1, "protocol": "", "isReconnect": False}], ["close", LAST], 50]
+            ["open", {"attempt": 1, "protocol": "", "isReconnect": False}],
+            ["close", LAST],
+            50,
+        ]
 
 
 def test_timers_end_with_the_stream(tmp_path: Path) -> None:
     with telling() as server, lifeless(opens=False) as where:
-        assert play(tmp_path, "noTimers", where, echo=address(server, "/echo")) == [[1006, 1000, 1000]]
+        assert play(tmp_path, "noTimers", where, echo=address(server, "/echo")) == [
+            [1006, 1000, 1000]
+        ]
 
 
-# -- offering Zstandard -------------------------------------------------------------------------------------------
+# -- offering Zstandard ----------------------------------------------------------------------------
+
 
 def offers(told: list[Any]) -> list[list[str]]:
     """What the handshakes of a scenario offered."""
@@ -282,7 +389,9 @@ def test_a_server_that_speaks_zstandard_is_always_offered_it(tmp_path: Path) -> 
     assert offers(told) == [[ZSTD]] * 3
 
 
-def test_a_server_that_is_not_there_is_asked_without_the_offer_at_first_and_every_fourth_time(tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_is_asked_without_the_offer_at_first_and_every_fourth_time(
+    tmp_path: Path,
+) -> None:
     with telling() as server:
         told = play(tmp_path, "ends", address(server, "/nowhere"), count=6, decoder="sync")
     assert offers(told) == [[ZSTD], [], [ZSTD], [ZSTD], [ZSTD], [ZSTD], [], [ZSTD]]
@@ -290,7 +399,10 @@ def test_a_server_that_is_not_there_is_asked_without_the_offer_at_first_and_ever
 
 
 def test_a_server_that_has_forgotten_zstandard_is_found_again(tmp_path: Path) -> None:
-    with telling() as server, running(tmp_path, "watch", address(server, "/echo"), '{"decoder": "sync"}') as page:
+    with (
+        telling() as server,
+        running(tmp_path, "watch", address(server, "/echo"), '{"decoder": "sync"}') as page,
+    ):
         port = server.port
         assert page.until("open")[1]["protocol"] == ZSTD
         server.stop(2.0)
@@ -301,29 +413,42 @@ def test_a_server_that_has_forgotten_zstandard_is_found_again(tmp_path: Path) ->
             assert page.until("message") == ["message", "news"]
 
 
-# -- bounds -------------------------------------------------------------------------------------------------------
+# -- bounds ----------------------------------------------------------------------------------------
+
 
 def test_a_loop_that_is_behind_loses_the_oldest_and_is_told(tmp_path: Path) -> None:
     with telling() as server:
-        result, done, is_done = play(tmp_path, "slowLoop", address(server, "/count"), count=COUNT, queueMost=5)
-    assert result == {"quick": list(range(20)), "taken": [15, 16, 17, 18, 19],
-                      "totals": list(range(1, 16)), "dropped": 15}
+        result, done, is_done = play(
+            tmp_path, "slowLoop", address(server, "/count"), count=COUNT, queueMost=5
+        )
+    assert result == {
+        "quick": list(range(20)),
+        "taken": [15, 16, 17, 18, 19],
+        "totals": list(range(1, 16)),
+        "dropped": 15,
+    }
     assert (done, is_done) == ([True, True, True], True)
 
 
 def test_a_decoder_that_is_behind_loses_the_oldest_that_waits_for_it(tmp_path: Path) -> None:
     with telling() as server:
-        (result,) = play(tmp_path, "slowDecoder", address(server, "/count"), count=COUNT, queueMost=5)
+        (result,) = play(
+            tmp_path, "slowDecoder", address(server, "/count"), count=COUNT, queueMost=5
+        )
     assert result == {"dropped": 14, "heard": [0, 15, 16, 17, 18, 19]}
 
 
-# -- the end ------------------------------------------------------------------------------------------------------
+# -- the end ---------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("decoder", "what"), [
-    ("throwing", "Error: no such frame"),
-    ("rejecting", "Error: no such frame"),
-    ("silent", 'TypeError: "decompress" gave undefined, not a Uint8Array'),
-])
+
+@pytest.mark.parametrize(
+    ("decoder", "what"),
+    [
+        ("throwing", "Error: no such frame"),
+        ("rejecting", "Error: no such frame"),
+        ("silent", 'TypeError: "decompress" gave undefined, not a Uint8Array'),
+    ],
+)
 def test_what_cannot_be_decompressed_is_the_end(tmp_path: Path, decoder: str, what: str) -> None:
     program = Program()
     sentence = "a message could not be decompressed"
@@ -336,63 +461,134 @@ def test_what_cannot_be_decompressed_is_the_end(tmp_path: Path, decoder: str, wh
         ["close", end],
     ]
     assert [value for value in told if value[0] == "message"] == [
-        ["message", *as_said(words)] for words in SAID[:2]]
+        ["message", *as_said(words)] for words in SAID[:2]
+    ]
     assert program.ended == [(CloseReason.WS_PEER_CLOSED, 4007)]
 
 
 @pytest.mark.parametrize("decoder", ["none", "sync", "slow"])
 def test_after_close_nothing_more_is_heard(tmp_path: Path, decoder: str) -> None:
     with telling() as server:
-        assert play(tmp_path, "silence", address(server, "/count"), decoder=decoder) == [[[0, 1, 2], True]]
+        assert play(tmp_path, "silence", address(server, "/count"), decoder=decoder) == [
+            [[0, 1, 2], True]
+        ]
         assert play(tmp_path, "silenceAtWork", address(server, "/echo")) == [1]
 
 
-@pytest.mark.parametrize(("type_", "count", "path", "options", "told"), [
-    ("message", 3, "/count", {}, [*[["message", "open"]] * 2, ["close", False], [[0, 1], True, True, True]]),
-    ("dropped", 1, "/count", {"queueMost": 3}, [["close", False], [[0, 1, 2], True, True, True]]),
-    ("dropped", 2, "/count", {"queueMost": 3},
-     [["dropped", "open"], ["close", False], [[0, 1, 2], True, True, True]]),
-    ("open", 1, "/count", {}, [["close", False], [[], True, True, True]]),
-    ("error", 1, "/said", {"decoder": "throwing"}, [["close", False], [[None, None], True, True, True]]),
-    ("error", 1, "/nowhere", {}, [["close", False], [[], True, True, True]]),
-    ("close", 1, "/count?code=1001", {},
-     [["close", "closed"], ["close", False], [[*range(COUNT)], True, True, True]]),
-], ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("type_", "count", "path", "options", "told"),
+    [
+        (
+            "message",
+            3,
+            "/count",
+            {},
+            [*[["message", "open"]] * 2, ["close", False], [[0, 1], True, True, True]],
+        ),
+        (
+            "dropped",
+            1,
+            "/count",
+            {"queueMost": 3},
+            [["close", False], [[0, 1, 2], True, True, True]],
+        ),
+        (
+            "dropped",
+            2,
+            "/count",
+            {"queueMost": 3},
+            [["dropped", "open"], ["close", False], [[0, 1, 2], True, True, True]],
+        ),
+        ("open", 1, "/count", {}, [["close", False], [[], True, True, True]]),
+        (
+            "error",
+            1,
+            "/said",
+            {"decoder": "throwing"},
+            [["close", False], [[None, None], True, True, True]],
+        ),
+        ("error", 1, "/nowhere", {}, [["close", False], [[], True, True, True]]),
+        (
+            "close",
+            1,
+            "/count?code=1001",
+            {},
+            [["close", "closed"], ["close", False], [[*range(COUNT)], True, True, True]],
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_when_one_listener_closes_nobody_is_told_more_than_the_last_close(
-        tmp_path: Path, type_: str, count: int, path: str, options: dict[str, Any], told: list[Any]) -> None:
+    tmp_path: Path, type_: str, count: int, path: str, options: dict[str, Any], told: list[Any]
+) -> None:
     with telling() as server:
-        assert play(tmp_path, "closedByListener", address(server, path), type=type_, count=count, **options) == told
+        assert (
+            play(
+                tmp_path,
+                "closedByListener",
+                address(server, path),
+                type=type_,
+                count=count,
+                **options,
+            )
+            == told
+        )
 
 
 def test_who_closes_what_is_closed_ends_the_loops_that_are_behind(tmp_path: Path) -> None:
     with telling() as server:
-        assert play(tmp_path, "closedTwice", address(server, "/count?code=1008")) == [0, ["closed", True]]
+        assert play(tmp_path, "closedTwice", address(server, "/count?code=1008")) == [
+            0,
+            ["closed", True],
+        ]
 
 
 def test_who_leaves_a_loop_gets_back_the_word_that_was_given(tmp_path: Path) -> None:
     with telling() as server:
         assert play(tmp_path, "leave", address(server, "/count")) == [
-            [{"value": "a word", "done": True}, {"done": True}, {"value": "another", "done": True}, {"done": True}],
+            [
+                {"value": "a word", "done": True},
+                {"done": True},
+                {"value": "another", "done": True},
+                {"done": True},
+            ],
             "oops",
-            {"value": "through", "done": True}]
+            {"value": "through", "done": True},
+        ]
 
 
-UNANSWERED = [True, [["close", {"code": 1006, "reason": "", "willRetry": False, "retryMs": None}]], "closed", True]
+UNANSWERED = [
+    True,
+    [["close", {"code": 1006, "reason": "", "willRetry": False, "retryMs": None}]],
+    "closed",
+    True,
+]
 WAYS = ("close", "abort", "dispose")
 
 
-@pytest.mark.parametrize(("options", "least_ms", "most_ms"), [({"closeMs": 100}, 100, 2_000), ({}, 3_000, 8_000)],
-                         ids=["as long as it is told", "three seconds"])
-def test_who_does_not_answer_a_close_is_not_waited_for(tmp_path: Path, options: dict[str, Any],
-                                                       least_ms: int, most_ms: int) -> None:
+@pytest.mark.parametrize(
+    ("options", "least_ms", "most_ms"),
+    [({"closeMs": 100}, 100, 2_000), ({}, 3_000, 8_000)],
+    ids=["as long as it is told", "three seconds"],
+)
+def test_who_does_not_answer_a_close_is_not_waited_for(
+    tmp_path: Path, options: dict[str, Any], least_ms: int, most_ms: int
+) -> None:
     with lifeless(opens=True) as where:
-        told = play(tmp_path, "unanswered", where, ways=WAYS, leastMs=least_ms, mostMs=most_ms, **options)
+        told = play(
+            tmp_path, "unanswered", where, ways=WAYS, leastMs=least_ms, mostMs=most_ms, **options
+        )
     assert told == [UNANSWERED] * len(WAYS)
 
 
 def test_the_websocket_of_node_itself_is_not_waited_for_either(tmp_path: Path) -> None:
-    options = json.dumps({"ways": WAYS, "socket": "own", "closeMs": 100, "leastMs": 100, "mostMs": 2_000})
-    with lifeless(opens=True) as where, running(tmp_path, "unanswered", where, options, least=OWN_SOCKET) as page:
+    options = json.dumps(
+        {"ways": WAYS, "socket": "own", "closeMs": 100, "leastMs": 100, "mostMs": 2_000}
+    )
+    with (
+        lifeless(opens=True) as where,
+        running(tmp_path, "unanswered", where, options, least=OWN_SOCKET) as page,
+    ):
         assert [page.next() for _ in WAYS] == [UNANSWERED] * len(WAYS)
 
 
@@ -410,23 +606,41 @@ def test_who_listens_after_the_close_is_told_of_the_last_one(tmp_path: Path) -> 
 
 def test_a_close_is_told_after_what_came_before_it(tmp_path: Path) -> None:
     with telling() as server:
-        assert play(tmp_path, "lateEnd", address(server, "/count?code=1001")) == [*range(COUNT), 1001]
+        assert play(tmp_path, "lateEnd", address(server, "/count?code=1001")) == [
+            *range(COUNT),
+            1001,
+        ]
 
 
 def test_a_decoder_that_hangs_does_not_hold_up_a_close(tmp_path: Path) -> None:
     with telling() as server:
         assert play(tmp_path, "hangingDecoder", address(server, "/count?code=1001")) == [
-            "open", {"code": 1001, "reason": "as you wish", "willRetry": False, "retryMs": None}]
+            "open",
+            {"code": 1001, "reason": "as you wish", "willRetry": False, "retryMs": None},
+        ]
 
 
 def test_a_decoder_that_hangs_does_not_hold_up_the_next_connection(tmp_path: Path) -> None:
     with telling() as server:
-        told = play(tmp_path, "ends", address(server, "/count?code=1001"), count=2, decoder="hanging", decodeMs=50)
+        told = play(
+            tmp_path,
+            "ends",
+            address(server, "/count?code=1001"),
+            count=2,
+            decoder="hanging",
+            decodeMs=50,
+        )
     gone = ["close", {"code": 1001, "reason": "as you wish", "willRetry": True, "retryMs": 5}]
     assert told == [
-        ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": False}], ["dropped", {"total": COUNT}], gone,
-        ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": True}], ["dropped", {"total": 2 * COUNT}],
-        gone, ["close", LAST], ["offered", [ZSTD], [ZSTD]]]
+        ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": False}],
+        ["dropped", {"total": COUNT}],
+        gone,
+        ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": True}],
+        ["dropped", {"total": 2 * COUNT}],
+        gone,
+        ["close", LAST],
+        ["offered", [ZSTD], [ZSTD]],
+    ]
 
 
 def test_what_is_decoded_too_late_is_not_heard(tmp_path: Path) -> None:
@@ -435,7 +649,8 @@ def test_what_is_decoded_too_late_is_not_heard(tmp_path: Path) -> None:
             ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": False}],
             ["dropped", {"total": COUNT}],
             ["close", {"code": 1008, "reason": "as you wish", "willRetry": False, "retryMs": None}],
-            COUNT]
+            COUNT,
+        ]
 
 
 def test_it_can_be_aborted_at_any_time(tmp_path: Path) -> None:
@@ -455,7 +670,7 @@ def test_it_can_be_disposed_of(tmp_path: Path) -> None:
         assert play(tmp_path, "dispose", address(server, "/echo")) == ["closing", 1000]
 
 
-# -- functions of their arguments ---------------------------------------------------------------------------------
+# -- functions of their arguments ------------------------------------------------------------------
 
 URLS: list[tuple[list[Any], str]] = [
     (["/ws", {}, "http://a.example/page?q#f"], "ws://a.example/ws"),
@@ -463,40 +678,70 @@ URLS: list[tuple[list[Any], str]] = [
     (["http://a.example:80/"], "ws://a.example/"),
     (["https://a.example"], "wss://a.example/"),
     (["wss://a.example:1/x?a%20b+c#d"], "wss://a.example:1/x?a%20b+c"),
-    (["ws://h/x", {"topics": ["a", "b c", "\u00fc&="]}], "ws://h/x?topic=a&topic=b+c&topic=%C3%BC%26%3D"),
+    (
+        ["ws://h/x", {"topics": ["a", "b c", "\u00fc&="]}],
+        "ws://h/x?topic=a&topic=b+c&topic=%C3%BC%26%3D",
+    ),
     (["ws://h/x?a%20b~", {"topics": ["c"]}], "ws://h/x?a%20b~&topic=c"),
     (["ws://h/x?topic=z", {"topics": ["a"], "history": 0}], "ws://h/x?topic=z&topic=a&history=0"),
     (["//b.example/x", {"history": 10}, "https://a.example/"], "wss://b.example/x?history=10"),
 ]
 
 REFUSALS: list[tuple[list[Any], str]] = [
-    (["streamUrl", "/ws"],
-     '"/ws" is no absolute address, and there is no page to which it is relative; write ws://host:port/path'),
-    (["streamUrl", "/ws", {}, "about:blank"],
-     '"/ws" is no absolute address, and cannot be relative to about:blank; write ws://host:port/path'),
+    (
+        ["streamUrl", "/ws"],
+        '"/ws" is no absolute address, and there is no page to which it is relative; write ws://host:port/path',
+    ),
+    (
+        ["streamUrl", "/ws", {}, "about:blank"],
+        '"/ws" is no absolute address, and cannot be relative to about:blank; write ws://host:port/path',
+    ),
     (["streamUrl", "ftp://h/x"], "a stream is at ws, wss, http or https, not at ftp://h/x"),
     (["connect", "ws://h/", {"topics": "a"}], '"topics" is an array of strings'),
     (["connect", "ws://h/", {"topics": [1]}], '"topics" is an array of strings'),
     (["connect", "ws://h/", {"history": -1}], '"history" is a whole number from 0'),
-    (["connect", "ws://h/", {"protocols": [ZSTD]}],
-     f'"protocols" is a string or several, without {ZSTD}, which is offered if there is "decompress"'),
-    (["connect", "ws://h/", {"decompress": "zstd"}], '"decompress" is a function from a Uint8Array to one'),
+    (
+        ["connect", "ws://h/", {"protocols": [ZSTD]}],
+        f'"protocols" is a string or several, without {ZSTD}, which is offered if there is "decompress"',
+    ),
+    (
+        ["connect", "ws://h/", {"decompress": "zstd"}],
+        '"decompress" is a function from a Uint8Array to one',
+    ),
     (["connect", "ws://h/", {"binary": 1}], '"binary" is true or false'),
     (["connect", "ws://h/", {"queueMost": 0}], '"queueMost" is a whole number from 1'),
     (["connect", "ws://h/", {"signal": {}}], '"signal" is an AbortSignal'),
     (["connect", "ws://h/", {"backoff": {"factor": 0.5}}], '"factor" is a number from 1'),
-    (["connect", "ws://h/", {"backoff": {"mostMs": 2**31}}], '"mostMs" is a number of milliseconds from 1'),
+    (
+        ["connect", "ws://h/", {"backoff": {"mostMs": 2**31}}],
+        '"mostMs" is a number of milliseconds from 1',
+    ),
     (["connect", "ws://h/", {"random": None}], '"random" is a function'),
-    *[(["connect", "ws://h/", {"backoff": {name: value}}], f'"{name}" is a number of milliseconds from {least}')
-      for name, least in (("firstMs", 1), ("mostMs", 1), ("firstBusyMs", 1), ("steadyMs", 0))
-      for value in ("5", least - 1, [5])],
+    *[
+        (
+            ["connect", "ws://h/", {"backoff": {name: value}}],
+            f'"{name}" is a number of milliseconds from {least}',
+        )
+        for name, least in (("firstMs", 1), ("mostMs", 1), ("firstBusyMs", 1), ("steadyMs", 0))
+        for value in ("5", least - 1, [5])
+    ],
     (["connect", "ws://h/", {"backoff": {"factor": "2"}}], '"factor" is a number from 1'),
-    *[(["connect", "ws://h/", {"backoff": value}], '"backoff" is an object') for value in ([], [1], 5, "5", None)],
-    *[(["connect", "ws://h/", {name: value}], f'"{name}" is a number of milliseconds from {least}')
-      for name, least in (("handshakeMs", 1), ("silenceMs", 0), ("closeMs", 1), ("decodeMs", 1))
-      for value in ("5", least - 1, None, 2**31)],
-    *[(["connect", "ws://h/", value], 'options are an object, such as {topics: ["a"]}')
-      for value in (None, 5, "chat", [], ["chat"])],
+    *[
+        (["connect", "ws://h/", {"backoff": value}], '"backoff" is an object')
+        for value in ([], [1], 5, "5", None)
+    ],
+    *[
+        (
+            ["connect", "ws://h/", {name: value}],
+            f'"{name}" is a number of milliseconds from {least}',
+        )
+        for name, least in (("handshakeMs", 1), ("silenceMs", 0), ("closeMs", 1), ("decodeMs", 1))
+        for value in ("5", least - 1, None, 2**31)
+    ],
+    *[
+        (["connect", "ws://h/", value], 'options are an object, such as {topics: ["a"]}')
+        for value in (None, 5, "chat", [], ["chat"])
+    ],
 ]
 
 
@@ -507,7 +752,9 @@ def test_addresses_become_those_of_websockets(tmp_path: Path) -> None:
 
 def test_what_makes_no_sense_is_refused_with_a_sentence(tmp_path: Path) -> None:
     calls = [call for call, _ in REFUSALS]
-    assert play(tmp_path, "pure", calls=calls) == [["TypeError", sentence] for _, sentence in REFUSALS]
+    assert play(tmp_path, "pure", calls=calls) == [
+        ["TypeError", sentence] for _, sentence in REFUSALS
+    ]
 
 
 def test_an_option_that_there_is_not_is_refused_with_those_there_are(tmp_path: Path) -> None:
@@ -518,6 +765,12 @@ def test_an_option_that_there_is_not_is_refused_with_those_there_are(tmp_path: P
 
 def test_this_machine_needs_no_network(tmp_path: Path) -> None:
     own = ("ws://localhost:1/", "ws://a.localhost/", "ws://127.0.0.3/", "wss://[::1]:8/")
-    others = ("ws://example.com/", "ws://localhost.example/", "ws://10.0.0.1/", "ws://[::2]/", "ws://notlocalhost/")
+    others = (
+        "ws://example.com/",
+        "ws://localhost.example/",
+        "ws://10.0.0.1/",
+        "ws://[::2]/",
+        "ws://notlocalhost/",
+    )
     calls = [["isLoopback", url] for url in (*own, *others)]
     assert play(tmp_path, "pure", calls=calls) == [True] * 4 + [False] * 5

@@ -1,10 +1,11 @@
 """The table of limits, its part about connections, requests and memory.
 
-Theory: what a client may have is counted at the wire, so every probe here is a client in memory that sends exactly so
-much.  What is only remembered has no trace on the wire and is asked of the parser itself.
+Theory: what a client may have is counted at the wire, so every probe here is a client in memory
+that sends exactly so much. What is only remembered has no trace on the wire and is asked of the
+parser itself.
 
-Rules: no time passes unless a probe turns the clock.  An answer is owed from the byte on that the client's window did
-not take.  It does not know deadlines, WebSockets or sockets.
+Rules: no time passes unless a probe turns the clock. An answer is owed from the byte on that the
+client's window did not take. It does not know deadlines, WebSockets or sockets.
 """
 
 from sigil import Deferred, Limits, Request, Response
@@ -14,8 +15,10 @@ from sigil.testing import Client, Connection
 from .row import GET, Row, end_of, fate, fine
 
 WINDOW_LEN = 2_000
-LARGE_HEAD_LEN = len(b"HTTP/1.1 200 OK\r\nContent-Length: 4321\r\nContent-Type: application/octet-stream\r\n"
-                     b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n")
+LARGE_HEAD_LEN = len(
+    b"HTTP/1.1 200 OK\r\nContent-Length: 4321\r\nContent-Type: application/octet-stream\r\n"
+    b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
+)
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n"
 
 
@@ -36,7 +39,8 @@ def sent(limits: Limits, data: bytes, rest: bytes = b"") -> str:
     return fate(connection)
 
 
-# -- connections --------------------------------------------------------------------------------------------------
+# -- connections -----------------------------------------------------------------------------------
+
 
 def arrive(limits: Limits, count: int) -> str:
     """So many newcomers, one a second, of whom the second falls behind; then the first leaves."""
@@ -91,7 +95,8 @@ def ask(limits: Limits, count: int) -> str:
     return sent(limits, GET * count)
 
 
-# -- one request --------------------------------------------------------------------------------------------------
+# -- one request -----------------------------------------------------------------------------------
+
 
 def head(limits: Limits, length: int) -> str:
     """A head of exactly so many bytes, the empty line included."""
@@ -125,7 +130,9 @@ def chunked(*parts: bytes) -> bytes:
 
 def chunks(limits: Limits, length: int) -> str:
     """A body of so many bytes in two chunks, the last byte by itself."""
-    return sent(limits, chunked(b"%x" % (length - 1), bytes(length - 1), b"1", b"z", b"0", b"", b""))
+    return sent(
+        limits, chunked(b"%x" % (length - 1), bytes(length - 1), b"1", b"z", b"0", b"", b"")
+    )
 
 
 def chunk_line(limits: Limits, length: int) -> str:
@@ -135,7 +142,9 @@ def chunk_line(limits: Limits, length: int) -> str:
 
 def extensions(limits: Limits, length: int) -> str:
     """Extensions of so many bytes on two chunks together."""
-    return sent(limits, chunked(b"1;aaaaaaaaa", b"z", b"1;" + b"b" * (length - 11), b"z", b"0", b"", b""))
+    return sent(
+        limits, chunked(b"1;aaaaaaaaa", b"z", b"1;" + b"b" * (length - 11), b"z", b"0", b"", b"")
+    )
 
 
 def trailers(limits: Limits, length: int) -> str:
@@ -143,7 +152,8 @@ def trailers(limits: Limits, length: int) -> str:
     return sent(limits, chunked(b"0", b"A: a", b"B: " + b"b" * (length - 9), b"", b""))
 
 
-# -- what one client may have under way ---------------------------------------------------------------------------
+# -- what one client may have under way ------------------------------------------------------------
+
 
 def queue(limits: Limits, count: int) -> str:
     """So many requests at once to a program that answers later."""
@@ -185,7 +195,9 @@ def fall_behind(limits: Limits, length: int) -> str:
 
 
 def fall_behind_at_once(limits: Limits, length: int) -> str:
-    """A client sends two requests at once, and the answer to the first makes it so much that it is owed."""
+    """A client sends two requests at once, and the answer to the first makes it so much that it is
+    owed.
+    """
     client = Client(sized, limits=limits)
     answer_len = 2_000
     connection = owe(client, length - answer_len)
@@ -196,7 +208,8 @@ def fall_behind_at_once(limits: Limits, length: int) -> str:
     return f"{found}, {fate(connection)}"
 
 
-# -- what all clients together may have under way -----------------------------------------------------------------
+# -- what all clients together may have under way --------------------------------------------------
+
 
 def send_together(limits: Limits, length: int) -> str:
     """Two clients send so much of two bodies, the first of them more slowly."""
@@ -209,7 +222,9 @@ def send_together(limits: Limits, length: int) -> str:
 
 
 def owe_together(limits: Limits, length: int) -> str:
-    """Two clients are owed so much, and a third one asks; what it is told at once, and after a second."""
+    """Two clients are owed so much, and a third one asks; what it is told at once, and after a
+    second.
+    """
     client = Client(sized, limits=limits)
     readers = [owe(client, length - 500), owe(client, 500)]
     asking = client.connect()
@@ -221,14 +236,17 @@ def owe_together(limits: Limits, length: int) -> str:
     return " / ".join([*found, *map(end_of, readers)])
 
 
-# -- what is remembered -------------------------------------------------------------------------------------------
+# -- what is remembered ----------------------------------------------------------------------------
+
 
 def remember(limits: Limits, count: int) -> str:
     """How many of so many heads are known again, the last ones first."""
     parse = cached_parser(limits)
     seen = [GET.replace(b"/", b"/%d" % number, 1) for number in range(count)]
     first = [parse(data) for data in seen]
-    known = [parse(data) is parsed for data, parsed in zip(reversed(seen), reversed(first), strict=True)]
+    known = [
+        parse(data) is parsed for data, parsed in zip(reversed(seen), reversed(first), strict=True)
+    ]
     return f"{sum(known)} known"
 
 
@@ -245,35 +263,156 @@ TURNED_AWAY = "503 with Retry-After 1"
 
 ROWS = (
     Row("max_connection_cnt", TWO, idle, 2, 3, "open, open", "EVICTED, open, open"),
-    Row("max_connection_cnt", TWO, idle_beside_websockets, 2, 3, "open, open", "EVICTED, open, open"),
+    Row(
+        "max_connection_cnt", TWO, idle_beside_websockets, 2, 3, "open, open", "EVICTED, open, open"
+    ),
     Row("full_policy", TWO, arrive, 2, 3, "open, open", "open, EVICTED, open"),
-    Row("full_policy", TWO._replace(full_policy="wait"), arrive, 2, 3, "open, open", "open, open, waiting, then open"),
-    Row("full_policy", TWO._replace(full_policy="503"), arrive, 2, 3, "open, open", f"open, open, {TURNED_AWAY}"),
-    Row("max_requests_per_connection", Limits(max_requests_per_connection=3), ask, 2, 3, "200 200 open",
-        "200 200 200 OK"),
-    Row("max_requests_per_connection", Limits(max_requests_per_connection=3), ask, 3, 4, "200 200 200 OK",
-        "200 200 200 OK"),
-    Row("max_header_len", Limits(max_header_len=200), head, 200, 201, "200 open", "431 LARGE_HEADER"),
-    Row("max_header_len", Limits(max_header_len=200), endless_head, 200, 201, "open", "431 LARGE_HEADER"),
+    Row(
+        "full_policy",
+        TWO._replace(full_policy="wait"),
+        arrive,
+        2,
+        3,
+        "open, open",
+        "open, open, waiting, then open",
+    ),
+    Row(
+        "full_policy",
+        TWO._replace(full_policy="503"),
+        arrive,
+        2,
+        3,
+        "open, open",
+        f"open, open, {TURNED_AWAY}",
+    ),
+    Row(
+        "max_requests_per_connection",
+        Limits(max_requests_per_connection=3),
+        ask,
+        2,
+        3,
+        "200 200 open",
+        "200 200 200 OK",
+    ),
+    Row(
+        "max_requests_per_connection",
+        Limits(max_requests_per_connection=3),
+        ask,
+        3,
+        4,
+        "200 200 200 OK",
+        "200 200 200 OK",
+    ),
+    Row(
+        "max_header_len", Limits(max_header_len=200), head, 200, 201, "200 open", "431 LARGE_HEADER"
+    ),
+    Row(
+        "max_header_len",
+        Limits(max_header_len=200),
+        endless_head,
+        200,
+        201,
+        "open",
+        "431 LARGE_HEADER",
+    ),
     Row("max_headers", Limits(max_headers=5), fields, 5, 6, "200 open", "431 LARGE_HEADER"),
-    Row("max_target_len", Limits(max_target_len=20), target, 20, 21, "200 open", "414 PATH_TOO_LONG"),
+    Row(
+        "max_target_len", Limits(max_target_len=20), target, 20, 21, "200 open", "414 PATH_TOO_LONG"
+    ),
     Row("max_body_len", BODY, declared, 10, 11, "200 open", "413 LARGE_REQUEST before the rest"),
     Row("max_body_len", BODY, chunks, 10, 11, "200 open", "413 LARGE_REQUEST"),
-    Row("max_request_len", ALIAS, declared, 10, 11, "200 open", "413 LARGE_REQUEST before the rest"),
-    Row("max_request_len", ALIAS._replace(max_body_len=5), chunks, 10, 11, "200 open", "413 LARGE_REQUEST"),
-    Row("max_chunk_line_len", Limits(max_chunk_line_len=20), chunk_line, 20, 21, "200 open", "400 BAD_REQUEST"),
-    Row("max_chunk_extension_len", Limits(max_chunk_extension_len=30), extensions, 30, 31, "200 open",
-        "400 BAD_REQUEST"),
-    Row("max_trailer_len", Limits(max_trailer_len=50), trailers, 50, 51, "200 open", "431 LARGE_HEADER"),
-    Row("max_queued_requests", Limits(max_queued_requests=4), queue, 4, 5, "4 handed out, 4 in the end",
-        "4 handed out, 5 in the end"),
-    Row("max_outbox_len", Limits(max_outbox_len=3_000), fall_behind, 2_999, 3_000, "read, 200 200 open",
-        "not read, 200 200 open"),
-    Row("max_outbox_len", Limits(max_outbox_len=3_000), fall_behind_at_once, 2_999, 3_000,
-        "3 handed out, 200 200 200 open", "2 handed out, 200 200 200 open"),
-    Row("max_inbound_len", Limits(max_inbound_len=100), send_together, 100, 101, "open, open", "503 EVICTED, open"),
-    Row("max_outbound_len", Limits(max_outbound_len=1_500), owe_together, 1_500, 1_501,
-        "200 open / 200 open / 200 open / open / open", "open / open / 200 open / TOO_SLOW / open"),
+    Row(
+        "max_request_len", ALIAS, declared, 10, 11, "200 open", "413 LARGE_REQUEST before the rest"
+    ),
+    Row(
+        "max_request_len",
+        ALIAS._replace(max_body_len=5),
+        chunks,
+        10,
+        11,
+        "200 open",
+        "413 LARGE_REQUEST",
+    ),
+    Row(
+        "max_chunk_line_len",
+        Limits(max_chunk_line_len=20),
+        chunk_line,
+        20,
+        21,
+        "200 open",
+        "400 BAD_REQUEST",
+    ),
+    Row(
+        "max_chunk_extension_len",
+        Limits(max_chunk_extension_len=30),
+        extensions,
+        30,
+        31,
+        "200 open",
+        "400 BAD_REQUEST",
+    ),
+    Row(
+        "max_trailer_len",
+        Limits(max_trailer_len=50),
+        trailers,
+        50,
+        51,
+        "200 open",
+        "431 LARGE_HEADER",
+    ),
+    Row(
+        "max_queued_requests",
+        Limits(max_queued_requests=4),
+        queue,
+        4,
+        5,
+        "4 handed out, 4 in the end",
+        "4 handed out, 5 in the end",
+    ),
+    Row(
+        "max_outbox_len",
+        Limits(max_outbox_len=3_000),
+        fall_behind,
+        2_999,
+        3_000,
+        "read, 200 200 open",
+        "not read, 200 200 open",
+    ),
+    Row(
+        "max_outbox_len",
+        Limits(max_outbox_len=3_000),
+        fall_behind_at_once,
+        2_999,
+        3_000,
+        "3 handed out, 200 200 200 open",
+        "2 handed out, 200 200 200 open",
+    ),
+    Row(
+        "max_inbound_len",
+        Limits(max_inbound_len=100),
+        send_together,
+        100,
+        101,
+        "open, open",
+        "503 EVICTED, open",
+    ),
+    Row(
+        "max_outbound_len",
+        Limits(max_outbound_len=1_500),
+        owe_together,
+        1_500,
+        1_501,
+        "200 open / 200 open / 200 open / open / open",
+        "open / open / 200 open / TOO_SLOW / open",
+    ),
     Row("max_cached_heads", Limits(max_cached_heads=3), remember, 3, 4, "3 known", "1 known"),
-    Row("max_cached_head_len", Limits(max_cached_head_len=100), remember_long, 100, 101, "known", "not known"),
+    Row(
+        "max_cached_head_len",
+        Limits(max_cached_head_len=100),
+        remember_long,
+        100,
+        101,
+        "known",
+        "not known",
+    ),
 )

@@ -1,7 +1,8 @@
 """The table of limits, its part about the shell: turns of the loop, other threads, and the kernel.
 
-Theory: these bounds are about real descriptors, so the probes here are clients on the loopback and a server that is
-told when to tick.  What was sent over the loopback is there at once: one tick is one look.
+Theory: these bounds are about real descriptors, so the probes here are clients on the loopback and
+a server that is told when to tick. What was sent over the loopback is there at once: one tick is
+one look.
 
 Rules: nothing is timed.  It does not know the core's bounds.
 """
@@ -62,7 +63,10 @@ def two_ticks(server: HttpServer, figure: Callable[[], int]) -> str:
 
 
 def go_round(limits: Limits, count: int) -> str:
-    """A stream that takes so many rounds: to be asked for, to begin, to end, and one for each piece."""
+    """A stream that takes so many rounds: to be asked for, to begin, to end, and one for each
+    piece.
+    """
+
     def pieces() -> Iterator[bytes]:
         for _ in range(count - 3):
             yield b"piece"
@@ -71,14 +75,19 @@ def go_round(limits: Limits, count: int) -> str:
         client.poll()
         return int(client.answers()[0].is_whole)
 
-    with ticking(lambda request: Response.stream(pieces()), limits) as server, Raw(server) as client:
+    with (
+        ticking(lambda request: Response.stream(pieces()), limits) as server,
+        Raw(server) as client,
+    ):
         settle(server)
         client.send(GET)
         return two_ticks(server, is_whole)
 
 
 def leave_word(limits: Limits, length: int) -> str:
-    """Another thread says so many bytes in two messages, 200 of each for its being one, and one more after a tick."""
+    """Another thread says so many bytes in two messages, 200 of each for its being one, and one
+    more after a tick.
+    """
     with ticking(upgrade, limits) as server:
         (client,) = speakers(server, 1)
         (conn,) = server.clients()
@@ -86,7 +95,10 @@ def leave_word(limits: Limits, length: int) -> str:
 
         def say(*lengths: int) -> None:
             thread = threading.Thread(
-                target=lambda: statuses.extend(server.send(conn, bytes(each)).name for each in lengths))
+                target=lambda: statuses.extend(
+                    server.send(conn, bytes(each)).name for each in lengths
+                )
+            )
             thread.start()
             thread.join()
 
@@ -115,11 +127,58 @@ def hold(limits: Limits, length: int) -> str:
 
 
 ROWS = (
-    Row("max_accepts_per_tick", Limits(max_accepts_per_tick=3), accept, 3, 4, "3, then 3", "3, then 4"),
-    Row("max_reads_per_tick", Limits(max_reads_per_tick=3), read_many, 3, 4, "3, then 3", "3, then 4"),
-    Row("max_read_len", Limits(max_read_len=2_000), read_much, 2_000, 2_001, "2000, then 2000", "2000, then 2001"),
-    Row("max_rounds_per_tick", Limits(max_rounds_per_tick=6), go_round, 6, 7, "1, then 1", "0, then 1"),
-    Row("max_thread_queue_len", Limits(max_thread_queue_len=500), leave_word, 500, 501, "SUCCESS, SUCCESS, SUCCESS: [60, 40, 1]",
-        "SUCCESS, DROPPED, SUCCESS: [60, 1]"),
-    Row("tcp_notsent_lowat", Limits(tcp_notsent_lowat=65_536), hold, 65_536, 65_537, "held", "not held"),
+    Row(
+        "max_accepts_per_tick",
+        Limits(max_accepts_per_tick=3),
+        accept,
+        3,
+        4,
+        "3, then 3",
+        "3, then 4",
+    ),
+    Row(
+        "max_reads_per_tick",
+        Limits(max_reads_per_tick=3),
+        read_many,
+        3,
+        4,
+        "3, then 3",
+        "3, then 4",
+    ),
+    Row(
+        "max_read_len",
+        Limits(max_read_len=2_000),
+        read_much,
+        2_000,
+        2_001,
+        "2000, then 2000",
+        "2000, then 2001",
+    ),
+    Row(
+        "max_rounds_per_tick",
+        Limits(max_rounds_per_tick=6),
+        go_round,
+        6,
+        7,
+        "1, then 1",
+        "0, then 1",
+    ),
+    Row(
+        "max_thread_queue_len",
+        Limits(max_thread_queue_len=500),
+        leave_word,
+        500,
+        501,
+        "SUCCESS, SUCCESS, SUCCESS: [60, 40, 1]",
+        "SUCCESS, DROPPED, SUCCESS: [60, 1]",
+    ),
+    Row(
+        "tcp_notsent_lowat",
+        Limits(tcp_notsent_lowat=65_536),
+        hold,
+        65_536,
+        65_537,
+        "held",
+        "not held",
+    ),
 )

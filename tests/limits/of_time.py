@@ -1,10 +1,12 @@
 """The table of limits, its part about deadlines and rates.
 
-Theory: a deadline is never early, and late by no more than the grain of the clock's wheel.  So every probe lets a
-client in memory do what begins the waiting, turns the clock, and tells what is to be seen then.
+Theory: a deadline is never early, and late by no more than the grain of the clock's wheel. So every
+probe lets a client in memory do what begins the waiting, turns the clock, and tells what is to be
+seen then.
 
-Rules: at time 0 everything begins.  What was to be said in the meantime is said once a second.  The values are
-multiples of the grain, so that what waits for two of them in turn can be counted.  It does not know sockets.
+Rules: at time 0 everything begins. What was to be said in the meantime is said once a second. The
+values are multiples of the grain, so that what waits for two of them in turn can be counted. It
+does not know sockets.
 """
 
 from collections.abc import Iterator
@@ -19,7 +21,8 @@ WINDOW_LEN = 400
 LARGE = Response.bytes(bytes(20_000))
 
 
-# -- requests -----------------------------------------------------------------------------------------------------
+# -- requests --------------------------------------------------------------------------------------
+
 
 def after(data: bytes, limits: Limits, seconds: float) -> str:
     """What became of a client that has sent this."""
@@ -83,7 +86,8 @@ def body_at(limits: Limits, rate: int) -> str:
     return fate(connection)
 
 
-# -- answers ------------------------------------------------------------------------------------------------------
+# -- answers ---------------------------------------------------------------------------------------
+
 
 def promise(limits: Limits, seconds: float) -> str:
     """An answer that never comes."""
@@ -137,7 +141,8 @@ def send_on(limits: Limits, length: int) -> str:
     return "still there" if connection.reason is None else connection.reason.name
 
 
-# -- slow readers -------------------------------------------------------------------------------------------------
+# -- slow readers ----------------------------------------------------------------------------------
+
 
 def asleep(limits: Limits, seconds: float) -> str:
     """A client that takes nothing more of what it is owed."""
@@ -161,7 +166,8 @@ def reading(limits: Limits, rate: int, seconds: float) -> str:
     return end_of(connection)
 
 
-# -- WebSockets ---------------------------------------------------------------------------------------------------
+# -- WebSockets ------------------------------------------------------------------------------------
+
 
 def dead_websocket(limits: Limits) -> tuple[Client, WebSocket]:
     """A WebSocket whose client does nothing."""
@@ -203,26 +209,96 @@ GRACE = PATIENT._replace(rate_grace=8.0)
 RATES = PATIENT._replace(rate_grace=2.0, min_body_rate=10, min_read_rate=10)
 
 ROWS = (
-    Row("header_timeout", Limits(header_timeout=8.0), half_a_head, AT, PAST, "open", "408 HEADER_TIMEOUT"),
-    Row("header_timeout", Limits(header_timeout=8.0), dribbled_head, AT, PAST, "open", "408 HEADER_TIMEOUT"),
-    Row("body_timeout", Limits(body_timeout=8.0), half_a_body, AT, PAST, "open", "408 BODY_TIMEOUT"),
-    Row("body_timeout", Limits(body_timeout=8.0), dribbled_body, AT, PAST, "open", "408 BODY_TIMEOUT"),
-    Row("response_timeout", Limits(response_timeout=8.0), promise, AT, PAST, "open", "503 ANSWER_TIMEOUT"),
-    Row("response_timeout", Limits(response_timeout=8.0), silent_stream, AT, PAST, "not whole, 200 open",
-        "not whole, 200 HANDLER_ERROR"),
-    Row("sse_keep_alive_interval", Limits(sse_keep_alive_interval=8.0), silent_events, AT, PAST, "'', 200 open",
-        "':\\n\\n', 200 open"),
+    Row(
+        "header_timeout",
+        Limits(header_timeout=8.0),
+        half_a_head,
+        AT,
+        PAST,
+        "open",
+        "408 HEADER_TIMEOUT",
+    ),
+    Row(
+        "header_timeout",
+        Limits(header_timeout=8.0),
+        dribbled_head,
+        AT,
+        PAST,
+        "open",
+        "408 HEADER_TIMEOUT",
+    ),
+    Row(
+        "body_timeout", Limits(body_timeout=8.0), half_a_body, AT, PAST, "open", "408 BODY_TIMEOUT"
+    ),
+    Row(
+        "body_timeout",
+        Limits(body_timeout=8.0),
+        dribbled_body,
+        AT,
+        PAST,
+        "open",
+        "408 BODY_TIMEOUT",
+    ),
+    Row(
+        "response_timeout",
+        Limits(response_timeout=8.0),
+        promise,
+        AT,
+        PAST,
+        "open",
+        "503 ANSWER_TIMEOUT",
+    ),
+    Row(
+        "response_timeout",
+        Limits(response_timeout=8.0),
+        silent_stream,
+        AT,
+        PAST,
+        "not whole, 200 open",
+        "not whole, 200 HANDLER_ERROR",
+    ),
+    Row(
+        "sse_keep_alive_interval",
+        Limits(sse_keep_alive_interval=8.0),
+        silent_events,
+        AT,
+        PAST,
+        "'', 200 open",
+        "':\\n\\n', 200 open",
+    ),
     Row("idle_timeout", Limits(idle_timeout=8.0), silence, AT, PAST, "open", "IDLE_TIMEOUT"),
     Row("stall_timeout", Limits(stall_timeout=8.0), asleep, AT, PAST, "open", "WRITE_STALL"),
     Row("rate_grace", GRACE, no_body, AT, PAST, "open", "408 TOO_SLOW"),
     Row("rate_grace", GRACE, asleep, AT, PAST, "open", "TOO_SLOW"),
     Row("min_body_rate", RATES, body_at, 10, 9, "open", "408 TOO_SLOW"),
     Row("min_read_rate", RATES, reader_at, 10, 9, "open", "TOO_SLOW"),
-    Row("ws_ping_interval", Limits(ws_ping_interval=8.0), silent_websocket, AT, PAST, "0 pings, None",
-        "1 pings, None"),
-    Row("ws_pong_timeout", Limits(ws_pong_timeout=8.0), unanswered_ping, AT, PAST, "None, open",
-        "1011, WS_PONG_TIMEOUT"),
-    Row("ws_close_timeout", Limits(ws_close_timeout=8.0), unanswered_close, AT, PAST, "1000, open", "1000, OK"),
+    Row(
+        "ws_ping_interval",
+        Limits(ws_ping_interval=8.0),
+        silent_websocket,
+        AT,
+        PAST,
+        "0 pings, None",
+        "1 pings, None",
+    ),
+    Row(
+        "ws_pong_timeout",
+        Limits(ws_pong_timeout=8.0),
+        unanswered_ping,
+        AT,
+        PAST,
+        "None, open",
+        "1011, WS_PONG_TIMEOUT",
+    ),
+    Row(
+        "ws_close_timeout",
+        Limits(ws_close_timeout=8.0),
+        unanswered_close,
+        AT,
+        PAST,
+        "1000, open",
+        "1000, OK",
+    ),
     Row("linger_timeout", LINGERING, last_answer, AT, PAST_LINGERING, "still there", "OK"),
     Row("max_linger_len", Limits(max_linger_len=100), send_on, 100, 101, "still there", "OK"),
 )

@@ -1,10 +1,11 @@
 """The table of limits, its part about WebSockets and what is broadcast to them.
 
-Theory: what a WebSocket may say is counted in frames at the wire; what may be said to it, in frames that it has not
-taken.  A client with a window that is full from the first message on needs everything that comes behind.
+Theory: what a WebSocket may say is counted in frames at the wire; what may be said to it, in frames
+that it has not taken. A client with a window that is full from the first message on needs
+everything that comes behind.
 
-Rules: a frame of 126 to 65535 bytes of payload has 4 bytes of head when the server sends it.  It does not know
-deadlines or sockets.
+Rules: a frame of 126 to 65535 bytes of payload has 4 bytes of head when the server sends it. It
+does not know deadlines or sockets.
 """
 
 from sigil import Callbacks, Conn, HttpServer, Limits, Request, Response, SendStatus
@@ -32,7 +33,8 @@ def serve(limits: Limits) -> Client:
     return Client(upgrade, limits=limits, callbacks=Callbacks(ws_message=tell_length))
 
 
-# -- how many, and whose ------------------------------------------------------------------------------------------
+# -- how many, and whose ---------------------------------------------------------------------------
+
 
 def open_each(limits: Limits, count: int) -> str:
     """So many WebSockets, one after the other."""
@@ -73,7 +75,9 @@ def offer_deflate(limits: Limits, length: int) -> str:
     return said_to(serve(limits), (), {"Sec-WebSocket-Extensions": "permessage-deflate"}, length)
 
 
-def said_to(client: Client, subprotocols: str | tuple[str, ...], headers: dict[str, str], length: int) -> str:
+def said_to(
+    client: Client, subprotocols: str | tuple[str, ...], headers: dict[str, str], length: int
+) -> str:
     """What was agreed on, and whether a text of so many bytes comes in fewer."""
     websocket = client.websocket("/", subprotocols, headers=headers)
     before = len(websocket.connection.wire.received)
@@ -83,7 +87,8 @@ def said_to(client: Client, subprotocols: str | tuple[str, ...], headers: dict[s
     return f"{agreed}, {'fewer' if len(websocket.connection.wire.received) - before < length else 'as it is'}"
 
 
-# -- what is heard ------------------------------------------------------------------------------------------------
+# -- what is heard ---------------------------------------------------------------------------------
+
 
 def whole_frame(limits: Limits, length: int) -> str:
     """A message of one frame that comes in one piece."""
@@ -99,7 +104,9 @@ def one_frame(limits: Limits, length: int) -> str:
 
 def two_frames(limits: Limits, length: int) -> str:
     """A message of two frames, the payload of the second only if nothing is said to its head."""
-    return heard(limits, frame(2, bytes(150), fin=False) + frame(0, bytes(length - 150)), length - 150)
+    return heard(
+        limits, frame(2, bytes(150), fin=False) + frame(0, bytes(length - 150)), length - 150
+    )
 
 
 def later_frame(limits: Limits, length: int) -> str:
@@ -121,19 +128,23 @@ def hear_together(limits: Limits, length: int) -> str:
     """Two WebSockets have said so much of two messages, the first of them more slowly."""
     client = serve(limits)
     slow, fast = client.websocket("/"), client.websocket("/")
-    slow.connection.send(frame(2, bytes(200))[:8 + 50])
+    slow.connection.send(frame(2, bytes(200))[: 8 + 50])
     client.advance(5)
-    fast.connection.send(frame(2, bytes(200))[:8 + length - 50])
+    fast.connection.send(frame(2, bytes(200))[: 8 + length - 50])
     return ", ".join(f"{one.code or ''} {end_of(one.connection)}".strip() for one in (slow, fast))
 
 
-# -- what is said to one ------------------------------------------------------------------------------------------
+# -- what is said to one ---------------------------------------------------------------------------
+
 
 def owe(limits: Limits, length: int) -> tuple[Client, WebSocket]:
     """A WebSocket that is owed so many bytes."""
     client = serve(limits)
     websocket = client.websocket("/", window_len=WINDOW_LEN)
-    assert client.server.send(websocket.handle, bytes(length + WINDOW_LEN - HEAD_LEN)) is SendStatus.SUCCESS
+    assert (
+        client.server.send(websocket.handle, bytes(length + WINDOW_LEN - HEAD_LEN))
+        is SendStatus.SUCCESS
+    )
     client.settle()
     assert client.server.buffered_amount(websocket.handle) == length
     return client, websocket
@@ -164,10 +175,13 @@ def drink(websocket: WebSocket) -> None:
         pass
 
 
-# -- what is said to all ------------------------------------------------------------------------------------------
+# -- what is said to all ---------------------------------------------------------------------------
+
 
 def fall_behind(limits: Limits) -> tuple[Client, WebSocket, WebSocket]:
-    """A WebSocket whose window is full, so that it takes nothing more, and one that takes everything."""
+    """A WebSocket whose window is full, so that it takes nothing more, and one that takes
+    everything.
+    """
     client = serve(limits)
     slow, fast = client.websocket("/", window_len=WINDOW_LEN), client.websocket("/")
     assert client.server.send(slow.handle, bytes(WINDOW_LEN - HEAD_LEN)) is SendStatus.SUCCESS
@@ -224,43 +238,174 @@ HERE, THERE = "http://testserver", "https://there.example"
 
 ROWS = (
     Row("max_ws_connection_cnt", TALKS, open_each, 2, 3, "open, open", "1013, open, open"),
-    Row("max_ws_connection_cnt", TALKS._replace(full_policy="wait"), open_each, 2, 3, "open, open", "open, open, 503"),
-    Row("max_ws_connection_cnt", TALKS._replace(full_policy="503"), open_each, 2, 3, "open, open", "open, open, 503"),
+    Row(
+        "max_ws_connection_cnt",
+        TALKS._replace(full_policy="wait"),
+        open_each,
+        2,
+        3,
+        "open, open",
+        "open, open, 503",
+    ),
+    Row(
+        "max_ws_connection_cnt",
+        TALKS._replace(full_policy="503"),
+        open_each,
+        2,
+        3,
+        "open, open",
+        "open, open, 503",
+    ),
     Row("origins", Limits(), come_from, HERE, THERE, "open", "403"),
     Row("origins", Limits(), come_from, None, "null", "open", "403"),
     Row("origins", Limits(origins=(THERE,)), come_from, THERE, HERE, "open", "403"),
     Row("origins", Limits(origins=()), come_from, None, HERE, "open", "403"),
     Row("origins", Limits(origins=("*",)), come_from, HERE, "null", "open", "open"),
     Row("ws_early_data", Limits(), come_early, 0, 1, "101, heard 0, open", "400, heard 0, OK"),
-    Row("ws_early_data", Limits(ws_early_data=True), come_early, 0, 1, "101, heard 0, open", "101, heard 1, open"),
-    Row("compress_websocket", Limits(), offer_zstd, 200, 201, "compress-zstd, as it is",
-        "compress-zstd, fewer"),
-    Row("compress_websocket", Limits(compress_websocket=False), offer_zstd, 200, 201, "plain, as it is",
-        "plain, as it is"),
-    Row("permessage_deflate", Limits(), offer_deflate, 200, 201, "permessage-deflate, as it is",
-        "permessage-deflate, fewer"),
-    Row("permessage_deflate", Limits(permessage_deflate=False), offer_deflate, 200, 201, "plain, as it is",
-        "plain, as it is"),
-    Row("max_ws_recv_frame_len", Limits(max_ws_recv_frame_len=200), whole_frame, 200, 201, "None, ['heard 200']",
-        "1009, []"),
-    Row("max_ws_recv_frame_len", Limits(max_ws_recv_frame_len=200), one_frame, 200, 201, "['heard 200']",
-        "1009 before the payload, WS_OVERSIZE_FRAME"),
-    Row("max_ws_recv_frame_len", Limits(max_ws_recv_frame_len=200), later_frame, 200, 201, "['heard 350']",
-        "1009 before the payload, WS_OVERSIZE_FRAME"),
-    Row("max_ws_message_len", Limits(max_ws_message_len=200), whole_frame, 200, 201, "None, ['heard 200']", "1009, []"),
-    Row("max_ws_message_len", Limits(max_ws_message_len=200), one_frame, 200, 201, "['heard 200']",
-        "1009 before the payload, WS_OVERSIZE_FRAME"),
-    Row("max_ws_message_len", Limits(max_ws_message_len=200), two_frames, 200, 201, "['heard 200']",
-        "1009 before the payload, WS_OVERSIZE_FRAME"),
-    Row("max_inbound_len", Limits(max_inbound_len=100), hear_together, 100, 101, "open, open", "1013 EVICTED, open"),
-    Row("max_outbox_len", Limits(max_outbox_len=1_000), ask_more, 999, 1_000, "read, ['heard 5']",
-        "not read, ['heard 5']"),
-    Row("max_ws_outbox_len", Limits(max_ws_outbox_len=1_000), say_more, 999, 1_000, "BACKPRESSURE, 2 messages, None",
-        "DROPPED, 1 messages, None"),
-    Row("outgoing_buffer_sz", RING, miss_bytes, 1_000, 1_001, "BACKPRESSURE, open, 2 messages",
-        "DROPPED, WS_CLIENT_TOO_SLOW, 2 messages"),
+    Row(
+        "ws_early_data",
+        Limits(ws_early_data=True),
+        come_early,
+        0,
+        1,
+        "101, heard 0, open",
+        "101, heard 1, open",
+    ),
+    Row(
+        "compress_websocket",
+        Limits(),
+        offer_zstd,
+        200,
+        201,
+        "compress-zstd, as it is",
+        "compress-zstd, fewer",
+    ),
+    Row(
+        "compress_websocket",
+        Limits(compress_websocket=False),
+        offer_zstd,
+        200,
+        201,
+        "plain, as it is",
+        "plain, as it is",
+    ),
+    Row(
+        "permessage_deflate",
+        Limits(),
+        offer_deflate,
+        200,
+        201,
+        "permessage-deflate, as it is",
+        "permessage-deflate, fewer",
+    ),
+    Row(
+        "permessage_deflate",
+        Limits(permessage_deflate=False),
+        offer_deflate,
+        200,
+        201,
+        "plain, as it is",
+        "plain, as it is",
+    ),
+    Row(
+        "max_ws_recv_frame_len",
+        Limits(max_ws_recv_frame_len=200),
+        whole_frame,
+        200,
+        201,
+        "None, ['heard 200']",
+        "1009, []",
+    ),
+    Row(
+        "max_ws_recv_frame_len",
+        Limits(max_ws_recv_frame_len=200),
+        one_frame,
+        200,
+        201,
+        "['heard 200']",
+        "1009 before the payload, WS_OVERSIZE_FRAME",
+    ),
+    Row(
+        "max_ws_recv_frame_len",
+        Limits(max_ws_recv_frame_len=200),
+        later_frame,
+        200,
+        201,
+        "['heard 350']",
+        "1009 before the payload, WS_OVERSIZE_FRAME",
+    ),
+    Row(
+        "max_ws_message_len",
+        Limits(max_ws_message_len=200),
+        whole_frame,
+        200,
+        201,
+        "None, ['heard 200']",
+        "1009, []",
+    ),
+    Row(
+        "max_ws_message_len",
+        Limits(max_ws_message_len=200),
+        one_frame,
+        200,
+        201,
+        "['heard 200']",
+        "1009 before the payload, WS_OVERSIZE_FRAME",
+    ),
+    Row(
+        "max_ws_message_len",
+        Limits(max_ws_message_len=200),
+        two_frames,
+        200,
+        201,
+        "['heard 200']",
+        "1009 before the payload, WS_OVERSIZE_FRAME",
+    ),
+    Row(
+        "max_inbound_len",
+        Limits(max_inbound_len=100),
+        hear_together,
+        100,
+        101,
+        "open, open",
+        "1013 EVICTED, open",
+    ),
+    Row(
+        "max_outbox_len",
+        Limits(max_outbox_len=1_000),
+        ask_more,
+        999,
+        1_000,
+        "read, ['heard 5']",
+        "not read, ['heard 5']",
+    ),
+    Row(
+        "max_ws_outbox_len",
+        Limits(max_ws_outbox_len=1_000),
+        say_more,
+        999,
+        1_000,
+        "BACKPRESSURE, 2 messages, None",
+        "DROPPED, 1 messages, None",
+    ),
+    Row(
+        "outgoing_buffer_sz",
+        RING,
+        miss_bytes,
+        1_000,
+        1_001,
+        "BACKPRESSURE, open, 2 messages",
+        "DROPPED, WS_CLIENT_TOO_SLOW, 2 messages",
+    ),
     Row("outgoing_buffer_sz", RING, say_long, 1_000, 1_001, "1 messages", "0 messages"),
-    Row("max_ws_send_frame_cnt", Limits(max_ws_send_frame_cnt=4), miss_messages, 4, 5,
-        "BACKPRESSURE, open, 4 messages", "DROPPED, WS_CLIENT_TOO_SLOW, 5 messages"),
+    Row(
+        "max_ws_send_frame_cnt",
+        Limits(max_ws_send_frame_cnt=4),
+        miss_messages,
+        4,
+        5,
+        "BACKPRESSURE, open, 4 messages",
+        "DROPPED, WS_CLIENT_TOO_SLOW, 5 messages",
+    ),
     Row("history_messages", Limits(history_messages=3), look_back, 3, 4, "2 3 4", "2 3 4"),
 )

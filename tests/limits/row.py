@@ -1,11 +1,13 @@
 """A row of the table of limits, and what the probes of all its parts share.
 
-Theory: a bound is a promise about two neighbours: up to here all is well, one further and something is done about it.
-So a row names the field, the limits to serve under, what is tried (`probe`), the two amounts, and what comes of each,
-in words.  A probe is a function of limits and an amount that tells what became of it, and judges nothing.
+Theory: a bound is a promise about two neighbours: up to here all is well, one further and something
+is done about it. So a row names the field, the limits to serve under, what is tried (`probe`), the
+two amounts, and what comes of each, in words. A probe is a function of limits and an amount that
+tells what became of it, and judges nothing.
 
-Rules: words are literal.  An amount is counted in the unit of its field: bytes, seconds, pieces.  A connection's fate
-is the statuses it was told and `open`, or the name of the reason for which it ended.  It does not know any field.
+Rules: words are literal. An amount is counted in the unit of its field: bytes, seconds, pieces. A
+connection's fate is the statuses it was told and `open`, or the name of the reason for which it
+ended. It does not know any field.
 """
 
 from collections.abc import Callable
@@ -39,7 +41,9 @@ def fine(request: Request) -> Response:
 
 
 def end_of(connection: Connection) -> str:
-    """How a connection ended, its client having ended its side if the server has: `open` while it has not."""
+    """How a connection ended, its client having ended its side if the server has: `open` while it
+    has not.
+    """
     if connection.has_ended and not connection.is_closed:
         connection.half_close()
     return "open" if connection.reason is None else connection.reason.name

@@ -1,11 +1,12 @@
 """A crowd of real clients in one process, and the line to the server they are clients of.
 
-Theory: a client is a socket and a position in what it must be sent.  One epoll serves all of them; whoever has come to
-the end of what was said is done, and when all who read are, the tick is over.
+Theory: a client is a socket and a position in what it must be sent. One epoll serves all of them;
+whoever has come to the end of what was said is done, and when all who read are, the tick is over.
 
-Rules: a byte that is not the next one of the script is an AssertionError, and so are an end that was not expected and
-whatever takes longer than `PATIENCE_SECONDS`.  Source addresses are spread over 127.0.0.2 and those behind it, because
-one address has some 28,000 ports.  It does not know what is measured.
+Rules: a byte that is not the next one of the script is an AssertionError, and so are an end that
+was not expected and whatever takes longer than `PATIENCE_SECONDS`. Source addresses are spread over
+127.0.0.2 and those behind it, because one address has some 28,000 ports. It does not know what is
+measured.
 """
 
 import contextlib
@@ -44,7 +45,9 @@ SPARE_DESCRIPTORS = 200
 
 
 def raise_descriptor_limit(count: int) -> str:
-    """Raise this process's limit as far as it goes; why `count` sockets are too many for it, or nothing."""
+    """Raise this process's limit as far as it goes; why `count` sockets are too many for it, or
+    nothing.
+    """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if most != resource.RLIM_INFINITY and most < count + SPARE_DESCRIPTORS:
@@ -74,7 +77,9 @@ class Member:
         except ConnectionError:
             data = b""
         self.has_ended = not data
-        assert self.stream.startswith(data, self.at), f"other bytes than those due at {self.at}: {data[:60]!r}"
+        assert self.stream.startswith(data, self.at), (
+            f"other bytes than those due at {self.at}: {data[:60]!r}"
+        )
         self.at += len(data)
         return len(data)
 
@@ -99,7 +104,7 @@ class Crowd:
         self.port = int(self._answer()["port"])
         self.descriptors_at_first = self.ask(descriptors=None)
 
-    # -- the line to the server -----------------------------------------------------------------------------------
+    # -- the line to the server --------------------------------------------------------------------
 
     def order(self, **orders: object) -> None:
         """Give an order that has no answer."""
@@ -133,13 +138,18 @@ class Crowd:
                 return report
             assert time.monotonic() < deadline, f"it never came to be: {report}"
 
-    # -- who is there ---------------------------------------------------------------------------------------------
+    # -- who is there ------------------------------------------------------------------------------
 
-    def join(self, topics_of_each: Iterable[Topics], reads: bool = True, receive_buffer: int = 0) -> list[Member]:
+    def join(
+        self, topics_of_each: Iterable[Topics], reads: bool = True, receive_buffer: int = 0
+    ) -> list[Member]:
         """So many more clients; those who do not read are read by `Member.take` alone."""
         wanted, joined = list(topics_of_each), []
         for first in range(0, len(wanted), GROUP):
-            group = [(self._dial(topics, receive_buffer), topics) for topics in wanted[first:first + GROUP]]
+            group = [
+                (self._dial(topics, receive_buffer), topics)
+                for topics in wanted[first : first + GROUP]
+            ]
             for sock, topics in group:
                 read_handshake(sock)
                 member = Member(sock, topics, self.script.stream(topics), reads)
@@ -166,15 +176,19 @@ class Crowd:
         sock.bind((f"127.0.0.{2 + self._dialled % SOURCE_CNT}", 0))
         sock.settimeout(PATIENCE_SECONDS)
         sock.connect((HOST, self.port))
-        sock.sendall(b"GET /%s HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                     b"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n"
-                     % (".".join(sorted(topics)).encode(), KEY))
+        sock.sendall(
+            b"GET /%s HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            % (".".join(sorted(topics)).encode(), KEY)
+        )
         return sock
 
     def leave(self, leaving: Sequence[Member]) -> None:
-        """Close these as RFC 6455 section 7 has it: our close frame, theirs, and the end of the connection."""
+        """Close these as RFC 6455 section 7 has it: our close frame, theirs, and the end of the
+        connection.
+        """
         for first in range(0, len(leaving), GROUP):
-            group = leaving[first:first + GROUP]
+            group = leaving[first : first + GROUP]
             for member in group:
                 member.sock.send(CLOSE)
             for member in group:
@@ -186,7 +200,7 @@ class Crowd:
         if self.members.pop(member.sock.fileno(), None) is not None:
             self._epoll.unregister(member.sock)
 
-    # -- what they hear -------------------------------------------------------------------------------------------
+    # -- what they hear ----------------------------------------------------------------------------
 
     def tick(self, *batches: Batch) -> None:
         """Have the server say these in one tick, and wait until all who read have everything."""
@@ -199,10 +213,14 @@ class Crowd:
             for number, _ in self._epoll.poll(1.0):
                 member = self.members[number]
                 member.take(RECEIVE_LEN)
-                assert not member.has_ended, "the server closed the connection of a client that reads"
+                assert not member.has_ended, (
+                    "the server closed the connection of a client that reads"
+                )
                 if member.is_done:
                     self.waiting.discard(number)
-            assert time.monotonic() < deadline, f"{len(self.waiting)} clients did not receive everything"
+            assert time.monotonic() < deadline, (
+                f"{len(self.waiting)} clients did not receive everything"
+            )
 
     def expect_silence(self, seconds: float = 0.0) -> None:
         """Nobody who reads is sent more than was said, for so long."""
@@ -244,7 +262,9 @@ def crowd_of(**limits: object) -> Iterator[Crowd]:
     """A server within these limits, in a process of its own, and nobody there yet."""
     bounds = {"ws_ping_interval": 3_600.0, **limits}
     command = (sys.executable, "-m", "tests.scale.subject", str(LIFE_SECONDS), json.dumps(bounds))
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         try:
             with contextlib.closing(Crowd(process)) as crowd:
                 yield crowd

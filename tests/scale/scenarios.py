@@ -1,11 +1,12 @@
-"""What is tried at scale: everybody at once, one that stops and some that are slow, topics, and where the time goes.
+"""What is tried at scale: everybody at once, one that stops and some that are slow, topics, and
+where the time goes.
 
-Theory: each scenario is one run of one server process.  It checks what must be so whatever the machine (every byte at
-every client, nothing left over, memory bounded), and returns its figures as a record, which the tests bound generously
-and the command prints.
+Theory: each scenario is one run of one server process. It checks what must be so whatever the
+machine (every byte at every client, nothing left over, memory bounded), and returns its figures as
+a record, which the tests bound generously and the command prints.
 
-Rules: phases that are compared alternate within one run, because machines are noisy, and the ratio is that of the sums.
-Processor time is the server's, user and system.  It does not know pytest.
+Rules: phases that are compared alternate within one run, because machines are noisy, and the ratio
+is that of the sums. Processor time is the server's, user and system. It does not know pytest.
 """
 
 import random
@@ -25,10 +26,14 @@ SMALL_BUFFER = 4_096
 """What the kernel is asked to hold for a client that reads slowly: the least it will do."""
 
 OUTBOX_LEN = 262_144
-"""What the server sends at once to one that goes on reading, and forgets when it drops it: `Limits.max_outbox_len`."""
+"""What the server sends at once to one that goes on reading, and forgets when it drops it:
+`Limits.max_outbox_len`.
+"""
 
-NOTE = re.compile(r"dropped, WS_CLIENT_TOO_SLOW: it needed message (\d+), the oldest kept is (\d+) of (\d+); (\d+) "
-                  r"bytes are kept, the limit is (\d+) bytes or (\d+) messages")
+NOTE = re.compile(
+    r"dropped, WS_CLIENT_TOO_SLOW: it needed message (\d+), the oldest kept is (\d+) of (\d+); (\d+) "
+    r"bytes are kept, the limit is (\d+) bytes or (\d+) messages"
+)
 
 
 class Note(NamedTuple):
@@ -52,16 +57,20 @@ def let_all_leave(crowd: Crowd) -> dict[str, Any]:
     crowd.expect_silence()
     crowd.leave(list(crowd.members.values()))
     after = crowd.wait_for_members(0)
-    assert [after[name] for name in ("talks", "unflushed", "owed_bytes", "cohorts", "laggards")] == [0] * 5, after
+    assert [
+        after[name] for name in ("talks", "unflushed", "owed_bytes", "cohorts", "laggards")
+    ] == [0] * 5, after
     assert crowd.ask(descriptors=None) == crowd.descriptors_at_first
     return after
 
 
-# -- everybody at once --------------------------------------------------------------------------------------------
+# -- everybody at once -----------------------------------------------------------------------------
+
 
 class Everybody(NamedTuple):
-    """Costs of `clients` at once.  Times are of the server's process: of a tick as the program sees it (wall and
-    processor), and processor time for each upgrade and each close."""
+    """Costs of `clients` at once. Times are of the server's process: of a tick as the program sees
+    it (wall and processor), and processor time for each upgrade and each close.
+    """
 
     clients: int
     tick_ms: float
@@ -86,19 +95,27 @@ def try_everybody(clients: int, ticks: int) -> Everybody:
         assert (len(told["ticks"]), told["members"], told["laggards"]) == (ticks, clients, 0)
         after = let_all_leave(crowd)
         assert after["closed"] == {"WS_PEER_CLOSED": clients}
-    return Everybody(clients, ms(told["ticks"]), ms(told["tick_cpus"]), max(told["ticks"]) * 1e3,
-                     (there["rss_bytes"] - before["rss_bytes"]) / clients,
-                     (after["rss_bytes"] - before["rss_bytes"]) / clients,
-                     (there["cpu_seconds"] - before["cpu_seconds"]) / clients * 1e6,
-                     (after["cpu_seconds"] - told["cpu_seconds"]) / clients * 1e6)
+    return Everybody(
+        clients,
+        ms(told["ticks"]),
+        ms(told["tick_cpus"]),
+        max(told["ticks"]) * 1e3,
+        (there["rss_bytes"] - before["rss_bytes"]) / clients,
+        (after["rss_bytes"] - before["rss_bytes"]) / clients,
+        (there["cpu_seconds"] - before["cpu_seconds"]) / clients * 1e6,
+        (after["cpu_seconds"] - told["cpu_seconds"]) / clients * 1e6,
+    )
 
 
-# -- who does not read, or reads slowly ---------------------------------------------------------------------------
+# -- who does not read, or reads slowly ------------------------------------------------------------
+
 
 class Slow(NamedTuple):
-    """What slow clients cost the `readers`: delivered messages per second of processor and of wall time, with them as
-    a share of without; and what they cost the server: growth of its peak memory after the first phase, in bytes, while
-    `published_len` bytes were broadcast over a ring of `ring_len`."""
+    """What slow clients cost the `readers`: delivered messages per second of processor and of wall
+    time, with them as a share of without; and what they cost the server: growth of its peak memory
+    after the first phase, in bytes, while `published_len` bytes were broadcast over a ring of
+    `ring_len`.
+    """
 
     readers: int
     slow: int
@@ -112,9 +129,10 @@ class Slow(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """How the slow ones are tried: `ring_len` bytes are kept, in up to `max_frames` frames; a tick publishes `tick`; a phase
-    has as many ticks as the ring holds, and there are `phases` of each kind; the slow ones take `sip_len` bytes after
-    every tick, at most."""
+    """How the slow ones are tried: `ring_len` bytes are kept, in up to `max_frames` frames; a tick
+    publishes `tick`; a phase has as many ticks as the ring holds, and there are `phases` of each
+    kind; the slow ones take `sip_len` bytes after every tick, at most.
+    """
 
     ring_len: int
     most: int
@@ -162,15 +180,29 @@ def try_slow(readers: int, slow: int, pace: Pace) -> Slow:
         drops = slow * (pace.phases + 1)
         assert after["closed"] == {"WS_PEER_CLOSED": readers, "WS_CLIENT_TOO_SLOW": drops}
         published_len = len(crowd.script.stream(NO_TOPICS))
-    cpu, wall = ([sum(cost[kind] for cost in costs[flag]) for flag in (False, True)] for kind in (0, 1))
+    cpu, wall = (
+        [sum(cost[kind] for cost in costs[flag]) for flag in (False, True)] for kind in (0, 1)
+    )
     delivered = readers * pace.phases * pace.phase_ticks * pace.tick.messages
-    return Slow(readers, slow, cpu[0] / delivered * 1e6, cpu[0] / cpu[1], wall[0] / wall[1],
-                told["peak_bytes"] - warm["peak_bytes"], published_len, pace.ring_len, tuple(notes))
+    return Slow(
+        readers,
+        slow,
+        cpu[0] / delivered * 1e6,
+        cpu[0] / cpu[1],
+        wall[0] / wall[1],
+        told["peak_bytes"] - warm["peak_bytes"],
+        published_len,
+        pace.ring_len,
+        tuple(notes),
+    )
 
 
-def run_phase(crowd: Crowd, ticks: int, batch: Batch,
-              between: Callable[[], None] = lambda: None) -> tuple[float, float]:
-    """So many ticks, each when the readers have all of the last one; the server's processor seconds, and seconds."""
+def run_phase(
+    crowd: Crowd, ticks: int, batch: Batch, between: Callable[[], None] = lambda: None
+) -> tuple[float, float]:
+    """So many ticks, each when the readers have all of the last one; the server's processor
+    seconds, and seconds.
+    """
     cpu_started, started = crowd.report()["cpu_seconds"], time.perf_counter()
     for _ in range(ticks):
         crowd.tick(batch)
@@ -179,7 +211,9 @@ def run_phase(crowd: Crowd, ticks: int, batch: Batch,
 
 
 def drop_slow(crowd: Crowd, slow: int, pace: Pace) -> tuple[tuple[float, float], list[str]]:
-    """Slow clients come, cost what they cost in one phase, and are dropped at last: the cost, and the log lines."""
+    """Slow clients come, cost what they cost in one phase, and are dropped at last: the cost, and
+    the log lines.
+    """
     members = crowd.join([NO_TOPICS] * slow, reads=False, receive_buffer=SMALL_BUFFER)
 
     def sip() -> None:
@@ -203,7 +237,9 @@ def drop_slow(crowd: Crowd, slow: int, pace: Pace) -> tuple[tuple[float, float],
     return cost, lines
 
 
-def check_notes(crowd: Crowd, members: list[Member], lines: list[str], pace: Pace, first_number: int) -> None:
+def check_notes(
+    crowd: Crowd, members: list[Member], lines: list[str], pace: Pace, first_number: int
+) -> None:
     """Each dropped client finds what it was sent to be whole, gapless and as long as the log says."""
     frame_len = pace.tick.length + 4
     most_owed = OUTBOX_LEN // frame_len if pace.sip_len else 0
@@ -217,7 +253,11 @@ def check_notes(crowd: Crowd, members: list[Member], lines: list[str], pace: Pac
         assert 0 <= note.needed - number <= 1 + most_owed, (note, number)
         assert note.needed < note.oldest_kept < note.next_number <= crowd.script.next_number
         count = note.next_number - note.oldest_kept
-        assert (note.size, note.most, note.published_len) == (pace.ring_len, pace.most, count * frame_len)
+        assert (note.size, note.most, note.published_len) == (
+            pace.ring_len,
+            pace.most,
+            count * frame_len,
+        )
         assert (count + 1) * frame_len > pace.ring_len or count + 1 > pace.most
 
 
@@ -237,7 +277,9 @@ def drain(member: Member) -> None:
 
 
 def try_late(readers: int, slow: int, pace: Pace) -> int:
-    """Some sip while a good part of the ring is published, and read on until they have everything; most laggards."""
+    """Some sip while a good part of the ring is published, and read on until they have everything;
+    most laggards.
+    """
     with crowd_of(**pace.limits) as crowd:
         crowd.join_all(readers)
         members = crowd.join([NO_TOPICS] * slow, reads=False, receive_buffer=SMALL_BUFFER)
@@ -263,11 +305,13 @@ def try_late(readers: int, slow: int, pace: Pace) -> int:
     return laggards
 
 
-# -- topics -------------------------------------------------------------------------------------------------------
+# -- topics ----------------------------------------------------------------------------------------
+
 
 class TopicCost(NamedTuple):
-    """Processor time of a delivery in microseconds, among clients of so many `cohorts`; and the same when they are all
-    in one, which is sent as much."""
+    """Processor time of a delivery in microseconds, among clients of so many `cohorts`; and the
+    same when they are all in one, which is sent as much.
+    """
 
     clients: int
     cohorts: int
@@ -294,22 +338,38 @@ def try_topics(clients: int, topics: int, ticks: int, seed: int = 7) -> TopicCos
         for number in range(ticks):
             names = dice.sample(range(topics), 3)
             everybody = [Batch("", 150, 1)] if number % 5 == 0 else []
-            crowd.tick(*[Batch(f"t{name}", 100 + 40 * name, dice.randint(1, 3)) for name in names], *everybody)
-            sends += clients if everybody else sum(any(f"t{name}" in topics for name in names) for topics in wanted)
+            crowd.tick(
+                *[Batch(f"t{name}", 100 + 40 * name, dice.randint(1, 3)) for name in names],
+                *everybody,
+            )
+            sends += (
+                clients
+                if everybody
+                else sum(any(f"t{name}" in topics for name in names) for topics in wanted)
+            )
         told = crowd.report()
         assert [member.topics for member in members] == wanted
         let_all_leave(crowd)
     one = try_everybody(clients, ticks)
     cpu = sum(told["tick_cpus"])
-    return TopicCost(clients, there["cohorts"], sends, cpu / sends * 1e6, one.tick_cpu_ms * 1e3 / clients,
-                     ms(told["tick_cpus"]))
+    return TopicCost(
+        clients,
+        there["cohorts"],
+        sends,
+        cpu / sends * 1e6,
+        one.tick_cpu_ms * 1e3 / clients,
+        ms(told["tick_cpus"]),
+    )
 
 
-# -- where the time goes ------------------------------------------------------------------------------------------
+# -- where the time goes ---------------------------------------------------------------------------
+
 
 class Profile(NamedTuple):
-    """Calls of functions of the core in one tick, with `few` clients and with `many`; the shares of the time of a tick
-    with many, under the profiler; and the functions that cost most: (name, calls in a tick, ms in a tick)."""
+    """Calls of functions of the core in one tick, with `few` clients and with `many`; the shares of
+    the time of a tick with many, under the profiler; and the functions that cost most: (name, calls
+    in a tick, ms in a tick).
+    """
 
     few: int
     many: int
@@ -322,9 +382,21 @@ class Profile(NamedTuple):
 
 
 PROFILED_TICKS = 20
-PATIENT = dict.fromkeys(("header_timeout", "body_timeout", "idle_timeout", "stall_timeout", "response_timeout",
-                         "sse_keep_alive_interval", "rate_grace", "linger_timeout", "ws_pong_timeout",
-                         "ws_close_timeout"), 3_600.0)
+PATIENT = dict.fromkeys(
+    (
+        "header_timeout",
+        "body_timeout",
+        "idle_timeout",
+        "stall_timeout",
+        "response_timeout",
+        "sse_keep_alive_interval",
+        "rate_grace",
+        "linger_timeout",
+        "ws_pong_timeout",
+        "ws_close_timeout",
+    ),
+    3_600.0,
+)
 """Nobody is looked at because of the time: this is about broadcasting alone."""
 
 
@@ -338,12 +410,14 @@ def profile_ticks(crowd: Crowd, batch: Batch = BROADCAST) -> dict[str, Any]:
 
 
 def count_calls(readers: int, pace: Pace) -> tuple[float, float]:
-    """Calls of functions of the core for each message, on a full ring: without a client that has stopped, and with."""
+    """Calls of functions of the core for each message, on a full ring: without a client that has
+    stopped, and with.
+    """
     with crowd_of(**pace.limits, **PATIENT) as crowd:
         crowd.join_all(readers)
         run_phase(crowd, pace.phase_ticks * 2, pace.tick)
         without = profile_ticks(crowd, pace.tick)
-        stopped, = crowd.join([NO_TOPICS], reads=False, receive_buffer=SMALL_BUFFER)
+        (stopped,) = crowd.join([NO_TOPICS], reads=False, receive_buffer=SMALL_BUFFER)
         run_phase(crowd, pace.phase_ticks // 2, pace.tick)
         assert crowd.report()["laggards"] == 1
         with_one = profile_ticks(crowd, pace.tick)
@@ -365,13 +439,22 @@ def try_profile(few: int, many: int) -> Profile:
         second = profile_ticks(crowd)
         let_all_leave(crowd)
     each = 1e3 / PROFILED_TICKS
-    return Profile(few, many, first["core_calls"] / PROFILED_TICKS, second["core_calls"] / PROFILED_TICKS,
-                   second["core_seconds"] * each, second["shell_seconds"] * each, second["seconds"] * each,
-                   tuple((name, calls / PROFILED_TICKS, own * each) for name, calls, own in second["rows"]))
+    return Profile(
+        few,
+        many,
+        first["core_calls"] / PROFILED_TICKS,
+        second["core_calls"] / PROFILED_TICKS,
+        second["core_seconds"] * each,
+        second["shell_seconds"] * each,
+        second["seconds"] * each,
+        tuple((name, calls / PROFILED_TICKS, own * each) for name, calls, own in second["rows"]),
+    )
 
 
 class Idle(NamedTuple):
-    """What clients cost while nothing happens: the share of one processor, for looking at their deadlines."""
+    """What clients cost while nothing happens: the share of one processor, for looking at their
+    deadlines.
+    """
 
     clients: int
     cpu_share: float
@@ -389,8 +472,10 @@ def try_idle(clients: int, seconds: float) -> Idle:
 
 
 class Churn(NamedTuple):
-    """The processor time of a broadcast tick among `members` when nobody comes or goes before it, and when `churn`
-    clients come and as many leave; and what one who comes and one who goes cost at that size, in microseconds."""
+    """The processor time of a broadcast tick among `members` when nobody comes or goes before it,
+    and when `churn` clients come and as many leave; and what one who comes and one who goes cost at
+    that size, in microseconds.
+    """
 
     members: int
     churn: int

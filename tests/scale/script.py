@@ -1,11 +1,12 @@
 """What is said at scale, and what each listener must therefore receive, byte for byte.
 
-Theory: every message carries its number and its topic, so what a client is to be sent is a function of what was
-ordered.  `Script` keeps it as one long string of frames for each set of topics, and a client is a position in it.
-So every byte is compared, and gapless, in order and exactly once are one comparison.
+Theory: every message carries its number and its topic, so what a client is to be sent is a function
+of what was ordered. `Script` keeps it as one long string of frames for each set of topics, and a
+client is a position in it. So every byte is compared, and gapless, in order and exactly once are
+one comparison.
 
-Rules: frames are made here by hand, from RFC 6455 section 5.2, not by the code under test.  It does not know sockets,
-nor who is slow.
+Rules: frames are made here by hand, from RFC 6455 section 5.2, not by the code under test. It does
+not know sockets, nor who is slow.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -26,8 +27,12 @@ class Batch(NamedTuple):
 
 
 def payload(number: int, topic: str, length: int) -> bytes:
-    """The message of this number: its number, its topic, and a filling that is not the same for its neighbours."""
-    return b"%010d %s " % (number, topic.encode()) + b"%c" % (97 + number % 26) * (length - 12 - len(topic))
+    """The message of this number: its number, its topic, and a filling that is not the same for its
+    neighbours.
+    """
+    return b"%010d %s " % (number, topic.encode()) + b"%c" % (97 + number % 26) * (
+        length - 12 - len(topic)
+    )
 
 
 def frame(data: bytes) -> bytes:
@@ -48,7 +53,9 @@ class Script:
         self.next_number = 0
 
     def stream(self, topics: Topics) -> bytearray:
-        """What those are sent who hear these topics; it grows, and is empty when nobody asked for it before."""
+        """What those are sent who hear these topics; it grows, and is empty when nobody asked for
+        it before.
+        """
         return self.streams.setdefault(topics, bytearray())
 
     def say(self, batch: Batch) -> None:

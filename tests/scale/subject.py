@@ -1,11 +1,13 @@
 """The server at scale, in a process of its own, driven by lines on its standard input.
 
-Theory: a program with a loop of its own waits for its orders and for the server's descriptor.  An order to publish is
-one tick: so what a tick costs is measured here, around the broadcasts and the tick, and nowhere else.
+Theory: a program with a loop of its own waits for its orders and for the server's descriptor. An
+order to publish is one tick: so what a tick costs is measured here, around the broadcasts and the
+tick, and nowhere else.
 
-Rules: orders are lines of JSON, {name: argument}.  `append_pending` has no answer: what came of it is what clients receive.
-The process ends when its input does, or with the alarm after so many seconds.  A client hears the topics that stand in
-its path, joined by dots.  It does not know who reads, nor what is done with its figures.
+Rules: orders are lines of JSON, {name: argument}. `append_pending` has no answer: what came of it
+is what clients receive. The process ends when its input does, or with the alarm after so many
+seconds. A client hears the topics that stand in its path, joined by dots. It does not know who
+reads, nor what is done with its figures.
 """
 
 import cProfile
@@ -67,7 +69,9 @@ class Subject:
         started, cpu_started = time.perf_counter(), time.process_time()
         for batch in map(Batch._make, batches):
             for number in range(self.number, self.number + batch.messages):
-                self.server.broadcast(payload(number, batch.topic, batch.length), topic=batch.topic or None)
+                self.server.broadcast(
+                    payload(number, batch.topic, batch.length), topic=batch.topic or None
+                )
             self.number += batch.messages
         self.server.tick(0.0)
         self.cpu_seconds.append(time.process_time() - cpu_started)
@@ -83,13 +87,23 @@ class Subject:
         cpu_seconds, self.cpu_seconds = self.cpu_seconds, []
         lines, self.ear.lines = self.ear.lines, []
         return {
-            "ticks": ticks, "tick_cpus": cpu_seconds, "lines": lines,
-            "cpu_seconds": time.process_time(), "user_seconds": times.user, "system_seconds": times.system,
-            "rss_bytes": memory_bytes("VmRSS"), "peak_bytes": memory_bytes("VmHWM"),
-            "slots": state.slots.used, "talks": state.load.websockets, "unflushed": len(state.unflushed),
-            "owed_bytes": state.load.outbound, "closed": dict(state.totals.closed),
-            "cohorts": len(broadcast.cohorts), "members": sum(map(len, broadcast.cohorts.values())),
-            "laggards": len(broadcast.laggards), "kept_frames": broadcast.ring.head_number - broadcast.ring.tail_number,
+            "ticks": ticks,
+            "tick_cpus": cpu_seconds,
+            "lines": lines,
+            "cpu_seconds": time.process_time(),
+            "user_seconds": times.user,
+            "system_seconds": times.system,
+            "rss_bytes": memory_bytes("VmRSS"),
+            "peak_bytes": memory_bytes("VmHWM"),
+            "slots": state.slots.used,
+            "talks": state.load.websockets,
+            "unflushed": len(state.unflushed),
+            "owed_bytes": state.load.outbound,
+            "closed": dict(state.totals.closed),
+            "cohorts": len(broadcast.cohorts),
+            "members": sum(map(len, broadcast.cohorts.values())),
+            "laggards": len(broadcast.laggards),
+            "kept_frames": broadcast.ring.head_number - broadcast.ring.tail_number,
         }
 
     def descriptors(self, _: object) -> dict[str, Any]:
@@ -110,8 +124,10 @@ class Subject:
             "seconds": sum(row[3] for row in rows),
             "core_seconds": sum(row[3] for row in rows if CORE in row[0][0]),
             "shell_seconds": sum(row[3] for row in rows if SHELL in row[0][0]),
-            "rows": [(f"{Path(place[0]).name}:{place[1]} {place[2]}", calls, own)
-                     for place, _, calls, own, *_ in rows[:ROWS_MAX]],
+            "rows": [
+                (f"{Path(place[0]).name}:{place[1]} {place[2]}", calls, own)
+                for place, _, calls, own, *_ in rows[:ROWS_MAX]
+            ],
         }
 
     def obey(self, line: bytes) -> None:

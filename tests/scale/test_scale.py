@@ -1,10 +1,12 @@
-"""The stream at a scale that suits a test run: thousands of real clients, stopped ones, slow ones, topics.
+"""The stream at a scale that suits a test run: thousands of real clients, stopped ones, slow ones,
+topics.
 
-Theory: what must be so whatever the machine is checked inside the scenarios, byte by byte; here their figures are
-bounded, generously, for machines are noisy.  `python -m tests.scale --clients 10000` prints them.
+Theory: what must be so whatever the machine is checked inside the scenarios, byte by byte; here
+their figures are bounded, generously, for machines are noisy. `python -m tests.scale --clients
+10000` prints them.
 
-Rules: Linux alone, because the server's memory and descriptors are read from /proc.  A descriptor limit that is too
-low is a reason to skip.
+Rules: Linux alone, because the server's memory and descriptors are read from /proc. A descriptor
+limit that is too low is a reason to skip.
 """
 
 import os
@@ -31,12 +33,15 @@ from tests.scale.scenarios import (
 )
 from tests.scale.script import Batch, Script, frame
 
-pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="a process is examined in /proc")
+pytestmark = pytest.mark.skipif(
+    not os.path.exists("/proc/self/status"), reason="a process is examined in /proc"
+)
 
 CLIENTS = 2_000
 SHARE_MIN = 0.75
-"""Of the messages delivered per second of processor time, what slow clients leave to the others at least; on a quiet
-machine it is 0.95 or so."""
+"""Of the messages delivered per second of processor time, what slow clients leave to the others at
+least; on a quiet machine it is 0.95 or so.
+"""
 
 SLACK = 2 * MIB
 """What an interpreter's memory grows by without anybody's doing."""
@@ -53,7 +58,8 @@ def enough_descriptors() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-# -- the measure itself -------------------------------------------------------------------------------------------
+# -- the measure itself ----------------------------------------------------------------------------
+
 
 def test_a_script_is_what_each_hears_in_order() -> None:
     script = Script()
@@ -64,10 +70,15 @@ def test_a_script_is_what_each_hears_in_order() -> None:
     assert both == b"\x82\x100000000000 a aaa\x82\x100000000001 a bbb\x82\x100000000002  cccc"
 
 
-@pytest.mark.parametrize(("length", "head"), [
-    (125, b"\x82\x7d"), (126, b"\x82\x7e\0\x7e"), (65_535, b"\x82\x7e\xff\xff"),
-    (65_536, b"\x82\x7f\0\0\0\0\0\x01\0\0"),
-])
+@pytest.mark.parametrize(
+    ("length", "head"),
+    [
+        (125, b"\x82\x7d"),
+        (126, b"\x82\x7e\0\x7e"),
+        (65_535, b"\x82\x7e\xff\xff"),
+        (65_536, b"\x82\x7f\0\0\0\0\0\x01\0\0"),
+    ],
+)
 def test_a_frame_has_the_shortest_head(length: int, head: bytes) -> None:
     assert frame(b"x" * length) == head + b"x" * length
 
@@ -80,7 +91,8 @@ def test_a_client_that_is_sent_something_else_is_noticed() -> None:
             crowd.tick(Batch("", 100, 1))
 
 
-# -- the stream ---------------------------------------------------------------------------------------------------
+# -- the stream ------------------------------------------------------------------------------------
+
 
 def test_thousands_receive_every_broadcast_in_order_and_leave_nothing_behind() -> None:
     found = try_everybody(CLIENTS, 50)
@@ -89,7 +101,9 @@ def test_thousands_receive_every_broadcast_in_order_and_leave_nothing_behind() -
 
 @pytest.mark.parametrize("pace", [STOPPED, COUNTED], ids=["bytes", "frames"])
 def test_one_that_stops_reading_is_dropped_and_costs_the_others_little(pace: Pace) -> None:
-    found = try_slow(99, 1, pace._replace(ring_len=pace.ring_len // 4, most=pace.most // 4, phases=10))
+    found = try_slow(
+        99, 1, pace._replace(ring_len=pace.ring_len // 4, most=pace.most // 4, phases=10)
+    )
     assert found.published_len > 20 * min(found.ring_len, pace.most // 4 * (pace.tick.length + 4))
     assert found.grown_bytes < found.slow * 256 * KIB + SLACK
     assert found.cpu_share > SHARE_MIN
@@ -97,7 +111,9 @@ def test_one_that_stops_reading_is_dropped_and_costs_the_others_little(pace: Pac
 
 @pytest.mark.parametrize("pace", [STOPPED, COUNTED], ids=["bytes", "frames"])
 def test_while_somebody_is_behind_messages_are_still_told_together(pace: Pace) -> None:
-    without, with_one = count_calls(10, pace._replace(ring_len=pace.ring_len // 4, most=pace.most // 4))
+    without, with_one = count_calls(
+        10, pace._replace(ring_len=pace.ring_len // 4, most=pace.most // 4)
+    )
     assert 0 < without < with_one < without + 8
 
 

@@ -1,11 +1,13 @@
-"""What the tests of the shell share: a server on a free port, clients that speak raw bytes, and an independent reader.
+"""What the tests of the shell share: a server on a free port, clients that speak raw bytes, and an
+independent reader.
 
-Theory: most tests need no thread.  `pump` turns the server and lets every client read and write without blocking,
-over and over, until something is so; what a test waits for is a condition, never a while.  A client library that
-blocks gets `in_thread`.  What came is read by h11, which shares no code with sigil.
+Theory: most tests need no thread. `pump` turns the server and lets every client read and write
+without blocking, over and over, until something is so; what a test waits for is a condition, never
+a while. A client library that blocks gets `in_thread`. What came is read by h11, which shares no
+code with sigil.
 
-Rules: every wait ends after `PATIENCE` seconds with an AssertionError; no thread and no socket survives its test.
-It does not know what is asked of the server.
+Rules: every wait ends after `PATIENCE` seconds with an AssertionError; no thread and no socket
+survives its test. It does not know what is asked of the server.
 """
 
 import logging
@@ -32,15 +34,23 @@ def hello(request: Request) -> Response:
     return Response.text(f"hello {request.path}")
 
 
-def make(handler: Callable[..., object] = hello, limits: Limits | None = None, callbacks: Callbacks | None = None,
-         host: str = HOST, port: int = 0) -> HttpServer:
+def make(
+    handler: Callable[..., object] = hello,
+    limits: Limits | None = None,
+    callbacks: Callbacks | None = None,
+    host: str = HOST,
+    port: int = 0,
+) -> HttpServer:
     """A server on a free port.  The handler may be wrong on purpose, so its type is not checked."""
     return make_http_server(handler, host=host, port=port, limits=limits, callbacks=callbacks)  # type: ignore[arg-type]
 
 
 @contextmanager
-def ticking(handler: Callable[..., object] = hello, limits: Limits | None = None,
-            callbacks: Callbacks | None = None) -> Iterator[HttpServer]:
+def ticking(
+    handler: Callable[..., object] = hello,
+    limits: Limits | None = None,
+    callbacks: Callbacks | None = None,
+) -> Iterator[HttpServer]:
     """A listening server that the test ticks itself; it is stopped at the end, whatever happened."""
     server = make(handler, limits, callbacks)
     server.listen()
@@ -63,7 +73,9 @@ def end(server: HttpServer) -> None:
 
 @contextmanager
 def in_thread(server: HttpServer) -> Iterator[HttpServer]:
-    """The server in a thread of its own, in `start`; at the end the thread is gone, or the test fails."""
+    """The server in a thread of its own, in `start`; at the end the thread is gone, or the test
+    fails.
+    """
     failures: list[BaseException] = []
 
     def run() -> None:
@@ -90,8 +102,13 @@ def in_thread(server: HttpServer) -> Iterator[HttpServer]:
 class Raw:
     """A client that sends bytes and keeps what comes, without ever blocking; `poll` makes it go on."""
 
-    def __init__(self, where: HttpServer | int, data: bytes = b"", receive_buffer: int = 0,
-                 family: socket.AddressFamily = socket.AF_INET) -> None:
+    def __init__(
+        self,
+        where: HttpServer | int,
+        data: bytes = b"",
+        receive_buffer: int = 0,
+        family: socket.AddressFamily = socket.AF_INET,
+    ) -> None:
         port = where if isinstance(where, int) else where.port
         self.sock = socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer:
@@ -141,7 +158,7 @@ class Raw:
     def _flush(self) -> None:
         while self.unsent:
             try:
-                self.unsent = self.unsent[self.sock.send(self.unsent):]
+                self.unsent = self.unsent[self.sock.send(self.unsent) :]
             except BlockingIOError:
                 return
             except OSError:  # it does not listen any more; what it has said can still be read
@@ -180,7 +197,9 @@ class Answer(NamedTuple):
         return self.body.decode()
 
 
-def read_answers(data: bytes, methods: Sequence[str] = ("GET",), ended: bool = True) -> list[Answer]:
+def read_answers(
+    data: bytes, methods: Sequence[str] = ("GET",), ended: bool = True
+) -> list[Answer]:
     """What a client understands that sent requests with these methods and got these bytes."""
     reader = h11.Connection(h11.CLIENT)
     reader.receive_data(data)
@@ -224,7 +243,9 @@ def _read_answer(reader: h11.Connection) -> Answer | None:
     return Answer(head.status_code, headers, b"".join(pieces), is_whole)
 
 
-def pump(server: HttpServer, until: Callable[[], bool], *clients: Raw, patience: float = PATIENCE) -> None:
+def pump(
+    server: HttpServer, until: Callable[[], bool], *clients: Raw, patience: float = PATIENCE
+) -> None:
     """Turn the server and its clients until something is so."""
     deadline = time.monotonic() + patience
     while not until():
@@ -256,8 +277,11 @@ def converse(server: HttpServer, data: bytes, *methods: str) -> list[Answer]:
 
 
 def ask(server: HttpServer, data: bytes = GET, method: str = "GET") -> Answer:
-    """The answer to one request on a connection of its own, which the client leaves open until it is there."""
+    """The answer to one request on a connection of its own, which the client leaves open until it
+    is there.
+    """
     with Raw(server, data) as client:
+
         def is_there() -> bool:
             return client.over or any(answer.is_whole for answer in client.answers(method))
 

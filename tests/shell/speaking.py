@@ -1,10 +1,12 @@
-"""What the tests of WebSockets over real sockets share: a client that speaks frames, and a program that keeps a diary.
+"""What the tests of WebSockets over real sockets share: a client that speaks frames, and a program
+that keeps a diary.
 
-Theory: a `Messaging` is a `Raw` client that has asked for an upgrade; what comes behind the 101 is read as frames here,
-by code that shares nothing with sigil's.  A `Diary` writes down what the callbacks are told, in order.
+Theory: a `Messaging` is a `Raw` client that has asked for an upgrade; what comes behind the 101 is
+read as frames here, by code that shares nothing with sigil's. A `Diary` writes down what the
+callbacks are told, in order.
 
-Rules: a frame that is masked, fragmented, reserved or torn is an AssertionError.  It does not know what is asked of
-the server.
+Rules: a frame that is masked, fragmented, reserved or torn is an AssertionError. It does not know
+what is asked of the server.
 """
 
 import struct
@@ -15,8 +17,10 @@ from sigil import Callbacks, CloseReason, Conn, HttpServer, Request, Response
 
 from .serving import Raw, pump
 
-UPGRADE = (b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-           b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+UPGRADE = (
+    b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 KEY = b"\x37\xfa\x21\x3d"
 BYE = b"\x03\xe8"
 
@@ -29,8 +33,13 @@ def upgrade(request: Request) -> Response:
 def frame(opcode: int, payload: bytes = b"", fin: bool = True) -> bytes:
     """A frame of a client."""
     length = len(payload)
-    size = (bytes([0x80 | length]) if length < 126 else struct.pack(">BH", 0xFE, length) if length < 65_536
-            else struct.pack(">BQ", 0xFF, length))
+    size = (
+        bytes([0x80 | length])
+        if length < 126
+        else struct.pack(">BH", 0xFE, length)
+        if length < 65_536
+        else struct.pack(">BQ", 0xFF, length)
+    )
     masked = bytearray(payload)
     for index, byte in enumerate(KEY):
         masked[index::4] = bytes(value ^ byte for value in masked[index::4])
@@ -48,19 +57,25 @@ def close_frame(code: int, words: str = "") -> bytes:
 
 
 def read_frames(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
-    """The whole frames of a server at the front of these bytes, opcode and payload, and what is left over."""
+    """The whole frames of a server at the front of these bytes, opcode and payload, and what is
+    left over.
+    """
     found, start = list[tuple[int, bytes]](), 0
     while len(data) - start >= 2:
         first, length, begin = data[start], data[start + 1], start + 2
-        assert first in (0x81, 0x82, 0x88, 0x89, 0x8A), (hex(first), len(found), data[start:start + 20])
+        assert first in (0x81, 0x82, 0x88, 0x89, 0x8A), (
+            hex(first),
+            len(found),
+            data[start : start + 20],
+        )
         assert length < 128, "a frame of the server is masked"
         width = {126: 2, 127: 8}.get(length, 0)
         if width:
-            length = int.from_bytes(data[begin:begin + width])
+            length = int.from_bytes(data[begin : begin + width])
             begin += width
         if len(data) < begin + length:
             break
-        found.append((first & 15, data[begin:begin + length]))
+        found.append((first & 15, data[begin : begin + length]))
         start = begin + length
     return found, data[start:]
 
@@ -120,7 +135,9 @@ def leave(server: HttpServer, *clients: Speaker) -> None:
 
 
 class Diary:
-    """What the program was told, in order, and what it does about it: callbacks by name, called with the same."""
+    """What the program was told, in order, and what it does about it: callbacks by name, called
+    with the same.
+    """
 
     def __init__(self, **deeds: Callable[..., object]) -> None:
         self.lines: list[tuple[Any, ...]] = []
@@ -141,7 +158,9 @@ class Diary:
 
     def of(self, name: str) -> list[tuple[Any, ...]]:
         """What one callback was told."""
-        return [told for callback, _, *rest in self.lines if callback == name for told in [tuple(rest)]]
+        return [
+            told for callback, _, *rest in self.lines if callback == name for told in [tuple(rest)]
+        ]
 
     @property
     def endings(self) -> list[tuple[CloseReason, int]]:

@@ -1,4 +1,6 @@
-"""The access log: one line per answer if somebody listens when the server does, and nothing at all otherwise."""
+"""The access log: one line per answer if somebody listens when the server does, and nothing at all
+otherwise.
+"""
 
 import logging
 
@@ -28,13 +30,28 @@ def get(path: str, method: str = "GET", version: int = 1) -> bytes:
 
 def test_each_answer_is_one_line() -> None:
     with listening_to("sigil.access") as lines, ticking(app) as server:
-        data = get("/a?q=1") + get("/none") + get("/stream") + get("/fail") + get("/h", "HEAD") + get("/o", version=0)
+        data = (
+            get("/a?q=1")
+            + get("/none")
+            + get("/stream")
+            + get("/fail")
+            + get("/h", "HEAD")
+            + get("/o", version=0)
+        )
         with Raw(server, data) as client:
             port = client.sock.getsockname()[1]
             pump(server, lambda: client.over, client)
-    assert lines == [f'127.0.0.1:{port} "{rest}' for rest in (
-        'GET /a?q=1 HTTP/1.1" 200 5', 'GET /none HTTP/1.1" 404 14', 'GET /stream HTTP/1.1" 200 -',
-        'GET /fail HTTP/1.1" 500 26', 'HEAD /h HTTP/1.1" 200 5', 'GET /o HTTP/1.0" 200 5')]
+    assert lines == [
+        f'127.0.0.1:{port} "{rest}'
+        for rest in (
+            'GET /a?q=1 HTTP/1.1" 200 5',
+            'GET /none HTTP/1.1" 404 14',
+            'GET /stream HTTP/1.1" 200 -',
+            'GET /fail HTTP/1.1" 500 26',
+            'HEAD /h HTTP/1.1" 200 5',
+            'GET /o HTTP/1.0" 200 5',
+        )
+    ]
 
 
 def test_answers_with_a_log_are_the_same_as_without() -> None:
@@ -42,7 +59,9 @@ def test_answers_with_a_log_are_the_same_as_without() -> None:
     with ticking(app) as server:
         without = converse(server, data, *["GET"] * 5)
     with listening_to("sigil.access"), ticking(app) as server:
-        assert [answer[2:] for answer in converse(server, data, *["GET"] * 5)] == [answer[2:] for answer in without]
+        assert [answer[2:] for answer in converse(server, data, *["GET"] * 5)] == [
+            answer[2:] for answer in without
+        ]
 
 
 def test_nobody_listening_means_no_lines(caplog: pytest.LogCaptureFixture) -> None:

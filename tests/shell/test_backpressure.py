@@ -1,7 +1,9 @@
-"""Clients that read slowly: what they are owed waits for them, is never more than a little, and is never lost.
+"""Clients that read slowly: what they are owed waits for them, is never more than a little, and is
+never lost.
 
-Theory: a stream that nobody reads is not pulled.  So what a slow reader costs is what the kernel keeps for it and two
-pieces, however long the stream; and a body that is there already is sent from where it is, for all readers.
+Theory: a stream that nobody reads is not pulled. So what a slow reader costs is what the kernel
+keeps for it and two pieces, however long the stream; and a body that is there already is sent from
+where it is, for all readers.
 """
 
 import hashlib
@@ -36,8 +38,12 @@ def test_a_stream_that_nobody_reads_is_not_pulled_and_arrives_whole_when_somebod
             for index in range(SIZE // PIECE):
                 pulled.append(index)
                 yield piece(index)
-        return Response.stream(chunks(), headers={"Content-Length": str(SIZE)}) if request.path == "/" else \
-            Response.text("meanwhile")
+
+        return (
+            Response.stream(chunks(), headers={"Content-Length": str(SIZE)})
+            if request.path == "/"
+            else Response.text("meanwhile")
+        )
 
     with ticking(handler) as server, Raw(server, GET, receive_buffer=65_536) as client:
         client.reads = False
@@ -80,7 +86,10 @@ def test_an_endless_stream_does_not_keep_the_loop_to_itself() -> None:
     def handler(request: Request) -> Response:
         return Response.stream(endless()) if request.path == "/" else Response.text("meanwhile")
 
-    with in_thread(make(handler)) as server, socket.create_connection(("127.0.0.1", server.port)) as greedy:
+    with (
+        in_thread(make(handler)) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as greedy,
+    ):
         greedy.sendall(GET)
         done = threading.Event()
 
@@ -92,7 +101,9 @@ def test_an_endless_stream_does_not_keep_the_loop_to_itself() -> None:
         reader.start()
         try:
             for _ in range(20):
-                with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as other:
+                with socket.create_connection(
+                    ("127.0.0.1", server.port), timeout=PATIENCE
+                ) as other:
                     other.sendall(b"GET /x HTTP/1.0\r\n\r\n")
                     assert other.makefile("rb").read().endswith(b"meanwhile")
         finally:
@@ -139,13 +150,18 @@ def test_a_client_that_asks_again_and_again_and_never_reads_is_not_read_either()
         handled.append(request.path)
         return Response.bytes(bytes(100_000))
 
-    with ticking(handler, Limits(max_outbox_len=200_000)) as server, Raw(server, receive_buffer=4096) as client:
+    with (
+        ticking(handler, Limits(max_outbox_len=200_000)) as server,
+        Raw(server, receive_buffer=4096) as client,
+    ):
         client.reads = False
         client.send(GET * 100_000)
         settle(server, client)
         count = len(handled)
         assert count < 500
-        assert server.stats().outbox_bytes < 2 * 64 * 100_200 + 200_000  # a second batch begins before a stall is told
+        assert (
+            server.stats().outbox_bytes < 2 * 64 * 100_200 + 200_000
+        )  # a second batch begins before a stall is told
         assert server.stats().bytes_in < MIB
         settle(server, client)
         assert len(handled) == count
@@ -171,9 +187,19 @@ def test_pieces_of_every_size_arrive_whole_through_a_small_window() -> None:
         client.reads = False
         settle(server)
         client.reads = True
-        pump(server, lambda: bytes(client.received[-5:]) == b"0\r\n\r\n" and len(client.answers(*["GET"] * 3)) == 3
-             and client.answers(*["GET"] * 3)[2].is_whole, client, patience=2 * PATIENCE)
-        assert [answer.body == expected for answer in client.answers("GET", "GET", "GET")] == [True] * 3
+        pump(
+            server,
+            lambda: (
+                bytes(client.received[-5:]) == b"0\r\n\r\n"
+                and len(client.answers(*["GET"] * 3)) == 3
+                and client.answers(*["GET"] * 3)[2].is_whole
+            ),
+            client,
+            patience=2 * PATIENCE,
+        )
+        assert [answer.body == expected for answer in client.answers("GET", "GET", "GET")] == [
+            True
+        ] * 3
 
 
 def test_a_half_closed_client_gets_the_whole_of_a_body_that_ended_a_long_batch() -> None:
@@ -184,7 +210,9 @@ def test_a_half_closed_client_gets_the_whole_of_a_body_that_ended_a_long_batch()
 
     post = b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
     lost: dict[int, int] = {}
-    for count in range(24, 40):  # more rounds than one tick has, so that the answer and the end meet in one tick
+    for count in range(
+        24, 40
+    ):  # more rounds than one tick has, so that the answer and the end meet in one tick
         with ticking(handler) as server, Raw(server, receive_buffer=4096) as client:
             settle(server)
             client.reads = False

@@ -1,7 +1,8 @@
 """`open` and `close`: every connection is announced once and its end is told once, with the reason.
 
-Theory: a program that keeps something per connection must be able to trust that each open has its close.  What a
-callback raises is the program's own mistake: it is logged, it costs its connection, and nothing else.
+Theory: a program that keeps something per connection must be able to trust that each open has its
+close. What a callback raises is the program's own mistake: it is logged, it costs its connection,
+and nothing else.
 """
 
 import pytest
@@ -90,10 +91,20 @@ def _read_nothing(server: HttpServer, client: Raw) -> None:
     client.send(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
 
 
-@pytest.mark.parametrize(("act", "reason"), [
-    (_leave_orderly, "PEER_CLOSED"), (_leave_by_reset, "PEER_RESET"), (_say_close, "OK"),
-    (_say_nonsense, "BAD_REQUEST"), (_say_nothing, "IDLE_TIMEOUT"), (_dribble, "HEADER_TIMEOUT"),
-    (_stop, "SHUTDOWN"), (_break_off, "HANDLER_ERROR"), (_read_nothing, "WRITE_STALL")])
+@pytest.mark.parametrize(
+    ("act", "reason"),
+    [
+        (_leave_orderly, "PEER_CLOSED"),
+        (_leave_by_reset, "PEER_RESET"),
+        (_say_close, "OK"),
+        (_say_nonsense, "BAD_REQUEST"),
+        (_say_nothing, "IDLE_TIMEOUT"),
+        (_dribble, "HEADER_TIMEOUT"),
+        (_stop, "SHUTDOWN"),
+        (_break_off, "HANDLER_ERROR"),
+        (_read_nothing, "WRITE_STALL"),
+    ],
+)
 def test_every_way_to_end_has_its_reason(act: object, reason: str) -> None:
     def handler(request: Request) -> Response:
         if request.path == "/broken":
@@ -102,7 +113,10 @@ def test_every_way_to_end_has_its_reason(act: object, reason: str) -> None:
 
     diary = Diary()
     limits = Limits(idle_timeout=0.2, header_timeout=0.2, stall_timeout=0.2)
-    with ticking(handler, limits, diary.callbacks) as server, Raw(server, receive_buffer=4096) as client:
+    with (
+        ticking(handler, limits, diary.callbacks) as server,
+        Raw(server, receive_buffer=4096) as client,
+    ):
         pump(server, lambda: len(diary.opened) == 1)
         act(server, client)  # type: ignore[operator]
         pump(server, lambda: bool(diary.closed))
@@ -149,7 +163,11 @@ def test_an_open_that_raises_is_logged_and_its_connection_gets_500() -> None:
             raise LookupError("secret")
 
     callbacks = Callbacks(open=failing, close=diary.close)
-    with ticking(callbacks=callbacks) as server, listening_to("sigil.error") as lines, Raw(server) as good:
+    with (
+        ticking(callbacks=callbacks) as server,
+        listening_to("sigil.error") as lines,
+        Raw(server) as good,
+    ):
         pump(server, lambda: len(server.clients()) == 1)
         with Raw(server, GET) as bad:
             pump(server, lambda: bad.over, bad)
@@ -170,7 +188,10 @@ def test_a_close_that_raises_is_logged_and_harms_nobody() -> None:
     def failing(server: HttpServer, conn: Conn, reason: CloseReason) -> None:
         raise LookupError("secret")
 
-    with ticking(callbacks=Callbacks(close=failing)) as server, listening_to("sigil.error") as lines:
+    with (
+        ticking(callbacks=Callbacks(close=failing)) as server,
+        listening_to("sigil.error") as lines,
+    ):
         for _ in range(3):
             with Raw(server, GET) as client:
                 pump(server, lambda: bool(client.answers()), client)
@@ -185,7 +206,11 @@ def test_a_callback_may_stop_the_server_and_must_not_tick_it() -> None:
         server.stop()
         server.tick()
 
-    with ticking(callbacks=Callbacks(open=opened)) as server, listening_to("sigil.error") as lines, Raw(server) as one:
+    with (
+        ticking(callbacks=Callbacks(open=opened)) as server,
+        listening_to("sigil.error") as lines,
+        Raw(server) as one,
+    ):
         pump(server, lambda: one.over, one)
         one.half_close()
         pump(server, lambda: not server.running)

@@ -1,6 +1,8 @@
-"""The command, as a person meets it: real processes, what they print, how they answer, and how they end.
+"""The command, as a person meets it: real processes, what they print, how they answer, and how they
+end.
 
-Every process gets port 0 and a deadline.  Nothing here sleeps: a process is ready when it has said where it listens.
+Every process gets port 0 and a deadline. Nothing here sleeps: a process is ready when it has said
+where it listens.
 """
 
 import signal
@@ -101,7 +103,9 @@ def command(*words: str) -> list[str]:
 
 def run(*words: str, folder: Path | None = None) -> Ended:
     """A command that is expected to end by itself."""
-    done = subprocess.run(command(*words), cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    done = subprocess.run(
+        command(*words), cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
@@ -129,23 +133,37 @@ class Running:
         return self.ended()
 
     def ended(self) -> Ended:
-        # Not communicate(): it passes over what readline() has read ahead.  The watchdog bounds the reading.
+        # Not communicate(): it passes over what readline() has read ahead.  The watchdog bounds the
+        # reading.
         assert self.process.stdout is not None and self.process.stderr is not None
         out, err = self.process.stdout.read(), self.process.stderr.read()
         return Ended(self.process.wait(PATIENCE_SECONDS), self.first_line + out, err)
 
 
 @contextmanager
-def started(*words: str, folder: Path | None = None, descriptors: Sequence[int] = (),
-            has_own_group: bool = False) -> Iterator["subprocess.Popen[str]"]:
-    """A process that is certain to end: reading its output has no deadline of its own, so it has one.
+def started(
+    *words: str,
+    folder: Path | None = None,
+    descriptors: Sequence[int] = (),
+    has_own_group: bool = False,
+) -> Iterator["subprocess.Popen[str]"]:
+    """A process that is certain to end: reading its output has no deadline of its own, so it has
+    one.
 
-    It inherits `descriptors`.  With a process group of its own it can be sent what a terminal sends to all.
+    It inherits `descriptors`. With a process group of its own it can be sent what a terminal sends
+    to all.
     """
     pipe = subprocess.PIPE
     address = () if {"--uds", "--fd"} & set(words) else ("--port", "0")
-    process = subprocess.Popen(command(*words, *address), cwd=folder, stdout=pipe, stderr=pipe, text=True,
-                               pass_fds=descriptors, process_group=0 if has_own_group else None)
+    process = subprocess.Popen(
+        command(*words, *address),
+        cwd=folder,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        pass_fds=descriptors,
+        process_group=0 if has_own_group else None,
+    )
     watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)
     watchdog.start()
     try:
@@ -160,9 +178,15 @@ def started(*words: str, folder: Path | None = None, descriptors: Sequence[int] 
 
 
 @contextmanager
-def running(*words: str, folder: Path | None = None, descriptors: Sequence[int] = (),
-            has_own_group: bool = False) -> Iterator[Running]:
-    with started(*words, folder=folder, descriptors=descriptors, has_own_group=has_own_group) as process:
+def running(
+    *words: str,
+    folder: Path | None = None,
+    descriptors: Sequence[int] = (),
+    has_own_group: bool = False,
+) -> Iterator[Running]:
+    with started(
+        *words, folder=folder, descriptors=descriptors, has_own_group=has_own_group
+    ) as process:
         yield Running(process)
 
 
@@ -173,11 +197,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-# -- serving --------------------------------------------------------------------------------------------------------
+# -- serving ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("target", "answer"), [("web:app", "GET /a"), ("web:inner.app", "inner"),
-                                                 ("web:later", "later")])
+@pytest.mark.parametrize(
+    ("target", "answer"),
+    [("web:app", "GET /a"), ("web:inner.app", "inner"), ("web:later", "later")],
+)
 def test_serve_answers_and_ends_cleanly(folder: Path, target: str, answer: str) -> None:
     with running("serve", target, folder=folder) as server:
         assert server.first_line == f"listening on http://127.0.0.1:{server.port}\n"
@@ -210,15 +236,21 @@ def test_it_serves_even_if_nobody_reads_what_it_prints(folder: Path) -> None:
         assert "BrokenPipe" not in process.stderr.read()
 
 
-def test_app_dir_is_where_the_module_is_looked_for(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_app_dir_is_where_the_module_is_looked_for(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     with running("serve", "web:app", "--app-dir", str(folder), folder=elsewhere) as server:
         assert server.get("/x") == (200, "GET /x")
 
 
 def test_the_script_and_the_module_are_one_command(folder: Path) -> None:
-    module = subprocess.run([sys.executable, "-m", "sigil.cli.main", "--version"], capture_output=True, text=True,
-                            timeout=PATIENCE_SECONDS)
+    module = subprocess.run(
+        [sys.executable, "-m", "sigil.cli.main", "--version"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
     assert (module.returncode, module.stdout) == (0, f"sigil {__version__}\n")
     assert run("--version") == Ended(0, f"sigil {__version__}\n", "")
 
@@ -233,30 +265,46 @@ def test_a_host_of_ipv6_is_in_brackets(folder: Path) -> None:
         assert server.get("/six", host="::1") == (200, "GET /six")
 
 
-# -- factories ------------------------------------------------------------------------------------------------------
+# -- factories -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("target", "answer"), [("web:make", "GET /a"), ("web:make_async", "an object's")])
+@pytest.mark.parametrize(
+    ("target", "answer"), [("web:make", "GET /a"), ("web:make_async", "an object's")]
+)
 def test_a_factory_makes_the_handler(folder: Path, target: str, answer: str) -> None:
     with running("serve", target, "--factory", folder=folder) as server:
         assert server.get("/a") == (200, answer)
         assert server.end().status == 0
 
 
-@pytest.mark.parametrize(("target", "complaint"), [
-    ("web:make_later", "web:make_later is asynchronous"),
-    ("web:make_nothing", "web:make_nothing() returned something of type NoneType, which cannot be called"),
-    ("web:make_trouble", "calling web:make_trouble() failed: LookupError: no such thing, at {folder}/web.py:"),
-    ("web:make_from", "calling web:make_from() failed: TypeError: make_from() missing 1 required positional argument"),
-    ("web:number", "web:number is of type int, which cannot be called"),
-])
-def test_a_factory_that_makes_nothing_ends_with_3(folder: Path, target: str, complaint: str) -> None:
+@pytest.mark.parametrize(
+    ("target", "complaint"),
+    [
+        ("web:make_later", "web:make_later is asynchronous"),
+        (
+            "web:make_nothing",
+            "web:make_nothing() returned something of type NoneType, which cannot be called",
+        ),
+        (
+            "web:make_trouble",
+            "calling web:make_trouble() failed: LookupError: no such thing, at {folder}/web.py:",
+        ),
+        (
+            "web:make_from",
+            "calling web:make_from() failed: TypeError: make_from() missing 1 required positional argument",
+        ),
+        ("web:number", "web:number is of type int, which cannot be called"),
+    ],
+)
+def test_a_factory_that_makes_nothing_ends_with_3(
+    folder: Path, target: str, complaint: str
+) -> None:
     ended = run("serve", target, "--factory", "--port", "0", folder=folder)
     assert (ended.status, ended.out, ended.err.count("\n")) == (3, "", 1)
     assert ended.err.startswith(f"sigil: error: {complaint.format(folder=folder)}")
 
 
-# -- timeouts and limits --------------------------------------------------------------------------------------------
+# -- timeouts and limits ---------------------------------------------------------------------------
 
 
 def open_connection(server: Running, path: str) -> socket.socket:
@@ -267,20 +315,28 @@ def open_connection(server: Running, path: str) -> socket.socket:
 
 
 def test_timeout_keep_alive_ends_connections_that_ask_for_nothing(folder: Path) -> None:
-    with (running("serve", "web:app", "--timeout-keep-alive", "0.2", folder=folder) as server,
-          open_connection(server, "/idle") as sock):
+    with (
+        running("serve", "web:app", "--timeout-keep-alive", "0.2", folder=folder) as server,
+        open_connection(server, "/idle") as sock,
+    ):
         assert sock.recv(1000).endswith(b"GET /idle")
         assert sock.recv(1000) == b""  # in time, or it raises
 
 
 def test_timeout_graceful_shutdown_is_how_long_the_end_may_take(folder: Path) -> None:
     words = ("serve", "web:app", "--timeout-graceful-shutdown")
-    with running(*words, "0.1", folder=folder) as server, open_connection(server, "/endless") as sock:
+    with (
+        running(*words, "0.1", folder=folder) as server,
+        open_connection(server, "/endless") as sock,
+    ):
         assert sock.recv(1000)
         begun = time.monotonic()
         assert server.end().status == 0
         assert time.monotonic() - begun < 4.0  # the default is 5 seconds
-    with running(*words, "600", folder=folder) as server, open_connection(server, "/endless") as sock:
+    with (
+        running(*words, "600", folder=folder) as server,
+        open_connection(server, "/endless") as sock,
+    ):
         assert sock.recv(1000)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.stderr is not None
@@ -290,8 +346,10 @@ def test_timeout_graceful_shutdown_is_how_long_the_end_may_take(folder: Path) ->
 
 
 def test_limit_concurrency_answers_one_more_with_503(folder: Path) -> None:
-    with (running("serve", "web:app", "--limit-concurrency", "1", folder=folder) as server,
-          open_connection(server, "/first") as sock):
+    with (
+        running("serve", "web:app", "--limit-concurrency", "1", folder=folder) as server,
+        open_connection(server, "/first") as sock,
+    ):
         assert sock.recv(1000).endswith(b"GET /first")
         assert server.get("/second")[0] == 503
         sock.sendall(b"GET /again HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -299,11 +357,17 @@ def test_limit_concurrency_answers_one_more_with_503(folder: Path) -> None:
         assert server.end().status == 0
 
 
-@pytest.mark.parametrize(("target", "answer"), [
-    ("web:app", (200, "GET /a")), ("web:later", (200, "later")), ("web:promised", (200, "promised")),
-])
-def test_limit_max_requests_ends_the_process_after_so_many_answers(folder: Path, target: str,
-                                                                  answer: tuple[int, str]) -> None:
+@pytest.mark.parametrize(
+    ("target", "answer"),
+    [
+        ("web:app", (200, "GET /a")),
+        ("web:later", (200, "later")),
+        ("web:promised", (200, "promised")),
+    ],
+)
+def test_limit_max_requests_ends_the_process_after_so_many_answers(
+    folder: Path, target: str, answer: tuple[int, str]
+) -> None:
     with running("serve", target, "--limit-max-requests", "3", folder=folder) as server:
         assert [server.get("/a") for _ in range(3)] == [answer] * 3
         assert server.ended().status == 0
@@ -319,7 +383,7 @@ def test_a_signal_that_another_thread_takes_wakes_the_server(folder: Path, targe
         assert server.ended().status == 0
 
 
-# -- the log --------------------------------------------------------------------------------------------------------
+# -- the log ---------------------------------------------------------------------------------------
 
 
 def test_the_access_log_goes_to_stderr(folder: Path) -> None:
@@ -330,7 +394,9 @@ def test_the_access_log_goes_to_stderr(folder: Path) -> None:
     assert "/seen" not in ended.out
 
 
-@pytest.mark.parametrize("words", [("--no-access-log",), ("--log-level", "warning"), ("--log-level", "critical")])
+@pytest.mark.parametrize(
+    "words", [("--no-access-log",), ("--log-level", "warning"), ("--log-level", "critical")]
+)
 def test_the_access_log_can_be_off(folder: Path, words: tuple[str, ...]) -> None:
     with running("serve", "web:app", *words, folder=folder) as server:
         server.get("/unseen")
@@ -348,7 +414,7 @@ def test_a_handler_that_fails_is_in_the_log_with_its_traceback(folder: Path) -> 
     assert "LookupError: a handler that fails" in ended.err
 
 
-# -- words that make no sense: 2 (which words those are is in test_settings) ----------------------------------------
+# -- words that make no sense: 2 (which words those are is in test_settings) -----------------------
 
 
 @pytest.mark.parametrize("words", [(), ("dance",), ("serve", "web"), ("demo", "--port", "65536")])
@@ -358,24 +424,44 @@ def test_usage_errors_end_with_2(words: tuple[str, ...]) -> None:
     assert "Traceback" not in ended.err
 
 
-# -- no application: 3 ----------------------------------------------------------------------------------------------
+# -- no application: 3 -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("target", "complaint"), [
-    ("nowhere:app", "no module 'nowhere'"),
-    ("web.sub:app", "no module 'web.sub'"),
-    ("web:missing", "there is no web:missing"),
-    ("web:inner.missing", "there is no web:inner.missing"),
-    ("web:number", "web:number is of type int, which cannot be called"),
-    ("divides:app", "importing 'divides' failed: ZeroDivisionError: division by zero, at {folder}/divides.py:2: 1 / 0"),
-    ("indirect:app", "JSONDecodeError: Expecting value: line 1 column 1 (char 0), at {folder}/indirect.py:3: json.l"),
-    ("needs:app", "importing 'needs' failed: ModuleNotFoundError: No module named 'absent', at {folder}/needs.py:1:"),
-    ("broken:app", "importing 'broken' failed: SyntaxError: '(' was never closed, at {folder}/broken.py:2: x = ("),
-    ("leaves:app", "importing 'leaves' failed: SystemExit: 5, at {folder}/leaves.py:1:"),
-])
+@pytest.mark.parametrize(
+    ("target", "complaint"),
+    [
+        ("nowhere:app", "no module 'nowhere'"),
+        ("web.sub:app", "no module 'web.sub'"),
+        ("web:missing", "there is no web:missing"),
+        ("web:inner.missing", "there is no web:inner.missing"),
+        ("web:number", "web:number is of type int, which cannot be called"),
+        (
+            "divides:app",
+            "importing 'divides' failed: ZeroDivisionError: division by zero, at {folder}/divides.py:2: 1 / 0",
+        ),
+        (
+            "indirect:app",
+            "JSONDecodeError: Expecting value: line 1 column 1 (char 0), at {folder}/indirect.py:3: json.l",
+        ),
+        (
+            "needs:app",
+            "importing 'needs' failed: ModuleNotFoundError: No module named 'absent', at {folder}/needs.py:1:",
+        ),
+        (
+            "broken:app",
+            "importing 'broken' failed: SyntaxError: '(' was never closed, at {folder}/broken.py:2: x = (",
+        ),
+        ("leaves:app", "importing 'leaves' failed: SystemExit: 5, at {folder}/leaves.py:1:"),
+    ],
+)
 def test_no_application_ends_with_3(folder: Path, target: str, complaint: str) -> None:
-    modules = {"divides": "\n1 / 0\n", "indirect": "import json\n\njson.loads('')\n", "needs": "import absent\n",
-               "broken": "\nx = (\n", "leaves": "raise SystemExit(5)\n"}
+    modules = {
+        "divides": "\n1 / 0\n",
+        "indirect": "import json\n\njson.loads('')\n",
+        "needs": "import absent\n",
+        "broken": "\nx = (\n",
+        "leaves": "raise SystemExit(5)\n",
+    }
     for name, text in modules.items():
         (folder / f"{name}.py").write_text(textwrap.dedent(text))
     ended = run("serve", target, "--port", "0", folder=folder)
@@ -386,7 +472,7 @@ def test_no_application_ends_with_3(folder: Path, target: str, complaint: str) -
     assert ended.out == ""
 
 
-# -- no address: 4 --------------------------------------------------------------------------------------------------
+# -- no address: 4 ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("words", [("serve", "web:app"), ("demo",), ("stream",)])
@@ -409,7 +495,7 @@ def test_an_address_of_nobody_s_ends_with_4(folder: Path, host: str) -> None:
     assert host in ended.err and "--host" in ended.err
 
 
-# -- the demo -------------------------------------------------------------------------------------------------------
+# -- the demo --------------------------------------------------------------------------------------
 
 
 def test_the_demo_says_where_and_what_to_do_then_serves_and_ends() -> None:

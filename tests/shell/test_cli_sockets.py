@@ -1,7 +1,8 @@
 """Where the command listens besides host and port: Unix sockets, and sockets that it inherits.
 
-Theory: a socket file is a thing that outlives its process, so what is tested is what lies there before, during and
-after.  Who asks is curl, which shares nothing with sigil; what asks without it is a plain socket.
+Theory: a socket file is a thing that outlives its process, so what is tested is what lies there
+before, during and after. Who asks is curl, which shares nothing with sigil; what asks without it is
+a plain socket.
 """
 
 import os
@@ -28,8 +29,16 @@ def place(tmp_path: Path) -> Path:
 
 def curl(path: Path, target: str) -> str:
     """What curl gets over a Unix socket."""
-    command = (need("curl"), "-sS", "--fail", "--max-time", str(PATIENCE_SECONDS), "--unix-socket", str(path),
-               f"http://sigil.example{target}")
+    command = (
+        need("curl"),
+        "-sS",
+        "--fail",
+        "--max-time",
+        str(PATIENCE_SECONDS),
+        "--unix-socket",
+        str(path),
+        f"http://sigil.example{target}",
+    )
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
@@ -45,15 +54,21 @@ def ask(address: object, family: socket.AddressFamily = socket.AF_UNIX) -> bytes
     return received.rpartition(b"\r\n\r\n")[2]
 
 
-# -- Unix sockets ---------------------------------------------------------------------------------------------------
+# -- Unix sockets ----------------------------------------------------------------------------------
 
 
 @needs("curl")
-@pytest.mark.parametrize(("words", "target", "answer"), [
-    (("serve", "web:app"), "/x", "GET /x"), (("serve", "web:later"), "/x", "later"),
-    (("demo",), "/hello", "hello from sigil\n"),
-])
-def test_curl_is_served_over_a_unix_socket(place: Path, words: tuple[str, ...], target: str, answer: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "target", "answer"),
+    [
+        (("serve", "web:app"), "/x", "GET /x"),
+        (("serve", "web:later"), "/x", "later"),
+        (("demo",), "/hello", "hello from sigil\n"),
+    ],
+)
+def test_curl_is_served_over_a_unix_socket(
+    place: Path, words: tuple[str, ...], target: str, answer: str
+) -> None:
     path = place / "s"
     with running(*words, "--uds", str(path), folder=place) as server:
         assert server.first_line == f"listening on unix:{path}\n"
@@ -88,8 +103,10 @@ def test_a_socket_that_is_served_is_not_taken_over(place: Path) -> None:
     with running("serve", "web:app", "--uds", str(path), folder=place) as server:
         ended = run("serve", "web:app", "--uds", str(path), folder=place)
         assert (ended.status, ended.out) == (4, "")
-        assert ended.err == (f"sigil: error: cannot listen: Address already in use: {path} "
-                             "(somebody is serving there; choose another path with --uds)\n")
+        assert ended.err == (
+            f"sigil: error: cannot listen: Address already in use: {path} "
+            "(somebody is serving there; choose another path with --uds)\n"
+        )
         assert ask(str(path)) == b"GET /asked"
         assert server.end().status == 0
 
@@ -114,7 +131,9 @@ def test_a_file_that_is_another_s_by_now_is_left_alone(place: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="a full queue says so on Linux")
 @pytest.mark.parametrize("backlog", [1, 4])
 def test_backlog_is_how_many_may_wait(place: Path, backlog: int) -> None:
-    with running("serve", "web:app", "--uds", "s", "--backlog", str(backlog), folder=place) as server:
+    with running(
+        "serve", "web:app", "--uds", "s", "--backlog", str(backlog), folder=place
+    ) as server:
         assert ask(str(place / "s")) == b"GET /asked"
         server.process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, server.process.pid, os.WSTOPPED)
@@ -129,7 +148,7 @@ def test_backlog_is_how_many_may_wait(place: Path, backlog: int) -> None:
         assert server.end().status == 0
 
 
-# -- inherited sockets ----------------------------------------------------------------------------------------------
+# -- inherited sockets -----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -139,7 +158,9 @@ def opened() -> Iterator[socket.socket]:
 
 
 @pytest.mark.parametrize("words", [("serve", "web:app"), ("serve", "web:later"), ("demo",)])
-def test_an_inherited_socket_is_served(place: Path, opened: socket.socket, words: tuple[str, ...]) -> None:
+def test_an_inherited_socket_is_served(
+    place: Path, opened: socket.socket, words: tuple[str, ...]
+) -> None:
     number = opened.fileno()
     with running(*words, "--fd", str(number), folder=place, descriptors=[number]) as server:
         assert server.first_line == f"listening on http://127.0.0.1:{opened.getsockname()[1]}\n"
@@ -149,10 +170,14 @@ def test_an_inherited_socket_is_served(place: Path, opened: socket.socket, words
     assert (ended.status, "Traceback" in ended.err) == (0, False)
 
 
-def test_an_inherited_socket_goes_on_listening_after_its_server(place: Path, opened: socket.socket) -> None:
+def test_an_inherited_socket_goes_on_listening_after_its_server(
+    place: Path, opened: socket.socket
+) -> None:
     number = opened.fileno()
     for _ in range(2):
-        with running("serve", "web:app", "--fd", str(number), folder=place, descriptors=[number]) as server:
+        with running(
+            "serve", "web:app", "--fd", str(number), folder=place, descriptors=[number]
+        ) as server:
             assert ask(opened.getsockname(), socket.AF_INET) == b"GET /asked"
             assert server.end().status == 0
     socket.create_connection(opened.getsockname()).close()
@@ -164,17 +189,32 @@ def test_an_inherited_unix_socket_keeps_its_file(place: Path) -> None:
         opened.bind(str(path))
         opened.listen()
         number = opened.fileno()
-        with running("serve", "web:app", "--fd", str(number), folder=place, descriptors=[number]) as server:
+        with running(
+            "serve", "web:app", "--fd", str(number), folder=place, descriptors=[number]
+        ) as server:
             assert server.first_line == f"listening on unix:{path}\n"
             assert ask(str(path)) == b"GET /asked"
             assert server.end().status == 0
     assert path.is_socket()  # whoever made it may want it back
 
 
-@pytest.mark.parametrize(("number", "complaint"), [
-    ("0", "Socket operation on non-socket: descriptor 0"), ("99", "Bad file descriptor: descriptor 99 (--fd is")])
-def test_a_descriptor_that_is_no_socket_ends_with_4(place: Path, number: str, complaint: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "sigil", "serve", "web:app", "--fd", number], cwd=place, text=True,
-                          stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_SECONDS)
+@pytest.mark.parametrize(
+    ("number", "complaint"),
+    [
+        ("0", "Socket operation on non-socket: descriptor 0"),
+        ("99", "Bad file descriptor: descriptor 99 (--fd is"),
+    ],
+)
+def test_a_descriptor_that_is_no_socket_ends_with_4(
+    place: Path, number: str, complaint: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sigil", "serve", "web:app", "--fd", number],
+        cwd=place,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
+    )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1)
     assert done.stderr.startswith(f"sigil: error: cannot listen: {complaint}")

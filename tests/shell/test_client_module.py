@@ -26,14 +26,27 @@ def test_the_module_is_served_as_it_lies_in_the_package() -> None:
     assert client_module() == client_module()
 
 
-@pytest.mark.parametrize(("pattern", "status"), [
-    ("{}", 304), ("W/{}", 304), ('"other", {}', 304), ('"other",W/{} , "more"', 304), ("*", 304),
-    ('"other"', 200), ("", 200), ("x{}", 200),
-])
+@pytest.mark.parametrize(
+    ("pattern", "status"),
+    [
+        ("{}", 304),
+        ("W/{}", 304),
+        ('"other", {}', 304),
+        ('"other",W/{} , "more"', 304),
+        ("*", 304),
+        ('"other"', 200),
+        ("", 200),
+        ("x{}", 200),
+    ],
+)
 def test_who_has_it_is_told_so(pattern: str, status: int) -> None:
     client = Client(serve)
     tag = client.get("/").headers["etag"]
     assert tag.startswith('"') and tag.endswith('"') and len(tag) == 34
     answer = client.get("/", headers={"If-None-Match": pattern.format(tag)})
-    assert (answer.status, answer.headers["etag"], answer.headers["cache-control"]) == (status, tag, "no-cache")
+    assert (answer.status, answer.headers["etag"], answer.headers["cache-control"]) == (
+        status,
+        tag,
+        "no-cache",
+    )
     assert len(answer.body) == (len(SOURCE.read_bytes()) if status == 200 else 0)

@@ -1,7 +1,7 @@
 """Clients that others wrote: http.client, httpx and curl against one server in a thread.
 
-Theory: a server is right when programs that know nothing of it are content.  Every refusal is read the way a person
-would meet it: short, plain text, with a sentence about what was wrong.
+Theory: a server is right when programs that know nothing of it are content. Every refusal is read
+the way a person would meet it: short, plain text, with a sentence about what was wrong.
 """
 
 import http.client
@@ -53,14 +53,16 @@ def server() -> Iterator[HttpServer]:
         yield server
 
 
-# -- http.client ------------------------------------------------------------------------------------------------
+# -- http.client -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_every_method_is_served_on_one_connection(server: HttpServer, method: str) -> None:
     connection = http.client.HTTPConnection(HOST, server.port, timeout=PATIENCE)
     for count in range(3):
-        connection.request(method, "/echo", body=b"x" * count if method in ("POST", "PUT", "PATCH") else None)
+        connection.request(
+            method, "/echo", body=b"x" * count if method in ("POST", "PUT", "PATCH") else None
+        )
         sock = connection.sock
         response = connection.getresponse()
         assert response.status == 200
@@ -73,20 +75,34 @@ def test_every_method_is_served_on_one_connection(server: HttpServer, method: st
 def test_http_client_sends_a_chunked_upload(server: HttpServer) -> None:
     connection = http.client.HTTPConnection(HOST, server.port, timeout=PATIENCE)
     pieces = [os.urandom(size) for size in (1, 70_000, 3, 500_000)]
-    connection.request("POST", "/echo", body=iter(pieces), encode_chunked=True,
-                       headers={"Transfer-Encoding": "chunked"})
+    connection.request(
+        "POST",
+        "/echo",
+        body=iter(pieces),
+        encode_chunked=True,
+        headers={"Transfer-Encoding": "chunked"},
+    )
     assert connection.getresponse().read() == b"".join(pieces)
     connection.close()
 
 
-# -- httpx ------------------------------------------------------------------------------------------------------
+# -- httpx -----------------------------------------------------------------------------------------
 
 
 def test_httpx_keeps_its_connection_over_answers_of_every_kind(server: HttpServer) -> None:
     accepted = server.stats().accepted
     with httpx.Client(base_url=f"http://{HOST}:{server.port}", timeout=PATIENCE) as client:
-        for path, status in (("/", 200), ("/none", 404), ("/empty", 204), ("/same", 304), ("/fail", 500),
-                             ("/away", 302), ("/busy", 503), ("/stream", 200), ("/", 200)):
+        for path, status in (
+            ("/", 200),
+            ("/none", 404),
+            ("/empty", 204),
+            ("/same", 304),
+            ("/fail", 500),
+            ("/away", 302),
+            ("/busy", 503),
+            ("/stream", 200),
+            ("/", 200),
+        ):
             assert client.get(path).status_code == status
         assert client.head("/stream").text == ""
         assert client.get("/away", follow_redirects=True).url.path == "/echo"
@@ -98,7 +114,7 @@ def test_httpx_uploads_with_a_length_and_without(server: HttpServer, size: int) 
     data = os.urandom(size)
     with httpx.Client(base_url=f"http://{HOST}:{server.port}", timeout=PATIENCE) as client:
         assert client.put("/echo", content=data).content == data
-        pieces = (data[start:start + 100_000] for start in range(0, size, 100_000))
+        pieces = (data[start : start + 100_000] for start in range(0, size, 100_000))
         assert client.post("/echo", content=pieces).content == data
 
 
@@ -111,7 +127,9 @@ def test_httpx_reads_a_stream_while_it_is_produced(server: HttpServer) -> None:
 
 def test_httpx_leaves_a_stream_in_the_middle_and_the_server_goes_on(server: HttpServer) -> None:
     for _ in range(5):
-        with httpx.stream("GET", f"http://{HOST}:{server.port}/stream", timeout=PATIENCE) as response:
+        with httpx.stream(
+            "GET", f"http://{HOST}:{server.port}/stream", timeout=PATIENCE
+        ) as response:
             assert next(response.iter_raw(100))
     assert httpx.get(f"http://{HOST}:{server.port}/", timeout=PATIENCE).text == "GET /"
 
@@ -120,7 +138,9 @@ def test_pipelined_requests_are_answered_in_order(server: HttpServer) -> None:
     paths = ["/a", "/stream", "/none", "/fail", "/b", "/empty", "/same", "/c"]
     with Raw(server) as client:
         client.sock.settimeout(PATIENCE)
-        client.sock.sendall(b"".join(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path.encode() for path in paths))
+        client.sock.sendall(
+            b"".join(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path.encode() for path in paths)
+        )
         client.sock.sendall(b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         while data := client.sock.recv(MIB):
             client.received += data
@@ -132,14 +152,27 @@ def test_pipelined_requests_are_answered_in_order(server: HttpServer) -> None:
     assert answers[-1].headers["connection"] == "close"
 
 
-# -- curl -------------------------------------------------------------------------------------------------------
+# -- curl ------------------------------------------------------------------------------------------
 
 
 def curl(server: HttpServer, path: str, *options: str) -> tuple[int, str, str]:
     """Status, content type and body that curl reports; it fails the test if curl is not content."""
     done = subprocess.run(
-        [need("curl"), "-sS", "--max-time", str(PATIENCE), "-w", "\n%{http_code} %{content_type}", *options,
-         f"http://{HOST}:{server.port}{path}"], capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
+        [
+            need("curl"),
+            "-sS",
+            "--max-time",
+            str(PATIENCE),
+            "-w",
+            "\n%{http_code} %{content_type}",
+            *options,
+            f"http://{HOST}:{server.port}{path}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     body, _, last = done.stdout.rpartition("\n")
     status, _, content_type = last.partition(" ")
@@ -147,23 +180,28 @@ def curl(server: HttpServer, path: str, *options: str) -> tuple[int, str, str]:
 
 
 @needs_curl
-@pytest.mark.parametrize(("status", "word", "path", "options"), [
-    (400, "header", "/", ["-H", "Bad Name: 1"]),
-    (400, "Host", "/", ["-H", "Host:"]),
-    (400, "JSON", "/json", ["-d", "{"]),
-    (404, "404 Not Found", "/none", []),
-    (405, "TRACE", "/", ["-X", "TRACE"]),
-    (413, f"{8 * MIB}", "/echo", ["-H", "Content-Length: 99999999", "-X", "POST"]),
-    (414, "8000", "/" + "a" * 9_000, []),
-    (417, "100-continue", "/", ["-H", "Expect: a miracle", "-d", "x"]),
-    (431, "16384", "/", ["-H", "X: " + "a" * 20_000]),
-    (431, "100", "/", [part for index in range(120) for part in ("-H", f"X-{index}: 1")]),
-    (500, "500 Internal Server Error", "/fail", []),
-    (501, "BREW", "/", ["-X", "BREW"]),
-    (501, "transfer coding", "/", ["-H", "Transfer-Encoding: gzip, chunked", "-d", "x"]),
-    (503, "come back later", "/busy", []),
-])
-def test_curl_reads_what_was_wrong(server: HttpServer, status: int, word: str, path: str, options: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("status", "word", "path", "options"),
+    [
+        (400, "header", "/", ["-H", "Bad Name: 1"]),
+        (400, "Host", "/", ["-H", "Host:"]),
+        (400, "JSON", "/json", ["-d", "{"]),
+        (404, "404 Not Found", "/none", []),
+        (405, "TRACE", "/", ["-X", "TRACE"]),
+        (413, f"{8 * MIB}", "/echo", ["-H", "Content-Length: 99999999", "-X", "POST"]),
+        (414, "8000", "/" + "a" * 9_000, []),
+        (417, "100-continue", "/", ["-H", "Expect: a miracle", "-d", "x"]),
+        (431, "16384", "/", ["-H", "X: " + "a" * 20_000]),
+        (431, "100", "/", [part for index in range(120) for part in ("-H", f"X-{index}: 1")]),
+        (500, "500 Internal Server Error", "/fail", []),
+        (501, "BREW", "/", ["-X", "BREW"]),
+        (501, "transfer coding", "/", ["-H", "Transfer-Encoding: gzip, chunked", "-d", "x"]),
+        (503, "come back later", "/busy", []),
+    ],
+)
+def test_curl_reads_what_was_wrong(
+    server: HttpServer, status: int, word: str, path: str, options: list[str]
+) -> None:
     got, content_type, body = curl(server, path, *options)
     assert got == status
     assert content_type == "text/plain; charset=utf-8"
@@ -188,13 +226,18 @@ def test_curl_reads_answers_that_are_no_refusals(server: HttpServer) -> None:
 
 
 @needs_curl
-@pytest.mark.parametrize(("line", "status", "word"), [
-    (b"GET / HTTP/2.0\r\n\r\n", 505, "HTTP/1.1"),
-    (b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", 505, "HTTP/1.1"),
-    (b"GET /\r\n\r\n", 400, "HTTP/0.9"),
-    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a client that speaks TLS\r\n\r\n", 400, ""),
-])
-def test_versions_that_are_not_spoken_are_refused(server: HttpServer, line: bytes, status: int, word: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "status", "word"),
+    [
+        (b"GET / HTTP/2.0\r\n\r\n", 505, "HTTP/1.1"),
+        (b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", 505, "HTTP/1.1"),
+        (b"GET /\r\n\r\n", 400, "HTTP/0.9"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a client that speaks TLS\r\n\r\n", 400, ""),
+    ],
+)
+def test_versions_that_are_not_spoken_are_refused(
+    server: HttpServer, line: bytes, status: int, word: str
+) -> None:
     with Raw(server) as client:
         client.sock.settimeout(PATIENCE)
         client.sock.sendall(line)
@@ -213,20 +256,40 @@ def test_versions_that_are_not_spoken_are_refused(server: HttpServer, line: byte
 def test_curl_waits_for_100_continue(server: HttpServer, tmp_path: Path, chunked: bool) -> None:
     upload, headers = tmp_path / "upload", tmp_path / "headers"
     upload.write_bytes(b"a" * MIB)
-    options = ["-H", "Expect: 100-continue", "--expect100-timeout", "60", "-D", str(headers),
-               "--data-binary", f"@{upload}"]
-    status, _, body = curl(server, "/echo", *options, *(["-H", "Transfer-Encoding: chunked"] if chunked else []))
+    options = [
+        "-H",
+        "Expect: 100-continue",
+        "--expect100-timeout",
+        "60",
+        "-D",
+        str(headers),
+        "--data-binary",
+        f"@{upload}",
+    ]
+    status, _, body = curl(
+        server, "/echo", *options, *(["-H", "Transfer-Encoding: chunked"] if chunked else [])
+    )
     assert (status, body) == (200, "a" * MIB)
     assert headers.read_text().startswith("HTTP/1.1 100 Continue\n")
 
 
 @needs_curl
-def test_curl_is_told_no_before_it_sends_a_body_that_is_too_long(server: HttpServer, tmp_path: Path) -> None:
+def test_curl_is_told_no_before_it_sends_a_body_that_is_too_long(
+    server: HttpServer, tmp_path: Path
+) -> None:
     upload = tmp_path / "upload"
     upload.write_bytes(b"a" * (9 * MIB))
     before = server.stats().bytes_in
-    status, _, body = curl(server, "/echo", "-H", "Expect: 100-continue", "--expect100-timeout", "60",
-                           "--data-binary", f"@{upload}")
+    status, _, body = curl(
+        server,
+        "/echo",
+        "-H",
+        "Expect: 100-continue",
+        "--expect100-timeout",
+        "60",
+        "--data-binary",
+        f"@{upload}",
+    )
     assert status == 413
     assert str(8 * MIB) in body
     assert server.stats().bytes_in - before < MIB

@@ -1,7 +1,8 @@
 """Limits that are met over a socket: whoever is too slow is told or left, and in time.
 
-Theory: a deadline is only worth something if it is kept without anybody else knocking.  So these servers run in
-`start`, which has to wake up by itself, and the tests only wait for the end of the connection.
+Theory: a deadline is only worth something if it is kept without anybody else knocking. So these
+servers run in `start`, which has to wake up by itself, and the tests only wait for the end of the
+connection.
 """
 
 import socket
@@ -12,10 +13,29 @@ import pytest
 
 from sigil import HttpServer, Limits, Request, Response
 
-from .serving import GET, HOST, MIB, PATIENCE, Answer, Raw, in_thread, make, pump, read_answers, settle, ticking
+from .serving import (
+    GET,
+    HOST,
+    MIB,
+    PATIENCE,
+    Answer,
+    Raw,
+    in_thread,
+    make,
+    pump,
+    read_answers,
+    settle,
+    ticking,
+)
 
 LONG = 60.0
-LIMITS = Limits(header_timeout=LONG, body_timeout=LONG, idle_timeout=LONG, stall_timeout=LONG, linger_timeout=LONG)
+LIMITS = Limits(
+    header_timeout=LONG,
+    body_timeout=LONG,
+    idle_timeout=LONG,
+    stall_timeout=LONG,
+    linger_timeout=LONG,
+)
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"
 
 
@@ -25,7 +45,9 @@ def app(request: Request) -> Response:
 
 
 def until_the_end(server: HttpServer, data: bytes, dribble: bytes = b"") -> tuple[bytes, float]:
-    """What came until the connection ended, and after how long; `dribble` is sent byte by byte meanwhile."""
+    """What came until the connection ended, and after how long; `dribble` is sent byte by byte
+    meanwhile.
+    """
     received, started = b"", time.monotonic()
     with socket.create_connection((HOST, server.port), timeout=PATIENCE) as sock:
         sock.sendall(data)
@@ -34,7 +56,7 @@ def until_the_end(server: HttpServer, data: bytes, dribble: bytes = b"") -> tupl
             try:
                 piece = sock.recv(MIB)
             except TimeoutError:
-                sock.sendall(dribble[index:index + 1])
+                sock.sendall(dribble[index : index + 1])
                 continue
             received += piece
             break
@@ -109,7 +131,10 @@ def test_a_connection_that_goes_on_asking_is_not_idle() -> None:
 
 def test_the_clock_of_a_head_begins_with_its_first_byte() -> None:
     limits = LIMITS._replace(header_timeout=0.3, idle_timeout=LONG)
-    with in_thread(make(app, limits)) as server, socket.create_connection((HOST, server.port), timeout=0.5) as sock:
+    with (
+        in_thread(make(app, limits)) as server,
+        socket.create_connection((HOST, server.port), timeout=0.5) as sock,
+    ):
         with pytest.raises(TimeoutError):
             sock.recv(MIB)
         sock.sendall(GET)
@@ -118,7 +143,10 @@ def test_the_clock_of_a_head_begins_with_its_first_byte() -> None:
 
 def test_a_client_that_takes_no_byte_for_too_long_is_dropped() -> None:
     limits = LIMITS._replace(stall_timeout=0.3)
-    with ticking(app, limits) as server, Raw(server, b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n", 4096) as client:
+    with (
+        ticking(app, limits) as server,
+        Raw(server, b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n", 4096) as client,
+    ):
         client.reads = False
         pump(server, lambda: server.stats().outbox_bytes > 0)
         started = time.monotonic()
@@ -130,7 +158,10 @@ def test_a_client_that_takes_no_byte_for_too_long_is_dropped() -> None:
 @pytest.mark.parametrize("bytes_per_second", [20_000_000, 800_000])
 def test_a_client_that_reads_slowly_but_steadily_is_not_dropped(bytes_per_second: int) -> None:
     limits = LIMITS._replace(stall_timeout=0.4)
-    with ticking(app, limits) as server, Raw(server, b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n", 65_536) as client:
+    with (
+        ticking(app, limits) as server,
+        Raw(server, b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n", 65_536) as client,
+    ):
         client.reads = False
         pump(server, lambda: server.stats().outbox_bytes > 0)
         taken, started = 0, time.monotonic()
@@ -158,7 +189,13 @@ def test_after_the_last_answer_a_client_that_stays_is_left_in_time() -> None:
 
 
 def test_a_handler_and_a_stream_may_take_as_long_as_they_like() -> None:
-    short = Limits(header_timeout=0.1, body_timeout=0.1, idle_timeout=0.1, stall_timeout=0.1, linger_timeout=0.1)
+    short = Limits(
+        header_timeout=0.1,
+        body_timeout=0.1,
+        idle_timeout=0.1,
+        stall_timeout=0.1,
+        linger_timeout=0.1,
+    )
 
     def patient(request: Request) -> Response:
         def chunks() -> Iterator[bytes]:
@@ -166,6 +203,7 @@ def test_a_handler_and_a_stream_may_take_as_long_as_they_like() -> None:
             while time.monotonic() < until:
                 yield b""
             yield b"at last"
+
         return Response.stream(chunks())
 
     with ticking(patient, short) as server, Raw(server, GET) as client:
@@ -197,7 +235,10 @@ def test_one_connection_too_many_is_503_and_after_a_close_there_is_room_again() 
 
 
 def test_one_too_many_that_has_asked_already_still_reads_why() -> None:
-    with ticking(app, LIMITS._replace(max_connection_cnt=1, full_policy="503")) as server, Raw(server):
+    with (
+        ticking(app, LIMITS._replace(max_connection_cnt=1, full_policy="503")) as server,
+        Raw(server),
+    ):
         pump(server, lambda: len(server.clients()) == 1)
         for data in (GET, GET * 100, POST + bytes(10), bytes(MIB)):
             for _ in range(10):

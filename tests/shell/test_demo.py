@@ -1,4 +1,5 @@
-"""The demonstration: its handler as a function, from literal readings; and once through a real server.
+"""The demonstration: its handler as a function, from literal readings; and once through a real
+server.
 
 What is told without being asked is tried in `test_demo_live`, the page in `test_demo_page`.
 """
@@ -13,7 +14,15 @@ from typing import Any, NamedTuple
 import pytest
 
 from sigil import Headers, Peer, Request, Response
-from sigil.apps.demo.handler import HISTORY_COUNT, Handler, Recorder, make_demo, page_text, plain, rates
+from sigil.apps.demo.handler import (
+    HISTORY_COUNT,
+    Handler,
+    Recorder,
+    make_demo,
+    page_text,
+    plain,
+    rates,
+)
 from sigil.apps.demo.live import drive, make_live
 from sigil.apps.demo.machine import CoreTimes, Interface, Machine, Space, usage
 from sigil.core.http.response import EventStream, StreamedBody, Upgrade
@@ -24,10 +33,17 @@ PATIENCE_SECONDS = 20.0
 def reading(second: int) -> Machine:
     """A machine that keeps its only core a quarter busy and receives 1000 bytes a second."""
     return Machine(
-        source="/proc", taken_seconds=float(second), core_count=1,
-        cores=(CoreTimes("cpu0", 25 * second, 75 * second),), load_averages=(0.25, 0.25, 0.25),
-        memory=Space(4000, 1000), disk=None, interfaces=(Interface("eth0", 1000 * second, 0),),
-        process_seconds=0.01 * second, resident_bytes=None)
+        source="/proc",
+        taken_seconds=float(second),
+        core_count=1,
+        cores=(CoreTimes("cpu0", 25 * second, 75 * second),),
+        load_averages=(0.25, 0.25, 0.25),
+        memory=Space(4000, 1000),
+        disk=None,
+        interfaces=(Interface("eth0", 1000 * second, 0),),
+        process_seconds=0.01 * second,
+        resident_bytes=None,
+    )
 
 
 class Clock:
@@ -47,7 +63,11 @@ def recorder_after(seconds: int) -> Recorder:
     """A recorder that took a sample every second."""
     clock = Clock()
     recorder = Recorder(clock.read, clock.now)
-    recorder.figures = lambda: {"clients": 2, "requests": 10 * clock.second, "bytes_out": 5000 * clock.second}
+    recorder.figures = lambda: {
+        "clients": 2,
+        "requests": 10 * clock.second,
+        "bytes_out": 5000 * clock.second,
+    }
     for second in range(1, seconds + 1):
         clock.second = second
         recorder.refresh()
@@ -56,8 +76,16 @@ def recorder_after(seconds: int) -> Recorder:
 
 def request(path: str, query: str = "", method: str = "GET") -> Request:
     target = f"{path}?{query}" if query else path
-    return Request(method=method, target=target, path=path, query=query, version=1, headers=Headers(), body=b"",
-                   peer=Peer("127.0.0.1", 4))
+    return Request(
+        method=method,
+        target=target,
+        path=path,
+        query=query,
+        version=1,
+        headers=Headers(),
+        body=b"",
+        peer=Peer("127.0.0.1", 4),
+    )
 
 
 def ask(demo: Handler, path: str, query: str = "", method: str = "GET") -> Response:
@@ -65,14 +93,16 @@ def ask(demo: Handler, path: str, query: str = "", method: str = "GET") -> Respo
 
 
 def body_of(response: Response) -> bytes:
-    return b"".join(response.body.chunks) if isinstance(response.body, StreamedBody) else response.body
+    return (
+        b"".join(response.body.chunks) if isinstance(response.body, StreamedBody) else response.body
+    )
 
 
 def lines_of(response: Response) -> list[Any]:
     return [json.loads(line) for line in body_of(response).splitlines()]
 
 
-# -- the handler ----------------------------------------------------------------------------------------------------
+# -- the handler -----------------------------------------------------------------------------------
 
 
 def test_load_json_is_the_latest_sample() -> None:
@@ -81,13 +111,26 @@ def test_load_json_is_the_latest_sample() -> None:
     answer = json.loads(body_of(response))
     sample = answer["sample"]
     assert sample["machine"] == {
-        "source": "/proc", "seconds": 1.0, "core_count": 1, "cores": [{"name": "cpu0", "busy_fraction": 0.25}],
-        "load_averages": [0.25, 0.25, 0.25], "memory": {"total_bytes": 4000, "used_bytes": 1000}, "disk": None,
-        "interfaces": [{"name": "eth0", "received_bytes_per_second": 1000.0, "sent_bytes_per_second": 0.0}],
-        "process_cores": pytest.approx(0.01), "resident_bytes": None}
+        "source": "/proc",
+        "seconds": 1.0,
+        "core_count": 1,
+        "cores": [{"name": "cpu0", "busy_fraction": 0.25}],
+        "load_averages": [0.25, 0.25, 0.25],
+        "memory": {"total_bytes": 4000, "used_bytes": 1000},
+        "disk": None,
+        "interfaces": [
+            {"name": "eth0", "received_bytes_per_second": 1000.0, "sent_bytes_per_second": 0.0}
+        ],
+        "process_cores": pytest.approx(0.01),
+        "resident_bytes": None,
+    }
     assert sample["server"] == {"clients": 2, "requests": 30, "bytes_out": 15000}
-    assert sample["rates"] == {"requests_per_second": 10.0, "bytes_in_per_second": None, "bytes_out_per_second": 5000.0,
-                               "cpu_seconds_per_request": pytest.approx(0.001)}
+    assert sample["rates"] == {
+        "requests_per_second": 10.0,
+        "bytes_in_per_second": None,
+        "bytes_out_per_second": 5000.0,
+        "cpu_seconds_per_request": pytest.approx(0.001),
+    }
     assert set(answer["about"]) == {"host", "system", "machine", "python", "sigil"}
 
 
@@ -113,9 +156,15 @@ def test_the_history_is_a_stream_of_lines_one_chunk_each() -> None:
     assert all(chunk.endswith(b"\n") and chunk.count(b"\n") == 1 for chunk in chunks)
 
 
-@pytest.mark.parametrize(("query", "requests"), [
-    ("lines=2", [40, 50]), ("lines=1", [50]), ("lines=5", [10, 20, 30, 40, 50]), ("lines=99999", [10, 20, 30, 40, 50]),
-])
+@pytest.mark.parametrize(
+    ("query", "requests"),
+    [
+        ("lines=2", [40, 50]),
+        ("lines=1", [50]),
+        ("lines=5", [10, 20, 30, 40, 50]),
+        ("lines=99999", [10, 20, 30, 40, 50]),
+    ],
+)
 def test_the_stream_is_as_long_as_was_asked_for(query: str, requests: Sequence[int]) -> None:
     lines = lines_of(ask(make_demo(recorder_after(5)), "/stream", query))
     assert [line["server"]["requests"] for line in lines] == requests
@@ -138,35 +187,60 @@ def test_hello_is_text() -> None:
     assert (response.status, body_of(response)) == (200, b"hello from sigil\n")
 
 
-@pytest.mark.parametrize(("path", "method", "status"), [
-    ("/", "GET", 200), ("/", "HEAD", 200), ("/load.json", "HEAD", 200), ("/stream", "HEAD", 200),
-    ("/missing", "GET", 404), ("/missing", "POST", 404), ("//", "GET", 404), ("", "GET", 404),
-    ("/", "POST", 405), ("/load.json", "DELETE", 405), ("/ws", "POST", 405), ("/slow", "PUT", 405),
-    ("/sigil-client.js", "HEAD", 200),
-])
+@pytest.mark.parametrize(
+    ("path", "method", "status"),
+    [
+        ("/", "GET", 200),
+        ("/", "HEAD", 200),
+        ("/load.json", "HEAD", 200),
+        ("/stream", "HEAD", 200),
+        ("/missing", "GET", 404),
+        ("/missing", "POST", 404),
+        ("//", "GET", 404),
+        ("", "GET", 404),
+        ("/", "POST", 405),
+        ("/load.json", "DELETE", 405),
+        ("/ws", "POST", 405),
+        ("/slow", "PUT", 405),
+        ("/sigil-client.js", "HEAD", 200),
+    ],
+)
 def test_routes(path: str, method: str, status: int) -> None:
     assert ask(make_demo(recorder_after(1)), path, method=method).status == status
 
 
 def test_a_method_that_is_not_allowed_is_told_which_are() -> None:
-    assert Headers(ask(make_demo(recorder_after(1)), "/", method="PUT").headers)["allow"] == "GET, HEAD"
+    assert (
+        Headers(ask(make_demo(recorder_after(1)), "/", method="PUT").headers)["allow"]
+        == "GET, HEAD"
+    )
 
 
-# -- what is told without being asked -------------------------------------------------------------------------------
+# -- what is told without being asked --------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("query", "topics"), [
-    ("", ("load", "ring")), ("topic=ring", ("ring",)), ("topic=ring&topic=load&other=1", ("ring", "load")),
-])
+@pytest.mark.parametrize(
+    ("query", "topics"),
+    [
+        ("", ("load", "ring")),
+        ("topic=ring", ("ring",)),
+        ("topic=ring&topic=load&other=1", ("ring", "load")),
+    ],
+)
 def test_a_websocket_hears_what_it_asks_for(query: str, topics: tuple[str, ...]) -> None:
     response = ask(make_demo(recorder_after(1)), "/ws", query)
     assert response.body == Upgrade(None, topics, 0)
 
 
-@pytest.mark.parametrize("query", ["topic=ballast", "topic=*", "topic=", "topic=load&topic=lode", "topic=%00"])
+@pytest.mark.parametrize(
+    "query", ["topic=ballast", "topic=*", "topic=", "topic=load&topic=lode", "topic=%00"]
+)
 def test_a_websocket_that_asks_for_something_else_is_refused(query: str) -> None:
     response = ask(make_demo(recorder_after(1)), "/ws", query)
-    assert (response.status, body_of(response)) == (400, b"400 Bad Request: a topic is one of load, ring\n")
+    assert (response.status, body_of(response)) == (
+        400,
+        b"400 Bad Request: a topic is one of load, ring\n",
+    )
 
 
 def test_a_slow_reader_is_told_its_name() -> None:
@@ -189,7 +263,7 @@ def test_the_module_is_there_for_the_page() -> None:
     assert response.status == 200 and b"export function connect(" in body_of(response)
 
 
-# -- figures --------------------------------------------------------------------------------------------------------
+# -- figures ---------------------------------------------------------------------------------------
 
 
 class Colour(Enum):
@@ -201,12 +275,23 @@ class Point(NamedTuple):
     name: str
 
 
-@pytest.mark.parametrize(("value", "json_value"), [
-    (None, None), (True, True), (1, 1), (1.5, 1.5), ("a", "a"), ((), []), ((1, (2,)), [1, [2]]),
-    (Point(1, "p"), {"x": 1, "name": "p"}), ([Point(1, "p")], [{"x": 1, "name": "p"}]),
-    ({Colour.RED: 2, "b": Point(1, "p")}, {"RED": 2, "b": {"x": 1, "name": "p"}}), ({3: 4}, {"3": 4}),
-    (Colour.RED, "Colour.RED"),
-])
+@pytest.mark.parametrize(
+    ("value", "json_value"),
+    [
+        (None, None),
+        (True, True),
+        (1, 1),
+        (1.5, 1.5),
+        ("a", "a"),
+        ((), []),
+        ((1, (2,)), [1, [2]]),
+        (Point(1, "p"), {"x": 1, "name": "p"}),
+        ([Point(1, "p")], [{"x": 1, "name": "p"}]),
+        ({Colour.RED: 2, "b": Point(1, "p")}, {"RED": 2, "b": {"x": 1, "name": "p"}}),
+        ({3: 4}, {"3": 4}),
+        (Colour.RED, "Colour.RED"),
+    ],
+)
 def test_records_become_what_json_can_say(value: object, json_value: object) -> None:
     assert plain(value) == json_value
     assert json.loads(json.dumps(plain(value))) == json_value
@@ -215,8 +300,11 @@ def test_records_become_what_json_can_say(value: object, json_value: object) -> 
 def test_rates_of_figures_that_are_missing_are_unknown() -> None:
     second = usage(reading(1), reading(2))
     assert rates({"requests": 1}, {"requests": "many"}, second) == {
-        "requests_per_second": None, "bytes_in_per_second": None, "bytes_out_per_second": None,
-        "cpu_seconds_per_request": None}
+        "requests_per_second": None,
+        "bytes_in_per_second": None,
+        "bytes_out_per_second": None,
+        "cpu_seconds_per_request": None,
+    }
     idle = rates({"requests": 5}, {"requests": 5}, second)
     assert (idle["requests_per_second"], idle["cpu_seconds_per_request"]) == (0.0, None)
 
@@ -245,7 +333,7 @@ def test_however_often_it_is_asked_there_is_one_sample_an_interval() -> None:
     assert recorder.seconds_until_due() == 1.0
 
 
-# -- through a server -----------------------------------------------------------------------------------------------
+# -- through a server ------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -272,5 +360,7 @@ def test_the_demo_over_a_socket(port: int) -> None:
     assert all("machine" in json.loads(line) for line in response.read().splitlines())
     connection.request("GET", "/load.json")
     sample = json.load(connection.getresponse())["sample"]
-    assert {"clients", "requests", "bytes_in", "bytes_out", "uptime_seconds"} <= set(sample["server"])
+    assert {"clients", "requests", "bytes_in", "bytes_out", "uptime_seconds"} <= set(
+        sample["server"]
+    )
     connection.close()

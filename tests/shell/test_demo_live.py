@@ -1,7 +1,8 @@
-"""What the demonstration tells without being asked: in memory with a clock that stands still, and over real sockets.
+"""What the demonstration tells without being asked: in memory with a clock that stands still, and
+over real sockets.
 
-In memory, a turn of the program's loop is a word of the test, so what is said, to whom and when are literal values.
-Over sockets, one client does not read and is dropped, while another misses nothing.
+In memory, a turn of the program's loop is a word of the test, so what is said, to whom and when are
+literal values. Over sockets, one client does not read and is dropped, while another misses nothing.
 """
 
 import json
@@ -29,7 +30,12 @@ from sigil.apps.demo.live import (
     drive,
     make_live,
 )
-from sigil.apps.demo.slow_readers import FAST_SECONDS_MOST, SLOW_MOST, SLOW_MOST_PER_HOST, SLOW_SECONDS_MOST
+from sigil.apps.demo.slow_readers import (
+    FAST_SECONDS_MOST,
+    SLOW_MOST,
+    SLOW_MOST_PER_HOST,
+    SLOW_SECONDS_MOST,
+)
 from sigil.core.views.figures import ring_figures, subscriber_count
 from sigil.testing import Client, Connection, WebSocket
 
@@ -47,7 +53,9 @@ class Show:
         self.slow_count = 0
         recorder = Recorder(lambda: reading(int(self.now)), lambda: self.now)
         self.live = Live(recorder, lambda: self.now)
-        self.client = Client(make_demo(recorder, self.live.admit), callbacks=self.live.callbacks, limits=limits)
+        self.client = Client(
+            make_demo(recorder, self.live.admit), callbacks=self.live.callbacks, limits=limits
+        )
         self.live.watch(self.client.server)  # type: ignore[arg-type]
 
     def turn(self, seconds: float = 0.0) -> None:
@@ -70,10 +78,15 @@ class Show:
 
 def told(websocket: WebSocket, kind: str) -> list[Any]:
     """What a WebSocket was told of this kind."""
-    return [value for message in websocket.messages() for name, value in json.loads(message).items() if name == kind]
+    return [
+        value
+        for message in websocket.messages()
+        for name, value in json.loads(message).items()
+        if name == kind
+    ]
 
 
-# -- the machine ------------------------------------------------------------------------------------------------------
+# -- the machine -----------------------------------------------------------------------------------
 
 
 def test_a_newcomer_hears_the_past_and_then_every_sample_once() -> None:
@@ -87,7 +100,8 @@ def test_a_newcomer_hears_the_past_and_then_every_sample_once() -> None:
         show.turn(1.0)
     samples = [*hello["samples"], *told(websocket, "load")]
     assert [sample["at_seconds"] for sample in samples] == [
-        json.loads(text)["at_seconds"] for text in show.live.recorder.texts]
+        json.loads(text)["at_seconds"] for text in show.live.recorder.texts
+    ]
     assert len(samples) == 5
 
 
@@ -108,7 +122,7 @@ def test_a_sample_that_a_request_had_taken_is_told_all_the_same_and_once() -> No
     assert told(early, "ring") == []
 
 
-# -- the ring ---------------------------------------------------------------------------------------------------------
+# -- the ring --------------------------------------------------------------------------------------
 
 
 def test_changes_are_what_is_new_or_different() -> None:
@@ -158,7 +172,7 @@ def test_nothing_is_said_of_the_ring_that_nobody_hears() -> None:
     assert show.live.seconds_until_due() == pytest.approx(1.0 - PICTURE_SECONDS)
 
 
-# -- ballast ----------------------------------------------------------------------------------------------------------
+# -- ballast ---------------------------------------------------------------------------------------
 
 
 def test_there_is_ballast_while_somebody_hears_it_and_then_no_more() -> None:
@@ -189,7 +203,9 @@ def test_no_more_than_so_many_may_read_slowly_even_if_all_come_at_once() -> None
     show = Show(Limits(outgoing_buffer_sz=2**22))
     show.turn()
     hosts = [f"192.0.2.{number}" for number in range(SLOW_MOST + 2)]
-    crowd = [show.slow(host=host) for host in hosts]  # who comes in one turn with others may be counted twice
+    crowd = [
+        show.slow(host=host) for host in hosts
+    ]  # who comes in one turn with others may be counted twice
     assert 0 < [reader.answers()[0].status for reader in crowd].count(200) <= SLOW_MOST
     statuses = []
     for host in hosts:
@@ -233,7 +249,9 @@ def test_who_keeps_up_is_ended_soon_and_told_why_and_then_there_is_no_ballast() 
     assert [reader.reason for reader in crowd] == 2 * [CloseReason.OK]
     (answer,) = crowd[0].answers()
     assert answer.is_whole
-    assert answer.text.endswith("data: this is the end: whoever is not behind for 30 s does not read slowly\n\n")
+    assert answer.text.endswith(
+        "data: this is the end: whoever is not behind for 30 s does not read slowly\n\n"
+    )
     assert list(show.live.evictions) == []
     published = show.published()
     show.turn(BALLAST_SECONDS)
@@ -247,8 +265,12 @@ def test_who_is_behind_for_ever_and_never_too_far_is_ended_too() -> None:
     show.turn()
     for _ in range(20):
         show.turn(BALLAST_SECONDS)
-    # It takes as much as is said, and so stays as far behind as it is: it neither catches up nor falls off.
-    assert seconds_until_ended(show, reader, read_len=BALLAST_COUNT * (BALLAST_LEN + 50)) >= SLOW_SECONDS_MOST - 1
+    # It takes as much as is said, and so stays as far behind as it is: it neither catches up nor
+    # falls off.
+    assert (
+        seconds_until_ended(show, reader, read_len=BALLAST_COUNT * (BALLAST_LEN + 50))
+        >= SLOW_SECONDS_MOST - 1
+    )
     assert subscriber_count(show.client.state, "ballast") == 0
     assert list(show.live.evictions) == []
 
@@ -266,11 +288,17 @@ def test_who_reads_slowly_is_dropped_with_a_reason_that_everybody_hears() -> Non
     assert eviction["peer"] == peer
     assert eviction["reason"] == "WS_CLIENT_TOO_SLOW"
     assert eviction["sentence"] == "it fell too far behind what was published"
-    seen = [laggard for picture in told(websocket, "ring") for laggard in picture.get("laggards", ())]
+    seen = [
+        laggard for picture in told(websocket, "ring") for laggard in picture.get("laggards", ())
+    ]
     assert {laggard["peer"] for laggard in seen} == {peer}
     pictures = [picture for picture in told(websocket, "ring") if picture.get("laggards")]
-    assert eviction["lag"] == Lag(seen[-1]["behind"], pictures[-1]["head_offset"] - seen[-1]["offset"])._asdict()
-    # Ballast is kept twice, plain and as an event: of the ring it is behind by twice what is owed to it, about.
+    assert (
+        eviction["lag"]
+        == Lag(seen[-1]["behind"], pictures[-1]["head_offset"] - seen[-1]["offset"])._asdict()
+    )
+    # Ballast is kept twice, plain and as an event: of the ring it is behind by twice what is owed
+    # to it, about.
     assert eviction["lag"]["ring_bytes"] > 1.8 * seen[-1]["owed"] - 2 * 1000
     assert [laggard["owed"] for laggard in seen] == sorted(laggard["owed"] for laggard in seen)
     show.turn(PICTURE_SECONDS)
@@ -289,10 +317,12 @@ def test_the_last_evictions_are_kept_and_who_leaves_is_none() -> None:
         while not slow.is_closed:
             show.turn(BALLAST_SECONDS)
     assert len(show.live.evictions) == EVICTIONS_MOST
-    assert {eviction.reason for eviction in show.live.evictions} <= {reason.name for reason in DROPPED}
+    assert {eviction.reason for eviction in show.live.evictions} <= {
+        reason.name for reason in DROPPED
+    }
 
 
-# -- over sockets -----------------------------------------------------------------------------------------------------
+# -- over sockets ----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -315,13 +345,17 @@ def hear(websocket: ClientConnection, deadline: float) -> tuple[str, Any]:
     return kind, value
 
 
-def test_a_reader_that_takes_nothing_is_dropped_while_another_client_misses_nothing(server: HttpServer) -> None:
+def test_a_reader_that_takes_nothing_is_dropped_while_another_client_misses_nothing(
+    server: HttpServer,
+) -> None:
     deadline = time.monotonic() + PATIENCE
     with ExitStack() as clients:
         websocket = clients.enter_context(connect(f"ws://127.0.0.1:{server.port}/ws"))
         kind, hello = hear(websocket, deadline)
         assert kind == "hello"
-        slow = clients.enter_context(Raw(server.port, b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n", receive_buffer=4096))
+        slow = clients.enter_context(
+            Raw(server.port, b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n", receive_buffer=4096)
+        )
         name = "{}:{}".format(*slow.sock.getsockname())
         heard: list[tuple[str, Any]] = []
         while not any(kind == "eviction" for kind, _ in heard):
@@ -335,14 +369,26 @@ def test_a_reader_that_takes_nothing_is_dropped_while_another_client_misses_noth
             assert time.monotonic() < deadline
             plain.poll()
         samples = [*hello["samples"], *(value for kind, value in heard if kind == "load")]
-        assert samples == [json.loads(line) for line in plain.answers()[0].text.splitlines()][:len(samples)]
-        heads = [value["head_number"] for kind, value in heard if kind == "ring" and "head_number" in value]
+        assert (
+            samples
+            == [json.loads(line) for line in plain.answers()[0].text.splitlines()][: len(samples)]
+        )
+        heads = [
+            value["head_number"]
+            for kind, value in heard
+            if kind == "ring" and "head_number" in value
+        ]
         assert heads == sorted(set(heads))
         assert any(picture.get("slow") == 1 for kind, picture in heard if kind == "ring")
 
 
 def test_what_is_not_asked_for_properly_is_refused_over_sockets_too(server: HttpServer) -> None:
-    for target, status in (("/ws", 426), ("/ws?topic=ballast", 400), ("/ws?topic=%ff", 400), ("/slow/", 404)):
+    for target, status in (
+        ("/ws", 426),
+        ("/ws?topic=ballast", 400),
+        ("/ws?topic=%ff", 400),
+        ("/slow/", 404),
+    ):
         with Raw(server.port, f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode()) as client:
             deadline = time.monotonic() + PATIENCE
             while not client.answers():

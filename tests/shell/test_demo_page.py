@@ -1,10 +1,12 @@
 """The demonstration's page: what can be seen in its text, and what a browser makes of it.
 
-Theory: the page is tried in a headless Chromium that is told what to do over its own debugging protocol, by a client as
-small as that takes (`Tab`): look at the page, press the button, wait until the page says what has become of it.
+Theory: the page is tried in a headless Chromium that is told what to do over its own debugging
+protocol, by a client as small as that takes (`Tab`): look at the page, press the button, wait until
+the page says what has become of it.
 
-Rules: what a browser has to complain about (an exception, a policy that refuses something) fails the test.  Without
-Chromium the tests that need it are skipped: it is hundreds of megabytes, so only `.ci/run` installs it.
+Rules: what a browser has to complain about (an exception, a policy that refuses something) fails
+the test. Without Chromium the tests that need it are skipped: it is hundreds of megabytes, so only
+`.ci/run` installs it.
 """
 
 import json
@@ -32,7 +34,7 @@ from .test_demo import ask, recorder_after
 PATIENCE_SECONDS = 60.0
 needs_chromium = needs("chromium")
 
-# -- its text ---------------------------------------------------------------------------------------------------------
+# -- its text --------------------------------------------------------------------------------------
 
 
 def test_the_page_is_served_with_its_policy() -> None:
@@ -73,8 +75,10 @@ def test_every_element_the_script_looks_up_is_there() -> None:
 
 def luminance(colour: str) -> float:
     """The relative luminance of `#rrggbb` (WCAG 2.2)."""
-    parts = [int(colour[index:index + 2], 16) / 255 for index in (1, 3, 5)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    parts = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
@@ -95,23 +99,39 @@ def test_all_text_can_be_read_on_whatever_it_stands(theme: int) -> None:
     blocks = re.findall(r":root \{(.*?)\}", page, re.DOTALL)
     assert len(blocks) == 2
     colours = dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6})", blocks[theme]))
-    texts = set(re.findall(r"(?:[ {;]color|fill): var\(--([a-z]+)\)", re.sub(r"\.(?:area|dot)\.[^}]*\}", "", page)))
+    texts = set(
+        re.findall(
+            r"(?:[ {;]color|fill): var\(--([a-z]+)\)", re.sub(r"\.(?:area|dot)\.[^}]*\}", "", page)
+        )
+    )
     texts |= set(re.findall(r"\bsay\(.*?colours\.([a-z]+)", page))
-    assert {"ink", "quiet", "bad", "good", "server", "sent", "received"} <= texts and "faint" not in texts
+    assert {
+        "ink",
+        "quiet",
+        "bad",
+        "good",
+        "server",
+        "sent",
+        "received",
+    } <= texts and "faint" not in texts
     for ground in ("ground", "surface", "grid"):
         for text in texts:
             assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
     assert contrast("#ffffff", colours["press"]) >= 4.5
     (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
-    assert re.findall(r"(\S+) \{[^}]*opacity", style) == [".area"]  # what is half transparent has another contrast
+    assert re.findall(r"(\S+) \{[^}]*opacity", style) == [
+        ".area"
+    ]  # what is half transparent has another contrast
 
 
 def test_every_figure_of_the_server_has_words() -> None:
     (totals,) = re.findall(r"const TOTALS = \{(.*?)\};", page_text(), re.DOTALL)
-    assert set(re.findall(r"(\w+): \[", totals)) == set(Stats._fields) - {"clients"}  # which has a card of its own
+    assert set(re.findall(r"(\w+): \[", totals)) == set(Stats._fields) - {
+        "clients"
+    }  # which has a card of its own
 
 
-# -- in a browser -----------------------------------------------------------------------------------------------------
+# -- in a browser ----------------------------------------------------------------------------------
 
 
 class Tab:
@@ -123,7 +143,9 @@ class Tab:
         self._number = 0
         self._session: str | None = None
         target = self._call("Target.createTarget", url="about:blank", newWindow=True)["targetId"]
-        self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)[
+            "sessionId"
+        ]
         for domain in ("Runtime", "Log", "Page"):
             self._call(f"{domain}.enable")
         self._call("Page.navigate", url=address)
@@ -132,7 +154,9 @@ class Tab:
         """What the browser answers; what it complains about meanwhile is kept."""
         self._number += 1
         session = {} if self._session is None else {"sessionId": self._session}
-        self.browser.send(json.dumps({"id": self._number, "method": method, "params": params} | session))
+        self.browser.send(
+            json.dumps({"id": self._number, "method": method, "params": params} | session)
+        )
         while True:
             message = json.loads(self.browser.recv(PATIENCE_SECONDS))
             if message.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
@@ -143,18 +167,26 @@ class Tab:
 
     def ask(self, expression: str) -> Any:
         """The value of an expression in the page."""
-        return self._call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+        return self._call("Runtime.evaluate", expression=expression, returnByValue=True)[
+            "result"
+        ].get("value")
 
     def wait_for(self, expression: str) -> None:
         """Ask until it is true."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self.ask(expression):
-            assert time.monotonic() < deadline, (expression, self.ask("document.body.innerText"), self.complaints)
+            assert time.monotonic() < deadline, (
+                expression,
+                self.ask("document.body.innerText"),
+                self.complaints,
+            )
 
     def show(self, is_seen: bool) -> None:
         """Let the page believe that it is looked at, or that it is not."""
-        self.ask(f"Object.defineProperty(document, 'hidden', {{value: {json.dumps(not is_seen)}, configurable: true}});"
-                 "document.dispatchEvent(new Event('visibilitychange'))")
+        self.ask(
+            f"Object.defineProperty(document, 'hidden', {{value: {json.dumps(not is_seen)}, configurable: true}});"
+            "document.dispatchEvent(new Event('visibilitychange'))"
+        )
 
     def wait_for_words(self, element: str, words: str) -> str:
         """Ask until these words stand in an element; all of its words."""
@@ -166,15 +198,32 @@ class Tab:
 @contextmanager
 def browsing(folder: Path) -> Iterator[ClientConnection]:
     """A browser that is told what to do over this connection."""
-    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-             "--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank")
+    flags = (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--remote-debugging-port=0",
+        f"--user-data-dir={folder}",
+        "about:blank",
+    )
     log = folder.with_suffix(".log")
-    with log.open("wb") as errors, subprocess.Popen([need("chromium"), *flags], stdin=subprocess.DEVNULL,
-                                                    stdout=subprocess.DEVNULL, stderr=errors) as process:
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(
+            [need("chromium"), *flags],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        ) as process,
+    ):
         try:
             deadline = time.monotonic() + PATIENCE_SECONDS
             while not (found := re.search(r"ws://\S+", log.read_text(errors="replace"))):
-                assert time.monotonic() < deadline and process.poll() is None, log.read_text(errors="replace")
+                assert time.monotonic() < deadline and process.poll() is None, log.read_text(
+                    errors="replace"
+                )
             with connect(found.group(), max_size=2**26) as browser:
                 yield browser
         finally:
@@ -215,7 +264,9 @@ PAINTED = """(() => {
 
 
 @needs_chromium
-def test_a_tab_that_reads_slowly_is_dropped_and_another_one_goes_on(server: HttpServer, tmp_path: Path) -> None:
+def test_a_tab_that_reads_slowly_is_dropped_and_another_one_goes_on(
+    server: HttpServer, tmp_path: Path
+) -> None:
     address = f"http://127.0.0.1:{server.port}/"
     with browsing(tmp_path / "one") as browser, browsing(tmp_path / "two") as another:
         slow, other = Tab(browser, address), Tab(another, address)
@@ -238,8 +289,11 @@ def test_a_tab_that_reads_slowly_is_dropped_and_another_one_goes_on(server: Http
         server.stop(0)
         other.wait_for_words("status", "disconnected, retrying")
         # What a server that is gone is asked for again is a complaint, and the only one.
-        assert [complaint for complaint in slow.complaints + other.complaints
-                if "ERR_CONNECTION_REFUSED" not in str(complaint)] == []
+        assert [
+            complaint
+            for complaint in slow.complaints + other.complaints
+            if "ERR_CONNECTION_REFUSED" not in str(complaint)
+        ] == []
 
 
 LARGE = Limits(outgoing_buffer_sz=2**26)
@@ -269,7 +323,8 @@ def test_the_story_ends_when_a_tab_that_was_hidden_finds_another_server(tmp_path
         for is_another in (False, True):
             tab.show(False)
             tab.wait_for_words("status", "paused")
-            # What a server that is gone has left in the buffers is read on for long: the same connection stands for it.
+            # What a server that is gone has left in the buffers is read on for long: the same
+            # connection stands for it.
             live.began_seconds += is_another
             tab.show(True)
             tab.wait_for_words("status", "live")

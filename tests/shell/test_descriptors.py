@@ -1,7 +1,9 @@
-"""Descriptors: every one that is taken is given back, and a server that gets no more of them waits in peace.
+"""Descriptors: every one that is taken is given back, and a server that gets no more of them waits
+in peace.
 
-Theory: a leak is a difference between two counts, so the same work is done twice and the second count must be the
-first.  Running out is no error: it is a state, without spinning, that ends by itself.
+Theory: a leak is a difference between two counts, so the same work is done twice and the second
+count must be the first. Running out is no error: it is a state, without spinning, that ends by
+itself.
 """
 
 import os
@@ -23,6 +25,7 @@ def open_descriptors() -> int:
 
 def app(request: Request) -> Response:
     """Answers, streams, mistakes."""
+
     def chunks() -> Iterator[bytes]:
         for _ in range(100):
             yield bytes(65_536)
@@ -36,9 +39,16 @@ def app(request: Request) -> Response:
             return Response.text("fine")
 
 
-REQUESTS = (GET, GET[:10], b"", b"nonsense\r\n\r\n", b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n",
-            b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n",
-            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1234")
+REQUESTS = (
+    GET,
+    GET[:10],
+    b"",
+    b"nonsense\r\n\r\n",
+    b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET / HTTP/1.0\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1234",
+)
 
 
 def one_life() -> None:
@@ -103,7 +113,7 @@ def test_a_server_that_listens_again_gives_back_what_it_had() -> None:
     assert open_descriptors() == before
 
 
-# -- a process of its own, which may have 40 descriptors ------------------------------------------------------------
+# -- a process of its own, which may have 40 descriptors -------------------------------------------
 
 STARVED = """
 import resource, socket, threading, time
@@ -179,13 +189,20 @@ print(failures, flush=True)
 
 def run(source: str) -> list[str]:
     """The lines that a process of its own prints."""
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=2 * PATIENCE,
-                          check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="limits of descriptors are counted as Linux does")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="limits of descriptors are counted as Linux does"
+)
 def test_a_server_without_descriptors_waits_in_peace_and_recovers_by_itself() -> None:
     first, second = run(STARVED)
     ticks, seconds, _, running = first.split()
@@ -195,7 +212,9 @@ def test_a_server_without_descriptors_waits_in_peace_and_recovers_by_itself() ->
     assert second == "10"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="limits of descriptors are counted as Linux does")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="limits of descriptors are counted as Linux does"
+)
 def test_a_server_that_cannot_get_the_descriptors_to_listen_raises_and_is_not_running() -> None:
     (line,) = run(UNOPENABLE)
     outcomes = eval(line, {"__builtins__": {}})

@@ -1,4 +1,6 @@
-"""Real clients in every encoding on one server: all of them hear the same sequence, whatever it was written in."""
+"""Real clients in every encoding on one server: all of them hear the same sequence, whatever it was
+written in.
+"""
 
 import json
 import zlib
@@ -14,8 +16,15 @@ from sigil import Callbacks, Conn, HttpServer, Limits, Request, Response
 
 from .serving import HOST, PATIENCE, in_thread, make
 
-MESSAGES = ["short", json.dumps([{"price": number, "symbol": "SYM"} for number in range(200)]), "x" * 200, "x" * 201,
-            "grüß " * 100, "", *(json.dumps({"number": number, "text": "ha" * number}) for number in range(100, 150))]
+MESSAGES = [
+    "short",
+    json.dumps([{"price": number, "symbol": "SYM"} for number in range(200)]),
+    "x" * 200,
+    "x" * 201,
+    "grüß " * 100,
+    "",
+    *(json.dumps({"number": number, "text": "ha" * number}) for number in range(100, 150)),
+]
 
 
 def upgrade(request: Request) -> Response:
@@ -48,7 +57,9 @@ CLIENTS: tuple[tuple[dict[str, object], Callable[[str | bytes], str]], ...] = (
 )
 
 
-def open_all(stack: ExitStack, server: HttpServer) -> Iterator[tuple[ClientConnection, Callable[[str | bytes], str]]]:
+def open_all(
+    stack: ExitStack, server: HttpServer
+) -> Iterator[tuple[ClientConnection, Callable[[str | bytes], str]]]:
     """A client of each kind."""
     for options, read in CLIENTS:
         yield stack.enter_context(connect(f"ws://{HOST}:{server.port}/", **options)), read  # type: ignore[arg-type]
@@ -65,18 +76,27 @@ def test_all_hear_the_same_sequence_live_and_as_history() -> None:
         for message in MESSAGES:
             server.broadcast(message)
         heard = [[read(client.recv(PATIENCE)) for _ in MESSAGES] for client, read in live]
-        late = [[read(client.recv(PATIENCE)) for _ in MESSAGES] for client, read in open_all(stack, server)]
+        late = [
+            [read(client.recv(PATIENCE)) for _ in MESSAGES]
+            for client, read in open_all(stack, server)
+        ]
     assert heard == late == [MESSAGES] * len(CLIENTS)
     assert len(opened) == 2 * len(CLIENTS)
 
 
 @pytest.mark.parametrize("bits", [None, *range(9, 16)])
 def test_an_echo_in_every_window(bits: int | None) -> None:
-    server = make(lambda request: Response.upgrade(),
-                  callbacks=Callbacks(ws_message=lambda server, conn, data: server.send(conn, data)))
+    server = make(
+        lambda request: Response.upgrade(),
+        callbacks=Callbacks(ws_message=lambda server, conn, data: server.send(conn, data)),
+    )
     large = bytes(zlib.crc32(number.to_bytes(4)) & 0xFF for number in range(30_000)) * 3
-    with in_thread(server), connect(f"ws://{HOST}:{server.port}/", compression=None,
-                                    extensions=[deflating(bits)]) as client:
+    with (
+        in_thread(server),
+        connect(
+            f"ws://{HOST}:{server.port}/", compression=None, extensions=[deflating(bits)]
+        ) as client,
+    ):
         for message in (*MESSAGES, large):
             client.send(message)
             assert client.recv(PATIENCE) == message

@@ -1,4 +1,6 @@
-"""The crank: what is told how often, what may leave before what, and what is left when user code breaks out."""
+"""The crank: what is told how often, what may leave before what, and what is left when user code
+breaks out.
+"""
 
 import socket
 from collections.abc import Iterator
@@ -6,7 +8,17 @@ from threading import Thread
 
 import pytest
 
-from sigil import Callbacks, CloseReason, Conn, Deferred, HttpServer, Peer, Request, Response, SendStatus
+from sigil import (
+    Callbacks,
+    CloseReason,
+    Conn,
+    Deferred,
+    HttpServer,
+    Peer,
+    Request,
+    Response,
+    SendStatus,
+)
 from sigil.core.events import Event
 from sigil.core.limits import Limits
 from sigil.shell.loop.engine import Engine
@@ -29,7 +41,9 @@ class Counting(Engine):
 
 
 def count_of_a_turn(clients: int, turns: int) -> int:
-    """How often the core is told something in the last of these turns, in each of which all clients are echoed to."""
+    """How often the core is told something in the last of these turns, in each of which all clients
+    are echoed to.
+    """
     echo = Callbacks(ws_message=lambda server, conn, data: server.send(conn, data))
     server = MemoryServer(lambda request: Response.upgrade(), Limits(), echo, Counting)
     engine = server.engine
@@ -54,7 +68,9 @@ def test_an_echo_is_told_with_all_others_in_every_turn() -> None:
 
 @pytest.mark.parametrize("is_said_to_all", [True, False], ids=["broadcast", "send"])
 @pytest.mark.parametrize("count", [1, 5], ids=["within a turn", "more than a turn holds"])
-def test_who_stops_reading_has_all_its_time_however_long_nothing_had_happened(count: int, is_said_to_all: bool) -> None:
+def test_who_stops_reading_has_all_its_time_however_long_nothing_had_happened(
+    count: int, is_said_to_all: bool
+) -> None:
     limits = Limits(stall_timeout=30.0, outgoing_buffer_sz=400_000, max_ws_outbox_len=400_000)
     client = Client(lambda request: Response.upgrade(), limits=limits)
     server, websocket = client.server, client.websocket("/", window_len=10_000)
@@ -62,7 +78,9 @@ def test_who_stops_reading_has_all_its_time_however_long_nothing_had_happened(co
     server.now += 1_000.0  # the program was busy with other things, and ticks again only now
     for _ in range(count):
         words = "x" * 90_000
-        assert (server.broadcast(words) if is_said_to_all else server.send(conn, words)) is not SendStatus.DROPPED
+        assert (
+            server.broadcast(words) if is_said_to_all else server.send(conn, words)
+        ) is not SendStatus.DROPPED
     server.tick()
     client.advance(29.0)
     assert server.clients()
@@ -100,17 +118,25 @@ def test_a_word_in_a_slow_handler_makes_no_answer_late(act: str) -> None:
         return Response.upgrade() if request.is_upgrade else Response.text("in time")
 
     client = Client(app, limits=Limits(response_timeout=30.0, ws_ping_interval=1_000.0))
-    websocket, first, second = client.websocket("/", window_len=100), client.connect(), client.connect()
+    websocket, first, second = (
+        client.websocket("/", window_len=100),
+        client.connect(),
+        client.connect(),
+    )
     for connection, path in ((first, b"/fast"), (second, b"/slow")):
         connection.wire.arrived += b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % path
     client.server.tick()
     client.settle()
-    assert [bytes(connection.wire.received)[:15] for connection in (first, second)] == [b"HTTP/1.1 200 OK"] * 2
+    assert [bytes(connection.wire.received)[:15] for connection in (first, second)] == [
+        b"HTTP/1.1 200 OK"
+    ] * 2
 
 
 @pytest.mark.parametrize("act", ["close", "subscribe", "broadcast"])
 @pytest.mark.parametrize("is_upgrade", [False, True], ids=["events", "websocket"])
-def test_what_another_thread_wants_of_a_client_comes_after_its_answer(is_upgrade: bool, act: str) -> None:
+def test_what_another_thread_wants_of_a_client_comes_after_its_answer(
+    is_upgrade: bool, act: str
+) -> None:
     promised: list[Deferred] = []
 
     def app(request: Request) -> Deferred:
@@ -139,7 +165,8 @@ def test_what_another_thread_wants_of_a_client_comes_after_its_answer(is_upgrade
     assert connection.wire.is_shut is (act == "close" and not is_upgrade)
 
 
-# -- what leaves early ------------------------------------------------------------------------------------------------
+# -- what leaves early -----------------------------------------------------------------------------
+
 
 class Stubborn(Iterator[bytes]):
     """A stream whose end ends the program."""
@@ -151,7 +178,9 @@ class Stubborn(Iterator[bytes]):
         raise KeyboardInterrupt
 
 
-def test_what_leaves_in_the_middle_of_a_callback_is_whole_though_a_stream_ends_the_program() -> None:
+def test_what_leaves_in_the_middle_of_a_callback_is_whole_though_a_stream_ends_the_program() -> (
+    None
+):
     def app(request: Request) -> Response | Deferred:
         if request.path == "/ws":
             return Response.upgrade()
@@ -163,11 +192,18 @@ def test_what_leaves_in_the_middle_of_a_callback_is_whole_though_a_stream_ends_t
         for words in said:
             server.send(other.handle, words)
 
-    client = Client(app, limits=Limits(max_connection_cnt=1, full_policy="evict", max_ws_outbox_len=200_000),
-                    callbacks=Callbacks(ws_message=burst))
+    client = Client(
+        app,
+        limits=Limits(max_connection_cnt=1, full_policy="evict", max_ws_outbox_len=200_000),
+        callbacks=Callbacks(ws_message=burst),
+    )
     one, other = client.websocket("/ws"), client.websocket("/ws")
-    client.connect().send(b"GET /later HTTP/1.1\r\nHost: h\r\n\r\nGET /stream HTTP/1.1\r\nHost: h\r\n\r\n")
-    client.server.kernel.connect(MemoryWire(Peer("newcomer", 1), None, None))  # takes its place in the same tick
+    client.connect().send(
+        b"GET /later HTTP/1.1\r\nHost: h\r\n\r\nGET /stream HTTP/1.1\r\nHost: h\r\n\r\n"
+    )
+    client.server.kernel.connect(
+        MemoryWire(Peer("newcomer", 1), None, None)
+    )  # takes its place in the same tick
     one.connection.wire.arrived += frame(1, b"go")
     with pytest.raises(KeyboardInterrupt):
         client.settle()
@@ -183,14 +219,21 @@ def test_who_is_closed_before_it_is_let_in_is_told(count: int) -> None:
             for _ in range(count):
                 server.send(websocket.handle, "y" * 300_000)
 
-    client = Client(lambda request: Response.upgrade(), limits=Limits(max_ws_outbox_len=1_000_000),
-                    callbacks=Callbacks(open=opened))
+    client = Client(
+        lambda request: Response.upgrade(),
+        limits=Limits(max_ws_outbox_len=1_000_000),
+        callbacks=Callbacks(open=opened),
+    )
     websocket = client.websocket("/")
     first, second = (MemoryWire(Peer(name, 1), None, None) for name in ("first", "second"))
     client.server.kernel.connect(first)
     client.server.kernel.connect(second)
     client.settle()
-    assert (bytes(first.received), bytes(second.received)[:12], second.is_shut) == (b"", b"HTTP/1.1 503", True)
+    assert (bytes(first.received), bytes(second.received)[:12], second.is_shut) == (
+        b"",
+        b"HTTP/1.1 503",
+        True,
+    )
 
 
 def test_the_clock_of_a_server_in_memory_goes_on_after_a_tick_that_was_left() -> None:
@@ -209,7 +252,8 @@ def test_the_clock_of_a_server_in_memory_goes_on_after_a_tick_that_was_left() ->
     assert client.state.now == 100.0
 
 
-# -- what is remembered -----------------------------------------------------------------------------------------------
+# -- what is remembered ----------------------------------------------------------------------------
+
 
 def test_cohorts_that_are_gone_are_forgotten() -> None:
     with ticking(lambda request: Response.upgrade()) as server:

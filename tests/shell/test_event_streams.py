@@ -1,10 +1,12 @@
-"""Event streams over real sockets, read by the standard's own algorithm, and by a browser where there is one.
+"""Event streams over real sockets, read by the standard's own algorithm, and by a browser where
+there is one.
 
-Theory: an event stream is a body that does not end, so what matters is that an event is there as soon as it happens,
-that silence does not look like death, that a client which comes back says where it was, and that one which does not
-read costs its budget and no more.
+Theory: an event stream is a body that does not end, so what matters is that an event is there as
+soon as it happens, that silence does not look like death, that a client which comes back says where
+it was, and that one which does not read costs its budget and no more.
 
-Rules: intervals are short because the limits of these tests say so; the browser is ended by the group it leads.
+Rules: intervals are short because the limits of these tests say so; the browser is ended by the
+group it leads.
 """
 
 import os
@@ -23,7 +25,19 @@ from tools import need, needs
 
 from sigil import Deferred, Limits, Request, Response, SseEvent, Unfold
 
-from .serving import GET, MIB, PATIENCE, Raw, ask, in_thread, listening_to, make, pump, settle, ticking
+from .serving import (
+    GET,
+    MIB,
+    PATIENCE,
+    Raw,
+    ask,
+    in_thread,
+    listening_to,
+    make,
+    pump,
+    settle,
+    ticking,
+)
 
 GET_1_0 = b"GET / HTTP/1.0\r\n\r\n"
 HEAD = b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -56,7 +70,9 @@ class Feed:
             self.closed += 1
 
 
-def streaming(events: Callable[[], Iterable[object]], **fields: str) -> Callable[[Request], Response]:
+def streaming(
+    events: Callable[[], Iterable[object]], **fields: str
+) -> Callable[[Request], Response]:
     """A handler that streams these events."""
     headers = {name.replace("_", "-"): value for name, value in fields.items()}
     return lambda request: Response.sse(events(), headers=headers)
@@ -73,7 +89,8 @@ def heard_by(client: Raw) -> list[str]:
     return [event.data for event in reading_of(client).events]
 
 
-# -- events -------------------------------------------------------------------------------------------------------
+# -- events ----------------------------------------------------------------------------------------
+
 
 def test_events_are_heard_as_they_happen() -> None:
     feed = Feed("a")
@@ -84,8 +101,15 @@ def test_events_are_heard_as_they_happen() -> None:
         feed.events += ["two\nlines", [1, None]]
         pump(server, lambda: len(heard_by(client)) == 4, client)
         assert reading_of(client) == Reading(
-            [Heard("message", "a", ""), Heard("tick", '{"n":1}', "é7"), Heard("message", "two\nlines", "é7"),
-             Heard("message", "[1,null]", "é7")], 250, "é7")
+            [
+                Heard("message", "a", ""),
+                Heard("tick", '{"n":1}', "é7"),
+                Heard("message", "two\nlines", "é7"),
+                Heard("message", "[1,null]", "é7"),
+            ],
+            250,
+            "é7",
+        )
 
 
 def test_the_head_of_an_event_stream_says_what_everybody_on_the_way_must_know() -> None:
@@ -111,8 +135,14 @@ def test_an_event_may_be_promised_and_a_pure_stream_may_be_of_events() -> None:
     numbers = Response.sse(Unfold(lambda number: (number, number + 1) if number < 50 else None, 0))
     with ticking(lambda request: numbers) as server:
         clients = [Raw(server, GET), Raw(server, GET)]
-        pump(server, lambda: all(client.received.endswith(b"\r\n0\r\n\r\n") for client in clients), *clients)
-        assert [heard_by(client) for client in clients] == [[str(number) for number in range(50)]] * 2
+        pump(
+            server,
+            lambda: all(client.received.endswith(b"\r\n0\r\n\r\n") for client in clients),
+            *clients,
+        )
+        assert [heard_by(client) for client in clients] == [
+            [str(number) for number in range(50)]
+        ] * 2
         for client in clients:
             client.close()
 
@@ -134,17 +164,33 @@ def test_the_head_of_an_event_stream_asks_it_for_nothing_and_the_connection_goes
     with ticking(streaming(feed), OFTEN) as server, Raw(server, HEAD * 2) as client:
         pump(server, lambda: len(client.answers("HEAD", "HEAD")) == 2, client)
         settle(server, client)
-        assert [(answer.status, answer.body) for answer in client.answers("HEAD", "HEAD")] == [(200, b"")] * 2
+        assert [(answer.status, answer.body) for answer in client.answers("HEAD", "HEAD")] == [
+            (200, b"")
+        ] * 2
         assert client.received.endswith(b"\r\n\r\n")
         assert (feed.asked, len(server.clients())) == (0, 1)
 
 
-@pytest.mark.parametrize(("bad", "said"), [
-    (b"bytes", "not bytes"), (object(), "not JSON"), (float("nan"), "not JSON"), ("\ud800", "surrogates"),
-    (SseEvent("x", id="a\nb"), "line ends"), (LookupError("secret"), "LookupError: secret")])
-def test_what_is_no_event_ends_the_connection_so_that_the_client_can_tell(bad: object, said: str) -> None:
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (b"bytes", "not bytes"),
+        (object(), "not JSON"),
+        (float("nan"), "not JSON"),
+        ("\ud800", "surrogates"),
+        (SseEvent("x", id="a\nb"), "line ends"),
+        (LookupError("secret"), "LookupError: secret"),
+    ],
+)
+def test_what_is_no_event_ends_the_connection_so_that_the_client_can_tell(
+    bad: object, said: str
+) -> None:
     feed = Feed("a", bad, "never")
-    with ticking(streaming(feed)) as server, listening_to("sigil.error") as lines, Raw(server, GET) as client:
+    with (
+        ticking(streaming(feed)) as server,
+        listening_to("sigil.error") as lines,
+        Raw(server, GET) as client,
+    ):
         pump(server, lambda: client.over, client)
         (answer,) = client.answers()
         assert (answer.body, answer.is_whole) == (b"data: a\n\n", False)
@@ -153,7 +199,8 @@ def test_what_is_no_event_ends_the_connection_so_that_the_client_can_tell(bad: o
         assert (feed.asked, feed.closed) == (2, 1)
 
 
-# -- silence ------------------------------------------------------------------------------------------------------
+# -- silence ---------------------------------------------------------------------------------------
+
 
 def test_a_silent_stream_is_kept_alive_by_comments_that_nobody_hears() -> None:
     feed = Feed("a")
@@ -189,16 +236,26 @@ def test_a_busy_stream_gets_no_comments() -> None:
 
 def test_a_stream_of_bytes_gets_no_comments() -> None:
     chunks = iter([b"a", None, None, None, None, None, b"b"])
-    with ticking(lambda request: Response.stream(chunks), OFTEN._replace(sse_keep_alive_interval=0.01)) as server:
+    with ticking(
+        lambda request: Response.stream(chunks), OFTEN._replace(sse_keep_alive_interval=0.01)
+    ) as server:
         assert ask(server).body == b"ab"
 
 
-# -- where it was -------------------------------------------------------------------------------------------------
+# -- where it was ----------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("sent", "read"), [
-    (b"", ""), (b"Last-Event-ID: 7\r\n", "7"), (b"last-event-id:\r\n", ""), (b"Last-Event-ID: a b\r\n", "a b"),
-    ("Last-Event-ID: é☕\r\n".encode(), "é☕"), (b"Last-Event-ID: \xff7\r\n", "\ufffd7"),
-])
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (b"", ""),
+        (b"Last-Event-ID: 7\r\n", "7"),
+        (b"last-event-id:\r\n", ""),
+        (b"Last-Event-ID: a b\r\n", "a b"),
+        ("Last-Event-ID: é☕\r\n".encode(), "é☕"),
+        (b"Last-Event-ID: \xff7\r\n", "\ufffd7"),
+    ],
+)
 def test_the_last_event_id_is_read_back(sent: bytes, read: str) -> None:
     seen: list[str] = []
 
@@ -212,7 +269,8 @@ def test_the_last_event_id_is_read_back(sent: bytes, read: str) -> None:
         assert read_events(answer.body).events == [Heard("message", read, read)]
 
 
-# -- slow and gone ------------------------------------------------------------------------------------------------
+# -- slow and gone ---------------------------------------------------------------------------------
+
 
 def test_an_endless_stream_to_a_reader_that_stops_costs_its_budget_and_nothing_else() -> None:
     made = 0
@@ -263,15 +321,29 @@ def test_the_first_comment_finds_out_who_is_gone() -> None:
         assert server.stats().bytes_out - before <= len(KEEP_ALIVE)
 
 
-# -- a browser ----------------------------------------------------------------------------------------------------
+# -- a browser -------------------------------------------------------------------------------------
+
 
 @contextmanager
 def browsing(address: str, profile: Path) -> Iterator[None]:
     """A browser that shows this page; it and what it started are gone at the end."""
     process = subprocess.Popen(
-        (need("chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-         "--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={profile}", address),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        (
+            need("chromium"),
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--remote-debugging-port=0",
+            f"--user-data-dir={profile}",
+            address,
+        ),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
         yield
     finally:
@@ -292,7 +364,11 @@ def test_a_browser_hears_events_reconnects_and_says_where_it_was(tmp_path: Path)
         asked.append(request.last_event_id)
         if request.last_event_id == "é☕":
             return Response.sse([": two\r\nlines", None, SseEvent({"n": 1}, "tick", "last")])
-        return Response.sse([SseEvent("first", id="é☕", retry_ms=50)]) if len(asked) == 1 else Response.bytes(b"", 204)
+        return (
+            Response.sse([SseEvent("first", id="é☕", retry_ms=50)])
+            if len(asked) == 1
+            else Response.bytes(b"", 204)
+        )
 
     with ticking(app) as server, browsing(f"http://127.0.0.1:{server.port}/", tmp_path):
         pump(server, lambda: len(told) >= 3 and len(asked) >= 3, patience=6 * PATIENCE)
@@ -300,5 +376,6 @@ def test_a_browser_hears_events_reconnects_and_says_where_it_was(tmp_path: Path)
     assert sorted(told, key=lambda said: said["data"]) == [
         {"id": "é☕", "data": ": two\nlines", "type": "message"},
         {"id": "é☕", "data": "first", "type": "message"},
-        {"id": "last", "data": '{"n":1}', "type": "tick"}]
+        {"id": "last", "data": '{"n":1}', "type": "tick"},
+    ]
     assert quote(asked[1]) == "%C3%A9%E2%98%95"

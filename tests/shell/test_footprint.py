@@ -1,10 +1,13 @@
-"""The footprint is a bound: a server besieged by every kind of greedy client at once stays below it, and not far below.
+"""The footprint is a bound: a server besieged by every kind of greedy client at once stays below
+it, and not far below.
 
-Theory: a bound that nobody has tried to break is a guess.  So a server in a process of its own, with little to give,
-is attacked by a crowd in which each kind of client runs up one term of the sum, and the interpreter counts.
+Theory: a bound that nobody has tried to break is a guess. So a server in a process of its own, with
+little to give, is attacked by a crowd in which each kind of client runs up one term of the sum, and
+the interpreter counts.
 
-Rules: the attackers live in this process, the server in the other, which tells its peaks when it is asked.  All that is
-waited for is that the attackers get rid of nothing more.  It does not know the formula.
+Rules: the attackers live in this process, the server in the other, which tells its peaks when it is
+asked. All that is waited for is that the attackers get rid of nothing more. It does not know the
+formula.
 """
 
 import json
@@ -27,12 +30,27 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
 LISTENERS = 64
 """As many topics are published on one by one, so that no two who hear one are sent the same."""
-BASE = Limits(max_connection_cnt=48, max_ws_connection_cnt=48, max_header_len=16_384, max_headers=40,
-              max_body_len=2**18, max_queued_requests=8, max_outbox_len=65_536, max_ws_message_len=2**18,
-              max_ws_recv_frame_len=2**18, outgoing_buffer_sz=2**22, max_ws_send_frame_cnt=1_024,
-              max_cached_heads=32, max_ws_outbox_len=65_536, max_thread_queue_len=2**20, max_read_len=16_384,
-              header_timeout=PATIENCE, stall_timeout=PATIENCE, body_timeout=PATIENCE,
-              rate_grace=PATIENCE)
+BASE = Limits(
+    max_connection_cnt=48,
+    max_ws_connection_cnt=48,
+    max_header_len=16_384,
+    max_headers=40,
+    max_body_len=2**18,
+    max_queued_requests=8,
+    max_outbox_len=65_536,
+    max_ws_message_len=2**18,
+    max_ws_recv_frame_len=2**18,
+    outgoing_buffer_sz=2**22,
+    max_ws_send_frame_cnt=1_024,
+    max_cached_heads=32,
+    max_ws_outbox_len=65_536,
+    max_thread_queue_len=2**20,
+    max_read_len=16_384,
+    header_timeout=PATIENCE,
+    stall_timeout=PATIENCE,
+    body_timeout=PATIENCE,
+    rate_grace=PATIENCE,
+)
 TIGHT = BASE._replace(max_inbound_len=2**22, max_outbound_len=2**22, max_queued_requests=4)
 
 SERVER = """
@@ -102,7 +120,9 @@ while server.running:
 
 
 class Told(NamedTuple):
-    """What the server's process says of itself: the most it held, who is there, what is under way, who had to go."""
+    """What the server's process says of itself: the most it held, who is there, what is under way,
+    who had to go.
+    """
 
     peak: int
     clients: int
@@ -130,7 +150,9 @@ class Besieged:
 
 
 class Siege(NamedTuple):
-    """A server's limits, what its program makes, what clients send, and what over WebSockets, with an end to come."""
+    """A server's limits, what its program makes, what clients send, and what over WebSockets, with
+    an end to come.
+    """
 
     limits: Limits
     response_len: int
@@ -144,8 +166,12 @@ def besieged(siege: Siege, is_traced: bool) -> Iterator[Besieged]:
     """Such a server; its process is gone at the end."""
     settings = json.dumps([siege.limits, siege.response_len, siege.turn_len, is_traced])
     program = SERVER.format(root=str(ROOT), listeners=LISTENERS)
-    process = subprocess.Popen([sys.executable, "-c", program, settings], text=True, stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, settings],
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     watchdog = threading.Timer(PATIENCE, process.kill)
     watchdog.start()
     try:
@@ -171,12 +197,16 @@ def attack(server: Besieged, crowd: list[Raw]) -> Told:
     return told
 
 
-# -- the attackers -------------------------------------------------------------------------------------------------
+# -- the attackers ---------------------------------------------------------------------------------
+
 
 def fat_head(target: str, length: int, name: str = "X") -> bytes:
     """A head of nearly so many bytes in many fields, which takes up as much room as it can."""
     head = b"GET %s HTTP/1.1\r\nHost: a\r\n" % target.encode()
-    lines = [b"%s%02d: %s\r\n" % (name.encode(), index, b"v" * (length // 38 - 12)) for index in range(36)]
+    lines = [
+        b"%s%02d: %s\r\n" % (name.encode(), index, b"v" * (length // 38 - 12))
+        for index in range(36)
+    ]
     return head + b"".join(lines) + b"\r\n"
 
 
@@ -188,26 +218,38 @@ def http_attacks(limits: Limits) -> list[bytes]:
     return [
         fat_head("/", near)[:-2],
         post + b"Content-Length: %d\r\n\r\n" % body + b"p" * (body - 1),
-        post + b"Transfer-Encoding: chunked\r\n\r\n" + (b"100\r\n" + b"c" * 256 + b"\r\n") * (body // 256 - 1),
+        post
+        + b"Transfer-Encoding: chunked\r\n\r\n"
+        + (b"100\r\n" + b"c" * 256 + b"\r\n") * (body // 256 - 1),
         b"".join(fat_head(f"/{index}", near) for index in range(4 * count)),
-        fat_head("/silence", near) + b"".join(fat_head(f"/{index}", near) for index in range(count)),
+        fat_head("/silence", near)
+        + b"".join(fat_head(f"/{index}", near) for index in range(count)),
         b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n",
     ]
 
 
 def fragments(text: bytes, size: int) -> bytes:
     """A text message that never ends, in many frames."""
-    pieces = [text[start:start + size] for start in range(0, len(text), size)]
-    return b"".join(frame(0 if index else 1, piece, fin=False) for index, piece in enumerate(pieces))
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
+    return b"".join(
+        frame(0 if index else 1, piece, fin=False) for index, piece in enumerate(pieces)
+    )
 
 
 def talk_attacks(limits: Limits) -> list[tuple[bytes, bytes]]:
-    """What greedy clients send over WebSockets, behind an upgrade of their own, and what they end it with."""
+    """What greedy clients send over WebSockets, behind an upgrade of their own, and what they end
+    it with.
+    """
     most = limits.max_ws_message_len
     wide = "\U0001f600".encode() + b"t" * (most - 5)
     whole = frame(1, wide + b"t")
-    return [(fragments(wide, 16_384), frame(0, b"t")), (fragments(wide, 997), frame(0, b"t")),
-            (whole[:-1], whole[-1:]), (frame(9) * 20_000, b""), (b"", b"")]
+    return [
+        (fragments(wide, 16_384), frame(0, b"t")),
+        (fragments(wide, 997), frame(0, b"t")),
+        (whole[:-1], whole[-1:]),
+        (frame(9) * 20_000, b""),
+        (b"", b""),
+    ]
 
 
 def crowd_of(server: Besieged, messages: list[bytes], count: int) -> list[Raw]:
@@ -222,8 +264,10 @@ def crowd_of(server: Besieged, messages: list[bytes], count: int) -> list[Raw]:
 
 def talkers_of(server: Besieged, count: int) -> list[Raw]:
     """So many WebSockets, each on a topic of its own, which read nothing any more."""
-    crowd = [Raw(server.port, UPGRADE.replace(b"/chat", b"/talk?%d" % index), receive_buffer=4_096)
-             for index in range(count)]
+    crowd = [
+        Raw(server.port, UPGRADE.replace(b"/chat", b"/talk?%d" % index), receive_buffer=4_096)
+        for index in range(count)
+    ]
     attack(server, crowd)
     for client in crowd:
         assert client.received.startswith(b"HTTP/1.1 101 ")
@@ -248,36 +292,59 @@ def besiege(siege: Siege, is_traced: bool) -> Told:
                 client.close()
 
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from /proc")
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="reads the peak from /proc"
+)
 
 
 def assert_bounded(siege: Siege, is_traced: bool) -> None:
     """The peak is below the bound, and not far below."""
     told = besiege(siege, is_traced)
-    bound = http_server_footprint(siege.limits, response_len=siege.response_len, turn_len=siege.turn_len)
+    bound = http_server_footprint(
+        siege.limits, response_len=siege.response_len, turn_len=siege.turn_len
+    )
     print(f"peak {told.peak / 2**20:.1f} MiB, of {bound / 2**20:.1f}: {told}")
     assert told.peak < bound < 15 * told.peak
 
 
 @pytest.mark.parametrize("limits", [BASE, TIGHT], ids=["by clients", "by budgets"])
 @pytest.mark.parametrize("is_traced", [True, False], ids=["traced", "resident"])
-def test_a_besieged_server_stays_below_its_footprint_and_not_far_below(limits: Limits, is_traced: bool) -> None:
-    assert_bounded(Siege(limits, 65_536, 65_536, http_attacks(limits), talk_attacks(limits)), is_traced)
+def test_a_besieged_server_stays_below_its_footprint_and_not_far_below(
+    limits: Limits, is_traced: bool
+) -> None:
+    assert_bounded(
+        Siege(limits, 65_536, 65_536, http_attacks(limits), talk_attacks(limits)), is_traced
+    )
 
 
-# -- one means at a time -------------------------------------------------------------------------------------------
+# -- one means at a time ---------------------------------------------------------------------------
 
-LEAST = BASE._replace(max_connection_cnt=1, max_ws_connection_cnt=0, max_body_len=1_024, max_queued_requests=1,
-                      max_outbox_len=4_096, max_ws_message_len=1_024, max_ws_outbox_len=4_096, max_thread_queue_len=0,
-                      outgoing_buffer_sz=4_096, max_ws_send_frame_cnt=16, max_cached_heads=0)
+LEAST = BASE._replace(
+    max_connection_cnt=1,
+    max_ws_connection_cnt=0,
+    max_body_len=1_024,
+    max_queued_requests=1,
+    max_outbox_len=4_096,
+    max_ws_message_len=1_024,
+    max_ws_outbox_len=4_096,
+    max_thread_queue_len=0,
+    outgoing_buffer_sz=4_096,
+    max_ws_send_frame_cnt=16,
+    max_cached_heads=0,
+)
 SILENCE = b"GET /silence HTTP/1.1\r\nHost: a\r\n\r\n"
 LISTEN = b"GET /listen?%d HTTP/1.1\r\nHost: a\r\n\r\n"
 HEADS = LEAST._replace(max_connection_cnt=16, max_queued_requests=32)
 BODIES = LEAST._replace(max_connection_cnt=32, max_body_len=2**20, max_inbound_len=2**24)
 MESSAGES = LEAST._replace(max_connection_cnt=32, max_ws_connection_cnt=32, max_ws_message_len=2**20)
 THIN = {"max_header_len": 1_024, "max_headers": 8, "max_read_len": 1_024}
-COHORTS = LEAST._replace(max_connection_cnt=LISTENERS, max_ws_connection_cnt=LISTENERS, outgoing_buffer_sz=2**21,
-                         max_ws_send_frame_cnt=4_096, **THIN)
+COHORTS = LEAST._replace(
+    max_connection_cnt=LISTENERS,
+    max_ws_connection_cnt=LISTENERS,
+    outgoing_buffer_sz=2**21,
+    max_ws_send_frame_cnt=4_096,
+    **THIN,
+)
 
 SIEGES = {
     "heads": Siege(HEADS, 64, 0, [SILENCE + fat_head("/", 14_000, "Y") * 31], []),
@@ -290,5 +357,7 @@ SIEGES = {
 
 
 @pytest.mark.parametrize("siege", SIEGES.values(), ids=SIEGES)
-def test_a_server_besieged_by_one_means_stays_below_its_footprint_and_not_far_below(siege: Siege) -> None:
+def test_a_server_besieged_by_one_means_stays_below_its_footprint_and_not_far_below(
+    siege: Siege,
+) -> None:
     assert_bounded(siege, True)

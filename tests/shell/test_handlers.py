@@ -1,8 +1,8 @@
-"""User code that goes wrong: the client gets a status and no internals, the log gets the traceback, nobody else
-gets anything.
+"""User code that goes wrong: the client gets a status and no internals, the log gets the traceback,
+nobody else gets anything.
 
-Theory: a handler is a function that may do whatever a function can do: raise, return nonsense, be a coroutine, or
-leave the program.  Each of these is one request's business.
+Theory: a handler is a function that may do whatever a function can do: raise, return nonsense, be a
+coroutine, or leave the program. Each of these is one request's business.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,10 @@ from .serving import GET, Raw, ask, converse, listening_to, pump, settle, tickin
 
 
 def post(body: bytes, content_type: str = "application/json") -> bytes:
-    return (f"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: {content_type}\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+    return (
+        f"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: {content_type}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
 
 
 def raising(error: BaseException) -> Callable[[Request], Response]:
@@ -26,10 +28,23 @@ def raising(error: BaseException) -> Callable[[Request], Response]:
     return handler
 
 
-@pytest.mark.parametrize("error", [
-    LookupError("secret"), RuntimeError(), OSError(5, "secret"), RecursionError(), StopIteration("secret"),
-    AssertionError("secret"), MemoryError(), BlockingIOError(), UnicodeDecodeError("utf-8", b"secret", 0, 1, "secret")])
-def test_an_exception_is_a_500_with_the_traceback_in_the_log_and_nothing_in_the_body(error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        LookupError("secret"),
+        RuntimeError(),
+        OSError(5, "secret"),
+        RecursionError(),
+        StopIteration("secret"),
+        AssertionError("secret"),
+        MemoryError(),
+        BlockingIOError(),
+        UnicodeDecodeError("utf-8", b"secret", 0, 1, "secret"),
+    ],
+)
+def test_an_exception_is_a_500_with_the_traceback_in_the_log_and_nothing_in_the_body(
+    error: Exception,
+) -> None:
     with ticking(raising(error)) as server, listening_to("sigil.error") as lines:
         answer = ask(server, b"GET /the/path?q HTTP/1.1\r\nHost: a\r\n\r\n")
         assert (answer.status, answer.text) == (500, "500 Internal Server Error\n")
@@ -44,6 +59,7 @@ def test_a_connection_outlives_its_handlers_exceptions() -> None:
     with ticking(raising(LookupError())) as server, Raw(server) as client:
         for count in range(1, 5):
             client.send(GET)
+
             def is_there(count: int = count) -> bool:
                 return len(client.answers(*["GET"] * count)) == count
 
@@ -67,10 +83,21 @@ def test_none_is_a_404() -> None:
         assert lines == []
 
 
-@pytest.mark.parametrize(("result", "name"), [
-    ("hello", "str"), (b"hello", "bytes"), (0, "int"), ((200, (), b""), "tuple"), ({}, "dict"), (Response, "type"),
-    (iter(()), "tuple_iterator")])
-def test_a_result_of_another_type_is_a_500_and_the_log_names_the_type(result: object, name: str) -> None:
+@pytest.mark.parametrize(
+    ("result", "name"),
+    [
+        ("hello", "str"),
+        (b"hello", "bytes"),
+        (0, "int"),
+        ((200, (), b""), "tuple"),
+        ({}, "dict"),
+        (Response, "type"),
+        (iter(()), "tuple_iterator"),
+    ],
+)
+def test_a_result_of_another_type_is_a_500_and_the_log_names_the_type(
+    result: object, name: str
+) -> None:
     with ticking(lambda request: result) as server, listening_to("sigil.error") as lines:
         answer = ask(server)
         assert (answer.status, answer.text) == (500, "500 Internal Server Error\n")
@@ -88,17 +115,26 @@ def test_a_coroutine_function_outside_asyncio_is_a_500_and_the_log_says_what_it_
         assert "asyncio" in lines[0]
 
 
-@pytest.mark.parametrize("response", [
-    Response(200, (("Bad Name", "x"),), b""), Response(200, (("X", "a\r\nInjected: 1"),), b""),
-    Response(200, (("Transfer-Encoding", "chunked"),), b""), Response(200, (("Content-Length", "7"),), b"six"),
-    Response(99, (), b""), Response(101, (), b""), Response(200, (), "text"),  # type: ignore[arg-type]
-    Response(200, (), None),  # type: ignore[arg-type]
-    Response("200", (), b""),  # type: ignore[arg-type]
-    Response(200, None, b""),  # type: ignore[arg-type]
-    Response(200, ("ab",), b""),  # type: ignore[arg-type]
-    Response(200, [["X", "y"]], b""),  # type: ignore[arg-type]
-])
-def test_a_response_that_cannot_be_sent_is_a_500_with_a_sentence_in_the_log(response: Response) -> None:
+@pytest.mark.parametrize(
+    "response",
+    [
+        Response(200, (("Bad Name", "x"),), b""),
+        Response(200, (("X", "a\r\nInjected: 1"),), b""),
+        Response(200, (("Transfer-Encoding", "chunked"),), b""),
+        Response(200, (("Content-Length", "7"),), b"six"),
+        Response(99, (), b""),
+        Response(101, (), b""),
+        Response(200, (), "text"),  # type: ignore[arg-type]
+        Response(200, (), None),  # type: ignore[arg-type]
+        Response("200", (), b""),  # type: ignore[arg-type]
+        Response(200, None, b""),  # type: ignore[arg-type]
+        Response(200, ("ab",), b""),  # type: ignore[arg-type]
+        Response(200, [["X", "y"]], b""),  # type: ignore[arg-type]
+    ],
+)
+def test_a_response_that_cannot_be_sent_is_a_500_with_a_sentence_in_the_log(
+    response: Response,
+) -> None:
     with ticking(lambda request: response) as server, listening_to("sigil.error") as lines:
         answer = ask(server)
         assert (answer.status, answer.text) == (500, "500 Internal Server Error\n")
@@ -107,9 +143,14 @@ def test_a_response_that_cannot_be_sent_is_a_500_with_a_sentence_in_the_log(resp
         assert "injected" not in answer.headers
 
 
-@pytest.mark.parametrize(("body", "word"), [(b"{", "JSON"), (b"", "JSON"), (b"\xff", "JSON"), (b"[" * 100_000, "JSON")])
+@pytest.mark.parametrize(
+    ("body", "word"), [(b"{", "JSON"), (b"", "JSON"), (b"\xff", "JSON"), (b"[" * 100_000, "JSON")]
+)
 def test_a_body_that_is_not_json_is_the_clients_mistake(body: bytes, word: str) -> None:
-    with ticking(lambda request: Response.json(request.json())) as server, listening_to("sigil.error") as lines:
+    with (
+        ticking(lambda request: Response.json(request.json())) as server,
+        listening_to("sigil.error") as lines,
+    ):
         answer = ask(server, post(body), "POST")
         assert answer.status == 400
         assert word in answer.text
@@ -119,23 +160,34 @@ def test_a_body_that_is_not_json_is_the_clients_mistake(body: bytes, word: str) 
 
 def test_a_form_that_is_none_is_415_and_a_broken_one_400() -> None:
     form = "application/x-www-form-urlencoded"
-    with ticking(lambda request: Response.json(request.form())) as server, listening_to("sigil.error") as lines:
+    with (
+        ticking(lambda request: Response.json(request.form())) as server,
+        listening_to("sigil.error") as lines,
+    ):
         assert ask(server, post(b"a=1"), "POST").status == 415
         assert ask(server, post(b"\xff", form), "POST").status == 400
         assert ask(server, post(b"&".join([b"a=1"] * 1_001), form), "POST").status == 400
-        assert ask(server, post(b"a=1&b=%20", form + "; charset=utf-8"), "POST").text == '{"a":"1","b":" "}'
+        assert (
+            ask(server, post(b"a=1&b=%20", form + "; charset=utf-8"), "POST").text
+            == '{"a":"1","b":" "}'
+        )
         assert lines == []
 
 
 def test_a_handler_may_refuse_input_itself() -> None:
-    with ticking(raising(BadInput("no such colour", 422))) as server, listening_to("sigil.error") as lines:
+    with (
+        ticking(raising(BadInput("no such colour", 422))) as server,
+        listening_to("sigil.error") as lines,
+    ):
         answer = ask(server)
         assert (answer.status, answer.text) == (422, "422 Unprocessable Content: no such colour\n")
         assert lines == []
 
 
 @pytest.mark.parametrize("status", [99, 200, 302, 500, 1000])
-def test_a_bad_input_with_a_status_that_is_not_the_clients_is_the_handlers_own_mistake(status: int) -> None:
+def test_a_bad_input_with_a_status_that_is_not_the_clients_is_the_handlers_own_mistake(
+    status: int,
+) -> None:
     def handler(request: Request) -> Response:
         raise BadInput("odd", status)
 
@@ -145,7 +197,9 @@ def test_a_bad_input_with_a_status_that_is_not_the_clients_is_the_handlers_own_m
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
-def test_what_is_meant_to_end_the_program_leaves_the_tick_and_the_client_gets_500(error: BaseException) -> None:
+def test_what_is_meant_to_end_the_program_leaves_the_tick_and_the_client_gets_500(
+    error: BaseException,
+) -> None:
     def handler(request: Request) -> Response:
         if request.path == "/end":
             raise error
@@ -180,8 +234,17 @@ def test_requests_of_others_that_came_with_an_interrupt_are_answered_later() -> 
             client.send(data)
         with pytest.raises(KeyboardInterrupt):
             settle(server)
-        pump(server, lambda: len(one.answers(*["GET"] * 3)) == 3 and len(three.answers("GET", "GET")) == 2
-             and len(two.answers()) == 1, one, two, three)
+        pump(
+            server,
+            lambda: (
+                len(one.answers(*["GET"] * 3)) == 3
+                and len(three.answers("GET", "GET")) == 2
+                and len(two.answers()) == 1
+            ),
+            one,
+            two,
+            three,
+        )
         assert [answer.status for answer in one.answers(*["GET"] * 3)] == [200, 500, 500]
         assert two.answers()[0].text == "fine"
 
@@ -237,7 +300,18 @@ def test_in_a_pipelined_batch_only_the_one_that_raised_is_a_500() -> None:
     data = b"".join(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode() for path in paths)
     with ticking(handler) as server, listening_to("sigil.error") as lines:
         answers = converse(server, data, *["GET"] * len(paths))
-        assert [answer.status for answer in answers] == [200, 500, 200, 404, 200, 500, 200, 500, 200, 200]
+        assert [answer.status for answer in answers] == [
+            200,
+            500,
+            200,
+            404,
+            200,
+            500,
+            200,
+            500,
+            200,
+            200,
+        ]
         texts = [answer.text for answer in answers if answer.status == 200]
         assert texts == ["/1", "/2", "stream", "/3", "stream", "/4"]
         assert [line.split(":")[0] for line in lines] == ["GET /raise", "GET /wrong", "GET /raise"]

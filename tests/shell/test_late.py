@@ -1,9 +1,11 @@
-"""Answers that come later: `Deferred` from threads and callbacks, coroutines inside asyncio, servers in threads.
+"""Answers that come later: `Deferred` from threads and callbacks, coroutines inside asyncio,
+servers in threads.
 
-Theory: what matters is that an answer reaches its request and nobody else's, in order, whoever brings it and when; and
-that one that comes too late changes nothing.
+Theory: what matters is that an answer reaches its request and nobody else's, in order, whoever
+brings it and when; and that one that comes too late changes nothing.
 
-Rules: real sockets; threads and tasks are joined by the test that starts them; every wait has a bound.
+Rules: real sockets; threads and tasks are joined by the test that starts them; every wait has a
+bound.
 """
 
 import asyncio
@@ -17,7 +19,15 @@ from importlib.util import find_spec
 
 import pytest
 
-from sigil import BadInput, Deferred, HttpServer, Request, Response, http_server_serve, make_http_server
+from sigil import (
+    BadInput,
+    Deferred,
+    HttpServer,
+    Request,
+    Response,
+    http_server_serve,
+    make_http_server,
+)
 
 WAIT_SECONDS = 10.0
 HEAD = b" HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -29,7 +39,10 @@ def loops() -> list[object]:
     is_here = find_spec("uvloop") is not None
     skipped = pytest.mark.skipif(not is_here, reason="uvloop is not installed")
     other = import_module("uvloop").run if is_here else None
-    return [pytest.param(asyncio.run, id="asyncio"), pytest.param(other, id="uvloop", marks=skipped)]
+    return [
+        pytest.param(asyncio.run, id="asyncio"),
+        pytest.param(other, id="uvloop", marks=skipped),
+    ]
 
 
 def are_in_order(answer: bytes, *parts: bytes) -> bool:
@@ -64,7 +77,9 @@ def end(server: HttpServer) -> None:
 def test_a_deferred_is_answered_from_another_thread_while_the_loop_waits() -> None:
     def app(request: Request) -> Deferred:
         later = Deferred()
-        threading.Thread(target=later.resolve, args=(Response.text(f"late {request.path}"),)).start()
+        threading.Thread(
+            target=later.resolve, args=(Response.text(f"late {request.path}"),)
+        ).start()
         return later
 
     server = make_http_server(app, port=0)
@@ -123,7 +138,9 @@ def test_only_the_first_result_counts() -> None:
     assert not later.fail(ValueError("third"))
 
 
-def test_a_deferred_that_fails_is_a_500_with_its_traceback_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_deferred_that_fails_is_a_500_with_its_traceback_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def app(request: Request) -> Deferred:
         later = Deferred()
         later.fail(LookupError("no such secret"))
@@ -195,7 +212,10 @@ def test_async_handlers_are_answered_inside_asyncio(run: Callable[..., None]) ->
 @pytest.mark.parametrize("run", loops())
 def test_several_servers_share_a_loop_and_cancelling_ends_them(run: Callable[..., None]) -> None:
     async def scenario() -> None:
-        servers = [make_http_server(lambda request, name=name: Response.text(name), port=0) for name in "ab"]
+        servers = [
+            make_http_server(lambda request, name=name: Response.text(name), port=0)
+            for name in "ab"
+        ]
         tasks = [asyncio.create_task(http_server_serve(server)) for server in servers]
         await asyncio.sleep(0)
         for server, name in zip(servers, (b"a", b"b"), strict=True):

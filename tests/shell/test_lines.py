@@ -28,42 +28,49 @@ def lines_in_words(data: bytes, most_len: int) -> list[Line]:
     return [line if len(line) <= most_len else None for line in ended]
 
 
-@pytest.mark.parametrize(("pieces", "found"), [
-    ([], []),
-    ([b""], []),
-    ([b"a\n"], [b"a"]),
-    ([b"a\nb"], [b"a", b"b"]),
-    ([b"a", b"b\n", b"\n"], [b"ab", b""]),
-    ([b"a\r\nb\r\n"], [b"a", b"b"]),
-    ([b"a\r", b"\nb"], [b"a", b"b"]),
-    ([b"a\rb\n"], [b"a\rb"]),
-    ([b"a\r\r\n"], [b"a\r"]),
-    ([b"a\r"], [b"a\r"]),
-    ([b"\n\n\r\n"], [b"", b"", b""]),
-    ([b"\xff\x00\n"], [b"\xff\x00"]),
-    ([b"12345\n"], [b"12345"]),
-    ([b"12345\r\n"], [b"12345"]),
-    ([b"12345\r", b"\n"], [b"12345"]),
-    ([b"123456\n"], [None]),
-    ([b"123456\r\n"], [None]),
-    ([b"123456"], [None]),
-    ([b"12345\r"], [None]),
-    ([b"12345\r6\nb\n"], [None, b"b"]),
-    ([b"1234", b"5678", b"9", b"0\nb"], [None, b"b"]),
-    ([b"1234567890\n1234567890\n"], [None, None]),
-])
+@pytest.mark.parametrize(
+    ("pieces", "found"),
+    [
+        ([], []),
+        ([b""], []),
+        ([b"a\n"], [b"a"]),
+        ([b"a\nb"], [b"a", b"b"]),
+        ([b"a", b"b\n", b"\n"], [b"ab", b""]),
+        ([b"a\r\nb\r\n"], [b"a", b"b"]),
+        ([b"a\r", b"\nb"], [b"a", b"b"]),
+        ([b"a\rb\n"], [b"a\rb"]),
+        ([b"a\r\r\n"], [b"a\r"]),
+        ([b"a\r"], [b"a\r"]),
+        ([b"\n\n\r\n"], [b"", b"", b""]),
+        ([b"\xff\x00\n"], [b"\xff\x00"]),
+        ([b"12345\n"], [b"12345"]),
+        ([b"12345\r\n"], [b"12345"]),
+        ([b"12345\r", b"\n"], [b"12345"]),
+        ([b"123456\n"], [None]),
+        ([b"123456\r\n"], [None]),
+        ([b"123456"], [None]),
+        ([b"12345\r"], [None]),
+        ([b"12345\r6\nb\n"], [None, b"b"]),
+        ([b"1234", b"5678", b"9", b"0\nb"], [None, b"b"]),
+        ([b"1234567890\n1234567890\n"], [None, None]),
+    ],
+)
 def test_lines(pieces: list[bytes], found: list[Line]) -> None:
     assert lines_of(pieces, 5) == found
     assert lines_of([bytes([byte]) for byte in b"".join(pieces)], 5) == found
 
 
-SOUP = st.lists(st.sampled_from([b"\n", b"\r\n", b"\r", b"a", b"bc", b"\xff\xfe", b"123456789"])).map(b"".join)
+SOUP = st.lists(
+    st.sampled_from([b"\n", b"\r\n", b"\r", b"a", b"bc", b"\xff\xfe", b"123456789"])
+).map(b"".join)
 
 
 @given(data=SOUP, cuts=st.lists(st.integers(0, 100)), most_len=st.integers(1, 12))
 @example(data=b"a\r\n", cuts=[2], most_len=1)
 @example(data=b"ab\r\n", cuts=[3], most_len=1)
-def test_however_the_bytes_are_cut_the_lines_are_the_same(data: bytes, cuts: list[int], most_len: int) -> None:
+def test_however_the_bytes_are_cut_the_lines_are_the_same(
+    data: bytes, cuts: list[int], most_len: int
+) -> None:
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     pieces = [data[start:stop] for start, stop in pairwise(edges)]
     assert lines_of(pieces, most_len) == lines_in_words(data, most_len)

@@ -1,7 +1,8 @@
 """How connections end: the last answer is received in full, whatever its receiver is still sending.
 
-Theory: a connection closed while bytes are unread is reset, and a reset may destroy an answer on its way.  So after
-the last answer our side is shut and theirs is read for a while.  And a client may leave at any moment, in any way.
+Theory: a connection closed while bytes are unread is reset, and a reset may destroy an answer on
+its way. So after the last answer our side is shut and theirs is read for a while. And a client may
+leave at any moment, in any way.
 """
 
 import pytest
@@ -48,7 +49,9 @@ def test_a_refusal_in_the_middle_of_a_chunked_upload_is_received_in_full() -> No
                 assert client.answers("POST")[0].is_whole
 
 
-@pytest.mark.parametrize("garbage", [b"\x00" * 500_000, b"GET / HTTP/1.1\r\nHost: a\r\nX" * 30_000, b"a" * 500_000])
+@pytest.mark.parametrize(
+    "garbage", [b"\x00" * 500_000, b"GET / HTTP/1.1\r\nHost: a\r\nX" * 30_000, b"a" * 500_000]
+)
 def test_a_refusal_of_garbage_is_received_in_full(garbage: bytes) -> None:
     with ticking() as server:
         for _ in range(10):
@@ -71,7 +74,10 @@ def test_a_large_last_answer_is_received_in_full_by_a_client_that_goes_on_sendin
     def handler(request: Request) -> Response:
         return Response.bytes(bytes(3 * MIB), headers={"Connection": "close"})
 
-    with ticking(handler) as server, Raw(server, GET + bytes(900_000), receive_buffer=4096) as client:
+    with (
+        ticking(handler) as server,
+        Raw(server, GET + bytes(900_000), receive_buffer=4096) as client,
+    ):
         pump(server, lambda: client.over, client)
         assert (len(client.answers()[0].body), client.answers()[0].is_whole) == (3 * MIB, True)
 

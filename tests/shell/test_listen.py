@@ -1,7 +1,8 @@
-"""Before the first request: a server opens its socket, says where, and says no in words that name the address.
+"""Before the first request: a server opens its socket, says where, and says no in words that name
+the address.
 
-Theory: everything that can go wrong here is somebody's mistake to mend, so it is raised at once and leaves nothing
-behind: after a failure, as after an end, `listen` can be called again.
+Theory: everything that can go wrong here is somebody's mistake to mend, so it is raised at once and
+leaves nothing behind: after a failure, as after an end, `listen` can be called again.
 """
 
 import errno
@@ -15,7 +16,13 @@ import pytest
 
 import sigil
 from sigil import HttpServer, Response, make_http_server
-from sigil.shell.loop.listen import adopt_listener, open_first, open_listener, open_unix_listener, where
+from sigil.shell.loop.listen import (
+    adopt_listener,
+    open_first,
+    open_listener,
+    open_unix_listener,
+    where,
+)
 
 from .serving import GET, HOST, Raw, ask, end, hello, listening_to, make, pump, ticking
 
@@ -30,6 +37,7 @@ def has_ipv6() -> bool:
 
 
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
+
 
 def test_port_0_picks_a_free_one_and_says_which() -> None:
     server = make()
@@ -243,7 +251,7 @@ def test_the_functions_are_the_methods_and_not_copies() -> None:
     assert not server.running
 
 
-# -- which of several addresses -------------------------------------------------------------------------------------
+# -- which of several addresses --------------------------------------------------------------------
 
 NOT_HERE = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("203.0.113.1", 0))
 NOT_HERE_EITHER = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("203.0.113.2", 0))
@@ -252,17 +260,23 @@ HERE = (socket.AF_INET, socket.SOCK_STREAM, 0, "", (HOST, 0))
 Found = list[tuple[int, int, int, str, tuple[str, int]]]
 
 
-@pytest.mark.parametrize("found", [[HERE], [NOT_HERE, HERE], [NO_SUCH_FAMILY, NOT_HERE, HERE], [HERE, NOT_HERE]])
+@pytest.mark.parametrize(
+    "found", [[HERE], [NOT_HERE, HERE], [NO_SUCH_FAMILY, NOT_HERE, HERE], [HERE, NOT_HERE]]
+)
 def test_the_first_address_that_can_be_had_is_listened_at(found: Found) -> None:
     with open_first(found, 5) as listener:
         assert listener.getsockname()[0] == HOST
         socket.create_connection(listener.getsockname()).close()
 
 
-@pytest.mark.parametrize(("found", "number"), [
-    ([NOT_HERE, NOT_HERE_EITHER], errno.EADDRNOTAVAIL), ([NO_SUCH_FAMILY, NOT_HERE], errno.EAFNOSUPPORT),
-    ([], errno.EADDRNOTAVAIL),
-])
+@pytest.mark.parametrize(
+    ("found", "number"),
+    [
+        ([NOT_HERE, NOT_HERE_EITHER], errno.EADDRNOTAVAIL),
+        ([NO_SUCH_FAMILY, NOT_HERE], errno.EAFNOSUPPORT),
+        ([], errno.EADDRNOTAVAIL),
+    ],
+)
 def test_the_first_error_is_raised_if_none_can(found: Found, number: int) -> None:
     with pytest.raises(OSError) as caught:
         open_first(found, 5)
@@ -276,7 +290,7 @@ def test_an_address_in_use_is_not_passed_over_for_another() -> None:
             open_first([in_use, HERE], 5)
 
 
-# -- Unix sockets ---------------------------------------------------------------------------------------------------
+# -- Unix sockets ----------------------------------------------------------------------------------
 
 
 def test_a_unix_socket_is_opened_with_its_permissions(tmp_path: Path) -> None:
@@ -299,7 +313,9 @@ def test_a_stale_socket_file_is_replaced_and_a_live_one_is_not(tmp_path: Path) -
         assert os.lstat(path) == before
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses, as if nobody listened")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere a full queue refuses, as if nobody listened"
+)
 def test_a_live_socket_is_live_even_if_its_queue_is_full(tmp_path: Path) -> None:
     path = str(tmp_path / "s")
     with open_unix_listener(path, 0o600, 1):
@@ -329,14 +345,18 @@ def test_what_is_no_socket_is_left_alone(tmp_path: Path, kind: str) -> None:
     assert path.lstat() == before
 
 
-@pytest.mark.parametrize(("name", "number"), [("no/s", errno.ENOENT), ("x" * 200, errno.ENAMETOOLONG)])
-def test_a_path_that_cannot_be_is_an_error_that_names_it(tmp_path: Path, name: str, number: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "number"), [("no/s", errno.ENOENT), ("x" * 200, errno.ENAMETOOLONG)]
+)
+def test_a_path_that_cannot_be_is_an_error_that_names_it(
+    tmp_path: Path, name: str, number: int
+) -> None:
     with pytest.raises(OSError, match=name) as caught:
         open_unix_listener(str(tmp_path / name), 0o600, 5)
     assert caught.value.errno == number
 
 
-# -- adopted sockets ------------------------------------------------------------------------------------------------
+# -- adopted sockets -------------------------------------------------------------------------------
 
 
 def test_a_listening_socket_is_adopted_and_kept_from_children() -> None:
@@ -350,13 +370,18 @@ def test_a_listening_socket_is_adopted_and_kept_from_children() -> None:
 def test_what_does_not_listen_is_refused_and_left_open() -> None:
     with socket.socket() as idle, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
         for sock in (idle, datagrams):
-            with pytest.raises(OSError, match=f"not a listening stream socket: descriptor {sock.fileno()}"):
+            with pytest.raises(
+                OSError, match=f"not a listening stream socket: descriptor {sock.fileno()}"
+            ):
                 adopt_listener(sock.fileno())
             assert sock.getsockname()  # it is still ours
 
 
 def test_what_is_no_socket_is_refused(tmp_path: Path) -> None:
-    with (tmp_path / "file").open("w") as file, pytest.raises(OSError, match=f"descriptor {file.fileno()}") as caught:
+    with (
+        (tmp_path / "file").open("w") as file,
+        pytest.raises(OSError, match=f"descriptor {file.fileno()}") as caught,
+    ):
         adopt_listener(file.fileno())
     assert caught.value.errno == errno.ENOTSOCK
     with pytest.raises(OSError, match="descriptor 99999") as caught:

@@ -1,7 +1,7 @@
 """Listeners over real sockets: what is broadcast, heard as server-sent events beside WebSockets.
 
-Theory: the core's tests say what a listener is sent; here real kernels hold it back, real clients read it, and a real
-browser comes back for what it has missed.
+Theory: the core's tests say what a listener is sent; here real kernels hold it back, real clients
+read it, and a real browser comes back for what it has missed.
 
 Rules: no waits but for conditions; the browser is ended by the group it leads.
 """
@@ -49,18 +49,29 @@ def are_open(server: HttpServer, count: int) -> Callable[[], bool]:
     return lambda: server.state.load.websockets == count
 
 
-# -- hearing ------------------------------------------------------------------------------------------------------
+# -- hearing ---------------------------------------------------------------------------------------
+
 
 def test_everybody_hears_the_same_whatever_it_came_with() -> None:
     with ticking(either) as server:
-        listeners, speakers = [Raw(server, GET) for _ in range(20)], [Speaker(server) for _ in range(5)]
+        listeners, speakers = (
+            [Raw(server, GET) for _ in range(20)],
+            [Speaker(server) for _ in range(5)],
+        )
         pump(server, are_open(server, 25), *listeners, *speakers)
         messages = [f"message {number}\nin two lines" for number in range(50)]
         for message in messages:
             assert server.broadcast(message) is SendStatus.SUCCESS
         assert server.broadcast(b"\x00") is SendStatus.SUCCESS
-        pump(server, lambda: all(len(heard_by(client)) == 50 for client in listeners)
-             and all(len(client.messages) == 51 for client in speakers), *listeners, *speakers)
+        pump(
+            server,
+            lambda: (
+                all(len(heard_by(client)) == 50 for client in listeners)
+                and all(len(client.messages) == 51 for client in speakers)
+            ),
+            *listeners,
+            *speakers,
+        )
         assert all(heard_by(client) == messages for client in listeners)
         assert [message.decode() for message in speakers[0].messages[:-1]] == messages
         assert server.stats().sse_skipped == 1
@@ -88,12 +99,18 @@ def test_a_message_that_is_no_text_cannot_be_said_to_a_listener() -> None:
         pump(server, are_open(server, 1), client)
         (conn,) = server.clients()
         assert [server.send(conn, data) for data in ("a", b"b", "c", bytearray(b"d"))] == [
-            SendStatus.SUCCESS, SendStatus.DROPPED, SendStatus.SUCCESS, SendStatus.DROPPED]
+            SendStatus.SUCCESS,
+            SendStatus.DROPPED,
+            SendStatus.SUCCESS,
+            SendStatus.DROPPED,
+        ]
         pump(server, lambda: heard_by(client) == ["a", "c"], client)
 
 
 def test_what_can_be_said_to_a_listener_is_bounded_in_events() -> None:
-    """A text of nothing but line ends is seven times as long as an event; what is kept for one client is limited."""
+    """A text of nothing but line ends is seven times as long as an event; what is kept for one
+    client is limited.
+    """
     limits = Limits(max_ws_outbox_len=MIB)
     with ticking(either, limits) as server, Raw(server, GET, receive_buffer=4096) as client:
         pump(server, are_open(server, 1), client)
@@ -109,15 +126,24 @@ def test_what_can_be_said_to_a_listener_is_bounded_in_events() -> None:
 @pytest.mark.parametrize("topic", [7, b"news", ["a"]], ids=repr)
 def test_what_is_no_topic_is_refused_at_once(topic: Any, caplog: pytest.LogCaptureFixture) -> None:
     def app(request: Request) -> Response:
-        return Response.sse(topics=[topic]) if request.path == "/none" else Response.sse(topics=["a"])
+        return (
+            Response.sse(topics=[topic]) if request.path == "/none" else Response.sse(topics=["a"])
+        )
 
-    with ticking(app) as server, Raw(server, GET) as client, Raw(server, GET.replace(b"/ ", b"/none ")) as other:
+    with (
+        ticking(app) as server,
+        Raw(server, GET) as client,
+        Raw(server, GET.replace(b"/ ", b"/none ")) as other,
+    ):
         pump(server, are_open(server, 1), client)
         pump(server, lambda: other.received.startswith(b"HTTP/1.1 500 "), client, other)
         assert "a topic is a str" in caplog.text
         (conn,) = [conn for conn in server.clients() if is_listener(server, conn)]
-        for act in (lambda: server.broadcast("x", topic=topic), lambda: server.subscribe(conn, topic),
-                    lambda: server.unsubscribe(conn, topic)):
+        for act in (
+            lambda: server.broadcast("x", topic=topic),
+            lambda: server.subscribe(conn, topic),
+            lambda: server.unsubscribe(conn, topic),
+        ):
             with pytest.raises(TypeError, match="a topic is a str, not"):
                 act()
         server.broadcast("y", topic="a")
@@ -139,7 +165,9 @@ def test_other_threads_are_heard_too() -> None:
 
 
 @pytest.mark.parametrize("request_head", [GET, UPGRADE], ids=["events", "websocket"])
-def test_what_other_threads_want_is_done_in_the_order_in_which_they_want_it(request_head: bytes) -> None:
+def test_what_other_threads_want_is_done_in_the_order_in_which_they_want_it(
+    request_head: bytes,
+) -> None:
     server = make(either)
     with in_thread(server), socket.create_connection(("127.0.0.1", server.port), PATIENCE) as sock:
         sock.sendall(request_head)
@@ -169,12 +197,19 @@ def test_the_program_is_told_of_connections_and_not_of_websockets() -> None:
         assert [name for name, *_ in diary.lines] == ["open", "close"]
 
 
-# -- being slow, and leaving ----------------------------------------------------------------------------------------
+# -- being slow, and leaving -----------------------------------------------------------------------
 
-def test_who_reads_too_slowly_is_dropped_and_nobody_else_notices(caplog: pytest.LogCaptureFixture) -> None:
+
+def test_who_reads_too_slowly_is_dropped_and_nobody_else_notices(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.INFO, "sigil.server")
     limits = Limits(outgoing_buffer_sz=MIB)
-    with ticking(either, limits) as server, Raw(server, GET) as good, Raw(server, GET, receive_buffer=4096) as slow:
+    with (
+        ticking(either, limits) as server,
+        Raw(server, GET) as good,
+        Raw(server, GET, receive_buffer=4096) as slow,
+    ):
         pump(server, are_open(server, 2), good, slow)
         slow.reads = False
         sent: list[str] = []
@@ -187,7 +222,9 @@ def test_who_reads_too_slowly_is_dropped_and_nobody_else_notices(caplog: pytest.
         assert heard_by(good) == sent
         assert server.stats().closed == {"WS_CLIENT_TOO_SLOW": 1}
         (line,) = [record.message for record in caplog.records if "dropped" in record.message]
-        assert "WS_CLIENT_TOO_SLOW: it needed message" in line and "the limit is 1048576 bytes" in line
+        assert (
+            "WS_CLIENT_TOO_SLOW: it needed message" in line and "the limit is 1048576 bytes" in line
+        )
 
 
 def test_who_is_gone_is_found_out_by_the_first_byte() -> None:
@@ -200,9 +237,14 @@ def test_who_is_gone_is_found_out_by_the_first_byte() -> None:
 
 
 def test_silence_is_broken_by_the_position() -> None:
-    """A client that has heard nothing of its own for long, while others were told much, knows where to go on."""
+    """A client that has heard nothing of its own for long, while others were told much, knows where
+    to go on.
+    """
     limits = Limits(sse_keep_alive_interval=0.1)
-    with ticking(either, limits) as server, Raw(server, b"GET /?topics=a HTTP/1.1\r\nHost: a\r\n\r\n") as client:
+    with (
+        ticking(either, limits) as server,
+        Raw(server, b"GET /?topics=a HTTP/1.1\r\nHost: a\r\n\r\n") as client,
+    ):
         pump(server, are_open(server, 1), client)
         for number in range(3):
             server.broadcast(f"{number}", topic="b")
@@ -252,14 +294,19 @@ def test_the_end_waits_until_all_that_was_said_has_been_taken(is_stopped: bool) 
         assert heard_by(client) == [*messages, "to you"] and not client.broken
 
 
-# -- coming back ----------------------------------------------------------------------------------------------------
+# -- coming back -----------------------------------------------------------------------------------
+
 
 def test_who_comes_back_misses_nothing() -> None:
     with ticking(either) as server:
         heard: list[str] = []
         last_id = ""
         for number in range(0, 60, 3):
-            request = GET.replace(b"\r\n\r\n", f"\r\nLast-Event-ID: {last_id}\r\n\r\n".encode()) if last_id else GET
+            request = (
+                GET.replace(b"\r\n\r\n", f"\r\nLast-Event-ID: {last_id}\r\n\r\n".encode())
+                if last_id
+                else GET
+            )
             with Raw(server, request) as client:
                 pump(server, are_open(server, 1), client)
                 server.broadcast(f"{number}")
@@ -297,7 +344,13 @@ def test_curl_hears_the_last_messages_and_goes_on() -> None:
     with ticking(either, Limits(history_messages=5)) as server:
         for number in range(8):
             server.broadcast(f"m{number}", topic="a")
-        command = (need("curl"), "-sNi", "--max-time", str(PATIENCE), f"http://127.0.0.1:{server.port}/?topics=a")
+        command = (
+            need("curl"),
+            "-sNi",
+            "--max-time",
+            str(PATIENCE),
+            f"http://127.0.0.1:{server.port}/?topics=a",
+        )
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
         pump(server, are_open(server, 1))
         server.broadcast("more", topic="a")

@@ -57,19 +57,23 @@ def same(left: object, right: object) -> bool:
 
 
 def test_stat_gives_each_core_and_not_their_sum() -> None:
-    # Guest time (the last two columns) is already in user and nice; stolen time is busy, waiting for a disk is idle.
+    # Guest time (the last two columns) is already in user and nice; stolen time is busy, waiting
+    # for a disk is idle.
     assert parse_stat(STAT) == (CoreTimes("cpu0", 175, 2030), CoreTimes("cpu1", 275, 2020))
 
 
-@pytest.mark.parametrize(("text", "cores"), [
-    ("", ()),
-    ("intr 1 2 3\n", ()),
-    ("cpu  1 2 3 4\n", ()),
-    ("cpu7\n", ()),
-    ("cpufreq 1 2 3 4\n", ()),
-    ("cpu0 1 2 3 4\n", (CoreTimes("cpu0", 6, 4),)),  # Linux 2.4 counted no more than these
-    ("cpu12 1 0 0 9 0 0 0 0 0 0\n", (CoreTimes("cpu12", 1, 9),)),
-])
+@pytest.mark.parametrize(
+    ("text", "cores"),
+    [
+        ("", ()),
+        ("intr 1 2 3\n", ()),
+        ("cpu  1 2 3 4\n", ()),
+        ("cpu7\n", ()),
+        ("cpufreq 1 2 3 4\n", ()),
+        ("cpu0 1 2 3 4\n", (CoreTimes("cpu0", 6, 4),)),  # Linux 2.4 counted no more than these
+        ("cpu12 1 0 0 9 0 0 0 0 0 0\n", (CoreTimes("cpu12", 1, 9),)),
+    ],
+)
 def test_stat_passes_over_what_is_not_a_core(text: str, cores: tuple[CoreTimes, ...]) -> None:
     assert parse_stat(text) == cores
 
@@ -85,7 +89,9 @@ def test_meminfo_of_an_old_kernel_is_estimated() -> None:
     assert parse_meminfo(text) == Space(1_024_000, 850 * 1024)
 
 
-@pytest.mark.parametrize("text", ["", "MemFree: 1 kB\n", "MemTotal:\n", "MemTotal: many kB\n", "no colon"])
+@pytest.mark.parametrize(
+    "text", ["", "MemFree: 1 kB\n", "MemTotal:\n", "MemTotal: many kB\n", "no colon"]
+)
 def test_meminfo_without_a_total_is_unknown(text: str) -> None:
     assert parse_meminfo(text) is None
 
@@ -98,12 +104,15 @@ def test_net_dev_gives_each_interface() -> None:
     )
 
 
-@pytest.mark.parametrize("text", [
-    "",
-    "Inter-| Receive\n face |bytes\n",
-    "eth0: 1 2 3\n",
-    ": 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Inter-| Receive\n face |bytes\n",
+        "eth0: 1 2 3\n",
+        ": 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n",
+    ],
+)
 def test_net_dev_passes_over_what_is_not_an_interface(text: str) -> None:
     assert parse_net_dev(text) == ()
 
@@ -114,29 +123,56 @@ def test_statm_counts_in_pages() -> None:
 
 
 BEFORE = Machine(
-    source="/proc", taken_seconds=100.0, core_count=2, cores=(CoreTimes("cpu0", 100, 900), CoreTimes("cpu1", 50, 950)),
-    load_averages=(0.1, 0.2, 0.3), memory=Space(1000, 400), disk=None,
-    interfaces=(Interface("lo", 10, 10), Interface("eth0", 1000, 500)), process_seconds=1.0, resident_bytes=5)
+    source="/proc",
+    taken_seconds=100.0,
+    core_count=2,
+    cores=(CoreTimes("cpu0", 100, 900), CoreTimes("cpu1", 50, 950)),
+    load_averages=(0.1, 0.2, 0.3),
+    memory=Space(1000, 400),
+    disk=None,
+    interfaces=(Interface("lo", 10, 10), Interface("eth0", 1000, 500)),
+    process_seconds=1.0,
+    resident_bytes=5,
+)
 AFTER = BEFORE._replace(
-    taken_seconds=102.0, cores=(CoreTimes("cpu0", 150, 1050), CoreTimes("cpu1", 250, 950)),
-    load_averages=(0.5, 0.2, 0.3), memory=Space(1000, 600),
-    interfaces=(Interface("lo", 10, 10), Interface("eth0", 5000, 700)), process_seconds=1.5, resident_bytes=6)
+    taken_seconds=102.0,
+    cores=(CoreTimes("cpu0", 150, 1050), CoreTimes("cpu1", 250, 950)),
+    load_averages=(0.5, 0.2, 0.3),
+    memory=Space(1000, 600),
+    interfaces=(Interface("lo", 10, 10), Interface("eth0", 5000, 700)),
+    process_seconds=1.5,
+    resident_bytes=6,
+)
 
 
 def test_usage_is_what_happened_in_between() -> None:
-    assert same(usage(BEFORE, AFTER), Usage(
-        source="/proc", seconds=2.0, core_count=2, cores=(CoreLoad("cpu0", 0.25), CoreLoad("cpu1", 1.0)),
-        load_averages=(0.5, 0.2, 0.3), memory=Space(1000, 600), disk=None,
-        interfaces=(Flow("lo", 0.0, 0.0), Flow("eth0", 2000.0, 100.0)), process_cores=0.25, resident_bytes=6))
+    assert same(
+        usage(BEFORE, AFTER),
+        Usage(
+            source="/proc",
+            seconds=2.0,
+            core_count=2,
+            cores=(CoreLoad("cpu0", 0.25), CoreLoad("cpu1", 1.0)),
+            load_averages=(0.5, 0.2, 0.3),
+            memory=Space(1000, 600),
+            disk=None,
+            interfaces=(Flow("lo", 0.0, 0.0), Flow("eth0", 2000.0, 100.0)),
+            process_cores=0.25,
+            resident_bytes=6,
+        ),
+    )
 
 
-@pytest.mark.parametrize(("core", "busy_fraction"), [
-    (CoreTimes("cpu0", 100, 900), None),  # not a tick went by
-    (CoreTimes("cpu0", 110, 890), None),  # busy ten, idle back by ten
-    (CoreTimes("cpu0", 120, 890), 1.0),   # iowait ran backwards
-    (CoreTimes("cpu0", 90, 1000), 0.0),
-    (CoreTimes("cpu0", 100, 1000), 0.0),
-])
+@pytest.mark.parametrize(
+    ("core", "busy_fraction"),
+    [
+        (CoreTimes("cpu0", 100, 900), None),  # not a tick went by
+        (CoreTimes("cpu0", 110, 890), None),  # busy ten, idle back by ten
+        (CoreTimes("cpu0", 120, 890), 1.0),  # iowait ran backwards
+        (CoreTimes("cpu0", 90, 1000), 0.0),
+        (CoreTimes("cpu0", 100, 1000), 0.0),
+    ],
+)
 def test_a_load_is_a_fraction_or_unknown(core: CoreTimes, busy_fraction: float | None) -> None:
     assert usage(BEFORE, AFTER._replace(cores=(core,))).cores == (CoreLoad("cpu0", busy_fraction),)
 
@@ -157,7 +193,12 @@ def test_two_readings_at_one_time_divide_by_nothing() -> None:
 
 
 def test_a_folder_of_text_files_is_read_like_the_kernel_s(tmp_path: Path) -> None:
-    for name, text in {"stat": STAT, "meminfo": MEMINFO, "net/dev": NET_DEV, "self/statm": "9 8 7\n"}.items():
+    for name, text in {
+        "stat": STAT,
+        "meminfo": MEMINFO,
+        "net/dev": NET_DEV,
+        "self/statm": "9 8 7\n",
+    }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     machine = read_machine(str(tmp_path))
@@ -170,7 +211,12 @@ def test_a_folder_of_text_files_is_read_like_the_kernel_s(tmp_path: Path) -> Non
 def test_without_proc_the_portable_source_says_what_it_can(tmp_path: Path) -> None:
     machine = read_machine(str(tmp_path / "missing"))
     assert machine.source == PORTABLE_SOURCE
-    assert (machine.cores, machine.interfaces, machine.memory, machine.resident_bytes) == ((), (), None, None)
+    assert (machine.cores, machine.interfaces, machine.memory, machine.resident_bytes) == (
+        (),
+        (),
+        None,
+        None,
+    )
     assert machine.core_count >= 1
     assert machine.process_seconds > 0.0
     assert machine.disk is not None and 0 < machine.disk.used_bytes <= machine.disk.total_bytes
@@ -184,5 +230,7 @@ def test_this_machine_can_be_read_twice() -> None:
     after = read_machine()
     happened = usage(before, after)
     assert happened.seconds > 0.0
-    assert all(core.busy_fraction is None or 0.0 <= core.busy_fraction <= 1.0 for core in happened.cores)
+    assert all(
+        core.busy_fraction is None or 0.0 <= core.busy_fraction <= 1.0 for core in happened.cores
+    )
     assert all(flow.received_bytes_per_second >= 0.0 for flow in happened.interfaces)

@@ -1,7 +1,9 @@
-"""`--reload`: what is saved is served, by real processes, and nobody who comes meanwhile is refused.
+"""`--reload`: what is saved is served, by real processes, and nobody who comes meanwhile is
+refused.
 
-Theory: a test changes a file and asks until the new answer comes; what the parent does in between is read from what it
-says on stderr.  Every wait ends with the watchdog of the process, which takes its children along.
+Theory: a test changes a file and asks until the new answer comes; what the parent does in between
+is read from what it says on stderr. Every wait ends with the watchdog of the process, which takes
+its children along.
 """
 
 import os
@@ -44,7 +46,7 @@ def make():
 
 
 def save(folder: Path, answer: str) -> None:
-    """The application now says this.  A reader sees the old file or the new one, nothing in between."""
+    """The application now says this. A reader sees the old file or the new one, nothing in between."""
     (folder / "new").write_text(SAYS.format(answer=answer))
     (folder / "new").replace(folder / "web.py")
 
@@ -58,8 +60,15 @@ def place(tmp_path: Path) -> Path:
 
 @contextmanager
 def reloading(place: Path, *words: str, has_own_group: bool = False) -> Iterator[Running]:
-    with running("serve", "web:app", "--reload", "--no-access-log", *words, folder=place,
-                 has_own_group=has_own_group) as server:
+    with running(
+        "serve",
+        "web:app",
+        "--reload",
+        "--no-access-log",
+        *words,
+        folder=place,
+        has_own_group=has_own_group,
+    ) as server:
         yield server
 
 
@@ -75,7 +84,9 @@ def wait_for_line(server: Running, part: str) -> str:
 
 
 def wait_for_answer(server: Running, answer: str) -> None:
-    """Ask until this is what comes; a connection may end without an answer when its child does, but is not refused."""
+    """Ask until this is what comes; a connection may end without an answer when its child does, but
+    is not refused.
+    """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         assert time.monotonic() < deadline, f"it never answered {answer!r}"
@@ -112,12 +123,18 @@ def read_all(sock: socket.socket) -> bytes:
     return received
 
 
-def test_what_is_saved_is_served_and_nobody_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_saved_is_served_and_nobody_is_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     with reloading(place) as server:
         assert server.first_line == f"listening on http://127.0.0.1:{server.port}\n"
         assert server.get("/") == (200, "one")
-        for answer in ("two", "six", "ten"):  # of one length, within a second: bytecode would not tell them apart
+        for answer in (
+            "two",
+            "six",
+            "ten",
+        ):  # of one length, within a second: bytecode would not tell them apart
             save(place, answer)
             wait_for_answer(server, answer)
         ended = server.end()
@@ -131,7 +148,10 @@ def test_a_module_that_does_not_import_is_reported_and_the_next_change_awaited(p
     (place / "web.py").write_text("x = (\n")
     with reloading(place) as server:
         said = wait_for_line(server, "ended with status 3; waiting for a change")
-        assert f"sigil: error: importing 'web' failed: SyntaxError: '(' was never closed, at {place}/web.py:1" in said
+        assert (
+            f"sigil: error: importing 'web' failed: SyntaxError: '(' was never closed, at {place}/web.py:1"
+            in said
+        )
         save(place, "mended")
         wait_for_answer(server, "mended")
         assert server.end(signal.SIGTERM).status == 0
@@ -192,7 +212,9 @@ def test_children_end_with_a_parent_that_was_killed(place: Path) -> None:
                 os.killpg(server.process.pid, signal.SIGKILL)
 
 
-def test_other_directories_are_watched_instead(place: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_other_directories_are_watched_instead(
+    place: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     first, second = (tmp_path_factory.mktemp(name) for name in ("first", "second"))
     with reloading(place, "--reload-dir", str(first), "--reload-dir", str(second)) as server:
         assert server.get("/") == (200, "one")
@@ -206,7 +228,9 @@ def test_other_directories_are_watched_instead(place: Path, tmp_path_factory: py
 
 def test_reload_serves_unix_sockets_and_factories_as_well(place: Path) -> None:
     path = place / "s"
-    with running("serve", "web:make", "--factory", "--reload", "--uds", str(path), folder=place) as server:
+    with running(
+        "serve", "web:make", "--factory", "--reload", "--uds", str(path), folder=place
+    ) as server:
         assert server.first_line == f"listening on unix:{path}\n"
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(PATIENCE_SECONDS)
@@ -220,18 +244,25 @@ def test_reload_serves_unix_sockets_and_factories_as_well(place: Path) -> None:
 def test_reload_hands_an_inherited_socket_on(place: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as opened:
         number = opened.fileno()
-        with running("serve", "web:app", "--reload", "--fd", str(number), folder=place, descriptors=[number]) as server:
+        with running(
+            "serve", "web:app", "--reload", "--fd", str(number), folder=place, descriptors=[number]
+        ) as server:
             save(place, "two")
             wait_for_answer(server, "two")
             assert server.end().status == 0
 
 
-# -- what it takes --------------------------------------------------------------------------------------------------
+# -- what it takes ---------------------------------------------------------------------------------
 
 
 def ended(place: Path, script: str, *words: str) -> Ended:
-    done = subprocess.run([sys.executable, "-c", script, "serve", "web:app", "--reload", "--port", "0", *words],
-                          cwd=place, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    done = subprocess.run(
+        [sys.executable, "-c", script, "serve", "web:app", "--reload", "--port", "0", *words],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
@@ -240,9 +271,11 @@ MAIN = "import sys; from sigil.cli.main import main; sys.exit(main())"
 
 def test_without_the_package_that_watches_there_is_a_sentence(place: Path) -> None:
     assert ended(place, f"import sys; sys.modules['watchfiles'] = None; {MAIN}") == Ended(
-        3, "", "sigil: error: --reload needs watchfiles: pip install 'sigil-http[reload]'\n")
+        3, "", "sigil: error: --reload needs watchfiles: pip install 'sigil-http[reload]'\n"
+    )
 
 
 def test_a_directory_that_is_not_there_is_a_sentence(place: Path) -> None:
     assert ended(place, MAIN, "--reload-dir", "nowhere") == Ended(
-        3, "", "sigil: error: there is no directory nowhere to watch\n")
+        3, "", "sigil: error: there is no directory nowhere to watch\n"
+    )

@@ -1,7 +1,7 @@
 """A script's end: a process that blocks in `start` and is told to stop from outside.
 
-Theory: the first signal asks, the second insists.  Nothing here waits for a while: that the server drains is seen by
-its port being closed, that it has ended by its process being gone.
+Theory: the first signal asks, the second insists. Nothing here waits for a while: that the server
+drains is seen by its port being closed, that it has ended by its process being gone.
 """
 
 import os
@@ -44,8 +44,9 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM]
 @contextmanager
 def script() -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A process that serves, and its port."""
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT], text=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     try:
         assert process.stdout is not None
         yield process, int(process.stdout.readline())
@@ -92,8 +93,13 @@ def assert_clean(process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_a_server_at_rest(number: int) -> None:
-    with script() as (process, port), connect(port, b"GET /small HTTP/1.1\r\nHost: a\r\n\r\n") as idle:
-        assert idle.recv(MIB).endswith(b"small")  # so it is in start(), whose signal handlers are set
+    with (
+        script() as (process, port),
+        connect(port, b"GET /small HTTP/1.1\r\nHost: a\r\n\r\n") as idle,
+    ):
+        assert idle.recv(MIB).endswith(
+            b"small"
+        )  # so it is in start(), whose signal handlers are set
         os.kill(process.pid, number)
         assert_clean(process)
         assert read_all(idle) == b""
@@ -126,7 +132,10 @@ def test_the_second_signal_ends_it_at_once(first: int, second: int) -> None:
 
 
 def test_a_signal_in_the_middle_of_a_handler_lets_it_answer() -> None:
-    with script() as (process, port), connect(port, b"GET /kill HTTP/1.1\r\nHost: a\r\n\r\n") as sock:
+    with (
+        script() as (process, port),
+        connect(port, b"GET /kill HTTP/1.1\r\nHost: a\r\n\r\n") as sock,
+    ):
         assert read_all(sock).endswith(b"answered")
         sock.close()
         assert_clean(process)

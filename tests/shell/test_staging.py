@@ -1,6 +1,8 @@
-"""Staging over real sockets: the names of the reference system, what they send, and how a failure is seen.
+"""Staging over real sockets: the names of the reference system, what they send, and how a failure
+is seen.
 
-Theory: what a stage is, is tested as a value; here is what becomes of it: a body, a message to one, a message to all.
+Theory: what a stage is, is tested as a value; here is what becomes of it: a body, a message to one,
+a message to all.
 """
 
 import struct
@@ -36,9 +38,20 @@ from .serving import GET, Raw, ask, listening_to, make, pump, settle, ticking
 from .speaking import Diary, Speaker, leave, speakers, upgrade
 
 METHODS = {
-    "printf": "printf", "memcpy": "memcpy", "stage_len": "stage_len", "stage_trunc": "stage_trunc",
-    "unstage": "unstage", "stage_body": "stage_body", "ws_send": "ws_send", "ws_broadcast": "ws_broadcast",
-    "ws_close": "close", "close": "close", "fd": "fileno", "listen": "listen", "start": "start", "stop": "stop",
+    "printf": "printf",
+    "memcpy": "memcpy",
+    "stage_len": "stage_len",
+    "stage_trunc": "stage_trunc",
+    "unstage": "unstage",
+    "stage_body": "stage_body",
+    "ws_send": "ws_send",
+    "ws_broadcast": "ws_broadcast",
+    "ws_close": "close",
+    "close": "close",
+    "fd": "fileno",
+    "listen": "listen",
+    "start": "start",
+    "stop": "stop",
     "tick": "tick",
 }
 SMALL = Limits(outgoing_buffer_sz=1_000)
@@ -50,7 +63,8 @@ def test_a_name_is_the_same_function_as_a_method(name: str, method: str) -> None
     assert f"http_server_{name}" in sigil.__all__
 
 
-# -- bodies --------------------------------------------------------------------------------------------------------
+# -- bodies ----------------------------------------------------------------------------------------
+
 
 def test_a_body_is_staged_piece_by_piece_and_sent_whole() -> None:
     def handler(request: Request) -> Response:
@@ -66,18 +80,26 @@ def test_a_body_is_staged_piece_by_piece_and_sent_whole() -> None:
         for _ in range(2):
             answer = ask(server, b"GET /ab HTTP/1.1\r\nHost: a\r\n\r\n")
             assert (answer.status, answer.body) == (201, b"</ab>0,1,2")
-            assert (answer.headers["content-type"], answer.headers["content-length"]) == ("text/plain", "10")
+            assert (answer.headers["content-type"], answer.headers["content-length"]) == (
+                "text/plain",
+                "10",
+            )
             assert http_server_stage_len(server) == 0
 
 
-def test_a_body_that_fits_exactly_is_sent_and_one_byte_more_is_a_500_after_which_all_is_well() -> None:
+def test_a_body_that_fits_exactly_is_sent_and_one_byte_more_is_a_500_after_which_all_is_well() -> (
+    None
+):
     def handler(request: Request) -> Response:
         http_server_memcpy(server, b"x" * int(request.query))
         http_server_printf(server, "y")
         return http_server_stage_body(server)
 
     with ticking(handler, SMALL) as server, listening_to("sigil.error") as lines:
-        asked = [ask(server, b"GET /?%d HTTP/1.1\r\nHost: a\r\n\r\n" % length) for length in (999, 1_000, 1_001, 998)]
+        asked = [
+            ask(server, b"GET /?%d HTTP/1.1\r\nHost: a\r\n\r\n" % length)
+            for length in (999, 1_000, 1_001, 998)
+        ]
         assert [answer.status for answer in asked] == [200, 500, 500, 200]
         assert [len(asked[index].body) for index in (0, 3)] == [1_000, 999]
         assert asked[0].headers["content-type"] == "application/octet-stream"
@@ -89,7 +111,8 @@ def test_nothing_staged_is_an_empty_body() -> None:
         assert ask(server).body == b""
 
 
-# -- messages ------------------------------------------------------------------------------------------------------
+# -- messages --------------------------------------------------------------------------------------
+
 
 def test_a_staged_message_is_text_unless_it_is_to_be_binary() -> None:
     diary = Diary()
@@ -108,8 +131,12 @@ def test_a_staged_message_is_text_unless_it_is_to_be_binary() -> None:
         assert http_server_stage_len(server) == 0
         common = [(1, b"to all"), (2, b"\x80")]
         pump(server, lambda: len(client.frames) == 5 and len(other.frames) == 2, client, other)
-        assert client.frames == [(1, '{"number": 7, "name": "\u00e4"}'.encode()), (2, b"\0\0\0\0\0\0\xe0?"), (1, b""),
-                                 *common]
+        assert client.frames == [
+            (1, '{"number": 7, "name": "\u00e4"}'.encode()),
+            (2, b"\0\0\0\0\0\0\xe0?"),
+            (1, b""),
+            *common,
+        ]
         assert other.frames == common
         leave(server, client, other)
 
@@ -125,7 +152,12 @@ def test_a_topic_narrows_a_staged_broadcast() -> None:
         http_server_ws_broadcast(server, "b")
         http_server_printf(server, "both")
         http_server_ws_broadcast(server)
-        pump(server, lambda: second.messages == [b"b only", b"both"] and first.messages == [b"both"], first, second)
+        pump(
+            server,
+            lambda: second.messages == [b"b only", b"both"] and first.messages == [b"both"],
+            first,
+            second,
+        )
         leave(server, first, second)
 
 
@@ -198,9 +230,16 @@ def test_only_the_thread_that_ticks_may_stage() -> None:
     with ticking() as server:
         server.tick(0)
         server.printf("mine")
-        words = [lambda: server.printf("x"), lambda: server.memcpy(b"x"), server.stage_len, server.unstage,
-                 server.stage_body, server.ws_broadcast, lambda: server.stage_trunc(0),
-                 lambda: server.ws_send(Conn(0, 0))]
+        words = [
+            lambda: server.printf("x"),
+            lambda: server.memcpy(b"x"),
+            server.stage_len,
+            server.unstage,
+            server.stage_body,
+            server.ws_broadcast,
+            lambda: server.stage_trunc(0),
+            lambda: server.ws_send(Conn(0, 0)),
+        ]
         for word in words:
             thread = threading.Thread(target=run, args=(word,))
             thread.start()
@@ -209,7 +248,8 @@ def test_only_the_thread_that_ticks_may_stage() -> None:
         assert server.stage_body().body == b"mine"
 
 
-# -- the other names -----------------------------------------------------------------------------------------------
+# -- the other names -------------------------------------------------------------------------------
+
 
 def test_a_websocket_is_closed_with_a_code_or_for_a_reason() -> None:
     diary = Diary()
@@ -225,8 +265,9 @@ def test_a_websocket_is_closed_with_a_code_or_for_a_reason() -> None:
             client.send(b"\x88\x80abcd")
             client.half_close()
         pump(server, lambda: all(client.over for client in clients), *clients)
-        assert sorted(diary.endings) == sorted([(CloseReason.OK, 4000), (CloseReason.OK, 1000),
-                                                (CloseReason.EVICTED, 1013)])
+        assert sorted(diary.endings) == sorted(
+            [(CloseReason.OK, 4000), (CloseReason.OK, 1000), (CloseReason.EVICTED, 1013)]
+        )
 
 
 def test_a_connection_is_closed_for_a_reason_and_its_close_is_told_it() -> None:

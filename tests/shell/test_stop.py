@@ -1,7 +1,8 @@
-"""The end of a server: what is under way is finished, nothing new begins, and nobody waits for ever.
+"""The end of a server: what is under way is finished, nothing new begins, and nobody waits for
+ever.
 
-Theory: to stop is to answer what was asked and to take no more; a deadline ends the first, a second word ends it now.
-Who asks for it does not matter: a handler, another thread, a signal.
+Theory: to stop is to answer what was asked and to take no more; a deadline ends the first, a second
+word ends it now. Who asks for it does not matter: a handler, another thread, a signal.
 """
 
 import signal
@@ -49,7 +50,10 @@ def test_a_server_at_rest_stops_in_one_tick_and_closes_idle_connections() -> Non
 
 @pytest.mark.parametrize("path", [b"/", b"/stream"])
 def test_what_is_under_way_is_drained_over_many_ticks(path: bytes) -> None:
-    with ticking(large) as server, Raw(server, b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path, 65_536) as client:
+    with (
+        ticking(large) as server,
+        Raw(server, b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path, 65_536) as client,
+    ):
         client.reads = False
         pump(server, lambda: server.stats().outbox_bytes > 0)
         port = server.port
@@ -67,7 +71,11 @@ def test_what_is_under_way_is_drained_over_many_ticks(path: bytes) -> None:
 
 def test_answers_given_while_draining_say_that_the_connection_ends() -> None:
     post = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
-    with ticking() as server, Raw(server, post) as body, Raw(server, b"GET / HTTP/1.1\r\nHo") as head:
+    with (
+        ticking() as server,
+        Raw(server, post) as body,
+        Raw(server, b"GET / HTTP/1.1\r\nHo") as head,
+    ):
         pump(server, lambda: len(server.clients()) == 2)
         settle(server)
         server.stop(30.0)
@@ -132,6 +140,7 @@ def test_start_wakes_up_by_itself_when_the_grace_is_over() -> None:
 
 def test_a_handler_may_stop_the_server_and_is_still_answered() -> None:
     for grace in (0, 5.0):
+
         def handler(request: Request, grace: float = grace) -> Response:
             server.stop(grace)
             return Response.text("the last word")
@@ -147,7 +156,10 @@ def test_a_handler_may_stop_a_server_in_start() -> None:
         server.stop()
         return Response.text("the last word")
 
-    with in_thread(make(handler)) as server, socket.create_connection((HOST, server.port), PATIENCE) as sock:
+    with (
+        in_thread(make(handler)) as server,
+        socket.create_connection((HOST, server.port), PATIENCE) as sock,
+    ):
         sock.sendall(GET)
         assert sock.makefile("rb").read().endswith(b"the last word")
 
@@ -213,7 +225,10 @@ def test_signal_handlers_are_restored_after_start_and_untouched_by_a_thread() ->
         server.stop()
         return Response.text("bye")
 
-    with in_thread(make(handler)) as server, socket.create_connection((HOST, server.port), PATIENCE) as sock:
+    with (
+        in_thread(make(handler)) as server,
+        socket.create_connection((HOST, server.port), PATIENCE) as sock,
+    ):
         sock.sendall(GET)
         assert sock.makefile("rb").read()
     assert during == before

@@ -1,8 +1,9 @@
 """`sigil stream` as a person meets it: a real process at the end of a real pipe, and real clients.
 
-Theory: what is written into the pipe is known, so what clients hear is known too, but for when.  So a test writes, and
-reads until it has what it wants; a process has a deadline, after which it is killed and the reading ends.  Who listens
-is the library `websockets`, and curl, which share nothing with sigil.
+Theory: what is written into the pipe is known, so what clients hear is known too, but for when. So
+a test writes, and reads until it has what it wants; a process has a deadline, after which it is
+killed and the reading ends. Who listens is the library `websockets`, and curl, which share nothing
+with sigil.
 """
 
 import json
@@ -28,7 +29,9 @@ from .test_cli import PATIENCE_SECONDS, command, run
 
 MIB = 2**20
 SAY_SECONDS = 60.0
-needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system has no /proc")
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="this system has no /proc"
+)
 
 
 class Streaming:
@@ -53,8 +56,13 @@ class Streaming:
         self.process.stdin.close()
 
     def listen(self, query: str = "") -> ClientConnection:
-        return connect(f"ws://127.0.0.1:{self.port}/ws{query}", compression=None, max_size=None,
-                       open_timeout=PATIENCE_SECONDS, close_timeout=0.5)  # nobody waits for what it never reads
+        return connect(
+            f"ws://127.0.0.1:{self.port}/ws{query}",
+            compression=None,
+            max_size=None,
+            open_timeout=PATIENCE_SECONDS,
+            close_timeout=0.5,
+        )  # nobody waits for what it never reads
 
     def get(self, path: str) -> tuple[int, bytes]:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
@@ -96,11 +104,23 @@ class Streaming:
 
 
 @contextmanager
-def streaming(*words: str, stdin: int | IO[bytes] = subprocess.PIPE, patience_seconds: float = PATIENCE_SECONDS,
-              before: tuple[str, ...] = (), group: int | None = None) -> Iterator[Streaming]:
-    """`sigil stream` with these flags; `before` is what starts it, `group` the process group it joins."""
-    process = subprocess.Popen([*before, *command("stream", "--port", "0", "--no-access-log", *words)], stdin=stdin,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=group)
+def streaming(
+    *words: str,
+    stdin: int | IO[bytes] = subprocess.PIPE,
+    patience_seconds: float = PATIENCE_SECONDS,
+    before: tuple[str, ...] = (),
+    group: int | None = None,
+) -> Iterator[Streaming]:
+    """`sigil stream` with these flags; `before` is what starts it, `group` the process group it
+    joins.
+    """
+    process = subprocess.Popen(
+        [*before, *command("stream", "--port", "0", "--no-access-log", *words)],
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        process_group=group,
+    )
     watchdog = threading.Timer(patience_seconds, process.kill)
     watchdog.start()
     try:
@@ -124,7 +144,7 @@ def rest_of(listener: ClientConnection) -> tuple[list[str | bytes], int]:
         return heard, end.rcvd.code if end.rcvd is not None else 1006
 
 
-# -- lines ----------------------------------------------------------------------------------------------------------
+# -- lines -----------------------------------------------------------------------------------------
 
 
 def test_lines_arrive_as_they_are_and_the_end_of_them_is_the_end() -> None:
@@ -139,7 +159,10 @@ def test_lines_arrive_as_they_are_and_the_end_of_them_is_the_end() -> None:
             with server.listen() as late:
                 server.end_input()
                 assert rest_of(early) == (["no end"], 1001)
-                assert rest_of(late) == (["a", "", "bé", b"\xff\xfe", "in two pieces", "no end"], 1001)
+                assert rest_of(late) == (
+                    ["a", "", "bé", b"\xff\xfe", "in two pieces", "no end"],
+                    1001,
+                )
         status, log = server.ended()
         assert server.out.read() == b"open it in a browser; Ctrl-C stops it\n"
     assert status == 0
@@ -152,8 +175,17 @@ def test_curl_hears_the_texts_until_the_end() -> None:
     with streaming() as server:
         server.write(b"a\n\xff\nb\n")
         server.wait_for_lines(3)
-        curl = subprocess.Popen([need("curl"), "-sSN", "--max-time", str(PATIENCE_SECONDS),
-                                 f"http://127.0.0.1:{server.port}/events"], stdout=subprocess.PIPE, text=True)
+        curl = subprocess.Popen(
+            [
+                need("curl"),
+                "-sSN",
+                "--max-time",
+                str(PATIENCE_SECONDS),
+                f"http://127.0.0.1:{server.port}/events",
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         try:
             assert curl.stdout is not None
             data = (line for line in curl.stdout if line.startswith("data:"))
@@ -172,8 +204,11 @@ def test_flags_for_topics_and_history() -> None:
     with streaming("--topic-field", "of", "--history", "3") as server:
         server.write(b'{"of":"a"}\n{"of":"b"}\n{"of":1}\nall\n')
         server.wait_for_lines(4)
-        with (server.listen("?topic=a&topic=1") as some, server.listen() as every,
-              server.listen("?history=1") as last):
+        with (
+            server.listen("?topic=a&topic=1") as some,
+            server.listen() as every,
+            server.listen("?history=1") as last,
+        ):
             server.end_input()
             assert rest_of(some) == (['{"of":"a"}', '{"of":1}', "all"], 1001)
             assert rest_of(every) == (['{"of":"b"}', '{"of":1}', "all"], 1001)
@@ -190,21 +225,27 @@ def test_a_line_without_end_is_skipped_in_bounded_memory() -> None:
         server.write(b"\nafter\n" + b"x" * 1000 + b"\n" + b"x" * 1001 + b"\n")
         server.end_input()
         assert server.line_with("WARNING").endswith(
-            "line 2 is longer than --max-line, 1000 bytes, and was not sent (1 so far)\n")
-        assert "WARNING" not in server.line_with("its lines: 5, of which 2 were too long to be sent")
+            "line 2 is longer than --max-line, 1000 bytes, and was not sent (1 so far)\n"
+        )
+        assert "WARNING" not in server.line_with(
+            "its lines: 5, of which 2 were too long to be sent"
+        )
         assert server.peak_bytes() - before < 8 * MIB
         server.process.send_signal(signal.SIGTERM)
         assert rest_of(listener) == (["before", "after", "x" * 1000], 1001)
         assert server.ended()[0] == 0
 
 
-# -- the input ------------------------------------------------------------------------------------------------------
+# -- the input -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_lingers_until_a_signal_comes(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "log").write_bytes(b"".join(b"%d\n" % line for line in range(100_000)))
-    with (tmp_path / "log").open("rb") as log, streaming("--linger", "--history", "2", stdin=log) as server:
+    with (
+        (tmp_path / "log").open("rb") as log,
+        streaming("--linger", "--history", "2", stdin=log) as server,
+    ):
         server.line_with("standard input has ended; its lines: 100000")
         assert server.figures()["has_ended"] is True
         with server.listen() as listener:
@@ -231,11 +272,18 @@ def test_a_signal_ends_it_after_what_was_read(number: signal.Signals) -> None:
 
 def test_an_interrupt_that_reaches_the_whole_pipeline_ends_it_cleanly() -> None:
     source = "import itertools\nfor number in itertools.count(): print(number, flush=True)"
-    writer = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                              process_group=0)
+    writer = subprocess.Popen(
+        [sys.executable, "-c", source],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        process_group=0,
+    )
     try:
         assert writer.stdout is not None
-        with streaming(stdin=writer.stdout, group=writer.pid) as server, server.listen() as listener:
+        with (
+            streaming(stdin=writer.stdout, group=writer.pid) as server,
+            server.listen() as listener,
+        ):
             first = int(listener.recv(PATIENCE_SECONDS))
             os.killpg(writer.pid, signal.SIGINT)
             heard, code = rest_of(listener)
@@ -265,7 +313,9 @@ def test_the_end_of_the_input_is_no_signal() -> None:
         server.end_input()
         server.line_with("stopped listening")
         server.process.send_signal(signal.SIGINT)
-        server.line_with("sigil: the input has ended, and clients are being sent the rest; once more ends it at once")
+        server.line_with(
+            "sigil: the input has ended, and clients are being sent the rest; once more ends it at once"
+        )
         assert server.process.poll() is None
         server.process.send_signal(signal.SIGINT)
         assert server.ended()[0] == 0
@@ -309,11 +359,14 @@ def test_a_terminal_that_goes_away_is_the_end_of_the_input() -> None:
         assert server.ended()[0] == 0
 
 
-@pytest.mark.parametrize(("redirection", "words"), [
-    ("<&-", "standard input is closed: there is nothing to stream"),
-    ("0>/dev/null", "standard input cannot be read: Bad file descriptor"),
-    ("</dev/null", "standard input has ended; its lines: 0"),
-])
+@pytest.mark.parametrize(
+    ("redirection", "words"),
+    [
+        ("<&-", "standard input is closed: there is nothing to stream"),
+        ("0>/dev/null", "standard input cannot be read: Bad file descriptor"),
+        ("</dev/null", "standard input has ended; its lines: 0"),
+    ],
+)
 def test_an_input_that_gives_nothing_is_one_that_has_ended(redirection: str, words: str) -> None:
     shell = ("sh", "-c", f'exec "$@" {redirection}', "sh")
     with streaming(stdin=subprocess.DEVNULL, before=shell) as server:
@@ -330,11 +383,13 @@ def test_an_input_that_gives_nothing_is_one_that_has_ended(redirection: str, wor
 def test_a_socket_to_listen_on_is_not_read() -> None:
     ended = run("stream", "--fd", "0")
     assert (ended.status, ended.out) == (2, "")
-    assert ended.err == ("sigil: error: --fd 0 is standard input, of which the lines are read: "
-                         "pass the socket as another descriptor\n")
+    assert ended.err == (
+        "sigil: error: --fd 0 is standard input, of which the lines are read: "
+        "pass the socket as another descriptor\n"
+    )
 
 
-# -- more than anybody can take -------------------------------------------------------------------------------------
+# -- more than anybody can take --------------------------------------------------------------------
 
 
 LINE = b"%015d" + b"x" * 10_000 + b"\n"
@@ -353,16 +408,24 @@ def stalled(server: Streaming) -> Iterator[socket.socket]:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_192)
         sock.settimeout(PATIENCE_SECONDS)
         sock.connect(("127.0.0.1", server.port))
-        sock.sendall(b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        sock.sendall(
+            b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
         assert sock.recv(12) == b"HTTP/1.1 101"
         yield sock
 
 
 @needs_proc
 def test_a_stalled_client_slows_nobody_and_is_dropped() -> None:
-    with streaming(patience_seconds=SAY_SECONDS) as server, stalled(server), server.listen("?topic=none") as other:
-        for start in range(0, 16_000, 100):  # the other one is a client that keeps up, however slow this machine is
+    with (
+        streaming(patience_seconds=SAY_SECONDS) as server,
+        stalled(server),
+        server.listen("?topic=none") as other,
+    ):
+        for start in range(
+            0, 16_000, 100
+        ):  # the other one is a client that keeps up, however slow this machine is
             for number in range(start, start + 100):
                 server.write(LINE % number)
             heard = [int(str(other.recv(PATIENCE_SECONDS))[:15]) for _ in range(100)]
@@ -376,8 +439,11 @@ def test_a_stalled_client_slows_nobody_and_is_dropped() -> None:
 
 
 def test_a_flood_of_short_lines_keeps_nobody_from_being_served() -> None:
-    flood = subprocess.Popen([sys.executable, "-c", "import sys\nwhile True: sys.stdout.write('y\\n' * 50_000)"],
-                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    flood = subprocess.Popen(
+        [sys.executable, "-c", "import sys\nwhile True: sys.stdout.write('y\\n' * 50_000)"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         assert flood.stdout is not None
         with streaming(stdin=flood.stdout) as server:

@@ -1,9 +1,12 @@
-"""Streams that end before their end: the client leaves, the server stops, the program is interrupted, nothing comes.
+"""Streams that end before their end: the client leaves, the server stops, the program is
+interrupted, nothing comes.
 
-Theory: a stream holds something (a file, a subscription, a place in a list), and gives it back when it is closed; so it
-is closed as soon as nobody will ask it again, whatever it was doing, and one that is in trouble is nobody else's.
+Theory: a stream holds something (a file, a subscription, a place in a list), and gives it back when
+it is closed; so it is closed as soon as nobody will ask it again, whatever it was doing, and one
+that is in trouble is nobody else's.
 
-Rules: real sockets; the generators of these tests say themselves what became of them; every wait has a bound.
+Rules: real sockets; the generators of these tests say themselves what became of them; every wait
+has a bound.
 """
 
 import asyncio
@@ -16,7 +19,17 @@ import pytest
 from sigil import Deferred, HttpServer, Limits, Request, Response
 
 from .serving import GET, Raw, ask, listening_to, pump, settle, ticking
-from .test_stream_pieces import Feed, Kind, Run, body_of, on_each_loop, promise_of, serve_once, streaming, turn
+from .test_stream_pieces import (
+    Feed,
+    Kind,
+    Run,
+    body_of,
+    on_each_loop,
+    promise_of,
+    serve_once,
+    streaming,
+    turn,
+)
 
 NOT_YET_SECONDS = 0.5
 """How long tests wait for what is known not to come."""
@@ -24,7 +37,8 @@ NOT_YET_SECONDS = 0.5
 HEAD = b" HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-# -- closed when nobody will ask it again -------------------------------------------------------------------------
+# -- closed when nobody will ask it again ----------------------------------------------------------
+
 
 def ask_and_wait(kind: Kind, feed: Feed, server: HttpServer) -> Raw:
     """A client whose stream has begun, and now waits for its next piece."""
@@ -38,7 +52,9 @@ def ask_and_wait(kind: Kind, feed: Feed, server: HttpServer) -> Raw:
 
 
 @pytest.mark.parametrize("kind", [Feed.nones, Feed.promises])
-def test_a_stream_with_a_piece_pending_is_closed_in_the_tick_that_hears_that_the_client_left(kind: Kind) -> None:
+def test_a_stream_with_a_piece_pending_is_closed_in_the_tick_that_hears_that_the_client_left(
+    kind: Kind,
+) -> None:
     feed = Feed(b"a")
     with ticking(streaming(kind, feed)) as server:
         client = ask_and_wait(kind, feed, server)
@@ -71,7 +87,8 @@ def test_a_stream_with_a_piece_pending_is_closed_when_the_server_stops(kind: Kin
 @pytest.mark.parametrize("kind", [Feed.never, Feed.later])
 @pytest.mark.parametrize("leave", [True, False])
 def test_an_asynchronous_stream_is_closed_when_the_client_leaves_or_the_server_stops(
-        run: Run, kind: Kind, leave: bool) -> None:
+    run: Run, kind: Kind, leave: bool
+) -> None:
     feed = Feed(b"a")
 
     async def scenario(server: HttpServer) -> None:
@@ -92,7 +109,9 @@ def test_an_asynchronous_stream_is_closed_when_the_client_leaves_or_the_server_s
 
 
 @on_each_loop
-def test_an_asynchronous_stream_that_is_not_being_asked_is_closed_when_the_server_stops(run: Run) -> None:
+def test_an_asynchronous_stream_that_is_not_being_asked_is_closed_when_the_server_stops(
+    run: Run,
+) -> None:
     feed = Feed(*[bytes(65_536)] * 1_000)
 
     async def scenario(server: HttpServer) -> None:
@@ -106,15 +125,23 @@ def test_an_asynchronous_stream_that_is_not_being_asked_is_closed_when_the_serve
     assert feed.closed == 1
 
 
-# -- overdue ------------------------------------------------------------------------------------------------------
+# -- overdue ---------------------------------------------------------------------------------------
+
 
 def test_a_promise_that_nobody_keeps_is_503_and_its_answer_is_counted_as_late() -> None:
     later = Deferred()
-    with ticking(lambda request: later, Limits(response_timeout=0.3)) as server, listening_to("sigil.error") as lines:
+    with (
+        ticking(lambda request: later, Limits(response_timeout=0.3)) as server,
+        listening_to("sigil.error") as lines,
+    ):
         with Raw(server, GET) as client:
             pump(server, lambda: client.over, client)
             (answer,) = client.answers()
-        assert (answer.status, answer.is_whole, answer.headers["connection"]) == (503, True, "close")
+        assert (answer.status, answer.is_whole, answer.headers["connection"]) == (
+            503,
+            True,
+            "close",
+        )
         assert "did not answer in time" in answer.text
         assert lines == ["GET /: no answer for 0.3 s"]
         pump(server, lambda: not server.clients())
@@ -126,7 +153,10 @@ def test_a_promise_that_nobody_keeps_is_503_and_its_answer_is_counted_as_late() 
 @pytest.mark.parametrize("kind", [Feed.nones, Feed.promises])
 def test_a_piece_that_does_not_come_breaks_the_connection_off(kind: Kind) -> None:
     feed = Feed(b"a")
-    with ticking(streaming(kind, feed), Limits(response_timeout=0.3)) as server, listening_to("sigil.error") as lines:
+    with (
+        ticking(streaming(kind, feed), Limits(response_timeout=0.3)) as server,
+        listening_to("sigil.error") as lines,
+    ):
         client = ask_and_wait(kind, feed, server)
         pump(server, lambda: client.over, client)
         assert not client.answers()[0].is_whole
@@ -135,7 +165,8 @@ def test_a_piece_that_does_not_come_breaks_the_connection_off(kind: Kind) -> Non
         client.close()
 
 
-# -- pieces that never come, and interrupts ----------------------------------------------------------------------
+# -- pieces that never come, and interrupts --------------------------------------------------------
+
 
 class Held:
     """An asynchronous iterator that is no generator: its second piece does not come."""
@@ -209,7 +240,9 @@ def test_an_asynchronous_iterator_with_a_piece_pending_is_closed_too() -> None:
     serve_once(asyncio.run, lambda request: Response.stream(held), scenario)
 
 
-def test_an_asynchronous_generator_that_was_asked_in_the_tick_in_which_the_client_left_is_closed() -> None:
+def test_an_asynchronous_generator_that_was_asked_in_the_tick_in_which_the_client_left_is_closed() -> (
+    None
+):
     feed = Feed(*[bytes(65_536)] * 1_000)
     kept: list[AsyncIterator[object]] = []
 
@@ -269,7 +302,11 @@ def test_an_interrupt_out_of_a_promised_piece_loses_nobody_elses_answer() -> Non
         later = promises[request.path] = Deferred()
         return Response.stream([later]) if request.path == "/stream" else later
 
-    with ticking(app) as server, Raw(server, b"GET /stream" + HEAD) as bad, Raw(server, b"GET /good" + HEAD) as good:
+    with (
+        ticking(app) as server,
+        Raw(server, b"GET /stream" + HEAD) as bad,
+        Raw(server, b"GET /good" + HEAD) as good,
+    ):
         pump(server, lambda: len(promises) == 2, bad, good)
         settle(server, bad, good)
         promises["/stream"].fail(KeyboardInterrupt())
@@ -301,7 +338,9 @@ def interrupt_one_of_three(server: HttpServer, clients: list[Raw], armed: list[b
 
 
 def interrupting(armed: list[bool]) -> Callable[[Request], Response]:
-    """A handler whose first stream interrupts the program once it is armed, when the others have a piece."""
+    """A handler whose first stream interrupts the program once it is armed, when the others have a
+    piece.
+    """
     numbers = count()
 
     def chunks() -> Iterator[bytes | None]:
@@ -320,8 +359,12 @@ def test_an_interrupt_out_of_a_silent_stream_leaves_the_others_as_they_were() ->
     with ticking(interrupting(armed)) as server:
         clients = [Raw(server, GET) for _ in range(3)]
         interrupt_one_of_three(server, clients, armed)
-        pump(server, lambda: [body_of(client) for client in clients[1:]] == [b"fine"] * 2, *clients,
-             patience=NOT_YET_SECONDS)
+        pump(
+            server,
+            lambda: [body_of(client) for client in clients[1:]] == [b"fine"] * 2,
+            *clients,
+            patience=NOT_YET_SECONDS,
+        )
 
 
 def test_an_interrupt_out_of_a_silent_stream_does_not_turn_back_the_clock() -> None:

@@ -1,4 +1,6 @@
-"""What `sigil stream` says and answers, on a server in memory: every line is a literal, and nothing waits."""
+"""What `sigil stream` says and answers, on a server in memory: every line is a literal, and nothing
+waits.
+"""
 
 import base64
 import hashlib
@@ -35,7 +37,9 @@ class Streaming:
 
     def __init__(self, rules: Rules = RULES) -> None:
         self.stream = LineStream(rules)
-        self.client = Client(self.stream.answer, limits=limits_for(rules), callbacks=self.stream.callbacks)
+        self.client = Client(
+            self.stream.answer, limits=limits_for(rules), callbacks=self.stream.callbacks
+        )
 
     def read(self, *lines: bytes) -> None:
         self.stream.take(b"".join(line + b"\n" for line in lines))
@@ -55,49 +59,62 @@ def texts(*lines: bytes) -> list[str]:
     return [line.decode() for line in lines]
 
 
-# -- lines are messages ---------------------------------------------------------------------------------------------
+# -- lines are messages ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("line", "message"), [
-    (b"", ""), (b"a", "a"), ("né ✓".encode(), "né ✓"), (b"\x00\x1b[1m", "\x00\x1b[1m"),
-    (b"\xff", b"\xff"), (b"a\xc3", b"a\xc3"), (b"\xed\xa0\x80", b"\xed\xa0\x80"),
-])
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"", ""),
+        (b"a", "a"),
+        ("né ✓".encode(), "né ✓"),
+        (b"\x00\x1b[1m", "\x00\x1b[1m"),
+        (b"\xff", b"\xff"),
+        (b"a\xc3", b"a\xc3"),
+        (b"\xed\xa0\x80", b"\xed\xa0\x80"),
+    ],
+)
 def test_a_line_in_utf8_is_a_text_and_any_other_is_bytes(line: bytes, message: str | bytes) -> None:
     assert message_of(line) == message
 
 
-@pytest.mark.parametrize(("message", "topic"), [
-    ('{"of":"cpu"}', "cpu"),
-    ('  {"n":1, "of" : "a b"}  ', "a b"),
-    ('{"of":""}', ""),
-    ('{"of":7}', "7"),
-    ('{"of":-1.50e3}', "-1.50e3"),
-    ('{"of":' + "1" * 50 + "}", "1" * 50),
-    ('{"of":"a","of":"b"}', "b"),
-    ('{"of":"\\u00e9"}', "é"),
-    ('{"of":null}', None),
-    ('{"of":true}', None),
-    ('{"of":["cpu"]}', None),
-    ('{"of":{"of":"cpu"}}', None),
-    ('{"of":NaN}', None),
-    ('{"of":"cpu","n":Infinity}', None),
-    ('{"if":"cpu"}', None),
-    ('{"of":"cpu"', None),
-    ('{"of":"cpu"} and more', None),
-    ('["of"]', None),
-    ('"of"', None),
-    ("of", None),
-    ("", None),
-    ('{"of":' * 100_000, None),
-    ('{"of":"cpu","x":' + "[" * (NESTED_MOST - 1) + "]" * (NESTED_MOST - 1) + "}", "cpu"),
-    ('{"of":"cpu","x":' + "[" * NESTED_MOST + "]" * NESTED_MOST + "}", None),
-    ('{"of":"cpu","x":' + '{"x":[' * 400 + "]}" * 400 + "}", None),
-    ('{"x":' + "[" * NESTED_MOST + "]" * NESTED_MOST + ',"x":1,"of":"cpu"}', None),
-    ('{"of":"cpu","x":"' + '[{\\"' * 1_000 + '"}', "cpu"),
-    ('{"of":"cpu","x":[' + "[]," * 1_000 + "[]]}", "cpu"),
-    (b'{"of":"cpu","x":"\xff"}', None),
-])
-def test_the_topic_of_a_line_is_what_its_field_says(message: str | bytes, topic: str | None) -> None:
+@pytest.mark.parametrize(
+    ("message", "topic"),
+    [
+        ('{"of":"cpu"}', "cpu"),
+        ('  {"n":1, "of" : "a b"}  ', "a b"),
+        ('{"of":""}', ""),
+        ('{"of":7}', "7"),
+        ('{"of":-1.50e3}', "-1.50e3"),
+        ('{"of":' + "1" * 50 + "}", "1" * 50),
+        ('{"of":"a","of":"b"}', "b"),
+        ('{"of":"\\u00e9"}', "é"),
+        ('{"of":null}', None),
+        ('{"of":true}', None),
+        ('{"of":["cpu"]}', None),
+        ('{"of":{"of":"cpu"}}', None),
+        ('{"of":NaN}', None),
+        ('{"of":"cpu","n":Infinity}', None),
+        ('{"if":"cpu"}', None),
+        ('{"of":"cpu"', None),
+        ('{"of":"cpu"} and more', None),
+        ('["of"]', None),
+        ('"of"', None),
+        ("of", None),
+        ("", None),
+        ('{"of":' * 100_000, None),
+        ('{"of":"cpu","x":' + "[" * (NESTED_MOST - 1) + "]" * (NESTED_MOST - 1) + "}", "cpu"),
+        ('{"of":"cpu","x":' + "[" * NESTED_MOST + "]" * NESTED_MOST + "}", None),
+        ('{"of":"cpu","x":' + '{"x":[' * 400 + "]}" * 400 + "}", None),
+        ('{"x":' + "[" * NESTED_MOST + "]" * NESTED_MOST + ',"x":1,"of":"cpu"}', None),
+        ('{"of":"cpu","x":"' + '[{\\"' * 1_000 + '"}', "cpu"),
+        ('{"of":"cpu","x":[' + "[]," * 1_000 + "[]]}", "cpu"),
+        (b'{"of":"cpu","x":"\xff"}', None),
+    ],
+)
+def test_the_topic_of_a_line_is_what_its_field_says(
+    message: str | bytes, topic: str | None
+) -> None:
     assert topic_of(message, "of") == topic
     assert topic_of(message, "") is None
 
@@ -118,7 +135,11 @@ def test_event_streams_have_the_texts_and_skip_the_rest() -> None:
     listener = stream.client.connect()
     listener.request("GET", "/events")
     stream.read(b"a", b"\xff", b"", b"b")
-    assert re.findall(rb"^data:(.*)$", bytes(listener.received), re.MULTILINE) == [b" a", b" ", b" b"]
+    assert re.findall(rb"^data:(.*)$", bytes(listener.received), re.MULTILINE) == [
+        b" a",
+        b" ",
+        b" b",
+    ]
     assert stream.client.stats().sse_skipped == 1
 
 
@@ -146,10 +167,12 @@ def test_a_line_that_was_not_ended_is_said_and_no_other_is_waited_for() -> None:
     assert not stream.stream.is_waiting
 
 
-# -- what is too long -----------------------------------------------------------------------------------------------
+# -- what is too long ------------------------------------------------------------------------------
 
 
-def test_a_line_that_is_too_long_is_not_sent_and_the_log_says_so_seldom(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_line_that_is_too_long_is_not_sent_and_the_log_says_so_seldom(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.INFO, logger="sigil.server")
     stream = Streaming(RULES._replace(history=200))
     listener = stream.client.websocket("/ws")
@@ -161,9 +184,11 @@ def test_a_line_that_is_too_long_is_not_sent_and_the_log_says_so_seldom(caplog: 
     assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
         "line 3 is longer than --max-line, 100 bytes, and was not sent (1 so far)",
         "line 21 is longer than --max-line, 100 bytes, and was not sent (10 so far)",
-        "line 201 is longer than --max-line, 100 bytes, and was not sent (100 so far)"]
+        "line 201 is longer than --max-line, 100 bytes, and was not sent (100 so far)",
+    ]
     assert caplog.records[-1].message == (
-        "standard input has ended; its lines: 302, of which 150 were too long to be sent")
+        "standard input has ended; its lines: 302, of which 150 were too long to be sent"
+    )
 
 
 def test_the_end_is_told_once_and_when_all_is_said(caplog: pytest.LogCaptureFixture) -> None:
@@ -176,23 +201,36 @@ def test_the_end_is_told_once_and_when_all_is_said(caplog: pytest.LogCaptureFixt
     stream.publish()
     stream.stream.publish(stream.client.server)  # type: ignore[arg-type]
     assert (stream.stream.is_waiting, stream.stream.has_ended) == (False, True)
-    assert [record.message for record in caplog.records] == ["standard input has ended; its lines: 2"]
+    assert [record.message for record in caplog.records] == [
+        "standard input has ended; its lines: 2"
+    ]
 
 
 def test_round_numbers() -> None:
     assert [count for count in range(20_000) if is_round(count)] == [1, 10, 100, 1_000, 10_000]
 
 
-@pytest.mark.parametrize(("history", "max_line", "is_compressing", "kept", "ring_len"), [
-    (100, 2**20, False, 262_144, 64 * 2**20), (0, 1, True, 262_144, 64 * 2**20),
-    (2**20, 2**24, False, 2**21, 8 * (2**24 + 64)), (0, 2**24, True, 262_144, 16 * (2**24 + 64)),
-    (0, _LONGEST_LINE, True, 262_144, 2**30 + 1_024),
-])
+@pytest.mark.parametrize(
+    ("history", "max_line", "is_compressing", "kept", "ring_len"),
+    [
+        (100, 2**20, False, 262_144, 64 * 2**20),
+        (0, 1, True, 262_144, 64 * 2**20),
+        (2**20, 2**24, False, 2**21, 8 * (2**24 + 64)),
+        (0, 2**24, True, 262_144, 16 * (2**24 + 64)),
+        (0, _LONGEST_LINE, True, 262_144, 2**30 + 1_024),
+    ],
+)
 def test_the_ring_holds_the_longest_lines_in_all_forms_and_the_history(
-        history: int, max_line: int, is_compressing: bool, kept: int, ring_len: int) -> None:
+    history: int, max_line: int, is_compressing: bool, kept: int, ring_len: int
+) -> None:
     limits = limits_for(Rules(history, "", max_line, is_compressing))
-    assert limits == Limits(history_messages=history, max_ws_send_frame_cnt=kept, outgoing_buffer_sz=ring_len,
-                            permessage_deflate=is_compressing, compress_websocket=is_compressing)
+    assert limits == Limits(
+        history_messages=history,
+        max_ws_send_frame_cnt=kept,
+        outgoing_buffer_sz=ring_len,
+        permessage_deflate=is_compressing,
+        compress_websocket=is_compressing,
+    )
 
 
 def test_four_of_the_longest_lines_fit_and_one_of_nothing_but_line_ends() -> None:
@@ -201,39 +239,65 @@ def test_four_of_the_longest_lines_fit_and_one_of_nothing_but_line_ends() -> Non
     plain, ends = b"x" * max_line, b"\r" * max_line
 
     def stored_len(line: bytes) -> int:
-        return sum(len(encode_message(Opcode.TEXT, line, form, position)) for form in (Encoding.PLAIN, Encoding.SSE))
+        return sum(
+            len(encode_message(Opcode.TEXT, line, form, position))
+            for form in (Encoding.PLAIN, Encoding.SSE)
+        )
 
     assert 4 * stored_len(plain) <= limits.outgoing_buffer_sz
     assert stored_len(ends) <= limits.outgoing_buffer_sz
 
 
-@pytest.mark.parametrize(("is_compressing", "extension", "protocol", "first_byte"), [
-    (False, None, None, 0x81), (True, "permessage-deflate", "compress-zstd", 0xC1),
-])
-def test_nothing_is_compressed_unless_that_was_asked_for(is_compressing: bool, extension: str | None,
-                                                         protocol: str | None, first_byte: int) -> None:
+@pytest.mark.parametrize(
+    ("is_compressing", "extension", "protocol", "first_byte"),
+    [
+        (False, None, None, 0x81),
+        (True, "permessage-deflate", "compress-zstd", 0xC1),
+    ],
+)
+def test_nothing_is_compressed_unless_that_was_asked_for(
+    is_compressing: bool, extension: str | None, protocol: str | None, first_byte: int
+) -> None:
     stream = Streaming(RULES._replace(max_line=1_000, is_compressing=is_compressing))
-    hand = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    hand = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
     squeezed, zstd = stream.client.connect(), stream.client.connect()
-    squeezed.request("GET", "/ws", headers=hand | {"Sec-WebSocket-Extensions": "permessage-deflate"})
+    squeezed.request(
+        "GET", "/ws", headers=hand | {"Sec-WebSocket-Extensions": "permessage-deflate"}
+    )
     zstd.request("GET", "/ws", headers=hand | {"Sec-WebSocket-Protocol": "compress-zstd"})
-    granted = (squeezed.answers()[0].headers.get("sec-websocket-extensions"),
-               zstd.answers()[0].headers.get("sec-websocket-protocol"))
+    granted = (
+        squeezed.answers()[0].headers.get("sec-websocket-extensions"),
+        zstd.answers()[0].headers.get("sec-websocket-protocol"),
+    )
     assert ((granted[0] or "").partition(";")[0] or None, granted[1]) == (extension, protocol)
     head_len = len(squeezed.received)
     stream.read(b"x" * 900)
     assert squeezed.received[head_len] == first_byte
 
 
-# -- who hears what -------------------------------------------------------------------------------------------------
+# -- who hears what --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("query", "heard"), [
-    ("", [CPU, GPU, PLAIN]), ("?topic=cpu", [CPU, PLAIN]), ("?topic=gpu&topic=cpu", [CPU, GPU, PLAIN]),
-    ("?topic=tpu", [PLAIN]), ("?topic=*", [CPU, GPU, PLAIN]), ("?topic=", [PLAIN]), ("?other=cpu", [CPU, GPU, PLAIN]),
-])
-def test_clients_choose_their_topics_for_the_past_and_from_now_on(query: str, heard: list[bytes]) -> None:
+@pytest.mark.parametrize(
+    ("query", "heard"),
+    [
+        ("", [CPU, GPU, PLAIN]),
+        ("?topic=cpu", [CPU, PLAIN]),
+        ("?topic=gpu&topic=cpu", [CPU, GPU, PLAIN]),
+        ("?topic=tpu", [PLAIN]),
+        ("?topic=*", [CPU, GPU, PLAIN]),
+        ("?topic=", [PLAIN]),
+        ("?other=cpu", [CPU, GPU, PLAIN]),
+    ],
+)
+def test_clients_choose_their_topics_for_the_past_and_from_now_on(
+    query: str, heard: list[bytes]
+) -> None:
     stream = Streaming()
     early = stream.client.websocket(f"/ws{query}")
     stream.read(CPU, GPU, PLAIN)
@@ -251,24 +315,44 @@ def test_without_a_topic_field_everything_is_for_everybody() -> None:
     assert listener.messages() == texts(CPU, GPU, PLAIN)
 
 
-@pytest.mark.parametrize(("query", "count"), [("", 10), ("?history=3", 3), ("?history=0", 0), ("?history=999", 10),
-                                              ("?history=99999999999", 10), ("?history=" + "9" * 5_000, 10),
-                                              ("?history=" + "0" * 5_000 + "3", 3), ("?history=1&history=2", 2)])
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("", 10),
+        ("?history=3", 3),
+        ("?history=0", 0),
+        ("?history=999", 10),
+        ("?history=99999999999", 10),
+        ("?history=" + "9" * 5_000, 10),
+        ("?history=" + "0" * 5_000 + "3", 3),
+        ("?history=1&history=2", 2),
+    ],
+)
 def test_newcomers_are_sent_as_much_of_the_past_as_they_ask_for(query: str, count: int) -> None:
     stream = Streaming()
     numbers = [b"%d" % number for number in range(15)]
     stream.read(*numbers)
-    assert stream.client.websocket(f"/ws{query}").messages() == texts(*numbers[15 - count:])
+    assert stream.client.websocket(f"/ws{query}").messages() == texts(*numbers[15 - count :])
     events = stream.client.connect()
     events.request("GET", f"/events{query}")
-    assert re.findall(rb"^data: (.*)$", bytes(events.received), re.MULTILINE) == numbers[15 - count:]
+    assert (
+        re.findall(rb"^data: (.*)$", bytes(events.received), re.MULTILINE) == numbers[15 - count :]
+    )
 
 
-@pytest.mark.parametrize(("query", "past", "new"), [
-    ("", [CPU, GPU, PLAIN], [CPU, PLAIN]), ("&history=0", [], [CPU, PLAIN]), ("&history=1", [PLAIN], [CPU, PLAIN]),
-    ("&topic=gpu", [GPU, PLAIN], [PLAIN]), ("&mark=0", [CPU, GPU, PLAIN], [CPU, PLAIN]),
-])
-def test_a_websocket_that_asks_is_told_where_the_past_ends(query: str, past: list[bytes], new: list[bytes]) -> None:
+@pytest.mark.parametrize(
+    ("query", "past", "new"),
+    [
+        ("", [CPU, GPU, PLAIN], [CPU, PLAIN]),
+        ("&history=0", [], [CPU, PLAIN]),
+        ("&history=1", [PLAIN], [CPU, PLAIN]),
+        ("&topic=gpu", [GPU, PLAIN], [PLAIN]),
+        ("&mark=0", [CPU, GPU, PLAIN], [CPU, PLAIN]),
+    ],
+)
+def test_a_websocket_that_asks_is_told_where_the_past_ends(
+    query: str, past: list[bytes], new: list[bytes]
+) -> None:
     stream = Streaming()
     stream.read(CPU, b"x" * 101, GPU, PLAIN)
     events = stream.client.connect()
@@ -303,15 +387,28 @@ def test_an_event_stream_goes_on_where_it_was() -> None:
     assert re.findall(rb"^data: (.*)$", bytes(again.received), re.MULTILINE) == [b"c"]
 
 
-# -- answers --------------------------------------------------------------------------------------------------------
+# -- answers ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("method", "target", "status"), [
-    ("GET", "/", 200), ("HEAD", "/", 200), ("GET", "/stream.json", 200), ("GET", "/sigil-client.js", 200),
-    ("HEAD", "/sigil-client.js", 200), ("GET", "/ws", 426), ("HEAD", "/ws", 426), ("HEAD", "/events", 200),
-    ("GET", "/missing", 404), ("POST", "/missing", 404), ("POST", "/", 405), ("POST", "/ws", 405),
-    ("DELETE", "/events", 405), ("GET", "/?history=many", 200),
-])
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", "/", 200),
+        ("HEAD", "/", 200),
+        ("GET", "/stream.json", 200),
+        ("GET", "/sigil-client.js", 200),
+        ("HEAD", "/sigil-client.js", 200),
+        ("GET", "/ws", 426),
+        ("HEAD", "/ws", 426),
+        ("HEAD", "/events", 200),
+        ("GET", "/missing", 404),
+        ("POST", "/missing", 404),
+        ("POST", "/", 405),
+        ("POST", "/ws", 405),
+        ("DELETE", "/events", 405),
+        ("GET", "/?history=many", 200),
+    ],
+)
 def test_routes(method: str, target: str, status: int) -> None:
     assert Streaming().client.request(method, target).status == status
 
@@ -322,13 +419,16 @@ def test_a_history_that_is_no_number_is_refused_with_a_sentence(value: str) -> N
     for path in ("/ws", "/events"):
         answer = client.get(f"{path}?history={value}")
         assert (answer.status, answer.text) == (
-            400, "400 Bad Request: history is a number from 0; there are never more than 10 lines\n")
+            400,
+            "400 Bad Request: history is a number from 0; there are never more than 10 lines\n",
+        )
 
 
 def test_what_is_not_there_is_told_what_is() -> None:
     client = Streaming().client
     assert client.get("/missing").text == (
-        "404 Not Found: there are /, /ws, /events, /stream.json, /sigil-client.js\n")
+        "404 Not Found: there are /, /ws, /events, /stream.json, /sigil-client.js\n"
+    )
     assert client.request("PUT", "/").headers["allow"] == "GET, HEAD"
 
 
@@ -343,17 +443,31 @@ def test_nothing_that_lines_can_fill_is_taken_for_a_script() -> None:
 def test_the_figures_are_what_has_happened() -> None:
     stream = Streaming()
     assert stream.client.get("/stream.json").json() == {
-        "topic_field": "of", "history": 10, "max_line_bytes": 100, "lines": 0, "skipped": 0, "has_ended": False}
+        "topic_field": "of",
+        "history": 10,
+        "max_line_bytes": 100,
+        "lines": 0,
+        "skipped": 0,
+        "has_ended": False,
+    }
     stream.read(b"a", b"b" * 101)
     stream.end()
     answer = stream.client.get("/stream.json")
     assert answer.headers["cache-control"] == "no-store"
     assert {name: answer.json()[name] for name in ("lines", "skipped", "has_ended")} == {
-        "lines": 2, "skipped": 1, "has_ended": True}
-    assert json.loads(Streaming(RULES._replace(topic_field="")).client.get("/stream.json").text)["topic_field"] is None
+        "lines": 2,
+        "skipped": 1,
+        "has_ended": True,
+    }
+    assert (
+        json.loads(Streaming(RULES._replace(topic_field="")).client.get("/stream.json").text)[
+            "topic_field"
+        ]
+        is None
+    )
 
 
-# -- the page -------------------------------------------------------------------------------------------------------
+# -- the page --------------------------------------------------------------------------------------
 
 
 def test_the_policy_allows_the_page_s_own_script_and_style_and_its_server_s_module() -> None:
@@ -363,7 +477,10 @@ def test_the_policy_allows_the_page_s_own_script_and_style_and_its_server_s_modu
     assert (answer.text, policy) == (page, content_security_policy(page))
     for tag in ("script", "style"):
         (source,) = re.findall(f"<{tag}[^>]*>(.*?)</{tag}>", page, re.DOTALL)
-        assert f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'" in policy
+        assert (
+            f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
+            in policy
+        )
     directives = dict(part.split(" ", 1) for part in policy.split("; "))
     assert directives["default-src"] == "'none'"
     assert "'self'" in directives["script-src"] and "'self'" in directives["connect-src"]
@@ -376,21 +493,28 @@ def test_the_page_loads_nothing_but_the_module_and_puts_nothing_into_markup() ->
     assert re.findall(r"<[^>]*\s(?:style|src|on\w+)\s*=", page) == []
     assert "@import" not in page and "url(" not in page
     assert re.findall(r"^import .* from \"(.*)\";$", page, re.MULTILINE) == ["/sigil-client.js"]
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|setHTML|eval\(|new Function", page)
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|setHTML|eval\(|new Function", page
+    )
 
 
 def luminance(colour: str) -> float:
     """How bright a colour is (WCAG 2.2, relative luminance)."""
     digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
-    red, green, blue = (int(digits[start:start + 2], 16) / 255 for start in (0, 2, 4))
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in (red, green, blue)]
+    red, green, blue = (int(digits[start : start + 2], 16) / 255 for start in (0, 2, 4))
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in (red, green, blue)
+    ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 @pytest.mark.parametrize("index", [0, 1], ids=["light", "dark"])
 def test_every_text_of_the_page_can_be_read(index: int) -> None:
     page = page_text()
-    colours = dict(re.findall(r"--([\w-]+): (#\w+)", re.findall(r":root \{(.*?)\}", page, re.DOTALL)[index]))
+    colours = dict(
+        re.findall(r"--([\w-]+): (#\w+)", re.findall(r":root \{(.*?)\}", page, re.DOTALL)[index])
+    )
     grounds = ("ground", "surface", "hover")
     written = {*re.findall(r"[\s{;]color: var\(--([\w-]+)\)", page)} - {"on-accent"}
     assert written == {"ink", "quiet", "faint", "key", "text", "number", "word", "bad"}

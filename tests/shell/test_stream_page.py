@@ -1,7 +1,9 @@
-"""The page of `sigil stream` in a browser: what is drawn, what stands still, and what becomes of it without a server.
+"""The page of `sigil stream` in a browser: what is drawn, what stands still, and what becomes of it
+without a server.
 
-Theory: the page is what is in the document, so it is asked for that, over the browser's own protocol, until it is as it
-should be.  The process that serves it is the command itself, and the page is under its policy.
+Theory: the page is what is in the document, so it is asked for that, over the browser's own
+protocol, until it is as it should be. The process that serves it is the command itself, and the
+page is under its policy.
 
 Rules: every wait is bounded; the tests are skipped where there is no Chromium.
 """
@@ -32,7 +34,9 @@ pytestmark = needs("chromium")
 
 BROWSER_SECONDS = 180.0
 ROWS = "[...document.querySelectorAll('#log .line')].map(line => line.textContent)"
-NEWER = "document.getElementById('newer').hidden ? '' : document.getElementById('newer').textContent"
+NEWER = (
+    "document.getElementById('newer').hidden ? '' : document.getElementById('newer').textContent"
+)
 STATE = "document.getElementById('sentence').textContent"
 MARKS = "[...document.querySelectorAll('#log .mark')].map(mark => mark.textContent)"
 LOG = "document.getElementById('log')"
@@ -49,11 +53,15 @@ class Tab:
         self._wire = wire
         self._numbers = count(1)
         target = self._ask("Target.createTarget", {"url": "about:blank"})["targetId"]
-        self._session = self._ask("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
+        self._session = self._ask("Target.attachToTarget", {"targetId": target, "flatten": True})[
+            "sessionId"
+        ]
 
     def _ask(self, method: str, parameters: dict[str, Any], session: str | None = None) -> Any:
         number = next(self._numbers)
-        message = {"id": number, "method": method, "params": parameters} | ({"sessionId": session} if session else {})
+        message = {"id": number, "method": method, "params": parameters} | (
+            {"sessionId": session} if session else {}
+        )
         self._wire.send(json.dumps(message))
         while True:
             answer = json.loads(self._wire.recv(PATIENCE_SECONDS))
@@ -65,19 +73,26 @@ class Tab:
 
     def ask(self, expression: str) -> Any:
         """The value of an expression in the page."""
-        answer = self._ask("Runtime.evaluate", {"expression": expression, "returnByValue": True}, self._session)
+        answer = self._ask(
+            "Runtime.evaluate", {"expression": expression, "returnByValue": True}, self._session
+        )
         return answer["result"].get("value")
 
     def heap_bytes(self) -> int:
         """What its script keeps alive."""
         self._ask("HeapProfiler.collectGarbage", {}, self._session)
-        return int(self.ask("performance.memory.usedJSHeapSize"))  # with the texts that came from outside
+        return int(
+            self.ask("performance.memory.usedJSHeapSize")
+        )  # with the texts that came from outside
 
     def press(self, key: str, code: int, text: str = "") -> None:
         """One key, as from a keyboard."""
         key_of = {"key": key, "code": key, "windowsVirtualKeyCode": code}
-        self._ask("Input.dispatchKeyEvent", {"type": "keyDown", **key_of, **({"text": text} if text else {})},
-                  self._session)
+        self._ask(
+            "Input.dispatchKeyEvent",
+            {"type": "keyDown", **key_of, **({"text": text} if text else {})},
+            self._session,
+        )
         self._ask("Input.dispatchKeyEvent", {"type": "keyUp", **key_of}, self._session)
 
     def wait_for(self, expression: str, value: object) -> None:
@@ -87,8 +102,10 @@ class Tab:
             assert time.monotonic() < deadline, f"{expression} is {is_now!r}, not {value!r}"
 
     def choose(self, pill: str) -> None:
-        self.ask("[...document.querySelectorAll('.pill')]"
-                 f".find(each => each.textContent === {json.dumps(pill)}).click()")
+        self.ask(
+            "[...document.querySelectorAll('.pill')]"
+            f".find(each => each.textContent === {json.dumps(pill)}).click()"
+        )
 
     def filter(self, text: str) -> None:
         self.ask(f"filter.value = {json.dumps(text)}; filter.dispatchEvent(new Event('input'))")
@@ -97,11 +114,23 @@ class Tab:
 @pytest.fixture(scope="module")
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClientConnection]:
     """One browser for all tests, by its protocol."""
-    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-             "--enable-precise-memory-info", "--remote-debugging-port=0",
-             f"--user-data-dir={tmp_path_factory.mktemp('browser')}")
-    process = subprocess.Popen([need("chromium"), *flags], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.PIPE, text=True)
+    flags = (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--enable-precise-memory-info",
+        "--remote-debugging-port=0",
+        f"--user-data-dir={tmp_path_factory.mktemp('browser')}",
+    )
+    process = subprocess.Popen(
+        [need("chromium"), *flags],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     watchdog = threading.Timer(BROWSER_SECONDS, process.kill)
     watchdog.start()
     try:
@@ -127,15 +156,24 @@ def test_lines_are_drawn_as_what_they_are_and_sorted_by_topic(tab: Tab) -> None:
     with streaming("--topic-field", "of") as server:
         tab.open(f"http://127.0.0.1:{server.port}/")
         tab.wait_for(STATE, "live")
-        server.write(b'{"of":"a","n":[1.50,{}]}\n<b>not bold</b><script>document.title = "broken"</script>\n\xff\x01!\n'
-                     b'\n\x1b[31mred\x1b[0m\x07\n{"of":"b"}\n')
-        drawn = ['{"of": "a", "n": [1.50, {}]}', '<b>not bold</b><script>document.title = "broken"</script>',
-                 "3 bytes  ff 01 21  ··!", "", "red␇", '{"of": "b"}']
+        server.write(
+            b'{"of":"a","n":[1.50,{}]}\n<b>not bold</b><script>document.title = "broken"</script>\n\xff\x01!\n'
+            b'\n\x1b[31mred\x1b[0m\x07\n{"of":"b"}\n'
+        )
+        drawn = [
+            '{"of": "a", "n": [1.50, {}]}',
+            '<b>not bold</b><script>document.title = "broken"</script>',
+            "3 bytes  ff 01 21  ··!",
+            "",
+            "red␇",
+            '{"of": "b"}',
+        ]
         tab.wait_for(ROWS, drawn)
         assert tab.ask("document.title") == f"127.0.0.1:{server.port}: lines"
         assert tab.ask("document.querySelectorAll('#log b').length") == 1  # of the bytes
-        assert tab.ask("[...document.querySelectorAll('#topics .pill')].map(pill => pill.textContent)") == [
-            "a", "b", "without a topic"]
+        assert tab.ask(
+            "[...document.querySelectorAll('#topics .pill')].map(pill => pill.textContent)"
+        ) == ["a", "b", "without a topic"]
         tab.choose("b")
         tab.wait_for(ROWS, [drawn[5]])
         tab.choose("a")
@@ -211,7 +249,8 @@ def test_the_address_of_the_page_says_what_it_hears(tab: Tab) -> None:
         tab.open(f"http://127.0.0.1:{server.port}/?topic=a&history=2")
         tab.wait_for(ROWS, ['{"of": "a", "n": 2}', '{"of": "a", "n": 3}'])
         assert tab.ask("document.getElementById('curl').textContent") == (
-            f"curl -N 'http://127.0.0.1:{server.port}/events?topic=a&history=2'")
+            f"curl -N 'http://127.0.0.1:{server.port}/events?topic=a&history=2'"
+        )
 
 
 def test_a_number_is_a_topic_as_it_is_written(tab: Tab) -> None:
@@ -220,9 +259,13 @@ def test_a_number_is_a_topic_as_it_is_written(tab: Tab) -> None:
         tab.open(f"http://127.0.0.1:{server.port}/")
         tab.wait_for(STATE, "live")
         for number in numbers:
-            server.write(b'{"x": {"of": 7, "s": "\\"of\\": {"}, "of": 5, "\\u006ff" : %s , "y": [8]}\n'
-                         % number.encode())
-        server.write(b'{"of": 3, "of": null}\n' + b'{"of": 2.50, "long": "%s"}\n' % (b"\\\\x" * (300 * 1024)))
+            server.write(
+                b'{"x": {"of": 7, "s": "\\"of\\": {"}, "of": 5, "\\u006ff" : %s , "y": [8]}\n'
+                % number.encode()
+            )
+        server.write(
+            b'{"of": 3, "of": null}\n' + b'{"of": 2.50, "long": "%s"}\n' % (b"\\\\x" * (300 * 1024))
+        )
         tab.wait_for(TOPICS, [*numbers, "", "2.50"])
         for number in numbers:  # the server says so too
             with server.listen(f"?topic={number}") as listener:
@@ -234,7 +277,9 @@ def test_a_long_line_is_not_kept_for_the_part_that_is_shown(tab: Tab) -> None:
         tab.open(f"http://127.0.0.1:{server.port}/")
         tab.wait_for(STATE, "live")
         for number in range(100):
-            server.write(b'{"of": %d.00000000000000000000, "x": "%s"}\n' % (number, b"x" * (MIB - 1000)))
+            server.write(
+                b'{"of": %d.00000000000000000000, "x": "%s"}\n' % (number, b"x" * (MIB - 1000))
+            )
         tab.wait_for(f"{ROWS}.length", 100)
         assert tab.heap_bytes() < 6 * MIB
 
@@ -243,13 +288,23 @@ def test_a_line_can_neither_hide_nor_paint_over_others(tab: Tab) -> None:
     with streaming("--topic-field", "of") as server:
         tab.open(f"http://127.0.0.1:{server.port}/")
         tab.wait_for(STATE, "live")
-        server.write('{"of": "\u202eab", "x": "\u2066"}\na\u200fb\u061c\u2028\u009b\nh\u0300\n'.encode())
-        tab.wait_for(ROWS, ['{"of": "⟨U+202E⟩ab", "x": "⟨U+2066⟩"}', "a⟨U+200F⟩b⟨U+061C⟩⟨U+2028⟩⟨U+009B⟩",
-                            "h\u0300"])
+        server.write(
+            '{"of": "\u202eab", "x": "\u2066"}\na\u200fb\u061c\u2028\u009b\nh\u0300\n'.encode()
+        )
+        tab.wait_for(
+            ROWS,
+            [
+                '{"of": "⟨U+202E⟩ab", "x": "⟨U+2066⟩"}',
+                "a⟨U+200F⟩b⟨U+061C⟩⟨U+2028⟩⟨U+009B⟩",
+                "h\u0300",
+            ],
+        )
         assert tab.ask(PILLS) == ["⟨U+202E⟩ab", "without a topic"]
         assert tab.ask(TOPICS) == ["⟨U+202E⟩ab", "", ""]
-        assert tab.ask("[...document.querySelectorAll('.row, .line')]"
-                       ".every(each => getComputedStyle(each).contain.includes('paint'))")
+        assert tab.ask(
+            "[...document.querySelectorAll('.row, .line')]"
+            ".every(each => getComputedStyle(each).contain.includes('paint'))"
+        )
 
 
 def test_lines_unfold_by_the_keyboard_and_stand_still_meanwhile(tab: Tab) -> None:
@@ -271,7 +326,9 @@ def test_lines_unfold_by_the_keyboard_and_stand_still_meanwhile(tab: Tab) -> Non
         assert tab.ask(f"[{fold}, {ROWS}[0]]") == ["true", '{\n  "a": 1\n}']
         server.write(b"new\n")
         tab.wait_for(NEWER, "↓ 1 new line")
-        assert tab.ask(f"[{ROWS}.length, document.querySelectorAll('.fold[tabindex=\"0\"]').length]") == [3, 1]
+        assert tab.ask(
+            f"[{ROWS}.length, document.querySelectorAll('.fold[tabindex=\"0\"]').length]"
+        ) == [3, 1]
         tab.ask("document.activeElement.blur()")
         tab.wait_for(f"{ROWS}.at(-1)", "new")
 
@@ -306,14 +363,20 @@ def test_what_was_cleared_stays_so_when_the_server_comes_back(tab: Tab) -> None:
 
 
 class Slow:
-    """A server of the page that tells a past of two lines when the test says so, and where it ends too, if at all."""
+    """A server of the page that tells a past of two lines when the test says so, and where it ends
+    too, if at all.
+    """
 
     def __init__(self) -> None:
         self.listeners: list[Conn] = []
         page = page_response(page_text())
         about = {"topic_field": None, "history": 2, "lines": 2, "skipped": 0, "has_ended": False}
-        routes = {"/": lambda request: page, "/sigil-client.js": client_module,
-                  "/ws": lambda request: Response.upgrade(), "/stream.json": lambda request: Response.json(about)}
+        routes = {
+            "/": lambda request: page,
+            "/sigil-client.js": client_module,
+            "/ws": lambda request: Response.upgrade(),
+            "/stream.json": lambda request: Response.json(about),
+        }
 
         def answer(request: Request) -> Response:
             return routes[request.path](request)
@@ -404,8 +467,9 @@ class Broken:
             assert opened is not None
             opened(server, conn, request)
 
-        self.server = make_http_server(answer, port=0, limits=limits or limits_for(rules),
-                                       callbacks=Callbacks(ws_open=greet))
+        self.server = make_http_server(
+            answer, port=0, limits=limits or limits_for(rules), callbacks=Callbacks(ws_open=greet)
+        )
 
     def say(self, *lines: str) -> None:
         self.stream.take("".join(f"{line}\n" for line in lines).encode())
@@ -455,13 +519,21 @@ def test_what_comes_of_a_topic_is_not_the_past(tab: Tab) -> None:
         assert is_time(times[2])
 
 
-@pytest.mark.parametrize(("before", "meanwhile", "lost"), [
-    (["tick"] * 120, ["tick"] * 20, 0), (["a", "b"] * 60, ["a", "b"] * 10, 0), (["tick"] * 3, [], 0),
-    (numbered(0, 120), numbered(120, 140), 0), ([], numbered(0, 20), 0), (["tick"] * 120, ["tick"] * 101, 1),
-    (numbered(0, 120), numbered(120, 240), 20),
-])
+@pytest.mark.parametrize(
+    ("before", "meanwhile", "lost"),
+    [
+        (["tick"] * 120, ["tick"] * 20, 0),
+        (["a", "b"] * 60, ["a", "b"] * 10, 0),
+        (["tick"] * 3, [], 0),
+        (numbered(0, 120), numbered(120, 140), 0),
+        ([], numbered(0, 20), 0),
+        (["tick"] * 120, ["tick"] * 101, 1),
+        (numbered(0, 120), numbered(120, 240), 20),
+    ],
+)
 def test_after_a_break_no_line_is_lost_or_told_twice_without_a_word(
-        tab: Tab, before: list[str], meanwhile: list[str], lost: int) -> None:
+    tab: Tab, before: list[str], meanwhile: list[str], lost: int
+) -> None:
     broken = Broken(PLAIN)
     with broken.server.serve_in_thread() as server:
         tab.open(f"http://127.0.0.1:{server.port}/")
@@ -473,18 +545,28 @@ def test_after_a_break_no_line_is_lost_or_told_twice_without_a_word(
         shown = [*before, *meanwhile[lost:], "end"]
         tab.wait_for(ROWS, shown)
         tab.wait_for("document.getElementById('total').textContent", str(len(shown)))
-        words = {0: [], 1: ["reconnected: 1 line is missing here"], 20: ["reconnected: 20 lines are missing here"]}
+        words = {
+            0: [],
+            1: ["reconnected: 1 line is missing here"],
+            20: ["reconnected: 20 lines are missing here"],
+        }
         assert tab.ask(MARKS) == words[lost]
         broken.be_away(tab, "once", "more")
         tab.wait_for(ROWS, [*shown, "once", "more"])
         assert tab.ask(MARKS) == words[lost]
 
 
-@pytest.mark.parametrize(("meanwhile", "marks"), [
-    ([], []), (['{"of":"a"}'], ["reconnected: lines may be missing here, or be here twice"]),
-    (['{"of":"b"}'], ["reconnected: lines may be missing here, or be here twice"]),
-])
-def test_what_nobody_can_know_after_a_break_is_said(tab: Tab, meanwhile: list[str], marks: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("meanwhile", "marks"),
+    [
+        ([], []),
+        (['{"of":"a"}'], ["reconnected: lines may be missing here, or be here twice"]),
+        (['{"of":"b"}'], ["reconnected: lines may be missing here, or be here twice"]),
+    ],
+)
+def test_what_nobody_can_know_after_a_break_is_said(
+    tab: Tab, meanwhile: list[str], marks: list[str]
+) -> None:
     broken = Broken(PLAIN._replace(topic_field="of"))
     with broken.server.serve_in_thread() as server:
         tab.open(f"http://127.0.0.1:{server.port}/?topic=a")
@@ -508,11 +590,13 @@ def test_a_pause_holds_whatever_is_looked_for(tab: Tab) -> None:
         tab.choose("Pause")
         broken.say('{"of":"a","n":4}', '{"of":"b","n":5}', '{"of":"b","n":6}')
         tab.wait_for(NEWER, "↓ 3 new lines")
-        for touch, rows, count in ((lambda: tab.choose("a"), drawn[::2], "↓ 1 new line"),
-                                   (lambda: tab.filter("3"), drawn[2:], ""),
-                                   (lambda: tab.choose("a"), drawn[2:], ""),
-                                   (lambda: tab.filter(""), drawn, "↓ 3 new lines"),
-                                   (lambda: tab.choose("Clear"), [], "↓ 3 new lines")):
+        for touch, rows, count in (
+            (lambda: tab.choose("a"), drawn[::2], "↓ 1 new line"),
+            (lambda: tab.filter("3"), drawn[2:], ""),
+            (lambda: tab.choose("a"), drawn[2:], ""),
+            (lambda: tab.filter(""), drawn, "↓ 3 new lines"),
+            (lambda: tab.choose("Clear"), [], "↓ 3 new lines"),
+        ):
             touch()
             tab.wait_for(NEWER, count)
             assert tab.ask(ROWS) == rows
@@ -528,8 +612,10 @@ def test_a_page_that_grows_smaller_is_not_scrolled_by_anybody(tab: Tab) -> None:
         broken.say(*numbered(0, 100))
         tab.open(f"http://127.0.0.1:{server.port}/")
         tab.wait_for(f"{ROWS}.length", 100)
-        tab.ask(f"document.getElementById('host').textContent = '{'wide ' * 200}'; "
-                f"{LOG}.dispatchEvent(new Event('scroll'))")
+        tab.ask(
+            f"document.getElementById('host').textContent = '{'wide ' * 200}'; "
+            f"{LOG}.dispatchEvent(new Event('scroll'))"
+        )
         broken.say("new")
         tab.wait_for(f"{ROWS}.at(-1)", "new")
         tab.wait_for(f"{LOG}.scrollHeight - {LOG}.scrollTop - {LOG}.clientHeight < 2", True)
@@ -554,13 +640,24 @@ def test_a_line_unfolds_to_so_much_and_no_more(tab: Tab) -> None:
         assert rows[500:] == ["… 1,004 more characters"]
 
 
-@pytest.mark.parametrize(("query", "used", "count"), [
-    ("", "", 10), ("?history=-1", "", 10), ("?history=", "", 10), ("?history=1e1", "", 10),
-    ("?history=99999999999", "?history=10", 10), ("?history=3", "?history=3", 3), ("?history=0", "?history=0", 0),
-    ("?history=1&history=2", "?history=2", 2), ("?history=2&history=many&x=1", "", 10),
-    ("?topic=*&history=007&topic=it%27s", "?topic=*&topic=it%27s&history=7", 7),
-])
-def test_the_page_does_what_it_says_can_be_had_elsewhere(tab: Tab, query: str, used: str, count: int) -> None:
+@pytest.mark.parametrize(
+    ("query", "used", "count"),
+    [
+        ("", "", 10),
+        ("?history=-1", "", 10),
+        ("?history=", "", 10),
+        ("?history=1e1", "", 10),
+        ("?history=99999999999", "?history=10", 10),
+        ("?history=3", "?history=3", 3),
+        ("?history=0", "?history=0", 0),
+        ("?history=1&history=2", "?history=2", 2),
+        ("?history=2&history=many&x=1", "", 10),
+        ("?topic=*&history=007&topic=it%27s", "?topic=*&topic=it%27s&history=7", 7),
+    ],
+)
+def test_the_page_does_what_it_says_can_be_had_elsewhere(
+    tab: Tab, query: str, used: str, count: int
+) -> None:
     broken = Broken(PLAIN._replace(history=10))
     with broken.server.serve_in_thread() as server:
         lines = numbered(0, 15)
@@ -570,14 +667,29 @@ def test_the_page_does_what_it_says_can_be_had_elsewhere(tab: Tab, query: str, u
         tab.wait_for("document.getElementById('curl').textContent", hint)
         tab.wait_for(STATE, "live")
         broken.say("end")
-        tab.wait_for(ROWS, [*lines[15 - count:], "end"])
+        tab.wait_for(ROWS, [*lines[15 - count :], "end"])
         with connect(f"ws://127.0.0.1:{server.port}/ws{used}", compression=None) as listener:
-            listener_lines = [*lines, "end"][16 - count:]
+            listener_lines = [*lines, "end"][16 - count :]
             assert [listener.recv(PATIENCE_SECONDS) for _ in range(count)] == listener_lines
 
 
-INVISIBLE = [0xAD, 0x34F, 0x115F, 0x1160, 0x3164, 0xFFA0, 0x180E, *range(0x2060, 0x2065), *range(0x206A, 0x2070),
-             0xFE0F, *range(0xFFF9, 0xFFFC), 0xE0000, 0xE0041, 0xE007F, 0xE0100]
+INVISIBLE = [
+    0xAD,
+    0x34F,
+    0x115F,
+    0x1160,
+    0x3164,
+    0xFFA0,
+    0x180E,
+    *range(0x2060, 0x2065),
+    *range(0x206A, 0x2070),
+    0xFE0F,
+    *range(0xFFF9, 0xFFFC),
+    0xE0000,
+    0xE0041,
+    0xE007F,
+    0xE0100,
+]
 
 
 def test_what_cannot_be_seen_is_shown(tab: Tab) -> None:
@@ -585,7 +697,9 @@ def test_what_cannot_be_seen_is_shown(tab: Tab) -> None:
     with streaming() as server:
         tab.open(f"http://127.0.0.1:{server.port}/")
         tab.wait_for(STATE, "live")
-        server.write("".join(f"a{chr(code)}b\n" for code in INVISIBLE).encode() + f"{seen}\n".encode())
+        server.write(
+            "".join(f"a{chr(code)}b\n" for code in INVISIBLE).encode() + f"{seen}\n".encode()
+        )
         tab.wait_for(ROWS, [*(f"a⟨U+{code:04X}⟩b" for code in INVISIBLE), seen])
 
 

@@ -1,8 +1,11 @@
-"""Streams whose pieces come now or later: None, a `Deferred`, an asynchronous iterator, an `Unfold`.
+"""Streams whose pieces come now or later: None, a `Deferred`, an asynchronous iterator, an
+`Unfold`.
 
-Theory: whatever a stream yields, its pieces arrive once and in order, and nobody turns round waiting for them.
+Theory: whatever a stream yields, its pieces arrive once and in order, and nobody turns round
+waiting for them.
 
-Rules: real sockets; every wait has a bound.  How streams end before their end is the business of `test_stream_ends`.
+Rules: real sockets; every wait has a bound. How streams end before their end is the business of
+`test_stream_ends`.
 """
 
 import asyncio
@@ -14,7 +17,15 @@ from typing import Any
 
 import pytest
 
-from sigil import Deferred, HttpServer, Request, Response, Unfold, http_server_serve, make_http_server
+from sigil import (
+    Deferred,
+    HttpServer,
+    Request,
+    Response,
+    Unfold,
+    http_server_serve,
+    make_http_server,
+)
 
 from .serving import GET, Raw, ask, listening_to, pump, settle, ticking
 from .test_late import loops
@@ -28,7 +39,9 @@ Kind = Callable[["Feed"], object]
 
 
 class Feed:
-    """What a stream yields is put here piece by piece; what was asked of it, and that it was closed, is kept."""
+    """What a stream yields is put here piece by piece; what was asked of it, and that it was
+    closed, is kept.
+    """
 
     def __init__(self, *pieces: object) -> None:
         self.pieces = deque(pieces)
@@ -88,8 +101,11 @@ def promise_of(feed: Feed) -> Deferred:
     return feed.pieces[-1]
 
 
-def serve_once(run: Run, app: Callable[[Request], object], scenario: Callable[[HttpServer], Awaitable[None]]) -> None:
+def serve_once(
+    run: Run, app: Callable[[Request], object], scenario: Callable[[HttpServer], Awaitable[None]]
+) -> None:
     """Run a scenario beside a server in one loop; both are over at the end."""
+
     async def both() -> None:
         server = make_http_server(app, port=0)  # type: ignore[arg-type]
         serving = asyncio.create_task(http_server_serve(server))
@@ -108,7 +124,9 @@ async def turn(until: Callable[[], bool], *clients: Raw, patience: float = WAIT_
     """Let the loop run, and the clients, until something is so."""
     deadline = time.monotonic() + patience
     while not until():
-        assert time.monotonic() < deadline, f"it never came to be; received {[client.received for client in clients]}"
+        assert time.monotonic() < deadline, (
+            f"it never came to be; received {[client.received for client in clients]}"
+        )
         await asyncio.sleep(0.001)
         for client in clients:
             client.poll()
@@ -120,7 +138,8 @@ def body_of(client: Raw) -> bytes:
     return answers[0].body if answers else b""
 
 
-# -- not yet ------------------------------------------------------------------------------------------------------
+# -- not yet ---------------------------------------------------------------------------------------
+
 
 def test_a_stream_that_has_nothing_yet_is_asked_again_and_sends_what_it_has_at_once() -> None:
     feed = Feed(None, b"a", None)
@@ -196,19 +215,27 @@ def test_one_promise_may_be_a_piece_of_several_streams() -> None:
         clients = [Raw(server, GET) for _ in range(3)]
         pump(server, lambda: server.stats().requests == 3, *clients)
         shared.resolve(b"all")
-        pump(server, lambda: all(client.received.endswith(LAST_CHUNK) for client in clients), *clients)
+        pump(
+            server,
+            lambda: all(client.received.endswith(LAST_CHUNK) for client in clients),
+            *clients,
+        )
         assert [body_of(client) for client in clients] == [b"all"] * 3
         for client in clients:
             client.close()
 
 
-@pytest.mark.parametrize(("bring", "said"), [
-    (lambda later: later.fail(LookupError("secret")), "LookupError: secret"),
-    (lambda later: later.resolve("text"), "not str"),
-    (lambda later: later.resolve(7), "not int"),
-])
+@pytest.mark.parametrize(
+    ("bring", "said"),
+    [
+        (lambda later: later.fail(LookupError("secret")), "LookupError: secret"),
+        (lambda later: later.resolve("text"), "not str"),
+        (lambda later: later.resolve(7), "not int"),
+    ],
+)
 def test_a_promise_that_is_broken_in_mid_stream_ends_the_connection_so_that_the_client_can_tell(
-        bring: Callable[[Deferred], object], said: str) -> None:
+    bring: Callable[[Deferred], object], said: str
+) -> None:
     feed = Feed()
     with ticking(streaming(Feed.promises, feed)) as server, listening_to("sigil.error") as lines:
         with Raw(server, GET) as client:
@@ -224,14 +251,21 @@ def test_a_promise_that_is_broken_in_mid_stream_ends_the_connection_so_that_the_
         assert (feed.closed, server.stats().closed) == (1, {"HANDLER_ERROR": 1})
 
 
-# -- pure streams -------------------------------------------------------------------------------------------------
+# -- pure streams ----------------------------------------------------------------------------------
+
 
 def test_a_pure_stream_is_sent_to_two_clients_at_once_and_again_to_a_third() -> None:
-    numbers = Response.stream(Unfold(lambda number: (b"%d\n" % number, number + 1) if number < 2_000 else None, 0))
+    numbers = Response.stream(
+        Unfold(lambda number: (b"%d\n" % number, number + 1) if number < 2_000 else None, 0)
+    )
     expected = b"".join(b"%d\n" % number for number in range(2_000))
     with ticking(lambda request: numbers) as server:
         clients = [Raw(server, GET), Raw(server, GET)]
-        pump(server, lambda: all(client.received.endswith(LAST_CHUNK) for client in clients), *clients)
+        pump(
+            server,
+            lambda: all(client.received.endswith(LAST_CHUNK) for client in clients),
+            *clients,
+        )
         assert [body_of(client) for client in clients] == [expected] * 2
         assert ask(server).body == expected
         for client in clients:
@@ -244,7 +278,10 @@ def test_a_pure_stream_may_have_nothing_yet_and_may_fail() -> None:
             raise StopIteration
         return (None, b"a", b"b")[state], state + 1
 
-    with ticking(lambda request: Response.stream(Unfold(step, 0))) as server, listening_to("sigil.error") as lines:
+    with (
+        ticking(lambda request: Response.stream(Unfold(step, 0))) as server,
+        listening_to("sigil.error") as lines,
+    ):
         with Raw(server, GET) as client:
             pump(server, lambda: client.over, client)
             (answer,) = client.answers()
@@ -252,7 +289,8 @@ def test_a_pure_stream_may_have_nothing_yet_and_may_fail() -> None:
         assert "StopIteration" in lines[0]
 
 
-# -- asynchronous streams -----------------------------------------------------------------------------------------
+# -- asynchronous streams --------------------------------------------------------------------------
+
 
 @on_each_loop
 def test_an_asynchronous_stream_is_sent_piece_by_piece_as_it_is_produced(run: Run) -> None:
@@ -289,7 +327,9 @@ def test_an_asynchronous_stream_ends_and_its_connection_goes_on(run: Run) -> Non
 
 
 @on_each_loop
-def test_an_asynchronous_stream_that_raises_ends_the_connection_so_that_the_client_can_tell(run: Run) -> None:
+def test_an_asynchronous_stream_that_raises_ends_the_connection_so_that_the_client_can_tell(
+    run: Run,
+) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"half"
         raise LookupError("secret")

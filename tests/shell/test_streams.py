@@ -1,7 +1,9 @@
-"""Bodies that are produced while they are sent: how their end is marked, and what happens when there is none.
+"""Bodies that are produced while they are sent: how their end is marked, and what happens when
+there is none.
 
-Theory: a streamed body has begun when its head is sent, so what goes wrong afterwards can only be told by a connection
-that ends too early.  Whatever happens, the iterator is closed, so that a generator's `finally` runs, and at once.
+Theory: a streamed body has begun when its head is sent, so what goes wrong afterwards can only be
+told by a connection that ends too early. Whatever happens, the iterator is closed, so that a
+generator's `finally` runs, and at once.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +18,9 @@ GET_1_0 = b"GET / HTTP/1.0\r\n\r\n"
 HEAD = b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-def streaming(chunks: Callable[[], Iterable[object]], **fields: str) -> Callable[[Request], Response]:
+def streaming(
+    chunks: Callable[[], Iterable[object]], **fields: str
+) -> Callable[[Request], Response]:
     """A handler that streams these chunks."""
     headers = {name.replace("_", "-"): value for name, value in fields.items()}
     return lambda request: Response.stream(chunks(), headers=headers)  # type: ignore[arg-type]
@@ -39,7 +43,9 @@ class Watched:
             self.closed += 1
 
 
-@pytest.mark.parametrize("chunks", [[], [b"a"], [b"a", b"bc", b"d" * 70_000], [b"", b"a", b"", b"", b"b", b""]])
+@pytest.mark.parametrize(
+    "chunks", [[], [b"a"], [b"a", b"bc", b"d" * 70_000], [b"", b"a", b"", b"", b"b", b""]]
+)
 def test_a_stream_is_chunked_and_its_connection_stays(chunks: list[bytes]) -> None:
     with ticking(streaming(lambda: chunks)) as server:
         answers = converse(server, GET * 3, "GET", "GET", "GET")
@@ -52,13 +58,19 @@ def test_a_stream_is_chunked_and_its_connection_stays(chunks: list[bytes]) -> No
 
 
 def test_an_empty_chunk_is_not_the_last_chunk() -> None:
-    with ticking(streaming(lambda: [b"", b"a", b"", b"b", b""])) as server, Raw(server, GET) as client:
+    with (
+        ticking(streaming(lambda: [b"", b"a", b"", b"b", b""])) as server,
+        Raw(server, GET) as client,
+    ):
         pump(server, lambda: bytes(client.received).endswith(b"0\r\n\r\n"), client)
         assert bytes(client.received).partition(b"\r\n\r\n")[2] == b"1\r\na\r\n1\r\nb\r\n0\r\n\r\n"
 
 
 def test_a_stream_to_an_old_client_ends_with_the_connection() -> None:
-    with ticking(streaming(lambda: [b"old", b"", b"times"])) as server, Raw(server, GET_1_0) as client:
+    with (
+        ticking(streaming(lambda: [b"old", b"", b"times"])) as server,
+        Raw(server, GET_1_0) as client,
+    ):
         pump(server, lambda: client.over, client)
         assert client.ended
         head, _, body = bytes(client.received).partition(b"\r\n\r\n")
@@ -74,7 +86,10 @@ def test_an_old_client_that_asks_to_stay_is_told_that_it_cannot() -> None:
         pump(server, lambda: client.over, client)
         assert b"connection: close" in bytes(client.received).lower()
         assert b"keep-alive" not in bytes(client.received).lower()
-    with ticking(streaming(lambda: [b"x"], Content_Length="1")) as server, Raw(server, keep * 1) as client:
+    with (
+        ticking(streaming(lambda: [b"x"], Content_Length="1")) as server,
+        Raw(server, keep * 1) as client,
+    ):
         settle(server, client)
         assert bytes(client.received).endswith(b"\r\n\r\nx")
         assert not client.over
@@ -89,17 +104,24 @@ def test_a_declared_length_that_is_met_is_sent_as_it_is(request_line: bytes) -> 
         assert "transfer-encoding" not in answer.headers
 
 
-@pytest.mark.parametrize(("chunks", "length", "body", "word"), [
-    ([b"ab"], "3", b"ab", "short"),
-    ([], "1", b"", "short"),
-    ([b"ab", b"cd"], "3", b"ab", "more"),
-    ([b"a"], "0", b"", "more"),
-])
+@pytest.mark.parametrize(
+    ("chunks", "length", "body", "word"),
+    [
+        ([b"ab"], "3", b"ab", "short"),
+        ([], "1", b"", "short"),
+        ([b"ab", b"cd"], "3", b"ab", "more"),
+        ([b"a"], "0", b"", "more"),
+    ],
+)
 @pytest.mark.parametrize("data", [GET, GET_1_0])
 def test_a_declared_length_that_is_not_met_breaks_the_connection(
-        chunks: list[bytes], length: str, body: bytes, word: str, data: bytes) -> None:
+    chunks: list[bytes], length: str, body: bytes, word: str, data: bytes
+) -> None:
     watched = Watched(*chunks)
-    with ticking(streaming(watched, Content_Length=length)) as server, listening_to("sigil.error") as lines:
+    with (
+        ticking(streaming(watched, Content_Length=length)) as server,
+        listening_to("sigil.error") as lines,
+    ):
         with Raw(server, data) as client:
             pump(server, lambda: client.over, client)
             assert bytes(client.received).partition(b"\r\n\r\n")[2] == body
@@ -109,9 +131,13 @@ def test_a_declared_length_that_is_not_met_breaks_the_connection(
         assert server.stats().closed == {"HANDLER_ERROR": 1}
 
 
-@pytest.mark.parametrize(("chunks", "word"), [
-    ([b"ab", "text"], "not str"), ([b"ab", 7], "not int"), ([b"ab", [1]], "not list")])
-def test_a_chunk_that_is_not_bytes_ends_the_connection_and_is_logged(chunks: list[object], word: str) -> None:
+@pytest.mark.parametrize(
+    ("chunks", "word"),
+    [([b"ab", "text"], "not str"), ([b"ab", 7], "not int"), ([b"ab", [1]], "not list")],
+)
+def test_a_chunk_that_is_not_bytes_ends_the_connection_and_is_logged(
+    chunks: list[object], word: str
+) -> None:
     watched = Watched(*chunks, b"never")
     with ticking(streaming(watched)) as server, listening_to("sigil.error") as lines:
         (answer,) = converse(server, GET)
@@ -146,7 +172,9 @@ def test_a_stream_that_raises_ends_the_connection_so_that_the_client_can_tell() 
     for data in (GET, GET + GET):
         with ticking(streaming(chunks)) as server, listening_to("sigil.error") as lines:
             answers = converse(server, data, "GET", "GET")
-            assert [(answer.body, answer.is_whole) for answer in answers] == [(b"so far so good", False)]
+            assert [(answer.body, answer.is_whole) for answer in answers] == [
+                (b"so far so good", False)
+            ]
             assert len(lines) == 1
             assert "LookupError: secret" in lines[0]
             assert server.stats().closed == {"HANDLER_ERROR": 1}
@@ -239,7 +267,9 @@ def test_the_head_of_a_stream_pulls_nothing_and_closes_the_iterator() -> None:
     counting = Counting()
     with ticking(streaming(lambda: counting)) as server:
         answers = converse(server, HEAD + HEAD, "HEAD", "HEAD")
-        assert [(answer.status, answer.body, answer.is_whole) for answer in answers] == [(200, b"", True)] * 2
+        assert [(answer.status, answer.body, answer.is_whole) for answer in answers] == [
+            (200, b"", True)
+        ] * 2
         assert answers[0].headers["transfer-encoding"] == "chunked"
         assert (counting.pulled, counting.closed) == (0, 2)
 
@@ -249,7 +279,7 @@ def test_a_stream_behind_a_status_without_a_body_is_not_pulled_but_closed(status
     closed: list[str] = []
 
     class Closing:
-        def __iter__(self) -> "CloseState":
+        def __iter__(self) -> "Closing":
             return self
 
         def __next__(self) -> bytes:
@@ -272,6 +302,7 @@ def test_streams_of_pipelined_requests_are_pulled_one_after_the_other() -> None:
             for index in range(3):
                 order.append(f"{request.path}{index}")
                 yield request.path.encode()
+
         return Response.stream(chunks())
 
     data = b"".join(b"GET /%c HTTP/1.1\r\nHost: a\r\n\r\n" % name for name in b"abc")

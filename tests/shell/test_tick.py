@@ -1,7 +1,7 @@
 """One turn: when it waits and how long, what it says, what can be asked between two of them.
 
-Theory: a host loop sees a server as one descriptor, one deadline and one function.  If these three are honest, the
-host never has to know that there are connections.
+Theory: a host loop sees a server as one descriptor, one deadline and one function. If these three
+are honest, the host never has to know that there are connections.
 """
 
 import select
@@ -142,7 +142,10 @@ def test_the_next_deadline_is_in_time_for_the_shortest_timeout_and_moves_on() ->
 
 
 def test_a_stop_is_due_at_once_and_a_drain_at_its_deadline() -> None:
-    with ticking(lambda request: Response.bytes(bytes(2**25))) as server, Raw(server, GET, receive_buffer=4096):
+    with (
+        ticking(lambda request: Response.bytes(bytes(2**25))) as server,
+        Raw(server, GET, receive_buffer=4096),
+    ):
         pump(server, lambda: server.stats().outbox_bytes > 0)
         server.stop(3.0)
         at = server.next_deadline()
@@ -165,8 +168,12 @@ def test_a_state_that_was_kept_does_not_change() -> None:
         settle(server)
         states.append(server.state)
         pictures = [repr(state) for state in states]
-        requests = [tuple(client.responded for client in state.slots.entries if hasattr(client, "responded"))
-                    for state in states]
+        requests = [
+            tuple(
+                client.responded for client in state.slots.entries if hasattr(client, "responded")
+            )
+            for state in states
+        ]
         assert requests == [(), (1,), (2,), (3,), (4,), (5,), ()]
         assert ask(server).status == 200
         assert [repr(state) for state in states] == pictures
@@ -202,8 +209,15 @@ def test_the_figures_of_a_known_conversation_are_exact() -> None:
         settle(server)
         figures = server.stats()
         assert figures == figures._replace(
-            clients=1, accepted=2, rejected=1, requests=3, bytes_in=2 * len(GET) + len(post) + len(bad),
-            bytes_out=len(one.received) + len(two.received), outbox_bytes=0, closed={"BAD_REQUEST": 1})
+            clients=1,
+            accepted=2,
+            rejected=1,
+            requests=3,
+            bytes_in=2 * len(GET) + len(post) + len(bad),
+            bytes_out=len(one.received) + len(two.received),
+            outbox_bytes=0,
+            closed={"BAD_REQUEST": 1},
+        )
         assert 0 < figures.uptime_seconds < PATIENCE
         one.close()
         settle(server)
@@ -212,7 +226,10 @@ def test_the_figures_of_a_known_conversation_are_exact() -> None:
 
 def test_bytes_that_the_kernel_did_not_take_are_not_counted_as_sent() -> None:
     size = 2**25
-    with ticking(lambda request: Response.bytes(bytes(size))) as server, Raw(server, receive_buffer=4096) as client:
+    with (
+        ticking(lambda request: Response.bytes(bytes(size))) as server,
+        Raw(server, receive_buffer=4096) as client,
+    ):
         client.reads = False
         client.send(GET)
         settle(server)
@@ -220,7 +237,11 @@ def test_bytes_that_the_kernel_did_not_take_are_not_counted_as_sent() -> None:
         assert figures.outbox_bytes > size // 2
         assert size < figures.bytes_out + figures.outbox_bytes < size + 1_000
         client.reads = True
-        pump(server, lambda: len(client.received) >= size and server.stats().outbox_bytes == 0, client)
+        pump(
+            server,
+            lambda: len(client.received) >= size and server.stats().outbox_bytes == 0,
+            client,
+        )
         settle(server, client)
         assert server.stats().bytes_out == len(client.received)
         assert server.stats().outbox_bytes == 0

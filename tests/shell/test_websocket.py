@@ -1,8 +1,9 @@
-"""WebSockets over real sockets: the program is told in order, may do anything, and nobody pays for another.
+"""WebSockets over real sockets: the program is told in order, may do anything, and nobody pays for
+another.
 
-The bytes are read by an independent reader (`speaking`); the clients of others are in test_websocket_clients.
+The bytes are read by an independent reader (`speaking`); the clients of others are in
+test_websocket_clients.
 """
-
 
 import pytest
 
@@ -10,21 +11,37 @@ from sigil import CloseReason, Conn, HttpServer, Limits, Request, Response
 from sigil.core.send_status import SendStatus
 
 from .serving import GET, PATIENCE, Raw, ask, listening_to, pump, settle, ticking
-from .speaking import UPGRADE, Diary, Speaker, close_frame, echo, frame, leave, speakers, text, upgrade
+from .speaking import (
+    UPGRADE,
+    Diary,
+    Speaker,
+    close_frame,
+    echo,
+    frame,
+    leave,
+    speakers,
+    text,
+    upgrade,
+)
 
 SUCCESS, BACKPRESSURE, DROPPED = SendStatus.SUCCESS, SendStatus.BACKPRESSURE, SendStatus.DROPPED
 SMALL = Limits(tcp_notsent_lowat=4_096)
 """The kernel takes little for a client that does not read, so that the tests need few bytes."""
 
 
-# -- the handshake --------------------------------------------------------------------------------------------------
+# -- the handshake ---------------------------------------------------------------------------------
 
 REFUSALS = [
     (b"GET /chat", b"POST /chat", 400, {}),
     (b"Upgrade: websocket\r\n", b"", 426, {"upgrade": "websocket", "sec-websocket-version": "13"}),
     (b"Connection: Upgrade", b"Connection: keep-alive", 426, {"connection": "Upgrade"}),
     (b"Version: 13", b"Version: 12", 426, {"connection": "Upgrade", "sec-websocket-version": "13"}),
-    (b"Sec-WebSocket-Version: 13\r\n", b"", 426, {"connection": "Upgrade", "sec-websocket-version": "13"}),
+    (
+        b"Sec-WebSocket-Version: 13\r\n",
+        b"",
+        426,
+        {"connection": "Upgrade", "sec-websocket-version": "13"},
+    ),
     (b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", b"", 400, {}),
     (b"dGhlIHNhbXBsZSBub25jZQ==", b"c2hvcnQ=", 400, {}),
     (b"Host: a\r\n", b"Host: a\r\nOrigin: http://b\r\n", 403, {}),
@@ -33,9 +50,13 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("old", "new", "status", "fields"), REFUSALS)
 def test_a_refused_upgrade_has_its_answer_and_the_connection_goes_on(
-        old: bytes, new: bytes, status: int, fields: dict[str, str]) -> None:
+    old: bytes, new: bytes, status: int, fields: dict[str, str]
+) -> None:
     diary = Diary()
-    with ticking(upgrade_or_hello, callbacks=diary.callbacks) as server, Raw(server, UPGRADE.replace(old, new)) as raw:
+    with (
+        ticking(upgrade_or_hello, callbacks=diary.callbacks) as server,
+        Raw(server, UPGRADE.replace(old, new)) as raw,
+    ):
         method = "POST" if b"POST" in new else "GET"
         pump(server, lambda: bool(raw.answers(method)) and raw.answers(method)[0].is_whole, raw)
         answer = raw.answers(method)[0]
@@ -59,7 +80,9 @@ def test_http_1_0_cannot_be_upgraded() -> None:
         assert (answer.status, answer.headers["sec-websocket-version"]) == (426, "13")
 
 
-def test_another_answer_of_the_handler_goes_through_and_nothing_behind_the_request_was_parsed_before_it() -> None:
+def test_another_answer_of_the_handler_goes_through_and_nothing_behind_the_request_was_parsed_before_it() -> (
+    None
+):
     asked: list[str] = []
 
     def handler(request: Request) -> Response:
@@ -74,13 +97,18 @@ def test_another_answer_of_the_handler_goes_through_and_nothing_behind_the_reque
 
 def test_early_data_is_refused_unless_the_limits_take_it() -> None:
     diary = Diary(ws_message=echo)
-    with ticking(upgrade, callbacks=diary.callbacks) as server, Speaker(server, text("early")) as client:
+    with (
+        ticking(upgrade, callbacks=diary.callbacks) as server,
+        Speaker(server, text("early")) as client,
+    ):
         pump(server, lambda: client.over, client)
         assert client.received.startswith(b"HTTP/1.1 400 ")
         assert diary.of("ws_open") == []
     diary = Diary(ws_message=echo)
-    with ticking(upgrade, Limits(ws_early_data=True), diary.callbacks) as server, Speaker(
-            server, text("early")) as client:
+    with (
+        ticking(upgrade, Limits(ws_early_data=True), diary.callbacks) as server,
+        Speaker(server, text("early")) as client,
+    ):
         pump(server, lambda: client.messages == [b"early"], client)
         leave(server, client)
     diary.assert_balanced()
@@ -93,7 +121,9 @@ def test_a_full_pool_evicts_the_oldest_or_refuses(policy: str, is_in: bool) -> N
     with ticking(upgrade, limits, diary.callbacks) as server:
         first, second = speakers(server, 1)[0], speakers(server, 1)[0]
         third = Speaker(server)
-        pump(server, lambda: bool(third.received) and (not is_in or first.over), first, second, third)
+        pump(
+            server, lambda: bool(third.received) and (not is_in or first.over), first, second, third
+        )
         settle(server, first, second, third)
         assert third.is_open == is_in
         assert first.close_code == (1013 if is_in else 0)
@@ -102,17 +132,26 @@ def test_a_full_pool_evicts_the_oldest_or_refuses(policy: str, is_in: bool) -> N
     diary.assert_balanced()
 
 
-# -- the callbacks --------------------------------------------------------------------------------------------------
+# -- the callbacks ---------------------------------------------------------------------------------
+
 
 def test_the_program_is_told_everything_once_and_in_order() -> None:
     diary = Diary(ws_message=echo)
     with ticking(upgrade, callbacks=diary.callbacks) as server:
         (client,) = speakers(server, 1)
-        client.send(text("a") + frame(2, b"\x00") + frame(1, b"\xe2", False) + frame(0, b"\x82\xac"))
+        client.send(
+            text("a") + frame(2, b"\x00") + frame(1, b"\xe2", False) + frame(0, b"\x82\xac")
+        )
         pump(server, lambda: len(client.messages) == 3, client)
         leave(server, client)
         settle(server)
-    assert [line[0] for line in diary.lines] == ["open", "ws_open", *["ws_message"] * 3, "ws_close", "close"]
+    assert [line[0] for line in diary.lines] == [
+        "open",
+        "ws_open",
+        *["ws_message"] * 3,
+        "ws_close",
+        "close",
+    ]
     assert diary.of("ws_message") == [("a",), (b"\x00",), ("\u20ac",)]
     assert diary.of("ws_open")[0][0].path == "/chat"
     assert diary.endings == [(CloseReason.WS_PEER_CLOSED, 1000)]
@@ -125,8 +164,10 @@ def raises(server: HttpServer, conn: Conn, *told: object) -> None:
     raise RuntimeError("on purpose")
 
 
-@pytest.mark.parametrize(("name", "code"), [("open", 0), ("ws_open", 1011), ("ws_message", 1011), ("ws_close", 1000),
-                                            ("close", 1000)])
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("open", 0), ("ws_open", 1011), ("ws_message", 1011), ("ws_close", 1000), ("close", 1000)],
+)
 def test_a_callback_that_raises_ends_its_connection_and_harms_nobody(name: str, code: int) -> None:
     fails: list[Conn] = []
 
@@ -152,7 +193,8 @@ def test_a_callback_that_raises_ends_its_connection_and_harms_nobody(name: str, 
         pump(server, lambda: other.messages == [b"still here"], other)
         assert client.close_code == code
         assert [payload for opcode, payload in client.frames if opcode == 1] == (
-            [b"about to fail"] if code == 1011 else [])
+            [b"about to fail"] if code == 1011 else []
+        )
     diary.assert_balanced()
     assert len(errors) == 1
     assert "on purpose" in errors[0]
@@ -165,7 +207,9 @@ def test_from_inside_every_callback_the_program_may_send_broadcast_and_close(nam
 
     def deed(server: HttpServer, conn: Conn, *told: object) -> None:
         if conn != listener[0]:
-            statuses.extend((server.send(conn, f"to you from {name}"), server.broadcast(f"to all from {name}")))
+            statuses.extend(
+                (server.send(conn, f"to you from {name}"), server.broadcast(f"to all from {name}"))
+            )
             server.send(listener[0], f"to the listener from {name}")
             server.close(conn, 4000, "enough")
             server.close(conn, 4001)
@@ -184,11 +228,16 @@ def test_from_inside_every_callback_the_program_may_send_broadcast_and_close(nam
         pump(server, lambda: client.over, ear, client)
         client.close()
         pump(server, lambda: len(ear.messages) == 2, ear)
-        assert sorted(ear.messages) == sorted([f"to all from {name}".encode(), f"to the listener from {name}".encode()])
+        assert sorted(ear.messages) == sorted(
+            [f"to all from {name}".encode(), f"to the listener from {name}".encode()]
+        )
         lives = name in ("ws_open", "ws_message")
         assert statuses == [SUCCESS if lives else DROPPED, SUCCESS, DROPPED]
         if lives:
-            assert client.messages == [f"to you from {name}".encode(), f"to all from {name}".encode()]
+            assert client.messages == [
+                f"to you from {name}".encode(),
+                f"to all from {name}".encode(),
+            ]
             assert client.frames[-1] == (8, b"\x0f\xa0enough")
         assert ear.close_code == 0
     diary.assert_balanced()
@@ -248,7 +297,8 @@ def test_what_is_no_message_and_what_is_no_code_is_refused() -> None:
         pump(server, lambda: client.messages == [b"before", b"view"], client)
 
 
-# -- the end --------------------------------------------------------------------------------------------------------
+# -- the end ---------------------------------------------------------------------------------------
+
 
 def test_the_program_closes_and_the_client_answers() -> None:
     diary = Diary()
@@ -259,7 +309,10 @@ def test_the_program_closes_and_the_client_answers() -> None:
         server.close(conn, 4321, "gr\u00fc\u00df dich")
         pump(server, lambda: client.close_code == 4321, client)
         assert diary.endings == []
-        assert client.frames == [(1, b"last words"), (8, b"\x10\xe1" + "gr\u00fc\u00df dich".encode())]
+        assert client.frames == [
+            (1, b"last words"),
+            (8, b"\x10\xe1" + "gr\u00fc\u00df dich".encode()),
+        ]
         leave(server, client)
         settle(server)
     assert diary.endings == [(CloseReason.OK, 4321)]
@@ -284,7 +337,9 @@ def test_a_stop_at_once_says_1001_too() -> None:
     with ticking(upgrade, callbacks=diary.callbacks) as server:
         clients = speakers(server, 3)
         server.stop(0)
-        pump(server, lambda: not server.running and all(client.over for client in clients), *clients)
+        pump(
+            server, lambda: not server.running and all(client.over for client in clients), *clients
+        )
         assert [client.close_code for client in clients] == [1001] * 3
     diary.assert_balanced()
 
@@ -320,7 +375,7 @@ def test_a_close_that_nobody_answers_ends_in_time() -> None:
     diary.assert_balanced()
 
 
-# -- what is wrong --------------------------------------------------------------------------------------------------
+# -- what is wrong ---------------------------------------------------------------------------------
 
 HOSTILE = [
     (b"\x81\x05hello", 1002, "WS_BAD_MASK"),
@@ -341,7 +396,8 @@ HOSTILE = [
 
 @pytest.mark.parametrize(("data", "code", "reason"), HOSTILE)
 def test_who_breaks_the_protocol_is_told_how_and_everybody_else_is_unharmed(
-        data: bytes, code: int, reason: str) -> None:
+    data: bytes, code: int, reason: str
+) -> None:
     diary = Diary(ws_message=echo)
     limits = Limits(max_ws_message_len=65_536)
     with listening_to("sigil.server") as lines, ticking(upgrade, limits, diary.callbacks) as server:
@@ -358,7 +414,9 @@ def test_who_breaks_the_protocol_is_told_how_and_everybody_else_is_unharmed(
 
 
 def test_messages_at_the_bound_are_taken() -> None:
-    with ticking(upgrade, Limits(max_ws_message_len=65_536), Diary(ws_message=echo).callbacks) as server:
+    with ticking(
+        upgrade, Limits(max_ws_message_len=65_536), Diary(ws_message=echo).callbacks
+    ) as server:
         (client,) = speakers(server, 1)
         client.send(frame(2, b"x" * 65_536) + frame(2, b"y" * 65_535, False) + frame(0, b"y"))
         pump(server, lambda: client.messages == [b"x" * 65_536, b"y" * 65_536], client)
@@ -386,7 +444,9 @@ def test_a_flood_of_pings_is_answered_whole_and_never_behind_the_close() -> None
         client.reads = False
         message = b"m" * 60_000
         for number in range(30):
-            client.send(frame(9, b"%d" % number * 20) + (frame(2, message) if number % 3 == 0 else b""))
+            client.send(
+                frame(9, b"%d" % number * 20) + (frame(2, message) if number % 3 == 0 else b"")
+            )
             server.tick(0)
         client.send(frame(9, b"last") + close_frame(1000))
         settle(server, client)
@@ -395,7 +455,9 @@ def test_a_flood_of_pings_is_answered_whole_and_never_behind_the_close() -> None
         assert client.rest == b""
         assert client.frames[-1] == (8, b"\x03\xe8")
         assert set(client.messages) == {message}
-        pongs = [int(payload[:len(payload) // 20]) for opcode, payload in client.frames if opcode == 10]
+        pongs = [
+            int(payload[: len(payload) // 20]) for opcode, payload in client.frames if opcode == 10
+        ]
         assert pongs == sorted(set(pongs))
         other.send(frame(9, b"me too"))
         pump(server, lambda: other.frames == [(10, b"me too")], other)

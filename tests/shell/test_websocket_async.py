@@ -1,4 +1,5 @@
-"""WebSockets inside asyncio: all five callbacks may wait, the order of each connection stays, the others go on.
+"""WebSockets inside asyncio: all five callbacks may wait, the order of each connection stays, the
+others go on.
 
 The clients are those of `websockets`; nothing here runs a thread.
 """
@@ -34,7 +35,9 @@ async def hosted(callbacks: Callbacks) -> AsyncIterator[HttpServer]:
 
 def joined(server: HttpServer) -> connect:
     """A client of this server."""
-    return connect(f"ws://{HOST}:{server.port}/chat", compression=None, max_size=None, ping_interval=None)
+    return connect(
+        f"ws://{HOST}:{server.port}/chat", compression=None, max_size=None, ping_interval=None
+    )
 
 
 async def until(so: Callable[[], bool]) -> None:
@@ -55,6 +58,7 @@ async def close_code(client: ClientConnection) -> int:
 
 def waiting(diary: Diary, name: str) -> Deed:
     """A callback that gives way, notes that it has ended, and says so to its client."""
+
     async def deed(server: HttpServer, conn: Conn, *told: object) -> None:
         await asyncio.sleep(0.01)
         if name in ("ws_open", "ws_message"):
@@ -73,12 +77,17 @@ def test_all_five_may_wait_and_what_a_connection_is_told_stays_in_order() -> Non
             async with joined(server) as client:
                 for number in range(5):
                     await client.send(str(number))
-                assert [await client.recv() for _ in range(6)] == ["ws_open", *(f"ws_message {n}" for n in range(5))]
+                assert [await client.recv() for _ in range(6)] == [
+                    "ws_open",
+                    *(f"ws_message {n}" for n in range(5)),
+                ]
             await until(lambda: diary.lines[-1][0] == "close done")
 
     asyncio.run(main())
     names = ["open", "ws_open", *["ws_message"] * 5, "ws_close", "close"]
-    assert [line[0] for line in diary.lines] == [line for name in names for line in (name, f"{name} done")]
+    assert [line[0] for line in diary.lines] == [
+        line for name in names for line in (name, f"{name} done")
+    ]
     assert diary.of("ws_message") == [(str(number),) for number in range(5)]
     assert diary.endings == [(CloseReason.WS_PEER_CLOSED, 1000)]
 
@@ -95,7 +104,11 @@ def test_one_that_waits_holds_up_nobody_else_and_what_comes_meanwhile_keeps_its_
     diary.deeds = {"ws_message": deed}
 
     async def main() -> None:
-        async with hosted(diary.callbacks) as server, joined(server) as slow, joined(server) as quick:
+        async with (
+            hosted(diary.callbacks) as server,
+            joined(server) as slow,
+            joined(server) as quick,
+        ):
             await slow.send("wait")
             for number in range(50):
                 await slow.send(f"slow {number}")
@@ -104,7 +117,10 @@ def test_one_that_waits_holds_up_nobody_else_and_what_comes_meanwhile_keeps_its_
             assert diary.of("ws_message")[0] == ("wait",)
             assert ("slow 0",) not in diary.of("ws_message")
             gate.set()
-            assert [await slow.recv() for _ in range(51)] == ["wait", *(f"slow {number}" for number in range(50))]
+            assert [await slow.recv() for _ in range(51)] == [
+                "wait",
+                *(f"slow {number}" for number in range(50)),
+            ]
 
     asyncio.run(main())
     diary.assert_balanced()
@@ -203,7 +219,10 @@ def test_an_asynchronous_callback_outside_asyncio_is_a_failure_that_says_so() ->
         """Never runs."""
 
     diary = Diary(ws_message=deed)
-    with listening_to("sigil.error") as errors, ticking(upgrade, callbacks=diary.callbacks) as server:
+    with (
+        listening_to("sigil.error") as errors,
+        ticking(upgrade, callbacks=diary.callbacks) as server,
+    ):
         client = Speaker(server, b"")
         pump(server, lambda: client.is_open, client)
         client.send(text("x"))

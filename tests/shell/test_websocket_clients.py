@@ -1,9 +1,11 @@
-"""Real clients of others talk to an echoing server: text, binary, 1 MiB, fragments, a ping, and a close with its code.
+"""Real clients of others talk to an echoing server: text, binary, 1 MiB, fragments, a ping, and a
+close with its code.
 
-Theory: each client exchanges the same things, one after the other, and says `ok` at the end; whatever it misses is its
-error.  `websockets` runs in this process; the others are programs of their own, and their test is skipped where they
-cannot be had: Node's `ws`, `aiohttp` (for the Python in AIOHTTP_PYTHON, or this one), Chromium.
-A browser is led by a page that the server serves, so it is of the same origin, and reports by a request.
+Theory: each client exchanges the same things, one after the other, and says `ok` at the end;
+whatever it misses is its error. `websockets` runs in this process; the others are programs of their
+own, and their test is skipped where they cannot be had: Node's `ws`, `aiohttp` (for the Python in
+AIOHTTP_PYTHON, or this one), Chromium. A browser is led by a page that the server serves, so it is
+of the same origin, and reports by a request.
 
 Rules: everything is on 127.0.0.1 and ends by itself.  It does not know frames: the clients do.
 """
@@ -100,19 +102,28 @@ def assert_told(diary: Diary) -> None:
 
 def run(command: list[str], environment: dict[str, str] | None = None) -> str:
     """What a program says, which must end well and in time."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LIFE_S, check=False,
-                          env=os.environ | (environment or {}))
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=LIFE_S,
+        check=False,
+        env=os.environ | (environment or {}),
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 
 
-# -- websockets -----------------------------------------------------------------------------------------------------
+# -- websockets ------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("compression", [None, "deflate"])
 def test_websockets_from_a_thread(compression: str | None) -> None:
     with echoing() as (server, diary):
         where = f"ws://{HOST}:{server.port}/chat"
-        with connect(where, max_size=None, compression=compression, subprotocols=["soap", "wamp"]) as client:  # type: ignore[list-item]
+        with connect(
+            where, max_size=None, compression=compression, subprotocols=["soap", "wamp"]
+        ) as client:  # type: ignore[list-item]
             assert client.subprotocol == "wamp"
             for message in ("gr\u00fc\u00df", "", b"\x00\xff", b"x" * MIB, "y" * MIB):
                 client.send(message)
@@ -133,6 +144,7 @@ def test_websockets_from_a_thread(compression: str | None) -> None:
 def test_websockets_inside_asyncio() -> None:
     async def main(where: str) -> None:
         async with connect_async(where, max_size=None) as client:
+
             async def pieces() -> object:
                 for piece in (b"fr", b"ag", b"ments"):
                     yield piece
@@ -156,7 +168,7 @@ def test_websockets_inside_asyncio() -> None:
     assert_told(diary)
 
 
-# -- programs of their own --------------------------------------------------------------------------------------------
+# -- programs of their own -------------------------------------------------------------------------
 
 AIOHTTP = """
 import asyncio, sys
@@ -186,7 +198,12 @@ asyncio.run(asyncio.wait_for(main(sys.argv[1]), 30))
 
 def test_aiohttp() -> None:
     python = os.environ.get("AIOHTTP_PYTHON", sys.executable)
-    if subprocess.run([python, "-c", "import aiohttp"], capture_output=True, check=False).returncode != 0:
+    if (
+        subprocess.run(
+            [python, "-c", "import aiohttp"], capture_output=True, check=False
+        ).returncode
+        != 0
+    ):
         pytest.skip("aiohttp is not installed")
     with echoing() as (server, diary):
         assert run([python, "-c", AIOHTTP, f"http://{HOST}:{server.port}/chat"]).endswith("ok\n")
@@ -241,11 +258,22 @@ def test_ws_of_node() -> None:
 def test_chromium(tmp_path: Path) -> None:
     browser = need("chromium")
     app = App()
-    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-             "--remote-debugging-port=0", f"--user-data-dir={tmp_path}")
+    flags = (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--remote-debugging-port=0",
+        f"--user-data-dir={tmp_path}",
+    )
     with echoing(app) as (server, diary):
-        process = subprocess.Popen([browser, *flags, f"http://{HOST}:{server.port}/"], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [browser, *flags, f"http://{HOST}:{server.port}/"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             assert app.said.get(timeout=LIFE_S) == "ok"
         finally:

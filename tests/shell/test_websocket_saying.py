@@ -1,6 +1,8 @@
-"""What programs say over real sockets: much at once, to who reads and who does not, to all, and from other threads.
+"""What programs say over real sockets: much at once, to who reads and who does not, to all, and
+from other threads.
 
-A client that keeps up loses nothing; the statuses tell what becomes of each message; no frame is ever torn.
+A client that keeps up loses nothing; the statuses tell what becomes of each message; no frame is
+ever torn.
 """
 
 import socket
@@ -22,7 +24,7 @@ SMALL = Limits(tcp_notsent_lowat=4_096)
 """The kernel takes little for a client that does not read, so that the tests need few bytes."""
 
 
-# -- to one ---------------------------------------------------------------------------------------------------------
+# -- to one ----------------------------------------------------------------------------------------
 
 TINY = SMALL._replace(max_ws_outbox_len=262_144)
 """So little that a burst is too much for who does not read."""
@@ -78,8 +80,11 @@ def test_no_frame_is_torn_by_much_that_is_said_between_two_ticks() -> None:
         assert client.messages == taken
 
 
-@pytest.mark.xfail(strict=True, reason="within a callback the kernel is tried once: a client that reads all the while "
-                                       "is dropped from all the same")
+@pytest.mark.xfail(
+    strict=True,
+    reason="within a callback the kernel is tried once: a client that reads all the while "
+    "is dropped from all the same",
+)
 def test_a_burst_within_one_callback_reaches_who_keeps_up_whole() -> None:
     statuses: list[SendStatus] = []
     client: Any = None
@@ -133,7 +138,8 @@ def test_a_burst_within_one_callback_to_who_does_not_read_is_cut_at_a_message_an
         pump(server, lambda: client.messages[-1:] == other.messages[-1:] == [b"on"], client, other)
 
 
-# -- to all ---------------------------------------------------------------------------------------------------------
+# -- to all ----------------------------------------------------------------------------------------
+
 
 def test_a_burst_of_broadcasts_reaches_who_keeps_up_whole() -> None:
     payloads = [bytes([number]) * 100_000 for number in range(100)]
@@ -158,7 +164,7 @@ def test_who_is_too_far_behind_is_dropped_by_a_broadcast_and_the_others_are_unha
         assert [client.messages for client in others] == [sent, sent]
         slow.reads = True
         pump(server, lambda: slow.over, slow)
-        assert slow.messages == sent[:len(slow.messages)]
+        assert slow.messages == sent[: len(slow.messages)]
         assert server.broadcast("on") is SUCCESS
     diary.assert_balanced()
 
@@ -173,8 +179,13 @@ def test_a_broadcast_that_waits_for_somebody_says_so() -> None:
 
 
 def test_topics_narrow_a_broadcast() -> None:
-    with ticking(lambda request: Response.upgrade(topics=request.args.get("t", "").split(","))) as server:
-        clients = [Raw(server, UPGRADE.replace(b"/chat", b"/?t=" + topics)) for topics in (b"a", b"a,b", b"")]
+    with ticking(
+        lambda request: Response.upgrade(topics=request.args.get("t", "").split(","))
+    ) as server:
+        clients = [
+            Raw(server, UPGRADE.replace(b"/chat", b"/?t=" + topics))
+            for topics in (b"a", b"a,b", b"")
+        ]
         pump(server, lambda: all(b"\r\n\r\n" in client.received for client in clients), *clients)
         for client in clients:
             client.received.clear()
@@ -183,12 +194,16 @@ def test_topics_narrow_a_broadcast() -> None:
         server.broadcast("all")
         settle(server, *clients)
         assert [bytes(client.received) for client in clients] == [
-            b"\x81\x01A\x81\x03all", b"\x81\x01A\x81\x01B\x81\x03all", b"\x81\x03all"]
+            b"\x81\x01A\x81\x03all",
+            b"\x81\x01A\x81\x01B\x81\x03all",
+            b"\x81\x03all",
+        ]
         for client in clients:
             client.close()
 
 
-# -- other threads --------------------------------------------------------------------------------------------------
+# -- other threads ---------------------------------------------------------------------------------
+
 
 def test_other_threads_may_send_broadcast_and_close() -> None:
     diary = Diary()
@@ -209,7 +224,8 @@ def test_other_threads_may_send_broadcast_and_close() -> None:
         for client in clients:
             for mark in "ab":
                 assert [word for word in client.messages if word.startswith(mark.encode())] == [
-                    b"%s %d" % (mark.encode(), number) for number in range(200)]
+                    b"%s %d" % (mark.encode(), number) for number in range(200)
+                ]
         for conn in conns:
             server.close(conn, 4000, "bye")
             server.close(conn, 4001)
@@ -227,7 +243,9 @@ def test_much_that_another_thread_says_reaches_who_keeps_up() -> None:
     with ticking(upgrade) as server:
         (client,) = speakers(server, 1)
         (conn,) = server.clients()
-        thread = threading.Thread(target=lambda: [server.send(conn, bytes([n]) * 100_000) for n in range(20)])
+        thread = threading.Thread(
+            target=lambda: [server.send(conn, bytes([n]) * 100_000) for n in range(20)]
+        )
         thread.start()
         thread.join(PATIENCE)
         settle(server, client)

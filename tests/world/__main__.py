@@ -1,10 +1,12 @@
-"""Long runs: `python -m tests.world --seeds 100000` lets so many worlds happen, and keeps the seeds that break a rule.
+"""Long runs: `python -m tests.world --seeds 100000` lets so many worlds happen, and keeps the seeds
+that break a rule.
 
-Theory: a defect that one world in ten thousand finds is still a defect, so the worlds of the tests are a sample, and
-a machine that has nothing else to do may look at more.
+Theory: a defect that one world in ten thousand finds is still a defect, so the worlds of the tests
+are a sample, and a machine that has nothing else to do may look at more.
 
-Rules: a seed that breaks a rule is printed with what was seen and, with `--keep`, added to `seeds.txt`, which the tests
-always run.  The exit status is 1 if there was one.  With `--show N` the last N lines of one seed's trace are printed.
+Rules: a seed that breaks a rule is printed with what was seen and, with `--keep`, added to
+`seeds.txt`, which the tests always run. The exit status is 1 if there was one. With `--show N` the
+last N lines of one seed's trace are printed.
 """
 
 import argparse
@@ -46,12 +48,24 @@ def show(seed: int, count: int, skip: frozenset[str]) -> None:
 
 def main() -> int:
     """Run many worlds; 1 if a rule was broken."""
-    parser = argparse.ArgumentParser(prog="python -m tests.world", description="Let many simulated worlds happen.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.world", description="Let many simulated worlds happen."
+    )
     parser.add_argument("--seeds", type=int, default=10_000, help="how many (default 10000)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
-    parser.add_argument("--skip", default="", help="rules that are not looked at, separated by commas")
-    parser.add_argument("--keep", action="store_true", help="add seeds that break a rule to seeds.txt")
-    parser.add_argument("--show", type=int, default=0, metavar="N", help="print N lines of the trace of --first only")
+    parser.add_argument(
+        "--skip", default="", help="rules that are not looked at, separated by commas"
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="add seeds that break a rule to seeds.txt"
+    )
+    parser.add_argument(
+        "--show",
+        type=int,
+        default=0,
+        metavar="N",
+        help="print N lines of the trace of --first only",
+    )
     options = parser.parse_args()
     skip = frozenset(options.skip.split(","))
     if options.show:

@@ -36,13 +36,17 @@ def test_answers_are_in_order_when_a_request_is_handled_between_two_that_were_no
 
     client = Client(app, limits=Limits(max_queued_requests=2))
     connection = client.connect(window_len=60)
-    connection.send(b"".join(b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number for number in range(4)))
+    connection.send(
+        b"".join(b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number for number in range(4))
+    )
     promises[0].resolve(Response.text("/0" * 50))
     promises[1].resolve(Response.text("/1" * 50))
     client.settle()
     while connection.read(1_000):
         pass
-    assert [answer.text for answer in connection.answers()] == [f"/{number}" * 50 for number in range(4)]
+    assert [answer.text for answer in connection.answers()] == [
+        f"/{number}" * 50 for number in range(4)
+    ]
 
 
 @pytest.mark.parametrize("is_to_all", [False, True])
@@ -78,7 +82,9 @@ def test_what_was_not_taken_in_the_last_round_is_owed() -> None:
     def on_message(server: MemoryServer, conn: Conn, data: str | bytes) -> None:
         server.send(conn, "x" * 100)
 
-    client = Client(upgrade, callbacks=Callbacks(ws_message=on_message), limits=Limits(max_rounds_per_tick=2))
+    client = Client(
+        upgrade, callbacks=Callbacks(ws_message=on_message), limits=Limits(max_rounds_per_tick=2)
+    )
     websocket = client.websocket("/")
     websocket.connection.wire.window_len = 40
     websocket.connection.wire.arrived += encode_masked(1, b"hello", MASK)

@@ -23,7 +23,9 @@ from sigil.testing.world.trace import spell
 
 from .__main__ import broken_rule, kept_seeds
 
-pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")  # a world may break off
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:coroutine .* was never awaited:RuntimeWarning"
+)  # a world may break off
 
 SEEDS, CHUNK = 2_000, 100
 
@@ -43,7 +45,7 @@ def test_what_once_broke_a_rule_does_so_no_more() -> None:
     assert broken(kept_seeds()) == []
 
 
-# -- the same seed, the same world --------------------------------------------------------------------------------
+# -- the same seed, the same world -----------------------------------------------------------------
 
 QUIET = range(40)
 
@@ -61,8 +63,17 @@ def digests() -> list[str]:
 
 def test_the_same_seed_is_the_same_world_in_every_interpreter() -> None:
     code = "from tests.world.test_world import digests; print(*digests())"
-    runs = [subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": str(seed)}, text=True,
-                           capture_output=True, check=True, timeout=120).stdout.split() for seed in (1, 2)]
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": str(seed)},
+            text=True,
+            capture_output=True,
+            check=True,
+            timeout=120,
+        ).stdout.split()
+        for seed in (1, 2)
+    ]
     assert [seed for seed, one, other in zip(QUIET, *runs, strict=True) if one != other] == []
 
 
@@ -82,7 +93,8 @@ def test_worlds_are_worth_looking_at() -> None:
     assert sum(outcome.dropped for outcome in outcomes) > 2
 
 
-# -- would they notice --------------------------------------------------------------------------------------------
+# -- would they notice -----------------------------------------------------------------------------
+
 
 def fewer(entries: tuple[Published, ...], *rest: object) -> tuple[Published, ...]:
     """The entries without the last of several."""
@@ -91,30 +103,36 @@ def fewer(entries: tuple[Published, ...], *rest: object) -> tuple[Published, ...
 
 def test_a_lost_message_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = broadcast.pending_bytes_for
-    monkeypatch.setattr("sigil.core.server.flush.pending_bytes_for", lambda one, hearing, index: whole(
-        one._replace(pending=fewer(one.pending)), hearing))
+    monkeypatch.setattr(
+        "sigil.core.broadcast.broadcast.pending_bytes_for",
+        lambda one, hearing, index: whole(one._replace(pending=fewer(one.pending)), hearing),
+    )
     assert noticed() & {"order", "missing", "buffered"}
 
 
 def test_a_torn_frame_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     read = send_queue.ring_read
-    monkeypatch.setattr("sigil.core.connection.send_queue.ring_read",
-                        lambda *place: ((number, frame[:-1]) for number, frame in read(*place)))
+    monkeypatch.setattr(
+        "sigil.core.broadcast.ring.ring_read",
+        lambda *place: ((number, frame[:-1]) for number, frame in read(*place)),
+    )
     assert noticed() & {"order", "frame", "missing"}
 
 
 def test_a_wrong_sum_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sigil.core.server.batch.outgoing_len", lambda client: 0)
+    monkeypatch.setattr("sigil.core.connection.client.outgoing_len", lambda client: 0)
     assert "load" in noticed()
 
 
 def test_a_forgotten_laggard_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sigil.core.server.batch.add_laggard", lambda one, conn, cursor: one)
+    monkeypatch.setattr("sigil.core.broadcast.broadcast.add_laggard", lambda one, conn, cursor: one)
     assert noticed() & {"places", "cursor", "defect"}
 
 
 def test_a_drop_for_what_was_not_needed_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sigil.core.server.publish.next_needed", lambda one, ring: one.cursor)
+    monkeypatch.setattr(
+        "sigil.core.connection.send_queue.next_needed", lambda one, ring: one.cursor
+    )
     assert "explained" in noticed()
 
 
@@ -123,7 +141,8 @@ def noticed() -> set[str]:
     return {found.check for seed in range(60) if (found := broken_rule(seed)) is not None}
 
 
-# -- another reader -----------------------------------------------------------------------------------------------
+# -- another reader --------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("first", range(0, 100, 20))
 def test_another_library_understands_what_was_sent(first: int) -> None:
@@ -134,19 +153,28 @@ def test_another_library_understands_what_was_sent(first: int) -> None:
             world.run()
         for guest in world.guests:
             if isinstance(guest, Listener) and guest.account is not None and guest.is_upgraded:
-                head, frames = bytes(guest.line.taken[:guest.start]), bytes(guest.line.taken[guest.start:guest.looked])
-                heard = messages_in(frames, re.findall(r"Sec-WebSocket-Extensions: (.*)\r\n", head.decode()))
+                head, frames = (
+                    bytes(guest.line.taken[: guest.start]),
+                    bytes(guest.line.taken[guest.start : guest.looked]),
+                )
+                heard = messages_in(
+                    frames, re.findall(r"Sec-WebSocket-Extensions: (.*)\r\n", head.decode())
+                )
                 if guest.account.encoding is Encoding.ZSTD:  # where nothing tells what was a text
-                    assert [unpacked(one) for one in heard] == [plain(one) for one in guest.messages]
+                    assert [unpacked(one) for one in heard] == [
+                        plain(one) for one in guest.messages
+                    ]
                 else:
-                    assert heard[:len(guest.messages)] == guest.messages
+                    assert heard[: len(guest.messages)] == guest.messages
                 count += len(heard)
     assert count > 20
 
 
 def unpacked(message: str | bytes) -> bytes:
     """What a client of `compress-zstd` reads."""
-    return ZstdDecompressor().decompress(message) if isinstance(message, bytes) else message.encode()
+    return (
+        ZstdDecompressor().decompress(message) if isinstance(message, bytes) else message.encode()
+    )
 
 
 def plain(message: str | bytes) -> bytes:

@@ -1,15 +1,17 @@
 """The demonstration: a page that draws what this machine and this server are doing, live.
 
-Theory: it is the smallest honest example of what sigil is for, a program with a loop of its own that shows its state
-to whoever asks.  `Recorder` is that program's state, one sample a second and a bounded number of them; `make_demo` is a
-handler that answers from it.  What is told without being asked, and the loop, are `Live`'s (`demo_live`).
+Theory: it is the smallest honest example of what sigil is for, a program with a loop of its own
+that shows its state to whoever asks. `Recorder` is that program's state, one sample a second and a
+bounded number of them; `make_demo` is a handler that answers from it. What is told without being
+asked, and the loop, are `Live`'s (`demo_live`).
 
-Rules: only measured figures are shown, and one that is not known is null.  A sample is written down once, when it is
-taken: whoever asks is sent the same text.  The page loads nothing from elsewhere.  A figure of the server is shown if
-its `stats()` has it: the names are looked up, not assumed.  Who asks at `/slow` is told by a header under which name it
-will find itself among the slow ones.
+Rules: only measured figures are shown, and one that is not known is null. A sample is written down
+once, when it is taken: whoever asks is sent the same text. The page loads nothing from elsewhere. A
+figure of the server is shown if its `stats()` has it: the names are looked up, not assumed. Who
+asks at `/slow` is told by a header under which name it will find itself among the slow ones.
 
-It does not know how the server works, nor how the machine is read (`machine`), nor where the log goes (`report`).
+It does not know how the server works, nor how the machine is read (`machine`), nor where the log
+goes (`report`).
 """
 
 import json
@@ -31,7 +33,9 @@ HISTORY_COUNT = 120
 INTERVAL_SECONDS = 1.0
 """Between two samples: slow enough to cost nothing, and a person sees no more."""
 FIRST_INTERVAL_SECONDS = 0.1
-"""Before the first sample: ten ticks of the kernel's clock, the least from which a load can be told."""
+"""Before the first sample: ten ticks of the kernel's clock, the least from which a load can be
+told.
+"""
 
 Handler: TypeAlias = Callable[[Request], Response]
 Figures: TypeAlias = Mapping[str, object]
@@ -50,9 +54,13 @@ class Sample(NamedTuple):
     rates: Mapping[str, float | None]
 
 
-# -- figures ------------------------------------------------------------------------------------------------------
+# -- figures ---------------------------------------------------------------------------------------
 
-RATES = {"requests": "requests_per_second", "bytes_in": "bytes_in_per_second", "bytes_out": "bytes_out_per_second"}
+RATES = {
+    "requests": "requests_per_second",
+    "bytes_in": "bytes_in_per_second",
+    "bytes_out": "bytes_out_per_second",
+}
 """Counters of `stats()` that are shown as rates, where the server has them."""
 
 
@@ -63,9 +71,14 @@ def _increase(before: Figures, after: Figures, name: str) -> float | None:
 
 
 def rates(before: Figures, after: Figures, machine: Usage) -> dict[str, float | None]:
-    """What the server's counters did in one interval; the cost of a request is that of all the process did."""
+    """What the server's counters did in one interval; the cost of a request is that of all the
+    process did.
+    """
     increases = {rate: _increase(before, after, name) for name, rate in RATES.items()}
-    per_second = {rate: None if count is None else count / machine.seconds for rate, count in increases.items()}
+    per_second = {
+        rate: None if count is None else count / machine.seconds
+        for rate, count in increases.items()
+    }
     requests = increases["requests_per_second"]
     cost = machine.process_cores * machine.seconds / requests if requests else None
     return per_second | {"cpu_seconds_per_request": cost}
@@ -76,7 +89,10 @@ def plain(value: object) -> object:
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, Mapping):
-        return {key.name if isinstance(key, Enum) else str(key): plain(item) for key, item in value.items()}
+        return {
+            key.name if isinstance(key, Enum) else str(key): plain(item)
+            for key, item in value.items()
+        }
     if isinstance(value, str) or not isinstance(value, Sequence):
         return value if value is None or isinstance(value, str | int | float) else str(value)
     return [plain(item) for item in value]
@@ -88,11 +104,17 @@ def json_text(value: object) -> str:
 
 
 class Recorder:
-    """The recent past, one sample for each interval, however often it is asked; older ones are forgotten."""
+    """The recent past, one sample for each interval, however often it is asked; older ones are
+    forgotten.
+    """
 
-    def __init__(self, read: Callable[[], Machine] = read_machine, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, read: Callable[[], Machine] = read_machine, clock: Clock = time.monotonic
+    ) -> None:
         self.figures: Callable[[], Figures] = dict
-        """Where the server's figures come from: set once there is a server (it needs the handler, which needs this)."""
+        """Where the server's figures come from: set once there is a server (it needs the handler,
+        which needs this).
+        """
         self.texts: deque[str] = deque(maxlen=HISTORY_COUNT)
         """Each sample as JSON, the oldest first."""
         self.count = 0
@@ -119,7 +141,7 @@ class Recorder:
         self.count += 1
 
 
-# -- the handler --------------------------------------------------------------------------------------------------
+# -- the handler -----------------------------------------------------------------------------------
 
 NO_STORE = (("Cache-Control", "no-store"),)
 NDJSON = (("Content-Type", "application/x-ndjson"), *NO_STORE)
@@ -128,7 +150,9 @@ METHODS = ("GET", "HEAD")
 COUNT = re.compile(r"[1-9][0-9]{0,5}")
 GREETING = "hello from sigil\n"
 LOAD, RING, BALLAST = "load", "ring", "ballast"
-"""Topics: the samples; the server's own ring and who fell off it; and what is said only to be too much."""
+"""Topics: the samples; the server's own ring and who fell off it; and what is said only to be too
+much.
+"""
 PAGE_TOPICS, SLOW_TOPICS = (LOAD, RING), (LOAD, BALLAST)
 
 
@@ -140,8 +164,13 @@ def page_text() -> str:
 def about() -> dict[str, object]:
     """What runs here."""
     system = f"{platform.system()} {platform.release()}"
-    return {"host": platform.node(), "system": system, "machine": platform.machine(),
-            "python": platform.python_version(), "sigil": __version__}
+    return {
+        "host": platform.node(),
+        "system": system,
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "sigil": __version__,
+    }
 
 
 def json_lines(texts: Sequence[str]) -> Iterator[bytes]:
@@ -163,9 +192,11 @@ def _stream(request: Request, recorder: Recorder) -> Response:
     """`/stream?lines=5`: the last five samples; all there are without a number."""
     lines = request.args.get("lines", str(HISTORY_COUNT))
     if not COUNT.fullmatch(lines):
-        return Response.error(400, f"lines is a number from 1; there are never more than {HISTORY_COUNT}", NO_STORE)
+        return Response.error(
+            400, f"lines is a number from 1; there are never more than {HISTORY_COUNT}", NO_STORE
+        )
     # A snapshot: the deque goes on while the client reads.
-    return Response.stream(json_lines(tuple(recorder.texts)[-int(lines):]), headers=NDJSON)
+    return Response.stream(json_lines(tuple(recorder.texts)[-int(lines) :]), headers=NDJSON)
 
 
 def _load(request: Request, recorder: Recorder) -> Response:
@@ -184,15 +215,21 @@ def _websocket(request: Request) -> Response:
 def _slow(request: Request, is_admitted: Callable[[Peer], bool]) -> Response:
     """`/slow`: more than a slow reader can take, as events; who it is called stands in a header."""
     if request.method != "HEAD" and not is_admitted(request.peer):
-        return Response.error(503, "as many read slowly already as this program allows; try again soon",
-                              (*NO_STORE, ("Retry-After", "5")))
+        return Response.error(
+            503,
+            "as many read slowly already as this program allows; try again soon",
+            (*NO_STORE, ("Retry-After", "5")),
+        )
     # A Unix socket has no port, and all its clients may have one name.
     name = (("Sigil-Peer", str(request.peer)),) if request.peer.port else ()
     return Response.sse(topics=SLOW_TOPICS, headers=name)
 
 
-def make_demo(recorder: Recorder | None = None, is_admitted: Callable[[Peer], bool] = lambda peer: True) -> Handler:
-    """A handler that shows `recorder`, or one of its own that takes a sample when somebody asks for one.
+def make_demo(
+    recorder: Recorder | None = None, is_admitted: Callable[[Peer], bool] = lambda peer: True
+) -> Handler:
+    """A handler that shows `recorder`, or one of its own that takes a sample when somebody asks for
+    one.
 
     `is_admitted` says, and counts, whether one more may read slowly, this one.
     """

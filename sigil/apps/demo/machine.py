@@ -1,12 +1,14 @@
 """What this machine is doing: readings, and the differences between two of them.
 
-Theory: a load is never seen, only counters are.  The kernel counts ticks and bytes since it started; what a person
-calls load is the difference of two readings over the time between them.  So there are two kinds of record: `Machine`,
-a reading of counters, and `Usage`, what happened between two readings, and `usage` leads from the one to the other.
+Theory: a load is never seen, only counters are. The kernel counts ticks and bytes since it started;
+what a person calls load is the difference of two readings over the time between them. So there are
+two kinds of record: `Machine`, a reading of counters, and `Usage`, what happened between two
+readings, and `usage` leads from the one to the other.
 
-Rules: `parse_*` and `usage` are pure; `read_machine` alone looks at the world, and it never raises for something the
-machine does not offer.  Where /proc is missing, what any POSIX system offers is read instead, and `source` says so.
-What is not known is None or empty; it is never a zero.  All figures are the machine's own, none is made up.
+Rules: `parse_*` and `usage` are pure; `read_machine` alone looks at the world, and it never raises
+for something the machine does not offer. Where /proc is missing, what any POSIX system offers is
+read instead, and `source` says so. What is not known is None or empty; it is never a zero. All
+figures are the machine's own, none is made up.
 
 It does not know who asks, how often, or what is drawn with it.
 """
@@ -23,8 +25,8 @@ PORTABLE_SOURCE = "portable"
 _Value = TypeVar("_Value")
 _LoadAverages: TypeAlias = tuple[float, ...]
 
-# The columns of a `cpu` line: user nice system idle iowait irq softirq steal.  The two that follow (guest,
-# guest_nice) are already contained in user and nice, so adding them would count them twice.
+# The columns of a `cpu` line: user nice system idle iowait irq softirq steal.  The two that follow
+# (guest, guest_nice) are already contained in user and nice, so adding them would count them twice.
 _COUNTED_COLUMNS = 8
 _IDLE_COLUMNS = (3, 4)
 _NET_RECEIVED_COLUMN, _NET_SENT_COLUMN, _NET_COLUMN_COUNT = 0, 8, 16
@@ -32,7 +34,9 @@ _BYTES_PER_KIBIBYTE = 1024
 
 
 class CoreTimes(NamedTuple):
-    """One core since the machine started.  Stolen ticks are busy: they were not there for the taking."""
+    """One core since the machine started. Stolen ticks are busy: they were not there for the
+    taking.
+    """
 
     name: str
     busy_ticks: int
@@ -40,7 +44,7 @@ class CoreTimes(NamedTuple):
 
 
 class Space(NamedTuple):
-    """Memory or disk.  Used memory is what cannot be had without swapping: the caches do not count."""
+    """Memory or disk. Used memory is what cannot be had without swapping: the caches do not count."""
 
     total_bytes: int
     used_bytes: int
@@ -85,7 +89,9 @@ class Flow(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What happened between two readings, `seconds` apart; `process_cores` is how many cores this process kept busy."""
+    """What happened between two readings, `seconds` apart; `process_cores` is how many cores this
+    process kept busy.
+    """
 
     source: str
     seconds: float
@@ -99,7 +105,7 @@ class Usage(NamedTuple):
     resident_bytes: int | None
 
 
-# -- text of the kernel -> records --------------------------------------------------------------------------------
+# -- text of the kernel -> records -----------------------------------------------------------------
 
 
 def _core_of(name: str, columns: list[str]) -> CoreTimes:
@@ -132,14 +138,16 @@ def parse_meminfo(text: str) -> Space | None:
     rows = dict(_meminfo_rows(text))
     if "MemTotal" not in rows:
         return None
-    # Linux before 3.14 has no MemAvailable: what is free or only caches something is the nearest to it.
+    # Linux before 3.14 has no MemAvailable: what is free or only caches something is the nearest to
+    # it.
     nearest = sum(rows.get(name, 0) for name in ("MemFree", "Buffers", "Cached"))
     return Space(rows["MemTotal"], rows["MemTotal"] - rows.get("MemAvailable", nearest))
 
 
 def parse_net_dev(text: str) -> tuple[Interface, ...]:
     """The interfaces of /proc/net/dev."""
-    # The colon may touch the first number, and an alias (`eth0:1`) has one of its own: the last one counts.
+    # The colon may touch the first number, and an alias (`eth0:1`) has one of its own: the last one
+    # counts.
     split = (line.rpartition(":") for line in text.splitlines())
     rows = ((name.strip(), rest.split()) for name, _, rest in split)
     return tuple(
@@ -155,7 +163,7 @@ def parse_statm(text: str, page_bytes: int) -> int | None:
     return int(columns[1]) * page_bytes if len(columns) > 1 else None
 
 
-# -- two readings -> what happened --------------------------------------------------------------------------------
+# -- two readings -> what happened -----------------------------------------------------------------
 
 
 def _core_load(before: CoreTimes, after: CoreTimes) -> CoreLoad:
@@ -166,14 +174,17 @@ def _core_load(before: CoreTimes, after: CoreTimes) -> CoreLoad:
 
 
 def _flow(before: Interface, after: Interface, seconds: float) -> Flow:
-    # An interface that was reset counts from zero again: nothing is known to have flowed, and never a negative number.
+    # An interface that was reset counts from zero again: nothing is known to have flowed, and never
+    # a negative number.
     received_bytes = max(0, after.received_bytes - before.received_bytes)
     sent_bytes = max(0, after.sent_bytes - before.sent_bytes)
     return Flow(after.name, received_bytes / seconds, sent_bytes / seconds)
 
 
 def usage(before: Machine, after: Machine) -> Usage:
-    """What happened from `before` to `after`: of cores and interfaces, those that both readings know."""
+    """What happened from `before` to `after`: of cores and interfaces, those that both readings
+    know.
+    """
     seconds = max(after.taken_seconds - before.taken_seconds, 1e-9)
     old_cores = {core.name: core for core in before.cores}
     old_interfaces = {interface.name: interface for interface in before.interfaces}
@@ -181,17 +192,23 @@ def usage(before: Machine, after: Machine) -> Usage:
         after.source,
         seconds,
         after.core_count,
-        tuple(_core_load(old_cores[core.name], core) for core in after.cores if core.name in old_cores),
+        tuple(
+            _core_load(old_cores[core.name], core) for core in after.cores if core.name in old_cores
+        ),
         after.load_averages,
         after.memory,
         after.disk,
-        tuple(_flow(old_interfaces[new.name], new, seconds) for new in after.interfaces if new.name in old_interfaces),
+        tuple(
+            _flow(old_interfaces[new.name], new, seconds)
+            for new in after.interfaces
+            if new.name in old_interfaces
+        ),
         (after.process_seconds - before.process_seconds) / seconds,
         after.resident_bytes,
     )
 
 
-# -- the world ----------------------------------------------------------------------------------------------------
+# -- the world -------------------------------------------------------------------------------------
 
 
 def _if_offered(read: Callable[[], _Value], missing: _Value) -> _Value:

@@ -1,13 +1,13 @@
 """Bytes that come in pieces become lines: a value, and two functions of it.
 
-Theory: a stream of bytes is cut into pieces by whoever carries it, and into lines by whoever wrote it.  The two have
-nothing to do with each other, so what is known between two pieces is one value: the beginning of a line of which the
-end has not come, or that the rest of a line is to be skipped.
+Theory: a stream of bytes is cut into pieces by whoever carries it, and into lines by whoever wrote
+it. The two have nothing to do with each other, so what is known between two pieces is one value:
+the beginning of a line of which the end has not come, or that the rest of a line is to be skipped.
 
-Rules: a line is what ends with LF or CRLF, without that end; the last one may lack it.  An empty line is a line.  One
-that is longer than `most_len` is none: in its place is `None`, as soon as it is known to be too long, and no more of it
-is kept.  However the bytes are cut, the lines are the same.  It does not know what the bytes mean, nor where they come
-from.
+Rules: a line is what ends with LF or CRLF, without that end; the last one may lack it. An empty
+line is a line. One that is longer than `most_len` is none: in its place is `None`, as soon as it is
+known to be too long, and no more of it is kept. However the bytes are cut, the lines are the same.
+It does not know what the bytes mean, nor where they come from.
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,9 @@ LF, CR = b"\n", b"\r"
 class Lines(NamedTuple):
     """What is known between two pieces.
 
-    `rest` is the line that has begun, in pieces of which each is longer than the next one (so they are few, and no byte
-    is copied often), `rest_len` bytes in all.  While `is_skipping`, it is a line that was too long.
+    `rest` is the line that has begun, in pieces of which each is longer than the next one (so they
+    are few, and no byte is copied often), `rest_len` bytes in all. While `is_skipping`, it is a
+    line that was too long.
     """
 
     most_len: int
@@ -54,7 +55,9 @@ def finish(lines: Lines) -> list[Line]:
 
 
 def _begin(lines: Lines, piece: bytes) -> tuple[Lines, list[Line]]:
-    """More of a line of which the end has not come.  One byte too much may be a CR that is not part of it."""
+    """More of a line of which the end has not come. One byte too much may be a CR that is not part
+    of it.
+    """
     if lines.is_skipping or not piece:
         return lines, []
     length = lines.rest_len + len(piece)

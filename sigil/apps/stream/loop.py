@@ -1,18 +1,22 @@
 """The loop of `sigil stream`: standard input is read on, and the server is ticked, by one thread.
 
-Theory: whoever writes to the other end of a pipe is a program that has something else to do than wait for a browser on
-a telephone.  So what can be read is read at once, and said; who is too slow to hear it is the ring's business.  And
-the server is turned after every read, so that a flood of lines keeps nobody from being served.
+Theory: whoever writes to the other end of a pipe is a program that has something else to do than
+wait for a browser on a telephone. So what can be read is read at once, and said; who is too slow to
+hear it is the ring's business. And the server is turned after every read, so that a flood of lines
+keeps nobody from being served.
 
-Rules: one wait for everything: the input, the server's descriptor, signals; no longer than until the server has
-something to do at a given time.  One read, of a bounded length, between two ticks, and none while lines of the last one
-are waiting.  The end of the input is the end of the server, unless it is to linger; a signal is the end of both, after
-what was read has been said, be it a line without its end.  Either way clients have a time of grace to take it, which a
-second signal cuts short; the end of the input is nobody's impatience, so the first signal after it only agrees with it.
-A read that fails is the end of the input (a directory never gets so far: the interpreter refuses to start with one).
+Rules: one wait for everything: the input, the server's descriptor, signals; no longer than until
+the server has something to do at a given time. One read, of a bounded length, between two ticks,
+and none while lines of the last one are waiting. The end of the input is the end of the server,
+unless it is to linger; a signal is the end of both, after what was read has been said, be it a line
+without its end. Either way clients have a time of grace to take it, which a second signal cuts
+short; the end of the input is nobody's impatience, so the first signal after it only agrees with
+it. A read that fails is the end of the input (a directory never gets so far: the interpreter
+refuses to start with one).
 
-The input is waited for with `select`, which knows every kind of it (epoll does not know regular files, nor some
-systems' poll terminals).  It is left in the mode in which it was inherited: who shares it would not expect another one.
+The input is waited for with `select`, which knows every kind of it (epoll does not know regular
+files, nor some systems' poll terminals). It is left in the mode in which it was inherited: who
+shares it would not expect another one.
 
 It does not know what a line is, nor who hears it.
 """
@@ -43,8 +47,10 @@ def input_to_read(listener: int | None) -> int | None:
     `CommandError` if it is the one that was given as a socket to listen on, `listener`.
     """
     if listener == STANDARD_INPUT:
-        raise CommandError("--fd 0 is standard input, of which the lines are read: pass the socket as another descriptor",
-                      USAGE_STATUS)
+        raise CommandError(
+            "--fd 0 is standard input, of which the lines are read: pass the socket as another descriptor",
+            USAGE_STATUS,
+        )
     if sys.stdin is None:
         # Whatever is opened next must not take its place and be read.
         os.open(os.devnull, os.O_RDONLY)
@@ -55,8 +61,15 @@ def input_to_read(listener: int | None) -> int | None:
 class Loop:
     """The server and the input, turned together."""
 
-    def __init__(self, server: HttpServer, stream: LineStream, descriptor: int | None, *, is_lingering: bool,
-                 grace_seconds: float) -> None:
+    def __init__(
+        self,
+        server: HttpServer,
+        stream: LineStream,
+        descriptor: int | None,
+        *,
+        is_lingering: bool,
+        grace_seconds: float,
+    ) -> None:
         self._server = server
         self._stream = stream
         self._descriptor = descriptor
@@ -65,7 +78,9 @@ class Loop:
         self._selector = selectors.SelectSelector()
         self._alarm: Mailbox[None] = Mailbox(lambda word: None)
         self._calls = 0
-        """How often somebody has asked for the end; only `stop` counts them, which may come between any two lines."""
+        """How often somebody has asked for the end; only `stop` counts them, which may come between
+        any two lines.
+        """
         self._is_over = False
         """The input has ended, all of it is said, and that is the end."""
         self._stops = 0
@@ -74,7 +89,9 @@ class Loop:
         """Whoever called after the end of the input was told that it has begun."""
 
     def stop(self) -> None:
-        """End after what was read has been said; a second time, at once.  May be called from a signal handler."""
+        """End after what was read has been said; a second time, at once. May be called from a
+        signal handler.
+        """
         self._calls += 1
 
     def run(self) -> None:
@@ -107,13 +124,15 @@ class Loop:
         self._server.tick(0.0)
 
     def _patience_seconds(self) -> float | None:
-        """How long to wait at most: not at all while there is something to say, or the end to be told."""
+        """How long to wait at most: not at all while there is something to say, or the end to be
+        told.
+        """
         if self._stream.is_waiting or self._stops_due > self._stops:
             return 0.0
         at = self._server.next_deadline()
         return None if at is None else max(0.0, at - time.monotonic())
 
-    # -- the input ------------------------------------------------------------------------------------------------
+    # -- the input ---------------------------------------------------------------------------------
 
     def _open_input(self) -> None:
         """Wait for the input from now on, if there is one."""
@@ -151,11 +170,13 @@ class Loop:
         self._stream.end()
         self._is_over = not self._is_lingering
 
-    # -- the end --------------------------------------------------------------------------------------------------
+    # -- the end -----------------------------------------------------------------------------------
 
     @property
     def _stops_due(self) -> int:
-        """How often the server is to be told by now: the end of the input and the first call are the same word."""
+        """How often the server is to be told by now: the end of the input and the first call are
+        the same word.
+        """
         return max(self._calls, int(self._is_over))
 
     def _end_if_asked(self) -> None:
@@ -168,4 +189,6 @@ class Loop:
         """Say, once, why the first call ends nothing: the end has begun already."""
         if self._is_over and self._calls == 1 and not self._is_explained:
             self._is_explained = True
-            print_note("the input has ended, and clients are being sent the rest; once more ends it at once")
+            print_note(
+                "the input has ended, and clients are being sent the rest; once more ends it at once"
+            )

@@ -1,13 +1,16 @@
-"""How messages are written for somebody: plain, in deflate (RFC 7692), in Zstandard (RFC 8878), or as an event.
+"""How messages are written for somebody: plain, in deflate (RFC 7692), in Zstandard (RFC 8878), or
+as an event.
 
-Theory: no context outlives a message, on either side, so an encoded message is a function of the message: one copy
-serves all who have agreed on the encoding, and nobody's window is kept.  The objects of zlib and zstandard live for
-one call, which costs about a microsecond more than to keep them.
+Theory: no context outlives a message, on either side, so an encoded message is a function of the
+message: one copy serves all who have agreed on the encoding, and nobody's window is kept. The
+objects of zlib and zstandard live for one call, which costs about a microsecond more than to keep
+them.
 
-Rules: what is short is not encoded, and neither is what would not become shorter; both protocols allow that for every
-message by itself.  But whoever hears `compress-zstd` takes every binary frame for Zstandard, so there a binary message
-is always encoded.  An event stream has only texts: there a binary message is nothing.  What comes is never inflated
-beyond a bound.  It does not know who has agreed on what: `handshake` does.
+Rules: what is short is not encoded, and neither is what would not become shorter; both protocols
+allow that for every message by itself. But whoever hears `compress-zstd` takes every binary frame
+for Zstandard, so there a binary message is always encoded. An event stream has only texts: there a
+binary message is nothing. What comes is never inflated beyond a bound. It does not know who has
+agreed on what: `handshake` does.
 """
 
 from enum import IntEnum
@@ -43,7 +46,9 @@ ZSTD_LEVEL = 3
 
 
 def encode_message(opcode: int, payload: bytes, encoding: Encoding, position: str = "") -> bytes:
-    """A whole frame of a server with this message in an encoding; an event has its position in the stream as its id."""
+    """A whole frame of a server with this message in an encoding; an event has its position in the
+    stream as its id.
+    """
     if encoding is Encoding.PLAIN:
         return encode_frame(opcode, payload)
     if encoding is Encoding.ZSTD:
@@ -58,7 +63,9 @@ def encode_message(opcode: int, payload: bytes, encoding: Encoding, position: st
 
 
 def _encode_zstd(opcode: int, payload: bytes) -> bytes:
-    """A text that is long becomes a binary message; a binary message is one frame of Zstandard, whatever its length."""
+    """A text that is long becomes a binary message; a binary message is one frame of Zstandard,
+    whatever its length.
+    """
     is_binary = opcode == Opcode.BINARY
     if is_binary or len(payload) > COMPRESS_MIN:
         squeezed = ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True).compress(payload)

@@ -12,7 +12,9 @@ DEFLATE = "permessage-deflate"
 
 
 class Negotiated(NamedTuple):
-    """What has been agreed on: how messages are sent, and the subprotocol and extension that say so."""
+    """What has been agreed on: how messages are sent, and the subprotocol and extension that say
+    so.
+    """
 
     encoding: Encoding
     subprotocol: str | None
@@ -20,7 +22,9 @@ class Negotiated(NamedTuple):
 
 
 def negotiate(offer: Offer, subprotocol: str | None, limits: Limits) -> Negotiated:
-    """The encoding, of those offered and allowed.  `subprotocol` is the program's choice; it may leave it to us."""
+    """The encoding, of those offered and allowed. `subprotocol` is the program's choice; it may
+    leave it to us.
+    """
     if subprotocol is None and limits.compress_websocket and ZSTD_SUBPROTOCOL in offer.subprotocols:
         subprotocol = ZSTD_SUBPROTOCOL
     if subprotocol == ZSTD_SUBPROTOCOL:
@@ -33,22 +37,29 @@ def negotiate(offer: Offer, subprotocol: str | None, limits: Limits) -> Negotiat
 
 
 def accept_permessage_deflate(offer: Extension) -> tuple[Encoding, Extension] | None:
-    """The answer to an offer of deflate, or None for one that is another's, malformed, or not to be met.
+    """The answer to an offer of deflate, or None for one that is another's, malformed, or not to be
+    met.
 
-    RFC 7692 section 7.1: a parameter that is unknown, there twice, or has a wrong value declines the offer.  A window
-    of 2**8 bytes is declined because zlib has none.  That neither side keeps its window is always our condition.
+    RFC 7692 section 7.1: a parameter that is unknown, there twice, or has a wrong value declines
+    the offer. A window of 2**8 bytes is declined because zlib has none. That neither side keeps its
+    window is always our condition.
     """
     names = [name for name, _ in offer.params]
     if offer.name != DEFLATE or len(set(names)) < len(names):
         return None
-    if not all(name in _DEFLATE_PARAMS and value in _DEFLATE_PARAMS[name] for name, value in offer.params):
+    if not all(
+        name in _DEFLATE_PARAMS and value in _DEFLATE_PARAMS[name] for name, value in offer.params
+    ):
         return None
     bits = dict(offer.params).get("server_max_window_bits")
     answer: tuple[tuple[str, str | None], ...] = (
-        ("server_no_context_takeover", None), ("client_no_context_takeover", None))
+        ("server_no_context_takeover", None),
+        ("client_no_context_takeover", None),
+    )
     if bits is None:
         return Encoding.DEFLATE_15, Extension(DEFLATE, answer)
     return Encoding(int(bits)), Extension(DEFLATE, (*answer, ("server_max_window_bits", bits)))
+
 
 _BITS = tuple(map(str, range(9, 16)))
 

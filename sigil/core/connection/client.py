@@ -1,16 +1,19 @@
 """One connection as a record, and what can be read off it.
 
-Theory: everything the server remembers about a connection is one immutable `Client`: who it is, what has come and is
-not understood (`Incoming`), which requests are owed an answer, what is on its way out (`Outgoing`).  What it waits for and
-what it is watched for are not fields: they are read off the record (`waiting`), so they agree with it.
+Theory: everything the server remembers about a connection is one immutable `Client`: who it is,
+what has come and is not understood (`Incoming`), which requests are owed an answer, what is on its
+way out (`Outgoing`). What it waits for and what it is watched for are not fields: they are read off
+the record (`waiting`), so they agree with it.
 
-Rules: absence is None.  Requests are numbered from 0 in order of arrival; `answered` is the number of the first one
-that is owed an answer, `outstanding` the heads of those from there on.  `early_responses` keeps answers that came before their turn.
-While the `outbox` is not empty, nothing is sent but through it.  `since` is when the connection began to wait for
-what it waits for: whoever dribbles does not gain time.  A connection at rest has the very records `CALM` and `NOTHING_OUTGOING`,
-so that one look tells that nothing special is going on.
+Rules: absence is None. Requests are numbered from 0 in order of arrival; `answered` is the number
+of the first one that is owed an answer, `outstanding` the heads of those from there on.
+`early_responses` keeps answers that came before their turn. While the `outbox` is not empty,
+nothing is sent but through it. `since` is when the connection began to wait for what it waits for:
+whoever dribbles does not gain time. A connection at rest has the very records `CALM` and
+`NOTHING_OUTGOING`, so that one look tells that nothing special is going on.
 
-It does not know sockets, nor how bytes become requests (`incoming`) or responses bytes (`answer`, `encode`).
+It does not know sockets, nor how bytes become requests (`incoming`) or responses bytes (`answer`,
+`encode`).
 """
 
 from collections.abc import Callable
@@ -72,8 +75,9 @@ class Incoming(NamedTuple):
 class ReadLag(NamedTuple):
     """Since when a client has been behind with reading, and how many bytes it had taken by then.
 
-    Bytes are sent as if they would all be taken, so it has caught up `caught_up_at` then only if the turn ends and it still
-    has; or if it is behind again, and `caught_up_at_bytes` bytes were taken all the same.
+    Bytes are sent as if they would all be taken, so it has caught up `caught_up_at` then only if
+    the turn ends and it still has; or if it is behind again, and `caught_up_at_bytes` bytes were
+    taken all the same.
     """
 
     since: float
@@ -89,7 +93,9 @@ class Outgoing(NamedTuple):
     streaming: StreamState | None
     outbox: tuple[Segment, ...]
     is_full: bool
-    """So much was sent in one go that the kernel may not have taken it: nothing is parsed until it says it has room."""
+    """So much was sent in one go that the kernel may not have taken it: nothing is parsed until it
+    says it has room.
+    """
     reason: CloseReason
     """Why the connection lingers."""
     interest: Interest
@@ -127,44 +133,81 @@ class Disconnected(NamedTuple):
     reason: CloseReason
 
 
-# -- a client moved on: what most events change, by name -----------------------------------------------------------
+# -- a client moved on: what most events change, by name -------------------------------------------
 
-def after_read(client: Client, incoming: Incoming, owed: tuple[Head, ...], length: int, now: float) -> Client:
-    """The client after a read of `body_length` bytes at `now` that left this intake and these requests to be answered."""
+
+def after_read(
+    client: Client, incoming: Incoming, owed: tuple[Head, ...], length: int, now: float
+) -> Client:
+    """The client after a read of `body_length` bytes at `now` that left this intake and these
+    requests to be answered.
+    """
     conn, peer, _, _, answered, _, outgoing, bytes_in, bytes_out, session = client
-    return Client(conn, peer, incoming, owed, answered, now, outgoing, bytes_in + length, bytes_out, session)
+    return Client(
+        conn, peer, incoming, owed, answered, now, outgoing, bytes_in + length, bytes_out, session
+    )
 
 
 def with_requests(client: Client, incoming: Incoming, heads: tuple[Head, ...]) -> Client:
     """The client with more requests that are owed an answer, and what is left of what has come."""
     conn, peer, _, owed, answered, since, outgoing, bytes_in, bytes_out, session = client
-    return Client(conn, peer, incoming, owed + heads, answered, since, outgoing, bytes_in, bytes_out, session)
+    return Client(
+        conn, peer, incoming, owed + heads, answered, since, outgoing, bytes_in, bytes_out, session
+    )
 
 
 def after_responses(client: Client, count: int, length: int, now: float) -> Client:
     """The client after `count` answers of `body_length` bytes altogether were sent at `now`."""
     conn, peer, incoming, owed, answered, _, outgoing, bytes_in, bytes_out, session = client
     left = owed[count:] if count < len(owed) else ()
-    return Client(conn, peer, incoming, left, answered + count, now, outgoing, bytes_in, bytes_out + length, session)
+    return Client(
+        conn,
+        peer,
+        incoming,
+        left,
+        answered + count,
+        now,
+        outgoing,
+        bytes_in,
+        bytes_out + length,
+        session,
+    )
 
 
 def after_delivery(client: Client, incoming: Incoming, length: int, now: float) -> Client:
-    """The client after its program has looked at its messages at `now`, and said `body_length` bytes, which are sent."""
+    """The client after its program has looked at its messages at `now`, and said `body_length`
+    bytes, which are sent.
+    """
     conn, peer, _, owed, answered, _, outgoing, bytes_in, bytes_out, session = client
-    return Client(conn, peer, incoming, owed, answered, now, outgoing, bytes_in, bytes_out + length, session)
+    return Client(
+        conn, peer, incoming, owed, answered, now, outgoing, bytes_in, bytes_out + length, session
+    )
 
 
 def with_session(client: Client, session: Session, sent_len: int = 0) -> Client:
     """The client with its conversation moved on, of which `sent_len` bytes more were sent."""
     conn, peer, incoming, owed, answered, since, outgoing, bytes_in, bytes_out, _ = client
-    return Client(conn, peer, incoming, owed, answered, since, outgoing, bytes_in, bytes_out + sent_len, session)
+    return Client(
+        conn,
+        peer,
+        incoming,
+        owed,
+        answered,
+        since,
+        outgoing,
+        bytes_in,
+        bytes_out + sent_len,
+        session,
+    )
 
 
 Parse: TypeAlias = Callable[[bytes], Parsed]
 
 
 class Context(NamedTuple):
-    """What a transition may know of the server around the client.  `date` ends the head: its line and the empty one."""
+    """What a transition may know of the server around the client. `date` ends the head: its line
+    and the empty one.
+    """
 
     limits: Limits
     now: float
@@ -194,7 +237,9 @@ def make_client(conn: Conn, peer: Peer, now: float) -> Client:
 
 
 def pipeline_waits(client: Client) -> bool:
-    """True while the next request has to wait for an answer: behind an unsafe method, a body, a last request."""
+    """True while the next request has to wait for an answer: behind an unsafe method, a body, a
+    last request.
+    """
     return bool(client.outstanding) and not client.outstanding[-1].may_pipeline
 
 
@@ -227,25 +272,39 @@ def is_scheduled(client: Client) -> bool:
 def incoming_len(client: Client) -> int:
     """Bytes this client has sent that are no complete request yet."""
     incoming, session = client.incoming, client.session
-    return (len(incoming.buffer) + (0 if incoming.body is None else incoming.body.size)
-            + (0 if session is None else unread_len(session)))
+    return (
+        len(incoming.buffer)
+        + (0 if incoming.body is None else incoming.body.size)
+        + (0 if session is None else unread_len(session))
+    )
 
 
 def outgoing_len(client: Client) -> int:
-    """Bytes that are held for this client: its outbox, answers that came early, what was said while it was behind."""
+    """Bytes that are held for this client: its outbox, answers that came early, what was said while
+    it was behind.
+    """
     outgoing = client.outgoing
     if outgoing is NOTHING_OUTGOING:
         return 0
-    held = sum([len(answer.body) for _, answer in outgoing.early_responses if isinstance(answer.body, bytes)])
+    held = sum(
+        [
+            len(answer.body)
+            for _, answer in outgoing.early_responses
+            if isinstance(answer.body, bytes)
+        ]
+    )
     return outbox_len(client) + held + (0 if client.session is None else client.session.queued_len)
 
 
 def may_parse(client: Client, limits: Limits) -> bool:
     """True if bytes in the buffer may become requests now."""
-    return (client.incoming.phase <= Phase.BODY and not pipeline_waits(client)
-            and len(client.outstanding) < limits.max_queued_requests
-            and not client.outgoing.is_full
-            and (not client.outgoing.outbox or outbox_len(client) < limits.max_outbox_len))
+    return (
+        client.incoming.phase <= Phase.BODY
+        and not pipeline_waits(client)
+        and len(client.outstanding) < limits.max_queued_requests
+        and not client.outgoing.is_full
+        and (not client.outgoing.outbox or outbox_len(client) < limits.max_outbox_len)
+    )
 
 
 def session_of(client: Client) -> Session:

@@ -1,12 +1,14 @@
-"""What a connection waits for and for how long, what it is watched for, and what that makes of a transition's outcome.
+"""What a connection waits for and for how long, what it is watched for, and what that makes of a
+transition's outcome.
 
-Theory: none of this is kept by hand in each transition, where it could be forgotten: it is read off the record, so it
-agrees with it.  `settle` is what every transition's outcome passes: the clock is set if the connection waits for
-something new, and a `Watch` is ordered if it is to be watched for something else.
+Theory: none of this is kept by hand in each transition, where it could be forgotten: it is read off
+the record, so it agrees with it. `settle` is what every transition's outcome passes: the clock is
+set if the connection waits for something new, and a `Watch` is ordered if it is to be watched for
+something else.
 
-Rules: `since` is when the connection began to wait for what it waits for, so whoever dribbles does not gain time.
-Every member of `Waiting` has a row that says how long the patience for it is.  It does not know what is done to who is
-late.
+Rules: `since` is when the connection began to wait for what it waits for, so whoever dribbles does
+not gain time. Every member of `Waiting` has a row that says how long the patience for it is. It
+does not know what is done to who is late.
 """
 
 from collections.abc import Callable
@@ -66,7 +68,11 @@ def waiting_for(client: Client) -> Waiting:
     if phase is Phase.BODY and not pipeline_waits(client):
         return Waiting.BODY
     if client.outstanding:
-        return Waiting.RESPONSE if client.outgoing.streaming is None else STREAMS[client.outgoing.streaming.is_sse]
+        return (
+            Waiting.RESPONSE
+            if client.outgoing.streaming is None
+            else STREAMS[client.outgoing.streaming.is_sse]
+        )
     return Waiting.IDLE if client.incoming.buffer in _NOTHING_YET else Waiting.HEADER
 
 
@@ -80,7 +86,8 @@ def _session_waits_for(session: Session, is_parked: bool) -> Waiting:
 
 STREAMS = (Waiting.CHUNK, Waiting.SSE)
 _NOTHING_YET = (b"", b"\r")
-"""Half of an empty line is no beginning: whoever sends nothing but line ends gains no time by it."""
+"""Half of an empty line is no beginning: whoever sends nothing but line ends gains no time by it.
+"""
 
 
 def deadline_of(client: Client, limits: Limits) -> float:
@@ -93,7 +100,11 @@ def deadline_of(client: Client, limits: Limits) -> float:
 
 def body_rate_deadline(client: Client, limits: Limits) -> float:
     """When the body will have come too slowly, if nothing more comes."""
-    return client.waiting_since + limits.rate_grace + _seconds(incoming_len(client), limits.min_body_rate)
+    return (
+        client.waiting_since
+        + limits.rate_grace
+        + _seconds(incoming_len(client), limits.min_body_rate)
+    )
 
 
 def read_rate_deadline(client: Client, limits: Limits) -> float:
@@ -101,7 +112,11 @@ def read_rate_deadline(client: Client, limits: Limits) -> float:
     read_lag = client.outgoing.read_lag
     if read_lag is None:
         return inf
-    return read_lag.since + limits.rate_grace + _seconds(client.bytes_out - read_lag.bytes_out, limits.min_read_rate)
+    return (
+        read_lag.since
+        + limits.rate_grace
+        + _seconds(client.bytes_out - read_lag.bytes_out, limits.min_read_rate)
+    )
 
 
 def _seconds(length: int, rate: int) -> float:
@@ -109,7 +124,9 @@ def _seconds(length: int, rate: int) -> float:
     return length / rate if rate else inf
 
 
-_TIMEOUTS: dict[Waiting, tuple[Callable[[Limits], float], Callable[[Client, Limits], float] | None]] = {
+_TIMEOUTS: dict[
+    Waiting, tuple[Callable[[Limits], float], Callable[[Client, Limits], float] | None]
+] = {
     Waiting.IDLE: (lambda limits: limits.idle_timeout, None),
     Waiting.HEADER: (lambda limits: limits.header_timeout, None),
     Waiting.BODY: (lambda limits: limits.body_timeout, body_rate_deadline),
@@ -131,29 +148,56 @@ def interest_of(client: Client, limits: Limits) -> Interest:
     if incoming.phase is Phase.LINGER:
         return Interest.WRITE if outbox else Interest.READ
     if client.session is not None:
-        is_fed = incoming.phase is Phase.DELIVERING and len(client.session.unread) >= limits.max_header_len
-        listens = (not incoming.peer_half_closed and not is_fed and incoming.discarded <= limits.max_linger_len
-                   and (not outbox or outbox_len(client) < limits.max_outbox_len))
-        return Interest((Interest.READ if listens else 0) | (Interest.WRITE if outbox or client.outgoing.is_full else 0))
-    listens = (not incoming.peer_half_closed and not client.outgoing.is_full and incoming.discarded <= limits.max_linger_len
-               and (len(incoming.buffer) < limits.max_header_len or may_parse(client, limits))
-               and (not outbox or outbox_len(client) < limits.max_outbox_len))
-    return Interest((Interest.READ if listens else 0) | (Interest.WRITE if outbox or client.outgoing.is_full else 0))
+        is_fed = (
+            incoming.phase is Phase.DELIVERING
+            and len(client.session.unread) >= limits.max_header_len
+        )
+        listens = (
+            not incoming.peer_half_closed
+            and not is_fed
+            and incoming.discarded <= limits.max_linger_len
+            and (not outbox or outbox_len(client) < limits.max_outbox_len)
+        )
+        return Interest(
+            (Interest.READ if listens else 0)
+            | (Interest.WRITE if outbox or client.outgoing.is_full else 0)
+        )
+    listens = (
+        not incoming.peer_half_closed
+        and not client.outgoing.is_full
+        and incoming.discarded <= limits.max_linger_len
+        and (len(incoming.buffer) < limits.max_header_len or may_parse(client, limits))
+        and (not outbox or outbox_len(client) < limits.max_outbox_len)
+    )
+    return Interest(
+        (Interest.READ if listens else 0)
+        | (Interest.WRITE if outbox or client.outgoing.is_full else 0)
+    )
 
 
-def after_transition(before: Client, after: Client, effects: list[Effect], context: Context) -> Step:
-    """What a transition left, with its clock set if it waits for something new, and a `Watch` if that is new too."""
+def after_transition(
+    before: Client, after: Client, effects: list[Effect], context: Context
+) -> Step:
+    """What a transition left, with its clock set if it waits for something new, and a `Watch` if
+    that is new too.
+    """
     incoming, outgoing, since = after.incoming, after.outgoing, after.waiting_since
     interest, waiting = interest_of(after, context.limits), waiting_for(after)
     if interest is not outgoing.interest:
         outgoing = outgoing._replace(interest=interest)
         effects = [*effects, Watch(after.conn, interest)]
     if waiting is Waiting.WRITE or outgoing.read_lag is not None:
-        read_lag = _still_behind(outgoing.read_lag, waiting is Waiting.WRITE, after.bytes_out, context)
+        read_lag = _still_behind(
+            outgoing.read_lag, waiting is Waiting.WRITE, after.bytes_out, context
+        )
         outgoing = outgoing._replace(read_lag=read_lag)
     if waiting is not waiting_for(before) or after.responded != before.responded:
         since = context.now
-    settled = after._replace(incoming=_intern(incoming), waiting_since=since, outgoing=NOTHING_OUTGOING if outgoing == NOTHING_OUTGOING else outgoing)
+    settled = after._replace(
+        incoming=_intern(incoming),
+        waiting_since=since,
+        outgoing=NOTHING_OUTGOING if outgoing == NOTHING_OUTGOING else outgoing,
+    )
     return settled, effects
 
 
@@ -165,7 +209,9 @@ def _intern(incoming: Incoming) -> Incoming:
 _SHARED = (IDLE_HTTP, IDLE_WEBSOCKET, DELIVERING, EVENT_STREAM)
 
 
-def _still_behind(read_lag: ReadLag | None, is_behind: bool, bytes_out: int, context: Context) -> ReadLag | None:
+def _still_behind(
+    read_lag: ReadLag | None, is_behind: bool, bytes_out: int, context: Context
+) -> ReadLag | None:
     """What is remembered of how a client keeps up, after an event that found it behind or not."""
     if read_lag is None:
         return ReadLag(context.now, bytes_out, inf, 0) if is_behind else None

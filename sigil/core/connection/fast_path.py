@@ -31,7 +31,8 @@ from .websocket import _OPEN, _PLAIN
 
 
 def received(client: Client, event: Received, context: Context) -> Step | None:
-    """What nearly every read of a connection at rest is: simple requests and nothing else; None if it is not.
+    """What nearly every read of a connection at rest is: simple requests and nothing else; None if
+    it is not.
 
     `handle_client_data` would do the same, slower.
     """
@@ -44,7 +45,9 @@ def received(client: Client, event: Received, context: Context) -> Step | None:
     if type(head) is not Head or not head.may_pipeline:
         return None
     after = after_read(client, client.incoming, (head,), len(data), context.now)
-    return after, [Handle(Ticket(client.conn, client.responded), (request_of(head, b"", client.peer),))]
+    return after, [
+        Handle(Ticket(client.conn, client.responded), (request_of(head, b"", client.peer),))
+    ]
 
 
 def _received_several(client: Client, data: bytes, context: Context) -> Step | None:
@@ -57,28 +60,38 @@ def _received_several(client: Client, data: bytes, context: Context) -> Step | N
 
 
 def handler_returned(client: Client, event: HandlerReturned, context: Context) -> Step | None:
-    """What nearly every answer of a connection at rest is: small, whole, in turn, to a simple request; None if not.
+    """What nearly every answer of a connection at rest is: small, whole, in turn, to a simple
+    request; None if not.
 
     `take_responses` would do the same, slower.
     """
     responses, owed = event.responses, client.outstanding
     count = len(responses)
-    if (event.ticket.number != client.responded
-            or not (0 < count <= len(owed) and context.is_unlogged and owed[count - 1].may_pipeline)):
+    if event.ticket.number != client.responded or not (
+        0 < count <= len(owed) and context.is_unlogged and owed[count - 1].may_pipeline
+    ):
         return None
     data = encode_common_responses(responses, context.date)
     if data is None:
         return None
-    return after_responses(client, count, len(data), context.now), [Send(client.conn, (data,), _KEEP)]
+    return after_responses(client, count, len(data), context.now), [
+        Send(client.conn, (data,), _KEEP)
+    ]
 
 
 def receive_frames(client: Client, event: Received, context: Context) -> Step | None:
-    """What nearly every read of a conversation at rest is: whole messages and nothing else; None if it is not.
+    """What nearly every read of a conversation at rest is: whole messages and nothing else; None if
+    it is not.
 
     `receive_frames` would do the same, slower.
     """
     data, session = event.data, client.session
-    if session is None or session.awaits_pong or session.reader is not BETWEEN_MESSAGES or session.close_state is not _OPEN:
+    if (
+        session is None
+        or session.awaits_pong
+        or session.reader is not BETWEEN_MESSAGES
+        or session.close_state is not _OPEN
+    ):
         return None
     messages: list[Item] = []
     if take_unfragmented(data, 0, session.frame_rules, messages) != len(data):
@@ -90,12 +103,23 @@ def receive_frames(client: Client, event: Received, context: Context) -> Step | 
 def delivered(client: Client, event: Delivered, context: Context) -> Step | None:
     """The same for a conversation in which nothing else has come, and nothing else is to be said.
 
-    So what was said need not wait for the end of the turn: an answer leaves at once, and the record is made once.
+    So what was said need not wait for the end of the turn: an answer leaves at once, and the record
+    is made once.
     """
     said, session = event.replies, client.session
-    if (session is None or session.is_scheduled or session.queue or session.end is not None or session.unread
-            or session.undelivered is not NOTHING_UNDELIVERED or session.pong_payload is not None or session.close_state is not _OPEN or context.has_unflushed_broadcast
-            or event.error is not None or (said and session.subscription.encoding is not _PLAIN)):
+    if (
+        session is None
+        or session.is_scheduled
+        or session.queue
+        or session.end is not None
+        or session.unread
+        or session.undelivered is not NOTHING_UNDELIVERED
+        or session.pong_payload is not None
+        or session.close_state is not _OPEN
+        or context.has_unflushed_broadcast
+        or event.error is not None
+        or (said and session.subscription.encoding is not _PLAIN)
+    ):
         return None
     if not said:
         return after_delivery(client, IDLE_WEBSOCKET, 0, context.now), []
@@ -107,10 +131,17 @@ def delivered(client: Client, event: Delivered, context: Context) -> Step | None
 
 
 def queue_messages(client: Client, event: SendMessages, context: Context) -> Step | None:
-    """The same for a client that keeps up, if all is small and there is room for all of it; None if not."""
+    """The same for a client that keeps up, if all is small and there is room for all of it; None if
+    not.
+    """
     session = client.session
-    if (session is None or session.close_state is not _OPEN or session.cursor is not None or context.has_unflushed_broadcast
-            or session.subscription.encoding is not _PLAIN):
+    if (
+        session is None
+        or session.close_state is not _OPEN
+        or session.cursor is not None
+        or context.has_unflushed_broadcast
+        or session.subscription.encoding is not _PLAIN
+    ):
         return None
     frames = encode_short_frames(event.messages)
     queue, queued_len = session.queue, session.queued_len + len(frames)
@@ -123,8 +154,14 @@ def queue_messages(client: Client, event: SendMessages, context: Context) -> Ste
 def flush_messages(client: Client) -> Step | None:
     """What most flushes are: a queue, and a client that keeps up; None if there is more to it."""
     session = client.session
-    if (session is None or client.outgoing is not NOTHING_OUTGOING or session.pong_payload is not None or session.cursor is not None
-            or (client.incoming is not IDLE_WEBSOCKET and client.incoming is not DELIVERING) or len(session.queue) != 1):
+    if (
+        session is None
+        or client.outgoing is not NOTHING_OUTGOING
+        or session.pong_payload is not None
+        or session.cursor is not None
+        or (client.incoming is not IDLE_WEBSOCKET and client.incoming is not DELIVERING)
+        or len(session.queue) != 1
+    ):
         return None
     (segment,) = session.queue
     assert not isinstance(segment, Follow)
@@ -133,4 +170,6 @@ def flush_messages(client: Client) -> Step | None:
 
 
 FastTransition: TypeAlias = Callable[[Client, Any, Context], Step | None]
-"""Does the same as a transition, faster, and leaves a client at rest that is at rest; None if it cannot."""
+"""Does the same as a transition, faster, and leaves a client at rest that is at rest; None if it
+cannot.
+"""

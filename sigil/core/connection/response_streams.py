@@ -47,12 +47,16 @@ def pull_again(client: Client) -> Step:
     stream = client.outgoing.streaming
     if stream is None or stream.is_pulled:
         return client, []
-    asked = with_outgoing(client, client.outgoing._replace(streaming=stream._replace(is_pulled=True)))
+    asked = with_outgoing(
+        client, client.outgoing._replace(streaming=stream._replace(is_pulled=True))
+    )
     return asked, [Pull(Ticket(client.conn, client.responded))]
 
 
 def send_sse_comment(client: Client, context: Context) -> Outcome:
-    """An event stream has been silent for long: a comment says that it is still there (WHATWG HTML section 9.2.7)."""
+    """An event stream has been silent for long: a comment says that it is still there (WHATWG HTML
+    section 9.2.7).
+    """
     stream, client = client.outgoing.streaming, client._replace(waiting_since=context.now)
     if stream is None or stream.framing is Framing.CONTENT_LENGTH:
         return client, []  # every byte of it was promised to somebody
@@ -70,4 +74,7 @@ def stream_timed_out(client: Client, context: Context) -> Outcome:
 def abort_stream(client: Client, ticket: Ticket, problem: str) -> Outcome:
     """A body that has begun cannot be ended properly: only a broken connection tells the client so."""
     text = f"{client.outstanding[0].method} {client.outstanding[0].target}: {problem}"
-    return Disconnected(client, CloseReason.HANDLER_ERROR), [Log("sigil.error", ERROR, text), CloseBody(ticket)]
+    return Disconnected(client, CloseReason.HANDLER_ERROR), [
+        Log("sigil.error", ERROR, text),
+        CloseBody(ticket),
+    ]

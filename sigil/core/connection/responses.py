@@ -1,11 +1,12 @@
 """Responses become bytes: in order, framed, and with the connection's fate decided.
 
-Theory: answers may come in any order and leave in one.  The first request that is owed an answer is the only one
-that can be answered; what comes early is held.  Whether the connection goes on is decided when an answer is sent,
-never later: its `Connection` field has said so.
+Theory: answers may come in any order and leave in one. The first request that is owed an answer is
+the only one that can be answered; what comes early is held. Whether the connection goes on is
+decided when an answer is sent, never later: its `Connection` field has said so.
 
-Rules: functions take a client and return it with the orders that follow; they leave clock and interest to `settle`.
-After a connection's last answer it lingers (`write_and_shut`).  It does not know where requests come from.
+Rules: functions take a client and return it with the orders that follow; they leave clock and
+interest to `settle`. After a connection's last answer it lingers (`write_and_shut`). It does not
+know where requests come from.
 """
 
 from ..close_reasons import CLOSE_INFO, CloseReason
@@ -40,11 +41,13 @@ def with_outgoing(client: Client, outgoing: Outgoing) -> Client:
     return client._replace(outgoing=outgoing)
 
 
-# -- answers ------------------------------------------------------------------------------------------------------
+# -- answers ---------------------------------------------------------------------------------------
 
 
 def take_responses(client: Client, event: HandlerReturned, context: Context) -> Step:
-    """Answers have come: send those whose turn it is, hold what is early, let go what nobody waits for."""
+    """Answers have come: send those whose turn it is, hold what is early, let go what nobody waits
+    for.
+    """
     effects: list[Effect] = []
     for number, response in enumerate(event.responses, event.ticket.number):
         client, more = take_response(client, number, response, context)
@@ -55,19 +58,27 @@ def take_responses(client: Client, event: HandlerReturned, context: Context) -> 
 def take_response(client: Client, number: int, response: Response, context: Context) -> Step:
     """One answer that needs a closer look."""
     ahead, outgoing = number - client.responded, client.outgoing
-    is_awaited = 0 <= ahead < len(client.outstanding) and number not in dict(outgoing.early_responses) and (
-        ahead > 0 or outgoing.streaming is None)
+    is_awaited = (
+        0 <= ahead < len(client.outstanding)
+        and number not in dict(outgoing.early_responses)
+        and (ahead > 0 or outgoing.streaming is None)
+    )
     if not is_awaited:
         return client, _close_body_of(client, number, response)
     if ahead:
-        return with_outgoing(client, outgoing._replace(early_responses=(*outgoing.early_responses, (number, response)))), []
+        return with_outgoing(
+            client,
+            outgoing._replace(early_responses=(*outgoing.early_responses, (number, response))),
+        ), []
     client, effects = send_response(client, response, context)
     return send_early_responses(client, effects, context)
 
 
 def _close_body_of(client: Client, number: int, response: Response) -> list[Effect]:
     """Let go of the stream of an answer that will not be sent."""
-    return [CloseBody(Ticket(client.conn, number))] if isinstance(response.body, StreamedBody) else []
+    return (
+        [CloseBody(Ticket(client.conn, number))] if isinstance(response.body, StreamedBody) else []
+    )
 
 
 def send_early_responses(client: Client, effects: list[Effect], context: Context) -> Step:
@@ -77,7 +88,9 @@ def send_early_responses(client: Client, effects: list[Effect], context: Context
         response = held.pop(client.responded, None)
         if response is None:
             break
-        client = with_outgoing(client, client.outgoing._replace(early_responses=tuple(held.items())))
+        client = with_outgoing(
+            client, client.outgoing._replace(early_responses=tuple(held.items()))
+        )
         client, more = send_response(client, response, context)
         effects = effects + more
     return client, effects
@@ -88,12 +101,16 @@ def send_response(client: Client, response: Response, context: Context) -> Step:
     if isinstance(response.body, Upgrade):
         return _upgrade(client, response, context)
     effects: list[Effect] = []
-    if isinstance(response.body, EventStream) and (context.is_draining or not context.has_subscriber_slot):
+    if isinstance(response.body, EventStream) and (
+        context.is_draining or not context.has_subscriber_slot
+    ):
         response, effects = _reject_event_stream(client, context)
     head, number = client.outstanding[0], client.responded
     is_last = len(client.outstanding) == 1 and client.incoming.final_error is None
     incoming = client.incoming
-    closes = not head.keep_alive or (is_last and (context.is_draining or (incoming.peer_half_closed and not incoming.buffer)))
+    closes = not head.keep_alive or (
+        is_last and (context.is_draining or (incoming.peer_half_closed and not incoming.buffer))
+    )
     if incoming.expects_continue and is_last and incoming.phase is not Phase.BODY:
         client, effects = send_continue(client)
     encoded = encode_response(response, head, closes, context.date)
@@ -109,8 +126,11 @@ def send_response(client: Client, response: Response, context: Context) -> Step:
         client, more = _begin_response(client, encoded)
     effects += more
     if isinstance(response.body, StreamedBody):
-        effects.append(CloseBody(Ticket(client.conn, number)) if encoded.streaming is None
-                       else Pull(Ticket(client.conn, number)))
+        effects.append(
+            CloseBody(Ticket(client.conn, number))
+            if encoded.streaming is None
+            else Pull(Ticket(client.conn, number))
+        )
     return client, effects
 
 
@@ -118,8 +138,11 @@ def _upgrade(client: Client, response: Response, context: Context) -> Step:
     """The connection becomes a WebSocket, or the request is answered with why it does not."""
     head, begun = client.outstanding[0], open_websocket(client, response, context)
     if isinstance(begun, Malformed):
-        note = Log("sigil.server", INFO, f"{client.peer} refused with {begun.status}, {begun.reason.name}: "
-                                          f"{begun.message}")
+        note = Log(
+            "sigil.server",
+            INFO,
+            f"{client.peer} refused with {begun.status}, {begun.reason.name}: {begun.message}",
+        )
         client, effects = send_response(client, reject_upgrade(begun), context)
         return client, [note, *effects]
     if isinstance(begun, str):
@@ -134,7 +157,11 @@ def _reject_event_stream(client: Client, context: Context) -> tuple[Response, li
     """There is no room for one more who listens: the answer, and a line for the log."""
     reason = CloseReason.SHUTDOWN if context.is_draining else CloseReason.FULL
     info = CLOSE_INFO[reason]
-    note = Log("sigil.server", INFO, f"{client.peer} refused with {info.status}, {reason.name}: {info.sentence}")
+    note = Log(
+        "sigil.server",
+        INFO,
+        f"{client.peer} refused with {info.status}, {reason.name}: {info.sentence}",
+    )
     return Response.error(info.status, info.sentence, headers=(("Retry-After", "1"),)), [note]
 
 
@@ -142,13 +169,21 @@ def _begin_response(client: Client, encoded: Encoded) -> Step:
     """Send what there is of an answer: all of it, or the head of a stream."""
     if encoded.streaming is None:
         return finish_response(client, encoded.segments, encoded.closes)
-    return write(with_outgoing(client, client.outgoing._replace(streaming=encoded.streaming)), encoded.segments)
+    return write(
+        with_outgoing(client, client.outgoing._replace(streaming=encoded.streaming)),
+        encoded.segments,
+    )
 
 
 def finish_response(client: Client, segments: tuple[Segment, ...], closes: bool) -> Step:
-    """The last segments of an answer: the next request is the first one owed now, or there will be none."""
-    done = client._replace(outstanding=client.outstanding[1:], responded=client.responded + 1,
-                           outgoing=client.outgoing._replace(streaming=None))
+    """The last segments of an answer: the next request is the first one owed now, or there will be
+    none.
+    """
+    done = client._replace(
+        outstanding=client.outstanding[1:],
+        responded=client.responded + 1,
+        outgoing=client.outgoing._replace(streaming=None),
+    )
     if closes:
         return write_and_shut(done, segments, CloseReason.OK)
     return write(done, segments) if segments else (done, [])
@@ -168,14 +203,22 @@ def _access(client: Client, head: Head, response: Response) -> AccessLog:
 
 
 def send_error_response(client: Client, error: Malformed, context: Context) -> Step:
-    """Tell the client what was wrong, as the connection's last answer, and the log why; some reasons need no answer."""
+    """Tell the client what was wrong, as the connection's last answer, and the log why; some
+    reasons need no answer.
+    """
     if not error.status:
         return write_and_shut(client, (), error.reason)
     response = Response.error(error.status, error.message)
     head = client.incoming.head or (NO_HEAD._replace(method="HEAD") if error.is_head else NO_HEAD)
     encoded = encode_known(response, head, True, context.date)
-    access: list[Effect] = [_access(client, client.incoming.head or UNREAD, response)] if context.logs_access else []
-    note = Log("sigil.server", INFO, f"{client.peer} refused with {error.status}, {error.reason.name}: {error.message}")
+    access: list[Effect] = (
+        [_access(client, client.incoming.head or UNREAD, response)] if context.logs_access else []
+    )
+    note = Log(
+        "sigil.server",
+        INFO,
+        f"{client.peer} refused with {error.status}, {error.reason.name}: {error.message}",
+    )
     client, effects = write_and_shut(client, encoded.segments, error.reason)
     return client, [note, *access, *effects]
 
@@ -183,7 +226,8 @@ def send_error_response(client: Client, error: Malformed, context: Context) -> S
 def service_unavailable(reason: CloseReason, head: Head, date: bytes) -> tuple[Segment, ...]:
     """The 503 for somebody there is no place or no time for, to be sent before closing.
 
-    Only who was not let in is told to try again: a request that was handed out may have had its effect.
+    Only who was not let in is told to try again: a request that was handed out may have had its
+    effect.
     """
     retry = (("Retry-After", "1"),) if head is NO_HEAD else ()
     response = Response.error(503, CLOSE_INFO[reason].sentence, headers=retry)
@@ -191,20 +235,30 @@ def service_unavailable(reason: CloseReason, head: Head, date: bytes) -> tuple[S
 
 
 def send_continue(client: Client) -> Step:
-    """The interim answer that a client waits for before it sends its body (RFC 9110 section 10.1.1)."""
-    return write(client._replace(incoming=client.incoming._replace(expects_continue=False)), (CONTINUE,))
+    """The interim answer that a client waits for before it sends its body (RFC 9110 section
+    10.1.1).
+    """
+    return write(
+        client._replace(incoming=client.incoming._replace(expects_continue=False)), (CONTINUE,)
+    )
 
 
-# -- streams ------------------------------------------------------------------------------------------------------
+# -- streams ---------------------------------------------------------------------------------------
 
 
 def response_timed_out(client: Client, context: Context) -> Outcome:
-    """A late answer is overdue: the client is told, and the connection ends, for what it asked for may still happen."""
+    """A late answer is overdue: the client is told, and the connection ends, for what it asked for
+    may still happen.
+    """
     reason = CloseReason.ANSWER_TIMEOUT
     head = client.outstanding[0]
     text = f"{head.method} {head.target}: no answer for {context.limits.response_timeout:g} s"
-    access: list[Effect] = [_access(client, head, Response.error(503))] if context.logs_access else []
-    client, effects = write_and_shut(client, service_unavailable(reason, head, context.date), reason)
+    access: list[Effect] = (
+        [_access(client, head, Response.error(503))] if context.logs_access else []
+    )
+    client, effects = write_and_shut(
+        client, service_unavailable(reason, head, context.date), reason
+    )
     return client, [Log("sigil.error", ERROR, text), *access, *effects]
 
 

@@ -28,11 +28,13 @@ class Follow(NamedTuple):
     to: int
     subscription: Subscription
 
+
 Queue: TypeAlias = tuple[Segment | Follow, ...]
 
 
 class Undelivered(NamedTuple):
-    """What was understood behind the messages the program has: items from `start` on, `body_length` bytes of messages.
+    """What was understood behind the messages the program has: items from `start` on, `body_length`
+    bytes of messages.
 
     They are never copied, so that it costs the same to go on however many there are.
     """
@@ -40,6 +42,7 @@ class Undelivered(NamedTuple):
     items: tuple[Item, ...]
     start: int
     length: int
+
 
 NOTHING_UNDELIVERED = Undelivered((), 0, 0)
 
@@ -57,7 +60,8 @@ class Session(NamedTuple):
     unread: bytes
     """What came while the program was at work."""
     undelivered: Undelivered
-    """What was understood behind the messages the program has; `NOTHING` itself if that is nothing."""
+    """What was understood behind the messages the program has; `NOTHING` itself if that is nothing.
+    """
     end: Close | Malformed | None
     """What ends the conversation, when the program has seen what came before."""
     pong_payload: bytes | None
@@ -69,31 +73,87 @@ class Session(NamedTuple):
     subscription: Subscription
     frame_rules: FrameRules
     cursor: int | None
-    """The number of the next published frame it is to be sent, if it is a laggard; None: it is where its cohort is."""
+    """The number of the next published frame it is to be sent, if it is a laggard; None: it is
+    where its cohort is.
+    """
 
 
-def make_session(rules: FrameRules, subscription: Subscription, pending: bytes, cursor: int | None) -> Session:
+def make_session(
+    rules: FrameRules, subscription: Subscription, pending: bytes, cursor: int | None
+) -> Session:
     """A conversation that has just begun: the program is told of it before it hears anything."""
-    return Session(False, False, (), 0, BETWEEN_MESSAGES, pending, NOTHING_UNDELIVERED, None, None, CloseState.OPEN, CloseReason.OK, 0, subscription,
-                rules, cursor)
+    return Session(
+        False,
+        False,
+        (),
+        0,
+        BETWEEN_MESSAGES,
+        pending,
+        NOTHING_UNDELIVERED,
+        None,
+        None,
+        CloseState.OPEN,
+        CloseReason.OK,
+        0,
+        subscription,
+        rules,
+        cursor,
+    )
 
 
 def with_queue(session: Session, queue: Queue, queued_len: int, is_listed: bool) -> Session:
     """The conversation with another queue, which is to be flushed at the end of the turn or not."""
-    (is_pinged, _, _, _, reader, pending, undelivered, last_word, pong, closing, reason, code, subscription, rules,
-     cursor) = session
-    return Session(is_pinged, is_listed, queue, queued_len, reader, pending, undelivered, last_word, pong, closing, reason,
-                code, subscription, rules, cursor)
+    (
+        is_pinged,
+        _,
+        _,
+        _,
+        reader,
+        pending,
+        undelivered,
+        last_word,
+        pong,
+        closing,
+        reason,
+        code,
+        subscription,
+        rules,
+        cursor,
+    ) = session
+    return Session(
+        is_pinged,
+        is_listed,
+        queue,
+        queued_len,
+        reader,
+        pending,
+        undelivered,
+        last_word,
+        pong,
+        closing,
+        reason,
+        code,
+        subscription,
+        rules,
+        cursor,
+    )
 
 
 def unread_len(session: Session) -> int:
     """Bytes that came and are no message yet."""
     reader = session.reader
     rope = () if reader.message is None else reader.message.rope
-    return len(session.unread) + len(reader.buffer) + sum(map(len, rope)) + session.undelivered.length
+    return (
+        len(session.unread) + len(reader.buffer) + sum(map(len, rope)) + session.undelivered.length
+    )
 
 
 def messages_len(items: Iterable[Item]) -> int:
     """Bytes of the messages among these, as they came."""
-    return sum([len(item.payload if isinstance(item, CompressedMessage) else item) for item in items
-                if isinstance(item, str | bytes | CompressedMessage)])
+    return sum(
+        [
+            len(item.payload if isinstance(item, CompressedMessage) else item)
+            for item in items
+            if isinstance(item, str | bytes | CompressedMessage)
+        ]
+    )

@@ -24,7 +24,11 @@ def _drop(client: Client, context: Context) -> Outcome:
 
 def _event_stream_silent(client: Client, context: Context) -> Outcome:
     """An event stream has been silent."""
-    return send_sse_comment(client, context) if client.session is None else send_keep_alive(client, context)
+    return (
+        send_sse_comment(client, context)
+        if client.session is None
+        else send_keep_alive(client, context)
+    )
 
 
 def _drop_idle(client: Client, context: Context) -> Outcome:
@@ -44,7 +48,10 @@ def _header_timed_out(client: Client, context: Context) -> Outcome:
 def _body_timed_out(client: Client, context: Context) -> Outcome:
     """It took too long, or dribbled."""
     is_late = context.now >= client.waiting_since + context.limits.body_timeout
-    return close_with_error(client, CloseReason.BODY_TIMEOUT if is_late else CloseReason.TOO_SLOW, context)
+    return close_with_error(
+        client, CloseReason.BODY_TIMEOUT if is_late else CloseReason.TOO_SLOW, context
+    )
+
 
 _TIMED_OUT: dict[Waiting, Callable[[Client, Context], Outcome]] = {
     Waiting.IDLE: _drop_idle,

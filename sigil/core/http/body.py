@@ -1,11 +1,13 @@
 """The body of a request, as it arrives (RFC 9112 sections 6 and 7).
 
-Theory: a body in progress is a value: what is still expected, and a rope of what came.  Feeding it bytes gives a
-new value and the bytes that belong to the next request; chunked framing is a small table of such values.
+Theory: a body in progress is a value: what is still expected, and a rope of what came. Feeding it
+bytes gives a new value and the bytes that belong to the next request; chunked framing is a small
+table of such values.
 
-Rules: `continue_body_read` is total and never keeps a byte twice.  A rope's pieces shrink by half from left to
-right, so it has few pieces however small the reads were, and each byte is copied a logarithmic number of times.
-Nothing is grown beyond `Limits`.  It does not know the connection, nor what the body means.
+Rules: `continue_body_read` is total and never keeps a byte twice. A rope's pieces shrink by half
+from left to right, so it has few pieces however small the reads were, and each byte is copied a
+logarithmic number of times. Nothing is grown beyond `Limits`. It does not know the connection, nor
+what the body means.
 """
 
 import re
@@ -33,7 +35,9 @@ class BodyState(IntEnum):
 
 
 class BodyReader(NamedTuple):
-    """A body in progress.  `remaining` counts the bytes of the current piece, `extension_len` those of chunk extensions."""
+    """A body in progress. `remaining` counts the bytes of the current piece, `extension_len` those
+    of chunk extensions.
+    """
 
     expecting: BodyState
     remaining: int
@@ -67,10 +71,14 @@ Progress: TypeAlias = tuple[BodyReader, int]
 """A body, and the position up to which the data has been taken."""
 
 
-def continue_body_read(body: BodyReader, data: bytes, limits: Limits) -> tuple[BodyReader, bytes] | Malformed:
-    """Feed `data` to a body in progress: the body after it, and the bytes that were not (or not yet) taken.
+def continue_body_read(
+    body: BodyReader, data: bytes, limits: Limits
+) -> tuple[BodyReader, bytes] | Malformed:
+    """Feed `data` to a body in progress: the body after it, and the bytes that were not (or not
+    yet) taken.
 
-    While bytes are left over and the body still expects something, it needs more before it can take them.
+    While bytes are left over and the body still expects something, it needs more before it can take
+    them.
     """
     position = 0
     while not body.is_complete:
@@ -86,12 +94,17 @@ def continue_body_read(body: BodyReader, data: bytes, limits: Limits) -> tuple[B
 
 def _take(body: BodyReader, data: bytes, start: int, after: BodyState) -> Progress:
     """Move up to `remaining` bytes to the rope; when all have come, go on to `after`."""
-    piece = data[start:start + body.remaining]
+    piece = data[start : start + body.remaining]
     if not piece:
         return body, start
     remaining = body.remaining - len(piece)
-    taken = BodyReader(body.expecting if remaining else after, remaining, rope_append(body.rope, piece),
-                 body.size + len(piece), body.extension_len)
+    taken = BodyReader(
+        body.expecting if remaining else after,
+        remaining,
+        rope_append(body.rope, piece),
+        body.size + len(piece),
+        body.extension_len,
+    )
     return taken, start + len(piece)
 
 
@@ -99,11 +112,15 @@ def _read_length(body: BodyReader, data: bytes, start: int, limits: Limits) -> P
     return _take(body, data, start, BodyState.NOTHING)
 
 
-def _read_chunk_data(body: BodyReader, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+def _read_chunk_data(
+    body: BodyReader, data: bytes, start: int, limits: Limits
+) -> Progress | Malformed:
     return _take(body, data, start, BodyState.CHUNK_END)
 
 
-def _read_chunk_line(body: BodyReader, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+def _read_chunk_line(
+    body: BodyReader, data: bytes, start: int, limits: Limits
+) -> Progress | Malformed:
     """`chunk-size [ chunk-ext ] CRLF`: the size decides what comes next."""
     end = data.find(CRLF, start, start + limits.max_chunk_line_len + 2)
     if end < 0:
@@ -116,23 +133,29 @@ def _read_chunk_line(body: BodyReader, data: bytes, start: int, limits: Limits) 
         return malformed("the chunk extensions are too long")
     size = int(match[1], 16)
     if body.size + size > limits.max_body_len:
-        return malformed(f"the body is longer than {limits.max_body_len} bytes", CloseReason.LARGE_REQUEST)
+        return malformed(
+            f"the body is longer than {limits.max_body_len} bytes", CloseReason.LARGE_REQUEST
+        )
     expecting = BodyState.CHUNK_DATA if size else BodyState.TRAILERS
     return BodyReader(expecting, size, body.rope, body.size, spent), end + 2
 
 
-def _check_partial_line(body: BodyReader, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+def _check_partial_line(
+    body: BodyReader, data: bytes, start: int, limits: Limits
+) -> Progress | Malformed:
     """A chunk-size line that has not ended: wait, unless it cannot become one."""
-    line = data[start:start + limits.max_chunk_line_len + 2]
+    line = data[start : start + limits.max_chunk_line_len + 2]
     line = line[:-1] if line.endswith(b"\r") else line
     if len(line) > limits.max_chunk_line_len or _NOT_IN_CHUNK_LINE.search(line):
         return malformed("a chunk-size line is malformed or too long")
     return body, start
 
 
-def _read_chunk_end(body: BodyReader, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+def _read_chunk_end(
+    body: BodyReader, data: bytes, start: int, limits: Limits
+) -> Progress | Malformed:
     """The CRLF behind the data of a chunk."""
-    end = data[start:start + 2]
+    end = data[start : start + 2]
     if not CRLF.startswith(end):
         return malformed("the data of a chunk is not followed by a line end")
     if len(end) < 2:
@@ -140,7 +163,9 @@ def _read_chunk_end(body: BodyReader, data: bytes, start: int, limits: Limits) -
     return BodyReader(BodyState.CHUNK_LINE, 0, body.rope, body.size, body.extension_len), start + 2
 
 
-def _read_trailers(body: BodyReader, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+def _read_trailers(
+    body: BodyReader, data: bytes, start: int, limits: Limits
+) -> Progress | Malformed:
     """The trailer section: checked like any field lines, then dropped (RFC 9112 section 7.1.2)."""
     done = BodyReader(BodyState.NOTHING, 0, body.rope, body.size, body.extension_len)
     if data.startswith(CRLF, start):
@@ -148,17 +173,22 @@ def _read_trailers(body: BodyReader, data: bytes, start: int, limits: Limits) ->
     end = data.find(b"\r\n\r\n", start, start + limits.max_trailer_len + 4)
     if end < 0:
         return _check_partial_trailers(body, data, start, limits)
-    error = _check_trailers(data[start:end + 4], limits)
+    error = _check_trailers(data[start : end + 4], limits)
     return (done, end + 4) if error is None else error
 
 
-def _check_partial_trailers(body: BodyReader, data: bytes, start: int, limits: Limits) -> Progress | Malformed:
+def _check_partial_trailers(
+    body: BodyReader, data: bytes, start: int, limits: Limits
+) -> Progress | Malformed:
     """A trailer section that has not ended: wait, unless it is too long or a line end is not one."""
-    section = data[start:start + limits.max_trailer_len + 4]
+    section = data[start : start + limits.max_trailer_len + 4]
     if ILLEGAL_IN_HEAD.search(section, 0, limits.max_trailer_len):
         return malformed("a trailer field is malformed")
     if len(section) >= limits.max_trailer_len + 4:
-        return malformed(f"the trailer section is longer than {limits.max_trailer_len} bytes", CloseReason.LARGE_HEADER)
+        return malformed(
+            f"the trailer section is longer than {limits.max_trailer_len} bytes",
+            CloseReason.LARGE_HEADER,
+        )
     return body, start
 
 

@@ -1,12 +1,13 @@
-"""A response as bytes: status line, fields, framing (RFC 9110 section 8.6, RFC 9112 sections 4, 6, 7).
+"""A response as bytes: status line, fields, framing (RFC 9110 section 8.6, RFC 9112 sections 4, 6,
+7).
 
-Theory: what goes on the wire is a function of the response, of the request's head (HEAD has no body, HTTP/1.0 no
-chunks) and of whether the connection is to close.  The framing is chosen here and nowhere else, so the length that
-is announced is always the length that is sent.
+Theory: what goes on the wire is a function of the response, of the request's head (HEAD has no
+body, HTTP/1.0 no chunks) and of whether the connection is to close. The framing is chosen here and
+nowhere else, so the length that is announced is always the length that is sent.
 
-Rules: nothing is written that `sanitize` refuses; a refusal is a sentence for the log, and the caller sends a 500.
-Small bodies are joined to the head, large ones are passed on by reference.  It does not know sockets or time: the
-Date field comes in as bytes.
+Rules: nothing is written that `sanitize` refuses; a refusal is a sentence for the log, and the
+caller sends a 500. Small bodies are joined to the head, large ones are passed on by reference. It
+does not know sockets or time: the Date field comes in as bytes.
 """
 
 from datetime import UTC, datetime
@@ -19,7 +20,9 @@ from .response import HTML, JSON, OCTETS, REASON_PHRASES, TEXT, EventStream, Res
 from .validate import NO_CONTENT_STATUSES, check_response, check_subscription, declared_length
 
 COPY_MAX = 16_384
-"""Bodies up to so many bytes are copied behind their head: cheaper than a second piece of memory to send."""
+"""Bodies up to so many bytes are copied behind their head: cheaper than a second piece of memory to
+send.
+"""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
@@ -39,8 +42,9 @@ class Framing(IntEnum):
 class StreamState(NamedTuple):
     """A streamed body under way.
 
-    `remaining` counts down the declared length, if there is one; `closes` says that the connection ends with it;
-    `is_pulled` that the stream owes us a piece, so that it is never asked twice; `is_sse` that it is one of events.
+    `remaining` counts down the declared length, if there is one; `closes` says that the connection
+    ends with it; `is_pulled` that the stream owes us a piece, so that it is never asked twice;
+    `is_sse` that it is one of events.
     """
 
     framing: Framing
@@ -51,7 +55,9 @@ class StreamState(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """What to send for a response, and what it means for the connection and for the rest of the body."""
+    """What to send for a response, and what it means for the connection and for the rest of the
+    body.
+    """
 
     segments: tuple[bytes, ...]
     closes: bool
@@ -70,23 +76,35 @@ class PreparedHeaders(NamedTuple):
 
 
 def date_field_and_end(seconds: int) -> bytes:
-    """The Date field for a time in seconds since 1970 (RFC 9110 section 5.6.7), and the empty line that ends a head."""
+    """The Date field for a time in seconds since 1970 (RFC 9110 section 5.6.7), and the empty line
+    that ends a head.
+    """
     at = datetime.fromtimestamp(seconds, UTC)
-    return (f"Date: {_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04} "
-            f"{at.hour:02}:{at.minute:02}:{at.second:02} GMT\r\n\r\n").encode()
+    return (
+        f"Date: {_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04} "
+        f"{at.hour:02}:{at.minute:02}:{at.second:02} GMT\r\n\r\n"
+    ).encode()
 
 
 def _lines(pairs: Pairs) -> bytes:
     return "".join([f"{name}: {value}\r\n" for name, value in pairs]).encode("latin-1")
 
 
-_STATUS_LINES = {status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in REASON_PHRASES.items()}
-_COMMON = {pairs: PreparedHeaders(_lines(pairs), False, False, None, "") for pairs in (TEXT, HTML, JSON, OCTETS, ())}
+_STATUS_LINES = {
+    status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in REASON_PHRASES.items()
+}
+_COMMON = {
+    pairs: PreparedHeaders(_lines(pairs), False, False, None, "")
+    for pairs in (TEXT, HTML, JSON, OCTETS, ())
+}
 """The headers that most responses have, made ready once."""
 
 _TEXT_BLOCK = _COMMON[TEXT].block
-_SIMPLE_STARTS = {status: line + b"Content-Length: " for status, line in _STATUS_LINES.items()
-                  if status >= 200 and status not in NO_CONTENT_STATUSES and status != 205}
+_SIMPLE_STARTS = {
+    status: line + b"Content-Length: "
+    for status, line in _STATUS_LINES.items()
+    if status >= 200 and status not in NO_CONTENT_STATUSES and status != 205
+}
 _LENGTHS = tuple(b"%d\r\n" % length for length in range(4_096))
 
 _CONNECTION_CLOSE = b"Connection: close\r\n"
@@ -94,9 +112,11 @@ _CONNECTION_KEEP_ALIVE = b"Connection: keep-alive\r\n"
 
 
 def encode_common_responses(responses: tuple[Response, ...], date: bytes) -> bytes | None:
-    """The bytes of responses to simple requests, one behind the other; None if one of them needs a closer look.
+    """The bytes of responses to simple requests, one behind the other; None if one of them needs a
+    closer look.
 
-    The case to be fast in: common headers, a small body that is there, and a connection that goes on.
+    The case to be fast in: common headers, a small body that is there, and a connection that goes
+    on.
     """
     pieces: list[bytes] = []
     known, block = TEXT, _TEXT_BLOCK
@@ -107,9 +127,16 @@ def encode_common_responses(responses: tuple[Response, ...], date: bytes) -> byt
             if type(body) is not bytes or len(body) > COPY_MAX:
                 return None
             length = len(body)
-            pieces += (_SIMPLE_STARTS[status], _LENGTHS[length] if length < 4_096 else b"%d\r\n" % length, block, date,
-                       body)
-    except Exception:  # an uncommon status or header, or what somebody made that cannot even be looked up
+            pieces += (
+                _SIMPLE_STARTS[status],
+                _LENGTHS[length] if length < 4_096 else b"%d\r\n" % length,
+                block,
+                date,
+                body,
+            )
+    except (
+        Exception
+    ):  # an uncommon status or header, or what somebody made that cannot even be looked up
         return None
     return b"".join(pieces)
 
@@ -130,25 +157,36 @@ def prepare_headers(response: Response) -> PreparedHeaders | str:
     length = declared_length(response.headers)
     if isinstance(body, EventStream) and length is not None:
         return "the response declares a Content-Length, and its body is a stream without end"
-    problem = check_subscription(body.topics, body.history) if isinstance(body, EventStream) else None
+    problem = (
+        check_subscription(body.topics, body.history) if isinstance(body, EventStream) else None
+    )
     if problem is not None:
         return problem
     return length if isinstance(length, str) else _prepare(response.headers, length)
 
 
 def _prepare(pairs: Pairs, length: int | None) -> PreparedHeaders:
-    """Lines for pairs that were found good; the framing fields among them are left out, and remembered."""
+    """Lines for pairs that were found good; the framing fields among them are left out, and
+    remembered.
+    """
     names = Headers(pairs).combined
-    rest = tuple([pair for pair in pairs if pair[0].lower() not in ("content-length", "connection")])
+    rest = tuple(
+        [pair for pair in pairs if pair[0].lower() not in ("content-length", "connection")]
+    )
     options = [option.strip() for option in names.get("connection", "").split(",")]
-    others = ", ".join(option for option in options if option.lower() not in ("", "close", "keep-alive"))
-    return PreparedHeaders(_lines(rest), "date" in names, "close" in map(str.lower, options), length, others)
+    others = ", ".join(
+        option for option in options if option.lower() not in ("", "close", "keep-alive")
+    )
+    return PreparedHeaders(
+        _lines(rest), "date" in names, "close" in map(str.lower, options), length, others
+    )
 
 
 def encode_response(response: Response, head: Head, closes: bool, date: bytes) -> Encoded | str:
     """The bytes of `response` to the request `head`, or a sentence that says why it cannot be sent.
 
-    `closes` says that the connection ends with this answer; the result's `closes` may also be the response's wish.
+    `closes` says that the connection ends with this answer; the result's `closes` may also be the
+    response's wish.
     """
     fields, body = prepare_headers(response), response.body
     if isinstance(fields, str):
@@ -166,7 +204,9 @@ def encode_response(response: Response, head: Head, closes: bool, date: bytes) -
     return _encode_whole(response.status, body, fields, head, closes, date)
 
 
-def _encode_whole(status: int, body: bytes, fields: PreparedHeaders, head: Head, closes: bool, date: bytes) -> Encoded:
+def _encode_whole(
+    status: int, body: bytes, fields: PreparedHeaders, head: Head, closes: bool, date: bytes
+) -> Encoded:
     """A response whose body is there."""
     if status in NO_CONTENT_STATUSES or status == 205:
         body = b""
@@ -186,8 +226,12 @@ def _announced(status: int, body: bytes, fields: PreparedHeaders) -> int | None:
     return len(body) if fields.length is None or status == 205 else fields.length
 
 
-def _encode_stream(status: int, fields: PreparedHeaders, is_sse: bool, head: Head, closes: bool, date: bytes) -> Encoded:
-    """The head of a response whose body will be pulled: counted if declared, chunked if possible, else until close."""
+def _encode_stream(
+    status: int, fields: PreparedHeaders, is_sse: bool, head: Head, closes: bool, date: bytes
+) -> Encoded:
+    """The head of a response whose body will be pulled: counted if declared, chunked if possible,
+    else until close.
+    """
     if status in NO_CONTENT_STATUSES or status == 205:
         return _encode_whole(status, b"", fields, head, closes, date)
     framing, line = Framing.CHUNKED, b"Transfer-Encoding: chunked\r\n"
@@ -200,21 +244,34 @@ def _encode_stream(status: int, fields: PreparedHeaders, is_sse: bool, head: Hea
     return Encoded((top,), closes, None if head.method == "HEAD" else stream)
 
 
-def _encode_head(status: int, length: bytes, fields: PreparedHeaders, head: Head, closes: bool, date: bytes) -> bytes:
+def _encode_head(
+    status: int, length: bytes, fields: PreparedHeaders, head: Head, closes: bool, date: bytes
+) -> bytes:
     """Status line and fields, with the empty line behind them."""
     connection = _CONNECTION_CLOSE if closes else b"" if head.version else _CONNECTION_KEEP_ALIVE
     if fields.options:
         ours = "close, " if closes else "" if head.version else "keep-alive, "
         connection = f"Connection: {ours}{fields.options}\r\n".encode()
-    return b"".join((_STATUS_LINES.get(status) or status_line(status), length, connection, fields.block,
-                     b"\r\n" if fields.has_date else date))
+    return b"".join(
+        (
+            _STATUS_LINES.get(status) or status_line(status),
+            length,
+            connection,
+            fields.block,
+            b"\r\n" if fields.has_date else date,
+        )
+    )
 
 
 def encode_chunk(stream: StreamState, data: bytes) -> tuple[bytes, ...] | str:
-    """The segments for one piece of a streamed body, which is not empty; or why it cannot be part of it."""
+    """The segments for one piece of a streamed body, which is not empty; or why it cannot be part
+    of it.
+    """
     if stream.framing is Framing.CHUNKED:
         size = b"%x\r\n" % len(data)
-        return (b"".join((size, data, b"\r\n")),) if len(data) <= COPY_MAX else (size, data, b"\r\n")
+        return (
+            (b"".join((size, data, b"\r\n")),) if len(data) <= COPY_MAX else (size, data, b"\r\n")
+        )
     if stream.framing is Framing.CONTENT_LENGTH and len(data) > stream.remaining:
         return "the stream yields more bytes than the Content-Length it was given"
     return (data,)

@@ -18,7 +18,9 @@ _DEFAULTS = Limits()
 BytePair: TypeAlias = tuple[bytes, bytes]
 
 ILLEGAL_IN_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?=[^\n])|(?<!\r)\n")
-"""A byte no field section may contain, or a CR or LF that is not half of a line end; a CR at the end may become one."""
+"""A byte no field section may contain, or a CR or LF that is not half of a line end; a CR at the
+end may become one.
+"""
 
 
 class _Collector:
@@ -32,15 +34,20 @@ class _Collector:
     def on_header(self, name: bytes, value: bytes) -> None:
         self.pairs.append((name, value))
 
+
 _PRELUDE = b"POST / HTTP/1.1\r\n"
-"""The parser wants a request line; it gets this one, because ours is read above and by stricter rules."""
+"""The parser wants a request line; it gets this one, because ours is read above and by stricter
+rules.
+"""
 
 
 def split_field_lines(block: bytes) -> list[BytePair] | Malformed:
-    """The (name, value) pairs of a block of field lines that ends in an empty line (RFC 9112 section 5).
+    """The (name, value) pairs of a block of field lines that ends in an empty line (RFC 9112
+    section 5).
 
-    The bytes of the block have passed `has_only_legal_bytes`.  httptools also judges the fields that frame a message; what they
-    mean is not decided here, so a block that it refuses is read again by our own rules for lines.
+    The bytes of the block have passed `has_only_legal_bytes`.  httptools also judges the fields
+    that frame a message; what they mean is not decided here, so a block that it refuses is read
+    again by our own rules for lines.
     """
     collector = _Collector()
     try:
@@ -68,7 +75,9 @@ def _explain_line(line: bytes) -> Malformed | None:
     """What is wrong with one field line, or None."""
     name, colon, _ = line.partition(b":")
     if line[:1] in (b" ", b"\t"):
-        return malformed("a header field is folded over several lines, which is obsolete and refused")
+        return malformed(
+            "a header field is folded over several lines, which is obsolete and refused"
+        )
     if not colon:
         return malformed("a header line has no colon")
     if name[-1:] in (b" ", b"\t"):
@@ -79,12 +88,17 @@ def _explain_line(line: bytes) -> Malformed | None:
 
 
 def parse_header_lines(block: bytes, limits: Limits = _DEFAULTS) -> Headers | Malformed:
-    """The field lines of a head or a trailer section, with or without the empty line that ends them."""
+    """The field lines of a head or a trailer section, with or without the empty line that ends
+    them.
+    """
     if not block.endswith(b"\r\n\r\n") and block != CRLF:
         block += CRLF if block.endswith(CRLF) or not block else CRLF + CRLF
     pairs = split_field_lines(block)
     if isinstance(pairs, Malformed):
         return pairs
     if len(pairs) > limits.max_headers:
-        return malformed(f"the request has more than {limits.max_headers} header fields", CloseReason.LARGE_HEADER)
+        return malformed(
+            f"the request has more than {limits.max_headers} header fields",
+            CloseReason.LARGE_HEADER,
+        )
     return decode_pairs(pairs)

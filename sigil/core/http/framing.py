@@ -1,10 +1,12 @@
-"""The fields that frame a message and say whom it is for: lengths, codings, Host (RFC 9110, RFC 9112 section 6).
+"""The fields that frame a message and say whom it is for: lengths, codings, Host (RFC 9110, RFC
+9112 section 6).
 
-Theory: these few fields decide where one request ends and the next begins.  Two servers in a chain that read them
-differently can be made to disagree about that, which is request smuggling; so what is not plain is refused.
+Theory: these few fields decide where one request ends and the next begins. Two servers in a chain
+that read them differently can be made to disagree about that, which is request smuggling; so what
+is not plain is refused.
 
-Rules: a function takes field values and returns what they mean, or a `Malformed`.  Lists of several lines have been
-joined by `Headers`.  It does not know lines or bytes: `grammar` does.
+Rules: a function takes field values and returns what they mean, or a `Malformed`. Lists of several
+lines have been joined by `Headers`. It does not know lines or bytes: `grammar` does.
 """
 
 import re
@@ -18,17 +20,23 @@ UNDECODED_CODINGS = frozenset(("gzip", "x-gzip", "deflate", "compress", "x-compr
 """Transfer codings with a registered meaning that we do not decode (RFC 9112 section 7)."""
 
 _CODING = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_HOST = re.compile(r"(?:\[([^\]]*)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::([0-9]*))?")
+_HOST = re.compile(
+    r"(?:\[([^\]]*)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::([0-9]*))?"
+)
 _USUAL_HOST = re.compile(r"[A-Za-z0-9.\-]+(?::[0-9]{1,4})?")
 """Nearly every host, at a glance."""
 _IP_FUTURE = re.compile(r"[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+")
 _PORT_DIGITS = 5
 _LENGTH_DIGITS = 18
-"""More digits than this (leading zeros apart) are more than any limit, and need not be converted to say so."""
+"""More digits than this (leading zeros apart) are more than any limit, and need not be converted to
+say so.
+"""
 
 
 def message_body_length(headers: Headers, version: int) -> int | Malformed:
-    """How long the body is: 0, a number of bytes, or -1 for chunked (RFC 9112 section 6.3); or why nobody knows."""
+    """How long the body is: 0, a number of bytes, or -1 for chunked (RFC 9112 section 6.3); or why
+    nobody knows.
+    """
     codings = headers.combined.get("transfer-encoding")
     length = headers.combined.get("content-length")
     if codings is None:
@@ -52,11 +60,16 @@ def _check_codings(value: str) -> Malformed | None:
         return malformed("chunked is not the last transfer coding, or is there twice")
     if codings[-1] in UNDECODED_CODINGS:
         return malformed("the last transfer coding is not chunked, so the request has no end")
-    return malformed("the only transfer coding this server decodes is chunked", CloseReason.UNSUPPORTED_TRANSFER_ENCODING)
+    return malformed(
+        "the only transfer coding this server decodes is chunked",
+        CloseReason.UNSUPPORTED_TRANSFER_ENCODING,
+    )
 
 
 def parse_content_length(value: str) -> int | Malformed:
-    """Digits to a number, whatever their count; anything else, a list too, is 400 (RFC 9110 section 8.6)."""
+    """Digits to a number, whatever their count; anything else, a list too, is 400 (RFC 9110 section
+    8.6).
+    """
     if not (value.isascii() and value.isdigit()):
         return malformed("Content-Length is not one decimal number")
     digits = value.lstrip("0") or "0"
@@ -94,7 +107,9 @@ def _is_port(digits: str | None) -> bool:
 
 
 def _is_ip_literal(inside: str | None) -> bool:
-    """True for no brackets at all, or for brackets around an IPv6 address or a later kind of address."""
+    """True for no brackets at all, or for brackets around an IPv6 address or a later kind of
+    address.
+    """
     if inside is None or _IP_FUTURE.fullmatch(inside):
         return True
     try:

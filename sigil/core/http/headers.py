@@ -1,11 +1,13 @@
-"""Header fields as a value: ordered, duplicates kept, looked up without regard to case (RFC 9110 section 5).
+"""Header fields as a value: ordered, duplicates kept, looked up without regard to case (RFC 9110
+section 5).
 
-Theory: a field section is a sequence of (name, value) pairs whose order and spelling somebody may need, and at the
-same time a dictionary that nobody wants to fold case for.  This is both: `pairs` is the sequence as it was on the
-wire; the mapping side answers by lower-case name.
+Theory: a field section is a sequence of (name, value) pairs whose order and spelling somebody may
+need, and at the same time a dictionary that nobody wants to fold case for. This is both: `pairs` is
+the sequence as it was on the wire; the mapping side answers by lower-case name.
 
-Rules: immutable and hashable.  Several lines of one name read as one value joined with ", " (RFC 9110 section 5.3),
-`cookie` with "; "; `get_all` gives them apart.  It does not validate: `grammar` and `sanitize` do.
+Rules: immutable and hashable. Several lines of one name read as one value joined with ", " (RFC
+9110 section 5.3), `cookie` with "; "; `get_all` gives them apart. It does not validate: `grammar`
+and `sanitize` do.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,13 +19,45 @@ Pairs: TypeAlias = tuple[Pair, ...]
 _JOINERS = {"cookie": "; "}
 
 _COMMON = (
-    "Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Connection", "Content-Length",
-    "Content-Type", "Cookie", "DNT", "Expect", "Host", "If-Modified-Since", "If-None-Match", "Origin", "Pragma",
-    "Priority", "Range", "Referer", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User",
-    "Sec-WebSocket-Extensions", "Sec-WebSocket-Key", "Sec-WebSocket-Protocol", "Sec-WebSocket-Version",
-    "Transfer-Encoding", "Upgrade", "Upgrade-Insecure-Requests", "User-Agent", "X-Forwarded-For", "X-Forwarded-Proto",
+    "Accept",
+    "Accept-Encoding",
+    "Accept-Language",
+    "Authorization",
+    "Cache-Control",
+    "Connection",
+    "Content-Length",
+    "Content-Type",
+    "Cookie",
+    "DNT",
+    "Expect",
+    "Host",
+    "If-Modified-Since",
+    "If-None-Match",
+    "Origin",
+    "Pragma",
+    "Priority",
+    "Range",
+    "Referer",
+    "Sec-Fetch-Dest",
+    "Sec-Fetch-Mode",
+    "Sec-Fetch-Site",
+    "Sec-Fetch-User",
+    "Sec-WebSocket-Extensions",
+    "Sec-WebSocket-Key",
+    "Sec-WebSocket-Protocol",
+    "Sec-WebSocket-Version",
+    "Transfer-Encoding",
+    "Upgrade",
+    "Upgrade-Insecure-Requests",
+    "User-Agent",
+    "X-Forwarded-For",
+    "X-Forwarded-Proto",
 )
-_NAMES = {spelling.encode(): (spelling, name.lower()) for name in _COMMON for spelling in (name, name.lower())}
+_NAMES = {
+    spelling.encode(): (spelling, name.lower())
+    for name in _COMMON
+    for spelling in (name, name.lower())
+}
 """Names that most requests have, as text and folded, by their bytes in the two usual spellings."""
 
 
@@ -41,7 +75,9 @@ _set = object.__setattr__
 
 @final
 class Headers:
-    """An immutable, case-insensitive view of header fields; `Headers((("Host", "a"),))["host"] == "a"`."""
+    """An immutable, case-insensitive view of header fields; `Headers((("Host", "a"),))["host"] ==
+    "a"`.
+    """
 
     __slots__ = ("combined", "pairs")
     pairs: Pairs
@@ -49,7 +85,9 @@ class Headers:
     """Lower-case name -> value, its lines joined; not to be changed."""
 
     def __init__(self, pairs: Pairs = (), folded: Mapping[str, str] | None = None) -> None:
-        """From pairs; `combined` may be given by whoever has it already, and must be what `_combine(pairs)` would be."""
+        """From pairs; `combined` may be given by whoever has it already, and must be what
+        `_combine(pairs)` would be.
+        """
         _set(self, "pairs", pairs)
         _set(self, "combined", _combine(pairs) if folded is None else folded)
 
@@ -106,7 +144,9 @@ class Headers:
 
 
 def decode_pairs(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """Headers from bytes: Latin-1, which loses nothing and never fails (RFC 9110 section 5.5), white space trimmed."""
+    """Headers from bytes: Latin-1, which loses nothing and never fails (RFC 9110 section 5.5),
+    white space trimmed.
+    """
     texts: list[Pair] = []
     folded: dict[str, str] = {}
     for raw_name, raw_value in pairs:
@@ -124,7 +164,9 @@ def _spell(raw_name: bytes) -> Pair:
 
 
 def to_pairs(headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Pairs:
-    """The pairs of a mapping, of `Headers`, or of any sequence of pairs; TypeError if it is none of these."""
+    """The pairs of a mapping, of `Headers`, or of any sequence of pairs; TypeError if it is none of
+    these.
+    """
     if isinstance(headers, Headers):
         return headers.pairs
     items = headers.items() if isinstance(headers, Mapping) else headers

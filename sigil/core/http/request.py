@@ -1,11 +1,11 @@
 """What a handler is given: one complete request as a value.
 
-Theory: a handler is a function of a request, so a request holds everything it may depend on and nothing that can
-change.  Fields are facts from the wire; what has to be decoded (query, cookies, JSON, forms) is decoded when asked
-for, because most handlers never ask.
+Theory: a handler is a function of a request, so a request holds everything it may depend on and
+nothing that can change. Fields are facts from the wire; what has to be decoded (query, cookies,
+JSON, forms) is decoded when asked for, because most handlers never ask.
 
-Rules: bytes a client sent never raise anything but `BadInput` here, which the server answers with its status if the
-handler lets it pass.  It does not know the connection beyond the peer's address.
+Rules: bytes a client sent never raise anything but `BadInput` here, which the server answers with
+its status if the handler lets it pass. It does not know the connection beyond the peer's address.
 """
 
 import json
@@ -22,7 +22,9 @@ MAX_FORM_FIELDS = 1_000
 
 
 class BadInput(ValueError):
-    """The client sent what the handler cannot use; unless the handler catches it, the answer has this status."""
+    """The client sent what the handler cannot use; unless the handler catches it, the answer has
+    this status.
+    """
 
     def __init__(self, message: str, status: int = 400) -> None:
         """`status` is one from 400 to 499; ValueError if it is not."""
@@ -35,9 +37,10 @@ class BadInput(ValueError):
 class Request(NamedTuple):
     """One HTTP request.
 
-    `method` is upper-case; `target` is what was sent, undecoded; `path` is its path, percent-decoded; `query` what
-    follows the question mark, undecoded; `body` is whole and de-chunked; `peer` is the address it came from, which
-    is a proxy's if there is one; `version` is the minor version of HTTP/1, 0 or 1.
+    `method` is upper-case; `target` is what was sent, undecoded; `path` is its path,
+    percent-decoded; `query` what follows the question mark, undecoded; `body` is whole and
+    de-chunked; `peer` is the address it came from, which is a proxy's if there is one; `version` is
+    the minor version of HTTP/1, 0 or 1.
     """
 
     method: str
@@ -51,7 +54,9 @@ class Request(NamedTuple):
 
     @property
     def host(self) -> str:
-        """The authority the request is for: the one in an absolute target, else the Host field, else empty."""
+        """The authority the request is for: the one in an absolute target, else the Host field,
+        else empty.
+        """
         _, scheme, rest = self.target.partition("://")
         if scheme and not self.target.startswith("/"):
             return rest.split("/", 1)[0].split("?", 1)[0]
@@ -84,18 +89,26 @@ class Request(NamedTuple):
 
     @property
     def last_event_id(self) -> str:
-        """The id of the last event that a reconnecting event stream has seen (WHATWG HTML section 9.2.4), or empty."""
+        """The id of the last event that a reconnecting event stream has seen (WHATWG HTML section
+        9.2.4), or empty.
+        """
         return last_event_id(self.headers)
 
     @property
     def is_upgrade(self) -> bool:
-        """True if the request asks for a WebSocket, however badly: `Response.upgrade()` tells what is wrong with it."""
+        """True if the request asks for a WebSocket, however badly: `Response.upgrade()` tells what
+        is wrong with it.
+        """
         return self.version == 1 and "websocket" in parse_list(self.headers.get("upgrade", ""))
 
     @property
     def subprotocols(self) -> tuple[str, ...]:
         """The subprotocols a WebSocket client offers, in its order of preference."""
-        return tuple(name.strip() for name in self.headers.get("sec-websocket-protocol", "").split(",") if name.strip())
+        return tuple(
+            name.strip()
+            for name in self.headers.get("sec-websocket-protocol", "").split(",")
+            if name.strip()
+        )
 
     def text(self) -> str:
         """The body as UTF-8; `BadInput` if it is not."""
@@ -112,9 +125,11 @@ class Request(NamedTuple):
             raise BadInput(f"the body is not JSON: {error}") from error
 
     def form(self) -> dict[str, str]:
-        """The body as an `application/x-www-form-urlencoded` form; the last of several values of one name counts.
+        """The body as an `application/x-www-form-urlencoded` form; the last of several values of
+        one name counts.
 
-        `BadInput` with 415 if it is declared as anything else, with 400 if it is not UTF-8 or has too many fields.
+        `BadInput` with 415 if it is declared as anything else, with 400 if it is not UTF-8 or has
+        too many fields.
         """
         if self.content_type != "application/x-www-form-urlencoded":
             raise BadInput("the body is not declared as application/x-www-form-urlencoded", 415)

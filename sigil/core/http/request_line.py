@@ -1,12 +1,14 @@
 """The grammar of an HTTP/1.1 head: request line and field lines (RFC 9112 sections 2 to 5).
 
-Theory: whatever two parsers read differently, somebody will use to smuggle a request past one of them.  So there is
-one reading here, the strict one, and what does not fit it is refused with a sentence that says why.  Field lines
-are tokenised by httptools (llhttp in C, strict); what that lets through is checked here.
+Theory: whatever two parsers read differently, somebody will use to smuggle a request past one of
+them. So there is one reading here, the strict one, and what does not fit it is refused with a
+sentence that says why. Field lines are tokenised by httptools (llhttp in C, strict); what that lets
+through is checked here.
 
-Rules: functions take bytes and return values; a refusal is a `Malformed`, never an exception.  The verdict on a
-stream may not depend on how it was cut into reads, so what can be refused early (`check_partial_head`) is refused with the same
-words late: first line first, then the control bytes of the rest, then its size.
+Rules: functions take bytes and return values; a refusal is a `Malformed`, never an exception. The
+verdict on a stream may not depend on how it was cut into reads, so what can be refused early
+(`check_partial_head`) is refused with the same words late: first line first, then the control bytes
+of the rest, then its size.
 
 It does not know what a field means: `framing` and `head` do.
 """
@@ -28,9 +30,12 @@ class RequestLine(NamedTuple):
     version: int
 
 
-# -- tables -------------------------------------------------------------------------------------------------------
+# -- tables ----------------------------------------------------------------------------------------
 
-METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")}
+METHODS = {
+    name.encode(): name
+    for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+}
 """The methods we answer; everything else that is a token is 501 (RFC 9110 section 9.1)."""
 
 
@@ -46,20 +51,23 @@ _METHOD_MAX = 32
 """No method is longer: a first line without a space in its first bytes need not be awaited."""
 
 
-# -- the end of a head --------------------------------------------------------------------------------------------
+# -- the end of a head -----------------------------------------------------------------------------
 
 
-# -- the first line -----------------------------------------------------------------------------------------------
+# -- the first line --------------------------------------------------------------------------------
+
 
 def max_line_len(limits: Limits) -> int:
-    """Bytes within which a request line must end: the target, room for method and version; never more than a head."""
+    """Bytes within which a request line must end: the target, room for method and version; never
+    more than a head.
+    """
     return min(limits.max_target_len + 64, limits.max_header_len)
 
 
 def parse_request_line(line: bytes, limits: Limits) -> RequestLine | Malformed:
     """Method, target and version (RFC 9112 section 3), or what is wrong: 400, 414, 501 or 505."""
     if len(line) > _METHOD_MAX and line.find(b" ", 0, _METHOD_MAX + 1) < 0:
-        return unknown_method(line[:_METHOD_MAX + 1])
+        return unknown_method(line[: _METHOD_MAX + 1])
     if line.translate(None, PRINTABLE):
         return malformed(_NOT_PRINTABLE)
     parts = line.split(b" ")
@@ -72,13 +80,18 @@ def parse_request_line(line: bytes, limits: Limits) -> RequestLine | Malformed:
         if number is None:
             return malformed("the request line does not end in a version like HTTP/1.1")
         if number[1] != b"1":
-            return malformed(f"{version.decode()} is not spoken here, HTTP/1.1 is", CloseReason.VERSION)
+            return malformed(
+                f"{version.decode()} is not spoken here, HTTP/1.1 is", CloseReason.VERSION
+            )
         minor = 1
     name = METHODS.get(method)
     if name is None:
         return unknown_method(method)
     if len(target) > limits.max_target_len:
-        return malformed(f"the request target is longer than {limits.max_target_len} bytes", CloseReason.PATH_TOO_LONG)
+        return malformed(
+            f"the request target is longer than {limits.max_target_len} bytes",
+            CloseReason.PATH_TOO_LONG,
+        )
     error = check_target(name, target)
     return RequestLine(name, target.decode(), minor) if error is None else error
 
@@ -89,7 +102,9 @@ _NOT_PRINTABLE = "the request line contains a byte that is not a visible ASCII c
 def _explain_parts(parts: list[bytes]) -> Malformed:
     """Why a line is not three words separated by single spaces."""
     if len(parts) == 2 and _VERSION.fullmatch(parts[1]) is None and parts[1]:
-        return malformed("the request line has no version: HTTP/0.9 is not spoken here, HTTP/1.1 is")
+        return malformed(
+            "the request line has no version: HTTP/0.9 is not spoken here, HTTP/1.1 is"
+        )
     return malformed("the request line is not: method, one space, target, one space, version")
 
 
@@ -99,7 +114,10 @@ def unknown_method(method: bytes) -> Malformed:
         return malformed(_NOT_PRINTABLE)
     if _TOKEN.fullmatch(method) is None:
         return malformed("the method is not a token")
-    return malformed(f"the method {method[:32].decode()} is not one this server knows", CloseReason.UNKNOWN_METHOD)
+    return malformed(
+        f"the method {method[:32].decode()} is not one this server knows",
+        CloseReason.UNKNOWN_METHOD,
+    )
 
 
 def check_target(method: str, target: bytes) -> Malformed | None:
@@ -109,7 +127,9 @@ def check_target(method: str, target: bytes) -> Malformed | None:
     if target[0] == 0x2F:
         return None
     if target == b"*":
-        return None if method == "OPTIONS" else malformed("the request target * is for OPTIONS only")
+        return (
+            None if method == "OPTIONS" else malformed("the request target * is for OPTIONS only")
+        )
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:
         return malformed("the request target is neither a path nor an http URI")
@@ -123,19 +143,19 @@ def split_target(target: str) -> tuple[str, str]:
     if target[0] != "/" and target != "*":
         rest = target.partition("://")[2]
         cut = len(re.split("[/?]", rest, maxsplit=1)[0])
-        target = rest[cut:] if rest[cut:cut + 1] == "/" else "/" + rest[cut:]
+        target = rest[cut:] if rest[cut : cut + 1] == "/" else "/" + rest[cut:]
     path, _, query = target.partition("?")
     return path, query
 
 
-# -- what the beginning of a head already settles -----------------------------------------------------------------
+# -- what the beginning of a head already settles --------------------------------------------------
 
 
 def check_partial_request_line(window: bytes, start: int, limits: Limits) -> Malformed | None:
     """The same for a first line that has not ended."""
-    line = window[:max_line_len(limits)]
+    line = window[: max_line_len(limits)]
     if len(line.removesuffix(b"\r")) > _METHOD_MAX and line.find(b" ", 0, _METHOD_MAX + 1) < 0:
-        return unknown_method(line[:_METHOD_MAX + 1])
+        return unknown_method(line[: _METHOD_MAX + 1])
     flaw = line[start:].translate(None, PRINTABLE)
     if flaw and not (flaw == b"\r" and line.endswith(b"\r")):
         return malformed(_NOT_PRINTABLE)
@@ -144,7 +164,10 @@ def check_partial_request_line(window: bytes, start: int, limits: Limits) -> Mal
     method = line.partition(b" ")[0]
     if method not in METHODS:
         return unknown_method(method)
-    return malformed(f"the request target is longer than {limits.max_target_len} bytes", CloseReason.PATH_TOO_LONG)
+    return malformed(
+        f"the request target is longer than {limits.max_target_len} bytes",
+        CloseReason.PATH_TOO_LONG,
+    )
 
 
-# -- field lines --------------------------------------------------------------------------------------------------
+# -- field lines -----------------------------------------------------------------------------------

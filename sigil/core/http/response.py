@@ -1,12 +1,13 @@
 """What a handler returns: an answer as a value.
 
-Theory: a response is a status, header fields and a body, and nothing else; how it is framed, and whether the
-connection stays, is not its business.  The constructors are for people: they choose a content type, encode text,
-and refuse at once, with a sentence, what could not be sent.
+Theory: a response is a status, header fields and a body, and nothing else; how it is framed, and
+whether the connection stays, is not its business. The constructors are for people: they choose a
+content type, encode text, and refuse at once, with a sentence, what could not be sent.
 
-Rules: `bytes` are kept as they are, never copied; what can change (`bytearray`, `memoryview`) is copied.  Headers are
-(name, value) pairs in the order they will be sent.  A content type among `headers` replaces the default one.
-It does not know the wire: `sanitize` checks once more whatever arrives there, and `encode` writes it.
+Rules: `bytes` are kept as they are, never copied; what can change (`bytearray`, `memoryview`) is
+copied. Headers are (name, value) pairs in the order they will be sent. A content type among
+`headers` replaces the default one. It does not know the wire: `sanitize` checks once more whatever
+arrives there, and `encode` writes it.
 """
 
 from __future__ import annotations
@@ -28,18 +29,29 @@ TEXT: Pairs = (("Content-Type", "text/plain; charset=utf-8"),)
 HTML: Pairs = (("Content-Type", "text/html; charset=utf-8"),)
 JSON: Pairs = (("Content-Type", "application/json"),)
 OCTETS: Pairs = (("Content-Type", "application/octet-stream"),)
-EVENTS: Pairs = (("Content-Type", "text/event-stream"), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"))
+EVENTS: Pairs = (
+    ("Content-Type", "text/event-stream"),
+    ("Cache-Control", "no-store"),
+    ("X-Accel-Buffering", "no"),
+)
 """What an event stream needs: nobody on the way may keep it, or hold it back (as nginx would)."""
 
 REASON_PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
-    413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
-"""Reason phrases by status (RFC 9110 section 15, whatever the version of Python); others are sent without one."""
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+"""Reason phrases by status (RFC 9110 section 15, whatever the version of Python); others are sent
+without one.
+"""
 
 _URI_MARKS = "%:/?#[]@!$&'()*+,;=~"
 
 
 class Unfold(NamedTuple):
-    """A pure stream: `step(state)` gives a piece and the next state, or None at the end; it begins with `seed`.
+    """A pure stream: `step(state)` gives a piece and the next state, or None at the end; it begins
+    with `seed`.
 
     Unlike an iterator it can be sent to many clients, and sent again.
     """
@@ -52,16 +64,19 @@ Chunks: TypeAlias = "Iterable[Any] | AsyncIterable[Any] | Unfold"
 
 
 class StreamedBody(NamedTuple):
-    """A body that is produced while it is sent.  The shell owns the iterator; the core only asks for more."""
+    """A body that is produced while it is sent. The shell owns the iterator; the core only asks for
+    more.
+    """
 
     chunks: Chunks
     is_sse: bool = False
     """The pieces are events of an event stream, not bytes."""
 
 
-
 class Upgrade(NamedTuple):
-    """No body: the connection becomes a WebSocket, which speaks `subprotocol`, hears `topics` and is sent `history`."""
+    """No body: the connection becomes a WebSocket, which speaks `subprotocol`, hears `topics` and
+    is sent `history`.
+    """
 
     subprotocol: str | None
     topics: tuple[str, ...]
@@ -79,7 +94,9 @@ Body: TypeAlias = "builtins.bytes | StreamedBody | Upgrade | EventStream"
 
 
 class Response(NamedTuple):
-    """One HTTP response, made by `text`, `html`, `json`, `bytes`, `broadcast`, `sse`, `upgrade`, `redirect`, `error`."""
+    """One HTTP response, made by `text`, `html`, `json`, `bytes`, `broadcast`, `sse`, `upgrade`,
+    `redirect`, `error`.
+    """
 
     status: int
     headers: Pairs
@@ -99,7 +116,9 @@ class Response(NamedTuple):
 
     @staticmethod
     def json(value: Any, status: int = 200, headers: HeadersLike = ()) -> Response:
-        """A value as JSON (RFC 8259), compact, in UTF-8; ValueError for NaN and infinities, TypeError for no JSON."""
+        """A value as JSON (RFC 8259), compact, in UTF-8; ValueError for NaN and infinities,
+        TypeError for no JSON.
+        """
         text = _json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return Response(_status(status), _merge(JSON, headers), text.encode())
 
@@ -110,47 +129,72 @@ class Response(NamedTuple):
 
     @staticmethod
     def stream(chunks: Chunks, status: int = 200, headers: HeadersLike = ()) -> Response:
-        """A body from any iterable of bytes (or an `Unfold`, or an async iterable), taken piece by piece as it is read.
+        """A body from any iterable of bytes (or an `Unfold`, or an async iterable), taken piece by
+        piece as it is read.
 
-        Sent chunked, or until the connection closes to an HTTP/1.0 client; with a Content-Length among `headers`, as
-        exactly so many bytes.  A piece may be None, "nothing now, ask again soon", or a `Deferred` that will be
-        resolved with one; empty pieces are skipped.  The iterator is closed when the client leaves.
+        Sent chunked, or until the connection closes to an HTTP/1.0 client; with a Content-Length
+        among `headers`, as exactly so many bytes. A piece may be None, "nothing now, ask again
+        soon", or a `Deferred` that will be resolved with one; empty pieces are skipped. The
+        iterator is closed when the client leaves.
         """
-        return Response(_status(status), _merge(OCTETS, headers), StreamedBody(_iterable(chunks, "bytes")))
+        return Response(
+            _status(status), _merge(OCTETS, headers), StreamedBody(_iterable(chunks, "bytes"))
+        )
 
     @staticmethod
-    def sse(events: Chunks | None = None, status: int = 200, headers: HeadersLike = (), *, topics: Iterable[str] = (),
-            history: int = 0) -> Response:
+    def sse(
+        events: Chunks | None = None,
+        status: int = 200,
+        headers: HeadersLike = (),
+        *,
+        topics: Iterable[str] = (),
+        history: int = 0,
+    ) -> Response:
         """An event stream (WHATWG HTML section 9.2): of what is broadcast, or of `events`.
 
-        Without `events` the client listens as a WebSocket does: it is sent what is broadcast to all or to one of
-        `topics` (`"*"` is every topic), first the last `history` messages as far as they are kept
-        (`Limits.history_messages`).  Each text is an event, whose id is its position in the stream; binary messages are
-        left out, and counted in `Stats.sse_skipped`.  Who comes back with `Last-Event-ID` goes on behind it; an event
-        `gap` says how many messages, on whatever topic, are not kept any more.  The client is told its position when it
-        begins, and every `Limits.sse_keep_alive_interval`.
+        Without `events` the client listens as a WebSocket does: it is sent what is broadcast to all
+        or to one of `topics` (`"*"` is every topic), first the last `history` messages as far as
+        they are kept (`Limits.history_messages`). Each text is an event, whose id is its position
+        in the stream; binary messages are left out, and counted in `Stats.sse_skipped`. Who comes
+        back with `Last-Event-ID` goes on behind it; an event `gap` says how many messages, on
+        whatever topic, are not kept any more. The client is told its position when it begins, and
+        every `Limits.sse_keep_alive_interval`.
 
-        `events` is any iterable that `broadcast` would take, of events: each an `SseEvent`, a str (its data), or a value
-        that becomes JSON.  While there is none, comments keep the connection alive.  TypeError for `events` with
-        `topics` or `history`, for topics that are no str, and for a history that is no number from 0.
+        `events` is any iterable that `broadcast` would take, of events: each an `SseEvent`, a str
+        (its data), or a value that becomes JSON. While there is none, comments keep the connection
+        alive. TypeError for `events` with `topics` or `history`, for topics that are no str, and
+        for a history that is no number from 0.
         """
         hearing = _subscription(topics, history)
         if events is None:
             return Response(_status(status), _merge(EVENTS, headers), EventStream(*hearing))
         if any(hearing):
-            raise TypeError("an event stream is one of events, or one of what is broadcast to topics, not both")
-        return Response(_status(status), _merge(EVENTS, headers), StreamedBody(_iterable(events, "events"), True))
+            raise TypeError(
+                "an event stream is one of events, or one of what is broadcast to topics, not both"
+            )
+        return Response(
+            _status(status),
+            _merge(EVENTS, headers),
+            StreamedBody(_iterable(events, "events"), True),
+        )
 
     @staticmethod
-    def upgrade(subprotocol: str | None = None, topics: Iterable[str] = (), history: int = 0,
-                headers: HeadersLike = ()) -> Response:
-        """The connection becomes a WebSocket (RFC 6455); who has not asked for one properly gets 400, 403 or 426.
+    def upgrade(
+        subprotocol: str | None = None,
+        topics: Iterable[str] = (),
+        history: int = 0,
+        headers: HeadersLike = (),
+    ) -> Response:
+        """The connection becomes a WebSocket (RFC 6455); who has not asked for one properly gets
+        400, 403 or 426.
 
-        `subprotocol` is one of those the client offered (`request.subprotocols`), or None.  What is broadcast to one of
-        `topics` reaches this client (`"*"` is every topic).  It is first sent the last `history` messages, as far as
-        they are kept (`Limits.history_messages`).
+        `subprotocol` is one of those the client offered (`request.subprotocols`), or None. What is
+        broadcast to one of `topics` reaches this client (`"*"` is every topic). It is first sent
+        the last `history` messages, as far as they are kept (`Limits.history_messages`).
         """
-        return Response(101, _merge((), headers), Upgrade(subprotocol, *_subscription(topics, history)))
+        return Response(
+            101, _merge((), headers), Upgrade(subprotocol, *_subscription(topics, history))
+        )
 
     @staticmethod
     def redirect(location: str, status: int = 302, headers: HeadersLike = ()) -> Response:
@@ -161,7 +205,9 @@ class Response(NamedTuple):
         if status not in (301, 302, 303, 307, 308):
             raise ValueError(f"{status} is not a redirection with a location")
         uri = quote(location, safe=_URI_MARKS)
-        return Response(status, _merge((*TEXT, ("Location", uri)), headers), f"see {uri}\n".encode())
+        return Response(
+            status, _merge((*TEXT, ("Location", uri)), headers), f"see {uri}\n".encode()
+        )
 
     @staticmethod
     def error(status: int, message: str = "", headers: HeadersLike = ()) -> Response:
@@ -189,7 +235,9 @@ def _status(status: int) -> int:
 
 
 def _merge(defaults: Pairs, headers: HeadersLike) -> Pairs:
-    """Defaults that are not given, then those that are; ValueError or TypeError for what cannot be sent."""
+    """Defaults that are not given, then those that are; ValueError or TypeError for what cannot be
+    sent.
+    """
     if not headers:
         return defaults
     given = to_pairs(headers)
@@ -202,7 +250,9 @@ def _merge(defaults: Pairs, headers: HeadersLike) -> Pairs:
 
 
 def _iterable(chunks: Chunks, items: str) -> Chunks:
-    """The pieces of a stream; TypeError for what cannot be asked for pieces, or is one piece itself."""
+    """The pieces of a stream; TypeError for what cannot be asked for pieces, or is one piece
+    itself.
+    """
     is_one = isinstance(chunks, str | builtins.bytes | bytearray | memoryview)
     if is_one or not isinstance(chunks, Iterable | AsyncIterable):
         raise TypeError(f"a stream is an iterable of {items}, not {type(chunks).__name__}")

@@ -1,11 +1,12 @@
 """Server-sent events as bytes (WHATWG HTML section 9.2).
 
-Theory: an event stream is lines of text, so an event is a value with four parts and one way to be written.  What the
-program yields may be less than an event: a text is an event's data, any other value is data in JSON.
+Theory: an event stream is lines of text, so an event is a value with four parts and one way to be
+written. What the program yields may be less than an event: a text is an event's data, any other
+value is data in JSON.
 
-Rules: what would break the framing is refused with a sentence, never escaped or dropped: a line end in a name or an id,
-a NUL in an id.  Line ends in data are what the format has several `data` lines for.
-It does not know who sends it, nor when.
+Rules: what would break the framing is refused with a sentence, never escaped or dropped: a line end
+in a name or an id, a NUL in an id. Line ends in data are what the format has several `data` lines
+for. It does not know who sends it, nor when.
 """
 
 import json
@@ -25,8 +26,8 @@ _BREAKS_ID = re.compile(r"[\r\n\0]")
 class SseEvent(NamedTuple):
     """One event: `data` is a text, or a value that is sent as JSON; empty parts are left out.
 
-    `event` is its type ("message" for the client if empty), `id` what a reconnecting client will send back as
-    `Last-Event-ID`, `retry_ms` how long it is to wait before it reconnects.
+    `event` is its type ("message" for the client if empty), `id` what a reconnecting client will
+    send back as `Last-Event-ID`, `retry_ms` how long it is to wait before it reconnects.
     """
 
     data: Any = ""
@@ -36,14 +37,18 @@ class SseEvent(NamedTuple):
 
 
 def encode_event(item: Any) -> bytes:
-    """The bytes of what the program yielded; TypeError or ValueError, with a sentence, for what is no event."""
+    """The bytes of what the program yielded; TypeError or ValueError, with a sentence, for what is
+    no event.
+    """
     event = item if isinstance(item, SseEvent) else SseEvent(item)
     lines = [*_parts(event), *(f"data: {line}" for line in _LINE_END.split(_text(event.data)))]
     return ("\n".join(lines) + "\n\n").encode()
 
 
 def encode_message_event(text: bytes, position: str) -> bytes:
-    """The event of a text in UTF-8 that was said to clients; its id is its position in the stream, if it has one."""
+    """The event of a text in UTF-8 that was said to clients; its id is its position in the stream,
+    if it has one.
+    """
     start = f"id: {position}\ndata: ".encode() if position else b"data: "
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -56,7 +61,9 @@ def encode_id(position: str) -> bytes:
 
 
 def last_event_id(headers: Headers) -> str:
-    """The id of the last event that a client has seen which comes back, or empty; ids are UTF-8 in this field."""
+    """The id of the last event that a client has seen which comes back, or empty; ids are UTF-8 in
+    this field.
+    """
     return headers.get("last-event-id", "").encode("latin-1").decode("utf-8", "replace")
 
 

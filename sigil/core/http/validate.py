@@ -1,13 +1,13 @@
 """What the wire requires of a response, whoever made it (RFC 9110 sections 5.5, 6.4, 8.6).
 
-Theory: a value from user code is a claim.  The constructors of `Response` check theirs, but a `Response` is a plain
-tuple that anybody can fill, and one line end in one header value is somebody else's response.  So every response
-passes here once on its way out.
+Theory: a value from user code is a claim. The constructors of `Response` check theirs, but a
+`Response` is a plain tuple that anybody can fill, and one line end in one header value is somebody
+else's response. So every response passes here once on its way out.
 
-Rules: problems are sentences, not exceptions; None means that there is none.  The fields that frame a message belong
-to the server: a handler may declare a Content-Length, and must keep it, and may never touch Transfer-Encoding.
-What stands in a response is judged by its real type and never asked to write itself, for that would run user code.
-It does not change anything: it says yes or why not.
+Rules: problems are sentences, not exceptions; None means that there is none. The fields that frame
+a message belong to the server: a handler may declare a Content-Length, and must keep it, and may
+never touch Transfer-Encoding. What stands in a response is judged by its real type and never asked
+to write itself, for that would run user code. It does not change anything: it says yes or why not.
 """
 
 import re
@@ -37,7 +37,9 @@ def type_name(value: object) -> str:
 
 
 def safe_repr(value: object) -> str:
-    """A value as it is written; only its type if writing it would run somebody's code, or take long."""
+    """A value as it is written; only its type if writing it would run somebody's code, or take
+    long.
+    """
     return repr(value) if _is_plain(value, 3) else f"an object of type {type_name(value)}"
 
 
@@ -48,7 +50,9 @@ def _is_plain(value: Any, depth: int) -> bool:
         return bool(-_SHOWN < value < _SHOWN)
     if kind in _CONTAINERS:
         inner = value.items() if kind is dict else value
-        return depth > 0 and len(value) <= 100 and all(_is_plain(thing, depth - 1) for thing in inner)
+        return (
+            depth > 0 and len(value) <= 100 and all(_is_plain(thing, depth - 1) for thing in inner)
+        )
     return kind in _PLAIN
 
 
@@ -60,14 +64,18 @@ def check_status(status: Any) -> str | None:
 
 
 def check_headers(pairs: Pairs) -> str | None:
-    """None if every name is a token, every value is a field value, and none is the server's to send."""
+    """None if every name is a token, every value is a field value, and none is the server's to
+    send.
+    """
     for name, value in pairs:
         if type(name) is not str or type(value) is not str:
             return f"headers are pairs of str, not of {type_name(name)} and {type_name(value)}"
         if _NAME.fullmatch(name) is None:
             return f"{name!r} is not a header name"
         if _VALUE.fullmatch(value) is None:
-            return f"the value of header {name!r} contains a character that cannot be sent: {value!r}"
+            return (
+                f"the value of header {name!r} contains a character that cannot be sent: {value!r}"
+            )
         if name.lower() in _OURS:
             return f"the header {name!r} is the server's to send"
     return None
@@ -76,14 +84,17 @@ def check_headers(pairs: Pairs) -> str | None:
 def check_response(response: Any) -> str | None:
     """None if status and headers of a response are what they must be, whoever filled them."""
     status, headers, _ = response
-    if not issubclass(type(headers), tuple) or not all(issubclass(type(pair), tuple) and len(pair) == 2
-                                                       for pair in headers):
+    if not issubclass(type(headers), tuple) or not all(
+        issubclass(type(pair), tuple) and len(pair) == 2 for pair in headers
+    ):
         return f"the headers of a response are a tuple of pairs, not {safe_repr(headers)}"
     return check_status(status) or check_headers(headers)
 
 
 def check_subscription(topics: Any, history: Any) -> str | None:
-    """None if this is what a client can hear: topics, each a str, and how many of the last messages."""
+    """None if this is what a client can hear: topics, each a str, and how many of the last
+    messages.
+    """
     if not issubclass(type(topics), tuple):
         return f"topics are a tuple of str, not {safe_repr(topics)}"
     for topic in topics:

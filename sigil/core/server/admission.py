@@ -27,9 +27,12 @@ def accept_new_client(server: Server, event: Accepted, parse: Parse) -> tuple[Se
     conn = Conn(draft.next_slot(), server.next_generation)
     client = make_client(conn, event.peer, server.now)
     draft.add(client)
-    after = server._replace(slots=draft.finish(), next_generation=server.next_generation + 1,
-                            wheel=schedule(server.wheel, conn, server.now, deadline_of(client, server.limits)),
-                            totals=totals._replace(accepted=totals.accepted + 1))
+    after = server._replace(
+        slots=draft.finish(),
+        next_generation=server.next_generation + 1,
+        wheel=schedule(server.wheel, conn, server.now, deadline_of(client, server.limits)),
+        totals=totals._replace(accepted=totals.accepted + 1),
+    )
     return after, [*effects, Adopt(conn, event.socket_id), CallOpen(conn)]
 
 
@@ -46,14 +49,20 @@ def _evict_one(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
             break
     batch.close_now(client, CloseReason.EVICTED)
     after, effects = batch.finish()
-    note = Log("sigil.server", INFO, f"{client.peer} evicted: {CLOSE_INFO[CloseReason.EVICTED].sentence}")
+    note = Log(
+        "sigil.server", INFO, f"{client.peer} evicted: {CLOSE_INFO[CloseReason.EVICTED].sentence}"
+    )
     return after._replace(eviction_queue=ranking), [note, *effects]
 
 
 def _reject(server: Server, event: Accepted, reason: CloseReason) -> tuple[Server, list[Effect]]:
     """503 with a sentence, and no record."""
     totals = server.totals._replace(rejected=server.totals.rejected + 1)
-    note = Log("sigil.server", WARNING, f"{event.peer} turned away, {reason.name}: {CLOSE_INFO[reason].sentence}")
+    note = Log(
+        "sigil.server",
+        WARNING,
+        f"{event.peer} turned away, {reason.name}: {CLOSE_INFO[reason].sentence}",
+    )
     data = b"".join(service_unavailable(reason, NO_HEAD, server.date))
     return server._replace(totals=totals), [note, Reject(event.socket_id, data)]
 
@@ -63,6 +72,7 @@ def accept_room(server: Server) -> int:
     limits = server.limits
     used = server.slots.used - server.load.websockets
     return max(0, limits.max_connection_cnt - used) if limits.full_policy == "wait" else UNLIMITED
+
 
 UNLIMITED = 2**30
 """More than anybody could accept: the newcomers are not to wait."""

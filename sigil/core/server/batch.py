@@ -1,16 +1,23 @@
 """A server being moved on: the draft that one call of the fold writes on.
 
-Theory: events come in runs, and one draft of the table serves a run.  What must hold over all clients together (the
-sums of what they have sent and are owed) is kept here too, because here every client passes before and after.
+Theory: events come in runs, and one draft of the table serves a run. What must hold over all
+clients together (the sums of what they have sent and are owed) is kept here too, because here every
+client passes before and after.
 
-Rules: a desk is private to one call and ends in a new server.  Its context is that of the event at hand: it changes
-when a budget is exceeded or met again, at once, so that a run does what its events would do one by one.  It does not
-know which event is being told.
+Rules: a desk is private to one call and ends in a new server. Its context is that of the event at
+hand: it changes when a budget is exceeded or met again, at once, so that a run does what its events
+would do one by one. It does not know which event is being told.
 """
 
 from functools import partial
 
-from ..broadcast.broadcast import add_laggard, count_subscribers, join_cohort, leave_cohort, remove_laggard
+from ..broadcast.broadcast import (
+    add_laggard,
+    count_subscribers,
+    join_cohort,
+    leave_cohort,
+    remove_laggard,
+)
 from ..close_reasons import CloseReason
 from ..conn import Conn
 from ..connection.client import (
@@ -43,16 +50,29 @@ from .totals import add_closed
 
 
 def make_context(server: Server, parse: Parse) -> Context:
-    """What transitions may know of this server.  While it is paused, nobody may have anything under way."""
+    """What transitions may know of this server. While it is paused, nobody may have anything under
+    way.
+    """
     is_draining, limits = server.running is not ServerState.SERVING, server.limits
     if parse is parse_headers_only:
         parse = partial(parse_headers_only, limits=limits)
     last_number = limits.max_requests_per_connection - 1
     if server.load.paused_at is not None:
         limits, last_number = limits._replace(max_queued_requests=0), -1
-    return Context(limits, server.now, server.tick_started_at, server.date, is_draining, server.logs_access,
-                   not (is_draining or server.logs_access), parse, last_number, has_subscriber_slot(server), server.broadcast,
-                   bool(server.broadcast.pending))
+    return Context(
+        limits,
+        server.now,
+        server.tick_started_at,
+        server.date,
+        is_draining,
+        server.logs_access,
+        not (is_draining or server.logs_access),
+        parse,
+        last_number,
+        has_subscriber_slot(server),
+        server.broadcast,
+        bool(server.broadcast.pending),
+    )
 
 
 def has_subscriber_slot(server: Server) -> bool:
@@ -98,13 +118,19 @@ class Batch:
         self.effects: list[Effect] = []
 
     def commit(self, before: Client, outcome: Outcome) -> None:
-        """Put what a transition made of a client in its place, keep the orders, and see that all budgets are kept."""
+        """Put what a transition made of a client in its place, keep the orders, and see that all
+        budgets are kept.
+        """
         after, effects = outcome
         if isinstance(after, Disconnected):
             self._remove(before, after, effects)
         else:
             settled, effects = after_transition(before, after, effects, self.context)
-            settled = settled if settled.session is None else self._schedule_flush(before, settled, settled.session)
+            settled = (
+                settled
+                if settled.session is None
+                else self._schedule_flush(before, settled, settled.session)
+            )
             self.draft.put(settled)
             self.effects += effects
             if _is_idle(before) and _is_idle(settled):
@@ -117,11 +143,18 @@ class Batch:
         if before.session is None:
             self._newcomer = client.conn
             self._count_websockets(session, 1)
-        elif session.close_state is CloseState.CLOSED and before.session.close_state is not CloseState.CLOSED:
+        elif (
+            session.close_state is CloseState.CLOSED
+            and before.session.close_state is not CloseState.CLOSED
+        ):
             self._count_websockets(session, -1)
         self._update_cohort(before, client)
         is_free = not (client.outgoing.outbox or client.outgoing.is_full)
-        if session.is_scheduled or not is_free or not (session.queue or session.pong_payload is not None or session.cursor is not None):
+        if (
+            session.is_scheduled
+            or not is_free
+            or not (session.queue or session.pong_payload is not None or session.cursor is not None)
+        ):
             return client
         self.unflushed.append(client.conn)
         return client._replace(session=session._replace(is_scheduled=True))
@@ -130,7 +163,13 @@ class Batch:
         """A WebSocket is in its cohort, or it is a laggard, or neither."""
         was, now = is_in_cohort(before), after is not None and is_in_cohort(after)
         subscription = () if before.session is None else before.session.subscription
-        moves = was and now and after is not None and after.session is not None and after.session.subscription != subscription
+        moves = (
+            was
+            and now
+            and after is not None
+            and after.session is not None
+            and after.session.subscription != subscription
+        )
         if was and before.session is not None and (moves or not now):
             self.broadcast = leave_cohort(self.broadcast, before.conn, before.session.subscription)
         if now and after is not None and after.session is not None and (moves or not was):
@@ -151,19 +190,27 @@ class Batch:
         """A connection ends."""
         self.draft.remove(before)
         self.totals = add_closed(self.totals, disconnected.client, disconnected.reason)
-        self.effects += (*effects, Drop(before.conn), *close_notice(before.conn, disconnected.client.session, disconnected.reason),
-                         CallClose(before.conn, disconnected.reason))
+        self.effects += (
+            *effects,
+            Drop(before.conn),
+            *close_notice(before.conn, disconnected.client.session, disconnected.reason),
+            CallClose(before.conn, disconnected.reason),
+        )
         if before.session is not None and is_subscriber(before):
             self._count_websockets(before.session, -1)
         self._update_cohort(before, None)
         self._update_load(before, None)
 
     def close_now(self, client: Client, reason: CloseReason) -> None:
-        """End a connection now; if an answer was being made for it, it gets a 503 as far as it takes it at once."""
+        """End a connection now; if an answer was being made for it, it gets a 503 as far as it
+        takes it at once.
+        """
         effects: list[Effect] = []
         if is_subscriber(client):
             effects = closing_frames(client, reason, self.context)
-        elif client.outstanding and client.outgoing.streaming is None and not client.outgoing.outbox:
+        elif (
+            client.outstanding and client.outgoing.streaming is None and not client.outgoing.outbox
+        ):
             segments = service_unavailable(reason, client.outstanding[0], self.context.date)
             effects = [Send(client.conn, segments, Then.DROP)]
         self.commit(client, (Disconnected(client, reason), effects))
@@ -173,7 +220,7 @@ class Batch:
         if kind is HandlerReturned or kind is HandlerFailed:
             self.totals = self.totals._replace(stale_responses=self.totals.stale_responses + 1)
 
-    # -- budgets --------------------------------------------------------------------------------------------------
+    # -- budgets -----------------------------------------------------------------------------------
 
     def _update_load(self, before: Client, after: Client | None) -> None:
         """Add to the sums what a client has more than before."""
@@ -185,7 +232,9 @@ class Batch:
             self.load = load._replace(inbound=inbound, outbound=outbound)
 
     def _enforce_budgets(self) -> None:
-        """Over the one budget the slowest sender is turned out; over the other, nobody is handed anything out."""
+        """Over the one budget the slowest sender is turned out; over the other, nobody is handed
+        anything out.
+        """
         limits, load = self.server.limits, self.load
         if load.websockets > limits.max_ws_connection_cnt:
             self._evict_websocket()
@@ -199,7 +248,11 @@ class Batch:
 
     def _evict_websocket(self) -> None:
         """The oldest WebSocket gives way."""
-        others = [client for client in self.draft.clients() if is_subscriber(client) and client.conn != self._newcomer]
+        others = [
+            client
+            for client in self.draft.clients()
+            if is_subscriber(client) and client.conn != self._newcomer
+        ]
         self.close_now(min(others, key=lambda client: client.conn.generation), CloseReason.EVICTED)
 
     def _reject_slowest_sender(self) -> None:
@@ -216,20 +269,37 @@ class Batch:
         """What had to wait is looked at again, by slot."""
         for waiting in list(self.draft.clients()):
             client = self.draft.find_client(waiting.conn)
-            if client is not None and client.incoming.buffer and may_parse(client, self.context.limits):
+            if (
+                client is not None
+                and client.incoming.buffer
+                and may_parse(client, self.context.limits)
+            ):
                 self.commit(client, resume(client, [], self.context))
 
-    # -- the end --------------------------------------------------------------------------------------------------
+    # -- the end -----------------------------------------------------------------------------------
 
     def finish(self) -> tuple[Server, list[Effect]]:
         """The server after all that, and the orders in sequence."""
         server, slots = self.server, self.draft.finish()
-        if (self.context.is_draining or self.wheel is not server.wheel or self.totals is not server.totals
-                or self.load is not server.load or self.unflushed or self.broadcast is not server.broadcast):
+        if (
+            self.context.is_draining
+            or self.wheel is not server.wheel
+            or self.totals is not server.totals
+            or self.load is not server.load
+            or self.unflushed
+            or self.broadcast is not server.broadcast
+        ):
             is_over = server.running is ServerState.DRAINING and not slots.used
             running = ServerState.STOPPED if is_over else server.running
-            server = server._replace(slots=slots, wheel=self.wheel, totals=self.totals, running=running, load=self.load,
-                                     unflushed=server.unflushed.extend(self.unflushed), broadcast=self.broadcast)
+            server = server._replace(
+                slots=slots,
+                wheel=self.wheel,
+                totals=self.totals,
+                running=running,
+                load=self.load,
+                unflushed=server.unflushed.extend(self.unflushed),
+                broadcast=self.broadcast,
+            )
         else:
             server = with_slots(server, slots)
         return server, self.effects

@@ -15,7 +15,9 @@ from .state import Server, ServerState, at_time
 from .timer_wheel import expire, next_expiry, schedule
 
 OVERLOAD_GRACE_SECONDS = 1.0
-"""How long clients have to take what they are owed when it is too much altogether, before the slowest is dropped."""
+"""How long clients have to take what they are owed when it is too much altogether, before the
+slowest is dropped.
+"""
 
 
 def tick_started(server: Server, event: TickStarted, parse: Parse) -> tuple[Server, list[Effect]]:
@@ -25,7 +27,9 @@ def tick_started(server: Server, event: TickStarted, parse: Parse) -> tuple[Serv
     if server.running is ServerState.DRAINING and now >= server.deadline:
         return stop_now(server, parse)
     wheel, due = expire(server.wheel, now)
-    is_relief_due = server.load.paused_at is not None and now >= server.load.paused_at + OVERLOAD_GRACE_SECONDS
+    is_relief_due = (
+        server.load.paused_at is not None and now >= server.load.paused_at + OVERLOAD_GRACE_SECONDS
+    )
     if not due and not is_relief_due:
         return server, []
     return _check_deadlines(server._replace(wheel=wheel), due, is_relief_due, parse)
@@ -42,7 +46,9 @@ def _at_time(server: Server, now: float, wall: int, began: float) -> Server:
     return at_time(server, now, wall, date, began)
 
 
-def _check_deadlines(server: Server, due: list[Conn], is_relief_due: bool, parse: Parse) -> tuple[Server, list[Effect]]:
+def _check_deadlines(
+    server: Server, due: list[Conn], is_relief_due: bool, parse: Parse
+) -> tuple[Server, list[Effect]]:
     """Close what is overdue among these, and file the others again; make room if too much is owed."""
     batch = Batch(server, parse)
     for conn in due:
@@ -51,7 +57,9 @@ def _check_deadlines(server: Server, due: list[Conn], is_relief_due: bool, parse
             batch.commit(client, timed_out(client, batch.context))
             client = batch.draft.find_client(conn)
         if client is not None:
-            batch.wheel = schedule(batch.wheel, conn, server.now, deadline_of(client, server.limits))
+            batch.wheel = schedule(
+                batch.wheel, conn, server.now, deadline_of(client, server.limits)
+            )
     while is_relief_due and batch.load.paused_at is not None:
         slowest = slowest_reader(batch.draft.clients(), server.now)
         if slowest is None:
@@ -63,14 +71,19 @@ def _check_deadlines(server: Server, due: list[Conn], is_relief_due: bool, parse
 def is_due(server: Server, now: float) -> bool:
     """True if `TickStarted` must be told at this time even if nothing else has happened."""
     soonest = server.wheel.soonest
-    return (server.running is not ServerState.SERVING or server.load.paused_at is not None
-            or (soonest is not None and now >= soonest * server.wheel.granularity))
+    return (
+        server.running is not ServerState.SERVING
+        or server.load.paused_at is not None
+        or (soonest is not None and now >= soonest * server.wheel.granularity)
+    )
 
 
 def next_deadline(server: Server) -> float | None:
     """When `TickStarted` must be told at the latest, on the clock of `now`; None if nothing waits."""
     paused_at = server.load.paused_at
-    times = (next_expiry(server.wheel),
-             server.deadline if server.running is ServerState.DRAINING else None,
-             None if paused_at is None else paused_at + OVERLOAD_GRACE_SECONDS)
+    times = (
+        next_expiry(server.wheel),
+        server.deadline if server.running is ServerState.DRAINING else None,
+        None if paused_at is None else paused_at + OVERLOAD_GRACE_SECONDS,
+    )
     return min((at for at in times if at is not None), default=None)

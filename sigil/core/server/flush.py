@@ -20,7 +20,8 @@ FLUSH = Flush(None)
 
 
 def flush(server: Server, event: Flush, parse: Parse) -> tuple[Server, list[Effect]]:
-    """What was said leaves: what was said to one before anything was published, then what was published, then the rest.
+    """What was said leaves: what was said to one before anything was published, then what was
+    published, then the rest.
 
     With a `conn`, only what was said to this one client leaves, if nothing stands before it.
     """
@@ -31,9 +32,20 @@ def flush(server: Server, event: Flush, parse: Parse) -> tuple[Server, list[Effe
     listed, is_heard_by_all = server.unflushed, bool(server.broadcast.pending)
     if not listed:
         return _fan_out(server) if is_heard_by_all else (server, [])
-    batch, number = Batch(server._replace(unflushed=listed[:0]), parse), server.broadcast.ring.head_number
-    late = {conn for conn in listed if _waits_for(batch.draft.find_client(conn), number)} if is_heard_by_all else NO_MEMBERS
-    _flush_each(batch, [conn for conn in listed if conn not in late] if late else listed, server.broadcast.ring)
+    batch, number = (
+        Batch(server._replace(unflushed=listed[:0]), parse),
+        server.broadcast.ring.head_number,
+    )
+    late = (
+        {conn for conn in listed if _waits_for(batch.draft.find_client(conn), number)}
+        if is_heard_by_all
+        else NO_MEMBERS
+    )
+    _flush_each(
+        batch,
+        [conn for conn in listed if conn not in late] if late else listed,
+        server.broadcast.ring,
+    )
     server, effects = batch.finish()
     if not is_heard_by_all:
         return server, effects
@@ -49,7 +61,9 @@ def _waits_for(client: Client | None, number: int) -> bool:
     if client is None or client.session is None:
         return False
     session = client.session
-    return (session.cursor or 0) > number or any(isinstance(item, Follow) and item.to > number for item in session.queue)
+    return (session.cursor or 0) > number or any(
+        isinstance(item, Follow) and item.to > number for item in session.queue
+    )
 
 
 def _flush_each(batch: Batch, conns: Iterable[Conn], ring: Ring) -> None:
@@ -74,16 +88,26 @@ def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
     several = len(cohorts) > 1
     index = index_topics(broadcast) if several else None
     known: dict[Subscription, bytes] = {}
-    for subscription, members in sorted(cohorts.items(), key=_in_order) if several else cohorts.items():
-        # cohorts that differ only in topics on which nothing was published are sent the same piece of memory
+    for subscription, members in (
+        sorted(cohorts.items(), key=_in_order) if several else cohorts.items()
+    ):
+        # cohorts that differ only in topics on which nothing was published are sent the same piece
+        # of memory
         heard = subscription
         if index is not None and subscription.topics:
-            heard = Subscription(subscription.encoding, frozenset([topic for topic in subscription.topics if topic in index]))
+            heard = Subscription(
+                subscription.encoding,
+                frozenset([topic for topic in subscription.topics if topic in index]),
+            )
         data = known.get(heard)
         if data is None:
             data = known[heard] = pending_bytes_for(broadcast, heard, index)
         if data:
-            fans.append(FanOut(subscription, members, data, broadcast.ring.head_number, broadcast.next_number))
+            fans.append(
+                FanOut(
+                    subscription, members, data, broadcast.ring.head_number, broadcast.next_number
+                )
+            )
             sent += len(data) * len(members)
     return with_broadcast(server, commit_pending(broadcast), count_sent(server.totals, sent)), fans
 

@@ -1,18 +1,27 @@
 """The spine: a server is a fold of events, and every event gives orders.
 
-Theory: `step(server, event)` is the whole server.  `advance` is the same for many events at once: the fold of `step`,
-with neighbouring sends of one connection joined.  It is what the shell calls, because one draft of the table serves
-all the events.
+Theory: `step(server, event)` is the whole server. `advance` is the same for many events at once:
+the fold of `step`, with neighbouring sends of one connection joined. It is what the shell calls,
+because one draft of the table serves all the events.
 
-Rules: both are pure and total; an event for a connection that is gone changes nothing.  What happens to one connection
-stands in `transition`; what happens to the server as a whole, here.  Adding a kind of event means adding a row
-to one of the two tables.  It does not know sockets, clocks, threads or logs: it is told, and it orders.
+Rules: both are pure and total; an event for a connection that is gone changes nothing. What happens
+to one connection stands in `transition`; what happens to the server as a whole, here. Adding a kind
+of event means adding a row to one of the two tables. It does not know sockets, clocks, threads or
+logs: it is told, and it orders.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..connection.client import DELIVERING, IDLE_HTTP, IDLE_WEBSOCKET, NOTHING_OUTGOING, Client, Parse, is_scheduled
+from ..connection.client import (
+    DELIVERING,
+    IDLE_HTTP,
+    IDLE_WEBSOCKET,
+    NOTHING_OUTGOING,
+    Client,
+    Parse,
+    is_scheduled,
+)
 from ..connection.transitions import TRANSITIONS
 from ..effects import Effect, Send, Then
 from ..events import Accepted, Event, Flush, Publish, Stop, TickStarted, TimeRead
@@ -26,9 +35,12 @@ from .publish import publish
 from .state import Server
 from .state import make_server as make_server
 
-# -- the fold -----------------------------------------------------------------------------------------------------
+# -- the fold --------------------------------------------------------------------------------------
 
-def _fold(server: Server, events: Sequence[Event], parse: Parse) -> tuple[Server, list[Effect], bool]:
+
+def _fold(
+    server: Server, events: Sequence[Event], parse: Parse
+) -> tuple[Server, list[Effect], bool]:
     """Apply events in order; True if the orders may hold neighbouring sends of one connection."""
     effects: list[Effect] = []
     start, is_joinable = 0, False
@@ -45,11 +57,14 @@ def _fold(server: Server, events: Sequence[Event], parse: Parse) -> tuple[Server
     return server, effects, is_joinable
 
 
-def _apply_run(server: Server, events: Sequence[Any], start: int,
-               parse: Parse) -> tuple[Server, list[Effect], bool, int]:
-    """Apply neighbouring events that concern single connections, up to the first that does not: the loop to be fast in.
+def _apply_run(
+    server: Server, events: Sequence[Any], start: int, parse: Parse
+) -> tuple[Server, list[Effect], bool, int]:
+    """Apply neighbouring events that concern single connections, up to the first that does not: the
+    loop to be fast in.
 
-    Also returned: whether the orders may hold neighbouring sends of one connection, and where the run ended.
+    Also returned: whether the orders may hold neighbouring sends of one connection, and where the
+    run ended.
     """
     batch = Batch(server, parse)
     entries, effects, context = batch.draft.entries, batch.effects, batch.context
@@ -99,7 +114,12 @@ def coalesce(effects: Sequence[Effect]) -> list[Effect]:
     joined: list[Effect] = []
     last: Effect | None = None
     for effect in effects:
-        if type(effect) is Send and type(last) is Send and last.conn == effect.conn and last.then is Then.KEEP:
+        if (
+            type(effect) is Send
+            and type(last) is Send
+            and last.conn == effect.conn
+            and last.then is Then.KEEP
+        ):
             last = Send(last.conn, last.segments + effect.segments, effect.then)
             joined[-1] = last
         else:
@@ -108,24 +128,27 @@ def coalesce(effects: Sequence[Effect]) -> list[Effect]:
     return joined
 
 
-def step(server: Server, event: Event, parse: Parse = parse_headers_only) -> tuple[Server, tuple[Effect, ...]]:
+def step(
+    server: Server, event: Event, parse: Parse = parse_headers_only
+) -> tuple[Server, tuple[Effect, ...]]:
     """The server after one event, and the orders that follow from it."""
     server, effects, _ = _fold(server, (event,), parse)
     return server, tuple(effects)
 
 
-def advance(server: Server, events: Sequence[Event],
-            parse: Parse = parse_headers_only) -> tuple[Server, list[Effect]]:
+def advance(
+    server: Server, events: Sequence[Event], parse: Parse = parse_headers_only
+) -> tuple[Server, list[Effect]]:
     """The server after all events, and the orders: the fold of `step`, then `coalesce`.
 
-    `parse` may be any function of bytes equal to `parse_headers_only` under the server's limits, such as one that
-    remembers.
+    `parse` may be any function of bytes equal to `parse_headers_only` under the server's limits,
+    such as one that remembers.
     """
     server, effects, is_joinable = _fold(server, events, parse)
     return server, coalesce(effects) if is_joinable else effects
 
 
-# -- what happens to the server as a whole ------------------------------------------------------------------------
+# -- what happens to the server as a whole ---------------------------------------------------------
 
 
 _TRANSITIONS: dict[type, Callable[[Server, Any, Parse], tuple[Server, list[Effect]]]] = {
@@ -139,4 +162,4 @@ _TRANSITIONS: dict[type, Callable[[Server, Any, Parse], tuple[Server, list[Effec
 """Every kind of event that concerns the server as a whole, and what it does."""
 
 
-# -- questions ----------------------------------------------------------------------------------------------------
+# -- questions -------------------------------------------------------------------------------------

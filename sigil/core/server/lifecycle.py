@@ -23,12 +23,19 @@ def stop(server: Server, event: Stop, parse: Parse) -> tuple[Server, list[Effect
         if waiting_for(client) is Waiting.IDLE:
             batch.commit(client, (Disconnected(client, CloseReason.SHUTDOWN), []))
         elif is_subscriber(client):
-            batch.commit(client, close_requested(client, CloseRequested(client.conn, CloseReason.SHUTDOWN), batch.context))
+            batch.commit(
+                client,
+                close_requested(
+                    client, CloseRequested(client.conn, CloseReason.SHUTDOWN), batch.context
+                ),
+            )
     return batch.finish()
 
 
 def stop_now(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
-    """Whoever is still owed an answer gets a 503 if it can take it at once; then everything is closed."""
+    """Whoever is still owed an answer gets a 503 if it can take it at once; then everything is
+    closed.
+    """
     batch = Batch(server, parse)
     for known in list(clients_of(server.slots)):
         client = batch.draft.find_client(known.conn)

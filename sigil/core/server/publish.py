@@ -1,14 +1,13 @@
 """What the program says to WebSockets: to one, to all, and when it leaves.
 
-Theory: a message said is a frame made, nothing more: it waits in the queue of its client until the turn of the loop is
-flushed, so that all that was said to a client in one turn leaves in one piece.
+Theory: a message said is a frame made, nothing more: it waits in the queue of its client until the
+turn of the loop is flushed, so that all that was said to a client in one turn leaves in one piece.
 
-Rules: what was said to one client is bounded by `max_ws_outbox_len`; beyond it a message is dropped, and the program is
-told.  What was said to all is bounded by the ring; a client that needs what is overwritten is dropped, because a
-stream with a hole in it is a lie.  What a client receives is in the order in which it was said.
-It does not know sockets: it orders.
+Rules: what was said to one client is bounded by `max_ws_outbox_len`; beyond it a message is
+dropped, and the program is told. What was said to all is bounded by the ring; a client that needs
+what is overwritten is dropped, because a stream with a hole in it is a lie. What a client receives
+is in the order in which it was said. It does not know sockets: it orders.
 """
-
 
 from ..broadcast.broadcast import (
     NO_CURSOR,
@@ -35,7 +34,8 @@ from .state import Server, with_broadcast
 WARNING = 30
 
 
-# -- to all -------------------------------------------------------------------------------------------------------
+# -- to all ----------------------------------------------------------------------------------------
+
 
 def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[Effect]]:
     """Say messages to everybody, or to those who hear their topics: each is a frame, made once.
@@ -44,11 +44,19 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
     """
     broadcast = server.broadcast
     if not has_subscribers(broadcast, server.limits):
-        fitting = [payload for _, payload, _ in event.messages if frame_len(len(payload)) <= broadcast.ring.max_bytes]
+        fitting = [
+            payload
+            for _, payload, _ in event.messages
+            if frame_len(len(payload)) <= broadcast.ring.max_bytes
+        ]
         return with_broadcast(server, skip_numbers(broadcast, len(fitting))), []
     entries = plain_entries(event.messages)
     encoded = encode_entries(entries, broadcast) if broadcast.encoding_counts else entries
-    length = sum([len(entry[0]) for entry in entries]) if encoded is entries else sum(map(entry_len, encoded))
+    length = (
+        sum([len(entry[0]) for entry in entries])
+        if encoded is entries
+        else sum(map(entry_len, encoded))
+    )
     if fits(broadcast, len(encoded), length):
         together = _add(server, encoded, length, parse)
         if together[0].broadcast.encoding_counts == broadcast.encoding_counts:
@@ -75,13 +83,17 @@ def _publish_one(server: Server, entry: Published, parse: Parse) -> tuple[Server
     return server, flushed + more
 
 
-def _add(server: Server, entries: tuple[Published, ...], length: int, parse: Parse) -> tuple[Server, list[Effect]]:
+def _add(
+    server: Server, entries: tuple[Published, ...], length: int, parse: Parse
+) -> tuple[Server, list[Effect]]:
     """Publish frames that fit, and drop those who would need what this overwrites."""
     skipped = 0
     if server.broadcast.encoding_counts and Encoding.SSE in dict(server.broadcast.encoding_counts):
         skipped = sum([entry[0][0] & 0x0F != Opcode.TEXT for entry in entries])
     if skipped:
-        server = server._replace(totals=server.totals._replace(sse_skipped=server.totals.sse_skipped + skipped))
+        server = server._replace(
+            totals=server.totals._replace(sse_skipped=server.totals.sse_skipped + skipped)
+        )
     before = server.broadcast.ring  # it still has what is let go
     broadcast = append_pending(server.broadcast, entries, length)
     server = with_broadcast(server, broadcast)
@@ -105,4 +117,4 @@ def _add(server: Server, entries: tuple[Published, ...], length: int, parse: Par
     return batch.finish()
 
 
-# -- the end of the turn ------------------------------------------------------------------------------------------
+# -- the end of the turn ---------------------------------------------------------------------------

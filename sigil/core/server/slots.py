@@ -1,11 +1,13 @@
 """The slot table: which small number is which connection.
 
-Theory: a slot is an index into one persistent vector, so finding a client is one read and old tables stay whole.
-A free slot holds the number of the next free one: the list of free slots costs nothing and needs no second record.
+Theory: a slot is an index into one persistent vector, so finding a client is one read and old
+tables stay whole. A free slot holds the number of the next free one: the list of free slots costs
+nothing and needs no second record.
 
-Rules: a slot holds a client or a number, never both; every slot is in use or on the free list, exactly once.  The slot
-freed last is used first.  Many writes at once go through a `Draft`, which is private to one call and ends in a new
-table.  This file is the only one that knows pyrsistent's vector.
+Rules: a slot holds a client or a number, never both; every slot is in use or on the free list,
+exactly once. The slot freed last is used first. Many writes at once go through a `Draft`, which is
+private to one call and ends in a new table. This file is the only one that knows pyrsistent's
+vector.
 """
 
 from collections.abc import Iterator
@@ -53,7 +55,9 @@ def free_slots(slots: Slots) -> list[int]:
 
 
 class Draft:
-    """A table being rewritten: reads see earlier writes; `finish` gives the new table and the old one stays."""
+    """A table being rewritten: reads see earlier writes; `finish` gives the new table and the old
+    one stays.
+    """
 
     __slots__ = ("_free", "_length", "_used", "entries")
 
@@ -70,7 +74,11 @@ class Draft:
 
     def clients(self) -> Iterator[Client]:
         """The clients in the table, by slot, as they are now."""
-        return (entry for entry in map(self.entries.__getitem__, range(self._length)) if isinstance(entry, Client))
+        return (
+            entry
+            for entry in map(self.entries.__getitem__, range(self._length))
+            if isinstance(entry, Client)
+        )
 
     def next_slot(self) -> int:
         """The slot that the next client will get."""

@@ -1,7 +1,7 @@
 """The server as a record.
 
-Theory: a whole server is one value, so it can be kept, compared and gone back to.  What it is made of stands in other
-files; what happens to it, in `server`.
+Theory: a whole server is one value, so it can be kept, compared and gone back to. What it is made
+of stands in other files; what happens to it, in `server`.
 
 Rules: immutable all the way down.  It does not know what any of its fields are for.
 """
@@ -30,9 +30,11 @@ class ServerState(IntEnum):
 
 
 class Load(NamedTuple):
-    """What all clients together have under way: bytes of unfinished requests, bytes owed, WebSockets open.
+    """What all clients together have under way: bytes of unfinished requests, bytes owed,
+    WebSockets open.
 
-    `paused_at` is since when nothing is handed out because too much is owed; None while all is well.
+    `paused_at` is since when nothing is handed out because too much is owed; None while all is
+    well.
     """
 
     inbound: int
@@ -42,10 +44,12 @@ class Load(NamedTuple):
 
 
 class Server(NamedTuple):
-    """A server.  `turn` numbers connections and never goes back; `deadline` is when draining becomes stopping.
+    """A server. `turn` numbers connections and never goes back; `deadline` is when draining becomes
+    stopping.
 
-    `victims` are those whose places will be taken first, each with the time that proves it is still waiting as it was;
-    `unflushed` are those to whom something is to be said at the end of the turn, which has `tick_started_at` at that time.
+    `victims` are those whose places will be taken first, each with the time that proves it is still
+    waiting as it was; `unflushed` are those to whom something is to be said at the end of the turn,
+    which has `tick_started_at` at that time.
     """
 
     slots: Slots
@@ -70,34 +74,158 @@ class Server(NamedTuple):
 UNLOADED = Load(0, 0, None, 0)
 
 
-def make_server(limits: Limits, now: float, unix_time: int, logs_access: bool = False, epoch: int = 0) -> Server:
+def make_server(
+    limits: Limits, now: float, unix_time: int, logs_access: bool = False, epoch: int = 0
+) -> Server:
     """A server without clients, at a time; `epoch` is a number that no other server's stream has."""
     limits = without_aliases(limits)
-    return Server(EMPTY, now, unix_time, date_field_and_end(unix_time), limits, ServerState.SERVING, make_wheel(shortest_timeout(limits)), now,
-                  0, 0.0, NO_TOTALS, logs_access, UNLOADED, (), pvector(), now, make_broadcast(limits, epoch))
+    return Server(
+        EMPTY,
+        now,
+        unix_time,
+        date_field_and_end(unix_time),
+        limits,
+        ServerState.SERVING,
+        make_wheel(shortest_timeout(limits)),
+        now,
+        0,
+        0.0,
+        NO_TOTALS,
+        logs_access,
+        UNLOADED,
+        (),
+        pvector(),
+        now,
+        make_broadcast(limits, epoch),
+    )
 
 
-# -- a server moved on: what most events change, by name -----------------------------------------------------------
+# -- a server moved on: what most events change, by name -------------------------------------------
+
 
 def at_time(server: Server, now: float, wall: int, date: bytes, began: float) -> Server:
-    """The server at a time, in a turn that began at another; `date` is the Date field of that second."""
-    (slots, _, _, _, limits, running, wheel, since, turn, deadline, totals, logs, load, victims, listed, _,
-     broadcast) = server
-    return Server(slots, now, wall, date, limits, running, wheel, since, turn, deadline, totals, logs, load, victims,
-                  listed, began, broadcast)
+    """The server at a time, in a turn that began at another; `date` is the Date field of that
+    second.
+    """
+    (
+        slots,
+        _,
+        _,
+        _,
+        limits,
+        running,
+        wheel,
+        since,
+        turn,
+        deadline,
+        totals,
+        logs,
+        load,
+        victims,
+        listed,
+        _,
+        broadcast,
+    ) = server
+    return Server(
+        slots,
+        now,
+        wall,
+        date,
+        limits,
+        running,
+        wheel,
+        since,
+        turn,
+        deadline,
+        totals,
+        logs,
+        load,
+        victims,
+        listed,
+        began,
+        broadcast,
+    )
 
 
 def with_slots(server: Server, slots: Slots) -> Server:
     """The server with another table."""
-    (_, now, wall, date, limits, running, wheel, since, turn, deadline, totals, logs, load, victims, listed, began,
-     broadcast) = server
-    return Server(slots, now, wall, date, limits, running, wheel, since, turn, deadline, totals, logs, load, victims,
-                  listed, began, broadcast)
+    (
+        _,
+        now,
+        wall,
+        date,
+        limits,
+        running,
+        wheel,
+        since,
+        turn,
+        deadline,
+        totals,
+        logs,
+        load,
+        victims,
+        listed,
+        began,
+        broadcast,
+    ) = server
+    return Server(
+        slots,
+        now,
+        wall,
+        date,
+        limits,
+        running,
+        wheel,
+        since,
+        turn,
+        deadline,
+        totals,
+        logs,
+        load,
+        victims,
+        listed,
+        began,
+        broadcast,
+    )
 
 
 def with_broadcast(server: Server, broadcast: Broadcast, totals: Totals | None = None) -> Server:
     """The server with another stream, and other totals if they are given."""
-    (slots, now, wall, date, limits, running, wheel, since, turn, deadline, old, logs, load, victims, listed, began,
-     _) = server
-    return Server(slots, now, wall, date, limits, running, wheel, since, turn, deadline, totals or old, logs, load,
-                  victims, listed, began, broadcast)
+    (
+        slots,
+        now,
+        wall,
+        date,
+        limits,
+        running,
+        wheel,
+        since,
+        turn,
+        deadline,
+        old,
+        logs,
+        load,
+        victims,
+        listed,
+        began,
+        _,
+    ) = server
+    return Server(
+        slots,
+        now,
+        wall,
+        date,
+        limits,
+        running,
+        wheel,
+        since,
+        turn,
+        deadline,
+        totals or old,
+        logs,
+        load,
+        victims,
+        listed,
+        began,
+        broadcast,
+    )

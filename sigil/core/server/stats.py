@@ -10,10 +10,11 @@ from .totals import requests_of
 class Stats(NamedTuple):
     """A server's figures.
 
-    `clients` are open now; `accepted` and `rejected` connections, `requests` complete requests, `bytes_in` and
-    `bytes_out` were counted since the start; `outbox_bytes` are held for clients now; `stale_responses` answers came for
-    connections that were gone; `closed` counts ended connections by the name of their reason; `sse_skipped` binary
-    messages were broadcast while event streams listened, which have only texts.
+    `clients` are open now; `accepted` and `rejected` connections, `requests` complete requests,
+    `bytes_in` and `bytes_out` were counted since the start; `outbox_bytes` are held for clients
+    now; `stale_responses` answers came for connections that were gone; `closed` counts ended
+    connections by the name of their reason; `sse_skipped` binary messages were broadcast while
+    event streams listened, which have only texts.
     """
 
     uptime_seconds: float

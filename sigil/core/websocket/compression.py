@@ -15,20 +15,24 @@ DEFLATE_END = b"\x00\x00\xff\xff"
 
 BAD_DEFLATE = malformed("a compressed message is not what it says", CloseReason.WS_BAD_COMPRESSION)
 
-TOO_LONG = malformed("a compressed message is longer than this server accepts", CloseReason.WS_OVERSIZE_FRAME)
+TOO_LONG = malformed(
+    "a compressed message is longer than this server accepts", CloseReason.WS_OVERSIZE_FRAME
+)
 
 
 def deflate(payload: bytes, bits: int) -> bytes:
     """A message compressed with a window of 2**`bits` bytes, as it stands in a frame."""
     squeezer = zlib.compressobj(DEFLATE_LEVEL, zlib.DEFLATED, -bits, MEMORY_LEVEL)
-    return (squeezer.compress(payload) + squeezer.flush(zlib.Z_SYNC_FLUSH))[:-len(DEFLATE_END)]
+    return (squeezer.compress(payload) + squeezer.flush(zlib.Z_SYNC_FLUSH))[: -len(DEFLATE_END)]
 
 
 def inflate(payload: bytes, most: int) -> bytes | Malformed:
-    """The message that a frame holds compressed; 1007 if it is none, 1009 if it has more than `max_frames` bytes.
+    """The message that a frame holds compressed; 1007 if it is none, 1009 if it has more than
+    `max_frames` bytes.
 
-    No more than one byte above the bound is ever made (RFC 7692 section 7.2.2).  Blocks may follow a block that says it
-    is the last one (section 7.2.3.4); for zlib each of those ends a stream, whose window the next one goes on with.
+    No more than one byte above the bound is ever made (RFC 7692 section 7.2.2). Blocks may follow a
+    block that says it is the last one (section 7.2.3.4); for zlib each of those ends a stream,
+    whose window the next one goes on with.
     """
     data, message = payload + _STREAM_END if payload else b"", b""
     for _ in range(STREAMS_MAX):
@@ -46,8 +50,11 @@ def inflate(payload: bytes, most: int) -> bytes | Malformed:
         data = inflater.unused_data
     return BAD_DEFLATE
 
+
 _STREAM_END = DEFLATE_END + b"\x01\x00\x00\xff\xff"
-"""What was left out, and an empty last block: if it is not reached, the message ended in the middle of a block."""
+"""What was left out, and an empty last block: if it is not reached, the message ended in the middle
+of a block.
+"""
 
 WINDOW_LEN = 2**zlib.MAX_WBITS
 

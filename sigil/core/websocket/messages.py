@@ -1,15 +1,18 @@
 """WebSocket messages: a fold of reads to what the peer said (RFC 6455 sections 5.4 to 5.6, 8.1).
 
-Theory: a conversation is a stream of bytes that was cut anywhere, in frames that were cut anywhere from messages.
-What has been received of it is a value, `MessageReader`; a read gives the next value and the items it completed, in the
-order in which they came: text as `str`, binary as `bytes`, control frames as records.
+Theory: a conversation is a stream of bytes that was cut anywhere, in frames that were cut anywhere
+from messages. What has been received of it is a value, `MessageReader`; a read gives the next value
+and the items it completed, in the order in which they came: text as `str`, binary as `bytes`,
+control frames as records.
 
-Rules: cuts change nothing, neither the items nor the flaw.  A payload is unmasked and checked as it comes, so text
-that cannot become UTF-8 is refused at the byte that is wrong, and only a frame's head or a control frame is ever kept
-back.  Pieces of a message are a rope, joined once.  After a Close or a flaw nothing is read any more.
+Rules: cuts change nothing, neither the items nor the flaw. A payload is unmasked and checked as it
+comes, so text that cannot become UTF-8 is refused at the byte that is wrong, and only a frame's
+head or a control frame is ever kept back. Pieces of a message are a rope, joined once. After a
+Close or a flaw nothing is read any more.
 
-It does not answer: pongs, close frames and the end of the connection belong to whoever folds.  A compressed
-message comes out as it came, `CompressedMessage`, and is inflated when somebody asks what it says.
+It does not answer: pongs, close frames and the end of the connection belong to whoever folds. A
+compressed message comes out as it came, `CompressedMessage`, and is inflated when somebody asks
+what it says.
 """
 
 from codecs import utf_8_decode
@@ -31,7 +34,7 @@ from .frames import (
     parse_frame_header,
 )
 
-# -- items --------------------------------------------------------------------------------------------------------
+# -- items -----------------------------------------------------------------------------------------
 
 
 class Ping(NamedTuple):
@@ -64,11 +67,13 @@ Message: TypeAlias = str | bytes
 Item: TypeAlias = Message | CompressedMessage | Ping | Pong | Close
 
 
-# -- what has been received ---------------------------------------------------------------------------------------
+# -- what has been received ------------------------------------------------------------------------
 
 
 class FragmentedMessage(NamedTuple):
-    """A message that has begun; `max_bytes` is what its frames so far announced, `trim` a character that has only begun."""
+    """A message that has begun; `max_bytes` is what its frames so far announced, `trim` a character
+    that has only begun.
+    """
 
     opcode: Opcode
     is_compressed: bool
@@ -78,7 +83,9 @@ class FragmentedMessage(NamedTuple):
 
 
 class PartialFrame(NamedTuple):
-    """A data frame whose payload has not all come; `key` is turned so that its first byte is the next to be used."""
+    """A data frame whose payload has not all come; `key` is turned so that its first byte is the
+    next to be used.
+    """
 
     remaining: int
     key: bytes
@@ -86,7 +93,9 @@ class PartialFrame(NamedTuple):
 
 
 class MessageReader(NamedTuple):
-    """The receiving side of a conversation: bytes that are not understood yet, a message and a frame under way."""
+    """The receiving side of a conversation: bytes that are not understood yet, a message and a
+    frame under way.
+    """
 
     buffer: bytes
     message: FragmentedMessage | None
@@ -107,8 +116,11 @@ _TEXT_WHOLE, _BINARY_WHOLE = 0x81, 0x82
 _eight_bytes = Struct(">BBHI").unpack_from
 
 
-def receive_data(reader: MessageReader, data: bytes, rules: FrameRules) -> tuple[MessageReader, tuple[Item, ...], Malformed | None]:
-    """What has been received when `data` has come too, the items this completes, and what is wrong with the next.
+def receive_data(
+    reader: MessageReader, data: bytes, rules: FrameRules
+) -> tuple[MessageReader, tuple[Item, ...], Malformed | None]:
+    """What has been received when `data` has come too, the items this completes, and what is wrong
+    with the next.
 
     The reason of a flaw has its close code: 1002, 1007 or 1009.
     """
@@ -138,11 +150,13 @@ def receive_data(reader: MessageReader, data: bytes, rules: FrameRules) -> tuple
 
 
 def take_unfragmented(data: bytes, start: int, rules: FrameRules, items: list[Item]) -> int:
-    """Whole messages of one masked frame each, from `start` on, added to `items`; returned is where they end.
+    """Whole messages of one masked frame each, from `start` on, added to `items`; returned is where
+    they end.
 
-    The loop to be fast in: it knows only what nearly all frames are, and stops before anything else and anything
-    wrong, for the general steps to look at.  One unpacking reads the head of a frame in both of its usual forms, with
-    2 and 4 bytes of length, and `apply_mask` is written out: a call costs a fifth of all there is to do.
+    The loop to be fast in: it knows only what nearly all frames are, and stops before anything else
+    and anything wrong, for the general steps to look at. One unpacking reads the head of a frame in
+    both of its usual forms, with 2 and 4 bytes of length, and `apply_mask` is written out: a call
+    costs a fifth of all there is to do.
     """
     from_bytes, append, last = int.from_bytes, items.append, len(data) - 8
     bound = min(rules.max_frame_len, rules.max_message_len)
@@ -162,7 +176,7 @@ def take_unfragmented(data: bytes, start: int, rules: FrameRules, items: list[It
         if end > last + 8 or length > bound:
             break
         if length > BIGINT_XOR_MAX:
-            payload = apply_mask(data[begin:end], data[begin - 4:begin])
+            payload = apply_mask(data[begin:end], data[begin - 4 : begin])
         else:
             mask = key * KEY_REPEATS[length + 3 >> 2]
             if length & 3:
@@ -179,9 +193,12 @@ def take_unfragmented(data: bytes, start: int, rules: FrameRules, items: list[It
     return start
 
 
-# -- any frame ----------------------------------------------------------------------------------------------------
+# -- any frame -------------------------------------------------------------------------------------
 
-def _take_frame(reader: MessageReader, data: bytes, start: int, rules: FrameRules) -> Taken | NeedMore | Malformed:
+
+def _take_frame(
+    reader: MessageReader, data: bytes, start: int, rules: FrameRules
+) -> Taken | NeedMore | Malformed:
     """The head of a frame, and as much of its payload as has come; a control frame only as a whole."""
     message = reader.message
     size = message.size if message else 0
@@ -193,17 +210,23 @@ def _take_frame(reader: MessageReader, data: bytes, start: int, rules: FrameRule
     if opcode >= Opcode.CLOSE:
         return _take_control(reader, data, header)
     if message is None:
-        return _take_payload(FragmentedMessage(opcode, header.rsv1, (), length, b""), arriving, data, header.end)
-    grown = FragmentedMessage(message.opcode, message.is_compressed, message.rope, size + length, message.tail)
+        return _take_payload(
+            FragmentedMessage(opcode, header.rsv1, (), length, b""), arriving, data, header.end
+        )
+    grown = FragmentedMessage(
+        message.opcode, message.is_compressed, message.rope, size + length, message.tail
+    )
     return _take_payload(grown, arriving, data, header.end)
 
 
-def _take_control(reader: MessageReader, data: bytes, header: FrameHeader) -> Taken | NeedMore | Malformed:
+def _take_control(
+    reader: MessageReader, data: bytes, header: FrameHeader
+) -> Taken | NeedMore | Malformed:
     """A control frame: it may come between the frames of a message, and leaves the message alone."""
     end = header.end + header.length
     if end > len(data):
         return NeedMore(len(data))
-    payload = data[header.end:end]
+    payload = data[header.end : end]
     if header.key:
         payload = apply_mask(payload, header.key)
     if header.opcode is Opcode.CLOSE:
@@ -212,11 +235,15 @@ def _take_control(reader: MessageReader, data: bytes, header: FrameHeader) -> Ta
     return reader, Ping(payload) if header.opcode is Opcode.PING else Pong(payload), end
 
 
-def _take_payload(message: FragmentedMessage, frame: PartialFrame, data: bytes, start: int) -> Taken | Malformed:
-    """As much of a data frame's payload as has come; if that was the last of a message, the message."""
+def _take_payload(
+    message: FragmentedMessage, frame: PartialFrame, data: bytes, start: int
+) -> Taken | Malformed:
+    """As much of a data frame's payload as has come; if that was the last of a message, the
+    message.
+    """
     opcode, is_squeezed, rope, size, tail = message
     remaining, key, is_final = frame
-    piece = data[start:start + remaining]
+    piece = data[start : start + remaining]
     end = start + len(piece)
     remaining -= len(piece)
     is_complete = is_final and not remaining
@@ -248,16 +275,19 @@ def _finish(opcode: Opcode, is_squeezed: bool, rope: Rope) -> Item:
 
 
 def check_utf8(tail: bytes, piece: bytes, is_last: bool) -> bytes | Malformed:
-    """The bytes at the end of `trim` and `chunk` that only begin a character, at most 3; 1007 if they are not UTF-8.
+    """The bytes at the end of `trim` and `chunk` that only begin a character, at most 3; 1007 if
+    they are not UTF-8.
 
-    Refused as soon as no continuation could make it UTF-8; the end of the last piece is the end of a character.
+    Refused as soon as no continuation could make it UTF-8; the end of the last piece is the end of
+    a character.
     """
     text = tail + piece if tail else piece
     try:
-        rest = text[utf_8_decode(text, "strict", is_last)[1]:]
+        rest = text[utf_8_decode(text, "strict", is_last)[1] :]
     except UnicodeDecodeError:
         return _BAD_TEXT
-    # The decoder waits for the third byte of a surrogate, for the sake of handlers that pass those on.
+    # The decoder waits for the third byte of a surrogate, for the sake of handlers that pass those
+    # on.
     return _BAD_TEXT if rest[:1] == b"\xed" and rest[1:] >= b"\xa0" else rest
 
 
@@ -265,7 +295,9 @@ _BAD_TEXT = malformed("a text message is not UTF-8", CloseReason.WS_BAD_UTF8)
 
 
 def decompress(compressed: CompressedMessage, most: int) -> Message | Malformed:
-    """What a compressed message says; 1007 if it is no deflate or no text, 1009 beyond `max_frames` bytes."""
+    """What a compressed message says; 1007 if it is no deflate or no text, 1009 beyond `max_frames`
+    bytes.
+    """
     payload = inflate(compressed.payload, most)
     if isinstance(payload, Malformed) or compressed.opcode is not Opcode.TEXT:
         return payload

@@ -24,8 +24,8 @@ def is_origin_allowed(headers: Headers, origins: tuple[str, ...] | None) -> bool
 def is_same_origin(origin: str, host: str) -> bool:
     """Whether an Origin names the authority that Host does.
 
-    Schemes are not compared, since TLS may have ended before us; a port left out is the default one of the Origin's
-    scheme, on both sides.
+    Schemes are not compared, since TLS may have ended before us; a port left out is the default one
+    of the Origin's scheme, on both sides.
     """
     match = _ORIGIN.fullmatch(origin)
     if match is None:

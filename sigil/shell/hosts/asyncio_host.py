@@ -1,10 +1,11 @@
 """A server inside asyncio (or any loop with its interface, such as uvloop).
 
-Theory: the server needs two things of a host loop: to be ticked when its one descriptor is readable, and at its next
-deadline.  Both are ordinary calls of asyncio, so the server stays what it is, and several fit into one loop.
+Theory: the server needs two things of a host loop: to be ticked when its one descriptor is
+readable, and at its next deadline. Both are ordinary calls of asyncio, so the server stays what it
+is, and several fit into one loop.
 
-Rules: everything happens on the loop's thread.  Handlers may be `async def`: their coroutines become tasks whose
-results are delivered like any late answer.  Cancelling the wait ends the server at once.
+Rules: everything happens on the loop's thread. Handlers may be `async def`: their coroutines become
+tasks whose results are delivered like any late answer. Cancelling the wait ends the server at once.
 It does not know HTTP, nor how a tick works.
 """
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 
 CLOSING_SECONDS = 10.0
-"""How long callbacks of connections that have ended, and streams that are being closed, are waited for at the end."""
+"""How long callbacks of connections that have ended, and streams that are being closed, are waited
+for at the end.
+"""
 
 
 class _Host:
@@ -32,7 +35,9 @@ class _Host:
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.closings: set[asyncio.Task[None]] = set()
-        """What is let come to its end: streams being closed, what was cancelled, callbacks that tell of an end."""
+        """What is let come to its end: streams being closed, what was cancelled, callbacks that
+        tell of an end.
+        """
         self.ended: asyncio.Future[None] = loop.create_future()
 
     def begin(self) -> None:
@@ -47,7 +52,9 @@ class _Host:
         """One tick, and an appointment for the next one that is not caused by a descriptor."""
         try:
             self._server.tick(0.0)
-        except BaseException as error:  # out of user code on purpose: it leaves the loop the way it came
+        except (
+            BaseException
+        ) as error:  # out of user code on purpose: it leaves the loop the way it came
             self._server.stop_now()
             self._end(error)
             raise
@@ -57,11 +64,17 @@ class _Host:
         if self._timer is not None:
             self._timer.cancel()
         deadline = self._server.next_deadline()
-        self._timer = None if deadline is None else self._loop.call_later(
-            max(0.0, deadline - time.monotonic()), self.tick)
+        self._timer = (
+            None
+            if deadline is None
+            else self._loop.call_later(max(0.0, deadline - time.monotonic()), self.tick)
+        )
 
-    def spawn(self, awaitable: Awaitable[object], deferred: Deferred | None) -> Callable[[], object]:
-        """Run an asynchronous handler, or one piece of an asynchronous stream, as a task; how to cancel it.
+    def spawn(
+        self, awaitable: Awaitable[object], deferred: Deferred | None
+    ) -> Callable[[], object]:
+        """Run an asynchronous handler, or one piece of an asynchronous stream, as a task; how to
+        cancel it.
 
         Without a `deferred` it is the closing of a stream, which is let finish.
         """
@@ -71,7 +84,9 @@ class _Host:
         task.add_done_callback(tasks.discard)
         if deferred is None:
             return task.cancel
-        task.add_done_callback(lambda _: deferred.settle(asyncio.CancelledError()))  # if it never began
+        task.add_done_callback(
+            lambda _: deferred.settle(asyncio.CancelledError())
+        )  # if it never began
         return lambda: self._cancel(task)
 
     def _cancel(self, task: asyncio.Task[None]) -> None:
@@ -82,7 +97,9 @@ class _Host:
             task.cancel()
 
     def _end(self, error: BaseException | None) -> None:
-        """Let go of the loop; handlers that are still running are cancelled, for nobody waits for them."""
+        """Let go of the loop; handlers that are still running are cancelled, for nobody waits for
+        them.
+        """
         self._loop.remove_reader(self._descriptor)
         if self._timer is not None:
             self._timer.cancel()
@@ -121,9 +138,11 @@ async def _run(awaitable: Awaitable[object], deferred: Deferred | None) -> None:
 
 
 async def http_server_serve(server: "HttpServer") -> None:
-    """Serve inside the running asyncio loop until `server.stop()`; cancelling this ends the server at once.
+    """Serve inside the running asyncio loop until `server.stop()`; cancelling this ends the server
+    at once.
 
-    Handlers may be `async def`.  OSError if the server cannot listen.  No signal handlers are installed.
+    Handlers may be `async def`. OSError if the server cannot listen. No signal handlers are
+    installed.
     """
     host = _Host(server, asyncio.get_running_loop())
     host.begin()

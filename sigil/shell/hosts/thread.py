@@ -1,10 +1,12 @@
 """A server in a thread of its own: for notebooks, and for programs whose loop is taken.
 
-Theory: a server belongs to the thread that ticks it, so this starts one that does nothing else, and ends it again.
+Theory: a server belongs to the thread that ticks it, so this starts one that does nothing else, and
+ends it again.
 
-Rules: the port is bound before the thread starts, so that who asked for it sees the error.  A thread that is left by an
-exception says so in the log.  A port that this process serves already may be taken over when that is asked for: that
-is what running a notebook cell twice means.  It does not know what is served.
+Rules: the port is bound before the thread starts, so that who asked for it sees the error. A thread
+that is left by an exception says so in the log. A port that this process serves already may be
+taken over when that is asked for: that is what running a notebook cell twice means. It does not
+know what is served.
 """
 
 import logging
@@ -18,10 +20,13 @@ if TYPE_CHECKING:
     from ..server import HttpServer
 
 _SERVING: dict[tuple[str, int], "ServerThread"] = {}
-"""What this process serves from threads, by host and port, so that a notebook cell can be run again."""
+"""What this process serves from threads, by host and port, so that a notebook cell can be run
+again.
+"""
 _LOCK = threading.RLock()
-"""Held while that is looked at and changed, so that of two who take over a port one comes after the other.  Nobody
-waits for a thread with it."""
+"""Held while that is looked at and changed, so that of two who take over a port one comes after the
+other. Nobody waits for a thread with it.
+"""
 
 
 class ServerThread:
@@ -37,7 +42,9 @@ class ServerThread:
             previous = self._begin(reuse)
 
     def _begin(self, reuse: bool) -> "ServerThread | None":
-        """Bind the port and start the thread; or nothing but who has the port and is to be stopped first."""
+        """Bind the port and start the thread; or nothing but who has the port and is to be stopped
+        first.
+        """
         server = self.server
         with _LOCK:
             if any(serving.server is server and serving.is_alive for serving in _SERVING.values()):
@@ -47,7 +54,9 @@ class ServerThread:
                 return previous
             server.listen()
             self._key = (server.host, server.port)
-            self._thread = threading.Thread(target=self._run, name=f"sigil:{server.port}", daemon=True)
+            self._thread = threading.Thread(
+                target=self._run, name=f"sigil:{server.port}", daemon=True
+            )
             try:
                 self._thread.start()
             except BaseException:  # no more threads are to be had
@@ -61,7 +70,9 @@ class ServerThread:
         try:
             self.server.server_loop()
         except BaseException as error:
-            logging.getLogger("sigil.error").error("the server's thread ended\n%s", format_traceback(error))
+            logging.getLogger("sigil.error").error(
+                "the server's thread ended\n%s", format_traceback(error)
+            )
 
     @property
     def is_alive(self) -> bool:
@@ -69,7 +80,9 @@ class ServerThread:
         return self._thread.is_alive()
 
     def stop(self, grace: float = 5.0) -> None:
-        """Stop the server and wait until it has: what is under way is answered for up to `grace` seconds."""
+        """Stop the server and wait until it has: what is under way is answered for up to `grace`
+        seconds.
+        """
         self.server.stop(grace)
         self._thread.join()
         with _LOCK:
@@ -79,6 +92,10 @@ class ServerThread:
     def __enter__(self) -> "HttpServer":
         return self.server
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.stop()

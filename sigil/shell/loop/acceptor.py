@@ -1,11 +1,12 @@
 """The door: the listening socket of a running server, watched while there is room.
 
-Theory: whether anybody is let in is one question with three answers: there is room, there is none (the core says so,
-and those who come wait in the kernel), or there are no descriptors or no memory (the kernel says so, and asking again
-at once would only burn the processor).  The listener is in the selector exactly while there is room.
+Theory: whether anybody is let in is one question with three answers: there is room, there is none
+(the core says so, and those who come wait in the kernel), or there are no descriptors or no memory
+(the kernel says so, and asking again at once would only burn the processor). The listener is in the
+selector exactly while there is room.
 
-Rules: accepting is bounded per tick.  A pause for want of either ends by itself after `PAUSE_SECONDS`.  It does
-not know what becomes of those who come in.
+Rules: accepting is bounded per tick. A pause for want of either ends by itself after
+`PAUSE_SECONDS`. It does not know what becomes of those who come in.
 """
 
 import logging
@@ -26,17 +27,23 @@ PAUSE_SECONDS = 1.0
 class Acceptor:
     """A listening socket and whether it is watched."""
 
-    def __init__(self, listener: socket.socket, selector: selectors.BaseSelector, max_unsent_len: int) -> None:
+    def __init__(
+        self, listener: socket.socket, selector: selectors.BaseSelector, max_unsent_len: int
+    ) -> None:
         self._listener = listener
         self._selector = selector
         self._max_unsent_len = max_unsent_len
         self._is_watched = True
         self.resumes_at: float | None = None
-        """When a pause for want of descriptors or memory ends, on `time.monotonic()`; None if there is none."""
+        """When a pause for want of descriptors or memory ends, on `time.monotonic()`; None if there
+        is none.
+        """
         selector.register(listener, selectors.EVENT_READ, self)
 
     def watch(self, has_room: bool) -> None:
-        """Listen for newcomers, or leave them in the kernel's queue: for a while also if they cannot be watched for."""
+        """Listen for newcomers, or leave them in the kernel's queue: for a while also if they
+        cannot be watched for.
+        """
         wanted = has_room and self.resumes_at is None
         if wanted is self._is_watched:
             return

@@ -1,13 +1,15 @@
-"""The crank of a server: the current value of the core, the events not told yet, the orders not carried out yet.
+"""The crank of a server: the current value of the core, the events not told yet, the orders not
+carried out yet.
 
-Theory: a server is a fold, so whoever turns it needs three things and one loop: tell what has happened, carry out what
-is ordered, tell what came of that, and again for a bounded number of rounds; then flush what was said.  Sockets,
-memory, or a simulation: the loop is the same, so it is here, and what carries orders out is handed in.
+Theory: a server is a fold, so whoever turns it needs three things and one loop: tell what has
+happened, carry out what is ordered, tell what came of that, and again for a bounded number of
+rounds; then flush what was said. Sockets, memory, or a simulation: the loop is the same, so it is
+here, and what carries orders out is handed in.
 
-Rules: nothing is lost if user code breaks out of a round: what was not told and not carried out is still here.  What
-user code says is told to the core at once, so that its status is true.  The clock is handed in too: it is read where
-something is not taken, or somebody is spoken to, between the beginnings of two turns.  It does not know threads or
-sockets.
+Rules: nothing is lost if user code breaks out of a round: what was not told and not carried out is
+still here. What user code says is told to the core at once, so that its status is true. The clock
+is handed in too: it is read where something is not taken, or somebody is spoken to, between the
+beginnings of two turns. It does not know threads or sockets.
 """
 
 import logging
@@ -15,7 +17,12 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from ...core.broadcast.broadcast import FRAME_HEADER_LEN_MAX, encoding_overhead, fits, publish_capacity
+from ...core.broadcast.broadcast import (
+    FRAME_HEADER_LEN_MAX,
+    encoding_overhead,
+    fits,
+    publish_capacity,
+)
 from ...core.close_reasons import CloseReason
 from ...core.conn import Conn
 from ...core.connection.client import Parse
@@ -71,7 +78,9 @@ class Engine:
         self._sending_to: Conn | None = None
         self._messages: list[tuple[int, bytes]] = []
         self.recipient: Conn | None = None
-        """Whom something was said to last, while there is `send_room` (bytes) for more: `keep` takes it, with `status`."""
+        """Whom something was said to last, while there is `send_room` (bytes) for more: `keep`
+        takes it, with `status`.
+        """
         self.send_room = 0
         self._text_only = False
         """It hears texts, and nothing else."""
@@ -79,23 +88,30 @@ class Engine:
         self.status = SendStatus.DROPPED
         self._publications: list[tuple[int, bytes, str | None]] = []
         self.publish_room = 0
-        """While something is said to all: the bytes, and `publish_count` messages, of which it is known what becomes,
-        `publish_status`; what is said is taken by `append_publication`."""
+        """While something is said to all: the bytes, and `publish_count` messages, of which it is
+        known what becomes, `publish_status`; what is said is taken by `append_publication`.
+        """
         self.publish_count = 0
         self.publish_status = SendStatus.SUCCESS
         self.append_publication = self._publications.append
         self.events: list[Event] = []
-        """What has happened and was not told yet.  It is always this list: whoever carries out orders adds to it."""
+        """What has happened and was not told yet. It is always this list: whoever carries out
+        orders adds to it.
+        """
         self._effects: list[Effect] = []
         self._performing: Iterator[Effect] = iter(())
         """Orders that are being carried out, before all others."""
         self.close_count = 0
-        """How often user code has closed a connection: so that whoever calls it need not look each time."""
+        """How often user code has closed a connection: so that whoever calls it need not look each
+        time.
+        """
         self._parse = parse
 
     @property
     def snapshot(self) -> Server:
-        """The core's value without what was said last: for other threads, which may look but not turn."""
+        """The core's value without what was said last: for other threads, which may look but not
+        turn.
+        """
         return self._state
 
     @property
@@ -114,10 +130,12 @@ class Engine:
         """True if the last turn left something over, or something was said since."""
         return bool(self.events or self._effects) or self.has_unsent
 
-    # -- turning --------------------------------------------------------------------------------------------------
+    # -- turning -----------------------------------------------------------------------------------
 
     def run_rounds(self) -> None:
-        """Tell, carry out, and so on with what comes of it; what is left over after the last round is kept."""
+        """Tell, carry out, and so on with what comes of it; what is left over after the last round
+        is kept.
+        """
         for number in range(self._state.limits.max_rounds_per_tick):
             events = self.events[:]
             self.events.clear()
@@ -133,19 +151,26 @@ class Engine:
             self._sync_until_quiet()
 
     def flush_between_ticks(self) -> None:
-        """Do what the last turn left undone, and let leave what was said since: before anybody waits."""
+        """Do what the last turn left undone, and let leave what was said since: before anybody
+        waits.
+        """
         self._perform()
-        if self._messages or self._unsent or self._state.unflushed:  # what is said to one client alone has its time
+        if (
+            self._messages or self._unsent or self._state.unflushed
+        ):  # what is said to one client alone has its time
             self._advance(self._time_events())
         self._flush()
 
     def _time_events(self) -> list[Event]:
-        """The time, if it has gone on since the core was told: user code may have taken long, or not been in a turn."""
+        """The time, if it has gone on since the core was told: user code may have taken long, or
+        not been in a turn.
+        """
         reading = self.clock()
         return [reading] if reading.now > self._state.now + STALE_SECONDS else []
 
     def _perform(self) -> None:
-        """Carry out orders in sequence until none is left; if user code breaks out, the rest waits for the next time.
+        """Carry out orders in sequence until none is left; if user code breaks out, the rest waits
+        for the next time.
         """
         methods, add = self.methods, self.events.append
         while self._effects:
@@ -160,7 +185,9 @@ class Engine:
                 raise
 
     def _take_effects(self) -> list[Effect]:
-        """All orders that were not carried out, in sequence, for whoever does something else with them."""
+        """All orders that were not carried out, in sequence, for whoever does something else with
+        them.
+        """
         orders = [*self._performing, *self._effects]
         self._effects = []
         return orders
@@ -173,17 +200,27 @@ class Engine:
             rounds += 1
             self._sync(rounds <= self._state.limits.max_rounds_per_tick)
             self._perform()
-            if rounds > self._state.limits.max_rounds_per_tick and not any(map(_is_not_taken, self.events)):
+            if rounds > self._state.limits.max_rounds_per_tick and not any(
+                map(_is_not_taken, self.events)
+            ):
                 return
 
     @property
     def has_unsent(self) -> bool:
         """True if something was said that has not left."""
         state = self._state
-        return bool(self._messages or self._unsent or self._publications or state.unflushed or state.broadcast.pending)
+        return bool(
+            self._messages
+            or self._unsent
+            or self._publications
+            or state.unflushed
+            or state.broadcast.pending
+        )
 
     def _flush(self) -> None:
-        """What was said leaves.  What is not taken is told before anybody can say more, or it would be overtaken."""
+        """What was said leaves. What is not taken is told before anybody can say more, or it would
+        be overtaken.
+        """
         if not self.has_unsent:
             return
         self._advance([_FLUSH])
@@ -197,7 +234,9 @@ class Engine:
             events, self._unsent = self._unsent + events, []
         try:
             self._state, effects = advance(self._state, events, self._parse)
-        except Exception:  # there is no known way: this is so that one defect of ours is not everybody's end
+        except (
+            Exception
+        ):  # there is no known way: this is so that one defect of ours is not everybody's end
             effects = self._advance_singly(events)
         except BaseException:
             self.events[:0] = events
@@ -211,20 +250,25 @@ class Engine:
             try:
                 self._state, more = advance(self._state, (event,), self._parse)
             except Exception:
-                _ERROR_LOG.error("a defect of sigil: %s could not be told\n%s", type(event).__name__,
-                                 traceback.format_exc())
+                _ERROR_LOG.error(
+                    "a defect of sigil: %s could not be told\n%s",
+                    type(event).__name__,
+                    traceback.format_exc(),
+                )
                 conn = conn_of(event)
-                self._state, more = advance(self._state, () if conn is None else (ConnectionLost(conn, 0),))
+                self._state, more = advance(
+                    self._state, () if conn is None else (ConnectionLost(conn, 0),)
+                )
             effects += more
         return effects
 
-    # -- what user code says --------------------------------------------------------------------------------------
+    # -- what user code says -----------------------------------------------------------------------
 
     def send(self, conn: Conn, data: object) -> SendStatus:
         """Say a message to one WebSocket.
 
-        The core is told at the latest when somebody looks: messages to one client are told together, while it is known
-        that there is room for them.
+        The core is told at the latest when somebody looks: messages to one client are told
+        together, while it is known that there is room for them.
         """
         return self._send(conn, (1, data.encode()) if type(data) is str else to_message(data))
 
@@ -249,14 +293,20 @@ class Engine:
                 self._send(word.conn, said)
 
     def _open_window(self, conn: Conn) -> None:
-        """Say to another client now: what was said to the last one is an event, and there is room for so much more."""
+        """Say to another client now: what was said to the last one is an event, and there is room
+        for so much more.
+        """
         if self._messages or self._publications:
             self._close_window()
         if conn in self._sent_to:
             self._sync()
-        status, room, self._text_only = send_capacity(find_client(self._state.slots, conn), self._state.limits)
+        status, room, self._text_only = send_capacity(
+            find_client(self._state.slots, conn), self._state.limits
+        )
         if room <= 0 and self._flush_now(conn):
-            status, room, self._text_only = send_capacity(find_client(self._state.slots, conn), self._state.limits)
+            status, room, self._text_only = send_capacity(
+                find_client(self._state.slots, conn), self._state.limits
+            )
         self.status, self.send_room, self.publish_room = status, room, 0
         self._sending_to, self.recipient = conn, conn if room > 0 else None
 
@@ -283,16 +333,25 @@ class Engine:
         self.recipient = self._sending_to = None
 
     def _flush_now(self, conn: Conn | None) -> bool:
-        """Send at once what was said in this turn, to one client or to all; True if there may be room again.
+        """Send at once what was said in this turn, to one client or to all; True if there may be
+        room again.
 
-        What was ordered to be sent before goes first, and what the kernel does not take is told before anything else.
+        What was ordered to be sent before goes first, and what the kernel does not take is told
+        before anything else.
         """
         self._sync()
         client = None if conn is None else find_client(self._state.slots, conn)
-        if conn is not None and (client is None or client.session is None or client.outgoing.outbox
-                                 or client.session.cursor is not None or not client.session.queue):
+        if conn is not None and (
+            client is None
+            or client.session is None
+            or client.outgoing.outbox
+            or client.session.cursor is not None
+            or not client.session.queue
+        ):
             return False
-        self._state, effects = advance(self._state, [*self._time_events(), Flush(conn)], self._parse)
+        self._state, effects = advance(
+            self._state, [*self._time_events(), Flush(conn)], self._parse
+        )
         orders = [*self._take_effects(), *effects]
         newcomers = {order.conn for order in orders if type(order) is Adopt}
         sends = [order for order in orders if _may_leave(order, newcomers)]
@@ -303,9 +362,11 @@ class Engine:
         return True
 
     def _sync(self, with_answers: bool = True) -> None:
-        """Tell the core all that was said, and what the kernel did not take: nothing later may overtake either.
+        """Tell the core all that was said, and what the kernel did not take: nothing later may
+        overtake either.
 
-        Who takes no more has from now on for it, and now may be long after anything else has happened.
+        Who takes no more has from now on for it, and now may be long after anything else has
+        happened.
         """
         goes_first = _goes_first if with_answers else _is_not_taken
         first = [event for event in self.events if goes_first(event)]
@@ -351,12 +412,18 @@ class Engine:
         self._close_window()
         if self._unsent or self._has_replies:
             self._sync()
-        if self._state.broadcast.pending and not fits(self._state.broadcast, 1, length * encoding_overhead(self._state.broadcast)):
+        if self._state.broadcast.pending and not fits(
+            self._state.broadcast, 1, length * encoding_overhead(self._state.broadcast)
+        ):
             self._flush_now(None)
-        self.publish_status, self.publish_room, self.publish_count = publish_capacity(self._state.broadcast)
+        self.publish_status, self.publish_room, self.publish_count = publish_capacity(
+            self._state.broadcast
+        )
 
     def report(self, event: Event) -> None:
-        """Add what came of an order; bytes not taken go before what would cause more of them to be sent."""
+        """Add what came of an order; bytes not taken go before what would cause more of them to be
+        sent.
+        """
         events, index = self.events, 0
         while index < len(events) and type(events[index]) in NOT_TAKEN:
             index += 1
@@ -370,15 +437,20 @@ class Engine:
 
 
 def _may_leave(order: Effect, newcomers: set[Conn]) -> bool:
-    """True for what may be sent before other orders: not to whom the shell does not know yet, nor the last of all.
+    """True for what may be sent before other orders: not to whom the shell does not know yet, nor
+    the last of all.
 
     What ends a connection ends its streams, and that is user code.
     """
-    return type(order) is FanOut or (type(order) is Send and order.then is not Then.DROP and order.conn not in newcomers)
+    return type(order) is FanOut or (
+        type(order) is Send and order.then is not Then.DROP and order.conn not in newcomers
+    )
 
 
 def _goes_first(event: Event) -> bool:
-    """True for what must be told before anything that is said later: bytes not taken, and an answer on its way."""
+    """True for what must be told before anything that is said later: bytes not taken, and an answer
+    on its way.
+    """
     return type(event) in NOT_TAKEN or (type(event) is Delivered and bool(event.replies))
 
 

@@ -1,11 +1,12 @@
 """Listening sockets: opening one, adopting one, and taking connections from it.
 
-Theory: the only things that can go wrong before the first request are here, and each is somebody's mistake to mend,
-so errors of opening are raised as the operating system words them, with the address in question.
+Theory: the only things that can go wrong before the first request are here, and each is somebody's
+mistake to mend, so errors of opening are raised as the operating system words them, with the
+address in question.
 
-Rules: every socket is non-blocking and not inherited.  A file is removed only if it is a socket that nobody listens on,
-or the one we made.  Accepting is bounded and says what stopped it; running out of descriptors is no error, it is a
-state.  It does not know what a connection is for.
+Rules: every socket is non-blocking and not inherited. A file is removed only if it is a socket that
+nobody listens on, or the one we made. Accepting is bounded and says what stopped it; running out of
+descriptors is no error, it is a state. It does not know what a connection is for.
 """
 
 import errno
@@ -37,7 +38,7 @@ class AcceptedSockets(NamedTuple):
     stopped: AcceptStop
 
 
-# -- opening ------------------------------------------------------------------------------------------------------
+# -- opening ---------------------------------------------------------------------------------------
 
 Found: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
 """One result of getaddrinfo: family, type, protocol, canonical name, address."""
@@ -48,19 +49,24 @@ def open_listener(host: str, port: int, backlog: int) -> socket.socket:
     if not 0 <= port <= 65_535:
         raise OSError(errno.EINVAL, f"not a port (0 to 65535): {port}")
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
     except (socket.gaierror, UnicodeError) as error:
         raise OSError(errno.EADDRNOTAVAIL, f"no such host: {host}") from error
     try:
         return open_first(found, backlog)
     except OSError as error:
-        raise OSError(error.errno, f"{os.strerror(error.errno or 0)}: {Peer(host, port)}") from error
+        raise OSError(
+            error.errno, f"{os.strerror(error.errno or 0)}: {Peer(host, port)}"
+        ) from error
 
 
 def open_first(found: Sequence[Found], backlog: int) -> socket.socket:
     """Listen at the first of these addresses that can be had; the first error if none can.
 
-    An address in use ends the search: it is the right one, and whoever has it would get the clients meant for us.
+    An address in use ends the search: it is the right one, and whoever has it would get the clients
+    meant for us.
     """
     first: OSError | None = None
     for family, kind, protocol, _, address in found:
@@ -73,13 +79,17 @@ def open_first(found: Sequence[Found], backlog: int) -> socket.socket:
     raise first or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
 
 
-def _open_at(family: int, kind: int, protocol: int, address: tuple[Any, ...], backlog: int) -> socket.socket:
+def _open_at(
+    family: int, kind: int, protocol: int, address: tuple[Any, ...], backlog: int
+) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address[0] == "::" else 1)
+            listener.setsockopt(
+                socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address[0] == "::" else 1
+            )
         listener.setblocking(False)
         listener.bind(address)
         listener.listen(backlog)
@@ -90,9 +100,11 @@ def _open_at(family: int, kind: int, protocol: int, address: tuple[Any, ...], ba
 
 
 def open_unix_listener(path: str, mode: int, backlog: int) -> socket.socket:
-    """A listening Unix socket at `path` with these permissions; OSError with the path if that cannot be.
+    """A listening Unix socket at `path` with these permissions; OSError with the path if that
+    cannot be.
 
-    A socket file that nobody listens on is replaced; one that is served, and any other file, is left alone.
+    A socket file that nobody listens on is replaced; one that is served, and any other file, is
+    left alone.
     """
     try:
         return _open_unix_at(path, mode, backlog)
@@ -136,13 +148,16 @@ def _remove_stale(path: str) -> None:
 
 
 def adopt_listener(descriptor: int) -> socket.socket:
-    """The listening stream socket that this process inherited as `descriptor`; OSError in words if it is none."""
+    """The listening stream socket that this process inherited as `descriptor`; OSError in words if
+    it is none.
+    """
     try:
         listener = socket.socket(fileno=descriptor)
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror}: descriptor {descriptor}") from error
-    is_listening = (listener.type == socket.SOCK_STREAM
-                    and bool(listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)))
+    is_listening = listener.type == socket.SOCK_STREAM and bool(
+        listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    )
     if not is_listening:
         listener.detach()  # it is not ours to close
         raise OSError(errno.EINVAL, f"not a listening stream socket: descriptor {descriptor}")
@@ -152,7 +167,9 @@ def adopt_listener(descriptor: int) -> socket.socket:
 
 
 def where(listener: socket.socket, host: str = "") -> str:
-    """The address as it is shown: `http://HOST:PORT`, with `host` as it was asked for, or `unix:PATH`."""
+    """The address as it is shown: `http://HOST:PORT`, with `host` as it was asked for, or
+    `unix:PATH`.
+    """
     name = listener.getsockname()
     if isinstance(name, tuple):
         return f"http://{Peer(host or str(name[0]), int(name[1]))}"
@@ -182,11 +199,13 @@ def _identity(path: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-# -- accepting ----------------------------------------------------------------------------------------------------
+# -- accepting -------------------------------------------------------------------------------------
 
 
 def accept_waiting(listener: socket.socket, most: int, max_unsent_len: int) -> AcceptedSockets:
-    """Up to `max_frames` of the connections that are waiting; those that vanished meanwhile are passed over."""
+    """Up to `max_frames` of the connections that are waiting; those that vanished meanwhile are
+    passed over.
+    """
     arrivals: list[tuple[socket.socket, Peer]] = []
     for _ in range(most):
         try:

@@ -1,10 +1,10 @@
 """Words for the thread that ticks, from any other.
 
-Theory: the core and everything around it belong to one thread.  Whoever is on another leaves word and wakes it; the
-tick takes the words that were there when it looked.
+Theory: the core and everything around it belong to one thread. Whoever is on another leaves word
+and wakes it; the tick takes the words that were there when it looked.
 
-Rules: `put` never blocks and may be called from a signal handler.  Words that come when nobody will take them any more
-are given to `discard`.  It does not know what the words mean.
+Rules: `put` never blocks and may be called from a signal handler. Words that come when nobody will
+take them any more are given to `discard`. It does not know what the words mean.
 """
 
 import selectors
@@ -26,7 +26,9 @@ class Mailbox(Generic[Word]):
     def __init__(self, discard: Callable[[Word], object]) -> None:
         self._words: deque[Word] = deque()
         self._length = 0
-        """About how many bytes were left since the last look: threads may miscount each other a little."""
+        """About how many bytes were left since the last look: threads may miscount each other a
+        little.
+        """
         self._discard = discard
         self._is_closed = False
         self._waker: socket.socket | None = None
@@ -50,11 +52,15 @@ class Mailbox(Generic[Word]):
         self._waker, self._sleeper, self._is_closed = waker, sleeper, False
 
     def fileno(self) -> int:
-        """The descriptor that wakes the selector when a byte is written to it; -1 if nobody is to be woken."""
+        """The descriptor that wakes the selector when a byte is written to it; -1 if nobody is to
+        be woken.
+        """
         return -1 if self._waker is None else self._waker.fileno()
 
     def put(self, word: Word, length: int = 0, most: int = 0) -> bool:
-        """Leave word, and wake whoever waits; False if it takes `body_length` bytes and `max_frames` already wait."""
+        """Leave word, and wake whoever waits; False if it takes `body_length` bytes and
+        `max_frames` already wait.
+        """
         length += WORD_LEN
         if most and self._length + length > most:
             return False
@@ -73,14 +79,18 @@ class Mailbox(Generic[Word]):
                 waker.send(b"\0")
 
     def take(self) -> Iterator[Word]:
-        """The words that are there now; what comes meanwhile, and what is not taken after all, is for the next time."""
+        """The words that are there now; what comes meanwhile, and what is not taken after all, is
+        for the next time.
+        """
         self._length = 0
         for _ in range(len(self._words)):
             yield self._words.popleft()
 
     def drain_wakeup(self) -> None:
         """Forget that we were woken."""
-        with suppress(OSError):  # there is no more; or nothing can be had now, and we are woken again
+        with suppress(
+            OSError
+        ):  # there is no more; or nothing can be had now, and we are woken again
             while self._sleeper is not None and self._sleeper.recv(4_096):
                 pass
 

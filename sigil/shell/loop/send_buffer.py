@@ -7,7 +7,8 @@ from ...core.websocket.frames import Opcode, is_close_code
 
 
 def to_message(data: object) -> tuple[int, bytes]:
-    """The opcode and payload of a message: text for str, binary for bytes; what can change is copied.
+    """The opcode and payload of a message: text for str, binary for bytes; what can change is
+    copied.
 
     TypeError for anything else, ValueError for a str that is no Unicode text.
     """
@@ -21,9 +22,13 @@ def to_message(data: object) -> tuple[int, bytes]:
 
 
 def close_event(conn: Conn, code: int, text: str) -> CloseRequested:
-    """The event of user code closing a connection, with a code or for a reason; ValueError for what may not be sent."""
+    """The event of user code closing a connection, with a code or for a reason; ValueError for what
+    may not be sent.
+    """
     if isinstance(code, CloseReason):
         return CloseRequested(conn, code, 0, text)
     if not is_close_code(code):
-        raise ValueError(f"{code} is not the code of a close frame (1000 to 1003, 1007 to 1014, 3000 to 4999)")
+        raise ValueError(
+            f"{code} is not the code of a close frame (1000 to 1003, 1007 to 1014, 3000 to 4999)"
+        )
     return CloseRequested(conn, CloseReason.OK, code, text)

@@ -1,11 +1,12 @@
 """Signals that mean stop.
 
-Theory: a signal handler may do next to nothing, and `stop` is made for it: it leaves word and wakes the server.  But
-the interpreter runs it only between two instructions of the main thread: a signal that comes just before a wait, or
-to another thread, interrupts nothing.  So the interpreter is told to write to the descriptor that wakes the server.
+Theory: a signal handler may do next to nothing, and `stop` is made for it: it leaves word and wakes
+the server. But the interpreter runs it only between two instructions of the main thread: a signal
+that comes just before a wait, or to another thread, interrupts nothing. So the interpreter is told
+to write to the descriptor that wakes the server.
 
-Rules: handlers are installed in the main thread only (the interpreter knows no other), and what was there before comes
-back.  It does not know what stopping is.
+Rules: handlers are installed in the main thread only (the interpreter knows no other), and what was
+there before comes back. It does not know what stopping is.
 """
 
 import signal
@@ -19,7 +20,9 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def stopping_on_signals(stop: Callable[[], object]) -> Iterator[None]:
-    """SIGINT and SIGTERM call `stop` while this is entered in the main thread; elsewhere they are not touched."""
+    """SIGINT and SIGTERM call `stop` while this is entered in the main thread; elsewhere they are
+    not touched.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -37,7 +40,9 @@ def stopping_on_signals(stop: Callable[[], object]) -> Iterator[None]:
 
 @contextmanager
 def waking_on_signals(descriptor: int) -> Iterator[None]:
-    """Any signal writes a byte to this non-blocking socket while this is entered in the main thread."""
+    """Any signal writes a byte to this non-blocking socket while this is entered in the main
+    thread.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

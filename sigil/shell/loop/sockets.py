@@ -1,11 +1,12 @@
 """Carrying out orders: the one place where effects touch sockets and logs.
 
-Theory: an order is done or not done; what comes of it is told as events, and never decided here.  So every method
-below takes one effect and returns at most one event.
+Theory: an order is done or not done; what comes of it is told as events, and never decided here. So
+every method below takes one effect and returns at most one event.
 
-Rules: nothing blocks.  A connection whose send stalled is blocked: later sends to it are handed back whole, so bytes
-cannot overtake each other, until its turn comes to be written again.  Orders for a connection that is gone do nothing.
-It does not know HTTP, time, or when it is called; user code is called by `program`.
+Rules: nothing blocks. A connection whose send stalled is blocked: later sends to it are handed back
+whole, so bytes cannot overtake each other, until its turn comes to be written again. Orders for a
+connection that is gone do nothing. It does not know HTTP, time, or when it is called; user code is
+called by `program`.
 """
 
 import logging
@@ -48,7 +49,13 @@ from ...core.events import (
     Writable,
 )
 from ..program.handlers import Application
-from .connection_socket import CohortSockets, ConnectionSocket, close, reports_errors_unwatched, trim
+from .connection_socket import (
+    CohortSockets,
+    ConnectionSocket,
+    close,
+    reports_errors_unwatched,
+    trim,
+)
 from .engine import Engine
 
 Ready: TypeAlias = list[tuple[selectors.SelectorKey, int]]
@@ -64,7 +71,9 @@ _ACCESS_LOG = logging.getLogger("sigil.access")
 class Sockets:
     """Everything that stands between the core's names and the world's things."""
 
-    def __init__(self, engine: Engine, program: Application, selector: selectors.BaseSelector) -> None:
+    def __init__(
+        self, engine: Engine, program: Application, selector: selectors.BaseSelector
+    ) -> None:
         self._engine = engine
         self._program = program
         self._selector = selector
@@ -94,7 +103,7 @@ class Sockets:
             AccessLog: self.log_access,
         }
 
-    # -- connections ----------------------------------------------------------------------------------------------
+    # -- connections -------------------------------------------------------------------------------
 
     def register_accepted(self, connection: socket.socket) -> int:
         """Keep a new connection until the core has decided about it; the number it is known by."""
@@ -164,10 +173,12 @@ class Sockets:
             close(connection)
         self._accepted.clear()
 
-    # -- bytes ----------------------------------------------------------------------------------------------------
+    # -- bytes -------------------------------------------------------------------------------------
 
     def process_readable_clients(self, ready: Ready, most: int) -> tuple[list[Event], list[object]]:
-        """Read each connection that is ready once, up to `max_frames` bytes: what came, and what is not a connection."""
+        """Read each connection that is ready once, up to `max_frames` bytes: what came, and what is
+        not a connection.
+        """
         events: list[Event] = []
         others: list[object] = []
         for key, mask in ready:
@@ -194,7 +205,9 @@ class Sockets:
         return events, others
 
     def send(self, order: Send) -> None:
-        """Send segments and do what follows; what the kernel does not take is handed back, before anything else."""
+        """Send segments and do what follows; what the kernel does not take is handed back, before
+        anything else.
+        """
         conn, segments, then = order.conn, order.segments, order.then
         connection = self._sockets.get(conn)
         if connection is None:
@@ -217,8 +230,12 @@ class Sockets:
         if event is not None:
             self._engine.report(event)
 
-    def _send_and_then(self, connection: ConnectionSocket, segments: tuple[Segment, ...], then: Then) -> Event | None:
-        """The general case: several segments, a blocked connection, or something to do after the last byte."""
+    def _send_and_then(
+        self, connection: ConnectionSocket, segments: tuple[Segment, ...], then: Then
+    ) -> Event | None:
+        """The general case: several segments, a blocked connection, or something to do after the
+        last byte.
+        """
         if then is Then.DROP:
             with suppress(OSError):
                 if connection not in self._blocked:
@@ -232,8 +249,12 @@ class Sockets:
             connection.sock.shutdown(socket.SHUT_WR)
         return stalled
 
-    def _send_all(self, connection: ConnectionSocket, segments: tuple[Segment, ...], taken: int) -> Stalled | None:
-        """Give segments to the kernel until it has them all or takes no more; it has `taken` bytes before them."""
+    def _send_all(
+        self, connection: ConnectionSocket, segments: tuple[Segment, ...], taken: int
+    ) -> Stalled | None:
+        """Give segments to the kernel until it has them all or takes no more; it has `taken` bytes
+        before them.
+        """
         index = offset = 0
         while index < len(segments):
             first = segments[index] if not offset else memoryview(segments[index])[offset:]
@@ -241,10 +262,12 @@ class Sockets:
                 if index + 1 == len(segments):
                     count = connection.sock.send(first)
                 else:
-                    count = connection.sock.sendmsg((first, *segments[index + 1:index + MAX_SEGMENTS]))
+                    count = connection.sock.sendmsg(
+                        (first, *segments[index + 1 : index + MAX_SEGMENTS])
+                    )
             except (BlockingIOError, InterruptedError):
                 self._blocked.add(connection)
-                return Stalled(connection.conn, taken, (trim(first), *segments[index + 1:]))
+                return Stalled(connection.conn, taken, (trim(first), *segments[index + 1 :]))
             taken += count
             offset += count
             while index < len(segments) and offset >= len(segments[index]):
@@ -253,7 +276,8 @@ class Sockets:
         return None
 
     def fan_out(self, order: FanOut) -> None:
-        """Send one piece of memory to all members of a cohort; who does not take all of it is reported.
+        """Send one piece of memory to all members of a cohort; who does not take all of it is
+        reported.
 
         The loop to be fast in: one system call for each client, and nothing else.
         """
@@ -271,13 +295,17 @@ class Sockets:
             except (BlockingIOError, InterruptedError):
                 taken = 0
             except OSError as error:
-                self._engine.report(ConnectionLost(wires[-1 - length_hint(coming)].conn, error.errno or 0))
+                self._engine.report(
+                    ConnectionLost(wires[-1 - length_hint(coming)].conn, error.errno or 0)
+                )
                 continue
             connection = wires[-1 - length_hint(coming)]  # the iterator knows how many are left
             self._blocked.add(connection)
-            self._engine.report(FanOutStalled(connection.conn, taken, order.start, order.end, subscription))
+            self._engine.report(
+                FanOutStalled(connection.conn, taken, order.start, order.end, subscription)
+            )
 
-    # -- logs -----------------------------------------------------------------------------------------------------
+    # -- logs --------------------------------------------------------------------------------------
 
     def log(self, order: Log) -> None:
         """Write a line to a log."""
@@ -286,5 +314,12 @@ class Sockets:
     def log_access(self, order: AccessLog) -> None:
         """Write a line to the access log."""
         length = "-" if order.length < 0 else order.length
-        _ACCESS_LOG.info('%s "%s %s HTTP/1.%d" %d %s', order.peer, order.method, order.target, order.version,
-                         order.status, length)
+        _ACCESS_LOG.info(
+            '%s "%s %s HTTP/1.%d" %d %s',
+            order.peer,
+            order.method,
+            order.target,
+            order.version,
+            order.status,
+            length,
+        )

@@ -1,12 +1,13 @@
 """Streams: what produces the bodies that are sent while they are made.
 
-Theory: the core asks for a piece; the program's iterator gives one, or says that there is none yet: None (ask again
-soon) or a `Deferred` (it will say itself).  An asynchronous iterator gives a coroutine for each piece, which is run
-where there is a loop for it and is a `Deferred` too.  So all of them are one thing: pieces, now or later.
+Theory: the core asks for a piece; the program's iterator gives one, or says that there is none yet:
+None (ask again soon) or a `Deferred` (it will say itself). An asynchronous iterator gives a
+coroutine for each piece, which is run where there is a loop for it and is a `Deferred` too. So all
+of them are one thing: pieces, now or later.
 
-Rules: a source is named by the ticket of its request, and closed when nobody will ask it again.  What it raises becomes
-`HandlerFailed`, with the traceback; what is meant to end the program passes on, after the core has been told.
-It does not know the wire, nor how a piece is framed.
+Rules: a source is named by the ticket of its request, and closed when nobody will ask it again.
+What it raises becomes `HandlerFailed`, with the traceback; what is meant to end the program passes
+on, after the core has been told. It does not know the wire, nor how a piece is framed.
 """
 
 import logging
@@ -23,13 +24,16 @@ from .deferred import Deferred
 from .tracebacks import EXIT_EXCEPTIONS, format_traceback
 
 Spawn: TypeAlias = Callable[[Awaitable[object], Deferred | None], Callable[[], object]]
-"""Run a coroutine where there is a loop for it, and say how to cancel it.  What comes of it goes to the `Deferred`;
-without one it is the closing of a stream, which is not cancelled."""
+"""Run a coroutine where there is a loop for it, and say how to cancel it. What comes of it goes to
+the `Deferred`; without one it is the closing of a stream, which is not cancelled.
+"""
 
 _LOG = logging.getLogger("sigil.error")
 
 POLL_SECONDS = 0.05
-"""How long a stream that had nothing to yield is left alone: soon enough to be live, rarely enough to be cheap."""
+"""How long a stream that had nothing to yield is left alone: soon enough to be live, rarely enough
+to be cheap.
+"""
 
 
 class LateChunk(NamedTuple):
@@ -60,13 +64,17 @@ class BodySource:
         if not self.is_async:
             return next(self._pieces)
         if spawn is None:
-            raise TypeError("the stream is asynchronous, which needs http_server_serve() inside asyncio")
+            raise TypeError(
+                "the stream is asynchronous, which needs http_server_serve() inside asyncio"
+            )
         self._later = later = Deferred()
         self.cancel = spawn(anext(self._pieces), later)
         return later
 
     def close(self, spawn: Spawn | None) -> None:
-        """Let a generator run its `finally`; one that is in the middle of an asynchronous piece is cancelled there."""
+        """Let a generator run its `finally`; one that is in the middle of an asynchronous piece is
+        cancelled there.
+        """
         if self.cancel is None:
             close_iterator(self._pieces, spawn)
             return
@@ -122,7 +130,9 @@ def to_bytes(piece: object) -> bytes:
 class BodySources:
     """All streams under way, by the number of their request."""
 
-    def __init__(self, post: Callable[[LateChunk], object], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, post: Callable[[LateChunk], object], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._post = post
         self._clock = clock
         self._sources: dict[Conn, dict[int, BodySource]] = {}
@@ -132,14 +142,20 @@ class BodySources:
         """When those that had nothing are asked again, on the clock; None if there are none."""
 
     def start(self, ticket: Ticket, body: StreamedBody, events: list[Event]) -> Event | None:
-        """Keep the iterator of a stream; `HandlerFailed` if it cannot be had.  If it ends the program, `events` says so."""
+        """Keep the iterator of a stream; `HandlerFailed` if it cannot be had. If it ends the
+        program, `events` says so.
+        """
         try:
             source = BodySource(body)
         except EXIT_EXCEPTIONS:
-            events.append(HandlerFailed(ticket, 500, "", "the stream was interrupted when it began"))
+            events.append(
+                HandlerFailed(ticket, 500, "", "the stream was interrupted when it began")
+            )
             raise
         except BaseException as error:
-            return HandlerFailed(ticket, 500, "", f"the stream could not be started\n{format_traceback(error)}")
+            return HandlerFailed(
+                ticket, 500, "", f"the stream could not be started\n{format_traceback(error)}"
+            )
         self._sources.setdefault(ticket.conn, {})[ticket.number] = source
         return None
 
@@ -162,7 +178,9 @@ class BodySources:
         source.cancel = None
         return self._take(late.ticket, source, late.chunk, events)
 
-    def _take(self, ticket: Ticket, source: BodySource, piece: object, events: list[Event]) -> Event | None:
+    def _take(
+        self, ticket: Ticket, source: BodySource, piece: object, events: list[Event]
+    ) -> Event | None:
         """A piece, as the core is told of it; None if there is none yet."""
         if piece is None:
             self._silent.append(ticket)
@@ -182,8 +200,12 @@ class BodySources:
             failure = error
         return self._take_failure(ticket, failure, events)
 
-    def _take_failure(self, ticket: Ticket, error: BaseException, events: list[Event]) -> Event | None:
-        """A stream raised: that it has ended, that the program is to end, or something that is its own trouble."""
+    def _take_failure(
+        self, ticket: Ticket, error: BaseException, events: list[Event]
+    ) -> Event | None:
+        """A stream raised: that it has ended, that the program is to end, or something that is its
+        own trouble.
+        """
         kind = type(error)
         if issubclass(kind, StopIteration | StopAsyncIteration):
             events.append(StreamEnded(ticket))
@@ -198,7 +220,9 @@ class BodySources:
         return None
 
     def poll(self, now: float, events: list[Event]) -> None:
-        """Ask those again that had nothing, if it is time; if one of them ends the program, the rest are asked next."""
+        """Ask those again that had nothing, if it is time; if one of them ends the program, the
+        rest are asked next.
+        """
         if self.poll_at is None or now < self.poll_at:
             return
         silent, self._silent, self.poll_at = iter(self._silent), [], None
@@ -230,7 +254,9 @@ class BodySources:
             source.close(self.spawn)
 
     def close_bodies(self, conn: Conn) -> None:
-        """None of a connection's streams will be asked again; all are closed, whatever one of them raises."""
+        """None of a connection's streams will be asked again; all are closed, whatever one of them
+        raises.
+        """
         endings: list[BaseException] = []
         for source in self._sources.pop(conn, {}).values():
             try:

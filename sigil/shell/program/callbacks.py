@@ -1,13 +1,13 @@
 """Calling back: what the program wants to be told, one thing after the other for each connection.
 
-Theory: a callback is user code that may do anything, wait included: under asyncio it may be `async def`.  What a
-connection's callbacks are told has an order, so while one of them waits, the next ones of that connection queue behind
-it, and nobody else notices.
+Theory: a callback is user code that may do anything, wait included: under asyncio it may be `async
+def`. What a connection's callbacks are told has an order, so while one of them waits, the next ones
+of that connection queue behind it, and nobody else notices.
 
-Rules: a callback that raises is logged with its traceback and ends its connection (500 or 1011).  What the core waits
-for (`Delivered`) is told when all calls of a job are done.  Delivery stops when the program closes the connection.
-What is meant to end the program is passed on, after the core has been told.
-It does not know what the callbacks mean.
+Rules: a callback that raises is logged with its traceback and ends its connection (500 or 1011).
+What the core waits for (`Delivered`) is told when all calls of a job are done. Delivery stops when
+the program closes the connection. What is meant to end the program is passed on, after the core has
+been told. It does not know what the callbacks mean.
 """
 
 import logging
@@ -39,10 +39,11 @@ _LOG = logging.getLogger("sigil.error")
 class Callbacks(NamedTuple):
     """What a program may want to be told; any of them may be `async def` under `http_server_serve`.
 
-    `open(server, conn)` and `close(server, conn, reason)` come once for each connection.  For one that becomes a
-    WebSocket, in between: `ws_open(server, conn, request)`, `ws_message(server, conn, data)` with a str for a text and
-    bytes for a binary message, and `ws_close(server, conn, reason, code)`.  From inside any of them the program may
-    send, broadcast and close.  One that raises is logged with its traceback and ends its connection (500 or 1011).
+    `open(server, conn)` and `close(server, conn, reason)` come once for each connection. For one
+    that becomes a WebSocket, in between: `ws_open(server, conn, request)`, `ws_message(server,
+    conn, data)` with a str for a text and bytes for a binary message, and `ws_close(server, conn,
+    reason, code)`. From inside any of them the program may send, broadcast and close. One that
+    raises is logged with its traceback and ends its connection (500 or 1011).
     """
 
     open: "Callable[[HttpServer, Conn], object] | None" = None
@@ -53,7 +54,9 @@ class Callbacks(NamedTuple):
 
 
 class Job(NamedTuple):
-    """Calls of one callback of one connection, one for each of `values`; `done` is told when all have returned."""
+    """Calls of one callback of one connection, one for each of `values`; `done` is told when all
+    have returned.
+    """
 
     conn: Conn
     callback: Callable[..., object]
@@ -97,7 +100,9 @@ class CallbackRunner:
         conn, messages = order.conn, order.messages
         callback, server = self._callbacks.ws_message, self._server
         if callback is None or self._waiting:
-            return self._begin(conn, callback, [(message,) for message in messages], Delivered(conn), events)
+            return self._begin(
+                conn, callback, [(message,) for message in messages], Delivered(conn), events
+            )
         engine = server.engine
         farewells, coming, usual = engine.close_count, iter(messages), SendStatus.SUCCESS
         try:
@@ -105,7 +110,9 @@ class CallbackRunner:
                 result = callback(server, conn, message)
                 if result is not None and result is not usual and isinstance(result, Awaitable):
                     rest = [(message,) for message in coming]
-                    return self._wait(Job(conn, callback, rest, Delivered(conn), True), result, events)
+                    return self._wait(
+                        Job(conn, callback, rest, Delivered(conn), True), result, events
+                    )
                 if engine.close_count != farewells and not self._is_open(conn):
                     break
         except EXIT_EXCEPTIONS:
@@ -118,7 +125,13 @@ class CallbackRunner:
     def deliver_compressed(self, order: DeliverCompressed, events: list[Event]) -> Event | None:
         """The same for messages of which some are compressed: of those there is one at a time."""
         callback = self._callbacks.ws_message or _ignore
-        return self._begin(order.conn, callback, [(item,) for item in order.messages], Delivered(order.conn), events)
+        return self._begin(
+            order.conn,
+            callback,
+            [(item,) for item in order.messages],
+            Delivered(order.conn),
+            events,
+        )
 
     def _unpacked(self, value: object) -> object:
         """What a callback is given; `BadCompressedMessage` if it cannot be."""
@@ -131,11 +144,15 @@ class CallbackRunner:
 
     def call_ws_open(self, order: CallWsOpen, events: list[Event]) -> Event | None:
         """Tell the program of a new WebSocket."""
-        return self._begin(order.conn, self._callbacks.ws_open, [(order.request,)], Delivered(order.conn), events)
+        return self._begin(
+            order.conn, self._callbacks.ws_open, [(order.request,)], Delivered(order.conn), events
+        )
 
     def call_ws_close(self, order: CallWsClose, events: list[Event]) -> Event | None:
         """Tell the program that a WebSocket has ended."""
-        return self._begin(order.conn, self._callbacks.ws_close, [(order.reason, order.code)], None, events, False)
+        return self._begin(
+            order.conn, self._callbacks.ws_close, [(order.reason, order.code)], None, events, False
+        )
 
     def call_open(self, order: CallOpen, events: list[Event]) -> Event | None:
         """Tell the program of a new connection."""
@@ -143,10 +160,19 @@ class CallbackRunner:
 
     def call_close(self, order: CallClose, events: list[Event]) -> Event | None:
         """Tell the program of a connection that is gone."""
-        return self._begin(order.conn, self._callbacks.close, [(order.reason,)], None, events, False)
+        return self._begin(
+            order.conn, self._callbacks.close, [(order.reason,)], None, events, False
+        )
 
-    def _begin(self, conn: Conn, callback: Callable[..., object] | None, values: Sequence[tuple[Any, ...]],
-               done: Event | None, events: list[Event], is_fatal: bool = True) -> Event | None:
+    def _begin(
+        self,
+        conn: Conn,
+        callback: Callable[..., object] | None,
+        values: Sequence[tuple[Any, ...]],
+        done: Event | None,
+        events: list[Event],
+        is_fatal: bool = True,
+    ) -> Event | None:
         """A job for this connection: now, or behind those that wait."""
         if callback is None:
             return done
@@ -163,7 +189,7 @@ class CallbackRunner:
             for index, value in enumerate(values):
                 result = callback(self._server, conn, *map(self._unpacked, value))
                 if isinstance(result, Awaitable):
-                    return self._wait(job._replace(values=values[index + 1:]), result, events)
+                    return self._wait(job._replace(values=values[index + 1 :]), result, events)
                 if index + 1 < len(values) and not self._is_open(conn):
                     break
         except BadCompressedMessage as mangled:
@@ -178,14 +204,21 @@ class CallbackRunner:
     def _is_open(self, conn: Conn) -> bool:
         """True while the program may be given more of this connection's messages."""
         client = find_client(self._server.state.slots, conn)
-        return client is not None and is_subscriber(client) and client.session is not None and not client.session.close_state
+        return (
+            client is not None
+            and is_subscriber(client)
+            and client.session is not None
+            and not client.session.close_state
+        )
 
     def _wait(self, job: Job, awaitable: Awaitable[object], events: list[Event]) -> Event | None:
         """One of a job's calls is asynchronous: the rest of it goes on when that has returned."""
         if self.spawn is None:
             if isinstance(awaitable, Coroutine):
                 awaitable.close()
-            error = TypeError("the callback is asynchronous, which needs http_server_serve() inside asyncio")
+            error = TypeError(
+                "the callback is asynchronous, which needs http_server_serve() inside asyncio"
+            )
             return self._fail(job, error, events)
         self._waiting.setdefault(job.conn, deque())
         later = Deferred()
@@ -193,7 +226,9 @@ class CallbackRunner:
         if job.is_fatal:
             self.spawn(awaitable, later)
         else:
-            self.spawn(_finish(awaitable, later), None)  # it tells of an end, and is let come to its own
+            self.spawn(
+                _finish(awaitable, later), None
+            )  # it tells of an end, and is let come to its own
         return None
 
     def resume(self, returned: Returned, events: list[Event]) -> Event | None:
@@ -201,7 +236,11 @@ class CallbackRunner:
         job, error = returned
         jobs = self._waiting.pop(job.conn, deque())
         try:
-            event = self._fail(job, error, events) if isinstance(error, BaseException) else self._resume_job(job, events)
+            event = (
+                self._fail(job, error, events)
+                if isinstance(error, BaseException)
+                else self._resume_job(job, events)
+            )
             while jobs and job.conn not in self._waiting:
                 events += [] if event is None else [event]
                 event = self._run(jobs.popleft(), events)
@@ -218,15 +257,21 @@ class CallbackRunner:
         return self._run(job, events) if job.values and self._is_open(job.conn) else job.done
 
     def _interrupt(self, job: Job, events: list[Event]) -> None:
-        """A callback ends the program: what it has not looked at nobody will, so its connection ends as well."""
+        """A callback ends the program: what it has not looked at nobody will, so its connection
+        ends as well.
+        """
         if job.is_fatal:
             events.append(CloseRequested(job.conn, CloseReason.HANDLER_ERROR))
         events += [] if job.done is None else [job.done]
 
     def _fail(self, job: Job, error: BaseException, events: list[Event]) -> Event | None:
         """A callback has raised."""
-        if self._server.running or not isinstance(error, CancelledError):  # at the end it was we who cancelled it
-            _LOG.error("the callback %s raised\n%s", safe_name(job.callback), format_traceback(error))
+        if self._server.running or not isinstance(
+            error, CancelledError
+        ):  # at the end it was we who cancelled it
+            _LOG.error(
+                "the callback %s raised\n%s", safe_name(job.callback), format_traceback(error)
+            )
         if job.is_fatal:
             events.append(CloseRequested(job.conn, CloseReason.HANDLER_ERROR))
         return job.done

@@ -1,13 +1,16 @@
-"""An answer, or a piece of a stream, that comes later: from a thread, a callback, a coroutine or another tick.
+"""An answer, or a piece of a stream, that comes later: from a thread, a callback, a coroutine or
+another tick.
 
-Theory: a handler that cannot answer yet returns a promise, and so may a stream yield one.  Whoever keeps it may be in
-another thread, or in a signal handler that interrupts this very one, and may be faster than the handler's own return.
-So nobody waits for anybody here: the first result takes the only token, and whoever finds both a result and somebody
-to be told of it does the telling; taking from a list is one indivisible step.
+Theory: a handler that cannot answer yet returns a promise, and so may a stream yield one. Whoever
+keeps it may be in another thread, or in a signal handler that interrupts this very one, and may be
+faster than the handler's own return. So nobody waits for anybody here: the first result takes the
+only token, and whoever finds both a result and somebody to be told of it does the telling; taking
+from a list is one indivisible step.
 
-Rules: the first result counts, later ones are refused by the return value.  Results are delivered on the loop's
-thread, in the order in which they came.  A result for a client that has left is dropped and counted.
-It does not know requests, responses or sockets: it carries whatever its maker could have given at once.
+Rules: the first result counts, later ones are refused by the return value. Results are delivered on
+the loop's thread, in the order in which they came. A result for a client that has left is dropped
+and counted. It does not know requests, responses or sockets: it carries whatever its maker could
+have given at once.
 """
 
 from collections.abc import Callable
@@ -20,7 +23,9 @@ _OPEN = object()
 
 
 class Deferred:
-    """What a handler returns, or a stream yields, for later; `resolve` or `fail` it once, from anywhere."""
+    """What a handler returns, or a stream yields, for later; `resolve` or `fail` it once, from
+    anywhere.
+    """
 
     __slots__ = ("_deliveries", "_result", "_tokens")
 
@@ -35,17 +40,23 @@ class Deferred:
         return self._result is not _OPEN
 
     def resolve(self, result: Result) -> bool:
-        """Give what the handler would have returned, or the stream yielded; False if there is a result already."""
+        """Give what the handler would have returned, or the stream yielded; False if there is a
+        result already.
+        """
         if isinstance(result, Deferred):
             raise TypeError("a Deferred is resolved with a response, not with a Deferred")
         return self.settle(result)
 
     def fail(self, error: BaseException) -> bool:
-        """Have it as if the handler, or the stream, had raised `error`; False if there is a result already."""
+        """Have it as if the handler, or the stream, had raised `error`; False if there is a result
+        already.
+        """
         return self.settle(error)
 
     def settle(self, result: Result) -> bool:
-        """What a coroutine came to, whatever that is; False if there is a result already.  For the shell."""
+        """What a coroutine came to, whatever that is; False if there is a result already. For the
+        shell.
+        """
         try:
             self._tokens.pop()
         except IndexError:
@@ -55,7 +66,9 @@ class Deferred:
         return True
 
     def when_resolved(self, deliver: Callable[[Result], object]) -> None:
-        """Have `deliver` called with the result: at once if there is one, else by whoever brings it.  For the shell."""
+        """Have `deliver` called with the result: at once if there is one, else by whoever brings
+        it. For the shell.
+        """
         self._deliveries.append(deliver)
         if self._result is not _OPEN:
             self._deliver()

@@ -1,11 +1,11 @@
 """The program behind the server: its handler, and what becomes of its exceptions.
 
-Theory: user code may do anything, so it is called in one place, and whatever it does comes back as an event: an
-answer, or an excuse with the traceback for the log.
+Theory: user code may do anything, so it is called in one place, and whatever it does comes back as
+an event: an answer, or an excuse with the traceback for the log.
 
-Rules: nothing it raises gets past here but what is meant to end the program (KeyboardInterrupt, SystemExit), and even
-then the client is answered first.  Streams are kept by `sources`, callbacks called by `callbacks`.  It does not know
-sockets.
+Rules: nothing it raises gets past here but what is meant to end the program (KeyboardInterrupt,
+SystemExit), and even then the client is answered first. Streams are kept by `sources`, callbacks
+called by `callbacks`. It does not know sockets.
 """
 
 import time
@@ -42,7 +42,9 @@ Handler: TypeAlias = "Callable[[Request], Answer] | Callable[[Request], Awaitabl
 
 
 class HandlerError(NamedTuple):
-    """What becomes of a handler's exception: the status and sentence for the client, the account for the log."""
+    """What becomes of a handler's exception: the status and sentence for the client, the account
+    for the log.
+    """
 
     status: int
     message: str
@@ -55,7 +57,9 @@ def _handler_error(request: Request, error: BaseException) -> HandlerError:
         status = _status_of(error)
         if status is not None:
             return HandlerError(status, safe_str(error), "")
-    return HandlerError(500, "", f"{request.method} {request.target}: the handler raised\n{format_traceback(error)}")
+    return HandlerError(
+        500, "", f"{request.method} {request.target}: the handler raised\n{format_traceback(error)}"
+    )
 
 
 def _status_of(error: BaseException) -> Any:
@@ -83,8 +87,14 @@ Posted: TypeAlias = Event | LateResult | LateChunk | Returned
 class Application:
     """All user code of one server: a handler, callbacks, and the streams that responses brought."""
 
-    def __init__(self, server: "HttpServer", handler: Handler, callbacks: Callbacks,
-                 events: list[Event], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        server: "HttpServer",
+        handler: Handler,
+        callbacks: Callbacks,
+        events: list[Event],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._server = server
         self._handler = handler
         self._caller = CallbackRunner(server, callbacks)
@@ -101,7 +111,9 @@ class Application:
         for request in requests:
             try:
                 response = handler(request)
-            except EXIT_EXCEPTIONS:  # the loop is being left: the clients are told, then the exception goes its way
+            except (
+                EXIT_EXCEPTIONS
+            ):  # the loop is being left: the clients are told, then the exception goes its way
                 self._report_answers(Ticket(conn, number), responses)
                 self._report_interrupt(order, number + len(responses))
                 raise
@@ -130,20 +142,27 @@ class Application:
     def _report_interrupt(self, order: Handle, number: int) -> None:
         """The request called `number`, and those behind it, will not be handled."""
         conn, first = order.ticket.conn, order.ticket.number
-        for request in order.requests[number - first:]:
+        for request in order.requests[number - first :]:
             account = f"{request.method} {request.target}: interrupted"
             self._events.append(HandlerFailed(Ticket(conn, number), 500, "", account))
             number += 1
 
     def _to_event(self, ticket: Ticket, request: Request, result: object) -> Event | None:
-        """What a handler returned that is not a response with a body of bytes; None if the answer comes later."""
+        """What a handler returned that is not a response with a body of bytes; None if the answer
+        comes later.
+        """
         try:
             return self._match_result(ticket, request, result)
         except EXIT_EXCEPTIONS:
             raise
         except BaseException as error:
-            return HandlerFailed(ticket, 500, "", f"{request.method} {request.target}: the handler returned an object of "
-                                            f"type {type_name(result)} that cannot be looked at\n{format_traceback(error)}")
+            return HandlerFailed(
+                ticket,
+                500,
+                "",
+                f"{request.method} {request.target}: the handler returned an object of "
+                f"type {type_name(result)} that cannot be looked at\n{format_traceback(error)}",
+            )
 
     def _match_result(self, ticket: Ticket, request: Request, result: object) -> Event | None:
         """The same of an object that does not raise when it is asked what it is."""
@@ -155,7 +174,9 @@ class Application:
             case None:
                 return HandlerReturned(ticket, (Response.error(404),))
             case Deferred():
-                result.when_resolved(lambda late: self._server.post(LateResult(ticket, request, late)))
+                result.when_resolved(
+                    lambda late: self._server.post(LateResult(ticket, request, late))
+                )
                 return None
             case Awaitable() if self.sources.spawn is not None:
                 deferred = Deferred()
@@ -165,14 +186,26 @@ class Application:
                 return HandlerFailed(ticket, *_handler_error(request, result))
             case Coroutine():
                 result.close()
-                return HandlerFailed(ticket, 500, "", f"{request.method} {request.target}: the handler is asynchronous, "
-                                                "which needs http_server_serve() inside asyncio")
+                return HandlerFailed(
+                    ticket,
+                    500,
+                    "",
+                    f"{request.method} {request.target}: the handler is asynchronous, "
+                    "which needs http_server_serve() inside asyncio",
+                )
             case _:
-                return HandlerFailed(ticket, 500, "", f"{request.method} {request.target}: the handler returned "
-                                                f"{type_name(result)}, not a Response")
+                return HandlerFailed(
+                    ticket,
+                    500,
+                    "",
+                    f"{request.method} {request.target}: the handler returned "
+                    f"{type_name(result)}, not a Response",
+                )
 
     def take_late(self, late: LateResult | LateChunk | Returned) -> Event | None:
-        """A late result as an event; what came for a connection that is gone is told to the core all the same."""
+        """A late result as an event; what came for a connection that is gone is told to the core
+        all the same.
+        """
         if isinstance(late, LateChunk):
             return self.sources.take_late(late, self._events)
         if isinstance(late, Returned):
@@ -189,7 +222,9 @@ class Application:
         if not isinstance(body, StreamedBody):
             return HandlerReturned(ticket, (response,))
         refused = self.sources.start(ticket, body, self._events)
-        return refused or HandlerReturned(ticket, (response._replace(body=StreamedBody((), body.is_sse)),))
+        return refused or HandlerReturned(
+            ticket, (response._replace(body=StreamedBody((), body.is_sse)),)
+        )
 
     def pull(self, order: Pull) -> Event | None:
         """Ask a stream for its next piece."""
@@ -203,7 +238,7 @@ class Application:
         """None of a connection's streams will be asked again."""
         self.sources.close_bodies(conn)
 
-    # -- callbacks ------------------------------------------------------------------------------------------------
+    # -- callbacks ---------------------------------------------------------------------------------
 
     def call_open(self, order: CallOpen) -> Event | None:
         """Tell user code of a new connection."""

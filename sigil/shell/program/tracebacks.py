@@ -1,9 +1,11 @@
 """Accounts of mistakes: words for exceptions and objects that may resist being told of.
 
-Theory: whoever reports a mistake of user code runs user code once more: an exception's `__str__`, its notes, a
-property, the name of a callback.  So the telling may fail as well, and must not make matters worse: then less is told.
+Theory: whoever reports a mistake of user code runs user code once more: an exception's `__str__`,
+its notes, a property, the name of a callback. So the telling may fail as well, and must not make
+matters worse: then less is told.
 
-Rules: nothing raises here but what is meant to end the program.  It does not know who reads the words.
+Rules: nothing raises here but what is meant to end the program. It does not know who reads the
+words.
 """
 
 import traceback
@@ -17,7 +19,11 @@ EXIT_EXCEPTIONS = (KeyboardInterrupt, SystemExit)
 
 def format_traceback(error: BaseException) -> str:
     """The traceback of an exception; if it cannot be described, where it came from and what it is."""
-    return _told(lambda: "".join(traceback.format_exception(error))) or _told(lambda: _outline(error)) or _last(error)
+    return (
+        _told(lambda: "".join(traceback.format_exception(error)))
+        or _told(lambda: _outline(error))
+        or _last(error)
+    )
 
 
 def safe_str(error: BaseException) -> str:
@@ -27,7 +33,11 @@ def safe_str(error: BaseException) -> str:
 
 def safe_name(function: object) -> str:
     """The name of a function, or what stands for it."""
-    return _told(lambda: str(getattr(function, "__name__", ""))) or _told(lambda: repr(function)) or type_name(function)
+    return (
+        _told(lambda: str(getattr(function, "__name__", "")))
+        or _told(lambda: repr(function))
+        or type_name(function)
+    )
 
 
 def _told(tell: Callable[[], str]) -> str:

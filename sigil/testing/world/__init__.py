@@ -1,16 +1,19 @@
-"""A world: the product's own core and engine among clients, a network and a program that all follow from one seed.
+"""A world: the product's own core and engine among clients, a network and a program that all follow
+from one seed.
 
     from sigil.testing import World
 
     World(17).run()
 
-Theory: what breaks a server is not an event but the order of many, so orders are drawn at random, by the thousand, with
-everything real left out that would make them slow or different the next time.  After every tick all that must hold is
-looked at; a seed that finds a defect finds it again for ever.
+Theory: what breaks a server is not an event but the order of many, so orders are drawn at random,
+by the thousand, with everything real left out that would make them slow or different the next time.
+After every tick all that must hold is looked at; a seed that finds a defect finds it again for
+ever.
 
-Rules: one `random.Random(seed)` decides everything, so the same seed gives the same digest in every interpreter.  A
-world ends in order: everybody reads, nobody speaks, then the server stops; and then the sums must come out.
-It does not know what the defect is: `Violation` names the rule that was broken.
+Rules: one `random.Random(seed)` decides everything, so the same seed gives the same digest in every
+interpreter. A world ends in order: everybody reads, nobody speaks, then the server stops; and then
+the sums must come out. It does not know what the defect is: `Violation` names the rule that was
+broken.
 """
 
 import re
@@ -45,8 +48,15 @@ FAREWELLS = (GOODBYE, 1001)
 """The codes of a close frame that is said behind all that was to be said."""
 
 _NEEDED = re.compile("it needed message ([0-9]+),")
-INNOCENT = frozenset((CloseReason.OK, CloseReason.SHUTDOWN, CloseReason.PEER_CLOSED, CloseReason.WS_PEER_CLOSED,
-                      CloseReason.EVICTED))
+INNOCENT = frozenset(
+    (
+        CloseReason.OK,
+        CloseReason.SHUTDOWN,
+        CloseReason.PEER_CLOSED,
+        CloseReason.WS_PEER_CLOSED,
+        CloseReason.EVICTED,
+    )
+)
 """Why a client that broke no rule and read everything may be closed."""
 
 
@@ -63,17 +73,21 @@ class Outcome(NamedTuple):
 class World:
     """One world; `run` lets it happen.
 
-    `skip` names rules that are not looked at.  With `is_kept`, `trace.lines` can be read afterwards.
+    `skip` names rules that are not looked at. With `is_kept`, `trace.lines` can be read afterwards.
     """
 
-    def __init__(self, seed: int, skip: frozenset[str] = frozenset(), is_kept: bool = False) -> None:
+    def __init__(
+        self, seed: int, skip: frozenset[str] = frozenset(), is_kept: bool = False
+    ) -> None:
         self.seed = seed
         self.dice = dice = Random(seed)
         self.skip = skip
         self.trace = Trace(is_kept)
         self.limits = limits = draw_limits(dice)
         self.play = Play(dice, limits, is_async=dice.random() < 0.2)
-        self.server = self.play.server = Stage(self.play.handle, limits, self.play.callbacks, dice, self.trace)
+        self.server = self.play.server = Stage(
+            self.play.handle, limits, self.play.callbacks, dice, self.trace
+        )
         self.guests: list[Guest] = []
         self._coming = dice.randint(2, 6)
         self._ticks = dice.randint(8, 30)
@@ -82,7 +96,7 @@ class World:
         self._hurried: set[Peer] = set()
         """Who was gone, at the latest, when more was published within a few ticks than is kept."""
 
-    # -- the course of things -------------------------------------------------------------------------------------
+    # -- the course of things ----------------------------------------------------------------------
 
     def run(self) -> Outcome:
         """Let everything happen; `Violation` for the first rule that is broken."""
@@ -91,10 +105,14 @@ class World:
         finally:
             self.server.abandon()
         accounts = self.play.book.accounts.values()
-        return Outcome(self.seed, self.trace.digest(), len(self.play.book.published),
-                       sum(account.heard for account in accounts) + sum(
-                           guest.heard for guest in self.guests if isinstance(guest, Subscriber)),
-                       self.server.dropped_count())
+        return Outcome(
+            self.seed,
+            self.trace.digest(),
+            len(self.play.book.published),
+            sum(account.heard for account in accounts)
+            + sum(guest.heard for guest in self.guests if isinstance(guest, Subscriber)),
+            self.server.dropped_count(),
+        )
 
     def _happen(self) -> None:
         """The ticks of this world, from its beginning to its end."""
@@ -113,9 +131,13 @@ class World:
         """One more client is at the door."""
         self._coming -= 1
         dice = self.dice
-        kind = dice.choice((Listener, Listener, Listener, partial(Subscriber, self.play.book), Asker))
+        kind = dice.choice(
+            (Listener, Listener, Listener, partial(Subscriber, self.play.book), Asker)
+        )
         cuts = dice.choice((0.0, 0.0, 0.3))
-        mood = dice.choice((Mood(None, 0.0, cuts), Mood(None, 0.2, cuts), Mood(dice.randint(10, 600), 0.1, cuts)))
+        mood = dice.choice(
+            (Mood(None, 0.0, cuts), Mood(None, 0.2, cuts), Mood(dice.randint(10, 600), 0.1, cuts))
+        )
         line = Line(Peer("192.0.2.1", 5_000 + len(self.guests)), dice, mood)
         patience = dice.choice((1_000, 1_000, dice.randint(3, 15)))
         self.guests.append(kind(line, dice, dice.choice((5, 50, 500)), patience))
@@ -129,7 +151,9 @@ class World:
         self.server.tick()
         self.trace.add("ticked", self.server.now)
         if self.play.is_hurried:
-            self._hurried |= {guest.line.peer for guest in self.guests if guest.line.reason is not None}
+            self._hurried |= {
+                guest.line.peer for guest in self.guests if guest.line.reason is not None
+            }
         self.play.turns.append((0, 0))
         for violation in self._violations():
             self._raise(violation)
@@ -176,7 +200,7 @@ class World:
         if violation.check not in self.skip:
             raise violation
 
-    # -- what must hold -------------------------------------------------------------------------------------------
+    # -- what must hold ----------------------------------------------------------------------------
 
     def _violations(self) -> Iterator[Violation]:
         """What does not hold after a tick."""
@@ -212,36 +236,73 @@ class World:
 
     def _buffered(self, guest: Listener, account: Account) -> Iterator[Violation]:
         """What a client is owed is what it must be told and the network has not taken."""
-        if (not (account.is_open and account.is_certain and guest.is_upgraded and self.server.listening)
-                or guest.is_gone or guest.faults or guest.saw_control
-                or self.limits.ws_ping_interval < PATIENCE_SECONDS):
+        if (
+            not (
+                account.is_open
+                and account.is_certain
+                and guest.is_upgraded
+                and self.server.listening
+            )
+            or guest.is_gone
+            or guest.faults
+            or guest.saw_control
+            or self.limits.ws_ping_interval < PATIENCE_SECONDS
+        ):
             return
         conn = account.conn
         assert conn is not None
         expected = account.owed_len() - guest.untold_len()
-        told = buffered_amount(find_client(self.server.state.slots, conn), self.server.state.broadcast)
+        told = buffered_amount(
+            find_client(self.server.state.slots, conn), self.server.state.broadcast
+        )
         if told != expected:
-            yield Violation("buffered", f"{conn} is said to be owed {told} bytes, it is owed {expected}")
+            yield Violation(
+                "buffered", f"{conn} is said to be owed {told} bytes, it is owed {expected}"
+            )
 
     def _missing(self) -> Iterator[Violation]:
         """Who is open at the end has been told everything; who was closed by the program too."""
         for guest in self.guests:
             if isinstance(guest, Listener) and guest.account is not None:
                 account = guest.account
-                was_closed = guest.saw_close is not None and guest.saw_close.code in FAREWELLS and not guest.faults
-                is_open = account.is_open and not guest.is_gone and not guest.faults and self._is_at_rest
+                was_closed = (
+                    guest.saw_close is not None
+                    and guest.saw_close.code in FAREWELLS
+                    and not guest.faults
+                )
+                is_open = (
+                    account.is_open and not guest.is_gone and not guest.faults and self._is_at_rest
+                )
                 owed = account.owed_len()
                 if (was_closed or is_open) and owed:
-                    yield Violation("missing", f"{account.conn} was not told {owed} bytes, {was_closed=}")
-            is_whole = not guest.is_gone or guest.line.reason in (CloseReason.OK, CloseReason.SHUTDOWN)
-            if (isinstance(guest, Subscriber) and self._is_at_rest and is_whole and not guest.faults
-                    and guest.missing()):
+                    yield Violation(
+                        "missing", f"{account.conn} was not told {owed} bytes, {was_closed=}"
+                    )
+            is_whole = not guest.is_gone or guest.line.reason in (
+                CloseReason.OK,
+                CloseReason.SHUTDOWN,
+            )
+            if (
+                isinstance(guest, Subscriber)
+                and self._is_at_rest
+                and is_whole
+                and not guest.faults
+                and guest.missing()
+            ):
                 yield Violation("missing", f"{guest.line.peer} was not told {guest.missing()[:3]}")
-            if self._is_at_rest and isinstance(guest, Asker) and not guest.is_gone and not guest.faults:
+            if (
+                self._is_at_rest
+                and isinstance(guest, Asker)
+                and not guest.is_gone
+                and not guest.faults
+            ):
                 whole = [answer for answer in guest.answers if answer.is_whole]
                 if len(whole) != len(guest.asked):
-                    yield Violation("missing", f"{guest.line.peer} asked {len(guest.asked)} times and got "
-                                               f"{len(whole)} answers")
+                    yield Violation(
+                        "missing",
+                        f"{guest.line.peer} asked {len(guest.asked)} times and got "
+                        f"{len(whole)} answers",
+                    )
 
     def _unjust(self) -> Iterator[Violation]:
         """Who did nothing wrong was not thrown out, and who was is told why in the log."""
@@ -251,20 +312,32 @@ class World:
             if reason is None or conn is None:
                 continue
             if self._is_innocent(guest) and reason not in INNOCENT:
-                yield Violation("served", f"{conn} read everything and was closed with {reason.name}")
-            why = next((note for note in notes if str(guest.line.peer) in note and reason.name in note), "")
+                yield Violation(
+                    "served", f"{conn} read everything and was closed with {reason.name}"
+                )
+            why = next(
+                (note for note in notes if str(guest.line.peer) in note and reason.name in note), ""
+            )
             if reason is CloseReason.WS_CLIENT_TOO_SLOW and not self._is_reason(why, guest):
-                yield Violation("explained", f"{conn} was dropped; why, if anybody said so: {why!r}")
+                yield Violation(
+                    "explained", f"{conn} was dropped; why, if anybody said so: {why!r}"
+                )
 
     def _is_reason(self, why: str, guest: Guest) -> bool:
         """True if a line of the log names a message that a client needed."""
         needed = _NEEDED.search(why)
-        return needed is not None and (not isinstance(guest, Subscriber) or guest.needs(int(needed[1])))
+        return needed is not None and (
+            not isinstance(guest, Subscriber) or guest.needs(int(needed[1]))
+        )
 
     def _is_innocent(self, guest: Guest) -> bool:
         """True for a client that took everything at once and did nothing that ends a connection."""
-        return (isinstance(guest, Listener | Subscriber) and guest.was_prompt
-                and not guest.faults - {"pinged", "closed"} and guest.line.peer not in self._hurried)
+        return (
+            isinstance(guest, Listener | Subscriber)
+            and guest.was_prompt
+            and not guest.faults - {"pinged", "closed"}
+            and guest.line.peer not in self._hurried
+        )
 
 
 def draw_limits(dice: Random) -> Limits:

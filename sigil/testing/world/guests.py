@@ -1,11 +1,12 @@
 """The other side of a world: clients that are polite, slow, silent, hasty or rude.
 
-Theory: a client is a small machine that does one thing a tick: it says a little, reads a little, or ends in one of the
-ways in which connections end.  What it does is drawn from dice; what it receives is read strictly.
+Theory: a client is a small machine that does one thing a tick: it says a little, reads a little, or
+ends in one of the ways in which connections end. What it does is drawn from dice; what it receives
+is read strictly.
 
-Rules: whatever arrives is decoded by the product's own codec in the role of a client, as soon as the network has it, so
-a torn frame is noticed at the tick that tore it.  A guest has done nothing wrong until `faults` says what.
-It does not know the server, only its line.
+Rules: whatever arrives is decoded by the product's own codec in the role of a client, as soon as
+the network has it, so a torn frame is noticed at the tick that tore it. A guest has done nothing
+wrong until `faults` says what. It does not know the server, only its line.
 """
 
 from random import Random
@@ -44,12 +45,18 @@ OFFERS = {
 
 def encoding_of(request: Request) -> Encoding:
     """The encoding that follows from the offer in a request."""
-    fields = [f"{name}: {value}\r\n" for name, value in request.headers.pairs if f"{name}: {value}\r\n" in OFFERS]
+    fields = [
+        f"{name}: {value}\r\n"
+        for name, value in request.headers.pairs
+        if f"{name}: {value}\r\n" in OFFERS
+    ]
     return OFFERS["".join(fields)]
 
 
-_UPGRADE = ("GET /ws/{} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{}\r\n")
+_UPGRADE = (
+    "GET /ws/{} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{}\r\n"
+)
 
 
 class Guest:
@@ -126,7 +133,9 @@ class Asker(Guest):
         super().go_on()
         for _ in range(self.dice.choice((0, 0, 1, 3))):
             number, size = len(self.asked), self.dice.choice((0, 5, 90, 700))
-            target = self.dice.choice((f"/n/{number}/{size}",) * 6 + (f"/ticker/{self.dice.randint(0, 4)}",))
+            target = self.dice.choice(
+                (f"/n/{number}/{size}",) * 6 + (f"/ticker/{self.dice.randint(0, 4)}",)
+            )
             self.asked.append(target)
             self.outgoing += f"GET {target} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
 
@@ -138,11 +147,17 @@ class Asker(Guest):
             raise Violation("answers", f"{self.line.peer}: {error}") from None
         for target, answer in zip(self.asked, answers, strict=False):
             expected = body_of(target)
-            if answer.status == 200 and not (expected.startswith(answer.body) if not answer.is_whole
-                                             else expected == answer.body):
-                raise Violation("answers", f"{self.line.peer} asked for {target} and got {answer.body[:20]!r}")
+            if answer.status == 200 and not (
+                expected.startswith(answer.body) if not answer.is_whole else expected == answer.body
+            ):
+                raise Violation(
+                    "answers", f"{self.line.peer} asked for {target} and got {answer.body[:20]!r}"
+                )
         if len(answers) > len(self.asked) + 1:
-            raise Violation("answers", f"{self.line.peer} asked {len(self.asked)} times and got {len(answers)} answers")
+            raise Violation(
+                "answers",
+                f"{self.line.peer} asked {len(self.asked)} times and got {len(answers)} answers",
+            )
         self.answers = answers
 
 
@@ -160,7 +175,9 @@ class Listener(Guest):
         topics = dice.choice(("-", "-", "a", "b", "a.b"))
         before = dice.choice(("", "", "", "GET /n/0/900 HTTP/1.1\r\nHost: h\r\n\r\n"))
         offer = dice.choice(("", "", *OFFERS))
-        self.outgoing += (before + _UPGRADE.format(f"{topics}/{dice.choice((0, 0, 1, 3))}", offer)).encode()
+        self.outgoing += (
+            before + _UPGRADE.format(f"{topics}/{dice.choice((0, 0, 1, 3))}", offer)
+        ).encode()
         self._terms = _TERMS._replace(allows_rsv1="deflate" in offer)
         self.account: Account | None = None
         self.is_upgraded = False
@@ -181,7 +198,12 @@ class Listener(Guest):
     def go_on(self) -> None:
         """Say something, once it has been told that it may."""
         super().go_on()
-        if not self.is_upgraded or self.said_close or self.saw_close is not None or self.line.has_half_closed:
+        if (
+            not self.is_upgraded
+            or self.said_close
+            or self.saw_close is not None
+            or self.line.has_half_closed
+        ):
             return
         mood = self.dice.random()
         if mood < 0.35:
@@ -202,10 +224,14 @@ class Listener(Guest):
         text = f"c{self.said}".encode()
         if self.dice.random() < 0.9:
             return encode_masked(Opcode.TEXT, text, _MASK)
-        return b"".join((encode_masked(Opcode.TEXT, text, _MASK, fin=False),
-                         encode_masked(Opcode.PONG, b"", _MASK),
-                         encode_masked(Opcode.CONTINUATION, b"", _MASK, fin=False),
-                         encode_masked(Opcode.CONTINUATION, b"", _MASK)))
+        return b"".join(
+            (
+                encode_masked(Opcode.TEXT, text, _MASK, fin=False),
+                encode_masked(Opcode.PONG, b"", _MASK),
+                encode_masked(Opcode.CONTINUATION, b"", _MASK, fin=False),
+                encode_masked(Opcode.CONTINUATION, b"", _MASK),
+            )
+        )
 
     def say_close(self, code: int) -> None:
         """Say the last word."""
@@ -225,10 +251,13 @@ class Listener(Guest):
             self.looked = self.start
         if self.looked == len(data):
             return
-        fresh, self.looked = bytes(data[self.looked:]), len(data)
+        fresh, self.looked = bytes(data[self.looked :]), len(data)
         self._inbound, items, error = receive_data(self._inbound, fresh, self._terms)
         if error is not None or (self.saw_close is not None and fresh):
-            raise Violation("frame", f"{line.peer} received what is no frame: {error or 'bytes behind a close frame'}")
+            raise Violation(
+                "frame",
+                f"{line.peer} received what is no frame: {error or 'bytes behind a close frame'}",
+            )
         for item in items:
             self._take(item)
 
@@ -245,7 +274,9 @@ class Listener(Guest):
             item = message
         if isinstance(item, str | bytes):
             if self.account is None:
-                raise Violation("order", f"{self.line.peer} received {item[:20]!r} before `ws_open`")
+                raise Violation(
+                    "order", f"{self.line.peer} received {item[:20]!r} before `ws_open`"
+                )
             if self.account.encoding is Encoding.ZSTD and isinstance(item, bytes):
                 item = self.account.like_next(ZstdDecompressor().decompress(item))
             self._told_len += frame_len(item, self.account.encoding)

@@ -1,12 +1,12 @@
 """What every WebSocket must receive: a model of the stream that is nothing but lists.
 
-Theory: whatever rings, cohorts and cursors do, a client receives what the program said to it, in the order in which it
-was said: to all on its topics, and to it alone.  So what the program says is written down once more for each client,
-and what arrives is compared, message by message.
+Theory: whatever rings, cohorts and cursors do, a client receives what the program said to it, in
+the order in which it was said: to all on its topics, and to it alone. So what the program says is
+written down once more for each client, and what arrives is compared, message by message.
 
-Rules: every message is different, so one that is lost, doubled, torn or early is noticed when the next one arrives.
-A client joins between its handler's return and `ws_open`: what was published in between may reach it or not, but
-without a hole.  It does not know how messages travel.
+Rules: every message is different, so one that is lost, doubled, torn or early is noticed when the
+next one arrives. A client joins between its handler's return and `ws_open`: what was published in
+between may reach it or not, but without a hole. It does not know how messages travel.
 """
 
 from ...core.broadcast.encoding import Encoding, encode_message
@@ -31,7 +31,9 @@ def frame_len(message: Message, encoding: Encoding = Encoding.PLAIN) -> int:
 class Account:
     """One WebSocket: what it must be told, and what has arrived."""
 
-    def __init__(self, topics: frozenset[str], history: int, promised_at: int, encoding: Encoding) -> None:
+    def __init__(
+        self, topics: frozenset[str], history: int, promised_at: int, encoding: Encoding
+    ) -> None:
         self.topics = set(topics)
         self.encoding = encoding
         self.history = history
@@ -43,7 +45,9 @@ class Account:
         self.is_closing = False
         """The program has closed it."""
         self.expected: list[Message] = []
-        """What it is told since it joined; until the first message has arrived, what it might be told."""
+        """What it is told since it joined; until the first message has arrived, what it might be
+        told.
+        """
         self.joined = 0
         """How many of `expected` were published before `ws_open`."""
         self.window = 0
@@ -72,29 +76,39 @@ class Account:
         if not self.has_begun:
             self._begin(message)
         if self.heard == len(self.expected) or self.expected[self.heard] != message:
-            raise Violation("order", f"{self.conn} received {_brief(message)} as number {self.heard}, "
-                                     f"not {[_brief(one) for one in self.expected[self.heard:self.heard + 3]]}")
+            raise Violation(
+                "order",
+                f"{self.conn} received {_brief(message)} as number {self.heard}, "
+                f"not {[_brief(one) for one in self.expected[self.heard : self.heard + 3]]}",
+            )
         self.heard += 1
 
     def like_next(self, data: bytes) -> Message:
-        """These bytes, as a text if that is what may come next: in Zstandard nothing tells them apart."""
+        """These bytes, as a text if that is what may come next: in Zstandard nothing tells them
+        apart.
+        """
         text = data.decode()
-        begun = self.expected[self.heard:self.heard + 1] if self.has_begun else self.expected
+        begun = self.expected[self.heard : self.heard + 1] if self.has_begun else self.expected
         return text if text in begun else data
 
     def _begin(self, message: Message) -> None:
         """The first message tells how much of what was published before it joined a client is sent."""
-        before = self.expected[:self.joined]
+        before = self.expected[: self.joined]
         start = before.index(message) if message in before else self.joined
         count, least = self.joined - start, min(self.history, self.kept)
         if not least <= count <= self.history + self.window:
-            raise Violation("history", f"{self.conn} was sent {count} old messages, not {least} to "
-                                       f"{self.history + self.window}")
+            raise Violation(
+                "history",
+                f"{self.conn} was sent {count} old messages, not {least} to "
+                f"{self.history + self.window}",
+            )
         del self.expected[:start]
         self.has_begun = True
 
     def owed_len(self) -> int:
-        """Bytes of frames it must be told and that have not arrived, the one that is arriving counted as a whole."""
+        """Bytes of frames it must be told and that have not arrived, the one that is arriving
+        counted as a whole.
+        """
         start = self.heard if self.has_begun else self.joined
         return sum(frame_len(message, self.encoding) for message in self.expected[start:])
 
@@ -118,12 +132,16 @@ class Book:
         self.promised[peer] = Account(topics, history, len(self.published), encoding)
 
     def open(self, peer: Peer, conn: Conn, kept: list[str | None]) -> None:
-        """The program was told of a new WebSocket, while frames with the topics `kept` were on the ring."""
+        """The program was told of a new WebSocket, while frames with the topics `kept` were on the
+        ring.
+        """
         account = self.promised[peer]
         account.conn = conn
         account.expected = [message for message, topic in self.published if account.hears(topic)]
         account.joined = len(account.expected)
-        account.window = sum(account.hears(topic) for _, topic in self.published[account.promised_at:])
+        account.window = sum(
+            account.hears(topic) for _, topic in self.published[account.promised_at :]
+        )
         account.kept = sum(map(account.hears, kept))
         self.accounts[conn] = account
 

@@ -1,11 +1,13 @@
-"""A network in a bad mood: the wires and the kernel of `sigil.testing`, with everything that a real one may do.
+"""A network in a bad mood: the wires and the kernel of `sigil.testing`, with everything that a real
+one may do.
 
-Theory: an operating system promises less than it mostly keeps: a write may take half of what it is given, a read may
-give a byte, one who is ready may be seen later, and in any order.  What holds under the worst of moods, drawn from
-dice, holds on a good day.
+Theory: an operating system promises less than it mostly keeps: a write may take half of what it is
+given, a read may give a byte, one who is ready may be seen later, and in any order. What holds
+under the worst of moods, drawn from dice, holds on a good day.
 
-Rules: all chance comes from the dice that are handed in.  A wire takes and gives bytes in order, and loses none but by
-a reset.  `taken` are all bytes that were ever taken from the server.  It does not know what the bytes mean.
+Rules: all chance comes from the dice that are handed in. A wire takes and gives bytes in order, and
+loses none but by a reset. `taken` are all bytes that were ever taken from the server. It does not
+know what the bytes mean.
 """
 
 from random import Random
@@ -19,7 +21,9 @@ from ..kernel import Kernel, Wire
 
 
 class Mood(NamedTuple):
-    """How one wire behaves: its window in bytes (None: all is read at once), and how often writes and reads are cut."""
+    """How one wire behaves: its window in bytes (None: all is read at once), and how often writes
+    and reads are cut.
+    """
 
     window_len: int | None = None
     cut_writes: float = 0.0
@@ -63,7 +67,7 @@ class Line(Wire):
         """How much of what the server writes is taken, perhaps less than there is room for."""
         part = data
         if self.mood.cut_writes and len(data) and self.dice.random() < self.mood.cut_writes:
-            part = data[:self.dice.randrange(len(data))]
+            part = data[: self.dice.randrange(len(data))]
             if not len(part) and not self.has_reset and not self.is_shut:
                 raise BlockingIOError
         count = super().send(part)
@@ -90,16 +94,32 @@ class Network(Kernel):
         """Some of those who are ready, in some order."""
         wires = list(self._wires.values())
         if not self.is_calm:
-            wires = [connection for connection in wires if self._dice.random() < SEEN or _is_awaited(connection)]
+            wires = [
+                connection
+                for connection in wires
+                if self._dice.random() < SEEN or _is_awaited(connection)
+            ]
             self._dice.shuffle(wires)
             wires.sort(key=_is_awaited, reverse=True)
-        ready = [(connection, mask) for connection in wires if (mask := connection.readiness())][:limits.max_reads_per_tick]
-        return [event for connection, mask in ready for event in self._process(connection, mask, limits.max_read_len)]
+        ready = [(connection, mask) for connection in wires if (mask := connection.readiness())][
+            : limits.max_reads_per_tick
+        ]
+        return [
+            event
+            for connection, mask in ready
+            for event in self._process(connection, mask, limits.max_read_len)
+        ]
 
 
 def _is_awaited(connection: Wire) -> bool:
-    """True for a wire that takes everything and is to be sent more: that is seen at once, and before all others."""
-    return isinstance(connection, Line) and connection.mood.is_prompt and bool(connection.interest & Interest.WRITE)
+    """True for a wire that takes everything and is to be sent more: that is seen at once, and
+    before all others.
+    """
+    return (
+        isinstance(connection, Line)
+        and connection.mood.is_prompt
+        and bool(connection.interest & Interest.WRITE)
+    )
 
 
 SEEN = 0.8

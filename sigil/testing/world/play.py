@@ -1,11 +1,12 @@
 """The program of a world: it says things to all and to some, at every place where a program may.
 
-Theory: the order in which things are said is the program's, so the defects are where it speaks from different places:
-between ticks, in a callback, in a stream that is asked for its next piece, in a coroutine.  In each of them this one
-does a few things drawn from dice, and writes down in the `Book` what must come of them.
+Theory: the order in which things are said is the program's, so the defects are where it speaks from
+different places: between ticks, in a callback, in a stream that is asked for its next piece, in a
+coroutine. In each of them this one does a few things drawn from dice, and writes down in the `Book`
+what must come of them.
 
-Rules: what is written down is what the program was told: a message that was dropped is not expected.  Every message is
-different.  It does not know how the server is made.
+Rules: what is written down is what the program was told: a message that was dropped is not
+expected. Every message is different. It does not know how the server is made.
 """
 
 import asyncio
@@ -46,17 +47,23 @@ class Play:
         self.is_over = False
         """It says nothing any more."""
         self.turns: list[tuple[int, int]] = [(0, 0)]
-        """What was published in each turn that has ended and in this one: messages, and their bytes on the ring."""
+        """What was published in each turn that has ended and in this one: messages, and their bytes
+        on the ring.
+        """
         self.promises: list[tuple[Deferred, Response]] = []
         """Answers that come later."""
         self.found: list[Violation] = []
-        """What did not hold while it was at work: user code that raises would be somebody else's trouble."""
+        """What did not hold while it was at work: user code that raises would be somebody else's
+        trouble.
+        """
         self._limits = limits
         self._count = 0
         message: Callable[..., object] = self._on_message_later if is_async else self._on_message
-        self.callbacks = Callbacks(self._on_open, self._on_close, self._on_ws_open, message, self._on_ws_close)
+        self.callbacks = Callbacks(
+            self._on_open, self._on_close, self._on_ws_open, message, self._on_ws_close
+        )
 
-    # -- what it is told ------------------------------------------------------------------------------------------
+    # -- what it is told ---------------------------------------------------------------------------
 
     def handle(self, request: Request) -> Response | Deferred:
         """Answer a request as `body_of` says, now or later, or let it become a WebSocket."""
@@ -121,7 +128,9 @@ class Play:
     def _on_ws_close(self, server: object, conn: Conn, reason: CloseReason, code: int) -> None:
         account = self.book.accounts.get(conn)
         if account is None or account.has_ended:
-            self.found.append(Violation("ends", f"{conn} ended as a WebSocket without having been one"))
+            self.found.append(
+                Violation("ends", f"{conn} ended as a WebSocket without having been one")
+            )
         else:
             account.has_ended = True
         if self.dice.random() < 0.3:
@@ -131,12 +140,15 @@ class Play:
     def is_hurried(self) -> bool:
         """True if more was published in the last few turns than is kept.
 
-        A client that is sent `max_outbox_len` in a turn, and no more, needs some to be where the others are.
+        A client that is sent `max_outbox_len` in a turn, and no more, needs some to be where the
+        others are.
         """
         count, length = map(sum, zip(*self.turns[-TURNS_TO_CATCH_UP:], strict=True))
-        return count > self._limits.max_ws_send_frame_cnt or length > self._limits.outgoing_buffer_sz
+        return (
+            count > self._limits.max_ws_send_frame_cnt or length > self._limits.outgoing_buffer_sz
+        )
 
-    # -- what it does ---------------------------------------------------------------------------------------------
+    # -- what it does ------------------------------------------------------------------------------
 
     def stir(self) -> None:
         """Do a few things."""
@@ -152,7 +164,11 @@ class Play:
         """Something that was never said before: mostly small, sometimes near a bound."""
         self._count += 1
         most = self.dice.choice((self._limits.max_outbox_len, self._limits.outgoing_buffer_sz, 130))
-        length = self.dice.randint(0, 12) if self.dice.random() < 0.93 else most - self.dice.randint(-1, 5)
+        length = (
+            self.dice.randint(0, 12)
+            if self.dice.random() < 0.93
+            else most - self.dice.randint(-1, 5)
+        )
         text = f"{self._count}" + "." * (min(length, 900) - len(str(self._count)))
         return text if self.dice.random() < 0.5 else text.encode()
 
@@ -175,8 +191,13 @@ class Play:
         was_dropped = self.server.dropped_count() > dropped
         is_lost = status is SendStatus.DROPPED
         if is_lost > (not fits or was_dropped) or not (fits or is_lost):
-            self.found.append(Violation("status", f"{status.name} for {length} bytes to all, ring of "
-                                                  f"{self._limits.outgoing_buffer_sz}, and {was_dropped=}"))
+            self.found.append(
+                Violation(
+                    "status",
+                    f"{status.name} for {length} bytes to all, ring of "
+                    f"{self._limits.outgoing_buffer_sz}, and {was_dropped=}",
+                )
+            )
 
     def _whispers(self, conn: Conn | None) -> None:
         """Say things to one."""
@@ -241,6 +262,16 @@ class Play:
             self.server.buffered_amount(conn)
 
 
-ACTS = (Play._burst, Play._burst, Play._burst, Play._whispers, Play._whispers, Play._interleave, Play._change_topic,
-        Play._close, Play._end_stream, Play._look, Play._keep_some)
-
+ACTS = (
+    Play._burst,
+    Play._burst,
+    Play._burst,
+    Play._whispers,
+    Play._whispers,
+    Play._interleave,
+    Play._change_topic,
+    Play._close,
+    Play._end_stream,
+    Play._look,
+    Play._keep_some,
+)

@@ -1,7 +1,9 @@
-"""The server of a world: the one in memory, on a network in a bad mood, with all that happens written down.
+"""The server of a world: the one in memory, on a network in a bad mood, with all that happens
+written down.
 
-Theory: `MemoryServer` turns the product's own engine and calls user code by the product's own program; here only its
-kernel is another, and every event that is told and every effect that is carried out passes a `Trace`.
+Theory: `MemoryServer` turns the product's own engine and calls user code by the product's own
+program; here only its kernel is another, and every event that is told and every effect that is
+carried out passes a `Trace`.
 
 Rules: nothing is changed on its way.  It does not know what should happen.
 """
@@ -55,15 +57,20 @@ class TracedEngine(Engine):
 class Stage(MemoryServer):
     """A server in memory whose network is in a bad mood."""
 
-    def __init__(self, handler: Handler, limits: Limits, callbacks: Callbacks, dice: Random, trace: Trace) -> None:
+    def __init__(
+        self, handler: Handler, limits: Limits, callbacks: Callbacks, dice: Random, trace: Trace
+    ) -> None:
         self.trace = trace
         self.network = Network(dice)
         super().__init__(handler, limits, callbacks, partial(TracedEngine, trace), self.network)
         self.traced = cast(TracedEngine, self.engine)
-        self.traced.methods = {kind: self._written_down(method) for kind, method in self.traced.methods.items()}
+        self.traced.methods = {
+            kind: self._written_down(method) for kind, method in self.traced.methods.items()
+        }
 
     def _written_down(self, method: Callable[[Any], Event | None]) -> Callable[[Any], Event | None]:
         """The same method, with a line in the trace before."""
+
         def carry_out(order: Any) -> Event | None:
             self.trace.add("ordered", order)
             return method(order)
@@ -91,13 +98,19 @@ class Stage(MemoryServer):
     def weight_of(self, message: Message) -> int:
         """Bytes that a message takes on the ring, in all encodings that somebody listens in."""
         encodings = [encoding for encoding, _ in self.traced.present.broadcast.encoding_counts]
-        return sum([frame_len(message, encoding) for encoding in (Encoding.PLAIN, *encodings)],
-                   POSITION_LEN * (Encoding.SSE in encodings))
+        return sum(
+            [frame_len(message, encoding) for encoding in (Encoding.PLAIN, *encodings)],
+            POSITION_LEN * (Encoding.SSE in encodings),
+        )
 
     def listeners(self) -> dict[Peer, Conn]:
         """Who listens to the stream without being a WebSocket."""
         clients = clients_of(self.traced.present.slots)
-        return {client.peer: client.conn for client in clients if client.incoming.phase is Phase.EVENT_STREAM}
+        return {
+            client.peer: client.conn
+            for client in clients
+            if client.incoming.phase is Phase.EVENT_STREAM
+        }
 
     def kept_topics(self) -> list[str | None]:
         """The topics of all frames that the core has kept."""
@@ -107,6 +120,6 @@ class Stage(MemoryServer):
 
 def frame_topics(ring: Ring) -> list[str | None]:
     """The topics of the frames on a ring, in order."""
-    pages = [page for page in ring.pages[ring.first_page:] if page is not None]
+    pages = [page for page in ring.pages[ring.first_page :] if page is not None]
     topics = [topic for page in pages for _, topic, _ in page.entries]
-    return topics[len(topics) - (ring.head_number - ring.tail_number):]
+    return topics[len(topics) - (ring.head_number - ring.tail_number) :]

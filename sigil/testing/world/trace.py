@@ -1,10 +1,11 @@
 """What happened in a world, as one number: two runs are the same if their numbers are.
 
-Theory: a world is reproducible only if nothing but the seed decides, and that is noticed by hashing all that was told
-to the core and all that it ordered, in sequence.
+Theory: a world is reproducible only if nothing but the seed decides, and that is noticed by hashing
+all that was told to the core and all that it ordered, in sequence.
 
-Rules: the number depends on values only: sets are spelled in order, views as their bytes, and what belongs to the
-interpreter (addresses, the order of a hash table) is left out.  It does not know what the words mean.
+Rules: the number depends on values only: sets are spelled in order, views as their bytes, and what
+belongs to the interpreter (addresses, the order of a hash table) is left out. It does not know what
+the words mean.
 """
 
 from hashlib import sha256

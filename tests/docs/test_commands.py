@@ -1,0 +1,253 @@
+"""Every command in the documents works.
+
+What it is: each line of an `sh` block, and each behind a dollar sign in a `console` block, is tried
+by the function in `CHECKS` that knows how; a command that nobody here knows how to try fails. Its
+rules: no sleeps; every process has a deadline.  The README's first two commands set up what these
+tests run in, so here they are only read; `.ci/run` runs the second one as it stands.
+"""
+
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+from websockets.sync.client import connect
+
+from .blocks import COMMANDS, README, ROOT, Block, block_with, lines_of, page_of
+from .running import PATIENCE_SECONDS, ask, run, serving, serving_program
+
+HELLO = """\
+from sigil import Request, Response
+
+def app(request: Request) -> Response:
+    return Response.text("hello\\n")
+"""
+
+
+def check_set_up(command: str, folder: Path) -> None:
+    """The first two: one line each, and every part of them exists."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    steps = command.split(" && ")
+    assert steps[0] == "python3 -m venv .venv"
+    assert steps[1].startswith(".venv/bin/python -m pip install -q -e ")
+    extra = re.search(r"'\.\[(\w+)\]'", steps[1])
+    if extra is None:
+        script = steps[2].split()[0].removeprefix(".venv/bin/")
+        assert script in project["scripts"]
+    else:
+        needed = {
+            re.split(r"[<>=]", need)[0] for need in project["optional-dependencies"][extra[1]]
+        }
+        assert extra[1] == "test" and "pytest" in needed
+    assert len(steps) == 3
+
+
+def check_bench(command: str, folder: Path) -> None:
+    """The extra and the file exist; `tests/bench` runs the bench itself."""
+    install, bench = command.split(" && ")
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    assert install == ".venv/bin/python -m pip install -q -e '.[bench]'" and "bench" in extras
+    ended = run(sys.executable, bench.removeprefix(".venv/bin/python "), "--help", folder=ROOT)
+    assert ended.returncode == 0, ended.stderr
+
+
+def check_serve(command: str, folder: Path) -> None:
+    """`sigil serve` with these very flags, but for the port."""
+    (folder / "hello.py").write_text(HELLO, encoding="utf-8")
+    words = shlex.split(command.replace("--port 8080", "--port 0"))[1:]
+    with serving(sys.executable, "-m", "sigil", *words, folder=folder) as port:
+        assert ask(port) == (200, "hello\n")
+
+
+LAST_LINE = "the last line of the log; all that follow come as they are written"
+
+
+@contextmanager
+def streaming_log(folder: Path) -> Iterator[int]:
+    """The port of the pipeline of the guide, whose log has two lines."""
+    (folder / "app.log").write_text(f"a line of the log\n{LAST_LINE}\n", encoding="utf-8")
+    line = next(
+        line for line in lines_of(block_with("tail -n +1", "console")) if "sigil stream" in line
+    )
+    tail, stream = (
+        shlex.split(part) for part in line.replace("--port 8080", "--port 0").split(" | ")
+    )
+    source = subprocess.Popen(tail, cwd=folder, stdout=subprocess.PIPE)
+    try:
+        with serving(
+            sys.executable, "-m", "sigil", *stream[1:], folder=folder, stdin=source.stdout
+        ) as port:
+            yield port
+    finally:
+        source.kill()
+        source.communicate()
+
+
+def check_stream(command: str, folder: Path) -> None:
+    """`sigil stream` behind this very pipe, but for the port: what is in the log is heard, and what
+    is added to it."""
+    with streaming_log(folder) as port, connect(f"ws://127.0.0.1:{port}/ws") as listener:
+        assert [listener.recv(PATIENCE_SECONDS) for _ in range(2)] == [
+            "a line of the log",
+            LAST_LINE,
+        ]
+        with (folder / "app.log").open("a", encoding="utf-8") as log:
+            log.write("one more\n")
+        assert listener.recv(PATIENCE_SECONDS) == "one more"
+
+
+def check_event_stream(command: str, folder: Path) -> None:
+    """What curl is told of the log, but for the numbers; asked here without curl, which not
+    everybody has."""
+    target = shlex.split(command)[-1].rpartition(":8080")[2]
+    with streaming_log(folder) as port, connect(f"ws://127.0.0.1:{port}/ws") as listener:
+        assert [listener.recv(PATIENCE_SECONDS) for _ in range(2)][-1] == LAST_LINE
+        connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+        connection.request("GET", target)
+        response = connection.getresponse()
+        events = "".join(response.readline().decode() for _ in range(4))
+        connection.close()
+    shown = page_of("guides/command.md").partition(f"$ {command}\n")[2].partition("```")[0]
+    form = re.compile(rf"id: \d+-\d+\n\nid: \d+-\d+\ndata: {LAST_LINE}\n")
+    assert form.fullmatch(events) and form.fullmatch(shown)
+
+
+def check_writing(command: str, folder: Path) -> None:
+    """How long somebody has to write: with this very pipe, but for the port, the waiting and most
+    of the lines."""
+    quick = (
+        command.replace("--port 8080", "--port 0")
+        .replace("sleep 9", "sleep 0")
+        .replace("1000000", "1000")
+    )
+    done = subprocess.run(
+        ["bash", "-c", quick.replace(".venv/bin/sigil", f"{shlex.quote(sys.executable)} -m sigil")],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=True,
+    )
+    assert done.stdout.startswith("listening on ")
+    assert re.search(r"^real\s", done.stderr, re.MULTILINE) and "its lines: 1000\n" in done.stderr
+
+
+def check_refusal(command: str, folder: Path) -> None:
+    """What curl is told; asked here without curl, which not everybody has."""
+    method = shlex.split(command)[3]
+    (folder / "hello.py").write_text(HELLO, encoding="utf-8")
+    with serving(
+        sys.executable, "-m", "sigil", "serve", "hello:app", "--port", "0", folder=folder
+    ) as port:
+        status, said = ask(port, method)
+    assert said in page_of("guides/http.md") and said.startswith(f"{status} ")
+
+
+def check_chat(command: str, folder: Path) -> None:
+    """What the chat of the guide answers who asks for it with curl."""
+    with serving_program(block_with("topic=rooms[")) as port:
+        _, body = ask(port, path=command.rpartition(":8080")[2])
+    assert f"$ {command}\n{body}```" in page_of("guides/websockets.md")
+
+
+def check_tank(command: str, folder: Path) -> None:
+    """What the first step of the tutorial answers."""
+    with serving_program(block_with("# tank.py\nfrom sigil")) as port:
+        _, body = ask(port)
+    assert f"$ {command}\n{body}```" in page_of("tutorial.md")
+
+
+def check_taken_port(command: str, folder: Path) -> None:
+    """What is printed if the port is taken, and the exit status."""
+    (folder / "hello.py").write_text(HELLO, encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = run(
+            sys.executable,
+            "-m",
+            "sigil",
+            *shlex.split(command.replace("8080", port))[1:],
+            folder=folder,
+        )
+    shown = page_of("symptoms.md").partition(f"$ {command}\n")[2].partition("```")[0]
+    assert (ended.returncode, ended.stderr.split()) == (4, shown.replace("8080", port).split())
+
+
+CHECKS: dict[str, Callable[[str, Path], None]] = {
+    "python3 -m venv": check_set_up,
+    ".venv/bin/python -m pip install -q -e '.[bench]'": check_bench,
+    ".venv/bin/sigil serve hello:app --port 8080 --": check_serve,
+    ".venv/bin/sigil serve hello:app --port 8080": check_taken_port,
+    "tail -n +1 -F app.log": check_stream,
+    "curl -sN 'http://127.0.0.1:8080/events": check_event_stream,
+    "(sleep 9; time seq": check_writing,
+    "curl -s -X": check_refusal,
+    "curl -s http://127.0.0.1:8080/chat": check_chat,
+    "curl -s http://127.0.0.1:8080/": check_tank,
+}
+"""How each kind of command is tried, by how it begins."""
+
+
+@pytest.mark.parametrize("block", COMMANDS, ids=lambda block: block.name)
+def test_a_command_works(block: Block, tmp_path: Path) -> None:
+    assert lines_of(block)
+    for line in lines_of(block):
+        check = next((check for start, check in CHECKS.items() if line.startswith(start)), None)
+        assert check is not None, f"nobody knows how to try: {line}"
+        check(line, tmp_path)
+
+
+def test_the_first_two_commands_are_the_demo_and_the_tests() -> None:
+    shells = [block.text for block in COMMANDS if block.page == README and block.language == "sh"]
+    assert [text.count("\n") for text in shells[:2]] == [1, 1]
+    assert shells[0].endswith(" && .venv/bin/sigil demo\n")
+    assert shells[1].endswith(" && .venv/bin/python -m pytest\n")
+
+
+def test_the_demo_serves_its_page() -> None:
+    with serving(sys.executable, "-m", "sigil", "demo", "--port", "0") as port:
+        status, page = ask(port)
+    assert status == 200 and "<html" in page
+
+
+def test_the_commands_behind_the_figures_of_the_readme_exist() -> None:
+    commands = re.findall(r"\| `\.venv/bin/python ([^`]+)` \|", README.read_text(encoding="utf-8"))
+    assert len(commands) > 3 and any("tests/bench/" in command for command in commands)
+    for command in commands:
+        assert (ROOT / command.removeprefix("-m pytest ")).exists(), command
+
+
+def test_ci_is_executable_and_reads_its_command_from_the_readme() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert run("bash", "-n", str(script)).returncode == 0
+    ended = run("bash", str(script), "--show")
+    shells = [block.text for block in COMMANDS if block.page == README and block.language == "sh"]
+    assert ended.stdout == shells[1], ended.stderr
+
+
+# -- systemd --------------------------------------------------------------------------------------
+
+
+def test_the_unit_serves_the_socket_that_it_is_handed(tmp_path: Path) -> None:
+    unit = block_with("ExecStart=", "ini").text
+    words = shlex.split(unit.partition("ExecStart=")[2].partition("\n")[0])
+    assert words[0].endswith("/.venv/bin/sigil") and words[words.index("--fd") + 1] == "3"
+    (tmp_path / "hello.py").write_text(HELLO, encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        number = listener.fileno()
+        serve = shlex.join([sys.executable, "-m", "sigil", *words[1:]])
+        command = f"exec 3<&{number} {number}<&-; exec {serve}"
+        with serving("bash", "-c", command, folder=tmp_path, pass_fds=(number,)) as port:
+            assert port == listener.getsockname()[1]
+            assert ask(port) == (200, "hello\n")
