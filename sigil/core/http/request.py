@@ -76,7 +76,7 @@ class Request(NamedTuple):
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies by name (RFC 6265 section 5.4); of several with one name the first is taken."""
+        """The cookies by name (RFC 6265 section 5.4); of several of one name the first is taken."""
         cookies: dict[str, str] = {}
         for part in self.headers.get("cookie", "").split(";"):
             name, equals, value = part.strip().partition("=")

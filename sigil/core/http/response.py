@@ -231,7 +231,7 @@ class Response(NamedTuple):
 
 
 def _subscription(topics: Iterable[str], history: int) -> tuple[tuple[str, ...], int]:
-    """Topics as a tuple (a single str is one topic), and the history; TypeError for anything else."""
+    """Topics as a tuple (a str is one topic), and the history; TypeError for anything else."""
     names = (topics,) if isinstance(topics, str) else tuple(topics)
     problem = check_subscription(names, history)
     if problem is not None:

@@ -48,7 +48,7 @@ def encode_event(item: Any) -> bytes:
 
 
 def encode_message_event(text: bytes, position: str) -> bytes:
-    """The event of a broadcast text in UTF-8. `position` is its id; it has none if that is empty."""
+    """The event of a broadcast text in UTF-8, with `position` as its id unless that is empty."""
     start = f"id: {position}\ndata: ".encode() if position else b"data: "
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
