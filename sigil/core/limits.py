@@ -82,8 +82,8 @@ class Limits(NamedTuple):
     is read.
     """
     max_ws_message_len: int = 2**24
-    """Bytes of a whole message from a client, however it is fragmented, and decompressed. Close
-    code 1009 beyond, before the payload is read.
+    """Bytes of a whole message from a client, however it is fragmented or compressed. Close code
+    1009 beyond, before the payload is read.
     """
     max_ws_outbox_len: int = 2**24
     """Bytes that the program has sent to one WebSocket and that it has not taken. Beyond this a
@@ -293,7 +293,7 @@ WHOLE_MAX = 2**31 - 1
 
 
 def _is_number(value: object, kind: type, minimum: int) -> bool:
-    """True for a number of this kind from `minimum` on, a whole one up to `WHOLE_MAX`; NaN is none."""
+    """True for a number of this kind from `minimum` on, if whole up to `WHOLE_MAX`; NaN is none."""
     if kind is int:
         return type(value) is int and minimum <= value <= WHOLE_MAX
     return isinstance(value, int | float) and value >= minimum

@@ -13,7 +13,7 @@ MEMORY_LEVEL = 5
 DEFLATE_END = b"\x00\x00\xff\xff"
 """What a flush ends with, and what is left out of a message (RFC 7692 section 7.2.1)."""
 
-BAD_DEFLATE = malformed("a compressed message is not what it says", CloseReason.WS_BAD_COMPRESSION)
+BAD_DEFLATE = malformed("a compressed message cannot be decompressed", CloseReason.WS_BAD_COMPRESSION)
 
 TOO_LONG = malformed(
     "a compressed message is longer than this server accepts", CloseReason.WS_OVERSIZE_FRAME
