@@ -345,20 +345,37 @@ def encode_chunk(stream: StreamState, data: bytes) -> tuple[bytes, ...] | str:
     """The segments for one chunk of a streamed body, which is not empty; or a sentence that says
     why it cannot be part of the body.
     """
-    if stream.framing is Framing.CHUNKED:
-        size_line = b"%x\r\n" % len(data)
-        if len(data) <= COPY_MAX:
-            return (b"".join((size_line, data, b"\r\n")),)
-        return (size_line, data, b"\r\n")
-    if stream.framing is Framing.CONTENT_LENGTH and len(data) > stream.remaining:
-        return "the stream yields more bytes than the Content-Length it was given"
-    return (data,)
+    match stream.framing:
+        case Framing.CHUNKED:
+            size_line = b"%x\r\n" % len(data)
+            if len(data) <= COPY_MAX:
+                return (b"".join((size_line, data, b"\r\n")),)
+            return (size_line, data, b"\r\n")
+        case Framing.CONTENT_LENGTH:
+            if len(data) > stream.remaining:
+                return "the stream yields more bytes than the Content-Length it was given"
+            return (data,)
+        case Framing.UNTIL_CLOSE:
+            return (data,)
+        case _:
+            assert_never(stream.framing)
 
 
 def encode_last_chunk(stream: StreamState) -> tuple[bytes, ...] | str:
     """The segments that end a streamed body (RFC 9112 section 7.1); or a sentence that says why it
     must not end here.
     """
-    if stream.framing is Framing.CONTENT_LENGTH and stream.remaining:
-        return f"the stream ended {stream.remaining} bytes short of the Content-Length it was given"
-    return (LAST_CHUNK,) if stream.framing is Framing.CHUNKED else ()
+    match stream.framing:
+        case Framing.CHUNKED:
+            return (LAST_CHUNK,)
+        case Framing.CONTENT_LENGTH:
+            if stream.remaining:
+                return (
+                    f"the stream ended {stream.remaining} bytes short of the Content-Length "
+                    "it was given"
+                )
+            return ()
+        case Framing.UNTIL_CLOSE:
+            return ()
+        case _:
+            assert_never(stream.framing)
