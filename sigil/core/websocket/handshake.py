@@ -19,10 +19,11 @@ from hashlib import sha1
 from typing import NamedTuple
 
 from ..close_reasons import CloseReason
-from ..http.framing import check_host_field, parse_list
+from ..http.framing import check_host_field
 from ..http.head import Head
 from ..http.headers import Headers, Pairs
 from ..http.response import Response
+from ..http.tokens import TOKEN, TOKEN_CHAR, parse_list, split_list
 from ..http.validate import check_headers
 from ..parse_result import Malformed, malformed
 from .origin import is_origin_allowed
@@ -80,9 +81,9 @@ HANDSHAKE_FIELDS = frozenset(
 """Fields of a 101 that are the handshake's own, or that a 101 may not have."""
 
 
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
-_NAME = re.compile(rf"{_TOKEN}+")
-_PARAM = re.compile(rf'({_TOKEN}+)(?:[ \t]*=[ \t]*(?:({_TOKEN}+)|"((?:\\?{_TOKEN})+)"))?')
+_PARAM = re.compile(
+    rf'({TOKEN_CHAR}+)(?:[ \t]*=[ \t]*(?:({TOKEN_CHAR}+)|"((?:\\?{TOKEN_CHAR})+)"))?'
+)
 """`name`, `name=value` or `name="value"`; a quoted value is a token too once unquoted (RFC 6455
 section 9.1).
 """
@@ -176,8 +177,8 @@ def parse_subprotocols(value: str) -> tuple[str, ...] | Malformed:
     """The subprotocols of a field value, in order (RFC 6455 section 4.1 item 10); 400 if one is
     twice or no token.
     """
-    names = _members(value)
-    if not all(map(_NAME.fullmatch, names)):
+    names = split_list(value)
+    if not all(map(TOKEN.fullmatch, names)):
         return malformed("Sec-WebSocket-Protocol is not a list of names")
     if len(set(names)) != len(names):
         return malformed("Sec-WebSocket-Protocol offers a name twice")
@@ -188,7 +189,7 @@ def parse_extensions(value: str) -> tuple[Extension, ...] | Malformed:
     """The extensions of a field value, in order, as they are spelled (RFC 6455 section 9.1); 400 if
     it is no list.
     """
-    extensions = tuple(map(_parse_extension, _members(value)))
+    extensions = tuple(map(_parse_extension, split_list(value)))
     found = tuple(extension for extension in extensions if extension is not None)
     return (
         found
@@ -197,21 +198,12 @@ def parse_extensions(value: str) -> tuple[Extension, ...] | Malformed:
     )
 
 
-def _members(value: str) -> list[str]:
-    """The members of a comma-separated list, empty ones left out (RFC 9110 section 5.6.1).
-
-    A quoted string is no exception: one with a comma or a semicolon in it is malformed, and so are
-    its halves.
-    """
-    return [member for member in (part.strip(" \t") for part in value.split(",")) if member]
-
-
 def _parse_extension(text: str) -> Extension | None:
     """`name; param; param=value`, or None."""
     name, *rest = [part.strip(" \t") for part in text.split(";")]
     matches = [_PARAM.fullmatch(param) for param in rest]
     params = tuple([(match[1], _value_of(match)) for match in matches if match])
-    return Extension(name, params) if _NAME.fullmatch(name) and len(params) == len(rest) else None
+    return Extension(name, params) if TOKEN.fullmatch(name) and len(params) == len(rest) else None
 
 
 def _value_of(match: re.Match[str]) -> str | None:
