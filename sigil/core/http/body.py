@@ -70,8 +70,7 @@ _ILLEGAL_IN_CHUNK_LINE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def begin_body(body_length: int) -> BodyReader:
-    """The body behind a head, of which nothing has come: `body_length` bytes, chunked if it is -1.
-    """
+    """The body behind a head, of which nothing has come: `body_length` bytes, chunked if it is -1."""
     if body_length < 0:
         return BodyReader(BodyState.CHUNK_LINE, 0, (), 0, 0)
     state = BodyState.LENGTH if body_length else BodyState.COMPLETE

@@ -142,8 +142,7 @@ def encode_common_responses(responses: tuple[Response, ...], date: bytes) -> byt
 
 
 def status_line(status: int) -> bytes:
-    """`HTTP/1.1 200 OK` with its line end; a status without a registered phrase has an empty one.
-    """
+    """`HTTP/1.1 200 OK` with its line end; a status without a registered phrase has an empty one."""
     return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
@@ -221,8 +220,7 @@ def _encode_whole(
 
 
 def _announced(status: int, body: bytes, fields: PreparedHeaders) -> int | None:
-    """The Content-Length to send, None for none: a 304 may tell that of the content it stands for.
-    """
+    """The Content-Length to send, None for none: a 304 may tell that of the content it stands for."""
     if status in NO_CONTENT_STATUSES:
         return fields.length if status == 304 else None
     return len(body) if fields.length is None or status == 205 else fields.length

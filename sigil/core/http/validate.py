@@ -106,8 +106,7 @@ def check_subscription(topics: Any, history: Any) -> str | None:
 
 
 def declared_length(pairs: Pairs) -> int | str | None:
-    """The Content-Length that a handler declared, None if it did not, a sentence if it is not one.
-    """
+    """The Content-Length that a handler declared, None if it did not, a sentence if it is not one."""
     values = [value.strip() for name, value in pairs if name.lower() == "content-length"]
     if not values:
         return None
