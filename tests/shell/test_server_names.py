@@ -11,7 +11,7 @@ from sigil import Callbacks, CloseReason, Conn, HttpServer, Peer, Request, Respo
 from sigil.core.close_reasons import CLOSE_INFO
 from sigil.testing import Client
 
-from .serving import HOST
+from tests.support.servers import HOST
 
 ELSEWHERE = {"fileno": "fd", "server_loop": "loop"}
 """Methods whose functions are named as in the reference systems."""
