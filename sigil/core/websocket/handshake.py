@@ -199,12 +199,7 @@ def parse_extensions(value: str) -> tuple[Extension, ...] | Malformed:
 def _parse_extension(text: str) -> Extension | None:
     """The extension that `name; param; param=value` is; None if the text is none."""
     name, *rest = [part.strip(" \t") for part in text.split(";")]
-<<<<<<< HEAD
-    matches = [_PARAM.fullmatch(param) for param in rest]
-    params = tuple([(match[1], _value_of(match)) for match in matches if match])
-    return Extension(name, params) if TOKEN.fullmatch(name) and len(params) == len(rest) else None
-=======
-    if _NAME.fullmatch(name) is None:
+    if TOKEN.fullmatch(name) is None:
         return None
     params: list[tuple[str, str | None]] = []
     for param in rest:
@@ -213,7 +208,6 @@ def _parse_extension(text: str) -> Extension | None:
             return None
         params.append((match[1], _value_of(match)))
     return Extension(name, tuple(params))
->>>>>>> w-wsb
 
 
 def _value_of(match: re.Match[str]) -> str | None:
