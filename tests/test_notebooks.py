@@ -113,7 +113,7 @@ def executed(path: Path) -> Any:
 
 
 def joined(outputs: list[Any]) -> list[Any]:
-    """The outputs of a cell with what was printed in one piece: a kernel cuts it as time goes by."""
+    """The outputs of a cell with what was printed in one piece; a kernel cuts it anywhere."""
     result: list[Any] = []
     for output in outputs:
         previous = result[-1] if result else None
