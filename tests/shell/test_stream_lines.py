@@ -23,7 +23,7 @@ from sigil.apps.stream.app import (
     page_text,
     topic_of,
 )
-from sigil.cli.settings import _LONGEST_LINE
+from sigil.cli.settings import MAX_LINE_LEN
 from sigil.core.broadcast.encoding import Encoding, encode_message
 from sigil.core.websocket.frames import Opcode
 from sigil.testing import Client
@@ -217,7 +217,7 @@ def test_round_numbers() -> None:
         (0, 1, True, 262_144, 64 * 2**20),
         (2**20, 2**24, False, 2**21, 8 * (2**24 + 64)),
         (0, 2**24, True, 262_144, 16 * (2**24 + 64)),
-        (0, _LONGEST_LINE, True, 262_144, 2**30 + 1_024),
+        (0, MAX_LINE_LEN, True, 262_144, 2**30 + 1_024),
     ],
 )
 def test_the_ring_holds_the_longest_lines_in_all_forms_and_the_history(
