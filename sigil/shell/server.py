@@ -367,9 +367,22 @@ class HttpServer(Messaging):
         return self._selector
 
 
+def http_server_running(server: HttpServer) -> bool:
+    """The property `running` of a server."""
+    return server.running
+
+
+def http_server_port(server: HttpServer) -> int:
+    """The property `port` of a server."""
+    return server.port
+
+
 http_server_listen = HttpServer.listen
 http_server_start = HttpServer.start
 http_server_stop = HttpServer.stop
 http_server_tick = HttpServer.tick
-http_server_close = http_server_ws_close = HttpServer.close
+http_server_loop = HttpServer.server_loop
+http_server_serve_in_thread = HttpServer.serve_in_thread
 http_server_fd = HttpServer.fileno
+http_server_next_deadline = HttpServer.next_deadline
+http_server_stats = HttpServer.stats
