@@ -39,7 +39,7 @@ from sigil import (
 )
 from sigil.apps.demo.live import drive, make_live
 from sigil.apps.stream.app import LineStream, Rules, limits_for
-from sigil.apps.stream.loop import Loop, input_to_read
+from sigil.apps.stream.loop import Loop, open_input
 from sigil.apps.terminal import CommandError, print_error, print_line
 from sigil.cli.find_app import App, load_app
 from sigil.cli.logging_setup import set_up_logging
@@ -244,11 +244,11 @@ def demo(settings: Settings) -> None:
 
 def stream(settings: Settings) -> None:
     """Publish the lines of standard input until their end (unless it is to linger), or a signal."""
-    descriptor = input_to_read(settings.fd)
+    descriptor = open_input(settings.fd)
     rules = Rules(settings.history, settings.topic_field, settings.max_line, settings.compress)
     lines = LineStream(rules)
     server = make_http_server(
-        lines.answer,
+        lines.handle,
         host=settings.host,
         port=settings.port,
         limits=limits_for(rules),

@@ -147,7 +147,7 @@ def test_what_is_saved_is_served_and_nobody_is_refused(
 def test_a_module_that_does_not_import_is_reported_and_the_next_change_awaited(place: Path) -> None:
     (place / "web.py").write_text("x = (\n")
     with reloading(place) as server:
-        said = wait_for_line(server, "ended with status 3; waiting for a change")
+        said = wait_for_line(server, "exited with status 3; waiting for a change")
         assert (
             f"sigil: error: importing 'web' failed: SyntaxError: '(' was never closed, at {place}/web.py:1"
             in said

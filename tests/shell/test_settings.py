@@ -273,7 +273,9 @@ def test_an_error_nobody_foresaw_is_shown_as_it_is() -> None:
 
 def test_flags_become_limits() -> None:
     assert limits_from_settings(Settings("serve")) == Limits()
-    assert limits_from_settings(Settings("serve", timeout_keep_alive=1.5)) == Limits(idle_timeout=1.5)
+    assert limits_from_settings(Settings("serve", timeout_keep_alive=1.5)) == Limits(
+        idle_timeout=1.5
+    )
     assert limits_from_settings(Settings("serve", limit_concurrency=3)) == Limits(
         max_connection_cnt=3, full_policy="503"
     )
