@@ -17,10 +17,11 @@ from hashlib import sha1
 from typing import NamedTuple
 
 from ..close_reasons import CloseReason
-from ..http.framing import check_host_field, parse_list
+from ..http.framing import check_host_field
 from ..http.head import Head
 from ..http.headers import Headers, Pairs
 from ..http.response import Response
+from ..http.tokens import TOKEN, TOKEN_CHAR, parse_list, split_list
 from ..http.validate import check_headers
 from ..parse_result import Malformed, malformed
 from .origin import is_origin_allowed
@@ -78,9 +79,9 @@ HANDSHAKE_FIELDS = frozenset(
 )
 """Fields of a 101, in lower case, that the handshake sends itself or that a 101 may not have."""
 
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
-_NAME = re.compile(rf"{_TOKEN}+")
-_PARAM = re.compile(rf'({_TOKEN}+)(?:[ \t]*=[ \t]*(?:({_TOKEN}+)|"((?:\\?{_TOKEN})+)"))?')
+_PARAM = re.compile(
+    rf'({TOKEN_CHAR}+)(?:[ \t]*=[ \t]*(?:({TOKEN_CHAR}+)|"((?:\\?{TOKEN_CHAR})+)"))?'
+)
 """`name`, `name=value` or `name="value"`; a quoted value is a token too once unquoted (RFC 6455
 section 9.1).
 """
@@ -173,8 +174,8 @@ def parse_subprotocols(value: str) -> tuple[str, ...] | Malformed:
     `parse_subprotocols("chat, superchat") == ("chat", "superchat")`. 400 if one of them is no
     token, or is there twice.
     """
-    names = _members(value)
-    if not all(map(_NAME.fullmatch, names)):
+    names = split_list(value)
+    if not all(map(TOKEN.fullmatch, names)):
         return malformed("Sec-WebSocket-Protocol is not a list of names")
     if len(set(names)) != len(names):
         return malformed("Sec-WebSocket-Protocol offers a name twice")
@@ -187,7 +188,7 @@ def parse_extensions(value: str) -> tuple[Extension, ...] | Malformed:
     `parse_extensions("a; b=1") == (Extension("a", (("b", "1"),)),)`. 400 if one is malformed.
     """
     extensions: list[Extension] = []
-    for member in _members(value):
+    for member in split_list(value):
         extension = _parse_extension(member)
         if extension is None:
             return malformed("Sec-WebSocket-Extensions is not a list of extensions")
@@ -195,20 +196,10 @@ def parse_extensions(value: str) -> tuple[Extension, ...] | Malformed:
     return tuple(extensions)
 
 
-def _members(value: str) -> list[str]:
-    """The members of a comma-separated list, empty ones left out (RFC 9110 section 5.6.1).
-
-    Quotes protect no comma: what a quoted string may hold here is a token, so one with a comma in
-    it is malformed, and so are its halves.
-    """
-    stripped = [part.strip(" \t") for part in value.split(",")]
-    return [member for member in stripped if member]
-
-
 def _parse_extension(text: str) -> Extension | None:
     """The extension that `name; param; param=value` is; None if the text is none."""
     name, *rest = [part.strip(" \t") for part in text.split(";")]
-    if _NAME.fullmatch(name) is None:
+    if TOKEN.fullmatch(name) is None:
         return None
     params: list[tuple[str, str | None]] = []
     for param in rest:
