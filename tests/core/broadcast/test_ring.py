@@ -54,7 +54,7 @@ EPOCH = 7
 
 def put(ring: Ring, *lengths: int) -> Ring:
     """The ring with frames of these lengths on one page more."""
-    entries: tuple[Published, ...] = tuple((b"x" * length, None, ()) for length in lengths)
+    entries = tuple(Published(b"x" * length, None, ()) for length in lengths)
     return ring_append(ring_reserve(ring, len(entries), sum(lengths)), entries, sum(lengths))
 
 
@@ -153,7 +153,7 @@ def large_ring(dice: Random) -> tuple[Ring, list[Published]]:
     ring, published, most = make_ring(10**6, 900), list[Published](), dice.choice((1, 7, 300))
     while len(published) < 3_000:
         entries = tuple(
-            (encode_frame(dice.choice((1, 2)), b"%d" % number), dice.choice(RARE), ())
+            Published(encode_frame(dice.choice((1, 2)), b"%d" % number), dice.choice(RARE), ())
             for number in range(dice.randint(1, most))
         )
         ring = ring_append(
@@ -211,7 +211,7 @@ PAYLOADS = st.builds(encode_frame, st.sampled_from((1, 2)), st.binary(max_size=5
 OTHERS = st.one_of(
     st.just(()), st.binary(min_size=1, max_size=3).map(lambda other: ((Encoding.DEFLATE_9, other),))
 )
-ENTRIES = st.tuples(PAYLOADS, st.sampled_from((None, "news", "sport")), OTHERS)
+ENTRIES = st.builds(Published, PAYLOADS, st.sampled_from((None, "news", "sport")), OTHERS)
 PLACES = st.sampled_from(HEARINGS)
 CONNS = st.builds(lambda slot: Conn(slot, slot), st.integers(0, 4))
 
@@ -251,8 +251,8 @@ class Streaming(RuleBasedStateMachine):
             (number, in_encoding(entry, number, subscription.encoding))
             for number, entry in enumerate(self.published)
             if start <= number < end
-            and entry[1] in topics
-            and not (subscription == EVENTS and entry[0][0] == 0x82)
+            and entry.topic in topics
+            and not (subscription == EVENTS and entry.frame[0] == 0x82)
         ]
 
     @rule(entries=st.lists(ENTRIES, min_size=1, max_size=4).map(tuple))
@@ -279,7 +279,7 @@ class Streaming(RuleBasedStateMachine):
     @rule(count=st.integers(1, 3))
     def skip(self, count: int) -> None:
         """What nobody is sent has numbers, and takes no room."""
-        self.published += [(b"", "nobody", ())] * count
+        self.published += [Published(b"", "nobody", ())] * count
         self.tail = self.stored = len(self.published)
         self.stream = skip_numbers(self.stream, count)
 
