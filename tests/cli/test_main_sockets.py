@@ -105,7 +105,7 @@ def test_a_socket_that_is_served_is_not_taken_over(place: Path) -> None:
         assert (ended.status, ended.out) == (4, "")
         assert ended.err == (
             f"sigil: error: cannot listen: Address already in use: {path} "
-            "(somebody is serving there; choose another path with --uds)\n"
+            "(another server listens there; choose another path with --uds)\n"
         )
         assert ask(str(path)) == b"GET /asked"
         assert server.end().status == 0

@@ -140,14 +140,14 @@ def test_what_is_saved_is_served_and_nobody_is_refused(
         ended = server.end()
     assert ended.status == 0
     assert ended.out == server.first_line  # once, by the parent
-    assert ended.err.count("web.py changed: starting afresh") == 3
+    assert ended.err.count("web.py changed: restarting") == 3
     assert "Traceback" not in ended.err
 
 
 def test_a_module_that_does_not_import_is_reported_and_the_next_change_awaited(place: Path) -> None:
     (place / "web.py").write_text("x = (\n")
     with reloading(place) as server:
-        said = wait_for_line(server, "ended with status 3; waiting for a change")
+        said = wait_for_line(server, "exited with status 3; waiting for a change")
         assert (
             f"sigil: error: importing 'web' failed: SyntaxError: '(' was never closed, at {place}/web.py:1"
             in said
@@ -195,7 +195,7 @@ def test_a_handler_that_never_returns_is_no_obstacle(place: Path) -> None:
         with socket.create_connection(("127.0.0.1", server.port)) as sock:
             sock.sendall(b"GET /stuck HTTP/1.0\r\n\r\n")
             save(place, "two")
-            wait_for_line(server, "the server does not end: it is killed")
+            wait_for_line(server, "the server does not exit: it is killed")
         wait_for_answer(server, "two")
         assert server.end().status == 0
 
@@ -221,7 +221,7 @@ def test_other_directories_are_watched_instead(
         save(place, "two")
         for folder in (first, second):
             (folder / "part.py").write_text("")
-            said = wait_for_line(server, "starting afresh")
+            said = wait_for_line(server, "restarting")
             assert "part.py" in said and "web.py" not in said
         wait_for_answer(server, "two")
 

@@ -12,7 +12,7 @@ import pytest
 
 from sigil import Deferred, Limits, Request, Response
 from sigil.cli.logging_setup import log_config
-from sigil.cli.main import _limits_of, _listen_trouble, ending_after
+from sigil.cli.main import _listen_error, limits_from_settings, stopping_after
 from sigil.cli.reload import CHILD, Inherited, command_of
 from sigil.cli.settings import COMMANDS, FLAGS, Settings, read_settings
 from sigil.core.conn import Peer
@@ -188,7 +188,7 @@ def test_the_guide_has_every_flag_and_no_other() -> None:
     text = page.read_text(encoding="utf-8")
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `--")]
     written = [word for row in rows for word in re.findall(r"--[a-z-]+", row)]
-    there_are = {flag.words[0] for flag in FLAGS} - {"app"} | {"--version"}
+    there_are = {flag.name for flag in FLAGS} - {"app"} | {"--version"}
     assert sorted(word.replace("--no-access-log", "--access-log") for word in written) == sorted(
         there_are
     )
@@ -257,24 +257,26 @@ def test_no_access_log_is_a_level(log_level: str, access_log: bool, level: objec
 def test_advice_comes_with_the_error(
     settings: Settings, number: int, sentence: str, advice: str
 ) -> None:
-    trouble = _listen_trouble(OSError(number, sentence), settings)
-    assert trouble.status == 4
-    assert str(trouble).startswith(f"cannot listen: {sentence} (")
-    assert advice in str(trouble)
+    error = _listen_error(OSError(number, sentence), settings)
+    assert error.status == 4
+    assert str(error).startswith(f"cannot listen: {sentence} (")
+    assert advice in str(error)
 
 
 def test_an_error_nobody_foresaw_is_shown_as_it_is() -> None:
-    trouble = _listen_trouble(OSError("the wire fell out"), Settings("serve"))
-    assert str(trouble) == "cannot listen: the wire fell out"
+    error = _listen_error(OSError("the wire fell out"), Settings("serve"))
+    assert str(error) == "cannot listen: the wire fell out"
 
 
 # -- what flags become -----------------------------------------------------------------------------
 
 
 def test_flags_become_limits() -> None:
-    assert _limits_of(Settings("serve")) == Limits()
-    assert _limits_of(Settings("serve", timeout_keep_alive=1.5)) == Limits(idle_timeout=1.5)
-    assert _limits_of(Settings("serve", limit_concurrency=3)) == Limits(
+    assert limits_from_settings(Settings("serve")) == Limits()
+    assert limits_from_settings(Settings("serve", timeout_keep_alive=1.5)) == Limits(
+        idle_timeout=1.5
+    )
+    assert limits_from_settings(Settings("serve", limit_concurrency=3)) == Limits(
         max_connection_cnt=3, full_policy="503"
     )
 
@@ -284,7 +286,7 @@ REQUEST = Request("GET", "/", "/", "", 1, Headers(()), b"", Peer("192.0.2.1", 50
 
 def test_a_handler_ends_the_server_with_its_last_answer_and_not_before() -> None:
     ends: list[str] = []
-    app = ending_after(3, lambda request: Response.text("fine"), lambda: ends.append("now"))
+    app = stopping_after(3, lambda request: Response.text("fine"), lambda: ends.append("now"))
     said = [(app(REQUEST).body, len(ends)) for _ in range(4)]
     assert said == [(b"fine", 0), (b"fine", 0), (b"fine", 1), (b"fine", 1)]
 
@@ -295,7 +297,7 @@ def test_an_error_is_an_answer_as_well() -> None:
     def fail(request: Request) -> Response:
         raise LookupError
 
-    app = ending_after(1, fail, lambda: ends.append("now"))
+    app = stopping_after(1, fail, lambda: ends.append("now"))
     with pytest.raises(LookupError):
         app(REQUEST)
     assert ends == ["now"]
@@ -304,7 +306,7 @@ def test_an_error_is_an_answer_as_well() -> None:
 def test_an_answer_that_comes_later_counts_when_it_comes() -> None:
     ends: list[str] = []
     later = Deferred()
-    app = ending_after(1, lambda request: later, lambda: ends.append("now"))
+    app = stopping_after(1, lambda request: later, lambda: ends.append("now"))
     assert app(REQUEST) is later
     assert ends == []
     later.resolve(Response.text("there"))

@@ -133,7 +133,7 @@ def test_a_chunked_body_is_its_chunks_joined_however_it_is_cut(
         read = continue_body_read(body, left + piece, Limits())
         assert not isinstance(read, Malformed)
         body, left = read
-    assert (body.is_complete, rope_join(body.rope), body.size, left) == (
+    assert (body.is_complete, rope_join(body.rope), body.length, left) == (
         True,
         b"".join(chunks),
         sum(map(len, chunks)),

@@ -13,17 +13,17 @@ import pytest
 from sigil import Limits
 from sigil.apps.page import content_security_policy
 from sigil.apps.stream.app import (
-    LINES_PER_TURN,
-    NESTED_MOST,
+    MAX_LINES_PER_TICK,
+    MAX_DEPTH,
     LineStream,
     Rules,
-    is_round,
+    is_power_of_ten,
     limits_for,
     message_of,
     page_text,
     topic_of,
 )
-from sigil.cli.settings import _LONGEST_LINE
+from sigil.cli.settings import MAX_LINE_LEN
 from sigil.core.broadcast.encoding import Encoding, encode_message
 from sigil.core.websocket.frames import Opcode
 from sigil.testing import Client
@@ -38,11 +38,11 @@ class Streaming:
     def __init__(self, rules: Rules = RULES) -> None:
         self.stream = LineStream(rules)
         self.client = Client(
-            self.stream.answer, limits=limits_for(rules), callbacks=self.stream.callbacks
+            self.stream.handle, limits=limits_for(rules), callbacks=self.stream.callbacks
         )
 
     def read(self, *lines: bytes) -> None:
-        self.stream.take(b"".join(line + b"\n" for line in lines))
+        self.stream.feed(b"".join(line + b"\n" for line in lines))
         self.publish()
 
     def end(self) -> None:
@@ -50,7 +50,7 @@ class Streaming:
         self.publish()
 
     def publish(self) -> None:
-        while self.stream.is_waiting:
+        while self.stream.has_pending:
             self.stream.publish(self.client.server)  # type: ignore[arg-type]  # it says what a server with sockets says
         self.client.settle()
 
@@ -103,10 +103,10 @@ def test_a_line_in_utf8_is_a_text_and_any_other_is_bytes(line: bytes, message: s
         ("of", None),
         ("", None),
         ('{"of":' * 100_000, None),
-        ('{"of":"cpu","x":' + "[" * (NESTED_MOST - 1) + "]" * (NESTED_MOST - 1) + "}", "cpu"),
-        ('{"of":"cpu","x":' + "[" * NESTED_MOST + "]" * NESTED_MOST + "}", None),
+        ('{"of":"cpu","x":' + "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1) + "}", "cpu"),
+        ('{"of":"cpu","x":' + "[" * MAX_DEPTH + "]" * MAX_DEPTH + "}", None),
         ('{"of":"cpu","x":' + '{"x":[' * 400 + "]}" * 400 + "}", None),
-        ('{"x":' + "[" * NESTED_MOST + "]" * NESTED_MOST + ',"x":1,"of":"cpu"}', None),
+        ('{"x":' + "[" * MAX_DEPTH + "]" * MAX_DEPTH + ',"x":1,"of":"cpu"}', None),
         ('{"of":"cpu","x":"' + '[{\\"' * 1_000 + '"}', "cpu"),
         ('{"of":"cpu","x":[' + "[]," * 1_000 + "[]]}", "cpu"),
         (b'{"of":"cpu","x":"\xff"}', None),
@@ -123,7 +123,7 @@ def test_lines_arrive_in_order_and_as_they_are() -> None:
     stream = Streaming()
     listener = stream.client.websocket("/ws")
     stream.read(b"a", b"", b"b\r", b"\xff\xfe", "né".encode())
-    stream.stream.take(b"no end")
+    stream.stream.feed(b"no end")
     stream.publish()
     assert listener.messages() == ["a", "", "b", b"\xff\xfe", "né"]
     stream.end()
@@ -146,25 +146,25 @@ def test_event_streams_have_the_texts_and_skip_the_rest() -> None:
 def test_a_turn_has_so_many_lines_and_the_others_wait() -> None:
     stream = Streaming()
     listener = stream.client.websocket("/ws")
-    stream.stream.take(b"".join(b"%d\n" % number for number in range(LINES_PER_TURN + 5)))
+    stream.stream.feed(b"".join(b"%d\n" % number for number in range(MAX_LINES_PER_TICK + 5)))
     stream.stream.publish(stream.client.server)  # type: ignore[arg-type]
     stream.client.settle()
-    assert (len(listener.messages()), stream.stream.is_waiting) == (LINES_PER_TURN, True)
+    assert (len(listener.messages()), stream.stream.has_pending) == (MAX_LINES_PER_TICK, True)
     stream.publish()
-    assert listener.messages() == [str(number) for number in range(LINES_PER_TURN + 5)]
+    assert listener.messages() == [str(number) for number in range(MAX_LINES_PER_TICK + 5)]
 
 
 def test_a_line_that_was_not_ended_is_said_and_no_other_is_waited_for() -> None:
     stream = Streaming()
     listener = stream.client.websocket("/ws")
     stream.read(b"a")
-    stream.stream.take(b"no end")
-    stream.stream.break_off()
-    assert stream.stream.is_waiting
+    stream.stream.feed(b"no end")
+    stream.stream.flush_partial_line()
+    assert stream.stream.has_pending
     stream.publish()
     assert (listener.messages(), stream.stream.has_ended) == (["a", "no end"], False)
-    stream.stream.break_off()
-    assert not stream.stream.is_waiting
+    stream.stream.flush_partial_line()
+    assert not stream.stream.has_pending
 
 
 # -- what is too long ------------------------------------------------------------------------------
@@ -182,12 +182,12 @@ def test_a_line_that_is_too_long_is_not_sent_and_the_log_says_so_seldom(
     stream.end()
     assert listener.messages() == ["a" * 100, "before", *map(str, range(150))]
     assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
-        "line 3 is longer than --max-line, 100 bytes, and was not sent (1 so far)",
-        "line 21 is longer than --max-line, 100 bytes, and was not sent (10 so far)",
-        "line 201 is longer than --max-line, 100 bytes, and was not sent (100 so far)",
+        "line 3 is longer than --max-line, 100 bytes, and was not published (1 so far)",
+        "line 21 is longer than --max-line, 100 bytes, and was not published (10 so far)",
+        "line 201 is longer than --max-line, 100 bytes, and was not published (100 so far)",
     ]
     assert caplog.records[-1].message == (
-        "standard input has ended; its lines: 302, of which 150 were too long to be sent"
+        "standard input has ended after 302 lines, of which 150 were too long to be published"
     )
 
 
@@ -195,19 +195,25 @@ def test_the_end_is_told_once_and_when_all_is_said(caplog: pytest.LogCaptureFixt
     caplog.set_level(logging.INFO, logger="sigil.server")
     stream = Streaming()
     stream.read(b"a")
-    stream.stream.take(b"b")
+    stream.stream.feed(b"b")
     stream.stream.end()
-    assert (stream.stream.is_waiting, stream.stream.has_ended) == (True, False)
+    assert (stream.stream.has_pending, stream.stream.has_ended) == (True, False)
     stream.publish()
     stream.stream.publish(stream.client.server)  # type: ignore[arg-type]
-    assert (stream.stream.is_waiting, stream.stream.has_ended) == (False, True)
+    assert (stream.stream.has_pending, stream.stream.has_ended) == (False, True)
     assert [record.message for record in caplog.records] == [
-        "standard input has ended; its lines: 2"
+        "standard input has ended after 2 lines"
     ]
 
 
 def test_round_numbers() -> None:
-    assert [count for count in range(20_000) if is_round(count)] == [1, 10, 100, 1_000, 10_000]
+    assert [count for count in range(20_000) if is_power_of_ten(count)] == [
+        1,
+        10,
+        100,
+        1_000,
+        10_000,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +223,7 @@ def test_round_numbers() -> None:
         (0, 1, True, 262_144, 64 * 2**20),
         (2**20, 2**24, False, 2**21, 8 * (2**24 + 64)),
         (0, 2**24, True, 262_144, 16 * (2**24 + 64)),
-        (0, _LONGEST_LINE, True, 262_144, 2**30 + 1_024),
+        (0, MAX_LINE_LEN, True, 262_144, 2**30 + 1_024),
     ],
 )
 def test_the_ring_holds_the_longest_lines_in_all_forms_and_the_history(
@@ -368,7 +374,7 @@ def test_a_websocket_that_asks_is_told_where_the_past_ends(
 def test_the_mark_stands_behind_what_was_said_in_the_turn_of_the_newcomer() -> None:
     stream = Streaming()
     stream.read(b"a")
-    stream.stream.take(b"b\n")
+    stream.stream.feed(b"b\n")
     stream.stream.publish(stream.client.server)  # type: ignore[arg-type]
     listener = stream.client.websocket("/ws?mark=1&history=0")
     stream.read(b"c")

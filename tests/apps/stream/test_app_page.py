@@ -459,7 +459,7 @@ class Broken:
 
         def answer(request: Request) -> Response:
             broken = self.is_broken and request.path == "/ws"
-            return Response.error(503) if broken else self.stream.answer(request)
+            return Response.error(503) if broken else self.stream.handle(request)
 
         def greet(server: HttpServer, conn: Conn, request: Request) -> None:
             self.listeners.append(conn)
@@ -471,8 +471,8 @@ class Broken:
         )
 
     def say(self, *lines: str) -> None:
-        self.stream.take("".join(f"{line}\n" for line in lines).encode())
-        while self.stream.is_waiting:
+        self.stream.feed("".join(f"{line}\n" for line in lines).encode())
+        while self.stream.has_pending:
             self.stream.publish(self.server)
 
     def be_away(self, tab: Tab, *lines: str) -> None:

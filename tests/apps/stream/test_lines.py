@@ -12,20 +12,20 @@ from sigil.apps.stream.lines import Line, Lines, feed, finish
 MIB = 2**20
 
 
-def lines_of(pieces: Sequence[bytes], most_len: int) -> list[Line]:
+def lines_of(pieces: Sequence[bytes], max_len: int) -> list[Line]:
     """All lines of these pieces, the last one too."""
-    lines, found = Lines(most_len), []
+    lines, found = Lines(max_len), []
     for piece in pieces:
         lines, more = feed(lines, piece)
         found += more
     return found + finish(lines)
 
 
-def lines_in_words(data: bytes, most_len: int) -> list[Line]:
+def lines_in_words(data: bytes, max_len: int) -> list[Line]:
     """The same from the whole, by the words of the rule and nothing else."""
     *whole, last = data.split(b"\n")
     ended = [line.removesuffix(b"\r") for line in whole] + ([last] if last else [])
-    return [line if len(line) <= most_len else None for line in ended]
+    return [line if len(line) <= max_len else None for line in ended]
 
 
 @pytest.mark.parametrize(
@@ -65,30 +65,30 @@ SOUP = st.lists(
 ).map(b"".join)
 
 
-@given(data=SOUP, cuts=st.lists(st.integers(0, 100)), most_len=st.integers(1, 12))
-@example(data=b"a\r\n", cuts=[2], most_len=1)
-@example(data=b"ab\r\n", cuts=[3], most_len=1)
+@given(data=SOUP, cuts=st.lists(st.integers(0, 100)), max_len=st.integers(1, 12))
+@example(data=b"a\r\n", cuts=[2], max_len=1)
+@example(data=b"ab\r\n", cuts=[3], max_len=1)
 def test_however_the_bytes_are_cut_the_lines_are_the_same(
-    data: bytes, cuts: list[int], most_len: int
+    data: bytes, cuts: list[int], max_len: int
 ) -> None:
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     pieces = [data[start:stop] for start, stop in pairwise(edges)]
-    assert lines_of(pieces, most_len) == lines_in_words(data, most_len)
+    assert lines_of(pieces, max_len) == lines_in_words(data, max_len)
 
 
-@given(pieces=st.lists(st.binary(max_size=40)), most_len=st.integers(1, 30))
-def test_no_more_is_kept_than_a_line_may_have(pieces: list[bytes], most_len: int) -> None:
-    lines = Lines(most_len)
+@given(pieces=st.lists(st.binary(max_size=40)), max_len=st.integers(1, 30))
+def test_no_more_is_kept_than_a_line_may_have(pieces: list[bytes], max_len: int) -> None:
+    lines = Lines(max_len)
     for piece in pieces:
         lines, _ = feed(lines, piece)
-        lengths = [len(part) for part in lines.rest]
-        assert sum(lengths) == lines.rest_len <= most_len + 1
+        lengths = [len(part) for part in lines.partial]
+        assert sum(lengths) == lines.partial_len <= max_len + 1
         assert all(one > other for one, other in pairwise(lengths))
 
 
 def test_a_line_is_known_to_be_too_long_before_it_ends() -> None:
     lines, found = feed(Lines(5), b"1234567")
-    assert (found, lines.is_skipping, lines.rest) == ([None], True, ())
+    assert (found, lines.is_skipping, lines.partial) == ([None], True, ())
     assert feed(lines, bytes(MIB)) == (lines, [])
     assert finish(lines) == []
 
@@ -97,5 +97,5 @@ def test_a_long_line_in_small_pieces_is_not_copied_for_each() -> None:
     lines = Lines(MIB)
     for _ in range(MIB // 16):
         lines, found = feed(lines, b"0123456789abcdef")
-        assert found == [] and len(lines.rest) <= 20
+        assert found == [] and len(lines.partial) <= 20
     assert finish(lines) == [b"0123456789abcdef" * (MIB // 16)]

@@ -166,7 +166,7 @@ def test_lines_arrive_as_they_are_and_the_end_of_them_is_the_end() -> None:
         status, log = server.ended()
         assert server.out.read() == b"open it in a browser; Ctrl-C stops it\n"
     assert status == 0
-    assert "standard input has ended; its lines: 6\n" in log
+    assert "standard input has ended after 6 lines\n" in log
     assert "Traceback" not in log
 
 
@@ -225,10 +225,10 @@ def test_a_line_without_end_is_skipped_in_bounded_memory() -> None:
         server.write(b"\nafter\n" + b"x" * 1000 + b"\n" + b"x" * 1001 + b"\n")
         server.end_input()
         assert server.line_with("WARNING").endswith(
-            "line 2 is longer than --max-line, 1000 bytes, and was not sent (1 so far)\n"
+            "line 2 is longer than --max-line, 1000 bytes, and was not published (1 so far)\n"
         )
         assert "WARNING" not in server.line_with(
-            "its lines: 5, of which 2 were too long to be sent"
+            "after 5 lines, of which 2 were too long to be published"
         )
         assert server.peak_bytes() - before < 8 * MIB
         server.process.send_signal(signal.SIGTERM)
@@ -246,7 +246,7 @@ def test_it_lingers_until_a_signal_comes(tmp_path: Path, number: signal.Signals)
         (tmp_path / "log").open("rb") as log,
         streaming("--linger", "--history", "2", stdin=log) as server,
     ):
-        server.line_with("standard input has ended; its lines: 100000")
+        server.line_with("standard input has ended after 100000 lines")
         assert server.figures()["has_ended"] is True
         with server.listen() as listener:
             assert [listener.recv(PATIENCE_SECONDS) for _ in range(2)] == ["99998", "99999"]
@@ -314,7 +314,7 @@ def test_the_end_of_the_input_is_no_signal() -> None:
         server.line_with("stopped listening")
         server.process.send_signal(signal.SIGINT)
         server.line_with(
-            "sigil: the input has ended, and clients are being sent the rest; once more ends it at once"
+            "sigil: the input has ended, and clients are being sent the rest; Ctrl-C again stops now"
         )
         assert server.process.poll() is None
         server.process.send_signal(signal.SIGINT)
@@ -327,7 +327,7 @@ def test_a_signal_after_the_end_of_the_input_takes_nothing_from_anybody() -> Non
         server.end_input()
         server.line_with("stopped listening")
         server.process.send_signal(signal.SIGTERM)
-        server.line_with("once more ends it at once")
+        server.line_with("Ctrl-C again stops now")
         heard, code = rest_of(listener)
         assert [int(str(line)[:15]) for line in heard] == list(range(8 * MIB // len(LINE)))
         assert (code, server.ended()[0]) == (1001, 0)
@@ -337,7 +337,7 @@ def test_what_is_typed_is_streamed_and_control_d_ends_it() -> None:
     terminal, end = pty.openpty()
     try:
         with streaming(stdin=end) as server, server.listen() as listener:
-            server.line_with("sigil: reading what is typed, line by line; Ctrl-D ends it")
+            server.line_with("sigil: reading lines from the terminal; Ctrl-D ends the input")
             os.write(terminal, b"typed\n")
             assert listener.recv(PATIENCE_SECONDS) == "typed"
             os.write(terminal, b"\x04")
@@ -362,9 +362,9 @@ def test_a_terminal_that_goes_away_is_the_end_of_the_input() -> None:
 @pytest.mark.parametrize(
     ("redirection", "words"),
     [
-        ("<&-", "standard input is closed: there is nothing to stream"),
+        ("<&-", "standard input is closed: there are no lines to publish"),
         ("0>/dev/null", "standard input cannot be read: Bad file descriptor"),
-        ("</dev/null", "standard input has ended; its lines: 0"),
+        ("</dev/null", "standard input has ended after 0 lines"),
     ],
 )
 def test_an_input_that_gives_nothing_is_one_that_has_ended(redirection: str, words: str) -> None:

@@ -23,7 +23,7 @@ def read(data: bytes, limits: Limits = LIMITS) -> tuple[bytes, bytes] | Malforme
     if isinstance(result, Malformed):
         return result
     body, rest = result
-    return (rope_join(body.rope), rest) if body.is_complete else body.expecting
+    return (rope_join(body.rope), rest) if body.is_complete else body.state
 
 
 def read_slowly(
@@ -36,11 +36,11 @@ def read_slowly(
         if isinstance(result, Malformed):
             return result
         body, rest = result
-    return (rope_join(body.rope), rest) if body.is_complete else body.expecting
+    return (rope_join(body.rope), rest) if body.is_complete else body.state
 
 
 def test_a_body_begins_as_its_length_says() -> None:
-    assert same(begin_body(0), BodyReader(BodyState.NOTHING, 0, (), 0, 0))
+    assert same(begin_body(0), BodyReader(BodyState.COMPLETE, 0, (), 0, 0))
     assert same(begin_body(5), BodyReader(BodyState.LENGTH, 5, (), 0, 0))
     assert same(begin_body(-1), BodyReader(BodyState.CHUNK_LINE, 0, (), 0, 0))
 
@@ -52,14 +52,14 @@ def test_a_counted_body_takes_so_many_bytes_and_leaves_the_rest() -> None:
     assert not isinstance(first, Malformed)
     assert same(
         continue_body_read(first[0], b"lloGET", LIMITS),
-        (BodyReader(BodyState.NOTHING, 0, (b"hello",), 5, 0), b"GET"),
+        (BodyReader(BodyState.COMPLETE, 0, (b"hello",), 5, 0), b"GET"),
     )
 
 
 def test_a_complete_body_takes_nothing() -> None:
     assert same(
         continue_body_read(begin_body(0), b"GET", LIMITS),
-        (BodyReader(BodyState.NOTHING, 0, (), 0, 0), b"GET"),
+        (BodyReader(BodyState.COMPLETE, 0, (), 0, 0), b"GET"),
     )
 
 

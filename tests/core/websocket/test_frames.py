@@ -16,12 +16,10 @@ from wsproto.frame_protocol import FrameProtocol
 from sigil.core.close_reasons import CLOSE_INFO, CloseReason
 from sigil.core.parse_result import Malformed, NeedMore
 from sigil.core.websocket.frames import (
-    BIGINT_XOR_MAX,
     Frame,
     FrameHeader,
     FrameRules,
     Opcode,
-    apply_mask,
     encode_close,
     encode_frame,
     encode_masked,
@@ -31,6 +29,7 @@ from sigil.core.websocket.frames import (
     parse_frame,
     parse_frame_header,
 )
+from sigil.core.websocket.masking import BIGINT_XOR_MAX, apply_mask
 from tests.support.core_driver import same
 
 SERVER = FrameRules(2**20, 2**21)
@@ -204,7 +203,9 @@ def test_the_nearer_bound_is_named_however_much_of_the_length_has_come(
     too_long = Malformed(CloseReason.WS_OVERSIZE_FRAME, sentence)
     for octets in ("80 ff 00 00 00 00 00 01", "80 fe 02", "80 fe 7f ff"):
         assert same(
-            parse_frame_header(bytes.fromhex(octets), 0, rules, is_continuing=True, size=size),
+            parse_frame_header(
+                bytes.fromhex(octets), 0, rules, is_continuing=True, message_len=size
+            ),
             too_long,
         )
 
@@ -212,18 +213,22 @@ def test_the_nearer_bound_is_named_however_much_of_the_length_has_come(
 def test_what_a_message_has_already_counts() -> None:
     rules, hundred = FrameRules(300, 1000), b"\x80\xe4" + KEY
     assert same(
-        parse_frame_header(hundred, 0, rules, is_continuing=True, size=900),
+        parse_frame_header(hundred, 0, rules, is_continuing=True, message_len=900),
         FrameHeader(Opcode.CONTINUATION, True, False, 100, KEY, 6),
     )
     assert same(
-        parse_frame_header(hundred, 0, rules, is_continuing=True, size=901),
+        parse_frame_header(hundred, 0, rules, is_continuing=True, message_len=901),
         Malformed(CloseReason.WS_OVERSIZE_FRAME, "a message is longer than 1000 bytes"),
     )
 
 
 def test_a_frame_may_be_as_long_as_the_bounds() -> None:
     header = parse_frame_header(
-        bytes.fromhex("80 fe 01 2c") + KEY, 0, FrameRules(300, 1000), is_continuing=True, size=700
+        bytes.fromhex("80 fe 01 2c") + KEY,
+        0,
+        FrameRules(300, 1000),
+        is_continuing=True,
+        message_len=700,
     )
     assert same(header, FrameHeader(Opcode.CONTINUATION, True, False, 300, KEY, 8))
 

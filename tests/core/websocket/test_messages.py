@@ -16,13 +16,13 @@ from wsproto.frame_protocol import FrameProtocol, ParseFailed
 from sigil.core.close_reasons import CLOSE_INFO, CloseReason
 from sigil.core.parse_result import Malformed
 from sigil.core.websocket.frames import (
-    BIGINT_XOR_MAX,
     FrameRules,
     Opcode,
     encode_close,
     encode_frame,
     encode_masked,
 )
+from sigil.core.websocket.masking import BIGINT_XOR_MAX
 from sigil.core.websocket.messages import (
     BETWEEN_MESSAGES,
     READER_CLOSED,

@@ -139,3 +139,32 @@ def test_a_signal_in_the_middle_of_a_handler_lets_it_answer() -> None:
         assert read_all(sock).endswith(b"answered")
         sock.close()
         assert_clean(process)
+
+
+LOOP = """
+import select, signal
+from sigil import Response, make_http_server
+
+server = make_http_server(lambda request: Response.text("answered"), port=0)
+before = signal.getsignal(signal.SIGINT)
+with server.stop_on_signals(0.0):
+    poll = select.poll()
+    poll.register(server.fileno(), select.POLLIN)
+    print(server.port, flush=True)
+    while server.running:
+        poll.poll()
+        server.tick(0.0)
+print("ended", before == signal.getsignal(signal.SIGINT), flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_loop_of_the_programs_own_is_woken_by_a_signal_and_stops(number: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", LOOP], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert (out, err, process.returncode) == ("ended True\n", "", 0)
