@@ -23,7 +23,6 @@ ELSEWHERE = {
     "core/effects": "tests/docs/test_tables.py",
     "core/connection/output": "tests/core/connection/test_responses.py",
     "core/server/batch": "tests/core/test_laws.py",
-    "core/server/totals": "tests/core/server/test_stats.py",
     "shell/make": "tests/shell/loop/test_listen.py",
     "shell/loop/acceptor": "tests/shell/test_server_descriptors.py",
     "shell/loop/connection_socket": "tests/shell/loop/test_sockets_linger.py",
