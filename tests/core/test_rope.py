@@ -1,5 +1,7 @@
 """Ropes: bytes that come in pieces, joined late and seldom."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +28,7 @@ def test_each_piece_is_at_least_twice_as_long_as_the_next_so_that_there_are_few(
     pieces: list[bytes],
 ) -> None:
     lengths = [len(piece) for piece in rope_of(pieces)]
-    assert all(first >= 2 * second for first, second in zip(lengths[:-1], lengths[1:], strict=True))
+    assert all(first >= 2 * second for first, second in pairwise(lengths))
     assert len(lengths) <= sum(lengths).bit_length()
 
 

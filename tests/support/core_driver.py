@@ -136,7 +136,9 @@ def fate_of(effects: Sequence[Effect]) -> str:
 
 
 class Driven(NamedTuple):
-    """What came of a run: the requests the handler saw, the bytes sent, and the connection's fate."""
+    """What came of a run: the requests the handler saw, the bytes sent, and the
+    connection's fate.
+    """
 
     requests: tuple[Request, ...]
     output: bytes

@@ -47,7 +47,9 @@ def updates_of(module: ModuleType, record: type) -> list[str]:
 
 
 def is_update(module: ModuleType, function: object, record: type) -> bool:
-    """True for a public function of the module from a record, and perhaps more, to such a record."""
+    """True for a public function of the module from a record, and perhaps more, to such
+    a record.
+    """
     if (
         not inspect.isfunction(function)
         or function.__module__ != module.__name__

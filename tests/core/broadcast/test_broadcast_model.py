@@ -1,4 +1,6 @@
-"""The broadcast beside a list that forgets nothing: what each client is sent, whoever comes, goes or lags."""
+"""The broadcast beside a list that forgets nothing: what each client is sent, whoever comes, goes
+or lags.
+"""
 
 from hypothesis import settings
 from hypothesis import strategies as st

@@ -14,7 +14,6 @@ from sigil.core.websocket.frames import FrameRules, Opcode, encode_frame, parse_
 
 DEFLATES = tuple(encoding for encoding in Encoding if encoding >= Encoding.DEFLATE_9)
 OPEN = FrameRules(2**30, 2**30, True, False)
-LONG = b"all work and no play " * 50
 NOISE = bytes((index * index * 2654435761 >> 13) & 0xFF for index in range(1, 400))
 payloads = st.one_of(st.binary(max_size=300), st.binary(max_size=20).map(lambda data: data * 100))
 

@@ -1,4 +1,6 @@
-"""Which encoding a client and the server agree on: permessage-deflate or the Zstandard subprotocol."""
+"""Which encoding a client and the server agree on: permessage-deflate or the Zstandard
+subprotocol.
+"""
 
 from typing import Any
 

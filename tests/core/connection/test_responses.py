@@ -37,11 +37,9 @@ from tests.support.core_driver import (
 )
 
 STREAM = Response(200, (), StreamedBody(()))
-STREAM_TOP = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + DATE
 ERROR = (
-    b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 26\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    + DATE
-    + b"500 Internal Server Error\n"
+    b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 26\r\n"
+    b"Content-Type: text/plain; charset=utf-8\r\n" + DATE + b"500 Internal Server Error\n"
 )
 LAST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 THREE = get("/1") + get("/2") + get("/3")
@@ -126,7 +124,10 @@ def test_a_response_that_cannot_be_sent_becomes_a_500_and_a_note() -> None:
     effects = tell(
         asked(GET), answered(0, Response(200, (("X-A", "b\r\nSet-Cookie: c"),), b"secret"))
     )[1]
-    problem = "GET /: the value of header 'X-A' contains a character that cannot be sent: 'b\\r\\nSet-Cookie: c'"
+    problem = (
+        "GET /: the value of header 'X-A' contains a character that cannot be sent: "
+        "'b\\r\\nSet-Cookie: c'"
+    )
     assert same(effects, [Log("sigil.error", 40, problem), Send(CONN, (ERROR,), Then.KEEP)])
 
 

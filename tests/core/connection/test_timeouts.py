@@ -1,5 +1,5 @@
-"""What becomes of connections whose response, chunk or event is late, and the comments that keep silent
-event streams alive.
+"""What becomes of connections whose response, chunk or event is late, and the comments that keep
+silent event streams alive.
 """
 
 import pytest

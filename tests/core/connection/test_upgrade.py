@@ -121,9 +121,7 @@ def test_bytes_behind_a_last_request_that_is_an_upgrade_are_refused_too(
     assert bytes_of(effects).startswith(b"HTTP/1.1 400 ")
 
 
-def test_nothing_behind_an_upgrade_is_parsed_before_the_answer_and_everything_after_another_one() -> (
-    None
-):
+def test_nothing_behind_an_upgrade_is_parsed_before_its_response() -> None:
     server, effects = tell(serving(), came(UPGRADE + GET))
     assert kinds(effects) == ["Handle"]
     server, effects = tell(server, answered(0, OK))

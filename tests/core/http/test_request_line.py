@@ -1,4 +1,6 @@
-"""The grammar of a head: positions, first lines, early verdicts and field lines, each as a literal."""
+"""The grammar of a head: positions, first lines, early verdicts and field lines, each
+as a literal.
+"""
 
 import pytest
 

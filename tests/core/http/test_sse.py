@@ -1,9 +1,7 @@
-"""Events as bytes, read back by the algorithm of the standard, and the clocks of answers that are
-being made.
+"""Events as bytes, read back by the algorithm of the standard.
 
-Theory: whether an event is written well is decided by whoever reads it. So `read_events` is a
-reader of its own, step by step as WHATWG HTML section 9.2.6 has it, and shares nothing with the
-writer; a law says that what is written is what is read.
+Theory: whether an event is written well is decided by whoever reads it. So what is written is read
+by `tests.support.event_stream_reader`; a law says that what is written is what is read.
 
 Rules: pure.  What a client does with the last id between two connections is not its business.
 """
@@ -17,10 +15,6 @@ from hypothesis import strategies as st
 
 from sigil.core.http.sse import KEEP_ALIVE_COMMENT, SseEvent, encode_event
 from tests.support.core_driver import same
-
-HALF_A_BODY = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nab"
-CHUNKED_COMMENT = b"3\r\n:\n\n\r\n"
-PATIENT = 1000.0
 from tests.support.event_stream_reader import Heard, Reading, read_events
 
 # -- bytes -----------------------------------------------------------------------------------------

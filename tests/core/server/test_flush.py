@@ -1,4 +1,6 @@
-"""When messages leave: at the end of the tick, each client from the byte where it stopped, no frame torn."""
+"""When messages leave: at the end of the tick, each client from the byte where it stopped, no frame
+torn.
+"""
 
 import pytest
 
@@ -39,7 +41,7 @@ def test_for_who_is_behind_it_waits() -> None:
 
 
 @pytest.mark.parametrize("taken", range(9))
-def test_who_does_not_take_all_of_what_its_cohort_was_sent_gets_the_rest_from_the_byte_where_it_stopped(
+def test_a_client_that_takes_part_of_a_fan_out_gets_the_rest_from_the_byte_where_it_stopped(
     taken: int,
 ) -> None:
     server, effects = tell(pair(), everybody("a"), everybody("bcd"), FLUSH)

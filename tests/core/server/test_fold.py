@@ -6,7 +6,6 @@ import pytest
 
 from sigil.core.conn import Conn
 from sigil.core.effects import Effect, Pull, Send, Then
-from sigil.core.http.response import Response, StreamedBody
 from sigil.core.server import advance
 from sigil.core.server.fold import coalesce
 from tests.support.core_driver import (
@@ -21,12 +20,6 @@ from tests.support.core_driver import (
     tell,
     ticket,
 )
-
-LAST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-STREAM = Response(200, (), StreamedBody(()))
-GRAIN = 2.0 / 32
-"""Default limits: the shortest timeout is 2 seconds, a grain a 32nd of it."""
-
 
 # -- joining ---------------------------------------------------------------------------------------
 

@@ -1,4 +1,6 @@
-"""How a server stops: idle connections at once, the others when they are answered or the grace is over."""
+"""How a server stops: idle connections at once, the others when they are answered or the grace is
+over.
+"""
 
 import pytest
 

@@ -1,4 +1,6 @@
-"""permessage-deflate as it is read: what zlib wrote is inflated, within bounds, and nothing else is."""
+"""permessage-deflate as it is read: what zlib wrote is inflated, within bounds, and nothing else
+is.
+"""
 
 import zlib
 

@@ -306,7 +306,8 @@ def test_the_answer_carries_what_was_chosen_and_what_the_program_adds() -> None:
     assert encode_upgrade(upgrade, "b", answer, (("Set-Cookie", "a=b"), ("X-One", "1")), DATE) == (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: b\r\n"
-        b"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_max_window_bits=12\r\n"
+        b"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
+        b"client_max_window_bits=12\r\n"
         b"Set-Cookie: a=b\r\nX-One: 1\r\n" + DATE
     )
 
