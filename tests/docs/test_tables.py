@@ -16,8 +16,7 @@ from sigil.core.close_reasons import CLOSE_INFO
 from sigil.core.connection.client import Phase
 from sigil.core.connection.deadlines import _TIMEOUTS, Waiting
 from sigil.core.server.eviction import _RANKS
-
-from .blocks import PAGES, README, ROOT, page_of, section_of
+from tests.docs.blocks import PAGES, README, ROOT, page_of, section_of
 
 LIMIT_ROW = re.compile(r"^\| `(\w+)` \| (\S+)(?: bytes| s)? \|", re.MULTILINE)
 REASON_ROW = re.compile(r"^\| (-\d+) \| `(\w+)` \| (\d*) ?\| (\d*) ?\| (.*) \|$", re.MULTILINE)
