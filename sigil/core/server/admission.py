@@ -6,7 +6,7 @@ from ..connection.client import is_subscriber, make_client
 from ..connection.context import Parse
 from ..connection.deadlines import deadline_of
 from ..connection.responses import NO_HEAD, service_unavailable
-from ..effects import INFO, WARNING, Adopt, CallOpen, Effect, Log, Reject
+from ..effects import SERVER_LOG, Adopt, CallOpen, Effect, Log, LogLevel, Reject
 from ..events import Accepted
 from .batch import Batch
 from .eviction import eviction_candidates
@@ -51,7 +51,9 @@ def _evict_one(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
     batch.close_now(client, CloseReason.EVICTED)
     after, effects = batch.finish()
     note = Log(
-        "sigil.server", INFO, f"{client.peer} evicted: {CLOSE_INFO[CloseReason.EVICTED].sentence}"
+        SERVER_LOG,
+        LogLevel.INFO,
+        f"{client.peer} evicted: {CLOSE_INFO[CloseReason.EVICTED].sentence}",
     )
     return after._replace(eviction_queue=ranking), [note, *effects]
 
@@ -60,8 +62,8 @@ def _reject(server: Server, event: Accepted, reason: CloseReason) -> tuple[Serve
     """503 with a sentence, and no record."""
     totals = server.totals._replace(rejected=server.totals.rejected + 1)
     note = Log(
-        "sigil.server",
-        WARNING,
+        SERVER_LOG,
+        LogLevel.WARNING,
         f"{event.peer} turned away, {reason.name}: {CLOSE_INFO[reason].sentence}",
     )
     data = b"".join(service_unavailable(reason, NO_HEAD, server.date))

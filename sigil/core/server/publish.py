@@ -24,7 +24,7 @@ from ..broadcast.entry import Published, entry_len
 from ..connection.context import Parse
 from ..connection.send_queue import next_needed
 from ..connection.websocket_send import advance_cursor, drop_too_slow
-from ..effects import WARNING, Effect, Log
+from ..effects import SERVER_LOG, Effect, Log, LogLevel
 from ..events import Publish
 from ..websocket.frames import Opcode, frame_len
 from .batch import Batch
@@ -72,7 +72,7 @@ def _publish_one(server: Server, entry: Published, parse: Parse) -> tuple[Server
     length = entry_len(entry)
     if length > server.limits.outgoing_buffer_sz:
         text = f"a message of about {length} bytes was not broadcast: Limits.outgoing_buffer_sz is less"
-        return server, [Log("sigil.server", WARNING, text)]
+        return server, [Log(SERVER_LOG, LogLevel.WARNING, text)]
     if fits(server.broadcast, 1, length):
         return _add(server, (entry,), length, parse)
     server, flushed = flush(server, FLUSH, parse)
