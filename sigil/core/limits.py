@@ -84,7 +84,7 @@ class Limits(NamedTuple):
     """Bytes said to one WebSocket that it has not taken: from there on a message is dropped, and
     the program is told. Its own messages are not read from `max_outbox_len` on.
     """
-    max_ws_topics_per_client: int = 1_024
+    max_ws_topics_per_client: int = 256
     """Topics that one WebSocket or event stream is subscribed to at once. They are held as one set,
     which is made anew with every change; 500 beyond if a response asks for more, and a subscription
     beyond is not made, which the error log tells.
