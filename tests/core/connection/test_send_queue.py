@@ -18,7 +18,6 @@ from sigil.core.connection.websocket_state import NOTHING_UNDELIVERED, make_webs
 from sigil.core.effects import Send, Then
 from sigil.core.events import Delivered
 from sigil.core.limits import Limits
-from sigil.core.send_status import SendStatus
 from sigil.core.websocket.frames import Opcode, encode_frame
 from sigil.core.websocket.messages import BETWEEN_MESSAGES, FragmentedMessage, MessageReader
 from tests.support.core_driver import CONN, PEER, tell
@@ -108,14 +107,6 @@ def test_a_websocket_begins_open_with_what_came_behind_its_handshake() -> None:
     websocket = make_websocket(PLAIN, b"early")
     assert (websocket.unread, websocket.reader) == (b"early", BETWEEN_MESSAGES)
     assert (NOBODY.queue, NOBODY.close_state) == ((), CloseState.OPEN)
-
-
-def test_the_numbers_of_the_statuses_are_those_of_the_reference() -> None:
-    assert {status.name: int(status) for status in SendStatus} == {
-        "BACKPRESSURE": 0,
-        "SUCCESS": 1,
-        "DROPPED": 2,
-    }
 
 
 def test_what_waits_behind_a_ping_is_never_copied_and_counted_without_looking_again() -> None:
