@@ -236,8 +236,8 @@ def look_back(limits: Limits, count: int) -> str:
 
 
 def subscribe_to(limits: Limits, topics: tuple[str, ...]) -> str:
-    """What comes of an upgrade with these topics, of an event stream with them, and of subscribing a
-    WebSocket to one after the other: how many of them it is sent messages on.
+    """What comes of an upgrade with these topics, of an event stream with them, and of subscribing
+    a WebSocket to one after the other: how many of them it is sent messages on.
     """
 
     def app(request: Request) -> Response:
