@@ -17,7 +17,7 @@ from sigil.core.effects import Effect, Handle, Send
 from sigil.core.events import Event, HandlerReturned, Received
 from sigil.core.http.head import parse_headers_only
 from sigil.core.server import make_server
-from sigil.core.server.batch import make_context
+from sigil.core.server.context import make_context
 
 from .drive import CONN, PEER, same
 
