@@ -1,4 +1,4 @@
-"""A run of events over one server: the one place where a connection's transition becomes part of it.
+"""A run of events over one server: where the transition of a connection becomes part of the server.
 
 Theory: events come in runs, and one draft of the slot table serves a whole run. A transition knows
 one client; what must hold over all of them (cohorts, sums, budgets, the list of those to flush) is

@@ -1,8 +1,8 @@
 """Whom to evict when there are not enough slots, or not enough memory, for all.
 
 Theory: slots and memory are bounded, so some connection has to be closed when they run out, and
-which one must not depend on luck. Each function below ranks records: it is pure and total, and gives
-the same result for the same table.
+which one must not depend on luck. Each function below ranks records: it is pure and total, and the
+same table gives the same result.
 
 Rules: a slot is taken first from those who hold others up (their outbox is not read), then from
 those who have no request under way, last from those whose response is being made; among equals,
@@ -60,8 +60,8 @@ def _rank(client: Client) -> tuple[int, float, int]:
 
 
 def slowest_reader(clients: Iterable[Client], now: float) -> Client | None:
-    """The client with an outbox that has read the fewest bytes per second since it fell behind; None
-    if no client has an outbox.
+    """The client with an outbox that has read the fewest bytes per second since it fell behind;
+    None if no client has an outbox.
     """
     return min(
         (client for client in clients if outbox_len(client)),

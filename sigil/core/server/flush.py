@@ -120,7 +120,7 @@ def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
     sent_len = 0
     known: dict[Subscription, bytes] = {}
     for subscription, members in cohorts:
-        # cohorts that differ only in topics on which nothing was published share one piece of memory
+        # cohorts that differ only in topics on which nothing was published share one piece
         published = _restricted(subscription, index)
         data = known.get(published)
         if data is None:

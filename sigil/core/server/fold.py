@@ -7,8 +7,8 @@ draft of the slot table then serves all the events.
 Rules: both are pure and total; an event for a connection that is gone changes nothing. What an
 event does to one connection stands in `connection.transitions.TRANSITIONS`; what it does to the
 server as a whole, in `SERVER_TRANSITIONS` below. Every member of `Event` is a key of exactly one of
-the two tables, which tests/core/test_server.py proves, so a new kind of event needs a row in one of
-them. This file does not know sockets, clocks, threads or logs: it is given facts and returns orders.
+the two tables, which a test proves, so a new kind of event needs a row in one of them. This file
+does not know sockets, clocks, threads or logs: facts come in, orders go out.
 """
 
 from collections.abc import Callable, Sequence
@@ -118,9 +118,9 @@ def _fold(
 def _apply_run(
     server: Server, events: Sequence[Any], start: int, parse: Parse
 ) -> tuple[Server, list[Effect], bool, int]:
-    """The server after a run of events that concern single connections, from `start` up to the first
-    that does not; the effects; whether these may hold neighbouring sends of one connection; and
-    where the run ends.
+    """The server after a run of events that concern single connections, from `start` up to the
+    first that does not; the effects; whether these may hold neighbouring sends of one connection;
+    and where the run ends.
     """
     # This loop runs once for every request and every message. What it needs is therefore in local
     # variables, and it writes into the draft of the slot table itself.

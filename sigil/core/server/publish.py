@@ -79,14 +79,15 @@ def _publish_one_by_one(
 
 
 def _publish_one(server: Server, entry: Published, parse: Parse) -> tuple[Server, list[Effect]]:
-    """The server with one plain entry published, after a flush if it does not fit into this tick; or
-    without it, and a log line, if it does not fit on the ring.
+    """The server with one plain entry published, after a flush if it does not fit into this tick;
+    or without it, and a log line, if it does not fit on the ring.
     """
     entry = encode_entry(entry, server.broadcast, server.broadcast.next_number)
     length = entry_len(entry)
     if length > server.limits.outgoing_buffer_sz:
-        text = f"a message of about {length} bytes was not broadcast: Limits.outgoing_buffer_sz is less"
-        return server, [Log("sigil.server", WARNING, text)]
+        text = f"a message of about {length} bytes was not broadcast"
+        reason = "Limits.outgoing_buffer_sz is less"
+        return server, [Log("sigil.server", WARNING, f"{text}: {reason}")]
     if fits(server.broadcast, 1, length):
         return _append(server, (entry,), length, parse)
     server, flushed = flush(server, FLUSH_ALL, parse)
@@ -97,7 +98,7 @@ def _publish_one(server: Server, entry: Published, parse: Parse) -> tuple[Server
 def _append(
     server: Server, entries: tuple[Published, ...], length: int, parse: Parse
 ) -> tuple[Server, list[Effect]]:
-    """The server with these encoded entries pending, which fit and are `length` bytes long together;
+    """The server with these encoded entries pending, which fit and are `length` bytes together;
     laggards that need what they overwrite are disconnected.
     """
     ring_before = server.broadcast.ring

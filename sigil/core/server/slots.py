@@ -54,8 +54,8 @@ def free_slots(slots: Slots) -> list[int]:
 
 
 class Draft:
-    """A table being rewritten: reads see earlier writes; `finish` returns the new table, and the old
-    one is unchanged.
+    """A table being rewritten: reads see earlier writes; `finish` returns the new table, and the
+    old one is unchanged.
     """
 
     __slots__ = ("_free", "_length", "_used", "entries")

@@ -55,8 +55,8 @@ def schedule(wheel: Wheel, conn: Conn, now: float, deadline: float) -> Wheel:
 
 
 def expire(wheel: Wheel, now: float) -> tuple[Wheel, list[Conn]]:
-    """The wheel without the buckets that have expired, and the connections that were in them, oldest
-    bucket first.
+    """The wheel without the buckets that have expired, and the connections that were in them,
+    oldest bucket first.
     """
     if wheel.soonest is None or now < wheel.soonest * wheel.granularity:
         return wheel, []
