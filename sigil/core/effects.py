@@ -169,6 +169,10 @@ class Log(NamedTuple):
     text: str
 
 
+INFO, WARNING, ERROR = 20, 30, 40
+"""Levels of a log line, with the numbers of the logging module."""
+
+
 class AccessLog(NamedTuple):
     """A request was answered, for the access log: `body_length` is the body's in bytes, -1 if it
     was streamed.

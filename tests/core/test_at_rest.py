@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 from sigil import Limits, Response
 from sigil.core.conn import Ticket
-from sigil.core.connection.client import IDLE_HTTP, Client, Context, make_client
+from sigil.core.connection.client import IDLE_HTTP, Client, make_client
+from sigil.core.connection.context import Context
 from sigil.core.connection.deadlines import after_transition
 from sigil.core.connection.transitions import TRANSITIONS
 from sigil.core.effects import Effect, Handle, Send
 from sigil.core.events import Event, HandlerReturned, Received
 from sigil.core.http.head import parse_headers_only
 from sigil.core.server import make_server
-from sigil.core.server.context import make_context
+from sigil.core.server.batch import make_context
 
 from .drive import CONN, PEER, same
 

@@ -10,7 +10,6 @@ from sigil.core.connection.client import (
     IDLE_HTTP,
     NOTHING_OUTGOING,
     Client,
-    Context,
     Incoming,
     Outgoing,
     Phase,
@@ -19,6 +18,7 @@ from sigil.core.connection.client import (
     outbox_len,
     pipeline_waits,
 )
+from sigil.core.connection.context import Context
 from sigil.core.connection.deadlines import (
     Waiting,
     after_transition,
@@ -69,7 +69,9 @@ LINGERING = with_intake(FRESH, phase=Phase.LINGER)
 
 
 def test_a_new_connection_is_calm_and_clear() -> None:
-    assert same(FRESH, Client(CONN, PEER, IDLE_HTTP, (), 0, 100.0, NOTHING_OUTGOING, 0, 0, None))
+    assert same(
+        FRESH, Client(CONN, PEER, IDLE_HTTP, (), 0, 100.0, NOTHING_OUTGOING, 0, 0, None, None)
+    )
     assert same(IDLE_HTTP, Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0))
     assert same(
         NOTHING_OUTGOING, Outgoing((), None, (), False, CloseReason.OK, Interest.READ, None)

@@ -39,7 +39,7 @@ from sigil.core.server.state import Server
 from sigil.core.websocket.frames import encode_frame
 
 from .drive import CONN, GET, PEER, answered, asked, client_of, same, tell
-from .talking import FLUSH, UPGRADE, bytes_to, frames_of, parts_of, said, talk_in, talking
+from .talking import FLUSH, UPGRADE, bytes_to, frames_of, parts_of, said, subscriber_in, talking
 from .worlds import listening_to, upgrading
 
 TINY = Limits(outgoing_buffer_sz=8, max_ws_send_frame_cnt=4)
@@ -134,7 +134,7 @@ def test_who_changes_its_mind_for_ever_has_no_queue_without_end() -> None:
     server, _ = tell(server, all_hear(b"cd"))
     for number in range(100):
         server, _ = tell(server, Subscribe(CONN, "a", number % 2 == 0))
-    assert len(talk_in(server).queue) == 1
+    assert len(subscriber_in(server).queue) == 1
     _, effects = tell(server, FLUSH, Writable(CONN), FLUSH)
     assert bytes_to(CONN, effects) == b"\x02ab" + encode_frame(2, b"cd")
 

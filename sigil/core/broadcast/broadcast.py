@@ -9,7 +9,8 @@ the number of the next frame it is to be sent.
 Rules: every client is sent exactly what was published on its topics since it joined, in order, or
 is dropped with a reason before what it needs is overwritten. A cursor lies between the tail and the
 head. All that is published has a number, but nothing is kept while nobody listens, may come back
-for it, or wants a history. It does not know how a cursor moves on: `session` and `utter` do.
+for it, or wants a history. It does not know how a cursor moves on: `send_queue` and
+`websocket_send` do.
 """
 
 from collections.abc import Iterable, Iterator

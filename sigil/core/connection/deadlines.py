@@ -24,17 +24,18 @@ from .client import (
     IDLE_WEBSOCKET,
     NOTHING_OUTGOING,
     Client,
-    Context,
     Incoming,
     Phase,
     ReadLag,
-    Step,
     incoming_len,
     may_parse,
     outbox_len,
     pipeline_waits,
+    subscriber_of,
 )
-from .session import CloseState, Session
+from .context import Context, Step
+from .subscriber import CloseState
+from .websocket_state import WebSocket
 
 
 class Waiting(IntEnum):
@@ -63,8 +64,8 @@ def waiting_for(client: Client) -> Waiting:
         return Waiting.LINGER
     if phase is Phase.EVENT_STREAM:
         return Waiting.SSE
-    if client.session is not None:
-        return _session_waits_for(client.session, phase is Phase.DELIVERING)
+    if client.websocket is not None:
+        return _websocket_waits_for(client, client.websocket)
     if phase is Phase.BODY and not pipeline_waits(client):
         return Waiting.BODY
     if client.outstanding:
@@ -76,12 +77,13 @@ def waiting_for(client: Client) -> Waiting:
     return Waiting.IDLE if client.incoming.buffer in _NOTHING_YET else Waiting.HEADER
 
 
-def _session_waits_for(session: Session, is_parked: bool) -> Waiting:
-    if session.close_state is not CloseState.OPEN:
+def _websocket_waits_for(client: Client, websocket: WebSocket) -> Waiting:
+    """What a WebSocket waits for that is not behind with reading."""
+    if subscriber_of(client).close_state is not CloseState.OPEN:
         return Waiting.CLOSE
-    if is_parked:
+    if client.incoming.phase is Phase.DELIVERING:
         return Waiting.CALLBACK
-    return Waiting.PONG if session.awaits_pong else Waiting.PING
+    return Waiting.PONG if websocket.awaits_pong else Waiting.PING
 
 
 STREAMS = (Waiting.CHUNK, Waiting.SSE)
@@ -147,10 +149,11 @@ def interest_of(client: Client, limits: Limits) -> Interest:
     incoming, outbox = client.incoming, client.outgoing.outbox
     if incoming.phase is Phase.LINGER:
         return Interest.WRITE if outbox else Interest.READ
-    if client.session is not None:
+    if client.subscriber is not None:
         is_fed = (
-            incoming.phase is Phase.DELIVERING
-            and len(client.session.unread) >= limits.max_header_len
+            client.websocket is not None
+            and incoming.phase is Phase.DELIVERING
+            and len(client.websocket.unread) >= limits.max_header_len
         )
         listens = (
             not incoming.peer_half_closed

@@ -20,7 +20,16 @@ from ..http.request import Request
 from ..http.response import Response
 from ..parse_result import Malformed, NeedMore, without_body_for_head
 from ..rope import rope_join
-from .client import IDLE_HTTP, Client, Context, Incoming, Phase, Step, may_parse, with_requests
+from .client import (
+    IDLE_HTTP,
+    Client,
+    Incoming,
+    Phase,
+    may_parse,
+    with_incoming,
+    with_requests,
+)
+from .context import Context, Step
 
 ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 """The methods that handlers see."""
@@ -36,11 +45,6 @@ def handle_client_data(client: Client, data: bytes, context: Context) -> Step:
     return try_parse_and_handle(
         client._replace(bytes_in=client.bytes_in + len(data), incoming=taken), context
     )
-
-
-def _with_incoming(client: Client, incoming: Incoming) -> Client:
-    """The client with another intake."""
-    return client._replace(incoming=incoming)
 
 
 def try_parse_and_handle(client: Client, context: Context) -> Step:
@@ -167,7 +171,7 @@ def fail_after_outstanding(client: Client, error: Malformed) -> Client:
     it is owed.
     """
     incoming = client.incoming
-    return _with_incoming(
+    return with_incoming(
         client,
         _failing_with(error)._replace(
             head=incoming.head,
@@ -195,7 +199,7 @@ def _begin_request(client: Client, head: Parsed, context: Context) -> Step:
         body=begin_body(head.body_length),
         expects_continue=head.expects_continue,
     )
-    return _with_incoming(client, incoming), []
+    return with_incoming(client, incoming), []
 
 
 def _read_body(client: Client, context: Context) -> Step:
@@ -207,8 +211,8 @@ def _read_body(client: Client, context: Context) -> Step:
         return fail_after_outstanding(client, read), []
     body, rest = read
     if not body.is_complete:
-        return _with_incoming(client, incoming._replace(body=body, buffer=rest)), []
-    done = _with_incoming(
+        return with_incoming(client, incoming._replace(body=body, buffer=rest)), []
+    done = with_incoming(
         client, incoming._replace(phase=Phase.HEAD, head=None, body=None, buffer=rest)
     )
     return finalize_request(done, incoming.head, rope_join(body.rope))

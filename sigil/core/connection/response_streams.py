@@ -2,14 +2,15 @@
 
 from ..close_reasons import CloseReason
 from ..conn import Ticket
-from ..effects import CloseBody, Effect, Log, Pull
+from ..effects import ERROR, CloseBody, Effect, Log, Pull
 from ..events import StreamChunk, StreamEnded
 from ..http.encode import Framing, encode_chunk, encode_last_chunk
 from ..http.sse import KEEP_ALIVE_COMMENT
-from .client import Client, Context, Disconnected, Outcome, Step
+from .client import Client, Disconnected, with_outgoing
+from .context import Context, Outcome, Step
 from .deadlines import STREAMS, waiting_for
 from .output import write
-from .responses import ERROR, finish_response, with_outgoing
+from .responses import finish_response
 
 
 def take_chunk(client: Client, event: StreamChunk, context: Context) -> Outcome:

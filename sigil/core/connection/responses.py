@@ -11,7 +11,7 @@ know where requests come from.
 
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Ticket
-from ..effects import AccessLog, CloseBody, Effect, Log, Pull, Then
+from ..effects import ERROR, INFO, AccessLog, CloseBody, Effect, Log, Pull
 from ..events import HandlerFailed, HandlerReturned, Segment
 from ..http.encode import CONTINUE, Encoded, encode_response
 from ..http.head import Head
@@ -19,26 +19,18 @@ from ..http.headers import Headers
 from ..http.response import EventStream, Response, StreamedBody, Upgrade
 from ..parse_result import Malformed
 from ..websocket.handshake import reject_upgrade
-from .client import Client, Context, Disconnected, Outcome, Outgoing, Phase, Step
+from .client import Client, Disconnected, Phase, with_outgoing
+from .context import Context, Outcome, Step
 from .event_stream import open_event_stream
 from .output import write, write_and_shut
 from .upgrade import open_websocket
-
-INFO, WARNING, ERROR = 20, 30, 40
-"""Levels of the logging module."""
 
 NO_HEAD = Head("GET", "", "", "", 1, Headers(), 0, False, False, False)
 """Stands for a head that was not read when an error is answered."""
 UNREAD = NO_HEAD._replace(method="-", target="-")
 """The same in the access log."""
 
-_KEEP = Then.KEEP
 _INTERNAL = Response.error(500)
-
-
-def with_outgoing(client: Client, outgoing: Outgoing) -> Client:
-    """The client with another outflow."""
-    return client._replace(outgoing=outgoing)
 
 
 # -- answers ---------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from ..close_reasons import CloseReason
-from .client import Client, Context, Disconnected, Outcome
+from .client import Client, Disconnected
+from .context import Context, Outcome
 from .deadlines import Waiting, waiting_for
 from .event_stream import send_keep_alive
 from .response_streams import send_sse_comment, stream_timed_out
@@ -26,7 +27,7 @@ def _event_stream_silent(client: Client, context: Context) -> Outcome:
     """An event stream has been silent."""
     return (
         send_sse_comment(client, context)
-        if client.session is None
+        if client.subscriber is None
         else send_keep_alive(client, context)
     )
 

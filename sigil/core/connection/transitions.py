@@ -33,16 +33,8 @@ from ..events import (
 )
 from ..parse_result import malformed
 from . import fast_path
-from .client import (
-    IDLE_HTTP,
-    NOTHING_OUTGOING,
-    Client,
-    Context,
-    Disconnected,
-    Outcome,
-    Phase,
-    may_parse,
-)
+from .client import IDLE_HTTP, NOTHING_OUTGOING, Client, Disconnected, Phase, may_parse
+from .context import Context, Outcome
 from .deadlines import Waiting, waiting_for
 from .event_stream import event_stream_half_closed, stop_event_stream
 from .fast_path import FastTransition
@@ -167,7 +159,7 @@ def _resume_unless_gone(outcome: Outcome, context: Context) -> Outcome:
 
 def half_closed(client: Client, event: HalfClosed, context: Context) -> Outcome:
     """The other side has ended its half."""
-    if client.session is not None and client.incoming.phase is not Phase.LINGER:
+    if client.subscriber is not None and client.incoming.phase is not Phase.LINGER:
         leave = (
             websocket_half_closed
             if client.incoming.phase in WEBSOCKET_PHASES
@@ -225,7 +217,7 @@ def stalled(client: Client, event: Stalled, context: Context) -> Outcome:
     anything.
     """
     outgoing = client.outgoing._replace(outbox=client.outgoing.outbox + event.rest)
-    if client.session is not None:
+    if client.subscriber is not None:
         client = become_laggard(client, context.broadcast.ring)
     return client._replace(
         outgoing=outgoing,

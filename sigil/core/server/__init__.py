@@ -5,10 +5,10 @@ out; `advance` does so for many events. That is all a server is: no sockets, no 
 are in here, so a run is a list of events, and the same list always has the same result.
 
 From the record to the fold: `state` is the record, of which `slots`, `timer_wheel`, `budgets` and
-`totals` are parts. `eviction` ranks clients, `context` is what a connection's transition sees of
-the server, `cohorts` records which subscriber is where. `batch` applies a run of transitions;
-`flush`, `publish`, `lifecycle`, `clock` and `admission` do what concerns the server as a whole, and
-`fold` holds the table of both. `stats` reads figures off the record.
+`totals` are parts. `eviction` ranks clients, and `cohorts` records which subscriber is where.
+`batch` applies a run of transitions; `flush`, `publish`, `lifecycle`, `clock` and `admission` do
+what concerns the server as a whole, and `fold` has the tables of both. `stats` reads figures off
+the record.
 
 It does not know what connections do among themselves: they do not know each other.
 """

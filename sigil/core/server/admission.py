@@ -13,10 +13,11 @@ does not know sockets: `socket_id` is handed back as it came.
 
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Conn
-from ..connection.client import Client, Parse, is_subscriber, make_client
+from ..connection.client import Client, is_subscriber, make_client
+from ..connection.context import Parse
 from ..connection.deadlines import deadline_of
-from ..connection.responses import INFO, NO_HEAD, WARNING, service_unavailable
-from ..effects import Adopt, CallOpen, Effect, Log, Reject
+from ..connection.responses import NO_HEAD, service_unavailable
+from ..effects import INFO, WARNING, Adopt, CallOpen, Effect, Log, Reject
 from ..events import Accepted
 from .batch import Batch
 from .eviction import eviction_candidates

@@ -21,25 +21,48 @@ from ..connection.client import (
     NOTHING_OUTGOING,
     Client,
     Disconnected,
-    Outcome,
-    Parse,
+    has_unsent,
     is_subscriber,
     may_parse,
+    subscriber_of,
+    with_subscriber,
 )
+from ..connection.context import Context, Outcome, Parse, context
 from ..connection.deadlines import after_transition
 from ..connection.responses import service_unavailable
-from ..connection.session import Session
+from ..connection.subscriber import Subscriber
 from ..connection.transitions import close_with_error, resume
 from ..connection.websocket import close_notice, closing_frames
 from ..effects import CallClose, Drop, Effect, Send, Then
 from ..events import HandlerFailed, HandlerReturned
-from .budgets import Measure, due_measure, load_after, oldest_subscriber
+from .budgets import (
+    Measure,
+    due_measure,
+    has_subscriber_slot,
+    load_after,
+    oldest_subscriber,
+)
 from .cohorts import update_cohort
-from .context import make_context
 from .eviction import slowest_sender
 from .slots import Draft
 from .state import Server, ServerState, with_slots
 from .totals import add_closed
+
+
+def make_context(server: Server, parse: Parse) -> Context:
+    """What transitions may know of this server; `parse` parses the head of a request."""
+    return context(
+        server.limits,
+        server.now,
+        tick_started_at=server.tick_started_at,
+        date=server.date,
+        is_draining=server.running is not ServerState.SERVING,
+        logs_access=server.logs_access,
+        parse=parse,
+        is_paused=server.load.paused_at is not None,
+        has_subscriber_slot=has_subscriber_slot(server.load, server.limits),
+        broadcast=server.broadcast,
+    )
 
 
 class Batch:
@@ -67,10 +90,10 @@ class Batch:
             self._enforce_budgets()
             return
         after, effects = after_transition(before, after, effects, self.context)
-        if after.session is not None:
+        if after.subscriber is not None:
             self._count_subscriber(before, after)
             self._update_cohort(before, after)
-            after = self._schedule_flush(after, after.session)
+            after = self._schedule_flush(after, after.subscriber)
         self.draft.put(after)
         self.effects += effects
         if _is_idle(before) and _is_idle(after):
@@ -87,7 +110,7 @@ class Batch:
         self.effects += (
             *effects,
             Drop(before.conn),
-            *close_notice(before.conn, client.session, reason),
+            *close_notice(client, reason),
             CallClose(before.conn, reason),
         )
         self._count_subscriber(before, None)
@@ -120,11 +143,10 @@ class Batch:
         was, now = is_subscriber(before), after is not None and is_subscriber(after)
         if was == now:
             return
-        session = before.session if after is None or after.session is None else after.session
-        assert session is not None
+        subscriber = subscriber_of(after if after is not None and now else before)
         more, server = (1 if now else -1), self.server
         self.server = server._replace(
-            broadcast=count_subscribers(server.broadcast, session.subscription.encoding, more),
+            broadcast=count_subscribers(server.broadcast, subscriber.subscription.encoding, more),
             load=server.load._replace(websockets=server.load.websockets + more),
         )
         self.context = make_context(self.server, self._parse)
@@ -135,18 +157,15 @@ class Batch:
         if broadcast is not self.server.broadcast:
             self.server = self.server._replace(broadcast=broadcast)
 
-    def _schedule_flush(self, client: Client, session: Session) -> Client:
-        """The client, scheduled for the end of the tick if there is something to send and it may be
-        sent then.
+    def _schedule_flush(self, client: Client, subscriber: Subscriber) -> Client:
+        """The client, scheduled for the next flush if there is something to send and nothing in the
+        way of it.
         """
-        has_something = (
-            session.queue or session.pong_payload is not None or session.cursor is not None
-        )
         is_blocked = client.outgoing.outbox or client.outgoing.is_full
-        if session.is_scheduled or is_blocked or not has_something:
+        if subscriber.is_scheduled or is_blocked or not has_unsent(client):
             return client
         self.unflushed.append(client.conn)
-        return client._replace(session=session._replace(is_scheduled=True))
+        return with_subscriber(client, subscriber._replace(is_scheduled=True))
 
     # -- budgets -----------------------------------------------------------------------------------
 

@@ -25,9 +25,9 @@ from ..connection.client import Client, is_in_cohort, is_laggard
 
 def _cohort_of(client: Client | None) -> Subscription | None:
     """The subscription whose cohort a client is in; None if it is in none."""
-    if client is None or client.session is None or not is_in_cohort(client):
+    if client is None or client.subscriber is None or not is_in_cohort(client):
         return None
-    return client.session.subscription
+    return client.subscriber.subscription
 
 
 def update_cohort(broadcast: Broadcast, before: Client, after: Client | None) -> Broadcast:
@@ -38,9 +38,9 @@ def update_cohort(broadcast: Broadcast, before: Client, after: Client | None) ->
             broadcast = leave_cohort(broadcast, before.conn, left)
         if joined is not None:
             broadcast = join_cohort(broadcast, before.conn, joined)
-    cursor = None if after is None or after.session is None else after.session.cursor
-    if cursor is not None:
-        return add_laggard(broadcast, before.conn, cursor)
+    subscriber = None if after is None else after.subscriber
+    if subscriber is not None and subscriber.cursor is not None:
+        return add_laggard(broadcast, before.conn, subscriber.cursor)
     if is_laggard(before):
         return remove_laggard(broadcast, before.conn)
     return broadcast

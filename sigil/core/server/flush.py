@@ -18,8 +18,9 @@ from ..broadcast.broadcast import Index, commit_pending, index_topics, pending_b
 from ..broadcast.entry import Subscription
 from ..conn import Conn
 from ..connection import fast_path
-from ..connection.client import Client, Parse
-from ..connection.session import Follow
+from ..connection.client import Client
+from ..connection.context import Parse
+from ..connection.subscriber import Follow
 from ..connection.websocket_send import flush_messages
 from ..effects import Effect, FanOut
 from ..events import Flush
@@ -67,13 +68,13 @@ def _is_behind_published(client: Client | None, first_published: int) -> bool:
     """True if something queued for this client comes after what was published in this tick, which
     begins at this number.
     """
-    if client is None or client.session is None:
+    if client is None or client.subscriber is None:
         return False
-    cursor = client.session.cursor
+    cursor = client.subscriber.cursor
     if cursor is not None and cursor > first_published:
         return True
     return any(
-        isinstance(item, Follow) and item.to > first_published for item in client.session.queue
+        isinstance(item, Follow) and item.to > first_published for item in client.subscriber.queue
     )
 
 
@@ -91,7 +92,7 @@ def _flush_each(batch: Batch, conns: Iterable[Conn]) -> None:
     ring, limits = batch.server.broadcast.ring, batch.server.limits
     for conn in conns:
         client = batch.draft.find_client(conn)
-        if client is None or client.session is None:
+        if client is None or client.subscriber is None:
             continue
         outcome = fast_path.flush_messages(client)
         if outcome is None:

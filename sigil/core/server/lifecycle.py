@@ -11,7 +11,8 @@ that, whichever event removed the last client. Nobody who waits for a response i
 """
 
 from ..close_reasons import CloseReason
-from ..connection.client import Disconnected, Parse, is_subscriber
+from ..connection.client import Disconnected, is_subscriber
+from ..connection.context import Parse
 from ..connection.deadlines import Waiting, waiting_for
 from ..connection.transitions import close_requested
 from ..effects import Effect

@@ -24,11 +24,10 @@ from ..broadcast.broadcast import (
 from ..broadcast.encoding import Encoding
 from ..broadcast.entry import Published, entry_len
 from ..broadcast.ring import Ring
-from ..connection.client import Parse
-from ..connection.responses import WARNING
+from ..connection.context import Parse
 from ..connection.send_queue import next_needed
 from ..connection.websocket_send import advance_cursor, drop_too_slow
-from ..effects import Effect, Log
+from ..effects import WARNING, Effect, Log
 from ..events import Publish
 from ..websocket.frames import Opcode, frame_len
 from .batch import Batch
@@ -124,11 +123,11 @@ def _move_laggards(server: Server, ring_before: Ring, parse: Parse) -> tuple[Ser
     tail_number, lowest_cursor = broadcast.ring.tail_number, NO_CURSOR
     for conn in sorted(broadcast.laggards):
         client = batch.draft.find_client(conn)
-        if client is None or client.session is None or client.session.cursor is None:
+        if client is None or client.subscriber is None or client.subscriber.cursor is None:
             continue
-        cursor = client.session.cursor
+        cursor = client.subscriber.cursor
         if cursor < tail_number:
-            cursor = next_needed(client.session, ring_before)
+            cursor = next_needed(client.subscriber, ring_before)
             if cursor < tail_number:
                 batch.commit(client, drop_too_slow(client, cursor, broadcast))
                 continue

@@ -25,7 +25,7 @@ from ...core.broadcast.broadcast import (
 )
 from ...core.close_reasons import CloseReason
 from ...core.conn import Conn
-from ...core.connection.client import Parse
+from ...core.connection.context import Parse
 from ...core.connection.websocket_send import NOMINAL_FRAME_HEADER_LEN, send_capacity
 from ...core.effects import Adopt, Effect, FanOut, Send, Then
 from ...core.events import (
@@ -343,10 +343,10 @@ class Engine:
         client = None if conn is None else find_client(self._state.slots, conn)
         if conn is not None and (
             client is None
-            or client.session is None
+            or client.subscriber is None
             or client.outgoing.outbox
-            or client.session.cursor is not None
-            or not client.session.queue
+            or client.subscriber.cursor is not None
+            or not client.subscriber.queue
         ):
             return False
         self._state, effects = advance(
