@@ -84,6 +84,15 @@ class Limits(NamedTuple):
     """Bytes said to one WebSocket that it has not taken: from there on a message is dropped, and
     the program is told. Its own messages are not read from `max_outbox_len` on.
     """
+    max_ws_topics_per_client: int = 1_024
+    """Topics that one WebSocket or event stream is subscribed to at once. They are held as one set,
+    which is made anew with every change; 500 beyond if a response asks for more, and a subscription
+    beyond is not made, which the error log tells.
+    """
+    max_topic_len: int = 256
+    """A topic that somebody is subscribed to, in UTF-8: it is a name, and may come from strangers;
+    beyond, the same.
+    """
     compress_websocket: bool = True
     """The sub-protocol `compress-zstd` is spoken with whoever offers it: messages over 200 bytes
     come in Zstandard.
@@ -208,7 +217,7 @@ _AT_LEAST_ONE = frozenset(
         "max_requests_per_connection",
         "max_headers",
         "max_queued_requests",
-        "max_unsent_len",
+        "tcp_notsent_lowat",
         "max_accepts_per_tick",
         "max_reads_per_tick",
         "max_read_len",

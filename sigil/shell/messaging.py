@@ -128,12 +128,16 @@ class Messaging(Stager):
         return engine.publish(data, topic)
 
     def subscribe(self, conn: Conn, topic: str) -> None:
-        """Let a client hear a topic from now on; may be called from any thread, twice is once."""
+        """Subscribe a client to a topic from now on; may be called from any thread, twice is once.
+
+        A topic beyond `Limits.max_ws_topics_per_client` or `max_topic_len` is not subscribed to, and
+        the error log says so. TypeError for a topic that is not a str.
+        """
         check_topic(topic)
         self._apply(Subscribe(conn, topic, True))
 
     def unsubscribe(self, conn: Conn, topic: str) -> None:
-        """Let a client hear a topic no more; may be called from any thread, twice is once."""
+        """Unsubscribe a client from a topic; may be called from any thread, twice is once."""
         check_topic(topic)
         self._apply(Subscribe(conn, topic, False))
 

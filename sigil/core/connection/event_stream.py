@@ -20,6 +20,7 @@ from ..close_reasons import CloseReason
 from ..events import HalfClosed, Segment
 from ..http.response import EventStream
 from ..http.sse import KEEP_ALIVE_COMMENT, SseEvent, encode_event, encode_id, last_event_id
+from ..limits import Limits
 from .client import (
     EVENT_STREAM,
     NOTHING_OUTGOING,
@@ -31,7 +32,7 @@ from .client import (
 from .context import Context, Step
 from .output import close_early_responses, write
 from .send_queue import append_frames, enqueue_broadcast
-from .subscriber import CloseState, make_subscriber
+from .subscriber import CloseState, add_topics, make_subscriber
 from .websocket_send import end_event_stream
 
 DECIDED_ENDS = frozenset((CloseReason.OK, CloseReason.HANDLER_ERROR, CloseReason.SHUTDOWN))
@@ -41,15 +42,18 @@ wrong with bytes behind the request does not: they are discarded.
 
 
 def open_event_stream(
-    client: Client, segments: tuple[Segment, ...], body: EventStream, context: Context
+    client: Client,
+    segments: tuple[Segment, ...],
+    subscription: Subscription,
+    history: int,
+    context: Context,
 ) -> Step:
     """Respond to the first outstanding request with a head, `segments`, and from now on with what
     is published.
     """
     broadcast, incoming = context.broadcast, client.incoming
-    subscription = Subscription(Encoding.SSE, frozenset(body.topics))
     last_id = last_event_id(client.outstanding[0].headers)
-    history = min(body.history, context.limits.history_messages)
+    history = min(history, context.limits.history_messages)
     cursor, opening_event = _resume_from(broadcast, subscription, last_id, history)
     if cursor is None and client.outgoing is not NOTHING_OUTGOING:
         cursor = broadcast.next_number  # the responses before it are not taken yet
@@ -70,6 +74,11 @@ def open_event_stream(
         client, last = stop_event_stream(client, error.reason, context)
         effects += last
     return client, effects
+
+
+def event_stream_subscription(body: EventStream, limits: Limits) -> Subscription | str:
+    """The subscription that a response asks for; or a sentence about which limit it is beyond."""
+    return add_topics(Subscription(Encoding.SSE, frozenset()), body.topics, limits)
 
 
 def _resume_from(
@@ -126,7 +135,8 @@ def send_keep_alive(client: Client, context: Context) -> Step:
 
 
 def event_stream_half_closed(client: Client, event: HalfClosed, context: Context) -> Step:
-    """The peer will send no more, and may still read; most have left, and a byte to them shows it."""
+    """The peer will send no more, and may still read; most have left, and a byte to them shows it.
+    """
     incoming = client.incoming._replace(peer_half_closed=True)
     return send_keep_alive(with_incoming(client, incoming), context)
 

@@ -73,7 +73,8 @@ def stream_timed_out(client: Client, context: Context) -> Outcome:
 
 
 def abort_stream(client: Client, ticket: Ticket, problem: str) -> Outcome:
-    """A body that has begun cannot be ended properly: only a broken connection tells the client so."""
+    """A body that has begun cannot be ended properly: only a broken connection tells the client so.
+    """
     text = f"{client.outstanding[0].method} {client.outstanding[0].target}: {problem}"
     return Disconnected(client, CloseReason.HANDLER_ERROR), [
         Log("sigil.error", ERROR, text),

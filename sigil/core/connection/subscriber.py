@@ -12,12 +12,14 @@ cohort is, and a number once it lags. It does not know how queues are filled or 
 (`send_queue`), nor sockets.
 """
 
+from collections.abc import Collection
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
 from ..broadcast.entry import Subscription
 from ..close_reasons import CloseReason
 from ..events import Segment
+from ..limits import Limits
 
 
 class CloseState(IntEnum):
@@ -64,6 +66,29 @@ class Subscriber(NamedTuple):
     """The number of the next published frame it is to be sent, if it is a laggard; None: it is
     where its cohort is.
     """
+
+
+def add_topics(
+    subscription: Subscription, topics: Collection[str], limits: Limits
+) -> Subscription | str:
+    """The subscription with more topics, or a sentence about which limit that is beyond.
+
+    Every way of subscribing passes here: an upgrade, an event stream, and `subscribe`.
+    """
+    added = subscription.topics.union(topics)
+    if len(added) > limits.max_ws_topics_per_client:
+        return (
+            f"a client cannot be subscribed to {len(added)} topics: "
+            f"Limits.max_ws_topics_per_client is {limits.max_ws_topics_per_client}"
+        )
+    for topic in topics:
+        length = len(topic.encode(errors="surrogatepass"))
+        if length > limits.max_topic_len:
+            return (
+                f"a client cannot be subscribed to a topic of {length} bytes: "
+                f"Limits.max_topic_len is {limits.max_topic_len}"
+            )
+    return Subscription(subscription.encoding, added)
 
 
 def make_subscriber(subscription: Subscription, cursor: int | None) -> Subscriber:

@@ -24,7 +24,7 @@ from ..websocket.handshake import check_upgrade, encode_upgrade
 from .client import DELIVERING, NOTHING_OUTGOING, Client, Incoming
 from .context import Context, Step
 from .output import write
-from .subscriber import Subscriber, make_subscriber
+from .subscriber import Subscriber, add_topics, make_subscriber
 from .websocket_state import make_websocket
 
 
@@ -52,7 +52,11 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
     if isinstance(encoded, str):
         return encoded
     rules = _frame_rules(limits, allows_rsv1=agreed.extension is not None)
-    subscription = Subscription(agreed.encoding, frozenset(response.body.topics))
+    subscription = add_topics(
+        Subscription(agreed.encoding, frozenset()), response.body.topics, limits
+    )
+    if isinstance(subscription, str):
+        return subscription
     client = client._replace(
         incoming=DELIVERING,
         outstanding=(),

@@ -17,7 +17,7 @@ from ..broadcast.encoding import Encoding, encode_message
 from ..broadcast.entry import Subscription
 from ..broadcast.ring import Ring, ring_read
 from ..close_reasons import CloseReason
-from ..effects import INFO, Log
+from ..effects import ERROR, INFO, Log
 from ..events import FanOutStalled, Segment, SendMessages, Subscribe
 from ..limits import Limits
 from ..send_status import SendStatus
@@ -35,7 +35,7 @@ from .client import (
 from .context import Context, Outcome, Step
 from .output import write, write_and_shut
 from .send_queue import Dequeued, append_frames, backlog_len, dequeue, enqueue, enqueue_broadcast
-from .subscriber import OPEN, CloseState, Follow
+from .subscriber import OPEN, CloseState, Follow, add_topics
 
 NOMINAL_FRAME_HEADER_LEN = 4
 """Bytes that a frame's header counts for when it is asked whether there is room: near enough, and
@@ -218,6 +218,9 @@ def drop_too_slow(client: Client, needed: int, broadcast: Broadcast) -> Outcome:
 def subscribed(client: Client, event: Subscribe, context: Context) -> Outcome:
     """The program subscribes a client to a topic, or unsubscribes it; what was published before is
     still sent by the topics it had then.
+
+    A subscription beyond the limits is not made: the caller may be in another thread, so only the
+    error log can tell.
     """
     subscriber = client.subscriber
     if subscriber is None or subscriber.close_state is not OPEN:
@@ -225,8 +228,12 @@ def subscribed(client: Client, event: Subscribe, context: Context) -> Outcome:
     topics = subscriber.subscription.topics
     if (event.topic in topics) is event.is_subscribed:
         return client, []
-    topics = topics | {event.topic} if event.is_subscribed else topics - {event.topic}
-    subscription = Subscription(subscriber.subscription.encoding, topics)
+    if event.is_subscribed:
+        subscription = add_topics(subscriber.subscription, (event.topic,), context.limits)
+        if isinstance(subscription, str):
+            return client, [Log("sigil.error", ERROR, f"{client.peer}: {subscription}")]
+    else:
+        subscription = Subscription(subscriber.subscription.encoding, topics - {event.topic})
     subscriber = enqueue_broadcast(subscriber, context.broadcast)
     return with_subscriber(client, subscriber._replace(subscription=subscription)), []
 
