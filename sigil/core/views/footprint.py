@@ -34,7 +34,7 @@ anew.
 MESSAGE_BYTES = 512
 """A published message beside its text: header, place on its page, the page."""
 ENCODINGS_BYTES = 9 * 128
-"""The same message in all other encodings, beside their bytes."""
+"""All other encodings of a published message, beside their bytes."""
 CHAR_BYTES_MAX = 4
 """Bytes of a character, all through a text that has one character that needs them."""
 EVENT_GROWTH = 7
