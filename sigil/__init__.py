@@ -12,7 +12,7 @@ names below are the public ones; everything else may change.
 """
 
 from .browser.client_module import client_module
-from .core.close_reasons import CloseReason, close_reason_str
+from .core.close_reasons import CloseReason, close_reason_sentence, close_reason_str
 from .core.conn import Conn, Peer
 from .core.http.headers import Headers
 from .core.http.request import BadInput, Request
@@ -24,17 +24,37 @@ from .core.server.stats import Stats
 from .core.views.footprint import footprint as http_server_footprint
 from .shell.hosts.asyncio_host import http_server_serve
 from .shell.make import make_http_server
+from .shell.messaging import (
+    http_server_broadcast,
+    http_server_buffered_amount,
+    http_server_clients,
+    http_server_close,
+    http_server_peer,
+    http_server_position,
+    http_server_send,
+    http_server_state,
+    http_server_subscribe,
+    http_server_unsubscribe,
+    http_server_wake,
+    http_server_ws_close,
+)
 from .shell.program.callbacks import Callbacks
 from .shell.program.deferred import Deferred
+from .shell.program.handlers import Handler
 from .shell.server import (
     HttpServer,
-    http_server_close,
     http_server_fd,
     http_server_listen,
+    http_server_loop,
+    http_server_next_deadline,
+    http_server_port,
+    http_server_running,
+    http_server_serve_in_thread,
     http_server_start,
+    http_server_stats,
     http_server_stop,
+    http_server_stop_on_signals,
     http_server_tick,
-    http_server_ws_close,
 )
 from .shell.staging import (
     http_server_memcpy,
@@ -55,6 +75,7 @@ __all__ = [
     "CloseReason",
     "Conn",
     "Deferred",
+    "Handler",
     "Headers",
     "HttpServer",
     "Limits",
@@ -67,21 +88,39 @@ __all__ = [
     "Unfold",
     "__version__",
     "client_module",
+    "close_reason_sentence",
     "close_reason_str",
+    "http_server_broadcast",
+    "http_server_buffered_amount",
+    "http_server_clients",
     "http_server_close",
     "http_server_fd",
     "http_server_footprint",
     "http_server_listen",
+    "http_server_loop",
     "http_server_memcpy",
+    "http_server_next_deadline",
+    "http_server_peer",
+    "http_server_port",
+    "http_server_position",
     "http_server_printf",
+    "http_server_running",
+    "http_server_send",
     "http_server_serve",
+    "http_server_serve_in_thread",
     "http_server_stage_body",
     "http_server_stage_len",
     "http_server_stage_trunc",
     "http_server_start",
+    "http_server_state",
+    "http_server_stats",
     "http_server_stop",
+    "http_server_stop_on_signals",
+    "http_server_subscribe",
     "http_server_tick",
     "http_server_unstage",
+    "http_server_unsubscribe",
+    "http_server_wake",
     "http_server_ws_broadcast",
     "http_server_ws_close",
     "http_server_ws_send",

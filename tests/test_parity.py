@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from core.drive import GET, asked, client_of, head_of
 
 from sigil import HttpServer, Limits, Response, make_http_server
 from sigil.core.connection.client import Phase
 from sigil.core.http.encode import Encoded, encode_response
 from sigil.core.http.head import Head, parse_headers_only
 from sigil.core.parse_result import Malformed, NeedMore
+from tests.support.core_driver import GET, asked, client_of, head_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "parity.md"

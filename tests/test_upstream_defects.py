@@ -16,10 +16,17 @@ import struct
 from pathlib import Path
 
 import pytest
-from core.drive import CONN, GET, asked, at, client_of, serving, tell
-from core.talking import FLUSH, bytes_to, came, frames_in, ping, talking
-from shell.serving import Raw, ask, converse, pump, read_answers, settle, ticking
-from shell.speaking import (
+
+from sigil import CloseReason, Deferred, Limits, Request, Response, SendStatus
+from sigil.core.effects import CallClose, Drop, Interest, Send
+from sigil.core.events import ConnectionLost, Received, Stalled, Writable
+from sigil.core.http.framing import parse_content_length
+from sigil.core.parse_result import Malformed
+from sigil.testing import Client
+from tests.support.core_driver import CONN, GET, asked, at, client_of, serving, tell
+from tests.support.core_websockets import FLUSH, bytes_to, came, frames_in, ping, talking
+from tests.support.servers import Raw, ask, converse, pump, read_answers, settle, ticking
+from tests.support.websocket_client import (
     UPGRADE,
     Diary,
     Speaker,
@@ -30,13 +37,6 @@ from shell.speaking import (
     speakers,
     upgrade,
 )
-
-from sigil import CloseReason, Deferred, Limits, Request, Response, SendStatus
-from sigil.core.effects import CallClose, Drop, Interest, Send
-from sigil.core.events import ConnectionLost, Received, Stalled, Writable
-from sigil.core.http.framing import parse_content_length
-from sigil.core.parse_result import Malformed
-from sigil.testing import Client
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
 

@@ -171,6 +171,14 @@ CLOSE_INFO = {
 }
 
 
+def close_reason_sentence(reason: int) -> str:
+    """The sentence of a member or its number; `"unknown"` for a number that is none."""
+    try:
+        return CLOSE_INFO[CloseReason(reason)].sentence
+    except ValueError:
+        return "unknown"
+
+
 def close_reason_str(reason: int) -> str:
     """`TOKEN: sentence` for a member or its number; `"unknown"` for a number that is none."""
     try:

@@ -161,16 +161,28 @@ class Drop(NamedTuple):
     conn: Conn
 
 
+SERVER_LOG = "sigil.server"
+"""The logger of what happens to the server and its connections."""
+ERROR_LOG = "sigil.error"
+"""The logger of what went wrong in the program's own code, with tracebacks."""
+ACCESS_LOG = "sigil.access"
+"""The logger of responses: one line for each `AccessLog`."""
+
+
+class LogLevel(IntEnum):
+    """How serious a log line is; the numbers are those of the logging module."""
+
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+
+
 class Log(NamedTuple):
-    """Write a line to the log called `logger` at `level` (the numbers of the logging module)."""
+    """Write the line `text` to the logger named `logger` at `level`, one of `LogLevel`."""
 
     logger: str
     level: int
     text: str
-
-
-INFO, WARNING, ERROR = 20, 30, 40
-"""Levels of a log line, with the numbers of the logging module."""
 
 
 class AccessLog(NamedTuple):

@@ -12,7 +12,8 @@ is not paid for. It does not know when there is a tick.
 from threading import get_ident
 
 from ..core.broadcast.broadcast import FRAME_HEADER_LEN_MAX
-from ..core.conn import Conn
+from ..core.broadcast.entry import format_position
+from ..core.conn import Conn, Peer
 from ..core.connection.websocket_send import NOMINAL_FRAME_HEADER_LEN, buffered_amount
 from ..core.events import CloseRequested, Event, Publish, SendMessages, Subscribe
 from ..core.limits import Limits
@@ -65,6 +66,20 @@ class Messaging(Stager):
     def clients(self) -> tuple[Conn, ...]:
         """The handles of all open connections."""
         return tuple(client.conn for client in clients_of(self.state.slots))
+
+    def peer(self, conn: Conn) -> Peer | None:
+        """The address of the client at the other end; None if the connection is gone."""
+        client = find_client(self.state.slots, conn)
+        return None if client is None else client.peer
+
+    def position(self) -> str:
+        """The position of the last message published, written `<epoch>-<n>`; before the first
+        message `n` is 0.
+
+        It is the `id` of that message on event streams, and what a client sends to resume after it.
+        """
+        broadcast = self.state.broadcast
+        return format_position(broadcast.ring.epoch, broadcast.next_number - 1)
 
     def buffered_amount(self, conn: Conn) -> int:
         """Bytes owed to this client and not yet taken by the kernel; 0 for one that is gone."""
@@ -151,6 +166,12 @@ class Messaging(Stager):
         """
         self._apply(close_event(conn, code, reason))
 
+    def wake(self) -> None:
+        """Make a tick that is waiting return, or the next one not wait; may be called from any
+        thread and from a signal handler.
+        """
+        self._mailbox.wake()
+
     def post(self, word: Posted) -> None:
         """Leave word for the next tick, and wake the server if it waits; may be called from any
         thread.
@@ -213,3 +234,20 @@ class Messaging(Stager):
             self._application.take_late(word)
         else:
             discard(word)
+
+
+def http_server_state(server: Messaging) -> Server:
+    """The property `state` of a server."""
+    return server.state
+
+
+http_server_clients = Messaging.clients
+http_server_peer = Messaging.peer
+http_server_position = Messaging.position
+http_server_buffered_amount = Messaging.buffered_amount
+http_server_send = Messaging.send
+http_server_broadcast = Messaging.broadcast
+http_server_subscribe = Messaging.subscribe
+http_server_unsubscribe = Messaging.unsubscribe
+http_server_close = http_server_ws_close = Messaging.close
+http_server_wake = Messaging.wake

@@ -15,7 +15,8 @@ import logging
 import selectors
 import socket
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from threading import get_ident
 
 from ..core.events import Accepted, Stop, TickStarted, TimeRead
@@ -182,10 +183,23 @@ class HttpServer(Messaging):
         seconds, a second one stops at once. RuntimeError from within a tick.
         """
         self._require_no_tick("start")
-        with stopping_on_signals(lambda: self.stop(grace)):
+        with self.stop_on_signals(grace):
+            self.server_loop()
+
+    @contextmanager
+    def stop_on_signals(
+        self, grace: float = 5.0, *, stop: Callable[[], object] | None = None
+    ) -> Iterator[None]:
+        """Let SIGINT and SIGTERM stop the server while this is entered, for a loop of your own.
+
+        The first signal drains for up to `grace` seconds, a second one stops at once; with `stop`,
+        each calls that instead. Either wakes whatever waits in `tick` or for `fileno()`. Listens if
+        that was not done. In any thread but the main one, signals are left alone.
+        """
+        with stopping_on_signals(stop or (lambda: self.stop(grace))):
             self.listen()
             with waking_on_signals(self._mailbox.fileno()):
-                self.server_loop()
+                yield
 
     def server_loop(self) -> None:
         """Tick until the server has stopped, waiting as long as nothing is due; without signals,
@@ -367,9 +381,23 @@ class HttpServer(Messaging):
         return self._selector
 
 
+def http_server_running(server: HttpServer) -> bool:
+    """The property `running` of a server."""
+    return server.running
+
+
+def http_server_port(server: HttpServer) -> int:
+    """The property `port` of a server."""
+    return server.port
+
+
 http_server_listen = HttpServer.listen
 http_server_start = HttpServer.start
 http_server_stop = HttpServer.stop
+http_server_stop_on_signals = HttpServer.stop_on_signals
 http_server_tick = HttpServer.tick
-http_server_close = http_server_ws_close = HttpServer.close
+http_server_loop = HttpServer.server_loop
+http_server_serve_in_thread = HttpServer.serve_in_thread
 http_server_fd = HttpServer.fileno
+http_server_next_deadline = HttpServer.next_deadline
+http_server_stats = HttpServer.stats

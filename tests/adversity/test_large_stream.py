@@ -13,9 +13,8 @@ from collections.abc import Callable
 from http.client import HTTPConnection
 from typing import Any
 
-from tests.shell.serving import HOST, MIB, PATIENCE, Raw
-
-from .subject import Subject, on_linux, subject
+from tests.adversity.subject import Subject, on_linux, subject
+from tests.support.servers import HOST, MIB, PATIENCE, Raw
 
 TOTAL = 256 * MIB
 PIECE = 65_536

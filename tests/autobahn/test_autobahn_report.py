@@ -8,7 +8,17 @@ import json
 from pathlib import Path
 
 import pytest
-from run import SAMPLE, Case, RunError, chosen_cases, column_of, main, read_cases, report_lines
+
+from tests.autobahn.run import (
+    SAMPLE,
+    Case,
+    RunError,
+    chosen_cases,
+    column_of,
+    main,
+    read_cases,
+    report_lines,
+)
 
 OK = {"behavior": "OK", "behaviorClose": "OK", "reportfile": "ok.json"}
 BAD = {"behavior": "OK", "behaviorClose": "WRONG CODE", "reportfile": "bad.json"}

@@ -11,8 +11,7 @@ import threading
 from types import TracebackType
 
 from sigil import Limits, Request, Response, make_http_server
-
-from .case import show_body
+from tests.conformance.case import show_body
 
 TICK = 0.02
 PATIENCE = 5.0

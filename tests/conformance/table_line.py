@@ -5,7 +5,7 @@ and 3; exactly one SP between the parts, CRLF at the end, and no repair of anyth
 does not know: the forms of the request target, which are in `table_target.py`.
 """
 
-from .case import Answer, Case, closes, get, lines, refuses, seen, seen_head, stays
+from tests.conformance.case import Answer, Case, closes, get, lines, refuses, seen, seen_head, stays
 
 HOST = b"Host: a"
 NO = refuses(400)

@@ -6,7 +6,7 @@ normalised; bytes outside 0x21 to 0x7e and fragments are refused. What it does n
 target may be, which is in `table_limits.py`.
 """
 
-from .case import Answer, Case, also, closes, get, lines, refuses, seen, stays
+from tests.conformance.case import Answer, Case, also, closes, get, lines, refuses, seen, stays
 
 NO = refuses(400)
 HOST = b"Host: a"

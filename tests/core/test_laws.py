@@ -33,10 +33,19 @@ from sigil.core.server.slots import clients_of, free_slots
 from sigil.core.server.state import Server
 from sigil.core.server.timer_wheel import expire, make_wheel, next_expiry, schedule
 from sigil.shell.loop.head_cache import cached_parser
-
-from .drive import GET, PEER, byte_by_byte, cut, drive, same, serving, tell, typed
-from .talking import FLUSH, close, conversation, ping, talking, text
-from .worlds import (
+from tests.support.core_driver import (
+    GET,
+    PEER,
+    byte_by_byte,
+    cut,
+    drive,
+    same,
+    serving,
+    tell,
+    typed,
+)
+from tests.support.core_websockets import FLUSH, close, conversation, ping, talking, text
+from tests.support.strategies import (
     CHUNKS,
     CODES,
     CUTS,
@@ -124,7 +133,7 @@ def test_a_chunked_body_is_its_chunks_joined_however_it_is_cut(
         read = continue_body_read(body, left + piece, Limits())
         assert not isinstance(read, Malformed)
         body, left = read
-    assert (body.is_complete, rope_join(body.rope), body.size, left) == (
+    assert (body.is_complete, rope_join(body.rope), body.length, left) == (
         True,
         b"".join(chunks),
         sum(map(len, chunks)),

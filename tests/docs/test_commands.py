@@ -21,8 +21,8 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
-from .blocks import COMMANDS, README, ROOT, Block, block_with, lines_of, page_of
-from .running import PATIENCE_SECONDS, ask, run, serving, serving_program
+from tests.docs.blocks import COMMANDS, README, ROOT, Block, block_with, lines_of, page_of
+from tests.docs.running import PATIENCE_SECONDS, ask, run, serving, serving_program
 
 HELLO = """\
 from sigil import Request, Response

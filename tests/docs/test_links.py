@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .blocks import DOCS, FENCE, PAGES, ROOT
+from tests.docs.blocks import DOCS, FENCE, PAGES, ROOT
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)

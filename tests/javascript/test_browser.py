@@ -16,12 +16,10 @@ from queue import Queue
 from typing import Any
 from urllib.parse import unquote
 
-from tools import need, needs
-
 from sigil import Limits, Request, Response
-
-from .node import PATIENCE_S, modules
-from .telling import HOST, SAID, Program, as_said, as_zstd, lifeless, telling
+from tests.javascript.node import PATIENCE_S, modules
+from tests.javascript.telling import HOST, SAID, Program, as_said, as_zstd, lifeless, telling
+from tests.tools import need, needs
 
 PAGE = """<!doctype html><title>stream</title><script type="module">
 import { connect } from "/sigil-client.js"

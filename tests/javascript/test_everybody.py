@@ -22,17 +22,16 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tools import needs
 from websockets.asyncio.client import connect
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from zstandard import ZstdDecompressor
 
 from sigil import HttpServer, Limits, Request, Response, SendStatus, make_http_server
 from sigil.browser.client_module import client_module
-
-from .node import PATIENCE_S, modules, running
-from .telling import HOST
-from .test_browser import browsing
+from tests.javascript.node import PATIENCE_S, modules, running
+from tests.javascript.telling import HOST
+from tests.javascript.test_browser import browsing
+from tests.tools import needs
 
 END = "that is all"
 SEED = 17

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from sigil import CloseReason, Limits
-
-from .node import OLDEST_NODE, running, told
-from .telling import (
+from tests.javascript.node import OLDEST_NODE, running, told
+from tests.javascript.telling import (
     COUNT,
     HOST,
     SAID,

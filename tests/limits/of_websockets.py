@@ -10,9 +10,8 @@ does not know deadlines or sockets.
 
 from sigil import Callbacks, Conn, HttpServer, Limits, Request, Response, SendStatus
 from sigil.testing import Client, UpgradeRefused, WebSocket
-from tests.shell.speaking import UPGRADE, frame
-
-from .row import Row, end_of
+from tests.limits.row import Row, end_of
+from tests.support.websocket_client import UPGRADE, frame
 
 WINDOW_LEN = 500
 HEAD_LEN = 4

@@ -372,7 +372,7 @@ def incoming_len(client: Client) -> int:
     incoming = client.incoming
     length = len(incoming.buffer)
     if incoming.body is not None:
-        length += incoming.body.size
+        length += incoming.body.length
     if client.websocket is not None:
         length += unread_len(client.websocket)
     return length

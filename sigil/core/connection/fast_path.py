@@ -1,18 +1,18 @@
 """What nearly every event of an idle connection is, done in one step: shortcuts beside the general
 path.
 
-Theory: each function here does what its namesake elsewhere does together with `after_transition`
-(`handle_client_data` in `requests` for `received`), for the usual case alone: whole requests
-without a body, small responses in order, whole unmasked messages, replies that fit. It makes the
-client anew once, where the general path does so for every part that changes. None says that the
-event is anything else, and that nothing was done: then the general path is taken.
+Theory: each function here does what its namesake elsewhere does together with `after_transition`,
+for the usual case alone: whole requests without a body, small responses in order, whole messages,
+replies that fit. It makes the client anew once, where the general path does so for every part that
+changes. None says that the event is anything else, and that nothing was done: then the general path
+is taken.
 
 Rules: a shortcut is tried only for a client whose `incoming` and `outgoing` are the idle records
-(`Transition`, `server.flush`), and it leaves one whose records are idle. It may decline whatever it
-likes; what it does not decline, it does as the general path would, to the last field. That is held
-by one comparison of the two ways (`tests/core/test_at_rest.py`). Nothing is decided here that is
-not decided there: this file can be deleted, and only time is lost. It does not know any other
-client.
+(`transitions.Transition`, and `server.flush`), and leaves one whose records are idle. It may
+decline whatever it likes; what it does not decline, it does as the general path would, to the last
+field. That is held by one comparison of the two (`tests/core/connection/test_fast_path.py`).
+Nothing is decided here that is not decided there: without this file only time would be lost. It
+does not know any other client.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from ..events import Delivered, HandlerReturned, Received, SendMessages
 from ..http.encode import encode_common_responses
 from ..http.head import Head, find_header_end, request_of
 from ..websocket.frames import encode_short_frames
-from ..websocket.messages import BETWEEN_MESSAGES, Item, take_unfragmented
+from ..websocket.messages import BETWEEN_MESSAGES, Message, take_unfragmented
 from .client import (
     DELIVERING,
     IDLE_HTTP,
@@ -54,7 +54,7 @@ PLAIN = Encoding.PLAIN
 # -- requests and responses ------------------------------------------------------------------------
 
 
-def received(client: Client, event: Received, context: Context) -> Step | None:
+def on_received(client: Client, event: Received, context: Context) -> Step | None:
     """The client after a read of whole requests that may be pipelined, and nothing else."""
     data = event.data
     if client.outstanding or client.responded >= context.last_request_number:
@@ -78,7 +78,7 @@ def _received_several(client: Client, data: bytes, context: Context) -> Step | N
     return order_handling(begun, heads, requests, IDLE_HTTP)
 
 
-def handler_returned(client: Client, event: HandlerReturned, context: Context) -> Step | None:
+def on_handler_returned(client: Client, event: HandlerReturned, context: Context) -> Step | None:
     """The client after small whole responses to the first outstanding requests."""
     responses, outstanding = event.responses, client.outstanding
     count = len(responses)
@@ -111,15 +111,14 @@ def receive_frames(client: Client, event: Received, context: Context) -> Step | 
         or subscriber.close_state is not OPEN
     ):
         return None
-    messages: list[Item] = []
+    messages: list[Message] = []
     if take_unfragmented(data, 0, websocket.frame_rules, messages) != len(data):
         return None
     after = after_read(client, DELIVERING, client.outstanding, len(data), context.now)
-    # `take_unfragmented` takes no compressed messages
-    return after, [Deliver(client.conn, tuple(messages))]  # type: ignore[arg-type]
+    return after, [Deliver(client.conn, tuple(messages))]
 
 
-def delivered(client: Client, event: Delivered, context: Context) -> Step | None:
+def on_delivered(client: Client, event: Delivered, context: Context) -> Step | None:
     """The client after short replies to all that has come, which leave at once: nothing else is to
     be sent that they would have to wait for.
     """
@@ -154,7 +153,7 @@ def delivered(client: Client, event: Delivered, context: Context) -> Step | None
     return after, [Send(client.conn, (frames,), KEEP)]
 
 
-def queue_messages(client: Client, event: SendMessages, context: Context) -> Step | None:
+def on_send_messages(client: Client, event: SendMessages, context: Context) -> Step | None:
     """The client, which is where its cohort is, with short messages behind its queue."""
     subscriber = client.subscriber
     if (

@@ -12,7 +12,7 @@ not know where requests come from.
 
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Ticket
-from ..effects import ERROR, INFO, AccessLog, CloseBody, Effect, Log, Pull
+from ..effects import ERROR_LOG, SERVER_LOG, AccessLog, CloseBody, Effect, Log, LogLevel, Pull
 from ..events import HandlerFailed, HandlerReturned, Segment
 from ..http.encode import CONTINUE, Encoded, encode_response
 from ..http.head import Head
@@ -182,7 +182,7 @@ def _send_internal_error(
     `before` are effects that come first, `unsent` those that end what was to be sent.
     """
     head = client.outstanding[0]
-    note = Log("sigil.error", ERROR, f"{head.method} {head.target}: {problem}")
+    note = Log(ERROR_LOG, LogLevel.ERROR, f"{head.method} {head.target}: {problem}")
     client, effects = send_response(client, _INTERNAL_ERROR, context)
     return client, [*before, note, *unsent, *effects]
 
@@ -211,7 +211,7 @@ def _send_due_continue(client: Client) -> Step:
 def _refusal_note(client: Client, status: int, reason: CloseReason, sentence: str) -> Log:
     """The line for the server's log about a client that is refused."""
     text = f"{client.peer} refused with {status}, {reason.name}: {sentence}"
-    return Log("sigil.server", INFO, text)
+    return Log(SERVER_LOG, LogLevel.INFO, text)
 
 
 def _begin_response(client: Client, encoded: Encoded) -> Step:
@@ -296,7 +296,7 @@ def response_timed_out(client: Client, context: Context) -> Outcome:
     """
     reason, head = CloseReason.ANSWER_TIMEOUT, client.outstanding[0]
     text = f"{head.method} {head.target}: no answer for {context.limits.response_timeout:g} s"
-    effects: list[Effect] = [Log("sigil.error", ERROR, text)]
+    effects: list[Effect] = [Log(ERROR_LOG, LogLevel.ERROR, text)]
     if context.logs_access:
         effects.append(_access(client, head, Response.error(503)))
     segments = service_unavailable(reason, head, context.date)
@@ -308,7 +308,9 @@ def respond_to_failure(client: Client, event: HandlerFailed, context: Context) -
     """User code failed: log its traceback, and answer with the event's status and none of the
     internals. A response that has begun is broken off.
     """
-    notes: list[Effect] = [Log("sigil.error", ERROR, event.traceback)] if event.traceback else []
+    notes: list[Effect] = (
+        [Log(ERROR_LOG, LogLevel.ERROR, event.traceback)] if event.traceback else []
+    )
     ticket = event.ticket
     if client.outgoing.streaming is not None and ticket.number == client.responded:
         return Disconnected(client, CloseReason.HANDLER_ERROR), notes

@@ -13,7 +13,17 @@ They do not know any other client.
 
 from ..broadcast.broadcast import Broadcast, commit_pending
 from ..close_reasons import CLOSE_INFO, CloseReason
-from ..effects import INFO, CallWsClose, Deliver, DeliverCompressed, Effect, Log, Send, Then
+from ..effects import (
+    SERVER_LOG,
+    CallWsClose,
+    Deliver,
+    DeliverCompressed,
+    Effect,
+    Log,
+    LogLevel,
+    Send,
+    Then,
+)
 from ..events import Delivered, HalfClosed, Received, SendMessages
 from ..parse_result import malformed
 from ..websocket.frames import Opcode, encode_close, encode_frame, frame_len, is_close_code
@@ -42,7 +52,7 @@ from .deadlines import Waiting, waiting_for
 from .output import write_and_shut
 from .send_queue import dequeue, enqueue, enqueue_broadcast
 from .subscriber import OPEN, CloseState
-from .websocket_send import dequeue_for, queue_messages
+from .websocket_send import dequeue_for, on_send_messages
 from .websocket_state import NOTHING_UNDELIVERED, Undelivered, messages_len
 
 NORMAL = 1000
@@ -135,12 +145,12 @@ def _queue_pong(client: Client, payload: bytes) -> Client:
     return with_subscriber(client, subscriber._replace(queue=queue, queued_len=queued_len))
 
 
-def delivered(client: Client, event: Delivered, context: Context) -> Outcome:
+def on_delivered(client: Client, event: Delivered, context: Context) -> Outcome:
     """The program has returned from what was delivered: its replies are queued, and what came
     behind is read now.
     """
     if event.replies:
-        client, _ = queue_messages(client, SendMessages(event.conn, event.replies), context)
+        client, _ = on_send_messages(client, SendMessages(event.conn, event.replies), context)
     websocket = client.websocket
     if websocket is None or client.incoming.phase is not Phase.DELIVERING:
         return client, []
@@ -198,7 +208,7 @@ def fail(client: Client, reason: CloseReason, context: Context, message: str = "
         return Disconnected(client, reason), []
     client, effects = _close_connection(client, frame, reason, code, context)
     text = f"{client.peer} closed with {code}, {reason.name}: {message or info.sentence}"
-    return client, [Log("sigil.server", INFO, text), *effects]
+    return client, [Log(SERVER_LOG, LogLevel.INFO, text), *effects]
 
 
 def _close_connection(

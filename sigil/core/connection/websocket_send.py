@@ -17,7 +17,7 @@ from ..broadcast.encoding import Encoding, encode_message
 from ..broadcast.entry import Subscription
 from ..broadcast.ring import Ring, ring_read
 from ..close_reasons import CloseReason
-from ..effects import ERROR, INFO, Log
+from ..effects import ERROR_LOG, SERVER_LOG, Log, LogLevel
 from ..events import FanOutStalled, Segment, SendMessages, Subscribe
 from ..limits import Limits
 from ..send_status import SendStatus
@@ -78,7 +78,7 @@ def send_capacity(client: Client | None, limits: Limits) -> SendCapacity:
     return status, room, False
 
 
-def queue_messages(client: Client, event: SendMessages, context: Context) -> Step:
+def on_send_messages(client: Client, event: SendMessages, context: Context) -> Step:
     """Queue what the program has sent to this client.
 
     Whether there is room was asked before (`send_capacity`): what was promised then is queued,
@@ -162,9 +162,9 @@ def become_laggard(client: Client, ring: Ring) -> Client:
     return with_subscriber(client, subscriber._replace(cursor=ring.head_number))
 
 
-def fan_out_stalled(client: Client, event: FanOutStalled, context: Context) -> Outcome:
-    """The kernel did not take all that was sent to the client's cohort: it lags from the first
-    frame that was not taken, and a frame that was taken in part is finished first.
+def on_fan_out_stalled(client: Client, event: FanOutStalled, context: Context) -> Outcome:
+    """Make a laggard of a client of which the kernel did not take all that was sent to its cohort:
+    from the first frame that was not taken, with the rest of one that was taken in part.
     """
     subscriber, ring = subscriber_of(client), context.broadcast.ring
     if event.start < ring.tail_number:
@@ -209,15 +209,17 @@ def drop_too_slow(client: Client, needed: int, broadcast: Broadcast) -> Outcome:
         f"is {ring.tail_number} of {broadcast.next_number}; {kept_len} bytes are kept, the limit "
         f"is {ring.max_bytes} bytes or {ring.max_frames} messages"
     )
-    return Disconnected(client, CloseReason.WS_CLIENT_TOO_SLOW), [Log("sigil.server", INFO, text)]
+    return Disconnected(client, CloseReason.WS_CLIENT_TOO_SLOW), [
+        Log(SERVER_LOG, LogLevel.INFO, text)
+    ]
 
 
 # -- topics ----------------------------------------------------------------------------------------
 
 
-def subscribed(client: Client, event: Subscribe, context: Context) -> Outcome:
-    """The program subscribes a client to a topic, or unsubscribes it; what was published before is
-    still sent by the topics it had then.
+def on_subscribe(client: Client, event: Subscribe, context: Context) -> Outcome:
+    """Subscribe a client to a topic, or unsubscribe it, for the program; what was published before
+    is still sent by the topics it had then.
 
     A subscription beyond the limits is not made: the caller may be in another thread, so only the
     error log can tell.
@@ -231,7 +233,7 @@ def subscribed(client: Client, event: Subscribe, context: Context) -> Outcome:
     if event.is_subscribed:
         subscription = add_topics(subscriber.subscription, (event.topic,), context.limits)
         if isinstance(subscription, str):
-            return client, [Log("sigil.error", ERROR, f"{client.peer}: {subscription}")]
+            return client, [Log(ERROR_LOG, LogLevel.ERROR, f"{client.peer}: {subscription}")]
     else:
         subscription = Subscription(subscriber.subscription.encoding, topics - {event.topic})
     subscriber = enqueue_broadcast(subscriber, context.broadcast)

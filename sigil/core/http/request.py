@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from ..conn import Peer
-from .framing import parse_list
 from .headers import Headers
 from .sse import last_event_id
+from .tokens import parse_list
 
 MAX_FORM_FIELDS = 1_000
 """Fields of one form or query: each costs far more memory than its bytes."""

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .headers import Pairs
+from .tokens import TOKEN
 
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t -~\x80-\xff]*")
 _OURS = frozenset(("transfer-encoding",))
 """Fields that frame the message on this connection, which a handler cannot know."""
@@ -70,7 +70,7 @@ def check_headers(pairs: Pairs) -> str | None:
     for name, value in pairs:
         if type(name) is not str or type(value) is not str:
             return f"headers are pairs of str, not of {type_name(name)} and {type_name(value)}"
-        if _NAME.fullmatch(name) is None:
+        if TOKEN.fullmatch(name) is None:
             return f"{name!r} is not a header name"
         if _VALUE.fullmatch(value) is None:
             return (

@@ -17,7 +17,7 @@ from ..connection.client import Client, is_subscriber, make_client
 from ..connection.context import Parse
 from ..connection.deadlines import deadline_of
 from ..connection.responses import NO_HEAD, service_unavailable
-from ..effects import INFO, WARNING, Adopt, CallOpen, Effect, Log, Reject
+from ..effects import SERVER_LOG, Adopt, CallOpen, Effect, Log, LogLevel, Reject
 from ..events import Accepted
 from .batch import Batch
 from .eviction import eviction_candidates
@@ -65,7 +65,7 @@ def _evict_one(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
     batch.close_now(client, CloseReason.EVICTED)
     server, effects = batch.finish()
     text = f"{client.peer} evicted: {CLOSE_INFO[CloseReason.EVICTED].sentence}"
-    return server._replace(eviction_queue=queue), [Log("sigil.server", INFO, text), *effects]
+    return server._replace(eviction_queue=queue), [Log(SERVER_LOG, LogLevel.INFO, text), *effects]
 
 
 def _next_candidate(
@@ -90,7 +90,7 @@ def _reject(server: Server, event: Accepted, reason: CloseReason) -> tuple[Serve
     text = f"{event.peer} rejected, {reason.name}: {CLOSE_INFO[reason].sentence}"
     response = b"".join(service_unavailable(reason, NO_HEAD, server.date))
     return server._replace(totals=totals), [
-        Log("sigil.server", WARNING, text),
+        Log(SERVER_LOG, LogLevel.WARNING, text),
         Reject(event.socket_id, response),
     ]
 

@@ -14,7 +14,7 @@ from ..close_reasons import CloseReason
 from ..connection.client import Disconnected, is_subscriber
 from ..connection.context import Parse
 from ..connection.deadlines import Waiting, waiting_for
-from ..connection.transitions import close_requested
+from ..connection.transitions import on_close_requested
 from ..effects import Effect
 from ..events import CloseRequested, Stop
 from .batch import Batch
@@ -37,7 +37,7 @@ def stop(server: Server, event: Stop, parse: Parse) -> tuple[Server, list[Effect
             batch.commit(client, (Disconnected(client, CloseReason.SHUTDOWN), []))
         elif is_subscriber(client):
             request = CloseRequested(client.conn, CloseReason.SHUTDOWN)
-            batch.commit(client, close_requested(client, request, batch.context))
+            batch.commit(client, on_close_requested(client, request, batch.context))
     return batch.finish()
 
 

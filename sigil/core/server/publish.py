@@ -27,7 +27,7 @@ from ..broadcast.ring import Ring
 from ..connection.context import Parse
 from ..connection.send_queue import next_needed
 from ..connection.websocket_send import advance_cursor, drop_too_slow
-from ..effects import WARNING, Effect, Log
+from ..effects import SERVER_LOG, Effect, Log, LogLevel
 from ..events import Publish
 from ..websocket.frames import Opcode, frame_len
 from .batch import Batch
@@ -86,7 +86,7 @@ def _publish_one(server: Server, entry: Published, parse: Parse) -> tuple[Server
     if length > server.limits.outgoing_buffer_sz:
         text = f"a message of about {length} bytes was not broadcast"
         reason = "Limits.outgoing_buffer_sz is less"
-        return server, [Log("sigil.server", WARNING, f"{text}: {reason}")]
+        return server, [Log(SERVER_LOG, LogLevel.WARNING, f"{text}: {reason}")]
     if fits(server.broadcast, 1, length):
         return _append(server, (entry,), length, parse)
     server, flushed = flush(server, FLUSH_ALL, parse)

@@ -37,8 +37,13 @@ from .tracebacks import EXIT_EXCEPTIONS, format_traceback, safe_str
 if TYPE_CHECKING:
     from ..server import HttpServer
 
-Answer: TypeAlias = "Response | Deferred | None"
-Handler: TypeAlias = "Callable[[Request], Answer] | Callable[[Request], Awaitable[Response | None]]"
+HandlerResult: TypeAlias = Response | Deferred | None
+"""What a handler returns: a response, one that comes later, or None for a 404."""
+
+Handler: TypeAlias = (
+    Callable[[Request], HandlerResult] | Callable[[Request], Awaitable[Response | None]]
+)
+"""A function of a request; inside asyncio it may be `async def`."""
 
 
 class HandlerError(NamedTuple):
