@@ -21,7 +21,7 @@ from ..connection.deadlines import Waiting, waiting_for
 
 CANDIDATES_PER_RANKING = 32
 
-EVICTION_ORDER = (
+EVICTION_ORDER: tuple[Waiting, ...] = (
     Waiting.WRITE,
     Waiting.LINGER,
     Waiting.IDLE,
