@@ -261,8 +261,7 @@ def with_outgoing(client: Client, outgoing: Outgoing) -> Client:
 
 
 def with_subscriber(client: Client, subscriber: Subscriber, sent_len: int = 0) -> Client:
-    """The client with another record as a subscriber, after `sent_len` bytes more were sent to it.
-    """
+    """The client with another record as a subscriber, after `sent_len` bytes more were sent."""
     conn, peer, incoming, heads, responded, since, outgoing, bytes_in, bytes_out, _, ws = client
     bytes_out += sent_len
     return Client(

@@ -135,8 +135,7 @@ def send_keep_alive(client: Client, context: Context) -> Step:
 
 
 def event_stream_half_closed(client: Client, event: HalfClosed, context: Context) -> Step:
-    """The peer will send no more, and may still read; most have left, and a byte to them shows it.
-    """
+    """The peer will send no more, and may still read; most have left, and a byte shows it."""
     incoming = client.incoming._replace(peer_half_closed=True)
     return send_keep_alive(with_incoming(client, incoming), context)
 

@@ -33,8 +33,7 @@ def write(client: Client, segments: tuple[Segment, ...]) -> Step:
 
 
 def close_early_responses(client: Client) -> Step:
-    """Forget the responses that were held, which will not be sent, and close their streamed bodies.
-    """
+    """Forget the responses that were held and will not be sent; close their streamed bodies."""
     outgoing = client.outgoing
     if not outgoing.early_responses:
         return client, []

@@ -56,8 +56,7 @@ def end_stream(client: Client, event: StreamEnded) -> Outcome:
 
 
 def pull_again(client: Client) -> Step:
-    """Pull the next chunk, if a body is streamed and none was pulled because the client was behind.
-    """
+    """Pull the next chunk, if a body is streamed and the client was behind when it was due."""
     outgoing = client.outgoing
     if outgoing.streaming is None or outgoing.streaming.is_pulled:
         return client, []

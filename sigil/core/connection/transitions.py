@@ -228,8 +228,7 @@ def close_with_error(client: Client, reason: CloseReason, context: Context) -> O
 
 
 def on_stalled(client: Client, event: Stalled, context: Context) -> Outcome:
-    """Hold what the kernel did not take; the client's time to read begins anew if it took anything.
-    """
+    """Hold what the kernel did not take; the time to read begins anew if it took anything."""
     outgoing = client.outgoing._replace(outbox=client.outgoing.outbox + event.rest)
     if client.subscriber is not None:
         client = become_laggard(client, context.broadcast.ring)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from pyrsistent import PVector, pvector
 
-from ..broadcast.broadcast import Index, commit_pending, index_topics, pending_bytes_for
+from ..broadcast.broadcast import TopicIndex, commit_pending, index_topics, pending_bytes_for
 from ..broadcast.entry import Subscription
 from ..conn import Conn
 from ..connection import fast_path
@@ -113,7 +113,7 @@ def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
     broadcast = server.broadcast
     start, end = broadcast.ring.head_number, broadcast.next_number
     cohorts = list(broadcast.cohorts.items())
-    index: Index | None = None
+    index: TopicIndex | None = None
     if len(cohorts) > 1:
         cohorts.sort(key=_by_encoding_and_topics)
         index = index_topics(broadcast)
@@ -133,7 +133,7 @@ def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
     return with_broadcast(server, commit_pending(broadcast), totals), fan_outs
 
 
-def _restricted(subscription: Subscription, index: Index | None) -> Subscription:
+def _restricted(subscription: Subscription, index: TopicIndex | None) -> Subscription:
     """The subscription without the topics on which nothing was published in this tick, which are
     those that the index has not.
     """

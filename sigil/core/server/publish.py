@@ -18,11 +18,10 @@ from ..broadcast.broadcast import (
     encode_entry,
     fits,
     has_subscribers,
-    plain_entries,
     skip_numbers,
 )
 from ..broadcast.encoding import Encoding
-from ..broadcast.entry import Published, entry_len
+from ..broadcast.entry import Published, entry_len, plain_entries
 from ..broadcast.ring import Ring
 from ..connection.context import Parse
 from ..connection.send_queue import next_needed
@@ -47,7 +46,7 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
         encoded = encode_entries(entries, broadcast)
         length = sum(map(entry_len, encoded))
     else:
-        length = sum([len(entry[0]) for entry in entries])
+        length = sum([len(entry.frame) for entry in entries])
     if fits(broadcast, len(encoded), length):
         after, effects = _append(server, encoded, length, parse)
         # a laggard that was disconnected to make room may have been the last one in its encoding
@@ -104,7 +103,7 @@ def _append(
     broadcast = append_pending(server.broadcast, entries, length)
     totals = server.totals
     if broadcast.encoding_counts and Encoding.SSE in dict(broadcast.encoding_counts):
-        skipped = sum([entry[0][0] & 0x0F != Opcode.TEXT for entry in entries])
+        skipped = sum([entry.frame[0] & 0x0F != Opcode.TEXT for entry in entries])
         totals = totals._replace(sse_skipped=totals.sse_skipped + skipped)
     server = with_broadcast(server, broadcast, totals)
     if broadcast.ring.tail_number <= broadcast.lowest_cursor:
