@@ -26,7 +26,7 @@ from ..conn import Conn, Peer
 from ..effects import Effect, Interest
 from ..events import Segment
 from ..http.body import BodyReader
-from ..http.encode import StreamState
+from ..http.chunks import StreamState
 from ..http.head import Head, Parsed
 from ..http.response import Response
 from ..limits import Limits

@@ -4,7 +4,7 @@ from ..close_reasons import CloseReason
 from ..conn import Ticket
 from ..effects import ERROR_LOG, CloseBody, Effect, Log, LogLevel, Pull
 from ..events import StreamChunk, StreamEnded
-from ..http.encode import Framing, encode_chunk, encode_last_chunk
+from ..http.chunks import Framing, encode_chunk, encode_last_chunk
 from ..http.sse import KEEP_ALIVE_COMMENT
 from .client import Client, Context, Disconnected, Outcome, Step
 from .deadlines import STREAMS, waiting_for

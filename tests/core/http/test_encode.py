@@ -2,15 +2,17 @@
 
 import pytest
 
-from sigil.core.http.encode import (
+from sigil.core.http.chunks import (
     COPY_MAX,
-    Encoded,
     Framing,
     StreamState,
-    date_field_and_end,
     encode_chunk,
-    encode_common_responses,
     encode_last_chunk,
+)
+from sigil.core.http.encode import (
+    Encoded,
+    date_field_and_end,
+    encode_common_responses,
     encode_response,
     status_line,
 )
