@@ -1,4 +1,6 @@
-"""Bodies as they arrive: counted and chunked, whole and in pieces, at every bound and one past it."""
+"""Bodies as they arrive: counted and chunked, whole and in pieces, at every bound and
+one past it.
+"""
 
 import pytest
 
