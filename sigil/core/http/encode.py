@@ -87,6 +87,7 @@ _COMMON_HEADERS = {
     for pairs in (TEXT, HTML, JSON, OCTETS, ())
 }
 """The headers that most responses have, prepared once."""
+_TEXT_BLOCK = _COMMON_HEADERS[TEXT].block
 
 _COMMON_STARTS = {
     status: line + b"Content-Length: "
@@ -110,7 +111,7 @@ def encode_common_responses(responses: tuple[Response, ...], date: bytes) -> byt
     empty line that ends a head.
     """
     pieces: list[bytes] = []
-    known_headers, block = TEXT, _COMMON_HEADERS[TEXT].block
+    known_headers, block = TEXT, _TEXT_BLOCK
     try:
         for status, headers, body in responses:
             if headers is not known_headers:
