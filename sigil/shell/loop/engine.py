@@ -1,9 +1,10 @@
 """The loop around the core: it advances the current value by events, and performs the effects.
 
-Theory: a server is a fold over events, so whoever drives it needs three things and one loop: advance
-the core by what has happened, perform the effects it returns, advance it by what came of them, and
-again for a bounded number of rounds; then flush what was sent. The loop is the same over sockets,
-in memory, or in a simulation, so it is here, and the methods that perform effects are handed in.
+Theory: a server is a fold over events, so whoever drives it needs three things and one loop:
+advance the core by what has happened, perform the effects it returns, advance it by what came of
+them, and again for a bounded number of rounds; then flush what was sent. The loop is the same over
+sockets, in memory, or in a simulation, so it is here, and the methods that perform effects are
+handed in.
 
 Rules: nothing is lost if user code breaks out of a round: events the core has not received and
 effects not performed are still here. What user code sends is buffered (`send_buffer`), and the core
@@ -275,7 +276,7 @@ class Engine:
             self.buffer.confirm()
 
     def _sync_until_quiet(self) -> None:
-        """Leave no event that must not be overtaken by what user code sends before the next tick."""
+        """Leave no event that what user code sends before the next tick must not overtake."""
         max_rounds = self._state.limits.max_rounds_per_tick
         rounds = 0
         while any(map(_precedes_sends, self.events)):

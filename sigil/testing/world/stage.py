@@ -25,7 +25,7 @@ from ...core.server.state import Server
 from ...core.websocket.messages import Message
 from ...shell.loop.engine import Clock, Engine
 from ...shell.loop.send_buffer import TOO_SLOW
-from ...shell.program.callbacks import Callbacks
+from ...shell.callbacks import Callbacks
 from ...shell.program.handlers import Handler
 from ..server import MemoryServer
 from .model import frame_len
