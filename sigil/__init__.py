@@ -53,6 +53,7 @@ from .shell.server import (
     http_server_start,
     http_server_stats,
     http_server_stop,
+    http_server_stop_on_signals,
     http_server_tick,
 )
 from .shell.staging import (
@@ -114,6 +115,7 @@ __all__ = [
     "http_server_state",
     "http_server_stats",
     "http_server_stop",
+    "http_server_stop_on_signals",
     "http_server_subscribe",
     "http_server_tick",
     "http_server_unstage",

@@ -1,4 +1,4 @@
-"""`python -m sigil`: the command, for whoever has the package but not its script on the path."""
+"""`python -m sigil`: the command, where its script is not on the path."""
 
 import sys
 

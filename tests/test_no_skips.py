@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ACCEPTED, NO_SKIPS
-from tools import TOOLS, missing_packages, need, path_of
+
+from tests.conftest import ACCEPTED, NO_SKIPS
+from tests.tools import TOOLS, missing_packages, need, path_of
 
 HERE = Path(__file__).resolve().parent
 SKIP = 'pytest.skip("no such tool")'
@@ -121,7 +122,7 @@ def test_what_is_missing_is_named_by_its_packages_before_anything_is_installed(
 def test_a_tool_that_is_not_there_skips_who_needs_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("tools.SYSTEM_PATHS", ())
+    monkeypatch.setattr("tests.tools.SYSTEM_PATHS", ())
     monkeypatch.setenv("PATH", str(tmp_path))
     assert path_of("curl") is None
     assert "curl" in missing_packages()

@@ -6,26 +6,31 @@ import re
 import statistics
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-SIGIL = sorted((ROOT / "sigil").glob("**/*.py"))
-CORE = sorted((ROOT / "sigil" / "core").glob("**/*.py"))
-TESTS = sorted((ROOT / "tests").glob("**/*.py"))
+from tests.support.sources import CORE, ROOT, SIGIL, TESTS, Function, name_of, parse
+
 TABLES = frozenset(("close_reasons.py",))
 """Files that are tables and may be as long as their table."""
 
-FUNCTION_MAX, FILE_MAX, MEDIAN_MAX = 60, 450, 10
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+FUNCTION_MAX, FILE_MAX, MEDIAN_MAX, WIDTH = 60, 450, 10, 100
 
-
-def name_of(path: Path) -> str:
-    """The path as it is written in the repository."""
-    return path.relative_to(ROOT).as_posix()
+METAPHORS = re.compile(
+    r"talk(s|ed|ing)?|utter(s|ed)?|convers(e|es|ed|ation|ations)|sp(eak|eaks|eaker|eakers|eaking|oken)"
+    r"|desk|hear(s|d|ing)?|whisper(s|ed)?|farewells?|greet(s|ed|ing)?|welcomed?|doors?|doom(ed)?"
+    r"|deaf|calm|crumbs?|ow(e|es|ed|ing)|crank|knocks?|hush|victims?|excuses?|mute"
+)
+"""Pictures for which the field has a word: a subscriber does not hear, it is sent what is published
+on its topics; bytes are not owed, they are buffered or outstanding."""
+SPEECH = re.compile(r"say|says|said|tell|tells|told")
+"""In a sentence, an error may say something; a function has a verb for what it does."""
+METAPHORS_ALLOWED: dict[str, frozenset[str]] = {}
+"""By file: words that mean there what they mean in English."""
 
 
 every_file = pytest.mark.parametrize("path", SIGIL, ids=name_of)
@@ -42,11 +47,6 @@ class Part(NamedTuple):
     node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
     owner: str
     is_inner: bool
-
-
-def parse(path: Path) -> ast.Module:
-    """The tree of a file."""
-    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def parts(node: ast.AST, owner: str = "", is_inner: bool = False) -> Iterator[Part]:
@@ -97,7 +97,112 @@ def test_most_functions_are_short() -> None:
     assert statistics.median(lengths) < MEDIAN_MAX
 
 
+# -- one thing at a time ---------------------------------------------------------------------------
+
+
+def own_expressions(statement: ast.stmt) -> Iterator[ast.AST]:
+    """What a statement evaluates itself: of a block its first line, not the statements in it."""
+    pending: list[ast.AST] = [statement]
+    while pending:
+        for child in ast.iter_child_nodes(pending.pop()):
+            if not isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+                pending.append(child)
+                yield child
+
+
+def crowded_lines(tree: ast.Module) -> list[int]:
+    """The lines of statements with more than one conditional expression, nested or side by side."""
+    return [
+        statement.lineno
+        for statement in ast.walk(tree)
+        if isinstance(statement, ast.stmt)
+        and sum(isinstance(node, ast.IfExp) for node in own_expressions(statement)) > 1
+    ]
+
+
+@every_file
+def test_a_statement_has_at_most_one_conditional_expression(path: Path) -> None:
+    assert crowded_lines(parse(path)) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = a if b else c if d else e",
+        "x = (a if b else c, d if e else f)",
+        "while a if b else c if d else e: pass",
+        "def f():\n    return a if b else (c if d else e)",
+    ],
+)
+def test_two_conditional_expressions_in_a_statement_are_found(source: str) -> None:
+    assert len(crowded_lines(ast.parse(source))) == 1
+
+
+def test_one_conditional_expression_in_each_of_several_statements_is_well() -> None:
+    source = "if a if b else c:\n    x = a if b else c\n    y = d if e else f"
+    assert crowded_lines(ast.parse(source)) == []
+
+
 # -- words -----------------------------------------------------------------------------------------
+
+
+def strings_of(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """(line, text) of every docstring: of files, classes, functions, fields and constants."""
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
+            yield node.lineno, node.value.value
+
+
+def names_in(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """(line, name) wherever a name is given or used."""
+    for node in ast.walk(tree):
+        if isinstance(node, Function | ast.ClassDef):
+            yield node.lineno, node.name
+        elif isinstance(node, ast.Name):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.Attribute):
+            yield node.lineno, node.attr
+
+
+def words_in(text: str) -> list[str]:
+    """The words of a sentence, or of a name in any spelling, in lower case."""
+    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", text)]
+
+
+@every_file
+def test_a_file_opens_with_its_theory(path: Path) -> None:
+    theory = ast.get_docstring(parse(path)) or ""
+    assert len(re.findall(r"[.?!](?=\s|$)", theory)) > 1, theory
+
+
+@every_file
+def test_a_docstring_needs_no_neighbour(path: Path) -> None:
+    assert [line for line, text in strings_of(parse(path)) if text.startswith("The same")] == []
+
+
+@every_file
+def test_names_and_docstrings_have_the_words_of_the_field(path: Path) -> None:
+    allowed = METAPHORS_ALLOWED.get(name_of(path), frozenset())
+    tree = parse(path)
+    found = [
+        (line, word)
+        for line, text in [*names_in(tree), *strings_of(tree)]
+        for word in words_in(text)
+        if METAPHORS.fullmatch(word)
+    ]
+    found += [
+        (line, word)
+        for line, text in names_in(tree)
+        for word in words_in(text)
+        if SPEECH.fullmatch(word)
+    ]
+    assert sorted({f"{line}: {word}" for line, word in found if word not in allowed}) == []
 
 
 @every_text
@@ -255,7 +360,9 @@ def test_every_limit_gives_its_reason() -> None:
 
 
 def run(*arguments: str) -> str:
-    """The complaints of a tool, empty if it has none; the test is skipped if it is not installed."""
+    """The complaints of a tool, empty if there are none; a tool that is not installed skips the
+    test.
+    """
     if importlib.util.find_spec(arguments[0]) is None:
         pytest.skip(f"{arguments[0]} is not installed")
     result = subprocess.run(
@@ -270,3 +377,10 @@ def test_the_type_checker_is_content() -> None:
 
 def test_the_linter_is_content() -> None:
     assert run("ruff", "check", ".") == ""
+
+
+def test_lines_are_as_wide_as_they_may_be_and_laid_out_by_the_formatter() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]
+    assert settings["line-length"] == WIDTH
+    assert "E" in settings["lint"]["select"]
+    assert run("ruff", "format", "--check", ".") == ""

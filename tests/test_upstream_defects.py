@@ -16,10 +16,17 @@ import struct
 from pathlib import Path
 
 import pytest
-from core.drive import CONN, GET, asked, at, client_of, serving, tell
-from core.talking import FLUSH, bytes_to, came, frames_in, ping, talking
-from shell.serving import Raw, ask, converse, pump, read_answers, settle, ticking
-from shell.speaking import (
+
+from sigil import CloseReason, Deferred, Limits, Request, Response, SendStatus
+from sigil.core.effects import CallClose, Drop, Interest, Send
+from sigil.core.events import ConnectionLost, Received, Stalled, Writable
+from sigil.core.http.framing import parse_content_length
+from sigil.core.parse_result import Malformed
+from sigil.testing import Client
+from tests.support.core_driver import CONN, GET, asked, at, client_of, serving, tell
+from tests.support.core_websockets import FLUSH, bytes_to, came, frames_in, ping, talking
+from tests.support.servers import Raw, ask, converse, pump, read_answers, settle, ticking
+from tests.support.websocket_client import (
     UPGRADE,
     Diary,
     Speaker,
@@ -30,13 +37,6 @@ from shell.speaking import (
     speakers,
     upgrade,
 )
-
-from sigil import CloseReason, Deferred, Limits, Request, Response, SendStatus
-from sigil.core.effects import CallClose, Drop, Interest, Send
-from sigil.core.events import ConnectionLost, Received, Stalled, Writable
-from sigil.core.http.framing import parse_content_length
-from sigil.core.parse_result import Malformed
-from sigil.testing import Client
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
 
@@ -168,9 +168,7 @@ def test_a_field_is_there_whatever_comes_before_it(fields: tuple[str, str]) -> N
         assert ask(server, POST + lines + b"\r\n", "POST").text == "A C"
 
 
-def test_a_field_of_the_answer_may_say_zero_and_an_answer_that_upgrades_nothing_names_no_subprotocol() -> (
-    None
-):
+def test_a_field_may_be_zero_and_a_response_that_upgrades_nothing_names_no_subprotocol() -> None:
     def handler(request: Request) -> Response:
         return Response.text("no", headers={"Access-Control-Max-Age": "0"})
 
@@ -537,14 +535,20 @@ def test_nothing_is_compressed_for_nobody() -> None:
 # -- the page --------------------------------------------------------------------------------------
 
 FUNCTIONS = """
-    align footprint new join leave delete fd listen listen6 close ws_close stage_trunc stage_len printf memcpy
-    append_start append_end unstage stage_body ws_send ws_broadcast poll metrics connection_close_reason_str method_str
+    align footprint new join leave delete fd listen listen6 close ws_close stage_trunc stage_len
+    printf memcpy
+    append_start append_end unstage stage_body ws_send ws_broadcast poll metrics
+    connection_close_reason_str method_str
 """
 FIELDS = """
-    max_connection_cnt max_ws_connection_cnt max_request_len max_ws_recv_frame_len max_ws_send_frame_cnt
-    outgoing_buffer_sz compress_websocket treap_seed connection_id method path path_raw ctx headers.content_type
-    headers.accept_encoding headers.compress_websocket headers.upgrade_websocket post.body post.body_len status
-    upgrade_websocket content_type cache_control content_encoding location static_body static_body_len _body_off
+    max_connection_cnt max_ws_connection_cnt max_request_len max_ws_recv_frame_len
+    max_ws_send_frame_cnt
+    outgoing_buffer_sz compress_websocket treap_seed connection_id method path path_raw ctx
+    headers.content_type
+    headers.accept_encoding headers.compress_websocket headers.upgrade_websocket post.body
+    post.body_len status
+    upgrade_websocket content_type cache_control content_encoding location static_body
+    static_body_len _body_off
     _body_len request open close ws_open ws_message ws_close
 """
 

@@ -1,1 +1,9 @@
-"""The files of this part; see the docstring of each."""
+"""Programs that use the library through its public face, each run by a subcommand of `sigil`.
+
+Theory: `demo` shows this machine's load and the server's own ring, live; `stream` broadcasts the
+lines of standard input. Each has a loop of its own, which is what the library is for, so they are
+its largest examples as well as its tools.
+
+Rules: they import `sigil` and `sigil.core.views` and each other, nothing else of the library; only
+`sigil.cli` imports them. `page` is what their web pages share, `terminal` how they print.
+"""

@@ -1,11 +1,20 @@
-"""The parts of it."""
+"""What the command prints, and the error that ends it.
+
+Theory: a command is for a person, who gets either what was asked for or one sentence that says what
+to do about it: `CommandError`, which carries the exit status as well. A traceback is left for
+defects of the program itself.
+
+Rules: stdout carries what the command was asked to print and can be piped; errors and notes go to
+stderr. A stdout that nobody reads is no reason not to serve. The log is configured elsewhere
+(`sigil.cli.logging_setup`).
+"""
 
 import os
 import sys
 
 
 class CommandError(Exception):
-    """Something outside this program is wrong: what to say, and the exit status to end with."""
+    """Something outside this program is wrong; `status` is the exit status."""
 
     def __init__(self, sentence: str, status: int) -> None:
         super().__init__(sentence)
@@ -13,22 +22,21 @@ class CommandError(Exception):
 
 
 def print_error(sentence: str) -> None:
-    """A line on stderr about what is wrong."""
+    """Print an error to stderr."""
     print(f"sigil: error: {sentence}", file=sys.stderr, flush=True)
 
 
 def print_note(sentence: str) -> None:
-    """A line on stderr about what is worth knowing."""
+    """Print a note to stderr."""
     print(f"sigil: {sentence}", file=sys.stderr, flush=True)
 
 
 def print_line(line: str) -> None:
-    """A line on stdout, at once."""
+    """Print a line to stdout and flush it; a closed stdout is ignored from then on."""
     try:
         print(line, flush=True)
     except OSError:  # nobody reads it, or the disk is full
-        # What is left in the buffer would fail once more when the interpreter flushes it at the
-        # end.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        # The rest of the buffer would fail again when the interpreter flushes it at exit.
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)

@@ -1,10 +1,11 @@
-"""Finding the application: `module:attribute` becomes something that can be called with a request.
+"""Loading the application: the callable that `module:attribute` names.
 
 Theory: a user's module may do anything while it is imported, and a factory anything while it is
-called. So whatever they raise becomes one sentence that names the line of theirs where it happened.
+called. So whatever they raise becomes a `CommandError`, in one sentence with the line of user code
+where it happened.
 
-Rules: the frames of the interpreter, of installed packages and of this file are nobody's line. It
-does not know what the application is asked.
+Rules: frames of the interpreter, of installed packages and of this file are not user code. It does
+not know what requests the application gets.
 """
 
 import importlib
@@ -17,70 +18,74 @@ from functools import reduce
 from inspect import iscoroutinefunction
 from typing import Any, TypeAlias
 
-from ..apps.terminal import CommandError
+from sigil.apps.terminal import CommandError
 
 APP_STATUS = 3
 
 App: TypeAlias = Callable[..., Any]
 
 
-def _is_foreign(path: str) -> bool:
-    """Not the user's own code: the interpreter, its library, installed packages."""
+def _is_installed(path: str) -> bool:
+    """True for files of the interpreter, of its library and of installed packages."""
     installed = (
         sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
     )
     return path.startswith("<") or any(path.startswith(folder + os.sep) for folder in installed)
 
 
-def _place(error: BaseException) -> str:
-    """Where in the user's code it happened: the line that cannot be read, or the last frame that is
-    theirs.
+def _location(error: BaseException) -> str:
+    """The place in user code as ", at file:line: text": of a syntax error the line, else the last
+    frame; empty if there is none.
     """
     if isinstance(error, SyntaxError):
         return f", at {error.filename}:{error.lineno}: {(error.text or '').strip()}"
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__
     ]
-    theirs = [frame for frame in frames if not _is_foreign(frame.filename)] or frames
-    return f", at {theirs[-1].filename}:{theirs[-1].lineno}: {theirs[-1].line}" if theirs else ""
+    user_frames = [frame for frame in frames if not _is_installed(frame.filename)] or frames
+    if not user_frames:
+        return ""
+    last = user_frames[-1]
+    return f", at {last.filename}:{last.lineno}: {last.line}"
 
 
-def _account(error: BaseException) -> str:
-    """What happened, in one line, and where."""
-    return " ".join(traceback.format_exception_only(error)[-1].split()) + _place(error)
+def _summary(error: BaseException) -> str:
+    """The exception and its location, in one line."""
+    return " ".join(traceback.format_exception_only(error)[-1].split()) + _location(error)
 
 
-def _import_trouble(module: str, app_dir: str, error: BaseException) -> CommandError:
-    """The module is not there, or it is and has failed."""
+def _import_error(module: str, app_dir: str, error: BaseException) -> CommandError:
+    """The error for a module that was not found, or that raised while it was imported."""
     if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
         folder = os.path.abspath(app_dir)
         return CommandError(
             f"no module {error.name!r} (looked in {folder} first; --app-dir changes that)",
             APP_STATUS,
         )
-    return CommandError(f"importing {module!r} failed: {_account(error)}", APP_STATUS)
+    return CommandError(f"importing {module!r} failed: {_summary(error)}", APP_STATUS)
 
 
 def load_app(target: str, app_dir: str, is_factory: bool = False) -> App:
-    """The handler that `module:attribute` names, or that it returns if it is a factory;
-    `CommandError` if there is none.
+    """The handler that `target`, `module:attribute`, names, or that it returns if it is a factory.
+
+    The module is searched in `app_dir` first. `CommandError` if there is no such handler.
     """
     module_name, _, attribute = target.partition(":")
     sys.path.insert(0, app_dir)
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # a module may do anything, sys.exit() included
-        raise _import_trouble(module_name, app_dir, error) from error
+        raise _import_error(module_name, app_dir, error) from error
     try:
-        found: object = reduce(getattr, attribute.split("."), module)
+        value: object = reduce(getattr, attribute.split("."), module)
     except AttributeError as error:
         raise CommandError(f"there is no {target}: {error}", APP_STATUS) from error
-    app = _callable(found, f"{target} is")
-    return _made_by(app, target) if is_factory else app
+    app = _callable(value, f"{target} is")
+    return _call_factory(app, target) if is_factory else app
 
 
-def _made_by(factory: App, target: str) -> App:
-    """The handler that a factory returns."""
+def _call_factory(factory: App, target: str) -> App:
+    """The handler that a factory returns; `CommandError` if it fails."""
     if iscoroutinefunction(factory):
         raise CommandError(
             f"{target} is asynchronous; with --factory it is called before there is a loop",
@@ -89,13 +94,14 @@ def _made_by(factory: App, target: str) -> App:
     try:
         app = factory()
     except (Exception, SystemExit) as error:
-        raise CommandError(f"calling {target}() failed: {_account(error)}", APP_STATUS) from error
+        raise CommandError(f"calling {target}() failed: {_summary(error)}", APP_STATUS) from error
     return _callable(app, f"{target}() returned something")
 
 
-def _callable(thing: object, subject: str) -> App:
-    if not callable(thing):
+def _callable(value: object, subject: str) -> App:
+    """The value itself; `CommandError` if it is not callable."""
+    if not callable(value):
         raise CommandError(
-            f"{subject} of type {type(thing).__name__}, which cannot be called", APP_STATUS
+            f"{subject} of type {type(value).__name__}, which cannot be called", APP_STATUS
         )
-    return thing
+    return value

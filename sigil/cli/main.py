@@ -1,18 +1,17 @@
 """The command: `sigil serve module:app`, `sigil demo`, `sigil stream`.
 
-Theory: a command turns settings into a server and waits for its end. Everything that can be wrong
-outside this program (no such module, no such address) becomes `CommandError`: a sentence and an
-exit status.
+Theory: a command turns settings into a server and runs it until it has stopped. Everything that can
+be wrong outside this program (no such module, no such address) becomes `CommandError`: a sentence
+and an exit status.
 
 Rules: standard output gets one line, `listening on http://HOST:PORT` (or `unix:PATH`), with the
 real port and flushed, before anything else there; all else goes to stderr. Exit status: 0 after a
-clean stop, 2 for words that make no sense, 3 for an application (or a package it takes to watch
-one) that cannot be had, 4 for an address that cannot be listened on, 130 if a command is
-interrupted before there was anything to stop. An interrupt in the fifth of a second before it,
-while Python still imports the package, is the interpreter's, which ends with a traceback and its
-own status.
+clean stop, 2 for a usage error, 3 for an application that cannot be loaded (or a missing package
+that watching needs), 4 for an address that cannot be listened on, 130 if a command is interrupted
+before there was a server to stop. An interrupt in the fifth of a second before that, while Python
+still imports the package, is the interpreter's, which exits with a traceback and its own status.
 
-It does not know how to serve: it drives the public face of sigil like any other program.
+It does not know how to serve: it uses the public face of sigil like any other program.
 """
 
 import asyncio
@@ -40,7 +39,7 @@ from sigil import (
 )
 from sigil.apps.demo.live import drive, make_live
 from sigil.apps.stream.app import LineStream, Rules, limits_for
-from sigil.apps.stream.loop import Loop, input_to_read
+from sigil.apps.stream.loop import Loop, open_input
 from sigil.apps.terminal import CommandError, print_error, print_line
 from sigil.cli.find_app import App, load_app
 from sigil.cli.logging_setup import set_up_logging
@@ -66,7 +65,7 @@ ADDRESS_ADVICE = {
     errno.EADDRNOTAVAIL: "--host is a name or an address of this machine",
 }
 PATH_ADVICE = {
-    errno.EADDRINUSE: "somebody is serving there; choose another path with --uds",
+    errno.EADDRINUSE: "another server listens there; choose another path with --uds",
     errno.EEXIST: "it is left alone; choose another path with --uds",
     errno.EACCES: "--uds is a path where you may make a file",
     errno.ENOENT: "--uds is a path in a directory that exists",
@@ -76,22 +75,23 @@ DESCRIPTOR_ADVICE = {
 }
 
 
-def _listen_trouble(error: OSError, settings: Settings) -> CommandError:
-    advice = (
-        DESCRIPTOR_ADVICE
-        if settings.fd is not None
-        else PATH_ADVICE
-        if settings.uds
-        else ADDRESS_ADVICE
-    )
+def _listen_error(error: OSError, settings: Settings) -> CommandError:
+    """The command's error for a socket that cannot be had, with advice if there is any."""
+    if settings.fd is not None:
+        advice = DESCRIPTOR_ADVICE
+    elif settings.uds:
+        advice = PATH_ADVICE
+    else:
+        advice = ADDRESS_ADVICE
+    sentence = f"cannot listen: {error.strerror or error}"
     hint = advice.get(error.errno or 0)
-    return CommandError(
-        f"cannot listen: {error.strerror or error}" + (f" ({hint})" if hint else ""), LISTEN_STATUS
-    )
+    if hint:
+        sentence += f" ({hint})"
+    return CommandError(sentence, LISTEN_STATUS)
 
 
 def _open(settings: Settings) -> socket.socket:
-    """The listening socket that was asked for."""
+    """The listening socket that the settings name; `CommandError` if it cannot be opened."""
     try:
         if settings.fd is not None:
             return adopt_listener(settings.fd)
@@ -99,24 +99,25 @@ def _open(settings: Settings) -> socket.socket:
             return open_unix_listener(settings.uds, settings.uds_mode, settings.backlog)
         return open_listener(settings.host, settings.port, settings.backlog)
     except OSError as error:
-        raise _listen_trouble(error, settings) from error
+        raise _listen_error(error, settings) from error
 
 
 @contextmanager
 def _listening(settings: Settings) -> Iterator[socket.socket]:
-    """Listen, and say where.  At the end nothing is left of it."""
+    """Listen, and print the address; at the end the socket is closed and its file removed."""
     listener = _open(settings)
     with listener, removing_socket_file(listener) if settings.uds else nullcontext():
         print_line(f"listening on {where(listener, settings.host if settings.fd is None else '')}")
         yield listener
 
 
-# -- ending ----------------------------------------------------------------------------------------
+# -- stopping --------------------------------------------------------------------------------------
 
 
 def _stop_on_signals(stop: Callable[[], object]) -> None:
-    """SIGINT and SIGTERM drain from here on, not only from `start`: who has read where we listen
-    may send one.
+    """Call `stop` on SIGINT and SIGTERM from here on.
+
+    Not only from `server.start()` on: whoever has read the address may send a signal before.
     """
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -126,44 +127,48 @@ def _stop_on_signals(stop: Callable[[], object]) -> None:
         signal.signal(number, on_signal)
 
 
-def ending_after(answers: int, app: App, stop: Callable[[], object]) -> App:
-    """The same handler, which calls `stop` once it has given so many answers (what is answered late
-    counts then).
+def stopping_after(max_responses: int, app: App, stop: Callable[[], object]) -> App:
+    """A handler that calls `app`, and calls `stop` when the given number of responses is reached.
+
+    A response that comes later, from a `Deferred` or a coroutine, counts when it comes. An
+    exception counts, because it becomes a response.
     """
     numbers = count(1)
 
-    def answered(*_: object) -> None:
-        if next(numbers) == answers:
+    def responded(*_: object) -> None:
+        if next(numbers) == max_responses:
             stop()
 
     def counted(request: Request) -> Any:
         try:
             result = app(request)
         except BaseException:
-            answered()
+            responded()
             raise
         if isinstance(result, Deferred):
-            result.when_resolved(answered)
+            result.when_resolved(responded)
             return result
         if isawaitable(result):
-            return _followed(result, answered)
-        answered()
+            return _count_when_done(result, responded)
+        responded()
         return result
 
     return counted
 
 
-async def _followed(awaitable: Any, answered: Callable[[], object]) -> Any:
+async def _count_when_done(awaitable: Any, responded: Callable[[], object]) -> Any:
+    """The result of an awaitable; `responded` is called when there is one, or an exception."""
     try:
         return await awaitable
     finally:
-        answered()
+        responded()
 
 
 # -- the commands ----------------------------------------------------------------------------------
 
 
-def _limits_of(settings: Settings) -> Limits:
+def limits_from_settings(settings: Settings) -> Limits:
+    """The server's limits, with the flags of the command line applied."""
     limits = Limits(idle_timeout=settings.timeout_keep_alive)
     if settings.limit_concurrency is None:
         return limits
@@ -171,9 +176,7 @@ def _limits_of(settings: Settings) -> Limits:
 
 
 def _make(settings: Settings) -> tuple[HttpServer, bool]:
-    """A server of the application, and whether it belongs inside asyncio; signals stop it from here
-    on.
-    """
+    """A server of the application, and whether it needs asyncio; from here on signals stop it."""
     app = load_app(settings.app, settings.app_dir, settings.factory)
     is_async = iscoroutinefunction(app) or iscoroutinefunction(type(app).__call__)
 
@@ -181,16 +184,16 @@ def _make(settings: Settings) -> tuple[HttpServer, bool]:
         server.stop(settings.timeout_graceful_shutdown)
 
     if settings.limit_max_requests is not None:
-        app = ending_after(settings.limit_max_requests, app, stop)
+        app = stopping_after(settings.limit_max_requests, app, stop)
     server = make_http_server(
-        app, host=settings.host, port=settings.port, limits=_limits_of(settings)
+        app, host=settings.host, port=settings.port, limits=limits_from_settings(settings)
     )
     _stop_on_signals(stop)
     return server, is_async
 
 
 def _run(server: HttpServer, is_async: bool, listener: socket.socket, grace: float) -> None:
-    """Serve until the server has stopped."""
+    """Serve until the server has stopped; `grace` seconds are given to requests in progress."""
     server.listen(listener)
     if is_async:
         asyncio.run(_run_in_asyncio(server, grace))
@@ -199,8 +202,9 @@ def _run(server: HttpServer, is_async: bool, listener: socket.socket, grace: flo
 
 
 async def _run_in_asyncio(server: HttpServer, grace: float) -> None:
-    """The loop must know of the signals: one that comes just before it waits would not wake it
-    otherwise.
+    """Serve inside asyncio, whose loop handles the signals.
+
+    With handlers of `signal.signal`, one that comes just before the loop waits would not wake it.
     """
     loop = asyncio.get_running_loop()
     for number in STOPPING:
@@ -209,7 +213,7 @@ async def _run_in_asyncio(server: HttpServer, grace: float) -> None:
 
 
 def serve(settings: Settings) -> None:
-    """Serve the application until SIGINT or SIGTERM; an `async def` is served inside asyncio."""
+    """Serve the application until SIGINT or SIGTERM, inside asyncio if it is asynchronous."""
     if settings.reload:
         supervise(settings, lambda: _listening(settings))
         return
@@ -219,18 +223,17 @@ def serve(settings: Settings) -> None:
 
 
 def serve_inherited(inherited: Inherited) -> None:
-    """Serve the application on a socket of which somebody else has said where it is."""
+    """Serve the application on an inherited socket, whose address the parent has printed."""
     settings = inherited.settings
     server, is_async = _make(settings)
     _run(server, is_async, adopt_listener(inherited.listener), settings.timeout_graceful_shutdown)
 
 
 def demo(settings: Settings) -> None:
-    """Serve the page, from a loop of its own, until SIGINT or SIGTERM."""
+    """Serve the demonstration until SIGINT or SIGTERM."""
     server, live = make_live(settings.host, settings.port)
-    time.sleep(
-        live.seconds_until_due()
-    )  # a tenth of a second, so that the first answer has figures already
+    # A tenth of a second, so that the first response has figures already.
+    time.sleep(live.seconds_until_due())
     live.recorder.refresh()
     _stop_on_signals(server.stop)
     with _listening(settings) as listener:
@@ -240,12 +243,12 @@ def demo(settings: Settings) -> None:
 
 
 def stream(settings: Settings) -> None:
-    """Serve the lines of standard input, from a loop of its own, until they or the server end."""
-    descriptor = input_to_read(settings.fd)
+    """Publish the lines of standard input until their end (unless it is to linger), or a signal."""
+    descriptor = open_input(settings.fd)
     rules = Rules(settings.history, settings.topic_field, settings.max_line, settings.compress)
     lines = LineStream(rules)
     server = make_http_server(
-        lines.answer,
+        lines.handle,
         host=settings.host,
         port=settings.port,
         limits=limits_for(rules),
@@ -269,26 +272,26 @@ COMMANDS: dict[str, Callable[[Settings], None]] = {"serve": serve, "demo": demo,
 
 
 def _status_of(settings: Settings, command: Callable[[], None]) -> int:
-    """Run a command, with its log set up, and turn its end into an exit status."""
+    """The exit status of a command, which is run with logging set up."""
     set_up_logging(settings.log_level, settings.access_log)
     try:
         command()
-    except CommandError as trouble:
-        print_error(str(trouble))
-        return trouble.status
+    except CommandError as error:
+        print_error(str(error))
+        return error.status
     except KeyboardInterrupt:
         return INTERRUPT_STATUS
     return 0
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the command line `words` (None: this process's own) and return its exit status."""
+    """Run the command line `words` (None: this process's own); its exit status."""
     settings = read_settings(words, __version__)
     return _status_of(settings, partial(COMMANDS[settings.command], settings))
 
 
 def main_of_child() -> int:
-    """What a process that `--reload` starts does instead; its exit status."""
+    """Run a child process of `--reload`; its exit status."""
     inherited = accept_inheritance(sys.argv)
     return _status_of(inherited.settings, partial(serve_inherited, inherited))
 

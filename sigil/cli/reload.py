@@ -1,15 +1,15 @@
-"""`--reload`: a server that starts afresh whenever a file of the application changes.
+"""`--reload`: a server that restarts whenever a file of the application changes.
 
-Theory: a process that has imported code is never quite rid of it, so the new code gets a new
-process. What must outlive the code is the listening socket: a parent opens it, never imports the
-application, and hands it on to one child after the other. Between two children those who come wait
-in the kernel's queue, and nobody is refused.
+Theory: a process that has imported code cannot unload all of it, so new code gets a new process.
+What must outlive the code is the listening socket: a parent opens it, never imports the
+application, and passes it to one child after the other. Between two children new connections wait
+in the kernel's backlog, and none is refused.
 
-Rules: there is one child at a time: it has drained before the next one starts, for what it holds (a
-port, a file, a lock) the next one may need. Watching begins before the first child, so that no
-change is missed. A child that ends by itself has said why; the parent waits for the next change. A
-signal is the parent's to act on: children leave SIGINT, which a terminal sends to all, alone; and a
-child whose parent has vanished ends, which it sees by the end of a pipe.
+Rules: there is one child at a time: it has drained before the next one starts, because the next one
+may need what it holds (a port, a file, a lock). Watching begins before the first child, so that no
+change is missed. A child that exits by itself has logged why; the parent waits for the next change.
+Signals are handled by the parent: children block SIGINT, which a terminal sends to the whole group;
+and a child exits when its parent has vanished, which it sees by the end of a pipe.
 
 It does not know how to serve, nor what is served.
 """
@@ -28,17 +28,17 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from ..apps.terminal import CommandError
-from .settings import Settings
+from sigil.apps.terminal import CommandError
+from sigil.cli.settings import Settings
 
 _LOG = logging.getLogger("sigil.server")
 
 WATCH_STATUS = 3
-LOOK_INTERVAL_MILLISECONDS = 200
-"""How often the parent looks whether the child is still there."""
+POLL_INTERVAL_MILLISECONDS = 200
+"""Between two checks of the parent whether the child is still running."""
 KILL_AFTER_SECONDS = 3.0
-"""How long a child may take to end beyond its grace: a handler that never returns must not be the
-end of reloading.
+"""How long a child may take to exit beyond its grace period: a handler that never returns must not
+block reloading.
 """
 
 CHILD = """\
@@ -47,11 +47,11 @@ sys.path.append(sys.argv.pop(1))
 from sigil.cli.main import main_of_child
 sys.exit(main_of_child())
 """
-"""What a child runs.  The package is found where the parent's is, behind everything else."""
+"""The code of a child. It imports the parent's copy of the package, from the end of `sys.path`."""
 
 
 class Inherited(NamedTuple):
-    """What a child is given: settings, and the descriptors of the listening socket and of the pipe
+    """What a child inherits: settings, and the descriptors of the listening socket and of the pipe
     from its parent.
     """
 
@@ -64,8 +64,9 @@ class Inherited(NamedTuple):
 
 
 def accept_inheritance(arguments: list[str]) -> Inherited:
-    """Read what the parent has handed on, leave SIGINT to it, and end with it. The words are taken
-    away.
+    """What the parent has passed on, which is removed from `arguments`.
+
+    From here on SIGINT is blocked, and the process exits when its parent does.
     """
     fields, listener, lifeline = json.loads(arguments.pop())
     arguments[0] = "sigil"
@@ -78,7 +79,10 @@ def accept_inheritance(arguments: list[str]) -> Inherited:
 
 
 def _end_with_parent(lifeline: int) -> None:
-    """Nothing is ever written into this pipe: reading returns when the other end is gone."""
+    """Wait for the parent's end of the pipe to close, and terminate this process.
+
+    Nothing is ever written into the pipe, so reading returns only then.
+    """
     os.read(lifeline, 1)
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -87,12 +91,12 @@ def _end_with_parent(lifeline: int) -> None:
 
 
 def command_of(inherited: Inherited) -> list[str]:
-    """The command line of a child."""
+    """The command line of a child process."""
     package = str(Path(__file__).resolve().parents[2])
     settings, listener, lifeline = inherited
     # -P: a module of the application's directory must not take the place of one of the library's.
-    # -B: a file that changes twice within a second, at the same length, would be taken from its old
-    # bytecode.
+    # -B: a file that changes twice within a second, at the same length, would be loaded from its
+    # old bytecode.
     return [
         sys.executable,
         "-P",
@@ -105,25 +109,25 @@ def command_of(inherited: Inherited) -> list[str]:
 
 
 class _Child:
-    """The process that serves, if there is one."""
+    """The process that serves, if it is running."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._lifeline, self._ours = os.pipe()
+        self._lifeline, self._parent_end = os.pipe()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, listener: socket.socket) -> None:
-        """The next one."""
+        """Start a process that serves `listener`."""
         inherited = Inherited(self._settings, listener.fileno(), self._lifeline)
         self._process = subprocess.Popen(command_of(inherited), pass_fds=inherited[1:])
 
     def terminate(self) -> None:
-        """Ask it to drain; asked twice, it ends at once."""
+        """Ask it to drain; a second time, to exit at once."""
         if self._process is not None:
             self._process.terminate()
 
     def stop(self) -> None:
-        """End it, and wait until it has."""
+        """Terminate it, and wait until it has exited."""
         self.report_end()
         if self._process is None:
             return
@@ -131,30 +135,30 @@ class _Child:
         try:
             self._process.wait(self._settings.timeout_graceful_shutdown + KILL_AFTER_SECONDS)
         except subprocess.TimeoutExpired:
-            _LOG.warning("the server does not end: it is killed")
+            _LOG.warning("the server does not exit: it is killed")
             self._process.kill()
             self._process.wait()
         self._process = None
 
     def report_end(self) -> None:
-        """Notice that it has ended by itself."""
+        """Log that it has exited by itself, if it has."""
         if self._process is not None and self._process.poll() is not None:
             _LOG.warning(
-                "the server has ended with status %d; waiting for a change",
+                "the server has exited with status %d; waiting for a change",
                 self._process.returncode,
             )
             self._process = None
 
     def close(self) -> None:
-        """End it, and give back the pipe."""
+        """Stop it, and close the pipe."""
         self.stop()
-        for descriptor in (self._lifeline, self._ours):
+        for descriptor in (self._lifeline, self._parent_end):
             os.close(descriptor)
 
 
 def _watch(settings: Settings, stop: threading.Event) -> Iterator[set[str]]:
-    """The paths that changed, again and again; the first time at once, with none; ends when `stop`
-    is set.
+    """Sets of paths that have changed, some of them empty, until `stop` is set; the first, an empty
+    one, once watching has begun.
     """
     try:
         from watchfiles import PythonFilter, watch
@@ -170,7 +174,7 @@ def _watch(settings: Settings, stop: threading.Event) -> Iterator[set[str]]:
         *folders,
         watch_filter=PythonFilter(),
         stop_event=stop,
-        rust_timeout=LOOK_INTERVAL_MILLISECONDS,
+        rust_timeout=POLL_INTERVAL_MILLISECONDS,
         yield_on_timeout=True,
     )
     try:
@@ -184,14 +188,14 @@ def _watch(settings: Settings, stop: threading.Event) -> Iterator[set[str]]:
 def _follow(
     child: _Child, listener: socket.socket, watching: Iterator[set[str]], stop: threading.Event
 ) -> None:
-    """One child after the other."""
+    """Run one child after the other, until `watching` ends."""
     if not stop.is_set():
         child.start(listener)
     for paths in watching:
         if not paths:
             child.report_end()
             continue
-        _LOG.info("%s changed: starting afresh", ", ".join(sorted(map(os.path.relpath, paths))))
+        _LOG.info("%s changed: restarting", ", ".join(sorted(map(os.path.relpath, paths))))
         child.stop()
         if not stop.is_set():
             child.start(listener)
@@ -200,10 +204,9 @@ def _follow(
 def supervise(
     settings: Settings, listening: Callable[[], AbstractContextManager[socket.socket]]
 ) -> None:
-    """Serve from children until SIGINT or SIGTERM, on the socket that `listening` opens;
-    `CommandError` if it cannot watch.
+    """Serve from child processes until SIGINT or SIGTERM, on the socket that `listening` opens.
 
-    A second signal ends the child at once.
+    A second signal stops the child at once. `CommandError` if files cannot be watched.
     """
     stop, child = threading.Event(), _Child(settings)
 
@@ -215,7 +218,9 @@ def supervise(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
     watching = _watch(settings, stop)
-    next(watching)  # from here on no change is missed; and if it cannot be, no address is announced
+    # Watching has begun before an address is announced, so no change is missed; and if it fails,
+    # no address is announced.
+    next(watching)
     try:
         with listening() as listener:
             _follow(child, listener, watching, stop)

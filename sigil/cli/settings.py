@@ -1,13 +1,13 @@
-"""What the command was told: flags, and the record they fill.
+"""The command line as a value: the table of flags, and the record they fill.
 
-Theory: a command line is a value. `FLAGS` is the one table of flags; each row names the field of
-`Settings` it fills and the commands that know it, and the parser is built from the table. Flags are
-spelled as uvicorn's, so that who knows the one knows the other.
+Theory: a command line is a value. `FLAGS` is the one table of flags; each row names a flag, which
+fills the field of `Settings` of the same name, and the commands that accept it. The parser is built
+from the table. Flags are spelled as uvicorn's, so that who knows the one knows the other.
 
 Rules: one flag, one field; the defaults are those of `Settings` and are written nowhere else. What
-can be seen to be wrong from the words alone is a usage error here (exit status 2, by argparse):
-also flags of which one makes the other mean nothing, for whoever gave both expects something that
-will not happen.
+is wrong with the command line by itself is a usage error here (exit status 2, by argparse). That
+includes a flag that another one makes meaningless: whoever gave both expects something that will
+not happen.
 
 It does not know whether the module exists, whether the port is free, or what is done with either.
 """
@@ -18,16 +18,17 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..core.limits import Limits
+from sigil import Limits
 
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
-_LARGEST_PORT = 65_535
-_LARGEST_NUMBER = 2**31 - 1
+MAX_PORT = 65_535
+MAX_INT = 2**31 - 1
 """The largest descriptor and backlog that the system's interface can express."""
-_MOST_HISTORY = 2**20
-_LONGEST_LINE = 2**26
-"""What `sigil stream` may be told to keep: a ring for it, compressed forms too, still fits into a
-gigabyte.
+MAX_HISTORY = 2**20
+"""Lines of history that `sigil stream` may be asked to hold."""
+MAX_LINE_LEN = 2**26
+"""Bytes in a line of `sigil stream`, at most: a ring for such lines, with their compressed
+encodings, fits into a gigabyte.
 """
 
 
@@ -64,17 +65,39 @@ class Settings(NamedTuple):
 
 
 class Flag(NamedTuple):
-    """One row of the table: the words on the command line, the field they fill, and what argparse
-    is told.
+    """One row of the table: a flag (or the name of a positional argument) and what it accepts.
 
-    `safe_repr` is how the help writes the default, if that says anything.
+    `commands` are the subcommands that have it, `parse` is argparse's `type`, and the rest are
+    argparse's own keywords. `default_format` is how the help writes the default value.
     """
 
-    words: tuple[str, ...]
-    field: str
+    name: str
     commands: tuple[str, ...]
-    options: Mapping[str, Any]
-    shown: str = "{}"
+    metavar: str | None
+    parse: Callable[[str], object] | None
+    help: str
+    action: str | type[argparse.Action] | None = None
+    choices: tuple[str, ...] | None = None
+    default_format: str = "{}"
+
+    @property
+    def field(self) -> str:
+        """The field of `Settings` that it fills."""
+        return self.name.removeprefix("--").replace("-", "_")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keywords for `ArgumentParser.add_argument`, without those that are not given."""
+        options = {
+            "metavar": self.metavar,
+            "type": self.parse,
+            "action": self.action,
+            "choices": self.choices,
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
+
+# -- values ----------------------------------------------------------------------------------------
 
 
 def _target(text: str) -> str:
@@ -87,7 +110,7 @@ def _target(text: str) -> str:
 
 
 def _host(text: str) -> str:
-    """A name or an address; whether it is one of this machine is for the system to say."""
+    """A host name or an IP address; whether it is one of this machine is the system's to check."""
     try:
         encoded = text.encode("idna")
     except UnicodeError:
@@ -97,18 +120,16 @@ def _host(text: str) -> str:
     return text
 
 
-def _number(what: str, least: int, most: int) -> Callable[[str], int]:
-    """A reader of whole numbers from `least` to `max_frames`."""
+def _number(kind: str, minimum: int, maximum: int) -> Callable[[str], int]:
+    """A parser of whole numbers from `minimum` to `maximum`; `kind` is their name in the error."""
+    max_digits = len(str(maximum))
 
     def read(text: str) -> int:
-        if not (
-            text.isascii()
-            and text.isdecimal()
-            and len(text) <= len(str(most))
-            and least <= int(text) <= most
-        ):
+        # Digits are counted first: int() of a very long text is slow, and refused by Python.
+        is_number = text.isascii() and text.isdecimal() and len(text) <= max_digits
+        if not (is_number and minimum <= int(text) <= maximum):
             raise argparse.ArgumentTypeError(
-                f"{text!r} is not {what}: a number from {least} to {most}"
+                f"{text!r} is not {kind}: a number from {minimum} to {maximum}"
             )
         return int(text)
 
@@ -116,7 +137,7 @@ def _number(what: str, least: int, most: int) -> Callable[[str], int]:
 
 
 def _seconds(text: str) -> float:
-    """A time; a decimal point is allowed."""
+    """A time in seconds, from 0; a decimal point is allowed."""
     try:
         seconds = float(text)
     except ValueError:
@@ -127,7 +148,7 @@ def _seconds(text: str) -> float:
 
 
 def _positive_seconds(text: str) -> float:
-    """A time that is not zero."""
+    """A time in seconds that is not zero."""
     seconds = _seconds(text)
     if seconds == 0.0:
         raise argparse.ArgumentTypeError(
@@ -137,6 +158,7 @@ def _positive_seconds(text: str) -> float:
 
 
 def _mode(text: str) -> int:
+    """The permission bits of a file, in three or four octal digits."""
     if not re.fullmatch("[0-7]{3,4}", text) or int(text, 8) > 0o777:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a file mode: three octal digits, such as 660"
@@ -144,19 +166,18 @@ def _mode(text: str) -> int:
     return int(text, 8)
 
 
-def _path(text: str) -> str:
-    if not text:
-        raise argparse.ArgumentTypeError("it is empty, which is no path")
-    return text
+def _nonempty(kind: str) -> Callable[[str], str]:
+    """A parser of texts that are not empty; `kind` is what they are in the error."""
+
+    def read(text: str) -> str:
+        if not text:
+            raise argparse.ArgumentTypeError(f"it is empty, which is no {kind}")
+        return text
+
+    return read
 
 
-def _name(text: str) -> str:
-    if not text:
-        raise argparse.ArgumentTypeError("it is empty, which is no name")
-    return text
-
-
-class _Gather(argparse.Action):
+class _AppendToTuple(argparse.Action):
     """A flag that may be given several times: all its values, in order."""
 
     def __call__(
@@ -172,196 +193,70 @@ class _Gather(argparse.Action):
 
 COMMANDS = {
     "serve": "serve a handler of yours: a function from Request to Response",
-    "demo": "serve a page that draws this machine's load and the server's own ring, live",
-    "stream": "send every line of standard input to every client: browsers, WebSockets, event streams",
+    "demo": "serve a live page that draws this machine's load and the server's own ring",
+    "stream": "broadcast every line of standard input to WebSocket and event-stream clients",
 }
 
-_EVERY_COMMAND = tuple(COMMANDS)
+# -- the table -------------------------------------------------------------------------------------
 
+_ALL = tuple(COMMANDS)
+_SERVE, _STREAM, _SERVE_STREAM = ("serve",), ("stream",), ("serve", "stream")
+_PATH, _NAME = _nonempty("path"), _nonempty("name")
+_PORT = _number("a port", 0, MAX_PORT)
+_DESCRIPTOR = _number("a descriptor", 0, MAX_INT)
+_LENGTH, _LINE_LEN = _number("a length", 1, MAX_INT), _number("a length", 1, MAX_LINE_LEN)
+_COUNT, _HISTORY = _number("a count", 1, MAX_INT), _number("a count", 0, MAX_HISTORY)
+
+# fmt: off
 FLAGS = (
-    Flag(
-        ("app",),
-        "app",
-        ("serve",),
-        {"metavar": "module:app", "type": _target, "help": "the handler to serve"},
-    ),
-    Flag(("--host",), "host", _EVERY_COMMAND, {"type": _host, "help": "the address to listen on"}),
-    Flag(
-        ("--port",),
-        "port",
-        _EVERY_COMMAND,
-        {
-            "type": _number("a port", 0, _LARGEST_PORT),
-            "help": "the port to listen on; 0 picks a free one",
-        },
-    ),
-    Flag(
-        ("--app-dir",),
-        "app_dir",
-        ("serve",),
-        {"help": "look for the module here first (the current directory)"},
-    ),
-    Flag(
-        ("--log-level",),
-        "log_level",
-        _EVERY_COMMAND,
-        {"choices": LOG_LEVELS, "help": "how much to say on stderr"},
-    ),
-    Flag(
-        ("--access-log",),
-        "access_log",
-        _EVERY_COMMAND,
-        {"action": argparse.BooleanOptionalAction, "help": "a line on stderr for each request"},
-    ),
-    Flag(
-        ("--uds",),
-        "uds",
-        _EVERY_COMMAND,
-        {
-            "metavar": "PATH",
-            "type": _path,
-            "help": "listen on a Unix socket at this path instead of an address",
-        },
-    ),
-    Flag(
-        ("--uds-mode",),
-        "uds_mode",
-        _EVERY_COMMAND,
-        {"metavar": "OCTAL", "type": _mode, "help": "the permissions of that socket"},
-        "{:o}",
-    ),
-    Flag(
-        ("--fd",),
-        "fd",
-        _EVERY_COMMAND,
-        {
-            "metavar": "N",
-            "type": _number("a descriptor", 0, _LARGEST_NUMBER),
-            "help": "serve a listening socket that was inherited as this descriptor",
-        },
-    ),
-    Flag(
-        ("--backlog",),
-        "backlog",
-        _EVERY_COMMAND,
-        {
-            "metavar": "N",
-            "type": _number("a length", 1, _LARGEST_NUMBER),
-            "help": "how many connections may wait to be accepted",
-        },
-    ),
-    Flag(
-        ("--factory",),
-        "factory",
-        ("serve",),
-        {
-            "action": "store_true",
-            "help": "call module:app without arguments: what it returns is the handler",
-        },
-    ),
-    Flag(
-        ("--timeout-keep-alive",),
-        "timeout_keep_alive",
-        ("serve",),
-        {
-            "metavar": "SECONDS",
-            "type": _positive_seconds,
-            "help": "close a connection that asks for nothing so long",
-        },
-    ),
-    Flag(
-        ("--timeout-graceful-shutdown",),
-        "timeout_graceful_shutdown",
-        ("serve", "stream"),
-        {
-            "metavar": "SECONDS",
-            "type": _seconds,
-            "help": "at the end, how long to go on answering what is under way",
-        },
-    ),
-    Flag(
-        ("--limit-concurrency",),
-        "limit_concurrency",
-        ("serve",),
-        {
-            "metavar": "N",
-            "type": _number("a count", 1, _LARGEST_NUMBER),
-            "help": "the most connections at once; one more is answered 503",
-        },
-    ),
-    Flag(
-        ("--limit-max-requests",),
-        "limit_max_requests",
-        ("serve",),
-        {
-            "metavar": "N",
-            "type": _number("a count", 1, _LARGEST_NUMBER),
-            "help": "end, with status 0, after so many requests have been answered",
-        },
-    ),
-    Flag(
-        ("--reload",),
-        "reload",
-        ("serve",),
-        {"action": "store_true", "help": "start afresh whenever a Python file changes"},
-    ),
-    Flag(
-        ("--reload-dir",),
-        "reload_dir",
-        ("serve",),
-        {
-            "metavar": "DIR",
-            "action": _Gather,
-            "type": _path,
-            "help": "watch this directory, and not --app-dir; may be given several times",
-        },
-    ),
-    Flag(
-        ("--history",),
-        "history",
-        ("stream",),
-        {
-            "metavar": "N",
-            "type": _number("a count", 0, _MOST_HISTORY),
-            "help": "how many of the last lines a newcomer is sent",
-        },
-    ),
-    Flag(
-        ("--topic-field",),
-        "topic_field",
-        ("stream",),
-        {
-            "metavar": "NAME",
-            "type": _name,
-            "help": "publish a line that is a JSON object on the topic that this field of it names",
-        },
-    ),
-    Flag(
-        ("--max-line",),
-        "max_line",
-        ("stream",),
-        {
-            "metavar": "BYTES",
-            "type": _number("a length", 1, _LONGEST_LINE),
-            "help": "a longer line is not sent",
-        },
-    ),
-    Flag(
-        ("--compress",),
-        "compress",
-        ("stream",),
-        {
-            "action": "store_true",
-            "help": "compress for WebSockets that ask for it: less to send, and far more to do",
-        },
-    ),
-    Flag(
-        ("--linger",),
-        "linger",
-        ("stream",),
-        {"action": "store_true", "help": "serve on when the input has ended, until a signal comes"},
-    ),
+    # name, commands, metavar, parse, help
+    Flag("app", _SERVE, "module:app", _target,
+         "the handler to serve"),
+    Flag("--host", _ALL, None, _host,
+         "the address to listen on"),
+    Flag("--port", _ALL, None, _PORT,
+         "the port to listen on; 0 picks a free one"),
+    Flag("--app-dir", _SERVE, None, None,
+         "the directory to search for the module first (the current directory)"),
+    Flag("--log-level", _ALL, None, None,
+         "the least severe messages that are logged to stderr", choices=LOG_LEVELS),
+    Flag("--access-log", _ALL, None, None,
+         "log each request to stderr", action=argparse.BooleanOptionalAction),
+    Flag("--uds", _ALL, "PATH", _PATH,
+         "listen on a Unix socket at this path instead of an address"),
+    Flag("--uds-mode", _ALL, "OCTAL", _mode,
+         "the permissions of that socket", default_format="{:o}"),
+    Flag("--fd", _ALL, "N", _DESCRIPTOR,
+         "serve a listening socket that was inherited as this descriptor"),
+    Flag("--backlog", _ALL, "N", _LENGTH,
+         "the maximum number of connections waiting to be accepted"),
+    Flag("--factory", _SERVE, None, None,
+         "call module:app without arguments; the result is the handler", action="store_true"),
+    Flag("--timeout-keep-alive", _SERVE, "SECONDS", _positive_seconds,
+         "close a connection that has been idle for this long"),
+    Flag("--timeout-graceful-shutdown", _SERVE_STREAM, "SECONDS", _seconds,
+         "on shutdown, how long to wait for requests in progress and buffered output"),
+    Flag("--limit-concurrency", _SERVE, "N", _COUNT,
+         "the maximum number of connections; one more is answered with 503"),
+    Flag("--limit-max-requests", _SERVE, "N", _COUNT,
+         "exit with status 0 after this many requests have been answered"),
+    Flag("--reload", _SERVE, None, None,
+         "restart whenever a Python file changes", action="store_true"),
+    Flag("--reload-dir", _SERVE, "DIR", _PATH,
+         "watch this directory, not --app-dir; may be repeated", action=_AppendToTuple),
+    Flag("--history", _STREAM, "N", _HISTORY,
+         "how many of the latest lines a new subscriber is sent"),
+    Flag("--topic-field", _STREAM, "NAME", _NAME,
+         "publish a line that is a JSON object on the topic that this field of it names"),
+    Flag("--max-line", _STREAM, "BYTES", _LINE_LEN,
+         "the longest line that is published"),
+    Flag("--compress", _STREAM, None, None,
+         "compress for WebSocket clients that negotiate it: less to send, far more CPU time",
+         action="store_true"),
+    Flag("--linger", _STREAM, None, None,
+         "keep serving after the end of the input, until a signal", action="store_true"),
 )
+# fmt: on
 
 CONTRADICTIONS = (
     ("uds", "fd", "each says where to listen"),
@@ -373,39 +268,45 @@ CONTRADICTIONS = (
     ("fd", "backlog", "an inherited socket has its backlog already"),
     ("reload", "limit_max_requests", "the one ends the server for good, the other starts it again"),
 )
-"""Fields of which one command line gives one at most, and why."""
+"""Pairs of fields that cannot be given together, and why."""
 
 COMPANIONS = (
     ("uds_mode", "uds", "there is no other file to give it to"),
     ("reload_dir", "reload", "nothing else watches directories"),
 )
-"""Fields that mean nothing without another one, and why."""
+"""Fields that mean nothing without a second one, and why."""
 
 
 def conflict_in(given: Mapping[str, object]) -> str:
-    """What is wrong with these fields beside each other; empty if nothing is."""
-    words = {flag.field: flag.words[0] for flag in FLAGS}
+    """What is wrong with the combination of these fields, as a sentence; empty if nothing is."""
+    names = {flag.field: flag.name for flag in FLAGS}
     for one, other, reason in CONTRADICTIONS:
         if one in given and other in given:
-            return f"{words[one]} and {words[other]} cannot be given together: {reason}"
+            return f"{names[one]} and {names[other]} cannot be given together: {reason}"
     for one, other, reason in COMPANIONS:
         if one in given and other not in given:
-            return f"{words[one]} needs {words[other]}: {reason}"
+            return f"{names[one]} needs {names[other]}: {reason}"
     return ""
 
 
+# -- the parser ------------------------------------------------------------------------------------
+
+
 def _add_flag(parser: argparse.ArgumentParser, flag: Flag) -> None:
-    """One argument. One that is not given leaves no trace, so that what was given can be told from
-    the defaults.
+    """Add one argument.
+
+    A flag that is not given is absent from the result, unlike one given with its default value.
     """
-    default = Settings._field_defaults[flag.field]
-    if not flag.words[0].startswith("-"):
-        parser.add_argument(*flag.words, **flag.options)
+    if not flag.name.startswith("-"):
+        parser.add_argument(flag.name, help=flag.help, **flag.options)
         return
-    is_telling = not isinstance(default, bool) and default not in ("", None, ())
-    shown = f" (default: {flag.shown.format(default)})" if is_telling else ""
-    options = {**flag.options, "help": flag.options["help"] + shown}
-    parser.add_argument(*flag.words, dest=flag.field, default=argparse.SUPPRESS, **options)
+    default = Settings._field_defaults[flag.field]
+    help_text = flag.help
+    if not isinstance(default, bool) and default not in ("", None, ()):
+        help_text += f" (default: {flag.default_format.format(default)})"
+    parser.add_argument(
+        flag.name, dest=flag.field, default=argparse.SUPPRESS, help=help_text, **flag.options
+    )
 
 
 def _add_version(parser: argparse.ArgumentParser, version: str) -> None:
@@ -435,12 +336,13 @@ def make_parser(version: str) -> argparse.ArgumentParser:
 
 
 def read_settings(words: Sequence[str] | None, version: str) -> Settings:
-    """The settings that `words` ask for (None: the words of this process). Exits with 2 when they
-    make no sense.
+    """The settings that the arguments `words` give (None: those of this process).
+
+    SystemExit with status 2 for a usage error.
     """
     given = vars(make_parser(version).parse_args(words))
     parser = given.pop("parser")
-    complaint = conflict_in(given)
-    if complaint:
-        parser.error(complaint)
+    error = conflict_in(given)
+    if error:
+        parser.error(error)
     return Settings(**given)

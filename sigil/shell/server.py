@@ -15,10 +15,12 @@ import logging
 import selectors
 import socket
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from threading import get_ident
 
 from ..core.conn import Peer
+from ..core.effects import ACCESS_LOG, SERVER_LOG
 from ..core.events import Accepted, Stop, TickStarted, TimeRead
 from ..core.limits import Limits
 from ..core.server.admission import accept_room
@@ -38,8 +40,8 @@ from .program.callbacks import CallbackTable
 from .program.handlers import Application, Handler
 from .program.tracebacks import EXIT_EXCEPTIONS
 
-_LOG = logging.getLogger("sigil.server")
-_ACCESS_LOG = logging.getLogger("sigil.access")
+_LOG = logging.getLogger(SERVER_LOG)
+_ACCESS = logging.getLogger(ACCESS_LOG)
 
 NO_THREAD = 0
 """No thread has this number: whoever sends has to wake the loop first."""
@@ -141,7 +143,7 @@ class HttpServer(Messaging):
         if self.running:
             return
         self._open(sock)
-        logs_access = _ACCESS_LOG.isEnabledFor(logging.INFO)
+        logs_access = _ACCESS.isEnabledFor(logging.INFO)
         old = self.engine.state
         microseconds = time.time_ns() // 1_000
         new = make_server(
@@ -185,10 +187,23 @@ class HttpServer(Messaging):
         seconds, a second one stops at once. RuntimeError from within a tick.
         """
         self._require_no_tick("start")
-        with stopping_on_signals(lambda: self.stop(grace)):
+        with self.stop_on_signals(grace):
+            self.server_loop()
+
+    @contextmanager
+    def stop_on_signals(
+        self, grace: float = 5.0, *, stop: Callable[[], object] | None = None
+    ) -> Iterator[None]:
+        """Let SIGINT and SIGTERM stop the server while this is entered, for a loop of your own.
+
+        The first signal drains for up to `grace` seconds, a second one stops at once; with `stop`,
+        each calls that instead. Either wakes whatever waits in `tick` or for `fileno()`. Listens if
+        that was not done. In any thread but the main one, signals are left alone.
+        """
+        with stopping_on_signals(stop or (lambda: self.stop(grace))):
             self.listen()
             with waking_on_signals(self._mailbox.fileno()):
-                self.server_loop()
+                yield
 
     def server_loop(self) -> None:
         """Tick until the server has stopped, waiting as long as nothing is due; without signals,
@@ -383,6 +398,7 @@ def http_server_port(server: HttpServer) -> int:
 http_server_listen = HttpServer.listen
 http_server_start = HttpServer.start
 http_server_stop = HttpServer.stop
+http_server_stop_on_signals = HttpServer.stop_on_signals
 http_server_tick = HttpServer.tick
 http_server_loop = HttpServer.server_loop
 http_server_serve_in_thread = HttpServer.serve_in_thread

@@ -84,7 +84,7 @@ class Stager(ABC):
         if data is None:
             raise BufferError(
                 "a body was staged that is longer than Limits.outgoing_buffer_sz, "
-                f"{self._stage.size}"
+                f"{self._stage.max_bytes}"
             )
         return Response.bytes(data, status, headers)
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.shell.serving import HOST, PATIENCE
+from tests.support.servers import HOST, PATIENCE
 
 on_linux = pytest.mark.skipif(
     not os.path.exists("/proc/self/status"), reason="a process is examined in /proc"

@@ -18,7 +18,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, TextMessage
 
 from sigil import Callbacks, Conn, HttpServer, Request, Response
-from tests.shell.serving import Raw
+from tests.support.servers import Raw
 
 UPGRADE = (
     b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

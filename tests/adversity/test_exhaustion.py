@@ -17,9 +17,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.shell.serving import GET, PATIENCE, Raw
-
-from .subject import Subject, on_linux, subject
+from tests.adversity.subject import Subject, on_linux, subject
+from tests.support.servers import GET, PATIENCE, Raw
 
 DESCRIPTORS, CROWD = 128, 200
 FULL_SECONDS, WATCH_SECONDS = 0.5, 1.2

@@ -19,9 +19,8 @@ from typing import NamedTuple
 import pytest
 
 from sigil import Callbacks, CloseReason, Conn, Deferred, HttpServer, Limits, Request, Response
-from tests.shell.serving import Raw, end, make, pump
-
-from .failing import HAS_EPOLL, Fault, install
+from tests.adversity.failing import HAS_EPOLL, Fault, install
+from tests.support.servers import Raw, end, make, pump
 
 pytestmark = pytest.mark.skipif(not HAS_EPOLL, reason="the layer counts what Linux does")
 

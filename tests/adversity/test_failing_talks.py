@@ -14,11 +14,10 @@ import errno
 import pytest
 
 from sigil import HttpServer, Limits
-from tests.shell.serving import end, make, pump
-
-from .failing import HAS_EPOLL, Fault, install
-from .talking import Books, Talker, binary, closing, text
-from .test_failing_calls import FAULTS, MOST, descriptors, listen
+from tests.adversity.failing import HAS_EPOLL, Fault, install
+from tests.adversity.talking import Books, Talker, binary, closing, text
+from tests.adversity.test_failing_calls import FAULTS, MOST, descriptors, listen
+from tests.support.servers import end, make, pump
 
 pytestmark = pytest.mark.skipif(not HAS_EPOLL, reason="the layer counts what Linux does")
 

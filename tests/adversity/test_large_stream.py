@@ -13,9 +13,8 @@ from collections.abc import Callable
 from http.client import HTTPConnection
 from typing import Any
 
-from tests.shell.serving import HOST, MIB, PATIENCE, Raw
-
-from .subject import Subject, on_linux, subject
+from tests.adversity.subject import Subject, on_linux, subject
+from tests.support.servers import HOST, MIB, PATIENCE, Raw
 
 TOTAL = 256 * MIB
 PIECE = 65_536
@@ -40,7 +39,8 @@ def pieces():
 
 def app(request):
     if request.path == "/figures":
-        return Response.json({"advanced": advanced[0], "ended": ended[0], **server.stats()._asdict()})
+        counts = {"advanced": advanced[0], "ended": ended[0]}
+        return Response.json(counts | server.stats()._asdict())
     headers = {"Content-Length": str(4096 * 65536)} if request.path == "/declared" else {}
     return Response.stream(pieces(), headers=headers)
 

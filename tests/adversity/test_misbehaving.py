@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 
 from sigil import Callbacks, Deferred, HttpServer, Request, Response
-from tests.shell.serving import GET, Raw, ask, listening_to, pump, settle, ticking
-
-from .outrage import OUTRAGES, RAISED, Faceless, Speechless, contained
+from tests.adversity.outrage import OUTRAGES, RAISED, Faceless, Speechless, contained
+from tests.support.servers import GET, Raw, ask, listening_to, pump, settle, ticking
 
 # -- what is raised and returned -------------------------------------------------------------------
 

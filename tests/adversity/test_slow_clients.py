@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from sigil import HttpServer, Limits
-from tests.shell.serving import GET, Raw, in_thread, make
+from tests.support.servers import GET, Raw, in_thread, make
 
 CROWD = 200
 TIMEOUT_SECONDS, LINGER_SECONDS = 1.0, 0.5

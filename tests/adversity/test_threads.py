@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from sigil import Deferred, Request, Response
-from tests.shell.serving import GET, HOST, PATIENCE, Raw, ask, end, in_thread, make, ticking
+from tests.support.servers import GET, HOST, PATIENCE, Raw, ask, end, in_thread, make, ticking
 
 HAMMERS = 8
 

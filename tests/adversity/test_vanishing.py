@@ -16,9 +16,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from sigil import Callbacks, CloseReason, Conn, Deferred, HttpServer, Limits, Request, Response
-from tests.shell.serving import GET, Raw, end, make, pump, settle
-
-from .failing import HAS_EPOLL
+from tests.adversity.failing import HAS_EPOLL
+from tests.support.servers import GET, Raw, end, make, pump, settle
 
 HOUR = 3_600.0
 LIMITS = Limits(

@@ -18,13 +18,12 @@ from typing import Any
 import pytest
 
 from sigil import Conn, HttpServer, Limits, http_server_serve
-from tests.shell.serving import GET, PATIENCE, Raw, end, listening_to, make, pump, settle
-
-from .failing import HAS_EPOLL
-from .outrage import OUTRAGES, contained
-from .talking import UPGRADE, WHICH, Books, Talker, binary, closing, text
-from .test_threads import HAMMERS, threads
-from .test_vanishing import descriptors
+from tests.adversity.failing import HAS_EPOLL
+from tests.adversity.outrage import OUTRAGES, contained
+from tests.adversity.talking import UPGRADE, WHICH, Books, Talker, binary, closing, text
+from tests.adversity.test_threads import HAMMERS, threads
+from tests.adversity.test_vanishing import descriptors
+from tests.support.servers import GET, PATIENCE, Raw, end, listening_to, make, pump, settle
 
 HOUR = 3_600.0
 LIMITS = Limits(

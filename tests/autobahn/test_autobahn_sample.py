@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from run import COMPRESSION, COMPRESSION_SAMPLE, SAMPLE, SECTIONS
+
+from tests.autobahn.run import COMPRESSION, COMPRESSION_SAMPLE, SAMPLE, SECTIONS
 
 HERE = Path(__file__).resolve().parent
 TIME_LIMIT_S = 240.0

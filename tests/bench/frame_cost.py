@@ -27,7 +27,8 @@ from importlib.util import find_spec
 from math import inf, nan
 from typing import NamedTuple
 
-from sigil.core.websocket.frames import FrameRules, Opcode, apply_mask, encode_frame, encode_masked
+from sigil.core.websocket.frames import FrameRules, Opcode, encode_frame, encode_masked
+from sigil.core.websocket.masking import apply_mask
 from sigil.core.websocket.messages import BETWEEN_MESSAGES, receive_data
 
 TERMS = FrameRules(2**24, 2**24)

@@ -14,7 +14,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from tools import need, needs
+
+from tests.tools import need, needs
 
 HERE = Path(__file__).resolve().parent
 SCENARIOS = ("keepalive", "pipeline", "browser", "varying", "pipevary")

@@ -11,8 +11,7 @@ import threading
 from types import TracebackType
 
 from sigil import Limits, Request, Response, make_http_server
-
-from .case import show_body
+from tests.conformance.case import show_body
 
 TICK = 0.02
 PATIENCE = 5.0
@@ -68,7 +67,9 @@ class Serving:
         return self._server.port
 
     def settle(self) -> None:
-        """Return when a tick has ended, so that bytes sent before are most likely read one by one."""
+        """Return when a tick has ended, so that bytes sent before are most likely read
+        one by one.
+        """
         self._ticked.wait(PATIENCE)
         self._ticked.clear()
         self.check()

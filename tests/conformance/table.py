@@ -5,7 +5,7 @@ Its rules: a name occurs once; what makes the table sound is checked in `test_co
 What it does not know: how cases are run.
 """
 
-from . import (
+from tests.conformance import (
     table_chunks,
     table_coding,
     table_connection,
@@ -17,7 +17,7 @@ from . import (
     table_pipeline,
     table_target,
 )
-from .case import Case
+from tests.conformance.case import Case
 
 CASES: tuple[Case, ...] = (
     *table_line.CASES,

@@ -7,7 +7,7 @@ the coding is announced, which is in `table_coding.py`; how long a line may be, 
 `table_limits.py`.
 """
 
-from .case import Answer, Case, chunked, closes, get, refuses, seen, stays
+from tests.conformance.case import Answer, Case, chunked, closes, get, refuses, seen, stays
 
 NO = refuses(400)
 TOO_MUCH = refuses(413)

@@ -8,7 +8,7 @@ or is no registered coding, is 501; beside Content-Length, or on HTTP/1.0, it is
 not know: the chunks themselves, which are in `table_chunks.py`.
 """
 
-from .case import Case, get, lines, post, refuses, seen, seen_head, stays
+from tests.conformance.case import Case, get, lines, post, refuses, seen, seen_head, stays
 
 NO = refuses(400)
 UNKNOWN = refuses(501)
@@ -95,7 +95,8 @@ GOOD = (
     *(
         wrapped(
             method,
-            f"TE.0: the chunked body of {method} is read, not left for the next request (RFC 9112 6.3).",
+            f"TE.0: the chunked body of {method} is read, and not left for the next request "
+            "(RFC 9112 6.3).",
         )
         for method in ("GET", "OPTIONS", "DELETE", "PUT")
     ),

@@ -7,7 +7,7 @@ closes; HTTP/1.0 closes unless asked to keep; an upgrade that nobody offers is i
 not know: a WebSocket handshake that succeeds, which has tests of its own.
 """
 
-from .case import (
+from tests.conformance.case import (
     CONTINUE,
     Case,
     closes,

@@ -6,7 +6,7 @@ What it is: the part of the table where a field without meaning for sigil shows 
 does not know: the fields that frame a message, which have tables of their own.
 """
 
-from .case import Case, get, lines, refuses, seen, stays
+from tests.conformance.case import Case, get, lines, refuses, seen, stays
 
 NO = refuses(400)
 CONTROLS = (*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F)

@@ -6,7 +6,7 @@ whichever is there must be valid; an empty value is accepted. What it does not k
 within an absolute-form target, which is in `table_target.py`.
 """
 
-from .case import Case, closes, lines, refuses, seen, stays
+from tests.conformance.case import Case, closes, lines, refuses, seen, stays
 
 GET = b"GET / HTTP/1.1"
 OLD = b"GET / HTTP/1.0"

@@ -7,7 +7,18 @@ it is; no length at all is an empty body. What it does not know: Content-Length 
 Transfer-Encoding, which is in `table_coding.py`.
 """
 
-from .case import Answer, Case, closes, get, lines, post, refuses, seen, seen_head, stays
+from tests.conformance.case import (
+    Answer,
+    Case,
+    closes,
+    get,
+    lines,
+    post,
+    refuses,
+    seen,
+    seen_head,
+    stays,
+)
 
 NO = refuses(400)
 TOO_MUCH = refuses(413)

@@ -8,7 +8,7 @@ does not know: numbers that are too large to be lengths, which are in `table_len
 `table_chunks.py`.
 """
 
-from .case import Case, chunked, get, lines, post, refuses, seen, stays
+from tests.conformance.case import Case, chunked, get, lines, post, refuses, seen, stays
 
 TARGET = 8000
 HEAD = 65536

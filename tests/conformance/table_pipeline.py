@@ -6,7 +6,19 @@ refusal of what follows; what never ended is never answered with 200. What it do
 requests behind `Connection: close`, which are in `table_connection.py`.
 """
 
-from .case import Answer, Case, abandoned, closes, cut, get, lines, post, seen, seen_head, stays
+from tests.conformance.case import (
+    Answer,
+    Case,
+    abandoned,
+    closes,
+    cut,
+    get,
+    lines,
+    post,
+    seen,
+    seen_head,
+    stays,
+)
 
 ONE = get(target=b"/1")
 TWO = get(target=b"/2")

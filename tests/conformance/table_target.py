@@ -6,7 +6,7 @@ normalised; bytes outside 0x21 to 0x7e and fragments are refused. What it does n
 target may be, which is in `table_limits.py`.
 """
 
-from .case import Answer, Case, also, closes, get, lines, refuses, seen, stays
+from tests.conformance.case import Answer, Case, also, closes, get, lines, refuses, seen, stays
 
 NO = refuses(400)
 HOST = b"Host: a"
@@ -325,7 +325,8 @@ OTHERS = (
         "target-asterisk-head",
         lines(b"HEAD * HTTP/1.1", HOST),
         closes(Answer((400,), head=True)),
-        "Only OPTIONS takes the asterisk, and HEAD has no content even if refused (RFC 9112 3.2.4, RFC 9110 9.3.2).",
+        "Only OPTIONS takes the asterisk, and HEAD has no content even if refused "
+        "(RFC 9112 3.2.4, RFC 9110 9.3.2).",
     ),
     Case(
         "target-asterisk-and-more",

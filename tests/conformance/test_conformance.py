@@ -15,10 +15,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from .case import Answer, Case, End, Expect, get, lines, seen, stays
-from .serving import Serving
-from .table import CASES
-from .wire import Reply, Wire
+from tests.conformance.case import Answer, Case, End, Expect, get, lines, seen, stays
+from tests.conformance.serving import Serving
+from tests.conformance.table import CASES
+from tests.conformance.wire import Reply, Wire
 
 FIRST = Case(
     "first", get(target=b"/first"), stays(seen(target="/first")), "A good request (RFC 9112 3)."

@@ -33,10 +33,19 @@ from sigil.core.server.slots import clients_of, free_slots
 from sigil.core.server.state import Server
 from sigil.core.server.timer_wheel import expire, make_wheel, next_expiry, schedule
 from sigil.shell.loop.head_cache import cached_parser
-
-from .drive import GET, PEER, byte_by_byte, cut, drive, same, serving, tell, typed
-from .talking import FLUSH, close, conversation, ping, talking, text
-from .worlds import (
+from tests.support.core_driver import (
+    GET,
+    PEER,
+    byte_by_byte,
+    cut,
+    drive,
+    same,
+    serving,
+    tell,
+    typed,
+)
+from tests.support.core_websockets import FLUSH, close, conversation, ping, talking, text
+from tests.support.strategies import (
     CHUNKS,
     CODES,
     CUTS,
@@ -124,7 +133,7 @@ def test_a_chunked_body_is_its_chunks_joined_however_it_is_cut(
         read = continue_body_read(body, left + piece, Limits())
         assert not isinstance(read, Malformed)
         body, left = read
-    assert (body.is_complete, rope_join(body.rope), body.size, left) == (
+    assert (body.is_complete, rope_join(body.rope), body.length, left) == (
         True,
         b"".join(chunks),
         sum(map(len, chunks)),
@@ -361,12 +370,18 @@ from sigil.core.http.response import Response
 from sigil.core.close_reasons import CloseReason
 from sigil.core.server import advance, make_server, stats
 server, sink = make_server(Limits(), 0.0, 0, True), hashlib.sha256()
-hello = b"POST /p?q HTTP/1.1\\r\\nHost: a\\r\\nX-A: 1\\r\\nx-a: 2\\r\\nCookie: a=b\\r\\nContent-Length: 2\\r\\n\\r\\nhi"
+hello = (
+    b"POST /p?q HTTP/1.1\\r\\nHost: a\\r\\nX-A: 1\\r\\nx-a: 2\\r\\nCookie: a=b\\r\\n"
+    b"Content-Length: 2\\r\\n\\r\\nhi"
+)
 conns = [Conn(n, n) for n in range(8)]
 run = [Accepted(n, Peer("h", n)) for n in range(8)] + [Received(c, hello * 2) for c in conns]
-run += [HandlerReturned(Ticket(c, 0), (Response.text("x", headers={{"B": "1", "A": "2"}}),)) for c in conns]
-run += [TickStarted(5.0, 5), ConnectionLost(conns[3], 104), CloseRequested(conns[4], CloseReason.HANDLER_ERROR), HalfClosed(conns[5])]
-run += [Received(conns[6], b"GET /\\r\\n\\r\\n"), TickStarted(90.0, 90), Stop(1.0), TickStarted(92.0, 92)]
+answer = Response.text("x", headers={{"B": "1", "A": "2"}})
+run += [HandlerReturned(Ticket(c, 0), (answer,)) for c in conns]
+run += [TickStarted(5.0, 5), ConnectionLost(conns[3], 104)]
+run += [CloseRequested(conns[4], CloseReason.HANDLER_ERROR), HalfClosed(conns[5])]
+run += [Received(conns[6], b"GET /\\r\\n\\r\\n"), TickStarted(90.0, 90)]
+run += [Stop(1.0), TickStarted(92.0, 92)]
 for event in run:
     server, effects = advance(server, [event])
     sink.update(repr((effects, stats(server), list(server.slots.entries))).encode())

@@ -16,7 +16,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import IO
 
-from .blocks import PROGRAMS, Block
+from tests.docs.blocks import PROGRAMS, Block
 
 PATIENCE_SECONDS = 30.0
 ADDRESS = re.compile(r"http://[^/\s]+:(\d+)")

@@ -21,8 +21,8 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
-from .blocks import COMMANDS, README, ROOT, Block, block_with, lines_of, page_of
-from .running import PATIENCE_SECONDS, ask, run, serving, serving_program
+from tests.docs.blocks import COMMANDS, README, ROOT, Block, block_with, lines_of, page_of
+from tests.docs.running import PATIENCE_SECONDS, ask, run, serving, serving_program
 
 HELLO = """\
 from sigil import Request, Response
@@ -139,7 +139,8 @@ def check_writing(command: str, folder: Path) -> None:
         check=True,
     )
     assert done.stdout.startswith("listening on ")
-    assert re.search(r"^real\s", done.stderr, re.MULTILINE) and "its lines: 1000\n" in done.stderr
+    assert re.search(r"^real\s", done.stderr, re.MULTILINE)
+    assert "standard input has ended after 1000 lines\n" in done.stderr
 
 
 def check_refusal(command: str, folder: Path) -> None:

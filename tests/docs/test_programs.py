@@ -11,16 +11,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from javascript.node import CLIENT, running
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
 import sigil
 from sigil import Callbacks, Limits, Response, SendStatus
 from sigil.testing import Client
-
-from .blocks import BLOCKS, PROGRAMS, README, SCRIPTS, SERVERS, Block, block_with
-from .running import PATIENCE_SECONDS, ask, run_program, serving_program
+from tests.docs.blocks import BLOCKS, PROGRAMS, README, SCRIPTS, SERVERS, Block, block_with
+from tests.docs.running import PATIENCE_SECONDS, ask, run_program, serving_program
+from tests.javascript.node import CLIENT, running
 
 LANGUAGES = {
     "python",

@@ -22,15 +22,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tools import need
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from sigil import Callbacks, HttpServer, Request, Response, make_http_server
-
-from .blocks import block_with, page_of
-from .running import PATIENCE_SECONDS, run
+from tests.docs.blocks import block_with, page_of
+from tests.docs.running import PATIENCE_SECONDS, run
+from tests.tools import need
 
 TRIES = 200
 UPLOAD = bytes(range(256)) * 12_000

@@ -14,9 +14,8 @@ from typing import get_args
 import pytest
 
 from sigil.core.effects import Effect
-
-from .blocks import DOCS, ROOT
-from .running import run
+from tests.docs.blocks import DOCS, ROOT
+from tests.docs.running import run
 
 BUILD_SECONDS = 600.0
 

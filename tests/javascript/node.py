@@ -28,7 +28,8 @@ from queue import Empty, Queue
 from typing import Any
 
 import pytest
-from tools import path_of
+
+from tests.tools import path_of
 
 HERE = Path(__file__).resolve().parent
 CLIENT = HERE.parents[1] / "sigil" / "browser" / "sigil-client.js"

@@ -15,8 +15,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from shell.serving import in_thread
-
 from sigil import (
     Callbacks,
     CloseReason,
@@ -29,6 +27,7 @@ from sigil import (
 )
 from sigil.browser.client_module import client_module
 from sigil.core.websocket.handshake import accept_key
+from tests.support.servers import in_thread
 
 HOST = "127.0.0.1"
 SAID = (

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from sigil import CloseReason, Limits
-
-from .node import OLDEST_NODE, running, told
-from .telling import (
+from tests.javascript.node import OLDEST_NODE, running, told
+from tests.javascript.telling import (
     COUNT,
     HOST,
     SAID,
@@ -702,7 +701,8 @@ REFUSALS: list[tuple[list[Any], str]] = [
     (["connect", "ws://h/", {"history": -1}], '"history" is a whole number from 0'),
     (
         ["connect", "ws://h/", {"protocols": [ZSTD]}],
-        f'"protocols" is a string or several, without {ZSTD}, which is offered if there is "decompress"',
+        f'"protocols" is a string or several, without {ZSTD}, '
+        'which is offered if there is "decompress"',
     ),
     (
         ["connect", "ws://h/", {"decompress": "zstd"}],

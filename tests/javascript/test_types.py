@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .node import CLIENT, HERE, PATIENCE_S, modules, need_node, running
+from tests.javascript.node import CLIENT, HERE, PATIENCE_S, modules, need_node, running
 
 LINE_MAX, FUNCTION_MAX, MEDIAN_MAX = 120, 40, 10
 FLAGS = (

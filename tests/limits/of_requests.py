@@ -11,8 +11,7 @@ client's window did not take. It does not know deadlines, WebSockets or sockets.
 from sigil import Deferred, Limits, Request, Response
 from sigil.shell.loop.head_cache import cached_parser
 from sigil.testing import Client, Connection
-
-from .row import GET, Row, end_of, fate, fine
+from tests.limits.row import GET, Row, end_of, fate, fine
 
 WINDOW_LEN = 2_000
 LARGE_HEAD_LEN = len(
@@ -30,7 +29,9 @@ def sized(request: Request) -> Response:
 
 
 def sent(limits: Limits, data: bytes, rest: bytes = b"") -> str:
-    """What becomes of a connection on which this is sent, and the rest if nothing was said to it."""
+    """What becomes of a connection on which this is sent, and the rest if nothing was
+    said to it.
+    """
     connection = Client(fine, limits=limits).connect()
     connection.send(data)
     if rest and connection.received:

@@ -18,10 +18,9 @@ from contextlib import ExitStack
 import pytest
 
 from sigil import HttpServer, Limits, Request, Response
-from tests.shell.serving import MIB, Raw, hello, settle, ticking
-from tests.shell.speaking import speakers, upgrade
-
-from .row import GET, Row
+from tests.limits.row import GET, Row
+from tests.support.servers import MIB, Raw, hello, settle, ticking
+from tests.support.websocket_client import speakers, upgrade
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n"
 

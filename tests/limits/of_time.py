@@ -13,8 +13,7 @@ from collections.abc import Iterator
 
 from sigil import Deferred, Limits, Response
 from sigil.testing import Client, WebSocket
-
-from .row import GRAIN_SECONDS, JUST_BEFORE_SECONDS, Row, end_of, fate, fine
+from tests.limits.row import GRAIN_SECONDS, JUST_BEFORE_SECONDS, Row, end_of, fate, fine
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n"
 WINDOW_LEN = 400

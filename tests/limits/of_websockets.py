@@ -10,9 +10,8 @@ does not know deadlines or sockets.
 
 from sigil import Callbacks, Conn, HttpServer, Limits, Request, Response, SendStatus
 from sigil.testing import Client, UpgradeRefused, WebSocket
-from tests.shell.speaking import UPGRADE, frame
-
-from .row import Row, end_of
+from tests.limits.row import Row, end_of
+from tests.support.websocket_client import UPGRADE, frame
 
 WINDOW_LEN = 500
 HEAD_LEN = 4
@@ -84,7 +83,8 @@ def said_to(
     client.server.send(websocket.handle, "x" * length)
     client.settle()
     agreed = websocket.subprotocol or websocket.extensions.partition(";")[0] or "plain"
-    return f"{agreed}, {'fewer' if len(websocket.connection.wire.received) - before < length else 'as it is'}"
+    sent_len = len(websocket.connection.wire.received) - before
+    return f"{agreed}, {'fewer' if sent_len < length else 'as it is'}"
 
 
 # -- what is heard ---------------------------------------------------------------------------------

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from sigil import Limits
 from sigil.core.limits import FULL_POLICIES, shortest_timeout
-
-from . import of_requests, of_sockets, of_time, of_websockets
-from .row import JUST_BEFORE_SECONDS, Row
+from tests.limits import of_requests, of_sockets, of_time, of_websockets
+from tests.limits.row import JUST_BEFORE_SECONDS, Row
 
 ROWS = (*of_requests.ROWS, *of_time.ROWS, *of_websockets.ROWS, *of_sockets.ROWS)
 POLICIES = ("full_policy", "origins", "ws_early_data", "compress_websocket", "permessage_deflate")

@@ -33,9 +33,8 @@ from sigil import (
     http_server_ws_close,
     http_server_ws_send,
 )
-
-from .serving import GET, Raw, ask, listening_to, make, pump, settle, ticking
-from .speaking import Diary, Speaker, leave, speakers, upgrade
+from tests.support.servers import GET, Raw, ask, listening_to, make, pump, settle, ticking
+from tests.support.websocket_client import Diary, Speaker, leave, speakers, upgrade
 
 METHODS = {
     "printf": "printf",

@@ -20,8 +20,7 @@ from sigil.core.connection import send_queue
 from sigil.testing.world import Violation, World
 from sigil.testing.world.guests import Listener
 from sigil.testing.world.trace import spell
-
-from .__main__ import broken_rule, kept_seeds
+from tests.world.__main__ import broken_rule, kept_seeds
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:coroutine .* was never awaited:RuntimeWarning"

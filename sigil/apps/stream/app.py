@@ -1,19 +1,19 @@
-"""What `sigil stream` says and answers: lines become messages, and clients say which they want.
+"""The handler of `sigil stream`: lines become messages on topics, and clients subscribe.
 
-Theory: everything that is read is broadcast, once, whoever listens; who hears what is decided by
-topics, and what a newcomer hears of the past by the server's history. So this program is a function
-from a line to a message and a topic, a table of addresses, and four figures.
+Theory: every line is broadcast, once, whoever is subscribed; topics decide which clients receive
+it, and the server's history what a new subscriber is sent first. So this program is a function from
+a line to a message and a topic, a table of routes, and four figures.
 
 Rules: a line in UTF-8 is a text message, any other a binary one, byte for byte (event streams are
-texts, so they skip it). With a topic field, a line that is a JSON object is published on the topic
-which that field names, by a string or a number as it is written; every other line is for everybody,
-and so is one nested so deep that readers of JSON differ on whether they can read it. A WebSocket
-that asks for it is told where the past ends, by what no line can be. A line that is too long is not
-sent, and the log says so when the first is met, the tenth, the hundredth: never so often that the
-log is what is flooded. Nothing is compressed unless that was asked for: it takes many times as long
-as all the rest, and whoever writes the lines would wait for it.
+text, so they skip it). With a topic field, a line that is a JSON object is published on the topic
+in that field, a string or a number as it is written; every other line goes to all subscribers, and
+so does one nested so deeply that JSON parsers differ on whether they accept it. A WebSocket that
+asks for it is sent a mark where the history ends, which no line can be. A line that is too long is
+not published, and the log reports the first one, the tenth, the hundredth, so that the log is not
+flooded in its turn. Nothing is compressed unless that was asked for: it takes many times as long as
+everything else, and the program that writes the lines would have to wait.
 
-It does not know where lines come from, nor when: `stream_input` does.
+It does not know where lines come from, nor when: `loop` does.
 """
 
 import json
@@ -24,56 +24,63 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from sigil import BadInput, Callbacks, Conn, HttpServer, Limits, Request, Response
+from sigil import (
+    BadInput,
+    Callbacks,
+    Conn,
+    HttpServer,
+    Limits,
+    Request,
+    Response,
+    client_module,
+)
 from sigil.apps.page import page_response, read_page
 from sigil.apps.stream.lines import Line, Lines, feed, finish
-from sigil.browser.client_module import client_module
-from sigil.core.broadcast.entry import format_position
 
 _LOG = logging.getLogger("sigil.server")
 
-LINES_PER_TURN = 4_096
-"""Lines broadcast between two ticks: so many take a hundredth of a second, and clients are to be
-served meanwhile.
+MAX_LINES_PER_TICK = 4_096
+"""Lines broadcast between two ticks: they take a hundredth of a second, and clients must be served
+meanwhile.
 """
 RING_FRAMES = 262_144
-"""Lines kept for clients that are behind: most of a second of the densest flood.
+"""Lines held for clients that lag: most of a second of the fastest input.
 
-Lines of 256 bytes fill the default ring with so many, so for shorter ones this is the bound. Full
-of them, with one client, it is 24 MiB more than with a quarter; the bound of all that a server can
-hold, 41 GiB with all places taken by the worst of clients, becomes 50.
+This many lines of 256 bytes fill the default ring, so for shorter ones this is the bound. Full of
+them, with one client, the ring takes 24 MiB more than with a quarter; the bound of all that a
+server can hold, 41 GiB with the maximum of the worst clients, becomes 50 GiB.
 """
 RING_LINES = 4
-"""How many of the longest lines the ring holds at least, in all forms."""
-FORMS, COMPRESSED_FORMS = 2, 2
-"""What the ring holds of one line: a frame, and an event if anybody hears events. With compression,
-two more at most: Zstandard, and deflate with the window of browsers (clients with other windows
-make it hold fewer lines).
+"""How many of the longest lines the ring holds at least, in all encodings."""
+ENCODINGS, COMPRESSED_ENCODINGS = 2, 2
+"""Encodings of one line on the ring: a frame, and an event if there are event streams. With
+compression, two more: Zstandard, and deflate with the window of browsers (clients with other
+windows make the ring hold fewer lines).
 """
-FORM_LEN = 64
-"""Bytes that a form takes beside the line, at most: the head of a frame, the id of an event."""
+ENCODING_OVERHEAD = 64
+"""Bytes of an encoding beside the line, at most: the header of a frame, the id of an event."""
 
 METHODS = ("GET", "HEAD")
 NO_SNIFF = (("X-Content-Type-Options", "nosniff"),)
-"""Lines are somebody else's text: no browser is to take them for a script, whatever they look like.
-"""
+"""Lines are text from elsewhere: no browser may take them for a script, whatever they look like."""
 NO_STORE = (("Cache-Control", "no-store"),)
 COUNT = re.compile(r"0*([0-9]+)")
-MARK = "\n"
-"""What the message begins with that is no line: no line has it."""
-NESTED_MOST = 200
-"""Objects and lists within each other in a line that has a topic, at most, which the page knows
-too. Python's reader gives up at some depth that depends on its version and its caller, those of
-browsers never.
+MARK_PREFIX = "\n"
+"""The first character of the mark, by which it differs from every line."""
+MAX_DEPTH = 200
+"""The nesting depth of a line that has a topic, at most; the page has the same constant. Python's
+parser fails at a depth that depends on its version and its caller, those of browsers never.
 """
 NO_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[^][{}"]+')
 STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
-EVERYTHING = "*"
-"""The topic of those who hear every topic."""
+ALL_TOPICS = "*"
+"""The topic by which a client subscribes to all topics."""
 
 
 class Rules(NamedTuple):
-    """What the command was told about lines; an empty `topic_field` is none."""
+    """The settings about lines: `history` and `max_line` are in lines and bytes, an empty
+    `topic_field` is none.
+    """
 
     history: int
     topic_field: str
@@ -82,16 +89,15 @@ class Rules(NamedTuple):
 
 
 def limits_for(rules: Rules) -> Limits:
-    """The limits of a server that streams lines: a ring that holds the longest of them, and many
+    """The limits of a server that streams lines, with a ring for the longest ones and for many
     short ones.
     """
-    forms = FORMS + COMPRESSED_FORMS * rules.is_compressing
+    encodings = ENCODINGS + COMPRESSED_ENCODINGS * rules.is_compressing
+    longest_lines = RING_LINES * encodings * (rules.max_line + ENCODING_OVERHEAD)
     return Limits(
         history_messages=rules.history,
         max_ws_send_frame_cnt=max(RING_FRAMES, 2 * rules.history),
-        outgoing_buffer_sz=max(
-            Limits().outgoing_buffer_sz, RING_LINES * forms * (rules.max_line + FORM_LEN)
-        ),
+        outgoing_buffer_sz=max(Limits().outgoing_buffer_sz, longest_lines),
         permessage_deflate=rules.is_compressing,
         compress_websocket=rules.is_compressing,
     )
@@ -101,7 +107,7 @@ def limits_for(rules: Rules) -> Limits:
 
 
 def message_of(line: bytes) -> str | bytes:
-    """The message that a line is: text if it is UTF-8."""
+    """The message for a line: text if the line is UTF-8, else its bytes."""
     try:
         return line.decode()
     except UnicodeDecodeError:
@@ -109,68 +115,66 @@ def message_of(line: bytes) -> str | bytes:
 
 
 def topic_of(message: str | bytes, field: str) -> str | None:
-    """The topic of a message, if it is a JSON object that has one in this field; None if it is for
-    everybody.
+    """The topic of a message: the value of `field`, if the message is a JSON object that has one.
+
+    None if it goes to all subscribers.
     """
     if not field or isinstance(message, bytes) or not message.lstrip().startswith("{"):
         return None
     try:
-        value = json.loads(message, parse_int=str, parse_float=str, parse_constant=_no_number)[
-            field
-        ]
+        members = json.loads(
+            message, parse_int=str, parse_float=str, parse_constant=_reject_constant
+        )
+        value = members[field]
     except (ValueError, KeyError, RecursionError):
         return None
     return value if isinstance(value, str) and not is_deep(message) else None
 
 
 def is_deep(text: str) -> bool:
-    """True for valid JSON in which more than `NESTED_MOST` objects and lists are within each other."""
-    if text.count("[") + text.count("{") <= NESTED_MOST:
+    """True for valid JSON that is nested deeper than `MAX_DEPTH`."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
         return False
-    return max(accumulate(map(STEPS.__getitem__, NO_BRACKETS.sub("", text)))) > NESTED_MOST
+    return max(accumulate(map(STEPS.__getitem__, NO_BRACKETS.sub("", text)))) > MAX_DEPTH
 
 
-def _no_number(name: str) -> None:
-    """NaN and its like, which Python's reader takes and JSON does not have."""
+def _reject_constant(name: str) -> None:
+    """Raise ValueError for NaN and infinities, which Python's parser accepts and JSON lacks."""
     raise ValueError(f"{name} is not JSON")
 
 
-# -- what clients ask for --------------------------------------------------------------------------
+# -- queries ---------------------------------------------------------------------------------------
 
 
-def topics_asked(request: Request) -> tuple[str, ...]:
-    """The topics that `?topic=a&topic=b` asks for; everything without any."""
-    return tuple(value for name, value in request.arg_list if name == "topic") or (EVERYTHING,)
+def requested_topics(request: Request) -> tuple[str, ...]:
+    """The topics of the query, `?topic=a&topic=b`; all topics without one."""
+    return tuple(value for name, value in request.arg_list if name == "topic") or (ALL_TOPICS,)
 
 
-def history_asked(request: Request, most: int) -> int:
-    """How many of the last lines `?history=n` asks for, `max_frames` at most and without it;
+def requested_history(request: Request, max_count: int) -> int:
+    """The number of past lines in the query, `?history=n`, limited to `max_count`, its default.
+
     `BadInput` if it is no number.
     """
-    asked = request.args.get("history")
-    if asked is None:
-        return most
-    match = COUNT.fullmatch(asked)
+    text = request.args.get("history")
+    if text is None:
+        return max_count
+    match = COUNT.fullmatch(text)
     if match is None:
-        raise BadInput(f"history is a number from 0; there are never more than {most} lines")
-    return most if len(match[1]) > len(str(most)) else min(int(match[1]), most)
+        raise BadInput(f"history is a number from 0; there are never more than {max_count} lines")
+    # Digits are counted first: int() of a very long text is slow, and refused by Python.
+    if len(match[1]) > len(str(max_count)):
+        return max_count
+    return min(int(match[1]), max_count)
 
 
-def place_now(server: HttpServer) -> str:
-    """Where in the stream everybody is who has heard all that was published: what the last event
-    has for its id.
-    """
-    broadcast = server.state.broadcast
-    return format_position(broadcast.ring.epoch, broadcast.next_number - 1)
-
-
-def is_round(count: int) -> bool:
+def is_power_of_ten(count: int) -> bool:
     """True for 1, 10, 100 and so on."""
     return bool(re.fullmatch("10*", str(count)))
 
 
 def page_text() -> str:
-    """The page, as it is written."""
+    """The source of the page."""
     return read_page("stream/stream.html")
 
 
@@ -178,88 +182,88 @@ def page_text() -> str:
 
 
 class LineStream:
-    """Lines on their way from the input to the clients, and what is told about them."""
+    """Lines between the input and the clients, and the handler that serves them."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.line_count = 0
         self.skipped_count = 0
         self.has_ended = False
-        """The input has ended, and all of it is said."""
+        """The input has ended, and all of it is published."""
         self._is_ending = False
         self._lines = Lines(rules.max_line)
-        self._waiting: deque[Line] = deque()
-        """Lines of the last read that were not broadcast yet: no more is read meanwhile, so they
-        are bounded.
+        self._pending: deque[Line] = deque()
+        """Lines of the last read that are not published yet; nothing is read until they are, so
+        they are bounded.
         """
         page = page_response(page_text())
         self._routes: dict[str, Callable[[Request], Response]] = {
             "/": lambda request: page,
             "/ws": self._websocket,
             "/events": self._events,
-            "/stream.json": self._about,
+            "/stream.json": self._figures,
             "/sigil-client.js": client_module,
         }
 
     # -- lines -------------------------------------------------------------------------------------
 
     @property
-    def is_waiting(self) -> bool:
-        """True if there is something to publish, or the end of it to be told."""
-        return bool(self._waiting) or self._is_ending is not self.has_ended
+    def has_pending(self) -> bool:
+        """True if `publish` has lines to publish, or the end of the input to log."""
+        return bool(self._pending) or self._is_ending is not self.has_ended
 
-    def take(self, data: bytes) -> None:
-        """Bytes were read."""
-        self._lines, found = feed(self._lines, data)
-        self._waiting += found
+    def feed(self, data: bytes) -> None:
+        """Take bytes that were read."""
+        self._lines, completed = feed(self._lines, data)
+        self._pending += completed
 
     def end(self) -> None:
-        """There is no more to read."""
-        self.break_off()
+        """Take the end of the input."""
+        self.flush_partial_line()
         self._is_ending = True
 
-    def break_off(self) -> None:
-        """No more will be read, but not because there is no more: the line that has begun is said
-        as it is.
-        """
-        self._waiting += finish(self._lines)
+    def flush_partial_line(self) -> None:
+        """Make a line of what has no line end yet, because no more will be read."""
+        self._pending += finish(self._lines)
         self._lines = Lines(self.rules.max_line)
 
     def publish(self, server: HttpServer) -> None:
-        """Broadcast what was read, as much as is good for one turn: it leaves with the next tick."""
-        waiting, field, broadcast = self._waiting, self.rules.topic_field, server.broadcast
-        for _ in range(min(len(waiting), LINES_PER_TURN)):
-            line = waiting.popleft()
+        """Broadcast pending lines, as many as one tick should; they are sent in the next tick."""
+        pending, field, broadcast = self._pending, self.rules.topic_field, server.broadcast
+        for _ in range(min(len(pending), MAX_LINES_PER_TICK)):
+            line = pending.popleft()
             self.line_count += 1
             if line is None:
-                self._skip()
+                self._skip_line()
                 continue
             message = message_of(line)
             broadcast(message, topic=topic_of(message, field))
-        if self._is_ending and not waiting and not self.has_ended:
+        if self._is_ending and not pending and not self.has_ended:
             self.has_ended = True
-            too_long = (
-                f", of which {self.skipped_count} were too long to be sent"
-                if self.skipped_count
-                else ""
-            )
-            _LOG.info("standard input has ended; its lines: %d%s", self.line_count, too_long)
+            self._log_end()
 
-    def _skip(self) -> None:
-        """A line was too long."""
+    def _log_end(self) -> None:
+        """Log the end of the input, once everything is published."""
+        sentence = f"standard input has ended after {self.line_count} lines"
+        if self.skipped_count:
+            sentence += f", of which {self.skipped_count} were too long to be published"
+        _LOG.info("%s", sentence)
+
+    def _skip_line(self) -> None:
+        """Count a line that was too long, and log it if the count is a power of ten."""
         self.skipped_count += 1
-        if is_round(self.skipped_count):
+        if is_power_of_ten(self.skipped_count):
             _LOG.warning(
-                "line %d is longer than --max-line, %d bytes, and was not sent (%d so far)",
+                "line %d is longer than --max-line, %d bytes, and was not published (%d so far)",
                 self.line_count,
                 self.rules.max_line,
                 self.skipped_count,
             )
 
-    # -- answers -----------------------------------------------------------------------------------
+    # -- requests ----------------------------------------------------------------------------------
 
-    def answer(self, request: Request) -> Response:
-        """The handler."""
+    def handle(self, request: Request) -> Response:
+        """The response to a request: the server's handler."""
         route = self._routes.get(request.path)
         if route is None:
             return Response.error(404, f"there are {', '.join(self._routes)}")
@@ -269,27 +273,34 @@ class LineStream:
 
     @property
     def callbacks(self) -> Callbacks:
-        """To tell newcomers where they are."""
-        return Callbacks(ws_open=self._mark)
+        """The server's callbacks, which send the mark to new WebSockets."""
+        return Callbacks(ws_open=self._send_mark)
 
-    def _mark(self, server: HttpServer, conn: Conn, request: Request) -> None:
-        """Tell who has asked where the past ends: behind it comes this, and then what is new."""
+    def _send_mark(self, server: HttpServer, conn: Conn, request: Request) -> None:
+        """Send the current position to a client that asked for it.
+
+        It comes between the history and the first new line.
+        """
         if request.args.get("mark") == "1":
-            server.send(conn, MARK + place_now(server))
+            server.send(conn, MARK_PREFIX + server.position())
 
     def _websocket(self, request: Request) -> Response:
+        """`/ws`: a WebSocket that is subscribed to the requested topics."""
         return Response.upgrade(
-            topics=topics_asked(request), history=history_asked(request, self.rules.history)
+            topics=requested_topics(request),
+            history=requested_history(request, self.rules.history),
         )
 
     def _events(self, request: Request) -> Response:
+        """`/events`: an event stream of the requested topics."""
         return Response.sse(
-            topics=topics_asked(request),
-            history=history_asked(request, self.rules.history),
+            topics=requested_topics(request),
+            history=requested_history(request, self.rules.history),
             headers=NO_SNIFF,
         )
 
-    def _about(self, request: Request) -> Response:
+    def _figures(self, request: Request) -> Response:
+        """`/stream.json`: the settings and the counters."""
         figures: dict[str, Any] = {
             "topic_field": self.rules.topic_field or None,
             "history": self.rules.history,

@@ -274,7 +274,7 @@ def incoming_len(client: Client) -> int:
     incoming, session = client.incoming, client.session
     return (
         len(incoming.buffer)
-        + (0 if incoming.body is None else incoming.body.size)
+        + (0 if incoming.body is None else incoming.body.length)
         + (0 if session is None else unread_len(session))
     )
 

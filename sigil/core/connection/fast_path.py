@@ -9,7 +9,7 @@ from ..events import Delivered, HandlerReturned, Received, SendMessages
 from ..http.encode import encode_common_responses
 from ..http.head import Head, find_header_end, request_of
 from ..websocket.frames import encode_short_frames
-from ..websocket.messages import BETWEEN_MESSAGES, Item, take_unfragmented
+from ..websocket.messages import BETWEEN_MESSAGES, Message, take_unfragmented
 from .client import (
     DELIVERING,
     IDLE_HTTP,
@@ -93,11 +93,11 @@ def receive_frames(client: Client, event: Received, context: Context) -> Step | 
         or session.close_state is not _OPEN
     ):
         return None
-    messages: list[Item] = []
+    messages: list[Message] = []
     if take_unfragmented(data, 0, session.frame_rules, messages) != len(data):
         return None
     after = after_read(client, DELIVERING, client.outstanding, len(data), context.now)
-    return after, [Deliver(client.conn, tuple(messages))]  # type: ignore[arg-type]  # `take_unfragmented` unpacks nothing
+    return after, [Deliver(client.conn, tuple(messages))]
 
 
 def delivered(client: Client, event: Delivered, context: Context) -> Step | None:

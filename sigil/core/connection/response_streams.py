@@ -2,14 +2,14 @@
 
 from ..close_reasons import CloseReason
 from ..conn import Ticket
-from ..effects import CloseBody, Effect, Log, Pull
+from ..effects import ERROR_LOG, CloseBody, Effect, Log, LogLevel, Pull
 from ..events import StreamChunk, StreamEnded
 from ..http.encode import Framing, encode_chunk, encode_last_chunk
 from ..http.sse import KEEP_ALIVE_COMMENT
 from .client import Client, Context, Disconnected, Outcome, Step
 from .deadlines import STREAMS, waiting_for
 from .output import write
-from .responses import ERROR, finish_response, with_outgoing
+from .responses import finish_response, with_outgoing
 
 
 def take_chunk(client: Client, event: StreamChunk, context: Context) -> Outcome:
@@ -75,6 +75,6 @@ def abort_stream(client: Client, ticket: Ticket, problem: str) -> Outcome:
     """A body that has begun cannot be ended properly: only a broken connection tells the client so."""
     text = f"{client.outstanding[0].method} {client.outstanding[0].target}: {problem}"
     return Disconnected(client, CloseReason.HANDLER_ERROR), [
-        Log("sigil.error", ERROR, text),
+        Log(ERROR_LOG, LogLevel.ERROR, text),
         CloseBody(ticket),
     ]

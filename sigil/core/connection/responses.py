@@ -11,7 +11,7 @@ know where requests come from.
 
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Ticket
-from ..effects import AccessLog, CloseBody, Effect, Log, Pull, Then
+from ..effects import ERROR_LOG, SERVER_LOG, AccessLog, CloseBody, Effect, Log, LogLevel, Pull, Then
 from ..events import HandlerFailed, HandlerReturned, Segment
 from ..http.encode import CONTINUE, Encoded, encode_response
 from ..http.head import Head
@@ -23,9 +23,6 @@ from .client import Client, Context, Disconnected, Outcome, Outgoing, Phase, Ste
 from .event_stream import open_event_stream
 from .output import write, write_and_shut
 from .upgrade import open_websocket
-
-INFO, WARNING, ERROR = 20, 30, 40
-"""Levels of the logging module."""
 
 NO_HEAD = Head("GET", "", "", "", 1, Headers(), 0, False, False, False)
 """Stands for a head that was not read when an error is answered."""
@@ -115,7 +112,7 @@ def send_response(client: Client, response: Response, context: Context) -> Step:
         client, effects = send_continue(client)
     encoded = encode_response(response, head, closes, context.date)
     if isinstance(encoded, str):
-        effects += [Log("sigil.error", ERROR, f"{head.method} {head.target}: {encoded}")]
+        effects += [Log(ERROR_LOG, LogLevel.ERROR, f"{head.method} {head.target}: {encoded}")]
         effects += _close_body_of(client, number, response)
         response, encoded = _INTERNAL, encode_known(_INTERNAL, head, closes, context.date)
     if context.logs_access:
@@ -139,14 +136,14 @@ def _upgrade(client: Client, response: Response, context: Context) -> Step:
     head, begun = client.outstanding[0], open_websocket(client, response, context)
     if isinstance(begun, Malformed):
         note = Log(
-            "sigil.server",
-            INFO,
+            SERVER_LOG,
+            LogLevel.INFO,
             f"{client.peer} refused with {begun.status}, {begun.reason.name}: {begun.message}",
         )
         client, effects = send_response(client, reject_upgrade(begun), context)
         return client, [note, *effects]
     if isinstance(begun, str):
-        note = Log("sigil.error", ERROR, f"{head.method} {head.target}: {begun}")
+        note = Log(ERROR_LOG, LogLevel.ERROR, f"{head.method} {head.target}: {begun}")
         client, effects = send_response(client, _INTERNAL, context)
         return client, [note, *effects]
     access = AccessLog(client.peer, head.method, head.target, head.version, 101, 0)
@@ -158,8 +155,8 @@ def _reject_event_stream(client: Client, context: Context) -> tuple[Response, li
     reason = CloseReason.SHUTDOWN if context.is_draining else CloseReason.FULL
     info = CLOSE_INFO[reason]
     note = Log(
-        "sigil.server",
-        INFO,
+        SERVER_LOG,
+        LogLevel.INFO,
         f"{client.peer} refused with {info.status}, {reason.name}: {info.sentence}",
     )
     return Response.error(info.status, info.sentence, headers=(("Retry-After", "1"),)), [note]
@@ -215,8 +212,8 @@ def send_error_response(client: Client, error: Malformed, context: Context) -> S
         [_access(client, client.incoming.head or UNREAD, response)] if context.logs_access else []
     )
     note = Log(
-        "sigil.server",
-        INFO,
+        SERVER_LOG,
+        LogLevel.INFO,
         f"{client.peer} refused with {error.status}, {error.reason.name}: {error.message}",
     )
     client, effects = write_and_shut(client, encoded.segments, error.reason)
@@ -259,12 +256,14 @@ def response_timed_out(client: Client, context: Context) -> Outcome:
     client, effects = write_and_shut(
         client, service_unavailable(reason, head, context.date), reason
     )
-    return client, [Log("sigil.error", ERROR, text), *access, *effects]
+    return client, [Log(ERROR_LOG, LogLevel.ERROR, text), *access, *effects]
 
 
 def respond_to_failure(client: Client, event: HandlerFailed, context: Context) -> Outcome:
     """User code failed: its account goes to the log, the client gets a status and no internals."""
-    notes: list[Effect] = [Log("sigil.error", ERROR, event.traceback)] if event.traceback else []
+    notes: list[Effect] = (
+        [Log(ERROR_LOG, LogLevel.ERROR, event.traceback)] if event.traceback else []
+    )
     ticket = event.ticket
     if client.outgoing.streaming is not None and ticket.number == client.responded:
         return Disconnected(client, CloseReason.HANDLER_ERROR), notes

@@ -15,7 +15,17 @@ from ..broadcast.broadcast import Broadcast, commit_pending
 from ..broadcast.encoding import Encoding
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Conn
-from ..effects import CallWsClose, Deliver, DeliverCompressed, Effect, Log, Send, Then
+from ..effects import (
+    SERVER_LOG,
+    CallWsClose,
+    Deliver,
+    DeliverCompressed,
+    Effect,
+    Log,
+    LogLevel,
+    Send,
+    Then,
+)
 from ..events import Delivered, HalfClosed, Received, SendMessages
 from ..parse_result import malformed
 from ..websocket.frames import Opcode, encode_close, encode_frame, frame_len, is_close_code
@@ -44,7 +54,6 @@ from .send_queue import dequeue, enqueue, enqueue_broadcast
 from .session import NOTHING_UNDELIVERED, CloseState, Session, Undelivered, messages_len
 from .websocket_send import queue_messages
 
-INFO = 20
 _OPEN, _SAID, _OVER = CloseState.OPEN, CloseState.CLOSING, CloseState.CLOSED
 _KEEP = Then.KEEP
 _PLAIN = Encoding.PLAIN
@@ -212,7 +221,7 @@ def fail(client: Client, reason: CloseReason, context: Context, message: str = "
         frame = encode_frame(Opcode.CLOSE, encode_close(code, message or info.sentence))
     client, effects = _close_connection(client, frame, reason, code, context)
     text = f"{client.peer} closed with {code}, {reason.name}: {message or info.sentence}"
-    return client, [Log("sigil.server", INFO, text), *effects]
+    return client, [Log(SERVER_LOG, LogLevel.INFO, text), *effects]
 
 
 def _close_connection(

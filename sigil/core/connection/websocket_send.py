@@ -12,12 +12,12 @@ client that has a `session`. They do not know any other client.
 
 from typing import TypeAlias
 
-from ..broadcast.broadcast import EVENT_OVERHEAD_FACTOR, Broadcast
-from ..broadcast.encoding import Encoding, encode_message
+from ..broadcast.broadcast import Broadcast
+from ..broadcast.encoding import EVENT_OVERHEAD_FACTOR, Encoding, encode_message
 from ..broadcast.entry import Subscription
 from ..broadcast.ring import Ring, ring_read
 from ..close_reasons import CloseReason
-from ..effects import Log, Then
+from ..effects import SERVER_LOG, Log, LogLevel, Then
 from ..events import FanOutStalled, Segment, SendMessages, Subscribe
 from ..limits import Limits
 from ..send_status import SendStatus
@@ -37,7 +37,6 @@ from .output import write, write_and_shut
 from .send_queue import Dequeued, append_frames, backlog_len, dequeue, enqueue, enqueue_broadcast
 from .session import CloseState, Follow
 
-INFO = 20
 _OPEN, _OVER = CloseState.OPEN, CloseState.CLOSED
 _KEEP = Then.KEEP
 _PLAIN = Encoding.PLAIN
@@ -177,7 +176,9 @@ def drop_too_slow(client: Client, needed: int, broadcast: Broadcast) -> Outcome:
         f"{ring.tail_number} of {broadcast.next_number}; {kept_len} bytes are kept, the limit is {ring.max_bytes} bytes or "
         f"{ring.max_frames} messages"
     )
-    return Disconnected(client, CloseReason.WS_CLIENT_TOO_SLOW), [Log("sigil.server", INFO, text)]
+    return Disconnected(client, CloseReason.WS_CLIENT_TOO_SLOW), [
+        Log(SERVER_LOG, LogLevel.INFO, text)
+    ]
 
 
 def subscribed(client: Client, event: Subscribe, context: Context) -> Outcome:

@@ -1,12 +1,15 @@
-"""The head of a request as a value, and what follows from it.
+"""The head of a request: request line and field lines, parsed, checked, and what follows from them.
 
 Theory: a head is a pure function of its bytes, so it is parsed once, checked once, and may be
-remembered by whoever sees the same bytes again. Everything the later stages ask on every request
-(does it have a body, does the connection persist, may the next request overtake it) is worked out
-here.
+cached by whoever sees the same bytes again. Everything the later stages ask on every request (does
+it have a body, does the connection persist, may the next request be handled before the response)
+is worked out here.
 
 Rules: `parse_headers_only` is total: `Head`, `Malformed` or `NeedMore`, and only the first is true.
-It never looks behind the empty line. It does not know the connection the bytes came from.
+It never reads behind the empty line. The verdict may not depend on how the bytes were cut into
+reads, so what can be refused early (`check_partial_head`) is refused late with the same words:
+request line first, then illegal bytes in the rest, then the size. It does not know the connection
+that the bytes came from.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -17,7 +20,7 @@ from ..conn import Peer
 from ..limits import Limits
 from ..parse_result import Malformed, NeedMore, malformed, without_body_for_head
 from .fields import CRLF, ILLEGAL_IN_HEAD, parse_header_lines
-from .framing import check_host_field, message_body_length, parse_list
+from .framing import check_host_field, message_body_length
 from .headers import Headers
 from .request import Request
 from .request_line import (
@@ -27,18 +30,28 @@ from .request_line import (
     parse_request_line,
     split_target,
 )
+from .tokens import parse_list
 
 PIPELINED_METHODS = frozenset(("GET", "OPTIONS"))
-"""Safe methods (RFC 9110 section 9.2.1) behind which the next pipelined request is handed out
-before the answer.
+"""Safe methods (RFC 9110 section 9.2.1): the next pipelined request may be handled before the
+response to one of these is sent.
 """
 
-_DEFAULTS = Limits()
+LEGAL = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+"""The bytes that a head may contain besides line ends: visible characters, space, tab and obs-text
+(RFC 9110 section 5.5).
+"""
+
+_DEFAULT_LIMITS = Limits()
 
 
 class Head(NamedTuple):
-    """A request without its body. `body_length` is the body's in bytes, -1 for chunked; `version`
-    the minor one, 0 or 1.
+    """A request without its body.
+
+    `method`, `target`, `path`, `query`, `version` and `headers` are those of `Request`.
+    `body_length` is the length of the body in bytes, -1 if it is chunked. `keep_alive` is true if
+    the connection persists after the response, `expects_continue` if the client waits for a 100
+    Continue before it sends the body.
     """
 
     method: str
@@ -51,26 +64,30 @@ class Head(NamedTuple):
     keep_alive: bool
     expects_continue: bool
     may_pipeline: bool
-    """HTTP/1.1, no body, no upgrade, the connection stays, the next request need not wait: the case
-    to be fast in.
+    """HTTP/1.1, a safe method, no body, no upgrade, and the connection persists: the next request
+    need not wait for the response. This is the case to be fast in.
     """
 
 
+Parsed: TypeAlias = Head | Malformed | NeedMore
+"""What a parser makes of bytes that should begin with a head."""
+
+
 def request_of(head: Head, body: bytes, peer: Peer) -> Request:
-    """The request that this head and a body make."""
+    """The request with this head and this body, from `peer`."""
     method, target, path, query, version, headers, _, _, _, _ = head
     return Request(method, target, path, query, version, headers, body, peer)
 
 
-Parsed: TypeAlias = Head | Malformed | NeedMore
+# -- a whole head ----------------------------------------------------------------------------------
 
 
-def parse_headers_only(data: bytes, limits: Limits = _DEFAULTS) -> Parsed:
+def parse_headers_only(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> Parsed:
     """The head at the beginning of `data` (RFC 9112 sections 2 to 6), whatever follows it.
 
     `Malformed` carries the reason and the sentence its sender gets: 400, 413, 414, 417, 431, 501 or
-    505. `NeedMore` says that the empty line that ends a head is not there yet, and nothing is wrong
-    so far.
+    505. `NeedMore` means that the empty line that ends a head has not come, and that nothing is
+    wrong so far.
     """
     end = find_header_end(data)
     if end < 0:
@@ -80,8 +97,17 @@ def parse_headers_only(data: bytes, limits: Limits = _DEFAULTS) -> Parsed:
     return without_body_for_head(data, parsed) if type(parsed) is Malformed else parsed
 
 
+def find_header_end(buffer: bytes, start: int = 0) -> int:
+    """The position of the empty line (CRLF CRLF) that ends a head, or -1.
+
+    `start` is the number of bytes that an earlier search has covered; at most 3 of them are
+    searched again.
+    """
+    return buffer.find(b"\r\n\r\n", start - 3 if start > 3 else 0)
+
+
 def _parse_head(head: bytes, limits: Limits) -> Head | Malformed:
-    """The same for the bytes of exactly one head."""
+    """The head in the bytes of exactly one head, its empty line included."""
     line_end = head.find(CRLF, 0, max_line_len(limits))
     if line_end < 0 or not has_only_legal_bytes(head, limits):
         error = check_partial_head(head, 0, limits)
@@ -92,8 +118,18 @@ def _parse_head(head: bytes, limits: Limits) -> Head | Malformed:
     return _parse_fields(line, head[line_end + 2 :], limits)
 
 
+def has_only_legal_bytes(head: bytes, limits: Limits) -> bool:
+    """True if `check_partial_head` could find nothing wrong behind the first line: the quick test
+    for nearly every head.
+    """
+    if len(head) > limits.max_header_len:
+        return False
+    # Without the legal bytes only line ends are left, two bytes each; one byte more is a stray one.
+    return len(head.translate(None, LEGAL)) == 2 * head.count(CRLF)
+
+
 def _parse_fields(line: RequestLine, block: bytes, limits: Limits) -> Head | Malformed:
-    """The head that this first line and these field lines make, or the first thing that is wrong
+    """The head that this request line and these field lines make, or the first thing that is wrong
     with them.
     """
     headers = parse_header_lines(block, limits)
@@ -102,27 +138,47 @@ def _parse_fields(line: RequestLine, block: bytes, limits: Limits) -> Head | Mal
     error = check_host_field(headers, line.version)
     if error is not None:
         return error
-    length = message_body_length(headers, line.version)
-    if isinstance(length, Malformed):
-        return length
-    if length > limits.max_body_len:
+    body_length = message_body_length(headers, line.version)
+    if isinstance(body_length, Malformed):
+        return body_length
+    if body_length > limits.max_body_len:
         return malformed(
             f"the body is longer than {limits.max_body_len} bytes", CloseReason.LARGE_REQUEST
         )
-    expects = _expects_continue(headers, line.version)
-    return expects if isinstance(expects, Malformed) else _make_head(line, headers, length, expects)
+    expects_continue = _expects_continue(headers, line.version)
+    if isinstance(expects_continue, Malformed):
+        return expects_continue
+    return _make_head(line, headers, body_length, expects_continue)
 
 
-def _make_head(line: RequestLine, headers: Headers, length: int, expects: bool) -> Head:
-    """The record, with what follows from its parts."""
+def _expects_continue(headers: Headers, version: int) -> bool | Malformed:
+    """True if the client asks for a 100 Continue; 417 for any other expectation (RFC 9110 section
+    10.1.1).
+    """
+    value = headers.combined.get("expect")
+    if not value or version == 0:
+        return False
+    expectations = parse_list(value)
+    if expectations not in ([], ["100-continue"]):
+        return malformed(
+            "this server meets no expectation but 100-continue", CloseReason.EXPECTATION
+        )
+    return bool(expectations)
+
+
+def _make_head(
+    line: RequestLine, headers: Headers, body_length: int, expects_continue: bool
+) -> Head:
+    """The head with these parts, and what follows from them."""
     method, target, version = line.method, line.target, line.version
     path, query = split_target(target)
-    persists = _keeps_alive(headers, version)
-    is_simple = (
-        length == 0
-        and persists
+    keep_alive = _keeps_alive(headers, version)
+    may_pipeline = (
+        body_length == 0
+        and keep_alive
         and version == 1
         and method in PIPELINED_METHODS
+        # The server's own responses, and a connection that leaves HTTP, are out of the usual way.
         and not is_for_server(method, target)
         and "upgrade" not in headers.combined
     )
@@ -133,11 +189,20 @@ def _make_head(line: RequestLine, headers: Headers, length: int, expects: bool) 
         query,
         version,
         headers,
-        length,
-        persists,
-        expects and length != 0,
-        is_simple,
+        body_length,
+        keep_alive,
+        expects_continue and body_length != 0,
+        may_pipeline,
     )
+
+
+def _keeps_alive(headers: Headers, version: int) -> bool:
+    """True if the connection persists after the response (RFC 9112 section 9.3)."""
+    value = headers.combined.get("connection")
+    if value is None or value == "keep-alive":
+        return version == 1 or value is not None
+    options = parse_list(value)
+    return "close" not in options and (version == 1 or "keep-alive" in options)
 
 
 def is_for_server(method: str, target: str) -> bool:
@@ -147,47 +212,15 @@ def is_for_server(method: str, target: str) -> bool:
     return method == "TRACE" or target == "*"
 
 
-def _keeps_alive(headers: Headers, version: int) -> bool:
-    """Whether the connection outlives the answer (RFC 9112 section 9.3)."""
-    value = headers.combined.get("connection")
-    if value is None or value == "keep-alive":
-        return version == 1 or value is not None
-    tokens = parse_list(value)
-    return "close" not in tokens and (version == 1 or "keep-alive" in tokens)
-
-
-def _expects_continue(headers: Headers, version: int) -> bool | Malformed:
-    """Whether a 100 Continue is asked for; 417 for any other expectation (RFC 9110 section 10.1.1)."""
-    value = headers.combined.get("expect")
-    expectations = parse_list(value) if value and version else []
-    if expectations not in ([], ["100-continue"]):
-        return malformed(
-            "this server meets no expectation but 100-continue", CloseReason.EXPECTATION
-        )
-    return bool(expectations)
-
-
-LEGAL = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
-"""What a head may contain but line ends: visible characters, space, tab, obs-text (RFC 9110 section
-5.5).
-"""
-
-
-def find_header_end(buffer: bytes, start: int = 0) -> int:
-    """Position of the empty line (CRLF CRLF) that ends a head, or -1.
-
-    `start` is how much of the buffer an earlier search has covered: at most 3 bytes before it are
-    looked at again.
-    """
-    return buffer.find(b"\r\n\r\n", start - 3 if start > 3 else 0)
+# -- the beginning of a head -----------------------------------------------------------------------
 
 
 def check_partial_head(prefix: bytes, start: int, limits: Limits) -> Malformed | None:
-    """The verdict that the beginning of a head settles by itself, or None if it may still become a
-    request.
+    """What is wrong with a head of which only the beginning, `prefix`, has come; None if it may
+    still become a valid one.
 
-    `start` is how much of it was inspected before; only what is new is looked at, but for the first
-    line.
+    The first `start` bytes were checked by an earlier call, and are not looked at again, except for
+    the request line.
     """
     window = prefix[: limits.max_header_len]
     line_end = window.find(CRLF, 0, max_line_len(limits))
@@ -197,9 +230,9 @@ def check_partial_head(prefix: bytes, start: int, limits: Limits) -> Malformed |
         line = parse_request_line(window[:line_end], limits)
         if isinstance(line, Malformed):
             return line
-    flaw = ILLEGAL_IN_HEAD.search(window, max(start - 1, line_end))
-    if flaw is not None:
-        return malformed(_describe_illegal_byte(flaw[0]))
+    illegal = ILLEGAL_IN_HEAD.search(window, max(start - 1, line_end))
+    if illegal is not None:
+        return malformed(_describe_illegal_byte(illegal[0]))
     if len(prefix) > limits.max_header_len:
         return malformed(
             f"the head of the request is longer than {limits.max_header_len} bytes",
@@ -208,22 +241,10 @@ def check_partial_head(prefix: bytes, start: int, limits: Limits) -> Malformed |
     return None
 
 
-def _describe_illegal_byte(flaw: bytes) -> str:
+def _describe_illegal_byte(byte: bytes) -> str:
     """The sentence for one byte that no head may contain where it stood."""
     names = {
         b"\n": "a line feed without a carriage return",
         b"\r": "a carriage return without a line feed",
     }
-    return f"the head contains {names.get(flaw, f'the control byte 0x{flaw[0]:02x}')}"
-
-
-def has_only_legal_bytes(head: bytes, limits: Limits) -> bool:
-    """True if `check_partial_head` could find no flaw behind the first line: the quick test for
-    nearly every head.
-
-    What is left without the legal bytes are line ends, two bytes each; one byte more is a stray
-    one.
-    """
-    return len(head) <= limits.max_header_len and len(
-        head.translate(None, LEGAL)
-    ) == 2 * head.count(CRLF)
+    return f"the head contains {names.get(byte, f'the control byte 0x{byte[0]:02x}')}"

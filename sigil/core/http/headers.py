@@ -2,12 +2,13 @@
 section 5).
 
 Theory: a field section is a sequence of (name, value) pairs whose order and spelling somebody may
-need, and at the same time a dictionary that nobody wants to fold case for. This is both: `pairs` is
-the sequence as it was on the wire; the mapping side answers by lower-case name.
+need, and at the same time a dictionary in which nobody wants to care for upper and lower case. This
+is both: `pairs` is the sequence as it was received; as a mapping it is looked up by lower-case
+name.
 
-Rules: immutable and hashable. Several lines of one name read as one value joined with ", " (RFC
-9110 section 5.3), `cookie` with "; "; `get_all` gives them apart. It does not validate: `grammar`
-and `sanitize` do.
+Rules: immutable and hashable. Several lines of one name are combined into one value with commas
+between them (RFC 9110 section 5.3), those of `cookie` with semicolons; `get_all` gives them apart.
+It does not validate: `fields` checks what is received and `validate` what is sent.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -58,16 +59,20 @@ _NAMES = {
     for name in _COMMON
     for spelling in (name, name.lower())
 }
-"""Names that most requests have, as text and folded, by their bytes in the two usual spellings."""
+"""Names that most requests have: (name, lower-case name) by their bytes in the two usual spellings.
+"""
 
 
 def _combine(pairs: Pairs) -> dict[str, str]:
-    """Lower-case name -> value, lines of the same name joined in order."""
-    folded: dict[str, str] = {}
+    """The combined values by lower-case name, lines of one name joined in order."""
+    combined: dict[str, str] = {}
     for name, value in pairs:
         key = name.lower()
-        folded[key] = folded[key] + _JOINERS.get(key, ", ") + value if key in folded else value
-    return folded
+        if key in combined:
+            combined[key] += _JOINERS.get(key, ", ") + value
+        else:
+            combined[key] = value
+    return combined
 
 
 _set = object.__setattr__
@@ -75,21 +80,21 @@ _set = object.__setattr__
 
 @final
 class Headers:
-    """An immutable, case-insensitive view of header fields; `Headers((("Host", "a"),))["host"] ==
-    "a"`.
+    """Immutable header fields, looked up without regard to case: for `Headers((("Host", "a"),))`
+    both `["host"]` and `["Host"]` are `"a"`.
     """
 
     __slots__ = ("combined", "pairs")
     pairs: Pairs
     combined: Mapping[str, str]
-    """Lower-case name -> value, its lines joined; not to be changed."""
+    """The combined value by lower-case name; not to be changed."""
 
-    def __init__(self, pairs: Pairs = (), folded: Mapping[str, str] | None = None) -> None:
-        """From pairs; `combined` may be given by whoever has it already, and must be what
-        `_combine(pairs)` would be.
+    def __init__(self, pairs: Pairs = (), combined: Mapping[str, str] | None = None) -> None:
+        """From (name, value) pairs. `combined` may be given by whoever has it already, and must be
+        what `_combine(pairs)` returns.
         """
         _set(self, "pairs", pairs)
-        _set(self, "combined", _combine(pairs) if folded is None else folded)
+        _set(self, "combined", _combine(pairs) if combined is None else combined)
 
     def __getitem__(self, name: str) -> str:
         return self.combined[name.lower()]
@@ -99,11 +104,11 @@ class Headers:
     @overload
     def get(self, name: str, default: str) -> str: ...
     def get(self, name: str, default: str | None = None) -> str | None:
-        """The value of `name`, its lines joined, or `default`."""
+        """The combined value of `name`, its lines joined; `default` if there is none."""
         return self.combined.get(name.lower(), default)
 
     def get_all(self, name: str) -> tuple[str, ...]:
-        """Every line of `name`, apart and in order; empty if there is none."""
+        """The values of the lines of `name`, apart and in order; empty if there is none."""
         key = name.lower()
         return tuple(value for other, value in self.pairs if other.lower() == key)
 
@@ -112,7 +117,7 @@ class Headers:
         return tuple(self.combined)
 
     def items(self) -> tuple[Pair, ...]:
-        """(lower-case name, joined value), each name once."""
+        """(lower-case name, combined value) pairs, each name once."""
         return tuple(self.combined.items())
 
     def __contains__(self, name: object) -> bool:
@@ -144,28 +149,32 @@ class Headers:
 
 
 def decode_pairs(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """Headers from bytes: Latin-1, which loses nothing and never fails (RFC 9110 section 5.5),
-    white space trimmed.
+    """Headers from (name, value) pairs of bytes, decoded as Latin-1, which loses nothing and never
+    fails (RFC 9110 section 5.5), without the white space around values.
     """
     texts: list[Pair] = []
-    folded: dict[str, str] = {}
+    combined: dict[str, str] = {}
     for raw_name, raw_value in pairs:
-        name, key = _NAMES.get(raw_name) or _spell(raw_name)
+        name, key = _NAMES.get(raw_name) or _decode_name(raw_name)
         value = raw_value.decode("latin-1").strip(" \t")
         texts.append((name, value))
-        folded[key] = folded[key] + _JOINERS.get(key, ", ") + value if key in folded else value
-    return Headers(tuple(texts), folded)
+        # Combined here as in `_combine`, but without lower-casing the names of the table again.
+        if key in combined:
+            combined[key] += _JOINERS.get(key, ", ") + value
+        else:
+            combined[key] = value
+    return Headers(tuple(texts), combined)
 
 
-def _spell(raw_name: bytes) -> Pair:
-    """A name that is not in the table, as text and folded."""
+def _decode_name(raw_name: bytes) -> Pair:
+    """(name, lower-case name) for a name that is not in the table."""
     name = raw_name.decode("latin-1")
     return name, name.lower()
 
 
 def to_pairs(headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Pairs:
-    """The pairs of a mapping, of `Headers`, or of any sequence of pairs; TypeError if it is none of
-    these.
+    """The (name, value) pairs of a mapping, of `Headers` or of any iterable of pairs, in order;
+    TypeError for anything else.
     """
     if isinstance(headers, Headers):
         return headers.pairs

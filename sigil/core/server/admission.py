@@ -4,8 +4,8 @@ from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Conn
 from ..connection.client import Parse, is_subscriber, make_client
 from ..connection.deadlines import deadline_of
-from ..connection.responses import INFO, NO_HEAD, WARNING, service_unavailable
-from ..effects import Adopt, CallOpen, Effect, Log, Reject
+from ..connection.responses import NO_HEAD, service_unavailable
+from ..effects import SERVER_LOG, Adopt, CallOpen, Effect, Log, LogLevel, Reject
 from ..events import Accepted
 from .batch import Batch
 from .eviction import eviction_candidates
@@ -50,7 +50,9 @@ def _evict_one(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
     batch.close_now(client, CloseReason.EVICTED)
     after, effects = batch.finish()
     note = Log(
-        "sigil.server", INFO, f"{client.peer} evicted: {CLOSE_INFO[CloseReason.EVICTED].sentence}"
+        SERVER_LOG,
+        LogLevel.INFO,
+        f"{client.peer} evicted: {CLOSE_INFO[CloseReason.EVICTED].sentence}",
     )
     return after._replace(eviction_queue=ranking), [note, *effects]
 
@@ -59,8 +61,8 @@ def _reject(server: Server, event: Accepted, reason: CloseReason) -> tuple[Serve
     """503 with a sentence, and no record."""
     totals = server.totals._replace(rejected=server.totals.rejected + 1)
     note = Log(
-        "sigil.server",
-        WARNING,
+        SERVER_LOG,
+        LogLevel.WARNING,
         f"{event.peer} turned away, {reason.name}: {CLOSE_INFO[reason].sentence}",
     )
     data = b"".join(service_unavailable(reason, NO_HEAD, server.date))

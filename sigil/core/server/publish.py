@@ -16,23 +16,19 @@ from ..broadcast.broadcast import (
     encode_entry,
     fits,
     has_subscribers,
-    plain_entries,
     skip_numbers,
 )
 from ..broadcast.encoding import Encoding
-from ..broadcast.entry import Published, entry_len
+from ..broadcast.entry import Published, entry_len, plain_entries
 from ..connection.client import Parse
 from ..connection.send_queue import next_needed
 from ..connection.websocket_send import advance_cursor, drop_too_slow
-from ..effects import Effect, Log
+from ..effects import SERVER_LOG, Effect, Log, LogLevel
 from ..events import Publish
 from ..websocket.frames import Opcode, frame_len
 from .batch import Batch
 from .flush import FLUSH, flush
 from .state import Server, with_broadcast
-
-WARNING = 30
-
 
 # -- to all ----------------------------------------------------------------------------------------
 
@@ -53,7 +49,7 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
     entries = plain_entries(event.messages)
     encoded = encode_entries(entries, broadcast) if broadcast.encoding_counts else entries
     length = (
-        sum([len(entry[0]) for entry in entries])
+        sum([len(entry.frame) for entry in entries])
         if encoded is entries
         else sum(map(entry_len, encoded))
     )
@@ -75,7 +71,7 @@ def _publish_one(server: Server, entry: Published, parse: Parse) -> tuple[Server
     length = entry_len(entry)
     if length > server.limits.outgoing_buffer_sz:
         text = f"a message of about {length} bytes was not broadcast: Limits.outgoing_buffer_sz is less"
-        return server, [Log("sigil.server", WARNING, text)]
+        return server, [Log(SERVER_LOG, LogLevel.WARNING, text)]
     if fits(server.broadcast, 1, length):
         return _add(server, (entry,), length, parse)
     server, flushed = flush(server, FLUSH, parse)
@@ -89,7 +85,7 @@ def _add(
     """Publish frames that fit, and drop those who would need what this overwrites."""
     skipped = 0
     if server.broadcast.encoding_counts and Encoding.SSE in dict(server.broadcast.encoding_counts):
-        skipped = sum([entry[0][0] & 0x0F != Opcode.TEXT for entry in entries])
+        skipped = sum([entry.frame[0] & 0x0F != Opcode.TEXT for entry in entries])
     if skipped:
         server = server._replace(
             totals=server.totals._replace(sse_skipped=server.totals.sse_skipped + skipped)

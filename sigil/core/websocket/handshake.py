@@ -1,16 +1,14 @@
-"""The opening handshake of a WebSocket: may this request become one, and how is it told (RFC 6455
-section 4).
+"""The opening handshake: upgrade requests read, the 101 written (RFC 6455 section 4).
 
 Theory: an upgrade is an ordinary GET whose fields prove that the client means it. `check_upgrade`
-looks at a head and gives what was offered, or why not; `encode_upgrade` writes the 101 from the
-offer and from what was chosen of it.
+takes the head of a request and returns what the client offers, or why it is refused;
+`encode_upgrade` writes the 101 from the offer and from what was chosen of it.
 
-Rules: everything is a function of the head; nothing is answered that was not offered. A refusal is
-a `Malformed` whose status is that of the answer, and `REFUSAL_FIELDS` are the fields the answer
-needs besides. The Origin is judged here, since browsers let any page open a WebSocket to any server
-(section 10.2).
+Rules: everything is a function of the head; nothing is accepted that was not offered. A refusal is
+a `Malformed` whose status is that of the response, and `REFUSAL_FIELDS` are the fields which that
+response needs besides. The Origin is checked here too (section 10.2; see `origin`).
 
-It does not know frames: it reads the offers, and says which of them is accepted.
+It does not know frames, and it chooses nothing: `broadcast.negotiation` and the handler do.
 """
 
 import re
@@ -19,18 +17,19 @@ from hashlib import sha1
 from typing import NamedTuple
 
 from ..close_reasons import CloseReason
-from ..http.framing import check_host_field, parse_list
+from ..http.framing import check_host_field
 from ..http.head import Head
 from ..http.headers import Headers, Pairs
 from ..http.response import Response
+from ..http.tokens import TOKEN, TOKEN_CHAR, parse_list, split_list
 from ..http.validate import check_headers
 from ..parse_result import Malformed, malformed
 from .origin import is_origin_allowed
 
 
 class Extension(NamedTuple):
-    """An extension as it is offered or answered: its name, and its parameters, each with a value or
-    None.
+    """An extension that was offered or accepted: its name, and its parameters, each with a value or
+    None (RFC 6455 section 9.1).
     """
 
     name: str
@@ -38,7 +37,7 @@ class Extension(NamedTuple):
 
 
 class Offer(NamedTuple):
-    """A valid wish to upgrade: the key, and what the client offers, in its order of preference."""
+    """What a valid upgrade request offers, in the client's order of preference, and its key."""
 
     key: str
     subprotocols: tuple[str, ...]
@@ -46,9 +45,10 @@ class Offer(NamedTuple):
 
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-"""What the answer to a key is made with (RFC 6455 section 1.3)."""
+"""What is hashed together with a key (RFC 6455 section 1.3)."""
 
 VERSION = "13"
+"""The one Sec-WebSocket-Version there is (RFC 6455 section 4.1 item 9)."""
 
 _UPGRADE_FIELDS: Pairs = (
     ("Connection", "Upgrade"),
@@ -61,7 +61,7 @@ REFUSAL_FIELDS: dict[CloseReason, Pairs] = {
     CloseReason.WS_MISSING_VERSION_HEADER: _UPGRADE_FIELDS,
     CloseReason.WS_UNEXPECTED_VERSION: _UPGRADE_FIELDS,
 }
-"""Fields of the answer to a refused upgrade, by reason: a 426 says what to upgrade to (RFC 9110
+"""Fields of the response to a refused upgrade, by reason: a 426 names what to upgrade to (RFC 9110
 section 15.5.22).
 """
 
@@ -77,12 +77,11 @@ HANDSHAKE_FIELDS = frozenset(
         "sec-websocket-key",
     )
 )
-"""Fields of a 101 that are the handshake's own, or that a 101 may not have."""
+"""Fields of a 101, in lower case, that the handshake sends itself or that a 101 may not have."""
 
-
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
-_NAME = re.compile(rf"{_TOKEN}+")
-_PARAM = re.compile(rf'({_TOKEN}+)(?:[ \t]*=[ \t]*(?:({_TOKEN}+)|"((?:\\?{_TOKEN})+)"))?')
+_PARAM = re.compile(
+    rf'({TOKEN_CHAR}+)(?:[ \t]*=[ \t]*(?:({TOKEN_CHAR}+)|"((?:\\?{TOKEN_CHAR})+)"))?'
+)
 """`name`, `name=value` or `name="value"`; a quoted value is a token too once unquoted (RFC 6455
 section 9.1).
 """
@@ -93,11 +92,11 @@ section 4.1.
 """
 
 
-# -- is it one -------------------------------------------------------------------------------------
+# -- the request -----------------------------------------------------------------------------------
 
 
 def is_upgrade(head: Head) -> bool:
-    """True if the request asks for a WebSocket at all, however badly; HTTP/1.0 cannot (RFC 9110
+    """True if the request asks for a WebSocket at all, valid or not; HTTP/1.0 cannot (RFC 9110
     section 7.8).
     """
     value = head.headers.combined.get("upgrade")
@@ -105,10 +104,10 @@ def is_upgrade(head: Head) -> bool:
 
 
 def check_upgrade(head: Head, origins: tuple[str, ...] | None = None) -> Offer | Malformed:
-    """What a valid upgrade offers (RFC 6455 section 4.2.1), or why it is refused: 400, 403 or 426.
+    """The offer of a valid upgrade request (RFC 6455 section 4.2.1), or the error: 400, 403 or 426.
 
-    `origins` are the origins whose pages may connect, spelled as browsers do, `"*"` for all; None
-    is the same origin.
+    `origins` are those whose pages may connect, spelled as browsers spell them, `"*"` for all; None
+    allows the same origin only.
     """
     error = _check_request(head)
     if error is not None:
@@ -131,7 +130,7 @@ def check_upgrade(head: Head, origins: tuple[str, ...] | None = None) -> Offer |
 
 
 def _check_request(head: Head) -> Malformed | None:
-    """What is wrong with the request as a wish to upgrade, the key apart."""
+    """What is wrong with the head of an upgrade request, its key apart; None if nothing is."""
     headers = head.headers
     if not is_upgrade(head) or "upgrade" not in parse_list(headers.get("connection", "")):
         return malformed(
@@ -155,7 +154,7 @@ def _check_request(head: Head) -> Malformed | None:
 
 
 def _read_key(headers: Headers) -> str | Malformed:
-    """The key, or what is wrong with it; two keys, joined as fields are, make one that is none."""
+    """The Sec-WebSocket-Key, or what is wrong with it; two of them, combined, are no valid key."""
     key = headers.get("sec-websocket-key")
     if key is None:
         return malformed(
@@ -166,18 +165,17 @@ def _read_key(headers: Headers) -> str | Malformed:
     return key
 
 
-# -- where it comes from ---------------------------------------------------------------------------
-
-
-# -- what it offers --------------------------------------------------------------------------------
+# -- the offers ------------------------------------------------------------------------------------
 
 
 def parse_subprotocols(value: str) -> tuple[str, ...] | Malformed:
-    """The subprotocols of a field value, in order (RFC 6455 section 4.1 item 10); 400 if one is
-    twice or no token.
+    """The subprotocols of a Sec-WebSocket-Protocol value, in order (RFC 6455 section 4.1 item 10).
+
+    `parse_subprotocols("chat, superchat") == ("chat", "superchat")`. 400 if one of them is no
+    token, or is there twice.
     """
-    names = _members(value)
-    if not all(map(_NAME.fullmatch, names)):
+    names = split_list(value)
+    if not all(map(TOKEN.fullmatch, names)):
         return malformed("Sec-WebSocket-Protocol is not a list of names")
     if len(set(names)) != len(names):
         return malformed("Sec-WebSocket-Protocol offers a name twice")
@@ -185,92 +183,111 @@ def parse_subprotocols(value: str) -> tuple[str, ...] | Malformed:
 
 
 def parse_extensions(value: str) -> tuple[Extension, ...] | Malformed:
-    """The extensions of a field value, in order, as they are spelled (RFC 6455 section 9.1); 400 if
-    it is no list.
+    """The extensions of a Sec-WebSocket-Extensions value, in order (RFC 6455 section 9.1).
+
+    `parse_extensions("a; b=1") == (Extension("a", (("b", "1"),)),)`. 400 if one is malformed.
     """
-    extensions = tuple(map(_parse_extension, _members(value)))
-    found = tuple(extension for extension in extensions if extension is not None)
-    return (
-        found
-        if len(found) == len(extensions)
-        else malformed("Sec-WebSocket-Extensions is not a list of extensions")
-    )
-
-
-def _members(value: str) -> list[str]:
-    """The members of a comma-separated list, empty ones left out (RFC 9110 section 5.6.1).
-
-    A quoted string is no exception: one with a comma or a semicolon in it is malformed, and so are
-    its halves.
-    """
-    return [member for member in (part.strip(" \t") for part in value.split(",")) if member]
+    extensions: list[Extension] = []
+    for member in split_list(value):
+        extension = _parse_extension(member)
+        if extension is None:
+            return malformed("Sec-WebSocket-Extensions is not a list of extensions")
+        extensions.append(extension)
+    return tuple(extensions)
 
 
 def _parse_extension(text: str) -> Extension | None:
-    """`name; param; param=value`, or None."""
+    """The extension that `name; param; param=value` is; None if the text is none."""
     name, *rest = [part.strip(" \t") for part in text.split(";")]
-    matches = [_PARAM.fullmatch(param) for param in rest]
-    params = tuple([(match[1], _value_of(match)) for match in matches if match])
-    return Extension(name, params) if _NAME.fullmatch(name) and len(params) == len(rest) else None
+    if TOKEN.fullmatch(name) is None:
+        return None
+    params: list[tuple[str, str | None]] = []
+    for param in rest:
+        match = _PARAM.fullmatch(param)
+        if match is None:
+            return None
+        params.append((match[1], _value_of(match)))
+    return Extension(name, tuple(params))
 
 
 def _value_of(match: re.Match[str]) -> str | None:
-    """The value of a parameter, unquoted, or None if it has none."""
-    return match[2] if match[3] is None else match[3].replace("\\", "")
+    """The value of a parameter, unquoted; None if it has none."""
+    quoted: str | None = match[3]
+    return match[2] if quoted is None else quoted.replace("\\", "")
 
 
-# -- what is chosen of it --------------------------------------------------------------------------
-
-
-# -- the answer ------------------------------------------------------------------------------------
+# -- the response ----------------------------------------------------------------------------------
 
 
 def accept_key(key: str) -> str:
-    """The Sec-WebSocket-Accept that answers a key (RFC 6455 section 4.2.2)."""
-    return b64encode(sha1((key + GUID).encode(), usedforsecurity=False).digest()).decode()
+    """The Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 section 4.2.2 item 5.4).
+
+    `accept_key("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="`
+    """
+    digest = sha1((key + GUID).encode(), usedforsecurity=False).digest()
+    return b64encode(digest).decode()
 
 
 def encode_upgrade(
     offer: Offer, subprotocol: str | None, extension: Extension | None, headers: Pairs, date: bytes
 ) -> bytes | str:
-    """The 101 that begins the conversation, or a sentence that says why it cannot be sent.
+    """The 101 that opens the WebSocket, or a sentence that says why it cannot be sent.
 
-    `headers` are the program's own pairs, `date` is the Date field with the empty line that ends a
-    head.
+    `subprotocol` and `extension` are what was chosen of the offer, or None; `headers` are the
+    program's own pairs; `date` is the Date field with the empty line that ends a head.
     """
-    if subprotocol is not None and subprotocol not in offer.subprotocols:
-        return f"the subprotocol {subprotocol!r} was not offered: {offer.subprotocols!r} were"
-    if extension is not None and extension.name not in [offer.name for offer in offer.extensions]:
-        return f"the extension {extension.name!r} was not offered"
-    problem = check_headers(headers)
+    problem = _problem_with(offer, subprotocol, extension) or _problem_with_headers(headers)
     if problem is not None:
         return problem
-    foreign = [name for name, _ in headers if name.lower() in HANDSHAKE_FIELDS]
-    if foreign:
-        return f"the header {foreign[0]!r} is the handshake's to send"
-    chosen = [("Sec-WebSocket-Protocol", subprotocol)] if subprotocol is not None else []
-    if extension is not None:
-        chosen.append(("Sec-WebSocket-Extensions", format_extension(extension)))
-    fields = (
+    fields = [
         ("Upgrade", "websocket"),
         ("Connection", "Upgrade"),
         ("Sec-WebSocket-Accept", accept_key(offer.key)),
-        *chosen,
-        *headers,
-    )
+    ]
+    if subprotocol is not None:
+        fields.append(("Sec-WebSocket-Protocol", subprotocol))
+    if extension is not None:
+        fields.append(("Sec-WebSocket-Extensions", format_extension(extension)))
+    fields += headers
     lines = "".join([f"{name}: {value}\r\n" for name, value in fields]).encode("latin-1")
-    end = b"\r\n" if any(name.lower() == "date" for name, _ in headers) else date
+    has_own_date = any(name.lower() == "date" for name, _ in headers)
+    end = b"\r\n" if has_own_date else date
     return b"HTTP/1.1 101 Switching Protocols\r\n" + lines + end
 
 
+def _problem_with(offer: Offer, subprotocol: str | None, extension: Extension | None) -> str | None:
+    """Why what was chosen cannot be sent, as a sentence: it was not offered. None if it was."""
+    if subprotocol is not None and subprotocol not in offer.subprotocols:
+        return f"the subprotocol {subprotocol!r} was not offered: {offer.subprotocols!r} were"
+    offered_names = [offered.name for offered in offer.extensions]
+    if extension is not None and extension.name not in offered_names:
+        return f"the extension {extension.name!r} was not offered"
+    return None
+
+
+def _problem_with_headers(headers: Pairs) -> str | None:
+    """Why the program's pairs cannot be sent in a 101, as a sentence; None if they can."""
+    problem = check_headers(headers)
+    if problem is not None:
+        return problem
+    for name, _ in headers:
+        if name.lower() in HANDSHAKE_FIELDS:
+            return f"the header {name!r} is the handshake's to send"
+    return None
+
+
 def format_extension(extension: Extension) -> str:
-    """An extension as a field value; its names and values are tokens."""
-    params = (name if value is None else f"{name}={value}" for name, value in extension.params)
+    """An extension as a field value, whose names and values are tokens.
+
+    `format_extension(Extension("a", (("b", "1"), ("c", None)))) == "a; b=1; c"`
+    """
+    params = [name if value is None else f"{name}={value}" for name, value in extension.params]
     return "; ".join((extension.name, *params))
 
 
 def reject_upgrade(error: Malformed) -> Response:
-    """The answer to an upgrade that is refused: its status, its sentence, and the fields that
-    belong to its reason.
+    """The response to an upgrade that is refused: the status and sentence of the error, and the
+    fields that its reason demands.
     """
-    return Response.error(error.status, error.message, headers=REFUSAL_FIELDS.get(error.reason, ()))
+    fields = REFUSAL_FIELDS.get(error.reason, ())
+    return Response.error(error.status, error.message, headers=fields)

@@ -1,18 +1,18 @@
-"""WebSocket messages: a fold of reads to what the peer said (RFC 6455 sections 5.4 to 5.6, 8.1).
+"""WebSocket messages: what was read of a connection, assembled (RFC 6455 sections 5.4 to 5.6, 8.1).
 
-Theory: a conversation is a stream of bytes that was cut anywhere, in frames that were cut anywhere
-from messages. What has been received of it is a value, `MessageReader`; a read gives the next value
-and the items it completed, in the order in which they came: text as `str`, binary as `bytes`,
-control frames as records.
+Theory: a peer sends messages, cut into frames anywhere, and its bytes arrive cut into reads
+anywhere. What has been read and is not a whole message yet is a value, `MessageReader`; a read
+gives the next reader and the items it completed, in the order in which they came: text as `str`,
+binary as `bytes`, control frames as records.
 
-Rules: cuts change nothing, neither the items nor the flaw. A payload is unmasked and checked as it
-comes, so text that cannot become UTF-8 is refused at the byte that is wrong, and only a frame's
-head or a control frame is ever kept back. Pieces of a message are a rope, joined once. After a
-Close or a flaw nothing is read any more.
+Rules: cuts change nothing, neither the items nor the error. A payload is unmasked and checked as it
+comes, so text that cannot become UTF-8 is refused at the byte that is wrong, and only a header or a
+control frame is ever buffered as it came. The pieces of a message are a rope, joined once. After a
+Close or an error nothing is read any more.
 
-It does not answer: pongs, close frames and the end of the connection belong to whoever folds. A
-compressed message comes out as it came, `CompressedMessage`, and is inflated when somebody asks
-what it says.
+It does not answer: pongs, close frames and the end of the connection are `connection.websocket`'s.
+A compressed message comes out compressed, as `CompressedMessage`, and is inflated by whoever wants
+its content.
 """
 
 from codecs import utf_8_decode
@@ -24,67 +24,71 @@ from ..parse_result import Malformed, NeedMore, malformed
 from ..rope import Rope, rope_append, rope_join
 from .compression import inflate
 from .frames import (
-    BIGINT_XOR_MAX,
-    KEY_REPEATS,
     FrameHeader,
     FrameRules,
     Opcode,
-    apply_mask,
     parse_close,
     parse_frame_header,
 )
+from .masking import BIGINT_XOR_MAX, KEY_REPEATS, apply_mask
 
 # -- items -----------------------------------------------------------------------------------------
 
 
 class Ping(NamedTuple):
-    """The peer asks for a pong with this payload (RFC 6455 section 5.5.2)."""
+    """A ping, which wants a pong with the same payload (RFC 6455 section 5.5.2)."""
 
     payload: bytes
 
 
 class Pong(NamedTuple):
-    """The answer to a ping of ours, or a sign of life nobody asked for (RFC 6455 section 5.5.3)."""
+    """The pong for a ping of ours, or an unsolicited one (RFC 6455 section 5.5.3)."""
 
     payload: bytes
 
 
 class Close(NamedTuple):
-    """The peer has said its last word; `code` is 1005 if it gave none (RFC 6455 section 5.5.1)."""
+    """The close frame of the peer; `code` is 1005 if it has none (RFC 6455 section 5.5.1)."""
 
     code: int
     reason: str
 
 
 class CompressedMessage(NamedTuple):
-    """A compressed message: what it will be, and its payload as it came (RFC 7692 section 6)."""
+    """A text or binary message, still compressed (RFC 7692 section 6)."""
 
     opcode: Opcode
     payload: bytes
 
 
 Message: TypeAlias = str | bytes
+"""A message as user code sees it: text or binary."""
+
 Item: TypeAlias = Message | CompressedMessage | Ping | Pong | Close
+"""What a connection receives: a message or a control frame."""
 
 
-# -- what has been received ------------------------------------------------------------------------
+# -- the reader ------------------------------------------------------------------------------------
 
 
 class FragmentedMessage(NamedTuple):
-    """A message that has begun; `max_bytes` is what its frames so far announced, `trim` a character
-    that has only begun.
+    """A message whose last frame has not come (RFC 6455 section 5.4).
+
+    `rope` has its payload so far, `announced_len` the bytes that the headers of its frames so far
+    announced, `partial_char` the bytes at the end of a text that only begin a character, at most 3.
     """
 
     opcode: Opcode
     is_compressed: bool
     rope: Rope
-    size: int
-    tail: bytes
+    announced_len: int
+    partial_char: bytes
 
 
 class PartialFrame(NamedTuple):
-    """A data frame whose payload has not all come; `key` is turned so that its first byte is the
-    next to be used.
+    """A data frame of which `remaining` bytes of payload have not come.
+
+    `key` is rotated so that its first byte masks the next byte; empty if the frame is not masked.
     """
 
     remaining: int
@@ -93,8 +97,10 @@ class PartialFrame(NamedTuple):
 
 
 class MessageReader(NamedTuple):
-    """The receiving side of a conversation: bytes that are not understood yet, a message and a
-    frame under way.
+    """The receiving side of a WebSocket: what was read and is not a whole item yet.
+
+    `buffer` is the begin of a header or control frame; `message` and `frame` are the message and
+    the data frame that have begun, if any; `is_over` is true after a Close or an error.
     """
 
     buffer: bytes
@@ -104,25 +110,27 @@ class MessageReader(NamedTuple):
 
 
 BETWEEN_MESSAGES = MessageReader(b"", None, None, False)
-"""Between two messages, with nothing kept back: where a conversation begins and mostly is."""
+"""The reader between two messages with nothing buffered: as it begins, and mostly is."""
 
 READER_CLOSED = MessageReader(b"", None, None, True)
-"""After a Close or a flaw."""
+"""The reader after a Close or an error."""
 
-Taken: TypeAlias = tuple[MessageReader, Item | None, int]
-"""The receiving side after a step, what it completed, and where in the data it stopped."""
+Step: TypeAlias = tuple[MessageReader, Item | None, int]
+"""The reader after a step, the item that the step completed, and where in the data it stopped."""
 
-_TEXT_WHOLE, _BINARY_WHOLE = 0x81, 0x82
-_eight_bytes = Struct(">BBHI").unpack_from
+_WHOLE_TEXT, _WHOLE_BINARY = 0x81, 0x82
+_unpack_header = Struct(">BBHI").unpack_from
 
 
 def receive_data(
     reader: MessageReader, data: bytes, rules: FrameRules
 ) -> tuple[MessageReader, tuple[Item, ...], Malformed | None]:
-    """What has been received when `data` has come too, the items this completes, and what is wrong
-    with the next.
+    """The reader after `data`, the items that this completes, and what is wrong behind them, if
+    anything.
 
-    The reason of a flaw has its close code: 1002, 1007 or 1009.
+    `receive_data(BETWEEN_MESSAGES, encode_masked(Opcode.TEXT, b"hi", key), rules)` is
+    `(BETWEEN_MESSAGES, ("hi",), None)`. The reason of an error has its close code: 1002, 1007 or
+    1009.
     """
     items: list[Item] = []
     start = 0
@@ -136,7 +144,7 @@ def receive_data(
             break
         _, message, frame, _ = reader
         if message is not None and frame is not None:
-            step: Taken | NeedMore | Malformed = _take_payload(message, frame, data, start)
+            step: Step | NeedMore | Malformed = _take_payload(message, frame, data, start)
         else:
             step = _take_frame(reader, data, start, rules)
         if isinstance(step, Malformed):
@@ -149,31 +157,36 @@ def receive_data(
     return reader, tuple(items), None
 
 
-def take_unfragmented(data: bytes, start: int, rules: FrameRules, items: list[Item]) -> int:
-    """Whole messages of one masked frame each, from `start` on, added to `items`; returned is where
-    they end.
+def take_unfragmented(
+    data: bytes, start: int, rules: FrameRules, messages: list[Message] | list[Item]
+) -> int:
+    """The index behind the uncompressed messages of one masked frame each that stand in `data` from
+    index `start` on; they are appended to `messages`.
 
-    The loop to be fast in: it knows only what nearly all frames are, and stops before anything else
-    and anything wrong, for the general steps to look at. One unpacking reads the head of a frame in
-    both of its usual forms, with 2 and 4 bytes of length, and `apply_mask` is written out: a call
-    costs a fifth of all there is to do.
+    It stops before anything else, and before anything wrong, which `receive_data` takes step by
+    step.
     """
-    from_bytes, append, last = int.from_bytes, items.append, len(data) - 8
-    bound = min(rules.max_frame_len, rules.max_message_len)
+    # The loop to be fast in. One unpacking reads a header in both of its usual forms, with a length
+    # of 1 and of 3 bytes, and `apply_mask` is written out: a call costs a fifth of all there is to
+    # do.
+    from_bytes, append, last = int.from_bytes, messages.append, len(data) - 8
+    max_len = min(rules.max_frame_len, rules.max_message_len)
     while start <= last:
-        first, second, length, key = _eight_bytes(data, start)
-        if first != _TEXT_WHOLE and first != _BINARY_WHOLE:
+        first, second, length, key = _unpack_header(data, start)
+        if first != _WHOLE_TEXT and first != _WHOLE_BINARY:
             break
         if second == 254 and length > 125:
             begin = start + 8
         elif 128 <= second < 254:
+            # The length was in the second byte: what was unpacked as length and key is the key and
+            # the two bytes behind it.
             begin = start + 6
             key = length << 16 | key >> 16
             length = second - 128
         else:
             break
         end = begin + length
-        if end > last + 8 or length > bound:
+        if end > last + 8 or length > max_len:
             break
         if length > BIGINT_XOR_MAX:
             payload = apply_mask(data[begin:end], data[begin - 4 : begin])
@@ -182,7 +195,7 @@ def take_unfragmented(data: bytes, start: int, rules: FrameRules, items: list[It
             if length & 3:
                 mask >>= 8 * (-length & 3)
             payload = (from_bytes(data[begin:end]) ^ mask).to_bytes(length)
-        if first == _TEXT_WHOLE:
+        if first == _WHOLE_TEXT:
             try:
                 append(payload.decode())
             except UnicodeDecodeError:
@@ -198,50 +211,61 @@ def take_unfragmented(data: bytes, start: int, rules: FrameRules, items: list[It
 
 def _take_frame(
     reader: MessageReader, data: bytes, start: int, rules: FrameRules
-) -> Taken | NeedMore | Malformed:
-    """The head of a frame, and as much of its payload as has come; a control frame only as a whole."""
+) -> Step | NeedMore | Malformed:
+    """The reader after the header of a frame and as much of its payload as has come; a control
+    frame is only taken whole.
+    """
     message = reader.message
-    size = message.size if message else 0
-    header = parse_frame_header(data, start, rules, message is not None, size)
+    announced_len = message.announced_len if message else 0
+    header = parse_frame_header(data, start, rules, message is not None, announced_len)
     if not isinstance(header, FrameHeader):
         return header
-    opcode, length = header.opcode, header.length
-    arriving = PartialFrame(length, header.key, header.fin)
-    if opcode >= Opcode.CLOSE:
+    if header.opcode >= Opcode.CLOSE:
         return _take_control(reader, data, header)
+    frame = PartialFrame(header.length, header.key, header.fin)
     if message is None:
-        return _take_payload(
-            FragmentedMessage(opcode, header.rsv1, (), length, b""), arriving, data, header.end
+        message = FragmentedMessage(header.opcode, header.rsv1, (), header.length, b"")
+    else:
+        message = FragmentedMessage(
+            message.opcode,
+            message.is_compressed,
+            message.rope,
+            announced_len + header.length,
+            message.partial_char,
         )
-    grown = FragmentedMessage(
-        message.opcode, message.is_compressed, message.rope, size + length, message.tail
-    )
-    return _take_payload(grown, arriving, data, header.end)
+    return _take_payload(message, frame, data, header.end)
 
 
 def _take_control(
     reader: MessageReader, data: bytes, header: FrameHeader
-) -> Taken | NeedMore | Malformed:
-    """A control frame: it may come between the frames of a message, and leaves the message alone."""
+) -> Step | NeedMore | Malformed:
+    """The reader after a control frame, which may come between the frames of a message and leaves
+    the message alone.
+    """
     end = header.end + header.length
     if end > len(data):
         return NeedMore(len(data))
     payload = data[header.end : end]
     if header.key:
         payload = apply_mask(payload, header.key)
-    if header.opcode is Opcode.CLOSE:
-        parsed = parse_close(payload)
-        return parsed if isinstance(parsed, Malformed) else (READER_CLOSED, Close(*parsed), end)
-    return reader, Ping(payload) if header.opcode is Opcode.PING else Pong(payload), end
+    if header.opcode is Opcode.PING:
+        return reader, Ping(payload), end
+    if header.opcode is Opcode.PONG:
+        return reader, Pong(payload), end
+    parsed = parse_close(payload)
+    if isinstance(parsed, Malformed):
+        return parsed
+    code, reason = parsed
+    return READER_CLOSED, Close(code, reason), end
 
 
 def _take_payload(
     message: FragmentedMessage, frame: PartialFrame, data: bytes, start: int
-) -> Taken | Malformed:
-    """As much of a data frame's payload as has come; if that was the last of a message, the
-    message.
+) -> Step | Malformed:
+    """The reader after as much of a data frame's payload as has come, and the message if that was
+    the last of it.
     """
-    opcode, is_squeezed, rope, size, tail = message
+    opcode, is_compressed, rope, announced_len, partial_char = message
     remaining, key, is_final = frame
     piece = data[start : start + remaining]
     end = start + len(piece)
@@ -249,56 +273,58 @@ def _take_payload(
     is_complete = is_final and not remaining
     if key:
         piece = apply_mask(piece, key)
-    if opcode is Opcode.TEXT and not is_squeezed:
-        rest = check_utf8(tail, piece, is_complete)
-        if isinstance(rest, Malformed):
-            return rest
-        tail = rest
+    if opcode is Opcode.TEXT and not is_compressed:
+        checked = check_utf8(partial_char, piece, is_complete)
+        if isinstance(checked, Malformed):
+            return checked
+        partial_char = checked
     if piece:  # a peer may send empty frames without end: they leave no trace
         rope = rope_append(rope, piece)
     if is_complete:
-        return BETWEEN_MESSAGES, _finish(opcode, is_squeezed, rope), end
-    message = FragmentedMessage(opcode, is_squeezed, rope, size, tail)
+        return BETWEEN_MESSAGES, _complete(opcode, is_compressed, rope), end
+    message = FragmentedMessage(opcode, is_compressed, rope, announced_len, partial_char)
     if not remaining:
         return MessageReader(b"", message, None, False), None, end
-    turn = len(piece) & 3
-    arriving = PartialFrame(remaining, key[turn:] + key[:turn], is_final)
-    return MessageReader(b"", message, arriving, False), None, end
+    offset = len(piece) & 3
+    frame = PartialFrame(remaining, key[offset:] + key[:offset], is_final)
+    return MessageReader(b"", message, frame, False), None, end
 
 
-def _finish(opcode: Opcode, is_squeezed: bool, rope: Rope) -> Item:
+def _complete(opcode: Opcode, is_compressed: bool, rope: Rope) -> Item:
     """The item that a complete message is; its text has been checked piece by piece."""
     payload = rope_join(rope)
-    if is_squeezed:
+    if is_compressed:
         return CompressedMessage(opcode, payload)
     return payload.decode() if opcode is Opcode.TEXT else payload
 
 
-def check_utf8(tail: bytes, piece: bytes, is_last: bool) -> bytes | Malformed:
-    """The bytes at the end of `trim` and `chunk` that only begin a character, at most 3; 1007 if
-    they are not UTF-8.
+def check_utf8(partial_char: bytes, piece: bytes, is_last: bool) -> bytes | Malformed:
+    """The bytes at the end of a text that only begin a character, at most 3; 1007 if it is not
+    UTF-8.
 
-    Refused as soon as no continuation could make it UTF-8; the end of the last piece is the end of
-    a character.
+    The text is `partial_char`, left over from the piece before, and `piece`. It is refused as soon
+    as no continuation could make it UTF-8, and after the last piece nothing may be left over.
     """
-    text = tail + piece if tail else piece
+    text = partial_char + piece if partial_char else piece
     try:
         rest = text[utf_8_decode(text, "strict", is_last)[1] :]
     except UnicodeDecodeError:
         return _BAD_TEXT
-    # The decoder waits for the third byte of a surrogate, for the sake of handlers that pass those
-    # on.
-    return _BAD_TEXT if rest[:1] == b"\xed" and rest[1:] >= b"\xa0" else rest
+    # Python's decoder waits for the third byte of a surrogate before it refuses, for the sake of
+    # error handlers that accept surrogates.
+    if rest[:1] == b"\xed" and rest[1:] >= b"\xa0":
+        return _BAD_TEXT
+    return rest
 
 
 _BAD_TEXT = malformed("a text message is not UTF-8", CloseReason.WS_BAD_UTF8)
 
 
-def decompress(compressed: CompressedMessage, most: int) -> Message | Malformed:
-    """What a compressed message says; 1007 if it is no deflate or no text, 1009 beyond `max_frames`
+def decompress(compressed: CompressedMessage, max_len: int) -> Message | Malformed:
+    """The message that was compressed: 1007 if it is no deflate or no text, 1009 above `max_len`
     bytes.
     """
-    payload = inflate(compressed.payload, most)
+    payload = inflate(compressed.payload, max_len)
     if isinstance(payload, Malformed) or compressed.opcode is not Opcode.TEXT:
         return payload
     try:

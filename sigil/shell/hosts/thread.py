@@ -14,6 +14,7 @@ import threading
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from ...core.effects import ERROR_LOG
 from ..program.host import Ticked
 from ..program.tracebacks import format_traceback
 
@@ -68,7 +69,7 @@ class ServerThread(Generic[ServerType]):
         try:
             self.server.server_loop()
         except BaseException as error:
-            logging.getLogger("sigil.error").error(
+            logging.getLogger(ERROR_LOG).error(
                 "the server's thread ended\n%s", format_traceback(error)
             )
 

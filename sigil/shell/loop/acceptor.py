@@ -16,9 +16,10 @@ import time
 from contextlib import suppress
 
 from ...core.conn import Peer
+from ...core.effects import SERVER_LOG
 from .listen import AcceptStop, accept_waiting
 
-_LOG = logging.getLogger("sigil.server")
+_LOG = logging.getLogger(SERVER_LOG)
 
 PAUSE_SECONDS = 1.0
 """How long no connection is accepted after descriptors ran out: long enough not to spin."""

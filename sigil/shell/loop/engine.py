@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 
 from ...core.conn import Conn
 from ...core.connection.client import Client, Parse
-from ...core.effects import Adopt, Effect, FanOut, Send, Then
+from ...core.effects import ERROR_LOG, Adopt, Effect, FanOut, Send, Then
 from ...core.events import (
     CloseRequested,
     ConnectionLost,
@@ -38,7 +38,7 @@ from ...core.server.slots import find_client
 from ...core.server.state import Server
 from .send_buffer import SendBuffer
 
-_ERROR_LOG = logging.getLogger("sigil.error")
+_ERRORS = logging.getLogger(ERROR_LOG)
 _FLUSH = Flush(None)
 NOT_TAKEN = (Stalled, FanOutStalled, ConnectionLost)
 """Events of bytes that the kernel did not take."""
@@ -171,7 +171,7 @@ class Engine:
             try:
                 self._state, more = advance(self._state, (event,), self._parse)
             except Exception:
-                _ERROR_LOG.error(
+                _ERRORS.error(
                     "a defect of sigil: %s could not be told\n%s",
                     type(event).__name__,
                     traceback.format_exc(),

@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from ...core.conn import Conn
 from ...core.effects import (
+    ACCESS_LOG,
     AccessLog,
     Adopt,
     Drop,
@@ -55,7 +56,7 @@ MAX_SEGMENTS = 1_000
 
 _READ = selectors.EVENT_READ
 
-_ACCESS_LOG = logging.getLogger("sigil.access")
+_ACCESS = logging.getLogger(ACCESS_LOG)
 
 
 class Sockets:
@@ -300,7 +301,7 @@ class Sockets:
     def log_access(self, effect: AccessLog) -> None:
         """Write a line to the access log."""
         length = "-" if effect.length < 0 else effect.length
-        _ACCESS_LOG.info(
+        _ACCESS.info(
             '%s "%s %s HTTP/1.%d" %d %s',
             effect.peer,
             effect.method,

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 from ...core.conn import Conn, Ticket
-from ...core.effects import CloseBody, Pull
+from ...core.effects import ERROR_LOG, CloseBody, Pull
 from ...core.events import Event, HandlerFailed, StreamChunk, StreamEnded
 from ...core.http.response import StreamedBody, Unfold
 from ...core.http.sse import encode_event
@@ -29,7 +29,7 @@ Spawn: TypeAlias = Callable[[Awaitable[object], Deferred | None], Callable[[], o
 the `Deferred`; without one it is the closing of a stream, which is not cancelled.
 """
 
-_LOG = logging.getLogger("sigil.error")
+_LOG = logging.getLogger(ERROR_LOG)
 
 POLL_SECONDS = 0.05
 """How long a stream that had nothing to yield is left alone: short enough to be live, long enough

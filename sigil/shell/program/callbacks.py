@@ -19,7 +19,15 @@ from typing import Any, Protocol
 from ...core.close_reasons import CloseReason
 from ...core.conn import Conn
 from ...core.connection.client import is_subscriber
-from ...core.effects import CallClose, CallOpen, CallWsClose, CallWsOpen, Deliver, DeliverCompressed
+from ...core.effects import (
+    ERROR_LOG,
+    CallClose,
+    CallOpen,
+    CallWsClose,
+    CallWsOpen,
+    Deliver,
+    DeliverCompressed,
+)
 from ...core.events import CloseRequested, Delivered, Event
 from ...core.parse_result import Malformed
 from ...core.send_status import SendStatus
@@ -31,7 +39,7 @@ from .host import Host
 from .jobs import Job, Returned
 from .tracebacks import EXIT_EXCEPTIONS, format_traceback, safe_name
 
-_LOG = logging.getLogger("sigil.error")
+_LOG = logging.getLogger(ERROR_LOG)
 
 
 class CallbackTable(Protocol):

@@ -23,9 +23,9 @@ from ...core.limits import Limits
 from ...core.server.slots import clients_of
 from ...core.server.state import Server
 from ...core.websocket.messages import Message
+from ...shell.callbacks import Callbacks
 from ...shell.loop.engine import Clock, Engine
 from ...shell.loop.send_buffer import TOO_SLOW
-from ...shell.callbacks import Callbacks
 from ...shell.program.handlers import Handler
 from ..server import MemoryServer
 from .model import frame_len
@@ -111,11 +111,11 @@ class Stage(MemoryServer):
     def kept_topics(self) -> list[str | None]:
         """The topics of all frames that the core has kept."""
         broadcast = self.traced.snapshot.broadcast
-        return [*frame_topics(broadcast.ring), *(topic for _, topic, _ in broadcast.pending)]
+        return [*frame_topics(broadcast.ring), *(entry.topic for entry in broadcast.pending)]
 
 
 def frame_topics(ring: Ring) -> list[str | None]:
     """The topics of the frames on a ring, in order."""
     pages = [page for page in ring.pages[ring.first_page :] if page is not None]
-    topics = [topic for page in pages for _, topic, _ in page.entries]
+    topics = [entry.topic for page in pages for entry in page.entries]
     return topics[len(topics) - (ring.head_number - ring.tail_number) :]

@@ -1,0 +1,1 @@
+"""Tests of sigil.apps: the programs that come with the library."""

@@ -1,0 +1,1 @@
+"""Tests of sigil.apps.stream: lines of standard input for everybody."""

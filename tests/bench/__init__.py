@@ -1,0 +1,1 @@
+"""Costs beside floors and other servers: scripts, and a test that each of them runs."""

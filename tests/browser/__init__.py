@@ -1,0 +1,1 @@
+"""Tests of sigil.browser: the module for pages, as it is served."""

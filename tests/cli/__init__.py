@@ -1,0 +1,1 @@
+"""Tests of sigil.cli: the command, in processes of its own."""

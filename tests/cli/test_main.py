@@ -1,0 +1,519 @@
+"""The command, as a person meets it: real processes, what they print, how they answer, and how they
+end.
+
+Every process gets port 0 and a deadline. Nothing here sleeps: a process is ready when it has said
+where it listens.
+"""
+
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from sigil import __version__
+
+PATIENCE_SECONDS = 20.0
+
+APP = """\
+import os, signal, threading
+from sigil import Deferred, Request, Response
+
+def app(request: Request) -> Response:
+    if request.path == "/interrupt":
+        os.kill(os.getpid(), signal.SIGINT)
+    if request.path == "/fail":
+        raise LookupError("a handler that fails")
+    if request.path == "/endless":
+        return Response.stream(iter(lambda: bytes(1000), b""))
+    return Response.text(f"{request.method} {request.path}")
+
+async def later(request: Request) -> Response:
+    return Response.text("later")
+
+def promised(request: Request) -> Deferred:
+    deferred = Deferred()
+    threading.Timer(0.05, deferred.resolve, (Response.text("promised"),)).start()
+    return deferred
+
+class Handler:
+    async def __call__(self, request: Request) -> Response:
+        return Response.text("an object's")
+
+def make():
+    return app
+
+def make_async():
+    return Handler()
+
+async def make_later():
+    return app
+
+def make_from(name):
+    return app
+
+def make_nothing():
+    return None
+
+def make_trouble():
+    raise LookupError("no such thing")
+
+class inner:
+    @staticmethod
+    def app(request: Request) -> Response:
+        return Response.text("inner")
+
+number = 7
+"""
+
+ELSEWHERE = """\
+import os, signal, threading
+from web import app, later
+
+def interrupt():
+    while not os.path.exists("go"):
+        threading.Event().wait(0.01)
+    threading.Event().wait(0.2)  # by then the server waits, and nothing is due that would wake it
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+threading.Thread(target=interrupt).start()
+"""
+
+
+class Ended(NamedTuple):
+    """How a process ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "sigil", *words]
+
+
+def run(*words: str, folder: Path | None = None) -> Ended:
+    """A command that is expected to end by itself."""
+    done = subprocess.run(
+        command(*words), cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+class Running:
+    """A command that serves: where, and how to end it."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        assert process.stdout is not None
+        self.first_line = process.stdout.readline()
+        port = self.first_line.rstrip().rpartition(":")[2]
+        self.port = int(port) if port.isdecimal() else 0
+
+    def get(self, path: str, method: str = "GET", host: str = "127.0.0.1") -> tuple[int, str]:
+        connection = HTTPConnection(host, self.port, timeout=PATIENCE_SECONDS)
+        try:
+            connection.request(method, path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def end(self, number: int = signal.SIGINT) -> Ended:
+        self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self) -> Ended:
+        # Not communicate(): it passes over what readline() has read ahead.  The watchdog bounds the
+        # reading.
+        assert self.process.stdout is not None and self.process.stderr is not None
+        out, err = self.process.stdout.read(), self.process.stderr.read()
+        return Ended(self.process.wait(PATIENCE_SECONDS), self.first_line + out, err)
+
+
+@contextmanager
+def started(
+    *words: str,
+    folder: Path | None = None,
+    descriptors: Sequence[int] = (),
+    has_own_group: bool = False,
+) -> Iterator["subprocess.Popen[str]"]:
+    """A process that is certain to end: reading its output has no deadline of its own, so it has
+    one.
+
+    It inherits `descriptors`. With a process group of its own it can be sent what a terminal sends
+    to all.
+    """
+    pipe = subprocess.PIPE
+    address = () if {"--uds", "--fd"} & set(words) else ("--port", "0")
+    process = subprocess.Popen(
+        command(*words, *address),
+        cwd=folder,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        pass_fds=descriptors,
+        process_group=0 if has_own_group else None,
+    )
+    watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)
+    watchdog.start()
+    try:
+        yield process
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.wait(PATIENCE_SECONDS)
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+@contextmanager
+def running(
+    *words: str,
+    folder: Path | None = None,
+    descriptors: Sequence[int] = (),
+    has_own_group: bool = False,
+) -> Iterator[Running]:
+    with started(
+        *words, folder=folder, descriptors=descriptors, has_own_group=has_own_group
+    ) as process:
+        yield Running(process)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "site.py").write_text("")  # a name of the library's, to be found here and not there
+    (tmp_path / "web.py").write_text(APP)
+    return tmp_path
+
+
+# -- serving ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "answer"),
+    [("web:app", "GET /a"), ("web:inner.app", "inner"), ("web:later", "later")],
+)
+def test_serve_answers_and_ends_cleanly(folder: Path, target: str, answer: str) -> None:
+    with running("serve", target, folder=folder) as server:
+        assert server.first_line == f"listening on http://127.0.0.1:{server.port}\n"
+        assert server.port > 0
+        assert server.get("/a") == (200, answer)
+        ended = server.end()
+    assert ended.status == 0
+    assert ended.out == server.first_line
+    assert "Traceback" not in ended.err
+
+
+def test_sigterm_ends_it_as_well(folder: Path) -> None:
+    with running("serve", "web:app", folder=folder) as server:
+        assert server.end(signal.SIGTERM).status == 0
+
+
+def test_what_is_under_way_is_still_answered(folder: Path) -> None:
+    with running("serve", "web:app", folder=folder) as server:
+        assert server.get("/interrupt") == (200, "GET /interrupt")
+        assert server.ended().status == 0
+
+
+def test_it_serves_even_if_nobody_reads_what_it_prints(folder: Path) -> None:
+    with started("serve", "web:app", folder=folder) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert "listening on" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_SECONDS) == 0
+        assert "BrokenPipe" not in process.stderr.read()
+
+
+def test_app_dir_is_where_the_module_is_looked_for(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    with running("serve", "web:app", "--app-dir", str(folder), folder=elsewhere) as server:
+        assert server.get("/x") == (200, "GET /x")
+
+
+def test_the_script_and_the_module_are_one_command(folder: Path) -> None:
+    module = subprocess.run(
+        [sys.executable, "-m", "sigil.cli.main", "--version"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert (module.returncode, module.stdout) == (0, f"sigil {__version__}\n")
+    assert run("--version") == Ended(0, f"sigil {__version__}\n", "")
+
+
+def test_a_host_of_ipv6_is_in_brackets(folder: Path) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    with running("serve", "web:app", "--host", "::1", folder=folder) as server:
+        assert server.first_line == f"listening on http://[::1]:{server.port}\n"
+        assert server.get("/six", host="::1") == (200, "GET /six")
+
+
+# -- factories -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "answer"), [("web:make", "GET /a"), ("web:make_async", "an object's")]
+)
+def test_a_factory_makes_the_handler(folder: Path, target: str, answer: str) -> None:
+    with running("serve", target, "--factory", folder=folder) as server:
+        assert server.get("/a") == (200, answer)
+        assert server.end().status == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "complaint"),
+    [
+        ("web:make_later", "web:make_later is asynchronous"),
+        (
+            "web:make_nothing",
+            "web:make_nothing() returned something of type NoneType, which cannot be called",
+        ),
+        (
+            "web:make_trouble",
+            "calling web:make_trouble() failed: LookupError: no such thing, at {folder}/web.py:",
+        ),
+        (
+            "web:make_from",
+            "calling web:make_from() failed: "
+            "TypeError: make_from() missing 1 required positional argument",
+        ),
+        ("web:number", "web:number is of type int, which cannot be called"),
+    ],
+)
+def test_a_factory_that_makes_nothing_ends_with_3(
+    folder: Path, target: str, complaint: str
+) -> None:
+    ended = run("serve", target, "--factory", "--port", "0", folder=folder)
+    assert (ended.status, ended.out, ended.err.count("\n")) == (3, "", 1)
+    assert ended.err.startswith(f"sigil: error: {complaint.format(folder=folder)}")
+
+
+# -- timeouts and limits ---------------------------------------------------------------------------
+
+
+def open_connection(server: Running, path: str) -> socket.socket:
+    """A connection on which something has been asked for."""
+    sock = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS)
+    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    return sock
+
+
+def test_timeout_keep_alive_ends_connections_that_ask_for_nothing(folder: Path) -> None:
+    with (
+        running("serve", "web:app", "--timeout-keep-alive", "0.2", folder=folder) as server,
+        open_connection(server, "/idle") as sock,
+    ):
+        assert sock.recv(1000).endswith(b"GET /idle")
+        assert sock.recv(1000) == b""  # in time, or it raises
+
+
+def test_timeout_graceful_shutdown_is_how_long_the_end_may_take(folder: Path) -> None:
+    words = ("serve", "web:app", "--timeout-graceful-shutdown")
+    with (
+        running(*words, "0.1", folder=folder) as server,
+        open_connection(server, "/endless") as sock,
+    ):
+        assert sock.recv(1000)
+        begun = time.monotonic()
+        assert server.end().status == 0
+        assert time.monotonic() - begun < 4.0  # the default is 5 seconds
+    with (
+        running(*words, "600", folder=folder) as server,
+        open_connection(server, "/endless") as sock,
+    ):
+        assert sock.recv(1000)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.stderr is not None
+        assert any("stopped listening" in line for line in server.process.stderr)
+        assert server.process.poll() is None
+        assert server.end(signal.SIGTERM).status == 0  # the second one ends it at once
+
+
+def test_limit_concurrency_answers_one_more_with_503(folder: Path) -> None:
+    with (
+        running("serve", "web:app", "--limit-concurrency", "1", folder=folder) as server,
+        open_connection(server, "/first") as sock,
+    ):
+        assert sock.recv(1000).endswith(b"GET /first")
+        assert server.get("/second")[0] == 503
+        sock.sendall(b"GET /again HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert sock.recv(1000).endswith(b"GET /again")
+        assert server.end().status == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "answer"),
+    [
+        ("web:app", (200, "GET /a")),
+        ("web:later", (200, "later")),
+        ("web:promised", (200, "promised")),
+    ],
+)
+def test_limit_max_requests_ends_the_process_after_so_many_answers(
+    folder: Path, target: str, answer: tuple[int, str]
+) -> None:
+    with running("serve", target, "--limit-max-requests", "3", folder=folder) as server:
+        assert [server.get("/a") for _ in range(3)] == [answer] * 3
+        assert server.ended().status == 0
+
+
+@pytest.mark.parametrize("target", ["elsewhere:app", "elsewhere:later"])
+def test_a_signal_that_another_thread_takes_wakes_the_server(folder: Path, target: str) -> None:
+    # As must one that comes just before the server waits, which cannot be had at will.
+    (folder / "elsewhere.py").write_text(ELSEWHERE)
+    with running("serve", target, folder=folder) as server:
+        assert server.first_line
+        (folder / "go").touch()
+        assert server.ended().status == 0
+
+
+# -- the log ---------------------------------------------------------------------------------------
+
+
+def test_the_access_log_goes_to_stderr(folder: Path) -> None:
+    with running("serve", "web:app", folder=folder) as server:
+        server.get("/seen")
+        ended = server.end()
+    assert [line for line in ended.err.splitlines() if "sigil.access" in line and "/seen" in line]
+    assert "/seen" not in ended.out
+
+
+@pytest.mark.parametrize(
+    "words", [("--no-access-log",), ("--log-level", "warning"), ("--log-level", "critical")]
+)
+def test_the_access_log_can_be_off(folder: Path, words: tuple[str, ...]) -> None:
+    with running("serve", "web:app", *words, folder=folder) as server:
+        server.get("/unseen")
+        ended = server.end()
+    assert "/unseen" not in ended.err
+    assert ended.status == 0
+
+
+def test_a_handler_that_fails_is_in_the_log_with_its_traceback(folder: Path) -> None:
+    with running("serve", "web:app", "--no-access-log", folder=folder) as server:
+        assert server.get("/fail")[0] == 500
+        assert server.get("/after") == (200, "GET /after")
+        ended = server.end()
+    assert "sigil.error" in ended.err
+    assert "LookupError: a handler that fails" in ended.err
+
+
+# -- words that make no sense: 2 (which words those are is in test_settings) -----------------------
+
+
+@pytest.mark.parametrize("words", [(), ("dance",), ("serve", "web"), ("demo", "--port", "65536")])
+def test_usage_errors_end_with_2(words: tuple[str, ...]) -> None:
+    ended = run(*words)
+    assert (ended.status, ended.out) == (2, "")
+    assert "Traceback" not in ended.err
+
+
+# -- no application: 3 -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "complaint"),
+    [
+        ("nowhere:app", "no module 'nowhere'"),
+        ("web.sub:app", "no module 'web.sub'"),
+        ("web:missing", "there is no web:missing"),
+        ("web:inner.missing", "there is no web:inner.missing"),
+        ("web:number", "web:number is of type int, which cannot be called"),
+        (
+            "divides:app",
+            "importing 'divides' failed: "
+            "ZeroDivisionError: division by zero, at {folder}/divides.py:2: 1 / 0",
+        ),
+        (
+            "indirect:app",
+            "JSONDecodeError: Expecting value: line 1 column 1 (char 0), "
+            "at {folder}/indirect.py:3: json.l",
+        ),
+        (
+            "needs:app",
+            "importing 'needs' failed: "
+            "ModuleNotFoundError: No module named 'absent', at {folder}/needs.py:1:",
+        ),
+        (
+            "broken:app",
+            "importing 'broken' failed: "
+            "SyntaxError: '(' was never closed, at {folder}/broken.py:2: x = (",
+        ),
+        ("leaves:app", "importing 'leaves' failed: SystemExit: 5, at {folder}/leaves.py:1:"),
+    ],
+)
+def test_no_application_ends_with_3(folder: Path, target: str, complaint: str) -> None:
+    modules = {
+        "divides": "\n1 / 0\n",
+        "indirect": "import json\n\njson.loads('')\n",
+        "needs": "import absent\n",
+        "broken": "\nx = (\n",
+        "leaves": "raise SystemExit(5)\n",
+    }
+    for name, text in modules.items():
+        (folder / f"{name}.py").write_text(textwrap.dedent(text))
+    ended = run("serve", target, "--port", "0", folder=folder)
+    assert ended.status == 3
+    assert ended.err.count("\n") == 1
+    assert ended.err.startswith("sigil: error: ")
+    assert complaint.format(folder=folder) in ended.err
+    assert ended.out == ""
+
+
+# -- no address: 4 ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [("serve", "web:app"), ("demo",), ("stream",)])
+def test_an_address_in_use_ends_with_4(folder: Path, words: tuple[str, ...]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = run(*words, "--port", str(port), folder=folder)
+    assert ended.status == 4
+    assert ended.err.count("\n") == 1
+    assert ended.err.startswith("sigil: error: cannot listen: ")
+    assert f"127.0.0.1:{port}" in ended.err and "--port" in ended.err
+    assert ended.out == ""
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no host at all"])
+def test_an_address_of_nobody_s_ends_with_4(folder: Path, host: str) -> None:
+    ended = run("serve", "web:app", "--port", "0", "--host", host, folder=folder)
+    assert ended.status == 4
+    assert ended.err.count("\n") == 1
+    assert host in ended.err and "--host" in ended.err
+
+
+# -- the demo --------------------------------------------------------------------------------------
+
+
+def test_the_demo_says_where_and_what_to_do_then_serves_and_ends() -> None:
+    with running("demo") as server:
+        assert server.first_line == f"listening on http://127.0.0.1:{server.port}\n"
+        assert server.get("/hello") == (200, "hello from sigil\n")
+        status, text = server.get("/load.json")
+        assert status == 200 and '"requests"' in text
+        ended = server.end()
+    assert ended.status == 0
+    assert ended.out.splitlines()[1:] == ["open it in a browser; Ctrl-C stops it"]
+
+
+def test_the_demo_can_be_interrupted_as_soon_as_it_listens() -> None:
+    with running("demo") as server:
+        assert server.end().status == 0

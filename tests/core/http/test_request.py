@@ -1,0 +1,123 @@
+"""Requests: what a handler can ask of one, and what bad input does."""
+
+from typing import Any
+
+import pytest
+
+from sigil.core.http.headers import Headers
+from sigil.core.http.request import BadInput, Request
+from tests.support.core_driver import PEER
+
+
+def make(target: str = "/", query: str = "", body: bytes = b"", **fields: str) -> Request:
+    """A request with these parts; fields are headers with _ for -."""
+    pairs = tuple((name.replace("_", "-"), value) for name, value in fields.items())
+    return Request("POST", target, target.partition("?")[0], query, 1, Headers(pairs), body, PEER)
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        ("/", "field.example"),
+        ("http://target.example:80/x", "target.example:80"),
+        ("http://target.example?x", "target.example"),
+        ("/x?u=http://other/", "field.example"),
+        ("*", "field.example"),
+    ],
+)
+def test_the_host_of_an_absolute_target_counts_more_than_the_field(target: str, host: str) -> None:
+    assert make(target, Host="field.example").host == host
+
+
+def test_a_request_without_a_host_has_an_empty_one() -> None:
+    assert make().host == ""
+
+
+def test_a_query_is_decoded_when_asked_for() -> None:
+    request = make(query="a=1&b=%C3%A9+x&a=2&empty=&bare")
+    assert request.arg_list == (("a", "1"), ("b", "é x"), ("a", "2"), ("empty", ""), ("bare", ""))
+    assert request.args == {"a": "2", "b": "é x", "empty": "", "bare": ""}
+    assert make().args == {}
+
+
+def test_a_query_has_a_bounded_number_of_fields() -> None:
+    assert len(make(query="&".join(["a=b"] * 1000)).arg_list) == 1000
+    with pytest.raises(BadInput, match="more than 1000 fields") as caught:
+        _ = make(query="&".join(["a=b"] * 1001)).args
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("field", "cookies"),
+    [
+        ("", {}),
+        ("a=1", {"a": "1"}),
+        ("a=1; b=2", {"a": "1", "b": "2"}),
+        ("a=1;b=2", {"a": "1", "b": "2"}),
+        ("a=first; a=second", {"a": "first"}),
+        ('a="quoted"', {"a": "quoted"}),
+        ('a="', {"a": '"'}),
+        ("a=b=c", {"a": "b=c"}),
+        ("a=", {"a": ""}),
+        ("=1; bare; ok=1", {"ok": "1"}),
+    ],
+)
+def test_cookies_are_read_and_what_is_none_is_left_out(field: str, cookies: dict[str, str]) -> None:
+    assert make(Cookie=field).cookies == cookies
+
+
+@pytest.mark.parametrize(
+    ("field", "kind"),
+    [
+        ("", ""),
+        ("Text/HTML", "text/html"),
+        ("text/html; charset=utf-8", "text/html"),
+        (" a/b ;c", "a/b"),
+    ],
+)
+def test_the_content_type_is_folded_and_without_parameters(field: str, kind: str) -> None:
+    assert make(Content_Type=field).content_type == kind
+
+
+def test_a_body_is_text_if_it_is_utf_8() -> None:
+    assert make(body="é".encode()).text() == "é"
+    with pytest.raises(BadInput, match="the body is not UTF-8"):
+        make(body=b"\xff").text()
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [(b"null", None), (b'{"a": [1, 2.5, "x"]}', {"a": [1, 2.5, "x"]}), (b'"\xc3\xa9"', "é")],
+)
+def test_a_body_is_json_whatever_its_type(body: bytes, value: Any) -> None:
+    assert make(body=body).json() == value
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe\xff", b"[" * 100_000, b"1" * 5000, b"nul"])
+def test_what_is_not_json_is_bad_input(body: bytes) -> None:
+    with pytest.raises(BadInput, match="the body is not JSON") as caught:
+        make(body=body).json()
+    assert caught.value.status == 400
+
+
+def test_a_form_is_a_declared_form() -> None:
+    assert make(body=b"a=1&b=x+y&a=2", Content_Type=FORM + "; charset=utf-8").form() == {
+        "a": "2",
+        "b": "x y",
+    }
+    with pytest.raises(BadInput) as caught:
+        make(body=b"a=1").form()
+    assert caught.value.status == 415
+    with pytest.raises(BadInput) as caught:
+        make(body=b"a=\xff", Content_Type=FORM).form()
+    assert caught.value.status == 400
+    with pytest.raises(BadInput):
+        make(body=b"&".join([b"a=b"] * 1001), Content_Type=FORM).form()
+
+
+def test_bad_input_carries_a_message_and_a_status() -> None:
+    error = BadInput("no", 422)
+    assert (str(error), error.status, isinstance(error, ValueError)) == ("no", 422, True)

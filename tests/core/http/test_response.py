@@ -1,0 +1,149 @@
+"""Responses: constructors in, plain tuples out, and nothing that could not be sent."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sigil.core.http.headers import Headers
+from sigil.core.http.response import Response, StreamedBody
+from tests.support.core_driver import same
+
+PLAIN = (("Content-Type", "text/plain; charset=utf-8"),)
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (Response.text("é"), Response(200, PLAIN, b"\xc3\xa9")),
+        (Response.text("x", 404), Response(404, PLAIN, b"x")),
+        (
+            Response.html("<p>"),
+            Response(200, (("Content-Type", "text/html; charset=utf-8"),), b"<p>"),
+        ),
+        (
+            Response.json({"a": [1, None], "é": 0.5}),
+            Response(
+                200, (("Content-Type", "application/json"),), '{"a":[1,null],"é":0.5}'.encode()
+            ),
+        ),
+        (
+            Response.bytes(b"\x00"),
+            Response(200, (("Content-Type", "application/octet-stream"),), b"\x00"),
+        ),
+        (Response.error(404), Response(404, PLAIN, b"404 Not Found\n")),
+        (
+            Response.error(413, "too much"),
+            Response(413, PLAIN, b"413 Content Too Large: too much\n"),
+        ),
+        (Response.error(599), Response(599, PLAIN, b"599\n")),
+        (
+            Response.redirect("/a b\r\né%20"),
+            Response(
+                302, (*PLAIN, ("Location", "/a%20b%0D%0A%C3%A9%20")), b"see /a%20b%0D%0A%C3%A9%20\n"
+            ),
+        ),
+        (
+            Response.redirect("http://[::1]/?a=b&c#d", 308),
+            Response(
+                308, (*PLAIN, ("Location", "http://[::1]/?a=b&c#d")), b"see http://[::1]/?a=b&c#d\n"
+            ),
+        ),
+    ],
+)
+def test_a_constructor_makes_a_plain_tuple(made: Response, expected: Response) -> None:
+    assert same(made, expected)
+
+
+def test_a_content_type_that_is_given_replaces_the_default_one() -> None:
+    assert Response.text("x", headers={"content-type": "text/csv"}).headers == (
+        ("content-type", "text/csv"),
+    )
+    assert Response.text("x", headers=[("X-A", "1"), ("X-A", "2")]).headers == (
+        *PLAIN,
+        ("X-A", "1"),
+        ("X-A", "2"),
+    )
+    assert Response.text("x", headers=Headers((("X-A", "1"),))).headers == (*PLAIN, ("X-A", "1"))
+
+
+def test_bytes_are_kept_and_what_can_change_is_copied() -> None:
+    data, array = b"x" * 100, bytearray(b"abc")
+    view = memoryview(array)
+    responses = Response.bytes(array), Response.bytes(view)
+    array[0] = 0
+    assert Response.bytes(data).body is data
+    assert [response.body for response in responses] == [b"abc", b"abc"]
+
+
+def test_a_stream_keeps_its_iterable_untouched() -> None:
+    chunks = iter([b"a"])
+    response = Response.stream(chunks)
+    assert isinstance(response.body, StreamedBody)
+    assert response.body.chunks is chunks
+    assert next(chunks) == b"a"
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("X-A", "a\r\nSet-Cookie: b"),
+        ("X-A", "a\n"),
+        ("X-A", "a\r"),
+        ("X-A", "a\x00"),
+        ("X-A", "a\x7f"),
+        ("X-A", "\u0100"),
+        ("X-A\r\nX-B", "a"),
+        ("X A", "a"),
+        ("X-A:", "a"),
+        ("", "a"),
+        ("X-É", "a"),
+        ("Transfer-Encoding", "chunked"),
+        ("transfer-ENCODING", "identity"),
+    ],
+)
+def test_a_header_that_could_not_be_sent_is_refused_at_once(pair: tuple[str, str]) -> None:
+    for make in (Response.text, Response.html, Response.json, Response.redirect):
+        with pytest.raises(ValueError, match="header"):
+            make("x", headers=[pair])
+    with pytest.raises(ValueError, match="header"):
+        Response.error(400, headers=[pair])
+
+
+@pytest.mark.parametrize("status", [0, 99, 100, 199, 600, -200, "200", None, 200.5])
+def test_a_status_that_is_none_is_refused_at_once(status: Any) -> None:
+    for make in (Response.text, Response.html, Response.json):
+        with pytest.raises(ValueError, match="is not the status of a response"):
+            make("x", status)
+    with pytest.raises(ValueError, match="is not the status of a response"):
+        Response.error(status)
+
+
+@pytest.mark.parametrize("status", [200, 300, 304, 404])
+def test_only_a_redirection_has_a_location(status: int) -> None:
+    with pytest.raises(ValueError, match="not a redirection"):
+        Response.redirect("/", status)
+
+
+def bad_calls() -> list[tuple[Callable[[], object], type[Exception]]]:
+    """Calls that must raise, with what they must raise."""
+    broken: Any = Response
+    return [
+        (lambda: broken.bytes("text"), TypeError),
+        (lambda: broken.bytes([1, 2]), TypeError),
+        (lambda: broken.bytes(5), TypeError),
+        (lambda: broken.stream(b"bytes"), TypeError),
+        (lambda: broken.stream("text"), TypeError),
+        (lambda: broken.stream(5), TypeError),
+        (lambda: broken.json(float("nan")), ValueError),
+        (lambda: broken.json(float("inf")), ValueError),
+        (lambda: broken.json(object()), TypeError),
+        (lambda: broken.text("x", headers={"A": 1}), TypeError),
+    ]
+
+
+@pytest.mark.parametrize("index", range(len(bad_calls())))
+def test_what_is_not_a_body_is_refused_at_once(index: int) -> None:
+    call, error = bad_calls()[index]
+    with pytest.raises(error):
+        call()

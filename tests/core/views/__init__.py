@@ -1,0 +1,1 @@
+"""Tests of sigil.core.views: what can be read off a server's value."""

@@ -1,0 +1,1 @@
+"""Tests of sigil.core.websocket: frames, messages and handshakes as values."""

@@ -1,0 +1,1 @@
+"""Tests of sigil.shell.loop, over real sockets."""

@@ -1,0 +1,1 @@
+"""Tests of sigil.shell.program: whatever runs user code, over real sockets."""
