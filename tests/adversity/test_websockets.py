@@ -20,10 +20,11 @@ import pytest
 from sigil import Conn, HttpServer, Limits, http_server_serve
 from tests.adversity.failing import HAS_EPOLL
 from tests.adversity.outrage import OUTRAGES, contained
-from tests.adversity.talking import UPGRADE, WHICH, Books, Talker, binary, closing, text
+from tests.adversity.talking import WHICH, Books, Talker, binary, closing, text
 from tests.adversity.test_threads import HAMMERS, threads
-from tests.adversity.test_vanishing import descriptors
-from tests.support.servers import GET, PATIENCE, Raw, end, listening_to, make, pump, settle
+from tests.support.descriptors import count_descriptors
+from tests.support.requests import GET, UPGRADE
+from tests.support.servers import PATIENCE, Raw, end, listening_to, make, pump, settle
 
 HOUR = 3_600.0
 LIMITS = Limits(
@@ -44,14 +45,14 @@ class Scene:
     """A server whose program keeps books, and a bystander in conversation with it."""
 
     def __init__(self) -> None:
-        self.before = descriptors()
+        self.before = count_descriptors()
         self.books = Books()
         self.server = make(self.books.handle, LIMITS, self.books.callbacks())
         self.server.listen()
         self.bystander = Talker(self.server)
         pump(
             self.server,
-            lambda: self.books.seen("ws_open") == 1 and self.bystander.is_upgraded,
+            lambda: self.books.seen("ws_open") == 1 and self.bystander.is_open,
             self.bystander,
         )
         self.conn = self.server.clients()[0]
@@ -75,7 +76,7 @@ class Scene:
         assert stats.outbox_bytes == 0
         self.books.assert_whole()
         self.bystander.close()
-        assert descriptors() <= self.before
+        assert count_descriptors() <= self.before
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ EVERY_STAGE = pytest.mark.parametrize("stage", STAGES)
 def reach(scene: Scene, stage: str) -> Talker:
     """A client that is as far as that."""
     client = Talker(scene.server, STAGES[stage])
-    pump(scene.server, lambda: client.is_upgraded, client)
+    pump(scene.server, lambda: client.is_open, client)
     settle(scene.server, client)
     return client
 
@@ -147,7 +148,7 @@ def test_who_vanishes_in_the_middle_of_the_upgrade_leaves_nothing(
 @pytest.mark.parametrize("is_reset", [True, False])
 def test_who_vanishes_while_much_is_said_to_it_leaves_nothing(scene: Scene, is_reset: bool) -> None:
     client = Talker(scene.server, receive_buffer=4_096)
-    pump(scene.server, lambda: client.is_upgraded, client)
+    pump(scene.server, lambda: client.is_open, client)
     conn = max(scene.server.clients(), key=lambda conn: conn.generation)
     while scene.server.buffered_amount(conn) < 100_000:
         scene.server.send(conn, bytes(10_000))
@@ -174,7 +175,7 @@ def test_a_thousand_that_vanish_in_the_middle_of_a_conversation_leave_nothing(sc
     stages = list(STAGES.values())
     for number in range(1_000):
         client = Talker(scene.server, stages[number % len(stages)])
-        pump(scene.server, lambda: client.is_upgraded, client)  # noqa: B023
+        pump(scene.server, lambda: client.is_open, client)  # noqa: B023
         client.reset() if number % 3 else client.close()
         scene.server.tick()
     scene.balance()
@@ -438,7 +439,7 @@ def test_threads_that_say_and_close_all_the_time_do_no_harm() -> None:
         for turn in range(20):
             client = Talker(server.port, text("hello") * turn)
             deadline = time.monotonic() + PATIENCE
-            while not client.over and not client.is_upgraded and time.monotonic() < deadline:
+            while not client.over and not client.is_open and time.monotonic() < deadline:
                 client.poll()
             client.reset() if turn % 2 else client.close()
 

@@ -27,7 +27,6 @@ from sigil.core.server.state import Load, Server
 from sigil.core.server.stats import stats
 from tests.support.core_driver import (
     CONN,
-    GET,
     HELLO,
     OK,
     PEER,
@@ -40,6 +39,7 @@ from tests.support.core_driver import (
     tell,
 )
 from tests.support.core_websockets import FLUSH, said, talking
+from tests.support.requests import GET
 
 HALF = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n" + bytes(50)
 BIG = Response.bytes(bytes(600))
