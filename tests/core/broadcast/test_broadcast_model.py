@@ -35,7 +35,7 @@ OTHERS = st.one_of(
     st.just(()), st.binary(min_size=1, max_size=3).map(lambda other: ((Encoding.DEFLATE_9, other),))
 )
 
-ENTRIES = st.tuples(PAYLOADS, st.sampled_from((None, "news", "sport")), OTHERS)
+ENTRIES = st.builds(Published, PAYLOADS, st.sampled_from((None, "news", "sport")), OTHERS)
 
 PLACES = st.sampled_from(HEARINGS)
 
@@ -71,8 +71,8 @@ class Streaming(RuleBasedStateMachine):
             (number, in_encoding(entry, number, subscription.encoding))
             for number, entry in enumerate(self.published)
             if start <= number < end
-            and entry[1] in topics
-            and not (subscription == EVENTS and entry[0][0] == 0x82)
+            and entry.topic in topics
+            and not (subscription == EVENTS and entry.frame[0] == 0x82)
         ]
 
     @rule(entries=st.lists(ENTRIES, min_size=1, max_size=4).map(tuple))
@@ -99,7 +99,7 @@ class Streaming(RuleBasedStateMachine):
     @rule(count=st.integers(1, 3))
     def skip(self, count: int) -> None:
         """What nobody is sent has numbers, and takes no room."""
-        self.published += [(b"", "nobody", ())] * count
+        self.published += [Published(b"", "nobody", ())] * count
         self.tail = self.stored = len(self.published)
         self.stream = skip_numbers(self.stream, count)
 

@@ -26,7 +26,7 @@ from tests.support.core_broadcasts import HEARINGS, NONE, size_of
 
 def put(ring: Ring, *lengths: int) -> Ring:
     """The ring with frames of these lengths on one page more."""
-    entries: tuple[Published, ...] = tuple((b"x" * length, None, ()) for length in lengths)
+    entries = tuple(Published(b"x" * length, None, ()) for length in lengths)
     return ring_append(ring_reserve(ring, len(entries), sum(lengths)), entries, sum(lengths))
 
 
@@ -127,7 +127,7 @@ def large_ring(dice: Random) -> tuple[Ring, list[Published]]:
     ring, published, most = make_ring(10**6, 900), list[Published](), dice.choice((1, 7, 300))
     while len(published) < 3_000:
         entries = tuple(
-            (encode_frame(dice.choice((1, 2)), b"%d" % number), dice.choice(RARE), ())
+            Published(encode_frame(dice.choice((1, 2)), b"%d" % number), dice.choice(RARE), ())
             for number in range(dice.randint(1, most))
         )
         ring = ring_append(
