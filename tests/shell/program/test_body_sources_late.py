@@ -26,7 +26,7 @@ from sigil import (
     http_server_serve,
     make_http_server,
 )
-from tests.shell.program.test_deferred import loops
+from tests.support.event_loops import loops
 from tests.support.requests import GET
 from tests.support.servers import Raw, ask, listening_to, pump, settle, ticking
 
