@@ -4,11 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.core.broadcast.broadcast import (
-    count_subscribers,
-    encode_entries,
-    make_broadcast,
-)
+from sigil.core.broadcast.broadcast import count_subscribers, encode_entries, make_broadcast
 from sigil.core.broadcast.encoding import Encoding, recode
 from sigil.core.broadcast.entry import (
     EVERY_TOPIC,
