@@ -12,7 +12,7 @@ import pytest
 
 from sigil import Deferred, Limits, Request, Response
 from sigil.cli.logging_setup import log_config
-from sigil.cli.main import listen_error, limits_from_settings, stopping_after
+from sigil.cli.main import limits_from_settings, listen_error, stopping_after
 from sigil.cli.reload import CHILD, Inherited, command_of
 from sigil.cli.settings import COMMANDS, FLAGS, Settings, read_settings
 from sigil.core.conn import Peer
