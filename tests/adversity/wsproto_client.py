@@ -38,7 +38,7 @@ def closing(code: int = 1000) -> bytes:
     return Connection(ConnectionType.CLIENT).send(CloseConnection(code=code))
 
 
-class Books:
+class CallbackBook:
     """A program: it says messages back, and writes down what it is told; `acts` may do more, one
     for each callback.
     """
@@ -79,17 +79,17 @@ class Books:
 
 def is_whole(life: list[str]) -> bool:
     """True if these are the callbacks of a connection from its beginning to its end."""
-    talk = [name for name in life if name != "ws_message"]
-    if talk == ["open", "close"]:
+    once = [name for name in life if name != "ws_message"]
+    if once == ["open", "close"]:
         return "ws_message" not in life
     return (
-        talk == ["open", "ws_open", "ws_close", "close"]
+        once == ["open", "ws_open", "ws_close", "close"]
         and "ws_message" not in life[:2]
         and life[-2:] == ["ws_close", "close"]
     )
 
 
-class Talker(Speaker):
+class WsprotoClient(Speaker):
     """A client that has asked for an upgrade, and says `data` when it has it, for no client may do
     so before.
     """
@@ -98,7 +98,7 @@ class Talker(Speaker):
         self._first = data
         super().__init__(where, receive_buffer=receive_buffer)
 
-    def __enter__(self) -> "Talker":
+    def __enter__(self) -> "WsprotoClient":
         return self
 
     def poll(self) -> None:
@@ -108,7 +108,7 @@ class Talker(Speaker):
             first, self._first = self._first, b""
             self.send(first)
 
-    def heard(self) -> list[str | bytes]:
+    def read_messages(self) -> list[str | bytes]:
         """The messages that have come, each whole; a close as its code in words."""
         reader, messages, parts = Connection(ConnectionType.CLIENT), [], []
         reader.receive_data(bytes(self.received).partition(b"\r\n\r\n")[2])
