@@ -11,7 +11,8 @@ import pytest
 
 from sigil import BadInput, Request, Response
 from sigil.testing import Client
-from tests.support.servers import GET, Raw, ask, converse, listening_to, pump, settle, ticking
+from tests.support.requests import GET
+from tests.support.servers import Raw, ask, converse, listening_to, pump, settle, ticking
 
 
 def post(body: bytes, content_type: str = "application/json") -> bytes:
