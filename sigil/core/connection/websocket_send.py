@@ -12,8 +12,8 @@ client that has a `session`. They do not know any other client.
 
 from typing import TypeAlias
 
-from ..broadcast.broadcast import EVENT_OVERHEAD_FACTOR, Broadcast
-from ..broadcast.encoding import Encoding, encode_message
+from ..broadcast.broadcast import Broadcast
+from ..broadcast.encoding import EVENT_OVERHEAD_FACTOR, Encoding, encode_message
 from ..broadcast.entry import Subscription
 from ..broadcast.ring import Ring, ring_read
 from ..close_reasons import CloseReason

@@ -16,11 +16,10 @@ from ..broadcast.broadcast import (
     encode_entry,
     fits,
     has_subscribers,
-    plain_entries,
     skip_numbers,
 )
 from ..broadcast.encoding import Encoding
-from ..broadcast.entry import Published, entry_len
+from ..broadcast.entry import Published, entry_len, plain_entries
 from ..connection.client import Parse
 from ..connection.send_queue import next_needed
 from ..connection.websocket_send import advance_cursor, drop_too_slow
@@ -50,7 +49,7 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
     entries = plain_entries(event.messages)
     encoded = encode_entries(entries, broadcast) if broadcast.encoding_counts else entries
     length = (
-        sum([len(entry[0]) for entry in entries])
+        sum([len(entry.frame) for entry in entries])
         if encoded is entries
         else sum(map(entry_len, encoded))
     )
@@ -86,7 +85,7 @@ def _add(
     """Publish frames that fit, and drop those who would need what this overwrites."""
     skipped = 0
     if server.broadcast.encoding_counts and Encoding.SSE in dict(server.broadcast.encoding_counts):
-        skipped = sum([entry[0][0] & 0x0F != Opcode.TEXT for entry in entries])
+        skipped = sum([entry.frame[0] & 0x0F != Opcode.TEXT for entry in entries])
     if skipped:
         server = server._replace(
             totals=server.totals._replace(sse_skipped=server.totals.sse_skipped + skipped)

@@ -115,11 +115,11 @@ class Stage(MemoryServer):
     def kept_topics(self) -> list[str | None]:
         """The topics of all frames that the core has kept."""
         broadcast = self.traced.present.broadcast
-        return [*frame_topics(broadcast.ring), *(topic for _, topic, _ in broadcast.pending)]
+        return [*frame_topics(broadcast.ring), *(entry.topic for entry in broadcast.pending)]
 
 
 def frame_topics(ring: Ring) -> list[str | None]:
     """The topics of the frames on a ring, in order."""
     pages = [page for page in ring.pages[ring.first_page :] if page is not None]
-    topics = [topic for page in pages for _, topic, _ in page.entries]
+    topics = [entry.topic for page in pages for entry in page.entries]
     return topics[len(topics) - (ring.head_number - ring.tail_number) :]
