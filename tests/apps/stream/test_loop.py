@@ -385,7 +385,7 @@ def test_a_socket_to_listen_on_is_not_read() -> None:
     ended = run("stream", "--fd", "0")
     assert (ended.status, ended.out) == (2, "")
     assert ended.err == (
-        "sigil: error: --fd 0 is standard input, of which the lines are read: "
+        "sigil: error: --fd 0 is standard input, from which lines are read: "
         "pass the socket as another descriptor\n"
     )
 

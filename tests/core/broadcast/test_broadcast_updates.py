@@ -11,12 +11,11 @@ from sigil.core.broadcast.broadcast import (
     join_cohort,
     leave_cohort,
     make_broadcast,
-    plain_entries,
     remove_laggard,
     skip_numbers,
 )
 from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.entry import Subscription
+from sigil.core.broadcast.entry import Subscription, plain_entries
 from sigil.core.conn import Conn
 from sigil.core.limits import Limits
 from tests.support.records import Update

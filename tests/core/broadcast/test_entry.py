@@ -4,12 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.core.broadcast.broadcast import (
-    count_subscribers,
-    encode_entries,
-    make_broadcast,
-    plain_entries,
-)
+from sigil.core.broadcast.broadcast import count_subscribers, encode_entries, make_broadcast
 from sigil.core.broadcast.encoding import Encoding, recode
 from sigil.core.broadcast.entry import (
     EVERY_TOPIC,
@@ -19,6 +14,7 @@ from sigil.core.broadcast.entry import (
     frame_for,
     matches,
     parse_position,
+    plain_entries,
 )
 from sigil.core.limits import Limits
 from sigil.core.websocket.frames import encode_frame

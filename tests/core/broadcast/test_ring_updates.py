@@ -2,7 +2,7 @@
 
 import pytest
 
-from sigil.core.broadcast.broadcast import plain_entries
+from sigil.core.broadcast.entry import plain_entries
 from sigil.core.broadcast.ring import (
     TOPIC_SPAN_FRAMES,
     Ring,
