@@ -90,6 +90,15 @@ class Limits(NamedTuple):
     message is dropped, and `send` returns `DROPPED`. From `max_outbox_len` on the client's own
     messages are not read.
     """
+    max_ws_topics_per_client: int = 256
+    """Topics that one WebSocket or event stream is subscribed to at once. They are held as one set,
+    which is made anew with every change; 500 beyond if a response asks for more, and a subscription
+    beyond is not made, which the error log tells.
+    """
+    max_topic_len: int = 256
+    """A topic that somebody is subscribed to, in UTF-8: it is a name, and may come from strangers;
+    beyond, the same.
+    """
     compress_websocket: bool = True
     """True: the subprotocol `compress-zstd` is accepted from clients that offer it, and messages of
     more than 200 bytes are sent to them in Zstandard.
@@ -225,7 +234,7 @@ _AT_LEAST_ONE = frozenset(
         "max_requests_per_connection",
         "max_headers",
         "max_queued_requests",
-        "max_unsent_len",
+        "tcp_notsent_lowat",
         "max_accepts_per_tick",
         "max_reads_per_tick",
         "max_read_len",

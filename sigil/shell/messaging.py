@@ -117,7 +117,11 @@ class Messaging(Stager):
         return self._post_message(Publish(((opcode, payload, topic),)), len(payload))
 
     def subscribe(self, conn: Conn, topic: str) -> None:
-        """Subscribe a client to a topic from now on; may be called from any thread, twice is once."""
+        """Subscribe a client to a topic from now on; may be called from any thread, twice is once.
+
+        A topic beyond `Limits.max_ws_topics_per_client` or `max_topic_len` is not subscribed to,
+        and the error log says so. TypeError for a topic that is not a str.
+        """
         check_topic(topic)
         self._apply(Subscribe(conn, topic, True))
 

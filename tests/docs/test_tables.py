@@ -14,7 +14,7 @@ import sigil
 from sigil import Callbacks, CloseReason, HttpServer, Limits, Request, Response, SendStatus, Stats
 from sigil.core.close_reasons import CLOSE_INFO
 from sigil.core.connection.client import Phase
-from sigil.core.connection.deadlines import _TIMEOUTS, Waiting
+from sigil.core.connection.deadlines import TIMEOUTS, Waiting
 from sigil.core.server.eviction import _RANKS
 from tests.docs.blocks import PAGES, README, ROOT, page_of, section_of
 
@@ -164,7 +164,7 @@ def test_the_spec_says_how_long_everything_is_waited_for() -> None:
         re.MULTILINE,
     )
     assert {Waiting[name]: getattr(told_apart, limit, inf) for name, limit in rows} == {
-        waiting: patience(told_apart) for waiting, (patience, _) in _TIMEOUTS.items()
+        waiting: patience(told_apart) for waiting, (patience, _) in TIMEOUTS.items()
     }
 
 

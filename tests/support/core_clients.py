@@ -1,7 +1,8 @@
 """Records of connections as literals: new ones, some that read a body, linger, or are behind."""
 
 from sigil.core.broadcast.broadcast import make_broadcast
-from sigil.core.connection.client import Client, Context, Phase, make_client
+from sigil.core.connection.client import Client, Phase, make_client
+from sigil.core.connection.context import Context
 from sigil.core.http.body import begin_body
 from sigil.core.http.head import parse_headers_only
 from sigil.core.limits import Limits

@@ -11,7 +11,8 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from sigil.core.conn import Conn, Peer, Ticket
-from sigil.core.connection.client import Client, Parse
+from sigil.core.connection.client import Client
+from sigil.core.connection.context import Parse
 from sigil.core.effects import CallClose, Drop, Effect, Handle, Interest, Reject, Send, Then, Watch
 from sigil.core.events import Accepted, Event, HandlerReturned, Received, TickStarted, Writable
 from sigil.core.http.head import Head, parse_headers_only

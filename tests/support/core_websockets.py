@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
-from sigil.core.connection.session import Session
+from sigil.core.connection.client import subscriber_of, websocket_of
+from sigil.core.connection.subscriber import Subscriber
+from sigil.core.connection.websocket_state import WebSocket
 from sigil.core.effects import CallWsClose, CallWsOpen, Deliver, Drop, Effect, FanOut, Send, Then
 from sigil.core.events import (
     Accepted,
@@ -90,11 +92,14 @@ def talking(limits: Limits | None = None, topics: Sequence[str] = ()) -> Server:
     return tell(welcomed(limits, topics), Delivered(CONN))[0]
 
 
-def talk_in(server: Server) -> Session:
-    """The conversation of `CONN`, which must be there."""
-    session = client_of(server).session
-    assert session is not None
-    return session
+def subscriber_in(server: Server) -> Subscriber:
+    """The record of `CONN` as a subscriber, which must be there."""
+    return subscriber_of(client_of(server))
+
+
+def websocket_in(server: Server) -> WebSocket:
+    """The record of `CONN` as a WebSocket, which must be there."""
+    return websocket_of(client_of(server))
 
 
 def frames_in(data: bytes) -> list[tuple[int, bytes]]:

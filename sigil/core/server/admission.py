@@ -2,7 +2,8 @@
 
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Conn
-from ..connection.client import Parse, is_subscriber, make_client
+from ..connection.client import is_subscriber, make_client
+from ..connection.context import Parse
 from ..connection.deadlines import deadline_of
 from ..connection.responses import NO_HEAD, service_unavailable
 from ..effects import SERVER_LOG, Adopt, CallOpen, Effect, Log, LogLevel, Reject

@@ -9,8 +9,6 @@ hand: it changes when a budget is exceeded or met again, at once, so that a run 
 would do one by one. It does not know which event is being told.
 """
 
-from functools import partial
-
 from ..broadcast.broadcast import (
     add_laggard,
     count_subscribers,
@@ -24,25 +22,24 @@ from ..connection.client import (
     IDLE_HTTP,
     NOTHING_OUTGOING,
     Client,
-    Context,
     Disconnected,
-    Outcome,
-    Parse,
+    has_unsent,
     incoming_len,
     is_in_cohort,
     is_laggard,
     is_subscriber,
     may_parse,
     outgoing_len,
+    with_subscriber,
 )
+from ..connection.context import Context, Outcome, Parse, context
 from ..connection.deadlines import after_transition
 from ..connection.responses import service_unavailable
-from ..connection.session import CloseState, Session
+from ..connection.subscriber import CloseState, Subscriber
 from ..connection.transitions import close_with_error, resume
 from ..connection.websocket import close_notice, closing_frames
 from ..effects import CallClose, Drop, Effect, Send, Then
 from ..events import HandlerFailed, HandlerReturned
-from ..http.head import parse_headers_only
 from .eviction import slowest_sender
 from .slots import Draft
 from .state import Server, ServerState, with_slots
@@ -50,28 +47,18 @@ from .totals import add_closed
 
 
 def make_context(server: Server, parse: Parse) -> Context:
-    """What transitions may know of this server. While it is paused, nobody may have anything under
-    way.
-    """
-    is_draining, limits = server.running is not ServerState.SERVING, server.limits
-    if parse is parse_headers_only:
-        parse = partial(parse_headers_only, limits=limits)
-    last_number = limits.max_requests_per_connection - 1
-    if server.load.paused_at is not None:
-        limits, last_number = limits._replace(max_queued_requests=0), -1
-    return Context(
-        limits,
+    """What transitions may know of this server."""
+    return context(
+        server.limits,
         server.now,
-        server.tick_started_at,
-        server.date,
-        is_draining,
-        server.logs_access,
-        not (is_draining or server.logs_access),
-        parse,
-        last_number,
-        has_subscriber_slot(server),
-        server.broadcast,
-        bool(server.broadcast.pending),
+        tick_started_at=server.tick_started_at,
+        date=server.date,
+        is_draining=server.running is not ServerState.SERVING,
+        logs_access=server.logs_access,
+        parse=parse,
+        is_paused=server.load.paused_at is not None,
+        has_subscriber_slot=has_subscriber_slot(server),
+        broadcast=server.broadcast,
     )
 
 
@@ -126,11 +113,8 @@ class Batch:
             self._remove(before, after, effects)
         else:
             settled, effects = after_transition(before, after, effects, self.context)
-            settled = (
-                settled
-                if settled.session is None
-                else self._schedule_flush(before, settled, settled.session)
-            )
+            if settled.subscriber is not None:
+                settled = self._schedule_flush(before, settled, settled.subscriber)
             self.draft.put(settled)
             self.effects += effects
             if _is_idle(before) and _is_idle(settled):
@@ -138,51 +122,41 @@ class Batch:
             self._update_load(before, settled)
         self._enforce_budgets()
 
-    def _schedule_flush(self, before: Client, client: Client, session: Session) -> Client:
-        """A WebSocket to which something is to be said is listed for the end of the turn, once."""
-        if before.session is None:
+    def _schedule_flush(self, before: Client, client: Client, subscriber: Subscriber) -> Client:
+        """A subscriber to which something is to be sent is scheduled for the next flush, once."""
+        if before.subscriber is None:
             self._newcomer = client.conn
-            self._count_websockets(session, 1)
+            self._count_subscribers(subscriber, 1)
         elif (
-            session.close_state is CloseState.CLOSED
-            and before.session.close_state is not CloseState.CLOSED
+            subscriber.close_state is CloseState.CLOSED
+            and before.subscriber.close_state is not CloseState.CLOSED
         ):
-            self._count_websockets(session, -1)
+            self._count_subscribers(subscriber, -1)
         self._update_cohort(before, client)
-        is_free = not (client.outgoing.outbox or client.outgoing.is_full)
-        if (
-            session.is_scheduled
-            or not is_free
-            or not (session.queue or session.pong_payload is not None or session.cursor is not None)
-        ):
+        is_behind = client.outgoing.outbox or client.outgoing.is_full
+        if subscriber.is_scheduled or is_behind or not has_unsent(client):
             return client
         self.unflushed.append(client.conn)
-        return client._replace(session=session._replace(is_scheduled=True))
+        return with_subscriber(client, subscriber._replace(is_scheduled=True))
 
     def _update_cohort(self, before: Client, after: Client | None) -> None:
-        """A WebSocket is in its cohort, or it is a laggard, or neither."""
-        was, now = is_in_cohort(before), after is not None and is_in_cohort(after)
-        subscription = () if before.session is None else before.session.subscription
-        moves = (
-            was
-            and now
-            and after is not None
-            and after.session is not None
-            and after.session.subscription != subscription
-        )
-        if was and before.session is not None and (moves or not now):
-            self.broadcast = leave_cohort(self.broadcast, before.conn, before.session.subscription)
-        if now and after is not None and after.session is not None and (moves or not was):
-            self.broadcast = join_cohort(self.broadcast, after.conn, after.session.subscription)
-        cursor = None if after is None or after.session is None else after.session.cursor
-        if cursor is not None:
-            self.broadcast = add_laggard(self.broadcast, before.conn, cursor)
+        """A subscriber is in its cohort, or it is a laggard, or neither."""
+        left = before.subscriber if is_in_cohort(before) else None
+        joined = after.subscriber if after is not None and is_in_cohort(after) else None
+        has_moved = left is None or joined is None or left.subscription != joined.subscription
+        if left is not None and has_moved:
+            self.broadcast = leave_cohort(self.broadcast, before.conn, left.subscription)
+        if joined is not None and has_moved:
+            self.broadcast = join_cohort(self.broadcast, before.conn, joined.subscription)
+        subscriber = None if after is None else after.subscriber
+        if subscriber is not None and subscriber.cursor is not None:
+            self.broadcast = add_laggard(self.broadcast, before.conn, subscriber.cursor)
         elif is_laggard(before):
             self.broadcast = remove_laggard(self.broadcast, before.conn)
 
-    def _count_websockets(self, session: Session, more: int) -> None:
-        """One WebSocket more or less; the oldest gives way to one too many."""
-        self.broadcast = count_subscribers(self.broadcast, session.subscription.encoding, more)
+    def _count_subscribers(self, subscriber: Subscriber, more: int) -> None:
+        """One subscriber more or less; the oldest gives way to one too many."""
+        self.broadcast = count_subscribers(self.broadcast, subscriber.subscription.encoding, more)
         self.load = self.load._replace(websockets=self.load.websockets + more)
         self.context = make_context(self.server._replace(load=self.load), self._parse)
 
@@ -193,11 +167,11 @@ class Batch:
         self.effects += (
             *effects,
             Drop(before.conn),
-            *close_notice(before.conn, disconnected.client.session, disconnected.reason),
+            *close_notice(disconnected.client, disconnected.reason),
             CallClose(before.conn, disconnected.reason),
         )
-        if before.session is not None and is_subscriber(before):
-            self._count_websockets(before.session, -1)
+        if before.subscriber is not None and is_subscriber(before):
+            self._count_subscribers(before.subscriber, -1)
         self._update_cohort(before, None)
         self._update_load(before, None)
 

@@ -2,7 +2,8 @@
 
 from ..close_reasons import CloseReason
 from ..conn import Conn
-from ..connection.client import Disconnected, Parse
+from ..connection.client import Disconnected
+from ..connection.context import Parse
 from ..connection.deadlines import deadline_of
 from ..connection.timeouts import timed_out
 from ..effects import Effect

@@ -7,8 +7,9 @@ from ..broadcast.entry import Subscription
 from ..broadcast.ring import Ring
 from ..conn import Conn
 from ..connection import fast_path
-from ..connection.client import Client, Parse
-from ..connection.session import Follow
+from ..connection.client import Client
+from ..connection.context import Parse
+from ..connection.subscriber import Follow
 from ..connection.websocket_send import flush_messages
 from ..effects import Effect, FanOut
 from ..events import Flush
@@ -58,11 +59,11 @@ def flush(server: Server, event: Flush, parse: Parse) -> tuple[Server, list[Effe
 
 def _waits_for(client: Client | None, number: int) -> bool:
     """True if something said to this client stands behind what was published from this number on."""
-    if client is None or client.session is None:
+    if client is None or client.subscriber is None:
         return False
-    session = client.session
-    return (session.cursor or 0) > number or any(
-        isinstance(item, Follow) and item.to > number for item in session.queue
+    subscriber = client.subscriber
+    return (subscriber.cursor or 0) > number or any(
+        isinstance(item, Follow) and item.to > number for item in subscriber.queue
     )
 
 
@@ -70,7 +71,7 @@ def _flush_each(batch: Batch, conns: Iterable[Conn], ring: Ring) -> None:
     """What was said to each of these leaves."""
     for conn in conns:
         client = batch.draft.find_client(conn)
-        if client is None or client.session is None:
+        if client is None or client.subscriber is None:
             continue
         step = fast_path.flush_messages(client)
         if step is None:

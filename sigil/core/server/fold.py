@@ -19,9 +19,9 @@ from ..connection.client import (
     IDLE_WEBSOCKET,
     NOTHING_OUTGOING,
     Client,
-    Parse,
     is_scheduled,
 )
+from ..connection.context import Parse
 from ..connection.transitions import TRANSITIONS
 from ..effects import Effect, Send, Then
 from ..events import Accepted, Event, Flush, Publish, Stop, TickStarted, TimeRead

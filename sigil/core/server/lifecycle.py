@@ -1,9 +1,10 @@
 """The parts of it."""
 
 from ..close_reasons import CloseReason
-from ..connection.client import Disconnected, Parse, is_subscriber
+from ..connection.client import Disconnected, is_subscriber
+from ..connection.context import Parse
 from ..connection.deadlines import Waiting, waiting_for
-from ..connection.transitions import close_requested
+from ..connection.transitions import on_close_requested
 from ..effects import Effect
 from ..events import CloseRequested, Stop
 from .batch import Batch
@@ -25,7 +26,7 @@ def stop(server: Server, event: Stop, parse: Parse) -> tuple[Server, list[Effect
         elif is_subscriber(client):
             batch.commit(
                 client,
-                close_requested(
+                on_close_requested(
                     client, CloseRequested(client.conn, CloseReason.SHUTDOWN), batch.context
                 ),
             )

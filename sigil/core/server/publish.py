@@ -20,7 +20,7 @@ from ..broadcast.broadcast import (
 )
 from ..broadcast.encoding import Encoding
 from ..broadcast.entry import Published, entry_len, plain_entries
-from ..connection.client import Parse
+from ..connection.context import Parse
 from ..connection.send_queue import next_needed
 from ..connection.websocket_send import advance_cursor, drop_too_slow
 from ..effects import SERVER_LOG, Effect, Log, LogLevel
@@ -99,11 +99,11 @@ def _add(
     floor = NO_CURSOR
     for conn in sorted(broadcast.laggards):
         client = batch.draft.find_client(conn)
-        if client is None or client.session is None or client.session.cursor is None:
+        if client is None or client.subscriber is None or client.subscriber.cursor is None:
             continue
-        cursor = client.session.cursor
+        cursor = client.subscriber.cursor
         if cursor < broadcast.ring.tail_number:
-            cursor = next_needed(client.session, before)
+            cursor = next_needed(client.subscriber, before)
             if cursor < broadcast.ring.tail_number:
                 batch.commit(client, drop_too_slow(client, cursor, broadcast))
                 continue

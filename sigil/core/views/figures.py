@@ -124,7 +124,7 @@ def subscriber_count(server: Server, topic: str) -> int:
         for subscription, members in broadcast.cohorts.items()
         if topic in subscription.topics
     ) + sum(
-        client.session is not None and topic in client.session.subscription.topics
+        client.subscriber is not None and topic in client.subscriber.subscription.topics
         for client in behind
     )
 
@@ -144,7 +144,7 @@ def subscribers(server: Server, topic: str) -> Iterator[SubscriberInfo]:
             for client in filter(None, (find_client(server.slots, conn) for conn in members)):
                 yield SubscriberInfo(client.conn, client.peer, False)
     for client, _ in _followers(server):
-        if client.session is not None and topic in client.session.subscription.topics:
+        if client.subscriber is not None and topic in client.subscriber.subscription.topics:
             yield SubscriberInfo(client.conn, client.peer, True)
 
 
@@ -155,8 +155,12 @@ def _followers(server: Server) -> Iterator[tuple[Client, int]]:
     """Every laggard with its cursor."""
     for conn in server.broadcast.laggards:
         client = find_client(server.slots, conn)
-        if client is not None and client.session is not None and client.session.cursor is not None:
-            yield client, client.session.cursor
+        if (
+            client is not None
+            and client.subscriber is not None
+            and client.subscriber.cursor is not None
+        ):
+            yield client, client.subscriber.cursor
 
 
 def laggards_of(server: Server, most: int | None = None) -> tuple[LaggardFigures, ...]:
@@ -171,7 +175,9 @@ def laggards_of(server: Server, most: int | None = None) -> tuple[LaggardFigures
 
 def _figures_of(server: Server, client: Client, cursor: int) -> LaggardFigures:
     broadcast = server.broadcast
-    topics = () if client.session is None else tuple(sorted(client.session.subscription.topics))
+    topics = (
+        () if client.subscriber is None else tuple(sorted(client.subscriber.subscription.topics))
+    )
     return LaggardFigures(
         client.conn,
         str(client.peer),

@@ -28,6 +28,10 @@ HEAD = 1_024
 """
 ANSWER = 2_048
 """The answer to a request beside its body: record, head in bytes, its place in a queue."""
+TOPIC = 256
+"""A topic of a subscriber beside its text: the string, and its places in the set while that is made
+anew.
+"""
 FRAME = 512
 """A published message beside its text: header, place on its page, the page."""
 ENCODINGS = 9 * 128
@@ -123,12 +127,13 @@ def _websockets(limits: Limits, response_len: int) -> int:
     """What was said to WebSockets and not taken: as much as is kept for each, the message after
     that, one half read.
 
-    And what other threads have said.
+    And what other threads have said; and the topics of each.
     """
     said = (
         max(limits.max_outbox_len, limits.max_ws_outbox_len) + (1 + EVENT) * response_len + ANSWER
     )
-    return limits.max_ws_connection_cnt * said + limits.max_thread_queue_len
+    topics = limits.max_ws_topics_per_client * (TOPIC + CHAR_BYTES_MAX * limits.max_topic_len)
+    return limits.max_ws_connection_cnt * (said + topics) + limits.max_thread_queue_len
 
 
 def _published(limits: Limits, turn_len: int) -> int:

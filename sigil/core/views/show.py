@@ -100,15 +100,17 @@ def clients_text(server: Server) -> str:
 
 def _row(server: Server, client: Client) -> tuple[str, ...]:
     """One client as a line of that table."""
-    broadcast, session = server.broadcast, client.session
-    where, cursor = "http" if session is None else "closing", None
-    if session is not None and session.cursor is not None:
-        where, cursor = "laggard", session.cursor
+    broadcast, subscriber = server.broadcast, client.subscriber
+    where, cursor = "http" if subscriber is None else "closing", None
+    if subscriber is not None and subscriber.cursor is not None:
+        where, cursor = "laggard", subscriber.cursor
     elif is_in_cohort(client):
         where, cursor = "cohort", broadcast.ring.head_number
     following = ("-", "-") if cursor is None else (str(cursor), str(broadcast.next_number - cursor))
     owed = buffered_amount(client, broadcast)
-    topics = "" if session is None else _plain(", ".join(sorted(session.subscription.topics)), 40)
+    topics = (
+        "" if subscriber is None else _plain(", ".join(sorted(subscriber.subscription.topics)), 40)
+    )
     return (
         str(client.conn.slot),
         str(client.conn.generation),

@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from ...core.conn import Conn
-from ...core.connection.client import Client, Parse
+from ...core.connection.client import Client
+from ...core.connection.context import Parse
 from ...core.effects import Adopt, Effect, FanOut, Send, Then
 from ...core.events import (
     CloseRequested,
@@ -294,9 +295,9 @@ def _can_flush(client: Client | None) -> bool:
     A client with an outbox waits for the kernel, and one with a cursor is sent what it missed
     first.
     """
-    if client is None or client.session is None or client.outgoing.outbox:
+    if client is None or client.subscriber is None or client.outgoing.outbox:
         return False
-    return client.session.cursor is None and bool(client.session.queue)
+    return client.subscriber.cursor is None and bool(client.subscriber.queue)
 
 
 def _may_be_sent_now(effect: Effect, newcomers: set[Conn]) -> bool:

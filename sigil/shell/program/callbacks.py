@@ -207,8 +207,8 @@ class CallbackRunner:
         return (
             client is not None
             and is_subscriber(client)
-            and client.session is not None
-            and not client.session.close_state
+            and client.subscriber is not None
+            and not client.subscriber.close_state
         )
 
     def _wait(self, job: Job, awaitable: Awaitable[object], events: list[Event]) -> Event | None:

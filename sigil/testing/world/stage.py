@@ -16,7 +16,8 @@ from typing import Any, cast
 from ...core.broadcast.encoding import Encoding
 from ...core.broadcast.ring import Ring
 from ...core.conn import Conn, Peer
-from ...core.connection.client import Parse, Phase
+from ...core.connection.client import Phase
+from ...core.connection.context import Parse
 from ...core.effects import Log
 from ...core.events import Event
 from ...core.limits import Limits

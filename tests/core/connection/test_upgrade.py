@@ -90,7 +90,7 @@ def test_a_refused_upgrade_is_an_answer_like_any_other(
     assert bytes_of(effects).startswith(b"HTTP/1.1 %d " % status)
     assert all(field in bytes_of(effects) for field in fields)
     assert "CallWsOpen" not in kinds(effects)
-    assert client_of(server).session is None
+    assert client_of(server).subscriber is None
     if b"1.0" not in changed[1]:
         _, effects = tell(server, came(GET), answered(1, OK))
         assert bytes_of(effects) == OK_BYTES

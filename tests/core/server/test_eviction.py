@@ -221,7 +221,9 @@ def test_what_the_kernel_hands_back_is_not_what_a_reader_has_taken_too_slowly() 
     server, _ = tell(talking(limits), at(100.0), *[said(bytes(400)) for _ in range(5)], FLUSH)
     client = client_of(server)
     assert (
-        waiting_for(client) is Waiting.WRITE and client.session is not None and client.session.queue
+        waiting_for(client) is Waiting.WRITE
+        and client.subscriber is not None
+        and client.subscriber.queue
     )
     server, _ = tell(server, Stalled(CONN, 0, (bytes(1_200),)))
     assert deadline_of(client_of(server), limits) == 105.0

@@ -21,7 +21,7 @@ from tests.support.core_websockets import (
     pair,
     parts_of,
     said,
-    talk_in,
+    subscriber_in,
     talking,
     welcomed,
 )
@@ -91,4 +91,4 @@ def test_who_is_leaving_hears_nothing_more_and_is_no_reason_for_a_bad_status() -
     assert publish_capacity(server.broadcast)[0] is SUCCESS
     _, effects = tell(server, everybody("x"), FLUSH)
     assert frames_of(effects) == []
-    assert talk_in(server).queue == ()
+    assert subscriber_in(server).queue == ()

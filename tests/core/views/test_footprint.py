@@ -28,6 +28,7 @@ SMALL = Limits(
     max_ws_send_frame_cnt=256,
     max_cached_heads=16,
     max_ws_outbox_len=131_072,
+    max_ws_topics_per_client=64,
     max_thread_queue_len=MIB,
     max_read_len=8_192,
 )
@@ -40,6 +41,8 @@ COUNTED = (
     "max_queued_requests",
     "max_outbox_len",
     "max_ws_outbox_len",
+    "max_ws_topics_per_client",
+    "max_topic_len",
     "max_thread_queue_len",
     "max_ws_connection_cnt",
     "max_ws_message_len",
