@@ -12,14 +12,13 @@ from sigil.core.broadcast.entry import Subscription
 from sigil.core.broadcast.ring import make_ring
 from sigil.core.connection.client import has_unsent, make_client, websocket_of
 from sigil.core.connection.send_queue import COPY_MAX, append_frames, dequeue, enqueue
-from sigil.core.connection.subscriber import CloseState, Follow, Queue, make_subscriber
+from sigil.core.connection.subscriber import Follow, Queue, make_subscriber
 from sigil.core.connection.websocket_send import flush_messages
 from sigil.core.connection.websocket_state import NOTHING_UNDELIVERED, make_websocket, unread_len
 from sigil.core.effects import Send, Then
 from sigil.core.events import Delivered
 from sigil.core.limits import Limits
-from sigil.core.websocket.frames import Opcode, encode_frame
-from sigil.core.websocket.messages import BETWEEN_MESSAGES, FragmentedMessage, MessageReader
+from sigil.core.websocket.frames import encode_frame
 from tests.support.core_driver import CONN, PEER, tell
 from tests.support.core_websockets import (
     PLAIN,
@@ -93,20 +92,6 @@ def test_an_answer_to_a_ping_that_was_sent_is_due_no_more() -> None:
     assert effects == [Send(CONN, (encode_frame(10, b"p"),), Then.KEEP)]
     assert websocket_of(after).pong_payload is None
     assert not has_unsent(after)
-
-
-def test_what_was_heard_and_is_no_message_yet_is_counted_wherever_it_is() -> None:
-    websocket = make_websocket(PLAIN, b"")
-    assert unread_len(websocket) == 0
-    message = FragmentedMessage(Opcode.TEXT, False, (b"abc", b"d"), 9, b"")
-    reader = MessageReader(b"345", message, None, False)
-    assert unread_len(websocket._replace(unread=b"12", reader=reader)) == 9
-
-
-def test_a_websocket_begins_open_with_what_came_behind_its_handshake() -> None:
-    websocket = make_websocket(PLAIN, b"early")
-    assert (websocket.unread, websocket.reader) == (b"early", BETWEEN_MESSAGES)
-    assert (NOBODY.queue, NOBODY.close_state) == ((), CloseState.OPEN)
 
 
 def test_what_waits_behind_a_ping_is_never_copied_and_counted_without_looking_again() -> None:

@@ -1,18 +1,14 @@
-"""The tables of a connection are complete: a row for each event that concerns one connection, and
-for everything that it can wait for; and rows are called after their events.
+"""The table of transitions is complete: a row for each event that concerns one connection, called
+after its event.
 """
 
 import re
-from math import inf
 from typing import get_args, get_type_hints
 
 import pytest
 
-from sigil import Limits
 from sigil.core.conn import Conn, Ticket
 from sigil.core.connection import fast_path
-from sigil.core.connection.deadlines import TIMEOUTS, Waiting
-from sigil.core.connection.timeouts import TIMED_OUT
 from sigil.core.connection.transitions import TRANSITIONS
 from sigil.core.events import Event
 
@@ -36,12 +32,3 @@ def test_a_row_is_called_after_its_event(event: type) -> None:
     shortcut = getattr(fast_path, name, None)
     row = TRANSITIONS[event]
     assert shortcut in (None, row.idle_http, row.idle_websocket, row.delivering)
-
-
-def test_everything_that_can_be_waited_for_has_its_timeout() -> None:
-    assert set(TIMEOUTS) == set(Waiting)
-
-
-def test_everything_that_has_a_deadline_has_its_end() -> None:
-    timed = {waiting for waiting, (timeout, _) in TIMEOUTS.items() if timeout(Limits()) < inf}
-    assert set(TIMED_OUT) == timed == set(Waiting) - {Waiting.CALLBACK}
