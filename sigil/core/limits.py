@@ -5,8 +5,8 @@ repeats without a field of this record that says how far. A bound that is not en
 belong here; one that is enforced has its reason beside it.
 
 Rules: lengths are in bytes, times in seconds, counts are plain numbers; the last word of a name is
-its unit, unless the name is one of Firedancer's (`max_connection_cnt` and its like). What is too
-much is said with the status or close code that the client gets.
+its unit, unless the name is one of Firedancer's (`max_connection_cnt` and its like). The docstring
+of a field ends with what happens beyond the bound: a status, a close code, or what is done.
 
 It does not know who enforces what: parsers take the record as an argument, the shell reads its own
 fields.

@@ -15,7 +15,7 @@ from sigil import Callbacks, CloseReason, HttpServer, Limits, Request, Response,
 from sigil.core.close_reasons import CLOSE_INFO
 from sigil.core.connection.client import Phase
 from sigil.core.connection.deadlines import TIMEOUTS, Waiting
-from sigil.core.server.eviction import _RANKS
+from sigil.core.server.eviction import EVICTION_ORDER
 from tests.docs.blocks import PAGES, README, ROOT, page_of, section_of
 
 LIMIT_ROW = re.compile(r"^\| `(\w+)` \| (\S+)(?: bytes| s)? \|", re.MULTILINE)
@@ -173,7 +173,7 @@ def test_the_spec_ranks_who_gives_way_as_the_code_does() -> None:
     ranked = re.findall(
         r"`([A-Z]+)`", section.partition("by what it waits for:")[2].partition(";")[0]
     )
-    assert [Waiting[name] for name in ranked] == sorted(_RANKS, key=lambda waiting: _RANKS[waiting])
+    assert [Waiting[name] for name in ranked] == list(EVICTION_ORDER)
 
 
 def test_the_map_of_the_code_names_what_is_where() -> None:

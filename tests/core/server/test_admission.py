@@ -26,7 +26,7 @@ def test_one_connection_more_than_the_bound_is_turned_away_with_a_503() -> None:
             Log(
                 "sigil.server",
                 30,
-                "[::1]:9 turned away, FULL: this server has as many connections as it accepts",
+                "[::1]:9 rejected, FULL: this server has as many connections as it accepts",
             ),
             Reject(3, FULL),
         ],

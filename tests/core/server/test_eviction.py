@@ -21,9 +21,10 @@ from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.server import make_server
 from sigil.core.server.admission import accept_room
+from sigil.core.server.budgets import Load
 from sigil.core.server.clock import next_deadline
 from sigil.core.server.slots import clients_of
-from sigil.core.server.state import Load, Server
+from sigil.core.server.state import Server
 from sigil.core.server.stats import stats
 from tests.support.core_driver import (
     CONN,
