@@ -28,7 +28,6 @@ from ..effects import Interest
 from ..events import Segment
 from ..http.body import BodyReader
 from ..http.chunks import StreamState
-from ..http.encode import StreamState
 from ..http.head import Head
 from ..http.response import Response
 from ..limits import Limits
