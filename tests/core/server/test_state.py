@@ -9,7 +9,7 @@ from tests.support.records import updated, updates_of
 
 CHANGED = {
     "at_time": {"now", "unix_time", "date", "tick_started_at"},
-    "with_slots": {"slots"},
+    "with_slots": {"slots", "unflushed"},
     "with_broadcast": {"broadcast", "totals"},
 }
 """The fields that each update function changes."""
