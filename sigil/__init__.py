@@ -22,6 +22,7 @@ from .core.limits import Limits
 from .core.send_status import SendStatus
 from .core.server.stats import Stats
 from .core.views.footprint import footprint as http_server_footprint
+from .shell.callbacks import Callbacks
 from .shell.hosts.asyncio_host import http_server_serve
 from .shell.make import make_http_server
 from .shell.messaging import (
@@ -38,7 +39,6 @@ from .shell.messaging import (
     http_server_wake,
     http_server_ws_close,
 )
-from .shell.program.callbacks import Callbacks
 from .shell.program.deferred import Deferred
 from .shell.program.handlers import Handler
 from .shell.server import (

@@ -22,9 +22,10 @@ from sigil.core.connection.client import Phase
 from sigil.core.http.encode import Encoded, encode_response
 from sigil.core.http.head import Head, parse_headers_only
 from sigil.core.parse_result import Malformed, NeedMore
-from tests.support.core_driver import GET, asked, client_of, head_of
+from tests.support.core_driver import asked, client_of, head_of
+from tests.support.requests import GET
+from tests.support.sources import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "parity.md"
 
 NAMES = """

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-CORE = sorted((ROOT / "sigil" / "core").glob("**/*.py"))
+from tests.support.sources import CORE, ROOT, name_of
+
 FORBIDDEN = frozenset(
     (
         "socket",
@@ -34,9 +34,7 @@ FORBIDDEN = frozenset(
 UNSPEAKABLE = frozenset(("open", "print", "input", "exec", "eval", "__import__"))
 BASES = frozenset(("NamedTuple", "IntEnum", "Enum", "ValueError"))
 
-every_core_file = pytest.mark.parametrize(
-    "path", CORE, ids=[path.relative_to(ROOT).as_posix() for path in CORE]
-)
+every_core_file = pytest.mark.parametrize("path", CORE, ids=name_of)
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:

@@ -20,10 +20,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-SIGIL = sorted((ROOT / "sigil").glob("**/*.py"))
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SIGIL}
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+from tests.support.sources import ROOT, SIGIL, Function, name_of, parse
+
+TREES = {path: parse(path) for path in SIGIL}
 
 
 def records() -> dict[str, Path]:
@@ -152,7 +151,7 @@ def faults(path: Path, tree: ast.Module) -> list[str]:
     return finder.found
 
 
-@pytest.mark.parametrize("path", SIGIL, ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("path", SIGIL, ids=name_of)
 def test_records_are_taken_apart_only_beside_their_definition(path: Path) -> None:
     assert faults(path, TREES[path]) == []
 

@@ -23,11 +23,11 @@ from sigil.core.events import ConnectionLost, Received, Stalled, Writable
 from sigil.core.http.framing import parse_content_length
 from sigil.core.parse_result import Malformed
 from sigil.testing import Client
-from tests.support.core_driver import CONN, GET, asked, at, client_of, serving, tell
+from tests.support.core_driver import CONN, asked, at, client_of, serving, tell
 from tests.support.core_websockets import FLUSH, bytes_to, came, frames_in, ping, talking
+from tests.support.requests import GET, UPGRADE
 from tests.support.servers import Raw, ask, converse, pump, read_answers, settle, ticking
 from tests.support.websocket_client import (
-    UPGRADE,
     Diary,
     Speaker,
     close_frame,

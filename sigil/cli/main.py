@@ -75,7 +75,7 @@ DESCRIPTOR_ADVICE = {
 }
 
 
-def _listen_error(error: OSError, settings: Settings) -> CommandError:
+def listen_error(error: OSError, settings: Settings) -> CommandError:
     """The command's error for a socket that cannot be had, with advice if there is any."""
     if settings.fd is not None:
         advice = DESCRIPTOR_ADVICE
@@ -99,7 +99,7 @@ def _open(settings: Settings) -> socket.socket:
             return open_unix_listener(settings.uds, settings.uds_mode, settings.backlog)
         return open_listener(settings.host, settings.port, settings.backlog)
     except OSError as error:
-        raise _listen_error(error, settings) from error
+        raise listen_error(error, settings) from error
 
 
 @contextmanager

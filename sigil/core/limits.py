@@ -5,8 +5,8 @@ repeats without a field of this record that says how far. A bound that is not en
 belong here; one that is enforced has its reason beside it.
 
 Rules: lengths are in bytes, times in seconds, counts are plain numbers; the last word of a name is
-its unit, unless the name is one of Firedancer's (`max_connection_cnt` and its like). What is too
-much is said with the status or close code that the client gets.
+its unit, unless the name is one of Firedancer's (`max_connection_cnt` and its like). The docstring
+of a field ends with what happens beyond the bound: a status, a close code, or what is done.
 
 It does not know who enforces what: parsers take the record as an argument, the shell reads its own
 fields.
@@ -91,13 +91,13 @@ class Limits(NamedTuple):
     messages are not read.
     """
     max_ws_topics_per_client: int = 256
-    """Topics that one WebSocket or event stream is subscribed to at once. They are held as one set,
-    which is made anew with every change; 500 beyond if a response asks for more, and a subscription
-    beyond is not made, which the error log tells.
+    """Topics that one WebSocket or event stream is subscribed to at once; each change of them
+    copies the set. Beyond this a response that asks for more becomes a 500, and a subscription is
+    not made, with a line in the error log.
     """
     max_topic_len: int = 256
-    """A topic that somebody is subscribed to, in UTF-8: it is a name, and may come from strangers;
-    beyond, the same.
+    """Bytes of one topic in UTF-8, which may come from strangers. Beyond this it is refused like
+    one topic too many.
     """
     compress_websocket: bool = True
     """True: the subprotocol `compress-zstd` is accepted from clients that offer it, and messages of

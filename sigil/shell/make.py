@@ -1,16 +1,15 @@
-"""How a server is made: what a program says in one call becomes the limits of a server, or an error
-at once.
+"""Making a server: the arguments of one call become the limits of a server, or an error at once.
 
-Theory: a mistake in a setting is best told where it was made, before anything listens. So
-everything that can be wrong with what a server is given is looked at here, and what it holds then
-is sound.
+Theory: a mistake in a setting is best reported where it was made, before anything listens. So
+everything that can be wrong with what a server is given is checked here, and its settings are sound
+from then on.
 
-Rules: arguments that name a limit count more than the record of limits does. It does not know what
-a server does.
+Rules: arguments that name a limit override the record of limits. It does not know what a server
+does.
 """
 
 from ..core.limits import Limits, check_limits, without_aliases
-from .program.callbacks import Callbacks
+from .callbacks import Callbacks
 from .program.handlers import Handler
 from .server import HttpServer
 

@@ -23,8 +23,9 @@ from .loop.engine import Engine
 from .loop.mailbox import Mailbox
 from .loop.send_buffer import close_event, to_message
 from .program.body_sources import LateChunk
-from .program.callbacks import Returned
-from .program.handlers import Application, LateResult, Posted, discard
+from .program.handlers import Application, discard
+from .program.host import Posted
+from .program.jobs import LateResult, Returned
 from .staging import Stager
 
 
@@ -209,7 +210,7 @@ class Messaging(Stager):
         return self._application.take_late(late)
 
     def _discard(self, item: Posted) -> None:
-        """Drop what was posted too late. An asynchronous callback of an end goes on all the same."""
+        """Drop what was posted too late; the callbacks of an end are called all the same."""
         if isinstance(item, Returned):
             self._application.take_late(item)
         else:

@@ -1,14 +1,14 @@
-"""The server a program holds: it owns the sockets and the current value of the core, and turns the
-crank.
+"""The server a program holds: it owns the sockets and drives the engine.
 
-Theory: all that changes is here, and it is little: one `Server` value, the events not told yet, the
-orders not carried out yet. A tick reads the clock and the ready descriptors into events, advances
-the core, carries out its orders, tells it what came of them, and so on for a bounded number of
-rounds.
+Theory: all that changes is here, and it is little: one `Server` value, the events the core has not
+received, the effects not performed. A tick reads the clock and the ready descriptors into events,
+advances the core, performs its effects, advances it by what came of them, and so on for a bounded
+number of rounds.
 
-Rules: everything but `stop` belongs to the thread that ticks. A tick with work left over makes the
-next one poll. If user code lets a KeyboardInterrupt or a SystemExit out, it leaves the tick, and
-the orders not yet carried out wait for the next one. It does not know HTTP: the core does.
+Rules: everything belongs to the thread that ticks but what says that it may be called from any. A
+tick with work left over makes the next one poll. If user code lets a KeyboardInterrupt or a
+SystemExit out, it leaves the tick, and effects not yet performed wait for the next one. It does not
+know HTTP: the core does.
 """
 
 import logging
@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from threading import get_ident
 
+from ..core.conn import Peer
+from ..core.effects import ACCESS_LOG, SERVER_LOG
 from ..core.events import Accepted, Stop, TickStarted, TimeRead
 from ..core.limits import Limits
 from ..core.server.admission import accept_room
@@ -34,19 +36,19 @@ from .loop.signals import stopping_on_signals, waking_on_signals
 from .loop.sockets import Ready, Sockets
 from .messaging import Messaging
 from .program.body_sources import Spawn
-from .program.callbacks import Callbacks
+from .program.callbacks import CallbackTable
 from .program.handlers import Application, Handler
 from .program.tracebacks import EXIT_EXCEPTIONS
 
-_LOG = logging.getLogger("sigil.server")
-_ACCESS_LOG = logging.getLogger("sigil.access")
+_LOG = logging.getLogger(SERVER_LOG)
+_ACCESS = logging.getLogger(ACCESS_LOG)
 
 NO_THREAD = 0
-"""No thread has this number: whoever speaks has to wake the loop first."""
+"""No thread has this number: whoever sends has to wake the loop first."""
 
 
 def read_clock() -> TimeRead:
-    """The time."""
+    """The time, monotonic and since 1970."""
     return TimeRead(time.monotonic(), int(time.time()))
 
 
@@ -60,7 +62,7 @@ class HttpServer(Messaging):
         port: int,
         backlog: int,
         limits: Limits,
-        callbacks: Callbacks,
+        callbacks: CallbackTable,
     ) -> None:
         super().__init__(
             limits,
@@ -127,7 +129,7 @@ class HttpServer(Messaging):
         return min((at for at in deadlines if at is not None), default=None)
 
     def _has_work(self) -> bool:
-        """True if the last tick left something over, or somebody left word."""
+        """True if the last tick left something over, or anything was posted since."""
         return self.engine.has_work or bool(self._mailbox)
 
     # -- life --------------------------------------------------------------------------------------
@@ -141,7 +143,7 @@ class HttpServer(Messaging):
         if self.running:
             return
         self._open(sock)
-        logs_access = _ACCESS_LOG.isEnabledFor(logging.INFO)
+        logs_access = _ACCESS.isEnabledFor(logging.INFO)
         old = self.engine.state
         microseconds = time.time_ns() // 1_000
         new = make_server(
@@ -155,11 +157,12 @@ class HttpServer(Messaging):
         _LOG.info("listening on %s", self._address())
 
     def _open(self, sock: socket.socket | None) -> None:
-        """Everything a listening server owns, or nothing."""
+        """Open everything a listening server owns, or nothing."""
         with ExitStack() as opened:
-            listener = sock or opened.enter_context(
-                open_listener(self.host, self._asked_port, self._backlog)
-            )
+            listener = sock
+            if listener is None:
+                listener = open_listener(self.host, self._asked_port, self._backlog)
+                opened.enter_context(listener)
             listener.setblocking(False)
             name = listener.getsockname()
             selector = opened.enter_context(selectors.DefaultSelector())
@@ -168,15 +171,16 @@ class HttpServer(Messaging):
             opened.pop_all()
         self._selector, self._acceptor = selector, acceptor
         self._sockets = Sockets(self.engine, self._application, selector)
-        self.host, self._port = (
-            (name[0] if sock else self.host, name[1]) if isinstance(name, tuple) else (str(name), 0)
-        )
+        if not isinstance(name, tuple):  # a Unix socket
+            self.host, self._port = str(name), 0
+            return
+        if sock is not None:
+            self.host = name[0]
+        self._port = name[1]
 
     def _address(self) -> str:
-        """Where it listens, for people."""
-        if not self.port:
-            return f"unix:{self.host}"
-        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        """The address that is listened on, as it is logged."""
+        return f"http://{Peer(self.host, self.port)}" if self.port else f"unix:{self.host}"
 
     def start(self, *, grace: float = 5.0) -> None:
         """Serve until `stop`; in the main thread SIGINT and SIGTERM drain for up to `grace`
@@ -221,7 +225,7 @@ class HttpServer(Messaging):
 
         A second call, or a grace of 0, ends everything at once. May be called from a handler, a
         signal handler or another thread; returns immediately. Whoever ticks goes on doing so until
-        `running` is False. Before the first `listen` it is remembered (a thread may be about to
+        `running` is False. Before the first `listen` it takes effect then (a thread may be about to
         start); after the end it does nothing.
         """
         if self._has_ended and not self.running:
@@ -237,7 +241,7 @@ class HttpServer(Messaging):
             except EXIT_EXCEPTIONS:  # the program is ending already
                 continue
 
-    def serve_in_thread(self, *, reuse: bool = False) -> ServerThread:
+    def serve_in_thread(self, *, reuse: bool = False) -> "ServerThread[HttpServer]":
         """Listen, and serve from a thread of its own: `with server.serve_in_thread(): ...`, or keep
         it and `stop()` it.
 
@@ -247,15 +251,14 @@ class HttpServer(Messaging):
         return ServerThread(self, reuse)
 
     def set_spawn(self, spawn: Spawn | None) -> None:
-        """How coroutines of user code are run from now on; None: they are refused. For a bridge to
-        a loop.
+        """Set how coroutines of user code are run from now on; None: they are refused. For hosts of
+        the server.
         """
         self._application.set_spawn(spawn)
         self._is_hosted = spawn is not None
 
     def tick(self, timeout: float | None = 0.0) -> bool:
-        """One turn: wait up to `timeout` seconds for something to do (None: until there is), and do
-        it.
+        """Wait up to `timeout` seconds for something to do (None: until there is), and do it.
 
         Returns True if there was anything to do. Opens the listening socket if that was not done;
         after the server has stopped, only `listen` or `start` opens it again.
@@ -275,8 +278,8 @@ class HttpServer(Messaging):
                 self._sending_thread = NO_THREAD
 
     def _require_no_tick(self, name: str) -> None:
-        """RuntimeError while there is a tick under way: whoever calls is in it, or is not the one
-        to turn the crank.
+        """RuntimeError while a tick is under way: whoever calls is inside it, or not the one to
+        tick.
         """
         if self._is_ticking:
             raise RuntimeError(
@@ -284,16 +287,16 @@ class HttpServer(Messaging):
             )
 
     def _before_send(self) -> None:
-        """What is said outside a tick inside a host loop leaves only when that is told to tick."""
+        """Wake the host loop, if messages that are sent between two ticks would wait for it."""
         if self._is_hosted and not self._is_ticking and self._sending_thread != self._thread:
             self._mailbox.wake()
             self._sending_thread = self._thread
 
-    # -- one turn ----------------------------------------------------------------------------------
+    # -- one tick ----------------------------------------------------------------------------------
 
     def process_connections(self, timeout: float | None) -> bool:
-        """The turn itself: one look at all descriptors, one advance of the core, and what follows
-        from it.
+        """Do the work of one tick: look at all descriptors once, advance the core, and perform what
+        follows from it. True if there was anything to do.
         """
         engine = self.engine
         has_work = is_left = self._has_work()
@@ -302,13 +305,13 @@ class HttpServer(Messaging):
             is_left = self._has_work()
         ready = self._require_selector().select(0.0 if is_left else self._bounded(timeout))
         now, events = time.monotonic(), engine.events
-        if events and type(events[0]) is TickStarted:  # a tick was left before it was told
+        if events and type(events[0]) is TickStarted:  # the last tick was left by an exception
             del events[0]
-        told = len(events)
+        left_over = len(events)
         self._process_ready(ready, now)
         self._take_posted()
-        self._application.sources.poll(now, events)
-        has_work = has_work or len(events) > told
+        self._application.sources.poll(now)
+        has_work = has_work or len(events) > left_over
         if events or engine.has_unsent or is_due(engine.snapshot, now):
             reading = read_clock()
             events.insert(0, TickStarted(reading.now, reading.unix_time))
@@ -320,7 +323,7 @@ class HttpServer(Messaging):
         return has_work
 
     def _bounded(self, timeout: float | None) -> float | None:
-        """No longer than until streams that had nothing are to be asked again: they are to be live."""
+        """The timeout, but no longer than until idle streams are pulled again."""
         at = self._application.sources.poll_at
         if at is None:
             return timeout
@@ -328,11 +331,12 @@ class HttpServer(Messaging):
         return left if timeout is None else min(timeout, left)
 
     def _process_ready(self, ready: Ready, now: float) -> None:
-        """Events from descriptors that are ready: connections in turn, then newcomers."""
-        most = self._limits.max_reads_per_tick
-        if len(ready) > most:
-            self._read_offset = (self._read_offset + most) % len(ready)
-            ready = (ready[self._read_offset :] + ready[: self._read_offset])[:most]
+        """Take the events of descriptors that are ready: connections, from another one on in each
+        tick if they are too many for one, then newcomers."""
+        max_reads = self._limits.max_reads_per_tick
+        if len(ready) > max_reads:
+            self._read_offset = (self._read_offset + max_reads) % len(ready)
+            ready = (ready[self._read_offset :] + ready[: self._read_offset])[:max_reads]
         events, others = self._sockets.process_readable_clients(ready, self._limits.max_read_len)
         self.engine.events += events
         for other in others:
@@ -344,11 +348,11 @@ class HttpServer(Messaging):
             self._acceptor.end_pause(now)
 
     def _accept(self, acceptor: Acceptor) -> None:
-        """Take the connections that are waiting, as many as one tick may and there is room for."""
-        most = min(self._limits.max_accepts_per_tick, accept_room(self.engine.state))
+        """Accept connections that wait, as many as one tick may and there is room for."""
+        max_count = min(self._limits.max_accepts_per_tick, accept_room(self.engine.state))
         self.engine.events += [
             Accepted(self._sockets.register_accepted(sock), peer)
-            for sock, peer in acceptor.accept(most)
+            for sock, peer in acceptor.accept(max_count)
         ]
 
     def _wait_seconds(self) -> float | None:
@@ -359,7 +363,7 @@ class HttpServer(Messaging):
     # -- the end -----------------------------------------------------------------------------------
 
     def _wind_down(self) -> None:
-        """A server that is stopping listens no more; one that has stopped owns nothing more."""
+        """Stop listening once the server is stopping; close everything once it has stopped."""
         if self._acceptor is not None:
             self._acceptor.close()
             self._acceptor = None
@@ -368,7 +372,7 @@ class HttpServer(Messaging):
             self._close()
 
     def _close(self) -> None:
-        """Give back every descriptor."""
+        """Close every descriptor."""
         self._sockets.close()
         selector, self._selector, self._has_ended = self._require_selector(), None, True
         self._mailbox.close()

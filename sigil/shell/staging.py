@@ -1,15 +1,14 @@
-"""Staging: what a program says piece by piece, under the names of the system that had it first.
+"""Staging: messages and bodies put together piece by piece, under names of `fd_http_server`.
 
-Theory: a server holds one `Stage`, a value, and every word here replaces it by another: some
-append, and `ws_send`, `ws_broadcast` and `stage_body` take what is there. They are the words of
-`fd_http_server`, for programs that come from it; whoever has a whole message says `send` or
-`broadcast`.
+Theory: a server holds one `Stage`, a value, and every method here replaces it by another: some
+append, and `ws_send`, `ws_broadcast` and `stage_body` take what is there. They are for programs
+that come from that system; whoever has a whole message calls `send` or `broadcast`.
 
-Rules: one stage, one thread: the words are for the thread that ticks, because half a message of
+Rules: one stage, one thread: these methods are for the thread that ticks, because half a message of
 another thread would be finished by this one. Whatever takes leaves the stage empty, also if nothing
 could be sent. A failed stage is refused where it is taken, visibly: `DROPPED`, or an exception
 where the result would be a response. It does not know how messages leave: `send` and `broadcast`
-do.
+do. It is a base class because these are methods of the server, whose names are given.
 """
 
 from abc import ABC, abstractmethod
@@ -37,13 +36,13 @@ class Stager(ABC):
 
     @abstractmethod
     def send(self, conn: Conn, data: str | bytes | bytearray | memoryview) -> SendStatus:
-        """Say a message to one WebSocket."""
+        """Send a message to one WebSocket."""
 
     @abstractmethod
     def broadcast(
         self, data: str | bytes | bytearray | memoryview, *, topic: str | None = None
     ) -> SendStatus:
-        """Say a message to all WebSockets, or those that hear `topic`."""
+        """Publish a message to all, or to the subscribers of `topic`."""
 
     # -- putting together --------------------------------------------------------------------------
 
@@ -51,13 +50,13 @@ class Stager(ABC):
         """Stage `fmt % args`, in UTF-8.  On the thread that ticks only, as all that stages.
 
         Never fails for want of room: what does not fit, and all that follows, is not staged, and
-        whoever takes the stage is told. TypeError or ValueError for a format that does not suit its
-        arguments.
+        whatever takes the stage reports it. TypeError or ValueError for a format that does not suit
+        its arguments.
         """
         self._stage = append_format(self._staged(), fmt, args)
 
     def memcpy(self, data: BytesLike) -> None:
-        """Stage these bytes, in the same way.  TypeError for what is not bytes."""
+        """Stage these bytes, behind those that are staged. TypeError for what is not bytes."""
         self._stage = append_bytes(self._staged(), data)
 
     def stage_len(self) -> int:
@@ -65,20 +64,18 @@ class Stager(ABC):
         return self._staged().length
 
     def stage_trunc(self, length: int) -> None:
-        """Keep the first `body_length` bytes of what is staged. ValueError if there are not so
-        many.
-        """
+        """Truncate the stage to its first `length` bytes. ValueError if there are fewer."""
         self._stage = truncate(self._staged(), length)
 
     def unstage(self) -> None:
-        """Forget what is staged, and that something did not fit."""
+        """Empty the stage, also of the failure that something did not fit."""
         self._stage = unstage(self._staged())
 
     # -- taking ------------------------------------------------------------------------------------
 
     def stage_body(self, status: int = 200, headers: HeadersLike = ()) -> Response:
         """A response with what is staged as its body, `application/octet-stream` unless `headers`
-        say otherwise.
+        name another type.
 
         BufferError if something did not fit into `Limits.outgoing_buffer_sz`, which from a handler
         is a 500; the stage is empty then too.
@@ -86,31 +83,32 @@ class Stager(ABC):
         data = self._take()
         if data is None:
             raise BufferError(
-                f"a body was staged that is longer than Limits.outgoing_buffer_sz, {self._stage.max_bytes}"
+                "a body was staged that is longer than Limits.outgoing_buffer_sz, "
+                f"{self._stage.max_bytes}"
             )
         return Response.bytes(data, status, headers)
 
     def ws_send(self, conn: Conn, *, binary: bool = False) -> SendStatus:
-        """Say what is staged to one WebSocket, as text unless it is to be `binary`; the status is
+        """Send what is staged to one WebSocket, as text unless it is to be `binary`; the status is
         that of `send`.
 
         `DROPPED` too if something did not fit.  ValueError for text that is not UTF-8.
         """
         data = self._take()
-        return (
-            SendStatus.DROPPED
-            if data is None
-            else self.send(conn, data if binary else data.decode())
-        )
+        if data is None:
+            return SendStatus.DROPPED
+        return self.send(conn, data if binary else data.decode())
 
     def ws_broadcast(self, topic: str | None = None, *, binary: bool = False) -> SendStatus:
-        """Say what is staged to all WebSockets, or those that hear `topic`; otherwise as `ws_send`."""
+        """Publish what is staged to all, or to the subscribers of `topic`, as text unless it is to
+        be `binary`; the status is that of `broadcast`.
+
+        `DROPPED` too if something did not fit.  ValueError for text that is not UTF-8.
+        """
         data = self._take()
-        return (
-            SendStatus.DROPPED
-            if data is None
-            else self.broadcast(data if binary else data.decode(), topic=topic)
-        )
+        if data is None:
+            return SendStatus.DROPPED
+        return self.broadcast(data if binary else data.decode(), topic=topic)
 
     def _staged(self) -> Stage:
         """The stage; RuntimeError on a thread that it does not belong to."""

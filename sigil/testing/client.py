@@ -21,7 +21,7 @@ from ..core.http.response import HeadersLike
 from ..core.limits import Limits, check_limits
 from ..core.server.state import Server
 from ..core.server.stats import Stats
-from ..shell.program.callbacks import Callbacks
+from ..shell.callbacks import Callbacks
 from ..shell.program.handlers import Handler
 from .answers import Answer, Found, read_answer
 from .connection import Connection

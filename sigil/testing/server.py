@@ -13,7 +13,7 @@ who tests what: `client` does.
 import logging
 from collections.abc import Callable
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from ..core.conn import Conn
 from ..core.connection.context import Parse
@@ -21,17 +21,9 @@ from ..core.effects import (
     AccessLog,
     Adopt,
     CallClose,
-    CallOpen,
-    CallWsClose,
-    CallWsOpen,
-    CloseBody,
-    Deliver,
-    DeliverCompressed,
     Drop,
     FanOut,
-    Handle,
     Log,
-    Pull,
     Reject,
     Send,
     Then,
@@ -44,19 +36,16 @@ from ..core.server.admission import accept_room
 from ..core.server.clock import next_deadline
 from ..core.server.state import Server, ServerState, make_server
 from ..core.server.stats import Stats, stats
+from ..shell.callbacks import Callbacks
 from ..shell.loop.engine import Clock, Engine
 from ..shell.messaging import Messaging
 from ..shell.program.body_sources import LateChunk, Spawn
-from ..shell.program.callbacks import Callbacks, Returned
-from ..shell.program.handlers import Application, Handler, LateResult
+from ..shell.program.handlers import Application, Handler
+from ..shell.program.jobs import LateResult, Returned
 from ..shell.program.tracebacks import EXIT_EXCEPTIONS
 from .kernel import Kernel
 from .loop import Loop
 from .notice import Ear, noticing
-
-if TYPE_CHECKING:
-    from ..shell.server import HttpServer
-
 
 MakeEngine: TypeAlias = Callable[[Server, Parse, Clock], Engine]
 
@@ -92,10 +81,8 @@ class MemoryServer(Messaging):
         self._is_ticking = False
         self._has_ended = False
         self._ear = Ear(self.log)
-        # Program asks its server for `post`, `state` and `engine` only, and callbacks for what is
-        # public in both.
         self._application = Application(
-            cast("HttpServer", self),
+            self,
             noticing(handler, self.errors),
             callbacks,
             self.engine.events,
@@ -112,21 +99,14 @@ class MemoryServer(Messaging):
     ) -> "dict[type, Callable[[Any], Event | None]]":
         """Every kind of effect, and who carries it out."""
         return {
-            Handle: program.handle_request,
+            **program.methods(),
             Send: self._send,
             FanOut: self._fan,
-            Pull: program.pull,
-            CloseBody: program.close_body,
             Watch: kernel.watch,
             Drop: self._drop,
             Adopt: kernel.adopt,
             Reject: kernel.turn_away,
-            CallOpen: program.call_open,
             CallClose: self._farewell,
-            CallWsOpen: program.call_ws_open,
-            Deliver: program.deliver,
-            DeliverCompressed: program.deliver_compressed,
-            CallWsClose: program.call_ws_close,
             Log: self._note,
             AccessLog: self.access.append,
         }
@@ -227,7 +207,7 @@ class MemoryServer(Messaging):
             min(limits.max_accepts_per_tick, accept_room(engine.state))
         )
         self._take_posted()
-        self._application.sources.poll(self.now, engine.events)
+        self._application.sources.poll(self.now)
         engine.run_rounds()
         self._wind_down()
 
@@ -280,12 +260,12 @@ class MemoryServer(Messaging):
     def _drop(self, order: Drop) -> None:
         """Close a connection and the streams that were for it."""
         if self.kernel.drop(order):
-            self._application.close_bodies(order.conn)
+            self._application.sources.close_bodies(order.conn)
 
     def _farewell(self, order: CallClose) -> Event | None:
         """A connection is gone: its other end learns why, and so does user code."""
         self.kernel.farewell(order)
-        return self._application.call_close(order)
+        return self._application.callbacks.call_close(order)
 
     def _note(self, order: Log) -> None:
         """Keep the line, and write it to the log it is for."""

@@ -20,7 +20,8 @@ import pytest
 
 from sigil import Deferred, HttpServer, Limits, Request, Response, http_server_serve
 from tests.adversity.outrage import RAISED, contained
-from tests.support.servers import GET, PATIENCE, Raw, ask, listening_to, make, pump, ticking
+from tests.support.requests import GET
+from tests.support.servers import PATIENCE, Raw, ask, listening_to, make, pump, ticking
 
 STREAM = b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"
 

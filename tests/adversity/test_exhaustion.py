@@ -18,7 +18,8 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from tests.adversity.subject import Subject, on_linux, subject
-from tests.support.servers import GET, PATIENCE, Raw
+from tests.support.requests import GET
+from tests.support.servers import PATIENCE, Raw
 
 DESCRIPTORS, CROWD = 128, 200
 FULL_SECONDS, WATCH_SECONDS = 0.5, 1.2

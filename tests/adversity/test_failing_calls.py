@@ -12,7 +12,6 @@ next `listen` works. It does not know which calls the server makes, nor how ofte
 """
 
 import errno
-import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ import pytest
 
 from sigil import Callbacks, CloseReason, Conn, Deferred, HttpServer, Limits, Request, Response
 from tests.adversity.failing import HAS_EPOLL, Fault, install
+from tests.support.descriptors import count_descriptors
 from tests.support.servers import Raw, end, make, pump
 
 pytestmark = pytest.mark.skipif(not HAS_EPOLL, reason="the layer counts what Linux does")
@@ -159,11 +159,6 @@ def converse(server: HttpServer, program: Program, fault: Fault) -> None:
     pump(server, lambda: not server.running)
 
 
-def descriptors() -> int:
-    """How many this process has."""
-    return len(os.listdir("/proc/self/fd"))
-
-
 def listen(server: HttpServer, fault: Fault) -> None:
     """Listen; if the fault is in the way, not at all, and then the second time."""
     try:
@@ -179,7 +174,7 @@ def listen(server: HttpServer, fault: Fault) -> None:
 def one_run(kind: str, code: int, nth: int) -> Fault:
     """The conversation with one fault in it, and the checks that follow it."""
     fault, program = Fault(kind, code, nth), Program()
-    before = descriptors()
+    before = count_descriptors()
     with pytest.MonkeyPatch.context() as patch:
         install(patch, fault)
         patch.setattr("sigil.shell.loop.acceptor.PAUSE_SECONDS", 0.01)
@@ -196,7 +191,7 @@ def one_run(kind: str, code: int, nth: int) -> Fault:
     assert sorted(program.closed) == sorted(program.opened)
     assert len(program.opened) == stats.accepted
     assert program.streams_open == 0
-    assert descriptors() <= before, "a descriptor was left"
+    assert count_descriptors() <= before, "a descriptor was left"
     return fault
 
 

@@ -16,7 +16,8 @@ import pytest
 
 from sigil import Callbacks, Deferred, HttpServer, Request, Response
 from tests.adversity.outrage import OUTRAGES, RAISED, Faceless, Speechless, contained
-from tests.support.servers import GET, Raw, ask, listening_to, pump, settle, ticking
+from tests.support.requests import GET
+from tests.support.servers import Raw, ask, listening_to, pump, settle, ticking
 
 # -- what is raised and returned -------------------------------------------------------------------
 

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import pytest
 
 from sigil import HttpServer, Limits
-from tests.support.servers import GET, Raw, in_thread, make
+from tests.support.requests import GET
+from tests.support.servers import Raw, in_thread, make
 
 CROWD = 200
 TIMEOUT_SECONDS, LINGER_SECONDS = 1.0, 0.5

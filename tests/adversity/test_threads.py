@@ -9,7 +9,6 @@ there are as many threads and descriptors as before. It does not know where the 
 """
 
 import gc
-import os
 import queue
 import socket
 import subprocess
@@ -24,7 +23,9 @@ from typing import Any
 import pytest
 
 from sigil import Deferred, Request, Response
-from tests.support.servers import GET, HOST, PATIENCE, Raw, ask, end, in_thread, make, ticking
+from tests.support.descriptors import count_descriptors
+from tests.support.requests import GET
+from tests.support.servers import HOST, PATIENCE, Raw, ask, end, in_thread, make, ticking
 
 HAMMERS = 8
 
@@ -42,11 +43,6 @@ def restless() -> Iterator[None]:
         sys.setswitchinterval(before)
     assert {thread for thread in threading.enumerate() if not thread.daemon} <= threads
     assert count_descriptors() <= descriptors
-
-
-def count_descriptors() -> int:
-    """How many this process has."""
-    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
 
 
 @contextmanager

@@ -9,7 +9,6 @@ vanishes must be noticed by the server itself, before any deadline: those are se
 does not know how the server notices.
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -17,7 +16,9 @@ import pytest
 
 from sigil import Callbacks, CloseReason, Conn, Deferred, HttpServer, Limits, Request, Response
 from tests.adversity.failing import HAS_EPOLL
-from tests.support.servers import GET, Raw, end, make, pump, settle
+from tests.support.descriptors import count_descriptors
+from tests.support.requests import GET
+from tests.support.servers import Raw, end, make, pump, settle
 
 HOUR = 3_600.0
 LIMITS = Limits(
@@ -29,11 +30,6 @@ LIMITS = Limits(
     max_accepts_per_tick=2_000,
 )
 HEAD = b" HTTP/1.1\r\nHost: a\r\n"
-
-
-def descriptors() -> int:
-    """How many this process has."""
-    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
 
 
 class Program:
@@ -80,7 +76,7 @@ class Scene:
     """A server, its program, a bystander, and the state of things before anybody else came."""
 
     def __init__(self) -> None:
-        self.before = descriptors()
+        self.before = count_descriptors()
         self.program = Program()
         self.server = make(
             self.program.handle, LIMITS, Callbacks(self.program.open, self.program.close)
@@ -105,7 +101,7 @@ class Scene:
         assert program.opened == program.closed
         assert set(program.opened.values()) == {1}
         end(server)
-        assert descriptors() <= self.before
+        assert count_descriptors() <= self.before
 
 
 @pytest.fixture

@@ -20,10 +20,11 @@ import pytest
 from sigil import Conn, HttpServer, Limits, http_server_serve
 from tests.adversity.failing import HAS_EPOLL
 from tests.adversity.outrage import OUTRAGES, contained
-from tests.adversity.talking import UPGRADE, WHICH, Books, Talker, binary, closing, text
 from tests.adversity.test_threads import HAMMERS, threads
-from tests.adversity.test_vanishing import descriptors
-from tests.support.servers import GET, PATIENCE, Raw, end, listening_to, make, pump, settle
+from tests.adversity.wsproto_client import WHICH, CallbackBook, WsprotoClient, binary, closing, text
+from tests.support.descriptors import count_descriptors
+from tests.support.requests import GET, UPGRADE
+from tests.support.servers import PATIENCE, Raw, end, listening_to, make, pump, settle
 
 HOUR = 3_600.0
 LIMITS = Limits(
@@ -44,14 +45,14 @@ class Scene:
     """A server whose program keeps books, and a bystander in conversation with it."""
 
     def __init__(self) -> None:
-        self.before = descriptors()
-        self.books = Books()
+        self.before = count_descriptors()
+        self.books = CallbackBook()
         self.server = make(self.books.handle, LIMITS, self.books.callbacks())
         self.server.listen()
-        self.bystander = Talker(self.server)
+        self.bystander = WsprotoClient(self.server)
         pump(
             self.server,
-            lambda: self.books.seen("ws_open") == 1 and self.bystander.is_upgraded,
+            lambda: self.books.seen("ws_open") == 1 and self.bystander.is_open,
             self.bystander,
         )
         self.conn = self.server.clients()[0]
@@ -62,7 +63,11 @@ class Scene:
         """
         pump(self.server, lambda: self.server.clients() == (self.conn,), self.bystander)
         self.bystander.send(text("still there?"))
-        pump(self.server, lambda: self.bystander.heard()[-1:] == ["still there?"], self.bystander)
+        pump(
+            self.server,
+            lambda: self.bystander.read_messages()[-1:] == ["still there?"],
+            self.bystander,
+        )
         self.bystander.reset()
         pump(self.server, lambda: not self.server.clients())
         self.end()
@@ -75,7 +80,7 @@ class Scene:
         assert stats.outbox_bytes == 0
         self.books.assert_whole()
         self.bystander.close()
-        assert descriptors() <= self.before
+        assert count_descriptors() <= self.before
 
 
 @pytest.fixture
@@ -104,10 +109,10 @@ STAGES: dict[str, bytes] = {
 EVERY_STAGE = pytest.mark.parametrize("stage", STAGES)
 
 
-def reach(scene: Scene, stage: str) -> Talker:
+def reach(scene: Scene, stage: str) -> WsprotoClient:
     """A client that is as far as that."""
-    client = Talker(scene.server, STAGES[stage])
-    pump(scene.server, lambda: client.is_upgraded, client)
+    client = WsprotoClient(scene.server, STAGES[stage])
+    pump(scene.server, lambda: client.is_open, client)
     settle(scene.server, client)
     return client
 
@@ -146,8 +151,8 @@ def test_who_vanishes_in_the_middle_of_the_upgrade_leaves_nothing(
 
 @pytest.mark.parametrize("is_reset", [True, False])
 def test_who_vanishes_while_much_is_said_to_it_leaves_nothing(scene: Scene, is_reset: bool) -> None:
-    client = Talker(scene.server, receive_buffer=4_096)
-    pump(scene.server, lambda: client.is_upgraded, client)
+    client = WsprotoClient(scene.server, receive_buffer=4_096)
+    pump(scene.server, lambda: client.is_open, client)
     conn = max(scene.server.clients(), key=lambda conn: conn.generation)
     while scene.server.buffered_amount(conn) < 100_000:
         scene.server.send(conn, bytes(10_000))
@@ -159,7 +164,7 @@ def test_who_vanishes_while_much_is_said_to_it_leaves_nothing(scene: Scene, is_r
 @pytest.mark.parametrize("batch", [1, 100])
 def test_a_thousand_that_upgrade_and_vanish_leave_nothing(scene: Scene, batch: int) -> None:
     for number in range(1_000):
-        client = Talker(scene.server, list(STAGES.values())[number % len(STAGES)])
+        client = WsprotoClient(scene.server, list(STAGES.values())[number % len(STAGES)])
         if number % batch == 0:
             scene.server.tick()
         client.reset() if number % 3 else client.close()
@@ -173,8 +178,8 @@ def test_a_thousand_that_upgrade_and_vanish_leave_nothing(scene: Scene, batch: i
 def test_a_thousand_that_vanish_in_the_middle_of_a_conversation_leave_nothing(scene: Scene) -> None:
     stages = list(STAGES.values())
     for number in range(1_000):
-        client = Talker(scene.server, stages[number % len(stages)])
-        pump(scene.server, lambda: client.is_upgraded, client)  # noqa: B023
+        client = WsprotoClient(scene.server, stages[number % len(stages)])
+        pump(scene.server, lambda: client.is_open, client)  # noqa: B023
         client.reset() if number % 3 else client.close()
         scene.server.tick()
     scene.balance()
@@ -200,7 +205,7 @@ async def until(condition: Callable[[], bool], *clients: Raw) -> None:
 def test_who_vanishes_while_a_callback_is_at_work_is_told_of_when_that_has_returned(
     which: str, leave: Callable[[Raw], None], ending: str
 ) -> None:
-    books = Books()
+    books = CallbackBook()
 
     async def main() -> None:
         may_return, server = asyncio.Event(), make(books.handle, LIMITS, books.callbacks())
@@ -213,7 +218,7 @@ def test_who_vanishes_while_a_callback_is_at_work_is_told_of_when_that_has_retur
         books.acts[which] = act
         serving = asyncio.ensure_future(http_server_serve(server))
         await until(lambda: server.running)
-        client = Talker(server, text("one") + text("two"))
+        client = WsprotoClient(server, text("one") + text("two"))
         await until(lambda: bool(books.seen(which)), client)
         before = next(iter(books.lives.values()))[:]
         leave(client)
@@ -234,14 +239,14 @@ def test_who_vanishes_while_a_callback_is_at_work_is_told_of_when_that_has_retur
     not HAS_EPOLL, reason="only epoll says that a connection has broken of which nothing is asked"
 )
 def test_who_breaks_off_while_a_callback_is_at_work_gives_back_its_place_at_once() -> None:
-    books = Books()
+    books = CallbackBook()
 
     async def main() -> None:
         may_return, server = asyncio.Event(), make(books.handle, LIMITS, books.callbacks())
         books.acts["ws_message"] = lambda server, conn: may_return.wait()
         serving = asyncio.ensure_future(http_server_serve(server))
         await until(lambda: server.running)
-        client = Talker(server, b"".join(map(text, map(str, range(100_000)))))
+        client = WsprotoClient(server, b"".join(map(text, map(str, range(100_000)))))
         await until(lambda: bool(books.seen("ws_message")), client)
         for _ in range(50):
             client.poll()
@@ -257,7 +262,7 @@ def test_who_breaks_off_while_a_callback_is_at_work_gives_back_its_place_at_once
 
 @pytest.mark.filterwarnings("ignore")
 def test_callbacks_behind_one_that_ends_the_program_are_called_all_the_same() -> None:
-    books = Books()
+    books = CallbackBook()
     clients: list[Raw] = []
 
     async def main() -> None:
@@ -270,7 +275,7 @@ def test_callbacks_behind_one_that_ends_the_program_are_called_all_the_same() ->
         books.acts["ws_open"] = end_the_program
         serving = asyncio.ensure_future(http_server_serve(server))
         await until(lambda: server.running)
-        clients.append(Talker(server))
+        clients.append(WsprotoClient(server))
         await until(lambda: bool(books.seen("open")))
         for _ in range(50):
             await asyncio.sleep(0)
@@ -337,7 +342,7 @@ def test_whatever_a_callback_does_harms_nobody_else(scene: Scene, which: str, ac
 
     with listening_to("sigil.error", logging.CRITICAL):
         scene.books.acts[which] = once
-        clients = [Talker(scene.server, text("one") + text("two")) for _ in range(3)]
+        clients = [WsprotoClient(scene.server, text("one") + text("two")) for _ in range(3)]
         settle(scene.server, scene.bystander, *clients)
         for client, leave in zip(clients, (Raw.reset, Raw.close, Raw.half_close), strict=True):
             leave(client)
@@ -360,7 +365,7 @@ def test_whatever_a_callback_raises_ends_its_own_connection(
 
     with contained(), listening_to("sigil.error", logging.CRITICAL):
         scene.books.acts[which] = outrage
-        with Talker(scene.server, text("one") + text("two") + closing()) as client:
+        with WsprotoClient(scene.server, text("one") + text("two") + closing()) as client:
             pump(scene.server, lambda: client.over, client)
         scene.books.acts.clear()
         scene.balance()
@@ -378,7 +383,7 @@ def leave_when_over(*clients: Raw) -> bool:
 @pytest.mark.parametrize("grace", [0.0, 0.2])
 def test_a_callback_may_stop_the_server(scene: Scene, which: str, grace: float) -> None:
     scene.books.acts[which] = lambda server, conn: server.stop(grace)
-    clients = [Talker(scene.server, text("one") + closing()) for _ in range(3)]
+    clients = [WsprotoClient(scene.server, text("one") + closing()) for _ in range(3)]
     everybody = (scene.bystander, *clients)
     pump(scene.server, lambda: leave_when_over(*everybody) and not scene.server.running, *everybody)
     for client in clients:
@@ -389,7 +394,7 @@ def test_a_callback_may_stop_the_server(scene: Scene, which: str, grace: float) 
 @pytest.mark.parametrize("which", WHICH)
 def test_a_callback_may_close_everybody(scene: Scene, which: str) -> None:
     scene.books.acts[which] = close_everybody
-    clients = [Talker(scene.server, text("one") + closing()) for _ in range(3)]
+    clients = [WsprotoClient(scene.server, text("one") + closing()) for _ in range(3)]
     scene.bystander.send(text("one"))
     settle(scene.server, scene.bystander, *clients)
     for client in (*clients, scene.bystander):
@@ -407,12 +412,12 @@ def test_what_a_callback_raises_to_end_the_program_leaves_the_tick_and_its_clien
             raise KeyboardInterrupt
 
     scene.books.acts[which] = interrupt
-    with Talker(scene.server, text("one") + text("two") + closing()) as client:
+    with WsprotoClient(scene.server, text("one") + text("two") + closing()) as client:
         with pytest.raises(KeyboardInterrupt):
             pump(scene.server, lambda: leave_when_over(client) and False, client, patience=2.0)
         pump(scene.server, lambda: client.over, client)
         if which in ("ws_open", "ws_message"):
-            assert client.heard() == ["closed 1011"]
+            assert client.read_messages() == ["closed 1011"]
     scene.books.acts.clear()
     scene.balance()
 
@@ -421,7 +426,7 @@ def test_what_a_callback_raises_to_end_the_program_leaves_the_tick_and_its_clien
 
 
 def test_threads_that_say_and_close_all_the_time_do_no_harm() -> None:
-    books = Books()
+    books = CallbackBook()
     server = make(books.handle, LIMITS, books.callbacks())
 
     def hammer(number: int) -> None:
@@ -436,9 +441,9 @@ def test_threads_that_say_and_close_all_the_time_do_no_harm() -> None:
 
     def visit(number: int) -> None:
         for turn in range(20):
-            client = Talker(server.port, text("hello") * turn)
+            client = WsprotoClient(server.port, text("hello") * turn)
             deadline = time.monotonic() + PATIENCE
-            while not client.over and not client.is_upgraded and time.monotonic() < deadline:
+            while not client.over and not client.is_open and time.monotonic() < deadline:
                 client.poll()
             client.reset() if turn % 2 else client.close()
 

@@ -10,70 +10,21 @@ import socket
 import subprocess
 import sys
 import textwrap
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from http.client import HTTPConnection
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from sigil import __version__
-
-PATIENCE_SECONDS = 20.0
-
-APP = """\
-import os, signal, threading
-from sigil import Deferred, Request, Response
-
-def app(request: Request) -> Response:
-    if request.path == "/interrupt":
-        os.kill(os.getpid(), signal.SIGINT)
-    if request.path == "/fail":
-        raise LookupError("a handler that fails")
-    if request.path == "/endless":
-        return Response.stream(iter(lambda: bytes(1000), b""))
-    return Response.text(f"{request.method} {request.path}")
-
-async def later(request: Request) -> Response:
-    return Response.text("later")
-
-def promised(request: Request) -> Deferred:
-    deferred = Deferred()
-    threading.Timer(0.05, deferred.resolve, (Response.text("promised"),)).start()
-    return deferred
-
-class Handler:
-    async def __call__(self, request: Request) -> Response:
-        return Response.text("an object's")
-
-def make():
-    return app
-
-def make_async():
-    return Handler()
-
-async def make_later():
-    return app
-
-def make_from(name):
-    return app
-
-def make_nothing():
-    return None
-
-def make_trouble():
-    raise LookupError("no such thing")
-
-class inner:
-    @staticmethod
-    def app(request: Request) -> Response:
-        return Response.text("inner")
-
-number = 7
-"""
+from tests.support.command import (
+    APP,
+    PATIENCE_SECONDS,
+    Ended,
+    Running,
+    run,
+    running,
+    started,
+)
 
 ELSEWHERE = """\
 import os, signal, threading
@@ -87,107 +38,6 @@ def interrupt():
 
 threading.Thread(target=interrupt).start()
 """
-
-
-class Ended(NamedTuple):
-    """How a process ended."""
-
-    status: int
-    out: str
-    err: str
-
-
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "sigil", *words]
-
-
-def run(*words: str, folder: Path | None = None) -> Ended:
-    """A command that is expected to end by itself."""
-    done = subprocess.run(
-        command(*words), cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
-
-
-class Running:
-    """A command that serves: where, and how to end it."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self.process = process
-        assert process.stdout is not None
-        self.first_line = process.stdout.readline()
-        port = self.first_line.rstrip().rpartition(":")[2]
-        self.port = int(port) if port.isdecimal() else 0
-
-    def get(self, path: str, method: str = "GET", host: str = "127.0.0.1") -> tuple[int, str]:
-        connection = HTTPConnection(host, self.port, timeout=PATIENCE_SECONDS)
-        try:
-            connection.request(method, path)
-            response = connection.getresponse()
-            return response.status, response.read().decode()
-        finally:
-            connection.close()
-
-    def end(self, number: int = signal.SIGINT) -> Ended:
-        self.process.send_signal(number)
-        return self.ended()
-
-    def ended(self) -> Ended:
-        # Not communicate(): it passes over what readline() has read ahead.  The watchdog bounds the
-        # reading.
-        assert self.process.stdout is not None and self.process.stderr is not None
-        out, err = self.process.stdout.read(), self.process.stderr.read()
-        return Ended(self.process.wait(PATIENCE_SECONDS), self.first_line + out, err)
-
-
-@contextmanager
-def started(
-    *words: str,
-    folder: Path | None = None,
-    descriptors: Sequence[int] = (),
-    has_own_group: bool = False,
-) -> Iterator["subprocess.Popen[str]"]:
-    """A process that is certain to end: reading its output has no deadline of its own, so it has
-    one.
-
-    It inherits `descriptors`. With a process group of its own it can be sent what a terminal sends
-    to all.
-    """
-    pipe = subprocess.PIPE
-    address = () if {"--uds", "--fd"} & set(words) else ("--port", "0")
-    process = subprocess.Popen(
-        command(*words, *address),
-        cwd=folder,
-        stdout=pipe,
-        stderr=pipe,
-        text=True,
-        pass_fds=descriptors,
-        process_group=0 if has_own_group else None,
-    )
-    watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)
-    watchdog.start()
-    try:
-        yield process
-    finally:
-        watchdog.cancel()
-        process.kill()
-        process.wait(PATIENCE_SECONDS)
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
-
-
-@contextmanager
-def running(
-    *words: str,
-    folder: Path | None = None,
-    descriptors: Sequence[int] = (),
-    has_own_group: bool = False,
-) -> Iterator[Running]:
-    with started(
-        *words, folder=folder, descriptors=descriptors, has_own_group=has_own_group
-    ) as process:
-        yield Running(process)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_main import APP, PATIENCE_SECONDS, run, running
+from tests.support.command import APP, PATIENCE_SECONDS, run, running
 from tests.tools import need, needs
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_main import PATIENCE_SECONDS, Ended, Running, running
+from tests.support.command import PATIENCE_SECONDS, Ended, Running, running
 
 pytest.importorskip("watchfiles")
 

@@ -12,7 +12,7 @@ import pytest
 
 from sigil import Deferred, Limits, Request, Response
 from sigil.cli.logging_setup import log_config
-from sigil.cli.main import _listen_error, limits_from_settings, stopping_after
+from sigil.cli.main import limits_from_settings, listen_error, stopping_after
 from sigil.cli.reload import CHILD, Inherited, command_of
 from sigil.cli.settings import COMMANDS, FLAGS, Settings, read_settings
 from sigil.core.conn import Peer
@@ -260,14 +260,14 @@ def test_no_access_log_is_a_level(log_level: str, access_log: bool, level: objec
 def test_advice_comes_with_the_error(
     settings: Settings, number: int, sentence: str, advice: str
 ) -> None:
-    error = _listen_error(OSError(number, sentence), settings)
+    error = listen_error(OSError(number, sentence), settings)
     assert error.status == 4
     assert str(error).startswith(f"cannot listen: {sentence} (")
     assert advice in str(error)
 
 
 def test_an_error_nobody_foresaw_is_shown_as_it_is() -> None:
-    error = _listen_error(OSError("the wire fell out"), Settings("serve"))
+    error = listen_error(OSError("the wire fell out"), Settings("serve"))
     assert str(error) == "cannot listen: the wire fell out"
 
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from itertools import pairwise
 from math import inf
-from pathlib import Path
 
 import h11
 from hypothesis import example, given, settings
@@ -33,18 +32,10 @@ from sigil.core.server.slots import clients_of, free_slots
 from sigil.core.server.state import Server
 from sigil.core.server.timer_wheel import expire, make_wheel, next_expiry, schedule
 from sigil.shell.loop.head_cache import cached_parser
-from tests.support.core_driver import (
-    GET,
-    PEER,
-    byte_by_byte,
-    cut,
-    drive,
-    same,
-    serving,
-    tell,
-    typed,
-)
+from tests.support.core_driver import PEER, byte_by_byte, cut, drive, same, serving, tell, typed
 from tests.support.core_websockets import FLUSH, close, conversation, ping, talking, text
+from tests.support.requests import GET
+from tests.support.sources import ROOT
 from tests.support.strategies import (
     CHUNKS,
     CODES,
@@ -89,7 +80,6 @@ TIGHT = LIMITS._replace(
     sse_keep_alive_interval=2.0,
 )
 """So little for all together that somebody has to give way all the time."""
-ROOT = Path(__file__).parents[2]
 few = settings(max_examples=100, deadline=None)
 some = settings(max_examples=250, deadline=None)
 

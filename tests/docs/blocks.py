@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.sources import ROOT
+
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 BUILT = (DOCS / "notebooks", DOCS / "reference" / "core")

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from sigil import Limits, Request, Response
 from tests.javascript.node import PATIENCE_S, modules
-from tests.javascript.telling import HOST, SAID, Program, as_said, as_zstd, lifeless, telling
+from tests.javascript.servers import HOST, SAID, Program, as_said, as_zstd, lifeless, serving
 from tests.tools import need, needs
 
 PAGE = """<!doctype html><title>stream</title><script type="module">
@@ -119,7 +119,7 @@ def browsing(folder: Path, address: str) -> Iterator[None]:
 def test_a_browser_hears_all_and_comes_back_to_a_server_without_zstandard(tmp_path: Path) -> None:
     program = Told()
     with ExitStack() as browsers:
-        with telling(program) as server:
+        with serving(program) as server:
             port = server.port
             browsers.enter_context(browsing(tmp_path, f"http://{HOST}:{port}/page"))
             assert program.said.get(timeout=PATIENCE_S) == {
@@ -128,7 +128,7 @@ def test_a_browser_hears_all_and_comes_back_to_a_server_without_zstandard(tmp_pa
                 ],
                 "heard": [*map(as_zstd, SAID)],
             }
-        with telling(program, Limits(compress_websocket=False), port) as other:
+        with serving(program, Limits(compress_websocket=False), port) as other:
             back = program.said.get(timeout=PATIENCE_S)
             attempt = back["told"][-1][1]["attempt"]
             assert back == {
@@ -148,7 +148,7 @@ def test_a_browser_hears_all_and_comes_back_to_a_server_without_zstandard(tmp_pa
 def test_a_browser_gives_up_where_nobody_is_and_tries_again(tmp_path: Path) -> None:
     program = Told(LOSING_PAGE)
     with (
-        telling(program) as server,
+        serving(program) as server,
         lifeless(opens=False) as deaf,
         lifeless(opens=True) as mute,
         browsing(tmp_path, f"http://{HOST}:{server.port}/page#{deaf},{mute}"),
@@ -165,7 +165,7 @@ def test_a_browser_gives_up_where_nobody_is_and_tries_again(tmp_path: Path) -> N
 def test_a_browser_does_not_wait_for_who_does_not_answer_a_close(tmp_path: Path) -> None:
     program = Told(CLOSING_PAGE)
     with (
-        telling(program) as server,
+        serving(program) as server,
         lifeless(opens=False) as deaf,
         lifeless(opens=True) as mute,
         browsing(tmp_path, f"http://{HOST}:{server.port}/page#{deaf},{mute}?opens"),

@@ -29,7 +29,7 @@ from zstandard import ZstdDecompressor
 from sigil import HttpServer, Limits, Request, Response, SendStatus, make_http_server
 from sigil.browser.client_module import client_module
 from tests.javascript.node import PATIENCE_S, modules, running
-from tests.javascript.telling import HOST
+from tests.javascript.servers import HOST
 from tests.javascript.test_browser import browsing
 from tests.tools import needs
 

@@ -15,7 +15,7 @@ import pytest
 
 from sigil import CloseReason, Limits
 from tests.javascript.node import OLDEST_NODE, running, told
-from tests.javascript.telling import (
+from tests.javascript.servers import (
     COUNT,
     HOST,
     SAID,
@@ -25,7 +25,7 @@ from tests.javascript.telling import (
     as_said,
     as_zstd,
     lifeless,
-    telling,
+    serving,
 )
 
 ZSTD = "compress-zstd"
@@ -67,7 +67,7 @@ def test_messages_come_whole_and_in_order(
     extensions: str,
     reading: Any,
 ) -> None:
-    with telling(limits=limits) as server:
+    with serving(limits=limits) as server:
         said = play(tmp_path, "messages", address(server, "/said"), count=len(SAID), **options)
     assert said == [
         ["open", {"attempt": 1, "protocol": protocol, "isReconnect": False}],
@@ -82,14 +82,14 @@ def test_a_server_that_does_not_speak_zstandard_is_asked_a_second_time_without(
     tmp_path: Path,
 ) -> None:
     program = Program()
-    with telling(program, NO_ZSTD) as server:
+    with serving(program, NO_ZSTD) as server:
         play(tmp_path, "messages", address(server, "/said"), count=len(SAID), decoder="sync")
     assert [request.subprotocols for request in program.asked] == [(ZSTD,), ()]
 
 
 def test_zstandard_is_offered_before_the_protocols_of_the_program(tmp_path: Path) -> None:
     program = Program()
-    with telling(program) as server:
+    with serving(program) as server:
         play(
             tmp_path,
             "messages",
@@ -103,7 +103,7 @@ def test_zstandard_is_offered_before_the_protocols_of_the_program(tmp_path: Path
 
 def test_topics_and_history_are_asked_for_and_heard(tmp_path: Path) -> None:
     program = Program()
-    with telling(program, Limits(history_messages=10)) as server:
+    with serving(program, Limits(history_messages=10)) as server:
         for number, topic in enumerate(("left", "right", "up & down", None)):
             server.broadcast(f"before {number}", topic=topic)
         wishes = '{"topics": ["left", "up & down"], "history": 2}'
@@ -126,7 +126,7 @@ def test_topics_and_history_are_asked_for_and_heard(tmp_path: Path) -> None:
 def test_what_is_sent_is_sent_now_or_not_at_all_and_what_cannot_be_said_is_refused(
     tmp_path: Path,
 ) -> None:
-    with telling() as server:
+    with serving() as server:
         assert play(tmp_path, "send", address(server, "/echo")) == [
             False,
             *[
@@ -145,7 +145,7 @@ def test_what_is_sent_is_sent_now_or_not_at_all_and_what_cannot_be_said_is_refus
 
 
 def test_a_listener_that_throws_is_reported_and_harms_nobody(tmp_path: Path) -> None:
-    with telling() as server, running(tmp_path, "listeners", address(server, "/echo")) as page:
+    with serving() as server, running(tmp_path, "listeners", address(server, "/echo")) as page:
         assert page.rest() == [["a", "a", "b"]]
         assert [
             "oops" in line for line in page.complaints().splitlines() if line.startswith("Error: ")
@@ -158,7 +158,7 @@ def test_a_listener_that_throws_is_reported_and_harms_nobody(tmp_path: Path) -> 
 @pytest.mark.parametrize("decompresses", [False, True])
 def test_it_comes_back_when_the_server_does(tmp_path: Path, decompresses: bool) -> None:
     options = json.dumps({"decoder": "sync"} if decompresses else {})
-    with telling() as server, running(tmp_path, "watch", address(server, "/echo"), options) as page:
+    with serving() as server, running(tmp_path, "watch", address(server, "/echo"), options) as page:
         port = server.port
         assert page.until("open")[1] == {
             "attempt": 1,
@@ -172,7 +172,7 @@ def test_it_comes_back_when_the_server_does(tmp_path: Path, decompresses: bool) 
         assert page.until("error")[1] == f"connect ECONNREFUSED {HOST}:{port}"
         refused = page.until("close")[1]
         assert (refused["code"], refused["willRetry"]) == (1006, True)
-        with telling(port=port) as again:
+        with serving(port=port) as again:
             back = page.until("open")[1]
             assert (back["protocol"], back["isReconnect"]) == (ZSTD if decompresses else "", True)
             assert back["attempt"] > 1
@@ -189,14 +189,14 @@ def test_it_comes_back_when_the_server_does(tmp_path: Path, decompresses: bool) 
 def test_the_websocket_of_node_itself_is_as_good(tmp_path: Path) -> None:
     options = '{"socket": "own", "decoder": "sync"}'
     with (
-        telling(limits=NO_ZSTD) as server,
+        serving(limits=NO_ZSTD) as server,
         running(tmp_path, "watch", address(server, "/echo"), options, least=OWN_SOCKET) as page,
     ):
         port = server.port
         assert page.next() == ["open", {"attempt": 1, "protocol": "", "isReconnect": False}]
         server.stop(2.0)
         assert [page.until("close")[1]["code"] for _ in range(3)] == [1001, 1006, 1006]
-        with telling(port=port) as again:
+        with serving(port=port) as again:
             back = page.until("open")[1]
             assert (back["protocol"], back["isReconnect"]) == ("", True)
             again.broadcast("x" * 300)
@@ -244,7 +244,7 @@ BUSY = [63, 125, 250, 500, 500, 500]
 def test_delays_grow_until_a_connection_has_been_good(
     tmp_path: Path, path: str, options: dict[str, Any], asked: list[int]
 ) -> None:
-    with telling() as server:
+    with serving() as server:
         assert play(tmp_path, "delays", address(server, path), count=6, **options) == [asked]
 
 
@@ -256,7 +256,7 @@ def test_delays_are_anywhere_below_their_bound(tmp_path: Path) -> None:
 
 def test_some_closes_are_for_good(tmp_path: Path) -> None:
     final, other = (1002, 1003, 1007, 1008, 1010), (1000, 1001, 1009, 1011, 1012, 1013, 4000)
-    with telling() as server:
+    with serving() as server:
         said = play(tmp_path, "codes", address(server, "/close"), codes=[*final, *other])
     assert said[::2] == [[code, "as you wish", False, "closed"] for code in final] + [
         [code, "as you wish", True, "waiting"] for code in other
@@ -267,7 +267,7 @@ def test_some_closes_are_for_good(tmp_path: Path) -> None:
 def test_who_is_too_slow_comes_back(tmp_path: Path) -> None:
     program = Program()
     with (
-        telling(program) as server,
+        serving(program) as server,
         running(tmp_path, "watch", address(server, "/greet?code=1013")) as page,
     ):
         for is_reconnect in (False, True, True):
@@ -282,7 +282,7 @@ def test_who_is_too_slow_comes_back(tmp_path: Path) -> None:
 
 
 def test_who_looks_at_the_page_need_not_wait(tmp_path: Path) -> None:
-    with telling() as server:
+    with serving() as server:
         assert play(tmp_path, "looking", address(server, "/nowhere")) == [
             "waiting",
             "connecting",
@@ -291,7 +291,7 @@ def test_who_looks_at_the_page_need_not_wait(tmp_path: Path) -> None:
 
 
 def test_it_waits_for_the_network_and_comes_back_with_it(tmp_path: Path) -> None:
-    with telling() as server:
+    with serving() as server:
         assert play(tmp_path, "offline", address(server, "/nowhere")) == [
             {"code": 1006, "reason": "", "willRetry": True, "retryMs": None},
             ["waiting", []],
@@ -334,7 +334,7 @@ def test_a_connection_on_which_nothing_is_heard_is_given_up_and_tried_again(tmp_
 
 def test_who_was_given_up_and_lives_is_told_why(tmp_path: Path) -> None:
     program = Program()
-    with telling(program) as server:
+    with serving(program) as server:
         play(tmp_path, "ends", address(server, "/echo"), count=1, silenceMs=50)
     assert program.ended == [(CloseReason.WS_PEER_CLOSED, 4008)]
 
@@ -342,7 +342,7 @@ def test_who_was_given_up_and_lives_is_told_why(tmp_path: Path) -> None:
 def test_a_connection_on_which_something_is_heard_lives_longer_than_it_may_be_silent(
     tmp_path: Path,
 ) -> None:
-    with telling() as server:
+    with serving() as server:
         assert play(tmp_path, "talk", address(server, "/echo"), silenceMs=300) == [
             ["open", {"attempt": 1, "protocol": "", "isReconnect": False}],
             "open",
@@ -351,7 +351,7 @@ def test_a_connection_on_which_something_is_heard_lives_longer_than_it_may_be_si
 
 
 def test_who_is_held_up_hears_first_what_came_meanwhile(tmp_path: Path) -> None:
-    with telling() as server:
+    with serving() as server:
         assert play(tmp_path, "heldUp", address(server, "/echo"), silenceMs=200, count=50) == [
             ["open", {"attempt": 1, "protocol": "", "isReconnect": False}],
             ["close", LAST],
@@ -360,7 +360,7 @@ def test_who_is_held_up_hears_first_what_came_meanwhile(tmp_path: Path) -> None:
 
 
 def test_timers_end_with_the_stream(tmp_path: Path) -> None:
-    with telling() as server, lifeless(opens=False) as where:
+    with serving() as server, lifeless(opens=False) as where:
         assert play(tmp_path, "noTimers", where, echo=address(server, "/echo")) == [
             [1006, 1000, 1000]
         ]
@@ -376,14 +376,14 @@ def offers(told: list[Any]) -> list[list[str]]:
 
 
 def test_a_server_that_does_not_speak_zstandard_is_not_offered_it_again(tmp_path: Path) -> None:
-    with telling(limits=NO_ZSTD) as server:
+    with serving(limits=NO_ZSTD) as server:
         told = play(tmp_path, "ends", address(server, "/greet?code=1012"), count=3, decoder="sync")
     assert [detail["protocol"] for kind, detail in told[:-1] if kind == "open"] == [""] * 3
     assert offers(told) == [[ZSTD], [], [], []]
 
 
 def test_a_server_that_speaks_zstandard_is_always_offered_it(tmp_path: Path) -> None:
-    with telling() as server:
+    with serving() as server:
         told = play(tmp_path, "ends", address(server, "/greet?code=1012"), count=3, decoder="sync")
     assert offers(told) == [[ZSTD]] * 3
 
@@ -391,7 +391,7 @@ def test_a_server_that_speaks_zstandard_is_always_offered_it(tmp_path: Path) -> 
 def test_a_server_that_is_not_there_is_asked_without_the_offer_at_first_and_every_fourth_time(
     tmp_path: Path,
 ) -> None:
-    with telling() as server:
+    with serving() as server:
         told = play(tmp_path, "ends", address(server, "/nowhere"), count=6, decoder="sync")
     assert offers(told) == [[ZSTD], [], [ZSTD], [ZSTD], [ZSTD], [ZSTD], [], [ZSTD]]
     assert [kind for kind, *_ in told] == [*["error", "close"] * 6, "close", "offered"]
@@ -399,14 +399,14 @@ def test_a_server_that_is_not_there_is_asked_without_the_offer_at_first_and_ever
 
 def test_a_server_that_has_forgotten_zstandard_is_found_again(tmp_path: Path) -> None:
     with (
-        telling() as server,
+        serving() as server,
         running(tmp_path, "watch", address(server, "/echo"), '{"decoder": "sync"}') as page,
     ):
         port = server.port
         assert page.until("open")[1]["protocol"] == ZSTD
         server.stop(2.0)
         assert page.until("close")[1]["code"] == 1001
-        with telling(limits=NO_ZSTD, port=port) as again:
+        with serving(limits=NO_ZSTD, port=port) as again:
             assert page.until("open")[1]["protocol"] == ""
             again.broadcast("news")
             assert page.until("message") == ["message", "news"]
@@ -416,7 +416,7 @@ def test_a_server_that_has_forgotten_zstandard_is_found_again(tmp_path: Path) ->
 
 
 def test_a_loop_that_is_behind_loses_the_oldest_and_is_told(tmp_path: Path) -> None:
-    with telling() as server:
+    with serving() as server:
         result, done, is_done = play(
             tmp_path, "slowLoop", address(server, "/count"), count=COUNT, queueMost=5
         )
@@ -430,7 +430,7 @@ def test_a_loop_that_is_behind_loses_the_oldest_and_is_told(tmp_path: Path) -> N
 
 
 def test_a_decoder_that_is_behind_loses_the_oldest_that_waits_for_it(tmp_path: Path) -> None:
-    with telling() as server:
+    with serving() as server:
         (result,) = play(
             tmp_path, "slowDecoder", address(server, "/count"), count=COUNT, queueMost=5
         )
@@ -452,7 +452,7 @@ def test_what_cannot_be_decompressed_is_the_end(tmp_path: Path, decoder: str, wh
     program = Program()
     sentence = "a message could not be decompressed"
     end = {"code": 4007, "reason": "", "willRetry": False, "retryMs": None}
-    with telling(program) as server:
+    with serving(program) as server:
         told = play(tmp_path, "undecodable", address(server, "/said"), decoder=decoder)
     assert [value for value in told if value[0] != "message"] == [
         ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": False}],
@@ -467,7 +467,7 @@ def test_what_cannot_be_decompressed_is_the_end(tmp_path: Path, decoder: str, wh
 
 @pytest.mark.parametrize("decoder", ["none", "sync", "slow"])
 def test_after_close_nothing_more_is_heard(tmp_path: Path, decoder: str) -> None:
-    with telling() as server:
+    with serving() as server:
         assert play(tmp_path, "silence", address(server, "/count"), decoder=decoder) == [
             [[0, 1, 2], True]
         ]
@@ -520,7 +520,7 @@ def test_after_close_nothing_more_is_heard(tmp_path: Path, decoder: str) -> None
 def test_when_one_listener_closes_nobody_is_told_more_than_the_last_close(
     tmp_path: Path, type_: str, count: int, path: str, options: dict[str, Any], told: list[Any]
 ) -> None:
-    with telling() as server:
+    with serving() as server:
         assert (
             play(
                 tmp_path,
@@ -535,7 +535,7 @@ def test_when_one_listener_closes_nobody_is_told_more_than_the_last_close(
 
 
 def test_who_closes_what_is_closed_ends_the_loops_that_are_behind(tmp_path: Path) -> None:
-    with telling() as server:
+    with serving() as server:
         assert play(tmp_path, "closedTwice", address(server, "/count?code=1008")) == [
             0,
             ["closed", True],
@@ -543,7 +543,7 @@ def test_who_closes_what_is_closed_ends_the_loops_that_are_behind(tmp_path: Path
 
 
 def test_who_leaves_a_loop_gets_back_the_word_that_was_given(tmp_path: Path) -> None:
-    with telling() as server:
+    with serving() as server:
         assert play(tmp_path, "leave", address(server, "/count")) == [
             [
                 {"value": "a word", "done": True},
@@ -592,7 +592,7 @@ def test_the_websocket_of_node_itself_is_not_waited_for_either(tmp_path: Path) -
 
 
 def test_a_connection_that_opens_after_the_close_is_not_told(tmp_path: Path) -> None:
-    with telling() as server:
+    with serving() as server:
         assert play(tmp_path, "lateOpen", address(server, "/count")) == [["close", LAST]]
     with lifeless(opens=True) as where:
         assert play(tmp_path, "lateOpen", where, closeMs=100) == [["close", LAST | {"code": 1006}]]
@@ -604,7 +604,7 @@ def test_who_listens_after_the_close_is_told_of_the_last_one(tmp_path: Path) -> 
 
 
 def test_a_close_is_told_after_what_came_before_it(tmp_path: Path) -> None:
-    with telling() as server:
+    with serving() as server:
         assert play(tmp_path, "lateEnd", address(server, "/count?code=1001")) == [
             *range(COUNT),
             1001,
@@ -612,7 +612,7 @@ def test_a_close_is_told_after_what_came_before_it(tmp_path: Path) -> None:
 
 
 def test_a_decoder_that_hangs_does_not_hold_up_a_close(tmp_path: Path) -> None:
-    with telling() as server:
+    with serving() as server:
         assert play(tmp_path, "hangingDecoder", address(server, "/count?code=1001")) == [
             "open",
             {"code": 1001, "reason": "as you wish", "willRetry": False, "retryMs": None},
@@ -620,7 +620,7 @@ def test_a_decoder_that_hangs_does_not_hold_up_a_close(tmp_path: Path) -> None:
 
 
 def test_a_decoder_that_hangs_does_not_hold_up_the_next_connection(tmp_path: Path) -> None:
-    with telling() as server:
+    with serving() as server:
         told = play(
             tmp_path,
             "ends",
@@ -643,7 +643,7 @@ def test_a_decoder_that_hangs_does_not_hold_up_the_next_connection(tmp_path: Pat
 
 
 def test_what_is_decoded_too_late_is_not_heard(tmp_path: Path) -> None:
-    with telling() as server:
+    with serving() as server:
         assert play(tmp_path, "tooLate", address(server, "/count?code=1008")) == [
             ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": False}],
             ["dropped", {"total": COUNT}],
@@ -653,7 +653,7 @@ def test_what_is_decoded_too_late_is_not_heard(tmp_path: Path) -> None:
 
 
 def test_it_can_be_aborted_at_any_time(tmp_path: Path) -> None:
-    with telling() as server:
+    with serving() as server:
         where = address(server, "/echo")
         end = {"code": 1000, "reason": "aborted", "willRetry": False, "retryMs": None}
         assert play(tmp_path, "abort", where, refused=address(server, "/nowhere")) == [
@@ -665,7 +665,7 @@ def test_it_can_be_aborted_at_any_time(tmp_path: Path) -> None:
 
 
 def test_it_can_be_disposed_of(tmp_path: Path) -> None:
-    with telling() as server:
+    with serving() as server:
         assert play(tmp_path, "dispose", address(server, "/echo")) == ["closing", 1000]
 
 

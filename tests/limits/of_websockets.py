@@ -11,7 +11,8 @@ does not know deadlines or sockets.
 from sigil import Callbacks, Conn, HttpServer, Limits, Request, Response, SendStatus
 from sigil.testing import Client, UpgradeRefused, WebSocket
 from tests.limits.row import Row, end_of
-from tests.support.websocket_client import UPGRADE, frame
+from tests.support.requests import UPGRADE
+from tests.support.websocket_client import frame
 
 WINDOW_LEN = 500
 HEAD_LEN = 4

@@ -20,8 +20,6 @@ GRAIN_SECONDS = 0.0625
 """1/32 of the shortest of the default timeouts, which is 2 s: a deadline may be noticed so late."""
 JUST_BEFORE_SECONDS = 0.01
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-
 
 class Row(NamedTuple):
     """What is tried with `at` and with `past`, and what becomes of each: `well` and `beyond`."""

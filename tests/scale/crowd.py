@@ -19,12 +19,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from tests.scale.script import NO_TOPICS, Batch, Script, Topics
+from tests.support.sources import ROOT
 
-ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
 SOURCE_CNT = 50
 GROUP = 250

@@ -15,17 +15,9 @@ import pytest
 
 from sigil import CloseReason, Conn, HttpServer, Limits, Response
 from sigil.core.send_status import SendStatus
+from tests.support.requests import UPGRADE
 from tests.support.servers import MIB, PATIENCE, Raw, in_thread, make, pump, settle, ticking
-from tests.support.websocket_client import (
-    UPGRADE,
-    Diary,
-    Speaker,
-    echo,
-    frame,
-    speakers,
-    text,
-    upgrade,
-)
+from tests.support.websocket_client import Diary, Speaker, echo, frame, speakers, text, upgrade
 
 SUCCESS, BACKPRESSURE, DROPPED = SendStatus.SUCCESS, SendStatus.BACKPRESSURE, SendStatus.DROPPED
 SMALL = Limits(tcp_notsent_lowat=4_096)

@@ -7,7 +7,8 @@ import logging
 import pytest
 
 from sigil import Request, Response
-from tests.support.servers import GET, Raw, ask, converse, listening_to, pump, ticking
+from tests.support.requests import GET
+from tests.support.servers import Raw, ask, converse, listening_to, pump, ticking
 
 
 def app(request: Request) -> Response | None:

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from sigil import HttpServer, Limits, Request, Response
+from tests.support.requests import GET
 from tests.support.servers import (
-    GET,
     HOST,
     MIB,
     PATIENCE,

@@ -14,12 +14,9 @@ from collections.abc import Iterator
 import pytest
 
 from sigil import Limits, Request, Response
-from tests.support.servers import GET, PATIENCE, Raw, end, make, pump, settle
-
-
-def open_descriptors() -> int:
-    """Of this process, now."""
-    return len(os.listdir("/proc/self/fd"))
+from tests.support.descriptors import count_descriptors
+from tests.support.requests import GET
+from tests.support.servers import PATIENCE, Raw, end, make, pump, settle
 
 
 def app(request: Request) -> Response:
@@ -78,38 +75,38 @@ def one_life() -> None:
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors are counted in /proc")
 def test_nothing_is_left_of_a_server_and_hundreds_of_connections() -> None:
     one_life()
-    before = open_descriptors()
+    before = count_descriptors()
     for _ in range(2):
         one_life()
-    assert open_descriptors() == before
+    assert count_descriptors() == before
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors are counted in /proc")
 def test_nothing_is_left_of_servers_that_could_not_listen_or_never_did() -> None:
     first = make()
     first.listen()
-    before = open_descriptors()
+    before = count_descriptors()
     for _ in range(20):
         make()
         with pytest.raises(OSError, match="in use"):
             make(port=first.port).listen()
         with pytest.raises(OSError, match="no such host"):
             make(host="256.0.0.1").listen()
-    assert open_descriptors() == before
+    assert count_descriptors() == before
     end(first)
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors are counted in /proc")
 def test_a_server_that_listens_again_gives_back_what_it_had() -> None:
     server = make()
-    before = open_descriptors()
+    before = count_descriptors()
     for _ in range(20):
         server.listen()
         with Raw(server, GET):
             settle(server)
             server.stop()
             pump(server, lambda: not server.running)
-    assert open_descriptors() == before
+    assert count_descriptors() == before
 
 
 # -- a process of its own, which may have 40 descriptors -------------------------------------------

@@ -23,8 +23,8 @@ import pytest
 
 from sigil import Deferred, Limits, Request, Response, SseEvent, Unfold
 from tests.support.event_stream_reader import Heard, Reading, read_events
+from tests.support.requests import GET
 from tests.support.servers import (
-    GET,
     MIB,
     PATIENCE,
     Raw,

@@ -22,10 +22,11 @@ from typing import NamedTuple
 import pytest
 
 from sigil import Limits, http_server_footprint
-from tests.support.servers import GET, Raw
-from tests.support.websocket_client import UPGRADE, frame
+from tests.support.requests import GET, UPGRADE
+from tests.support.servers import Raw
+from tests.support.sources import ROOT
+from tests.support.websocket_client import frame
 
-ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
 LISTENERS = 64
 """As many topics are published on one by one, so that no two who hear one are sent the same."""

@@ -1,16 +1,23 @@
 """The functions `http_server_*`: one for each public method of a server, and each is the method."""
 
 import inspect
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import sigil
 from sigil import Callbacks, CloseReason, Conn, HttpServer, Peer, Request, Response
 from sigil.core.close_reasons import CLOSE_INFO
+from sigil.core.effects import Effect
 from sigil.testing import Client
 from tests.support.servers import HOST
+
+ROOT = Path(__file__).parents[2]
 
 ELSEWHERE = {"fileno": "fd", "server_loop": "loop"}
 """Methods whose functions are named as in the reference systems."""
@@ -138,6 +145,69 @@ def test_the_sentence_of_a_reason_stands_alone(reason: CloseReason) -> None:
 
 def test_a_number_that_is_no_reason_has_no_sentence() -> None:
     assert sigil.close_reason_sentence(0) == "unknown"
+
+
+# -- tables and types ------------------------------------------------------------------------------
+
+
+def test_every_effect_has_a_method_that_performs_it() -> None:
+    server = sigil.make_http_server(lambda request: None, host=HOST, port=0)
+    server.listen()
+    in_memory = Client(lambda request: None).server
+    assert set(server.engine.methods) == set(in_memory.engine.methods) == set(get_args(Effect))
+    server.stop_now()
+
+
+USER = """
+from sigil import (Callbacks, CloseReason, Conn, Handler, HttpServer, Request, Response,
+    http_server_broadcast, http_server_running, http_server_serve, make_http_server)
+
+def app(request: Request) -> Response:
+    return Response.upgrade()
+
+def ws_open(server: HttpServer, conn: Conn, request: Request) -> None:
+    server.send(conn, str(server.peer(conn)))
+
+async def ws_message(server: HttpServer, conn: Conn, data: str | bytes) -> None:
+    http_server_broadcast(server, data)
+
+def close(server: HttpServer, conn: Conn, reason: CloseReason) -> None:
+    server.stop()
+
+handler: Handler = app
+callbacks: Callbacks = Callbacks(close=close, ws_open=ws_open, ws_message=ws_message)
+server: HttpServer = make_http_server(handler, callbacks=callbacks)
+
+async def main() -> None:
+    await http_server_serve(server)
+
+with server.serve_in_thread() as served:
+    name: str = served.position()
+    is_running: bool = http_server_running(served)
+"""
+
+WRONG = """
+from sigil import Callbacks, Conn
+Callbacks(open=lambda server, conn: server.no_such_method())
+"""
+
+
+@pytest.mark.parametrize(("text", "errors"), [(USER, 0), (WRONG, 1)], ids=["right", "wrong"])
+def test_a_type_checker_knows_the_server_of_a_callback(
+    tmp_path: Path, text: str, errors: int
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", str(program)]
+    done = subprocess.run(
+        [*command, f"--cache-dir={ROOT / '.mypy_cache'}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.count("error:") == errors, done.stdout
+    assert (done.returncode == 0) is (errors == 0)
 
 
 def test_a_handler_may_be_annotated() -> None:

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import pytest
 
 from sigil import Request, Response
+from tests.support.requests import GET
 from tests.support.servers import (
-    GET,
     HOST,
     MIB,
     PATIENCE,

@@ -10,17 +10,8 @@ import time
 import pytest
 
 from sigil import Conn, HttpServer, Limits, Request, Response
-from tests.support.servers import (
-    GET,
-    PATIENCE,
-    Raw,
-    ask,
-    hello,
-    listening_to,
-    pump,
-    settle,
-    ticking,
-)
+from tests.support.requests import GET
+from tests.support.servers import PATIENCE, Raw, ask, hello, listening_to, pump, settle, ticking
 
 
 def is_readable(server: HttpServer, timeout: float = 0.0) -> bool:

@@ -33,7 +33,8 @@ from sigil import (
     http_server_ws_close,
     http_server_ws_send,
 )
-from tests.support.servers import GET, Raw, ask, listening_to, make, pump, settle, ticking
+from tests.support.requests import GET
+from tests.support.servers import Raw, ask, listening_to, make, pump, settle, ticking
 from tests.support.websocket_client import Diary, Speaker, leave, speakers, upgrade
 
 METHODS = {

@@ -27,7 +27,7 @@ from sigil.core.limits import Limits
 from sigil.core.server import advance, make_server
 from sigil.core.server.state import Server
 from tests.support.core_driver import PEER, tell
-from tests.support.core_websockets import UPGRADE
+from tests.support.requests import UPGRADE
 
 SMALL = Limits(outgoing_buffer_sz=600, max_ws_send_frame_cnt=16)
 """Ten bytes of the ring are one character of its text."""

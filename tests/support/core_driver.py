@@ -30,7 +30,6 @@ CONN = Conn(0, 0)
 DATE = b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
 """What ends every head that is sent at wall time 0."""
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 HELLO = b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = b"POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 OK = Response.text("ok")

@@ -31,11 +31,8 @@ from sigil.core.server import advance, make_server
 from sigil.core.server.state import Server
 from sigil.core.websocket.frames import Frame, FrameRules, encode_masked, parse_frame
 from tests.support.core_driver import CONN, PEER, answered, asked, bytes_of, client_of, tell
+from tests.support.requests import UPGRADE
 
-UPGRADE = (
-    b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
 KEY = b"\x9d\xfa\x21\x3d"
 PLAIN = FrameRules(2**30, 2**30, is_masked=False)
 """What a client reads by."""

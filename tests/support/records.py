@@ -32,12 +32,15 @@ class Update(NamedTuple):
         }
 
     @property
+    def named(self) -> set[str]:
+        """The fields that an argument is named after."""
+        return self.arguments.keys() & set(self.before._fields)
+
+    @property
     def misplaced(self) -> set[str]:
-        """The fields that an argument is named after and that have not become that argument."""
+        """Those of them that have not become the argument."""
         return {
-            name
-            for name, value in self.arguments.items()
-            if name in self.before._fields and getattr(self.after, name) is not value
+            name for name in self.named if getattr(self.after, name) is not self.arguments[name]
         }
 
 

@@ -22,10 +22,10 @@ from typing import NamedTuple
 import h11
 
 from sigil import Callbacks, HttpServer, Limits, Request, Response, make_http_server
+from tests.support.requests import GET
 
 PATIENCE = 10.0
 HOST = "127.0.0.1"
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 MIB = 2**20
 
 

@@ -33,7 +33,7 @@ from sigil.core.events import (
 from sigil.core.http.response import Response, StreamedBody
 from sigil.core.websocket.frames import encode_masked
 from tests.support.core_driver import PEER
-from tests.support.core_websockets import UPGRADE
+from tests.support.requests import UPGRADE
 
 NAMES = st.sampled_from(("X-A", "x-b", "Accept", "Cookie", "User-Agent", "X_c.1!", "Authorization"))
 VALUES = st.text('abcXYZ019 ,;="\t\xe9\xff:/', max_size=12).map(lambda text: text.strip(" \t"))

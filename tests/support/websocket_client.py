@@ -14,12 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 from sigil import Callbacks, CloseReason, Conn, HttpServer, Request, Response
+from tests.support.requests import UPGRADE
 from tests.support.servers import Raw, pump
 
-UPGRADE = (
-    b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
 KEY = b"\x37\xfa\x21\x3d"
 BYE = b"\x03\xe8"
 

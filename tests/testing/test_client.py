@@ -44,7 +44,8 @@ from sigil.testing import (
 )
 from sigil.testing.kernel import Kernel, Wire
 from tests.support import servers
-from tests.support.core_driver import GET, HELLO, OK, cut, echo, get
+from tests.support.core_driver import HELLO, OK, cut, echo, get
+from tests.support.requests import GET
 from tests.support.strategies import BODIES, CODES, CUTS, FIELDS, TARGETS, streams
 
 PAGE = Path(__file__).parents[2] / "docs" / "guides" / "testing.md"

@@ -25,7 +25,8 @@ from sigil import (
 )
 from sigil.testing import Client, HandlerError, NoAnswer, Restless
 from tests.support import servers
-from tests.support.core_driver import GET, OK, get
+from tests.support.core_driver import OK, get
+from tests.support.requests import GET
 from tests.testing.test_client import always, dateless
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -27,7 +27,7 @@ from ..conn import Conn, Peer
 from ..effects import Interest
 from ..events import Segment
 from ..http.body import BodyReader
-from ..http.encode import StreamState
+from ..http.chunks import StreamState
 from ..http.head import Head
 from ..http.response import Response
 from ..limits import Limits

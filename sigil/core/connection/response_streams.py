@@ -13,7 +13,7 @@ from ..close_reasons import CloseReason
 from ..conn import Ticket
 from ..effects import ERROR_LOG, CloseBody, Effect, Log, LogLevel, Pull
 from ..events import StreamChunk, StreamEnded
-from ..http.encode import Framing, encode_chunk, encode_last_chunk
+from ..http.chunks import Framing, encode_chunk, encode_last_chunk
 from ..http.sse import KEEP_ALIVE_COMMENT
 from .client import Client, Disconnected, with_outgoing
 from .context import Context, Outcome, Step

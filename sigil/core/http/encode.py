@@ -11,9 +11,9 @@ passed on by reference. It does not know sockets or time: the Date field is pass
 """
 
 from datetime import UTC, datetime
-from enum import IntEnum
 from typing import NamedTuple, Never, assert_never
 
+from .chunks import COPY_MAX, Framing, StreamState
 from .head import Head
 from .headers import Headers, Pairs
 from .response import (
@@ -31,39 +31,10 @@ from .response import (
 from .tokens import split_list
 from .validate import NO_CONTENT_STATUSES, check_response, check_subscription, declared_length
 
-COPY_MAX = 16_384
-"""Bodies of up to so many bytes are copied behind their head, which is cheaper than to send a
-second segment.
-"""
-
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-LAST_CHUNK = b"0\r\n\r\n"
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-class Framing(IntEnum):
-    """How the end of a streamed body is marked."""
-
-    CHUNKED = 0
-    CONTENT_LENGTH = 1
-    UNTIL_CLOSE = 2
-
-
-class StreamState(NamedTuple):
-    """A streamed body under way.
-
-    `remaining` counts down the declared length in bytes, if there is one. `closes` is true if the
-    connection ends with the body, `is_pulled` if a chunk was asked for and has not come, so that it
-    is never asked for twice, `is_sse` if the body is an event stream.
-    """
-
-    framing: Framing
-    remaining: int
-    closes: bool
-    is_pulled: bool
-    is_sse: bool
 
 
 class Encoded(NamedTuple):
@@ -116,6 +87,7 @@ _COMMON_HEADERS = {
     for pairs in (TEXT, HTML, JSON, OCTETS, ())
 }
 """The headers that most responses have, prepared once."""
+_TEXT_BLOCK = _COMMON_HEADERS[TEXT].block
 
 _COMMON_STARTS = {
     status: line + b"Content-Length: "
@@ -130,9 +102,6 @@ _CONNECTION_CLOSE = b"Connection: close\r\n"
 _CONNECTION_KEEP_ALIVE = b"Connection: keep-alive\r\n"
 
 
-# -- whole responses -------------------------------------------------------------------------------
-
-
 def encode_common_responses(responses: tuple[Response, ...], date: bytes) -> bytes | None:
     """The bytes of the responses to pipelined requests, one behind the other; None if
     `encode_response` is needed for one of them.
@@ -142,7 +111,7 @@ def encode_common_responses(responses: tuple[Response, ...], date: bytes) -> byt
     empty line that ends a head.
     """
     pieces: list[bytes] = []
-    known_headers, block = TEXT, _COMMON_HEADERS[TEXT].block
+    known_headers, block = TEXT, _TEXT_BLOCK
     try:
         for status, headers, body in responses:
             if headers is not known_headers:
@@ -336,46 +305,3 @@ def _connection_line(options: str, closes: bool, version: int) -> bytes:
     else:
         own_option, line = "", b""
     return f"Connection: {own_option}{options}\r\n".encode() if options else line
-
-
-# -- streamed bodies -------------------------------------------------------------------------------
-
-
-def encode_chunk(stream: StreamState, data: bytes) -> tuple[bytes, ...] | str:
-    """The segments for one chunk of a streamed body, which is not empty; or a sentence that says
-    why it cannot be part of the body.
-    """
-    match stream.framing:
-        case Framing.CHUNKED:
-            size_line = b"%x\r\n" % len(data)
-            if len(data) <= COPY_MAX:
-                return (b"".join((size_line, data, b"\r\n")),)
-            return (size_line, data, b"\r\n")
-        case Framing.CONTENT_LENGTH:
-            if len(data) > stream.remaining:
-                return "the stream yields more bytes than the Content-Length it was given"
-            return (data,)
-        case Framing.UNTIL_CLOSE:
-            return (data,)
-        case _:
-            assert_never(stream.framing)
-
-
-def encode_last_chunk(stream: StreamState) -> tuple[bytes, ...] | str:
-    """The segments that end a streamed body (RFC 9112 section 7.1); or a sentence that says why it
-    must not end here.
-    """
-    match stream.framing:
-        case Framing.CHUNKED:
-            return (LAST_CHUNK,)
-        case Framing.CONTENT_LENGTH:
-            if stream.remaining:
-                return (
-                    f"the stream ended {stream.remaining} bytes short of the Content-Length "
-                    "it was given"
-                )
-            return ()
-        case Framing.UNTIL_CLOSE:
-            return ()
-        case _:
-            assert_never(stream.framing)

@@ -5,20 +5,16 @@ readable, and at its next deadline. Both are ordinary calls of asyncio, so the s
 is, and several fit into one loop.
 
 Rules: everything happens on the loop's thread. Handlers may be `async def`: their coroutines become
-tasks whose results are delivered like any late answer. Cancelling the wait ends the server at once.
-It does not know HTTP, nor how a tick works.
+tasks, and the results are delivered like any late response. Cancelling the wait ends the server at
+once. It does not know HTTP, nor how a tick works.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from ..program.deferred import Deferred
-
-if TYPE_CHECKING:
-    from ..server import HttpServer
-
+from ..program.host import Ticked
 
 CLOSING_SECONDS = 10.0
 """How long callbacks of connections that have ended, and streams that are being closed, are waited
@@ -29,14 +25,14 @@ for at the end.
 class _Host:
     """What asyncio does for one server."""
 
-    def __init__(self, server: "HttpServer", loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, server: Ticked, loop: asyncio.AbstractEventLoop) -> None:
         self._server = server
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.closings: set[asyncio.Task[None]] = set()
-        """What is let come to its end: streams being closed, what was cancelled, callbacks that
-        tell of an end.
+        """Tasks that are waited for: streams being closed, what was cancelled, callbacks of an
+        end.
         """
         self.ended: asyncio.Future[None] = loop.create_future()
 
@@ -49,12 +45,11 @@ class _Host:
         self.tick()
 
     def tick(self) -> None:
-        """One tick, and an appointment for the next one that is not caused by a descriptor."""
+        """Tick once, and schedule the next tick that no descriptor causes."""
         try:
             self._server.tick(0.0)
-        except (
-            BaseException
-        ) as error:  # out of user code on purpose: it leaves the loop the way it came
+        except BaseException as error:
+            # user code raised it to end the program: it leaves the loop the way it came
             self._server.stop_now()
             self._end(error)
             raise
@@ -63,20 +58,19 @@ class _Host:
             return
         if self._timer is not None:
             self._timer.cancel()
+        self._timer = None
         deadline = self._server.next_deadline()
-        self._timer = (
-            None
-            if deadline is None
-            else self._loop.call_later(max(0.0, deadline - time.monotonic()), self.tick)
-        )
+        if deadline is not None:
+            delay = max(0.0, deadline - time.monotonic())
+            self._timer = self._loop.call_later(delay, self.tick)
 
     def spawn(
         self, awaitable: Awaitable[object], deferred: Deferred | None
     ) -> Callable[[], object]:
-        """Run an asynchronous handler, or one piece of an asynchronous stream, as a task; how to
-        cancel it.
+        """What cancels the task in which an asynchronous handler, or one chunk of an asynchronous
+        stream, now runs.
 
-        Without a `deferred` it is the closing of a stream, which is let finish.
+        Without a `deferred` it is the closing of a stream, or a callback of an end: it may finish.
         """
         task = self._loop.create_task(_run(awaitable, deferred))
         tasks = self.closings if deferred is None else self._tasks
@@ -84,32 +78,33 @@ class _Host:
         task.add_done_callback(tasks.discard)
         if deferred is None:
             return task.cancel
-        task.add_done_callback(
-            lambda _: deferred.settle(asyncio.CancelledError())
-        )  # if it never began
+        # a task that is cancelled before it began never completes its deferred
+        task.add_done_callback(lambda _: deferred.complete(asyncio.CancelledError()))
         return lambda: self._cancel(task)
 
     def _cancel(self, task: asyncio.Task[None]) -> None:
-        """Nobody wants what a task was to give: it is over when it has cleaned up."""
+        """Cancel a task whose result nobody wants; it has ended when it has cleaned up."""
         if not task.done():
             self.closings.add(task)
             task.add_done_callback(self.closings.discard)
             task.cancel()
 
     def _end(self, error: BaseException | None) -> None:
-        """Let go of the loop; handlers that are still running are cancelled, for nobody waits for
-        them.
-        """
+        """Leave the loop, and cancel handlers that are still running: nobody waits for them."""
         self._loop.remove_reader(self._descriptor)
         if self._timer is not None:
             self._timer.cancel()
         for task in tuple(self._tasks):
             self._cancel(task)
-        if not self.ended.done():
-            self.ended.set_exception(error) if error is not None else self.ended.set_result(None)
+        if self.ended.done():
+            return
+        if error is None:
+            self.ended.set_result(None)
+        else:
+            self.ended.set_exception(error)
 
     async def finish(self) -> None:
-        """Wait for what has to come to its end, for a while; what it brings about has to as well."""
+        """Wait for the closing tasks, and for those they cause, up to `CLOSING_SECONDS`."""
         give_up_at = self._loop.time() + CLOSING_SECONDS
         while self.closings and self._loop.time() < give_up_at:
             await asyncio.wait(self.closings, timeout=give_up_at - self._loop.time())
@@ -124,20 +119,20 @@ class _Host:
 
 
 async def _run(awaitable: Awaitable[object], deferred: Deferred | None) -> None:
-    """Await what user code gave us, and deliver what comes of it, whatever that is."""
+    """Await what user code returned, and deliver its result or exception."""
     deferred = deferred or Deferred()
     try:
         result = await awaitable
     except Exception as error:
-        deferred.settle(error)
-    except BaseException as error:  # cancelled, or out of user code on purpose
-        deferred.settle(error)
+        deferred.complete(error)
+    except BaseException as error:  # cancelled, or meant to end the program
+        deferred.complete(error)
         raise
     else:
-        deferred.settle(result)
+        deferred.complete(result)
 
 
-async def http_server_serve(server: "HttpServer") -> None:
+async def http_server_serve(server: Ticked) -> None:
     """Serve inside the running asyncio loop until `server.stop()`; cancelling this ends the server
     at once.
 

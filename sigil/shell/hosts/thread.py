@@ -4,7 +4,7 @@ Theory: a server belongs to the thread that ticks it, so this starts one that do
 ends it again.
 
 Rules: the port is bound before the thread starts, so that who asked for it sees the error. A thread
-that is left by an exception says so in the log. A port that this process serves already may be
+that is left by an exception logs it. A port that this process serves already may be
 taken over when that is asked for: that is what running a notebook cell twice means. It does not
 know what is served.
 """
@@ -12,38 +12,37 @@ know what is served.
 import logging
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Any, Generic, TypeVar
 
+from ...core.effects import ERROR_LOG
+from ..program.host import Ticked
 from ..program.tracebacks import format_traceback
 
-if TYPE_CHECKING:
-    from ..server import HttpServer
+ServerType = TypeVar("ServerType", bound=Ticked)
 
-_SERVING: dict[tuple[str, int], "ServerThread"] = {}
-"""What this process serves from threads, by host and port, so that a notebook cell can be run
+_SERVING: dict[tuple[str, int], "ServerThread[Any]"] = {}
+"""The threads of this process that serve, by host and port, so that a notebook cell can be run
 again.
 """
 _LOCK = threading.RLock()
-"""Held while that is looked at and changed, so that of two who take over a port one comes after the
-other. Nobody waits for a thread with it.
+"""Held while that is read and changed, so that of two which take over a port one comes after the
+other. Nobody joins a thread while holding it.
 """
 
 
-class ServerThread:
+class ServerThread(Generic[ServerType]):
     """A server that is running in a thread; `stop` it, or leave the `with` block."""
 
-    server: "HttpServer"
-
-    def __init__(self, server: "HttpServer", reuse: bool) -> None:
+    def __init__(self, server: ServerType, reuse: bool) -> None:
         self.server = server
         previous = self._begin(reuse)
         while previous is not None:
             previous.stop(0.0)
             previous = self._begin(reuse)
 
-    def _begin(self, reuse: bool) -> "ServerThread | None":
-        """Bind the port and start the thread; or nothing but who has the port and is to be stopped
-        first.
+    def _begin(self, reuse: bool) -> "ServerThread[Any] | None":
+        """None when the port is bound and the thread started; or the thread that has the port and
+        is to be stopped first.
         """
         server = self.server
         with _LOCK:
@@ -66,11 +65,11 @@ class ServerThread:
         return None
 
     def _run(self) -> None:
-        """What the thread does."""
+        """Serve until the server has stopped; runs in the thread."""
         try:
             self.server.server_loop()
         except BaseException as error:
-            logging.getLogger("sigil.error").error(
+            logging.getLogger(ERROR_LOG).error(
                 "the server's thread ended\n%s", format_traceback(error)
             )
 
@@ -89,7 +88,7 @@ class ServerThread:
             if _SERVING.get(self._key) is self:
                 del _SERVING[self._key]
 
-    def __enter__(self) -> "HttpServer":
+    def __enter__(self) -> ServerType:
         return self.server
 
     def __exit__(

@@ -1,12 +1,12 @@
-"""The door: the listening socket of a running server, watched while there is room.
+"""The acceptor: the listening socket of a running server, watched while there is room.
 
-Theory: whether anybody is let in is one question with three answers: there is room, there is none
-(the core says so, and those who come wait in the kernel), or there are no descriptors or no memory
-(the kernel says so, and asking again at once would only burn the processor). The listener is in the
-selector exactly while there is room.
+Theory: whether a connection is accepted is one question with three answers: there is room; there is
+none (the core says so, and newcomers wait in the kernel); or there are no descriptors or no memory
+(the kernel says so, and asking again at once would only burn the processor). The listening socket
+is in the selector exactly while there is room.
 
-Rules: accepting is bounded per tick. A pause for want of either ends by itself after
-`PAUSE_SECONDS`. It does not know what becomes of those who come in.
+Rules: accepting is bounded per tick. A pause for want of descriptors or memory ends by itself after
+`PAUSE_SECONDS`. It does not know what becomes of accepted connections.
 """
 
 import logging
@@ -16,9 +16,10 @@ import time
 from contextlib import suppress
 
 from ...core.conn import Peer
+from ...core.effects import SERVER_LOG
 from .listen import AcceptStop, accept_waiting
 
-_LOG = logging.getLogger("sigil.server")
+_LOG = logging.getLogger(SERVER_LOG)
 
 PAUSE_SECONDS = 1.0
 """How long no connection is accepted after descriptors ran out: long enough not to spin."""
@@ -41,14 +42,12 @@ class Acceptor:
         selector.register(listener, selectors.EVENT_READ, self)
 
     def watch(self, has_room: bool) -> None:
-        """Listen for newcomers, or leave them in the kernel's queue: for a while also if they
-        cannot be watched for.
-        """
-        wanted = has_room and self.resumes_at is None
-        if wanted is self._is_watched:
+        """Watch for newcomers, or leave them in the kernel's queue; during a pause the latter."""
+        should_watch = has_room and self.resumes_at is None
+        if should_watch is self._is_watched:
             return
-        self._is_watched = wanted
-        if not wanted:
+        self._is_watched = should_watch
+        if not should_watch:
             self._selector.unregister(self._listener)
             return
         try:
@@ -57,26 +56,26 @@ class Acceptor:
             self._is_watched = False
             self._pause(f"the listener cannot be watched ({error.strerror})")
 
-    def accept(self, most: int) -> list[tuple[socket.socket, Peer]]:
-        """Up to `max_frames` of the connections that are waiting, each with its peer."""
-        arrivals = accept_waiting(self._listener, most, self._max_unsent_len)
-        if arrivals.stopped is AcceptStop.EXHAUSTED:
+    def accept(self, max_count: int) -> list[tuple[socket.socket, Peer]]:
+        """Up to `max_count` of the connections that are waiting, each with its peer."""
+        accepted = accept_waiting(self._listener, max_count, self._max_unsent_len)
+        if accepted.stopped is AcceptStop.EXHAUSTED:
             self._pause("no descriptors are left")
             self.watch(False)
-        return arrivals.sockets
+        return accepted.sockets
 
     def _pause(self, why: str) -> None:
-        """Let nobody in for a while."""
+        """Accept no connections for `PAUSE_SECONDS`."""
         _LOG.warning("%s: accepting no connections for %g s", why, PAUSE_SECONDS)
         self.resumes_at = time.monotonic() + PAUSE_SECONDS
 
     def end_pause(self, now: float) -> None:
-        """Forget a pause whose time is over; `watch` does the rest."""
+        """End a pause whose time is over; the next `watch` does the rest."""
         if self.resumes_at is not None and now >= self.resumes_at:
             self.resumes_at = None
 
     def close(self) -> None:
-        """Listen no more."""
+        """Close the listening socket."""
         self.watch(False)
         with suppress(OSError):  # it is closed all the same
             self._listener.close()

@@ -1,13 +1,12 @@
-"""A wire: the socket of one connection; and cohorts of them, as the core orders bytes to be sent to
-many.
+"""The socket of one connection, and the sockets of cohorts, to which the same bytes are sent.
 
-Theory: the core speaks of names, the kernel of descriptors. Between the two a name is looked up;
-for a cohort, which is sent to again and again while its members are the same, they are looked up
-once.
+Theory: the core names connections by handles, the kernel by descriptors. Between the two a handle
+is looked up; for a cohort, which is sent to again and again while its members are the same, all are
+looked up once.
 
-Rules: cohorts are remembered by the identity of their set of names, and up to a bound; beyond it
-all are forgotten at once, those that are gone with the others. It does not know why anything is
-sent, nor when.
+Rules: the sockets of a cohort are cached by the identity of its set of members, up to a bound; when
+that is reached the whole cache is cleared, with those that are gone. It does not know why anything
+is sent, nor when.
 """
 
 import selectors
@@ -36,7 +35,7 @@ class ConnectionSocket:
         self.is_watched = False
 
     def failure(self) -> ConnectionLost:
-        """What has happened to it, of which nothing was asked: 0 if it has ended without an error."""
+        """The loss of a connection that is watched for nothing; errno 0 if there is no error."""
         try:
             return ConnectionLost(
                 self.conn, self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -52,8 +51,8 @@ def close(connection: socket.socket) -> None:
 
 
 def trim(rest: Segment) -> Segment:
-    """What is left of a piece of memory: by reference, unless that would keep more than twice of it
-    alive.
+    """The rest of a segment: by reference, unless that would hold more than twice its bytes in
+    memory.
     """
     if isinstance(rest, memoryview) and 2 * len(rest) <= len(rest.obj):  # type: ignore[arg-type]  # a view of bytes
         return bytes(rest)
@@ -73,27 +72,27 @@ def reports_errors_unwatched(selector: selectors.BaseSelector) -> bool:
 # -- cohorts ---------------------------------------------------------------------------------------
 
 Cohort: TypeAlias = tuple[tuple[ConnectionSocket, ...], tuple[Callable[[bytes], int], ...]]
-"""Wires, and how each of them sends."""
+"""The sockets of a cohort, and the method that each sends with."""
 
-REMEMBERED_MOST, REMEMBERED_TIMES = 4_096, 4
-"""As many wires as this are remembered in all cohorts together, or each so often."""
+CACHED_MAX, CACHED_TIMES = 4_096, 4
+"""How many sockets may be cached in all cohorts together: so many, or each so often."""
 
 
 def _take_nothing(data: bytes) -> int:
-    """How a blocked connection sends."""
+    """Stands for the `send` of a blocked connection: takes no bytes."""
     return 0
 
 
 class CohortSockets:
-    """The wires of each cohort, as long as its members are the same."""
+    """The sockets of each cohort, cached as long as its members are the same."""
 
-    __slots__ = ("_known", "_wires", "remembered")
+    __slots__ = ("_known", "_sockets", "remembered")
 
-    def __init__(self, wires: Mapping[Conn, ConnectionSocket]) -> None:
-        self._wires = wires
+    def __init__(self, sockets: Mapping[Conn, ConnectionSocket]) -> None:
+        self._sockets = sockets
         self._known: dict[Subscription, tuple[PSet[Conn], Cohort]] = {}
         self.remembered = 0
-        """How many wires are remembered, counted in each cohort."""
+        """How many sockets are cached, counted in each cohort."""
 
     def __len__(self) -> int:
         return len(self._known)
@@ -101,14 +100,14 @@ class CohortSockets:
     def find(
         self, subscription: Subscription, members: PSet[Conn], blocked: set[ConnectionSocket]
     ) -> Cohort:
-        """The wires of a cohort; one that is blocked takes nothing."""
+        """The sockets of a cohort; one that is blocked takes nothing."""
         known, cohort = self._known.get(subscription, (None, None))
         if known is not members or cohort is None:
             # in order of their slots, which is near to that of their memory in the kernel: a
             # seventh cheaper for 1,000
-            wires = [self._wires[conn] for conn in sorted(members) if conn in self._wires]
-            cohort = tuple(wires), tuple([connection.send for connection in wires])
-            self._remember(subscription, members, cohort)
+            sockets = [self._sockets[conn] for conn in sorted(members) if conn in self._sockets]
+            cohort = tuple(sockets), tuple([connection.send for connection in sockets])
+            self._cache(subscription, members, cohort)
         if not blocked:
             return cohort
         return cohort[0], tuple(
@@ -118,20 +117,16 @@ class CohortSockets:
             ]
         )
 
-    def _remember(self, subscription: Subscription, members: PSet[Conn], cohort: Cohort) -> None:
-        """Remember a cohort in the place of what it was, and for it all others if they are too
-        many.
-        """
+    def _cache(self, subscription: Subscription, members: PSet[Conn], cohort: Cohort) -> None:
+        """Cache a cohort in the place of what it was; clear the cache if it is too large."""
         _, old = self._known.pop(subscription, (None, None))
         self.remembered -= 0 if old is None else len(old[0])
-        if self.remembered + len(cohort[0]) > max(
-            REMEMBERED_MOST, REMEMBERED_TIMES * len(self._wires)
-        ):
+        if self.remembered + len(cohort[0]) > max(CACHED_MAX, CACHED_TIMES * len(self._sockets)):
             self.forget()
         self.remembered += len(cohort[0])
         self._known[subscription] = members, cohort
 
     def forget(self) -> None:
-        """Remember none."""
+        """Clear the cache."""
         self._known.clear()
         self.remembered = 0

@@ -1,9 +1,10 @@
 """The loop around the core: it advances the current value by events, and performs the effects.
 
-Theory: a server is a fold over events, so whoever drives it needs three things and one loop: advance
-the core by what has happened, perform the effects it returns, advance it by what came of them, and
-again for a bounded number of rounds; then flush what was sent. The loop is the same over sockets,
-in memory, or in a simulation, so it is here, and the methods that perform effects are handed in.
+Theory: a server is a fold over events, so whoever drives it needs three things and one loop:
+advance the core by what has happened, perform the effects it returns, advance it by what came of
+them, and again for a bounded number of rounds; then flush what was sent. The loop is the same over
+sockets, in memory, or in a simulation, so it is here, and the methods that perform effects are
+handed in.
 
 Rules: nothing is lost if user code breaks out of a round: events the core has not received and
 effects not performed are still here. What user code sends is buffered (`send_buffer`), and the core
@@ -21,7 +22,7 @@ from typing import Any, TypeAlias
 from ...core.conn import Conn
 from ...core.connection.client import Client
 from ...core.connection.context import Parse
-from ...core.effects import Adopt, Effect, FanOut, Send, Then
+from ...core.effects import ERROR_LOG, Adopt, Effect, FanOut, Send, Then
 from ...core.events import (
     CloseRequested,
     ConnectionLost,
@@ -38,7 +39,7 @@ from ...core.server.slots import find_client
 from ...core.server.state import Server
 from .send_buffer import SendBuffer
 
-_ERROR_LOG = logging.getLogger("sigil.error")
+_ERRORS = logging.getLogger(ERROR_LOG)
 _FLUSH = Flush(None)
 NOT_TAKEN = (Stalled, FanOutStalled, ConnectionLost)
 """Events of bytes that the kernel did not take."""
@@ -171,7 +172,7 @@ class Engine:
             try:
                 self._state, more = advance(self._state, (event,), self._parse)
             except Exception:
-                _ERROR_LOG.error(
+                _ERRORS.error(
                     "a defect of sigil: %s could not be told\n%s",
                     type(event).__name__,
                     traceback.format_exc(),
@@ -276,7 +277,7 @@ class Engine:
             self.buffer.confirm()
 
     def _sync_until_quiet(self) -> None:
-        """Leave no event that must not be overtaken by what user code sends before the next tick."""
+        """Leave no event that what user code sends before the next tick must not overtake."""
         max_rounds = self._state.limits.max_rounds_per_tick
         rounds = 0
         while any(map(_precedes_sends, self.events)):

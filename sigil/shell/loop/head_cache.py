@@ -1,12 +1,12 @@
-"""A parser that remembers: the same function as `parse_headers_only`, faster for bytes it has seen.
+"""A cache of parsed heads: the same function as `parse_headers_only`, faster for bytes seen before.
 
-Theory: clients of an embedded server ask the same thing again and again, and a head is a pure
-function of its bytes. So the last few hundred results are kept by the bytes they came from.
+Theory: clients of an embedded server send the same requests again and again, and a head is a pure
+function of its bytes. So the last few hundred results are held by the bytes they came from.
 
-Rules: bounded in entries and in bytes of each; a full memory is emptied. A head with credentials is
-never kept: secrets do not stay in memory longer than the request. Only good heads are kept. It does
-not know connections: what it returns is shared by all that sent these bytes, which is safe as it is
-a value.
+Rules: bounded in entries (`max_cached_heads`) and in bytes of each (`max_cached_head_len`); a full
+cache is cleared. A head with credentials is never cached: secrets do not stay in memory longer than
+the request. Only good heads are cached. It does not know connections: one result is shared by all
+that sent these bytes, which is safe as it is a value.
 """
 
 import re
@@ -30,7 +30,7 @@ def holds_credentials(head: Head) -> bool:
 
 
 class _HeadCache(dict[bytes, Parsed]):
-    """Parsed heads by their bytes; asking for one that is missing parses it."""
+    """Parsed heads by their bytes; a look-up of one that is missing parses it."""
 
     def __init__(self, limits: Limits) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class _HeadCache(dict[bytes, Parsed]):
 
 
 def cached_parser(limits: Limits) -> Parse:
-    """A function of bytes equal to `parse_headers_only` under these limits, with a memory of its
+    """A function of bytes equal to `parse_headers_only` under these limits, with a cache of its
     own.
     """
     return _HeadCache(limits).__getitem__

@@ -5,8 +5,8 @@ mistake to mend, so errors of opening are raised as the operating system words t
 address in question.
 
 Rules: every socket is non-blocking and not inherited. A file is removed only if it is a socket that
-nobody listens on, or the one we made. Accepting is bounded and says what stopped it; running out of
-descriptors is no error, it is a state. It does not know what a connection is for.
+nobody listens on, or the one we made. Accepting is bounded and reports what stopped it; running out
+of descriptors is no error, it is a state. It does not know what a connection is for.
 """
 
 import errno
@@ -202,27 +202,27 @@ def _identity(path: str) -> tuple[int, int] | None:
 # -- accepting -------------------------------------------------------------------------------------
 
 
-def accept_waiting(listener: socket.socket, most: int, max_unsent_len: int) -> AcceptedSockets:
-    """Up to `max_frames` of the connections that are waiting; those that vanished meanwhile are
+def accept_waiting(listener: socket.socket, max_count: int, max_unsent_len: int) -> AcceptedSockets:
+    """Up to `max_count` of the connections that are waiting; those that vanished meanwhile are
     passed over.
     """
-    arrivals: list[tuple[socket.socket, Peer]] = []
-    for _ in range(most):
+    accepted: list[tuple[socket.socket, Peer]] = []
+    for _ in range(max_count):
         try:
             connection, address = listener.accept()
         except (BlockingIOError, InterruptedError):
-            return AcceptedSockets(arrivals, AcceptStop.NO_MORE)
+            return AcceptedSockets(accepted, AcceptStop.NO_MORE)
         except OSError as error:
             if error.errno in _OUT_OF_RESOURCES:
-                return AcceptedSockets(arrivals, AcceptStop.EXHAUSTED)
+                return AcceptedSockets(accepted, AcceptStop.EXHAUSTED)
             continue
         connection.setblocking(False)
-        arrivals.append((connection, make_ready(connection, address, max_unsent_len)))
-    return AcceptedSockets(arrivals, AcceptStop.ENOUGH)
+        accepted.append((connection, make_ready(connection, address, max_unsent_len)))
+    return AcceptedSockets(accepted, AcceptStop.ENOUGH)
 
 
 def make_ready(connection: socket.socket, address: object, max_unsent_len: int) -> Peer:
-    """Set what every connection needs, and say who it is."""
+    """The peer of a new connection, whose socket options are set."""
     if connection.family in (socket.AF_INET, socket.AF_INET6):
         with suppress(OSError):  # it is gone already; the first read will say so
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,10 +1,10 @@
-"""Words for the thread that ticks, from any other.
+"""What other threads post for the thread that ticks, and how it is woken.
 
-Theory: the core and everything around it belong to one thread. Whoever is on another leaves word
-and wakes it; the tick takes the words that were there when it looked.
+Theory: the core and everything around it belong to one thread. Other threads post to a queue and
+wake that thread; a tick takes the items that were there when it looked.
 
-Rules: `put` never blocks and may be called from a signal handler. Words that come when nobody will
-take them any more are given to `discard`. It does not know what the words mean.
+Rules: `put` never blocks and may be called from a signal handler. Items that come when nobody will
+take them any more are given to `discard`. It does not know what the items mean.
 """
 
 import selectors
@@ -14,20 +14,20 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-Word = TypeVar("Word")
+Item = TypeVar("Item")
 
-WORD_LEN = 200
-"""What a word takes beside its bytes, near enough."""
+ITEM_OVERHEAD = 200
+"""Bytes that an item takes beside those of its message, near enough."""
 
 
-class Mailbox(Generic[Word]):
+class Mailbox(Generic[Item]):
     """A queue with a descriptor that wakes a selector."""
 
-    def __init__(self, discard: Callable[[Word], object]) -> None:
-        self._words: deque[Word] = deque()
+    def __init__(self, discard: Callable[[Item], object]) -> None:
+        self._items: deque[Item] = deque()
         self._length = 0
-        """About how many bytes were left since the last look: threads may miscount each other a
-        little.
+        """About how many bytes were posted since the last `take`: threads that post at the same
+        time may miscount a little.
         """
         self._discard = discard
         self._is_closed = False
@@ -35,8 +35,8 @@ class Mailbox(Generic[Word]):
         self._sleeper: socket.socket | None = None
 
     def __len__(self) -> int:
-        """How many words wait."""
-        return len(self._words)
+        """How many items wait."""
+        return len(self._items)
 
     def open(self, selector: selectors.BaseSelector) -> None:
         """Wake this selector from now on.  OSError if descriptors ran out."""
@@ -57,15 +57,15 @@ class Mailbox(Generic[Word]):
         """
         return -1 if self._waker is None else self._waker.fileno()
 
-    def put(self, word: Word, length: int = 0, most: int = 0) -> bool:
-        """Leave word, and wake whoever waits; False if it takes `body_length` bytes and
-        `max_frames` already wait.
+    def put(self, item: Item, length: int = 0, max_bytes: int = 0) -> bool:
+        """Post an item of `length` bytes and wake whoever waits; False if more than `max_bytes`
+        would wait then (0: no such bound).
         """
-        length += WORD_LEN
-        if most and self._length + length > most:
+        length += ITEM_OVERHEAD
+        if max_bytes and self._length + length > max_bytes:
             return False
         self._length += length
-        self._words.append(word)
+        self._items.append(item)
         self.wake()
         if self._is_closed:
             self._clear()
@@ -78,24 +78,23 @@ class Mailbox(Generic[Word]):
             with suppress(OSError):  # full, so it is awake; or closed, so there is nobody to wake
                 waker.send(b"\0")
 
-    def take(self) -> Iterator[Word]:
-        """The words that are there now; what comes meanwhile, and what is not taken after all, is
+    def take(self) -> Iterator[Item]:
+        """The items that are there now; those posted meanwhile, and those not taken after all, are
         for the next time.
         """
         self._length = 0
-        for _ in range(len(self._words)):
-            yield self._words.popleft()
+        for _ in range(len(self._items)):
+            yield self._items.popleft()
 
     def drain_wakeup(self) -> None:
-        """Forget that we were woken."""
-        with suppress(
-            OSError
-        ):  # there is no more; or nothing can be had now, and we are woken again
+        """Read the bytes that woke the selector, so that it waits again."""
+        # an error means that there are no more; or none can be read now, and it is woken again
+        with suppress(OSError):
             while self._sleeper is not None and self._sleeper.recv(4_096):
                 pass
 
     def close(self) -> None:
-        """Wake nobody any more, and take nothing."""
+        """Close the descriptors; what is posted from now on is discarded."""
         for end in (self._waker, self._sleeper):
             if end is not None:
                 with suppress(OSError):  # it is closed all the same
@@ -105,6 +104,7 @@ class Mailbox(Generic[Word]):
         self._clear()
 
     def _clear(self) -> None:
+        """Discard all items."""
         with suppress(IndexError):  # another thread may be doing the same
             while True:
-                self._discard(self._words.popleft())
+                self._discard(self._items.popleft())

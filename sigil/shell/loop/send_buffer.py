@@ -148,7 +148,7 @@ class SendBuffer:
         return send_capacity(find_client(state.slots, conn), state.limits)
 
     def take_messages(self, conn: Conn) -> tuple[tuple[int, bytes], ...]:
-        """The messages of the window if it is this client's, for whoever brings them to the core."""
+        """The messages of this client's window, for whoever brings them to the core; else none."""
         if conn is not self._window.recipient or not self._messages:
             return ()
         messages = tuple(self._messages)

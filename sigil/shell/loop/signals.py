@@ -1,9 +1,9 @@
 """Signals that mean stop.
 
-Theory: a signal handler may do next to nothing, and `stop` is made for it: it leaves word and wakes
-the server. But the interpreter runs it only between two instructions of the main thread: a signal
-that comes just before a wait, or to another thread, interrupts nothing. So the interpreter is told
-to write to the descriptor that wakes the server.
+Theory: a signal handler may do next to nothing, and `stop` is made for it: it posts an event and
+wakes the server. But the interpreter runs it only between two instructions of the main thread: a
+signal that comes just before a wait, or to another thread, interrupts nothing. So the interpreter
+is made to write to the descriptor that wakes the server.
 
 Rules: handlers are installed in the main thread only (the interpreter knows no other), and what was
 there before comes back. It does not know what stopping is.

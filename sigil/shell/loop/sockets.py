@@ -1,12 +1,12 @@
-"""Carrying out orders: the one place where effects touch sockets and logs.
+"""Performing effects: the one place where they touch sockets and logs.
 
-Theory: an order is done or not done; what comes of it is told as events, and never decided here. So
-every method below takes one effect and returns at most one event.
+Theory: an effect is performed or not; what came of it is reported as events, and never decided
+here. So every method below takes one effect and returns at most one event. Effects of user code are
+performed by `program`.
 
 Rules: nothing blocks. A connection whose send stalled is blocked: later sends to it are handed back
-whole, so bytes cannot overtake each other, until its turn comes to be written again. Orders for a
-connection that is gone do nothing. It does not know HTTP, time, or when it is called; user code is
-called by `program`.
+whole, so bytes cannot overtake each other, until the kernel reports it writable. Effects for a
+connection that is gone do nothing. It does not know HTTP, time, or when it is called.
 """
 
 import logging
@@ -18,21 +18,13 @@ from typing import TypeAlias
 
 from ...core.conn import Conn
 from ...core.effects import (
+    ACCESS_LOG,
     AccessLog,
     Adopt,
-    CallClose,
-    CallOpen,
-    CallWsClose,
-    CallWsOpen,
-    CloseBody,
-    Deliver,
-    DeliverCompressed,
     Drop,
     FanOut,
-    Handle,
     Interest,
     Log,
-    Pull,
     Reject,
     Send,
     Then,
@@ -62,20 +54,19 @@ Ready: TypeAlias = list[tuple[selectors.SelectorKey, int]]
 MAX_SEGMENTS = 1_000
 """Pieces of memory in one system call; Linux refuses more than 1024."""
 
-_KEEP = Then.KEEP
 _READ = selectors.EVENT_READ
 
-_ACCESS_LOG = logging.getLogger("sigil.access")
+_ACCESS = logging.getLogger(ACCESS_LOG)
 
 
 class Sockets:
-    """Everything that stands between the core's names and the world's things."""
+    """The sockets of all connections, by handle, and the methods that perform effects on them."""
 
     def __init__(
         self, engine: Engine, program: Application, selector: selectors.BaseSelector
     ) -> None:
         self._engine = engine
-        self._program = program
+        self._bodies = program.sources
         self._selector = selector
         self._can_watch_for_nothing = reports_errors_unwatched(selector)
         self._accepted: dict[int, socket.socket] = {}
@@ -84,21 +75,13 @@ class Sockets:
         """Connections whose last send stalled."""
         self._cohorts = CohortSockets(self._sockets)
         engine.methods = {
-            Handle: program.handle_request,
+            **program.methods(),
             Send: self.send,
             FanOut: self.fan_out,
-            Pull: program.pull,
-            CloseBody: program.close_body,
             Watch: self.watch,
             Drop: self.drop,
             Adopt: self.adopt,
             Reject: self.reject,
-            CallOpen: program.call_open,
-            CallClose: program.call_close,
-            CallWsOpen: program.call_ws_open,
-            Deliver: program.deliver,
-            DeliverCompressed: program.deliver_compressed,
-            CallWsClose: program.call_ws_close,
             Log: self.log,
             AccessLog: self.log_access,
         }
@@ -106,33 +89,33 @@ class Sockets:
     # -- connections -------------------------------------------------------------------------------
 
     def register_accepted(self, connection: socket.socket) -> int:
-        """Keep a new connection until the core has decided about it; the number it is known by."""
-        door = connection.fileno()
-        self._accepted[door] = connection
-        return door
+        """The number of a new connection, which is held under it until the core has decided."""
+        socket_id = connection.fileno()
+        self._accepted[socket_id] = connection
+        return socket_id
 
-    def adopt(self, order: Adopt) -> Event | None:
-        """A new connection has a name: watch it for reading."""
-        connection = ConnectionSocket(order.conn, self._accepted.pop(order.socket_id))
-        self._sockets[order.conn] = connection
+    def adopt(self, effect: Adopt) -> Event | None:
+        """Give a new connection its handle, and watch it for reading."""
+        connection = ConnectionSocket(effect.conn, self._accepted.pop(effect.socket_id))
+        self._sockets[effect.conn] = connection
         return self._set_interest(connection, Interest.READ)
 
-    def reject(self, order: Reject) -> None:
-        """Say no and close: as much of the answer as is taken at once."""
-        connection = self._accepted.pop(order.socket_id)
+    def reject(self, effect: Reject) -> None:
+        """Reject a new connection: send as much of the response as is taken at once, and close."""
+        connection = self._accepted.pop(effect.socket_id)
         with suppress(OSError):
-            connection.send(order.data)
+            connection.send(effect.data)
             connection.shutdown(socket.SHUT_WR)
             connection.recv(65_536)
         close(connection)
 
-    def watch(self, order: Watch) -> Event | None:
+    def watch(self, effect: Watch) -> Event | None:
         """Change what a connection is watched for."""
-        connection = self._sockets.get(order.conn)
-        return None if connection is None else self._set_interest(connection, order.interest)
+        connection = self._sockets.get(effect.conn)
+        return None if connection is None else self._set_interest(connection, effect.interest)
 
     def _set_interest(self, connection: ConnectionSocket, interest: Interest) -> Event | None:
-        """Watch for this from now on; a connection that cannot be watched is broken."""
+        """Watch a connection for this from now on; one that cannot be watched is lost."""
         is_watched = bool(interest) or self._can_watch_for_nothing
         try:
             if connection.is_watched and is_watched:
@@ -153,9 +136,9 @@ class Sockets:
             connection.is_watched = False
             self._selector.unregister(connection.sock)
 
-    def drop(self, order: Drop) -> None:
+    def drop(self, effect: Drop) -> None:
         """Close a connection and the streams that were for it."""
-        connection = self._sockets.pop(order.conn, None)
+        connection = self._sockets.pop(effect.conn, None)
         if connection is not None:
             self._blocked.discard(connection)
             with suppress(OSError):
@@ -163,10 +146,10 @@ class Sockets:
             close(connection.sock)
             if not self._sockets:
                 self._cohorts.forget()
-            self._program.close_bodies(order.conn)
+            self._bodies.close_bodies(effect.conn)
 
     def close(self) -> None:
-        """Close whatever is still open, without a word."""
+        """Close whatever is still open, without sending anything."""
         for conn in list(self._sockets):
             self.drop(Drop(conn))
         for connection in self._accepted.values():
@@ -175,46 +158,48 @@ class Sockets:
 
     # -- bytes -------------------------------------------------------------------------------------
 
-    def process_readable_clients(self, ready: Ready, most: int) -> tuple[list[Event], list[object]]:
-        """Read each connection that is ready once, up to `max_frames` bytes: what came, and what is
-        not a connection.
+    def process_readable_clients(
+        self, ready: Ready, max_len: int
+    ) -> tuple[list[Event], list[object]]:
+        """What came of each connection that is ready, read once up to `max_len` bytes; and whatever
+        else is ready, which is not a connection.
         """
         events: list[Event] = []
         others: list[object] = []
         for key, mask in ready:
-            wire = key.data
-            if type(wire) is not ConnectionSocket:
-                others.append(wire)
+            connection = key.data
+            if type(connection) is not ConnectionSocket:
+                others.append(connection)
                 continue
             if mask != _READ:
-                if not mask:  # not even watched for nothing does a broken connection keep silent
-                    events.append(wire.failure())
+                if not mask:  # epoll reports errors of a connection that is watched for nothing
+                    events.append(connection.failure())
                     continue
-                self._blocked.discard(wire)
-                events.append(Writable(wire.conn))
+                self._blocked.discard(connection)
+                events.append(Writable(connection.conn))
                 if not mask & _READ:
                     continue
             try:
-                data = wire.recv(most)
+                data = connection.recv(max_len)
             except (BlockingIOError, InterruptedError):
                 continue
             except OSError as error:
-                events.append(ConnectionLost(wire.conn, error.errno or 0))
+                events.append(ConnectionLost(connection.conn, error.errno or 0))
                 continue
-            events.append(Received(wire.conn, data) if data else HalfClosed(wire.conn))
+            events.append(Received(connection.conn, data) if data else HalfClosed(connection.conn))
         return events, others
 
-    def send(self, order: Send) -> None:
-        """Send segments and do what follows; what the kernel does not take is handed back, before
+    def send(self, effect: Send) -> None:
+        """Send segments and do what follows; what the kernel does not take is reported, before
         anything else.
         """
-        conn, segments, then = order.conn, order.segments, order.then
+        conn, segments, then = effect.conn, effect.segments, effect.then
         connection = self._sockets.get(conn)
         if connection is None:
             return
         event: Event | None
         try:
-            if then is _KEEP and len(segments) == 1 and connection not in self._blocked:
+            if then is Then.KEEP and len(segments) == 1 and connection not in self._blocked:
                 data = segments[0]
                 count = connection.send(data)
                 if count == len(data):
@@ -252,8 +237,8 @@ class Sockets:
     def _send_all(
         self, connection: ConnectionSocket, segments: tuple[Segment, ...], taken: int
     ) -> Stalled | None:
-        """Give segments to the kernel until it has them all or takes no more; it has `taken` bytes
-        before them.
+        """Send segments until the kernel has them all or takes no more: `Stalled` then, with the
+        `taken` bytes before them counted.
         """
         index = offset = 0
         while index < len(segments):
@@ -275,18 +260,18 @@ class Sockets:
                 index += 1
         return None
 
-    def fan_out(self, order: FanOut) -> None:
-        """Send one piece of memory to all members of a cohort; who does not take all of it is
-        reported.
+    def fan_out(self, effect: FanOut) -> None:
+        """Send one piece of memory to all members of a cohort; a member whose kernel buffer does
+        not take all of it is reported.
 
         The loop to be fast in: one system call for each client, and nothing else.
         """
-        subscription, data = order.subscription, order.data
-        wires, sends = self._cohorts.find(subscription, order.members, self._blocked)
-        length, coming = len(data), iter(sends)
+        subscription, data = effect.subscription, effect.data
+        connections, sends = self._cohorts.find(subscription, effect.members, self._blocked)
+        length, remaining = len(data), iter(sends)
         while True:
             try:
-                for send in coming:
+                for send in remaining:
                     taken = send(data)
                     if taken != length:
                         break
@@ -296,30 +281,32 @@ class Sockets:
                 taken = 0
             except OSError as error:
                 self._engine.report(
-                    ConnectionLost(wires[-1 - length_hint(coming)].conn, error.errno or 0)
+                    ConnectionLost(connections[-1 - length_hint(remaining)].conn, error.errno or 0)
                 )
                 continue
-            connection = wires[-1 - length_hint(coming)]  # the iterator knows how many are left
+            connection = connections[
+                -1 - length_hint(remaining)
+            ]  # the iterator knows how many are left
             self._blocked.add(connection)
             self._engine.report(
-                FanOutStalled(connection.conn, taken, order.start, order.end, subscription)
+                FanOutStalled(connection.conn, taken, effect.start, effect.end, subscription)
             )
 
     # -- logs --------------------------------------------------------------------------------------
 
-    def log(self, order: Log) -> None:
+    def log(self, effect: Log) -> None:
         """Write a line to a log."""
-        logging.getLogger(order.logger).log(order.level, "%s", order.text)
+        logging.getLogger(effect.logger).log(effect.level, "%s", effect.text)
 
-    def log_access(self, order: AccessLog) -> None:
+    def log_access(self, effect: AccessLog) -> None:
         """Write a line to the access log."""
-        length = "-" if order.length < 0 else order.length
-        _ACCESS_LOG.info(
+        length = "-" if effect.length < 0 else effect.length
+        _ACCESS.info(
             '%s "%s %s HTTP/1.%d" %d %s',
-            order.peer,
-            order.method,
-            order.target,
-            order.version,
-            order.status,
+            effect.peer,
+            effect.method,
+            effect.target,
+            effect.version,
+            effect.status,
             length,
         )

@@ -1,13 +1,13 @@
-"""Streams: what produces the bodies that are sent while they are made.
+"""The streams of response bodies: what produces bodies that are sent while they are made.
 
-Theory: the core asks for a piece; the program's iterator gives one, or says that there is none yet:
-None (ask again soon) or a `Deferred` (it will say itself). An asynchronous iterator gives a
-coroutine for each piece, which is run where there is a loop for it and is a `Deferred` too. So all
-of them are one thing: pieces, now or later.
+Theory: the core pulls a chunk; the program's iterator yields one, or has none yet: None (pull again
+soon) or a `Deferred` (which is resolved with it). An asynchronous iterator yields a coroutine for
+each chunk, which is run where there is a loop for it and is a `Deferred` too. So all of them are
+one thing: chunks, now or later.
 
-Rules: a source is named by the ticket of its request, and closed when nobody will ask it again.
-What it raises becomes `HandlerFailed`, with the traceback; what is meant to end the program passes
-on, after the core has been told. It does not know the wire, nor how a piece is framed.
+Rules: a source is named by the ticket of its request, and closed when nobody will pull it again.
+What it raises becomes `HandlerFailed`, with the traceback; what is meant to end the program leaves,
+after the core was informed. It does not know sockets, nor how a chunk is framed.
 """
 
 import logging
@@ -16,6 +16,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 from ...core.conn import Conn, Ticket
+from ...core.effects import ERROR_LOG, CloseBody, Pull
 from ...core.events import Event, HandlerFailed, StreamChunk, StreamEnded
 from ...core.http.response import StreamedBody, Unfold
 from ...core.http.sse import encode_event
@@ -24,72 +25,74 @@ from .deferred import Deferred
 from .tracebacks import EXIT_EXCEPTIONS, format_traceback
 
 Spawn: TypeAlias = Callable[[Awaitable[object], Deferred | None], Callable[[], object]]
-"""Run a coroutine where there is a loop for it, and say how to cancel it. What comes of it goes to
+"""Runs a coroutine where there is a loop for it, and returns what cancels it. Its result goes to
 the `Deferred`; without one it is the closing of a stream, which is not cancelled.
 """
 
-_LOG = logging.getLogger("sigil.error")
+_LOG = logging.getLogger(ERROR_LOG)
 
 POLL_SECONDS = 0.05
-"""How long a stream that had nothing to yield is left alone: soon enough to be live, rarely enough
+"""How long a stream that had nothing to yield is left alone: short enough to be live, long enough
 to be cheap.
 """
 
 
 class LateChunk(NamedTuple):
-    """What a stream had promised, on its way to the loop's thread."""
+    """A chunk for which a stream had yielded a `Deferred`, on its way to the loop's thread."""
 
     ticket: Ticket
     chunk: object
 
 
 class BodySource:
-    """One stream under way: how to ask for the next piece, how to make it bytes, how to close it."""
+    """One stream under way: how its next chunk is had, and made bytes, and how it is closed."""
 
-    __slots__ = ("_later", "_pieces", "cancel", "encode", "is_async")
+    __slots__ = ("_chunks", "_later", "cancel", "encode", "is_async")
 
     def __init__(self, body: StreamedBody) -> None:
         chunks = body.chunks
         self.is_async = isinstance(chunks, AsyncIterable)
         self.encode: Callable[[Any], bytes] = encode_event if body.is_sse else to_bytes
         self.cancel: Callable[[], object] | None = None
-        self._pieces: Any = chunks
+        self._chunks: Any
         if isinstance(chunks, AsyncIterable):
-            self._pieces = aiter(chunks)
+            self._chunks = aiter(chunks)
+        elif isinstance(chunks, Unfold):
+            self._chunks = iterate_unfold(chunks)
         else:
-            self._pieces = iterate_unfold(chunks) if isinstance(chunks, Unfold) else iter(chunks)
+            self._chunks = iter(chunks)
 
-    def ask(self, spawn: Spawn | None) -> object:
-        """The next piece, or what stands for one that comes later."""
+    def next_chunk(self, spawn: Spawn | None) -> object:
+        """The next chunk, or a `Deferred` or None for one that comes later."""
         if not self.is_async:
-            return next(self._pieces)
+            return next(self._chunks)
         if spawn is None:
             raise TypeError(
                 "the stream is asynchronous, which needs http_server_serve() inside asyncio"
             )
         self._later = later = Deferred()
-        self.cancel = spawn(anext(self._pieces), later)
+        self.cancel = spawn(anext(self._chunks), later)
         return later
 
     def close(self, spawn: Spawn | None) -> None:
-        """Let a generator run its `finally`; one that is in the middle of an asynchronous piece is
+        """Let a generator run its `finally`; one that is in the middle of an asynchronous chunk is
         cancelled there.
         """
         if self.cancel is None:
-            close_iterator(self._pieces, spawn)
+            close_iterator(self._chunks, spawn)
             return
-        self._later.when_resolved(lambda _: close_iterator(self._pieces, spawn))
+        self._later.when_resolved(lambda _: close_iterator(self._chunks, spawn))
         self.cancel()
 
 
-def close_iterator(pieces: object, spawn: Spawn | None) -> None:
-    """Close an iterator, or an iterable that was never asked; what it raises is logged."""
-    if isinstance(pieces, AsyncIterable):
+def close_iterator(chunks: object, spawn: Spawn | None) -> None:
+    """Close an iterator, or an iterable that was never iterated; what it raises is logged."""
+    if isinstance(chunks, AsyncIterable):
         if spawn is not None:
-            spawn(_closing(pieces), None)
+            spawn(_closing(chunks), None)
         return
     try:
-        close = getattr(pieces, "close", None)
+        close = getattr(chunks, "close", None)
         if close is not None:
             close()
     except EXIT_EXCEPTIONS:
@@ -102,10 +105,10 @@ def _log_close(error: BaseException) -> None:
     _LOG.error("a stream raised when it was closed\n%s", format_traceback(error))
 
 
-async def _closing(pieces: AsyncIterable[Any]) -> None:
+async def _closing(chunks: AsyncIterable[Any]) -> None:
     """Close an asynchronous generator, or what else can be closed like one."""
     try:
-        close = getattr(pieces, "aclose", None)
+        close = getattr(chunks, "aclose", None)
         if close is not None:
             await close()
     except Exception as error:
@@ -113,150 +116,155 @@ async def _closing(pieces: AsyncIterable[Any]) -> None:
 
 
 def iterate_unfold(stream: Unfold) -> Iterator[Any]:
-    """The pieces of a pure stream."""
+    """The chunks of a pure stream."""
     step, state = stream.step, stream.seed
     while (made := step(state)) is not None:
-        piece, state = made
-        yield piece
+        chunk, state = made
+        yield chunk
 
 
-def to_bytes(piece: object) -> bytes:
-    """A piece of a stream as bytes; TypeError if it is none."""
-    if isinstance(piece, bytes | bytearray | memoryview):
-        return bytes(piece)
-    raise TypeError(f"a stream yields bytes, not {type_name(piece)}")
+def to_bytes(chunk: object) -> bytes:
+    """A chunk of a stream as bytes; TypeError if it is none."""
+    if isinstance(chunk, bytes | bytearray | memoryview):
+        return bytes(chunk)
+    raise TypeError(f"a stream yields bytes, not {type_name(chunk)}")
 
 
 class BodySources:
-    """All streams under way, by the number of their request."""
+    """All streams under way, by connection and number of the request."""
 
     def __init__(
-        self, post: Callable[[LateChunk], object], clock: Callable[[], float] = time.monotonic
+        self,
+        post: Callable[[LateChunk], object],
+        events: list[Event],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._post = post
+        self._events = events
+        """Where events go that come before the one a method returns."""
         self._clock = clock
         self._sources: dict[Conn, dict[int, BodySource]] = {}
-        self._silent: list[Ticket] = []
+        self._idle: list[Ticket] = []
+        """Streams that had nothing to yield."""
         self.spawn: Spawn | None = None
         self.poll_at: float | None = None
-        """When those that had nothing are asked again, on the clock; None if there are none."""
+        """When idle streams are pulled again, on the clock; None if there are none."""
 
-    def start(self, ticket: Ticket, body: StreamedBody, events: list[Event]) -> Event | None:
-        """Keep the iterator of a stream; `HandlerFailed` if it cannot be had. If it ends the
-        program, `events` says so.
-        """
+    def start(self, ticket: Ticket, body: StreamedBody) -> Event | None:
+        """Hold the iterator of a stream; `HandlerFailed` if there is none to be had."""
         try:
             source = BodySource(body)
         except EXIT_EXCEPTIONS:
-            events.append(
-                HandlerFailed(ticket, 500, "", "the stream was interrupted when it began")
-            )
+            self._fail(ticket, "the stream was interrupted when it began")
             raise
         except BaseException as error:
-            return HandlerFailed(
-                ticket, 500, "", f"the stream could not be started\n{format_traceback(error)}"
-            )
+            account = f"the stream could not be started\n{format_traceback(error)}"
+            return HandlerFailed(ticket, 500, "", account)
         self._sources.setdefault(ticket.conn, {})[ticket.number] = source
         return None
 
-    def pull(self, ticket: Ticket, events: list[Event]) -> Event | None:
-        """Ask a stream for its next piece.  If it ends the program, `events` says so first."""
+    def pull(self, effect: Pull) -> Event | None:
+        """Pull the next chunk of a stream."""
+        return self._pull(effect.ticket)
+
+    def _pull(self, ticket: Ticket) -> Event | None:
         source = self._find(ticket)
         if source is None:
             return None
         try:
-            piece = source.ask(self.spawn)
+            chunk = source.next_chunk(self.spawn)
         except BaseException as error:
-            return self._take_failure(ticket, error, events)
-        return self._take(ticket, source, piece, events)
+            return self._take_failure(ticket, error)
+        return self._take(ticket, source, chunk)
 
-    def take_late(self, late: LateChunk, events: list[Event]) -> Event | None:
-        """What a stream had promised has come."""
+    def take_late(self, late: LateChunk) -> Event | None:
+        """The event of a chunk that came later than it was pulled."""
         source = self._find(late.ticket)
         if source is None:
             return None
         source.cancel = None
-        return self._take(late.ticket, source, late.chunk, events)
+        return self._take(late.ticket, source, late.chunk)
 
-    def _take(
-        self, ticket: Ticket, source: BodySource, piece: object, events: list[Event]
-    ) -> Event | None:
-        """A piece, as the core is told of it; None if there is none yet."""
-        if piece is None:
-            self._silent.append(ticket)
+    def _take(self, ticket: Ticket, source: BodySource, chunk: object) -> Event | None:
+        """The event of a chunk; None if there is none yet."""
+        if chunk is None:
+            self._idle.append(ticket)
             if self.poll_at is None:
                 self.poll_at = self._clock() + POLL_SECONDS
             return None
-        if type(piece) is bytes and source.encode is to_bytes:
-            return StreamChunk(ticket, piece)
+        if type(chunk) is bytes and source.encode is to_bytes:
+            return StreamChunk(ticket, chunk)
         try:
-            if isinstance(piece, Deferred):
-                piece.when_resolved(lambda made: self._post(LateChunk(ticket, made)))
+            if isinstance(chunk, Deferred):
+                chunk.when_resolved(lambda result: self._post(LateChunk(ticket, result)))
                 return None
-            if not isinstance(piece, BaseException):
-                return StreamChunk(ticket, source.encode(piece))
-            failure: BaseException = piece
+            if not isinstance(chunk, BaseException):
+                return StreamChunk(ticket, source.encode(chunk))
+            failure: BaseException = chunk
         except BaseException as error:
             failure = error
-        return self._take_failure(ticket, failure, events)
+        return self._take_failure(ticket, failure)
 
-    def _take_failure(
-        self, ticket: Ticket, error: BaseException, events: list[Event]
-    ) -> Event | None:
-        """A stream raised: that it has ended, that the program is to end, or something that is its
-        own trouble.
+    def _take_failure(self, ticket: Ticket, error: BaseException) -> Event | None:
+        """Close a stream that raised: its end, an error, or what is meant to end the program, which
+        is raised again.
         """
         kind = type(error)
         if issubclass(kind, StopIteration | StopAsyncIteration):
-            events.append(StreamEnded(ticket))
-            self.close_body(ticket)
+            self._events.append(StreamEnded(ticket))
+            self._close(ticket)
             return None
-        is_ending = issubclass(kind, EXIT_EXCEPTIONS)
-        account = "was interrupted" if is_ending else f"raised\n{format_traceback(error)}"
-        events.append(HandlerFailed(ticket, 500, "", f"the stream {account}"))
-        self.close_body(ticket)
-        if is_ending:
+        if issubclass(kind, EXIT_EXCEPTIONS):
+            self._fail(ticket, "the stream was interrupted")
+            self._close(ticket)
             raise error
+        self._fail(ticket, f"the stream raised\n{format_traceback(error)}")
+        self._close(ticket)
         return None
 
-    def poll(self, now: float, events: list[Event]) -> None:
-        """Ask those again that had nothing, if it is time; if one of them ends the program, the
-        rest are asked next.
+    def _fail(self, ticket: Ticket, account: str) -> None:
+        """Report that a stream has failed."""
+        self._events.append(HandlerFailed(ticket, 500, "", account))
+
+    def poll(self, now: float) -> None:
+        """Pull idle streams again, if it is time; if one of them ends the program, the rest are
+        pulled next time.
         """
         if self.poll_at is None or now < self.poll_at:
             return
-        silent, self._silent, self.poll_at = iter(self._silent), [], None
+        idle, self._idle, self.poll_at = iter(self._idle), [], None
         try:
-            for ticket in silent:
-                event = self.pull(ticket, events)
+            for ticket in idle:
+                event = self._pull(ticket)
                 if event is not None:
-                    events.append(event)
+                    self._events.append(event)
         except EXIT_EXCEPTIONS:
-            self._silent += silent
-            self.poll_at = now if self._silent else None
+            self._idle += idle
+            self.poll_at = now if self._idle else None
             raise
 
     def _find(self, ticket: Ticket) -> BodySource | None:
         return self._sources.get(ticket.conn, {}).get(ticket.number)
 
     def _forget(self, ticket: Ticket) -> BodySource | None:
-        """The source of a ticket, which is not kept any more."""
+        """The source of a ticket, which is not held any more."""
         sources = self._sources.get(ticket.conn, {})
         source = sources.pop(ticket.number, None)
         if not sources:
             self._sources.pop(ticket.conn, None)
         return source
 
-    def close_body(self, ticket: Ticket) -> None:
-        """A stream will not be asked again."""
+    def close_body(self, effect: CloseBody) -> None:
+        """Close a stream that will not be pulled again."""
+        self._close(effect.ticket)
+
+    def _close(self, ticket: Ticket) -> None:
         source = self._forget(ticket)
         if source is not None:
             source.close(self.spawn)
 
     def close_bodies(self, conn: Conn) -> None:
-        """None of a connection's streams will be asked again; all are closed, whatever one of them
-        raises.
-        """
+        """Close all streams of a connection, whatever one of them raises."""
         endings: list[BaseException] = []
         for source in self._sources.pop(conn, {}).values():
             try:

@@ -1,76 +1,69 @@
-"""Calling back: what the program wants to be told, one thing after the other for each connection.
+"""Running the callbacks of a program, one after the other for each connection.
 
 Theory: a callback is user code that may do anything, wait included: under asyncio it may be `async
-def`. What a connection's callbacks are told has an order, so while one of them waits, the next ones
-of that connection queue behind it, and nobody else notices.
+def`. The callbacks of a connection are called in order, so while one of them waits, those behind it
+queue, and no other connection notices.
 
 Rules: a callback that raises is logged with its traceback and ends its connection (500 or 1011).
-What the core waits for (`Delivered`) is told when all calls of a job are done. Delivery stops when
-the program closes the connection. What is meant to end the program is passed on, after the core has
-been told. It does not know what the callbacks mean.
+What the core waits for (`Delivered`) is reported when all calls of a job are done. Delivery stops
+when the program closes the connection. What is meant to end the program leaves, after the core was
+informed. It does not know what the callbacks do.
 """
 
 import logging
 from asyncio import CancelledError
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, Protocol
 
 from ...core.close_reasons import CloseReason
 from ...core.conn import Conn
 from ...core.connection.client import is_subscriber
-from ...core.effects import CallClose, CallOpen, CallWsClose, CallWsOpen, Deliver, DeliverCompressed
+from ...core.effects import (
+    ERROR_LOG,
+    CallClose,
+    CallOpen,
+    CallWsClose,
+    CallWsOpen,
+    Deliver,
+    DeliverCompressed,
+)
 from ...core.events import CloseRequested, Delivered, Event
-from ...core.http.request import Request
 from ...core.parse_result import Malformed
 from ...core.send_status import SendStatus
 from ...core.server.slots import find_client
 from ...core.websocket.messages import CompressedMessage, decompress
 from .body_sources import Spawn
 from .deferred import Deferred
+from .host import Host
+from .jobs import Job, Returned
 from .tracebacks import EXIT_EXCEPTIONS, format_traceback, safe_name
 
-if TYPE_CHECKING:
-    from ..server import HttpServer
-
-_LOG = logging.getLogger("sigil.error")
+_LOG = logging.getLogger(ERROR_LOG)
 
 
-class Callbacks(NamedTuple):
-    """What a program may want to be told; any of them may be `async def` under `http_server_serve`.
+class CallbackTable(Protocol):
+    """The callbacks of a program: `sigil.Callbacks`, or any record with its fields."""
 
-    `open(server, conn)` and `close(server, conn, reason)` come once for each connection. For one
-    that becomes a WebSocket, in between: `ws_open(server, conn, request)`, `ws_message(server,
-    conn, data)` with a str for a text and bytes for a binary message, and `ws_close(server, conn,
-    reason, code)`. From inside any of them the program may send, broadcast and close. One that
-    raises is logged with its traceback and ends its connection (500 or 1011).
-    """
+    @property
+    def open(self) -> Callable[..., object] | None:
+        """Called with each new connection."""
 
-    open: "Callable[[HttpServer, Conn], object] | None" = None
-    close: "Callable[[HttpServer, Conn, CloseReason], object] | None" = None
-    ws_open: "Callable[[HttpServer, Conn, Request], object] | None" = None
-    ws_message: "Callable[[HttpServer, Conn, str | bytes], object] | None" = None
-    ws_close: "Callable[[HttpServer, Conn, CloseReason, int], object] | None" = None
+    @property
+    def close(self) -> Callable[..., object] | None:
+        """Called with each connection that is gone."""
 
+    @property
+    def ws_open(self) -> Callable[..., object] | None:
+        """Called with each new WebSocket."""
 
-class Job(NamedTuple):
-    """Calls of one callback of one connection, one for each of `values`; `done` is told when all
-    have returned.
-    """
+    @property
+    def ws_message(self) -> Callable[..., object] | None:
+        """Called with each message of a WebSocket."""
 
-    conn: Conn
-    callback: Callable[..., object]
-    values: Sequence[tuple[Any, ...]]
-    done: Event | None
-    is_fatal: bool
-    """One that raises ends the connection; at its end there is nothing left to end."""
-
-
-class Returned(NamedTuple):
-    """An asynchronous job has come to its end, on its way to the loop's thread."""
-
-    job: Job
-    error: object
+    @property
+    def ws_close(self) -> Callable[..., object] | None:
+        """Called with each WebSocket that has ended."""
 
 
 class BadCompressedMessage(Exception):
@@ -82,87 +75,76 @@ class BadCompressedMessage(Exception):
 
 
 def _ignore(server: object, conn: Conn, data: str | bytes) -> None:
-    """Stands for a callback that the program does not have: what is wrong is found all the same."""
+    """The callback of a program without one: messages are decompressed and checked all the same."""
 
 
 class CallbackRunner:
-    """Calls the callbacks of one server."""
+    """Calls the callbacks of one server; a method for each effect, which returns its event."""
 
-    def __init__(self, server: "HttpServer", callbacks: Callbacks) -> None:
+    def __init__(self, server: Host, callbacks: CallbackTable, events: list[Event]) -> None:
         self._server = server
         self._callbacks = callbacks
+        self._events = events
+        """Where events go that come before the one a method returns."""
         self._waiting: dict[Conn, deque[Job]] = {}
         """For each connection one of whose jobs waits: the jobs behind it."""
         self.spawn: Spawn | None = None
 
-    def deliver(self, order: Deliver, events: list[Event]) -> Event | None:
-        """Give the program messages: the loop to be fast in."""
-        conn, messages = order.conn, order.messages
+    # -- effects -----------------------------------------------------------------------------------
+
+    def deliver(self, effect: Deliver) -> Event | None:
+        """Call the program with messages: the loop to be fast in."""
+        conn, messages = effect.conn, effect.messages
         callback, server = self._callbacks.ws_message, self._server
         if callback is None or self._waiting:
             return self._begin(
-                conn, callback, [(message,) for message in messages], Delivered(conn), events
+                conn, callback, [(message,) for message in messages], Delivered(conn)
             )
-        engine = server.engine
-        farewells, coming, usual = engine.close_count, iter(messages), SendStatus.SUCCESS
+        engine, success = server.engine, SendStatus.SUCCESS
+        close_count, remaining = engine.close_count, iter(messages)
         try:
-            for message in coming:
+            for message in remaining:
                 result = callback(server, conn, message)
-                if result is not None and result is not usual and isinstance(result, Awaitable):
-                    rest = [(message,) for message in coming]
-                    return self._wait(
-                        Job(conn, callback, rest, Delivered(conn), True), result, events
-                    )
-                if engine.close_count != farewells and not self._is_open(conn):
+                # None and the status of an echo are usual, and an abstract class is slow to ask
+                if result is not None and result is not success and isinstance(result, Awaitable):
+                    values = [(message,) for message in remaining]
+                    return self._wait(Job(conn, callback, values, Delivered(conn), True), result)
+                if engine.close_count != close_count and not self._is_open(conn):
                     break
         except EXIT_EXCEPTIONS:
-            self._interrupt(Job(conn, callback, (), Delivered(conn), True), events)
+            self._interrupt(Job(conn, callback, (), Delivered(conn), True))
             raise
         except BaseException as error:
-            return self._fail(Job(conn, callback, (), Delivered(conn), True), error, events)
+            return self._fail(Job(conn, callback, (), Delivered(conn), True), error)
         return Delivered(conn, engine.buffer.take_messages(conn))
 
-    def deliver_compressed(self, order: DeliverCompressed, events: list[Event]) -> Event | None:
-        """The same for messages of which some are compressed: of those there is one at a time."""
-        callback = self._callbacks.ws_message or _ignore
-        return self._begin(
-            order.conn,
-            callback,
-            [(item,) for item in order.messages],
-            Delivered(order.conn),
-            events,
-        )
+    def deliver_compressed(self, effect: DeliverCompressed) -> Event | None:
+        """Call the program with messages of which some are compressed: each is decompressed when it
+        is due, so that one is in memory at a time.
+        """
+        conn, callback = effect.conn, self._callbacks.ws_message or _ignore
+        return self._begin(conn, callback, [(item,) for item in effect.messages], Delivered(conn))
 
-    def _unpacked(self, value: object) -> object:
-        """What a callback is given; `BadCompressedMessage` if it cannot be."""
-        if type(value) is not CompressedMessage:
-            return value
-        message = decompress(value, self._server.engine.snapshot.limits.max_ws_message_len)
-        if isinstance(message, Malformed):
-            raise BadCompressedMessage(message)
-        return message
+    def call_ws_open(self, effect: CallWsOpen) -> Event | None:
+        """Call the program with a new WebSocket."""
+        conn = effect.conn
+        return self._begin(conn, self._callbacks.ws_open, [(effect.request,)], Delivered(conn))
 
-    def call_ws_open(self, order: CallWsOpen, events: list[Event]) -> Event | None:
-        """Tell the program of a new WebSocket."""
-        return self._begin(
-            order.conn, self._callbacks.ws_open, [(order.request,)], Delivered(order.conn), events
-        )
+    def call_ws_close(self, effect: CallWsClose) -> Event | None:
+        """Call the program with a WebSocket that has ended."""
+        values = [(effect.reason, effect.code)]
+        return self._begin(effect.conn, self._callbacks.ws_close, values, None, is_fatal=False)
 
-    def call_ws_close(self, order: CallWsClose, events: list[Event]) -> Event | None:
-        """Tell the program that a WebSocket has ended."""
-        return self._begin(
-            order.conn, self._callbacks.ws_close, [(order.reason, order.code)], None, events, False
-        )
+    def call_open(self, effect: CallOpen) -> Event | None:
+        """Call the program with a new connection."""
+        return self._begin(effect.conn, self._callbacks.open, [()], None)
 
-    def call_open(self, order: CallOpen, events: list[Event]) -> Event | None:
-        """Tell the program of a new connection."""
-        return self._begin(order.conn, self._callbacks.open, [()], None, events)
+    def call_close(self, effect: CallClose) -> Event | None:
+        """Call the program with a connection that is gone."""
+        values = [(effect.reason,)]
+        return self._begin(effect.conn, self._callbacks.close, values, None, is_fatal=False)
 
-    def call_close(self, order: CallClose, events: list[Event]) -> Event | None:
-        """Tell the program of a connection that is gone."""
-        return self._begin(
-            order.conn, self._callbacks.close, [(order.reason,)], None, events, False
-        )
+    # -- jobs --------------------------------------------------------------------------------------
 
     def _begin(
         self,
@@ -170,39 +152,49 @@ class CallbackRunner:
         callback: Callable[..., object] | None,
         values: Sequence[tuple[Any, ...]],
         done: Event | None,
-        events: list[Event],
         is_fatal: bool = True,
     ) -> Event | None:
-        """A job for this connection: now, or behind those that wait."""
+        """Run a job for this connection now, or behind those that wait."""
         if callback is None:
             return done
         job = Job(conn, callback, values, done, is_fatal)
         if conn in self._waiting:
             self._waiting[conn].append(job)
             return None
-        return self._run(job, events)
+        return self._run(job)
 
-    def _run(self, job: Job, events: list[Event]) -> Event | None:
+    def _run(self, job: Job) -> Event | None:
         """Make the calls of a job, as far as they return at once."""
         conn, callback, values, done, _ = job
         try:
             for index, value in enumerate(values):
-                result = callback(self._server, conn, *map(self._unpacked, value))
+                result = callback(self._server, conn, *map(self._decompressed, value))
                 if isinstance(result, Awaitable):
-                    return self._wait(job._replace(values=values[index + 1 :]), result, events)
+                    return self._wait(job._replace(values=values[index + 1 :]), result)
                 if index + 1 < len(values) and not self._is_open(conn):
                     break
-        except BadCompressedMessage as mangled:
-            return Delivered(conn, (), mangled.error)
+        except BadCompressedMessage as bad:
+            return Delivered(conn, (), bad.error)
         except EXIT_EXCEPTIONS:
-            self._interrupt(job, events)
+            self._interrupt(job)
             raise
         except BaseException as error:
-            return self._fail(job, error, events)
+            return self._fail(job, error)
         return done
 
+    def _decompressed(self, value: object) -> object:
+        """The argument of a callback; `BadCompressedMessage` for a message that cannot be
+        decompressed.
+        """
+        if type(value) is not CompressedMessage:
+            return value
+        message = decompress(value, self._server.engine.snapshot.limits.max_ws_message_len)
+        if isinstance(message, Malformed):
+            raise BadCompressedMessage(message)
+        return message
+
     def _is_open(self, conn: Conn) -> bool:
-        """True while the program may be given more of this connection's messages."""
+        """True while the program may be called with more messages of this connection."""
         client = find_client(self._server.state.slots, conn)
         return (
             client is not None
@@ -211,39 +203,40 @@ class CallbackRunner:
             and not client.subscriber.close_state
         )
 
-    def _wait(self, job: Job, awaitable: Awaitable[object], events: list[Event]) -> Event | None:
-        """One of a job's calls is asynchronous: the rest of it goes on when that has returned."""
+    # -- asynchronous callbacks --------------------------------------------------------------------
+
+    def _wait(self, job: Job, awaitable: Awaitable[object]) -> Event | None:
+        """Run an asynchronous call of a job; the rest of the job goes on when it has returned."""
         if self.spawn is None:
             if isinstance(awaitable, Coroutine):
                 awaitable.close()
             error = TypeError(
                 "the callback is asynchronous, which needs http_server_serve() inside asyncio"
             )
-            return self._fail(job, error, events)
+            return self._fail(job, error)
         self._waiting.setdefault(job.conn, deque())
         later = Deferred()
         later.when_resolved(lambda error: self._server.post(Returned(job, error)))
         if job.is_fatal:
             self.spawn(awaitable, later)
-        else:
-            self.spawn(
-                _finish(awaitable, later), None
-            )  # it tells of an end, and is let come to its own
+        else:  # the callback of an end is not cancelled when the server ends
+            self.spawn(_finish(awaitable, later), None)
         return None
 
-    def resume(self, returned: Returned, events: list[Event]) -> Event | None:
-        """An asynchronous call has returned: the rest of its job, then the jobs behind it."""
+    def resume(self, returned: Returned) -> Event | None:
+        """Go on after an asynchronous call: with the rest of its job, then with the jobs behind
+        it.
+        """
         job, error = returned
         jobs = self._waiting.pop(job.conn, deque())
         try:
-            event = (
-                self._fail(job, error, events)
-                if isinstance(error, BaseException)
-                else self._resume_job(job, events)
-            )
+            if isinstance(error, BaseException):
+                event = self._fail(job, error)
+            else:
+                event = self._resume_job(job)
             while jobs and job.conn not in self._waiting:
-                events += [] if event is None else [event]
-                event = self._run(jobs.popleft(), events)
+                self._report(event)
+                event = self._run(jobs.popleft())
         except EXIT_EXCEPTIONS:  # those behind it are called in the next tick
             self._server.post(Returned(job._replace(values=(), done=None), None))
             self._waiting[job.conn] = jobs
@@ -252,28 +245,34 @@ class CallbackRunner:
             self._waiting[job.conn].extendleft(reversed(jobs))
         return event
 
-    def _resume_job(self, job: Job, events: list[Event]) -> Event | None:
-        """What is left of a job, unless the program has closed the connection meanwhile."""
-        return self._run(job, events) if job.values and self._is_open(job.conn) else job.done
+    def _resume_job(self, job: Job) -> Event | None:
+        """Run what is left of a job, unless the program has closed the connection meanwhile."""
+        return self._run(job) if job.values and self._is_open(job.conn) else job.done
 
-    def _interrupt(self, job: Job, events: list[Event]) -> None:
-        """A callback ends the program: what it has not looked at nobody will, so its connection
-        ends as well.
+    # -- failures ----------------------------------------------------------------------------------
+
+    def _report(self, event: Event | None) -> None:
+        """Add an event that comes before the one which is returned."""
+        if event is not None:
+            self._events.append(event)
+
+    def _interrupt(self, job: Job) -> None:
+        """Report that a callback ends the program: nobody will look at what it left, so its
+        connection ends as well.
         """
         if job.is_fatal:
-            events.append(CloseRequested(job.conn, CloseReason.HANDLER_ERROR))
-        events += [] if job.done is None else [job.done]
+            self._report(CloseRequested(job.conn, CloseReason.HANDLER_ERROR))
+        self._report(job.done)
 
-    def _fail(self, job: Job, error: BaseException, events: list[Event]) -> Event | None:
-        """A callback has raised."""
-        if self._server.running or not isinstance(
-            error, CancelledError
-        ):  # at the end it was we who cancelled it
+    def _fail(self, job: Job, error: BaseException) -> Event | None:
+        """Log that a callback raised, and end its connection."""
+        # when the server has ended, it was us who cancelled it
+        if self._server.running or not isinstance(error, CancelledError):
             _LOG.error(
                 "the callback %s raised\n%s", safe_name(job.callback), format_traceback(error)
             )
         if job.is_fatal:
-            events.append(CloseRequested(job.conn, CloseReason.HANDLER_ERROR))
+            self._report(CloseRequested(job.conn, CloseReason.HANDLER_ERROR))
         return job.done
 
 
@@ -282,8 +281,8 @@ async def _finish(awaitable: Awaitable[object], later: Deferred) -> None:
     try:
         await awaitable
     except BaseException as error:
-        later.settle(error)
+        later.complete(error)
         if not isinstance(error, Exception):
             raise
     else:
-        later.settle(None)
+        later.complete(None)

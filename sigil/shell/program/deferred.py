@@ -1,10 +1,10 @@
-"""An answer, or a piece of a stream, that comes later: from a thread, a callback, a coroutine or
+"""A response, or a chunk of a stream, that comes later: from a thread, a callback, a coroutine or
 another tick.
 
-Theory: a handler that cannot answer yet returns a promise, and so may a stream yield one. Whoever
-keeps it may be in another thread, or in a signal handler that interrupts this very one, and may be
-faster than the handler's own return. So nobody waits for anybody here: the first result takes the
-only token, and whoever finds both a result and somebody to be told of it does the telling; taking
+Theory: a handler that cannot respond yet returns a promise, and so may a stream yield one. Whoever
+resolves it may be in another thread, or in a signal handler that interrupts this very one, and may
+be faster than the handler's own return. So nobody waits for anybody here: the first result takes
+the only token, and whoever finds both a result and somebody to deliver it to delivers it; taking
 from a list is one indivisible step.
 
 Rules: the first result counts, later ones are refused by the return value. Results are delivered on
@@ -19,7 +19,7 @@ from typing import TypeAlias
 Result: TypeAlias = object
 """What a handler may return, or a stream yield; an exception stands for what it may raise."""
 
-_OPEN = object()
+_UNRESOLVED = object()
 
 
 class Deferred:
@@ -31,13 +31,13 @@ class Deferred:
 
     def __init__(self) -> None:
         self._tokens = [True]
-        self._result: object = _OPEN
+        self._result: object = _UNRESOLVED
         self._deliveries: list[Callable[[Result], object]] = []
 
     @property
     def is_resolved(self) -> bool:
         """True once there is a result."""
-        return self._result is not _OPEN
+        return self._result is not _UNRESOLVED
 
     def resolve(self, result: Result) -> bool:
         """Give what the handler would have returned, or the stream yielded; False if there is a
@@ -45,16 +45,16 @@ class Deferred:
         """
         if isinstance(result, Deferred):
             raise TypeError("a Deferred is resolved with a response, not with a Deferred")
-        return self.settle(result)
+        return self.complete(result)
 
     def fail(self, error: BaseException) -> bool:
         """Have it as if the handler, or the stream, had raised `error`; False if there is a result
         already.
         """
-        return self.settle(error)
+        return self.complete(error)
 
-    def settle(self, result: Result) -> bool:
-        """What a coroutine came to, whatever that is; False if there is a result already. For the
+    def complete(self, result: Result) -> bool:
+        """Resolve it with whatever a coroutine came to; False if there is a result already. For the
         shell.
         """
         try:
@@ -70,11 +70,11 @@ class Deferred:
         it. For the shell.
         """
         self._deliveries.append(deliver)
-        if self._result is not _OPEN:
+        if self._result is not _UNRESOLVED:
             self._deliver()
 
     def _deliver(self) -> None:
-        """Tell everybody who waits and whom nobody else is telling."""
+        """Deliver the result to all who wait and whom no other thread is delivering it to."""
         while self._deliveries:
             try:
                 deliver = self._deliveries.pop(0)

@@ -1,18 +1,18 @@
-"""The program behind the server: its handler, and what becomes of its exceptions.
+"""The program behind a server: its handler, and what becomes of results and exceptions.
 
 Theory: user code may do anything, so it is called in one place, and whatever it does comes back as
-an event: an answer, or an excuse with the traceback for the log.
+an event: a response, or an error with the traceback for the log.
 
-Rules: nothing it raises gets past here but what is meant to end the program (KeyboardInterrupt,
-SystemExit), and even then the client is answered first. Streams are kept by `sources`, callbacks
-called by `callbacks`. It does not know sockets.
+Rules: nothing it raises leaves but what is meant to end the program (KeyboardInterrupt,
+SystemExit), and even then the client is answered first. `sources` holds the streams of bodies,
+`callbacks` calls the callbacks; each performs its own effects. It does not know sockets.
 """
 
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from ...core.conn import Conn, Ticket
+from ...core.conn import Ticket
 from ...core.effects import (
     CallClose,
     CallOpen,
@@ -21,6 +21,7 @@ from ...core.effects import (
     CloseBody,
     Deliver,
     DeliverCompressed,
+    Effect,
     Handle,
     Pull,
 )
@@ -30,12 +31,11 @@ from ...core.http.response import Response, StreamedBody
 from ...core.http.validate import type_name
 from ...core.server.slots import find_client
 from .body_sources import BodySources, LateChunk, Spawn, close_iterator
-from .callbacks import CallbackRunner, Callbacks, Returned
+from .callbacks import CallbackRunner, CallbackTable
 from .deferred import Deferred
+from .host import Host
+from .jobs import LateResult, Returned
 from .tracebacks import EXIT_EXCEPTIONS, format_traceback, safe_str
-
-if TYPE_CHECKING:
-    from ..server import HttpServer
 
 HandlerResult: TypeAlias = Response | Deferred | None
 """What a handler returns: a response, one that comes later, or None for a 404."""
@@ -47,8 +47,8 @@ Handler: TypeAlias = (
 
 
 class HandlerError(NamedTuple):
-    """What becomes of a handler's exception: the status and sentence for the client, the account
-    for the log.
+    """What becomes of a handler's exception: status and sentence for the client, traceback for the
+    log.
     """
 
     status: int
@@ -57,7 +57,7 @@ class HandlerError(NamedTuple):
 
 
 def _handler_error(request: Request, error: BaseException) -> HandlerError:
-    """Bad input is the client's business; everything else is ours, and the client sees none of it."""
+    """The error of an exception: bad input is shown to the client, anything else only logged."""
     if issubclass(type(error), BadInput):
         status = _status_of(error)
         if status is not None:
@@ -77,57 +77,64 @@ def _status_of(error: BaseException) -> Any:
         return None
 
 
-class LateResult(NamedTuple):
-    """A result that came after its handler had returned, on its way to the loop's thread."""
-
-    ticket: Ticket
-    request: Request
-    result: object
-
-
-Posted: TypeAlias = Event | LateResult | LateChunk | Returned
-"""What may be left for the thread that ticks."""
-
-
 class Application:
-    """All user code of one server: a handler, callbacks, and the streams that responses brought."""
+    """All user code of one server: a handler, callbacks, and the streams of response bodies."""
 
     def __init__(
         self,
-        server: "HttpServer",
+        server: Host,
         handler: Handler,
-        callbacks: Callbacks,
+        callbacks: CallbackTable,
         events: list[Event],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server = server
         self._handler = handler
-        self._caller = CallbackRunner(server, callbacks)
-        self.sources = BodySources(server.post, clock)
+        self.callbacks = CallbackRunner(server, callbacks, events)
+        self.sources = BodySources(server.post, events, clock)
         self._events = events
         """Where events go that come before the one a method returns."""
 
-    def handle_request(self, order: Handle) -> Event | None:
+    def methods(self) -> dict[type[Effect], Callable[[Any], Event | None]]:
+        """What performs each kind of effect that concerns user code."""
+        return {
+            Handle: self.handle_request,
+            Pull: self.sources.pull,
+            CloseBody: self.sources.close_body,
+            CallOpen: self.callbacks.call_open,
+            CallClose: self.callbacks.call_close,
+            CallWsOpen: self.callbacks.call_ws_open,
+            Deliver: self.callbacks.deliver,
+            DeliverCompressed: self.callbacks.deliver_compressed,
+            CallWsClose: self.callbacks.call_ws_close,
+        }
+
+    def set_spawn(self, spawn: Spawn | None) -> None:
+        """Set how coroutines of user code are run from now on; None: they are refused."""
+        self.sources.spawn = self.callbacks.spawn = spawn
+
+    # -- requests ----------------------------------------------------------------------------------
+
+    def handle_request(self, effect: Handle) -> Event | None:
         """Call the handler with each request; whatever it does is an event."""
-        handler, requests, ticket = self._handler, order.requests, order.ticket
+        handler, requests, ticket = self._handler, effect.requests, effect.ticket
         conn, number = ticket.conn, ticket.number
         responses: list[Response] = []
         response: Any
         for request in requests:
             try:
                 response = handler(request)
-            except (
-                EXIT_EXCEPTIONS
-            ):  # the loop is being left: the clients are told, then the exception goes its way
-                self._report_answers(Ticket(conn, number), responses)
-                self._report_interrupt(order, number + len(responses))
+            except EXIT_EXCEPTIONS:
+                # the loop is being left: the clients are answered first
+                self._report_responses(Ticket(conn, number), responses)
+                self._report_interrupt(effect, number + len(responses))
                 raise
             except BaseException as error:
                 response = _handler_error(request, error)
             if type(response) is Response and type(response.body) is bytes:
                 responses.append(response)
                 continue
-            self._report_answers(Ticket(conn, number), responses)
+            self._report_responses(Ticket(conn, number), responses)
             number += len(responses) + 1
             event = self._to_event(Ticket(conn, number - 1), request, response)
             if event is not None:
@@ -139,28 +146,28 @@ class Application:
             ticket = Ticket(conn, number)
         return HandlerReturned(ticket, tuple(responses))
 
-    def _report_answers(self, ticket: Ticket, responses: list[Response]) -> None:
-        """The answers so far, if there are any."""
+    def _report_responses(self, ticket: Ticket, responses: list[Response]) -> None:
+        """Report the responses so far, if there are any."""
         if responses:
             self._events.append(HandlerReturned(ticket, tuple(responses)))
 
-    def _report_interrupt(self, order: Handle, number: int) -> None:
-        """The request called `number`, and those behind it, will not be handled."""
-        conn, first = order.ticket.conn, order.ticket.number
-        for request in order.requests[number - first :]:
+    def _report_interrupt(self, effect: Handle, number: int) -> None:
+        """Report that the request with this number, and those behind it, will not be handled."""
+        conn, first = effect.ticket.conn, effect.ticket.number
+        for request in effect.requests[number - first :]:
             account = f"{request.method} {request.target}: interrupted"
             self._events.append(HandlerFailed(Ticket(conn, number), 500, "", account))
             number += 1
 
     def _to_event(self, ticket: Ticket, request: Request, result: object) -> Event | None:
-        """What a handler returned that is not a response with a body of bytes; None if the answer
+        """The event of a result that is not a response with a body of bytes; None if the response
         comes later.
         """
         try:
             return self._match_result(ticket, request, result)
         except EXIT_EXCEPTIONS:
             raise
-        except BaseException as error:
+        except BaseException as error:  # an object may raise even when its class is asked for
             return HandlerFailed(
                 ticket,
                 500,
@@ -170,12 +177,12 @@ class Application:
             )
 
     def _match_result(self, ticket: Ticket, request: Request, result: object) -> Event | None:
-        """The same of an object that does not raise when it is asked what it is."""
+        """The event of a result, which is looked at by its class."""
         match result:
             case HandlerError():
                 return HandlerFailed(ticket, *result)
             case Response() if issubclass(type(result), Response):
-                return self._start_body(ticket, result)
+                return self._open_body(ticket, request, result)
             case None:
                 return HandlerReturned(ticket, (Response.error(404),))
             case Deferred():
@@ -207,76 +214,52 @@ class Application:
                     f"{type_name(result)}, not a Response",
                 )
 
+    def _open_body(self, ticket: Ticket, request: Request, response: Response) -> Event:
+        """The event of a response, whose body is opened if it is a stream."""
+        try:
+            return self._start_body(ticket, response)
+        except EXIT_EXCEPTIONS:
+            raise
+        except BaseException as error:
+            account = (
+                f"{request.method} {request.target}: the body of the response could not be "
+                f"opened\n{format_traceback(error)}"
+            )
+            return HandlerFailed(ticket, 500, "", account)
+
+    def _start_body(self, ticket: Ticket, response: Response) -> Event:
+        """The event of a response; the iterator of a stream stays here, under the number of its
+        request.
+        """
+        body = response.body
+        if not isinstance(body, StreamedBody):
+            return HandlerReturned(ticket, (response,))
+        failure = self.sources.start(ticket, body)
+        if failure is not None:
+            return failure
+        without_chunks = response._replace(body=StreamedBody((), body.is_sse))
+        return HandlerReturned(ticket, (without_chunks,))
+
+    # -- results that come later -------------------------------------------------------------------
+
     def take_late(self, late: LateResult | LateChunk | Returned) -> Event | None:
-        """A late result as an event; what came for a connection that is gone is told to the core
-        all the same.
+        """The event of what came after user code had returned; for a connection that is gone there
+        is one too, as the core counts it.
         """
         if isinstance(late, LateChunk):
-            return self.sources.take_late(late, self._events)
+            return self.sources.take_late(late)
         if isinstance(late, Returned):
-            return self._caller.resume(late, self._events)
+            return self.callbacks.resume(late)
         ticket, request, result = late
         if find_client(self._server.state.slots, ticket.conn) is None:
             discard(late, self.sources.spawn)
             return HandlerReturned(ticket, (Response.error(404),))
         return self._to_event(ticket, request, result)
 
-    def _start_body(self, ticket: Ticket, response: Response) -> Event:
-        """The iterator of a stream stays here, under the number of its request."""
-        body = response.body
-        if not isinstance(body, StreamedBody):
-            return HandlerReturned(ticket, (response,))
-        refused = self.sources.start(ticket, body, self._events)
-        return refused or HandlerReturned(
-            ticket, (response._replace(body=StreamedBody((), body.is_sse)),)
-        )
 
-    def pull(self, order: Pull) -> Event | None:
-        """Ask a stream for its next piece."""
-        return self.sources.pull(order.ticket, self._events)
-
-    def close_body(self, order: CloseBody) -> None:
-        """A stream will not be asked again."""
-        self.sources.close_body(order.ticket)
-
-    def close_bodies(self, conn: Conn) -> None:
-        """None of a connection's streams will be asked again."""
-        self.sources.close_bodies(conn)
-
-    # -- callbacks ---------------------------------------------------------------------------------
-
-    def call_open(self, order: CallOpen) -> Event | None:
-        """Tell user code of a new connection."""
-        return self._caller.call_open(order, self._events)
-
-    def call_close(self, order: CallClose) -> Event | None:
-        """Tell user code of a connection that is gone."""
-        return self._caller.call_close(order, self._events)
-
-    def call_ws_open(self, order: CallWsOpen) -> Event | None:
-        """Tell user code of a new WebSocket."""
-        return self._caller.call_ws_open(order, self._events)
-
-    def deliver(self, order: Deliver) -> Event | None:
-        """Give user code messages of a WebSocket."""
-        return self._caller.deliver(order, self._events)
-
-    def deliver_compressed(self, order: DeliverCompressed) -> Event | None:
-        """Give user code messages of a WebSocket of which some are compressed."""
-        return self._caller.deliver_compressed(order, self._events)
-
-    def call_ws_close(self, order: CallWsClose) -> Event | None:
-        """Tell user code of a WebSocket that has ended."""
-        return self._caller.call_ws_close(order, self._events)
-
-    def set_spawn(self, spawn: Spawn | None) -> None:
-        """How coroutines of user code are run from now on; None: they are refused."""
-        self.sources.spawn = self._caller.spawn = spawn
-
-
-def discard(word: object, spawn: Spawn | None = None) -> None:
-    """A word that nobody will take: if it brings a stream, that is closed."""
-    if isinstance(word, LateResult) and issubclass(type(word.result), Response):
-        body = word.result.body  # type: ignore[attr-defined]  # a response has one
+def discard(item: object, spawn: Spawn | None = None) -> None:
+    """Close the stream of a late result that nobody will take; nothing else needs an end."""
+    if isinstance(item, LateResult) and issubclass(type(item.result), Response):
+        body = item.result.body  # type: ignore[attr-defined]  # a response has one
         if issubclass(type(body), StreamedBody):
             close_iterator(body.chunks, spawn)

@@ -1,11 +1,11 @@
-"""Accounts of mistakes: words for exceptions and objects that may resist being told of.
+"""Texts of exceptions and objects that may resist being described.
 
-Theory: whoever reports a mistake of user code runs user code once more: an exception's `__str__`,
-its notes, a property, the name of a callback. So the telling may fail as well, and must not make
-matters worse: then less is told.
+Theory: whoever reports an error of user code runs user code once more: an exception's `__str__`,
+its notes, a property, the name of a callback. So the description may fail as well, and must not
+make matters worse: then it says less.
 
 Rules: nothing raises here but what is meant to end the program. It does not know who reads the
-words.
+texts.
 """
 
 import traceback
@@ -14,36 +14,36 @@ from collections.abc import Callable
 from ...core.http.validate import type_name
 
 EXIT_EXCEPTIONS = (KeyboardInterrupt, SystemExit)
-"""What user code raises to end the program; everything else it raises is its own trouble."""
+"""What user code raises to end the program; everything else it raises is logged."""
 
 
 def format_traceback(error: BaseException) -> str:
-    """The traceback of an exception; if it cannot be described, where it came from and what it is."""
+    """The traceback of an exception; of one that cannot be described, its lines and its type."""
     return (
-        _told(lambda: "".join(traceback.format_exception(error)))
-        or _told(lambda: _outline(error))
+        _attempt(lambda: "".join(traceback.format_exception(error)))
+        or _attempt(lambda: _outline(error))
         or _last(error)
     )
 
 
 def safe_str(error: BaseException) -> str:
-    """What an exception says; nothing if it cannot say it."""
-    return _told(lambda: str(error))
+    """The message of an exception; empty if it cannot be had."""
+    return _attempt(lambda: str(error))
 
 
 def safe_name(function: object) -> str:
     """The name of a function, or what stands for it."""
     return (
-        _told(lambda: str(getattr(function, "__name__", "")))
-        or _told(lambda: repr(function))
+        _attempt(lambda: str(getattr(function, "__name__", "")))
+        or _attempt(lambda: repr(function))
         or type_name(function)
     )
 
 
-def _told(tell: Callable[[], str]) -> str:
-    """What is told, or nothing."""
+def _attempt(describe: Callable[[], str]) -> str:
+    """The description, or an empty one if it raises."""
     try:
-        return tell()
+        return describe()
     except EXIT_EXCEPTIONS:
         raise
     except BaseException:

@@ -21,7 +21,7 @@ from ...core.http.response import Response
 from ...core.limits import Limits
 from ...core.send_status import SendStatus
 from ...core.websocket.messages import Message
-from ...shell.program.callbacks import Callbacks
+from ...shell.callbacks import Callbacks
 from ...shell.program.deferred import Deferred
 from .guests import body_of, encoding_of
 from .model import Book, Violation, frame_len

@@ -24,9 +24,9 @@ from ...core.limits import Limits
 from ...core.server.slots import clients_of
 from ...core.server.state import Server
 from ...core.websocket.messages import Message
+from ...shell.callbacks import Callbacks
 from ...shell.loop.engine import Clock, Engine
 from ...shell.loop.send_buffer import TOO_SLOW
-from ...shell.program.callbacks import Callbacks
 from ...shell.program.handlers import Handler
 from ..server import MemoryServer
 from .model import frame_len

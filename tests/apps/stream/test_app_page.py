@@ -26,7 +26,7 @@ from sigil.apps.page import page_response
 from sigil.apps.stream.app import LineStream, Rules, limits_for, page_text
 from sigil.core.conn import Conn
 from tests.apps.stream.test_loop import streaming
-from tests.cli.test_main import PATIENCE_SECONDS
+from tests.support.command import PATIENCE_SECONDS
 from tests.tools import need, needs
 
 pytestmark = needs("chromium")

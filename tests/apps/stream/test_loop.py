@@ -24,7 +24,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.cli.test_main import PATIENCE_SECONDS, command, run
+from tests.support.command import PATIENCE_SECONDS, command, run
 from tests.tools import need, needs
 
 MIB = 2**20

@@ -37,10 +37,9 @@ from sigil.core.server import advance, make_server
 from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
 from sigil.core.websocket.frames import encode_frame
-from tests.support.core_driver import CONN, GET, PEER, answered, asked, client_of, same, tell
+from tests.support.core_driver import CONN, PEER, answered, asked, client_of, same, tell
 from tests.support.core_websockets import (
     FLUSH,
-    UPGRADE,
     bytes_to,
     frames_of,
     parts_of,
@@ -48,6 +47,7 @@ from tests.support.core_websockets import (
     subscriber_in,
     talking,
 )
+from tests.support.requests import GET, UPGRADE
 from tests.support.strategies import listening_to, upgrading
 
 TINY = Limits(outgoing_buffer_sz=8, max_ws_send_frame_cnt=4)

@@ -4,11 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.core.broadcast.broadcast import count_subscribers, encode_entries, make_broadcast
-from sigil.core.broadcast.encoding import Encoding, recode
+from sigil.core.broadcast.broadcast import (
+    append_pending,
+    count_subscribers,
+    encode_entries,
+    make_broadcast,
+)
+from sigil.core.broadcast.encoding import ENCODING_INFO, Encoding, recode
 from sigil.core.broadcast.entry import (
     EVERY_TOPIC,
+    Published,
     Subscription,
+    entries_len,
     entry_len,
     format_position,
     frame_for,
@@ -16,6 +23,7 @@ from sigil.core.broadcast.entry import (
     parse_position,
     plain_entries,
 )
+from sigil.core.broadcast.ring import make_ring, ring_append, ring_read, ring_reserve
 from sigil.core.limits import Limits
 from sigil.core.websocket.frames import encode_frame
 
@@ -82,3 +90,32 @@ def test_a_position_that_was_written_is_read(epoch: int, number: int) -> None:
 @pytest.mark.parametrize("text", ["", "1", "1-", "-1", "1-2-3", "a-1", "1 -1", "1-1\n", "-1-1"])
 def test_what_is_no_position_is_none(text: str) -> None:
     assert parse_position(text) is None
+
+
+# -- in a notebook cell ----------------------------------------------------------------------------
+
+
+def test_a_ring_is_filled_and_read_in_a_few_lines() -> None:
+    ring = make_ring(max_bytes=1024, max_frames=8)
+    entries = plain_entries([(1, b"hello", None), (2, b"x" * 3_000, "news")])[:1]
+    ring = ring_reserve(ring, len(entries), entries_len(entries))
+    ring = ring_append(ring, entries, entries_len(entries))
+    assert list(ring_read(ring, 0, 1, Subscription())) == [(0, b"\x81\x05hello")]
+
+
+def test_what_is_kept_is_shown_in_one_short_line() -> None:
+    (short,) = plain_entries([(1, b"hello", None)])
+    assert repr(short) == r"Published(b'\x81\x05hello', topic=None, encodings=())"
+    long = Published(b"x" * 1_000, "news", ((Encoding.ZSTD, b"y" * 1_000),))
+    assert repr(long) == f"Published({b'x' * 32!r}... (1000 bytes), topic='news', encodings=(ZSTD))"
+    broadcast = append_pending(make_broadcast(Limits(), 7), (short,) * 100, 700)
+    ring = ring_append(make_ring(1024, 8), (short,), 7)
+    assert repr(ring) == (
+        "Ring(1 of 8 frames, 7 of 1024 bytes, tail_number=0, head_number=1, epoch=0)"
+    )
+    assert repr(ring.pages[0]) == "Page(1 frames from 0, 7 bytes)"
+    assert repr(broadcast).endswith("100 pending, 0 subscribers in 0 cohorts, 0 laggards)")
+
+
+def test_every_encoding_has_its_row() -> None:
+    assert set(ENCODING_INFO) == set(Encoding)

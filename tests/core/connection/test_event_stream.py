@@ -60,7 +60,6 @@ from sigil.core.server.stats import stats
 from tests.support.core_driver import (
     CONN,
     DATE,
-    GET,
     OK,
     answered,
     asked,
@@ -72,8 +71,9 @@ from tests.support.core_driver import (
     tell,
     ticket,
 )
-from tests.support.core_websockets import FLUSH, UPGRADE, bytes_to, said, text
+from tests.support.core_websockets import FLUSH, bytes_to, said, text
 from tests.support.event_stream_reader import Heard, read_events
+from tests.support.requests import GET, UPGRADE
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n"

@@ -20,8 +20,8 @@ from sigil.core.http.head import parse_headers_only
 from sigil.core.server import make_server
 from sigil.core.server.batch import make_context
 from tests.support.core_driver import CONN, PEER, same
+from tests.support.requests import GET
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 PIECES = (
     GET,
     b"HEAD /a?b HTTP/1.1\r\nHost: a\r\nCookie: c=d\r\n\r\n",

@@ -14,7 +14,6 @@ from sigil.core.server.stats import stats
 from tests.support.core_driver import (
     CHUNKED,
     CONN,
-    GET,
     HELLO,
     OK,
     OK_BYTES,
@@ -32,6 +31,7 @@ from tests.support.core_driver import (
     tell,
     ticket,
 )
+from tests.support.requests import GET
 
 
 def a_get(target: str) -> Request:

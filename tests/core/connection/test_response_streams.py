@@ -18,7 +18,6 @@ from sigil.core.server.state import Server
 from tests.support.core_driver import (
     CONN,
     DATE,
-    GET,
     OK,
     OK_BYTES,
     answered,
@@ -31,6 +30,7 @@ from tests.support.core_driver import (
     tell,
     ticket,
 )
+from tests.support.requests import GET
 
 STREAM = Response(200, (), StreamedBody(()))
 

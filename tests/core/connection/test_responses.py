@@ -19,7 +19,6 @@ from sigil.core.limits import Limits
 from tests.support.core_driver import (
     CONN,
     DATE,
-    GET,
     HELLO,
     OK,
     OK_BYTES,
@@ -35,6 +34,7 @@ from tests.support.core_driver import (
     tell,
     ticket,
 )
+from tests.support.requests import GET
 
 STREAM = Response(200, (), StreamedBody(()))
 ERROR = (

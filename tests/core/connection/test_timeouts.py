@@ -13,7 +13,6 @@ from sigil.core.limits import Limits
 from sigil.core.server.stats import stats
 from tests.support.core_driver import (
     CONN,
-    GET,
     OK,
     answered,
     asked,
@@ -24,6 +23,7 @@ from tests.support.core_driver import (
     tell,
     ticket,
 )
+from tests.support.requests import GET
 
 HALF_A_BODY = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nab"
 

@@ -28,7 +28,6 @@ from sigil.core.server.state import Server
 from sigil.core.server.stats import stats
 from tests.support.core_driver import (
     CONN,
-    GET,
     HELLO,
     OK,
     OK_BYTES,
@@ -48,6 +47,7 @@ from tests.support.core_driver import (
     tell,
     ticket,
 )
+from tests.support.requests import GET
 
 LAST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 BAD = b"GET /\r\n\r\n"

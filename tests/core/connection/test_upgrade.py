@@ -12,7 +12,6 @@ from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
 from tests.support.core_driver import (
     CONN,
-    GET,
     OK,
     OK_BYTES,
     PEER,
@@ -26,7 +25,6 @@ from tests.support.core_driver import (
 )
 from tests.support.core_websockets import (
     SAYS,
-    UPGRADE,
     came,
     delivered_in,
     frames_in,
@@ -34,6 +32,7 @@ from tests.support.core_websockets import (
     talking,
     text,
 )
+from tests.support.requests import GET, UPGRADE
 
 
 def test_an_upgrade_is_answered_and_the_program_is_told_before_anything_is_heard() -> None:

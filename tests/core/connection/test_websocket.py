@@ -39,7 +39,6 @@ from tests.support.core_websockets import (
 from tests.support.strategies import talks
 
 BYE = b"\x03\xe8"
-some = settings(max_examples=150, deadline=None)
 
 
 # -- hearing ---------------------------------------------------------------------------------------

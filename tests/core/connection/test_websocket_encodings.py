@@ -27,7 +27,8 @@ from sigil.core.websocket.frames import Opcode, encode_masked
 from sigil.core.websocket.messages import decompress
 from sigil.testing import Client, WebSocket
 from tests.support.core_driver import CONN, answered, asked, bytes_of, tell
-from tests.support.core_websockets import FLUSH, KEY, UPGRADE, came, close, text
+from tests.support.core_websockets import FLUSH, KEY, came, close, text
+from tests.support.requests import UPGRADE
 
 OFFER = {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
 SMALL_WINDOW = {"Sec-WebSocket-Extensions": "permessage-deflate; server_max_window_bits=9"}

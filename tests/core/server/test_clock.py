@@ -14,7 +14,6 @@ from sigil.core.server.state import Server
 from sigil.core.server.stats import stats
 from tests.support.core_driver import (
     CONN,
-    GET,
     HELLO,
     OK,
     OK_BYTES,
@@ -27,6 +26,7 @@ from tests.support.core_driver import (
     serving,
     tell,
 )
+from tests.support.requests import GET
 
 LAST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 

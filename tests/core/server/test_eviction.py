@@ -28,7 +28,6 @@ from sigil.core.server.state import Server
 from sigil.core.server.stats import stats
 from tests.support.core_driver import (
     CONN,
-    GET,
     HELLO,
     OK,
     PEER,
@@ -41,6 +40,7 @@ from tests.support.core_driver import (
     tell,
 )
 from tests.support.core_websockets import FLUSH, said, talking
+from tests.support.requests import GET
 
 HALF = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n" + bytes(50)
 BIG = Response.bytes(bytes(600))

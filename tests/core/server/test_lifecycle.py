@@ -14,7 +14,6 @@ from sigil.core.server.state import Server, ServerState
 from sigil.core.server.stats import stats
 from tests.support.core_driver import (
     CONN,
-    GET,
     HELLO,
     OK,
     OK_BYTES,
@@ -32,6 +31,7 @@ from tests.support.core_driver import (
     tell,
     unavailable,
 )
+from tests.support.requests import GET
 
 STREAM = Response(200, (), StreamedBody(()))
 

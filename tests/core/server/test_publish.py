@@ -9,7 +9,7 @@ from sigil.core.effects import Drop, Effect
 from sigil.core.events import Event, Publish, Stalled, Writable
 from sigil.core.limits import Limits
 from sigil.core.send_status import SendStatus
-from tests.support.core_driver import CONN, GET, bytes_of, tell
+from tests.support.core_driver import CONN, bytes_of, tell
 from tests.support.core_websockets import (
     FLUSH,
     OTHER,
@@ -25,6 +25,7 @@ from tests.support.core_websockets import (
     talking,
     welcomed,
 )
+from tests.support.requests import GET
 
 SUCCESS, BACKPRESSURE, DROPPED = SendStatus.SUCCESS, SendStatus.BACKPRESSURE, SendStatus.DROPPED
 

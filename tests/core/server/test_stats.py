@@ -16,7 +16,6 @@ from sigil.core.server.state import Server
 from sigil.core.server.stats import Stats, stats
 from tests.support.core_driver import (
     CONN,
-    GET,
     OK,
     OK_BYTES,
     PEER,
@@ -28,6 +27,7 @@ from tests.support.core_driver import (
     tell,
     ticket,
 )
+from tests.support.requests import GET
 
 
 def figures(server: Server, **changes: object) -> Stats:

@@ -25,8 +25,9 @@ from sigil.shell.loop.engine import Engine
 from sigil.testing import Client
 from sigil.testing.kernel import Wire as MemoryWire
 from sigil.testing.server import MemoryServer
+from tests.support.requests import UPGRADE
 from tests.support.servers import HOST, ticking
-from tests.support.websocket_client import UPGRADE, frame
+from tests.support.websocket_client import frame
 
 
 class Counting(Engine):

@@ -23,7 +23,8 @@ from sigil.shell.loop.listen import (
     open_unix_listener,
     where,
 )
-from tests.support.servers import GET, HOST, Raw, ask, end, hello, listening_to, make, pump, ticking
+from tests.support.requests import GET
+from tests.support.servers import HOST, Raw, ask, end, hello, listening_to, make, pump, ticking
 
 
 def has_ipv6() -> bool:

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support.servers import GET, HOST, MIB, PATIENCE, read_answers
+from tests.support.requests import GET
+from tests.support.servers import HOST, MIB, PATIENCE, read_answers
 
 SCRIPT = """
 import signal, sys

@@ -13,18 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sigil import Limits, Request, Response
-from tests.support.servers import (
-    GET,
-    MIB,
-    PATIENCE,
-    Raw,
-    ask,
-    in_thread,
-    make,
-    pump,
-    settle,
-    ticking,
-)
+from tests.support.requests import GET
+from tests.support.servers import MIB, PATIENCE, Raw, ask, in_thread, make, pump, settle, ticking
 
 PIECE = 65_536
 SIZE = 64 * MIB

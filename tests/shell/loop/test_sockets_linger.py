@@ -8,7 +8,8 @@ leave at any moment, in any way.
 import pytest
 
 from sigil import Limits, Request, Response
-from tests.support.servers import GET, MIB, Raw, ask, converse, hello, make, pump, settle, ticking
+from tests.support.requests import GET
+from tests.support.servers import MIB, Raw, ask, converse, hello, make, pump, settle, ticking
 
 
 def post(length: int) -> bytes:

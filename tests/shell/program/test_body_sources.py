@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 
 from sigil import Request, Response
-from tests.support.servers import GET, Raw, ask, converse, listening_to, pump, settle, ticking
+from tests.support.requests import GET
+from tests.support.servers import Raw, ask, converse, listening_to, pump, settle, ticking
 
 GET_1_0 = b"GET / HTTP/1.0\r\n\r\n"
 HEAD = b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"

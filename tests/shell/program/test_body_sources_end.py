@@ -28,7 +28,8 @@ from tests.shell.program.test_body_sources_late import (
     streaming,
     turn,
 )
-from tests.support.servers import GET, Raw, ask, listening_to, pump, settle, ticking
+from tests.support.requests import GET
+from tests.support.servers import Raw, ask, listening_to, pump, settle, ticking
 
 NOT_YET_SECONDS = 0.5
 """How long tests wait for what is known not to come."""

@@ -26,8 +26,9 @@ from sigil import (
     http_server_serve,
     make_http_server,
 )
-from tests.shell.program.test_deferred import loops
-from tests.support.servers import GET, Raw, ask, listening_to, pump, settle, ticking
+from tests.support.event_loops import loops
+from tests.support.requests import GET
+from tests.support.servers import Raw, ask, listening_to, pump, settle, ticking
 
 WAIT_SECONDS = 10.0
 LAST_CHUNK = b"\r\n0\r\n\r\n"

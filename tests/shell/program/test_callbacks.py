@@ -8,8 +8,8 @@ and nothing else.
 import pytest
 
 from sigil import Callbacks, CloseReason, Conn, HttpServer, Limits, Request, Response
+from tests.support.requests import GET
 from tests.support.servers import (
-    GET,
     MIB,
     Raw,
     ask,

@@ -9,9 +9,9 @@ import pytest
 
 from sigil import CloseReason, Conn, HttpServer, Limits, Request, Response
 from sigil.core.send_status import SendStatus
-from tests.support.servers import GET, PATIENCE, Raw, ask, listening_to, pump, settle, ticking
+from tests.support.requests import GET, UPGRADE
+from tests.support.servers import PATIENCE, Raw, ask, listening_to, pump, settle, ticking
 from tests.support.websocket_client import (
-    UPGRADE,
     Diary,
     Speaker,
     close_frame,

@@ -14,8 +14,6 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from importlib import import_module
-from importlib.util import find_spec
 
 import pytest
 
@@ -28,21 +26,11 @@ from sigil import (
     http_server_serve,
     make_http_server,
 )
+from tests.support.event_loops import loops
 
 WAIT_SECONDS = 10.0
 HEAD = b" HTTP/1.1\r\nHost: a\r\n\r\n"
 LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-
-
-def loops() -> list[object]:
-    """How to run a coroutine: asyncio's own loop, and uvloop where it is installed."""
-    is_here = find_spec("uvloop") is not None
-    skipped = pytest.mark.skipif(not is_here, reason="uvloop is not installed")
-    other = import_module("uvloop").run if is_here else None
-    return [
-        pytest.param(asyncio.run, id="asyncio"),
-        pytest.param(other, id="uvloop", marks=skipped),
-    ]
 
 
 def are_in_order(answer: bytes, *parts: bytes) -> bool:

@@ -10,7 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from sigil import BadInput, Request, Response
-from tests.support.servers import GET, Raw, ask, converse, listening_to, pump, settle, ticking
+from sigil.testing import Client
+from tests.support.requests import GET
+from tests.support.servers import Raw, ask, converse, listening_to, pump, settle, ticking
 
 
 def post(body: bytes, content_type: str = "application/json") -> bytes:
@@ -325,3 +327,19 @@ def test_a_request_shows_where_it_came_from() -> None:
         pump(server, lambda: bool(client.answers()), client)
         host, port = client.sock.getsockname()
         assert client.answers()[0].text == f"{host}:{port} 1 b"
+
+
+class Sealed(Response):
+    """A response whose body cannot be had."""
+
+    @property
+    def body(self) -> bytes:  # type: ignore[override]
+        raise OSError(5, "the drawer is stuck")
+
+
+def test_a_body_that_cannot_be_opened_is_reported_as_that() -> None:
+    client = Client(lambda request: Sealed(200, (), b""), raise_errors=False)
+    assert client.get("/").status == 500
+    (line,) = [line for line in client.log if line.logger == "sigil.error"]
+    assert line.text.startswith("GET /: the body of the response could not be opened\nTraceback")
+    assert "the drawer is stuck" in line.text

@@ -124,7 +124,7 @@ class Program:
 
 
 @contextmanager
-def telling(
+def serving(
     program: Program | None = None, limits: Limits | None = None, port: int = 0
 ) -> Iterator[HttpServer]:
     """The program in a server in a thread."""

@@ -15,8 +15,9 @@ import pytest
 
 from sigil import HttpServer, Limits
 from tests.adversity.failing import HAS_EPOLL, Fault, install
-from tests.adversity.talking import Books, Talker, binary, closing, text
-from tests.adversity.test_failing_calls import FAULTS, MOST, descriptors, listen
+from tests.adversity.test_failing_calls import FAULTS, MOST, listen
+from tests.adversity.wsproto_client import CallbackBook, WsprotoClient, binary, closing, text
+from tests.support.descriptors import count_descriptors
 from tests.support.servers import end, make, pump
 
 pytestmark = pytest.mark.skipif(not HAS_EPOLL, reason="the layer counts what Linux does")
@@ -39,22 +40,22 @@ KINDS = {
 }
 
 
-def converse(server: HttpServer, books: Books, fault: Fault) -> None:
+def converse(server: HttpServer, books: CallbackBook, fault: Fault) -> None:
     """An echo, a large echo that stalls, a broadcast, a client that breaks off, and the end."""
     speaker, staller = (
-        Talker(server, text("hello")),
-        Talker(server, binary(LARGE), receive_buffer=4_096),
+        WsprotoClient(server, text("hello")),
+        WsprotoClient(server, binary(LARGE), receive_buffer=4_096),
     )
-    breaker = Talker(server, binary(LARGE)[:1_000])
+    breaker = WsprotoClient(server, binary(LARGE)[:1_000])
     staller.reads = False
     everybody = (speaker, staller, breaker)
     ports = {client: client.sock.getsockname()[1] for client in everybody}
 
-    def hears(client: Talker, last: object) -> bool:
-        return fault.has_harmed(ports[client]) or last in client.heard()
+    def hears(client: WsprotoClient, last: object) -> bool:
+        return fault.has_harmed(ports[client]) or last in client.read_messages()
 
-    def begins(client: Talker) -> bool:
-        return fault.has_harmed(ports[client]) or client.is_upgraded
+    def begins(client: WsprotoClient) -> bool:
+        return fault.has_harmed(ports[client]) or client.is_open
 
     pump(
         server, lambda: begins(speaker) and begins(breaker) and hears(speaker, "hello"), *everybody
@@ -81,7 +82,7 @@ def converse(server: HttpServer, books: Books, fault: Fault) -> None:
 
 def one_run(kind: str, code: int, nth: int) -> Fault:
     """The scene with one fault in it, and the checks that follow it."""
-    fault, books, before = Fault(kind, code, nth), Books(), descriptors()
+    fault, books, before = Fault(kind, code, nth), CallbackBook(), count_descriptors()
     with pytest.MonkeyPatch.context() as patch:
         install(patch, fault)
         patch.setattr("sigil.shell.loop.acceptor.PAUSE_SECONDS", 0.01)
@@ -96,7 +97,7 @@ def one_run(kind: str, code: int, nth: int) -> Fault:
     assert stats.accepted == sum(stats.closed.values()) == len(books.lives)
     assert stats.outbox_bytes == 0
     books.assert_whole()
-    assert descriptors() <= before, "a descriptor was left"
+    assert count_descriptors() <= before, "a descriptor was left"
     return fault
 
 

@@ -18,12 +18,8 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, TextMessage
 
 from sigil import Callbacks, Conn, HttpServer, Request, Response
-from tests.support.servers import Raw
+from tests.support.websocket_client import Speaker
 
-UPGRADE = (
-    b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
 WHICH = ("open", "ws_open", "ws_message", "ws_close", "close")
 
 
@@ -42,7 +38,7 @@ def closing(code: int = 1000) -> bytes:
     return Connection(ConnectionType.CLIENT).send(CloseConnection(code=code))
 
 
-class Books:
+class CallbackBook:
     """A program: it says messages back, and writes down what it is told; `acts` may do more, one
     for each callback.
     """
@@ -83,41 +79,36 @@ class Books:
 
 def is_whole(life: list[str]) -> bool:
     """True if these are the callbacks of a connection from its beginning to its end."""
-    talk = [name for name in life if name != "ws_message"]
-    if talk == ["open", "close"]:
+    once = [name for name in life if name != "ws_message"]
+    if once == ["open", "close"]:
         return "ws_message" not in life
     return (
-        talk == ["open", "ws_open", "ws_close", "close"]
+        once == ["open", "ws_open", "ws_close", "close"]
         and "ws_message" not in life[:2]
         and life[-2:] == ["ws_close", "close"]
     )
 
 
-class Talker(Raw):
+class WsprotoClient(Speaker):
     """A client that has asked for an upgrade, and says `data` when it has it, for no client may do
     so before.
     """
 
     def __init__(self, where: HttpServer | int, data: bytes = b"", receive_buffer: int = 0) -> None:
         self._first = data
-        super().__init__(where, UPGRADE, receive_buffer)
+        super().__init__(where, receive_buffer=receive_buffer)
 
-    def __enter__(self) -> "Talker":
+    def __enter__(self) -> "WsprotoClient":
         return self
 
     def poll(self) -> None:
         """Send and receive what is possible now."""
         super().poll()
-        if self._first and self.is_upgraded:
+        if self._first and self.is_open:
             first, self._first = self._first, b""
             self.send(first)
 
-    @property
-    def is_upgraded(self) -> bool:
-        """The 101 has come."""
-        return self.received.startswith(b"HTTP/1.1 101 ") and b"\r\n\r\n" in self.received
-
-    def heard(self) -> list[str | bytes]:
+    def read_messages(self) -> list[str | bytes]:
         """The messages that have come, each whole; a close as its code in words."""
         reader, messages, parts = Connection(ConnectionType.CLIENT), [], []
         reader.receive_data(bytes(self.received).partition(b"\r\n\r\n")[2])

@@ -1,0 +1,102 @@
+"""What the parts that run user code, and the parts that drive a server, need of the server.
+
+Theory: the server makes the parts and the parts call the server back. With its class they would
+import each other in a circle, so what they call is written down here, and the server, with sockets
+or in memory, has it by having the methods.
+
+Rules: only what is called from `program` and `hosts`. What users see is the server itself: it is
+passed to their callbacks. It does not know any implementation.
+"""
+
+from typing import Protocol
+
+from ...core.conn import Conn
+from ...core.events import Event
+from ...core.server.state import Server
+from .body_sources import LateChunk, Spawn
+from .jobs import LateResult, Returned
+
+Posted = Event | LateResult | LateChunk | Returned
+"""What may be posted for the next tick."""
+
+
+class ReplyBuffer(Protocol):
+    """Where the messages are that a callback has sent."""
+
+    def take_messages(self, conn: Conn) -> tuple[tuple[int, bytes], ...]:
+        """The messages to this client that wait, if it was the last to be sent to."""
+
+
+class HostEngine(Protocol):
+    """What callbacks need of the engine."""
+
+    @property
+    def buffer(self) -> ReplyBuffer:
+        """Where the messages are that a callback has sent."""
+
+    @property
+    def close_count(self) -> int:
+        """How often user code has closed a connection."""
+
+    @property
+    def snapshot(self) -> Server:
+        """The core's value without the messages that are buffered."""
+
+
+class Host(Protocol):
+    """The server that user code runs in."""
+
+    @property
+    def engine(self) -> HostEngine:
+        """The loop around the core."""
+
+    @property
+    def running(self) -> bool:
+        """True until the last connection of a stopped server is closed."""
+
+    @property
+    def state(self) -> Server:
+        """The core's value now."""
+
+    def post(self, item: Posted) -> None:
+        """Leave something for the next tick."""
+
+
+class Ticked(Protocol):
+    """The server that a host loop or a thread drives."""
+
+    @property
+    def running(self) -> bool:
+        """True from `listen` until the last connection of a stopped server is closed."""
+
+    @property
+    def host(self) -> str:
+        """The address that is listened on."""
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+
+    def listen(self) -> None:
+        """Open the listening socket."""
+
+    def fileno(self) -> int:
+        """The descriptor that is readable when a tick has something to do."""
+
+    def next_deadline(self) -> float | None:
+        """When the next tick is due, on `time.monotonic()`; None if nothing waits."""
+
+    def tick(self, timeout: float | None) -> bool:
+        """Do what there is to do, waiting for it up to `timeout` seconds."""
+
+    def server_loop(self) -> None:
+        """Tick until the server has stopped."""
+
+    def stop(self, grace: float) -> None:
+        """Ask the server to end, within `grace` seconds."""
+
+    def stop_now(self) -> None:
+        """End the server within this call."""
+
+    def set_spawn(self, spawn: Spawn | None) -> None:
+        """How coroutines of user code are run from now on."""

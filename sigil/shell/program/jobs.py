@@ -1,0 +1,44 @@
+"""What user code has begun and not finished: the records that are posted when it has.
+
+Theory: user code may be asynchronous, so what comes of it arrives after the call has returned, from
+another thread or another tick. It is posted as one of these, beside the core's own events.
+
+Rules: records only. It does not know who makes or takes them (`handlers` and `callbacks` do).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ...core.conn import Conn, Ticket
+from ...core.events import Event
+from ...core.http.request import Request
+
+
+class LateResult(NamedTuple):
+    """A result that came after its handler had returned, on its way to the loop's thread."""
+
+    ticket: Ticket
+    request: Request
+    result: object
+
+
+class Job(NamedTuple):
+    """Calls of one callback for one connection, one with each of `values`; `done` is the event when
+    all have returned.
+    """
+
+    conn: Conn
+    callback: Callable[..., object]
+    values: Sequence[tuple[Any, ...]]
+    done: Event | None
+    is_fatal: bool
+    """An exception ends the connection; when that has ended already there is nothing to end."""
+
+
+class Returned(NamedTuple):
+    """An asynchronous call of a job has returned, with what it raised or None, on its way to the
+    loop's thread.
+    """
+
+    job: Job
+    error: object

@@ -1,0 +1,32 @@
+"""What the functions that move a client on change: the fields that they name, and no others."""
+
+import pytest
+
+from sigil.core.connection import client
+from sigil.core.connection.client import Client
+from tests.support.records import updated, updates_of
+
+COMPUTED = {
+    "after_read": {"outstanding", "bytes_in", "waiting_since"},
+    "with_requests": {"outstanding"},
+    "after_responses": {"outstanding", "responded", "bytes_out", "waiting_since"},
+    "after_delivery": {"bytes_out", "waiting_since"},
+    "with_session": {"bytes_out"},
+    "with_subscriber": {"bytes_out"},
+}
+"""By function: fields that change though no argument has their name."""
+
+
+@pytest.mark.parametrize("name", updates_of(client, Client))
+def test_an_update_changes_the_fields_it_names_and_no_others(name: str) -> None:
+    update = updated(getattr(client, name), Client)
+    assert update.changed == update.named | COMPUTED.get(name, set())
+    assert update.misplaced == set()
+
+
+@pytest.mark.parametrize("name", ["after_read", "after_responses", "after_delivery"])
+def test_bytes_are_added_and_the_time_is_the_one_that_is_given(name: str) -> None:
+    before, after, arguments = updated(getattr(client, name), Client)
+    moved = after.bytes_in - before.bytes_in + after.bytes_out - before.bytes_out
+    assert moved == arguments["length"]
+    assert after.waiting_since == arguments["now"]
