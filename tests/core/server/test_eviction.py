@@ -135,7 +135,7 @@ def test_at_the_inbound_budget_all_is_well_and_one_past_it_the_slowest_sender_is
     assert kinds(effects) == ["Log", "Send", "Watch"] or kinds(effects) == ["Log", "Send"]
     assert effects[1].conn == conn(1)  # type: ignore[union-attr]
     assert bytes_of(effects).startswith(b"HTTP/1.1 503 ")
-    assert b"needed for others" in bytes_of(effects)
+    assert b"make room for others" in bytes_of(effects)
     assert server.load == Load(61, 0, None, 0)
 
 
