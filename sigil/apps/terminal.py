@@ -14,7 +14,7 @@ import sys
 
 
 class CommandError(Exception):
-    """Something outside this program is wrong; the text is for the user, `status` the exit status."""
+    """Something outside this program is wrong; `status` is the exit status."""
 
     def __init__(self, sentence: str, status: int) -> None:
         super().__init__(sentence)

@@ -130,8 +130,8 @@ def _stop_on_signals(stop: Callable[[], object]) -> None:
 def stopping_after(max_responses: int, app: App, stop: Callable[[], object]) -> App:
     """A handler that calls `app`, and calls `stop` when the given number of responses is reached.
 
-    A response that comes later, from a `Deferred` or a coroutine, counts when it comes; an exception
-    counts as the response that it becomes.
+    A response that comes later, from a `Deferred` or a coroutine, counts when it comes. An
+    exception counts, because it becomes a response.
     """
     numbers = count(1)
 

@@ -47,7 +47,7 @@ sys.path.append(sys.argv.pop(1))
 from sigil.cli.main import main_of_child
 sys.exit(main_of_child())
 """
-"""The code a child runs. It imports the parent's copy of the package, from the end of `sys.path`."""
+"""The code of a child. It imports the parent's copy of the package, from the end of `sys.path`."""
 
 
 class Inherited(NamedTuple):

@@ -370,12 +370,18 @@ from sigil.core.http.response import Response
 from sigil.core.close_reasons import CloseReason
 from sigil.core.server import advance, make_server, stats
 server, sink = make_server(Limits(), 0.0, 0, True), hashlib.sha256()
-hello = b"POST /p?q HTTP/1.1\\r\\nHost: a\\r\\nX-A: 1\\r\\nx-a: 2\\r\\nCookie: a=b\\r\\nContent-Length: 2\\r\\n\\r\\nhi"
+hello = (
+    b"POST /p?q HTTP/1.1\\r\\nHost: a\\r\\nX-A: 1\\r\\nx-a: 2\\r\\nCookie: a=b\\r\\n"
+    b"Content-Length: 2\\r\\n\\r\\nhi"
+)
 conns = [Conn(n, n) for n in range(8)]
 run = [Accepted(n, Peer("h", n)) for n in range(8)] + [Received(c, hello * 2) for c in conns]
-run += [HandlerReturned(Ticket(c, 0), (Response.text("x", headers={{"B": "1", "A": "2"}}),)) for c in conns]
-run += [TickStarted(5.0, 5), ConnectionLost(conns[3], 104), CloseRequested(conns[4], CloseReason.HANDLER_ERROR), HalfClosed(conns[5])]
-run += [Received(conns[6], b"GET /\\r\\n\\r\\n"), TickStarted(90.0, 90), Stop(1.0), TickStarted(92.0, 92)]
+answer = Response.text("x", headers={{"B": "1", "A": "2"}})
+run += [HandlerReturned(Ticket(c, 0), (answer,)) for c in conns]
+run += [TickStarted(5.0, 5), ConnectionLost(conns[3], 104)]
+run += [CloseRequested(conns[4], CloseReason.HANDLER_ERROR), HalfClosed(conns[5])]
+run += [Received(conns[6], b"GET /\\r\\n\\r\\n"), TickStarted(90.0, 90)]
+run += [Stop(1.0), TickStarted(92.0, 92)]
 for event in run:
     server, effects = advance(server, [event])
     sink.update(repr((effects, stats(server), list(server.slots.entries))).encode())

@@ -176,6 +176,19 @@ def test_the_spec_ranks_who_gives_way_as_the_code_does() -> None:
     assert [Waiting[name] for name in ranked] == sorted(_RANKS, key=lambda waiting: _RANKS[waiting])
 
 
+def test_the_map_of_the_code_names_what_is_where() -> None:
+    """Each row of "Where does X live": a file, and names that it defines."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Where does X live\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| [^|`]+ \| `([^`]+)` \| (.*) \|$", section, re.MULTILINE)
+    assert len(rows) > 40
+    for file, names in rows:
+        source = (ROOT / file).read_text(encoding="utf-8")
+        for name in re.findall(r"`(\w+)`", names):
+            pattern = rf"^(?:export )?(?:async )?(?:def|class|const|function) {name}\b|^{name}\b.*="
+            assert re.search(pattern, source, re.MULTILINE), f"{name} is not defined in {file}"
+
+
 def test_the_changelog_has_this_version() -> None:
     assert f"\n## [{sigil.__version__}] - " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 

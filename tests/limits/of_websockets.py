@@ -83,7 +83,8 @@ def said_to(
     client.server.send(websocket.handle, "x" * length)
     client.settle()
     agreed = websocket.subprotocol or websocket.extensions.partition(";")[0] or "plain"
-    return f"{agreed}, {'fewer' if len(websocket.connection.wire.received) - before < length else 'as it is'}"
+    sent_len = len(websocket.connection.wire.received) - before
+    return f"{agreed}, {'fewer' if sent_len < length else 'as it is'}"
 
 
 # -- what is heard ---------------------------------------------------------------------------------

@@ -111,7 +111,8 @@ while True:
     peak = tracemalloc.get_traced_memory()[1] if is_traced else resident("VmHWM")
     state = server.state
     heard = sum(client.bytes_in for client in clients_of(state.slots))
-    print(json.dumps([peak - before, len(server.clients()), [heard, *state.load], server.stats().closed]), flush=True)
+    found = [peak - before, len(server.clients()), [heard, *state.load], server.stats().closed]
+    print(json.dumps(found), flush=True)
 server.stop(0)
 while server.running:
     server.tick(0.0)
@@ -275,7 +276,9 @@ def talkers_of(server: Besieged, count: int) -> list[Raw]:
 
 
 def besiege(siege: Siege, is_traced: bool) -> Told:
-    """Everything at once; then all messages end in one moment, and the program begins to publish."""
+    """Everything at once; then all messages end in one moment, and the program begins
+    to publish.
+    """
     with besieged(siege, is_traced) as server:
         talkers = talkers_of(server, siege.limits.max_ws_connection_cnt if siege.talks else 0)
         crowd = crowd_of(server, siege.requests, siege.limits.max_connection_cnt)

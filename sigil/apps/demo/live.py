@@ -1,19 +1,19 @@
-"""What the demonstration tells without being asked, and the loop that tells it.
+"""What the demonstration publishes, and its loop.
 
-Theory: a program with a loop of its own looks at the clock once in each turn and says what is due.
-Here that is a sample of the machine each second, a picture of the server's own ring eight times a
-second, and, while somebody asks to be too slow, ballast: messages with nothing in them, so many
-that a reader of a few KiB a second falls off the ring within seconds. All of it goes out by
-`broadcast`, on a topic for each; who comes is sent the recent past by itself first, and after that
-hears every change.
+Theory: a program with a loop of its own reads the clock once in each iteration and does what is
+due. Here that is a sample of the machine each second, a snapshot of the server's own ring eight
+times a second, and, while there are slow readers, ballast: messages without content, so many that a
+reader of a few KiB a second falls off the ring within seconds. All of it is broadcast, on a topic
+for each; a new client is sent the recent past by itself first, and receives every change after it.
 
-Rules: nothing is said that nobody hears, and who hears is read off the server's value, not kept in
-a second place. Of a picture only what has changed since the last one is told, so that pictures of
-the ring do not fill the ring. Who was dropped, and why, is kept for a while; how far behind it was
-is what the last picture saw, an eighth of a second before at most.
+Rules: nothing is published without subscribers, and who subscribes is read off the server's value,
+not recorded a second time. Of a snapshot only what has changed since the last one is published, so
+that snapshots of the ring do not fill the ring. Evictions and their reasons are remembered for a
+while; how far a client lagged is known from the last snapshot, an eighth of a second before at
+most.
 
-It does not know HTTP (`demo` does), nor who may be slow and for how long (`demo_slow`), nor how any
-of it is drawn.
+It does not know HTTP (`handler`), nor how long a slow reader may stay (`slow_readers`), nor how
+anything is drawn (`demo.html`).
 """
 
 import time
@@ -21,7 +21,17 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from sigil import Callbacks, CloseReason, Conn, HttpServer, Limits, Peer, Request, make_http_server
+from sigil import (
+    Callbacks,
+    CloseReason,
+    Conn,
+    HttpServer,
+    Limits,
+    Peer,
+    Request,
+    close_reason_sentence,
+    make_http_server,
+)
 from sigil.apps.demo.handler import (
     BALLAST,
     LOAD,
@@ -36,25 +46,21 @@ from sigil.apps.demo.handler import (
     make_demo,
     plain,
 )
-from sigil.apps.demo.slow_readers import FAST_SECONDS_MOST, SLOW_SECONDS_MOST, SlowReaders
-from sigil.core.close_reasons import CLOSE_INFO
-from sigil.core.server.slots import find_client
-from sigil.core.server.state import Server
+from sigil.apps.demo.slow_readers import MAX_FAST_SECONDS, MAX_SLOW_SECONDS, SlowReaders
 from sigil.core.views.figures import RingFigures, ring_figures, subscriber_count
 
 LIMITS = Limits(outgoing_buffer_sz=4 * 2**20)
-"""A small ring, in which there is something to be seen: it is filled within seconds while there is
-ballast.
-"""
-PICTURE_SECONDS, BALLAST_SECONDS = 1 / 8, 1 / 16
-"""Between two pictures, and between two heaps of ballast."""
+"""A small ring, so that there is something to see: ballast fills it within seconds."""
+SNAPSHOT_SECONDS, BALLAST_SECONDS = 1 / 8, 1 / 16
+"""Between two snapshots of the ring, and between two batches of ballast."""
 BALLAST_COUNT, BALLAST_LEN = 4, 8 * 2**10
-"""Messages in a heap, and bytes in each: 512 KiB a second, many times what a slow reader takes, and
-easy to send.
+"""Messages in a batch, and bytes in each: 512 KiB a second, many times what a slow reader takes,
+and easy to send.
 """
-EVICTIONS_MOST = 8
+MAX_EVICTIONS = 8
+"""Evictions that are remembered for new clients."""
 
-DROPPED = frozenset(
+EVICTION_REASONS = frozenset(
     (
         CloseReason.WS_CLIENT_TOO_SLOW,
         CloseReason.TOO_SLOW,
@@ -63,11 +69,11 @@ DROPPED = frozenset(
         CloseReason.EVICTED,
     )
 )
-"""Ends that are the server's decision, for the sake of the others."""
+"""Reasons for which the server closes a connection for the sake of the others."""
 
 
 class Lag(NamedTuple):
-    """How far behind somebody was: messages, and bytes of the ring, in which every encoding of a
+    """How far a client lagged: messages, and bytes of the ring, in which every encoding of a
     message counts.
     """
 
@@ -76,10 +82,9 @@ class Lag(NamedTuple):
 
 
 class Eviction(NamedTuple):
-    """A client that was dropped, when (in seconds since 1970) and why; `add_laggard` is what the
-    last picture saw of it.
+    """A client that was evicted, when (in seconds since 1970) and why.
 
-    None for that if it was in none.
+    `lag` is from the last snapshot; None if the client was not lagging in it.
     """
 
     at_seconds: float
@@ -89,178 +94,180 @@ class Eviction(NamedTuple):
     lag: Lag | None
 
 
-class Beat(NamedTuple):
-    """Something that is said again and again while one of `topics` is heard."""
+class Task(NamedTuple):
+    """Something to publish at an interval, while one of `topics` has subscribers."""
 
     interval_seconds: float
     topics: tuple[str, ...]
-    say: Callable[[HttpServer], None]
+    publish: Callable[[HttpServer], None]
 
 
 def message_of(kind: str, value: object) -> str:
-    """One message: an object with its kind as the only key."""
+    """One message: a JSON object with its kind as the only key."""
     return json_object({kind: json_text(value)})
 
 
-def picture_of(figures: RingFigures, slow: int) -> Figures:
-    """The ring's figures as JSON can say them, and how many hear ballast."""
+def snapshot_of(figures: RingFigures, slow: int) -> Figures:
+    """The ring's figures in values that JSON has, with `slow`, the number of slow readers."""
     return {name: plain(value) for name, value in figures._asdict().items()} | {"slow": slow}
 
 
 def changes(before: Figures, after: Figures) -> Figures:
-    """What is new in the second picture."""
+    """The figures of the second snapshot that differ from the first."""
     return {
         name: value for name, value in after.items() if name not in before or before[name] != value
     }
 
 
 class Live:
-    """The program's side of the conversation; `callbacks` is what its server must call."""
+    """The publishing side of the demonstration.
+
+    `callbacks` are for the server, which is then given to `attach`; `run_due` is called once in
+    each iteration of the loop. `clock` is a monotonic clock in seconds.
+    """
 
     def __init__(self, recorder: Recorder, clock: Clock = time.monotonic) -> None:
         self.recorder = recorder
-        self.evictions: deque[Eviction] = deque(maxlen=EVICTIONS_MOST)
+        self.evictions: deque[Eviction] = deque(maxlen=MAX_EVICTIONS)
         self.began_seconds = time.time()
-        """By this a page tells this server from another one that came after it."""
+        """Tells a page whether the server was restarted."""
         self._clock = clock
-        self._beats = (
-            Beat(PICTURE_SECONDS, (RING, BALLAST), self._show_ring),
-            Beat(BALLAST_SECONDS, (BALLAST,), self._heap_ballast),
+        self._tasks = (
+            Task(SNAPSHOT_SECONDS, (RING, BALLAST), self._publish_ring),
+            Task(BALLAST_SECONDS, (BALLAST,), self._publish_ballast),
         )
-        self._due: dict[Beat, float] = {}
-        self._told = 0
-        self._shown: Figures = {}
+        self._due: dict[Task, float] = {}
+        self._published_count = 0
+        """Samples that were published."""
+        self._snapshot: Figures = {}
+        """The last snapshot of the ring that was published."""
         self._lags: Mapping[Conn, Lag] = {}
         self._peers: dict[Conn, str] = {}
         self._slow = SlowReaders()
-        self._ballast = 0
-        self._state: Callable[[], Server]
+        self._ballast_count = 0
+        self._server: HttpServer
 
     @property
     def callbacks(self) -> Callbacks:
-        """To hear who comes and who goes."""
-        return Callbacks(open=self._remember, close=self._note_end, ws_open=self._welcome)
+        """The server's callbacks, by which clients are followed."""
+        return Callbacks(open=self._on_open, close=self._on_close, ws_open=self._on_ws_open)
 
-    def watch(self, server: HttpServer) -> None:
-        """This is the server that is shown. It needs the handler and the callbacks, so it is made
-        after this.
-        """
+    def attach(self, server: HttpServer) -> None:
+        """Show this server; it needs the handler and the callbacks, so it is made after this."""
         self.recorder.figures = lambda: server.stats()._asdict()
-        self._state = lambda: server.state
+        self._server = server
 
     def admit(self, peer: Peer) -> bool:
-        """Whether one more may read slowly, this one."""
-        return self._slow.admit(self._state(), peer)
+        """True if one more slow reader, from this peer, is admitted."""
+        return self._slow.admit(self._server, peer)
 
-    # -- who comes and goes ------------------------------------------------------------------------
+    # -- clients -----------------------------------------------------------------------------------
 
-    def _remember(self, server: HttpServer, conn: Conn) -> None:
-        client = find_client(server.state.slots, conn)
-        self._peers[conn] = "" if client is None else str(client.peer)
+    def _on_open(self, server: HttpServer, conn: Conn) -> None:
+        """Remember the address of a client, which is no longer known when it is gone."""
+        peer = server.peer(conn)
+        self._peers[conn] = "" if peer is None else str(peer)
 
-    def _welcome(self, server: HttpServer, conn: Conn, request: Request) -> None:
-        """The recent past for a newcomer, up to where what is told to everybody goes on."""
-        if not self._shown:
-            self._shown = self._look(server)
+    def _on_ws_open(self, server: HttpServer, conn: Conn, request: Request) -> None:
+        """Send a new client the recent past, up to the point where the broadcasts go on."""
+        if not self._snapshot:
+            self._snapshot = self._take_snapshot(server)
+        server.send(conn, json_object({"hello": self._hello()}))
+
+    def _hello(self) -> str:
+        """The recent past and the constants of this server, as a JSON object."""
         texts = tuple(self.recorder.texts)
-        server.send(
-            conn,
-            json_object(
-                {
-                    "hello": json_object(
-                        {
-                            "began_seconds": json_text(self.began_seconds),
-                            "about": json_text(about()),
-                            "samples": json_array(texts[: len(texts) - len(self._untold())]),
-                            "ring": json_text(self._shown),
-                            "evictions": json_text(self.evictions),
-                            "picture_seconds": json_text(PICTURE_SECONDS),
-                            "slow_seconds_most": json_text(SLOW_SECONDS_MOST),
-                            "fast_seconds_most": json_text(FAST_SECONDS_MOST),
-                            "ballast_bytes_per_second": json_text(
-                                BALLAST_COUNT * BALLAST_LEN / BALLAST_SECONDS
-                            ),
-                        }
-                    )
-                }
-            ),
-        )
+        published = texts[: len(texts) - len(self._unpublished())]
+        values: dict[str, object] = {
+            "began_seconds": self.began_seconds,
+            "about": about(),
+            "ring": self._snapshot,
+            "evictions": self.evictions,
+            "snapshot_seconds": SNAPSHOT_SECONDS,
+            "max_slow_seconds": MAX_SLOW_SECONDS,
+            "max_fast_seconds": MAX_FAST_SECONDS,
+            "ballast_bytes_per_second": BALLAST_COUNT * BALLAST_LEN / BALLAST_SECONDS,
+        }
+        members = {name: json_text(value) for name, value in values.items()}
+        return json_object({**members, "samples": json_array(published)})
 
-    def _note_end(self, server: HttpServer, conn: Conn, reason: CloseReason) -> None:
-        """Tell everybody of one who was dropped."""
+    def _on_close(self, server: HttpServer, conn: Conn, reason: CloseReason) -> None:
+        """Publish an eviction."""
         peer = self._peers.pop(conn, "")
-        if reason not in DROPPED:
+        if reason not in EVICTION_REASONS:
             return
-        eviction = Eviction(
-            time.time(), peer, reason.name, CLOSE_INFO[reason].sentence, self._lags.get(conn)
-        )
+        sentence, lag = close_reason_sentence(reason), self._lags.get(conn)
+        eviction = Eviction(time.time(), peer, reason.name, sentence, lag)
         self.evictions.append(eviction)
         server.broadcast(message_of("eviction", eviction), topic=RING)
 
-    # -- what is said ------------------------------------------------------------------------------
+    # -- publishing --------------------------------------------------------------------------------
 
-    def _untold(self) -> tuple[str, ...]:
-        """Samples that nobody was told of yet: a request may have had one taken."""
+    def _unpublished(self) -> tuple[str, ...]:
+        """Samples that were not published yet: a request may have caused one to be taken."""
         texts = tuple(self.recorder.texts)
-        return texts[max(0, len(texts) - (self.recorder.count - self._told)) :]
+        return texts[max(0, len(texts) - (self.recorder.count - self._published_count)) :]
 
-    def _tell_load(self, server: HttpServer) -> None:
-        """Every sample, once."""
-        for text in self._untold():
+    def _publish_load(self, server: HttpServer) -> None:
+        """Publish new samples, each once."""
+        for text in self._unpublished():
             server.broadcast(json_object({"load": text}), topic=LOAD)
-        self._told = self.recorder.count
+        self._published_count = self.recorder.count
 
-    def _show_ring(self, server: HttpServer) -> None:
-        """What has changed in the ring; that nothing has is told as well, for who measures when it
-        is told.
+    def _publish_ring(self, server: HttpServer) -> None:
+        """Publish what has changed in the ring.
+
+        A message is sent even if nothing has, for clients that measure when it arrives.
         """
-        picture = self._look(server)
-        server.broadcast(message_of("ring", changes(self._shown, picture)), topic=RING)
-        self._shown = picture
+        snapshot = self._take_snapshot(server)
+        server.broadcast(message_of("ring", changes(self._snapshot, snapshot)), topic=RING)
+        self._snapshot = snapshot
 
-    def _look(self, server: HttpServer) -> Figures:
+    def _take_snapshot(self, server: HttpServer) -> Figures:
+        """The ring's figures now; how far each client lags is remembered."""
         figures = ring_figures(server.state)
         self._lags = {
             laggard.conn: Lag(laggard.behind, figures.head_offset - laggard.offset)
             for laggard in figures.laggards
         }
-        return picture_of(figures, subscriber_count(server.state, BALLAST))
+        return snapshot_of(figures, subscriber_count(server.state, BALLAST))
 
-    def _heap_ballast(self, server: HttpServer) -> None:
-        """Messages that are long and say when they were said, and nothing else."""
+    def _publish_ballast(self, server: HttpServer) -> None:
+        """Publish long messages that have the time they were published, and nothing else."""
         for _ in range(BALLAST_COUNT):
-            self._ballast += 1
-            server.broadcast(
-                f"{time.time():.3f} ballast {self._ballast} ".ljust(BALLAST_LEN, "."), topic=BALLAST
-            )
+            self._ballast_count += 1
+            text = f"{time.time():.3f} ballast {self._ballast_count} ".ljust(BALLAST_LEN, ".")
+            server.broadcast(text, topic=BALLAST)
 
-    # -- when --------------------------------------------------------------------------------------
+    # -- the schedule ------------------------------------------------------------------------------
 
-    def turn(self, server: HttpServer) -> None:
-        """Say what is due."""
+    def run_due(self, server: HttpServer) -> None:
+        """Publish what is due, and end the visits of slow readers that are overdue."""
         now = self._clock()
-        for conn, sentence in self._slow.overdue(server.state, now):
+        for conn, sentence in self._slow.overdue(server, now):
             server.send(conn, sentence)
             server.close(conn)
         self.recorder.refresh()
-        self._tell_load(server)
-        for beat in self._beats:
-            if not any(subscriber_count(server.state, topic) for topic in beat.topics):
-                self._due.pop(beat, None)
-            elif now >= self._due.get(beat, now):
-                # In step as long as it is kept up with; what was missed is not made up for.
-                self._due[beat] = max(self._due.get(beat, now) + beat.interval_seconds, now)
-                beat.say(server)
+        self._publish_load(server)
+        for task in self._tasks:
+            if not any(subscriber_count(server.state, topic) for topic in task.topics):
+                self._due.pop(task, None)
+            elif now >= self._due.get(task, now):
+                # At regular times while the loop keeps up; times that were missed are not made up.
+                self._due[task] = max(self._due.get(task, now) + task.interval_seconds, now)
+                task.publish(server)
 
     def seconds_until_due(self) -> float:
-        """How long until there is something to say; 0 if it is time."""
+        """The time until `run_due` has something to publish; 0 if it has now."""
+        until_sample = self.recorder.seconds_until_due()
         due = min(self._due.values(), default=None)
-        patience = self.recorder.seconds_until_due()
-        return patience if due is None else max(0.0, min(patience, due - self._clock()))
+        if due is None:
+            return until_sample
+        return max(0.0, min(until_sample, due - self._clock()))
 
 
 def make_live(host: str, port: int, limits: Limits = LIMITS) -> tuple[HttpServer, Live]:
-    """A server that shows itself, which does not listen yet, and what tells of it: for `drive`."""
+    """A server of the demonstration, which does not listen yet, and its `Live`: for `drive`."""
     live = Live(Recorder())
     server = make_http_server(
         make_demo(live.recorder, live.admit),
@@ -269,20 +276,21 @@ def make_live(host: str, port: int, limits: Limits = LIMITS) -> tuple[HttpServer
         limits=limits,
         callbacks=live.callbacks,
     )
-    live.watch(server)
+    live.attach(server)
     return server, live
 
 
-def _patience_seconds(server: HttpServer, live: Live) -> float:
-    """How long the loop may wait: until something is to be said, or the server has something to do
-    at a given time.
-    """
+def _timeout_seconds(server: HttpServer, live: Live) -> float:
+    """How long a tick may wait: until something is to be published, or the server's deadline."""
     deadline, until_due = server.next_deadline(), live.seconds_until_due()
-    return until_due if deadline is None else max(0.0, min(until_due, deadline - time.monotonic()))
+    if deadline is None:
+        return until_due
+    return max(0.0, min(until_due, deadline - time.monotonic()))
 
 
 def drive(server: HttpServer, live: Live) -> None:
-    """The loop of this program, until the server has stopped."""
-    while server.running:
-        server.tick(timeout=_patience_seconds(server, live))
-        live.turn(server)
+    """The loop of this program, until the server has stopped; SIGINT and SIGTERM stop it."""
+    with server.stop_on_signals():
+        while server.running:
+            server.tick(timeout=_timeout_seconds(server, live))
+            live.run_due(server)

@@ -1,16 +1,15 @@
-"""What this machine is doing: readings, and the differences between two of them.
+"""The load of this machine: readings of counters, and the differences between two of them.
 
-Theory: a load is never seen, only counters are. The kernel counts ticks and bytes since it started;
-what a person calls load is the difference of two readings over the time between them. So there are
-two kinds of record: `Machine`, a reading of counters, and `Usage`, what happened between two
-readings, and `usage` leads from the one to the other.
+Theory: a load cannot be read, only counters can. The kernel counts ticks and bytes since it
+started; a load is the difference of two readings over the time between them. So there are two kinds
+of record: `Machine`, a reading of counters, and `Usage`, what happened between two readings, and
+`usage` computes the second from the first.
 
-Rules: `parse_*` and `usage` are pure; `read_machine` alone looks at the world, and it never raises
-for something the machine does not offer. Where /proc is missing, what any POSIX system offers is
-read instead, and `source` says so. What is not known is None or empty; it is never a zero. All
-figures are the machine's own, none is made up.
+Rules: `parse_*` and `usage` are pure; `read_machine` alone does I/O, and it never raises for
+something the machine does not offer. Where /proc is missing, what any POSIX system offers is read
+instead, and `source` says so. What is not known is None or empty; it is never a zero.
 
-It does not know who asks, how often, or what is drawn with it.
+It does not know how often it is read, nor what is drawn with it.
 """
 
 import os
@@ -34,8 +33,8 @@ _BYTES_PER_KIBIBYTE = 1024
 
 
 class CoreTimes(NamedTuple):
-    """One core since the machine started. Stolen ticks are busy: they were not there for the
-    taking.
+    """The ticks of one core since the machine started. Stolen ticks count as busy, because they
+    could not be used.
     """
 
     name: str
@@ -44,14 +43,14 @@ class CoreTimes(NamedTuple):
 
 
 class Space(NamedTuple):
-    """Memory or disk. Used memory is what cannot be had without swapping: the caches do not count."""
+    """Memory or disk space. Memory that is available without swapping, such as caches, is unused."""
 
     total_bytes: int
     used_bytes: int
 
 
 class Interface(NamedTuple):
-    """One network interface since it came up."""
+    """The byte counters of one network interface since it came up."""
 
     name: str
     received_bytes: int
@@ -59,7 +58,9 @@ class Interface(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """One reading of every counter; `process_seconds` is the CPU time this process has used so far."""
+    """One reading of every counter, at `taken_seconds` of the monotonic clock; `process_seconds` is
+    the CPU time of this process.
+    """
 
     source: str
     taken_seconds: float
@@ -74,14 +75,14 @@ class Machine(NamedTuple):
 
 
 class CoreLoad(NamedTuple):
-    """The part of the time a core was busy, 0 to 1; None if less than a tick went by."""
+    """The part of the time a core was busy, 0 to 1; None if less than a tick has passed."""
 
     name: str
     busy_fraction: float | None
 
 
 class Flow(NamedTuple):
-    """What went through one interface."""
+    """The traffic of one interface, in bytes per second."""
 
     name: str
     received_bytes_per_second: float
@@ -90,7 +91,7 @@ class Flow(NamedTuple):
 
 class Usage(NamedTuple):
     """What happened between two readings, `seconds` apart; `process_cores` is how many cores this
-    process kept busy.
+    process used.
     """
 
     source: str
@@ -163,28 +164,27 @@ def parse_statm(text: str, page_bytes: int) -> int | None:
     return int(columns[1]) * page_bytes if len(columns) > 1 else None
 
 
-# -- two readings -> what happened -----------------------------------------------------------------
+# -- two readings -> a load ------------------------------------------------------------------------
 
 
 def _core_load(before: CoreTimes, after: CoreTimes) -> CoreLoad:
     busy_ticks = after.busy_ticks - before.busy_ticks
     ticks = busy_ticks + after.idle_ticks - before.idle_ticks
+    if ticks <= 0:
+        return CoreLoad(after.name, None)
     # The kernel lets iowait run backwards now and then, hence the clamp.
-    return CoreLoad(after.name, min(1.0, max(0.0, busy_ticks / ticks)) if ticks > 0 else None)
+    return CoreLoad(after.name, min(1.0, max(0.0, busy_ticks / ticks)))
 
 
 def _flow(before: Interface, after: Interface, seconds: float) -> Flow:
-    # An interface that was reset counts from zero again: nothing is known to have flowed, and never
-    # a negative number.
+    # An interface that was reset counts from zero again: its traffic is unknown, but not negative.
     received_bytes = max(0, after.received_bytes - before.received_bytes)
     sent_bytes = max(0, after.sent_bytes - before.sent_bytes)
     return Flow(after.name, received_bytes / seconds, sent_bytes / seconds)
 
 
 def usage(before: Machine, after: Machine) -> Usage:
-    """What happened from `before` to `after`: of cores and interfaces, those that both readings
-    know.
-    """
+    """The load from `before` to `after`, of the cores and interfaces that both readings have."""
     seconds = max(after.taken_seconds - before.taken_seconds, 1e-9)
     old_cores = {core.name: core for core in before.cores}
     old_interfaces = {interface.name: interface for interface in before.interfaces}
@@ -208,11 +208,11 @@ def usage(before: Machine, after: Machine) -> Usage:
     )
 
 
-# -- the world -------------------------------------------------------------------------------------
+# -- reading ---------------------------------------------------------------------------------------
 
 
 def _if_offered(read: Callable[[], _Value], missing: _Value) -> _Value:
-    """What `ring_read` returns, or `missing` on a machine that does not offer it."""
+    """What `read` returns, or `missing` on a machine that does not offer it."""
     try:
         return read()
     except OSError:
@@ -230,7 +230,7 @@ def _disk_space() -> Space:
 
 
 def read_machine(proc: str = PROC_SOURCE) -> Machine:
-    """Read everything once.  `proc` is where the kernel's text files are, if there are any."""
+    """One reading of every counter; `proc` is the folder of the kernel's text files."""
 
     def text(name: str) -> str:
         return _if_offered(lambda: _text_of(os.path.join(proc, name)), "")

@@ -1,91 +1,91 @@
-"""Who may read slowly in the demonstration, and for how long.
+"""Admission of slow readers to the demonstration, and their time limits.
 
-Theory: ballast is said while anybody hears it, and costs the network as much for each who does.
-Whoever is as slow as the page falls off the ring within seconds and so makes room; but nobody can
-be made to be slow, and who reads fast would stay, keep the ballast going and leave no place for
-others. So a visit has an end: a minute after it began, and sooner for one that is not behind,
-because there is nothing to be seen of it.
+Theory: ballast is published while anybody subscribes to it, and each subscriber costs the network
+the same. A reader as slow as the page falls off the ring within seconds and so makes room; but no
+client can be forced to be slow, and one that reads fast would stay, keep the ballast going and
+leave no room for others. So a visit is limited: to a minute, and to less for a client that does not
+lag, because there is nothing to be seen of it.
 
-Rules: so many at a time, and half of them at most from one host, so that no host keeps out all
-others; behind a proxy everybody is one host, and half the places are left to them. What a slow
-reader has on its way in the buffers of both kernels is several MiB, so keeping up is only believed
-after the time that takes. Who is told to end is told once.
+Rules: there is a maximum of slow readers, and half of it for one host, so that no host can take all
+places; behind a proxy all clients are one host, and half the places are left to them. A slow reader
+has several MiB in the buffers of both kernels, so it counts as keeping up only after the time which
+those take. A visit is ended once.
 
-It does not know what a request is, nor how anybody is told.
+It does not know what a request is, nor how a visit is ended.
 """
 
 from collections import Counter
 from typing import NamedTuple
 
-from sigil import Conn, Peer
+from sigil import Conn, HttpServer, Peer
 from sigil.apps.demo.handler import BALLAST
-from sigil.core.server.state import Server
 from sigil.core.views.figures import subscribers
 
-SLOW_MOST = 8
-"""Who may read slowly at a time: each costs as much of the network as ballast is said."""
-SLOW_MOST_PER_HOST = SLOW_MOST // 2
-SLOW_SECONDS_MOST, FAST_SECONDS_MOST = 60.0, 30.0
-"""How long anybody may, and how long at a stretch without being behind."""
+MAX_SLOW = 8
+"""Slow readers at a time; each costs the network all of the ballast."""
+MAX_SLOW_PER_HOST = MAX_SLOW // 2
+MAX_SLOW_SECONDS, MAX_FAST_SECONDS = 60.0, 30.0
+"""How long a visit may take, and how long at a stretch without lagging."""
 
-TOO_LONG = f"this is the end: nobody reads slowly for more than {SLOW_SECONDS_MOST:g} s"
-TOO_FAST = (
-    f"this is the end: whoever is not behind for {FAST_SECONDS_MOST:g} s does not read slowly"
-)
+TOO_LONG = f"end of the stream: a slow reader is served for {MAX_SLOW_SECONDS:g} s at most"
+TOO_FAST = f"end of the stream: this reader has not lagged for {MAX_FAST_SECONDS:g} s"
 
 
 class Visit(NamedTuple):
-    """One who reads slowly: since when, when it was last seen behind (in seconds, as `timed_out`
-    was told them).
-    """
+    """One slow reader: when it came and when it last lagged, in seconds of the clock of `overdue`."""
 
     began_seconds: float
-    behind_seconds: float
+    lagged_seconds: float
     is_over: bool
 
 
 class SlowReaders:
-    """Who reads slowly: `admit` at the door, `timed_out` in every turn of the loop."""
+    """The slow readers: `admit` decides on a request, `overdue` is called in every tick."""
 
     def __init__(self) -> None:
         self._visits: dict[Conn, Visit] = {}
         self._admitted: Counter[str] = Counter()
 
-    def admit(self, state: Server, peer: Peer) -> bool:
-        """Whether one more may read slowly, from this peer.
+    def admit(self, server: HttpServer, peer: Peer) -> bool:
+        """True if one more slow reader, from this peer, is admitted; it is counted then.
 
-        Who was let in in this turn may not be seen in the server's value yet; or is already, and is
-        counted twice.
+        A client that was admitted in this tick may not be a subscriber in the server's value yet;
+        or it is one already, and is counted twice.
         """
         hosts = self._admitted + Counter(
-            listener.peer.host for listener in subscribers(state, BALLAST)
+            subscriber.peer.host for subscriber in subscribers(server.state, BALLAST)
         )
-        if hosts.total() >= SLOW_MOST or hosts[peer.host] >= SLOW_MOST_PER_HOST:
+        if hosts.total() >= MAX_SLOW or hosts[peer.host] >= MAX_SLOW_PER_HOST:
             return False
         self._admitted[peer.host] += 1
         return True
 
-    def overdue(self, state: Server, now: float) -> list[tuple[Conn, str]]:
-        """Whose visit ends now, and the sentence that says why; to be asked once in each turn."""
+    def overdue(self, server: HttpServer, now: float) -> list[tuple[Conn, str]]:
+        """The clients whose visit ends now, each with the reason; to be called once in each tick."""
         self._admitted.clear()
         visits = {
-            listener.conn: self._visit(listener.conn, listener.is_behind, now)
-            for listener in subscribers(state, BALLAST)
+            subscriber.conn: self._visit(subscriber.conn, subscriber.is_behind, now)
+            for subscriber in subscribers(server.state, BALLAST)
         }
-        ends = [(conn, _sentence_for(visit, now)) for conn, visit in visits.items()]
-        over = [(conn, sentence) for conn, sentence in ends if sentence]
-        self._visits = visits | {conn: visits[conn]._replace(is_over=True) for conn, _ in over}
-        return over
+        reasons = [(conn, _reason_to_end(visit, now)) for conn, visit in visits.items()]
+        overdue = [(conn, reason) for conn, reason in reasons if reason]
+        for conn, _ in overdue:
+            visits[conn] = visits[conn]._replace(is_over=True)
+        self._visits = visits
+        return overdue
 
-    def _visit(self, conn: Conn, is_behind: bool, now: float) -> Visit:
+    def _visit(self, conn: Conn, is_lagging: bool, now: float) -> Visit:
+        """The visit of a client, brought up to date."""
         visit = self._visits.get(conn, Visit(now, now, False))
-        return visit._replace(behind_seconds=now) if is_behind else visit
+        return visit._replace(lagged_seconds=now) if is_lagging else visit
 
 
-def _sentence_for(visit: Visit, now: float) -> str:
-    """Why a visit ends now; nothing for one that goes on, or has been ended."""
+def _reason_to_end(visit: Visit, now: float) -> str:
+    """Why a visit ends now; empty if it goes on, or has been ended already."""
     if visit.is_over:
         return ""
-    if now - visit.began_seconds >= SLOW_SECONDS_MOST:
+    if now - visit.began_seconds >= MAX_SLOW_SECONDS:
         return TOO_LONG
-    return TOO_FAST if now - visit.behind_seconds >= FAST_SECONDS_MOST else ""
+    if now - visit.lagged_seconds >= MAX_FAST_SECONDS:
+        return TOO_FAST
+    return ""

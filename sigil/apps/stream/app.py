@@ -47,15 +47,15 @@ RING_FRAMES = 262_144
 """Lines held for clients that lag: most of a second of the fastest input.
 
 This many lines of 256 bytes fill the default ring, so for shorter ones this is the bound. Full of
-them, with one client, the ring takes 24 MiB more than with a quarter; the bound of all that a server
-can hold, 41 GiB with the maximum of the worst clients, becomes 50 GiB.
+them, with one client, the ring takes 24 MiB more than with a quarter; the bound of all that a
+server can hold, 41 GiB with the maximum of the worst clients, becomes 50 GiB.
 """
 RING_LINES = 4
 """How many of the longest lines the ring holds at least, in all encodings."""
 ENCODINGS, COMPRESSED_ENCODINGS = 2, 2
 """Encodings of one line on the ring: a frame, and an event if there are event streams. With
-compression, two more: Zstandard, and deflate with the window of browsers (clients with other windows
-make the ring hold fewer lines).
+compression, two more: Zstandard, and deflate with the window of browsers (clients with other
+windows make the ring hold fewer lines).
 """
 ENCODING_OVERHEAD = 64
 """Bytes of an encoding beside the line, at most: the header of a frame, the id of an event."""
@@ -223,7 +223,7 @@ class LineStream:
         self._is_ending = True
 
     def flush_partial_line(self) -> None:
-        """Make a line of what has no line end yet: no more will be read, though there may be more."""
+        """Make a line of what has no line end yet, because no more will be read."""
         self._pending += finish(self._lines)
         self._lines = Lines(self.rules.max_line)
 

@@ -70,7 +70,7 @@ def _append(lines: Lines, piece: bytes) -> tuple[Lines, list[Line]]:
 
 
 def _joined(pieces: Sequence[bytes], piece: bytes) -> tuple[bytes, ...]:
-    """The pieces with one more; those that are not longer than their successor are joined with it."""
+    """The pieces and one more; a piece that is not longer than its successor is joined with it."""
     count = len(pieces)
     length = len(piece)
     while count and len(pieces[count - 1]) <= length:

@@ -79,7 +79,7 @@ class Loop:
         self._grace_seconds = grace_seconds
         self._selector = selectors.SelectSelector()
         self._stop_requests = 0
-        """How often `stop` was called; only `stop` changes it, which may interrupt any line here."""
+        """Calls of `stop`, which alone changes it, and may interrupt any line here."""
         self._is_over = False
         """The input has ended, and the server is not to linger."""
         self._stops = 0

@@ -23,7 +23,8 @@ from ...core.limits import Limits
 from ...core.server.slots import clients_of
 from ...core.server.state import Server
 from ...core.websocket.messages import Message
-from ...shell.loop.engine import TOO_SLOW, Clock, Engine
+from ...shell.loop.engine import Clock, Engine
+from ...shell.loop.send_buffer import TOO_SLOW
 from ...shell.program.callbacks import Callbacks
 from ...shell.program.handlers import Handler
 from ..server import MemoryServer
@@ -42,16 +43,11 @@ class TracedEngine(Engine):
         super().__init__(state, parse, clock)
         self._trace = trace
 
-    @property
-    def present(self) -> Server:
-        """The core's value as it is, without what was said and not told."""
-        return self._state
-
-    def _advance(self, events: list[Event]) -> None:
-        self._close_window()
-        for event in (*self._unsent, *events):
+    def advance_core(self, events: list[Event]) -> None:
+        """Advance the core by these events, and write them down."""
+        for event in events:
             self._trace.add("told", event)
-        super()._advance(events)
+        super().advance_core(events)
 
 
 class Stage(MemoryServer):
@@ -93,11 +89,11 @@ class Stage(MemoryServer):
 
     def dropped_count(self) -> int:
         """How many clients were dropped because they read too slowly."""
-        return self.traced.present.totals.closed.get(TOO_SLOW, 0)
+        return self.traced.snapshot.totals.closed.get(TOO_SLOW, 0)
 
     def weight_of(self, message: Message) -> int:
         """Bytes that a message takes on the ring, in all encodings that somebody listens in."""
-        encodings = [encoding for encoding, _ in self.traced.present.broadcast.encoding_counts]
+        encodings = [encoding for encoding, _ in self.traced.snapshot.broadcast.encoding_counts]
         return sum(
             [frame_len(message, encoding) for encoding in (Encoding.PLAIN, *encodings)],
             POSITION_LEN * (Encoding.SSE in encodings),
@@ -105,7 +101,7 @@ class Stage(MemoryServer):
 
     def listeners(self) -> dict[Peer, Conn]:
         """Who listens to the stream without being a WebSocket."""
-        clients = clients_of(self.traced.present.slots)
+        clients = clients_of(self.traced.snapshot.slots)
         return {
             client.peer: client.conn
             for client in clients
@@ -114,7 +110,7 @@ class Stage(MemoryServer):
 
     def kept_topics(self) -> list[str | None]:
         """The topics of all frames that the core has kept."""
-        broadcast = self.traced.present.broadcast
+        broadcast = self.traced.snapshot.broadcast
         return [*frame_topics(broadcast.ring), *(entry.topic for entry in broadcast.pending)]
 
 

@@ -21,9 +21,9 @@ from sigil.apps.demo.live import (
     BALLAST_COUNT,
     BALLAST_LEN,
     BALLAST_SECONDS,
-    DROPPED,
-    EVICTIONS_MOST,
-    PICTURE_SECONDS,
+    EVICTION_REASONS,
+    MAX_EVICTIONS,
+    SNAPSHOT_SECONDS,
     Lag,
     Live,
     changes,
@@ -31,10 +31,10 @@ from sigil.apps.demo.live import (
     make_live,
 )
 from sigil.apps.demo.slow_readers import (
-    FAST_SECONDS_MOST,
-    SLOW_MOST,
-    SLOW_MOST_PER_HOST,
-    SLOW_SECONDS_MOST,
+    MAX_FAST_SECONDS,
+    MAX_SLOW,
+    MAX_SLOW_PER_HOST,
+    MAX_SLOW_SECONDS,
 )
 from sigil.core.views.figures import ring_figures, subscriber_count
 from sigil.testing import Client, Connection, WebSocket
@@ -55,12 +55,12 @@ class Show:
         self.client = Client(
             make_demo(recorder, self.live.admit), callbacks=self.live.callbacks, limits=limits
         )
-        self.live.watch(self.client.server)  # type: ignore[arg-type]
+        self.live.attach(self.client.server)  # type: ignore[arg-type]
 
     def turn(self, seconds: float = 0.0) -> None:
         """Let time pass, and say what is due then."""
         self.now += seconds
-        self.live.turn(self.client.server)  # type: ignore[arg-type]
+        self.live.run_due(self.client.server)  # type: ignore[arg-type]
         self.client.settle()
 
     def slow(self, window_len: int | None = None, host: str = "127.0.0.1") -> Connection:
@@ -135,10 +135,10 @@ def test_pictures_are_changes_to_the_one_that_a_newcomer_is_given() -> None:
     first = show.client.websocket("/ws?topic=ring")
     show.turn()
     for _ in range(3):
-        show.turn(PICTURE_SECONDS)
+        show.turn(SNAPSHOT_SECONDS)
     second = show.client.websocket("/ws?topic=ring")
     figures = ring_figures(show.client.state)
-    show.turn(PICTURE_SECONDS)
+    show.turn(SNAPSHOT_SECONDS)
     pictures = []
     for websocket in (first, second):
         (picture,) = [dict(hello["ring"]) for hello in told(websocket, "hello")]
@@ -166,9 +166,9 @@ def test_nothing_is_said_of_the_ring_that_nobody_hears() -> None:
     show = Show()
     show.client.websocket("/ws?topic=load")
     for _ in range(9):
-        show.turn(PICTURE_SECONDS)
+        show.turn(SNAPSHOT_SECONDS)
     assert show.published() == 2  # two samples
-    assert show.live.seconds_until_due() == pytest.approx(1.0 - PICTURE_SECONDS)
+    assert show.live.seconds_until_due() == pytest.approx(1.0 - SNAPSHOT_SECONDS)
 
 
 # -- ballast ---------------------------------------------------------------------------------------
@@ -201,16 +201,16 @@ def test_there_is_ballast_while_somebody_hears_it_and_then_no_more() -> None:
 def test_no_more_than_so_many_may_read_slowly_even_if_all_come_at_once() -> None:
     show = Show(Limits(outgoing_buffer_sz=2**22))
     show.turn()
-    hosts = [f"192.0.2.{number}" for number in range(SLOW_MOST + 2)]
+    hosts = [f"192.0.2.{number}" for number in range(MAX_SLOW + 2)]
     crowd = [
         show.slow(host=host) for host in hosts
     ]  # who comes in one turn with others may be counted twice
-    assert 0 < [reader.answers()[0].status for reader in crowd].count(200) <= SLOW_MOST
+    assert 0 < [reader.answers()[0].status for reader in crowd].count(200) <= MAX_SLOW
     statuses = []
     for host in hosts:
         show.turn()
         statuses.append(show.slow(host=host).answers()[0].status)
-    assert subscriber_count(show.client.state, "ballast") == SLOW_MOST
+    assert subscriber_count(show.client.state, "ballast") == MAX_SLOW
     assert statuses == sorted(statuses) and statuses[-1] == 503
     next(reader for reader in crowd if reader.answers()[0].status == 200).reset()
     show.turn()
@@ -221,17 +221,17 @@ def test_one_host_leaves_half_of_the_places_to_others() -> None:
     show = Show(Limits(outgoing_buffer_sz=2**22))
     statuses = []
     for host in ("192.0.2.1", "192.0.2.2"):
-        for _ in range(SLOW_MOST_PER_HOST + 1):
+        for _ in range(MAX_SLOW_PER_HOST + 1):
             show.turn()
             statuses.append(show.slow(host=host).answers()[0].status)
-    assert statuses == 2 * [*SLOW_MOST_PER_HOST * [200], 503]
+    assert statuses == 2 * [*MAX_SLOW_PER_HOST * [200], 503]
 
 
 def seconds_until_ended(show: Show, reader: Connection, read_len: int = 0) -> float:
     """Let time pass until this reader has been ended: after how many seconds."""
     began = show.now
     while not reader.has_ended:
-        assert show.now - began <= SLOW_SECONDS_MOST + 1
+        assert show.now - began <= MAX_SLOW_SECONDS + 1
         show.turn(BALLAST_SECONDS)
         if read_len:
             reader.read(read_len)
@@ -242,15 +242,13 @@ def test_who_keeps_up_is_ended_soon_and_told_why_and_then_there_is_no_ballast() 
     show = Show(Limits(outgoing_buffer_sz=2**22))
     crowd = [show.slow() for _ in range(2)]
     show.turn()
-    assert seconds_until_ended(show, crowd[0]) == FAST_SECONDS_MOST
+    assert seconds_until_ended(show, crowd[0]) == MAX_FAST_SECONDS
     for reader in crowd:
         reader.half_close()
     assert [reader.reason for reader in crowd] == 2 * [CloseReason.OK]
     (answer,) = crowd[0].answers()
     assert answer.is_whole
-    assert answer.text.endswith(
-        "data: this is the end: whoever is not behind for 30 s does not read slowly\n\n"
-    )
+    assert answer.text.endswith("data: end of the stream: this reader has not lagged for 30 s\n\n")
     assert list(show.live.evictions) == []
     published = show.published()
     show.turn(BALLAST_SECONDS)
@@ -268,7 +266,7 @@ def test_who_is_behind_for_ever_and_never_too_far_is_ended_too() -> None:
     # falls off.
     assert (
         seconds_until_ended(show, reader, read_len=BALLAST_COUNT * (BALLAST_LEN + 50))
-        >= SLOW_SECONDS_MOST - 1
+        >= MAX_SLOW_SECONDS - 1
     )
     assert subscriber_count(show.client.state, "ballast") == 0
     assert list(show.live.evictions) == []
@@ -300,7 +298,7 @@ def test_who_reads_slowly_is_dropped_with_a_reason_that_everybody_hears() -> Non
     # to it, about.
     assert eviction["lag"]["ring_bytes"] > 1.8 * seen[-1]["owed"] - 2 * 1000
     assert [laggard["owed"] for laggard in seen] == sorted(laggard["owed"] for laggard in seen)
-    show.turn(PICTURE_SECONDS)
+    show.turn(SNAPSHOT_SECONDS)
     assert told(websocket, "ring")[-1]["dropped"] == 1
     (hello,) = told(show.client.websocket("/ws"), "hello")
     assert hello["evictions"] == [eviction]
@@ -311,13 +309,13 @@ def test_the_last_evictions_are_kept_and_who_leaves_is_none() -> None:
     show.client.websocket("/ws").close()
     show.turn()
     assert list(show.live.evictions) == []
-    for _ in range(EVICTIONS_MOST + 2):
+    for _ in range(MAX_EVICTIONS + 2):
         slow = show.slow(window_len=1000)
         while not slow.is_closed:
             show.turn(BALLAST_SECONDS)
-    assert len(show.live.evictions) == EVICTIONS_MOST
+    assert len(show.live.evictions) == MAX_EVICTIONS
     assert {eviction.reason for eviction in show.live.evictions} <= {
-        reason.name for reason in DROPPED
+        reason.name for reason in EVICTION_REASONS
     }
 
 

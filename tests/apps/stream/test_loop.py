@@ -314,7 +314,8 @@ def test_the_end_of_the_input_is_no_signal() -> None:
         server.line_with("stopped listening")
         server.process.send_signal(signal.SIGINT)
         server.line_with(
-            "sigil: the input has ended, and clients are being sent the rest; Ctrl-C again stops now"
+            "sigil: the input has ended, and clients are being sent the rest; "
+            "Ctrl-C again stops now"
         )
         assert server.process.poll() is None
         server.process.send_signal(signal.SIGINT)
@@ -384,7 +385,7 @@ def test_a_socket_to_listen_on_is_not_read() -> None:
     ended = run("stream", "--fd", "0")
     assert (ended.status, ended.out) == (2, "")
     assert ended.err == (
-        "sigil: error: --fd 0 is standard input, of which the lines are read: "
+        "sigil: error: --fd 0 is standard input, from which lines are read: "
         "pass the socket as another descriptor\n"
     )
 

@@ -20,7 +20,6 @@ from sigil.core.connection.session import (
     unread_len,
 )
 from sigil.core.events import Delivered
-from sigil.core.send_status import SendStatus
 from sigil.core.websocket.frames import Opcode, encode_frame
 from sigil.core.websocket.messages import BETWEEN_MESSAGES, FragmentedMessage, MessageReader
 from tests.support.core_driver import CONN, tell
@@ -107,14 +106,6 @@ def test_a_conversation_begins_with_the_program_at_work() -> None:
         (),
         CloseState.OPEN,
     )
-
-
-def test_the_numbers_of_the_statuses_are_those_of_the_reference() -> None:
-    assert {status.name: int(status) for status in SendStatus} == {
-        "BACKPRESSURE": 0,
-        "SUCCESS": 1,
-        "DROPPED": 2,
-    }
 
 
 def test_what_waits_behind_a_ping_is_never_copied_and_counted_without_looking_again() -> None:
