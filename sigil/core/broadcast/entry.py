@@ -2,8 +2,8 @@
 
 Theory: a message is framed once when it is published, and encoded once for each encoding that some
 subscriber has then. What is stored is `Published`: the plain frame, its topic, and those encodings.
-Subscribers differ only in their `Subscription`, so whether an entry is for one, and what it is sent,
-are functions of the two.
+Subscribers differ only in their `Subscription`, so whether an entry is for one, and what that one
+is sent, are functions of the two.
 
 Rules: an entry without a topic is for everybody; one with a topic is for the subscribers of that
 topic, or of `EVERY_TOPIC`. A binary message is for nobody with a text-only encoding. A position

@@ -31,7 +31,9 @@ def put(ring: Ring, *lengths: int) -> Ring:
 
 
 def ones(count: int, size: int = 8) -> Ring:
-    """A ring of `size` bytes on which `count` frames of one byte were published, one by one."""
+    """A ring of so many bytes on which so many frames of one byte were published, each
+    by itself.
+    """
     ring = make_ring(size, 1_000)
     for _ in range(count):
         ring = put(ring, 1)
