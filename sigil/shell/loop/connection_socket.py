@@ -60,7 +60,7 @@ def trim(rest: Segment) -> Segment:
 
 
 def reports_errors_unwatched(selector: selectors.BaseSelector) -> bool:
-    """True if a selector that is told to watch for nothing still reports a connection that breaks,
+    """True if a selector that watches for nothing still reports a connection that breaks,
     as epoll does.
 
     With any other a connection that is not watched is taken out, and that it has broken is seen
