@@ -15,7 +15,7 @@ framework.
 """
 
 from .answers import Answer, BadAnswer, read_answers
-from .client import Client, HandlerError, NoAnswer, Restless
+from .client import Client, HandlerError, NoAnswer, NeverIdle
 from .connection import Connection
 from .server import MemoryServer
 from .websocket import NoMessage, UpgradeRefused, WebSocket, WebSocketClosed
@@ -31,7 +31,7 @@ __all__ = [
     "NoAnswer",
     "NoMessage",
     "Outcome",
-    "Restless",
+    "NeverIdle",
     "UpgradeRefused",
     "Violation",
     "WebSocket",

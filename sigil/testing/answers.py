@@ -58,7 +58,9 @@ class Found(NamedTuple):
 
 
 class _Content(NamedTuple):
-    """A body as far as it is there, where the bytes behind it begin, and whether its end was seen."""
+    """A body as far as it is there, where the bytes behind it begin, and whether its end
+    was seen.
+    """
 
     body: bytes
     end: int

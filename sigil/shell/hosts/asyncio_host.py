@@ -78,7 +78,7 @@ class _Host:
 
         Without a `deferred` it is the closing of a stream, which is let finish.
         """
-        task = self._loop.create_task(_run(awaitable, deferred))
+        task = self._loop.create_task(run_and_deliver(awaitable, deferred))
         tasks = self.closings if deferred is None else self._tasks
         tasks.add(task)
         task.add_done_callback(tasks.discard)
@@ -123,7 +123,7 @@ class _Host:
         self._end(None)
 
 
-async def _run(awaitable: Awaitable[object], deferred: Deferred | None) -> None:
+async def run_and_deliver(awaitable: Awaitable[object], deferred: Deferred | None) -> None:
     """Await what user code gave us, and deliver what comes of it, whatever that is."""
     deferred = deferred or Deferred()
     try:
