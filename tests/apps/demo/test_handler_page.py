@@ -276,10 +276,10 @@ def test_a_tab_that_reads_slowly_is_dropped_and_another_one_goes_on(
             tab.wait_for(f"{PAINTED} > 3")
         slow.ask('document.getElementById("slow-button").click()')
         slow.wait_for_words("story", "asks for /slow")
-        other.wait_for('document.getElementById("ring").ariaLabel.includes(" behind: 1,")')
+        other.wait_for('document.getElementById("ring").ariaLabel.includes(" lagging: 1,")')
         story = slow.wait_for_words("story", "never more than")
         assert "a cursor of its own" in story
-        assert "The server has dropped it, WS_CLIENT_TOO_SLOW: it fell too far behind" in story
+        assert "The server has evicted it, WS_CLIENT_TOO_SLOW: it fell too far behind" in story
         assert "(this tab)" in slow.wait_for_words("dropped", "WS_CLIENT_TOO_SLOW")
         dropped = other.wait_for_words("dropped", "WS_CLIENT_TOO_SLOW")
         assert re.search(r"it was [0-9.]+ [KM]iB of the ring, [0-9]+ messages behind", dropped)
