@@ -39,7 +39,8 @@ READING_ORDER = (
     ("server",),
     ("views",),
 )
-"""The files and folders of `sigil.core`; each uses those of its own step and of the steps before."""
+"""The files and folders of `sigil.core`; each uses those of its own step and of the steps before.
+"""
 STEPS = {f"sigil.core.{name}": step for step, names in enumerate(READING_ORDER) for name in names}
 MODULES = {module_of(path): path for path in SIGIL}
 SHELL = [path for path in SIGIL if is_below(module_of(path), "sigil.shell")]
@@ -80,7 +81,9 @@ def circle_in(graph: Mapping[str, Iterable[str]]) -> list[str]:
 
 
 def private_names(imports: Iterable[Import]) -> list[str]:
-    """What is imported though its file keeps it for itself; `__version__` and the like are public."""
+    """What is imported though its file keeps it for itself; `__version__` and the like
+    are public.
+    """
     return [
         f"{item.module}.{item.name}"
         for item in imports

@@ -28,21 +28,32 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "parity.md"
 
 NAMES = """
-    http-server http-server? make-http-server http-server-handler http-server-port http-server-host http-server-backlog
-    http-server-timeout http-server-max-request-size http-server-socket http-server-running http-server-clients
+    http-server http-server? make-http-server http-server-handler http-server-port
+    http-server-host http-server-backlog
+    http-server-timeout http-server-max-request-size http-server-socket http-server-running
+    http-server-clients
     http-client http-client? http-client-socket http-client-buffer http-client-headers-complete
-    http-client-content-length http-client-request http-client-response-started http-client-created-at
+    http-client-content-length http-client-request http-client-response-started
+    http-client-created-at
 
-    http-server-running? http-server-start http-server-stop http-server-tick server-loop process-connections
-    accept-new-client process-readable-clients handle-client-data try-parse-and-handle continue-body-read
-    finalize-request parse-headers-only find-header-end parse-header-lines handle-request send-response
+    http-server-running? http-server-start http-server-stop http-server-tick server-loop
+    process-connections
+    accept-new-client process-readable-clients handle-client-data try-parse-and-handle
+    continue-body-read
+    finalize-request parse-headers-only find-header-end parse-header-lines handle-request
+    send-response
     send-error-response
 
-    http-get http-post http-put http-delete http-request http-serve http-status-message http-response-text
-    http-response-html http-response-json http-response-not-found http-response-redirect http-response-error
-    http-response-sse body-length streaming-body? build-status-line build-headers-string ensure-headers
-    write-http-response response->string parse-range-header sse-event sse-data router route routes path-param
-    path-params chain static ws-connect ws-send ws-send-binary ws-ping ws-receive ws-close with-async go yield sleep
+    http-get http-post http-put http-delete http-request http-serve http-status-message
+    http-response-text
+    http-response-html http-response-json http-response-not-found http-response-redirect
+    http-response-error
+    http-response-sse body-length streaming-body? build-status-line build-headers-string
+    ensure-headers
+    write-http-response response->string parse-range-header sse-event sse-data router route
+    routes path-param
+    path-params chain static ws-connect ws-send ws-send-binary ws-ping ws-receive ws-close
+    with-async go yield sleep
     await-readable await-writable
 """
 """What `(sigil http server)` and its siblings export."""

@@ -180,7 +180,7 @@ def test_each_kind_of_position_is_found(line: str) -> None:
 # -- tried -----------------------------------------------------------------------------------------
 
 BROADCAST = "Broadcast"
-GROWING = ("Server", "Client", BROADCAST)
+GROWING = ("Server", "Client", BROADCAST, "Ring", "Published")
 
 
 def grown(source: str, name: str, in_middle: bool) -> str:

@@ -360,7 +360,9 @@ def test_every_limit_gives_its_reason() -> None:
 
 
 def run(*arguments: str) -> str:
-    """The complaints of a tool, empty if there are none; a tool that is not installed skips the test."""
+    """The complaints of a tool, empty if there are none; a tool that is not installed skips the
+    test.
+    """
     if importlib.util.find_spec(arguments[0]) is None:
         pytest.skip(f"{arguments[0]} is not installed")
     result = subprocess.run(

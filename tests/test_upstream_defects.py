@@ -168,9 +168,7 @@ def test_a_field_is_there_whatever_comes_before_it(fields: tuple[str, str]) -> N
         assert ask(server, POST + lines + b"\r\n", "POST").text == "A C"
 
 
-def test_a_field_of_the_answer_may_say_zero_and_an_answer_that_upgrades_nothing_names_no_subprotocol() -> (
-    None
-):
+def test_a_field_may_be_zero_and_a_response_that_upgrades_nothing_names_no_subprotocol() -> None:
     def handler(request: Request) -> Response:
         return Response.text("no", headers={"Access-Control-Max-Age": "0"})
 
@@ -537,14 +535,20 @@ def test_nothing_is_compressed_for_nobody() -> None:
 # -- the page --------------------------------------------------------------------------------------
 
 FUNCTIONS = """
-    align footprint new join leave delete fd listen listen6 close ws_close stage_trunc stage_len printf memcpy
-    append_start append_end unstage stage_body ws_send ws_broadcast poll metrics connection_close_reason_str method_str
+    align footprint new join leave delete fd listen listen6 close ws_close stage_trunc stage_len
+    printf memcpy
+    append_start append_end unstage stage_body ws_send ws_broadcast poll metrics
+    connection_close_reason_str method_str
 """
 FIELDS = """
-    max_connection_cnt max_ws_connection_cnt max_request_len max_ws_recv_frame_len max_ws_send_frame_cnt
-    outgoing_buffer_sz compress_websocket treap_seed connection_id method path path_raw ctx headers.content_type
-    headers.accept_encoding headers.compress_websocket headers.upgrade_websocket post.body post.body_len status
-    upgrade_websocket content_type cache_control content_encoding location static_body static_body_len _body_off
+    max_connection_cnt max_ws_connection_cnt max_request_len max_ws_recv_frame_len
+    max_ws_send_frame_cnt
+    outgoing_buffer_sz compress_websocket treap_seed connection_id method path path_raw ctx
+    headers.content_type
+    headers.accept_encoding headers.compress_websocket headers.upgrade_websocket post.body
+    post.body_len status
+    upgrade_websocket content_type cache_control content_encoding location static_body
+    static_body_len _body_off
     _body_len request open close ws_open ws_message ws_close
 """
 

@@ -4,12 +4,11 @@ Theory: a close without a reason cannot be debugged, so every end has exactly on
 `CloseReason`, and every member has a sentence, an HTTP status and a WebSocket close code in one
 table.
 
-Rules: the numbers -1 to -23 are those of the reference system, so that its logs and tools can be
-read with ours; -24 and below are our own. `close_reason_str` renders `TOKEN: sentence`; the token
-never changes, so it can be grepped. A status of 0 means that no answer is owed, a code of 0 that no
-close frame is.
+Rules: the numbers -1 to -23 are those of Firedancer's `fd_http_server`, so that the same tools read
+the logs of both; -24 and below are our own. `close_reason_str` renders `NAME: sentence`; a name
+never changes, so logs can be searched for it. A status of 0 means that no response is sent.
 
-It does not know when a reason applies: the transitions do.
+It does not know when a reason applies: the transitions of a connection do.
 """
 
 from enum import IntEnum
@@ -17,7 +16,7 @@ from typing import NamedTuple
 
 
 class CloseReason(IntEnum):
-    """One number per way in which a connection can end."""
+    """Why a connection ended, or a request was refused: one number for each way."""
 
     OK = -1
     EVICTED = -2
@@ -67,7 +66,9 @@ class CloseReason(IntEnum):
 
 
 class CloseInfo(NamedTuple):
-    """What a reason says: to people, to an HTTP client, to a WebSocket client."""
+    """What a reason means to people (`sentence`), to an HTTP client (`status`, 0 for no response)
+    and to a WebSocket client (`code`, that of the close frame).
+    """
 
     sentence: str
     status: int
@@ -76,9 +77,9 @@ class CloseInfo(NamedTuple):
 
 CLOSE_INFO = {
     CloseReason.OK: CloseInfo(
-        "the last response was sent and the connection was not to be kept", 0, 1000
+        "the last response was sent and the connection was not to persist", 0, 1000
     ),
-    CloseReason.EVICTED: CloseInfo("what it occupied was needed for others", 503, 1013),
+    CloseReason.EVICTED: CloseInfo("it was evicted to make room for others", 503, 1013),
     CloseReason.TOO_SLOW: CloseInfo(
         "it took what it was sent, or sent its body, more slowly than is allowed", 408, 1013
     ),
@@ -134,14 +135,16 @@ CLOSE_INFO = {
     ),
     CloseReason.IDLE_TIMEOUT: CloseInfo("no request came for a long time", 0, 1000),
     CloseReason.WRITE_STALL: CloseInfo(
-        "it took none of the bytes it was owed for too long", 0, 1006
+        "it took no byte of what was sent to it for too long", 0, 1006
     ),
-    CloseReason.WS_PEER_CLOSED: CloseInfo("the client closed the conversation", 0, 1000),
+    CloseReason.WS_PEER_CLOSED: CloseInfo("the client closed the WebSocket", 0, 1000),
     CloseReason.WS_BAD_RSV: CloseInfo(
         "a reserved bit was set without an extension that gives it meaning", 0, 1002
     ),
     CloseReason.WS_BAD_UTF8: CloseInfo("a text message is not UTF-8", 0, 1007),
-    CloseReason.WS_BAD_COMPRESSION: CloseInfo("a compressed message is not what it says", 0, 1007),
+    CloseReason.WS_BAD_COMPRESSION: CloseInfo(
+        "a compressed message cannot be decompressed", 0, 1007
+    ),
     CloseReason.WS_BAD_CLOSE_PAYLOAD: CloseInfo(
         "a close frame with a payload the protocol forbids", 0, 1002
     ),
@@ -180,7 +183,7 @@ def close_reason_sentence(reason: int) -> str:
 
 
 def close_reason_str(reason: int) -> str:
-    """`TOKEN: sentence` for a member or its number; `"unknown"` for a number that is none."""
+    """`NAME: sentence` for a reason or its number; `"unknown"` for a number that is none."""
     try:
         member = CloseReason(reason)
     except ValueError:

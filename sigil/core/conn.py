@@ -1,26 +1,28 @@
-"""Who is meant: names for connections, requests and peers.
+"""Names for connections, requests and peers.
 
-Theory: user code must be able to keep a name for a connection without keeping the connection. A
-name is a slot (a small recycled index, which makes look-ups one array read) and a turn (which never
-repeats, so that a late answer can be seen to be for somebody who has left).
+Theory: user code must be able to hold a name for a connection without holding the connection. A
+name is a slot (a small recycled index, so that a look-up is one array read) and a generation (a
+number that never repeats, so that a late response is seen to be for a connection that is gone).
 
-Rules: names are plain values: hashable, comparable, printable. It does not know the records they
-lead to.
+Rules: names are plain values: hashable, comparable, printable. It does not know the records that
+are found by them.
 """
 
 from typing import NamedTuple
 
 
 class Conn(NamedTuple):
-    """A connection: never equal to any other connection of the same server, before or after."""
+    """The name of a connection: `slot` is its place in the table, `generation` a number that no
+    other connection of the server ever has.
+    """
 
     slot: int
     generation: int
 
 
 class Ticket(NamedTuple):
-    """One request of a connection: `number` counts that connection's requests from 0, in order of
-    arrival.
+    """The name of a request: `number` counts the requests of the connection `conn` from 0, in the
+    order in which they were received.
     """
 
     conn: Conn
@@ -28,8 +30,8 @@ class Ticket(NamedTuple):
 
 
 class Peer(NamedTuple):
-    """The other end: address and port as the operating system gives them (a path and 0 for a Unix
-    socket).
+    """The address of the other end, as the operating system gives it: host and port, or path and 0
+    for a Unix socket.
     """
 
     host: str

@@ -1,11 +1,11 @@
-"""The orders that the core gives: the closed sum of what a server does to the world.
+"""What the core orders: the closed sum of what a server does to the world.
 
-Theory: a transition does not act, it returns what is to be done. So a test can read the orders, a
-recording can compare them, and the shell that carries them out stays small and has no opinion.
+Theory: a transition does not act, it returns effects. So a test can read them, a recording can
+compare them, and the shell that performs them stays small and decides nothing.
 
-Rules: orders are carried out in sequence. `Send` carries its continuation: complete success is
-silent, anything less comes back as `Stalled` or `ConnectionLost`. An order for a connection that is
-gone does nothing.
+Rules: effects are performed in order. `Send` carries its continuation: complete success is not
+reported, anything less is, by `Stalled` or `ConnectionLost`. An effect for a connection that is
+gone does nothing. Whoever performs effects handles every member of `Effect`.
 """
 
 from enum import IntEnum
@@ -22,20 +22,18 @@ from .websocket.messages import CompressedMessage, Message
 
 
 class Then(IntEnum):
-    """What follows when all bytes of a `Send` are taken."""
+    """What is done to the connection when the kernel has taken all bytes of a `Send`."""
 
     KEEP = 0
-    """The connection goes on."""
+    """Nothing: it stays open."""
     SHUT = 1
-    """Our side is shut; the other side may still send and be read."""
+    """Our side is shut down; the peer may still send, and is still read."""
     DROP = 2
-    """The connection is closed, and also if not all bytes could be sent at once: nobody waits for
-    it.
-    """
+    """It is closed, at once even if the kernel takes only a part of the bytes."""
 
 
 class Interest(IntEnum):
-    """What a connection is watched for."""
+    """What a connection is watched for, as a bit set."""
 
     NOTHING = 0
     READ = 1
@@ -44,35 +42,37 @@ class Interest(IntEnum):
 
 
 class Adopt(NamedTuple):
-    """The connection at `socket_id` is `conn` from now on."""
+    """The accepted connection `socket_id` (see `Accepted`) is named `conn` from now on."""
 
     conn: Conn
     socket_id: int
 
 
 class Reject(NamedTuple):
-    """The connection at `socket_id` is sent `data`, as far as it takes it, and closed."""
+    """The accepted connection `socket_id` is sent as much of `data` as the kernel takes, and
+    closed.
+    """
 
     socket_id: int
     data: bytes
 
 
 class CallOpen(NamedTuple):
-    """Tell user code that `conn` is open."""
+    """Call `Callbacks.open`: `conn` is open."""
 
     conn: Conn
 
 
 class CallClose(NamedTuple):
-    """Tell user code that `conn` is gone, and why."""
+    """Call `Callbacks.close`: `conn` is closed, for `reason`."""
 
     conn: Conn
     reason: CloseReason
 
 
 class Handle(NamedTuple):
-    """Call the handler with each of `requests`, which came together; `ticket` names the first, the
-    others follow.
+    """Call the handler with each of `requests`, which were received together; `ticket` names the
+    first, and the numbers of the others follow. The responses come back by `HandlerReturned`.
     """
 
     ticket: Ticket
@@ -80,15 +80,17 @@ class Handle(NamedTuple):
 
 
 class CallWsOpen(NamedTuple):
-    """Tell user code that `conn` has become a WebSocket, by this request; then report `Delivered`."""
+    """Call `Callbacks.ws_open`: `request` has turned `conn` into a WebSocket. Then report
+    `Delivered`.
+    """
 
     conn: Conn
     request: Request
 
 
 class Deliver(NamedTuple):
-    """Give user code these messages, which came together: text as str, binary as bytes; then report
-    `Delivered`.
+    """Call `Callbacks.ws_message` for each of these messages, which were received together: text as
+    str, binary as bytes. Then report `Delivered`.
     """
 
     conn: Conn
@@ -96,10 +98,9 @@ class Deliver(NamedTuple):
 
 
 class DeliverCompressed(NamedTuple):
-    """The same for messages of which some are compressed: each is to be inflated when its turn
-    comes, and no sooner.
-
-    What cannot be is reported by `Delivered`, with the flaw.
+    """Call `Callbacks.ws_message` for each of these messages, some of which are compressed: one is
+    decompressed when those before it have been handled, and no sooner. Then report `Delivered`,
+    with an error for a message that cannot be decompressed.
     """
 
     conn: Conn
@@ -107,7 +108,9 @@ class DeliverCompressed(NamedTuple):
 
 
 class CallWsClose(NamedTuple):
-    """Tell user code that the WebSocket `conn` has ended, why, and with which close code."""
+    """Call `Callbacks.ws_close`: the WebSocket `conn` is closed, for `reason`, with close code
+    `code`.
+    """
 
     conn: Conn
     reason: CloseReason
@@ -115,19 +118,19 @@ class CallWsClose(NamedTuple):
 
 
 class Pull(NamedTuple):
-    """Ask the stream of `ticket` for its next piece."""
+    """Ask the streamed body of the response to `ticket` for its next chunk."""
 
     ticket: Ticket
 
 
 class CloseBody(NamedTuple):
-    """The stream of `ticket` will not be asked any more: close it."""
+    """Close the streamed body of the response to `ticket`: no more of it is needed."""
 
     ticket: Ticket
 
 
 class Send(NamedTuple):
-    """Send the segments in order, then do what `then` says."""
+    """Send the segments to `conn` in order; when all are taken, do `then`."""
 
     conn: Conn
     segments: tuple[Segment, ...]
@@ -135,10 +138,10 @@ class Send(NamedTuple):
 
 
 class FanOut(NamedTuple):
-    """Send `data`, the frames of the stream from number `start` up to `end`, to all of `members`,
-    who hear it so.
+    """Send `data` to all `members` of a cohort, who have the same `subscription`: the frames of the
+    broadcast from number `start` up to, not including, `end`.
 
-    Who takes all of it is not reported; the others are, each by `FanOutStalled`.
+    A member that takes all of it is not reported; each of the others is, by `FanOutStalled`.
     """
 
     subscription: Subscription
@@ -149,14 +152,14 @@ class FanOut(NamedTuple):
 
 
 class Watch(NamedTuple):
-    """Report from now on when `conn` can be read, written, both or neither."""
+    """Report from now on when `conn` is readable, writable, both or neither, as `interest` says."""
 
     conn: Conn
     interest: Interest
 
 
 class Drop(NamedTuple):
-    """Close `conn` at once, with everything that belongs to it."""
+    """Close the socket of `conn` at once, and everything that works for the connection."""
 
     conn: Conn
 
@@ -186,8 +189,8 @@ class Log(NamedTuple):
 
 
 class AccessLog(NamedTuple):
-    """A request was answered, for the access log: `body_length` is the body's in bytes, -1 if it
-    was streamed.
+    """Write the line of one response to the access log: `version` is the minor version of HTTP/1,
+    `length` the length of the body in bytes, -1 if it is streamed.
     """
 
     peer: Peer

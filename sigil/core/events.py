@@ -1,12 +1,12 @@
-"""The facts that the world reports: the closed sum of what can happen to a server.
+"""What the world reports: the closed sum of what can happen to a server.
 
-Theory: the core knows nothing but what is written in these records, so a list of them is a complete
+Theory: the core knows nothing but what is in these records, so a list of them is a complete
 recording of a run. The shell makes them from clocks, sockets and user code; a test or a notebook
 makes them by hand.
 
-Rules: an event states what has happened, never what to do. Times are seconds: `now` on a clock that
-never goes back, `unix_time` since 1970. An event for a connection that is gone is no error: it
-changes nothing.
+Rules: an event states what has happened, never what to do. Times are in seconds: `now` on a clock
+that never goes back, `unix_time` since 1970. An event for a connection that is gone is no error: it
+changes nothing. Whoever handles events handles every member of `Event`.
 """
 
 from typing import NamedTuple, TypeAlias, assert_never
@@ -18,19 +18,19 @@ from .http.response import Response
 from .parse_result import Malformed
 
 Segment: TypeAlias = bytes | memoryview
-"""A piece of memory to be sent.  A view is always of `bytes`, so nobody can change it."""
+"""A piece of memory to be sent. A view is always one of `bytes`, so nobody can change it."""
 
 
 class TickStarted(NamedTuple):
-    """The clock was read at the beginning of a turn: deadlines may have passed."""
+    """A tick has started, and the clock was read: deadlines may have passed."""
 
     now: float
     unix_time: int
 
 
 class TimeRead(NamedTuple):
-    """The clock was read within a turn: what follows happens now. Deadlines wait for what has come
-    in time.
+    """The clock was read within a tick: the events that follow happen at `now`. No deadline is
+    applied, since more may have been received in time.
     """
 
     now: float
@@ -38,8 +38,8 @@ class TimeRead(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """A new connection is at the door; `socket_id` is the shell's number for it until it is adopted
-    or turned away.
+    """A new connection was accepted; `socket_id` is the shell's number for it until `Adopt` or
+    `Reject` decides about it.
     """
 
     socket_id: int
@@ -47,29 +47,29 @@ class Accepted(NamedTuple):
 
 
 class Received(NamedTuple):
-    """Bytes came; never empty."""
+    """Bytes were received; never empty."""
 
     conn: Conn
     data: bytes
 
 
 class HalfClosed(NamedTuple):
-    """The other side will send no more; it may still read."""
+    """The peer has shut down its side: it will send no more, and may still read."""
 
     conn: Conn
 
 
 class ConnectionLost(NamedTuple):
-    """The connection is broken: `error` is the operating system's number for it."""
+    """The connection is broken: `error` is the `errno` of the operating system."""
 
     conn: Conn
     error: int
 
 
 class CloseRequested(NamedTuple):
-    """The program wants this connection closed: what is owed is answered first.
+    """The program wants this connection closed; outstanding requests are answered first.
 
-    A WebSocket is closed with `code` (0: that of the reason) and `text`.
+    A WebSocket is sent a close frame with `code` (0 is the code of `reason`) and `text`.
     """
 
     conn: Conn
@@ -79,9 +79,10 @@ class CloseRequested(NamedTuple):
 
 
 class HandlerReturned(NamedTuple):
-    """The handler returned responses: to the request `ticket` names and those that follow it.
+    """The handler returned responses, to the request that `ticket` names and to those that follow
+    it.
 
-    The body of a stream stays with the shell, which is asked for it by `Pull`.
+    A streamed body stays with the shell, which is asked for its chunks by `Pull`.
     """
 
     ticket: Ticket
@@ -89,8 +90,8 @@ class HandlerReturned(NamedTuple):
 
 
 class HandlerFailed(NamedTuple):
-    """The handler, or the stream it returned, failed: the status to answer, what the client is
-    told, what is logged.
+    """The handler, or the streamed body that it returned, failed: `status` and `message` are for
+    the client, `traceback` is for the log.
     """
 
     ticket: Ticket
@@ -100,20 +101,20 @@ class HandlerFailed(NamedTuple):
 
 
 class StreamChunk(NamedTuple):
-    """A stream yielded a piece of the body."""
+    """The streamed body of the response to `ticket` yielded a chunk."""
 
     ticket: Ticket
     data: bytes
 
 
 class StreamEnded(NamedTuple):
-    """A stream has no more."""
+    """The streamed body of the response to `ticket` has ended."""
 
     ticket: Ticket
 
 
 class Stalled(NamedTuple):
-    """The kernel took `taken` bytes of the last `Send` and no more: `rest` is handed back."""
+    """The kernel took only `taken` bytes of the last `Send`: `rest` is what it did not take."""
 
     conn: Conn
     taken: int
@@ -121,16 +122,16 @@ class Stalled(NamedTuple):
 
 
 class Writable(NamedTuple):
-    """A connection that was stalled takes bytes again."""
+    """A connection that was stalled is writable again."""
 
     conn: Conn
 
 
 class Delivered(NamedTuple):
-    """The program has looked at what `CallWsOpen`, `Deliver` or `DeliverCompressed` gave it, and
-    has last said this to that client.
+    """The callback of a `CallWsOpen`, `Deliver` or `DeliverCompressed` has returned; `replies` are
+    messages that it has just sent to that client, each an opcode and a payload.
 
-    With a `error`, it has looked at what stood before a message that cannot be unpacked.
+    With an `error`, only the messages before one that cannot be decompressed were delivered.
     """
 
     conn: Conn
@@ -139,8 +140,8 @@ class Delivered(NamedTuple):
 
 
 class SendMessages(NamedTuple):
-    """The program says messages to one WebSocket: each an opcode, 1 for text and 2 for binary, and
-    a payload.
+    """The program sends messages to one WebSocket, each an opcode (1 for text, 2 for binary) and a
+    payload.
     """
 
     conn: Conn
@@ -148,15 +149,15 @@ class SendMessages(NamedTuple):
 
 
 class Publish(NamedTuple):
-    """The program says messages to all WebSockets: each an opcode, a payload, and a topic to narrow
-    it or None.
+    """The program broadcasts messages, each an opcode (1 for text, 2 for binary), a payload, and
+    the topic to whose subscribers it goes, or None for all.
     """
 
     messages: tuple[tuple[int, bytes, str | None], ...]
 
 
 class Subscribe(NamedTuple):
-    """The program lets a WebSocket hear a topic from now on, or not any more."""
+    """The program subscribes a client to a topic, or ends its subscription to it."""
 
     conn: Conn
     topic: str
@@ -164,7 +165,9 @@ class Subscribe(NamedTuple):
 
 
 class FanOutStalled(NamedTuple):
-    """Of what a `FanOut` from `start` to `end` sent, the kernel took `taken` bytes for this client."""
+    """The kernel took only `taken` bytes for this client of the `FanOut` from number `start` to
+    `end`.
+    """
 
     conn: Conn
     taken: int
@@ -174,16 +177,16 @@ class FanOutStalled(NamedTuple):
 
 
 class Flush(NamedTuple):
-    """A turn of the loop is over, and what was said in it may leave; or it may leave to `conn`,
-    which has said much.
+    """A tick is over, and the messages sent and broadcast in it are to leave; with a `conn`, those
+    to this client leave before, because they are many.
     """
 
     conn: Conn | None
 
 
 class Stop(NamedTuple):
-    """The server is to stop: answer what is under way for up to `grace` seconds; a second time
-    means at once.
+    """The server is to stop: outstanding requests are answered for up to `grace` seconds. A second
+    `Stop` means at once.
     """
 
     grace: float
@@ -214,7 +217,7 @@ Event: TypeAlias = (
 
 
 def conn_of(event: Event) -> Conn | None:
-    """The connection that an event is about; None if it is about the server as a whole."""
+    """The connection that an event is about; None if it is about the whole server."""
     match event:
         case HandlerReturned() | HandlerFailed() | StreamChunk() | StreamEnded():
             return event.ticket.conn

@@ -4,9 +4,9 @@ Theory: a server is as robust as its weakest unbounded thing, so nothing here gr
 repeats without a field of this record that says how far. A bound that is not enforced does not
 belong here; one that is enforced has its reason beside it.
 
-Rules: lengths are bytes, times are seconds, counts are plain numbers; the last word of a name is
-its unit unless it is one of the names of the system this one learned from (`max_connection_cnt`,
-...).
+Rules: lengths are in bytes, times in seconds, counts are plain numbers; the last word of a name is
+its unit, unless the name is one of Firedancer's (`max_connection_cnt` and its like). The docstring
+of a field ends with what happens beyond the bound: a status, a close code, or what is done.
 
 It does not know who enforces what: parsers take the record as an argument, the shell reads its own
 fields.
@@ -16,191 +16,217 @@ from typing import NamedTuple
 
 
 class Limits(NamedTuple):
-    """All bounds.  Replace what you need: `Limits(max_body_len=2**20, idle_timeout=5.0)`."""
+    """All bounds. Replace what you need: `Limits(max_body_len=2**20, idle_timeout=5.0)`."""
 
     # -- connections -------------------------------------------------------------------------------
     max_connection_cnt: int = 1024
-    """Connections open at once. Each costs a descriptor and a record; beyond them `full_policy`
-    decides.
+    """Connections open at once, WebSockets and event streams apart. Each costs a file descriptor
+    and a record; beyond this `full_policy` decides.
     """
     full_policy: str = "evict"
-    """When all are open, a newcomer may `evict` the one that is furthest behind or has been idle
-    longest (so that idle connections cannot lock anybody out), `wait` in the kernel's queue, or get
-    a `503`.
+    """What happens to a new connection when `max_connection_cnt` are open. `"evict"`: it replaces
+    the one that is furthest behind or has been idle longest, so that idle connections cannot keep
+    others out; `"wait"`: it waits in the kernel's queue; `"503"`: it is sent that status.
     """
     max_requests_per_connection: int = 10**9
-    """The answer to the last one ends the connection. Lower it where a balancer is to spread
-    clients anew.
+    """Requests on one connection; it is closed behind the response to the last. Lower this if a
+    load balancer is to distribute clients anew.
     """
 
     # -- the head of a request ---------------------------------------------------------------------
     max_header_len: int = 65_536
-    """Request line and fields together.  Large cookies and tokens fit; 431 beyond."""
+    """Bytes of the head of a request, request line and field lines together: enough for large
+    cookies and tokens. 431 beyond.
+    """
     max_headers: int = 100
-    """Field lines of one request. Browsers send about 20; each costs more than its bytes; 431
-    beyond.
+    """Field lines of one request. Browsers send about 20, and each costs more memory than its
+    bytes. 431 beyond.
     """
     max_target_len: int = 8_000
-    """The request target.  RFC 9112 section 3 recommends at least 8000 octets; 414 beyond."""
+    """Bytes of the request target. RFC 9112 section 3 recommends at least 8000. 414 beyond."""
 
     # -- the body of a request ---------------------------------------------------------------------
     max_body_len: int = 10 * 2**20
-    """The decoded body, which is held in memory until the handler runs; 413 beyond, before it is
-    read.
+    """Bytes of the decoded body of a request, which is held in memory until the handler is called.
+    413 beyond, before the body is read if its length is declared.
     """
     max_request_len: int | None = None
-    """The other name of that bound, by which the system this one learned from has it: if given, it
-    takes its place.
-    """
+    """Another name for `max_body_len`, that of Firedancer: if it is given, it replaces that."""
     max_chunk_line_len: int = 1_024
-    """One chunk-size line with its extensions, which mean nothing to us; 400 beyond."""
+    """Bytes of one chunk-size line with its extensions, which are ignored. 400 beyond."""
     max_chunk_extension_len: int = 16_384
-    """All chunk extensions of one body: they cost the sender nothing and the parser time; 400
+    """Bytes of all chunk extensions of one body: they are cheap to send and cost time to parse. 400
     beyond.
     """
     max_trailer_len: int = 8_192
-    """The trailer section of a chunked body, which is checked and dropped; 431 beyond."""
+    """Bytes of the trailer section of a chunked body, which is checked and dropped. 431 beyond."""
 
-    # -- what one client may have under way --------------------------------------------------------
+    # -- requests and responses under way, for each client -----------------------------------------
     max_queued_requests: int = 64
-    """Pipelined requests handed out and not yet answered; further ones wait unparsed."""
+    """Pipelined requests that were handed to the handler and are not yet answered. Further ones
+    wait unparsed.
+    """
     max_outbox_len: int = 262_144
-    """Bytes a client may owe us reading: from there on it is neither read nor parsed until it
-    drains.
+    """Bytes that were sent to a client and that it has not taken. From there on its requests and
+    messages are neither read nor parsed until it takes some.
     """
 
     # -- WebSockets --------------------------------------------------------------------------------
     max_ws_connection_cnt: int = 1024
-    """WebSockets and event streams of what is broadcast that are open at once, beside other
-    connections; beyond them `full_policy` evicts the oldest, or refuses.
+    """WebSockets, and event streams of what is broadcast, open at once, beside the other
+    connections. Beyond this the oldest is evicted if `full_policy` is `"evict"`, else the new one
+    is sent 503.
     """
     max_ws_recv_frame_len: int = 2**24
-    """Payload of one frame from a client; close code 1009 beyond, before the payload is read."""
+    """Bytes of the payload of one frame from a client. Close code 1009 beyond, before the payload
+    is read.
+    """
     max_ws_message_len: int = 2**24
-    """A whole message from a client, however it is fragmented; 1009 beyond, before the payload is
-    read.
+    """Bytes of a whole message from a client, however it is fragmented or compressed. Close code
+    1009 beyond, before the payload is read.
     """
     max_ws_outbox_len: int = 2**24
-    """Bytes said to one WebSocket that it has not taken: from there on a message is dropped, and
-    the program is told. Its own messages are not read from `max_outbox_len` on.
+    """Bytes that the program has sent to one WebSocket and that it has not taken. Beyond this a
+    message is dropped, and `send` returns `DROPPED`. From `max_outbox_len` on the client's own
+    messages are not read.
+    """
+    max_ws_topics_per_client: int = 256
+    """Topics that one WebSocket or event stream is subscribed to at once. They are held as one set,
+    which is made anew with every change; 500 beyond if a response asks for more, and a subscription
+    beyond is not made, which the error log tells.
+    """
+    max_topic_len: int = 256
+    """A topic that somebody is subscribed to, in UTF-8: it is a name, and may come from strangers;
+    beyond, the same.
     """
     compress_websocket: bool = True
-    """The sub-protocol `compress-zstd` is spoken with whoever offers it: messages over 200 bytes
-    come in Zstandard.
+    """True: the subprotocol `compress-zstd` is accepted from clients that offer it, and messages of
+    more than 200 bytes are sent to them in Zstandard.
     """
     permessage_deflate: bool = True
-    """Deflate (RFC 7692) is spoken with whoever offers it, as browsers do; no window is kept, for
-    anybody.
+    """True: the extension permessage-deflate (RFC 7692) is accepted from clients that offer it, as
+    browsers do. No compression context is kept between messages, for anybody.
     """
     max_thread_queue_len: int = 2**26
-    """Bytes that other threads have said and the loop has not taken yet; a message beyond is
-    dropped, and its thread is told.
-    """
-    outgoing_buffer_sz: int = 64 * 2**20
-    """Bytes of what was broadcast last that are kept for clients that are behind: one that needs
-    older ones is dropped. A message that does not fit by itself is dropped.
-    """
-    max_ws_send_frame_cnt: int = 8_192
-    """Messages kept for the same purpose: small ones cost more than their bytes."""
-    history_messages: int = 0
-    """What is broadcast is kept for clients to come, who may ask for up to so many of the last
-    messages.
+    """Bytes that other threads have sent or broadcast and that the loop has not taken yet. A
+    message beyond is dropped, and its thread gets `DROPPED`.
     """
     origins: tuple[str, ...] | None = None
-    """Origins whose pages may open a WebSocket, spelled as browsers do (`https://example.com`),
-    `"*"` for all; None: the server's own. A client that is no browser sends none and is accepted;
-    others are answered 403.
+    """Origins whose pages may open a WebSocket, spelled as browsers do (`https://example.com`);
+    `"*"` allows all, None only the server's own. A client that sends no Origin is no browser and is
+    accepted. 403 for others.
     """
     ws_early_data: bool = False
-    """Whether frames may come before the upgrade is answered. A client has to wait (RFC 6455
-    section 4.1): 400.
+    """True: frames may be received before the upgrade is answered. A client must wait (RFC 6455
+    section 4.1), so by default it gets 400.
     """
 
-    # -- what all clients together may have under way ----------------------------------------------
+    # -- broadcasts --------------------------------------------------------------------------------
+    outgoing_buffer_sz: int = 64 * 2**20
+    """Bytes of the latest broadcast messages, kept for subscribers that lag. One that needs an
+    older message is evicted, and a message that does not fit by itself is dropped.
+    """
+    max_ws_send_frame_cnt: int = 8_192
+    """The number of the latest broadcast messages that are kept likewise: small ones cost more than
+    their bytes.
+    """
+    history_messages: int = 0
+    """Earlier broadcast messages that a new subscriber may be sent first, at most. Above 0,
+    messages are kept even while nobody is subscribed.
+    """
+
+    # -- all clients together ----------------------------------------------------------------------
     max_inbound_len: int = 2**29
-    """Bytes of requests that are not complete, over all clients: above it the slowest sender is
-    told 503.
+    """Bytes of incomplete requests and messages, over all clients. Beyond this whoever sends one
+    most slowly gets 503, or close code 1013.
     """
     max_outbound_len: int = 2**30
-    """Bytes that clients owe us reading, over all of them: above it no request is handed out, and
-    after a second the slowest readers are dropped.
+    """Bytes that were sent and not taken, over all clients. Beyond this no request is handed to the
+    handler, and after a second the slowest readers are dropped.
     """
 
-    # -- what is remembered ------------------------------------------------------------------------
+    # -- the cache of heads, and the kernel's buffer -----------------------------------------------
     max_cached_heads: int = 256
-    """Parsed heads kept for clients that send the same bytes again; heads with credentials never
-    are.
+    """Parsed heads in the cache, for clients that send the same bytes again. Heads with credentials
+    are never cached.
     """
     max_cached_head_len: int = 2_048
-    """A head longer than this is not remembered: it is unlikely to come again."""
-
+    """Bytes of the longest head that is cached: a longer one is unlikely to be received again."""
     tcp_notsent_lowat: int = 65_536
-    """Bytes that the kernel takes for a client beyond what the network does: so a slow reader is
-    seen to read.
+    """Bytes that the kernel takes for a client beyond those that are on their way in the network
+    (the socket option TCP_NOTSENT_LOWAT): few enough for a slow reader to be noticed.
     """
 
     # -- deadlines ---------------------------------------------------------------------------------
     header_timeout: float = 10.0
-    """From the first byte of a head to its end, however steadily it dribbles; 408 after."""
+    """Seconds from the first byte of a head to its end, however steadily it is received. 408 after
+    that.
+    """
     body_timeout: float = 30.0
-    """From the end of the head to the end of the body; 408 after."""
+    """Seconds from the end of the head to the end of the body. 408 after that."""
     response_timeout: float = 300.0
-    """For a late answer, or the next piece of a stream: a promise that nobody keeps must not hold a
-    connection for ever; 503 after, or a broken connection if the answer has begun.
+    """Seconds for a late response, or for the next chunk of a streamed body, so that a `Deferred`
+    that is never resolved does not hold its connection for ever. After that 503, or a broken
+    connection if the response has begun.
     """
     sse_keep_alive_interval: float = 15.0
-    """An event stream that is silent for so long gets a comment, so that proxies keep it and a dead
-    client is noticed (the interval the WHATWG standard advises); one of what is broadcast gets its
-    position so often, silent or not.
+    """Seconds after which an event stream in which nothing was sent gets a comment, so that proxies
+    keep it open and a dead client is noticed (the interval that the WHATWG standard advises). An
+    event stream of what is broadcast gets its position so often, idle or not.
     """
     idle_timeout: float = 60.0
-    """Between requests: a kept connection that asks nothing is closed without a word."""
+    """Seconds between two requests. After that the connection is closed without a response."""
     stall_timeout: float = 30.0
-    """A client that takes no byte of what it is owed for so long is dropped."""
+    """Seconds in which a client takes no byte of what is sent to it. After that it is dropped."""
     rate_grace: float = 30.0
-    """How long a client may send its body, or be behind with reading, at any rate: long enough for
-    a pause.
+    """Seconds for which a client may send its body, or take what is sent to it, at any rate: long
+    enough for a pause. After that `min_body_rate` and `min_read_rate` count.
     """
     min_body_rate: int = 240
-    """Bytes per second, on average, at which a body must come: a dribble beats every timeout set
-    for honest clients; 408 below.
+    """Bytes per second, on average, at which a body must be received, since a few bytes now and
+    then would pass every timeout that suits honest clients. 408 below.
     """
     min_read_rate: int = 240
-    """Bytes per second, on average, that a client must take while it is behind: one byte a second
-    is no progress; dropped below.
+    """Bytes per second, on average, that a client must take while it is behind: a byte a second is
+    no progress. Dropped below.
     """
     ws_ping_interval: float = 20.0
-    """A WebSocket that is silent for so long is asked for a sign of life: dead peers do not say
-    that they are.
+    """Seconds after which a WebSocket from which nothing was received is pinged: a dead peer sends
+    nothing that says so.
     """
     ws_pong_timeout: float = 20.0
-    """For that sign of life; close code 1011 after."""
+    """Seconds for anything to be received after that ping. Close code 1011 after that."""
     ws_close_timeout: float = 5.0
-    """For the answer to our close frame; the connection is closed without it after."""
+    """Seconds for the answer to the server's close frame. After that the connection is closed
+    without it.
+    """
     linger_timeout: float = 2.0
-    """After our last byte: how long the client may go on sending before the connection is closed
-    under it.
+    """Seconds for which the client may go on sending after the last byte of the last response.
+    After that the connection is closed.
     """
     max_linger_len: int = 2**20
-    """After our last byte: how much of what the client goes on sending is read and thrown away."""
+    """Bytes that the client may go on sending after the last byte of the last response; they are
+    read and dropped. Beyond this the connection is closed.
+    """
 
-    # -- one turn of the loop ----------------------------------------------------------------------
+    # -- one tick ----------------------------------------------------------------------------------
     max_accepts_per_tick: int = 64
-    """Connections accepted in one tick, so that a flood of them leaves time for those already here.
+    """Connections accepted in one tick, so that a flood of them leaves time for those that are
+    open.
     """
     max_reads_per_tick: int = 256
-    """Connections read in one tick; the rest are still ready in the next one."""
+    """Connections read in one tick; the others are read in the next one."""
     max_read_len: int = 65_536
-    """Bytes taken from one connection in one tick, so that a fast sender cannot keep the loop to
-    itself.
+    """Bytes read from one connection in one tick, so that a fast sender leaves time for the others.
     """
     max_rounds_per_tick: int = 32
-    """Times a tick follows effects to the events they cause (an endless stream would hold it for
-    ever).
+    """Rounds of effects and the events that they cause in one tick: an endless stream would make
+    them endless.
     """
 
 
 FULL_POLICIES = ("evict", "wait", "503")
+"""The values of `Limits.full_policy`."""
 
 _AT_LEAST_ONE = frozenset(
     (
@@ -208,7 +234,7 @@ _AT_LEAST_ONE = frozenset(
         "max_requests_per_connection",
         "max_headers",
         "max_queued_requests",
-        "max_unsent_len",
+        "tcp_notsent_lowat",
         "max_accepts_per_tick",
         "max_reads_per_tick",
         "max_read_len",
@@ -217,21 +243,19 @@ _AT_LEAST_ONE = frozenset(
         "max_ws_send_frame_cnt",
     )
 )
-"""What the server cannot work without."""
+"""The limits that may not be 0, since nothing would work."""
 
 
 def without_aliases(limits: Limits) -> Limits:
-    """The same limits with the bound on bodies under its own name, whichever name it was given by."""
-    return (
-        limits
-        if limits.max_request_len is None
-        else limits._replace(max_body_len=limits.max_request_len)
-    )
+    """The limits with `max_body_len` replaced by `max_request_len`, if that is given."""
+    if limits.max_request_len is None:
+        return limits
+    return limits._replace(max_body_len=limits.max_request_len)
 
 
 def shortest_timeout(limits: Limits) -> float:
-    """The shortest of the deadlines, in seconds: nothing can become due sooner than this after
-    being set.
+    """The shortest of the timeouts, in seconds: no deadline passes sooner than that after it is
+    set.
     """
     return min(
         limits.header_timeout,
@@ -257,15 +281,20 @@ def check_limits(limits: Limits) -> str | None:
     if limits.origins is not None and not isinstance(limits.origins, tuple):
         return f"origins is None or a tuple of origins, not {limits.origins!r}"
     for name, value in zip(limits._fields, limits, strict=True):
-        default = (
-            0 if name == "max_request_len" and value is not None else Limits._field_defaults[name]
-        )
-        if type(default) in (int, float) and not _is_number(
-            value, type(default), int(name in _AT_LEAST_ONE)
-        ):
-            kind = "a whole number" if type(default) is int else "a number"
-            return f"{name} is {kind}, {int(name in _AT_LEAST_ONE)} or more, not {value!r}"
+        kind = _number_type(name, value)
+        minimum = 1 if name in _AT_LEAST_ONE else 0
+        if kind is not None and not _is_number(value, kind, minimum):
+            noun = "a whole number" if kind is int else "a number"
+            return f"{name} is {noun}, {minimum} or more, not {value!r}"
     return None
+
+
+def _number_type(name: str, value: object) -> type | None:
+    """The type that the limit `name` has by its default: int or float; None if it is no number."""
+    if name == "max_request_len":
+        return None if value is None else int
+    kind = type(Limits._field_defaults[name])
+    return kind if kind in (int, float) else None
 
 
 WHOLE_MAX = 2**31 - 1
@@ -273,9 +302,7 @@ WHOLE_MAX = 2**31 - 1
 
 
 def _is_number(value: object, kind: type, minimum: int) -> bool:
-    """True for a number of this kind that is not less, and not too large for a whole one; NaN is
-    neither.
-    """
+    """True for a number of this kind from `minimum` on, if whole up to `WHOLE_MAX`; NaN is none."""
     if kind is int:
         return type(value) is int and minimum <= value <= WHOLE_MAX
     return isinstance(value, int | float) and value >= minimum

@@ -1,10 +1,12 @@
-"""A refusal as a value: what the parsers return instead of raising.
+"""What the parsers return instead of raising: `Malformed` and `NeedMore`.
 
-Theory: bad input is an everyday case, so it is an ordinary result. A refusal holds the reason,
-which decides status and log line, and one sentence in plain words, which its sender gets to read.
+Theory: bad input is an everyday case, so it is an ordinary result. A `Malformed` holds the reason,
+which decides status, close code and log line, and one sentence in plain words, which its sender
+gets to read.
 
-Rules: sentences say what was wrong with what came, never what is inside the server. It does not
-know who finds it.
+Rules: both are false, so that `if not result` means that nothing was parsed. Sentences say what was
+wrong with what was received, never what is inside the server. It does not know which parser
+returns them.
 """
 
 from typing import NamedTuple
@@ -13,10 +15,11 @@ from .close_reasons import CLOSE_INFO, CloseReason
 
 
 class Malformed(NamedTuple):
-    """A request that will not be handled: why, and the sentence its sender gets. Falsy, as the
-    original's #f.
+    """What was received is malformed: `reason` is why, `message` the sentence that its sender gets.
+    False, as the #f of the Scheme system is.
 
-    `is_head` says that the request was a HEAD, whose answer has no body, not even that of an error.
+    `is_head` is true if the request was a HEAD, whose response has no body, not even that of an
+    error.
     """
 
     reason: CloseReason
@@ -28,24 +31,26 @@ class Malformed(NamedTuple):
 
     @property
     def status(self) -> int:
-        """The HTTP status of the answer."""
+        """The HTTP status of the response; 0 if there is none."""
         return CLOSE_INFO[self.reason].status
 
 
 def malformed(message: str, reason: CloseReason = CloseReason.BAD_REQUEST) -> Malformed:
-    """A refusal in our words."""
+    """A `Malformed` with this sentence and this reason (400 by default)."""
     return Malformed(reason, message)
 
 
 def without_body_for_head(data: bytes, error: Malformed) -> Malformed:
-    """The refusal of a request that begins with `data`: to HEAD it is told without a body (RFC 9110
-    section 9.3.2).
+    """The error for a request that begins with `data`, marked if that is a HEAD, to which an error
+    is sent without a body (RFC 9110 section 9.3.2).
     """
     return error._replace(is_head=True) if data.startswith(b"HEAD ") else error
 
 
 class NeedMore(NamedTuple):
-    """What arrived so far is no complete head: continue at `scan` when there is more.  Falsy."""
+    """What was received is not complete: parse again when there is more. `scan` is the number of
+    bytes that need not be searched again. False.
+    """
 
     scan: int
 

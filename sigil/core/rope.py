@@ -1,14 +1,22 @@
-"""The parts of it."""
+"""Ropes: bytes that are gathered from many small reads, without copying all of them each time.
+
+Theory: to append each piece to one growing `bytes` copies everything for every piece, and to hold
+every piece by itself costs an object for every byte that a slow client sends. A rope joins a new
+piece only with those before it that are not much larger.
+
+Rules: each piece is at least twice as long as the one behind it. So a rope of n bytes has at most
+about log2(n) pieces, and each byte is copied at most as often. Ropes are values: nothing is changed
+in place. It does not know what the bytes are: bodies, messages and stages are held in ropes.
+"""
 
 from typing import TypeAlias
 
 Rope: TypeAlias = tuple[bytes, ...]
+"""The pieces in order; the empty tuple is the empty rope."""
 
 
 def rope_append(rope: Rope, piece: bytes) -> Rope:
-    """The rope with one more piece at its end, joined with those before it that are not at least
-    twice its size.
-    """
+    """The rope with one more piece, which is not empty, at its end."""
     while rope and len(rope[-1]) < 2 * len(piece):
         piece = rope[-1] + piece
         rope = rope[:-1]
@@ -16,5 +24,5 @@ def rope_append(rope: Rope, piece: bytes) -> Rope:
 
 
 def rope_join(rope: Rope) -> bytes:
-    """The bytes of a rope; a rope of one piece is that piece, not a copy."""
+    """The bytes of a rope; those of a rope with one piece are that piece, not a copy."""
     return rope[0] if len(rope) == 1 else b"".join(rope)

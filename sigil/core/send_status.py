@@ -1,16 +1,23 @@
-"""The parts of it."""
+"""What `send` and `broadcast` return to the program.
+
+Theory: a program that sends faster than a client reads must be able to know it, without asking, and
+before anything is lost. So every send returns at once what became of the message.
+
+Rules: the numbers are those of the Evo runtime, whose programs compare them. The status is that of
+the moment: nothing is reported later. It does not know the queue: `send_queue` does.
+"""
 
 from enum import IntEnum
 
 
 class SendStatus(IntEnum):
-    """What became of a message the program said; the numbers are those of the Evo runtime."""
+    """What became of a message that the program sent or broadcast."""
 
     BACKPRESSURE = 0
-    """It waits behind what the client has not taken yet."""
+    """It is queued behind bytes that the client has not taken yet."""
     SUCCESS = 1
-    """It is on its way."""
+    """It is sent, or will be when the tick ends."""
     DROPPED = 2
-    """It will not be sent: the client is gone or going, or is so far behind that no more is kept
-    for it.
+    """It will not be sent: the client is gone or closing, or has so much to take already that no
+    more is queued for it.
     """

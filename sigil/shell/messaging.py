@@ -1,20 +1,19 @@
-"""What a program says to its clients: the same words whether the server has sockets or is one in
-memory.
+"""What a program sends to its clients and asks about them: the same methods for a server with
+sockets and one in memory.
 
-Theory: on the thread that ticks a word is told to the engine at once, so that its status is true;
-on any other it is left in the inbox for the next tick, up to a bound.
+Theory: the core belongs to the thread that ticks. On that thread a message goes to the send buffer
+and its status is true; on any other, while the server runs, it is posted for the next tick, up to
+a bound, and `SUCCESS` says no more than that it was accepted.
 
-Rules: `send` and `broadcast` take a message apart themselves while the engine knows what becomes of
-it (`Engine.send_room` and `publish_room`): they are called for each message, so what they do not do
-is not paid for. It does not know when there is a tick.
+Rules: `send` and `broadcast` are called for every message, so they do one thing: make a message and
+hand it to the buffer. It does not know when there is a tick; `_before_send` is for whoever does.
 """
 
 from threading import get_ident
 
-from ..core.broadcast.broadcast import FRAME_HEADER_LEN_MAX
 from ..core.broadcast.entry import format_position
 from ..core.conn import Conn, Peer
-from ..core.connection.websocket_send import NOMINAL_FRAME_HEADER_LEN, buffered_amount
+from ..core.connection.websocket_send import buffered_amount
 from ..core.events import CloseRequested, Event, Publish, SendMessages, Subscribe
 from ..core.limits import Limits
 from ..core.send_status import SendStatus
@@ -28,9 +27,6 @@ from .program.callbacks import Returned
 from .program.handlers import Application, LateResult, Posted, discard
 from .staging import Stager
 
-_TOPICS = (type(None), str)
-_IN_ORDER = (SendMessages, Publish, Subscribe, CloseRequested)
-
 
 def check_topic(topic: object) -> None:
     """TypeError for what is no topic."""
@@ -39,20 +35,21 @@ def check_topic(topic: object) -> None:
 
 
 class Messaging(Stager):
-    """A server that has clients to say something to."""
+    """A server as the program behind it sees it: its clients, and what is sent to them."""
 
     def __init__(self, limits: Limits, engine: Engine) -> None:
         super().__init__(limits.outgoing_buffer_sz)
         self._limits = limits
         self.engine = engine
-        """What is turned; for callers of this package only."""
+        """The loop around the core; for this package only."""
+        self._buffer = engine.buffer
         self._application: Application
         self._mailbox: Mailbox[Posted] = Mailbox(self._discard)
         self._thread = self._sending_thread = get_ident()
-        """The thread that ticks, and the one that may speak without waking it."""
+        """The thread that ticks, and the one that may send without waking it."""
 
-    def _wake(self) -> None:
-        """Something will be said on the thread that ticks: see that there is a tick."""
+    def _before_send(self) -> None:
+        """The thread that ticks is about to send: see that there is a tick."""
 
     # -- questions ---------------------------------------------------------------------------------
 
@@ -82,73 +79,54 @@ class Messaging(Stager):
         return format_position(broadcast.ring.epoch, broadcast.next_number - 1)
 
     def buffered_amount(self, conn: Conn) -> int:
-        """Bytes owed to this client and not yet taken by the kernel; 0 for one that is gone."""
+        """Bytes for this client that the kernel has not taken yet; 0 for one that is gone."""
         state = self.state
         return buffered_amount(find_client(state.slots, conn), state.broadcast)
 
-    # -- words -------------------------------------------------------------------------------------
+    # -- messages ----------------------------------------------------------------------------------
 
     def send(self, conn: Conn, data: str | bytes | bytearray | memoryview) -> SendStatus:
-        """Say a message to one WebSocket, text for a str and binary for bytes; may be called from
+        """Send a message to one WebSocket, text for a str and binary for bytes; may be called from
         any thread.
 
-        It leaves at the end of the tick. `DROPPED` if the client is gone or going, or has
-        `Limits.max_ws_outbox_len` bytes or more still to take, or if this is binary and the client
-        an event stream; `BACKPRESSURE` if the message waits behind what was not taken. From another
-        thread `SUCCESS` only says that it is on its way to the loop.
+        It leaves at the end of the tick. `DROPPED` if the client is gone or closing, if it has
+        `Limits.max_ws_outbox_len` bytes or more to take still, or if the message is binary and the
+        client an event stream; `BACKPRESSURE` if the message waits behind bytes that the kernel
+        has not taken. From another thread `SUCCESS` says only that it is on its way to the loop.
         """
-        engine = self.engine
-        if (
-            conn is engine.recipient and type(data) is str and get_ident() == self._sending_thread
-        ):  # as `Engine.send`, but faster
-            payload = data.encode()
-            engine.append_message((1, payload))
-            engine.send_room = room = engine.send_room - len(payload) - NOMINAL_FRAME_HEADER_LEN
-            if room <= 0:
-                engine.recipient = None
-            return engine.status
-        if get_ident() != self._thread and self.running:
-            message = to_message(data)
-            return self._post_message(SendMessages(conn, (message,)), len(message[1]))
-        self._wake()
-        return engine.send(conn, data)
+        message = to_message(data)
+        if get_ident() == self._sending_thread or self._may_send_now():
+            return self._buffer.send(conn, message)
+        return self._post_message(SendMessages(conn, (message,)), len(message[1]))
 
     def broadcast(
         self, data: str | bytes | bytearray | memoryview, *, topic: str | None = None
     ) -> SendStatus:
-        """Say a message to all WebSockets, or those that hear `topic`; may be called from any
-        thread.
+        """Publish a message to all WebSockets and event streams, or to the subscribers of `topic`;
+        may be called from any thread.
 
         It leaves at the end of the tick, at the cost of one message whatever the number of clients.
         `BACKPRESSURE` if some client is behind; `DROPPED` if one was so far behind that it was
         dropped, or if the message does not fit into `Limits.outgoing_buffer_sz`.
         """
-        engine = self.engine
-        if (
-            type(data) is str and topic.__class__ in _TOPICS and get_ident() == self._sending_thread
-        ):  # as `Engine.publish`
-            payload = data.encode()
-            room = engine.publish_room - len(payload) - FRAME_HEADER_LEN_MAX
-            if room >= 0 and engine.publish_count > 0:
-                engine.publish_room = room
-                engine.publish_count -= 1
-                engine.append_publication((1, payload, topic))
-                return engine.publish_status
         if topic is not None:
             check_topic(topic)
-        if get_ident() != self._thread and self.running:
-            message = to_message(data)
-            return self._post_message(Publish(((*message, topic),)), len(message[1]))
-        self._wake()
-        return engine.publish(data, topic)
+        opcode, payload = to_message(data)
+        if get_ident() == self._sending_thread or self._may_send_now():
+            return self._buffer.publish((opcode, payload, topic))
+        return self._post_message(Publish(((opcode, payload, topic),)), len(payload))
 
     def subscribe(self, conn: Conn, topic: str) -> None:
-        """Let a client hear a topic from now on; may be called from any thread, twice is once."""
+        """Subscribe a client to a topic from now on; may be called from any thread, twice is once.
+
+        A topic beyond `Limits.max_ws_topics_per_client` or `max_topic_len` is not subscribed to,
+        and the error log says so. TypeError for a topic that is not a str.
+        """
         check_topic(topic)
         self._apply(Subscribe(conn, topic, True))
 
     def unsubscribe(self, conn: Conn, topic: str) -> None:
-        """Let a client hear a topic no more; may be called from any thread, twice is once."""
+        """End a client's subscription to a topic; may be called from any thread, twice is once."""
         check_topic(topic)
         self._apply(Subscribe(conn, topic, False))
 
@@ -156,11 +134,13 @@ class Messaging(Stager):
         """Close a connection, a WebSocket with this code and reason; may be called from any thread,
         twice is once.
 
-        What was sent before goes out first. A `CloseReason` in the place of the code is what
-        `close` and `ws_close` are told, and says which code or status is sent. ValueError for a
-        code that may not be sent.
+        What was sent before goes out first. With a `CloseReason` in the place of the code, that is
+        the reason which `close` and `ws_close` are called with, and it determines the code or
+        status that is sent. ValueError for a code that may not be sent.
         """
         self._apply(close_event(conn, code, reason))
+
+    # -- threads -----------------------------------------------------------------------------------
 
     def wake(self) -> None:
         """Make a tick that is waiting return, or the next one not wait; may be called from any
@@ -168,68 +148,72 @@ class Messaging(Stager):
         """
         self._mailbox.wake()
 
-    def post(self, word: Posted) -> None:
-        """Leave word for the next tick, and wake the server if it waits; may be called from any
-        thread.
+    def post(self, item: Posted) -> None:
+        """Leave something for the next tick, and wake the server if it waits; may be called from
+        any thread.
         """
-        self._mailbox.put(word)
+        self._mailbox.put(item)
+
+    def _may_send_now(self) -> bool:
+        """True on the thread that ticks, or while the server does not run; there is a tick to come
+        then.
+        """
+        if get_ident() != self._thread and self.running:
+            return False
+        self._before_send()
+        return True
 
     def _apply(self, event: Event) -> None:
-        """Tell the core at once what the program wants, or leave word if this is another thread."""
-        if get_ident() != self._thread and self.running:
+        """Advance the core at once by what the program requests, or post it from another thread."""
+        if self._may_send_now():
+            self.engine.apply(event)
+        else:
             self.post(event)
-            return
-        self._wake()
-        self.engine.apply(event)
 
-    def _post_message(self, word: SendMessages | Publish, length: int) -> SendStatus:
-        """Leave a message for the loop's thread, unless it is too far behind."""
-        is_taken = self._mailbox.put(word, length, self._limits.max_thread_queue_len)
-        return SendStatus.SUCCESS if is_taken else SendStatus.DROPPED
+    def _post_message(self, event: SendMessages | Publish, length: int) -> SendStatus:
+        """Post a message of `length` bytes, unless too much is posted already."""
+        is_accepted = self._mailbox.put(event, length, self._limits.max_thread_queue_len)
+        return SendStatus.SUCCESS if is_accepted else SendStatus.DROPPED
 
-    # -- the inbox ---------------------------------------------------------------------------------
+    # -- what was posted ---------------------------------------------------------------------------
 
     def _take_posted(self) -> None:
-        """What was left for this tick, by other threads and by user code; what comes meanwhile is
-        for the next one.
+        """Take what was posted for this tick, by other threads and by user code; what is posted
+        meanwhile is for the next one.
         """
-        answers: list[Event] = []
-        for word in self._mailbox.take():
-            if answers and isinstance(
-                word, _IN_ORDER
-            ):  # whoever answers a client first, means a client with an answer
-                self.engine.apply(*answers)
-                answers.clear()
-            if isinstance(word, SendMessages | Publish):
-                self.engine.replay(word)
-            elif isinstance(
-                word, Subscribe | CloseRequested
-            ):  # what is said after it is heard after it
-                self.engine.apply(word)
+        results: list[Event] = []
+        for item in self._mailbox.take():
+            if isinstance(item, LateResult | LateChunk):
+                event = self._take_late(item)
+                results += [] if event is None else [event]
+            elif isinstance(item, SendMessages | Publish | Subscribe | CloseRequested):
+                # who sends to a client after answering its request means it with that answer
+                if results:
+                    self.engine.apply(*results)
+                    results.clear()
+                self._take_request(item)
             else:
-                event = (
-                    self._take_late(word)
-                    if isinstance(word, LateResult | LateChunk | Returned)
-                    else word
-                )
-                if event is not None:
-                    (
-                        answers if isinstance(word, LateResult | LateChunk) else self.engine.events
-                    ).append(event)
-        self.engine.events += answers
+                event = self._take_late(item) if isinstance(item, Returned) else item
+                self.engine.events += [] if event is None else [event]
+        self.engine.events += results
+
+    def _take_request(self, event: SendMessages | Publish | Subscribe | CloseRequested) -> None:
+        """Do what another thread has called for, in the order of the calls."""
+        if isinstance(event, SendMessages | Publish):
+            self._buffer.replay(event)
+        else:
+            self.engine.apply(event)
 
     def _take_late(self, late: LateResult | LateChunk | Returned) -> Event | None:
-        """A result that came after user code had returned, as an event."""
+        """The event of a result that came after user code had returned."""
         return self._application.take_late(late)
 
-    def _discard(self, word: Posted) -> None:
-        """A word that came too late; what a connection's callbacks are told of its end is told all
-        the same.
-        """
-        if isinstance(word, Returned):
-            self._application.take_late(word)
+    def _discard(self, item: Posted) -> None:
+        """Drop what was posted too late. An asynchronous callback of an end goes on all the same."""
+        if isinstance(item, Returned):
+            self._application.take_late(item)
         else:
-            discard(word)
+            discard(item)
 
 
 def http_server_state(server: Messaging) -> Server:

@@ -283,7 +283,7 @@ class HttpServer(Messaging):
                 f"{name}() was called from within tick(): a handler must return instead"
             )
 
-    def _wake(self) -> None:
+    def _before_send(self) -> None:
         """What is said outside a tick inside a host loop leaves only when that is told to tick."""
         if self._is_hosted and not self._is_ticking and self._sending_thread != self._thread:
             self._mailbox.wake()

@@ -86,7 +86,7 @@ class Stager(ABC):
         data = self._take()
         if data is None:
             raise BufferError(
-                f"a body was staged that is longer than Limits.outgoing_buffer_sz, {self._stage.size}"
+                f"a body was staged that is longer than Limits.outgoing_buffer_sz, {self._stage.max_bytes}"
             )
         return Response.bytes(data, status, headers)
 

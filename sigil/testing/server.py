@@ -16,7 +16,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from ..core.conn import Conn
-from ..core.connection.client import Parse
+from ..core.connection.context import Parse
 from ..core.effects import (
     AccessLog,
     Adopt,

@@ -39,7 +39,8 @@ def pieces():
 
 def app(request):
     if request.path == "/figures":
-        return Response.json({"advanced": advanced[0], "ended": ended[0], **server.stats()._asdict()})
+        counts = {"advanced": advanced[0], "ended": ended[0]}
+        return Response.json(counts | server.stats()._asdict())
     headers = {"Content-Length": str(4096 * 65536)} if request.path == "/declared" else {}
     return Response.stream(pieces(), headers=headers)
 

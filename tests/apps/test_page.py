@@ -6,7 +6,10 @@ import hashlib
 from sigil import Headers
 from sigil.apps.page import content_security_policy, page_response
 
-PAGE = '<title>a</title><style>p { x: y }</style><p><script type="module">\nf()\n</script><script>g()</script>'
+PAGE = (
+    "<title>a</title><style>p { x: y }</style><p>"
+    '<script type="module">\nf()\n</script><script>g()</script>'
+)
 
 
 def hash_of(source: str) -> str:
@@ -16,8 +19,10 @@ def hash_of(source: str) -> str:
 
 def test_the_policy_names_every_script_and_style_and_the_server_itself() -> None:
     assert content_security_policy(PAGE) == (
-        f"default-src 'none'; script-src 'self' {hash_of(chr(10) + 'f()' + chr(10))} {hash_of('g()')}; "
-        f"style-src {hash_of('p { x: y }')}; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"default-src 'none'; "
+        f"script-src 'self' {hash_of(chr(10) + 'f()' + chr(10))} {hash_of('g()')}; "
+        f"style-src {hash_of('p { x: y }')}; connect-src 'self'; img-src data:; "
+        f"base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     )
 

@@ -1,1 +1,3 @@
-"""The Autobahn suite for WebSockets against a server of sigil: a script, and tests of the script."""
+"""The Autobahn suite for WebSockets against a server of sigil: a script, and tests of
+the script.
+"""

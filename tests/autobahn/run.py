@@ -1,7 +1,8 @@
 """The Autobahn suite's fuzzing client against a WebSocket server: python tests/autobahn/run.py
 
-    python tests/autobahn/run.py [--cases '1.*,2.*'] [--sample] [--compression] [--server 'COMMAND with {port}']
-                                 [--suite autobahn|kosoku] [--report FOLDER] [--time-limit SECONDS]
+    python tests/autobahn/run.py [--cases '1.*,2.*'] [--sample] [--compression]
+                                 [--server 'COMMAND with {port}'] [--suite autobahn|kosoku]
+                                 [--report FOLDER] [--time-limit SECONDS]
 
 Theory: the suite is the field's own judge of a WebSocket server, independent of this code. It
 connects once per case, says something right or wrong, and gives two verdicts: of what the server
@@ -382,7 +383,8 @@ def read_cases(folder: Path, said: str) -> list[Case]:
     wanted = re.search(r"will run (\d+) test cases", said)
     if not cases or (wanted and int(wanted[1]) != len(cases)):
         raise RunError(
-            f"{len(cases)} cases of {wanted[1] if wanted else 'those chosen'} were run:\n{said[-2000:]}"
+            f"{len(cases)} cases of {wanted[1] if wanted else 'those chosen'} were run:\n"
+            f"{said[-2000:]}"
         )
     return cases
 
@@ -412,7 +414,8 @@ def table_lines(cases: Sequence[Case]) -> Iterator[str]:
 def case_lines(case: Case, folder: Path) -> Iterator[str]:
     """What the suite did in a case and what came of it."""
     found = json.loads((folder / case.report).read_text())
-    yield f"{'.'.join(map(str, case.number))}  behavior {case.behavior}, close {case.behavior_close}"
+    number = ".".join(map(str, case.number))
+    yield f"{number}  behavior {case.behavior}, close {case.behavior_close}"
     yield f"    did:    {plain(found.get('description'))}"
     yield f"    wanted: {plain(found.get('expectation'))}"
     yield f"    got:    {plain(found.get('result'))} {plain(found.get('resultClose'))}"

@@ -8,7 +8,17 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.autobahn.run import SAMPLE, Case, RunError, chosen_cases, column_of, main, read_cases, report_lines
+
+from tests.autobahn.run import (
+    SAMPLE,
+    Case,
+    RunError,
+    chosen_cases,
+    column_of,
+    main,
+    read_cases,
+    report_lines,
+)
 
 OK = {"behavior": "OK", "behaviorClose": "OK", "reportfile": "ok.json"}
 BAD = {"behavior": "OK", "behaviorClose": "WRONG CODE", "reportfile": "bad.json"}
@@ -23,7 +33,9 @@ DETAILS = {
 
 
 def write_report(folder: Path, **cases: dict[str, str]) -> None:
-    """An index of cases, whose names here begin with an underscore and have underscores for dots."""
+    """An index of cases, whose names here begin with an underscore and have underscores
+    for dots.
+    """
     index = {name[1:].replace("_", "."): case for name, case in cases.items()}
     (folder / "index.json").write_text(json.dumps({"server": index}))
     (folder / "bad.json").write_text(json.dumps(DETAILS))

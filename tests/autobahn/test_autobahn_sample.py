@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.autobahn.run import COMPRESSION, COMPRESSION_SAMPLE, SAMPLE, SECTIONS
 
 HERE = Path(__file__).resolve().parent

@@ -1,7 +1,8 @@
 """CPU microseconds per message delivered when one message goes to every client: sigil beside C
 floors and `websockets`.
 
-    python tests/bench/broadcast_cost.py [--rounds N] [--messages N] [--servers NAME,NAME] [--scenarios NAME,NAME]
+    python tests/bench/broadcast_cost.py [--rounds N] [--messages N] [--servers NAME,NAME]
+        [--scenarios NAME,NAME]
 
 Theory: a program with a loop of its own says something to everyone once a tick, or sixteen things.
 What is measured is the CPU time, user and system, of the whole server process between the first

@@ -1,6 +1,7 @@
 """CPU microseconds per request: sigil beside two floors and uvicorn, in one run.
 
-    python tests/bench/request_cost.py [--rounds N] [--requests N] [--servers NAME,NAME] [--scenarios NAME,NAME]
+    python tests/bench/request_cost.py [--rounds N] [--requests N] [--servers NAME,NAME]
+        [--scenarios NAME,NAME]
 
 What is measured. The CPU time, user and system, of the whole server process (all its threads), read
 from outside through its process CPU clock, which counts nanoseconds; divided by the requests
@@ -63,9 +64,11 @@ PROFILE_LINES = 45
 SMALL_HEAD = "Host: 127.0.0.1:8080\r\nUser-Agent: bench/1.0\r\nAccept: */*\r\n\r\n"
 BROWSER_HEAD = (
     "Host: 127.0.0.1:8080\r\n"
-    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 "
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/126.0.0.0 "
     "Safari/537.36\r\n"
-    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n"
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,"
+    "*/*;q=0.8\r\n"
     "Accept-Language: en-GB,en;q=0.9,de;q=0.8\r\n"
     "Accept-Encoding: gzip, deflate, br, zstd\r\n"
     "Cache-Control: max-age=0\r\n"
@@ -342,7 +345,8 @@ def measure(
     expected_cnt = batch_counts(scenario, settings.requests)[1] * scenario.depth
     if (int(done[1]), int(done[2])) != (expected_cnt, expected_cnt * response_sz):
         raise BenchError(
-            f"{server.name}: {expected_cnt} responses of {response_sz} bytes expected, got {done[1:]}"
+            f"{server.name}: {expected_cnt} responses of {response_sz} bytes expected, "
+            f"got {done[1:]}"
         )
     return Sample(scenario.name, server.name, turn, expected_cnt, response_sz, usage)
 
@@ -453,10 +457,14 @@ def head_lines(tools: Tools, settings: Settings) -> Iterator[str]:
     )
     load = "Python" if tools.load[0] == sys.executable else "C"
     yield (
-        f"{platform.system()} {platform.release()}, {os.cpu_count()} cores; rounds: {settings.rounds}, "
+        f"{platform.system()} {platform.release()}, {os.cpu_count()} cores; "
+        f"rounds: {settings.rounds}, "
         f"requests a round: {settings.requests}; load in {load}{', pinned' if settings.pin else ''}"
     )
-    yield "CPU microseconds of the server process per request: medians over rounds; ratios are medians within rounds"
+    yield (
+        "CPU microseconds of the server process per request: medians over rounds; "
+        "ratios are medians within rounds"
+    )
 
 
 def print_tables(samples: Sequence[Sample], settings: Settings) -> None:

@@ -1,7 +1,8 @@
 """CPU microseconds per WebSocket message echoed: sigil beside two floors and `websockets`, in one
 run.
 
-    python tests/bench/websocket_echo.py [--rounds N] [--messages N] [--servers NAME,NAME] [--scenarios NAME,NAME]
+    python tests/bench/websocket_echo.py [--rounds N] [--messages N] [--servers NAME,NAME]
+        [--scenarios NAME,NAME]
 
 Theory: a client sends text messages of 128 bytes, masked, and waits until all of them are back.
 What is measured is the CPU time, user and system, of the whole server process for it, divided by

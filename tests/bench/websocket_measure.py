@@ -289,7 +289,8 @@ def table_lines(samples: Sequence[Sample], bench: Bench) -> Iterator[str]:
             for yardstick in bench.yardsticks
         ]
         yield (
-            f"{server:<12}{total_us:>12.3f}{min(costs):>12.3f}{100 * (max(costs) - min(costs)) / total_us:>11.0f}%"
+            f"{server:<12}{total_us:>12.3f}{min(costs):>12.3f}"
+            f"{100 * (max(costs) - min(costs)) / total_us:>11.0f}%"
             f"{100 * share:>11.0f}%{1e6 / total_us:>12.0f}"
             + "".join(f"{'-' if ratio is None else f'{ratio:.3g}':>12}" for ratio in ratios)
         )
@@ -303,7 +304,8 @@ def print_tables(samples: Sequence[Sample], bench: Bench, settings: Settings) ->
     machine = f"{platform.system()} {platform.release()}, {os.cpu_count()} cores"
     print(f"{machine}, used: {settings.cores}; rounds: {settings.rounds}")
     print(
-        f"CPU microseconds of the server process per {bench.words}: medians over rounds; ratios are within rounds"
+        f"CPU microseconds of the server process per {bench.words}: medians over rounds; "
+        "ratios are within rounds"
     )
     for scenario in settings.scenarios:
         count = run_counts(scenario, settings.message_cnt)[2]

@@ -152,7 +152,9 @@ def serve_floor_ticks(task: Task) -> None:
 
 
 async def until_told_to_end() -> None:
-    """Returns at SIGTERM: an exception raised by the signal could land where asyncio swallows it."""
+    """Returns at SIGTERM: an exception raised by the signal could land where asyncio
+    swallows it.
+    """
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     await told.wait()

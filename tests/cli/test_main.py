@@ -291,7 +291,8 @@ def test_a_factory_makes_the_handler(folder: Path, target: str, answer: str) -> 
         ),
         (
             "web:make_from",
-            "calling web:make_from() failed: TypeError: make_from() missing 1 required positional argument",
+            "calling web:make_from() failed: "
+            "TypeError: make_from() missing 1 required positional argument",
         ),
         ("web:number", "web:number is of type int, which cannot be called"),
     ],
@@ -437,19 +438,23 @@ def test_usage_errors_end_with_2(words: tuple[str, ...]) -> None:
         ("web:number", "web:number is of type int, which cannot be called"),
         (
             "divides:app",
-            "importing 'divides' failed: ZeroDivisionError: division by zero, at {folder}/divides.py:2: 1 / 0",
+            "importing 'divides' failed: "
+            "ZeroDivisionError: division by zero, at {folder}/divides.py:2: 1 / 0",
         ),
         (
             "indirect:app",
-            "JSONDecodeError: Expecting value: line 1 column 1 (char 0), at {folder}/indirect.py:3: json.l",
+            "JSONDecodeError: Expecting value: line 1 column 1 (char 0), "
+            "at {folder}/indirect.py:3: json.l",
         ),
         (
             "needs:app",
-            "importing 'needs' failed: ModuleNotFoundError: No module named 'absent', at {folder}/needs.py:1:",
+            "importing 'needs' failed: "
+            "ModuleNotFoundError: No module named 'absent', at {folder}/needs.py:1:",
         ),
         (
             "broken:app",
-            "importing 'broken' failed: SyntaxError: '(' was never closed, at {folder}/broken.py:2: x = (",
+            "importing 'broken' failed: "
+            "SyntaxError: '(' was never closed, at {folder}/broken.py:2: x = (",
         ),
         ("leaves:app", "importing 'leaves' failed: SystemExit: 5, at {folder}/leaves.py:1:"),
     ],

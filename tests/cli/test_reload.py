@@ -46,7 +46,9 @@ def make():
 
 
 def save(folder: Path, answer: str) -> None:
-    """The application now says this. A reader sees the old file or the new one, nothing in between."""
+    """The application now says this. A reader sees the old file or the new one, nothing
+    in between.
+    """
     (folder / "new").write_text(SAYS.format(answer=answer))
     (folder / "new").replace(folder / "web.py")
 
@@ -149,8 +151,8 @@ def test_a_module_that_does_not_import_is_reported_and_the_next_change_awaited(p
     with reloading(place) as server:
         said = wait_for_line(server, "exited with status 3; waiting for a change")
         assert (
-            f"sigil: error: importing 'web' failed: SyntaxError: '(' was never closed, at {place}/web.py:1"
-            in said
+            "sigil: error: importing 'web' failed: "
+            f"SyntaxError: '(' was never closed, at {place}/web.py:1" in said
         )
         save(place, "mended")
         wait_for_answer(server, "mended")

@@ -126,8 +126,10 @@ def test_flags_that_only_look_contradictory_are_not(words: str) -> None:
 
 def test_each_flag_fills_one_field_of_the_settings() -> None:
     words = (
-        "serve a.b:c.d --host ::1 --port 0 --app-dir x --log-level debug --no-access-log --backlog 7 --factory "
-        "--timeout-keep-alive 1.5 --timeout-graceful-shutdown 0 --limit-concurrency 3 --reload --reload-dir x "
+        "serve a.b:c.d --host ::1 --port 0 --app-dir x --log-level debug --no-access-log "
+        "--backlog 7 --factory "
+        "--timeout-keep-alive 1.5 --timeout-graceful-shutdown 0 --limit-concurrency 3 "
+        "--reload --reload-dir x "
         "--reload-dir y"
     )
     assert read_settings(words.split(), "0") == Settings(
@@ -152,7 +154,8 @@ def test_each_flag_fills_one_field_of_the_settings() -> None:
     )
     assert read_settings(["demo", "--fd", "3"], "0") == Settings("demo", fd=3)
     words = (
-        "stream --history 0 --topic-field of --max-line 80 --compress --linger --timeout-graceful-shutdown 0 "
+        "stream --history 0 --topic-field of --max-line 80 --compress --linger "
+        "--timeout-graceful-shutdown 0 "
         "--port 0 --no-access-log"
     )
     assert read_settings(words.split(), "0") == Settings(

@@ -22,7 +22,7 @@ class End(Enum):
 
     OPEN = "open"  # it carries another request
     CLOSED = "closed"  # the server said `Connection: close` and then closes, without a reset
-    CUT = "cut"  # the client ends its side after sending; the server answers what it owes, then closes
+    CUT = "cut"  # the client ends its side after sending; the server still answers, then closes
 
 
 class Answer(NamedTuple):

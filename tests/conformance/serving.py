@@ -67,7 +67,9 @@ class Serving:
         return self._server.port
 
     def settle(self) -> None:
-        """Return when a tick has ended, so that bytes sent before are most likely read one by one."""
+        """Return when a tick has ended, so that bytes sent before are most likely read
+        one by one.
+        """
         self._ticked.wait(PATIENCE)
         self._ticked.clear()
         self.check()

@@ -95,7 +95,8 @@ GOOD = (
     *(
         wrapped(
             method,
-            f"TE.0: the chunked body of {method} is read, not left for the next request (RFC 9112 6.3).",
+            f"TE.0: the chunked body of {method} is read, and not left for the next request "
+            "(RFC 9112 6.3).",
         )
         for method in ("GET", "OPTIONS", "DELETE", "PUT")
     ),

@@ -21,7 +21,10 @@ def line(first: bytes) -> bytes:
 
 def good_method(name: str) -> Case:
     """A method that handlers see, with no body announced."""
-    note = f"{name} reaches the handler, and no announced length is an empty body (RFC 9110 9.3, RFC 9112 6.3)."
+    note = (
+        f"{name} reaches the handler, and no announced length is an empty body "
+        "(RFC 9110 9.3, RFC 9112 6.3)."
+    )
     return Case(
         f"method-{name.lower()}", line(f"{name} / HTTP/1.1".encode()), stays(seen(name)), note
     )
@@ -67,7 +70,8 @@ METHODS = (
         "method-trace-with-body",
         lines(b"TRACE / HTTP/1.1", HOST, b"Content-Length: 5", body=b"hello"),
         stays(ALLOWED),
-        "A body behind TRACE is framed and dropped, never read as a request (RFC 9110 9.3.8, RFC 9112 6).",
+        "A body behind TRACE is framed and dropped, never read as a request "
+        "(RFC 9110 9.3.8, RFC 9112 6).",
     ),
     Case(
         "method-options-asterisk",
@@ -91,7 +95,8 @@ METHODS = (
         "method-connect-then-bytes",
         lines(b"CONNECT a:1 HTTP/1.1", b"Host: a:1", body=get(target=b"/tunnelled")),
         refuses(501),
-        "What follows a refused CONNECT was meant for a tunnel and is not a request (RFC 9110 9.3.6).",
+        "What follows a refused CONNECT was meant for a tunnel and is not a request "
+        "(RFC 9110 9.3.6).",
     ),
     unknown_method("unknown", b"FOO", "A method never heard of"),
     unknown_method("lower-case", b"get", "Methods are case-sensitive"),
@@ -206,7 +211,8 @@ VERSIONS = (
         "version-h2-preface",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0",
         refuses(505),
-        "The HTTP/2 preface with prior knowledge, made to fail on an HTTP/1.1 server (RFC 9113 3.4).",
+        "The HTTP/2 preface with prior knowledge, made to fail on an HTTP/1.1 server "
+        "(RFC 9113 3.4).",
     ),
     version("one-digit", b"HTTP/1", 400, "The minor version is not optional (RFC 9112 2.3)."),
     version("two-digit-minor", b"HTTP/1.10", 400, "One digit each side of the dot (RFC 9112 2.3)."),
@@ -484,7 +490,8 @@ STRANGERS = (
         "stranger-haproxy",
         b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n" + line(b"GET / HTTP/1.1"),
         refuses(400, 501),
-        "A PROXY line is neither a known method nor well formed; either fault may be named (RFC 9112 3).",
+        "A PROXY line is neither a known method nor well formed; either fault may be named "
+        "(RFC 9112 3).",
     ),
 )
 

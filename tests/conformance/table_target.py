@@ -325,7 +325,8 @@ OTHERS = (
         "target-asterisk-head",
         lines(b"HEAD * HTTP/1.1", HOST),
         closes(Answer((400,), head=True)),
-        "Only OPTIONS takes the asterisk, and HEAD has no content even if refused (RFC 9112 3.2.4, RFC 9110 9.3.2).",
+        "Only OPTIONS takes the asterisk, and HEAD has no content even if refused "
+        "(RFC 9112 3.2.4, RFC 9110 9.3.2).",
     ),
     Case(
         "target-asterisk-and-more",

@@ -158,7 +158,8 @@ class Wire:
         readable, writable, _ = select.select([self._socket], watched, [], LIMIT)
         if not readable and not writable:
             raise TimeoutError(
-                f"the server neither sent, read nor closed for {LIMIT} s; have {self._unread[:200]!r}"
+                f"the server neither sent, read nor closed for {LIMIT} s; "
+                f"have {self._unread[:200]!r}"
             )
         if readable:
             self._read_what_is_there()

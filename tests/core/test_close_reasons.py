@@ -50,7 +50,7 @@ def test_a_meaning_is_a_sentence_an_error_status_and_a_close_code(reason: CloseR
 @pytest.mark.parametrize(
     ("number", "text"),
     [
-        (-1, "OK: the last response was sent and the connection was not to be kept"),
+        (-1, "OK: the last response was sent and the connection was not to persist"),
         (CloseReason.FULL, "FULL: this server has as many connections as it accepts"),
         (0, "unknown"),
         (1, "unknown"),

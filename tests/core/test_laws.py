@@ -16,9 +16,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sigil.core.conn import Conn
-from sigil.core.connection.client import incoming_len, is_subscriber, outgoing_len
+from sigil.core.connection.client import has_unsent, incoming_len, is_subscriber, outgoing_len
 from sigil.core.connection.deadlines import deadline_of, interest_of
-from sigil.core.connection.session import CloseState
+from sigil.core.connection.subscriber import CloseState
 from sigil.core.effects import CallClose, CallOpen, CallWsClose, CallWsOpen, Deliver, Effect
 from sigil.core.events import Accepted, ConnectionLost, Event, Received, Stop, TickStarted
 from sigil.core.http.body import begin_body, continue_body_read
@@ -223,23 +223,24 @@ def test_a_websocket_to_which_something_is_to_be_said_is_on_the_list_and_a_flush
         server, _ = step(server, event)
         for client in clients_of(server.slots):
             assert client.outgoing.interest is interest_of(client, limits)
-            if client.session is not None:
+            if client.subscriber is not None:
                 is_free = not (client.outgoing.outbox or client.outgoing.is_full)
                 is_sayable = (
-                    bool(client.session.queue)
-                    or client.session.pong_payload is not None
-                    or client.session.cursor is not None
+                    bool(client.subscriber.queue)
+                    or (client.websocket is not None and client.websocket.pong_payload is not None)
+                    or client.subscriber.cursor is not None
                 )
-                assert client.session.is_scheduled or not (is_free and is_sayable)
-                assert client.conn in server.unflushed or not client.session.is_scheduled
-                assert client.session.queued_len == 0 or client.session.queue
+                assert is_sayable == has_unsent(client)
+                assert client.subscriber.is_scheduled or not (is_free and is_sayable)
+                assert client.conn in server.unflushed or not client.subscriber.is_scheduled
+                assert client.subscriber.queued_len == 0 or client.subscriber.queue
     server, _ = step(server, FLUSH)
     assert not server.unflushed
     assert not server.broadcast.pending
     for client in clients_of(server.slots):
-        if client.session is not None:
-            assert not client.session.is_scheduled
-            assert not client.session.queue or client.outgoing.outbox or client.outgoing.is_full
+        if client.subscriber is not None:
+            assert not client.subscriber.is_scheduled
+            assert not client.subscriber.queue or client.outgoing.outbox or client.outgoing.is_full
 
 
 @some
@@ -252,10 +253,10 @@ def test_who_hears_the_stream_is_in_one_cohort_or_a_laggard_between_tail_and_hea
         server, _ = step(server, event)
         broadcast, open_talks = server.broadcast, {}
         for client in clients_of(server.slots):
-            if client.session is not None and client.session.close_state is CloseState.OPEN:
-                open_talks[client.conn] = client.session
+            if client.subscriber is not None and client.subscriber.close_state is CloseState.OPEN:
+                open_talks[client.conn] = client.subscriber
         members = [conn for cohort in broadcast.cohorts.values() for conn in cohort]
-        behind = [conn for conn, session in open_talks.items() if session.cursor is not None]
+        behind = [conn for conn, subscriber in open_talks.items() if subscriber.cursor is not None]
         assert len(set(members)) == len(members)
         assert not set(members) & set(broadcast.laggards)
         assert set(behind) <= set(broadcast.laggards)
@@ -370,12 +371,18 @@ from sigil.core.http.response import Response
 from sigil.core.close_reasons import CloseReason
 from sigil.core.server import advance, make_server, stats
 server, sink = make_server(Limits(), 0.0, 0, True), hashlib.sha256()
-hello = b"POST /p?q HTTP/1.1\\r\\nHost: a\\r\\nX-A: 1\\r\\nx-a: 2\\r\\nCookie: a=b\\r\\nContent-Length: 2\\r\\n\\r\\nhi"
+hello = (
+    b"POST /p?q HTTP/1.1\\r\\nHost: a\\r\\nX-A: 1\\r\\nx-a: 2\\r\\nCookie: a=b\\r\\n"
+    b"Content-Length: 2\\r\\n\\r\\nhi"
+)
 conns = [Conn(n, n) for n in range(8)]
 run = [Accepted(n, Peer("h", n)) for n in range(8)] + [Received(c, hello * 2) for c in conns]
-run += [HandlerReturned(Ticket(c, 0), (Response.text("x", headers={{"B": "1", "A": "2"}}),)) for c in conns]
-run += [TickStarted(5.0, 5), ConnectionLost(conns[3], 104), CloseRequested(conns[4], CloseReason.HANDLER_ERROR), HalfClosed(conns[5])]
-run += [Received(conns[6], b"GET /\\r\\n\\r\\n"), TickStarted(90.0, 90), Stop(1.0), TickStarted(92.0, 92)]
+answer = Response.text("x", headers={{"B": "1", "A": "2"}})
+run += [HandlerReturned(Ticket(c, 0), (answer,)) for c in conns]
+run += [TickStarted(5.0, 5), ConnectionLost(conns[3], 104)]
+run += [CloseRequested(conns[4], CloseReason.HANDLER_ERROR), HalfClosed(conns[5])]
+run += [Received(conns[6], b"GET /\\r\\n\\r\\n"), TickStarted(90.0, 90)]
+run += [Stop(1.0), TickStarted(92.0, 92)]
 for event in run:
     server, effects = advance(server, [event])
     sink.update(repr((effects, stats(server), list(server.slots.entries))).encode())

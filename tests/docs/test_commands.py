@@ -139,7 +139,8 @@ def check_writing(command: str, folder: Path) -> None:
         check=True,
     )
     assert done.stdout.startswith("listening on ")
-    assert re.search(r"^real\s", done.stderr, re.MULTILINE) and "after 1000 lines\n" in done.stderr
+    assert re.search(r"^real\s", done.stderr, re.MULTILINE)
+    assert "standard input has ended after 1000 lines\n" in done.stderr
 
 
 def check_refusal(command: str, folder: Path) -> None:

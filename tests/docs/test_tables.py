@@ -14,8 +14,8 @@ import sigil
 from sigil import Callbacks, CloseReason, HttpServer, Limits, Request, Response, SendStatus, Stats
 from sigil.core.close_reasons import CLOSE_INFO
 from sigil.core.connection.client import Phase
-from sigil.core.connection.deadlines import _TIMEOUTS, Waiting
-from sigil.core.server.eviction import _RANKS
+from sigil.core.connection.deadlines import TIMEOUTS, Waiting
+from sigil.core.server.eviction import EVICTION_ORDER
 from tests.docs.blocks import PAGES, README, ROOT, page_of, section_of
 
 LIMIT_ROW = re.compile(r"^\| `(\w+)` \| (\S+)(?: bytes| s)? \|", re.MULTILINE)
@@ -164,7 +164,7 @@ def test_the_spec_says_how_long_everything_is_waited_for() -> None:
         re.MULTILINE,
     )
     assert {Waiting[name]: getattr(told_apart, limit, inf) for name, limit in rows} == {
-        waiting: patience(told_apart) for waiting, (patience, _) in _TIMEOUTS.items()
+        waiting: patience(told_apart) for waiting, (patience, _) in TIMEOUTS.items()
     }
 
 
@@ -173,7 +173,20 @@ def test_the_spec_ranks_who_gives_way_as_the_code_does() -> None:
     ranked = re.findall(
         r"`([A-Z]+)`", section.partition("by what it waits for:")[2].partition(";")[0]
     )
-    assert [Waiting[name] for name in ranked] == sorted(_RANKS, key=lambda waiting: _RANKS[waiting])
+    assert [Waiting[name] for name in ranked] == list(EVICTION_ORDER)
+
+
+def test_the_map_of_the_code_names_what_is_where() -> None:
+    """Each row of "Where does X live": a file, and names that it defines."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Where does X live\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| [^|`]+ \| `([^`]+)` \| (.*) \|$", section, re.MULTILINE)
+    assert len(rows) > 40
+    for file, names in rows:
+        source = (ROOT / file).read_text(encoding="utf-8")
+        for name in re.findall(r"`(\w+)`", names):
+            pattern = rf"^(?:export )?(?:async )?(?:def|class|const|function) {name}\b|^{name}\b.*="
+            assert re.search(pattern, source, re.MULTILINE), f"{name} is not defined in {file}"
 
 
 def test_the_changelog_has_this_version() -> None:

@@ -45,7 +45,8 @@ LOSING_PAGE = """<!doctype html><title>nobody there</title><script type="module"
 import { connect } from "/sigil-client.js"
 const told = []
 for (const url of location.hash.slice(1).split(",")) {
-  const stream = connect(url, { handshakeMs: 200, silenceMs: 200, backoff: { firstMs: 1, mostMs: 1 } })
+  const backoff = { firstMs: 1, mostMs: 1 }
+  const stream = connect(url, { handshakeMs: 200, silenceMs: 200, backoff })
   stream.on("open", () => told.push("open"))
   stream.on("error", ({ detail }) => told.push(detail.error.message))
   let count = 0
@@ -60,7 +61,8 @@ import { connect } from "/sigil-client.js"
 const told = []
 for (const url of location.hash.slice(1).split(",")) {
   const stream = connect(url, { closeMs: 300 })
-  for (const type of ["open", "error", "close"]) stream.on(type, ({ detail }) => told.push([type, detail.code ?? 0]))
+  for (const type of ["open", "error", "close"])
+    stream.on(type, ({ detail }) => told.push([type, detail.code ?? 0]))
   if (url.endsWith("?opens")) await new Promise(resolve => stream.on("open", resolve))
   const startMs = performance.now()
   stream.close()

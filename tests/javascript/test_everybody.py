@@ -45,7 +45,8 @@ const brief = data => {
   return `${typeof data === "string" ? "text" : "bytes"} ${bytes.length} ` +
     bytes.reduce((sum, byte) => (Math.imul(sum, 31) + byte) >>> 0, 7)
 }
-const tell = (name, heard) => fetch("/heard", { method: "POST", body: JSON.stringify([name, heard]) })
+const tell = (name, heard) =>
+  fetch("/heard", { method: "POST", body: JSON.stringify([name, heard]) })
 const hear = (name, source, stop) => {
   const heard = []
   source.onmessage = ({ data }) => {
@@ -54,7 +55,8 @@ const hear = (name, source, stop) => {
   }
 }
 const plain = new URLSearchParams(location.search).get("plain")
-for (const [name, url] of [["browser, deflate", `ws://${location.host}/all`], ["browser, plain", plain]]) {
+const deflate = `ws://${location.host}/all`
+for (const [name, url] of [["browser, deflate", deflate], ["browser, plain", plain]]) {
   const socket = new WebSocket(url)
   socket.binaryType = "arraybuffer"
   hear(name, socket, () => socket.close())
@@ -62,12 +64,15 @@ for (const [name, url] of [["browser, deflate", `ws://${location.host}/all`], ["
 const source = new EventSource("/all")
 hear("browser, events", source, () => source.close())
 const stream = connect("/all", { decompress })
-hear("browser, Zstandard", { set onmessage(listener) { stream.on("message", listener) } }, () => stream.close())
+const zstandard = { set onmessage(listener) { stream.on("message", listener) } }
+hear("browser, Zstandard", zstandard, () => stream.close())
 </script>"""
 
 
 def sequence(dice: random.Random) -> list[str | bytes]:
-    """What is said: texts of all sizes and alphabets, with line ends in some, and binary messages."""
+    """What is said: texts of all sizes and alphabets, with line ends in some, and
+    binary messages.
+    """
     said: list[str | bytes] = []
     for number in range(150):
         length = dice.choice((0, 1, 20, 199, 201, 900, 5_000, 70_000 if number % 50 == 0 else 3))

@@ -701,7 +701,8 @@ REFUSALS: list[tuple[list[Any], str]] = [
     (["connect", "ws://h/", {"history": -1}], '"history" is a whole number from 0'),
     (
         ["connect", "ws://h/", {"protocols": [ZSTD]}],
-        f'"protocols" is a string or several, without {ZSTD}, which is offered if there is "decompress"',
+        f'"protocols" is a string or several, without {ZSTD}, '
+        'which is offered if there is "decompress"',
     ),
     (
         ["connect", "ws://h/", {"decompress": "zstd"}],

@@ -29,7 +29,9 @@ def sized(request: Request) -> Response:
 
 
 def sent(limits: Limits, data: bytes, rest: bytes = b"") -> str:
-    """What becomes of a connection on which this is sent, and the rest if nothing was said to it."""
+    """What becomes of a connection on which this is sent, and the rest if nothing was
+    said to it.
+    """
     connection = Client(fine, limits=limits).connect()
     connection.send(data)
     if rest and connection.received:

@@ -83,7 +83,8 @@ def said_to(
     client.server.send(websocket.handle, "x" * length)
     client.run_until_idle()
     agreed = websocket.subprotocol or websocket.extensions.partition(";")[0] or "plain"
-    return f"{agreed}, {'fewer' if len(websocket.connection.wire.received) - before < length else 'as it is'}"
+    sent_len = len(websocket.connection.wire.received) - before
+    return f"{agreed}, {'fewer' if sent_len < length else 'as it is'}"
 
 
 # -- what is heard ---------------------------------------------------------------------------------
@@ -229,6 +230,45 @@ def look_back(limits: Limits, count: int) -> str:
         client.server.broadcast(str(number))
         client.run_until_idle()
     return " ".join(map(str, client.websocket(f"/?history={count}").messages()))
+
+
+# -- topics ----------------------------------------------------------------------------------------
+
+
+def subscribe_to(limits: Limits, topics: tuple[str, ...]) -> str:
+    """What comes of an upgrade with these topics, of an event stream with them, and of subscribing
+    a WebSocket to one after the other: how many of them it is sent messages on.
+    """
+
+    def app(request: Request) -> Response:
+        if request.path == "/events":
+            return Response.sse(topics=topics)
+        return Response.upgrade(topics=topics if request.path == "/all" else ())
+
+    client = Client(app, limits=limits, raise_errors=False)
+    upgrade_status, stream = "101", client.connect()
+    try:
+        client.websocket("/all")
+    except UpgradeRefused as error:
+        upgrade_status = str(error.answer.status)
+    stream.send(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
+    websocket = client.websocket("/")
+    for topic in topics:
+        client.server.subscribe(websocket.handle, topic)
+        client.server.broadcast(topic, topic=topic)
+    client.settle()
+    status = stream.received[9:12].decode()
+    return f"{upgrade_status}, {status}, {len(websocket.messages())} topics"
+
+
+def subscribe_to_many(limits: Limits, count: int) -> str:
+    """What comes of so many topics."""
+    return subscribe_to(limits, tuple(f"topic {number}" for number in range(count)))
+
+
+def subscribe_to_long(limits: Limits, length: int) -> str:
+    """What comes of a topic of so many bytes in UTF-8."""
+    return subscribe_to(limits, ("\u00e9" + "x" * (length - 2),))
 
 
 TALKS = Limits(max_ws_connection_cnt=2)
@@ -386,6 +426,24 @@ ROWS = (
         1_000,
         "BACKPRESSURE, 2 messages, None",
         "DROPPED, 1 messages, None",
+    ),
+    Row(
+        "max_ws_topics_per_client",
+        Limits(max_ws_topics_per_client=3),
+        subscribe_to_many,
+        3,
+        4,
+        "101, 200, 3 topics",
+        "500, 500, 3 topics",
+    ),
+    Row(
+        "max_topic_len",
+        Limits(max_topic_len=8),
+        subscribe_to_long,
+        8,
+        9,
+        "101, 200, 1 topics",
+        "500, 500, 0 topics",
     ),
     Row(
         "outgoing_buffer_sz",

@@ -33,8 +33,10 @@ def tell_everybody(clients: int) -> str:
     found = try_everybody(clients, 50)
     return (
         f"{clients:,} clients, 50 broadcasts of 200 bytes, all received by all in order\n"
-        f"  a tick               {found.tick_ms:9.1f} ms   ({found.tick_cpu_ms:.1f} ms of processor time, "
-        f"{found.tick_cpu_ms * 1e3 / clients:.2f} us for each client; slowest {found.slowest_tick_ms:.1f} ms)\n"
+        f"  a tick               {found.tick_ms:9.1f} ms   "
+        f"({found.tick_cpu_ms:.1f} ms of processor time, "
+        f"{found.tick_cpu_ms * 1e3 / clients:.2f} us for each client; "
+        f"slowest {found.slowest_tick_ms:.1f} ms)\n"
         f"  memory for a client  {found.member_bytes / 1024:9.2f} KiB  "
         f"(kept after all have left: {found.left_bytes / 1024:.2f} KiB)\n"
         f"  an upgrade           {found.join_us:9.0f} us, accepting included\n"
@@ -45,10 +47,12 @@ def tell_everybody(clients: int) -> str:
 def tell_slow(found: Slow) -> str:
     """What slow clients cost."""
     return (
-        f"  {found.slow} slow beside {found.readers} readers: {found.us_per_message:.3f} us of processor time for "
+        f"  {found.slow} slow beside {found.readers} readers: "
+        f"{found.us_per_message:.3f} us of processor time for "
         f"a message delivered; with the slow {found.cpu_share:.1%} as many per processor second, "
         f"{found.wall_share:.1%} per wall second\n"
-        f"  memory: the peak grew by {found.grown_bytes / 1024:,.0f} KiB while {found.published_len / 2**20:,.0f} "
+        f"  memory: the peak grew by {found.grown_bytes / 1024:,.0f} KiB "
+        f"while {found.published_len / 2**20:,.0f} "
         f"MiB were broadcast over a ring of {found.ring_len / 2**20:.0f} MiB\n"
         f"  {len(found.notes)} dropped: {found.notes[-1]}"
     )
@@ -90,9 +94,11 @@ def tell_profile(clients: int) -> str:
     rows = [f"    {own:9.3f} ms {calls:12,.1f} calls  {name}" for name, calls, own in found.rows]
     return "\n".join(
         (
-            f"a broadcast tick under a profiler: {found.total_ms:.1f} ms, of which the core {found.core_ms:.2f} ms and the "
+            f"a broadcast tick under a profiler: {found.total_ms:.1f} ms, "
+            f"of which the core {found.core_ms:.2f} ms and the "
             f"Python code of the shell {found.shell_ms:.1f} ms",
-            f"  calls of functions of the core in a tick: {found.core_calls_few:.0f} with {found.few:,} clients, "
+            "  calls of functions of the core in a tick: "
+            f"{found.core_calls_few:.0f} with {found.few:,} clients, "
             f"{found.core_calls_many:.0f} with {found.many:,}",
             *rows,
         )
@@ -104,7 +110,8 @@ def tell_churn(clients: int) -> str:
     found = try_churn(clients, 100, 20)
     return (
         f"{found.churn} come and {found.churn} go before a tick among {found.members:,}\n"
-        f"  that tick {found.churned_tick_ms:.1f} ms of processor time, one after it {found.still_tick_ms:.1f} ms; "
+        f"  that tick {found.churned_tick_ms:.1f} ms of processor time, "
+        f"one after it {found.still_tick_ms:.1f} ms; "
         f"one coming and one going cost {found.turnover_us:.0f} us together"
     )
 
@@ -112,7 +119,10 @@ def tell_churn(clients: int) -> str:
 def tell_idle(clients: int) -> str:
     """Nothing happens."""
     found = try_idle(clients, 6.0)
-    return f"{found.clients:,} clients to whom nothing is said take {found.cpu_share:.1%} of a processor"
+    return (
+        f"{found.clients:,} clients to whom nothing is said "
+        f"take {found.cpu_share:.1%} of a processor"
+    )
 
 
 TELLERS: dict[str, Callable[[int], str]] = {

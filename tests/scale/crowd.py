@@ -56,7 +56,9 @@ def raise_descriptor_limit(count: int) -> str:
 
 
 class Member:
-    """A client: `broadcast` is what it must be sent, from `start`, and `at` is how far it has come."""
+    """A client: `broadcast` is what it must be sent, from `start`, and `at` is how far
+    it has come.
+    """
 
     __slots__ = ("at", "has_ended", "reads", "sock", "start", "stream", "topics")
 
@@ -235,7 +237,9 @@ class Crowd:
 
 
 def read_handshake(sock: socket.socket) -> None:
-    """Receive the answer to the upgrade, which must be right and the last thing that comes for now."""
+    """Receive the answer to the upgrade, which must be right and the last thing that
+    comes for now.
+    """
     answer = b""
     while b"\r\n\r\n" not in answer:
         data = sock.recv(4_096)

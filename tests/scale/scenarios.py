@@ -31,7 +31,8 @@ OUTBOX_LEN = 262_144
 """
 
 NOTE = re.compile(
-    r"dropped, WS_CLIENT_TOO_SLOW: it needed message (\d+), the oldest kept is (\d+) of (\d+); (\d+) "
+    r"dropped, WS_CLIENT_TOO_SLOW: it needed message (\d+), "
+    r"the oldest kept is (\d+) of (\d+); (\d+) "
     r"bytes are kept, the limit is (\d+) bytes or (\d+) messages"
 )
 
@@ -240,7 +241,9 @@ def drop_slow(crowd: Crowd, slow: int, pace: Pace) -> tuple[tuple[float, float],
 def check_notes(
     crowd: Crowd, members: list[Member], lines: list[str], pace: Pace, first_number: int
 ) -> None:
-    """Each dropped client finds what it was sent to be whole, gapless and as long as the log says."""
+    """Each dropped client finds what it was sent to be whole, gapless and as long as
+    the log says.
+    """
     frame_len = pace.tick.length + 4
     most_owed = OUTBOX_LEN // frame_len if pace.sip_len else 0
     received = []

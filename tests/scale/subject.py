@@ -161,7 +161,9 @@ class Subject:
 
 
 def memory_bytes(name: str) -> int:
-    """A figure of this process's memory: VmRSS is what it occupies now, VmHWM the most it ever did."""
+    """A figure of this process's memory: VmRSS is what it occupies now, VmHWM the most
+    it ever did.
+    """
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1_024

@@ -22,7 +22,7 @@ from urllib.parse import quote
 import pytest
 
 from sigil import Deferred, Limits, Request, Response, SseEvent, Unfold
-from tests.core.http.test_sse import Heard, Reading, read_events
+from tests.support.event_stream_reader import Heard, Reading, read_events
 from tests.support.servers import (
     GET,
     MIB,

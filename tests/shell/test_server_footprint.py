@@ -58,7 +58,7 @@ sys.path.insert(0, {root!r})
 from sigil import Limits, Request, Response, make_http_server
 from sigil.core.server.slots import clients_of
 
-values, response_len, turn_len, is_traced = json.loads(sys.argv[1])
+values, response_len, tick_len, is_traced = json.loads(sys.argv[1])
 
 def chunks():
     while True:
@@ -97,7 +97,7 @@ publishes = False
 while True:
     server.tick(0.01)
     if publishes:
-        for number in range(turn_len // 1024):
+        for number in range(tick_len // 1024):
             server.broadcast(LINE_ENDS)
         for number in range(LISTENERS):
             server.broadcast("x", topic=str(number))
@@ -111,7 +111,8 @@ while True:
     peak = tracemalloc.get_traced_memory()[1] if is_traced else resident("VmHWM")
     state = server.state
     heard = sum(client.bytes_in for client in clients_of(state.slots))
-    print(json.dumps([peak - before, len(server.clients()), [heard, *state.load], server.stats().closed]), flush=True)
+    found = [peak - before, len(server.clients()), [heard, *state.load], server.stats().closed]
+    print(json.dumps(found), flush=True)
 server.stop(0)
 while server.running:
     server.tick(0.0)
@@ -155,7 +156,7 @@ class Siege(NamedTuple):
 
     limits: Limits
     response_len: int
-    turn_len: int
+    tick_len: int
     requests: list[bytes]
     talks: list[tuple[bytes, bytes]]
 
@@ -163,7 +164,7 @@ class Siege(NamedTuple):
 @contextmanager
 def besieged(siege: Siege, is_traced: bool) -> Iterator[Besieged]:
     """Such a server; its process is gone at the end."""
-    settings = json.dumps([siege.limits, siege.response_len, siege.turn_len, is_traced])
+    settings = json.dumps([siege.limits, siege.response_len, siege.tick_len, is_traced])
     program = SERVER.format(root=str(ROOT), listeners=LISTENERS)
     process = subprocess.Popen(
         [sys.executable, "-c", program, settings],
@@ -275,7 +276,9 @@ def talkers_of(server: Besieged, count: int) -> list[Raw]:
 
 
 def besiege(siege: Siege, is_traced: bool) -> Told:
-    """Everything at once; then all messages end in one moment, and the program begins to publish."""
+    """Everything at once; then all messages end in one moment, and the program begins
+    to publish.
+    """
     with besieged(siege, is_traced) as server:
         talkers = talkers_of(server, siege.limits.max_ws_connection_cnt if siege.talks else 0)
         crowd = crowd_of(server, siege.requests, siege.limits.max_connection_cnt)
@@ -300,7 +303,7 @@ def assert_bounded(siege: Siege, is_traced: bool) -> None:
     """The peak is below the bound, and not far below."""
     told = besiege(siege, is_traced)
     bound = http_server_footprint(
-        siege.limits, response_len=siege.response_len, turn_len=siege.turn_len
+        siege.limits, response_len=siege.response_len, tick_len=siege.tick_len
     )
     print(f"peak {told.peak / 2**20:.1f} MiB, of {bound / 2**20:.1f}: {told}")
     assert told.peak < bound < 15 * told.peak

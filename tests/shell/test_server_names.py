@@ -10,7 +10,6 @@ import sigil
 from sigil import Callbacks, CloseReason, Conn, HttpServer, Peer, Request, Response
 from sigil.core.close_reasons import CLOSE_INFO
 from sigil.testing import Client
-
 from tests.support.servers import HOST
 
 ELSEWHERE = {"fileno": "fd", "server_loop": "loop"}

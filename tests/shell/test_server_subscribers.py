@@ -18,8 +18,8 @@ import pytest
 from sigil import CloseReason, Conn, HttpServer, Limits, Request, Response, SendStatus
 from sigil.core.connection.client import Phase
 from sigil.core.server.slots import find_client
-from tests.core.http.test_sse import Heard, read_events
 from tests.shell.test_server_event_streams import browsing
+from tests.support.event_stream_reader import Heard, read_events
 from tests.support.servers import GET, MIB, PATIENCE, Raw, in_thread, make, pump, settle, ticking
 from tests.support.websocket_client import UPGRADE, Diary, Speaker
 from tests.tools import need, needs

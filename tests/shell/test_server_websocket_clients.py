@@ -58,12 +58,15 @@ first.onmessage = event => {
 }
 first.onclose = event => {
   const view = new Uint8Array(got[1])
-  if (got[0] != "gr\\u00fc\\u00df \\u20ac \\u{1f600}" || got[2] !== "" || view.length != large.length
+  if (got[0] != "gr\\u00fc\\u00df \\u20ac \\u{1f600}" || got[2] !== ""
+      || view.length != large.length
       || !view.every((byte, index) => byte == large[index])) return say("wrong echo")
-  if (!event.wasClean || event.code != 4321 || first.protocol != "wamp") return say(`wrong close ${event.code}`)
+  if (!event.wasClean || event.code != 4321 || first.protocol != "wamp")
+    return say(`wrong close ${event.code}`)
   const second = new WebSocket(`ws://${location.host}/chat`, "wamp")
   second.onopen = () => second.send("close me")
-  second.onclose = event => say(event.wasClean && event.code == 4001 && event.reason == "as you wish" ? "ok"
+  second.onclose = event => say(
+    event.wasClean && event.code == 4001 && event.reason == "as you wish" ? "ok"
                                 : `wrong close ${event.code} ${event.reason}`)
 }
 </script>"""
@@ -227,13 +230,16 @@ client.on("open", () => {
 client.on("message", (data, isBinary) => {
   got.push([data.toString("latin1"), isBinary])
   if (got.length == 1) client.send(large)
-  if (got.length == 2) for (const piece of ["fr", "ag", "ments"]) client.send(piece, {fin: piece == "ments"})
-  if (got.length == 3) setImmediate(function wait() { pong ? client.close(4321, "enough") : setTimeout(wait, 5) })
+  if (got.length == 2)
+    for (const piece of ["fr", "ag", "ments"]) client.send(piece, {fin: piece == "ments"})
+  if (got.length == 3)
+    setImmediate(function wait() { pong ? client.close(4321, "enough") : setTimeout(wait, 5) })
 })
 client.on("close", code => {
   assert.equal(code, 4321)
   assert.equal(pong, "there?")
-  assert.deepEqual(got, [["gr\\u00c3\\u00bc\\u00c3\\u009f", false], [large.toString("latin1"), true],
+  assert.deepEqual(got, [["gr\\u00c3\\u00bc\\u00c3\\u009f", false],
+    [large.toString("latin1"), true],
                          ["fragments", false]])
   const second = new WebSocket(url)
   second.on("open", () => second.send("close me"))

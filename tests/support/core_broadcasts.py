@@ -9,6 +9,8 @@ of it.
 
 from collections.abc import Mapping
 
+from sigil.core.broadcast.encoding import Encoding
+from sigil.core.broadcast.entry import Published, Subscription
 from sigil.core.conn import Conn, Peer
 from sigil.core.effects import Adopt, FanOut, Handle
 from sigil.core.events import (
@@ -81,3 +83,33 @@ def say(
             ]
             server, _ = advance(server, lagging)
     return server
+
+
+def size_of(entry: Published) -> int:
+    """Bytes of an entry in all its encodings."""
+    frame, _, others = entry
+    return len(frame) + sum(len(other) for _, other in others)
+
+
+NONE = Subscription(Encoding.PLAIN, frozenset())
+
+
+NEWS = Subscription(Encoding.PLAIN, frozenset(("news",)))
+
+
+BOTH = Subscription(Encoding.PLAIN, frozenset(("news", "sport")))
+
+
+PACKED = Subscription(Encoding.DEFLATE_9, NEWS.topics)
+
+
+ALL = Subscription(Encoding.PLAIN, frozenset(("*",)))
+
+
+EVENTS = Subscription(Encoding.SSE, NEWS.topics)
+
+
+HEARINGS = (NONE, NEWS, BOTH, PACKED, ALL, EVENTS)
+
+
+EPOCH = 7

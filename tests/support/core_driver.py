@@ -11,7 +11,8 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from sigil.core.conn import Conn, Peer, Ticket
-from sigil.core.connection.client import Client, Parse
+from sigil.core.connection.client import Client
+from sigil.core.connection.context import Parse
 from sigil.core.effects import CallClose, Drop, Effect, Handle, Interest, Reject, Send, Then, Watch
 from sigil.core.events import Accepted, Event, HandlerReturned, Received, TickStarted, Writable
 from sigil.core.http.head import Head, parse_headers_only
@@ -136,7 +137,9 @@ def fate_of(effects: Sequence[Effect]) -> str:
 
 
 class Driven(NamedTuple):
-    """What came of a run: the requests the handler saw, the bytes sent, and the connection's fate."""
+    """What came of a run: the requests the handler saw, the bytes sent, and the
+    connection's fate.
+    """
 
     requests: tuple[Request, ...]
     output: bytes
@@ -187,3 +190,18 @@ def cut(data: bytes, positions: Iterable[int]) -> list[bytes]:
 def byte_by_byte(data: bytes) -> list[bytes]:
     """These bytes in pieces of one."""
     return [data[index : index + 1] for index in range(len(data))]
+
+
+def unavailable(sentence: bytes) -> bytes:
+    """The whole 503 with this sentence."""
+    body = b"503 Service Unavailable: " + sentence + b"\n"
+    return (
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: %d\r\nConnection: close\r\n"
+        b"Content-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\n" % len(body) + DATE + body
+    )
+
+
+FULL = unavailable(b"this server has as many connections as it accepts")
+
+
+SHUTDOWN = unavailable(b"the server is shutting down").replace(b"Retry-After: 1\r\n", b"")

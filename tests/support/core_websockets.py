@@ -10,16 +10,27 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sigil.core.close_reasons import CloseReason
-from sigil.core.conn import Conn
-from sigil.core.connection.session import Session
+from sigil.core.conn import Conn, Ticket
+from sigil.core.connection.client import subscriber_of, websocket_of
+from sigil.core.connection.subscriber import Subscriber
+from sigil.core.connection.websocket_state import WebSocket
 from sigil.core.effects import CallWsClose, CallWsOpen, Deliver, Drop, Effect, FanOut, Send, Then
-from sigil.core.events import Delivered, Event, Flush, Received, SendMessages
+from sigil.core.events import (
+    Accepted,
+    Delivered,
+    Event,
+    Flush,
+    HandlerReturned,
+    Publish,
+    Received,
+    SendMessages,
+)
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
-from sigil.core.server import advance
+from sigil.core.server import advance, make_server
 from sigil.core.server.state import Server
 from sigil.core.websocket.frames import Frame, FrameRules, encode_masked, parse_frame
-from tests.support.core_driver import CONN, answered, asked, bytes_of, client_of, tell
+from tests.support.core_driver import CONN, PEER, answered, asked, bytes_of, client_of, tell
 
 UPGRADE = (
     b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -81,11 +92,14 @@ def talking(limits: Limits | None = None, topics: Sequence[str] = ()) -> Server:
     return tell(welcomed(limits, topics), Delivered(CONN))[0]
 
 
-def talk_in(server: Server) -> Session:
-    """The conversation of `CONN`, which must be there."""
-    session = client_of(server).session
-    assert session is not None
-    return session
+def subscriber_in(server: Server) -> Subscriber:
+    """The record of `CONN` as a subscriber, which must be there."""
+    return subscriber_of(client_of(server))
+
+
+def websocket_in(server: Server) -> WebSocket:
+    """The record of `CONN` as a WebSocket, which must be there."""
+    return websocket_of(client_of(server))
 
 
 def frames_in(data: bytes) -> list[tuple[int, bytes]]:
@@ -172,3 +186,29 @@ def conversation(server: Server, reads: Iterable[bytes]) -> Conversation:
 def echoes(order: Deliver | CallWsOpen) -> list[Event]:
     """What an echoing program says to these messages."""
     return [said(message) for message in order.messages] if isinstance(order, Deliver) else []
+
+
+OTHER, STALE = Conn(1, 1), Conn(0, 99)
+
+
+def everybody(text: str, topic: str | None = None) -> Publish:
+    """The program says this to all."""
+    return Publish(((1, text.encode(), topic),))
+
+
+def pair(limits: Limits | None = None, topics: Sequence[Sequence[str]] = ((), ())) -> Server:
+    """A server with two WebSockets, `CONN` and `OTHER`, and a connection that is none."""
+    server, _ = tell(
+        make_server(limits or Limits(), 0.0, 0),
+        Accepted(0, PEER),
+        Accepted(1, PEER),
+        Accepted(2, PEER),
+    )
+    for conn, names in zip((CONN, OTHER), topics, strict=True):
+        server, _ = tell(
+            server,
+            Received(conn, UPGRADE),
+            HandlerReturned(Ticket(conn, 0), (Response.upgrade(topics=names),)),
+            Delivered(conn),
+        )
+    return server

@@ -51,7 +51,9 @@ def ticking(
     limits: Limits | None = None,
     callbacks: Callbacks | None = None,
 ) -> Iterator[HttpServer]:
-    """A listening server that the test ticks itself; it is stopped at the end, whatever happened."""
+    """A listening server that the test ticks itself; it is stopped at the end, whatever
+    happened.
+    """
     server = make(handler, limits, callbacks)
     server.listen()
     try:
@@ -100,7 +102,9 @@ def in_thread(server: HttpServer) -> Iterator[HttpServer]:
 
 
 class Raw:
-    """A client that sends bytes and keeps what comes, without ever blocking; `poll` makes it go on."""
+    """A client that sends bytes and keeps what comes, without ever blocking; `poll`
+    makes it go on.
+    """
 
     def __init__(
         self,

@@ -1,15 +1,18 @@
-"""The stream: one message to everybody, at the price of one message.
+"""The broadcast: one message to every subscriber, at the price of one message.
 
-Theory: clients that hear the same topics in the same encoding and have been sent the same frames
+Theory: subscribers with the same topics and the same encoding that have been sent the same frames
 are in the same situation, and a situation needs no record for each of them: they are a cohort, a
-set of names. Publishing appends a frame; the end of the turn gives one order for each cohort
-(`FanOut`), whatever its size. Only exceptions have records of their own: a laggard has a cursor,
-the number of the next frame it is to be sent.
+set of `Conn`. Publishing appends an entry; the flush at the end of the tick makes one effect for
+each cohort (`FanOut`), whatever its size. Only exceptions have records of their own: a laggard has
+a cursor, the number of the next frame that it is to be sent.
 
-Rules: every client is sent exactly what was published on its topics since it joined, in order, or
-is dropped with a reason before what it needs is overwritten. A cursor lies between the tail and the
-head. All that is published has a number, but nothing is kept while nobody listens, may come back
-for it, or wants a history. It does not know how a cursor moves on: `session` and `utter` do.
+Rules: every subscriber is sent exactly what was published on its topics since it joined, in order,
+or is dropped with a reason before what it needs is overwritten. A cursor lies between the tail and
+the head. All that is published has a number, but nothing is stored while there is no subscriber,
+nobody may come back for it, and no history is asked for. What is published in one tick is pending
+until the tick is flushed, and never overwrites itself.
+
+It does not know how a cursor advances: `connection.send_queue` and `connection.websocket_send` do.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,8 +24,7 @@ from pyrsistent import PMap, PSet, pmap, pset
 from ..conn import Conn
 from ..limits import Limits
 from ..send_status import SendStatus
-from ..websocket.frames import SHORT_FRAME_HEADERS, encode_frame
-from .encoding import Encoding, recode
+from .encoding import ENCODING_INFO, Encoding, recode
 from .entry import (
     EVERY_TOPIC,
     Published,
@@ -38,12 +40,13 @@ Cohorts: TypeAlias = PMap[Subscription, PSet[Conn]]
 
 
 class Broadcast(NamedTuple):
-    """What was published, what was published in this turn, and where everybody is.
+    """What was published, and where each subscriber is.
 
-    `lowest_cursor` is a number that no laggard's cursor is below: while the tail is not above it,
-    nobody need be looked at. `encoding_counts` counts the clients in each encoding but the plain
-    one, which everything is kept in. `may_be_resumed`: somebody has been told positions, and may
-    come back for what it has missed.
+    `pending` was published in this tick, `pending_len` bytes in all encodings; the ring has what
+    was published before. No laggard's cursor is below `lowest_cursor`: while the tail is not above
+    it, no laggard needs a look. `encoding_counts` has the number of subscribers in each encoding
+    but the plain one, in which everything is stored. `may_be_resumed`: some subscriber was told its
+    position, and may come back for what it missed.
     """
 
     ring: Ring
@@ -60,23 +63,33 @@ class Broadcast(NamedTuple):
         """The number of the next frame to be published."""
         return self.ring.head_number + len(self.pending)
 
+    def __repr__(self) -> str:
+        members = sum(map(len, self.cohorts.values()))
+        return (
+            f"Broadcast({self.ring!r}, {len(self.pending)} pending, "
+            f"{members} subscribers in {len(self.cohorts)} cohorts, {len(self.laggards)} laggards)"
+        )
+
 
 def make_broadcast(limits: Limits, epoch: int = 0) -> Broadcast:
-    """A stream on which nothing was published."""
+    """A broadcast on which nothing was published, without subscribers."""
     return Broadcast(
-        make_ring(limits.outgoing_buffer_sz, limits.max_ws_send_frame_cnt, epoch),
-        (),
-        0,
-        pmap(),
-        pset(),
-        NO_CURSOR,
-        (),
-        False,
+        ring=make_ring(limits.outgoing_buffer_sz, limits.max_ws_send_frame_cnt, epoch),
+        pending=(),
+        pending_len=0,
+        cohorts=pmap(),
+        laggards=pset(),
+        lowest_cursor=NO_CURSOR,
+        encoding_counts=(),
+        may_be_resumed=False,
     )
 
 
+# -- publishing ------------------------------------------------------------------------------------
+
+
 def fits(broadcast: Broadcast, count: int, length: int) -> bool:
-    """True if so much more can be published before the turn is flushed."""
+    """True if `count` entries of `length` bytes can still be published before the next flush."""
     ring = broadcast.ring
     return (
         broadcast.pending_len + length <= ring.max_bytes
@@ -89,129 +102,135 @@ def has_subscribers(broadcast: Broadcast, limits: Limits) -> bool:
     return bool(
         broadcast.cohorts
         or broadcast.laggards
-        or limits.history_messages
+        or limits.history_messages  # a subscriber to come may ask for what is published now
         or broadcast.may_be_resumed
         or broadcast.pending
     )
 
 
 def skip_numbers(broadcast: Broadcast, count: int) -> Broadcast:
-    """The stream after so many frames that nobody is to be sent."""
+    """The broadcast after `count` frames that nobody is to be sent."""
     return broadcast._replace(ring=ring_skip(broadcast.ring, count))
 
 
 def append_pending(broadcast: Broadcast, entries: tuple[Published, ...], length: int) -> Broadcast:
-    """The stream with these frames published, which fit; the tail is moved on at once, for what
-    will be overwritten.
+    """The broadcast with these entries of `length` bytes published, which fit.
+
+    The tail moves at once, for what will be overwritten when they are committed.
     """
-    ring, pending, pending_len, cohorts, laggards, floor, encodings, is_revisited = broadcast
-    pending, pending_len = pending + entries, pending_len + length
+    pending, pending_len = broadcast.pending + entries, broadcast.pending_len + length
+    ring = ring_reserve(broadcast.ring, len(pending), pending_len)
+    return _with_pending(broadcast, ring, pending, pending_len)
+
+
+def commit_pending(broadcast: Broadcast) -> Broadcast:
+    """The broadcast with the pending entries on the ring, as the flush of a tick leaves it."""
+    if not broadcast.pending:
+        return broadcast
+    ring = ring_append(broadcast.ring, broadcast.pending, broadcast.pending_len)
+    return _with_pending(broadcast, ring, (), 0)
+
+
+def _with_pending(
+    broadcast: Broadcast, ring: Ring, pending: tuple[Published, ...], pending_len: int
+) -> Broadcast:
+    """The broadcast with another ring and other pending entries of `pending_len` bytes."""
+    # By position, beside the definition: `_replace` takes twice as long.
+    _, _, _, cohorts, laggards, lowest_cursor, encoding_counts, may_be_resumed = broadcast
     return Broadcast(
-        ring_reserve(ring, len(pending), pending_len),
+        ring,
         pending,
         pending_len,
         cohorts,
         laggards,
-        floor,
-        encodings,
-        is_revisited,
+        lowest_cursor,
+        encoding_counts,
+        may_be_resumed,
     )
 
 
-def commit_pending(broadcast: Broadcast) -> Broadcast:
-    """The stream with what was published in this turn on the ring."""
-    if not broadcast.pending:
-        return broadcast
-    ring, pending, pending_len, cohorts, laggards, floor, encodings, is_revisited = broadcast
-    return Broadcast(
-        ring_append(ring, pending, pending_len),
-        (),
-        0,
-        cohorts,
-        laggards,
-        floor,
-        encodings,
-        is_revisited,
-    )
+TopicIndex: TypeAlias = dict[str | None, list[int]]
+"""Places among the pending entries, by topic."""
 
 
-Index: TypeAlias = dict[str | None, list[int]]
-
-
-def index_topics(broadcast: Broadcast) -> Index:
-    """Where what was published in this turn is for whom: places among the pending frames, by topic;
-    `"*"` is all.
+def index_topics(broadcast: Broadcast) -> TopicIndex:
+    """The places of the pending entries on each topic, in order; those for everybody are under
+    None, and all are under `EVERY_TOPIC`.
     """
-    index: Index = {None: [], EVERY_TOPIC: list(range(len(broadcast.pending)))}
-    for place, (_, topic, _) in enumerate(broadcast.pending):
+    index: TopicIndex = {None: [], EVERY_TOPIC: list(range(len(broadcast.pending)))}
+    for place, entry in enumerate(broadcast.pending):
+        topic = entry.topic
         if topic != EVERY_TOPIC:
             index.setdefault(topic, []).append(place)
     return index
 
 
 def pending_bytes_for(
-    broadcast: Broadcast, subscription: Subscription, index: Index | None = None
+    broadcast: Broadcast, subscription: Subscription, index: TopicIndex | None = None
 ) -> bytes:
-    """What somebody is sent of what was published in this turn, in one piece; an `index` is a short
-    cut.
+    """What a subscriber is sent of the pending entries, in one piece.
+
+    The result is the same with an `index` of them, and sooner there if they are on many topics.
     """
-    encoding, topics, ring, pending = (
-        subscription.encoding,
-        subscription.topics,
-        broadcast.ring,
-        broadcast.pending,
-    )
+    encoding, topics = subscription.encoding, subscription.topics
+    ring, pending = broadcast.ring, broadcast.pending
     places: Iterable[int] = range(len(pending))
     if index is not None:
         places = sorted({place for topic in (None, *topics) for place in index.get(topic, ())})
     elif encoding is Encoding.PLAIN and EVERY_TOPIC not in topics:
-        return b"".join([frame for frame, topic, _ in pending if topic is None or topic in topics])
+        return b"".join(
+            [entry.frame for entry in pending if entry.topic is None or entry.topic in topics]
+        )
     if encoding is Encoding.PLAIN:
-        return b"".join([pending[place][0] for place in places])
+        return b"".join([pending[place].frame for place in places])
+    epoch, head_number = ring.epoch, ring.head_number
     return b"".join(
-        [
-            frame_for(pending[place], subscription, ring.epoch, ring.head_number + place)
-            for place in places
-        ]
+        [frame_for(pending[place], subscription, epoch, head_number + place) for place in places]
     )
 
 
-# -- who is where ----------------------------------------------------------------------------------
+# -- subscribers -----------------------------------------------------------------------------------
+
+NO_MEMBERS: PSet[Conn] = pset()
+
+NO_CURSOR = 2**62
+"""More than any number of a frame."""
 
 
 def join_cohort(broadcast: Broadcast, conn: Conn, subscription: Subscription) -> Broadcast:
-    """A client is where the head is: it is one of its cohort."""
+    """The broadcast with a subscriber in its cohort: it has been sent all up to the head."""
     cohort = broadcast.cohorts.get(subscription, NO_MEMBERS).add(conn)
     return broadcast._replace(cohorts=broadcast.cohorts.set(subscription, cohort))
 
 
 def leave_cohort(broadcast: Broadcast, conn: Conn, subscription: Subscription) -> Broadcast:
-    """A client is not one of its cohort any more; a cohort without members is no cohort."""
+    """The broadcast without a subscriber in its cohort; a cohort without members is removed."""
     cohort = broadcast.cohorts[subscription].remove(conn)
-    cohorts = (
-        broadcast.cohorts.set(subscription, cohort)
-        if cohort
-        else broadcast.cohorts.remove(subscription)
-    )
+    if cohort:
+        cohorts = broadcast.cohorts.set(subscription, cohort)
+    else:
+        cohorts = broadcast.cohorts.remove(subscription)
     return broadcast._replace(cohorts=cohorts)
 
 
 def count_subscribers(broadcast: Broadcast, encoding: Encoding, more: int) -> Broadcast:
-    """So many clients more listen in an encoding, wherever they are; none for which nobody does is
-    made.
+    """The broadcast with `more` subscribers in an encoding, or fewer if it is negative.
+
+    An encoding without subscribers is not made any more.
     """
     if encoding is Encoding.PLAIN:
         return broadcast
     counts = dict(broadcast.encoding_counts)
     counts[encoding] = counts.get(encoding, 0) + more
+    remaining = sorted((known, count) for known, count in counts.items() if count)
     return broadcast._replace(
-        encoding_counts=tuple(sorted((known, count) for known, count in counts.items() if count)),
-        may_be_resumed=broadcast.may_be_resumed or encoding is Encoding.SSE,
+        encoding_counts=tuple(remaining),
+        may_be_resumed=broadcast.may_be_resumed or ENCODING_INFO[encoding].has_positions,
     )
 
 
 def add_laggard(broadcast: Broadcast, conn: Conn, cursor: int) -> Broadcast:
-    """A client is behind its cohort, and needs what was published from its cursor on."""
+    """The broadcast with a laggard, which needs what was published from its cursor on."""
     if conn in broadcast.laggards and cursor >= broadcast.lowest_cursor:
         return broadcast
     return broadcast._replace(
@@ -220,57 +239,44 @@ def add_laggard(broadcast: Broadcast, conn: Conn, cursor: int) -> Broadcast:
 
 
 def remove_laggard(broadcast: Broadcast, conn: Conn) -> Broadcast:
-    """A client is no laggard any more."""
+    """The broadcast without this laggard."""
     return broadcast._replace(laggards=broadcast.laggards.remove(conn))
-
-
-NO_MEMBERS: PSet[Conn] = pset()
-NO_CURSOR = 2**62
-"""More than any number."""
 
 
 # -- cursors ---------------------------------------------------------------------------------------
 
 
 def start_of_history(broadcast: Broadcast, subscription: Subscription, count: int) -> int:
-    """The number from which on the last `count` (not 0) frames for somebody are, as far as they are
-    kept.
+    """The cursor for the last `count` frames for a subscription, 1 or more, or for as many of them
+    as are stored.
     """
-    now = [
+    pending_numbers = [
         number
         for number, entry in enumerate(broadcast.pending, broadcast.ring.head_number)
         if matches(entry, subscription)
     ][-count:]
-    kept = (
-        last_matching(broadcast.ring, subscription, count - len(now)) if len(now) < count else None
-    )
-    return kept if kept is not None else now[0] if now else broadcast.next_number
+    missing = count - len(pending_numbers)
+    if missing:
+        number = last_matching(broadcast.ring, subscription, missing)
+        if number is not None:
+            return number
+    return pending_numbers[0] if pending_numbers else broadcast.next_number
 
 
 def first_cursor(broadcast: Broadcast, subscription: Subscription, history: int) -> int | None:
-    """Where a newcomer begins: with what is published from now on, or so many messages before."""
+    """The cursor of a new subscriber, which is sent the last `history` frames; None if it is where
+    the head is, and joins its cohort.
+    """
     if history > 0:
         return start_of_history(broadcast, subscription, history)
     return broadcast.next_number if broadcast.pending else None
 
 
-def plain_entries(messages: tuple[tuple[int, bytes, str | None], ...]) -> tuple[Published, ...]:
-    """The entries of messages, plain: if all are small, without a call for each."""
-    try:
-        return tuple(
-            [
-                (SHORT_FRAME_HEADERS[opcode][len(payload)] + payload, topic, ())
-                for opcode, payload, topic in messages
-            ]
-        )
-    except LookupError:
-        return tuple(
-            [(encode_frame(opcode, payload), topic, ()) for opcode, payload, topic in messages]
-        )
+# -- encodings -------------------------------------------------------------------------------------
 
 
 def encode_entries(entries: tuple[Published, ...], broadcast: Broadcast) -> tuple[Published, ...]:
-    """The entries that are published next, in each encoding that is listened in."""
+    """The plain entries that are published next, in each encoding that has subscribers."""
     return tuple(
         [
             encode_entry(entry, broadcast, number)
@@ -280,76 +286,71 @@ def encode_entries(entries: tuple[Published, ...], broadcast: Broadcast) -> tupl
 
 
 def encode_entry(entry: Published, broadcast: Broadcast, number: int) -> Published:
-    """The entry in each encoding that is listened in, once, unless all of them together do not fit
-    on the ring.
+    """A plain entry in each encoding that has subscribers, unless all of them together do not fit
+    on the ring; `number` is the one that the entry will have.
     """
-    frame, topic, _ = entry
     position = format_position(broadcast.ring.epoch, number)
-    others = tuple(
+    encodings = tuple(
         [
-            (encoding, _shared(recode(frame, encoding, position), frame))
+            (encoding, _encoded(entry.frame, encoding, position))
             for encoding, _ in broadcast.encoding_counts
         ]
     )
-    whole = (frame, topic, others)
-    return whole if entry_len(whole) <= broadcast.ring.max_bytes else entry
+    encoded = entry._replace(encodings=encodings)
+    return encoded if entry_len(encoded) <= broadcast.ring.max_bytes else entry
 
 
-def _shared(other: bytes, frame: bytes) -> bytes:
-    """The very frame, if it is the same in another encoding."""
-    return frame if other == frame else other
+def _encoded(frame: bytes, encoding: Encoding, position: str) -> bytes:
+    """A plain frame in another encoding; the very same object if it is the same there."""
+    encoded = recode(frame, encoding, position)
+    return frame if encoded == frame else encoded
+
+
+# -- how much can be published ---------------------------------------------------------------------
+
+FRAME_HEADER_LEN_MAX = 10
+"""The bytes that a frame of a server adds to its payload, at most."""
+
+SPARE_FRAMES = 64
+"""How many frames before the slowest laggard's cursor are counted as free, at most."""
 
 
 def publish_capacity(broadcast: Broadcast) -> tuple[SendStatus, int, int]:
-    """What would become of messages to all now, and for how many bytes and messages at least that
-    is certain.
+    """What a publish to everybody would return now, and for how many bytes and messages at least
+    that is certain.
     """
-    ring = broadcast.ring
-    length, count = ring.max_bytes - broadcast.pending_len, ring.max_frames - len(broadcast.pending)
-    status = SendStatus.SUCCESS
-    if broadcast.laggards:
-        status = SendStatus.BACKPRESSURE
-        free = ring.max_bytes - (ring.head_offset + broadcast.pending_len - ring.tail_offset)
-        free_count = ring.max_frames - (
-            ring.head_number + len(broadcast.pending) - ring.tail_number
-        )
-        # at least: what they take in other encodings comes on top
-        spare = [
-            len(entry[0])
-            for entry in islice(_entries_before(ring, broadcast.lowest_cursor), SPARE_FRAMES)
-        ]
-        length, count = min(length, free + sum(spare)), min(count, free_count + len(spare))
-    return status, length // encoding_overhead(broadcast), count
+    ring, pending_count = broadcast.ring, len(broadcast.pending)
+    length, count = ring.max_bytes - broadcast.pending_len, ring.max_frames - pending_count
+    if not broadcast.laggards:
+        return SendStatus.SUCCESS, length // encoding_overhead(broadcast), count
+    stored_len = ring.head_offset + broadcast.pending_len - ring.tail_offset
+    stored_count = ring.head_number + pending_count - ring.tail_number
+    # What the slowest laggard has been sent can be overwritten too. Of that, only the plain frames
+    # of the first few entries are counted: what is promised is a minimum.
+    spare = [
+        len(entry.frame)
+        for entry in islice(_entries_before(ring, broadcast.lowest_cursor), SPARE_FRAMES)
+    ]
+    length = min(length, ring.max_bytes - stored_len + sum(spare))
+    count = min(count, ring.max_frames - stored_count + len(spare))
+    return SendStatus.BACKPRESSURE, length // encoding_overhead(broadcast), count
 
 
 def encoding_overhead(broadcast: Broadcast) -> int:
-    """How often a frame's length is the most that it may take in all encodings.
-
-    Zstandard may make it longer, and an event of nothing but line ends has seven bytes for each.
+    """How many times the length of its frame a message takes at most, in all encodings that have
+    subscribers.
     """
-    return 1 + sum(
-        [_OVERHEAD_FACTORS.get(encoding, 1) for encoding, _ in broadcast.encoding_counts]
-    )
-
-
-EVENT_OVERHEAD_FACTOR = 8
-
-_OVERHEAD_FACTORS = {Encoding.ZSTD: 2, Encoding.SSE: EVENT_OVERHEAD_FACTOR}
-
-FRAME_HEADER_LEN_MAX = 10
-"""The most that a frame adds to a message."""
-
-SPARE_FRAMES = 64
-"""How far ahead of the slowest laggard it is looked for frames that nobody needs."""
+    factors = [ENCODING_INFO[encoding].overhead_factor for encoding, _ in broadcast.encoding_counts]
+    return 1 + sum(factors)
 
 
 def _entries_before(ring: Ring, number: int) -> Iterator[Published]:
-    """The frames from the tail up to a number."""
+    """The entries from the tail up to, without, a number."""
     for index in range(ring.first_page, len(ring.pages)):
         page = ring.pages[index]
         assert page is not None
-        for at, entry in enumerate(page.entries, page.number):
-            if at >= number:
+        for entry_number, entry in enumerate(page.entries, page.number):
+            if entry_number >= number:
                 return
-            if at >= ring.tail_number:
+            if entry_number >= ring.tail_number:
                 yield entry

@@ -1,19 +1,22 @@
-"""How messages are written for somebody: plain, in deflate (RFC 7692), in Zstandard (RFC 8878), or
-as an event.
+"""How a message is written for a subscriber: as a plain frame, in deflate (RFC 7692), in Zstandard
+(RFC 8878), or as an event of an event stream.
 
-Theory: no context outlives a message, on either side, so an encoded message is a function of the
-message: one copy serves all who have agreed on the encoding, and nobody's window is kept. The
-objects of zlib and zstandard live for one call, which costs about a microsecond more than to keep
-them.
+Theory: no compression context outlives a message, on either side, so an encoded message is a
+function of the message: one copy serves everybody who agreed on the encoding, and no window is held
+for any of them. The objects of zlib and zstandard live for one call, which costs about a
+microsecond more than to reuse them.
 
-Rules: what is short is not encoded, and neither is what would not become shorter; both protocols
-allow that for every message by itself. But whoever hears `compress-zstd` takes every binary frame
-for Zstandard, so there a binary message is always encoded. An event stream has only texts: there a
-binary message is nothing. What comes is never inflated beyond a bound. It does not know who has
-agreed on what: `handshake` does.
+Rules: a short message is not compressed, and neither is one that would not become shorter; both
+protocols allow that for every message by itself. But a client of `compress-zstd` takes every binary
+frame for Zstandard, so for it a binary message is always compressed. An event stream carries only
+text: there a binary message is nothing. What holds for an encoding stands in `ENCODING_INFO`, which
+the type checker proves complete.
+
+It does not know who agreed on what: `negotiation` does.
 """
 
 from enum import IntEnum
+from typing import Literal, NamedTuple, TypeAlias, assert_never, get_args
 
 from zstandard import ZstdCompressor
 
@@ -23,9 +26,9 @@ from ..websocket.frames import Opcode, encode_frame
 
 
 class Encoding(IntEnum):
-    """How a client is sent messages; those of deflate are called by the bits of their window.
+    """How a subscriber is sent messages; the value of a deflate encoding is its window's bits.
 
-    All are frames of a WebSocket but `SSE`, which are events of an event stream.
+    All of them are WebSocket frames but `SSE`, which is events of an event stream.
     """
 
     PLAIN = 0
@@ -40,14 +43,74 @@ class Encoding(IntEnum):
     DEFLATE_15 = 15
 
 
+Deflate: TypeAlias = Literal[
+    Encoding.DEFLATE_9,
+    Encoding.DEFLATE_10,
+    Encoding.DEFLATE_11,
+    Encoding.DEFLATE_12,
+    Encoding.DEFLATE_13,
+    Encoding.DEFLATE_14,
+    Encoding.DEFLATE_15,
+]
+"""The encodings of permessage-deflate."""
+
+DEFLATE_BY_BITS: dict[str, Deflate] = {str(int(member)): member for member in get_args(Deflate)}
+"""The encoding for a window of 2**n bytes, by n as it is written in the handshake."""
+
+
+class EncodingInfo(NamedTuple):
+    """What holds for all messages in an encoding.
+
+    `overhead_factor`: a message takes at most so many times the length of its plain frame.
+    `is_text_only`: it has no binary messages. `has_positions`: a subscriber is told its position in
+    the stream, and may come back for what it missed.
+    """
+
+    overhead_factor: int
+    is_text_only: bool = False
+    has_positions: bool = False
+
+
+EVENT_OVERHEAD_FACTOR = 8
+"""An event of nothing but line ends has seven bytes for each of them; its own lines come on top."""
+
+
+def _info_of(encoding: Encoding) -> EncodingInfo:
+    """What holds for an encoding; a member that is not handled does not pass the type checker."""
+    match encoding:
+        case Encoding.PLAIN:
+            return EncodingInfo(1)
+        case Encoding.ZSTD:  # may make a message longer
+            return EncodingInfo(2)
+        case Encoding.SSE:
+            return EncodingInfo(EVENT_OVERHEAD_FACTOR, is_text_only=True, has_positions=True)
+        case (
+            Encoding.DEFLATE_9
+            | Encoding.DEFLATE_10
+            | Encoding.DEFLATE_11
+            | Encoding.DEFLATE_12
+            | Encoding.DEFLATE_13
+            | Encoding.DEFLATE_14
+            | Encoding.DEFLATE_15
+        ):
+            return EncodingInfo(1)
+        case _:
+            assert_never(encoding)
+
+
+ENCODING_INFO = {encoding: _info_of(encoding) for encoding in Encoding}
+
 COMPRESS_MIN = 200
-"""Bytes up to which a message is sent as it is, in the reference system and here."""
+"""Bytes up to which a message is not compressed, in the reference system and here."""
+
 ZSTD_LEVEL = 3
 
 
 def encode_message(opcode: int, payload: bytes, encoding: Encoding, position: str = "") -> bytes:
-    """A whole frame of a server with this message in an encoding; an event has its position in the
-    stream as its id.
+    """A message as a whole frame of a server in an encoding, or as an event with `position` as its
+    id; empty for a binary message in an event stream.
+
+    `encode_message(Opcode.TEXT, b"hi", Encoding.SSE, "7-1") == b"id: 7-1\\ndata: hi\\n\\n"`
     """
     if encoding is Encoding.PLAIN:
         return encode_frame(opcode, payload)
@@ -55,27 +118,41 @@ def encode_message(opcode: int, payload: bytes, encoding: Encoding, position: st
         return _encode_zstd(opcode, payload)
     if encoding is Encoding.SSE:
         return encode_message_event(payload, position) if opcode == Opcode.TEXT else b""
+    return _encode_deflate(opcode, payload, encoding)
+
+
+def _encode_deflate(opcode: int, payload: bytes, encoding: Deflate) -> bytes:
+    """A message as a frame whose payload is compressed, unless it is short or would not become
+    shorter.
+    """
     if len(payload) > COMPRESS_MIN:
-        squeezed = deflate(payload, encoding)
-        if len(squeezed) < len(payload):
-            return encode_frame(opcode, squeezed, True)
+        compressed = deflate(payload, encoding)
+        if len(compressed) < len(payload):
+            return encode_frame(opcode, compressed, rsv1=True)
     return encode_frame(opcode, payload)
 
 
 def _encode_zstd(opcode: int, payload: bytes) -> bytes:
-    """A text that is long becomes a binary message; a binary message is one frame of Zstandard,
-    whatever its length.
+    """A long text as a binary message, a short one as it is; a binary message compressed, whatever
+    its length. Each is one frame of Zstandard.
     """
     is_binary = opcode == Opcode.BINARY
     if is_binary or len(payload) > COMPRESS_MIN:
-        squeezed = ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True).compress(payload)
-        if is_binary or len(squeezed) < len(payload):
-            return encode_frame(Opcode.BINARY, squeezed)
+        compressed = ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True).compress(payload)
+        if is_binary or len(compressed) < len(payload):
+            return encode_frame(Opcode.BINARY, compressed)
     return encode_frame(opcode, payload)
 
 
 def recode(frame: bytes, encoding: Encoding, position: str = "") -> bytes:
-    """A plain frame of ours in another encoding."""
-    length = frame[1]
-    begin = 2 if length < 126 else 4 if length == 126 else 10
+    """A plain frame of this server in another encoding; `position` is the id of an event.
+
+    `recode(b"\\x81\\x02hi", Encoding.SSE) == b"data: hi\\n\\n"`
+    """
+    short_length = frame[1]
+    begin = 2
+    if short_length == 126:
+        begin = 4
+    elif short_length == 127:
+        begin = 10
     return encode_message(frame[0] & 0x0F, frame[begin:], encoding, position)

@@ -1,71 +1,134 @@
-"""The parts of it."""
+"""One published message, who it is for, and its position in the stream.
+
+Theory: a message is framed once when it is published, and encoded once for each encoding that some
+subscriber has then. What is stored is `Published`: the plain frame, its topic, and those encodings.
+A subscriber is told apart from others only by its `Subscription`, so whether an entry is for it,
+and what it is sent, are functions of the two.
+
+Rules: an entry without a topic is for everybody; one with a topic is for the subscribers of that
+topic, or of `EVERY_TOPIC`. A binary message is for nobody with a text-only encoding. A position
+names a place between two frames: the epoch, which no other stream has, and the number of frames
+before it, written `<epoch>-<number>`.
+
+It does not know the ring: numbers are passed in.
+"""
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
-from ..websocket.frames import Opcode
-from .encoding import Encoding, recode
+from ..websocket.frames import SHORT_FRAME_HEADERS, Opcode, encode_frame
+from .encoding import ENCODING_INFO, Encoding, recode
 
-Topics = frozenset[str]
+Topics: TypeAlias = frozenset[str]
 
 EVERY_TOPIC = "*"
-"""Who hears this one hears all of them."""
+"""A subscriber of this topic is a subscriber of all of them."""
 
-Published: TypeAlias = tuple[bytes, str | None, tuple[tuple[Encoding, bytes], ...]]
-"""One published frame, plain; whom it is for: those who hear its topic, or everybody for None; and
-the same in the encodings that were listened in. A plain tuple, because one is made for every
-message.
-"""
+SHOWN_BYTES_MAX = 32
+"""Bytes of a frame that a `repr` shows."""
+
+
+class Published(NamedTuple):
+    """One published message: its plain frame, its topic or None for everybody, and the message in
+    each encoding that some subscriber had when it was published.
+    """
+
+    frame: bytes
+    topic: str | None
+    encodings: tuple[tuple[Encoding, bytes], ...]
+
+    def __repr__(self) -> str:
+        shown = repr(self.frame[:SHOWN_BYTES_MAX])
+        if len(self.frame) > SHOWN_BYTES_MAX:
+            shown += f"... ({len(self.frame)} bytes)"
+        names = ", ".join([encoding.name for encoding, _ in self.encodings])
+        return f"Published({shown}, topic={self.topic!r}, encodings=({names}))"
 
 
 class Subscription(NamedTuple):
-    """How somebody hears a stream: in which encoding, and which topics."""
+    """What a subscriber receives, and how: its encoding, and the topics beside what is for all."""
 
-    encoding: Encoding
-    topics: Topics
+    encoding: Encoding = Encoding.PLAIN
+    topics: Topics = frozenset()
 
 
-def matches(entry: Published, subscription: Subscription) -> bool:
-    """True if an entry is for somebody: on a topic that is heard, and of a kind that can be said
-    so.
+# -- making entries --------------------------------------------------------------------------------
+
+
+def plain_entries(messages: Sequence[tuple[int, bytes, str | None]]) -> tuple[Published, ...]:
+    """The entries of some messages (opcode, payload, topic or None), in no encoding but the plain
+    one.
+
+    `plain_entries([(1, b"hello", None)])` is one entry with the frame `b"\\x81\\x05hello"`.
     """
-    frame, topic, _ = entry
-    return (
-        topic is None or topic in subscription.topics or EVERY_TOPIC in subscription.topics
-    ) and (subscription.encoding is not Encoding.SSE or frame[0] & 0x0F == Opcode.TEXT)
-
-
-def frame_for(entry: Published, subscription: Subscription, epoch: int, number: int) -> bytes:
-    """The frame of an entry for somebody, which is nothing for whom it is not; `number` is what it
-    has on the ring.
-
-    What nobody listened to in an encoding when it was published is encoded now: only who asks for
-    history needs that.
-    """
-    if not matches(entry, subscription):
-        return b""
-    frame, _, others = entry
-    if subscription.encoding is Encoding.PLAIN:
-        return frame
-    for encoding, other in others:
-        if encoding is subscription.encoding:
-            return other
-    return recode(frame, subscription.encoding, format_position(epoch, number))
+    try:
+        return tuple(
+            [
+                Published(SHORT_FRAME_HEADERS[opcode][len(payload)] + payload, topic, ())
+                for opcode, payload, topic in messages
+            ]
+        )
+    except LookupError:  # one of them is long
+        return tuple(
+            [
+                Published(encode_frame(opcode, payload), topic, ())
+                for opcode, payload, topic in messages
+            ]
+        )
 
 
 def entry_len(entry: Published) -> int:
-    """Bytes of an entry in all its encodings; one that is the plain frame again takes nothing."""
-    frame, _, others = entry
-    return (
-        len(frame) + sum([len(other) for _, other in others if other is not frame])
-        if others
-        else len(frame)
-    )
+    """The bytes of an entry in all its encodings; one that is the plain frame itself takes none."""
+    frame, _, encodings = entry
+    length = len(frame)
+    for _, encoded in encodings:
+        if encoded is not frame:
+            length += len(encoded)
+    return length
+
+
+def entries_len(entries: Sequence[Published]) -> int:
+    """The bytes of some entries in all their encodings."""
+    return sum(map(entry_len, entries))
+
+
+# -- who is sent what ------------------------------------------------------------------------------
+
+
+def matches(entry: Published, subscription: Subscription) -> bool:
+    """True if an entry is for the subscribers with this subscription."""
+    frame, topic, _ = entry
+    encoding, topics = subscription
+    if topic is not None and topic not in topics and EVERY_TOPIC not in topics:
+        return False
+    return frame[0] & 0x0F == Opcode.TEXT or not ENCODING_INFO[encoding].is_text_only
+
+
+def frame_for(entry: Published, subscription: Subscription, epoch: int, number: int) -> bytes:
+    """What a subscriber is sent of an entry: its frame or event; empty if the entry is not for it.
+
+    `number` is that of the entry. If no subscriber had the encoding when it was published, it is
+    encoded now: only a subscriber that asked for history needs that.
+    """
+    if not matches(entry, subscription):
+        return b""
+    frame, _, encodings = entry
+    if subscription.encoding is Encoding.PLAIN:
+        return frame
+    for encoding, encoded in encodings:
+        if encoding is subscription.encoding:
+            return encoded
+    return recode(frame, subscription.encoding, format_position(epoch, number))
+
+
+# -- positions -------------------------------------------------------------------------------------
 
 
 def format_position(epoch: int, number: int) -> str:
-    """Where in the stream somebody is who has heard all up to the frame with this number; -1 is
-    before the first.
+    """The position behind the frame with this number, -1 for before the first.
+
+    `format_position(7, 0) == "7-1"`
     """
     return f"{epoch}-{number + 1}"
 
@@ -74,6 +137,9 @@ _POSITION = re.compile(r"([0-9]{1,18})-([0-9]{1,15})")
 
 
 def parse_position(text: str) -> tuple[int, int] | None:
-    """The epoch of a position, and the number of the frame that follows; None if it is none."""
+    """The epoch of a position, and the number of the frame behind it; None if the text is none.
+
+    `parse_position("7-1") == (7, 1)`
+    """
     match = _POSITION.fullmatch(text)
     return None if match is None else (int(match[1]), int(match[2]))

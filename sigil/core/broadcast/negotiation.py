@@ -1,10 +1,23 @@
-"""The parts of it."""
+"""The encoding of a WebSocket: what the client offers, the limits allow and the handler wants.
+
+Theory: both encodings are agreed on in the opening handshake, in different places. Zstandard is the
+subprotocol `compress-zstd`, which the reference system's clients speak; deflate is the extension
+permessage-deflate, which browsers offer (RFC 7692). A subprotocol is the handler's to choose, so
+its choice goes first.
+
+Rules: nothing is accepted that was not offered or is not allowed. The first offer of deflate that
+can be met is accepted; one with a parameter that is unknown, repeated or has a wrong value is
+declined, not an error (RFC 7692 section 7.1). That neither side keeps its window from one message
+to the next is always a condition of ours.
+
+It does not know how a message is encoded: `encoding` does.
+"""
 
 from typing import NamedTuple
 
 from ..limits import Limits
 from ..websocket.handshake import Extension, Offer
-from .encoding import Encoding
+from .encoding import DEFLATE_BY_BITS, Encoding
 
 ZSTD_SUBPROTOCOL = "compress-zstd"
 
@@ -12,8 +25,8 @@ DEFLATE = "permessage-deflate"
 
 
 class Negotiated(NamedTuple):
-    """What has been agreed on: how messages are sent, and the subprotocol and extension that say
-    so.
+    """What was agreed on: the encoding of messages to the client, and the subprotocol and the
+    extension that the 101 names.
     """
 
     encoding: Encoding
@@ -22,51 +35,52 @@ class Negotiated(NamedTuple):
 
 
 def negotiate(offer: Offer, subprotocol: str | None, limits: Limits) -> Negotiated:
-    """The encoding, of those offered and allowed. `subprotocol` is the program's choice; it may
-    leave it to us.
+    """The encoding, subprotocol and extension for what a client offers.
+
+    `subprotocol` is the handler's choice; None leaves it to the server.
     """
-    if subprotocol is None and limits.compress_websocket and ZSTD_SUBPROTOCOL in offer.subprotocols:
+    offers_zstd = ZSTD_SUBPROTOCOL in offer.subprotocols
+    if subprotocol is None and limits.compress_websocket and offers_zstd:
         subprotocol = ZSTD_SUBPROTOCOL
     if subprotocol == ZSTD_SUBPROTOCOL:
         return Negotiated(Encoding.ZSTD, subprotocol, None)
-    for extension in offer.extensions if limits.permessage_deflate else ():
-        answer = accept_permessage_deflate(extension)
-        if answer is not None:
-            return Negotiated(answer[0], subprotocol, answer[1])
+    if limits.permessage_deflate:
+        for extension in offer.extensions:
+            accepted = accept_permessage_deflate(extension)
+            if accepted is not None:
+                return Negotiated(accepted[0], subprotocol, accepted[1])
     return Negotiated(Encoding.PLAIN, subprotocol, None)
 
 
 def accept_permessage_deflate(offer: Extension) -> tuple[Encoding, Extension] | None:
-    """The answer to an offer of deflate, or None for one that is another's, malformed, or not to be
-    met.
+    """The encoding for an offer of permessage-deflate, and the extension that accepts it.
 
-    RFC 7692 section 7.1: a parameter that is unknown, there twice, or has a wrong value declines
-    the offer. A window of 2**8 bytes is declined because zlib has none. That neither side keeps its
-    window is always our condition.
+    None if it is another extension, malformed, or cannot be met. A window of 2**8 bytes cannot,
+    since zlib has none.
     """
     names = [name for name, _ in offer.params]
     if offer.name != DEFLATE or len(set(names)) < len(names):
         return None
-    if not all(
-        name in _DEFLATE_PARAMS and value in _DEFLATE_PARAMS[name] for name, value in offer.params
-    ):
-        return None
+    for name, value in offer.params:
+        if value not in _DEFLATE_PARAMS.get(name, ()):
+            return None
     bits = dict(offer.params).get("server_max_window_bits")
-    answer: tuple[tuple[str, str | None], ...] = (
+    accepted: tuple[tuple[str, str | None], ...] = (
         ("server_no_context_takeover", None),
         ("client_no_context_takeover", None),
     )
     if bits is None:
-        return Encoding.DEFLATE_15, Extension(DEFLATE, answer)
-    return Encoding(int(bits)), Extension(DEFLATE, (*answer, ("server_max_window_bits", bits)))
+        return Encoding.DEFLATE_15, Extension(DEFLATE, accepted)
+    accepted += (("server_max_window_bits", bits),)
+    return DEFLATE_BY_BITS[bits], Extension(DEFLATE, accepted)
 
-
-_BITS = tuple(map(str, range(9, 16)))
 
 _DEFLATE_PARAMS: dict[str, tuple[str | None, ...]] = {
     "server_no_context_takeover": (None,),
     "client_no_context_takeover": (None,),
-    "server_max_window_bits": _BITS,
-    "client_max_window_bits": (None, "8", *_BITS),
+    "server_max_window_bits": tuple(DEFLATE_BY_BITS),
+    "client_max_window_bits": (None, "8", *DEFLATE_BY_BITS),
 }
-"""The parameters of deflate, and their values."""
+"""The parameters of permessage-deflate and the values each may have in an offer, None for without a
+value (RFC 7692 section 7.1).
+"""

@@ -1,15 +1,23 @@
-"""The ring: what was published last, as frames in order, in memory that does not grow.
+"""The ring: the last frames that were published, in order, in memory that does not grow.
 
-Theory: a stream is one gapless sequence of frames, each with a number and an offset that never
-repeat. What is kept of it is its end: so many bytes and so many frames. Publishing adds at the head
-and lets go at the tail; whoever still needs what is let go is too slow, and must be told so before.
+Theory: a stream is one gapless sequence of frames, each with a number and an offset in bytes that
+never repeat. The ring has its end: so many bytes and so many frames. Publishing adds at the head
+and drops at the tail; a subscriber that still needs what is dropped is too slow, and has to be
+dropped first.
 
-Rules: the tail is exact: a frame is kept as long as it fits whole within `max_bytes` bytes and
+Rules: the tail is exact: a frame is stored as long as it fits whole within `max_bytes` bytes and
 `max_frames` frames behind the head. A frame is stored once, however many will be sent it, and never
-copied. Frames that were published together stand on one page; pages are the unit of memory. Which
-topics some hundreds of frames are on is noted, so that who hears little costs little, whatever else
-there is. Outside, a place behind a frame is a position: the epoch, which no other stream has, and
-how many frames there were. It does not know who reads.
+copied. Frames that were published together are on one page; pages are the unit of memory. The
+topics of every few hundred frames are indexed, so that reading for a subscriber of few topics costs
+little, however much was published on others.
+
+It does not know who reads. In a notebook:
+
+    ring = make_ring(max_bytes=1024, max_frames=8)
+    entries = plain_entries([(1, b"hello", None)])
+    ring = ring_reserve(ring, len(entries), entries_len(entries))
+    ring = ring_append(ring, entries, entries_len(entries))
+    list(ring_read(ring, 0, 1, Subscription())) == [(0, b"\\x81\\x05hello")]
 """
 
 from bisect import bisect_right
@@ -19,28 +27,31 @@ from typing import NamedTuple
 from pyrsistent import PVector, pvector
 
 from ..websocket.frames import Opcode
-from .encoding import Encoding
+from .encoding import ENCODING_INFO
 from .entry import EVERY_TOPIC, Published, Subscription, entry_len, frame_for, matches
 
 
 class Page(NamedTuple):
-    """Entries that were published together, `body_length` bytes of frames; `number` is that of the
-    first.
-    """
+    """Entries that were published together: `length` bytes in all, the first with this number."""
 
     number: int
     entries: tuple[Published, ...]
     length: int
 
+    def __repr__(self) -> str:
+        return f"Page({len(self.entries)} frames from {self.number}, {self.length} bytes)"
+
 
 TOPIC_SPAN_FRAMES = 256
-"""Frames that are noted together, at least: a ring full of them has few stretches, and each is
-walked through soon.
+"""Frames that are indexed together, at least: a full ring has few spans, and each is walked through
+soon.
 """
 
 
 class TopicSpan(NamedTuple):
-    """Frames from one number up to another: the topics of the texts among them, and of the others."""
+    """The topics of the frames from number `start` up to, without, `end`: those of text messages,
+    and those of others.
+    """
 
     start: int
     end: int
@@ -49,12 +60,12 @@ class TopicSpan(NamedTuple):
 
 
 class Ring(NamedTuple):
-    """The last frames of a stream.
+    """The last frames of a stream, within `max_bytes` bytes and `max_frames` frames.
 
-    Numbers count frames, offsets bytes, both since the beginning; the tail's are those of the first
-    frame that is kept, the head's those of the next one to come. `first_page` is the index of the
-    tail's page; `epoch` tells the numbers of this stream from those of others. `topic_spans` note
-    what there is up to `indexed_number`.
+    Numbers count frames and offsets count bytes, both from the begin of the stream: the tail's are
+    those of the first frame that is stored, the head's those of the next one to come. `first_page`
+    is the index of the tail's page; pages before it are None. `epoch` tells the numbers of this
+    stream from those of others. `topic_spans` index the frames before `indexed_number`.
     """
 
     max_bytes: int
@@ -69,62 +80,83 @@ class Ring(NamedTuple):
     topic_spans: PVector[TopicSpan]
     indexed_number: int
 
+    def __repr__(self) -> str:
+        return (
+            f"Ring({self.head_number - self.tail_number} of {self.max_frames} frames, "
+            f"{self.head_offset - self.tail_offset} of {self.max_bytes} bytes, "
+            f"tail_number={self.tail_number}, head_number={self.head_number}, epoch={self.epoch})"
+        )
+
 
 COMPACT_AT = 256
 """Pages behind the tail after which the vector is cut: rarely enough to cost nothing."""
 
 
+# -- writing ---------------------------------------------------------------------------------------
+# These rebuild the whole record by position: that is faster than `_replace`, and safe only beside
+# the definition.
+
+
 def make_ring(max_bytes: int, max_frames: int, epoch: int = 0) -> Ring:
-    """A ring that keeps up to `max_bytes` bytes in up to `max_frames` frames."""
+    """An empty ring for up to `max_bytes` bytes in up to `max_frames` frames."""
     return Ring(max_bytes, max_frames, pvector(), 0, 0, 0, 0, 0, epoch, pvector(), 0)
 
 
 def ring_append(ring: Ring, entries: tuple[Published, ...], length: int) -> Ring:
-    """The ring with these frames of `body_length` bytes at its head; `ring_reserve` has let go what
-    no longer fits.
-    """
-    size, most, pages, first, tail_number, tail_offset, number, offset, epoch, stretches, noted = (
-        ring
-    )
-    end = number + len(entries)
+    """The ring with these entries of `length` bytes at its head; `ring_reserve` has made room."""
+    (
+        max_bytes,
+        max_frames,
+        pages,
+        first_page,
+        tail_number,
+        tail_offset,
+        head_number,
+        head_offset,
+        epoch,
+        topic_spans,
+        indexed_number,
+    ) = ring
+    end = head_number + len(entries)
     ring = Ring(
-        size,
-        most,
-        pages.append(Page(number, entries, length)),
-        first,
+        max_bytes,
+        max_frames,
+        pages.append(Page(head_number, entries, length)),
+        first_page,
         tail_number,
         tail_offset,
         end,
-        offset + length,
+        head_offset + length,
         epoch,
-        stretches,
-        noted,
+        topic_spans,
+        indexed_number,
     )
-    return ring if end - noted < TOPIC_SPAN_FRAMES else _index_topics(ring)
+    return ring if end - indexed_number < TOPIC_SPAN_FRAMES else _index_topics(ring)
 
 
 def _index_topics(ring: Ring) -> Ring:
-    """The ring with a stretch of all that was not noted before, and without those that are not kept
-    any more.
-    """
-    start, end = max(ring.indexed_number, ring.tail_number), ring.head_number
+    """The ring with a span for all that was not indexed, and without the spans behind the tail."""
+    start, end, text = max(ring.indexed_number, ring.tail_number), ring.head_number, Opcode.TEXT
     texts, others = set[str | None](), set[str | None]()
-    for _, (frame, topic, _) in _walk(ring, start, end):
-        (texts if frame[0] & 0x0F == Opcode.TEXT else others).add(topic)
-    old = bisect_right(ring.topic_spans, ring.tail_number, key=_end_of)
-    stretches = ring.topic_spans[old:].append(
-        TopicSpan(start, end, frozenset(texts), frozenset(others))
-    )
-    return ring._replace(topic_spans=stretches, indexed_number=end)
+    for _, entry in _walk(ring, start, end):
+        if entry.frame[0] & 0x0F == text:
+            texts.add(entry.topic)
+        else:
+            others.add(entry.topic)
+    span = TopicSpan(start, end, frozenset(texts), frozenset(others))
+    first = bisect_right(ring.topic_spans, ring.tail_number, key=_end_of)
+    topic_spans = ring.topic_spans[first:].append(span)
+    return ring._replace(topic_spans=topic_spans, indexed_number=end)
 
 
 def _end_of(span: TopicSpan) -> int:
+    """The number behind a span."""
     return span.end
 
 
 def ring_skip(ring: Ring, count: int) -> Ring:
-    """The ring after frames that nobody will be sent: they have numbers, and what was kept before
-    is not kept on.
+    """The ring after `count` frames that nobody will be sent: they have numbers and no bytes, and
+    nothing is stored any more.
     """
     number, offset = ring.head_number + count, ring.head_offset
     return Ring(
@@ -143,66 +175,95 @@ def ring_skip(ring: Ring, count: int) -> Ring:
 
 
 def ring_reserve(ring: Ring, count: int, length: int) -> Ring:
-    """The ring with its tail where it must be before `count` more frames of `body_length` bytes are
-    added.
-    """
-    size, most, pages, first, number, offset, head_number, head_offset, epoch, stretches, noted = (
-        ring
-    )
-    least_offset, least_number = head_offset + length - size, head_number + count - most
-    if offset >= least_offset and number >= least_number:
+    """The ring with its tail moved so far that `count` frames of `length` bytes can be appended."""
+    (
+        max_bytes,
+        max_frames,
+        pages,
+        first_page,
+        number,
+        offset,
+        head_number,
+        head_offset,
+        epoch,
+        topic_spans,
+        indexed_number,
+    ) = ring
+    min_offset, min_number = head_offset + length - max_bytes, head_number + count - max_frames
+    if offset >= min_offset and number >= min_number:
         return ring
-    while number < head_number and (offset < least_offset or number < least_number):
-        page = pages[first]
+    while number < head_number and (offset < min_offset or number < min_number):
+        page = pages[first_page]
         assert page is not None
-        end = page.number + len(page.entries)
-        if number == page.number and (offset + page.length <= least_offset or end <= least_number):
-            number, offset = end, offset + page.length
+        end, end_offset = page.number + len(page.entries), offset + page.length
+        # A page of which nothing is dropped yet, and which goes as a whole, needs no look at its
+        # entries.
+        if number == page.number and (end_offset <= min_offset or end <= min_number):
+            number, offset = end, end_offset
         else:
             offset += entry_len(page.entries[number - page.number])
             number += 1
         if number == end:
-            pages = pages.set(first, None)
-            first += 1
-    if first >= COMPACT_AT:
-        pages, first = pages[first:], 0
+            pages = pages.set(first_page, None)
+            first_page += 1
+    if first_page >= COMPACT_AT:
+        pages, first_page = pages[first_page:], 0
     return Ring(
-        size, most, pages, first, number, offset, head_number, head_offset, epoch, stretches, noted
+        max_bytes,
+        max_frames,
+        pages,
+        first_page,
+        number,
+        offset,
+        head_number,
+        head_offset,
+        epoch,
+        topic_spans,
+        indexed_number,
     )
+
+
+# -- reading ---------------------------------------------------------------------------------------
 
 
 def ring_read(
     ring: Ring, start: int, end: int, subscription: Subscription
 ) -> Iterator[tuple[int, bytes]]:
-    """The frames from number `start` up to `end` that somebody is sent, with their numbers."""
-    for first, last in _spans(ring, start, end, subscription):
-        for number, entry in _walk(ring, first, last):
+    """The frames from number `start` up to, without, `end` for a subscription, with their numbers.
+
+    `start` is not below the tail.
+    """
+    for span_start, span_end in _spans(ring, start, end, subscription):
+        for number, entry in _walk(ring, span_start, span_end):
             frame = frame_for(entry, subscription, ring.epoch, number)
             if frame:
                 yield number, frame
 
 
 def first_matching(ring: Ring, start: int, end: int, subscription: Subscription) -> int | None:
-    """The number of the first frame from number `start` up to `end` that is for somebody; None if
-    there is none.
+    """The number of the first frame from number `start` up to, without, `end` that is for a
+    subscription; None if none is.
     """
-    for first, last in _spans(ring, start, end, subscription):
-        for number, entry in _walk(ring, first, last):
+    for span_start, span_end in _spans(ring, start, end, subscription):
+        for number, entry in _walk(ring, span_start, span_end):
             if matches(entry, subscription):
                 return number
     return None
 
 
 def last_matching(ring: Ring, subscription: Subscription, count: int) -> int | None:
-    """The number of the last but `count` frame for somebody, or of the first of fewer; None if
-    there is none.
+    """The number of the first of the last `count` frames for a subscription, or of as many as are
+    stored; None if none is.
     """
     found = None
-    for start, end in reversed([*_spans(ring, ring.tail_number, ring.head_number, subscription)]):
+    spans = [*_spans(ring, ring.tail_number, ring.head_number, subscription)]
+    for start, end in reversed(spans):
         numbers = [
             number for number, entry in _walk(ring, start, end) if matches(entry, subscription)
         ][-count:]
-        found, count = numbers[0] if numbers else found, count - len(numbers)
+        if numbers:
+            found = numbers[0]
+            count -= len(numbers)
         if not count:
             break
     return found
@@ -211,10 +272,11 @@ def last_matching(ring: Ring, subscription: Subscription, count: int) -> int | N
 def _spans(
     ring: Ring, start: int, end: int, subscription: Subscription
 ) -> Iterator[tuple[int, int]]:
-    """Where from number `start` up to `end` there may be something for somebody: pairs like these
-    two.
+    """The parts of the numbers from `start` up to, without, `end` in which a frame may be for a
+    subscription: pairs like these two, in order.
     """
-    for index in range(bisect_right(ring.topic_spans, start, key=_end_of), len(ring.topic_spans)):
+    first = bisect_right(ring.topic_spans, start, key=_end_of)
+    for index in range(first, len(ring.topic_spans)):
         span = ring.topic_spans[index]
         if span.start >= end:
             return
@@ -225,16 +287,18 @@ def _spans(
 
 
 def may_match(span: TopicSpan, subscription: Subscription) -> bool:
-    """False if no frame of a stretch is for somebody."""
+    """False if no frame of a span is for a subscription."""
+    kinds = [span.texts]
+    if not ENCODING_INFO[subscription.encoding].is_text_only:
+        kinds.append(span.others)
     topics = subscription.topics
-    kinds = (span.texts,) if subscription.encoding is Encoding.SSE else (span.texts, span.others)
     if EVERY_TOPIC in topics:
         return any(kinds)
     return any(None in kind or not kind.isdisjoint(topics) for kind in kinds)
 
 
 def _walk(ring: Ring, start: int, end: int) -> Iterator[tuple[int, Published]]:
-    """All entries from number `start` up to `end`, with their numbers."""
+    """All entries from number `start` up to, without, `end`, each with its number."""
     for index in range(page_of(ring, start), len(ring.pages)):
         page = ring.pages[index]
         assert page is not None
@@ -246,7 +310,7 @@ def _walk(ring: Ring, start: int, end: int) -> Iterator[tuple[int, Published]]:
 
 
 def page_of(ring: Ring, number: int) -> int:
-    """The index of the page that holds this number, by bisection; the number of pages if none does."""
+    """The index of the page that has this number, by bisection; the number of pages if none has."""
     low, high = ring.first_page, len(ring.pages)
     while low < high:
         middle = (low + high) // 2

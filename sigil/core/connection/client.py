@@ -1,37 +1,40 @@
 """One connection as a record, and what can be read off it.
 
 Theory: everything the server remembers about a connection is one immutable `Client`: who it is,
-what has come and is not understood (`Incoming`), which requests are owed an answer, what is on its
-way out (`Outgoing`). What it waits for and what it is watched for are not fields: they are read off
-the record (`waiting`), so they agree with it.
+what has come and is no request yet (`Incoming`), the requests that await their responses, what is
+on its way out (`Outgoing`), and, once it is a WebSocket or an event stream, what it is as a
+subscriber. What it waits for and what it is watched for are not fields: they are read off the
+record (`deadlines`), so they agree with it.
 
-Rules: absence is None. Requests are numbered from 0 in order of arrival; `answered` is the number
-of the first one that is owed an answer, `outstanding` the heads of those from there on.
-`early_responses` keeps answers that came before their turn. While the `outbox` is not empty,
-nothing is sent but through it. `since` is when the connection began to wait for what it waits for:
-whoever dribbles does not gain time. A connection at rest has the very records `CALM` and
-`NOTHING_OUTGOING`, so that one look tells that nothing special is going on.
+Rules: absence is None. Requests are numbered from 0 in order of arrival; `responded` is the number
+of the first one that awaits its response, `outstanding` the heads of those from there on.
+`early_responses` holds responses that were made before it was their turn to be sent. While the
+`outbox` is not empty, everything that is sent goes behind it. `waiting_since` is when the
+connection began to wait for what it waits for: a client that sends byte by byte gains no time. An
+idle connection has the very records `IDLE_HTTP` (or `IDLE_WEBSOCKET`, or `DELIVERING`) and
+`NOTHING_OUTGOING`, so that one comparison of identities shows that nothing special is going on.
+The fields of a client are replaced by the functions below, which name what changes.
 
-It does not know sockets, nor how bytes become requests (`incoming`) or responses bytes (`answer`,
-`encode`).
+It does not know sockets, nor how bytes become requests (`requests`) or responses bytes
+(`responses`).
 """
 
-from collections.abc import Callable
 from enum import IntEnum
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from ..broadcast.broadcast import Broadcast
 from ..close_reasons import CloseReason
 from ..conn import Conn, Peer
-from ..effects import Effect, Interest
+from ..effects import Interest
 from ..events import Segment
 from ..http.body import BodyReader
+from ..http.chunks import StreamState
 from ..http.encode import StreamState
-from ..http.head import Head, Parsed
+from ..http.head import Head
 from ..http.response import Response
 from ..limits import Limits
 from ..parse_result import Malformed
-from .session import CloseState, Session, unread_len
+from .subscriber import OPEN, CloseState, Subscriber
+from .websocket_state import WebSocket, unread_len
 
 
 class Phase(IntEnum):
@@ -42,15 +45,15 @@ class Phase(IntEnum):
     BODY = 1
     """They are the body of `head`."""
     MUST_CLOSE = 2
-    """They are thrown away: what is owed will be answered, and nothing after it."""
+    """They are discarded: the outstanding requests are answered, and nothing after them."""
     LINGER = 3
-    """They are thrown away: our side is shut, or will be when the outbox is empty."""
+    """They are discarded: our side is shut, or will be when the outbox is empty."""
     WEBSOCKET = 4
     """They are frames of a WebSocket."""
     DELIVERING = 5
-    """They are, and are kept until the program has looked at what it was given before."""
+    """They are frames, and held until the program has returned from what was delivered before."""
     EVENT_STREAM = 6
-    """They are thrown away: this client listens to the stream."""
+    """They are discarded: this client is sent an event stream."""
 
 
 class Incoming(NamedTuple):
@@ -59,25 +62,26 @@ class Incoming(NamedTuple):
     phase: Phase
     buffer: bytes
     scan: int
-    """How much of the buffer has been searched for the end of a head and found sound."""
+    """How many bytes of the buffer were searched for the end of a head, and checked."""
     head: Head | None
+    """The head of the request whose body is being read."""
     body: BodyReader | None
     expects_continue: bool
-    """A 100 Continue is due before the answer to the last request."""
+    """A 100 Continue is to be sent before the response to the last request."""
     final_error: Malformed | None
-    """What the client will be told last, after all that it is owed."""
+    """What the client is answered last, behind the responses to its outstanding requests."""
     peer_half_closed: bool
-    """The other side has said that it will send no more."""
+    """The peer has ended its side: it will send no more."""
     discarded: int
-    """Bytes that came and were thrown away."""
+    """Bytes that came and were discarded."""
 
 
 class ReadLag(NamedTuple):
     """Since when a client has been behind with reading, and how many bytes it had taken by then.
 
-    Bytes are sent as if they would all be taken, so it has caught up `caught_up_at` then only if
-    the turn ends and it still has; or if it is behind again, and `caught_up_at_bytes` bytes were
-    taken all the same.
+    Bytes are sent as if all of them would be taken. So it counts as caught up at `caught_up_at`
+    only if that still holds when the tick has ended; or if it is behind again by then, and
+    `caught_up_at_bytes` bytes were taken all the same.
     """
 
     since: float
@@ -90,11 +94,15 @@ class Outgoing(NamedTuple):
     """What is on its way to the client and cannot be forgotten yet."""
 
     early_responses: tuple[tuple[int, Response], ...]
+    """Responses to later requests than the first outstanding one, each with its request's number.
+    """
     streaming: StreamState | None
+    """The response body that is being streamed, chunk by chunk."""
     outbox: tuple[Segment, ...]
+    """What the kernel did not take."""
     is_full: bool
-    """So much was sent in one go that the kernel may not have taken it: nothing is parsed until it
-    says it has room.
+    """So much was sent at once that the kernel may not have taken it: nothing is parsed until it
+    reports that there is room.
     """
     reason: CloseReason
     """Why the connection lingers."""
@@ -116,14 +124,19 @@ class Client(NamedTuple):
     peer: Peer
     incoming: Incoming
     outstanding: tuple[Head, ...]
+    """The heads of the requests that await their responses."""
     responded: int
+    """How many requests were answered: the number of the first outstanding one."""
     waiting_since: float
     outgoing: Outgoing
     bytes_in: int
     bytes_out: int
-    """Bytes sent, as far as we know: what comes back as not taken is subtracted again."""
-    session: Session | None
-    """The conversation, if this is or was a WebSocket, or listens to the stream."""
+    """Bytes sent, as far as is known: what comes back as not taken is subtracted again."""
+    subscriber: Subscriber | None
+    """What it is to be sent as a WebSocket or as an event stream, if it is or was either."""
+    websocket: WebSocket | None
+    """What has come from its peer as a WebSocket, if it is or was one; then it is a subscriber too.
+    """
 
 
 class Disconnected(NamedTuple):
@@ -133,187 +146,250 @@ class Disconnected(NamedTuple):
     reason: CloseReason
 
 
-# -- a client moved on: what most events change, by name -------------------------------------------
+def make_client(conn: Conn, peer: Peer, now: float = 0.0) -> Client:
+    """A connection that was accepted at `now` (seconds), and from which nothing has come yet."""
+    return Client(conn, peer, IDLE_HTTP, (), 0, now, NOTHING_OUTGOING, 0, 0, None, None)
+
+
+# -- a client with other fields: what most events change, by name ----------------------------------
 
 
 def after_read(
-    client: Client, incoming: Incoming, owed: tuple[Head, ...], length: int, now: float
+    client: Client, incoming: Incoming, outstanding: tuple[Head, ...], length: int, now: float
 ) -> Client:
-    """The client after a read of `body_length` bytes at `now` that left this intake and these
-    requests to be answered.
+    """The client after a read of `length` bytes at `now`, with these requests outstanding and this
+    left over.
     """
-    conn, peer, _, _, answered, _, outgoing, bytes_in, bytes_out, session = client
+    conn, peer, _, _, responded, _, outgoing, bytes_in, bytes_out, subscriber, websocket = client
+    bytes_in += length
     return Client(
-        conn, peer, incoming, owed, answered, now, outgoing, bytes_in + length, bytes_out, session
+        conn,
+        peer,
+        incoming,
+        outstanding,
+        responded,
+        now,
+        outgoing,
+        bytes_in,
+        bytes_out,
+        subscriber,
+        websocket,
     )
 
 
 def with_requests(client: Client, incoming: Incoming, heads: tuple[Head, ...]) -> Client:
-    """The client with more requests that are owed an answer, and what is left of what has come."""
-    conn, peer, _, owed, answered, since, outgoing, bytes_in, bytes_out, session = client
+    """The client with more outstanding requests, and what is left over of what has come."""
+    conn, peer, _, before, responded, since, outgoing, bytes_in, bytes_out, subscriber, ws = client
     return Client(
-        conn, peer, incoming, owed + heads, answered, since, outgoing, bytes_in, bytes_out, session
+        conn,
+        peer,
+        incoming,
+        before + heads,
+        responded,
+        since,
+        outgoing,
+        bytes_in,
+        bytes_out,
+        subscriber,
+        ws,
     )
 
 
 def after_responses(client: Client, count: int, length: int, now: float) -> Client:
-    """The client after `count` answers of `body_length` bytes altogether were sent at `now`."""
-    conn, peer, incoming, owed, answered, _, outgoing, bytes_in, bytes_out, session = client
-    left = owed[count:] if count < len(owed) else ()
+    """The client after `count` responses of `length` bytes altogether were sent at `now`."""
+    (
+        conn,
+        peer,
+        incoming,
+        outstanding,
+        responded,
+        _,
+        outgoing,
+        bytes_in,
+        bytes_out,
+        subscriber,
+        websocket,
+    ) = client
+    left = outstanding[count:] if count < len(outstanding) else ()
+    responded += count
+    bytes_out += length
     return Client(
         conn,
         peer,
         incoming,
         left,
-        answered + count,
+        responded,
         now,
         outgoing,
         bytes_in,
-        bytes_out + length,
-        session,
+        bytes_out,
+        subscriber,
+        websocket,
     )
 
 
 def after_delivery(client: Client, incoming: Incoming, length: int, now: float) -> Client:
-    """The client after its program has looked at its messages at `now`, and said `body_length`
-    bytes, which are sent.
+    """The client after its program has returned from what was delivered to it, at `now`, with
+    replies of `length` bytes, which are sent.
     """
-    conn, peer, _, owed, answered, _, outgoing, bytes_in, bytes_out, session = client
-    return Client(
-        conn, peer, incoming, owed, answered, now, outgoing, bytes_in, bytes_out + length, session
+    conn, peer, _, heads, responded, _, outgoing, bytes_in, bytes_out, subscriber, websocket = (
+        client
     )
-
-
-def with_session(client: Client, session: Session, sent_len: int = 0) -> Client:
-    """The client with its conversation moved on, of which `sent_len` bytes more were sent."""
-    conn, peer, incoming, owed, answered, since, outgoing, bytes_in, bytes_out, _ = client
+    bytes_out += length
     return Client(
         conn,
         peer,
         incoming,
-        owed,
-        answered,
-        since,
+        heads,
+        responded,
+        now,
         outgoing,
         bytes_in,
-        bytes_out + sent_len,
-        session,
+        bytes_out,
+        subscriber,
+        websocket,
     )
 
 
-Parse: TypeAlias = Callable[[bytes], Parsed]
+def with_incoming(client: Client, incoming: Incoming) -> Client:
+    """The client with other incoming data."""
+    return client._replace(incoming=incoming)
 
 
-class Context(NamedTuple):
-    """What a transition may know of the server around the client. `date` ends the head: its line
-    and the empty one.
+def with_outgoing(client: Client, outgoing: Outgoing) -> Client:
+    """The client with other outgoing data."""
+    return client._replace(outgoing=outgoing)
+
+
+def with_subscriber(client: Client, subscriber: Subscriber, sent_len: int = 0) -> Client:
+    """The client with another record as a subscriber, after `sent_len` bytes more were sent."""
+    conn, peer, incoming, heads, responded, since, outgoing, bytes_in, bytes_out, _, ws = client
+    bytes_out += sent_len
+    return Client(
+        conn,
+        peer,
+        incoming,
+        heads,
+        responded,
+        since,
+        outgoing,
+        bytes_in,
+        bytes_out,
+        subscriber,
+        ws,
+    )
+
+
+def with_websocket(client: Client, websocket: WebSocket) -> Client:
+    """The client with another record as a WebSocket."""
+    return client._replace(websocket=websocket)
+
+
+# -- what is read off a client ---------------------------------------------------------------------
+
+
+def subscriber_of(client: Client) -> Subscriber:
+    """The client's record as a subscriber, which must be there."""
+    assert client.subscriber is not None
+    return client.subscriber
+
+
+def websocket_of(client: Client) -> WebSocket:
+    """The client's record as a WebSocket, which must be there."""
+    assert client.websocket is not None
+    return client.websocket
+
+
+def is_in_cohort(client: Client) -> bool:
+    """True for a subscriber that is where its cohort is."""
+    subscriber = client.subscriber
+    return subscriber is not None and subscriber.close_state is OPEN and subscriber.cursor is None
+
+
+def is_laggard(client: Client) -> bool:
+    """True for a subscriber that has a cursor of its own."""
+    return client.subscriber is not None and client.subscriber.cursor is not None
+
+
+def is_subscriber(client: Client) -> bool:
+    """True for an event stream that has not ended, and for a WebSocket of whose end the program was
+    not notified yet.
     """
-
-    limits: Limits
-    now: float
-    tick_started_at: float
-    date: bytes
-    is_draining: bool
-    logs_access: bool
-    is_unlogged: bool
-    """Neither of the two: answers need nothing but to be sent."""
-    parse: Parse
-    last_request_number: int
-    """The number of a connection's last request; -1 while nothing is handed out to anybody."""
-    has_subscriber_slot: bool
-    """One more connection may become a WebSocket or a listener."""
-    broadcast: Broadcast
-    has_unflushed_broadcast: bool
-    """Something was published in this turn."""
+    subscriber = client.subscriber
+    return subscriber is not None and subscriber.close_state is not CloseState.CLOSED
 
 
-Step: TypeAlias = tuple[Client, list[Effect]]
-Outcome: TypeAlias = tuple[Client | Disconnected, list[Effect]]
+def is_scheduled(client: Client) -> bool:
+    """True for a subscriber that the next flush looks at."""
+    return client.subscriber is not None and client.subscriber.is_scheduled
 
 
-def make_client(conn: Conn, peer: Peer, now: float) -> Client:
-    """A connection from which nothing has come yet."""
-    return Client(conn, peer, IDLE_HTTP, (), 0, now, NOTHING_OUTGOING, 0, 0, None)
+def has_unsent(client: Client) -> bool:
+    """True for a subscriber for which there is something to send: its queue, a pong, or what it
+    lags behind.
+    """
+    subscriber, websocket = client.subscriber, client.websocket
+    if subscriber is None:
+        return False
+    if subscriber.queue or subscriber.cursor is not None:
+        return True
+    return websocket is not None and websocket.pong_payload is not None
 
 
 def pipeline_waits(client: Client) -> bool:
-    """True while the next request has to wait for an answer: behind an unsafe method, a body, a
+    """True while the next request has to wait for a response: behind an unsafe method, a body, a
     last request.
     """
     return bool(client.outstanding) and not client.outstanding[-1].may_pipeline
 
 
-def outbox_len(client: Client) -> int:
-    """Bytes this client is owed and the kernel did not take."""
-    return sum(map(len, client.outgoing.outbox))
-
-
-def is_in_cohort(client: Client) -> bool:
-    """True for a WebSocket or a listener that is where its cohort is."""
-    session = client.session
-    return session is not None and session.close_state is CloseState.OPEN and session.cursor is None
-
-
-def is_laggard(client: Client) -> bool:
-    """True for a WebSocket or a listener that has a cursor of its own."""
-    return client.session is not None and client.session.cursor is not None
-
-
-def is_subscriber(client: Client) -> bool:
-    """True while this is a WebSocket whose end the program has not been told of, or a listener."""
-    return client.session is not None and client.session.close_state is not CloseState.CLOSED
-
-
-def is_scheduled(client: Client) -> bool:
-    """True for a WebSocket or a listener to whom something is to be said at the end of the turn."""
-    return client.session is not None and client.session.is_scheduled
-
-
-def incoming_len(client: Client) -> int:
-    """Bytes this client has sent that are no complete request yet."""
-    incoming, session = client.incoming, client.session
+def may_parse(client: Client, limits: Limits) -> bool:
+    """True if bytes in the buffer may become requests now."""
+    outgoing = client.outgoing
+    # A client that does not take its responses, or has too many to come, is asked for no more work.
     return (
-        len(incoming.buffer)
-        + (0 if incoming.body is None else incoming.body.length)
-        + (0 if session is None else unread_len(session))
+        client.incoming.phase <= Phase.BODY
+        and not pipeline_waits(client)
+        and len(client.outstanding) < limits.max_queued_requests
+        and not outgoing.is_full
+        and (not outgoing.outbox or outbox_len(client) < limits.max_outbox_len)
     )
 
 
+def outbox_len(client: Client) -> int:
+    """Bytes sent to this client that the kernel did not take."""
+    return sum(map(len, client.outgoing.outbox))
+
+
+def buffered_len(client: Client) -> int:
+    """Bytes to be sent to a client, its outbox and its queue, without what is published."""
+    queued_len = 0 if client.subscriber is None else client.subscriber.queued_len
+    return queued_len + outbox_len(client) if client.outgoing.outbox else queued_len
+
+
+def incoming_len(client: Client) -> int:
+    """Bytes this client has sent that are no complete request or message yet, or not delivered."""
+    incoming = client.incoming
+    length = len(incoming.buffer)
+    if incoming.body is not None:
+        length += incoming.body.length
+    if client.websocket is not None:
+        length += unread_len(client.websocket)
+    return length
+
+
 def outgoing_len(client: Client) -> int:
-    """Bytes that are held for this client: its outbox, answers that came early, what was said while
-    it was behind.
+    """Bytes that are held for this client: its outbox, its early responses, its queue while it is
+    behind.
     """
     outgoing = client.outgoing
     if outgoing is NOTHING_OUTGOING:
         return 0
     held = sum(
         [
-            len(answer.body)
-            for _, answer in outgoing.early_responses
-            if isinstance(answer.body, bytes)
+            len(response.body)
+            for _, response in outgoing.early_responses
+            if isinstance(response.body, bytes)
         ]
     )
-    return outbox_len(client) + held + (0 if client.session is None else client.session.queued_len)
-
-
-def may_parse(client: Client, limits: Limits) -> bool:
-    """True if bytes in the buffer may become requests now."""
-    return (
-        client.incoming.phase <= Phase.BODY
-        and not pipeline_waits(client)
-        and len(client.outstanding) < limits.max_queued_requests
-        and not client.outgoing.is_full
-        and (not client.outgoing.outbox or outbox_len(client) < limits.max_outbox_len)
-    )
-
-
-def session_of(client: Client) -> Session:
-    """The conversation, which must be there."""
-    assert client.session is not None
-    return client.session
-
-
-def buffered_len(client: Client) -> int:
-    """Bytes that are owed to a client and that the kernel has not taken."""
-    queued_len = 0 if client.session is None else client.session.queued_len
-    return queued_len + outbox_len(client) if client.outgoing.outbox else queued_len
+    return held + buffered_len(client)

@@ -1,19 +1,20 @@
-"""What a connection waits for and for how long, what it is watched for, and what that makes of a
+"""What a connection waits for and until when, what it is watched for, and what that makes of a
 transition's outcome.
 
-Theory: none of this is kept by hand in each transition, where it could be forgotten: it is read off
-the record, so it agrees with it. `settle` is what every transition's outcome passes: the clock is
-set if the connection waits for something new, and a `Watch` is ordered if it is to be watched for
-something else.
+Theory: none of this is set by hand in each transition, where it could be forgotten: it is read off
+the record, so it agrees with it. `after_transition` is what every transition's outcome passes: the
+clock is set anew if the connection waits for something else now, and a `Watch` is ordered if it is
+to be watched for something else.
 
-Rules: `since` is when the connection began to wait for what it waits for, so whoever dribbles does
-not gain time. Every member of `Waiting` has a row that says how long the patience for it is. It
-does not know what is done to who is late.
+Rules: `waiting_since` is when the connection began to wait for what it waits for, so a client that
+sends byte by byte gains no time. Every member of `Waiting` has a row that says how long it may
+last. It does not know what is done when it has lasted longer (`timeouts`).
 """
 
 from collections.abc import Callable
 from enum import IntEnum
 from math import inf
+from typing import TypeAlias
 
 from ..effects import Effect, Interest, Watch
 from ..limits import Limits
@@ -24,87 +25,104 @@ from .client import (
     IDLE_WEBSOCKET,
     NOTHING_OUTGOING,
     Client,
-    Context,
     Incoming,
     Phase,
     ReadLag,
-    Step,
     incoming_len,
     may_parse,
     outbox_len,
     pipeline_waits,
+    subscriber_of,
 )
-from .session import CloseState, Session
+from .context import Context, Step
+from .subscriber import CloseState
+from .websocket_state import WebSocket
+
+# -- what it waits for -----------------------------------------------------------------------------
 
 
 class Waiting(IntEnum):
     """What a connection waits for; the limits say for how long."""
 
     IDLE = 0
+    """The first byte of a request."""
     HEADER = 1
+    """The end of a head."""
     BODY = 2
+    """The end of a request's body."""
     RESPONSE = 3
+    """The response of the program."""
     CHUNK = 4
+    """The next chunk of a streamed response."""
     SSE = 5
+    """The next event of an event stream."""
     WRITE = 6
+    """The kernel to take bytes, which is the peer to read."""
     LINGER = 7
+    """The peer to end its side, after our last byte."""
     PING = 8
+    """Anything from the peer of a WebSocket; a ping is sent if nothing comes."""
     PONG = 9
+    """Anything from the peer, after the ping."""
     CLOSE = 10
+    """The peer's close frame, after ours."""
     CALLBACK = 11
+    """The program to return from what was delivered to it; for ever."""
+
+
+STREAMS = (Waiting.CHUNK, Waiting.SSE)
+"""What a connection waits for while the body of a response is streamed."""
+_NOTHING_YET = (b"", b"\r")
+"""Half of an empty line is not the beginning of a request: a client that sends nothing but line
+ends gains no time by it.
+"""
 
 
 def waiting_for(client: Client) -> Waiting:
     """What the connection waits for."""
-    phase = client.incoming.phase
-    if client.outgoing.outbox or client.outgoing.is_full:
+    phase, outgoing = client.incoming.phase, client.outgoing
+    if outgoing.outbox or outgoing.is_full:
         return Waiting.WRITE
     if phase is Phase.LINGER:
         return Waiting.LINGER
     if phase is Phase.EVENT_STREAM:
         return Waiting.SSE
-    if client.session is not None:
-        return _session_waits_for(client.session, phase is Phase.DELIVERING)
+    if client.websocket is not None:
+        return _websocket_waits_for(client, client.websocket)
     if phase is Phase.BODY and not pipeline_waits(client):
         return Waiting.BODY
     if client.outstanding:
-        return (
-            Waiting.RESPONSE
-            if client.outgoing.streaming is None
-            else STREAMS[client.outgoing.streaming.is_sse]
-        )
+        if outgoing.streaming is None:
+            return Waiting.RESPONSE
+        return Waiting.SSE if outgoing.streaming.is_sse else Waiting.CHUNK
     return Waiting.IDLE if client.incoming.buffer in _NOTHING_YET else Waiting.HEADER
 
 
-def _session_waits_for(session: Session, is_parked: bool) -> Waiting:
-    if session.close_state is not CloseState.OPEN:
+def _websocket_waits_for(client: Client, websocket: WebSocket) -> Waiting:
+    """What a WebSocket waits for that is not behind with reading."""
+    if subscriber_of(client).close_state is not CloseState.OPEN:
         return Waiting.CLOSE
-    if is_parked:
+    if client.incoming.phase is Phase.DELIVERING:
         return Waiting.CALLBACK
-    return Waiting.PONG if session.awaits_pong else Waiting.PING
+    return Waiting.PONG if websocket.awaits_pong else Waiting.PING
 
 
-STREAMS = (Waiting.CHUNK, Waiting.SSE)
-_NOTHING_YET = (b"", b"\r")
-"""Half of an empty line is no beginning: whoever sends nothing but line ends gains no time by it.
-"""
+# -- and until when --------------------------------------------------------------------------------
 
 
 def deadline_of(client: Client, limits: Limits) -> float:
-    """When its patience, or ours, ends: a timeout, or a rate that was fallen short of."""
-    waiting = waiting_for(client)
-    patience, rate_deadline = _TIMEOUTS[waiting]
-    until = client.waiting_since + patience(limits)
+    """When what the connection waits for is overdue, in seconds of the server's clock: a timeout,
+    or the moment at which a rate would be fallen short of.
+    """
+    timeout, rate_deadline = TIMEOUTS[waiting_for(client)]
+    until = client.waiting_since + timeout(limits)
     return until if rate_deadline is None else min(until, rate_deadline(client, limits))
 
 
 def body_rate_deadline(client: Client, limits: Limits) -> float:
     """When the body will have come too slowly, if nothing more comes."""
-    return (
-        client.waiting_since
-        + limits.rate_grace
-        + _seconds(incoming_len(client), limits.min_body_rate)
-    )
+    seconds = _seconds(incoming_len(client), limits.min_body_rate)
+    return client.waiting_since + limits.rate_grace + seconds
 
 
 def read_rate_deadline(client: Client, limits: Limits) -> float:
@@ -112,21 +130,19 @@ def read_rate_deadline(client: Client, limits: Limits) -> float:
     read_lag = client.outgoing.read_lag
     if read_lag is None:
         return inf
-    return (
-        read_lag.since
-        + limits.rate_grace
-        + _seconds(client.bytes_out - read_lag.bytes_out, limits.min_read_rate)
-    )
+    seconds = _seconds(client.bytes_out - read_lag.bytes_out, limits.min_read_rate)
+    return read_lag.since + limits.rate_grace + seconds
 
 
 def _seconds(length: int, rate: int) -> float:
-    """How long so many bytes may take at this rate; any time if there is no rate."""
+    """How long so many bytes may take at this rate, in bytes per second; for ever if it is 0."""
     return length / rate if rate else inf
 
 
-_TIMEOUTS: dict[
-    Waiting, tuple[Callable[[Limits], float], Callable[[Client, Limits], float] | None]
-] = {
+Timeout: TypeAlias = Callable[[Limits], float]
+RateDeadline: TypeAlias = Callable[[Client, Limits], float]
+
+TIMEOUTS: dict[Waiting, tuple[Timeout, RateDeadline | None]] = {
     Waiting.IDLE: (lambda limits: limits.idle_timeout, None),
     Waiting.HEADER: (lambda limits: limits.header_timeout, None),
     Waiting.BODY: (lambda limits: limits.body_timeout, body_rate_deadline),
@@ -140,6 +156,10 @@ _TIMEOUTS: dict[
     Waiting.CLOSE: (lambda limits: limits.ws_close_timeout, None),
     Waiting.CALLBACK: (lambda limits: inf, None),
 }
+"""How long each may last, in seconds, and the deadline that a rate sets beside it."""
+
+
+# -- what it is watched for ------------------------------------------------------------------------
 
 
 def interest_of(client: Client, limits: Limits) -> Interest:
@@ -147,79 +167,75 @@ def interest_of(client: Client, limits: Limits) -> Interest:
     incoming, outbox = client.incoming, client.outgoing.outbox
     if incoming.phase is Phase.LINGER:
         return Interest.WRITE if outbox else Interest.READ
-    if client.session is not None:
-        is_fed = (
-            incoming.phase is Phase.DELIVERING
-            and len(client.session.unread) >= limits.max_header_len
-        )
-        listens = (
-            not incoming.peer_half_closed
-            and not is_fed
-            and incoming.discarded <= limits.max_linger_len
-            and (not outbox or outbox_len(client) < limits.max_outbox_len)
-        )
-        return Interest(
-            (Interest.READ if listens else 0)
-            | (Interest.WRITE if outbox or client.outgoing.is_full else 0)
-        )
-    listens = (
-        not incoming.peer_half_closed
-        and not client.outgoing.is_full
-        and incoming.discarded <= limits.max_linger_len
-        and (len(incoming.buffer) < limits.max_header_len or may_parse(client, limits))
-        and (not outbox or outbox_len(client) < limits.max_outbox_len)
-    )
-    return Interest(
-        (Interest.READ if listens else 0)
-        | (Interest.WRITE if outbox or client.outgoing.is_full else 0)
-    )
+    reads = Interest.READ if _is_read(client, limits) else 0
+    writes = Interest.WRITE if outbox or client.outgoing.is_full else 0
+    return Interest(reads | writes)
+
+
+def _is_read(client: Client, limits: Limits) -> bool:
+    """True if the connection is to be read: its peer has not ended, and there is room for more."""
+    incoming, outgoing = client.incoming, client.outgoing
+    if incoming.peer_half_closed or incoming.discarded > limits.max_linger_len:
+        return False
+    if outgoing.outbox and outbox_len(client) >= limits.max_outbox_len:
+        return False
+    if client.websocket is not None:
+        has_room = len(client.websocket.unread) < limits.max_header_len
+        return has_room or incoming.phase is not Phase.DELIVERING
+    if client.subscriber is not None:
+        return True
+    has_room = len(incoming.buffer) < limits.max_header_len
+    return not outgoing.is_full and (has_room or may_parse(client, limits))
+
+
+# -- what every transition passes ------------------------------------------------------------------
 
 
 def after_transition(
     before: Client, after: Client, effects: list[Effect], context: Context
 ) -> Step:
-    """What a transition left, with its clock set if it waits for something new, and a `Watch` if
-    that is new too.
+    """What a transition left, with its clock set anew if it waits for something else, and a `Watch`
+    if it is to be watched for something else.
     """
-    incoming, outgoing, since = after.incoming, after.outgoing, after.waiting_since
+    outgoing, waiting_since = after.outgoing, after.waiting_since
     interest, waiting = interest_of(after, context.limits), waiting_for(after)
     if interest is not outgoing.interest:
         outgoing = outgoing._replace(interest=interest)
         effects = [*effects, Watch(after.conn, interest)]
-    if waiting is Waiting.WRITE or outgoing.read_lag is not None:
-        read_lag = _still_behind(
-            outgoing.read_lag, waiting is Waiting.WRITE, after.bytes_out, context
-        )
+    is_behind = waiting is Waiting.WRITE
+    if is_behind or outgoing.read_lag is not None:
+        read_lag = _read_lag_after(outgoing.read_lag, is_behind, after.bytes_out, context)
         outgoing = outgoing._replace(read_lag=read_lag)
+    if outgoing == NOTHING_OUTGOING:
+        outgoing = NOTHING_OUTGOING
     if waiting is not waiting_for(before) or after.responded != before.responded:
-        since = context.now
-    settled = after._replace(
-        incoming=_intern(incoming),
-        waiting_since=since,
-        outgoing=NOTHING_OUTGOING if outgoing == NOTHING_OUTGOING else outgoing,
-    )
-    return settled, effects
+        waiting_since = context.now
+    incoming = _intern(after.incoming)
+    after = after._replace(incoming=incoming, waiting_since=waiting_since, outgoing=outgoing)
+    return after, effects
 
 
 def _intern(incoming: Incoming) -> Incoming:
-    """The very record that says that a connection is at rest, if it is."""
+    """The shared record that equals this one, if there is one: then it can be told by identity."""
     return next((record for record in _SHARED if record == incoming), incoming)
 
 
 _SHARED = (IDLE_HTTP, IDLE_WEBSOCKET, DELIVERING, EVENT_STREAM)
 
 
-def _still_behind(
+def _read_lag_after(
     read_lag: ReadLag | None, is_behind: bool, bytes_out: int, context: Context
 ) -> ReadLag | None:
-    """What is remembered of how a client keeps up, after an event that found it behind or not."""
+    """What is remembered of how the client reads, after an event that found it behind or not."""
     if read_lag is None:
         return ReadLag(context.now, bytes_out, inf, 0) if is_behind else None
-    is_over = read_lag.caught_up_at < context.tick_started_at
-    if not is_behind and read_lag.caught_up_at == inf:
-        return read_lag._replace(caught_up_at=context.now, caught_up_at_bytes=bytes_out)
+    has_caught_up = read_lag.caught_up_at < context.tick_started_at
     if not is_behind:
-        return None if is_over else read_lag
-    if is_over or (read_lag.caught_up_at < inf and bytes_out >= read_lag.caught_up_at_bytes):
+        if read_lag.caught_up_at == inf:
+            return read_lag._replace(caught_up_at=context.now, caught_up_at_bytes=bytes_out)
+        return None if has_caught_up else read_lag
+    # Behind again: that is a new lag if the old one was over, or if all of that was taken.
+    took_all = read_lag.caught_up_at < inf and bytes_out >= read_lag.caught_up_at_bytes
+    if has_caught_up or took_all:
         return ReadLag(context.now, bytes_out, inf, 0)
     return read_lag._replace(bytes_out=min(read_lag.bytes_out, bytes_out), caught_up_at=inf)

@@ -1,8 +1,24 @@
-"""The parts of it."""
+"""What nearly every event of an idle connection is, done in one step: shortcuts beside the general
+path.
+
+Theory: each function here does what its namesake elsewhere does together with `after_transition`,
+for the usual case alone: whole requests without a body, small responses in order, whole messages,
+replies that fit. It makes the client anew once, where the general path does so for every part that
+changes. None says that the event is anything else, and that nothing was done: then the general path
+is taken.
+
+Rules: a shortcut is tried only for a client whose `incoming` and `outgoing` are the idle records
+(`transitions.Transition`, and `server.flush`), and leaves one whose records are idle. It may
+decline whatever it likes; what it does not decline, it does as the general path would, to the last
+field. That is held by one comparison of the two (`tests/core/connection/test_fast_path.py`).
+Nothing is decided here that is not decided there: without this file only time would be lost. It
+does not know any other client.
+"""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from ..broadcast.encoding import Encoding
 from ..conn import Ticket
 from ..effects import Deliver, Handle, Send
 from ..events import Delivered, HandlerReturned, Received, SendMessages
@@ -16,26 +32,30 @@ from .client import (
     IDLE_WEBSOCKET,
     NOTHING_OUTGOING,
     Client,
-    Context,
-    Step,
     after_delivery,
     after_read,
     after_responses,
-    with_session,
+    with_subscriber,
 )
+from .context import Context, Step
+from .output import KEEP
 from .requests import order_handling, take_pipelined
-from .responses import _KEEP
 from .send_queue import append_frames
-from .session import NOTHING_UNDELIVERED, Follow, with_queue
-from .websocket import _OPEN, _PLAIN
+from .subscriber import OPEN, Follow, with_queue
+from .websocket_state import NOTHING_UNDELIVERED
+
+FastTransition: TypeAlias = Callable[[Client, Any, Context], Step | None]
+"""Does what a transition and `after_transition` do, faster; None if it cannot."""
+
+PLAIN = Encoding.PLAIN
+"""The member itself: finding it on its class takes ten times as long."""
 
 
-def received(client: Client, event: Received, context: Context) -> Step | None:
-    """What nearly every read of a connection at rest is: simple requests and nothing else; None if
-    it is not.
+# -- requests and responses ------------------------------------------------------------------------
 
-    `handle_client_data` would do the same, slower.
-    """
+
+def on_received(client: Client, event: Received, context: Context) -> Step | None:
+    """The client after a read of whole requests that may be pipelined, and nothing else."""
     data = event.data
     if client.outstanding or client.responded >= context.last_request_number:
         return None
@@ -45,13 +65,12 @@ def received(client: Client, event: Received, context: Context) -> Step | None:
     if type(head) is not Head or not head.may_pipeline:
         return None
     after = after_read(client, client.incoming, (head,), len(data), context.now)
-    return after, [
-        Handle(Ticket(client.conn, client.responded), (request_of(head, b"", client.peer),))
-    ]
+    ticket = Ticket(client.conn, client.responded)
+    return after, [Handle(ticket, (request_of(head, b"", client.peer),))]
 
 
 def _received_several(client: Client, data: bytes, context: Context) -> Step | None:
-    """The same for several requests."""
+    """The client after a read of several whole requests."""
     heads, requests, end, behind = take_pipelined(client, data, 0, context)
     if not heads or end < len(data) or behind is not None:
         return None
@@ -59,117 +78,115 @@ def _received_several(client: Client, data: bytes, context: Context) -> Step | N
     return order_handling(begun, heads, requests, IDLE_HTTP)
 
 
-def handler_returned(client: Client, event: HandlerReturned, context: Context) -> Step | None:
-    """What nearly every answer of a connection at rest is: small, whole, in turn, to a simple
-    request; None if not.
-
-    `take_responses` would do the same, slower.
-    """
-    responses, owed = event.responses, client.outstanding
+def on_handler_returned(client: Client, event: HandlerReturned, context: Context) -> Step | None:
+    """The client after small whole responses to the first outstanding requests."""
+    responses, outstanding = event.responses, client.outstanding
     count = len(responses)
-    if event.ticket.number != client.responded or not (
-        0 < count <= len(owed) and context.is_unlogged and owed[count - 1].may_pipeline
-    ):
+    if event.ticket.number != client.responded:
+        return None
+    if not (0 < count <= len(outstanding) and context.is_unlogged):
+        return None
+    if not outstanding[count - 1].may_pipeline:
         return None
     data = encode_common_responses(responses, context.date)
     if data is None:
         return None
-    return after_responses(client, count, len(data), context.now), [
-        Send(client.conn, (data,), _KEEP)
-    ]
+    after = after_responses(client, count, len(data), context.now)
+    return after, [Send(client.conn, (data,), KEEP)]
+
+
+# -- WebSockets ------------------------------------------------------------------------------------
 
 
 def receive_frames(client: Client, event: Received, context: Context) -> Step | None:
-    """What nearly every read of a conversation at rest is: whole messages and nothing else; None if
-    it is not.
-
-    `receive_frames` would do the same, slower.
-    """
-    data, session = event.data, client.session
+    """The client after a read of whole messages and nothing else."""
+    data, subscriber, websocket = event.data, client.subscriber, client.websocket
+    # A message that was begun, a pong that is awaited and a close that was sent change what bytes
+    # mean.
     if (
-        session is None
-        or session.awaits_pong
-        or session.reader is not BETWEEN_MESSAGES
-        or session.close_state is not _OPEN
+        subscriber is None
+        or websocket is None
+        or websocket.awaits_pong
+        or websocket.reader is not BETWEEN_MESSAGES
+        or subscriber.close_state is not OPEN
     ):
         return None
     messages: list[Message] = []
-    if take_unfragmented(data, 0, session.frame_rules, messages) != len(data):
+    if take_unfragmented(data, 0, websocket.frame_rules, messages) != len(data):
         return None
     after = after_read(client, DELIVERING, client.outstanding, len(data), context.now)
     return after, [Deliver(client.conn, tuple(messages))]
 
 
-def delivered(client: Client, event: Delivered, context: Context) -> Step | None:
-    """The same for a conversation in which nothing else has come, and nothing else is to be said.
-
-    So what was said need not wait for the end of the turn: an answer leaves at once, and the record
-    is made once.
+def on_delivered(client: Client, event: Delivered, context: Context) -> Step | None:
+    """The client after short replies to all that has come, which leave at once: nothing else is to
+    be sent that they would have to wait for.
     """
-    said, session = event.replies, client.session
+    replies, subscriber, websocket = event.replies, client.subscriber, client.websocket
+    if subscriber is None or websocket is None:
+        return None
+    # Something else is to be sent, in which the replies have their place.
     if (
-        session is None
-        or session.is_scheduled
-        or session.queue
-        or session.end is not None
-        or session.unread
-        or session.undelivered is not NOTHING_UNDELIVERED
-        or session.pong_payload is not None
-        or session.close_state is not _OPEN
+        subscriber.is_scheduled
+        or subscriber.queue
+        or websocket.pong_payload is not None
         or context.has_unflushed_broadcast
-        or event.error is not None
-        or (said and session.subscription.encoding is not _PLAIN)
     ):
         return None
-    if not said:
+    # Something else has come, or this is the end.
+    if (
+        websocket.unread
+        or websocket.undelivered is not NOTHING_UNDELIVERED
+        or websocket.end is not None
+        or event.error is not None
+        or subscriber.close_state is not OPEN
+    ):
+        return None
+    if not replies:
         return after_delivery(client, IDLE_WEBSOCKET, 0, context.now), []
-    frames = encode_short_frames(said)
+    if subscriber.subscription.encoding is not PLAIN:
+        return None
+    frames = encode_short_frames(replies)
     if not frames or len(frames) > context.limits.max_outbox_len:
         return None
     after = after_delivery(client, IDLE_WEBSOCKET, len(frames), context.now)
-    return after, [Send(client.conn, (frames,), _KEEP)]
+    return after, [Send(client.conn, (frames,), KEEP)]
 
 
-def queue_messages(client: Client, event: SendMessages, context: Context) -> Step | None:
-    """The same for a client that keeps up, if all is small and there is room for all of it; None if
-    not.
-    """
-    session = client.session
+def on_send_messages(client: Client, event: SendMessages, context: Context) -> Step | None:
+    """The client, which is where its cohort is, with short messages behind its queue."""
+    subscriber = client.subscriber
     if (
-        session is None
-        or session.close_state is not _OPEN
-        or session.cursor is not None
+        subscriber is None
+        or subscriber.close_state is not OPEN
+        or subscriber.cursor is not None
         or context.has_unflushed_broadcast
-        or session.subscription.encoding is not _PLAIN
+        or subscriber.subscription.encoding is not PLAIN
     ):
         return None
     frames = encode_short_frames(event.messages)
-    queue, queued_len = session.queue, session.queued_len + len(frames)
+    queue, queued_len = subscriber.queue, subscriber.queued_len + len(frames)
     if not frames or queued_len > context.limits.max_ws_outbox_len:
         return None
     queue = append_frames(queue, frames) if queue else (frames,)
-    return with_session(client, with_queue(session, queue, queued_len, True)), []
+    return with_subscriber(client, with_queue(subscriber, queue, queued_len, True)), []
 
 
 def flush_messages(client: Client) -> Step | None:
-    """What most flushes are: a queue, and a client that keeps up; None if there is more to it."""
-    session = client.session
+    """The client, which is where its cohort is, after the one segment of its queue was sent."""
+    subscriber, websocket = client.subscriber, client.websocket
     if (
-        session is None
+        subscriber is None
+        or websocket is None
         or client.outgoing is not NOTHING_OUTGOING
-        or session.pong_payload is not None
-        or session.cursor is not None
-        or (client.incoming is not IDLE_WEBSOCKET and client.incoming is not DELIVERING)
-        or len(session.queue) != 1
+        or websocket.pong_payload is not None
+        or subscriber.cursor is not None
+        or len(subscriber.queue) != 1
     ):
         return None
-    (segment,) = session.queue
+    if client.incoming is not IDLE_WEBSOCKET and client.incoming is not DELIVERING:
+        return None
+    (segment,) = subscriber.queue
     assert not isinstance(segment, Follow)
-    after = with_session(client, with_queue(session, (), 0, False), len(segment))
-    return after, [Send(client.conn, (segment,), _KEEP)]
-
-
-FastTransition: TypeAlias = Callable[[Client, Any, Context], Step | None]
-"""Does the same as a transition, faster, and leaves a client at rest that is at rest; None if it
-cannot.
-"""
+    after = with_subscriber(client, with_queue(subscriber, (), 0, False), len(segment))
+    return after, [Send(client.conn, (segment,), KEEP)]

@@ -1,14 +1,13 @@
 """Bytes become requests: heads are found, bodies read, and the handling of each complete request
 ordered.
 
-Theory: a connection is a stream of bytes that was cut anywhere. The buffer holds what is not
-understood yet; everything that can be understood is, at once, and in a way that does not depend on
-the cuts.
+Theory: a connection is a stream of bytes that was cut anywhere. The buffer holds what is not parsed
+yet; everything that can be parsed is, at once, and with a result that does not depend on the cuts.
 
-Rules: what is wrong is never answered here: it becomes the client's `final_error`, and is told
-after all that was owed before it. Behind an unsafe method, a body or a last request nothing is
-parsed until the answer is there. Requests that arrive together are handed over together. It does
-not know responses, but for the two that are about the server itself.
+Rules: what is wrong is never answered here: it becomes the client's `final_error`, and is answered
+behind all outstanding requests. Behind an unsafe method, a body or a last request nothing is parsed
+until the response is sent. Requests that arrive together are handed to the program together. It
+does not know responses, but for the two that are about the server itself.
 """
 
 from ..conn import Ticket
@@ -20,58 +19,63 @@ from ..http.request import Request
 from ..http.response import Response
 from ..parse_result import Malformed, NeedMore, without_body_for_head
 from ..rope import rope_join
-from .client import IDLE_HTTP, Client, Context, Incoming, Phase, Step, may_parse, with_requests
+from .client import (
+    IDLE_HTTP,
+    Client,
+    Incoming,
+    Phase,
+    may_parse,
+    with_incoming,
+    with_outgoing,
+    with_requests,
+)
+from .context import Context, Step
 
 ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 """The methods that handlers see."""
 
 
 def handle_client_data(client: Client, data: bytes, context: Context) -> Step:
-    """Take the bytes that one read gave, and do with them what can be done."""
-    incoming = client.incoming
+    """Take the bytes that one read gave: order the handling of each request that they complete."""
+    incoming, bytes_in = client.incoming, client.bytes_in + len(data)
     if incoming.phase >= Phase.MUST_CLOSE:
-        taken = incoming._replace(discarded=incoming.discarded + len(data))
-        return client._replace(bytes_in=client.bytes_in + len(data), incoming=taken), []
-    taken = incoming._replace(buffer=incoming.buffer + data)
-    return try_parse_and_handle(
-        client._replace(bytes_in=client.bytes_in + len(data), incoming=taken), context
-    )
-
-
-def _with_incoming(client: Client, incoming: Incoming) -> Client:
-    """The client with another intake."""
-    return client._replace(incoming=incoming)
+        incoming = incoming._replace(discarded=incoming.discarded + len(data))
+        return client._replace(bytes_in=bytes_in, incoming=incoming), []
+    incoming = incoming._replace(buffer=incoming.buffer + data)
+    return try_parse_and_handle(client._replace(bytes_in=bytes_in, incoming=incoming), context)
 
 
 def try_parse_and_handle(client: Client, context: Context) -> Step:
-    """Parse what the buffer holds and order the handling of each complete request."""
+    """Parse what the buffer holds, and order the handling (`Handle`) of each complete request; it
+    calls no handler.
+    """
     effects: list[Effect] = []
     while client.incoming.buffer and may_parse(client, context.limits):
         before = client.incoming
-        client, more = (_read_body if before.phase is Phase.BODY else parse_heads)(client, context)
+        if before.phase is Phase.BODY:
+            client, more = _read_body(client, context)
+        else:
+            client, more = parse_heads(client, context)
         effects += more
-        if client.incoming.phase is before.phase and len(client.incoming.buffer) == len(
-            before.buffer
-        ):
-            break
+        after = client.incoming
+        if after.phase is before.phase and len(after.buffer) == len(before.buffer):
+            break  # what is left is not complete
     return client, effects
 
 
 def take_pipelined(
     client: Client, buffer: bytes, scan: int, context: Context
 ) -> tuple[list[Head], list[Request], int, Parsed | None]:
-    """The simple requests at the front of `buffer`, as many as may be handed out; empty lines
-    before them are skipped.
+    """The heads and requests at the front of `buffer` that may be pipelined, as many as there is
+    room for; empty lines before them are skipped (RFC 9112 section 2.2).
 
-    Also returned: where what was looked at ends, and what comes behind the requests if it is not
-    simple. The loop to be fast in: everything per request is here or in the parser.
+    Also returned: where what was parsed ends, and what was parsed behind them: a head that may not
+    be pipelined, an error, `_INCOMPLETE`, or None if there is nothing. `scan` is where the search
+    for the end of the first head begins. The loop to be fast in: everything that is done per
+    request is here or in the parser.
     """
-    parse, peer, length, room = (
-        context.parse,
-        client.peer,
-        len(buffer),
-        _pipeline_room(client, context),
-    )
+    parse, peer, length = context.parse, client.peer, len(buffer)
+    room = _pipeline_room(client, context)
     heads: list[Head] = []
     requests: list[Request] = []
     start, last = 0, None
@@ -100,15 +104,14 @@ _INCOMPLETE = NeedMore(0)
 
 
 def parse_heads(client: Client, context: Context) -> Step:
-    """Heads at the front of the buffer: simple ones are handed over together, and the first other
-    one is looked at.
+    """Parse the heads at the front of the buffer: requests that may be pipelined are handed to the
+    program together, and the first other one is begun.
     """
     buffer, scan = client.incoming.buffer, client.incoming.scan
     heads, requests, end, behind = take_pipelined(client, buffer, scan, context)
     if behind is _INCOMPLETE:
-        return order_handling(
-            client, heads, requests, _await_head(buffer[end:], 0 if end else scan, context)
-        )
+        rest = _await_head(buffer[end:], 0 if end else scan, context)
+        return order_handling(client, heads, requests, rest)
     client, effects = order_handling(client, heads, requests, _incoming_from(buffer[end:]))
     if behind is None:
         return client, effects
@@ -122,22 +125,20 @@ def _requests_left(client: Client, context: Context) -> int:
 
 
 def _pipeline_room(client: Client, context: Context) -> int:
-    """How many simple requests may be handed out now; 0 if the next one is the last."""
-    return min(
-        _requests_left(client, context),
-        context.limits.max_queued_requests - len(client.outstanding),
-    )
+    """How many pipelined requests may be handed out now; 0 if the next one is the last."""
+    queue_room = context.limits.max_queued_requests - len(client.outstanding)
+    return min(_requests_left(client, context), queue_room)
 
 
 def _incoming_from(buffer: bytes) -> Incoming:
-    """An intake that begins with these bytes."""
+    """Incoming data that begins with these bytes."""
     return IDLE_HTTP._replace(buffer=buffer) if buffer else IDLE_HTTP
 
 
 def order_handling(
     client: Client, heads: list[Head], requests: list[Request], incoming: Incoming
 ) -> Step:
-    """Order the handling of requests that came together, and keep what came behind them."""
+    """Order the handling of requests that came together, and hold what came behind them."""
     if client.incoming.peer_half_closed:
         incoming = incoming._replace(peer_half_closed=True)
     after = with_requests(client, incoming, tuple(heads))
@@ -148,39 +149,35 @@ def order_handling(
 
 
 def _await_head(buffer: bytes, scan: int, context: Context) -> Incoming:
-    """The head at the front has not ended: it can already be wrong."""
+    """Incoming data with a head that has not ended, or with what is wrong with it already."""
     error = check_partial_head(buffer, scan, context.limits) if buffer != b"\r" else None
-    return (
-        IDLE_HTTP._replace(buffer=buffer, scan=len(buffer))
-        if error is None
-        else _failing_with(without_body_for_head(buffer, error))
-    )
+    if error is None:
+        return IDLE_HTTP._replace(buffer=buffer, scan=len(buffer))
+    return _failing_with(without_body_for_head(buffer, error))
 
 
 def _failing_with(error: Malformed) -> Incoming:
-    """An intake that takes nothing more."""
+    """Incoming data of a connection that takes nothing more."""
     return IDLE_HTTP._replace(phase=Phase.MUST_CLOSE, final_error=error)
 
 
 def fail_after_outstanding(client: Client, error: Malformed) -> Client:
-    """Nothing more is read from this client: `error` is what it will be told when it has got what
-    it is owed.
+    """The client with nothing more to be parsed, and `error` to be answered behind its outstanding
+    requests.
     """
     incoming = client.incoming
-    return _with_incoming(
-        client,
-        _failing_with(error)._replace(
-            head=incoming.head,
-            expects_continue=incoming.expects_continue,
-            peer_half_closed=incoming.peer_half_closed,
-            discarded=incoming.discarded,
-        ),
+    failing = _failing_with(error)._replace(
+        head=incoming.head,
+        expects_continue=incoming.expects_continue,
+        peer_half_closed=incoming.peer_half_closed,
+        discarded=incoming.discarded,
     )
+    return with_incoming(client, failing)
 
 
 def _begin_request(client: Client, head: Parsed, context: Context) -> Step:
-    """A head that is not simple: a refusal, a request that ends something, or one with a body to
-    come.
+    """Begin a request that may not be pipelined: finish it if it has no body, else wait for that;
+    an error is held until everything before it is answered.
     """
     if isinstance(head, Malformed):
         return fail_after_outstanding(client, head), []
@@ -195,11 +192,11 @@ def _begin_request(client: Client, head: Parsed, context: Context) -> Step:
         body=begin_body(head.body_length),
         expects_continue=head.expects_continue,
     )
-    return _with_incoming(client, incoming), []
+    return with_incoming(client, incoming), []
 
 
 def _read_body(client: Client, context: Context) -> Step:
-    """As much of the body as has come."""
+    """Read as much of the body as has come, and finish the request if that is all of it."""
     incoming = client.incoming
     assert incoming.body is not None and incoming.head is not None
     read = continue_body_read(incoming.body, incoming.buffer, context.limits)
@@ -207,16 +204,14 @@ def _read_body(client: Client, context: Context) -> Step:
         return fail_after_outstanding(client, read), []
     body, rest = read
     if not body.is_complete:
-        return _with_incoming(client, incoming._replace(body=body, buffer=rest)), []
-    done = _with_incoming(
-        client, incoming._replace(phase=Phase.HEAD, head=None, body=None, buffer=rest)
-    )
-    return finalize_request(done, incoming.head, rope_join(body.rope))
+        return with_incoming(client, incoming._replace(body=body, buffer=rest)), []
+    done = incoming._replace(phase=Phase.HEAD, head=None, body=None, buffer=rest)
+    return finalize_request(with_incoming(client, done), incoming.head, rope_join(body.rope))
 
 
 def finalize_request(client: Client, head: Head, body: bytes) -> Step:
-    """A request is complete: order its handling, or hold the answer if it is one that we give
-    ourselves.
+    """Order the handling of a complete request, or hold its response if it is the server's own
+    (`TRACE`, `OPTIONS *`).
     """
     number = client.responded + len(client.outstanding)
     incoming = client.incoming
@@ -227,17 +222,14 @@ def finalize_request(client: Client, head: Head, body: bytes) -> Step:
     client = client._replace(outstanding=(*client.outstanding, head), incoming=incoming)
     if is_for_server(head.method, head.target):
         outgoing = client.outgoing
-        return client._replace(
-            outgoing=outgoing._replace(
-                early_responses=(*outgoing.early_responses, (number, server_response(head)))
-            )
-        ), []
+        held = (*outgoing.early_responses, (number, server_response(head)))
+        return with_outgoing(client, outgoing._replace(early_responses=held)), []
     return client, [Handle(Ticket(client.conn, number), (request_of(head, body, client.peer),))]
 
 
 def server_response(head: Head) -> Response:
-    """What sigil answers itself: TRACE is refused (it would echo credentials), `OPTIONS *` is about
-    the server.
+    """The response to a request that no handler sees: TRACE is refused (it would echo credentials,
+    RFC 9110 section 9.3.8), `OPTIONS *` is about the server.
     """
     if head.method == "TRACE":
         return Response.error(405, "TRACE is not allowed", headers=(("Allow", ALLOW),))

@@ -1,19 +1,29 @@
-"""The parts of it."""
+"""Streamed responses: chunk by chunk, as fast as the client takes them (RFC 9112 section 7.1).
+
+Theory: a streamed body is pulled: the program is asked for one chunk at a time (`Pull`), and not
+while the client is behind with reading, which is all the back-pressure there is.
+
+Rules: the first outstanding request is the one whose body is streamed; an event that names another
+is late, and nothing comes of it. A body that has begun and cannot be ended properly breaks the
+connection, for nothing else tells the client that it is not whole. It does not know where chunks
+come from.
+"""
 
 from ..close_reasons import CloseReason
 from ..conn import Ticket
 from ..effects import ERROR_LOG, CloseBody, Effect, Log, LogLevel, Pull
 from ..events import StreamChunk, StreamEnded
-from ..http.encode import Framing, encode_chunk, encode_last_chunk
+from ..http.chunks import Framing, encode_chunk, encode_last_chunk
 from ..http.sse import KEEP_ALIVE_COMMENT
-from .client import Client, Context, Disconnected, Outcome, Step
+from .client import Client, Disconnected, with_outgoing
+from .context import Context, Outcome, Step
 from .deadlines import STREAMS, waiting_for
 from .output import write
-from .responses import finish_response, with_outgoing
+from .responses import finish_response
 
 
-def take_chunk(client: Client, event: StreamChunk, context: Context) -> Outcome:
-    """A stream yielded: send it on, and ask for more unless the client is behind."""
+def on_stream_chunk(client: Client, event: StreamChunk, context: Context) -> Outcome:
+    """Send a chunk of a streamed body, and pull the next one unless the client is behind."""
     outgoing = client.outgoing
     stream = outgoing.streaming
     if stream is None or event.ticket.number != client.responded:
@@ -21,18 +31,21 @@ def take_chunk(client: Client, event: StreamChunk, context: Context) -> Outcome:
     segments: tuple[bytes, ...] | str = encode_chunk(stream, event.data) if event.data else ()
     if isinstance(segments, str):
         return abort_stream(client, event.ticket, segments)
-    wants = not outgoing.outbox
-    left = stream._replace(remaining=stream.remaining - len(event.data), is_pulled=wants)
-    since = context.now if waiting_for(client) in STREAMS else client.waiting_since
-    client = client._replace(outgoing=outgoing._replace(streaming=left), waiting_since=since)
+    is_pulled = not outgoing.outbox
+    stream = stream._replace(remaining=stream.remaining - len(event.data), is_pulled=is_pulled)
+    is_awaited = waiting_for(client) in STREAMS
+    client = client._replace(
+        outgoing=outgoing._replace(streaming=stream),
+        waiting_since=context.now if is_awaited else client.waiting_since,
+    )
     effects: list[Effect] = []
     if segments:
         client, effects = write(client, segments)
-    return client, [*effects, Pull(event.ticket)] if wants else effects
+    return client, [*effects, Pull(event.ticket)] if is_pulled else effects
 
 
 def end_stream(client: Client, event: StreamEnded) -> Outcome:
-    """A stream has no more: mark its end."""
+    """End a streamed body, with its last chunk if it is chunked."""
     stream = client.outgoing.streaming
     if stream is None or event.ticket.number != client.responded:
         return client, []
@@ -43,38 +56,38 @@ def end_stream(client: Client, event: StreamEnded) -> Outcome:
 
 
 def pull_again(client: Client) -> Step:
-    """Ask the stream for its next piece, if there is one and it was not asked."""
-    stream = client.outgoing.streaming
-    if stream is None or stream.is_pulled:
+    """Pull the next chunk, if a body is streamed and the client was behind when it was due."""
+    outgoing = client.outgoing
+    if outgoing.streaming is None or outgoing.streaming.is_pulled:
         return client, []
-    asked = with_outgoing(
-        client, client.outgoing._replace(streaming=stream._replace(is_pulled=True))
-    )
-    return asked, [Pull(Ticket(client.conn, client.responded))]
+    streaming = outgoing.streaming._replace(is_pulled=True)
+    client = with_outgoing(client, outgoing._replace(streaming=streaming))
+    return client, [Pull(Ticket(client.conn, client.responded))]
 
 
 def send_sse_comment(client: Client, context: Context) -> Outcome:
-    """An event stream has been silent for long: a comment says that it is still there (WHATWG HTML
-    section 9.2.7).
+    """Send a comment on an event stream of the program that has been silent, so that proxies keep
+    it (WHATWG HTML section 9.2.7).
     """
     stream, client = client.outgoing.streaming, client._replace(waiting_since=context.now)
     if stream is None or stream.framing is Framing.CONTENT_LENGTH:
-        return client, []  # every byte of it was promised to somebody
+        return client, []  # every byte of the body belongs to an event
     segments = encode_chunk(stream, KEEP_ALIVE_COMMENT)
     assert not isinstance(segments, str)
     return write(client, segments)
 
 
 def stream_timed_out(client: Client, context: Context) -> Outcome:
-    """The next piece of a stream is overdue."""
+    """Break off a streamed body whose next chunk is overdue."""
     problem = f"the stream yielded nothing for {context.limits.response_timeout:g} s"
     return abort_stream(client, Ticket(client.conn, client.responded), problem)
 
 
 def abort_stream(client: Client, ticket: Ticket, problem: str) -> Outcome:
-    """A body that has begun cannot be ended properly: only a broken connection tells the client so."""
-    text = f"{client.outstanding[0].method} {client.outstanding[0].target}: {problem}"
-    return Disconnected(client, CloseReason.HANDLER_ERROR), [
-        Log(ERROR_LOG, LogLevel.ERROR, text),
-        CloseBody(ticket),
-    ]
+    """Break the connection in the middle of a body, which tells the client that it is not whole;
+    the error log gets the problem.
+    """
+    head = client.outstanding[0]
+    text = f"{head.method} {head.target}: {problem}"
+    effects: list[Effect] = [Log(ERROR_LOG, LogLevel.ERROR, text), CloseBody(ticket)]
+    return Disconnected(client, CloseReason.HANDLER_ERROR), effects

@@ -1,17 +1,18 @@
-"""Responses become bytes: in order, framed, and with the connection's fate decided.
+"""Responses become bytes: in order, framed, and with the end of the connection decided.
 
-Theory: answers may come in any order and leave in one. The first request that is owed an answer is
-the only one that can be answered; what comes early is held. Whether the connection goes on is
-decided when an answer is sent, never later: its `Connection` field has said so.
+Theory: responses may come in any order and leave in one. Only the first outstanding request can be
+answered; a response that comes early is held. Whether the connection goes on is decided when a
+response is sent, never later: its `Connection` field has promised it (RFC 9112 section 9.3).
 
-Rules: functions take a client and return it with the orders that follow; they leave clock and
-interest to `settle`. After a connection's last answer it lingers (`write_and_shut`). It does not
-know where requests come from.
+Rules: functions take a client and return it with the effects; they leave clock and interest to
+`after_transition`. After its last response a connection lingers (`write_and_shut`). A response that
+cannot be sent is the program's error: it goes to the error log, and the client gets 500. It does
+not know where requests come from.
 """
 
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Ticket
-from ..effects import ERROR_LOG, SERVER_LOG, AccessLog, CloseBody, Effect, Log, LogLevel, Pull, Then
+from ..effects import ERROR_LOG, SERVER_LOG, AccessLog, CloseBody, Effect, Log, LogLevel, Pull
 from ..events import HandlerFailed, HandlerReturned, Segment
 from ..http.encode import CONTINUE, Encoded, encode_response
 from ..http.head import Head
@@ -19,31 +20,26 @@ from ..http.headers import Headers
 from ..http.response import EventStream, Response, StreamedBody, Upgrade
 from ..parse_result import Malformed
 from ..websocket.handshake import reject_upgrade
-from .client import Client, Context, Disconnected, Outcome, Outgoing, Phase, Step
-from .event_stream import open_event_stream
+from .client import Client, Disconnected, Phase, with_incoming, with_outgoing
+from .context import Context, Outcome, Step
+from .event_stream import event_stream_subscription, open_event_stream
 from .output import write, write_and_shut
 from .upgrade import open_websocket
 
 NO_HEAD = Head("GET", "", "", "", 1, Headers(), 0, False, False, False)
 """Stands for a head that was not read when an error is answered."""
 UNREAD = NO_HEAD._replace(method="-", target="-")
-"""The same in the access log."""
+"""Stands for it in the access log."""
 
-_KEEP = Then.KEEP
-_INTERNAL = Response.error(500)
-
-
-def with_outgoing(client: Client, outgoing: Outgoing) -> Client:
-    """The client with another outflow."""
-    return client._replace(outgoing=outgoing)
+_INTERNAL_ERROR = Response.error(500)
 
 
-# -- answers ---------------------------------------------------------------------------------------
+# -- in order --------------------------------------------------------------------------------------
 
 
 def take_responses(client: Client, event: HandlerReturned, context: Context) -> Step:
-    """Answers have come: send those whose turn it is, hold what is early, let go what nobody waits
-    for.
+    """Send the responses that can be sent, hold those that are early, and close those that nobody
+    waits for.
     """
     effects: list[Effect] = []
     for number, response in enumerate(event.responses, event.ticket.number):
@@ -53,8 +49,9 @@ def take_responses(client: Client, event: HandlerReturned, context: Context) -> 
 
 
 def take_response(client: Client, number: int, response: Response, context: Context) -> Step:
-    """One answer that needs a closer look."""
+    """Send, hold or close the response to the request with this number."""
     ahead, outgoing = number - client.responded, client.outgoing
+    # The first outstanding request has its response already while the body of that is streamed.
     is_awaited = (
         0 <= ahead < len(client.outstanding)
         and number not in dict(outgoing.early_responses)
@@ -63,118 +60,171 @@ def take_response(client: Client, number: int, response: Response, context: Cont
     if not is_awaited:
         return client, _close_body_of(client, number, response)
     if ahead:
-        return with_outgoing(
-            client,
-            outgoing._replace(early_responses=(*outgoing.early_responses, (number, response))),
-        ), []
+        held = (*outgoing.early_responses, (number, response))
+        return with_outgoing(client, outgoing._replace(early_responses=held)), []
     client, effects = send_response(client, response, context)
     return send_early_responses(client, effects, context)
 
 
 def _close_body_of(client: Client, number: int, response: Response) -> list[Effect]:
-    """Let go of the stream of an answer that will not be sent."""
-    return (
-        [CloseBody(Ticket(client.conn, number))] if isinstance(response.body, StreamedBody) else []
-    )
+    """Close the streamed body of a response that will not be sent."""
+    if isinstance(response.body, StreamedBody):
+        return [CloseBody(Ticket(client.conn, number))]
+    return []
 
 
 def send_early_responses(client: Client, effects: list[Effect], context: Context) -> Step:
-    """Send the answers that were held, as far as it is their turn."""
+    """Send the responses that were held, as far as their requests are the first outstanding ones
+    now.
+    """
     while client.outstanding and client.outgoing.streaming is None:
         held = dict(client.outgoing.early_responses)
         response = held.pop(client.responded, None)
         if response is None:
             break
-        client = with_outgoing(
-            client, client.outgoing._replace(early_responses=tuple(held.items()))
-        )
-        client, more = send_response(client, response, context)
+        outgoing = client.outgoing._replace(early_responses=tuple(held.items()))
+        client, more = send_response(with_outgoing(client, outgoing), response, context)
         effects = effects + more
     return client, effects
 
 
+# -- one response ----------------------------------------------------------------------------------
+
+
 def send_response(client: Client, response: Response, context: Context) -> Step:
-    """Answer the first request that is owed an answer."""
-    if isinstance(response.body, Upgrade):
+    """Send the response to the first outstanding request; the body of a stream is pulled."""
+    body = response.body
+    if isinstance(body, Upgrade):
         return _upgrade(client, response, context)
-    effects: list[Effect] = []
-    if isinstance(response.body, EventStream) and (
-        context.is_draining or not context.has_subscriber_slot
-    ):
-        response, effects = _reject_event_stream(client, context)
-    head, number = client.outstanding[0], client.responded
-    is_last = len(client.outstanding) == 1 and client.incoming.final_error is None
-    incoming = client.incoming
-    closes = not head.keep_alive or (
-        is_last and (context.is_draining or (incoming.peer_half_closed and not incoming.buffer))
-    )
-    if incoming.expects_continue and is_last and incoming.phase is not Phase.BODY:
-        client, effects = send_continue(client)
+    if isinstance(body, EventStream):
+        return _send_event_stream(client, response, body, context)
+    return _send_body(client, response, body, context)
+
+
+def _send_body(
+    client: Client, response: Response, body: bytes | StreamedBody, context: Context
+) -> Step:
+    """Send a response with a body of its own, or the head of it and a `Pull`."""
+    head, ticket = client.outstanding[0], Ticket(client.conn, client.responded)
+    closes = _is_last_response(client, context)
+    client, effects = _send_due_continue(client)
     encoded = encode_response(response, head, closes, context.date)
     if isinstance(encoded, str):
-        effects += [Log(ERROR_LOG, LogLevel.ERROR, f"{head.method} {head.target}: {encoded}")]
-        effects += _close_body_of(client, number, response)
-        response, encoded = _INTERNAL, encode_known(_INTERNAL, head, closes, context.date)
+        unsent = _close_body_of(client, ticket.number, response)
+        return _send_internal_error(client, effects, encoded, unsent, context)
     if context.logs_access:
-        effects += [_access(client, head, response)]
-    if isinstance(response.body, EventStream) and encoded.streaming is not None:
-        client, more = open_event_stream(client, encoded.segments, response.body, context)
+        effects = [*effects, _access(client, head, response)]
+    client, sent = _begin_response(client, encoded)
+    if not isinstance(body, StreamedBody):
+        return client, effects + sent
+    next_chunk = CloseBody(ticket) if encoded.streaming is None else Pull(ticket)
+    return client, [*effects, *sent, next_chunk]
+
+
+def _send_event_stream(
+    client: Client, response: Response, body: EventStream, context: Context
+) -> Step:
+    """Send the head of an event stream and subscribe the client, if there is room for one more."""
+    if context.is_draining or not context.has_subscriber_slot:
+        return _reject_event_stream(client, context)
+    head, closes = client.outstanding[0], _is_last_response(client, context)
+    client, effects = _send_due_continue(client)
+    encoded = encode_response(response, head, closes, context.date)
+    if isinstance(encoded, str):
+        return _send_internal_error(client, effects, encoded, [], context)
+    subscription = event_stream_subscription(body, context.limits)
+    if isinstance(subscription, str):
+        return _send_internal_error(client, effects, subscription, [], context)
+    if context.logs_access:
+        effects = [*effects, _access(client, head, response)]
+    if encoded.streaming is None:
+        client, sent = _begin_response(client, encoded)
     else:
-        client, more = _begin_response(client, encoded)
-    effects += more
-    if isinstance(response.body, StreamedBody):
-        effects.append(
-            CloseBody(Ticket(client.conn, number))
-            if encoded.streaming is None
-            else Pull(Ticket(client.conn, number))
+        client, sent = open_event_stream(
+            client, encoded.segments, subscription, body.history, context
         )
-    return client, effects
+    return client, effects + sent
+
+
+def _reject_event_stream(client: Client, context: Context) -> Step:
+    """Refuse an event stream with the status of the reason, for want of room or because the server
+    is stopping.
+    """
+    reason = CloseReason.SHUTDOWN if context.is_draining else CloseReason.FULL
+    info = CLOSE_INFO[reason]
+    rejection = Response.error(info.status, info.sentence, headers=(("Retry-After", "1"),))
+    note = _refusal_note(client, info.status, reason, info.sentence)
+    client, effects = send_response(client, rejection, context)
+    return client, [note, *effects]
 
 
 def _upgrade(client: Client, response: Response, context: Context) -> Step:
-    """The connection becomes a WebSocket, or the request is answered with why it does not."""
-    head, begun = client.outstanding[0], open_websocket(client, response, context)
-    if isinstance(begun, Malformed):
-        note = Log(
-            SERVER_LOG,
-            LogLevel.INFO,
-            f"{client.peer} refused with {begun.status}, {begun.reason.name}: {begun.message}",
-        )
-        client, effects = send_response(client, reject_upgrade(begun), context)
+    """Make the connection a WebSocket, or answer the request with why it does not become one."""
+    head, opened = client.outstanding[0], open_websocket(client, response, context)
+    if isinstance(opened, Malformed):
+        note = _refusal_note(client, opened.status, opened.reason, opened.message)
+        client, effects = send_response(client, reject_upgrade(opened), context)
         return client, [note, *effects]
-    if isinstance(begun, str):
-        note = Log(ERROR_LOG, LogLevel.ERROR, f"{head.method} {head.target}: {begun}")
-        client, effects = send_response(client, _INTERNAL, context)
-        return client, [note, *effects]
-    access = AccessLog(client.peer, head.method, head.target, head.version, 101, 0)
-    return (begun[0], [access, *begun[1]]) if context.logs_access else begun
+    if isinstance(opened, str):
+        return _send_internal_error(client, [], opened, [], context)
+    client, effects = opened
+    if context.logs_access:
+        access = AccessLog(client.peer, head.method, head.target, head.version, 101, 0)
+        effects = [access, *effects]
+    return client, effects
 
 
-def _reject_event_stream(client: Client, context: Context) -> tuple[Response, list[Effect]]:
-    """There is no room for one more who listens: the answer, and a line for the log."""
-    reason = CloseReason.SHUTDOWN if context.is_draining else CloseReason.FULL
-    info = CLOSE_INFO[reason]
-    note = Log(
-        SERVER_LOG,
-        LogLevel.INFO,
-        f"{client.peer} refused with {info.status}, {reason.name}: {info.sentence}",
-    )
-    return Response.error(info.status, info.sentence, headers=(("Retry-After", "1"),)), [note]
+def _send_internal_error(
+    client: Client, before: list[Effect], problem: str, unsent: list[Effect], context: Context
+) -> Step:
+    """Answer 500, for the response that the handler made cannot be sent; the error log says why.
+
+    `before` are effects that come first, `unsent` those that end what was to be sent.
+    """
+    head = client.outstanding[0]
+    note = Log(ERROR_LOG, LogLevel.ERROR, f"{head.method} {head.target}: {problem}")
+    client, effects = send_response(client, _INTERNAL_ERROR, context)
+    return client, [*before, note, *unsent, *effects]
+
+
+def _is_last_response(client: Client, context: Context) -> bool:
+    """True if the response to the first outstanding request ends the connection."""
+    incoming = client.incoming
+    if not client.outstanding[0].keep_alive:
+        return True
+    if len(client.outstanding) > 1 or incoming.final_error is not None:
+        return False  # another response comes behind it
+    return context.is_draining or (incoming.peer_half_closed and not incoming.buffer)
+
+
+def _send_due_continue(client: Client) -> Step:
+    """Send the interim response that a client still waits for whose request was answered without
+    its body having been awaited.
+    """
+    incoming = client.incoming
+    is_last = len(client.outstanding) == 1 and incoming.final_error is None
+    if incoming.expects_continue and is_last and incoming.phase is not Phase.BODY:
+        return send_continue(client)
+    return client, []
+
+
+def _refusal_note(client: Client, status: int, reason: CloseReason, sentence: str) -> Log:
+    """The line for the server's log about a client that is refused."""
+    text = f"{client.peer} refused with {status}, {reason.name}: {sentence}"
+    return Log(SERVER_LOG, LogLevel.INFO, text)
 
 
 def _begin_response(client: Client, encoded: Encoded) -> Step:
-    """Send what there is of an answer: all of it, or the head of a stream."""
+    """Send what there is of a response: all of it, or the head of a streamed one."""
     if encoded.streaming is None:
         return finish_response(client, encoded.segments, encoded.closes)
-    return write(
-        with_outgoing(client, client.outgoing._replace(streaming=encoded.streaming)),
-        encoded.segments,
-    )
+    outgoing = client.outgoing._replace(streaming=encoded.streaming)
+    return write(with_outgoing(client, outgoing), encoded.segments)
 
 
 def finish_response(client: Client, segments: tuple[Segment, ...], closes: bool) -> Step:
-    """The last segments of an answer: the next request is the first one owed now, or there will be
-    none.
+    """Send the last segments of a response: the next request is the first outstanding one now, or,
+    if it `closes`, there is none.
     """
     done = client._replace(
         outstanding=client.outstanding[1:],
@@ -186,81 +236,78 @@ def finish_response(client: Client, segments: tuple[Segment, ...], closes: bool)
     return write(done, segments) if segments else (done, [])
 
 
-def encode_known(response: Response, head: Head, closes: bool, date: bytes) -> Encoded:
-    """An answer of our own, which is known to be sendable."""
-    encoded = encode_response(response, head, closes, date)
-    assert isinstance(encoded, Encoded)
-    return encoded
+def send_continue(client: Client) -> Step:
+    """Send the interim response that a client waits for before it sends its body (RFC 9110 section
+    10.1.1).
+    """
+    incoming = client.incoming._replace(expects_continue=False)
+    return write(with_incoming(client, incoming), (CONTINUE,))
 
 
 def _access(client: Client, head: Head, response: Response) -> AccessLog:
-    """The line for the access log."""
+    """The line for the access log about this response."""
     length = len(response.body) if isinstance(response.body, bytes) else -1
     return AccessLog(client.peer, head.method, head.target, head.version, response.status, length)
 
 
+# -- errors ----------------------------------------------------------------------------------------
+
+
 def send_error_response(client: Client, error: Malformed, context: Context) -> Step:
-    """Tell the client what was wrong, as the connection's last answer, and the log why; some
-    reasons need no answer.
+    """Answer with the error's status and message as the connection's last response, and log why; an
+    error without a status ends the connection without a response.
     """
     if not error.status:
         return write_and_shut(client, (), error.reason)
     response = Response.error(error.status, error.message)
-    head = client.incoming.head or (NO_HEAD._replace(method="HEAD") if error.is_head else NO_HEAD)
+    head = client.incoming.head
+    if head is None:
+        head = NO_HEAD._replace(method="HEAD") if error.is_head else NO_HEAD
     encoded = encode_known(response, head, True, context.date)
-    access: list[Effect] = (
-        [_access(client, client.incoming.head or UNREAD, response)] if context.logs_access else []
-    )
-    note = Log(
-        SERVER_LOG,
-        LogLevel.INFO,
-        f"{client.peer} refused with {error.status}, {error.reason.name}: {error.message}",
-    )
-    client, effects = write_and_shut(client, encoded.segments, error.reason)
-    return client, [note, *access, *effects]
+    effects: list[Effect] = [_refusal_note(client, error.status, error.reason, error.message)]
+    if context.logs_access:
+        effects.append(_access(client, client.incoming.head or UNREAD, response))
+    client, sent = write_and_shut(client, encoded.segments, error.reason)
+    return client, effects + sent
 
 
 def service_unavailable(reason: CloseReason, head: Head, date: bytes) -> tuple[Segment, ...]:
-    """The 503 for somebody there is no place or no time for, to be sent before closing.
+    """The segments of a 503 for a client that there is no room or no time for, to be sent before
+    its connection is closed.
 
-    Only who was not let in is told to try again: a request that was handed out may have had its
-    effect.
+    Only one that was not accepted (`NO_HEAD`) is asked to try again: a request that was handed to
+    the program may have had its effect.
     """
     retry = (("Retry-After", "1"),) if head is NO_HEAD else ()
     response = Response.error(503, CLOSE_INFO[reason].sentence, headers=retry)
     return encode_known(response, head, True, date).segments
 
 
-def send_continue(client: Client) -> Step:
-    """The interim answer that a client waits for before it sends its body (RFC 9110 section
-    10.1.1).
-    """
-    return write(
-        client._replace(incoming=client.incoming._replace(expects_continue=False)), (CONTINUE,)
-    )
-
-
-# -- streams ---------------------------------------------------------------------------------------
+def encode_known(response: Response, head: Head, closes: bool, date: bytes) -> Encoded:
+    """A response of the server's own, encoded, which is known to be possible."""
+    encoded = encode_response(response, head, closes, date)
+    assert isinstance(encoded, Encoded)
+    return encoded
 
 
 def response_timed_out(client: Client, context: Context) -> Outcome:
-    """A late answer is overdue: the client is told, and the connection ends, for what it asked for
-    may still happen.
+    """A deferred response is overdue: answer 503 and end the connection, for what was asked for may
+    still happen.
     """
-    reason = CloseReason.ANSWER_TIMEOUT
-    head = client.outstanding[0]
+    reason, head = CloseReason.ANSWER_TIMEOUT, client.outstanding[0]
     text = f"{head.method} {head.target}: no answer for {context.limits.response_timeout:g} s"
-    access: list[Effect] = (
-        [_access(client, head, Response.error(503))] if context.logs_access else []
-    )
-    client, effects = write_and_shut(
-        client, service_unavailable(reason, head, context.date), reason
-    )
-    return client, [Log(ERROR_LOG, LogLevel.ERROR, text), *access, *effects]
+    effects: list[Effect] = [Log(ERROR_LOG, LogLevel.ERROR, text)]
+    if context.logs_access:
+        effects.append(_access(client, head, Response.error(503)))
+    segments = service_unavailable(reason, head, context.date)
+    client, sent = write_and_shut(client, segments, reason)
+    return client, effects + sent
 
 
 def respond_to_failure(client: Client, event: HandlerFailed, context: Context) -> Outcome:
-    """User code failed: its account goes to the log, the client gets a status and no internals."""
+    """User code failed: log its traceback, and answer with the event's status and none of the
+    internals. A response that has begun is broken off.
+    """
     notes: list[Effect] = (
         [Log(ERROR_LOG, LogLevel.ERROR, event.traceback)] if event.traceback else []
     )

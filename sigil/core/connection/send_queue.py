@@ -1,14 +1,14 @@
-"""A conversation as a record: what a connection remembers once it has become a WebSocket (RFC
-6455).
+"""The queue of a subscriber: what is to be sent to it, in order, and how it is taken to be sent.
 
-Theory: a conversation has two sides that end separately, and a program between them that may take
-its time. So the record holds what was heard and not yet said on (`reader`, `unread`, `end`), what
-is to be said (`queue`, `pong_payload`), and how far the farewell has got (`close_state`).
+Theory: frames wait in the queue until the next flush, so that many leave as one piece of memory.
+What is published is not copied into queues: it is on the ring once, and a queue holds the places
+(`Follow`) at which it belongs, so that a client receives everything in the order in which it was
+sent and published.
 
-Rules: frames to be said wait in the queue until the turn of the loop is flushed, so that many
-become one piece of memory; a large payload is never copied, it stays a piece of its own. While the
-peer is behind with reading, the payload of the latest ping is all that is kept of its pings
-(section 5.5.3). It does not know sockets, nor when it is flushed.
+Rules: small frames are joined with their neighbours, a large payload is never copied: it stays a
+segment of its own. What is taken at once is bounded by the room there is, give or take one frame. A
+pong goes behind everything that is queued (RFC 6455 section 5.5.3), and only when all of that is
+taken. It does not know sockets, nor when the queue is flushed.
 """
 
 from typing import NamedTuple
@@ -17,12 +17,13 @@ from ..broadcast.broadcast import Broadcast, commit_pending
 from ..broadcast.ring import Ring, first_matching, ring_read
 from ..events import Segment
 from ..websocket.frames import Opcode, encode_frame, frame_header
-from .session import CloseState, Follow, Queue, Session
+from .subscriber import OPEN, Follow, Queue, Subscriber
 
 COPY_MAX = 16_384
-"""Payloads up to so many bytes are copied behind their header, and pieces joined with their
-neighbours.
-"""
+"""Bytes up to which a payload is copied behind its header, and neighbouring segments are joined."""
+
+
+# -- filling it ------------------------------------------------------------------------------------
 
 
 def enqueue(queue: Queue, opcode: int, payload: bytes) -> Queue:
@@ -33,70 +34,83 @@ def enqueue(queue: Queue, opcode: int, payload: bytes) -> Queue:
 
 
 def append_frames(queue: Queue, frames: bytes) -> Queue:
-    """The queue with more bytes at its end, joined with those before that are not at least twice as
+    """The queue with whole frames at its end, joined with those before that are less than twice as
     long.
 
-    So a queue of many frames has few pieces, and each byte is copied a logarithmic number of times.
+    So a queue of many frames has few segments, and each byte is copied a logarithmic number of
+    times.
     """
     while queue:
         last = queue[-1]
-        if not (
+        is_joinable = (
             isinstance(last, bytes)
             and len(last) < 2 * len(frames)
             and len(last) + len(frames) <= COPY_MAX
-        ):
+        )
+        if not is_joinable:
             break
+        assert isinstance(last, bytes)
         frames = last + frames
         queue = queue[:-1]
     return (*queue, frames)
 
 
-def enqueue_broadcast(session: Session, broadcast: Broadcast) -> Session:
-    """The conversation with all that was published until now before whatever is queued next.
+def enqueue_broadcast(subscriber: Subscriber, broadcast: Broadcast) -> Subscriber:
+    """The subscriber with everything that was published until now before whatever is queued next.
 
-    A client that is where its cohort is, with nothing published in this turn, needs no reminder;
-    nor one to whom the place of all that was published is known already: one that changes its mind
-    for ever has no queue without end.
+    One that is where its cohort is, with nothing published since the last flush, needs no place in
+    its queue; nor one whose last place already covers all that was published: a client that changes
+    its topics for ever has no endless queue.
     """
-    cursor, to, queue = session.cursor, broadcast.next_number, session.queue
-    if cursor is None and not broadcast.pending:
-        return session
-    cursor = broadcast.ring.head_number if cursor is None else cursor
-    if to <= next((item.to for item in reversed(queue) if isinstance(item, Follow)), cursor):
-        return session
-    if queue and isinstance(queue[-1], Follow) and queue[-1].subscription == session.subscription:
+    cursor, to, queue = subscriber.cursor, broadcast.next_number, subscriber.queue
+    if cursor is None:
+        if not broadcast.pending:
+            return subscriber
+        cursor = broadcast.ring.head_number
+    if to <= _last_place(queue, cursor):
+        return subscriber
+    last = queue[-1] if queue else None
+    if isinstance(last, Follow) and last.subscription == subscriber.subscription:
         queue = queue[:-1]
-    return session._replace(cursor=cursor, queue=(*queue, Follow(to, session.subscription)))
+    place = Follow(to, subscriber.subscription)
+    return subscriber._replace(cursor=cursor, queue=(*queue, place))
+
+
+def _last_place(queue: Queue, cursor: int) -> int:
+    """Up to which number what was published has its place in the queue."""
+    return next((item.to for item in reversed(queue) if isinstance(item, Follow)), cursor)
+
+
+# -- emptying it -----------------------------------------------------------------------------------
 
 
 class Dequeued(NamedTuple):
-    """What is taken from a conversation to be sent: the pieces, the conversation after it, and why
-    there is no more.
+    """What is taken from a subscriber to be sent: the segments, the subscriber without them, and
+    why there is no more.
 
     `is_all`: nothing is left. `is_cut`: there is more, but no room. Neither: the rest is not on the
     ring yet.
     """
 
     segments: tuple[Segment, ...]
-    session: Session
+    subscriber: Subscriber
     is_all: bool
     is_cut: bool
 
 
-def dequeue(session: Session, ring: Ring, room: int) -> Dequeued:
-    """What is to be said next, at most about `send_room` bytes: the queue, what was published, the
-    answer to a ping.
+def dequeue(
+    subscriber: Subscriber, ring: Ring, room: int, pong_payload: bytes | None = None
+) -> Dequeued:
+    """What is to be sent next, about `room` bytes at most: the queue, then what was published for a
+    laggard, then, if all of that was taken, the pong with this payload.
     """
+    is_open = subscriber.close_state is OPEN
+    items = list(subscriber.queue)
+    if is_open and subscriber.cursor is not None:
+        items.append(Follow(ring.head_number, subscriber.subscription))
     segments: list[Segment] = []
-    left, cursor = room, session.cursor
-    hears_on = session.close_state is CloseState.OPEN and cursor is not None
-    queue = (
-        [*session.queue, Follow(ring.head_number, session.subscription)]
-        if hears_on
-        else list(session.queue)
-    )
-    taken = 0
-    for item in queue:
+    left, cursor, taken = room, subscriber.cursor, 0
+    for item in items:
         if left <= 0:
             break
         if isinstance(item, Follow):
@@ -107,64 +121,80 @@ def dequeue(session: Session, ring: Ring, room: int) -> Dequeued:
             segments.append(item)
             left -= len(item)
         taken += 1
-    is_all, is_cut = taken == len(queue) and left > 0, left <= 0
-    rest = session.queue[taken:]
-    is_ahead = (
-        cursor is not None and cursor > ring.head_number
-    )  # it has joined behind what was published in this turn
-    if is_all and session.pong_payload is not None and session.close_state is CloseState.OPEN:
-        segments.append(encode_frame(Opcode.PONG, session.pong_payload))
-    after = session._replace(
+    is_cut = left <= 0
+    is_all = taken == len(items) and not is_cut
+    if is_all and is_open and pong_payload is not None:
+        segments.append(encode_frame(Opcode.PONG, pong_payload))
+    rest = subscriber.queue[taken:]
+    after = subscriber._replace(
         queue=rest,
         queued_len=sum([len(item) for item in rest if not isinstance(item, Follow)]),
         is_scheduled=False,
-        cursor=None if is_all and not is_ahead else ring.head_number if cursor is None else cursor,
-        pong_payload=None if is_all else session.pong_payload,
+        cursor=_cursor_after(cursor, is_all, ring.head_number),
     )
     return Dequeued(join_segments(segments), after, is_all, is_cut)
 
 
-def join_segments(segments: list[Segment]) -> tuple[Segment, ...]:
-    """The same bytes in few pieces: neighbours are joined up to `COPY_MAX`, what is larger stays as
-    it is.
+def _cursor_after(cursor: int | None, is_all: bool, head_number: int) -> int | None:
+    """The cursor of a subscriber after what was taken; None if it is where its cohort is."""
+    if cursor is None:
+        return None if is_all else head_number
+    # One that joined behind what was published since the last flush is ahead of the ring's head.
+    is_ahead = cursor > head_number
+    return None if is_all and not is_ahead else cursor
 
-    A client that is behind is owed these for long, and pieces are counted, sent and handed back one
-    by one.
+
+def join_segments(segments: list[Segment]) -> tuple[Segment, ...]:
+    """The same bytes in few segments: neighbours are joined up to `COPY_MAX` bytes, larger ones
+    stay as they are.
+
+    For a client that is behind they are held for long, and segments are counted, sent and handed
+    back one by one.
     """
-    pieces: list[Segment] = []
+    if not segments:
+        return ()
+    joined: list[Segment] = []
     small: list[Segment] = []
     size = 0
     for segment in segments:
         if small and size + len(segment) > COPY_MAX:
-            pieces.append(b"".join(small) if len(small) > 1 else small[0])
+            joined.append(_join(small))
             small, size = [], 0
         small.append(segment)
         size += len(segment)
-    return (*pieces, b"".join(small) if len(small) > 1 else small[0]) if small else ()
+    return (*joined, _join(small))
+
+
+def _join(segments: list[Segment]) -> Segment:
+    """These segments as one, without a copy if it is only one."""
+    return b"".join(segments) if len(segments) > 1 else segments[0]
 
 
 def _read_broadcast(
-    segments: list[Segment], ring: Ring, cursor: int, place: Follow, left: int
+    segments: list[Segment], ring: Ring, cursor: int, place: Follow, room: int
 ) -> tuple[int, int]:
-    """Add what was published from the cursor up to a place, as far as it is there and there is
-    room.
+    """Append to `segments` what was published from the cursor up to a place, as far as it is on the
+    ring and there is room.
 
-    Returned are the room that is left, and the cursor.
+    Returned are the room that is left, in bytes, and the cursor.
     """
     for number, frame in ring_read(ring, cursor, place.to, place.subscription):
-        if left <= 0:
-            return left, number
+        if room <= 0:
+            return room, number
         segments.append(frame)
-        left -= len(frame)
-    return left, max(cursor, min(place.to, ring.head_number))
+        room -= len(frame)
+    return room, max(cursor, min(place.to, ring.head_number))
 
 
-def next_needed(session: Session, ring: Ring) -> int:
-    """The number of the first frame on the ring that a client that is behind has still to be sent;
-    or the head's.
+# -- how far behind it is --------------------------------------------------------------------------
+
+
+def next_needed(subscriber: Subscriber, ring: Ring) -> int:
+    """The number of the first frame on the ring that a laggard has still to be sent; the head's if
+    there is none.
     """
-    cursor = session.cursor or 0
-    for to, subscription in _ranges(session, ring):
+    cursor = subscriber.cursor or 0
+    for to, subscription in _places(subscriber, ring):
         number = first_matching(ring, cursor, min(to, ring.head_number), subscription)
         if number is not None:
             return number
@@ -172,20 +202,20 @@ def next_needed(session: Session, ring: Ring) -> int:
     return ring.head_number
 
 
-def _ranges(session: Session, ring: Ring) -> list[Follow]:
-    """Up to where a client is to be sent what was published, and how it heard then."""
-    places = [item for item in session.queue if isinstance(item, Follow)]
-    if session.close_state is CloseState.OPEN:
-        places.append(Follow(ring.head_number, session.subscription))
+def _places(subscriber: Subscriber, ring: Ring) -> list[Follow]:
+    """Up to where a subscriber is to be sent what was published, and for which subscription."""
+    places = [item for item in subscriber.queue if isinstance(item, Follow)]
+    if subscriber.close_state is OPEN:
+        places.append(Follow(ring.head_number, subscriber.subscription))
     return places
 
 
-def backlog_len(session: Session, broadcast: Broadcast) -> int:
-    """Bytes of what was published that a client has not been sent, this turn's included."""
+def backlog_len(subscriber: Subscriber, broadcast: Broadcast) -> int:
+    """Bytes of what was published, until now, that a subscriber has not been sent."""
     ring = commit_pending(broadcast).ring
-    cursor = broadcast.ring.head_number if session.cursor is None else session.cursor
+    cursor = broadcast.ring.head_number if subscriber.cursor is None else subscriber.cursor
     length = 0
-    for to, subscription in _ranges(session, ring):
+    for to, subscription in _places(subscriber, ring):
         length += sum([len(frame) for _, frame in ring_read(ring, cursor, to, subscription)])
         cursor = max(cursor, to)
     return length

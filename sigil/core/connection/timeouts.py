@@ -1,9 +1,20 @@
-"""The parts of it."""
+"""What becomes of a connection whose deadline has passed: a function for everything that it can
+wait for.
+
+Theory: what a connection waits for decides what its end is: an error response, a ping, a comment,
+or the connection dropped without one. The same `Waiting` decides how long it may (`deadlines`), so
+no deadline has two meanings.
+
+Rules: every member of `Waiting` that has a deadline has a row. A client that cannot be told
+anything, because it does not read or has nothing outstanding, is dropped. It does not know which
+deadlines have passed (`server.clock`).
+"""
 
 from collections.abc import Callable
 
 from ..close_reasons import CloseReason
-from .client import Client, Context, Disconnected, Outcome
+from .client import Client, Disconnected
+from .context import Context, Outcome
 from .deadlines import Waiting, waiting_for
 from .event_stream import send_keep_alive
 from .response_streams import send_sse_comment, stream_timed_out
@@ -13,57 +24,58 @@ from .websocket import close_timed_out, pong_timed_out, send_ping
 
 
 def timed_out(client: Client, context: Context) -> Outcome:
-    """A deadline has passed."""
-    return _TIMED_OUT[waiting_for(client)](client, context)
+    """A deadline has passed: do what is due for what the connection waits for."""
+    return TIMED_OUT[waiting_for(client)](client, context)
 
 
-def _drop(client: Client, context: Context) -> Outcome:
-    """It lingers and does not end."""
-    return Disconnected(client, client.outgoing.reason), []
-
-
-def _event_stream_silent(client: Client, context: Context) -> Outcome:
-    """An event stream has been silent."""
-    return (
-        send_sse_comment(client, context)
-        if client.session is None
-        else send_keep_alive(client, context)
-    )
-
-
-def _drop_idle(client: Client, context: Context) -> Outcome:
+def _idle_timed_out(client: Client, context: Context) -> Outcome:
+    """No request has come: that needs no response (RFC 9112 section 9.5)."""
     return Disconnected(client, CloseReason.IDLE_TIMEOUT), []
 
 
-def _drop_reader(client: Client, context: Context) -> Outcome:
-    """It took nothing for too long, or too little."""
-    is_stalled = context.now >= client.waiting_since + context.limits.stall_timeout
-    return Disconnected(client, CloseReason.WRITE_STALL if is_stalled else CloseReason.TOO_SLOW), []
-
-
 def _header_timed_out(client: Client, context: Context) -> Outcome:
+    """The head of a request has not ended in time."""
     return close_with_error(client, CloseReason.HEADER_TIMEOUT, context)
 
 
 def _body_timed_out(client: Client, context: Context) -> Outcome:
-    """It took too long, or dribbled."""
+    """The body of a request has not ended in time, or comes too slowly."""
     is_late = context.now >= client.waiting_since + context.limits.body_timeout
-    return close_with_error(
-        client, CloseReason.BODY_TIMEOUT if is_late else CloseReason.TOO_SLOW, context
-    )
+    reason = CloseReason.BODY_TIMEOUT if is_late else CloseReason.TOO_SLOW
+    return close_with_error(client, reason, context)
 
 
-_TIMED_OUT: dict[Waiting, Callable[[Client, Context], Outcome]] = {
-    Waiting.IDLE: _drop_idle,
+def _event_stream_silent(client: Client, context: Context) -> Outcome:
+    """Nothing was sent on an event stream, of the program or of the broadcast."""
+    if client.subscriber is None:
+        return send_sse_comment(client, context)
+    return send_keep_alive(client, context)
+
+
+def _write_timed_out(client: Client, context: Context) -> Outcome:
+    """The client has taken nothing for too long, or too little."""
+    is_stalled = context.now >= client.waiting_since + context.limits.stall_timeout
+    return Disconnected(client, CloseReason.WRITE_STALL if is_stalled else CloseReason.TOO_SLOW), []
+
+
+def _linger_timed_out(client: Client, context: Context) -> Outcome:
+    """The peer has not ended its side after our last byte."""
+    return Disconnected(client, client.outgoing.reason), []
+
+
+TIMED_OUT: dict[Waiting, Callable[[Client, Context], Outcome]] = {
+    Waiting.IDLE: _idle_timed_out,
     Waiting.HEADER: _header_timed_out,
     Waiting.BODY: _body_timed_out,
     Waiting.RESPONSE: response_timed_out,
     Waiting.CHUNK: stream_timed_out,
     Waiting.SSE: _event_stream_silent,
-    Waiting.WRITE: _drop_reader,
-    Waiting.LINGER: _drop,
+    Waiting.WRITE: _write_timed_out,
+    Waiting.LINGER: _linger_timed_out,
     Waiting.PING: send_ping,
     Waiting.PONG: pong_timed_out,
     Waiting.CLOSE: close_timed_out,
 }
-"""What becomes of a connection that has waited too long for what it waits for."""
+"""What becomes of a connection that has waited too long, by what it waits for; `CALLBACK` has no
+deadline.
+"""

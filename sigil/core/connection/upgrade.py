@@ -1,4 +1,13 @@
-"""The parts of it."""
+"""A request becomes a WebSocket (RFC 6455 section 4.2).
+
+Theory: the handler asks for the upgrade, and the request decides whether it can be had. Three
+things can come of it: the connection is a WebSocket from here on, or the client is refused with a
+status, or the handler's response is wrong, which is the program's fault and answered with 500.
+
+Rules: the 101 response is written here and the program notified (`CallWsOpen`); nothing is
+delivered until it has returned from that. It does not know what happens on the WebSocket
+(`websocket`).
+"""
 
 from ..broadcast.broadcast import first_cursor
 from ..broadcast.entry import Subscription
@@ -8,20 +17,20 @@ from ..effects import CallWsOpen
 from ..http.head import request_of
 from ..http.response import Response, Upgrade
 from ..http.validate import check_subscription
+from ..limits import Limits
 from ..parse_result import Malformed, malformed
 from ..websocket.frames import FrameRules
 from ..websocket.handshake import check_upgrade, encode_upgrade
-from .client import DELIVERING, NOTHING_OUTGOING, Client, Context, Step
+from .client import DELIVERING, NOTHING_OUTGOING, Client, Incoming
+from .context import Context, Step
 from .output import write
-from .session import make_session
+from .subscriber import Subscriber, add_topics, make_subscriber
+from .websocket_state import make_websocket
 
 
 def open_websocket(client: Client, response: Response, context: Context) -> Step | Malformed | str:
-    """Upgrade the connection, as the handler said; or why the client is refused, or what is wrong
-    with what it said.
-
-    Bytes behind the request were sent before the client could know that it would be understood: by
-    default they are a reason to refuse (RFC 6455 section 4.1 has the client wait).
+    """Upgrade the connection of the first outstanding request as the response asks; or why the
+    client is refused (`Malformed`), or what is wrong with the response (a sentence).
     """
     assert isinstance(response.body, Upgrade)
     problem = check_subscription(response.body.topics, response.body.history)
@@ -33,38 +42,61 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
     offer = check_upgrade(head, limits.origins)
     if isinstance(offer, Malformed):
         return offer
-    if context.is_draining or not context.has_subscriber_slot:
-        reason = CloseReason.SHUTDOWN if context.is_draining else CloseReason.FULL
-        return malformed(CLOSE_INFO[reason].sentence, reason)
-    if (
-        incoming.peer_half_closed
-        or incoming.discarded
-        or (incoming.buffer and not limits.ws_early_data)
-    ):
-        return malformed(
-            "bytes, or the end, came behind an upgrade that was not answered yet",
-            CloseReason.EXPECTED_EOF,
-        )
+    refusal = _check_connection(incoming, context)
+    if refusal is not None:
+        return refusal
     agreed = negotiate(offer, response.body.subprotocol, limits)
     encoded = encode_upgrade(
         offer, agreed.subprotocol, agreed.extension, response.headers, context.date
     )
     if isinstance(encoded, str):
         return encoded
-    rules = FrameRules(
-        limits.max_ws_recv_frame_len,
-        limits.max_ws_message_len,
-        allows_rsv1=agreed.extension is not None,
+    rules = _frame_rules(limits, allows_rsv1=agreed.extension is not None)
+    subscription = add_topics(
+        Subscription(agreed.encoding, frozenset()), response.body.topics, limits
     )
-    subscription = Subscription(agreed.encoding, frozenset(response.body.topics))
-    cursor = first_cursor(
-        context.broadcast, subscription, min(response.body.history, limits.history_messages)
-    )
-    if cursor is None and client.outgoing is not NOTHING_OUTGOING:
-        cursor = context.broadcast.next_number  # what was answered before is not taken yet
-    session = make_session(rules, subscription, incoming.buffer, cursor)
+    if isinstance(subscription, str):
+        return subscription
     client = client._replace(
-        incoming=DELIVERING, outstanding=(), responded=client.responded + 1, session=session
+        incoming=DELIVERING,
+        outstanding=(),
+        responded=client.responded + 1,
+        subscriber=_subscribe(client, subscription, response.body.history, context),
+        websocket=make_websocket(rules, incoming.buffer),
     )
     client, effects = write(client, (encoded,))
     return client, [*effects, CallWsOpen(client.conn, request_of(head, b"", client.peer))]
+
+
+def _check_connection(incoming: Incoming, context: Context) -> Malformed | None:
+    """Why this connection cannot be upgraded, though the request could; None if it can.
+
+    Bytes behind the request were sent before the client could know that it would be upgraded: by
+    default they are a reason to refuse (RFC 6455 section 4.1 has the client wait).
+    """
+    if context.is_draining or not context.has_subscriber_slot:
+        reason = CloseReason.SHUTDOWN if context.is_draining else CloseReason.FULL
+        return malformed(CLOSE_INFO[reason].sentence, reason)
+    has_early_data = bool(incoming.buffer) and not context.limits.ws_early_data
+    if incoming.peer_half_closed or incoming.discarded or has_early_data:
+        return malformed(
+            "bytes, or the end, came behind an upgrade that was not answered yet",
+            CloseReason.EXPECTED_EOF,
+        )
+    return None
+
+
+def _frame_rules(limits: Limits, allows_rsv1: bool) -> FrameRules:
+    """What the peer's frames have to keep to."""
+    return FrameRules(limits.max_ws_recv_frame_len, limits.max_ws_message_len, allows_rsv1)
+
+
+def _subscribe(
+    client: Client, subscription: Subscription, history: int, context: Context
+) -> Subscriber:
+    """The client as a subscriber, which is first sent up to `history` messages of the past."""
+    broadcast = context.broadcast
+    cursor = first_cursor(broadcast, subscription, min(history, context.limits.history_messages))
+    if cursor is None and client.outgoing is not NOTHING_OUTGOING:
+        cursor = broadcast.next_number  # the responses before it are not taken yet
+    return make_subscriber(subscription, cursor)

@@ -70,7 +70,7 @@ _ILLEGAL_IN_CHUNK_LINE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def begin_body(body_length: int) -> BodyReader:
-    """The body behind a head, of which nothing has come: `body_length` bytes, chunked if it is -1."""
+    """The body behind a head, of which nothing has come; `body_length` is that of `Head`."""
     if body_length < 0:
         return BodyReader(BodyState.CHUNK_LINE, 0, (), 0, 0)
     state = BodyState.LENGTH if body_length else BodyState.COMPLETE
@@ -92,7 +92,7 @@ def continue_body_read(
     """
     position = 0
     while not body.is_complete:
-        progress = _STEPS[body.state](body, data, position, limits)
+        progress = READERS[body.state](body, data, position, limits)
         if isinstance(progress, Malformed):
             return progress
         has_stopped = progress[0] is body
@@ -225,10 +225,11 @@ def _check_trailers(block: bytes, limits: Limits) -> Malformed | None:
     return None
 
 
-_STEPS = {
+READERS = {
     BodyState.LENGTH: _read_length,
     BodyState.CHUNK_LINE: _read_chunk_line,
     BodyState.CHUNK_DATA: _read_chunk_data,
     BodyState.CHUNK_END: _read_chunk_end,
     BodyState.TRAILERS: _read_trailers,
 }
+"""The function that reads what a state expects, for every state but `COMPLETE`."""

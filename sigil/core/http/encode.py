@@ -1,62 +1,45 @@
 """A response as bytes: status line, fields, framing (RFC 9110 section 8.6, RFC 9112 sections 4, 6,
 7).
 
-Theory: what goes on the wire is a function of the response, of the request's head (HEAD has no
+Theory: the bytes of a response are a function of the response, of the request's head (HEAD has no
 body, HTTP/1.0 no chunks) and of whether the connection is to close. The framing is chosen here and
-nowhere else, so the length that is announced is always the length that is sent.
+nowhere else, so the length that is declared is always the length that is sent.
 
-Rules: nothing is written that `sanitize` refuses; a refusal is a sentence for the log, and the
-caller sends a 500. Small bodies are joined to the head, large ones are passed on by reference. It
-does not know sockets or time: the Date field comes in as bytes.
+Rules: nothing is written that `validate` refuses; what cannot be written is returned as a sentence
+for the log, and the caller sends a 500. Small bodies are copied behind the head, large ones are
+passed on by reference. It does not know sockets or time: the Date field is passed in as bytes.
 """
 
 from datetime import UTC, datetime
-from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, Never, assert_never
 
+from .chunks import COPY_MAX, Framing, StreamState
 from .head import Head
 from .headers import Headers, Pairs
-from .response import HTML, JSON, OCTETS, REASON_PHRASES, TEXT, EventStream, Response, StreamedBody
+from .response import (
+    HTML,
+    JSON,
+    OCTETS,
+    REASON_PHRASES,
+    TEXT,
+    Body,
+    EventStream,
+    Response,
+    StreamedBody,
+    Upgrade,
+)
+from .tokens import split_list
 from .validate import NO_CONTENT_STATUSES, check_response, check_subscription, declared_length
 
-COPY_MAX = 16_384
-"""Bodies up to so many bytes are copied behind their head: cheaper than a second piece of memory to
-send.
-"""
-
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-LAST_CHUNK = b"0\r\n\r\n"
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-class Framing(IntEnum):
-    """How the end of a streamed body is marked."""
-
-    CHUNKED = 0
-    CONTENT_LENGTH = 1
-    UNTIL_CLOSE = 2
-
-
-class StreamState(NamedTuple):
-    """A streamed body under way.
-
-    `remaining` counts down the declared length, if there is one; `closes` says that the connection
-    ends with it; `is_pulled` that the stream owes us a piece, so that it is never asked twice;
-    `is_sse` that it is one of events.
-    """
-
-    framing: Framing
-    remaining: int
-    closes: bool
-    is_pulled: bool
-    is_sse: bool
-
-
 class Encoded(NamedTuple):
-    """What to send for a response, and what it means for the connection and for the rest of the
-    body.
+    """What to send for a response: the segments, whether the connection closes behind them, and the
+    state of the body if it is streamed.
     """
 
     segments: tuple[bytes, ...]
@@ -65,18 +48,23 @@ class Encoded(NamedTuple):
 
 
 class PreparedHeaders(NamedTuple):
-    """Header pairs made ready: the lines, and what they say about framing."""
+    """The headers of a response, encoded.
+
+    `block` holds their field lines without Content-Length and Connection; `has_date` is true if
+    Date is among them. `closes` is true if the response asks for the connection to close, `length`
+    is the declared Content-Length in bytes.
+    """
 
     block: bytes
     has_date: bool
     closes: bool
     length: int | None
     options: str
-    """Connection options besides `close` and `keep-alive`."""
+    """The options in Connection besides `close` and `keep-alive`."""
 
 
 def date_field_and_end(seconds: int) -> bytes:
-    """The Date field for a time in seconds since 1970 (RFC 9110 section 5.6.7), and the empty line
+    """The Date field (RFC 9110 section 5.6.7) of a time in seconds since 1970, and the empty line
     that ends a head.
     """
     at = datetime.fromtimestamp(seconds, UTC)
@@ -86,199 +74,234 @@ def date_field_and_end(seconds: int) -> bytes:
     ).encode()
 
 
-def _lines(pairs: Pairs) -> bytes:
+def _encode_lines(pairs: Pairs) -> bytes:
+    """The field lines of these pairs."""
     return "".join([f"{name}: {value}\r\n" for name, value in pairs]).encode("latin-1")
 
 
 _STATUS_LINES = {
     status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in REASON_PHRASES.items()
 }
-_COMMON = {
-    pairs: PreparedHeaders(_lines(pairs), False, False, None, "")
+_COMMON_HEADERS = {
+    pairs: PreparedHeaders(_encode_lines(pairs), False, False, None, "")
     for pairs in (TEXT, HTML, JSON, OCTETS, ())
 }
-"""The headers that most responses have, made ready once."""
+"""The headers that most responses have, prepared once."""
+_TEXT_BLOCK = _COMMON_HEADERS[TEXT].block
 
-_TEXT_BLOCK = _COMMON[TEXT].block
-_SIMPLE_STARTS = {
+_COMMON_STARTS = {
     status: line + b"Content-Length: "
     for status, line in _STATUS_LINES.items()
     if status >= 200 and status not in NO_CONTENT_STATUSES and status != 205
 }
+"""The beginning of a response with content, by status."""
 _LENGTHS = tuple(b"%d\r\n" % length for length in range(4_096))
+"""The end of the Content-Length line, by length."""
 
 _CONNECTION_CLOSE = b"Connection: close\r\n"
 _CONNECTION_KEEP_ALIVE = b"Connection: keep-alive\r\n"
 
 
 def encode_common_responses(responses: tuple[Response, ...], date: bytes) -> bytes | None:
-    """The bytes of responses to simple requests, one behind the other; None if one of them needs a
-    closer look.
+    """The bytes of the responses to pipelined requests, one behind the other; None if
+    `encode_response` is needed for one of them.
 
-    The case to be fast in: common headers, a small body that is there, and a connection that goes
-    on.
+    Common are the headers of `Response.text` and its like, a registered status, and a small body of
+    bytes on a connection that persists: the case to be fast in. `date` is the Date field with the
+    empty line that ends a head.
     """
     pieces: list[bytes] = []
-    known, block = TEXT, _TEXT_BLOCK
+    known_headers, block = TEXT, _TEXT_BLOCK
     try:
         for status, headers, body in responses:
-            if headers is not known:
-                block, known = _COMMON[headers].block, headers
+            if headers is not known_headers:
+                known_headers, block = headers, _COMMON_HEADERS[headers].block
             if type(body) is not bytes or len(body) > COPY_MAX:
                 return None
             length = len(body)
             pieces += (
-                _SIMPLE_STARTS[status],
+                _COMMON_STARTS[status],
                 _LENGTHS[length] if length < 4_096 else b"%d\r\n" % length,
                 block,
                 date,
                 body,
             )
-    except (
-        Exception
-    ):  # an uncommon status or header, or what somebody made that cannot even be looked up
+    except Exception:
+        # An uncommon status or header, or one from user code that cannot even be looked up.
         return None
     return b"".join(pieces)
-
-
-def status_line(status: int) -> bytes:
-    """`HTTP/1.1 200 OK` with its line end; a status without a registered phrase has an empty one."""
-    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-
-
-def prepare_headers(response: Response) -> PreparedHeaders | str:
-    """The fields of a response ready for the wire, or why it cannot be sent."""
-    body = response.body
-    if not isinstance(body, bytes | StreamedBody | EventStream):
-        return f"the body of a response is bytes or a stream, not {type(body).__name__}"
-    problem = check_response(response)
-    if problem is not None:
-        return problem
-    length = declared_length(response.headers)
-    if isinstance(body, EventStream) and length is not None:
-        return "the response declares a Content-Length, and its body is a stream without end"
-    problem = (
-        check_subscription(body.topics, body.history) if isinstance(body, EventStream) else None
-    )
-    if problem is not None:
-        return problem
-    return length if isinstance(length, str) else _prepare(response.headers, length)
-
-
-def _prepare(pairs: Pairs, length: int | None) -> PreparedHeaders:
-    """Lines for pairs that were found good; the framing fields among them are left out, and
-    remembered.
-    """
-    names = Headers(pairs).combined
-    rest = tuple(
-        [pair for pair in pairs if pair[0].lower() not in ("content-length", "connection")]
-    )
-    options = [option.strip() for option in names.get("connection", "").split(",")]
-    others = ", ".join(
-        option for option in options if option.lower() not in ("", "close", "keep-alive")
-    )
-    return PreparedHeaders(
-        _lines(rest), "date" in names, "close" in map(str.lower, options), length, others
-    )
 
 
 def encode_response(response: Response, head: Head, closes: bool, date: bytes) -> Encoded | str:
     """The bytes of `response` to the request `head`, or a sentence that says why it cannot be sent.
 
-    `closes` says that the connection ends with this answer; the result's `closes` may also be the
-    response's wish.
+    `closes` is true if the connection is to close behind this response; `Encoded.closes` may be
+    true besides because the response asks for it. `date` is the Date field with the empty line that
+    ends a head.
     """
-    fields, body = prepare_headers(response), response.body
+    fields = prepare_headers(response)
     if isinstance(fields, str):
         return fields
-    assert isinstance(body, bytes | StreamedBody | EventStream)
+    status, body = response.status, response.body
     closes = closes or fields.closes
-    if isinstance(body, StreamedBody):
-        return _encode_stream(response.status, fields, body.is_sse, head, closes, date)
+    match body:
+        case bytes():
+            return _encode_bytes(status, body, fields, head, closes, date)
+        case StreamedBody():
+            return _encode_stream(status, fields, body.is_sse, head, closes, date)
+        case EventStream():
+            # Framed as for HTTP/1.0, without chunks: then an event is the same bytes for everybody.
+            return _encode_stream(status, fields, True, head._replace(version=0), True, date)
+        case Upgrade():
+            # `prepare_headers` has refused it: a 101 is written by `encode_upgrade`.
+            return "an upgrade is not a response to be encoded here"
+        case _:
+            assert_never(body)
+
+
+def prepare_headers(response: Response) -> PreparedHeaders | str:
+    """The headers of a response, validated and encoded, or a sentence that says why the response
+    cannot be sent.
+    """
+    body = response.body
+    problem = _check_body(body) or check_response(response)
+    if problem is not None:
+        return problem
+    length = declared_length(response.headers)
     if isinstance(body, EventStream):
-        # as to somebody who knows no chunks: so an event is the same bytes for everybody
-        return _encode_stream(response.status, fields, True, head._replace(version=0), True, date)
-    is_sent = head.method != "HEAD" and response.status not in NO_CONTENT_STATUSES
-    if is_sent and fields.length is not None and fields.length != len(body):
-        return f"the response declares a Content-Length of {fields.length} and has a body of {len(body)} bytes"
-    return _encode_whole(response.status, body, fields, head, closes, date)
+        if length is not None:
+            return "the response declares a Content-Length, and its body is a stream without end"
+        problem = check_subscription(body.topics, body.history)
+        if problem is not None:
+            return problem
+    return length if isinstance(length, str) else _prepare(response.headers, length)
+
+
+def _check_body(body: Body) -> str | None:
+    """None for a body that can be encoded."""
+    match body:
+        case bytes() | StreamedBody() | EventStream():
+            return None
+        case Upgrade():
+            pass
+        case _:
+            # The type checker knows that nothing is left; a handler may return something else.
+            _nothing: Never = body
+    return f"the body of a response is bytes or a stream, not {type(body).__name__}"
+
+
+def _prepare(pairs: Pairs, length: int | None) -> PreparedHeaders:
+    """The encoded lines of valid headers. Content-Length and Connection are left out, since their
+    lines depend on the request.
+    """
+    combined = Headers(pairs).combined
+    others = tuple(
+        [pair for pair in pairs if pair[0].lower() not in ("content-length", "connection")]
+    )
+    options = split_list(combined.get("connection", ""))
+    other_options = [option for option in options if option.lower() not in ("close", "keep-alive")]
+    return PreparedHeaders(
+        _encode_lines(others),
+        "date" in combined,
+        "close" in map(str.lower, options),
+        length,
+        ", ".join(other_options),
+    )
+
+
+def _encode_bytes(
+    status: int, body: bytes, fields: PreparedHeaders, head: Head, closes: bool, date: bytes
+) -> Encoded | str:
+    """A response whose body is bytes; or a sentence if it is not as long as was declared."""
+    has_content = head.method != "HEAD" and status not in NO_CONTENT_STATUSES
+    if has_content and fields.length is not None and fields.length != len(body):
+        return (
+            f"the response declares a Content-Length of {fields.length} "
+            f"and has a body of {len(body)} bytes"
+        )
+    return _encode_whole(status, body, fields, head, closes, date)
 
 
 def _encode_whole(
     status: int, body: bytes, fields: PreparedHeaders, head: Head, closes: bool, date: bytes
 ) -> Encoded:
-    """A response whose body is there."""
+    """A response with its whole body, or without it if status or method allow none."""
     if status in NO_CONTENT_STATUSES or status == 205:
         body = b""
-    count = _announced(status, body, fields)
-    length = b"" if count is None else b"Content-Length: %d\r\n" % count
-    top = _encode_head(status, length, fields, head, closes, date)
+    length = _content_length(status, body, fields)
+    framing_line = b"" if length is None else b"Content-Length: %d\r\n" % length
+    start = _encode_head(status, framing_line, fields, head, closes, date)
     if not body or head.method == "HEAD":
-        return Encoded((top,), closes, None)
-    segments = (top + body,) if len(body) <= COPY_MAX else (top, body)
-    return Encoded(segments, closes, None)
+        return Encoded((start,), closes, None)
+    if len(body) <= COPY_MAX:
+        return Encoded((start + body,), closes, None)
+    return Encoded((start, body), closes, None)
 
 
-def _announced(status: int, body: bytes, fields: PreparedHeaders) -> int | None:
-    """The Content-Length to send, None for none: a 304 may tell that of the content it stands for."""
+def _content_length(status: int, body: bytes, fields: PreparedHeaders) -> int | None:
+    """The Content-Length to send (RFC 9110 section 8.6), None for none: a 304 may have that of the
+    content it stands for.
+    """
+    if status == 304:
+        return fields.length
     if status in NO_CONTENT_STATUSES:
-        return fields.length if status == 304 else None
+        return None
     return len(body) if fields.length is None or status == 205 else fields.length
 
 
 def _encode_stream(
     status: int, fields: PreparedHeaders, is_sse: bool, head: Head, closes: bool, date: bytes
 ) -> Encoded:
-    """The head of a response whose body will be pulled: counted if declared, chunked if possible,
-    else until close.
+    """The head of a response whose body will be pulled.
+
+    The end of the body is marked by the declared length if there is one, else by chunks, else,
+    under HTTP/1.0, by the end of the connection (RFC 9112 section 6.3).
     """
     if status in NO_CONTENT_STATUSES or status == 205:
         return _encode_whole(status, b"", fields, head, closes, date)
-    framing, line = Framing.CHUNKED, b"Transfer-Encoding: chunked\r\n"
     if fields.length is not None:
         framing, line = Framing.CONTENT_LENGTH, b"Content-Length: %d\r\n" % fields.length
     elif head.version == 0:
         framing, line, closes = Framing.UNTIL_CLOSE, b"", True
-    top = _encode_head(status, line, fields, head, closes, date)
+    else:
+        framing, line = Framing.CHUNKED, b"Transfer-Encoding: chunked\r\n"
+    start = _encode_head(status, line, fields, head, closes, date)
+    if head.method == "HEAD":
+        return Encoded((start,), closes, None)
     stream = StreamState(framing, fields.length or 0, closes, True, is_sse)
-    return Encoded((top,), closes, None if head.method == "HEAD" else stream)
+    return Encoded((start,), closes, stream)
 
 
 def _encode_head(
-    status: int, length: bytes, fields: PreparedHeaders, head: Head, closes: bool, date: bytes
+    status: int, framing_line: bytes, fields: PreparedHeaders, head: Head, closes: bool, date: bytes
 ) -> bytes:
-    """Status line and fields, with the empty line behind them."""
-    connection = _CONNECTION_CLOSE if closes else b"" if head.version else _CONNECTION_KEEP_ALIVE
-    if fields.options:
-        ours = "close, " if closes else "" if head.version else "keep-alive, "
-        connection = f"Connection: {ours}{fields.options}\r\n".encode()
+    """Status line and field lines, with the empty line behind them."""
     return b"".join(
         (
             _STATUS_LINES.get(status) or status_line(status),
-            length,
-            connection,
+            framing_line,
+            _connection_line(fields.options, closes, head.version),
             fields.block,
             b"\r\n" if fields.has_date else date,
         )
     )
 
 
-def encode_chunk(stream: StreamState, data: bytes) -> tuple[bytes, ...] | str:
-    """The segments for one piece of a streamed body, which is not empty; or why it cannot be part
-    of it.
+def status_line(status: int) -> bytes:
+    """The status line with its line end, like `HTTP/1.1 200 OK` (RFC 9112 section 4); the reason
+    phrase of an unregistered status is empty.
     """
-    if stream.framing is Framing.CHUNKED:
-        size = b"%x\r\n" % len(data)
-        return (
-            (b"".join((size, data, b"\r\n")),) if len(data) <= COPY_MAX else (size, data, b"\r\n")
-        )
-    if stream.framing is Framing.CONTENT_LENGTH and len(data) > stream.remaining:
-        return "the stream yields more bytes than the Content-Length it was given"
-    return (data,)
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
-def encode_last_chunk(stream: StreamState) -> tuple[bytes, ...] | str:
-    """The segments that end a streamed body; or why it must not end here."""
-    if stream.framing is Framing.CONTENT_LENGTH and stream.remaining:
-        return f"the stream ended {stream.remaining} bytes short of the Content-Length it was given"
-    return (LAST_CHUNK,) if stream.framing is Framing.CHUNKED else ()
+def _connection_line(options: str, closes: bool, version: int) -> bytes:
+    """The line of the Connection field (RFC 9110 section 7.6.1), empty if there is nothing to tell:
+    HTTP/1.1 persists by itself, HTTP/1.0 does not.
+    """
+    if closes:
+        own_option, line = "close, ", _CONNECTION_CLOSE
+    elif version == 0:
+        own_option, line = "keep-alive, ", _CONNECTION_KEEP_ALIVE
+    else:
+        own_option, line = "", b""
+    return f"Connection: {own_option}{options}\r\n".encode() if options else line

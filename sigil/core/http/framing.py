@@ -50,7 +50,7 @@ def message_body_length(headers: Headers, version: int) -> int | Malformed:
 
 
 def _check_codings(value: str) -> Malformed | None:
-    """None if the value of Transfer-Encoding is `chunked` and nothing else (RFC 9112 section 6.1)."""
+    """None if Transfer-Encoding is `chunked` and nothing else (RFC 9112 section 6.1)."""
     codings = [coding.strip(" \t").lower() for coding in value.split(",")]
     if codings == ["chunked"]:
         return None

@@ -6,9 +6,9 @@ need, and at the same time a dictionary in which nobody wants to care for upper 
 is both: `pairs` is the sequence as it was received; as a mapping it is looked up by lower-case
 name.
 
-Rules: immutable and hashable. Several lines of one name are combined into one value, joined with ",
-" (RFC 9110 section 5.3), those of `cookie` with "; "; `get_all` gives them apart. It does not
-validate: `fields` checks what is received and `validate` what is sent.
+Rules: immutable and hashable. Several lines of one name are combined into one value with commas
+between them (RFC 9110 section 5.3), those of `cookie` with semicolons; `get_all` gives them apart.
+It does not validate: `fields` checks what is received and `validate` what is sent.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

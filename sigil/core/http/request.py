@@ -1,11 +1,12 @@
 """What a handler is given: one complete request as a value.
 
 Theory: a handler is a function of a request, so a request holds everything it may depend on and
-nothing that can change. Fields are facts from the wire; what has to be decoded (query, cookies,
-JSON, forms) is decoded when asked for, because most handlers never ask.
+nothing that can change. Fields are what was received; what has to be decoded (query, cookies, JSON,
+forms) is decoded when asked for, because most handlers never ask.
 
-Rules: bytes a client sent never raise anything but `BadInput` here, which the server answers with
-its status if the handler lets it pass. It does not know the connection beyond the peer's address.
+Rules: bytes that a client sent never raise anything but `BadInput` here, which the server answers
+with its status if the handler does not catch it. It does not know the connection beyond the peer's
+address.
 """
 
 import json
@@ -15,15 +16,16 @@ from urllib.parse import parse_qsl
 from ..conn import Peer
 from .headers import Headers
 from .sse import last_event_id
-from .tokens import parse_list
+from .tokens import parse_list, split_list
 
 MAX_FORM_FIELDS = 1_000
-"""Fields of one form or query: each costs far more memory than its bytes."""
+"""The number of fields that one form or query may have: each costs far more memory than its bytes.
+"""
 
 
 class BadInput(ValueError):
-    """The client sent what the handler cannot use; unless the handler catches it, the answer has
-    this status.
+    """The client sent what the handler cannot use; unless the handler catches it, the response has
+    `status` and the message as its text.
     """
 
     def __init__(self, message: str, status: int = 400) -> None:
@@ -37,10 +39,10 @@ class BadInput(ValueError):
 class Request(NamedTuple):
     """One HTTP request.
 
-    `method` is upper-case; `target` is what was sent, undecoded; `path` is its path,
-    percent-decoded; `query` what follows the question mark, undecoded; `body` is whole and
-    de-chunked; `peer` is the address it came from, which is a proxy's if there is one; `version` is
-    the minor version of HTTP/1, 0 or 1.
+    `method` is in upper case; `target` is the request target as it was sent, undecoded; `path` is
+    its path, percent-decoded; `query` is what follows the question mark, undecoded; `version` is
+    the minor version of HTTP/1, 0 or 1; `body` is the whole body without its framing; `peer` is the
+    address that it came from, which is a proxy's if there is one.
     """
 
     method: str
@@ -54,8 +56,8 @@ class Request(NamedTuple):
 
     @property
     def host(self) -> str:
-        """The authority the request is for: the one in an absolute target, else the Host field,
-        else empty.
+        """The authority of the request (RFC 9110 section 7.2): the one in an absolute target, else
+        the Host field, else empty.
         """
         _, scheme, rest = self.target.partition("://")
         if scheme and not self.target.startswith("/"):
@@ -64,7 +66,7 @@ class Request(NamedTuple):
 
     @property
     def args(self) -> dict[str, str]:
-        """The query as a dictionary, decoded; of several values of one name the last one counts."""
+        """The query as a dictionary, decoded; of several values of one name the last is taken."""
         return dict(self.arg_list)
 
     @property
@@ -74,7 +76,7 @@ class Request(NamedTuple):
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies by name (RFC 6265 section 5.4); of several with one name the first counts."""
+        """The cookies by name (RFC 6265 section 5.4); of several of one name the first is taken."""
         cookies: dict[str, str] = {}
         for part in self.headers.get("cookie", "").split(";"):
             name, equals, value = part.strip().partition("=")
@@ -89,26 +91,22 @@ class Request(NamedTuple):
 
     @property
     def last_event_id(self) -> str:
-        """The id of the last event that a reconnecting event stream has seen (WHATWG HTML section
-        9.2.4), or empty.
+        """The id of the last event that a reconnecting event stream has received (WHATWG HTML
+        section 9.2.4); empty if there is none.
         """
         return last_event_id(self.headers)
 
     @property
     def is_upgrade(self) -> bool:
-        """True if the request asks for a WebSocket, however badly: `Response.upgrade()` tells what
-        is wrong with it.
+        """True if the request asks for a WebSocket, valid or not: `Response.upgrade()` answers an
+        invalid one with what is wrong.
         """
         return self.version == 1 and "websocket" in parse_list(self.headers.get("upgrade", ""))
 
     @property
     def subprotocols(self) -> tuple[str, ...]:
         """The subprotocols a WebSocket client offers, in its order of preference."""
-        return tuple(
-            name.strip()
-            for name in self.headers.get("sec-websocket-protocol", "").split(",")
-            if name.strip()
-        )
+        return tuple(split_list(self.headers.get("sec-websocket-protocol", "")))
 
     def text(self) -> str:
         """The body as UTF-8; `BadInput` if it is not."""
@@ -125,8 +123,8 @@ class Request(NamedTuple):
             raise BadInput(f"the body is not JSON: {error}") from error
 
     def form(self) -> dict[str, str]:
-        """The body as an `application/x-www-form-urlencoded` form; the last of several values of
-        one name counts.
+        """The body as an `application/x-www-form-urlencoded` form; of several values of one name
+        the last is taken.
 
         `BadInput` with 415 if it is declared as anything else, with 400 if it is not UTF-8 or has
         too many fields.
@@ -137,7 +135,7 @@ class Request(NamedTuple):
 
 
 def _parse_pairs(text: str) -> tuple[tuple[str, str], ...]:
-    """`a=1&b=2` as pairs."""
+    """The (name, value) pairs of text like `a=1&b=2`, decoded; `BadInput` for too many."""
     try:
         return tuple(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS))
     except ValueError as error:

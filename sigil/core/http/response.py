@@ -1,13 +1,13 @@
-"""What a handler returns: an answer as a value.
+"""What a handler returns: a response as a value.
 
 Theory: a response is a status, header fields and a body, and nothing else; how it is framed, and
-whether the connection stays, is not its business. The constructors are for people: they choose a
+whether the connection persists, is not its business. The constructors are for people: they choose a
 content type, encode text, and refuse at once, with a sentence, what could not be sent.
 
-Rules: `bytes` are kept as they are, never copied; what can change (`bytearray`, `memoryview`) is
-copied. Headers are (name, value) pairs in the order they will be sent. A content type among
-`headers` replaces the default one. It does not know the wire: `sanitize` checks once more whatever
-arrives there, and `encode` writes it.
+Rules: `bytes` are never copied; what can change (`bytearray`, `memoryview`) is. Headers are (name,
+value) pairs in the order in which they will be sent. A content type among `headers` replaces the
+default one. It does not know the wire: `validate` checks every response once more before it is
+sent, and `encode` writes it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ EVENTS: Pairs = (
     ("Cache-Control", "no-store"),
     ("X-Accel-Buffering", "no"),
 )
-"""What an event stream needs: nobody on the way may keep it, or hold it back (as nginx would)."""
+"""The headers of an event stream: no proxy on the way may store it, or buffer it as nginx would."""
 
 REASON_PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
     413: "Content Too Large",
@@ -42,16 +42,18 @@ REASON_PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
     416: "Range Not Satisfiable",
     422: "Unprocessable Content",
 }
-"""Reason phrases by status (RFC 9110 section 15, whatever the version of Python); others are sent
-without one.
+"""Reason phrases by status (RFC 9110 section 15, whatever the version of Python); other statuses
+are sent without one.
 """
 
 _URI_MARKS = "%:/?#[]@!$&'()*+,;=~"
+"""The characters of a URI that `Response.redirect` leaves as they are, besides letters and digits.
+"""
 
 
 class Unfold(NamedTuple):
-    """A pure stream: `step(state)` gives a piece and the next state, or None at the end; it begins
-    with `seed`.
+    """A pure stream: `step(state)` returns a chunk and the next state, or None at the end; the
+    first state is `seed`.
 
     Unlike an iterator it can be sent to many clients, and sent again.
     """
@@ -65,17 +67,17 @@ Chunks: TypeAlias = "Iterable[Any] | AsyncIterable[Any] | Unfold"
 
 class StreamedBody(NamedTuple):
     """A body that is produced while it is sent. The shell owns the iterator; the core only asks for
-    more.
+    the next chunk.
     """
 
     chunks: Chunks
     is_sse: bool = False
-    """The pieces are events of an event stream, not bytes."""
+    """True if the chunks are events of an event stream, not bytes."""
 
 
 class Upgrade(NamedTuple):
-    """No body: the connection becomes a WebSocket, which speaks `subprotocol`, hears `topics` and
-    is sent `history`.
+    """No body: the connection becomes a WebSocket with `subprotocol`, subscribed to `topics`, and
+    is first sent the last `history` messages.
     """
 
     subprotocol: str | None
@@ -84,18 +86,25 @@ class Upgrade(NamedTuple):
 
 
 class EventStream(NamedTuple):
-    """A body that is the stream, for a client that hears `topics` and is first sent `history`."""
+    """A body of what is broadcast, for a client that is subscribed to `topics` and is first sent
+    the last `history` messages.
+    """
 
     topics: tuple[str, ...]
     history: int
 
 
 Body: TypeAlias = "builtins.bytes | StreamedBody | Upgrade | EventStream"
+"""The closed sum of bodies: `encode.encode_response` matches on each of them."""
 
 
 class Response(NamedTuple):
-    """One HTTP response, made by `text`, `html`, `json`, `bytes`, `broadcast`, `sse`, `upgrade`,
-    `redirect`, `error`.
+    """One HTTP response, made by `text`, `html`, `json`, `bytes`, `stream`, `sse`, `upgrade`,
+    `redirect` or `error`.
+
+    Each takes a `status` (200 to 599) where there is a choice, and `headers`: a mapping, `Headers`
+    or (name, value) pairs. ValueError for a status or a header that cannot be sent, TypeError for
+    what is neither.
     """
 
     status: int
@@ -104,38 +113,38 @@ class Response(NamedTuple):
 
     @staticmethod
     def text(text: str, status: int = 200, headers: HeadersLike = ()) -> Response:
-        """Plain text in UTF-8."""
+        """A response of plain text in UTF-8."""
         if status == 200 and not headers:
             return Response(200, TEXT, text.encode())
         return Response(_status(status), _merge(TEXT, headers), text.encode())
 
     @staticmethod
     def html(text: str, status: int = 200, headers: HeadersLike = ()) -> Response:
-        """HTML in UTF-8."""
+        """A response of HTML in UTF-8."""
         return Response(_status(status), _merge(HTML, headers), text.encode())
 
     @staticmethod
     def json(value: Any, status: int = 200, headers: HeadersLike = ()) -> Response:
-        """A value as JSON (RFC 8259), compact, in UTF-8; ValueError for NaN and infinities,
-        TypeError for no JSON.
+        """A response of a value as JSON (RFC 8259), compact, in UTF-8; ValueError for NaN and
+        infinities, TypeError for a value that has no JSON.
         """
         text = _json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return Response(_status(status), _merge(JSON, headers), text.encode())
 
     @staticmethod
     def bytes(data: BytesLike, status: int = 200, headers: HeadersLike = ()) -> Response:
-        """Bytes as they are; `application/octet-stream` unless `headers` say otherwise."""
+        """A response of bytes, `application/octet-stream` unless `headers` have a Content-Type."""
         return Response(_status(status), _merge(OCTETS, headers), _frozen(data))
 
     @staticmethod
     def stream(chunks: Chunks, status: int = 200, headers: HeadersLike = ()) -> Response:
-        """A body from any iterable of bytes (or an `Unfold`, or an async iterable), taken piece by
-        piece as it is read.
+        """A response whose body is an iterable of bytes, an async iterable or an `Unfold`, taken
+        chunk by chunk as the client reads.
 
-        Sent chunked, or until the connection closes to an HTTP/1.0 client; with a Content-Length
-        among `headers`, as exactly so many bytes. A piece may be None, "nothing now, ask again
-        soon", or a `Deferred` that will be resolved with one; empty pieces are skipped. The
-        iterator is closed when the client leaves.
+        It is sent chunked, to an HTTP/1.0 client until the connection closes, and with a
+        Content-Length among `headers` as exactly so many bytes. A chunk may be None, for "nothing
+        now, ask again soon", or a `Deferred` that will be resolved with one; empty chunks are
+        skipped. The iterator is closed when the client disconnects.
         """
         return Response(
             _status(status), _merge(OCTETS, headers), StreamedBody(_iterable(chunks, "bytes"))
@@ -150,25 +159,27 @@ class Response(NamedTuple):
         topics: Iterable[str] = (),
         history: int = 0,
     ) -> Response:
-        """An event stream (WHATWG HTML section 9.2): of what is broadcast, or of `events`.
+        """A response that is an event stream (WHATWG HTML section 9.2): of what is broadcast, or of
+        `events`.
 
-        Without `events` the client listens as a WebSocket does: it is sent what is broadcast to all
-        or to one of `topics` (`"*"` is every topic), first the last `history` messages as far as
-        they are kept (`Limits.history_messages`). Each text is an event, whose id is its position
-        in the stream; binary messages are left out, and counted in `Stats.sse_skipped`. Who comes
-        back with `Last-Event-ID` goes on behind it; an event `gap` says how many messages, on
-        whatever topic, are not kept any more. The client is told its position when it begins, and
-        every `Limits.sse_keep_alive_interval`.
+        Without `events` the client becomes a subscriber as a WebSocket is: it is sent what is
+        broadcast to all or to one of `topics` (`"*"` is every topic), first the last `history`
+        messages as far as they are kept (`Limits.history_messages`). Each text is an event, whose
+        id is its position in the broadcast; binary messages are left out, and counted in
+        `Stats.sse_skipped`. A client that reconnects with `Last-Event-ID` resumes behind that
+        event; an event `gap` carries the number of messages, on whatever topic, that are not kept
+        any more. The client is sent its position when the stream begins, and every
+        `Limits.sse_keep_alive_interval`.
 
-        `events` is any iterable that `broadcast` would take, of events: each an `SseEvent`, a str
-        (its data), or a value that becomes JSON. While there is none, comments keep the connection
-        alive. TypeError for `events` with `topics` or `history`, for topics that are no str, and
-        for a history that is no number from 0.
+        `events` is any iterable that `stream` takes, of events: each an `SseEvent`, a str (its
+        data), or a value that becomes JSON. While there is none, comments keep the connection
+        alive. TypeError for `events` with `topics` or `history`, for a topic that is no str, and
+        for a history that is no whole number from 0.
         """
-        hearing = _subscription(topics, history)
+        subscription = _subscription(topics, history)
         if events is None:
-            return Response(_status(status), _merge(EVENTS, headers), EventStream(*hearing))
-        if any(hearing):
+            return Response(_status(status), _merge(EVENTS, headers), EventStream(*subscription))
+        if any(subscription):
             raise TypeError(
                 "an event stream is one of events, or one of what is broadcast to topics, not both"
             )
@@ -185,11 +196,11 @@ class Response(NamedTuple):
         history: int = 0,
         headers: HeadersLike = (),
     ) -> Response:
-        """The connection becomes a WebSocket (RFC 6455); who has not asked for one properly gets
-        400, 403 or 426.
+        """A response that turns the connection into a WebSocket (RFC 6455); a client that has not
+        asked for one properly gets 400, 403 or 426.
 
         `subprotocol` is one of those the client offered (`request.subprotocols`), or None. What is
-        broadcast to one of `topics` reaches this client (`"*"` is every topic). It is first sent
+        broadcast to one of `topics` is sent to this client (`"*"` is every topic). It is first sent
         the last `history` messages, as far as they are kept (`Limits.history_messages`).
         """
         return Response(
@@ -198,9 +209,11 @@ class Response(NamedTuple):
 
     @staticmethod
     def redirect(location: str, status: int = 302, headers: HeadersLike = ()) -> Response:
-        """A redirection to `location`: 301, 302, 303, 307 or 308 (RFC 9110 section 15.4).
+        """A redirection to `location` with 301, 302, 303, 307 or 308 (RFC 9110 section 15.4);
+        ValueError for another status.
 
-        What a URI cannot contain is percent-encoded; what is percent-encoded already stays so.
+        Characters that a URI cannot contain are percent-encoded; those that are percent-encoded
+        already stay so.
         """
         if status not in (301, 302, 303, 307, 308):
             raise ValueError(f"{status} is not a redirection with a location")
@@ -211,14 +224,14 @@ class Response(NamedTuple):
 
     @staticmethod
     def error(status: int, message: str = "", headers: HeadersLike = ()) -> Response:
-        """A short plain-text answer: the status and, if given, a sentence about it."""
+        """A short response of plain text: the status and, if given, a sentence about it."""
         title = f"{_status(status)} {REASON_PHRASES.get(status, '')}".rstrip()
         text = f"{title}: {message}\n" if message else f"{title}\n"
         return Response(status, _merge(TEXT, headers), text.encode(errors="replace"))
 
 
 def _subscription(topics: Iterable[str], history: int) -> tuple[tuple[str, ...], int]:
-    """Topics (a str is one) and a history, or TypeError for what is neither."""
+    """Topics as a tuple (a str is one topic), and the history; TypeError for anything else."""
     names = (topics,) if isinstance(topics, str) else tuple(topics)
     problem = check_subscription(names, history)
     if problem is not None:
@@ -227,7 +240,7 @@ def _subscription(topics: Iterable[str], history: int) -> tuple[tuple[str, ...],
 
 
 def _status(status: int) -> int:
-    """The status itself, or ValueError."""
+    """The status; ValueError if it is not that of a response."""
     problem = None if status == 200 else check_status(status)
     if problem is not None:
         raise ValueError(problem)
@@ -235,8 +248,8 @@ def _status(status: int) -> int:
 
 
 def _merge(defaults: Pairs, headers: HeadersLike) -> Pairs:
-    """Defaults that are not given, then those that are; ValueError or TypeError for what cannot be
-    sent.
+    """The default headers whose names are not in `headers`, then `headers`; ValueError or TypeError
+    for a header that cannot be sent.
     """
     if not headers:
         return defaults
@@ -250,9 +263,7 @@ def _merge(defaults: Pairs, headers: HeadersLike) -> Pairs:
 
 
 def _iterable(chunks: Chunks, items: str) -> Chunks:
-    """The pieces of a stream; TypeError for what cannot be asked for pieces, or is one piece
-    itself.
-    """
+    """The chunks of a stream; TypeError for what is no iterable, or is a single chunk itself."""
     is_one = isinstance(chunks, str | builtins.bytes | bytearray | memoryview)
     if is_one or not isinstance(chunks, Iterable | AsyncIterable):
         raise TypeError(f"a stream is an iterable of {items}, not {type(chunks).__name__}")
@@ -260,7 +271,7 @@ def _iterable(chunks: Chunks, items: str) -> Chunks:
 
 
 def _frozen(data: BytesLike) -> builtins.bytes:
-    """Bytes that nobody can change; TypeError for what is not bytes at all."""
+    """The data as `bytes`, copied if it can change; TypeError for what is not bytes-like."""
     if type(data) is bytes:
         return data
     if isinstance(data, bytes | bytearray | memoryview):

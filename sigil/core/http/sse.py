@@ -1,12 +1,12 @@
 """Server-sent events as bytes (WHATWG HTML section 9.2).
 
-Theory: an event stream is lines of text, so an event is a value with four parts and one way to be
-written. What the program yields may be less than an event: a text is an event's data, any other
-value is data in JSON.
+Theory: an event stream is lines of text, so an event is a value with four fields and one encoding.
+What the program yields may be less than an event: a text is an event's data, any other value is
+data in JSON.
 
 Rules: what would break the framing is refused with a sentence, never escaped or dropped: a line end
-in a name or an id, a NUL in an id. Line ends in data are what the format has several `data` lines
-for. It does not know who sends it, nor when.
+in a type or an id, a NUL in an id. Data with several lines becomes several `data` lines. It does
+not know who is sent an event, nor when.
 """
 
 import json
@@ -16,18 +16,19 @@ from typing import Any, NamedTuple
 from .headers import Headers
 
 KEEP_ALIVE_COMMENT = b":\n\n"
-"""What keeps a silent stream alive: a line that no client looks at."""
+"""A comment, which clients skip: it keeps a silent stream alive."""
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_BREAKS_NAME = re.compile(r"[\r\n]")
-_BREAKS_ID = re.compile(r"[\r\n\0]")
+_ILLEGAL_IN_TYPE = re.compile(r"[\r\n]")
+_ILLEGAL_IN_ID = re.compile(r"[\r\n\0]")
 
 
 class SseEvent(NamedTuple):
-    """One event: `data` is a text, or a value that is sent as JSON; empty parts are left out.
+    """One event of an event stream: `data` is a text, or a value that is sent as JSON.
 
-    `event` is its type ("message" for the client if empty), `id` what a reconnecting client will
-    send back as `Last-Event-ID`, `retry_ms` how long it is to wait before it reconnects.
+    `event` is its type (clients take an empty one for "message"), `id` what a reconnecting client
+    sends back as `Last-Event-ID`, `retry_ms` the time in milliseconds that it waits before it
+    reconnects. Fields that are empty or None are left out.
     """
 
     data: Any = ""
@@ -37,18 +38,17 @@ class SseEvent(NamedTuple):
 
 
 def encode_event(item: Any) -> bytes:
-    """The bytes of what the program yielded; TypeError or ValueError, with a sentence, for what is
-    no event.
+    """The bytes of what the program yielded: an `SseEvent`, a text, or a value for JSON; TypeError
+    or ValueError, with a sentence, for what cannot be an event.
     """
     event = item if isinstance(item, SseEvent) else SseEvent(item)
-    lines = [*_parts(event), *(f"data: {line}" for line in _LINE_END.split(_text(event.data)))]
+    lines = _lines_before_data(event)
+    lines += [f"data: {line}" for line in _LINE_END.split(_data_text(event.data))]
     return ("\n".join(lines) + "\n\n").encode()
 
 
 def encode_message_event(text: bytes, position: str) -> bytes:
-    """The event of a text in UTF-8 that was said to clients; its id is its position in the stream,
-    if it has one.
-    """
+    """The event of a broadcast text in UTF-8, with `position` as its id unless that is empty."""
     start = f"id: {position}\ndata: ".encode() if position else b"data: "
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -56,24 +56,24 @@ def encode_message_event(text: bytes, position: str) -> bytes:
 
 
 def encode_id(position: str) -> bytes:
-    """What makes a position the last id that a client has seen, and is no event."""
+    """The lines that make a position the client's last event id, without an event."""
     return f"id: {position}\n\n".encode()
 
 
 def last_event_id(headers: Headers) -> str:
-    """The id of the last event that a client has seen which comes back, or empty; ids are UTF-8 in
-    this field.
+    """The `Last-Event-ID` of a reconnecting client, decoded from UTF-8 (WHATWG HTML section 9.2.4);
+    empty if there is none.
     """
     return headers.get("last-event-id", "").encode("latin-1").decode("utf-8", "replace")
 
 
-def _parts(event: SseEvent) -> list[str]:
-    """The lines before the data."""
-    lines = []
+def _lines_before_data(event: SseEvent) -> list[str]:
+    """The lines of an event that stand before its data."""
+    lines: list[str] = []
     if event.event:
-        lines.append(f"event: {_checked(event.event, 'event', _BREAKS_NAME)}")
+        lines.append(f"event: {_checked(event.event, 'event', _ILLEGAL_IN_TYPE)}")
     if event.id is not None:
-        lines.append(f"id: {_checked(event.id, 'id', _BREAKS_ID)}")
+        lines.append(f"id: {_checked(event.id, 'id', _ILLEGAL_IN_ID)}")
     if event.retry_ms is not None:
         if type(event.retry_ms) is not int or event.retry_ms < 0:
             raise ValueError(f"retry_ms is a number of milliseconds, not {event.retry_ms!r}")
@@ -81,16 +81,19 @@ def _parts(event: SseEvent) -> list[str]:
     return lines
 
 
-def _checked(text: object, name: str, breaks: re.Pattern[str]) -> str:
+def _checked(text: object, name: str, illegal: re.Pattern[str]) -> str:
+    """The text of the field `name`; TypeError if it is no str, ValueError if it has an illegal
+    character.
+    """
     if not isinstance(text, str):
         raise TypeError(f"the {name} of an event is a str, not {type(text).__name__}")
-    if breaks.search(text):
+    if illegal.search(text):
         raise ValueError(f"the {name} of an event may not contain line ends or NUL: {text!r}")
     return text
 
 
-def _text(data: Any) -> str:
-    """A text as it is, anything else as JSON."""
+def _data_text(data: Any) -> str:
+    """The data of an event: a text as it is, any other value as JSON; TypeError for bytes."""
     if isinstance(data, str):
         return data
     if isinstance(data, bytes | bytearray | memoryview):

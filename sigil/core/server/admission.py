@@ -1,8 +1,20 @@
-"""The parts of it."""
+"""New connections: who gets a slot, whose slot that is, and who is rejected with a 503.
+
+Theory: `max_connection_cnt` bounds the connections, so a server can be full, and `full_policy` says
+what becomes of a new connection then. "evict" gives it the slot of a connection that matters less,
+so that idle ones cannot lock everybody out; "503" rejects it; under "wait" the shell asks
+`accept_room` first and leaves it in the kernel's queue.
+
+Rules: subscribers have a budget of their own and do not count. One ranking of candidates serves
+several evictions: it is kept in `Server.eviction_queue`, and a candidate that has moved on since is
+passed over. A rejected connection leaves no record, only a number in `Totals.rejected`. This file
+does not know sockets: `socket_id` is handed back as it came.
+"""
 
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Conn
-from ..connection.client import Parse, is_subscriber, make_client
+from ..connection.client import Client, is_subscriber, make_client
+from ..connection.context import Parse
 from ..connection.deadlines import deadline_of
 from ..connection.responses import NO_HEAD, service_unavailable
 from ..effects import SERVER_LOG, Adopt, CallOpen, Effect, Log, LogLevel, Reject
@@ -13,13 +25,18 @@ from .slots import Draft
 from .state import Server, ServerState
 from .timer_wheel import schedule
 
+UNLIMITED = 2**30
+"""More connections than anybody can accept: new ones need not wait in the kernel's queue."""
+
 
 def accept_new_client(server: Server, event: Accepted, parse: Parse) -> tuple[Server, list[Effect]]:
-    """A connection is at the door: give it a slot, which may be somebody else's, or a 503."""
+    """The server with a new connection, in a free slot or an evicted one's; or without it, and the
+    effect that rejects it with a 503.
+    """
     effects: list[Effect] = []
     if server.running is not ServerState.SERVING:
         return _reject(server, event, CloseReason.SHUTDOWN)
-    if server.slots.used - server.load.websockets >= server.limits.max_connection_cnt:
+    if _connection_count(server) >= server.limits.max_connection_cnt:
         if server.limits.full_policy != "evict":
             return _reject(server, event, CloseReason.FULL)
         server, effects = _evict_one(server, parse)
@@ -27,54 +44,60 @@ def accept_new_client(server: Server, event: Accepted, parse: Parse) -> tuple[Se
     conn = Conn(draft.next_slot(), server.next_generation)
     client = make_client(conn, event.peer, server.now)
     draft.add(client)
-    after = server._replace(
+    server = server._replace(
         slots=draft.finish(),
         next_generation=server.next_generation + 1,
         wheel=schedule(server.wheel, conn, server.now, deadline_of(client, server.limits)),
         totals=totals._replace(accepted=totals.accepted + 1),
     )
-    return after, [*effects, Adopt(conn, event.socket_id), CallOpen(conn)]
+    return server, [*effects, Adopt(conn, event.socket_id), CallOpen(conn)]
+
+
+def _connection_count(server: Server) -> int:
+    """Connections that count against `max_connection_cnt`: all but subscribers."""
+    return server.slots.used - server.load.websockets
 
 
 def _evict_one(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
-    """Free the slot of whoever is to go first.  The ranking is used up before another is made."""
+    """The server with one more free slot; it must have a connection that is no subscriber."""
     batch = Batch(server, parse)
-    ranking = server.eviction_queue
-    while True:
-        ranking = ranking or eviction_candidates(batch.draft.clients())
-        (conn, since), *rest = ranking
-        ranking = tuple(rest)
-        client = batch.draft.find_client(conn)
-        if client is not None and client.waiting_since == since and not is_subscriber(client):
-            break
+    client, queue = _next_candidate(batch.draft, server.eviction_queue)
     batch.close_now(client, CloseReason.EVICTED)
-    after, effects = batch.finish()
-    note = Log(
-        SERVER_LOG,
-        LogLevel.INFO,
-        f"{client.peer} evicted: {CLOSE_INFO[CloseReason.EVICTED].sentence}",
-    )
-    return after._replace(eviction_queue=ranking), [note, *effects]
+    server, effects = batch.finish()
+    text = f"{client.peer} evicted: {CLOSE_INFO[CloseReason.EVICTED].sentence}"
+    return server._replace(eviction_queue=queue), [Log(SERVER_LOG, LogLevel.INFO, text), *effects]
+
+
+def _next_candidate(
+    draft: Draft, queue: tuple[tuple[Conn, float], ...]
+) -> tuple[Client, tuple[tuple[Conn, float], ...]]:
+    """The first candidate of a queue that is still what it was ranked as, and those behind it; a
+    queue that has run out is made anew.
+    """
+    while True:
+        queue = queue or eviction_candidates(draft.clients())
+        (conn, waiting_since), queue = queue[0], queue[1:]
+        client = draft.find_client(conn)
+        if client is None or is_subscriber(client):
+            continue
+        if client.waiting_since == waiting_since:
+            return client, queue
 
 
 def _reject(server: Server, event: Accepted, reason: CloseReason) -> tuple[Server, list[Effect]]:
-    """503 with a sentence, and no record."""
+    """The server with one more rejected connection, and the effects: a log line and a 503."""
     totals = server.totals._replace(rejected=server.totals.rejected + 1)
-    note = Log(
-        SERVER_LOG,
-        LogLevel.WARNING,
-        f"{event.peer} turned away, {reason.name}: {CLOSE_INFO[reason].sentence}",
-    )
-    data = b"".join(service_unavailable(reason, NO_HEAD, server.date))
-    return server._replace(totals=totals), [note, Reject(event.socket_id, data)]
+    text = f"{event.peer} rejected, {reason.name}: {CLOSE_INFO[reason].sentence}"
+    response = b"".join(service_unavailable(reason, NO_HEAD, server.date))
+    return server._replace(totals=totals), [
+        Log(SERVER_LOG, LogLevel.WARNING, text),
+        Reject(event.socket_id, response),
+    ]
 
 
 def accept_room(server: Server) -> int:
-    """How many newcomers may be let in now; those beyond are to wait where they are."""
+    """How many connections may be accepted now; more of them are to wait in the kernel's queue."""
     limits = server.limits
-    used = server.slots.used - server.load.websockets
-    return max(0, limits.max_connection_cnt - used) if limits.full_policy == "wait" else UNLIMITED
-
-
-UNLIMITED = 2**30
-"""More than anybody could accept: the newcomers are not to wait."""
+    if limits.full_policy != "wait":
+        return UNLIMITED
+    return max(0, limits.max_connection_cnt - _connection_count(server))

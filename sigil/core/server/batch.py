@@ -1,48 +1,48 @@
-"""A server being moved on: the draft that one call of the fold writes on.
+"""A run of events over one server: where the transition of a connection becomes part of the server.
 
-Theory: events come in runs, and one draft of the table serves a run. What must hold over all
-clients together (the sums of what they have sent and are owed) is kept here too, because here every
-client passes before and after.
+Theory: events come in runs, and one draft of the slot table serves a whole run. A transition knows
+one client; what must hold over all of them (cohorts, sums, budgets, the list of those to flush) is
+brought up to date here, because every client passes here before and after.
 
-Rules: a desk is private to one call and ends in a new server. Its context is that of the event at
-hand: it changes when a budget is exceeded or met again, at once, so that a run does what its events
-would do one by one. It does not know which event is being told.
+Rules: a batch is private to one call and ends in a new server. `server` is up to date but for its
+slots, which are in `draft`, and its `unflushed`, to which `finish` adds. `context` is that of the
+event at hand: it is made anew as soon as a budget is exceeded or met again, so that a run does what
+its events would do one by one. What is in a cohort stands in `cohorts`, what a budget is in
+`budgets`; this file only applies them, in order. It does not know which event it is.
 """
 
-from functools import partial
+from typing import assert_never
 
-from ..broadcast.broadcast import (
-    add_laggard,
-    count_subscribers,
-    join_cohort,
-    leave_cohort,
-    remove_laggard,
-)
+from ..broadcast.broadcast import count_subscribers
 from ..close_reasons import CloseReason
 from ..conn import Conn
 from ..connection.client import (
     IDLE_HTTP,
     NOTHING_OUTGOING,
     Client,
-    Context,
     Disconnected,
-    Outcome,
-    Parse,
-    incoming_len,
-    is_in_cohort,
-    is_laggard,
+    has_unsent,
     is_subscriber,
     may_parse,
-    outgoing_len,
+    subscriber_of,
+    with_subscriber,
 )
+from ..connection.context import Context, Outcome, Parse, context
 from ..connection.deadlines import after_transition
 from ..connection.responses import service_unavailable
-from ..connection.session import CloseState, Session
+from ..connection.subscriber import Subscriber
 from ..connection.transitions import close_with_error, resume
 from ..connection.websocket import close_notice, closing_frames
 from ..effects import CallClose, Drop, Effect, Send, Then
 from ..events import HandlerFailed, HandlerReturned
-from ..http.head import parse_headers_only
+from .budgets import (
+    Measure,
+    due_measure,
+    has_subscriber_slot,
+    load_after,
+    oldest_subscriber,
+)
+from .cohorts import update_cohort
 from .eviction import slowest_sender
 from .slots import Draft
 from .state import Server, ServerState, with_slots
@@ -50,256 +50,189 @@ from .totals import add_closed
 
 
 def make_context(server: Server, parse: Parse) -> Context:
-    """What transitions may know of this server. While it is paused, nobody may have anything under
-    way.
-    """
-    is_draining, limits = server.running is not ServerState.SERVING, server.limits
-    if parse is parse_headers_only:
-        parse = partial(parse_headers_only, limits=limits)
-    last_number = limits.max_requests_per_connection - 1
-    if server.load.paused_at is not None:
-        limits, last_number = limits._replace(max_queued_requests=0), -1
-    return Context(
-        limits,
+    """What transitions may know of this server; `parse` parses the head of a request."""
+    return context(
+        server.limits,
         server.now,
-        server.tick_started_at,
-        server.date,
-        is_draining,
-        server.logs_access,
-        not (is_draining or server.logs_access),
-        parse,
-        last_number,
-        has_subscriber_slot(server),
-        server.broadcast,
-        bool(server.broadcast.pending),
+        tick_started_at=server.tick_started_at,
+        date=server.date,
+        is_draining=server.running is not ServerState.SERVING,
+        logs_access=server.logs_access,
+        parse=parse,
+        is_paused=server.load.paused_at is not None,
+        has_subscriber_slot=has_subscriber_slot(server.load, server.limits),
+        broadcast=server.broadcast,
     )
-
-
-def has_subscriber_slot(server: Server) -> bool:
-    """True if one more connection may become a WebSocket, perhaps in the place of another."""
-    limits = server.limits
-    most = limits.max_ws_connection_cnt
-    return server.load.websockets < most or (limits.full_policy == "evict" and most > 0)
-
-
-def _is_idle(client: Client) -> bool:
-    """True for a client at rest, without counting."""
-    return client.incoming is IDLE_HTTP and client.outgoing is NOTHING_OUTGOING
 
 
 class Batch:
-    """One run of events over one server."""
+    """One run of events over one server; `draft`, `context` and `effects` are read by `fold`."""
 
-    __slots__ = (
-        "_newcomer",
-        "_parse",
-        "broadcast",
-        "context",
-        "draft",
-        "effects",
-        "load",
-        "server",
-        "totals",
-        "unflushed",
-        "wheel",
-    )
+    __slots__ = ("_parse", "context", "draft", "effects", "server", "unflushed")
 
     def __init__(self, server: Server, parse: Parse) -> None:
         self._parse = parse
-        self._newcomer: Conn | None = None
         self.server = server
         self.draft = Draft(server.slots)
         self.context = make_context(server, parse)
-        self.wheel = server.wheel
-        self.totals = server.totals
-        self.load = server.load
-        self.broadcast = server.broadcast
         self.unflushed: list[Conn] = []
         self.effects: list[Effect] = []
 
+    # -- one client --------------------------------------------------------------------------------
+
     def commit(self, before: Client, outcome: Outcome) -> None:
-        """Put what a transition made of a client in its place, keep the orders, and see that all
-        budgets are kept.
+        """Put what a transition made of a client in its place, keep its effects, and see that all
+        budgets are met.
         """
         after, effects = outcome
         if isinstance(after, Disconnected):
             self._remove(before, after, effects)
-        else:
-            settled, effects = after_transition(before, after, effects, self.context)
-            settled = (
-                settled
-                if settled.session is None
-                else self._schedule_flush(before, settled, settled.session)
-            )
-            self.draft.put(settled)
-            self.effects += effects
-            if _is_idle(before) and _is_idle(settled):
-                return
-            self._update_load(before, settled)
-        self._enforce_budgets()
-
-    def _schedule_flush(self, before: Client, client: Client, session: Session) -> Client:
-        """A WebSocket to which something is to be said is listed for the end of the turn, once."""
-        if before.session is None:
-            self._newcomer = client.conn
-            self._count_websockets(session, 1)
-        elif (
-            session.close_state is CloseState.CLOSED
-            and before.session.close_state is not CloseState.CLOSED
-        ):
-            self._count_websockets(session, -1)
-        self._update_cohort(before, client)
-        is_free = not (client.outgoing.outbox or client.outgoing.is_full)
-        if (
-            session.is_scheduled
-            or not is_free
-            or not (session.queue or session.pong_payload is not None or session.cursor is not None)
-        ):
-            return client
-        self.unflushed.append(client.conn)
-        return client._replace(session=session._replace(is_scheduled=True))
-
-    def _update_cohort(self, before: Client, after: Client | None) -> None:
-        """A WebSocket is in its cohort, or it is a laggard, or neither."""
-        was, now = is_in_cohort(before), after is not None and is_in_cohort(after)
-        subscription = () if before.session is None else before.session.subscription
-        moves = (
-            was
-            and now
-            and after is not None
-            and after.session is not None
-            and after.session.subscription != subscription
-        )
-        if was and before.session is not None and (moves or not now):
-            self.broadcast = leave_cohort(self.broadcast, before.conn, before.session.subscription)
-        if now and after is not None and after.session is not None and (moves or not was):
-            self.broadcast = join_cohort(self.broadcast, after.conn, after.session.subscription)
-        cursor = None if after is None or after.session is None else after.session.cursor
-        if cursor is not None:
-            self.broadcast = add_laggard(self.broadcast, before.conn, cursor)
-        elif is_laggard(before):
-            self.broadcast = remove_laggard(self.broadcast, before.conn)
-
-    def _count_websockets(self, session: Session, more: int) -> None:
-        """One WebSocket more or less; the oldest gives way to one too many."""
-        self.broadcast = count_subscribers(self.broadcast, session.subscription.encoding, more)
-        self.load = self.load._replace(websockets=self.load.websockets + more)
-        self.context = make_context(self.server._replace(load=self.load), self._parse)
+            self._enforce_budgets()
+            return
+        after, effects = after_transition(before, after, effects, self.context)
+        if after.subscriber is not None:
+            self._count_subscriber(before, after)
+            self._update_cohort(before, after)
+            after = self._schedule_flush(after, after.subscriber)
+        self.draft.put(after)
+        self.effects += effects
+        if _is_idle(before) and _is_idle(after):
+            return  # neither holds anything, so no sum has changed
+        self._update_load(before, after)
+        is_new_subscriber = is_subscriber(after) and not is_subscriber(before)
+        self._enforce_budgets(after.conn if is_new_subscriber else None)
 
     def _remove(self, before: Client, disconnected: Disconnected, effects: list[Effect]) -> None:
-        """A connection ends."""
+        """Free the slot of a client whose connection ends, and order its end."""
+        client, reason = disconnected.client, disconnected.reason
         self.draft.remove(before)
-        self.totals = add_closed(self.totals, disconnected.client, disconnected.reason)
+        self.server = self.server._replace(totals=add_closed(self.server.totals, client, reason))
         self.effects += (
             *effects,
             Drop(before.conn),
-            *close_notice(before.conn, disconnected.client.session, disconnected.reason),
-            CallClose(before.conn, disconnected.reason),
+            *close_notice(client, reason),
+            CallClose(before.conn, reason),
         )
-        if before.session is not None and is_subscriber(before):
-            self._count_websockets(before.session, -1)
+        self._count_subscriber(before, None)
         self._update_cohort(before, None)
         self._update_load(before, None)
 
     def close_now(self, client: Client, reason: CloseReason) -> None:
-        """End a connection now; if an answer was being made for it, it gets a 503 as far as it
-        takes it at once.
+        """End a connection now: a WebSocket with a close frame, one whose response has not begun
+        with a 503, each only as far as it can be sent at once.
         """
         effects: list[Effect] = []
         if is_subscriber(client):
             effects = closing_frames(client, reason, self.context)
-        elif (
-            client.outstanding and client.outgoing.streaming is None and not client.outgoing.outbox
-        ):
+        elif _awaits_response(client):
             segments = service_unavailable(reason, client.outstanding[0], self.context.date)
             effects = [Send(client.conn, segments, Then.DROP)]
         self.commit(client, (Disconnected(client, reason), effects))
 
     def count_stale(self, kind: type) -> None:
-        """An event for a connection that is gone: an answer is late, anything else is nothing."""
+        """Count an event of a type that came for a connection that is gone, if it is a response."""
         if kind is HandlerReturned or kind is HandlerFailed:
-            self.totals = self.totals._replace(stale_responses=self.totals.stale_responses + 1)
+            totals = self.server.totals
+            totals = totals._replace(stale_responses=totals.stale_responses + 1)
+            self.server = self.server._replace(totals=totals)
+
+    # -- subscribers -------------------------------------------------------------------------------
+
+    def _count_subscriber(self, before: Client, after: Client | None) -> None:
+        """Count a subscriber that has begun or ended."""
+        was, now = is_subscriber(before), after is not None and is_subscriber(after)
+        if was == now:
+            return
+        subscriber = subscriber_of(after if after is not None and now else before)
+        more, server = (1 if now else -1), self.server
+        self.server = server._replace(
+            broadcast=count_subscribers(server.broadcast, subscriber.subscription.encoding, more),
+            load=server.load._replace(websockets=server.load.websockets + more),
+        )
+        self.context = make_context(self.server, self._parse)
+
+    def _update_cohort(self, before: Client, after: Client | None) -> None:
+        """Let the broadcast know where a subscriber is now."""
+        broadcast = update_cohort(self.server.broadcast, before, after)
+        if broadcast is not self.server.broadcast:
+            self.server = self.server._replace(broadcast=broadcast)
+
+    def _schedule_flush(self, client: Client, subscriber: Subscriber) -> Client:
+        """The client, scheduled for the next flush if there is something to send and nothing in the
+        way of it.
+        """
+        is_blocked = client.outgoing.outbox or client.outgoing.is_full
+        if subscriber.is_scheduled or is_blocked or not has_unsent(client):
+            return client
+        self.unflushed.append(client.conn)
+        return with_subscriber(client, subscriber._replace(is_scheduled=True))
 
     # -- budgets -----------------------------------------------------------------------------------
 
     def _update_load(self, before: Client, after: Client | None) -> None:
-        """Add to the sums what a client has more than before."""
-        load = self.load
-        inbound, outbound = load.inbound, load.outbound
-        inbound += (0 if after is None else incoming_len(after)) - incoming_len(before)
-        outbound += (0 if after is None else outgoing_len(after)) - outgoing_len(before)
-        if inbound != load.inbound or outbound != load.outbound:
-            self.load = load._replace(inbound=inbound, outbound=outbound)
+        """Add what a client holds more than before to the sums."""
+        load = load_after(self.server.load, before, after)
+        if load is not self.server.load:
+            self.server = self.server._replace(load=load)
 
-    def _enforce_budgets(self) -> None:
-        """Over the one budget the slowest sender is turned out; over the other, nobody is handed
-        anything out.
+    def _enforce_budgets(self, newest: Conn | None = None) -> None:
+        """Do the one measure that is due, if any; `newest` is the subscriber that has just begun.
+
+        A measure that ends or moves a client commits it, which comes here again.
         """
-        limits, load = self.server.limits, self.load
-        if load.websockets > limits.max_ws_connection_cnt:
-            self._evict_websocket()
-        elif load.inbound > limits.max_inbound_len:
-            self._reject_slowest_sender()
-        elif load.outbound > limits.max_outbound_len and load.paused_at is None:
-            self._set_pause(self.server.now)
-        elif load.paused_at is not None and load.outbound <= limits.max_outbound_len // 2:
-            self._set_pause(None)
-            self._resume_all()
+        measure = due_measure(self.server.load, self.server.limits)
+        match measure:
+            case None:
+                pass
+            case Measure.EVICT_SUBSCRIBER:
+                oldest = oldest_subscriber(self.draft.clients(), newest)
+                self.close_now(oldest, CloseReason.EVICTED)
+            case Measure.REJECT_SENDER:
+                sender = slowest_sender(self.draft.clients(), self.server.now)
+                if sender is not None:
+                    self.commit(sender, close_with_error(sender, CloseReason.EVICTED, self.context))
+            case Measure.PAUSE:
+                self._set_paused_at(self.server.now)
+            case Measure.RESUME:
+                self._set_paused_at(None)
+                self._resume_all()
+            case _:
+                assert_never(measure)
 
-    def _evict_websocket(self) -> None:
-        """The oldest WebSocket gives way."""
-        others = [
-            client
-            for client in self.draft.clients()
-            if is_subscriber(client) and client.conn != self._newcomer
-        ]
-        self.close_now(min(others, key=lambda client: client.conn.generation), CloseReason.EVICTED)
-
-    def _reject_slowest_sender(self) -> None:
-        """The slowest sender is told that there is no room for what it sends."""
-        client = slowest_sender(self.draft.clients(), self.server.now)
-        if client is not None:
-            self.commit(client, close_with_error(client, CloseReason.EVICTED, self.context))
-
-    def _set_pause(self, at: float | None) -> None:
-        self.load = self.load._replace(paused_at=at)
-        self.context = make_context(self.server._replace(load=self.load), self._parse)
+    def _set_paused_at(self, paused_at: float | None) -> None:
+        """Pause the server, or end its pause with None."""
+        load = self.server.load._replace(paused_at=paused_at)
+        self.server = self.server._replace(load=load)
+        self.context = make_context(self.server, self._parse)
 
     def _resume_all(self) -> None:
-        """What had to wait is looked at again, by slot."""
-        for waiting in list(self.draft.clients()):
-            client = self.draft.find_client(waiting.conn)
-            if (
-                client is not None
-                and client.incoming.buffer
-                and may_parse(client, self.context.limits)
-            ):
+        """Go on with the requests that could not be handled during a pause, by slot."""
+        for before in list(self.draft.clients()):
+            client = self.draft.find_client(before.conn)  # an earlier one may have ended it
+            if client is None or not client.incoming.buffer:
+                continue
+            if may_parse(client, self.context.limits):
                 self.commit(client, resume(client, [], self.context))
 
     # -- the end -----------------------------------------------------------------------------------
 
     def finish(self) -> tuple[Server, list[Effect]]:
-        """The server after all that, and the orders in sequence."""
-        server, slots = self.server, self.draft.finish()
-        if (
-            self.context.is_draining
-            or self.wheel is not server.wheel
-            or self.totals is not server.totals
-            or self.load is not server.load
-            or self.unflushed
-            or self.broadcast is not server.broadcast
-        ):
-            is_over = server.running is ServerState.DRAINING and not slots.used
-            running = ServerState.STOPPED if is_over else server.running
-            server = server._replace(
-                slots=slots,
-                wheel=self.wheel,
-                totals=self.totals,
-                running=running,
-                load=self.load,
-                unflushed=server.unflushed.extend(self.unflushed),
-                broadcast=self.broadcast,
-            )
-        else:
-            server = with_slots(server, slots)
+        """The server after all that, and the effects in order."""
+        server, unflushed = self.server, self.server.unflushed
+        if self.unflushed:
+            unflushed = unflushed.extend(self.unflushed)
+        server = with_slots(server, self.draft.finish(), unflushed)
+        if self.context.is_draining and not server.slots.used:
+            server = server._replace(running=ServerState.STOPPED)
         return server, self.effects
+
+
+def _is_idle(client: Client) -> bool:
+    """True for an idle HTTP connection, told without counting what it holds."""
+    return client.incoming is IDLE_HTTP and client.outgoing is NOTHING_OUTGOING
+
+
+def _awaits_response(client: Client) -> bool:
+    """True if a client waits for a response that has not begun."""
+    outgoing = client.outgoing
+    return bool(client.outstanding) and outgoing.streaming is None and not outgoing.outbox

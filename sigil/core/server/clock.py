@@ -1,8 +1,21 @@
-"""The parts of it."""
+"""Time: what a reading of the clock brings about, and when the next one is needed.
+
+Theory: the core has no clock; the shell reads one and reports it. `TickStarted` opens a tick, and
+deadlines may have passed; `TimeRead` says that time has gone on within a tick, and nothing is
+overdue because of it: what has arrived by then is handled before deadlines are checked (DESIGN 3,
+law 2).
+
+Rules: only connections whose bucket of the timer wheel has expired are looked at, so a tick in
+which nothing is due costs the same however many there are. A connection that is looked at and is
+not overdue is scheduled again. When clients together do not read for `OVERLOAD_GRACE_SECONDS` while
+the server is paused, the slowest readers are disconnected until it is not. This file does not know
+what a timeout means for a connection (`connection/timeouts`), nor who reads the clock.
+"""
 
 from ..close_reasons import CloseReason
 from ..conn import Conn
-from ..connection.client import Disconnected, Parse
+from ..connection.client import Disconnected
+from ..connection.context import Parse
 from ..connection.deadlines import deadline_of
 from ..connection.timeouts import timed_out
 from ..effects import Effect
@@ -15,52 +28,61 @@ from .state import Server, ServerState, at_time
 from .timer_wheel import expire, next_expiry, schedule
 
 OVERLOAD_GRACE_SECONDS = 1.0
-"""How long clients have to take what they are owed when it is too much altogether, before the
-slowest is dropped.
-"""
+"""How long a paused server waits for its clients to read, before it disconnects the slowest."""
 
 
 def tick_started(server: Server, event: TickStarted, parse: Parse) -> tuple[Server, list[Effect]]:
-    """The clock was read: deadlines may have passed, and the date may have changed."""
+    """The server after a tick began, with whatever is overdue closed, and the effects."""
     now = event.now
-    server = _at_time(server, now, event.unix_time, now)
+    date = _date_at(server, event.unix_time)
+    server = at_time(server, now, event.unix_time, date, tick_started_at=now)
     if server.running is ServerState.DRAINING and now >= server.deadline:
         return stop_now(server, parse)
-    wheel, due = expire(server.wheel, now)
-    is_relief_due = (
-        server.load.paused_at is not None and now >= server.load.paused_at + OVERLOAD_GRACE_SECONDS
-    )
-    if not due and not is_relief_due:
+    wheel, expired = expire(server.wheel, now)
+    paused_at = server.load.paused_at
+    is_overloaded = paused_at is not None and now >= paused_at + OVERLOAD_GRACE_SECONDS
+    if not expired and not is_overloaded:
         return server, []
-    return _check_deadlines(server._replace(wheel=wheel), due, is_relief_due, parse)
+    server, effects = _check_deadlines(server._replace(wheel=wheel), expired, parse)
+    if not is_overloaded or server.load.paused_at is None:
+        return server, effects
+    server, more = _disconnect_slowest_readers(server, parse)
+    return server, effects + more
 
 
 def time_read(server: Server, event: TimeRead, parse: Parse) -> tuple[Server, list[Effect]]:
-    """The clock was read, and nothing is due before the next turn."""
-    return _at_time(server, event.now, event.unix_time, server.tick_started_at), []
+    """The server at a later time of the same tick; there are no effects."""
+    date = _date_at(server, event.unix_time)
+    return at_time(server, event.now, event.unix_time, date, server.tick_started_at), []
 
 
-def _at_time(server: Server, now: float, wall: int, began: float) -> Server:
-    """The server at a time, in a turn that began at another."""
-    date = server.date if wall == server.unix_time else date_field_and_end(wall)
-    return at_time(server, now, wall, date, began)
+def _date_at(server: Server, unix_time: int) -> bytes:
+    """The Date field of a second, made anew only if it is another second than before."""
+    return server.date if unix_time == server.unix_time else date_field_and_end(unix_time)
 
 
 def _check_deadlines(
-    server: Server, due: list[Conn], is_relief_due: bool, parse: Parse
+    server: Server, conns: list[Conn], parse: Parse
 ) -> tuple[Server, list[Effect]]:
-    """Close what is overdue among these, and file the others again; make room if too much is owed."""
-    batch = Batch(server, parse)
-    for conn in due:
+    """The server after those of these connections that are overdue have timed out; those that are
+    still open are scheduled again.
+    """
+    batch, wheel = Batch(server, parse), server.wheel
+    for conn in conns:
         client = batch.draft.find_client(conn)
         if client is not None and deadline_of(client, server.limits) <= server.now:
             batch.commit(client, timed_out(client, batch.context))
             client = batch.draft.find_client(conn)
         if client is not None:
-            batch.wheel = schedule(
-                batch.wheel, conn, server.now, deadline_of(client, server.limits)
-            )
-    while is_relief_due and batch.load.paused_at is not None:
+            wheel = schedule(wheel, conn, server.now, deadline_of(client, server.limits))
+    server, effects = batch.finish()
+    return server._replace(wheel=wheel), effects
+
+
+def _disconnect_slowest_readers(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
+    """The server without the slowest readers, as many of them as it takes to resume."""
+    batch = Batch(server, parse)
+    while batch.server.load.paused_at is not None:
         slowest = slowest_reader(batch.draft.clients(), server.now)
         if slowest is None:
             break
@@ -69,7 +91,7 @@ def _check_deadlines(
 
 
 def is_due(server: Server, now: float) -> bool:
-    """True if `TickStarted` must be told at this time even if nothing else has happened."""
+    """True if `TickStarted` is needed at `now` even if nothing else has happened."""
     soonest = server.wheel.soonest
     return (
         server.running is not ServerState.SERVING
@@ -79,11 +101,12 @@ def is_due(server: Server, now: float) -> bool:
 
 
 def next_deadline(server: Server) -> float | None:
-    """When `TickStarted` must be told at the latest, on the clock of `now`; None if nothing waits."""
-    paused_at = server.load.paused_at
-    times = (
-        next_expiry(server.wheel),
-        server.deadline if server.running is ServerState.DRAINING else None,
-        None if paused_at is None else paused_at + OVERLOAD_GRACE_SECONDS,
-    )
-    return min((at for at in times if at is not None), default=None)
+    """When `TickStarted` is needed at the latest, on the clock of `now`; None if nothing has a
+    deadline.
+    """
+    deadlines = [next_expiry(server.wheel)]
+    if server.running is ServerState.DRAINING:
+        deadlines.append(server.deadline)
+    if server.load.paused_at is not None:
+        deadlines.append(server.load.paused_at + OVERLOAD_GRACE_SECONDS)
+    return min((deadline for deadline in deadlines if deadline is not None), default=None)

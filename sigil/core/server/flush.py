@@ -1,117 +1,149 @@
-"""The parts of it."""
+"""The end of a tick: what was queued for clients, and what was published, is sent.
+
+Theory: what the program sends within a tick is only queued, so that each client gets it in one
+piece when the tick ends; and what is published is sent once per cohort: one `FanOut` names all
+members and the one piece of memory they are sent.
+
+Rules: a client receives everything in the order in which it was sent or published. So first go the
+queues with nothing behind what was published in this tick, then what was published, then the other
+queues. The order of cohorts is the same in every process. This file does not know sockets, nor how
+a message became a frame.
+"""
 
 from collections.abc import Iterable
 
-from ..broadcast.broadcast import NO_MEMBERS, commit_pending, index_topics, pending_bytes_for
+from pyrsistent import PVector, pvector
+
+from ..broadcast.broadcast import TopicIndex, commit_pending, index_topics, pending_bytes_for
 from ..broadcast.entry import Subscription
-from ..broadcast.ring import Ring
 from ..conn import Conn
 from ..connection import fast_path
-from ..connection.client import Client, Parse
-from ..connection.session import Follow
+from ..connection.client import Client
+from ..connection.context import Parse
+from ..connection.subscriber import Follow
 from ..connection.websocket_send import flush_messages
 from ..effects import Effect, FanOut
 from ..events import Flush
 from .batch import Batch
-from .state import Server, with_broadcast
+from .state import Server, with_broadcast, with_slots
 from .totals import count_sent
 
-FLUSH = Flush(None)
+FLUSH_ALL = Flush(None)
+
+_NOBODY: PVector[Conn] = pvector()
 
 
 def flush(server: Server, event: Flush, parse: Parse) -> tuple[Server, list[Effect]]:
-    """What was said leaves: what was said to one before anything was published, then what was
-    published, then the rest.
+    """The server after all that was queued or published was sent, and the effects that send it.
 
-    With a `conn`, only what was said to this one client leaves, if nothing stands before it.
+    With `event.conn`, only what is queued for that client is sent; but if something was published
+    in this tick, all is sent, because nothing may overtake it.
     """
-    if event.conn is not None and not server.broadcast.pending:
-        batch = Batch(server, parse)
-        _flush_each(batch, (event.conn,), server.broadcast.ring)
-        return batch.finish()
-    listed, is_heard_by_all = server.unflushed, bool(server.broadcast.pending)
-    if not listed:
-        return _fan_out(server) if is_heard_by_all else (server, [])
-    batch, number = (
-        Batch(server._replace(unflushed=listed[:0]), parse),
-        server.broadcast.ring.head_number,
-    )
-    late = (
-        {conn for conn in listed if _waits_for(batch.draft.find_client(conn), number)}
-        if is_heard_by_all
-        else NO_MEMBERS
-    )
-    _flush_each(
-        batch,
-        [conn for conn in listed if conn not in late] if late else listed,
-        server.broadcast.ring,
-    )
+    has_published = bool(server.broadcast.pending)
+    if event.conn is not None and not has_published:
+        return _flush_queues(server, (event.conn,), parse)
+    scheduled = server.unflushed
+    if not scheduled:
+        return _fan_out(server) if has_published else (server, [])
+    # whoever gets something more to send by this is scheduled for the next flush
+    server = with_slots(server, server.slots, _NOBODY)
+    if not has_published:
+        return _flush_queues(server, scheduled, parse)
+    batch, first_published = Batch(server, parse), server.broadcast.ring.head_number
+    waiting = {
+        conn
+        for conn in scheduled
+        if _is_behind_published(batch.draft.find_client(conn), first_published)
+    }
+    _flush_each(batch, [conn for conn in scheduled if conn not in waiting])
     server, effects = batch.finish()
-    if not is_heard_by_all:
-        return server, effects
-    server, fans = _fan_out(server)
-    batch = Batch(server, parse)
-    _flush_each(batch, [conn for conn in listed if conn in late], server.broadcast.ring)
-    server, more = batch.finish()
-    return server, effects + fans + more
+    server, fan_outs = _fan_out(server)
+    if not waiting:
+        return server, effects + fan_outs
+    server, more = _flush_queues(server, [conn for conn in scheduled if conn in waiting], parse)
+    return server, effects + fan_outs + more
 
 
-def _waits_for(client: Client | None, number: int) -> bool:
-    """True if something said to this client stands behind what was published from this number on."""
-    if client is None or client.session is None:
+def _is_behind_published(client: Client | None, first_published: int) -> bool:
+    """True if something queued for this client comes after what was published in this tick, which
+    begins at this number.
+    """
+    if client is None or client.subscriber is None:
         return False
-    session = client.session
-    return (session.cursor or 0) > number or any(
-        isinstance(item, Follow) and item.to > number for item in session.queue
+    cursor = client.subscriber.cursor
+    if cursor is not None and cursor > first_published:
+        return True
+    return any(
+        isinstance(item, Follow) and item.to > first_published for item in client.subscriber.queue
     )
 
 
-def _flush_each(batch: Batch, conns: Iterable[Conn], ring: Ring) -> None:
-    """What was said to each of these leaves."""
+def _flush_queues(
+    server: Server, conns: Iterable[Conn], parse: Parse
+) -> tuple[Server, list[Effect]]:
+    """The server after what is queued for each of these was sent, and the effects."""
+    batch = Batch(server, parse)
+    _flush_each(batch, conns)
+    return batch.finish()
+
+
+def _flush_each(batch: Batch, conns: Iterable[Conn]) -> None:
+    """Send what is queued for each of these, as far as it may be sent."""
+    ring, limits = batch.server.broadcast.ring, batch.server.limits
     for conn in conns:
         client = batch.draft.find_client(conn)
-        if client is None or client.session is None:
+        if client is None or client.subscriber is None:
             continue
-        step = fast_path.flush_messages(client)
-        if step is None:
-            batch.commit(client, flush_messages(client, ring, batch.server.limits))
+        outcome = fast_path.flush_messages(client)
+        if outcome is None:
+            batch.commit(client, flush_messages(client, ring, limits))
         else:
-            batch.draft.put(step[0])
-            batch.effects += step[1]
+            after, effects = outcome
+            batch.draft.put(after)
+            batch.effects += effects
+
+
+# -- to cohorts ------------------------------------------------------------------------------------
 
 
 def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
-    """What was published in this turn leaves, one order for each cohort, and is on the ring."""
+    """The server with what was published in this tick on the ring, and one `FanOut` for each cohort
+    that gets any of it.
+    """
     broadcast = server.broadcast
-    cohorts, sent = broadcast.cohorts, 0
-    fans: list[Effect] = []
-    several = len(cohorts) > 1
-    index = index_topics(broadcast) if several else None
+    start, end = broadcast.ring.head_number, broadcast.next_number
+    cohorts = list(broadcast.cohorts.items())
+    index: TopicIndex | None = None
+    if len(cohorts) > 1:
+        cohorts.sort(key=_by_encoding_and_topics)
+        index = index_topics(broadcast)
+    fan_outs: list[Effect] = []
+    sent_len = 0
     known: dict[Subscription, bytes] = {}
-    for subscription, members in (
-        sorted(cohorts.items(), key=_in_order) if several else cohorts.items()
-    ):
-        # cohorts that differ only in topics on which nothing was published are sent the same piece
-        # of memory
-        heard = subscription
-        if index is not None and subscription.topics:
-            heard = Subscription(
-                subscription.encoding,
-                frozenset([topic for topic in subscription.topics if topic in index]),
-            )
-        data = known.get(heard)
+    for subscription, members in cohorts:
+        # cohorts that differ only in topics on which nothing was published share one piece
+        published = _restricted(subscription, index)
+        data = known.get(published)
         if data is None:
-            data = known[heard] = pending_bytes_for(broadcast, heard, index)
+            data = known[published] = pending_bytes_for(broadcast, published, index)
         if data:
-            fans.append(
-                FanOut(
-                    subscription, members, data, broadcast.ring.head_number, broadcast.next_number
-                )
-            )
-            sent += len(data) * len(members)
-    return with_broadcast(server, commit_pending(broadcast), count_sent(server.totals, sent)), fans
+            fan_outs.append(FanOut(subscription, members, data, start, end))
+            sent_len += len(data) * len(members)
+    totals = count_sent(server.totals, sent_len)
+    return with_broadcast(server, commit_pending(broadcast), totals), fan_outs
 
 
-def _in_order(item: tuple[Subscription, object]) -> tuple[int, list[str]]:
-    """Cohorts by encoding and topics: the order of a set of texts is another one in every process."""
-    return item[0].encoding, sorted(item[0].topics)
+def _restricted(subscription: Subscription, index: TopicIndex | None) -> Subscription:
+    """The subscription without the topics on which nothing was published in this tick, which are
+    those that the index has not.
+    """
+    if index is None or not subscription.topics:
+        return subscription
+    topics = frozenset([topic for topic in subscription.topics if topic in index])
+    return Subscription(subscription.encoding, topics)
+
+
+def _by_encoding_and_topics(cohort: tuple[Subscription, object]) -> tuple[int, list[str]]:
+    """What cohorts are sorted by: the order of a set of texts differs from process to process."""
+    subscription, _ = cohort
+    return subscription.encoding, sorted(subscription.topics)

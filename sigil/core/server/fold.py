@@ -1,17 +1,18 @@
-"""The spine: a server is a fold of events, and every event gives orders.
+"""The fold: a server and an event make the next server and the effects.
 
-Theory: `step(server, event)` is the whole server. `advance` is the same for many events at once:
-the fold of `step`, with neighbouring sends of one connection joined. It is what the shell calls,
-because one draft of the table serves all the events.
+Theory: `step(server, event)` is the whole server. `advance` does many events at once: the fold of
+`step`, with neighbouring sends of one connection joined. It is what the shell calls, because one
+draft of the slot table then serves all the events.
 
-Rules: both are pure and total; an event for a connection that is gone changes nothing. What happens
-to one connection stands in `transition`; what happens to the server as a whole, here. Adding a kind
-of event means adding a row to one of the two tables. It does not know sockets, clocks, threads or
-logs: it is told, and it orders.
+Rules: both are pure and total; an event for a connection that is gone changes nothing. What an
+event does to one connection stands in `connection.transitions.TRANSITIONS`; what it does to the
+server as a whole, in `SERVER_TRANSITIONS` below. Every member of `Event` is a key of exactly one of
+the two tables, which a test proves, so a new kind of event needs a row in one of them. This file
+does not know sockets, clocks, threads or logs: facts come in, orders go out.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..connection.client import (
     DELIVERING,
@@ -19,9 +20,9 @@ from ..connection.client import (
     IDLE_WEBSOCKET,
     NOTHING_OUTGOING,
     Client,
-    Parse,
     is_scheduled,
 )
+from ..connection.context import Parse
 from ..connection.transitions import TRANSITIONS
 from ..effects import Effect, Send, Then
 from ..events import Accepted, Event, Flush, Publish, Stop, TickStarted, TimeRead
@@ -33,84 +34,30 @@ from .flush import flush
 from .lifecycle import stop
 from .publish import publish
 from .state import Server
-from .state import make_server as make_server
-
-# -- the fold --------------------------------------------------------------------------------------
 
 
-def _fold(
-    server: Server, events: Sequence[Event], parse: Parse
-) -> tuple[Server, list[Effect], bool]:
-    """Apply events in order; True if the orders may hold neighbouring sends of one connection."""
-    effects: list[Effect] = []
-    start, is_joinable = 0, False
-    while start < len(events):
-        whole = _TRANSITIONS.get(type(events[start]))
-        if whole is None:
-            server, more, joins, start = _apply_run(server, events, start, parse)
-            is_joinable = is_joinable or joins or bool(effects)
-        else:
-            server, more = whole(server, events[start], parse)
-            start += 1
-            is_joinable = is_joinable or (bool(more) and (bool(effects) or whole is not flush))
-        effects = effects + more if effects else more
-    return server, effects, is_joinable
+def step(
+    server: Server, event: Event, parse: Parse = parse_headers_only
+) -> tuple[Server, tuple[Effect, ...]]:
+    """The server after one event, and the effects that follow from it."""
+    server, effects, _ = _fold(server, (event,), parse)
+    return server, tuple(effects)
 
 
-def _apply_run(
-    server: Server, events: Sequence[Any], start: int, parse: Parse
-) -> tuple[Server, list[Effect], bool, int]:
-    """Apply neighbouring events that concern single connections, up to the first that does not: the
-    loop to be fast in.
+def advance(
+    server: Server, events: Sequence[Event], parse: Parse = parse_headers_only
+) -> tuple[Server, list[Effect]]:
+    """The server after all events, and the effects: the fold of `step`, then `coalesce`.
 
-    Also returned: whether the orders may hold neighbouring sends of one connection, and where the
-    run ended.
+    `parse` may be any function of bytes that is equal to `parse_headers_only` under the server's
+    limits, such as one with a cache.
     """
-    batch = Batch(server, parse)
-    entries, effects, context = batch.draft.entries, batch.effects, batch.context
-    last, is_joinable, index, length = -1, False, start, len(server.slots.entries)
-    for index in range(start, len(events)):
-        event = events[index]
-        kind = type(event)
-        transition = TRANSITIONS.get(kind)
-        if transition is None:
-            break
-        conn = event.ticket.conn if transition.has_ticket else event.conn
-        slot = conn.slot
-        client = entries[slot] if 0 <= slot < length else None
-        if type(client) is not Client or (client.conn is not conn and client.conn != conn):
-            batch.count_stale(kind)
-            continue
-        is_joinable = is_joinable or slot == last
-        last = slot
-        if client.outgoing is NOTHING_OUTGOING:
-            rest = client.incoming
-            simple = None
-            if rest is IDLE_HTTP:
-                simple = transition.idle_http
-            elif rest is IDLE_WEBSOCKET:
-                simple = transition.idle_websocket
-            elif rest is DELIVERING:
-                simple = transition.delivering
-            step = None if simple is None else simple(client, event, context)
-            if step is not None:
-                after, orders = step
-                entries[slot] = after
-                effects += orders
-                if rest is not IDLE_HTTP and is_scheduled(after) and not is_scheduled(client):
-                    batch.unflushed.append(conn)
-                continue
-        batch.commit(client, transition.apply(client, event, context))
-        is_joinable = True
-        if batch.context is not context:
-            context = batch.context
-    else:
-        index += 1
-    return (*batch.finish(), is_joinable, index)
+    server, effects, may_be_joined = _fold(server, events, parse)
+    return server, coalesce(effects) if may_be_joined else effects
 
 
 def coalesce(effects: Sequence[Effect]) -> list[Effect]:
-    """The same orders with neighbouring sends of one connection made one."""
+    """The effects with neighbouring sends of one connection made one."""
     joined: list[Effect] = []
     last: Effect | None = None
     for effect in effects:
@@ -118,7 +65,7 @@ def coalesce(effects: Sequence[Effect]) -> list[Effect]:
             type(effect) is Send
             and type(last) is Send
             and last.conn == effect.conn
-            and last.then is Then.KEEP
+            and last.then is Then.KEEP  # behind a shut or a drop nothing may be sent
         ):
             last = Send(last.conn, last.segments + effect.segments, effect.then)
             joined[-1] = last
@@ -128,30 +75,12 @@ def coalesce(effects: Sequence[Effect]) -> list[Effect]:
     return joined
 
 
-def step(
-    server: Server, event: Event, parse: Parse = parse_headers_only
-) -> tuple[Server, tuple[Effect, ...]]:
-    """The server after one event, and the orders that follow from it."""
-    server, effects, _ = _fold(server, (event,), parse)
-    return server, tuple(effects)
+# -- the fold --------------------------------------------------------------------------------------
 
 
-def advance(
-    server: Server, events: Sequence[Event], parse: Parse = parse_headers_only
-) -> tuple[Server, list[Effect]]:
-    """The server after all events, and the orders: the fold of `step`, then `coalesce`.
+ServerTransition: TypeAlias = Callable[[Server, Any, Parse], tuple[Server, list[Effect]]]
 
-    `parse` may be any function of bytes equal to `parse_headers_only` under the server's limits,
-    such as one that remembers.
-    """
-    server, effects, is_joinable = _fold(server, events, parse)
-    return server, coalesce(effects) if is_joinable else effects
-
-
-# -- what happens to the server as a whole ---------------------------------------------------------
-
-
-_TRANSITIONS: dict[type, Callable[[Server, Any, Parse], tuple[Server, list[Effect]]]] = {
+SERVER_TRANSITIONS: dict[type, ServerTransition] = {
     TickStarted: tick_started,
     TimeRead: time_read,
     Accepted: accept_new_client,
@@ -162,4 +91,81 @@ _TRANSITIONS: dict[type, Callable[[Server, Any, Parse], tuple[Server, list[Effec
 """Every kind of event that concerns the server as a whole, and what it does."""
 
 
-# -- questions -------------------------------------------------------------------------------------
+def _fold(
+    server: Server, events: Sequence[Event], parse: Parse
+) -> tuple[Server, list[Effect], bool]:
+    """The server after events in order, the effects, and whether these may hold neighbouring sends
+    of one connection, so that `coalesce` has work to do.
+    """
+    effects: list[Effect] = []
+    start, may_be_joined = 0, False
+    while start < len(events):
+        transition = SERVER_TRANSITIONS.get(type(events[start]))
+        if transition is None:
+            server, more, joins, start = _apply_run(server, events, start, parse)
+            may_be_joined = may_be_joined or joins or bool(effects)
+        else:
+            server, more = transition(server, events[start], parse)
+            start += 1
+            # a flush by itself sends once to each client; anything else may send twice to one
+            may_be_joined = may_be_joined or (
+                bool(more) and (bool(effects) or transition is not flush)
+            )
+        effects = effects + more if effects else more
+    return server, effects, may_be_joined
+
+
+def _apply_run(
+    server: Server, events: Sequence[Any], start: int, parse: Parse
+) -> tuple[Server, list[Effect], bool, int]:
+    """The server after a run of events that concern single connections, from `start` up to the
+    first that does not; the effects; whether these may hold neighbouring sends of one connection;
+    and where the run ends.
+    """
+    # This loop runs once for every request and every message. What it needs is therefore in local
+    # variables, and it writes into the draft of the slot table itself.
+    batch = Batch(server, parse)
+    entries, effects, context = batch.draft.entries, batch.effects, batch.context
+    last_slot, may_be_joined, index, length = -1, False, start, len(server.slots.entries)
+    for index in range(start, len(events)):
+        event = events[index]
+        kind = type(event)
+        transition = TRANSITIONS.get(kind)
+        if transition is None:
+            break
+        conn = event.ticket.conn if transition.has_ticket else event.conn
+        slot = conn.slot
+        client = entries[slot] if 0 <= slot < length else None
+        # the entry may be a number (a free slot), or a later connection in the same slot; nearly
+        # always the event has the very `Conn` that the client has, which saves a comparison
+        if type(client) is not Client or (client.conn is not conn and client.conn != conn):
+            batch.count_stale(kind)
+            continue
+        may_be_joined = may_be_joined or slot == last_slot
+        last_slot = slot
+        if client.outgoing is NOTHING_OUTGOING:
+            # Idle connections share their records, so identity tells that one is idle. What nearly
+            # always happens to it then has a short way (`fast_path`), which leaves it idle: sums
+            # and cohorts are unchanged, and `commit` would find nothing to do.
+            incoming = client.incoming
+            shortcut = None
+            if incoming is IDLE_HTTP:
+                shortcut = transition.idle_http
+            elif incoming is IDLE_WEBSOCKET:
+                shortcut = transition.idle_websocket
+            elif incoming is DELIVERING:
+                shortcut = transition.delivering
+            outcome = None if shortcut is None else shortcut(client, event, context)
+            if outcome is not None:
+                after, orders = outcome
+                entries[slot] = after
+                effects += orders
+                if incoming is not IDLE_HTTP and is_scheduled(after) and not is_scheduled(client):
+                    batch.unflushed.append(conn)
+                continue
+        batch.commit(client, transition.apply(client, event, context))
+        may_be_joined = True
+        context = batch.context  # another one, if a budget was exceeded or met again
+    else:
+        index += 1  # no `break`: the run ends behind the last event
+    return (*batch.finish(), may_be_joined, index)

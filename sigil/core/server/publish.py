@@ -1,12 +1,14 @@
-"""What the program says to WebSockets: to one, to all, and when it leaves.
+"""Publishing: a message for all subscribers of a topic becomes one entry of the broadcast.
 
-Theory: a message said is a frame made, nothing more: it waits in the queue of its client until the
-turn of the loop is flushed, so that all that was said to a client in one turn leaves in one piece.
+Theory: publishing is making a frame, once in every encoding that somebody has, and nothing more: it
+waits among the pending entries until the tick ends and `flush` sends it to whole cohorts. So the
+cost does not depend on how many subscribers there are.
 
-Rules: what was said to one client is bounded by `max_ws_outbox_len`; beyond it a message is
-dropped, and the program is told. What was said to all is bounded by the ring; a client that needs
-what is overwritten is dropped, because a stream with a hole in it is a lie. What a client receives
-is in the order in which it was said. It does not know sockets: it orders.
+Rules: what is published is bounded by the ring. What was published in this tick is never
+overwritten by what follows: the tick is flushed first. A laggard that still needs an entry which is
+overwritten is disconnected, because a stream with a gap in it would be wrong and nobody would know.
+A message that cannot fit on the ring at all is not published, and that is logged. This file does
+not know who receives what: the cohorts do.
 """
 
 from ..broadcast.broadcast import (
@@ -16,49 +18,57 @@ from ..broadcast.broadcast import (
     encode_entry,
     fits,
     has_subscribers,
-    plain_entries,
     skip_numbers,
 )
 from ..broadcast.encoding import Encoding
-from ..broadcast.entry import Published, entry_len
-from ..connection.client import Parse
+from ..broadcast.entry import Published, entry_len, plain_entries
+from ..broadcast.ring import Ring
+from ..connection.context import Parse
 from ..connection.send_queue import next_needed
 from ..connection.websocket_send import advance_cursor, drop_too_slow
 from ..effects import SERVER_LOG, Effect, Log, LogLevel
 from ..events import Publish
 from ..websocket.frames import Opcode, frame_len
 from .batch import Batch
-from .flush import FLUSH, flush
+from .flush import FLUSH_ALL, flush
 from .state import Server, with_broadcast
-
-# -- to all ----------------------------------------------------------------------------------------
 
 
 def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[Effect]]:
-    """Say messages to everybody, or to those who hear their topics: each is a frame, made once.
-
-    The turn is flushed first when what was published in it would be overwritten otherwise.
+    """The server with these messages published, and the effects: none, unless the tick has to be
+    flushed or laggards are disconnected to make room.
     """
     broadcast = server.broadcast
     if not has_subscribers(broadcast, server.limits):
-        fitting = [
-            payload
-            for _, payload, _ in event.messages
-            if frame_len(len(payload)) <= broadcast.ring.max_bytes
-        ]
-        return with_broadcast(server, skip_numbers(broadcast, len(fitting))), []
-    entries = plain_entries(event.messages)
-    encoded = encode_entries(entries, broadcast) if broadcast.encoding_counts else entries
-    length = (
-        sum([len(entry[0]) for entry in entries])
-        if encoded is entries
-        else sum(map(entry_len, encoded))
-    )
+        return _skip(server, event), []
+    entries = encoded = plain_entries(event.messages)
+    if broadcast.encoding_counts:
+        encoded = encode_entries(entries, broadcast)
+        length = sum(map(entry_len, encoded))
+    else:
+        length = sum([len(entry.frame) for entry in entries])
     if fits(broadcast, len(encoded), length):
-        together = _add(server, encoded, length, parse)
-        if together[0].broadcast.encoding_counts == broadcast.encoding_counts:
-            return together
-    # Who is dropped on the way may have been the last to hear an encoding.
+        after, effects = _append(server, encoded, length, parse)
+        # a laggard that was disconnected to make room may have been the last one in its encoding
+        if after.broadcast.encoding_counts == broadcast.encoding_counts:
+            return after, effects
+    return _publish_one_by_one(server, entries, parse)
+
+
+def _skip(server: Server, event: Publish) -> Server:
+    """The server when nobody is to be sent these messages: those that would fit only take a
+    number.
+    """
+    broadcast = server.broadcast
+    max_len = broadcast.ring.max_bytes
+    count = sum([frame_len(len(payload)) <= max_len for _, payload, _ in event.messages])
+    return with_broadcast(server, skip_numbers(broadcast, count), server.totals)
+
+
+def _publish_one_by_one(
+    server: Server, entries: tuple[Published, ...], parse: Parse
+) -> tuple[Server, list[Effect]]:
+    """The server with these plain entries published, each encoded and given room by itself."""
     effects: list[Effect] = []
     for entry in entries:
         server, more = _publish_one(server, entry, parse)
@@ -67,51 +77,66 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
 
 
 def _publish_one(server: Server, entry: Published, parse: Parse) -> tuple[Server, list[Effect]]:
-    """The same for one plain frame, which may be too much for this turn, or for any."""
+    """The server with one plain entry published, after a flush if it does not fit into this tick;
+    or without it, and a log line, if it does not fit on the ring.
+    """
     entry = encode_entry(entry, server.broadcast, server.broadcast.next_number)
     length = entry_len(entry)
     if length > server.limits.outgoing_buffer_sz:
-        text = f"a message of about {length} bytes was not broadcast: Limits.outgoing_buffer_sz is less"
-        return server, [Log(SERVER_LOG, LogLevel.WARNING, text)]
+        text = f"a message of about {length} bytes was not broadcast"
+        reason = "Limits.outgoing_buffer_sz is less"
+        return server, [Log(SERVER_LOG, LogLevel.WARNING, f"{text}: {reason}")]
     if fits(server.broadcast, 1, length):
-        return _add(server, (entry,), length, parse)
-    server, flushed = flush(server, FLUSH, parse)
-    server, more = _add(server, (entry,), length, parse)
+        return _append(server, (entry,), length, parse)
+    server, flushed = flush(server, FLUSH_ALL, parse)
+    server, more = _append(server, (entry,), length, parse)
     return server, flushed + more
 
 
-def _add(
+def _append(
     server: Server, entries: tuple[Published, ...], length: int, parse: Parse
 ) -> tuple[Server, list[Effect]]:
-    """Publish frames that fit, and drop those who would need what this overwrites."""
-    skipped = 0
-    if server.broadcast.encoding_counts and Encoding.SSE in dict(server.broadcast.encoding_counts):
-        skipped = sum([entry[0][0] & 0x0F != Opcode.TEXT for entry in entries])
-    if skipped:
-        server = server._replace(
-            totals=server.totals._replace(sse_skipped=server.totals.sse_skipped + skipped)
-        )
-    before = server.broadcast.ring  # it still has what is let go
+    """The server with these encoded entries pending, which fit and are `length` bytes together;
+    laggards that need what they overwrite are disconnected.
+    """
+    ring_before = server.broadcast.ring
     broadcast = append_pending(server.broadcast, entries, length)
-    server = with_broadcast(server, broadcast)
+    totals = server.totals
+    if broadcast.encoding_counts and Encoding.SSE in dict(broadcast.encoding_counts):
+        skipped = sum([entry.frame[0] & 0x0F != Opcode.TEXT for entry in entries])
+        totals = totals._replace(sse_skipped=totals.sse_skipped + skipped)
+    server = with_broadcast(server, broadcast, totals)
     if broadcast.ring.tail_number <= broadcast.lowest_cursor:
         return server, []
-    batch = Batch(server, parse)
-    floor = NO_CURSOR
+    return _move_laggards(server, ring_before, parse)
+
+
+def _move_laggards(server: Server, ring_before: Ring, parse: Parse) -> tuple[Server, list[Effect]]:
+    """The server after the tail of its ring has passed a cursor.
+
+    A laggard whose next entries are not for it is moved on to the first one it needs, which is
+    looked for on the ring as it was before; if that one is overwritten, the laggard is
+    disconnected.
+    """
+    broadcast, batch = server.broadcast, Batch(server, parse)
+    tail_number, lowest_cursor = broadcast.ring.tail_number, NO_CURSOR
     for conn in sorted(broadcast.laggards):
         client = batch.draft.find_client(conn)
-        if client is None or client.session is None or client.session.cursor is None:
+        if client is None or client.subscriber is None or client.subscriber.cursor is None:
             continue
-        cursor = client.session.cursor
-        if cursor < broadcast.ring.tail_number:
-            cursor = next_needed(client.session, before)
-            if cursor < broadcast.ring.tail_number:
+        cursor = client.subscriber.cursor
+        if cursor < tail_number:
+            cursor = next_needed(client.subscriber, ring_before)
+            if cursor < tail_number:
                 batch.commit(client, drop_too_slow(client, cursor, broadcast))
                 continue
             batch.commit(client, (advance_cursor(client, cursor), []))
-        floor = min(floor, cursor)
-    batch.broadcast = batch.broadcast._replace(lowest_cursor=floor)
-    return batch.finish()
+        lowest_cursor = min(lowest_cursor, cursor)
+    server, effects = batch.finish()
+    return _with_lowest_cursor(server, lowest_cursor), effects
 
 
-# -- the end of the turn ---------------------------------------------------------------------------
+def _with_lowest_cursor(server: Server, lowest_cursor: int) -> Server:
+    """The server when all cursors have been looked at and this is the lowest."""
+    broadcast = server.broadcast._replace(lowest_cursor=lowest_cursor)
+    return with_broadcast(server, broadcast, server.totals)

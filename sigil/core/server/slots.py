@@ -1,13 +1,12 @@
-"""The slot table: which small number is which connection.
+"""The slot table: which small integer is which connection.
 
-Theory: a slot is an index into one persistent vector, so finding a client is one read and old
-tables stay whole. A free slot holds the number of the next free one: the list of free slots costs
-nothing and needs no second record.
+Theory: a slot is an index into one persistent vector, so finding a client is one read, and old
+tables stay intact. A free slot holds the index of the next free one: the free list costs nothing
+and needs no second record.
 
-Rules: a slot holds a client or a number, never both; every slot is in use or on the free list,
+Rules: an entry is a client or an index, never both; every slot is in use or on the free list,
 exactly once. The slot freed last is used first. Many writes at once go through a `Draft`, which is
-private to one call and ends in a new table. This file is the only one that knows pyrsistent's
-vector.
+private to one call and ends in a new table. No other file knows pyrsistent's vector.
 """
 
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ NO_SLOT = -1
 
 
 class Slots(NamedTuple):
-    """All slots; `free` is the first free one or -1; `used` counts those in use."""
+    """All slots; `free` is the first free one or `NO_SLOT`; `used` counts those in use."""
 
     entries: PVector[Client | int]
     free: int
@@ -38,7 +37,7 @@ def clients_of(slots: Slots) -> Iterator[Client]:
 
 
 def find_client(slots: Slots, conn: Conn) -> Client | None:
-    """The client called `conn`, or None if it is gone."""
+    """The client of connection `conn`, or None if that connection is gone."""
     entry = slots.entries[conn.slot] if 0 <= conn.slot < len(slots.entries) else None
     return entry if isinstance(entry, Client) and entry.conn == conn else None
 
@@ -55,8 +54,8 @@ def free_slots(slots: Slots) -> list[int]:
 
 
 class Draft:
-    """A table being rewritten: reads see earlier writes; `finish` gives the new table and the old
-    one stays.
+    """A table being rewritten: reads see earlier writes; `finish` returns the new table, and the
+    old one is unchanged.
     """
 
     __slots__ = ("_free", "_length", "_used", "entries")
@@ -67,13 +66,13 @@ class Draft:
         self._length = len(entries)
 
     def find_client(self, conn: Conn) -> Client | None:
-        """The client called `conn`, or None if it is gone."""
+        """The client of connection `conn` as it is now, or None if that connection is gone."""
         slot = conn.slot
         entry = self.entries[slot] if 0 <= slot < self._length else None
         return entry if type(entry) is Client and entry.conn == conn else None
 
     def clients(self) -> Iterator[Client]:
-        """The clients in the table, by slot, as they are now."""
+        """The clients in the table, by slot, each as it is when it is asked for."""
         return (
             entry
             for entry in map(self.entries.__getitem__, range(self._length))
@@ -85,7 +84,7 @@ class Draft:
         return self._length if self._free == NO_SLOT else self._free
 
     def add(self, client: Client) -> None:
-        """Put a new client into the slot its name says, which must be `next_slot`."""
+        """Put a new client into the slot of its `conn`, which must be `next_slot()`."""
         slot = client.conn.slot
         if slot == self._length:
             self.entries.append(client)
@@ -102,7 +101,7 @@ class Draft:
         self.entries[client.conn.slot] = client
 
     def remove(self, client: Client) -> None:
-        """Free the slot of a client that is gone."""
+        """Free the slot of a client that has disconnected."""
         self.entries[client.conn.slot] = self._free
         self._free = client.conn.slot
         self._used -= 1

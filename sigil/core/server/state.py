@@ -1,9 +1,14 @@
-"""The server as a record.
+"""The server as a record: everything that is known between two events, in one value.
 
-Theory: a whole server is one value, so it can be kept, compared and gone back to. What it is made
-of stands in other files; what happens to it, in `server`.
+Theory: a whole server is one immutable value, so it can be kept, compared, drawn and gone back to.
+`fold` says what events make of it. The parts have files of their own: the table of connections
+(`slots`), their timers (`timer_wheel`), what was published (`broadcast`), the sums over all clients
+(`budgets`), the counters (`totals`).
 
-Rules: immutable all the way down.  It does not know what any of its fields are for.
+Rules: immutable all the way down. A function of another file that changes the server on the path of
+every request or message calls one of the functions below, which name what changes and are the only
+ones that know the order of the fields; whatever is rare uses `_replace`. This file does not know
+what happens, only what is left when it has happened.
 """
 
 from enum import IntEnum
@@ -15,6 +20,7 @@ from ..broadcast.broadcast import Broadcast, make_broadcast
 from ..conn import Conn
 from ..http.encode import date_field_and_end
 from ..limits import Limits, shortest_timeout, without_aliases
+from .budgets import NO_LOAD, Load
 from .slots import EMPTY, Slots
 from .timer_wheel import Wheel, make_wheel
 from .totals import NO_TOTALS, Totals
@@ -25,207 +31,106 @@ class ServerState(IntEnum):
 
     SERVING = 0
     DRAINING = 1
-    """No new connections; those that are open are answered once more and closed."""
+    """No new connections; the open ones get the responses they wait for and are closed."""
     STOPPED = 2
 
 
-class Load(NamedTuple):
-    """What all clients together have under way: bytes of unfinished requests, bytes owed,
-    WebSockets open.
-
-    `paused_at` is since when nothing is handed out because too much is owed; None while all is
-    well.
-    """
-
-    inbound: int
-    outbound: int
-    paused_at: float | None
-    websockets: int
-
-
 class Server(NamedTuple):
-    """A server. `turn` numbers connections and never goes back; `deadline` is when draining becomes
-    stopping.
-
-    `victims` are those whose places will be taken first, each with the time that proves it is still
-    waiting as it was; `unflushed` are those to whom something is to be said at the end of the turn,
-    which has `tick_started_at` at that time.
-    """
+    """A server; times are in seconds, all but `unix_time` on the clock of `now`."""
 
     slots: Slots
+    """The table of connections."""
     now: float
     unix_time: int
+    """Whole seconds since 1970, for the Date field."""
     date: bytes
+    """The Date field of that second, and the empty line that ends a head."""
     limits: Limits
     running: ServerState
     wheel: Wheel
+    """When to look at which connection's deadline."""
     started_at: float
     next_generation: int
+    """The `generation` of the next connection; it is never used twice."""
     deadline: float
+    """When draining ends and whoever is left is closed; it means nothing before."""
     totals: Totals
     logs_access: bool
     load: Load
+    """Sums over all clients, which the budgets are compared with."""
     eviction_queue: tuple[tuple[Conn, float], ...]
+    """Who loses its slot next, each with the `waiting_since` that its rank was worked out for."""
     unflushed: PVector[Conn]
+    """The subscribers with something queued that leaves at the end of the tick, each once."""
     tick_started_at: float
     broadcast: Broadcast
-
-
-UNLOADED = Load(0, 0, None, 0)
 
 
 def make_server(
     limits: Limits, now: float, unix_time: int, logs_access: bool = False, epoch: int = 0
 ) -> Server:
-    """A server without clients, at a time; `epoch` is a number that no other server's stream has."""
+    """A server without clients at a time.
+
+    `now` is in seconds on a clock that never goes back, `unix_time` in seconds since 1970. `epoch`
+    begins the positions of what is published; no two servers should have the same one.
+    """
     limits = without_aliases(limits)
     return Server(
-        EMPTY,
-        now,
-        unix_time,
-        date_field_and_end(unix_time),
-        limits,
-        ServerState.SERVING,
-        make_wheel(shortest_timeout(limits)),
-        now,
-        0,
-        0.0,
-        NO_TOTALS,
-        logs_access,
-        UNLOADED,
-        (),
-        pvector(),
-        now,
-        make_broadcast(limits, epoch),
+        slots=EMPTY,
+        now=now,
+        unix_time=unix_time,
+        date=date_field_and_end(unix_time),
+        limits=limits,
+        running=ServerState.SERVING,
+        wheel=make_wheel(shortest_timeout(limits)),
+        started_at=now,
+        next_generation=0,
+        deadline=0.0,
+        totals=NO_TOTALS,
+        logs_access=logs_access,
+        load=NO_LOAD,
+        eviction_queue=(),
+        unflushed=pvector(),
+        tick_started_at=now,
+        broadcast=make_broadcast(limits, epoch),
     )
 
 
-# -- a server moved on: what most events change, by name -------------------------------------------
+# -- updates ---------------------------------------------------------------------------------------
+#
+# `_replace` with one field takes about three times as long as taking the record apart and making it
+# anew. The fields are laid out by hand, in the order of the record, so that a look shows which of
+# them are replaced.
+
+# fmt: off
 
 
-def at_time(server: Server, now: float, wall: int, date: bytes, began: float) -> Server:
-    """The server at a time, in a turn that began at another; `date` is the Date field of that
-    second.
+def at_time(
+    server: Server, now: float, unix_time: int, date: bytes, tick_started_at: float
+) -> Server:
+    """The server at `now`, in a tick that began at `tick_started_at`; `date` belongs to
+    `unix_time`.
     """
-    (
-        slots,
-        _,
-        _,
-        _,
-        limits,
-        running,
-        wheel,
-        since,
-        turn,
-        deadline,
-        totals,
-        logs,
-        load,
-        victims,
-        listed,
-        _,
-        broadcast,
-    ) = server
+    (slots, _, _, _, limits, running, wheel, started_at, next_generation,
+     deadline, totals, logs_access, load, eviction_queue, unflushed, _, broadcast) = server
     return Server(
-        slots,
-        now,
-        wall,
-        date,
-        limits,
-        running,
-        wheel,
-        since,
-        turn,
-        deadline,
-        totals,
-        logs,
-        load,
-        victims,
-        listed,
-        began,
-        broadcast,
-    )
+        slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
+        deadline, totals, logs_access, load, eviction_queue, unflushed, tick_started_at, broadcast)
 
 
-def with_slots(server: Server, slots: Slots) -> Server:
-    """The server with another table."""
-    (
-        _,
-        now,
-        wall,
-        date,
-        limits,
-        running,
-        wheel,
-        since,
-        turn,
-        deadline,
-        totals,
-        logs,
-        load,
-        victims,
-        listed,
-        began,
-        broadcast,
-    ) = server
+def with_slots(server: Server, slots: Slots, unflushed: PVector[Conn]) -> Server:
+    """The server with another table, and other subscribers that are to be flushed."""
+    (_, now, unix_time, date, limits, running, wheel, started_at, next_generation,
+     deadline, totals, logs_access, load, eviction_queue, _, tick_started_at, broadcast) = server
     return Server(
-        slots,
-        now,
-        wall,
-        date,
-        limits,
-        running,
-        wheel,
-        since,
-        turn,
-        deadline,
-        totals,
-        logs,
-        load,
-        victims,
-        listed,
-        began,
-        broadcast,
-    )
+        slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
+        deadline, totals, logs_access, load, eviction_queue, unflushed, tick_started_at, broadcast)
 
 
-def with_broadcast(server: Server, broadcast: Broadcast, totals: Totals | None = None) -> Server:
-    """The server with another stream, and other totals if they are given."""
-    (
-        slots,
-        now,
-        wall,
-        date,
-        limits,
-        running,
-        wheel,
-        since,
-        turn,
-        deadline,
-        old,
-        logs,
-        load,
-        victims,
-        listed,
-        began,
-        _,
-    ) = server
+def with_broadcast(server: Server, broadcast: Broadcast, totals: Totals) -> Server:
+    """The server with another broadcast, and other totals."""
+    (slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
+     deadline, _, logs_access, load, eviction_queue, unflushed, tick_started_at, _) = server
     return Server(
-        slots,
-        now,
-        wall,
-        date,
-        limits,
-        running,
-        wheel,
-        since,
-        turn,
-        deadline,
-        totals or old,
-        logs,
-        load,
-        victims,
-        listed,
-        began,
-        broadcast,
-    )
+        slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
+        deadline, totals, logs_access, load, eviction_queue, unflushed, tick_started_at, broadcast)

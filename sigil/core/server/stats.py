@@ -1,4 +1,12 @@
-"""The parts of it."""
+"""The statistics of a server: what `HttpServer.stats()` returns.
+
+Theory: connections count for themselves and `Totals` has those that ended, so a statistic is a sum
+over the open connections plus a total. It is made when somebody asks, which costs one pass over the
+table, and nothing before.
+
+Rules: a value in, a value out. Counts are since the server was made, times are in seconds on the
+server's clock. It does not know where the figures are shown.
+"""
 
 from typing import NamedTuple
 
@@ -8,30 +16,33 @@ from .totals import requests_of
 
 
 class Stats(NamedTuple):
-    """A server's figures.
-
-    `clients` are open now; `accepted` and `rejected` connections, `requests` complete requests,
-    `bytes_in` and `bytes_out` were counted since the start; `outbox_bytes` are held for clients
-    now; `stale_responses` answers came for connections that were gone; `closed` counts ended
-    connections by the name of their reason; `sse_skipped` binary messages were broadcast while
-    event streams listened, which have only texts.
-    """
+    """Statistics of a server; all counts but `clients` and `outbox_bytes` are since its start."""
 
     uptime_seconds: float
     clients: int
+    """Connections open now."""
     accepted: int
+    """Connections accepted."""
     rejected: int
+    """Connections answered with a 503 instead of being accepted."""
     requests: int
+    """Complete requests."""
     bytes_in: int
     bytes_out: int
     outbox_bytes: int
+    """Bytes held for clients now, because they do not read fast enough or another response comes
+    first.
+    """
     stale_responses: int
+    """Responses that came for connections that were gone."""
     closed: dict[str, int]
+    """Ended connections, by the name of their `CloseReason`."""
     sse_skipped: int
+    """Binary messages that were published while there were event streams, which carry text only."""
 
 
 def stats(server: Server) -> Stats:
-    """The figures of a server."""
+    """The statistics of a server, as of its `now`."""
     clients = list(clients_of(server.slots))
     totals = server.totals
     return Stats(
@@ -42,8 +53,8 @@ def stats(server: Server) -> Stats:
         requests=totals.requests + sum(map(requests_of, clients)),
         bytes_in=totals.bytes_in + sum(client.bytes_in for client in clients),
         bytes_out=totals.bytes_out + sum(client.bytes_out for client in clients),
-        stale_responses=totals.stale_responses,
         outbox_bytes=server.load.outbound,
+        stale_responses=totals.stale_responses,
         closed=dict(sorted(totals.closed.items())),
         sse_skipped=totals.sse_skipped,
     )

@@ -1,13 +1,14 @@
-"""Timers for many connections, at no cost per request.
+"""A timing wheel: timers for many connections, at no cost per request.
 
-Theory: nearly every deadline is moved before it is due, so moving one must be free. The deadline
-stands in the client's record; the wheel only knows when to look at it next. Nothing is ever set to
-become due sooner than the shortest timeout, so looking once in that time is enough: a client whose
-deadline has moved is filed again.
+Theory: nearly every deadline is moved before it expires, so moving one must cost nothing. The
+deadline is read off the client's record; the wheel only knows when to look at that record next. No
+deadline is ever set nearer than the shortest timeout, so looking once in that time (the `period`)
+is enough: a client whose deadline has moved on is scheduled again.
 
-Rules: a bucket is a multiple of `granularity` seconds and is opened when that time has come, so a
-deadline is noticed up to one grain late and never early. Names of connections that are gone may
-still be filed: whoever looks them up finds nothing. It does not know clients, only names and times.
+Rules: a bucket is a multiple of `granularity` seconds and expires when that time has come, so a
+deadline is noticed up to one `granularity` late and never early. A connection that has been closed
+may still be in a bucket: whoever looks it up finds nothing. The wheel does not know clients, only
+`Conn`s and times.
 """
 
 from math import ceil
@@ -19,11 +20,16 @@ from ..conn import Conn
 
 BUCKETS_PER_PERIOD = 32
 PERIOD_MIN_SECONDS, PERIOD_MAX_SECONDS = 0.01, 3_600.0
-"""Nobody is looked at more often than makes sense, nor forgotten where no timeout ever comes."""
+"""A tiny timeout must not make every tick look at everybody, nor a huge one forget anybody."""
 
 
 class Wheel(NamedTuple):
-    """Buckets of names by time; `period` is the longest that anybody is left alone, in seconds."""
+    """Connections by the time at which to look at them.
+
+    `period` is the longest time in seconds that a connection is not looked at, `granularity` the
+    seconds from one bucket to the next, and `soonest` the index of the first bucket, if there is
+    one. The bucket at index `i` expires at `i * granularity`.
+    """
 
     period: float
     granularity: float
@@ -32,7 +38,7 @@ class Wheel(NamedTuple):
 
 
 def make_wheel(period: float) -> Wheel:
-    """An empty wheel for a shortest timeout of `period` seconds."""
+    """An empty wheel; `period` is the shortest timeout in seconds."""
     period = min(max(period, PERIOD_MIN_SECONDS), PERIOD_MAX_SECONDS)
     return Wheel(period, period / BUCKETS_PER_PERIOD, pmap(), None)
 
@@ -44,25 +50,24 @@ def schedule(wheel: Wheel, conn: Conn, now: float, deadline: float) -> Wheel:
     index = ceil(min(deadline, now + wheel.period) / wheel.granularity)
     bucket = wheel.buckets.get(index, pvector())
     soonest = index if wheel.soonest is None else min(index, wheel.soonest)
-    return Wheel(
-        wheel.period, wheel.granularity, wheel.buckets.set(index, bucket.append(conn)), soonest
-    )
+    buckets = wheel.buckets.set(index, bucket.append(conn))
+    return Wheel(wheel.period, wheel.granularity, buckets, soonest)
 
 
 def expire(wheel: Wheel, now: float) -> tuple[Wheel, list[Conn]]:
-    """The wheel without the buckets whose time has come, and the names that were in them, oldest
-    first.
+    """The wheel without the buckets that have expired, and the connections that were in them,
+    oldest bucket first.
     """
     if wheel.soonest is None or now < wheel.soonest * wheel.granularity:
         return wheel, []
-    due = sorted(index for index in wheel.buckets if index * wheel.granularity <= now)
-    conns = [conn for index in due for conn in wheel.buckets[index]]
+    expired = sorted(index for index in wheel.buckets if index * wheel.granularity <= now)
+    conns = [conn for index in expired for conn in wheel.buckets[index]]
     buckets = wheel.buckets
-    for index in due:
+    for index in expired:
         buckets = buckets.remove(index)
     return Wheel(wheel.period, wheel.granularity, buckets, min(buckets, default=None)), conns
 
 
 def next_expiry(wheel: Wheel) -> float | None:
-    """When the wheel must be turned again, on the clock of `now`; None if it is empty."""
+    """When the first bucket expires, on the clock of `now`; None if the wheel is empty."""
     return None if wheel.soonest is None else wheel.soonest * wheel.granularity

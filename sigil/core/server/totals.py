@@ -1,11 +1,11 @@
-"""Figures about a server, as values.
+"""Running totals of a server, as a value.
 
-Theory: counting must not cost anything on the way, so a connection counts for itself, in its own
-record, and its figures are added to the totals when it ends. `stats` adds the two sums up when
-somebody asks.
+Theory: counting must not cost anything per request, so a connection counts for itself, in its own
+record, and its figures are added to the totals when it ends. `stats` adds the totals and the open
+connections up when somebody asks.
 
-Rules: every figure counts since the server was made; times are in seconds on the server's clock.
-It does not know the machine: memory and processor time are the program's to measure.
+Rules: every total counts since the server was made. A total is only ever increased. This file does
+not know the machine: memory and processor time are the program's to measure.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from ..connection.client import Client
 
 
 class Totals(NamedTuple):
-    """What connections that have ended left behind, and what concerns no connection."""
+    """What was counted for connections that have ended, and what belongs to no connection."""
 
     accepted: int
     rejected: int
@@ -26,35 +26,32 @@ class Totals(NamedTuple):
     bytes_out: int
     stale_responses: int
     closed: PMap[str, int]
+    """Ended connections, by the name of their `CloseReason`."""
     sse_skipped: int
+    """Binary messages that were published while there were event streams, which carry text only."""
 
 
 NO_TOTALS = Totals(0, 0, 0, 0, 0, 0, pmap(), 0)
 
 
 def count_sent(totals: Totals, length: int) -> Totals:
-    """The totals with so many bytes more that were sent to cohorts."""
-    accepted, turned_away, requests, bytes_in, bytes_out, late, closed, skipped = totals
+    """The totals with `length` more bytes sent, to cohorts."""
+    accepted, rejected, requests, bytes_in, bytes_out, stale, closed, sse_skipped = totals
     return Totals(
-        accepted, turned_away, requests, bytes_in, bytes_out + length, late, closed, skipped
+        accepted, rejected, requests, bytes_in, bytes_out + length, stale, closed, sse_skipped
     )
 
 
 def requests_of(client: Client) -> int:
-    """Complete requests a client has sent."""
+    """How many complete requests a client has sent."""
     return client.responded + len(client.outstanding)
 
 
 def add_closed(totals: Totals, client: Client, reason: CloseReason) -> Totals:
-    """The totals with the figures of a connection that ended."""
-    closed = totals.closed.set(reason.name, totals.closed.get(reason.name, 0) + 1)
-    return Totals(
-        totals.accepted,
-        totals.rejected,
-        totals.requests + requests_of(client),
-        totals.bytes_in + client.bytes_in,
-        totals.bytes_out + client.bytes_out,
-        totals.stale_responses,
-        closed,
-        totals.sse_skipped,
+    """The totals with the figures of a connection that ended for this reason."""
+    return totals._replace(
+        requests=totals.requests + requests_of(client),
+        bytes_in=totals.bytes_in + client.bytes_in,
+        bytes_out=totals.bytes_out + client.bytes_out,
+        closed=totals.closed.set(reason.name, totals.closed.get(reason.name, 0) + 1),
     )

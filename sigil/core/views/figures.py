@@ -1,14 +1,14 @@
-"""Figures of the stream: what is kept of it, and who is where, in numbers.
+"""Figures of the broadcast: what the ring holds, and where everybody is, in numbers.
 
-Theory: whoever draws the ring (in a line of text, in a picture, on a page far away) needs the same
+Theory: whoever shows the ring (in a line of text, in a picture, on a page far away) needs the same
 few numbers, and they are a function of the server's value. So they are worked out here, once, and
-drawn elsewhere.
+drawn elsewhere (`show`).
 
-Rules: values in, named tuples of numbers and texts out, which JSON can say. Offsets count bytes and
-numbers count messages, both since the beginning; the tail's are those of the oldest message that is
-kept, the head's those of the next one that will be sent. What is too much to be told one by one is
-counted. It does not know how anything is drawn, nor that texts from outside may have to be escaped
-for it.
+Rules: a value in, named tuples of numbers and texts out, which JSON can express. Offsets count
+bytes and numbers count messages, both since the server was made; the tail's are those of the oldest
+message on the ring, the head's those of the next one to be sent. Cohorts and laggards beyond a
+fixed number are counted instead of listed. This file does not know how anything is drawn, nor that
+texts from outside may have to be escaped for it.
 """
 
 from collections.abc import Iterator, Sized
@@ -19,17 +19,19 @@ from ..broadcast.entry import Subscription, entry_len
 from ..broadcast.ring import Ring, page_of
 from ..close_reasons import CloseReason
 from ..conn import Conn, Peer
-from ..connection.client import Client, outbox_len
+from ..connection.client import Client, is_laggard, outbox_len, subscriber_of
 from ..connection.websocket_send import buffered_amount
 from ..server.slots import find_client
 from ..server.state import Server
 
 COHORTS_MAX, LAGGARDS_MAX = 6, 12
-"""What is told one by one; the rest is counted."""
+"""How many are listed one by one; the others are counted."""
 
 
 class CohortFigures(NamedTuple):
-    """So many clients that hear the same in the same encoding, and have been sent all of it."""
+    """A cohort: `clients` is how many subscribers have the same topics and the same encoding and
+    have been sent everything.
+    """
 
     encoding: str
     topics: tuple[str, ...]
@@ -37,31 +39,25 @@ class CohortFigures(NamedTuple):
 
 
 class LaggardFigures(NamedTuple):
-    """A client with a cursor of its own: the number and the offset of the next message it is to be
-    sent.
-
-    It is `read_lag` by so many messages. In bytes: `outbox` is what is its alone, `outstanding` all
-    that the kernel has not taken for it.
-    """
+    """A subscriber with a cursor of its own."""
 
     conn: Conn
     peer: str
     topics: tuple[str, ...]
     cursor: int
+    """The number of the next message it is to be sent."""
     offset: int
+    """Where that message begins."""
     behind: int
+    """How many messages have been published from there on, on any topic."""
     outbox: int
-    owed: int
+    """Bytes that were sent to it alone and that the kernel has not taken."""
+    buffered: int
+    """All bytes that the kernel has not taken for it: those, and what it needs of the ring."""
 
 
 class RingFigures(NamedTuple):
-    """The ring and everybody around it: at most `max_bytes` bytes in at most `max_frames` messages
-    are kept.
-
-    The end lies behind what was published in this turn and is not sent yet; between two turns it is
-    the head. `members` is how many are at the head in all; `dropped` how many ever fell too far
-    behind.
-    """
+    """The ring and everybody around it."""
 
     max_bytes: int
     max_frames: int
@@ -70,67 +66,76 @@ class RingFigures(NamedTuple):
     head_number: int
     head_offset: int
     end_number: int
+    """Behind what was published in this tick and is not sent yet; between two ticks, the head's."""
     end_offset: int
     members: int
+    """How many subscribers are at the head, in all cohorts."""
     cohorts: tuple[CohortFigures, ...]
+    """The largest ones."""
     more_cohorts: int
+    """How many there are besides."""
     laggards: tuple[LaggardFigures, ...]
+    """Those that are furthest behind."""
     more_laggards: int
+    """How many there are besides."""
     dropped: int
+    """How many subscribers were ever disconnected because they fell too far behind."""
 
 
 def ring_figures(server: Server) -> RingFigures:
-    """The figures of a server's ring: the largest cohorts, the laggards that are furthest behind,
-    and how many more.
+    """The figures of a server's ring, its `COHORTS_MAX` largest cohorts and the `LAGGARDS_MAX`
+    laggards that are furthest behind.
     """
     broadcast, ring = server.broadcast, server.broadcast.ring
     cohorts = sorted(broadcast.cohorts.items(), key=_by_size)
     laggards = laggards_of(server, LAGGARDS_MAX)
     return RingFigures(
-        ring.max_bytes,
-        ring.max_frames,
-        ring.tail_number,
-        ring.tail_offset,
-        ring.head_number,
-        ring.head_offset,
-        broadcast.next_number,
-        end_of(broadcast),
-        sum(len(members) for _, members in cohorts),
-        tuple(
-            CohortFigures(
-                subscription.encoding.name.lower(), tuple(sorted(subscription.topics)), len(members)
-            )
-            for subscription, members in cohorts[:COHORTS_MAX]
-        ),
-        max(0, len(cohorts) - COHORTS_MAX),
-        laggards,
-        len(broadcast.laggards) - len(laggards),
-        server.totals.closed.get(CloseReason.WS_CLIENT_TOO_SLOW.name, 0),
+        max_bytes=ring.max_bytes,
+        max_frames=ring.max_frames,
+        tail_number=ring.tail_number,
+        tail_offset=ring.tail_offset,
+        head_number=ring.head_number,
+        head_offset=ring.head_offset,
+        end_number=broadcast.next_number,
+        end_offset=end_of(broadcast),
+        members=sum(len(members) for _, members in cohorts),
+        cohorts=tuple(_cohort_figures(*cohort) for cohort in cohorts[:COHORTS_MAX]),
+        more_cohorts=max(0, len(cohorts) - COHORTS_MAX),
+        laggards=laggards,
+        more_laggards=len(broadcast.laggards) - len(laggards),
+        dropped=server.totals.closed.get(CloseReason.WS_CLIENT_TOO_SLOW.name, 0),
     )
 
 
+def _cohort_figures(subscription: Subscription, members: Sized) -> CohortFigures:
+    """The figures of a cohort."""
+    encoding, topics = subscription.encoding.name.lower(), tuple(sorted(subscription.topics))
+    return CohortFigures(encoding, topics, len(members))
+
+
 def _by_size(cohort: tuple[Subscription, Sized]) -> tuple[int, int, list[str]]:
-    """The largest first; of those, in order."""
+    """What cohorts are sorted by: the largest first; those of one size by encoding and topics."""
     subscription, members = cohort
     return -len(members), subscription.encoding, sorted(subscription.topics)
 
 
+# -- subscribers of a topic ------------------------------------------------------------------------
+
+
 def subscriber_count(server: Server, topic: str) -> int:
-    """How many clients hear this topic by its name, wherever they are."""
-    broadcast = server.broadcast
-    behind = (client for client, _ in _followers(server))
-    return sum(
+    """How many clients have subscribed to this topic by its name, at the head or behind."""
+    in_cohorts = sum(
         len(members)
-        for subscription, members in broadcast.cohorts.items()
+        for subscription, members in server.broadcast.cohorts.items()
         if topic in subscription.topics
-    ) + sum(
-        client.session is not None and topic in client.session.subscription.topics
-        for client in behind
+    )
+    return in_cohorts + sum(
+        topic in subscriber_of(client).subscription.topics for client in _laggards(server)
     )
 
 
 class SubscriberInfo(NamedTuple):
-    """A client that hears a topic, and whether it has still to be sent some of what was published."""
+    """A subscriber of a topic; `is_behind` if it has not been sent everything yet."""
 
     conn: Conn
     peer: Peer
@@ -138,49 +143,54 @@ class SubscriberInfo(NamedTuple):
 
 
 def subscribers(server: Server, topic: str) -> Iterator[SubscriberInfo]:
-    """Every client that hears this topic by its name, wherever it is."""
+    """Every client that has subscribed to this topic by its name, at the head or behind."""
     for subscription, members in server.broadcast.cohorts.items():
         if topic in subscription.topics:
             for client in filter(None, (find_client(server.slots, conn) for conn in members)):
-                yield SubscriberInfo(client.conn, client.peer, False)
-    for client, _ in _followers(server):
-        if client.session is not None and topic in client.session.subscription.topics:
-            yield SubscriberInfo(client.conn, client.peer, True)
+                yield SubscriberInfo(client.conn, client.peer, is_behind=False)
+    for client in _laggards(server):
+        if topic in subscriber_of(client).subscription.topics:
+            yield SubscriberInfo(client.conn, client.peer, is_behind=True)
 
 
 # -- laggards --------------------------------------------------------------------------------------
 
 
-def _followers(server: Server) -> Iterator[tuple[Client, int]]:
-    """Every laggard with its cursor."""
+def _laggards(server: Server) -> Iterator[Client]:
+    """The laggards as clients, in no order."""
     for conn in server.broadcast.laggards:
         client = find_client(server.slots, conn)
-        if client is not None and client.session is not None and client.session.cursor is not None:
-            yield client, client.session.cursor
+        if client is not None and is_laggard(client):
+            yield client
 
 
-def laggards_of(server: Server, most: int | None = None) -> tuple[LaggardFigures, ...]:
-    """The laggards, the one that is furthest behind first, and no more than `max_frames` of them
+def laggards_of(server: Server, max_count: int | None = None) -> tuple[LaggardFigures, ...]:
+    """The laggards, the one that is furthest behind first, and no more than `max_count` of them
     (None: all).
     """
-    followers = sorted(_followers(server), key=lambda follower: (follower[1], follower[0].conn))[
-        :most
-    ]
-    return tuple(_figures_of(server, client, cursor) for client, cursor in followers)
+    ordered = sorted(_laggards(server), key=lambda client: (_cursor_of(client), client.conn))
+    return tuple(_laggard_figures(server, client) for client in ordered[:max_count])
 
 
-def _figures_of(server: Server, client: Client, cursor: int) -> LaggardFigures:
-    broadcast = server.broadcast
-    topics = () if client.session is None else tuple(sorted(client.session.subscription.topics))
+def _cursor_of(laggard: Client) -> int:
+    """The cursor of a laggard."""
+    cursor = subscriber_of(laggard).cursor
+    assert cursor is not None
+    return cursor
+
+
+def _laggard_figures(server: Server, client: Client) -> LaggardFigures:
+    """The figures of a laggard."""
+    broadcast, cursor = server.broadcast, _cursor_of(client)
     return LaggardFigures(
-        client.conn,
-        str(client.peer),
-        topics,
-        cursor,
-        offset_of(broadcast, cursor),
-        broadcast.next_number - cursor,
-        outbox_len(client),
-        buffered_amount(client, broadcast),
+        conn=client.conn,
+        peer=str(client.peer),
+        topics=tuple(sorted(subscriber_of(client).subscription.topics)),
+        cursor=cursor,
+        offset=offset_of(broadcast, cursor),
+        behind=broadcast.next_number - cursor,
+        outbox=outbox_len(client),
+        buffered=buffered_amount(client, broadcast),
     )
 
 
@@ -188,14 +198,13 @@ def _figures_of(server: Server, client: Client, cursor: int) -> LaggardFigures:
 
 
 def offset_of(broadcast: Broadcast, number: int) -> int:
-    """The offset at which a frame begins, one of those that are kept or were published in this
-    turn.
+    """The offset in bytes at which the message of this number begins, which is on the ring or was
+    published in this tick.
     """
     ring = broadcast.ring
     if number >= ring.head_number:
-        return ring.head_offset + sum(
-            map(entry_len, broadcast.pending[: number - ring.head_number])
-        )
+        before = broadcast.pending[: number - ring.head_number]
+        return ring.head_offset + sum(map(entry_len, before))
     offset = ring.head_offset
     for page in ring.pages[page_of(ring, number) :]:
         assert page is not None
@@ -204,14 +213,12 @@ def offset_of(broadcast: Broadcast, number: int) -> int:
 
 
 def end_of(broadcast: Broadcast) -> int:
-    """The offset behind all that was published."""
+    """The offset in bytes behind all that was published."""
     return broadcast.ring.head_offset + broadcast.pending_len
 
 
 class Block(NamedTuple):
-    """Some of what is kept: frames from number `first_page` up to `end`, and the offsets they lie
-    between.
-    """
+    """Neighbouring messages on the ring: those from number `first` up to, but not with, `end`."""
 
     first: int
     end: int
@@ -219,16 +226,18 @@ class Block(NamedTuple):
     end_offset: int
 
 
-def blocks_of(ring: Ring, least: float) -> Iterator[Block]:
-    """What is kept by pages, with those drawn together that are shorter than `least` bytes."""
-    first, start = ring.tail_number, ring.tail_offset
-    end, end_offset = first, start
+def blocks_of(ring: Ring, min_len: float) -> Iterator[Block]:
+    """The messages on the ring by pages, where pages are joined until a block has `min_len` bytes;
+    only the last block may be shorter.
+    """
+    first, start_offset = ring.tail_number, ring.tail_offset
+    end, end_offset = first, start_offset
     for page in ring.pages[ring.first_page :]:
         assert page is not None
         end_offset += sum(map(entry_len, page.entries[max(0, end - page.number) :]))
         end = page.number + len(page.entries)
-        if end_offset - start >= least:
-            yield Block(first, end, start, end_offset)
-            first, start = end, end_offset
+        if end_offset - start_offset >= min_len:
+            yield Block(first, end, start_offset, end_offset)
+            first, start_offset = end, end_offset
     if end > first:
-        yield Block(first, end, start, end_offset)
+        yield Block(first, end, start_offset, end_offset)

@@ -1,151 +1,158 @@
 """The footprint: how much memory a server can come to hold, from its limits alone.
 
 Theory: everything that grows has a limit, so the sum of all limits, each with what an object costs
-beside its bytes, is a bound that no client can move. Each term below is what the worst clients can
-bring about by one means; they are added up as if all were used at once, which is too much by a
+beside its bytes, is a bound that no client can exceed. Each term below is what the worst clients
+can bring about by one means; they are added up as if all were used at once, which is too much by a
 small factor and never too little.
 
-Rules: bytes of this process; what the kernel keeps for a socket is not counted. What the program
-makes is its own choice, so it is asked for: the longest body, piece or message that it makes anew,
-and how much it publishes in one turn of its loop. What is made once and given to many counts once,
-and not here; so does a body or a message in the hands of a handler that answers later. Numbers in
-capitals are measured for CPython on 64 bits, and rounded up. It does not know a server: a test has
-one besieged, and compares.
+Rules: bytes of this process; what the kernel holds for a socket is not counted. What the program
+makes is its own choice, so it is asked for: the longest body, chunk or message that it makes anew,
+and how much it publishes in one tick. What is made once and given to many counts once, and not
+here; so does a body or a message held by a handler that responds later. Numbers in capitals are
+measured for CPython on 64 bits, and rounded up. Every limit on memory has to be in a term: a test
+varies each of them. This file does not know a server: another test attacks one, and compares.
 """
 
 from ..limits import Limits, without_aliases
 
-SERVER = 2**20
+SERVER_BYTES = 2**20
 """A server without clients: its value, its tables, its threads' queues, the parser's."""
-CONNECTION = 6_144
-"""A connection at rest: socket, record, places in tables and timers, callbacks; and, when it
-leaves, its last words.
+CONNECTION_BYTES = 6_144
+"""An idle connection: socket, record, places in tables and timers, callbacks; and, when it ends,
+its last effects.
 """
-FIELD = 320
+FIELD_BYTES = 320
 """A field line beside its text: the pair, two strings, the dictionary's entry."""
-HEAD = 1_024
-"""A head beside its fields, its request, and what stands for a request while its answer is awaited.
+HEAD_BYTES = 1_024
+"""A head beside its fields: the record, its request, and what stands for an outstanding request."""
+RESPONSE_BYTES = 2_048
+"""A response beside its body: record, head in bytes, its place in a queue."""
+TOPIC_BYTES = 256
+"""A topic of a subscriber beside its text: the string, and its places in the set while that is made
+anew.
 """
-ANSWER = 2_048
-"""The answer to a request beside its body: record, head in bytes, its place in a queue."""
-FRAME = 512
+MESSAGE_BYTES = 512
 """A published message beside its text: header, place on its page, the page."""
-ENCODINGS = 9 * 128
-"""The same message in all other encodings, beside their bytes."""
+ENCODINGS_BYTES = 9 * 128
+"""All other encodings of a published message, beside their bytes."""
 CHAR_BYTES_MAX = 4
 """Bytes of a character, all through a text that has one character that needs them."""
-EVENT = 7
-"""Bytes of an event for each of a text that is nothing but line ends."""
-EVENT_ID = 48
-"""Bytes of an event beside its text, at most."""
+EVENT_GROWTH = 7
+"""Bytes of a server-sent event for each byte of a text that is nothing but line ends."""
+EVENT_BYTES = 48
+"""Bytes of a server-sent event beside its text, at most."""
 PING_BYTES = 12
-"""Bytes for each byte of pings without payload, the smallest things that are made of what is read.
+"""Bytes for each byte that is read, when that is pings without payload: nothing smaller on the wire
+makes an object.
 """
 
 
-def footprint(limits: Limits, *, response_len: int = 65_536, turn_len: int = 65_536) -> int:
-    """An upper bound, in bytes, for what a server within these limits holds, whatever its clients
+def footprint(limits: Limits, *, response_len: int = 65_536, tick_len: int = 65_536) -> int:
+    """An upper bound, in bytes, of what a server within these limits holds, whatever its clients
     do.
 
-    `response_len` is the longest body, piece of a stream, or message that the program makes anew,
-    and `turn_len` how much it publishes in one turn of its loop, both in bytes.
+    `response_len` is the longest body, chunk of a stream, or message that the program makes anew,
+    and `tick_len` how much it publishes in one tick, both in bytes.
     """
     limits = without_aliases(limits)
     return (
-        SERVER
+        SERVER_BYTES
         + _connections(limits)
-        + _arriving(limits)
+        + _incoming(limits)
         + _requests(limits)
-        + _answers(limits, response_len)
-        + _websockets(limits, response_len)
-        + _published(limits, turn_len)
-        + _cached(limits)
+        + _responses(limits, response_len)
+        + _subscribers(limits, response_len)
+        + _broadcast(limits, tick_len)
+        + _cached_heads(limits)
     )
 
 
 def _connections(limits: Limits) -> int:
-    """Everybody who has a place, and who is at the door."""
-    return (
-        limits.max_connection_cnt + limits.max_ws_connection_cnt + limits.max_accepts_per_tick
-    ) * CONNECTION
+    """Bytes for all connections that are open, and those that were just accepted."""
+    open_cnt = limits.max_connection_cnt + limits.max_ws_connection_cnt
+    return (open_cnt + limits.max_accepts_per_tick) * CONNECTION_BYTES
 
 
-def _arriving(limits: Limits) -> int:
-    """What has come and is not complete, the reads of one tick, and what becomes of them at the end
-    of it.
+def _incoming(limits: Limits) -> int:
+    """Bytes that have come and are no complete request or message, the reads of one tick, and what
+    they become at its end.
 
-    A text may take four bytes where one came, and bytes are let go only when the server that holds
-    them is replaced. Of what came compressed, one message at a time is inflated.
+    A text may take four bytes where one came, and the bytes are released only when the server value
+    that holds them is replaced. Of compressed messages, one at a time is decompressed.
     """
-    reads = min(limits.max_connection_cnt + limits.max_ws_connection_cnt, limits.max_reads_per_tick)
     body = limits.max_body_len + max(limits.max_chunk_line_len, limits.max_trailer_len)
     http = max(limits.max_header_len, body) + limits.max_read_len
-    talk = limits.max_header_len + limits.max_ws_message_len + limits.max_read_len
-    all_http, all_talk = limits.max_connection_cnt * http, limits.max_ws_connection_cnt * talk
-    most = limits.max_inbound_len + (reads + 1) * limits.max_read_len
-    kept, kept_talk = min(most, all_http + all_talk), min(most, all_talk)
-    crumbs = reads * (limits.max_read_len + limits.max_header_len) * PING_BYTES
-    inflated = (1 + CHAR_BYTES_MAX) * limits.max_ws_message_len if limits.permessage_deflate else 0
-    return kept + max(kept, CHAR_BYTES_MAX * kept_talk) + crumbs + inflated
+    websocket = limits.max_header_len + limits.max_ws_message_len + limits.max_read_len
+    all_websockets = limits.max_ws_connection_cnt * websocket
+    all_clients = limits.max_connection_cnt * http + all_websockets
+
+    client_cnt = limits.max_connection_cnt + limits.max_ws_connection_cnt
+    reads = min(client_cnt, limits.max_reads_per_tick)
+    # the budget is enforced when a read is handled: all reads of a tick may be held beside it
+    budget = limits.max_inbound_len + (reads + 1) * limits.max_read_len
+    held, held_text = min(budget, all_clients), min(budget, all_websockets)
+    handed_over = max(held, CHAR_BYTES_MAX * held_text)
+
+    pings = reads * (limits.max_read_len + limits.max_header_len) * PING_BYTES
+    decompressed = 0
+    if limits.permessage_deflate:
+        decompressed = (1 + CHAR_BYTES_MAX) * limits.max_ws_message_len
+    return held + handed_over + pings + decompressed
 
 
 def head_len(limits: Limits, length: int) -> int:
-    """What a parsed head of so many bytes costs: its text twice, folded and as it came; its path
-    once more, wider.
+    """Bytes that a parsed head of `length` bytes costs at most.
+
+    Its text counts twice, as it came and with repeated fields combined; its target once more, and
+    as the decoded path, whose characters may be wider.
     """
     target = min(length, limits.max_target_len)
-    return HEAD + limits.max_headers * FIELD + 2 * length + (2 + CHAR_BYTES_MAX) * target
+    fields = limits.max_headers * FIELD_BYTES
+    return HEAD_BYTES + fields + 2 * length + (2 + CHAR_BYTES_MAX) * target
 
 
 def _requests(limits: Limits) -> int:
-    """Heads of requests that wait for their answers, behind a stream or a promise: in no budget but
-    their number.
+    """Bytes of the heads of outstanding requests: they are in no budget but their number."""
+    requests = limits.max_connection_cnt * limits.max_queued_requests
+    return requests * head_len(limits, limits.max_header_len)
+
+
+def _responses(limits: Limits, response_len: int) -> int:
+    """Bytes of responses that came before their turn, or that clients have not read; one of each
+    client may be half read.
+
+    The former are in no budget but their number, so `max_outbound_len` does not make this less.
     """
-    return (
-        limits.max_connection_cnt
-        * limits.max_queued_requests
-        * head_len(limits, limits.max_header_len)
-    )
+    early = limits.max_queued_requests * (response_len + RESPONSE_BYTES)
+    return limits.max_connection_cnt * (early + limits.max_outbox_len + 2 * response_len)
 
 
-def _answers(limits: Limits, response_len: int) -> int:
-    """Answers that wait for their turn behind a stream or a promise, or to be read; of each client
-    one is half read.
+def _subscribers(limits: Limits, response_len: int) -> int:
+    """Bytes of what was sent to subscribers and not taken, and of their topics; and of messages
+    from other threads.
 
-    What waits for its turn is in no budget but its number, so `max_outbound_len` does not make it
-    less.
+    Each holds as much as is queued for it, the message after that, and one half read.
     """
-    queue = limits.max_queued_requests * (response_len + ANSWER)
-    return limits.max_connection_cnt * (queue + limits.max_outbox_len + 2 * response_len)
+    queued = max(limits.max_outbox_len, limits.max_ws_outbox_len)
+    messages = (1 + EVENT_GROWTH) * response_len + RESPONSE_BYTES
+    topic = TOPIC_BYTES + CHAR_BYTES_MAX * limits.max_topic_len
+    topics = limits.max_ws_topics_per_client * topic
+    return limits.max_ws_connection_cnt * (queued + messages + topics) + limits.max_thread_queue_len
 
 
-def _websockets(limits: Limits, response_len: int) -> int:
-    """What was said to WebSockets and not taken: as much as is kept for each, the message after
-    that, one half read.
-
-    And what other threads have said.
-    """
-    said = (
-        max(limits.max_outbox_len, limits.max_ws_outbox_len) + (1 + EVENT) * response_len + ANSWER
-    )
-    return limits.max_ws_connection_cnt * said + limits.max_thread_queue_len
-
-
-def _published(limits: Limits, turn_len: int) -> int:
-    """The ring, a page of it that is let go only when its last message is, and one turn's messages
-    for each cohort.
+def _broadcast(limits: Limits, tick_len: int) -> int:
+    """Bytes of the ring, of a page of it that is released only when its last message is, and of one
+    tick's messages for each cohort.
     """
     if not limits.max_ws_connection_cnt and not limits.history_messages:
-        return 0
-    turn = min(
-        EVENT * turn_len + EVENT_ID * limits.max_ws_send_frame_cnt,
-        EVENT * limits.outgoing_buffer_sz,
-    )
-    ring = limits.outgoing_buffer_sz + limits.max_ws_send_frame_cnt * (FRAME + ENCODINGS)
-    return ring + (2 + limits.max_ws_connection_cnt) * turn
+        return 0  # nothing that is published is ever held
+    events = EVENT_GROWTH * tick_len + EVENT_BYTES * limits.max_ws_send_frame_cnt
+    tick = min(events, EVENT_GROWTH * limits.outgoing_buffer_sz)
+    messages = limits.max_ws_send_frame_cnt * (MESSAGE_BYTES + ENCODINGS_BYTES)
+    return limits.outgoing_buffer_sz + messages + (2 + limits.max_ws_connection_cnt) * tick
 
 
-def _cached(limits: Limits) -> int:
-    """Heads that were parsed and may come again, and the bytes they are known by."""
+def _cached_heads(limits: Limits) -> int:
+    """Bytes of parsed heads that may come again, and of the bytes they are looked up by."""
     length = min(limits.max_cached_head_len, limits.max_header_len)
     return limits.max_cached_heads * (head_len(limits, length) + length)

@@ -34,7 +34,9 @@ STREAMS_MAX = 64
 _STREAM_END = DEFLATE_END + b"\x01\x00\x00\xff\xff"
 """`DEFLATE_END` and an empty final block: a message that does not reach it ended inside a block."""
 
-BAD_DEFLATE = malformed("a compressed message is not what it says", CloseReason.WS_BAD_COMPRESSION)
+BAD_DEFLATE = malformed(
+    "a compressed message cannot be decompressed", CloseReason.WS_BAD_COMPRESSION
+)
 
 TOO_LONG = malformed(
     "a compressed message is longer than this server accepts", CloseReason.WS_OVERSIZE_FRAME

@@ -1,15 +1,16 @@
-"""The crank of a server: the current value of the core, the events not told yet, the orders not
-carried out yet.
+"""The loop around the core: it advances the current value by events, and performs the effects.
 
-Theory: a server is a fold, so whoever turns it needs three things and one loop: tell what has
-happened, carry out what is ordered, tell what came of that, and again for a bounded number of
-rounds; then flush what was said. Sockets, memory, or a simulation: the loop is the same, so it is
-here, and what carries orders out is handed in.
+Theory: a server is a fold over events, so whoever drives it needs three things and one loop: advance
+the core by what has happened, perform the effects it returns, advance it by what came of them, and
+again for a bounded number of rounds; then flush what was sent. The loop is the same over sockets,
+in memory, or in a simulation, so it is here, and the methods that perform effects are handed in.
 
-Rules: nothing is lost if user code breaks out of a round: what was not told and not carried out is
-still here. What user code says is told to the core at once, so that its status is true. The clock
-is handed in too: it is read where something is not taken, or somebody is spoken to, between the
-beginnings of two turns. It does not know threads or sockets.
+Rules: nothing is lost if user code breaks out of a round: events the core has not received and
+effects not performed are still here. What user code sends is buffered (`send_buffer`), and the core
+has it before anybody looks at its state. What the kernel did not take precedes what is sent later,
+or later bytes would overtake it. The clock is handed in too; between the beginnings of two ticks
+the core gets the time when a client stalls or is sent to, as its deadlines begin then. It does not
+know threads or sockets.
 """
 
 import logging
@@ -17,16 +18,9 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from ...core.broadcast.broadcast import (
-    FRAME_HEADER_LEN_MAX,
-    encoding_overhead,
-    fits,
-    publish_capacity,
-)
-from ...core.close_reasons import CloseReason
 from ...core.conn import Conn
-from ...core.connection.client import Parse
-from ...core.connection.websocket_send import NOMINAL_FRAME_HEADER_LEN, send_capacity
+from ...core.connection.client import Client
+from ...core.connection.context import Parse
 from ...core.effects import Adopt, Effect, FanOut, Send, Then
 from ...core.events import (
     CloseRequested,
@@ -35,90 +29,63 @@ from ...core.events import (
     Event,
     FanOutStalled,
     Flush,
-    Publish,
-    SendMessages,
     Stalled,
     TimeRead,
     conn_of,
 )
-from ...core.send_status import SendStatus
 from ...core.server.fold import advance
 from ...core.server.slots import find_client
 from ...core.server.state import Server
-from ...core.websocket.frames import Opcode, frame_len
-from .send_buffer import to_message
+from .send_buffer import SendBuffer
 
 _ERROR_LOG = logging.getLogger("sigil.error")
 _FLUSH = Flush(None)
 NOT_TAKEN = (Stalled, FanOutStalled, ConnectionLost)
+"""Events of bytes that the kernel did not take."""
 STALE_SECONDS = 0.005
-"""The core's clock may be so late: far less than any deadline, and longer than most turns take."""
-TOO_SLOW = CloseReason.WS_CLIENT_TOO_SLOW.name
+"""The core's clock may be so late: far less than any deadline, and longer than most ticks take."""
 
 Methods: TypeAlias = Mapping[type, Callable[[Any], Event | None]]
-"""Who carries out which kind of order; what comes of it is returned, or added to the events."""
+"""What performs each kind of effect; what came of it is returned, or added to the events."""
 
 
 Clock: TypeAlias = Callable[[], TimeRead]
-"""Reads the time, on a clock that never goes back, and since 1970."""
+"""Reads the time: on a clock that never goes back, and since 1970."""
 
 
 class Engine:
-    """A server value being turned."""
+    """The current value of a server, the events it has not received, the effects not performed."""
 
     def __init__(self, state: Server, parse: Parse, clock: Clock) -> None:
         self._state = state
+        self._parse = parse
         self.clock = clock
         self.methods: Methods = {}
-        self._unsent: list[Event] = []
-        self._sent_to: set[Conn] = set()
-        """To whom something was said that the core may not have been told."""
-        self._has_replies = False
-        """Words wait among the events, in a `Delivered`."""
-        self._sending_to: Conn | None = None
-        self._messages: list[tuple[int, bytes]] = []
-        self.recipient: Conn | None = None
-        """Whom something was said to last, while there is `send_room` (bytes) for more: `keep`
-        takes it, with `status`.
-        """
-        self.send_room = 0
-        self._text_only = False
-        """It hears texts, and nothing else."""
-        self.append_message = self._messages.append
-        self.status = SendStatus.DROPPED
-        self._publications: list[tuple[int, bytes, str | None]] = []
-        self.publish_room = 0
-        """While something is said to all: the bytes, and `publish_count` messages, of which it is
-        known what becomes, `publish_status`; what is said is taken by `append_publication`.
-        """
-        self.publish_count = 0
-        self.publish_status = SendStatus.SUCCESS
-        self.append_publication = self._publications.append
+        self.buffer = SendBuffer(self)
         self.events: list[Event] = []
-        """What has happened and was not told yet. It is always this list: whoever carries out
-        orders adds to it.
+        """What has happened and the core has not received. It is always this list: whoever performs
+        effects adds to it.
         """
         self._effects: list[Effect] = []
         self._performing: Iterator[Effect] = iter(())
-        """Orders that are being carried out, before all others."""
+        """Effects that are being performed, before all others."""
         self.close_count = 0
-        """How often user code has closed a connection: so that whoever calls it need not look each
-        time.
+        """How often user code has closed a connection: while it is the same, nobody need look
+        whether a callback has closed its own.
         """
-        self._parse = parse
 
     @property
     def snapshot(self) -> Server:
-        """The core's value without what was said last: for other threads, which may look but not
-        turn.
+        """The core's value without what is buffered: for other threads, which may look but not
+        advance.
         """
         return self._state
 
     @property
     def state(self) -> Server:
-        """The core's value, all that was said included."""
-        if self._messages or self._unsent or self._publications or self._has_replies:
-            self._sync()
+        """The core's value, with all that user code has sent."""
+        if self.buffer.is_core_behind:
+            self.sync()
         return self._state
 
     def begin(self, state: Server) -> None:
@@ -127,22 +94,29 @@ class Engine:
 
     @property
     def has_work(self) -> bool:
-        """True if the last turn left something over, or something was said since."""
+        """True if the last tick left something over, or user code has sent something since."""
         return bool(self.events or self._effects) or self.has_unsent
 
-    # -- turning -----------------------------------------------------------------------------------
+    @property
+    def has_unsent(self) -> bool:
+        """True if user code has sent something that was not flushed."""
+        state = self._state
+        return bool(self.buffer.has_any or state.unflushed or state.broadcast.pending)
+
+    # -- rounds ------------------------------------------------------------------------------------
 
     def run_rounds(self) -> None:
-        """Tell, carry out, and so on with what comes of it; what is left over after the last round
-        is kept.
+        """Advance the core by the events, perform its effects, and so on with what came of them.
+
+        After `Limits.max_rounds_per_tick` rounds the rest waits for the next tick.
         """
         for number in range(self._state.limits.max_rounds_per_tick):
             events = self.events[:]
             self.events.clear()
             if number:
                 events[:0] = self._time_events()
-            self._advance(events)
-            self._forget_replies()
+            self.advance(events)
+            self.buffer.confirm()
             self._perform()
             if not self.events:
                 break
@@ -151,92 +125,37 @@ class Engine:
             self._sync_until_quiet()
 
     def flush_between_ticks(self) -> None:
-        """Do what the last turn left undone, and let leave what was said since: before anybody
+        """Perform what the last tick left over, and flush what was sent since: before anybody
         waits.
         """
         self._perform()
-        if (
-            self._messages or self._unsent or self._state.unflushed
-        ):  # what is said to one client alone has its time
-            self._advance(self._time_events())
+        # clients that were sent to by themselves have their deadlines from now on; those of a
+        # broadcast have theirs when it is flushed
+        if self.buffer.has_sends or self._state.unflushed:
+            self.advance(self._time_events())
         self._flush()
 
     def _time_events(self) -> list[Event]:
-        """The time, if it has gone on since the core was told: user code may have taken long, or
-        not been in a turn.
+        """The time, if it has gone on since the core last had it: user code may have taken long, or
+        run between two ticks.
         """
         reading = self.clock()
         return [reading] if reading.now > self._state.now + STALE_SECONDS else []
 
-    def _perform(self) -> None:
-        """Carry out orders in sequence until none is left; if user code breaks out, the rest waits
-        for the next time.
+    # -- advancing ---------------------------------------------------------------------------------
+
+    def advance(self, events: list[Event]) -> None:
+        """Advance the core by all that is buffered, then by these events; its effects wait to be
+        performed.
         """
-        methods, add = self.methods, self.events.append
-        while self._effects:
-            self._performing, self._effects = iter(self._effects), []
-            try:
-                for order in self._performing:
-                    event = methods[type(order)](order)
-                    if event is not None:
-                        add(event)
-            except BaseException:
-                self._effects = self._take_effects()
-                raise
+        self.advance_core([*self.buffer.take_events(), *events])
 
-    def _take_effects(self) -> list[Effect]:
-        """All orders that were not carried out, in sequence, for whoever does something else with
-        them.
-        """
-        orders = [*self._performing, *self._effects]
-        self._effects = []
-        return orders
-
-    def _sync_until_quiet(self) -> None:
-        """Leave nothing untold that must not be overtaken by what is said before the next turn."""
-        rounds = 0
-        while any(map(_goes_first, self.events)):
-            # an answer may bring about the next one for ever; bytes not taken bring about nothing
-            rounds += 1
-            self._sync(rounds <= self._state.limits.max_rounds_per_tick)
-            self._perform()
-            if rounds > self._state.limits.max_rounds_per_tick and not any(
-                map(_is_not_taken, self.events)
-            ):
-                return
-
-    @property
-    def has_unsent(self) -> bool:
-        """True if something was said that has not left."""
-        state = self._state
-        return bool(
-            self._messages
-            or self._unsent
-            or self._publications
-            or state.unflushed
-            or state.broadcast.pending
-        )
-
-    def _flush(self) -> None:
-        """What was said leaves. What is not taken is told before anybody can say more, or it would
-        be overtaken.
-        """
-        if not self.has_unsent:
-            return
-        self._advance([_FLUSH])
-        self._perform()
-        self._sync_until_quiet()
-
-    def _advance(self, events: list[Event]) -> None:
-        """Tell the core what was said and what has happened, and keep what it orders."""
-        self._close_window()
-        if self._unsent:
-            events, self._unsent = self._unsent + events, []
+    def advance_core(self, events: list[Event]) -> None:
+        """Advance the core by exactly these events."""
         try:
             self._state, effects = advance(self._state, events, self._parse)
-        except (
-            Exception
-        ):  # there is no known way: this is so that one defect of ours is not everybody's end
+        except Exception:
+            # there is no known way to get here: but a defect of ours must not end everybody
             effects = self._advance_singly(events)
         except BaseException:
             self.events[:0] = events
@@ -244,7 +163,9 @@ class Engine:
         self._effects += effects
 
     def _advance_singly(self, events: list[Event]) -> list[Effect]:
-        """The same event by event; one that the core cannot take ends its connection."""
+        """The effects of these events one by one; one that the core cannot take ends its
+        connection.
+        """
         effects: list[Effect] = []
         for event in events:
             try:
@@ -256,172 +177,43 @@ class Engine:
                     traceback.format_exc(),
                 )
                 conn = conn_of(event)
-                self._state, more = advance(
-                    self._state, () if conn is None else (ConnectionLost(conn, 0),)
-                )
+                ending = () if conn is None else (ConnectionLost(conn, 0),)
+                self._state, more = advance(self._state, ending)
             effects += more
         return effects
 
-    # -- what user code says -----------------------------------------------------------------------
+    def apply(self, *events: Event) -> None:
+        """Advance the core at once by what user code has requested."""
+        self.close_count += sum([type(event) is CloseRequested for event in events])
+        self.sync()
+        self.advance([*self._time_events(), *events])
 
-    def send(self, conn: Conn, data: object) -> SendStatus:
-        """Say a message to one WebSocket.
+    # -- performing --------------------------------------------------------------------------------
 
-        The core is told at the latest when somebody looks: messages to one client are told
-        together, while it is known that there is room for them.
+    def _perform(self) -> None:
+        """Perform effects in order until none is left; if user code breaks out, the rest waits for
+        the next time.
         """
-        return self._send(conn, (1, data.encode()) if type(data) is str else to_message(data))
+        methods, add = self.methods, self.events.append
+        while self._effects:
+            self._performing, self._effects = iter(self._effects), []
+            try:
+                for effect in self._performing:
+                    event = methods[type(effect)](effect)
+                    if event is not None:
+                        add(event)
+            except BaseException:
+                self._effects = self._take_effects()
+                raise
 
-    def _send(self, conn: Conn, message: tuple[int, bytes]) -> SendStatus:
-        if conn is not self.recipient:
-            self._open_window(conn)
-        if self.recipient is None or (self._text_only and message[0] != Opcode.TEXT):
-            return SendStatus.DROPPED
-        self.append_message(message)
-        self.send_room -= len(message[1]) + NOMINAL_FRAME_HEADER_LEN
-        if self.send_room <= 0:
-            self.recipient = None
-        return self.status
-
-    def replay(self, word: SendMessages | Publish) -> None:
-        """Say what another thread has said."""
-        if isinstance(word, Publish):
-            for message in word.messages:
-                self._publish(message)
-        else:
-            for said in word.messages:
-                self._send(word.conn, said)
-
-    def _open_window(self, conn: Conn) -> None:
-        """Say to another client now: what was said to the last one is an event, and there is room
-        for so much more.
-        """
-        if self._messages or self._publications:
-            self._close_window()
-        if conn in self._sent_to:
-            self._sync()
-        status, room, self._text_only = send_capacity(
-            find_client(self._state.slots, conn), self._state.limits
-        )
-        if room <= 0 and self._flush_now(conn):
-            status, room, self._text_only = send_capacity(
-                find_client(self._state.slots, conn), self._state.limits
-            )
-        self.status, self.send_room, self.publish_room = status, room, 0
-        self._sending_to, self.recipient = conn, conn if room > 0 else None
-
-    def take_messages(self, conn: Conn) -> tuple[tuple[int, bytes], ...]:
-        """What was said to this client last and the core was not told, for whoever tells it now."""
-        if conn is not self._sending_to or not self._messages:
-            return ()
-        said = tuple(self._messages)
-        self._messages.clear()
-        self.recipient = self._sending_to = None
-        self._sent_to.add(conn)
-        self._has_replies = True
-        return said
-
-    def _close_window(self) -> None:
-        """What was said to one client, or to all, becomes an event."""
-        if self._publications:
-            self._unsent.append(Publish(tuple(self._publications)))
-            self._publications.clear()
-        self.publish_room = 0
-        if self._messages and self._sending_to is not None:
-            conn = self._sending_to
-            self._unsent.append(SendMessages(conn, self.take_messages(conn)))
-        self.recipient = self._sending_to = None
-
-    def _flush_now(self, conn: Conn | None) -> bool:
-        """Send at once what was said in this turn, to one client or to all; True if there may be
-        room again.
-
-        What was ordered to be sent before goes first, and what the kernel does not take is told
-        before anything else.
-        """
-        self._sync()
-        client = None if conn is None else find_client(self._state.slots, conn)
-        if conn is not None and (
-            client is None
-            or client.session is None
-            or client.outgoing.outbox
-            or client.session.cursor is not None
-            or not client.session.queue
-        ):
-            return False
-        self._state, effects = advance(
-            self._state, [*self._time_events(), Flush(conn)], self._parse
-        )
-        orders = [*self._take_effects(), *effects]
-        newcomers = {order.conn for order in orders if type(order) is Adopt}
-        sends = [order for order in orders if _may_leave(order, newcomers)]
-        self._effects = [order for order in orders if not _may_leave(order, newcomers)]
-        for order in sends:
-            self.methods[type(order)](order)
-        self._sync(False)
-        return True
-
-    def _sync(self, with_answers: bool = True) -> None:
-        """Tell the core all that was said, and what the kernel did not take: nothing later may
-        overtake either.
-
-        Who takes no more has from now on for it, and now may be long after anything else has
-        happened.
-        """
-        goes_first = _goes_first if with_answers else _is_not_taken
-        first = [event for event in self.events if goes_first(event)]
-        if first:
-            self.events[:] = [event for event in self.events if not goes_first(event)]
-            if any(map(_is_not_taken, first)):
-                first[:0] = self._time_events()
-        if first or self._messages or self._unsent or self._publications:
-            self._advance(first)
-        if with_answers:
-            self._forget_replies()
-
-    def _forget_replies(self) -> None:
-        """The core was told all that was said: nobody need be caught up with."""
-        self._has_replies = False
-        self._sent_to.clear()
-
-    def publish(self, data: object, topic: str | None) -> SendStatus:
-        """Say a message to all WebSockets, or those that hear its topic.
-
-        The core is told at the latest when somebody looks, while it is known what becomes of it.
-        """
-        return self._publish((*to_message(data), topic))
-
-    def _publish(self, message: tuple[int, bytes, str | None]) -> SendStatus:
-        length = len(message[1]) + FRAME_HEADER_LEN_MAX
-        if length > self.publish_room or self.publish_count <= 0:
-            self._open_broadcast_window(length)
-        if length <= self.publish_room and self.publish_count > 0:
-            self.publish_room -= length
-            self.publish_count -= 1
-            self.append_publication(message)
-            return self.publish_status
-        dropped = self._state.totals.closed.get(TOO_SLOW, 0)
-        self.append_publication(message)
-        self._advance([])
-        is_too_long = frame_len(len(message[1])) > self._state.limits.outgoing_buffer_sz
-        was_dropped = is_too_long or self._state.totals.closed.get(TOO_SLOW, 0) > dropped
-        return SendStatus.DROPPED if was_dropped else self.publish_status
-
-    def _open_broadcast_window(self, length: int) -> None:
-        """Say to all now: what was said to one is an event, and there is room for so much."""
-        self._close_window()
-        if self._unsent or self._has_replies:
-            self._sync()
-        if self._state.broadcast.pending and not fits(
-            self._state.broadcast, 1, length * encoding_overhead(self._state.broadcast)
-        ):
-            self._flush_now(None)
-        self.publish_status, self.publish_room, self.publish_count = publish_capacity(
-            self._state.broadcast
-        )
+    def _take_effects(self) -> list[Effect]:
+        """All effects that were not performed, in order, for whoever performs them now."""
+        effects = [*self._performing, *self._effects]
+        self._effects = []
+        return effects
 
     def report(self, event: Event) -> None:
-        """Add what came of an order; bytes not taken go before what would cause more of them to be
+        """Add what came of an effect; bytes not taken go before what would cause more of them to be
         sent.
         """
         events, index = self.events, 0
@@ -429,27 +221,97 @@ class Engine:
             index += 1
         events.insert(index if type(event) in NOT_TAKEN else len(events), event)
 
-    def apply(self, *events: Event) -> None:
-        """Tell the core at once what the program wants."""
-        self.close_count += sum([type(event) is CloseRequested for event in events])
-        self._sync()
-        self._advance([*self._time_events(), *events])
+    # -- flushing ----------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        """Send what user code has sent. The core has what the kernel did not take before anybody
+        can send more, or that would be overtaken.
+        """
+        if not self.has_unsent:
+            return
+        self.advance([_FLUSH])
+        self._perform()
+        self._sync_until_quiet()
+
+    def flush_now(self, conn: Conn | None) -> bool:
+        """Send at once what waits for the end of the tick, to one client or to all; True if there
+        may be room again.
+
+        Sends among the effects that wait go first, as they were ordered first; what the kernel does
+        not take reaches the core before anything else.
+        """
+        self.sync()
+        if conn is not None and not _can_flush(find_client(self._state.slots, conn)):
+            return False
+        self._state, effects = advance(
+            self._state, [*self._time_events(), Flush(conn)], self._parse
+        )
+        waiting = [*self._take_effects(), *effects]
+        newcomers = {effect.conn for effect in waiting if type(effect) is Adopt}
+        sends = [effect for effect in waiting if _may_be_sent_now(effect, newcomers)]
+        self._effects = [effect for effect in waiting if not _may_be_sent_now(effect, newcomers)]
+        for effect in sends:
+            self.methods[type(effect)](effect)
+        self.sync(with_replies=False)
+        return True
+
+    # -- catching up -------------------------------------------------------------------------------
+
+    def sync(self, with_replies: bool = True) -> None:
+        """Advance the core by all that is buffered and what the kernel did not take; with
+        `with_replies` also by deliveries that bring replies.
+
+        A client that takes no more is given its time from now on: long after anything else has
+        happened, perhaps.
+        """
+        precedes = _precedes_sends if with_replies else _is_not_taken
+        first = [event for event in self.events if precedes(event)]
+        if first:
+            self.events[:] = [event for event in self.events if not precedes(event)]
+            if any(map(_is_not_taken, first)):
+                first[:0] = self._time_events()
+        if first or self.buffer.has_any:
+            self.advance(first)
+        if with_replies:
+            self.buffer.confirm()
+
+    def _sync_until_quiet(self) -> None:
+        """Leave no event that must not be overtaken by what user code sends before the next tick."""
+        max_rounds = self._state.limits.max_rounds_per_tick
+        rounds = 0
+        while any(map(_precedes_sends, self.events)):
+            rounds += 1
+            # a reply may bring about the next one for ever; bytes not taken bring about nothing
+            self.sync(with_replies=rounds <= max_rounds)
+            self._perform()
+            if rounds > max_rounds and not any(map(_is_not_taken, self.events)):
+                return
 
 
-def _may_leave(order: Effect, newcomers: set[Conn]) -> bool:
-    """True for what may be sent before other orders: not to whom the shell does not know yet, nor
-    the last of all.
+def _can_flush(client: Client | None) -> bool:
+    """True if flushing a client now sends something: it has messages queued, and nothing before
+    them.
 
-    What ends a connection ends its streams, and that is user code.
+    A client with an outbox waits for the kernel, and one with a cursor is sent what it missed
+    first.
     """
-    return type(order) is FanOut or (
-        type(order) is Send and order.then is not Then.DROP and order.conn not in newcomers
-    )
+    if client is None or client.subscriber is None or client.outgoing.outbox:
+        return False
+    return client.subscriber.cursor is None and bool(client.subscriber.queue)
 
 
-def _goes_first(event: Event) -> bool:
-    """True for what must be told before anything that is said later: bytes not taken, and an answer
-    on its way.
+def _may_be_sent_now(effect: Effect, newcomers: set[Conn]) -> bool:
+    """True for sends that may go before other effects: not to newcomers, which are not adopted yet,
+    and not the last of a connection, which ends its streams, and that is user code.
+    """
+    if type(effect) is Send:
+        return effect.then is not Then.DROP and effect.conn not in newcomers
+    return type(effect) is FanOut
+
+
+def _precedes_sends(event: Event) -> bool:
+    """True for what the core must have before anything that is sent later: bytes not taken, and
+    replies.
     """
     return type(event) in NOT_TAKEN or (type(event) is Delivered and bool(event.replies))
 

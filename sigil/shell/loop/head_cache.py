@@ -11,7 +11,7 @@ a value.
 
 import re
 
-from ...core.connection.client import Parse
+from ...core.connection.context import Parse
 from ...core.http.head import Head, Parsed, parse_headers_only
 from ...core.limits import Limits
 

@@ -120,7 +120,7 @@ class CallbackRunner:
             raise
         except BaseException as error:
             return self._fail(Job(conn, callback, (), Delivered(conn), True), error, events)
-        return Delivered(conn, engine.take_messages(conn))
+        return Delivered(conn, engine.buffer.take_messages(conn))
 
     def deliver_compressed(self, order: DeliverCompressed, events: list[Event]) -> Event | None:
         """The same for messages of which some are compressed: of those there is one at a time."""
@@ -207,8 +207,8 @@ class CallbackRunner:
         return (
             client is not None
             and is_subscriber(client)
-            and client.session is not None
-            and not client.session.close_state
+            and client.subscriber is not None
+            and not client.subscriber.close_state
         )
 
     def _wait(self, job: Job, awaitable: Awaitable[object], events: list[Event]) -> Event | None:

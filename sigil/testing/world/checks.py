@@ -17,7 +17,7 @@ from ...core.connection.client import (
     outbox_len,
     outgoing_len,
 )
-from ...core.connection.session import CloseState, Follow
+from ...core.connection.subscriber import CloseState, Follow
 from ...core.server.slots import clients_of, free_slots
 from ...core.server.state import Server
 from .model import Violation
@@ -55,14 +55,14 @@ def check_places(server: Server) -> Iterator[Violation]:
     broadcast = server.broadcast
     clients = list(clients_of(server.slots))
     members = {
-        (client.session.subscription, client.conn)
+        (client.subscriber.subscription, client.conn)
         for client in clients
-        if client.session is not None and is_in_cohort(client)
+        if client.subscriber is not None and is_in_cohort(client)
     }
     laggards = {
         client.conn
         for client in clients
-        if client.session is not None and client.session.cursor is not None
+        if client.subscriber is not None and client.subscriber.cursor is not None
     }
     if members != {
         (subscription, conn)
@@ -75,8 +75,8 @@ def check_places(server: Server) -> Iterator[Violation]:
     for client in clients:
         if is_in_cohort(client) and (client.outgoing.outbox or client.outgoing.is_full):
             yield Violation("places", f"{client.conn} is in its cohort, but has output buffered")
-        cursor = None if client.session is None else client.session.cursor
-        if client.session is None or cursor is None:
+        cursor = None if client.subscriber is None else client.subscriber.cursor
+        if client.subscriber is None or cursor is None:
             continue
         if (
             not max(broadcast.ring.tail_number, broadcast.lowest_cursor)
@@ -88,7 +88,7 @@ def check_places(server: Server) -> Iterator[Violation]:
                 f"{client.conn} is at {cursor}, the tail at {broadcast.ring.tail_number}, "
                 f"the floor at {broadcast.lowest_cursor}, the head at {broadcast.next_number}",
             )
-        places = [item.to for item in client.session.queue if isinstance(item, Follow)]
+        places = [item.to for item in client.subscriber.queue if isinstance(item, Follow)]
         if places != sorted(places) or any(place > broadcast.next_number for place in places):
             yield Violation("cursor", f"{client.conn} is to follow up to {places}")
 
@@ -124,10 +124,10 @@ def check_budgets(server: Server) -> Iterator[Violation]:
         + MAX_RESPONSE_LEN
     )
     for client in clients_of(server.slots):
-        session = client.session
-        if session is None or session.close_state is CloseState.CLOSED:
+        subscriber = client.subscriber
+        if subscriber is None or subscriber.close_state is CloseState.CLOSED:
             continue
-        queued = sum(len(item) for item in session.queue if not isinstance(item, Follow))
+        queued = sum(len(item) for item in subscriber.queue if not isinstance(item, Follow))
         if outbox_len(client) + queued > max_len:
             yield Violation(
                 "budget",

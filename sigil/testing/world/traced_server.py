@@ -15,14 +15,16 @@ from typing import Any, cast
 from ...core.broadcast.encoding import Encoding
 from ...core.broadcast.ring import Ring
 from ...core.conn import Conn, Peer
-from ...core.connection.client import Parse, Phase
+from ...core.connection.client import Phase
+from ...core.connection.context import Parse
 from ...core.effects import Log
 from ...core.events import Event
 from ...core.limits import Limits
 from ...core.server.slots import clients_of
 from ...core.server.state import Server
 from ...core.websocket.messages import Message
-from ...shell.loop.engine import TOO_SLOW, Clock, Engine
+from ...shell.loop.engine import Clock, Engine
+from ...shell.loop.send_buffer import TOO_SLOW
 from ...shell.program.callbacks import Callbacks
 from ...shell.program.handlers import Handler
 from ..server import MemoryServer
@@ -41,16 +43,11 @@ class TracedEngine(Engine):
         super().__init__(state, parse, clock)
         self._trace = trace
 
-    @property
-    def present(self) -> Server:
-        """The core's value as it is, without messages that are not applied yet."""
-        return self._state
-
-    def _advance(self, events: list[Event]) -> None:
-        self._close_window()
-        for event in (*self._unsent, *events):
+    def advance_core(self, events: list[Event]) -> None:
+        """Advance the core by these events, and add them to the trace."""
+        for event in events:
             self._trace.add("event", event)
-        super()._advance(events)
+        super().advance_core(events)
 
 
 class TracedServer(MemoryServer):
@@ -92,11 +89,11 @@ class TracedServer(MemoryServer):
 
     def dropped_count(self) -> int:
         """How many clients were dropped because they read too slowly."""
-        return self.traced.present.totals.closed.get(TOO_SLOW, 0)
+        return self.traced.snapshot.totals.closed.get(TOO_SLOW, 0)
 
     def ring_len(self, message: Message) -> int:
         """Bytes that a message takes in the ring, in all encodings that have subscribers."""
-        encodings = [encoding for encoding, _ in self.traced.present.broadcast.encoding_counts]
+        encodings = [encoding for encoding, _ in self.traced.snapshot.broadcast.encoding_counts]
         return sum(
             [frame_len(message, encoding) for encoding in (Encoding.PLAIN, *encodings)],
             POSITION_LEN * (Encoding.SSE in encodings),
@@ -104,7 +101,7 @@ class TracedServer(MemoryServer):
 
     def event_streams(self) -> dict[Peer, Conn]:
         """The open event streams."""
-        clients = clients_of(self.traced.present.slots)
+        clients = clients_of(self.traced.snapshot.slots)
         return {
             client.peer: client.conn
             for client in clients
@@ -113,12 +110,12 @@ class TracedServer(MemoryServer):
 
     def ring_topics(self) -> list[str | None]:
         """The topics of all frames that the core holds."""
-        broadcast = self.traced.present.broadcast
-        return [*frame_topics(broadcast.ring), *(topic for _, topic, _ in broadcast.pending)]
+        broadcast = self.traced.snapshot.broadcast
+        return [*frame_topics(broadcast.ring), *(entry.topic for entry in broadcast.pending)]
 
 
 def frame_topics(ring: Ring) -> list[str | None]:
     """The topics of the frames in a ring, in order."""
     pages = [page for page in ring.pages[ring.first_page :] if page is not None]
-    topics = [topic for page in pages for _, topic, _ in page.entries]
+    topics = [entry.topic for page in pages for entry in page.entries]
     return topics[len(topics) - (ring.head_number - ring.tail_number) :]

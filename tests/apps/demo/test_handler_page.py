@@ -183,7 +183,8 @@ class Tab:
     def show(self, is_seen: bool) -> None:
         """Let the page believe that it is looked at, or that it is not."""
         self.ask(
-            f"Object.defineProperty(document, 'hidden', {{value: {json.dumps(not is_seen)}, configurable: true}});"
+            "Object.defineProperty(document, 'hidden', "
+            f"{{value: {json.dumps(not is_seen)}, configurable: true}});"
             "document.dispatchEvent(new Event('visibilitychange'))"
         )
 
@@ -257,7 +258,8 @@ def server() -> Iterator[HttpServer]:
 
 PAINTED = """(() => {
   const { width, height } = document.getElementById("ring")
-  const pixels = document.getElementById("ring").getContext("2d").getImageData(0, 0, width, height).data
+  const context = document.getElementById("ring").getContext("2d")
+  const pixels = context.getImageData(0, 0, width, height).data
   return new Set(new Uint32Array(pixels.buffer)).size
 })()"""
 

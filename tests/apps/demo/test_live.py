@@ -296,8 +296,10 @@ def test_who_reads_slowly_is_dropped_with_a_reason_that_everybody_hears() -> Non
     )
     # Ballast is kept twice, plain and as an event: of the ring it is behind by twice what is owed
     # to it, about.
-    assert eviction["lag"]["ring_bytes"] > 1.8 * seen[-1]["owed"] - 2 * 1000
-    assert [laggard["owed"] for laggard in seen] == sorted(laggard["owed"] for laggard in seen)
+    assert eviction["lag"]["ring_bytes"] > 1.8 * seen[-1]["buffered"] - 2 * 1000
+    assert [laggard["buffered"] for laggard in seen] == sorted(
+        laggard["buffered"] for laggard in seen
+    )
     show.turn(SNAPSHOT_SECONDS)
     assert told(websocket, "ring")[-1]["dropped"] == 1
     (hello,) = told(show.client.websocket("/ws"), "hello")

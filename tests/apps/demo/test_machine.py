@@ -1,4 +1,6 @@
-"""The machine's readings: literal text in, literal records out; and two readings of the real one."""
+"""The machine's readings: literal text in, literal records out; and two readings of the
+real one.
+"""
 
 from pathlib import Path
 
@@ -44,9 +46,12 @@ HugePages_Total:       0
 
 NET_DEV = """\
 Inter-|   Receive                                             |  Transmit
- face |bytes  packets errs drop fifo frame compressed multicast|bytes  packets errs drop fifo colls carrier compressed
-    lo: 3121539461 16125802    0    0    0     0          0         0 3121539461 16125802 0 0 0 0 0 0
-  eth0:65824568    1872    0    0    0     0          0         0   151200    1085    0    0    0     0       0    0
+ face |bytes  packets errs drop fifo frame compressed multicast\
+|bytes  packets errs drop fifo colls carrier compressed
+    lo: 3121539461 16125802    0    0    0     0          0         0 3121539461 16125802\
+ 0 0 0 0 0 0
+  eth0:65824568    1872    0    0    0     0          0         0   151200    1085    0  \
+  0    0     0       0    0
 eth0:1: 10 1 0 0 0 0 0 0 20 2 0 0 0 0 0 0
 """
 

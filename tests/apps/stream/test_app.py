@@ -13,8 +13,8 @@ import pytest
 from sigil import Limits
 from sigil.apps.page import content_security_policy
 from sigil.apps.stream.app import (
-    MAX_LINES_PER_TICK,
     MAX_DEPTH,
+    MAX_LINES_PER_TICK,
     LineStream,
     Rules,
     is_power_of_ten,

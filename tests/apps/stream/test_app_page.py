@@ -156,7 +156,8 @@ def test_lines_are_drawn_as_what_they_are_and_sorted_by_topic(tab: Tab) -> None:
         tab.open(f"http://127.0.0.1:{server.port}/")
         tab.wait_for(STATE, "live")
         server.write(
-            b'{"of":"a","n":[1.50,{}]}\n<b>not bold</b><script>document.title = "broken"</script>\n\xff\x01!\n'
+            b'{"of":"a","n":[1.50,{}]}\n'
+            b'<b>not bold</b><script>document.title = "broken"</script>\n\xff\x01!\n'
             b'\n\x1b[31mred\x1b[0m\x07\n{"of":"b"}\n'
         )
         drawn = [
@@ -307,7 +308,10 @@ def test_a_line_can_neither_hide_nor_paint_over_others(tab: Tab) -> None:
 
 
 def test_lines_unfold_by_the_keyboard_and_stand_still_meanwhile(tab: Tab) -> None:
-    focus = "document.activeElement.closest('.row')?.querySelector('.line').textContent ?? document.activeElement.id"
+    focus = (
+        "document.activeElement.closest('.row')?.querySelector('.line').textContent"
+        " ?? document.activeElement.id"
+    )
     with streaming() as server:
         tab.open(f"http://127.0.0.1:{server.port}/")
         tab.wait_for(STATE, "live")
@@ -692,7 +696,10 @@ INVISIBLE = [
 
 
 def test_what_cannot_be_seen_is_shown(tab: Tab) -> None:
-    seen = "\u2764\ufe0f \U0001f468\u200d\U0001f469 1\ufe0f\u20e3 \u8fbb\U000e0100 \u0645\u06cc\u200c\u062e"
+    seen = (
+        "\u2764\ufe0f \U0001f468\u200d\U0001f469 1\ufe0f\u20e3"
+        " \u8fbb\U000e0100 \u0645\u06cc\u200c\u062e"
+    )
     with streaming() as server:
         tab.open(f"http://127.0.0.1:{server.port}/")
         tab.wait_for(STATE, "live")

@@ -1,4 +1,6 @@
-"""Bytes become lines: literal values, and the law that however they are cut the lines are the same."""
+"""Bytes become lines: literal values, and the law that however they are cut the lines
+are the same.
+"""
 
 from collections.abc import Sequence
 from itertools import pairwise

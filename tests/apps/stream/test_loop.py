@@ -314,7 +314,8 @@ def test_the_end_of_the_input_is_no_signal() -> None:
         server.line_with("stopped listening")
         server.process.send_signal(signal.SIGINT)
         server.line_with(
-            "sigil: the input has ended, and clients are being sent the rest; Ctrl-C again stops now"
+            "sigil: the input has ended, and clients are being sent the rest; "
+            "Ctrl-C again stops now"
         )
         assert server.process.poll() is None
         server.process.send_signal(signal.SIGINT)

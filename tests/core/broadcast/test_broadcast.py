@@ -45,7 +45,7 @@ from tests.support.core_websockets import (
     frames_of,
     parts_of,
     said,
-    talk_in,
+    subscriber_in,
     talking,
 )
 from tests.support.strategies import listening_to, upgrading
@@ -142,7 +142,7 @@ def test_who_changes_its_mind_for_ever_has_no_queue_without_end() -> None:
     server, _ = tell(server, all_hear(b"cd"))
     for number in range(100):
         server, _ = tell(server, Subscribe(CONN, "a", number % 2 == 0))
-    assert len(talk_in(server).queue) == 1
+    assert len(subscriber_in(server).queue) == 1
     _, effects = tell(server, FLUSH, Writable(CONN), FLUSH)
     assert bytes_to(CONN, effects) == b"\x02ab" + encode_frame(2, b"cd")
 

@@ -57,7 +57,6 @@ from sigil.core.send_status import SendStatus
 from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
 from sigil.core.server.stats import stats
-from tests.core.http.test_sse import Heard, read_events
 from tests.support.core_driver import (
     CONN,
     DATE,
@@ -74,9 +73,11 @@ from tests.support.core_driver import (
     ticket,
 )
 from tests.support.core_websockets import FLUSH, UPGRADE, bytes_to, said, text
+from tests.support.event_stream_reader import Heard, read_events
 
 HEAD = (
-    b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
+    b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n"
+    b"Cache-Control: no-store\r\n"
     b"X-Accel-Buffering: no\r\n" + DATE
 )
 START = HEAD + b"id: 0-0\n\n"

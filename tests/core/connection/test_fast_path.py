@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from sigil import Limits, Response
 from sigil.core.conn import Ticket
-from sigil.core.connection.client import IDLE_HTTP, Client, Context, make_client
+from sigil.core.connection.client import IDLE_HTTP, Client, make_client
+from sigil.core.connection.context import Context
 from sigil.core.connection.deadlines import after_transition
 from sigil.core.connection.transitions import TRANSITIONS
 from sigil.core.effects import Effect, Handle, Send

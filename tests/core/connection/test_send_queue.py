@@ -10,28 +10,32 @@ from hypothesis import strategies as st
 from sigil.core.broadcast.encoding import Encoding
 from sigil.core.broadcast.entry import Subscription
 from sigil.core.broadcast.ring import make_ring
+from sigil.core.connection.client import has_unsent, make_client, websocket_of
 from sigil.core.connection.send_queue import COPY_MAX, append_frames, dequeue, enqueue
-from sigil.core.connection.session import (
-    NOTHING_UNDELIVERED,
-    CloseState,
-    Follow,
-    Queue,
-    make_session,
-    unread_len,
-)
+from sigil.core.connection.subscriber import Follow, Queue, make_subscriber
+from sigil.core.connection.websocket_send import flush_messages
+from sigil.core.connection.websocket_state import NOTHING_UNDELIVERED, make_websocket, unread_len
+from sigil.core.effects import Send, Then
 from sigil.core.events import Delivered
-from sigil.core.send_status import SendStatus
-from sigil.core.websocket.frames import Opcode, encode_frame
-from sigil.core.websocket.messages import BETWEEN_MESSAGES, FragmentedMessage, MessageReader
-from tests.support.core_driver import CONN, tell
-from tests.support.core_websockets import PLAIN, came, frames_in, ping, talk_in, talking, text
+from sigil.core.limits import Limits
+from sigil.core.websocket.frames import encode_frame
+from tests.support.core_driver import CONN, PEER, tell
+from tests.support.core_websockets import (
+    PLAIN,
+    came,
+    frames_in,
+    ping,
+    talking,
+    text,
+    websocket_in,
+)
 
 SIZES = st.sampled_from((0, 1, 5, 125, 126, 1_000, COPY_MAX - 4, COPY_MAX, COPY_MAX + 1, 70_000))
 DATA = st.tuples(st.sampled_from((1, 2)), SIZES)
 CONTROL = st.tuples(st.sampled_from((8, 9, 10)), st.integers(0, 125))
 SAYINGS = st.lists(st.one_of(DATA, CONTROL), max_size=40)
 EMPTY = make_ring(1_000, 10)
-NOBODY = make_session(PLAIN, Subscription(Encoding.PLAIN, frozenset()), b"", None)
+NOBODY = make_subscriber(Subscription(Encoding.PLAIN, frozenset()), None)
 
 
 def pieces(queue: Queue) -> list[bytes]:
@@ -72,62 +76,35 @@ def test_a_large_payload_is_never_copied() -> None:
 
 def test_the_answer_to_a_ping_is_one_frame_among_whole_others() -> None:
     assert dequeue(NOBODY, EMPTY, 99).segments == ()
-    assert frames_in(b"".join(dequeue(NOBODY._replace(pong_payload=b"p"), EMPTY, 99).segments)) == [
-        (10, b"p")
-    ]
-    dequeued = dequeue(
-        NOBODY._replace(queue=(encode_frame(1, b"said"),), pong_payload=b""), EMPTY, 99
-    )
+    assert frames_in(b"".join(dequeue(NOBODY, EMPTY, 99, b"p").segments)) == [(10, b"p")]
+    dequeued = dequeue(NOBODY._replace(queue=(encode_frame(1, b"said"),)), EMPTY, 99, b"")
     assert sorted(frames_in(b"".join(dequeued.segments))) == [(1, b"said"), (10, b"")]
-    assert (dequeued.session.queue, dequeued.session.pong_payload, dequeued.is_all) == (
-        (),
-        None,
-        True,
+    assert (dequeued.subscriber.queue, dequeued.is_all) == ((), True)
+
+
+def test_an_answer_to_a_ping_that_was_sent_is_due_no_more() -> None:
+    client = make_client(CONN, PEER)._replace(
+        subscriber=NOBODY,
+        websocket=make_websocket(PLAIN, b"")._replace(pong_payload=b"p"),
     )
-
-
-def test_what_was_heard_and_is_no_message_yet_is_counted_wherever_it_is() -> None:
-    assert unread_len(NOBODY) == 0
-    message = FragmentedMessage(Opcode.TEXT, False, (b"abc", b"d"), 9, b"")
-    assert (
-        unread_len(
-            NOBODY._replace(unread=b"12", reader=MessageReader(b"345", message, None, False))
-        )
-        == 9
-    )
-
-
-def test_a_conversation_begins_with_the_program_at_work() -> None:
-    session = make_session(
-        PLAIN, Subscription(Encoding.PLAIN, frozenset(("news",))), b"early", None
-    )
-    assert (session.unread, session.reader, session.queue, session.close_state) == (
-        b"early",
-        BETWEEN_MESSAGES,
-        (),
-        CloseState.OPEN,
-    )
-
-
-def test_the_numbers_of_the_statuses_are_those_of_the_reference() -> None:
-    assert {status.name: int(status) for status in SendStatus} == {
-        "BACKPRESSURE": 0,
-        "SUCCESS": 1,
-        "DROPPED": 2,
-    }
+    assert has_unsent(client)
+    after, effects = flush_messages(client, EMPTY, Limits())
+    assert effects == [Send(CONN, (encode_frame(10, b"p"),), Then.KEEP)]
+    assert websocket_of(after).pong_payload is None
+    assert not has_unsent(after)
 
 
 def test_what_waits_behind_a_ping_is_never_copied_and_counted_without_looking_again() -> None:
     server, _ = tell(
         talking(), came(b"".join(text(words) + ping() for words in ("one", "two", "three")))
     )
-    first = talk_in(server)
+    first = websocket_in(server)
     assert (first.undelivered.start, first.undelivered.length, unread_len(first)) == (1, 8, 8)
     server, _ = tell(server, Delivered(CONN))
-    second = talk_in(server)
+    second = websocket_in(server)
     assert second.undelivered.items is first.undelivered.items
     assert (second.undelivered.start, unread_len(second)) == (3, 5)
     server, _ = tell(server, Delivered(CONN))
-    assert unread_len(talk_in(server)) == 0
+    assert unread_len(websocket_in(server)) == 0
     server, _ = tell(server, Delivered(CONN))
-    assert talk_in(server).undelivered is NOTHING_UNDELIVERED
+    assert websocket_in(server).undelivered is NOTHING_UNDELIVERED

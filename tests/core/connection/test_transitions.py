@@ -108,9 +108,7 @@ def test_an_idle_client_that_ends_its_half_has_closed() -> None:
     assert same(tell(serving(), at(1.0), HalfClosed(CONN))[1], gone(CloseReason.PEER_CLOSED))
 
 
-def test_a_client_that_ends_its_half_in_the_tick_of_an_answer_is_shut_so_that_the_answer_arrives() -> (
-    None
-):
+def test_a_half_close_in_the_tick_of_a_response_shuts_so_that_the_response_arrives() -> None:
     server, effects = tell(asked(GET), answered(0, OK), HalfClosed(CONN))
     assert same(effects, [Send(CONN, (OK_BYTES,), Then.SHUT)])
     assert same(tell(server, HalfClosed(CONN))[1][0], Drop(CONN))

@@ -9,32 +9,11 @@ import pytest
 from hypothesis import given, settings
 
 from sigil.core.close_reasons import CloseReason
-from sigil.core.conn import Conn, Ticket
 from sigil.core.connection.client import Client, Phase
 from sigil.core.connection.transitions import TRANSITIONS
 from sigil.core.connection.websocket_send import buffered_amount
-from sigil.core.effects import (
-    CallWsClose,
-    CallWsOpen,
-    Deliver,
-    Effect,
-    Interest,
-    Log,
-    Send,
-    Then,
-    Watch,
-)
-from sigil.core.events import (
-    Accepted,
-    Delivered,
-    Event,
-    HandlerReturned,
-    Received,
-    SendMessages,
-    Stalled,
-    Stop,
-    Writable,
-)
+from sigil.core.effects import CallWsClose, Deliver, Effect, Interest, Log, Send, Then, Watch
+from sigil.core.events import Accepted, Delivered, Event, Received, SendMessages, Stalled, Writable
 from sigil.core.http.head import parse_headers_only
 from sigil.core.limits import Limits
 from sigil.core.server import make_server, step
@@ -42,32 +21,14 @@ from sigil.core.server.batch import Batch
 from sigil.core.server.slots import clients_of, find_client
 from sigil.core.server.state import Server
 from sigil.core.websocket.frames import encode_masked
-from tests.support.core_driver import (
-    CONN,
-    GET,
-    OK,
-    OK_BYTES,
-    PEER,
-    answered,
-    asked,
-    at,
-    bytes_of,
-    client_of,
-    kinds,
-    same,
-    serving,
-    tell,
-)
+from tests.support.core_driver import CONN, PEER, at, bytes_of, client_of, same, tell
 from tests.support.core_websockets import (
     FLUSH,
     KEY,
-    SAYS,
-    UPGRADE,
     binary,
     came,
     close,
     delivered_in,
-    frames_in,
     frames_of,
     parts_of,
     ping,
@@ -79,164 +40,6 @@ from tests.support.strategies import talks
 
 BYE = b"\x03\xe8"
 some = settings(max_examples=150, deadline=None)
-
-
-# -- the beginning ---------------------------------------------------------------------------------
-
-
-def test_an_upgrade_is_answered_and_the_program_is_told_before_anything_is_heard() -> None:
-    server, effects = tell(asked(UPGRADE), answered(0, SAYS))
-    assert kinds(effects) == ["Send", "CallWsOpen"]
-    assert bytes_of(effects).startswith(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-    )
-    assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in bytes_of(effects)
-    welcome = effects[1]
-    assert isinstance(welcome, CallWsOpen)
-    assert (welcome.request.path, welcome.request.headers["host"], welcome.request.body) == (
-        "/chat",
-        "a",
-        b"",
-    )
-    server, effects = tell(server, came(text("a")))
-    assert effects == []
-    _, effects = tell(server, Delivered(CONN))
-    assert delivered_in(effects) == ["a"]
-
-
-@pytest.mark.parametrize(
-    ("changed", "status", "fields"),
-    [
-        ((b"GET", b"POST"), 400, ()),
-        ((b"HTTP/1.1", b"HTTP/1.0"), 426, (b"Upgrade: websocket", b"Sec-WebSocket-Version: 13")),
-        (
-            (b"Upgrade: websocket\r\n", b""),
-            426,
-            (b"Upgrade: websocket", b"Sec-WebSocket-Version: 13"),
-        ),
-        ((b"Connection: Upgrade", b"Connection: keep-alive"), 426, (b"Connection: Upgrade",)),
-        (
-            (b"Version: 13", b"Version: 8"),
-            426,
-            (b"Sec-WebSocket-Version: 13", b"Connection: Upgrade"),
-        ),
-        (
-            (b"Sec-WebSocket-Version: 13\r\n", b""),
-            426,
-            (b"Sec-WebSocket-Version: 13", b"Connection: Upgrade"),
-        ),
-        ((b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", b""), 400, ()),
-        ((b"dGhlIHNhbXBsZSBub25jZQ==", b"dGhlIHNhbXBsZSBub25j"), 400, ()),
-        ((b"Host: a\r\n", b"Host: a\r\nOrigin: http://b\r\n"), 403, (b"Limits.origins",)),
-        ((b"Host: a\r\n", b"Host: a\r\nSec-WebSocket-Protocol: x, x\r\n"), 400, ()),
-    ],
-)
-def test_a_refused_upgrade_is_an_answer_like_any_other(
-    changed: tuple[bytes, bytes], status: int, fields: tuple[bytes, ...]
-) -> None:
-    server, effects = tell(asked(UPGRADE.replace(*changed)), answered(0, SAYS))
-    assert bytes_of(effects).startswith(b"HTTP/1.1 %d " % status)
-    assert all(field in bytes_of(effects) for field in fields)
-    assert "CallWsOpen" not in kinds(effects)
-    assert client_of(server).session is None
-    if b"1.0" not in changed[1]:
-        _, effects = tell(server, came(GET), answered(1, OK))
-        assert bytes_of(effects) == OK_BYTES
-
-
-def test_bytes_behind_an_upgrade_are_refused_unless_the_limits_take_them() -> None:
-    _, effects = tell(asked(UPGRADE + text("early")), answered(0, SAYS))
-    assert bytes_of(effects).startswith(b"HTTP/1.1 400 ")
-    server, effects = tell(
-        asked(UPGRADE + text("early"), Limits(ws_early_data=True)), answered(0, SAYS)
-    )
-    assert bytes_of(effects).startswith(b"HTTP/1.1 101 ")
-    _, effects = tell(server, Delivered(CONN))
-    assert delivered_in(effects) == ["early"]
-
-
-@pytest.mark.parametrize(
-    ("changed", "limits"),
-    [
-        ((b"Connection: Upgrade", b"Connection: Upgrade, close"), Limits()),
-        ((b"", b""), Limits(max_requests_per_connection=1)),
-    ],
-)
-def test_bytes_behind_a_last_request_that_is_an_upgrade_are_refused_too(
-    changed: tuple[bytes, bytes], limits: Limits
-) -> None:
-    _, effects = tell(asked(UPGRADE.replace(*changed) + text("early"), limits), answered(0, SAYS))
-    assert bytes_of(effects).startswith(b"HTTP/1.1 400 ")
-
-
-def test_nothing_behind_an_upgrade_is_parsed_before_the_answer_and_everything_after_another_one() -> (
-    None
-):
-    server, effects = tell(serving(), came(UPGRADE + GET))
-    assert kinds(effects) == ["Handle"]
-    server, effects = tell(server, answered(0, OK))
-    assert (bytes_of(effects), kinds(effects)) == (OK_BYTES, ["Send", "Handle"])
-
-
-def test_an_upgrade_behind_other_requests_waits_for_their_answers() -> None:
-    server, _ = tell(serving(), came(GET + UPGRADE))
-    server, effects = tell(server, answered(1, SAYS))
-    assert effects == []
-    _, effects = tell(server, answered(0, OK))
-    assert bytes_of(effects).startswith(OK_BYTES + b"HTTP/1.1 101 ")
-    assert kinds(effects)[-1] == "CallWsOpen"
-
-
-def test_the_server_that_drains_and_the_pool_that_is_full_refuse_with_503() -> None:
-    _, effects = tell(asked(UPGRADE), Stop(5.0), answered(0, SAYS))
-    assert bytes_of(effects).startswith(b"HTTP/1.1 503 ")
-    for policy in ("wait", "503"):
-        _, effects = tell(
-            asked(UPGRADE, Limits(max_ws_connection_cnt=0, full_policy=policy)), answered(0, SAYS)
-        )
-        assert bytes_of(effects).startswith(b"HTTP/1.1 503 ")
-
-
-def two_connections(limits: Limits) -> Server:
-    """A server with two connections, the younger of which is a WebSocket."""
-    server, _ = tell(make_server(limits, 0.0, 0), Accepted(0, PEER), Accepted(1, PEER))
-    return tell(server, *becoming(Conn(1, 1)))[0]
-
-
-def becoming(conn: Conn) -> tuple[Received, HandlerReturned, Delivered]:
-    """What makes a WebSocket of a connection."""
-    return Received(conn, UPGRADE), HandlerReturned(Ticket(conn, 0), (SAYS,)), Delivered(conn)
-
-
-def test_in_a_full_pool_the_oldest_gives_way_with_1013() -> None:
-    server = talking(Limits(max_ws_connection_cnt=1))
-    server, effects = tell(server, Accepted(1, PEER), *becoming(Conn(1, 1)))
-    assert parts_of(effects) == [(CloseReason.EVICTED, 1013)]
-    assert frames_in(
-        bytes_of([effect for effect in effects if isinstance(effect, Send) and effect.conn == CONN])
-    )[0][1][:2] == (1013).to_bytes(2)
-    assert find_client(server.slots, CONN) is None
-
-
-def test_in_a_full_pool_it_is_never_the_newcomer_that_gives_way() -> None:
-    server = two_connections(Limits(max_ws_connection_cnt=1))
-    _, effects = tell(server, *becoming(CONN))
-    assert [effect.conn for effect in effects if isinstance(effect, CallWsClose)] == [Conn(1, 1)]
-
-
-def test_a_newcomer_at_the_door_never_takes_the_place_of_a_websocket() -> None:
-    server, _ = tell(
-        make_server(Limits(max_connection_cnt=2), 0.0, 0),
-        Accepted(0, PEER),
-        Accepted(1, PEER),
-        came(UPGRADE),
-        Accepted(2, PEER),
-        answered(0, SAYS),
-        Delivered(CONN),
-        Accepted(3, PEER),
-    )
-    _, effects = tell(server, Accepted(4, PEER))
-    assert parts_of(effects) == []
 
 
 # -- hearing ---------------------------------------------------------------------------------------

@@ -1,9 +1,17 @@
-"""Bodies as they arrive: counted and chunked, whole and in pieces, at every bound and one past it."""
+"""Bodies as they arrive: counted and chunked, whole and in pieces, at every bound and
+one past it.
+"""
 
 import pytest
 
 from sigil.core.close_reasons import CloseReason
-from sigil.core.http.body import BodyReader, BodyState, begin_body, continue_body_read
+from sigil.core.http.body import (
+    READERS,
+    BodyReader,
+    BodyState,
+    begin_body,
+    continue_body_read,
+)
 from sigil.core.limits import Limits
 from sigil.core.parse_result import Malformed
 from sigil.core.rope import rope_append, rope_join
@@ -37,6 +45,10 @@ def read_slowly(
             return result
         body, rest = result
     return (rope_join(body.rope), rest) if body.is_complete else body.state
+
+
+def test_every_state_of_a_body_that_is_not_complete_has_a_reader() -> None:
+    assert set(READERS) == set(BodyState) - {BodyState.COMPLETE}
 
 
 def test_a_body_begins_as_its_length_says() -> None:

@@ -3,7 +3,6 @@
 import pytest
 
 from sigil.core.close_reasons import CloseReason
-from sigil.core.http.fields import parse_header_lines
 from sigil.core.http.head import Head, parse_headers_only
 from sigil.core.http.headers import Headers
 from sigil.core.limits import Limits
@@ -165,17 +164,6 @@ def test_a_head_without_an_end_is_refused_one_byte_past_the_bound() -> None:
     )
 
 
-def test_there_may_be_as_many_fields_as_the_bound_and_not_one_more() -> None:
-    limits = Limits(max_headers=3)
-    assert isinstance(
-        parse_headers_only(b"GET / HTTP/1.1\r\nHost: a\r\nB: b\r\nB: b\r\n\r\n", limits), Head
-    )
-    assert same(
-        parse_headers_only(b"GET / HTTP/1.1\r\nHost: a\r\nB: b\r\nB: b\r\nB: b\r\n\r\n", limits),
-        Malformed(CloseReason.LARGE_HEADER, "the request has more than 3 header fields"),
-    )
-
-
 def test_a_body_may_be_announced_as_long_as_the_bound_and_not_one_byte_longer() -> None:
     limits = Limits(max_body_len=10)
     assert (
@@ -186,11 +174,3 @@ def test_a_body_may_be_announced_as_long_as_the_bound_and_not_one_byte_longer() 
         parse_headers_only(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n", limits),
         Malformed(CloseReason.LARGE_REQUEST, "the body is longer than 10 bytes"),
     )
-
-
-def test_field_lines_are_read_with_or_without_their_empty_line() -> None:
-    expected = Headers((("A", "b"), ("C", "")))
-    assert parse_header_lines(b"A: b\r\nC:\r\n") == expected
-    assert parse_header_lines(b"A: b\r\nC:\r\n\r\n") == expected
-    assert parse_header_lines(b"\r\n") == Headers()
-    assert parse_header_lines(b"") == Headers()

@@ -21,9 +21,10 @@ from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.server import make_server
 from sigil.core.server.admission import accept_room
+from sigil.core.server.budgets import Load
 from sigil.core.server.clock import next_deadline
 from sigil.core.server.slots import clients_of
-from sigil.core.server.state import Load, Server
+from sigil.core.server.state import Server
 from sigil.core.server.stats import stats
 from tests.support.core_driver import (
     CONN,
@@ -221,7 +222,9 @@ def test_what_the_kernel_hands_back_is_not_what_a_reader_has_taken_too_slowly() 
     server, _ = tell(talking(limits), at(100.0), *[said(bytes(400)) for _ in range(5)], FLUSH)
     client = client_of(server)
     assert (
-        waiting_for(client) is Waiting.WRITE and client.session is not None and client.session.queue
+        waiting_for(client) is Waiting.WRITE
+        and client.subscriber is not None
+        and client.subscriber.queue
     )
     server, _ = tell(server, Stalled(CONN, 0, (bytes(1_200),)))
     assert deadline_of(client_of(server), limits) == 105.0

@@ -73,7 +73,7 @@ def test_a_ring_with_somebody_behind() -> None:
                 offset=100,
                 behind=2,
                 outbox=70,
-                owed=220,
+                buffered=220,
             ),
         ),
         more_laggards=0,
@@ -165,7 +165,7 @@ def test_everybody_is_told_of_once_and_between_tail_and_end(
         )
         for laggard in figures.laggards:
             assert figures.tail_offset <= laggard.offset <= figures.end_offset
-            assert laggard.owed == buffered_amount(
+            assert laggard.buffered == buffered_amount(
                 find_client(server.slots, laggard.conn), server.broadcast
             )
-            assert laggard.owed == laggard.outbox + figures.end_offset - laggard.offset
+            assert laggard.buffered == laggard.outbox + figures.end_offset - laggard.offset

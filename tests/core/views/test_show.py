@@ -117,25 +117,26 @@ def test_the_table_says_who_is_where_and_is_owed_what() -> None:
     server = say(server, 100)
     server = say(server, 50, flushes=False)
     assert clients_text(server) == (
-        "slot  turn  where    next  behind  outbox  owed  topics\n"
-        "   0     0  http        -       -       0     0\n"
-        "   1     1  cohort      2       1       0    50\n"
-        "   2     2  laggard     1       2      70   220\n"
-        "   3     3  cohort      2       1       0    50  news�[31m, weather"
+        "slot  generation  where    next  behind  outbox  buffered  topics\n"
+        "   0           0  http        -       -       0         0\n"
+        "   1           1  cohort      2       1       0        50\n"
+        "   2           2  laggard     1       2      70       220\n"
+        "   3           3  cohort      2       1       0        50  news�[31m, weather"
     )
 
 
 def test_a_table_of_nobody_is_its_head() -> None:
     assert (
         clients_text(make_server(SMALL, 0.0, 0))
-        == "slot  turn  where  next  behind  outbox  owed  topics"
+        == "slot  generation  where  next  behind  outbox  buffered  topics"
     )
 
 
 def test_a_client_that_was_told_to_leave_is_closing() -> None:
     server, (conn,) = gathered(1)
     server, _ = tell(server, Received(conn, b"\x88\x80abcd"))
-    assert clients_text(server).splitlines()[1] == "   0     0  closing     -       -       0     0"
+    row = "   0           0  closing     -       -       0         0"
+    assert clients_text(server).splitlines()[1] == row
 
 
 # -- the picture -----------------------------------------------------------------------------------
@@ -201,7 +202,7 @@ def assert_sound(server: Server) -> ElementTree.Element:
             assert not (
                 label.left < x < label.right and top < label.bottom and label.top < bottom
             ), (x, label)
-    for look in ("kept", "new", "owed", "outbox"):
+    for look in ("kept", "new", "behind", "outbox"):
         for start, end in boxes(picture, look):
             assert LEFT - 6.1 <= start <= end <= RIGHT + 1.6, (look, start, end)
     return picture
@@ -236,10 +237,14 @@ def test_boxes_are_as_long_as_the_bytes_they_stand_for() -> None:
         (RIGHT - 260 * scale, RIGHT - 60 * scale - 1),
     ]
     assert boxes(picture, "new") == [(RIGHT - 60 * scale, RIGHT)]
-    assert boxes(picture, "owed") == [(RIGHT - 260 * scale, RIGHT)]
+    assert boxes(picture, "behind") == [(RIGHT - 260 * scale, RIGHT)]
     assert boxes(picture, "outbox") == [(RIGHT - 320 * scale, RIGHT - 260 * scale)]
     words = [label.words for label in labels(picture)]
-    assert "slot 1, turn 1" in words and "3 behind, 320 bytes" in words and "1 to be sent" in words
+    assert (
+        "slot 1, generation 1" in words
+        and "3 behind, 320 bytes" in words
+        and "1 to be sent" in words
+    )
 
 
 def test_pages_are_boxes_of_their_own_unless_they_are_too_fine() -> None:
@@ -267,7 +272,7 @@ def test_the_slowest_comes_first() -> None:
     names = [
         label.words for label in labels(assert_sound(server)) if label.words.startswith("slot")
     ]
-    assert names == ["slot 3, turn 3", "slot 1, turn 1", "slot 2, turn 2"]
+    assert names == ["slot 3, generation 3", "slot 1, generation 1", "slot 2, generation 2"]
 
 
 def test_who_was_dropped_is_counted_and_not_drawn() -> None:
@@ -275,7 +280,7 @@ def test_who_was_dropped_is_counted_and_not_drawn() -> None:
     for _ in range(6):
         server = say(server, 100)
     picture = assert_sound(server)
-    assert boxes(picture, "owed") == []
+    assert boxes(picture, "behind") == []
     assert "dropped because they were too slow: 1" in {label.words for label in labels(picture)}
 
 
@@ -384,6 +389,6 @@ def test_whatever_happened_can_be_drawn_and_the_figures_agree(
             assert kept == []
         behind = [row for row in rows if row[2] == "laggard" and row[4] != "0"]
         owed = sorted(int(row[6]) - int(row[5]) for row in behind)
-        assert sorted(end - start for start, end in boxes(picture, "owed")) == pytest.approx(
+        assert sorted(end - start for start, end in boxes(picture, "behind")) == pytest.approx(
             [max(1.5, length * scale) for length in owed], abs=0.11
         )

@@ -29,7 +29,7 @@ from sigil.core.websocket.frames import (
     parse_frame,
     parse_frame_header,
 )
-from sigil.core.websocket.masking import BIGINT_XOR_MAX, apply_mask
+from sigil.core.websocket.masking import BIGINT_XOR_MAX
 from tests.support.core_driver import same
 
 SERVER = FrameRules(2**20, 2**21)
@@ -115,17 +115,6 @@ def test_lengths_are_written_in_their_shortest_form_and_read_back(length: int) -
     expected = Frame(Opcode.BINARY, True, False, payload)
     assert same(parse_frame(header + payload, 0, CLIENT), (expected, len(header) + length))
     assert same(parse_frame(masked, 0, SERVER), (expected, len(masked)))
-
-
-# -- masking ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("length", [*range(20), *(BIGINT_XOR_MAX + near for near in range(-5, 6))])
-def test_masking_is_an_exclusive_or_with_the_key_again_and_again(length: int) -> None:
-    data = bytes((index * 7 + index // 256) % 256 for index in range(length))
-    plain = bytes(byte ^ KEY[index % 4] for index, byte in enumerate(data))
-    assert apply_mask(data, KEY) == plain
-    assert apply_mask(plain, KEY) == data
 
 
 # -- refusals --------------------------------------------------------------------------------------

@@ -34,32 +34,10 @@ from sigil.core.websocket.handshake import (
 )
 from sigil.core.websocket.origin import is_same_origin
 from tests.support.core_driver import DATE, head_of, same
+from tests.support.upgrade_requests import KEY, PLAIN, asking, checked
 
-KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-FIELDS = {
-    "Host": "server.example.com",
-    "Upgrade": "websocket",
-    "Connection": "Upgrade",
-    "Sec-WebSocket-Key": KEY,
-    "Sec-WebSocket-Version": "13",
-}
-PLAIN = Offer(KEY, (), ())
 OFFER = Extension("permessage-deflate", (("client_max_window_bits", None),))
 few = settings(max_examples=100, deadline=None)
-
-
-def asking(
-    changes: dict[str, str | None] | None = None, line: str = "GET /chat HTTP/1.1", more: str = ""
-) -> bytes:
-    """A request to upgrade, with some fields changed, or left out for None."""
-    fields = FIELDS | (changes or {})
-    lines = [f"{name}: {value}\r\n" for name, value in fields.items() if value is not None]
-    return f"{line}\r\n{''.join(lines)}{more}\r\n".encode()
-
-
-def checked(data: bytes, origins: tuple[str, ...] | None = None) -> Offer | Malformed:
-    """What `check_upgrade` says to the request in these bytes."""
-    return check_upgrade(head_of(data), origins)
 
 
 # -- the examples of the standard ------------------------------------------------------------------
@@ -195,81 +173,6 @@ def test_a_426_says_what_to_upgrade_to_and_other_refusals_do_not() -> None:
     assert b"Limits.origins" in response.body
 
 
-# -- origins ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("origin", "host"),
-    [
-        ("http://a.example", "a.example"),
-        ("https://a.example", "a.example"),
-        ("HTTP://A.example", "a.EXAMPLE"),
-        ("http://a.example:80", "a.example"),
-        ("http://a.example", "a.example:80"),
-        ("https://a.example", "a.example:443"),
-        ("http://a.example", "a.example:"),
-        ("http://a.example:8080", "a.example:8080"),
-        ("http://127.0.0.1:8080", "127.0.0.1:8080"),
-        ("http://[::1]:8080", "[::1]:8080"),
-        ("http://a.example:8080", "a.example:08080"),
-        ("http://[::1]", "[::1]:80"),
-        ("app://a.example", "a.example"),
-    ],
-)
-def test_an_origin_may_name_the_host_in_other_words(origin: str, host: str) -> None:
-    assert is_same_origin(origin, host)
-    assert same(checked(asking({"Origin": origin, "Host": host})), PLAIN)
-
-
-@pytest.mark.parametrize(
-    ("origin", "host"),
-    [
-        ("null", "null"),
-        ("", "a"),
-        ("a.example", "a.example"),
-        ("http://b.example", "a.example"),
-        ("http://a.example.evil.example", "a.example"),
-        ("http://a.example@evil.example", "a.example"),
-        ("http://evil.example#a.example", "a.example"),
-        ("http://a.example/", "a.example"),
-        ("http://a.example, http://a.example", "a.example"),
-        ("http://a.example:8080", "a.example"),
-        ("http://a.example", "a.example:443"),
-        ("https://a.example", "a.example:80"),
-        ("http://a.example", "a.example:8080"),
-        ("http://[::1]", "[::2]"),
-        ("file://", "a"),
-        ("http://a:0", "a"),
-    ],
-)
-def test_any_other_origin_is_foreign(origin: str, host: str) -> None:
-    assert not is_same_origin(origin, host)
-    refusal = checked(asking({"Origin": origin, "Host": host}))
-    assert isinstance(refusal, Malformed)
-    assert refusal.reason is CloseReason.ORIGIN_REFUSED
-
-
-@pytest.mark.parametrize(
-    ("origin", "origins", "is_served"),
-    [
-        (None, (), True),
-        (None, ("http://b.example",), True),
-        ("http://b.example", ("http://a.example", "http://b.example"), True),
-        ("http://b.example", ("*",), True),
-        ("null", ("*",), True),
-        ("null", ("null",), True),
-        ("http://server.example.com", (), False),
-        ("http://server.example.com", ("http://b.example",), False),
-        ("http://b.example:80", ("http://b.example",), False),
-        ("https://b.example", ("http://b.example",), False),
-    ],
-)
-def test_a_list_of_origins_is_exact(
-    origin: str | None, origins: tuple[str, ...], is_served: bool
-) -> None:
-    assert isinstance(checked(asking({"Origin": origin}), origins), Offer) is is_served
-
-
 # -- offers ----------------------------------------------------------------------------------------
 
 
@@ -403,7 +306,8 @@ def test_the_answer_carries_what_was_chosen_and_what_the_program_adds() -> None:
     assert encode_upgrade(upgrade, "b", answer, (("Set-Cookie", "a=b"), ("X-One", "1")), DATE) == (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: b\r\n"
-        b"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_max_window_bits=12\r\n"
+        b"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
+        b"client_max_window_bits=12\r\n"
         b"Set-Cookie: a=b\r\nX-One: 1\r\n" + DATE
     )
 

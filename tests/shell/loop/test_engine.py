@@ -34,9 +34,9 @@ class Counting(Engine):
 
     told = 0
 
-    def _advance(self, events: list[Event]) -> None:
+    def advance(self, events: list[Event]) -> None:
         self.told += 1
-        super()._advance(events)
+        super().advance(events)
 
 
 def count_of_a_turn(clients: int, turns: int) -> int:

@@ -239,9 +239,7 @@ def test_an_asynchronous_iterator_with_a_piece_pending_is_closed_too() -> None:
     serve_once(asyncio.run, lambda request: Response.stream(held), scenario)
 
 
-def test_an_asynchronous_generator_that_was_asked_in_the_tick_in_which_the_client_left_is_closed() -> (
-    None
-):
+def test_an_asynchronous_generator_asked_in_the_tick_in_which_the_client_left_is_closed() -> None:
     feed = Feed(*[bytes(65_536)] * 1_000)
     kept: list[AsyncIterator[object]] = []
 

@@ -79,9 +79,7 @@ def test_http_1_0_cannot_be_upgraded() -> None:
         assert (answer.status, answer.headers["sec-websocket-version"]) == (426, "13")
 
 
-def test_another_answer_of_the_handler_goes_through_and_nothing_behind_the_request_was_parsed_before_it() -> (
-    None
-):
+def test_a_response_that_refuses_the_upgrade_is_sent_before_what_follows_is_parsed() -> None:
     asked: list[str] = []
 
     def handler(request: Request) -> Response:

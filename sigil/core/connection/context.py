@@ -1,0 +1,98 @@
+"""What a transition may know of the server around its client.
+
+Theory: a transition is a function of one client, one event and this record; nothing of the server
+comes to it another way. So any of them can be called alone, in a test or in a notebook, with
+`context()`: the context of a quiet server with default limits.
+
+Rules: a context belongs to one event; the server makes it anew when one of its facts changes
+(`server.batch`). It does not know any client.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, TypeAlias
+
+from ..broadcast.broadcast import Broadcast, make_broadcast
+from ..effects import Effect
+from ..http.encode import date_field_and_end
+from ..http.head import Parsed, parse_headers_only
+from ..limits import Limits
+from .client import Client, Disconnected
+
+Parse: TypeAlias = Callable[[bytes], Parsed]
+"""Makes a head of the bytes of one: `parse_headers_only` with the limits, or something that caches
+what it makes.
+"""
+
+DEFAULT_LIMITS = Limits()
+
+
+class Context(NamedTuple):
+    """What a transition may know of the server around the client."""
+
+    limits: Limits
+    now: float
+    """Seconds, on a clock that never goes back."""
+    tick_started_at: float
+    date: bytes
+    """The end of every response's head: the line of its `Date` field, and the empty line."""
+    is_draining: bool
+    logs_access: bool
+    is_unlogged: bool
+    """Neither draining nor logging: a response needs nothing but to be sent."""
+    parse: Parse
+    last_request_number: int
+    """The number of a connection's last request; -1 while no requests are handed out."""
+    has_subscriber_slot: bool
+    """One more connection may become a WebSocket or an event stream."""
+    broadcast: Broadcast
+    has_unflushed_broadcast: bool
+    """Something was published since the last flush."""
+
+
+def context(
+    limits: Limits = DEFAULT_LIMITS,
+    now: float = 0.0,
+    *,
+    tick_started_at: float | None = None,
+    date: bytes = date_field_and_end(0),
+    is_draining: bool = False,
+    logs_access: bool = False,
+    parse: Parse = parse_headers_only,
+    is_paused: bool = False,
+    has_subscriber_slot: bool = True,
+    broadcast: Broadcast | None = None,
+) -> Context:
+    """What a transition may know of a server with these limits at `now` (seconds), which unless
+    told otherwise is quiet: it serves, has room for everybody, and nothing was published.
+
+    `is_paused`: clients get no more requests handed out until some of what was sent is taken.
+    `parse` is bound to `limits` if it is `parse_headers_only`.
+    """
+    if parse is parse_headers_only:
+        parse = partial(parse_headers_only, limits=limits)
+    last_request_number = limits.max_requests_per_connection - 1
+    if is_paused:
+        limits, last_request_number = limits._replace(max_queued_requests=0), -1
+    if broadcast is None:
+        broadcast = make_broadcast(limits)
+    return Context(
+        limits,
+        now,
+        now if tick_started_at is None else tick_started_at,
+        date,
+        is_draining,
+        logs_access,
+        not (is_draining or logs_access),
+        parse,
+        last_request_number,
+        has_subscriber_slot,
+        broadcast,
+        bool(broadcast.pending),
+    )
+
+
+Step: TypeAlias = tuple[Client, list[Effect]]
+"""The client after a transition, and the effects of it."""
+Outcome: TypeAlias = tuple[Client | Disconnected, list[Effect]]
+"""A step that may also be the end of the connection."""

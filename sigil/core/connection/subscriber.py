@@ -1,0 +1,104 @@
+"""The record of a subscriber of the broadcast: a connection that has become a WebSocket or an event
+stream.
+
+Theory: both kinds are sent what is published on their topics, and what the program sends to them
+alone, in one order. So the record holds the place in the broadcast (`cursor`), the queue of what
+else is to be sent, and how far the end of the connection has got. What a WebSocket has besides,
+because its peer sends messages too, is a record of its own (`websocket_state`).
+
+Rules: a place in the queue (`Follow`) stands for everything that was published up to a number, so
+that the order is kept without copying a frame. `cursor` is None while the subscriber is where its
+cohort is, and a number once it lags. It does not know how queues are filled or emptied
+(`send_queue`), nor sockets.
+"""
+
+from collections.abc import Collection
+from enum import IntEnum
+from typing import NamedTuple, TypeAlias
+
+from ..broadcast.entry import Subscription
+from ..close_reasons import CloseReason
+from ..events import Segment
+from ..limits import Limits
+
+
+class CloseState(IntEnum):
+    """How far the closing handshake, or the end of an event stream, has got."""
+
+    OPEN = 0
+    CLOSING = 1
+    """Our close frame is sent, or queued; the peer's is awaited. Or an event stream is to end
+    behind its queue.
+    """
+    CLOSED = 2
+    """Both close frames were sent, or one side has failed; the program has been called."""
+
+
+OPEN = CloseState.OPEN
+"""The member itself, for the paths of every message: finding it on its class takes ten times as
+long.
+"""
+
+
+class Follow(NamedTuple):
+    """A place in a queue: all that was published up to number `to`, for this subscription."""
+
+    to: int
+    subscription: Subscription
+
+
+Queue: TypeAlias = tuple[Segment | Follow, ...]
+
+
+class Subscriber(NamedTuple):
+    """What a WebSocket or an event stream is to be sent, and how far its end has got."""
+
+    is_scheduled: bool
+    """It is among the clients that the next flush looks at."""
+    queue: Queue
+    queued_len: int
+    """Bytes of the segments in the queue."""
+    close_state: CloseState
+    reason: CloseReason
+    """Why it ends, once that is known."""
+    subscription: Subscription
+    cursor: int | None
+    """The number of the next published frame it is to be sent, if it is a laggard; None: it is
+    where its cohort is.
+    """
+
+
+def add_topics(
+    subscription: Subscription, topics: Collection[str], limits: Limits
+) -> Subscription | str:
+    """The subscription with more topics, or a sentence about which limit that is beyond.
+
+    Every way of subscribing passes here: an upgrade, an event stream, and `subscribe`.
+    """
+    added = subscription.topics.union(topics)
+    if len(added) > limits.max_ws_topics_per_client:
+        return (
+            f"a client cannot be subscribed to {len(added)} topics: "
+            f"Limits.max_ws_topics_per_client is {limits.max_ws_topics_per_client}"
+        )
+    for topic in topics:
+        length = len(topic.encode(errors="surrogatepass"))
+        if length > limits.max_topic_len:
+            return (
+                f"a client cannot be subscribed to a topic of {length} bytes: "
+                f"Limits.max_topic_len is {limits.max_topic_len}"
+            )
+    return Subscription(subscription.encoding, added)
+
+
+def make_subscriber(subscription: Subscription, cursor: int | None) -> Subscriber:
+    """A subscriber that has been sent nothing yet."""
+    return Subscriber(False, (), 0, OPEN, CloseReason.OK, subscription, cursor)
+
+
+def with_queue(
+    subscriber: Subscriber, queue: Queue, queued_len: int, is_scheduled: bool
+) -> Subscriber:
+    """The subscriber with another queue, which the next flush looks at or not."""
+    _, _, _, close_state, reason, subscription, cursor = subscriber
+    return Subscriber(is_scheduled, queue, queued_len, close_state, reason, subscription, cursor)

@@ -1,0 +1,85 @@
+"""Budgets over all clients together: the sums, what exceeds them, and what is done about it.
+
+Theory: a bound for each client is not enough, because there may be many clients; so what they hold
+together is bounded too. The sums are kept as a running `Load`, to which every change of a client
+adds its difference: no budget check walks the table.
+
+Rules: `due_measure` says what is to be done, one measure at a time, and whoever does it asks again;
+so the end is reached by steps that are each right alone. More WebSockets than fit evict the oldest
+one. Too many bytes of incomplete requests reject the slowest sender. Too many bytes not yet read by
+clients pause the server: no request is handed to a handler until half of them are gone. This file
+does not know how a client is evicted, only whom.
+"""
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import NamedTuple
+
+from ..conn import Conn
+from ..connection.client import Client, incoming_len, is_subscriber, outgoing_len
+from ..limits import Limits
+
+
+class Load(NamedTuple):
+    """What all clients hold together."""
+
+    inbound: int
+    """Bytes that came and are no complete request or message yet."""
+    outbound: int
+    """Bytes held for clients that have not read them yet."""
+    paused_at: float | None
+    """Since when no request is handed to a handler because of `outbound`; None while they are."""
+    websockets: int
+    """Subscribers: WebSockets and event streams of what is broadcast."""
+
+
+NO_LOAD = Load(0, 0, None, 0)
+
+
+class Measure(IntEnum):
+    """What is to be done about a load."""
+
+    EVICT_SUBSCRIBER = 0
+    REJECT_SENDER = 1
+    PAUSE = 2
+    RESUME = 3
+
+
+def due_measure(load: Load, limits: Limits) -> Measure | None:
+    """What is to be done first about this load; None if it is within its budgets."""
+    if load.websockets > limits.max_ws_connection_cnt:
+        return Measure.EVICT_SUBSCRIBER
+    if load.inbound > limits.max_inbound_len:
+        return Measure.REJECT_SENDER
+    if load.paused_at is None:
+        return Measure.PAUSE if load.outbound > limits.max_outbound_len else None
+    # half the budget, so that a server at its bound does not pause and resume with every segment
+    return Measure.RESUME if load.outbound <= limits.max_outbound_len // 2 else None
+
+
+def load_after(load: Load, before: Client, after: Client | None) -> Load:
+    """The load when a client has become another one, or is gone (None); the very same if that makes
+    no difference. Subscribers are counted elsewhere, when they begin and end.
+    """
+    inbound, outbound = load.inbound - incoming_len(before), load.outbound - outgoing_len(before)
+    if after is not None:
+        inbound, outbound = inbound + incoming_len(after), outbound + outgoing_len(after)
+    if inbound == load.inbound and outbound == load.outbound:
+        return load
+    return load._replace(inbound=inbound, outbound=outbound)
+
+
+def has_subscriber_slot(load: Load, limits: Limits) -> bool:
+    """True if one more connection may become a subscriber, in a free place or an evicted one's."""
+    max_subscribers = limits.max_ws_connection_cnt
+    if load.websockets < max_subscribers:
+        return True
+    return limits.full_policy == "evict" and max_subscribers > 0
+
+
+def oldest_subscriber(clients: Iterable[Client], newest: Conn | None) -> Client:
+    """The subscriber that was accepted first, `newest` apart; there must be one."""
+    return min(
+        (client for client in clients if is_subscriber(client) and client.conn != newest),
+        key=lambda client: client.conn.generation,
+    )

@@ -1,0 +1,46 @@
+"""Cohort bookkeeping: which subscriber is in which cohort, who is a laggard, how many there are in
+each encoding.
+
+Theory: where a subscriber is, is read off its record: without a cursor it is in the cohort of its
+subscription, with one it is a laggard. The sets in `Broadcast` repeat that for all of them, so that
+a flush costs one order per cohort. They are kept right here, by comparing a client before and after
+every transition, so that no transition can forget to.
+
+Rules: a subscriber is in exactly one cohort or among the laggards, until its close frame is sent; a
+subscriber is counted from its upgrade until its program has been told of its end. Nothing is looked
+up: each function costs the same however many subscribers there are. This file does not know what is
+published, nor when it is sent.
+"""
+
+from ..broadcast.broadcast import (
+    Broadcast,
+    add_laggard,
+    join_cohort,
+    leave_cohort,
+    remove_laggard,
+)
+from ..broadcast.entry import Subscription
+from ..connection.client import Client, is_in_cohort, is_laggard
+
+
+def _cohort_of(client: Client | None) -> Subscription | None:
+    """The subscription whose cohort a client is in; None if it is in none."""
+    if client is None or client.subscriber is None or not is_in_cohort(client):
+        return None
+    return client.subscriber.subscription
+
+
+def update_cohort(broadcast: Broadcast, before: Client, after: Client | None) -> Broadcast:
+    """The broadcast with a client where it belongs after a transition; None: it is gone."""
+    left, joined = _cohort_of(before), _cohort_of(after)
+    if left != joined:
+        if left is not None:
+            broadcast = leave_cohort(broadcast, before.conn, left)
+        if joined is not None:
+            broadcast = join_cohort(broadcast, before.conn, joined)
+    subscriber = None if after is None else after.subscriber
+    if subscriber is not None and subscriber.cursor is not None:
+        return add_laggard(broadcast, before.conn, subscriber.cursor)
+    if is_laggard(before):
+        return remove_laggard(broadcast, before.conn)
+    return broadcast

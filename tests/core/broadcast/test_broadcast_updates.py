@@ -1,0 +1,48 @@
+"""What the functions that move a broadcast on change: the fields that they name, and no others."""
+
+import pytest
+
+from sigil.core.broadcast.broadcast import (
+    Broadcast,
+    add_laggard,
+    append_pending,
+    commit_pending,
+    count_subscribers,
+    join_cohort,
+    leave_cohort,
+    make_broadcast,
+    remove_laggard,
+    skip_numbers,
+)
+from sigil.core.broadcast.encoding import Encoding
+from sigil.core.broadcast.entry import Subscription, plain_entries
+from sigil.core.conn import Conn
+from sigil.core.limits import Limits
+from tests.support.records import Update
+
+SUBSCRIPTION = Subscription(Encoding.DEFLATE_9, frozenset(("news",)))
+CONN = Conn(3, 3)
+EMPTY = make_broadcast(Limits())
+JOINED = join_cohort(EMPTY, CONN, SUBSCRIPTION)
+LAGGING = add_laggard(JOINED, CONN, 2)
+PENDING = append_pending(EMPTY, plain_entries(((1, b"x", None),)), 3)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changed"),
+    [
+        (EMPTY, skip_numbers(EMPTY, 3), {"ring"}),
+        (EMPTY, PENDING, {"pending", "pending_len"}),
+        (PENDING, commit_pending(PENDING), {"ring", "pending", "pending_len"}),
+        (EMPTY, JOINED, {"cohorts"}),
+        (JOINED, leave_cohort(JOINED, CONN, SUBSCRIPTION), {"cohorts"}),
+        (EMPTY, count_subscribers(EMPTY, Encoding.SSE, 1), {"encoding_counts", "may_be_resumed"}),
+        (JOINED, LAGGING, {"laggards", "lowest_cursor"}),
+        (LAGGING, remove_laggard(LAGGING, CONN), {"laggards"}),
+    ],
+    ids=lambda value: " ".join(sorted(value)) if isinstance(value, set) else "",
+)
+def test_an_update_changes_the_fields_it_names_and_no_others(
+    before: Broadcast, after: Broadcast, changed: set[str]
+) -> None:
+    assert Update(before, after, {}).changed == changed

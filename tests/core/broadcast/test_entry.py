@@ -1,0 +1,84 @@
+"""Entries of the ring: for whom they are, in which encoding, and the position behind each."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sigil.core.broadcast.broadcast import count_subscribers, encode_entries, make_broadcast
+from sigil.core.broadcast.encoding import Encoding, recode
+from sigil.core.broadcast.entry import (
+    EVERY_TOPIC,
+    Subscription,
+    entry_len,
+    format_position,
+    frame_for,
+    matches,
+    parse_position,
+    plain_entries,
+)
+from sigil.core.limits import Limits
+from sigil.core.websocket.frames import encode_frame
+
+LONG = b"all work and no play " * 20
+TEXT, BINARY, FOR_ALL = plain_entries(((1, LONG, "news"), (2, LONG, "news"), (1, LONG, None)))
+DEFLATED = Encoding.DEFLATE_9
+
+
+def subscription(encoding: Encoding, *topics: str) -> Subscription:
+    """A subscription to these topics."""
+    return Subscription(encoding, frozenset(topics))
+
+
+@pytest.mark.parametrize("encoding", Encoding)
+def test_an_entry_is_for_those_on_its_topic_or_on_every_topic(encoding: Encoding) -> None:
+    assert matches(TEXT, subscription(encoding, "news", "sport"))
+    assert matches(TEXT, subscription(encoding, EVERY_TOPIC))
+    assert not matches(TEXT, subscription(encoding, "sport"))
+    assert not matches(TEXT, subscription(encoding))
+
+
+@pytest.mark.parametrize("encoding", Encoding)
+def test_an_entry_without_a_topic_is_for_everybody(encoding: Encoding) -> None:
+    assert matches(FOR_ALL, subscription(encoding))
+
+
+@pytest.mark.parametrize("encoding", Encoding)
+def test_binary_data_cannot_be_sent_as_a_server_sent_event(encoding: Encoding) -> None:
+    assert matches(BINARY, subscription(encoding, "news")) is (encoding is not Encoding.SSE)
+
+
+@pytest.mark.parametrize("encoding", Encoding)
+def test_a_frame_is_encoded_when_it_is_read_if_it_was_not_when_it_was_published(
+    encoding: Encoding,
+) -> None:
+    counted = count_subscribers(make_broadcast(Limits(), 7), DEFLATED, 1)
+    (encoded,) = encode_entries((TEXT,), counted)
+    for entry in (TEXT, encoded):
+        frame = frame_for(entry, subscription(encoding, "news"), 7, 0)
+        assert frame == recode(encode_frame(1, LONG), encoding, "7-1")
+    assert frame_for(TEXT, subscription(encoding, "sport"), 7, 0) == b""
+
+
+def test_the_length_of_an_entry_is_that_of_all_its_encodings() -> None:
+    plain = encode_frame(1, LONG)
+    deflated = recode(plain, DEFLATED, "0-1")
+    counted = count_subscribers(make_broadcast(Limits()), DEFLATED, 1)
+    (encoded,) = encode_entries((TEXT,), counted)
+    assert entry_len(TEXT) == len(plain)
+    assert entry_len(encoded) == len(plain) + len(deflated)
+
+
+def test_an_encoding_that_changes_nothing_takes_nothing() -> None:
+    counted = count_subscribers(make_broadcast(Limits()), DEFLATED, 1)
+    (encoded,) = encode_entries(plain_entries(((1, b"x", None),)), counted)
+    assert entry_len(encoded) == len(encode_frame(1, b"x"))
+
+
+@given(st.integers(0, 10**18 - 1), st.integers(-1, 10**15 - 2))
+def test_a_position_that_was_written_is_read(epoch: int, number: int) -> None:
+    assert parse_position(format_position(epoch, number)) == (epoch, number + 1)
+
+
+@pytest.mark.parametrize("text", ["", "1", "1-", "-1", "1-2-3", "a-1", "1 -1", "1-1\n", "-1-1"])
+def test_what_is_no_position_is_none(text: str) -> None:
+    assert parse_position(text) is None

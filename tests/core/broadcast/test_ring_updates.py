@@ -1,0 +1,40 @@
+"""What the functions that move a ring on change: the fields that they name, and no others."""
+
+import pytest
+
+from sigil.core.broadcast.entry import plain_entries
+from sigil.core.broadcast.ring import (
+    TOPIC_SPAN_FRAMES,
+    Ring,
+    make_ring,
+    ring_append,
+    ring_reserve,
+    ring_skip,
+)
+from tests.support.records import Update
+
+ONE = plain_entries(((1, b"x", None),))
+EMPTY = make_ring(3 * TOPIC_SPAN_FRAMES, TOPIC_SPAN_FRAMES, epoch=7)
+FIRST = ring_append(EMPTY, ONE, 3)
+FULL = ring_append(EMPTY, ONE * TOPIC_SPAN_FRAMES, 3 * TOPIC_SPAN_FRAMES)
+HEAD = {"pages", "head_number", "head_offset"}
+TAIL = {"tail_number", "tail_offset"}
+INDEX = {"topic_spans", "indexed_number"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changed"),
+    [
+        (EMPTY, FIRST, HEAD),
+        (EMPTY, FULL, HEAD | INDEX),
+        (FIRST, ring_skip(FIRST, 2), TAIL | {"pages", "head_number", "indexed_number"}),
+        (FULL, ring_reserve(FULL, 1, 3), TAIL),
+        (FULL, ring_reserve(FULL, TOPIC_SPAN_FRAMES, 3), TAIL | {"pages", "first_page"}),
+        (FIRST, ring_reserve(FIRST, 1, 3), set()),
+    ],
+    ids=["append", "append and index", "skip", "reserve one", "reserve all", "room enough"],
+)
+def test_an_update_changes_the_fields_it_names_and_no_others(
+    before: Ring, after: Ring, changed: set[str]
+) -> None:
+    assert Update(before, after, {}).changed == changed

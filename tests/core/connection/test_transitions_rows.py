@@ -1,0 +1,34 @@
+"""The table of transitions is complete: a row for each event that concerns one connection, called
+after its event.
+"""
+
+import re
+from typing import get_args, get_type_hints
+
+import pytest
+
+from sigil.core.conn import Conn, Ticket
+from sigil.core.connection import fast_path
+from sigil.core.connection.transitions import TRANSITIONS
+from sigil.core.events import Event
+
+EVENTS = get_args(Event)
+BY_CONN = {event for event in EVENTS if get_type_hints(event).get("conn") is Conn}
+BY_TICKET = {event for event in EVENTS if get_type_hints(event).get("ticket") is Ticket}
+
+
+def test_every_event_about_one_connection_has_its_row() -> None:
+    assert set(TRANSITIONS) == BY_CONN | BY_TICKET
+
+
+def test_a_row_knows_whether_its_event_names_a_request() -> None:
+    assert {event for event, row in TRANSITIONS.items() if row.has_ticket} == BY_TICKET
+
+
+@pytest.mark.parametrize("event", TRANSITIONS, ids=lambda event: event.__name__)
+def test_a_row_is_called_after_its_event(event: type) -> None:
+    name = "on_" + re.sub(r"(?<!^)(?=[A-Z])", "_", event.__name__).lower()
+    assert TRANSITIONS[event].apply.__name__ == name
+    shortcut = getattr(fast_path, name, None)
+    row = TRANSITIONS[event]
+    assert shortcut in (None, row.idle_http, row.idle_websocket, row.delivering)

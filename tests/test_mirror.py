@@ -1,0 +1,121 @@
+"""Each module has its test file, and each test file its module, in folders of the same names.
+
+Theory: who changes sigil/core/http/head.py runs tests/core/http/test_head.py, and who reads a test
+that fails opens the module that it is named after. A file may be split by what it is about:
+test_head_end.py belongs to head.py too, as long as no module is called head_end.
+
+Rules: what is tested elsewhere stands in `ELSEWHERE` with the place, which exists; what is about
+more than a module stands in `WHOLE`. An `__init__` that hands things on needs no test of its own.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.sources import ROOT, SIGIL, TESTS, name_of
+
+MIRRORED = ("core", "shell", "browser", "testing", "apps", "cli")
+"""The folders of sigil whose tests lie in folders of the same name."""
+
+ELSEWHERE = {
+    "core/conn": "tests/core/server/test_slots.py",
+    "core/events": "tests/docs/test_tables.py",
+    "core/effects": "tests/docs/test_tables.py",
+    "core/connection/output": "tests/core/connection/test_responses.py",
+    "core/server/batch": "tests/core/test_laws.py",
+    "shell/make": "tests/shell/loop/test_listen.py",
+    "shell/loop/acceptor": "tests/shell/test_server_descriptors.py",
+    "shell/loop/connection_socket": "tests/shell/loop/test_sockets_linger.py",
+    "shell/loop/head_cache": "tests/limits/of_requests.py",
+    "shell/loop/mailbox": "tests/adversity/test_threads.py",
+    "shell/loop/send_buffer": "tests/shell/test_messaging.py",
+    "shell/program/tracebacks": "tests/adversity/outrage.py",
+    "shell/hosts/thread": "tests/adversity/test_threads.py",
+    "apps/terminal": "tests/cli/test_main.py",
+    "apps/demo/slow_readers": "tests/apps/demo/test_live.py",
+    "cli/find_app": "tests/cli/test_main.py",
+    "cli/logging_setup": "tests/cli/test_settings.py",
+    "testing/answers": "tests/testing/test_client.py",
+    "testing/connection": "tests/testing/test_client.py",
+    "testing/encode": "tests/testing/test_client.py",
+    "testing/kernel": "tests/testing/test_client.py",
+    "testing/notice": "tests/testing/test_client.py",
+    "testing/server": "tests/testing/test_client.py",
+    "testing/world": "tests/world/test_world.py",
+}
+"""By module, or by folder of modules: where its tests are, since it has no file of its own."""
+
+WHOLE = {"core/test_laws": "laws of the core as a whole, tried on whatever may happen"}
+"""Test files that belong to no module, and why."""
+
+
+def modules() -> list[str]:
+    """All modules of the mirrored folders, as in core/http/head."""
+    paths = [path.relative_to(ROOT / "sigil").with_suffix("") for path in SIGIL]
+    return [
+        path.as_posix()
+        for path in paths
+        if path.parts[0] in MIRRORED and path.name not in ("__init__", "__main__")
+    ]
+
+
+def files_of_tests() -> list[Path]:
+    """All test files of the mirrored folders."""
+    return [
+        path
+        for path in TESTS
+        if path.name.startswith("test_") and path.relative_to(ROOT / "tests").parts[0] in MIRRORED
+    ]
+
+
+def module_of_test(name: str, known: list[str]) -> str:
+    """The module that a test file belongs to: the longest whose name it begins with; or nothing."""
+    folder, _, file = name.rpartition("/")
+    words = file.removeprefix("test_").split("_")
+    for count in range(len(words), 0, -1):
+        module = f"{folder}/{'_'.join(words[:count])}"
+        if module in known:
+            return module
+    return ""
+
+
+MODULES = modules()
+FILES = files_of_tests()
+COVERED = {
+    module_of_test(path.relative_to(ROOT / "tests").with_suffix("").as_posix(), MODULES)
+    for path in FILES
+}
+
+
+def place_of(module: str) -> str:
+    """Where else a module is tested: the entry of the module, or of a folder that it is in."""
+    parts = module.split("/")
+    places = (ELSEWHERE.get("/".join(parts[:count])) for count in range(len(parts), 0, -1))
+    return next(filter(None, places), "")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_has_its_test_file_or_is_tested_elsewhere(module: str) -> None:
+    assert module in COVERED or place_of(module)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_test_file_has_its_module_or_is_about_the_whole(path: Path) -> None:
+    name = path.relative_to(ROOT / "tests").with_suffix("").as_posix()
+    assert module_of_test(name, MODULES) or name in WHOLE
+
+
+@pytest.mark.parametrize("module", ELSEWHERE)
+def test_what_is_tested_elsewhere_is_there_and_has_no_file_of_its_own(module: str) -> None:
+    assert (ROOT / ELSEWHERE[module]).exists()
+    assert module not in COVERED
+    assert any(other == module or other.startswith(f"{module}/") for other in MODULES)
+
+
+def test_a_test_file_belongs_to_the_longest_name_it_begins_with() -> None:
+    known = ["core/http/head", "core/http/headers", "core/connection/websocket_send"]
+    assert module_of_test("core/http/test_head", known) == "core/http/head"
+    assert module_of_test("core/http/test_head_end", known) == "core/http/head"
+    assert module_of_test("core/http/test_headers", known) == "core/http/headers"
+    assert module_of_test("core/connection/test_websocket", known) == ""
+    assert module_of_test("core/connection/test_websocket_send_all", known) == known[2]
