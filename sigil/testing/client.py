@@ -228,12 +228,13 @@ class Client:
     def _explain(self, connection: Connection) -> str:
         """Why there is no answer."""
         if connection.reason is not None:
-            return f"the connection was closed without an answer: {close_reason_str(connection.reason)}"
+            reason = close_reason_str(connection.reason)
+            return f"the connection was closed without an answer: {reason}"
         if connection.has_ended:
             return "the connection was ended without an answer"
         return (
-            "there is no answer yet, or no end of it: for one that comes later, connect(), use request() of that "
-            "connection, and when it has come answers()"
+            "there is no answer yet, or no end of it: for one that comes later, connect(), "
+            "use request() of that connection, and then answers()"
         )
 
     # -- connections -------------------------------------------------------------------------------
@@ -334,7 +335,8 @@ class Client:
         while self.server.has_work or self._look():
             if ticks >= self._max_ticks or kernel.bytes_written > most:
                 raise NeverIdle(
-                    f"the server goes on and on: {self._max_ticks} ticks or {self._max_sent_len} bytes were not "
+                    f"the server does not become idle: {self._max_ticks} ticks or "
+                    f"{self._max_sent_len} bytes were not "
                     "enough. A stream without end is read with connect(window_len=...) and read()"
                 )
             before = kernel.bytes_read

@@ -121,7 +121,7 @@ class Connection:
         connection = self.wire
         if connection.window_len is None:
             raise ValueError(
-                "this connection reads at once; connect(window_len=...) makes one that is read by hand"
+                "this connection reads at once; connect(window_len=...) makes a slow reader"
             )
         self._driver.require_idle()
         data = bytes(connection.waiting[:count])

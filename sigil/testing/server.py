@@ -191,7 +191,7 @@ class MemoryServer(Messaging):
         """RuntimeError if this is called by the program behind the server."""
         if self._is_ticking:
             raise RuntimeError(
-                "the client was used from within its server's own tick: a handler must return instead"
+                "the client was used within its server's own tick: a handler must return instead"
             )
 
     def tick(self) -> None:

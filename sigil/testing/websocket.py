@@ -168,8 +168,8 @@ class WebSocket:
         if self.code is not None:
             raise self._closed()
         raise NoMessage(
-            "there is no message, and the server is at rest: let time pass with advance(), have the "
-            "program say something, or look whether it should have"
+            "there is no message, and the server is idle: let time pass with advance(), or let the "
+            "program send one"
         )
 
     def messages(self) -> list[str | bytes]:
