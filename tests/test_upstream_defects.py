@@ -525,9 +525,9 @@ def test_nothing_is_compressed_for_nobody() -> None:
     client.websocket("/")
     packed = client.websocket("/", "compress-zstd")
     packed.connection.reset()
-    client.settle()
+    client.run_until_idle()
     client.server.broadcast("x" * 1_000)
-    client.settle()
+    client.run_until_idle()
     (page,) = [page for page in client.state.broadcast.ring.pages if page is not None]
     assert page.entries == ((b"\x81\x7e\x03\xe8" + b"x" * 1_000, None, ()),)
 

@@ -1,5 +1,5 @@
 /**
- * The other end of a sigil stream: a WebSocket that comes back by itself, for browsers and for node.
+ * The client of a sigil stream: a WebSocket that reconnects by itself, for browsers and for node.
  *
  *     import { connect } from "/sigil-client.js";
  *     const stream = connect("/live", { topics: ["height"], history: 10 });
@@ -9,17 +9,17 @@
  * makes messages of what that gives, in order, however long decompression takes.  A connection has one deadline at a
  * time: for the answer to its handshake, then, if that is asked for, for the next message, then for the answer to its
  * close, and after its end for what is not decoded yet.  When a connection ends, a table of close codes says whether
- * another one is tried, and `delayMs` when.  Who listens, listens to the stream: with events (`on`, `addEventListener`)
- * or with `for await`, for which each loop has a `Mailbox` of its own.
+ * another one is tried, and `delayMs` when.  Messages are received from the stream: with events (`on`,
+ * `addEventListener`) or with `for await`, for which each loop has a `Mailbox` of its own.
  *
  * Rules: nothing here grows without bound: what waits to be decompressed and what waits for a loop are at most
- * `queueMost` messages each; beyond that the oldest is dropped, counted and told.  Nothing is sent later than it is
- * asked to be: `send` says no while there is no connection.  A message that was missed between two connections is
- * missed, unless the program sends a `history`, some of which may then have been heard already.  Only a connection
- * that has lived for a while makes the delays begin afresh, and none that ends because there is no room: a server that
- * evicts its oldest greets whoever takes the place, and would be stormed for ever.  Whoever listens and throws is
- * reported and harms nobody else.  After `close()` nothing is told but the last `close`, not even the rest of those who
- * are just being told of an event; and that comes in `closeMs` at the latest, whether the server answers or not.
+ * `queueMost` messages each; beyond that the oldest is dropped, counted and reported.  Nothing is queued for sending:
+ * `send` returns false while there is no connection.  A message that was missed between two connections is lost,
+ * unless the program sends a `history`, some of which may then have been received already.  Delays begin afresh only
+ * after a connection that has lasted for a while and did not end with 1013: a server that evicts its oldest client
+ * accepts the one that takes its place, and both would reconnect for ever.  A listener that throws is reported and does
+ * not affect the others.  After `close()` there is no event but the last `close`, also for listeners to the current
+ * event that were not called yet; it comes within `closeMs`, whether the server answers or not.
  *
  * Zstandard: with `decompress` the sub-protocol `compress-zstd` is offered first.  A server that speaks it sends texts
  * over 200 bytes, and everything binary, as binary frames that hold one Zstandard frame each; which of the two it was
@@ -32,7 +32,7 @@
  * from 18 on (before 22 with the option `WebSocket`; there, keep this file under a name that ends in `.mjs`).
  */
 
-// -- what there is ----------------------------------------------------------------------------------------------------
+// -- types ------------------------------------------------------------------------------------------------------------
 
 /** @typedef {string | Uint8Array} Message a text, or bytes */
 /** @typedef {"connecting" | "open" | "waiting" | "closing" | "closed"} State `waiting`: for the next attempt */
@@ -54,18 +54,18 @@
  */
 
 /**
- * What `connect` may be told; each may be left out.
+ * The options of `connect`; each may be left out.
  * @typedef {object} Options
  * @property {string[]} [topics] sent as `?topic=`, once for each
  * @property {number} [history] sent as `?history=`: how many of the last messages the program should send first
- * @property {string | string[]} [protocols] sub-protocols to offer
+ * @property {string | string[]} [protocols] subprotocols to offer
  * @property {Decompress} [decompress] a decoder of Zstandard; with it `compress-zstd` is offered
  * @property {boolean} [binary] every message is a Uint8Array, texts too
  * @property {number} [queueMost] messages kept for each loop that is behind, and for a decoder that is; 1024
  * @property {Partial<Backoff>} [backoff] when to try again
  * @property {number} [handshakeMs] a handshake that is not answered for so long is an attempt that has failed; 15000
  * @property {number} [silenceMs] a connection on which no message comes for so long is lost, and given up; 0: none is.
- *     Pages are not shown the server's pings, so the program has to say something more often than that
+ *     Pages do not see the server's pings, so the program has to send messages more often than that
  * @property {number} [closeMs] a `close()` that the server has not answered after so long is over, with code 1006, and
  *     what has been sent and has not left by then is lost; 3000
  * @property {number} [decodeMs] what is not decoded so long after its connection has ended is dropped; 5000
@@ -86,7 +86,7 @@
  * @property {MessageEvent<Message>} message `data` is what came
  * @property {StreamEvent<CloseDetail>} close a connection has ended, or an attempt has failed; the next one begins in
  *     `retryMs`, or, if that is null and `willRetry` is true, when the browser is online again; or sooner, when
- *     somebody looks at the page again or the network is back
+ *     the page is shown again or the network is back
  * @property {StreamEvent<{error: Error}>} error why a connection failed, as far as that is known; before its `close`
  * @property {StreamEvent<{total: number}>} dropped messages were dropped; `total` have been so far
  */
@@ -96,10 +96,10 @@ export const ZSTD = "compress-zstd";
 /** Closes after which it would not get better: 1002 protocol, 1003 data, 1007 content, 1008 policy, 1010 extension. */
 export const FINAL_CODES = new Set([1002, 1003, 1007, 1008, 1010]);
 
-/** What the server is told when `decompress` fails; pages may not use 1007, which would mean the same. */
+/** The close code when `decompress` fails; pages may not use 1007, which would mean the same. */
 export const UNDECODABLE_CODE = 4007;
 
-/** What the server is told, if it is still there, when it has said nothing for `silenceMs`. */
+/** The close code when no message was received for `silenceMs`. */
 export const SILENT_CODE = 4008;
 
 const LOST_CODE = 1006;
@@ -111,7 +111,7 @@ const OPEN = 1;
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 /**
- * Open a stream.  The first handshake begins at once; whatever becomes of it is told by events.
+ * Open a stream.  The first handshake begins at once; events report its outcome.
  * @param {string | URL} url `ws:`, `wss:`, `http:` or `https:`; or relative to the page
  * @param {Options} [options]
  * @returns {Stream & Disposable & AsyncDisposable} the latter two where the language has them
@@ -165,7 +165,7 @@ export function delayMs(failureCount, { firstMs, mostMs, factor }, random) {
   return Math.round(random() * Math.min(mostMs, firstMs * factor ** failureCount));
 }
 
-/** Whether this machine itself serves the address, which needs no network. @param {string} url @returns {boolean} */
+/** Whether the address is on this machine, which needs no network. @param {string} url @returns {boolean} */
 export function isLoopback(url) {
   const { hostname } = new URL(url);
   return /^(.*\.)?localhost$|^127\.|^\[::1\]$/.test(hostname);
@@ -315,7 +315,7 @@ function readerOf({ decompress, binary }, protocol) {
 
 /**
  * What a connection tells its stream: each thing once, in order, `ended` last.
- * @typedef {object} Ear
+ * @typedef {object} Observer
  * @property {(connection: Connection) => void} opened
  * @property {(message: Message) => void} heard
  * @property {(count: number) => void} dropped the oldest of too many messages that waited for the decoder, or all that
@@ -340,8 +340,8 @@ class Connection {
   hasOpened = false;
   wasGivenUp = false;
 
-  /** @param {string} url @param {boolean} offersZstd @param {Settings} settings @param {Ear} ear */
-  constructor(url, offersZstd, settings, ear) {
+  /** @param {string} url @param {boolean} offersZstd @param {Settings} settings @param {Observer} observer */
+  constructor(url, offersZstd, settings, observer) {
     const { WebSocket, protocols } = settings;
     this.offersZstd = offersZstd;
     this.socket = new WebSocket(url, offersZstd ? [ZSTD, ...protocols] : protocols);
@@ -351,7 +351,7 @@ class Connection {
     this.socket.onerror = event => this.#failed(errorOf(event, url));
     this.socket.onclose = event => this.#closed(event);
     this.settings = settings;
-    this.ear = ear;
+    this.observer = observer;
     this.#expect(settings.handshakeMs, () => this.#unanswered());
   }
 
@@ -389,7 +389,7 @@ class Connection {
     this.#openedAtMs = this.#heardAtMs = performance.now();
     if (this.settings.silenceMs > 0) this.#expectMessage();
     this.#read = readerOf(this.settings, this.socket.protocol);
-    this.ear.opened(this);
+    this.observer.opened(this);
   }
 
   /** @param {any} data */
@@ -399,7 +399,7 @@ class Connection {
     this.#waiting.push(data);
     if (this.#waiting.length > this.settings.queueMost) {
       this.#waiting.shift();
-      this.ear.dropped(1);
+      this.observer.dropped(1);
     }
     this.#readOn();
   }
@@ -407,7 +407,7 @@ class Connection {
   /** Tell what waits, up to a message that takes its time. */
   #readOn() {
     while (!this.#isDecoding && this.#waiting.length > 0) this.#readOne(this.#waiting.shift());
-    if (this.#end !== null && (this.#isMuted || !this.#isDecoding)) this.#tellEnd(this.#end);
+    if (this.#end !== null && (this.#isMuted || !this.#isDecoding)) this.#reportEnd(this.#end);
   }
 
   /** @param {any} data */
@@ -419,13 +419,15 @@ class Connection {
       return this.#stumble(error);
     }
     if (isPromise(message)) this.#await(message);
-    else this.ear.heard(message);
+    else this.observer.received(message);
   }
 
   /** @param {PromiseLike<Message>} promise */
   #await(promise) {
     this.#isDecoding = true;
-    promise.then(message => this.#isMuted || this.ear.heard(message), error => this.#stumble(error)).then(() => {
+    /** @param {Message} message */
+    const deliver = message => this.#isMuted || this.observer.received(message);
+    promise.then(deliver, error => this.#stumble(error)).then(() => {
       this.#isDecoding = false;
       this.#readOn();
     });
@@ -433,7 +435,7 @@ class Connection {
 
   /** @param {unknown} cause */
   #stumble(cause) {
-    if (!this.#isMuted) this.ear.undecodable(new Error(`${UNDECODABLE}: ${cause}`, { cause }));
+    if (!this.#isMuted) this.observer.undecodable(new Error(`${UNDECODABLE}: ${cause}`, { cause }));
   }
 
   #unanswered() {
@@ -453,24 +455,24 @@ class Connection {
 
   #judge() {
     if (this.#silenceLeftMs > 0) this.#expectMessage();
-    else this.#giveUp(`nothing was heard for ${this.settings.silenceMs} ms`);
+    else this.#giveUp(`no message was received for ${this.settings.silenceMs} ms`);
   }
 
-  /** Nobody seems to be there, so nobody is waited for. @param {string} why */
+  /** Give up a connection that does not answer. @param {string} why */
   #giveUp(why) {
     this.wasGivenUp = true;
-    this.ear.failed(this, new Error(why));
+    this.observer.failed(this, new Error(why));
     this.#leave(why);
   }
 
-  /** Its end is now, whatever the WebSocket says or does not say. @param {string} why */
+  /** End now, without waiting for the WebSocket. @param {string} why */
   #leave(why) {
     this.#closed({ code: LOST_CODE, reason: "" });
-    this.#letGo(why);
+    this.#closeSocket(why);
   }
 
   /** @param {string} why */
-  #letGo(why) {
+  #closeSocket(why) {
     /** @type {WebSocket & {terminate?: () => void}} */ const socket = this.socket;
     socket.onopen = socket.onmessage = null;
     socket.close(SILENT_CODE, why);
@@ -482,7 +484,7 @@ class Connection {
   /** @param {Error} error */
   #failed(error) {
     if (this.#isOver) return;
-    this.ear.failed(this, error);
+    this.observer.failed(this, error);
     // Node's own WebSocket does not always say that one has closed which never opened.
     if (!this.hasOpened) setTimeout(() => this.#closed({ code: LOST_CODE, reason: "" }), 0);
   }
@@ -497,20 +499,20 @@ class Connection {
     this.#readOn();
   }
 
-  /** The decoder has had its time. */
+  /** Drop what the decoder has not finished in time. */
   #dropRest() {
     const count = this.#waiting.length + 1;
     this.#isMuted = true;
     this.#waiting = [];
-    this.ear.dropped(count);
+    this.observer.dropped(count);
     this.#readOn();
   }
 
   /** @param {{code: number, reason: string}} end */
-  #tellEnd({ code, reason }) {
+  #reportEnd({ code, reason }) {
     this.#end = null;
     clearTimeout(this.#deadline);
-    this.ear.ended(this, code, reason);
+    this.observer.ended(this, code, reason);
   }
 }
 
@@ -522,7 +524,7 @@ function errorOf(event, url) {
 // -- one loop ---------------------------------------------------------------------------------------------------------
 
 /**
- * What one `for await` loop has still to hear, at most so many messages; or who waits for the next one.
+ * The messages that one `for await` loop has not taken, at most so many; or the promises that wait for the next.
  * @implements {AsyncIterableIterator<Message>}
  */
 class Mailbox {
@@ -545,7 +547,7 @@ class Mailbox {
     return false;
   }
 
-  /** Give it to who waits, or keep it, for which there has to be room. @param {Message} message */
+  /** Resolve a waiting promise, or hold the message, for which there is room. @param {Message} message */
   put(message) {
     if (this.#isOver) return;
     const taker = this.#takers.shift();
@@ -607,7 +609,7 @@ export class StreamEvent extends Event {
 /** A stream of messages that outlives its connections; made by `connect`. */
 export class Stream extends EventTarget {
   #settings;
-  #ear;
+  #observer;
   /** @type {State} */ #state = "connecting";
   /** @type {Connection | null} */ #connection = null;
   /** @type {Set<Mailbox>} */ #mailboxes = new Set();
@@ -616,22 +618,22 @@ export class Stream extends EventTarget {
   #failureCount = 0;
   #offersZstd;
   #hasOpened = false;
-  /** @type {Event | null} */ #telling = null;
+  /** @type {Event | null} */ #dispatching = null;
   #dropped = 0;
-  /** @type {(detail: CloseDetail) => void} */ #tellClosed = () => {};
+  /** @type {(detail: CloseDetail) => void} */ #resolveClosed = () => {};
 
   /** The address of the WebSocket. @type {string} */
   url;
 
-  /** What the last `close` said, when it has. @type {Promise<CloseDetail>} */
-  closed = new Promise(resolve => { this.#tellClosed = resolve; });
+  /** The detail of the last `close`, once there is one. @type {Promise<CloseDetail>} */
+  closed = new Promise(resolve => { this.#resolveClosed = resolve; });
 
   /** @param {string | URL} url @param {Options} options */
   constructor(url, options) {
     super();
     this.#settings = settingsOf(options);
     this.url = streamUrl(url, this.#settings);
-    this.#ear = this.#makeEar();
+    this.#observer = this.#makeObserver();
     this.#offersZstd = this.#settings.decompress !== undefined;
     if (this.#settings.signal?.aborted) this.#abort();
     else this.#begin();
@@ -668,7 +670,7 @@ export class Stream extends EventTarget {
   }
 
   /**
-   * Say something to the server, now or not at all.
+   * Send a message to the server, now or not at all.
    * @param {string | ArrayBuffer | ArrayBufferView<ArrayBuffer> | Blob} data
    * @returns {boolean} whether there is a connection that has taken it
    */
@@ -696,7 +698,7 @@ export class Stream extends EventTarget {
   #shut(code, reason) {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.#state = "closing";
-    this.#telling?.stopImmediatePropagation();
+    this.#dispatching?.stopImmediatePropagation();
     if (this.#connection !== null) this.#connection.close(code, reason);
     // There is no end to wait for; but whoever calls can still begin to listen.
     else queueMicrotask(() => this.#finish(code, reason));
@@ -712,11 +714,11 @@ export class Stream extends EventTarget {
 
   // What follows happens to a stream.
 
-  /** @returns {Ear} */
-  #makeEar() {
+  /** @returns {Observer} */
+  #makeObserver() {
     return {
       opened: connection => this.#opened(connection),
-      heard: message => this.#heard(message),
+      received: message => this.#received(message),
       dropped: count => this.#drop(count),
       undecodable: error => this.#undecodable(error),
       failed: (connection, error) => this.#failed(connection, error),
@@ -729,7 +731,7 @@ export class Stream extends EventTarget {
     this.#attend("addEventListener");
   }
 
-  /** Begin or cease to listen to the world. @param {"addEventListener" | "removeEventListener"} verb */
+  /** Add or remove the global listeners. @param {"addEventListener" | "removeEventListener"} verb */
   #attend(verb) {
     this.#settings.signal?.[verb]("abort", this.#abort);
     globalThis[verb]?.("online", this.#tryAgain);
@@ -745,7 +747,7 @@ export class Stream extends EventTarget {
   /** @param {boolean} offersZstd */
   #shakeHands(offersZstd) {
     this.#state = "connecting";
-    this.#connection = new Connection(this.url, offersZstd, this.#settings, this.#ear);
+    this.#connection = new Connection(this.url, offersZstd, this.#settings, this.#observer);
   }
 
   /** @param {Connection} connection */
@@ -755,11 +757,11 @@ export class Stream extends EventTarget {
     const detail = { attempt: this.#attemptCount, protocol: socket.protocol, isReconnect: this.#hasOpened };
     this.#attemptCount = 0;
     this.#hasOpened = true;
-    this.#tell("open", detail);
+    this.#emit("open", detail);
   }
 
   /** @param {Message} message */
-  #heard(message) {
+  #received(message) {
     // Whoever listens may close, so loops come last: what they have been given cannot be taken from them.
     for (const mailbox of this.#mailboxes) if (!mailbox.makeRoom()) this.#drop(1);
     const mailboxes = [...this.#mailboxes];
@@ -770,19 +772,19 @@ export class Stream extends EventTarget {
   /** @param {number} count */
   #drop(count) {
     this.#dropped += count;
-    this.#tell("dropped", { total: this.#dropped });
+    this.#emit("dropped", { total: this.#dropped });
   }
 
   /** It would fail for ever. @param {Error} error */
   #undecodable(error) {
-    this.#tell("error", { error });
+    this.#emit("error", { error });
     for (const mailbox of this.#mailboxes) mailbox.end();
     this.#shut(UNDECODABLE_CODE, UNDECODABLE);
   }
 
   /** @param {Connection} connection @param {Error} error */
   #failed(connection, error) {
-    if (!this.#mayBeForItsOffer(connection)) this.#tell("error", { error });
+    if (!this.#mayBeForItsOffer(connection)) this.#emit("error", { error });
   }
 
   /** Whether not offering is worth a handshake: a server that is not there looks the same. @param {Connection} ended */
@@ -803,7 +805,7 @@ export class Stream extends EventTarget {
     this.#connection = null;
     this.#state = "waiting";
     const retryMs = this.#isOffline() ? null : this.#setTimer(code === BUSY_CODE);
-    this.#tell("close", { code, reason, willRetry: true, retryMs });
+    this.#emit("close", { code, reason, willRetry: true, retryMs });
   }
 
   /** @param {boolean} isBusy whether there was no room @returns {number} how long it waits */
@@ -828,7 +830,7 @@ export class Stream extends EventTarget {
     this.#dial();
   };
 
-  /** Somebody looks at the page, or no longer. */
+  /** The page was shown or hidden. */
   #seen = () => {
     if (globalThis.document?.visibilityState === "visible") this.#tryAgain();
   };
@@ -843,25 +845,25 @@ export class Stream extends EventTarget {
     this.#attend("removeEventListener");
     for (const mailbox of this.#mailboxes) mailbox.end();
     const detail = { code, reason, willRetry: false, retryMs: null };
-    this.#tell("close", detail);
-    this.#tellClosed(detail);
+    this.#emit("close", detail);
+    this.#resolveClosed(detail);
   }
 
   /** @template Detail @param {string} type @param {Detail} detail */
-  #tell(type, detail) {
+  #emit(type, detail) {
     this.#dispatch(new StreamEvent(type, detail));
   }
 
-  /** Nothing is told between `close()` and the last `close`. @param {Event} event */
+  /** No event between `close()` and the last `close`. @param {Event} event */
   #dispatch(event) {
     if (this.#state === "closing") return;
-    this.#telling = event;
+    this.#dispatching = event;
     this.dispatchEvent(event);
-    this.#telling = null;
+    this.#dispatching = null;
   }
 }
 
-// `using stream = connect(...)` closes at the end of the block; `await using` waits for the last word as well.
+// `using stream = connect(...)` closes at the end of the block; `await using` waits for the last `close` as well.
 define(Symbol.dispose, function () { this.close(); });
 define(Symbol.asyncDispose, function () { this.close(); return this.closed; });
 

@@ -15,7 +15,7 @@ framework.
 """
 
 from .answers import Answer, BadAnswer, read_answers
-from .client import Client, HandlerError, NoAnswer, Restless
+from .client import Client, HandlerError, NeverIdle, NoAnswer
 from .connection import Connection
 from .server import MemoryServer
 from .websocket import NoMessage, UpgradeRefused, WebSocket, WebSocketClosed
@@ -28,10 +28,10 @@ __all__ = [
     "Connection",
     "HandlerError",
     "MemoryServer",
+    "NeverIdle",
     "NoAnswer",
     "NoMessage",
     "Outcome",
-    "Restless",
     "UpgradeRefused",
     "Violation",
     "WebSocket",

@@ -58,7 +58,9 @@ class Found(NamedTuple):
 
 
 class _Content(NamedTuple):
-    """A body as far as it is there, where the bytes behind it begin, and whether its end was seen."""
+    """A body as far as it is there, where the bytes behind it begin, and whether its end
+    was seen.
+    """
 
     body: bytes
     end: int
@@ -125,7 +127,7 @@ def _read_content(
     codings, lengths = headers.get_all("transfer-encoding"), headers.get_all("content-length")
     if codings and (codings != ("chunked",) or lengths):
         raise BadAnswer(
-            f"nobody can tell the end of this body: Transfer-Encoding {codings}, Content-Length {lengths}"
+            f"ambiguous body length: Transfer-Encoding {codings}, Content-Length {lengths}"
         )
     if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
         raise BadAnswer(f"not one length: Content-Length {lengths}")

@@ -26,8 +26,8 @@ from ..shell.program.handlers import Handler
 from .answers import Answer, Found, read_answer
 from .connection import Connection
 from .encode import ABSENT
+from .failures import ERROR_LOG
 from .kernel import Wire
-from .notice import ERROR_LOG
 from .server import MemoryServer
 from .websocket import UpgradeRefused, WebSocket, check_accept, upgrade_fields
 
@@ -40,7 +40,7 @@ class HandlerError(Exception):
     """
 
 
-class Restless(Exception):
+class NeverIdle(Exception):
     """The server did not come to rest within the client's bounds: most likely it sends an endless
     stream.
     """
@@ -63,8 +63,8 @@ class Client:
     happened. Without it the 500 is all the client sees, as it would be outside, and the traceback
     is in `log`.
 
-    One call may take up to `max_settle_ticks` ticks in which nothing is read of what was sent, and
-    let the server send up to `max_settle_len` bytes, before it raises `Restless`.
+    One call may take up to `max_ticks` ticks in which nothing is read of what was sent, and
+    let the server send up to `max_sent_len` bytes, before it raises `NeverIdle`.
     """
 
     def __init__(
@@ -74,8 +74,8 @@ class Client:
         limits: Limits | None = None,
         callbacks: Callbacks | None = None,
         raise_errors: bool = True,
-        max_settle_ticks: int = 1_000,
-        max_settle_len: int = 64 * 2**20,
+        max_ticks: int = 1_000,
+        max_sent_len: int = 64 * 2**20,
     ) -> None:
         if not callable(handler):
             raise TypeError(f"a handler is a function of a request, not {type(handler).__name__}")
@@ -84,8 +84,8 @@ class Client:
             raise ValueError(problem)
         self.server = MemoryServer(handler, limits or Limits(), callbacks or Callbacks())
         self._raises = raise_errors
-        self._max_ticks = max_settle_ticks
-        self._max_len = max_settle_len
+        self._max_ticks = max_ticks
+        self._max_sent_len = max_sent_len
         self._connection: Connection | None = None
         self._websockets: list[WebSocket] = []
         self._next_port = _FIRST_PORT
@@ -196,7 +196,7 @@ class Client:
         start = len(connection.wire.received)
         try:
             connection.request(method, target, body=body, json=json, headers=headers)
-        except Restless as error:
+        except NeverIdle as error:
             raise self._give_up(connection, method, start, str(error)) from None
         found = self._find(connection, method, start)
         if connection.has_ended:
@@ -228,12 +228,13 @@ class Client:
     def _explain(self, connection: Connection) -> str:
         """Why there is no answer."""
         if connection.reason is not None:
-            return f"the connection was closed without an answer: {close_reason_str(connection.reason)}"
+            reason = close_reason_str(connection.reason)
+            return f"the connection was closed without an answer: {reason}"
         if connection.has_ended:
             return "the connection was ended without an answer"
         return (
-            "there is no answer yet, or no end of it: for one that comes later, connect(), use request() of that "
-            "connection, and when it has come answers()"
+            "there is no answer yet, or no end of it: for one that comes later, connect(), "
+            "use request() of that connection, and then answers()"
         )
 
     # -- connections -------------------------------------------------------------------------------
@@ -251,7 +252,7 @@ class Client:
         With `window_len` it is a slow reader: so many bytes are taken for it, and no more until it
         reads. With `byte_at_a_time` the server receives every byte of it by itself.
         """
-        self.server.require_rest()
+        self.server.require_idle()
         if not self.server.listening:
             raise ConnectionRefusedError("the server does not listen any more")
         if window_len is not None and window_len < 1:
@@ -261,7 +262,7 @@ class Client:
             peer or Peer("127.0.0.1", self._next_port), window_len, 1 if byte_at_a_time else None
         )
         self.server.kernel.connect(connection)
-        self.settle()
+        self.run_until_idle()
         return Connection(self, connection)
 
     def websocket(
@@ -301,7 +302,7 @@ class Client:
         check_accept(found.answer)
         websocket = WebSocket(self, connection, found.answer, found.end, answers_pings)
         self._websockets.append(websocket)
-        self.settle()
+        self.run_until_idle()
         return websocket
 
     # -- time --------------------------------------------------------------------------------------
@@ -314,33 +315,38 @@ class Client:
         if not seconds >= 0:
             raise ValueError(f"time does not go back: {seconds}")
         server, end = self.server, self.server.now + seconds
-        self.settle()
+        self.run_until_idle()
         while server.running and server.now < end:
             at = server.next_deadline()
             server.now = end if at is None or at <= server.now else min(at, end)
             server.tick()
-            self.settle()
+            self.run_until_idle()
         server.now = end
 
-    def settle(self) -> None:
+    def run_until_idle(self) -> None:
         """Let the server do all it can do at this time: deliver answers that came late, go on with
         streams.
 
-        `Restless` if that has no end. Raises what the program behind the server has raised, if that
-        is wanted.
+        `NeverIdle` if that has no end. Raises what the program behind the server has raised, if
+        that is wanted.
         """
         kernel, ticks = self.server.kernel, 0
-        most = kernel.bytes_written + self._max_len
+        most = kernel.bytes_written + self._max_sent_len
         while self.server.has_work or self._look():
             if ticks >= self._max_ticks or kernel.bytes_written > most:
-                raise Restless(
-                    f"the server goes on and on: {self._max_ticks} ticks or {self._max_len} bytes were not "
+                raise NeverIdle(
+                    f"the server does not become idle: {self._max_ticks} ticks or "
+                    f"{self._max_sent_len} bytes were not "
                     "enough. A stream without end is read with connect(window_len=...) and read()"
                 )
             before = kernel.bytes_read
             self.server.tick()
             ticks = ticks + 1 if kernel.bytes_read == before else 0
         self._raise_errors()
+
+    def require_idle(self) -> None:
+        """RuntimeError if the program behind the server is the caller."""
+        self.server.require_idle()
 
     def _look(self) -> bool:
         """Let the WebSockets do what they do by themselves; True if the server has something to
@@ -353,7 +359,7 @@ class Client:
         time means now.
         """
         self.server.stop(grace)
-        self.settle()
+        self.run_until_idle()
 
     def _raise_errors(self) -> None:
         """Raise what has failed since this was last asked, if the test wants that."""

@@ -7,17 +7,15 @@ Rules: whatever is done, the server comes to rest before the call returns. What 
 never forgotten. It does not know how the server is made to go on: `client` does.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..core.close_reasons import CloseReason
 from ..core.conn import Conn, Peer
 from ..core.http.response import HeadersLike
 from .answers import Answer, read_answers
+from .driver import Driver
 from .encode import ABSENT, encode_request
 from .kernel import Wire
-
-if TYPE_CHECKING:
-    from .client import Client
 
 
 class Connection:
@@ -27,10 +25,10 @@ class Connection:
     without time passing.
     """
 
-    def __init__(self, client: "Client", connection: Wire) -> None:
-        self._client = client
-        self.wire = connection
-        """What it is made of; nothing that a test should touch."""
+    def __init__(self, driver: Driver, wire: Wire) -> None:
+        self._driver = driver
+        self.wire = wire
+        """Both ends and the memory between them; tests have no need of it."""
         self._methods: list[str] = []
 
     # -- questions ---------------------------------------------------------------------------------
@@ -93,12 +91,12 @@ class Connection:
 
         BrokenPipeError if our side is ended.
         """
-        self._client.server.require_rest()
+        self._driver.require_idle()
         if self.wire.has_half_closed or self.wire.has_reset:
             raise BrokenPipeError("this side of the connection was ended by the test")
         if not self.wire.is_closed:
             self.wire.arrived += data
-        self._client.settle()
+        self._driver.run_until_idle()
 
     def request(
         self,
@@ -111,7 +109,7 @@ class Connection:
     ) -> None:
         """Send one request, and wait for nothing: `answers` tells what became of it."""
         data = encode_request(method, target, body, json, headers)
-        self._client.server.require_rest()
+        self._driver.require_idle()
         self._methods.append(method)
         self.send(data)
 
@@ -123,26 +121,26 @@ class Connection:
         connection = self.wire
         if connection.window_len is None:
             raise ValueError(
-                "this connection reads at once; connect(window_len=...) makes one that is read by hand"
+                "this connection reads at once; connect(window_len=...) makes a slow reader"
             )
-        self._client.server.require_rest()
+        self._driver.require_idle()
         data = bytes(connection.waiting[:count])
         del connection.waiting[:count]
         connection.received += data
-        self._client.settle()
+        self._driver.run_until_idle()
         return data
 
     def half_close(self) -> None:
         """Say that no more will be sent."""
-        self._client.server.require_rest()
+        self._driver.require_idle()
         self.wire.has_half_closed = True
-        self._client.settle()
+        self._driver.run_until_idle()
 
     def reset(self) -> None:
         """Break the connection: no more is sent, and nothing read. What was sent before still
         arrives.
         """
-        self._client.server.require_rest()
+        self._driver.require_idle()
         self.wire.has_reset = True
         self.wire.waiting.clear()
-        self._client.settle()
+        self._driver.run_until_idle()

@@ -120,7 +120,9 @@ class Wire:
         self.is_shut = True
 
     def close(self) -> None:
-        """The server has closed its socket: if it had not read everything, that is seen as a reset."""
+        """The server has closed its socket: if it had not read everything, that is seen as
+        a reset.
+        """
         self.was_reset = bool(self.arrived)
         self.is_shut = self.is_closed = True
         self.interest = Interest.NOTHING

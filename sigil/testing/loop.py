@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Any, TypeVar, TypeVarTuple
 
-from ..shell.hosts.asyncio_host import _run as deliver
+from ..shell.hosts.asyncio_host import run_and_deliver
 from ..shell.program.deferred import Deferred
 
 Ts = TypeVarTuple("Ts")
@@ -48,7 +48,7 @@ class Loop(asyncio.AbstractEventLoop):
         """Run a coroutine from the next step on; how to cancel it. What comes of it goes to
         `deferred`.
         """
-        task: asyncio.Task[None] = self.create_task(deliver(awaitable, deferred))
+        task: asyncio.Task[None] = self.create_task(run_and_deliver(awaitable, deferred))
         if deferred is not None:  # without one it is the closing of a stream, which is let finish
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

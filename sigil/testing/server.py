@@ -43,9 +43,9 @@ from ..shell.program.body_sources import LateChunk, Spawn
 from ..shell.program.handlers import Application, Handler
 from ..shell.program.jobs import LateResult, Returned
 from ..shell.program.tracebacks import EXIT_EXCEPTIONS
+from .failures import ErrorLogHandler, recording_failures
 from .kernel import Kernel
 from .loop import Loop
-from .notice import Ear, noticing
 
 MakeEngine: TypeAlias = Callable[[Server, Parse, Clock], Engine]
 
@@ -80,10 +80,10 @@ class MemoryServer(Messaging):
         self._loop = Loop(clock)  # type: ignore[abstract]  # asyncio has what it lacks raise
         self._is_ticking = False
         self._has_ended = False
-        self._ear = Ear(self.log)
+        self._error_log = ErrorLogHandler(self.log)
         self._application = Application(
             self,
-            noticing(handler, self.errors),
+            recording_failures(handler, self.errors),
             callbacks,
             self.engine.events,
             clock,
@@ -167,24 +167,24 @@ class MemoryServer(Messaging):
             or (self.kernel.has_callers and accept_room(self.state) > 0)
         )
 
-    def require_rest(self) -> None:
+    def require_idle(self) -> None:
         """RuntimeError if this is called by the program behind the server."""
         if self._is_ticking:
             raise RuntimeError(
-                "the client was used from within its server's own tick: a handler must return instead"
+                "the client was used within its server's own tick: a handler must return instead"
             )
 
     def tick(self) -> None:
         """One turn: one look at clock and connections, one advance of the core, and what follows
         from it.
         """
-        self.require_rest()
+        self.require_idle()
         if self._has_ended:
             return
         self._is_ticking, self._thread = True, get_ident()
         self._sending_thread = self._thread
         try:
-            with self._ear.listening():
+            with self._error_log.attached():
                 self._process_connections()
         finally:
             self._is_ticking = False
@@ -270,7 +270,7 @@ class MemoryServer(Messaging):
     def _note(self, order: Log) -> None:
         """Keep the line, and write it to the log it is for."""
         self.log.append(order)
-        with self._ear.covered():
+        with self._error_log.muted():
             logging.getLogger(order.logger).log(order.level, "%s", order.text)
 
 

@@ -10,8 +10,6 @@ no place for chance. Nothing that came is forgotten. It does not know when it is
 `client` does.
 """
 
-from typing import TYPE_CHECKING
-
 from zstandard import ZstdDecompressor, ZstdError
 
 from ..core.broadcast.negotiation import ZSTD_SUBPROTOCOL
@@ -37,9 +35,7 @@ from ..core.websocket.messages import (
 from ..shell.loop.send_buffer import to_message
 from .answers import Answer, BadAnswer
 from .connection import Connection
-
-if TYPE_CHECKING:
-    from .client import Client
+from .driver import Driver
 
 _KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 _MASK = b"\x37\xfa\x21\x3d"
@@ -79,7 +75,9 @@ class WebSocketClosed(Exception):
 def upgrade_fields(
     subprotocols: tuple[str, ...], origin: str | None, headers: HeadersLike
 ) -> Pairs:
-    """The fields of a request for a WebSocket; those given in `headers` replace what would be sent."""
+    """The fields of a request for a WebSocket; those given in `headers` replace what would
+    be sent.
+    """
     offered = (("Sec-WebSocket-Protocol", ", ".join(subprotocols)),) if subprotocols else ()
     named = () if origin is None else (("Origin", origin),)
     defaults = (
@@ -111,13 +109,13 @@ class WebSocket:
 
     def __init__(
         self,
-        client: "Client",
+        driver: Driver,
         connection: Connection,
         answer: Answer,
         start: int,
         answers_pings: bool,
     ) -> None:
-        self._client = client
+        self._driver = driver
         self.connection = connection
         """What it runs over: for bytes, `reset`, `half_close`, `is_closed`, and the server's
         `reason` for the end.
@@ -161,7 +159,7 @@ class WebSocket:
         `NoMessage` if there is none; `WebSocketClosed` if there is none and the server has ended
         the conversation.
         """
-        self._client.settle()
+        self._driver.run_until_idle()
         while self._taken == len(self._messages) and self.connection.wire.waiting:
             self.read(_A_GULP)
         if self._taken < len(self._messages):
@@ -170,15 +168,15 @@ class WebSocket:
         if self.code is not None:
             raise self._closed()
         raise NoMessage(
-            "there is no message, and the server is at rest: let time pass with advance(), have the "
-            "program say something, or look whether it should have"
+            "there is no message, and the server is idle: let time pass with advance(), or let the "
+            "program send one"
         )
 
     def messages(self) -> list[str | bytes]:
         """All messages that came, those that `receive` has returned too; of a slow reader, those it
         has read.
         """
-        self._client.settle()
+        self._driver.run_until_idle()
         return self._messages[:]
 
     def read(self, count: int) -> bytes:
@@ -201,7 +199,7 @@ class WebSocket:
         ended.
         """
         opcode, payload = to_message(data)
-        self._client.settle()
+        self._driver.run_until_idle()
         if self.code is not None:
             raise self._closed()
         self.send_frame(opcode, payload)

@@ -156,7 +156,7 @@ def test_what_is_written_of_topics_and_history_holds() -> None:
     client.server.subscribe(ann.handle, "c")
     client.server.broadcast("to a", topic="a")
     client.server.broadcast("to c", topic="c")
-    client.settle()
+    client.run_until_idle()
     assert (ann.messages()[-1], eve.messages()[-1]) == ("to c", "to c")
     assert "to a" not in ann.messages()
     assert client.server.broadcast(bytes(10_001)) is SendStatus.DROPPED
@@ -179,7 +179,7 @@ def test_who_needs_what_is_no_longer_there_is_dropped_and_the_log_says_how_far_b
     statuses = []
     while not ends:
         statuses.append(client.server.broadcast(bytes(900)))
-        client.settle()
+        client.run_until_idle()
     assert statuses[-1] is SendStatus.DROPPED and SendStatus.BACKPRESSURE in statuses
     assert len(other.messages()) == len(statuses)
     assert (ends, slow.connection.is_closed) == ([("WS_CLIENT_TOO_SLOW", 1013)], True)

@@ -156,7 +156,7 @@ def test_a_browser_gives_up_where_nobody_is_and_tries_again(tmp_path: Path) -> N
         assert program.said.get(timeout=PATIENCE_S) == [
             *["the handshake was not answered in 200 ms", 1006] * 2,
             1000,
-            *["open", "nothing was heard for 200 ms", 1006] * 2,
+            *["open", "no message was received for 200 ms", 1006] * 2,
             1000,
         ]
 

@@ -328,7 +328,7 @@ def test_a_connection_on_which_nothing_is_heard_is_given_up_and_tried_again(tmp_
     opened = [
         ["open", {"attempt": 1, "protocol": "", "isReconnect": again}] for again in (False, True)
     ]
-    again = [["error", "nothing was heard for 50 ms"], ["close", LOST]]
+    again = [["error", "no message was received for 50 ms"], ["close", LOST]]
     assert told == [opened[0], *again, opened[1], *again, ["close", LAST], ["offered", [], []]]
 
 

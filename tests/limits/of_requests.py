@@ -170,7 +170,7 @@ def queue(limits: Limits, count: int) -> str:
     handed_out = len(promises)
     for promise in promises:
         promise.resolve(Response.text("late"))
-        client.settle()
+        client.run_until_idle()
     return f"{handed_out} handed out, {len(connection.answers())} in the end"
 
 

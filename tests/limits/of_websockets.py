@@ -82,7 +82,7 @@ def said_to(
     websocket = client.websocket("/", subprotocols, headers=headers)
     before = len(websocket.connection.wire.received)
     client.server.send(websocket.handle, "x" * length)
-    client.settle()
+    client.run_until_idle()
     agreed = websocket.subprotocol or websocket.extensions.partition(";")[0] or "plain"
     sent_len = len(websocket.connection.wire.received) - before
     return f"{agreed}, {'fewer' if sent_len < length else 'as it is'}"
@@ -146,7 +146,7 @@ def owe(limits: Limits, length: int) -> tuple[Client, WebSocket]:
         client.server.send(websocket.handle, bytes(length + WINDOW_LEN - HEAD_LEN))
         is SendStatus.SUCCESS
     )
-    client.settle()
+    client.run_until_idle()
     assert client.server.buffered_amount(websocket.handle) == length
     return client, websocket
 
@@ -155,7 +155,7 @@ def say_more(limits: Limits, length: int) -> str:
     """One message more to a WebSocket that is owed so many bytes, and how many come in the end."""
     client, websocket = owe(limits, length)
     status = client.server.send(websocket.handle, "more")
-    client.settle()
+    client.run_until_idle()
     drink(websocket)
     return f"{status.name}, {len(websocket.messages())} messages, {websocket.code}"
 
@@ -186,7 +186,7 @@ def fall_behind(limits: Limits) -> tuple[Client, WebSocket, WebSocket]:
     client = serve(limits)
     slow, fast = client.websocket("/", window_len=WINDOW_LEN), client.websocket("/")
     assert client.server.send(slow.handle, bytes(WINDOW_LEN - HEAD_LEN)) is SendStatus.SUCCESS
-    client.settle()
+    client.run_until_idle()
     assert client.server.buffered_amount(slow.handle) == 0
     return client, slow, fast
 
@@ -207,7 +207,7 @@ def miss_messages(limits: Limits, count: int) -> str:
 def broadcast(client: Client, length: int) -> str:
     """What is said of a broadcast."""
     status = client.server.broadcast(bytes(length))
-    client.settle()
+    client.run_until_idle()
     return status.name
 
 
@@ -229,7 +229,7 @@ def look_back(limits: Limits, count: int) -> str:
     client = serve(limits)
     for number in range(5):
         client.server.broadcast(str(number))
-        client.settle()
+        client.run_until_idle()
     return " ".join(map(str, client.websocket(f"/?history={count}").messages()))
 
 

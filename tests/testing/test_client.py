@@ -38,8 +38,8 @@ from sigil.testing import (
     Connection,
     HandlerError,
     MemoryServer,
+    NeverIdle,
     NoAnswer,
-    Restless,
     read_answers,
 )
 from sigil.testing.kernel import Kernel, Wire
@@ -277,7 +277,7 @@ def test_a_stalled_wire_hands_everything_back_and_is_not_shut_before_its_bytes()
 
 
 def test_a_long_message_in_single_bytes_is_not_restless() -> None:
-    connection = Client(always(OK), max_settle_ticks=10).connect(byte_at_a_time=True)
+    connection = Client(always(OK), max_ticks=10).connect(byte_at_a_time=True)
     connection.request("POST", "/", body=bytes(1_000))
     assert connection.answers()[0].status == 200
 
@@ -292,7 +292,7 @@ def test_streams_that_have_nothing_yet_wait_for_the_clock_or_for_a_promise() -> 
     assert connection.answers()[0].body == b"ab"
     client.advance(60)
     promise.resolve(b"!")
-    client.settle()
+    client.run_until_idle()
     assert [connection.answers()[0].body, connection.answers()[0].is_whole] == [b"ab!c", True]
 
 
@@ -469,7 +469,7 @@ def test_what_the_handler_raises_is_raised_once_and_has_been_answered() -> None:
         client.get("/a")
     assert caught.value is error
     assert "handler" in [entry.name for entry in caught.traceback]
-    client.settle()
+    client.run_until_idle()
     assert client.access[-1].status == 500
     with pytest.raises(BaseExceptionGroup) as group:
         client.connect().send(get("/a") + get("/b"))
@@ -524,7 +524,7 @@ def test_a_late_failure_is_raised_too() -> None:
     connection.send(GET)
     later.fail(KeyError("late"))
     with pytest.raises(KeyError, match="late"):
-        client.settle()
+        client.run_until_idle()
     assert connection.answers()[0].status == 500
 
 
@@ -539,7 +539,7 @@ def test_an_interrupt_leaves_and_nothing_is_lost() -> None:
     with pytest.raises(KeyboardInterrupt):
         connection.send(get("/a") + get("/stop") + get("/b"))
     with pytest.raises(HandlerError, match="interrupted"):
-        client.settle()
+        client.run_until_idle()
     assert [answer.status for answer in connection.answers()] == [200, 500, 500]
 
 
@@ -560,16 +560,16 @@ def test_a_request_that_nobody_answers_is_no_answer_and_the_client_goes_on() -> 
     assert caught.value.answer is None
     assert client.get("/").status == 200
     later.resolve(OK)
-    client.settle()
+    client.run_until_idle()
     assert client.stats().stale_responses == 1
 
 
 @pytest.mark.parametrize(
     ("piece", "limits"),
     [
-        (bytes(1_000), {"max_settle_ticks": 10}),
-        (b"", {"max_settle_ticks": 9}),
-        (bytes(100_000), {"max_settle_len": 10**6}),
+        (bytes(1_000), {"max_ticks": 10}),
+        (b"", {"max_ticks": 9}),
+        (bytes(100_000), {"max_sent_len": 10**6}),
     ],
 )
 def test_an_endless_stream_comes_to_a_bound(piece: bytes, limits: dict[str, int]) -> None:
@@ -581,7 +581,7 @@ def test_an_endless_stream_comes_to_a_bound(piece: bytes, limits: dict[str, int]
         client.get("/")
     assert caught.value.answer is not None and not caught.value.answer.is_whole
     assert client.get("/else").status == 200
-    with pytest.raises(Restless):
+    with pytest.raises(NeverIdle):
         client.connect().send(GET)
 
 
@@ -668,7 +668,7 @@ def test_time_stands_still_until_it_is_turned() -> None:
     client = Client(always(OK), limits=Limits(idle_timeout=0.001))
     connection = client.connect()
     for _ in range(100):
-        client.settle()
+        client.run_until_idle()
     assert (client.server.now, connection.is_closed) == (0.0, False)
 
 
@@ -683,7 +683,7 @@ def test_a_stopped_server_drains_and_refuses() -> None:
     with pytest.raises(ConnectionRefusedError):
         client.connect()
     later.resolve(OK)
-    client.settle()
+    client.run_until_idle()
     assert waiting.answers()[0].headers["connection"] == "close"
     waiting.half_close()
     assert not client.running
@@ -739,7 +739,7 @@ def test_the_server_in_memory_answers_what_a_real_one_answers() -> None:
     assert {name for name in offered if not hasattr(HttpServer, name)} == {
         "listening",
         "has_work",
-        "require_rest",
+        "require_idle",
     }
 
 

@@ -23,7 +23,7 @@ from sigil import (
     Response,
     http_server_serve,
 )
-from sigil.testing import Client, HandlerError, NoAnswer, Restless
+from sigil.testing import Client, HandlerError, NeverIdle, NoAnswer
 from tests.support import servers
 from tests.support.core_driver import OK, get
 from tests.support.requests import GET
@@ -101,9 +101,10 @@ def test_coroutines_answer_as_under_asyncio(path: str) -> None:
         await task
         return data
 
-    connection = Client(various).connect()
+    client = Client(various)
+    connection = client.connect()
     connection.send(get(path) + b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-    connection._client.advance(1)
+    client.advance(1)
     assert dateless(connection.received) == dateless(asyncio.run(serve()))
 
 
@@ -203,7 +204,7 @@ def test_what_ends_the_program_leaves(error: BaseException) -> None:
     with pytest.raises(type(error)):
         client.get("/")
     with pytest.raises(HandlerError, match=type(error).__name__):
-        client.settle()
+        client.run_until_idle()
     assert [line.status for line in client.access] == [500]
 
 
@@ -212,7 +213,7 @@ def test_a_coroutine_that_never_rests_comes_to_a_bound() -> None:
         while True:
             await asyncio.sleep(0)
 
-    with pytest.raises(Restless):
+    with pytest.raises(NeverIdle):
         Client(app).connect().send(GET)
 
 

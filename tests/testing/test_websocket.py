@@ -503,7 +503,7 @@ def test_a_client_that_is_too_slow_is_dropped_before_it_hurts_others() -> None:
     server = client.server
     while SendStatus.DROPPED not in told:
         told.append(server.broadcast(bytes(500)))
-        client.settle()
+        client.run_until_idle()
         assert len(told) < 100
     assert told == sorted(
         told, key=[SendStatus.SUCCESS, SendStatus.BACKPRESSURE, SendStatus.DROPPED].index
@@ -520,7 +520,7 @@ def test_what_is_owed_can_be_asked() -> None:
     assert client.server.buffered_amount(slow.handle) == 0
     client.server.send(slow.handle, bytes(5_000))
     assert client.server.buffered_amount(slow.handle) >= 5_000
-    client.settle()
+    client.run_until_idle()
     assert client.server.buffered_amount(slow.handle) == 4_004
     assert client.server.send(slow.handle, b"more") is SendStatus.BACKPRESSURE
     slow.receive()

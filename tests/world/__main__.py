@@ -38,7 +38,7 @@ def broken_rule(seed: int, skip: frozenset[str] = frozenset()) -> Violation | No
 
 def show(seed: int, count: int, skip: frozenset[str]) -> None:
     """Print the end of a world."""
-    world = World(seed, skip, is_kept=True)
+    world = World(seed, skip, keeps_lines=True)
     try:
         print(world.run())
     except Violation as violation:
@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=10_000, help="how many (default 10000)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
     parser.add_argument(
-        "--skip", default="", help="rules that are not looked at, separated by commas"
+        "--skip", default="", help="rules that are not checked, separated by commas"
     )
     parser.add_argument(
         "--keep", action="store_true", help="add seeds that break a rule to seeds.txt"

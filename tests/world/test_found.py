@@ -21,7 +21,7 @@ def say_in_one_read(client: Client, *sockets: WebSocket) -> None:
     """All of these have something to say in the same tick."""
     for websocket in sockets:
         websocket.connection.wire.arrived += encode_masked(1, b"hello", MASK)
-    client.settle()
+    client.run_until_idle()
 
 
 known = pytest.mark.xfail(strict=True, reason="known, and not mended yet")
@@ -41,7 +41,7 @@ def test_answers_are_in_order_when_a_request_is_handled_between_two_that_were_no
     )
     promises[0].resolve(Response.text("/0" * 50))
     promises[1].resolve(Response.text("/1" * 50))
-    client.settle()
+    client.run_until_idle()
     while connection.read(1_000):
         pass
     assert [answer.text for answer in connection.answers()] == [

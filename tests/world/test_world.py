@@ -18,8 +18,8 @@ from sigil.core.broadcast.entry import Published
 from sigil.core.conn import Conn
 from sigil.core.connection import send_queue
 from sigil.testing.world import Violation, World
-from sigil.testing.world.guests import Listener
-from sigil.testing.world.trace import spell
+from sigil.testing.world.clients import WebSocketClient
+from sigil.testing.world.trace import canonical
 from tests.world.__main__ import broken_rule, kept_seeds
 
 pytestmark = pytest.mark.filterwarnings(
@@ -81,8 +81,8 @@ def test_different_seeds_are_different_worlds() -> None:
 
 
 def test_a_trace_spells_sets_in_order_and_views_as_bytes() -> None:
-    assert spell(frozenset(("b", "a"))) == "{'a', 'b'}"
-    assert spell((Conn(1, 2), memoryview(b"xy")[1:], None)) == "tuple(Conn(1, 2), b'y', None)"
+    assert canonical(frozenset(("b", "a"))) == "{'a', 'b'}"
+    assert canonical((Conn(1, 2), memoryview(b"xy")[1:], None)) == "tuple(Conn(1, 2), b'y', None)"
 
 
 def test_worlds_are_worth_looking_at() -> None:
@@ -150,22 +150,28 @@ def test_another_library_understands_what_was_sent(first: int) -> None:
         world = World(seed)
         with suppress(Violation):
             world.run()
-        for guest in world.guests:
-            if isinstance(guest, Listener) and guest.account is not None and guest.is_upgraded:
+        for client in world.clients:
+            if (
+                isinstance(client, WebSocketClient)
+                and client.expectation is not None
+                and client.is_upgraded
+            ):
                 head, frames = (
-                    bytes(guest.line.taken[: guest.start]),
-                    bytes(guest.line.taken[guest.start : guest.looked]),
+                    bytes(client.wire.taken[: client.start]),
+                    bytes(client.wire.taken[client.start : client.parsed_len]),
                 )
-                heard = messages_in(
+                received = messages_in(
                     frames, re.findall(r"Sec-WebSocket-Extensions: (.*)\r\n", head.decode())
                 )
-                if guest.account.encoding is Encoding.ZSTD:  # where nothing tells what was a text
-                    assert [unpacked(one) for one in heard] == [
-                        plain(one) for one in guest.messages
+                if (
+                    client.expectation.encoding is Encoding.ZSTD
+                ):  # where nothing tells what was a text
+                    assert [unpacked(one) for one in received] == [
+                        plain(one) for one in client.messages
                     ]
                 else:
-                    assert heard[: len(guest.messages)] == guest.messages
-                count += len(heard)
+                    assert received[: len(client.messages)] == client.messages
+                count += len(received)
     assert count > 20
 
 

@@ -193,7 +193,9 @@ def json_array(texts: Sequence[str]) -> str:
 
 
 def _stream(request: Request, recorder: Recorder) -> Response:
-    """`/stream?lines=5`: the latest five samples as lines of JSON; without a number, all of them."""
+    """`/stream?lines=5`: the latest five samples as lines of JSON; without a number, all of
+    them.
+    """
     lines = request.args.get("lines", str(HISTORY_COUNT))
     if not COUNT.fullmatch(lines):
         return Response.error(

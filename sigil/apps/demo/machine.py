@@ -43,7 +43,9 @@ class CoreTimes(NamedTuple):
 
 
 class Space(NamedTuple):
-    """Memory or disk space. Memory that is available without swapping, such as caches, is unused."""
+    """Memory or disk space. Memory that is available without swapping, such as caches, is
+    unused.
+    """
 
     total_bytes: int
     used_bytes: int

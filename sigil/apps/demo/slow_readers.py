@@ -32,7 +32,9 @@ TOO_FAST = f"end of the stream: this reader has not lagged for {MAX_FAST_SECONDS
 
 
 class Visit(NamedTuple):
-    """One slow reader: when it came and when it last lagged, in seconds of the clock of `overdue`."""
+    """One slow reader: when it came and when it last lagged, in seconds of the clock of
+    `overdue`.
+    """
 
     began_seconds: float
     lagged_seconds: float
@@ -61,7 +63,9 @@ class SlowReaders:
         return True
 
     def overdue(self, server: HttpServer, now: float) -> list[tuple[Conn, str]]:
-        """The clients whose visit ends now, each with the reason; to be called once in each tick."""
+        """The clients whose visit ends now, each with the reason; to be called once in each
+        tick.
+        """
         self._admitted.clear()
         visits = {
             subscriber.conn: self._visit(subscriber.conn, subscriber.is_behind, now)

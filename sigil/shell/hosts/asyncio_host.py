@@ -72,7 +72,7 @@ class _Host:
 
         Without a `deferred` it is the closing of a stream, or a callback of an end: it may finish.
         """
-        task = self._loop.create_task(_run(awaitable, deferred))
+        task = self._loop.create_task(run_and_deliver(awaitable, deferred))
         tasks = self.closings if deferred is None else self._tasks
         tasks.add(task)
         task.add_done_callback(tasks.discard)
@@ -118,7 +118,7 @@ class _Host:
         self._end(None)
 
 
-async def _run(awaitable: Awaitable[object], deferred: Deferred | None) -> None:
+async def run_and_deliver(awaitable: Awaitable[object], deferred: Deferred | None) -> None:
     """Await what user code returned, and deliver its result or exception."""
     deferred = deferred or Deferred()
     try:

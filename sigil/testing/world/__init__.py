@@ -5,14 +5,13 @@ from one seed.
 
     World(17).run()
 
-Theory: what breaks a server is not an event but the order of many, so orders are drawn at random,
-by the thousand, with everything real left out that would make them slow or different the next time.
-After every tick all that must hold is looked at; a seed that finds a defect finds it again for
-ever.
+Theory: what breaks a server is seldom one event but the order of many, so orders are drawn at
+random, by the thousand, without everything real that would make them slow or different the next
+time. After every tick all invariants are checked; a seed that finds a defect always finds it again.
 
 Rules: one `random.Random(seed)` decides everything, so the same seed gives the same digest in every
-interpreter. A world ends in order: everybody reads, nobody speaks, then the server stops; and then
-the sums must come out. It does not know what the defect is: `Violation` names the rule that was
+interpreter. A world ends in order: every client reads, none sends, then the server stops; and then
+the sums must agree. It does not know what the defect is: `Violation` names the rule that was
 broken.
 """
 
@@ -28,27 +27,27 @@ from ...core.connection.websocket_send import buffered_amount
 from ...core.limits import Limits
 from ...core.server.slots import find_client
 from .checks import CHECKS
-from .guests import Asker, Guest, Listener
-from .model import Account, Violation
-from .network import Line, Mood
-from .play import GOODBYE, Play
-from .stage import Stage
-from .subscriber import Subscriber
+from .clients import HttpClient, SimulatedClient, WebSocketClient
+from .event_stream_client import EventStreamClient
+from .model import Expectation, Violation
+from .network import Behaviour, UnreliableWire
+from .program import PROGRAM_CLOSE_CODE, Program
 from .trace import Trace
+from .traced_server import TracedServer
 
 __all__ = ["Outcome", "Violation", "World"]
 
 MAX_LAST_TICKS = 800
-"""Ticks in which a world must come to rest, and in which it must end."""
+"""Ticks in which a world must become idle, and in which it must end."""
 
-PATIENCE_SECONDS = 100.0
+LONG_SECONDS = 100.0
 """Longer than a world lasts."""
 
-FAREWELLS = (GOODBYE, 1001)
-"""The codes of a close frame that is said behind all that was to be said."""
+ORDERLY_CODES = (PROGRAM_CLOSE_CODE, 1001)
+"""The codes of a close frame that is sent after all other messages."""
 
 _NEEDED = re.compile("it needed message ([0-9]+),")
-INNOCENT = frozenset(
+ORDERLY_REASONS = frozenset(
     (
         CloseReason.OK,
         CloseReason.SHUTDOWN,
@@ -61,7 +60,9 @@ INNOCENT = frozenset(
 
 
 class Outcome(NamedTuple):
-    """What a world came to: the digest of all that happened, and how much that was."""
+    """The result of a world: the digest of all that happened, and the number of messages published
+    and received and of clients dropped.
+    """
 
     seed: int
     digest: str
@@ -71,115 +72,129 @@ class Outcome(NamedTuple):
 
 
 class World:
-    """One world; `run` lets it happen.
+    """One world; `run` runs it.
 
-    `skip` names rules that are not looked at. With `is_kept`, `trace.lines` can be read afterwards.
+    `skip` names rules that are not checked. With `keeps_lines`, `trace.lines` can be read
+    afterwards.
     """
 
     def __init__(
-        self, seed: int, skip: frozenset[str] = frozenset(), is_kept: bool = False
+        self, seed: int, skip: frozenset[str] = frozenset(), keeps_lines: bool = False
     ) -> None:
         self.seed = seed
-        self.dice = dice = Random(seed)
+        self.rng = rng = Random(seed)
         self.skip = skip
-        self.trace = Trace(is_kept)
-        self.limits = limits = draw_limits(dice)
-        self.play = Play(dice, limits, is_async=dice.random() < 0.2)
-        self.server = self.play.server = Stage(
-            self.play.handle, limits, self.play.callbacks, dice, self.trace
+        self.trace = Trace(keeps_lines)
+        self.limits = limits = draw_limits(rng)
+        self.program = Program(rng, limits, is_async=rng.random() < 0.2)
+        self.server = self.program.server = TracedServer(
+            self.program.handle, limits, self.program.callbacks, rng, self.trace
         )
-        self.guests: list[Guest] = []
-        self._coming = dice.randint(2, 6)
-        self._ticks = dice.randint(8, 30)
-        self._is_at_rest = False
-        self._ends_in_peace = dice.random() < 0.7
-        self._hurried: set[Peer] = set()
-        """Who was gone, at the latest, when more was published within a few ticks than is kept."""
+        self.clients: list[SimulatedClient] = []
+        self._clients_left = rng.randint(2, 6)
+        self._ticks = rng.randint(8, 30)
+        self._is_idle = False
+        self._waits_for_idle = rng.random() < 0.7
+        self._overrun: set[Peer] = set()
+        """Clients that were closed by the time when more was published in a few ticks than is held.
+        """
 
-    # -- the course of things ----------------------------------------------------------------------
+    # -- the run -----------------------------------------------------------------------------------
 
     def run(self) -> Outcome:
-        """Let everything happen; `Violation` for the first rule that is broken."""
+        """Run the world to its end; `Violation` for the first rule that is broken."""
         try:
-            self._happen()
+            self._run_ticks()
         finally:
-            self.server.abandon()
-        accounts = self.play.book.accounts.values()
+            self.server.shut_down()
+        expectations = self.program.model.expectations.values()
         return Outcome(
             self.seed,
             self.trace.digest(),
-            len(self.play.book.published),
-            sum(account.heard for account in accounts)
-            + sum(guest.heard for guest in self.guests if isinstance(guest, Subscriber)),
+            len(self.program.model.published),
+            sum(expectation.received for expectation in expectations)
+            + sum(
+                client.received for client in self.clients if isinstance(client, EventStreamClient)
+            ),
             self.server.dropped_count(),
         )
 
-    def _happen(self) -> None:
-        """The ticks of this world, from its beginning to its end."""
+    def _run_ticks(self) -> None:
+        """All ticks of this world."""
         for _ in range(self._ticks):
-            if self._coming and self.dice.random() < 0.5:
-                self._invite()
-            self._tick(self.dice.choice((0.0, 0.001, 0.01, 0.01, 0.3)))
-            if self.dice.random() < 0.5:
-                self.play.stir()
-        if self._ends_in_peace:
-            self._come_to_rest()
+            if self._clients_left and self.rng.random() < 0.5:
+                self._connect_client()
+            self._tick(self.rng.choice((0.0, 0.001, 0.01, 0.01, 0.3)))
+            if self.rng.random() < 0.5:
+                self.program.act()
+        if self._waits_for_idle:
+            self._become_idle()
             self._check_all()
-        self._end(1.0 if self._ends_in_peace else self.dice.choice((0.0, 0.2, 5.0)))
+        self._end(1.0 if self._waits_for_idle else self.rng.choice((0.0, 0.2, 5.0)))
 
-    def _invite(self) -> None:
-        """One more client is at the door."""
-        self._coming -= 1
-        dice = self.dice
-        kind = dice.choice(
-            (Listener, Listener, Listener, partial(Subscriber, self.play.book), Asker)
+    def _connect_client(self) -> None:
+        """Connect one more client, drawn at random."""
+        self._clients_left -= 1
+        rng = self.rng
+        kind = rng.choice(
+            (
+                WebSocketClient,
+                WebSocketClient,
+                WebSocketClient,
+                partial(EventStreamClient, self.program.model),
+                HttpClient,
+            )
         )
-        cuts = dice.choice((0.0, 0.0, 0.3))
-        mood = dice.choice(
-            (Mood(None, 0.0, cuts), Mood(None, 0.2, cuts), Mood(dice.randint(10, 600), 0.1, cuts))
+        cuts = rng.choice((0.0, 0.0, 0.3))
+        behaviour = rng.choice(
+            (
+                Behaviour(None, 0.0, cuts),
+                Behaviour(None, 0.2, cuts),
+                Behaviour(rng.randint(10, 600), 0.1, cuts),
+            )
         )
-        line = Line(Peer("192.0.2.1", 5_000 + len(self.guests)), dice, mood)
-        patience = dice.choice((1_000, 1_000, dice.randint(3, 15)))
-        self.guests.append(kind(line, dice, dice.choice((5, 50, 500)), patience))
-        self.server.network.connect(line)
+        wire = UnreliableWire(Peer("192.0.2.1", 5_000 + len(self.clients)), rng, behaviour)
+        ticks_until_stalled = rng.choice((1_000, 1_000, rng.randint(3, 15)))
+        self.clients.append(kind(wire, rng, rng.choice((5, 50, 500)), ticks_until_stalled))
+        self.server.network.connect(wire)
 
     def _tick(self, seconds: float) -> None:
-        """One tick of everybody, and a look at all that must hold."""
-        for guest in self.guests:
-            guest.act()
+        """Tick the clients and the server once, and check all invariants."""
+        for client in self.clients:
+            client.act()
         self.server.now += seconds
         self.server.tick()
         self.trace.add("ticked", self.server.now)
-        if self.play.is_hurried:
-            self._hurried |= {
-                guest.line.peer for guest in self.guests if guest.line.reason is not None
+        if self.program.is_overrunning:
+            self._overrun |= {
+                client.wire.peer for client in self.clients if client.wire.reason is not None
             }
-        self.play.turns.append((0, 0))
+        self.program.ticks.append((0, 0))
         for violation in self._violations():
             self._raise(violation)
 
-    def _come_to_rest(self) -> None:
-        """Nobody says anything new, and everybody reads."""
-        self.play.is_over = self.server.network.is_calm = True
-        self.play.keep_promises(len(self.play.promises))
-        self._is_at_rest = True
-        for guest in self.guests:
-            guest.settle()
+    def _become_idle(self) -> None:
+        """Tick until nothing is in progress: no client sends anything new, and all read."""
+        self.program.is_silent = self.server.network.is_reliable = True
+        self.program.resolve_deferred(len(self.program.deferred))
+        self._is_idle = True
+        for client in self.clients:
+            client.become_reliable()
         for _ in range(MAX_LAST_TICKS):
             self._tick(0.01)
-            is_speaking = any(guest.outgoing and not guest.is_gone for guest in self.guests)
-            if not (is_speaking or self.server.has_work or self.server.waits):
+            is_sending = any(client.outgoing and not client.is_gone for client in self.clients)
+            if not (is_sending or self.server.has_work or self.server.waits):
                 return
-        self._raise(Violation("rest", "the world does not come to rest"))
+        self._raise(Violation("idle", "the world does not become idle"))
 
     def _check_all(self) -> None:
-        """What must hold whenever nothing is under way."""
-        for violation in (*self._missing(), *self._unjust()):
+        """Check what must hold whenever nothing is in progress."""
+        for violation in (*self._missing(), *self._wrongly_closed()):
             self._raise(violation)
 
     def _end(self, grace: float) -> None:
-        """The server stops; everything that was opened is closed, once."""
-        self.play.is_over = True
+        """Stop the server; everything that was opened must be closed, once."""
+        self.program.is_silent = True
         self.server.stop(grace)
         for _ in range(MAX_LAST_TICKS):
             if not self.server.running:
@@ -189,32 +204,32 @@ class World:
             self._raise(Violation("ends", "the server does not end"))
         if grace:
             self._check_all()
-        play = self.play
-        if set(play.opened) != set(play.closed) or len(play.opened) != len(play.closed):
+        program = self.program
+        if set(program.opened) != set(program.closed) or len(program.opened) != len(program.closed):
             self._raise(Violation("ends", "not everything that was opened was closed"))
-        if not all(account.has_ended for account in play.book.accounts.values()):
+        if not all(expectation.has_ended for expectation in program.model.expectations.values()):
             self._raise(Violation("ends", "not every WebSocket that was opened was closed"))
 
     def _raise(self, violation: Violation) -> None:
-        """Stop at a violation, unless it is of a rule that is not looked at."""
+        """Raise a violation, unless its rule is skipped."""
         if violation.check not in self.skip:
             raise violation
 
-    # -- what must hold ----------------------------------------------------------------------------
+    # -- the rules ---------------------------------------------------------------------------------
 
     def _violations(self) -> Iterator[Violation]:
-        """What does not hold after a tick."""
-        listeners = self.server.listeners()
-        for guest in self.guests:
+        """The violations after a tick."""
+        event_streams = self.server.event_streams()
+        for client in self.clients:
             try:
-                if isinstance(guest, Listener):
-                    self._introduce(guest)
-                if guest.line.peer in listeners and isinstance(guest, Subscriber):
-                    guest.join()
-                guest.look()
+                if isinstance(client, WebSocketClient):
+                    self._match_expectation(client)
+                if client.wire.peer in event_streams and isinstance(client, EventStreamClient):
+                    client.join()
+                client.read_received()
             except Violation as violation:
                 yield violation
-        yield from self.play.found
+        yield from self.program.violations
         if self.server.errors:
             yield Violation("defect", f"the program raised {self.server.errors[0]!r}")
         for line in self.server.log:
@@ -224,136 +239,143 @@ class World:
             state = self.server.state
             for check in CHECKS:
                 yield from check(state)
-            for guest in self.guests:
-                if isinstance(guest, Listener) and guest.account is not None:
-                    yield from self._buffered(guest, guest.account)
+            for client in self.clients:
+                if isinstance(client, WebSocketClient) and client.expectation is not None:
+                    yield from self._buffered(client, client.expectation)
 
-    def _introduce(self, guest: Listener) -> None:
-        """A guest is given its account once it has one."""
-        conn = guest.line.conn
-        if guest.account is None and conn is not None:
-            guest.account = self.play.book.accounts.get(conn)
+    def _match_expectation(self, client: WebSocketClient) -> None:
+        """Give a client its expectation once there is one."""
+        conn = client.wire.conn
+        if client.expectation is None and conn is not None:
+            client.expectation = self.program.model.expectations.get(conn)
 
-    def _buffered(self, guest: Listener, account: Account) -> Iterator[Violation]:
-        """What a client is owed is what it must be told and the network has not taken."""
+    def _buffered(self, client: WebSocketClient, expectation: Expectation) -> Iterator[Violation]:
+        """Check `buffered_amount`: what a client must receive and the network has not taken."""
         if (
             not (
-                account.is_open
-                and account.is_certain
-                and guest.is_upgraded
+                expectation.is_open
+                and expectation.is_known
+                and client.is_upgraded
                 and self.server.listening
             )
-            or guest.is_gone
-            or guest.faults
-            or guest.saw_control
-            or self.limits.ws_ping_interval < PATIENCE_SECONDS
+            or client.is_gone
+            or client.faults
+            or client.received_control
+            or self.limits.ws_ping_interval < LONG_SECONDS
         ):
             return
-        conn = account.conn
+        conn = expectation.conn
         assert conn is not None
-        expected = account.owed_len() - guest.untold_len()
-        told = buffered_amount(
+        expected = expectation.expected_len() - client.partial_len()
+        reported = buffered_amount(
             find_client(self.server.state.slots, conn), self.server.state.broadcast
         )
-        if told != expected:
+        if reported != expected:
             yield Violation(
-                "buffered", f"{conn} is said to be owed {told} bytes, it is owed {expected}"
+                "buffered", f"{conn} has {reported} bytes buffered, it should be {expected}"
             )
 
     def _missing(self) -> Iterator[Violation]:
-        """Who is open at the end has been told everything; who was closed by the program too."""
-        for guest in self.guests:
-            if isinstance(guest, Listener) and guest.account is not None:
-                account = guest.account
+        """Check that clients that are open at the end, or closed by the program, were sent
+        everything.
+        """
+        for client in self.clients:
+            if isinstance(client, WebSocketClient) and client.expectation is not None:
+                expectation = client.expectation
                 was_closed = (
-                    guest.saw_close is not None
-                    and guest.saw_close.code in FAREWELLS
-                    and not guest.faults
+                    client.received_close is not None
+                    and client.received_close.code in ORDERLY_CODES
+                    and not client.faults
                 )
                 is_open = (
-                    account.is_open and not guest.is_gone and not guest.faults and self._is_at_rest
+                    expectation.is_open
+                    and not client.is_gone
+                    and not client.faults
+                    and self._is_idle
                 )
-                owed = account.owed_len()
-                if (was_closed or is_open) and owed:
+                remaining = expectation.expected_len()
+                if (was_closed or is_open) and remaining:
                     yield Violation(
-                        "missing", f"{account.conn} was not told {owed} bytes, {was_closed=}"
+                        "missing",
+                        f"{expectation.conn} was not sent {remaining} bytes, {was_closed=}",
                     )
-            is_whole = not guest.is_gone or guest.line.reason in (
+            is_whole = not client.is_gone or client.wire.reason in (
                 CloseReason.OK,
                 CloseReason.SHUTDOWN,
             )
             if (
-                isinstance(guest, Subscriber)
-                and self._is_at_rest
+                isinstance(client, EventStreamClient)
+                and self._is_idle
                 and is_whole
-                and not guest.faults
-                and guest.missing()
+                and not client.faults
+                and client.missing()
             ):
-                yield Violation("missing", f"{guest.line.peer} was not told {guest.missing()[:3]}")
+                yield Violation(
+                    "missing", f"{client.wire.peer} was not sent {client.missing()[:3]}"
+                )
             if (
-                self._is_at_rest
-                and isinstance(guest, Asker)
-                and not guest.is_gone
-                and not guest.faults
+                self._is_idle
+                and isinstance(client, HttpClient)
+                and not client.is_gone
+                and not client.faults
             ):
-                whole = [answer for answer in guest.answers if answer.is_whole]
-                if len(whole) != len(guest.asked):
+                whole = [answer for answer in client.answers if answer.is_whole]
+                if len(whole) != len(client.asked):
                     yield Violation(
                         "missing",
-                        f"{guest.line.peer} asked {len(guest.asked)} times and got "
+                        f"{client.wire.peer} asked {len(client.asked)} times and got "
                         f"{len(whole)} answers",
                     )
 
-    def _unjust(self) -> Iterator[Violation]:
-        """Who did nothing wrong was not thrown out, and who was is told why in the log."""
+    def _wrongly_closed(self) -> Iterator[Violation]:
+        """Check that a client was closed for a reason, and that the log has it."""
         notes = [note.text for note in self.server.log]
-        for guest in self.guests:
-            reason, conn = guest.line.reason, guest.line.conn
+        for client in self.clients:
+            reason, conn = client.wire.reason, client.wire.conn
             if reason is None or conn is None:
                 continue
-            if self._is_innocent(guest) and reason not in INNOCENT:
+            if self._behaved_well(client) and reason not in ORDERLY_REASONS:
                 yield Violation(
                     "served", f"{conn} read everything and was closed with {reason.name}"
                 )
             why = next(
-                (note for note in notes if str(guest.line.peer) in note and reason.name in note), ""
+                (note for note in notes if str(client.wire.peer) in note and reason.name in note),
+                "",
             )
-            if reason is CloseReason.WS_CLIENT_TOO_SLOW and not self._is_reason(why, guest):
-                yield Violation(
-                    "explained", f"{conn} was dropped; why, if anybody said so: {why!r}"
-                )
+            if reason is CloseReason.WS_CLIENT_TOO_SLOW and not self._is_reason(why, client):
+                yield Violation("explained", f"{conn} was dropped; the log has: {why!r}")
 
-    def _is_reason(self, why: str, guest: Guest) -> bool:
+    def _is_reason(self, why: str, client: SimulatedClient) -> bool:
         """True if a line of the log names a message that a client needed."""
         needed = _NEEDED.search(why)
         return needed is not None and (
-            not isinstance(guest, Subscriber) or guest.needs(int(needed[1]))
+            not isinstance(client, EventStreamClient) or client.needs(int(needed[1]))
         )
 
-    def _is_innocent(self, guest: Guest) -> bool:
-        """True for a client that took everything at once and did nothing that ends a connection."""
+    def _behaved_well(self, client: SimulatedClient) -> bool:
+        """True for a client that read everything at once and did nothing that ends a connection."""
         return (
-            isinstance(guest, Listener | Subscriber)
-            and guest.was_prompt
-            and not guest.faults - {"pinged", "closed"}
-            and guest.line.peer not in self._hurried
+            isinstance(client, WebSocketClient | EventStreamClient)
+            and client.was_reliable
+            and not client.faults - {"pinged", "closed"}
+            and client.wire.peer not in self._overrun
         )
 
 
-def draw_limits(dice: Random) -> Limits:
-    """Bounds so tight that they are met, and patience so long that it is not."""
+def draw_limits(rng: Random) -> Limits:
+    """Limits so small that they are reached, with timeouts so long that they are not."""
     return Limits(
-        max_outbox_len=dice.choice((60, 300, 2_000)),
-        max_ws_outbox_len=dice.choice((60, 300, 2_000)),
-        outgoing_buffer_sz=dice.choice((100, 400, 3_000)),
-        max_ws_send_frame_cnt=dice.choice((3, 20, 200)),
-        history_messages=dice.choice((0, 0, 2, 5)),
-        max_rounds_per_tick=dice.choice((1, 2, 32)),
-        max_reads_per_tick=dice.choice((1, 3, 256)),
-        max_read_len=dice.choice((60, 200, 65_536)),
-        max_accepts_per_tick=dice.choice((1, 64)),
-        max_queued_requests=dice.choice((1, 4, 64)),
-        ws_ping_interval=dice.choice((PATIENCE_SECONDS, PATIENCE_SECONDS, 0.5)),
-        header_timeout=PATIENCE_SECONDS,
-        max_ws_connection_cnt=dice.choice((2, 1_024, 1_024, 1_024)),
+        max_outbox_len=rng.choice((60, 300, 2_000)),
+        max_ws_outbox_len=rng.choice((60, 300, 2_000)),
+        outgoing_buffer_sz=rng.choice((100, 400, 3_000)),
+        max_ws_send_frame_cnt=rng.choice((3, 20, 200)),
+        history_messages=rng.choice((0, 0, 2, 5)),
+        max_rounds_per_tick=rng.choice((1, 2, 32)),
+        max_reads_per_tick=rng.choice((1, 3, 256)),
+        max_read_len=rng.choice((60, 200, 65_536)),
+        max_accepts_per_tick=rng.choice((1, 64)),
+        max_queued_requests=rng.choice((1, 4, 64)),
+        ws_ping_interval=rng.choice((LONG_SECONDS, LONG_SECONDS, 0.5)),
+        header_timeout=LONG_SECONDS,
+        max_ws_connection_cnt=rng.choice((2, 1_024, 1_024, 1_024)),
     )

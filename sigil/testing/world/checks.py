@@ -1,7 +1,7 @@
-"""What must hold of the core's value after every tick, whatever has happened.
+"""The invariants of the core's value, checked after every tick.
 
-Theory: sums, cohorts and cursors are kept as things change, so that nothing need be looked at as a
-whole; here all of it is looked at as a whole, and must come out the same.
+Theory: the core updates sums, cohorts and cursors step by step, so that no step need visit all of
+its value; here they are computed from all of it, and must agree.
 
 Rules: each check is a generator of `Violation`s over a server value, and names the rule it is
 about. It does not know clients beyond their records.
@@ -24,18 +24,18 @@ from .model import Violation
 
 
 def check_ring(server: Server) -> Iterator[Violation]:
-    """What is kept of the stream is within both bounds, and the offsets are those of the frames."""
+    """Check that the ring is within both bounds, and that its offsets are those of its frames."""
     ring, pending = server.broadcast.ring, server.broadcast.pending
     kept = ring.head_offset - ring.tail_offset + server.broadcast.pending_len
     count = ring.head_number - ring.tail_number + len(pending)
     if kept > ring.max_bytes or count > ring.max_frames:
         yield Violation(
             "ring",
-            f"{kept} bytes in {count} frames are kept, not {ring.max_bytes} in {ring.max_frames}",
+            f"{kept} bytes in {count} frames are held, not {ring.max_bytes} in {ring.max_frames}",
         )
     if sum(map(entry_len, pending)) != server.broadcast.pending_len:
         yield Violation(
-            "ring", "the length of what was published in this turn is not that of its frames"
+            "ring", "the length of what was published in this tick is not that of its frames"
         )
     pages = [page for page in ring.pages[ring.first_page :] if page is not None]
     if any(sum(map(entry_len, page.entries)) != page.length for page in pages):
@@ -49,8 +49,8 @@ def check_ring(server: Server) -> Iterator[Violation]:
 
 
 def check_places(server: Server) -> Iterator[Violation]:
-    """Every open WebSocket is in the cohort of those who hear the same, or a laggard with a cursor
-    that is kept.
+    """Check that every open subscriber is in the cohort of its subscription, or a laggard whose
+    cursor is in the ring.
     """
     broadcast = server.broadcast
     clients = list(clients_of(server.slots))
@@ -74,7 +74,7 @@ def check_places(server: Server) -> Iterator[Violation]:
         yield Violation("places", f"the laggards are {broadcast.laggards}, not {laggards}")
     for client in clients:
         if is_in_cohort(client) and (client.outgoing.outbox or client.outgoing.is_full):
-            yield Violation("places", f"{client.conn} is in its cohort, but behind with reading")
+            yield Violation("places", f"{client.conn} is in its cohort, but has output buffered")
         cursor = None if client.subscriber is None else client.subscriber.cursor
         if client.subscriber is None or cursor is None:
             continue
@@ -85,7 +85,7 @@ def check_places(server: Server) -> Iterator[Violation]:
         ):
             yield Violation(
                 "cursor",
-                f"{client.conn} stands at {cursor}, the tail at {broadcast.ring.tail_number}, "
+                f"{client.conn} is at {cursor}, the tail at {broadcast.ring.tail_number}, "
                 f"the floor at {broadcast.lowest_cursor}, the head at {broadcast.next_number}",
             )
         places = [item.to for item in client.subscriber.queue if isinstance(item, Follow)]
@@ -94,7 +94,9 @@ def check_places(server: Server) -> Iterator[Violation]:
 
 
 def check_load(server: Server) -> Iterator[Violation]:
-    """The sums over all clients are those of their records, and slots are in use or free, once."""
+    """Check that the load is the sum over all clients, and that each slot is either used or
+    free.
+    """
     clients = list(clients_of(server.slots))
     sums = (
         sum(map(incoming_len, clients)),
@@ -103,37 +105,37 @@ def check_load(server: Server) -> Iterator[Violation]:
     )
     kept = server.load.inbound, server.load.outbound, server.load.websockets
     if sums != kept:
-        yield Violation("load", f"bytes heard, bytes owed and WebSockets are {sums}, not {kept}")
+        yield Violation("load", f"incoming, outgoing bytes and subscribers are {sums}, not {kept}")
     slots = sorted([client.conn.slot for client in clients] + free_slots(server.slots))
     if slots != list(range(len(server.slots.entries))) or server.slots.used != len(clients):
         yield Violation("load", "a slot is in use and free, or neither")
 
 
 def check_budgets(server: Server) -> Iterator[Violation]:
-    """No client is owed more than its budget, a message that went over it, and what came at once."""
+    """Check that no client has more output buffered than its budget, one message that exceeded it,
+    and one response.
+    """
     limits = server.limits
-    most = (
+    max_len = (
         limits.max_outbox_len
         + limits.max_ws_outbox_len
         + limits.outgoing_buffer_sz
-        + A_MESSAGE
-        + AN_ANSWER
+        + MAX_MESSAGE_LEN
+        + MAX_RESPONSE_LEN
     )
     for client in clients_of(server.slots):
         subscriber = client.subscriber
         if subscriber is None or subscriber.close_state is CloseState.CLOSED:
             continue
         queued = sum(len(item) for item in subscriber.queue if not isinstance(item, Follow))
-        if outbox_len(client) + queued > most:
+        if outbox_len(client) + queued > max_len:
             yield Violation(
                 "budget",
-                f"{client.conn} is owed {outbox_len(client)} and {queued} bytes, not {most}",
+                f"{client.conn} has {outbox_len(client)} and {queued} bytes, not {max_len}",
             )
 
 
-A_MESSAGE, AN_ANSWER = 910, 1_300
-"""Bytes, at most: of what the program says at once, and of what may be owed from before the
-upgrade.
-"""
+MAX_MESSAGE_LEN, MAX_RESPONSE_LEN = 910, 1_300
+"""Bytes of one message of the program, and of the response before an upgrade, at most."""
 
 CHECKS = (check_ring, check_places, check_load, check_budgets)

@@ -1,11 +1,11 @@
-"""A network in a bad mood: the wires and the kernel of `sigil.testing`, with everything that a real
-one may do.
+"""An unreliable network: the wires and the kernel of `sigil.testing`, with all that a real one may
+do.
 
-Theory: an operating system promises less than it mostly keeps: a write may take half of what it is
-given, a read may give a byte, one who is ready may be seen later, and in any order. What holds
-under the worst of moods, drawn from dice, holds on a good day.
+Theory: an operating system guarantees less than it usually does: a write may take half of its data,
+a read may return one byte, a ready socket may be reported later, and in any order. What holds under
+the worst behaviour, drawn at random, holds under the usual one.
 
-Rules: all chance comes from the dice that are handed in. A wire takes and gives bytes in order, and
+Rules: all randomness comes from the generator that is passed in. A wire carries bytes in order, and
 loses none but by a reset. `taken` are all bytes that were ever taken from the server. It does not
 know what the bytes mean.
 """
@@ -20,9 +20,9 @@ from ...core.limits import Limits
 from ..kernel import Kernel, Wire
 
 
-class Mood(NamedTuple):
-    """How one wire behaves: its window in bytes (None: all is read at once), and how often writes
-    and reads are cut.
+class Behaviour(NamedTuple):
+    """How one wire behaves: its window in bytes (None: all is read at once), and the probabilities
+    that a write or a read is cut short.
     """
 
     window_len: int | None = None
@@ -30,25 +30,25 @@ class Mood(NamedTuple):
     cut_reads: float = 0.0
 
     @property
-    def is_prompt(self) -> bool:
-        """True if it takes all that it is ever given."""
+    def is_reliable(self) -> bool:
+        """True if it takes all data at once."""
         return self.window_len is None and not self.cut_writes
 
 
-class Line(Wire):
-    """A wire with a mood."""
+class UnreliableWire(Wire):
+    """A wire that behaves as its `behaviour` says."""
 
-    __slots__ = ("dice", "mood", "taken")
+    __slots__ = ("behaviour", "rng", "taken")
 
-    def __init__(self, peer: Peer, dice: Random, mood: Mood) -> None:
-        super().__init__(peer, mood.window_len, None)
-        self.dice = dice
-        self.mood = mood
+    def __init__(self, peer: Peer, rng: Random, behaviour: Behaviour) -> None:
+        super().__init__(peer, behaviour.window_len, None)
+        self.rng = rng
+        self.behaviour = behaviour
         self.taken = bytearray()
 
-    def cheer(self) -> None:
-        """From now on this is a good wire with a reader that reads."""
-        self.mood = Mood()
+    def become_reliable(self) -> None:
+        """Take all data at once from now on, and read what is buffered."""
+        self.behaviour = Behaviour()
         self.window_len = None
         self.read(len(self.waiting))
 
@@ -57,17 +57,21 @@ class Line(Wire):
         self.received += self.waiting[:count]
         del self.waiting[:count]
 
-    def recv(self, most: int) -> bytes:
-        """What the server reads, perhaps less than is there."""
-        if self.mood.cut_reads and self.dice.random() < self.mood.cut_reads:
-            most = self.dice.randint(1, most)
-        return super().recv(most)
+    def recv(self, max_count: int) -> bytes:
+        """Bytes that the server reads, perhaps fewer than there are."""
+        if self.behaviour.cut_reads and self.rng.random() < self.behaviour.cut_reads:
+            max_count = self.rng.randint(1, max_count)
+        return super().recv(max_count)
 
     def send(self, data: Segment) -> int:
-        """How much of what the server writes is taken, perhaps less than there is room for."""
+        """How many of the bytes that the server writes are taken, perhaps fewer than fit."""
         part = data
-        if self.mood.cut_writes and len(data) and self.dice.random() < self.mood.cut_writes:
-            part = data[: self.dice.randrange(len(data))]
+        if (
+            self.behaviour.cut_writes
+            and len(data)
+            and self.rng.random() < self.behaviour.cut_writes
+        ):
+            part = data[: self.rng.randrange(len(data))]
             if not len(part) and not self.has_reset and not self.is_shut:
                 raise BlockingIOError
         count = super().send(part)
@@ -75,32 +79,32 @@ class Line(Wire):
         return count
 
 
-class Network(Kernel):
-    """A kernel that reports in any order, late, and lets in whenever it likes."""
+class UnreliableKernel(Kernel):
+    """A kernel that reports readiness and new connections late and in any order."""
 
-    def __init__(self, dice: Random) -> None:
+    def __init__(self, rng: Random) -> None:
         super().__init__()
-        self._dice = dice
-        self.is_calm = False
-        """True when everybody who is ready is reported at once."""
+        self._rng = rng
+        self.is_reliable = False
+        """All that is ready is reported at once."""
 
-    def accept(self, most: int) -> list[Event]:
-        """Some of those who wait to be let in."""
-        events = super().accept(most if self.is_calm else self._dice.randint(0, most))
+    def accept(self, max_count: int) -> list[Event]:
+        """The events of some of the new connections."""
+        events = super().accept(max_count if self.is_reliable else self._rng.randint(0, max_count))
         assert all(isinstance(event, Accepted) for event in events)
         return events
 
     def process_readable_clients(self, limits: Limits) -> list[Event]:
-        """Some of those who are ready, in some order."""
+        """The events of some of the ready connections, in some order."""
         wires = list(self._wires.values())
-        if not self.is_calm:
+        if not self.is_reliable:
             wires = [
                 connection
                 for connection in wires
-                if self._dice.random() < SEEN or _is_awaited(connection)
+                if self._rng.random() < REPORTED_RATE or _is_urgent(connection)
             ]
-            self._dice.shuffle(wires)
-            wires.sort(key=_is_awaited, reverse=True)
+            self._rng.shuffle(wires)
+            wires.sort(key=_is_urgent, reverse=True)
         ready = [(connection, mask) for connection in wires if (mask := connection.readiness())][
             : limits.max_reads_per_tick
         ]
@@ -111,16 +115,16 @@ class Network(Kernel):
         ]
 
 
-def _is_awaited(connection: Wire) -> bool:
-    """True for a wire that takes everything and is to be sent more: that is seen at once, and
-    before all others.
+def _is_urgent(connection: Wire) -> bool:
+    """True for a reliable wire that the server waits to write to; it is reported at once, and
+    first.
     """
     return (
-        isinstance(connection, Line)
-        and connection.mood.is_prompt
+        isinstance(connection, UnreliableWire)
+        and connection.behaviour.is_reliable
         and bool(connection.interest & Interest.WRITE)
     )
 
 
-SEEN = 0.8
-"""How likely one that is ready is seen to be in a tick."""
+REPORTED_RATE = 0.8
+"""The probability that a ready connection is reported in a tick."""

@@ -1,11 +1,11 @@
-"""What happened in a world, as one number: two runs are the same if their numbers are.
+"""A digest of all that happened in a world: two runs are the same if their digests are.
 
-Theory: a world is reproducible only if nothing but the seed decides, and that is noticed by hashing
-all that was told to the core and all that it ordered, in sequence.
+Theory: a world is reproducible only if nothing but the seed decides, and that is checked by hashing
+all events and effects of the core, in sequence.
 
-Rules: the number depends on values only: sets are spelled in order, views as their bytes, and what
+Rules: the digest depends on values only: sets are written in order, views as their bytes, and what
 belongs to the interpreter (addresses, the order of a hash table) is left out. It does not know what
-the words mean.
+the values mean.
 """
 
 from hashlib import sha256
@@ -16,36 +16,36 @@ from pyrsistent import PSet
 from ...core.http.request import Request
 
 
-def spell(value: Any) -> str:
-    """A value as words that are the same in every run of the interpreter."""
+def canonical(value: Any) -> str:
+    """A value as a text that is the same in every run of the interpreter."""
     if isinstance(value, memoryview):
         return repr(bytes(value))
     if isinstance(value, frozenset | set | PSet):
-        return f"{{{', '.join(sorted(map(spell, value)))}}}"
+        return f"{{{', '.join(sorted(map(canonical, value)))}}}"
     if isinstance(value, Request):
         return f"Request({value.method} {value.target})"
     if isinstance(value, tuple):
-        return f"{type(value).__name__}({', '.join(map(spell, value))})"
+        return f"{type(value).__name__}({', '.join(map(canonical, value))})"
     if value is None or isinstance(value, str | bytes | int | float):
         return repr(value)
     return type(value).__name__
 
 
 class Trace:
-    """Lines about what happened, hashed; kept too if they are to be read."""
+    """A hash over lines about what happened; with `keeps_lines` they can be read in `lines`."""
 
-    def __init__(self, is_kept: bool = False) -> None:
+    def __init__(self, keeps_lines: bool = False) -> None:
         self._hash = sha256()
-        self._is_kept = is_kept
+        self._keeps_lines = keeps_lines
         self.lines: list[str] = []
 
-    def add(self, word: str, value: Any) -> None:
-        """One thing has happened."""
-        line = f"{word} {spell(value)}"
+    def add(self, label: str, value: Any) -> None:
+        """Add one line: what happened, and with which value."""
+        line = f"{label} {canonical(value)}"
         self._hash.update(line.encode() + b"\n")
-        if self._is_kept:
+        if self._keeps_lines:
             self.lines.append(line)
 
     def digest(self) -> str:
-        """The number of all that has happened until now, in hexadecimal digits."""
+        """The hash of all lines so far, in hexadecimal digits."""
         return self._hash.hexdigest()

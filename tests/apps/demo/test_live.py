@@ -61,7 +61,7 @@ class Show:
         """Let time pass, and say what is due then."""
         self.now += seconds
         self.live.run_due(self.client.server)  # type: ignore[arg-type]
-        self.client.settle()
+        self.client.run_until_idle()
 
     def slow(self, window_len: int | None = None, host: str = "127.0.0.1") -> Connection:
         """A client that asks for too much."""

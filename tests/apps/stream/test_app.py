@@ -52,7 +52,7 @@ class Streaming:
     def publish(self) -> None:
         while self.stream.has_pending:
             self.stream.publish(self.client.server)  # type: ignore[arg-type]  # it says what a server with sockets says
-        self.client.settle()
+        self.client.run_until_idle()
 
 
 def texts(*lines: bytes) -> list[str]:
@@ -148,7 +148,7 @@ def test_a_turn_has_so_many_lines_and_the_others_wait() -> None:
     listener = stream.client.websocket("/ws")
     stream.stream.feed(b"".join(b"%d\n" % number for number in range(MAX_LINES_PER_TICK + 5)))
     stream.stream.publish(stream.client.server)  # type: ignore[arg-type]
-    stream.client.settle()
+    stream.client.run_until_idle()
     assert (len(listener.messages()), stream.stream.has_pending) == (MAX_LINES_PER_TICK, True)
     stream.publish()
     assert listener.messages() == [str(number) for number in range(MAX_LINES_PER_TICK + 5)]

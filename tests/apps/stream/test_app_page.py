@@ -227,7 +227,7 @@ def test_a_server_that_comes_back_is_found_and_its_past_is_not_told_again(tab: T
         server.write(b"a\nb\n")
         tab.wait_for(ROWS, ["a", "b"])
         server.end_input()
-        tab.wait_for(STATE, "the stream has ended, looking for it")
+        tab.wait_for(STATE, "the server has stopped, reconnecting")
         assert server.ended()[0] == 0
     with streaming("--port", str(server.port)) as server:
         server.write(b"b\nc\n")

@@ -136,7 +136,7 @@ def test_of_many_bombs_one_is_inflated_at_a_time() -> None:
     try:
         for websocket in websockets:
             websocket.connection.send(bombs)
-        client.settle()
+        client.run_until_idle()
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -204,7 +204,7 @@ def test_a_broadcast_that_has_no_room_in_all_encodings_lets_what_was_said_leave_
     dice = Random(5)
     said = ["".join(dice.choice(ascii_letters) for _ in range(900)) for _ in range(2)]
     statuses = [client.server.broadcast(words).name for words in said]
-    client.settle()
+    client.run_until_idle()
     assert statuses == ["SUCCESS", "BACKPRESSURE"]
     assert [slow.receive(), slow.receive()] == packed.messages() == said
 
@@ -214,7 +214,7 @@ def test_what_nobody_keeps_up_with_is_encoded_once_too(monkeypatch: pytest.Monke
     slow = [client.websocket("/", headers=OFFER, window_len=10) for _ in range(5)]
     for websocket in slow:
         client.server.send(websocket.handle, "more than they take")
-    client.settle()
+    client.run_until_idle()
     assert client.state.broadcast.encoding_counts == ((Encoding.DEFLATE_15, 5),)
     count = 0
 
@@ -227,7 +227,7 @@ def test_what_nobody_keeps_up_with_is_encoded_once_too(monkeypatch: pytest.Monke
     monkeypatch.setattr("sigil.core.broadcast.entry.recode", counting)
     for _ in range(10):
         client.server.broadcast(LONG)
-    client.settle()
+    client.run_until_idle()
     for websocket in slow:
         assert [websocket.receive() for _ in range(11)][1:] == [LONG] * 10
     assert count == 10
@@ -241,7 +241,7 @@ def test_a_broadcast_is_encoded_once_for_each_encoding_and_everybody_hears_the_s
     fans = fans_of(client)
     for words in (LONG, "short", LONG[::-1]):
         client.server.broadcast(words)
-    client.settle()
+    client.run_until_idle()
     assert [fan.subscription.encoding for fan in fans] == [
         Encoding.PLAIN,
         Encoding.ZSTD,
@@ -259,7 +259,7 @@ def test_who_joins_late_is_sent_history_in_an_encoding_that_nobody_had() -> None
     client = echoing(Limits(history_messages=5))
     client.server.broadcast(LONG)
     client.server.broadcast(b"\x00" * 500)
-    client.settle()
+    client.run_until_idle()
     assert client.websocket("/?2", headers=OFFER).messages() == [LONG, b"\x00" * 500]
     packed = client.websocket("/?2", "compress-zstd")
     assert packed.messages() == [LONG.encode(), b"\x00" * 500]
@@ -273,7 +273,7 @@ def test_a_slow_reader_is_sent_what_it_missed_in_its_encoding_and_no_frame_is_to
     for words in said:
         client.server.broadcast(words)
         client.server.send(slow.handle, words[::-1])
-        client.settle()
+        client.run_until_idle()
     heard = [slow.receive() for _ in range(2 * len(said))]
     assert [words for words in heard if words in said] == said
     assert [words for words in heard if words not in said] == [words[::-1] for words in said]
@@ -291,7 +291,7 @@ def test_what_is_kept_counts_in_all_encodings() -> None:
     kept = client.state.broadcast.pending_len
     assert 904 < kept < 1_000
     packed.close()
-    client.settle()
+    client.run_until_idle()
     assert client.state.broadcast.encoding_counts == ((Encoding.DEFLATE_15, 1),)
     assert plain.messages() == ["x" * 900]
 
@@ -301,7 +301,7 @@ def test_a_message_that_fits_only_plain_is_broadcast_all_the_same() -> None:
     packed = client.websocket("/", headers=OFFER)
     words = "".join(chr(33 + (index * index) % 90) for index in range(900))
     client.server.broadcast(words)
-    client.settle()
+    client.run_until_idle()
     assert packed.messages() == [words]
 
 
@@ -328,7 +328,7 @@ def test_a_topic_is_heard_in_every_encoding() -> None:
     client.server.broadcast("nobody", topic="sport")
     client.server.unsubscribe(packed.handle, "news")
     client.server.broadcast("too late", topic="news")
-    client.settle()
+    client.run_until_idle()
     assert packed.messages() == [LONG]
 
 
@@ -339,7 +339,7 @@ def test_a_client_of_the_reference_system_reads_what_it_is_sent() -> None:
     before = wire_len(websocket)
     client.server.send(websocket.handle, "x" * 200)
     client.server.send(websocket.handle, "x" * 201)
-    client.settle()
+    client.run_until_idle()
     frames = bytes(websocket.connection.wire.received[before:])
     assert frames[:4] == b"\x81\x7e\x00\xc8"
     assert frames[204] == 0x82

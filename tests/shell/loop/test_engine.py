@@ -57,7 +57,7 @@ def count_of_a_turn(clients: int, turns: int) -> int:
         engine.told = 0
         server.tick()
         told = engine.told
-        client.settle()
+        client.run_until_idle()
         assert [websocket.receive() for websocket in sockets] == [f"{turn}"] * clients
     return told
 
@@ -126,7 +126,7 @@ def test_a_word_in_a_slow_handler_makes_no_answer_late(act: str) -> None:
     for connection, path in ((first, b"/fast"), (second, b"/slow")):
         connection.wire.arrived += b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % path
     client.server.tick()
-    client.settle()
+    client.run_until_idle()
     assert [bytes(connection.wire.received)[:15] for connection in (first, second)] == [
         b"HTTP/1.1 200 OK"
     ] * 2
@@ -158,7 +158,7 @@ def test_what_another_thread_wants_of_a_client_comes_after_its_answer(
     thread = Thread(target=elsewhere)
     thread.start()
     thread.join()
-    client.settle()
+    client.run_until_idle()
     received = bytes(connection.wire.received).partition(b"\r\n\r\n")[2]
     assert received.count(b"heard") == (act != "close")
     assert (b"\x88\x02\x03\xe8" in received) if act == "close" and is_upgrade else True
@@ -206,8 +206,8 @@ def test_what_leaves_in_the_middle_of_a_callback_is_whole_though_a_stream_ends_t
     )  # takes its place in the same tick
     one.connection.wire.arrived += frame(1, b"go")
     with pytest.raises(KeyboardInterrupt):
-        client.settle()
-    client.settle()
+        client.run_until_idle()
+    client.run_until_idle()
     assert other.messages() == said
 
 
@@ -228,7 +228,7 @@ def test_who_is_closed_before_it_is_let_in_is_told(count: int) -> None:
     first, second = (MemoryWire(Peer(name, 1), None, None) for name in ("first", "second"))
     client.server.kernel.connect(first)
     client.server.kernel.connect(second)
-    client.settle()
+    client.run_until_idle()
     assert (bytes(first.received), bytes(second.received)[:12], second.is_shut) == (
         b"",
         b"HTTP/1.1 503",

@@ -1,11 +1,10 @@
-"""The server of a world: the one in memory, on a network in a bad mood, with all that happens
-written down.
+"""The server of a world: the one in memory, on an unreliable network, with a trace.
 
-Theory: `MemoryServer` turns the product's own engine and calls user code by the product's own
-program; here only its kernel is another, and every event that is told and every effect that is
+Theory: `MemoryServer` ticks the product's own engine and calls user code by the product's own
+program; here its kernel is replaced, and every event the core is given and every effect that is
 carried out passes a `Trace`.
 
-Rules: nothing is changed on its way.  It does not know what should happen.
+Rules: nothing is changed on its way. It does not know what should happen.
 """
 
 from collections.abc import Callable
@@ -30,7 +29,7 @@ from ...shell.loop.send_buffer import TOO_SLOW
 from ...shell.program.handlers import Handler
 from ..server import MemoryServer
 from .model import frame_len
-from .network import Network
+from .network import UnreliableKernel
 from .trace import Trace
 
 POSITION_LEN = 16
@@ -38,48 +37,48 @@ POSITION_LEN = 16
 
 
 class TracedEngine(Engine):
-    """An engine that writes down what it tells the core."""
+    """An engine that adds every event that it gives to the core to a trace."""
 
     def __init__(self, trace: Trace, state: Server, parse: Parse, clock: Clock) -> None:
         super().__init__(state, parse, clock)
         self._trace = trace
 
     def advance_core(self, events: list[Event]) -> None:
-        """Advance the core by these events, and write them down."""
+        """Advance the core by these events, and add them to the trace."""
         for event in events:
-            self._trace.add("told", event)
+            self._trace.add("event", event)
         super().advance_core(events)
 
 
-class Stage(MemoryServer):
-    """A server in memory whose network is in a bad mood."""
+class TracedServer(MemoryServer):
+    """A server in memory on an unreliable network."""
 
     def __init__(
-        self, handler: Handler, limits: Limits, callbacks: Callbacks, dice: Random, trace: Trace
+        self, handler: Handler, limits: Limits, callbacks: Callbacks, rng: Random, trace: Trace
     ) -> None:
         self.trace = trace
-        self.network = Network(dice)
+        self.network = UnreliableKernel(rng)
         super().__init__(handler, limits, callbacks, partial(TracedEngine, trace), self.network)
         self.traced = cast(TracedEngine, self.engine)
         self.traced.methods = {
-            kind: self._written_down(method) for kind, method in self.traced.methods.items()
+            kind: self._traced(method) for kind, method in self.traced.methods.items()
         }
 
-    def _written_down(self, method: Callable[[Any], Event | None]) -> Callable[[Any], Event | None]:
-        """The same method, with a line in the trace before."""
+    def _traced(self, method: Callable[[Any], Event | None]) -> Callable[[Any], Event | None]:
+        """A method that adds the effect to the trace and then calls this one."""
 
-        def carry_out(order: Any) -> Event | None:
-            self.trace.add("ordered", order)
+        def perform(order: Any) -> Event | None:
+            self.trace.add("effect", order)
             return method(order)
 
-        return carry_out
+        return perform
 
     def _note(self, order: Log) -> None:
-        """A line is kept, and bothers nobody."""
+        """Add a record to `log`, without logging it."""
         self.log.append(order)
 
-    def abandon(self) -> None:
-        """This server will not be turned any more: what its coroutines have begun is let end."""
+    def shut_down(self) -> None:
+        """Let coroutines clean up, because this server will not tick again."""
         self.set_spawn(None)
         self._loop.end()
 
@@ -92,16 +91,16 @@ class Stage(MemoryServer):
         """How many clients were dropped because they read too slowly."""
         return self.traced.snapshot.totals.closed.get(TOO_SLOW, 0)
 
-    def weight_of(self, message: Message) -> int:
-        """Bytes that a message takes on the ring, in all encodings that somebody listens in."""
+    def ring_len(self, message: Message) -> int:
+        """Bytes that a message takes in the ring, in all encodings that have subscribers."""
         encodings = [encoding for encoding, _ in self.traced.snapshot.broadcast.encoding_counts]
         return sum(
             [frame_len(message, encoding) for encoding in (Encoding.PLAIN, *encodings)],
             POSITION_LEN * (Encoding.SSE in encodings),
         )
 
-    def listeners(self) -> dict[Peer, Conn]:
-        """Who listens to the stream without being a WebSocket."""
+    def event_streams(self) -> dict[Peer, Conn]:
+        """The open event streams."""
         clients = clients_of(self.traced.snapshot.slots)
         return {
             client.peer: client.conn
@@ -109,14 +108,14 @@ class Stage(MemoryServer):
             if client.incoming.phase is Phase.EVENT_STREAM
         }
 
-    def kept_topics(self) -> list[str | None]:
-        """The topics of all frames that the core has kept."""
+    def ring_topics(self) -> list[str | None]:
+        """The topics of all frames that the core holds."""
         broadcast = self.traced.snapshot.broadcast
         return [*frame_topics(broadcast.ring), *(entry.topic for entry in broadcast.pending)]
 
 
 def frame_topics(ring: Ring) -> list[str | None]:
-    """The topics of the frames on a ring, in order."""
+    """The topics of the frames in a ring, in order."""
     pages = [page for page in ring.pages[ring.first_page :] if page is not None]
     topics = [entry.topic for page in pages for entry in page.entries]
     return topics[len(topics) - (ring.head_number - ring.tail_number) :]

@@ -22,7 +22,7 @@ from ..shell.program.tracebacks import EXIT_EXCEPTIONS
 ERROR_LOG = "sigil.error"
 
 
-class Ear(logging.Handler):
+class ErrorLogHandler(logging.Handler):
     """Hears what is logged about user code without an effect of the core: failures of callbacks and
     of endings.
     """
@@ -30,16 +30,16 @@ class Ear(logging.Handler):
     def __init__(self, log: list[Log]) -> None:
         super().__init__(logging.DEBUG)
         self._log = log
-        self._is_covered = False
+        self._is_muted = False
         self._thread = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the line, if it is about this server."""
-        if not self._is_covered and record.thread == self._thread:
+        if not self._is_muted and record.thread == self._thread:
             self._log.append(Log(record.name, record.levelno, record.getMessage()))
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def attached(self) -> Iterator[None]:
         """Listen to the log of errors meanwhile."""
         logger = logging.getLogger(ERROR_LOG)
         self._thread = threading.get_ident()
@@ -50,17 +50,19 @@ class Ear(logging.Handler):
             logger.removeHandler(self)
 
     @contextmanager
-    def covered(self) -> Iterator[None]:
+    def muted(self) -> Iterator[None]:
         """Hear nothing meanwhile."""
-        self._is_covered = True
+        self._is_muted = True
         try:
             yield
         finally:
-            self._is_covered = False
+            self._is_muted = False
 
 
-def noticing(handler: Handler, errors: list[BaseException]) -> Callable[[Request], Any]:
-    """The same handler, with what it raises kept, if that is a failure and not an answer or an end."""
+def recording_failures(handler: Handler, errors: list[BaseException]) -> Callable[[Request], Any]:
+    """The same handler, with what it raises kept, if that is a failure and not an answer or
+    an end.
+    """
 
     def call(request: Request) -> Any:
         try:

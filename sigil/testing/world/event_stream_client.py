@@ -1,0 +1,157 @@
+"""A client of a world that reads server-sent events, and checks what it receives.
+
+Theory: an event carries its position, so this client needs no expectation of its own: each event is
+looked up in the list of all messages published, and none between two events may have been on its
+topics.
+
+Rules: strict, as for WebSockets: an event that is torn, repeated, out of order or on another topic
+is a `Violation`, and so is a message missed without a `gap` event. It knows the product's encoding
+from its documentation only: bytes are parsed by a pattern. It does not know the server, only its
+wire and the list.
+"""
+
+import json
+import re
+from random import Random
+
+from ...core.websocket.messages import Message
+from .clients import SimulatedClient
+from .model import Model, Violation
+from .network import UnreliableWire
+
+_EVENT = re.compile(
+    rb"id: 0-([0-9]+)\n(?:data: ([^\n]*)\n)?\n"
+    rb"|event: gap\nid: 0-([0-9]+)\ndata: (\{[^\n]*\})\n\n|:\n\n"
+)
+_REQUEST = "GET /events/{}/{} HTTP/1.1\r\nHost: h\r\n{}\r\n"
+
+
+class EventStreamClient(SimulatedClient):
+    """A client that opens an event stream, perhaps to resume one after a position."""
+
+    def __init__(
+        self,
+        model: Model,
+        wire: UnreliableWire,
+        rng: Random,
+        max_read_per_tick: int,
+        ticks_until_stalled: int,
+    ) -> None:
+        super().__init__(wire, rng, max_read_per_tick, ticks_until_stalled)
+        self._model = model
+        names = rng.choice(("-", "-", "a", "b", "a.b", "*"))
+        self._topics = frozenset(names.split("."))
+        seen = rng.randint(0, len(model.published)) if rng.random() < 0.4 else None
+        field = "" if seen is None else f"Last-Event-ID: 0-{seen}\r\n"
+        self.outgoing += _REQUEST.format(names, rng.choice((0, 0, 1, 3)), field).encode()
+        self._parsed_len = 0
+        """How much of `wire.taken` has been parsed."""
+        self.has_begun = False
+        """The head of the response was received."""
+        self.next_number = seen
+        """The number of the next message that it must receive, if on its topics; None until known.
+        """
+        self.joined_at: int | None = None
+        """How many messages were published when the server first had it as a subscriber; it must
+        receive all later ones on its topics.
+        """
+        self.received = 0
+
+    def is_subscribed(self, message: Message, topic: str | None) -> bool:
+        """True if it must receive this message on this topic."""
+        return isinstance(message, str) and (
+            topic is None or topic in self._topics or "*" in self._topics
+        )
+
+    def join(self) -> None:
+        """Note that the server has it as a subscriber."""
+        if self.joined_at is None:
+            self.joined_at = len(self._model.published)
+
+    def read_received(self) -> None:
+        """Parse what was received, and compare it with what was published."""
+        data = bytes(self.wire.taken)
+        if not self.has_begun:
+            end = data.find(b"\r\n\r\n")
+            if end < 0 or not data.startswith(b"HTTP/1.1 200 "):
+                return
+            self.has_begun, self._parsed_len = True, end + 4
+        while event := _EVENT.match(data, self._parsed_len):
+            self._parsed_len = event.end()
+            self._take(event)
+        if b"\n\n" in data[self._parsed_len :]:
+            raise Violation(
+                "frame",
+                f"{self.wire.peer} received what is no event: {data[self._parsed_len :][:40]!r}",
+            )
+
+    def _take(self, event: re.Match[bytes]) -> None:
+        """Take one event."""
+        if event[4] is not None:
+            if self.next_number is None or self.received:
+                raise Violation(
+                    "gap", f"{self.wire.peer} was sent a gap it cannot have: {event[0]!r}"
+                )
+            self.next_number += json.loads(event[4])["missed"]
+            self._set_position(int(event[3]))
+        elif event[2] is not None:
+            self._receive(int(event[1]) - 1, event[2].decode())
+        elif event[1] is not None:
+            self._set_position(int(event[1]))
+
+    def _set_position(self, number: int) -> None:
+        """Take its position from the server; it must have received everything before."""
+        if number > len(self._model.published):
+            raise Violation(
+                "position",
+                f"{self.wire.peer} was sent position {number} of {len(self._model.published)}",
+            )
+        if self.next_number is not None:
+            self._check_skipped(number)
+        self.next_number = number
+
+    def _check_skipped(self, number: int) -> None:
+        """Check that it was subscribed to nothing between the last event and this number."""
+        first = self.joined_at if self.next_number is None else self.next_number
+        if self.next_number is not None and number < self.next_number:
+            raise Violation("order", f"{self.wire.peer} received {number} again")
+        skipped = [
+            missed
+            for missed in range(number if first is None else first, number)
+            if self.is_subscribed(*self._model.published[missed])
+        ]
+        if skipped:
+            raise Violation(
+                "order", f"{self.wire.peer} received {number} and before it not {skipped[:3]}"
+            )
+
+    def needs(self, number: int) -> bool:
+        """True if it still had to receive this message."""
+        is_past = self.next_number is not None and number < self.next_number
+        end = self._model.ended.get(self.wire.peer, len(self._model.published))
+        return not is_past and number < end and self.is_subscribed(*self._model.published[number])
+
+    def _receive(self, number: int, text: str) -> None:
+        """Take a message."""
+        published = self._model.published
+        is_there = number < self._model.ended.get(self.wire.peer, len(published))
+        if (
+            not is_there
+            or published[number][0] != text
+            or not self.is_subscribed(*published[number])
+        ):
+            raise Violation(
+                "order", f"{self.wire.peer} received {text[:14]!r} as {number}, which it is not"
+            )
+        self._check_skipped(number)
+        self.next_number = number + 1
+        self.received += 1
+
+    def missing(self) -> list[int]:
+        """The numbers of messages that it should have received; none before it is a subscriber."""
+        if self.joined_at is None:
+            return []
+        first = self.joined_at if self.next_number is None else self.next_number
+        end = self._model.ended.get(self.wire.peer, len(self._model.published))
+        numbers = range(end if first is None else first, end)
+        return [number for number in numbers if self.is_subscribed(*self._model.published[number])]
