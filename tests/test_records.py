@@ -71,6 +71,8 @@ def record_in(annotation: ast.expr | None) -> str:
 
 
 FIELDS = field_types()
+MAKERS = ("tuple.__new__", "_new")
+"""What makes a record of a tuple unchecked: for the file that defines it only."""
 
 
 class Positions(ast.NodeVisitor):
@@ -131,8 +133,9 @@ class Positions(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         name = ast.unparse(node.func)
-        if name == "tuple.__new__" or name.endswith("._make"):
-            self.found.append(f"{self.path.name}:{node.lineno}: {name}")
+        made = ast.unparse(node.args[0]) if node.args else ""
+        if name.endswith("._make") or (name in MAKERS and RECORDS.get(made) != self.path):
+            self.found.append(f"{self.path.name}:{node.lineno}: {name} of {made}")
         self.generic_visit(node)
 
 

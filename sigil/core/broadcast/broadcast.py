@@ -36,6 +36,11 @@ from .entry import (
 )
 from .ring import Ring, last_matching, make_ring, ring_append, ring_reserve, ring_skip
 
+_new = tuple.__new__
+"""Makes a record of a tuple of all its fields: in half the time, and unchecked, so only in the
+update functions of this file, which name every field before.
+"""
+
 Cohorts: TypeAlias = PMap[Subscription, PSet[Conn]]
 
 
@@ -137,16 +142,20 @@ def _with_pending(
     """The broadcast with another ring and other pending entries of `pending_len` bytes."""
     # By position, beside the definition: `_replace` takes twice as long.
     _, _, _, cohorts, laggards, lowest_cursor, encoding_counts, may_be_resumed = broadcast
-    return Broadcast(
-        ring,
-        pending,
-        pending_len,
-        cohorts,
-        laggards,
-        lowest_cursor,
-        encoding_counts,
-        may_be_resumed,
+    after: Broadcast = _new(
+        Broadcast,
+        (
+            ring,
+            pending,
+            pending_len,
+            cohorts,
+            laggards,
+            lowest_cursor,
+            encoding_counts,
+            may_be_resumed,
+        ),
     )
+    return after
 
 
 TopicIndex: TypeAlias = dict[str | None, list[int]]

@@ -30,6 +30,11 @@ from ..websocket.frames import Opcode
 from .encoding import ENCODING_INFO
 from .entry import EVERY_TOPIC, Published, Subscription, entry_len, frame_for, matches
 
+_new = tuple.__new__
+"""Makes a record of a tuple of all its fields: in half the time, and unchecked, so only in the
+update functions of this file, which name every field before.
+"""
+
 
 class Page(NamedTuple):
     """Entries that were published together: `length` bytes in all, the first with this number."""
@@ -161,19 +166,23 @@ def ring_skip(ring: Ring, count: int) -> Ring:
     nothing is stored any more.
     """
     number, offset = ring.head_number + count, ring.head_offset
-    return Ring(
-        ring.max_bytes,
-        ring.max_frames,
-        pvector(),
-        0,
-        number,
-        offset,
-        number,
-        offset,
-        ring.epoch,
-        pvector(),
-        number,
+    after: Ring = _new(
+        Ring,
+        (
+            ring.max_bytes,
+            ring.max_frames,
+            pvector(),
+            0,
+            number,
+            offset,
+            number,
+            offset,
+            ring.epoch,
+            pvector(),
+            number,
+        ),
     )
+    return after
 
 
 def ring_reserve(ring: Ring, count: int, length: int) -> Ring:
@@ -210,19 +219,23 @@ def ring_reserve(ring: Ring, count: int, length: int) -> Ring:
             first_page += 1
     if first_page >= COMPACT_AT:
         pages, first_page = pages[first_page:], 0
-    return Ring(
-        max_bytes,
-        max_frames,
-        pages,
-        first_page,
-        number,
-        offset,
-        head_number,
-        head_offset,
-        epoch,
-        topic_spans,
-        indexed_number,
+    after: Ring = _new(
+        Ring,
+        (
+            max_bytes,
+            max_frames,
+            pages,
+            first_page,
+            number,
+            offset,
+            head_number,
+            head_offset,
+            epoch,
+            topic_spans,
+            indexed_number,
+        ),
     )
+    return after
 
 
 # -- reading ---------------------------------------------------------------------------------------

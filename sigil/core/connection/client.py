@@ -35,6 +35,11 @@ from ..parse_result import Malformed
 from .subscriber import OPEN, CloseState, Subscriber
 from .websocket_state import WebSocket, unread_len
 
+_new = tuple.__new__
+"""Makes a record of a tuple of all its fields: in half the time, and unchecked, so only in the
+update functions of this file, which name every field before.
+"""
+
 
 class Phase(IntEnum):
     """What becomes of bytes that arrive."""
@@ -161,37 +166,45 @@ def after_read(
     """
     conn, peer, _, _, responded, _, outgoing, bytes_in, bytes_out, subscriber, websocket = client
     bytes_in += length
-    return Client(
-        conn,
-        peer,
-        incoming,
-        outstanding,
-        responded,
-        now,
-        outgoing,
-        bytes_in,
-        bytes_out,
-        subscriber,
-        websocket,
+    after: Client = _new(
+        Client,
+        (
+            conn,
+            peer,
+            incoming,
+            outstanding,
+            responded,
+            now,
+            outgoing,
+            bytes_in,
+            bytes_out,
+            subscriber,
+            websocket,
+        ),
     )
+    return after
 
 
 def with_requests(client: Client, incoming: Incoming, heads: tuple[Head, ...]) -> Client:
     """The client with more outstanding requests, and what is left over of what has come."""
     conn, peer, _, before, responded, since, outgoing, bytes_in, bytes_out, subscriber, ws = client
-    return Client(
-        conn,
-        peer,
-        incoming,
-        before + heads,
-        responded,
-        since,
-        outgoing,
-        bytes_in,
-        bytes_out,
-        subscriber,
-        ws,
+    after: Client = _new(
+        Client,
+        (
+            conn,
+            peer,
+            incoming,
+            before + heads,
+            responded,
+            since,
+            outgoing,
+            bytes_in,
+            bytes_out,
+            subscriber,
+            ws,
+        ),
     )
+    return after
 
 
 def after_responses(client: Client, count: int, length: int, now: float) -> Client:
@@ -212,19 +225,23 @@ def after_responses(client: Client, count: int, length: int, now: float) -> Clie
     left = outstanding[count:] if count < len(outstanding) else ()
     responded += count
     bytes_out += length
-    return Client(
-        conn,
-        peer,
-        incoming,
-        left,
-        responded,
-        now,
-        outgoing,
-        bytes_in,
-        bytes_out,
-        subscriber,
-        websocket,
+    after: Client = _new(
+        Client,
+        (
+            conn,
+            peer,
+            incoming,
+            left,
+            responded,
+            now,
+            outgoing,
+            bytes_in,
+            bytes_out,
+            subscriber,
+            websocket,
+        ),
     )
+    return after
 
 
 def after_delivery(client: Client, incoming: Incoming, length: int, now: float) -> Client:
@@ -235,19 +252,23 @@ def after_delivery(client: Client, incoming: Incoming, length: int, now: float) 
         client
     )
     bytes_out += length
-    return Client(
-        conn,
-        peer,
-        incoming,
-        heads,
-        responded,
-        now,
-        outgoing,
-        bytes_in,
-        bytes_out,
-        subscriber,
-        websocket,
+    after: Client = _new(
+        Client,
+        (
+            conn,
+            peer,
+            incoming,
+            heads,
+            responded,
+            now,
+            outgoing,
+            bytes_in,
+            bytes_out,
+            subscriber,
+            websocket,
+        ),
     )
+    return after
 
 
 def with_incoming(client: Client, incoming: Incoming) -> Client:
@@ -264,19 +285,23 @@ def with_subscriber(client: Client, subscriber: Subscriber, sent_len: int = 0) -
     """The client with another record as a subscriber, after `sent_len` bytes more were sent."""
     conn, peer, incoming, heads, responded, since, outgoing, bytes_in, bytes_out, _, ws = client
     bytes_out += sent_len
-    return Client(
-        conn,
-        peer,
-        incoming,
-        heads,
-        responded,
-        since,
-        outgoing,
-        bytes_in,
-        bytes_out,
-        subscriber,
-        ws,
+    after: Client = _new(
+        Client,
+        (
+            conn,
+            peer,
+            incoming,
+            heads,
+            responded,
+            since,
+            outgoing,
+            bytes_in,
+            bytes_out,
+            subscriber,
+            ws,
+        ),
     )
+    return after
 
 
 def with_websocket(client: Client, websocket: WebSocket) -> Client:

@@ -21,6 +21,11 @@ from ..close_reasons import CloseReason
 from ..events import Segment
 from ..limits import Limits
 
+_new = tuple.__new__
+"""Makes a record of a tuple of all its fields: in half the time, and unchecked, so only in the
+update functions of this file, which name every field before.
+"""
+
 
 class CloseState(IntEnum):
     """How far the closing handshake, or the end of an event stream, has got."""
@@ -101,4 +106,16 @@ def with_queue(
 ) -> Subscriber:
     """The subscriber with another queue, which the next flush looks at or not."""
     _, _, _, close_state, reason, subscription, cursor = subscriber
-    return Subscriber(is_scheduled, queue, queued_len, close_state, reason, subscription, cursor)
+    after: Subscriber = _new(
+        Subscriber,
+        (
+            is_scheduled,
+            queue,
+            queued_len,
+            close_state,
+            reason,
+            subscription,
+            cursor,
+        ),
+    )
+    return after

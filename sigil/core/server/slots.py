@@ -17,6 +17,11 @@ from pyrsistent import PVector, pvector
 from ..conn import Conn
 from ..connection.client import Client
 
+_new = tuple.__new__
+"""Makes a record of a tuple of all its fields: in half the time, and unchecked, so only in the
+update functions of this file, which name every field before.
+"""
+
 NO_SLOT = -1
 
 
@@ -113,4 +118,12 @@ class Draft:
 
     def finish(self) -> Slots:
         """The table as it is now."""
-        return Slots(self.entries.persistent(), self._free, self._used)
+        after: Slots = _new(
+            Slots,
+            (
+                self.entries.persistent(),
+                self._free,
+                self._used,
+            ),
+        )
+        return after
