@@ -45,7 +45,7 @@ async function messages(address, { decoder = "none", socket = "deflate", count, 
 
 /** Tells everything until the server closes for good. */
 async function watch(address, { decoder = "none", socket = "deflate", ...wishes }) {
-  const backoff = { firstMs: 10, mostMs: 20 };
+  const backoff = { firstMs: 10, maxMs: 20 };
   const options = { WebSocket: SOCKETS[socket], decompress: DECODERS[decoder], backoff, ...wishes };
   const stream = sayEvents(connect(address, options));
   for await (const message of stream) say(["message", message]);
@@ -65,7 +65,7 @@ async function delays(address, { count, backoff = {}, decoder = "none" }) {
 
 /** Everything that is told until it has ended so many times, and then what was offered in each handshake. */
 async function ends(address, { count, decoder = "none", ...wishes }) {
-  const backoff = { firstMs: 10, mostMs: 10 };
+  const backoff = { firstMs: 10, maxMs: 10 };
   const options = { WebSocket: Counting, decompress: DECODERS[decoder], random: () => 0.5, backoff, ...wishes };
   const stream = sayEvents(connect(address, options));
   let endCount = 0;
@@ -126,8 +126,8 @@ async function codes(address, { codes: list }) {
 }
 
 /** Two loops, of which one does not take anything until all has come. */
-async function slowLoop(address, { count, queueMost }) {
-  const stream = connect(address, { WebSocket, queueMost });
+async function slowLoop(address, { count, maxQueuedMessages }) {
+  const stream = connect(address, { WebSocket, maxQueuedMessages });
   const totals = [];
   stream.on("dropped", ({ detail }) => totals.push(detail.total));
   let heardCount = 0;
@@ -137,7 +137,7 @@ async function slowLoop(address, { count, queueMost }) {
   for await (const message of stream) if (quick.push(parseInt(message)) === count) break;
   await until(() => heardCount === count);
   const taken = [];
-  for (let left = queueMost; left > 0; left -= 1) taken.push(parseInt((await slow.next()).value));
+  for (let left = maxQueuedMessages; left > 0; left -= 1) taken.push(parseInt((await slow.next()).value));
   say({ quick, taken, totals, dropped: stream.dropped });
   const last = slow.next();
   stream.close();
@@ -173,11 +173,11 @@ async function silenceAtWork(address) {
 }
 
 /** A decoder that takes nothing until all has come. */
-async function slowDecoder(address, { count, queueMost }) {
+async function slowDecoder(address, { count, maxQueuedMessages }) {
   let open;
   const gate = new Promise(resolve => { open = resolve; });
   const slow = async bytes => { await gate; return decompress(bytes); };
-  const stream = connect(address, { WebSocket: Counting, decompress: slow, queueMost });
+  const stream = connect(address, { WebSocket: Counting, decompress: slow, maxQueuedMessages });
   await until(() => Counting.last?.count === count);
   const dropped = stream.dropped;
   const heard = [];
@@ -241,7 +241,7 @@ async function abort(address, { refused, socket = "deflate" }) {
   ];
   for (const [where, moment] of moments) {
     const controller = new AbortController();
-    const backoff = { firstMs: 1e6, mostMs: 1e6 };
+    const backoff = { firstMs: 1e6, maxMs: 1e6 };
     const stream = connect(where, { WebSocket, signal: controller.signal, backoff, random: () => 1 });
     const errors = [];
     const loop = stream[Symbol.asyncIterator]().next();
@@ -298,7 +298,7 @@ const WAYS = {
 };
 
 /** All ways at once to close, when the server answers nothing any more: what is told, and whether it was in time. */
-async function unanswered(address, { ways, socket = "plain", leastMs, mostMs, ...options }) {
+async function unanswered(address, { ways, socket = "plain", minMs, maxMs, ...options }) {
   await Promise.all(ways.map(async way => {
     const controller = new AbortController();
     const stream = connect(address, { ...options, WebSocket: SOCKETS[socket], signal: controller.signal });
@@ -311,7 +311,7 @@ async function unanswered(address, { ways, socket = "plain", leastMs, mostMs, ..
     const { done } = await loop;
     await stream.closed;
     const tookMs = performance.now() - startMs;
-    say([done, told, stream.state, tookMs > leastMs - 1 && tookMs < mostMs || tookMs]);
+    say([done, told, stream.state, tookMs > minMs - 1 && tookMs < maxMs || tookMs]);
   }));
 }
 
@@ -446,7 +446,7 @@ async function looking(address) {
     page.visibilityState = state;
     page.dispatchEvent(new Event("visibilitychange"));
   };
-  const stream = connect(address, { WebSocket, random: () => 1, backoff: { firstMs: 1e9, mostMs: 1e9 } });
+  const stream = connect(address, { WebSocket, random: () => 1, backoff: { firstMs: 1e9, maxMs: 1e9 } });
   await once(stream, "close");
   look("hidden");
   say(stream.state);
@@ -473,7 +473,7 @@ async function pure(_, { calls }) {
 
 /** The delays after so many failures, for three numbers. */
 async function jitter(_, { count }) {
-  const backoff = { firstMs: 100, mostMs: 1000, factor: 2 };
+  const backoff = { firstMs: 100, maxMs: 1000, factor: 2 };
   const delays = failures => [0, 0.25, 0.999].map(number => client.delayMs(failures, backoff, () => number));
   say(Array.from({ length: count }, (_, failures) => delays(failures)));
 }

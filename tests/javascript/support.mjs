@@ -57,5 +57,5 @@ export function sayEvents(stream) {
 /** Back-off that does not wait, and the delays it was asked for. */
 export function hurrying(delays, options = {}) {
   const hurry = (callback, delayMs) => { delays.push(delayMs); return setTimeout(callback, 0); };
-  return { WebSocket, random: () => 0.5, setTimeout: hurry, backoff: { firstMs: 100, mostMs: 1000 }, ...options };
+  return { WebSocket, random: () => 0.5, setTimeout: hurry, backoff: { firstMs: 100, maxMs: 1000 }, ...options };
 }

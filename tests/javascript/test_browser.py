@@ -26,7 +26,7 @@ import { connect } from "/sigil-client.js"
 import { decompress } from "/fzstd.js"
 const say = value => fetch("/say?" + encodeURIComponent(JSON.stringify(value)))
 const hex = bytes => Array.from(bytes, byte => byte.toString(16).padStart(2, "0")).join("")
-const stream = connect("said", { decompress, backoff: { firstMs: 10, mostMs: 100 } })
+const stream = connect("said", { decompress, backoff: { firstMs: 10, maxMs: 100 } })
 let told = [], heard = []
 stream.on("open", ({ detail }) => told.push(["open", detail]))
 stream.on("close", ({ detail }) => told.push(["close", detail.code]))
@@ -45,7 +45,7 @@ LOSING_PAGE = """<!doctype html><title>nobody there</title><script type="module"
 import { connect } from "/sigil-client.js"
 const told = []
 for (const url of location.hash.slice(1).split(",")) {
-  const backoff = { firstMs: 1, mostMs: 1 }
+  const backoff = { firstMs: 1, maxMs: 1 }
   const stream = connect(url, { handshakeMs: 200, silenceMs: 200, backoff })
   stream.on("open", () => told.push("open"))
   stream.on("error", ({ detail }) => told.push(detail.error.message))

@@ -418,7 +418,7 @@ def test_a_server_that_has_forgotten_zstandard_is_found_again(tmp_path: Path) ->
 def test_a_loop_that_is_behind_loses_the_oldest_and_is_told(tmp_path: Path) -> None:
     with serving() as server:
         result, done, is_done = play(
-            tmp_path, "slowLoop", address(server, "/count"), count=COUNT, queueMost=5
+            tmp_path, "slowLoop", address(server, "/count"), count=COUNT, maxQueuedMessages=5
         )
     assert result == {
         "quick": list(range(20)),
@@ -432,7 +432,7 @@ def test_a_loop_that_is_behind_loses_the_oldest_and_is_told(tmp_path: Path) -> N
 def test_a_decoder_that_is_behind_loses_the_oldest_that_waits_for_it(tmp_path: Path) -> None:
     with serving() as server:
         (result,) = play(
-            tmp_path, "slowDecoder", address(server, "/count"), count=COUNT, queueMost=5
+            tmp_path, "slowDecoder", address(server, "/count"), count=COUNT, maxQueuedMessages=5
         )
     assert result == {"dropped": 14, "heard": [0, 15, 16, 17, 18, 19]}
 
@@ -488,14 +488,14 @@ def test_after_close_nothing_more_is_heard(tmp_path: Path, decoder: str) -> None
             "dropped",
             1,
             "/count",
-            {"queueMost": 3},
+            {"maxQueuedMessages": 3},
             [["close", False], [[0, 1, 2], True, True, True]],
         ),
         (
             "dropped",
             2,
             "/count",
-            {"queueMost": 3},
+            {"maxQueuedMessages": 3},
             [["dropped", "open"], ["close", False], [[0, 1, 2], True, True, True]],
         ),
         ("open", 1, "/count", {}, [["close", False], [[], True, True, True]]),
@@ -566,23 +566,23 @@ WAYS = ("close", "abort", "dispose")
 
 
 @pytest.mark.parametrize(
-    ("options", "least_ms", "most_ms"),
+    ("options", "min_ms", "max_ms"),
     [({"closeMs": 100}, 100, 2_000), ({}, 3_000, 8_000)],
     ids=["as long as it is told", "three seconds"],
 )
 def test_who_does_not_answer_a_close_is_not_waited_for(
-    tmp_path: Path, options: dict[str, Any], least_ms: int, most_ms: int
+    tmp_path: Path, options: dict[str, Any], min_ms: int, max_ms: int
 ) -> None:
     with lifeless(opens=True) as where:
         told = play(
-            tmp_path, "unanswered", where, ways=WAYS, leastMs=least_ms, mostMs=most_ms, **options
+            tmp_path, "unanswered", where, ways=WAYS, minMs=min_ms, maxMs=max_ms, **options
         )
     assert told == [UNANSWERED] * len(WAYS)
 
 
 def test_the_websocket_of_node_itself_is_not_waited_for_either(tmp_path: Path) -> None:
     options = json.dumps(
-        {"ways": WAYS, "socket": "own", "closeMs": 100, "leastMs": 100, "mostMs": 2_000}
+        {"ways": WAYS, "socket": "own", "closeMs": 100, "minMs": 100, "maxMs": 2_000}
     )
     with (
         lifeless(opens=True) as where,
@@ -709,12 +709,12 @@ REFUSALS: list[tuple[list[Any], str]] = [
         '"decompress" is a function from a Uint8Array to one',
     ),
     (["connect", "ws://h/", {"binary": 1}], '"binary" is true or false'),
-    (["connect", "ws://h/", {"queueMost": 0}], '"queueMost" is a whole number from 1'),
+    (["connect", "ws://h/", {"maxQueuedMessages": 0}], '"maxQueuedMessages" is a whole number from 1'),
     (["connect", "ws://h/", {"signal": {}}], '"signal" is an AbortSignal'),
     (["connect", "ws://h/", {"backoff": {"factor": 0.5}}], '"factor" is a number from 1'),
     (
-        ["connect", "ws://h/", {"backoff": {"mostMs": 2**31}}],
-        '"mostMs" is a number of milliseconds from 1',
+        ["connect", "ws://h/", {"backoff": {"maxMs": 2**31}}],
+        '"maxMs" is a number of milliseconds from 1',
     ),
     (["connect", "ws://h/", {"random": None}], '"random" is a function'),
     *[
@@ -722,7 +722,7 @@ REFUSALS: list[tuple[list[Any], str]] = [
             ["connect", "ws://h/", {"backoff": {name: value}}],
             f'"{name}" is a number of milliseconds from {least}',
         )
-        for name, least in (("firstMs", 1), ("mostMs", 1), ("firstBusyMs", 1), ("steadyMs", 0))
+        for name, least in (("firstMs", 1), ("maxMs", 1), ("firstBusyMs", 1), ("steadyMs", 0))
         for value in ("5", least - 1, [5])
     ],
     (["connect", "ws://h/", {"backoff": {"factor": "2"}}], '"factor" is a number from 1'),
