@@ -523,7 +523,7 @@ def test_every_text_of_the_page_can_be_read(index: int) -> None:
     )
     grounds = ("ground", "surface", "hover")
     written = {*re.findall(r"[\s{;]color: var\(--([\w-]+)\)", page)} - {"on-accent"}
-    assert written == {"ink", "quiet", "faint", "key", "text", "number", "word", "bad"}
+    assert written == {"ink", "secondary", "faint", "key", "text", "number", "literal", "bad"}
     assert {*re.findall(r"background: var\(--([\w-]+)\)", page)} <= {*grounds, *colours}
     pairs = [("on-accent", "accent"), *((text, ground) for text in written for ground in grounds)]
     for text, ground in pairs:
