@@ -574,9 +574,7 @@ def test_who_does_not_answer_a_close_is_not_waited_for(
     tmp_path: Path, options: dict[str, Any], min_ms: int, max_ms: int
 ) -> None:
     with lifeless(opens=True) as where:
-        told = play(
-            tmp_path, "unanswered", where, ways=WAYS, minMs=min_ms, maxMs=max_ms, **options
-        )
+        told = play(tmp_path, "unanswered", where, ways=WAYS, minMs=min_ms, maxMs=max_ms, **options)
     assert told == [UNANSWERED] * len(WAYS)
 
 
@@ -709,7 +707,10 @@ REFUSALS: list[tuple[list[Any], str]] = [
         '"decompress" is a function from a Uint8Array to one',
     ),
     (["connect", "ws://h/", {"binary": 1}], '"binary" is true or false'),
-    (["connect", "ws://h/", {"maxQueuedMessages": 0}], '"maxQueuedMessages" is a whole number from 1'),
+    (
+        ["connect", "ws://h/", {"maxQueuedMessages": 0}],
+        '"maxQueuedMessages" is a whole number from 1',
+    ),
     (["connect", "ws://h/", {"signal": {}}], '"signal" is an AbortSignal'),
     (["connect", "ws://h/", {"backoff": {"factor": 0.5}}], '"factor" is a number from 1'),
     (
