@@ -21,7 +21,7 @@ from threading import get_ident
 
 from ..core.conn import Peer
 from ..core.effects import ACCESS_LOG, SERVER_LOG
-from ..core.events import Accepted, Stop, TickStarted, TimeRead
+from ..core.events import Accepted, Stop, TickStarted
 from ..core.limits import Limits
 from ..core.server.admission import accept_room
 from ..core.server.clock import is_due, next_deadline
@@ -29,6 +29,7 @@ from ..core.server.state import ServerState, make_server
 from ..core.server.stats import Stats, stats
 from .hosts.thread import ServerThread
 from .loop.acceptor import Acceptor
+from .loop.clock import read_clock
 from .loop.engine import Engine
 from .loop.head_cache import cached_parser
 from .loop.listen import open_listener
@@ -45,11 +46,6 @@ _ACCESS = logging.getLogger(ACCESS_LOG)
 
 NO_THREAD = 0
 """No thread has this number: whoever sends has to wake the loop first."""
-
-
-def read_clock() -> TimeRead:
-    """The time, monotonic and since 1970."""
-    return TimeRead(time.monotonic(), int(time.time()))
 
 
 class HttpServer(Messaging):

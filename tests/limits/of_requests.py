@@ -11,7 +11,8 @@ client's window did not take. It does not know deadlines, WebSockets or sockets.
 from sigil import Deferred, Limits, Request, Response
 from sigil.shell.loop.head_cache import cached_parser
 from sigil.testing import Client, Connection
-from tests.limits.row import GET, Row, end_of, fate, fine
+from tests.limits.row import Row, end_of, fate, fine
+from tests.support.requests import GET
 
 WINDOW_LEN = 2_000
 LARGE_HEAD_LEN = len(

@@ -18,7 +18,8 @@ from contextlib import ExitStack
 import pytest
 
 from sigil import HttpServer, Limits, Request, Response
-from tests.limits.row import GET, Row
+from tests.limits.row import Row
+from tests.support.requests import GET
 from tests.support.servers import MIB, Raw, hello, settle, ticking
 from tests.support.websocket_client import speakers, upgrade
 

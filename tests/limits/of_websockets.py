@@ -257,7 +257,7 @@ def subscribe_to(limits: Limits, topics: tuple[str, ...]) -> str:
     for topic in topics:
         client.server.subscribe(websocket.handle, topic)
         client.server.broadcast(topic, topic=topic)
-    client.settle()
+    client.run_until_idle()
     status = stream.received[9:12].decode()
     return f"{upgrade_status}, {status}, {len(websocket.messages())} topics"
 

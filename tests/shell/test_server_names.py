@@ -68,7 +68,7 @@ def test_a_function_works_on_the_server_in_memory() -> None:
     client = Client(lambda request: Response.upgrade())
     websocket = client.websocket("/")
     assert sigil.http_server_broadcast(client.server, "x") is sigil.SendStatus.SUCCESS
-    client.settle()
+    client.run_until_idle()
     assert websocket.messages() == ["x"]
 
 
@@ -83,7 +83,7 @@ def test_the_position_is_that_of_the_last_message_published() -> None:
     client.websocket("/")
     server.broadcast("x")
     assert server.position() == f"{epoch}-1"
-    client.settle()
+    client.run_until_idle()
     server.broadcast("y")
     server.broadcast("z")
     assert server.position() == f"{epoch}-3"
@@ -94,7 +94,7 @@ def test_the_position_is_the_id_of_the_event_with_that_message() -> None:
     connection = client.connect()
     connection.request("GET", "/")
     client.server.broadcast("x", topic="t")
-    client.settle()
+    client.run_until_idle()
     assert f"id: {client.server.position()}\n".encode() in connection.received
 
 

@@ -103,7 +103,7 @@ def fewer(entries: tuple[Published, ...], *rest: object) -> tuple[Published, ...
 def test_a_lost_message_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = broadcast.pending_bytes_for
     monkeypatch.setattr(
-        "sigil.core.broadcast.broadcast.pending_bytes_for",
+        "sigil.core.server.flush.pending_bytes_for",
         lambda one, hearing, index: whole(one._replace(pending=fewer(one.pending)), hearing),
     )
     assert noticed() & {"order", "missing", "buffered"}
@@ -112,26 +112,24 @@ def test_a_lost_message_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_torn_frame_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     read = send_queue.ring_read
     monkeypatch.setattr(
-        "sigil.core.broadcast.ring.ring_read",
+        "sigil.core.connection.send_queue.ring_read",
         lambda *place: ((number, frame[:-1]) for number, frame in read(*place)),
     )
     assert noticed() & {"order", "frame", "missing"}
 
 
 def test_a_wrong_sum_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sigil.core.connection.client.outgoing_len", lambda client: 0)
+    monkeypatch.setattr("sigil.core.server.budgets.outgoing_len", lambda client: 0)
     assert "load" in noticed()
 
 
 def test_a_forgotten_laggard_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sigil.core.broadcast.broadcast.add_laggard", lambda one, conn, cursor: one)
+    monkeypatch.setattr("sigil.core.server.cohorts.add_laggard", lambda one, conn, cursor: one)
     assert noticed() & {"places", "cursor", "defect"}
 
 
 def test_a_drop_for_what_was_not_needed_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "sigil.core.connection.send_queue.next_needed", lambda one, ring: one.cursor
-    )
+    monkeypatch.setattr("sigil.core.server.publish.next_needed", lambda one, ring: one.cursor)
     assert "explained" in noticed()
 
 

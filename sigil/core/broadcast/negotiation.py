@@ -1,7 +1,7 @@
 """The encoding of a WebSocket: what the client offers, the limits allow and the handler wants.
 
 Theory: both encodings are agreed on in the opening handshake, in different places. Zstandard is the
-subprotocol `compress-zstd`, which the reference system's clients use; deflate is the extension
+subprotocol `compress-zstd`, which clients of the reference system offer; deflate is the extension
 permessage-deflate, which browsers offer (RFC 7692). A subprotocol is the handler's to choose, so
 its choice goes first.
 

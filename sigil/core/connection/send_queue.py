@@ -145,8 +145,8 @@ def _cursor_after(cursor: int | None, is_all: bool, head_number: int) -> int | N
 
 
 def join_segments(segments: list[Segment]) -> tuple[Segment, ...]:
-    """All bytes of the segments in fewer segments: neighbours are joined up to `COPY_MAX` bytes,
-    larger ones stay as they are.
+    """These bytes in few segments: neighbours are joined up to `COPY_MAX` bytes, larger ones
+    stay as they are.
 
     For a client that is behind they are held for long, and segments are counted, sent and handed
     back one by one.

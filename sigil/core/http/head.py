@@ -108,14 +108,16 @@ def find_header_end(buffer: bytes, start: int = 0) -> int:
 
 def _parse_head(head: bytes, limits: Limits) -> Head | Malformed:
     """The head in the bytes of exactly one head, its empty line included."""
+    is_legal = has_only_legal_bytes(head, limits)
     line_end = head.find(CRLF, 0, max_line_len(limits))
-    if line_end < 0 or not has_only_legal_bytes(head, limits):
+    if line_end < 0 or not is_legal:
         error = check_partial_head(head, 0, limits)
         return malformed("the head is malformed") if error is None else error
     line = parse_request_line(head[:line_end], limits)
     if isinstance(line, Malformed):
         return line
-    return _parse_fields(line, head[line_end + 2 :], limits)
+    path_and_query = split_target(line.target)
+    return _parse_fields(line, path_and_query, head[line_end + 2 :], limits)
 
 
 def has_only_legal_bytes(head: bytes, limits: Limits) -> bool:
@@ -128,7 +130,9 @@ def has_only_legal_bytes(head: bytes, limits: Limits) -> bool:
     return len(head.translate(None, LEGAL)) == 2 * head.count(CRLF)
 
 
-def _parse_fields(line: RequestLine, block: bytes, limits: Limits) -> Head | Malformed:
+def _parse_fields(
+    line: RequestLine, path_and_query: tuple[str, str], block: bytes, limits: Limits
+) -> Head | Malformed:
     """The head that this request line and these field lines make, or the first thing that is wrong
     with them.
     """
@@ -148,7 +152,7 @@ def _parse_fields(line: RequestLine, block: bytes, limits: Limits) -> Head | Mal
     expects_continue = _expects_continue(headers, line.version)
     if isinstance(expects_continue, Malformed):
         return expects_continue
-    return _make_head(line, headers, body_length, expects_continue)
+    return _make_head(line, path_and_query, headers, body_length, expects_continue)
 
 
 def _expects_continue(headers: Headers, version: int) -> bool | Malformed:
@@ -167,11 +171,15 @@ def _expects_continue(headers: Headers, version: int) -> bool | Malformed:
 
 
 def _make_head(
-    line: RequestLine, headers: Headers, body_length: int, expects_continue: bool
+    line: RequestLine,
+    path_and_query: tuple[str, str],
+    headers: Headers,
+    body_length: int,
+    expects_continue: bool,
 ) -> Head:
     """The head with these parts, and what follows from them."""
     method, target, version = line.method, line.target, line.version
-    path, query = split_target(target)
+    path, query = path_and_query
     keep_alive = _keeps_alive(headers, version)
     may_pipeline = (
         body_length == 0

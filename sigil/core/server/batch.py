@@ -73,8 +73,8 @@ class Batch:
     def __init__(self, server: Server, parse: Parse) -> None:
         self._parse = parse
         self.server = server
-        self.draft = Draft(server.slots)
         self.context = make_context(server, parse)
+        self.draft = Draft(server.slots)
         self.unflushed: list[Conn] = []
         self.effects: list[Effect] = []
 

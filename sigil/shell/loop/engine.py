@@ -101,8 +101,10 @@ class Engine:
     @property
     def has_unsent(self) -> bool:
         """True if user code has sent something that was not flushed."""
-        state = self._state
-        return bool(self.buffer.has_any or state.unflushed or state.broadcast.pending)
+        state, buffer = self._state, self.buffer
+        if state.unflushed or state.broadcast.pending:
+            return True
+        return not buffer.is_clean and buffer.has_any
 
     # -- rounds ------------------------------------------------------------------------------------
 
@@ -117,7 +119,7 @@ class Engine:
             if number:
                 events[:0] = self._time_events()
             self.advance(events)
-            self.buffer.confirm()
+            self.buffer.unconfirmed.clear()
             self._perform()
             if not self.events:
                 break
@@ -149,7 +151,9 @@ class Engine:
         """Advance the core by all that is buffered, then by these events; its effects wait to be
         performed.
         """
-        self.advance_core([*self.buffer.take_events(), *events])
+        if not self.buffer.is_clean:
+            events = [*self.buffer.take_events(), *events]
+        self.advance_core(events)
 
     def advance_core(self, events: list[Event]) -> None:
         """Advance the core by exactly these events."""
@@ -274,7 +278,7 @@ class Engine:
         if first or self.buffer.has_any:
             self.advance(first)
         if with_replies:
-            self.buffer.confirm()
+            self.buffer.unconfirmed.clear()
 
     def _sync_until_quiet(self) -> None:
         """Leave no event that what user code sends before the next tick must not overtake."""

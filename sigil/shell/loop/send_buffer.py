@@ -80,7 +80,15 @@ class Window:
 class SendBuffer:
     """The messages that user code has sent and the core has not received."""
 
-    __slots__ = ("_core", "_events", "_messages", "_publications", "_unconfirmed", "_window")
+    __slots__ = (
+        "_core",
+        "_events",
+        "_messages",
+        "_publications",
+        "_window",
+        "is_clean",
+        "unconfirmed",
+    )
 
     def __init__(self, core: CoreAccess) -> None:
         self._core = core
@@ -91,9 +99,13 @@ class SendBuffer:
         """Messages of the broadcast, with their topics."""
         self._events: list[Event] = []
         """What closed windows had taken, in the order of the calls."""
-        self._unconfirmed: set[Conn] = set()
+        self.unconfirmed: set[Conn] = set()
         """Recipients of messages that were taken from here: the core may not have received them,
-        as those taken by `take_messages` wait in a `Delivered`.
+        as those taken by `take_messages` wait in a `Delivered`. The engine clears it.
+        """
+        self.is_clean = True
+        """No window was opened since `take_events`, so nothing is buffered: nearly always, and then
+        the engine need not ask further.
         """
 
     # -- questions ---------------------------------------------------------------------------------
@@ -111,7 +123,7 @@ class SendBuffer:
     @property
     def is_core_behind(self) -> bool:
         """True if the core may not have received all that user code has sent."""
-        return bool(self._messages or self._events or self._publications or self._unconfirmed)
+        return bool(self._messages or self._events or self._publications or self.unconfirmed)
 
     # -- one client --------------------------------------------------------------------------------
 
@@ -133,7 +145,7 @@ class SendBuffer:
         """Open the window for this client; it has no room if a message would be dropped."""
         if self._messages or self._publications:
             self._close()
-        if conn in self._unconfirmed:
+        if conn in self.unconfirmed:
             self._core.sync()
         status, room, is_text_only = self._capacity(conn)
         if room <= 0 and self._core.flush_now(conn):
@@ -141,6 +153,7 @@ class SendBuffer:
         window = self._window
         window.recipient, window.status, window.is_text_only = conn, status, is_text_only
         window.room, window.count = room, 0
+        self.is_clean = False
 
     def _capacity(self, conn: Conn) -> tuple[SendStatus, int, bool]:
         """What the core says of messages to this client now."""
@@ -154,7 +167,7 @@ class SendBuffer:
         messages = tuple(self._messages)
         self._messages.clear()
         self._window.close()
-        self._unconfirmed.add(conn)
+        self.unconfirmed.add(conn)
         return messages
 
     # -- the broadcast -----------------------------------------------------------------------------
@@ -174,7 +187,7 @@ class SendBuffer:
     def _open_broadcast(self, length: int) -> None:
         """Open the window for the broadcast, where a message takes `length` bytes at most."""
         self._close()
-        if self._events or self._unconfirmed:
+        if self._events or self.unconfirmed:
             self._core.sync()
         broadcast = self._core.snapshot.broadcast
         if broadcast.pending and not fits(broadcast, 1, length * encoding_overhead(broadcast)):
@@ -182,6 +195,7 @@ class SendBuffer:
         window = self._window
         window.recipient = None
         window.status, window.room, window.count = publish_capacity(self._core.snapshot.broadcast)
+        self.is_clean = False
 
     def _publish_uncertain(self, message: tuple[int, bytes, str | None]) -> SendStatus:
         """Publish a message that may cost a laggard its connection, or may not fit: try it, and
@@ -210,6 +224,7 @@ class SendBuffer:
         """All that is buffered, as events for the core, in the order of the calls."""
         self._close()
         events, self._events = self._events, []
+        self.is_clean = True
         return events
 
     def _close(self) -> None:
@@ -221,10 +236,6 @@ class SendBuffer:
         if self._messages and conn is not None:
             self._events.append(SendMessages(conn, self.take_messages(conn)))
         self._window.close()
-
-    def confirm(self) -> None:
-        """The core has received all that was taken from here."""
-        self._unconfirmed.clear()
 
 
 def to_message(data: object) -> tuple[int, bytes]:

@@ -165,7 +165,7 @@ class CallbackRunner:
 
     def _run(self, job: Job) -> Event | None:
         """Make the calls of a job, as far as they return at once."""
-        conn, callback, values, done, _ = job
+        conn, callback, values, done = job.conn, job.callback, job.values, job.done
         try:
             for index, value in enumerate(values):
                 result = callback(self._server, conn, *map(self._decompressed, value))
@@ -227,7 +227,7 @@ class CallbackRunner:
         """Go on after an asynchronous call: with the rest of its job, then with the jobs behind
         it.
         """
-        job, error = returned
+        job, error = returned.job, returned.error
         jobs = self._waiting.pop(job.conn, deque())
         try:
             if isinstance(error, BaseException):

@@ -250,7 +250,7 @@ class Application:
             return self.sources.take_late(late)
         if isinstance(late, Returned):
             return self.callbacks.resume(late)
-        ticket, request, result = late
+        ticket, request, result = late.ticket, late.request, late.result
         if find_client(self._server.state.slots, ticket.conn) is None:
             discard(late, self.sources.spawn)
             return HandlerReturned(ticket, (Response.error(404),))

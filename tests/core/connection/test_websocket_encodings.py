@@ -164,7 +164,8 @@ def test_behind_a_bad_message_nothing_is_heard_whenever_it_comes() -> None:
     assert [effect for effect in effects if isinstance(effect, CallWsClose)] == [
         CallWsClose(CONN, CloseReason.WS_BAD_COMPRESSION, 1007)
     ]
-    assert bytes_of(effects) == b"\x88\x2a\x03\xef" + error.message.encode()
+    payload = b"\x03\xef" + error.message.encode()
+    assert bytes_of(effects) == bytes((0x88, len(payload))) + payload
     server, effects = tell(server, came(text("three")), FLUSH)
     assert bytes_of(effects) == b""
 
