@@ -1,4 +1,8 @@
-"""`python -m sigil`: the command, where its script is not on the path."""
+"""`python -m sigil`: the command `sigil`, for where its script is not on the path.
+
+Theory: the script that is installed with the package calls `sigil.cli.main.main`, and so does this
+module. It has no options of its own, and it does not know those of the command.
+"""
 
 import sys
 

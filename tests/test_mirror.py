@@ -40,9 +40,10 @@ ELSEWHERE = {
     "cli/logging_setup": "tests/cli/test_settings.py",
     "testing/answers": "tests/testing/test_client.py",
     "testing/connection": "tests/testing/test_client.py",
+    "testing/driver": "tests/testing/test_client.py",
     "testing/encode": "tests/testing/test_client.py",
+    "testing/failures": "tests/testing/test_client.py",
     "testing/kernel": "tests/testing/test_client.py",
-    "testing/notice": "tests/testing/test_client.py",
     "testing/server": "tests/testing/test_client.py",
     "testing/world": "tests/world/test_world.py",
 }

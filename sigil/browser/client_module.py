@@ -1,10 +1,10 @@
-"""The browser's side of a stream, as it is served: `sigil-client.js`, for pages to import.
+"""The response with `sigil-client.js`, the client of a stream for browsers.
 
-Theory: the module lies in the package, so the page of a program gets the client that fits the
-server it came from. It changes only with the package. So a browser asks each time whether it has
-(`no-cache`), and is told that it has not.
+Theory: the JavaScript is a file of this package, so a page gets the client that fits the server it
+came from. It changes only with the package, so a browser revalidates it each time (`no-cache`), and
+mostly gets a 304.
 
-It does not know what the module does, nor under which path it is served.
+It does not know what the JavaScript does, nor under which path it is served.
 """
 
 from functools import cache
@@ -18,8 +18,9 @@ FIXED_FIELDS = (("Cache-Control", "no-cache"), ("X-Content-Type-Options", "nosni
 
 
 def client_module(request: Request | None = None) -> Response:
-    """The module `sigil-client.js`; 304 if the `request` says that its sender has it (RFC 9110
-    section 13.1.2).
+    """The response with `sigil-client.js`.
+
+    It is a 304 if the If-None-Match of the `request` has the file's tag (RFC 9110 section 13.1.2).
     """
     source, tag = _module()
     fields = (("ETag", tag), *FIXED_FIELDS)
@@ -32,11 +33,11 @@ def client_module(request: Request | None = None) -> Response:
 
 @cache
 def _module() -> tuple[bytes, str]:
-    """The source and its entity tag."""
+    """The bytes of the file and their entity tag."""
     source = files("sigil").joinpath("browser", "sigil-client.js").read_bytes()
     return source, f'"{sha256(source).hexdigest()[:32]}"'
 
 
 def _has(field: str, tag: str) -> bool:
-    """Whether an If-None-Match names this tag, strongly or weakly, or any."""
+    """True if an If-None-Match has this tag, strong or weak, or `*`."""
     return any(name.strip(" \t").removeprefix("W/") in (tag, "*") for name in field.split(","))

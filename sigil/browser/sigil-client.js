@@ -7,13 +7,13 @@
  *
  * Theory: a `Stream` outlives its connections.  It has at most one `Connection` at a time, which owns one WebSocket and
  * makes messages of what that gives, in order, however long decompression takes.  A connection has one deadline at a
- * time: for the answer to its handshake, then, if that is asked for, for the next message, then for the answer to its
- * close, and after its end for what is not decoded yet.  When a connection ends, a table of close codes says whether
- * another one is tried, and `delayMs` when.  Messages are received from the stream: with events (`on`,
+ * time: for the response to its handshake, then, if `silenceMs` is set, for the next message, then for the answer to
+ * its close frame, and after its end for what is not decoded yet.  When a connection ends, a table of close codes
+ * decides whether another one is tried, and `delayMs` when.  Messages are received from the stream: with events (`on`,
  * `addEventListener`) or with `for await`, for which each loop has a `Mailbox` of its own.
  *
- * Rules: nothing here grows without bound: what waits to be decompressed and what waits for a loop are at most
- * `queueMost` messages each; beyond that the oldest is dropped, counted and reported.  Nothing is queued for sending:
+ * Rules: nothing here grows without bound: the queue for the decoder and the queue of each loop hold at most
+ * `maxQueuedMessages`; beyond that the oldest message is dropped, counted and reported.  Nothing is queued for sending:
  * `send` returns false while there is no connection.  A message that was missed between two connections is lost,
  * unless the program sends a `history`, some of which may then have been received already.  Delays begin afresh only
  * after a connection that has lasted for a while and did not end with 1013: a server that evicts its oldest client
@@ -21,10 +21,10 @@
  * not affect the others.  After `close()` there is no event but the last `close`, also for listeners to the current
  * event that were not called yet; it comes within `closeMs`, whether the server answers or not.
  *
- * Zstandard: with `decompress` the sub-protocol `compress-zstd` is offered first.  A server that speaks it sends texts
+ * Zstandard: with `decompress` the subprotocol `compress-zstd` is offered first.  A server that accepts it sends texts
  * over 200 bytes, and everything binary, as binary frames that hold one Zstandard frame each; which of the two it was
  * cannot be told, so what is UTF-8 is a string and anything else a Uint8Array (`binary: true` gives bytes always).  A
- * browser fails a handshake whose offer is not answered, and does not say why; a server that is not there looks alike.
+ * browser fails a handshake whose offer is not accepted, and does not report why; an unreachable server looks alike.
  * So the first attempt, and every fourth failure in a row, goes on at once with a second handshake that does not offer;
  * once such a handshake has succeeded, the stream offers no more.  permessage-deflate is the WebSocket's business.
  *
@@ -37,20 +37,20 @@
 /** @typedef {string | Uint8Array} Message a text, or bytes */
 /** @typedef {"connecting" | "open" | "waiting" | "closing" | "closed"} State `waiting`: for the next attempt */
 /** @typedef {(bytes: Uint8Array) => Uint8Array | PromiseLike<Uint8Array>} Decompress of one Zstandard frame */
-/** @typedef {(data: any) => Message | PromiseLike<Message>} Reader what a WebSocket gave to what a stream gives */
+/** @typedef {(data: any) => Message | PromiseLike<Message>} Decode from the data of a WebSocket to a message */
 /** @typedef {(callback: () => void, delayMs: number) => any} SetTimeout */
 /** @typedef {new (url: string, protocols: string[]) => WebSocket} WebSocketMaker */
 
 /**
- * When to try again.  The n-th delay in a row is anywhere between 0 and `firstMs * factor ** n`, or `mostMs` if less.
+ * When to try again.  The n-th delay in a row is anywhere between 0 and `firstMs * factor ** n`, or `maxMs` if less.
  * @typedef {object} Backoff
  * @property {number} firstMs the bound of the first delay; 250
- * @property {number} mostMs the bound of all of them; 30000
+ * @property {number} maxMs the bound of all of them; 30000
  * @property {number} factor how fast the bound grows; 2
  * @property {number} steadyMs delays begin afresh after a connection that has lived so long, unless it is closed with
  *     1013; 5000
- * @property {number} firstBusyMs instead of `firstMs` after a close with 1013, which says that there is no room; an
- *     eighth of `mostMs`, but not less than `firstMs`
+ * @property {number} firstBusyMs instead of `firstMs` after a close with 1013, for a server that is full; an
+ *     eighth of `maxMs`, but not less than `firstMs`
  */
 
 /**
@@ -61,13 +61,13 @@
  * @property {string | string[]} [protocols] subprotocols to offer
  * @property {Decompress} [decompress] a decoder of Zstandard; with it `compress-zstd` is offered
  * @property {boolean} [binary] every message is a Uint8Array, texts too
- * @property {number} [queueMost] messages kept for each loop that is behind, and for a decoder that is; 1024
+ * @property {number} [maxQueuedMessages] messages queued for each loop that is behind, and for the decoder; 1024
  * @property {Partial<Backoff>} [backoff] when to try again
  * @property {number} [handshakeMs] a handshake that is not answered for so long is an attempt that has failed; 15000
  * @property {number} [silenceMs] a connection on which no message comes for so long is lost, and given up; 0: none is.
  *     Pages do not see the server's pings, so the program has to send messages more often than that
  * @property {number} [closeMs] a `close()` that the server has not answered after so long is over, with code 1006, and
- *     what has been sent and has not left by then is lost; 3000
+ *     what is still buffered for sending is lost; 3000
  * @property {number} [decodeMs] what is not decoded so long after its connection has ended is dropped; 5000
  * @property {AbortSignal} [signal] closes the stream when it is aborted
  * @property {WebSocketMaker} [WebSocket] used instead of the global one
@@ -83,7 +83,7 @@
  * The events of a stream.
  * @typedef {object} Events
  * @property {StreamEvent<OpenDetail>} open a connection is there; `attempt` counts from 1 those that this one took
- * @property {MessageEvent<Message>} message `data` is what came
+ * @property {MessageEvent<Message>} message `data` is the message
  * @property {StreamEvent<CloseDetail>} close a connection has ended, or an attempt has failed; the next one begins in
  *     `retryMs`, or, if that is null and `willRetry` is true, when the browser is online again; or sooner, when
  *     the page is shown again or the network is back
@@ -129,7 +129,7 @@ const SCHEMES = { "http:": "ws:", "https:": "wss:", "ws:": "ws:", "wss:": "wss:"
 /**
  * The address of a WebSocket.  A query that is there stays as it is spelled; a fragment is dropped.
  * @param {string | URL} url
- * @param {{topics?: string[], history?: number}} [wishes]
+ * @param {{topics?: string[], history?: number}} [parameters]
  * @param {string} [page] what a relative address is relative to
  * @returns {string}
  */
@@ -138,9 +138,9 @@ export function streamUrl(url, { topics = [], history } = {}, page = globalThis.
   if (!(address.protocol in SCHEMES)) throw new TypeError(`a stream is at ws, wss, http or https, not at ${address}`);
   address.protocol = SCHEMES[address.protocol];
   address.hash = "";
-  const wishes = new URLSearchParams(topics.map(topic => ["topic", topic]));
-  if (history !== undefined) wishes.set("history", String(history));
-  address.search = [address.search.slice(1), wishes.toString()].filter(Boolean).join("&");
+  const parameters = new URLSearchParams(topics.map(topic => ["topic", topic]));
+  if (history !== undefined) parameters.set("history", String(history));
+  address.search = [address.search.slice(1), parameters.toString()].filter(Boolean).join("&");
   return address.href;
 }
 
@@ -157,12 +157,12 @@ function absolute(url, page) {
 /**
  * How long to wait before the next attempt: exponential back-off with full jitter.
  * @param {number} failureCount how many attempts in a row have come to nothing
- * @param {Pick<Backoff, "firstMs" | "mostMs" | "factor">} backoff
+ * @param {Pick<Backoff, "firstMs" | "maxMs" | "factor">} backoff
  * @param {() => number} random from 0 up to 1
  * @returns {number} whole milliseconds
  */
-export function delayMs(failureCount, { firstMs, mostMs, factor }, random) {
-  return Math.round(random() * Math.min(mostMs, firstMs * factor ** failureCount));
+export function delayMs(failureCount, { firstMs, maxMs, factor }, random) {
+  return Math.round(random() * Math.min(maxMs, firstMs * factor ** failureCount));
 }
 
 /** Whether the address is on this machine, which needs no network. @param {string} url @returns {boolean} */
@@ -175,10 +175,10 @@ export function isLoopback(url) {
 const isFunction = value => typeof value === "function";
 /** @param {any} value */
 const isStrings = value => Array.isArray(value) && value.every(item => typeof item === "string");
-/** @param {number} least @returns {(value: any) => boolean} */
-const isWhole = least => value => Number.isSafeInteger(value) && value >= least;
-/** @param {number} least @returns {(value: any) => boolean} */
-const isNumber = least => value => typeof value === "number" && value >= least && value <= LONGEST_TIMEOUT_MS;
+/** @param {number} min @returns {(value: any) => boolean} */
+const isWhole = min => value => Number.isSafeInteger(value) && value >= min;
+/** @param {number} min @returns {(value: any) => boolean} */
+const isNumber = min => value => typeof value === "number" && value >= min && value <= LONGEST_TIMEOUT_MS;
 /** @param {any} value */
 const isRecord = value => typeof value === "object" && value !== null && !Array.isArray(value);
 
@@ -190,7 +190,7 @@ const RULES = {
     `a string or several, without ${ZSTD}, which is offered if there is "decompress"`],
   decompress: [isFunction, "a function from a Uint8Array to one"],
   binary: [value => typeof value === "boolean", "true or false"],
-  queueMost: [isWhole(1), "a whole number from 1"],
+  maxQueuedMessages: [isWhole(1), "a whole number from 1"],
   backoff: [isRecord, "an object"],
   handshakeMs: [isNumber(1), "a number of milliseconds from 1"],
   silenceMs: [isNumber(0), "a number of milliseconds from 0"],
@@ -205,7 +205,7 @@ const RULES = {
 /** What each part of `backoff` has to be. @type {typeof RULES} */
 const BACKOFF_RULES = {
   firstMs: [isNumber(1), "a number of milliseconds from 1"],
-  mostMs: [isNumber(1), "a number of milliseconds from 1"],
+  maxMs: [isNumber(1), "a number of milliseconds from 1"],
   factor: [isNumber(1), "a number from 1"],
   steadyMs: [isNumber(0), "a number of milliseconds from 0"],
   firstBusyMs: [isNumber(1), "a number of milliseconds from 1"],
@@ -221,7 +221,7 @@ function check(options, rules) {
   }
 }
 
-/** RFC 6455 sections 5.5 and 7.4, and what pages may say. @param {number} code @param {string} reason */
+/** Throws for what RFC 6455, 5.5 and 7.4, or browsers do not allow. @param {number} code @param {string} reason */
 function checkClose(code, reason) {
   const isRight = code === 1000 || (code >= 3000 && code <= 4999);
   if (!isRight) throw new RangeError(`a stream is closed with 1000, or with 3000 to 4999, not with ${code}`);
@@ -237,7 +237,7 @@ function settingsOf(options) {
     ...options,
     protocols: [options.protocols ?? []].flat(),
     binary: options.binary ?? false,
-    queueMost: options.queueMost ?? 1024,
+    maxQueuedMessages: options.maxQueuedMessages ?? 1024,
     backoff: backoffOf(options.backoff),
     handshakeMs: options.handshakeMs ?? 15_000,
     silenceMs: options.silenceMs ?? 0,
@@ -252,8 +252,8 @@ function settingsOf(options) {
 /** @param {Partial<Backoff>} [backoff] @returns {Backoff} */
 function backoffOf(backoff = {}) {
   check(backoff, BACKOFF_RULES);
-  const { firstMs = 250, mostMs = 30_000, factor = 2, steadyMs = 5_000 } = backoff;
-  return { firstMs, mostMs, factor, steadyMs, firstBusyMs: backoff.firstBusyMs ?? Math.max(firstMs, mostMs / 8) };
+  const { firstMs = 250, maxMs = 30_000, factor = 2, steadyMs = 5_000 } = backoff;
+  return { firstMs, maxMs, factor, steadyMs, firstBusyMs: backoff.firstBusyMs ?? Math.max(firstMs, maxMs / 8) };
 }
 
 /** @typedef {ReturnType<typeof settingsOf>} Settings */
@@ -278,7 +278,7 @@ function textIfUtf8(bytes) {
   }
 }
 
-/** What a WebSocket gave, without compression. @param {string | ArrayBuffer} data @returns {Message} */
+/** The message in uncompressed data. @param {string | ArrayBuffer} data @returns {Message} */
 const plain = data => typeof data === "string" ? data : new Uint8Array(data);
 
 /** @param {Message} message @returns {Uint8Array} */
@@ -287,54 +287,54 @@ const asBytes = message => typeof message === "string" ? TO_UTF8.encode(message)
 /** @param {any} value @returns {value is PromiseLike<any>} */
 const isPromise = value => isFunction(value?.then);
 
-/** What a decoder gave, if it is what it should be. @param {any} bytes @returns {Uint8Array} */
+/** The bytes that a decoder returned; throws for anything else. @param {any} bytes @returns {Uint8Array} */
 function checkedBytes(bytes) {
   if (bytes instanceof Uint8Array) return bytes;
   throw new TypeError(`"decompress" gave ${bytes === null ? "null" : typeof bytes}, not a Uint8Array`);
 }
 
 /**
- * How the messages of a connection are read, by the sub-protocol that was agreed on.
+ * The function that decodes the messages of a connection, by the subprotocol that was negotiated.
  * @param {Pick<Settings, "decompress" | "binary">} settings
  * @param {string} protocol
- * @returns {Reader}
+ * @returns {Decode}
  */
-function readerOf({ decompress, binary }, protocol) {
-  const readPlain = binary ? (/** @type {any} */ data) => asBytes(plain(data)) : plain;
-  if (decompress === undefined || protocol !== ZSTD) return readPlain;
+function decoderOf({ decompress, binary }, protocol) {
+  const decodePlain = binary ? (/** @type {any} */ data) => asBytes(plain(data)) : plain;
+  if (decompress === undefined || protocol !== ZSTD) return decodePlain;
   /** @param {any} bytes @returns {Message} */
-  const dress = bytes => binary ? checkedBytes(bytes) : textIfUtf8(checkedBytes(bytes));
+  const decode = bytes => binary ? checkedBytes(bytes) : textIfUtf8(checkedBytes(bytes));
   return data => {
-    if (typeof data === "string") return readPlain(data);
+    if (typeof data === "string") return decodePlain(data);
     const content = decompress(new Uint8Array(data));
-    return isPromise(content) ? content.then(dress) : dress(content);
+    return isPromise(content) ? content.then(decode) : decode(content);
   };
 }
 
 // -- one connection ---------------------------------------------------------------------------------------------------
 
 /**
- * What a connection tells its stream: each thing once, in order, `ended` last.
+ * The callbacks of a connection, in the order in which things happen; `ended` comes last.
  * @typedef {object} Observer
  * @property {(connection: Connection) => void} opened
- * @property {(message: Message) => void} heard
- * @property {(count: number) => void} dropped the oldest of too many messages that waited for the decoder, or all that
- *     were not decoded in time
- * @property {(error: Error) => void} undecodable after this nothing more is heard
+ * @property {(message: Message) => void} received
+ * @property {(count: number) => void} dropped the oldest of too many messages in the decoder's queue, or all that were
+ *     not decoded in time
+ * @property {(error: Error) => void} undecodable no message follows
  * @property {(connection: Connection, error: Error) => void} failed
  * @property {(connection: Connection, code: number, reason: string) => void} ended
  */
 
-/** One WebSocket, its deadline, and the messages that came over it and are not decompressed yet. */
+/** One WebSocket, its deadline, and the queue of its messages that are not decompressed yet. */
 class Connection {
-  /** @type {any[]} */ #waiting = [];
-  /** @type {Reader} */ #read = plain;
+  /** @type {any[]} */ #queue = [];
+  /** @type {Decode} */ #decode = plain;
   /** @type {{code: number, reason: string} | null} */ #end = null;
   #isDecoding = false;
   #isOver = false;
-  #isMuted = false;
+  #isDiscarding = false;
   #openedAtMs = 0;
-  #heardAtMs = 0;
+  #receivedAtMs = 0;
   #livedMs = 0;
   /** @type {any} */ #deadline = undefined;
   hasOpened = false;
@@ -347,7 +347,7 @@ class Connection {
     this.socket = new WebSocket(url, offersZstd ? [ZSTD, ...protocols] : protocols);
     this.socket.binaryType = "arraybuffer";
     this.socket.onopen = () => this.#opened();
-    this.socket.onmessage = event => this.#came(event.data);
+    this.socket.onmessage = event => this.#received(event.data);
     this.socket.onerror = event => this.#failed(errorOf(event, url));
     this.socket.onclose = event => this.#closed(event);
     this.settings = settings;
@@ -355,26 +355,26 @@ class Connection {
     this.#expect(settings.handshakeMs, () => this.#unanswered());
   }
 
-  /** Whether it lived long enough, when it has ended. What it said is no sign: a server without room speaks as well. */
+  /** Whether it lasted long enough. That messages came is no sign of it: a server that is full may send some, too. */
   get wasSteady() {
     return this.hasOpened && this.#livedMs >= this.settings.backoff.steadyMs;
   }
 
   /**
-   * Ask for its end, and let nothing more be heard of it but that, which comes in `closeMs` at the latest.
+   * Start the closing handshake.  Nothing is reported any more but the end, which comes in `closeMs` at the latest.
    * @param {number} code
    * @param {string} reason
    */
   close(code, reason) {
     const { closeMs } = this.settings;
-    this.#isMuted = true;
-    this.#waiting = [];
+    this.#isDiscarding = true;
+    this.#queue = [];
     this.#expect(closeMs, () => this.#leave(`the close was not answered in ${closeMs} ms`));
     this.socket.onopen = null;
-    // Node's own may say so at once; but whoever calls can still begin to listen.
+    // Node's own may call this at once; a microtask later, so that the caller can still add listeners.
     this.socket.onclose = event => queueMicrotask(() => this.#closed(event));
     this.socket.close(code, reason);
-    queueMicrotask(() => this.#readOn());
+    queueMicrotask(() => this.#processQueue());
   }
 
   /** Set the deadline, instead of the one there was. @param {number} delayMs @param {() => void} missed */
@@ -386,37 +386,37 @@ class Connection {
   #opened() {
     clearTimeout(this.#deadline);
     this.hasOpened = true;
-    this.#openedAtMs = this.#heardAtMs = performance.now();
+    this.#openedAtMs = this.#receivedAtMs = performance.now();
     if (this.settings.silenceMs > 0) this.#expectMessage();
-    this.#read = readerOf(this.settings, this.socket.protocol);
+    this.#decode = decoderOf(this.settings, this.socket.protocol);
     this.observer.opened(this);
   }
 
   /** @param {any} data */
-  #came(data) {
-    if (this.#isMuted) return;
-    this.#heardAtMs = performance.now();
-    this.#waiting.push(data);
-    if (this.#waiting.length > this.settings.queueMost) {
-      this.#waiting.shift();
+  #received(data) {
+    if (this.#isDiscarding) return;
+    this.#receivedAtMs = performance.now();
+    this.#queue.push(data);
+    if (this.#queue.length > this.settings.maxQueuedMessages) {
+      this.#queue.shift();
       this.observer.dropped(1);
     }
-    this.#readOn();
+    this.#processQueue();
   }
 
-  /** Tell what waits, up to a message that takes its time. */
-  #readOn() {
-    while (!this.#isDecoding && this.#waiting.length > 0) this.#readOne(this.#waiting.shift());
-    if (this.#end !== null && (this.#isMuted || !this.#isDecoding)) this.#reportEnd(this.#end);
+  /** Report the messages in the queue, up to one that is decompressed asynchronously. */
+  #processQueue() {
+    while (!this.#isDecoding && this.#queue.length > 0) this.#processMessage(this.#queue.shift());
+    if (this.#end !== null && (this.#isDiscarding || !this.#isDecoding)) this.#reportEnd(this.#end);
   }
 
   /** @param {any} data */
-  #readOne(data) {
+  #processMessage(data) {
     let message;
     try {
-      message = this.#read(data);
+      message = this.#decode(data);
     } catch (error) {
-      return this.#stumble(error);
+      return this.#failedToDecode(error);
     }
     if (isPromise(message)) this.#await(message);
     else this.observer.received(message);
@@ -426,16 +426,16 @@ class Connection {
   #await(promise) {
     this.#isDecoding = true;
     /** @param {Message} message */
-    const deliver = message => this.#isMuted || this.observer.received(message);
-    promise.then(deliver, error => this.#stumble(error)).then(() => {
+    const deliver = message => this.#isDiscarding || this.observer.received(message);
+    promise.then(deliver, error => this.#failedToDecode(error)).then(() => {
       this.#isDecoding = false;
-      this.#readOn();
+      this.#processQueue();
     });
   }
 
   /** @param {unknown} cause */
-  #stumble(cause) {
-    if (!this.#isMuted) this.observer.undecodable(new Error(`${UNDECODABLE}: ${cause}`, { cause }));
+  #failedToDecode(cause) {
+    if (!this.#isDiscarding) this.observer.undecodable(new Error(`${UNDECODABLE}: ${cause}`, { cause }));
   }
 
   #unanswered() {
@@ -444,16 +444,16 @@ class Connection {
 
   /** How much longer it may be silent. */
   get #silenceLeftMs() {
-    return this.#heardAtMs + this.settings.silenceMs - performance.now();
+    return this.#receivedAtMs + this.settings.silenceMs - performance.now();
   }
 
   /** One deadline for many messages: it is set again when it is met, not with each of them. */
   #expectMessage() {
-    // A program that was held up finds the deadline, and what came meanwhile, in any order: so one turn more.
-    this.#expect(this.#silenceLeftMs, () => this.#expect(0, () => this.#judge()));
+    // After a pause of the program, the timer may run before the messages that came meanwhile: one task more.
+    this.#expect(this.#silenceLeftMs, () => this.#expect(0, () => this.#checkSilence()));
   }
 
-  #judge() {
+  #checkSilence() {
     if (this.#silenceLeftMs > 0) this.#expectMessage();
     else this.#giveUp(`no message was received for ${this.settings.silenceMs} ms`);
   }
@@ -485,7 +485,7 @@ class Connection {
   #failed(error) {
     if (this.#isOver) return;
     this.observer.failed(this, error);
-    // Node's own WebSocket does not always say that one has closed which never opened.
+    // Node's own WebSocket does not always report the close of a connection that has not opened.
     if (!this.hasOpened) setTimeout(() => this.#closed({ code: LOST_CODE, reason: "" }), 0);
   }
 
@@ -496,16 +496,16 @@ class Connection {
     this.#livedMs = performance.now() - this.#openedAtMs;
     this.#end = end;
     this.#expect(this.settings.decodeMs, () => this.#dropRest());
-    this.#readOn();
+    this.#processQueue();
   }
 
   /** Drop what the decoder has not finished in time. */
   #dropRest() {
-    const count = this.#waiting.length + 1;
-    this.#isMuted = true;
-    this.#waiting = [];
+    const count = this.#queue.length + 1;
+    this.#isDiscarding = true;
+    this.#queue = [];
     this.observer.dropped(count);
-    this.#readOn();
+    this.#processQueue();
   }
 
   /** @param {{code: number, reason: string}} end */
@@ -516,7 +516,7 @@ class Connection {
   }
 }
 
-/** Browsers do not say what failed; others do. @param {any} event @param {string} url @returns {Error} */
+/** The error of an event, which browsers do not give. @param {any} event @param {string} url @returns {Error} */
 function errorOf(event, url) {
   return event.error instanceof Error ? event.error : new Error(event.message || `the WebSocket to ${url} failed`);
 }
@@ -524,54 +524,54 @@ function errorOf(event, url) {
 // -- one loop ---------------------------------------------------------------------------------------------------------
 
 /**
- * The messages that one `for await` loop has not taken, at most so many; or the promises that wait for the next.
+ * The queue of one `for await` loop: at most so many messages, or the promises that wait for the next one.
  * @implements {AsyncIterableIterator<Message>}
  */
 class Mailbox {
-  /** @type {Message[]} */ #held = [];
-  /** @type {((result: IteratorResult<Message, undefined>) => void)[]} */ #takers = [];
+  /** @type {Message[]} */ #messages = [];
+  /** @type {((result: IteratorResult<Message, undefined>) => void)[]} */ #waiters = [];
   #isOver = false;
-  #most;
+  #maxMessages;
   #left;
 
-  /** @param {number} most @param {(mailbox: Mailbox) => void} left called when nothing more is to be put into it */
-  constructor(most, left) {
-    this.#most = most;
+  /** @param {number} maxMessages @param {(mailbox: Mailbox) => void} left called when the loop has been left */
+  constructor(maxMessages, left) {
+    this.#maxMessages = maxMessages;
     this.#left = left;
   }
 
-  /** Have room for one more. @returns {boolean} false if the oldest had to make way */
+  /** Make room for one message. @returns {boolean} false if the oldest was dropped for it */
   makeRoom() {
-    if (this.#held.length < this.#most) return true;
-    this.#held.shift();
+    if (this.#messages.length < this.#maxMessages) return true;
+    this.#messages.shift();
     return false;
   }
 
-  /** Resolve a waiting promise, or hold the message, for which there is room. @param {Message} message */
+  /** Resolve a waiting promise, or queue the message; `makeRoom` was called before. @param {Message} message */
   put(message) {
     if (this.#isOver) return;
-    const taker = this.#takers.shift();
-    if (taker !== undefined) taker({ value: message, done: false });
-    else this.#held.push(message);
+    const waiter = this.#waiters.shift();
+    if (waiter !== undefined) waiter({ value: message, done: false });
+    else this.#messages.push(message);
   }
 
-  /** There will be no more; what is held is still given. */
+  /** No message will be added; those in the queue are still returned. */
   end() {
     this.#isOver = true;
-    for (const taker of this.#takers.splice(0)) taker({ value: undefined, done: true });
+    for (const waiter of this.#waiters.splice(0)) waiter({ value: undefined, done: true });
   }
 
   /** @returns {Promise<IteratorResult<Message, undefined>>} */
   next() {
-    const message = this.#held.shift();
+    const message = this.#messages.shift();
     if (message !== undefined) return Promise.resolve({ value: message, done: false });
     if (this.#isOver) return Promise.resolve({ value: undefined, done: true });
-    return new Promise(resolve => { this.#takers.push(resolve); });
+    return new Promise(resolve => { this.#waiters.push(resolve); });
   }
 
-  /** Nothing more is given, not even what is held. */
+  /** No message is returned any more, not even those in the queue. */
   leave() {
-    this.#held = [];
+    this.#messages = [];
     this.end();
     this.#left(this);
   }
@@ -655,12 +655,12 @@ export class Stream extends EventTarget {
   }
 
   /**
-   * Listen to one kind of event.  A listener that throws, or whose promise is rejected, is reported and does no harm.
-   * (In node, one that was given to `addEventListener` ends the process.)
+   * Add a listener to one kind of event.  One that throws, or whose promise is rejected, is reported and does not
+   * affect the others.  (In node, one that was given to `addEventListener` ends the process.)
    * @template {keyof Events} Type
    * @param {Type} type
    * @param {(event: Events[Type]) => unknown} listener
-   * @returns {() => void} takes the listener away again
+   * @returns {() => void} removes the listener
    */
   on(type, listener) {
     /** @param {any} event */
@@ -672,7 +672,7 @@ export class Stream extends EventTarget {
   /**
    * Send a message to the server, now or not at all.
    * @param {string | ArrayBuffer | ArrayBufferView<ArrayBuffer> | Blob} data
-   * @returns {boolean} whether there is a connection that has taken it
+   * @returns {boolean} false if there is no connection, so that it was not sent
    */
   send(data) {
     const socket = this.#connection?.socket;
@@ -683,7 +683,7 @@ export class Stream extends EventTarget {
 
   /**
    * Close for good.  Loops end at once; a last `close` follows when the server has answered, and in `closeMs` at the
-   * latest.  If a listener calls this, those who come after it are not told any more of what it was told.
+   * latest.  If a listener calls this, the listeners behind it are not called for the same event.
    * @param {number} [code] 1000, or one from 3000 to 4999
    * @param {string} [reason] at most 123 bytes of UTF-8
    * @throws {RangeError} for others
@@ -700,19 +700,19 @@ export class Stream extends EventTarget {
     this.#state = "closing";
     this.#dispatching?.stopImmediatePropagation();
     if (this.#connection !== null) this.#connection.close(code, reason);
-    // There is no end to wait for; but whoever calls can still begin to listen.
+    // There is no end to wait for; a microtask later, so that the caller can still add listeners.
     else queueMicrotask(() => this.#finish(code, reason));
   }
 
-  /** What comes from now on, until the last `close`; each loop gets all. @returns {AsyncIterableIterator<Message>} */
+  /** The messages until the last `close`; each loop gets all of them. @returns {AsyncIterableIterator<Message>} */
   [Symbol.asyncIterator]() {
-    const mailbox = new Mailbox(this.#settings.queueMost, left => this.#mailboxes.delete(left));
+    const mailbox = new Mailbox(this.#settings.maxQueuedMessages, left => this.#mailboxes.delete(left));
     this.#mailboxes.add(mailbox);
     if (this.#state === "closing" || this.#state === "closed") mailbox.leave();
     return mailbox;
   }
 
-  // What follows happens to a stream.
+  // -- what the connection reports
 
   /** @returns {Observer} */
   #makeObserver() {
@@ -727,25 +727,25 @@ export class Stream extends EventTarget {
   }
 
   #begin() {
-    this.#dial();
-    this.#attend("addEventListener");
+    this.#attempt();
+    this.#toggleListeners("addEventListener");
   }
 
   /** Add or remove the global listeners. @param {"addEventListener" | "removeEventListener"} verb */
-  #attend(verb) {
+  #toggleListeners(verb) {
     this.#settings.signal?.[verb]("abort", this.#abort);
     globalThis[verb]?.("online", this.#tryAgain);
-    globalThis.document?.[verb]?.("visibilitychange", this.#seen);
+    globalThis.document?.[verb]?.("visibilitychange", this.#visibilityChanged);
   }
 
   /** One more attempt. */
-  #dial() {
+  #attempt() {
     this.#attemptCount += 1;
-    this.#shakeHands(this.#offersZstd);
+    this.#connect(this.#offersZstd);
   }
 
   /** @param {boolean} offersZstd */
-  #shakeHands(offersZstd) {
+  #connect(offersZstd) {
     this.#state = "connecting";
     this.#connection = new Connection(this.url, offersZstd, this.#settings, this.#observer);
   }
@@ -762,7 +762,7 @@ export class Stream extends EventTarget {
 
   /** @param {Message} message */
   #received(message) {
-    // Whoever listens may close, so loops come last: what they have been given cannot be taken from them.
+    // A listener may close the stream, so loops come last: what was put into a mailbox cannot be taken back.
     for (const mailbox of this.#mailboxes) if (!mailbox.makeRoom()) this.#drop(1);
     const mailboxes = [...this.#mailboxes];
     this.#dispatch(new MessageEvent("message", { data: message }));
@@ -775,7 +775,7 @@ export class Stream extends EventTarget {
     this.#emit("dropped", { total: this.#dropped });
   }
 
-  /** It would fail for ever. @param {Error} error */
+  /** Close the stream, since the next message would fail as well. @param {Error} error */
   #undecodable(error) {
     this.#emit("error", { error });
     for (const mailbox of this.#mailboxes) mailbox.end();
@@ -784,23 +784,23 @@ export class Stream extends EventTarget {
 
   /** @param {Connection} connection @param {Error} error */
   #failed(connection, error) {
-    if (!this.#mayBeForItsOffer(connection)) this.#emit("error", { error });
+    if (!this.#mayFailForItsOffer(connection)) this.#emit("error", { error });
   }
 
-  /** Whether not offering is worth a handshake: a server that is not there looks the same. @param {Connection} ended */
-  #mayBeForItsOffer({ offersZstd, hasOpened, wasGivenUp }) {
+  /** Whether to try without the offer; an unreachable server looks the same. @param {Connection} ended */
+  #mayFailForItsOffer({ offersZstd, hasOpened, wasGivenUp }) {
     return offersZstd && !hasOpened && !wasGivenUp && this.#failureCount % FALLBACK_EVERY === 0;
   }
 
   /** @param {Connection} connection @param {number} code @param {string} reason */
   #ended(connection, code, reason) {
     if (this.#state === "closing" || FINAL_CODES.has(code)) return this.#finish(code, reason);
-    if (this.#mayBeForItsOffer(connection)) return this.#shakeHands(false);
+    if (this.#mayFailForItsOffer(connection)) return this.#connect(false);
     if (connection.wasSteady && code !== BUSY_CODE) this.#failureCount = 0;
     this.#wait(code, reason);
   }
 
-  /** Until the next attempt. @param {number} code @param {string} reason */
+  /** Wait for the next attempt. @param {number} code @param {string} reason */
   #wait(code, reason) {
     this.#connection = null;
     this.#state = "waiting";
@@ -808,7 +808,7 @@ export class Stream extends EventTarget {
     this.#emit("close", { code, reason, willRetry: true, retryMs });
   }
 
-  /** @param {boolean} isBusy whether there was no room @returns {number} how long it waits */
+  /** @param {boolean} isBusy whether the server was full @returns {number} the delay */
   #setTimer(isBusy) {
     const { backoff, random, setTimeout } = this.#settings;
     const firstMs = isBusy ? backoff.firstBusyMs : backoff.firstMs;
@@ -818,20 +818,20 @@ export class Stream extends EventTarget {
     return retryMs;
   }
 
-  /** Whether an attempt would be in vain; if so, the browser says when that has changed. */
+  /** Whether an attempt cannot succeed; if so, the browser reports when that has changed. */
   #isOffline() {
     return globalThis.navigator?.onLine === false && !isLoopback(this.url);
   }
 
-  /** The time has come, or the network is back. */
+  /** The delay is over, or the network is back. */
   #tryAgain = () => {
     if (this.#state !== "waiting" || this.#isOffline()) return;
     clearTimeout(this.#timer);
-    this.#dial();
+    this.#attempt();
   };
 
   /** The page was shown or hidden. */
-  #seen = () => {
+  #visibilityChanged = () => {
     if (globalThis.document?.visibilityState === "visible") this.#tryAgain();
   };
 
@@ -842,7 +842,7 @@ export class Stream extends EventTarget {
     this.#connection = null;
     this.#state = "closed";
     clearTimeout(this.#timer);
-    this.#attend("removeEventListener");
+    this.#toggleListeners("removeEventListener");
     for (const mailbox of this.#mailboxes) mailbox.end();
     const detail = { code, reason, willRetry: false, retryMs: null };
     this.#emit("close", detail);
@@ -854,7 +854,7 @@ export class Stream extends EventTarget {
     this.#dispatch(new StreamEvent(type, detail));
   }
 
-  /** No event between `close()` and the last `close`. @param {Event} event */
+  /** Dispatch an event, but none between `close()` and the last `close`. @param {Event} event */
   #dispatch(event) {
     if (this.#state === "closing") return;
     this.#dispatching = event;
@@ -884,7 +884,7 @@ function callGuarded(listener, event) {
   }
 }
 
-/** Where errors are seen that nobody has caught. @param {unknown} error */
+/** Report an error as uncaught. @param {unknown} error */
 function report(error) {
   if (isFunction(globalThis.reportError)) globalThis.reportError(error);
   else console.error(error);

@@ -1,15 +1,15 @@
-"""sigil.testing: a whole server in memory, for tests of what runs behind it.
+"""A whole server in memory, for tests of the program behind it.
 
     from sigil.testing import Client
 
     def test_tea() -> None:
         assert Client(app).get("/tea").text == "you asked for /tea"
 
-Theory: a handler is tested through the very core that serves it, and by the very calls that call
-it; only sockets and clocks are made of memory. So what a test sees is what the wire would have had,
-and nothing in it waits, races or depends on the machine.
+Theory: a handler is tested with the core that serves it and the code that calls it in production;
+only the sockets and the clocks are simulated. So what a test sees is what a network would have
+carried, and nothing in it waits, races or depends on the machine.
 
-Rules: no sockets, no threads, no real time; the test turns the clock, asyncio's too. Everything
+Rules: no sockets, no threads, no real time: the test advances the clock, asyncio's too. Everything
 happens within the test's own calls. The names below are the public ones. It does not know any test
 framework.
 """

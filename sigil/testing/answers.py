@@ -1,13 +1,12 @@
-"""Answers read back from their bytes, strictly (RFC 9112 sections 4 to 7).
+"""Answers parsed from their bytes, strictly (RFC 9112 sections 4 to 7).
 
-Theory: what a handler returned is tested on the wire, so it has to be read from the wire; and as it
-is our own server that wrote it, whatever a lenient client would forgive is a mistake worth failing
-a test for.
+Theory: what a handler returned is tested as it was sent. As our own server encoded it, everything
+that a lenient client would forgive is a defect, and fails the test.
 
-Rules: pure functions of bytes. An answer whose end was not seen is no mistake but one that
-`is_whole` says is not. Interim answers (1xx) are passed over, but 101, behind which the bytes are
-another protocol's and are left alone. It does not know connections, requests beyond their methods,
-or what content means.
+Rules: pure functions of bytes. An answer whose end has not come is no defect: its `is_whole` is
+False. Interim answers (1xx) are skipped, but not 101: the bytes behind it belong to another
+protocol and are not parsed. It does not know connections, requests beyond their methods, or what
+content means.
 """
 
 import json
@@ -21,19 +20,17 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) ([\t\x20-\x7e\x80-\xff]
 _FIELD_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*([\t\x20-\x7e\x80-\xff]*)")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _SIZE_LINE = re.compile(rb"([0-9a-fA-F]{1,15})\r\n")
-_PART_OF_A_SIZE_LINE = re.compile(rb"[0-9a-fA-F]{0,15}\r?")
-_SWITCHING = 101
-_BODILESS = frozenset((_SWITCHING, 204, 304))
+_PARTIAL_SIZE_LINE = re.compile(rb"[0-9a-fA-F]{0,15}\r?")
+_SWITCHING_PROTOCOLS = 101
+_NO_CONTENT_STATUSES = frozenset((_SWITCHING_PROTOCOLS, 204, 304))
 
 
 class BadAnswer(ValueError):
-    """What the server sent is not HTTP, or no frame: a defect of the server, not of the program
-    behind it.
-    """
+    """What the server sent is not HTTP, or no WebSocket frame: a defect of the server."""
 
 
 class Answer(NamedTuple):
-    """One final answer: its body is de-chunked, and `is_whole` says that the end of it was seen."""
+    """One final answer: its body is de-chunked, and `is_whole` is True if its end has come."""
 
     status: int
     headers: Headers
@@ -51,16 +48,14 @@ class Answer(NamedTuple):
 
 
 class Found(NamedTuple):
-    """An answer, and where the bytes behind it begin."""
+    """An answer, and the index of the first byte behind it."""
 
     answer: Answer
     end: int
 
 
 class _Content(NamedTuple):
-    """A body as far as it is there, where the bytes behind it begin, and whether its end
-    was seen.
-    """
+    """The part of a body that has come, the index behind it, and whether that is its end."""
 
     body: bytes
     end: int
@@ -70,19 +65,19 @@ class _Content(NamedTuple):
 def read_answers(data: bytes, methods: Iterable[str] = (), has_ended: bool = False) -> list[Answer]:
     """The answers in `data`, to requests with these methods in order, and with GET beyond those.
 
-    `has_ended` says that nothing will follow; the last answer may be one whose end was not seen.
-    One whose head is not complete is left out. Behind a 101 nothing is read. `BadAnswer` if the
-    bytes are not HTTP.
+    `has_ended` is True if no bytes will follow. The last answer may not be whole; one whose head is
+    not complete is left out. What follows a 101 is not parsed. `BadAnswer` if the bytes are not
+    HTTP.
     """
     answers: list[Answer] = []
-    waiting, start = iter(methods), 0
+    remaining, start = iter(methods), 0
     while True:
-        found = read_answer(data, start, next(waiting, "GET"), has_ended)
+        found = read_answer(data, start, next(remaining, "GET"), has_ended)
         if found is None:
             return answers
         answers.append(found.answer)
         start = found.end
-        if not found.answer.is_whole or found.answer.status == _SWITCHING:
+        if not found.answer.is_whole or found.answer.status == _SWITCHING_PROTOCOLS:
             return answers
 
 
@@ -95,7 +90,7 @@ def read_answer(
     `BadAnswer` if the bytes are not HTTP.
     """
     status = 100
-    while 100 <= status < 200 and status != _SWITCHING:
+    while 100 <= status < 200 and status != _SWITCHING_PROTOCOLS:
         end = data.find(b"\r\n\r\n", start)
         if end < 0:
             return None
@@ -131,7 +126,7 @@ def _read_content(
         )
     if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
         raise BadAnswer(f"not one length: Content-Length {lengths}")
-    if method == "HEAD" or status in _BODILESS:
+    if method == "HEAD" or status in _NO_CONTENT_STATUSES:
         return _Content(b"", start, True)
     if codings:
         return _read_chunks(data, start)
@@ -147,7 +142,7 @@ def _read_chunks(data: bytes, start: int) -> _Content:
     while True:
         line = _SIZE_LINE.match(data, start)
         if line is None:
-            if _PART_OF_A_SIZE_LINE.fullmatch(data, start) is None:
+            if _PARTIAL_SIZE_LINE.fullmatch(data, start) is None:
                 raise BadAnswer(f"not the size of a chunk: {data[start : start + 20]!r}")
             break
         size, start = int(line[1], 16), line.end()

@@ -1,13 +1,15 @@
-"""What a test holds: a client with a whole server behind it, and raw connections to that server.
+"""A client for tests with a whole server behind it, and connections to that server.
 
-Theory: a test says what the other side does, and looks at what came of it. So every call here does
-its thing and lets the server come to rest before it returns; only `advance` lets time pass.
+Theory: a test does what the other side of a network would do, and looks at what came back. So each
+call does one such thing and lets the server run until it is idle before it returns; only `advance`
+lets time pass.
 
-Rules: bytes are sent and received, nothing is handed over behind the wire's back. What cannot come
-to rest is stopped at a bound and says so. Redirects are not followed and cookies are not kept: a
-test sends what it wants sent. What the program behind the server raises is raised in the test,
-unless that was declined. It does not know how a server works (`server`), nor how a network does
-(`kernel`).
+Rules: bytes are sent and received, and nothing goes past the wire. A server that does not become
+idle is stopped at a bound, with an exception. Redirects are not followed and cookies are not
+stored: a test sends what it wants sent. What the program behind the server raises is raised in the
+test, unless that was declined.
+
+It does not know how a server works (`server`), nor how a network does (`kernel`).
 """
 
 from collections.abc import Iterable
@@ -35,19 +37,18 @@ _FIRST_PORT = 50_000
 
 
 class HandlerError(Exception):
-    """The program behind the server failed; the text is what was logged, with the traceback if
-    there is one.
-    """
+    """The program behind the server failed; the text is the log record, with any traceback."""
 
 
 class NeverIdle(Exception):
-    """The server did not come to rest within the client's bounds: most likely it sends an endless
-    stream.
+    """The server did not become idle within the client's bounds.
+
+    Most likely it sends an endless stream.
     """
 
 
 class NoAnswer(Exception):
-    """A request was not answered, or not to the end; `answer` is what there is of it, or None."""
+    """A request has no response or only a part of one, which is `answer`; else that is None."""
 
     def __init__(self, message: str, answer: Answer | None = None) -> None:
         super().__init__(message)
@@ -57,14 +58,13 @@ class NoAnswer(Exception):
 class Client:
     """A whole server in memory around `handler`, and a client of it.
 
-    `limits` and `callbacks` are those of `make_http_server`. With `raise_errors`, which is the
-    default, a call in which the program behind the server fails raises that failure once the server
-    has answered with its 500: a test that does not expect a failure is best told of it where it
-    happened. Without it the 500 is all the client sees, as it would be outside, and the traceback
-    is in `log`.
+    `limits` and `callbacks` are those of `make_http_server`. With `raise_errors`, the default, a
+    call in which the program behind the server fails raises that exception once the server has
+    answered with its 500, so that a test that does not expect it fails where it happened. Without
+    it the client sees a 500, as on a network, and the traceback is in `log`.
 
-    One call may take up to `max_ticks` ticks in which nothing is read of what was sent, and
-    let the server send up to `max_sent_len` bytes, before it raises `NeverIdle`.
+    A call raises `NeverIdle` after `max_ticks` ticks in which the server reads nothing, and after
+    the server has sent `max_sent_len` bytes.
     """
 
     def __init__(
@@ -102,11 +102,11 @@ class Client:
     ) -> None:
         self.stop(0.0)
 
-    # -- questions ---------------------------------------------------------------------------------
+    # -- the server --------------------------------------------------------------------------------
 
     @property
     def state(self) -> Server:
-        """The core's value: immutable, and yours to keep."""
+        """The core's state: an immutable record."""
         return self.server.state
 
     @property
@@ -116,12 +116,12 @@ class Client:
 
     @property
     def log(self) -> list[Log]:
-        """What was logged: (logger, level, text)."""
+        """The log records of the server: (logger, level, text)."""
         return self.server.log
 
     @property
     def access(self) -> list[AccessLog]:
-        """What the access log was told: (peer, method, target, version, status, length)."""
+        """The access log: (peer, method, target, version, status, length)."""
         return self.server.access
 
     def clients(self) -> tuple[Conn, ...]:
@@ -129,7 +129,7 @@ class Client:
         return self.server.clients()
 
     def stats(self) -> Stats:
-        """Figures since the server was made."""
+        """The statistics since the server was made."""
         return self.server.stats()
 
     # -- requests ----------------------------------------------------------------------------------
@@ -137,43 +137,43 @@ class Client:
     def get(
         self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()
     ) -> Answer:
-        """The answer to a GET; see `request`."""
+        """The answer to a GET request; the parameters are those of `request`."""
         return self.request("GET", target, body=body, json=json, headers=headers)
 
     def head(
         self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()
     ) -> Answer:
-        """The answer to a HEAD; see `request`."""
+        """The answer to a HEAD request; the parameters are those of `request`."""
         return self.request("HEAD", target, body=body, json=json, headers=headers)
 
     def post(
         self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()
     ) -> Answer:
-        """The answer to a POST; see `request`."""
+        """The answer to a POST request; the parameters are those of `request`."""
         return self.request("POST", target, body=body, json=json, headers=headers)
 
     def put(
         self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()
     ) -> Answer:
-        """The answer to a PUT; see `request`."""
+        """The answer to a PUT request; the parameters are those of `request`."""
         return self.request("PUT", target, body=body, json=json, headers=headers)
 
     def patch(
         self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()
     ) -> Answer:
-        """The answer to a PATCH; see `request`."""
+        """The answer to a PATCH request; the parameters are those of `request`."""
         return self.request("PATCH", target, body=body, json=json, headers=headers)
 
     def delete(
         self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()
     ) -> Answer:
-        """The answer to a DELETE; see `request`."""
+        """The answer to a DELETE request; the parameters are those of `request`."""
         return self.request("DELETE", target, body=body, json=json, headers=headers)
 
     def options(
         self, target: str, *, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()
     ) -> Answer:
-        """The answer to an OPTIONS; see `request`."""
+        """The answer to an OPTIONS request; the parameters are those of `request`."""
         return self.request("OPTIONS", target, body=body, json=json, headers=headers)
 
     def request(
@@ -185,12 +185,12 @@ class Client:
         json: Any = ABSENT,
         headers: HeadersLike = (),
     ) -> Answer:
-        """Send a request on the client's own connection and return the answer; one that the server
-        broke off is not whole.
+        """The answer to a request on the client's own connection.
 
-        The connection is opened when it is needed and kept while the server keeps it. `NoAnswer` if
-        there is no answer yet or no end of it, or the server closed without one; that connection is
-        given up. ValueError for a request that cannot be written.
+        The body is `body`, or `json` as JSON. An answer that the server broke off is not whole. The
+        connection is opened when it is needed and is used again while the server leaves it open.
+        `NoAnswer` if there is no answer, or no end of it yet; that connection is reset. ValueError
+        for a request that cannot be encoded.
         """
         connection = self._own_connection()
         start = len(connection.wire.received)
@@ -206,19 +206,19 @@ class Client:
         raise self._give_up(connection, method, start, self._explain(connection))
 
     def _own_connection(self) -> Connection:
-        """The connection of the last request if it can take another one, else a new one."""
+        """The connection of the last request if it can carry another one, else a new one."""
         current = self._connection
         if current is None or current.has_ended or current.wire.has_reset:
             current = self._connection = self.connect()
         return current
 
     def _find(self, connection: Connection, method: str, start: int) -> Found | None:
-        """What has come on a connection since `start`, if it is an answer."""
+        """The answer in the bytes received since `start`, None if its head is not complete."""
         data = bytes(connection.wire.received[start:])
         return read_answer(data, 0, method, connection.has_ended and not connection.was_reset)
 
     def _give_up(self, connection: Connection, method: str, start: int, why: str) -> NoAnswer:
-        """The end of a connection on which something is still to come that nobody will wait for."""
+        """Reset a connection without its answer: the exception for that, because of `why`."""
         if connection is self._connection:
             self._connection = None
         found = self._find(connection, method, start)
@@ -226,7 +226,7 @@ class Client:
         return NoAnswer(why, None if found is None else found.answer)
 
     def _explain(self, connection: Connection) -> str:
-        """Why there is no answer."""
+        """The reason why there is no answer, as text."""
         if connection.reason is not None:
             reason = close_reason_str(connection.reason)
             return f"the connection was closed without an answer: {reason}"
@@ -246,11 +246,11 @@ class Client:
         window_len: int | None = None,
         byte_at_a_time: bool = False,
     ) -> Connection:
-        """A new connection, from `peer` if given. ConnectionRefusedError if the server has been
-        stopped.
+        """A new connection, from `peer` if given.
 
-        With `window_len` it is a slow reader: so many bytes are taken for it, and no more until it
-        reads. With `byte_at_a_time` the server receives every byte of it by itself.
+        With `window_len` the client is a slow reader: so many bytes are buffered for it, and no
+        more until it reads. With `byte_at_a_time` each read by the server returns one byte.
+        ConnectionRefusedError if the server has been stopped.
         """
         self.server.require_idle()
         if not self.server.listening:
@@ -258,12 +258,11 @@ class Client:
         if window_len is not None and window_len < 1:
             raise ValueError(f"a window holds at least one byte, not {window_len}")
         self._next_port += 1
-        connection = Wire(
-            peer or Peer("127.0.0.1", self._next_port), window_len, 1 if byte_at_a_time else None
-        )
-        self.server.kernel.connect(connection)
+        read_len = 1 if byte_at_a_time else None
+        wire = Wire(peer or Peer("127.0.0.1", self._next_port), window_len, read_len)
+        self.server.kernel.connect(wire)
         self.run_until_idle()
-        return Connection(self, connection)
+        return Connection(self, wire)
 
     def websocket(
         self,
@@ -277,22 +276,21 @@ class Client:
         window_len: int | None = None,
         answers_pings: bool = True,
     ) -> WebSocket:
-        """A new connection that has become a WebSocket, with what came behind the 101 still to be
-        received.
+        """A new connection that has been upgraded to a WebSocket.
 
         `headers` replace fields of the handshake or are added to them; `peer`, `byte_at_a_time` and
-        `window_len` are those of `connect`. Without `answers_pings` the client does nothing by
-        itself, as one that is dead: it answers neither pings nor a close frame.
+        `window_len` are those of `connect`. Without `answers_pings` it answers neither pings nor a
+        close frame, as a dead client.
 
         `UpgradeRefused` with the answer if that is not a 101, `NoAnswer` if there is none; that
-        connection is ended.
+        connection is closed. Messages that came with the 101 are still to be received.
         """
         connection = self.connect(peer=peer, window_len=window_len, byte_at_a_time=byte_at_a_time)
         offered = (subprotocols,) if isinstance(subprotocols, str) else tuple(subprotocols)
         connection.request("GET", target, headers=upgrade_fields(offered, origin, headers))
         found = self._find(connection, "GET", 0)
-        while connection.wire.waiting and (found is None or found.answer.status != 101):
-            connection.read(1)  # and nothing of what comes behind the head
+        while connection.wire.unread and (found is None or found.answer.status != 101):
+            connection.read(1)  # so that no byte behind the head is taken out of the window
             found = self._find(connection, "GET", 0)
         if found is None:
             raise self._give_up(connection, "GET", 0, self._explain(connection))
@@ -308,9 +306,9 @@ class Client:
     # -- time --------------------------------------------------------------------------------------
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; the server looks at its clock whenever it would have, and at the end.
+        """Let time pass; the server ticks at each deadline, and at the end.
 
-        ValueError for less than no time.
+        ValueError for a negative number of seconds.
         """
         if not seconds >= 0:
             raise ValueError(f"time does not go back: {seconds}")
@@ -324,45 +322,43 @@ class Client:
         server.now = end
 
     def run_until_idle(self) -> None:
-        """Let the server do all it can do at this time: deliver answers that came late, go on with
-        streams.
+        """Let the server do all that it can do at this time: send late answers, go on with streams.
 
-        `NeverIdle` if that has no end. Raises what the program behind the server has raised, if
-        that is wanted.
+        `NeverIdle` if that has no end. With `raise_errors`, raises what the program behind the
+        server has raised.
         """
         kernel, ticks = self.server.kernel, 0
-        most = kernel.bytes_written + self._max_sent_len
-        while self.server.has_work or self._look():
-            if ticks >= self._max_ticks or kernel.bytes_written > most:
+        max_bytes_written = kernel.bytes_written + self._max_sent_len
+        while self.server.has_work or self._process_websockets():
+            if ticks >= self._max_ticks or kernel.bytes_written > max_bytes_written:
                 raise NeverIdle(
                     f"the server does not become idle: {self._max_ticks} ticks or "
                     f"{self._max_sent_len} bytes were not "
                     "enough. A stream without end is read with connect(window_len=...) and read()"
                 )
-            before = kernel.bytes_read
+            bytes_read_before = kernel.bytes_read
             self.server.tick()
-            ticks = ticks + 1 if kernel.bytes_read == before else 0
+            ticks = ticks + 1 if kernel.bytes_read == bytes_read_before else 0
         self._raise_errors()
 
     def require_idle(self) -> None:
         """RuntimeError if the program behind the server is the caller."""
         self.server.require_idle()
 
-    def _look(self) -> bool:
-        """Let the WebSockets do what they do by themselves; True if the server has something to
-        read because of it.
-        """
-        return sum(websocket.look() for websocket in self._websockets) > 0
+    def _process_websockets(self) -> bool:
+        """Answer pings and close frames; True if the server has something to read because of it."""
+        return sum(websocket.process_received() for websocket in self._websockets) > 0
 
     def stop(self, grace: float = 5.0) -> None:
-        """Ask the server to end: what is under way is answered for up to `grace` seconds; a second
-        time means now.
+        """Stop the server; requests under way have `grace` seconds more.
+
+        A second call stops it at once.
         """
         self.server.stop(grace)
         self.run_until_idle()
 
     def _raise_errors(self) -> None:
-        """Raise what has failed since this was last asked, if the test wants that."""
+        """Raise what has failed since the last call, if `raise_errors` was given."""
         server = self.server
         errors, lines = server.errors[:], server.log[self._log_seen :]
         server.errors.clear()
@@ -370,9 +366,9 @@ class Client:
         if not self._raises:
             return
         if errors:
-            raise (
-                errors[0] if len(errors) == 1 else BaseExceptionGroup("the handler raised", errors)
-            )
+            if len(errors) == 1:
+                raise errors[0]
+            raise BaseExceptionGroup("the handler raised", errors)
         for line in lines:
             if line.logger == ERROR_LOG:
                 raise HandlerError(line.text)

@@ -1,10 +1,10 @@
 """One connection of a test to its server.
 
-Theory: what a client can do to a server is to send, to read, to end its side and to break off. A
-test does these, and looks at what came; nobody helps it to be correct.
+Theory: a client can send, read, shut its side and reset. A test does these, and looks at what came;
+nothing corrects it.
 
-Rules: whatever is done, the server comes to rest before the call returns. What was received is
-never forgotten. It does not know how the server is made to go on: `client` does.
+Rules: the server is idle again when a call returns. What was received is never forgotten. It does
+not know how the server is run: its `Driver` does.
 """
 
 from typing import Any
@@ -21,39 +21,36 @@ from .kernel import Wire
 class Connection:
     """One connection to a server in memory; `Client.connect` makes it.
 
-    Whatever is done to it, the server has come to rest when the call returns, as far as it can
-    without time passing.
+    When a call returns, the server has done all that it can do without time passing.
     """
 
     def __init__(self, driver: Driver, wire: Wire) -> None:
         self._driver = driver
         self.wire = wire
-        """Both ends and the memory between them; tests have no need of it."""
+        """Both ends of the connection and their buffers; tests have no need of it."""
         self._methods: list[str] = []
 
-    # -- questions ---------------------------------------------------------------------------------
+    # -- its state ---------------------------------------------------------------------------------
 
     @property
     def handle(self) -> Conn | None:
-        """What the server calls this connection; None if it was not let in."""
+        """The server's handle of this connection; None if it was not accepted."""
         return self.wire.conn
 
     @property
     def peer(self) -> Peer:
-        """Our end, as the server sees it."""
+        """The address of the client's end, as the server sees it."""
         return self.wire.peer
 
     @property
     def received(self) -> bytes:
-        """All bytes that have been received; of a connection with a window, all that have been
-        read.
-        """
+        """All bytes that have been received; with a window, those that have been read."""
         return bytes(self.wire.received)
 
     @property
     def has_ended(self) -> bool:
-        """True once the server has said that it sends no more, and all it sent has been read."""
-        return self.wire.is_shut and not self.wire.waiting
+        """True once the server has shut its side and all that it sent has been read."""
+        return self.wire.is_shut and not self.wire.unread
 
     @property
     def is_closed(self) -> bool:
@@ -62,23 +59,19 @@ class Connection:
 
     @property
     def was_reset(self) -> bool:
-        """True if the server closed this connection without reading all that was sent: a client
-        sees a reset.
-        """
+        """True if the client sees a reset: the server closed without reading all that was sent."""
         return self.wire.was_reset
 
     @property
     def reason(self) -> CloseReason | None:
-        """Why this connection is gone; None while it is not, and for one that was turned away with
-        a 503.
-        """
+        """The server's reason for closing it; None if it is open or was rejected with a 503."""
         return self.wire.reason
 
     def answers(self, *methods: str) -> list[Answer]:
         """What has been received, as answers to requests with these methods, in order.
 
-        Without methods they are those of `request`, and GET beyond. The last answer may not be
-        whole yet. `BadAnswer` if what was received is not HTTP.
+        Without `methods` they are those of the calls of `request`, and GET beyond them. The last
+        answer may not be whole yet. `BadAnswer` if what was received is not HTTP.
         """
         has_ended = self.has_ended and not self.was_reset
         return read_answers(self.received, methods or self._methods, has_ended)
@@ -86,10 +79,9 @@ class Connection:
     # -- what a client can do ----------------------------------------------------------------------
 
     def send(self, data: bytes) -> None:
-        """Send bytes, whatever they are. To a connection that is closed they are lost, as they
-        would be.
+        """Send bytes, whatever they are; they are lost if the server has closed.
 
-        BrokenPipeError if our side is ended.
+        BrokenPipeError if the test has ended its own side.
         """
         self._driver.require_idle()
         if self.wire.has_half_closed or self.wire.has_reset:
@@ -107,40 +99,38 @@ class Connection:
         json: Any = ABSENT,
         headers: HeadersLike = (),
     ) -> None:
-        """Send one request, and wait for nothing: `answers` tells what became of it."""
+        """Send one request without waiting for its answer, which will be in `answers`."""
         data = encode_request(method, target, body, json, headers)
         self._driver.require_idle()
         self._methods.append(method)
         self.send(data)
 
     def read(self, count: int) -> bytes:
-        """Read up to `count` bytes of what the window holds, and let the server go on.
+        """Up to `count` bytes, which are taken out of the window, so that the server can send more.
 
-        ValueError if the connection has no window, and so has read everything already.
+        ValueError if the connection has no window, and so reads everything at once.
         """
-        connection = self.wire
-        if connection.window_len is None:
+        wire = self.wire
+        if wire.window_len is None:
             raise ValueError(
                 "this connection reads at once; connect(window_len=...) makes a slow reader"
             )
         self._driver.require_idle()
-        data = bytes(connection.waiting[:count])
-        del connection.waiting[:count]
-        connection.received += data
+        data = bytes(wire.unread[:count])
+        del wire.unread[:count]
+        wire.received += data
         self._driver.run_until_idle()
         return data
 
     def half_close(self) -> None:
-        """Say that no more will be sent."""
+        """Shut the client's side: no more will be sent."""
         self._driver.require_idle()
         self.wire.has_half_closed = True
         self._driver.run_until_idle()
 
     def reset(self) -> None:
-        """Break the connection: no more is sent, and nothing read. What was sent before still
-        arrives.
-        """
+        """Reset the connection; what was sent before still arrives."""
         self._driver.require_idle()
         self.wire.has_reset = True
-        self.wire.waiting.clear()
+        self.wire.unread.clear()
         self._driver.run_until_idle()

@@ -1,10 +1,10 @@
 """A request as bytes, as a plain client would send it.
 
-Theory: a test of a handler wants to say what it asks for, not how that is written. What is written
-here is always a correct request; a test of wrong ones writes the bytes itself.
+Theory: a test of a handler states what it asks for, not how that is encoded. What is encoded here
+is always a valid request; a test of invalid ones sends the bytes itself.
 
 Rules: a Host is added, and a Content-Length where there is a body or the method suggests one (RFC
-9110 section 8.6); what cannot be written as given is refused with ValueError. It does not know the
+9110 section 8.6). What cannot be encoded as it was given is a ValueError. It does not know the
 server or the connection.
 """
 
@@ -17,7 +17,7 @@ from ..core.http.response import HeadersLike
 from ..core.http.validate import check_headers
 
 ABSENT: Any = object()
-"""Stands for no JSON at all, as None is a JSON value."""
+"""The default for "no JSON", since None is a JSON value."""
 
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(r"[!-~\x80-\xff]+")
@@ -28,7 +28,10 @@ _RAW = "write the bytes yourself to send it all the same: connect().send()"
 def encode_request(
     method: str, target: str, body: bytes | str = b"", json: Any = ABSENT, headers: HeadersLike = ()
 ) -> bytes:
-    """The bytes of one request.  ValueError for what could not be read back as it was given."""
+    """The bytes of one request; its body is `body`, or `json` as JSON.
+
+    ValueError for what the server could not parse as it was given.
+    """
     if _METHOD.fullmatch(method) is None or _TARGET.fullmatch(target) is None:
         raise ValueError(
             f"{method!r} {target!r} is not a method and a percent-encoded target; {_RAW}"
@@ -52,7 +55,7 @@ def encode_request(
 
 
 def _content_of(body: bytes | str, json: Any) -> tuple[bytes, tuple[tuple[str, str], ...]]:
-    """The body, and the fields that say what it is."""
+    """The body, and the header fields that describe it."""
     if json is ABSENT:
         return (body.encode() if isinstance(body, str) else bytes(body)), ()
     if body:

@@ -1,11 +1,11 @@
-"""Failures of the program behind the server, noticed for the test.
+"""The failures of the program behind the server, recorded for the test.
 
-Theory: the server makes a 500 and a line in the log of whatever user code raises, which is right
-for clients and hides the place from a test. So what a handler raises is kept as it passes, and what
-is only logged is overheard.
+Theory: the server makes a 500 and a log record of whatever user code raises, which is right for
+clients and hides the place from a test. So what a handler raises is recorded as it passes, and so
+is each record on the error log.
 
-Rules: nothing is changed on the way: the server sees what it would have seen. Bad input is an
-answer, no failure. It does not know what a test makes of it.
+Rules: nothing is changed on the way: the server sees what it would have seen. `BadInput` is an
+answer and no failure. It does not know what a test does with the failures: `client` does.
 """
 
 import logging
@@ -23,8 +23,9 @@ ERROR_LOG = "sigil.error"
 
 
 class ErrorLogHandler(logging.Handler):
-    """Hears what is logged about user code without an effect of the core: failures of callbacks and
-    of endings.
+    """Records what is logged about user code without an effect of the core.
+
+    These are the failures of callbacks and of streams that are closed.
     """
 
     def __init__(self, log: list[Log]) -> None:
@@ -34,13 +35,13 @@ class ErrorLogHandler(logging.Handler):
         self._thread = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the line, if it is about this server."""
+        """Add a record to the log, if it comes from this server's thread and is not muted."""
         if not self._is_muted and record.thread == self._thread:
             self._log.append(Log(record.name, record.levelno, record.getMessage()))
 
     @contextmanager
     def attached(self) -> Iterator[None]:
-        """Listen to the log of errors meanwhile."""
+        """Record what is logged on the error log within the block."""
         logger = logging.getLogger(ERROR_LOG)
         self._thread = threading.get_ident()
         logger.addHandler(self)
@@ -51,7 +52,7 @@ class ErrorLogHandler(logging.Handler):
 
     @contextmanager
     def muted(self) -> Iterator[None]:
-        """Hear nothing meanwhile."""
+        """Record nothing within the block."""
         self._is_muted = True
         try:
             yield
@@ -60,8 +61,9 @@ class ErrorLogHandler(logging.Handler):
 
 
 def recording_failures(handler: Handler, errors: list[BaseException]) -> Callable[[Request], Any]:
-    """The same handler, with what it raises kept, if that is a failure and not an answer or
-    an end.
+    """A handler that calls `handler` and adds what it raises to `errors`.
+
+    `BadInput`, which is an answer, and exceptions that end the process are not added.
     """
 
     def call(request: Request) -> Any:

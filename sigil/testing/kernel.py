@@ -1,14 +1,16 @@
-"""A network made of memory: connections, and the effects that touch them.
+"""A network in memory: its connections, and the effects that concern them.
 
-Theory: what the core sees of an operating system is little: bytes are there or not, so many are
-taken and no more, a side is shut, a connection breaks. A `ConnectionSocket` is both ends of one
-connection with exactly that; `Kernel` holds all of them and does with them what `shell/perform.py`
-does with sockets, effect by effect.
+Theory: the core sees little of an operating system: bytes are there or not, a write takes so many
+of them and no more, a side is shut, a connection breaks. A `Wire` is both ends of one connection
+with exactly that. `Kernel` holds all wires and carries out on them, effect by effect, what
+`sigil.shell.loop.sockets` carries out on sockets.
 
-Rules: nothing blocks. A wire whose send stalled hands later sends back whole until it was told to
-be writable again. Bytes wait where nobody listens. The core is told only of what it watches for.
-Bytes in flight are not lost: a reset overtakes nothing that had been taken, as on a loopback. It
-does not know HTTP, time, or user code.
+Rules: nothing blocks. Once a send has stalled, later ones are handed back whole until `Writable`
+has been reported. Bytes for an end that does not read are buffered. Readiness is reported to the
+core only for what it watches. A reset loses no bytes that were sent before it, as on a loopback
+interface.
+
+It does not know HTTP, time or user code.
 """
 
 import errno
@@ -47,7 +49,7 @@ class Wire:
         "read_len",
         "reason",
         "received",
-        "waiting",
+        "unread",
         "was_reset",
         "window_len",
     )
@@ -55,17 +57,15 @@ class Wire:
     def __init__(self, peer: Peer, window_len: int | None, read_len: int | None) -> None:
         self.peer = peer
         self.window_len = window_len
-        """Bytes taken from the server and not read by the client, at most; None for a client that
-        reads at once.
-        """
+        """The maximum of `unread`, in bytes; None for a client that reads at once."""
         self.read_len = read_len
-        """Bytes of the client that come in one piece, at most; None for no such bound."""
+        """The maximum of bytes that one read by the server returns; None for no such bound."""
         self.arrived = bytearray()
-        """From the client, not read by the server."""
-        self.waiting = bytearray()
-        """From the server, not read by the client."""
+        """Bytes sent by the client and not read by the server."""
+        self.unread = bytearray()
+        """Bytes sent by the server and not read by the client."""
         self.received = bytearray()
-        """From the server, read by the client."""
+        """Bytes sent by the server and read by the client."""
         self.conn: Conn | None = None
         self.reason: CloseReason | None = None
         self.interest = Interest.NOTHING
@@ -79,216 +79,223 @@ class Wire:
     def readiness(self) -> Interest:
         """What the server could do now, of what it watches for."""
         is_readable = bool(self.arrived) or self.has_half_closed or self.has_reset
-        is_writable = (
-            self.has_reset or self.window_len is None or len(self.waiting) < self.window_len
-        )
-        ready = (Interest.READ if is_readable else 0) | (Interest.WRITE if is_writable else 0)
+        has_room = self.window_len is None or len(self.unread) < self.window_len
+        ready = 0
+        if is_readable:
+            ready |= Interest.READ
+        if has_room or self.has_reset:
+            ready |= Interest.WRITE
         return Interest(self.interest & ready)
 
-    def recv(self, most: int) -> bytes:
-        """What the server reads: b"" when the client has ended its side, OSError when it has broken
-        off.
+    def recv(self, max_count: int) -> bytes:
+        """Up to `max_count` bytes for the server; b"" if the client has shut its side.
+
+        OSError as from a socket: BlockingIOError if there are none yet, ECONNRESET after a reset.
         """
         if self.arrived:
-            count = most if self.read_len is None else min(most, self.read_len)
+            count = max_count if self.read_len is None else min(max_count, self.read_len)
             data = bytes(self.arrived[:count])
             del self.arrived[:count]
             return data
         if self.has_reset:
-            raise _broken(errno.ECONNRESET)
+            raise _os_error(errno.ECONNRESET)
         if self.has_half_closed:
             return b""
         raise BlockingIOError
 
     def send(self, data: Segment) -> int:
-        """How much of what the server writes is taken: OSError if nothing can be."""
+        """How many of the bytes that the server writes are taken.
+
+        OSError as from a socket: BlockingIOError if none are, ECONNRESET or EPIPE if none ever
+        will be.
+        """
         if self.has_reset or self.is_shut:
-            raise _broken(errno.ECONNRESET if self.has_reset else errno.EPIPE)
+            raise _os_error(errno.ECONNRESET if self.has_reset else errno.EPIPE)
         if self.window_len is None:
             self.received += data
             return len(data)
-        count = min(len(data), max(0, self.window_len - len(self.waiting)))
+        count = min(len(data), max(0, self.window_len - len(self.unread)))
         if data and not count:
             raise BlockingIOError
-        self.waiting += data[:count]
+        self.unread += data[:count]
         return count
 
     def shut(self) -> None:
-        """The server's side is ended."""
+        """Shut the server's side: the client reads the end after the last byte."""
         if self.has_reset:
-            raise _broken(errno.ENOTCONN)
+            raise _os_error(errno.ENOTCONN)
         self.is_shut = True
 
     def close(self) -> None:
-        """The server has closed its socket: if it had not read everything, that is seen as
-        a reset.
-        """
+        """Close the server's socket; bytes that it has not read make the client see a reset."""
         self.was_reset = bool(self.arrived)
         self.is_shut = self.is_closed = True
         self.interest = Interest.NOTHING
 
 
-def _broken(number: int) -> OSError:
+def _os_error(number: int) -> OSError:
+    """The error that a socket raises with this number."""
     return OSError(number, os.strerror(number))
 
 
 class Kernel:
-    """All connections, and the effects that concern them."""
+    """All connections in memory, and the effects that concern them."""
 
     def __init__(self) -> None:
         self.bytes_read = 0
+        """Bytes that the server has read, of all connections."""
         self.bytes_written = 0
+        """Bytes that were taken from the server, of all connections."""
         self._wires: dict[Conn, Wire] = {}
-        self._callers: list[Wire] = []
-        self._doors: dict[int, Wire] = {}
-        self._next_door = 0
-        self._turn_offset = 0
+        self._backlog: list[Wire] = []
+        self._accepted: dict[int, Wire] = {}
+        self._next_socket_id = 0
+        self._ready_offset = 0
 
-    # -- towards the core --------------------------------------------------------------------------
+    # -- events ------------------------------------------------------------------------------------
 
-    def connect(self, connection: Wire) -> None:
-        """Somebody wants to be let in."""
-        self._callers.append(connection)
+    def connect(self, wire: Wire) -> None:
+        """Add a new connection to the backlog, to be accepted."""
+        self._backlog.append(wire)
 
     @property
     def is_busy(self) -> bool:
-        """True if there is anything to tell of those who have been let in."""
-        return any(connection.readiness() for connection in self._wires.values())
+        """True if an accepted connection is ready for something that the server watches for."""
+        return any(wire.readiness() for wire in self._wires.values())
 
     @property
-    def has_callers(self) -> bool:
-        """True if somebody waits to be let in."""
-        return bool(self._callers)
+    def has_backlog(self) -> bool:
+        """True if there are connections that have not been accepted."""
+        return bool(self._backlog)
 
-    def accept(self, most: int) -> list[Event]:
-        """Up to `max_frames` of those who wait to be let in."""
-        callers, self._callers = self._callers[:most], self._callers[most:]
+    def accept(self, max_count: int) -> list[Event]:
+        """The `Accepted` events of the first connections of the backlog, up to `max_count`."""
+        wires, self._backlog = self._backlog[:max_count], self._backlog[max_count:]
         events: list[Event] = []
-        for connection in callers:
-            self._doors[self._next_door] = connection
-            events.append(Accepted(self._next_door, connection.peer))
-            self._next_door += 1
+        for wire in wires:
+            self._accepted[self._next_socket_id] = wire
+            events.append(Accepted(self._next_socket_id, wire.peer))
+            self._next_socket_id += 1
         return events
 
     def process_readable_clients(self, limits: Limits) -> list[Event]:
-        """Each connection that is ready once, and as many of them as one tick may look at."""
-        ready = [
-            (connection, mask)
-            for connection in self._wires.values()
-            if (mask := connection.readiness())
-        ]
-        most = limits.max_reads_per_tick
-        if len(ready) > most:
-            self._turn_offset = (self._turn_offset + most) % len(ready)
-            ready = (ready[self._turn_offset :] + ready[: self._turn_offset])[:most]
+        """The events of the ready connections, up to `max_reads_per_tick` of them.
+
+        If there are more, each tick goes on behind those of the tick before.
+        """
+        ready = [(wire, mask) for wire in self._wires.values() if (mask := wire.readiness())]
+        max_count = limits.max_reads_per_tick
+        if len(ready) > max_count:
+            self._ready_offset = (self._ready_offset + max_count) % len(ready)
+            ready = (ready[self._ready_offset :] + ready[: self._ready_offset])[:max_count]
         return [
             event
-            for connection, mask in ready
-            for event in self._process(connection, mask, limits.max_read_len)
+            for wire, mask in ready
+            for event in self._process(wire, mask, limits.max_read_len)
         ]
 
-    def _process(self, connection: Wire, mask: Interest, most: int) -> list[Event]:
-        """What there is to tell of one connection."""
-        conn = connection.conn
+    def _process(self, wire: Wire, mask: Interest, max_read_len: int) -> list[Event]:
+        """The events of one connection that is ready for what `mask` has."""
+        conn = wire.conn
         assert conn is not None
         events: list[Event] = []
         if mask & Interest.WRITE:
-            connection.is_blocked = False
+            wire.is_blocked = False
             events.append(Writable(conn))
         if mask & Interest.READ:
             try:
-                data = connection.recv(most)
+                data = wire.recv(max_read_len)
             except OSError as error:
                 return [*events, ConnectionLost(conn, error.errno or 0)]
             self.bytes_read += len(data)
             events.append(Received(conn, data) if data else HalfClosed(conn))
         return events
 
-    def refuse(self) -> None:
-        """Nobody will be let in any more: who waits for it is reset."""
-        for connection in self._callers:
-            connection.close()
-            connection.was_reset = True
-        self._callers.clear()
+    def close_backlog(self) -> None:
+        """Reset the connections that have not been accepted, as closing a listening socket does."""
+        for wire in self._backlog:
+            wire.close()
+            wire.was_reset = True
+        self._backlog.clear()
 
     def close(self) -> None:
-        """The server is gone, and so is what it had open."""
-        for connection in (*self._doors.values(), *self._wires.values()):
-            connection.close()
-        self._doors.clear()
+        """Close all connections of the server."""
+        for wire in (*self._accepted.values(), *self._wires.values()):
+            wire.close()
+        self._accepted.clear()
         self._wires.clear()
 
     # -- effects -----------------------------------------------------------------------------------
 
-    def adopt(self, order: Adopt) -> None:
-        """A new connection has a name: watch it for reading."""
-        connection = self._doors.pop(order.socket_id)
-        connection.conn, connection.interest = order.conn, Interest.READ
-        self._wires[order.conn] = connection
+    def adopt(self, effect: Adopt) -> None:
+        """Give an accepted connection its handle, and watch it for reading."""
+        wire = self._accepted.pop(effect.socket_id)
+        wire.conn, wire.interest = effect.conn, Interest.READ
+        self._wires[effect.conn] = wire
 
-    def turn_away(self, order: Reject) -> None:
-        """Say no and close: as much of the answer as is taken at once."""
-        connection = self._doors.pop(order.socket_id)
+    def reject(self, effect: Reject) -> None:
+        """Send an accepted connection as much of a response as is taken at once, and close it."""
+        wire = self._accepted.pop(effect.socket_id)
         with suppress(OSError):
-            self.bytes_written += connection.send(order.data)
-            connection.shut()
-            connection.recv(65_536)
-        connection.close()
+            self.bytes_written += wire.send(effect.data)
+            wire.shut()
+            wire.recv(65_536)
+        wire.close()
 
-    def watch(self, order: Watch) -> None:
+    def watch(self, effect: Watch) -> None:
         """Change what a connection is watched for."""
-        connection = self.find(order.conn)
-        if connection is not None:
-            connection.interest = order.interest
+        wire = self.find(effect.conn)
+        if wire is not None:
+            wire.interest = effect.interest
 
     def find(self, conn: Conn) -> Wire | None:
-        """The wire of a connection that the server has not closed."""
-        connection = self._wires.get(conn)
-        return None if connection is None or connection.is_closed else connection
+        """The wire of a connection that the server has not closed, else None."""
+        wire = self._wires.get(conn)
+        return None if wire is None or wire.is_closed else wire
 
-    def drop(self, order: Drop) -> bool:
+    def drop(self, effect: Drop) -> bool:
         """Close a connection; True if it was open."""
-        connection = self.find(order.conn)
-        if connection is not None:
-            connection.close()
-        return connection is not None
+        wire = self.find(effect.conn)
+        if wire is not None:
+            wire.close()
+        return wire is not None
 
-    def farewell(self, order: CallClose) -> None:
-        """Remember why a connection is gone, and forget the rest."""
-        connection = self._wires.pop(order.conn, None)
-        if connection is not None:
-            connection.reason = order.reason
+    def record_close(self, effect: CallClose) -> None:
+        """Set the reason for which a connection was closed, and forget its handle."""
+        wire = self._wires.pop(effect.conn, None)
+        if wire is not None:
+            wire.reason = effect.reason
 
-    def send(self, order: Send) -> Event | None:
-        """Send segments and shut our side if that is to follow; what is not taken is handed back.
-        Drops nothing.
+    def send(self, effect: Send) -> Event | None:
+        """Send segments, then shut the server's side for `Then.SHUT`; None if all were taken.
+
+        `Stalled` hands back what was not taken, `ConnectionLost` has the error. `Then.DROP` is the
+        caller's to carry out.
         """
-        conn, segments, then = order.conn, order.segments, order.then
-        connection = self.find(conn)
-        if connection is None:
+        wire = self.find(effect.conn)
+        if wire is None:
             return None
         try:
-            stalled = self._send_all(connection, segments)
-            if stalled is None and then is Then.SHUT:
-                connection.shut()
+            stalled = self._send_all(wire, effect.conn, effect.segments)
+            if stalled is None and effect.then is Then.SHUT:
+                wire.shut()
             return stalled
         except OSError as error:
-            return ConnectionLost(conn, error.errno or 0)
+            return ConnectionLost(effect.conn, error.errno or 0)
 
-    def _send_all(self, connection: Wire, segments: tuple[Segment, ...]) -> Stalled | None:
-        """Give segments to the wire until it has them all or takes no more."""
-        assert connection.conn is not None
-        if connection.is_blocked:
-            return Stalled(connection.conn, 0, segments)
+    def _send_all(self, wire: Wire, conn: Conn, segments: tuple[Segment, ...]) -> Stalled | None:
+        """Send segments until all are taken, or until one is not: what is left of them."""
+        if wire.is_blocked:
+            return Stalled(conn, 0, segments)
         taken = 0
         for index, segment in enumerate(segments):
             count = 0
             with suppress(BlockingIOError):
-                count = connection.send(segment)
+                count = wire.send(segment)
             taken += count
             self.bytes_written += count
             if count < len(segment):
-                connection.is_blocked = True
+                wire.is_blocked = True
                 rest = memoryview(segment)[count:] if count else segment
-                return Stalled(connection.conn, taken, (rest, *segments[index + 1 :]))
+                return Stalled(conn, taken, (rest, *segments[index + 1 :]))
         return None

@@ -1,14 +1,13 @@
-"""asyncio made of memory: coroutines of the program behind the server, stepped by the test, timed
-by its clock.
+"""An asyncio event loop in memory, stepped by the server of a test and timed by its clock.
 
 Theory: a coroutine needs little of a loop: to be called soon, to be called at a time, and a clock.
-With a clock that a test turns, `asyncio.sleep(3600)` is over as soon as the test says so, and
-nothing depends on the machine.
+With a clock that a test advances, `asyncio.sleep(3600)` is over as soon as the test wants it to be,
+and nothing depends on the machine.
 
-Rules: no sockets, no threads, no waiting: what asyncio would give to a thread (`asyncio.to_thread`)
-is called at once, and what would wait for a network is not there, which is a `NotImplementedError`.
-One step runs what is ready and no more, so that a coroutine that never rests is noticed by whoever
-steps. It does not know what is run.
+Rules: no sockets, no threads, no waiting. What asyncio would run in a thread (`asyncio.to_thread`)
+is called at once, and what would need a network is missing, which is a `NotImplementedError`. One
+step runs what is ready and no more, so that its caller notices a coroutine that never becomes idle.
+It does not know what it runs.
 """
 
 import asyncio
@@ -28,11 +27,11 @@ Result = TypeVar("Result")
 
 _LOG = logging.getLogger("asyncio")
 _MAX_LAST_STEPS = 1_000
-"""Steps that coroutines have for their `finally`, when the server has ended."""
+"""The steps in which cancelled coroutines may run their `finally`, when the server has ended."""
 
 
 class Loop(asyncio.AbstractEventLoop):
-    """An event loop that does nothing by itself."""
+    """An event loop that runs only while `run_once` is called."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -45,16 +44,17 @@ class Loop(asyncio.AbstractEventLoop):
     def spawn(
         self, awaitable: Awaitable[object], deferred: Deferred | None
     ) -> Callable[[], object]:
-        """Run a coroutine from the next step on; how to cancel it. What comes of it goes to
-        `deferred`.
+        """Run a coroutine from the next step on; the function returned cancels it.
+
+        Its result or exception goes to `deferred`, if there is one.
         """
         task: asyncio.Task[None] = self.create_task(run_and_deliver(awaitable, deferred))
-        if deferred is not None:  # without one it is the closing of a stream, which is let finish
+        # One without a deferred closes a stream: it is not cancelled with the others.
+        if deferred is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-            task.add_done_callback(
-                lambda _: deferred.fail(asyncio.CancelledError())
-            )  # if it never began
+            # A task that is cancelled before its first step has not failed the deferred itself.
+            task.add_done_callback(lambda _: deferred.fail(asyncio.CancelledError()))
         return task.cancel
 
     @property
@@ -63,11 +63,11 @@ class Loop(asyncio.AbstractEventLoop):
         return bool(self._ready) or (bool(self._timers) and self._timers[0].when() <= self._clock())
 
     def next_timer(self) -> float | None:
-        """When something is to be run that is not ready yet; None if there is nothing."""
+        """When the first timer is due, in seconds on the clock; None if there is none."""
         return self._timers[0].when() if self._timers else None
 
     def run_once(self) -> None:
-        """Run what is ready at this time, and not what that makes ready."""
+        """Run what is ready at this time, but not what becomes ready by it."""
         if not self.has_work:
             return
         while self._timers and self._timers[0].when() <= self._clock():
@@ -83,7 +83,7 @@ class Loop(asyncio.AbstractEventLoop):
             events._set_running_loop(outer)
 
     def end(self) -> None:
-        """Cancel what is still under way, for nobody waits for it, and let it clean up."""
+        """Cancel all coroutines, whose results are not needed any more, and let them clean up."""
         for task in tuple(self._tasks):
             task.cancel()
         for _ in range(_MAX_LAST_STEPS):
@@ -98,15 +98,15 @@ class Loop(asyncio.AbstractEventLoop):
         return self._clock()
 
     def get_debug(self) -> bool:
-        """False: asyncio's debugging is about time that has really passed."""
+        """False: asyncio's debug mode measures real time."""
         return False
 
     def is_running(self) -> bool:
-        """True while something is run."""
+        """True within `run_once`."""
         return events._get_running_loop() is self
 
     def is_closed(self) -> bool:
-        """False: there is nothing to be closed."""
+        """False: there is nothing to close."""
         return False
 
     def create_future(self) -> asyncio.Future[Any]:
@@ -114,7 +114,7 @@ class Loop(asyncio.AbstractEventLoop):
         return asyncio.Future(loop=self)
 
     def get_task_factory(self) -> None:
-        """None: tasks are made as asyncio makes them."""
+        """None: tasks are `asyncio.Task`."""
 
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
         """A task of this loop."""
@@ -123,7 +123,7 @@ class Loop(asyncio.AbstractEventLoop):
     def call_soon(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
-        """Have something called in the next step."""
+        """Schedule a call for the next step."""
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
@@ -131,7 +131,7 @@ class Loop(asyncio.AbstractEventLoop):
     def call_soon_threadsafe(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
-        """The same; may be called from any thread."""
+        """Schedule a call for the next step, as `call_soon` does."""
         return self.call_soon(callback, *args, context=context)
 
     def call_later(
@@ -141,7 +141,7 @@ class Loop(asyncio.AbstractEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """Have something called when the test has let so many seconds pass."""
+        """Schedule a call for when `delay` seconds have passed on the clock."""
         return self.call_at(self.time() + delay, callback, *args, context=context)
 
     def call_at(
@@ -151,22 +151,21 @@ class Loop(asyncio.AbstractEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """Have something called at a time on the test's clock."""
+        """Schedule a call for the time `when` of the clock, in seconds."""
         timer = asyncio.TimerHandle(when, callback, args, self, context)
         heapq.heappush(self._timers, timer)
         return timer
 
     def _timer_handle_cancelled(self, timer: asyncio.TimerHandle) -> None:
-        """A timer that was cancelled is no reason to look at the clock."""
-        self._timers = [
-            other for other in self._timers if other is not timer
-        ]  # timers may be equal
+        """Remove a cancelled timer, so that no tick is scheduled for it."""
+        # Not `remove`: that could take another timer, as timers of the same time are equal.
+        self._timers = [other for other in self._timers if other is not timer]
         heapq.heapify(self._timers)
 
     def run_in_executor(
         self, executor: Any, func: Callable[[*Ts], Result], *args: *Ts
     ) -> asyncio.Future[Result]:
-        """What a thread would do, done at once."""
+        """The result of a function that asyncio would run in a thread; it is called at once."""
         future: asyncio.Future[Result] = self.create_future()
         try:
             future.set_result(func(*args))
@@ -175,8 +174,6 @@ class Loop(asyncio.AbstractEventLoop):
         return future
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Something that was raised has nobody to go to but the log; what a test has left
-        unfinished is no news.
-        """
+        """Log an exception that no code has caught; what a test left unfinished is not reported."""
         if "exception" in context:
             _LOG.error("%s", context["message"], exc_info=context["exception"])

@@ -1,13 +1,14 @@
-"""A server in memory: the product's core and the product's way of calling user code, without
-sockets and clocks.
+"""A server in memory: the product's core and its way of calling user code, without sockets and
+clocks.
 
-Theory: what `shell/server.py` is to a machine, this is to a test: it holds an `Engine` and turns it
-in the same order, bounded by the same limits, and answers what callbacks may ask. The network is a
-`Kernel`, the clock a number, the log a list, and asyncio a `Loop`.
+Theory: what `sigil.shell.server` is on a machine, this is in a test. It holds the same `Engine`,
+ticks it in the same order, bounded by the same limits, and has the methods that callbacks may call.
+The network is a `Kernel`, the clock a number, the log a list, and asyncio a `Loop`.
 
-Rules: a kind of effect is one row of a table; one that has no row is a KeyError at once, never
-silence. A note is kept and goes to the log it is for; the access log is only kept. It does not know
-who tests what: `client` does.
+Rules: each kind of effect is a row of a table; one without a row is a KeyError at once. A log
+record is kept in `log` and goes to its logger; the access log is only kept.
+
+It does not know the client of a test: `client` does.
 """
 
 import logging
@@ -15,7 +16,6 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any, TypeAlias
 
-from ..core.conn import Conn
 from ..core.connection.context import Parse
 from ..core.effects import (
     AccessLog,
@@ -51,8 +51,9 @@ MakeEngine: TypeAlias = Callable[[Server, Parse, Clock], Engine]
 
 
 class MemoryServer(Messaging):
-    """What callbacks are given in place of an `HttpServer`: it answers the same questions and takes
-    the same orders.
+    """What callbacks are given in a test in place of an `HttpServer`: it has the methods of one.
+
+    `make_engine` and `kernel` are replaced by simulations of `sigil.testing.world`.
     """
 
     def __init__(
@@ -66,16 +67,16 @@ class MemoryServer(Messaging):
         super().__init__(
             limits,
             make_engine(
-                make_server(limits, 0.0, 0, logs_access=True), parse_headers_only, self._moment
+                make_server(limits, 0.0, 0, logs_access=True), parse_headers_only, self._read_time
             ),
         )
         self.now = 0.0
-        """The time on the server's clock, and since 1970, in seconds."""
+        """The time on the server's clock, which is also its Unix time, in seconds."""
         self.kernel = kernel or Kernel()
         self.log: list[Log] = []
         self.access: list[AccessLog] = []
         self.errors: list[BaseException] = []
-        """What the handler raised, as far as it was answered with a 500."""
+        """What the handler raised and the client sees as a 500, until a test takes it."""
         clock = self._read_clock
         self._loop = Loop(clock)  # type: ignore[abstract]  # asyncio has what it lacks raise
         self._is_ticking = False
@@ -92,26 +93,27 @@ class MemoryServer(Messaging):
         self.set_spawn(self._loop.spawn)
 
     def _read_clock(self) -> float:
+        """The time on the server's clock, in seconds."""
         return self.now
 
     def _make_methods(
         self, program: Application, kernel: Kernel
     ) -> "dict[type, Callable[[Any], Event | None]]":
-        """Every kind of effect, and who carries it out."""
+        """The method that carries out an effect, by the type of the effect."""
         return {
             **program.methods(),
             Send: self._send,
-            FanOut: self._fan,
+            FanOut: self._fan_out,
             Watch: kernel.watch,
             Drop: self._drop,
             Adopt: kernel.adopt,
-            Reject: kernel.turn_away,
-            CallClose: self._farewell,
-            Log: self._note,
+            Reject: kernel.reject,
+            CallClose: self._call_close,
+            Log: self._log_record,
             AccessLog: self.access.append,
         }
 
-    # -- questions, as of an HttpServer ------------------------------------------------------------
+    # -- the state, as of an HttpServer ------------------------------------------------------------
 
     @property
     def running(self) -> bool:
@@ -124,11 +126,11 @@ class MemoryServer(Messaging):
         return self.running and self.state.running is ServerState.SERVING
 
     def stats(self) -> Stats:
-        """Figures since the server was made."""
+        """The statistics since the server was made."""
         return stats(self.state._replace(now=self.now))
 
     def next_deadline(self) -> float | None:
-        """When a tick must come at the latest, on the clock of `now`; None if nothing waits."""
+        """When the next tick is due, in seconds of `now`; None if nothing is scheduled."""
         if self.has_work:
             return self.now
         times = (
@@ -138,21 +140,17 @@ class MemoryServer(Messaging):
         )
         return min((at for at in times if at is not None), default=None)
 
-    # -- orders, as to an HttpServer ---------------------------------------------------------------
+    # -- control, as of an HttpServer --------------------------------------------------------------
 
     def stop(self, grace: float = 5.0) -> None:
-        """Ask the server to end, in the next tick: what is under way is answered for up to `grace`
-        seconds.
-        """
+        """Stop the server from the next tick on; requests under way have `grace` seconds more."""
         self.post(Stop(float(grace)))
 
     def set_spawn(self, spawn: Spawn | None) -> None:
-        """How coroutines of user code are run from now on, if not as at first; None: they are
-        refused.
-        """
+        """Set what runs the coroutines of user code; with None they are refused with a 500."""
         self._application.set_spawn(spawn)
 
-    # -- one turn ----------------------------------------------------------------------------------
+    # -- one tick ----------------------------------------------------------------------------------
 
     @property
     def has_work(self) -> bool:
@@ -164,7 +162,7 @@ class MemoryServer(Messaging):
             or bool(self._mailbox)
             or self._loop.has_work
             or self.kernel.is_busy
-            or (self.kernel.has_callers and accept_room(self.state) > 0)
+            or (self.kernel.has_backlog and accept_room(self.state) > 0)
         )
 
     def require_idle(self) -> None:
@@ -175,9 +173,7 @@ class MemoryServer(Messaging):
             )
 
     def tick(self) -> None:
-        """One turn: one look at clock and connections, one advance of the core, and what follows
-        from it.
-        """
+        """Read the clock and the connections, advance the core, and perform the effects."""
         self.require_idle()
         if self._has_ended:
             return
@@ -189,19 +185,19 @@ class MemoryServer(Messaging):
         finally:
             self._is_ticking = False
 
-    def _moment(self) -> TimeRead:
+    def _read_time(self) -> TimeRead:
+        """The time on both clocks, for the engine."""
         return TimeRead(self.now, int(self.now))
 
     def _process_connections(self) -> None:
-        """The turn itself, in the order of `HttpServer.process_connections`."""
+        """One tick, in the order of `HttpServer.process_connections`."""
         engine, limits = self.engine, self._limits
         engine.flush_between_ticks()
         self._loop.run_once()
-        is_told_late = (
-            bool(engine.events) and type(engine.events[0]) is TickStarted
-        )  # a tick was left before it was told
-        reading = self._moment()
-        engine.events[:is_told_late] = [TickStarted(reading.now, reading.unix_time)]
+        # An exception may have left a tick before its first event was given to the core.
+        is_left_over = bool(engine.events) and type(engine.events[0]) is TickStarted
+        time = self._read_time()
+        engine.events[:is_left_over] = [TickStarted(time.now, time.unix_time)]
         engine.events += self.kernel.process_readable_clients(limits)
         engine.events += self.kernel.accept(
             min(limits.max_accepts_per_tick, accept_room(engine.state))
@@ -212,9 +208,9 @@ class MemoryServer(Messaging):
         self._wind_down()
 
     def _wind_down(self) -> None:
-        """A server that is stopping lets nobody in; one that has stopped has nothing left."""
+        """Close the backlog if the server is stopping, and everything once it has stopped."""
         if self.state.running is not ServerState.SERVING:
-            self.kernel.refuse()
+            self.kernel.close_backlog()
         if self.state.running is ServerState.STOPPED and not self.engine.events:
             self.kernel.close()
             self.set_spawn(None)
@@ -223,61 +219,50 @@ class MemoryServer(Messaging):
             self._mailbox.close()
 
     def _take_late(self, late: LateResult | LateChunk | Returned) -> Event | None:
-        """A result that came after its handler had returned; a failure is noticed like one of the
-        handler.
+        """The event for a result that came after its handler had returned.
+
+        An exception that becomes a 500 is also added to `errors`, like one that a handler raises.
         """
         event = super()._take_late(late)
-        result = (
-            late.result
-            if isinstance(late, LateResult) and not isinstance(late.result, EXIT_EXCEPTIONS)
-            else None
-        )
-        if (
-            isinstance(result, BaseException)
-            and isinstance(event, HandlerFailed)
-            and event.traceback
-        ):
-            self.errors.append(result)
+        if isinstance(event, HandlerFailed) and event.traceback and isinstance(late, LateResult):
+            error = late.result
+            if isinstance(error, BaseException) and not isinstance(error, EXIT_EXCEPTIONS):
+                self.errors.append(error)
         return event
 
-    # -- effects that concern more than one of the parts -------------------------------------------
+    # -- effects that concern more than one part ---------------------------------------------------
 
-    def _send(self, order: Send) -> None:
-        """Send; nobody waits for what is sent before a connection is dropped."""
-        event = self.kernel.send(order)
-        if order.then is Then.DROP:
-            self._drop(Drop(order.conn))
+    def _send(self, effect: Send) -> None:
+        """Send, and drop the connection if that follows: then what was not taken is lost."""
+        event = self.kernel.send(effect)
+        if effect.then is Then.DROP:
+            self._drop(Drop(effect.conn))
         elif event is not None:
             self.engine.report(event)
 
-    def _fan(self, order: FanOut) -> None:
-        """Send to all members of a cohort; who does not take all of it is reported."""
-        for conn in sorted(order.members):
-            event = self.kernel.send(Send(conn, (order.data,), Then.KEEP))
+    def _fan_out(self, effect: FanOut) -> None:
+        """Send to all members of a cohort, and report each one that does not take all of it."""
+        for conn in sorted(effect.members):
+            event = self.kernel.send(Send(conn, (effect.data,), Then.KEEP))
+            if isinstance(event, Stalled):
+                event = FanOutStalled(
+                    conn, event.taken, effect.start, effect.end, effect.subscription
+                )
             if event is not None:
-                self.engine.report(_of_fan(order, conn, event))
+                self.engine.report(event)
 
-    def _drop(self, order: Drop) -> None:
-        """Close a connection and the streams that were for it."""
-        if self.kernel.drop(order):
-            self._application.sources.close_bodies(order.conn)
+    def _drop(self, effect: Drop) -> None:
+        """Close a connection and the body streams for it."""
+        if self.kernel.drop(effect):
+            self._application.sources.close_bodies(effect.conn)
 
-    def _farewell(self, order: CallClose) -> Event | None:
-        """A connection is gone: its other end learns why, and so does user code."""
-        self.kernel.farewell(order)
-        return self._application.callbacks.call_close(order)
+    def _call_close(self, effect: CallClose) -> Event | None:
+        """Record the reason of the close for the client, and call the callback `close`."""
+        self.kernel.record_close(effect)
+        return self._application.callbacks.call_close(effect)
 
-    def _note(self, order: Log) -> None:
-        """Keep the line, and write it to the log it is for."""
-        self.log.append(order)
+    def _log_record(self, effect: Log) -> None:
+        """Keep a record in `log`, and write it to its logger."""
+        self.log.append(effect)
         with self._error_log.muted():
-            logging.getLogger(order.logger).log(order.level, "%s", order.text)
-
-
-def _of_fan(order: FanOut, conn: Conn, event: Event) -> Event:
-    """What is reported of a member that did not take all of what its cohort was sent."""
-    return (
-        FanOutStalled(conn, event.taken, order.start, order.end, order.subscription)
-        if isinstance(event, Stalled)
-        else event
-    )
+            logging.getLogger(effect.logger).log(effect.level, "%s", effect.text)

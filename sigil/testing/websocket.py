@@ -1,14 +1,16 @@
-"""A WebSocket of a test: the client's side of a conversation (RFC 6455 sections 4 to 7).
+"""A WebSocket client for tests (RFC 6455 sections 4 to 7).
 
-Theory: what a browser or a client library does by itself is done here by itself: pings are
-answered, a close frame is returned, and the connection is ended when the server has ended it.
-Everything else is said by the test.
+Theory: what a browser or a client library does by itself is done by itself here: pings are
+answered, a close frame is answered, and the connection is ended when the server has ended it.
+Everything else is sent by the test.
 
-Rules: what is read is read by the product's own codec, as a client has to read it, and a frame that
-a client may not accept is a `BadAnswer`. The key and the masks are the same every time: a test is
-no place for chance. Nothing that came is forgotten. It does not know when it is looked after:
+Rules: frames are parsed by the product's own parser with a client's rules, and a frame that a
+client may not accept is a `BadAnswer`. The key and the mask are always the same, so that nothing is
+left to chance. All messages are kept. It does not know when it is given the bytes that came:
 `client` does.
 """
+
+from typing import assert_never
 
 from zstandard import ZstdDecompressor, ZstdError
 
@@ -39,15 +41,15 @@ from .driver import Driver
 
 _KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 _MASK = b"\x37\xfa\x21\x3d"
-_BROKEN_OFF = 1006
-_MOST = 2**62
-_TERMS = FrameRules(_MOST, _MOST, is_masked=False)
-_INFLATED_MOST = 2**30
-_A_GULP = 65_536
+_ABNORMAL_CLOSURE = 1006
+_UNLIMITED = 2**62
+_FRAME_RULES = FrameRules(_UNLIMITED, _UNLIMITED, is_masked=False)
+_MAX_DECOMPRESSED_LEN = 2**30
+_READ_LEN = 65_536
 
 
 class UpgradeRefused(Exception):
-    """The server did not upgrade the connection; `answer` is what it said instead."""
+    """The server did not upgrade the connection; `answer` is its response."""
 
     def __init__(self, answer: Answer) -> None:
         text = answer.body[:1_000].decode(errors="replace")
@@ -56,18 +58,18 @@ class UpgradeRefused(Exception):
 
 
 class NoMessage(Exception):
-    """No message is there, and none will come before time passes or the test does something."""
+    """No message has come, and none will before time passes or the test does something."""
 
 
 class WebSocketClosed(Exception):
-    """The conversation is over; `code` and `reason` are those of the close frame, 1006 and "" if
-    there was none.
+    """The server has closed the WebSocket.
+
+    `code` and `reason` are those of its close frame, 1006 and "" if there was none.
     """
 
-    def __init__(self, code: int, reason: str, account: str) -> None:
-        super().__init__(
-            f"the WebSocket was closed with {code}{f' ({reason})' if reason else ''}{account}"
-        )
+    def __init__(self, code: int, reason: str, cause: str) -> None:
+        stated = f" ({reason})" if reason else ""
+        super().__init__(f"the WebSocket was closed with {code}{stated}{cause}")
         self.code = code
         self.reason = reason
 
@@ -75,9 +77,7 @@ class WebSocketClosed(Exception):
 def upgrade_fields(
     subprotocols: tuple[str, ...], origin: str | None, headers: HeadersLike
 ) -> Pairs:
-    """The fields of a request for a WebSocket; those given in `headers` replace what would
-    be sent.
-    """
+    """The header fields of an opening handshake; those in `headers` replace the usual ones."""
     offered = (("Sec-WebSocket-Protocol", ", ".join(subprotocols)),) if subprotocols else ()
     named = () if origin is None else (("Origin", origin),)
     defaults = (
@@ -94,7 +94,7 @@ def upgrade_fields(
 
 
 def check_accept(answer: Answer) -> None:
-    """`BadAnswer` unless this 101 is what a client may accept (RFC 6455 section 4.1)."""
+    """Raise `BadAnswer` unless this 101 is one that a client may accept (RFC 6455 section 4.1)."""
     accept = answer.headers.get("sec-websocket-accept")
     if accept != accept_key(_KEY):
         raise BadAnswer(f"not the Sec-WebSocket-Accept that answers the key: {accept!r}")
@@ -103,8 +103,7 @@ def check_accept(answer: Answer) -> None:
 class WebSocket:
     """One WebSocket to a server in memory; `Client.websocket` makes it.
 
-    Whatever is done to it, the server has come to rest when the call returns, as far as it can
-    without time passing.
+    When a call returns, the server has done all that it can do without time passing.
     """
 
     def __init__(
@@ -117,54 +116,56 @@ class WebSocket:
     ) -> None:
         self._driver = driver
         self.connection = connection
-        """What it runs over: for bytes, `reset`, `half_close`, `is_closed`, and the server's
-        `reason` for the end.
+        """The connection under it: raw bytes, `reset`, `half_close`, `is_closed`, and the server's
+        `reason` for closing it.
         """
         self.subprotocol = answer.headers.get("sec-websocket-protocol")
-        """What the server chose of the subprotocols that were offered, or None."""
+        """The subprotocol that the server chose of those that were offered, or None."""
         self.extensions = answer.headers.get("sec-websocket-extensions", "")
-        """What the server chose of the extensions that were offered in `headers`. Messages that
-        come compressed, by `permessage-deflate` or `compress-zstd`, are received as what they say;
-        what is sent is not compressed.
+        """The extensions that the server chose of those that were offered in `headers`.
+
+        Messages that come compressed, by `permessage-deflate` or `compress-zstd`, are decompressed;
+        those that are sent are not compressed.
         """
-        self._terms = _TERMS._replace(allows_rsv1=bool(self.extensions))
+        self._frame_rules = _FRAME_RULES._replace(allows_rsv1=bool(self.extensions))
         self.pings: list[bytes] = []
-        """The payloads of all pings that came."""
+        """The payloads of all pings that were received."""
         self.pongs: list[bytes] = []
-        """The payloads of all pongs that came."""
+        """The payloads of all pongs that were received."""
         self.code: int | None = None
-        """The code of the server's close frame; 1006 if it ended without one, None while it has not
-        ended.
+        """The code of the server's close frame.
+
+        1006 if the connection ended without one; None while it is open.
         """
         self.reason = ""
-        """What the server's close frame says."""
+        """The reason in the server's close frame, "" if there is none."""
         self._start = start
         self._answers = answers_pings
         self._messages: list[str | bytes] = []
-        self._taken = 0
-        self._inbound: MessageReader = BETWEEN_MESSAGES
-        self._has_said_close = False
+        self._received_count = 0
+        self._reader: MessageReader = BETWEEN_MESSAGES
+        self._has_sent_close = False
 
     @property
     def handle(self) -> Conn:
-        """What the server calls this client."""
+        """The server's handle of this client."""
         assert self.connection.handle is not None
         return self.connection.handle
 
-    # -- hearing -----------------------------------------------------------------------------------
+    # -- receiving ---------------------------------------------------------------------------------
 
     def receive(self) -> str | bytes:
-        """The next message: text as str, binary as bytes.  A slow reader reads until it has one.
+        """The next message, text as str and binary as bytes; a slow reader reads until it has one.
 
-        `NoMessage` if there is none; `WebSocketClosed` if there is none and the server has ended
-        the conversation.
+        `NoMessage` if there is none; `WebSocketClosed` if there is none and the server has closed
+        the WebSocket.
         """
         self._driver.run_until_idle()
-        while self._taken == len(self._messages) and self.connection.wire.waiting:
-            self.read(_A_GULP)
-        if self._taken < len(self._messages):
-            self._taken += 1
-            return self._messages[self._taken - 1]
+        while self._received_count == len(self._messages) and self.connection.wire.unread:
+            self.read(_READ_LEN)
+        if self._received_count < len(self._messages):
+            self._received_count += 1
+            return self._messages[self._received_count - 1]
         if self.code is not None:
             raise self._closed()
         raise NoMessage(
@@ -173,30 +174,29 @@ class WebSocket:
         )
 
     def messages(self) -> list[str | bytes]:
-        """All messages that came, those that `receive` has returned too; of a slow reader, those it
-        has read.
+        """All messages that were received, also those that `receive` has returned.
+
+        For a slow reader, only those that it has read.
         """
         self._driver.run_until_idle()
         return self._messages[:]
 
     def read(self, count: int) -> bytes:
-        """Read up to `count` bytes of what the window holds; see `Connection.read`."""
+        """Up to `count` bytes, which are taken out of the window; see `Connection.read`."""
         return self.connection.read(count)
 
     def _closed(self) -> WebSocketClosed:
-        """The end, with what the server knows of it."""
+        """The exception for a message that cannot come, with the server's reason for closing."""
         reason = self.connection.reason
-        return WebSocketClosed(
-            self.code or _BROKEN_OFF,
-            self.reason,
-            "" if reason is None else f"; {close_reason_str(reason)}",
-        )
+        cause = "" if reason is None else f"; {close_reason_str(reason)}"
+        return WebSocketClosed(self.code or _ABNORMAL_CLOSURE, self.reason, cause)
 
-    # -- saying ------------------------------------------------------------------------------------
+    # -- sending -----------------------------------------------------------------------------------
 
     def send(self, data: str | bytes) -> None:
-        """Send a message, text for a str and binary for bytes. `WebSocketClosed` if the server has
-        ended.
+        """Send a message, text for a str and binary for bytes.
+
+        `WebSocketClosed` if the server has closed the WebSocket.
         """
         opcode, payload = to_message(data)
         self._driver.run_until_idle()
@@ -205,64 +205,62 @@ class WebSocket:
         self.send_frame(opcode, payload)
 
     def ping(self, payload: bytes = b"") -> None:
-        """Send a ping; the answer is in `pongs`."""
+        """Send a ping; the payload of its pong will be in `pongs`."""
         self.send_frame(Opcode.PING, payload)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Say the last word, without a code for 1005; twice is once. ValueError for a code that may
-        not be sent.
+        """Start the closing handshake, unless it was started before.
+
+        The close frame has no code for 1005. ValueError for a code that may not be sent.
         """
         payload = encode_close(code, reason)
-        if not self._has_said_close and self.code is None:
-            self._has_said_close = True
+        if not self._has_sent_close and self.code is None:
+            self._has_sent_close = True
             self.send_frame(Opcode.CLOSE, payload)
 
     def send_frame(self, opcode: int, payload: bytes = b"", fin: bool = True, rsv: int = 0) -> None:
-        """Send one frame, whatever it is; `rsv` is the three reserved bits, 0 to 7.
+        """Send one frame, valid or not; `rsv` is the three reserved bits, 0 to 7.
 
-        What is not even a frame is sent with `connection.send`.
+        Bytes that are no frame are sent with `connection.send`.
         """
         self.connection.send(encode_masked(opcode, payload, _MASK, fin, rsv))
 
     # -- what a client does by itself --------------------------------------------------------------
 
-    def look(self) -> bool:
-        """Take what came; True if the server has something to read because of it. `BadAnswer` if
-        that is no frame.
-        """
-        connection = self.connection.wire
-        if len(connection.received) == self._start and not (
-            connection.is_shut or connection.has_reset
-        ):
-            return False
-        data = bytes(connection.received[self._start :])
-        self._start += len(data)
-        answers = [answer for item in self._take(data) if (answer := self._answer(item))]
-        has_ended = self.connection.has_ended or connection.has_reset
-        if has_ended and self.code is None:
-            self.code = _BROKEN_OFF
-        if (
-            not self._answers
-            or connection.is_closed
-            or connection.has_half_closed
-            or connection.has_reset
-        ):
-            return False
-        connection.arrived += b"".join(answers)
-        connection.has_half_closed = has_ended
-        return bool(answers) or has_ended
+    def process_received(self) -> bool:
+        """Parse the bytes that came and answer pings and the close frame.
 
-    def _take(self, data: bytes) -> tuple[Item, ...]:
-        """What these bytes complete; behind a close frame everything is discarded (RFC 6455 section
-        1.4).
+        True if the server has something to read because of it. `BadAnswer` for what is no frame.
         """
-        self._inbound, items, error = receive_data(self._inbound, data, self._terms)
+        wire = self.connection.wire
+        is_over = wire.is_shut or wire.has_reset
+        if len(wire.received) == self._start and not is_over:
+            return False
+        data = bytes(wire.received[self._start :])
+        self._start += len(data)
+        replies = b"".join([self._process(item) for item in self._parse(data)])
+        has_ended = self.connection.has_ended or wire.has_reset
+        if has_ended and self.code is None:
+            self.code = _ABNORMAL_CLOSURE
+        can_send = not (wire.is_closed or wire.has_half_closed or wire.has_reset)
+        if not self._answers or not can_send:
+            return False
+        wire.arrived += replies
+        wire.has_half_closed = has_ended
+        return bool(replies) or has_ended
+
+    def _parse(self, data: bytes) -> tuple[Item, ...]:
+        """The messages and control frames that these bytes complete.
+
+        What follows a close frame is discarded (RFC 6455 section 1.4).
+        """
+        self._reader, items, error = receive_data(self._reader, data, self._frame_rules)
         if error is not None:
             raise BadAnswer(error.message)
         return items
 
-    def _answer(self, item: Item) -> bytes:
-        """Keep an item, and what a client sends because of it."""
+    def _process(self, item: Item) -> bytes:
+        """The frame that a client sends in reply to an item, b"" for none; the item is kept."""
         match item:
             case Ping(payload):
                 self.pings.append(payload)
@@ -271,25 +269,32 @@ class WebSocket:
                 self.pongs.append(payload)
             case Close(code, reason):
                 self.code, self.reason = code, reason
-                if not self._has_said_close:
-                    self._has_said_close = self._answers
+                if not self._has_sent_close:
+                    self._has_sent_close = self._answers
                     return encode_masked(Opcode.CLOSE, encode_close(code), _MASK)
             case str() | bytes() | CompressedMessage():
-                self._messages.append(_unsqueezed(item, self.subprotocol == ZSTD_SUBPROTOCOL))
+                self._messages.append(_decoded(item, self.subprotocol == ZSTD_SUBPROTOCOL))
+            case _:
+                assert_never(item)
         return b""
 
 
-def _unsqueezed(item: Message | CompressedMessage, is_zstd: bool) -> Message:
-    """What a message says; `BadAnswer` if it is not what its encoding says it is.
+def _decoded(item: Message | CompressedMessage, is_zstd: bool) -> Message:
+    """The content of a message; `BadAnswer` if it cannot be decompressed.
 
-    Of a binary message in Zstandard nothing tells whether it was a text.
+    With `is_zstd` a binary message is a Zstandard frame, and its content is bytes, as nothing in it
+    shows whether it was a text.
     """
-    message = decompress(item, _INFLATED_MOST) if isinstance(item, CompressedMessage) else item
+    message: Message | Malformed
+    if isinstance(item, CompressedMessage):
+        message = decompress(item, _MAX_DECOMPRESSED_LEN)
+    else:
+        message = item
     if isinstance(message, Malformed):
         raise BadAnswer(message.message)
     if is_zstd and isinstance(message, bytes):
         try:
-            return ZstdDecompressor().decompress(message, max_output_size=_INFLATED_MOST)
+            return ZstdDecompressor().decompress(message, max_output_size=_MAX_DECOMPRESSED_LEN)
         except ZstdError as error:
             raise BadAnswer(f"a binary message that is no Zstandard: {error}") from None
     return message

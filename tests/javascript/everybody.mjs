@@ -1,10 +1,11 @@
 /**
  * Clients in node, all at once, of every encoding: `node everybody.mjs ws://host:port/all http://host:port/all`.
  *
- * Each hears until the text "that is all" and then prints [its name, what it heard]; a message is told by its kind, its
- * length in bytes and a sum over them.  `ws` and `fetch` are others' code, so what is compared is not our own reading.
+ * Each receives until the text "that is all" and then prints [its name, what it received]; a message is printed as its
+ * kind, its length in bytes and a sum over them.  `ws` and `fetch` are others' code, so what is compared is not our own
+ * reading.
  */
-import { connect, decompress, Plain, say, WebSocket } from "./support.mjs";
+import { connect, decompress, Plain, print, WebSocket } from "./support.mjs";
 
 const [streamUrl, eventsUrl] = process.argv.slice(2);
 const END = "that is all";
@@ -16,37 +17,37 @@ function brief(data) {
   return `${typeof data === "string" ? "text" : "bytes"} ${bytes.length} ${sum}`;
 }
 
-/** Hear with `ws` alone. */
-function hear(name, options) {
+/** Receive with `ws` alone. */
+function receive(name, options) {
   const socket = new WebSocket(streamUrl, options);
-  const heard = [];
+  const received = [];
   socket.on("message", (data, isBinary) => {
     const message = isBinary ? data : data.toString();
-    heard.push(brief(message));
+    received.push(brief(message));
     if (message === END) {
-      say([name, heard]);
+      print([name, received]);
       socket.close();
     }
   });
 }
 
-/** Hear with sigil's client, whose decoder is `fzstd`. */
-async function hearSqueezed(name) {
+/** Receive with sigil's client, whose decoder is `fzstd`. */
+async function receiveCompressed(name) {
   const stream = connect(streamUrl, { decompress, WebSocket: Plain });
-  const heard = [];
+  const received = [];
   for await (const data of stream) {
-    heard.push(brief(data));
+    received.push(brief(data));
     if (data === END) break;
   }
-  say([name, heard]);
+  print([name, received]);
   stream.close();
 }
 
-/** Hear the events, read by hand from the body of an answer. */
-async function hearEvents(name) {
+/** Receive the events, read by hand from the body of an answer. */
+async function receiveEvents(name) {
   const controller = new AbortController();
   const response = await fetch(eventsUrl, { signal: controller.signal });
-  const heard = [];
+  const received = [];
   let text = "";
   for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
     text += piece;
@@ -54,16 +55,16 @@ async function hearEvents(name) {
     text = events.pop();
     for (const event of events) {
       const lines = event.split("\n").filter(line => line.startsWith("data: ")).map(line => line.slice(6));
-      if (lines.length) heard.push(brief(lines.join("\n")));
+      if (lines.length) received.push(brief(lines.join("\n")));
     }
-    if (heard.at(-1) === brief(END)) break;
+    if (received.at(-1) === brief(END)) break;
   }
-  say([name, heard]);
+  print([name, received]);
   controller.abort();
 }
 
-hear("ws plain", { perMessageDeflate: false });
-hear("ws deflate", {});
-hear("ws deflate 9", { perMessageDeflate: { serverMaxWindowBits: 9 } });
-hearSqueezed("sigil-client in node, Zstandard");
-hearEvents("fetch in node, events");
+receive("ws plain", { perMessageDeflate: false });
+receive("ws deflate", {});
+receive("ws deflate 9", { perMessageDeflate: { serverMaxWindowBits: 9 } });
+receiveCompressed("sigil-client in node, Zstandard");
+receiveEvents("fetch in node, events");

@@ -7,9 +7,9 @@ versions are another folder. A `Script` is a process that prints JSON, one value
 reads what it waits for and is done when the process is. Tests of what only a newer node has are run
 by one that comes as a package too, unless the one that is installed is new enough.
 
-Rules: every wait is bounded; where node or npm cannot be had, the test is skipped and says why.
+Rules: every wait is bounded; where node or npm cannot be had, the test is skipped with the reason.
 `sigil-client.js` is run as a copy called `.mjs`, since node takes `.js` for a module only where a
-package says so. It does not know what the scripts do.
+package requires it. It does not know what the scripts do.
 """
 
 import hashlib
@@ -145,7 +145,7 @@ class Script:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
-        self.said: list[Any] = []
+        self.values: list[Any] = []
         """All values that were read."""
         self._lines: Queue[str | None] = Queue()
         threading.Thread(target=self._read, daemon=True).start()
@@ -161,13 +161,13 @@ class Script:
         try:
             line = self._lines.get(timeout=PATIENCE_S)
         except Empty:
-            raise AssertionError(f"it says no more; it said {self.said}") from None
-        assert line is not None, f"it has ended; it said {self.said}; {self.complaints()}"
-        self.said.append(json.loads(line))
-        return self.said[-1]
+            raise AssertionError(f"no more values; there were {self.values}") from None
+        assert line is not None, f"it has ended; there were {self.values}; {self.complaints()}"
+        self.values.append(json.loads(line))
+        return self.values[-1]
 
     def until(self, kind: str) -> Any:
-        """The next value that is a list and begins with this word."""
+        """The next value that is a list and begins with this string."""
         while True:
             value = self.next()
             if isinstance(value, list) and value[0] == kind:
@@ -178,7 +178,7 @@ class Script:
         found = []
         while (line := self._lines.get(timeout=PATIENCE_S)) is not None:
             found.append(json.loads(line))
-        assert self.process.wait(PATIENCE_S) == 0, f"{self.said} {found} {self.complaints()}"
+        assert self.process.wait(PATIENCE_S) == 0, f"{self.values} {found} {self.complaints()}"
         return found
 
     def complaints(self) -> str:
@@ -190,7 +190,7 @@ class Script:
 
 @contextmanager
 def running(
-    folder: Path, *words: str, script: str = "scenarios.mjs", least: int = OLDEST_NODE
+    folder: Path, *arguments: str, script: str = "scenarios.mjs", least: int = OLDEST_NODE
 ) -> Iterator[Script]:
     """A script of this folder with these arguments, in a node of at least this version; it is ended
     if it has not ended itself.
@@ -200,7 +200,7 @@ def running(
     client.write_bytes(CLIENT.read_bytes())
     environment = os.environ | {"SIGIL_CLIENT": client.as_uri(), "SIGIL_MODULES": f"{modules()}/"}
     process = subprocess.Popen(
-        [node, str(HERE / script), *words],
+        [node, str(HERE / script), *arguments],
         env=environment,
         text=True,
         stdin=subprocess.PIPE,
@@ -217,7 +217,7 @@ def running(
                 stream.close()
 
 
-def told(folder: Path, *words: str, least: int = OLDEST_NODE) -> list[Any]:
-    """All that a script says that ends by itself."""
-    with running(folder, *words, least=least) as script:
+def printed(folder: Path, *arguments: str, least: int = OLDEST_NODE) -> list[Any]:
+    """All values of a script that ends by itself."""
+    with running(folder, *arguments, least=least) as script:
         return script.rest()

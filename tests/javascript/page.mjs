@@ -4,11 +4,11 @@
  * It has what such a script needs of a browser: where it is, a WebSocket, and elements, whose texts are printed as they
  * change, as [selector, text].
  */
-import { WebSocket, say } from "./support.mjs";
+import { WebSocket, print } from "./support.mjs";
 
 const address = process.argv[2];
 const page = await (await fetch(address)).text();
-const element = selector => ({ set textContent(text) { say([selector, text]); } });
+const element = selector => ({ set textContent(text) { print([selector, text]); } });
 Object.assign(globalThis, { WebSocket, location: new URL(address), document: { querySelector: element } });
 
 const source = page.split('<script type="module">')[1].split("</script>")[0];

@@ -3,8 +3,8 @@
  *
  * Each scenario prints what it sees, one JSON value a line, and ends by itself; the tests compare.
  */
-import { Counting, Plain, WebSocket, client, connect, decompress, hurrying, once, say, sayEvents, turn, until, words }
-  from "./support.mjs";
+import { Counting, Plain, WebSocket, client, connect, decompress, hurrying, once, print, printEvents, toPrintable, turn,
+  until } from "./support.mjs";
 
 let decodedCount = 0;
 let work = Promise.resolve();
@@ -28,28 +28,28 @@ const DECODERS = {
 
 const SOCKETS = { deflate: Counting, plain: Plain, own: undefined };
 
-/** So many messages, as listeners and as a loop hear them. */
+/** So many messages, as listeners and as a loop receive them. */
 async function messages(address, { decoder = "none", socket = "deflate", count, ...options }) {
   const stream = connect(address, { ...options, decompress: DECODERS[decoder], WebSocket: SOCKETS[socket] });
-  sayEvents(stream);
-  const heard = [];
-  stream.on("message", ({ data }) => heard.push(words(data)));
+  printEvents(stream);
+  const received = [];
+  stream.on("message", ({ data }) => received.push(toPrintable(data)));
   const looped = [];
-  for await (const message of stream) if (looped.push(words(message)) === count) break;
-  say(["extensions", Counting.last.extensions]);
-  say(["looped", ...looped]);
-  say(["same", JSON.stringify(heard) === JSON.stringify(looped)]);
+  for await (const message of stream) if (looped.push(toPrintable(message)) === count) break;
+  print(["extensions", Counting.last.extensions]);
+  print(["looped", ...looped]);
+  print(["same", JSON.stringify(received) === JSON.stringify(looped)]);
   stream.close();
   await stream.closed;
 }
 
 /** Tells everything until the server closes for good. */
-async function watch(address, { decoder = "none", socket = "deflate", ...wishes }) {
-  const backoff = { firstMs: 10, mostMs: 20 };
-  const options = { WebSocket: SOCKETS[socket], decompress: DECODERS[decoder], backoff, ...wishes };
-  const stream = sayEvents(connect(address, options));
-  for await (const message of stream) say(["message", message]);
-  say(["state", stream.state]);
+async function watch(address, { decoder = "none", socket = "deflate", ...parameters }) {
+  const backoff = { firstMs: 10, maxMs: 20 };
+  const options = { WebSocket: SOCKETS[socket], decompress: DECODERS[decoder], backoff, ...parameters };
+  const stream = printEvents(connect(address, options));
+  for await (const message of stream) print(["message", message]);
+  print(["state", stream.state]);
 }
 
 /** The first delays that are asked for. */
@@ -60,39 +60,39 @@ async function delays(address, { count, backoff = {}, decoder = "none" }) {
   const stream = connect(address, options);
   stream.on("close", () => { if (asked.length === count) stream.close(); });
   await stream.closed;
-  say(asked);
+  print(asked);
 }
 
-/** Everything that is told until it has ended so many times, and then what was offered in each handshake. */
-async function ends(address, { count, decoder = "none", ...wishes }) {
-  const backoff = { firstMs: 10, mostMs: 10 };
-  const options = { WebSocket: Counting, decompress: DECODERS[decoder], random: () => 0.5, backoff, ...wishes };
-  const stream = sayEvents(connect(address, options));
+/** Every event until the connection has ended so many times, and then what was offered in each handshake. */
+async function ends(address, { count, decoder = "none", ...parameters }) {
+  const backoff = { firstMs: 10, maxMs: 10 };
+  const options = { WebSocket: Counting, decompress: DECODERS[decoder], random: () => 0.5, backoff, ...parameters };
+  const stream = printEvents(connect(address, options));
   let endCount = 0;
   stream.on("close", () => { if (++endCount === count) stream.close(); });
   await stream.closed;
-  say(["offered", ...Counting.offers]);
+  print(["offered", ...Counting.offers]);
 }
 
-/** A connection on which something is heard again and again, for five times as long as it may be silent. */
-async function talk(address, { silenceMs }) {
-  const stream = sayEvents(connect(address, { WebSocket, silenceMs }));
+/** A connection on which something is received again and again, for five times as long as it may be silent. */
+async function exchange(address, { silenceMs }) {
+  const stream = printEvents(connect(address, { WebSocket, silenceMs }));
   stream.on("message", ({ data }) => stream.send(data));
   await once(stream, "open");
   const startMs = performance.now();
   stream.send("go on");
   await until(() => performance.now() - startMs > 5 * silenceMs);
-  say(stream.state);
+  print(stream.state);
   stream.close();
   await stream.closed;
 }
 
 /** Held up for longer than it may be silent, while the first answer comes: the deadline is found before that. */
 async function heldUp(address, { silenceMs, count }) {
-  const stream = sayEvents(connect(address, { WebSocket, silenceMs }));
-  let heardCount = 0;
+  const stream = printEvents(connect(address, { WebSocket, silenceMs }));
+  let receivedCount = 0;
   stream.on("message", ({ data }) => {
-    if (++heardCount < count) stream.send(data);
+    if (++receivedCount < count) stream.send(data);
     else stream.close();
   });
   await once(stream, "open");
@@ -100,18 +100,18 @@ async function heldUp(address, { silenceMs, count }) {
   const startMs = performance.now();
   while (performance.now() - startMs < 3 * silenceMs);
   await stream.closed;
-  say(heardCount);
+  print(receivedCount);
 }
 
-/** Closed while the handshake is not answered and while nothing is said. A forgotten timer would keep the process. */
-async function noTimers(deaf, { echo }) {
+/** Closed while the handshake is not answered and while nothing is sent. A forgotten timer would keep the process. */
+async function noTimers(silent, { echo }) {
   const longMs = { handshakeMs: 1e9, silenceMs: 1e9, decodeMs: 1e9, closeMs: 1e9 };
   const options = { WebSocket, decompress: DECODERS.hanging, ...longMs };
-  const [waiting, open, decoding] = [deaf, echo, echo].map(address => connect(address, options));
+  const [waiting, open, decoding] = [silent, echo, echo].map(address => connect(address, options));
   await Promise.all([once(open, "open"), once(decoding, "open")]);
   decoding.send("x".repeat(300));
   for (const stream of [waiting, open, decoding]) stream.close();
-  say((await Promise.all([waiting, open, decoding].map(stream => stream.closed))).map(({ code }) => code));
+  print((await Promise.all([waiting, open, decoding].map(stream => stream.closed))).map(({ code }) => code));
 }
 
 /** What becomes of a stream that is closed with each of these codes. */
@@ -119,80 +119,80 @@ async function codes(address, { codes: list }) {
   for (const code of list) {
     const stream = connect(`${address}?code=${code}`, { WebSocket });
     const { detail } = await once(stream, "close");
-    say([detail.code, detail.reason, detail.willRetry, stream.state]);
+    print([detail.code, detail.reason, detail.willRetry, stream.state]);
     stream.close();
-    say([(await stream.closed).willRetry, stream.state]);
+    print([(await stream.closed).willRetry, stream.state]);
   }
 }
 
 /** Two loops, of which one does not take anything until all has come. */
-async function slowLoop(address, { count, queueMost }) {
-  const stream = connect(address, { WebSocket, queueMost });
+async function slowLoop(address, { count, maxQueuedMessages }) {
+  const stream = connect(address, { WebSocket, maxQueuedMessages });
   const totals = [];
   stream.on("dropped", ({ detail }) => totals.push(detail.total));
-  let heardCount = 0;
-  stream.on("message", () => { heardCount += 1; });
+  let receivedCount = 0;
+  stream.on("message", () => { receivedCount += 1; });
   const slow = stream[Symbol.asyncIterator]();
   const quick = [];
   for await (const message of stream) if (quick.push(parseInt(message)) === count) break;
-  await until(() => heardCount === count);
+  await until(() => receivedCount === count);
   const taken = [];
-  for (let left = queueMost; left > 0; left -= 1) taken.push(parseInt((await slow.next()).value));
-  say({ quick, taken, totals, dropped: stream.dropped });
+  for (let left = maxQueuedMessages; left > 0; left -= 1) taken.push(parseInt((await slow.next()).value));
+  print({ quick, taken, totals, dropped: stream.dropped });
   const last = slow.next();
   stream.close();
-  say([await last, await slow.next(), await stream[Symbol.asyncIterator]().next()].map(result => result.done));
+  print([await last, await slow.next(), await stream[Symbol.asyncIterator]().next()].map(result => result.done));
   await stream.closed;
-  say((await stream[Symbol.asyncIterator]().next()).done);
+  print((await stream[Symbol.asyncIterator]().next()).done);
 }
 
 /** Closed at the third of many messages that come together. */
 async function silence(address, { decoder }) {
   const stream = connect(address, { WebSocket: Counting, decompress: DECODERS[decoder] });
   const loop = stream[Symbol.asyncIterator]();
-  const heard = [];
+  const received = [];
   stream.on("message", ({ data }) => {
-    if (heard.push(parseInt(data)) === 3) stream.close();
+    if (received.push(parseInt(data)) === 3) stream.close();
   });
   await stream.closed;
   await work.then(turn);
-  say([heard, (await loop.next()).done]);
+  print([received, (await loop.next()).done]);
 }
 
 /** Closed by another listener while the decoder is at work. */
 async function silenceAtWork(address) {
   const stream = connect(address, { WebSocket, decompress: DECODERS.slow });
-  stream.on("message", () => say("heard"));
+  stream.on("message", () => print("received"));
   await once(stream, "open");
   stream.send("x".repeat(300));
   await until(() => decodedCount === 1);
   stream.close();
   await stream.closed;
   await work.then(turn);
-  say(decodedCount);
+  print(decodedCount);
 }
 
 /** A decoder that takes nothing until all has come. */
-async function slowDecoder(address, { count, queueMost }) {
+async function slowDecoder(address, { count, maxQueuedMessages }) {
   let open;
   const gate = new Promise(resolve => { open = resolve; });
   const slow = async bytes => { await gate; return decompress(bytes); };
-  const stream = connect(address, { WebSocket: Counting, decompress: slow, queueMost });
+  const stream = connect(address, { WebSocket: Counting, decompress: slow, maxQueuedMessages });
   await until(() => Counting.last?.count === count);
   const dropped = stream.dropped;
-  const heard = [];
-  stream.on("message", ({ data }) => heard.push(parseInt(data)));
+  const received = [];
+  stream.on("message", ({ data }) => received.push(parseInt(data)));
   open();
-  await until(() => heard.length === count - dropped);
-  say({ dropped, heard });
+  await until(() => received.length === count - dropped);
+  print({ dropped, received });
   stream.close();
   await stream.closed;
 }
 
-/** Closed, and what is told afterwards. */
+/** Closed, and the events after it. */
 async function undecodable(address, { decoder }) {
-  const stream = sayEvents(connect(address, { WebSocket, decompress: DECODERS[decoder] }));
-  for await (const message of stream) say(["message", ...words(message)]);
+  const stream = printEvents(connect(address, { WebSocket, decompress: DECODERS[decoder] }));
+  for await (const message of stream) print(["message", ...toPrintable(message)]);
   await stream.closed;
 }
 
@@ -201,9 +201,9 @@ async function lateEnd(address) {
   const isClosed = () => Counting.last.readyState === WebSocket.CLOSED;
   const slow = async bytes => { await until(isClosed); return decompress(bytes); };
   const stream = connect(address, { WebSocket: Counting, decompress: slow });
-  stream.on("message", ({ data }) => say(parseInt(data)));
+  stream.on("message", ({ data }) => print(parseInt(data)));
   const { detail } = await once(stream, "close");
-  say(detail.code);
+  print(detail.code);
   stream.close();
 }
 
@@ -212,28 +212,28 @@ async function tooLate(address) {
   let open;
   const gate = new Promise(resolve => { open = resolve; });
   const late = async bytes => { await gate; return decompress(bytes); };
-  const stream = sayEvents(connect(address, { WebSocket, decompress: late, decodeMs: 50 }));
-  stream.on("message", () => say("heard"));
+  const stream = printEvents(connect(address, { WebSocket, decompress: late, decodeMs: 50 }));
+  stream.on("message", () => print("received"));
   stream.on("dropped", () => open());
   await stream.closed;
   await turn();
-  say(stream.dropped);
+  print(stream.dropped);
 }
 
 /** A decoder that never ends does not hold up who closes. */
 async function hangingDecoder(address) {
   const stream = connect(address, { WebSocket: Counting, decompress: () => new Promise(() => {}) });
   await until(() => Counting.last?.readyState === WebSocket.CLOSED);
-  say(stream.state);
+  print(stream.state);
   stream.close();
-  say(await stream.closed);
+  print(await stream.closed);
 }
 
 /** Aborted before, while and after it connects, and while it waits. */
 async function abort(address, { refused, socket = "deflate" }) {
   const WebSocket = SOCKETS[socket];
   const aborted = connect(address, { WebSocket: Counting, signal: AbortSignal.abort() });
-  say([aborted.state, await aborted.closed, aborted.state, Counting.last === undefined]);
+  print([aborted.state, await aborted.closed, aborted.state, Counting.last === undefined]);
   const moments = [
     [address, stream => once(stream, "open")],
     [address, () => {}],
@@ -241,7 +241,7 @@ async function abort(address, { refused, socket = "deflate" }) {
   ];
   for (const [where, moment] of moments) {
     const controller = new AbortController();
-    const backoff = { firstMs: 1e6, mostMs: 1e6 };
+    const backoff = { firstMs: 1e6, maxMs: 1e6 };
     const stream = connect(where, { WebSocket, signal: controller.signal, backoff, random: () => 1 });
     const errors = [];
     const loop = stream[Symbol.asyncIterator]().next();
@@ -249,27 +249,27 @@ async function abort(address, { refused, socket = "deflate" }) {
     stream.on("error", ({ detail }) => errors.push(detail.error.message));
     const before = stream.state;
     controller.abort();
-    say([before, stream.state, (await loop).done, (await stream.closed).willRetry, stream.state, errors]);
+    print([before, stream.state, (await loop).done, (await stream.closed).willRetry, stream.state, errors]);
   }
 }
 
 /** Nothing is kept for later. */
 async function send(address) {
   const stream = connect(address, { WebSocket });
-  say(stream.send("too early"));
+  print(stream.send("too early"));
   await once(stream, "open");
-  for (const words of [[1001], [2999], [5000], [3000, "\u00fc".repeat(62)]]) {
+  for (const closeArgs of [[1001], [2999], [5000], [3000, "\u00fc".repeat(62)]]) {
     try {
-      stream.close(...words);
+      stream.close(...closeArgs);
     } catch (error) {
-      say([error.constructor.name, error.message, stream.state]);
+      print([error.constructor.name, error.message, stream.state]);
     }
   }
   const answers = stream[Symbol.asyncIterator]();
-  say([stream.send("hello"), words((await answers.next()).value)]);
-  say([stream.send(new Uint8Array([1, 2])), words((await answers.next()).value), stream.bufferedAmount]);
+  print([stream.send("hello"), toPrintable((await answers.next()).value)]);
+  print([stream.send(new Uint8Array([1, 2])), toPrintable((await answers.next()).value), stream.bufferedAmount]);
   stream.close(4001, "enough");
-  say([stream.send("too late"), await stream.closed, stream.send("too late")]);
+  print([stream.send("too late"), await stream.closed, stream.send("too late")]);
 }
 
 /** Listeners that throw, and one that was taken away. */
@@ -277,15 +277,15 @@ async function listeners(address) {
   const stream = connect(address, { WebSocket });
   stream.on("message", () => { throw new Error("first oops"); });
   stream.on("message", async () => { throw new Error("second oops"); });
-  const heard = [];
-  const remove = stream.on("message", ({ data }) => { heard.push(data); remove(); });
-  stream.addEventListener("message", ({ data }) => heard.push(data));
+  const received = [];
+  const remove = stream.on("message", ({ data }) => { received.push(data); remove(); });
+  stream.addEventListener("message", ({ data }) => received.push(data));
   await once(stream, "open");
   stream.send("a");
   await once(stream, "message");
   stream.send("b");
   await once(stream, "message");
-  say(heard);
+  print(received);
   stream.close();
   await stream.closed;
 }
@@ -297,72 +297,72 @@ const WAYS = {
   dispose: stream => Symbol.asyncDispose ? stream[Symbol.asyncDispose]() : stream.close(),
 };
 
-/** All ways at once to close, when the server answers nothing any more: what is told, and whether it was in time. */
-async function unanswered(address, { ways, socket = "plain", leastMs, mostMs, ...options }) {
+/** All ways at once to close, when the server answers nothing any more: the events, and whether it was in time. */
+async function unanswered(address, { ways, socket = "plain", minMs, maxMs, ...options }) {
   await Promise.all(ways.map(async way => {
     const controller = new AbortController();
     const stream = connect(address, { ...options, WebSocket: SOCKETS[socket], signal: controller.signal });
     await once(stream, "open");
-    const told = [];
-    for (const type of ["error", "close"]) stream.on(type, ({ detail }) => told.push([type, detail]));
+    const printed = [];
+    for (const type of ["error", "close"]) stream.on(type, ({ detail }) => printed.push([type, detail]));
     const loop = stream[Symbol.asyncIterator]().next();
     const startMs = performance.now();
     await WAYS[way](stream, controller);
     const { done } = await loop;
     await stream.closed;
     const tookMs = performance.now() - startMs;
-    say([done, told, stream.state, tookMs > leastMs - 1 && tookMs < mostMs || tookMs]);
+    print([done, printed, stream.state, tookMs > minMs - 1 && tookMs < maxMs || tookMs]);
   }));
 }
 
 /** A WebSocket that opens all the same when it is closed before. */
 class Late extends WebSocket {
-  close(...words) {
-    if (this.readyState === WebSocket.CONNECTING) this.once("open", () => super.close(...words));
-    else super.close(...words);
+  close(...args) {
+    if (this.readyState === WebSocket.CONNECTING) this.once("open", () => super.close(...args));
+    else super.close(...args);
   }
 }
 
-/** A WebSocket that says at once that it has closed when it is closed before it opens, as that of node 24 does. */
+/** A WebSocket that reports its close at once when it is closed before it opens, as that of node 24 does. */
 class Early extends WebSocket {
-  close(...words) {
+  close(...args) {
     const isEarly = this.readyState === WebSocket.CONNECTING;
-    super.close(...words);
+    super.close(...args);
     if (isEarly) this.onclose({ code: 1006, reason: "" });
   }
 }
 
-/** Closed with a WebSocket that says so at once: who begins to listen then is told, and no timer keeps the process. */
+/** Closed with a WebSocket that reports it at once: listeners added then are called, and no timer keeps the process. */
 async function earlyEnd(address) {
   const stream = connect(address, { WebSocket: Early, closeMs: 1e9 });
   stream.close();
-  say(stream.state);
-  stream.on("close", ({ detail }) => say(detail.code));
+  print(stream.state);
+  stream.on("close", ({ detail }) => print(detail.code));
   await stream.closed;
 }
 
 /** Closed before it opens, with a WebSocket that opens all the same. */
 async function lateOpen(address, options) {
-  const stream = sayEvents(connect(address, { ...options, WebSocket: Late }));
+  const stream = printEvents(connect(address, { ...options, WebSocket: Late }));
   stream.close();
   await stream.closed;
 }
 
-/** Closed by the first listener when it is told of something so often: what the others and loops are told. */
+/** Closed by the first listener after so many events: what the others and loops receive. */
 async function closedByListener(address, { type, count, decoder = "none", ...options }) {
   const stream = connect(address, { WebSocket, ...options, decompress: DECODERS[decoder] });
   const behind = [stream[Symbol.asyncIterator](), stream[Symbol.asyncIterator]()];
-  let toldCount = 0;
-  stream.on(type, () => { if (++toldCount === count) stream.close(); });
-  const heard = [];
-  stream.on("message", ({ data }) => heard.push(parseInt(data)));
-  stream.addEventListener(type, () => say([type, stream.state]));
-  stream.on("close", ({ detail }) => say(["close", detail.willRetry]));
+  let eventCount = 0;
+  stream.on(type, () => { if (++eventCount === count) stream.close(); });
+  const received = [];
+  stream.on("message", ({ data }) => received.push(parseInt(data)));
+  stream.addEventListener(type, () => print([type, stream.state]));
+  stream.on("close", ({ detail }) => print(["close", detail.willRetry]));
   const looped = [];
   for await (const message of stream) looped.push(parseInt(message));
   await stream.closed;
-  const isSame = JSON.stringify(heard.slice(0, looped.length)) === JSON.stringify(looped);
-  say([heard, isSame, ...await Promise.all(behind.map(async loop => (await loop.next()).done))]);
+  const isSame = JSON.stringify(received.slice(0, looped.length)) === JSON.stringify(looped);
+  print([received, isSame, ...await Promise.all(behind.map(async loop => (await loop.next()).done))]);
 }
 
 /** Closed when the server has closed for good already, and a loop is behind. */
@@ -370,9 +370,9 @@ async function closedTwice(address) {
   const stream = connect(address, { WebSocket });
   const loop = stream[Symbol.asyncIterator]();
   await stream.closed;
-  say(parseInt((await loop.next()).value));
+  print(parseInt((await loop.next()).value));
   stream.close();
-  say([stream.state, (await loop.next()).done]);
+  print([stream.state, (await loop.next()).done]);
 }
 
 /** A loop that is left by hand, with a last word. */
@@ -380,10 +380,10 @@ async function leave(address) {
   const stream = connect(address, { WebSocket });
   const loop = stream[Symbol.asyncIterator]();
   const next = loop.next();
-  say(await Promise.all([loop.return("a word"), next, loop.return(Promise.resolve("another")), loop.return()]));
-  say(await loop.return(Promise.reject(new Error("oops"))).catch(error => error.message));
+  print(await Promise.all([loop.return("a word"), next, loop.return(Promise.resolve("another")), loop.return()]));
+  print(await loop.return(Promise.reject(new Error("oops"))).catch(error => error.message));
   async function* through() { return yield* loop; }
-  say(await through().return("through"));
+  print(await through().return("through"));
   stream.close();
   await stream.closed;
 }
@@ -394,14 +394,14 @@ async function dispose(address) {
   await Promise.all([once(one, "open"), once(other, "open")]);
   if (Symbol.dispose) one[Symbol.dispose]();
   else one.close();
-  say(one.state);
+  print(one.state);
   if (Symbol.asyncDispose) await other[Symbol.asyncDispose]();
   else other.close();
-  say((await other.closed).code);
+  print((await other.closed).code);
   await one.closed;
 }
 
-/** What a browser says of the network; `address` is refused whenever it is asked. */
+/** What a browser reports of the network; `address` is refused whenever it is asked. */
 async function offline(address) {
   const browser = new EventTarget();
   globalThis.addEventListener = browser.addEventListener.bind(browser);
@@ -418,24 +418,24 @@ async function offline(address) {
   const options = { WebSocket: Elsewhere, setTimeout: hardlyEver, random: () => 0.5 };
 
   const stream = connect(`ws://robot.example${here.pathname}`, options);
-  say((await once(stream, "close")).detail);
-  say([stream.state, delays]);
+  print((await once(stream, "close")).detail);
+  print([stream.state, delays]);
   browser.dispatchEvent(new Event("online"));
-  say(stream.state);
+  print(stream.state);
   network.onLine = true;
   browser.dispatchEvent(new Event("online"));
-  say(stream.state);
-  say((await once(stream, "close")).detail.retryMs);
+  print(stream.state);
+  print((await once(stream, "close")).detail.retryMs);
   browser.dispatchEvent(new Event("online"));
-  say([stream.state, delays]);
+  print([stream.state, delays]);
   stream.close();
   await stream.closed;
   browser.dispatchEvent(new Event("online"));
-  say(stream.state);
+  print(stream.state);
 
   network.onLine = false;
   const own = connect(address, { ...options, WebSocket });
-  say((await once(own, "close")).detail.retryMs);
+  print((await once(own, "close")).detail.retryMs);
   own.close();
 }
 
@@ -446,40 +446,41 @@ async function looking(address) {
     page.visibilityState = state;
     page.dispatchEvent(new Event("visibilitychange"));
   };
-  const stream = connect(address, { WebSocket, random: () => 1, backoff: { firstMs: 1e9, mostMs: 1e9 } });
+  const stream = connect(address, { WebSocket, random: () => 1, backoff: { firstMs: 1e9, maxMs: 1e9 } });
   await once(stream, "close");
   look("hidden");
-  say(stream.state);
+  print(stream.state);
   look("visible");
-  say(stream.state);
+  print(stream.state);
   look("visible");
   await once(stream, "close");
   stream.close();
   await stream.closed;
   look("visible");
-  say(stream.state);
+  print(stream.state);
 }
 
 /** What a function of the module gives, or the message of what it throws: a list of [name, arguments]. */
 async function pure(_, { calls }) {
   for (const [name, ...values] of calls) {
     try {
-      say(name === "connect" ? connect(...values).state : client[name](...values));
+      print(name === "connect" ? connect(...values).state : client[name](...values));
     } catch (error) {
-      say([error.constructor.name, error.message]);
+      print([error.constructor.name, error.message]);
     }
   }
 }
 
 /** The delays after so many failures, for three numbers. */
 async function jitter(_, { count }) {
-  const backoff = { firstMs: 100, mostMs: 1000, factor: 2 };
+  const backoff = { firstMs: 100, maxMs: 1000, factor: 2 };
   const delays = failures => [0, 0.25, 0.999].map(number => client.delayMs(failures, backoff, () => number));
-  say(Array.from({ length: count }, (_, failures) => delays(failures)));
+  print(Array.from({ length: count }, (_, failures) => delays(failures)));
 }
 
 const SCENARIOS = { messages, watch, delays, codes, slowLoop, slowDecoder, silence, silenceAtWork, undecodable, lateEnd,
   hangingDecoder, abort, send, listeners, dispose, offline, pure, jitter,
-  ends, talk, heldUp, noTimers, tooLate, looking, unanswered, lateOpen, earlyEnd, closedByListener, closedTwice, leave };
+  ends, exchange, heldUp, noTimers, tooLate, looking, unanswered, lateOpen, earlyEnd, closedByListener, closedTwice,
+  leave };
 const [name, address, options = "{}"] = process.argv.slice(2);
 await SCENARIOS[name](address, JSON.parse(options));

@@ -1,11 +1,11 @@
-"""The servers that the client is tried on: programs that say known things, close with known codes,
-and count.
+"""The servers that the client is tried on: they send known messages, close with known codes, and
+count.
 
-Theory: what a client gets depends on the path it asks for. `/said` is told `CLOSING` and no more;
-`/echo` is told what it says; `/close?code=1008` is closed with that code as soon as it is open,
-`/greet?code=1008` after a word; `/heard` hears topics and history as its query asks; `/page` is a
-page; anything else is a 404, so that it never opens. `lifeless` is the end of a line on which
-nobody is any more.
+Theory: what a client gets depends on the path it asks for. `/messages` sends `MESSAGES` and no
+more; `/echo` sends what it receives; `/close?code=1008` closes with that code as soon as it is
+open, `/hello?code=1008` after a message; `/subscribed` subscribes to topics, with history, as its
+query asks; `/page` is a page; anything else is a 404, so that it never opens. `lifeless` is the end
+of a line on which nobody is any more.
 
 It does not know the client.
 """
@@ -30,7 +30,7 @@ from sigil.core.websocket.handshake import accept_key
 from tests.support.servers import in_thread
 
 HOST = "127.0.0.1"
-SAID = (
+MESSAGES = (
     "short",
     "x" * 200,
     "y" * 201,
@@ -50,7 +50,7 @@ COUNT = 20
 SUBPROTOCOL = "chat"
 
 
-def as_said(message: str | bytes) -> list[str]:
+def as_printed(message: str | bytes) -> list[str]:
     """A message as the scripts print it."""
     return ["text", message] if isinstance(message, str) else ["bytes", message.hex()]
 
@@ -60,16 +60,16 @@ def as_zstd(message: str | bytes) -> list[str]:
     try:
         return ["text", message if isinstance(message, str) else message.decode()]
     except UnicodeDecodeError:
-        return as_said(message)
+        return as_printed(message)
 
 
 def as_bytes(message: str | bytes) -> list[str]:
     """What the client makes of it with `binary`."""
-    return as_said(message.encode() if isinstance(message, str) else message)
+    return as_printed(message.encode() if isinstance(message, str) else message)
 
 
 class Program:
-    """A handler and callbacks; `asked` are the upgrades that were asked for, `stream_ended` how
+    """A handler and callbacks; `asked` are the upgrades that were asked for, `ended` how
     WebSockets ended.
     """
 
@@ -83,7 +83,7 @@ class Program:
         """The answer."""
         if request.path == "/sigil-client.js":
             return client_module(request)
-        if request.path in ("/said", "/echo", "/close", "/greet", "/count", "/heard"):
+        if request.path in ("/messages", "/echo", "/close", "/hello", "/count", "/subscribed"):
             return self._upgrade(request)
         if request.path == "/page":
             return Response.html(self.page)
@@ -97,30 +97,30 @@ class Program:
             subprotocol, topics=topics, history=int(request.args.get("history", "0"))
         )
 
-    def opened(self, server: HttpServer, conn: Conn, request: Request) -> None:
-        """Say what belongs to the path."""
-        words: dict[str, tuple[str | bytes, ...]] = {
-            "/said": SAID,
-            "/greet": ("hello",),
+    def on_open(self, server: HttpServer, conn: Conn, request: Request) -> None:
+        """Send what belongs to the path."""
+        messages: dict[str, tuple[str | bytes, ...]] = {
+            "/messages": MESSAGES,
+            "/hello": ("hello",),
             "/count": tuple(f"{number} {'.' * 300}" for number in range(COUNT)),
         }
-        for message in words.get(request.path, ()):
+        for message in messages.get(request.path, ()):
             server.send(conn, message)
         if "code" in request.args:
             server.close(conn, int(request.args["code"]), "as you wish")
 
-    def heard(self, server: HttpServer, conn: Conn, data: str | bytes) -> None:
-        """Say back what came."""
+    def on_message(self, server: HttpServer, conn: Conn, data: str | bytes) -> None:
+        """Send back what came."""
         server.send(conn, data)
 
-    def parted(self, server: HttpServer, conn: Conn, reason: CloseReason, code: int) -> None:
+    def on_close(self, server: HttpServer, conn: Conn, reason: CloseReason, code: int) -> None:
         """Remember how it ended."""
         self.ended.append((reason, code))
 
     @property
     def callbacks(self) -> Callbacks:
         """Those of a server."""
-        return Callbacks(ws_open=self.opened, ws_message=self.heard, ws_close=self.parted)
+        return Callbacks(ws_open=self.on_open, ws_message=self.on_message, ws_close=self.on_close)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 /**
- * What the scripts share: the packages and the client, from where the environment says; a WebSocket that counts; words.
+ * What the scripts share: the packages and the client, from where the environment has them; a WebSocket that counts.
  *
- * `say` prints one JSON value as a line.  A message is printed as ["text", it] or ["bytes", its hexadecimal digits].
+ * `print` prints one JSON value as a line.  A message is printed as ["text", it] or ["bytes", its hexadecimal digits].
  */
 import { createRequire } from "node:module";
 
@@ -16,10 +16,10 @@ export class Counting extends WebSocket {
   static offers = [];
   count = 0;
 
-  constructor(...words) {
-    super(...words);
+  constructor(...args) {
+    super(...args);
     Counting.last = this;
-    Counting.offers.push(words[1]);
+    Counting.offers.push(args[1]);
     this.on("message", () => { this.count += 1; });
   }
 }
@@ -31,8 +31,9 @@ export class Plain extends Counting {
   }
 }
 
-export const say = value => console.log(JSON.stringify(value));
-export const words = data => typeof data === "string" ? ["text", data] : ["bytes", Buffer.from(data).toString("hex")];
+export const print = value => console.log(JSON.stringify(value));
+export const toPrintable =
+  data => typeof data === "string" ? ["text", data] : ["bytes", Buffer.from(data).toString("hex")];
 
 /** Resolved after one turn of the loop. */
 export const turn = () => new Promise(resolve => { setImmediate(resolve); });
@@ -47,15 +48,15 @@ export const once = (stream, type) => new Promise(resolve => {
   const remove = stream.on(type, event => { remove(); resolve(event); });
 });
 
-/** Print everything that is told but messages: the kind, and the detail. */
-export function sayEvents(stream) {
-  for (const type of ["open", "close", "dropped"]) stream.on(type, ({ detail }) => say([type, detail]));
-  stream.on("error", ({ detail }) => say(["error", detail.error.message]));
+/** Print all events but messages: the type, and the detail. */
+export function printEvents(stream) {
+  for (const type of ["open", "close", "dropped"]) stream.on(type, ({ detail }) => print([type, detail]));
+  stream.on("error", ({ detail }) => print(["error", detail.error.message]));
   return stream;
 }
 
 /** Back-off that does not wait, and the delays it was asked for. */
 export function hurrying(delays, options = {}) {
   const hurry = (callback, delayMs) => { delays.push(delayMs); return setTimeout(callback, 0); };
-  return { WebSocket, random: () => 0.5, setTimeout: hurry, backoff: { firstMs: 100, mostMs: 1000 }, ...options };
+  return { WebSocket, random: () => 0.5, setTimeout: hurry, backoff: { firstMs: 100, maxMs: 1000 }, ...options };
 }

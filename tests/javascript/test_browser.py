@@ -18,75 +18,78 @@ from urllib.parse import unquote
 
 from sigil import Limits, Request, Response
 from tests.javascript.node import PATIENCE_S, modules
-from tests.javascript.servers import HOST, SAID, Program, as_said, as_zstd, lifeless, serving
+from tests.javascript.servers import HOST, MESSAGES, Program, as_printed, as_zstd, lifeless, serving
 from tests.tools import need, needs
 
 PAGE = """<!doctype html><title>stream</title><script type="module">
 import { connect } from "/sigil-client.js"
 import { decompress } from "/fzstd.js"
-const say = value => fetch("/say?" + encodeURIComponent(JSON.stringify(value)))
+const print = value => fetch("/result?" + encodeURIComponent(JSON.stringify(value)))
 const hex = bytes => Array.from(bytes, byte => byte.toString(16).padStart(2, "0")).join("")
-const stream = connect("said", { decompress, backoff: { firstMs: 10, mostMs: 100 } })
-let told = [], heard = []
-stream.on("open", ({ detail }) => told.push(["open", detail]))
-stream.on("close", ({ detail }) => told.push(["close", detail.code]))
+const stream = connect("messages", { decompress, backoff: { firstMs: 10, maxMs: 100 } })
+let printed = [], received = []
+stream.on("open", ({ detail }) => printed.push(["open", detail]))
+stream.on("close", ({ detail }) => printed.push(["close", detail.code]))
 for await (const data of stream) {
-  heard.push(typeof data === "string" ? ["text", data] : ["bytes", hex(data)])
+  received.push(typeof data === "string" ? ["text", data] : ["bytes", hex(data)])
   if (data === "that is all") {
-    say({ told, heard })
-    told = []
-    heard = []
+    print({ printed, received })
+    printed = []
+    received = []
   }
 }
-say({ told, heard })
+print({ printed, received })
 </script>"""
 
 LOSING_PAGE = """<!doctype html><title>nobody there</title><script type="module">
 import { connect } from "/sigil-client.js"
-const told = []
+const printed = []
 for (const url of location.hash.slice(1).split(",")) {
-  const backoff = { firstMs: 1, mostMs: 1 }
+  const backoff = { firstMs: 1, maxMs: 1 }
   const stream = connect(url, { handshakeMs: 200, silenceMs: 200, backoff })
-  stream.on("open", () => told.push("open"))
-  stream.on("error", ({ detail }) => told.push(detail.error.message))
+  stream.on("open", () => printed.push("open"))
+  stream.on("error", ({ detail }) => printed.push(detail.error.message))
   let count = 0
-  stream.on("close", ({ detail }) => { told.push(detail.code); if (++count === 2) stream.close() })
+  stream.on("close", ({ detail }) => {
+    printed.push(detail.code)
+    if (++count === 2) stream.close()
+  })
   await stream.closed
 }
-fetch("/say?" + encodeURIComponent(JSON.stringify(told)))
+fetch("/result?" + encodeURIComponent(JSON.stringify(printed)))
 </script>"""
 
 CLOSING_PAGE = """<!doctype html><title>nobody answers</title><script type="module">
 import { connect } from "/sigil-client.js"
-const told = []
+const printed = []
 for (const url of location.hash.slice(1).split(",")) {
   const stream = connect(url, { closeMs: 300 })
   for (const type of ["open", "error", "close"])
-    stream.on(type, ({ detail }) => told.push([type, detail.code ?? 0]))
+    stream.on(type, ({ detail }) => printed.push([type, detail.code ?? 0]))
   if (url.endsWith("?opens")) await new Promise(resolve => stream.on("open", resolve))
   const startMs = performance.now()
   stream.close()
   await stream.closed
-  told.push(performance.now() - startMs < 2000)
+  printed.push(performance.now() - startMs < 2000)
 }
-fetch("/say?" + encodeURIComponent(JSON.stringify(told)))
+fetch("/result?" + encodeURIComponent(JSON.stringify(printed)))
 </script>"""
 
 
 class Told(Program):
-    """The program, and what its page says."""
+    """The program, and what its page reports."""
 
     def __init__(self, page: str = PAGE) -> None:
         decoder = (modules() / "fzstd" / "esm" / "index.mjs").read_bytes()
         script = Response.bytes(decoder, headers={"Content-Type": "text/javascript"})
         super().__init__(page, {"/fzstd.js": script})
-        self.said: Queue[Any] = Queue()
+        self.results: Queue[Any] = Queue()
 
     def __call__(self, request: Request) -> Response:
         """The answer."""
-        if request.path == "/say":
-            self.said.put(json.loads(unquote(request.query)))
-            return Response.text("heard")
+        if request.path == "/result":
+            self.results.put(json.loads(unquote(request.query)))
+            return Response.text("received")
         return super().__call__(request)
 
 
@@ -122,26 +125,29 @@ def test_a_browser_hears_all_and_comes_back_to_a_server_without_zstandard(tmp_pa
         with serving(program) as server:
             port = server.port
             browsers.enter_context(browsing(tmp_path, f"http://{HOST}:{port}/page"))
-            assert program.said.get(timeout=PATIENCE_S) == {
-                "told": [
+            assert program.results.get(timeout=PATIENCE_S) == {
+                "printed": [
                     ["open", {"attempt": 1, "protocol": "compress-zstd", "isReconnect": False}]
                 ],
-                "heard": [*map(as_zstd, SAID)],
+                "received": [*map(as_zstd, MESSAGES)],
             }
         with serving(program, Limits(compress_websocket=False), port) as other:
-            back = program.said.get(timeout=PATIENCE_S)
-            attempt = back["told"][-1][1]["attempt"]
+            back = program.results.get(timeout=PATIENCE_S)
+            attempt = back["printed"][-1][1]["attempt"]
             assert back == {
-                "told": [
+                "printed": [
                     ["close", 1001],
                     *[["close", 1006]] * (attempt - 1),
                     ["open", {"attempt": attempt, "protocol": "", "isReconnect": True}],
                 ],
-                "heard": [*map(as_said, SAID)],
+                "received": [*map(as_printed, MESSAGES)],
             }
             for conn in other.clients():
                 other.close(conn, 1008, "go away")
-            assert program.said.get(timeout=PATIENCE_S) == {"told": [["close", 1008]], "heard": []}
+            assert program.results.get(timeout=PATIENCE_S) == {
+                "printed": [["close", 1008]],
+                "received": [],
+            }
 
 
 @needs("chromium")
@@ -149,11 +155,11 @@ def test_a_browser_gives_up_where_nobody_is_and_tries_again(tmp_path: Path) -> N
     program = Told(LOSING_PAGE)
     with (
         serving(program) as server,
-        lifeless(opens=False) as deaf,
+        lifeless(opens=False) as silent,
         lifeless(opens=True) as mute,
-        browsing(tmp_path, f"http://{HOST}:{server.port}/page#{deaf},{mute}"),
+        browsing(tmp_path, f"http://{HOST}:{server.port}/page#{silent},{mute}"),
     ):
-        assert program.said.get(timeout=PATIENCE_S) == [
+        assert program.results.get(timeout=PATIENCE_S) == [
             *["the handshake was not answered in 200 ms", 1006] * 2,
             1000,
             *["open", "no message was received for 200 ms", 1006] * 2,
@@ -166,11 +172,11 @@ def test_a_browser_does_not_wait_for_who_does_not_answer_a_close(tmp_path: Path)
     program = Told(CLOSING_PAGE)
     with (
         serving(program) as server,
-        lifeless(opens=False) as deaf,
+        lifeless(opens=False) as silent,
         lifeless(opens=True) as mute,
-        browsing(tmp_path, f"http://{HOST}:{server.port}/page#{deaf},{mute}?opens"),
+        browsing(tmp_path, f"http://{HOST}:{server.port}/page#{silent},{mute}?opens"),
     ):
-        assert program.said.get(timeout=PATIENCE_S) == [
+        assert program.results.get(timeout=PATIENCE_S) == [
             ["close", 1006],
             True,
             ["open", 0],

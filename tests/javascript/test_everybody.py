@@ -1,14 +1,14 @@
-"""Everybody in one run: clients of four kinds in every encoding hear one program say one sequence.
+"""All clients in one run: four kinds, in every encoding, receive what one program publishes.
 
-Theory: the program says everything once, and what is heard must not depend on who listens with
-what. Node's `ws` and `fetch`, the libraries `websockets` and `aiohttp`, and a browser listen at the
-same time: plain, in deflate with large and small windows, in Zstandard, and as server-sent events.
-Each tells what it heard in its own words, as kind, length and a sum over the bytes; the sequences
-must be one.
+Theory: the program publishes everything once, and what is received must not depend on the client
+or its encoding. Node's `ws` and `fetch`, the libraries `websockets` and `aiohttp`, and a browser
+subscribe at the same time: plain, in deflate with large and small windows, in Zstandard, and as
+server-sent events. Each reports what it received as kind, length and a sum over the bytes; the
+sequences must be one.
 
-Rules: binary messages are never UTF-8, because in Zstandard nothing else tells them from texts;
-event streams do not have them. A browser offers deflate whenever it may, so it hears plain frames
-from a second server, without deflate. It does not know how anybody decodes.
+Rules: binary messages are never UTF-8, because nothing else distinguishes them from texts in
+Zstandard; event streams do not have them. A browser offers deflate whenever it may, so it receives
+plain frames from a second server, without deflate. It does not know how anybody decodes.
 """
 
 import asyncio
@@ -45,13 +45,13 @@ const brief = data => {
   return `${typeof data === "string" ? "text" : "bytes"} ${bytes.length} ` +
     bytes.reduce((sum, byte) => (Math.imul(sum, 31) + byte) >>> 0, 7)
 }
-const tell = (name, heard) =>
-  fetch("/heard", { method: "POST", body: JSON.stringify([name, heard]) })
-const hear = (name, source, stop) => {
-  const heard = []
+const report = (name, received) =>
+  fetch("/subscribed", { method: "POST", body: JSON.stringify([name, received]) })
+const receive = (name, source, stop) => {
+  const received = []
   source.onmessage = ({ data }) => {
-    heard.push(brief(data))
-    if (data === "that is all") { tell(name, heard); stop() }
+    received.push(brief(data))
+    if (data === "that is all") { report(name, received); stop() }
   }
 }
 const plain = new URLSearchParams(location.search).get("plain")
@@ -59,32 +59,32 @@ const deflate = `ws://${location.host}/all`
 for (const [name, url] of [["browser, deflate", deflate], ["browser, plain", plain]]) {
   const socket = new WebSocket(url)
   socket.binaryType = "arraybuffer"
-  hear(name, socket, () => socket.close())
+  receive(name, socket, () => socket.close())
 }
 const source = new EventSource("/all")
-hear("browser, events", source, () => source.close())
+receive("browser, events", source, () => source.close())
 const stream = connect("/all", { decompress })
 const zstandard = { set onmessage(listener) { stream.on("message", listener) } }
-hear("browser, Zstandard", zstandard, () => stream.close())
+receive("browser, Zstandard", zstandard, () => stream.close())
 </script>"""
 
 
 def sequence(dice: random.Random) -> list[str | bytes]:
-    """What is said: texts of all sizes and alphabets, with line ends in some, and
+    """What is published: texts of all sizes and alphabets, with line ends in some, and
     binary messages.
     """
-    said: list[str | bytes] = []
+    published: list[str | bytes] = []
     for number in range(150):
         length = dice.choice((0, 1, 20, 199, 201, 900, 5_000, 70_000 if number % 50 == 0 else 3))
         alphabet = dice.choice(("ab", "0123456789 ,:{}", "é☕\U0001f600x", "ab\n"))
-        said.append(f"{number} " + "".join(dice.choices(alphabet, k=length)))
+        published.append(f"{number} " + "".join(dice.choices(alphabet, k=length)))
         if number % 7 == 0:
-            said.append(b"\xff" + dice.randbytes(dice.choice((1, 300, 5_000))))
-    return [*said, END]
+            published.append(b"\xff" + dice.randbytes(dice.choice((1, 300, 5_000))))
+    return [*published, END]
 
 
 def brief(data: str | bytes) -> str:
-    """A message as all clients tell it."""
+    """A message as all clients report it."""
     kind, content = ("text", data.encode()) if isinstance(data, str) else ("bytes", data)
     total = 7
     for byte in content:
@@ -93,7 +93,7 @@ def brief(data: str | bytes) -> str:
 
 
 def unsqueezed(data: str | bytes) -> str | bytes:
-    """A message of a client that hears Zstandard."""
+    """A message of a client that receives Zstandard."""
     if isinstance(data, str):
         return data
     message = ZstdDecompressor().decompress(data)
@@ -106,39 +106,39 @@ def unsqueezed(data: str | bytes) -> str | bytes:
 def with_websockets(**options: Any) -> Callable[[str], Awaitable[list[str | bytes]]]:
     """A client of the library `websockets`."""
 
-    async def hear(address: str) -> list[str | bytes]:
-        heard: list[str | bytes] = []
+    async def receive(address: str) -> list[str | bytes]:
+        received: list[str | bytes] = []
         async with connect(f"ws://{address}/all", max_size=None, **options) as socket:
             async for data in socket:
-                heard.append(unsqueezed(data) if socket.subprotocol else data)
-                if heard[-1] == END:
+                received.append(unsqueezed(data) if socket.subprotocol else data)
+                if received[-1] == END:
                     break
-        return heard
+        return received
 
-    return hear
+    return receive
 
 
 def with_aiohttp(**options: Any) -> Callable[[str], Awaitable[list[str | bytes]]]:
     """A client of the library `aiohttp`."""
 
-    async def hear(address: str) -> list[str | bytes]:
-        heard: list[str | bytes] = []
+    async def receive(address: str) -> list[str | bytes]:
+        received: list[str | bytes] = []
         async with (
             aiohttp.ClientSession() as session,
             session.ws_connect(f"ws://{address}/all", max_msg_size=0, **options) as socket,
         ):
             async for message in socket:
-                heard.append(unsqueezed(message.data) if socket.protocol else message.data)
-                if heard[-1] == END:
+                received.append(unsqueezed(message.data) if socket.protocol else message.data)
+                if received[-1] == END:
                     break
-        return heard
+        return received
 
-    return hear
+    return receive
 
 
 async def with_events(address: str) -> list[str | bytes]:
     """A client of the library `aiohttp` that reads the lines of an event stream."""
-    heard: list[str | bytes] = []
+    received: list[str | bytes] = []
     async with (
         aiohttp.ClientSession(read_bufsize=2**20) as session,
         session.get(f"http://{address}/all") as response,
@@ -148,11 +148,11 @@ async def with_events(address: str) -> list[str | bytes]:
             if line.startswith(b"data: "):
                 lines.append(line[6:-1].decode())
             elif line == b"\n" and lines:
-                heard.append("\n".join(lines))
+                received.append("\n".join(lines))
                 lines = []
-                if heard[-1] == END:
+                if received[-1] == END:
                     break
-    return heard
+    return received
 
 
 CLIENTS = {
@@ -176,10 +176,10 @@ assert len(CLIENTS) == IN_PYTHON
 
 
 class App:
-    """The stream at /all, and a page that hears it in a browser."""
+    """The stream at /all, and a page that receives it in a browser."""
 
     def __init__(self) -> None:
-        self.heard: Queue[list[Any]] = Queue()
+        self.received: Queue[list[Any]] = Queue()
         decoder = (modules() / "fzstd" / "esm" / "index.mjs").read_bytes()
         self._pages = {
             "/": Response.html(PAGE),
@@ -191,8 +191,8 @@ class App:
         """The answer."""
         if request.path == "/all":
             return Response.upgrade() if request.is_upgrade else Response.sse()
-        if request.path == "/heard":
-            self.heard.put(json.loads(request.body))
+        if request.path == "/subscribed":
+            self.received.put(json.loads(request.body))
             return Response.text("")
         return self._pages.get(request.path, Response.error(404))
 
@@ -205,23 +205,23 @@ def saying(app: App, limits: Limits) -> Iterator[HttpServer]:
         yield server
 
 
-def say_all(servers: list[HttpServer], said: list[str | bytes]) -> None:
+def publish_all(servers: list[HttpServer], published: list[str | bytes]) -> None:
     """Say everything to all."""
-    for data in said:
+    for data in published:
         for server in servers:
             assert server.broadcast(data) is SendStatus.SUCCESS
 
 
 async def hear_in_python(
-    address: str, is_everybody_there: Callable[[], bool], say: Callable[[], None]
+    address: str, is_everybody_there: Callable[[], bool], publish: Callable[[], None]
 ) -> list[Any]:
-    """What the clients in Python hear, of what is said once everybody is there."""
-    tasks = [asyncio.ensure_future(hear(address)) for hear in CLIENTS.values()]
+    """What the clients in Python receive, of what is published once everybody is there."""
+    tasks = [asyncio.ensure_future(receive(address)) for receive in CLIENTS.values()]
     async with asyncio.timeout(3 * PATIENCE_S):
         while not is_everybody_there():
             assert not any(task.done() for task in tasks), [task for task in tasks if task.done()]
             await asyncio.sleep(0)
-        await asyncio.to_thread(say)
+        await asyncio.to_thread(publish)
         return await asyncio.gather(*tasks)
 
 
@@ -233,14 +233,14 @@ async def hear_in_python(
     ],
 )
 def test_everybody_hears_the_same_sequence(tmp_path: Path, browsers: int) -> None:
-    said, app = sequence(random.Random(SEED)), App()
+    published, app = sequence(random.Random(SEED)), App()
     encodings: set[tuple[str, int]] = set()
 
-    def say() -> None:
+    def print() -> None:
         encodings.update(
             (encoding.name, count) for encoding, count in server.state.broadcast.encoding_counts
         )
-        say_all([server, plain], said)
+        publish_all([server, plain], published)
 
     (tmp_path / "node").mkdir()
     with ExitStack() as opened:
@@ -269,16 +269,16 @@ def test_everybody_hears_the_same_sequence(tmp_path: Path, browsers: int) -> Non
                 lambda: (
                     (server.state.load.websockets, plain.state.load.websockets) == (count, browsers)
                 ),
-                say,
+                print,
             )
         )
-        heard = dict(
+        received = dict(
             zip(CLIENTS, [list(map(brief, messages)) for messages in in_python], strict=True)
         )
-        heard |= dict(script.rest())
-        while len(heard) < count + browsers:
-            name, messages = app.heard.get(timeout=PATIENCE_S)
-            heard[name] = messages
+        received |= dict(script.rest())
+        while len(received) < count + browsers:
+            name, messages = app.received.get(timeout=PATIENCE_S)
+            received[name] = messages
         assert server.stats().closed.get("WS_CLIENT_TOO_SLOW") is None
     assert encodings == {
         ("SSE", 2 + browsers),
@@ -290,7 +290,7 @@ def test_everybody_hears_the_same_sequence(tmp_path: Path, browsers: int) -> Non
         ("DEFLATE_12", 1),
         ("DEFLATE_14", 1),
     }
-    expected = list(map(brief, said))
+    expected = list(map(brief, published))
     texts = [message for message in expected if message.startswith("text")]
-    for name, messages in heard.items():
+    for name, messages in received.items():
         assert messages == (texts if "events" in name else expected), name

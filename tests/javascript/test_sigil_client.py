@@ -1,5 +1,5 @@
-"""`sigil-client.js` in node, against real servers: what it hears, when it comes back, what it lets
-go of.
+"""`sigil-client.js` in node, against real servers: what it receives, when it comes back, what
+it lets go of.
 
 Theory: a scenario of `scenarios.mjs` prints what it sees; here stands what that is, as literal
 values. A test that needs the server to go and come back reads the lines as they come.
@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 
 from sigil import CloseReason, Limits
-from tests.javascript.node import OLDEST_NODE, running, told
+from tests.javascript.node import OLDEST_NODE, printed, running
 from tests.javascript.servers import (
     COUNT,
     HOST,
-    SAID,
+    MESSAGES,
     Program,
     address,
     as_bytes,
-    as_said,
+    as_printed,
     as_zstd,
     lifeless,
     serving,
@@ -38,7 +38,7 @@ def play(
     folder: Path, scenario: str, where: str = "", *, least: int = OLDEST_NODE, **options: Any
 ) -> list[Any]:
     """All that a scenario prints, in a node of at least this version."""
-    return told(folder, scenario, where, json.dumps(options), least=least)
+    return printed(folder, scenario, where, json.dumps(options), least=least)
 
 
 # -- messages --------------------------------------------------------------------------------------
@@ -47,15 +47,21 @@ def play(
 @pytest.mark.parametrize(
     ("options", "limits", "protocol", "extensions", "reading"),
     [
-        ({"socket": "plain"}, None, "", "", as_said),
-        ({"socket": "deflate"}, None, "", "permessage-deflate", as_said),
+        ({"socket": "plain"}, None, "", "", as_printed),
+        ({"socket": "deflate"}, None, "", "permessage-deflate", as_printed),
         ({"decoder": "sync"}, None, ZSTD, "", as_zstd),
         ({"decoder": "slow"}, None, ZSTD, "", as_zstd),
         ({"decoder": "sync", "binary": True}, None, ZSTD, "", as_bytes),
         ({"binary": True}, None, "", "permessage-deflate", as_bytes),
-        ({"decoder": "sync", "protocols": ["chat"]}, None, "chat", "permessage-deflate", as_said),
-        ({"protocols": "chat"}, None, "chat", "permessage-deflate", as_said),
-        ({"decoder": "sync"}, NO_ZSTD, "", "permessage-deflate", as_said),
+        (
+            {"decoder": "sync", "protocols": ["chat"]},
+            None,
+            "chat",
+            "permessage-deflate",
+            as_printed,
+        ),
+        ({"protocols": "chat"}, None, "chat", "permessage-deflate", as_printed),
+        ({"decoder": "sync"}, NO_ZSTD, "", "permessage-deflate", as_printed),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
@@ -68,11 +74,13 @@ def test_messages_come_whole_and_in_order(
     reading: Any,
 ) -> None:
     with serving(limits=limits) as server:
-        said = play(tmp_path, "messages", address(server, "/said"), count=len(SAID), **options)
-    assert said == [
+        printed = play(
+            tmp_path, "messages", address(server, "/messages"), count=len(MESSAGES), **options
+        )
+    assert printed == [
         ["open", {"attempt": 1, "protocol": protocol, "isReconnect": False}],
         ["extensions", extensions],
-        ["looped", *map(reading, SAID)],
+        ["looped", *map(reading, MESSAGES)],
         ["same", True],
         ["close", {"code": 1000, "reason": "", "willRetry": False, "retryMs": None}],
     ]
@@ -83,7 +91,9 @@ def test_a_server_that_does_not_speak_zstandard_is_asked_a_second_time_without(
 ) -> None:
     program = Program()
     with serving(program, NO_ZSTD) as server:
-        play(tmp_path, "messages", address(server, "/said"), count=len(SAID), decoder="sync")
+        play(
+            tmp_path, "messages", address(server, "/messages"), count=len(MESSAGES), decoder="sync"
+        )
     assert [request.subprotocols for request in program.asked] == [(ZSTD,), ()]
 
 
@@ -93,21 +103,21 @@ def test_zstandard_is_offered_before_the_protocols_of_the_program(tmp_path: Path
         play(
             tmp_path,
             "messages",
-            address(server, "/said"),
-            count=len(SAID),
+            address(server, "/messages"),
+            count=len(MESSAGES),
             decoder="sync",
             protocols=["chat", "b"],
         )
     assert [request.subprotocols for request in program.asked] == [(ZSTD, "chat", "b")]
 
 
-def test_topics_and_history_are_asked_for_and_heard(tmp_path: Path) -> None:
+def test_topics_and_history_are_asked_for_and_received(tmp_path: Path) -> None:
     program = Program()
     with serving(program, Limits(history_messages=10)) as server:
         for number, topic in enumerate(("left", "right", "up & down", None)):
             server.broadcast(f"before {number}", topic=topic)
-        wishes = '{"topics": ["left", "up & down"], "history": 2}'
-        with running(tmp_path, "watch", address(server, "/heard?a=1"), wishes) as page:
+        parameters = '{"topics": ["left", "up & down"], "history": 2}'
+        with running(tmp_path, "watch", address(server, "/subscribed?a=1"), parameters) as page:
             assert page.until("open")
             assert [page.next() for _ in range(2)] == [
                 ["message", "before 2"],
@@ -123,7 +133,7 @@ def test_topics_and_history_are_asked_for_and_heard(tmp_path: Path) -> None:
     ]
 
 
-def test_what_is_sent_is_sent_now_or_not_at_all_and_what_cannot_be_said_is_refused(
+def test_what_is_sent_is_sent_now_or_not_at_all_and_what_is_invalid_is_refused(
     tmp_path: Path,
 ) -> None:
     with serving() as server:
@@ -223,11 +233,11 @@ BUSY = [63, 125, 250, 500, 500, 500]
         ("/nowhere", {"decoder": "sync"}, GROWING),
         ("/close?code=1012", {}, GROWING),
         ("/close?code=1012", {"backoff": {"steadyMs": 0}}, [50] * 6),
-        ("/greet?code=1012", {}, GROWING),
-        ("/greet?code=1013", {}, BUSY),
-        ("/greet?code=1013", {"backoff": {"steadyMs": 0}}, BUSY),
-        ("/greet?code=1013", {"backoff": {"firstBusyMs": 400}}, [200, 400, 500, 500, 500, 500]),
-        ("/greet?code=1013", {"backoff": {"firstMs": 200}}, [100, 200, 400, 500, 500, 500]),
+        ("/hello?code=1012", {}, GROWING),
+        ("/hello?code=1013", {}, BUSY),
+        ("/hello?code=1013", {"backoff": {"steadyMs": 0}}, BUSY),
+        ("/hello?code=1013", {"backoff": {"firstBusyMs": 400}}, [200, 400, 500, 500, 500, 500]),
+        ("/hello?code=1013", {"backoff": {"firstMs": 200}}, [100, 200, 400, 500, 500, 500]),
     ],
     ids=[
         "never open",
@@ -237,7 +247,7 @@ BUSY = [63, 125, 250, 500, 500, 500]
         "open and not silent",
         "no room",
         "no room after long enough",
-        "no room, and told how long",
+        "no room, and how long",
         "no room, and not sooner than others",
     ],
 )
@@ -257,18 +267,18 @@ def test_delays_are_anywhere_below_their_bound(tmp_path: Path) -> None:
 def test_some_closes_are_for_good(tmp_path: Path) -> None:
     final, other = (1002, 1003, 1007, 1008, 1010), (1000, 1001, 1009, 1011, 1012, 1013, 4000)
     with serving() as server:
-        said = play(tmp_path, "codes", address(server, "/close"), codes=[*final, *other])
-    assert said[::2] == [[code, "as you wish", False, "closed"] for code in final] + [
+        printed = play(tmp_path, "codes", address(server, "/close"), codes=[*final, *other])
+    assert printed[::2] == [[code, "as you wish", False, "closed"] for code in final] + [
         [code, "as you wish", True, "waiting"] for code in other
     ]
-    assert said[1::2] == [[False, "closed"]] * 12
+    assert printed[1::2] == [[False, "closed"]] * 12
 
 
 def test_who_is_too_slow_comes_back(tmp_path: Path) -> None:
     program = Program()
     with (
         serving(program) as server,
-        running(tmp_path, "watch", address(server, "/greet?code=1013")) as page,
+        running(tmp_path, "watch", address(server, "/hello?code=1013")) as page,
     ):
         for is_reconnect in (False, True, True):
             assert page.until("open")[1] == {
@@ -313,37 +323,39 @@ def test_a_handshake_that_nobody_answers_is_given_up_and_tried_again(
     tmp_path: Path, decoder: str
 ) -> None:
     with lifeless(opens=False) as where:
-        told = play(tmp_path, "ends", where, count=3, handshakeMs=50, decoder=decoder)
+        printed = play(tmp_path, "ends", where, count=3, handshakeMs=50, decoder=decoder)
     again = [["error", "the handshake was not answered in 50 ms"], ["close", LOST]]
-    assert told == [
+    assert printed == [
         *again * 3,
         ["close", LAST],
         ["offered", *[[ZSTD] if decoder == "sync" else []] * 3],
     ]
 
 
-def test_a_connection_on_which_nothing_is_heard_is_given_up_and_tried_again(tmp_path: Path) -> None:
+def test_a_connection_on_which_nothing_is_received_is_given_up_and_tried_again(
+    tmp_path: Path,
+) -> None:
     with lifeless(opens=True) as where:
-        told = play(tmp_path, "ends", where, count=2, silenceMs=50)
+        printed = play(tmp_path, "ends", where, count=2, silenceMs=50)
     opened = [
         ["open", {"attempt": 1, "protocol": "", "isReconnect": again}] for again in (False, True)
     ]
     again = [["error", "no message was received for 50 ms"], ["close", LOST]]
-    assert told == [opened[0], *again, opened[1], *again, ["close", LAST], ["offered", [], []]]
+    assert printed == [opened[0], *again, opened[1], *again, ["close", LAST], ["offered", [], []]]
 
 
-def test_who_was_given_up_and_lives_is_told_why(tmp_path: Path) -> None:
+def test_a_client_that_was_given_up_and_lives_gets_the_reason(tmp_path: Path) -> None:
     program = Program()
     with serving(program) as server:
         play(tmp_path, "ends", address(server, "/echo"), count=1, silenceMs=50)
     assert program.ended == [(CloseReason.WS_PEER_CLOSED, 4008)]
 
 
-def test_a_connection_on_which_something_is_heard_lives_longer_than_it_may_be_silent(
+def test_a_connection_on_which_something_is_received_lives_longer_than_it_may_be_silent(
     tmp_path: Path,
 ) -> None:
     with serving() as server:
-        assert play(tmp_path, "talk", address(server, "/echo"), silenceMs=300) == [
+        assert play(tmp_path, "exchange", address(server, "/echo"), silenceMs=300) == [
             ["open", {"attempt": 1, "protocol": "", "isReconnect": False}],
             "open",
             ["close", LAST],
@@ -369,32 +381,36 @@ def test_timers_end_with_the_stream(tmp_path: Path) -> None:
 # -- offering Zstandard ----------------------------------------------------------------------------
 
 
-def offers(told: list[Any]) -> list[list[str]]:
+def offers(printed: list[Any]) -> list[list[str]]:
     """What the handshakes of a scenario offered."""
-    assert told[-1][0] == "offered"
-    return told[-1][1:]  # type: ignore[no-any-return]
+    assert printed[-1][0] == "offered"
+    return printed[-1][1:]  # type: ignore[no-any-return]
 
 
 def test_a_server_that_does_not_speak_zstandard_is_not_offered_it_again(tmp_path: Path) -> None:
     with serving(limits=NO_ZSTD) as server:
-        told = play(tmp_path, "ends", address(server, "/greet?code=1012"), count=3, decoder="sync")
-    assert [detail["protocol"] for kind, detail in told[:-1] if kind == "open"] == [""] * 3
-    assert offers(told) == [[ZSTD], [], [], []]
+        printed = play(
+            tmp_path, "ends", address(server, "/hello?code=1012"), count=3, decoder="sync"
+        )
+    assert [detail["protocol"] for kind, detail in printed[:-1] if kind == "open"] == [""] * 3
+    assert offers(printed) == [[ZSTD], [], [], []]
 
 
 def test_a_server_that_speaks_zstandard_is_always_offered_it(tmp_path: Path) -> None:
     with serving() as server:
-        told = play(tmp_path, "ends", address(server, "/greet?code=1012"), count=3, decoder="sync")
-    assert offers(told) == [[ZSTD]] * 3
+        printed = play(
+            tmp_path, "ends", address(server, "/hello?code=1012"), count=3, decoder="sync"
+        )
+    assert offers(printed) == [[ZSTD]] * 3
 
 
 def test_a_server_that_is_not_there_is_asked_without_the_offer_at_first_and_every_fourth_time(
     tmp_path: Path,
 ) -> None:
     with serving() as server:
-        told = play(tmp_path, "ends", address(server, "/nowhere"), count=6, decoder="sync")
-    assert offers(told) == [[ZSTD], [], [ZSTD], [ZSTD], [ZSTD], [ZSTD], [], [ZSTD]]
-    assert [kind for kind, *_ in told] == [*["error", "close"] * 6, "close", "offered"]
+        printed = play(tmp_path, "ends", address(server, "/nowhere"), count=6, decoder="sync")
+    assert offers(printed) == [[ZSTD], [], [ZSTD], [ZSTD], [ZSTD], [ZSTD], [], [ZSTD]]
+    assert [kind for kind, *_ in printed] == [*["error", "close"] * 6, "close", "offered"]
 
 
 def test_a_server_that_has_forgotten_zstandard_is_found_again(tmp_path: Path) -> None:
@@ -418,7 +434,7 @@ def test_a_server_that_has_forgotten_zstandard_is_found_again(tmp_path: Path) ->
 def test_a_loop_that_is_behind_loses_the_oldest_and_is_told(tmp_path: Path) -> None:
     with serving() as server:
         result, done, is_done = play(
-            tmp_path, "slowLoop", address(server, "/count"), count=COUNT, queueMost=5
+            tmp_path, "slowLoop", address(server, "/count"), count=COUNT, maxQueuedMessages=5
         )
     assert result == {
         "quick": list(range(20)),
@@ -432,9 +448,9 @@ def test_a_loop_that_is_behind_loses_the_oldest_and_is_told(tmp_path: Path) -> N
 def test_a_decoder_that_is_behind_loses_the_oldest_that_waits_for_it(tmp_path: Path) -> None:
     with serving() as server:
         (result,) = play(
-            tmp_path, "slowDecoder", address(server, "/count"), count=COUNT, queueMost=5
+            tmp_path, "slowDecoder", address(server, "/count"), count=COUNT, maxQueuedMessages=5
         )
-    assert result == {"dropped": 14, "heard": [0, 15, 16, 17, 18, 19]}
+    assert result == {"dropped": 14, "received": [0, 15, 16, 17, 18, 19]}
 
 
 # -- the end ---------------------------------------------------------------------------------------
@@ -453,20 +469,20 @@ def test_what_cannot_be_decompressed_is_the_end(tmp_path: Path, decoder: str, wh
     sentence = "a message could not be decompressed"
     end = {"code": 4007, "reason": "", "willRetry": False, "retryMs": None}
     with serving(program) as server:
-        told = play(tmp_path, "undecodable", address(server, "/said"), decoder=decoder)
-    assert [value for value in told if value[0] != "message"] == [
+        printed = play(tmp_path, "undecodable", address(server, "/messages"), decoder=decoder)
+    assert [value for value in printed if value[0] != "message"] == [
         ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": False}],
         ["error", f"{sentence}: {what}"],
         ["close", end],
     ]
-    assert [value for value in told if value[0] == "message"] == [
-        ["message", *as_said(words)] for words in SAID[:2]
+    assert [value for value in printed if value[0] == "message"] == [
+        ["message", *as_printed(message)] for message in MESSAGES[:2]
     ]
     assert program.ended == [(CloseReason.WS_PEER_CLOSED, 4007)]
 
 
 @pytest.mark.parametrize("decoder", ["none", "sync", "slow"])
-def test_after_close_nothing_more_is_heard(tmp_path: Path, decoder: str) -> None:
+def test_after_close_nothing_more_is_received(tmp_path: Path, decoder: str) -> None:
     with serving() as server:
         assert play(tmp_path, "silence", address(server, "/count"), decoder=decoder) == [
             [[0, 1, 2], True]
@@ -475,7 +491,7 @@ def test_after_close_nothing_more_is_heard(tmp_path: Path, decoder: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("type_", "count", "path", "options", "told"),
+    ("type_", "count", "path", "options", "printed"),
     [
         (
             "message",
@@ -488,21 +504,21 @@ def test_after_close_nothing_more_is_heard(tmp_path: Path, decoder: str) -> None
             "dropped",
             1,
             "/count",
-            {"queueMost": 3},
+            {"maxQueuedMessages": 3},
             [["close", False], [[0, 1, 2], True, True, True]],
         ),
         (
             "dropped",
             2,
             "/count",
-            {"queueMost": 3},
+            {"maxQueuedMessages": 3},
             [["dropped", "open"], ["close", False], [[0, 1, 2], True, True, True]],
         ),
         ("open", 1, "/count", {}, [["close", False], [[], True, True, True]]),
         (
             "error",
             1,
-            "/said",
+            "/messages",
             {"decoder": "throwing"},
             [["close", False], [[None, None], True, True, True]],
         ),
@@ -517,8 +533,8 @@ def test_after_close_nothing_more_is_heard(tmp_path: Path, decoder: str) -> None
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_when_one_listener_closes_nobody_is_told_more_than_the_last_close(
-    tmp_path: Path, type_: str, count: int, path: str, options: dict[str, Any], told: list[Any]
+def test_when_one_listener_closes_no_other_gets_more_than_the_last_close(
+    tmp_path: Path, type_: str, count: int, path: str, options: dict[str, Any], printed: list[Any]
 ) -> None:
     with serving() as server:
         assert (
@@ -530,7 +546,7 @@ def test_when_one_listener_closes_nobody_is_told_more_than_the_last_close(
                 count=count,
                 **options,
             )
-            == told
+            == printed
         )
 
 
@@ -566,23 +582,23 @@ WAYS = ("close", "abort", "dispose")
 
 
 @pytest.mark.parametrize(
-    ("options", "least_ms", "most_ms"),
+    ("options", "min_ms", "max_ms"),
     [({"closeMs": 100}, 100, 2_000), ({}, 3_000, 8_000)],
-    ids=["as long as it is told", "three seconds"],
+    ids=["as long as it is given", "three seconds"],
 )
 def test_who_does_not_answer_a_close_is_not_waited_for(
-    tmp_path: Path, options: dict[str, Any], least_ms: int, most_ms: int
+    tmp_path: Path, options: dict[str, Any], min_ms: int, max_ms: int
 ) -> None:
     with lifeless(opens=True) as where:
-        told = play(
-            tmp_path, "unanswered", where, ways=WAYS, leastMs=least_ms, mostMs=most_ms, **options
+        printed = play(
+            tmp_path, "unanswered", where, ways=WAYS, minMs=min_ms, maxMs=max_ms, **options
         )
-    assert told == [UNANSWERED] * len(WAYS)
+    assert printed == [UNANSWERED] * len(WAYS)
 
 
 def test_the_websocket_of_node_itself_is_not_waited_for_either(tmp_path: Path) -> None:
     options = json.dumps(
-        {"ways": WAYS, "socket": "own", "closeMs": 100, "leastMs": 100, "mostMs": 2_000}
+        {"ways": WAYS, "socket": "own", "closeMs": 100, "minMs": 100, "maxMs": 2_000}
     )
     with (
         lifeless(opens=True) as where,
@@ -598,12 +614,12 @@ def test_a_connection_that_opens_after_the_close_is_not_told(tmp_path: Path) -> 
         assert play(tmp_path, "lateOpen", where, closeMs=100) == [["close", LAST | {"code": 1006}]]
 
 
-def test_who_listens_after_the_close_is_told_of_the_last_one(tmp_path: Path) -> None:
+def test_a_listener_that_is_added_after_the_close_gets_the_last_one(tmp_path: Path) -> None:
     with lifeless(opens=False) as where:
         assert play(tmp_path, "earlyEnd", where) == ["closing", 1006]
 
 
-def test_a_close_is_told_after_what_came_before_it(tmp_path: Path) -> None:
+def test_a_close_is_reported_after_what_came_before_it(tmp_path: Path) -> None:
     with serving() as server:
         assert play(tmp_path, "lateEnd", address(server, "/count?code=1001")) == [
             *range(COUNT),
@@ -621,7 +637,7 @@ def test_a_decoder_that_hangs_does_not_hold_up_a_close(tmp_path: Path) -> None:
 
 def test_a_decoder_that_hangs_does_not_hold_up_the_next_connection(tmp_path: Path) -> None:
     with serving() as server:
-        told = play(
+        printed = play(
             tmp_path,
             "ends",
             address(server, "/count?code=1001"),
@@ -630,7 +646,7 @@ def test_a_decoder_that_hangs_does_not_hold_up_the_next_connection(tmp_path: Pat
             decodeMs=50,
         )
     gone = ["close", {"code": 1001, "reason": "as you wish", "willRetry": True, "retryMs": 5}]
-    assert told == [
+    assert printed == [
         ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": False}],
         ["dropped", {"total": COUNT}],
         gone,
@@ -642,7 +658,7 @@ def test_a_decoder_that_hangs_does_not_hold_up_the_next_connection(tmp_path: Pat
     ]
 
 
-def test_what_is_decoded_too_late_is_not_heard(tmp_path: Path) -> None:
+def test_what_is_decoded_too_late_is_not_received(tmp_path: Path) -> None:
     with serving() as server:
         assert play(tmp_path, "tooLate", address(server, "/count?code=1008")) == [
             ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": False}],
@@ -709,12 +725,15 @@ REFUSALS: list[tuple[list[Any], str]] = [
         '"decompress" is a function from a Uint8Array to one',
     ),
     (["connect", "ws://h/", {"binary": 1}], '"binary" is true or false'),
-    (["connect", "ws://h/", {"queueMost": 0}], '"queueMost" is a whole number from 1'),
+    (
+        ["connect", "ws://h/", {"maxQueuedMessages": 0}],
+        '"maxQueuedMessages" is a whole number from 1',
+    ),
     (["connect", "ws://h/", {"signal": {}}], '"signal" is an AbortSignal'),
     (["connect", "ws://h/", {"backoff": {"factor": 0.5}}], '"factor" is a number from 1'),
     (
-        ["connect", "ws://h/", {"backoff": {"mostMs": 2**31}}],
-        '"mostMs" is a number of milliseconds from 1',
+        ["connect", "ws://h/", {"backoff": {"maxMs": 2**31}}],
+        '"maxMs" is a number of milliseconds from 1',
     ),
     (["connect", "ws://h/", {"random": None}], '"random" is a function'),
     *[
@@ -722,7 +741,7 @@ REFUSALS: list[tuple[list[Any], str]] = [
             ["connect", "ws://h/", {"backoff": {name: value}}],
             f'"{name}" is a number of milliseconds from {least}',
         )
-        for name, least in (("firstMs", 1), ("mostMs", 1), ("firstBusyMs", 1), ("steadyMs", 0))
+        for name, least in (("firstMs", 1), ("maxMs", 1), ("firstBusyMs", 1), ("steadyMs", 0))
         for value in ("5", least - 1, [5])
     ],
     (["connect", "ws://h/", {"backoff": {"factor": "2"}}], '"factor" is a number from 1'),

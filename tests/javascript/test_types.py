@@ -50,7 +50,7 @@ def test_every_option_and_event_is_in_the_guide() -> None:
     source = CLIENT.read_text(encoding="utf-8")
     guide = (CLIENT.parents[2] / "docs" / "guides" / "browser.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", guide, re.MULTILINE)
-    told = [name.strip("`") for row in rows for name in row.split(", ")]
+    documented = [name.strip("`") for row in rows for name in row.split(", ")]
     options = source.partition("@typedef {object} Options")[2].partition("*/")[0]
     events = source.partition("@typedef {object} Events")[2].partition("*/")[0]
-    assert told == re.findall(r"@property \{[^\n]*\} \[?(\w+)", options + events)
+    assert documented == re.findall(r"@property \{[^\n]*\} \[?(\w+)", options + events)

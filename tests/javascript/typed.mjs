@@ -22,7 +22,7 @@ export const code = (await stream.closed).code;
 await stream[Symbol.asyncDispose]();
 stream[Symbol.dispose]();
 streamUrl("/x", { topics: [] }, "http://a/").length;
-delayMs(0, { firstMs: 1, mostMs: 2, factor: 2 }, Math.random).toFixed() + SILENT_CODE.toFixed();
+delayMs(0, { firstMs: 1, maxMs: 2, factor: 2 }, Math.random).toFixed() + SILENT_CODE.toFixed();
 connect("/live", { handshakeMs: 1, silenceMs: 0, closeMs: 1, decodeMs: 1, backoff: { steadyMs: 0, firstBusyMs: 1 } });
 
 // @ts-expect-error topics are an array

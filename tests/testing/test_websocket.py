@@ -191,7 +191,7 @@ def test_a_websocket_reads_what_another_library_reads(
 ) -> None:
     websocket = client_of().websocket("/ws", answers_pings=answers, window_len=window)
     websocket.connection.send(data)
-    while websocket.connection.wire.waiting:
+    while websocket.connection.wire.unread:
         websocket.read(50)
     said = websocket.connection.received.partition(b"\r\n\r\n")[2]
     reader = Reader(ConnectionType.CLIENT)

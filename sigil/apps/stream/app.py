@@ -10,7 +10,7 @@ in that field, a string or a number as it is written; every other line goes to a
 so does one nested so deeply that JSON parsers differ on whether they accept it. A WebSocket that
 asks for it is sent a mark where the history ends, which no line can be. A line that is too long is
 not published, and the log reports the first one, the tenth, the hundredth, so that the log is not
-flooded in its turn. Nothing is compressed unless that was asked for: it takes many times as long as
+flooded as well. Nothing is compressed unless that was asked for: it takes many times as long as
 everything else, and the program that writes the lines would have to wait.
 
 It does not know where lines come from, nor when: `loop` does.

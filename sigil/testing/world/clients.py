@@ -103,7 +103,7 @@ class SimulatedClient:
                 count = self.max_sent_per_tick
             self.wire.arrived += self.outgoing[:count]
             del self.outgoing[:count]
-        if self.wire.is_shut and not self.wire.waiting and not self.outgoing:
+        if self.wire.is_shut and not self.wire.unread and not self.outgoing:
             self.wire.has_half_closed = True
 
     def act_at_random(self) -> None:

@@ -50,12 +50,12 @@ class UnreliableWire(Wire):
         """Take all data at once from now on, and read what is buffered."""
         self.behaviour = Behaviour()
         self.window_len = None
-        self.read(len(self.waiting))
+        self.read(len(self.unread))
 
     def read(self, count: int) -> None:
         """The client reads up to so many bytes."""
-        self.received += self.waiting[:count]
-        del self.waiting[:count]
+        self.received += self.unread[:count]
+        del self.unread[:count]
 
     def recv(self, max_count: int) -> bytes:
         """Bytes that the server reads, perhaps fewer than there are."""
@@ -99,30 +99,26 @@ class UnreliableKernel(Kernel):
         wires = list(self._wires.values())
         if not self.is_reliable:
             wires = [
-                connection
-                for connection in wires
-                if self._rng.random() < REPORTED_RATE or _is_urgent(connection)
+                wire for wire in wires if self._rng.random() < REPORTED_RATE or _is_urgent(wire)
             ]
             self._rng.shuffle(wires)
             wires.sort(key=_is_urgent, reverse=True)
-        ready = [(connection, mask) for connection in wires if (mask := connection.readiness())][
-            : limits.max_reads_per_tick
-        ]
+        ready = [(wire, mask) for wire in wires if (mask := wire.readiness())]
         return [
             event
-            for connection, mask in ready
-            for event in self._process(connection, mask, limits.max_read_len)
+            for wire, mask in ready[: limits.max_reads_per_tick]
+            for event in self._process(wire, mask, limits.max_read_len)
         ]
 
 
-def _is_urgent(connection: Wire) -> bool:
+def _is_urgent(wire: Wire) -> bool:
     """True for a reliable wire that the server waits to write to; it is reported at once, and
     first.
     """
     return (
-        isinstance(connection, UnreliableWire)
-        and connection.behaviour.is_reliable
-        and bool(connection.interest & Interest.WRITE)
+        isinstance(wire, UnreliableWire)
+        and wire.behaviour.is_reliable
+        and bool(wire.interest & Interest.WRITE)
     )
 
 

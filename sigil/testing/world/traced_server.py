@@ -67,15 +67,15 @@ class TracedServer(MemoryServer):
     def _traced(self, method: Callable[[Any], Event | None]) -> Callable[[Any], Event | None]:
         """A method that adds the effect to the trace and then calls this one."""
 
-        def perform(order: Any) -> Event | None:
-            self.trace.add("effect", order)
-            return method(order)
+        def perform(effect: Any) -> Event | None:
+            self.trace.add("effect", effect)
+            return method(effect)
 
         return perform
 
-    def _note(self, order: Log) -> None:
+    def _log_record(self, effect: Log) -> None:
         """Add a record to `log`, without logging it."""
-        self.log.append(order)
+        self.log.append(effect)
 
     def shut_down(self) -> None:
         """Let coroutines clean up, because this server will not tick again."""

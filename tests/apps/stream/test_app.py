@@ -1,4 +1,4 @@
-"""What `sigil stream` says and answers, on a server in memory: every line is a literal, and nothing
+"""What `sigil stream` sends and answers, on a server in memory: each line is a literal, and nothing
 waits.
 """
 
@@ -121,21 +121,21 @@ def test_the_topic_of_a_line_is_what_its_field_says(
 
 def test_lines_arrive_in_order_and_as_they_are() -> None:
     stream = Streaming()
-    listener = stream.client.websocket("/ws")
+    subscriber = stream.client.websocket("/ws")
     stream.read(b"a", b"", b"b\r", b"\xff\xfe", "né".encode())
     stream.stream.feed(b"no end")
     stream.publish()
-    assert listener.messages() == ["a", "", "b", b"\xff\xfe", "né"]
+    assert subscriber.messages() == ["a", "", "b", b"\xff\xfe", "né"]
     stream.end()
-    assert listener.messages()[5:] == ["no end"]
+    assert subscriber.messages()[5:] == ["no end"]
 
 
 def test_event_streams_have_the_texts_and_skip_the_rest() -> None:
     stream = Streaming()
-    listener = stream.client.connect()
-    listener.request("GET", "/events")
+    subscriber = stream.client.connect()
+    subscriber.request("GET", "/events")
     stream.read(b"a", b"\xff", b"", b"b")
-    assert re.findall(rb"^data:(.*)$", bytes(listener.received), re.MULTILINE) == [
+    assert re.findall(rb"^data:(.*)$", bytes(subscriber.received), re.MULTILINE) == [
         b" a",
         b" ",
         b" b",
@@ -145,24 +145,24 @@ def test_event_streams_have_the_texts_and_skip_the_rest() -> None:
 
 def test_a_turn_has_so_many_lines_and_the_others_wait() -> None:
     stream = Streaming()
-    listener = stream.client.websocket("/ws")
+    subscriber = stream.client.websocket("/ws")
     stream.stream.feed(b"".join(b"%d\n" % number for number in range(MAX_LINES_PER_TICK + 5)))
     stream.stream.publish(stream.client.server)  # type: ignore[arg-type]
     stream.client.run_until_idle()
-    assert (len(listener.messages()), stream.stream.has_pending) == (MAX_LINES_PER_TICK, True)
+    assert (len(subscriber.messages()), stream.stream.has_pending) == (MAX_LINES_PER_TICK, True)
     stream.publish()
-    assert listener.messages() == [str(number) for number in range(MAX_LINES_PER_TICK + 5)]
+    assert subscriber.messages() == [str(number) for number in range(MAX_LINES_PER_TICK + 5)]
 
 
 def test_a_line_that_was_not_ended_is_said_and_no_other_is_waited_for() -> None:
     stream = Streaming()
-    listener = stream.client.websocket("/ws")
+    subscriber = stream.client.websocket("/ws")
     stream.read(b"a")
     stream.stream.feed(b"no end")
     stream.stream.flush_partial_line()
     assert stream.stream.has_pending
     stream.publish()
-    assert (listener.messages(), stream.stream.has_ended) == (["a", "no end"], False)
+    assert (subscriber.messages(), stream.stream.has_ended) == (["a", "no end"], False)
     stream.stream.flush_partial_line()
     assert not stream.stream.has_pending
 
@@ -175,12 +175,12 @@ def test_a_line_that_is_too_long_is_not_sent_and_the_log_says_so_seldom(
 ) -> None:
     caplog.set_level(logging.INFO, logger="sigil.server")
     stream = Streaming(RULES._replace(history=200))
-    listener = stream.client.websocket("/ws")
+    subscriber = stream.client.websocket("/ws")
     stream.read(b"a" * 100, b"before")
     for number in range(150):
         stream.read(b"a" * 101, b"%d" % number)
     stream.end()
-    assert listener.messages() == ["a" * 100, "before", *map(str, range(150))]
+    assert subscriber.messages() == ["a" * 100, "before", *map(str, range(150))]
     assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
         "line 3 is longer than --max-line, 100 bytes, and was not published (1 so far)",
         "line 21 is longer than --max-line, 100 bytes, and was not published (10 so far)",
@@ -286,11 +286,11 @@ def test_nothing_is_compressed_unless_that_was_asked_for(
     assert squeezed.received[head_len] == first_byte
 
 
-# -- who hears what --------------------------------------------------------------------------------
+# -- who receives what -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("query", "heard"),
+    ("query", "received"),
     [
         ("", [CPU, GPU, PLAIN]),
         ("?topic=cpu", [CPU, PLAIN]),
@@ -302,7 +302,7 @@ def test_nothing_is_compressed_unless_that_was_asked_for(
     ],
 )
 def test_clients_choose_their_topics_for_the_past_and_from_now_on(
-    query: str, heard: list[bytes]
+    query: str, received: list[bytes]
 ) -> None:
     stream = Streaming()
     early = stream.client.websocket(f"/ws{query}")
@@ -310,15 +310,15 @@ def test_clients_choose_their_topics_for_the_past_and_from_now_on(
     late = stream.client.websocket(f"/ws{query}")
     events = stream.client.connect()
     events.request("GET", f"/events{query}")
-    assert early.messages() == late.messages() == texts(*heard)
-    assert re.findall(rb"^data: (.*)$", bytes(events.received), re.MULTILINE) == heard
+    assert early.messages() == late.messages() == texts(*received)
+    assert re.findall(rb"^data: (.*)$", bytes(events.received), re.MULTILINE) == received
 
 
 def test_without_a_topic_field_everything_is_for_everybody() -> None:
     stream = Streaming(RULES._replace(topic_field=""))
-    listener = stream.client.websocket("/ws?topic=cpu")
+    subscriber = stream.client.websocket("/ws?topic=cpu")
     stream.read(CPU, GPU, PLAIN)
-    assert listener.messages() == texts(CPU, GPU, PLAIN)
+    assert subscriber.messages() == texts(CPU, GPU, PLAIN)
 
 
 @pytest.mark.parametrize(
@@ -364,11 +364,11 @@ def test_a_websocket_that_asks_is_told_where_the_past_ends(
     events = stream.client.connect()
     events.request("GET", "/events")
     (last_id, *_) = reversed(re.findall(rb"^id: (.*)$", bytes(events.received), re.MULTILINE))
-    listener = stream.client.websocket(f"/ws?mark=1{query}")
+    subscriber = stream.client.websocket(f"/ws?mark=1{query}")
     stream.read(CPU, PLAIN)
     mark = [f"\n{last_id.decode()}"] if "mark=0" not in query else []
     assert last_id.endswith(b"-3")
-    assert listener.messages() == [*texts(*past), *mark, *texts(*new)]
+    assert subscriber.messages() == [*texts(*past), *mark, *texts(*new)]
 
 
 def test_the_mark_stands_behind_what_was_said_in_the_turn_of_the_newcomer() -> None:
@@ -376,9 +376,9 @@ def test_the_mark_stands_behind_what_was_said_in_the_turn_of_the_newcomer() -> N
     stream.read(b"a")
     stream.stream.feed(b"b\n")
     stream.stream.publish(stream.client.server)  # type: ignore[arg-type]
-    listener = stream.client.websocket("/ws?mark=1&history=0")
+    subscriber = stream.client.websocket("/ws?mark=1&history=0")
     stream.read(b"c")
-    assert listener.messages() == [f"\n{stream.client.state.broadcast.ring.epoch}-2", "c"]
+    assert subscriber.messages() == [f"\n{stream.client.state.broadcast.ring.epoch}-2", "c"]
 
 
 def test_an_event_stream_goes_on_where_it_was() -> None:
@@ -523,7 +523,7 @@ def test_every_text_of_the_page_can_be_read(index: int) -> None:
     )
     grounds = ("ground", "surface", "hover")
     written = {*re.findall(r"[\s{;]color: var\(--([\w-]+)\)", page)} - {"on-accent"}
-    assert written == {"ink", "quiet", "faint", "key", "text", "number", "word", "bad"}
+    assert written == {"ink", "secondary", "faint", "key", "text", "number", "literal", "bad"}
     assert {*re.findall(r"background: var\(--([\w-]+)\)", page)} <= {*grounds, *colours}
     pairs = [("on-accent", "accent"), *((text, ground) for text in written for ground in grounds)]
     for text, ground in pairs:

@@ -46,7 +46,7 @@ MIB = 2**20
 
 
 class Tab:
-    """A page, and what it says about itself."""
+    """A page, and what its document contains."""
 
     def __init__(self, wire: ClientConnection) -> None:
         self._wire = wire
@@ -268,8 +268,8 @@ def test_a_number_is_a_topic_as_it_is_written(tab: Tab) -> None:
         )
         tab.wait_for(TOPICS, [*numbers, "", "2.50"])
         for number in numbers:  # the server says so too
-            with server.listen(f"?topic={number}") as listener:
-                assert f": {number} ," in str(listener.recv(PATIENCE_SECONDS))
+            with server.subscribe(f"?topic={number}") as subscriber:
+                assert f": {number} ," in str(subscriber.recv(PATIENCE_SECONDS))
 
 
 def test_a_long_line_is_not_kept_for_the_part_that_is_shown(tab: Tab) -> None:
@@ -366,12 +366,12 @@ def test_what_was_cleared_stays_so_when_the_server_comes_back(tab: Tab) -> None:
 
 
 class Slow:
-    """A server of the page that tells a past of two lines when the test says so, and where it ends
-    too, if at all.
+    """A server of the page that sends a history of two lines when the test lets it, and the mark
+    that ends it, if at all.
     """
 
     def __init__(self) -> None:
-        self.listeners: list[Conn] = []
+        self.subscribers: list[Conn] = []
         page = page_response(page_text())
         about = {"topic_field": None, "history": 2, "lines": 2, "skipped": 0, "has_ended": False}
         routes = {
@@ -385,7 +385,7 @@ class Slow:
             return routes[request.path](request)
 
         def opened(server: HttpServer, conn: Conn, request: Request) -> None:
-            self.listeners.append(conn)
+            self.subscribers.append(conn)
 
         self.server = make_http_server(answer, port=0, callbacks=Callbacks(ws_open=opened))
 
@@ -403,11 +403,11 @@ def test_a_past_that_takes_its_time_is_the_past(tab: Tab, mark: str) -> None:
         for number, line in enumerate(("a", "b")):
             tab.ask("window.laterMs = performance.now() + 600")
             tab.wait_for("performance.now() > laterMs", True)
-            server.send(slow.listeners[0], line)
+            server.send(slow.subscribers[0], line)
             tab.wait_for(f"{ROWS}.length", number + 1)
         if mark:
-            server.send(slow.listeners[0], mark)
-        server.send(slow.listeners[0], "c")
+            server.send(slow.subscribers[0], mark)
+        server.send(slow.subscribers[0], "c")
         tab.wait_for(ROWS, ["a", "b", "c"])
         assert tab.ask(TIMES)[:2] == ["earlier", "earlier"]
         assert is_time(tab.ask(TIMES)[2])
@@ -418,17 +418,17 @@ def test_what_may_be_known_is_held_for_a_while_only(tab: Tab) -> None:
     with slow.server.serve_in_thread() as server:
         tab.open(f"http://127.0.0.1:{server.port}/")
         tab.wait_for(STATE, "live")
-        server.send(slow.listeners[0], "a")
+        server.send(slow.subscribers[0], "a")
         tab.wait_for(ROWS, ["a"])
-        server.close(slow.listeners[0], 1012)
+        server.close(slow.subscribers[0], 1012)
         tab.wait_for(STATE, "live, reconnected once")
-        begun, spoken = time.monotonic(), 0
+        begun, sent_count = time.monotonic(), 0
         while tab.ask(f"{ROWS}.length") == 1:  # it never ceases, and is far less than a page keeps
             assert time.monotonic() < begun + PATIENCE_SECONDS
-            if time.monotonic() >= begun + spoken / 50:
-                spoken += 1
-                server.send(slow.listeners[1], f"new {spoken}")
-        assert spoken
+            if time.monotonic() >= begun + sent_count / 50:
+                sent_count += 1
+                server.send(slow.subscribers[1], f"new {sent_count}")
+        assert sent_count
         assert tab.ask(MARKS) == ["reconnected: lines may be missing here"]
         assert tab.ask(ROWS)[:2] == ["a", "new 1"]
 
@@ -439,15 +439,15 @@ def test_a_past_that_was_cut_short_is_told_once(tab: Tab) -> None:
         tab.open(f"http://127.0.0.1:{server.port}/")
         tab.wait_for(STATE, "live")
         for line in ("a", "b"):
-            server.send(slow.listeners[0], line)
+            server.send(slow.subscribers[0], line)
         tab.wait_for(ROWS, ["a", "b"])
-        server.close(slow.listeners[0], 1012)
+        server.close(slow.subscribers[0], 1012)
         tab.wait_for(STATE, "live, reconnected once")
-        server.send(slow.listeners[1], "a")
-        server.close(slow.listeners[1], 1012)
+        server.send(slow.subscribers[1], "a")
+        server.close(slow.subscribers[1], 1012)
         tab.wait_for(STATE, "live, reconnected 2 times")
         for line in ("a", "b", "c"):
-            server.send(slow.listeners[2], line)
+            server.send(slow.subscribers[2], line)
         tab.wait_for(ROWS, ["a", "b", "c"])
         assert tab.ask(MARKS) == []
 
@@ -458,7 +458,7 @@ class Broken:
     def __init__(self, rules: Rules, limits: Limits | None = None) -> None:
         self.stream = LineStream(rules)
         self.is_broken = False
-        self.listeners: list[Conn] = []
+        self.subscribers: list[Conn] = []
         opened = self.stream.callbacks.ws_open
 
         def answer(request: Request) -> Response:
@@ -466,7 +466,7 @@ class Broken:
             return Response.error(503) if broken else self.stream.handle(request)
 
         def greet(server: HttpServer, conn: Conn, request: Request) -> None:
-            self.listeners.append(conn)
+            self.subscribers.append(conn)
             assert opened is not None
             opened(server, conn, request)
 
@@ -480,9 +480,9 @@ class Broken:
             self.stream.publish(self.server)
 
     def be_away(self, tab: Tab, *lines: str) -> None:
-        """The connection is lost, these lines are said, and it is there again."""
+        """The connection is lost, these lines are published, and it is restored."""
         self.is_broken = True
-        self.server.close(self.listeners[-1], 1012)
+        self.server.close(self.subscribers[-1], 1012)
         tab.wait_for(STATE, "disconnected, retrying")
         self.say(*lines)
         self.is_broken = False
@@ -548,15 +548,15 @@ def test_after_a_break_no_line_is_lost_or_told_twice_without_a_word(
         shown = [*before, *meanwhile[lost:], "end"]
         tab.wait_for(ROWS, shown)
         tab.wait_for("document.getElementById('total').textContent", str(len(shown)))
-        words = {
+        marks = {
             0: [],
             1: ["reconnected: 1 line is missing here"],
             20: ["reconnected: 20 lines are missing here"],
         }
-        assert tab.ask(MARKS) == words[lost]
+        assert tab.ask(MARKS) == marks[lost]
         broken.be_away(tab, "once", "more")
         tab.wait_for(ROWS, [*shown, "once", "more"])
-        assert tab.ask(MARKS) == words[lost]
+        assert tab.ask(MARKS) == marks[lost]
 
 
 @pytest.mark.parametrize(
@@ -671,9 +671,9 @@ def test_the_page_does_what_it_says_can_be_had_elsewhere(
         tab.wait_for(STATE, "live")
         broken.say("end")
         tab.wait_for(ROWS, [*lines[15 - count :], "end"])
-        with connect(f"ws://127.0.0.1:{server.port}/ws{used}", compression=None) as listener:
+        with connect(f"ws://127.0.0.1:{server.port}/ws{used}", compression=None) as subscriber:
             listener_lines = [*lines, "end"][16 - count :]
-            assert [listener.recv(PATIENCE_SECONDS) for _ in range(count)] == listener_lines
+            assert [subscriber.recv(PATIENCE_SECONDS) for _ in range(count)] == listener_lines
 
 
 INVISIBLE = [
@@ -717,7 +717,7 @@ def test_a_line_that_is_too_deep_has_no_topic_for_anybody(tab: Tab) -> None:
         tab.wait_for(STATE, "live")
         server.write("".join(f"{line}\n" for line in lines).encode())
         tab.wait_for(TOPICS, ["a", "a", "", "", "9000", "90000"])
-        with server.listen("?topic=none") as listener:
-            assert [listener.recv(PATIENCE_SECONDS) for _ in range(2)] == lines[2:4]
-        with server.listen("?topic=a") as listener:
-            assert [listener.recv(PATIENCE_SECONDS) for _ in range(4)] == lines[:4]
+        with server.subscribe("?topic=none") as subscriber:
+            assert [subscriber.recv(PATIENCE_SECONDS) for _ in range(2)] == lines[2:4]
+        with server.subscribe("?topic=a") as subscriber:
+            assert [subscriber.recv(PATIENCE_SECONDS) for _ in range(4)] == lines[:4]

@@ -24,7 +24,7 @@ def lines_of(pieces: Sequence[bytes], max_len: int) -> list[Line]:
 
 
 def lines_in_words(data: bytes, max_len: int) -> list[Line]:
-    """The same from the whole, by the words of the rule and nothing else."""
+    """All lines of the whole, by the rule as it is written and nothing else."""
     *whole, last = data.split(b"\n")
     ended = [line.removesuffix(b"\r") for line in whole] + ([last] if last else [])
     return [line if len(line) <= max_len else None for line in ended]

@@ -1,8 +1,8 @@
 """`sigil stream` as a person meets it: a real process at the end of a real pipe, and real clients.
 
-Theory: what is written into the pipe is known, so what clients hear is known too, but for when. So
-a test writes, and reads until it has what it wants; a process has a deadline, after which it is
-killed and the reading ends. Who listens is the library `websockets`, and curl, which share nothing
+Theory: what is written into the pipe is known, so what clients receive is known too, but for when.
+So a test writes, and reads until it has what it wants; a process has a deadline, after which it is
+killed and the reading ends. The clients are the library `websockets` and curl, which share nothing
 with sigil.
 """
 
@@ -55,7 +55,7 @@ class Streaming:
         assert self.process.stdin is not None
         self.process.stdin.close()
 
-    def listen(self, query: str = "") -> ClientConnection:
+    def subscribe(self, query: str = "") -> ClientConnection:
         return connect(
             f"ws://127.0.0.1:{self.port}/ws{query}",
             compression=None,
@@ -83,14 +83,14 @@ class Streaming:
         while self.figures()["lines"] < count:
             assert self.process.poll() is None
 
-    def line_with(self, words: str) -> str:
-        """The next line of the log that has these words in it."""
-        said = []
+    def line_with(self, text: str) -> str:
+        """The next line of the log that has this text in it."""
+        logged = []
         for line in self.err:
-            said.append(line.decode())
-            if words in said[-1]:
-                return said[-1]
-        raise AssertionError(f"it never said {words!r}: {said}")
+            logged.append(line.decode())
+            if text in logged[-1]:
+                return logged[-1]
+        raise AssertionError(f"it never logged {text!r}: {logged}")
 
     def peak_bytes(self) -> int:
         """The most memory that it ever had."""
@@ -105,7 +105,7 @@ class Streaming:
 
 @contextmanager
 def streaming(
-    *words: str,
+    *flags: str,
     stdin: int | IO[bytes] = subprocess.PIPE,
     patience_seconds: float = PATIENCE_SECONDS,
     before: tuple[str, ...] = (),
@@ -115,7 +115,7 @@ def streaming(
     joins.
     """
     process = subprocess.Popen(
-        [*before, *command("stream", "--port", "0", "--no-access-log", *words)],
+        [*before, *command("stream", "--port", "0", "--no-access-log", *flags)],
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -134,14 +134,14 @@ def streaming(
                 end.close()
 
 
-def rest_of(listener: ClientConnection) -> tuple[list[str | bytes], int]:
+def rest_of(subscriber: ClientConnection) -> tuple[list[str | bytes], int]:
     """All that comes until the end, and the close code."""
-    heard: list[str | bytes] = []
+    received: list[str | bytes] = []
     try:
         while True:
-            heard.append(listener.recv(PATIENCE_SECONDS))
+            received.append(subscriber.recv(PATIENCE_SECONDS))
     except ConnectionClosed as end:
-        return heard, end.rcvd.code if end.rcvd is not None else 1006
+        return received, end.rcvd.code if end.rcvd is not None else 1006
 
 
 # -- lines -----------------------------------------------------------------------------------------
@@ -150,13 +150,13 @@ def rest_of(listener: ClientConnection) -> tuple[list[str | bytes], int]:
 def test_lines_arrive_as_they_are_and_the_end_of_them_is_the_end() -> None:
     with streaming() as server:
         assert server.first_line == f"listening on http://127.0.0.1:{server.port}\n"
-        with server.listen() as early:
+        with server.subscribe() as early:
             server.write(b"a\r\n\nb\xc3\xa9\n\xff\xfe\r\n")
             assert [early.recv(PATIENCE_SECONDS) for _ in range(4)] == ["a", "", "bé", b"\xff\xfe"]
             server.write(b"in two ")
             server.write(b"pieces\nno end")
             assert early.recv(PATIENCE_SECONDS) == "in two pieces"
-            with server.listen() as late:
+            with server.subscribe() as late:
                 server.end_input()
                 assert rest_of(early) == (["no end"], 1001)
                 assert rest_of(late) == (
@@ -205,9 +205,9 @@ def test_flags_for_topics_and_history() -> None:
         server.write(b'{"of":"a"}\n{"of":"b"}\n{"of":1}\nall\n')
         server.wait_for_lines(4)
         with (
-            server.listen("?topic=a&topic=1") as some,
-            server.listen() as every,
-            server.listen("?history=1") as last,
+            server.subscribe("?topic=a&topic=1") as some,
+            server.subscribe() as every,
+            server.subscribe("?history=1") as last,
         ):
             server.end_input()
             assert rest_of(some) == (['{"of":"a"}', '{"of":1}', "all"], 1001)
@@ -217,7 +217,7 @@ def test_flags_for_topics_and_history() -> None:
 
 @needs_proc
 def test_a_line_without_end_is_skipped_in_bounded_memory() -> None:
-    with streaming("--max-line", "1000", "--linger") as server, server.listen() as listener:
+    with streaming("--max-line", "1000", "--linger") as server, server.subscribe() as subscriber:
         before = server.peak_bytes()
         server.write(b"before\n")
         for _ in range(64):
@@ -232,7 +232,7 @@ def test_a_line_without_end_is_skipped_in_bounded_memory() -> None:
         )
         assert server.peak_bytes() - before < 8 * MIB
         server.process.send_signal(signal.SIGTERM)
-        assert rest_of(listener) == (["before", "after", "x" * 1000], 1001)
+        assert rest_of(subscriber) == (["before", "after", "x" * 1000], 1001)
         assert server.ended()[0] == 0
 
 
@@ -248,23 +248,23 @@ def test_it_lingers_until_a_signal_comes(tmp_path: Path, number: signal.Signals)
     ):
         server.line_with("standard input has ended after 100000 lines")
         assert server.figures()["has_ended"] is True
-        with server.listen() as listener:
-            assert [listener.recv(PATIENCE_SECONDS) for _ in range(2)] == ["99998", "99999"]
+        with server.subscribe() as subscriber:
+            assert [subscriber.recv(PATIENCE_SECONDS) for _ in range(2)] == ["99998", "99999"]
             server.process.send_signal(number)
-            assert rest_of(listener) == ([], 1001)
+            assert rest_of(subscriber) == ([], 1001)
         assert server.ended()[0] == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_after_what_was_read(number: signal.Signals) -> None:
-    with streaming() as server, server.listen() as listener:
+    with streaming() as server, server.subscribe() as subscriber:
         server.write(b"a\nb\n")
-        assert [listener.recv(PATIENCE_SECONDS) for _ in range(2)] == ["a", "b"]
+        assert [subscriber.recv(PATIENCE_SECONDS) for _ in range(2)] == ["a", "b"]
         server.write(b"no end")
         server.write(b"\nc\nno end")
-        assert [listener.recv(PATIENCE_SECONDS) for _ in range(2)] == ["no end", "c"]
+        assert [subscriber.recv(PATIENCE_SECONDS) for _ in range(2)] == ["no end", "c"]
         server.process.send_signal(number)
-        assert rest_of(listener) == (["no end"], 1001)
+        assert rest_of(subscriber) == (["no end"], 1001)
         status, log = server.ended()
     assert status == 0
     assert "standard input has ended" not in log
@@ -282,12 +282,14 @@ def test_an_interrupt_that_reaches_the_whole_pipeline_ends_it_cleanly() -> None:
         assert writer.stdout is not None
         with (
             streaming(stdin=writer.stdout, group=writer.pid) as server,
-            server.listen() as listener,
+            server.subscribe() as subscriber,
         ):
-            first = int(listener.recv(PATIENCE_SECONDS))
+            first = int(subscriber.recv(PATIENCE_SECONDS))
             os.killpg(writer.pid, signal.SIGINT)
-            heard, code = rest_of(listener)
-            assert [int(line) for line in heard] == list(range(first + 1, first + 1 + len(heard)))
+            received, code = rest_of(subscriber)
+            assert [int(line) for line in received] == list(
+                range(first + 1, first + 1 + len(received))
+            )
             assert code == 1001
             status, log = server.ended()
         assert status == 0
@@ -323,26 +325,29 @@ def test_the_end_of_the_input_is_no_signal() -> None:
 
 
 def test_a_signal_after_the_end_of_the_input_takes_nothing_from_anybody() -> None:
-    with streaming("--timeout-graceful-shutdown", "600") as server, server.listen() as listener:
+    with (
+        streaming("--timeout-graceful-shutdown", "600") as server,
+        server.subscribe() as subscriber,
+    ):
         fill(server)
         server.end_input()
         server.line_with("stopped listening")
         server.process.send_signal(signal.SIGTERM)
         server.line_with("Ctrl-C again stops now")
-        heard, code = rest_of(listener)
-        assert [int(str(line)[:15]) for line in heard] == list(range(8 * MIB // len(LINE)))
+        received, code = rest_of(subscriber)
+        assert [int(str(line)[:15]) for line in received] == list(range(8 * MIB // len(LINE)))
         assert (code, server.ended()[0]) == (1001, 0)
 
 
 def test_what_is_typed_is_streamed_and_control_d_ends_it() -> None:
     terminal, end = pty.openpty()
     try:
-        with streaming(stdin=end) as server, server.listen() as listener:
+        with streaming(stdin=end) as server, server.subscribe() as subscriber:
             server.line_with("sigil: reading lines from the terminal; Ctrl-D ends the input")
             os.write(terminal, b"typed\n")
-            assert listener.recv(PATIENCE_SECONDS) == "typed"
+            assert subscriber.recv(PATIENCE_SECONDS) == "typed"
             os.write(terminal, b"\x04")
-            assert rest_of(listener) == ([], 1001)
+            assert rest_of(subscriber) == ([], 1001)
             assert server.ended()[0] == 0
     finally:
         os.close(terminal)
@@ -351,29 +356,29 @@ def test_what_is_typed_is_streamed_and_control_d_ends_it() -> None:
 
 def test_a_terminal_that_goes_away_is_the_end_of_the_input() -> None:
     terminal, end = pty.openpty()
-    with streaming(stdin=end) as server, server.listen() as listener:
+    with streaming(stdin=end) as server, server.subscribe() as subscriber:
         os.close(end)
         os.write(terminal, b"typed\n")
-        assert listener.recv(PATIENCE_SECONDS) == "typed"
+        assert subscriber.recv(PATIENCE_SECONDS) == "typed"
         os.close(terminal)
-        assert rest_of(listener) == ([], 1001)
+        assert rest_of(subscriber) == ([], 1001)
         assert server.ended()[0] == 0
 
 
 @pytest.mark.parametrize(
-    ("redirection", "words"),
+    ("redirection", "text"),
     [
         ("<&-", "standard input is closed: there are no lines to publish"),
         ("0>/dev/null", "standard input cannot be read: Bad file descriptor"),
         ("</dev/null", "standard input has ended after 0 lines"),
     ],
 )
-def test_an_input_that_gives_nothing_is_one_that_has_ended(redirection: str, words: str) -> None:
+def test_an_input_that_gives_nothing_is_one_that_has_ended(redirection: str, text: str) -> None:
     shell = ("sh", "-c", f'exec "$@" {redirection}', "sh")
     with streaming(stdin=subprocess.DEVNULL, before=shell) as server:
         status, log = server.ended()
     assert status == 0
-    assert words in log and "Traceback" not in log
+    assert text in log and "Traceback" not in log
     with streaming("--linger", stdin=subprocess.DEVNULL, before=shell) as server:
         server.line_with("standard input has ended")
         assert server.get("/")[0] == 200
@@ -422,15 +427,15 @@ def test_a_stalled_client_slows_nobody_and_is_dropped() -> None:
     with (
         streaming(patience_seconds=SAY_SECONDS) as server,
         stalled(server),
-        server.listen("?topic=none") as other,
+        server.subscribe("?topic=none") as other,
     ):
         for start in range(
             0, 16_000, 100
         ):  # the other one is a client that keeps up, however slow this machine is
             for number in range(start, start + 100):
                 server.write(LINE % number)
-            heard = [int(str(other.recv(PATIENCE_SECONDS))[:15]) for _ in range(100)]
-            assert heard == list(range(start, start + 100))
+            received = [int(str(other.recv(PATIENCE_SECONDS))[:15]) for _ in range(100)]
+            assert received == list(range(start, start + 100))
         server.end_input()
         assert rest_of(other) == ([], 1001)
         assert server.peak_bytes() < 160 * MIB  # of which the ring has 64
@@ -448,8 +453,8 @@ def test_a_flood_of_short_lines_keeps_nobody_from_being_served() -> None:
     try:
         assert flood.stdout is not None
         with streaming(stdin=flood.stdout) as server:
-            with server.listen("?history=7") as listener:
-                assert [listener.recv(PATIENCE_SECONDS) for _ in range(100)] == ["y"] * 100
+            with server.subscribe("?history=7") as subscriber:
+                assert [subscriber.recv(PATIENCE_SECONDS) for _ in range(100)] == ["y"] * 100
             counts = [server.figures()["lines"] for _ in range(10)]
             assert counts == sorted(set(counts))
             assert server.get("/")[0] == 200
