@@ -21,7 +21,7 @@ from ..core.server.slots import clients_of, find_client
 from ..core.server.state import Server
 from .loop.engine import Engine
 from .loop.mailbox import Mailbox
-from .loop.send_buffer import close_event, to_message
+from .loop.send_buffer import TEXT, close_event, to_message
 from .program.body_sources import LateChunk
 from .program.handlers import Application, discard
 from .program.host import Posted
@@ -95,7 +95,8 @@ class Messaging(Stager):
         client an event stream; `BACKPRESSURE` if the message waits behind bytes that the kernel
         has not taken. From another thread `SUCCESS` says only that it is on its way to the loop.
         """
-        message = to_message(data)
+        # nearly every message is a str, and one call less for each is 3 % of an echo
+        message = (TEXT, data.encode()) if type(data) is str else to_message(data)
         if get_ident() == self._sending_thread or self._may_send_now():
             return self._buffer.send(conn, message)
         return self._post_message(SendMessages(conn, (message,)), len(message[1]))
@@ -112,7 +113,7 @@ class Messaging(Stager):
         """
         if topic is not None:
             check_topic(topic)
-        opcode, payload = to_message(data)
+        opcode, payload = (TEXT, data.encode()) if type(data) is str else to_message(data)
         if get_ident() == self._sending_thread or self._may_send_now():
             return self._buffer.publish((opcode, payload, topic))
         return self._post_message(Publish(((opcode, payload, topic),)), len(payload))

@@ -85,7 +85,7 @@ class Engine:
     @property
     def state(self) -> Server:
         """The core's value, with all that user code has sent."""
-        if self.buffer.is_core_behind:
+        if self.buffer.unconfirmed or not self.buffer.is_clean:
             self.sync()
         return self._state
 

@@ -120,11 +120,6 @@ class SendBuffer:
         """True if anything is buffered."""
         return bool(self._messages or self._events or self._publications)
 
-    @property
-    def is_core_behind(self) -> bool:
-        """True if the core may not have received all that user code has sent."""
-        return bool(self._messages or self._events or self._publications or self.unconfirmed)
-
     # -- one client --------------------------------------------------------------------------------
 
     def send(self, conn: Conn, message: tuple[int, bytes]) -> SendStatus:
