@@ -266,11 +266,11 @@ def _take_payload(
     the last of it.
     """
     opcode, is_compressed, rope, announced_len, partial_char = message
-    remaining, key, is_final = frame
+    remaining, key, fin = frame
     piece = data[start : start + remaining]
     end = start + len(piece)
     remaining -= len(piece)
-    is_complete = is_final and not remaining
+    is_complete = fin and not remaining
     if key:
         piece = apply_mask(piece, key)
     if opcode is Opcode.TEXT and not is_compressed:
@@ -286,7 +286,7 @@ def _take_payload(
     if not remaining:
         return MessageReader(b"", message, None, False), None, end
     offset = len(piece) & 3
-    frame = PartialFrame(remaining, key[offset:] + key[:offset], is_final)
+    frame = PartialFrame(remaining, key[offset:] + key[:offset], fin)
     return MessageReader(b"", message, frame, False), None, end
 
 

@@ -29,11 +29,11 @@ class Acceptor:
     """A listening socket and whether it is watched."""
 
     def __init__(
-        self, listener: socket.socket, selector: selectors.BaseSelector, max_unsent_len: int
+        self, listener: socket.socket, selector: selectors.BaseSelector, tcp_notsent_lowat: int
     ) -> None:
         self._listener = listener
         self._selector = selector
-        self._max_unsent_len = max_unsent_len
+        self._tcp_notsent_lowat = tcp_notsent_lowat
         self._is_watched = True
         self.resumes_at: float | None = None
         """When a pause for want of descriptors or memory ends, on `time.monotonic()`; None if there
@@ -58,7 +58,7 @@ class Acceptor:
 
     def accept(self, max_count: int) -> list[tuple[socket.socket, Peer]]:
         """Up to `max_count` of the connections that are waiting, each with its peer."""
-        accepted = accept_waiting(self._listener, max_count, self._max_unsent_len)
+        accepted = accept_waiting(self._listener, max_count, self._tcp_notsent_lowat)
         if accepted.stopped is AcceptStop.EXHAUSTED:
             self._pause("no descriptors are left")
             self.watch(False)

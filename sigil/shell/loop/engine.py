@@ -177,7 +177,7 @@ class Engine:
                 self._state, more = advance(self._state, (event,), self._parse)
             except Exception:
                 _ERRORS.error(
-                    "a defect of sigil: %s could not be told\n%s",
+                    "a defect of sigil: %s could not be handled\n%s",
                     type(event).__name__,
                     traceback.format_exc(),
                 )

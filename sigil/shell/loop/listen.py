@@ -202,7 +202,9 @@ def _identity(path: str) -> tuple[int, int] | None:
 # -- accepting -------------------------------------------------------------------------------------
 
 
-def accept_waiting(listener: socket.socket, max_count: int, max_unsent_len: int) -> AcceptedSockets:
+def accept_waiting(
+    listener: socket.socket, max_count: int, tcp_notsent_lowat: int
+) -> AcceptedSockets:
     """Up to `max_count` of the connections that are waiting; those that vanished meanwhile are
     passed over.
     """
@@ -217,17 +219,19 @@ def accept_waiting(listener: socket.socket, max_count: int, max_unsent_len: int)
                 return AcceptedSockets(accepted, AcceptStop.EXHAUSTED)
             continue
         connection.setblocking(False)
-        accepted.append((connection, make_ready(connection, address, max_unsent_len)))
+        accepted.append((connection, make_ready(connection, address, tcp_notsent_lowat)))
     return AcceptedSockets(accepted, AcceptStop.ENOUGH)
 
 
-def make_ready(connection: socket.socket, address: object, max_unsent_len: int) -> Peer:
+def make_ready(connection: socket.socket, address: object, tcp_notsent_lowat: int) -> Peer:
     """The peer of a new connection, whose socket options are set."""
     if connection.family in (socket.AF_INET, socket.AF_INET6):
         with suppress(OSError):  # it is gone already; the first read will say so
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # Linux and macOS
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, max_unsent_len)
+                connection.setsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, tcp_notsent_lowat
+                )
     if isinstance(address, tuple) and len(address) >= 2:
         return Peer(str(address[0]), int(address[1]))
     return Peer(str(address or ""), 0)

@@ -158,8 +158,8 @@ class BodySources:
             self._fail(ticket, "the stream was interrupted when it began")
             raise
         except BaseException as error:
-            account = f"the stream could not be started\n{format_traceback(error)}"
-            return HandlerFailed(ticket, 500, "", account)
+            details = f"the stream could not be started\n{format_traceback(error)}"
+            return HandlerFailed(ticket, 500, "", details)
         self._sources.setdefault(ticket.conn, {})[ticket.number] = source
         return None
 
@@ -222,9 +222,9 @@ class BodySources:
         self._close(ticket)
         return None
 
-    def _fail(self, ticket: Ticket, account: str) -> None:
+    def _fail(self, ticket: Ticket, details: str) -> None:
         """Report that a stream has failed."""
-        self._events.append(HandlerFailed(ticket, 500, "", account))
+        self._events.append(HandlerFailed(ticket, 500, "", details))
 
     def poll(self, now: float) -> None:
         """Pull idle streams again, if it is time; if one of them ends the program, the rest are

@@ -155,8 +155,8 @@ class Application:
         """Report that the request with this number, and those behind it, will not be handled."""
         conn, first = effect.ticket.conn, effect.ticket.number
         for request in effect.requests[number - first :]:
-            account = f"{request.method} {request.target}: interrupted"
-            self._events.append(HandlerFailed(Ticket(conn, number), 500, "", account))
+            details = f"{request.method} {request.target}: interrupted"
+            self._events.append(HandlerFailed(Ticket(conn, number), 500, "", details))
             number += 1
 
     def _to_event(self, ticket: Ticket, request: Request, result: object) -> Event | None:
@@ -221,11 +221,11 @@ class Application:
         except EXIT_EXCEPTIONS:
             raise
         except BaseException as error:
-            account = (
+            details = (
                 f"{request.method} {request.target}: the body of the response could not be "
                 f"opened\n{format_traceback(error)}"
             )
-            return HandlerFailed(ticket, 500, "", account)
+            return HandlerFailed(ticket, 500, "", details)
 
     def _start_body(self, ticket: Ticket, response: Response) -> Event:
         """The event of a response; the iterator of a stream stays here, under the number of its
