@@ -209,6 +209,8 @@ def test_other_threads_may_send_broadcast_and_close() -> None:
     diary = Diary()
     with in_thread(make(upgrade, callbacks=diary.callbacks)) as server:
         clients = [Speaker(server), Speaker(server)]
+        # a client may have its 101 before the callback has been called
+        wait_for(lambda: sum(line[0] == "ws_open" for line in diary.lines) == 2, *clients)
         wait_for(lambda: all(client.is_open for client in clients), *clients)
         conns = [line[1] for line in diary.lines if line[0] == "ws_open"]
 
