@@ -29,7 +29,7 @@ from tests.support.sources import (
 )
 
 READING_ORDER = (
-    ("limits", "conn", "close_reasons", "parse_result", "rope", "send_status"),
+    ("unchecked", "limits", "conn", "close_reasons", "parse_result", "rope", "send_status"),
     ("http",),
     ("stage",),
     ("websocket",),

@@ -18,6 +18,7 @@ MIRRORED = ("core", "shell", "browser", "testing", "apps", "cli")
 """The folders of sigil whose tests lie in folders of the same name."""
 
 ELSEWHERE = {
+    "core/unchecked": "tests/test_records.py",
     "core/conn": "tests/core/server/test_slots.py",
     "core/events": "tests/docs/test_tables.py",
     "core/effects": "tests/docs/test_tables.py",

@@ -70,8 +70,27 @@ def record_in(annotation: ast.expr | None) -> str:
     return name if name in RECORDS else ""
 
 
+def element_in(annotation: ast.expr | None) -> str:
+    """The record that an annotation names as the element of a collection; or nothing."""
+    if not isinstance(annotation, ast.Subscript):
+        return ""
+    inner = annotation.slice
+    return record_in(inner.elts[0] if isinstance(inner, ast.Tuple) else inner)
+
+
+def return_annotations() -> dict[str, ast.expr]:
+    """What the functions of sigil return, by name, but for names that several have."""
+    found: dict[str, list[ast.expr]] = {}
+    for tree in TREES.values():
+        for node in ast.walk(tree):
+            if isinstance(node, Function) and node.returns is not None:
+                found.setdefault(node.name, []).append(node.returns)
+    return {name: returns[0] for name, returns in found.items() if len(returns) == 1}
+
+
+RETURNS = return_annotations()
 FIELDS = field_types()
-MAKERS = ("tuple.__new__", "_new")
+MAKERS = ("tuple.__new__", "make_unchecked")
 """What makes a record of a tuple unchecked: for the file that defines it only."""
 
 
@@ -81,6 +100,7 @@ class Positions(ast.NodeVisitor):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.known: dict[str, str] = {}
+        self.elements: dict[str, str] = {}
         self.found: list[str] = []
 
     def record_of(self, node: ast.expr) -> str:
@@ -92,6 +112,17 @@ class Positions(ast.NodeVisitor):
             name = self.known.get(node.id, "")
         elif isinstance(node, ast.Attribute) and ast.unparse(node.value) != "self":
             name = FIELDS.get(node.attr, "")
+        elif isinstance(node, ast.Call):
+            name = record_in(RETURNS.get(ast.unparse(node.func)))
+        return name if name and RECORDS[name] != self.path else ""
+
+    def element_of(self, node: ast.expr) -> str:
+        """The foreign record that the elements of an expression are known to be; or nothing."""
+        name = ""
+        if isinstance(node, ast.Name):
+            name = self.elements.get(node.id, "")
+        elif isinstance(node, ast.Call):
+            name = element_in(RETURNS.get(ast.unparse(node.func)))
         return name if name and RECORDS[name] != self.path else ""
 
     def complain(self, node: ast.expr, what: str) -> None:
@@ -101,12 +132,13 @@ class Positions(ast.NodeVisitor):
             self.found.append(f"{self.path.name}:{node.lineno}: {what} of {name}")
 
     def visit_FunctionDef(self, node: Function) -> None:
-        before = dict(self.known)
+        before = dict(self.known), dict(self.elements)
         arguments = node.args
         for argument in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]:
             self.known[argument.arg] = record_in(argument.annotation)
+            self.elements[argument.arg] = element_in(argument.annotation)
         self.generic_visit(node)
-        self.known = before
+        self.known, self.elements = before
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
@@ -122,6 +154,15 @@ class Positions(ast.NodeVisitor):
                 if isinstance(target, ast.Tuple):
                     self.complain(value, "unpacking")
         self.generic_visit(node)
+
+    def visit_For(self, node: ast.For | ast.comprehension) -> None:
+        if isinstance(node.target, ast.Tuple):
+            name = self.element_of(node.iter)
+            if name:
+                self.found.append(f"{self.path.name}:{node.iter.lineno}: unpacking of {name}")
+        self.generic_visit(node)
+
+    visit_comprehension = visit_For
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         self.complain(node.value, "a slice" if isinstance(node.slice, ast.Slice) else "an index")
@@ -172,10 +213,15 @@ def test_records_are_taken_apart_only_beside_their_definition(path: Path) -> Non
         "tuple.__new__(Server, x)",
         "a, b = client.conn",
         "f(*client.conn)",
+        "make_unchecked(Server, x)",
+        "for a, b in clients: pass",
+        "[a for a, b in clients]",
+        "a, b = subscriber_of(client)",
     ],
 )
 def test_each_kind_of_position_is_found(line: str) -> None:
-    source = f"def f(server: Server, client: Client | None) -> None:\n    {line}"
+    parameters = "server: Server, client: Client | None, clients: tuple[Client, ...]"
+    source = f"def f({parameters}) -> None:\n    {line}"
     assert len(faults(ROOT / "elsewhere.py", ast.parse(source))) >= 1
 
 

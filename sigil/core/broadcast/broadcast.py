@@ -24,6 +24,7 @@ from pyrsistent import PMap, PSet, pmap, pset
 from ..conn import Conn
 from ..limits import Limits
 from ..send_status import SendStatus
+from ..unchecked import make_unchecked
 from .encoding import ENCODING_INFO, Encoding, recode
 from .entry import (
     EVERY_TOPIC,
@@ -35,11 +36,6 @@ from .entry import (
     matches,
 )
 from .ring import Ring, last_matching, make_ring, ring_append, ring_reserve, ring_skip
-
-_new = tuple.__new__
-"""Makes a record of a tuple of all its fields: in half the time, and unchecked, so only in the
-update functions of this file, which name every field before.
-"""
 
 Cohorts: TypeAlias = PMap[Subscription, PSet[Conn]]
 
@@ -140,21 +136,9 @@ def _with_pending(
     broadcast: Broadcast, ring: Ring, pending: tuple[Published, ...], pending_len: int
 ) -> Broadcast:
     """The broadcast with another ring and other pending entries of `pending_len` bytes."""
-    # By position, beside the definition: `_replace` takes twice as long.
-    _, _, _, cohorts, laggards, lowest_cursor, encoding_counts, may_be_resumed = broadcast
-    after: Broadcast = _new(
-        Broadcast,
-        (
-            ring,
-            pending,
-            pending_len,
-            cohorts,
-            laggards,
-            lowest_cursor,
-            encoding_counts,
-            may_be_resumed,
-        ),
-    )
+    _, _, _, cohorts, laggards, lowest_cursor, counts, may_be_resumed = broadcast
+    fields = (ring, pending, pending_len, cohorts, laggards, lowest_cursor, counts, may_be_resumed)
+    after: Broadcast = make_unchecked(Broadcast, fields)
     return after
 
 

@@ -26,14 +26,10 @@ from typing import NamedTuple
 
 from pyrsistent import PVector, pvector
 
+from ..unchecked import make_unchecked
 from ..websocket.frames import Opcode
 from .encoding import ENCODING_INFO
 from .entry import EVERY_TOPIC, Published, Subscription, entry_len, frame_for, matches
-
-_new = tuple.__new__
-"""Makes a record of a tuple of all its fields: in half the time, and unchecked, so only in the
-update functions of this file, which name every field before.
-"""
 
 
 class Page(NamedTuple):
@@ -98,8 +94,6 @@ COMPACT_AT = 256
 
 
 # -- writing ---------------------------------------------------------------------------------------
-# These rebuild the whole record by position: that is faster than `_replace`, and safe only beside
-# the definition.
 
 
 def make_ring(max_bytes: int, max_frames: int, epoch: int = 0) -> Ring:
@@ -109,34 +103,23 @@ def make_ring(max_bytes: int, max_frames: int, epoch: int = 0) -> Ring:
 
 def ring_append(ring: Ring, entries: tuple[Published, ...], length: int) -> Ring:
     """The ring with these entries of `length` bytes at its head; `ring_reserve` has made room."""
-    (
-        max_bytes,
-        max_frames,
-        pages,
-        first_page,
-        tail_number,
-        tail_offset,
-        head_number,
-        head_offset,
-        epoch,
-        topic_spans,
-        indexed_number,
-    ) = ring
-    end = head_number + len(entries)
-    ring = Ring(
-        max_bytes,
-        max_frames,
-        pages.append(Page(head_number, entries, length)),
-        first_page,
-        tail_number,
-        tail_offset,
-        end,
-        head_offset + length,
-        epoch,
-        topic_spans,
-        indexed_number,
-    )
-    return ring if end - indexed_number < TOPIC_SPAN_FRAMES else _index_topics(ring)
+    number, end = ring.head_number, ring.head_number + len(entries)
+    pages = ring.pages.append(Page(number, entries, length))
+    tail = (ring.first_page, ring.tail_number, ring.tail_offset)
+    ring = _with_pages(ring, pages, tail, (end, ring.head_offset + length))
+    return ring if end - ring.indexed_number < TOPIC_SPAN_FRAMES else _index_topics(ring)
+
+
+def _with_pages(
+    ring: Ring, pages: PVector[Page | None], tail: tuple[int, int, int], head: tuple[int, int]
+) -> Ring:
+    """The ring with other pages, another tail (index of its page, number, offset) and another head
+    (number, offset).
+    """
+    max_bytes, max_frames, _, _, _, _, _, _, epoch, topic_spans, indexed_number = ring
+    fields = (max_bytes, max_frames, pages, *tail, *head, epoch, topic_spans, indexed_number)
+    after: Ring = make_unchecked(Ring, fields)
+    return after
 
 
 def _index_topics(ring: Ring) -> Ring:
@@ -166,43 +149,30 @@ def ring_skip(ring: Ring, count: int) -> Ring:
     nothing is stored any more.
     """
     number, offset = ring.head_number + count, ring.head_offset
-    after: Ring = _new(
-        Ring,
-        (
-            ring.max_bytes,
-            ring.max_frames,
-            pvector(),
-            0,
-            number,
-            offset,
-            number,
-            offset,
-            ring.epoch,
-            pvector(),
-            number,
-        ),
+    return ring._replace(
+        pages=pvector(),
+        first_page=0,
+        tail_number=number,
+        tail_offset=offset,
+        head_number=number,
+        topic_spans=pvector(),
+        indexed_number=number,
     )
-    return after
 
 
 def ring_reserve(ring: Ring, count: int, length: int) -> Ring:
     """The ring with its tail moved so far that `count` frames of `length` bytes can be appended."""
-    (
-        max_bytes,
-        max_frames,
-        pages,
-        first_page,
-        number,
-        offset,
-        head_number,
-        head_offset,
-        epoch,
-        topic_spans,
-        indexed_number,
-    ) = ring
-    min_offset, min_number = head_offset + length - max_bytes, head_number + count - max_frames
-    if offset >= min_offset and number >= min_number:
+    min_offset = ring.head_offset + length - ring.max_bytes
+    min_number = ring.head_number + count - ring.max_frames
+    if ring.tail_offset >= min_offset and ring.tail_number >= min_number:
         return ring
+    return _with_tail(ring, min_number, min_offset)
+
+
+def _with_tail(ring: Ring, min_number: int, min_offset: int) -> Ring:
+    """The ring without the frames below this number and offset, as far as there are any."""
+    pages, first_page = ring.pages, ring.first_page
+    number, offset, head_number = ring.tail_number, ring.tail_offset, ring.head_number
     while number < head_number and (offset < min_offset or number < min_number):
         page = pages[first_page]
         assert page is not None
@@ -219,23 +189,8 @@ def ring_reserve(ring: Ring, count: int, length: int) -> Ring:
             first_page += 1
     if first_page >= COMPACT_AT:
         pages, first_page = pages[first_page:], 0
-    after: Ring = _new(
-        Ring,
-        (
-            max_bytes,
-            max_frames,
-            pages,
-            first_page,
-            number,
-            offset,
-            head_number,
-            head_offset,
-            epoch,
-            topic_spans,
-            indexed_number,
-        ),
-    )
-    return after
+    tail, head = (first_page, number, offset), (head_number, ring.head_offset)
+    return _with_pages(ring, pages, tail, head)
 
 
 # -- reading ---------------------------------------------------------------------------------------

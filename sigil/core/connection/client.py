@@ -32,13 +32,9 @@ from ..http.head import Head
 from ..http.response import Response
 from ..limits import Limits
 from ..parse_result import Malformed
+from ..unchecked import make_unchecked
 from .subscriber import OPEN, CloseState, Subscriber
 from .websocket_state import WebSocket, unread_len
-
-_new = tuple.__new__
-"""Makes a record of a tuple of all its fields: in half the time, and unchecked, so only in the
-update functions of this file, which name every field before.
-"""
 
 
 class Phase(IntEnum):
@@ -155,7 +151,12 @@ def make_client(conn: Conn, peer: Peer, now: float = 0.0) -> Client:
     return Client(conn, peer, IDLE_HTTP, (), 0, now, NOTHING_OUTGOING, 0, 0, None, None)
 
 
-# -- a client with other fields: what most events change, by name ----------------------------------
+# -- updates ---------------------------------------------------------------------------------------
+#
+# What nearly every event changes, by name. The fields are laid out by hand, in the order of the
+# record, so that a look shows which of them are replaced; whatever is rare uses `_replace`.
+
+# fmt: off
 
 
 def after_read(
@@ -164,83 +165,22 @@ def after_read(
     """The client after a read of `length` bytes at `now`, with these requests outstanding and this
     left over.
     """
-    conn, peer, _, _, responded, _, outgoing, bytes_in, bytes_out, subscriber, websocket = client
-    bytes_in += length
-    after: Client = _new(
-        Client,
-        (
-            conn,
-            peer,
-            incoming,
-            outstanding,
-            responded,
-            now,
-            outgoing,
-            bytes_in,
-            bytes_out,
-            subscriber,
-            websocket,
-        ),
-    )
-    return after
-
-
-def with_requests(client: Client, incoming: Incoming, heads: tuple[Head, ...]) -> Client:
-    """The client with more outstanding requests, and what is left over of what has come."""
-    conn, peer, _, before, responded, since, outgoing, bytes_in, bytes_out, subscriber, ws = client
-    after: Client = _new(
-        Client,
-        (
-            conn,
-            peer,
-            incoming,
-            before + heads,
-            responded,
-            since,
-            outgoing,
-            bytes_in,
-            bytes_out,
-            subscriber,
-            ws,
-        ),
-    )
+    (conn, peer, _, _, responded, _,
+     outgoing, bytes_in, bytes_out, subscriber, websocket) = client
+    after: Client = make_unchecked(Client, (
+        conn, peer, incoming, outstanding, responded, now,
+        outgoing, bytes_in + length, bytes_out, subscriber, websocket))
     return after
 
 
 def after_responses(client: Client, count: int, length: int, now: float) -> Client:
     """The client after `count` responses of `length` bytes altogether were sent at `now`."""
-    (
-        conn,
-        peer,
-        incoming,
-        outstanding,
-        responded,
-        _,
-        outgoing,
-        bytes_in,
-        bytes_out,
-        subscriber,
-        websocket,
-    ) = client
-    left = outstanding[count:] if count < len(outstanding) else ()
-    responded += count
-    bytes_out += length
-    after: Client = _new(
-        Client,
-        (
-            conn,
-            peer,
-            incoming,
-            left,
-            responded,
-            now,
-            outgoing,
-            bytes_in,
-            bytes_out,
-            subscriber,
-            websocket,
-        ),
-    )
+    (conn, peer, incoming, outstanding, responded, _,
+     outgoing, bytes_in, bytes_out, subscriber, websocket) = client
+    outstanding = outstanding[count:] if count < len(outstanding) else ()
+    after: Client = make_unchecked(Client, (
+        conn, peer, incoming, outstanding, responded + count, now,
+        outgoing, bytes_in, bytes_out + length, subscriber, websocket))
     return after
 
 
@@ -248,27 +188,30 @@ def after_delivery(client: Client, incoming: Incoming, length: int, now: float) 
     """The client after its program has returned from what was delivered to it, at `now`, with
     replies of `length` bytes, which are sent.
     """
-    conn, peer, _, heads, responded, _, outgoing, bytes_in, bytes_out, subscriber, websocket = (
-        client
-    )
-    bytes_out += length
-    after: Client = _new(
-        Client,
-        (
-            conn,
-            peer,
-            incoming,
-            heads,
-            responded,
-            now,
-            outgoing,
-            bytes_in,
-            bytes_out,
-            subscriber,
-            websocket,
-        ),
-    )
+    (conn, peer, _, outstanding, responded, _,
+     outgoing, bytes_in, bytes_out, subscriber, websocket) = client
+    after: Client = make_unchecked(Client, (
+        conn, peer, incoming, outstanding, responded, now,
+        outgoing, bytes_in, bytes_out + length, subscriber, websocket))
     return after
+
+
+def with_subscriber(client: Client, subscriber: Subscriber, sent_len: int = 0) -> Client:
+    """The client with another record as a subscriber, after `sent_len` bytes more were sent."""
+    (conn, peer, incoming, outstanding, responded, waiting_since,
+     outgoing, bytes_in, bytes_out, _, websocket) = client
+    after: Client = make_unchecked(Client, (
+        conn, peer, incoming, outstanding, responded, waiting_since,
+        outgoing, bytes_in, bytes_out + sent_len, subscriber, websocket))
+    return after
+
+
+# fmt: on
+
+
+def with_requests(client: Client, incoming: Incoming, heads: tuple[Head, ...]) -> Client:
+    """The client with more outstanding requests, and what is left over of what has come."""
+    return client._replace(incoming=incoming, outstanding=client.outstanding + heads)
 
 
 def with_incoming(client: Client, incoming: Incoming) -> Client:
@@ -279,29 +222,6 @@ def with_incoming(client: Client, incoming: Incoming) -> Client:
 def with_outgoing(client: Client, outgoing: Outgoing) -> Client:
     """The client with other outgoing data."""
     return client._replace(outgoing=outgoing)
-
-
-def with_subscriber(client: Client, subscriber: Subscriber, sent_len: int = 0) -> Client:
-    """The client with another record as a subscriber, after `sent_len` bytes more were sent."""
-    conn, peer, incoming, heads, responded, since, outgoing, bytes_in, bytes_out, _, ws = client
-    bytes_out += sent_len
-    after: Client = _new(
-        Client,
-        (
-            conn,
-            peer,
-            incoming,
-            heads,
-            responded,
-            since,
-            outgoing,
-            bytes_in,
-            bytes_out,
-            subscriber,
-            ws,
-        ),
-    )
-    return after
 
 
 def with_websocket(client: Client, websocket: WebSocket) -> Client:

@@ -194,11 +194,12 @@ def next_needed(subscriber: Subscriber, ring: Ring) -> int:
     there is none.
     """
     cursor = subscriber.cursor or 0
-    for to, subscription in _places(subscriber, ring):
-        number = first_matching(ring, cursor, min(to, ring.head_number), subscription)
+    for place in _places(subscriber, ring):
+        end = min(place.to, ring.head_number)
+        number = first_matching(ring, cursor, end, place.subscription)
         if number is not None:
             return number
-        cursor = max(cursor, to)
+        cursor = max(cursor, place.to)
     return ring.head_number
 
 
@@ -215,7 +216,8 @@ def backlog_len(subscriber: Subscriber, broadcast: Broadcast) -> int:
     ring = commit_pending(broadcast).ring
     cursor = broadcast.ring.head_number if subscriber.cursor is None else subscriber.cursor
     length = 0
-    for to, subscription in _places(subscriber, ring):
-        length += sum([len(frame) for _, frame in ring_read(ring, cursor, to, subscription)])
-        cursor = max(cursor, to)
+    for place in _places(subscriber, ring):
+        frames = ring_read(ring, cursor, place.to, place.subscription)
+        length += sum([len(frame) for _, frame in frames])
+        cursor = max(cursor, place.to)
     return length

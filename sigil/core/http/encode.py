@@ -113,7 +113,8 @@ def encode_common_responses(responses: tuple[Response, ...], date: bytes) -> byt
     pieces: list[bytes] = []
     known_headers, block = TEXT, _TEXT_BLOCK
     try:
-        for status, headers, body in responses:
+        for response in responses:
+            status, headers, body = response.status, response.headers, response.body
             if headers is not known_headers:
                 known_headers, block = headers, _COMMON_HEADERS[headers].block
             if type(body) is not bytes or len(body) > COPY_MAX:

@@ -16,11 +16,7 @@ from pyrsistent import PVector, pvector
 
 from ..conn import Conn
 from ..connection.client import Client
-
-_new = tuple.__new__
-"""Makes a record of a tuple of all its fields: in half the time, and unchecked, so only in the
-update functions of this file, which name every field before.
-"""
+from ..unchecked import make_unchecked
 
 NO_SLOT = -1
 
@@ -118,7 +114,7 @@ class Draft:
 
     def finish(self) -> Slots:
         """The table as it is now."""
-        after: Slots = _new(
+        after: Slots = make_unchecked(
             Slots,
             (
                 self.entries.persistent(),

@@ -20,15 +20,11 @@ from ..broadcast.broadcast import Broadcast, make_broadcast
 from ..conn import Conn
 from ..http.encode import date_field_and_end
 from ..limits import Limits, shortest_timeout, without_aliases
+from ..unchecked import make_unchecked
 from .budgets import NO_LOAD, Load
 from .slots import EMPTY, Slots
 from .timer_wheel import Wheel, make_wheel
 from .totals import NO_TOTALS, Totals
-
-_new = tuple.__new__
-"""Makes a record of a tuple of all its fields: in half the time, and unchecked, so only in the
-update functions of this file, which name every field before.
-"""
 
 
 class ServerState(IntEnum):
@@ -118,7 +114,7 @@ def at_time(
     """
     (slots, _, _, _, limits, running, wheel, started_at, next_generation,
      deadline, totals, logs_access, load, eviction_queue, unflushed, _, broadcast) = server
-    after: Server = _new(Server, (
+    after: Server = make_unchecked(Server, (
         slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
         deadline, totals, logs_access, load, eviction_queue, unflushed, tick_started_at, broadcast))
     return after
@@ -128,7 +124,7 @@ def with_slots(server: Server, slots: Slots, unflushed: PVector[Conn]) -> Server
     """The server with another table, and other subscribers that are to be flushed."""
     (_, now, unix_time, date, limits, running, wheel, started_at, next_generation,
      deadline, totals, logs_access, load, eviction_queue, _, tick_started_at, broadcast) = server
-    after: Server = _new(Server, (
+    after: Server = make_unchecked(Server, (
         slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
         deadline, totals, logs_access, load, eviction_queue, unflushed, tick_started_at, broadcast))
     return after
@@ -138,7 +134,7 @@ def with_broadcast(server: Server, broadcast: Broadcast, totals: Totals) -> Serv
     """The server with another broadcast, and other totals."""
     (slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
      deadline, _, logs_access, load, eviction_queue, unflushed, tick_started_at, _) = server
-    after: Server = _new(Server, (
+    after: Server = make_unchecked(Server, (
         slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
         deadline, totals, logs_access, load, eviction_queue, unflushed, tick_started_at, broadcast))
     return after

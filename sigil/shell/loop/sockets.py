@@ -280,13 +280,10 @@ class Sockets:
             except (BlockingIOError, InterruptedError):
                 taken = 0
             except OSError as error:
-                self._engine.report(
-                    ConnectionLost(connections[-1 - length_hint(remaining)].conn, error.errno or 0)
-                )
+                lost = connections[-1 - length_hint(remaining)]
+                self._engine.report(ConnectionLost(lost.conn, error.errno or 0))
                 continue
-            connection = connections[
-                -1 - length_hint(remaining)
-            ]  # the iterator knows how many are left
+            connection = connections[-1 - length_hint(remaining)]  # it knows how many are left
             self._blocked.add(connection)
             self._engine.report(
                 FanOutStalled(connection.conn, taken, effect.start, effect.end, subscription)

@@ -62,9 +62,22 @@ def _handler_error(request: Request, error: BaseException) -> HandlerError:
         status = _status_of(error)
         if status is not None:
             return HandlerError(status, safe_str(error), "")
-    return HandlerError(
-        500, "", f"{request.method} {request.target}: the handler raised\n{format_traceback(error)}"
-    )
+    return HandlerError(500, "", _about(request, f"the handler raised\n{format_traceback(error)}"))
+
+
+def _about(request: Request, text: str) -> str:
+    """The text for the error log about a request."""
+    return f"{request.method} {request.target}: {text}"
+
+
+def _failed(ticket: Ticket, error: HandlerError) -> HandlerFailed:
+    """The event of a handler's error."""
+    return HandlerFailed(ticket, error.status, error.message, error.traceback)
+
+
+def _internal_error(ticket: Ticket, request: Request, text: str) -> HandlerFailed:
+    """The event of a request that is answered with 500; the error log says why."""
+    return HandlerFailed(ticket, 500, "", _about(request, text))
 
 
 def _status_of(error: BaseException) -> Any:
@@ -155,8 +168,7 @@ class Application:
         """Report that the request with this number, and those behind it, will not be handled."""
         conn, first = effect.ticket.conn, effect.ticket.number
         for request in effect.requests[number - first :]:
-            details = f"{request.method} {request.target}: interrupted"
-            self._events.append(HandlerFailed(Ticket(conn, number), 500, "", details))
+            self._events.append(_internal_error(Ticket(conn, number), request, "interrupted"))
             number += 1
 
     def _to_event(self, ticket: Ticket, request: Request, result: object) -> Event | None:
@@ -168,19 +180,18 @@ class Application:
         except EXIT_EXCEPTIONS:
             raise
         except BaseException as error:  # an object may raise even when its class is asked for
-            return HandlerFailed(
+            return _internal_error(
                 ticket,
-                500,
-                "",
-                f"{request.method} {request.target}: the handler returned an object of "
-                f"type {type_name(result)} that cannot be looked at\n{format_traceback(error)}",
+                request,
+                f"the handler returned an object of type {type_name(result)} that cannot be "
+                f"looked at\n{format_traceback(error)}",
             )
 
     def _match_result(self, ticket: Ticket, request: Request, result: object) -> Event | None:
         """The event of a result, which is looked at by its class."""
         match result:
             case HandlerError():
-                return HandlerFailed(ticket, *result)
+                return _failed(ticket, result)
             case Response() if issubclass(type(result), Response):
                 return self._open_body(ticket, request, result)
             case None:
@@ -195,23 +206,17 @@ class Application:
                 self.sources.spawn(result, deferred)
                 return self._match_result(ticket, request, deferred)
             case BaseException():
-                return HandlerFailed(ticket, *_handler_error(request, result))
+                return _failed(ticket, _handler_error(request, result))
             case Coroutine():
                 result.close()
-                return HandlerFailed(
+                return _internal_error(
                     ticket,
-                    500,
-                    "",
-                    f"{request.method} {request.target}: the handler is asynchronous, "
-                    "which needs http_server_serve() inside asyncio",
+                    request,
+                    "the handler is asynchronous, which needs http_server_serve() inside asyncio",
                 )
             case _:
-                return HandlerFailed(
-                    ticket,
-                    500,
-                    "",
-                    f"{request.method} {request.target}: the handler returned "
-                    f"{type_name(result)}, not a Response",
+                return _internal_error(
+                    ticket, request, f"the handler returned {type_name(result)}, not a Response"
                 )
 
     def _open_body(self, ticket: Ticket, request: Request, response: Response) -> Event:
@@ -221,11 +226,8 @@ class Application:
         except EXIT_EXCEPTIONS:
             raise
         except BaseException as error:
-            details = (
-                f"{request.method} {request.target}: the body of the response could not be "
-                f"opened\n{format_traceback(error)}"
-            )
-            return HandlerFailed(ticket, 500, "", details)
+            text = f"the body of the response could not be opened\n{format_traceback(error)}"
+            return _internal_error(ticket, request, text)
 
     def _start_body(self, ticket: Ticket, response: Response) -> Event:
         """The event of a response; the iterator of a stream stays here, under the number of its

@@ -3,10 +3,11 @@ and `context()`, and nothing of a server.
 """
 
 from sigil import Limits, Response
+from sigil.core.broadcast.broadcast import make_broadcast
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Peer, Ticket
 from sigil.core.connection.client import Phase, make_client
-from sigil.core.connection.context import context
+from sigil.core.connection.context import Context, context
 from sigil.core.connection.requests import (
     finalize_request,
     handle_client_data,
@@ -14,7 +15,7 @@ from sigil.core.connection.requests import (
 )
 from sigil.core.connection.responses import send_error_response, send_response
 from sigil.core.effects import Handle, Send, Then
-from sigil.core.http.head import Head, parse_headers_only
+from sigil.core.http.head import Head, Parsed, parse_headers_only
 from sigil.core.http.request import Request
 from sigil.core.parse_result import malformed
 from sigil.core.server import make_server
@@ -97,3 +98,38 @@ def test_a_context_without_a_server_is_that_of_a_quiet_one() -> None:
 def test_while_paused_nothing_is_handed_out() -> None:
     client, effects = handle_client_data(CLIENT, GET, context(is_paused=True))
     assert (effects, client.incoming.buffer) == ([], GET)
+
+
+def test_a_context_has_every_field_under_its_name() -> None:
+    limits, broadcast = Limits(max_requests_per_connection=7), make_broadcast(Limits(), 3)
+    made = context(
+        limits,
+        2.0,
+        tick_started_at=1.0,
+        date=b"date",
+        is_draining=True,
+        logs_access=True,
+        parse=_parse,
+        has_subscriber_slot=False,
+        broadcast=broadcast,
+    )
+    assert made == Context(
+        limits=limits,
+        now=2.0,
+        tick_started_at=1.0,
+        date=b"date",
+        is_draining=True,
+        logs_access=True,
+        is_unlogged=False,
+        parse=_parse,
+        last_request_number=6,
+        has_subscriber_slot=False,
+        broadcast=broadcast,
+        has_unflushed_broadcast=False,
+    )
+    assert len(made) == len(Context._fields)
+
+
+def _parse(data: bytes) -> Parsed:
+    """A parser that is only told apart."""
+    return parse_headers_only(data)

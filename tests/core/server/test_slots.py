@@ -80,3 +80,8 @@ def test_a_draft_leaves_the_table_it_was_made_from_as_it_was() -> None:
     assert (draft.used, slots.used) == (3, 2)
     assert same(list(slots.entries), before)
     assert same(draft.find_client(Conn(0, 0)), make_client(Conn(0, 0), PEER, 9.0))
+
+
+def test_a_finished_draft_has_every_field_of_a_table() -> None:
+    slots = Draft(EMPTY).finish()
+    assert (len(slots), slots) == (len(Slots._fields), EMPTY)
