@@ -25,6 +25,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+CALLS_MAX = 500
+"""More calls of a kind than anything here makes."""
+
 LISTENING, WAKING = -1, -2
 """In place of the port of a client: the call was made on the listener, or on the pair that wakes
 the server.
@@ -201,3 +204,17 @@ def install(patch: pytest.MonkeyPatch, fault: Fault) -> None:
 
 
 HAS_EPOLL = hasattr(select, "epoll")
+
+
+def fail_each_call(one_run: Callable[[str, int, int], Fault], kind: str, error: int) -> None:
+    """Run something again and again, each time with another call of a kind failing with `error`:
+    the first, the second, and so on until it makes no more of them.
+    """
+    for nth in range(1, CALLS_MAX):
+        try:
+            fault = one_run(kind, error, nth)
+        except Exception as failure:
+            raise AssertionError(f"number {nth} of these calls") from failure
+        if not fault.hits:
+            return
+    raise AssertionError("the conversation does not end")

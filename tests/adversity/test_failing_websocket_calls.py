@@ -14,8 +14,8 @@ import errno
 import pytest
 
 from sigil import HttpServer, Limits
-from tests.adversity.failing import HAS_EPOLL, Fault, install
-from tests.adversity.test_failing_calls import FAULTS, MOST, listen
+from tests.adversity.failing import HAS_EPOLL, Fault, fail_each_call, install
+from tests.adversity.test_failing_calls import FAULTS, listen
 from tests.adversity.wsproto_client import CallbackBook, WsprotoClient, binary, closing, text
 from tests.support.descriptors import count_descriptors
 from tests.support.servers import end, make, pump
@@ -105,14 +105,7 @@ def one_run(kind: str, code: int, nth: int) -> Fault:
     ("kind", "code"), [(kind, code) for kind, codes in KINDS.items() for code in codes]
 )
 def test_no_failing_call_harms_a_conversation_but_its_own(kind: str, code: str) -> None:
-    for nth in range(1, MOST):
-        try:
-            fault = one_run(kind, getattr(errno, code), nth)
-        except Exception as error:
-            raise AssertionError(f"number {nth} of these calls") from error
-        if not fault.hits:
-            return
-    raise AssertionError("the conversation does not end")
+    fail_each_call(one_run, kind, getattr(errno, code))
 
 
 def test_the_conversation_makes_calls_of_these_kinds() -> None:

@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import IO
 
@@ -102,14 +101,3 @@ def serving_program(block: Block) -> Iterator[int]:
     text = LOUD + block.text.replace("port=8080", "port=0")
     with serving(sys.executable, "-u", "-c", text) as port:
         yield port
-
-
-def ask(port: int, method: str = "GET", path: str = "/") -> tuple[int, str]:
-    """The status and the body of a response."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
-    try:
-        connection.request(method, path)
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    finally:
-        connection.close()

@@ -22,7 +22,8 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.docs.blocks import COMMANDS, README, ROOT, Block, block_with, lines_of, page_of
-from tests.docs.running import PATIENCE_SECONDS, ask, run, serving, serving_program
+from tests.docs.running import PATIENCE_SECONDS, run, serving, serving_program
+from tests.support.command import http_get
 
 HELLO = """\
 from sigil import Request, Response
@@ -66,7 +67,7 @@ def check_serve(command: str, folder: Path) -> None:
     (folder / "hello.py").write_text(HELLO, encoding="utf-8")
     words = shlex.split(command.replace("--port 8080", "--port 0"))[1:]
     with serving(sys.executable, "-m", "sigil", *words, folder=folder) as port:
-        assert ask(port) == (200, "hello\n")
+        assert http_get(port) == (200, "hello\n")
 
 
 LAST_LINE = "the last line of the log; all that follow come as they are written"
@@ -150,21 +151,21 @@ def check_refusal(command: str, folder: Path) -> None:
     with serving(
         sys.executable, "-m", "sigil", "serve", "hello:app", "--port", "0", folder=folder
     ) as port:
-        status, said = ask(port, method)
+        status, said = http_get(port, method=method)
     assert said in page_of("guides/http.md") and said.startswith(f"{status} ")
 
 
 def check_chat(command: str, folder: Path) -> None:
     """What the chat of the guide answers who asks for it with curl."""
     with serving_program(block_with("topic=rooms[")) as port:
-        _, body = ask(port, path=command.rpartition(":8080")[2])
+        _, body = http_get(port, path=command.rpartition(":8080")[2])
     assert f"$ {command}\n{body}```" in page_of("guides/websockets.md")
 
 
 def check_tank(command: str, folder: Path) -> None:
     """What the first step of the tutorial answers."""
     with serving_program(block_with("# tank.py\nfrom sigil")) as port:
-        _, body = ask(port)
+        _, body = http_get(port)
     assert f"$ {command}\n{body}```" in page_of("tutorial.md")
 
 
@@ -217,7 +218,7 @@ def test_the_first_two_commands_are_the_demo_and_the_tests() -> None:
 
 def test_the_demo_serves_its_page() -> None:
     with serving(sys.executable, "-m", "sigil", "demo", "--port", "0") as port:
-        status, page = ask(port)
+        status, page = http_get(port)
     assert status == 200 and "<html" in page
 
 
@@ -251,4 +252,4 @@ def test_the_unit_serves_the_socket_that_it_is_handed(tmp_path: Path) -> None:
         command = f"exec 3<&{number} {number}<&-; exec {serve}"
         with serving("bash", "-c", command, folder=tmp_path, pass_fds=(number,)) as port:
             assert port == listener.getsockname()[1]
-            assert ask(port) == (200, "hello\n")
+            assert http_get(port) == (200, "hello\n")

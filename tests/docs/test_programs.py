@@ -18,8 +18,9 @@ import sigil
 from sigil import Callbacks, Limits, Response, SendStatus
 from sigil.testing import Client
 from tests.docs.blocks import BLOCKS, PROGRAMS, README, SCRIPTS, SERVERS, Block, block_with
-from tests.docs.running import PATIENCE_SECONDS, ask, run_program, serving_program
+from tests.docs.running import PATIENCE_SECONDS, run_program, serving_program
 from tests.javascript.node import CLIENT, running
+from tests.support.command import http_get
 
 LANGUAGES = {
     "python",
@@ -45,7 +46,7 @@ def test_a_program_runs_and_prints_what_is_written_below_it(block: Block, tmp_pa
 @pytest.mark.parametrize("block", SERVERS, ids=lambda block: block.name)
 def test_a_server_says_where_it_is_answers_and_ends_when_interrupted(block: Block) -> None:
     with serving_program(block) as port:
-        status, body = ask(port)
+        status, body = http_get(port)
     assert (status, bool(body)) == (200, True)
 
 
@@ -77,7 +78,7 @@ def test_the_chat_is_a_chat_in_rooms() -> None:
 
 def test_the_page_of_numbers_is_sent_numbers() -> None:
     with serving_program(block_with("math.sin(frame / 10)")) as port:
-        assert "/live" in ask(port)[1]
+        assert "/live" in http_get(port)[1]
         with connect(
             f"ws://127.0.0.1:{port}/live", origin=Origin(f"http://127.0.0.1:{port}")
         ) as page:
@@ -90,7 +91,7 @@ def test_the_page_of_numbers_is_sent_numbers() -> None:
 def test_the_loop_of_the_readme_answers_and_broadcasts() -> None:
     program = next(block for block in SERVERS if block.page == README and "broadcast" in block.text)
     with serving_program(program) as port:
-        assert json.loads(ask(port)[1])["frame"] > 0
+        assert json.loads(http_get(port)[1])["frame"] > 0
         with connect(f"ws://127.0.0.1:{port}/") as client:
             frames = [json.loads(client.recv(PATIENCE_SECONDS))["frame"] for _ in range(2)]
     assert frames[1] == frames[0] + 1
@@ -112,7 +113,10 @@ def test_the_page_that_reconnects_shows_a_clock_and_says_when_it_has_stopped(
 ) -> None:
     with ExitStack() as pages:
         with serving_program(block_with('topics: ["clock"]')) as port:
-            assert ask(port, path="/sigil-client.js") == (200, CLIENT.read_text(encoding="utf-8"))
+            assert http_get(port, path="/sigil-client.js") == (
+                200,
+                CLIENT.read_text(encoding="utf-8"),
+            )
             page = pages.enter_context(
                 running(tmp_path, f"http://127.0.0.1:{port}/", script="page.mjs")
             )

@@ -8,9 +8,7 @@ Rules: the test is skipped where there is no Chromium.  It does not know how the
 """
 
 import json
-import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -19,7 +17,8 @@ from urllib.parse import unquote
 from sigil import Limits, Request, Response
 from tests.javascript.node import PATIENCE_S, modules
 from tests.javascript.servers import HOST, MESSAGES, Program, as_printed, as_zstd, lifeless, serving
-from tests.tools import need, needs
+from tests.support.browser import browser_at
+from tests.tools import needs
 
 PAGE = """<!doctype html><title>stream</title><script type="module">
 import { connect } from "/sigil-client.js"
@@ -93,38 +92,13 @@ class Told(Program):
         return super().__call__(request)
 
 
-@contextmanager
-def browsing(folder: Path, address: str) -> Iterator[None]:
-    """A browser that looks at this page."""
-    flags = (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-        "--remote-debugging-port=0",
-        f"--user-data-dir={folder}",
-    )
-    process = subprocess.Popen(
-        [need("chromium"), *flags, address],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(PATIENCE_S)
-
-
 @needs("chromium")
 def test_a_browser_hears_all_and_comes_back_to_a_server_without_zstandard(tmp_path: Path) -> None:
     program = Told()
     with ExitStack() as browsers:
         with serving(program) as server:
             port = server.port
-            browsers.enter_context(browsing(tmp_path, f"http://{HOST}:{port}/page"))
+            browsers.enter_context(browser_at(tmp_path, f"http://{HOST}:{port}/page"))
             assert program.results.get(timeout=PATIENCE_S) == {
                 "printed": [
                     ["open", {"attempt": 1, "protocol": "compress-zstd", "isReconnect": False}]
@@ -157,7 +131,7 @@ def test_a_browser_gives_up_where_nobody_is_and_tries_again(tmp_path: Path) -> N
         serving(program) as server,
         lifeless(opens=False) as silent,
         lifeless(opens=True) as mute,
-        browsing(tmp_path, f"http://{HOST}:{server.port}/page#{silent},{mute}"),
+        browser_at(tmp_path, f"http://{HOST}:{server.port}/page#{silent},{mute}"),
     ):
         assert program.results.get(timeout=PATIENCE_S) == [
             *["the handshake was not answered in 200 ms", 1006] * 2,
@@ -174,7 +148,7 @@ def test_a_browser_does_not_wait_for_who_does_not_answer_a_close(tmp_path: Path)
         serving(program) as server,
         lifeless(opens=False) as silent,
         lifeless(opens=True) as mute,
-        browsing(tmp_path, f"http://{HOST}:{server.port}/page#{silent},{mute}?opens"),
+        browser_at(tmp_path, f"http://{HOST}:{server.port}/page#{silent},{mute}?opens"),
     ):
         assert program.results.get(timeout=PATIENCE_S) == [
             ["close", 1006],

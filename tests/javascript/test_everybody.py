@@ -30,7 +30,7 @@ from sigil import HttpServer, Limits, Request, Response, SendStatus, make_http_s
 from sigil.browser.client_module import client_module
 from tests.javascript.node import PATIENCE_S, modules, running
 from tests.javascript.servers import HOST
-from tests.javascript.test_browser import browsing
+from tests.support.browser import browser_at
 from tests.tools import needs
 
 END = "that is all"
@@ -258,7 +258,7 @@ def test_everybody_hears_the_same_sequence(tmp_path: Path, browsers: int) -> Non
         count = IN_PYTHON + IN_NODE
         if browsers:
             opened.enter_context(
-                browsing(
+                browser_at(
                     tmp_path / "browser", f"http://{address}/?plain=ws://{HOST}:{plain.port}/all"
                 )
             )

@@ -25,6 +25,7 @@ from typing import Any
 
 from sigil import Callbacks, HttpServer, Limits, Request, Response, make_http_server
 from tests.scale.script import Batch, payload
+from tests.support.servers import Ear
 
 CONTROL = 0
 CORE, SHELL = "/sigil/core/", "/sigil/shell/"
@@ -34,18 +35,6 @@ ROWS_MAX = 14
 def app(request: Request) -> Response:
     """Every request becomes a WebSocket."""
     return Response.upgrade(topics=[name for name in request.path[1:].split(".") if name])
-
-
-class Ear(logging.Handler):
-    """The lines that were logged."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep the line."""
-        self.lines.append(record.getMessage())
 
 
 class Subject:

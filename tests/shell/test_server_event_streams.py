@@ -9,19 +9,16 @@ Rules: intervals are short because the limits of these tests say so; the browser
 group it leads.
 """
 
-import os
-import signal
-import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from sigil import Deferred, Limits, Request, Response, SseEvent, Unfold
+from tests.support.browser import browser_at
 from tests.support.event_stream_reader import Heard, Reading, read_events
 from tests.support.requests import GET
 from tests.support.servers import (
@@ -36,7 +33,7 @@ from tests.support.servers import (
     settle,
     ticking,
 )
-from tests.tools import need, needs
+from tests.tools import needs
 
 GET_1_0 = b"GET / HTTP/1.0\r\n\r\n"
 HEAD = b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -323,33 +320,6 @@ def test_the_first_comment_finds_out_who_is_gone() -> None:
 # -- a browser -------------------------------------------------------------------------------------
 
 
-@contextmanager
-def browsing(address: str, profile: Path) -> Iterator[None]:
-    """A browser that shows this page; it and what it started are gone at the end."""
-    process = subprocess.Popen(
-        (
-            need("chromium"),
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--remote-debugging-port=0",
-            f"--user-data-dir={profile}",
-            address,
-        ),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
 @needs("chromium")
 def test_a_browser_hears_events_reconnects_and_says_where_it_was(tmp_path: Path) -> None:
     asked: list[str] = []
@@ -369,7 +339,7 @@ def test_a_browser_hears_events_reconnects_and_says_where_it_was(tmp_path: Path)
             else Response.bytes(b"", 204)
         )
 
-    with ticking(app) as server, browsing(f"http://127.0.0.1:{server.port}/", tmp_path):
+    with ticking(app) as server, browser_at(tmp_path, f"http://127.0.0.1:{server.port}/"):
         pump(server, lambda: len(told) >= 3 and len(asked) >= 3, patience=6 * PATIENCE)
     assert asked == ["", "é☕", "last"]
     assert sorted(told, key=lambda said: said["data"]) == [

@@ -18,7 +18,7 @@ import pytest
 from sigil import CloseReason, Conn, HttpServer, Limits, Request, Response, SendStatus
 from sigil.core.connection.client import Phase
 from sigil.core.server.slots import find_client
-from tests.shell.test_server_event_streams import browsing
+from tests.support.browser import browser_at
 from tests.support.event_stream_reader import Heard, read_events
 from tests.support.requests import GET, UPGRADE
 from tests.support.servers import MIB, PATIENCE, Raw, in_thread, make, pump, settle, ticking
@@ -378,7 +378,7 @@ def test_a_browser_comes_back_and_misses_nothing(tmp_path: Path) -> None:
             return Response.text("")
         return Response.sse() if request.path == "/events" else Response.html(PAGE)
 
-    with ticking(app) as server, browsing(f"http://127.0.0.1:{server.port}/", tmp_path):
+    with ticking(app) as server, browser_at(tmp_path, f"http://127.0.0.1:{server.port}/"):
         for number in range(3):
             pump(server, are_open(server, 1), patience=6 * PATIENCE)
             if number:  # the first time it is cut off before it has heard anything

@@ -28,9 +28,10 @@ from websockets.sync.client import connect
 
 from sigil import CloseReason, Conn, HttpServer, Request, Response
 from tests.javascript.node import modules, need_node
+from tests.support.browser import browser_at
 from tests.support.servers import HOST, MIB, PATIENCE, in_thread, make
 from tests.support.websocket_client import Diary
-from tests.tools import need
+from tests.tools import needs
 
 LIFE_S = 60
 
@@ -260,28 +261,9 @@ def test_ws_of_node() -> None:
     assert_told(diary)
 
 
+@needs("chromium")
 def test_chromium(tmp_path: Path) -> None:
-    browser = need("chromium")
     app = App()
-    flags = (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-        "--remote-debugging-port=0",
-        f"--user-data-dir={tmp_path}",
-    )
-    with echoing(app) as (server, diary):
-        process = subprocess.Popen(
-            [browser, *flags, f"http://{HOST}:{server.port}/"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            assert app.said.get(timeout=LIFE_S) == "ok"
-        finally:
-            process.terminate()
-            process.wait(PATIENCE)
+    with echoing(app) as (server, diary), browser_at(tmp_path, f"http://{HOST}:{server.port}/"):
+        assert app.said.get(timeout=LIFE_S) == "ok"
     assert_told(diary)

@@ -89,6 +89,19 @@ def run(*words: str, folder: Path | None = None) -> Ended:
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
+def http_get(
+    port: int, path: str = "/", method: str = "GET", host: str = "127.0.0.1"
+) -> tuple[int, str]:
+    """The status and the body of a response."""
+    connection = HTTPConnection(host, port, timeout=PATIENCE_SECONDS)
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
 class Running:
     """A command that serves: where, and how to end it."""
 
@@ -100,13 +113,7 @@ class Running:
         self.port = int(port) if port.isdecimal() else 0
 
     def get(self, path: str, method: str = "GET", host: str = "127.0.0.1") -> tuple[int, str]:
-        connection = HTTPConnection(host, self.port, timeout=PATIENCE_SECONDS)
-        try:
-            connection.request(method, path)
-            response = connection.getresponse()
-            return response.status, response.read().decode()
-        finally:
-            connection.close()
+        return http_get(self.port, path, method, host)
 
     def end(self, number: int = signal.SIGINT) -> Ended:
         self.process.send_signal(number)

@@ -11,7 +11,6 @@ the test. Without Chromium the tests that need it are skipped: it is hundreds of
 
 import json
 import re
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from sigil import Headers, HttpServer, Limits
 from sigil.apps.demo.handler import make_demo, page_text
@@ -28,7 +27,8 @@ from sigil.apps.demo.live import Live, drive, make_live
 from sigil.apps.page import content_security_policy
 from sigil.core.server.stats import Stats
 from tests.apps.demo.test_handler import ask, recorder_after
-from tests.tools import need, needs
+from tests.support.browser import driven_browser
+from tests.tools import needs
 
 PATIENCE_SECONDS = 60.0
 needs_chromium = needs("chromium")
@@ -195,41 +195,6 @@ class Tab:
         return str(self.ask(text))
 
 
-@contextmanager
-def browsing(folder: Path) -> Iterator[ClientConnection]:
-    """A browser that is told what to do over this connection."""
-    flags = (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-        "--remote-debugging-port=0",
-        f"--user-data-dir={folder}",
-        "about:blank",
-    )
-    log = folder.with_suffix(".log")
-    with (
-        log.open("wb") as errors,
-        subprocess.Popen(
-            [need("chromium"), *flags],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-        ) as process,
-    ):
-        try:
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while not (found := re.search(r"ws://\S+", log.read_text(errors="replace"))):
-                assert time.monotonic() < deadline and process.poll() is None, log.read_text(
-                    errors="replace"
-                )
-            with connect(found.group(), max_size=2**26) as browser:
-                yield browser
-        finally:
-            process.terminate()
-
-
 SMALL = Limits(outgoing_buffer_sz=2**20)
 """A smaller ring than that of the command, so that a slow reader falls off it sooner."""
 
@@ -269,7 +234,7 @@ def test_a_tab_that_reads_slowly_is_dropped_and_another_one_goes_on(
     server: HttpServer, tmp_path: Path
 ) -> None:
     address = f"http://127.0.0.1:{server.port}/"
-    with browsing(tmp_path / "one") as browser, browsing(tmp_path / "two") as another:
+    with driven_browser(tmp_path / "one") as browser, driven_browser(tmp_path / "two") as another:
         slow, other = Tab(browser, address), Tab(another, address)
         for tab in (slow, other):
             tab.wait_for_words("status", "live")
@@ -303,7 +268,7 @@ LARGE = Limits(outgoing_buffer_sz=2**26)
 
 @needs_chromium
 def test_the_story_ends_when_the_server_stops(tmp_path: Path) -> None:
-    with showing(LARGE) as (server, _), browsing(tmp_path / "one") as browser:
+    with showing(LARGE) as (server, _), driven_browser(tmp_path / "one") as browser:
         tab = Tab(browser, f"http://127.0.0.1:{server.port}/")
         tab.wait_for_words("status", "live")
         tab.ask('document.getElementById("slow-button").click()')
@@ -316,7 +281,7 @@ def test_the_story_ends_when_the_server_stops(tmp_path: Path) -> None:
 
 @needs_chromium
 def test_the_story_ends_when_a_tab_that_was_hidden_finds_another_server(tmp_path: Path) -> None:
-    with showing(LARGE) as (server, live), browsing(tmp_path / "one") as browser:
+    with showing(LARGE) as (server, live), driven_browser(tmp_path / "one") as browser:
         tab = Tab(browser, f"http://127.0.0.1:{server.port}/")
         tab.wait_for_words("status", "live")
         tab.ask('document.getElementById("slow-button").click()')

@@ -11,8 +11,6 @@ Rules: every wait is bounded; the tests are skipped where there is no Chromium.
 import json
 import re
 import signal
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from itertools import count
@@ -26,8 +24,9 @@ from sigil.apps.page import page_response
 from sigil.apps.stream.app import LineStream, Rules, limits_for, page_text
 from sigil.core.conn import Conn
 from tests.apps.stream.test_loop import streaming
+from tests.support.browser import driven_browser
 from tests.support.command import PATIENCE_SECONDS
-from tests.tools import need, needs
+from tests.tools import needs
 
 pytestmark = needs("chromium")
 
@@ -113,37 +112,8 @@ class Tab:
 @pytest.fixture(scope="module")
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClientConnection]:
     """One browser for all tests, by its protocol."""
-    flags = (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-        "--enable-precise-memory-info",
-        "--remote-debugging-port=0",
-        f"--user-data-dir={tmp_path_factory.mktemp('browser')}",
-    )
-    process = subprocess.Popen(
-        [need("chromium"), *flags],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    watchdog = threading.Timer(BROWSER_SECONDS, process.kill)
-    watchdog.start()
-    try:
-        assert process.stderr is not None
-        found = (re.search(r"ws://\S+", line) for line in process.stderr)
-        address = next(match[0] for match in found if match is not None)
-        with connect(address, max_size=None, compression=None) as protocol:
-            yield protocol
-    finally:
-        watchdog.cancel()
-        process.terminate()
-        process.wait(PATIENCE_SECONDS)
-        if process.stderr is not None:
-            process.stderr.close()
+    with driven_browser(tmp_path_factory.mktemp("browser")) as devtools:
+        yield devtools
 
 
 @pytest.fixture
