@@ -23,19 +23,19 @@ from sigil.core.events import ConnectionLost, Received, Stalled, Writable
 from sigil.core.http.framing import parse_content_length
 from sigil.core.parse_result import Malformed
 from sigil.testing import Client
-from tests.support.core_driver import CONN, asked, at, client_of, serving, tell
-from tests.support.core_websockets import FLUSH, bytes_to, came, frames_in, ping, talking
+from tests.support.core_driver import CONN, advance_by, asked, at, client_of, serving
+from tests.support.core_websockets import FLUSH, bytes_to, frames_in, open_websocket, ping, received
 from tests.support.requests import GET, UPGRADE
-from tests.support.servers import Raw, ask, converse, pump, read_answers, settle, ticking
+from tests.support.servers import Raw, ask, exchange, pump, read_answers, settle, ticking
 from tests.support.websocket_client import (
-    Diary,
-    Speaker,
+    CallbackLog,
+    WebSocketClient,
+    close_clients,
     close_frame,
     echo,
     frame,
-    leave,
-    speakers,
     upgrade,
+    websocket_clients,
 )
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
@@ -110,7 +110,7 @@ def test_a_body_whose_length_is_told_twice_is_not_guessed(fields: bytes, status:
 def test_a_transfer_coding_is_not_ignored() -> None:
     with ticking(told) as server:
         data = POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" + GET
-        assert [answer.text for answer in converse(server, data, "POST", "GET")] == [
+        assert [answer.text for answer in exchange(server, data, "POST", "GET")] == [
             "POST 3",
             "GET 0",
         ]
@@ -119,7 +119,7 @@ def test_a_transfer_coding_is_not_ignored() -> None:
 def test_the_body_of_a_get_is_not_left_behind_as_the_next_request() -> None:
     with ticking(told) as server:
         data = b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(GET) + GET
-        assert [answer.text for answer in converse(server, data, "GET", "GET")] == [
+        assert [answer.text for answer in exchange(server, data, "GET", "GET")] == [
             f"GET {len(GET)}"
         ]
 
@@ -189,7 +189,7 @@ def test_every_method_can_be_told(method: str) -> None:
 
 def test_head_does_not_end_the_connection() -> None:
     with ticking(told) as server:
-        answers = converse(server, GET.replace(b"GET", b"HEAD") + GET, "HEAD", "GET")
+        answers = exchange(server, GET.replace(b"GET", b"HEAD") + GET, "HEAD", "GET")
         assert [(answer.status, answer.text) for answer in answers] == [(200, ""), (200, "GET 0")]
 
 
@@ -244,7 +244,7 @@ def test_an_answer_without_a_body_is_not_the_first_to_go_when_the_ring_goes_roun
 
     with ticking(handler, Limits(outgoing_buffer_sz=1_000)) as server, Raw(server, GET) as client:
         pump(server, lambda: bool(promise), client)
-        speaker = speakers(server, 1)[0]
+        speaker = websocket_clients(server, 1)[0]
         for _ in range(20):
             server.broadcast("x" * 900)
             settle(server, speaker)
@@ -252,18 +252,18 @@ def test_an_answer_without_a_body_is_not_the_first_to_go_when_the_ring_goes_roun
         pump(server, lambda: bool(client.answers()), client)
         assert client.answers()[0].status == 204
         assert len(speaker.messages) == 20
-        leave(server, speaker)
+        close_clients(server, speaker)
 
 
 # -- staging ---------------------------------------------------------------------------------------
 
 
 def test_what_is_staged_for_somebody_who_is_gone_does_not_stay() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(upgrade, callbacks=diary.callbacks) as server:
-        client = speakers(server, 1)[0]
+        client = websocket_clients(server, 1)[0]
         conn = diary.lines[0][1]
-        leave(server, client)
+        close_clients(server, client)
         settle(server)
         server.printf("too late")
         assert server.ws_send(conn) is SendStatus.DROPPED
@@ -273,11 +273,11 @@ def test_what_is_staged_for_somebody_who_is_gone_does_not_stay() -> None:
 
 
 def test_what_is_staged_for_somebody_who_cannot_take_it_does_not_stay() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(
         upgrade, Limits(max_outbox_len=1_000, max_ws_outbox_len=1_000), callbacks=diary.callbacks
     ) as server:
-        client = Speaker(server, receive_buffer=4_096)
+        client = WebSocketClient(server, receive_buffer=4_096)
         pump(server, lambda: client.is_open, client)
         client.reads = False
         conn, statuses = diary.lines[0][1], set[SendStatus]()
@@ -300,7 +300,7 @@ def test_what_fits_exactly_is_staged_whole() -> None:
 
 def test_what_is_staged_overwrites_nothing_that_somebody_is_still_owed() -> None:
     with ticking(upgrade, Limits(outgoing_buffer_sz=1_000)) as server:
-        client = speakers(server, 1)[0]
+        client = websocket_clients(server, 1)[0]
         for letter in "abc":
             server.broadcast(letter * 200)
         for _ in range(10):
@@ -309,7 +309,7 @@ def test_what_is_staged_overwrites_nothing_that_somebody_is_still_owed() -> None
             server.unstage()
         pump(server, lambda: len(client.messages) == 3, client)
         assert client.messages == [b"a" * 200, b"b" * 200, b"c" * 200]
-        leave(server, client)
+        close_clients(server, client)
 
 
 # -- the handshake ---------------------------------------------------------------------------------
@@ -332,16 +332,16 @@ def test_a_key_is_16_bytes_in_base64(key: bytes) -> None:
 
 
 def test_frames_do_not_come_before_the_answer() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(upgrade, callbacks=diary.callbacks) as server:
-        assert converse(server, UPGRADE + frame(1, b"early"))[0].status == 400
+        assert exchange(server, UPGRADE + frame(1, b"early"))[0].status == 400
         assert diary.of("ws_message") == []
 
 
 def test_an_upgrade_keeps_the_accounts_balanced() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(upgrade, callbacks=diary.callbacks) as server:
-        leave(server, *speakers(server, 3))
+        close_clients(server, *websocket_clients(server, 3))
         settle(server)
         diary.assert_balanced()
         assert [len(diary.of(name)) for name in ("open", "ws_open", "ws_close", "close")] == [
@@ -369,9 +369,9 @@ FRAGMENTS = [
 def test_a_message_in_fragments_is_one_whatever_comes_between_and_however_it_is_cut(
     data: bytes, size: int
 ) -> None:
-    diary = Diary(ws_message=echo)
+    diary = CallbackLog(ws_message=echo)
     with ticking(upgrade, callbacks=diary.callbacks) as server:
-        client = speakers(server, 1)[0]
+        client = websocket_clients(server, 1)[0]
         everything = data + frame(1, b"next")
         for start in range(0, len(everything), size):
             client.send(everything[start : start + size])
@@ -381,17 +381,17 @@ def test_a_message_in_fragments_is_one_whatever_comes_between_and_however_it_is_
         assert [payload for opcode, payload in client.frames if opcode == 10] == (
             [b"?"] if b"\x89" in data else []
         )
-        leave(server, client)
+        close_clients(server, client)
 
 
 def test_a_pong_that_is_half_sent_is_finished_and_then_the_latest_ping_is_answered() -> None:
-    server, effects = tell(talking(), came(ping(b"first")), FLUSH)
+    server, effects = advance_by(open_websocket(), received(ping(b"first")), FLUSH)
     pong = bytes_to(CONN, effects)
     assert frames_in(pong) == [(10, b"first")]
-    server, _ = tell(
-        server, Stalled(CONN, 3, (pong[3:],)), came(ping(b"lost") + ping(b"other")), FLUSH
+    server, _ = advance_by(
+        server, Stalled(CONN, 3, (pong[3:],)), received(ping(b"lost") + ping(b"other")), FLUSH
     )
-    server, effects = tell(server, Writable(CONN), FLUSH)
+    server, effects = advance_by(server, Writable(CONN), FLUSH)
     assert frames_in(pong[:3] + bytes_to(CONN, effects)) == [(10, b"first"), (10, b"other")]
 
 
@@ -413,7 +413,7 @@ def test_a_pong_that_is_half_sent_is_finished_and_then_the_latest_ping_is_answer
 )
 def test_the_end_of_a_conversation_is_told_with_a_code(data: bytes, code: int) -> None:
     with ticking(upgrade) as server:
-        client = speakers(server, 1)[0]
+        client = websocket_clients(server, 1)[0]
         client.send(data)
         pump(server, lambda: client.close_code != 0, client)
         assert client.close_code == code
@@ -422,15 +422,15 @@ def test_the_end_of_a_conversation_is_told_with_a_code(data: bytes, code: int) -
 
 
 def test_the_oldest_gives_way_when_there_is_one_too_many() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(upgrade, Limits(max_ws_connection_cnt=2), callbacks=diary.callbacks) as server:
-        first, second = speakers(server, 1) + speakers(server, 1)
-        third = speakers(server, 1)[0]
+        first, second = websocket_clients(server, 1) + websocket_clients(server, 1)
+        third = websocket_clients(server, 1)[0]
         pump(server, lambda: first.over, first)
         assert first.close_code == 1013
         assert (second.over, third.over) == (False, False)
         assert diary.endings == [(CloseReason.EVICTED, 1013)]
-        leave(server, second, third)
+        close_clients(server, second, third)
 
 
 # -- the loop --------------------------------------------------------------------------------------
@@ -460,12 +460,12 @@ ERRNOS = (
     "number", [getattr(errno, name) for name in ERRNOS if hasattr(errno, name)]
 )
 def test_whatever_error_a_socket_has_is_the_end_of_its_connection_only(number: int) -> None:
-    server, effects = tell(asked(GET), ConnectionLost(CONN, number))
+    server, effects = advance_by(asked(GET), ConnectionLost(CONN, number))
     assert [effect for effect in effects if isinstance(effect, Drop)] == [Drop(CONN)]
     assert [effect.reason for effect in effects if isinstance(effect, CallClose)] == [
         CloseReason.PEER_RESET
     ]
-    assert tell(server, Received(CONN, GET))[1] == []
+    assert advance_by(server, Received(CONN, GET))[1] == []
 
 
 def test_everybody_has_his_turn_though_few_are_read_in_a_tick() -> None:
@@ -492,7 +492,7 @@ def test_everybody_has_his_turn_though_few_are_read_in_a_tick() -> None:
 
 def test_nobody_is_watched_for_writing_who_is_owed_nothing() -> None:
     def interest_after(*events: object) -> Interest:
-        return client_of(tell(serving(), *events)[0]).outgoing.interest  # type: ignore[arg-type]
+        return client_of(advance_by(serving(), *events)[0]).outgoing.interest  # type: ignore[arg-type]
 
     assert interest_after() is Interest.READ
     assert interest_after(Received(CONN, GET)) is Interest.READ
@@ -503,17 +503,19 @@ def test_nobody_is_watched_for_writing_who_is_owed_nothing() -> None:
 
 def test_a_loop_with_idle_clients_does_not_spin() -> None:
     with ticking(upgrade) as server, Raw(server) as idle:
-        client = speakers(server, 1)[0]
+        client = websocket_clients(server, 1)[0]
         settle(server, idle, client)
         assert [server.tick(0.01) for _ in range(3)] == [False] * 3
-        leave(server, client)
+        close_clients(server, client)
 
 
 def test_nobody_keeps_a_place_for_ever_by_saying_nothing() -> None:
     server = serving(Limits(idle_timeout=5.0, header_timeout=5.0))
     for data in (b"", b"GET / HT"):
-        begun = tell(server, Received(CONN, data))[0] if data else server
-        _, effects = tell(begun, *map(at, (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)))
+        begun = advance_by(server, Received(CONN, data))[0] if data else server
+        _, effects = advance_by(
+            begun, *map(at, (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0))
+        )
         assert any(isinstance(effect, Drop | Send) for effect in effects)
 
 

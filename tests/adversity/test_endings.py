@@ -21,7 +21,7 @@ import pytest
 from sigil import Deferred, HttpServer, Limits, Request, Response, http_server_serve
 from tests.adversity.outrage import RAISED, contained
 from tests.support.requests import GET
-from tests.support.servers import PATIENCE, Raw, ask, listening_to, make, pump, ticking
+from tests.support.servers import PATIENCE, Raw, ask, logged_by, make, pump, ticking
 
 STREAM = b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -93,7 +93,7 @@ def test_what_is_meant_to_end_the_program_ends_a_server_in_a_thread(ending: Base
             raise ending
         return Response.text("fine")
 
-    with listening_to("sigil.error", logging.CRITICAL):
+    with logged_by("sigil.error", logging.CRITICAL):
         serving = make(app).serve_in_thread()
         server, port = serving.server, serving.server.port
         with listening_connection(server) as other:
@@ -237,8 +237,8 @@ def test_whatever_a_coroutine_raises_is_an_answer(name: str) -> None:
 
     with (
         contained(),
-        listening_to("sigil.error", logging.CRITICAL),
-        listening_to("asyncio", logging.CRITICAL),
+        logged_by("sigil.error", logging.CRITICAL),
+        logged_by("asyncio", logging.CRITICAL),
     ):
         statuses = asyncio.run(ask_twice(app, 2.0))
     assert len(statuses) == 2
@@ -251,6 +251,6 @@ def test_a_coroutine_that_returns_a_deferred_is_an_answer() -> None:
         threading.Thread(target=later.resolve, args=(Response.text("late"),)).start()
         return later
 
-    with listening_to("asyncio", logging.CRITICAL):
+    with logged_by("asyncio", logging.CRITICAL):
         statuses = asyncio.run(ask_twice(app, 2.0))
     assert statuses in ([200, 200], [500, 500])

@@ -17,7 +17,7 @@ import pytest
 from sigil import Callbacks, Deferred, HttpServer, Request, Response
 from tests.adversity.outrage import OUTRAGES, RAISED, Faceless, Speechless, contained
 from tests.support.requests import GET
-from tests.support.servers import Raw, ask, listening_to, pump, settle, ticking
+from tests.support.servers import Raw, ask, logged_by, pump, settle, ticking
 
 # -- what is raised and returned -------------------------------------------------------------------
 
@@ -32,7 +32,7 @@ def assert_goes_on(handler: Callable[[Request], object], statuses: tuple[int, ..
 
     with (
         contained(),
-        listening_to("sigil.error", logging.CRITICAL),
+        logged_by("sigil.error", logging.CRITICAL),
         ticking(app) as server,
         Raw(server) as other,
     ):
@@ -194,7 +194,7 @@ def test_a_stream_that_raises_anywhere_costs_its_own_connection(where: str, erro
 
     with (
         contained(),
-        listening_to("sigil.error", logging.CRITICAL),
+        logged_by("sigil.error", logging.CRITICAL),
         ticking(app) as server,
         Raw(server) as other,
     ):
@@ -233,7 +233,7 @@ def test_a_callback_that_raises_costs_its_own_connection(which: str, error: str)
     told = Callbacks(**{which: callback})
     with (
         contained(),
-        listening_to("sigil.error", logging.CRITICAL),
+        logged_by("sigil.error", logging.CRITICAL),
         ticking(callbacks=told) as server,
     ):
         with Raw(server, GET) as client:

@@ -24,7 +24,7 @@ from tests.adversity.test_threads import HAMMERS, threads
 from tests.adversity.wsproto_client import WHICH, CallbackBook, WsprotoClient, binary, closing, text
 from tests.support.descriptors import count_descriptors
 from tests.support.requests import GET, UPGRADE
-from tests.support.servers import PATIENCE, Raw, end, listening_to, make, pump, settle
+from tests.support.servers import PATIENCE, Raw, end, logged_by, make, pump, settle
 
 HOUR = 3_600.0
 LIMITS = Limits(
@@ -230,7 +230,7 @@ def test_who_vanishes_while_a_callback_is_at_work_is_told_of_when_that_has_retur
         server.stop(0)
         await serving
 
-    with listening_to("sigil.error", logging.CRITICAL):
+    with logged_by("sigil.error", logging.CRITICAL):
         asyncio.run(main())
     books.assert_whole()
 
@@ -284,7 +284,7 @@ def test_callbacks_behind_one_that_ends_the_program_are_called_all_the_same() ->
         may_return.set()
         await serving
 
-    with pytest.raises(SystemExit), listening_to("asyncio", logging.CRITICAL):
+    with pytest.raises(SystemExit), logged_by("asyncio", logging.CRITICAL):
         asyncio.run(main())
     assert list(books.lives.values()) == [["open", "ws_open", "ws_close", "close"]]
 
@@ -340,7 +340,7 @@ def test_whatever_a_callback_does_harms_nobody_else(scene: Scene, which: str, ac
     def once(server: HttpServer, conn: Conn) -> Any:
         return None if conn == scene.conn else ACTS[act](server, conn)
 
-    with listening_to("sigil.error", logging.CRITICAL):
+    with logged_by("sigil.error", logging.CRITICAL):
         scene.books.acts[which] = once
         clients = [WsprotoClient(scene.server, text("one") + text("two")) for _ in range(3)]
         settle(scene.server, scene.bystander, *clients)
@@ -363,7 +363,7 @@ def test_whatever_a_callback_raises_ends_its_own_connection(
         if conn != scene.conn:
             raise OUTRAGES[error]
 
-    with contained(), listening_to("sigil.error", logging.CRITICAL):
+    with contained(), logged_by("sigil.error", logging.CRITICAL):
         scene.books.acts[which] = outrage
         with WsprotoClient(scene.server, text("one") + text("two") + closing()) as client:
             pump(scene.server, lambda: client.over, client)

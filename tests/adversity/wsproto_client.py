@@ -18,7 +18,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, TextMessage
 
 from sigil import Callbacks, Conn, HttpServer, Request, Response
-from tests.support.websocket_client import Speaker
+from tests.support.websocket_client import WebSocketClient
 
 WHICH = ("open", "ws_open", "ws_message", "ws_close", "close")
 
@@ -89,7 +89,7 @@ def is_whole(life: list[str]) -> bool:
     )
 
 
-class WsprotoClient(Speaker):
+class WsprotoClient(WebSocketClient):
     """A client that has asked for an upgrade, and says `data` when it has it, for no client may do
     so before.
     """

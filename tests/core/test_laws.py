@@ -32,8 +32,17 @@ from sigil.core.server.slots import clients_of, free_slots
 from sigil.core.server.state import Server
 from sigil.core.server.timer_wheel import expire, make_wheel, next_expiry, schedule
 from sigil.shell.loop.head_cache import cached_parser
-from tests.support.core_driver import PEER, byte_by_byte, cut, drive, same, serving, tell, typed
-from tests.support.core_websockets import FLUSH, close, conversation, ping, talking, text
+from tests.support.core_driver import (
+    PEER,
+    advance_by,
+    byte_by_byte,
+    cut,
+    drive,
+    same,
+    serving,
+    typed,
+)
+from tests.support.core_websockets import FLUSH, close, echo_run, open_websocket, ping, text
 from tests.support.requests import GET
 from tests.support.sources import ROOT
 from tests.support.strategies import (
@@ -43,12 +52,12 @@ from tests.support.strategies import (
     FIELDS,
     TARGETS,
     chunked_bytes,
-    conversations,
     events,
+    frame_streams,
     good_requests,
     head_bytes,
     streams,
-    talks,
+    websocket_runs,
 )
 
 LIMITS = Limits(
@@ -102,15 +111,15 @@ def test_cutting_a_stream_changes_neither_the_requests_nor_the_output(
 
 
 @some
-@given(conversations(), CUTS, st.sampled_from((Limits(), LIMITS)))
+@given(frame_streams(), CUTS, st.sampled_from((Limits(), LIMITS)))
 @example(ping(b"1") + text("a") + ping(b"2") + close(b"\x03\xe8"), [6, 7, 8, 20], Limits())
 @example(text("\u20ac")[:-1] + b"\x00", [6, 7], Limits())
 def test_cutting_a_conversation_changes_neither_the_messages_nor_the_output(
     data: bytes, cuts: list[int], limits: Limits
 ) -> None:
-    whole = conversation(talking(limits), [data])
-    assert same(conversation(talking(limits), cut(data, cuts)), whole)
-    assert same(conversation(talking(limits), byte_by_byte(data)), whole)
+    whole = echo_run(open_websocket(limits), [data])
+    assert same(echo_run(open_websocket(limits), cut(data, cuts)), whole)
+    assert same(echo_run(open_websocket(limits), byte_by_byte(data)), whole)
 
 
 @few
@@ -147,7 +156,7 @@ def test_a_rope_keeps_every_byte_in_few_pieces(pieces: list[bytes]) -> None:
 def start(limits: Limits = LIMITS) -> Server:
     """A server with three connections."""
     server = make_server(limits, 0.0, 0)
-    return tell(server, Accepted(0, PEER), Accepted(1, PEER), Accepted(2, PEER))[0]
+    return advance_by(server, Accepted(0, PEER), Accepted(1, PEER), Accepted(2, PEER))[0]
 
 
 def fold(server: Server, run: list[Event]) -> tuple[Server, list[Effect]]:
@@ -192,19 +201,19 @@ def test_the_sums_over_all_clients_are_sums_over_all_clients(
     for event in run:
         server, _ = step(server, event)
         clients = list(clients_of(server.slots))
-        inbound, outbound, paused_at, talks = server.load
+        inbound, outbound, paused_at, websockets = server.load
         assert (inbound, outbound) == (
             sum(map(incoming_len, clients)),
             sum(map(outgoing_len, clients)),
         )
-        assert talks == sum(map(is_subscriber, clients))
+        assert websockets == sum(map(is_subscriber, clients))
         assert inbound <= limits.max_inbound_len
         assert (paused_at is None) or outbound > limits.max_outbound_len // 2
         assert (paused_at is not None) or outbound <= limits.max_outbound_len
 
 
 @some
-@given(talks(), st.sampled_from((LIMITS, TIGHT)))
+@given(websocket_runs(), st.sampled_from((LIMITS, TIGHT)))
 def test_a_websocket_to_which_something_is_to_be_said_is_on_the_list_and_a_flush_empties_it(
     run: list[Event], limits: Limits
 ) -> None:
@@ -234,32 +243,32 @@ def test_a_websocket_to_which_something_is_to_be_said_is_on_the_list_and_a_flush
 
 
 @some
-@given(talks(), st.sampled_from((LIMITS, TIGHT)))
+@given(websocket_runs(), st.sampled_from((LIMITS, TIGHT)))
 def test_who_hears_the_stream_is_in_one_cohort_or_a_laggard_between_tail_and_head(
     run: list[Event], limits: Limits
 ) -> None:
     server = start(limits)
     for event in run:
         server, _ = step(server, event)
-        broadcast, open_talks = server.broadcast, {}
+        broadcast, subscribers = server.broadcast, {}
         for client in clients_of(server.slots):
             if client.subscriber is not None and client.subscriber.close_state is CloseState.OPEN:
-                open_talks[client.conn] = client.subscriber
+                subscribers[client.conn] = client.subscriber
         members = [conn for cohort in broadcast.cohorts.values() for conn in cohort]
-        behind = [conn for conn, subscriber in open_talks.items() if subscriber.cursor is not None]
+        behind = [conn for conn, subscriber in subscribers.items() if subscriber.cursor is not None]
         assert len(set(members)) == len(members)
         assert not set(members) & set(broadcast.laggards)
         assert set(behind) <= set(broadcast.laggards)
-        assert set(open_talks) <= set(members) | set(broadcast.laggards)
+        assert set(subscribers) <= set(members) | set(broadcast.laggards)
         for conn in behind:
             assert (
                 broadcast.ring.tail_number
-                <= (open_talks[conn].cursor or 0)
+                <= (subscribers[conn].cursor or 0)
                 <= broadcast.next_number
             )
         for subscription, cohort in broadcast.cohorts.items():
             assert cohort
-            assert all(open_talks[conn].subscription == subscription for conn in cohort)
+            assert all(subscribers[conn].subscription == subscription for conn in cohort)
 
 
 @some

@@ -21,7 +21,7 @@ from sigil import HttpServer, Limits, Request, Response
 from tests.limits.row import Row
 from tests.support.requests import GET
 from tests.support.servers import MIB, Raw, hello, settle, ticking
-from tests.support.websocket_client import speakers, upgrade
+from tests.support.websocket_client import upgrade, websocket_clients
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n"
 
@@ -89,7 +89,7 @@ def leave_word(limits: Limits, length: int) -> str:
     more after a tick.
     """
     with ticking(upgrade, limits) as server:
-        (client,) = speakers(server, 1)
+        (client,) = websocket_clients(server, 1)
         (conn,) = server.clients()
         statuses: list[str] = []
 

@@ -25,7 +25,7 @@ from typing import Any
 
 from sigil import Callbacks, HttpServer, Limits, Request, Response, make_http_server
 from tests.scale.script import Batch, payload
-from tests.support.servers import Ear
+from tests.support.servers import LogLines
 
 CONTROL = 0
 CORE, SHELL = "/sigil/core/", "/sigil/shell/"
@@ -46,7 +46,7 @@ class Subject:
         self.ticks: list[float] = []
         self.cpu_seconds: list[float] = []
         self.profiler: cProfile.Profile | None = None
-        self.ear = Ear()
+        self.ear = LogLines()
         logger = logging.getLogger("sigil.server")
         logger.addHandler(self.ear)
         logger.setLevel(logging.INFO)

@@ -17,7 +17,15 @@ from sigil import CloseReason, Conn, HttpServer, Limits, Response
 from sigil.core.send_status import SendStatus
 from tests.support.requests import UPGRADE
 from tests.support.servers import MIB, PATIENCE, Raw, in_thread, make, pump, settle, ticking
-from tests.support.websocket_client import Diary, Speaker, echo, frame, speakers, text, upgrade
+from tests.support.websocket_client import (
+    CallbackLog,
+    WebSocketClient,
+    echo,
+    frame,
+    text,
+    upgrade,
+    websocket_clients,
+)
 
 SUCCESS, BACKPRESSURE, DROPPED = SendStatus.SUCCESS, SendStatus.BACKPRESSURE, SendStatus.DROPPED
 SMALL = Limits(tcp_notsent_lowat=4_096)
@@ -30,9 +38,9 @@ TINY = SMALL._replace(max_ws_outbox_len=262_144)
 """So little that a burst is too much for who does not read."""
 
 
-def slow_reader(server: HttpServer) -> tuple[Speaker, Conn]:
+def slow_reader(server: HttpServer) -> tuple[WebSocketClient, Conn]:
     """A client that reads nothing for now, and its handle."""
-    (client,) = speakers(server, 1, 4_096)
+    (client,) = websocket_clients(server, 1, 4_096)
     client.reads = False
     return client, max(server.clients(), key=lambda conn: conn.generation)
 
@@ -94,8 +102,8 @@ def test_a_burst_within_one_callback_reaches_who_keeps_up_whole() -> None:
             statuses.append(server.send(conn, bytes([number]) * 100_000))
             client.poll()
 
-    with ticking(upgrade, callbacks=Diary(ws_message=burst).callbacks) as server:
-        (client,) = speakers(server, 1)
+    with ticking(upgrade, callbacks=CallbackLog(ws_message=burst).callbacks) as server:
+        (client,) = websocket_clients(server, 1)
         client.send(text("go"))
         pump(server, lambda: len(statuses) == 200, client)
         settle(server, client)
@@ -106,8 +114,8 @@ def test_a_burst_within_one_callback_reaches_who_keeps_up_whole() -> None:
 @pytest.mark.parametrize("together", [True, False])
 def test_an_echo_of_much_and_then_of_little_loses_nothing(together: bool) -> None:
     large = bytes(range(250)) * 4_000
-    with ticking(upgrade, SMALL, Diary(ws_message=echo).callbacks) as server:
-        (client,) = speakers(server, 1, 4_096)
+    with ticking(upgrade, SMALL, CallbackLog(ws_message=echo).callbacks) as server:
+        (client,) = websocket_clients(server, 1, 4_096)
         client.send(frame(2, large) + (text("behind it") if together else b""))
         if not together:
             pump(server, lambda: len(client.received) > 1_000, client)
@@ -123,8 +131,8 @@ def test_a_burst_within_one_callback_to_who_does_not_read_is_cut_at_a_message_an
     def burst(server: HttpServer, conn: Conn, data: str) -> None:
         statuses.extend(server.send(conn, bytes([number]) * 100_000) for number in range(200))
 
-    with ticking(upgrade, TINY, Diary(ws_message=burst).callbacks) as server:
-        client, other = speakers(server, 1, 4_096)[0], speakers(server, 1)[0]
+    with ticking(upgrade, TINY, CallbackLog(ws_message=burst).callbacks) as server:
+        client, other = websocket_clients(server, 1, 4_096)[0], websocket_clients(server, 1)[0]
         client.send(text("go"))
         client.reads = False
         pump(server, lambda: len(statuses) == 200, client)
@@ -144,16 +152,16 @@ def test_a_burst_within_one_callback_to_who_does_not_read_is_cut_at_a_message_an
 def test_a_burst_of_broadcasts_reaches_who_keeps_up_whole() -> None:
     payloads = [bytes([number]) * 100_000 for number in range(100)]
     with ticking(upgrade) as server:
-        clients = speakers(server, 3)
+        clients = websocket_clients(server, 3)
         assert {server.broadcast(payload) for payload in payloads} == {SUCCESS}
         pump(server, lambda: all(client.messages == payloads for client in clients), *clients)
 
 
 def test_who_is_too_far_behind_is_dropped_by_a_broadcast_and_the_others_are_unharmed() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(upgrade, SMALL, diary.callbacks) as server:
         slow, _ = slow_reader(server)
-        others = speakers(server, 2)
+        others = websocket_clients(server, 2)
         statuses, sent = [], list[bytes]()
         while DROPPED not in statuses:
             sent.append(b"%d" % len(sent) * 20_000)
@@ -206,9 +214,9 @@ def test_topics_narrow_a_broadcast() -> None:
 
 
 def test_other_threads_may_send_broadcast_and_close() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with in_thread(make(upgrade, callbacks=diary.callbacks)) as server:
-        clients = [Speaker(server), Speaker(server)]
+        clients = [WebSocketClient(server), WebSocketClient(server)]
         # a client may have its 101 before the callback has been called
         wait_for(lambda: sum(line[0] == "ws_open" for line in diary.lines) == 2, *clients)
         wait_for(lambda: all(client.is_open for client in clients), *clients)
@@ -243,7 +251,7 @@ def test_other_threads_may_send_broadcast_and_close() -> None:
 
 def test_much_that_another_thread_says_reaches_who_keeps_up() -> None:
     with ticking(upgrade) as server:
-        (client,) = speakers(server, 1)
+        (client,) = websocket_clients(server, 1)
         (conn,) = server.clients()
         thread = threading.Thread(
             target=lambda: [server.send(conn, bytes([n]) * 100_000) for n in range(20)]
@@ -271,7 +279,7 @@ def wait_for(until: Any, *clients: Raw) -> None:
 
 def test_what_was_said_between_two_ticks_leaves_before_the_second_one_waits() -> None:
     with ticking(upgrade) as server:
-        (client,) = speakers(server, 1)
+        (client,) = websocket_clients(server, 1)
         settle(server, client)
         for number in range(3):
             server.broadcast(str(number))

@@ -8,7 +8,7 @@ import pytest
 
 from sigil import Request, Response
 from tests.support.requests import GET
-from tests.support.servers import Raw, ask, converse, listening_to, pump, ticking
+from tests.support.servers import Raw, ask, exchange, logged_by, pump, ticking
 
 
 def app(request: Request) -> Response | None:
@@ -29,7 +29,7 @@ def get(path: str, method: str = "GET", version: int = 1) -> bytes:
 
 
 def test_each_answer_is_one_line() -> None:
-    with listening_to("sigil.access") as lines, ticking(app) as server:
+    with logged_by("sigil.access") as lines, ticking(app) as server:
         data = (
             get("/a?q=1")
             + get("/none")
@@ -57,9 +57,9 @@ def test_each_answer_is_one_line() -> None:
 def test_answers_with_a_log_are_the_same_as_without() -> None:
     data = GET * 3 + get("/stream") + get("/none")
     with ticking(app) as server:
-        without = converse(server, data, *["GET"] * 5)
-    with listening_to("sigil.access"), ticking(app) as server:
-        assert [answer[2:] for answer in converse(server, data, *["GET"] * 5)] == [
+        without = exchange(server, data, *["GET"] * 5)
+    with logged_by("sigil.access"), ticking(app) as server:
+        assert [answer[2:] for answer in exchange(server, data, *["GET"] * 5)] == [
             answer[2:] for answer in without
         ]
 
@@ -72,19 +72,19 @@ def test_nobody_listening_means_no_lines(caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_whether_it_is_written_is_decided_at_listen() -> None:
-    with ticking(app) as server, listening_to("sigil.access") as lines:
+    with ticking(app) as server, logged_by("sigil.access") as lines:
         assert ask(server).status == 200
         assert lines == []
 
 
 def test_a_refusal_is_an_answer_too() -> None:
-    with listening_to("sigil.access") as lines, ticking(app) as server:
+    with logged_by("sigil.access") as lines, ticking(app) as server:
         assert ask(server, b"nonsense\r\n\r\n").status == 400
     assert len(lines) == 1
 
 
 def test_a_target_cannot_forge_a_line() -> None:
-    with listening_to("sigil.access") as lines, ticking(app) as server:
+    with logged_by("sigil.access") as lines, ticking(app) as server:
         ask(server, get("/%0d%0aforged"))
         ask(server, b"GET /a\nforged HTTP/1.1\r\nHost: a\r\n\r\n")
     assert all("\n" not in line and "\r" not in line for line in lines)

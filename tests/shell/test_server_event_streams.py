@@ -19,7 +19,7 @@ import pytest
 
 from sigil import Deferred, Limits, Request, Response, SseEvent, Unfold
 from tests.support.browser import browser_at
-from tests.support.event_stream_reader import Heard, Reading, read_events
+from tests.support.event_stream_reader import ReadEvent, Reading, read_events
 from tests.support.requests import GET
 from tests.support.servers import (
     MIB,
@@ -27,7 +27,7 @@ from tests.support.servers import (
     Raw,
     ask,
     in_thread,
-    listening_to,
+    logged_by,
     make,
     pump,
     settle,
@@ -98,10 +98,10 @@ def test_events_are_heard_as_they_happen() -> None:
         pump(server, lambda: len(heard_by(client)) == 4, client)
         assert reading_of(client) == Reading(
             [
-                Heard("message", "a", ""),
-                Heard("tick", '{"n":1}', "é7"),
-                Heard("message", "two\nlines", "é7"),
-                Heard("message", "[1,null]", "é7"),
+                ReadEvent("message", "a", ""),
+                ReadEvent("tick", '{"n":1}', "é7"),
+                ReadEvent("message", "two\nlines", "é7"),
+                ReadEvent("message", "[1,null]", "é7"),
             ],
             250,
             "é7",
@@ -127,7 +127,7 @@ def test_an_event_may_be_promised_and_a_pure_stream_may_be_of_events() -> None:
         pump(server, lambda: server.stats().requests == 1, client)
         later.resolve(SseEvent("kept", id="1"))
         pump(server, lambda: client.received.endswith(b"\r\n0\r\n\r\n"), client)
-        assert reading_of(client).events == [Heard("message", "kept", "1")]
+        assert reading_of(client).events == [ReadEvent("message", "kept", "1")]
     numbers = Response.sse(Unfold(lambda number: (number, number + 1) if number < 50 else None, 0))
     with ticking(lambda request: numbers) as server:
         clients = [Raw(server, GET), Raw(server, GET)]
@@ -184,7 +184,7 @@ def test_what_is_no_event_ends_the_connection_so_that_the_client_can_tell(
     feed = Feed("a", bad, "never")
     with (
         ticking(streaming(feed)) as server,
-        listening_to("sigil.error") as lines,
+        logged_by("sigil.error") as lines,
         Raw(server, GET) as client,
     ):
         pump(server, lambda: client.over, client)
@@ -262,7 +262,7 @@ def test_the_last_event_id_is_read_back(sent: bytes, read: str) -> None:
     with ticking(app) as server:
         answer = ask(server, GET.replace(b"\r\n\r\n", b"\r\n" + sent + b"\r\n"))
         assert seen == [read]
-        assert read_events(answer.body).events == [Heard("message", read, read)]
+        assert read_events(answer.body).events == [ReadEvent("message", read, read)]
 
 
 # -- slow and gone ---------------------------------------------------------------------------------

@@ -19,10 +19,10 @@ from sigil import CloseReason, Conn, HttpServer, Limits, Request, Response, Send
 from sigil.core.connection.client import Phase
 from sigil.core.server.slots import find_client
 from tests.support.browser import browser_at
-from tests.support.event_stream_reader import Heard, read_events
+from tests.support.event_stream_reader import ReadEvent, read_events
 from tests.support.requests import GET, UPGRADE
 from tests.support.servers import MIB, PATIENCE, Raw, in_thread, make, pump, settle, ticking
-from tests.support.websocket_client import Diary, Speaker
+from tests.support.websocket_client import CallbackLog, WebSocketClient
 from tests.tools import need, needs
 
 
@@ -34,7 +34,7 @@ def either(request: Request) -> Response:
     return Response.sse(topics=topics, history=5)
 
 
-def events_of(client: Raw) -> list[Heard]:
+def events_of(client: Raw) -> list[ReadEvent]:
     """All events so far."""
     return read_events(bytes(client.received).partition(b"\r\n\r\n")[2]).events
 
@@ -56,7 +56,7 @@ def test_everybody_hears_the_same_whatever_it_came_with() -> None:
     with ticking(either) as server:
         listeners, speakers = (
             [Raw(server, GET) for _ in range(20)],
-            [Speaker(server) for _ in range(5)],
+            [WebSocketClient(server) for _ in range(5)],
         )
         pump(server, are_open(server, 25), *listeners, *speakers)
         messages = [f"message {number}\nin two lines" for number in range(50)]
@@ -188,7 +188,7 @@ def test_what_other_threads_want_is_done_in_the_order_in_which_they_want_it(
 
 
 def test_the_program_is_told_of_connections_and_not_of_websockets() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(either, callbacks=diary.callbacks) as server:
         client = Raw(server, GET)
         pump(server, are_open(server, 1), client)

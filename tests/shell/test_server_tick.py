@@ -11,7 +11,7 @@ import pytest
 
 from sigil import Conn, HttpServer, Limits, Request, Response
 from tests.support.requests import GET
-from tests.support.servers import PATIENCE, Raw, ask, hello, listening_to, pump, settle, ticking
+from tests.support.servers import PATIENCE, Raw, ask, hello, logged_by, pump, settle, ticking
 
 
 def is_readable(server: HttpServer, timeout: float = 0.0) -> bool:
@@ -82,7 +82,7 @@ def test_a_stop_that_is_waiting_makes_the_tick_poll() -> None:
 
 
 def test_a_tick_inside_a_tick_is_refused_and_becomes_a_500() -> None:
-    with ticking(lambda request: server.tick()) as server, listening_to("sigil.error") as lines:
+    with ticking(lambda request: server.tick()) as server, logged_by("sigil.error") as lines:
         assert ask(server).status == 500
         assert "RuntimeError: tick() was called from within tick()" in lines[0]
         assert ask(server).status == 500

@@ -30,7 +30,7 @@ from sigil import CloseReason, Conn, HttpServer, Request, Response
 from tests.javascript.node import modules, need_node
 from tests.support.browser import browser_at
 from tests.support.servers import HOST, MIB, PATIENCE, in_thread, make
-from tests.support.websocket_client import Diary
+from tests.support.websocket_client import CallbackLog
 from tests.tools import needs
 
 LIFE_S = 60
@@ -90,15 +90,15 @@ class App:
 
 
 @contextmanager
-def echoing(app: App | None = None) -> Iterator[tuple[HttpServer, Diary]]:
+def echoing(app: App | None = None) -> Iterator[tuple[HttpServer, CallbackLog]]:
     """A server in a thread, and what its program is told."""
-    diary = Diary(ws_message=deed)
+    diary = CallbackLog(ws_message=deed)
     with in_thread(make(app or App(), callbacks=diary.callbacks)) as server:
         yield server, diary
     diary.assert_balanced()
 
 
-def assert_told(diary: Diary) -> None:
+def assert_told(diary: CallbackLog) -> None:
     """Both ways to end were seen: by the client with 4321, by the program with 4001."""
     assert diary.endings == [(CloseReason.WS_PEER_CLOSED, 4321), (CloseReason.OK, 4001)]
 

@@ -34,8 +34,14 @@ from sigil import (
     http_server_ws_send,
 )
 from tests.support.requests import GET
-from tests.support.servers import Raw, ask, listening_to, make, pump, settle, ticking
-from tests.support.websocket_client import Diary, Speaker, leave, speakers, upgrade
+from tests.support.servers import Raw, ask, logged_by, make, pump, settle, ticking
+from tests.support.websocket_client import (
+    CallbackLog,
+    WebSocketClient,
+    close_clients,
+    upgrade,
+    websocket_clients,
+)
 
 METHODS = {
     "printf": "printf",
@@ -95,7 +101,7 @@ def test_a_body_that_fits_exactly_is_sent_and_one_byte_more_is_a_500_after_which
         http_server_printf(server, "y")
         return http_server_stage_body(server)
 
-    with ticking(handler, SMALL) as server, listening_to("sigil.error") as lines:
+    with ticking(handler, SMALL) as server, logged_by("sigil.error") as lines:
         asked = [
             ask(server, b"GET /?%d HTTP/1.1\r\nHost: a\r\n\r\n" % length)
             for length in (999, 1_000, 1_001, 998)
@@ -115,9 +121,9 @@ def test_nothing_staged_is_an_empty_body() -> None:
 
 
 def test_a_staged_message_is_text_unless_it_is_to_be_binary() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(upgrade, callbacks=diary.callbacks) as server:
-        client, other = speakers(server, 2)
+        client, other = websocket_clients(server, 2)
         conn = diary.lines[0][1]
         http_server_printf(server, '{"number": %d, "name": "%s"}', 7, "\u00e4")
         assert http_server_ws_send(server, conn) is SendStatus.SUCCESS
@@ -138,7 +144,7 @@ def test_a_staged_message_is_text_unless_it_is_to_be_binary() -> None:
             *common,
         ]
         assert other.frames == common
-        leave(server, client, other)
+        close_clients(server, client, other)
 
 
 def test_a_topic_narrows_a_staged_broadcast() -> None:
@@ -146,8 +152,8 @@ def test_a_topic_narrows_a_staged_broadcast() -> None:
         return Response.upgrade(topics=["a"] if server.stats().requests == 1 else ["b"])
 
     with ticking(handler) as server:
-        first = speakers(server, 1)[0]
-        second = speakers(server, 1)[0]
+        first = websocket_clients(server, 1)[0]
+        second = websocket_clients(server, 1)[0]
         http_server_printf(server, "b only")
         http_server_ws_broadcast(server, "b")
         http_server_printf(server, "both")
@@ -158,13 +164,13 @@ def test_a_topic_narrows_a_staged_broadcast() -> None:
             first,
             second,
         )
-        leave(server, first, second)
+        close_clients(server, first, second)
 
 
 def test_a_failed_stage_is_a_visible_no_once_and_sends_nothing() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(upgrade, SMALL, callbacks=diary.callbacks) as server:
-        client = speakers(server, 1)[0]
+        client = websocket_clients(server, 1)[0]
         conn = diary.lines[0][1]
         for take in (lambda: server.ws_send(conn), lambda: server.ws_broadcast()):
             server.memcpy(b"x" * 900)
@@ -181,7 +187,7 @@ def test_a_failed_stage_is_a_visible_no_once_and_sends_nothing() -> None:
         assert server.ws_send(conn) is SendStatus.SUCCESS
         pump(server, lambda: len(client.messages) == 3, client)
         assert client.messages == [b"well", b"well", b"again"]
-        leave(server, client)
+        close_clients(server, client)
 
 
 def test_a_stage_is_empty_after_it_was_sent_to_nobody() -> None:
@@ -196,7 +202,7 @@ def test_a_stage_is_empty_after_it_was_sent_to_nobody() -> None:
 
 def test_text_that_is_not_utf_8_is_refused_and_gone() -> None:
     with ticking(upgrade) as server:
-        client = speakers(server, 1)[0]
+        client = websocket_clients(server, 1)[0]
         server.memcpy(b"\xff")
         with pytest.raises(ValueError, match="utf-8"):
             server.ws_broadcast()
@@ -205,7 +211,7 @@ def test_text_that_is_not_utf_8_is_refused_and_gone() -> None:
         server.memcpy("\u00e4".encode()[1:])
         server.ws_broadcast()
         pump(server, lambda: client.messages == ["\u00e4".encode()], client)
-        leave(server, client)
+        close_clients(server, client)
 
 
 def test_truncating_takes_back_and_cannot_add() -> None:
@@ -252,9 +258,9 @@ def test_only_the_thread_that_ticks_may_stage() -> None:
 
 
 def test_a_websocket_is_closed_with_a_code_or_for_a_reason() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(upgrade, callbacks=diary.callbacks) as server:
-        clients = speakers(server, 3)
+        clients = websocket_clients(server, 3)
         conns = [line[1] for line in diary.lines if line[0] == "ws_open"]
         http_server_ws_close(server, conns[0], 4000, "enough")
         http_server_ws_close(server, conns[1])
@@ -271,7 +277,7 @@ def test_a_websocket_is_closed_with_a_code_or_for_a_reason() -> None:
 
 
 def test_a_connection_is_closed_for_a_reason_and_its_close_is_told_it() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(callbacks=diary.callbacks) as server, Raw(server, GET) as client:
         pump(server, lambda: bool(client.answers()), client)
         conn = server.clients()[0]
@@ -298,12 +304,12 @@ def test_who_asked_for_the_stage_is_not_who_is_sent_it() -> None:
         server.printf("%s says %s", conn.slot, data)
         server.ws_broadcast()
 
-    diary = Diary(ws_message=heard)
+    diary = CallbackLog(ws_message=heard)
     with ticking(upgrade, callbacks=diary.callbacks) as server:
-        first, second = Speaker(server), Speaker(server)
+        first, second = WebSocketClient(server), WebSocketClient(server)
         pump(server, lambda: first.is_open and second.is_open, first, second)
         first.send(b"\x81\x82\0\0\0\0hi")
         pump(server, lambda: len(second.messages) == 1, first, second)
         assert second.messages == first.messages
         assert second.messages[0].endswith(b" says hi")
-        leave(server, first, second)
+        close_clients(server, first, second)

@@ -26,26 +26,26 @@ from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.server import advance, make_server
 from sigil.core.server.state import Server
-from tests.support.core_driver import PEER, tell
+from tests.support.core_driver import PEER, advance_by
 from tests.support.requests import UPGRADE
 
 SMALL = Limits(outgoing_buffer_sz=600, max_ws_send_frame_cnt=16)
 """Ten bytes of the ring are one character of its text."""
 
 
-def meet(
+def join_websockets(
     server: Server, count: int, topics: tuple[str, ...] = (), peer: Peer = PEER
 ) -> tuple[Server, list[Conn]]:
     """So many more WebSockets that hear these topics."""
     conns = []
     for _ in range(count):
-        server, effects = tell(server, Accepted(0, peer))
+        server, effects = advance_by(server, Accepted(0, peer))
         adopt = effects[0]
         assert isinstance(adopt, Adopt)
-        server, effects = tell(server, Received(adopt.conn, UPGRADE))
+        server, effects = advance_by(server, Received(adopt.conn, UPGRADE))
         handle = effects[0]
         assert isinstance(handle, Handle)
-        server, _ = tell(
+        server, _ = advance_by(
             server,
             HandlerReturned(handle.ticket, (Response.upgrade(topics=topics),)),
             Delivered(adopt.conn),
@@ -54,16 +54,16 @@ def meet(
     return server, conns
 
 
-def gathered(count: int, limits: Limits = SMALL) -> tuple[Server, list[Conn]]:
+def with_websockets(count: int, limits: Limits = SMALL) -> tuple[Server, list[Conn]]:
     """A server with so many WebSockets and nothing else."""
-    return meet(make_server(limits, 0.0, 0), count)
+    return join_websockets(make_server(limits, 0.0, 0), count)
 
 
-NOTHING_SPECIAL: dict[int, int] = {}
+ALL_TAKEN: dict[int, int] = {}
 
 
-def say(
-    server: Server, *lengths: int, flushes: bool = True, taken: Mapping[int, int] = NOTHING_SPECIAL
+def publish_lengths(
+    server: Server, *lengths: int, flushes: bool = True, taken: Mapping[int, int] = ALL_TAKEN
 ) -> Server:
     """Publish messages whose frames have these lengths, at most 127; of what leaves, clients (by
     slot) take so much.
@@ -73,7 +73,7 @@ def say(
     )
     if not flushes:
         return server
-    server, effects = tell(server, Flush(None))
+    server, effects = advance_by(server, Flush(None))
     for fan in effects:
         if isinstance(fan, FanOut):
             lagging = [

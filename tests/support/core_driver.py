@@ -75,7 +75,7 @@ def serving(limits: Limits | None = None, logs_access: bool = False) -> Server:
     return advance(server, [Accepted(7, PEER)])[0]
 
 
-def tell(server: Server, *events: Event) -> tuple[Server, list[Effect]]:
+def advance_by(server: Server, *events: Event) -> tuple[Server, list[Effect]]:
     """`advance`, with the events as arguments."""
     return advance(server, events)
 
@@ -87,7 +87,7 @@ def at(seconds: float) -> TickStarted:
 
 def asked(data: bytes, limits: Limits | None = None, logs_access: bool = False) -> Server:
     """A server that has just received these bytes on `CONN`."""
-    return tell(serving(limits, logs_access), Received(CONN, data))[0]
+    return advance_by(serving(limits, logs_access), Received(CONN, data))[0]
 
 
 def answered(number: int, *responses: Response) -> HandlerReturned:
@@ -112,7 +112,7 @@ def bytes_of(effects: Iterable[Effect]) -> bytes:
     return b"".join(b"".join(effect.segments) for effect in effects if isinstance(effect, Send))
 
 
-def kinds(effects: Iterable[Effect]) -> list[str]:
+def effect_names(effects: Iterable[Effect]) -> list[str]:
     """The names of the effects, in order."""
     return [type(effect).__name__ for effect in effects]
 

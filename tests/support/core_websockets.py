@@ -1,7 +1,7 @@
 """Small pure tools for the tests of WebSockets in the core: literals, and a driver that plays
 program and kernel.
 
-`conversation` feeds bytes in the pieces it is given, looks at every message at once, says each
+`echo_run` feeds bytes in the pieces it is given, looks at every message at once, says each
 back, and flushes once at the end; its kernel always has room. It knows events and effects only, as
 a shell would.
 """
@@ -30,7 +30,7 @@ from sigil.core.limits import Limits
 from sigil.core.server import advance, make_server
 from sigil.core.server.state import Server
 from sigil.core.websocket.frames import Frame, FrameRules, encode_masked, parse_frame
-from tests.support.core_driver import CONN, PEER, answered, asked, bytes_of, client_of, tell
+from tests.support.core_driver import CONN, PEER, advance_by, answered, asked, bytes_of, client_of
 from tests.support.requests import UPGRADE
 
 KEY = b"\x9d\xfa\x21\x3d"
@@ -38,7 +38,7 @@ PLAIN = FrameRules(2**30, 2**30, is_masked=False)
 """What a client reads by."""
 
 FLUSH = Flush(None)
-SAYS = Response.upgrade()
+ACCEPTING = Response.upgrade()
 
 
 def text(words: str) -> bytes:
@@ -61,12 +61,12 @@ def close(payload: bytes = b"") -> bytes:
     return encode_masked(8, payload, KEY)
 
 
-def came(data: bytes, conn: Conn = CONN) -> Received:
+def received(data: bytes, conn: Conn = CONN) -> Received:
     """These bytes came."""
     return Received(conn, data)
 
 
-def said(*messages: str | bytes, conn: Conn = CONN) -> SendMessages:
+def sending(*messages: str | bytes, conn: Conn = CONN) -> SendMessages:
     """The program says these messages to one client."""
     return SendMessages(
         conn,
@@ -77,16 +77,16 @@ def said(*messages: str | bytes, conn: Conn = CONN) -> SendMessages:
     )
 
 
-def welcomed(limits: Limits | None = None, topics: Sequence[str] = ()) -> Server:
+def just_upgraded(limits: Limits | None = None, topics: Sequence[str] = ()) -> Server:
     """A server whose only connection, `CONN`, has just become a WebSocket; the program has not
     looked yet.
     """
-    return tell(asked(UPGRADE, limits), answered(0, Response.upgrade(topics=topics)))[0]
+    return advance_by(asked(UPGRADE, limits), answered(0, Response.upgrade(topics=topics)))[0]
 
 
-def talking(limits: Limits | None = None, topics: Sequence[str] = ()) -> Server:
+def open_websocket(limits: Limits | None = None, topics: Sequence[str] = ()) -> Server:
     """The same when the program has looked at it."""
-    return tell(welcomed(limits, topics), Delivered(CONN))[0]
+    return advance_by(just_upgraded(limits, topics), Delivered(CONN))[0]
 
 
 def subscriber_in(server: Server) -> Subscriber:
@@ -130,7 +130,7 @@ def frames_of(effects: Iterable[Effect], conn: Conn = CONN) -> list[tuple[int, b
     return frames_in(bytes_to(conn, effects))
 
 
-def parts_of(effects: Iterable[Effect]) -> list[tuple[CloseReason, int]]:
+def close_notices(effects: Iterable[Effect]) -> list[tuple[CloseReason, int]]:
     """How the program is told that WebSockets have ended."""
     return [(effect.reason, effect.code) for effect in effects if isinstance(effect, CallWsClose)]
 
@@ -142,7 +142,7 @@ def delivered_in(effects: Iterable[Effect]) -> list[str | bytes]:
     ]
 
 
-class Conversation(NamedTuple):
+class EchoRun(NamedTuple):
     """What came of a conversation: messages the program saw, bytes sent, how it was told of the
     end, and the end.
     """
@@ -153,11 +153,11 @@ class Conversation(NamedTuple):
     fate: str
 
 
-def conversation(server: Server, reads: Iterable[bytes]) -> Conversation:
+def echo_run(server: Server, reads: Iterable[bytes]) -> EchoRun:
     """Feed `CONN` with reads, say every message back, and flush when all is read."""
     effects: list[Effect] = []
     for data in reads:
-        events: list[Event] = [came(data)] if data else []
+        events: list[Event] = [received(data)] if data else []
         while events:
             server, more = advance(server, events)
             effects += more
@@ -172,37 +172,37 @@ def conversation(server: Server, reads: Iterable[bytes]) -> Conversation:
     fates = ["drop" for effect in effects if isinstance(effect, Drop)] + [
         "shut" for effect in effects if isinstance(effect, Send) and effect.then is Then.SHUT
     ]
-    return Conversation(
+    return EchoRun(
         tuple(delivered_in(effects)),
         bytes_of(effects),
-        tuple(parts_of(effects)),
+        tuple(close_notices(effects)),
         (*fates, "keep")[0],
     )
 
 
 def echoes(order: Deliver | CallWsOpen) -> list[Event]:
     """What an echoing program says to these messages."""
-    return [said(message) for message in order.messages] if isinstance(order, Deliver) else []
+    return [sending(message) for message in order.messages] if isinstance(order, Deliver) else []
 
 
 OTHER, STALE = Conn(1, 1), Conn(0, 99)
 
 
-def everybody(text: str, topic: str | None = None) -> Publish:
+def publishing(text: str, topic: str | None = None) -> Publish:
     """The program says this to all."""
     return Publish(((1, text.encode(), topic),))
 
 
 def pair(limits: Limits | None = None, topics: Sequence[Sequence[str]] = ((), ())) -> Server:
     """A server with two WebSockets, `CONN` and `OTHER`, and a connection that is none."""
-    server, _ = tell(
+    server, _ = advance_by(
         make_server(limits or Limits(), 0.0, 0),
         Accepted(0, PEER),
         Accepted(1, PEER),
         Accepted(2, PEER),
     )
     for conn, names in zip((CONN, OTHER), topics, strict=True):
-        server, _ = tell(
+        server, _ = advance_by(
             server,
             Received(conn, UPGRADE),
             HandlerReturned(Ticket(conn, 0), (Response.upgrade(topics=names),)),

@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 
 
-class Heard(NamedTuple):
+class ReadEvent(NamedTuple):
     """One event as a client is given it; `id` is the last one that was sent, with this event or
     before.
     """
@@ -22,7 +22,7 @@ class Reading(NamedTuple):
     with which id.
     """
 
-    events: list[Heard]
+    events: list[ReadEvent]
     retry_ms: int | None
     last_id: str
 
@@ -30,14 +30,14 @@ class Reading(NamedTuple):
 def read_events(stream: bytes) -> Reading:
     """WHATWG HTML section 9.2.6, to the letter; what is not ended by an empty line is no event."""
     text = stream.decode("utf-8", "replace").removeprefix("\ufeff")
-    events: list[Heard] = []
+    events: list[ReadEvent] = []
     data = kind = last_id = id_buffer = ""
     retry_ms = None
     for line in read_lines(text):
         if line == "":
             last_id = id_buffer
             if data != "":
-                events.append(Heard(kind or "message", data.removesuffix("\n"), last_id))
+                events.append(ReadEvent(kind or "message", data.removesuffix("\n"), last_id))
             data = kind = ""
             continue
         name, _, value = line.partition(":")

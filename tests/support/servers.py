@@ -272,7 +272,7 @@ def settle(server: HttpServer, *clients: Raw) -> None:
             client.poll()
 
 
-def converse(server: HttpServer, data: bytes, *methods: str) -> list[Answer]:
+def exchange(server: HttpServer, data: bytes, *methods: str) -> list[Answer]:
     """Send these bytes, say that no more comes, and read all answers until the connection ends."""
     with Raw(server, data) as client:
         client.half_close()
@@ -293,7 +293,7 @@ def ask(server: HttpServer, data: bytes = GET, method: str = "GET") -> Answer:
         return client.answers(method)[0]
 
 
-class Ear(logging.Handler):
+class LogLines(logging.Handler):
     """What was logged to one logger while it was listened to."""
 
     def __init__(self) -> None:
@@ -306,9 +306,9 @@ class Ear(logging.Handler):
 
 
 @contextmanager
-def listening_to(name: str, level: int = logging.INFO) -> Iterator[list[str]]:
+def logged_by(name: str, level: int = logging.INFO) -> Iterator[list[str]]:
     """The lines written to the logger `name` meanwhile."""
-    logger, ear = logging.getLogger(name), Ear()
+    logger, ear = logging.getLogger(name), LogLines()
     before = logger.level
     logger.addHandler(ear)
     logger.setLevel(level)

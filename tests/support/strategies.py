@@ -149,7 +149,7 @@ RESPONSES = st.lists(
     min_size=1,
     max_size=3,
 ).map(tuple)
-ONE = st.one_of(
+HTTP_EVENT = st.one_of(
     st.builds(Received, CONNS, READS),
     st.builds(HandlerReturned, TICKETS, RESPONSES),
     st.builds(Received, CONNS, good_requests()),
@@ -190,7 +190,7 @@ KEYS = st.sampled_from((b"\x01\x02\x03\x04", b"\x00\x00\x00\x00", b"\xff\x80\x7f
 TEXTS = st.text("ab\xe9\u20ac\U0001f600", max_size=30)
 UTF8 = TEXTS.map(str.encode)
 PINGS = st.binary(max_size=9)
-LAST_WORDS = st.sampled_from((b"", b"\x03\xe8", b"\x03\xe9bye", b"\x0f\xa0\xe2\x82\xac"))
+CLOSE_PAYLOADS = st.sampled_from((b"", b"\x03\xe8", b"\x03\xe9bye", b"\x0f\xa0\xe2\x82\xac"))
 
 
 @st.composite
@@ -242,7 +242,7 @@ FRAMES = st.one_of(
 
 
 @st.composite
-def conversations(draw: st.DrawFn) -> bytes:
+def frame_streams(draw: st.DrawFn) -> bytes:
     """What a client may say once it is a WebSocket: good frames, and perhaps an end, good or bad,
     with more behind.
     """
@@ -251,7 +251,7 @@ def conversations(draw: st.DrawFn) -> bytes:
         case "closed":
             return (
                 data
-                + encode_masked(8, draw(LAST_WORDS), draw(KEYS))
+                + encode_masked(8, draw(CLOSE_PAYLOADS), draw(KEYS))
                 + draw(st.sampled_from((b"", b"more")))
             )
         case "wrong":
@@ -267,23 +267,23 @@ def conversations(draw: st.DrawFn) -> bytes:
 
 
 PAYLOADS = st.sampled_from((b"", b"hello", b"x" * 90, b"y" * 300, b"z" * 17_000))
-SAYINGS = st.lists(st.tuples(st.sampled_from((1, 2)), PAYLOADS), min_size=1, max_size=3).map(tuple)
+MESSAGES = st.lists(st.tuples(st.sampled_from((1, 2)), PAYLOADS), min_size=1, max_size=3).map(tuple)
 PUBLICATIONS = st.lists(
     st.tuples(st.sampled_from((1, 2)), PAYLOADS, st.sampled_from((None, None, "news"))),
     min_size=1,
     max_size=3,
 ).map(tuple)
-TALK_READS = st.one_of(FRAMES, FRAMES, conversations(), st.binary(min_size=1, max_size=9)).filter(
+FRAME_READS = st.one_of(FRAMES, FRAMES, frame_streams(), st.binary(min_size=1, max_size=9)).filter(
     bool
 )
-TALK_ONE = st.one_of(
-    st.builds(Received, CONNS, TALK_READS),
+WEBSOCKET_EVENT = st.one_of(
+    st.builds(Received, CONNS, FRAME_READS),
     st.builds(
         Received, CONNS, st.builds(encode_masked, st.sampled_from((1, 2)), st.just(b"abc"), KEYS)
     ),
     st.builds(Delivered, CONNS, st.just(())),
-    st.builds(Delivered, CONNS, SAYINGS),
-    st.builds(SendMessages, CONNS, SAYINGS),
+    st.builds(Delivered, CONNS, MESSAGES),
+    st.builds(SendMessages, CONNS, MESSAGES),
     st.builds(Publish, PUBLICATIONS),
     st.builds(Subscribe, CONNS, st.sampled_from(("news", "sport")), st.booleans()),
     st.builds(Flush, st.one_of(st.none(), st.none(), CONNS)),
@@ -298,7 +298,7 @@ TALK_ONE = st.one_of(
         Stalled, CONNS, st.integers(0, 2), st.sampled_from(((b"rest",), (b"re", memoryview(b"st"))))
     ),
     st.builds(Writable, CONNS),
-    ONE,
+    HTTP_EVENT,
 )
 """One event where some of the connections are WebSockets."""
 
@@ -316,7 +316,7 @@ def upgrading(slots: list[int], topics: tuple[str, ...]) -> list[Event]:
     ]
 
 
-def listening_to(slots: list[int], topics: tuple[str, ...]) -> list[Event]:
+def subscribing(slots: list[int], topics: tuple[str, ...]) -> list[Event]:
     """What makes listeners of the connections in these slots."""
     return [
         event
@@ -328,21 +328,21 @@ def listening_to(slots: list[int], topics: tuple[str, ...]) -> list[Event]:
     ]
 
 
-def talks() -> st.SearchStrategy[list[Event]]:
+def websocket_runs() -> st.SearchStrategy[list[Event]]:
     """A run of events over three connections, some of which are WebSockets from the beginning."""
     begun = st.builds(
         upgrading,
         st.lists(st.integers(0, 2), min_size=1, max_size=3, unique=True),
         st.sampled_from(((), ("news",))),
     )
-    return st.builds(lambda first, rest: first + rest, begun, st.lists(TALK_ONE, max_size=30)).map(
-        in_time
-    )
+    return st.builds(
+        lambda first, rest: first + rest, begun, st.lists(WEBSOCKET_EVENT, max_size=30)
+    ).map(in_time)
 
 
 def events() -> st.SearchStrategy[list[Event]]:
     """A run of events over three connections: requests only, or WebSockets too."""
-    return st.one_of(st.lists(ONE, max_size=30).map(in_time), talks())
+    return st.one_of(st.lists(HTTP_EVENT, max_size=30).map(in_time), websocket_runs())
 
 
 def in_time(run: list[Event]) -> list[Event]:

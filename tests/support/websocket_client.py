@@ -2,7 +2,7 @@
 that keeps a diary.
 
 Theory: a `Messaging` is a `Raw` client that has asked for an upgrade; what comes behind the 101 is
-read as frames here, by code that shares nothing with sigil's. A `Diary` writes down what the
+read as frames here, by code that shares nothing with sigil's. A `CallbackLog` writes down what the
 callbacks are told, in order.
 
 Rules: a frame that is masked, fragmented, reserved or torn is an AssertionError. It does not know
@@ -76,7 +76,7 @@ def read_frames(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
     return found, data[start:]
 
 
-class Speaker(Raw):
+class WebSocketClient(Raw):
     """A client that has asked for an upgrade, and perhaps said more behind it."""
 
     def __init__(self, where: HttpServer, more: bytes = b"", receive_buffer: int = 0) -> None:
@@ -113,14 +113,16 @@ class Speaker(Raw):
         return read_frames(bytes(self.received).partition(b"\r\n\r\n")[2])[1]
 
 
-def speakers(server: HttpServer, count: int, receive_buffer: int = 0) -> list[Speaker]:
+def websocket_clients(
+    server: HttpServer, count: int, receive_buffer: int = 0
+) -> list[WebSocketClient]:
     """So many WebSockets that are open."""
-    clients = [Speaker(server, receive_buffer=receive_buffer) for _ in range(count)]
+    clients = [WebSocketClient(server, receive_buffer=receive_buffer) for _ in range(count)]
     pump(server, lambda: all(client.is_open for client in clients), *clients)
     return clients
 
 
-def leave(server: HttpServer, *clients: Speaker) -> None:
+def close_clients(server: HttpServer, *clients: WebSocketClient) -> None:
     """Close them properly, and wait until the server has let go of them."""
     for client in clients:
         client.send(close_frame(1000))
@@ -130,7 +132,7 @@ def leave(server: HttpServer, *clients: Speaker) -> None:
         client.close()
 
 
-class Diary:
+class CallbackLog:
     """What the program was told, in order, and what it does about it: callbacks by name, called
     with the same.
     """

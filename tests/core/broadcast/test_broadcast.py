@@ -37,18 +37,18 @@ from sigil.core.server import advance, make_server
 from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
 from sigil.core.websocket.frames import encode_frame
-from tests.support.core_driver import CONN, PEER, answered, asked, client_of, same, tell
+from tests.support.core_driver import CONN, PEER, advance_by, answered, asked, client_of, same
 from tests.support.core_websockets import (
     FLUSH,
     bytes_to,
+    close_notices,
     frames_of,
-    parts_of,
-    said,
+    open_websocket,
+    sending,
     subscriber_in,
-    talking,
 )
 from tests.support.requests import GET, UPGRADE
-from tests.support.strategies import listening_to, upgrading
+from tests.support.strategies import subscribing, upgrading
 
 TINY = Limits(outgoing_buffer_sz=8, max_ws_send_frame_cnt=4)
 ALL = Subscription(Encoding.PLAIN, frozenset())
@@ -65,7 +65,7 @@ def three(limits: Limits | None = None) -> Server:
     server = make_server(limits or Limits(), 0.0, 0)
     server, _ = advance(server, [Accepted(number, PEER) for number in range(3)])
     server, _ = advance(server, [*upgrading([0], ()), *upgrading([1], ("news",))])
-    return advance(server, listening_to([2], ("news",)))[0]
+    return advance(server, subscribing([2], ("news",)))[0]
 
 
 def as_heard(conn: Conn, opcode: int, payload: bytes, number: int | None = None) -> bytes:
@@ -80,78 +80,85 @@ def as_heard(conn: Conn, opcode: int, payload: bytes, number: int | None = None)
 
 
 def test_a_message_that_fits_exactly_is_published() -> None:
-    _, effects = tell(talking(TINY), all_hear(b"sixsix"), FLUSH)
+    _, effects = advance_by(open_websocket(TINY), all_hear(b"sixsix"), FLUSH)
     assert frames_of(effects) == [(2, b"sixsix")]
 
 
 def test_a_message_that_fits_nowhere_changes_nothing_and_is_noted() -> None:
-    before = talking(TINY)
-    server, effects = tell(before, all_hear(b"seven.."))
+    before = open_websocket(TINY)
+    server, effects = advance_by(before, all_hear(b"seven.."))
     assert [type(effect) for effect in effects] == [Log]
     assert same(server, before)
-    _, effects = tell(server, all_hear(b"sixsix"), FLUSH)
+    _, effects = advance_by(server, all_hear(b"sixsix"), FLUSH)
     assert frames_of(effects) == [(2, b"sixsix")]
 
 
 def test_a_burst_that_overruns_the_ring_evicts_nobody_who_keeps_up() -> None:
-    server, effects = tell(
-        talking(TINY), all_hear(*[b"%02d" % number for number in range(20)]), FLUSH
+    server, effects = advance_by(
+        open_websocket(TINY), all_hear(*[b"%02d" % number for number in range(20)]), FLUSH
     )
     assert frames_of(effects) == [(2, b"%02d" % number) for number in range(20)]
-    assert parts_of(effects) == []
+    assert close_notices(effects) == []
     assert server.broadcast.ring.head_number == 20
 
 
 def test_a_laggard_is_dropped_before_what_it_needs_is_overwritten() -> None:
-    server, _ = tell(talking(TINY), all_hear(b"ab"), FLUSH)
-    server, _ = tell(server, FanOutStalled(CONN, 1, 0, 1, ALL))
-    server, effects = tell(server, all_hear(b"cd"), FLUSH)
+    server, _ = advance_by(open_websocket(TINY), all_hear(b"ab"), FLUSH)
+    server, _ = advance_by(server, FanOutStalled(CONN, 1, 0, 1, ALL))
+    server, effects = advance_by(server, all_hear(b"cd"), FLUSH)
     assert frames_of(effects) == []
-    server, effects = tell(server, Writable(CONN), Stalled(CONN, 0, (b"\x02ab", b"\x82\x02cd")))
-    server, effects = tell(server, all_hear(b"ef", b"gh"))
-    assert parts_of(effects) == []
-    server, effects = tell(server, all_hear(b"ij"))
-    server, more = tell(server, all_hear(b"kl"))
-    assert parts_of([*effects, *more]) == [(CloseReason.WS_CLIENT_TOO_SLOW, 1013)]
+    server, effects = advance_by(
+        server, Writable(CONN), Stalled(CONN, 0, (b"\x02ab", b"\x82\x02cd"))
+    )
+    server, effects = advance_by(server, all_hear(b"ef", b"gh"))
+    assert close_notices(effects) == []
+    server, effects = advance_by(server, all_hear(b"ij"))
+    server, more = advance_by(server, all_hear(b"kl"))
+    assert close_notices([*effects, *more]) == [(CloseReason.WS_CLIENT_TOO_SLOW, 1013)]
     (note,) = [effect.text for effect in [*effects, *more] if isinstance(effect, Log)]
     assert "it needed message 2, the oldest kept is 3 of 5" in note
     assert server.broadcast.lowest_cursor == NO_CURSOR
 
 
 def test_what_is_overwritten_is_nothing_to_who_does_not_hear_it() -> None:
-    server, _ = tell(
-        talking(Limits(outgoing_buffer_sz=40)), Subscribe(CONN, "a", True), all_hear(b"ab"), FLUSH
+    server, _ = advance_by(
+        open_websocket(Limits(outgoing_buffer_sz=40)),
+        Subscribe(CONN, "a", True),
+        all_hear(b"ab"),
+        FLUSH,
     )
-    server, _ = tell(
+    server, _ = advance_by(
         server, FanOutStalled(CONN, 1, 0, 1, Subscription(Encoding.PLAIN, frozenset("a")))
     )
     for _ in range(20):
-        server, effects = tell(server, Publish(((2, b"other", "b"),)), FLUSH)
+        server, effects = advance_by(server, Publish(((2, b"other", "b"),)), FLUSH)
         assert effects == []
-    server, _ = tell(server, Publish(((2, b"heard", "a"),)), FLUSH)
-    server, effects = tell(server, Writable(CONN), FLUSH)
+    server, _ = advance_by(server, Publish(((2, b"heard", "a"),)), FLUSH)
+    server, effects = advance_by(server, Writable(CONN), FLUSH)
     assert bytes_to(CONN, effects) == b"\x02ab" + encode_frame(2, b"heard")
     assert is_in_cohort(client_of(server))
 
 
 def test_who_changes_its_mind_for_ever_has_no_queue_without_end() -> None:
-    server, _ = tell(talking(), all_hear(b"ab"), FLUSH)
-    server, _ = tell(server, FanOutStalled(CONN, 1, 0, 1, ALL))
+    server, _ = advance_by(open_websocket(), all_hear(b"ab"), FLUSH)
+    server, _ = advance_by(server, FanOutStalled(CONN, 1, 0, 1, ALL))
     for number in range(100):
-        server, _ = tell(server, Subscribe(CONN, "a", number % 2 == 0))
-    server, _ = tell(server, all_hear(b"cd"))
+        server, _ = advance_by(server, Subscribe(CONN, "a", number % 2 == 0))
+    server, _ = advance_by(server, all_hear(b"cd"))
     for number in range(100):
-        server, _ = tell(server, Subscribe(CONN, "a", number % 2 == 0))
+        server, _ = advance_by(server, Subscribe(CONN, "a", number % 2 == 0))
     assert len(subscriber_in(server).queue) == 1
-    _, effects = tell(server, FLUSH, Writable(CONN), FLUSH)
+    _, effects = advance_by(server, FLUSH, Writable(CONN), FLUSH)
     assert bytes_to(CONN, effects) == b"\x02ab" + encode_frame(2, b"cd")
 
 
 def test_half_a_frame_is_finished_before_anything_else() -> None:
-    server, effects = tell(talking(), all_hear(b"abc", b"def"), FLUSH)
+    server, effects = advance_by(open_websocket(), all_hear(b"abc", b"def"), FLUSH)
     sent = bytes_to(CONN, effects)[:7]
-    server, _ = tell(server, FanOutStalled(CONN, 7, 0, 2, ALL), said(b"w"), all_hear(b"ghi"))
-    _, effects = tell(server, Writable(CONN), FLUSH)
+    server, _ = advance_by(
+        server, FanOutStalled(CONN, 7, 0, 2, ALL), sending(b"w"), all_hear(b"ghi")
+    )
+    _, effects = advance_by(server, Writable(CONN), FLUSH)
     assert sent + bytes_to(CONN, effects) == b"".join(
         encode_frame(2, payload) for payload in (b"abc", b"def", b"w", b"ghi")
     )
@@ -161,9 +168,9 @@ def test_a_newcomer_hears_what_is_published_from_now_on() -> None:
     server = make_server(Limits(), 0.0, 0)
     server, _ = advance(server, [Accepted(number, PEER) for number in range(2)])
     server, _ = advance(server, upgrading([0], ()))
-    server, _ = tell(server, all_hear(b"early"))
+    server, _ = advance_by(server, all_hear(b"early"))
     server, _ = advance(server, upgrading([1], ()))
-    _, effects = tell(server, all_hear(b"late"), FLUSH)
+    _, effects = advance_by(server, all_hear(b"late"), FLUSH)
     assert bytes_to(CONNS[0], effects) == encode_frame(2, b"early") + encode_frame(2, b"late")
     assert bytes_to(CONNS[1], effects) == encode_frame(2, b"late")
 
@@ -215,7 +222,7 @@ def test_messages_in_a_batch_are_messages_one_by_one(
     right, singly = advance(server, [*(Publish((message,)) for message in batch), FLUSH])
     for conn in CONNS:
         assert bytes_to(conn, together) == bytes_to(conn, singly)
-    assert sorted(parts_of(together)) == sorted(parts_of(singly))
+    assert sorted(close_notices(together)) == sorted(close_notices(singly))
     if has_subscribers(left.broadcast, left.limits):
         assert left.broadcast.ring[4:] == right.broadcast.ring[4:]
     assert (
@@ -301,9 +308,9 @@ def behind(topics: tuple[str, ...] = ()) -> Server:
     """A server whose only client has become a WebSocket while it had not taken an answer from
     before.
     """
-    server, _ = tell(asked(GET), answered(0, Response.bytes(b"a" * 900)))
-    server, _ = tell(server, Stalled(CONN, 100, (b"a" * 800,)), Received(CONN, UPGRADE))
-    return tell(
+    server, _ = advance_by(asked(GET), answered(0, Response.bytes(b"a" * 900)))
+    server, _ = advance_by(server, Stalled(CONN, 100, (b"a" * 800,)), Received(CONN, UPGRADE))
+    return advance_by(
         server,
         HandlerReturned(Ticket(CONN, 1), (Response.upgrade(topics=topics),)),
         Delivered(CONN),
@@ -317,13 +324,13 @@ def test_one_who_is_behind_when_it_becomes_a_websocket_is_no_member_of_a_cohort(
 
 
 def test_what_was_said_to_a_newcomer_that_is_behind_is_not_overtaken() -> None:
-    server, effects = tell(behind(), said(b"first"), FLUSH, all_hear(b"second"), FLUSH)
+    server, effects = advance_by(behind(), sending(b"first"), FLUSH, all_hear(b"second"), FLUSH)
     lags = [
         FanOutStalled(CONN, 0, fan.start, fan.end, fan.subscription)
         for fan in effects
         if isinstance(fan, FanOut)
     ]
-    _, effects = tell(server, *lags, Writable(CONN), FLUSH)
+    _, effects = advance_by(server, *lags, Writable(CONN), FLUSH)
     sent = bytes_to(CONN, effects)
     assert sent[sent.index(b"\r\n\r\n") + 4 :] == encode_frame(2, b"first") + encode_frame(
         2, b"second"
@@ -331,19 +338,23 @@ def test_what_was_said_to_a_newcomer_that_is_behind_is_not_overtaken() -> None:
 
 
 def test_the_end_leaves_no_hole_in_what_was_said() -> None:
-    _, effects = tell(talking(), all_hear(b"published"), said(b"whispered"), Stop(0.0))
+    _, effects = advance_by(
+        open_websocket(), all_hear(b"published"), sending(b"whispered"), Stop(0.0)
+    )
     received = [payload for opcode, payload in frames_of(effects) if opcode == 2]
     assert received == [b"published", b"whispered"][: len(received)]
 
 
 @pytest.mark.parametrize("is_flushed", [False, True])
 def test_what_is_owed_is_counted_exactly(is_flushed: bool) -> None:
-    server, _ = tell(talking(), all_hear(b"abc"), said(b"x", b"y" * 126, b"z" * 66_000))
+    server, _ = advance_by(
+        open_websocket(), all_hear(b"abc"), sending(b"x", b"y" * 126, b"z" * 66_000)
+    )
     owed = 5 + 3 + 130 + 66_010
     assert buffered_amount(find_client(server.slots, CONN), server.broadcast) == owed
     if is_flushed:
-        server, effects = tell(server, FLUSH)
-        server, _ = tell(
+        server, effects = advance_by(server, FLUSH)
+        server, _ = advance_by(
             server,
             Stalled(
                 CONN,
@@ -360,8 +371,8 @@ def test_what_is_owed_is_counted_exactly(is_flushed: bool) -> None:
 
 
 def test_what_is_owed_is_counted_by_the_topics_it_was_published_on() -> None:
-    server, _ = tell(
-        talking(topics=("news",)),
+    server, _ = advance_by(
+        open_websocket(topics=("news",)),
         all_hear(b"abc", topic="news"),
         Subscribe(CONN, "news", False),
         all_hear(b"more", topic="news"),
@@ -370,16 +381,19 @@ def test_what_is_owed_is_counted_by_the_topics_it_was_published_on() -> None:
 
 
 def test_the_topics_of_a_laggard_count_from_when_they_were_changed() -> None:
-    server, effects = tell(
-        talking(topics=("a",)), all_hear(b"one", topic="a"), all_hear(b"two", topic="b"), FLUSH
+    server, effects = advance_by(
+        open_websocket(topics=("a",)),
+        all_hear(b"one", topic="a"),
+        all_hear(b"two", topic="b"),
+        FLUSH,
     )
     (fan,) = [effect for effect in effects if isinstance(effect, FanOut)]
-    server, _ = tell(
+    server, _ = advance_by(
         server,
         Subscribe(CONN, "b", True),
         FanOutStalled(CONN, 2, fan.start, fan.end, fan.subscription),
     )
-    _, effects = tell(server, Writable(CONN), FLUSH)
+    _, effects = advance_by(server, Writable(CONN), FLUSH)
     assert fan.data[:2] + bytes_to(CONN, effects) == encode_frame(2, b"one")
 
 

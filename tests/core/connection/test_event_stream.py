@@ -61,18 +61,18 @@ from tests.support.core_driver import (
     CONN,
     DATE,
     OK,
+    advance_by,
     answered,
     asked,
     at,
     bytes_of,
     client_of,
-    kinds,
+    effect_names,
     serving,
-    tell,
     ticket,
 )
-from tests.support.core_websockets import FLUSH, bytes_to, said, text
-from tests.support.event_stream_reader import Heard, read_events
+from tests.support.core_websockets import FLUSH, bytes_to, sending, text
+from tests.support.event_stream_reader import ReadEvent, read_events
 from tests.support.requests import GET, UPGRADE
 
 HEAD = (
@@ -100,7 +100,7 @@ def listening(
     limits: Limits | None = None, data: bytes = GET, response: Response | None = None
 ) -> Server:
     """A server whose only connection, `CONN`, has just become a listener."""
-    return tell(asked(data, limits), answered(0, response or Response.sse()))[0]
+    return advance_by(asked(data, limits), answered(0, response or Response.sse()))[0]
 
 
 def came_back(
@@ -111,7 +111,7 @@ def came_back(
     """
     conn = Conn(before.slots.used, before.next_generation)
     request = f"GET / HTTP/1.1\r\nHost: a\r\nLast-Event-ID: {last_id}\r\n\r\n".encode()
-    server, effects = tell(
+    server, effects = advance_by(
         before,
         Accepted(8, Peer("192.0.2.2", 1)),
         Received(conn, request),
@@ -125,11 +125,11 @@ def came_back(
 
 
 def test_the_answer_is_a_head_and_from_then_on_the_stream() -> None:
-    server, effects = tell(asked(GET), answered(0, Response.sse()))
+    server, effects = advance_by(asked(GET), answered(0, Response.sse()))
     assert effects == [Send(CONN, (HEAD, b"id: 0-0\n\n"), Then.KEEP)]
     assert client_of(server).incoming is EVENT_STREAM and is_in_cohort(client_of(server))
     assert waiting_for(client_of(server)) is Waiting.SSE
-    server, effects = tell(server, told("hello", "two\nlines"), FLUSH)
+    server, effects = advance_by(server, told("hello", "two\nlines"), FLUSH)
     (fan,) = effects
     assert fan == FanOut(
         HEARS_ALL,
@@ -141,33 +141,37 @@ def test_the_answer_is_a_head_and_from_then_on_the_stream() -> None:
 
 
 def test_an_answer_of_http_1_0_is_the_same_but_for_its_head() -> None:
-    _, effects = tell(
+    _, effects = advance_by(
         asked(b"GET / HTTP/1.0\r\n\r\n"), answered(0, Response.sse()), told("x"), FLUSH
     )
     assert bytes_to(CONN, effects) == START + b"id: 0-1\ndata: x\n\n"
 
 
 def test_head_is_answered_with_the_head_alone() -> None:
-    server, effects = tell(
+    server, effects = advance_by(
         asked(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"), answered(0, Response.sse())
     )
     assert effects[0] == Send(CONN, (HEAD,), Then.SHUT) and not server.load.websockets
 
 
 def test_status_and_fields_are_the_programs() -> None:
-    _, effects = tell(asked(GET), answered(0, Response.sse(status=203, headers={"X-Room": "7"})))
+    _, effects = advance_by(
+        asked(GET), answered(0, Response.sse(status=203, headers={"X-Room": "7"}))
+    )
     assert bytes_of(effects) == START.replace(
         b"200 OK", b"203 Non-Authoritative Information"
     ).replace(b"no\r\n", b"no\r\nX-Room: 7\r\n")
 
 
 def test_no_content_is_no_stream() -> None:
-    server, effects = tell(asked(GET), answered(0, Response.sse(status=204)))
+    server, effects = advance_by(asked(GET), answered(0, Response.sse(status=204)))
     assert bytes_of(effects).startswith(b"HTTP/1.1 204 ") and not server.load.websockets
 
 
 def test_a_stream_without_end_has_no_length() -> None:
-    server, effects = tell(asked(GET), answered(0, Response.sse(headers={"Content-Length": "5"})))
+    server, effects = advance_by(
+        asked(GET), answered(0, Response.sse(headers={"Content-Length": "5"}))
+    )
     assert bytes_of(effects).startswith(b"HTTP/1.1 500 ") and not server.load.websockets
     assert "a stream without end" in next(
         effect.text for effect in effects if isinstance(effect, Log)
@@ -181,7 +185,7 @@ def test_events_of_ones_own_are_not_those_that_are_broadcast(fields: dict[str, o
 
 
 def test_the_access_log_has_the_request() -> None:
-    _, effects = tell(asked(GET, None, True), answered(0, Response.sse()))
+    _, effects = advance_by(asked(GET, None, True), answered(0, Response.sse()))
     assert [effect[1:] for effect in effects if isinstance(effect, AccessLog)] == [
         ("GET", "/", 1, 200, -1)
     ]
@@ -189,7 +193,7 @@ def test_the_access_log_has_the_request() -> None:
 
 def test_there_is_room_for_so_many_and_the_oldest_gives_way() -> None:
     refusing = Limits(max_ws_connection_cnt=0)
-    server, effects = tell(asked(GET, refusing), answered(0, Response.sse()))
+    server, effects = advance_by(asked(GET, refusing), answered(0, Response.sse()))
     assert bytes_of(effects).startswith(b"HTTP/1.1 503 ") and b"Retry-After: 1\r\n" in bytes_of(
         effects
     )
@@ -202,15 +206,15 @@ def test_there_is_room_for_so_many_and_the_oldest_gives_way() -> None:
 
 
 def test_nobody_begins_to_listen_to_a_server_that_stops() -> None:
-    _, effects = tell(asked(GET), Stop(5.0), answered(0, Response.sse()))
+    _, effects = advance_by(asked(GET), Stop(5.0), answered(0, Response.sse()))
     assert bytes_of(effects).startswith(b"HTTP/1.1 503 ")
 
 
 def test_requests_behind_it_are_not_answered_and_their_streams_are_let_go() -> None:
-    server = tell(asked(GET + GET + GET), answered(1, Response.stream([b"x"])))[0]
-    server, effects = tell(server, answered(0, Response.sse()))
+    server = advance_by(asked(GET + GET + GET), answered(1, Response.stream([b"x"])))[0]
+    server, effects = advance_by(server, answered(0, Response.sse()))
     assert CloseBody(ticket(1)) in effects and bytes_of(effects) == START
-    server, effects = tell(server, answered(2, OK), Received(CONN, GET), told("x"), FLUSH)
+    server, effects = advance_by(server, answered(2, OK), Received(CONN, GET), told("x"), FLUSH)
     assert bytes_to(CONN, effects) == b"id: 0-1\ndata: x\n\n"
 
 
@@ -218,26 +222,28 @@ def test_requests_behind_it_are_not_answered_and_their_streams_are_let_go() -> N
 
 
 def test_a_binary_message_is_left_out_and_counted() -> None:
-    server, effects = tell(listening(), told("a", b"\x00", "b"), FLUSH)
+    server, effects = advance_by(listening(), told("a", b"\x00", "b"), FLUSH)
     assert bytes_to(CONN, effects) == b"id: 0-1\ndata: a\n\nid: 0-3\ndata: b\n\n"
     assert stats(server).sse_skipped == 1
-    server, effects = tell(server, told(b"\x01", b"\x02"), FLUSH)
+    server, effects = advance_by(server, told(b"\x01", b"\x02"), FLUSH)
     assert effects == [] and stats(server).sse_skipped == 3
 
 
 def test_topics_are_heard_as_by_a_websocket() -> None:
     server = listening(response=Response.sse(topics=("news",)))
-    server, effects = tell(
+    server, effects = advance_by(
         server, told("n", topic="news"), told("s", topic="sport"), told("all"), FLUSH
     )
     assert bytes_to(CONN, effects) == b"id: 0-1\ndata: n\n\nid: 0-3\ndata: all\n\n"
-    _, effects = tell(server, Subscribe(CONN, "sport", True), told("s", topic="sport"), FLUSH)
+    _, effects = advance_by(server, Subscribe(CONN, "sport", True), told("s", topic="sport"), FLUSH)
     assert bytes_to(CONN, effects) == b"id: 0-4\ndata: s\n\n"
 
 
 def test_who_hears_the_star_hears_every_topic() -> None:
     server = listening(response=Response.sse(topics="*"))
-    _, effects = tell(server, told("n", topic="news"), told("s", topic="sport"), told("all"), FLUSH)
+    _, effects = advance_by(
+        server, told("n", topic="news"), told("s", topic="sport"), told("all"), FLUSH
+    )
     assert [event.data for event in read_events(bytes_to(CONN, effects)).events] == [
         "n",
         "s",
@@ -246,7 +252,9 @@ def test_who_hears_the_star_hears_every_topic() -> None:
 
 
 def test_what_is_said_to_one_has_no_position_and_is_in_order() -> None:
-    _, effects = tell(listening(), told("a"), said("to you"), told("b"), said(b"\x00"), FLUSH)
+    _, effects = advance_by(
+        listening(), told("a"), sending("to you"), told("b"), sending(b"\x00"), FLUSH
+    )
     assert bytes_to(CONN, effects) == b"id: 0-1\ndata: a\n\ndata: to you\n\nid: 0-2\ndata: b\n\n"
 
 
@@ -255,17 +263,19 @@ TEXTS = st.text(st.sampled_from("ab:\n\r \ufeff\x00é"), max_size=12)
 
 @given(st.lists(TEXTS, max_size=6))
 def test_what_is_heard_is_what_was_said_but_for_line_ends(messages: list[str]) -> None:
-    _, effects = tell(listening(), told(*messages), FLUSH)
+    _, effects = advance_by(listening(), told(*messages), FLUSH)
     lines = [message.replace("\r\n", "\n").replace("\r", "\n") for message in messages]
     events = read_events(bytes_to(CONN, effects)).events
-    assert events == [Heard("message", line, f"0-{number}") for number, line in enumerate(lines, 1)]
+    assert events == [
+        ReadEvent("message", line, f"0-{number}") for number, line in enumerate(lines, 1)
+    ]
 
 
 # -- coming back -----------------------------------------------------------------------------------
 
 
 def test_who_comes_back_goes_on_behind_what_it_has_seen() -> None:
-    server, _ = tell(listening(), told("a", "b", "c"), FLUSH)
+    server, _ = advance_by(listening(), told("a", "b", "c"), FLUSH)
     assert came_back("0-1", server)[1] == b"id: 0-1\n\nid: 0-2\ndata: b\n\nid: 0-3\ndata: c\n\n"
     after, sent = came_back("0-3", server)
     assert (
@@ -274,18 +284,20 @@ def test_who_comes_back_goes_on_behind_what_it_has_seen() -> None:
 
 
 def test_what_was_published_while_nobody_listened_is_kept_for_who_may_come_back() -> None:
-    server, _ = tell(listening(), told("a"), FLUSH, ConnectionLost(CONN, 104), told("b"), FLUSH)
+    server, _ = advance_by(
+        listening(), told("a"), FLUSH, ConnectionLost(CONN, 104), told("b"), FLUSH
+    )
     assert not server.slots.used
     assert came_back("0-1", server)[1] == b"id: 0-1\n\nid: 0-2\ndata: b\n\n"
 
 
 def test_what_is_not_kept_any_more_is_told_as_a_gap() -> None:
-    server, _ = tell(
+    server, _ = advance_by(
         listening(SMALL), *[event for count in range(12) for event in (told("x" * 30), FLUSH)]
     )
     tail = server.broadcast.ring.tail_number
     sent = came_back("0-1", server)[1]
-    assert read_events(sent).events[0] == Heard(
+    assert read_events(sent).events[0] == ReadEvent(
         "gap", f'{{"after":"0-1","missed":{tail - 1}}}', f"0-{tail}"
     )
     assert [event.id for event in read_events(sent).events[1:]] == [
@@ -297,16 +309,16 @@ def test_what_is_not_kept_any_more_is_told_as_a_gap() -> None:
     "last_id", ["0-9", "17", "<script>", "0-", "-1", "0-1-2", "0-" + "9" * 16, "1-0"]
 )
 def test_who_has_seen_another_stream_is_told_so_and_begins_as_a_newcomer(last_id: str) -> None:
-    server, _ = tell(listening(KEEPING), told("a", "b"), FLUSH)
+    server, _ = advance_by(listening(KEEPING), told("a", "b"), FLUSH)
     sent = read_events(came_back(last_id, server, Response.sse(history=1))[1]).events
     assert sent == [
-        Heard("gap", f'{{"after":"{last_id}","missed":null}}', "0-1"),
-        Heard("message", "b", "0-2"),
+        ReadEvent("gap", f'{{"after":"{last_id}","missed":null}}', "0-1"),
+        ReadEvent("message", "b", "0-2"),
     ]
 
 
 def test_messages_that_nobody_was_to_be_sent_have_numbers_all_the_same() -> None:
-    server, _ = tell(serving(), told("a", b"b"), told("c"))
+    server, _ = advance_by(serving(), told("a", b"b"), told("c"))
     assert server.broadcast == make_broadcast(Limits())._replace(ring=server.broadcast.ring)
     assert (server.broadcast.ring.tail_number, server.broadcast.next_number) == (3, 3)
     assert (
@@ -315,7 +327,7 @@ def test_messages_that_nobody_was_to_be_sent_have_numbers_all_the_same() -> None
 
 
 def test_a_newcomer_asks_for_texts_of_its_topics() -> None:
-    server, _ = tell(
+    server, _ = advance_by(
         listening(KEEPING), told("a", "b"), told(b"\x00", b"\x01"), told("s", topic="sport"), FLUSH
     )
     assert (
@@ -325,8 +337,8 @@ def test_a_newcomer_asks_for_texts_of_its_topics() -> None:
 
 
 def test_a_newcomer_hears_what_is_published_from_now_on() -> None:
-    server, _ = tell(listening(), told("early"))
-    server, effects = tell(
+    server, _ = advance_by(listening(), told("early"))
+    server, effects = advance_by(
         server,
         Accepted(8, Peer("192.0.2.2", 1)),
         Received(Conn(1, 1), GET),
@@ -343,14 +355,14 @@ def test_a_newcomer_does_not_hear_what_was_said_before_it_came_whatever_it_is_se
     act: Callable[[Conn], Event],
 ) -> None:
     conn = Conn(1, 1)
-    server = tell(
+    server = advance_by(
         listening(),
         told("early"),
         Accepted(8, Peer("192.0.2.2", 1)),
         Received(conn, GET),
         HandlerReturned(ticket(0)._replace(conn=conn), (Response.sse(),)),
     )[0]
-    _, effects = tell(server, said("you", conn=conn), act(conn), told("late"), FLUSH)
+    _, effects = advance_by(server, sending("you", conn=conn), act(conn), told("late"), FLUSH)
     assert [event.data for event in read_events(bytes_to(conn, effects)).events] == ["you", "late"]
 
 
@@ -358,14 +370,14 @@ def test_a_newcomer_does_not_hear_what_was_said_before_it_came_whatever_it_is_se
 
 
 def test_half_an_event_is_finished_before_anything_else() -> None:
-    server, effects = tell(listening(), told("abc", "def"), FLUSH)
+    server, effects = advance_by(listening(), told("abc", "def"), FLUSH)
     whole = bytes_to(CONN, effects)
     for taken, _ in pairwise(range(len(whole) + 1)):
-        after, _ = tell(
-            server, FanOutStalled(CONN, taken, 0, 2, HEARS_ALL), said("you"), told("ghi"), FLUSH
+        after, _ = advance_by(
+            server, FanOutStalled(CONN, taken, 0, 2, HEARS_ALL), sending("you"), told("ghi"), FLUSH
         )
         assert is_laggard(client_of(after))
-        after, effects = tell(after, Writable(CONN), FLUSH)
+        after, effects = advance_by(after, Writable(CONN), FLUSH)
         assert (
             whole[:taken] + bytes_to(CONN, effects)
             == whole + b"data: you\n\nid: 0-3\ndata: ghi\n\n"
@@ -374,19 +386,23 @@ def test_half_an_event_is_finished_before_anything_else() -> None:
 
 
 def test_who_falls_too_far_behind_is_dropped_and_the_program_is_told_of_no_websocket() -> None:
-    server, _ = tell(listening(SMALL), told("a"), FLUSH)
-    server, _ = tell(server, FanOutStalled(CONN, 1, 0, 1, HEARS_ALL))
+    server, _ = advance_by(listening(SMALL), told("a"), FLUSH)
+    server, _ = advance_by(server, FanOutStalled(CONN, 1, 0, 1, HEARS_ALL))
     effects: list[Effect] = []
     for _ in range(12):
-        server, more = tell(server, told("x" * 30), FLUSH)
+        server, more = advance_by(server, told("x" * 30), FLUSH)
         effects += more
-    assert [kind for kind in kinds(effects) if kind != "FanOut"] == ["Log", "Drop", "CallClose"]
+    assert [kind for kind in effect_names(effects) if kind != "FanOut"] == [
+        "Log",
+        "Drop",
+        "CallClose",
+    ]
     assert effects[-1] == CallClose(CONN, CloseReason.WS_CLIENT_TOO_SLOW)
 
 
 def test_a_head_that_is_not_taken_is_taken_first() -> None:
-    server, _ = tell(listening(), Stalled(CONN, 10, (HEAD[10:],)), told("a"), FLUSH)
-    _, effects = tell(server, Writable(CONN), FLUSH)
+    server, _ = advance_by(listening(), Stalled(CONN, 10, (HEAD[10:],)), told("a"), FLUSH)
+    _, effects = advance_by(server, Writable(CONN), FLUSH)
     assert bytes_to(CONN, effects) == HEAD[10:] + b"id: 0-1\ndata: a\n\n"
 
 
@@ -394,28 +410,28 @@ def test_a_head_that_is_not_taken_is_taken_first() -> None:
 
 
 def test_what_a_listener_says_is_thrown_away() -> None:
-    server, effects = tell(listening(), Received(CONN, GET + text("hello")))
+    server, effects = advance_by(listening(), Received(CONN, GET + text("hello")))
     assert effects == [] and client_of(server).incoming.discarded == len(GET + text("hello"))
     limits = Limits(max_linger_len=10)
-    server, effects = tell(listening(limits), Received(CONN, b"x" * 11))
-    assert kinds(effects) == ["Watch"]
-    _, effects = tell(server, told("still"), FLUSH)
+    server, effects = advance_by(listening(limits), Received(CONN, b"x" * 11))
+    assert effect_names(effects) == ["Watch"]
+    _, effects = advance_by(server, told("still"), FLUSH)
     assert bytes_to(CONN, effects) == b"id: 0-1\ndata: still\n\n"
 
 
 def test_a_listener_that_will_say_no_more_may_still_listen() -> None:
-    server, effects = tell(listening(), HalfClosed(CONN), FLUSH)
+    server, effects = advance_by(listening(), HalfClosed(CONN), FLUSH)
     assert bytes_to(CONN, effects) == b"id: 0-0\n\n"
-    _, effects = tell(server, told("a"), FLUSH)
+    _, effects = advance_by(server, told("a"), FLUSH)
     assert bytes_to(CONN, effects) == b"id: 0-1\ndata: a\n\n"
 
 
 def test_silence_is_broken_by_a_comment() -> None:
     server = listening(Limits(sse_keep_alive_interval=8.0))
     for seconds in (8.0, 16.0, 24.0):
-        server, effects = tell(server, at(seconds - 0.1), FLUSH)
+        server, effects = advance_by(server, at(seconds - 0.1), FLUSH)
         assert bytes_to(CONN, effects) == b""
-        server, effects = tell(server, at(seconds), FLUSH)
+        server, effects = advance_by(server, at(seconds), FLUSH)
         assert bytes_to(CONN, effects) == b"id: 0-0\n\n"
 
 
@@ -423,8 +439,8 @@ def test_a_position_is_told_of_what_has_left() -> None:
     """What was published in this turn has not been sent yet, and a client that breaks off now has
     not heard it.
     """
-    server, effects = tell(listening(), told("a"), FLUSH, told("b"), at(100.0))
-    server, effects = tell(server, FLUSH)
+    server, effects = advance_by(listening(), told("a"), FLUSH, told("b"), at(100.0))
+    server, effects = advance_by(server, FLUSH)
     assert bytes_to(CONN, effects) == b"id: 0-1\n\nid: 0-2\ndata: b\n\n"
 
 
@@ -435,7 +451,7 @@ def test_what_may_be_said_is_an_eighth_of_the_room_and_text() -> None:
         1_001,
         True,
     )
-    server, _ = tell(listening(limits), Stalled(CONN, 0, (b"x",)))
+    server, _ = advance_by(listening(limits), Stalled(CONN, 0, (b"x",)))
     assert send_capacity(find_client(server.slots, CONN), server.limits) == (
         SendStatus.BACKPRESSURE,
         1_000,
@@ -455,7 +471,7 @@ def test_what_may_be_said_is_an_eighth_of_the_room_and_text() -> None:
     ],
 )
 def test_the_end_comes_behind_what_was_published(end: CloseRequested | Stop) -> None:
-    server, effects = tell(listening(), told("last"), end, FLUSH)
+    server, effects = advance_by(listening(), told("last"), end, FLUSH)
     assert bytes_to(CONN, effects) == b"id: 0-1\ndata: last\n\n"
     assert [effect.then for effect in effects if isinstance(effect, Send)] == [Then.SHUT]
     assert not [effect for effect in effects if isinstance(effect, CallWsClose | CallWsOpen)]
@@ -464,18 +480,20 @@ def test_the_end_comes_behind_what_was_published(end: CloseRequested | Stop) -> 
 
 def test_an_end_waits_for_who_is_slow_whatever_is_said_to_others_meanwhile() -> None:
     rest = b"data: first\n\n"
-    server, _ = tell(listening(SMALL), told("first"), FLUSH, Stalled(CONN, 10, (rest,)), Stop(60.0))
+    server, _ = advance_by(
+        listening(SMALL), told("first"), FLUSH, Stalled(CONN, 10, (rest,)), Stop(60.0)
+    )
     for _ in range(20):
-        server, effects = tell(server, told("x" * 30), FLUSH)
+        server, effects = advance_by(server, told("x" * 30), FLUSH)
         assert effects == []
-    server, effects = tell(server, at(16.0), Writable(CONN), FLUSH)
+    server, effects = advance_by(server, at(16.0), Writable(CONN), FLUSH)
     assert effects[0] == Send(CONN, (rest,), Then.SHUT)
-    _, effects = tell(server, HalfClosed(CONN))
+    _, effects = advance_by(server, HalfClosed(CONN))
     assert CallClose(CONN, CloseReason.SHUTDOWN) in effects
 
 
 def test_an_end_that_was_decided_before_the_answer_is_the_end_of_the_stream() -> None:
-    _, effects = tell(
+    _, effects = advance_by(
         asked(GET),
         CloseRequested(CONN, CloseReason.OK),
         answered(0, Response.sse()),
@@ -483,29 +501,29 @@ def test_an_end_that_was_decided_before_the_answer_is_the_end_of_the_stream() ->
         FLUSH,
     )
     assert effects == [Send(CONN, (HEAD, b"id: 0-0\n\n"), Then.SHUT)]
-    _, effects = tell(
+    _, effects = advance_by(
         asked(GET + b"no request\r\n\r\n"), answered(0, Response.sse()), told("a"), FLUSH
     )
     assert bytes_to(CONN, effects) == START + b"id: 0-1\ndata: a\n\n"
 
 
 def test_an_upgrade_after_an_end_that_was_decided_before_is_refused() -> None:
-    _, effects = tell(
+    _, effects = advance_by(
         asked(UPGRADE), CloseRequested(CONN, CloseReason.SHUTDOWN), answered(0, Response.upgrade())
     )
     assert bytes_of(effects).startswith(b"HTTP/1.1 503 ")
 
 
 def test_an_end_at_once_sends_what_can_be_sent() -> None:
-    server, effects = tell(listening(), told("last"), Stop(0.0))
+    server, effects = advance_by(listening(), told("last"), Stop(0.0))
     assert bytes_to(CONN, effects) == b"id: 0-1\ndata: last\n\n"
     assert Drop(CONN) in effects and not server.slots.used
-    _, effects = tell(listening(), Stop(0.0))
-    assert kinds(effects) == ["Drop", "CallClose"]
+    _, effects = advance_by(listening(), Stop(0.0))
+    assert effect_names(effects) == ["Drop", "CallClose"]
 
 
 def test_a_broken_connection_is_gone() -> None:
-    server, effects = tell(listening(), ConnectionLost(CONN, 104))
+    server, effects = advance_by(listening(), ConnectionLost(CONN, 104))
     assert effects == [Drop(CONN), CallClose(CONN, CloseReason.PEER_RESET)]
     assert (
         not server.load.websockets
@@ -516,7 +534,7 @@ def test_a_broken_connection_is_gone() -> None:
 
 def test_a_listener_and_a_websocket_are_sent_the_same_in_one_turn() -> None:
     conn = Conn(1, 1)
-    _, effects = tell(
+    _, effects = advance_by(
         listening(),
         Accepted(8, Peer("192.0.2.2", 1)),
         Received(conn, UPGRADE),

@@ -18,17 +18,17 @@ from tests.support.core_driver import (
     OK,
     OK_BYTES,
     PEER,
+    advance_by,
     answered,
     asked,
     bytes_of,
     client_of,
     drive,
+    effect_names,
     get,
-    kinds,
     requests_of,
     same,
     serving,
-    tell,
     ticket,
 )
 from tests.support.requests import GET
@@ -41,23 +41,25 @@ def a_get(target: str) -> Request:
 
 def test_a_request_is_handed_over_as_soon_as_it_is_complete() -> None:
     server = serving()
-    server, effects = tell(server, Received(CONN, GET[:-1]))
+    server, effects = advance_by(server, Received(CONN, GET[:-1]))
     assert effects == []
-    server, effects = tell(server, Received(CONN, GET[-1:]))
+    server, effects = advance_by(server, Received(CONN, GET[-1:]))
     assert same(effects, [Handle(ticket(0), (a_get("/"),))])
     assert client_of(server).incoming is IDLE_HTTP
 
 
 def test_requests_that_come_together_are_handed_over_together() -> None:
-    server, effects = tell(serving(), Received(CONN, get("/1") + get("/2") + get("/3") + b"GET"))
+    server, effects = advance_by(
+        serving(), Received(CONN, get("/1") + get("/2") + get("/3") + b"GET")
+    )
     assert same(effects, [Handle(ticket(0), (a_get("/1"), a_get("/2"), a_get("/3")))])
     assert client_of(server).incoming.buffer == b"GET"
-    server, effects = tell(server, Received(CONN, get("/4")[3:]))
+    server, effects = advance_by(server, Received(CONN, get("/4")[3:]))
     assert same(effects, [Handle(ticket(3), (a_get("/4"),))])
 
 
 def test_a_request_with_a_body_is_handed_over_with_it() -> None:
-    effects = tell(serving(), Received(CONN, HELLO))[1]
+    effects = advance_by(serving(), Received(CONN, HELLO))[1]
     assert same(
         effects,
         [
@@ -91,17 +93,17 @@ def test_a_request_with_a_body_is_handed_over_with_it() -> None:
     ],
 )
 def test_behind_an_unsafe_method_or_a_body_the_next_request_waits(first: bytes) -> None:
-    server, effects = tell(serving(), Received(CONN, first + GET))
-    assert (kinds(effects), len(requests_of(effects))) == (["Handle"], 1)
+    server, effects = advance_by(serving(), Received(CONN, first + GET))
+    assert (effect_names(effects), len(requests_of(effects))) == (["Handle"], 1)
     assert client_of(server).incoming.buffer == GET
-    server, effects = tell(server, answered(0, OK))
-    assert kinds(effects) == ["Send", "Handle"]
+    server, effects = advance_by(server, answered(0, OK))
+    assert effect_names(effects) == ["Send", "Handle"]
     assert same(requests_of(effects), [a_get("/")])
 
 
 def test_behind_a_last_request_nothing_is_read() -> None:
     last = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-    server, effects = tell(serving(), Received(CONN, last + GET), Received(CONN, GET))
+    server, effects = advance_by(serving(), Received(CONN, last + GET), Received(CONN, GET))
     assert len(requests_of(effects)) == 1
     assert client_of(server).incoming.phase is Phase.MUST_CLOSE
     assert client_of(server).incoming.buffer == b""
@@ -117,31 +119,31 @@ def test_empty_lines_before_a_request_are_skipped(blank: bytes) -> None:
 def test_a_carriage_return_at_the_front_may_be_half_of_an_empty_line() -> None:
     server = asked(b"\r")
     assert client_of(server).incoming.buffer == b"\r"
-    assert same(requests_of(tell(server, Received(CONN, b"\n" + GET))[1]), [a_get("/")])
-    assert bytes_of(tell(server, Received(CONN, b"G"))[1]).startswith(b"HTTP/1.1 400 ")
+    assert same(requests_of(advance_by(server, Received(CONN, b"\n" + GET))[1]), [a_get("/")])
+    assert bytes_of(advance_by(server, Received(CONN, b"G"))[1]).startswith(b"HTTP/1.1 400 ")
 
 
 def test_requests_beyond_the_queue_wait_unparsed() -> None:
     limits = Limits(max_queued_requests=2)
-    server, effects = tell(serving(limits), Received(CONN, get("/1") + get("/2") + get("/3")))
+    server, effects = advance_by(serving(limits), Received(CONN, get("/1") + get("/2") + get("/3")))
     assert same(requests_of(effects), [a_get("/1"), a_get("/2")])
     assert client_of(server).incoming.buffer == get("/3")
-    server, effects = tell(server, answered(0, OK))
+    server, effects = advance_by(server, answered(0, OK))
     assert same(requests_of(effects), [a_get("/3")])
 
 
 def test_a_client_that_sends_on_while_it_waits_is_not_read_beyond_a_head() -> None:
     limits = Limits(max_header_len=100)
     server = asked(HELLO, limits)
-    server, effects = tell(server, Received(CONN, b"x" * 99))
+    server, effects = advance_by(server, Received(CONN, b"x" * 99))
     assert effects == []
-    server, effects = tell(server, Received(CONN, b"x"))
+    server, effects = advance_by(server, Received(CONN, b"x"))
     assert same(effects, [Watch(CONN, Interest.NOTHING)])
 
 
 def test_what_is_wrong_becomes_doom_and_waits_for_what_is_owed() -> None:
-    server, effects = tell(serving(), Received(CONN, get("/1") + b"GET /2\r\n\r\n"))
-    assert kinds(effects) == ["Handle"]
+    server, effects = advance_by(serving(), Received(CONN, get("/1") + b"GET /2\r\n\r\n"))
+    assert effect_names(effects) == ["Handle"]
     incoming = client_of(server).incoming
     assert incoming.phase is Phase.MUST_CLOSE
     assert same(
@@ -151,7 +153,7 @@ def test_what_is_wrong_becomes_doom_and_waits_for_what_is_owed() -> None:
             "the request line has no version: HTTP/0.9 is not spoken here, HTTP/1.1 is",
         ),
     )
-    server, effects = tell(server, answered(0, OK))
+    server, effects = advance_by(server, answered(0, OK))
     assert bytes_of(effects).startswith(OK_BYTES + b"HTTP/1.1 400 Bad Request\r\n")
 
 

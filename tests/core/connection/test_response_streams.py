@@ -20,14 +20,14 @@ from tests.support.core_driver import (
     DATE,
     OK,
     OK_BYTES,
+    advance_by,
     answered,
     asked,
     bytes_of,
     client_of,
+    effect_names,
     get,
-    kinds,
     same,
-    tell,
     ticket,
 )
 from tests.support.requests import GET
@@ -46,18 +46,18 @@ def streaming(
     """A server whose request was answered by a stream, after these events; and what the last
     `apply` ordered.
     """
-    server, effects = tell(asked(data), answered(0, response))
+    server, effects = advance_by(asked(data), answered(0, response))
     for event in events:
-        server, effects = tell(server, event)
+        server, effects = advance_by(server, event)
     return server, list(effects)
 
 
 def test_a_stream_is_asked_piece_by_piece_and_sent_in_chunks() -> None:
     server, effects = streaming()
     assert same(effects, [Send(CONN, (STREAM_TOP,), Then.KEEP), Pull(ticket(0))])
-    server, effects = tell(server, StreamChunk(ticket(0), b"hello"))
+    server, effects = advance_by(server, StreamChunk(ticket(0), b"hello"))
     assert same(effects, [Send(CONN, (b"5\r\nhello\r\n",), Then.KEEP), Pull(ticket(0))])
-    server, effects = tell(server, StreamEnded(ticket(0)))
+    server, effects = advance_by(server, StreamEnded(ticket(0)))
     assert same(effects, [Send(CONN, (b"0\r\n\r\n",), Then.KEEP)])
     assert client_of(server).responded == 1
 
@@ -67,9 +67,9 @@ def test_an_empty_piece_is_skipped() -> None:
 
 
 def test_answers_behind_a_stream_wait_for_its_end() -> None:
-    server, effects = tell(asked(get("/1") + get("/2")), answered(0, STREAM), answered(1, OK))
-    assert kinds(effects) == ["Send", "Pull"]
-    effects = tell(server, StreamChunk(ticket(0), b"x"), StreamEnded(ticket(0)))[1]
+    server, effects = advance_by(asked(get("/1") + get("/2")), answered(0, STREAM), answered(1, OK))
+    assert effect_names(effects) == ["Send", "Pull"]
+    effects = advance_by(server, StreamChunk(ticket(0), b"x"), StreamEnded(ticket(0)))[1]
     assert bytes_of(effects) == b"1\r\nx\r\n0\r\n\r\n" + OK_BYTES
 
 
@@ -79,9 +79,9 @@ def test_a_stream_to_http_1_0_ends_with_the_connection() -> None:
     assert same(
         effects[0], Send(CONN, (b"HTTP/1.1 200 OK\r\nConnection: close\r\n" + DATE,), Then.KEEP)
     )
-    server, effects = tell(server, StreamChunk(ticket(0), b"hello"))
+    server, effects = advance_by(server, StreamChunk(ticket(0), b"hello"))
     assert bytes_of(effects) == b"hello"
-    assert same(tell(server, StreamEnded(ticket(0)))[1], [Send(CONN, (), Then.SHUT)])
+    assert same(advance_by(server, StreamEnded(ticket(0)))[1], [Send(CONN, (), Then.SHUT)])
 
 
 COUNTED = Response(200, (("Content-Length", "5"),), StreamedBody(()))
@@ -92,9 +92,9 @@ def test_a_counted_stream_is_sent_as_it_is() -> None:
         StreamChunk(ticket(0), b"he"), StreamChunk(ticket(0), b"llo"), response=COUNTED
     )
     assert same(effects, [Send(CONN, (b"llo",), Then.KEEP), Pull(ticket(0))])
-    server, effects = tell(server, StreamEnded(ticket(0)))
+    server, effects = advance_by(server, StreamEnded(ticket(0)))
     assert effects == []
-    assert bytes_of(tell(server, Received(CONN, GET), answered(1, OK))[1]) == OK_BYTES
+    assert bytes_of(advance_by(server, Received(CONN, GET), answered(1, OK))[1]) == OK_BYTES
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_counted_stream_that_breaks_its_word_breaks_the_connection(
     event: Event, problem: str
 ) -> None:
     server, _ = streaming(StreamChunk(ticket(0), b"he"), response=COUNTED)
-    server, effects = tell(server, event)
+    server, effects = advance_by(server, event)
     assert same(
         effects,
         [
@@ -128,7 +128,7 @@ def test_a_counted_stream_that_breaks_its_word_breaks_the_connection(
 
 def test_a_stream_that_fails_on_the_way_breaks_the_connection() -> None:
     server, _ = streaming(StreamChunk(ticket(0), b"he"))
-    server, effects = tell(server, HandlerFailed(ticket(0), 500, "", "it broke"))
+    server, effects = advance_by(server, HandlerFailed(ticket(0), 500, "", "it broke"))
     assert same(
         effects,
         [
@@ -141,25 +141,25 @@ def test_a_stream_that_fails_on_the_way_breaks_the_connection() -> None:
 
 def test_a_client_that_is_behind_stops_the_stream_and_one_that_catches_up_sets_it_going() -> None:
     server, effects = streaming(StreamChunk(ticket(0), b"one"))
-    server, _ = tell(server, Stalled(CONN, 2, (b"e\r\n",)))
-    server, effects = tell(server, StreamChunk(ticket(0), b"two"))
+    server, _ = advance_by(server, Stalled(CONN, 2, (b"e\r\n",)))
+    server, effects = advance_by(server, StreamChunk(ticket(0), b"two"))
     assert effects == []
     assert client_of(server).outgoing.outbox == (b"e\r\n", b"3\r\ntwo\r\n")
-    server, effects = tell(server, Writable(CONN))
+    server, effects = advance_by(server, Writable(CONN))
     assert same(effects[:2], [Send(CONN, (b"e\r\n", b"3\r\ntwo\r\n"), Then.KEEP), Pull(ticket(0))])
 
 
 def test_a_stream_is_never_asked_twice_for_one_piece() -> None:
     server, effects = streaming(Stalled(CONN, 0, (STREAM_TOP,)), Writable(CONN))
-    assert "Pull" not in kinds(effects)
-    server, effects = tell(server, Stalled(CONN, 1, (STREAM_TOP[1:],)), Writable(CONN))
-    assert "Pull" not in kinds(effects)
-    assert kinds(tell(server, StreamChunk(ticket(0), b"x"))[1]) == ["Send", "Pull"]
+    assert "Pull" not in effect_names(effects)
+    server, effects = advance_by(server, Stalled(CONN, 1, (STREAM_TOP[1:],)), Writable(CONN))
+    assert "Pull" not in effect_names(effects)
+    assert effect_names(advance_by(server, StreamChunk(ticket(0), b"x"))[1]) == ["Send", "Pull"]
 
 
 def test_the_end_of_a_stream_waits_behind_what_is_not_taken() -> None:
     server, _ = streaming(Stalled(CONN, 0, (STREAM_TOP,)), StreamChunk(ticket(0), b"x"), data=LAST)
-    server, effects = tell(server, StreamEnded(ticket(0)))
+    server, effects = advance_by(server, StreamEnded(ticket(0)))
     assert bytes_of(effects) == b""
-    server, effects = tell(server, Writable(CONN))
+    server, effects = advance_by(server, Writable(CONN))
     assert same(effects[0], Send(CONN, (STREAM_TOP, b"1\r\nx\r\n", b"0\r\n\r\n"), Then.SHUT))

@@ -23,15 +23,15 @@ from tests.support.core_driver import (
     OK,
     OK_BYTES,
     OK_CLOSE,
+    advance_by,
     answered,
     asked,
     bytes_of,
     client_of,
+    effect_names,
     get,
-    kinds,
     same,
     serving,
-    tell,
     ticket,
 )
 from tests.support.requests import GET
@@ -56,19 +56,19 @@ def bodies(data: bytes) -> bytes:
 
 
 def test_an_answer_is_sent_and_the_connection_goes_on() -> None:
-    server, effects = tell(asked(GET), answered(0, OK))
+    server, effects = advance_by(asked(GET), answered(0, OK))
     assert same(effects, [Send(CONN, (OK_BYTES,), Then.KEEP)])
     assert (client_of(server).responded, client_of(server).outstanding) == (1, ())
 
 
 def test_the_last_answer_shuts_our_side_behind_it() -> None:
-    server, effects = tell(asked(LAST), answered(0, OK))
+    server, effects = advance_by(asked(LAST), answered(0, OK))
     assert same(effects, [Send(CONN, (OK_CLOSE,), Then.SHUT)])
     assert client_of(server).incoming.phase is Phase.LINGER
 
 
 def test_answers_to_requests_that_came_together_go_out_together() -> None:
-    effects = tell(asked(THREE), answered(0, OK, OK, OK))[1]
+    effects = advance_by(asked(THREE), answered(0, OK, OK, OK))[1]
     assert same(effects, [Send(CONN, (OK_BYTES * 3,), Then.KEEP)])
 
 
@@ -78,7 +78,7 @@ def test_answers_to_requests_that_came_together_go_out_together() -> None:
 def test_answers_leave_in_the_order_of_the_requests(order: tuple[int, ...]) -> None:
     server, output = asked(THREE), b""
     for count, number in enumerate(order, 1):
-        server, effects = tell(server, answered(number, numbered(number)))
+        server, effects = advance_by(server, answered(number, numbered(number)))
         output += bytes_of(effects)
         ready = next((index for index in range(3) if index not in order[:count]), 3)
         assert bodies(output) == b"012"[:ready]
@@ -86,10 +86,10 @@ def test_answers_leave_in_the_order_of_the_requests(order: tuple[int, ...]) -> N
 
 
 def test_an_early_answer_is_held_and_sent_behind_the_one_before_it() -> None:
-    server, effects = tell(asked(THREE), answered(1, numbered(1), numbered(2)))
+    server, effects = advance_by(asked(THREE), answered(1, numbered(1), numbered(2)))
     assert effects == []
     assert same(client_of(server).outgoing.early_responses, ((1, numbered(1)), (2, numbered(2))))
-    assert bodies(bytes_of(tell(server, answered(0, numbered(0)))[1])) == b"012"
+    assert bodies(bytes_of(advance_by(server, answered(0, numbered(0)))[1])) == b"012"
 
 
 @pytest.mark.parametrize(
@@ -104,24 +104,24 @@ def test_an_early_answer_is_held_and_sent_behind_the_one_before_it() -> None:
     ],
 )
 def test_an_answer_nobody_waits_for_changes_nothing(event: Event) -> None:
-    server, _ = tell(asked(THREE), answered(0, OK), answered(1, OK), answered(2, OK))
-    after, effects = tell(server, event)
+    server, _ = advance_by(asked(THREE), answered(0, OK), answered(1, OK), answered(2, OK))
+    after, effects = advance_by(server, event)
     assert effects == []
     assert same(client_of(after), client_of(server))
 
 
 def test_a_second_answer_to_the_same_request_is_let_go() -> None:
-    server, _ = tell(asked(THREE), answered(1, numbered(1)))
-    server, effects = tell(server, answered(1, numbered(9)), answered(1, STREAM))
+    server, _ = advance_by(asked(THREE), answered(1, numbered(1)))
+    server, effects = advance_by(server, answered(1, numbered(9)), answered(1, STREAM))
     assert same(effects, [CloseBody(ticket(1))])
     assert (
-        bodies(bytes_of(tell(server, answered(0, numbered(0)), answered(2, numbered(2)))[1]))
+        bodies(bytes_of(advance_by(server, answered(0, numbered(0)), answered(2, numbered(2)))[1]))
         == b"012"
     )
 
 
 def test_a_response_that_cannot_be_sent_becomes_a_500_and_a_note() -> None:
-    effects = tell(
+    effects = advance_by(
         asked(GET), answered(0, Response(200, (("X-A", "b\r\nSet-Cookie: c"),), b"secret"))
     )[1]
     problem = (
@@ -149,28 +149,30 @@ def test_a_response_that_cannot_be_sent_becomes_a_500_and_a_note() -> None:
     ],
 )  # type: ignore[arg-type]
 def test_a_response_filled_by_hand_can_break_nothing(response: Response) -> None:
-    effects = tell(asked(GET), answered(0, response))[1]
-    assert kinds(effects) == ["Log", "Send"]
+    effects = advance_by(asked(GET), answered(0, response))[1]
+    assert effect_names(effects) == ["Log", "Send"]
     assert bytes_of(effects) == ERROR
 
 
 def test_a_stream_that_cannot_be_sent_is_abandoned() -> None:
-    effects = tell(asked(GET), answered(0, Response(200, (("A\n", "b"),), StreamedBody(()))))[1]
-    assert kinds(effects) == ["Log", "CloseBody", "Send"]
+    effects = advance_by(asked(GET), answered(0, Response(200, (("A\n", "b"),), StreamedBody(()))))[
+        1
+    ]
+    assert effect_names(effects) == ["Log", "CloseBody", "Send"]
     assert bytes_of(effects) == ERROR
 
 
 @pytest.mark.parametrize("data", [b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", GET])
 def test_a_stream_whose_body_is_never_sent_is_abandoned(data: bytes) -> None:
     response = Response(204, (), StreamedBody(())) if data == GET else STREAM
-    effects = tell(asked(data), answered(0, response))[1]
-    assert kinds(effects) == ["Send", "CloseBody"]
+    effects = advance_by(asked(data), answered(0, response))[1]
+    assert effect_names(effects) == ["Send", "CloseBody"]
     assert bytes_of(effects).endswith(DATE)
 
 
 def test_each_answer_is_told_to_the_access_log_if_there_is_one() -> None:
     server = asked(get("/1?q") + get("/2"), logs_access=True)
-    effects = tell(server, answered(0, numbered(5), STREAM))[1]
+    effects = advance_by(server, answered(0, numbered(5), STREAM))[1]
     peer = client_of(server).peer
     assert [effect for effect in effects if isinstance(effect, AccessLog)] == [
         AccessLog(peer, "GET", "/1?q", 1, 200, 1),
@@ -182,19 +184,19 @@ def test_each_answer_is_told_to_the_access_log_if_there_is_one() -> None:
 
 
 def test_user_code_that_fails_is_a_status_for_the_client_and_an_account_for_the_log() -> None:
-    effects = tell(asked(GET), HandlerFailed(ticket(0), 500, "", "Traceback: secret"))[1]
+    effects = advance_by(asked(GET), HandlerFailed(ticket(0), 500, "", "Traceback: secret"))[1]
     assert same(
         effects, [Log("sigil.error", 40, "Traceback: secret"), Send(CONN, (ERROR,), Then.KEEP)]
     )
-    effects = tell(asked(GET), HandlerFailed(ticket(0), 404, "no such thing", ""))[1]
-    assert kinds(effects) == ["Send"]
+    effects = advance_by(asked(GET), HandlerFailed(ticket(0), 404, "no such thing", ""))[1]
+    assert effect_names(effects) == ["Send"]
     assert bytes_of(effects).endswith(b"404 Not Found: no such thing\n")
 
 
 def test_a_refusal_out_of_order_is_held_like_an_answer() -> None:
-    server, effects = tell(asked(THREE), HandlerFailed(ticket(1), 500, "", ""))
+    server, effects = advance_by(asked(THREE), HandlerFailed(ticket(1), 500, "", ""))
     assert effects == []
-    assert bytes_of(tell(server, answered(0, OK))[1]) == OK_BYTES + ERROR
+    assert bytes_of(advance_by(server, answered(0, OK))[1]) == OK_BYTES + ERROR
 
 
 EXPECTING = HELLO.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n").removesuffix(b"hello")
@@ -202,31 +204,31 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def test_a_client_that_waits_to_be_asked_for_its_body_is_asked() -> None:
-    server, effects = tell(serving(), Received(CONN, EXPECTING))
+    server, effects = advance_by(serving(), Received(CONN, EXPECTING))
     assert same(effects, [Send(CONN, (CONTINUE,), Then.KEEP)])
-    server, effects = tell(server, Received(CONN, b"hello"))
-    assert kinds(effects) == ["Handle"]
-    assert bytes_of(tell(server, answered(0, OK))[1]) == OK_BYTES
+    server, effects = advance_by(server, Received(CONN, b"hello"))
+    assert effect_names(effects) == ["Handle"]
+    assert bytes_of(advance_by(server, answered(0, OK))[1]) == OK_BYTES
 
 
 def test_the_interim_answer_does_not_depend_on_how_the_body_came() -> None:
-    server, effects = tell(serving(), Received(CONN, EXPECTING + b"hello"))
-    assert bytes_of(effects + tell(server, answered(0, OK))[1]) == CONTINUE + OK_BYTES
+    server, effects = advance_by(serving(), Received(CONN, EXPECTING + b"hello"))
+    assert bytes_of(effects + advance_by(server, answered(0, OK))[1]) == CONTINUE + OK_BYTES
 
 
 def test_a_body_that_is_refused_by_its_head_is_not_asked_for() -> None:
-    effects = tell(serving(Limits(max_body_len=4)), Received(CONN, EXPECTING))[1]
+    effects = advance_by(serving(Limits(max_body_len=4)), Received(CONN, EXPECTING))[1]
     assert bytes_of(effects).startswith(b"HTTP/1.1 413 Content Too Large\r\n")
 
 
 def test_an_interim_answer_waits_for_the_answers_before_it() -> None:
-    server, effects = tell(serving(), Received(CONN, GET + EXPECTING))
+    server, effects = advance_by(serving(), Received(CONN, GET + EXPECTING))
     assert bytes_of(effects) == b""
-    assert bytes_of(tell(server, answered(0, OK))[1]) == OK_BYTES + CONTINUE
+    assert bytes_of(advance_by(server, answered(0, OK))[1]) == OK_BYTES + CONTINUE
 
 
 def test_an_answer_without_responses_changes_nothing() -> None:
     for server in (serving(), asked(GET)):
-        after, effects = tell(server, HandlerReturned(ticket(0), ()))
+        after, effects = advance_by(server, HandlerReturned(ticket(0), ()))
         assert bytes_of(effects) == b""
         assert client_of(after).outstanding == client_of(server).outstanding

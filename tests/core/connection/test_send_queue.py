@@ -19,13 +19,13 @@ from sigil.core.effects import Send, Then
 from sigil.core.events import Delivered
 from sigil.core.limits import Limits
 from sigil.core.websocket.frames import encode_frame
-from tests.support.core_driver import CONN, PEER, tell
+from tests.support.core_driver import CONN, PEER, advance_by
 from tests.support.core_websockets import (
     PLAIN,
-    came,
     frames_in,
+    open_websocket,
     ping,
-    talking,
+    received,
     text,
     websocket_in,
 )
@@ -95,16 +95,17 @@ def test_an_answer_to_a_ping_that_was_sent_is_due_no_more() -> None:
 
 
 def test_what_waits_behind_a_ping_is_never_copied_and_counted_without_looking_again() -> None:
-    server, _ = tell(
-        talking(), came(b"".join(text(words) + ping() for words in ("one", "two", "three")))
+    server, _ = advance_by(
+        open_websocket(),
+        received(b"".join(text(words) + ping() for words in ("one", "two", "three"))),
     )
     first = websocket_in(server)
     assert (first.undelivered.start, first.undelivered.length, unread_len(first)) == (1, 8, 8)
-    server, _ = tell(server, Delivered(CONN))
+    server, _ = advance_by(server, Delivered(CONN))
     second = websocket_in(server)
     assert second.undelivered.items is first.undelivered.items
     assert (second.undelivered.start, unread_len(second)) == (3, 5)
-    server, _ = tell(server, Delivered(CONN))
+    server, _ = advance_by(server, Delivered(CONN))
     assert unread_len(websocket_in(server)) == 0
-    server, _ = tell(server, Delivered(CONN))
+    server, _ = advance_by(server, Delivered(CONN))
     assert websocket_in(server).undelivered is NOTHING_UNDELIVERED

@@ -32,19 +32,19 @@ from tests.support.core_driver import (
     OK,
     OK_BYTES,
     OK_CLOSE,
+    advance_by,
     answered,
     asked,
     at,
     bytes_of,
     client_of,
     drive,
+    effect_names,
     fate_of,
     get,
-    kinds,
     requests_of,
     same,
     serving,
-    tell,
     ticket,
 )
 from tests.support.requests import GET
@@ -62,7 +62,7 @@ def gone(reason: CloseReason) -> list[object]:
 
 
 def test_a_bad_request_is_answered_and_the_connection_shut() -> None:
-    effects = tell(serving(), Received(CONN, b"GET / HTTP/1.1\r\n\r\n"))[1]
+    effects = advance_by(serving(), Received(CONN, b"GET / HTTP/1.1\r\n\r\n"))[1]
     assert same(
         effects[0],
         Log(
@@ -75,7 +75,7 @@ def test_a_bad_request_is_answered_and_the_connection_shut() -> None:
         b"400 Bad Request: the request has no Host\n"
     )
     assert fate_of(effects) == "shut"
-    assert kinds(effects) == ["Log", "Send"]
+    assert effect_names(effects) == ["Log", "Send"]
 
 
 def test_a_bad_head_request_is_answered_without_a_body() -> None:
@@ -93,10 +93,10 @@ def test_good_requests_before_a_bad_one_are_answered_first_and_nothing_after_it(
 
 
 def test_the_error_waits_until_the_last_owed_answer_is_there() -> None:
-    server, effects = tell(serving(), Received(CONN, get("/1") + get("/2") + BAD))
-    server, effects = tell(server, answered(1, OK))
+    server, effects = advance_by(serving(), Received(CONN, get("/1") + get("/2") + BAD))
+    server, effects = advance_by(server, answered(1, OK))
     assert effects == []
-    effects = tell(server, answered(0, OK))[1]
+    effects = advance_by(server, answered(0, OK))[1]
     assert bytes_of(effects).startswith(OK_BYTES + OK_BYTES + b"HTTP/1.1 400 ")
     assert fate_of(effects) == "shut"
 
@@ -105,26 +105,26 @@ def test_the_error_waits_until_the_last_owed_answer_is_there() -> None:
 
 
 def test_an_idle_client_that_ends_its_half_has_closed() -> None:
-    assert same(tell(serving(), at(1.0), HalfClosed(CONN))[1], gone(CloseReason.PEER_CLOSED))
+    assert same(advance_by(serving(), at(1.0), HalfClosed(CONN))[1], gone(CloseReason.PEER_CLOSED))
 
 
 def test_a_half_close_in_the_tick_of_a_response_shuts_so_that_the_response_arrives() -> None:
-    server, effects = tell(asked(GET), answered(0, OK), HalfClosed(CONN))
+    server, effects = advance_by(asked(GET), answered(0, OK), HalfClosed(CONN))
     assert same(effects, [Send(CONN, (OK_BYTES,), Then.SHUT)])
-    assert same(tell(server, HalfClosed(CONN))[1][0], Drop(CONN))
+    assert same(advance_by(server, HalfClosed(CONN))[1][0], Drop(CONN))
 
 
 def test_a_client_that_ends_its_half_still_gets_what_it_is_owed() -> None:
-    server, effects = tell(asked(GET), HalfClosed(CONN))
+    server, effects = advance_by(asked(GET), HalfClosed(CONN))
     assert same(effects, [Watch(CONN, Interest.NOTHING)])
-    server, effects = tell(server, answered(0, OK))
+    server, effects = advance_by(server, answered(0, OK))
     assert same(effects, [Send(CONN, (OK_CLOSE,), Then.SHUT), Watch(CONN, Interest.READ)])
-    assert same(tell(server, HalfClosed(CONN))[1], gone(CloseReason.OK))
+    assert same(advance_by(server, HalfClosed(CONN))[1], gone(CloseReason.OK))
 
 
 @pytest.mark.parametrize("data", [b"GET", GET[:-1], HELLO[:-1], b"\r"])
 def test_half_a_request_at_the_end_of_the_input_is_a_bad_one(data: bytes) -> None:
-    effects = tell(asked(data), HalfClosed(CONN))[1]
+    effects = advance_by(asked(data), HalfClosed(CONN))[1]
     assert bytes_of(effects).endswith(
         b"400 Bad Request: the connection was closed before the request was complete\n"
     )
@@ -134,13 +134,13 @@ def test_half_a_request_at_the_end_of_the_input_is_a_bad_one(data: bytes) -> Non
 @pytest.mark.parametrize("first", [HELLO, get("/p")])
 def test_complete_requests_that_wait_at_the_end_of_the_input_are_all_answered(first: bytes) -> None:
     limits = Limits(max_queued_requests=1)
-    server, effects = tell(
+    server, effects = advance_by(
         serving(limits), Received(CONN, first + get("/2") + get("/3")), HalfClosed(CONN)
     )
     targets, output = [], b""
     for number in range(3):
         targets += [request.target for request in requests_of(effects)]
-        server, effects = tell(server, answered(number, OK))
+        server, effects = advance_by(server, answered(number, OK))
         output += bytes_of(effects)
     assert targets == ["/p", "/2", "/3"]
     assert output == OK_BYTES + OK_BYTES + OK_CLOSE
@@ -148,59 +148,60 @@ def test_complete_requests_that_wait_at_the_end_of_the_input_are_all_answered(fi
 
 
 def test_the_end_of_the_input_after_our_last_answer_ends_the_connection() -> None:
-    server, _ = tell(asked(LAST), answered(0, OK))
-    assert same(tell(server, HalfClosed(CONN))[1], gone(CloseReason.OK))
+    server, _ = advance_by(asked(LAST), answered(0, OK))
+    assert same(advance_by(server, HalfClosed(CONN))[1], gone(CloseReason.OK))
 
 
 def test_the_end_of_the_input_does_not_overtake_a_last_answer_that_is_not_taken() -> None:
-    server, _ = tell(asked(LAST), answered(0, OK))
-    server, _ = tell(server, Stalled(CONN, 0, (OK_CLOSE,)))
-    server, effects = tell(server, HalfClosed(CONN))
-    assert "Drop" not in kinds(effects)
-    assert same(tell(server, Writable(CONN))[1][0], Send(CONN, (OK_CLOSE,), Then.SHUT))
+    server, _ = advance_by(asked(LAST), answered(0, OK))
+    server, _ = advance_by(server, Stalled(CONN, 0, (OK_CLOSE,)))
+    server, effects = advance_by(server, HalfClosed(CONN))
+    assert "Drop" not in effect_names(effects)
+    assert same(advance_by(server, Writable(CONN))[1][0], Send(CONN, (OK_CLOSE,), Then.SHUT))
 
 
 # -- stalls ----------------------------------------------------------------------------------------
 
 
 def test_what_the_kernel_does_not_take_is_kept_and_sent_when_it_can_be() -> None:
-    server, _ = tell(asked(GET), answered(0, OK))
-    server, effects = tell(server, Stalled(CONN, 10, (OK_BYTES[10:],)))
+    server, _ = advance_by(asked(GET), answered(0, OK))
+    server, effects = advance_by(server, Stalled(CONN, 10, (OK_BYTES[10:],)))
     assert same(effects, [Watch(CONN, Interest.BOTH)])
     assert stats(server).bytes_out == 10
-    server, effects = tell(server, Writable(CONN))
+    server, effects = advance_by(server, Writable(CONN))
     assert same(effects, [Send(CONN, (OK_BYTES[10:],), Then.KEEP), Watch(CONN, Interest.READ)])
     assert stats(server).bytes_out == len(OK_BYTES)
 
 
 def test_while_something_is_not_taken_nothing_overtakes_it() -> None:
-    server, _ = tell(asked(get("/1") + get("/2")), answered(0, OK))
-    server, _ = tell(server, Stalled(CONN, 0, (OK_BYTES,)))
-    server, effects = tell(server, answered(1, Response.text("no")))
+    server, _ = advance_by(asked(get("/1") + get("/2")), answered(0, OK))
+    server, _ = advance_by(server, Stalled(CONN, 0, (OK_BYTES,)))
+    server, effects = advance_by(server, answered(1, Response.text("no")))
     assert effects == []
     assert (
-        bytes_of(tell(server, Writable(CONN))[1]) == OK_BYTES + OK_BYTES.removesuffix(b"ok") + b"no"
+        bytes_of(advance_by(server, Writable(CONN))[1])
+        == OK_BYTES + OK_BYTES.removesuffix(b"ok") + b"no"
     )
 
 
 def test_a_client_that_does_not_read_is_not_read_either() -> None:
     limits = Limits(max_outbox_len=100)
-    server, _ = tell(asked(GET, limits), answered(0, OK))
-    server, effects = tell(server, Stalled(CONN, 0, (b"x" * 99,)))
+    server, _ = advance_by(asked(GET, limits), answered(0, OK))
+    server, effects = advance_by(server, Stalled(CONN, 0, (b"x" * 99,)))
     assert same(effects, [Watch(CONN, Interest.BOTH)])
-    server, effects = tell(server, Received(CONN, GET))
-    assert kinds(effects) == ["Handle"]
-    server, effects = tell(server, answered(1, OK), Received(CONN, GET))
+    server, effects = advance_by(server, Received(CONN, GET))
+    assert effect_names(effects) == ["Handle"]
+    server, effects = advance_by(server, answered(1, OK), Received(CONN, GET))
     assert same(effects, [Watch(CONN, Interest.WRITE)])
-    server, effects = tell(server, Writable(CONN))
-    assert kinds(effects) == ["Send"]
-    server, effects = tell(server, Writable(CONN))
-    assert kinds(effects) == ["Handle", "Watch"]
+    server, effects = advance_by(server, Writable(CONN))
+    assert effect_names(effects) == ["Send"]
+    server, effects = advance_by(server, Writable(CONN))
+    assert effect_names(effects) == ["Handle", "Watch"]
 
 
 def test_being_writable_with_nothing_to_write_is_nothing() -> None:
     server = serving()
-    after, effects = tell(server, Writable(CONN))
+    after, effects = advance_by(server, Writable(CONN))
     assert effects == []
     assert same(client_of(after), client_of(server))
 
@@ -212,36 +213,38 @@ def full(*more: Event) -> tuple[Server, list[Effect]]:
     """A server that has just sent more than a client may owe us reading, with a request waiting
     behind it.
     """
-    return tell(tell(asked(HELLO + GET, Limits(max_outbox_len=100)), *more)[0], answered(0, LARGE))
+    return advance_by(
+        advance_by(asked(HELLO + GET, Limits(max_outbox_len=100)), *more)[0], answered(0, LARGE)
+    )
 
 
 def test_behind_more_than_the_kernel_may_have_taken_the_next_request_waits_for_room() -> None:
     server, effects = full()
-    assert kinds(effects) == ["Send", "Watch"]
+    assert effect_names(effects) == ["Send", "Watch"]
     assert same(effects[1], Watch(CONN, Interest.WRITE))
-    server, effects = tell(server, Writable(CONN))
-    assert kinds(effects) == ["Handle", "Watch"]
+    server, effects = advance_by(server, Writable(CONN))
+    assert effect_names(effects) == ["Handle", "Watch"]
     assert same(effects[1], Watch(CONN, Interest.READ))
-    assert same(tell(server, answered(1, OK))[1], [Send(CONN, (OK_BYTES,), Then.KEEP)])
+    assert same(advance_by(server, answered(1, OK))[1], [Send(CONN, (OK_BYTES,), Then.KEEP)])
 
 
 def test_a_complete_request_that_waits_for_room_at_the_end_of_the_input_is_answered() -> None:
     server, effects = full(HalfClosed(CONN))
     assert fate_of(effects) == "keep"
-    effects = tell(server, Writable(CONN))[1]
+    effects = advance_by(server, Writable(CONN))[1]
     assert len(requests_of(effects)) == 1
 
 
 def test_a_complete_request_behind_a_full_outbox_at_the_end_of_the_input_is_answered() -> None:
-    server, _ = tell(
+    server, _ = advance_by(
         asked(GET, Limits(max_outbox_len=100)), answered(0, OK), Received(CONN, HELLO + GET)
     )
-    server, _ = tell(server, HalfClosed(CONN), Stalled(CONN, 0, (b"x" * 100,)))
-    server, effects = tell(server, answered(1, OK))
+    server, _ = advance_by(server, HalfClosed(CONN), Stalled(CONN, 0, (b"x" * 100,)))
+    server, effects = advance_by(server, answered(1, OK))
     assert fate_of(effects) == "keep"
-    server, effects = tell(server, Writable(CONN))
-    assert kinds(effects) == ["Send"]
-    effects = tell(server, Writable(CONN))[1]
+    server, effects = advance_by(server, Writable(CONN))
+    assert effect_names(effects) == ["Send"]
+    effects = advance_by(server, Writable(CONN))[1]
     assert len(requests_of(effects)) == 1
 
 
@@ -249,10 +252,10 @@ def test_a_connection_that_is_hung_up_while_it_waits_for_room_lingers_no_longer_
     None
 ):
     server, _ = full()
-    server, effects = tell(server, CloseRequested(CONN, CloseReason.HANDLER_ERROR))
+    server, effects = advance_by(server, CloseRequested(CONN, CloseReason.HANDLER_ERROR))
     assert fate_of(effects) == "shut"
-    assert tell(server, at(1.9))[1] == []
-    assert same(tell(server, at(1.95), at(2.1))[1], gone(CloseReason.HANDLER_ERROR))
+    assert advance_by(server, at(1.9))[1] == []
+    assert same(advance_by(server, at(1.95), at(2.1))[1], gone(CloseReason.HANDLER_ERROR))
 
 
 # -- ends ------------------------------------------------------------------------------------------
@@ -260,50 +263,50 @@ def test_a_connection_that_is_hung_up_while_it_waits_for_room_lingers_no_longer_
 
 @pytest.mark.parametrize("data", [b"\r\n", b"GET", GET, HELLO, HELLO[:-1]])
 def test_a_broken_connection_is_gone_at_once(data: bytes) -> None:
-    assert same(tell(asked(data), ConnectionLost(CONN, 104))[1], gone(CloseReason.PEER_RESET))
+    assert same(advance_by(asked(data), ConnectionLost(CONN, 104))[1], gone(CloseReason.PEER_RESET))
 
 
 def test_a_connection_that_breaks_after_our_last_answer_ended_well() -> None:
-    server, _ = tell(asked(LAST), answered(0, OK))
-    assert same(tell(server, ConnectionLost(CONN, 104))[1], gone(CloseReason.OK))
+    server, _ = advance_by(asked(LAST), answered(0, OK))
+    assert same(advance_by(server, ConnectionLost(CONN, 104))[1], gone(CloseReason.OK))
 
 
 def test_a_hang_up_comes_after_what_is_owed() -> None:
-    server, effects = tell(asked(GET), CloseRequested(CONN, CloseReason.HANDLER_ERROR))
+    server, effects = advance_by(asked(GET), CloseRequested(CONN, CloseReason.HANDLER_ERROR))
     assert bytes_of(effects) == b""
-    effects = tell(server, Received(CONN, GET), answered(0, OK))[1]
+    effects = advance_by(server, Received(CONN, GET), answered(0, OK))[1]
     assert bytes_of(effects).startswith(OK_BYTES + b"HTTP/1.1 500 Internal Server Error\r\n")
     assert (fate_of(effects), len(requests_of(effects))) == ("shut", 0)
 
 
 @pytest.mark.parametrize("reason", list(CloseReason))
 def test_a_hang_up_may_have_any_reason(reason: CloseReason) -> None:
-    effects = tell(serving(), CloseRequested(CONN, reason))[1]
+    effects = advance_by(serving(), CloseRequested(CONN, reason))[1]
     assert fate_of(effects) in ("shut", "drop")
 
 
 @pytest.mark.parametrize("status", [0, 99, 199, 600, -1])
 def test_user_code_may_refuse_with_a_status_that_is_none(status: int) -> None:
-    effects = tell(asked(GET), HandlerFailed(ticket(0), status, "", ""))[1]
+    effects = advance_by(asked(GET), HandlerFailed(ticket(0), status, "", ""))[1]
     assert bytes_of(effects).startswith(b"HTTP/1.1 500 ")
 
 
 def test_what_is_sent_after_our_last_answer_is_thrown_away_up_to_a_bound() -> None:
     limits = Limits(max_linger_len=10)
-    server, _ = tell(asked(LAST, limits), answered(0, OK))
-    server, effects = tell(server, Received(CONN, b"x" * 10))
+    server, _ = advance_by(asked(LAST, limits), answered(0, OK))
+    server, effects = advance_by(server, Received(CONN, b"x" * 10))
     assert effects == []
     assert client_of(server).incoming.discarded == 10
-    assert same(tell(server, Received(CONN, b"x"))[1], gone(CloseReason.OK))
+    assert same(advance_by(server, Received(CONN, b"x"))[1], gone(CloseReason.OK))
 
 
 def test_what_is_sent_while_the_last_answer_is_owed_is_thrown_away_up_to_a_bound() -> None:
     limits = Limits(max_linger_len=10)
-    server, effects = tell(asked(LAST, limits), Received(CONN, b"x" * 10))
+    server, effects = advance_by(asked(LAST, limits), Received(CONN, b"x" * 10))
     assert effects == []
-    server, effects = tell(server, Received(CONN, b"x"))
+    server, effects = advance_by(server, Received(CONN, b"x"))
     assert same(effects, [Watch(CONN, Interest.NOTHING)])
-    effects = tell(server, answered(0, OK))[1]
+    effects = advance_by(server, answered(0, OK))[1]
     assert same(effects, [Send(CONN, (OK_CLOSE,), Then.SHUT), Watch(CONN, Interest.READ)])
 
 
@@ -330,7 +333,7 @@ def late(conn: Conn) -> list[Event]:
 
 @pytest.mark.parametrize("conn", [Conn(0, 0), Conn(0, 5), Conn(1, 1), Conn(99, 99), Conn(-1, 0)])
 def test_events_for_connections_that_are_gone_or_never_were_give_no_orders(conn: Conn) -> None:
-    server, _ = tell(asked(GET), ConnectionLost(CONN, 104))
+    server, _ = advance_by(asked(GET), ConnectionLost(CONN, 104))
     for event in late(conn):
         after, effects = step(server, event)
         assert effects == ()
@@ -338,13 +341,17 @@ def test_events_for_connections_that_are_gone_or_never_were_give_no_orders(conn:
 
 
 def test_a_late_answer_does_not_reach_who_has_the_slot_now() -> None:
-    server, _ = tell(asked(GET), ConnectionLost(CONN, 104), Accepted(9, client_of(serving()).peer))
-    server, _ = tell(server, Received(Conn(0, 1), GET))
+    server, _ = advance_by(
+        asked(GET), ConnectionLost(CONN, 104), Accepted(9, client_of(serving()).peer)
+    )
+    server, _ = advance_by(server, Received(Conn(0, 1), GET))
     for event in late(CONN):
-        after, effects = tell(server, event)
+        after, effects = advance_by(server, event)
         assert effects == []
         assert same(after.slots, server.slots)
-    assert bytes_of(tell(server, HandlerReturned(Ticket(Conn(0, 1), 0), (OK,)))[1]) == OK_BYTES
+    assert (
+        bytes_of(advance_by(server, HandlerReturned(Ticket(Conn(0, 1), 0), (OK,)))[1]) == OK_BYTES
+    )
 
 
 # -- once known differences between ways to cut the same bytes -------------------------------------
@@ -364,7 +371,7 @@ def test_a_bad_byte_behind_a_request_is_refused_as_early_as_alone(first: bytes) 
 def test_a_client_that_sends_nothing_but_line_ends_is_not_kept_for_ever() -> None:
     server, now = serving(), 0.0
     while now < 600.0 and client_count(server) == 1:
-        server, _ = tell(
+        server, _ = advance_by(
             server,
             at(now := now + 9.0),
             Received(CONN, b"\r"),

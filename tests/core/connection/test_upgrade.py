@@ -15,29 +15,29 @@ from tests.support.core_driver import (
     OK,
     OK_BYTES,
     PEER,
+    advance_by,
     answered,
     asked,
     bytes_of,
     client_of,
-    kinds,
+    effect_names,
     serving,
-    tell,
 )
 from tests.support.core_websockets import (
-    SAYS,
-    came,
+    ACCEPTING,
+    close_notices,
     delivered_in,
     frames_in,
-    parts_of,
-    talking,
+    open_websocket,
+    received,
     text,
 )
 from tests.support.requests import GET, UPGRADE
 
 
 def test_an_upgrade_is_answered_and_the_program_is_told_before_anything_is_heard() -> None:
-    server, effects = tell(asked(UPGRADE), answered(0, SAYS))
-    assert kinds(effects) == ["Send", "CallWsOpen"]
+    server, effects = advance_by(asked(UPGRADE), answered(0, ACCEPTING))
+    assert effect_names(effects) == ["Send", "CallWsOpen"]
     assert bytes_of(effects).startswith(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
     )
@@ -49,9 +49,9 @@ def test_an_upgrade_is_answered_and_the_program_is_told_before_anything_is_heard
         "a",
         b"",
     )
-    server, effects = tell(server, came(text("a")))
+    server, effects = advance_by(server, received(text("a")))
     assert effects == []
-    _, effects = tell(server, Delivered(CONN))
+    _, effects = advance_by(server, Delivered(CONN))
     assert delivered_in(effects) == ["a"]
 
 
@@ -85,24 +85,24 @@ def test_an_upgrade_is_answered_and_the_program_is_told_before_anything_is_heard
 def test_a_refused_upgrade_is_an_answer_like_any_other(
     changed: tuple[bytes, bytes], status: int, fields: tuple[bytes, ...]
 ) -> None:
-    server, effects = tell(asked(UPGRADE.replace(*changed)), answered(0, SAYS))
+    server, effects = advance_by(asked(UPGRADE.replace(*changed)), answered(0, ACCEPTING))
     assert bytes_of(effects).startswith(b"HTTP/1.1 %d " % status)
     assert all(field in bytes_of(effects) for field in fields)
-    assert "CallWsOpen" not in kinds(effects)
+    assert "CallWsOpen" not in effect_names(effects)
     assert client_of(server).subscriber is None
     if b"1.0" not in changed[1]:
-        _, effects = tell(server, came(GET), answered(1, OK))
+        _, effects = advance_by(server, received(GET), answered(1, OK))
         assert bytes_of(effects) == OK_BYTES
 
 
 def test_bytes_behind_an_upgrade_are_refused_unless_the_limits_take_them() -> None:
-    _, effects = tell(asked(UPGRADE + text("early")), answered(0, SAYS))
+    _, effects = advance_by(asked(UPGRADE + text("early")), answered(0, ACCEPTING))
     assert bytes_of(effects).startswith(b"HTTP/1.1 400 ")
-    server, effects = tell(
-        asked(UPGRADE + text("early"), Limits(ws_early_data=True)), answered(0, SAYS)
+    server, effects = advance_by(
+        asked(UPGRADE + text("early"), Limits(ws_early_data=True)), answered(0, ACCEPTING)
     )
     assert bytes_of(effects).startswith(b"HTTP/1.1 101 ")
-    _, effects = tell(server, Delivered(CONN))
+    _, effects = advance_by(server, Delivered(CONN))
     assert delivered_in(effects) == ["early"]
 
 
@@ -116,51 +116,54 @@ def test_bytes_behind_an_upgrade_are_refused_unless_the_limits_take_them() -> No
 def test_bytes_behind_a_last_request_that_is_an_upgrade_are_refused_too(
     changed: tuple[bytes, bytes], limits: Limits
 ) -> None:
-    _, effects = tell(asked(UPGRADE.replace(*changed) + text("early"), limits), answered(0, SAYS))
+    _, effects = advance_by(
+        asked(UPGRADE.replace(*changed) + text("early"), limits), answered(0, ACCEPTING)
+    )
     assert bytes_of(effects).startswith(b"HTTP/1.1 400 ")
 
 
 def test_nothing_behind_an_upgrade_is_parsed_before_its_response() -> None:
-    server, effects = tell(serving(), came(UPGRADE + GET))
-    assert kinds(effects) == ["Handle"]
-    server, effects = tell(server, answered(0, OK))
-    assert (bytes_of(effects), kinds(effects)) == (OK_BYTES, ["Send", "Handle"])
+    server, effects = advance_by(serving(), received(UPGRADE + GET))
+    assert effect_names(effects) == ["Handle"]
+    server, effects = advance_by(server, answered(0, OK))
+    assert (bytes_of(effects), effect_names(effects)) == (OK_BYTES, ["Send", "Handle"])
 
 
 def test_an_upgrade_behind_other_requests_waits_for_their_answers() -> None:
-    server, _ = tell(serving(), came(GET + UPGRADE))
-    server, effects = tell(server, answered(1, SAYS))
+    server, _ = advance_by(serving(), received(GET + UPGRADE))
+    server, effects = advance_by(server, answered(1, ACCEPTING))
     assert effects == []
-    _, effects = tell(server, answered(0, OK))
+    _, effects = advance_by(server, answered(0, OK))
     assert bytes_of(effects).startswith(OK_BYTES + b"HTTP/1.1 101 ")
-    assert kinds(effects)[-1] == "CallWsOpen"
+    assert effect_names(effects)[-1] == "CallWsOpen"
 
 
 def test_the_server_that_drains_and_the_pool_that_is_full_refuse_with_503() -> None:
-    _, effects = tell(asked(UPGRADE), Stop(5.0), answered(0, SAYS))
+    _, effects = advance_by(asked(UPGRADE), Stop(5.0), answered(0, ACCEPTING))
     assert bytes_of(effects).startswith(b"HTTP/1.1 503 ")
     for policy in ("wait", "503"):
-        _, effects = tell(
-            asked(UPGRADE, Limits(max_ws_connection_cnt=0, full_policy=policy)), answered(0, SAYS)
+        _, effects = advance_by(
+            asked(UPGRADE, Limits(max_ws_connection_cnt=0, full_policy=policy)),
+            answered(0, ACCEPTING),
         )
         assert bytes_of(effects).startswith(b"HTTP/1.1 503 ")
 
 
 def two_connections(limits: Limits) -> Server:
     """A server with two connections, the younger of which is a WebSocket."""
-    server, _ = tell(make_server(limits, 0.0, 0), Accepted(0, PEER), Accepted(1, PEER))
-    return tell(server, *becoming(Conn(1, 1)))[0]
+    server, _ = advance_by(make_server(limits, 0.0, 0), Accepted(0, PEER), Accepted(1, PEER))
+    return advance_by(server, *becoming(Conn(1, 1)))[0]
 
 
 def becoming(conn: Conn) -> tuple[Received, HandlerReturned, Delivered]:
     """What makes a WebSocket of a connection."""
-    return Received(conn, UPGRADE), HandlerReturned(Ticket(conn, 0), (SAYS,)), Delivered(conn)
+    return Received(conn, UPGRADE), HandlerReturned(Ticket(conn, 0), (ACCEPTING,)), Delivered(conn)
 
 
 def test_in_a_full_pool_the_oldest_gives_way_with_1013() -> None:
-    server = talking(Limits(max_ws_connection_cnt=1))
-    server, effects = tell(server, Accepted(1, PEER), *becoming(Conn(1, 1)))
-    assert parts_of(effects) == [(CloseReason.EVICTED, 1013)]
+    server = open_websocket(Limits(max_ws_connection_cnt=1))
+    server, effects = advance_by(server, Accepted(1, PEER), *becoming(Conn(1, 1)))
+    assert close_notices(effects) == [(CloseReason.EVICTED, 1013)]
     assert frames_in(
         bytes_of([effect for effect in effects if isinstance(effect, Send) and effect.conn == CONN])
     )[0][1][:2] == (1013).to_bytes(2)
@@ -169,20 +172,20 @@ def test_in_a_full_pool_the_oldest_gives_way_with_1013() -> None:
 
 def test_in_a_full_pool_it_is_never_the_newcomer_that_gives_way() -> None:
     server = two_connections(Limits(max_ws_connection_cnt=1))
-    _, effects = tell(server, *becoming(CONN))
+    _, effects = advance_by(server, *becoming(CONN))
     assert [effect.conn for effect in effects if isinstance(effect, CallWsClose)] == [Conn(1, 1)]
 
 
 def test_a_newcomer_at_the_door_never_takes_the_place_of_a_websocket() -> None:
-    server, _ = tell(
+    server, _ = advance_by(
         make_server(Limits(max_connection_cnt=2), 0.0, 0),
         Accepted(0, PEER),
         Accepted(1, PEER),
-        came(UPGRADE),
+        received(UPGRADE),
         Accepted(2, PEER),
-        answered(0, SAYS),
+        answered(0, ACCEPTING),
         Delivered(CONN),
         Accepted(3, PEER),
     )
-    _, effects = tell(server, Accepted(4, PEER))
-    assert parts_of(effects) == []
+    _, effects = advance_by(server, Accepted(4, PEER))
+    assert close_notices(effects) == []

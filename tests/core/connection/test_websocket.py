@@ -21,22 +21,22 @@ from sigil.core.server.batch import Batch
 from sigil.core.server.slots import clients_of, find_client
 from sigil.core.server.state import Server
 from sigil.core.websocket.frames import encode_masked
-from tests.support.core_driver import CONN, PEER, at, bytes_of, client_of, same, tell
+from tests.support.core_driver import CONN, PEER, advance_by, at, bytes_of, client_of, same
 from tests.support.core_websockets import (
     FLUSH,
     KEY,
     binary,
-    came,
     close,
+    close_notices,
     delivered_in,
     frames_of,
-    parts_of,
+    open_websocket,
     ping,
-    said,
-    talking,
+    received,
+    sending,
     text,
 )
-from tests.support.strategies import talks
+from tests.support.strategies import websocket_runs
 
 BYE = b"\x03\xe8"
 
@@ -45,19 +45,19 @@ BYE = b"\x03\xe8"
 
 
 def test_messages_of_one_read_are_handed_over_together_and_more_waits_for_the_program() -> None:
-    server, effects = tell(talking(), came(text("a") + binary(b"\x00") + text("")))
+    server, effects = advance_by(open_websocket(), received(text("a") + binary(b"\x00") + text("")))
     assert effects == [Deliver(CONN, ("a", b"\x00", ""))]
-    server, effects = tell(server, came(text("b")), came(text("c")))
+    server, effects = advance_by(server, received(text("b")), received(text("c")))
     assert effects == []
-    server, effects = tell(server, Delivered(CONN))
+    server, effects = advance_by(server, Delivered(CONN))
     assert effects == [Deliver(CONN, ("b", "c"))]
-    assert tell(server, Delivered(CONN))[1] == []
+    assert advance_by(server, Delivered(CONN))[1] == []
 
 
 def test_what_came_before_a_violation_is_answered_before_the_close_frame() -> None:
-    server, effects = tell(talking(), came(text("a") + b"\x81\x01b"))
+    server, effects = advance_by(open_websocket(), received(text("a") + b"\x81\x01b"))
     assert delivered_in(effects) == ["a"]
-    _, effects = tell(server, said("re"), Delivered(CONN))
+    _, effects = advance_by(server, sending("re"), Delivered(CONN))
     note, send, part = effects
     assert isinstance(note, Log)
     assert "WS_BAD_MASK" in note.text
@@ -69,16 +69,16 @@ def test_what_came_before_a_violation_is_answered_before_the_close_frame() -> No
 
 
 def test_what_came_before_the_close_of_the_peer_is_answered_before_ours() -> None:
-    server, _ = tell(talking(), came(text("a") + close(b"\x0f\xa0bye")))
-    _, effects = tell(server, said("re"), Delivered(CONN))
+    server, _ = advance_by(open_websocket(), received(text("a") + close(b"\x0f\xa0bye")))
+    _, effects = advance_by(server, sending("re"), Delivered(CONN))
     assert frames_of(effects) == [(1, b"re"), (8, b"\x0f\xa0")]
-    assert parts_of(effects) == [(CloseReason.WS_PEER_CLOSED, 4000)]
+    assert close_notices(effects) == [(CloseReason.WS_PEER_CLOSED, 4000)]
 
 
 def test_a_close_without_a_code_is_answered_without_one() -> None:
-    _, effects = tell(talking(), came(close()))
+    _, effects = advance_by(open_websocket(), received(close()))
     assert frames_of(effects) == [(8, b"")]
-    assert parts_of(effects) == [(CloseReason.WS_PEER_CLOSED, 1005)]
+    assert close_notices(effects) == [(CloseReason.WS_PEER_CLOSED, 1005)]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_close_without_a_code_is_answered_without_one() -> None:
 def test_every_violation_has_its_close_code_and_its_line_in_the_log(
     data: bytes, reason: CloseReason, code: int
 ) -> None:
-    server, effects = tell(talking(), came(data))
+    server, effects = advance_by(open_websocket(), received(data))
     note = effects[0]
     assert isinstance(note, Log)
     assert reason.name in note.text
@@ -110,33 +110,35 @@ def test_every_violation_has_its_close_code_and_its_line_in_the_log(
     assert [(opcode, payload[:2]) for opcode, payload in frames_of(effects)] == [
         (8, code.to_bytes(2))
     ]
-    assert parts_of(effects) == [(reason, code)]
+    assert close_notices(effects) == [(reason, code)]
     assert client_of(server).incoming.phase is Phase.LINGER
 
 
 def test_limits_hold_at_the_bound_and_not_one_past_it_before_the_payload_comes() -> None:
     limits = Limits(max_ws_recv_frame_len=200, max_ws_message_len=300)
-    assert delivered_in(tell(talking(limits), came(binary(b"x" * 200)))[1]) == [b"x" * 200]
-    assert parts_of(tell(talking(limits), came(b"\x82\xfe\x00\xc9"))[1]) == [
+    assert delivered_in(advance_by(open_websocket(limits), received(binary(b"x" * 200)))[1]) == [
+        b"x" * 200
+    ]
+    assert close_notices(advance_by(open_websocket(limits), received(b"\x82\xfe\x00\xc9"))[1]) == [
         (CloseReason.WS_OVERSIZE_FRAME, 1009)
     ]
     first = encode_masked(2, b"x" * 200, KEY, fin=False)
     assert delivered_in(
-        tell(talking(limits), came(first + encode_masked(0, b"y" * 100, KEY)))[1]
+        advance_by(open_websocket(limits), received(first + encode_masked(0, b"y" * 100, KEY)))[1]
     ) == [b"x" * 200 + b"y" * 100]
-    assert parts_of(tell(talking(limits), came(first + b"\x80\xe5"))[1]) == [
+    assert close_notices(advance_by(open_websocket(limits), received(first + b"\x80\xe5"))[1]) == [
         (CloseReason.WS_OVERSIZE_FRAME, 1009)
     ]
 
 
 def test_a_program_that_is_slow_stops_the_reading_and_not_more_is_kept_than_that() -> None:
-    server, _ = tell(talking(), came(text("a")))
+    server, _ = advance_by(open_websocket(), received(text("a")))
     count = 0
     while client_of(server).outgoing.interest & Interest.READ:
-        server, _ = tell(server, came(binary(b"x" * 10_000)))
+        server, _ = advance_by(server, received(binary(b"x" * 10_000)))
         count += 1
         assert count < 20
-    server, effects = tell(server, Delivered(CONN))
+    server, effects = advance_by(server, Delivered(CONN))
     assert delivered_in(effects) == [b"x" * 10_000] * count
     assert Watch(CONN, Interest.READ) in effects
 
@@ -145,71 +147,77 @@ def test_a_program_that_is_slow_stops_the_reading_and_not_more_is_kept_than_that
 
 
 def test_each_ping_of_a_client_that_keeps_up_is_answered_once_in_order() -> None:
-    server, effects = tell(talking(), came(ping(b"1") + ping(b"2")), came(ping(b"3")))
+    server, effects = advance_by(
+        open_websocket(), received(ping(b"1") + ping(b"2")), received(ping(b"3"))
+    )
     assert effects == []
-    server, effects = tell(server, FLUSH)
+    server, effects = advance_by(server, FLUSH)
     assert frames_of(effects) == [(10, b"1"), (10, b"2"), (10, b"3")]
-    assert tell(server, FLUSH)[1] == []
+    assert advance_by(server, FLUSH)[1] == []
 
 
 def test_a_pong_has_the_place_of_its_ping_among_the_answers() -> None:
-    server, effects = tell(talking(), came(ping(b"1") + text("a") + ping(b"2") + text("b")))
+    server, effects = advance_by(
+        open_websocket(), received(ping(b"1") + text("a") + ping(b"2") + text("b"))
+    )
     assert delivered_in(effects) == ["a"]
-    server, effects = tell(server, SendMessages(CONN, ((1, b"A"),)), Delivered(CONN))
+    server, effects = advance_by(server, SendMessages(CONN, ((1, b"A"),)), Delivered(CONN))
     assert delivered_in(effects) == ["b"]
-    _, effects = tell(server, SendMessages(CONN, ((1, b"B"),)), Delivered(CONN), FLUSH)
+    _, effects = advance_by(server, SendMessages(CONN, ((1, b"B"),)), Delivered(CONN), FLUSH)
     assert frames_of(effects) == [(10, b"1"), (1, b"A"), (10, b"2"), (1, b"B")]
 
 
 def test_a_ping_beside_a_message_is_answered_though_the_program_takes_its_time() -> None:
-    _, effects = tell(talking(), came(ping(b"p") + text("a")), FLUSH)
+    _, effects = advance_by(open_websocket(), received(ping(b"p") + text("a")), FLUSH)
     assert delivered_in(effects) == ["a"]
     assert frames_of(effects) == [(10, b"p")]
 
 
 def test_a_client_that_is_behind_gets_one_pong_when_it_has_caught_up() -> None:
-    server, _ = tell(talking(), Stalled(CONN, 0, (b"owed",)))
-    server, effects = tell(server, came(ping(b"1")), FLUSH, came(ping(b"2")), FLUSH)
+    server, _ = advance_by(open_websocket(), Stalled(CONN, 0, (b"owed",)))
+    server, effects = advance_by(server, received(ping(b"1")), FLUSH, received(ping(b"2")), FLUSH)
     assert bytes_of(effects) == b""
-    server, effects = tell(server, Writable(CONN), FLUSH)
+    server, effects = advance_by(server, Writable(CONN), FLUSH)
     assert bytes_of(effects) == b"owed\x8a\x012"
-    assert tell(server, FLUSH)[1] == []
+    assert advance_by(server, FLUSH)[1] == []
 
 
 # -- signs of life ---------------------------------------------------------------------------------
 
 
 def test_a_silent_peer_is_pinged_and_given_up_with_1011() -> None:
-    server, effects = tell(talking(), at(19.9), FLUSH)
+    server, effects = advance_by(open_websocket(), at(19.9), FLUSH)
     assert effects == []
-    server, effects = tell(server, at(21.0), FLUSH)
+    server, effects = advance_by(server, at(21.0), FLUSH)
     assert frames_of(effects) == [(9, b"")]
-    _, effects = tell(server, at(43.0))
+    _, effects = advance_by(server, at(43.0))
     assert frames_of(effects)[0][1][:2] == (1011).to_bytes(2)
-    assert parts_of(effects) == [(CloseReason.WS_PONG_TIMEOUT, 1011)]
+    assert close_notices(effects) == [(CloseReason.WS_PONG_TIMEOUT, 1011)]
 
 
 def test_any_byte_is_a_sign_of_life() -> None:
-    server, _ = tell(talking(), at(21.0), FLUSH, came(b"\x8a"), at(38.0))
-    assert frames_of(tell(server, at(40.9), FLUSH)[1]) == []
-    assert frames_of(tell(server, at(42.0), FLUSH)[1]) == [(9, b"")]
+    server, _ = advance_by(open_websocket(), at(21.0), FLUSH, received(b"\x8a"), at(38.0))
+    assert frames_of(advance_by(server, at(40.9), FLUSH)[1]) == []
+    assert frames_of(advance_by(server, at(42.0), FLUSH)[1]) == [(9, b"")]
 
 
 # -- bytes -----------------------------------------------------------------------------------------
 
 
 def test_nothing_overtakes_what_was_not_taken() -> None:
-    server, _ = tell(talking(), said("one"), FLUSH)
-    server, _ = tell(server, Stalled(CONN, 2, (b"\x03one"[1:],)))
-    server, effects = tell(server, said("two"), came(ping(b"p")), FLUSH, came(close(BYE)))
+    server, _ = advance_by(open_websocket(), sending("one"), FLUSH)
+    server, _ = advance_by(server, Stalled(CONN, 2, (b"\x03one"[1:],)))
+    server, effects = advance_by(
+        server, sending("two"), received(ping(b"p")), FLUSH, received(close(BYE))
+    )
     assert bytes_of(effects) == b""
-    _, effects = tell(server, Writable(CONN))
+    _, effects = advance_by(server, Writable(CONN))
     assert bytes_of(effects) == b"one\x81\x03two\x88\x02\x03\xe8"
     assert [effect.then for effect in effects if isinstance(effect, Send)] == [Then.SHUT]
 
 
 def test_what_is_owed_to_a_client_is_counted_once() -> None:
-    server, _ = tell(talking(), Stalled(CONN, 0, (b"x" * 100_000,)), said("hi"))
+    server, _ = advance_by(open_websocket(), Stalled(CONN, 0, (b"x" * 100_000,)), sending("hi"))
     assert 100_000 < buffered_amount(find_client(server.slots, CONN), server.broadcast) < 100_010
 
 
@@ -233,7 +241,7 @@ def outcome(
     """What can be seen of an event when the turn is over: each client's bytes, messages, and the
     records, clocks apart.
     """
-    server, more = tell(server, FLUSH)
+    server, more = advance_by(server, FLUSH)
     records = [client._replace(waiting_since=0.0) for client in clients_of(server.slots)]
     sent = [
         bytes_of(
@@ -245,9 +253,9 @@ def outcome(
 
 
 @settings(max_examples=300, deadline=None)
-@given(talks())
+@given(websocket_runs())
 def test_what_is_done_faster_at_rest_is_what_would_be_done_anyway(run: list[Event]) -> None:
-    server, _ = tell(
+    server, _ = advance_by(
         make_server(Limits(), 0.0, 0), Accepted(0, PEER), Accepted(1, PEER), Accepted(2, PEER)
     )
     for event in run:
@@ -257,5 +265,7 @@ def test_what_is_done_faster_at_rest_is_what_would_be_done_anyway(run: list[Even
 
 
 def test_a_program_that_took_its_time_leaves_the_client_the_whole_of_its_own() -> None:
-    _, effects = tell(talking(), came(text("a")), at(100.0), Delivered(CONN), at(110.0), FLUSH)
+    _, effects = advance_by(
+        open_websocket(), received(text("a")), at(100.0), Delivered(CONN), at(110.0), FLUSH
+    )
     assert frames_of(effects) == []

@@ -26,8 +26,8 @@ from sigil.core.websocket.compression import deflate
 from sigil.core.websocket.frames import Opcode, encode_masked
 from sigil.core.websocket.messages import decompress
 from sigil.testing import Client, WebSocket
-from tests.support.core_driver import CONN, answered, asked, bytes_of, tell
-from tests.support.core_websockets import FLUSH, KEY, came, close, text
+from tests.support.core_driver import CONN, advance_by, answered, asked, bytes_of
+from tests.support.core_websockets import FLUSH, KEY, close, received, text
 from tests.support.requests import UPGRADE
 
 OFFER = {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
@@ -151,29 +151,29 @@ def measure(server: object, conn: Conn, data: str | bytes) -> None:
 
 def test_behind_a_bad_message_nothing_is_heard_whenever_it_comes() -> None:
     server = negotiated()
-    server, effects = tell(
-        server, came(text("one") + encode_masked(1, b"\xff\xff\xff", KEY, rsv=4))
+    server, effects = advance_by(
+        server, received(text("one") + encode_masked(1, b"\xff\xff\xff", KEY, rsv=4))
     )
     (order,) = effects
     assert isinstance(order, DeliverCompressed)
-    server, effects = tell(server, came(text("two") + close(b"\x03\xe8")))
+    server, effects = advance_by(server, received(text("two") + close(b"\x03\xe8")))
     assert effects == []
     error = decompress(order.messages[1], 99)  # type: ignore[arg-type]
     assert isinstance(error, Malformed)
-    server, effects = tell(server, Delivered(CONN, error=error))
+    server, effects = advance_by(server, Delivered(CONN, error=error))
     assert [effect for effect in effects if isinstance(effect, CallWsClose)] == [
         CallWsClose(CONN, CloseReason.WS_BAD_COMPRESSION, 1007)
     ]
     payload = b"\x03\xef" + error.message.encode()
     assert bytes_of(effects) == bytes((0x88, len(payload))) + payload
-    server, effects = tell(server, came(text("three")), FLUSH)
+    server, effects = advance_by(server, received(text("three")), FLUSH)
     assert bytes_of(effects) == b""
 
 
 def negotiated() -> Server:
     """A server whose only connection speaks deflate."""
     data = UPGRADE.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n")
-    return tell(asked(data), answered(0, Response.upgrade()), Delivered(CONN))[0]
+    return advance_by(asked(data), answered(0, Response.upgrade()), Delivered(CONN))[0]
 
 
 def test_coroutines_are_given_what_was_inflated_and_a_bad_message_ends_it() -> None:

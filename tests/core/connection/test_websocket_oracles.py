@@ -25,8 +25,8 @@ from wsproto.events import (
 )
 
 from sigil.core.close_reasons import CloseReason
-from tests.support.core_driver import answered, bytes_of, cut, serving, tell
-from tests.support.core_websockets import SAYS, came, conversation, talking
+from tests.support.core_driver import advance_by, answered, bytes_of, cut, serving
+from tests.support.core_websockets import ACCEPTING, echo_run, open_websocket, received
 from tests.support.strategies import CUTS
 
 some = settings(max_examples=150, deadline=None)
@@ -39,8 +39,8 @@ def wsproto_client() -> WSConnection:
     """wsproto as a client that has been let in by the core."""
     client = WSConnection(ConnectionType.CLIENT)
     request = client.send(Request(host="a", target="/"))
-    server, _ = tell(serving(), came(request))
-    client.receive_data(bytes_of(tell(server, answered(0, SAYS))[1]))
+    server, _ = advance_by(serving(), received(request))
+    client.receive_data(bytes_of(advance_by(server, answered(0, ACCEPTING))[1]))
     assert [type(event) for event in client.events()] == [AcceptConnection]
     return client
 
@@ -70,7 +70,7 @@ def test_wsproto_and_the_core_understand_each_other(
     data += client.send(Ping(payload=b"still there?"))
     if end is not None:
         data += client.send(CloseConnection(code=end[0], reason=end[1]))
-    got = conversation(talking(), cut(data, cuts))
+    got = echo_run(open_websocket(), cut(data, cuts))
     assert list(got.messages) == messages
     client.receive_data(got.output)
     back: list[str | bytes] = []
@@ -97,8 +97,8 @@ def test_websockets_and_the_core_understand_each_other(
 ) -> None:
     client = ClientProtocol(parse_uri("ws://a/chat"))
     client.send_request(client.connect())
-    server, _ = tell(serving(), came(b"".join(client.data_to_send())))
-    client.receive_data(bytes_of(tell(server, answered(0, SAYS))[1]))
+    server, _ = advance_by(serving(), received(b"".join(client.data_to_send())))
+    client.receive_data(bytes_of(advance_by(server, answered(0, ACCEPTING))[1]))
     assert client.state is State.OPEN
     client.events_received()
     for message in messages:
@@ -108,7 +108,7 @@ def test_websockets_and_the_core_understand_each_other(
             client.send_binary(message)
     if end is not None:
         client.send_close(*end)
-    got = conversation(talking(), cut(b"".join(client.data_to_send()), cuts))
+    got = echo_run(open_websocket(), cut(b"".join(client.data_to_send()), cuts))
     assert list(got.messages) == messages
     client.receive_data(got.output)
     frames = [event for event in client.events_received() if hasattr(event, "opcode")]

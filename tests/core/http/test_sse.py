@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sigil.core.http.sse import KEEP_ALIVE_COMMENT, SseEvent, encode_event
 from tests.support.core_driver import same
-from tests.support.event_stream_reader import Heard, Reading, read_events
+from tests.support.event_stream_reader import ReadEvent, Reading, read_events
 
 # -- bytes -----------------------------------------------------------------------------------------
 
@@ -94,13 +94,13 @@ events = st.builds(SseEvent, texts, names, st.none() | ids, st.none() | st.integ
 
 @given(st.lists(events, max_size=5))
 def test_what_is_written_is_what_is_read(sent: list[SseEvent]) -> None:
-    expected: list[Heard] = []
+    expected: list[ReadEvent] = []
     last_id, retry_ms = "", None
     for event in sent:
         last_id = last_id if event.id is None else event.id
         retry_ms = retry_ms if event.retry_ms is None else event.retry_ms
         data = event.data.replace("\r\n", "\n").replace("\r", "\n")
-        expected.append(Heard(event.event or "message", data, last_id))
+        expected.append(ReadEvent(event.event or "message", data, last_id))
     stream = b"".join(map(encode_event, sent))
     assert same(read_events(stream), Reading(expected, retry_ms, last_id))
     assert same(

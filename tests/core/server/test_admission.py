@@ -5,7 +5,7 @@ from sigil.core.effects import Adopt, CallOpen, Log, Reject
 from sigil.core.events import Accepted, ConnectionLost
 from sigil.core.limits import Limits
 from sigil.core.server import make_server, step
-from tests.support.core_driver import CONN, FULL, PEER, kinds, same, tell
+from tests.support.core_driver import CONN, FULL, PEER, advance_by, effect_names, same
 
 
 def test_a_connection_at_the_door_is_adopted_and_greeted() -> None:
@@ -17,9 +17,9 @@ def test_a_connection_at_the_door_is_adopted_and_greeted() -> None:
 
 def test_one_connection_more_than_the_bound_is_turned_away_with_a_503() -> None:
     server = make_server(Limits(max_connection_cnt=2, full_policy="503"), 0.0, 0)
-    server, effects = tell(server, Accepted(1, PEER), Accepted(2, PEER))
-    assert kinds(effects) == ["Adopt", "CallOpen", "Adopt", "CallOpen"]
-    server, effects = tell(server, Accepted(3, Peer("::1", 9)))
+    server, effects = advance_by(server, Accepted(1, PEER), Accepted(2, PEER))
+    assert effect_names(effects) == ["Adopt", "CallOpen", "Adopt", "CallOpen"]
+    server, effects = advance_by(server, Accepted(3, Peer("::1", 9)))
     assert same(
         effects,
         [
@@ -31,5 +31,7 @@ def test_one_connection_more_than_the_bound_is_turned_away_with_a_503() -> None:
             Reject(3, FULL),
         ],
     )
-    server, _ = tell(server, ConnectionLost(CONN, 104))
-    assert same(tell(server, Accepted(4, PEER))[1], [Adopt(Conn(0, 2), 4), CallOpen(Conn(0, 2))])
+    server, _ = advance_by(server, ConnectionLost(CONN, 104))
+    assert same(
+        advance_by(server, Accepted(4, PEER))[1], [Adopt(Conn(0, 2), 4), CallOpen(Conn(0, 2))]
+    )

@@ -17,6 +17,7 @@ from tests.support.core_driver import (
     HELLO,
     OK,
     OK_BYTES,
+    advance_by,
     answered,
     asked,
     at,
@@ -24,7 +25,6 @@ from tests.support.core_driver import (
     fate_of,
     same,
     serving,
-    tell,
 )
 from tests.support.requests import GET
 
@@ -42,24 +42,24 @@ def until(server: Server, seconds: float) -> list[Effect]:
     """
     effects: list[Effect] = []
     while (look := next_deadline(server)) is not None and look < seconds:
-        server, more = tell(server, at(look))
+        server, more = advance_by(server, at(look))
         effects += more
-    return effects + tell(server, at(seconds))[1]
+    return effects + advance_by(server, at(seconds))[1]
 
 
 def stalled(limits: Limits | None = None) -> Server:
     """A server whose client takes nothing of its answer."""
-    return tell(asked(GET, limits), answered(0, OK), Stalled(CONN, 0, (OK_BYTES,)))[0]
+    return advance_by(asked(GET, limits), answered(0, OK), Stalled(CONN, 0, (OK_BYTES,)))[0]
 
 
 def lingering() -> Server:
     """A server that has sent its last answer."""
-    return tell(asked(LAST), answered(0, OK))[0]
+    return advance_by(asked(LAST), answered(0, OK))[0]
 
 
 DEADLINES = [
     ("idle", serving(), 60.0, "drop", b""),
-    ("idle after an answer", tell(asked(GET), answered(0, OK))[0], 60.0, "drop", b""),
+    ("idle after an answer", advance_by(asked(GET), answered(0, OK))[0], 60.0, "drop", b""),
     ("header", asked(GET[:-1]), 10.0, "shut", b"HTTP/1.1 408 Request Timeout\r\n"),
     ("counted body", asked(HELLO[:-1]), 30.0, "shut", b"HTTP/1.1 408 Request Timeout\r\n"),
     ("no body", asked(HELLO[:-5]), 30.0, "shut", b"HTTP/1.1 408 Request Timeout\r\n"),
@@ -93,7 +93,7 @@ def test_a_deadline_between_grains_is_noticed_at_most_a_grain_late(timeout: floa
 def test_a_client_that_dribbles_a_head_gains_no_time() -> None:
     server, now, effects = serving(), 0.0, list[Effect]()
     for byte in GET:
-        server, effects = tell(server, TickStarted(now, 0), Received(CONN, bytes((byte,))))
+        server, effects = advance_by(server, TickStarted(now, 0), Received(CONN, bytes((byte,))))
         if bytes_of(effects):
             break
         now += 1.0
@@ -104,11 +104,11 @@ def test_a_client_that_dribbles_a_head_gains_no_time() -> None:
 def test_a_late_answer_is_waited_for_until_its_deadline() -> None:
     server = asked(GET)
     assert until(server, 299.9) == []
-    assert bytes_of(tell(server, at(299.9), answered(0, OK))[1]) == OK_BYTES
+    assert bytes_of(advance_by(server, at(299.9), answered(0, OK))[1]) == OK_BYTES
 
 
 def test_a_late_answer_that_does_not_come_is_a_503_and_the_end() -> None:
-    server, effects = tell(asked(GET + GET), at(300.0), at(310.0))
+    server, effects = advance_by(asked(GET + GET), at(300.0), at(310.0))
     note, send, *_ = effects
     assert note == Log("sigil.error", 40, "GET /: no answer for 300 s")
     assert bytes_of([send]).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
@@ -119,7 +119,7 @@ def test_a_late_answer_that_does_not_come_is_a_503_and_the_end() -> None:
 
 def test_a_client_that_takes_some_bytes_begins_its_patience_anew() -> None:
     server = stalled(Limits(min_read_rate=0))
-    server, _ = tell(server, at(20.0), Writable(CONN), Stalled(CONN, 5, (OK_BYTES[5:],)))
+    server, _ = advance_by(server, at(20.0), Writable(CONN), Stalled(CONN, 5, (OK_BYTES[5:],)))
     assert until(server, 49.9) == []
     assert same(until(server, 50.0), [Drop(CONN), CallClose(CONN, CloseReason.WRITE_STALL)])
 
@@ -137,7 +137,7 @@ def test_whoever_is_overdue_is_dropped_for_a_reason(server: Server, reason: Clos
 
 
 def test_a_timeout_is_followed_by_lingering_and_the_same_reason() -> None:
-    server, effects = tell(asked(GET[:-1]), at(10.0))
+    server, effects = advance_by(asked(GET[:-1]), at(10.0))
     assert fate_of(effects) == "shut"
     assert until(server, 11.9) == []
     assert same(
@@ -148,11 +148,11 @@ def test_a_timeout_is_followed_by_lingering_and_the_same_reason() -> None:
 def test_the_next_deadline_is_when_somebody_must_be_looked_at() -> None:
     assert next_deadline(make_server(Limits(), 0.0, 0)) is None
     assert next_deadline(serving()) == 2.0
-    assert next_deadline(tell(serving(), at(2.0))[0]) == 4.0
+    assert next_deadline(advance_by(serving(), at(2.0))[0]) == 4.0
 
 
 def test_the_date_is_the_one_on_the_wall() -> None:
-    effects = tell(asked(GET), TickStarted(1.0, 784_111_777), answered(0, OK))[1]
+    effects = advance_by(asked(GET), TickStarted(1.0, 784_111_777), answered(0, OK))[1]
     assert b"\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n" in bytes_of(effects)
 
 

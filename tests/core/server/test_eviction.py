@@ -31,15 +31,15 @@ from tests.support.core_driver import (
     HELLO,
     OK,
     PEER,
+    advance_by,
     at,
     bytes_of,
     client_of,
+    effect_names,
     fate_of,
-    kinds,
     requests_of,
-    tell,
 )
-from tests.support.core_websockets import FLUSH, said, talking
+from tests.support.core_websockets import FLUSH, open_websocket, sending
 from tests.support.requests import GET
 
 HALF = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n" + bytes(50)
@@ -50,7 +50,7 @@ def crowd(count: int, limits: Limits) -> Server:
     """So many connections, the one in slot n accepted at second n."""
     server = make_server(limits, 0.0, 0)
     for number in range(count):
-        server, _ = tell(server, at(float(number)), Accepted(number, PEER))
+        server, _ = advance_by(server, at(float(number)), Accepted(number, PEER))
     return server
 
 
@@ -61,11 +61,11 @@ def conn(slot: int) -> Conn:
 
 def owing(server: Server, slot: int, taken: int = 0) -> Server:
     """The server after this client has asked, and has taken so many bytes of a large answer."""
-    server, effects = tell(server, Received(conn(slot), GET))
+    server, effects = advance_by(server, Received(conn(slot), GET))
     assert isinstance(effects[0], Handle)
-    server, effects = tell(server, HandlerReturned(effects[0].ticket, (BIG,)))
+    server, effects = advance_by(server, HandlerReturned(effects[0].ticket, (BIG,)))
     data = bytes_of(effects)
-    return tell(server, Stalled(conn(slot), taken, (data[taken:],)))[0]
+    return advance_by(server, Stalled(conn(slot), taken, (data[taken:],)))[0]
 
 
 # -- places ----------------------------------------------------------------------------------------
@@ -92,25 +92,27 @@ def owing(server: Server, slot: int, taken: int = 0) -> Server:
 def test_the_place_of_whoever_holds_up_most_is_given_to_a_newcomer(
     events: tuple[Event, ...], slot: int
 ) -> None:
-    server, _ = tell(crowd(3, Limits(max_connection_cnt=3)), at(9.0), *events)
-    server, effects = tell(server, Accepted(7, PEER))
-    assert kinds(effects)[0] == "Log"
-    assert kinds(effects)[-4:] == ["Drop", "CallClose", "Adopt", "CallOpen"]
+    server, _ = advance_by(crowd(3, Limits(max_connection_cnt=3)), at(9.0), *events)
+    server, effects = advance_by(server, Accepted(7, PEER))
+    assert effect_names(effects)[0] == "Log"
+    assert effect_names(effects)[-4:] == ["Drop", "CallClose", "Adopt", "CallOpen"]
     assert effects[-2].conn == Conn(slot, 3)  # type: ignore[union-attr]
     assert stats(server).closed == {"EVICTED": 1}
 
 
 def test_whoever_is_evicted_while_an_answer_is_made_gets_a_503() -> None:
-    server, _ = tell(crowd(1, Limits(max_connection_cnt=1)), Received(conn(0), GET))
-    _, effects = tell(server, Accepted(7, PEER))
+    server, _ = advance_by(crowd(1, Limits(max_connection_cnt=1)), Received(conn(0), GET))
+    _, effects = advance_by(server, Accepted(7, PEER))
     assert bytes_of(effects).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert fate_of(effects) == "drop"
 
 
 def test_a_crowd_at_the_door_is_let_in_one_for_one() -> None:
     server = crowd(100, Limits(max_connection_cnt=100, idle_timeout=inf))
-    server, effects = tell(server, at(200.0), *(Accepted(number, PEER) for number in range(250)))
-    assert kinds(effects).count("Adopt") == kinds(effects).count("CallClose") == 250
+    server, effects = advance_by(
+        server, at(200.0), *(Accepted(number, PEER) for number in range(250))
+    )
+    assert effect_names(effects).count("Adopt") == effect_names(effects).count("CallClose") == 250
     figures = stats(server)
     assert (figures.clients, figures.accepted, figures.rejected) == (100, 350, 0)
 
@@ -126,13 +128,16 @@ def test_who_is_to_wait_is_told_by_the_room_there_is() -> None:
 
 def test_at_the_inbound_budget_all_is_well_and_one_past_it_the_slowest_sender_is_told_503() -> None:
     server = crowd(3, Limits(max_inbound_len=110))
-    server, effects = tell(
+    server, effects = advance_by(
         server, at(9.0), Received(conn(1), HALF), at(10.0), Received(conn(2), HALF + bytes(10))
     )
     assert effects == []
     assert server.load == Load(110, 0, None, 0)
-    server, effects = tell(server, at(11.0), Received(conn(0), b"G"))
-    assert kinds(effects) == ["Log", "Send", "Watch"] or kinds(effects) == ["Log", "Send"]
+    server, effects = advance_by(server, at(11.0), Received(conn(0), b"G"))
+    assert effect_names(effects) == ["Log", "Send", "Watch"] or effect_names(effects) == [
+        "Log",
+        "Send",
+    ]
     assert effects[1].conn == conn(1)  # type: ignore[union-attr]
     assert bytes_of(effects).startswith(b"HTTP/1.1 503 ")
     assert b"make room for others" in bytes_of(effects)
@@ -150,11 +155,11 @@ def test_over_the_outbound_budget_nothing_is_handed_out_until_half_of_it_is_take
     server = owing(server, 1)
     assert server.load.paused_at == server.now
     assert server.load.outbound > 1_000
-    server, effects = tell(server, Received(conn(2), GET), Received(conn(2), HELLO))
+    server, effects = advance_by(server, Received(conn(2), GET), Received(conn(2), HELLO))
     assert requests_of(effects) == []
-    server, effects = tell(server, Writable(conn(0)))
+    server, effects = advance_by(server, Writable(conn(0)))
     assert requests_of(effects) == []
-    server, effects = tell(server, Writable(conn(1)))
+    server, effects = advance_by(server, Writable(conn(1)))
     assert [request.method for request in requests_of(effects)] == ["GET", "POST"]
     assert server.load == Load(0, 0, None, 0)
 
@@ -162,12 +167,12 @@ def test_over_the_outbound_budget_nothing_is_handed_out_until_half_of_it_is_take
 def test_after_a_second_of_too_much_the_slowest_readers_are_dropped() -> None:
     server = owing(owing(owing(crowd(4, LIMITS), 0, 100), 1, 400), 2, 500)
     assert server.load.paused_at == 3.0
-    server, effects = tell(server, Received(conn(3), GET), at(3.5))
+    server, effects = advance_by(server, Received(conn(3), GET), at(3.5))
     assert effects == []
     assert next_deadline(server) is not None
     assert next_deadline(server) <= 4.0  # type: ignore[operator]
-    server, effects = tell(server, at(4.0))
-    assert kinds(effects)[:2] == ["Drop", "CallClose"]
+    server, effects = advance_by(server, at(4.0))
+    assert effect_names(effects)[:2] == ["Drop", "CallClose"]
     assert stats(server).closed == {"TOO_SLOW": 2}
     assert [request.path for request in requests_of(effects)] == ["/"]
     assert server.load.outbound < 500
@@ -182,17 +187,17 @@ RATES = Limits(
 
 def test_a_body_at_the_least_rate_is_waited_for_and_a_slower_one_is_408() -> None:
     server = crowd(1, RATES)
-    server, _ = tell(server, at(10.0), Received(conn(0), HALF[:-50]))
+    server, _ = advance_by(server, at(10.0), Received(conn(0), HALF[:-50]))
     for second in range(11, 60):
-        server, effects = tell(server, at(float(second)), Received(conn(0), bytes(1)))
+        server, effects = advance_by(server, at(float(second)), Received(conn(0), bytes(1)))
         if effects:
             break
     assert second == 16  # five seconds of grace, and a tenth for each of the bytes
     assert bytes_of(effects).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
     server = crowd(1, RATES)
-    server, _ = tell(server, at(10.0), Received(conn(0), HALF[:-50]))
+    server, _ = advance_by(server, at(10.0), Received(conn(0), HALF[:-50]))
     for second in range(11, 20):
-        server, effects = tell(server, at(float(second)), Received(conn(0), bytes(10)))
+        server, effects = advance_by(server, at(float(second)), Received(conn(0), bytes(10)))
         assert effects == []
 
 
@@ -202,10 +207,10 @@ def test_a_reader_at_the_least_rate_is_waited_for_and_a_slower_one_is_dropped() 
         left = b"".join(next(clients_of(server.slots)).outgoing.outbox)
         for second in range(1, 60):
             left = left[rate:]
-            server, effects = tell(
+            server, effects = advance_by(
                 server, at(float(second)), Writable(conn(0)), Stalled(conn(0), rate, (left,))
             )
-            if "Drop" in kinds(effects):
+            if "Drop" in effect_names(effects):
                 assert stats(server).closed == {"TOO_SLOW": 1}
                 return second
         return 60
@@ -219,23 +224,25 @@ def test_what_the_kernel_hands_back_is_not_what_a_reader_has_taken_too_slowly() 
     heard afterwards.
     """
     limits = RATES._replace(max_outbox_len=1_000)
-    server, _ = tell(talking(limits), at(100.0), *[said(bytes(400)) for _ in range(5)], FLUSH)
+    server, _ = advance_by(
+        open_websocket(limits), at(100.0), *[sending(bytes(400)) for _ in range(5)], FLUSH
+    )
     client = client_of(server)
     assert (
         waiting_for(client) is Waiting.WRITE
         and client.subscriber is not None
         and client.subscriber.queue
     )
-    server, _ = tell(server, Stalled(CONN, 0, (bytes(1_200),)))
+    server, _ = advance_by(server, Stalled(CONN, 0, (bytes(1_200),)))
     assert deadline_of(client_of(server), limits) == 105.0
-    server, effects = tell(server, at(104.9))
-    assert "Drop" not in kinds(effects)
+    server, effects = advance_by(server, at(104.9))
+    assert "Drop" not in effect_names(effects)
 
 
 def test_a_clock_that_is_read_within_a_turn_makes_nobody_late() -> None:
-    server, effects = tell(owing(crowd(1, RATES), 0), TimeRead(10_000.0, 0))
+    server, effects = advance_by(owing(crowd(1, RATES), 0), TimeRead(10_000.0, 0))
     assert effects == [] and server.now == 10_000.0
-    assert "Drop" in kinds(tell(server, at(10_000.0))[1])
+    assert "Drop" in effect_names(advance_by(server, at(10_000.0))[1])
 
 
 def test_a_reader_by_the_byte_gains_no_time_by_clocks_that_are_read_within_a_turn() -> None:
@@ -243,7 +250,7 @@ def test_a_reader_by_the_byte_gains_no_time_by_clocks_that_are_read_within_a_tur
     left = b"".join(next(clients_of(server.slots)).outgoing.outbox)
     for second in range(1, 20):
         left = left[1:]
-        server, effects = tell(
+        server, effects = advance_by(
             server,
             at(float(second)),
             Writable(conn(0)),
@@ -252,21 +259,21 @@ def test_a_reader_by_the_byte_gains_no_time_by_clocks_that_are_read_within_a_tur
             TimeRead(second + 0.2, 0),
             Stalled(conn(0), 1, (left,)),
         )
-        if "Drop" in kinds(effects):
+        if "Drop" in effect_names(effects):
             break
     assert second <= 7
 
 
 def test_who_has_caught_up_and_falls_behind_before_the_next_turn_has_all_its_time() -> None:
     server = owing(crowd(1, RATES), 0)
-    server, effects = tell(server, at(4.0), Writable(conn(0)))
+    server, effects = advance_by(server, at(4.0), Writable(conn(0)))
     assert bytes_of(effects)
-    server, effects = tell(server, Received(conn(0), GET))
-    server, effects = tell(
+    server, effects = advance_by(server, Received(conn(0), GET))
+    server, effects = advance_by(
         server, TimeRead(1_000.0, 0), HandlerReturned(Ticket(conn(0), 1), (BIG,))
     )
     data = bytes_of(effects)
-    server, _ = tell(server, Stalled(conn(0), 0, (data,)), at(1_004.0))
+    server, _ = advance_by(server, Stalled(conn(0), 0, (data,)), at(1_004.0))
     assert deadline_of(next(clients_of(server.slots)), RATES) == 1_005.0
 
 
@@ -279,10 +286,10 @@ def test_who_has_caught_up_and_falls_behind_before_the_next_turn_has_all_its_tim
 def test_the_last_request_of_a_connection_is_the_last(reads: list[bytes]) -> None:
     server, output, asked = crowd(1, Limits(max_requests_per_connection=3)), b"", 0
     for data in reads:
-        server, effects = tell(server, Received(conn(0), data))
+        server, effects = advance_by(server, Received(conn(0), data))
         while orders := [order for order in effects if isinstance(order, Handle)]:
             asked += len(requests_of(effects))
-            server, effects = tell(
+            server, effects = advance_by(
                 server,
                 *(HandlerReturned(order.ticket, (OK,) * len(order.requests)) for order in orders),
             )

@@ -12,12 +12,12 @@ from tests.support.core_driver import (
     CONN,
     OK,
     OK_BYTES,
+    advance_by,
     answered,
     asked,
     get,
     same,
     serving,
-    tell,
     ticket,
 )
 
@@ -68,5 +68,5 @@ def test_advancing_over_nothing_changes_nothing() -> None:
 
 
 def test_sends_of_one_advance_are_joined() -> None:
-    _, effects = tell(asked(get("/1") + get("/2")), answered(0, OK), answered(1, OK))
+    _, effects = advance_by(asked(get("/1") + get("/2")), answered(0, OK), answered(1, OK))
     assert same(effects, [Send(CONN, (OK_BYTES, OK_BYTES), Then.KEEP)])

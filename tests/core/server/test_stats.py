@@ -19,12 +19,12 @@ from tests.support.core_driver import (
     OK,
     OK_BYTES,
     PEER,
+    advance_by,
     answered,
     asked,
     at,
     bytes_of,
     serving,
-    tell,
     ticket,
 )
 from tests.support.requests import GET
@@ -56,7 +56,7 @@ def test_a_new_server_has_counted_nothing() -> None:
 def test_requests_and_bytes_are_counted_while_the_connection_lives_and_kept_when_it_has_ended() -> (
     None
 ):
-    server, _ = tell(asked(GET), answered(0, OK), at(7.0))
+    server, _ = advance_by(asked(GET), answered(0, OK), at(7.0))
     counted = {
         "uptime_seconds": 7.0,
         "requests": 1,
@@ -64,13 +64,13 @@ def test_requests_and_bytes_are_counted_while_the_connection_lives_and_kept_when
         "bytes_out": len(OK_BYTES),
     }
     assert stats(server) == figures(server, **counted)
-    server, _ = tell(server, ConnectionLost(CONN, 104))
+    server, _ = advance_by(server, ConnectionLost(CONN, 104))
     assert stats(server) == figures(server, clients=0, closed={"PEER_RESET": 1}, **counted)
 
 
 def test_what_is_not_taken_is_owed_and_not_sent() -> None:
-    server, _ = tell(asked(GET), answered(0, OK))
-    server, _ = tell(server, Stalled(CONN, 3, (OK_BYTES[3:],)))
+    server, _ = advance_by(asked(GET), answered(0, OK))
+    server, _ = advance_by(server, Stalled(CONN, 3, (OK_BYTES[3:],)))
     expected = figures(
         server, requests=1, bytes_in=len(GET), bytes_out=3, outbox_bytes=len(OK_BYTES) - 3
     )
@@ -78,13 +78,15 @@ def test_what_is_not_taken_is_owed_and_not_sent() -> None:
 
 
 def test_who_is_turned_away_is_counted_apart() -> None:
-    server, _ = tell(serving(Limits(max_connection_cnt=1, full_policy="503")), Accepted(8, PEER))
+    server, _ = advance_by(
+        serving(Limits(max_connection_cnt=1, full_policy="503")), Accepted(8, PEER)
+    )
     assert stats(server) == figures(server, rejected=1)
 
 
 def test_answers_that_come_too_late_are_counted() -> None:
-    server, _ = tell(asked(GET), ConnectionLost(CONN, 104))
-    server, _ = tell(
+    server, _ = advance_by(asked(GET), ConnectionLost(CONN, 104))
+    server, _ = advance_by(
         server,
         answered(0, OK),
         HandlerFailed(ticket(0), 500, "", ""),
@@ -97,14 +99,14 @@ def test_answers_that_come_too_late_are_counted() -> None:
 def test_ends_are_counted_by_the_name_of_their_reason_in_alphabetical_order() -> None:
     server = make_server(Limits(), 0.0, 0)
     for turn in range(3):
-        server, _ = tell(server, Accepted(turn, PEER))
+        server, _ = advance_by(server, Accepted(turn, PEER))
     for turn in range(2):
-        server, _ = tell(server, ConnectionLost(Conn(turn, turn), 104))
-    server, _ = tell(server, at(60.0))
+        server, _ = advance_by(server, ConnectionLost(Conn(turn, turn), 104))
+    server, _ = advance_by(server, at(60.0))
     assert list(stats(server).closed.items()) == [("IDLE_TIMEOUT", 1), ("PEER_RESET", 2)]
     assert set(stats(server).closed) <= set(CloseReason.__members__)
 
 
 def test_bytes_out_are_the_bytes_of_the_sends() -> None:
-    server, effects = tell(asked(GET * 3), answered(0, OK, OK, OK))
+    server, effects = advance_by(asked(GET * 3), answered(0, OK, OK, OK))
     assert stats(server).bytes_out == len(bytes_of(effects))

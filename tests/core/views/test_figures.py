@@ -24,8 +24,8 @@ from sigil.core.views.figures import (
     subscriber_count,
     subscribers,
 )
-from tests.support.core_broadcasts import SMALL, gathered, meet, say
-from tests.support.core_driver import PEER, serving, tell
+from tests.support.core_broadcasts import SMALL, join_websockets, publish_lengths, with_websockets
+from tests.support.core_driver import PEER, advance_by, serving
 
 
 def test_the_ring_of_nobody_is_empty() -> None:
@@ -48,10 +48,10 @@ def test_the_ring_of_nobody_is_empty() -> None:
 
 
 def test_a_ring_with_somebody_behind() -> None:
-    server, _ = gathered(2)
-    server, _ = meet(server, 1, ("news", "load"), Peer("::1", 7))
-    server = say(server, 100, taken={2: 30})
-    server = say(say(server, 100), 50, flushes=False)
+    server, _ = with_websockets(2)
+    server, _ = join_websockets(server, 1, ("news", "load"), Peer("::1", 7))
+    server = publish_lengths(server, 100, taken={2: 30})
+    server = publish_lengths(publish_lengths(server, 100), 50, flushes=False)
     assert ring_figures(server) == RingFigures(
         max_bytes=600,
         max_frames=16,
@@ -82,23 +82,23 @@ def test_a_ring_with_somebody_behind() -> None:
 
 
 def test_the_tail_moves_and_who_needed_it_is_dropped_and_counted() -> None:
-    server, _ = gathered(2)
-    server = say(server, 100, taken={0: 0})
+    server, _ = with_websockets(2)
+    server = publish_lengths(server, 100, taken={0: 0})
     for _ in range(6):
-        server = say(server, 100)
+        server = publish_lengths(server, 100)
     figures = ring_figures(server)
     assert figures[2:8] == (1, 100, 7, 700, 7, 700)
     assert (figures.members, figures.laggards, figures.dropped) == (1, (), 1)
 
 
 def test_the_largest_cohorts_and_the_slowest_laggards_are_told_and_the_others_counted() -> None:
-    server, _ = gathered(3, Limits(outgoing_buffer_sz=60_000))
+    server, _ = with_websockets(3, Limits(outgoing_buffer_sz=60_000))
     for number in range(COHORTS_MAX + 1):
-        server, _ = meet(server, 2, (f"topic {number}",))
-    server, _ = meet(server, LAGGARDS_MAX + 2, ("last",))
+        server, _ = join_websockets(server, 2, (f"topic {number}",))
+    server, _ = join_websockets(server, LAGGARDS_MAX + 2, ("last",))
     slots = range(17, 17 + LAGGARDS_MAX + 2)
     for slot in reversed(slots):
-        server = say(server, 100, taken={slot: 0})
+        server = publish_lengths(server, 100, taken={slot: 0})
     figures = ring_figures(server)
     assert [cohort.clients for cohort in figures.cohorts] == [3, 2, 2, 2, 2, 2]
     assert (figures.more_cohorts, figures.members) == (2, 17)
@@ -110,10 +110,10 @@ def test_the_largest_cohorts_and_the_slowest_laggards_are_told_and_the_others_co
 
 
 def test_who_hears_a_topic_is_counted_wherever_it_is() -> None:
-    server, _ = gathered(2)
-    server, _ = meet(server, 3, ("news", "load"))
-    server, _ = meet(server, 1, ("news",))
-    server = say(server, 100, taken={3: 30})
+    server, _ = with_websockets(2)
+    server, _ = join_websockets(server, 3, ("news", "load"))
+    server, _ = join_websockets(server, 1, ("news",))
+    server = publish_lengths(server, 100, taken={3: 30})
     assert [subscriber_count(server, topic) for topic in ("news", "load", "ballast", "")] == [
         4,
         3,
@@ -124,14 +124,14 @@ def test_who_hears_a_topic_is_counted_wherever_it_is() -> None:
         SubscriberInfo(Conn(slot, slot), PEER, slot == 3) for slot in range(2, 6)
     ]
     assert list(subscribers(server, "ballast")) == []
-    server, _ = tell(server, Received(Conn(5, 5), b"\x88\x80abcd"))  # it takes its leave
+    server, _ = advance_by(server, Received(Conn(5, 5), b"\x88\x80abcd"))  # it takes its leave
     assert subscriber_count(server, "news") == 3
     assert subscriber_count(serving(), "news") == 0
 
 
 def test_the_figures_are_numbers_and_texts_that_json_can_say() -> None:
-    server, _ = meet(make_server(SMALL, 0.0, 0), 2, ("a",), PEER)
-    figures = ring_figures(say(server, 100, taken={1: 30}))
+    server, _ = join_websockets(make_server(SMALL, 0.0, 0), 2, ("a",), PEER)
+    figures = ring_figures(publish_lengths(server, 100, taken={1: 30}))
     told: list[Any] = json.loads(json.dumps(figures))
     assert told[9] == [["plain", ["a"], 1]]
     assert told[11] == [[[1, 1], str(PEER), ["a"], 1, 100, 0, 70, 70]]
@@ -150,11 +150,11 @@ def test_the_figures_are_numbers_and_texts_that_json_can_say() -> None:
 def test_everybody_is_told_of_once_and_between_tail_and_end(
     turns: list[tuple[list[int], dict[int, int], int | None]],
 ) -> None:
-    server, conns = gathered(4)
+    server, conns = with_websockets(4)
     for lengths, taken, writable in turns:
-        server = say(server, *lengths, taken=taken)
+        server = publish_lengths(server, *lengths, taken=taken)
         if writable is not None:
-            server, _ = tell(server, Writable(conns[writable]))
+            server, _ = advance_by(server, Writable(conns[writable]))
         figures = ring_figures(server)
         assert figures.members + len(figures.laggards) + figures.dropped == 4
         assert (

@@ -32,8 +32,14 @@ from sigil.core.views.show import (
     ring_svg,
     ring_text,
 )
-from tests.support.core_broadcasts import NOTHING_SPECIAL, SMALL, gathered, meet, say
-from tests.support.core_driver import asked, serving, tell
+from tests.support.core_broadcasts import (
+    ALL_TAKEN,
+    SMALL,
+    join_websockets,
+    publish_lengths,
+    with_websockets,
+)
+from tests.support.core_driver import advance_by, asked, serving
 
 
 def cells(line: str) -> str:
@@ -58,10 +64,10 @@ def test_plain_tuples_in_a_record_stay_in_their_line() -> None:
 
 
 def test_a_ring_grows_from_the_right_until_it_is_full_and_then_its_tail_moves() -> None:
-    server, _ = gathered(2)
+    server, _ = with_websockets(2)
     lines = [ring_text(server)]
     for _ in range(7):
-        server = say(server, 100)
+        server = publish_lengths(server, 100)
         lines.append(ring_text(server))
     assert lines == [
         "     0 [" + "·" * 60 + "] 0      2 at the head, 0 behind",
@@ -76,19 +82,19 @@ def test_a_ring_grows_from_the_right_until_it_is_full_and_then_its_tail_moves() 
 
 
 def test_a_cursor_moves_left_and_is_gone_with_its_client() -> None:
-    server, _ = gathered(3)
-    server = say(server, 100, taken={2: 0})
+    server, _ = with_websockets(3)
+    server = publish_lengths(server, 100, taken={2: 0})
     found = [cells(ring_text(server)).find("1")]
     for _ in range(6):
-        server = say(server, 100)
+        server = publish_lengths(server, 100)
         found.append(cells(ring_text(server)).find("1"))
     assert found == [50, 40, 30, 20, 10, 0, -1]
     assert ring_text(server).endswith("2 at the head, 0 behind")
 
 
 def test_what_was_published_in_this_turn_is_at_the_very_end() -> None:
-    server, _ = gathered(1)
-    server = say(say(server, 100), 50, 30, flushes=False)
+    server, _ = with_websockets(1)
+    server = publish_lengths(publish_lengths(server, 100), 50, 30, flushes=False)
     assert (
         ring_text(server)
         == "     0 [" + "·" * 42 + "─" * 10 + "+" * 8 + "] 3      1 at the head, 0 behind"
@@ -96,12 +102,12 @@ def test_what_was_published_in_this_turn_is_at_the_very_end() -> None:
 
 
 def test_cursors_in_one_place_are_counted_and_more_than_nine_are_many() -> None:
-    server, _ = gathered(12)
-    server = say(server, 60, taken=dict.fromkeys(range(9), 0))
+    server, _ = with_websockets(12)
+    server = publish_lengths(server, 60, taken=dict.fromkeys(range(9), 0))
     assert cells(ring_text(server))[-6:] == "9─────"
-    server = say(server, 40, taken={9: 0})
+    server = publish_lengths(server, 40, taken={9: 0})
     assert cells(ring_text(server))[-10:] == "9─────1───"
-    both = say(gathered(12)[0], 60, taken=dict.fromkeys(range(12), 0))
+    both = publish_lengths(with_websockets(12)[0], 60, taken=dict.fromkeys(range(12), 0))
     assert cells(ring_text(both))[-6:] == "#─────"
     assert ring_text(both).endswith("0 at the head, 12 behind")
 
@@ -111,11 +117,11 @@ def test_cursors_in_one_place_are_counted_and_more_than_nine_are_many() -> None:
 
 def test_the_table_says_who_is_where_and_is_owed_what() -> None:
     server = serving(SMALL)  # one that is no WebSocket
-    server, _ = meet(server, 2)
-    server, _ = meet(server, 1, ("weather", "news\x1b[31m"))
-    server = say(server, 100, taken={2: 30})
-    server = say(server, 100)
-    server = say(server, 50, flushes=False)
+    server, _ = join_websockets(server, 2)
+    server, _ = join_websockets(server, 1, ("weather", "news\x1b[31m"))
+    server = publish_lengths(server, 100, taken={2: 30})
+    server = publish_lengths(server, 100)
+    server = publish_lengths(server, 50, flushes=False)
     assert clients_text(server) == (
         "slot  generation  where    next  behind  outbox  buffered  topics\n"
         "   0           0  http        -       -       0         0\n"
@@ -133,8 +139,8 @@ def test_a_table_of_nobody_is_its_head() -> None:
 
 
 def test_a_client_that_was_told_to_leave_is_closing() -> None:
-    server, (conn,) = gathered(1)
-    server, _ = tell(server, Received(conn, b"\x88\x80abcd"))
+    server, (conn,) = with_websockets(1)
+    server, _ = advance_by(server, Received(conn, b"\x88\x80abcd"))
     row = "   0           0  closing     -       -       0         0"
     assert clients_text(server).splitlines()[1] == row
 
@@ -209,8 +215,8 @@ def assert_sound(server: Server) -> ElementTree.Element:
 
 
 def test_a_picture_says_in_words_what_is_kept() -> None:
-    server, _ = gathered(2)
-    picture = assert_sound(say(say(server, 100), 100))
+    server, _ = with_websockets(2)
+    picture = assert_sound(publish_lengths(publish_lengths(server, 100), 100))
     words = {label.words for label in labels(picture)}
     assert {
         "2 of at most 16 messages, 200 of at most 600 bytes",
@@ -226,10 +232,10 @@ def test_a_picture_says_in_words_what_is_kept() -> None:
 
 
 def test_boxes_are_as_long_as_the_bytes_they_stand_for() -> None:
-    server, _ = gathered(3)
-    server = say(server, 100, taken={1: 40})
-    server = say(server, 100, 100)
-    server = say(server, 60, flushes=False)
+    server, _ = with_websockets(3)
+    server = publish_lengths(server, 100, taken={1: 40})
+    server = publish_lengths(server, 100, 100)
+    server = publish_lengths(server, 60, flushes=False)
     picture = assert_sound(server)
     scale = (RIGHT - LEFT) / 600
     assert boxes(picture, "kept") == [
@@ -248,27 +254,29 @@ def test_boxes_are_as_long_as_the_bytes_they_stand_for() -> None:
 
 
 def test_pages_are_boxes_of_their_own_unless_they_are_too_fine() -> None:
-    server, _ = gathered(1)
+    server, _ = with_websockets(1)
     for _ in range(5):
-        server = say(server, 20)
+        server = publish_lengths(server, 20)
     assert len(boxes(assert_sound(server), "kept")) == 5
-    server, _ = gathered(1, Limits(outgoing_buffer_sz=60_000))
+    server, _ = with_websockets(1, Limits(outgoing_buffer_sz=60_000))
     for _ in range(33):
-        server = say(server, 100)  # a page is less than a pixel, and a box is at least three
+        server = publish_lengths(
+            server, 100
+        )  # a page is less than a pixel, and a box is at least three
     assert len(boxes(assert_sound(server), "kept")) == 9
 
 
 def test_an_outbox_that_goes_further_back_than_the_ring_is_cut_at_its_beginning() -> None:
-    server = say(gathered(1)[0], 120, taken={0: 1})
+    server = publish_lengths(with_websockets(1)[0], 120, taken={0: 1})
     for _ in range(5):
-        server = say(server, 110)
+        server = publish_lengths(server, 110)
     assert boxes(assert_sound(server), "outbox") == [(LEFT - 6, RIGHT - 550 * (RIGHT - LEFT) / 600)]
 
 
 def test_the_slowest_comes_first() -> None:
-    server, _ = gathered(5)
+    server, _ = with_websockets(5)
     for slot in (3, 1, 2):
-        server = say(server, 50, taken={slot: 0})
+        server = publish_lengths(server, 50, taken={slot: 0})
     names = [
         label.words for label in labels(assert_sound(server)) if label.words.startswith("slot")
     ]
@@ -276,9 +284,9 @@ def test_the_slowest_comes_first() -> None:
 
 
 def test_who_was_dropped_is_counted_and_not_drawn() -> None:
-    server = say(gathered(2)[0], 100, taken={0: 0})
+    server = publish_lengths(with_websockets(2)[0], 100, taken={0: 0})
     for _ in range(6):
-        server = say(server, 100)
+        server = publish_lengths(server, 100)
     picture = assert_sound(server)
     assert boxes(picture, "behind") == []
     assert "dropped because they were too slow: 1" in {label.words for label in labels(picture)}
@@ -286,9 +294,9 @@ def test_who_was_dropped_is_counted_and_not_drawn() -> None:
 
 def test_what_comes_from_outside_is_text_and_nothing_else() -> None:
     nasty = "<script>alert('1')</script>&\"]]>\x00\x1b\ud800"
-    server, _ = meet(make_server(SMALL, 0.0, 0), 1, (nasty,), Peer("<b>&\x00", 1))
-    server = say(server, 100, taken={0: 10})
-    server, _ = meet(server, 1, (nasty,), Peer("<b>", 1))
+    server, _ = join_websockets(make_server(SMALL, 0.0, 0), 1, (nasty,), Peer("<b>&\x00", 1))
+    server = publish_lengths(server, 100, taken={0: 10})
+    server, _ = join_websockets(server, 1, (nasty,), Peer("<b>", 1))
     picture = assert_sound(server)
     assert {element.tag.removeprefix(SVG) for element in picture.iter()} <= {
         "svg",
@@ -305,18 +313,20 @@ def test_what_comes_from_outside_is_text_and_nothing_else() -> None:
 
 
 def test_a_picture_refers_to_nothing_outside_itself() -> None:
-    svg = ring_svg(say(gathered(3)[0], 100, taken={1: 3}))
+    svg = ring_svg(publish_lengths(with_websockets(3)[0], 100, taken={1: 3}))
     assert svg.count("http") == 1 and "http://www.w3.org/2000/svg" in svg
     assert not any(word in svg for word in ("href", "url(", "@import", "<image", "<script", " on"))
 
 
 def test_a_picture_of_much_is_no_larger_than_a_bounded_one() -> None:
     limits = Limits(outgoing_buffer_sz=2**20, max_ws_send_frame_cnt=8192)
-    server, _ = gathered(120, limits)
+    server, _ = with_websockets(120, limits)
     for topic in range(12):
-        server, _ = meet(server, 1, (f"topic {topic}",))
+        server, _ = join_websockets(server, 1, (f"topic {topic}",))
     for number in range(3000):
-        server = say(server, 20, taken={number // 40: 0} if number % 40 == 0 else NOTHING_SPECIAL)
+        server = publish_lengths(
+            server, 20, taken={number // 40: 0} if number % 40 == 0 else ALL_TAKEN
+        )
     picture = assert_sound(server)
     assert len(server.broadcast.laggards) == 75
     words = {label.words for label in labels(picture)}
@@ -327,10 +337,10 @@ def test_a_picture_of_much_is_no_larger_than_a_bounded_one() -> None:
 
 
 def test_an_old_value_still_has_its_picture() -> None:
-    before, _ = gathered(2)
-    before = say(before, 100, taken={1: 0})
+    before, _ = with_websockets(2)
+    before = publish_lengths(before, 100, taken={1: 0})
     picture = ring_svg(before)
-    after, _ = tell(say(before, 100), Writable(Conn(1, 1)))
+    after, _ = advance_by(publish_lengths(before, 100), Writable(Conn(1, 1)))
     assert ring_svg(after) != picture
     assert ring_svg(before) == picture
 
@@ -361,11 +371,11 @@ TURNS = st.lists(
 def test_whatever_happened_can_be_drawn_and_the_figures_agree(
     turns: list[tuple[list[int], bool, dict[int, int], int | None]], most: int
 ) -> None:
-    server, conns = gathered(4, SMALL._replace(max_ws_send_frame_cnt=most))
+    server, conns = with_websockets(4, SMALL._replace(max_ws_send_frame_cnt=most))
     for lengths, flushes, taken, writable in turns:
-        server = say(server, *lengths, flushes=flushes, taken=taken)
+        server = publish_lengths(server, *lengths, flushes=flushes, taken=taken)
         if writable is not None:
-            server, _ = tell(server, Writable(conns[writable]))
+            server, _ = advance_by(server, Writable(conns[writable]))
         picture = assert_sound(server)
         line = cells(ring_text(server))
         assert len(line) == CELLS

@@ -13,8 +13,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from sigil import Callbacks, CloseReason, Conn, HttpServer, http_server_serve
-from tests.support.servers import HOST, PATIENCE, listening_to, make, pump, ticking
-from tests.support.websocket_client import Diary, Speaker, text, upgrade
+from tests.support.servers import HOST, PATIENCE, logged_by, make, pump, ticking
+from tests.support.websocket_client import CallbackLog, WebSocketClient, text, upgrade
 
 Deed = Callable[..., Awaitable[None]]
 
@@ -55,7 +55,7 @@ async def close_code(client: ClientConnection) -> int:
     return client.close_code or 0
 
 
-def waiting(diary: Diary, name: str) -> Deed:
+def waiting(diary: CallbackLog, name: str) -> Deed:
     """A callback that gives way, notes that it has ended, and says so to its client."""
 
     async def deed(server: HttpServer, conn: Conn, *told: object) -> None:
@@ -68,7 +68,7 @@ def waiting(diary: Diary, name: str) -> Deed:
 
 
 def test_all_five_may_wait_and_what_a_connection_is_told_stays_in_order() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     diary.deeds = {name: waiting(diary, name) for name in Callbacks._fields}
 
     async def main() -> None:
@@ -93,7 +93,7 @@ def test_all_five_may_wait_and_what_a_connection_is_told_stays_in_order() -> Non
 
 def test_one_that_waits_holds_up_nobody_else_and_what_comes_meanwhile_keeps_its_order() -> None:
     gate = asyncio.Event()
-    diary = Diary()
+    diary = CallbackLog()
 
     async def deed(server: HttpServer, conn: Conn, data: str) -> None:
         if data == "wait":
@@ -127,7 +127,7 @@ def test_one_that_waits_holds_up_nobody_else_and_what_comes_meanwhile_keeps_its_
 
 @pytest.mark.parametrize("name", ["open", "ws_open", "ws_message", "ws_close", "close"])
 def test_one_that_raises_after_it_waited_ends_its_connection_only(name: str) -> None:
-    diary = Diary()
+    diary = CallbackLog()
 
     async def deed(server: HttpServer, conn: Conn, *told: object) -> None:
         await asyncio.sleep(0)
@@ -149,7 +149,7 @@ def test_one_that_raises_after_it_waited_ends_its_connection_only(name: str) -> 
             await other.ping()
             assert other.close_code is None
 
-    with listening_to("sigil.error") as errors:
+    with logged_by("sigil.error") as errors:
         asyncio.run(main())
     diary.assert_balanced()
     assert len(errors) == 1
@@ -157,7 +157,7 @@ def test_one_that_raises_after_it_waited_ends_its_connection_only(name: str) -> 
 
 
 def test_a_task_may_broadcast_and_close_between_ticks() -> None:
-    diary = Diary()
+    diary = CallbackLog()
 
     async def main() -> None:
         async with hosted(diary.callbacks) as server, joined(server) as one, joined(server) as two:
@@ -173,7 +173,7 @@ def test_a_task_may_broadcast_and_close_between_ticks() -> None:
 
 
 def test_delivery_stops_when_the_program_closes_while_it_waits() -> None:
-    diary = Diary()
+    diary = CallbackLog()
 
     async def deed(server: HttpServer, conn: Conn, data: str) -> None:
         await asyncio.sleep(0.02)
@@ -194,7 +194,7 @@ def test_delivery_stops_when_the_program_closes_while_it_waits() -> None:
 
 @pytest.mark.parametrize("name", ["ws_message", "ws_close"])
 def test_every_beginning_has_its_end_though_the_server_ends_first(name: str) -> None:
-    diary = Diary()
+    diary = CallbackLog()
 
     async def deed(server: HttpServer, conn: Conn, *told: object) -> None:
         await asyncio.sleep(PATIENCE if name == "ws_message" else 0.01)
@@ -217,12 +217,12 @@ def test_an_asynchronous_callback_outside_asyncio_is_a_failure_that_says_so() ->
     async def deed(server: HttpServer, conn: Conn, data: str) -> None:
         """Never runs."""
 
-    diary = Diary(ws_message=deed)
+    diary = CallbackLog(ws_message=deed)
     with (
-        listening_to("sigil.error") as errors,
+        logged_by("sigil.error") as errors,
         ticking(upgrade, callbacks=diary.callbacks) as server,
     ):
-        client = Speaker(server, b"")
+        client = WebSocketClient(server, b"")
         pump(server, lambda: client.is_open, client)
         client.send(text("x"))
         pump(server, lambda: client.close_code == 1011, client)

@@ -24,7 +24,7 @@ from sigil.shell.loop.listen import (
     where,
 )
 from tests.support.requests import GET
-from tests.support.servers import HOST, Raw, ask, end, hello, listening_to, make, pump, ticking
+from tests.support.servers import HOST, Raw, ask, end, hello, logged_by, make, pump, ticking
 
 
 def has_ipv6() -> bool:
@@ -127,7 +127,7 @@ def test_listen_twice_is_listen_once() -> None:
 @needs_ipv6
 def test_ipv6_is_served_and_written_with_brackets() -> None:
     server = make(lambda request: Response.text(str(request.peer)), host="::1")
-    with listening_to("sigil.server") as lines:
+    with logged_by("sigil.server") as lines:
         server.listen()
     try:
         assert lines == [f"listening on http://[::1]:{server.port}"]

@@ -9,7 +9,7 @@ import pytest
 
 from sigil import Limits, Request, Response
 from tests.support.requests import GET
-from tests.support.servers import MIB, Raw, ask, converse, hello, make, pump, settle, ticking
+from tests.support.servers import MIB, Raw, ask, exchange, hello, make, pump, settle, ticking
 
 
 def post(length: int) -> bytes:
@@ -84,9 +84,9 @@ def test_a_large_last_answer_is_received_in_full_by_a_client_that_goes_on_sendin
 
 def test_a_client_that_said_it_sends_no_more_still_gets_its_answers() -> None:
     with ticking() as server:
-        answers = converse(server, GET * 40, *["GET"] * 40)
+        answers = exchange(server, GET * 40, *["GET"] * 40)
         assert [answer.text for answer in answers] == ["hello /"] * 40
-        (answer,) = converse(server, post(5) + b"12345", "POST")
+        (answer,) = exchange(server, post(5) + b"12345", "POST")
         assert answer.status == 200
         settle(server)
         assert server.clients() == ()
@@ -95,16 +95,16 @@ def test_a_client_that_said_it_sends_no_more_still_gets_its_answers() -> None:
 def test_a_client_that_ends_in_the_middle_of_a_request_is_told_so() -> None:
     with ticking() as server:
         for data in (b"GET / HT", GET[:-2], post(10) + b"12345"):
-            (answer,) = converse(server, data)
+            (answer,) = exchange(server, data)
             assert answer.status == 400
             assert "complete" in answer.text
-        assert converse(server, b"") == []
-        assert converse(server, b"\r\n") == []
+        assert exchange(server, b"") == []
+        assert exchange(server, b"\r\n") == []
 
 
 def test_what_is_owed_comes_before_the_refusal_of_what_follows() -> None:
     with ticking() as server:
-        answers = converse(server, GET + GET + b"nonsense\r\n\r\n" + GET, "GET", "GET", "GET")
+        answers = exchange(server, GET + GET + b"nonsense\r\n\r\n" + GET, "GET", "GET", "GET")
         assert [answer.status for answer in answers] == [200, 200, 400]
         assert server.stats().requests == 2
 

@@ -12,7 +12,7 @@ import pytest
 
 from sigil import Request, Response
 from tests.support.requests import GET
-from tests.support.servers import Raw, ask, converse, listening_to, pump, settle, ticking
+from tests.support.servers import Raw, ask, exchange, logged_by, pump, settle, ticking
 
 GET_1_0 = b"GET / HTTP/1.0\r\n\r\n"
 HEAD = b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -48,7 +48,7 @@ class Watched:
 )
 def test_a_stream_is_chunked_and_its_connection_stays(chunks: list[bytes]) -> None:
     with ticking(streaming(lambda: chunks)) as server:
-        answers = converse(server, GET * 3, "GET", "GET", "GET")
+        answers = exchange(server, GET * 3, "GET", "GET", "GET")
         assert len(answers) == 3
         for answer in answers:
             assert answer.is_whole
@@ -98,7 +98,7 @@ def test_an_old_client_that_asks_to_stay_is_told_that_it_cannot() -> None:
 @pytest.mark.parametrize("request_line", [GET, GET_1_0])
 def test_a_declared_length_that_is_met_is_sent_as_it_is(request_line: bytes) -> None:
     with ticking(streaming(lambda: [b"ab", b"", b"c"], Content_Length="3")) as server:
-        (answer,) = converse(server, request_line)
+        (answer,) = exchange(server, request_line)
         assert (answer.body, answer.is_whole) == (b"abc", True)
         assert answer.headers["content-length"] == "3"
         assert "transfer-encoding" not in answer.headers
@@ -120,7 +120,7 @@ def test_a_declared_length_that_is_not_met_breaks_the_connection(
     watched = Watched(*chunks)
     with (
         ticking(streaming(watched, Content_Length=length)) as server,
-        listening_to("sigil.error") as lines,
+        logged_by("sigil.error") as lines,
     ):
         with Raw(server, data) as client:
             pump(server, lambda: client.over, client)
@@ -139,8 +139,8 @@ def test_a_chunk_that_is_not_bytes_ends_the_connection_and_is_logged(
     chunks: list[object], word: str
 ) -> None:
     watched = Watched(*chunks, b"never")
-    with ticking(streaming(watched)) as server, listening_to("sigil.error") as lines:
-        (answer,) = converse(server, GET)
+    with ticking(streaming(watched)) as server, logged_by("sigil.error") as lines:
+        (answer,) = exchange(server, GET)
         assert (answer.body, answer.is_whole) == (b"ab", False)
         assert len(lines) == 1
         assert word in lines[0]
@@ -170,8 +170,8 @@ def test_a_stream_that_raises_ends_the_connection_so_that_the_client_can_tell() 
         raise LookupError("secret")
 
     for data in (GET, GET + GET):
-        with ticking(streaming(chunks)) as server, listening_to("sigil.error") as lines:
-            answers = converse(server, data, "GET", "GET")
+        with ticking(streaming(chunks)) as server, logged_by("sigil.error") as lines:
+            answers = exchange(server, data, "GET", "GET")
             assert [(answer.body, answer.is_whole) for answer in answers] == [
                 (b"so far so good", False)
             ]
@@ -185,7 +185,7 @@ def test_a_stream_that_cannot_be_started_is_a_500() -> None:
         def __iter__(self) -> Iterator[bytes]:
             raise LookupError("secret")
 
-    with ticking(streaming(Unready)) as server, listening_to("sigil.error") as lines:
+    with ticking(streaming(Unready)) as server, logged_by("sigil.error") as lines:
         assert ask(server).status == 500
         assert "LookupError: secret" in lines[0]
         assert ask(server).status == 500
@@ -240,7 +240,7 @@ def test_a_generator_that_raises_when_it_is_closed_is_logged_and_harms_nobody() 
         finally:
             raise LookupError("in finally")
 
-    with ticking(streaming(chunks)) as server, listening_to("sigil.error") as lines:
+    with ticking(streaming(chunks)) as server, logged_by("sigil.error") as lines:
         with Raw(server, GET, receive_buffer=4096):
             pump(server, lambda: server.stats().outbox_bytes > 0)
         pump(server, lambda: not server.clients())
@@ -266,7 +266,7 @@ def test_the_head_of_a_stream_pulls_nothing_and_closes_the_iterator() -> None:
 
     counting = Counting()
     with ticking(streaming(lambda: counting)) as server:
-        answers = converse(server, HEAD + HEAD, "HEAD", "HEAD")
+        answers = exchange(server, HEAD + HEAD, "HEAD", "HEAD")
         assert [(answer.status, answer.body, answer.is_whole) for answer in answers] == [
             (200, b"", True)
         ] * 2
@@ -289,7 +289,7 @@ def test_a_stream_behind_a_status_without_a_body_is_not_pulled_but_closed(status
             closed.append("closed")
 
     with ticking(lambda request: Response.stream(Closing(), status=status)) as server:
-        (answer,) = converse(server, GET)
+        (answer,) = exchange(server, GET)
         assert (answer.status, answer.body, answer.is_whole) == (status, b"", True)
         assert closed == ["closed"]
 
@@ -307,7 +307,7 @@ def test_streams_of_pipelined_requests_are_pulled_one_after_the_other() -> None:
 
     data = b"".join(b"GET /%c HTTP/1.1\r\nHost: a\r\n\r\n" % name for name in b"abc")
     with ticking(handler) as server:
-        answers = converse(server, data, "GET", "GET", "GET")
+        answers = exchange(server, data, "GET", "GET", "GET")
         assert [answer.text for answer in answers] == ["/a/a/a", "/b/b/b", "/c/c/c"]
         assert order == [f"/{name}{index}" for name in "abc" for index in range(3)]
 

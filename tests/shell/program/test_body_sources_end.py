@@ -29,7 +29,7 @@ from tests.shell.program.test_body_sources_late import (
     turn,
 )
 from tests.support.requests import GET
-from tests.support.servers import Raw, ask, listening_to, pump, settle, ticking
+from tests.support.servers import Raw, ask, logged_by, pump, settle, ticking
 
 NOT_YET_SECONDS = 0.5
 """How long tests wait for what is known not to come."""
@@ -132,7 +132,7 @@ def test_a_promise_that_nobody_keeps_is_503_and_its_answer_is_counted_as_late() 
     later = Deferred()
     with (
         ticking(lambda request: later, Limits(response_timeout=0.3)) as server,
-        listening_to("sigil.error") as lines,
+        logged_by("sigil.error") as lines,
     ):
         with Raw(server, GET) as client:
             pump(server, lambda: client.over, client)
@@ -155,7 +155,7 @@ def test_a_piece_that_does_not_come_breaks_the_connection_off(kind: Kind) -> Non
     feed = Feed(b"a")
     with (
         ticking(streaming(kind, feed), Limits(response_timeout=0.3)) as server,
-        listening_to("sigil.error") as lines,
+        logged_by("sigil.error") as lines,
     ):
         client = ask_and_wait(kind, feed, server)
         pump(server, lambda: client.over, client)

@@ -28,7 +28,7 @@ from sigil import (
 )
 from tests.support.event_loops import loops
 from tests.support.requests import GET
-from tests.support.servers import Raw, ask, listening_to, pump, settle, ticking
+from tests.support.servers import Raw, ask, logged_by, pump, settle, ticking
 
 WAIT_SECONDS = 10.0
 LAST_CHUNK = b"\r\n0\r\n\r\n"
@@ -237,7 +237,7 @@ def test_a_promise_that_is_broken_in_mid_stream_ends_the_connection_so_that_the_
     bring: Callable[[Deferred], object], said: str
 ) -> None:
     feed = Feed()
-    with ticking(streaming(Feed.promises, feed)) as server, listening_to("sigil.error") as lines:
+    with ticking(streaming(Feed.promises, feed)) as server, logged_by("sigil.error") as lines:
         with Raw(server, GET) as client:
             pump(server, lambda: feed.asked == 1, client)
             promise_of(feed).resolve(b"half")
@@ -280,7 +280,7 @@ def test_a_pure_stream_may_have_nothing_yet_and_may_fail() -> None:
 
     with (
         ticking(lambda request: Response.stream(Unfold(step, 0))) as server,
-        listening_to("sigil.error") as lines,
+        logged_by("sigil.error") as lines,
     ):
         with Raw(server, GET) as client:
             pump(server, lambda: client.over, client)
@@ -335,7 +335,7 @@ def test_an_asynchronous_stream_that_raises_ends_the_connection_so_that_the_clie
         raise LookupError("secret")
 
     async def scenario(server: HttpServer) -> None:
-        with listening_to("sigil.error") as lines, Raw(server, GET) as client:
+        with logged_by("sigil.error") as lines, Raw(server, GET) as client:
             await turn(lambda: client.over, client)
             (answer,) = client.answers()
             assert (answer.body, answer.is_whole) == (b"half", False)
@@ -358,6 +358,6 @@ def test_the_head_of_an_asynchronous_stream_asks_it_for_nothing(run: Run) -> Non
 
 
 def test_an_asynchronous_stream_without_a_loop_for_it_is_an_error_that_says_so() -> None:
-    with ticking(streaming(Feed.later, Feed(b"a"))) as server, listening_to("sigil.error") as lines:
+    with ticking(streaming(Feed.later, Feed(b"a"))) as server, logged_by("sigil.error") as lines:
         assert not ask(server).is_whole
         assert "http_server_serve()" in lines[0]

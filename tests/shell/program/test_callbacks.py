@@ -15,7 +15,7 @@ from tests.support.servers import (
     ask,
     end,
     hello,
-    listening_to,
+    logged_by,
     make,
     pump,
     settle,
@@ -176,7 +176,7 @@ def test_an_open_that_raises_is_logged_and_its_connection_gets_500() -> None:
     callbacks = Callbacks(open=failing, close=diary.close)
     with (
         ticking(callbacks=callbacks) as server,
-        listening_to("sigil.error") as lines,
+        logged_by("sigil.error") as lines,
         Raw(server) as good,
     ):
         pump(server, lambda: len(server.clients()) == 1)
@@ -201,7 +201,7 @@ def test_a_close_that_raises_is_logged_and_harms_nobody() -> None:
 
     with (
         ticking(callbacks=Callbacks(close=failing)) as server,
-        listening_to("sigil.error") as lines,
+        logged_by("sigil.error") as lines,
     ):
         for _ in range(3):
             with Raw(server, GET) as client:
@@ -219,7 +219,7 @@ def test_a_callback_may_stop_the_server_and_must_not_tick_it() -> None:
 
     with (
         ticking(callbacks=Callbacks(open=opened)) as server,
-        listening_to("sigil.error") as lines,
+        logged_by("sigil.error") as lines,
         Raw(server) as one,
     ):
         pump(server, lambda: one.over, one)

@@ -10,17 +10,17 @@ import pytest
 from sigil import CloseReason, Conn, HttpServer, Limits, Request, Response
 from sigil.core.send_status import SendStatus
 from tests.support.requests import GET, UPGRADE
-from tests.support.servers import PATIENCE, Raw, ask, listening_to, pump, settle, ticking
+from tests.support.servers import PATIENCE, Raw, ask, logged_by, pump, settle, ticking
 from tests.support.websocket_client import (
-    Diary,
-    Speaker,
+    CallbackLog,
+    WebSocketClient,
+    close_clients,
     close_frame,
     echo,
     frame,
-    leave,
-    speakers,
     text,
     upgrade,
+    websocket_clients,
 )
 
 SUCCESS, BACKPRESSURE, DROPPED = SendStatus.SUCCESS, SendStatus.BACKPRESSURE, SendStatus.DROPPED
@@ -51,7 +51,7 @@ REFUSALS = [
 def test_a_refused_upgrade_has_its_answer_and_the_connection_goes_on(
     old: bytes, new: bytes, status: int, fields: dict[str, str]
 ) -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with (
         ticking(upgrade_or_hello, callbacks=diary.callbacks) as server,
         Raw(server, UPGRADE.replace(old, new)) as raw,
@@ -93,31 +93,31 @@ def test_a_response_that_refuses_the_upgrade_is_sent_before_what_follows_is_pars
 
 
 def test_early_data_is_refused_unless_the_limits_take_it() -> None:
-    diary = Diary(ws_message=echo)
+    diary = CallbackLog(ws_message=echo)
     with (
         ticking(upgrade, callbacks=diary.callbacks) as server,
-        Speaker(server, text("early")) as client,
+        WebSocketClient(server, text("early")) as client,
     ):
         pump(server, lambda: client.over, client)
         assert client.received.startswith(b"HTTP/1.1 400 ")
         assert diary.of("ws_open") == []
-    diary = Diary(ws_message=echo)
+    diary = CallbackLog(ws_message=echo)
     with (
         ticking(upgrade, Limits(ws_early_data=True), diary.callbacks) as server,
-        Speaker(server, text("early")) as client,
+        WebSocketClient(server, text("early")) as client,
     ):
         pump(server, lambda: client.messages == [b"early"], client)
-        leave(server, client)
+        close_clients(server, client)
     diary.assert_balanced()
 
 
 @pytest.mark.parametrize(("policy", "is_in"), [("evict", True), ("wait", False), ("503", False)])
 def test_a_full_pool_evicts_the_oldest_or_refuses(policy: str, is_in: bool) -> None:
-    diary = Diary()
+    diary = CallbackLog()
     limits = Limits(max_ws_connection_cnt=2, full_policy=policy)
     with ticking(upgrade, limits, diary.callbacks) as server:
-        first, second = speakers(server, 1)[0], speakers(server, 1)[0]
-        third = Speaker(server)
+        first, second = websocket_clients(server, 1)[0], websocket_clients(server, 1)[0]
+        third = WebSocketClient(server)
         pump(
             server, lambda: bool(third.received) and (not is_in or first.over), first, second, third
         )
@@ -133,14 +133,14 @@ def test_a_full_pool_evicts_the_oldest_or_refuses(policy: str, is_in: bool) -> N
 
 
 def test_the_program_is_told_everything_once_and_in_order() -> None:
-    diary = Diary(ws_message=echo)
+    diary = CallbackLog(ws_message=echo)
     with ticking(upgrade, callbacks=diary.callbacks) as server:
-        (client,) = speakers(server, 1)
+        (client,) = websocket_clients(server, 1)
         client.send(
             text("a") + frame(2, b"\x00") + frame(1, b"\xe2", False) + frame(0, b"\x82\xac")
         )
         pump(server, lambda: len(client.messages) == 3, client)
-        leave(server, client)
+        close_clients(server, client)
         settle(server)
     assert [line[0] for line in diary.lines] == [
         "open",
@@ -175,11 +175,11 @@ def test_a_callback_that_raises_ends_its_connection_and_harms_nobody(name: str, 
         elif name == "ws_message":
             echo(server, conn, *told)  # type: ignore[arg-type]  # it is a message
 
-    diary = Diary(**{"ws_message": echo, name: deed})
+    diary = CallbackLog(**{"ws_message": echo, name: deed})
     limits = Limits(ws_close_timeout=0.1)
-    with listening_to("sigil.error") as errors, ticking(upgrade, limits, diary.callbacks) as server:
-        (other,) = speakers(server, 1)
-        client = Speaker(server)
+    with logged_by("sigil.error") as errors, ticking(upgrade, limits, diary.callbacks) as server:
+        (other,) = websocket_clients(server, 1)
+        client = WebSocketClient(server)
         settle(server, other, client)
         fails += server.clients()[1:] if name not in ("open", "ws_open") else []
         client.send(text("x") if code == 1011 else close_frame(1000))
@@ -213,12 +213,12 @@ def test_from_inside_every_callback_the_program_may_send_broadcast_and_close(nam
             statuses.append(server.send(conn, "too late"))
 
     listener: list[Conn] = [Conn(-1, -1)]
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(upgrade, callbacks=diary.callbacks) as server:
-        (ear,) = speakers(server, 1)
+        (ear,) = websocket_clients(server, 1)
         listener[0] = server.clients()[0]
         diary.deeds[name] = deed
-        client = Speaker(server)
+        client = WebSocketClient(server)
         settle(server, ear, client)
         client.send(text("x"))
         client.send(close_frame(4000))
@@ -245,27 +245,27 @@ def test_a_program_may_close_another_in_the_middle_of_its_messages() -> None:
         for other in server.clients():
             server.close(other, 4000)
 
-    diary = Diary(ws_message=deed)
+    diary = CallbackLog(ws_message=deed)
     with ticking(upgrade, callbacks=diary.callbacks) as server:
-        clients = speakers(server, 2)
+        clients = websocket_clients(server, 2)
         for client in clients:
             client.send(text("1") + text("2") + text("3"))
         settle(server, *clients)
         pump(server, lambda: all(client.close_code == 4000 for client in clients), *clients)
-        leave(server, *clients)
+        close_clients(server, *clients)
     assert diary.of("ws_message") in ([("1",)], [("1",), ("1",)])
     assert diary.endings == [(CloseReason.OK, 4000)] * 2
     diary.assert_balanced()
 
 
 def test_a_handle_never_hits_a_successor() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(upgrade, callbacks=diary.callbacks) as server:
-        (first,) = speakers(server, 1)
+        (first,) = websocket_clients(server, 1)
         stale = server.clients()[0]
-        leave(server, first)
+        close_clients(server, first)
         settle(server)
-        (second,) = speakers(server, 1)
+        (second,) = websocket_clients(server, 1)
         assert server.clients()[0].slot == stale.slot
         assert (server.send(stale, "x"), server.buffered_amount(stale)) == (DROPPED, 0)
         server.close(stale, 4000)
@@ -277,7 +277,7 @@ def test_a_handle_never_hits_a_successor() -> None:
 
 def test_what_is_no_message_and_what_is_no_code_is_refused() -> None:
     with ticking(upgrade) as server:
-        (client,) = speakers(server, 1)
+        (client,) = websocket_clients(server, 1)
         (conn,) = server.clients()
         for wrong in (1, None, ["x"]):
             with pytest.raises(TypeError):
@@ -298,9 +298,9 @@ def test_what_is_no_message_and_what_is_no_code_is_refused() -> None:
 
 
 def test_the_program_closes_and_the_client_answers() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(upgrade, callbacks=diary.callbacks) as server:
-        (client,) = speakers(server, 1)
+        (client,) = websocket_clients(server, 1)
         (conn,) = server.clients()
         server.send(conn, "last words")
         server.close(conn, 4321, "gr\u00fc\u00df dich")
@@ -310,29 +310,29 @@ def test_the_program_closes_and_the_client_answers() -> None:
             (1, b"last words"),
             (8, b"\x10\xe1" + "gr\u00fc\u00df dich".encode()),
         ]
-        leave(server, client)
+        close_clients(server, client)
         settle(server)
     assert diary.endings == [(CloseReason.OK, 4321)]
     diary.assert_balanced()
 
 
 def test_a_stop_says_1001_to_everybody_and_waits_for_their_answers() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(upgrade, callbacks=diary.callbacks) as server:
-        clients = speakers(server, 3)
+        clients = websocket_clients(server, 3)
         server.stop(grace=PATIENCE)
         pump(server, lambda: all(client.close_code == 1001 for client in clients), *clients)
         assert server.running
-        leave(server, *clients)
+        close_clients(server, *clients)
         pump(server, lambda: not server.running)
     assert diary.endings == [(CloseReason.SHUTDOWN, 1001)] * 3
     diary.assert_balanced()
 
 
 def test_a_stop_at_once_says_1001_too() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(upgrade, callbacks=diary.callbacks) as server:
-        clients = speakers(server, 3)
+        clients = websocket_clients(server, 3)
         server.stop(0)
         pump(
             server, lambda: not server.running and all(client.over for client in clients), *clients
@@ -343,9 +343,9 @@ def test_a_stop_at_once_says_1001_too() -> None:
 
 def test_a_silent_client_is_pinged_and_one_that_does_not_answer_is_closed_with_1011() -> None:
     limits = Limits(ws_ping_interval=0.05, ws_pong_timeout=0.2)
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(upgrade, limits, diary.callbacks) as server:
-        dead, alive = speakers(server, 2)
+        dead, alive = websocket_clients(server, 2)
         pings = 0
 
         def answer() -> bool:
@@ -363,9 +363,9 @@ def test_a_silent_client_is_pinged_and_one_that_does_not_answer_is_closed_with_1
 
 
 def test_a_close_that_nobody_answers_ends_in_time() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(upgrade, Limits(ws_close_timeout=0.05), diary.callbacks) as server:
-        (client,) = speakers(server, 1)
+        (client,) = websocket_clients(server, 1)
         server.close(server.clients()[0], 4000)
         pump(server, lambda: client.over, client)
         assert diary.endings == [(CloseReason.OK, 4000)]
@@ -395,10 +395,10 @@ HOSTILE = [
 def test_who_breaks_the_protocol_is_told_how_and_everybody_else_is_unharmed(
     data: bytes, code: int, reason: str
 ) -> None:
-    diary = Diary(ws_message=echo)
+    diary = CallbackLog(ws_message=echo)
     limits = Limits(max_ws_message_len=65_536)
-    with listening_to("sigil.server") as lines, ticking(upgrade, limits, diary.callbacks) as server:
-        client, other = speakers(server, 2)
+    with logged_by("sigil.server") as lines, ticking(upgrade, limits, diary.callbacks) as server:
+        client, other = websocket_clients(server, 2)
         client.send(text("good") + data)
         pump(server, lambda: client.over, client, other)
         assert client.frames[0] == (1, b"good")
@@ -412,17 +412,17 @@ def test_who_breaks_the_protocol_is_told_how_and_everybody_else_is_unharmed(
 
 def test_messages_at_the_bound_are_taken() -> None:
     with ticking(
-        upgrade, Limits(max_ws_message_len=65_536), Diary(ws_message=echo).callbacks
+        upgrade, Limits(max_ws_message_len=65_536), CallbackLog(ws_message=echo).callbacks
     ) as server:
-        (client,) = speakers(server, 1)
+        (client,) = websocket_clients(server, 1)
         client.send(frame(2, b"x" * 65_536) + frame(2, b"y" * 65_535, False) + frame(0, b"y"))
         pump(server, lambda: client.messages == [b"x" * 65_536, b"y" * 65_536], client)
 
 
 def test_fragments_without_end_cost_nothing_and_a_reset_in_mid_frame_is_told_as_1006() -> None:
-    diary = Diary()
+    diary = CallbackLog()
     with ticking(upgrade, callbacks=diary.callbacks) as server:
-        client, other = speakers(server, 2)
+        client, other = websocket_clients(server, 2)
         client.send(frame(1, b"", False) + frame(0, b"", False) * 20_000)
         settle(server, client)
         assert server.state.load.inbound == 0
@@ -436,8 +436,8 @@ def test_fragments_without_end_cost_nothing_and_a_reset_in_mid_frame_is_told_as_
 
 
 def test_a_flood_of_pings_is_answered_whole_and_never_behind_the_close() -> None:
-    with ticking(upgrade, SMALL, Diary(ws_message=echo).callbacks) as server:
-        client, other = speakers(server, 1, 4_096)[0], speakers(server, 1)[0]
+    with ticking(upgrade, SMALL, CallbackLog(ws_message=echo).callbacks) as server:
+        client, other = websocket_clients(server, 1, 4_096)[0], websocket_clients(server, 1)[0]
         client.reads = False
         message = b"m" * 60_000
         for number in range(30):

@@ -12,7 +12,7 @@ import pytest
 from sigil import BadInput, Request, Response
 from sigil.testing import Client
 from tests.support.requests import GET
-from tests.support.servers import Raw, ask, converse, listening_to, pump, settle, ticking
+from tests.support.servers import Raw, ask, exchange, logged_by, pump, settle, ticking
 
 
 def post(body: bytes, content_type: str = "application/json") -> bytes:
@@ -46,7 +46,7 @@ def raising(error: BaseException) -> Callable[[Request], Response]:
 def test_an_exception_is_a_500_with_the_traceback_in_the_log_and_nothing_in_the_body(
     error: Exception,
 ) -> None:
-    with ticking(raising(error)) as server, listening_to("sigil.error") as lines:
+    with ticking(raising(error)) as server, logged_by("sigil.error") as lines:
         answer = ask(server, b"GET /the/path?q HTTP/1.1\r\nHost: a\r\n\r\n")
         assert (answer.status, answer.text) == (500, "500 Internal Server Error\n")
         assert answer.headers["content-type"] == "text/plain; charset=utf-8"
@@ -78,7 +78,7 @@ def test_the_log_is_the_logger_sigil_error_at_level_error(caplog: pytest.LogCapt
 
 
 def test_none_is_a_404() -> None:
-    with ticking(lambda request: None) as server, listening_to("sigil.error") as lines:
+    with ticking(lambda request: None) as server, logged_by("sigil.error") as lines:
         answer = ask(server)
         assert (answer.status, answer.text) == (404, "404 Not Found\n")
         assert lines == []
@@ -99,7 +99,7 @@ def test_none_is_a_404() -> None:
 def test_a_result_of_another_type_is_a_500_and_the_log_names_the_type(
     result: object, name: str
 ) -> None:
-    with ticking(lambda request: result) as server, listening_to("sigil.error") as lines:
+    with ticking(lambda request: result) as server, logged_by("sigil.error") as lines:
         answer = ask(server)
         assert (answer.status, answer.text) == (500, "500 Internal Server Error\n")
         assert lines == [f"GET /: the handler returned {name}, not a Response"]
@@ -110,7 +110,7 @@ def test_a_coroutine_function_outside_asyncio_is_a_500_and_the_log_says_what_it_
     async def handler(request: Request) -> Response:
         return Response.text("never")
 
-    with ticking(handler) as server, listening_to("sigil.error") as lines:
+    with ticking(handler) as server, logged_by("sigil.error") as lines:
         assert ask(server).status == 500
         assert len(lines) == 1
         assert "asyncio" in lines[0]
@@ -136,7 +136,7 @@ def test_a_coroutine_function_outside_asyncio_is_a_500_and_the_log_says_what_it_
 def test_a_response_that_cannot_be_sent_is_a_500_with_a_sentence_in_the_log(
     response: Response,
 ) -> None:
-    with ticking(lambda request: response) as server, listening_to("sigil.error") as lines:
+    with ticking(lambda request: response) as server, logged_by("sigil.error") as lines:
         answer = ask(server)
         assert (answer.status, answer.text) == (500, "500 Internal Server Error\n")
         assert len(lines) == 1
@@ -150,7 +150,7 @@ def test_a_response_that_cannot_be_sent_is_a_500_with_a_sentence_in_the_log(
 def test_a_body_that_is_not_json_is_the_clients_mistake(body: bytes, word: str) -> None:
     with (
         ticking(lambda request: Response.json(request.json())) as server,
-        listening_to("sigil.error") as lines,
+        logged_by("sigil.error") as lines,
     ):
         answer = ask(server, post(body), "POST")
         assert answer.status == 400
@@ -163,7 +163,7 @@ def test_a_form_that_is_none_is_415_and_a_broken_one_400() -> None:
     form = "application/x-www-form-urlencoded"
     with (
         ticking(lambda request: Response.json(request.form())) as server,
-        listening_to("sigil.error") as lines,
+        logged_by("sigil.error") as lines,
     ):
         assert ask(server, post(b"a=1"), "POST").status == 415
         assert ask(server, post(b"\xff", form), "POST").status == 400
@@ -178,7 +178,7 @@ def test_a_form_that_is_none_is_415_and_a_broken_one_400() -> None:
 def test_a_handler_may_refuse_input_itself() -> None:
     with (
         ticking(raising(BadInput("no such colour", 422))) as server,
-        listening_to("sigil.error") as lines,
+        logged_by("sigil.error") as lines,
     ):
         answer = ask(server)
         assert (answer.status, answer.text) == (422, "422 Unprocessable Content: no such colour\n")
@@ -192,7 +192,7 @@ def test_a_bad_input_with_a_status_that_is_not_the_clients_is_the_handlers_own_m
     def handler(request: Request) -> Response:
         raise BadInput("odd", status)
 
-    with ticking(handler) as server, listening_to("sigil.error") as lines:
+    with ticking(handler) as server, logged_by("sigil.error") as lines:
         assert [ask(server).status for _ in range(2)] == [500, 500]
         assert f"ValueError: {status} is not the status of a client's error" in lines[0]
 
@@ -206,7 +206,7 @@ def test_what_is_meant_to_end_the_program_leaves_the_tick_and_the_client_gets_50
             raise error
         return Response.text("fine")
 
-    with ticking(handler) as server, Raw(server) as client, listening_to("sigil.error") as lines:
+    with ticking(handler) as server, Raw(server) as client, logged_by("sigil.error") as lines:
         settle(server)
         client.send(b"GET /end HTTP/1.1\r\nHost: a\r\n\r\n")
         with pytest.raises(type(error)) as caught:
@@ -299,8 +299,8 @@ def test_in_a_pipelined_batch_only_the_one_that_raised_is_a_500() -> None:
 
     paths = ["/1", "/raise", "/2", "/none", "/stream", "/wrong", "/3", "/raise", "/stream", "/4"]
     data = b"".join(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode() for path in paths)
-    with ticking(handler) as server, listening_to("sigil.error") as lines:
-        answers = converse(server, data, *["GET"] * len(paths))
+    with ticking(handler) as server, logged_by("sigil.error") as lines:
+        answers = exchange(server, data, *["GET"] * len(paths))
         assert [answer.status for answer in answers] == [
             200,
             500,
