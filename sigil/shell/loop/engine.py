@@ -37,6 +37,7 @@ from ...core.events import (
 from ...core.server.fold import advance
 from ...core.server.slots import find_client
 from ...core.server.state import Server
+from ..program.guard import Guard
 from ..program.logs import write_log
 from .send_buffer import SendBuffer
 
@@ -63,6 +64,8 @@ class Engine:
         self._parse = parse
         self.clock = clock
         self.methods: Methods = {}
+        self.guard = Guard()
+        """Busy while a tick, or a call of user code, is at work here."""
         self.buffer = SendBuffer(self)
         self.events: list[Event] = []
         """What has happened and the core has not received. It is always this list: whoever performs

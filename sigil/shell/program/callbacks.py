@@ -84,6 +84,7 @@ class CallbackRunner:
 
     def __init__(self, server: Host, callbacks: CallbackTable, events: list[Event]) -> None:
         self._server = server
+        self._guard = server._engine.guard
         self._callbacks = callbacks
         self._events = events
         """Where events go that come before the one a method returns."""
@@ -103,6 +104,8 @@ class CallbackRunner:
             )
         engine, success = server._engine, SendStatus.SUCCESS
         close_count, remaining = engine.close_count, iter(messages)
+        guard = self._guard
+        was_busy, guard.is_busy = guard.is_busy, False
         try:
             for message in remaining:
                 result = callback(server, conn, message)
@@ -117,6 +120,8 @@ class CallbackRunner:
             raise
         except BaseException as error:
             return self._fail(Job(conn, callback, (), Delivered(conn), True), error)
+        finally:
+            guard.is_busy = was_busy
         return Delivered(conn, engine.buffer.take_messages(conn))
 
     def deliver_compressed(self, effect: DeliverCompressed) -> Event | None:
@@ -167,6 +172,8 @@ class CallbackRunner:
     def _run(self, job: Job) -> Event | None:
         """Make the calls of a job, as far as they return at once."""
         conn, callback, values, done = job.conn, job.callback, job.values, job.done
+        guard = self._guard
+        was_busy, guard.is_busy = guard.is_busy, False
         try:
             for index, value in enumerate(values):
                 result = callback(self._server, conn, *map(self._decompressed, value))
@@ -181,6 +188,8 @@ class CallbackRunner:
             raise
         except BaseException as error:
             return self._fail(job, error)
+        finally:
+            guard.is_busy = was_busy
         return done
 
     def _decompressed(self, value: object) -> object:

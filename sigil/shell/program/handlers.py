@@ -102,9 +102,10 @@ class Application:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server = server
+        self._guard = server._engine.guard
         self._handler = handler
         self.callbacks = CallbackRunner(server, callbacks, events)
-        self.sources = BodySources(server._post, events, clock)
+        self.sources = BodySources(server._post, events, self._guard, clock)
         self._events = events
         """Where events go that come before the one a method returns."""
 
@@ -130,6 +131,14 @@ class Application:
 
     def handle_request(self, effect: Handle) -> Event | None:
         """Call the handler with each request; whatever it does is an event."""
+        guard = self._guard
+        was_busy, guard.is_busy = guard.is_busy, False
+        try:
+            return self._handle_requests(effect)
+        finally:
+            guard.is_busy = was_busy
+
+    def _handle_requests(self, effect: Handle) -> Event | None:
         handler, requests, ticket = self._handler, effect.requests, effect.ticket
         conn, number = ticket.conn, ticket.number
         responses: list[Response] = []
@@ -253,8 +262,9 @@ class Application:
         if isinstance(late, Returned):
             return self.callbacks.resume(late)
         ticket, request, result = late.ticket, late.request, late.result
-        if find_client(self._server.state.slots, ticket.conn) is None:
-            discard(late, self.sources.spawn)
+        if find_client(self._server._engine.state.slots, ticket.conn) is None:
+            with self._guard.user_code():
+                discard(late, self.sources.spawn)
             return HandlerReturned(ticket, (Response.error(404),))
         return self._to_event(ticket, request, result)
 
