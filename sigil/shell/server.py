@@ -73,6 +73,8 @@ class HttpServer(Messaging):
         self._backlog = backlog
         self._selector: selectors.BaseSelector | None = None
         self._application = Application(self, handler, callbacks, self.engine.events)
+        self.engine.run_queue = self._application.run_queue
+        self.engine.perform_work = self._application.perform_work
         self._sockets: Sockets
         self._acceptor: Acceptor | None = None
         self._read_offset = 0
@@ -299,6 +301,7 @@ class HttpServer(Messaging):
         if has_work:
             engine.flush_between_ticks()
             is_left = self._has_work()
+        engine.run_queue.begin_tick()
         ready = self._require_selector().select(0.0 if is_left else self._bounded(timeout))
         now, events = time.monotonic(), engine.events
         if events and type(events[0]) is TickStarted:  # the last tick was left by an exception
@@ -308,7 +311,7 @@ class HttpServer(Messaging):
         self._take_posted()
         self._application.sources.poll(now)
         has_work = has_work or len(events) > left_over
-        if events or engine.has_unsent or is_due(engine.snapshot, now):
+        if events or engine.has_work or is_due(engine.snapshot, now):
             reading = read_clock()
             events.insert(0, TickStarted(reading.now, reading.unix_time))
             engine.run_rounds()
@@ -345,7 +348,11 @@ class HttpServer(Messaging):
 
     def _accept(self, acceptor: Acceptor) -> None:
         """Accept connections that wait, as many as one tick may and there is room for."""
-        max_count = min(self._limits.max_accepts_per_tick, accept_room(self.engine.state))
+        max_count = min(
+            self._limits.max_accepts_per_tick,
+            accept_room(self.engine.state),
+            self._application.run_queue.room(self._limits),
+        )
         self.engine.events += [
             Accepted(self._sockets.register_accepted(sock), peer)
             for sock, peer in acceptor.accept(max_count)
@@ -364,7 +371,7 @@ class HttpServer(Messaging):
             self._acceptor.close()
             self._acceptor = None
             _LOG.info("stopped listening on %s", self._address())
-        if self.engine.state.running is ServerState.STOPPED and not self.engine.events:
+        if self.engine.state.running is ServerState.STOPPED and self.engine.is_done:
             self._close()
 
     def _close(self) -> None:
