@@ -12,6 +12,7 @@ does not know responses, but for the two that are about the server itself.
 
 from ..conn import Ticket
 from ..effects import Effect, Handle
+from ..events import Postponed
 from ..http.body import begin_body, continue_body_read
 from ..http.fields import CRLF
 from ..http.head import Head, Parsed, check_partial_head, find_header_end, is_for_server, request_of
@@ -24,6 +25,7 @@ from .client import (
     Client,
     Incoming,
     Phase,
+    has_response_room,
     may_parse,
     with_incoming,
     with_outgoing,
@@ -207,6 +209,44 @@ def _read_body(client: Client, context: Context) -> Step:
         return with_incoming(client, incoming._replace(body=body, buffer=rest)), []
     done = incoming._replace(phase=Phase.HEAD, head=None, body=None, buffer=rest)
     return finalize_request(with_incoming(client, done), incoming.head, rope_join(body.rope))
+
+
+def on_postponed(client: Client, event: Postponed, context: Context) -> Step:
+    """Keep requests that were not handled, to be handed out again when what was sent is taken, if
+    nothing else is to be waited for.
+    """
+    outgoing = client.outgoing
+    first, known = event.ticket.number, dict(outgoing.postponed)
+    last = client.responded + len(client.outstanding)
+    known |= {
+        number: request
+        for number, request in enumerate(event.requests, first)
+        if client.responded <= number < last
+    }
+    outgoing = outgoing._replace(
+        postponed=tuple(sorted(known.items())),
+        is_full=outgoing.is_full or (bool(known) and has_response_room(client, context.limits)),
+    )
+    return with_outgoing(client, outgoing), []
+
+
+def hand_out_again(client: Client, context: Context) -> Step:
+    """Order the handling of the requests that were postponed, unless there is no room for their
+    responses or the server is paused.
+    """
+    outgoing = client.outgoing
+    is_paused = not context.limits.max_queued_requests
+    if is_paused or not outgoing.postponed or not has_response_room(client, context.limits):
+        return client, []
+    effects: list[Effect] = []
+    first, requests = outgoing.postponed[0][0], list[Request]()
+    for number, request in outgoing.postponed:
+        if number != first + len(requests):
+            effects.append(Handle(Ticket(client.conn, first), tuple(requests)))
+            first, requests = number, []
+        requests.append(request)
+    effects.append(Handle(Ticket(client.conn, first), tuple(requests)))
+    return with_outgoing(client, outgoing._replace(postponed=())), effects
 
 
 def finalize_request(client: Client, head: Head, body: bytes) -> Step:
