@@ -196,7 +196,8 @@ def on_handler_returned(client: Client, event: HandlerReturned, context: Context
     """Send the responses that the handler returned."""
     before = client.bytes_out
     client, effects = take_responses(client, event, context)
-    if client.incoming.buffer and client.bytes_out - before > context.limits.max_outbox_len:
+    has_more = client.incoming.buffer or client.outgoing.postponed
+    if has_more and client.bytes_out - before > context.limits.max_outbox_len:
         client = with_outgoing(client, client.outgoing._replace(is_full=True))
     return resume(client, effects, context)
 

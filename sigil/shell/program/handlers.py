@@ -190,7 +190,7 @@ class Application:
         """How many bytes of bodies the handler may make for one client now: as many as are held for
         it, and as are left of what may be made for all in this round; one response may be more.
         """
-        state = self._server.engine.snapshot
+        state = self._server._engine.snapshot
         if state is not self._round:
             self._round, self._made_len = state, 0
         limits = state.limits
