@@ -318,13 +318,20 @@ def has_response_room(client: Client, limits: Limits) -> bool:
     has begun is one more at most: it is read to its end.
     """
     outgoing = client.outgoing
-    if outgoing.is_full or (outgoing.outbox and outbox_len(client) >= limits.max_outbox_len):
+    if is_behind(client, limits):
         return False
     if client.incoming.phase is Phase.BODY:
         return True
     if outgoing.streaming is not None:
         return False
     return not outgoing.early_responses or early_len(client) < limits.max_outbox_len
+
+
+def is_behind(client: Client, limits: Limits) -> bool:
+    """True if a client is to take some of what was sent to it first."""
+    outgoing = client.outgoing
+    has_outbox = bool(outgoing.outbox)
+    return outgoing.is_full or (has_outbox and outbox_len(client) >= limits.max_outbox_len)
 
 
 def outbox_len(client: Client) -> int:

@@ -144,3 +144,17 @@ def test_what_was_postponed_with_gaps_keeps_its_numbers() -> None:
         (Ticket(CONN, 1), 2),
         (Ticket(CONN, 4), 1),
     ]
+
+
+def test_the_first_request_is_handed_out_whatever_is_held_behind_it() -> None:
+    server, effects = advance_by(asked(b"", LIMITS), Received(CONN, get("/0") * 3))
+    (handle,) = [effect for effect in effects if isinstance(effect, Handle)]
+    server, effects = advance_by(
+        server, answered(1, BIG, BIG), Postponed(ticket(0), handle.requests[:1])
+    )
+    server, effects = advance_by(server, Writable(CONN))
+    assert [effect for effect in effects if isinstance(effect, Handle)] == [
+        Handle(ticket(0), handle.requests[:1])
+    ]
+    server, effects = advance_by(server, answered(0, OK))
+    assert not client_of(server).outstanding
