@@ -154,8 +154,8 @@ def test_every_effect_has_a_method_that_performs_it() -> None:
     server = sigil.make_http_server(lambda request: None, host=HOST, port=0)
     server.listen()
     in_memory = Client(lambda request: None).server
-    assert set(server.engine.methods) == set(in_memory.engine.methods) == set(get_args(Effect))
-    server.stop_now()
+    assert set(server._engine.methods) == set(in_memory.engine.methods) == set(get_args(Effect))
+    server._stop_now()
 
 
 USER = """

@@ -47,7 +47,7 @@ class Host(Protocol):
     """The server that user code runs in."""
 
     @property
-    def engine(self) -> HostEngine:
+    def _engine(self) -> HostEngine:
         """The loop around the core."""
 
     @property
@@ -58,7 +58,7 @@ class Host(Protocol):
     def state(self) -> Server:
         """The core's value now."""
 
-    def post(self, item: Posted) -> None:
+    def _post(self, item: Posted) -> None:
         """Leave something for the next tick."""
 
 
@@ -95,8 +95,8 @@ class Ticked(Protocol):
     def stop(self, grace: float) -> None:
         """Ask the server to end, within `grace` seconds."""
 
-    def stop_now(self) -> None:
+    def _stop_now(self) -> None:
         """End the server within this call."""
 
-    def set_spawn(self, spawn: Spawn | None) -> None:
+    def _set_spawn(self, spawn: Spawn | None) -> None:
         """How coroutines of user code are run from now on."""
