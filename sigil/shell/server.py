@@ -39,6 +39,7 @@ from .messaging import Messaging
 from .program.body_sources import Spawn
 from .program.callbacks import CallbackTable
 from .program.handlers import Application, Handler
+from .program.logs import write_log
 from .program.tracebacks import EXIT_EXCEPTIONS
 
 _LOG = logging.getLogger(SERVER_LOG)
@@ -150,7 +151,7 @@ class HttpServer(Messaging):
                 next_generation=old.next_generation, totals=old.totals, started_at=old.started_at
             )
         )
-        _LOG.info("listening on %s", self._address())
+        write_log(_LOG, logging.INFO, "listening on %s", self._address())
 
     def _open(self, sock: socket.socket | None) -> None:
         """Open everything a listening server owns, or nothing."""
@@ -369,7 +370,7 @@ class HttpServer(Messaging):
         if self._acceptor is not None:
             self._acceptor.close()
             self._acceptor = None
-            _LOG.info("stopped listening on %s", self._address())
+            write_log(_LOG, logging.INFO, "stopped listening on %s", self._address())
         if self._engine.state.running is ServerState.STOPPED and not self._engine.events:
             self._close()
 

@@ -38,6 +38,7 @@ from ...core.events import (
 from ...core.server.fold import advance
 from ...core.server.slots import find_client
 from ...core.server.state import Server
+from ..program.logs import write_log
 from .send_buffer import SendBuffer
 
 _ERRORS = logging.getLogger(ERROR_LOG)
@@ -182,7 +183,9 @@ class Engine:
             try:
                 self._state, more = advance(self._state, (event,), self._parse)
             except Exception:
-                _ERRORS.error(
+                write_log(
+                    _ERRORS,
+                    logging.ERROR,
                     "a defect of sigil: %s could not be handled\n%s",
                     type(event).__name__,
                     traceback.format_exc(),

@@ -42,6 +42,7 @@ from ...core.events import (
     Writable,
 )
 from ..program.handlers import Application
+from ..program.logs import write_log
 from .connection_socket import (
     CohortSockets,
     ConnectionSocket,
@@ -305,12 +306,14 @@ class Sockets:
 
     def log(self, effect: Log) -> None:
         """Write a line to a log."""
-        logging.getLogger(effect.logger).log(effect.level, "%s", effect.text)
+        write_log(logging.getLogger(effect.logger), effect.level, "%s", effect.text)
 
     def log_access(self, effect: AccessLog) -> None:
         """Write a line to the access log."""
         length = "-" if effect.length < 0 else effect.length
-        _ACCESS.info(
+        write_log(
+            _ACCESS,
+            logging.INFO,
             '%s "%s %s HTTP/1.%d" %d %s',
             effect.peer,
             effect.method,

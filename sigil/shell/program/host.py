@@ -5,7 +5,8 @@ import each other in a circle, so what they call is written down here, and the s
 or in memory, has it by having the methods.
 
 Rules: only what is called from `program` and `hosts`. What users see is the server itself: it is
-passed to their callbacks. It does not know any implementation.
+passed to their callbacks, so what they are not to call begins with an underscore there and here. It
+does not know any implementation.
 """
 
 from typing import Protocol
