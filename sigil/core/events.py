@@ -23,7 +23,9 @@ Segment: TypeAlias = bytes | memoryview
 
 
 class TickStarted(NamedTuple):
-    """A tick has started, and the clock was read: deadlines may have passed."""
+    """A tick has started, and the clock was read; what came in until then follows. No deadline is
+    applied before `InputRead`.
+    """
 
     now: float
     unix_time: int
@@ -36,6 +38,15 @@ class TimeRead(NamedTuple):
 
     now: float
     unix_time: int
+
+
+class InputRead(NamedTuple):
+    """All that had come in when the tick started was reported, and what is overdue by then is so:
+    deadlines are applied. Those of the `unread` are not, as they are ready, and nobody has read, or
+    not all of it, what may have come in time.
+    """
+
+    unread: frozenset[Conn] = frozenset()
 
 
 class Accepted(NamedTuple):
@@ -206,6 +217,7 @@ class Stop(NamedTuple):
 Event: TypeAlias = (
     TickStarted
     | TimeRead
+    | InputRead
     | Accepted
     | Received
     | HalfClosed
@@ -249,7 +261,7 @@ def conn_of(event: Event) -> Conn | None:
             | Flush()
         ):
             return event.conn
-        case TickStarted() | TimeRead() | Accepted() | Publish() | Stop():
+        case TickStarted() | TimeRead() | InputRead() | Accepted() | Publish() | Stop():
             return None
         case _:
             assert_never(event)

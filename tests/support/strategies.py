@@ -18,6 +18,7 @@ from sigil.core.events import (
     HalfClosed,
     HandlerFailed,
     HandlerReturned,
+    InputRead,
     Postponed,
     Publish,
     Received,
@@ -184,6 +185,7 @@ HTTP_EVENT = st.one_of(
     st.just(Accepted(3, PEER)),
     st.builds(TickStarted, st.floats(0.01, 40.0), st.integers(0, 3)),
     st.builds(TimeRead, st.floats(0.01, 9.0), st.integers(0, 3)),
+    st.builds(InputRead, st.frozensets(CONNS, max_size=1)),
     st.sampled_from((TickStarted(0.1, 0),) * 5 + (Stop(4.0),)),
 )
 """One event: most of them plausible, some for requests or connections that are gone."""

@@ -30,6 +30,7 @@ from ...core.events import (
     Event,
     FanOutStalled,
     Flush,
+    InputRead,
     Stalled,
     TimeRead,
     conn_of,
@@ -109,8 +110,9 @@ class Engine:
 
     # -- rounds ------------------------------------------------------------------------------------
 
-    def run_rounds(self) -> None:
-        """Advance the core by the events, perform its effects, and so on with what came of them.
+    def run_rounds(self, last: InputRead | None = None) -> None:
+        """Advance the core by the events, perform its effects, and so on with what came of them;
+        when all was answered that this tick has read, `last` is applied.
 
         After `Limits.max_rounds_per_tick` rounds the rest waits for the next tick.
         """
@@ -124,6 +126,10 @@ class Engine:
             self._perform()
             if not self.events:
                 break
+        if last is not None:
+            self.sync()
+            self.advance([last])
+            self._perform()
         self._flush()
         if self.events:
             self._sync_until_quiet()
