@@ -21,7 +21,7 @@ from threading import get_ident
 
 from ..core.conn import Peer
 from ..core.effects import ACCESS_LOG, SERVER_LOG
-from ..core.events import Accepted, Stop, TickStarted
+from ..core.events import Accepted, InputRead, Stop, TickStarted
 from ..core.limits import Limits
 from ..core.server.admission import accept_room
 from ..core.server.clock import is_due, next_deadline
@@ -34,11 +34,12 @@ from .loop.engine import Engine
 from .loop.head_cache import cached_parser
 from .loop.listen import open_listener
 from .loop.signals import stopping_on_signals, waking_on_signals
-from .loop.sockets import Ready, Sockets
+from .loop.sockets import Ready, Sockets, unread_of
 from .messaging import Messaging
 from .program.body_sources import Spawn
 from .program.callbacks import CallbackTable
 from .program.handlers import Application, Handler
+from .program.logs import write_log
 from .program.tracebacks import EXIT_EXCEPTIONS
 
 _LOG = logging.getLogger(SERVER_LOG)
@@ -72,9 +73,9 @@ class HttpServer(Messaging):
         self._asked_port = self._port = port
         self._backlog = backlog
         self._selector: selectors.BaseSelector | None = None
-        self._application = Application(self, handler, callbacks, self.engine.events)
-        self.engine.run_queue = self._application.run_queue
-        self.engine.perform_work = self._application.perform_work
+        self._application = Application(self, handler, callbacks, self._engine.events)
+        self._engine.run_queue = self._application.run_queue
+        self._engine.perform_work = self._application.perform_work
         self._sockets: Sockets
         self._acceptor: Acceptor | None = None
         self._read_offset = 0
@@ -118,9 +119,9 @@ class HttpServer(Messaging):
         None if never.
         """
         if self._has_work():
-            return self.engine.state.now
+            return self._engine.state.now
         deadlines = (
-            next_deadline(self.engine.state),
+            next_deadline(self._engine.state),
             self._application.sources.poll_at,
             None if self._acceptor is None else self._acceptor.resumes_at,
         )
@@ -128,7 +129,7 @@ class HttpServer(Messaging):
 
     def _has_work(self) -> bool:
         """True if the last tick left something over, or anything was posted since."""
-        return self.engine.has_work or bool(self._mailbox)
+        return self._engine.has_work or bool(self._mailbox)
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -142,17 +143,17 @@ class HttpServer(Messaging):
             return
         self._open(sock)
         logs_access = _ACCESS.isEnabledFor(logging.INFO)
-        old = self.engine.state
+        old = self._engine.state
         microseconds = time.time_ns() // 1_000
         new = make_server(
             self._limits, time.monotonic(), int(time.time()), logs_access, epoch=microseconds
         )
-        self.engine.begin(
+        self._engine.begin(
             new._replace(
                 next_generation=old.next_generation, totals=old.totals, started_at=old.started_at
             )
         )
-        _LOG.info("listening on %s", self._address())
+        write_log(_LOG, logging.INFO, "listening on %s", self._address())
 
     def _open(self, sock: socket.socket | None) -> None:
         """Open everything a listening server owns, or nothing."""
@@ -168,7 +169,7 @@ class HttpServer(Messaging):
             self._mailbox.open(selector)
             opened.pop_all()
         self._selector, self._acceptor = selector, acceptor
-        self._sockets = Sockets(self.engine, self._application, selector)
+        self._sockets = Sockets(self._engine, self._application, selector)
         if not isinstance(name, tuple):  # a Unix socket
             self.host, self._port = str(name), 0
             return
@@ -214,7 +215,7 @@ class HttpServer(Messaging):
             while self.running:
                 self.tick(self._wait_seconds())
         except BaseException:
-            self.stop_now()
+            self._stop_now()
             raise
 
     def stop(self, grace: float = 5.0) -> None:
@@ -228,9 +229,9 @@ class HttpServer(Messaging):
         """
         if self._has_ended and not self.running:
             return
-        self.post(Stop(float(grace)))
+        self._post(Stop(float(grace)))
 
-    def stop_now(self) -> None:
+    def _stop_now(self) -> None:
         """Stop at once, and return when everything is closed.  Not from within a tick."""
         self.stop(0.0)
         while self.running:
@@ -248,7 +249,7 @@ class HttpServer(Messaging):
         """
         return ServerThread(self, reuse)
 
-    def set_spawn(self, spawn: Spawn | None) -> None:
+    def _set_spawn(self, spawn: Spawn | None) -> None:
         """Set how coroutines of user code are run from now on; None: they are refused. For hosts of
         the server.
         """
@@ -296,25 +297,28 @@ class HttpServer(Messaging):
         """Do the work of one tick: look at all descriptors once, advance the core, and perform what
         follows from it. True if there was anything to do.
         """
-        engine = self.engine
+        engine, selector = self._engine, self._require_selector()
         has_work = is_left = self._has_work()
         if has_work:
             engine.flush_between_ticks()
             is_left = self._has_work()
         engine.run_queue.begin_tick()
-        ready = self._require_selector().select(0.0 if is_left else self._bounded(timeout))
-        now, events = time.monotonic(), engine.events
+        ready = selector.select(0.0 if is_left else self._bounded(timeout))
+        (now, unix_time), events = engine.clock(), engine.events
+        is_judged = is_due(engine.snapshot, now)
+        if is_judged:
+            ready = selector.select(0.0)  # all that came before the clock was read
         if events and type(events[0]) is TickStarted:  # the last tick was left by an exception
             del events[0]
         left_over = len(events)
-        self._process_ready(ready, now)
+        left = self._process_ready(ready, now)
         self._take_posted()
         self._application.sources.poll(now)
         has_work = has_work or len(events) > left_over
-        if events or engine.has_work or is_due(engine.snapshot, now):
-            reading = read_clock()
-            events.insert(0, TickStarted(reading.now, reading.unix_time))
-            engine.run_rounds()
+        if events or engine.has_work or is_judged:
+            unread = unread_of(left, events, self._limits.max_read_len) if is_judged else None
+            events.insert(0, TickStarted(now, unix_time))
+            engine.run_rounds(None if unread is None else InputRead(unread))
         if engine.state.running is not ServerState.SERVING:
             self._wind_down()
         elif self._acceptor is not None:
@@ -329,15 +333,17 @@ class HttpServer(Messaging):
         left = max(0.0, at - time.monotonic())
         return left if timeout is None else min(timeout, left)
 
-    def _process_ready(self, ready: Ready, now: float) -> None:
+    def _process_ready(self, ready: Ready, now: float) -> Ready:
         """Take the events of descriptors that are ready: connections, from another one on in each
-        tick if they are too many for one, then newcomers."""
-        max_reads = self._limits.max_reads_per_tick
+        tick if they are too many for one, then newcomers. Those that are left for the next tick.
+        """
+        max_reads, left = self._limits.max_reads_per_tick, ready[:0]
         if len(ready) > max_reads:
             self._read_offset = (self._read_offset + max_reads) % len(ready)
-            ready = (ready[self._read_offset :] + ready[: self._read_offset])[:max_reads]
+            ready = ready[self._read_offset :] + ready[: self._read_offset]
+            ready, left = ready[:max_reads], ready[max_reads:]
         events, others = self._sockets.process_readable_clients(ready, self._limits.max_read_len)
-        self.engine.events += events
+        self._engine.events += events
         for other in others:
             if other is self._mailbox:
                 self._mailbox.drain_wakeup()
@@ -345,15 +351,16 @@ class HttpServer(Messaging):
                 self._accept(other)
         if self._acceptor is not None:
             self._acceptor.end_pause(now)
+        return left
 
     def _accept(self, acceptor: Acceptor) -> None:
         """Accept connections that wait, as many as one tick may and there is room for."""
         max_count = min(
             self._limits.max_accepts_per_tick,
-            accept_room(self.engine.state),
+            accept_room(self._engine.state),
             self._application.run_queue.room(self._limits),
         )
-        self.engine.events += [
+        self._engine.events += [
             Accepted(self._sockets.register_accepted(sock), peer)
             for sock, peer in acceptor.accept(max_count)
         ]
@@ -370,8 +377,8 @@ class HttpServer(Messaging):
         if self._acceptor is not None:
             self._acceptor.close()
             self._acceptor = None
-            _LOG.info("stopped listening on %s", self._address())
-        if self.engine.state.running is ServerState.STOPPED and self.engine.is_done:
+            write_log(_LOG, logging.INFO, "stopped listening on %s", self._address())
+        if self._engine.state.running is ServerState.STOPPED and self._engine.is_done:
             self._close()
 
     def _close(self) -> None:

@@ -29,7 +29,16 @@ from ..core.effects import (
     Then,
     Watch,
 )
-from ..core.events import Event, FanOutStalled, HandlerFailed, Stalled, Stop, TickStarted, TimeRead
+from ..core.events import (
+    Event,
+    FanOutStalled,
+    HandlerFailed,
+    InputRead,
+    Stalled,
+    Stop,
+    TickStarted,
+    TimeRead,
+)
 from ..core.http.head import parse_headers_only
 from ..core.limits import Limits
 from ..core.server.admission import accept_room
@@ -42,6 +51,7 @@ from ..shell.messaging import Messaging
 from ..shell.program.body_sources import LateChunk, Spawn
 from ..shell.program.handlers import Application, Handler
 from ..shell.program.jobs import LateResult, Returned
+from ..shell.program.logs import write_log
 from ..shell.program.tracebacks import EXIT_EXCEPTIONS
 from .failures import ErrorLogHandler, recording_failures
 from .kernel import Kernel
@@ -86,12 +96,12 @@ class MemoryServer(Messaging):
             self,
             recording_failures(handler, self.errors),
             callbacks,
-            self.engine.events,
+            self._engine.events,
             clock,
         )
-        self.engine.methods = self._make_methods(self._application, self.kernel)
-        self.engine.run_queue = self._application.run_queue
-        self.engine.perform_work = self._application.perform_work
+        self._engine.methods = self._make_methods(self._application, self.kernel)
+        self._engine.run_queue = self._application.run_queue
+        self._engine.perform_work = self._application.perform_work
         self.set_spawn(self._loop.spawn)
 
     def _read_clock(self) -> float:
@@ -146,7 +156,7 @@ class MemoryServer(Messaging):
 
     def stop(self, grace: float = 5.0) -> None:
         """Stop the server from the next tick on; requests under way have `grace` seconds more."""
-        self.post(Stop(float(grace)))
+        self._post(Stop(float(grace)))
 
     def set_spawn(self, spawn: Spawn | None) -> None:
         """Set what runs the coroutines of user code; with None they are refused with a 500."""
@@ -160,7 +170,7 @@ class MemoryServer(Messaging):
         if self._has_ended:
             return False
         return (
-            self.engine.has_work
+            self._engine.has_work
             or bool(self._mailbox)
             or self._loop.has_work
             or self.kernel.is_busy
@@ -193,14 +203,13 @@ class MemoryServer(Messaging):
 
     def _process_connections(self) -> None:
         """One tick, in the order of `HttpServer.process_connections`."""
-        engine, limits = self.engine, self._limits
+        engine, limits = self._engine, self._limits
         engine.flush_between_ticks()
         engine.run_queue.begin_tick()
         self._loop.run_once()
         # An exception may have left a tick before its first event was given to the core.
         is_left_over = bool(engine.events) and type(engine.events[0]) is TickStarted
-        time = self._read_time()
-        engine.events[:is_left_over] = [TickStarted(time.now, time.unix_time)]
+        engine.events[:is_left_over] = [TickStarted(*self._read_time())]
         engine.events += self.kernel.process_readable_clients(limits)
         engine.events += self.kernel.accept(
             min(
@@ -211,14 +220,14 @@ class MemoryServer(Messaging):
         )
         self._take_posted()
         self._application.sources.poll(self.now)
-        engine.run_rounds()
+        engine.run_rounds(InputRead(self.kernel.unread))
         self._wind_down()
 
     def _wind_down(self) -> None:
         """Close the backlog if the server is stopping, and everything once it has stopped."""
         if self.state.running is not ServerState.SERVING:
             self.kernel.close_backlog()
-        if self.state.running is ServerState.STOPPED and self.engine.is_done:
+        if self.state.running is ServerState.STOPPED and self._engine.is_done:
             self.kernel.close()
             self.set_spawn(None)
             self._loop.end()
@@ -245,7 +254,7 @@ class MemoryServer(Messaging):
         if effect.then is Then.DROP:
             self._drop(Drop(effect.conn))
         elif event is not None:
-            self.engine.report(event)
+            self._engine.report(event)
 
     def _fan_out(self, effect: FanOut) -> None:
         """Send to all members of a cohort, and report each one that does not take all of it."""
@@ -256,7 +265,7 @@ class MemoryServer(Messaging):
                     conn, event.taken, effect.start, effect.end, effect.subscription
                 )
             if event is not None:
-                self.engine.report(event)
+                self._engine.report(event)
 
     def _drop(self, effect: Drop) -> None:
         """Close a connection and the body streams for it."""
@@ -272,4 +281,4 @@ class MemoryServer(Messaging):
         """Keep a record in `log`, and write it to its logger."""
         self.log.append(effect)
         with self._error_log.muted():
-            logging.getLogger(effect.logger).log(effect.level, "%s", effect.text)
+            write_log(logging.getLogger(effect.logger), effect.level, "%s", effect.text)

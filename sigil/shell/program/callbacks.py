@@ -38,6 +38,7 @@ from .body_sources import Spawn
 from .deferred import Deferred
 from .host import Host
 from .jobs import Job, Returned
+from .logs import write_log
 from .run_queue import RunQueue
 from .tracebacks import EXIT_EXCEPTIONS, format_traceback, safe_name
 
@@ -103,7 +104,7 @@ class CallbackRunner:
         callback, server = self._callbacks.ws_message, self._server
         if callback is None or self._waiting:
             return self._begin_delivery(conn, callback, messages)
-        engine, success, queue = server.engine, SendStatus.SUCCESS, self._run_queue
+        engine, success, queue = server._engine, SendStatus.SUCCESS, self._run_queue
         close_count, remaining, left = engine.close_count, iter(messages), len(messages)
         try:
             for message in remaining:
@@ -209,7 +210,7 @@ class CallbackRunner:
         """
         if type(value) is not CompressedMessage:
             return value
-        message = decompress(value, self._server.engine.snapshot.limits.max_ws_message_len)
+        message = decompress(value, self._server._engine.snapshot.limits.max_ws_message_len)
         if isinstance(message, Malformed):
             raise BadCompressedMessage(message)
         return message
@@ -237,7 +238,7 @@ class CallbackRunner:
             return self._fail(job, error)
         self._waiting.setdefault(job.conn, deque())
         later = Deferred()
-        later.when_resolved(lambda error: self._server.post(Returned(job, error)))
+        later.when_resolved(lambda error: self._server._post(Returned(job, error)))
         if job.is_fatal:
             self.spawn(awaitable, later)
         else:  # the callback of an end is not cancelled when the server ends
@@ -278,9 +279,8 @@ class CallbackRunner:
         """Log that a callback raised, and end its connection."""
         # when the server has ended, it was us who cancelled it
         if self._server.running or not isinstance(error, CancelledError):
-            _LOG.error(
-                "the callback %s raised\n%s", safe_name(job.callback), format_traceback(error)
-            )
+            text = "the callback %s raised\n%s"
+            write_log(_LOG, logging.ERROR, text, safe_name(job.callback), format_traceback(error))
         if job.is_fatal:
             self._report(CloseRequested(job.conn, CloseReason.HANDLER_ERROR))
         return job.done
