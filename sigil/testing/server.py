@@ -28,7 +28,16 @@ from ..core.effects import (
     Then,
     Watch,
 )
-from ..core.events import Event, FanOutStalled, HandlerFailed, Stalled, Stop, TickStarted, TimeRead
+from ..core.events import (
+    Event,
+    FanOutStalled,
+    HandlerFailed,
+    InputRead,
+    Stalled,
+    Stop,
+    TickStarted,
+    TimeRead,
+)
 from ..core.http.head import parse_headers_only
 from ..core.limits import Limits
 from ..core.server.admission import accept_room
@@ -90,6 +99,8 @@ class MemoryServer(Messaging):
             clock,
         )
         self._engine.methods = self._make_methods(self._application, self.kernel)
+        self._engine.run_queue = self._application.run_queue
+        self._engine.perform_work = self._application.perform_work
         self.set_spawn(self._loop.spawn)
 
     def _read_clock(self) -> float:
@@ -194,25 +205,29 @@ class MemoryServer(Messaging):
         """One tick, in the order of `HttpServer.process_connections`."""
         engine, limits = self._engine, self._limits
         engine.flush_between_ticks()
+        engine.run_queue.begin_tick()
         self._loop.run_once()
         # An exception may have left a tick before its first event was given to the core.
         is_left_over = bool(engine.events) and type(engine.events[0]) is TickStarted
-        time = self._read_time()
-        engine.events[:is_left_over] = [TickStarted(time.now, time.unix_time)]
+        engine.events[:is_left_over] = [TickStarted(*self._read_time())]
         engine.events += self.kernel.process_readable_clients(limits)
         engine.events += self.kernel.accept(
-            min(limits.max_accepts_per_tick, accept_room(engine.state))
+            min(
+                limits.max_accepts_per_tick,
+                accept_room(engine.state),
+                engine.run_queue.room(limits),
+            )
         )
         self._take_posted()
         self._application.sources.poll(self.now)
-        engine.run_rounds()
+        engine.run_rounds(InputRead(self.kernel.unread))
         self._wind_down()
 
     def _wind_down(self) -> None:
         """Close the backlog if the server is stopping, and everything once it has stopped."""
         if self.state.running is not ServerState.SERVING:
             self.kernel.close_backlog()
-        if self.state.running is ServerState.STOPPED and not self._engine.events:
+        if self.state.running is ServerState.STOPPED and self._engine.is_done:
             self.kernel.close()
             self.set_spawn(None)
             self._loop.end()

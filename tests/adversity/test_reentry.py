@@ -107,7 +107,10 @@ class Scene:
         self.server.broadcast("the end")
         pump(
             self.server,
-            lambda: all(client.received.endswith(b"the end") for client in everybody),
+            lambda: (
+                all(b"the end" in client.received for client in everybody)
+                and all(client.received.count(b"echo") == turns for client in self.clients)
+            ),
             *everybody,
         )
         cuts = [b"cut %d" % number for number in range(1, self.interruptions + 1)]
@@ -136,7 +139,10 @@ def echo(server: HttpServer, conn: Conn, data: str | bytes) -> None:
     server.send(conn, data)
 
 
-LIMITS = Limits(tcp_notsent_lowat=4_096, max_ws_outbox_len=8 * 2**20)
+LIMITS = Limits(
+    tcp_notsent_lowat=4_096, max_ws_outbox_len=8 * 2**20, stall_timeout=3_600, rate_grace=3_600
+)
+"""The laggard may lag for as long as the tracing takes, which a busy machine makes long."""
 
 
 @contextmanager
@@ -185,7 +191,7 @@ def mixed(it: Scene) -> None:
     server.wake()
 
 
-TURNS = 60
+TURNS = 40
 
 
 @pytest.mark.parametrize("act", [broadcast, send, stage, mixed])

@@ -12,6 +12,7 @@ connection that is gone do nothing. It does not know HTTP, time, or when it is c
 import logging
 import selectors
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
 from operator import length_hint
 from typing import TypeAlias
@@ -58,6 +59,17 @@ MAX_SEGMENTS = 1_000
 _READ = selectors.EVENT_READ
 
 _ACCESS = logging.getLogger(ACCESS_LOG)
+
+
+def unread_of(left: Ready, events: Iterable[Event], max_len: int) -> frozenset[Conn]:
+    """The connections that have more for us than was read: those that are `left` for the next tick,
+    and those from which as much came as one read takes.
+    """
+    conns = [key.data.conn for key, _ in left if type(key.data) is ConnectionSocket]
+    conns += [
+        event.conn for event in events if type(event) is Received and len(event.data) == max_len
+    ]
+    return frozenset(conns)
 
 
 class Sockets:
