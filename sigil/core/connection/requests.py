@@ -17,6 +17,7 @@ from ..http.fields import CRLF
 from ..http.head import Head, Parsed, check_partial_head, find_header_end, is_for_server, request_of
 from ..http.request import Request
 from ..http.response import Response
+from ..limits import Limits
 from ..parse_result import Malformed, NeedMore, without_body_for_head
 from ..rope import rope_join
 from .client import (
@@ -29,7 +30,7 @@ from .client import (
     with_outgoing,
     with_requests,
 )
-from .context import Context, Step
+from .context import DEFAULT_LIMITS, Context, Step
 
 ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 """The methods that handlers see."""
@@ -74,7 +75,7 @@ def take_pipelined(
     for the end of the first head begins. The loop to be fast in: everything that is done per
     request is here or in the parser.
     """
-    parse, peer, length = context.parse, client.peer, len(buffer)
+    parse, peer, limits, length = context.parse, client.peer, context.limits, len(buffer)
     room = _pipeline_room(client, context)
     heads: list[Head] = []
     requests: list[Request] = []
@@ -84,7 +85,7 @@ def take_pipelined(
         head = parse(buffer[start:end]) if end > start + 4 else _INCOMPLETE
         if type(head) is Head and head.may_pipeline and room > 0:
             if head is not last:
-                request = request_of(head, b"", peer)
+                request = request_of(head, b"", peer, limits)
                 last = head
             heads.append(head)
             requests.append(request)
@@ -185,7 +186,7 @@ def _begin_request(client: Client, head: Parsed, context: Context) -> Step:
     if _requests_left(client, context) <= 0:
         head = head._replace(keep_alive=False, may_pipeline=False)
     if head.body_length == 0:
-        return finalize_request(client, head, b"")
+        return finalize_request(client, head, b"", context.limits)
     incoming = client.incoming._replace(
         phase=Phase.BODY,
         head=head,
@@ -206,10 +207,13 @@ def _read_body(client: Client, context: Context) -> Step:
     if not body.is_complete:
         return with_incoming(client, incoming._replace(body=body, buffer=rest)), []
     done = incoming._replace(phase=Phase.HEAD, head=None, body=None, buffer=rest)
-    return finalize_request(with_incoming(client, done), incoming.head, rope_join(body.rope))
+    client = with_incoming(client, done)
+    return finalize_request(client, incoming.head, rope_join(body.rope), context.limits)
 
 
-def finalize_request(client: Client, head: Head, body: bytes) -> Step:
+def finalize_request(
+    client: Client, head: Head, body: bytes, limits: Limits = DEFAULT_LIMITS
+) -> Step:
     """Order the handling of a complete request, or hold its response if it is the server's own
     (`TRACE`, `OPTIONS *`).
     """
@@ -224,7 +228,8 @@ def finalize_request(client: Client, head: Head, body: bytes) -> Step:
         outgoing = client.outgoing
         held = (*outgoing.early_responses, (number, server_response(head)))
         return with_outgoing(client, outgoing._replace(early_responses=held)), []
-    return client, [Handle(Ticket(client.conn, number), (request_of(head, body, client.peer),))]
+    request = request_of(head, body, client.peer, limits)
+    return client, [Handle(Ticket(client.conn, number), (request,))]
 
 
 def server_response(head: Head) -> Response:

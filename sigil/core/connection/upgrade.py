@@ -65,7 +65,7 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
         websocket=make_websocket(rules, incoming.buffer),
     )
     client, effects = write(client, (encoded,))
-    return client, [*effects, CallWsOpen(client.conn, request_of(head, b"", client.peer))]
+    return client, [*effects, CallWsOpen(client.conn, request_of(head, b"", client.peer, limits))]
 
 
 def _check_connection(incoming: Incoming, context: Context) -> Malformed | None:

@@ -26,7 +26,8 @@ from ...core.effects import (
     Pull,
 )
 from ...core.events import Event, HandlerFailed, HandlerReturned
-from ...core.http.request import BadInput, Request
+from ...core.http.decoding import BadInput
+from ...core.http.request import Request
 from ...core.http.response import Response, StreamedBody
 from ...core.http.validate import type_name
 from ...core.server.slots import find_client
