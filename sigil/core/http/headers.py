@@ -183,6 +183,8 @@ def to_pairs(headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Pairs:
     if isinstance(headers, Headers):
         return headers.pairs
     items = headers.items() if isinstance(headers, Mapping) else headers
+    if not hasattr(items, "__iter__"):
+        raise TypeError(f"headers are a mapping or pairs of str, not {type(headers).__name__}")
     pairs = tuple(items)
     for pair in pairs:
         if not isinstance(pair, tuple | list) or [type(text) for text in pair] != [str, str]:
