@@ -4,8 +4,17 @@ import pytest
 
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
-from sigil.core.effects import CallWsClose, CallWsOpen, Send
-from sigil.core.events import Accepted, Delivered, HandlerReturned, Received, Stop
+from sigil.core.effects import CallWsClose, CallWsOpen, Send, Then
+from sigil.core.events import (
+    Accepted,
+    Delivered,
+    HandlerFailed,
+    HandlerReturned,
+    Received,
+    Stop,
+    StreamEnded,
+)
+from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.server import make_server
 from sigil.core.server.slots import find_client
@@ -104,6 +113,63 @@ def test_bytes_behind_an_upgrade_are_refused_unless_the_limits_take_them() -> No
     assert bytes_of(effects).startswith(b"HTTP/1.1 101 ")
     _, effects = advance_by(server, Delivered(CONN))
     assert delivered_in(effects) == ["early"]
+
+
+H2C = UPGRADE.replace(b"websocket", b"h2c")
+FOREIGN = UPGRADE.replace(b"Host: a\r\n", b"Host: a\r\nOrigin: http://b\r\n")
+POSTED = UPGRADE.replace(b"GET", b"POST").replace(
+    b"Host: a\r\n", b"Host: a\r\nContent-Length: 1\r\n"
+)
+UPGRADES = {
+    "good": UPGRADE,
+    "foreign": FOREIGN,
+    "other": H2C,
+    "old": UPGRADE.replace(b"HTTP/1.1", b"HTTP/1.0").replace(b"Upgrade\r\n", b"keep-alive\r\n", 1),
+    "no key": UPGRADE.replace(b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", b""),
+    "no version": UPGRADE.replace(b"Sec-WebSocket-Version: 13\r\n", b""),
+    "no option": UPGRADE.replace(b"Connection: Upgrade", b"Connection: keep-alive"),
+    "a body": POSTED + b"x",
+}
+ANSWERS = {
+    "upgrade": answered(0, ACCEPTING),
+    "wrong upgrade": answered(0, Response.upgrade("never-offered")),
+    "forbidden": answered(0, Response.error(403)),
+    "not found": answered(0, Response.error(404)),
+    "streamed": answered(0, Response.stream((), 404)),
+    "failed": HandlerFailed(Ticket(CONN, 0), 500, "", ""),
+    "bad input": HandlerFailed(Ticket(CONN, 0), 400, "no", ""),
+}
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(origins=("http://c",))])
+@pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.parametrize("request_name", UPGRADES)
+@pytest.mark.parametrize("behind", [GET, GET[:-2], b"\r\n" + GET, text("early"), GET * 100])
+def test_what_came_behind_a_refused_upgrade_is_never_a_request(
+    behind: bytes, request_name: str, answer: str, limits: Limits
+) -> None:
+    server = asked(UPGRADES[request_name] + behind, limits)
+    server, effects = advance_by(server, ANSWERS[answer])
+    if answer == "streamed":
+        server, more = advance_by(server, StreamEnded(Ticket(CONN, 0)))
+        effects += more
+    server, more = advance_by(server, received(GET))
+    head = bytes_of(effects).partition(b"\r\n\r\n")[0]
+    assert int(head.split()[1]) >= 400
+    assert b"\r\nConnection: close" in head
+    assert "Handle" not in effect_names([*effects, *more])
+    assert [effect.then for effect in effects if isinstance(effect, Send)][-1] is Then.SHUT
+
+
+def test_early_bytes_are_what_an_upgrade_is_refused_for_first() -> None:
+    _, effects = advance_by(asked(FOREIGN + GET), answered(0, ACCEPTING))
+    assert bytes_of(effects).startswith(b"HTTP/1.1 400 ")
+    assert b"came behind an upgrade" in bytes_of(effects)
+
+
+def test_an_upgrade_that_the_handler_ignores_is_no_refusal() -> None:
+    _, effects = advance_by(asked(H2C + GET), answered(0, OK))
+    assert (bytes_of(effects), effect_names(effects)) == (OK_BYTES, ["Send", "Handle"])
 
 
 @pytest.mark.parametrize(
