@@ -106,7 +106,7 @@ def _send_body(
 ) -> Step:
     """Send a response with a body of its own, or the head of it and a `Pull`."""
     head, ticket = client.outstanding[0], Ticket(client.conn, client.responded)
-    closes = _is_last_response(client, context, response.status)
+    closes = _is_last_response(client, context)
     client, effects = _send_due_continue(client)
     encoded = encode_response(response, head, closes, context.date)
     if isinstance(encoded, str):
@@ -127,7 +127,7 @@ def _send_event_stream(
     """Send the head of an event stream and subscribe the client, if there is room for one more."""
     if context.is_draining or not context.has_subscriber_slot:
         return _reject_event_stream(client, context)
-    head, closes = client.outstanding[0], _is_last_response(client, context, 200)
+    head, closes = client.outstanding[0], _is_last_response(client, context)
     client, effects = _send_due_continue(client)
     encoded = encode_response(response, head, closes, context.date)
     if isinstance(encoded, str):
@@ -187,19 +187,15 @@ def _send_internal_error(
     return client, [*before, note, *unsent, *effects]
 
 
-def _is_last_response(client: Client, context: Context, status: object) -> bool:
-    """True if the response to the first outstanding request, with this status, ends the
-    connection.
-    """
+def _is_last_response(client: Client, context: Context) -> bool:
+    """True if the response to the first outstanding request ends the connection."""
     incoming = client.incoming
     if not client.outstanding[0].keep_alive:
         return True
     if len(client.outstanding) > 1 or incoming.final_error is not None:
         return False  # another response comes behind it
-    has_early_data = "upgrade" in client.outstanding[0].headers.combined and incoming.buffer
-    # what came behind an upgrade that is refused may not be meant as HTTP; one may be ignored too
-    if has_early_data and isinstance(status, int) and status >= 400:
-        return True
+    if incoming.buffer and "upgrade" in client.outstanding[0].headers.combined:
+        return True  # what came behind an upgrade that is not made may not be meant as HTTP
     return context.is_draining or (incoming.peer_half_closed and not incoming.buffer)
 
 
