@@ -42,7 +42,7 @@ from ...core.events import (
     Writable,
 )
 from ..program.handlers import Application
-from ..program.logs import write_log
+from ..program.logs import write_log, write_text
 from .connection_socket import (
     CohortSockets,
     ConnectionSocket,
@@ -306,7 +306,7 @@ class Sockets:
 
     def log(self, effect: Log) -> None:
         """Write a line to a log."""
-        write_log(logging.getLogger(effect.logger), effect.level, "%s", effect.text)
+        write_text(logging.getLogger(effect.logger), effect.level, effect.text)
 
     def log_access(self, effect: AccessLog) -> None:
         """Write a line to the access log."""
