@@ -19,7 +19,6 @@ MIRRORED = ("core", "shell", "browser", "testing", "apps", "cli")
 
 ELSEWHERE = {
     "core/unchecked": "tests/test_records.py",
-    "core/conn": "tests/core/server/test_slots.py",
     "core/events": "tests/docs/test_tables.py",
     "core/effects": "tests/docs/test_tables.py",
     "core/connection/output": "tests/core/connection/test_responses.py",

@@ -9,16 +9,58 @@ error once for each place that it comes from. It does not know what is logged.
 """
 
 import logging
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
+from ...core.effects import AccessLog
 from .tracebacks import EXIT_EXCEPTIONS, ErrorText, format_traceback
 
 _REPORTED: set[tuple[str, int]] = set()
 """Where the failures came from that were reported: file and line."""
 REPORTED_MAX = 100
 """No more places than these are remembered and reported."""
+
+
+_TO_ESCAPE = re.compile(r"[^ !#-\[\]-~]")
+"""What may not stand in a quoted part of a line: quotes, backslashes, whatever is not printable."""
+
+
+def write_access(logger: logging.Logger, effect: AccessLog, seconds: float) -> None:
+    """Log a response that took so long. The record has the parts of the line as attributes:
+    `peer`, `method`, `target`, `version`, `status`, `length` (None for a stream) and `seconds`.
+    """
+    parts = {
+        "peer": str(effect.peer),
+        "method": effect.method,
+        "target": effect.target,
+        "version": effect.version,
+        "status": effect.status,
+        "length": None if effect.length < 0 else effect.length,
+        "seconds": seconds,
+    }
+    write_log(
+        logger,
+        logging.INFO,
+        '%s "%s %s HTTP/1.%d" %d %s %.6f',
+        effect.peer,
+        effect.method,
+        _TO_ESCAPE.sub(_escape, effect.target),
+        effect.version,
+        effect.status,
+        "-" if effect.length < 0 else effect.length,
+        seconds,
+        extra=parts,
+    )
+
+
+def _escape(match: re.Match[str]) -> str:
+    """The escape of a character in a quoted part of a line, as in JSON or Python."""
+    character = match[0]
+    if character in '"\\':
+        return f"\\{character}"
+    return character.encode("unicode_escape").decode()
 
 
 class _Formatted(str):
