@@ -49,7 +49,10 @@ ELSEWHERE = {
 }
 """By module, or by folder of modules: where its tests are, since it has no file of its own."""
 
-WHOLE = {"core/test_laws": "laws of the core as a whole, tried on whatever may happen"}
+WHOLE = {
+    "core/test_laws": "laws of the core as a whole, tried on whatever may happen",
+    "shell/test_in_and_out": "whatever comes in, by every way out",
+}
 """Test files that belong to no module, and why."""
 
 
