@@ -214,6 +214,10 @@ class Limits(NamedTuple):
     """Connections accepted in one tick, so that a flood of them leaves time for those that are
     open.
     """
+    max_closes_per_tick: int = 256
+    """Connections closed in one tick because they are overdue, or hold too much of the memory of
+    all; the others are closed in the next one, at once.
+    """
     max_reads_per_tick: int = 256
     """Connections read in one tick; the others are read in the next one."""
     max_read_len: int = 65_536
@@ -235,7 +239,9 @@ _AT_LEAST_ONE = frozenset(
         "max_headers",
         "max_queued_requests",
         "tcp_notsent_lowat",
+        "max_outbox_len",
         "max_accepts_per_tick",
+        "max_closes_per_tick",
         "max_reads_per_tick",
         "max_read_len",
         "max_rounds_per_tick",

@@ -14,9 +14,7 @@ is not. This file does not know what a timeout means for a connection (`connecti
 who reads the clock.
 """
 
-from ..close_reasons import CloseReason
 from ..conn import Conn
-from ..connection.client import Disconnected
 from ..connection.context import Parse
 from ..connection.deadlines import deadline_of
 from ..connection.timeouts import timed_out
@@ -24,7 +22,6 @@ from ..effects import Effect
 from ..events import InputRead, TickStarted, TimeRead
 from ..http.encode import date_field_and_end
 from .batch import Batch
-from .eviction import slowest_reader
 from .lifecycle import stop_now
 from .state import Server, ServerState, at_time
 from .timer_wheel import expire, next_expiry, schedule
@@ -89,16 +86,13 @@ def _check_deadlines(
 def _disconnect_slowest_readers(
     server: Server, unread: frozenset[Conn], parse: Parse
 ) -> tuple[Server, list[Effect]]:
-    """The server without the slowest readers, the `unread` apart, as many of them as it takes to
-    resume.
+    """The server without the slowest readers, the `unread` the last of them: as many as it takes to
+    resume, or as are closed in one tick.
     """
     batch = Batch(server, parse)
-    while batch.server.load.paused_at is not None:
-        judged = (client for client in batch.draft.clients() if client.conn not in unread)
-        slowest = slowest_reader(judged, server.now)
-        if slowest is None:
-            break
-        batch.commit(slowest, (Disconnected(slowest, CloseReason.TOO_SLOW), []))
+    max_count = server.limits.max_closes_per_tick
+    if not batch.drop_readers(lambda: batch.server.load.paused_at is not None, unread, max_count):
+        batch.end_pause()  # it could not end otherwise
     return batch.finish()
 
 
