@@ -214,9 +214,10 @@ class Limits(NamedTuple):
     """Connections accepted in one tick, so that a flood of them leaves time for those that are
     open.
     """
-    max_closes_per_tick: int = 256
-    """Connections closed in one tick because they are overdue, or hold too much of the memory of
-    all; the others are closed in the next one, at once.
+    max_overdue_per_tick: int = 256
+    """Connections that are closed, pinged or sent a comment in one tick because that is due, or
+    closed because too much is held for them: all at once would keep the others waiting. The rest
+    has its turn in the next tick, which is due at once.
     """
     max_reads_per_tick: int = 256
     """Connections read in one tick; the others are read in the next one."""
@@ -241,7 +242,7 @@ _AT_LEAST_ONE = frozenset(
         "tcp_notsent_lowat",
         "max_outbox_len",
         "max_accepts_per_tick",
-        "max_closes_per_tick",
+        "max_overdue_per_tick",
         "max_reads_per_tick",
         "max_read_len",
         "max_rounds_per_tick",
