@@ -202,14 +202,9 @@ def _run(server: HttpServer, is_async: bool, listener: socket.socket, grace: flo
 
 
 async def _run_in_asyncio(server: HttpServer, grace: float) -> None:
-    """Serve inside asyncio, whose loop handles the signals.
-
-    With handlers of `signal.signal`, one that comes just before the loop waits would not wake it.
-    """
-    loop = asyncio.get_running_loop()
-    for number in STOPPING:
-        loop.add_signal_handler(number, server.stop, grace)
-    await http_server_serve(server)
+    """Serve inside asyncio until a signal."""
+    with server.stop_on_signals(grace):
+        await http_server_serve(server)
 
 
 def serve(settings: Settings) -> None:

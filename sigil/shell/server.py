@@ -17,6 +17,8 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from threading import get_ident
+from types import FrameType
 
 from ..core.conn import Peer
 from ..core.effects import ACCESS_LOG, SERVER_LOG
@@ -32,14 +34,14 @@ from .loop.clock import read_clock
 from .loop.engine import Engine
 from .loop.head_cache import cached_parser
 from .loop.listen import open_listener
-from .loop.signals import stopping_on_signals, waking_on_signals
+from .loop.signals import is_host_loop, stopping_on_signals, waking_on_signals
 from .loop.sockets import Ready, Sockets, unread_of
 from .messaging import NO_THREAD, Messaging
 from .program.body_sources import Spawn
 from .program.callbacks import CallbackTable
 from .program.handlers import Application, Handler
 from .program.logs import write_log
-from .program.tracebacks import EXIT_EXCEPTIONS
+from .program.tracebacks import EXIT_EXCEPTIONS, SecondSignal
 
 _LOG = logging.getLogger(SERVER_LOG)
 _ACCESS = logging.getLogger(ACCESS_LOG)
@@ -81,6 +83,9 @@ class HttpServer(Messaging):
         self._is_awake = False
         """It was, since the last tick."""
         self._is_ticking = False
+        self._tick_count = 0
+        self._serving_thread = NO_THREAD
+        """The thread that ticks until the server has stopped, if one does."""
         self._has_ended = False
 
     # -- questions ---------------------------------------------------------------------------------
@@ -202,11 +207,35 @@ class HttpServer(Messaging):
         The first signal drains for up to `grace` seconds, a second one stops at once; with `stop`,
         each calls that instead. Either wakes whatever waits in `tick` or for `fileno()`. Listens if
         that was not done. In any thread but the main one, signals are left alone.
+
+        If user code blocks, in a handler or between two ticks, the second signal raises a
+        KeyboardInterrupt in it. That ends the server, and with it this block; it is not raised
+        further unless another thread serves, which it cannot interrupt.
         """
-        with stopping_on_signals(stop or (lambda: self.stop(grace))):
+        last_count = -1
+
+        def is_held_up(frame: FrameType | None) -> bool:
+            nonlocal last_count
+            count, last_count = last_count, self._tick_count
+            return self._is_held_up(frame, count)
+
+        with stopping_on_signals(stop or (lambda: self.stop(grace)), is_held_up):
             self.listen()
             with waking_on_signals(self._mailbox.fileno()):
-                yield
+                try:
+                    yield
+                except SecondSignal as interrupt:
+                    if self._is_served_elsewhere():
+                        raise KeyboardInterrupt from interrupt
+                    self._stop_now()
+
+    def _is_held_up(self, frame: FrameType | None, tick_count: int) -> bool:
+        """True if user code on this thread, in `frame`, keeps the server from stopping: a tick has
+        called it, or there was no tick since there were `tick_count`.
+        """
+        if self._thread == get_ident() and (self._is_ticking or self._guard.is_busy):
+            return not self._guard.is_busy
+        return self._tick_count == tick_count and not is_host_loop(frame)
 
     def server_loop(self) -> None:
         """Tick until the server has stopped, waiting as long as nothing is due; without signals,
@@ -216,11 +245,14 @@ class HttpServer(Messaging):
         """
         self._require_no_tick("server_loop")
         try:
+            self._serving_thread = get_ident()
             while self.running:
                 self.tick(self._wait_seconds())
         except BaseException:
             self._stop_now()
             raise
+        finally:
+            self._serving_thread = NO_THREAD
 
     def stop(self, grace: float = 5.0) -> None:
         """Ask the server to end: no new connections, what is under way is answered for up to
@@ -236,8 +268,13 @@ class HttpServer(Messaging):
         self._post(Stop(float(grace)))
 
     def _stop_now(self) -> None:
-        """Stop at once, and return when everything is closed.  Not from within a tick."""
-        self.stop(0.0)
+        """Stop at once, and return when everything is closed.  Not from within a tick.
+
+        Nobody who still waits for user code gets it: one that blocks may be why this is called.
+        """
+        if self.running:
+            self._begin_tick()
+            self._engine.stop_now()
         while self.running:
             try:
                 self.tick(0.0)
@@ -251,6 +288,7 @@ class HttpServer(Messaging):
         With `reuse`, a server that this process serves from a thread on the same host and port is
         stopped first. OSError if the server cannot listen; RuntimeError if it is running already.
         """
+        self._require_no_tick("serve_in_thread")
         return ServerThread(self, reuse)
 
     def _set_spawn(self, spawn: Spawn | None) -> None:
@@ -272,6 +310,7 @@ class HttpServer(Messaging):
             self.listen()
         try:
             self._is_ticking = True
+            self._tick_count += 1
             self._begin_tick()
             return self.process_connections(timeout)
         finally:
@@ -280,13 +319,30 @@ class HttpServer(Messaging):
             self._is_ticking = self._guard.is_busy = False
 
     def _require_no_tick(self, name: str) -> None:
-        """RuntimeError while a tick is under way: whoever calls is inside it, or not the one to
-        tick.
-        """
+        """RuntimeError while a tick is under way, or another thread serves."""
+        if self._is_served_elsewhere():
+            raise RuntimeError(
+                f"{name}() was called while another thread serves: it is served already, and ends "
+                "by stop(); broadcast(), send(), close() and stop() may be called from any thread"
+            )
         if self._is_ticking:
             raise RuntimeError(
                 f"{name}() was called from within tick(): a handler must return instead"
             )
+
+    def _is_served_elsewhere(self) -> bool:
+        """True if another thread ticks, or will until the server has stopped."""
+        thread = get_ident()
+        return self._serving_thread not in (NO_THREAD, thread) or (
+            self._is_ticking and self._thread != thread
+        )
+
+    def _hand_over(self, thread: int) -> None:
+        """Only this thread may tick from now on (NO_THREAD: any, PENDING: one that has not begun);
+        until it does, no call is done at once.
+        """
+        self._serving_thread = thread
+        self._thread = self._sending_thread = NO_THREAD
 
     def _before_send(self) -> None:
         """Wake the host loop, if messages that are sent between two ticks would wait for it."""
