@@ -33,6 +33,7 @@ from ..http.response import Response
 from ..limits import Limits
 from ..parse_result import Malformed
 from ..unchecked import make_unchecked
+from ..websocket.messages import Close
 from .subscriber import OPEN, CloseState, Subscriber
 from .websocket_state import WebSocket, unread_len
 
@@ -51,7 +52,9 @@ class Phase(IntEnum):
     WEBSOCKET = 4
     """They are frames of a WebSocket."""
     DELIVERING = 5
-    """They are frames, and held until the program has returned from what was delivered before."""
+    """They are frames, whose messages wait until the program has returned from what was delivered
+    before.
+    """
     EVENT_STREAM = 6
     """They are discarded: this client is sent an event stream."""
 
@@ -269,15 +272,35 @@ def is_scheduled(client: Client) -> bool:
 
 
 def has_unsent(client: Client) -> bool:
-    """True for a subscriber for which there is something to send: its queue, a pong, or what it
-    lags behind.
+    """True for a subscriber for which there is something to send: its queue, a pong, the answer to
+    a close frame, or what it lags behind.
     """
     subscriber, websocket = client.subscriber, client.websocket
     if subscriber is None:
         return False
     if subscriber.queue or subscriber.cursor is not None:
         return True
-    return websocket is not None and websocket.pong_payload is not None
+    return websocket is not None and (bool(websocket.pongs) or owes_close(client))
+
+
+def owes_close(client: Client) -> bool:
+    """True for a WebSocket whose peer's close frame has come and is to be answered when the tick
+    ends, at the latest.
+    """
+    subscriber, websocket = client.subscriber, client.websocket
+    return (
+        subscriber is not None
+        and websocket is not None
+        and isinstance(websocket.end, Close)
+        and subscriber.close_state is OPEN
+    )
+
+
+def may_deliver(client: Client, limits: Limits) -> bool:
+    """True if a WebSocket is not owed so much that it may not be given more to answer."""
+    outgoing = client.outgoing
+    is_behind = bool(outgoing.outbox) or outgoing.is_full
+    return not is_behind or buffered_len(client) < limits.max_outbox_len
 
 
 def pipeline_waits(client: Client) -> bool:

@@ -29,10 +29,12 @@ from .client import (
     Phase,
     ReadLag,
     incoming_len,
+    may_deliver,
     may_parse,
     outbox_len,
     pipeline_waits,
     subscriber_of,
+    with_outgoing,
 )
 from .context import Context, Step
 from .subscriber import CloseState
@@ -67,7 +69,9 @@ class Waiting(IntEnum):
     CLOSE = 10
     """The peer's close frame, after ours."""
     CALLBACK = 11
-    """The program to return from what was delivered to it; for ever."""
+    """The program to return from what was delivered to a WebSocket that is not read meanwhile; for
+    ever.
+    """
 
 
 STREAMS = (Waiting.CHUNK, Waiting.SSE)
@@ -102,7 +106,7 @@ def _websocket_waits_for(client: Client, websocket: WebSocket) -> Waiting:
     """What a WebSocket waits for that is not behind with reading."""
     if subscriber_of(client).close_state is not CloseState.OPEN:
         return Waiting.CLOSE
-    if client.incoming.phase is Phase.DELIVERING:
+    if not client.outgoing.interest & Interest.READ:
         return Waiting.CALLBACK
     return Waiting.PONG if websocket.awaits_pong else Waiting.PING
 
@@ -177,15 +181,22 @@ def _is_read(client: Client, limits: Limits) -> bool:
     incoming, outgoing = client.incoming, client.outgoing
     if incoming.peer_half_closed or incoming.discarded > limits.max_linger_len:
         return False
+    if client.websocket is not None:
+        return _is_websocket_read(client, client.websocket, limits)
     if outgoing.outbox and outbox_len(client) >= limits.max_outbox_len:
         return False
-    if client.websocket is not None:
-        has_room = len(client.websocket.unread) < limits.max_header_len
-        return has_room or incoming.phase is not Phase.DELIVERING
     if client.subscriber is not None:
         return True
     has_room = len(incoming.buffer) < limits.max_header_len
     return not outgoing.is_full and (has_room or may_parse(client, limits))
+
+
+def _is_websocket_read(client: Client, websocket: WebSocket, limits: Limits) -> bool:
+    """True if a WebSocket is to be read: not too many of its messages wait for the program, and it
+    takes what it is owed.
+    """
+    has_room = websocket.undelivered.length < limits.max_header_len
+    return has_room and may_deliver(client, limits)
 
 
 # -- what every transition passes ------------------------------------------------------------------
@@ -198,10 +209,12 @@ def after_transition(
     if it is to be watched for something else.
     """
     outgoing, waiting_since = after.outgoing, after.waiting_since
-    interest, waiting = interest_of(after, context.limits), waiting_for(after)
+    interest = interest_of(after, context.limits)
     if interest is not outgoing.interest:
         outgoing = outgoing._replace(interest=interest)
+        after = with_outgoing(after, outgoing)
         effects = [*effects, Watch(after.conn, interest)]
+    waiting = waiting_for(after)
     is_behind = waiting is Waiting.WRITE
     if is_behind or outgoing.read_lag is not None:
         read_lag = _read_lag_after(outgoing.read_lag, is_behind, after.bytes_out, context)

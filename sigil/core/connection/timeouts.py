@@ -20,7 +20,8 @@ from .event_stream import send_keep_alive
 from .response_streams import send_sse_comment, stream_timed_out
 from .responses import response_timed_out
 from .transitions import close_with_error
-from .websocket import close_timed_out, pong_timed_out, send_ping
+from .websocket import send_ping
+from .websocket_end import close_timed_out, pong_timed_out
 
 
 def timed_out(client: Client, context: Context) -> Outcome:

@@ -59,13 +59,9 @@ from .responses import (
     send_error_response,
     take_responses,
 )
-from .websocket import (
-    fail,
-    on_delivered,
-    receive_frames,
-    start_closing_handshake,
-    websocket_half_closed,
-)
+from .subscriber import CloseState
+from .websocket import on_delivered, receive_frames, websocket_half_closed, websocket_writable
+from .websocket_end import fail, notify_end, start_closing_handshake
 from .websocket_send import (
     become_laggard,
     on_fan_out_stalled,
@@ -219,9 +215,19 @@ def close_with_error(client: Client, reason: CloseReason, context: Context) -> O
     if client.incoming.phase is Phase.EVENT_STREAM:
         return stop_event_stream(client, reason, context)
     if client.incoming.phase is Phase.LINGER:
-        return client, []
+        return _stop_delivering(client, reason)
     error = malformed(CLOSE_INFO[reason].sentence, reason)
     return resume(fail_after_outstanding(client, error), [], context)
+
+
+def _stop_delivering(client: Client, reason: CloseReason) -> Outcome:
+    """A connection that has ended is closed once more: a WebSocket whose messages still wait for
+    the program has no more of them delivered, unless it is only that the server stops.
+    """
+    subscriber = client.subscriber
+    if subscriber is None or subscriber.close_state is not CloseState.ENDED:
+        return client, []
+    return (client, []) if reason is CloseReason.SHUTDOWN else notify_end(client)
 
 
 # -- from the kernel -------------------------------------------------------------------------------
@@ -245,7 +251,9 @@ def on_writable(client: Client, event: Writable, context: Context) -> Outcome:
     If that is more than the budget, nothing is pulled and nothing parsed until the kernel has room
     once more.
     """
-    if client.incoming.phase >= Phase.WEBSOCKET:
+    if client.incoming.phase in WEBSOCKET_PHASES:
+        return websocket_writable(client, context)
+    if client.incoming.phase is Phase.EVENT_STREAM:
         return resume_sending(client, context)
     segments = client.outgoing.outbox
     then = Then.SHUT if client.incoming.phase is Phase.LINGER else Then.KEEP

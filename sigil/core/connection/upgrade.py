@@ -25,6 +25,7 @@ from .client import DELIVERING, NOTHING_OUTGOING, Client, Incoming
 from .context import Context, Step
 from .output import write
 from .subscriber import Subscriber, add_topics, make_subscriber
+from .websocket import take_data
 from .websocket_state import make_websocket
 
 
@@ -62,10 +63,15 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
         outstanding=(),
         responded=client.responded + 1,
         subscriber=_subscribe(client, subscription, response.body.history, context),
-        websocket=make_websocket(rules, incoming.buffer),
+        websocket=make_websocket(rules),
     )
     client, effects = write(client, (encoded,))
-    return client, [*effects, CallWsOpen(client.conn, request_of(head, b"", client.peer))]
+    opening = CallWsOpen(client.conn, request_of(head, b"", client.peer))
+    if not incoming.buffer:
+        return client, [*effects, opening]
+    early, more = take_data(client, incoming.buffer, context)
+    assert isinstance(early, Client), "what waits for `ws_open` ends nothing"
+    return early, [*effects, opening, *more]
 
 
 def _check_connection(incoming: Incoming, context: Context) -> Malformed | None:

@@ -24,6 +24,7 @@ from ..connection.client import (
     has_unsent,
     is_subscriber,
     may_parse,
+    owes_close,
     subscriber_of,
     with_subscriber,
 )
@@ -32,7 +33,7 @@ from ..connection.deadlines import after_transition
 from ..connection.responses import service_unavailable
 from ..connection.subscriber import Subscriber
 from ..connection.transitions import close_with_error, resume
-from ..connection.websocket import close_notice, closing_frames
+from ..connection.websocket_end import close_notice, closing_frames
 from ..effects import CallClose, Drop, Effect, Send, Then
 from ..events import HandlerFailed, HandlerReturned
 from .budgets import (
@@ -161,8 +162,10 @@ class Batch:
         """The client, scheduled for the next flush if there is something to send and nothing in the
         way of it.
         """
+        if subscriber.is_scheduled or not has_unsent(client):
+            return client
         is_blocked = client.outgoing.outbox or client.outgoing.is_full
-        if subscriber.is_scheduled or is_blocked or not has_unsent(client):
+        if is_blocked and not owes_close(client):
             return client
         self.unflushed.append(client.conn)
         return with_subscriber(client, subscriber._replace(is_scheduled=True))

@@ -18,9 +18,10 @@ from ..broadcast.broadcast import TopicIndex, commit_pending, index_topics, pend
 from ..broadcast.entry import Subscription
 from ..conn import Conn
 from ..connection import fast_path
-from ..connection.client import Client
+from ..connection.client import Client, owes_close
 from ..connection.context import Parse
 from ..connection.subscriber import Follow
+from ..connection.websocket_end import answer_close
 from ..connection.websocket_send import flush_messages
 from ..effects import Effect, FanOut
 from ..events import Flush
@@ -41,7 +42,7 @@ def flush(server: Server, event: Flush, parse: Parse) -> tuple[Server, list[Effe
     """
     has_published = bool(server.broadcast.pending)
     if event.conn is not None and not has_published:
-        return _flush_queues(server, (event.conn,), parse)
+        return _flush_one(server, event.conn, parse)
     scheduled = server.unflushed
     if not scheduled:
         return _fan_out(server) if has_published else (server, [])
@@ -78,6 +79,20 @@ def _is_behind_published(client: Client | None, first_published: int) -> bool:
     )
 
 
+def _flush_one(server: Server, conn: Conn, parse: Parse) -> tuple[Server, list[Effect]]:
+    """The server after what is queued for this client was sent before the tick is over, and the
+    effects. It stays on the list of those to be flushed, if it is there.
+    """
+    batch = Batch(server, parse)
+    client = batch.draft.find_client(conn)
+    if client is None or client.subscriber is None:
+        return server, []
+    is_scheduled = client.subscriber.is_scheduled
+    outcome = flush_messages(client, server.broadcast.ring, server.limits, is_scheduled)
+    batch.commit(client, outcome)
+    return batch.finish()
+
+
 def _flush_queues(
     server: Server, conns: Iterable[Conn], parse: Parse
 ) -> tuple[Server, list[Effect]]:
@@ -95,7 +110,9 @@ def _flush_each(batch: Batch, conns: Iterable[Conn]) -> None:
         if client is None or client.subscriber is None:
             continue
         outcome = fast_path.flush_messages(client)
-        if outcome is None:
+        if owes_close(client):
+            batch.commit(client, answer_close(client, batch.context))
+        elif outcome is None:
             batch.commit(client, flush_messages(client, ring, limits))
         else:
             after, effects = outcome

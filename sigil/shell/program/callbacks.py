@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from ...core.close_reasons import CloseReason
 from ...core.conn import Conn
-from ...core.connection.client import is_subscriber
+from ...core.connection.websocket_end import may_be_given_more
 from ...core.effects import (
     ERROR_LOG,
     CallClose,
@@ -88,6 +88,10 @@ class CallbackRunner:
         """Where events go that come before the one a method returns."""
         self._waiting: dict[Conn, deque[Job]] = {}
         """For each connection one of whose jobs waits: the jobs behind it."""
+        self._closed_by_peer: set[Conn] = set()
+        """Those of them that have ended meanwhile with a close frame of the peer: what came before
+        that is still delivered.
+        """
         self.spawn: Spawn | None = None
 
     # -- effects -----------------------------------------------------------------------------------
@@ -132,8 +136,10 @@ class CallbackRunner:
 
     def call_ws_close(self, effect: CallWsClose) -> Event | None:
         """Call the program with a WebSocket that has ended."""
-        values = [(effect.reason, effect.code)]
-        return self._begin(effect.conn, self._callbacks.ws_close, values, None, is_fatal=False)
+        conn, values = effect.conn, [(effect.reason, effect.code)]
+        if conn in self._waiting and effect.reason is CloseReason.WS_PEER_CLOSED:
+            self._closed_by_peer.add(conn)
+        return self._begin(conn, self._callbacks.ws_close, values, None, is_fatal=False)
 
     def call_open(self, effect: CallOpen) -> Event | None:
         """Call the program with a new connection."""
@@ -196,12 +202,9 @@ class CallbackRunner:
     def _is_open(self, conn: Conn) -> bool:
         """True while the program may be called with more messages of this connection."""
         client = find_client(self._server.state.slots, conn)
-        return (
-            client is not None
-            and is_subscriber(client)
-            and client.subscriber is not None
-            and not client.subscriber.close_state
-        )
+        if client is None:
+            return conn in self._closed_by_peer
+        return may_be_given_more(client)
 
     # -- asynchronous callbacks --------------------------------------------------------------------
 
@@ -243,6 +246,8 @@ class CallbackRunner:
             raise
         if jobs:
             self._waiting[job.conn].extendleft(reversed(jobs))
+        if job.conn not in self._waiting:
+            self._closed_by_peer.discard(job.conn)
         return event
 
     def _resume_job(self, job: Job) -> Event | None:

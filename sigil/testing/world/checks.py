@@ -17,7 +17,7 @@ from ...core.connection.client import (
     outbox_len,
     outgoing_len,
 )
-from ...core.connection.subscriber import CloseState, Follow
+from ...core.connection.subscriber import CloseState, Follow, item_len
 from ...core.server.slots import clients_of, free_slots
 from ...core.server.state import Server
 from .model import Violation
@@ -127,7 +127,7 @@ def check_budgets(server: Server) -> Iterator[Violation]:
         subscriber = client.subscriber
         if subscriber is None or subscriber.close_state is CloseState.CLOSED:
             continue
-        queued = sum(len(item) for item in subscriber.queue if not isinstance(item, Follow))
+        queued = sum(map(item_len, subscriber.queue))
         if outbox_len(client) + queued > max_len:
             yield Violation(
                 "budget",
