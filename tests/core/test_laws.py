@@ -20,7 +20,7 @@ from sigil.core.connection.client import (
     incoming_len,
     is_subscriber,
     outgoing_len,
-    owes_close,
+    is_close_due,
 )
 from sigil.core.connection.deadlines import deadline_of, interest_of
 from sigil.core.connection.subscriber import CloseState
@@ -233,7 +233,7 @@ def test_a_websocket_to_which_something_is_to_be_said_is_on_the_list_and_a_flush
                 is_sayable = (
                     bool(client.subscriber.queue)
                     or (client.websocket is not None and bool(client.websocket.pongs))
-                    or owes_close(client)
+                    or is_close_due(client)
                     or client.subscriber.cursor is not None
                 )
                 assert is_sayable == has_unsent(client)

@@ -280,10 +280,10 @@ def has_unsent(client: Client) -> bool:
         return False
     if subscriber.queue or subscriber.cursor is not None:
         return True
-    return websocket is not None and (bool(websocket.pongs) or owes_close(client))
+    return websocket is not None and (bool(websocket.pongs) or is_close_due(client))
 
 
-def owes_close(client: Client) -> bool:
+def is_close_due(client: Client) -> bool:
     """True for a WebSocket whose peer's close frame has come and is to be answered when the tick
     ends, at the latest.
     """
@@ -297,7 +297,7 @@ def owes_close(client: Client) -> bool:
 
 
 def may_deliver(client: Client, limits: Limits) -> bool:
-    """True if a WebSocket is not owed so much that it may not be given more to answer."""
+    """True if a WebSocket is not so far behind with reading that nothing more may be delivered."""
     outgoing = client.outgoing
     is_behind = bool(outgoing.outbox) or outgoing.is_full
     return not is_behind or buffered_len(client) < limits.max_outbox_len

@@ -193,7 +193,7 @@ def _is_read(client: Client, limits: Limits) -> bool:
 
 def _is_websocket_read(client: Client, websocket: WebSocket, limits: Limits) -> bool:
     """True if a WebSocket is to be read: not too many of its messages wait for the program, and it
-    takes what it is owed.
+    takes what it is sent.
     """
     has_room = websocket.undelivered.length < limits.max_header_len
     return has_room and may_deliver(client, limits)

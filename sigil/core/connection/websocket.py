@@ -8,8 +8,8 @@ program sends is queued, and leaves with the next flush.
 
 Rules: pings are answered and close frames returned here; the program does not see them. Replies of
 the same tick go before the answer to a close frame, so a program that returns at once has answered
-all that came before it. A violation counts when the messages before it were delivered. A client
-that does not take what it is owed is given no more to answer. Functions take a client that has a
+all that came before it. A violation counts when the messages before it were delivered. Of a
+client that does not take what it is sent nothing more is delivered. Functions take a client that has a
 `websocket`. They do not know any other client, nor how a WebSocket ends (`websocket_end`).
 """
 
@@ -105,7 +105,7 @@ def _answer_pings(client: Client, payloads: Sequence[bytes]) -> Client:
 
 
 def deliver_waiting(client: Client, context: Context) -> Outcome:
-    """Deliver messages that wait, if the program is free and the client takes what it is owed; if
+    """Deliver messages that wait, if the program is free and the client takes what it is sent; if
     none wait, apply what comes behind them.
     """
     undelivered = websocket_of(client).undelivered
@@ -161,7 +161,7 @@ def websocket_half_closed(client: Client, event: HalfClosed, context: Context) -
 def websocket_writable(client: Client, context: Context) -> Outcome:
     """The kernel takes bytes again: send what was not taken, and deliver what has waited for that.
 
-    One that was owed too much has to be seen to have taken it, which the next `Writable` tells.
+    That one that was far behind has taken it is only known at the next `Writable`.
     """
     was_taking = may_deliver(client, context.limits)
     client, effects = resume_sending(client, context)

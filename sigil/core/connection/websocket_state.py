@@ -99,8 +99,8 @@ def take_batch(
 ) -> tuple[tuple[AnyMessage, ...], Undelivered]:
     """The messages that are delivered next, together, and those that wait for these to be handled.
 
-    They are so many, one at least, that replies as long as they are have room: a program that says
-    back what it hears drops nothing.
+    They are so many, one at least, that replies as long as they are have room: of a program that
+    only echoes nothing is dropped.
     """
     messages, start, length = undelivered
     room, end = replies_max_len(limits), start
@@ -121,8 +121,9 @@ def take_all(undelivered: Undelivered) -> tuple[AnyMessage, ...]:
 
 
 def replies_max_len(limits: Limits) -> int:
-    """How many bytes replies to what is delivered at once may have: with what is owed to a client
-    before (`max_outbox_len`, and as much that may come back) they are within what may be queued.
+    """How many bytes replies to what is delivered at once may have: with what the client has not
+    taken before (`max_outbox_len`, and as much that may come back) they are within what may be
+    queued.
     """
     return limits.max_ws_outbox_len - 2 * limits.max_outbox_len
 

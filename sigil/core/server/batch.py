@@ -24,7 +24,7 @@ from ..connection.client import (
     has_unsent,
     is_subscriber,
     may_parse,
-    owes_close,
+    is_close_due,
     subscriber_of,
     with_subscriber,
 )
@@ -165,7 +165,7 @@ class Batch:
         if subscriber.is_scheduled or not has_unsent(client):
             return client
         is_blocked = client.outgoing.outbox or client.outgoing.is_full
-        if is_blocked and not owes_close(client):
+        if is_blocked and not is_close_due(client):
             return client
         self.unflushed.append(client.conn)
         return with_subscriber(client, subscriber._replace(is_scheduled=True))

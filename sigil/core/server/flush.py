@@ -18,7 +18,7 @@ from ..broadcast.broadcast import TopicIndex, commit_pending, index_topics, pend
 from ..broadcast.entry import Subscription
 from ..conn import Conn
 from ..connection import fast_path
-from ..connection.client import Client, owes_close
+from ..connection.client import Client, is_close_due
 from ..connection.context import Parse
 from ..connection.subscriber import Follow
 from ..connection.websocket_end import answer_close
@@ -110,7 +110,7 @@ def _flush_each(batch: Batch, conns: Iterable[Conn]) -> None:
         if client is None or client.subscriber is None:
             continue
         outcome = fast_path.flush_messages(client)
-        if owes_close(client):
+        if is_close_due(client):
             batch.commit(client, answer_close(client, batch.context))
         elif outcome is None:
             batch.commit(client, flush_messages(client, ring, limits))
