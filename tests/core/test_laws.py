@@ -18,9 +18,9 @@ from sigil.core.conn import Conn
 from sigil.core.connection.client import (
     has_unsent,
     incoming_len,
+    is_close_due,
     is_subscriber,
     outgoing_len,
-    is_close_due,
 )
 from sigil.core.connection.deadlines import deadline_of, interest_of
 from sigil.core.connection.subscriber import CloseState

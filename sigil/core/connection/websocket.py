@@ -9,8 +9,8 @@ program sends is queued, and leaves with the next flush.
 Rules: pings are answered and close frames returned here; the program does not see them. Replies of
 the same tick go before the answer to a close frame, so a program that returns at once has answered
 all that came before it. A violation counts when the messages before it were delivered. Of a
-client that does not take what it is sent nothing more is delivered. Functions take a client that has a
-`websocket`. They do not know any other client, nor how a WebSocket ends (`websocket_end`).
+client that does not take what it is sent nothing more is delivered. Functions take a client that
+has a `websocket`. They do not know any other client, nor how a WebSocket ends (`websocket_end`).
 """
 
 from collections.abc import Sequence

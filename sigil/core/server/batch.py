@@ -22,9 +22,9 @@ from ..connection.client import (
     Client,
     Disconnected,
     has_unsent,
+    is_close_due,
     is_subscriber,
     may_parse,
-    is_close_due,
     subscriber_of,
     with_subscriber,
 )

@@ -18,7 +18,7 @@ from ..broadcast.broadcast import TopicIndex, commit_pending, index_topics, pend
 from ..broadcast.entry import Subscription
 from ..conn import Conn
 from ..connection import fast_path
-from ..connection.client import Client, is_close_due
+from ..connection.client import Client, is_close_due, with_subscriber
 from ..connection.context import Parse
 from ..connection.subscriber import Follow
 from ..connection.websocket_end import answer_close
@@ -111,7 +111,8 @@ def _flush_each(batch: Batch, conns: Iterable[Conn]) -> None:
             continue
         outcome = fast_path.flush_messages(client)
         if is_close_due(client):
-            batch.commit(client, answer_close(client, batch.context))
+            unscheduled = with_subscriber(client, client.subscriber._replace(is_scheduled=False))
+            batch.commit(client, answer_close(unscheduled, batch.context))
         elif outcome is None:
             batch.commit(client, flush_messages(client, ring, limits))
         else:

@@ -139,6 +139,8 @@ class Engine:
         waits.
         """
         self._perform()
+        if self.events:
+            return  # a tick that was broken off has left them: the core has them before the flush
         # clients that were sent to by themselves have their deadlines from now on; those of a
         # broadcast have theirs when it is flushed
         if self.buffer.has_sends or self._state.unflushed:

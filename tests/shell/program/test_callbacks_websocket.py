@@ -445,7 +445,7 @@ def test_a_flood_of_pings_is_answered_whole_and_never_behind_the_close() -> None
                 frame(9, b"%d" % number * 20) + (frame(2, message) if number % 3 == 0 else b"")
             )
             server.tick(0)
-        client.send(frame(9, b"last") + close_frame(1000))
+        client.send(frame(9, b"99" * 20) + close_frame(1000))
         settle(server, client)
         client.reads = True
         pump(server, lambda: client.over, client, other)
