@@ -135,7 +135,6 @@ def dequeue(subscriber: Subscriber, ring: Ring, room: int, pongs: bytes = b"") -
     after = subscriber._replace(
         queue=rest,
         queued_len=sum(map(item_len, rest)),
-        is_scheduled=False,
         cursor=_cursor_after(cursor, is_all, ring.head_number),
     )
     return Dequeued(join_segments(segments), after, is_all, is_cut)

@@ -28,6 +28,9 @@ from .subscriber import Subscriber, add_topics, make_subscriber
 from .websocket import take_data
 from .websocket_state import make_websocket
 
+IS_CLOSING = malformed("the connection is being closed", CloseReason.SHUTDOWN)
+"""Why a connection that the program has closed meanwhile is not upgraded."""
+
 
 def open_websocket(client: Client, response: Response, context: Context) -> Step | Malformed | str:
     """Upgrade the connection of the first outstanding request as the response asks; or why the
@@ -39,7 +42,7 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
         return problem
     head, limits, incoming = client.outstanding[0], context.limits, client.incoming
     if incoming.final_error is not None:
-        return incoming.final_error
+        return incoming.final_error if incoming.final_error.status else IS_CLOSING
     offer = check_upgrade(head, limits.origins)
     if isinstance(offer, Malformed):
         return offer
