@@ -309,10 +309,11 @@ def is_close_due(client: Client) -> bool:
 
 
 def may_deliver(client: Client, limits: Limits) -> bool:
-    """True if a WebSocket is not so far behind with reading that nothing more may be delivered."""
-    outgoing = client.outgoing
-    is_behind = bool(outgoing.outbox) or outgoing.is_full
-    return not is_behind or buffered_len(client) < limits.max_outbox_len
+    """True if a WebSocket is known to be so little behind with reading, and its queue is so short,
+    that more may be delivered.
+    """
+    is_known = bool(client.outgoing.outbox) or not client.outgoing.is_full
+    return is_known and buffered_len(client) < limits.max_outbox_len
 
 
 def pipeline_waits(client: Client) -> bool:

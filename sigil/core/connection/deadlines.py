@@ -28,8 +28,8 @@ from .client import (
     Incoming,
     Phase,
     ReadLag,
+    buffered_len,
     incoming_len,
-    may_deliver,
     may_parse,
     outbox_len,
     pipeline_waits,
@@ -195,8 +195,10 @@ def _is_websocket_read(client: Client, websocket: WebSocket, limits: Limits) -> 
     """True if a WebSocket is to be read: not too many of its messages wait for the program, and it
     takes what it is sent.
     """
-    has_room = websocket.undelivered.length < limits.max_header_len
-    return has_room and may_deliver(client, limits)
+    if websocket.undelivered.length >= limits.max_header_len:
+        return False
+    is_behind = client.outgoing.outbox or client.outgoing.is_full
+    return not is_behind or buffered_len(client) < limits.max_outbox_len
 
 
 # -- what every transition passes ------------------------------------------------------------------

@@ -42,7 +42,7 @@ from .output import KEEP
 from .requests import order_handling, take_pipelined
 from .send_queue import append_frames
 from .subscriber import OPEN, Follow, LongFrame, with_queue
-from .websocket_state import NOTHING_UNDELIVERED, replies_max_len
+from .websocket_state import NOTHING_UNDELIVERED
 
 FastTransition: TypeAlias = Callable[[Client, Any, Context], Step | None]
 """Does what a transition and `after_transition` do, faster; None if it cannot."""
@@ -111,8 +111,13 @@ def receive_frames(client: Client, event: Received, context: Context) -> Step | 
         or subscriber.close_state is not OPEN
     ):
         return None
-    if len(data) > replies_max_len(context.limits):
-        return None  # replies to all of it may have no room
+    limits = context.limits
+    # replies to all of it may have no room
+    if (
+        len(data) > limits.max_ws_outbox_len - 2 * limits.max_outbox_len
+        or subscriber.queued_len >= limits.max_outbox_len
+    ):
+        return None
     messages: list[Message] = []
     if take_unfragmented(data, 0, websocket.frame_rules, messages) != len(data):
         return None
@@ -182,6 +187,7 @@ def flush_messages(client: Client) -> Step | None:
         or client.outgoing is not NOTHING_OUTGOING
         or websocket.pongs
         or websocket.end is not None
+        or websocket.undelivered is not NOTHING_UNDELIVERED
         or subscriber.cursor is not None
         or len(subscriber.queue) != 1
     ):

@@ -28,6 +28,7 @@ from .client import (
     NOTHING_OUTGOING,
     Client,
     Phase,
+    buffered_len,
     may_deliver,
     subscriber_of,
     websocket_of,
@@ -40,7 +41,7 @@ from .deadlines import Waiting, waiting_for
 from .send_queue import enqueue_frame
 from .subscriber import OPEN, CloseState
 from .websocket_end import NO_CLOSE_FRAME, apply_end, delivery, go_on_after_end, notify_end
-from .websocket_send import on_send_messages, resume_sending
+from .websocket_send import flush_messages, on_send_messages, resume_sending
 from .websocket_state import NOTHING_UNDELIVERED, park, take_batch
 
 _LIVELY = (Waiting.PING, Waiting.PONG, Waiting.CALLBACK)
@@ -113,9 +114,18 @@ def deliver_waiting(client: Client, context: Context) -> Outcome:
         return client, []
     if undelivered is NOTHING_UNDELIVERED:
         return apply_end(client, context)
-    if not may_deliver(client, context.limits):
-        return client, []
-    messages, rest = take_batch(undelivered, context.limits)
+    return _deliver_batch(client, context) if may_deliver(client, context.limits) else (client, [])
+
+
+def _is_waiting(client: Client) -> bool:
+    """True if messages wait, and not for the program."""
+    undelivered = websocket_of(client).undelivered
+    return undelivered is not NOTHING_UNDELIVERED and client.incoming.phase is Phase.WEBSOCKET
+
+
+def _deliver_batch(client: Client, context: Context) -> Step:
+    """Deliver the first messages that wait."""
+    messages, rest = take_batch(websocket_of(client).undelivered, context.limits)
     client = with_websocket(client, websocket_of(client)._replace(undelivered=rest))
     return _in_phase(client, Phase.DELIVERING), [delivery(client.conn, messages)]
 
@@ -161,14 +171,23 @@ def websocket_half_closed(client: Client, event: HalfClosed, context: Context) -
 def websocket_writable(client: Client, context: Context) -> Outcome:
     """The kernel takes bytes again: send what was not taken, and deliver what has waited for that.
 
-    That one that was far behind has taken it is only known at the next `Writable`.
+    Only now it is known how much of what was sent before was taken.
     """
-    was_taking = may_deliver(client, context.limits)
+    is_taking = buffered_len(client) < context.limits.max_outbox_len
     client, effects = resume_sending(client, context)
-    if not was_taking or subscriber_of(client).close_state is not OPEN:
+    if not is_taking or not _is_waiting(client):
         return client, effects
-    outcome, more = deliver_waiting(client, context)
-    return outcome, effects + more
+    client, more = _deliver_batch(client, context)
+    return client, effects + more
+
+
+def flush_websocket(client: Client, context: Context) -> Step:
+    """Send what is queued, and deliver what has waited for that."""
+    client, effects = flush_messages(client, context.broadcast.ring, context.limits)
+    if not _is_waiting(client) or not may_deliver(client, context.limits):
+        return client, effects
+    client, more = _deliver_batch(client, context)
+    return client, effects + more
 
 
 # -- pings of ours ---------------------------------------------------------------------------------

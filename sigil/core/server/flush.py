@@ -21,6 +21,7 @@ from ..connection import fast_path
 from ..connection.client import Client, is_close_due, with_subscriber
 from ..connection.context import Parse
 from ..connection.subscriber import Follow
+from ..connection.websocket import flush_websocket
 from ..connection.websocket_end import answer_close
 from ..connection.websocket_send import flush_messages
 from ..effects import Effect, FanOut
@@ -113,6 +114,8 @@ def _flush_each(batch: Batch, conns: Iterable[Conn]) -> None:
         if is_close_due(client):
             unscheduled = with_subscriber(client, client.subscriber._replace(is_scheduled=False))
             batch.commit(client, answer_close(unscheduled, batch.context))
+        elif outcome is None and client.websocket is not None:
+            batch.commit(client, flush_websocket(client, batch.context))
         elif outcome is None:
             batch.commit(client, flush_messages(client, ring, limits))
         else:

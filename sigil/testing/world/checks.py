@@ -143,6 +143,7 @@ def check_budgets(server: Server) -> Iterator[Violation]:
 MAX_MESSAGE_LEN, MAX_RESPONSE_LEN = 910, 1_300
 """Bytes of one message of the program, and of the response before an upgrade, at most."""
 
+
 def check_counts(server: Server) -> Iterator[Violation]:
     """Check that there are as many subscribers in each encoding as are counted, and that the queue
     of each is as long as it says.
@@ -186,11 +187,11 @@ def check_websockets(server: Server) -> Iterator[Violation]:
         websocket, outgoing = client.websocket, client.outgoing
         if websocket is None:
             continue
-        is_behind = bool(outgoing.outbox) or outgoing.is_full
+        is_sending = bool(outgoing.outbox) or outgoing.is_full or is_scheduled(client)
         is_at_work = client.incoming.phase is Phase.DELIVERING or (
             client.subscriber is not None and client.subscriber.close_state is CloseState.ENDED
         )
-        if websocket.undelivered.messages and not (is_at_work or is_behind):
+        if websocket.undelivered.messages and not (is_at_work or is_sending):
             yield Violation("waiting", f"messages of {client.conn} wait for nothing")
         if is_close_due(client) and client.conn not in server.unflushed:
             yield Violation("waiting", f"the close frame of {client.conn} is not answered")
