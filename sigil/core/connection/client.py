@@ -59,6 +59,10 @@ class Phase(IntEnum):
     """
     EVENT_STREAM = 6
     """They are discarded: this client is sent an event stream."""
+    DROPPED = 7
+    """None arrive: the connection of a WebSocket is closed, and the program is still at work on
+    what came before its peer's close frame.
+    """
 
 
 class Incoming(NamedTuple):
@@ -123,6 +127,7 @@ IDLE_HTTP = Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0)
 IDLE_WEBSOCKET = IDLE_HTTP._replace(phase=Phase.WEBSOCKET)
 DELIVERING = IDLE_HTTP._replace(phase=Phase.DELIVERING)
 EVENT_STREAM = IDLE_HTTP._replace(phase=Phase.EVENT_STREAM)
+DROPPED = IDLE_HTTP._replace(phase=Phase.DROPPED)
 NOTHING_OUTGOING = Outgoing((), (), None, (), False, CloseReason.OK, Interest.READ, None)
 
 
@@ -314,6 +319,11 @@ def may_deliver(client: Client, limits: Limits) -> bool:
     """
     is_known = bool(client.outgoing.outbox) or not client.outgoing.is_full
     return is_known and buffered_len(client) < limits.max_outbox_len
+
+
+def is_outstanding(client: Client, number: int) -> bool:
+    """True if the request with this number awaits its response."""
+    return 0 <= number - client.responded < len(client.outstanding)
 
 
 def pipeline_waits(client: Client) -> bool:

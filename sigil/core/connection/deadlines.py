@@ -20,6 +20,7 @@ from ..effects import Effect, Interest, Watch
 from ..limits import Limits
 from .client import (
     DELIVERING,
+    DROPPED,
     EVENT_STREAM,
     IDLE_HTTP,
     IDLE_WEBSOCKET,
@@ -85,6 +86,8 @@ ends gains no time by it.
 def waiting_for(client: Client) -> Waiting:
     """What the connection waits for."""
     phase, outgoing = client.incoming.phase, client.outgoing
+    if phase is Phase.DROPPED:
+        return Waiting.CALLBACK
     if outgoing.outbox or outgoing.is_full:
         return Waiting.WRITE
     if phase is Phase.LINGER:
@@ -169,6 +172,8 @@ TIMEOUTS: dict[Waiting, tuple[Timeout, RateDeadline | None]] = {
 def interest_of(client: Client, limits: Limits) -> Interest:
     """What the connection is to be watched for."""
     incoming, outbox = client.incoming, client.outgoing.outbox
+    if incoming.phase is Phase.DROPPED:
+        return Interest.NOTHING
     if incoming.phase is Phase.LINGER:
         return Interest.WRITE if outbox else Interest.READ
     reads = Interest.READ if _is_read(client, limits) else 0
@@ -235,7 +240,7 @@ def _intern(incoming: Incoming) -> Incoming:
     return next((record for record in _SHARED if record == incoming), incoming)
 
 
-_SHARED = (IDLE_HTTP, IDLE_WEBSOCKET, DELIVERING, EVENT_STREAM)
+_SHARED = (IDLE_HTTP, IDLE_WEBSOCKET, DELIVERING, EVENT_STREAM, DROPPED)
 
 
 def _read_lag_after(

@@ -19,7 +19,9 @@ from ..effects import (
     CallWsClose,
     Deliver,
     DeliverCompressed,
+    Drop,
     Effect,
+    Interest,
     Log,
     LogLevel,
     Send,
@@ -29,6 +31,8 @@ from ..parse_result import malformed
 from ..websocket.frames import Opcode, encode_close, encode_frame, is_close_code
 from ..websocket.messages import BETWEEN_MESSAGES, Close
 from .client import (
+    DROPPED,
+    NOTHING_OUTGOING,
     Client,
     Disconnected,
     Phase,
@@ -73,7 +77,7 @@ def apply_end(client: Client, context: Context) -> Outcome:
     return fail(client, end.reason, context, end.message)
 
 
-def answer_close(client: Client, context: Context) -> Step:
+def answer_close(client: Client, context: Context) -> Outcome:
     """The peer has sent its close frame: answer it with ours, unless it is the answer to ours
     (section 5.5.1). What came before it is still delivered, and only then the program is notified.
     """
@@ -99,9 +103,9 @@ def fail(client: Client, reason: CloseReason, context: Context, message: str = "
         frame = encode_frame(Opcode.CLOSE, encode_close(code, message or info.sentence))
     elif not (subscriber.queue or client.outgoing.outbox or context.has_unflushed_broadcast):
         return Disconnected(client, reason), []
-    client, effects = _close_connection(client, frame, reason, code, context)
+    outcome, effects = _close_connection(client, frame, reason, code, context)
     text = f"{client.peer} closed with {code}, {reason.name}: {message or info.sentence}"
-    return client, [Log(SERVER_LOG, LogLevel.INFO, text), *effects]
+    return outcome, [Log(SERVER_LOG, LogLevel.INFO, text), *effects]
 
 
 def _close_connection(
@@ -111,7 +115,7 @@ def _close_connection(
     code: int,
     context: Context,
     undelivered: Undelivered = NOTHING_UNDELIVERED,
-) -> Step:
+) -> Outcome:
     """Send what is queued, as far as there is room, then the close frame, and shut our side;
     deliver what is `undelivered`, and notify the program when it has returned.
     """
@@ -132,8 +136,8 @@ def _close_connection(
     client, effects = write_and_shut(client, segments, reason)
     if is_at_work:
         return client, effects
-    client, more = go_on_after_end(client)
-    return client, effects + more
+    outcome, more = go_on_after_end(client)
+    return outcome, effects + more
 
 
 def closing_frames(client: Client, reason: CloseReason, context: Context) -> list[Effect]:
@@ -180,7 +184,19 @@ def start_closing_handshake(
 # -- for the program -------------------------------------------------------------------------------
 
 
-def go_on_after_end(client: Client) -> Step:
+def disconnect(client: Client, reason: CloseReason) -> Outcome:
+    """The connection is to be closed: a WebSocket that has ended while the program was at work is
+    closed, and remembered until all that came before the end is delivered.
+    """
+    subscriber = client.subscriber
+    is_at_work = subscriber is not None and subscriber.close_state is CloseState.ENDED
+    if not is_at_work or client.incoming.phase is Phase.DROPPED:
+        return Disconnected(client, reason), []
+    outgoing = NOTHING_OUTGOING._replace(reason=reason, interest=Interest.NOTHING)
+    return client._replace(incoming=DROPPED, outgoing=outgoing), [Drop(client.conn)]
+
+
+def go_on_after_end(client: Client) -> Outcome:
     """The connection has ended on the wire, and the program is free: deliver what came before, or
     notify it of the end if that is nothing.
     """
@@ -190,9 +206,11 @@ def go_on_after_end(client: Client) -> Step:
     return _forget_undelivered(client), [delivery(client.conn, take_all(undelivered))]
 
 
-def notify_end(client: Client) -> Step:
+def notify_end(client: Client) -> Outcome:
     """The connection has ended on the wire: notify the program, with nothing delivered before."""
     client = _forget_undelivered(client)
+    if client.incoming.phase is Phase.DROPPED:
+        return Disconnected(client, client.outgoing.reason), []
     subscriber = subscriber_of(client)._replace(close_state=CloseState.CLOSED)
     notice = CallWsClose(client.conn, subscriber.reason, websocket_of(client).code)
     return with_subscriber(client, subscriber), [notice]

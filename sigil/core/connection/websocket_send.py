@@ -26,6 +26,7 @@ from ..websocket.frames import frame_len
 from .client import (
     Client,
     Disconnected,
+    Phase,
     buffered_len,
     outbox_len,
     subscriber_of,
@@ -171,6 +172,8 @@ def on_fan_out_stalled(client: Client, event: FanOutStalled, context: Context) -
     from the first frame that was not taken, with the rest of one that was taken in part.
     """
     subscriber, ring = subscriber_of(client), context.broadcast.ring
+    if client.incoming.phase is Phase.DROPPED:
+        return client, []
     if event.start < ring.tail_number:
         return drop_too_slow(client, event.start, context.broadcast)
     taken, cursor, total = event.taken, event.start, 0

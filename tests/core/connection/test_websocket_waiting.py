@@ -92,18 +92,30 @@ def test_a_peer_that_leaves_after_its_close_frame_has_closed_and_its_messages_ar
     None
 ):
     server, _ = at_work(received(text("b") + close(BYE)))
-    server, effects = advance_by(server, HalfClosed(CONN), Delivered(CONN))
+    server, effects = advance_by(server, HalfClosed(CONN))
+    assert effects == [Drop(CONN)]
+    assert (waiting_for(client_of(server)), server.load.websockets) == (Waiting.CALLBACK, 1)
+    late: list[Event] = [Stalled(CONN, 0, (b"x",)), HalfClosed(CONN), sending("x"), FLUSH]
+    assert advance_by(server, *late, at(1_000.0), FLUSH)[1] == []
+    server, effects = advance_by(server, Delivered(CONN))
+    assert effects == [Deliver(CONN, ("b",))]
+    server, effects = advance_by(server, Delivered(CONN))
     assert effects == [
         Drop(CONN),
-        Deliver(CONN, ("b",)),
         CallWsClose(CONN, PEER_CLOSED, CODE),
         CallClose(CONN, PEER_CLOSED),
     ]
+    assert server.slots.used == 0
 
 
-def test_a_peer_that_resets_after_its_close_frame_has_closed() -> None:
+@pytest.mark.parametrize(
+    "end", [ConnectionLost(CONN, 104), at(3.0), received(b"x" * 2**21), HalfClosed(CONN)]
+)
+def test_however_a_peer_leaves_after_its_close_frame_it_has_closed(end: Event) -> None:
     server, _ = at_work(received(close(BYE)))
-    _, effects = advance_by(server, ConnectionLost(CONN, 104))
+    server, effects = advance_by(server, end)
+    assert effects == [Drop(CONN)]
+    _, effects = advance_by(server, Delivered(CONN))
     assert close_notices(effects) == [(PEER_CLOSED, CODE)]
 
 
@@ -135,7 +147,9 @@ def test_a_flush_of_one_client_answers_no_close_frame() -> None:
 @pytest.mark.parametrize("grace", [5.0, 0.0])
 def test_a_server_that_stops_tells_what_the_peer_said(grace: float) -> None:
     server, _ = at_work(received(text("b") + close(BYE)))
-    server, effects = advance_by(server, Stop(grace), HalfClosed(CONN))
+    server, effects = advance_by(
+        server, Stop(grace), HalfClosed(CONN), Delivered(CONN), Delivered(CONN)
+    )
     assert delivered_in(effects) == ["b"]
     assert close_notices(effects) == [(PEER_CLOSED, CODE)]
 
