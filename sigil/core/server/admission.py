@@ -61,7 +61,7 @@ def _connection_count(server: Server) -> int:
 def _evict_one(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
     """The server with one more free slot; it must have a connection that is no subscriber."""
     batch = Batch(server, parse)
-    client, queue = _next_candidate(batch.draft, server.eviction_queue)
+    client, queue = _next_candidate(batch.draft, server.eviction_queue, server.now)
     batch.close_now(client, CloseReason.EVICTED)
     server, effects = batch.finish()
     text = f"{client.peer} evicted: {CLOSE_INFO[CloseReason.EVICTED].sentence}"
@@ -69,13 +69,13 @@ def _evict_one(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
 
 
 def _next_candidate(
-    draft: Draft, queue: tuple[tuple[Conn, float], ...]
+    draft: Draft, queue: tuple[tuple[Conn, float], ...], now: float
 ) -> tuple[Client, tuple[tuple[Conn, float], ...]]:
     """The first candidate of a queue that is still what it was ranked as, and those behind it; a
     queue that has run out is made anew.
     """
     while True:
-        queue = queue or eviction_candidates(draft.clients())
+        queue = queue or eviction_candidates(draft.clients(), now)
         (conn, waiting_since), queue = queue[0], queue[1:]
         client = draft.find_client(conn)
         if client is None or is_subscriber(client):

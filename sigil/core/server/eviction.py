@@ -5,8 +5,8 @@ which one must not depend on luck. Each function below ranks records: it is pure
 same table gives the same result.
 
 Rules: a slot is taken first from those who hold others up (their outbox is not read), then from
-those who have no request under way, last from those whose response is being made; among equals,
-from the one that has waited longest. Memory is taken first from the slowest. One ranking names
+those who have no request under way, then from those whose response is being made, last from those
+who read theirs at a good rate; among equals, from the one that has waited longest. Memory is taken first from the slowest. One ranking names
 several candidates, because a burst of new connections would otherwise rank the whole table once for
 each of them. WebSockets and event streams are never ranked here: they are bounded by
 `max_ws_connection_cnt`. This file does not know how a connection is closed.
@@ -35,11 +35,16 @@ EVICTION_ORDER: tuple[Waiting, ...] = (
 
 _RANKS = {waiting: rank for rank, waiting in enumerate(EVICTION_ORDER)}
 
+GOOD_RATE, GOOD_SECONDS = 8_192, 5.0
+"""Whoever has taken so many bytes per second since it fell behind, some of them in the last so many
+seconds, is held up by the network and not by itself: a download that goes on.
+"""
+
 SECONDS_MIN = 1e-9
 """Keeps a rate finite for a client that began at this very moment."""
 
 
-def eviction_candidates(clients: Iterable[Client]) -> tuple[tuple[Conn, float], ...]:
+def eviction_candidates(clients: Iterable[Client], now: float) -> tuple[tuple[Conn, float], ...]:
     """The next connections to lose their slot, the first one first, at most
     `CANDIDATES_PER_RANKING`.
 
@@ -49,14 +54,23 @@ def eviction_candidates(clients: Iterable[Client]) -> tuple[tuple[Conn, float], 
     ranked = nsmallest(
         CANDIDATES_PER_RANKING,
         (client for client in clients if not is_subscriber(client)),
-        key=_rank,
+        key=lambda client: _rank(client, now),
     )
     return tuple((client.conn, client.waiting_since) for client in ranked)
 
 
-def _rank(client: Client) -> tuple[int, float, int]:
+def _rank(client: Client, now: float) -> tuple[int, float, int]:
     """The place of a client in the order of eviction."""
-    return _RANKS[waiting_for(client)], client.waiting_since, client.conn.generation
+    waiting = waiting_for(client)
+    rank = _RANKS[waiting]
+    if waiting is Waiting.WRITE and is_read_well(client, now):
+        rank = len(EVICTION_ORDER)
+    return rank, client.waiting_since, client.conn.generation
+
+
+def is_read_well(client: Client, now: float) -> bool:
+    """True for a client that is behind with reading and goes on at a good rate."""
+    return now - client.waiting_since <= GOOD_SECONDS and _read_rate(client, now) >= GOOD_RATE
 
 
 def slowest_reader(clients: Iterable[Client], now: float) -> Client | None:

@@ -100,6 +100,48 @@ def test_the_place_of_whoever_holds_up_most_is_given_to_a_newcomer(
     assert stats(server).closed == {"EVICTED": 1}
 
 
+def downloading(bytes_per_tick: int, until: float) -> Server:
+    """A full server of three: the first client takes so much of its response in each tick, a tenth
+    of a second, until this second; the second one is idle, the third waits for its response.
+    """
+    limits = Limits(max_connection_cnt=3, idle_timeout=inf, stall_timeout=inf)
+    server, _ = advance_by(crowd(3, limits), Received(conn(2), GET))
+    server, _ = advance_by(server, at(9.0), Received(conn(0), GET))
+    server, effects = advance_by(
+        server, HandlerReturned(Ticket(conn(0), 0), (Response.bytes(bytes(2**22)),))
+    )
+    left = bytes_of(effects)
+    server, _ = advance_by(server, Stalled(conn(0), 0, (left,)))
+    for tick in range(91, round(until * 10) + 1):
+        left = left[bytes_per_tick:]
+        server, _ = advance_by(
+            server, at(tick / 10), Writable(conn(0)), Stalled(conn(0), bytes_per_tick, (left,))
+        )
+    return server
+
+
+@pytest.mark.parametrize(
+    ("server", "slot"),
+    [
+        (downloading(200_000, 10.0), 1),
+        (downloading(1_000, 20.0), 1),
+        (downloading(500, 20.0), 0),
+        (advance_by(downloading(200_000, 10.0), at(14.9))[0], 1),
+        (advance_by(downloading(200_000, 10.0), at(15.1))[0], 0),
+    ],
+    ids=["fast", "good enough", "slow", "paused", "stalled"],
+)
+def test_a_download_that_is_read_at_a_good_rate_goes_last(server: Server, slot: int) -> None:
+    server, effects = advance_by(server, Accepted(7, PEER))
+    assert effects[-2].conn == Conn(slot, 3)  # type: ignore[union-attr]
+
+
+def test_a_download_that_goes_on_goes_after_one_that_waits_for_its_response() -> None:
+    server, _ = advance_by(downloading(200_000, 10.0), Accepted(7, PEER), Received(Conn(1, 3), GET))
+    _, effects = advance_by(server, Accepted(8, PEER))
+    assert effects[-2].conn == Conn(2, 4)  # type: ignore[union-attr]
+
+
 def test_whoever_is_evicted_while_an_answer_is_made_gets_a_503() -> None:
     server, _ = advance_by(crowd(1, Limits(max_connection_cnt=1)), Received(conn(0), GET))
     _, effects = advance_by(server, Accepted(7, PEER))
