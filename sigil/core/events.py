@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias, assert_never
 from .broadcast.entry import Subscription
 from .close_reasons import CloseReason
 from .conn import Conn, Peer, Ticket
+from .http.request import Request
 from .http.response import Response
 from .parse_result import Malformed
 
@@ -109,6 +110,16 @@ class HandlerFailed(NamedTuple):
     status: int
     message: str
     traceback: str
+
+
+class Postponed(NamedTuple):
+    """The handler was not called with these requests, the last ones of a `Handle`: enough was made
+    for their client, or for all, in this round. They are to be handed out again; `ticket` names the
+    first.
+    """
+
+    ticket: Ticket
+    requests: tuple[Request, ...]
 
 
 class StreamChunk(NamedTuple):
@@ -214,6 +225,7 @@ Event: TypeAlias = (
     | CloseRequested
     | HandlerReturned
     | HandlerFailed
+    | Postponed
     | StreamChunk
     | StreamEnded
     | Stalled
@@ -231,7 +243,9 @@ Event: TypeAlias = (
 def conn_of(event: Event) -> Conn | None:
     """The connection that an event is about; None if it is about the whole server."""
     match event:
-        case HandlerReturned() | HandlerFailed() | StreamChunk() | StreamEnded():
+        case HandlerReturned() | HandlerFailed() | Postponed():
+            return event.ticket.conn
+        case StreamChunk() | StreamEnded():
             return event.ticket.conn
         case (
             Received()

@@ -19,6 +19,7 @@ from sigil.core.events import (
     HandlerFailed,
     HandlerReturned,
     InputRead,
+    Postponed,
     Publish,
     Received,
     SendMessages,
@@ -31,6 +32,8 @@ from sigil.core.events import (
     TimeRead,
     Writable,
 )
+from sigil.core.http.headers import Headers
+from sigil.core.http.request import Request
 from sigil.core.http.response import Response, StreamedBody
 from sigil.core.websocket.frames import encode_masked
 from tests.support.core_driver import PEER
@@ -43,6 +46,7 @@ TARGETS = st.text("abc/?&=%20-._~", max_size=12).map(lambda text: "/" + text)
 CODES = st.sampled_from(
     ("GET", "GET", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 )
+REQUEST = Request("GET", "/", "/", "", 1, Headers(), b"", PEER)
 BODIES = st.binary(max_size=40)
 CHUNKS = st.lists(st.binary(min_size=1, max_size=20), max_size=4)
 
@@ -157,6 +161,7 @@ HTTP_EVENT = st.one_of(
     st.builds(HandlerReturned, st.builds(Ticket, CONNS, st.integers(0, 1)), RESPONSES),
     st.builds(StreamChunk, TICKETS, st.sampled_from((b"", b"abc", b"abcd"))),
     st.builds(StreamEnded, TICKETS),
+    st.builds(Postponed, TICKETS, st.lists(st.just(REQUEST), min_size=1, max_size=3).map(tuple)),
     st.builds(
         HandlerFailed,
         TICKETS,
