@@ -45,7 +45,7 @@ from .budgets import (
 from .cohorts import update_cohort
 from .eviction import slowest_sender
 from .slots import Draft
-from .state import Server, ServerState, with_slots
+from .state import Server, ServerState, counted_now, with_slots
 from .totals import add_closed
 
 
@@ -53,7 +53,7 @@ def make_context(server: Server, parse: Parse) -> Context:
     """What transitions may know of this server; `parse` parses the head of a request."""
     return context(
         server.limits,
-        server.now,
+        counted_now(server),
         tick_started_at=server.tick_started_at,
         date=server.date,
         is_draining=server.running is not ServerState.SERVING,
@@ -188,11 +188,11 @@ class Batch:
                 oldest = oldest_subscriber(self.draft.clients(), newest)
                 self.close_now(oldest, CloseReason.EVICTED)
             case Measure.REJECT_SENDER:
-                sender = slowest_sender(self.draft.clients(), self.server.now)
+                sender = slowest_sender(self.draft.clients(), self.context.now)
                 if sender is not None:
                     self.commit(sender, close_with_error(sender, CloseReason.EVICTED, self.context))
             case Measure.PAUSE:
-                self._set_paused_at(self.server.now)
+                self._set_paused_at(self.context.now)
             case Measure.RESUME:
                 self._set_paused_at(None)
                 self._resume_all()

@@ -6,10 +6,11 @@ same table gives the same result.
 
 Rules: a slot is taken first from those who hold others up (their outbox is not read), then from
 those who have no request under way, then from those whose response is being made, last from those
-who read theirs at a good rate; among equals, from the one that has waited longest. Memory is taken first from the slowest. One ranking names
-several candidates, because a burst of new connections would otherwise rank the whole table once for
-each of them. WebSockets and event streams are never ranked here: they are bounded by
-`max_ws_connection_cnt`. This file does not know how a connection is closed.
+who read theirs at a good rate; among equals, from the one that has waited longest. Memory is taken
+first from the slowest. One ranking names several candidates, because a burst of new connections
+would otherwise rank the whole table once for each of them. WebSockets and event streams are never
+ranked here: they are bounded by `max_ws_connection_cnt`. This file does not know how a connection
+is closed.
 """
 
 from collections.abc import Iterable

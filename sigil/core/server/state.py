@@ -22,6 +22,7 @@ from ..http.encode import date_field_and_end
 from ..limits import Limits, shortest_timeout, without_aliases
 from ..unchecked import make_unchecked
 from .budgets import NO_LOAD, Load
+from .held_up import NEVER_HELD_UP, HeldUp
 from .slots import EMPTY, Slots
 from .timer_wheel import Wheel, make_wheel
 from .totals import NO_TOTALS, Totals
@@ -37,11 +38,14 @@ class ServerState(IntEnum):
 
 
 class Server(NamedTuple):
-    """A server; times are in seconds, all but `unix_time` on the clock of `now`."""
+    """A server; times are in seconds. Those of connections, of the wheel and of the load are of the
+    counted time (`counted_now`); all others but `unix_time` are on the clock of `now`.
+    """
 
     slots: Slots
     """The table of connections."""
     now: float
+    """On a clock that never goes back."""
     unix_time: int
     """Whole seconds since 1970, for the Date field."""
     date: bytes
@@ -64,7 +68,9 @@ class Server(NamedTuple):
     unflushed: PVector[Conn]
     """The subscribers with something queued that leaves at the end of the tick, each once."""
     tick_started_at: float
+    """When the last tick began, in counted time."""
     broadcast: Broadcast
+    held_up: HeldUp
 
 
 def make_server(
@@ -94,7 +100,13 @@ def make_server(
         unflushed=pvector(),
         tick_started_at=now,
         broadcast=make_broadcast(limits, epoch),
+        held_up=NEVER_HELD_UP,
     )
+
+
+def counted_now(server: Server) -> float:
+    """The time of the server by which deadlines go: without what it was held up."""
+    return server.now - server.held_up.seconds
 
 
 # -- updates ---------------------------------------------------------------------------------------
@@ -107,34 +119,44 @@ def make_server(
 
 
 def at_time(
-    server: Server, now: float, unix_time: int, date: bytes, tick_started_at: float
+    server: Server,
+    now: float,
+    unix_time: int,
+    date: bytes,
+    tick_started_at: float,
+    held_up: HeldUp,
 ) -> Server:
-    """The server at `now`, in a tick that began at `tick_started_at`; `date` belongs to
-    `unix_time`.
+    """The server at `now`, in a tick that began at `tick_started_at`, with these hold-ups; `date`
+    belongs to `unix_time`.
     """
     (slots, _, _, _, limits, running, wheel, started_at, next_generation,
-     deadline, totals, logs_access, load, eviction_queue, unflushed, _, broadcast) = server
+     deadline, totals, logs_access, load, eviction_queue, unflushed, _, broadcast, _) = server
     after: Server = make_unchecked(Server, (
         slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
-        deadline, totals, logs_access, load, eviction_queue, unflushed, tick_started_at, broadcast))
+        deadline, totals, logs_access, load, eviction_queue, unflushed, tick_started_at, broadcast,
+        held_up))
     return after
 
 
 def with_slots(server: Server, slots: Slots, unflushed: PVector[Conn]) -> Server:
     """The server with another table, and other subscribers that are to be flushed."""
     (_, now, unix_time, date, limits, running, wheel, started_at, next_generation,
-     deadline, totals, logs_access, load, eviction_queue, _, tick_started_at, broadcast) = server
+     deadline, totals, logs_access, load, eviction_queue, _, tick_started_at, broadcast,
+     held_up) = server
     after: Server = make_unchecked(Server, (
         slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
-        deadline, totals, logs_access, load, eviction_queue, unflushed, tick_started_at, broadcast))
+        deadline, totals, logs_access, load, eviction_queue, unflushed, tick_started_at, broadcast,
+        held_up))
     return after
 
 
 def with_broadcast(server: Server, broadcast: Broadcast, totals: Totals) -> Server:
     """The server with another broadcast, and other totals."""
     (slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
-     deadline, _, logs_access, load, eviction_queue, unflushed, tick_started_at, _) = server
+     deadline, _, logs_access, load, eviction_queue, unflushed, tick_started_at, _,
+     held_up) = server
     after: Server = make_unchecked(Server, (
         slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
-        deadline, totals, logs_access, load, eviction_queue, unflushed, tick_started_at, broadcast))
+        deadline, totals, logs_access, load, eviction_queue, unflushed, tick_started_at, broadcast,
+        held_up))
     return after
