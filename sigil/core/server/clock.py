@@ -20,7 +20,7 @@ from ..close_reasons import CloseReason
 from ..conn import Conn
 from ..connection.client import Disconnected
 from ..connection.context import Parse
-from ..connection.deadlines import deadline_of
+from ..connection.deadlines import deadline_of, lapse
 from ..connection.timeouts import timed_out
 from ..effects import Effect
 from ..events import InputRead, TickStarted, TimeRead
@@ -89,6 +89,9 @@ def _check_deadlines(
             batch.commit(client, timed_out(client, batch.context))
             client = batch.draft.find_client(conn)
         if client is not None:
+            if is_judged:
+                client = lapse(client, server.limits, at)
+                batch.draft.put(client)
             wheel = schedule(wheel, conn, at, deadline_of(client, server.limits))
     server, effects = batch.finish()
     return server._replace(wheel=wheel), effects

@@ -106,4 +106,6 @@ def slowest_sender(clients: Iterable[Client], now: float) -> Client | None:
 
 def _send_rate(client: Client, now: float) -> float:
     """Bytes per second at which a client sends what is incomplete."""
-    return incoming_len(client) / max(now - client.waiting_since, SECONDS_MIN)
+    pace = client.incoming.pace
+    since = client.waiting_since if pace is None else pace.since
+    return incoming_len(client) / max(now - since, SECONDS_MIN)
