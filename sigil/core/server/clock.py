@@ -27,7 +27,7 @@ from ..events import InputRead, TickStarted, TimeRead
 from ..http.encode import date_field_and_end
 from .batch import Batch
 from .eviction import slowest_reader
-from .held_up import when_read, when_tick_started
+from .held_up import judged_at, when_read, when_tick_started
 from .lifecycle import stop_now
 from .state import Server, ServerState, at_time
 from .timer_wheel import expire, next_expiry, schedule
@@ -53,17 +53,15 @@ def time_read(server: Server, event: TimeRead, parse: Parse) -> tuple[Server, li
 
 def input_read(server: Server, event: InputRead, parse: Parse) -> tuple[Server, list[Effect]]:
     """The server with whatever was overdue when the tick started closed, and the effects."""
-    at, paused_at = server.tick_started_at, server.load.paused_at
+    at, paused_at = judged_at(server.held_up, server.tick_started_at), server.load.paused_at
     if server.running is ServerState.DRAINING and server.now >= server.deadline:
         return stop_now(server, parse)
-    if at < server.held_up.judges_from:
-        return server, []
     wheel, expired = expire(server.wheel, at)
     is_overloaded = paused_at is not None and at >= paused_at + OVERLOAD_GRACE_SECONDS
     if not expired and not is_overloaded:
         return server, []
     server = server._replace(wheel=wheel)
-    server, effects = _check_deadlines(server, expired, event.unread, parse)
+    server, effects = _check_deadlines(server, at, expired, event.unread, parse)
     if not is_overloaded or server.load.paused_at is None:
         return server, effects
     server, more = _disconnect_slowest_readers(server, event.unread, parse)
@@ -76,12 +74,12 @@ def _date_at(server: Server, unix_time: int) -> bytes:
 
 
 def _check_deadlines(
-    server: Server, conns: list[Conn], unread: frozenset[Conn], parse: Parse
+    server: Server, at: float, conns: list[Conn], unread: frozenset[Conn], parse: Parse
 ) -> tuple[Server, list[Effect]]:
-    """The server after those of these connections that are overdue have timed out, the `unread`
-    apart; those that are still open are scheduled again.
+    """The server after those of these connections that are overdue at `at` have timed out, the
+    `unread` apart; those that are still open are scheduled again.
     """
-    batch, wheel, at = Batch(server, parse), server.wheel, server.tick_started_at
+    batch, wheel = Batch(server, parse), server.wheel
     for conn in conns:
         client = batch.draft.find_client(conn)
         is_judged = client is not None and conn not in unread

@@ -6,12 +6,14 @@ window is full, a reader that has read all there is, a coroutine that was not ru
 a clock of their own, the counted time. It runs with the clock of the world, but from one tick to
 the next no further than the server could have waited by itself: a period of the timer wheel.
 
-Rules: a tick that comes later than it was asked for judges nobody yet, since what it has sent, read
-and run must have its effect first. Those that are due are looked at again after as much time as it
-was late, half a period at most; and two such ticks in a row do not happen, so that a loop that is
-always late still ends whoever is overdue. It does not know what anybody waits for.
+Rules: a tick that comes later than it was asked for ends nobody who has become overdue since the
+tick before, because what it reads, sends and runs must have its effect first. They are looked at
+again after as much time as it was late, half a period at most; or by the next tick that is late, so
+that a loop that is always late still ends whoever is overdue. It does not know what anybody waits
+for.
 """
 
+from math import inf
 from typing import NamedTuple
 
 from .timer_wheel import Wheel, next_expiry
@@ -23,10 +25,18 @@ class HeldUp(NamedTuple):
     seconds: float
     """How far the counted time is behind the clock."""
     judges_from: float
-    """Nobody is overdue before this moment of the counted time."""
+    """A moment of the counted time: in ticks that start before it, only those are overdue that were
+    so at `judges_until`.
+    """
+    judges_until: float
 
 
-NEVER_HELD_UP = HeldUp(0.0, float("-inf"))
+NEVER_HELD_UP = HeldUp(0.0, -inf, -inf)
+
+
+def judged_at(held_up: HeldUp, tick_started_at: float) -> float:
+    """The moment of the counted time by which it is decided who is overdue in this tick."""
+    return held_up.judges_until if tick_started_at < held_up.judges_from else tick_started_at
 
 
 def when_read(held_up: HeldUp, wheel: Wheel, tick_started_at: float, now: float) -> HeldUp:
@@ -48,9 +58,10 @@ def when_tick_started(held_up: HeldUp, wheel: Wheel, tick_started_at: float, now
     """
     after = when_read(held_up, wheel, tick_started_at, now)
     due = next_expiry(wheel)
-    if due is None or held_up.judges_from > tick_started_at:
+    if due is None:
         return after
     late = now - held_up.seconds - max(due, tick_started_at)
     if late <= wheel.granularity:
         return after
-    return after._replace(judges_from=now - after.seconds + min(late, wheel.period / 2))
+    judges_from = now - after.seconds + min(late, wheel.period / 2)
+    return HeldUp(after.seconds, judges_from, tick_started_at)
