@@ -228,7 +228,7 @@ def test_the_grace_of_a_stop_is_time_of_the_clock() -> None:
 
 
 def test_who_reads_all_there_is_is_no_relief_for_a_loop_that_was_held_up() -> None:
-    limits = SECOND._replace(max_outbound_len=1_000)
+    limits = SECOND._replace(max_outbound_len=4_000)
     server, effects = advance_by(asked(GET, limits), answered(0, Response.bytes(bytes(5_000))))
     server, _ = advance_by(server, Stalled(CONN, 0, (bytes_of(effects),)))
     assert server.load.paused_at == 0.0
