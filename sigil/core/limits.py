@@ -60,6 +60,18 @@ class Limits(NamedTuple):
     """
     max_trailer_len: int = 8_192
     """Bytes of the trailer section of a chunked body, which is checked and dropped. 431 beyond."""
+    max_form_len: int = 2**20
+    """Bytes of a form that `Request.form` decodes: a form is typed by somebody, and an upload is
+    not sent as one. 413 beyond.
+    """
+    max_form_fields: int = 1_000
+    """Fields of one form or query, and cookies of one request, when they are decoded: each costs
+    far more memory than its bytes. 400 beyond.
+    """
+    max_json_depth: int = 100
+    """Arrays and objects within each other in what `Request.json` decodes: few enough for
+    everything that walks through the value, as writing it again does. 400 beyond.
+    """
 
     # -- requests and responses under way, for each client -----------------------------------------
     max_queued_requests: int = 64
