@@ -275,7 +275,8 @@ class HttpServer(Messaging):
         self._is_hosted = spawn is not None
 
     def tick(self, timeout: float | None = 0.0) -> bool:
-        """Wait up to `timeout` seconds for something to do (None: until there is), and do it.
+        """Wait up to `timeout` seconds for something to do (None: until there is), and do it; no
+        longer than until `next_deadline()`, when connections are looked at.
 
         Returns True if there was anything to do. Opens the listening socket if that was not done;
         after the server has stopped, only `listen` or `start` opens it again.
@@ -337,7 +338,8 @@ class HttpServer(Messaging):
         if events or engine.has_work or is_judged:
             unread = unread_of(left, events, self._limits.max_read_len) if is_judged else None
             events.insert(0, TickStarted(now, unix_time))
-            engine.run_rounds(None if unread is None else InputRead(unread))
+            has_judged = engine.run_rounds(None if unread is None else InputRead(unread))
+            has_work = has_work or has_judged
         if engine.state.running is not ServerState.SERVING:
             self._wind_down()
         elif self._acceptor is not None:
@@ -346,11 +348,11 @@ class HttpServer(Messaging):
         return has_work
 
     def _bounded(self, timeout: float | None) -> float | None:
-        """The timeout, but no longer than until idle streams are pulled again."""
-        at = self._application.sources.poll_at
+        """The timeout, but no longer than until something is due."""
+        at = None if timeout == 0.0 else self.next_deadline()
         if at is None:
             return timeout
-        left = max(0.0, at - time.monotonic())
+        left = max(0.0, at - self._engine.clock().now)
         return left if timeout is None else min(timeout, left)
 
     def _process_ready(self, ready: Ready, now: float) -> Ready:
@@ -390,7 +392,7 @@ class HttpServer(Messaging):
     def _wait_seconds(self) -> float | None:
         """How long `start` may wait in one tick."""
         at = self.next_deadline()
-        return None if at is None else max(0.0, at - time.monotonic())
+        return None if at is None else max(0.0, at - self._engine.clock().now)
 
     # -- the end -----------------------------------------------------------------------------------
 

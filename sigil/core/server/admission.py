@@ -27,7 +27,7 @@ from ..limits import Limits
 from .batch import Batch
 from .eviction import next_to_evict
 from .slots import Draft
-from .state import Server, ServerState
+from .state import Server, ServerState, counted_now
 from .timer_wheel import schedule
 
 EVICTED_PART = 8
@@ -49,12 +49,13 @@ def accept_new_client(server: Server, event: Accepted, parse: Parse) -> tuple[Se
         server, evicted = _evict_one(server, parse)
     draft, totals = Draft(server.slots), server.totals
     conn = Conn(draft.next_slot(), server.next_generation)
-    client = make_client(conn, event.peer, server.now)
+    now = counted_now(server)
+    client = make_client(conn, event.peer, now)
     draft.add(client)
     server = server._replace(
         slots=draft.finish(),
         next_generation=server.next_generation + 1,
-        wheel=schedule(server.wheel, conn, server.now, deadline_of(client, server.limits)),
+        wheel=schedule(server.wheel, conn, now, deadline_of(client, server.limits)),
         totals=totals._replace(accepted=totals.accepted + 1),
     )
     return server, [*evicted, Adopt(conn, event.socket_id), CallOpen(conn)]
@@ -78,7 +79,7 @@ def free_descriptor(
 
 def _is_active(server: Server, client: Client) -> bool:
     """True for a client that has begun to wait for something in this tick."""
-    return client.waiting_since >= server.tick_started_at
+    return client.waiting_since >= server.tick_started_at - server.held_up.seconds
 
 
 def _connection_count(server: Server) -> int:
@@ -93,7 +94,7 @@ def _evict_one(
     one to be evicted is not spared (`unless`).
     """
     batch = Batch(server, parse)
-    client, candidates = next_to_evict(batch.draft, server.candidates, server.now)
+    client, candidates = next_to_evict(batch.draft, server.candidates, counted_now(server))
     if client is None or unless(client):
         return server, []
     batch.close_now(client, CloseReason.EVICTED)

@@ -15,7 +15,6 @@ know threads or sockets.
 """
 
 import logging
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -38,8 +37,9 @@ from ...core.events import (
 from ...core.server.fold import advance
 from ...core.server.slots import find_client
 from ...core.server.state import Server
-from ..program.logs import write_log
+from ..program.logs import write_text
 from ..program.run_queue import USER_CODE, RunQueue, Work
+from ..program.tracebacks import error_text
 from .send_buffer import SendBuffer
 
 _ERRORS = logging.getLogger(ERROR_LOG)
@@ -120,9 +120,10 @@ class Engine:
 
     # -- rounds ------------------------------------------------------------------------------------
 
-    def run_rounds(self, last: InputRead | None = None) -> None:
+    def run_rounds(self, last: InputRead | None = None) -> bool:
         """Advance the core by the events, perform its effects, and so on with what came of them;
-        when all was answered that this tick has read, `last` is applied.
+        when all was answered that this tick has read, `last` is applied. True if that ordered
+        anything.
 
         After `Limits.max_rounds_per_tick` rounds the rest waits for the next tick.
         """
@@ -136,13 +137,20 @@ class Engine:
             self._perform()
             if not self.events:
                 break
-        if last is not None:
-            self.sync()
-            self.advance([last])
-            self._perform()
+        has_judged = last is not None and self._apply_last(last)
         self._flush()
         if self.events:
             self._sync_until_quiet()
+        return has_judged
+
+    def _apply_last(self, last: InputRead) -> bool:
+        """Apply what ends a tick, behind all that was performed in it; True if that had effects."""
+        self.sync()
+        self._perform()
+        self.advance([last])
+        has_effects = bool(self._effects)
+        self._perform()
+        return has_effects
 
     def flush_between_ticks(self) -> None:
         """Perform what the last tick left over, and flush what was sent since: before anybody
@@ -192,14 +200,9 @@ class Engine:
         for event in events:
             try:
                 self._state, more = advance(self._state, (event,), self._parse)
-            except Exception:
-                write_log(
-                    _ERRORS,
-                    logging.ERROR,
-                    "a defect of sigil: %s could not be handled\n%s",
-                    type(event).__name__,
-                    traceback.format_exc(),
-                )
+            except Exception as error:
+                text = f"a defect of sigil: {type(event).__name__} could not be handled"
+                write_text(_ERRORS, logging.ERROR, error_text(text, error))
                 conn = conn_of(event)
                 ending = () if conn is None else (ConnectionLost(conn, 0),)
                 self._state, more = advance(self._state, ending)

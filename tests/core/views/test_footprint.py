@@ -78,6 +78,9 @@ SWITCHES = {
 NOT_MEMORY = {
     "full_policy": "says who is refused, not how many are held",
     "max_requests_per_connection": "bounds requests over time: they are not held",
+    "max_form_len": "decoded by the handler, which then holds what it likes",
+    "max_form_fields": "decoded by the handler, which then holds what it likes",
+    "max_json_depth": "decoded by the handler, which then holds what it likes",
     "max_chunk_extension_len": "extensions are counted and discarded, not held",
     "max_ws_recv_frame_len": "a frame is part of a message, which `max_ws_message_len` bounds",
     "compress_websocket": "a message in Zstandard counts in every entry, whether anybody has it",
