@@ -28,6 +28,7 @@ from .client import (
     Disconnected,
     Phase,
     buffered_len,
+    is_in_cohort,
     outbox_len,
     subscriber_of,
     with_outgoing,
@@ -184,6 +185,8 @@ def on_fan_out_stalled(client: Client, event: FanOutStalled, context: Context) -
             rest = (memoryview(frame)[taken:],) if taken < len(frame) else ()
             taken, cursor = max(0, taken - len(frame)), number + 1
     outgoing = client.outgoing._replace(outbox=rest + client.outgoing.outbox)
+    if is_in_cohort(client):  # it had read all that was sent before
+        outgoing = outgoing._replace(read_lag=None)
     client = client._replace(bytes_out=client.bytes_out - total + event.taken)
     if subscriber.close_state >= CloseState.ENDED:
         return with_outgoing(client, outgoing), []

@@ -50,19 +50,20 @@ def flush(server: Server, event: Flush, parse: Parse) -> tuple[Server, list[Effe
     # whoever gets something more to send by this is scheduled for the next flush
     server = with_slots(server, server.slots, _NOBODY)
     if not has_published:
-        return _flush_queues(server, scheduled, parse)
+        return _flush_queues(server, scheduled, event.unhandled, parse)
     batch, first_published = Batch(server, parse), server.broadcast.ring.head_number
     waiting = {
         conn
         for conn in scheduled
         if _is_behind_published(batch.draft.find_client(conn), first_published)
     }
-    _flush_each(batch, [conn for conn in scheduled if conn not in waiting])
+    _flush_each(batch, [conn for conn in scheduled if conn not in waiting], event.unhandled)
     server, effects = batch.finish()
     server, fan_outs = _fan_out(server)
     if not waiting:
         return server, effects + fan_outs
-    server, more = _flush_queues(server, [conn for conn in scheduled if conn in waiting], parse)
+    last = [conn for conn in scheduled if conn in waiting]
+    server, more = _flush_queues(server, last, event.unhandled, parse)
     return server, effects + fan_outs + more
 
 
@@ -95,23 +96,25 @@ def _flush_one(server: Server, conn: Conn, parse: Parse) -> tuple[Server, list[E
 
 
 def _flush_queues(
-    server: Server, conns: Iterable[Conn], parse: Parse
+    server: Server, conns: Iterable[Conn], unhandled: frozenset[Conn], parse: Parse
 ) -> tuple[Server, list[Effect]]:
     """The server after what is queued for each of these was sent, and the effects."""
     batch = Batch(server, parse)
-    _flush_each(batch, conns)
+    _flush_each(batch, conns, unhandled)
     return batch.finish()
 
 
-def _flush_each(batch: Batch, conns: Iterable[Conn]) -> None:
-    """Send what is queued for each of these, as far as it may be sent."""
+def _flush_each(batch: Batch, conns: Iterable[Conn], unhandled: frozenset[Conn]) -> None:
+    """Send what is queued for each of these, as far as it may be sent; answer the close frames that
+    have come, but those of the `unhandled`.
+    """
     ring, limits = batch.server.broadcast.ring, batch.server.limits
     for conn in conns:
         client = batch.draft.find_client(conn)
         if client is None or client.subscriber is None:
             continue
         outcome = fast_path.flush_messages(client)
-        if is_close_due(client):
+        if is_close_due(client) and conn not in unhandled:
             unscheduled = with_subscriber(client, client.subscriber._replace(is_scheduled=False))
             batch.commit(client, answer_close(unscheduled, batch.context))
         elif outcome is None and client.websocket is not None:

@@ -144,6 +144,16 @@ def test_a_flush_of_one_client_answers_no_close_frame() -> None:
     assert frames_of(effects) == [(8, CODE.to_bytes(2))]
 
 
+def test_a_close_frame_waits_for_a_program_that_has_not_been_called_yet() -> None:
+    server, _ = advance_by(open_websocket(), received(text("a") + close(BYE)))
+    busy = FLUSH._replace(unhandled=frozenset((CONN,)))
+    server, effects = advance_by(server, sending("x"), busy)
+    assert frames_of(effects) == [(1, b"x")]
+    assert advance_by(server, busy)[1] == []
+    server, effects = advance_by(server, Delivered(CONN, ((1, b"A"),)))
+    assert frames_of(effects) == [(1, b"A"), (8, CODE.to_bytes(2))]
+
+
 @pytest.mark.parametrize("grace", [5.0, 0.0])
 def test_a_server_that_stops_tells_what_the_peer_said(grace: float) -> None:
     server, _ = at_work(received(text("b") + close(BYE)))
