@@ -25,11 +25,21 @@ from ..conn import Conn
 from ..limits import Limits
 from ..send_status import SendStatus
 from ..unchecked import make_unchecked
+from .cohort_index import (
+    EMPTY_INDEX,
+    CohortIndex,
+    add_cohort,
+    enter_cohort,
+    exit_cohort,
+    remove_cohort,
+    with_topics,
+)
 from .encoding import ENCODING_INFO, Encoding, recode
 from .entry import (
     EVERY_TOPIC,
     Published,
     Subscription,
+    Topics,
     entry_len,
     format_position,
     frame_for,
@@ -44,8 +54,9 @@ class Broadcast(NamedTuple):
     """What was published, and where each subscriber is.
 
     `pending` was published in this tick, `pending_len` bytes in all encodings; the ring has what
-    was published before. No laggard's cursor is below `lowest_cursor`: while the tail is not above
-    it, no laggard needs a look. `encoding_counts` has the number of subscribers in each encoding
+    was published before. A laggard is looked at when the tail passes the number that `laggards` has
+    for it, which is not above its cursor; `laggards_at` has the laggards by that number. None of
+    these is below `lowest_cursor`. `encoding_counts` has the number of subscribers in each encoding
     but the plain one, in which everything is stored. `may_be_resumed`: some subscriber was told its
     position, and may come back for what it missed.
     """
@@ -54,7 +65,9 @@ class Broadcast(NamedTuple):
     pending: tuple[Published, ...]
     pending_len: int
     cohorts: Cohorts
-    laggards: PSet[Conn]
+    cohort_index: CohortIndex
+    laggards: PMap[Conn, int]
+    laggards_at: PMap[int, PSet[Conn]]
     lowest_cursor: int
     encoding_counts: tuple[tuple[Encoding, int], ...]
     may_be_resumed: bool
@@ -79,7 +92,9 @@ def make_broadcast(limits: Limits, epoch: int = 0) -> Broadcast:
         pending=(),
         pending_len=0,
         cohorts=pmap(),
-        laggards=pset(),
+        cohort_index=EMPTY_INDEX,
+        laggards=pmap(),
+        laggards_at=pmap(),
         lowest_cursor=NO_CURSOR,
         encoding_counts=(),
         may_be_resumed=False,
@@ -136,9 +151,13 @@ def _with_pending(
     broadcast: Broadcast, ring: Ring, pending: tuple[Published, ...], pending_len: int
 ) -> Broadcast:
     """The broadcast with another ring and other pending entries of `pending_len` bytes."""
-    _, _, _, cohorts, laggards, lowest_cursor, counts, may_be_resumed = broadcast
-    fields = (ring, pending, pending_len, cohorts, laggards, lowest_cursor, counts, may_be_resumed)
-    after: Broadcast = make_unchecked(Broadcast, fields)
+    # fmt: off
+    (_, _, _, cohorts, cohort_index, laggards, laggards_at,
+     lowest_cursor, encoding_counts, may_be_resumed) = broadcast
+    after: Broadcast = make_unchecked(Broadcast, (
+        ring, pending, pending_len, cohorts, cohort_index, laggards, laggards_at,
+        lowest_cursor, encoding_counts, may_be_resumed))
+    # fmt: on
     return after
 
 
@@ -192,18 +211,32 @@ NO_CURSOR = 2**62
 
 def join_cohort(broadcast: Broadcast, conn: Conn, subscription: Subscription) -> Broadcast:
     """The broadcast with a subscriber in its cohort: it has been sent all up to the head."""
-    cohort = broadcast.cohorts.get(subscription, NO_MEMBERS).add(conn)
-    return broadcast._replace(cohorts=broadcast.cohorts.set(subscription, cohort))
+    cohort, index = broadcast.cohorts.get(subscription), broadcast.cohort_index
+    if cohort is None:
+        cohort, index = NO_MEMBERS, add_cohort(index, subscription)
+    return broadcast._replace(
+        cohorts=broadcast.cohorts.set(subscription, cohort.add(conn)),
+        cohort_index=enter_cohort(index, conn, subscription),
+    )
 
 
 def leave_cohort(broadcast: Broadcast, conn: Conn, subscription: Subscription) -> Broadcast:
     """The broadcast without a subscriber in its cohort; a cohort without members is removed."""
     cohort = broadcast.cohorts[subscription].remove(conn)
+    index = exit_cohort(broadcast.cohort_index, conn, subscription)
     if cohort:
         cohorts = broadcast.cohorts.set(subscription, cohort)
     else:
-        cohorts = broadcast.cohorts.remove(subscription)
-    return broadcast._replace(cohorts=cohorts)
+        cohorts, index = broadcast.cohorts.remove(subscription), remove_cohort(index, subscription)
+    return broadcast._replace(cohorts=cohorts, cohort_index=index)
+
+
+def change_topics(broadcast: Broadcast, conn: Conn, before: Topics, after: Topics) -> Broadcast:
+    """The broadcast when the topics of a subscriber have become others, or it has begun or ended
+    (none before or after), whether it is in a cohort or lags.
+    """
+    index = with_topics(broadcast.cohort_index, conn, before, after)
+    return broadcast if index is broadcast.cohort_index else broadcast._replace(cohort_index=index)
 
 
 def count_subscribers(broadcast: Broadcast, encoding: Encoding, more: int) -> Broadcast:
@@ -223,17 +256,62 @@ def count_subscribers(broadcast: Broadcast, encoding: Encoding, more: int) -> Br
 
 
 def add_laggard(broadcast: Broadcast, conn: Conn, cursor: int) -> Broadcast:
-    """The broadcast with a laggard, which needs what was published from its cursor on."""
-    if conn in broadcast.laggards and cursor >= broadcast.lowest_cursor:
-        return broadcast
+    """The broadcast with a laggard, which needs what was published from its cursor on.
+
+    One whose cursor has moved on stays under its old number until the tail comes to it, so that
+    reading costs it nothing here.
+    """
+    known = broadcast.laggards.get(conn)
+    if known is not None:
+        if known <= cursor:
+            return broadcast
+        broadcast = remove_laggard(broadcast, conn)
+    others = broadcast.laggards_at.get(cursor, NO_MEMBERS)
     return broadcast._replace(
-        laggards=broadcast.laggards.add(conn), lowest_cursor=min(broadcast.lowest_cursor, cursor)
+        laggards=broadcast.laggards.set(conn, cursor),
+        laggards_at=broadcast.laggards_at.set(cursor, others.add(conn)),
+        lowest_cursor=min(broadcast.lowest_cursor, cursor),
     )
 
 
 def remove_laggard(broadcast: Broadcast, conn: Conn) -> Broadcast:
     """The broadcast without this laggard."""
-    return broadcast._replace(laggards=broadcast.laggards.remove(conn))
+    number = broadcast.laggards[conn]
+    others = broadcast.laggards_at[number].remove(conn)
+    if others:
+        laggards_at = broadcast.laggards_at.set(number, others)
+    else:
+        laggards_at = broadcast.laggards_at.remove(number)
+    return broadcast._replace(laggards=broadcast.laggards.remove(conn), laggards_at=laggards_at)
+
+
+def laggards_passed(broadcast: Broadcast) -> list[Conn]:
+    """The laggards whose number the tail has passed, each of which needs a look, in order."""
+    if not broadcast.laggards:
+        return []
+    numbers = range(broadcast.lowest_cursor, broadcast.ring.tail_number)
+    passed = [broadcast.laggards_at.get(number, NO_MEMBERS) for number in numbers]
+    return [conn for conns in passed for conn in sorted(conns)]
+
+
+def move_laggards(broadcast: Broadcast, moved: Iterable[tuple[Conn, int]]) -> Broadcast:
+    """The broadcast with these laggards under the numbers of their cursors, which have moved on."""
+    for conn, cursor in moved:
+        broadcast = add_laggard(remove_laggard(broadcast, conn), conn, cursor)
+    return broadcast
+
+
+def raise_lowest_cursor(broadcast: Broadcast) -> Broadcast:
+    """The broadcast when those that the tail has passed were looked at: nobody is left below it.
+
+    The next laggard is looked for among as many numbers as are of use to `publish_capacity`.
+    """
+    lowest = NO_CURSOR
+    if broadcast.laggards:
+        lowest, end = broadcast.ring.tail_number, broadcast.ring.tail_number + SPARE_FRAMES
+        while lowest < end and lowest not in broadcast.laggards_at:
+            lowest += 1
+    return broadcast._replace(lowest_cursor=lowest)
 
 
 # -- cursors ---------------------------------------------------------------------------------------
