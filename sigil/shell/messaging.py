@@ -41,7 +41,7 @@ class Messaging(Stager):
     def __init__(self, limits: Limits, engine: Engine) -> None:
         super().__init__(limits.outgoing_buffer_sz)
         self._limits = limits
-        self.engine = engine
+        self._engine = engine
         """The loop around the core; for this package only."""
         self._buffer = engine.buffer
         self._application: Application
@@ -59,7 +59,7 @@ class Messaging(Stager):
         """The core's value now (for other threads: as of the last step): immutable, and yours to
         keep.
         """
-        return self.engine.state if get_ident() == self._thread else self.engine.snapshot
+        return self._engine.state if get_ident() == self._thread else self._engine.snapshot
 
     def clients(self) -> tuple[Conn, ...]:
         """The handles of all open connections."""
@@ -150,7 +150,7 @@ class Messaging(Stager):
         """
         self._mailbox.wake()
 
-    def post(self, item: Posted) -> None:
+    def _post(self, item: Posted) -> None:
         """Leave something for the next tick, and wake the server if it waits; may be called from
         any thread.
         """
@@ -168,9 +168,9 @@ class Messaging(Stager):
     def _apply(self, event: Event) -> None:
         """Advance the core at once by what the program requests, or post it from another thread."""
         if self._may_send_now():
-            self.engine.apply(event)
+            self._engine.apply(event)
         else:
-            self.post(event)
+            self._post(event)
 
     def _post_message(self, event: SendMessages | Publish, length: int) -> SendStatus:
         """Post a message of `length` bytes, unless too much is posted already."""
@@ -191,20 +191,20 @@ class Messaging(Stager):
             elif isinstance(item, SendMessages | Publish | Subscribe | CloseRequested):
                 # who sends to a client after answering its request means it with that answer
                 if results:
-                    self.engine.apply(*results)
+                    self._engine.apply(*results)
                     results.clear()
                 self._take_request(item)
             else:
                 event = self._take_late(item) if isinstance(item, Returned) else item
-                self.engine.events += [] if event is None else [event]
-        self.engine.events += results
+                self._engine.events += [] if event is None else [event]
+        self._engine.events += results
 
     def _take_request(self, event: SendMessages | Publish | Subscribe | CloseRequested) -> None:
         """Do what another thread has called for, in the order of the calls."""
         if isinstance(event, SendMessages | Publish):
             self._buffer.replay(event)
         else:
-            self.engine.apply(event)
+            self._engine.apply(event)
 
     def _take_late(self, late: LateResult | LateChunk | Returned) -> Event | None:
         """The event of a result that came after user code had returned."""

@@ -72,7 +72,7 @@ class HttpServer(Messaging):
         self._asked_port = self._port = port
         self._backlog = backlog
         self._selector: selectors.BaseSelector | None = None
-        self._application = Application(self, handler, callbacks, self.engine.events)
+        self._application = Application(self, handler, callbacks, self._engine.events)
         self._sockets: Sockets
         self._acceptor: Acceptor | None = None
         self._read_offset = 0
@@ -116,9 +116,9 @@ class HttpServer(Messaging):
         None if never.
         """
         if self._has_work():
-            return self.engine.state.now
+            return self._engine.state.now
         deadlines = (
-            next_deadline(self.engine.state),
+            next_deadline(self._engine.state),
             self._application.sources.poll_at,
             None if self._acceptor is None else self._acceptor.resumes_at,
         )
@@ -126,7 +126,7 @@ class HttpServer(Messaging):
 
     def _has_work(self) -> bool:
         """True if the last tick left something over, or anything was posted since."""
-        return self.engine.has_work or bool(self._mailbox)
+        return self._engine.has_work or bool(self._mailbox)
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -140,12 +140,12 @@ class HttpServer(Messaging):
             return
         self._open(sock)
         logs_access = _ACCESS.isEnabledFor(logging.INFO)
-        old = self.engine.state
+        old = self._engine.state
         microseconds = time.time_ns() // 1_000
         new = make_server(
             self._limits, time.monotonic(), int(time.time()), logs_access, epoch=microseconds
         )
-        self.engine.begin(
+        self._engine.begin(
             new._replace(
                 next_generation=old.next_generation, totals=old.totals, started_at=old.started_at
             )
@@ -166,7 +166,7 @@ class HttpServer(Messaging):
             self._mailbox.open(selector)
             opened.pop_all()
         self._selector, self._acceptor = selector, acceptor
-        self._sockets = Sockets(self.engine, self._application, selector)
+        self._sockets = Sockets(self._engine, self._application, selector)
         if not isinstance(name, tuple):  # a Unix socket
             self.host, self._port = str(name), 0
             return
@@ -212,7 +212,7 @@ class HttpServer(Messaging):
             while self.running:
                 self.tick(self._wait_seconds())
         except BaseException:
-            self.stop_now()
+            self._stop_now()
             raise
 
     def stop(self, grace: float = 5.0) -> None:
@@ -226,9 +226,9 @@ class HttpServer(Messaging):
         """
         if self._has_ended and not self.running:
             return
-        self.post(Stop(float(grace)))
+        self._post(Stop(float(grace)))
 
-    def stop_now(self) -> None:
+    def _stop_now(self) -> None:
         """Stop at once, and return when everything is closed.  Not from within a tick."""
         self.stop(0.0)
         while self.running:
@@ -246,7 +246,7 @@ class HttpServer(Messaging):
         """
         return ServerThread(self, reuse)
 
-    def set_spawn(self, spawn: Spawn | None) -> None:
+    def _set_spawn(self, spawn: Spawn | None) -> None:
         """Set how coroutines of user code are run from now on; None: they are refused. For hosts of
         the server.
         """
@@ -294,7 +294,7 @@ class HttpServer(Messaging):
         """Do the work of one tick: look at all descriptors once, advance the core, and perform what
         follows from it. True if there was anything to do.
         """
-        engine = self.engine
+        engine = self._engine
         has_work = is_left = self._has_work()
         if has_work:
             engine.flush_between_ticks()
@@ -334,7 +334,7 @@ class HttpServer(Messaging):
             self._read_offset = (self._read_offset + max_reads) % len(ready)
             ready = (ready[self._read_offset :] + ready[: self._read_offset])[:max_reads]
         events, others = self._sockets.process_readable_clients(ready, self._limits.max_read_len)
-        self.engine.events += events
+        self._engine.events += events
         for other in others:
             if other is self._mailbox:
                 self._mailbox.drain_wakeup()
@@ -345,8 +345,8 @@ class HttpServer(Messaging):
 
     def _accept(self, acceptor: Acceptor) -> None:
         """Accept connections that wait, as many as one tick may and there is room for."""
-        max_count = min(self._limits.max_accepts_per_tick, accept_room(self.engine.state))
-        self.engine.events += [
+        max_count = min(self._limits.max_accepts_per_tick, accept_room(self._engine.state))
+        self._engine.events += [
             Accepted(self._sockets.register_accepted(sock), peer)
             for sock, peer in acceptor.accept(max_count)
         ]
@@ -364,7 +364,7 @@ class HttpServer(Messaging):
             self._acceptor.close()
             self._acceptor = None
             _LOG.info("stopped listening on %s", self._address())
-        if self.engine.state.running is ServerState.STOPPED and not self.engine.events:
+        if self._engine.state.running is ServerState.STOPPED and not self._engine.events:
             self._close()
 
     def _close(self) -> None:

@@ -86,10 +86,10 @@ class MemoryServer(Messaging):
             self,
             recording_failures(handler, self.errors),
             callbacks,
-            self.engine.events,
+            self._engine.events,
             clock,
         )
-        self.engine.methods = self._make_methods(self._application, self.kernel)
+        self._engine.methods = self._make_methods(self._application, self.kernel)
         self.set_spawn(self._loop.spawn)
 
     def _read_clock(self) -> float:
@@ -144,7 +144,7 @@ class MemoryServer(Messaging):
 
     def stop(self, grace: float = 5.0) -> None:
         """Stop the server from the next tick on; requests under way have `grace` seconds more."""
-        self.post(Stop(float(grace)))
+        self._post(Stop(float(grace)))
 
     def set_spawn(self, spawn: Spawn | None) -> None:
         """Set what runs the coroutines of user code; with None they are refused with a 500."""
@@ -158,7 +158,7 @@ class MemoryServer(Messaging):
         if self._has_ended:
             return False
         return (
-            self.engine.has_work
+            self._engine.has_work
             or bool(self._mailbox)
             or self._loop.has_work
             or self.kernel.is_busy
@@ -191,7 +191,7 @@ class MemoryServer(Messaging):
 
     def _process_connections(self) -> None:
         """One tick, in the order of `HttpServer.process_connections`."""
-        engine, limits = self.engine, self._limits
+        engine, limits = self._engine, self._limits
         engine.flush_between_ticks()
         self._loop.run_once()
         # An exception may have left a tick before its first event was given to the core.
@@ -211,7 +211,7 @@ class MemoryServer(Messaging):
         """Close the backlog if the server is stopping, and everything once it has stopped."""
         if self.state.running is not ServerState.SERVING:
             self.kernel.close_backlog()
-        if self.state.running is ServerState.STOPPED and not self.engine.events:
+        if self.state.running is ServerState.STOPPED and not self._engine.events:
             self.kernel.close()
             self.set_spawn(None)
             self._loop.end()
@@ -238,7 +238,7 @@ class MemoryServer(Messaging):
         if effect.then is Then.DROP:
             self._drop(Drop(effect.conn))
         elif event is not None:
-            self.engine.report(event)
+            self._engine.report(event)
 
     def _fan_out(self, effect: FanOut) -> None:
         """Send to all members of a cohort, and report each one that does not take all of it."""
@@ -249,7 +249,7 @@ class MemoryServer(Messaging):
                     conn, event.taken, effect.start, effect.end, effect.subscription
                 )
             if event is not None:
-                self.engine.report(event)
+                self._engine.report(event)
 
     def _drop(self, effect: Drop) -> None:
         """Close a connection and the body streams for it."""

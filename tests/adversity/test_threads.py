@@ -195,17 +195,17 @@ def test_a_server_lives_again_and_again_while_threads_insist_that_it_stops() -> 
 def test_a_stop_that_is_late_for_one_life_does_not_end_the_next_one() -> None:
     server, may_go_on, is_there = make(), threading.Event(), threading.Event()
     server.listen()
-    post = server.post
+    post = server._post
 
     def hold(word: Any) -> None:
         is_there.set()
         assert may_go_on.wait(PATIENCE)
         post(word)
 
-    server.post = hold  # type: ignore[method-assign]
+    server._post = hold  # type: ignore[method-assign]
     with threads(1, lambda number: server.stop(0)):
         assert is_there.wait(PATIENCE)
-        server.post = post  # type: ignore[method-assign]
+        server._post = post  # type: ignore[method-assign]
         end(server)
         may_go_on.set()
     server.listen()

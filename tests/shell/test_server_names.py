@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 ELSEWHERE = {"fileno": "fd", "server_loop": "loop"}
 """Methods whose functions are named as in the reference systems."""
 
-INTERNAL = frozenset(("post", "process_connections", "set_spawn", "stop_now"))
+INTERNAL = frozenset(("process_connections",))
 """What one part of the shell calls on another."""
 
 OTHERS = {"http_server_ws_close": HttpServer.close}
@@ -55,6 +55,13 @@ def test_every_public_method_is_a_function_too(name: str) -> None:
         assert function(server) == getattr(server, name)
     else:
         assert function is member
+
+
+def test_completion_offers_only_what_a_program_may_call() -> None:
+    server = sigil.make_http_server(lambda request: None)
+    offered = {name for name in dir(server) if not name.startswith("_")}
+    assert offered - INTERNAL - {"host"} == set(public_members())
+    assert not offered & {"engine", "post", "set_spawn", "stop_now"}
 
 
 def test_every_function_is_a_public_method() -> None:
@@ -154,8 +161,8 @@ def test_every_effect_has_a_method_that_performs_it() -> None:
     server = sigil.make_http_server(lambda request: None, host=HOST, port=0)
     server.listen()
     in_memory = Client(lambda request: None).server
-    assert set(server.engine.methods) == set(in_memory.engine.methods) == set(get_args(Effect))
-    server.stop_now()
+    assert set(server._engine.methods) == set(in_memory._engine.methods) == set(get_args(Effect))
+    server._stop_now()
 
 
 USER = """

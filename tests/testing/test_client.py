@@ -298,9 +298,9 @@ def test_streams_that_have_nothing_yet_wait_for_the_clock_or_for_a_promise() -> 
 
 def test_every_effect_can_be_carried_out_and_an_unknown_one_is_loud() -> None:
     client = Client(always(OK))
-    methods = dict(client.server.engine.methods)
+    methods = dict(client.server._engine.methods)
     assert set(methods) == set(get_args(Effect))
-    client.server.engine.methods = {kind: methods[kind] for kind in get_args(Effect)[1:]}
+    client.server._engine.methods = {kind: methods[kind] for kind in get_args(Effect)[1:]}
     with pytest.raises(KeyError, match=get_args(Effect)[0].__name__):
         client.get("/")
 
@@ -587,7 +587,9 @@ def test_an_endless_stream_comes_to_a_bound(piece: bytes, limits: dict[str, int]
 
 def test_a_server_that_closes_without_a_word_says_why() -> None:
     client = Client(
-        lambda request: client.server.post(CloseRequested(Conn(0, 0), CloseReason.OK)) or Deferred()
+        lambda request: (
+            client.server._post(CloseRequested(Conn(0, 0), CloseReason.OK)) or Deferred()
+        )
     )
     with pytest.raises(NoAnswer):
         client.get("/")
@@ -727,19 +729,18 @@ def test_the_server_in_memory_answers_what_a_real_one_answers() -> None:
         "clients",
         "stats",
         "stop",
-        "post",
         "tick",
         "next_deadline",
         "send",
         "broadcast",
         "close",
         "buffered_amount",
-        "set_spawn",
     } <= offered
     assert {name for name in offered if not hasattr(HttpServer, name)} == {
         "listening",
         "has_work",
         "require_idle",
+        "set_spawn",
     }
 
 

@@ -140,7 +140,7 @@ def network() -> Iterator[Network]:
     network = Network(upgrade, CALLBACKS)
     network.server.listen()
     yield network
-    network.server.stop_now()
+    network.server._stop_now()
 
 
 @settings(max_examples=80, deadline=None)

@@ -39,7 +39,7 @@ class _Host:
     def begin(self) -> None:
         """Listen, and tick whenever there is reason to."""
         self._server.listen()
-        self._server.set_spawn(self.spawn)
+        self._server._set_spawn(self.spawn)
         self._descriptor = self._server.fileno()
         self._loop.add_reader(self._descriptor, self.tick)
         self.tick()
@@ -50,7 +50,7 @@ class _Host:
             self._server.tick(0.0)
         except BaseException as error:
             # user code raised it to end the program: it leaves the loop the way it came
-            self._server.stop_now()
+            self._server._stop_now()
             self._end(error)
             raise
         if not self._server.running:
@@ -110,11 +110,11 @@ class _Host:
             await asyncio.wait(self.closings, timeout=give_up_at - self._loop.time())
         for task in tuple(self.closings):
             task.cancel()
-        self._server.set_spawn(None)
+        self._server._set_spawn(None)
 
     def stop_now(self) -> None:
         """End the server within this call."""
-        self._server.stop_now()
+        self._server._stop_now()
         self._end(None)
 
 

@@ -59,7 +59,7 @@ class ServerThread(Generic[ServerType]):
             try:
                 self._thread.start()
             except BaseException:  # no more threads are to be had
-                server.stop_now()
+                server._stop_now()
                 raise
             _SERVING[self._key] = self
         return None

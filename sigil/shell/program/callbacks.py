@@ -100,7 +100,7 @@ class CallbackRunner:
             return self._begin(
                 conn, callback, [(message,) for message in messages], Delivered(conn)
             )
-        engine, success = server.engine, SendStatus.SUCCESS
+        engine, success = server._engine, SendStatus.SUCCESS
         close_count, remaining = engine.close_count, iter(messages)
         try:
             for message in remaining:
@@ -188,7 +188,7 @@ class CallbackRunner:
         """
         if type(value) is not CompressedMessage:
             return value
-        message = decompress(value, self._server.engine.snapshot.limits.max_ws_message_len)
+        message = decompress(value, self._server._engine.snapshot.limits.max_ws_message_len)
         if isinstance(message, Malformed):
             raise BadCompressedMessage(message)
         return message
@@ -216,7 +216,7 @@ class CallbackRunner:
             return self._fail(job, error)
         self._waiting.setdefault(job.conn, deque())
         later = Deferred()
-        later.when_resolved(lambda error: self._server.post(Returned(job, error)))
+        later.when_resolved(lambda error: self._server._post(Returned(job, error)))
         if job.is_fatal:
             self.spawn(awaitable, later)
         else:  # the callback of an end is not cancelled when the server ends
@@ -238,7 +238,7 @@ class CallbackRunner:
                 self._report(event)
                 event = self._run(jobs.popleft())
         except EXIT_EXCEPTIONS:  # those behind it are called in the next tick
-            self._server.post(Returned(job._replace(values=(), done=None), None))
+            self._server._post(Returned(job._replace(values=(), done=None), None))
             self._waiting[job.conn] = jobs
             raise
         if jobs:

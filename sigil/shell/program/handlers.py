@@ -104,7 +104,7 @@ class Application:
         self._server = server
         self._handler = handler
         self.callbacks = CallbackRunner(server, callbacks, events)
-        self.sources = BodySources(server.post, events, clock)
+        self.sources = BodySources(server._post, events, clock)
         self._events = events
         """Where events go that come before the one a method returns."""
 
@@ -198,7 +198,7 @@ class Application:
                 return HandlerReturned(ticket, (Response.error(404),))
             case Deferred():
                 result.when_resolved(
-                    lambda late: self._server.post(LateResult(ticket, request, late))
+                    lambda late: self._server._post(LateResult(ticket, request, late))
                 )
                 return None
             case Awaitable() if self.sources.spawn is not None:

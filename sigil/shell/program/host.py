@@ -5,7 +5,8 @@ import each other in a circle, so what they call is written down here, and the s
 or in memory, has it by having the methods.
 
 Rules: only what is called from `program` and `hosts`. What users see is the server itself: it is
-passed to their callbacks. It does not know any implementation.
+passed to their callbacks, so what they are not to call begins with an underscore there and here. It
+does not know any implementation.
 """
 
 from typing import Protocol
@@ -47,7 +48,7 @@ class Host(Protocol):
     """The server that user code runs in."""
 
     @property
-    def engine(self) -> HostEngine:
+    def _engine(self) -> HostEngine:
         """The loop around the core."""
 
     @property
@@ -58,7 +59,7 @@ class Host(Protocol):
     def state(self) -> Server:
         """The core's value now."""
 
-    def post(self, item: Posted) -> None:
+    def _post(self, item: Posted) -> None:
         """Leave something for the next tick."""
 
 
@@ -95,8 +96,8 @@ class Ticked(Protocol):
     def stop(self, grace: float) -> None:
         """Ask the server to end, within `grace` seconds."""
 
-    def stop_now(self) -> None:
+    def _stop_now(self) -> None:
         """End the server within this call."""
 
-    def set_spawn(self, spawn: Spawn | None) -> None:
+    def _set_spawn(self, spawn: Spawn | None) -> None:
         """How coroutines of user code are run from now on."""

@@ -59,7 +59,7 @@ class TracedServer(MemoryServer):
         self.trace = trace
         self.network = UnreliableKernel(rng)
         super().__init__(handler, limits, callbacks, partial(TracedEngine, trace), self.network)
-        self.traced = cast(TracedEngine, self.engine)
+        self.traced = cast(TracedEngine, self._engine)
         self.traced.methods = {
             kind: self._traced(method) for kind, method in self.traced.methods.items()
         }

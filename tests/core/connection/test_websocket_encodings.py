@@ -60,14 +60,14 @@ def wire_len(websocket: WebSocket) -> int:
 def fans_of(client: Client) -> list[FanOut]:
     """All orders to cohorts from here on."""
     fans: list[FanOut] = []
-    methods = dict(client.server.engine.methods)
+    methods = dict(client.server._engine.methods)
     fan = methods[FanOut]
 
     def noted(order: FanOut) -> object:
         fans.append(order)
         return fan(order)
 
-    client.server.engine.methods = {**methods, FanOut: noted}
+    client.server._engine.methods = {**methods, FanOut: noted}
     return fans
 
 

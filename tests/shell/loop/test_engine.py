@@ -46,7 +46,7 @@ def count_of_a_turn(clients: int, turns: int) -> int:
     """
     echo = Callbacks(ws_message=lambda server, conn, data: server.send(conn, data))
     server = MemoryServer(lambda request: Response.upgrade(), Limits(), echo, Counting)
-    engine = server.engine
+    engine = server._engine
     assert isinstance(engine, Counting)
     client = Client(lambda request: None)
     client.server = server
