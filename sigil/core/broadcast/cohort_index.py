@@ -7,8 +7,9 @@ found by each of them. A subscriber of many is hardly like another one, so it is
 topic more is one entry more, and whether it lags or not changes no entry.
 
 Rules: every cohort with members has a number, by its encoding and then in the order in which they
-began: the order in which they are sent to, in every process. A subscription is narrow up to `NARROW_TOPICS_MAX` topics, and
-wide beyond. What is under a topic is never empty. It does not know members, nor what is published.
+began: the order in which they are sent to, in every process. A subscription is narrow up to
+`NARROW_TOPICS_MAX` topics, and wide beyond. What is under a topic is never empty. It does not know
+members, nor what is published.
 """
 
 from collections.abc import Collection, Iterable

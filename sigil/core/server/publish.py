@@ -117,9 +117,9 @@ def _append(
 def _move_laggards(server: Server, ring_before: Ring, parse: Parse) -> tuple[Server, list[Effect]]:
     """The server after the tail of its ring has passed a number of a laggard.
 
-    Only those whose number it has passed are looked at. A laggard whose next entries are not for it is moved on to the first one it needs, which is
-    looked for on the ring as it was before; if that one is overwritten, the laggard is
-    disconnected.
+    Only those whose number it has passed are looked at. A laggard whose next entries are not for it
+    is moved on to the first one it needs, which is looked for on the ring as it was before; if that
+    one is overwritten, the laggard is disconnected.
     """
     batch, tail_number = Batch(server, parse), server.broadcast.ring.tail_number
     moved: list[tuple[Conn, int]] = []
