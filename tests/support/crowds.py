@@ -85,7 +85,7 @@ def publishing(text: str = "x", topic: str | None = None) -> Publish:
 def published(
     server: Server, count: int, length: int = 16, topic: Callable[[int], str | None] | None = None
 ) -> Server:
-    """The server after so many texts were published, each with the topic of its number, and sent."""
+    """The server after so many texts were published and sent, each with the topic of its number."""
     for start in range(0, count, 64):
         messages = tuple(
             (1, b"%0*d" % (length, number), None if topic is None else topic(number))

@@ -180,22 +180,19 @@ def index_topics(broadcast: Broadcast) -> TopicIndex:
 def pending_bytes_for(
     broadcast: Broadcast, subscription: Subscription, index: TopicIndex | None = None
 ) -> bytes:
-    """What a subscriber is sent of the pending entries, in one piece.
-
-    The result is the same with an `index` of them, and sooner there if they are on many topics.
+    """What a subscriber is sent of the pending entries, in one piece; `index` is theirs, if it is
+    known already.
     """
     encoding, topics = subscription.encoding, subscription.topics
-    ring, pending = broadcast.ring, broadcast.pending
-    places: Iterable[int] = range(len(pending))
-    if index is not None:
+    pending = broadcast.pending
+    if index is None:
+        index = index_topics(broadcast)
+    places = index[None]
+    if topics:
         places = sorted({place for topic in (None, *topics) for place in index.get(topic, ())})
-    elif encoding is Encoding.PLAIN and EVERY_TOPIC not in topics:
-        return b"".join(
-            [entry.frame for entry in pending if entry.topic is None or entry.topic in topics]
-        )
     if encoding is Encoding.PLAIN:
         return b"".join([pending[place].frame for place in places])
-    epoch, head_number = ring.epoch, ring.head_number
+    epoch, head_number = broadcast.ring.epoch, broadcast.ring.head_number
     return b"".join(
         [frame_for(pending[place], subscription, epoch, head_number + place) for place in places]
     )

@@ -12,13 +12,13 @@ began: the order in which they are sent to, in every process. A subscription is 
 members, nor what is published.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from pyrsistent import PMap, PSet, pmap, pset
 
 from ..conn import Conn
-from .entry import EVERY_TOPIC, Subscription, Topics
+from .entry import Subscription, Topics
 
 NARROW_TOPICS_MAX = 8
 """So many entries at most are made and dropped when the last one leaves a cohort and another one
@@ -163,22 +163,31 @@ def _wide_topics(topics: Topics) -> Topics:
 
 
 def recipients(
-    index: CohortIndex, topics: Iterable[str | None]
-) -> list[tuple[Subscription, set[str]]]:
-    """The cohorts that are sent what was published on these topics, None being for everybody, in
-    order; each with those of the topics that it is subscribed to.
+    index: CohortIndex, topics: Collection[str | None]
+) -> list[tuple[Subscription, Topics]]:
+    """The cohorts that are sent what was published on these topics, in order, each with those of
+    the topics that it is subscribed to.
+
+    None among the topics is for everybody; `EVERY_TOPIC` must be among them.
     """
-    found: dict[int, set[str]] = {}
-    is_for_all = False
-    for topic in {EVERY_TOPIC, *topics}:
+    found = _found_by_topic(index, topics) if index.narrow or index.wide else {}
+    numbers = sorted(index.cohorts if None in topics else found)
+    return [
+        (index.cohorts[number], frozenset(found[number]) if number in found else NO_TOPICS)
+        for number in numbers
+    ]
+
+
+def _found_by_topic(index: CohortIndex, topics: Collection[str | None]) -> dict[int, list[str]]:
+    """The numbers of the cohorts that are subscribed to any of these topics, each with these."""
+    found: dict[int, list[str]] = {}
+    for topic in topics:
         if topic is None:
-            is_for_all = True
             continue
         for number in index.narrow.get(topic, ()):
-            found.setdefault(number, set()).add(topic)
+            found.setdefault(number, []).append(topic)
         for conn in index.wide.get(topic, ()):
             cohort = index.cohort_of.get(conn)  # None: it lags
             if cohort is not None:
-                found.setdefault(cohort, set()).add(topic)
-    numbers = sorted(index.cohorts if is_for_all else found)
-    return [(index.cohorts[number], found.get(number, set())) for number in numbers]
+                found.setdefault(cohort, []).append(topic)
+    return found

@@ -8,8 +8,8 @@ dropped first.
 Rules: the tail is exact: a frame is stored as long as it fits whole within `max_bytes` bytes and
 `max_frames` frames behind the head. A frame is stored once, however many will be sent it, and never
 copied. Frames that were published together are on one page; pages are the unit of memory. The
-topics of every few hundred frames are indexed, so that reading for a subscriber of few topics costs
-little, however much was published on others.
+frames of every few hundred are indexed by topic, so that reading for a subscriber of few topics
+costs little, however much was published on others.
 
 It does not know who reads. In a notebook:
 
@@ -21,15 +21,15 @@ It does not know who reads. In a notebook:
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from math import isqrt
 from typing import NamedTuple
 
 from pyrsistent import PVector, pvector
 
 from ..unchecked import make_unchecked
-from ..websocket.frames import Opcode
-from .encoding import ENCODING_INFO
-from .entry import EVERY_TOPIC, Published, Subscription, entry_len, frame_for, matches
+from .entry import Published, Subscription, entry_len, frame_for, frame_len_for, matches
+from .topic_spans import TopicSpan, last_of, length_in, make_span, matching
 
 
 class Page(NamedTuple):
@@ -44,20 +44,10 @@ class Page(NamedTuple):
 
 
 TOPIC_SPAN_FRAMES = 256
-"""Frames that are indexed together, at least: a full ring has few spans, and each is walked through
-soon.
+"""Frames that are indexed together, at least. On a ring of more than the square of this it is the
+root of its frames: then there are as many spans to pass as frames behind the last one to walk
+through.
 """
-
-
-class TopicSpan(NamedTuple):
-    """The topics of the frames from number `start` up to, without, `end`: those of text messages,
-    and those of others.
-    """
-
-    start: int
-    end: int
-    texts: frozenset[str | None]
-    others: frozenset[str | None]
 
 
 class Ring(NamedTuple):
@@ -80,6 +70,11 @@ class Ring(NamedTuple):
     epoch: int
     topic_spans: PVector[TopicSpan]
     indexed_number: int
+
+    @property
+    def span_frames(self) -> int:
+        """Frames that are indexed together."""
+        return max(TOPIC_SPAN_FRAMES, isqrt(self.max_frames))
 
     def __repr__(self) -> str:
         return (
@@ -107,7 +102,7 @@ def ring_append(ring: Ring, entries: tuple[Published, ...], length: int) -> Ring
     pages = ring.pages.append(Page(number, entries, length))
     tail = (ring.first_page, ring.tail_number, ring.tail_offset)
     ring = _with_pages(ring, pages, tail, (end, ring.head_offset + length))
-    return ring if end - ring.indexed_number < TOPIC_SPAN_FRAMES else _index_topics(ring)
+    return ring if end - ring.indexed_number < ring.span_frames else _index_topics(ring)
 
 
 def _with_pages(
@@ -124,16 +119,8 @@ def _with_pages(
 
 def _index_topics(ring: Ring) -> Ring:
     """The ring with a span for all that was not indexed, and without the spans behind the tail."""
-    start, end, text = max(ring.indexed_number, ring.tail_number), ring.head_number, Opcode.TEXT
-    texts, others = set[str | None](), set[str | None]()
-    # By page, and twice: every frame comes by here once, and that is cheaper than `_walk`.
-    for index in range(page_of(ring, start), len(ring.pages)):
-        page = ring.pages[index]
-        assert page is not None
-        entries = page.entries[max(0, start - page.number) :]
-        texts.update([entry.topic for entry in entries if entry.frame[0] & 0x0F == text])
-        others.update([entry.topic for entry in entries if entry.frame[0] & 0x0F != text])
-    span = TopicSpan(start, end, frozenset(texts), frozenset(others))
+    start, end = max(ring.indexed_number, ring.tail_number), ring.head_number
+    span = make_span(start, [entry for _, entry in _walk(ring, start, end)])
     first = bisect_right(ring.topic_spans, ring.tail_number, key=_end_of)
     topic_spans = ring.topic_spans[first:].append(span)
     return ring._replace(topic_spans=topic_spans, indexed_number=end)
@@ -203,68 +190,91 @@ def ring_read(
 
     `start` is not below the tail.
     """
-    for span_start, span_end in _spans(ring, start, end, subscription):
-        for number, entry in _walk(ring, span_start, span_end):
-            frame = frame_for(entry, subscription, ring.epoch, number)
-            if frame:
-                yield number, frame
+    for number, entry in _matching(ring, start, end, subscription):
+        yield number, frame_for(entry, subscription, ring.epoch, number)
 
 
 def first_matching(ring: Ring, start: int, end: int, subscription: Subscription) -> int | None:
     """The number of the first frame from number `start` up to, without, `end` that is for a
     subscription; None if none is.
     """
-    for span_start, span_end in _spans(ring, start, end, subscription):
-        for number, entry in _walk(ring, span_start, span_end):
-            if matches(entry, subscription):
-                return number
-    return None
+    return next((number for number, _ in _matching(ring, start, end, subscription)), None)
 
 
 def last_matching(ring: Ring, subscription: Subscription, count: int) -> int | None:
     """The number of the first of the last `count` frames for a subscription, or of as many as are
     stored; None if none is.
     """
-    found = None
-    spans = [*_spans(ring, ring.tail_number, ring.head_number, subscription)]
-    for start, end in reversed(spans):
-        numbers = [
-            number for number, entry in _walk(ring, start, end) if matches(entry, subscription)
-        ][-count:]
-        if numbers:
-            found = numbers[0]
-            count -= len(numbers)
-        if not count:
-            break
-    return found
+    unindexed = _walk(ring, max(ring.indexed_number, ring.tail_number), ring.head_number)
+    found = [number for number, entry in unindexed if matches(entry, subscription)][-count:]
+    index = len(ring.topic_spans) - 1
+    while len(found) < count and index >= 0 and ring.topic_spans[index].end > ring.tail_number:
+        span = ring.topic_spans[index]
+        found = [*last_of(span, span.end, subscription, count - len(found)), *found]
+        index -= 1
+    return next((number for number in found if number >= ring.tail_number), None)
 
 
-def _spans(
+def length_from(ring: Ring, start: int, end: int, subscription: Subscription) -> int:
+    """The bytes of the frames from number `start` up to, without, `end` for a subscription, as it
+    is sent them; those that were not encoded for it counted as plain frames.
+    """
+    length = 0
+    for span, span_start, span_end in _spans(ring, start, end):
+        if span is not None and (span.start, span.end) == (span_start, span_end):
+            length += length_in(span, subscription)
+        else:
+            length += sum(
+                [
+                    frame_len_for(entry, subscription)
+                    for _, entry in _matching(ring, span_start, span_end, subscription)
+                ]
+            )
+    return length
+
+
+def _matching(
     ring: Ring, start: int, end: int, subscription: Subscription
-) -> Iterator[tuple[int, int]]:
-    """The parts of the numbers from `start` up to, without, `end` in which a frame may be for a
-    subscription: pairs like these two, in order.
+) -> Iterator[tuple[int, Published]]:
+    """The entries from number `start` up to, without, `end` for a subscription, with their
+    numbers.
+    """
+    for span, span_start, span_end in _spans(ring, start, end):
+        if span is not None:
+            yield from _entries_at(ring, matching(span, span_start, span_end, subscription))
+        else:
+            for number, entry in _walk(ring, span_start, span_end):
+                if matches(entry, subscription):
+                    yield number, entry
+
+
+def _spans(ring: Ring, start: int, end: int) -> Iterator[tuple[TopicSpan | None, int, int]]:
+    """The parts of the numbers from `start` up to, without, `end`, in order, each with the span
+    that it belongs to, None for what is not indexed.
     """
     first = bisect_right(ring.topic_spans, start, key=_end_of)
     for index in range(first, len(ring.topic_spans)):
         span = ring.topic_spans[index]
         if span.start >= end:
             return
-        if may_match(span, subscription):
-            yield max(start, span.start), min(end, span.end)
-    if ring.indexed_number < end:
-        yield max(start, ring.indexed_number), end
+        yield span, max(start, span.start), min(end, span.end)
+    start = max(start, ring.indexed_number)
+    if start < end:
+        yield None, start, end
 
 
-def may_match(span: TopicSpan, subscription: Subscription) -> bool:
-    """False if no frame of a span is for a subscription."""
-    kinds = [span.texts]
-    if not ENCODING_INFO[subscription.encoding].is_text_only:
-        kinds.append(span.others)
-    topics = subscription.topics
-    if EVERY_TOPIC in topics:
-        return any(kinds)
-    return any(None in kind or not kind.isdisjoint(topics) for kind in kinds)
+def _entries_at(ring: Ring, numbers: Iterable[int]) -> Iterator[tuple[int, Published]]:
+    """The entries with these numbers, which are in order and stored, with them."""
+    index = page_end = -1
+    page: Page | None = None
+    for number in numbers:
+        if number >= page_end:
+            index = index + 1 if number == page_end else page_of(ring, number)
+            page = ring.pages[index]
+            assert page is not None
+            page_end = page.number + len(page.entries)
+        assert page is not None
+        yield number, page.entries[number - page.number]
 
 
 def _walk(ring: Ring, start: int, end: int) -> Iterator[tuple[int, Published]]:

@@ -13,8 +13,9 @@ taken. It does not know sockets, nor when the queue is flushed.
 
 from typing import NamedTuple
 
-from ..broadcast.broadcast import Broadcast, commit_pending
-from ..broadcast.ring import Ring, first_matching, ring_read
+from ..broadcast.broadcast import Broadcast
+from ..broadcast.entry import frame_len_for, matches
+from ..broadcast.ring import Ring, first_matching, length_from, ring_read
 from ..events import Segment
 from ..websocket.frames import Opcode, encode_frame, frame_header
 from .subscriber import OPEN, Follow, Queue, Subscriber
@@ -194,7 +195,7 @@ def next_needed(subscriber: Subscriber, ring: Ring) -> int:
     there is none.
     """
     cursor = subscriber.cursor or 0
-    for place in _places(subscriber, ring):
+    for place in _places(subscriber, ring.head_number):
         end = min(place.to, ring.head_number)
         number = first_matching(ring, cursor, end, place.subscription)
         if number is not None:
@@ -203,21 +204,37 @@ def next_needed(subscriber: Subscriber, ring: Ring) -> int:
     return ring.head_number
 
 
-def _places(subscriber: Subscriber, ring: Ring) -> list[Follow]:
-    """Up to where a subscriber is to be sent what was published, and for which subscription."""
+def _places(subscriber: Subscriber, head_number: int) -> list[Follow]:
+    """Up to where a subscriber is to be sent what was published before `head_number`, and for which
+    subscription.
+    """
     places = [item for item in subscriber.queue if isinstance(item, Follow)]
     if subscriber.close_state is OPEN:
-        places.append(Follow(ring.head_number, subscriber.subscription))
+        places.append(Follow(head_number, subscriber.subscription))
     return places
 
 
 def backlog_len(subscriber: Subscriber, broadcast: Broadcast) -> int:
-    """Bytes of what was published, until now, that a subscriber has not been sent."""
-    ring = commit_pending(broadcast).ring
-    cursor = broadcast.ring.head_number if subscriber.cursor is None else subscriber.cursor
-    length = 0
-    for place in _places(subscriber, ring):
-        frames = ring_read(ring, cursor, place.to, place.subscription)
-        length += sum([len(frame) for _, frame in frames])
+    """Bytes of what was published, until now, that a subscriber has not been sent; what was not
+    encoded for it yet counts as plain frames.
+    """
+    ring, length = broadcast.ring, 0
+    cursor = ring.head_number if subscriber.cursor is None else subscriber.cursor
+    for place in _places(subscriber, broadcast.next_number):
+        length += length_from(ring, cursor, min(place.to, ring.head_number), place.subscription)
+        length += _pending_len(broadcast, cursor, place)
         cursor = max(cursor, place.to)
     return length
+
+
+def _pending_len(broadcast: Broadcast, cursor: int, place: Follow) -> int:
+    """Bytes of the pending entries from the cursor up to a place."""
+    first = broadcast.ring.head_number
+    pending = broadcast.pending[max(0, cursor - first) : max(0, place.to - first)]
+    return sum(
+        [
+            frame_len_for(entry, place.subscription)
+            for entry in pending
+            if matches(entry, place.subscription)
+        ]
+    )

@@ -120,7 +120,7 @@ def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
     topics = [topic for topic, numbers in places.items() if numbers]
     for subscription, published in recipients(broadcast.cohort_index, topics):
         # cohorts that differ only in topics on which nothing was published share one piece
-        restricted = Subscription(subscription.encoding, frozenset(published))
+        restricted = Subscription(subscription.encoding, published)
         data = known.get(restricted)
         if data is None:
             data = known[restricted] = pending_bytes_for(broadcast, restricted, places)

@@ -1,0 +1,136 @@
+"""Topic spans: which of some hundreds of frames that follow each other are on which topic, and how
+many bytes they are.
+
+Theory: the ring is read for subscribers of few topics, and most of what is stored may be on others.
+So the frames of every few hundred are indexed, once, when they are stored: by topic their numbers
+and their bytes in every encoding. What is asked of a span then costs what it finds there.
+
+Rules: a span is made of all frames from one number up to another, and never changed. What it says
+agrees with `matches`, which decides. It does not know the ring, nor where frames are stored.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from pyrsistent import PMap, pmap
+
+from ..websocket.frames import Opcode
+from .encoding import ENCODING_INFO, Encoding
+from .entry import EVERY_TOPIC, Published, Subscription
+
+
+class Postings(NamedTuple):
+    """The frames of a span that are on one topic.
+
+    `numbers` are those of all of them, `texts` those of text messages. `length` is the bytes of
+    their plain frames, `lengths` those in other encodings, a frame that was not encoded counted as
+    it is.
+    """
+
+    numbers: tuple[int, ...]
+    texts: tuple[int, ...]
+    length: int
+    lengths: tuple[tuple[Encoding, int], ...]
+
+
+class TopicSpan(NamedTuple):
+    """The frames from number `start` up to, without, `end`, by topic; `topics` are all of these."""
+
+    start: int
+    end: int
+    topics: frozenset[str | None]
+    postings: PMap[str | None, Postings]
+
+    def __repr__(self) -> str:
+        return f"TopicSpan({self.start} to {self.end}, {len(self.topics)} topics)"
+
+
+def make_span(start: int, entries: Sequence[Published]) -> TopicSpan:
+    """The span of these entries, which are numbered from `start` on."""
+    groups: dict[str | None, list[tuple[int, Published]]] = {}
+    for numbered in enumerate(entries, start):
+        topic = numbered[1].topic
+        group = groups.get(topic)
+        if group is None:
+            groups[topic] = [numbered]
+        else:
+            group.append(numbered)
+    postings = pmap({topic: _make_postings(group) for topic, group in groups.items()})
+    return TopicSpan(start, start + len(entries), frozenset(groups), postings)
+
+
+def _make_postings(group: list[tuple[int, Published]]) -> Postings:
+    """The postings of the entries on one topic, each with its number."""
+    numbers = tuple([number for number, _ in group])
+    texts = tuple([number for number, entry in group if entry.frame[0] & 0x0F == Opcode.TEXT])
+    length = sum([len(entry.frame) for _, entry in group])
+    more: dict[Encoding, int] = {}
+    for _, entry in group:
+        for encoding, encoded in entry.encodings:
+            more[encoding] = more.get(encoding, 0) + len(encoded) - len(entry.frame)
+    lengths = tuple([(encoding, length + difference) for encoding, difference in more.items()])
+    return Postings(numbers, numbers if len(texts) == len(numbers) else texts, length, lengths)
+
+
+# -- what is asked ---------------------------------------------------------------------------------
+
+
+def matching(span: TopicSpan, start: int, end: int, subscription: Subscription) -> Sequence[int]:
+    """The numbers from `start` up to, without, `end` of the frames of a span that are for a
+    subscription, in order.
+    """
+    found = [
+        _between(_numbers(postings, subscription), start, end)
+        for postings in _postings_of(span, subscription)
+    ]
+    return found[0] if len(found) == 1 else sorted([number for part in found for number in part])
+
+
+def last_of(span: TopicSpan, end: int, subscription: Subscription, count: int) -> Sequence[int]:
+    """The last `count` numbers below `end` of the frames of a span that are for a subscription, or
+    as many as there are, in order.
+    """
+    found: list[int] = []
+    for postings in _postings_of(span, subscription):
+        numbers = _numbers(postings, subscription)
+        index = bisect_left(numbers, end)
+        found += numbers[max(0, index - count) : index]
+    return sorted(found)[-count:]
+
+
+def length_in(span: TopicSpan, subscription: Subscription) -> int:
+    """The bytes of all frames of a span that are for a subscription, as it is sent them; those that
+    were not encoded for it counted as plain frames.
+    """
+    length, encoding = 0, subscription.encoding
+    is_text_only = ENCODING_INFO[encoding].is_text_only
+    for postings in _postings_of(span, subscription):
+        known = dict(postings.lengths).get(encoding)
+        if known is not None:
+            length += known
+        elif postings.texts or not is_text_only:
+            length += postings.length
+    return length
+
+
+def _postings_of(span: TopicSpan, subscription: Subscription) -> Iterable[Postings]:
+    """The postings of a span on the topics of a subscription."""
+    if EVERY_TOPIC in subscription.topics:
+        return span.postings.values()
+    topics = span.topics & subscription.topics
+    found = [span.postings[topic] for topic in topics]
+    if None in span.topics:
+        found.append(span.postings[None])
+    return found
+
+
+def _numbers(postings: Postings, subscription: Subscription) -> tuple[int, ...]:
+    """The numbers of those frames that the encoding of a subscription has at all."""
+    is_text_only = ENCODING_INFO[subscription.encoding].is_text_only
+    return postings.texts if is_text_only else postings.numbers
+
+
+def _between(numbers: tuple[int, ...], start: int, end: int) -> tuple[int, ...]:
+    """The numbers from `start` up to, without, `end`."""
+    return numbers[bisect_left(numbers, start) : bisect_left(numbers, end)]
