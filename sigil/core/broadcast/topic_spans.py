@@ -48,29 +48,36 @@ class TopicSpan(NamedTuple):
 
 def make_span(start: int, entries: Sequence[Published]) -> TopicSpan:
     """The span of these entries, which are numbered from `start` on."""
-    groups: dict[str | None, list[tuple[int, Published]]] = {}
-    for numbered in enumerate(entries, start):
-        topic = numbered[1].topic
-        group = groups.get(topic)
-        if group is None:
-            groups[topic] = [numbered]
+    groups: dict[str | None, list[int]] = {}
+    for place, entry in enumerate(entries):
+        topic = entry.topic
+        if topic in groups:
+            groups[topic].append(place)
         else:
-            group.append(numbered)
-    postings = pmap({topic: _make_postings(group) for topic, group in groups.items()})
-    return TopicSpan(start, start + len(entries), frozenset(groups), postings)
+            groups[topic] = [place]
+    found = {topic: _make_postings(start, entries, places) for topic, places in groups.items()}
+    return TopicSpan(start, start + len(entries), frozenset(groups), pmap(found, 2 * len(found)))
 
 
-def _make_postings(group: list[tuple[int, Published]]) -> Postings:
-    """The postings of the entries on one topic, each with its number."""
-    numbers = tuple([number for number, _ in group])
-    texts = tuple([number for number, entry in group if entry.frame[0] & 0x0F == Opcode.TEXT])
-    length = sum([len(entry.frame) for _, entry in group])
+def _make_postings(start: int, entries: Sequence[Published], places: list[int]) -> Postings:
+    """The postings of those entries that are at these places behind `start`."""
+    numbers, texts, length = [], [], 0
     more: dict[Encoding, int] = {}
-    for _, entry in group:
-        for encoding, encoded in entry.encodings:
-            more[encoding] = more.get(encoding, 0) + len(encoded) - len(entry.frame)
-    lengths = tuple([(encoding, length + difference) for encoding, difference in more.items()])
-    return Postings(numbers, numbers if len(texts) == len(numbers) else texts, length, lengths)
+    for place in places:
+        frame, _, encodings = entries[place]
+        numbers.append(start + place)
+        if frame[0] & 0x0F == Opcode.TEXT:
+            texts.append(start + place)
+        length += len(frame)
+        for encoding, encoded in encodings:
+            more[encoding] = more.get(encoding, 0) + len(encoded) - len(frame)
+    all_numbers = tuple(numbers)
+    return Postings(
+        all_numbers,
+        all_numbers if len(texts) == len(numbers) else tuple(texts),
+        length,
+        tuple([(encoding, length + extra) for encoding, extra in more.items()]) if more else (),
+    )
 
 
 # -- what is asked ---------------------------------------------------------------------------------
