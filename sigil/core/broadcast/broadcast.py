@@ -15,7 +15,7 @@ until the tick is flushed, and never overwrites itself.
 It does not know how a cursor advances: `connection.send_queue` and `connection.websocket_send` do.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
@@ -45,7 +45,16 @@ from .entry import (
     frame_for,
     matches,
 )
-from .ring import Ring, last_matching, make_ring, ring_append, ring_reserve, ring_skip
+from .recoding import encode_anew, in_tick, recoding_cost, remember, stored_frame
+from .ring import (
+    Ring,
+    entries_matching,
+    last_matching,
+    make_ring,
+    ring_append,
+    ring_reserve,
+    ring_skip,
+)
 
 Cohorts: TypeAlias = PMap[Subscription, PSet[Conn]]
 
@@ -57,8 +66,9 @@ class Broadcast(NamedTuple):
     was published before. A laggard is looked at when the tail passes the number that `laggards` has
     for it, which is not above its cursor; `laggards_at` has the laggards by that number. None of
     these is below `lowest_cursor`. `encoding_counts` has the number of subscribers in each encoding
-    but the plain one, in which everything is stored. `may_be_resumed`: some subscriber was told its
-    position, and may come back for what it missed.
+    but the plain one, in which everything is stored, and `encoded_from` the number of the first
+    frame that each of these has had subscribers for all the time. `may_be_resumed`: some subscriber
+    was told its position, and may come back for what it missed.
     """
 
     ring: Ring
@@ -70,6 +80,7 @@ class Broadcast(NamedTuple):
     laggards_at: PMap[int, PSet[Conn]]
     lowest_cursor: int
     encoding_counts: tuple[tuple[Encoding, int], ...]
+    encoded_from: tuple[tuple[Encoding, int], ...]
     may_be_resumed: bool
 
     @property
@@ -97,6 +108,7 @@ def make_broadcast(limits: Limits, epoch: int = 0) -> Broadcast:
         laggards_at=pmap(),
         lowest_cursor=NO_CURSOR,
         encoding_counts=(),
+        encoded_from=(),
         may_be_resumed=False,
     )
 
@@ -153,10 +165,10 @@ def _with_pending(
     """The broadcast with another ring and other pending entries of `pending_len` bytes."""
     # fmt: off
     (_, _, _, cohorts, cohort_index, laggards, laggards_at,
-     lowest_cursor, encoding_counts, may_be_resumed) = broadcast
+     lowest_cursor, encoding_counts, encoded_from, may_be_resumed) = broadcast
     after: Broadcast = make_unchecked(Broadcast, (
         ring, pending, pending_len, cohorts, cohort_index, laggards, laggards_at,
-        lowest_cursor, encoding_counts, may_be_resumed))
+        lowest_cursor, encoding_counts, encoded_from, may_be_resumed))
     # fmt: on
     return after
 
@@ -246,8 +258,10 @@ def count_subscribers(broadcast: Broadcast, encoding: Encoding, more: int) -> Br
     counts = dict(broadcast.encoding_counts)
     counts[encoding] = counts.get(encoding, 0) + more
     remaining = sorted((known, count) for known, count in counts.items() if count)
+    first = dict.fromkeys(counts, broadcast.next_number) | dict(broadcast.encoded_from)
     return broadcast._replace(
         encoding_counts=tuple(remaining),
+        encoded_from=tuple([(known, first[known]) for known, _ in remaining]),
         may_be_resumed=broadcast.may_be_resumed or ENCODING_INFO[encoding].has_positions,
     )
 
@@ -372,6 +386,40 @@ def _encoded(frame: bytes, encoding: Encoding, position: str) -> bytes:
     """A plain frame in another encoding; the very same object if it is the same there."""
     encoded = recode(frame, encoding, position)
     return frame if encoded == frame else encoded
+
+
+def encode_for(
+    broadcast: Broadcast,
+    cursor: int,
+    places: Sequence[tuple[int, Subscription]],
+    tick_started_at: float,
+    limits: Limits,
+) -> Broadcast:
+    """The broadcast with what a laggard is sent next encoded, as far as this tick allows: what was
+    published from its cursor up to each of the places, for the subscription that belongs to it.
+    """
+    ring = broadcast.ring
+    recoded, encoding = in_tick(ring.recoded, tick_started_at, limits), places[-1][1].encoding
+    frames: dict[tuple[int, Encoding], bytes] = {}
+    room, spent = limits.max_outbox_len, 0
+    encoded_from = dict(broadcast.encoded_from).get(encoding, broadcast.next_number)
+    for end, subscription in places:
+        end = min(end, encoded_from)
+        for number, entry in entries_matching(ring, cursor, end, subscription):
+            if room <= 0 or spent >= recoded.allowance:
+                break
+            frame = stored_frame(entry, number, encoding, recoded)
+            if frame is None:
+                frame = encode_anew(entry, number, encoding, ring.epoch)
+                frames[number, encoding] = frame
+                spent += recoding_cost(entry)
+            room -= len(frame)
+        cursor = max(cursor, end)
+    if frames:
+        recoded = remember(recoded, frames, spent, limits)
+    if recoded is ring.recoded:
+        return broadcast
+    return broadcast._replace(ring=ring._replace(recoded=recoded))
 
 
 # -- how much can be published ---------------------------------------------------------------------

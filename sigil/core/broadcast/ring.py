@@ -29,6 +29,7 @@ from pyrsistent import PVector, pvector
 
 from ..unchecked import make_unchecked
 from .entry import Published, Subscription, entry_len, frame_for, frame_len_for, matches
+from .recoding import NOTHING_RECODED, Recoded, encode_anew, recoding_cost, stored_frame
 from .topic_spans import TopicSpan, last_of, length_in, make_span, matching
 
 
@@ -56,7 +57,8 @@ class Ring(NamedTuple):
     Numbers count frames and offsets count bytes, both from the begin of the stream: the tail's are
     those of the first frame that is stored, the head's those of the next one to come. `first_page`
     is the index of the tail's page; pages before it are None. `epoch` tells the numbers of this
-    stream from those of others. `topic_spans` index the frames before `indexed_number`.
+    stream from those of others. `topic_spans` index the frames before `indexed_number`. `recoded`
+    has what was encoded after it was published.
     """
 
     max_bytes: int
@@ -70,6 +72,7 @@ class Ring(NamedTuple):
     epoch: int
     topic_spans: PVector[TopicSpan]
     indexed_number: int
+    recoded: Recoded
 
     @property
     def span_frames(self) -> int:
@@ -93,7 +96,9 @@ COMPACT_AT = 256
 
 def make_ring(max_bytes: int, max_frames: int, epoch: int = 0) -> Ring:
     """An empty ring for up to `max_bytes` bytes in up to `max_frames` frames."""
-    return Ring(max_bytes, max_frames, pvector(), 0, 0, 0, 0, 0, epoch, pvector(), 0)
+    return Ring(
+        max_bytes, max_frames, pvector(), 0, 0, 0, 0, 0, epoch, pvector(), 0, NOTHING_RECODED
+    )
 
 
 def ring_append(ring: Ring, entries: tuple[Published, ...], length: int) -> Ring:
@@ -111,9 +116,13 @@ def _with_pages(
     """The ring with other pages, another tail (index of its page, number, offset) and another head
     (number, offset).
     """
-    max_bytes, max_frames, _, _, _, _, _, _, epoch, topic_spans, indexed_number = ring
-    fields = (max_bytes, max_frames, pages, *tail, *head, epoch, topic_spans, indexed_number)
-    after: Ring = make_unchecked(Ring, fields)
+    # fmt: off
+    (max_bytes, max_frames, _, _, _, _, _, _,
+     epoch, topic_spans, indexed_number, recoded) = ring
+    after: Ring = make_unchecked(Ring, (
+        max_bytes, max_frames, pages, *tail, *head,
+        epoch, topic_spans, indexed_number, recoded))
+    # fmt: on
     return after
 
 
@@ -190,15 +199,33 @@ def ring_read(
 
     `start` is not below the tail.
     """
-    for number, entry in _matching(ring, start, end, subscription):
+    for number, entry in entries_matching(ring, start, end, subscription):
         yield number, frame_for(entry, subscription, ring.epoch, number)
+
+
+def ring_read_encoded(
+    ring: Ring, start: int, end: int, subscription: Subscription
+) -> Iterator[tuple[int, bytes | None]]:
+    """The same as far as they are encoded, or may be in this tick; None in the place of the first
+    frame that may not, which is the last.
+    """
+    encoding, allowance = subscription.encoding, ring.recoded.allowance
+    for number, entry in entries_matching(ring, start, end, subscription):
+        frame = stored_frame(entry, number, encoding, ring.recoded)
+        if frame is None:
+            if allowance <= 0:
+                yield number, None
+                return
+            frame = encode_anew(entry, number, encoding, ring.epoch)
+            allowance -= recoding_cost(entry)
+        yield number, frame
 
 
 def first_matching(ring: Ring, start: int, end: int, subscription: Subscription) -> int | None:
     """The number of the first frame from number `start` up to, without, `end` that is for a
     subscription; None if none is.
     """
-    return next((number for number, _ in _matching(ring, start, end, subscription)), None)
+    return next((number for number, _ in entries_matching(ring, start, end, subscription)), None)
 
 
 def last_matching(ring: Ring, subscription: Subscription, count: int) -> int | None:
@@ -227,13 +254,13 @@ def length_from(ring: Ring, start: int, end: int, subscription: Subscription) ->
             length += sum(
                 [
                     frame_len_for(entry, subscription)
-                    for _, entry in _matching(ring, span_start, span_end, subscription)
+                    for _, entry in entries_matching(ring, span_start, span_end, subscription)
                 ]
             )
     return length
 
 
-def _matching(
+def entries_matching(
     ring: Ring, start: int, end: int, subscription: Subscription
 ) -> Iterator[tuple[int, Published]]:
     """The entries from number `start` up to, without, `end` for a subscription, with their

@@ -61,7 +61,7 @@ def make_span(start: int, entries: Sequence[Published]) -> TopicSpan:
 
 def _make_postings(start: int, entries: Sequence[Published], places: list[int]) -> Postings:
     """The postings of those entries that are at these places behind `start`."""
-    numbers, texts, length = [], [], 0
+    numbers, texts, length = list[int](), list[int](), 0
     more: dict[Encoding, int] = {}
     for place in places:
         frame, _, encodings = entries[place]

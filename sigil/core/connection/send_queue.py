@@ -13,15 +13,21 @@ taken. It does not know sockets, nor when the queue is flushed.
 
 from typing import NamedTuple
 
-from ..broadcast.broadcast import Broadcast
+from ..broadcast.broadcast import Broadcast, encode_for
+from ..broadcast.encoding import Encoding
 from ..broadcast.entry import frame_len_for, matches
-from ..broadcast.ring import Ring, first_matching, length_from, ring_read
+from ..broadcast.ring import Ring, first_matching, length_from, ring_read_encoded
 from ..events import Segment
+from ..limits import Limits
 from ..websocket.frames import Opcode, encode_frame, frame_header
 from .subscriber import OPEN, Follow, Queue, Subscriber
 
 COPY_MAX = 16_384
 """Bytes up to which a payload is copied behind its header, and neighbouring segments are joined."""
+
+
+FRAMES_MAX = 1_024
+"""Frames up to which what was published is taken at once: tiny ones cost time, not room."""
 
 
 # -- filling it ------------------------------------------------------------------------------------
@@ -175,16 +181,33 @@ def _read_broadcast(
     segments: list[Segment], ring: Ring, cursor: int, place: Follow, room: int
 ) -> tuple[int, int]:
     """Append to `segments` what was published from the cursor up to a place, as far as it is on the
-    ring and there is room.
+    ring and encoded, and there is room.
 
     Returned are the room that is left, in bytes, and the cursor.
     """
-    for number, frame in ring_read(ring, cursor, place.to, place.subscription):
+    for number, frame in ring_read_encoded(ring, cursor, place.to, place.subscription):
+        if frame is None or len(segments) >= FRAMES_MAX:
+            return 0, number
         if room <= 0:
             return room, number
         segments.append(frame)
         room -= len(frame)
     return room, max(cursor, min(place.to, ring.head_number))
+
+
+def encode_ahead(
+    subscriber: Subscriber, broadcast: Broadcast, tick_started_at: float, limits: Limits
+) -> Broadcast:
+    """The broadcast with what a subscriber is sent next encoded for it, as far as the tick allows.
+
+    Only one that asked for what was published before anybody had its encoding needs that.
+    """
+    if subscriber.cursor is None or subscriber.subscription.encoding is Encoding.PLAIN:
+        return broadcast
+    places = _places(subscriber, broadcast.ring.head_number)
+    if not places:
+        return broadcast
+    return encode_for(broadcast, subscriber.cursor, places, tick_started_at, limits)
 
 
 # -- how far behind it is --------------------------------------------------------------------------

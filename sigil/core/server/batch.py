@@ -30,6 +30,7 @@ from ..connection.client import (
 from ..connection.context import Context, Outcome, Parse, context
 from ..connection.deadlines import after_transition
 from ..connection.responses import service_unavailable
+from ..connection.send_queue import encode_ahead
 from ..connection.subscriber import Subscriber
 from ..connection.transitions import close_with_error, resume
 from ..connection.websocket import close_notice, closing_frames
@@ -45,7 +46,7 @@ from .budgets import (
 from .cohorts import update_cohort
 from .eviction import slowest_sender
 from .slots import Draft
-from .state import Server, ServerState, with_slots
+from .state import Server, ServerState, with_broadcast, with_slots
 from .totals import add_closed
 
 
@@ -116,6 +117,18 @@ class Batch:
         self._count_subscriber(before, None)
         self._update_cohort(before, None)
         self._update_load(before, None)
+
+    def encode_ahead(self, client: Client) -> None:
+        """Let what a client is to be sent next be encoded, if nobody has asked for it before."""
+        server, subscriber = self.server, client.subscriber
+        if subscriber is None or subscriber.cursor is None:
+            return
+        broadcast = encode_ahead(
+            subscriber, server.broadcast, server.tick_started_at, server.limits
+        )
+        if broadcast is not server.broadcast:
+            self.server = with_broadcast(server, broadcast, server.totals)
+            self.context = make_context(self.server, self._parse)
 
     def close_now(self, client: Client, reason: CloseReason) -> None:
         """End a connection now: a WebSocket with a close frame, one whose response has not begun

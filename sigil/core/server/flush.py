@@ -90,13 +90,14 @@ def _flush_queues(
 
 def _flush_each(batch: Batch, conns: Iterable[Conn]) -> None:
     """Send what is queued for each of these, as far as it may be sent."""
-    ring, limits = batch.server.broadcast.ring, batch.server.limits
     for conn in conns:
         client = batch.draft.find_client(conn)
         if client is None or client.subscriber is None:
             continue
         outcome = fast_path.flush_messages(client)
         if outcome is None:
+            batch.encode_ahead(client)
+            ring, limits = batch.server.broadcast.ring, batch.server.limits
             batch.commit(client, flush_messages(client, ring, limits))
         else:
             after, effects = outcome

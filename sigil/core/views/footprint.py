@@ -149,6 +149,9 @@ def _broadcast(limits: Limits, tick_len: int) -> int:
     events = EVENT_GROWTH * tick_len + EVENT_BYTES * limits.max_ws_send_frame_cnt
     tick = min(events, EVENT_GROWTH * limits.outgoing_buffer_sz)
     messages = limits.max_ws_send_frame_cnt * (MESSAGE_BYTES + ENCODINGS_BYTES)
+    # what was encoded anew in one tick is kept whatever its length, the last message of it whole
+    anew = (1 + EVENT_GROWTH) * (limits.max_recode_len_per_tick + tick_len)
+    messages += max(limits.max_recoded_len, anew)
     return limits.outgoing_buffer_sz + messages + (2 + limits.max_ws_connection_cnt) * tick
 
 
