@@ -139,14 +139,14 @@ answers = 0
 for number, data in enumerate(reads):
     conn = Conn(number, number)
     events = [TickStarted(number * 1.0, 86_400 * number), Accepted(number, Peer("h", 1))]
-    events += [Received(conn, data)]
+    events += [Received(conn, data), InputRead()]
     while events:
         server, effects = advance(server, events)
         handles = [effect for effect in effects if type(effect) is Handle]
         events = [HandlerReturned(order.ticket, tuple(map(answer, order.requests)))
                   for order in handles]
         answers += len(handles)
-server, _ = advance(server, [TickStarted(100.0, 9 ** 9), Stop(0.0)])
+server, _ = advance(server, [TickStarted(100.0, 9 ** 9), InputRead(), Stop(0.0)])
 sys.stdout.write(f"{{answers}} {{stats(server).accepted}} {{stats(server).clients}}")
 {after}
 """

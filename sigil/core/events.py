@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias, assert_never
 from .broadcast.entry import Subscription
 from .close_reasons import CloseReason
 from .conn import Conn, Peer, Ticket
+from .http.request import Request
 from .http.response import Response
 from .parse_result import Malformed
 
@@ -22,7 +23,9 @@ Segment: TypeAlias = bytes | memoryview
 
 
 class TickStarted(NamedTuple):
-    """A tick has started, and the clock was read: deadlines may have passed."""
+    """A tick has started, and the clock was read; what came in until then follows. No deadline is
+    applied before `InputRead`.
+    """
 
     now: float
     unix_time: int
@@ -35,6 +38,15 @@ class TimeRead(NamedTuple):
 
     now: float
     unix_time: int
+
+
+class InputRead(NamedTuple):
+    """All that had come in when the tick started was reported, and what is overdue by then is so:
+    deadlines are applied. Those of the `unread` are not, as they are ready, and nobody has read, or
+    not all of it, what may have come in time.
+    """
+
+    unread: frozenset[Conn] = frozenset()
 
 
 class Accepted(NamedTuple):
@@ -98,6 +110,16 @@ class HandlerFailed(NamedTuple):
     status: int
     message: str
     traceback: str
+
+
+class Postponed(NamedTuple):
+    """The handler was not called with these requests, the last ones of a `Handle`: enough was made
+    for their client, or for all, in this round. They are to be handed out again; `ticket` names the
+    first.
+    """
+
+    ticket: Ticket
+    requests: tuple[Request, ...]
 
 
 class StreamChunk(NamedTuple):
@@ -195,6 +217,7 @@ class Stop(NamedTuple):
 Event: TypeAlias = (
     TickStarted
     | TimeRead
+    | InputRead
     | Accepted
     | Received
     | HalfClosed
@@ -202,6 +225,7 @@ Event: TypeAlias = (
     | CloseRequested
     | HandlerReturned
     | HandlerFailed
+    | Postponed
     | StreamChunk
     | StreamEnded
     | Stalled
@@ -219,7 +243,9 @@ Event: TypeAlias = (
 def conn_of(event: Event) -> Conn | None:
     """The connection that an event is about; None if it is about the whole server."""
     match event:
-        case HandlerReturned() | HandlerFailed() | StreamChunk() | StreamEnded():
+        case HandlerReturned() | HandlerFailed() | Postponed():
+            return event.ticket.conn
+        case StreamChunk() | StreamEnded():
             return event.ticket.conn
         case (
             Received()
@@ -235,7 +261,7 @@ def conn_of(event: Event) -> Conn | None:
             | Flush()
         ):
             return event.conn
-        case TickStarted() | TimeRead() | Accepted() | Publish() | Stop():
+        case TickStarted() | TimeRead() | InputRead() | Accepted() | Publish() | Stop():
             return None
         case _:
             assert_never(event)

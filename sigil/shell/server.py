@@ -21,7 +21,7 @@ from threading import get_ident
 
 from ..core.conn import Peer
 from ..core.effects import ACCESS_LOG, SERVER_LOG
-from ..core.events import Accepted, Stop, TickStarted
+from ..core.events import Accepted, InputRead, Stop, TickStarted
 from ..core.limits import Limits
 from ..core.server.admission import accept_room
 from ..core.server.clock import is_due, next_deadline
@@ -34,11 +34,12 @@ from .loop.engine import Engine
 from .loop.head_cache import cached_parser
 from .loop.listen import open_listener
 from .loop.signals import stopping_on_signals, waking_on_signals
-from .loop.sockets import Ready, Sockets
+from .loop.sockets import Ready, Sockets, unread_of
 from .messaging import Messaging
 from .program.body_sources import Spawn
 from .program.callbacks import CallbackTable
 from .program.handlers import Application, Handler
+from .program.logs import write_log
 from .program.tracebacks import EXIT_EXCEPTIONS
 
 _LOG = logging.getLogger(SERVER_LOG)
@@ -150,7 +151,7 @@ class HttpServer(Messaging):
                 next_generation=old.next_generation, totals=old.totals, started_at=old.started_at
             )
         )
-        _LOG.info("listening on %s", self._address())
+        write_log(_LOG, logging.INFO, "listening on %s", self._address())
 
     def _open(self, sock: socket.socket | None) -> None:
         """Open everything a listening server owns, or nothing."""
@@ -294,24 +295,27 @@ class HttpServer(Messaging):
         """Do the work of one tick: look at all descriptors once, advance the core, and perform what
         follows from it. True if there was anything to do.
         """
-        engine = self._engine
+        engine, selector = self._engine, self._require_selector()
         has_work = is_left = self._has_work()
         if has_work:
             engine.flush_between_ticks()
             is_left = self._has_work()
-        ready = self._require_selector().select(0.0 if is_left else self._bounded(timeout))
-        now, events = time.monotonic(), engine.events
+        ready = selector.select(0.0 if is_left else self._bounded(timeout))
+        (now, unix_time), events = engine.clock(), engine.events
+        is_judged = is_due(engine.snapshot, now)
+        if is_judged:
+            ready = selector.select(0.0)  # all that came before the clock was read
         if events and type(events[0]) is TickStarted:  # the last tick was left by an exception
             del events[0]
         left_over = len(events)
-        self._process_ready(ready, now)
+        left = self._process_ready(ready, now)
         self._take_posted()
         self._application.sources.poll(now)
         has_work = has_work or len(events) > left_over
-        if events or engine.has_unsent or is_due(engine.snapshot, now):
-            reading = read_clock()
-            events.insert(0, TickStarted(reading.now, reading.unix_time))
-            engine.run_rounds()
+        if events or engine.has_unsent or is_judged:
+            unread = unread_of(left, events, self._limits.max_read_len) if is_judged else None
+            events.insert(0, TickStarted(now, unix_time))
+            engine.run_rounds(None if unread is None else InputRead(unread))
         if engine.state.running is not ServerState.SERVING:
             self._wind_down()
         elif self._acceptor is not None:
@@ -326,13 +330,15 @@ class HttpServer(Messaging):
         left = max(0.0, at - time.monotonic())
         return left if timeout is None else min(timeout, left)
 
-    def _process_ready(self, ready: Ready, now: float) -> None:
+    def _process_ready(self, ready: Ready, now: float) -> Ready:
         """Take the events of descriptors that are ready: connections, from another one on in each
-        tick if they are too many for one, then newcomers."""
-        max_reads = self._limits.max_reads_per_tick
+        tick if they are too many for one, then newcomers. Those that are left for the next tick.
+        """
+        max_reads, left = self._limits.max_reads_per_tick, ready[:0]
         if len(ready) > max_reads:
             self._read_offset = (self._read_offset + max_reads) % len(ready)
-            ready = (ready[self._read_offset :] + ready[: self._read_offset])[:max_reads]
+            ready = ready[self._read_offset :] + ready[: self._read_offset]
+            ready, left = ready[:max_reads], ready[max_reads:]
         events, others = self._sockets.process_readable_clients(ready, self._limits.max_read_len)
         self._engine.events += events
         for other in others:
@@ -342,6 +348,7 @@ class HttpServer(Messaging):
                 self._accept(other)
         if self._acceptor is not None:
             self._acceptor.end_pause(now)
+        return left
 
     def _accept(self, acceptor: Acceptor) -> None:
         """Accept connections that wait, as many as one tick may and there is room for."""
@@ -363,7 +370,7 @@ class HttpServer(Messaging):
         if self._acceptor is not None:
             self._acceptor.close()
             self._acceptor = None
-            _LOG.info("stopped listening on %s", self._address())
+            write_log(_LOG, logging.INFO, "stopped listening on %s", self._address())
         if self._engine.state.running is ServerState.STOPPED and not self._engine.events:
             self._close()
 

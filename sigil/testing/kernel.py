@@ -151,6 +151,8 @@ class Kernel:
         self._accepted: dict[int, Wire] = {}
         self._next_socket_id = 0
         self._ready_offset = 0
+        self.unread: frozenset[Conn] = frozenset()
+        """Connections that were ready in the last tick and were not read, or not to the end."""
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -183,16 +185,23 @@ class Kernel:
 
         If there are more, each tick goes on behind those of the tick before.
         """
-        ready = [(wire, mask) for wire in self._wires.values() if (mask := wire.readiness())]
-        max_count = limits.max_reads_per_tick
-        if len(ready) > max_count:
-            self._ready_offset = (self._ready_offset + max_count) % len(ready)
-            ready = (ready[self._ready_offset :] + ready[: self._ready_offset])[:max_count]
-        return [
+        ready = [wire for wire in self._wires.values() if wire.readiness()]
+        if len(ready) > limits.max_reads_per_tick:
+            self._ready_offset = (self._ready_offset + limits.max_reads_per_tick) % len(ready)
+            ready = ready[self._ready_offset :] + ready[: self._ready_offset]
+        return self._process_all(ready, limits)
+
+    def _process_all(self, ready: list[Wire], limits: Limits) -> list[Event]:
+        """The events of the first `max_reads_per_tick` of these; the others are unread."""
+        now, later = ready[: limits.max_reads_per_tick], ready[limits.max_reads_per_tick :]
+        events = [
             event
-            for wire, mask in ready
-            for event in self._process(wire, mask, limits.max_read_len)
+            for wire in now
+            for event in self._process(wire, wire.readiness(), limits.max_read_len)
         ]
+        left = [*later, *(wire for wire in now if wire.arrived)]
+        self.unread = frozenset(wire.conn for wire in left if wire.conn is not None)
+        return events
 
     def _process(self, wire: Wire, mask: Interest, max_read_len: int) -> list[Event]:
         """The events of one connection that is ready for what `mask` has."""

@@ -29,7 +29,16 @@ from ..core.effects import (
     Then,
     Watch,
 )
-from ..core.events import Event, FanOutStalled, HandlerFailed, Stalled, Stop, TickStarted, TimeRead
+from ..core.events import (
+    Event,
+    FanOutStalled,
+    HandlerFailed,
+    InputRead,
+    Stalled,
+    Stop,
+    TickStarted,
+    TimeRead,
+)
 from ..core.http.head import parse_headers_only
 from ..core.limits import Limits
 from ..core.server.admission import accept_room
@@ -42,6 +51,7 @@ from ..shell.messaging import Messaging
 from ..shell.program.body_sources import LateChunk, Spawn
 from ..shell.program.handlers import Application, Handler
 from ..shell.program.jobs import LateResult, Returned
+from ..shell.program.logs import write_log
 from ..shell.program.tracebacks import EXIT_EXCEPTIONS
 from .failures import ErrorLogHandler, recording_failures
 from .kernel import Kernel
@@ -196,15 +206,14 @@ class MemoryServer(Messaging):
         self._loop.run_once()
         # An exception may have left a tick before its first event was given to the core.
         is_left_over = bool(engine.events) and type(engine.events[0]) is TickStarted
-        time = self._read_time()
-        engine.events[:is_left_over] = [TickStarted(time.now, time.unix_time)]
+        engine.events[:is_left_over] = [TickStarted(*self._read_time())]
         engine.events += self.kernel.process_readable_clients(limits)
         engine.events += self.kernel.accept(
             min(limits.max_accepts_per_tick, accept_room(engine.state))
         )
         self._take_posted()
         self._application.sources.poll(self.now)
-        engine.run_rounds()
+        engine.run_rounds(InputRead(self.kernel.unread))
         self._wind_down()
 
     def _wind_down(self) -> None:
@@ -265,4 +274,4 @@ class MemoryServer(Messaging):
         """Keep a record in `log`, and write it to its logger."""
         self.log.append(effect)
         with self._error_log.muted():
-            logging.getLogger(effect.logger).log(effect.level, "%s", effect.text)
+            write_log(logging.getLogger(effect.logger), effect.level, "%s", effect.text)

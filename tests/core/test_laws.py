@@ -378,10 +378,11 @@ conns = [Conn(n, n) for n in range(8)]
 run = [Accepted(n, Peer("h", n)) for n in range(8)] + [Received(c, hello * 2) for c in conns]
 answer = Response.text("x", headers={{"B": "1", "A": "2"}})
 run += [HandlerReturned(Ticket(c, 0), (answer,)) for c in conns]
-run += [TickStarted(5.0, 5), ConnectionLost(conns[3], 104)]
+run += [TickStarted(5.0, 5), ConnectionLost(conns[3], 104), InputRead()]
 run += [CloseRequested(conns[4], CloseReason.HANDLER_ERROR), HalfClosed(conns[5])]
-run += [Received(conns[6], b"GET /\\r\\n\\r\\n"), TickStarted(90.0, 90)]
-run += [Stop(1.0), TickStarted(92.0, 92)]
+run += [Received(conns[6], b"GET /\\r\\n\\r\\n"), TickStarted(90.0, 90), InputRead()]
+run += [TickStarted(91.0, 91), InputRead(frozenset(conns[:3]))]
+run += [Stop(1.0), TickStarted(92.0, 92), InputRead()]
 for event in run:
     server, effects = advance(server, [event])
     sink.update(repr((effects, stats(server), list(server.slots.entries))).encode())

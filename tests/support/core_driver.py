@@ -14,12 +14,23 @@ from sigil.core.conn import Conn, Peer, Ticket
 from sigil.core.connection.client import Client
 from sigil.core.connection.context import Parse
 from sigil.core.effects import CallClose, Drop, Effect, Handle, Interest, Reject, Send, Then, Watch
-from sigil.core.events import Accepted, Event, HandlerReturned, Received, TickStarted, Writable
+from sigil.core.events import (
+    Accepted,
+    Event,
+    Flush,
+    HandlerReturned,
+    InputRead,
+    Received,
+    TickStarted,
+    Writable,
+)
 from sigil.core.http.head import Head, parse_headers_only
 from sigil.core.http.request import Request
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.server import advance, make_server
+from sigil.core.server.clock import next_deadline
+from sigil.core.server.fold import coalesce
 from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
 
@@ -76,8 +87,29 @@ def serving(limits: Limits | None = None, logs_access: bool = False) -> Server:
 
 
 def advance_by(server: Server, *events: Event) -> tuple[Server, list[Effect]]:
-    """`advance`, with the events as arguments."""
-    return advance(server, events)
+    """`advance`, with the events as arguments, by a loop that is on time: it has looked whenever it
+    had to before a tick starts, and judges when all that follows it is read, before a last flush.
+    """
+    effects: list[Effect] = []
+    starts = [index for index, event in enumerate(events) if type(event) is TickStarted]
+    for start, end in pairwise([0, *starts, len(events)]):
+        turn = list(events[start:end])
+        if turn and isinstance(turn[0], TickStarted):
+            server, more = looked_until(server, turn[0].now)
+            effects += more
+            turn.insert(len(turn) - (turn[-1] == Flush(None)), InputRead())
+        server, more = advance(server, turn)
+        effects += more
+    return server, coalesce(effects)
+
+
+def looked_until(server: Server, seconds: float) -> tuple[Server, list[Effect]]:
+    """The server after all ticks that it needs before this second, in which nothing comes in."""
+    effects: list[Effect] = []
+    while (look := next_deadline(server)) is not None and look < seconds:
+        server, more = advance(server, [TickStarted(look, server.unix_time), InputRead()])
+        effects += more
+    return server, effects
 
 
 def at(seconds: float) -> TickStarted:

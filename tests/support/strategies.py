@@ -18,6 +18,8 @@ from sigil.core.events import (
     HalfClosed,
     HandlerFailed,
     HandlerReturned,
+    InputRead,
+    Postponed,
     Publish,
     Received,
     SendMessages,
@@ -30,6 +32,8 @@ from sigil.core.events import (
     TimeRead,
     Writable,
 )
+from sigil.core.http.headers import Headers
+from sigil.core.http.request import Request
 from sigil.core.http.response import Response, StreamedBody
 from sigil.core.websocket.frames import encode_masked
 from tests.support.core_driver import PEER
@@ -42,6 +46,7 @@ TARGETS = st.text("abc/?&=%20-._~", max_size=12).map(lambda text: "/" + text)
 CODES = st.sampled_from(
     ("GET", "GET", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 )
+REQUEST = Request("GET", "/", "/", "", 1, Headers(), b"", PEER)
 BODIES = st.binary(max_size=40)
 CHUNKS = st.lists(st.binary(min_size=1, max_size=20), max_size=4)
 
@@ -156,6 +161,7 @@ HTTP_EVENT = st.one_of(
     st.builds(HandlerReturned, st.builds(Ticket, CONNS, st.integers(0, 1)), RESPONSES),
     st.builds(StreamChunk, TICKETS, st.sampled_from((b"", b"abc", b"abcd"))),
     st.builds(StreamEnded, TICKETS),
+    st.builds(Postponed, TICKETS, st.lists(st.just(REQUEST), min_size=1, max_size=3).map(tuple)),
     st.builds(
         HandlerFailed,
         TICKETS,
@@ -179,6 +185,7 @@ HTTP_EVENT = st.one_of(
     st.just(Accepted(3, PEER)),
     st.builds(TickStarted, st.floats(0.01, 40.0), st.integers(0, 3)),
     st.builds(TimeRead, st.floats(0.01, 9.0), st.integers(0, 3)),
+    st.builds(InputRead, st.frozensets(CONNS, max_size=1)),
     st.sampled_from((TickStarted(0.1, 0),) * 5 + (Stop(4.0),)),
 )
 """One event: most of them plausible, some for requests or connections that are gone."""

@@ -15,7 +15,7 @@ until the tick is flushed, and never overwrites itself.
 It does not know how a cursor advances: `connection.send_queue` and `connection.websocket_send` do.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
@@ -34,21 +34,17 @@ from .cohort_index import (
     remove_cohort,
     with_topics,
 )
-from .encoding import ENCODING_INFO, Encoding, recode
+from .encoding import ENCODING_INFO, Encoding
 from .entry import (
     EVERY_TOPIC,
     Published,
     Subscription,
     Topics,
-    entry_len,
-    format_position,
     frame_for,
     matches,
 )
-from .recoding import encode_anew, in_tick, recoding_cost, remember, stored_frame
 from .ring import (
     Ring,
-    entries_matching,
     last_matching,
     make_ring,
     ring_append,
@@ -266,65 +262,6 @@ def count_subscribers(broadcast: Broadcast, encoding: Encoding, more: int) -> Br
     )
 
 
-def add_laggard(broadcast: Broadcast, conn: Conn, cursor: int) -> Broadcast:
-    """The broadcast with a laggard, which needs what was published from its cursor on.
-
-    One whose cursor has moved on stays under its old number until the tail comes to it, so that
-    reading costs it nothing here.
-    """
-    known = broadcast.laggards.get(conn)
-    if known is not None:
-        if known <= cursor:
-            return broadcast
-        broadcast = remove_laggard(broadcast, conn)
-    others = broadcast.laggards_at.get(cursor, NO_MEMBERS)
-    return broadcast._replace(
-        laggards=broadcast.laggards.set(conn, cursor),
-        laggards_at=broadcast.laggards_at.set(cursor, others.add(conn)),
-        lowest_cursor=min(broadcast.lowest_cursor, cursor),
-    )
-
-
-def remove_laggard(broadcast: Broadcast, conn: Conn) -> Broadcast:
-    """The broadcast without this laggard."""
-    number = broadcast.laggards[conn]
-    others = broadcast.laggards_at[number].remove(conn)
-    if others:
-        laggards_at = broadcast.laggards_at.set(number, others)
-    else:
-        laggards_at = broadcast.laggards_at.remove(number)
-    return broadcast._replace(laggards=broadcast.laggards.remove(conn), laggards_at=laggards_at)
-
-
-def laggards_passed(broadcast: Broadcast) -> list[Conn]:
-    """The laggards whose number the tail has passed, each of which needs a look, in order."""
-    if not broadcast.laggards:
-        return []
-    numbers = range(broadcast.lowest_cursor, broadcast.ring.tail_number)
-    passed = [broadcast.laggards_at.get(number, NO_MEMBERS) for number in numbers]
-    return [conn for conns in passed for conn in sorted(conns)]
-
-
-def move_laggards(broadcast: Broadcast, moved: Iterable[tuple[Conn, int]]) -> Broadcast:
-    """The broadcast with these laggards under the numbers of their cursors, which have moved on."""
-    for conn, cursor in moved:
-        broadcast = add_laggard(remove_laggard(broadcast, conn), conn, cursor)
-    return broadcast
-
-
-def raise_lowest_cursor(broadcast: Broadcast) -> Broadcast:
-    """The broadcast when those that the tail has passed were looked at: nobody is left below it.
-
-    The next laggard is looked for among as many numbers as are of use to `publish_capacity`.
-    """
-    lowest = NO_CURSOR
-    if broadcast.laggards:
-        lowest, end = broadcast.ring.tail_number, broadcast.ring.tail_number + SPARE_FRAMES
-        while lowest < end and lowest not in broadcast.laggards_at:
-            lowest += 1
-    return broadcast._replace(lowest_cursor=lowest)
-
-
 # -- cursors ---------------------------------------------------------------------------------------
 
 
@@ -352,74 +289,6 @@ def first_cursor(broadcast: Broadcast, subscription: Subscription, history: int)
     if history > 0:
         return start_of_history(broadcast, subscription, history)
     return broadcast.next_number if broadcast.pending else None
-
-
-# -- encodings -------------------------------------------------------------------------------------
-
-
-def encode_entries(entries: tuple[Published, ...], broadcast: Broadcast) -> tuple[Published, ...]:
-    """The plain entries that are published next, in each encoding that has subscribers."""
-    return tuple(
-        [
-            encode_entry(entry, broadcast, number)
-            for number, entry in enumerate(entries, broadcast.next_number)
-        ]
-    )
-
-
-def encode_entry(entry: Published, broadcast: Broadcast, number: int) -> Published:
-    """A plain entry in each encoding that has subscribers, unless all of them together do not fit
-    on the ring; `number` is the one that the entry will have.
-    """
-    position = format_position(broadcast.ring.epoch, number)
-    encodings = tuple(
-        [
-            (encoding, _encoded(entry.frame, encoding, position))
-            for encoding, _ in broadcast.encoding_counts
-        ]
-    )
-    encoded = entry._replace(encodings=encodings)
-    return encoded if entry_len(encoded) <= broadcast.ring.max_bytes else entry
-
-
-def _encoded(frame: bytes, encoding: Encoding, position: str) -> bytes:
-    """A plain frame in another encoding; the very same object if it is the same there."""
-    encoded = recode(frame, encoding, position)
-    return frame if encoded == frame else encoded
-
-
-def encode_for(
-    broadcast: Broadcast,
-    cursor: int,
-    places: Sequence[tuple[int, Subscription]],
-    tick_started_at: float,
-    limits: Limits,
-) -> Broadcast:
-    """The broadcast with what a laggard is sent next encoded, as far as this tick allows: what was
-    published from its cursor up to each of the places, for the subscription that belongs to it.
-    """
-    ring = broadcast.ring
-    recoded, encoding = in_tick(ring.recoded, tick_started_at, limits), places[-1][1].encoding
-    frames: dict[tuple[int, Encoding], bytes] = {}
-    room, spent = limits.max_outbox_len, 0
-    encoded_from = dict(broadcast.encoded_from).get(encoding, broadcast.next_number)
-    for end, subscription in places:
-        end = min(end, encoded_from)
-        for number, entry in entries_matching(ring, cursor, end, subscription):
-            if room <= 0 or spent >= recoded.allowance:
-                break
-            frame = stored_frame(entry, number, encoding, recoded)
-            if frame is None:
-                frame = encode_anew(entry, number, encoding, ring.epoch)
-                frames[number, encoding] = frame
-                spent += recoding_cost(entry)
-            room -= len(frame)
-        cursor = max(cursor, end)
-    if frames:
-        recoded = remember(recoded, frames, spent, limits)
-    if recoded is ring.recoded:
-        return broadcast
-    return broadcast._replace(ring=ring._replace(recoded=recoded))
 
 
 # -- how much can be published ---------------------------------------------------------------------

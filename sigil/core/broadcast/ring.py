@@ -206,8 +206,8 @@ def ring_read(
 def ring_read_encoded(
     ring: Ring, start: int, end: int, subscription: Subscription
 ) -> Iterator[tuple[int, bytes | None]]:
-    """The same as far as they are encoded, or may be in this tick; None in the place of the first
-    frame that may not, which is the last.
+    """The frames that `ring_read` gives, as far as they are encoded or may be in this tick; None in
+    the place of the first one that may not, which is the last.
     """
     encoding, allowance = subscription.encoding, ring.recoded.allowance
     for number, entry in entries_matching(ring, start, end, subscription):

@@ -64,20 +64,18 @@ def _make_postings(start: int, entries: Sequence[Published], places: list[int]) 
     numbers, texts, length = list[int](), list[int](), 0
     more: dict[Encoding, int] = {}
     for place in places:
-        frame, _, encodings = entries[place]
+        entry = entries[place]
+        frame = entry.frame
         numbers.append(start + place)
         if frame[0] & 0x0F == Opcode.TEXT:
             texts.append(start + place)
         length += len(frame)
-        for encoding, encoded in encodings:
+        for encoding, encoded in entry.encodings:
             more[encoding] = more.get(encoding, 0) + len(encoded) - len(frame)
     all_numbers = tuple(numbers)
-    return Postings(
-        all_numbers,
-        all_numbers if len(texts) == len(numbers) else tuple(texts),
-        length,
-        tuple([(encoding, length + extra) for encoding, extra in more.items()]) if more else (),
-    )
+    all_texts = all_numbers if len(texts) == len(numbers) else tuple(texts)
+    lengths = tuple([(encoding, length + extra) for encoding, extra in more.items()])
+    return Postings(all_numbers, all_texts, length, lengths)
 
 
 # -- what is asked ---------------------------------------------------------------------------------

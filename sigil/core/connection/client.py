@@ -8,7 +8,8 @@ record (`deadlines`), so they agree with it.
 
 Rules: absence is None. Requests are numbered from 0 in order of arrival; `responded` is the number
 of the first one that awaits its response, `outstanding` the heads of those from there on.
-`early_responses` holds responses that were made before it was their turn to be sent. While the
+`early_responses` holds responses that were made before it was their turn to be sent, `postponed`
+the requests that are to be handed to the program once more. While the
 `outbox` is not empty, everything that is sent goes behind it. `waiting_since` is when the
 connection began to wait for what it waits for: a client that sends byte by byte gains no time. An
 idle connection has the very records `IDLE_HTTP` (or `IDLE_WEBSOCKET`, or `DELIVERING`) and
@@ -29,6 +30,7 @@ from ..events import Segment
 from ..http.body import BodyReader
 from ..http.chunks import StreamState
 from ..http.head import Head
+from ..http.request import Request
 from ..http.response import Response
 from ..limits import Limits
 from ..parse_result import Malformed
@@ -96,6 +98,10 @@ class Outgoing(NamedTuple):
     early_responses: tuple[tuple[int, Response], ...]
     """Responses to later requests than the first outstanding one, each with its request's number.
     """
+    postponed: tuple[tuple[int, Request], ...]
+    """Outstanding requests with which the handler was not called, each with its number: they are
+    handed out again when there is room for their responses.
+    """
     streaming: StreamState | None
     """The response body that is being streamed, chunk by chunk."""
     outbox: tuple[Segment, ...]
@@ -114,7 +120,13 @@ IDLE_HTTP = Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0)
 IDLE_WEBSOCKET = IDLE_HTTP._replace(phase=Phase.WEBSOCKET)
 DELIVERING = IDLE_HTTP._replace(phase=Phase.DELIVERING)
 EVENT_STREAM = IDLE_HTTP._replace(phase=Phase.EVENT_STREAM)
-NOTHING_OUTGOING = Outgoing((), None, (), False, CloseReason.OK, Interest.READ, None)
+NOTHING_OUTGOING = Outgoing((), (), None, (), False, CloseReason.OK, Interest.READ, None)
+
+
+EARLY_RESPONSE_LEN = 1_024
+"""Bytes that a response counts for beside its body while it is held: so that a great number of
+empty ones is something too.
+"""
 
 
 class Client(NamedTuple):
@@ -289,20 +301,52 @@ def pipeline_waits(client: Client) -> bool:
 
 def may_parse(client: Client, limits: Limits) -> bool:
     """True if bytes in the buffer may become requests now."""
-    outgoing = client.outgoing
-    # A client that does not take its responses, or has too many to come, is asked for no more work.
     return (
         client.incoming.phase <= Phase.BODY
         and not pipeline_waits(client)
         and len(client.outstanding) < limits.max_queued_requests
-        and not outgoing.is_full
-        and (not outgoing.outbox or outbox_len(client) < limits.max_outbox_len)
+        and not client.outgoing.postponed
+        and has_response_room(client, limits)
     )
+
+
+def has_response_room(client: Client, limits: Limits) -> bool:
+    """True if the response to one more request may be held for this client.
+
+    Not while it does not take its responses, nor while many are held behind one that is to come
+    first; and nothing is handed out behind a stream, whose end nobody knows. A request whose body
+    has begun is one more at most: it is read to its end.
+    """
+    outgoing = client.outgoing
+    if is_behind(client, limits):
+        return False
+    if client.incoming.phase is Phase.BODY:
+        return True
+    if outgoing.streaming is not None:
+        return False
+    return not outgoing.early_responses or early_len(client) < limits.max_outbox_len
+
+
+def is_behind(client: Client, limits: Limits) -> bool:
+    """True if a client is to take some of what was sent to it first."""
+    outgoing = client.outgoing
+    has_outbox = bool(outgoing.outbox)
+    return outgoing.is_full or (has_outbox and outbox_len(client) >= limits.max_outbox_len)
 
 
 def outbox_len(client: Client) -> int:
     """Bytes sent to this client that the kernel did not take."""
     return sum(map(len, client.outgoing.outbox))
+
+
+def early_len(client: Client) -> int:
+    """Bytes of the responses that are held for this client because another one comes first."""
+    return sum(
+        [
+            EARLY_RESPONSE_LEN + (len(response.body) if isinstance(response.body, bytes) else 0)
+            for _, response in client.outgoing.early_responses
+        ]
+    )
 
 
 def buffered_len(client: Client) -> int:
@@ -329,11 +373,5 @@ def outgoing_len(client: Client) -> int:
     outgoing = client.outgoing
     if outgoing is NOTHING_OUTGOING:
         return 0
-    held = sum(
-        [
-            len(response.body)
-            for _, response in outgoing.early_responses
-            if isinstance(response.body, bytes)
-        ]
-    )
+    held = early_len(client) if outgoing.early_responses else 0
     return held + buffered_len(client)

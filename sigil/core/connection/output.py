@@ -33,16 +33,19 @@ def write(client: Client, segments: tuple[Segment, ...]) -> Step:
 
 
 def close_early_responses(client: Client) -> Step:
-    """Forget the responses that were held and will not be sent; close their streamed bodies."""
+    """Forget the responses that were held and will not be sent, and the requests that will not be
+    handed out again; close the streamed bodies.
+    """
     outgoing = client.outgoing
-    if not outgoing.early_responses:
+    if not outgoing.early_responses and not outgoing.postponed:
         return client, []
     effects: list[Effect] = [
         CloseBody(Ticket(client.conn, number))
         for number, response in outgoing.early_responses
         if isinstance(response.body, StreamedBody)
     ]
-    return with_outgoing(client, outgoing._replace(early_responses=())), effects
+    outgoing = outgoing._replace(early_responses=(), postponed=())
+    return with_outgoing(client, outgoing), effects
 
 
 def write_and_shut(client: Client, segments: tuple[Segment, ...], reason: CloseReason) -> Step:

@@ -12,11 +12,13 @@ does not know responses, but for the two that are about the server itself.
 
 from ..conn import Ticket
 from ..effects import Effect, Handle
+from ..events import Postponed
 from ..http.body import begin_body, continue_body_read
 from ..http.fields import CRLF
 from ..http.head import Head, Parsed, check_partial_head, find_header_end, is_for_server, request_of
 from ..http.request import Request
 from ..http.response import Response
+from ..limits import Limits
 from ..parse_result import Malformed, NeedMore, without_body_for_head
 from ..rope import rope_join
 from .client import (
@@ -24,6 +26,8 @@ from .client import (
     Client,
     Incoming,
     Phase,
+    has_response_room,
+    is_behind,
     may_parse,
     with_incoming,
     with_outgoing,
@@ -207,6 +211,60 @@ def _read_body(client: Client, context: Context) -> Step:
         return with_incoming(client, incoming._replace(body=body, buffer=rest)), []
     done = incoming._replace(phase=Phase.HEAD, head=None, body=None, buffer=rest)
     return finalize_request(with_incoming(client, done), incoming.head, rope_join(body.rope))
+
+
+def on_postponed(client: Client, event: Postponed, context: Context) -> Step:
+    """Keep requests that were not handled, to be handed out again when what was sent is taken, if
+    nothing else is to be waited for.
+    """
+    outgoing = client.outgoing
+    first, last = client.responded, client.responded + len(client.outstanding)
+    known = dict(outgoing.postponed) | {
+        number: request
+        for number, request in enumerate(event.requests, event.ticket.number)
+        if first <= number < last
+    }
+    outgoing = outgoing._replace(postponed=tuple(sorted(known.items())))
+    client = with_outgoing(client, outgoing)
+    if _next_postponed(client, context.limits):
+        client = with_outgoing(client, outgoing._replace(is_full=True))
+    return client, []
+
+
+def _next_postponed(client: Client, limits: Limits) -> tuple[tuple[int, Request], ...]:
+    """Those of the postponed requests for whose responses there is room.
+
+    The first outstanding one waits for no room, as its response is the one that others are held
+    behind.
+    """
+    outgoing, first = client.outgoing, client.responded
+    if is_behind(client, limits):
+        return ()
+    if has_response_room(client, limits):
+        return outgoing.postponed
+    return tuple([item for item in outgoing.postponed if item[0] == first])
+
+
+def hand_out_again(client: Client, context: Context) -> Step:
+    """Order the handling of the postponed requests for whose responses there is room, unless the
+    server is paused.
+    """
+    outgoing, limits = client.outgoing, context.limits
+    is_paused = not limits.max_queued_requests
+    if is_paused or not outgoing.postponed:
+        return client, []
+    ready = _next_postponed(client, limits)
+    left = outgoing.postponed[len(ready) :]
+    effects: list[Effect] = []
+    while ready:
+        first, requests = ready[0][0], [request for _, request in ready]
+        count = next(
+            (place for place, (number, _) in enumerate(ready) if number != first + place),
+            len(ready),
+        )
+        effects.append(Handle(Ticket(client.conn, first), tuple(requests[:count])))
+        ready = ready[count:]
+    return with_outgoing(client, outgoing._replace(postponed=left)), effects
 
 
 def finalize_request(client: Client, head: Head, body: bytes) -> Step:

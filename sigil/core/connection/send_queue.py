@@ -13,7 +13,8 @@ taken. It does not know sockets, nor when the queue is flushed.
 
 from typing import NamedTuple
 
-from ..broadcast.broadcast import Broadcast, encode_for
+from ..broadcast.broadcast import Broadcast
+from ..broadcast.encode import encode_for
 from ..broadcast.encoding import Encoding
 from ..broadcast.entry import frame_len_for, matches
 from ..broadcast.ring import Ring, first_matching, length_from, ring_read_encoded

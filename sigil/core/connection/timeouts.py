@@ -40,7 +40,7 @@ def _header_timed_out(client: Client, context: Context) -> Outcome:
 
 def _body_timed_out(client: Client, context: Context) -> Outcome:
     """The body of a request has not ended in time, or comes too slowly."""
-    is_late = context.now >= client.waiting_since + context.limits.body_timeout
+    is_late = context.tick_started_at >= client.waiting_since + context.limits.body_timeout
     reason = CloseReason.BODY_TIMEOUT if is_late else CloseReason.TOO_SLOW
     return close_with_error(client, reason, context)
 
@@ -54,7 +54,7 @@ def _event_stream_silent(client: Client, context: Context) -> Outcome:
 
 def _write_timed_out(client: Client, context: Context) -> Outcome:
     """The client has taken nothing for too long, or too little."""
-    is_stalled = context.now >= client.waiting_since + context.limits.stall_timeout
+    is_stalled = context.tick_started_at >= client.waiting_since + context.limits.stall_timeout
     return Disconnected(client, CloseReason.WRITE_STALL if is_stalled else CloseReason.TOO_SLOW), []
 
 

@@ -24,6 +24,7 @@ from ..events import (
     HalfClosed,
     HandlerFailed,
     HandlerReturned,
+    Postponed,
     Received,
     SendMessages,
     Stalled,
@@ -50,7 +51,13 @@ from .deadlines import Waiting, waiting_for
 from .event_stream import event_stream_half_closed, stop_event_stream
 from .fast_path import FastTransition
 from .output import write_and_shut
-from .requests import fail_after_outstanding, handle_client_data, try_parse_and_handle
+from .requests import (
+    fail_after_outstanding,
+    hand_out_again,
+    handle_client_data,
+    on_postponed,
+    try_parse_and_handle,
+)
 from .response_streams import end_stream, on_stream_chunk, pull_again, send_sse_comment
 from .responses import (
     respond_to_failure,
@@ -87,6 +94,9 @@ def resume(client: Client, effects: list[Effect], context: Context) -> Outcome:
     while client.incoming.phase is not Phase.LINGER:
         if client.outgoing.early_responses:
             client, effects = send_early_responses(client, effects, context)
+        if client.outgoing.postponed:
+            client, more = hand_out_again(client, context)
+            effects = effects + more
         if client.incoming.buffer and may_parse(client, context.limits):
             length = len(client.incoming.buffer)
             client, more = try_parse_and_handle(client, context)
@@ -186,7 +196,8 @@ def on_handler_returned(client: Client, event: HandlerReturned, context: Context
     """Send the responses that the handler returned."""
     before = client.bytes_out
     client, effects = take_responses(client, event, context)
-    if client.incoming.buffer and client.bytes_out - before > context.limits.max_outbox_len:
+    has_more = client.incoming.buffer or client.outgoing.postponed
+    if has_more and client.bytes_out - before > context.limits.max_outbox_len:
         client = with_outgoing(client, client.outgoing._replace(is_full=True))
     return resume(client, effects, context)
 
@@ -298,6 +309,7 @@ TRANSITIONS: dict[type, Transition] = {
     ConnectionLost: Transition(on_connection_lost),
     CloseRequested: Transition(on_close_requested),
     HandlerFailed: Transition(on_handler_failed, has_ticket=True),
+    Postponed: Transition(on_postponed, has_ticket=True),
     Subscribe: Transition(on_subscribe),
     FanOutStalled: Transition(on_fan_out_stalled),
 }

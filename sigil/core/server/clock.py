@@ -1,15 +1,17 @@
 """Time: what a reading of the clock brings about, and when the next one is needed.
 
-Theory: the core has no clock; the shell reads one and reports it. `TickStarted` opens a tick, and
-deadlines may have passed; `TimeRead` says that time has gone on within a tick, and nothing is
-overdue because of it: what has arrived by then is handled before deadlines are checked (DESIGN 3,
-law 2).
+Theory: the core has no clock; the shell reads one and reports it. `TickStarted` opens a tick,
+`TimeRead` says that time has gone on within it, and nothing is overdue because of either: what has
+arrived by then is handled first. `InputRead` says that it was, and then whoever was due when the
+tick started is judged (DESIGN 3, law 2).
 
-Rules: only connections whose bucket of the timer wheel has expired are looked at, so a tick in
-which nothing is due costs the same however many there are. A connection that is looked at and is
-not overdue is scheduled again. When clients together do not read for `OVERLOAD_GRACE_SECONDS` while
-the server is paused, the slowest readers are disconnected until it is not. This file does not know
-what a timeout means for a connection (`connection/timeouts`), nor who reads the clock.
+Rules: a connection that is ready and was not read in this tick is not late; it is looked at again
+in the next one. Only connections whose bucket of the timer wheel has expired are looked at, so a
+tick in which nothing is due costs the same however many there are. A connection that is looked at
+and is not overdue is scheduled again. When clients together do not read for
+`OVERLOAD_GRACE_SECONDS` while the server is paused, the slowest readers are disconnected until it
+is not. This file does not know what a timeout means for a connection (`connection/timeouts`), nor
+who reads the clock.
 """
 
 from ..close_reasons import CloseReason
@@ -19,7 +21,7 @@ from ..connection.context import Parse
 from ..connection.deadlines import deadline_of
 from ..connection.timeouts import timed_out
 from ..effects import Effect
-from ..events import TickStarted, TimeRead
+from ..events import InputRead, TickStarted, TimeRead
 from ..http.encode import date_field_and_end
 from .batch import Batch
 from .eviction import slowest_reader
@@ -32,22 +34,9 @@ OVERLOAD_GRACE_SECONDS = 1.0
 
 
 def tick_started(server: Server, event: TickStarted, parse: Parse) -> tuple[Server, list[Effect]]:
-    """The server after a tick began, with whatever is overdue closed, and the effects."""
-    now = event.now
+    """The server at the beginning of a tick; there are no effects."""
     date = _date_at(server, event.unix_time)
-    server = at_time(server, now, event.unix_time, date, tick_started_at=now)
-    if server.running is ServerState.DRAINING and now >= server.deadline:
-        return stop_now(server, parse)
-    wheel, expired = expire(server.wheel, now)
-    paused_at = server.load.paused_at
-    is_overloaded = paused_at is not None and now >= paused_at + OVERLOAD_GRACE_SECONDS
-    if not expired and not is_overloaded:
-        return server, []
-    server, effects = _check_deadlines(server._replace(wheel=wheel), expired, parse)
-    if not is_overloaded or server.load.paused_at is None:
-        return server, effects
-    server, more = _disconnect_slowest_readers(server, parse)
-    return server, effects + more
+    return at_time(server, event.now, event.unix_time, date, tick_started_at=event.now), []
 
 
 def time_read(server: Server, event: TimeRead, parse: Parse) -> tuple[Server, list[Effect]]:
@@ -56,21 +45,39 @@ def time_read(server: Server, event: TimeRead, parse: Parse) -> tuple[Server, li
     return at_time(server, event.now, event.unix_time, date, server.tick_started_at), []
 
 
+def input_read(server: Server, event: InputRead, parse: Parse) -> tuple[Server, list[Effect]]:
+    """The server with whatever was overdue when the tick started closed, and the effects."""
+    at, paused_at = server.tick_started_at, server.load.paused_at
+    if server.running is ServerState.DRAINING and at >= server.deadline:
+        return stop_now(server, parse)
+    wheel, expired = expire(server.wheel, at)
+    is_overloaded = paused_at is not None and at >= paused_at + OVERLOAD_GRACE_SECONDS
+    if not expired and not is_overloaded:
+        return server, []
+    server = server._replace(wheel=wheel)
+    server, effects = _check_deadlines(server, expired, event.unread, parse)
+    if not is_overloaded or server.load.paused_at is None:
+        return server, effects
+    server, more = _disconnect_slowest_readers(server, event.unread, parse)
+    return server, effects + more
+
+
 def _date_at(server: Server, unix_time: int) -> bytes:
     """The Date field of a second, made anew only if it is another second than before."""
     return server.date if unix_time == server.unix_time else date_field_and_end(unix_time)
 
 
 def _check_deadlines(
-    server: Server, conns: list[Conn], parse: Parse
+    server: Server, conns: list[Conn], unread: frozenset[Conn], parse: Parse
 ) -> tuple[Server, list[Effect]]:
-    """The server after those of these connections that are overdue have timed out; those that are
-    still open are scheduled again.
+    """The server after those of these connections that are overdue have timed out, the `unread`
+    apart; those that are still open are scheduled again.
     """
-    batch, wheel = Batch(server, parse), server.wheel
+    batch, wheel, at = Batch(server, parse), server.wheel, server.tick_started_at
     for conn in conns:
         client = batch.draft.find_client(conn)
-        if client is not None and deadline_of(client, server.limits) <= server.now:
+        is_judged = client is not None and conn not in unread
+        if client is not None and is_judged and deadline_of(client, server.limits) <= at:
             batch.commit(client, timed_out(client, batch.context))
             client = batch.draft.find_client(conn)
         if client is not None:
@@ -79,11 +86,16 @@ def _check_deadlines(
     return server._replace(wheel=wheel), effects
 
 
-def _disconnect_slowest_readers(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
-    """The server without the slowest readers, as many of them as it takes to resume."""
+def _disconnect_slowest_readers(
+    server: Server, unread: frozenset[Conn], parse: Parse
+) -> tuple[Server, list[Effect]]:
+    """The server without the slowest readers, the `unread` apart, as many of them as it takes to
+    resume.
+    """
     batch = Batch(server, parse)
     while batch.server.load.paused_at is not None:
-        slowest = slowest_reader(batch.draft.clients(), server.now)
+        judged = (client for client in batch.draft.clients() if client.conn not in unread)
+        slowest = slowest_reader(judged, server.now)
         if slowest is None:
             break
         batch.commit(slowest, (Disconnected(slowest, CloseReason.TOO_SLOW), []))
@@ -91,7 +103,7 @@ def _disconnect_slowest_readers(server: Server, parse: Parse) -> tuple[Server, l
 
 
 def is_due(server: Server, now: float) -> bool:
-    """True if `TickStarted` is needed at `now` even if nothing else has happened."""
+    """True if a tick that started at `now` must end in `InputRead`, even if nothing came in."""
     soonest = server.wheel.soonest
     return (
         server.running is not ServerState.SERVING
@@ -101,9 +113,7 @@ def is_due(server: Server, now: float) -> bool:
 
 
 def next_deadline(server: Server) -> float | None:
-    """When `TickStarted` is needed at the latest, on the clock of `now`; None if nothing has a
-    deadline.
-    """
+    """When a tick is needed at the latest, on the clock of `now`; None if there is no deadline."""
     deadlines = [next_expiry(server.wheel)]
     if server.running is ServerState.DRAINING:
         deadlines.append(server.deadline)

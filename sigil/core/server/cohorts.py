@@ -14,14 +14,13 @@ one topic. This file does not know what is published, nor when it is sent.
 
 from ..broadcast.broadcast import (
     Broadcast,
-    add_laggard,
     change_topics,
     join_cohort,
     leave_cohort,
-    remove_laggard,
 )
 from ..broadcast.cohort_index import NO_TOPICS
 from ..broadcast.entry import Subscription, Topics
+from ..broadcast.laggards import add_laggard, remove_laggard
 from ..connection.client import Client, is_in_cohort, is_laggard
 from ..connection.subscriber import OPEN
 

@@ -25,11 +25,21 @@ from ..connection.client import (
 from ..connection.context import Parse
 from ..connection.transitions import TRANSITIONS
 from ..effects import Effect, Send, Then
-from ..events import Accepted, Event, Flush, Publish, Stop, TickStarted, TimeRead, Writable
+from ..events import (
+    Accepted,
+    Event,
+    Flush,
+    InputRead,
+    Publish,
+    Stop,
+    TickStarted,
+    TimeRead,
+    Writable,
+)
 from ..http.head import parse_headers_only
 from .admission import accept_new_client
 from .batch import Batch
-from .clock import tick_started, time_read
+from .clock import input_read, tick_started, time_read
 from .flush import flush
 from .lifecycle import stop
 from .publish import publish
@@ -83,6 +93,7 @@ ServerTransition: TypeAlias = Callable[[Server, Any, Parse], tuple[Server, list[
 SERVER_TRANSITIONS: dict[type, ServerTransition] = {
     TickStarted: tick_started,
     TimeRead: time_read,
+    InputRead: input_read,
     Accepted: accept_new_client,
     Publish: publish,
     Flush: flush,

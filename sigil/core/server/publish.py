@@ -13,17 +13,14 @@ not know who receives what: the cohorts do.
 
 from ..broadcast.broadcast import (
     append_pending,
-    encode_entries,
-    encode_entry,
     fits,
     has_subscribers,
-    laggards_passed,
-    move_laggards,
-    raise_lowest_cursor,
     skip_numbers,
 )
+from ..broadcast.encode import encode_entries, encode_entry
 from ..broadcast.encoding import Encoding
 from ..broadcast.entry import Published, entry_len, plain_entries
+from ..broadcast.laggards import laggards_passed, move_laggards, raise_lowest_cursor
 from ..broadcast.ring import Ring
 from ..conn import Conn
 from ..connection.context import Parse

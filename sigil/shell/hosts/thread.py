@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from ...core.effects import ERROR_LOG
 from ..program.host import Ticked
+from ..program.logs import write_log
 from ..program.tracebacks import format_traceback
 
 ServerType = TypeVar("ServerType", bound=Ticked)
@@ -69,9 +70,8 @@ class ServerThread(Generic[ServerType]):
         try:
             self.server.server_loop()
         except BaseException as error:
-            logging.getLogger(ERROR_LOG).error(
-                "the server's thread ended\n%s", format_traceback(error)
-            )
+            text = "the server's thread ended\n%s"
+            write_log(logging.getLogger(ERROR_LOG), logging.ERROR, text, format_traceback(error))
 
     @property
     def is_alive(self) -> bool:

@@ -17,6 +17,7 @@ from contextlib import suppress
 
 from ...core.conn import Peer
 from ...core.effects import SERVER_LOG
+from ..program.logs import write_log
 from .listen import AcceptStop, accept_waiting
 
 _LOG = logging.getLogger(SERVER_LOG)
@@ -66,7 +67,8 @@ class Acceptor:
 
     def _pause(self, why: str) -> None:
         """Accept no connections for `PAUSE_SECONDS`."""
-        _LOG.warning("%s: accepting no connections for %g s", why, PAUSE_SECONDS)
+        text = "%s: accepting no connections for %g s"
+        write_log(_LOG, logging.WARNING, text, why, PAUSE_SECONDS)
         self.resumes_at = time.monotonic() + PAUSE_SECONDS
 
     def end_pause(self, now: float) -> None:

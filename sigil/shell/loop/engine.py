@@ -30,6 +30,7 @@ from ...core.events import (
     Event,
     FanOutStalled,
     Flush,
+    InputRead,
     Stalled,
     TimeRead,
     conn_of,
@@ -37,6 +38,7 @@ from ...core.events import (
 from ...core.server.fold import advance
 from ...core.server.slots import find_client
 from ...core.server.state import Server
+from ..program.logs import write_log
 from .send_buffer import SendBuffer
 
 _ERRORS = logging.getLogger(ERROR_LOG)
@@ -112,8 +114,9 @@ class Engine:
 
     # -- rounds ------------------------------------------------------------------------------------
 
-    def run_rounds(self) -> None:
-        """Advance the core by the events, perform its effects, and so on with what came of them.
+    def run_rounds(self, last: InputRead | None = None) -> None:
+        """Advance the core by the events, perform its effects, and so on with what came of them;
+        when all was answered that this tick has read, `last` is applied.
 
         After `Limits.max_rounds_per_tick` rounds the rest waits for the next tick.
         """
@@ -127,6 +130,10 @@ class Engine:
             self._perform()
             if not self.events:
                 break
+        if last is not None:
+            self.sync()
+            self.advance([last])
+            self._perform()
         self._flush()
         if self.events:
             self._sync_until_quiet()
@@ -180,7 +187,9 @@ class Engine:
             try:
                 self._state, more = advance(self._state, (event,), self._parse)
             except Exception:
-                _ERRORS.error(
+                write_log(
+                    _ERRORS,
+                    logging.ERROR,
                     "a defect of sigil: %s could not be handled\n%s",
                     type(event).__name__,
                     traceback.format_exc(),

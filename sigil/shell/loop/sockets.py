@@ -12,6 +12,7 @@ connection that is gone do nothing. It does not know HTTP, time, or when it is c
 import logging
 import selectors
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
 from operator import length_hint
 from typing import TypeAlias
@@ -41,6 +42,7 @@ from ...core.events import (
     Writable,
 )
 from ..program.handlers import Application
+from ..program.logs import write_log
 from .connection_socket import (
     CohortSockets,
     ConnectionSocket,
@@ -57,6 +59,17 @@ MAX_SEGMENTS = 1_000
 _READ = selectors.EVENT_READ
 
 _ACCESS = logging.getLogger(ACCESS_LOG)
+
+
+def unread_of(left: Ready, events: Iterable[Event], max_len: int) -> frozenset[Conn]:
+    """The connections that have more for us than was read: those that are `left` for the next tick,
+    and those from which as much came as one read takes.
+    """
+    conns = [key.data.conn for key, _ in left if type(key.data) is ConnectionSocket]
+    conns += [
+        event.conn for event in events if type(event) is Received and len(event.data) == max_len
+    ]
+    return frozenset(conns)
 
 
 class Sockets:
@@ -293,12 +306,14 @@ class Sockets:
 
     def log(self, effect: Log) -> None:
         """Write a line to a log."""
-        logging.getLogger(effect.logger).log(effect.level, "%s", effect.text)
+        write_log(logging.getLogger(effect.logger), effect.level, "%s", effect.text)
 
     def log_access(self, effect: AccessLog) -> None:
         """Write a line to the access log."""
         length = "-" if effect.length < 0 else effect.length
-        _ACCESS.info(
+        write_log(
+            _ACCESS,
+            logging.INFO,
             '%s "%s %s HTTP/1.%d" %d %s',
             effect.peer,
             effect.method,

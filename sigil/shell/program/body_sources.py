@@ -22,6 +22,7 @@ from ...core.http.response import StreamedBody, Unfold
 from ...core.http.sse import encode_event
 from ...core.http.validate import type_name
 from .deferred import Deferred
+from .logs import write_log
 from .tracebacks import EXIT_EXCEPTIONS, format_traceback
 
 Spawn: TypeAlias = Callable[[Awaitable[object], Deferred | None], Callable[[], object]]
@@ -102,7 +103,9 @@ def close_iterator(chunks: object, spawn: Spawn | None) -> None:
 
 
 def _log_close(error: BaseException) -> None:
-    _LOG.error("a stream raised when it was closed\n%s", format_traceback(error))
+    write_log(
+        _LOG, logging.ERROR, "a stream raised when it was closed\n%s", format_traceback(error)
+    )
 
 
 async def _closing(chunks: AsyncIterable[Any]) -> None:

@@ -37,6 +37,7 @@ from .body_sources import Spawn
 from .deferred import Deferred
 from .host import Host
 from .jobs import Job, Returned
+from .logs import write_log
 from .tracebacks import EXIT_EXCEPTIONS, format_traceback, safe_name
 
 _LOG = logging.getLogger(ERROR_LOG)
@@ -268,9 +269,8 @@ class CallbackRunner:
         """Log that a callback raised, and end its connection."""
         # when the server has ended, it was us who cancelled it
         if self._server.running or not isinstance(error, CancelledError):
-            _LOG.error(
-                "the callback %s raised\n%s", safe_name(job.callback), format_traceback(error)
-            )
+            text = "the callback %s raised\n%s"
+            write_log(_LOG, logging.ERROR, text, safe_name(job.callback), format_traceback(error))
         if job.is_fatal:
             self._report(CloseRequested(job.conn, CloseReason.HANDLER_ERROR))
         return job.done

@@ -25,11 +25,12 @@ from ...core.effects import (
     Handle,
     Pull,
 )
-from ...core.events import Event, HandlerFailed, HandlerReturned
+from ...core.events import Event, HandlerFailed, HandlerReturned, Postponed
 from ...core.http.request import BadInput, Request
-from ...core.http.response import Response, StreamedBody
+from ...core.http.response import EventStream, Response, StreamedBody
 from ...core.http.validate import type_name
 from ...core.server.slots import find_client
+from ...core.server.state import Server
 from .body_sources import BodySources, LateChunk, Spawn, close_iterator
 from .callbacks import CallbackRunner, CallbackTable
 from .deferred import Deferred
@@ -44,6 +45,12 @@ Handler: TypeAlias = (
     Callable[[Request], HandlerResult] | Callable[[Request], Awaitable[Response | None]]
 )
 """A function of a request; inside asyncio it may be `async def`."""
+
+
+ROUND_SHARE = 4
+"""Handlers make no more in one round than this part of `Limits.max_outbound_len`: until the core
+has what they made, it cannot say that this is enough.
+"""
 
 
 class HandlerError(NamedTuple):
@@ -80,6 +87,13 @@ def _internal_error(ticket: Ticket, request: Request, text: str) -> HandlerFaile
     return HandlerFailed(ticket, 500, "", _about(request, text))
 
 
+def _begins_stream(event: Event | None) -> bool:
+    """True for the event of a response behind which nothing can be sent for as long as it lasts."""
+    if type(event) is not HandlerReturned:
+        return False
+    return isinstance(event.responses[0].body, StreamedBody | EventStream)
+
+
 def _status_of(error: BaseException) -> Any:
     """The status that bad input asks for; None if it cannot be had."""
     try:
@@ -107,6 +121,9 @@ class Application:
         self.sources = BodySources(server._post, events, clock)
         self._events = events
         """Where events go that come before the one a method returns."""
+        self._round: Server | None = None
+        self._made_len = 0
+        """Bytes of the bodies that handlers have made since the core had the value `_round`."""
 
     def methods(self) -> dict[type[Effect], Callable[[Any], Event | None]]:
         """What performs each kind of effect that concerns user code."""
@@ -131,7 +148,9 @@ class Application:
     def handle_request(self, effect: Handle) -> Event | None:
         """Call the handler with each request; whatever it does is an event."""
         handler, requests, ticket = self._handler, effect.requests, effect.ticket
-        conn, number = ticket.conn, ticket.number
+        conn, number, room = ticket.conn, ticket.number, self._room()
+        if room <= 0 and self._made_len:
+            return Postponed(ticket, requests)
         responses: list[Response] = []
         response: Any
         for request in requests:
@@ -146,6 +165,12 @@ class Application:
                 response = _handler_error(request, error)
             if type(response) is Response and type(response.body) is bytes:
                 responses.append(response)
+                length = len(response.body)
+                if length:
+                    room -= length
+                    self._made_len += length
+                    if room < 0:
+                        return self._postpone_rest(effect, number, responses)
                 continue
             self._report_responses(Ticket(conn, number), responses)
             number += len(responses) + 1
@@ -153,11 +178,37 @@ class Application:
             if event is not None:
                 self._events.append(event)
             responses = []
+            if _begins_stream(event):
+                return self._postpone_rest(effect, number, responses)
         if not responses:
             return None
         if number != ticket.number:
             ticket = Ticket(conn, number)
         return HandlerReturned(ticket, tuple(responses))
+
+    def _room(self) -> int:
+        """How many bytes of bodies the handler may make for one client now: as many as are held for
+        it, and as are left of what may be made for all in this round; one response may be more.
+        """
+        state = self._server._engine.snapshot
+        if state is not self._round:
+            self._round, self._made_len = state, 0
+        limits = state.limits
+        return min(limits.max_outbox_len, limits.max_outbound_len // ROUND_SHARE - self._made_len)
+
+    def _postpone_rest(
+        self, effect: Handle, number: int, responses: list[Response]
+    ) -> Event | None:
+        """The responses to the requests from `number` on, while those behind them are postponed; if
+        there are none of either, there is no such event.
+        """
+        conn, rest = effect.ticket.conn, number + len(responses)
+        requests = effect.requests[rest - effect.ticket.number :]
+        returned = HandlerReturned(Ticket(conn, number), tuple(responses)) if responses else None
+        if not requests:
+            return returned
+        self._report_responses(Ticket(conn, number), responses)
+        return Postponed(Ticket(conn, rest), requests)
 
     def _report_responses(self, ticket: Ticket, responses: list[Response]) -> None:
         """Report the responses so far, if there are any."""

@@ -103,12 +103,11 @@ class UnreliableKernel(Kernel):
             ]
             self._rng.shuffle(wires)
             wires.sort(key=_is_urgent, reverse=True)
-        ready = [(wire, mask) for wire in wires if (mask := wire.readiness())]
-        return [
-            event
-            for wire, mask in ready[: limits.max_reads_per_tick]
-            for event in self._process(wire, mask, limits.max_read_len)
-        ]
+        ready = [wire for wire in wires if wire.readiness()]
+        hidden = {wire for wire in self._wires.values() if wire.readiness()} - set(ready)
+        events = self._process_all(ready, limits)
+        self.unread |= {wire.conn for wire in hidden if wire.conn is not None}
+        return events
 
 
 def _is_urgent(wire: Wire) -> bool:

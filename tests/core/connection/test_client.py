@@ -39,7 +39,7 @@ def test_a_new_connection_is_calm_and_clear() -> None:
     )
     assert same(IDLE_HTTP, Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0))
     assert same(
-        NOTHING_OUTGOING, Outgoing((), None, (), False, CloseReason.OK, Interest.READ, None)
+        NOTHING_OUTGOING, Outgoing((), (), None, (), False, CloseReason.OK, Interest.READ, None)
     )
 
 

@@ -439,7 +439,7 @@ def test_a_position_is_told_of_what_has_left() -> None:
     """What was published in this turn has not been sent yet, and a client that breaks off now has
     not heard it.
     """
-    server, effects = advance_by(listening(), told("a"), FLUSH, told("b"), at(100.0))
+    server, effects = advance_by(listening(), told("a"), FLUSH, told("b"), at(15.0))
     server, effects = advance_by(server, FLUSH)
     assert bytes_to(CONN, effects) == b"id: 0-1\n\nid: 0-2\ndata: b\n\n"
 

@@ -52,7 +52,8 @@ def test_a_late_answer_is_waited_for_to_the_bound_and_then_told_503() -> None:
 
 
 def test_a_request_behind_an_overdue_answer_is_not_handled() -> None:
-    _, effects = advance_by(asked(GET, Limits(response_timeout=8.0)), at(8.0), Received(CONN, GET))
+    server, _ = advance_by(asked(GET, Limits(response_timeout=8.0)), at(8.0))
+    _, effects = advance_by(server, Received(CONN, GET))
     assert "Handle" not in effect_names(effects)
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from sigil.core.close_reasons import CloseReason
 from sigil.core.effects import CallClose, Drop, Effect, Log
-from sigil.core.events import Received, Stalled, TickStarted, Writable
+from sigil.core.events import InputRead, Received, Stalled, TickStarted, TimeRead, Writable
 from sigil.core.limits import Limits
-from sigil.core.server import make_server
+from sigil.core.server import advance, make_server
 from sigil.core.server.clock import next_deadline
 from sigil.core.server.state import Server
 from sigil.core.server.stats import stats
@@ -22,6 +22,7 @@ from tests.support.core_driver import (
     asked,
     at,
     bytes_of,
+    effect_names,
     fate_of,
     same,
     serving,
@@ -149,6 +150,33 @@ def test_the_next_deadline_is_when_somebody_must_be_looked_at() -> None:
     assert next_deadline(make_server(Limits(), 0.0, 0)) is None
     assert next_deadline(serving()) == 2.0
     assert next_deadline(advance_by(serving(), at(2.0))[0]) == 4.0
+
+
+def test_the_clock_alone_makes_nobody_late() -> None:
+    server, effects = advance(serving(Limits(idle_timeout=1.0)), [TickStarted(1.1, 0)])
+    assert effects == []
+    server, effects = advance(server, [Received(CONN, GET), InputRead()])
+    assert effect_names(effects) == ["Handle"]
+
+
+def test_whoever_is_ready_and_unread_is_not_late_until_he_is_read() -> None:
+    server, effects = advance(
+        serving(Limits(idle_timeout=1.0)), [TickStarted(1.0, 0), InputRead(frozenset((CONN,)))]
+    )
+    assert effects == []
+    look = next_deadline(server)
+    assert look is not None and look <= 1.0 + 1.0 / 32
+    _, effects = advance(server, [TickStarted(look, 0), Received(CONN, GET), InputRead()])
+    assert effect_names(effects) == ["Handle"]
+    _, effects = advance(server, [TickStarted(look, 0), InputRead()])
+    assert effect_names(effects) == ["Drop", "CallClose"]
+
+
+def test_nobody_is_late_by_what_a_tick_itself_has_taken() -> None:
+    server = serving(Limits(idle_timeout=1.0))
+    events = [TickStarted(0.9, 0), TimeRead(5.0, 5), InputRead()]
+    server, effects = advance(server, events)
+    assert effects == []
 
 
 def test_the_date_is_the_one_on_the_wall() -> None:

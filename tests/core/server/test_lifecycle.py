@@ -72,7 +72,7 @@ def test_draining_waits_for_a_request_that_has_begun() -> None:
 
 def test_draining_is_over_when_its_grace_is() -> None:
     server, _ = advance_by(asked(GET), at(3.0), Stop(5.0))
-    assert next_deadline(server) == 5.0
+    assert next_deadline(server) == 4.0
     server, effects = advance_by(server, at(7.999))
     assert effects == []
     assert next_deadline(server) == 8.0

@@ -377,10 +377,13 @@ def test_an_interrupt_out_of_a_silent_stream_does_not_turn_back_the_clock() -> N
 
 def test_an_interrupt_out_of_closing_a_stream_leaves_no_other_one_open() -> None:
     streams = [Plain(None, trouble=KeyboardInterrupt), Plain(None), Plain(None)]
-    numbers = count()
-    with ticking(lambda request: Response.stream(streams[next(numbers)])) as server:
+    later = [Deferred() for _ in streams]
+    waiting = iter(later)
+    with ticking(lambda request: next(waiting)) as server:
         client = Raw(server, GET * 3)
         pump(server, lambda: server.stats().requests == 3, client)
+        for deferred, stream in zip(later, streams, strict=True):
+            deferred.resolve(Response.stream(stream))
         settle(server, client)
         client.reset()
         with pytest.raises(KeyboardInterrupt):
