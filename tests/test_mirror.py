@@ -22,6 +22,7 @@ ELSEWHERE = {
     "core/conn": "tests/core/server/test_slots.py",
     "core/events": "tests/docs/test_tables.py",
     "core/effects": "tests/docs/test_tables.py",
+    "core/broadcast/encode": "tests/core/broadcast/test_entry.py",
     "core/connection/output": "tests/core/connection/test_responses.py",
     "core/server/batch": "tests/core/test_laws.py",
     "shell/callbacks": "tests/shell/test_server_names.py",

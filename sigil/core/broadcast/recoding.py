@@ -7,8 +7,8 @@ messages. So little is encoded in one tick, over all clients, and the rest in th
 what was encoded is remembered, so that the next who asks has it for nothing.
 
 Rules: a tick has an allowance in bytes, to which each frame counts a little more than its length;
-the first one beyond it is still encoded, so that there is progress. What is remembered is bounded;
-what is too much makes all that is older be forgotten. It does not know who asks, nor the ring.
+the first one beyond it is still encoded, so that there is progress. What is remembered is bounded,
+but for a message that is too long by itself. It does not know who asks, nor the ring.
 """
 
 from collections.abc import Mapping
@@ -54,16 +54,23 @@ def in_tick(recoded: Recoded, tick_started_at: float, limits: Limits) -> Recoded
 def remember(
     recoded: Recoded, frames: Mapping[tuple[int, Encoding], bytes], spent: int, limits: Limits
 ) -> Recoded:
-    """The frames with these as well, for which `spent` of the allowance was used."""
-    added = sum([len(frame) + ENTRY_LEN for frame in frames.values()])
+    """The frames with these as well, in the order in which they are needed, for which `spent` of
+    the allowance was used.
+
+    If that is too much, all that is older is forgotten; at least the first one is kept.
+    """
     known, length = recoded.frames, recoded.length
-    if length + added > limits.max_recoded_len:
+    if length + sum([len(frame) + ENTRY_LEN for frame in frames.values()]) > limits.max_recoded_len:
         known, length = pmap(), 0
     evolver = known.evolver()
     for key, frame in frames.items():
+        added = len(frame) + ENTRY_LEN
+        if length and length + added > limits.max_recoded_len:
+            break
         evolver[key] = frame
+        length += added
     return recoded._replace(
-        frames=evolver.persistent(), length=length + added, allowance=recoded.allowance - spent
+        frames=evolver.persistent(), length=length, allowance=recoded.allowance - spent
     )
 
 

@@ -233,13 +233,16 @@ def last_matching(ring: Ring, subscription: Subscription, count: int) -> int | N
     stored; None if none is.
     """
     unindexed = _walk(ring, max(ring.indexed_number, ring.tail_number), ring.head_number)
-    found = [number for number, entry in unindexed if matches(entry, subscription)][-count:]
+    numbers = [number for number, entry in unindexed if matches(entry, subscription)][-count:]
+    found, missing = next(iter(numbers), None), count - len(numbers)
     index = len(ring.topic_spans) - 1
-    while len(found) < count and index >= 0 and ring.topic_spans[index].end > ring.tail_number:
+    while missing and index >= 0 and ring.topic_spans[index].end > ring.tail_number:
         span = ring.topic_spans[index]
-        found = [*last_of(span, span.end, subscription, count - len(found)), *found]
+        last = last_of(span, ring.tail_number, subscription, missing)
+        found = found if last.first is None else last.first
+        missing -= last.found_count
         index -= 1
-    return next((number for number in found if number >= ring.tail_number), None)
+    return found
 
 
 def length_from(ring: Ring, start: int, end: int, subscription: Subscription) -> int:

@@ -92,16 +92,31 @@ def matching(span: TopicSpan, start: int, end: int, subscription: Subscription) 
     return found[0] if len(found) == 1 else sorted([number for part in found for number in part])
 
 
-def last_of(span: TopicSpan, end: int, subscription: Subscription, count: int) -> Sequence[int]:
-    """The last `count` numbers below `end` of the frames of a span that are for a subscription, or
-    as many as there are, in order.
+class Last(NamedTuple):
+    """The last frames of a span for somebody: the number of the first of them, None if there are
+    none, and how many there are.
     """
-    found: list[int] = []
-    for postings in _postings_of(span, subscription):
-        numbers = _numbers(postings, subscription)
-        index = bisect_left(numbers, end)
-        found += numbers[max(0, index - count) : index]
-    return sorted(found)[-count:]
+
+    first: int | None
+    found_count: int
+
+
+def last_of(span: TopicSpan, start: int, subscription: Subscription, count: int) -> Last:
+    """The last `count` frames of a span that are for a subscription, or as many as there are from
+    number `start` on.
+    """
+    parts = [
+        (numbers, len(numbers) - bisect_left(numbers, start))
+        for numbers in [_numbers(found, subscription) for found in _postings_of(span, subscription)]
+    ]
+    total = sum([length for _, length in parts])
+    firsts = [numbers[-length] for numbers, length in parts if length]
+    if total <= count:
+        return Last(min(firsts, default=None), total)
+    last = [
+        number for numbers, length in parts if length for number in numbers[-min(length, count) :]
+    ]
+    return Last(sorted(last)[-count], count)
 
 
 def length_in(span: TopicSpan, subscription: Subscription) -> int:
