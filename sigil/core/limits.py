@@ -232,6 +232,11 @@ class Limits(NamedTuple):
     """Rounds of effects and the events that they cause in one tick: an endless stream would make
     them endless.
     """
+    max_user_seconds_per_tick: float = 0.005
+    """Seconds in which handlers, callbacks and streams may be begun in one tick; one is, always.
+    The others are for the next tick, so that what is answered leaves and everybody is read between
+    two that are slow.
+    """
 
 
 FULL_POLICIES = ("evict", "wait", "503")

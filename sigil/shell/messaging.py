@@ -214,6 +214,7 @@ class Messaging(Stager):
         """Drop what was posted too late; the callbacks of an end are called all the same."""
         if isinstance(item, Returned):
             self._application.take_late(item)
+            self._application.perform_all_work()
         else:
             discard(item)
 

@@ -74,6 +74,8 @@ class HttpServer(Messaging):
         self._backlog = backlog
         self._selector: selectors.BaseSelector | None = None
         self._application = Application(self, handler, callbacks, self._engine.events)
+        self._engine.run_queue = self._application.run_queue
+        self._engine.perform_work = self._application.perform_work
         self._sockets: Sockets
         self._acceptor: Acceptor | None = None
         self._read_offset = 0
@@ -300,6 +302,7 @@ class HttpServer(Messaging):
         if has_work:
             engine.flush_between_ticks()
             is_left = self._has_work()
+        engine.run_queue.begin_tick()
         ready = selector.select(0.0 if is_left else self._bounded(timeout))
         (now, unix_time), events = engine.clock(), engine.events
         is_judged = is_due(engine.snapshot, now)
@@ -312,7 +315,7 @@ class HttpServer(Messaging):
         self._take_posted()
         self._application.sources.poll(now)
         has_work = has_work or len(events) > left_over
-        if events or engine.has_unsent or is_judged:
+        if events or engine.has_work or is_judged:
             unread = unread_of(left, events, self._limits.max_read_len) if is_judged else None
             events.insert(0, TickStarted(now, unix_time))
             engine.run_rounds(None if unread is None else InputRead(unread))
@@ -352,7 +355,11 @@ class HttpServer(Messaging):
 
     def _accept(self, acceptor: Acceptor) -> None:
         """Accept connections that wait, as many as one tick may and there is room for."""
-        max_count = min(self._limits.max_accepts_per_tick, accept_room(self._engine.state))
+        max_count = min(
+            self._limits.max_accepts_per_tick,
+            accept_room(self._engine.state),
+            self._application.run_queue.room(self._limits),
+        )
         self._engine.events += [
             Accepted(self._sockets.register_accepted(sock), peer)
             for sock, peer in acceptor.accept(max_count)
@@ -371,7 +378,7 @@ class HttpServer(Messaging):
             self._acceptor.close()
             self._acceptor = None
             write_log(_LOG, logging.INFO, "stopped listening on %s", self._address())
-        if self._engine.state.running is ServerState.STOPPED and not self._engine.events:
+        if self._engine.state.running is ServerState.STOPPED and self._engine.is_done:
             self._close()
 
     def _close(self) -> None:

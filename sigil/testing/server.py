@@ -100,6 +100,8 @@ class MemoryServer(Messaging):
             clock,
         )
         self._engine.methods = self._make_methods(self._application, self.kernel)
+        self._engine.run_queue = self._application.run_queue
+        self._engine.perform_work = self._application.perform_work
         self.set_spawn(self._loop.spawn)
 
     def _read_clock(self) -> float:
@@ -203,13 +205,18 @@ class MemoryServer(Messaging):
         """One tick, in the order of `HttpServer.process_connections`."""
         engine, limits = self._engine, self._limits
         engine.flush_between_ticks()
+        engine.run_queue.begin_tick()
         self._loop.run_once()
         # An exception may have left a tick before its first event was given to the core.
         is_left_over = bool(engine.events) and type(engine.events[0]) is TickStarted
         engine.events[:is_left_over] = [TickStarted(*self._read_time())]
         engine.events += self.kernel.process_readable_clients(limits)
         engine.events += self.kernel.accept(
-            min(limits.max_accepts_per_tick, accept_room(engine.state))
+            min(
+                limits.max_accepts_per_tick,
+                accept_room(engine.state),
+                engine.run_queue.room(limits),
+            )
         )
         self._take_posted()
         self._application.sources.poll(self.now)
@@ -220,7 +227,7 @@ class MemoryServer(Messaging):
         """Close the backlog if the server is stopping, and everything once it has stopped."""
         if self.state.running is not ServerState.SERVING:
             self.kernel.close_backlog()
-        if self.state.running is ServerState.STOPPED and not self._engine.events:
+        if self.state.running is ServerState.STOPPED and self._engine.is_done:
             self.kernel.close()
             self.set_spawn(None)
             self._loop.end()

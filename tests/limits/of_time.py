@@ -11,7 +11,7 @@ does not know sockets.
 
 from collections.abc import Iterator
 
-from sigil import Deferred, Limits, Response
+from sigil import Deferred, Limits, Request, Response
 from sigil.testing import Client, WebSocket
 from tests.limits.row import GRAIN_SECONDS, JUST_BEFORE_SECONDS, Row, end_of, fate, fine
 
@@ -207,6 +207,27 @@ PATIENT = Limits(body_timeout=1_000.0, stall_timeout=1_000.0)
 GRACE = PATIENT._replace(rate_grace=8.0)
 RATES = PATIENT._replace(rate_grace=2.0, min_body_rate=10, min_read_rate=10)
 
+# -- user code -------------------------------------------------------------------------------------
+
+
+def begin_handlers(limits: Limits, seconds: float) -> str:
+    """How many handlers are begun in one tick, and in the next, of two that take so long."""
+    calls: list[str] = []
+
+    def handler(request: Request) -> Response:
+        client.server.now += seconds
+        calls.append(request.path)
+        return Response.text("fine")
+
+    client = Client(handler, limits=limits)
+    connection = client.connect()
+    connection.wire.arrived += b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2
+    client.server.tick()
+    first = len(calls)
+    client.server.tick()
+    return f"{first}, then {len(calls) - first}"
+
+
 ROWS = (
     Row(
         "header_timeout",
@@ -299,5 +320,14 @@ ROWS = (
         "1000, OK",
     ),
     Row("linger_timeout", LINGERING, last_answer, AT, PAST_LINGERING, "still there", "OK"),
+    Row(
+        "max_user_seconds_per_tick",
+        Limits(max_user_seconds_per_tick=8.0),
+        begin_handlers,
+        AT,
+        PAST,
+        "2, then 0",
+        "1, then 1",
+    ),
     Row("max_linger_len", Limits(max_linger_len=100), send_on, 100, 101, "still there", "OK"),
 )

@@ -292,6 +292,11 @@ def has_unsent(client: Client) -> bool:
     return websocket is not None and websocket.pong_payload is not None
 
 
+def is_outstanding(client: Client, number: int) -> bool:
+    """True if the request with this number awaits its response."""
+    return 0 <= number - client.responded < len(client.outstanding)
+
+
 def pipeline_waits(client: Client) -> bool:
     """True while the next request has to wait for a response: behind an unsafe method, a body, a
     last request.

@@ -39,6 +39,7 @@ from ...core.server.fold import advance
 from ...core.server.slots import find_client
 from ...core.server.state import Server
 from ..program.logs import write_log
+from ..program.run_queue import USER_CODE, RunQueue, Work
 from .send_buffer import SendBuffer
 
 _ERRORS = logging.getLogger(ERROR_LOG)
@@ -64,6 +65,10 @@ class Engine:
         self._parse = parse
         self.clock = clock
         self.methods: Methods = {}
+        self.run_queue: RunQueue
+        """User code that waits for its turn; the program's."""
+        self.perform_work: Callable[[Work], Event | None]
+        """What performs it."""
         self.buffer = SendBuffer(self)
         self.events: list[Event] = []
         """What has happened and the core has not received. It is always this list: whoever performs
@@ -102,7 +107,12 @@ class Engine:
     @property
     def has_work(self) -> bool:
         """True if the last tick left something over, or user code has sent something since."""
-        return bool(self.events or self._effects) or self.has_unsent
+        return bool(self.events or self._effects or self.run_queue.count) or self.has_unsent
+
+    @property
+    def is_done(self) -> bool:
+        """True if nothing has happened that the core has not received, and no user code waits."""
+        return not self.events and not self.run_queue.count
 
     @property
     def has_unsent(self) -> bool:
@@ -209,15 +219,31 @@ class Engine:
     # -- performing --------------------------------------------------------------------------------
 
     def _perform(self) -> None:
-        """Perform effects in order until none is left; if user code breaks out, the rest waits for
-        the next time.
+        """Perform effects in order until none is left, then user code that has waited for its turn;
+        if user code breaks out, the rest waits for the next time.
         """
-        methods, add = self.methods, self.events.append
+        self._perform_effects()
+        queue = self.run_queue
+        while (work := queue.next()) is not None:
+            event = self.perform_work(work)
+            if event is not None:
+                self.events.append(event)
+            self._perform_effects()
+
+    def _perform_effects(self) -> None:
+        """Perform effects in order until none is left; user code that has to wait is queued."""
+        methods, add, queue = self.methods, self.events.append, self.run_queue
+        clock = queue.clock
         while self._effects:
             self._performing, self._effects = iter(self._effects), []
             try:
                 for effect in self._performing:
-                    event = methods[type(effect)](effect)
+                    kind = type(effect)
+                    # nearly always nothing waits, and user code has time left
+                    may_wait = kind in USER_CODE and (queue.count or clock() >= queue.until)
+                    if may_wait and queue.defers(effect):
+                        continue
+                    event = methods[kind](effect)
                     if event is not None:
                         add(event)
             except BaseException:

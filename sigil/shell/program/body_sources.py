@@ -11,7 +11,6 @@ after the core was informed. It does not know sockets, nor how a chunk is framed
 """
 
 import logging
-import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
@@ -23,6 +22,7 @@ from ...core.http.sse import encode_event
 from ...core.http.validate import type_name
 from .deferred import Deferred
 from .logs import write_log
+from .run_queue import RunQueue
 from .tracebacks import EXIT_EXCEPTIONS, format_traceback
 
 Spawn: TypeAlias = Callable[[Awaitable[object], Deferred | None], Callable[[], object]]
@@ -140,12 +140,12 @@ class BodySources:
         self,
         post: Callable[[LateChunk], object],
         events: list[Event],
-        clock: Callable[[], float] = time.monotonic,
+        run_queue: RunQueue,
     ) -> None:
         self._post = post
+        self._run_queue = run_queue
         self._events = events
         """Where events go that come before the one a method returns."""
-        self._clock = clock
         self._sources: dict[Conn, dict[int, BodySource]] = {}
         self._idle: list[Ticket] = []
         """Streams that had nothing to yield."""
@@ -168,9 +168,7 @@ class BodySources:
 
     def pull(self, effect: Pull) -> Event | None:
         """Pull the next chunk of a stream."""
-        return self._pull(effect.ticket)
-
-    def _pull(self, ticket: Ticket) -> Event | None:
+        ticket = effect.ticket
         source = self._find(ticket)
         if source is None:
             return None
@@ -193,7 +191,7 @@ class BodySources:
         if chunk is None:
             self._idle.append(ticket)
             if self.poll_at is None:
-                self.poll_at = self._clock() + POLL_SECONDS
+                self.poll_at = self._run_queue.clock() + POLL_SECONDS
             return None
         if type(chunk) is bytes and source.encode is to_bytes:
             return StreamChunk(ticket, chunk)
@@ -230,21 +228,12 @@ class BodySources:
         self._events.append(HandlerFailed(ticket, 500, "", details))
 
     def poll(self, now: float) -> None:
-        """Pull idle streams again, if it is time; if one of them ends the program, the rest are
-        pulled next time.
-        """
+        """Have idle streams pulled again in this tick, if it is time."""
         if self.poll_at is None or now < self.poll_at:
             return
-        idle, self._idle, self.poll_at = iter(self._idle), [], None
-        try:
-            for ticket in idle:
-                event = self._pull(ticket)
-                if event is not None:
-                    self._events.append(event)
-        except EXIT_EXCEPTIONS:
-            self._idle += idle
-            self.poll_at = now if self._idle else None
-            raise
+        for ticket in self._idle:
+            self._run_queue.put(Pull(ticket))
+        self._idle, self.poll_at = [], None
 
     def _find(self, ticket: Ticket) -> BodySource | None:
         return self._sources.get(ticket.conn, {}).get(ticket.number)

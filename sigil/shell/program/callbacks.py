@@ -4,7 +4,8 @@ Theory: a callback is user code that may do anything, wait included: under async
 def`. The callbacks of a connection are called in order, so while one of them waits, those behind it
 queue, and no other connection notices.
 
-Rules: a callback that raises is logged with its traceback and ends its connection (500 or 1011).
+Rules: callbacks that have had their time in a tick leave the rest of their job to the run queue. A
+callback that raises is logged with its traceback and ends its connection (500 or 1011).
 What the core waits for (`Delivered`) is reported when all calls of a job are done. Delivery stops
 when the program closes the connection. What is meant to end the program leaves, after the core was
 informed. It does not know what the callbacks do.
@@ -38,6 +39,7 @@ from .deferred import Deferred
 from .host import Host
 from .jobs import Job, Returned
 from .logs import write_log
+from .run_queue import RunQueue
 from .tracebacks import EXIT_EXCEPTIONS, format_traceback, safe_name
 
 _LOG = logging.getLogger(ERROR_LOG)
@@ -82,8 +84,11 @@ def _ignore(server: object, conn: Conn, data: str | bytes) -> None:
 class CallbackRunner:
     """Calls the callbacks of one server; a method for each effect, which returns its event."""
 
-    def __init__(self, server: Host, callbacks: CallbackTable, events: list[Event]) -> None:
+    def __init__(
+        self, server: Host, callbacks: CallbackTable, events: list[Event], run_queue: RunQueue
+    ) -> None:
         self._server = server
+        self._run_queue = run_queue
         self._callbacks = callbacks
         self._events = events
         """Where events go that come before the one a method returns."""
@@ -98,33 +103,34 @@ class CallbackRunner:
         conn, messages = effect.conn, effect.messages
         callback, server = self._callbacks.ws_message, self._server
         if callback is None or self._waiting:
-            return self._begin(
-                conn, callback, [(message,) for message in messages], Delivered(conn)
-            )
-        engine, success = server._engine, SendStatus.SUCCESS
-        close_count, remaining = engine.close_count, iter(messages)
+            return self._begin_delivery(conn, callback, messages)
+        engine, success, queue = server._engine, SendStatus.SUCCESS, self._run_queue
+        close_count, remaining, left = engine.close_count, iter(messages), len(messages)
         try:
             for message in remaining:
                 result = callback(server, conn, message)
                 # None and the status of an echo are usual, and an abstract class is slow to ask
                 if result is not None and result is not success and isinstance(result, Awaitable):
-                    values = [(message,) for message in remaining]
-                    return self._wait(Job(conn, callback, values, Delivered(conn), True), result)
-                if engine.close_count != close_count and not self._is_open(conn):
+                    return self._wait(_delivery(conn, callback, tuple(remaining)), result)
+                if engine.close_count != close_count and not self.is_open(conn):
                     break
+                left -= 1
+                if left and queue.clock() >= queue.until:
+                    queue.put_first(conn, Deliver(conn, messages[-left:]))
+                    return None
         except EXIT_EXCEPTIONS:
-            self._interrupt(Job(conn, callback, (), Delivered(conn), True))
+            self._interrupt(_delivery(conn, callback, ()))
             raise
         except BaseException as error:
-            return self._fail(Job(conn, callback, (), Delivered(conn), True), error)
+            return self._fail(_delivery(conn, callback, ()), error)
         return Delivered(conn, engine.buffer.take_messages(conn))
 
     def deliver_compressed(self, effect: DeliverCompressed) -> Event | None:
         """Call the program with messages of which some are compressed: each is decompressed when it
         is due, so that one is in memory at a time.
         """
-        conn, callback = effect.conn, self._callbacks.ws_message or _ignore
-        return self._begin(conn, callback, [(item,) for item in effect.messages], Delivered(conn))
+        callback = self._callbacks.ws_message or _ignore
+        return self._begin_delivery(effect.conn, callback, effect.messages)
 
     def call_ws_open(self, effect: CallWsOpen) -> Event | None:
         """Call the program with a new WebSocket."""
@@ -158,22 +164,37 @@ class CallbackRunner:
         """Run a job for this connection now, or behind those that wait."""
         if callback is None:
             return done
-        job = Job(conn, callback, values, done, is_fatal)
-        if conn in self._waiting:
-            self._waiting[conn].append(job)
+        return self.perform(Job(conn, callback, values, done, is_fatal, False))
+
+    def _begin_delivery(
+        self, conn: Conn, callback: Callable[..., object] | None, messages: Sequence[object]
+    ) -> Event | None:
+        """Deliver messages now, or behind the jobs that wait."""
+        if callback is None:
+            return Delivered(conn)
+        return self.perform(_delivery(conn, callback, messages))
+
+    def perform(self, job: Job) -> Event | None:
+        """Run a job, which may be what was left of one, or have it wait behind one that awaits."""
+        if job.conn in self._waiting:
+            self._waiting[job.conn].append(job)
             return None
         return self._run(job)
 
     def _run(self, job: Job) -> Event | None:
         """Make the calls of a job, as far as they return at once."""
         conn, callback, values, done = job.conn, job.callback, job.values, job.done
+        queue = self._run_queue
         try:
             for index, value in enumerate(values):
+                if job.is_delivery and not self.is_open(conn):
+                    break
                 result = callback(self._server, conn, *map(self._decompressed, value))
                 if isinstance(result, Awaitable):
                     return self._wait(job._replace(values=values[index + 1 :]), result)
-                if index + 1 < len(values) and not self._is_open(conn):
-                    break
+                if index + 1 < len(values) and queue.clock() >= queue.until:
+                    queue.put_first(conn, job._replace(values=values[index + 1 :]))
+                    return None
         except BadCompressedMessage as bad:
             return Delivered(conn, (), bad.error)
         except EXIT_EXCEPTIONS:
@@ -194,7 +215,7 @@ class CallbackRunner:
             raise BadCompressedMessage(message)
         return message
 
-    def _is_open(self, conn: Conn) -> bool:
+    def is_open(self, conn: Conn) -> bool:
         """True while the program may be called with more messages of this connection."""
         client = find_client(self._server.state.slots, conn)
         return (
@@ -225,30 +246,19 @@ class CallbackRunner:
         return None
 
     def resume(self, returned: Returned) -> Event | None:
-        """Go on after an asynchronous call: with the rest of its job, then with the jobs behind
-        it.
+        """Go on after an asynchronous call: the rest of its job is for the run queue, and so are
+        the jobs behind it.
         """
         job, error = returned.job, returned.error
         jobs = self._waiting.pop(job.conn, deque())
-        try:
-            if isinstance(error, BaseException):
-                event = self._fail(job, error)
-            else:
-                event = self._resume_job(job)
-            while jobs and job.conn not in self._waiting:
-                self._report(event)
-                event = self._run(jobs.popleft())
-        except EXIT_EXCEPTIONS:  # those behind it are called in the next tick
-            self._server._post(Returned(job._replace(values=(), done=None), None))
-            self._waiting[job.conn] = jobs
-            raise
-        if jobs:
-            self._waiting[job.conn].extendleft(reversed(jobs))
+        is_failed = isinstance(error, BaseException)
+        if job.values and not is_failed:
+            jobs.appendleft(job)
+            event = None
+        else:
+            event = self._fail(job, error) if isinstance(error, BaseException) else job.done
+        self._run_queue.put_first(job.conn, *jobs)
         return event
-
-    def _resume_job(self, job: Job) -> Event | None:
-        """Run what is left of a job, unless the program has closed the connection meanwhile."""
-        return self._run(job) if job.values and self._is_open(job.conn) else job.done
 
     # -- failures ----------------------------------------------------------------------------------
 
@@ -274,6 +284,11 @@ class CallbackRunner:
         if job.is_fatal:
             self._report(CloseRequested(job.conn, CloseReason.HANDLER_ERROR))
         return job.done
+
+
+def _delivery(conn: Conn, callback: Callable[..., object], messages: Sequence[object]) -> Job:
+    """The job of calling back with each of these messages."""
+    return Job(conn, callback, [(message,) for message in messages], Delivered(conn), True, True)
 
 
 async def _finish(awaitable: Awaitable[object], later: Deferred) -> None:

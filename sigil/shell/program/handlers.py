@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple, TypeAlias
 
 from ...core.conn import Ticket
+from ...core.connection.client import is_outstanding
 from ...core.effects import (
     CallClose,
     CallOpen,
@@ -25,7 +26,7 @@ from ...core.effects import (
     Handle,
     Pull,
 )
-from ...core.events import Event, HandlerFailed, HandlerReturned, Postponed
+from ...core.events import Delivered, Event, HandlerFailed, HandlerReturned, Postponed
 from ...core.http.request import BadInput, Request
 from ...core.http.response import EventStream, Response, StreamedBody
 from ...core.http.validate import type_name
@@ -35,7 +36,8 @@ from .body_sources import BodySources, LateChunk, Spawn, close_iterator
 from .callbacks import CallbackRunner, CallbackTable
 from .deferred import Deferred
 from .host import Host
-from .jobs import LateResult, Returned
+from .jobs import Job, LateResult, Returned
+from .run_queue import RunQueue, Work
 from .tracebacks import EXIT_EXCEPTIONS, format_traceback, safe_str
 
 HandlerResult: TypeAlias = Response | Deferred | None
@@ -117,13 +119,18 @@ class Application:
     ) -> None:
         self._server = server
         self._handler = handler
-        self.callbacks = CallbackRunner(server, callbacks, events)
-        self.sources = BodySources(server._post, events, clock)
+        max_seconds = server._engine.snapshot.limits.max_user_seconds_per_tick
+        self.run_queue = RunQueue(max_seconds, clock)
+        """User code that waits for its turn."""
+        self.callbacks = CallbackRunner(server, callbacks, events, self.run_queue)
+        self.sources = BodySources(server._post, events, self.run_queue)
         self._events = events
         """Where events go that come before the one a method returns."""
         self._round: Server | None = None
         self._made_len = 0
         """Bytes of the bodies that handlers have made since the core had the value `_round`."""
+
+        self._methods = self.methods()
 
     def methods(self) -> dict[type[Effect], Callable[[Any], Event | None]]:
         """What performs each kind of effect that concerns user code."""
@@ -143,17 +150,49 @@ class Application:
         """Set how coroutines of user code are run from now on; None: they are refused."""
         self.sources.spawn = self.callbacks.spawn = spawn
 
+    def perform_work(self, work: Work) -> Event | None:
+        """Do work that has waited for its turn, if anybody still waits for it."""
+        if isinstance(work, Job):
+            return self.callbacks.perform(work)
+        if isinstance(work, Handle) and not self._is_awaited(work.ticket):
+            return None
+        if isinstance(work, Deliver | DeliverCompressed) and not self.callbacks.is_open(work.conn):
+            return Delivered(work.conn)
+        return self._methods[type(work)](work)
+
+    def perform_all_work(self) -> None:
+        """Do all work that waits, when there are no more ticks to do it in."""
+        while True:
+            self.run_queue.begin_tick()
+            work = self.run_queue.next()
+            if work is None:
+                return
+            self.perform_work(work)
+
+    def _is_awaited(self, ticket: Ticket) -> bool:
+        """True if the response to this request can still be sent."""
+        client = find_client(self._server.state.slots, ticket.conn)
+        return client is not None and is_outstanding(client, ticket.number)
+
     # -- requests ----------------------------------------------------------------------------------
 
     def handle_request(self, effect: Handle) -> Event | None:
-        """Call the handler with each request; whatever it does is an event."""
+        """Call the handler with each request, as long as user code has time; whatever it does is an
+        event.
+        """
         handler, requests, ticket = self._handler, effect.requests, effect.ticket
         conn, number, room = ticket.conn, ticket.number, self._room()
         if room <= 0 and self._made_len:
             return Postponed(ticket, requests)
+        queue, left = self.run_queue, len(requests)
         responses: list[Response] = []
         response: Any
         for request in requests:
+            if left < len(requests) and queue.clock() >= queue.until:
+                rest = Ticket(conn, number + len(responses))
+                queue.put_first(conn, Handle(rest, requests[-left:]))
+                break
+            left -= 1
             try:
                 response = handler(request)
             except EXIT_EXCEPTIONS:

@@ -33,6 +33,8 @@ class Job(NamedTuple):
     done: Event | None
     is_fatal: bool
     """An exception ends the connection; when that has ended already there is nothing to end."""
+    is_delivery: bool
+    """The values are messages, which are delivered only while the WebSocket is open."""
 
 
 class Returned(NamedTuple):

@@ -102,6 +102,7 @@ NOT_MEMORY = {
     "ws_close_timeout": "time",
     "linger_timeout": "time",
     "max_linger_len": "bytes that are read and discarded",
+    "max_user_seconds_per_tick": "time",
     "max_rounds_per_tick": "work of a tick: what a round makes is sent or bounded before the next",
 }
 """The limits that bound no memory of this process, each with the reason."""

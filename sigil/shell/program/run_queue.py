@@ -1,0 +1,142 @@
+"""User code that waits for its turn, by connection, and how long it may run in one tick.
+
+Theory: user code takes as long as it likes, and while it runs nobody else is served. It cannot be
+interrupted, but what has not begun can wait: when the user code of a tick has taken its time, the
+rest is for the next tick, and in between what is answered leaves and everybody is read. Who waits
+is chosen as fq_codel chooses packets: in turn, and one that has not had its turn yet before, or
+after, every one that has, so that a single request waits for few others however many are pipelined.
+
+Rules: the work of a connection runs in order. In each tick at least one piece of user code runs,
+so everything has its turn. What is measured is the clock that is handed in. It does not know what
+the work is.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from math import inf
+from typing import Any, TypeAlias
+
+from ...core.conn import Conn
+from ...core.effects import (
+    CallClose,
+    CallOpen,
+    CallWsClose,
+    CallWsOpen,
+    Deliver,
+    DeliverCompressed,
+    Handle,
+    Pull,
+)
+from ...core.limits import Limits
+from .jobs import Job
+
+Work: TypeAlias = (
+    Handle
+    | Pull
+    | CallOpen
+    | CallClose
+    | CallWsOpen
+    | Deliver
+    | DeliverCompressed
+    | CallWsClose
+    | Job
+)
+"""An effect that calls user code, or what is left over of one."""
+
+USER_CODE = frozenset(
+    (Handle, Pull, CallOpen, CallClose, CallWsOpen, Deliver, DeliverCompressed, CallWsClose)
+)
+"""The effects that call user code and may wait; the end of a stream may not."""
+
+
+def conn_of_work(work: Work) -> Conn:
+    """The connection that work is for."""
+    return work.ticket.conn if isinstance(work, Handle | Pull) else work.conn
+
+
+class RunQueue:
+    """The work that waits, and until when user code may begin in this tick."""
+
+    __slots__ = ("_max_seconds", "_newcomers", "_others", "_takes_other", "clock", "count", "until")
+
+    def __init__(self, max_seconds: float, clock: Callable[[], float]) -> None:
+        self._max_seconds = max_seconds
+        self.clock = clock
+        self.until = -inf
+        """When user code has had its time in this tick; `-inf` if none has begun."""
+        self.count = 0
+        """How many pieces of work wait."""
+        self._newcomers: dict[Conn, deque[Work]] = {}
+        """The work of connections none of whose waiting work has run."""
+        self._others: dict[Conn, deque[Work]] = {}
+        self._takes_other = False
+
+    def __len__(self) -> int:
+        """How many connections have work that waits."""
+        return len(self._newcomers) + len(self._others)
+
+    def room(self, limits: Limits) -> int:
+        """How many more connections may have work that waits: callbacks that tell of connections
+        come and gone would else be more than there can be connections.
+        """
+        max_count = limits.max_connection_cnt + limits.max_ws_connection_cnt
+        return max(0, max_count - len(self))
+
+    def begin_tick(self) -> None:
+        """User code has its time anew."""
+        self.until = -inf
+
+    @property
+    def is_spent(self) -> bool:
+        """True if user code has had its time in this tick."""
+        return self.clock() >= self.until and self.until != -inf
+
+    def _begin(self) -> None:
+        """Set until when user code may run, if none has begun in this tick."""
+        if self.until == -inf:
+            self.until = self.clock() + self._max_seconds
+
+    # -- in ----------------------------------------------------------------------------------------
+
+    def defers(self, work: Any) -> bool:
+        """False if work is to be done now; else it waits here, behind all of its connection."""
+        if not self.count and not self.is_spent:
+            self._begin()
+            return False
+        self.put(work)
+        return True
+
+    def put(self, work: Work) -> None:
+        """Have work wait behind all of its connection."""
+        conn = conn_of_work(work)
+        waiting = self._others.get(conn)
+        if waiting is None:
+            waiting = self._newcomers.setdefault(conn, deque())
+        waiting.append(work)
+        self.count += 1
+
+    def put_first(self, conn: Conn, *work: Work) -> None:
+        """Have work wait before all of its connection, which has had a turn."""
+        waiting = self._newcomers.pop(conn, None) or self._others.pop(conn, None) or deque()
+        waiting.extendleft(reversed(work))
+        self.count += len(work)
+        if waiting:
+            self._others[conn] = waiting
+
+    # -- out ---------------------------------------------------------------------------------------
+
+    def next(self) -> Work | None:
+        """The work whose turn it is; None if there is none, or no time left in this tick."""
+        if not self.count or self.is_spent:
+            return None
+        self._begin()
+        is_other = bool(self._others) and (self._takes_other or not self._newcomers)
+        self._takes_other = not is_other
+        chosen = self._others if is_other else self._newcomers
+        conn = next(iter(chosen))
+        waiting = chosen.pop(conn)
+        work = waiting.popleft()
+        self.count -= 1
+        if waiting:
+            self._others[conn] = waiting
+        return work
