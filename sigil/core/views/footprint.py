@@ -27,9 +27,9 @@ HEAD_BYTES = 1_024
 """A head beside its fields: the record, its request, and what stands for an outstanding request."""
 RESPONSE_BYTES = 2_048
 """A response beside its body: record, head in bytes, its place in a queue."""
-TOPIC_BYTES = 256
-"""A topic of a subscriber beside its text: the string, and its places in the set while that is made
-anew.
+TOPIC_BYTES = 512
+"""A topic of a subscriber beside its text: the string, its places in the set while that is made
+anew, and in the index by which cohorts are found.
 """
 MESSAGE_BYTES = 512
 """A published message beside its text: header, place on its page, the page."""
