@@ -20,15 +20,23 @@ It does not know who reads. In a notebook:
     list(ring_read(ring, 0, 1, Subscription())) == [(0, b"\\x81\\x05hello")]
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from math import isqrt
 from typing import NamedTuple
 
-from pyrsistent import PVector, pvector
+from pyrsistent import PMap, PVector, pmap, pvector
 
 from ..unchecked import make_unchecked
-from .entry import Published, Subscription, entry_len, frame_for, frame_len_for, matches
+from .entry import (
+    EVERY_TOPIC,
+    Published,
+    Subscription,
+    entry_len,
+    frame_for,
+    frame_len_for,
+    matches,
+)
 from .recoding import NOTHING_RECODED, Recoded, encode_anew, recoding_cost, stored_frame
 from .topic_spans import TopicSpan, last_of, length_in, make_span, matching
 
@@ -57,8 +65,9 @@ class Ring(NamedTuple):
     Numbers count frames and offsets count bytes, both from the begin of the stream: the tail's are
     those of the first frame that is stored, the head's those of the next one to come. `first_page`
     is the index of the tail's page; pages before it are None. `epoch` tells the numbers of this
-    stream from those of others. `topic_spans` index the frames before `indexed_number`. `recoded`
-    has what was encoded after it was published.
+    stream from those of others. `topic_spans` index the frames before `indexed_number`, and
+    `topic_starts` has by topic the starts of those spans that have a frame on it. `recoded` has
+    what was encoded after it was published.
     """
 
     max_bytes: int
@@ -71,6 +80,7 @@ class Ring(NamedTuple):
     head_offset: int
     epoch: int
     topic_spans: PVector[TopicSpan]
+    topic_starts: PMap[str | None, tuple[int, ...]]
     indexed_number: int
     recoded: Recoded
 
@@ -96,9 +106,12 @@ COMPACT_AT = 256
 
 def make_ring(max_bytes: int, max_frames: int, epoch: int = 0) -> Ring:
     """An empty ring for up to `max_bytes` bytes in up to `max_frames` frames."""
-    return Ring(
-        max_bytes, max_frames, pvector(), 0, 0, 0, 0, 0, epoch, pvector(), 0, NOTHING_RECODED
+    index: tuple[PVector[TopicSpan], PMap[str | None, tuple[int, ...]], int] = (
+        pvector(),
+        pmap(),
+        0,
     )
+    return Ring(max_bytes, max_frames, pvector(), 0, 0, 0, 0, 0, epoch, *index, NOTHING_RECODED)
 
 
 def ring_append(ring: Ring, entries: tuple[Published, ...], length: int) -> Ring:
@@ -118,10 +131,10 @@ def _with_pages(
     """
     # fmt: off
     (max_bytes, max_frames, _, _, _, _, _, _,
-     epoch, topic_spans, indexed_number, recoded) = ring
+     epoch, topic_spans, topic_starts, indexed_number, recoded) = ring
     after: Ring = make_unchecked(Ring, (
         max_bytes, max_frames, pages, *tail, *head,
-        epoch, topic_spans, indexed_number, recoded))
+        epoch, topic_spans, topic_starts, indexed_number, recoded))
     # fmt: on
     return after
 
@@ -131,13 +144,40 @@ def _index_topics(ring: Ring) -> Ring:
     start, end = max(ring.indexed_number, ring.tail_number), ring.head_number
     span = make_span(start, [entry for _, entry in _walk(ring, start, end)])
     first = bisect_right(ring.topic_spans, ring.tail_number, key=_end_of)
-    topic_spans = ring.topic_spans[first:].append(span)
-    return ring._replace(topic_spans=topic_spans, indexed_number=end)
+    return ring._replace(
+        topic_spans=ring.topic_spans[first:].append(span),
+        topic_starts=_topic_starts(ring, ring.topic_spans[:first], span),
+        indexed_number=end,
+    )
+
+
+def _topic_starts(
+    ring: Ring, dropped: Iterable[TopicSpan], added: TopicSpan
+) -> PMap[str | None, tuple[int, ...]]:
+    """The starts of spans by topic, without those that are dropped and with one that is added."""
+    starts, changed = ring.topic_starts, dict[str | None, tuple[int, ...]]()
+    for span in dropped:
+        for topic in span.topics:
+            changed[topic] = changed.get(topic, starts[topic])[1:]  # the oldest is dropped first
+    for topic in added.topics:
+        changed[topic] = (*changed.get(topic, starts.get(topic, ())), added.start)
+    evolver = starts.evolver()
+    for topic, remaining in changed.items():
+        if remaining:
+            evolver[topic] = remaining
+        else:
+            evolver.remove(topic)
+    return evolver.persistent()
 
 
 def _end_of(span: TopicSpan) -> int:
     """The number behind a span."""
     return span.end
+
+
+def _start_of(span: TopicSpan) -> int:
+    """The number at which a span begins."""
+    return span.start
 
 
 def ring_skip(ring: Ring, count: int) -> Ring:
@@ -152,6 +192,7 @@ def ring_skip(ring: Ring, count: int) -> Ring:
         tail_offset=offset,
         head_number=number,
         topic_spans=pvector(),
+        topic_starts=pmap(),
         indexed_number=number,
     )
 
@@ -235,14 +276,25 @@ def last_matching(ring: Ring, subscription: Subscription, count: int) -> int | N
     unindexed = _walk(ring, max(ring.indexed_number, ring.tail_number), ring.head_number)
     numbers = [number for number, entry in unindexed if matches(entry, subscription)][-count:]
     found, missing = next(iter(numbers), None), count - len(numbers)
-    index = len(ring.topic_spans) - 1
-    while missing and index >= 0 and ring.topic_spans[index].end > ring.tail_number:
+    for index in reversed(_spans_with(ring, subscription)):
         span = ring.topic_spans[index]
+        if not missing or span.end <= ring.tail_number:
+            break
         last = last_of(span, ring.tail_number, subscription, missing)
         found = found if last.first is None else last.first
         missing -= last.found_count
-        index -= 1
     return found
+
+
+def _spans_with(ring: Ring, subscription: Subscription) -> Sequence[int]:
+    """The places of the spans on which a frame may be for a subscription, in order."""
+    topics, spans = subscription.topics, ring.topic_spans
+    if EVERY_TOPIC in topics or len(topics) >= len(spans):
+        return range(len(spans))
+    starts = {start for topic in (None, *topics) for start in ring.topic_starts.get(topic, ())}
+    if len(starts) == len(spans):
+        return range(len(spans))
+    return [bisect_left(spans, start, key=_start_of) for start in sorted(starts)]
 
 
 def length_from(ring: Ring, start: int, end: int, subscription: Subscription) -> int:
@@ -250,7 +302,7 @@ def length_from(ring: Ring, start: int, end: int, subscription: Subscription) ->
     is sent them; those that were not encoded for it counted as plain frames.
     """
     length = 0
-    for span, span_start, span_end in _spans(ring, start, end):
+    for span, span_start, span_end in _spans(ring, start, end, subscription):
         if span is not None and (span.start, span.end) == (span_start, span_end):
             length += length_in(span, subscription)
         else:
@@ -269,7 +321,7 @@ def entries_matching(
     """The entries from number `start` up to, without, `end` for a subscription, with their
     numbers.
     """
-    for span, span_start, span_end in _spans(ring, start, end):
+    for span, span_start, span_end in _spans(ring, start, end, subscription):
         if span is not None:
             yield from _entries_at(ring, matching(span, span_start, span_end, subscription))
         else:
@@ -278,13 +330,18 @@ def entries_matching(
                     yield number, entry
 
 
-def _spans(ring: Ring, start: int, end: int) -> Iterator[tuple[TopicSpan | None, int, int]]:
-    """The parts of the numbers from `start` up to, without, `end`, in order, each with the span
-    that it belongs to, None for what is not indexed.
+def _spans(
+    ring: Ring, start: int, end: int, subscription: Subscription
+) -> Iterator[tuple[TopicSpan | None, int, int]]:
+    """The parts of the numbers from `start` up to, without, `end` in which a frame may be for a
+    subscription, in order, each with the span that it belongs to, None for what is not indexed.
     """
     first = bisect_right(ring.topic_spans, start, key=_end_of)
-    for index in range(first, len(ring.topic_spans)):
-        span = ring.topic_spans[index]
+    places: Sequence[int] = ()
+    if first < len(ring.topic_spans):
+        places = _spans_with(ring, subscription)
+    for place in range(bisect_left(places, first), len(places)):
+        span = ring.topic_spans[places[place]]
         if span.start >= end:
             return
         yield span, max(start, span.start), min(end, span.end)
