@@ -32,8 +32,6 @@ MORE_CALLS = 1.5
 
 NOT_YET = {
     "a connection is accepted, N are idle, and no more fit": "the ranking walks the table",
-    "a WebSocket is opened, N are open, and no more fit": "the oldest is looked for in the table",
-    "N do not read and half of them are dropped, each": "each time the slowest is looked for",
 }
 """Situations whose work still grows, and why."""
 
