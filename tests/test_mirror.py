@@ -31,6 +31,7 @@ ELSEWHERE = {
     "shell/loop/head_cache": "tests/limits/of_requests.py",
     "shell/loop/mailbox": "tests/adversity/test_threads.py",
     "shell/loop/send_buffer": "tests/shell/test_messaging.py",
+    "shell/program/guard": "tests/adversity/test_reentry.py",
     "shell/program/host": "tests/shell/test_server_names.py",
     "shell/program/jobs": "tests/shell/program/test_callbacks.py",
     "shell/program/tracebacks": "tests/adversity/outrage.py",
@@ -52,6 +53,7 @@ ELSEWHERE = {
 
 WHOLE = {
     "core/test_laws": "laws of the core as a whole, tried on whatever may happen",
+    "core/server/test_work": "work of each event, among few and among many",
     "shell/test_in_and_out": "whatever comes in, by every way out",
 }
 """Test files that belong to no module, and why."""

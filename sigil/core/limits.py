@@ -186,7 +186,9 @@ class Limits(NamedTuple):
     that.
     """
     body_timeout: float = 30.0
-    """Seconds from the end of the head to the end of the body. 408 after that."""
+    """Seconds in which nothing of a body comes. 408 after that. A body that comes may take its
+    time, as long as it is not below `min_body_rate`.
+    """
     response_timeout: float = 300.0
     """Seconds for a late response, or for the next chunk of a streamed body, so that a `Deferred`
     that is never resolved does not hold its connection for ever. After that 503, or a broken
@@ -203,7 +205,8 @@ class Limits(NamedTuple):
     """Seconds in which a client takes no byte of what is sent to it. After that it is dropped."""
     rate_grace: float = 30.0
     """Seconds for which a client may send its body, or take what is sent to it, at any rate: long
-    enough for a pause. After that `min_body_rate` and `min_read_rate` count.
+    enough for a pause. After that `min_body_rate` and `min_read_rate` count. Who was faster than
+    they ask for may pause again, so long at most.
     """
     min_body_rate: int = 240
     """Bytes per second, on average, at which a body must be received, since a few bytes now and
@@ -211,7 +214,7 @@ class Limits(NamedTuple):
     """
     min_read_rate: int = 240
     """Bytes per second, on average, that a client must take while it is behind: a byte a second is
-    no progress. Dropped below.
+    no progress. Dropped below. Whoever has caught up is measured anew.
     """
     ws_ping_interval: float = 20.0
     """Seconds after which a WebSocket from which nothing was received is pinged: a dead peer sends

@@ -22,7 +22,7 @@ from ..events import Accepted
 from .batch import Batch
 from .eviction import next_to_evict
 from .slots import Draft
-from .state import Server, ServerState
+from .state import Server, ServerState, counted_now
 from .timer_wheel import schedule
 
 UNLIMITED = 2**30
@@ -42,12 +42,13 @@ def accept_new_client(server: Server, event: Accepted, parse: Parse) -> tuple[Se
         server, evicted = _evict_one(server, parse)
     draft, totals = Draft(server.slots), server.totals
     conn = Conn(draft.next_slot(), server.next_generation)
-    client = make_client(conn, event.peer, server.now)
+    now = counted_now(server)
+    client = make_client(conn, event.peer, now)
     draft.add(client)
     server = server._replace(
         slots=draft.finish(),
         next_generation=server.next_generation + 1,
-        wheel=schedule(server.wheel, conn, server.now, deadline_of(client, server.limits)),
+        wheel=schedule(server.wheel, conn, now, deadline_of(client, server.limits)),
         totals=totals._replace(accepted=totals.accepted + 1),
     )
     return server, [*evicted, Adopt(conn, event.socket_id), CallOpen(conn)]
@@ -61,7 +62,7 @@ def _connection_count(server: Server) -> int:
 def _evict_one(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
     """The server with one more free slot, if it has a connection that is no subscriber."""
     batch = Batch(server, parse)
-    client, candidates = next_to_evict(batch.draft, server.candidates, server.now)
+    client, candidates = next_to_evict(batch.draft, server.candidates, counted_now(server))
     if client is None:
         return server, []
     batch.close_now(client, CloseReason.EVICTED)

@@ -49,7 +49,7 @@ from .cohorts import update_cohort
 from .eviction import slowest_readers, slowest_senders
 from .oldest import Oldest, add, conns_of, has_too_many, of_conns, take_oldest
 from .slots import Draft
-from .state import Server, ServerState, with_broadcast, with_slots
+from .state import Server, ServerState, counted_now, with_broadcast, with_slots
 from .totals import add_closed
 
 
@@ -57,7 +57,7 @@ def make_context(server: Server, parse: Parse) -> Context:
     """What transitions may know of this server; `parse` parses the head of a request."""
     return context(
         server.limits,
-        server.now,
+        counted_now(server),
         tick_started_at=server.tick_started_at,
         date=server.date,
         is_draining=server.running is not ServerState.SERVING,
@@ -226,7 +226,7 @@ class Batch:
                 length = self.server.limits.max_outbound_len
                 return self.drop_readers(lambda: self.server.load.outbound > length)
             case Measure.PAUSE:
-                self._set_paused_at(self.server.now)
+                self._set_paused_at(self.context.now)
                 return True
             case Measure.RESUME:
                 self.end_pause()
@@ -254,7 +254,7 @@ class Batch:
     def _reject_senders(self) -> bool:
         """Reject those who hold most of what is incomplete, until a part of the budget is free."""
         target = inbound_target(self.server.limits)
-        conns = slowest_senders(self.draft.clients(), self.server.now)
+        conns = slowest_senders(self.draft.clients(), self.context.now)
         for conn in conns:
             if self.server.load.inbound <= target:
                 break
@@ -276,7 +276,7 @@ class Batch:
         `unread` last; False if nothing is held for anybody.
         """
         count = self.draft.used if max_count is None else max_count
-        conns = slowest_readers(self.draft.clients(), self.server.now, unread, count)
+        conns = slowest_readers(self.draft.clients(), self.context.now, unread, count)
         for conn in conns:
             if not is_too_much():
                 break

@@ -157,11 +157,17 @@ def slowest_senders(clients: Iterable[Client], now: float) -> list[Conn]:
     whoever would need longest to send as much again, at the rate at which it has sent that.
     """
     held = [
-        (length, length / max(now - client.waiting_since, SECONDS_MIN), client.conn)
+        (length, length / max(now - _sending_since(client), SECONDS_MIN), client.conn)
         for client in clients
         if (length := incoming_len(client))
     ]
     return _by_use(held, len(held))
+
+
+def _sending_since(client: Client) -> float:
+    """When a client began to send what is incomplete."""
+    pace = client.incoming.pace
+    return client.waiting_since if pace is None else pace.since
 
 
 def _by_use(held: list[tuple[int, float, Conn]], max_count: int) -> list[Conn]:
