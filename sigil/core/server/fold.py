@@ -27,6 +27,7 @@ from ..connection.transitions import TRANSITIONS
 from ..effects import Effect, Send, Then
 from ..events import (
     Accepted,
+    DescriptorsExhausted,
     Event,
     Flush,
     InputRead,
@@ -37,7 +38,7 @@ from ..events import (
     Writable,
 )
 from ..http.head import parse_headers_only
-from .admission import accept_new_client
+from .admission import accept_new_client, free_descriptor
 from .batch import Batch
 from .clock import input_read, tick_started, time_read
 from .flush import flush
@@ -95,6 +96,7 @@ SERVER_TRANSITIONS: dict[type, ServerTransition] = {
     TimeRead: time_read,
     InputRead: input_read,
     Accepted: accept_new_client,
+    DescriptorsExhausted: free_descriptor,
     Publish: publish,
     Flush: flush,
     Stop: stop,
