@@ -21,7 +21,7 @@ from threading import get_ident
 
 from ..core.conn import Peer
 from ..core.effects import ACCESS_LOG, SERVER_LOG
-from ..core.events import Accepted, InputRead, Stop, TickStarted
+from ..core.events import Accepted, InputRead, TickStarted
 from ..core.limits import Limits
 from ..core.server.admission import accept_room
 from ..core.server.clock import is_due, next_deadline
@@ -32,10 +32,10 @@ from .loop.acceptor import Acceptor
 from .loop.clock import read_clock
 from .loop.engine import Engine
 from .loop.head_cache import cached_parser
-from .loop.listen import open_listener
+from .loop.listen import check_socket, open_listener
 from .loop.signals import stopping_on_signals, waking_on_signals
 from .loop.sockets import Ready, Sockets, unread_of
-from .messaging import Messaging
+from .messaging import Messaging, stop_event
 from .program.body_sources import Spawn
 from .program.callbacks import CallbackTable
 from .program.handlers import Application, Handler
@@ -51,6 +51,23 @@ NO_THREAD = 0
 
 class HttpServer(Messaging):
     """An HTTP/1.1 server; make it with `make_http_server`."""
+
+    # there is nothing else to be set: a handler that is assigned would not be called
+    __slots__ = (
+        "__weakref__",
+        "_acceptor",
+        "_asked_port",
+        "_backlog",
+        "_has_ended",
+        "_host",
+        "_is_hosted",
+        "_is_ticking",
+        "_port",
+        "_read_offset",
+        "_selector",
+        "_sockets",
+        "_waits_when_full",
+    )
 
     def __init__(
         self,
@@ -69,7 +86,7 @@ class HttpServer(Messaging):
                 read_clock,
             ),
         )
-        self.host = host
+        self._host = host
         self._asked_port = self._port = port
         self._backlog = backlog
         self._selector: selectors.BaseSelector | None = None
@@ -86,10 +103,27 @@ class HttpServer(Messaging):
 
     # -- questions ---------------------------------------------------------------------------------
 
+    def __repr__(self) -> str:
+        state = "not listening"
+        if self.running:
+            count = self._engine.snapshot.slots.used
+            name = self._engine.snapshot.running.name.lower()
+            state = f"{name}, {count} client{'' if count == 1 else 's'}"
+        elif self._has_ended:
+            state = "stopped"
+        return f"<HttpServer {self._address()}, {state}>"
+
     @property
     def running(self) -> bool:
         """True from `listen` until the last connection of a stopped server is closed."""
         return self._selector is not None
+
+    @property
+    def host(self) -> str:
+        """The address that is, was or will be listened on: a name or a number, or the path of a
+        Unix socket.
+        """
+        return self._host
 
     @property
     def port(self) -> int:
@@ -137,8 +171,11 @@ class HttpServer(Messaging):
         """Open the listening socket, or take over `sock`, which listens already (TCP or Unix) and
         is closed at the end.
 
-        OSError with the address if that cannot be.  Twice is once.
+        OSError with the address if that cannot be; TypeError for what is no socket, and for an
+        SSLSocket, since TLS is not served yet.  Twice is once.
         """
+        if sock is not None:
+            check_socket(sock)
         if self.running:
             return
         self._open(sock)
@@ -160,7 +197,7 @@ class HttpServer(Messaging):
         with ExitStack() as opened:
             listener = sock
             if listener is None:
-                listener = open_listener(self.host, self._asked_port, self._backlog)
+                listener = open_listener(self._host, self._asked_port, self._backlog)
                 opened.enter_context(listener)
             listener.setblocking(False)
             name = listener.getsockname()
@@ -171,15 +208,17 @@ class HttpServer(Messaging):
         self._selector, self._acceptor = selector, acceptor
         self._sockets = Sockets(self._engine, self._application, selector)
         if not isinstance(name, tuple):  # a Unix socket
-            self.host, self._port = str(name), 0
+            self._host, self._port = str(name), 0
             return
         if sock is not None:
-            self.host = name[0]
+            self._host = name[0]
         self._port = name[1]
 
     def _address(self) -> str:
-        """The address that is listened on, as it is logged."""
-        return f"http://{Peer(self.host, self.port)}" if self.port else f"unix:{self.host}"
+        """The address that is, was or will be listened on, as it is logged."""
+        if self.port or not (self.running or self._has_ended):
+            return f"http://{Peer(self._host, self.port)}"
+        return f"unix:{self._host}"
 
     def start(self, *, grace: float = 5.0) -> None:
         """Serve until `stop`; in the main thread SIGINT and SIGTERM drain for up to `grace`
@@ -227,9 +266,9 @@ class HttpServer(Messaging):
         `running` is False. Before the first `listen` it takes effect then (a thread may be about to
         start); after the end it does nothing.
         """
-        if self._has_ended and not self.running:
-            return
-        self._post(Stop(float(grace)))
+        event = stop_event(grace)
+        if not self._has_ended or self.running:
+            self._post(event)
 
     def _stop_now(self) -> None:
         """Stop at once, and return when everything is closed.  Not from within a tick."""
@@ -393,25 +432,3 @@ class HttpServer(Messaging):
         if self._selector is None:
             raise RuntimeError("the server is not listening: call listen() or tick() first")
         return self._selector
-
-
-def http_server_running(server: HttpServer) -> bool:
-    """The property `running` of a server."""
-    return server.running
-
-
-def http_server_port(server: HttpServer) -> int:
-    """The property `port` of a server."""
-    return server.port
-
-
-http_server_listen = HttpServer.listen
-http_server_start = HttpServer.start
-http_server_stop = HttpServer.stop
-http_server_stop_on_signals = HttpServer.stop_on_signals
-http_server_tick = HttpServer.tick
-http_server_loop = HttpServer.server_loop
-http_server_serve_in_thread = HttpServer.serve_in_thread
-http_server_fd = HttpServer.fileno
-http_server_next_deadline = HttpServer.next_deadline
-http_server_stats = HttpServer.stats

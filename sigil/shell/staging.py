@@ -23,6 +23,7 @@ from ..core.stage import Stage, append_bytes, append_format, make_stage, take, t
 class Stager(ABC):
     """A server that has a stage."""
 
+    __slots__ = ("_stage",)
     _thread: int
     """The thread that ticks."""
 
