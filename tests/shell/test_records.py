@@ -166,7 +166,7 @@ def test_a_server_says_where_it_listens_and_how_it_is() -> None:
     server = make_http_server(lambda request: None, port=0)
     assert repr(server) == "<HttpServer http://127.0.0.1, not listening>"
     server.listen()
-    assert repr(server) == f"<HttpServer http://127.0.0.1:{server.port}, serving, 0 clients>"
+    assert repr(server) == f"<HttpServer http://127.0.0.1:{server.port}, serving, clients: 0>"
     port = server.port
     server.stop(0.0)
     server.tick()
