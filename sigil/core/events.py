@@ -58,6 +58,14 @@ class Accepted(NamedTuple):
     peer: Peer
 
 
+class DescriptorsExhausted(NamedTuple):
+    """A connection waits that cannot be accepted, for want of descriptors or of memory in the
+    kernel: `error` is the `errno` of the operating system.
+    """
+
+    error: int
+
+
 class Received(NamedTuple):
     """Bytes were received; never empty."""
 
@@ -201,9 +209,13 @@ class FanOutStalled(NamedTuple):
 class Flush(NamedTuple):
     """A tick is over, and the messages sent and broadcast in it are to leave; with a `conn`, those
     to this client leave before, because they are many.
+
+    Of the WebSockets in `unhandled` messages were delivered with which the program has not been
+    called yet: a close frame of theirs is not answered before it has been.
     """
 
     conn: Conn | None
+    unhandled: frozenset[Conn] = frozenset()
 
 
 class Stop(NamedTuple):
@@ -219,6 +231,7 @@ Event: TypeAlias = (
     | TimeRead
     | InputRead
     | Accepted
+    | DescriptorsExhausted
     | Received
     | HalfClosed
     | ConnectionLost
@@ -261,7 +274,9 @@ def conn_of(event: Event) -> Conn | None:
             | Flush()
         ):
             return event.conn
-        case TickStarted() | TimeRead() | InputRead() | Accepted() | Publish() | Stop():
+        case TickStarted() | TimeRead() | InputRead() | Publish() | Stop():
+            return None
+        case Accepted() | DescriptorsExhausted():
             return None
         case _:
             assert_never(event)

@@ -147,6 +147,15 @@ class Limits(NamedTuple):
     """Earlier broadcast messages that a new subscriber may be sent first, at most. Above 0,
     messages are kept even while nobody is subscribed.
     """
+    max_recode_len_per_tick: int = 262_144
+    """Bytes of earlier broadcast messages that are encoded anew in one tick, over all subscribers,
+    for those that ask for them in an encoding that nobody had; each counts 1 KiB more. The rest is
+    encoded in the next ticks, so that a small request is no large delay for the others.
+    """
+    max_recoded_len: int = 2**23
+    """Bytes of such messages that are kept for the next who asks, each counted with 1 KiB more.
+    Beyond this those that were encoded before are forgotten.
+    """
 
     # -- all clients together ----------------------------------------------------------------------
     max_inbound_len: int = 2**29
@@ -177,7 +186,9 @@ class Limits(NamedTuple):
     that.
     """
     body_timeout: float = 30.0
-    """Seconds from the end of the head to the end of the body. 408 after that."""
+    """Seconds in which nothing of a body comes. 408 after that. A body that comes may take its
+    time, as long as it is not below `min_body_rate`.
+    """
     response_timeout: float = 300.0
     """Seconds for a late response, or for the next chunk of a streamed body, so that a `Deferred`
     that is never resolved does not hold its connection for ever. After that 503, or a broken
@@ -194,7 +205,8 @@ class Limits(NamedTuple):
     """Seconds in which a client takes no byte of what is sent to it. After that it is dropped."""
     rate_grace: float = 30.0
     """Seconds for which a client may send its body, or take what is sent to it, at any rate: long
-    enough for a pause. After that `min_body_rate` and `min_read_rate` count.
+    enough for a pause. After that `min_body_rate` and `min_read_rate` count. Who was faster than
+    they ask for may pause again, so long at most.
     """
     min_body_rate: int = 240
     """Bytes per second, on average, at which a body must be received, since a few bytes now and
@@ -202,7 +214,7 @@ class Limits(NamedTuple):
     """
     min_read_rate: int = 240
     """Bytes per second, on average, that a client must take while it is behind: a byte a second is
-    no progress. Dropped below.
+    no progress. Dropped below. Whoever has caught up is measured anew.
     """
     ws_ping_interval: float = 20.0
     """Seconds after which a WebSocket from which nothing was received is pinged: a dead peer sends
@@ -267,6 +279,7 @@ _AT_LEAST_ONE = frozenset(
         "max_rounds_per_tick",
         "outgoing_buffer_sz",
         "max_ws_send_frame_cnt",
+        "max_recode_len_per_tick",
     )
 )
 """The limits that may not be 0, since nothing would work."""
@@ -277,6 +290,36 @@ def without_aliases(limits: Limits) -> Limits:
     if limits.max_request_len is None:
         return limits
     return limits._replace(max_body_len=limits.max_request_len)
+
+
+RESERVED_DESCRIPTORS = 32
+"""Descriptors that are left for what the program opens itself."""
+
+
+def has_default_counts(limits: Limits) -> bool:
+    """True if nobody has chosen how many connections there may be."""
+    default = Limits()
+    return (limits.max_connection_cnt, limits.max_ws_connection_cnt) == (
+        default.max_connection_cnt,
+        default.max_ws_connection_cnt,
+    )
+
+
+def within_descriptors(limits: Limits, count: int) -> Limits:
+    """The limits with no more connections than `count` descriptors are enough for, beside a reserve
+    for those that are accepted in one tick and for the program: a quarter at most.
+
+    Both kinds of connection give way in proportion.
+    """
+    reserve = min(limits.max_accepts_per_tick + RESERVED_DESCRIPTORS, count // 4)
+    room, websockets = count - reserve, limits.max_ws_connection_cnt
+    wanted = limits.max_connection_cnt + websockets
+    if wanted <= room:
+        return limits
+    share = room * websockets // wanted
+    return limits._replace(
+        max_connection_cnt=max(1, room - share), max_ws_connection_cnt=min(websockets, share)
+    )
 
 
 def shortest_timeout(limits: Limits) -> float:

@@ -22,21 +22,22 @@ from types import FrameType
 
 from ..core.conn import Peer
 from ..core.effects import ACCESS_LOG, SERVER_LOG
-from ..core.events import Accepted, InputRead, Stop, TickStarted
-from ..core.limits import Limits
-from ..core.server.admission import accept_room
+from ..core.events import Accepted, DescriptorsExhausted, InputRead, TickStarted
+from ..core.limits import Limits, has_default_counts, within_descriptors
+from ..core.server.admission import accept_room, max_accepts
 from ..core.server.clock import is_due, next_deadline
 from ..core.server.state import ServerState, make_server
 from ..core.server.stats import Stats, stats
 from .hosts.thread import ServerThread
 from .loop.acceptor import Acceptor
 from .loop.clock import read_clock
+from .loop.descriptors import descriptors_left
 from .loop.engine import Engine
 from .loop.head_cache import cached_parser
-from .loop.listen import open_listener
+from .loop.listen import check_socket, open_listener
 from .loop.signals import is_host_loop, stopping_on_signals, waking_on_signals
 from .loop.sockets import Ready, Sockets, unread_of
-from .messaging import NO_THREAD, Messaging
+from .messaging import NO_THREAD, Messaging, stop_event
 from .program.body_sources import Spawn
 from .program.callbacks import CallbackTable
 from .program.handlers import Application, Handler
@@ -49,6 +50,15 @@ _ACCESS = logging.getLogger(ACCESS_LOG)
 
 class HttpServer(Messaging):
     """An HTTP/1.1 server; make it with `make_http_server`."""
+
+    # there is nothing else to be set: a handler that is assigned would not be called
+    # fmt: off
+    __slots__ = (
+        "__weakref__", "_acceptor", "_asked_at", "_asked_port", "_backlog", "_has_ended", "_host",
+        "_is_awake", "_is_ticking", "_is_watched", "_port", "_read_offset", "_selector",
+        "_serving_thread", "_sockets", "_tick_count", "_waits_when_full",
+    )
+    # fmt: on
 
     def __init__(
         self,
@@ -67,7 +77,7 @@ class HttpServer(Messaging):
                 read_clock,
             ),
         )
-        self.host = host
+        self._host = host
         self._asked_port = self._port = port
         self._backlog = backlog
         self._selector: selectors.BaseSelector | None = None
@@ -83,17 +93,28 @@ class HttpServer(Messaging):
         self._is_awake = False
         """It was, since the last tick."""
         self._is_ticking = False
-        self._tick_count = 0
+        self._tick_count, self._asked_at = 0, -1
         self._serving_thread = NO_THREAD
         """The thread that ticks until the server has stopped, if one does."""
         self._has_ended = False
 
     # -- questions ---------------------------------------------------------------------------------
 
+    def __repr__(self) -> str:
+        state, snapshot = "stopped" if self._has_ended else "not listening", self._engine.snapshot
+        if self.running:
+            state = f"{snapshot.running.name.lower()}, clients: {snapshot.slots.used}"
+        return f"<HttpServer {self._address()}, {state}>"
+
     @property
     def running(self) -> bool:
         """True from `listen` until the last connection of a stopped server is closed."""
         return self._selector is not None
+
+    @property
+    def host(self) -> str:
+        """The host that is, was or will be listened on, or the path of a Unix socket."""
+        return self._host
 
     @property
     def port(self) -> int:
@@ -145,16 +166,20 @@ class HttpServer(Messaging):
         """Open the listening socket, or take over `sock`, which listens already (TCP or Unix) and
         is closed at the end.
 
-        OSError with the address if that cannot be.  Twice is once.
+        OSError with the address if that cannot be; TypeError for what is no socket, and for an
+        SSLSocket, since TLS is not served yet.  Twice is once.
         """
+        if sock is not None:
+            check_socket(sock)
         if self.running:
             return
         self._open(sock)
         logs_access = _ACCESS.isEnabledFor(logging.INFO)
         old = self._engine.state
         microseconds = time.time_ns() // 1_000
+        limits = self._effective_limits()
         new = make_server(
-            self._limits, time.monotonic(), int(time.time()), logs_access, epoch=microseconds
+            limits, time.monotonic(), int(time.time()), logs_access, epoch=microseconds
         )
         self._engine.begin(
             new._replace(
@@ -163,12 +188,28 @@ class HttpServer(Messaging):
         )
         write_log(_LOG, logging.INFO, "listening on %s", self._address())
 
+    def _effective_limits(self) -> Limits:
+        """The limits, with no more connections than this process has descriptors for."""
+        given, left = self._limits, descriptors_left()
+        limits = given if left is None else within_descriptors(given, left)
+        if limits is not given:
+            # whoever has chosen the numbers is told that they cannot be had
+            level = logging.INFO if has_default_counts(given) else logging.WARNING
+            text = (
+                "%d descriptors are left to this process: at most %d connections and %d WebSockets "
+                "are open at once, not %d and %d (raise the soft limit, `ulimit -n`)"
+            )
+            counts = limits.max_connection_cnt, limits.max_ws_connection_cnt
+            wanted = given.max_connection_cnt, given.max_ws_connection_cnt
+            write_log(_LOG, level, text, left, *counts, *wanted)
+        return limits
+
     def _open(self, sock: socket.socket | None) -> None:
         """Open everything a listening server owns, or nothing."""
         with ExitStack() as opened:
             listener = sock
             if listener is None:
-                listener = open_listener(self.host, self._asked_port, self._backlog)
+                listener = open_listener(self._host, self._asked_port, self._backlog)
                 opened.enter_context(listener)
             listener.setblocking(False)
             name = listener.getsockname()
@@ -180,15 +221,17 @@ class HttpServer(Messaging):
         self._selector, self._acceptor = selector, acceptor
         self._sockets = Sockets(self._engine, self._application, selector)
         if not isinstance(name, tuple):  # a Unix socket
-            self.host, self._port = str(name), 0
+            self._host, self._port = str(name), 0
             return
         if sock is not None:
-            self.host = name[0]
+            self._host = name[0]
         self._port = name[1]
 
     def _address(self) -> str:
-        """The address that is listened on, as it is logged."""
-        return f"http://{Peer(self.host, self.port)}" if self.port else f"unix:{self.host}"
+        """The address that is, was or will be listened on, as it is logged."""
+        if self.port or not (self.running or self._has_ended):
+            return f"http://{Peer(self._host, self.port)}"
+        return f"unix:{self._host}"
 
     def start(self, *, grace: float = 5.0) -> None:
         """Serve until `stop`; in the main thread SIGINT and SIGTERM drain for up to `grace`
@@ -212,14 +255,7 @@ class HttpServer(Messaging):
         KeyboardInterrupt in it. That ends the server, and with it this block; it is not raised
         further unless another thread serves, which it cannot interrupt.
         """
-        last_count = -1
-
-        def is_held_up(frame: FrameType | None) -> bool:
-            nonlocal last_count
-            count, last_count = last_count, self._tick_count
-            return self._is_held_up(frame, count)
-
-        with stopping_on_signals(stop or (lambda: self.stop(grace)), is_held_up):
+        with stopping_on_signals(stop or (lambda: self.stop(grace)), self._is_held_up):
             self.listen()
             with waking_on_signals(self._mailbox.fileno()):
                 try:
@@ -229,10 +265,11 @@ class HttpServer(Messaging):
                         raise KeyboardInterrupt from interrupt
                     self._stop_now()
 
-    def _is_held_up(self, frame: FrameType | None, tick_count: int) -> bool:
+    def _is_held_up(self, frame: FrameType | None) -> bool:
         """True if user code on this thread, in `frame`, keeps the server from stopping: a tick has
-        called it, or there was no tick since there were `tick_count`.
+        called it, or there was no tick since this was asked last.
         """
+        tick_count, self._asked_at = self._asked_at, self._tick_count
         if self._thread == get_ident() and (self._is_ticking or self._guard.is_busy):
             return not self._guard.is_busy
         return self._tick_count == tick_count and not is_host_loop(frame)
@@ -263,9 +300,9 @@ class HttpServer(Messaging):
         `running` is False. Before the first `listen` it takes effect then (a thread may be about to
         start); after the end it does nothing.
         """
-        if self._has_ended and not self.running:
-            return
-        self._post(Stop(float(grace)))
+        event = stop_event(grace)
+        if not self._has_ended or self.running:
+            self._post(event)
 
     def _stop_now(self) -> None:
         """Stop at once, and return when everything is closed.  Not from within a tick.
@@ -298,7 +335,8 @@ class HttpServer(Messaging):
         self._application.set_spawn(spawn)
 
     def tick(self, timeout: float | None = 0.0) -> bool:
-        """Wait up to `timeout` seconds for something to do (None: until there is), and do it.
+        """Wait up to `timeout` seconds for something to do (None: until there is), and do it; no
+        longer than until `next_deadline()`, when connections are looked at.
 
         Returns True if there was anything to do. Opens the listening socket if that was not done;
         after the server has stopped, only `listen` or `start` opens it again.
@@ -364,6 +402,7 @@ class HttpServer(Messaging):
         engine.run_queue.begin_tick()
         ready = selector.select(0.0 if is_left else self._bounded(timeout))
         (now, unix_time), events = engine.clock(), engine.events
+        closed = engine.snapshot.totals.closed
         is_judged = is_due(engine.snapshot, now)
         if is_judged:
             ready = selector.select(0.0)  # all that came before the clock was read
@@ -377,19 +416,21 @@ class HttpServer(Messaging):
         if events or engine.has_work or is_judged:
             unread = unread_of(left, events, self._limits.max_read_len) if is_judged else None
             events.insert(0, TickStarted(now, unix_time))
-            engine.run_rounds(None if unread is None else InputRead(unread))
+            has_judged = engine.run_rounds(None if unread is None else InputRead(unread))
+            has_work = has_work or has_judged
         if engine.state.running is not ServerState.SERVING:
             self._wind_down()
         elif self._acceptor is not None:
-            self._acceptor.watch(not self._waits_when_full or accept_room(engine.state) > 0)
+            has_room = not self._waits_when_full or accept_room(engine.state) > 0
+            self._acceptor.end_tick(has_room, engine.state.totals.closed is not closed)
         return has_work
 
     def _bounded(self, timeout: float | None) -> float | None:
-        """The timeout, but no longer than until idle streams are pulled again."""
-        at = self._application.sources.poll_at
+        """The timeout, but no longer than until something is due."""
+        at = None if timeout == 0.0 else self.next_deadline()
         if at is None:
             return timeout
-        left = max(0.0, at - time.monotonic())
+        left = max(0.0, at - self._engine.clock().now)
         return left if timeout is None else min(timeout, left)
 
     def _process_ready(self, ready: Ready, now: float) -> Ready:
@@ -415,19 +456,21 @@ class HttpServer(Messaging):
     def _accept(self, acceptor: Acceptor) -> None:
         """Accept connections that wait, as many as one tick may and there is room for."""
         max_count = min(
-            self._limits.max_accepts_per_tick,
+            max_accepts(self._engine.state.limits),
             accept_room(self._engine.state),
             self._application.run_queue.room(self._limits),
         )
+        sockets, _, error = acceptor.accept(max_count)
         self._engine.events += [
-            Accepted(self._sockets.register_accepted(sock), peer)
-            for sock, peer in acceptor.accept(max_count)
+            Accepted(self._sockets.register_accepted(sock), peer) for sock, peer in sockets
         ]
+        if acceptor.is_exhausted:
+            self._engine.events.append(DescriptorsExhausted(error))
 
     def _wait_seconds(self) -> float | None:
         """How long `start` may wait in one tick."""
         at = self.next_deadline()
-        return None if at is None else max(0.0, at - time.monotonic())
+        return None if at is None else max(0.0, at - self._engine.clock().now)
 
     # -- the end -----------------------------------------------------------------------------------
 
@@ -453,25 +496,3 @@ class HttpServer(Messaging):
         if self._selector is None:
             raise RuntimeError("the server is not listening: call listen() or tick() first")
         return self._selector
-
-
-def http_server_running(server: HttpServer) -> bool:
-    """The property `running` of a server."""
-    return server.running
-
-
-def http_server_port(server: HttpServer) -> int:
-    """The property `port` of a server."""
-    return server.port
-
-
-http_server_listen = HttpServer.listen
-http_server_start = HttpServer.start
-http_server_stop = HttpServer.stop
-http_server_stop_on_signals = HttpServer.stop_on_signals
-http_server_tick = HttpServer.tick
-http_server_loop = HttpServer.server_loop
-http_server_serve_in_thread = HttpServer.serve_in_thread
-http_server_fd = HttpServer.fileno
-http_server_next_deadline = HttpServer.next_deadline
-http_server_stats = HttpServer.stats

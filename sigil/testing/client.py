@@ -24,6 +24,7 @@ from ..core.limits import Limits, check_limits
 from ..core.server.state import Server
 from ..core.server.stats import Stats
 from ..shell.callbacks import Callbacks
+from ..shell.make import check_program
 from ..shell.program.handlers import Handler
 from .answers import Answer, Found, read_answer
 from .connection import Connection
@@ -77,8 +78,7 @@ class Client:
         max_ticks: int = 1_000,
         max_sent_len: int = 64 * 2**20,
     ) -> None:
-        if not callable(handler):
-            raise TypeError(f"a handler is a function of a request, not {type(handler).__name__}")
+        check_program(handler, limits, callbacks)
         problem = None if limits is None else check_limits(limits)
         if problem is not None:
             raise ValueError(problem)
@@ -315,11 +315,19 @@ class Client:
         server, end = self.server, self.server.now + seconds
         self.run_until_idle()
         while server.running and server.now < end:
+            self._tick_if_due()
             at = server.next_deadline()
             server.now = end if at is None or at <= server.now else min(at, end)
             server.tick()
             self.run_until_idle()
         server.now = end
+
+    def _tick_if_due(self) -> None:
+        """Let the server look at what was due before now: a handler may have taken its time."""
+        at = self.server.next_deadline()
+        if at is not None and at <= self.server.now:
+            self.server.tick()
+            self.run_until_idle()
 
     def run_until_idle(self) -> None:
         """Let the server do all that it can do at this time: send late answers, go on with streams.

@@ -35,6 +35,7 @@ from ..http.response import Response
 from ..limits import Limits
 from ..parse_result import Malformed
 from ..unchecked import make_unchecked
+from ..websocket.messages import Close
 from .subscriber import OPEN, CloseState, Subscriber
 from .websocket_state import WebSocket, unread_len
 
@@ -53,9 +54,24 @@ class Phase(IntEnum):
     WEBSOCKET = 4
     """They are frames of a WebSocket."""
     DELIVERING = 5
-    """They are frames, and held until the program has returned from what was delivered before."""
+    """They are frames, whose messages wait until the program has returned from what was delivered
+    before.
+    """
     EVENT_STREAM = 6
     """They are discarded: this client is sent an event stream."""
+    DROPPED = 7
+    """None arrive: the connection of a WebSocket is closed, and the program is still at work on
+    what came before its peer's close frame.
+    """
+
+
+class BodyPace(NamedTuple):
+    """Since when a body is waited for, and how many seconds that it gained by coming faster than it
+    must have lapsed.
+    """
+
+    since: float
+    lapsed: float
 
 
 class Incoming(NamedTuple):
@@ -76,6 +92,8 @@ class Incoming(NamedTuple):
     """The peer has ended its side: it will send no more."""
     discarded: int
     """Bytes that came and were discarded."""
+    pace: BodyPace | None
+    """How a body comes in, while the connection waits for that."""
 
 
 class ReadLag(NamedTuple):
@@ -83,13 +101,15 @@ class ReadLag(NamedTuple):
 
     Bytes are sent as if all of them would be taken. So it counts as caught up at `caught_up_at`
     only if that still holds when the tick has ended; or if it is behind again by then, and
-    `caught_up_at_bytes` bytes were taken all the same.
+    `caught_up_at_bytes` bytes were taken all the same. What it gained by reading faster than it
+    must is kept no longer than it may pause: `lapsed` are the seconds beyond.
     """
 
     since: float
     bytes_out: int
     caught_up_at: float
     caught_up_at_bytes: int
+    lapsed: float
 
 
 class Outgoing(NamedTuple):
@@ -116,10 +136,11 @@ class Outgoing(NamedTuple):
     read_lag: ReadLag | None
 
 
-IDLE_HTTP = Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0)
+IDLE_HTTP = Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0, None)
 IDLE_WEBSOCKET = IDLE_HTTP._replace(phase=Phase.WEBSOCKET)
 DELIVERING = IDLE_HTTP._replace(phase=Phase.DELIVERING)
 EVENT_STREAM = IDLE_HTTP._replace(phase=Phase.EVENT_STREAM)
+DROPPED = IDLE_HTTP._replace(phase=Phase.DROPPED)
 NOTHING_OUTGOING = Outgoing((), (), None, (), False, CloseReason.OK, Interest.READ, None)
 
 
@@ -281,15 +302,36 @@ def is_scheduled(client: Client) -> bool:
 
 
 def has_unsent(client: Client) -> bool:
-    """True for a subscriber for which there is something to send: its queue, a pong, or what it
-    lags behind.
+    """True for a subscriber for which there is something to send: its queue, a pong, the answer to
+    a close frame, or what it lags behind.
     """
     subscriber, websocket = client.subscriber, client.websocket
     if subscriber is None:
         return False
     if subscriber.queue or subscriber.cursor is not None:
         return True
-    return websocket is not None and websocket.pong_payload is not None
+    return websocket is not None and (bool(websocket.pongs) or is_close_due(client))
+
+
+def is_close_due(client: Client) -> bool:
+    """True for a WebSocket whose peer's close frame has come and is to be answered when the tick
+    ends, at the latest.
+    """
+    subscriber, websocket = client.subscriber, client.websocket
+    return (
+        subscriber is not None
+        and websocket is not None
+        and isinstance(websocket.end, Close)
+        and subscriber.close_state is OPEN
+    )
+
+
+def may_deliver(client: Client, limits: Limits) -> bool:
+    """True if a WebSocket is known to be so little behind with reading, and its queue is so short,
+    that more may be delivered.
+    """
+    is_known = bool(client.outgoing.outbox) or not client.outgoing.is_full
+    return is_known and buffered_len(client) < limits.max_outbox_len
 
 
 def is_outstanding(client: Client, number: int) -> bool:

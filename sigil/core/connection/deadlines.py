@@ -7,8 +7,9 @@ clock is set anew if the connection waits for something else now, and a `Watch` 
 to be watched for something else.
 
 Rules: `waiting_since` is when the connection began to wait for what it waits for, so a client that
-sends byte by byte gains no time. Every member of `Waiting` has a row that says how long it may
-last. It does not know what is done when it has lasted longer (`timeouts`).
+sends a head byte by byte gains no time. Where there is a rate, that decides about the slow, and the
+timeout is for silence: a body may take its time. Every member of `Waiting` has a row that says how
+long it may last. It does not know what is done when it has lasted longer (`timeouts`).
 """
 
 from collections.abc import Callable
@@ -20,19 +21,23 @@ from ..effects import Effect, Interest, Watch
 from ..limits import Limits
 from .client import (
     DELIVERING,
+    DROPPED,
     EVENT_STREAM,
     IDLE_HTTP,
     IDLE_WEBSOCKET,
     NOTHING_OUTGOING,
+    BodyPace,
     Client,
     Incoming,
     Phase,
     ReadLag,
+    buffered_len,
     incoming_len,
     may_parse,
     outbox_len,
     pipeline_waits,
     subscriber_of,
+    with_outgoing,
 )
 from .context import Context, Step
 from .subscriber import CloseState
@@ -67,7 +72,9 @@ class Waiting(IntEnum):
     CLOSE = 10
     """The peer's close frame, after ours."""
     CALLBACK = 11
-    """The program to return from what was delivered to it; for ever."""
+    """The program to return from what was delivered to a WebSocket that is not read meanwhile; for
+    ever.
+    """
 
 
 STREAMS = (Waiting.CHUNK, Waiting.SSE)
@@ -81,6 +88,8 @@ ends gains no time by it.
 def waiting_for(client: Client) -> Waiting:
     """What the connection waits for."""
     phase, outgoing = client.incoming.phase, client.outgoing
+    if phase is Phase.DROPPED:
+        return Waiting.CALLBACK
     if outgoing.outbox or outgoing.is_full:
         return Waiting.WRITE
     if phase is Phase.LINGER:
@@ -102,7 +111,7 @@ def _websocket_waits_for(client: Client, websocket: WebSocket) -> Waiting:
     """What a WebSocket waits for that is not behind with reading."""
     if subscriber_of(client).close_state is not CloseState.OPEN:
         return Waiting.CLOSE
-    if client.incoming.phase is Phase.DELIVERING:
+    if not client.outgoing.interest & Interest.READ:
         return Waiting.CALLBACK
     return Waiting.PONG if websocket.awaits_pong else Waiting.PING
 
@@ -121,8 +130,11 @@ def deadline_of(client: Client, limits: Limits) -> float:
 
 def body_rate_deadline(client: Client, limits: Limits) -> float:
     """When the body will have come too slowly, if nothing more comes."""
+    pace = client.incoming.pace
+    if pace is None:
+        return inf
     seconds = _seconds(incoming_len(client), limits.min_body_rate)
-    return client.waiting_since + limits.rate_grace + seconds
+    return pace.since + limits.rate_grace + seconds - pace.lapsed
 
 
 def read_rate_deadline(client: Client, limits: Limits) -> float:
@@ -131,7 +143,24 @@ def read_rate_deadline(client: Client, limits: Limits) -> float:
     if read_lag is None:
         return inf
     seconds = _seconds(client.bytes_out - read_lag.bytes_out, limits.min_read_rate)
-    return read_lag.since + limits.rate_grace + seconds
+    return read_lag.since + limits.rate_grace + seconds - read_lag.lapsed
+
+
+def lapse(client: Client, limits: Limits, now: float) -> Client:
+    """The client without what it gained by being faster than it must, beyond `rate_grace`: or it
+    could be fast for a minute, and as good as silent for days.
+    """
+    rate_deadline = TIMEOUTS[waiting_for(client)][1]
+    unused = 0.0 if rate_deadline is None else rate_deadline(client, limits) - limits.rate_grace
+    if not now < unused < inf:
+        return client
+    incoming, outgoing = client.incoming, client.outgoing
+    if incoming.pace is not None:
+        pace = incoming.pace._replace(lapsed=incoming.pace.lapsed + unused - now)
+        return client._replace(incoming=incoming._replace(pace=pace))
+    assert outgoing.read_lag is not None  # or its deadline were endless
+    read_lag = outgoing.read_lag._replace(lapsed=outgoing.read_lag.lapsed + unused - now)
+    return client._replace(outgoing=outgoing._replace(read_lag=read_lag))
 
 
 def _seconds(length: int, rate: int) -> float:
@@ -165,6 +194,8 @@ TIMEOUTS: dict[Waiting, tuple[Timeout, RateDeadline | None]] = {
 def interest_of(client: Client, limits: Limits) -> Interest:
     """What the connection is to be watched for."""
     incoming, outbox = client.incoming, client.outgoing.outbox
+    if incoming.phase is Phase.DROPPED:
+        return Interest.NOTHING
     if incoming.phase is Phase.LINGER:
         return Interest.WRITE if outbox else Interest.READ
     reads = Interest.READ if _is_read(client, limits) else 0
@@ -177,15 +208,24 @@ def _is_read(client: Client, limits: Limits) -> bool:
     incoming, outgoing = client.incoming, client.outgoing
     if incoming.peer_half_closed or incoming.discarded > limits.max_linger_len:
         return False
+    if client.websocket is not None:
+        return _is_websocket_read(client, client.websocket, limits)
     if outgoing.outbox and outbox_len(client) >= limits.max_outbox_len:
         return False
-    if client.websocket is not None:
-        has_room = len(client.websocket.unread) < limits.max_header_len
-        return has_room or incoming.phase is not Phase.DELIVERING
     if client.subscriber is not None:
         return True
     has_room = len(incoming.buffer) < limits.max_header_len
     return not outgoing.is_full and (has_room or may_parse(client, limits))
+
+
+def _is_websocket_read(client: Client, websocket: WebSocket, limits: Limits) -> bool:
+    """True if a WebSocket is to be read: not too many of its messages wait for the program, and it
+    takes what it is sent.
+    """
+    if websocket.undelivered.length >= limits.max_header_len:
+        return False
+    is_behind = client.outgoing.outbox or client.outgoing.is_full
+    return not is_behind or buffered_len(client) < limits.max_outbox_len
 
 
 # -- what every transition passes ------------------------------------------------------------------
@@ -198,10 +238,12 @@ def after_transition(
     if it is to be watched for something else.
     """
     outgoing, waiting_since = after.outgoing, after.waiting_since
-    interest, waiting = interest_of(after, context.limits), waiting_for(after)
+    interest = interest_of(after, context.limits)
     if interest is not outgoing.interest:
         outgoing = outgoing._replace(interest=interest)
+        after = with_outgoing(after, outgoing)
         effects = [*effects, Watch(after.conn, interest)]
+    waiting = waiting_for(after)
     is_behind = waiting is Waiting.WRITE
     if is_behind or outgoing.read_lag is not None:
         read_lag = _read_lag_after(outgoing.read_lag, is_behind, after.bytes_out, context)
@@ -210,9 +252,22 @@ def after_transition(
         outgoing = NOTHING_OUTGOING
     if waiting is not waiting_for(before) or after.responded != before.responded:
         waiting_since = context.now
-    incoming = _intern(after.incoming)
+    incoming = after.incoming
+    if waiting is Waiting.BODY or incoming.pace is not None:
+        incoming = _paced(incoming, waiting is Waiting.BODY, context.now)
+        if after.bytes_in != before.bytes_in:
+            waiting_since = context.now  # it is not silent, and whether it is fast enough is asked
+    incoming = _intern(incoming)
     after = after._replace(incoming=incoming, waiting_since=waiting_since, outgoing=outgoing)
     return after, effects
+
+
+def _paced(incoming: Incoming, is_body: bool, now: float) -> Incoming:
+    """The incoming data with the pace of its body, if the connection waits for one."""
+    if not is_body:
+        return incoming._replace(pace=None)
+    pace = BodyPace(now, 0.0) if incoming.pace is None else incoming.pace
+    return incoming._replace(pace=pace)
 
 
 def _intern(incoming: Incoming) -> Incoming:
@@ -220,7 +275,7 @@ def _intern(incoming: Incoming) -> Incoming:
     return next((record for record in _SHARED if record == incoming), incoming)
 
 
-_SHARED = (IDLE_HTTP, IDLE_WEBSOCKET, DELIVERING, EVENT_STREAM)
+_SHARED = (IDLE_HTTP, IDLE_WEBSOCKET, DELIVERING, EVENT_STREAM, DROPPED)
 
 
 def _read_lag_after(
@@ -228,7 +283,7 @@ def _read_lag_after(
 ) -> ReadLag | None:
     """What is remembered of how the client reads, after an event that found it behind or not."""
     if read_lag is None:
-        return ReadLag(context.now, bytes_out, inf, 0) if is_behind else None
+        return ReadLag(context.now, bytes_out, inf, 0, 0.0) if is_behind else None
     has_caught_up = read_lag.caught_up_at < context.tick_started_at
     if not is_behind:
         if read_lag.caught_up_at == inf:
@@ -237,5 +292,5 @@ def _read_lag_after(
     # Behind again: that is a new lag if the old one was over, or if all of that was taken.
     took_all = read_lag.caught_up_at < inf and bytes_out >= read_lag.caught_up_at_bytes
     if has_caught_up or took_all:
-        return ReadLag(context.now, bytes_out, inf, 0)
+        return ReadLag(context.now, bytes_out, inf, 0, 0.0)
     return read_lag._replace(bytes_out=min(read_lag.bytes_out, bytes_out), caught_up_at=inf)

@@ -81,6 +81,10 @@ class Engine:
         self._effects: list[Effect] = []
         self._performing: Iterator[Effect] = iter(())
         """Effects that are being performed, before all others."""
+        self._last_not_taken: tuple[int, Event | None] = (0, None)
+        """How many events the last one that was put before others was behind, itself counted, and
+        that one.
+        """
         self.close_count = 0
         """How often user code has closed a connection: while it is the same, nobody need look
         whether a callback has closed its own.
@@ -124,9 +128,10 @@ class Engine:
 
     # -- rounds ------------------------------------------------------------------------------------
 
-    def run_rounds(self, last: InputRead | None = None) -> None:
+    def run_rounds(self, last: InputRead | None = None) -> bool:
         """Advance the core by the events, perform its effects, and so on with what came of them;
-        when all was answered that this tick has read, `last` is applied.
+        when all was answered that this tick has read, `last` is applied. True if that ordered
+        anything.
 
         After `Limits.max_rounds_per_tick` rounds the rest waits for the next tick.
         """
@@ -140,19 +145,28 @@ class Engine:
             self._perform()
             if not self.events:
                 break
-        if last is not None:
-            self.sync()
-            self.advance([last])
-            self._perform()
+        has_judged = last is not None and self._apply_last(last)
         self._flush()
         if self.events:
             self._sync_until_quiet()
+        return has_judged
+
+    def _apply_last(self, last: InputRead) -> bool:
+        """Apply what ends a tick, behind all that was performed in it; True if that had effects."""
+        self.sync()
+        self._perform()
+        self.advance([last])
+        has_effects = bool(self._effects)
+        self._perform()
+        return has_effects
 
     def flush_between_ticks(self) -> None:
         """Perform what the last tick left over, and flush what was sent since: before anybody
         waits.
         """
         self._perform()
+        if self.events:
+            return  # a tick that was broken off has left them: the core has them before the flush
         # clients that were sent to by themselves have their deadlines from now on; those of a
         # broadcast have theirs when it is flushed
         if self.buffer.has_sends or self._state.unflushed:
@@ -268,10 +282,19 @@ class Engine:
         """Add what came of an effect; bytes not taken go before what would cause more of them to be
         sent.
         """
-        events, index = self.events, 0
+        events = self.events
+        if type(event) not in NOT_TAKEN:
+            events.append(event)
+            return
+        # behind the one that was reported last, if it is still where it was put: a whole cohort may
+        # stall at once
+        index, last = self._last_not_taken
+        if not (0 < index <= len(events) and events[index - 1] is last):
+            index = 0
         while index < len(events) and type(events[index]) in NOT_TAKEN:
             index += 1
-        events.insert(index if type(event) in NOT_TAKEN else len(events), event)
+        events.insert(index, event)
+        self._last_not_taken = index + 1, event
 
     # -- flushing ----------------------------------------------------------------------------------
 
@@ -281,9 +304,15 @@ class Engine:
         """
         if not self.has_unsent:
             return
-        self.advance([_FLUSH])
+        self.advance([self._flush_event()])
         self._perform()
         self._sync_until_quiet()
+
+    def _flush_event(self) -> Flush:
+        """The end of the tick; the program has not been called for those whose work still waits."""
+        if not self.run_queue.count:
+            return _FLUSH
+        return Flush(None, frozenset([at for at in self._state.unflushed if at in self.run_queue]))
 
     def flush_now(self, conn: Conn | None) -> bool:
         """Send at once what waits for the end of the tick, to one client or to all; True if there

@@ -36,12 +36,25 @@ class AcceptedSockets(NamedTuple):
 
     sockets: list[tuple[socket.socket, Peer]]
     stopped: AcceptStop
+    error: int = 0
+    """The `errno`, if nothing was left."""
 
 
 # -- opening ---------------------------------------------------------------------------------------
 
 Found: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
 """One result of getaddrinfo: family, type, protocol, canonical name, address."""
+
+
+def check_socket(sock: object) -> None:
+    """TypeError for what cannot be listened on."""
+    if not isinstance(sock, socket.socket):
+        raise TypeError(f"a socket to listen on is a socket.socket, not {type(sock).__name__}")
+    if hasattr(sock, "do_handshake"):  # an SSLSocket, without importing that module
+        raise TypeError(
+            "an SSLSocket cannot be served: TLS is to come as ssl_context; until then put a proxy "
+            "in front, and give the plain socket"
+        )
 
 
 def open_listener(host: str, port: int, backlog: int) -> socket.socket:
@@ -223,7 +236,7 @@ def accept_waiting(
             return AcceptedSockets(accepted, AcceptStop.NO_MORE)
         except OSError as error:
             if error.errno in _OUT_OF_RESOURCES:
-                return AcceptedSockets(accepted, AcceptStop.EXHAUSTED)
+                return AcceptedSockets(accepted, AcceptStop.EXHAUSTED, error.errno)
             continue
         connection.setblocking(False)
         accepted.append((connection, make_ready(connection, address, tcp_notsent_lowat)))

@@ -25,7 +25,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 PROGRAM = """
 import asyncio, signal, sys, threading, time
-from sigil import (Callbacks, Deferred, Response, http_server_serve, make_http_server)
+from sigil import (Callbacks, HttpServer, Response, http_server_serve, make_http_server)
 
 kind, way, grace = sys.argv[1], sys.argv[2], float(sys.argv[3])
 
@@ -93,13 +93,12 @@ server = make_http_server(app, port=0, callbacks=Callbacks(
 server.listen()
 print(server.port, flush=True)
 
-handlers = [signal.SIGINT, signal.SIGTERM]
-post = server._post
-def noting(item):
-    post(item)
+post = HttpServer._post
+def noting(self, item):
+    post(self, item)
     if type(item).__name__ == "Stop":
         print("stops", flush=True)
-server._post = noting
+HttpServer._post = noting
 
 async def main():
     async def ticker():
