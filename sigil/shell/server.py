@@ -17,7 +17,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from threading import get_ident
 
 from ..core.conn import Peer
 from ..core.effects import ACCESS_LOG, SERVER_LOG
@@ -35,7 +34,7 @@ from .loop.head_cache import cached_parser
 from .loop.listen import open_listener
 from .loop.signals import stopping_on_signals, waking_on_signals
 from .loop.sockets import Ready, Sockets, unread_of
-from .messaging import Messaging
+from .messaging import NO_THREAD, Messaging
 from .program.body_sources import Spawn
 from .program.callbacks import CallbackTable
 from .program.handlers import Application, Handler
@@ -44,9 +43,6 @@ from .program.tracebacks import EXIT_EXCEPTIONS
 
 _LOG = logging.getLogger(SERVER_LOG)
 _ACCESS = logging.getLogger(ACCESS_LOG)
-
-NO_THREAD = 0
-"""No thread has this number: whoever sends has to wake the loop first."""
 
 
 class HttpServer(Messaging):
@@ -80,7 +76,10 @@ class HttpServer(Messaging):
         self._acceptor: Acceptor | None = None
         self._read_offset = 0
         self._waits_when_full = limits.full_policy == "wait"
-        self._is_hosted = False
+        self._is_watched = False
+        """The host loop watches the descriptor, and wants to be woken."""
+        self._is_awake = False
+        """It was, since the last tick."""
         self._is_ticking = False
         self._has_ended = False
 
@@ -104,7 +103,7 @@ class HttpServer(Messaging):
 
     def fileno(self) -> int:
         """One descriptor that becomes readable when a tick has something to do, for a host loop to
-        watch.
+        watch; what is sent between two ticks included, from the first call of this on.
         """
         selector = self._require_selector()
         fileno = getattr(selector, "fileno", None)
@@ -112,6 +111,10 @@ class HttpServer(Messaging):
             raise OSError(
                 "this platform's selector has no descriptor; call tick() at intervals instead"
             )
+        if not self._is_watched:
+            self._is_watched, self._sending_thread = True, NO_THREAD
+            if self._has_work():
+                self.wake()
         return int(fileno())
 
     def next_deadline(self) -> float | None:
@@ -119,9 +122,9 @@ class HttpServer(Messaging):
         None if never.
         """
         if self._has_work():
-            return self._engine.state.now
+            return self._engine.snapshot.now
         deadlines = (
-            next_deadline(self._engine.state),
+            next_deadline(self.state),
             self._application.sources.poll_at,
             None if self._acceptor is None else self._acceptor.resumes_at,
         )
@@ -129,7 +132,7 @@ class HttpServer(Messaging):
 
     def _has_work(self) -> bool:
         """True if the last tick left something over, or anything was posted since."""
-        return self._engine.has_work or bool(self._mailbox)
+        return self._engine.has_work or bool(self._mailbox) or bool(self._interrupting_calls)
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -168,6 +171,7 @@ class HttpServer(Messaging):
             acceptor = Acceptor(listener, selector, self._limits.tcp_notsent_lowat)
             self._mailbox.open(selector)
             opened.pop_all()
+        self._is_watched = self._is_awake = False
         self._selector, self._acceptor = selector, acceptor
         self._sockets = Sockets(self._engine, self._application, selector)
         if not isinstance(name, tuple):  # a Unix socket
@@ -254,7 +258,6 @@ class HttpServer(Messaging):
         the server.
         """
         self._application.set_spawn(spawn)
-        self._is_hosted = spawn is not None
 
     def tick(self, timeout: float | None = 0.0) -> bool:
         """Wait up to `timeout` seconds for something to do (None: until there is), and do it; no
@@ -268,14 +271,14 @@ class HttpServer(Messaging):
             return False
         if not self.running:
             self.listen()
-        self._is_ticking = True
-        self._thread = self._sending_thread = get_ident()
         try:
+            self._is_ticking = True
+            self._begin_tick()
             return self.process_connections(timeout)
         finally:
-            self._is_ticking = False
-            if self._is_hosted:
-                self._sending_thread = NO_THREAD
+            if self._is_watched:
+                self._is_awake, self._sending_thread = False, NO_THREAD
+            self._is_ticking = self._guard.is_busy = False
 
     def _require_no_tick(self, name: str) -> None:
         """RuntimeError while a tick is under way: whoever calls is inside it, or not the one to
@@ -288,9 +291,9 @@ class HttpServer(Messaging):
 
     def _before_send(self) -> None:
         """Wake the host loop, if messages that are sent between two ticks would wait for it."""
-        if self._is_hosted and not self._is_ticking and self._sending_thread != self._thread:
+        if self._is_watched and not self._is_awake and not self._is_ticking:
+            self._is_awake = True
             self._mailbox.wake()
-            self._sending_thread = self._thread
 
     # -- one tick ----------------------------------------------------------------------------------
 
@@ -388,6 +391,7 @@ class HttpServer(Messaging):
         self._sockets.close()
         selector, self._selector, self._has_ended = self._require_selector(), None, True
         self._mailbox.close()
+        self._interrupting_calls.clear()
         with suppress(OSError):  # it is closed all the same
             selector.close()
 

@@ -37,6 +37,7 @@ from ...core.events import (
 from ...core.server.fold import advance
 from ...core.server.slots import find_client
 from ...core.server.state import Server
+from ..program.guard import Guard
 from ..program.logs import write_text
 from ..program.run_queue import USER_CODE, RunQueue, Work
 from ..program.tracebacks import error_text
@@ -65,6 +66,8 @@ class Engine:
         self._parse = parse
         self.clock = clock
         self.methods: Methods = {}
+        self.guard = Guard()
+        """Busy while a tick, or a call of user code, is at work here."""
         self.run_queue: RunQueue
         """User code that waits for its turn; the program's."""
         self.perform_work: Callable[[Work], Event | None]
