@@ -282,6 +282,27 @@ def without_aliases(limits: Limits) -> Limits:
     return limits._replace(max_body_len=limits.max_request_len)
 
 
+RESERVED_DESCRIPTORS = 32
+"""Descriptors that are left for what the program opens itself."""
+
+
+def within_descriptors(limits: Limits, count: int) -> Limits:
+    """The limits with no more connections than `count` descriptors are enough for, beside a reserve
+    for those that are accepted in one tick and for the program: a quarter at most.
+
+    Both kinds of connection give way in proportion.
+    """
+    reserve = min(limits.max_accepts_per_tick + RESERVED_DESCRIPTORS, count // 4)
+    room, websockets = count - reserve, limits.max_ws_connection_cnt
+    wanted = limits.max_connection_cnt + websockets
+    if wanted <= room:
+        return limits
+    share = room * websockets // wanted
+    return limits._replace(
+        max_connection_cnt=max(1, room - share), max_ws_connection_cnt=min(websockets, share)
+    )
+
+
 def shortest_timeout(limits: Limits) -> float:
     """The shortest of the timeouts, in seconds: no deadline passes sooner than that after it is
     set.

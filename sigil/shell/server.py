@@ -20,15 +20,16 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from ..core.conn import Peer
 from ..core.effects import ACCESS_LOG, SERVER_LOG
-from ..core.events import Accepted, InputRead, Stop, TickStarted
-from ..core.limits import Limits
-from ..core.server.admission import accept_room
+from ..core.events import Accepted, DescriptorsExhausted, InputRead, Stop, TickStarted
+from ..core.limits import Limits, within_descriptors
+from ..core.server.admission import accept_room, max_accepts
 from ..core.server.clock import is_due, next_deadline
 from ..core.server.state import ServerState, make_server
 from ..core.server.stats import Stats, stats
 from .hosts.thread import ServerThread
 from .loop.acceptor import Acceptor
 from .loop.clock import read_clock
+from .loop.descriptors import descriptors_left
 from .loop.engine import Engine
 from .loop.head_cache import cached_parser
 from .loop.listen import open_listener
@@ -148,8 +149,9 @@ class HttpServer(Messaging):
         logs_access = _ACCESS.isEnabledFor(logging.INFO)
         old = self._engine.state
         microseconds = time.time_ns() // 1_000
+        limits = self._effective_limits()
         new = make_server(
-            self._limits, time.monotonic(), int(time.time()), logs_access, epoch=microseconds
+            limits, time.monotonic(), int(time.time()), logs_access, epoch=microseconds
         )
         self._engine.begin(
             new._replace(
@@ -157,6 +159,22 @@ class HttpServer(Messaging):
             )
         )
         write_log(_LOG, logging.INFO, "listening on %s", self._address())
+
+    def _effective_limits(self) -> Limits:
+        """The limits, with no more connections than this process has descriptors for."""
+        given, left = self._limits, descriptors_left()
+        limits = given if left is None else within_descriptors(given, left)
+        if limits is not given:
+            # whoever has chosen the numbers is told that they cannot be had
+            level = logging.INFO if _has_default_counts(given) else logging.WARNING
+            text = (
+                "%d descriptors are left to this process: at most %d connections and %d WebSockets "
+                "are open at once, not %d and %d (raise the soft limit, `ulimit -n`)"
+            )
+            counts = limits.max_connection_cnt, limits.max_ws_connection_cnt
+            wanted = given.max_connection_cnt, given.max_ws_connection_cnt
+            write_log(_LOG, level, text, left, *counts, *wanted)
+        return limits
 
     def _open(self, sock: socket.socket | None) -> None:
         """Open everything a listening server owns, or nothing."""
@@ -309,6 +327,7 @@ class HttpServer(Messaging):
         engine.run_queue.begin_tick()
         ready = selector.select(0.0 if is_left else self._bounded(timeout))
         (now, unix_time), events = engine.clock(), engine.events
+        closed = engine.snapshot.totals.closed
         is_judged = is_due(engine.snapshot, now)
         if is_judged:
             ready = selector.select(0.0)  # all that came before the clock was read
@@ -327,7 +346,8 @@ class HttpServer(Messaging):
         if engine.state.running is not ServerState.SERVING:
             self._wind_down()
         elif self._acceptor is not None:
-            self._acceptor.watch(not self._waits_when_full or accept_room(engine.state) > 0)
+            has_room = not self._waits_when_full or accept_room(engine.state) > 0
+            self._acceptor.end_tick(has_room, engine.state.totals.closed is not closed)
         return has_work
 
     def _bounded(self, timeout: float | None) -> float | None:
@@ -361,14 +381,16 @@ class HttpServer(Messaging):
     def _accept(self, acceptor: Acceptor) -> None:
         """Accept connections that wait, as many as one tick may and there is room for."""
         max_count = min(
-            self._limits.max_accepts_per_tick,
+            max_accepts(self._engine.state.limits),
             accept_room(self._engine.state),
             self._application.run_queue.room(self._limits),
         )
+        sockets, _, error = acceptor.accept(max_count)
         self._engine.events += [
-            Accepted(self._sockets.register_accepted(sock), peer)
-            for sock, peer in acceptor.accept(max_count)
+            Accepted(self._sockets.register_accepted(sock), peer) for sock, peer in sockets
         ]
+        if acceptor.is_exhausted:
+            self._engine.events.append(DescriptorsExhausted(error))
 
     def _wait_seconds(self) -> float | None:
         """How long `start` may wait in one tick."""
@@ -399,6 +421,15 @@ class HttpServer(Messaging):
         if self._selector is None:
             raise RuntimeError("the server is not listening: call listen() or tick() first")
         return self._selector
+
+
+def _has_default_counts(limits: Limits) -> bool:
+    """True if nobody has chosen how many connections there may be."""
+    default = Limits()
+    return (limits.max_connection_cnt, limits.max_ws_connection_cnt) == (
+        default.max_connection_cnt,
+        default.max_ws_connection_cnt,
+    )
 
 
 def http_server_running(server: HttpServer) -> bool:

@@ -206,7 +206,7 @@ class Batch:
         """Do what is due; False if there was nobody to do it to."""
         match measure:
             case Measure.EVICT_SUBSCRIBER:
-                return self._evict_oldest(newest)
+                return self.evict_oldest(newest)
             case Measure.REJECT_SENDERS:
                 return self._reject_senders()
             case Measure.DROP_READERS:
@@ -221,7 +221,7 @@ class Batch:
             case _:
                 assert_never(measure)
 
-    def _evict_oldest(self, newest: Conn | None) -> bool:
+    def evict_oldest(self, newest: Conn | None) -> bool:
         """Evict the subscriber that was accepted first, `newest` apart."""
         conn, oldest = take_oldest(self.server.oldest, self._is_subscriber)
         if conn is not None and conn == newest:
