@@ -116,10 +116,10 @@ def test_a_lost_message_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_torn_frame_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = send_queue.ring_read
+    read = send_queue.ring_read_encoded
     monkeypatch.setattr(
-        "sigil.core.connection.send_queue.ring_read",
-        lambda *place: ((number, frame[:-1]) for number, frame in read(*place)),
+        "sigil.core.connection.send_queue.ring_read_encoded",
+        lambda *place: ((number, frame and frame[:-1]) for number, frame in read(*place)),
     )
     assert noticed() & {"order", "frame", "missing"}
 

@@ -13,14 +13,22 @@ taken. It does not know sockets, nor when the queue is flushed.
 
 from typing import NamedTuple
 
-from ..broadcast.broadcast import Broadcast, commit_pending
-from ..broadcast.ring import Ring, first_matching, ring_read
+from ..broadcast.broadcast import Broadcast
+from ..broadcast.encode import encode_for
+from ..broadcast.encoding import Encoding
+from ..broadcast.entry import frame_len_for, matches
+from ..broadcast.ring import Ring, first_matching, length_from, ring_read_encoded
 from ..events import Segment
+from ..limits import Limits
 from ..websocket.frames import Opcode, encode_frame, frame_header
 from .subscriber import OPEN, Follow, Queue, Subscriber
 
 COPY_MAX = 16_384
 """Bytes up to which a payload is copied behind its header, and neighbouring segments are joined."""
+
+
+FRAMES_MAX = 1_024
+"""Frames up to which what was published is taken at once: tiny ones cost time, not room."""
 
 
 # -- filling it ------------------------------------------------------------------------------------
@@ -174,16 +182,33 @@ def _read_broadcast(
     segments: list[Segment], ring: Ring, cursor: int, place: Follow, room: int
 ) -> tuple[int, int]:
     """Append to `segments` what was published from the cursor up to a place, as far as it is on the
-    ring and there is room.
+    ring and encoded, and there is room.
 
     Returned are the room that is left, in bytes, and the cursor.
     """
-    for number, frame in ring_read(ring, cursor, place.to, place.subscription):
+    for number, frame in ring_read_encoded(ring, cursor, place.to, place.subscription):
+        if frame is None or len(segments) >= FRAMES_MAX:
+            return 0, number
         if room <= 0:
             return room, number
         segments.append(frame)
         room -= len(frame)
     return room, max(cursor, min(place.to, ring.head_number))
+
+
+def encode_ahead(
+    subscriber: Subscriber, broadcast: Broadcast, tick_started_at: float, limits: Limits
+) -> Broadcast:
+    """The broadcast with what a subscriber is sent next encoded for it, as far as the tick allows.
+
+    Only one that asked for what was published before anybody had its encoding needs that.
+    """
+    if subscriber.cursor is None or subscriber.subscription.encoding is Encoding.PLAIN:
+        return broadcast
+    places = _places(subscriber, broadcast.ring.head_number)
+    if not places:
+        return broadcast
+    return encode_for(broadcast, subscriber.cursor, places, tick_started_at, limits)
 
 
 # -- how far behind it is --------------------------------------------------------------------------
@@ -194,7 +219,7 @@ def next_needed(subscriber: Subscriber, ring: Ring) -> int:
     there is none.
     """
     cursor = subscriber.cursor or 0
-    for place in _places(subscriber, ring):
+    for place in _places(subscriber, ring.head_number):
         end = min(place.to, ring.head_number)
         number = first_matching(ring, cursor, end, place.subscription)
         if number is not None:
@@ -203,21 +228,37 @@ def next_needed(subscriber: Subscriber, ring: Ring) -> int:
     return ring.head_number
 
 
-def _places(subscriber: Subscriber, ring: Ring) -> list[Follow]:
-    """Up to where a subscriber is to be sent what was published, and for which subscription."""
+def _places(subscriber: Subscriber, head_number: int) -> list[Follow]:
+    """Up to where a subscriber is to be sent what was published before `head_number`, and for which
+    subscription.
+    """
     places = [item for item in subscriber.queue if isinstance(item, Follow)]
     if subscriber.close_state is OPEN:
-        places.append(Follow(ring.head_number, subscriber.subscription))
+        places.append(Follow(head_number, subscriber.subscription))
     return places
 
 
 def backlog_len(subscriber: Subscriber, broadcast: Broadcast) -> int:
-    """Bytes of what was published, until now, that a subscriber has not been sent."""
-    ring = commit_pending(broadcast).ring
-    cursor = broadcast.ring.head_number if subscriber.cursor is None else subscriber.cursor
-    length = 0
-    for place in _places(subscriber, ring):
-        frames = ring_read(ring, cursor, place.to, place.subscription)
-        length += sum([len(frame) for _, frame in frames])
+    """Bytes of what was published, until now, that a subscriber has not been sent; what was not
+    encoded for it yet counts as plain frames.
+    """
+    ring, length = broadcast.ring, 0
+    cursor = ring.head_number if subscriber.cursor is None else subscriber.cursor
+    for place in _places(subscriber, broadcast.next_number):
+        length += length_from(ring, cursor, min(place.to, ring.head_number), place.subscription)
+        length += _pending_len(broadcast, cursor, place)
         cursor = max(cursor, place.to)
     return length
+
+
+def _pending_len(broadcast: Broadcast, cursor: int, place: Follow) -> int:
+    """Bytes of the pending entries from the cursor up to a place."""
+    first = broadcast.ring.head_number
+    pending = broadcast.pending[max(0, cursor - first) : max(0, place.to - first)]
+    return sum(
+        [
+            frame_len_for(entry, place.subscription)
+            for entry in pending
+            if matches(entry, place.subscription)
+        ]
+    )

@@ -6,15 +6,16 @@ members and the one piece of memory they are sent.
 
 Rules: a client receives everything in the order in which it was sent or published. So first go the
 queues with nothing behind what was published in this tick, then what was published, then the other
-queues. The order of cohorts is the same in every process. This file does not know sockets, nor how
-a message became a frame.
+queues. Only cohorts that are sent something are visited, in the order of their numbers, which is
+the same in every process. This file does not know sockets, nor how a message became a frame.
 """
 
 from collections.abc import Iterable
 
 from pyrsistent import PVector, pvector
 
-from ..broadcast.broadcast import TopicIndex, commit_pending, index_topics, pending_bytes_for
+from ..broadcast.broadcast import commit_pending, index_topics, pending_bytes_for
+from ..broadcast.cohort_index import recipients
 from ..broadcast.entry import Subscription
 from ..conn import Conn
 from ..connection import fast_path
@@ -89,13 +90,14 @@ def _flush_queues(
 
 def _flush_each(batch: Batch, conns: Iterable[Conn]) -> None:
     """Send what is queued for each of these, as far as it may be sent."""
-    ring, limits = batch.server.broadcast.ring, batch.server.limits
     for conn in conns:
         client = batch.draft.find_client(conn)
         if client is None or client.subscriber is None:
             continue
         outcome = fast_path.flush_messages(client)
         if outcome is None:
+            batch.encode_ahead(client)
+            ring, limits = batch.server.broadcast.ring, batch.server.limits
             batch.commit(client, flush_messages(client, ring, limits))
         else:
             after, effects = outcome
@@ -112,38 +114,20 @@ def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
     """
     broadcast = server.broadcast
     start, end = broadcast.ring.head_number, broadcast.next_number
-    cohorts = list(broadcast.cohorts.items())
-    index: TopicIndex | None = None
-    if len(cohorts) > 1:
-        cohorts.sort(key=_by_encoding_and_topics)
-        index = index_topics(broadcast)
+    places = index_topics(broadcast)
     fan_outs: list[Effect] = []
     sent_len = 0
     known: dict[Subscription, bytes] = {}
-    for subscription, members in cohorts:
+    topics = [topic for topic, numbers in places.items() if numbers]
+    for subscription, published in recipients(broadcast.cohort_index, topics):
         # cohorts that differ only in topics on which nothing was published share one piece
-        published = _restricted(subscription, index)
-        data = known.get(published)
+        restricted = Subscription(subscription.encoding, published)
+        data = known.get(restricted)
         if data is None:
-            data = known[published] = pending_bytes_for(broadcast, published, index)
+            data = known[restricted] = pending_bytes_for(broadcast, restricted, places)
         if data:
+            members = broadcast.cohorts[subscription]
             fan_outs.append(FanOut(subscription, members, data, start, end))
             sent_len += len(data) * len(members)
     totals = count_sent(server.totals, sent_len)
     return with_broadcast(server, commit_pending(broadcast), totals), fan_outs
-
-
-def _restricted(subscription: Subscription, index: TopicIndex | None) -> Subscription:
-    """The subscription without the topics on which nothing was published in this tick, which are
-    those that the index has not.
-    """
-    if index is None or not subscription.topics:
-        return subscription
-    topics = frozenset([topic for topic in subscription.topics if topic in index])
-    return Subscription(subscription.encoding, topics)
-
-
-def _by_encoding_and_topics(cohort: tuple[Subscription, object]) -> tuple[int, list[str]]:
-    """What cohorts are sorted by: the order of a set of texts differs from process to process."""
-    subscription, _ = cohort
-    return subscription.encoding, sorted(subscription.topics)

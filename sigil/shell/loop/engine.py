@@ -80,6 +80,10 @@ class Engine:
         self._effects: list[Effect] = []
         self._performing: Iterator[Effect] = iter(())
         """Effects that are being performed, before all others."""
+        self._last_not_taken: tuple[int, Event | None] = (0, None)
+        """How many events the last one that was put before others was behind, itself counted, and
+        that one.
+        """
         self.close_count = 0
         """How often user code has closed a connection: while it is the same, nobody need look
         whether a callback has closed its own.
@@ -262,10 +266,19 @@ class Engine:
         """Add what came of an effect; bytes not taken go before what would cause more of them to be
         sent.
         """
-        events, index = self.events, 0
+        events = self.events
+        if type(event) not in NOT_TAKEN:
+            events.append(event)
+            return
+        # behind the one that was reported last, if it is still where it was put: a whole cohort may
+        # stall at once
+        index, last = self._last_not_taken
+        if not (0 < index <= len(events) and events[index - 1] is last):
+            index = 0
         while index < len(events) and type(events[index]) in NOT_TAKEN:
             index += 1
-        events.insert(index if type(event) in NOT_TAKEN else len(events), event)
+        events.insert(index, event)
+        self._last_not_taken = index + 1, event
 
     # -- flushing ----------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ about. It does not know clients beyond their records.
 
 from collections.abc import Iterator
 
+from ...core.broadcast.cohort_index import recipients
 from ...core.broadcast.entry import entry_len
 from ...core.connection.client import (
     incoming_len,
@@ -18,7 +19,7 @@ from ...core.connection.client import (
     outgoing_len,
 )
 from ...core.connection.subscriber import CloseState, Follow
-from ...core.server.slots import clients_of, free_slots
+from ...core.server.slots import clients_of, find_client, free_slots
 from ...core.server.state import Server
 from .model import Violation
 
@@ -72,6 +73,7 @@ def check_places(server: Server) -> Iterator[Violation]:
         yield Violation("places", f"the cohorts are {broadcast.cohorts}, not {members}")
     if laggards != set(broadcast.laggards):
         yield Violation("places", f"the laggards are {broadcast.laggards}, not {laggards}")
+    yield from check_indexes(server)
     for client in clients:
         if is_in_cohort(client) and (client.outgoing.outbox or client.outgoing.is_full):
             yield Violation("places", f"{client.conn} is in its cohort, but has output buffered")
@@ -91,6 +93,31 @@ def check_places(server: Server) -> Iterator[Violation]:
         places = [item.to for item in client.subscriber.queue if isinstance(item, Follow)]
         if places != sorted(places) or any(place > broadcast.next_number for place in places):
             yield Violation("cursor", f"{client.conn} is to follow up to {places}")
+
+
+def check_indexes(server: Server) -> Iterator[Violation]:
+    """Check that cohorts are found by exactly their topics, and that nobody is filed above the
+    cursor, or below the lowest one.
+    """
+    broadcast = server.broadcast
+    index = broadcast.cohort_index
+    found = dict(recipients(index, [*index.narrow, *index.wide]))
+    expected = {
+        subscription: subscription.topics
+        for subscription in broadcast.cohorts
+        if subscription.topics
+    }
+    if found != expected:
+        yield Violation("index", f"cohorts are found by {found}, not {expected}")
+    for conn, number in broadcast.laggards.items():
+        client = find_client(server.slots, conn)
+        cursor = None if client is None or client.subscriber is None else client.subscriber.cursor
+        if cursor is None or not broadcast.lowest_cursor <= number <= cursor:
+            yield Violation("index", f"{conn} is filed under {number}, its cursor is {cursor}")
+        if conn not in broadcast.laggards_at.get(number, ()):
+            yield Violation("index", f"{conn} is not under {number}")
+    if sum(map(len, broadcast.laggards_at.values())) != len(broadcast.laggards):
+        yield Violation("index", f"some are filed that do not lag: {broadcast.laggards_at}")
 
 
 def check_load(server: Server) -> Iterator[Violation]:
