@@ -284,7 +284,7 @@ class HttpServer(Messaging):
         try:
             self._serving_thread = get_ident()
             while self.running:
-                self.tick(self._wait_seconds())
+                self.tick(None)
         except BaseException:
             self._stop_now()
             raise
@@ -466,11 +466,6 @@ class HttpServer(Messaging):
         ]
         if acceptor.is_exhausted:
             self._engine.events.append(DescriptorsExhausted(error))
-
-    def _wait_seconds(self) -> float | None:
-        """How long `start` may wait in one tick."""
-        at = self.next_deadline()
-        return None if at is None else max(0.0, at - self._engine.clock().now)
 
     # -- the end -----------------------------------------------------------------------------------
 
