@@ -12,13 +12,11 @@ know HTTP: the core does.
 """
 
 import logging
+import os
 import selectors
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from threading import get_ident
-from types import FrameType
+from contextlib import ExitStack, suppress
 
 from ..core.conn import Peer
 from ..core.effects import ACCESS_LOG, SERVER_LOG
@@ -35,28 +33,27 @@ from .loop.descriptors import descriptors_left
 from .loop.engine import Engine
 from .loop.head_cache import cached_parser
 from .loop.listen import check_socket, open_listener
-from .loop.signals import is_host_loop, stopping_on_signals, waking_on_signals
 from .loop.sockets import Ready, Sockets, unread_of
-from .messaging import NO_THREAD, Messaging, stop_event
+from .messaging import NO_THREAD
 from .program.body_sources import Spawn
 from .program.callbacks import CallbackTable
 from .program.handlers import Application, Handler
 from .program.logs import write_log
-from .program.tracebacks import EXIT_EXCEPTIONS, SecondSignal
+from .stopping import Stopping
 
 _LOG = logging.getLogger(SERVER_LOG)
 _ACCESS = logging.getLogger(ACCESS_LOG)
 
 
-class HttpServer(Messaging):
+class HttpServer(Stopping):
     """An HTTP/1.1 server; make it with `make_http_server`."""
 
     # there is nothing else to be set: a handler that is assigned would not be called
     # fmt: off
     __slots__ = (
-        "__weakref__", "_acceptor", "_asked_at", "_asked_port", "_backlog", "_has_ended", "_host",
-        "_is_awake", "_is_ticking", "_is_watched", "_port", "_read_offset", "_selector",
-        "_serving_thread", "_sockets", "_tick_count", "_waits_when_full",
+        "__weakref__", "_acceptor", "_asked_port", "_backlog", "_host",
+        "_is_awake", "_is_watched", "_port", "_read_offset", "_selector",
+        "_sockets", "_waits_when_full",
     )
     # fmt: on
 
@@ -92,11 +89,6 @@ class HttpServer(Messaging):
         """The host loop watches the descriptor, and wants to be woken."""
         self._is_awake = False
         """It was, since the last tick."""
-        self._is_ticking = False
-        self._tick_count, self._asked_at = 0, -1
-        self._serving_thread = NO_THREAD
-        """The thread that ticks until the server has stopped, if one does."""
-        self._has_ended = False
 
     # -- questions ---------------------------------------------------------------------------------
 
@@ -173,7 +165,11 @@ class HttpServer(Messaging):
             check_socket(sock)
         if self.running:
             return
-        self._open(sock)
+        self._listen(sock, sock is None)
+
+    def _listen(self, sock: socket.socket | None, is_ours: bool) -> None:
+        """Listen, on `sock` if there is one; it is shut down at the end if it `is_ours`."""
+        self._open(sock, is_ours)
         logs_access = _ACCESS.isEnabledFor(logging.INFO)
         old = self._engine.state
         microseconds = time.time_ns() // 1_000
@@ -204,7 +200,7 @@ class HttpServer(Messaging):
             write_log(_LOG, level, text, left, *counts, *wanted)
         return limits
 
-    def _open(self, sock: socket.socket | None) -> None:
+    def _open(self, sock: socket.socket | None, is_ours: bool) -> None:
         """Open everything a listening server owns, or nothing."""
         with ExitStack() as opened:
             listener = sock
@@ -214,7 +210,8 @@ class HttpServer(Messaging):
             listener.setblocking(False)
             name = listener.getsockname()
             selector = opened.enter_context(selectors.DefaultSelector())
-            acceptor = Acceptor(listener, selector, self._limits.tcp_notsent_lowat)
+            lowat = self._limits.tcp_notsent_lowat
+            acceptor = Acceptor(listener, selector, lowat, is_ours)
             self._mailbox.open(selector)
             opened.pop_all()
         self._is_watched = self._is_awake = False
@@ -240,83 +237,6 @@ class HttpServer(Messaging):
         self._require_no_tick("start")
         with self.stop_on_signals(grace):
             self.server_loop()
-
-    @contextmanager
-    def stop_on_signals(
-        self, grace: float = 5.0, *, stop: Callable[[], object] | None = None
-    ) -> Iterator[None]:
-        """Let SIGINT and SIGTERM stop the server while this is entered, for a loop of your own.
-
-        The first signal drains for up to `grace` seconds, a second one stops at once; with `stop`,
-        each calls that instead. Either wakes whatever waits in `tick` or for `fileno()`. Listens if
-        that was not done. In any thread but the main one, signals are left alone.
-
-        If user code blocks, in a handler or between two ticks, the second signal raises a
-        KeyboardInterrupt in it. That ends the server, and with it this block; it is not raised
-        further unless another thread serves, which it cannot interrupt.
-        """
-        with stopping_on_signals(stop or (lambda: self.stop(grace)), self._is_held_up):
-            self.listen()
-            with waking_on_signals(self._mailbox.fileno()):
-                try:
-                    yield
-                except SecondSignal as interrupt:
-                    if self._is_served_elsewhere():
-                        raise KeyboardInterrupt from interrupt
-                    self._stop_now()
-
-    def _is_held_up(self, frame: FrameType | None) -> bool:
-        """True if user code on this thread, in `frame`, keeps the server from stopping: a tick has
-        called it, or there was no tick since this was asked last.
-        """
-        tick_count, self._asked_at = self._asked_at, self._tick_count
-        if self._thread == get_ident() and (self._is_ticking or self._guard.is_busy):
-            return not self._guard.is_busy
-        return self._tick_count == tick_count and not is_host_loop(frame)
-
-    def server_loop(self) -> None:
-        """Tick until the server has stopped, waiting as long as nothing is due; without signals,
-        without listening.
-
-        Whatever leaves it ends the server.  RuntimeError from within a tick, which harms nothing.
-        """
-        self._require_no_tick("server_loop")
-        try:
-            self._serving_thread = get_ident()
-            while self.running:
-                self.tick(None)
-        except BaseException:
-            self._stop_now()
-            raise
-        finally:
-            self._serving_thread = NO_THREAD
-
-    def stop(self, grace: float = 5.0) -> None:
-        """Ask the server to end: no new connections, what is under way is answered for up to
-        `grace` seconds.
-
-        A second call, or a grace of 0, ends everything at once. May be called from a handler, a
-        signal handler or another thread; returns immediately. Whoever ticks goes on doing so until
-        `running` is False. Before the first `listen` it takes effect then (a thread may be about to
-        start); after the end it does nothing.
-        """
-        event = stop_event(grace)
-        if not self._has_ended or self.running:
-            self._post(event)
-
-    def _stop_now(self) -> None:
-        """Stop at once, and return when everything is closed.  Not from within a tick.
-
-        Nobody who still waits for user code gets it: one that blocks may be why this is called.
-        """
-        if self.running:
-            self._begin_tick()
-            self._engine.stop_now()
-        while self.running:
-            try:
-                self.tick(0.0)
-            except EXIT_EXCEPTIONS:  # the program is ending already
-                continue
 
     def serve_in_thread(self, *, reuse: bool = False) -> "ServerThread[HttpServer]":
         """Listen, and serve from a thread of its own: `with server.serve_in_thread(): ...`, or keep
@@ -349,38 +269,13 @@ class HttpServer(Messaging):
         try:
             self._is_ticking = True
             self._tick_count += 1
+            self._tick_pid = os.getpid()
             self._begin_tick()
             return self.process_connections(timeout)
         finally:
             if self._is_watched:
                 self._is_awake, self._sending_thread = False, NO_THREAD
             self._is_ticking = self._guard.is_busy = False
-
-    def _require_no_tick(self, name: str) -> None:
-        """RuntimeError while a tick is under way, or another thread serves."""
-        if self._is_served_elsewhere():
-            raise RuntimeError(
-                f"{name}() was called while another thread serves: it is served already, and ends "
-                "by stop(); broadcast(), send(), close() and stop() may be called from any thread"
-            )
-        if self._is_ticking:
-            raise RuntimeError(
-                f"{name}() was called from within tick(): a handler must return instead"
-            )
-
-    def _is_served_elsewhere(self) -> bool:
-        """True if another thread ticks, or will until the server has stopped."""
-        thread = get_ident()
-        return self._serving_thread not in (NO_THREAD, thread) or (
-            self._is_ticking and self._thread != thread
-        )
-
-    def _hand_over(self, thread: int) -> None:
-        """Only this thread may tick from now on (NO_THREAD: any, PENDING: one that has not begun);
-        until it does, no call is done at once.
-        """
-        self._serving_thread = thread
-        self._thread = self._sending_thread = NO_THREAD
 
     def _before_send(self) -> None:
         """Wake the host loop, if messages that are sent between two ticks would wait for it."""
@@ -477,6 +372,10 @@ class HttpServer(Messaging):
             write_log(_LOG, logging.INFO, "stopped listening on %s", self._address())
         if self._engine.state.running is ServerState.STOPPED and self._engine.is_done:
             self._close()
+
+    def _abandon(self) -> None:
+        """Have ended, and touch nothing."""
+        self._selector, self._has_ended = None, True
 
     def _close(self) -> None:
         """Close every descriptor."""
