@@ -193,9 +193,11 @@ def _make(settings: Settings) -> tuple[HttpServer, bool]:
     return server, is_async
 
 
-def _run(server: HttpServer, is_async: bool, listener: socket.socket, grace: float) -> None:
+def _run(
+    server: HttpServer, is_async: bool, listener: socket.socket, is_ours: bool, grace: float
+) -> None:
     """Serve until the server has stopped; `grace` seconds are given to requests in progress."""
-    server.listen(listener)
+    server._listen(listener, is_ours)
     if is_async:
         asyncio.run(_run_in_asyncio(server, grace))
     else:
@@ -215,14 +217,16 @@ def serve(settings: Settings) -> None:
         return
     server, is_async = _make(settings)
     with _listening(settings) as listener:
-        _run(server, is_async, listener, settings.timeout_graceful_shutdown)
+        is_ours, grace = settings.fd is None, settings.timeout_graceful_shutdown
+        _run(server, is_async, listener, is_ours, grace)
 
 
 def serve_inherited(inherited: Inherited) -> None:
     """Serve the application on an inherited socket, whose address the parent has printed."""
     settings = inherited.settings
     server, is_async = _make(settings)
-    _run(server, is_async, adopt_listener(inherited.listener), settings.timeout_graceful_shutdown)
+    listener, grace = adopt_listener(inherited.listener), settings.timeout_graceful_shutdown
+    _run(server, is_async, listener, False, grace)
 
 
 def demo(settings: Settings) -> None:

@@ -63,8 +63,14 @@ class ServerThread(Generic[ServerType]):
             server._hand_over(PENDING)
             try:
                 server.listen()
-            except BaseException:
+            except BaseException as error:
                 server._hand_over(NO_THREAD)
+                if isinstance(error, OSError) and (server.host, server.port) in _SERVING:
+                    raise OSError(
+                        error.errno,
+                        f"{error.strerror}; this process serves there from a thread, which "
+                        "serve_in_thread(reuse=True) stops first",
+                    ) from error
                 raise
             self._key = (server.host, server.port)
             self._thread = threading.Thread(
