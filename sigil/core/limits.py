@@ -169,6 +169,12 @@ class Limits(NamedTuple):
     that is never resolved does not hold its connection for ever. After that 503, or a broken
     connection if the response has begun.
     """
+    half_closed_timeout: float = 1.0
+    """Seconds for the response, or for the next chunk of it, to a client that has ended its side.
+    Nearly all who do have left, and a client that has left cannot be told from one that still reads
+    until it is sent something. After that what works for it is cancelled; 503, or a broken
+    connection if the response has begun. Infinity waits for `response_timeout`.
+    """
     sse_keep_alive_interval: float = 15.0
     """Seconds after which an event stream in which nothing was sent gets a comment, so that proxies
     keep it open and a dead client is noticed (the interval that the WHATWG standard advises). An
@@ -268,6 +274,7 @@ def shortest_timeout(limits: Limits) -> float:
         limits.idle_timeout,
         limits.stall_timeout,
         limits.response_timeout,
+        limits.half_closed_timeout,
         limits.sse_keep_alive_interval,
         limits.rate_grace,
         limits.linger_timeout,
