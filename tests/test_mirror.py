@@ -19,7 +19,6 @@ MIRRORED = ("core", "shell", "browser", "testing", "apps", "cli")
 
 ELSEWHERE = {
     "core/unchecked": "tests/test_records.py",
-    "core/conn": "tests/core/server/test_slots.py",
     "core/events": "tests/docs/test_tables.py",
     "core/effects": "tests/docs/test_tables.py",
     "core/connection/output": "tests/core/connection/test_responses.py",
@@ -50,7 +49,10 @@ ELSEWHERE = {
 }
 """By module, or by folder of modules: where its tests are, since it has no file of its own."""
 
-WHOLE = {"core/test_laws": "laws of the core as a whole, tried on whatever may happen"}
+WHOLE = {
+    "core/test_laws": "laws of the core as a whole, tried on whatever may happen",
+    "shell/test_in_and_out": "whatever comes in, by every way out",
+}
 """Test files that belong to no module, and why."""
 
 

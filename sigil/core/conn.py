@@ -10,6 +10,9 @@ are found by them.
 
 from typing import NamedTuple
 
+_PATH_STARTS = ("", "/", "@", ".")
+"""How the path of a Unix socket begins; `@` stands for the NUL of an abstract one."""
+
 
 class Conn(NamedTuple):
     """The name of a connection: `slot` is its place in the table, `generation` a number that no
@@ -31,11 +34,17 @@ class Ticket(NamedTuple):
 
 class Peer(NamedTuple):
     """The address of the other end, as the operating system gives it: host and port, or path and 0
-    for a Unix socket.
+    for a Unix socket, whose path is empty unless the other end has bound itself to one.
+
+    As a str it is `host:port`, `[host]:port` for an IPv6 address, `host` alone without a port, and
+    `unix:path`.
     """
 
     host: str
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        if self.port:
+            return f"{host}:{self.port}"
+        return f"unix:{host}" if host[:1] in _PATH_STARTS else host

@@ -193,6 +193,9 @@ class Log(NamedTuple):
 class AccessLog(NamedTuple):
     """Write the line of one response to the access log: `version` is the minor version of HTTP/1,
     `length` the length of the body in bytes, -1 if it is streamed.
+
+    `since` is when the request was complete, or the response before it was sent if that was later,
+    on the server's clock: how long the response took is known to whoever writes the line.
     """
 
     peer: Peer
@@ -201,6 +204,7 @@ class AccessLog(NamedTuple):
     version: int
     status: int
     length: int
+    since: float = 0.0
 
 
 Effect: TypeAlias = (

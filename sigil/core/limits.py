@@ -60,6 +60,18 @@ class Limits(NamedTuple):
     """
     max_trailer_len: int = 8_192
     """Bytes of the trailer section of a chunked body, which is checked and dropped. 431 beyond."""
+    max_form_len: int = 2**20
+    """Bytes of a form that `Request.form` decodes: a form is typed by somebody, and an upload is
+    not sent as one. 413 beyond.
+    """
+    max_form_fields: int = 1_000
+    """Fields of one form or query, and cookies of one request, when they are decoded: each costs
+    far more memory than its bytes. 400 beyond.
+    """
+    max_json_depth: int = 100
+    """Arrays and objects within each other in what `Request.json` decodes: few enough for
+    everything that walks through the value, as writing it again does. 400 beyond.
+    """
 
     # -- requests and responses under way, for each client -----------------------------------------
     max_queued_requests: int = 64
@@ -68,7 +80,8 @@ class Limits(NamedTuple):
     """
     max_outbox_len: int = 262_144
     """Bytes that were sent to a client and that it has not taken. From there on its requests and
-    messages are neither read nor parsed until it takes some.
+    messages are neither read nor parsed until it takes some. Nor are they while so much is held
+    behind a response that is to come first, nor behind a stream until it ends.
     """
 
     # -- WebSockets --------------------------------------------------------------------------------
@@ -137,12 +150,13 @@ class Limits(NamedTuple):
 
     # -- all clients together ----------------------------------------------------------------------
     max_inbound_len: int = 2**29
-    """Bytes of incomplete requests and messages, over all clients. Beyond this whoever sends one
-    most slowly gets 503, or close code 1013.
+    """Bytes of incomplete requests and messages, over all clients. Beyond this those who hold most
+    of them, the slowest first, get 503, or close code 1013, until an eighth of this is free.
     """
     max_outbound_len: int = 2**30
-    """Bytes that were sent and not taken, over all clients. Beyond this no request is handed to the
-    handler, and after a second the slowest readers are dropped.
+    """Bytes that were sent and not taken, or are held until another response was sent, over all
+    clients. Beyond this no request is handed to the handler, and after a second those for whom most
+    is held are dropped, the slowest first; beyond twice as many at once.
     """
 
     # -- the cache of heads, and the kernel's buffer -----------------------------------------------
@@ -220,6 +234,11 @@ class Limits(NamedTuple):
     """Connections accepted in one tick, so that a flood of them leaves time for those that are
     open.
     """
+    max_overdue_per_tick: int = 256
+    """Connections that are closed, pinged or sent a comment in one tick because that is due, or
+    closed because too much is held for them: all at once would keep the others waiting. The rest
+    has its turn in the next tick, which is due at once.
+    """
     max_reads_per_tick: int = 256
     """Connections read in one tick; the others are read in the next one."""
     max_read_len: int = 65_536
@@ -246,7 +265,9 @@ _AT_LEAST_ONE = frozenset(
         "max_headers",
         "max_queued_requests",
         "tcp_notsent_lowat",
+        "max_outbox_len",
         "max_accepts_per_tick",
+        "max_overdue_per_tick",
         "max_reads_per_tick",
         "max_read_len",
         "max_rounds_per_tick",

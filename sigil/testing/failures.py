@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..core.effects import Log
-from ..core.http.request import BadInput, Request
+from ..core.http.decoding import BadInput
+from ..core.http.request import Request
 from ..shell.program.handlers import Handler
 from ..shell.program.tracebacks import EXIT_EXCEPTIONS
 

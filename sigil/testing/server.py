@@ -51,7 +51,7 @@ from ..shell.messaging import Messaging
 from ..shell.program.body_sources import LateChunk, Spawn
 from ..shell.program.handlers import Application, Handler
 from ..shell.program.jobs import LateResult, Returned
-from ..shell.program.logs import write_log
+from ..shell.program.logs import write_text
 from ..shell.program.tracebacks import EXIT_EXCEPTIONS
 from .failures import ErrorLogHandler, recording_failures
 from .kernel import Kernel
@@ -281,4 +281,4 @@ class MemoryServer(Messaging):
         """Keep a record in `log`, and write it to its logger."""
         self.log.append(effect)
         with self._error_log.muted():
-            write_log(logging.getLogger(effect.logger), effect.level, "%s", effect.text)
+            write_text(logging.getLogger(effect.logger), effect.level, effect.text)

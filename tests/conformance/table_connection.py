@@ -288,12 +288,6 @@ UPGRADES = (
         "A handshake that the handler answers with 200 is an ordinary request (RFC 9110 7.8).",
     ),
     Case(
-        "connection-upgrade-then-request",
-        get(*HANDSHAKE) + BEHIND,
-        stays(seen(), seen(target="/behind")),
-        "What follows an upgrade not taken is HTTP (RFC 9110 7.8).",
-    ),
-    Case(
         "connection-upgrade-unknown-post",
         post(b"Connection: upgrade", b"Upgrade: foo", FIVE, body=HELLO),
         stays(seen("POST", body=HELLO)),

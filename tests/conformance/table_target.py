@@ -144,11 +144,11 @@ ORIGIN = (
         query="",
     ),
     good(
-        "unwise-bytes",
-        '/"<>\\^`{|}[]',
-        "Visible ASCII outside the grammar is kept as it came (RFC 9112 3.2).",
-        path='/"<>\\^`{|}[]',
-        query="",
+        "brackets",
+        "/[a]?b[]=c",
+        "Browsers leave brackets as they are, and they are characters of URIs (RFC 3986 2.2).",
+        path="/[a]",
+        query="b[]=c",
     ),
     good(
         "first-and-last-byte",
@@ -393,4 +393,14 @@ OTHERS = (
     ),
 )
 
-CASES = (*ORIGIN, *ABSOLUTE, *OTHERS)
+NO_URI_CHARACTERS = tuple(
+    bad(
+        f"byte-0x{byte:02x}-in-{place}",
+        target.replace(b"*", bytes((byte,))),
+        "No character of a URI, so it has to be encoded (RFC 3986 2, RFC 9112 3.2).",
+    )
+    for byte in b'"<>\\^`{|}'
+    for place, target in (("path", b"/a*b"), ("query", b"/a?b=*"), ("absolute", b"http://a/b*"))
+)
+
+CASES = (*ORIGIN, *ABSOLUTE, *OTHERS, *NO_URI_CHARACTERS)

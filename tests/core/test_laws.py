@@ -354,8 +354,8 @@ def test_nobody_is_looked_at_more_than_a_grain_after_his_deadline_nor_before(
     assert look is not None
     slack = 1e-9 * max(1.0, now)
     assert due - slack <= look <= due + wheel.granularity + slack
-    assert expire(wheel, look)[1] == [conn]
-    assert next_expiry(expire(wheel, look)[0]) is None
+    assert expire(wheel, look, 9)[1] == [conn]
+    assert next_expiry(expire(wheel, look, 9)[0]) is None
 
 
 # -- recordings ------------------------------------------------------------------------------------

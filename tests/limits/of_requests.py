@@ -8,6 +8,8 @@ Rules: no time passes unless a probe turns the clock. An answer is owed from the
 client's window did not take. It does not know deadlines, WebSockets or sockets.
 """
 
+from collections.abc import Callable
+
 from sigil import Deferred, Limits, Request, Response
 from sigil.shell.loop.head_cache import cached_parser
 from sigil.testing import Client, Connection
@@ -147,6 +149,51 @@ def extensions(limits: Limits, length: int) -> str:
     return sent(
         limits, chunked(b"1;aaaaaaaaa", b"z", b"1;" + b"b" * (length - 11), b"z", b"0", b"", b"")
     )
+
+
+def decoded(limits: Limits, decode: Callable[[Request], object], data: bytes) -> str:
+    """What becomes of a request whose handler decodes some of it."""
+
+    def app(request: Request) -> Response:
+        decode(request)
+        return fine(request)
+
+    connection = Client(app, limits=limits).connect()
+    connection.send(data)
+    return fate(connection)
+
+
+def posted(body: bytes) -> bytes:
+    """A request with this body, a form if anybody asks."""
+    fields = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d" % len(body)
+    return POST % fields + body
+
+
+def form(limits: Limits, length: int) -> str:
+    """A form of so many bytes."""
+    return decoded(limits, Request.form, posted(b"a" * length))
+
+
+def form_fields(limits: Limits, count: int) -> str:
+    """A form of so many fields."""
+    return decoded(limits, Request.form, posted(b"&".join([b"a=b"] * count)))
+
+
+def args(limits: Limits, count: int) -> str:
+    """A query of so many fields."""
+    target = b"/?" + b"&".join([b"a=b"] * count)
+    return decoded(limits, lambda request: request.args, GET.replace(b"/", target, 1))
+
+
+def cookies(limits: Limits, count: int) -> str:
+    """So many cookies."""
+    field = b"Cookie: " + b"; ".join([b"a=b"] * count)
+    return decoded(limits, lambda request: request.cookies, GET[:-2] + field + b"\r\n\r\n")
+
+
+def json_depth(limits: Limits, depth: int) -> str:
+    """JSON of so many arrays within each other."""
+    return decoded(limits, Request.json, posted(b"[" * depth + b"]" * depth))
 
 
 def trailers(limits: Limits, length: int) -> str:
@@ -362,6 +409,11 @@ ROWS = (
         "200 open",
         "431 LARGE_HEADER",
     ),
+    Row("max_form_len", Limits(max_form_len=9), form, 9, 10, "200 open", "413 open"),
+    Row("max_form_fields", Limits(max_form_fields=3), form_fields, 3, 4, "200 open", "400 open"),
+    Row("max_form_fields", Limits(max_form_fields=3), args, 3, 4, "200 open", "400 open"),
+    Row("max_form_fields", Limits(max_form_fields=3), cookies, 3, 4, "200 open", "400 open"),
+    Row("max_json_depth", Limits(max_json_depth=5), json_depth, 5, 6, "200 open", "400 open"),
     Row(
         "max_queued_requests",
         Limits(max_queued_requests=4),

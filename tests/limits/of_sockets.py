@@ -18,6 +18,9 @@ from contextlib import ExitStack
 import pytest
 
 from sigil import HttpServer, Limits, Request, Response
+from sigil.core.conn import Peer
+from sigil.core.events import Accepted, InputRead, TickStarted
+from sigil.core.server import advance, make_server, stats
 from tests.limits.row import Row
 from tests.support.requests import GET
 from tests.support.servers import MIB, Raw, hello, settle, ticking
@@ -82,6 +85,19 @@ def go_round(limits: Limits, count: int) -> str:
         settle(server)
         client.send(GET)
         return two_ticks(server, is_whole)
+
+
+def overdue_together(limits: Limits, count: int) -> str:
+    """So many connections are idle for too long at once: how many are left after one tick, and
+    after two.
+    """
+    state = make_server(limits, 0.0, 0)
+    state, _ = advance(state, [Accepted(number, Peer("h", number)) for number in range(count)])
+    left = []
+    for _ in range(2):
+        state, _ = advance(state, [TickStarted(limits.idle_timeout + 1.0, 0), InputRead()])
+        left.append(stats(state).clients)
+    return f"{left[0]}, then {left[1]}"
 
 
 def leave_word(limits: Limits, length: int) -> str:
@@ -162,6 +178,15 @@ ROWS = (
         7,
         "1, then 1",
         "0, then 1",
+    ),
+    Row(
+        "max_overdue_per_tick",
+        Limits(max_overdue_per_tick=3),
+        overdue_together,
+        3,
+        4,
+        "0, then 0",
+        "1, then 0",
     ),
     Row(
         "max_thread_queue_len",

@@ -3,10 +3,14 @@ otherwise.
 """
 
 import logging
+import time
 
 import pytest
 
-from sigil import Request, Response
+from sigil import Deferred, Peer, Request, Response
+from sigil.core.effects import AccessLog
+from sigil.shell.program.logs import write_access
+from sigil.testing import Client
 from tests.support.requests import GET
 from tests.support.servers import Raw, ask, exchange, logged_by, pump, ticking
 
@@ -41,7 +45,7 @@ def test_each_answer_is_one_line() -> None:
         with Raw(server, data) as client:
             port = client.sock.getsockname()[1]
             pump(server, lambda: client.over, client)
-    assert lines == [
+    assert [line.rpartition(" ")[0] for line in lines] == [
         f'127.0.0.1:{port} "{rest}'
         for rest in (
             'GET /a?q=1 HTTP/1.1" 200 5',
@@ -88,3 +92,67 @@ def test_a_target_cannot_forge_a_line() -> None:
         ask(server, get("/%0d%0aforged"))
         ask(server, b"GET /a\nforged HTTP/1.1\r\nHost: a\r\n\r\n")
     assert all("\n" not in line and "\r" not in line for line in lines)
+
+
+def test_a_record_has_the_parts_of_the_line_and_the_time_that_the_response_took(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "sigil.access")
+    started_at = time.monotonic()
+    with ticking(app) as server:
+        ask(server, get("/a?q=1"))
+        ask(server, get("/stream"))
+    took = time.monotonic() - started_at
+    first, second = (record for record in caplog.records if record.name == "sigil.access")
+    parts = vars(first)
+    assert {name: parts[name] for name in ("method", "target", "version", "status", "length")} == {
+        "method": "GET",
+        "target": "/a?q=1",
+        "version": 1,
+        "status": 200,
+        "length": 5,
+    }
+    assert parts["peer"].startswith("127.0.0.1:")
+    assert vars(second)["length"] is None
+    for record in (first, second):
+        seconds = vars(record)["seconds"]
+        assert 0 <= seconds <= took
+        assert record.getMessage().endswith(f" {seconds:.6f}")
+
+
+def test_the_time_is_that_of_the_response_and_not_of_the_connection() -> None:
+    promises: list[Deferred] = []
+
+    def later(request: Request) -> Deferred:
+        promises.append(Deferred())
+        return promises[-1]
+
+    client = Client(later)
+    connection = client.connect()
+    client.advance(30)
+    connection.send(get("/late"))
+    client.advance(7)
+    promises[0].resolve(Response.text("x"))
+    client.run_until_idle()
+    client.advance(20)
+    connection.send(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n")
+    connection.send(b"nonsense\r\n\r\n")
+    now = client.server.now
+    assert [now - entry.since for entry in client.access] == [27, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("target", "line"),
+    [
+        ("/a", '"GET /a HTTP/1.1"'),
+        ('/"', '"GET /\\" HTTP/1.1"'),
+        ("/\\", '"GET /\\\\ HTTP/1.1"'),
+        ("/\n\r\t\x00\x7f", r'"GET /\n\r\t\x00\x7f HTTP/1.1"'),
+        ("/é€😀\u2028", r'"GET /\xe9\u20ac\U0001f600\u2028 HTTP/1.1"'),
+    ],
+)
+def test_whatever_is_in_a_target_the_line_can_be_taken_apart(target: str, line: str) -> None:
+    entry = AccessLog(Peer("", 0), "GET", target, 1, 200, 2)
+    with logged_by("sigil.access") as lines:
+        write_access(logging.getLogger("sigil.access"), entry, 0.25)
+    assert lines == [f"unix: {line} 200 2 0.250000"]

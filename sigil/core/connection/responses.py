@@ -15,7 +15,7 @@ from ..conn import Ticket
 from ..effects import ERROR_LOG, SERVER_LOG, AccessLog, CloseBody, Effect, Log, LogLevel, Pull
 from ..events import HandlerFailed, HandlerReturned, Segment
 from ..http.encode import CONTINUE, Encoded, encode_response
-from ..http.head import Head
+from ..http.head import Head, is_for_server
 from ..http.headers import Headers
 from ..http.response import EventStream, Response, StreamedBody, Upgrade
 from ..parse_result import Malformed
@@ -113,7 +113,7 @@ def _send_body(
         unsent = _close_body_of(client, ticket.number, response)
         return _send_internal_error(client, effects, encoded, unsent, context)
     if context.logs_access:
-        effects = [*effects, _access(client, head, response)]
+        effects = [*effects, _access(client, head, response, _since(client, head, context))]
     client, sent = _begin_response(client, encoded)
     if not isinstance(body, StreamedBody):
         return client, effects + sent
@@ -136,7 +136,7 @@ def _send_event_stream(
     if isinstance(subscription, str):
         return _send_internal_error(client, effects, subscription, [], context)
     if context.logs_access:
-        effects = [*effects, _access(client, head, response)]
+        effects = [*effects, _access(client, head, response, _since(client, head, context))]
     if encoded.streaming is None:
         client, sent = _begin_response(client, encoded)
     else:
@@ -160,7 +160,8 @@ def _reject_event_stream(client: Client, context: Context) -> Step:
 
 def _upgrade(client: Client, response: Response, context: Context) -> Step:
     """Make the connection a WebSocket, or answer the request with why it does not become one."""
-    head, opened = client.outstanding[0], open_websocket(client, response, context)
+    head, since = client.outstanding[0], client.waiting_since
+    opened = open_websocket(client, response, context)
     if isinstance(opened, Malformed):
         note = _refusal_note(client, opened.status, opened.reason, opened.message)
         client, effects = send_response(client, reject_upgrade(opened), context)
@@ -169,7 +170,7 @@ def _upgrade(client: Client, response: Response, context: Context) -> Step:
         return _send_internal_error(client, [], opened, [], context)
     client, effects = opened
     if context.logs_access:
-        access = AccessLog(client.peer, head.method, head.target, head.version, 101, 0)
+        access = _access(client, head, Response(101, (), b""), since)
         effects = [access, *effects]
     return client, effects
 
@@ -194,6 +195,8 @@ def _is_last_response(client: Client, context: Context) -> bool:
         return True
     if len(client.outstanding) > 1 or incoming.final_error is not None:
         return False  # another response comes behind it
+    if incoming.buffer and "upgrade" in client.outstanding[0].headers.combined:
+        return True  # what came behind an upgrade that is not made may not be meant as HTTP
     return context.is_draining or (incoming.peer_half_closed and not incoming.buffer)
 
 
@@ -244,10 +247,18 @@ def send_continue(client: Client) -> Step:
     return write(with_incoming(client, incoming), (CONTINUE,))
 
 
-def _access(client: Client, head: Head, response: Response) -> AccessLog:
-    """The line for the access log about this response."""
+def _access(client: Client, head: Head, response: Response, since: float) -> AccessLog:
+    """The line for the access log about this response, which took the time `since`."""
     length = len(response.body) if isinstance(response.body, bytes) else -1
-    return AccessLog(client.peer, head.method, head.target, head.version, response.status, length)
+    method, target, version, status = head.method, head.target, head.version, response.status
+    return AccessLog(client.peer, method, target, version, status, length, since)
+
+
+def _since(client: Client, head: Head, context: Context) -> float:
+    """Since when the program was to answer the first outstanding request; what the server answers
+    by itself is answered at once.
+    """
+    return context.now if is_for_server(head.method, head.target) else client.waiting_since
 
 
 # -- errors ----------------------------------------------------------------------------------------
@@ -266,7 +277,7 @@ def send_error_response(client: Client, error: Malformed, context: Context) -> S
     encoded = encode_known(response, head, True, context.date)
     effects: list[Effect] = [_refusal_note(client, error.status, error.reason, error.message)]
     if context.logs_access:
-        effects.append(_access(client, client.incoming.head or UNREAD, response))
+        effects.append(_access(client, client.incoming.head or UNREAD, response, context.now))
     client, sent = write_and_shut(client, encoded.segments, error.reason)
     return client, effects + sent
 
@@ -298,7 +309,7 @@ def response_timed_out(client: Client, context: Context) -> Outcome:
     text = f"{head.method} {head.target}: no answer for {context.limits.response_timeout:g} s"
     effects: list[Effect] = [Log(ERROR_LOG, LogLevel.ERROR, text)]
     if context.logs_access:
-        effects.append(_access(client, head, Response.error(503)))
+        effects.append(_access(client, head, Response.error(503), client.waiting_since))
     segments = service_unavailable(reason, head, context.date)
     client, sent = write_and_shut(client, segments, reason)
     return client, effects + sent

@@ -20,7 +20,7 @@ from ..http.validate import check_subscription
 from ..limits import Limits
 from ..parse_result import Malformed, malformed
 from ..websocket.frames import FrameRules
-from ..websocket.handshake import check_upgrade, encode_upgrade
+from ..websocket.handshake import check_upgrade, encode_upgrade, is_upgrade
 from .client import DELIVERING, NOTHING_OUTGOING, Client, Incoming
 from .context import Context, Step
 from .output import write
@@ -39,10 +39,13 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
     head, limits, incoming = client.outstanding[0], context.limits, client.incoming
     if incoming.final_error is not None:
         return incoming.final_error
+    refusal = _check_early_data(incoming, limits) if is_upgrade(head) else None
+    if refusal is not None:
+        return refusal
     offer = check_upgrade(head, limits.origins)
     if isinstance(offer, Malformed):
         return offer
-    refusal = _check_connection(incoming, context)
+    refusal = _check_room(context)
     if refusal is not None:
         return refusal
     agreed = negotiate(offer, response.body.subprotocol, limits)
@@ -65,24 +68,27 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
         websocket=make_websocket(rules, incoming.buffer),
     )
     client, effects = write(client, (encoded,))
-    return client, [*effects, CallWsOpen(client.conn, request_of(head, b"", client.peer))]
+    return client, [*effects, CallWsOpen(client.conn, request_of(head, b"", client.peer, limits))]
 
 
-def _check_connection(incoming: Incoming, context: Context) -> Malformed | None:
-    """Why this connection cannot be upgraded, though the request could; None if it can.
-
-    Bytes behind the request were sent before the client could know that it would be upgraded: by
-    default they are a reason to refuse (RFC 6455 section 4.1 has the client wait).
+def _check_early_data(incoming: Incoming, limits: Limits) -> Malformed | None:
+    """Why nothing can come of this request, whatever it asks for, or None: bytes behind it were
+    sent before the client could know that it would be upgraded (RFC 6455 section 4.1 has it wait).
     """
-    if context.is_draining or not context.has_subscriber_slot:
-        reason = CloseReason.SHUTDOWN if context.is_draining else CloseReason.FULL
-        return malformed(CLOSE_INFO[reason].sentence, reason)
-    has_early_data = bool(incoming.buffer) and not context.limits.ws_early_data
+    has_early_data = bool(incoming.buffer) and not limits.ws_early_data
     if incoming.peer_half_closed or incoming.discarded or has_early_data:
         return malformed(
             "bytes, or the end, came behind an upgrade that was not answered yet",
             CloseReason.EXPECTED_EOF,
         )
+    return None
+
+
+def _check_room(context: Context) -> Malformed | None:
+    """Why nobody can become a WebSocket now, or None."""
+    if context.is_draining or not context.has_subscriber_slot:
+        reason = CloseReason.SHUTDOWN if context.is_draining else CloseReason.FULL
+        return malformed(CLOSE_INFO[reason].sentence, reason)
     return None
 
 

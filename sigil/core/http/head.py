@@ -19,6 +19,7 @@ from ..close_reasons import CloseReason
 from ..conn import Peer
 from ..limits import Limits
 from ..parse_result import Malformed, NeedMore, malformed, without_body_for_head
+from .decoding import decoding_bounds
 from .fields import CRLF, ILLEGAL_IN_HEAD, parse_header_lines
 from .framing import check_host_field, message_body_length
 from .headers import Headers
@@ -73,10 +74,11 @@ Parsed: TypeAlias = Head | Malformed | NeedMore
 """What a parser makes of bytes that should begin with a head."""
 
 
-def request_of(head: Head, body: bytes, peer: Peer) -> Request:
-    """The request with this head and this body, from `peer`."""
+def request_of(head: Head, body: bytes, peer: Peer, limits: Limits = _DEFAULT_LIMITS) -> Request:
+    """The request with this head and this body, from `peer`, to a server with these limits."""
     method, target, path, query, version, headers, _, _, _, _ = head
-    return Request(method, target, path, query, version, headers, body, peer)
+    bounds = decoding_bounds(limits)
+    return Request(method, target, path, query, version, headers, body, peer, bounds)
 
 
 # -- a whole head ----------------------------------------------------------------------------------

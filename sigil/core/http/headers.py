@@ -12,6 +12,7 @@ It does not validate: `fields` checks what is received and `validate` what is se
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn, TypeAlias, final, overload
 
 Pair: TypeAlias = tuple[str, str]
@@ -87,14 +88,17 @@ class Headers:
     __slots__ = ("combined", "pairs")
     pairs: Pairs
     combined: Mapping[str, str]
-    """The combined value by lower-case name; not to be changed."""
+    """The combined value by lower-case name. It cannot be changed: heads are cached, and shared
+    between clients.
+    """
 
     def __init__(self, pairs: Pairs = (), combined: Mapping[str, str] | None = None) -> None:
         """From (name, value) pairs. `combined` may be given by whoever has it already, and must be
         what `_combine(pairs)` returns.
         """
         _set(self, "pairs", pairs)
-        _set(self, "combined", _combine(pairs) if combined is None else combined)
+        combined = _combine(pairs) if combined is None else combined
+        _set(self, "combined", MappingProxyType(combined))
 
     def __getitem__(self, name: str) -> str:
         return self.combined[name.lower()]
@@ -179,6 +183,8 @@ def to_pairs(headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Pairs:
     if isinstance(headers, Headers):
         return headers.pairs
     items = headers.items() if isinstance(headers, Mapping) else headers
+    if not hasattr(items, "__iter__"):
+        raise TypeError(f"headers are a mapping or pairs of str, not {type(headers).__name__}")
     pairs = tuple(items)
     for pair in pairs:
         if not isinstance(pair, tuple | list) or [type(text) for text in pair] != [str, str]:

@@ -5,35 +5,24 @@ nothing that can change. Fields are what was received; what has to be decoded (q
 forms) is decoded when asked for, because most handlers never ask.
 
 Rules: bytes that a client sent never raise anything but `BadInput` here, which the server answers
-with its status if the handler does not catch it. It does not know the connection beyond the peer's
-address.
+with its status if the handler does not catch it. Every str that a request gives can be sent again.
+It does not know the connection beyond the peer's address, nor how anything is decoded (`decoding`).
 """
 
-import json
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
 
 from ..conn import Peer
-from .headers import Headers
+from .decoding import (
+    DEFAULT_BOUNDS,
+    BadInput,
+    DecodingBounds,
+    parse_cookies,
+    parse_json,
+    parse_pairs,
+)
+from .headers import Headers, Pairs
 from .sse import last_event_id
 from .tokens import parse_list, split_list
-
-MAX_FORM_FIELDS = 1_000
-"""The number of fields that one form or query may have: each costs far more memory than its bytes.
-"""
-
-
-class BadInput(ValueError):
-    """The client sent what the handler cannot use; unless the handler catches it, the response has
-    `status` and the message as its text.
-    """
-
-    def __init__(self, message: str, status: int = 400) -> None:
-        """`status` is one from 400 to 499; ValueError if it is not."""
-        if type(status) is not int or not 400 <= status <= 499:
-            raise ValueError(f"{status} is not the status of a client's error (400 to 499)")
-        super().__init__(message)
-        self.status = status
 
 
 class Request(NamedTuple):
@@ -42,7 +31,8 @@ class Request(NamedTuple):
     `method` is in upper case; `target` is the request target as it was sent, undecoded; `path` is
     its path, percent-decoded; `query` is what follows the question mark, undecoded; `version` is
     the minor version of HTTP/1, 0 or 1; `body` is the whole body without its framing; `peer` is the
-    address that it came from, which is a proxy's if there is one.
+    address that it came from, which is a proxy's if there is one; `bounds` are those fields
+    of `Limits` that bound what is decoded below.
     """
 
     method: str
@@ -53,6 +43,7 @@ class Request(NamedTuple):
     headers: Headers
     body: bytes
     peer: Peer
+    bounds: DecodingBounds = DEFAULT_BOUNDS
 
     @property
     def host(self) -> str:
@@ -66,23 +57,24 @@ class Request(NamedTuple):
 
     @property
     def args(self) -> dict[str, str]:
-        """The query as a dictionary, decoded; of several values of one name the last is taken."""
+        """The query as a dictionary, decoded; of several values of one name the last is taken.
+        `BadInput` for more fields than `Limits.max_form_fields`.
+        """
         return dict(self.arg_list)
 
     @property
-    def arg_list(self) -> tuple[tuple[str, str], ...]:
-        """The query as (name, value) pairs in order, decoded, blank values kept."""
-        return _parse_pairs(self.query)
+    def arg_list(self) -> Pairs:
+        """The query as (name, value) pairs in order, decoded, blank values kept; `BadInput` for
+        more than `Limits.max_form_fields`.
+        """
+        return parse_pairs(self.query, self.bounds.max_form_fields)
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies by name (RFC 6265 section 5.4); of several of one name the first is taken."""
-        cookies: dict[str, str] = {}
-        for part in self.headers.get("cookie", "").split(";"):
-            name, equals, value = part.strip().partition("=")
-            if equals and name:
-                cookies.setdefault(name.strip(), _unquote_cookie(value.strip()))
-        return cookies
+        """The cookies by name (RFC 6265 section 5.4), decoded from UTF-8; of several of one name
+        the first is taken. `BadInput` for more than `Limits.max_form_fields`.
+        """
+        return parse_cookies(self.headers.get("cookie", ""), self.bounds.max_form_fields)
 
     @property
     def content_type(self) -> str:
@@ -116,32 +108,24 @@ class Request(NamedTuple):
             raise BadInput("the body is not UTF-8") from error
 
     def json(self) -> Any:
-        """The body as JSON (RFC 8259), whatever its declared type; `BadInput` if it is not."""
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError) as error:
-            raise BadInput(f"the body is not JSON: {error}") from error
+        """The body as JSON (RFC 8259, UTF-8), whatever its declared type; `BadInput` if it is not.
+
+        What JSON could not be sent again is refused as well: NaN and infinities, numbers that
+        overflow a float, half of a surrogate pair (RFC 7493), and more than
+        `Limits.max_json_depth` arrays and objects within each other.
+        """
+        return parse_json(self.body, self.bounds.max_json_depth)
 
     def form(self) -> dict[str, str]:
         """The body as an `application/x-www-form-urlencoded` form; of several values of one name
         the last is taken.
 
-        `BadInput` with 415 if it is declared as anything else, with 400 if it is not UTF-8 or has
-        too many fields.
+        `BadInput` with 415 if it is declared as anything else, with 413 if it is longer than
+        `Limits.max_form_len`, with 400 if it is not UTF-8 or has more than
+        `Limits.max_form_fields`.
         """
         if self.content_type != "application/x-www-form-urlencoded":
             raise BadInput("the body is not declared as application/x-www-form-urlencoded", 415)
-        return dict(_parse_pairs(self.text()))
-
-
-def _parse_pairs(text: str) -> tuple[tuple[str, str], ...]:
-    """The (name, value) pairs of text like `a=1&b=2`, decoded; `BadInput` for too many."""
-    try:
-        return tuple(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS))
-    except ValueError as error:
-        raise BadInput(f"more than {MAX_FORM_FIELDS} fields") from error
-
-
-def _unquote_cookie(value: str) -> str:
-    """A cookie value without the quotes around it, if there are any."""
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+        if len(self.body) > self.bounds.max_form_len:
+            raise BadInput(f"the form is longer than {self.bounds.max_form_len} bytes", 413)
+        return dict(parse_pairs(self.text(), self.bounds.max_form_fields))

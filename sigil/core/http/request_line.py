@@ -49,7 +49,8 @@ _METHOD_LEN_MAX = 32
 _REQUEST_LINE_OVERHEAD_LEN = 64
 """Room for method, spaces and version beside the target, in bytes."""
 
-_TARGET = re.compile(rb'[!-"$-~]+')
+_TARGET = re.compile(rb"[!$&-;=?-\[\]_a-z~%]+")
+"""The characters of a URI (RFC 3986 section 2) but `#`, which begins a fragment."""
 _ABSOLUTE_TARGET = re.compile(rb"(?i:https?)://([^/?]*)(.*)")
 _VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
 _MINOR_VERSIONS = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
@@ -141,7 +142,12 @@ def _target_too_long(limits: Limits) -> Malformed:
 def check_target(method: str, target: bytes) -> Malformed | None:
     """None for a target in one of the forms that fit the method (RFC 9112 section 3.2)."""
     if _TARGET.fullmatch(target) is None:
-        return malformed("the request target contains a fragment (#), which is never sent")
+        if b"#" in target:
+            return malformed("the request target contains a fragment (#), which is never sent")
+        return malformed(
+            "the request target contains a character that must be percent-encoded: "
+            'one of " < > \\ ^ ` { | }'
+        )
     if target.startswith(b"/"):
         return None
     if target == b"*":

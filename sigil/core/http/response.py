@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import builtins
 import json as _json
+import re
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple, TypeAlias
@@ -49,6 +50,9 @@ are sent without one.
 _URI_MARKS = "%:/?#[]@!$&'()*+,;=~"
 """The characters of a URI that `Response.redirect` leaves as they are, besides letters and digits.
 """
+
+_NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+"""A percent sign that begins no escape."""
 
 
 class Unfold(NamedTuple):
@@ -114,6 +118,8 @@ class Response(NamedTuple):
     @staticmethod
     def text(text: str, status: int = 200, headers: HeadersLike = ()) -> Response:
         """A response of plain text in UTF-8."""
+        if not isinstance(text, str):
+            raise _not_text(text)
         if status == 200 and not headers:
             return Response(200, TEXT, text.encode())
         return Response(_status(status), _merge(TEXT, headers), text.encode())
@@ -121,12 +127,15 @@ class Response(NamedTuple):
     @staticmethod
     def html(text: str, status: int = 200, headers: HeadersLike = ()) -> Response:
         """A response of HTML in UTF-8."""
+        if not isinstance(text, str):
+            raise _not_text(text)
         return Response(_status(status), _merge(HTML, headers), text.encode())
 
     @staticmethod
     def json(value: Any, status: int = 200, headers: HeadersLike = ()) -> Response:
         """A response of a value as JSON (RFC 8259), compact, in UTF-8; ValueError for NaN and
-        infinities, TypeError for a value that has no JSON.
+        infinities, and for half of a surrogate pair (RFC 7493), TypeError for a value that has no
+        JSON.
         """
         text = _json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return Response(_status(status), _merge(JSON, headers), text.encode())
@@ -203,6 +212,8 @@ class Response(NamedTuple):
         broadcast to one of `topics` is sent to this client (`"*"` is every topic). It is first sent
         the last `history` messages, as far as they are kept (`Limits.history_messages`).
         """
+        if subprotocol is not None and not isinstance(subprotocol, str):
+            raise TypeError(f"a subprotocol is a str or None, not {type(subprotocol).__name__}")
         return Response(
             101, _merge((), headers), Upgrade(subprotocol, *_subscription(topics, history))
         )
@@ -212,12 +223,16 @@ class Response(NamedTuple):
         """A redirection to `location` with 301, 302, 303, 307 or 308 (RFC 9110 section 15.4);
         ValueError for another status.
 
-        Characters that a URI cannot contain are percent-encoded; those that are percent-encoded
-        already stay so.
+        Characters that a URI cannot contain are percent-encoded, and so is a percent sign that
+        begins no escape; what is percent-encoded already stays so. A location that begins with a
+        slash is a path of this host, also if another slash follows, as it may in `request.path`:
+        another host is named with its scheme.
         """
         if status not in (301, 302, 303, 307, 308):
             raise ValueError(f"{status} is not a redirection with a location")
-        uri = quote(location, safe=_URI_MARKS)
+        if not isinstance(location, str):
+            raise TypeError(f"a location is a str, not {type(location).__name__}")
+        uri = _location(location)
         return Response(
             status, _merge((*TEXT, ("Location", uri)), headers), f"see {uri}\n".encode()
         )
@@ -225,13 +240,31 @@ class Response(NamedTuple):
     @staticmethod
     def error(status: int, message: str = "", headers: HeadersLike = ()) -> Response:
         """A short response of plain text: the status and, if given, a sentence about it."""
+        if not isinstance(message, str):
+            raise _not_text(message)
         title = f"{_status(status)} {REASON_PHRASES.get(status, '')}".rstrip()
         text = f"{title}: {message}\n" if message else f"{title}\n"
         return Response(status, _merge(TEXT, headers), text.encode(errors="replace"))
 
 
+def _not_text(value: object) -> TypeError:
+    """The error for what is given as a text and is none."""
+    return TypeError(f"a text is a str, not {type(value).__name__}")
+
+
+def _location(location: str) -> str:
+    """The reference to put into a Location field (RFC 9110 section 10.2.2).
+
+    Browsers take `//` for the beginning of a host, and `\\` for a slash; escaped, neither is.
+    """
+    uri = quote(_NO_ESCAPE.sub("%25", location), safe=_URI_MARKS)
+    return f"/%2F{uri[2:]}" if uri.startswith("//") else uri
+
+
 def _subscription(topics: Iterable[str], history: int) -> tuple[tuple[str, ...], int]:
     """Topics as a tuple (a str is one topic), and the history; TypeError for anything else."""
+    if not isinstance(topics, Iterable):
+        raise TypeError(f"topics are an iterable of str, not {type(topics).__name__}")
     names = (topics,) if isinstance(topics, str) else tuple(topics)
     problem = check_subscription(names, history)
     if problem is not None:

@@ -13,6 +13,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from .decoding import utf8_text
 from .headers import Headers
 
 KEEP_ALIVE_COMMENT = b":\n\n"
@@ -64,7 +65,7 @@ def last_event_id(headers: Headers) -> str:
     """The `Last-Event-ID` of a reconnecting client, decoded from UTF-8 (WHATWG HTML section 9.2.4);
     empty if there is none.
     """
-    return headers.get("last-event-id", "").encode("latin-1").decode("utf-8", "replace")
+    return utf8_text(headers.get("last-event-id", ""))
 
 
 def _lines_before_data(event: SseEvent) -> list[str]:

@@ -5,22 +5,22 @@ what becomes of a new connection then. "evict" gives it the slot of a connection
 so that idle ones cannot lock everybody out; "503" rejects it; under "wait" the shell asks
 `accept_room` first and leaves it in the kernel's queue.
 
-Rules: subscribers have a budget of their own and do not count. One ranking of candidates serves
-several evictions: it is kept in `Server.eviction_queue`, and a candidate that has moved on since is
-passed over. A rejected connection leaves no record, only a number in `Totals.rejected`. This file
-does not know sockets: `socket_id` is handed back as it came.
+Rules: subscribers have a budget of their own and do not count. Candidates for eviction that were
+seen are kept in `Server.candidates`, and one that has moved on since is passed over. A rejected
+connection leaves no record, only a number in `Totals.rejected`. This file does not know sockets:
+`socket_id` is handed back as it came.
 """
 
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Conn
-from ..connection.client import Client, is_subscriber, make_client
+from ..connection.client import make_client
 from ..connection.context import Parse
 from ..connection.deadlines import deadline_of
 from ..connection.responses import NO_HEAD, service_unavailable
 from ..effects import SERVER_LOG, Adopt, CallOpen, Effect, Log, LogLevel, Reject
 from ..events import Accepted
 from .batch import Batch
-from .eviction import eviction_candidates
+from .eviction import next_to_evict
 from .slots import Draft
 from .state import Server, ServerState
 from .timer_wheel import schedule
@@ -33,13 +33,13 @@ def accept_new_client(server: Server, event: Accepted, parse: Parse) -> tuple[Se
     """The server with a new connection, in a free slot or an evicted one's; or without it, and the
     effect that rejects it with a 503.
     """
-    effects: list[Effect] = []
+    evicted: list[Effect] = []
     if server.running is not ServerState.SERVING:
         return _reject(server, event, CloseReason.SHUTDOWN)
     if _connection_count(server) >= server.limits.max_connection_cnt:
         if server.limits.full_policy != "evict":
             return _reject(server, event, CloseReason.FULL)
-        server, effects = _evict_one(server, parse)
+        server, evicted = _evict_one(server, parse)
     draft, totals = Draft(server.slots), server.totals
     conn = Conn(draft.next_slot(), server.next_generation)
     client = make_client(conn, event.peer, server.now)
@@ -50,7 +50,7 @@ def accept_new_client(server: Server, event: Accepted, parse: Parse) -> tuple[Se
         wheel=schedule(server.wheel, conn, server.now, deadline_of(client, server.limits)),
         totals=totals._replace(accepted=totals.accepted + 1),
     )
-    return server, [*effects, Adopt(conn, event.socket_id), CallOpen(conn)]
+    return server, [*evicted, Adopt(conn, event.socket_id), CallOpen(conn)]
 
 
 def _connection_count(server: Server) -> int:
@@ -59,29 +59,15 @@ def _connection_count(server: Server) -> int:
 
 
 def _evict_one(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
-    """The server with one more free slot; it must have a connection that is no subscriber."""
+    """The server with one more free slot, if it has a connection that is no subscriber."""
     batch = Batch(server, parse)
-    client, queue = _next_candidate(batch.draft, server.eviction_queue)
+    client, candidates = next_to_evict(batch.draft, server.candidates, server.now)
+    if client is None:
+        return server, []
     batch.close_now(client, CloseReason.EVICTED)
     server, effects = batch.finish()
     text = f"{client.peer} evicted: {CLOSE_INFO[CloseReason.EVICTED].sentence}"
-    return server._replace(eviction_queue=queue), [Log(SERVER_LOG, LogLevel.INFO, text), *effects]
-
-
-def _next_candidate(
-    draft: Draft, queue: tuple[tuple[Conn, float], ...]
-) -> tuple[Client, tuple[tuple[Conn, float], ...]]:
-    """The first candidate of a queue that is still what it was ranked as, and those behind it; a
-    queue that has run out is made anew.
-    """
-    while True:
-        queue = queue or eviction_candidates(draft.clients())
-        (conn, waiting_since), queue = queue[0], queue[1:]
-        client = draft.find_client(conn)
-        if client is None or is_subscriber(client):
-            continue
-        if client.waiting_since == waiting_since:
-            return client, queue
+    return server._replace(candidates=candidates), [Log(SERVER_LOG, LogLevel.INFO, text), *effects]
 
 
 def _reject(server: Server, event: Accepted, reason: CloseReason) -> tuple[Server, list[Effect]]:

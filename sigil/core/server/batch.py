@@ -11,6 +11,7 @@ its events would do one by one. What is in a cohort stands in `cohorts`, what a 
 `budgets`; this file only applies them, in order. It does not know which event it is.
 """
 
+from collections.abc import Callable
 from typing import assert_never
 
 from ..broadcast.broadcast import count_subscribers
@@ -22,6 +23,7 @@ from ..connection.client import (
     Client,
     Disconnected,
     has_unsent,
+    incoming_len,
     is_subscriber,
     may_parse,
     subscriber_of,
@@ -39,11 +41,12 @@ from .budgets import (
     Measure,
     due_measure,
     has_subscriber_slot,
+    inbound_target,
     load_after,
-    oldest_subscriber,
 )
 from .cohorts import update_cohort
-from .eviction import slowest_sender
+from .eviction import slowest_readers, slowest_senders
+from .oldest import Oldest, add, conns_of, has_too_many, of_conns, take_oldest
 from .slots import Draft
 from .state import Server, ServerState, with_slots
 from .totals import add_closed
@@ -68,7 +71,7 @@ def make_context(server: Server, parse: Parse) -> Context:
 class Batch:
     """One run of events over one server; `draft`, `context` and `effects` are read by `fold`."""
 
-    __slots__ = ("_parse", "context", "draft", "effects", "server", "unflushed")
+    __slots__ = ("_is_settling", "_parse", "context", "draft", "effects", "server", "unflushed")
 
     def __init__(self, server: Server, parse: Parse) -> None:
         self._parse = parse
@@ -77,6 +80,7 @@ class Batch:
         self.draft = Draft(server.slots)
         self.unflushed: list[Conn] = []
         self.effects: list[Effect] = []
+        self._is_settling = False
 
     # -- one client --------------------------------------------------------------------------------
 
@@ -87,7 +91,7 @@ class Batch:
         after, effects = outcome
         if isinstance(after, Disconnected):
             self._remove(before, after, effects)
-            self._enforce_budgets()
+            self._settle_budgets()
             return
         after, effects = after_transition(before, after, effects, self.context)
         if after.subscriber is not None:
@@ -100,7 +104,7 @@ class Batch:
             return  # neither holds anything, so no sum has changed
         self._update_load(before, after)
         is_new_subscriber = is_subscriber(after) and not is_subscriber(before)
-        self._enforce_budgets(after.conn if is_new_subscriber else None)
+        self._settle_budgets(after.conn if is_new_subscriber else None)
 
     def _remove(self, before: Client, disconnected: Disconnected, effects: list[Effect]) -> None:
         """Free the slot of a client whose connection ends, and order its end."""
@@ -148,8 +152,16 @@ class Batch:
         self.server = server._replace(
             broadcast=count_subscribers(server.broadcast, subscriber.subscription.encoding, more),
             load=server.load._replace(websockets=server.load.websockets + more),
+            oldest=add(server.oldest, before.conn) if now else self._oldest_after_end(),
         )
         self.context = make_context(self.server, self._parse)
+
+    def _oldest_after_end(self) -> Oldest:
+        """The subscribers by age, after one has ended: made anew if only a part of them is left."""
+        oldest = self.server.oldest
+        if not has_too_many(oldest, self.server.load.websockets):
+            return oldest
+        return of_conns(filter(self._is_subscriber, conns_of(oldest)))
 
     def _update_cohort(self, before: Client, after: Client | None) -> None:
         """Let the broadcast know where a subscriber is now."""
@@ -175,29 +187,95 @@ class Batch:
         if load is not self.server.load:
             self.server = self.server._replace(load=load)
 
-    def _enforce_budgets(self, newest: Conn | None = None) -> None:
-        """Do the one measure that is due, if any; `newest` is the subscriber that has just begun.
+    def _settle_budgets(self, newest: Conn | None = None) -> None:
+        """Do what is due until nothing is; `newest` is the subscriber that has just begun.
 
-        A measure that ends or moves a client commits it, which comes here again.
+        A measure commits clients, which is no reason to begin with another one inside it.
         """
+        if self._is_settling:
+            return
         measure = due_measure(self.server.load, self.server.limits)
+        if measure is None:
+            return
+        self._is_settling = True
+        while measure is not None and self._take_measure(measure, newest):
+            measure = due_measure(self.server.load, self.server.limits)
+        self._is_settling = False
+
+    def _take_measure(self, measure: Measure, newest: Conn | None) -> bool:
+        """Do what is due; False if there was nobody to do it to."""
         match measure:
-            case None:
-                pass
             case Measure.EVICT_SUBSCRIBER:
-                oldest = oldest_subscriber(self.draft.clients(), newest)
-                self.close_now(oldest, CloseReason.EVICTED)
-            case Measure.REJECT_SENDER:
-                sender = slowest_sender(self.draft.clients(), self.server.now)
-                if sender is not None:
-                    self.commit(sender, close_with_error(sender, CloseReason.EVICTED, self.context))
+                return self._evict_oldest(newest)
+            case Measure.REJECT_SENDERS:
+                return self._reject_senders()
+            case Measure.DROP_READERS:
+                length = self.server.limits.max_outbound_len
+                return self.drop_readers(lambda: self.server.load.outbound > length)
             case Measure.PAUSE:
                 self._set_paused_at(self.server.now)
+                return True
             case Measure.RESUME:
-                self._set_paused_at(None)
-                self._resume_all()
+                self.end_pause()
+                return True
             case _:
                 assert_never(measure)
+
+    def _evict_oldest(self, newest: Conn | None) -> bool:
+        """Evict the subscriber that was accepted first, `newest` apart."""
+        conn, oldest = take_oldest(self.server.oldest, self._is_subscriber)
+        if conn is not None and conn == newest:
+            conn, oldest = take_oldest(oldest, self._is_subscriber)
+            oldest = add(oldest, newest)
+        self.server = self.server._replace(oldest=oldest)
+        client = None if conn is None else self.draft.find_client(conn)
+        if client is not None:
+            self.close_now(client, CloseReason.EVICTED)
+        return client is not None
+
+    def _is_subscriber(self, conn: Conn) -> bool:
+        """True while this connection is a subscriber."""
+        client = self.draft.find_client(conn)
+        return client is not None and is_subscriber(client)
+
+    def _reject_senders(self) -> bool:
+        """Reject those who hold most of what is incomplete, until a part of the budget is free."""
+        target = inbound_target(self.server.limits)
+        conns = slowest_senders(self.draft.clients(), self.server.now)
+        for conn in conns:
+            if self.server.load.inbound <= target:
+                break
+            client = self.draft.find_client(conn)
+            if client is not None:
+                self.commit(client, close_with_error(client, CloseReason.EVICTED, self.context))
+            client = self.draft.find_client(conn)
+            if client is not None and incoming_len(client):
+                self.commit(client, (Disconnected(client, CloseReason.EVICTED), []))
+        return bool(conns)
+
+    def drop_readers(
+        self,
+        is_too_much: Callable[[], bool],
+        unread: frozenset[Conn] = frozenset(),
+        max_count: int | None = None,
+    ) -> bool:
+        """Drop those for whom most is held while it is too much, `max_count` at most and the
+        `unread` last; False if nothing is held for anybody.
+        """
+        count = self.draft.used if max_count is None else max_count
+        conns = slowest_readers(self.draft.clients(), self.server.now, unread, count)
+        for conn in conns:
+            if not is_too_much():
+                break
+            client = self.draft.find_client(conn)
+            if client is not None:
+                self.commit(client, (Disconnected(client, CloseReason.TOO_SLOW), []))
+        return bool(conns)
+
+    def end_pause(self) -> None:
+        """End a pause, and go on with the requests that waited for that."""
+        self._set_paused_at(None)
+        self._resume_all()
 
     def _set_paused_at(self, paused_at: float | None) -> None:
         """Pause the server, or end its pause with None."""
@@ -209,9 +287,10 @@ class Batch:
         """Go on with the requests that could not be handled during a pause, by slot."""
         for before in list(self.draft.clients()):
             client = self.draft.find_client(before.conn)  # an earlier one may have ended it
-            if client is None or not client.incoming.buffer:
+            if client is None:
                 continue
-            if may_parse(client, self.context.limits):
+            may_go_on = client.incoming.buffer and may_parse(client, self.context.limits)
+            if may_go_on or client.outgoing.postponed:
                 self.commit(client, resume(client, [], self.context))
 
     # -- the end -----------------------------------------------------------------------------------

@@ -6,17 +6,17 @@ adds its difference: no budget check walks the table.
 
 Rules: `due_measure` says what is to be done, one measure at a time, and whoever does it asks again;
 so the end is reached by steps that are each right alone. More WebSockets than fit evict the oldest
-one. Too many bytes of incomplete requests reject the slowest sender. Too many bytes not yet read by
-clients pause the server: no request is handed to a handler until half of them are gone. This file
-does not know how a client is evicted, only whom.
+one. Too many bytes of incomplete requests reject those who hold most of them. Too many bytes not
+yet read by clients pause the server: no request is handed to a handler until half of them are gone;
+twice as many are never held, as then those who hold most are dropped at once. Whoever rejects or
+drops goes on until a good part of the budget is free: clients are ranked once for that many bytes,
+not once for each client. This file does not know how a client is evicted.
 """
 
-from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
-from ..conn import Conn
-from ..connection.client import Client, incoming_len, is_subscriber, outgoing_len
+from ..connection.client import Client, incoming_len, outgoing_len
 from ..limits import Limits
 
 
@@ -40,9 +40,21 @@ class Measure(IntEnum):
     """What is to be done about a load."""
 
     EVICT_SUBSCRIBER = 0
-    REJECT_SENDER = 1
-    PAUSE = 2
-    RESUME = 3
+    REJECT_SENDERS = 1
+    DROP_READERS = 2
+    PAUSE = 3
+    RESUME = 4
+
+
+HARD_FACTOR = 2
+"""How many times `max_outbound_len` is never held: a pause keeps clients from asking for more, but
+not what was asked for before, nor what the program sends unasked.
+"""
+
+
+def inbound_target(limits: Limits) -> int:
+    """How many bytes of incomplete requests may be left when the budget was exceeded."""
+    return limits.max_inbound_len - limits.max_inbound_len // 8
 
 
 def due_measure(load: Load, limits: Limits) -> Measure | None:
@@ -50,7 +62,9 @@ def due_measure(load: Load, limits: Limits) -> Measure | None:
     if load.websockets > limits.max_ws_connection_cnt:
         return Measure.EVICT_SUBSCRIBER
     if load.inbound > limits.max_inbound_len:
-        return Measure.REJECT_SENDER
+        return Measure.REJECT_SENDERS
+    if load.outbound > HARD_FACTOR * limits.max_outbound_len:
+        return Measure.DROP_READERS
     if load.paused_at is None:
         return Measure.PAUSE if load.outbound > limits.max_outbound_len else None
     # half the budget, so that a server at its bound does not pause and resume with every segment
@@ -75,11 +89,3 @@ def has_subscriber_slot(load: Load, limits: Limits) -> bool:
     if load.websockets < max_subscribers:
         return True
     return limits.full_policy == "evict" and max_subscribers > 0
-
-
-def oldest_subscriber(clients: Iterable[Client], newest: Conn | None) -> Client:
-    """The subscriber that was accepted first, `newest` apart; there must be one."""
-    return min(
-        (client for client in clients if is_subscriber(client) and client.conn != newest),
-        key=lambda client: client.conn.generation,
-    )

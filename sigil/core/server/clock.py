@@ -14,9 +14,7 @@ is not. This file does not know what a timeout means for a connection (`connecti
 who reads the clock.
 """
 
-from ..close_reasons import CloseReason
 from ..conn import Conn
-from ..connection.client import Disconnected
 from ..connection.context import Parse
 from ..connection.deadlines import deadline_of
 from ..connection.timeouts import timed_out
@@ -24,11 +22,12 @@ from ..effects import Effect
 from ..events import InputRead, TickStarted, TimeRead
 from ..http.encode import date_field_and_end
 from .batch import Batch
-from .eviction import slowest_reader
 from .lifecycle import stop_now
 from .state import Server, ServerState, at_time
-from .timer_wheel import expire, next_expiry, schedule
+from .timer_wheel import expire, next_expiry, put_back, schedule
 
+LOOKS_PER_OVERDUE = 8
+"""Connections that can be looked at in the time that it takes to deal with one that is overdue."""
 OVERLOAD_GRACE_SECONDS = 1.0
 """How long a paused server waits for its clients to read, before it disconnects the slowest."""
 
@@ -50,7 +49,8 @@ def input_read(server: Server, event: InputRead, parse: Parse) -> tuple[Server, 
     at, paused_at = server.tick_started_at, server.load.paused_at
     if server.running is ServerState.DRAINING and at >= server.deadline:
         return stop_now(server, parse)
-    wheel, expired = expire(server.wheel, at)
+    max_looks = LOOKS_PER_OVERDUE * server.limits.max_overdue_per_tick
+    wheel, expired = expire(server.wheel, at, max_looks)
     is_overloaded = paused_at is not None and at >= paused_at + OVERLOAD_GRACE_SECONDS
     if not expired and not is_overloaded:
         return server, []
@@ -71,13 +71,18 @@ def _check_deadlines(
     server: Server, conns: list[Conn], unread: frozenset[Conn], parse: Parse
 ) -> tuple[Server, list[Effect]]:
     """The server after those of these connections that are overdue have timed out, the `unread`
-    apart; those that are still open are scheduled again.
+    apart, as many of them as one tick may deal with; those that are still open are scheduled again.
     """
     batch, wheel, at = Batch(server, parse), server.wheel, server.tick_started_at
-    for conn in conns:
+    left = server.limits.max_overdue_per_tick
+    for place, conn in enumerate(conns):
+        if not left:
+            wheel = put_back(wheel, conns[place:], at)
+            break
         client = batch.draft.find_client(conn)
         is_judged = client is not None and conn not in unread
         if client is not None and is_judged and deadline_of(client, server.limits) <= at:
+            left -= 1
             batch.commit(client, timed_out(client, batch.context))
             client = batch.draft.find_client(conn)
         if client is not None:
@@ -89,16 +94,13 @@ def _check_deadlines(
 def _disconnect_slowest_readers(
     server: Server, unread: frozenset[Conn], parse: Parse
 ) -> tuple[Server, list[Effect]]:
-    """The server without the slowest readers, the `unread` apart, as many of them as it takes to
-    resume.
+    """The server without the slowest readers, the `unread` the last of them: as many as it takes to
+    resume, or as one tick may deal with.
     """
     batch = Batch(server, parse)
-    while batch.server.load.paused_at is not None:
-        judged = (client for client in batch.draft.clients() if client.conn not in unread)
-        slowest = slowest_reader(judged, server.now)
-        if slowest is None:
-            break
-        batch.commit(slowest, (Disconnected(slowest, CloseReason.TOO_SLOW), []))
+    max_count = server.limits.max_overdue_per_tick
+    if not batch.drop_readers(lambda: batch.server.load.paused_at is not None, unread, max_count):
+        batch.end_pause()  # it could not end otherwise
     return batch.finish()
 
 

@@ -80,6 +80,17 @@ class Draft:
             if isinstance(entry, Client)
         )
 
+    @property
+    def slot_count(self) -> int:
+        """Slots, free ones included."""
+        return self._length
+
+    def clients_from(self, start: int, count: int) -> Iterator[Client]:
+        """The clients in `count` slots from this one on, behind the last slot from the first."""
+        length = self._length
+        slots = (slot % length for slot in range(start, start + count))
+        return (entry for entry in map(self.entries.__getitem__, slots) if type(entry) is Client)
+
     def next_slot(self) -> int:
         """The slot that the next client will get."""
         return self._length if self._free == NO_SLOT else self._free

@@ -22,6 +22,8 @@ from ..http.encode import date_field_and_end
 from ..limits import Limits, shortest_timeout, without_aliases
 from ..unchecked import make_unchecked
 from .budgets import NO_LOAD, Load
+from .eviction import NO_CANDIDATES, Candidates
+from .oldest import NOBODY, Oldest
 from .slots import EMPTY, Slots
 from .timer_wheel import Wheel, make_wheel
 from .totals import NO_TOTALS, Totals
@@ -59,8 +61,10 @@ class Server(NamedTuple):
     logs_access: bool
     load: Load
     """Sums over all clients, which the budgets are compared with."""
-    eviction_queue: tuple[tuple[Conn, float], ...]
-    """Who loses its slot next, each with the `waiting_since` that its rank was worked out for."""
+    candidates: Candidates
+    """Who loses its slot next."""
+    oldest: Oldest
+    """The subscribers in the order in which they give way to newer ones."""
     unflushed: PVector[Conn]
     """The subscribers with something queued that leaves at the end of the tick, each once."""
     tick_started_at: float
@@ -90,7 +94,8 @@ def make_server(
         totals=NO_TOTALS,
         logs_access=logs_access,
         load=NO_LOAD,
-        eviction_queue=(),
+        candidates=NO_CANDIDATES,
+        oldest=NOBODY,
         unflushed=pvector(),
         tick_started_at=now,
         broadcast=make_broadcast(limits, epoch),
@@ -113,28 +118,34 @@ def at_time(
     `unix_time`.
     """
     (slots, _, _, _, limits, running, wheel, started_at, next_generation,
-     deadline, totals, logs_access, load, eviction_queue, unflushed, _, broadcast) = server
+     deadline, totals, logs_access, load, candidates, oldest, unflushed,
+     _, broadcast) = server
     after: Server = make_unchecked(Server, (
         slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
-        deadline, totals, logs_access, load, eviction_queue, unflushed, tick_started_at, broadcast))
+        deadline, totals, logs_access, load, candidates, oldest, unflushed,
+        tick_started_at, broadcast))
     return after
 
 
 def with_slots(server: Server, slots: Slots, unflushed: PVector[Conn]) -> Server:
     """The server with another table, and other subscribers that are to be flushed."""
     (_, now, unix_time, date, limits, running, wheel, started_at, next_generation,
-     deadline, totals, logs_access, load, eviction_queue, _, tick_started_at, broadcast) = server
+     deadline, totals, logs_access, load, candidates, oldest, _,
+     tick_started_at, broadcast) = server
     after: Server = make_unchecked(Server, (
         slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
-        deadline, totals, logs_access, load, eviction_queue, unflushed, tick_started_at, broadcast))
+        deadline, totals, logs_access, load, candidates, oldest, unflushed,
+        tick_started_at, broadcast))
     return after
 
 
 def with_broadcast(server: Server, broadcast: Broadcast, totals: Totals) -> Server:
     """The server with another broadcast, and other totals."""
     (slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
-     deadline, _, logs_access, load, eviction_queue, unflushed, tick_started_at, _) = server
+     deadline, _, logs_access, load, candidates, oldest, unflushed,
+     tick_started_at, _) = server
     after: Server = make_unchecked(Server, (
         slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
-        deadline, totals, logs_access, load, eviction_queue, unflushed, tick_started_at, broadcast))
+        deadline, totals, logs_access, load, candidates, oldest, unflushed,
+        tick_started_at, broadcast))
     return after

@@ -11,7 +11,7 @@ may still be in a bucket: whoever looks it up finds nothing. The wheel does not 
 `Conn`s and times.
 """
 
-from math import ceil
+from math import ceil, floor
 from typing import NamedTuple
 
 from pyrsistent import PMap, PVector, pmap, pvector
@@ -54,18 +54,34 @@ def schedule(wheel: Wheel, conn: Conn, now: float, deadline: float) -> Wheel:
     return Wheel(wheel.period, wheel.granularity, buckets, soonest)
 
 
-def expire(wheel: Wheel, now: float) -> tuple[Wheel, list[Conn]]:
-    """The wheel without the buckets that have expired, and the connections that were in them,
-    oldest bucket first.
+def expire(wheel: Wheel, now: float, max_count: int) -> tuple[Wheel, list[Conn]]:
+    """The wheel without the connections whose buckets have expired, `max_count` of them at most,
+    and these connections, oldest bucket first. Those that are left are in expired buckets still.
     """
     if wheel.soonest is None or now < wheel.soonest * wheel.granularity:
         return wheel, []
     expired = sorted(index for index in wheel.buckets if index * wheel.granularity <= now)
-    conns = [conn for index in expired for conn in wheel.buckets[index]]
+    conns: list[Conn] = []
     buckets = wheel.buckets
     for index in expired:
+        bucket = list(buckets[index])
+        room = max_count - len(conns)
+        conns += bucket[:room]
+        if len(bucket) > room:
+            buckets = buckets.set(index, pvector(bucket[room:]))
+            break
         buckets = buckets.remove(index)
     return Wheel(wheel.period, wheel.granularity, buckets, min(buckets, default=None)), conns
+
+
+def put_back(wheel: Wheel, conns: list[Conn], now: float) -> Wheel:
+    """The wheel with connections that have expired and were not looked at, which expire at once."""
+    if not conns:
+        return wheel
+    index = floor(now / wheel.granularity)
+    bucket = wheel.buckets.get(index, pvector()).extend(conns)
+    soonest = index if wheel.soonest is None else min(index, wheel.soonest)
+    return Wheel(wheel.period, wheel.granularity, wheel.buckets.set(index, bucket), soonest)
 
 
 def next_expiry(wheel: Wheel) -> float | None:

@@ -16,8 +16,8 @@ from typing import Any, Generic, TypeVar
 
 from ...core.effects import ERROR_LOG
 from ..program.host import Ticked
-from ..program.logs import write_log
-from ..program.tracebacks import format_traceback
+from ..program.logs import write_text
+from ..program.tracebacks import error_text
 
 ServerType = TypeVar("ServerType", bound=Ticked)
 
@@ -70,8 +70,8 @@ class ServerThread(Generic[ServerType]):
         try:
             self.server.server_loop()
         except BaseException as error:
-            text = "the server's thread ended\n%s"
-            write_log(logging.getLogger(ERROR_LOG), logging.ERROR, text, format_traceback(error))
+            text = error_text("the server's thread ended", error)
+            write_text(logging.getLogger(ERROR_LOG), logging.ERROR, text)
 
     @property
     def is_alive(self) -> bool:

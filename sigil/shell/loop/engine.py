@@ -15,7 +15,6 @@ know threads or sockets.
 """
 
 import logging
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -38,8 +37,9 @@ from ...core.events import (
 from ...core.server.fold import advance
 from ...core.server.slots import find_client
 from ...core.server.state import Server
-from ..program.logs import write_log
+from ..program.logs import write_text
 from ..program.run_queue import USER_CODE, RunQueue, Work
+from ..program.tracebacks import error_text
 from .send_buffer import SendBuffer
 
 _ERRORS = logging.getLogger(ERROR_LOG)
@@ -192,14 +192,9 @@ class Engine:
         for event in events:
             try:
                 self._state, more = advance(self._state, (event,), self._parse)
-            except Exception:
-                write_log(
-                    _ERRORS,
-                    logging.ERROR,
-                    "a defect of sigil: %s could not be handled\n%s",
-                    type(event).__name__,
-                    traceback.format_exc(),
-                )
+            except Exception as error:
+                text = f"a defect of sigil: {type(event).__name__} could not be handled"
+                write_text(_ERRORS, logging.ERROR, error_text(text, error))
                 conn = conn_of(event)
                 ending = () if conn is None else (ConnectionLost(conn, 0),)
                 self._state, more = advance(self._state, ending)

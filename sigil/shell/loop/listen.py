@@ -58,7 +58,7 @@ def open_listener(host: str, port: int, backlog: int) -> socket.socket:
         return open_first(found, backlog)
     except OSError as error:
         raise OSError(
-            error.errno, f"{os.strerror(error.errno or 0)}: {Peer(host, port)}"
+            error.errno, f"{os.strerror(error.errno or 0)}: {Peer(host or '*', port)}"
         ) from error
 
 
@@ -173,8 +173,15 @@ def where(listener: socket.socket, host: str = "") -> str:
     name = listener.getsockname()
     if isinstance(name, tuple):
         return f"http://{Peer(host or str(name[0]), int(name[1]))}"
-    path = os.fsdecode(name)
-    return f"unix:@{path[1:]}" if path.startswith("\0") else f"unix:{path}"
+    return f"unix:{socket_path(name)}"
+
+
+def socket_path(name: object) -> str:
+    """The path in the name of a Unix socket, with `@` for the NUL of an abstract one; empty if it
+    has none.
+    """
+    path = os.fsdecode(name) if isinstance(name, str | bytes) else ""
+    return f"@{path[1:]}" if path.startswith("\0") else path
 
 
 @contextmanager
@@ -234,4 +241,4 @@ def make_ready(connection: socket.socket, address: object, tcp_notsent_lowat: in
                 )
     if isinstance(address, tuple) and len(address) >= 2:
         return Peer(str(address[0]), int(address[1]))
-    return Peer(str(address or ""), 0)
+    return Peer(socket_path(address), 0)

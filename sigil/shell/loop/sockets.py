@@ -42,7 +42,7 @@ from ...core.events import (
     Writable,
 )
 from ..program.handlers import Application
-from ..program.logs import write_log
+from ..program.logs import write_access, write_text
 from .connection_socket import (
     CohortSockets,
     ConnectionSocket,
@@ -306,19 +306,8 @@ class Sockets:
 
     def log(self, effect: Log) -> None:
         """Write a line to a log."""
-        write_log(logging.getLogger(effect.logger), effect.level, "%s", effect.text)
+        write_text(logging.getLogger(effect.logger), effect.level, effect.text)
 
     def log_access(self, effect: AccessLog) -> None:
-        """Write a line to the access log."""
-        length = "-" if effect.length < 0 else effect.length
-        write_log(
-            _ACCESS,
-            logging.INFO,
-            '%s "%s %s HTTP/1.%d" %d %s',
-            effect.peer,
-            effect.method,
-            effect.target,
-            effect.version,
-            effect.status,
-            length,
-        )
+        """Write a line to the access log, with its parts as attributes of the record."""
+        write_access(_ACCESS, effect, self._engine.clock().now - effect.since)

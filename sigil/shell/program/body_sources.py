@@ -21,9 +21,9 @@ from ...core.http.response import StreamedBody, Unfold
 from ...core.http.sse import encode_event
 from ...core.http.validate import type_name
 from .deferred import Deferred
-from .logs import write_log
+from .logs import write_text
 from .run_queue import RunQueue
-from .tracebacks import EXIT_EXCEPTIONS, format_traceback
+from .tracebacks import EXIT_EXCEPTIONS, error_text
 
 Spawn: TypeAlias = Callable[[Awaitable[object], Deferred | None], Callable[[], object]]
 """Runs a coroutine where there is a loop for it, and returns what cancels it. Its result goes to
@@ -108,9 +108,7 @@ def close_iterator(chunks: object, spawn: Spawn | None) -> None:
 
 
 def _log_close(error: BaseException) -> None:
-    write_log(
-        _LOG, logging.ERROR, "a stream raised when it was closed\n%s", format_traceback(error)
-    )
+    write_text(_LOG, logging.ERROR, error_text("a stream raised when it was closed", error))
 
 
 async def _closing(chunks: AsyncIterable[Any]) -> None:
@@ -166,7 +164,7 @@ class BodySources:
             self._fail(ticket, "the stream was interrupted when it began")
             raise
         except BaseException as error:
-            details = f"the stream could not be started\n{format_traceback(error)}"
+            details = error_text("the stream could not be started", error)
             return HandlerFailed(ticket, 500, "", details)
         self._sources.setdefault(ticket.conn, {})[ticket.number] = source
         return None
@@ -226,7 +224,7 @@ class BodySources:
             self._fail(ticket, "the stream was interrupted")
             self._close(ticket)
             raise error
-        self._fail(ticket, f"the stream raised\n{format_traceback(error)}")
+        self._fail(ticket, error_text("the stream raised", error))
         self._close(ticket)
         return None
 

@@ -38,9 +38,9 @@ from .body_sources import Spawn
 from .deferred import Deferred
 from .host import Host
 from .jobs import Job, Returned
-from .logs import write_log
+from .logs import write_text
 from .run_queue import RunQueue
-from .tracebacks import EXIT_EXCEPTIONS, format_traceback, safe_name
+from .tracebacks import EXIT_EXCEPTIONS, error_text, safe_name
 
 _LOG = logging.getLogger(ERROR_LOG)
 
@@ -300,8 +300,8 @@ class CallbackRunner:
         """Log that a callback raised, and end its connection."""
         # when the server has ended, it was us who cancelled it
         if self._server.running or not isinstance(error, CancelledError):
-            text = "the callback %s raised\n%s"
-            write_log(_LOG, logging.ERROR, text, safe_name(job.callback), format_traceback(error))
+            text = f"the callback {safe_name(job.callback)} raised"
+            write_text(_LOG, logging.ERROR, error_text(text, error))
         if job.is_fatal:
             self._report(CloseRequested(job.conn, CloseReason.HANDLER_ERROR))
         return job.done

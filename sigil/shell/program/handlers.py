@@ -28,7 +28,8 @@ from ...core.effects import (
     Pull,
 )
 from ...core.events import Delivered, Event, HandlerFailed, HandlerReturned, Postponed
-from ...core.http.request import BadInput, Request
+from ...core.http.decoding import BadInput
+from ...core.http.request import Request
 from ...core.http.response import EventStream, Response, StreamedBody
 from ...core.http.validate import type_name
 from ...core.server.slots import find_client
@@ -39,7 +40,7 @@ from .deferred import Deferred
 from .host import Host
 from .jobs import Job, LateResult, Returned
 from .run_queue import RunQueue, Work
-from .tracebacks import EXIT_EXCEPTIONS, format_traceback, safe_str
+from .tracebacks import EXIT_EXCEPTIONS, error_text, safe_str
 
 HandlerResult: TypeAlias = Response | Deferred | None
 """What a handler returns: a response, one that comes later, or None for a 404."""
@@ -72,7 +73,7 @@ def _handler_error(request: Request, error: BaseException) -> HandlerError:
         status = _status_of(error)
         if status is not None:
             return HandlerError(status, safe_str(error), "")
-    return HandlerError(500, "", _about(request, f"the handler raised\n{format_traceback(error)}"))
+    return HandlerError(500, "", error_text(_about(request, "the handler raised"), error))
 
 
 def _about(request: Request, text: str) -> str:
@@ -85,9 +86,12 @@ def _failed(ticket: Ticket, error: HandlerError) -> HandlerFailed:
     return HandlerFailed(ticket, error.status, error.message, error.traceback)
 
 
-def _internal_error(ticket: Ticket, request: Request, text: str) -> HandlerFailed:
+def _internal_error(
+    ticket: Ticket, request: Request, text: str, error: BaseException | None = None
+) -> HandlerFailed:
     """The event of a request that is answered with 500; the error log says why."""
-    return HandlerFailed(ticket, 500, "", _about(request, text))
+    what = _about(request, text)
+    return HandlerFailed(ticket, 500, "", what if error is None else error_text(what, error))
 
 
 def _begins_stream(event: Event | None) -> bool:
@@ -273,12 +277,9 @@ class Application:
         except EXIT_EXCEPTIONS:
             raise
         except BaseException as error:  # an object may raise even when its class is asked for
-            return _internal_error(
-                ticket,
-                request,
-                f"the handler returned an object of type {type_name(result)} that cannot be "
-                f"looked at\n{format_traceback(error)}",
-            )
+            kind = type_name(result)
+            text = f"the handler returned an object of type {kind} that cannot be looked at"
+            return _internal_error(ticket, request, text, error)
 
     def _match_result(self, ticket: Ticket, request: Request, result: object) -> Event | None:
         """The event of a result, which is looked at by its class."""
@@ -320,8 +321,8 @@ class Application:
         except EXIT_EXCEPTIONS:
             raise
         except BaseException as error:
-            text = f"the body of the response could not be opened\n{format_traceback(error)}"
-            return _internal_error(ticket, request, text)
+            text = "the body of the response could not be opened"
+            return _internal_error(ticket, request, text, error)
 
     def _start_body(self, ticket: Ticket, response: Response) -> Event:
         """The event of a response; the iterator of a stream stays here, under the number of its

@@ -9,10 +9,13 @@ error once for each place that it comes from. It does not know what is logged.
 """
 
 import logging
+import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
-from .tracebacks import EXIT_EXCEPTIONS, format_traceback
+from ...core.effects import AccessLog
+from .tracebacks import EXIT_EXCEPTIONS, ErrorText, format_traceback
 
 _REPORTED: set[tuple[str, int]] = set()
 """Where the failures came from that were reported: file and line."""
@@ -20,10 +23,88 @@ REPORTED_MAX = 100
 """No more places than these are remembered and reported."""
 
 
+_TO_ESCAPE = re.compile(r"[^ !#-\[\]-~]")
+"""What may not stand in a quoted part of a line: quotes, backslashes, whatever is not printable."""
+
+
+def write_access(logger: logging.Logger, effect: AccessLog, seconds: float) -> None:
+    """Log a response that took so long. The record has the parts of the line as attributes:
+    `peer`, `method`, `target`, `version`, `status`, `length` (None for a stream) and `seconds`.
+    """
+    parts = {
+        "peer": str(effect.peer),
+        "method": effect.method,
+        "target": effect.target,
+        "version": effect.version,
+        "status": effect.status,
+        "length": None if effect.length < 0 else effect.length,
+        "seconds": seconds,
+    }
+    write_log(
+        logger,
+        logging.INFO,
+        '%s "%s %s HTTP/1.%d" %d %s %.6f',
+        effect.peer,
+        effect.method,
+        _TO_ESCAPE.sub(_escape, effect.target),
+        effect.version,
+        effect.status,
+        "-" if effect.length < 0 else effect.length,
+        seconds,
+        extra=parts,
+    )
+
+
+def _escape(match: re.Match[str]) -> str:
+    """The escape of a character in a quoted part of a line, as in JSON or Python."""
+    character = match[0]
+    if character in '"\\':
+        return f"\\{character}"
+    return character.encode("unicode_escape").decode()
+
+
+class _Formatted(str):
+    """A text that is true though it may be empty: formatters take it as what they made of an
+    `exc_info`, and make nothing.
+    """
+
+    def __bool__(self) -> bool:
+        return True
+
+
+_NOTHING_MORE = _Formatted()
+
+
 def write_log(logger: logging.Logger, level: int, text: str, *values: Any, **options: Any) -> None:
     """Log `text % values` with the options of `Logger.log`; one that cannot be logged is lost."""
+    _attempt(logger, lambda: logger.log(level, text, *values, **options))
+
+
+def write_text(logger: logging.Logger, level: int, text: str) -> None:
+    """Log a text. The record of an `ErrorText` has the exception as its `exc_info`, for whoever
+    collects exceptions.
+    """
+    if isinstance(text, ErrorText):
+        _attempt(logger, lambda: _log_exception(logger, level, text))
+    else:
+        write_log(logger, level, "%s", text)
+
+
+def _log_exception(logger: logging.Logger, level: int, text: ErrorText) -> None:
+    """Log an `ErrorText`, whose message has the traceback: it is not formatted again."""
+    if not logger.isEnabledFor(level):
+        return
+    error = text.error
+    exc_info = type(error), error, error.__traceback__
+    record = logger.makeRecord(logger.name, level, __file__, 0, "%s", (text,), exc_info)
+    record.exc_text = _NOTHING_MORE
+    logger.handle(record)
+
+
+def _attempt(logger: logging.Logger, log: Callable[[], object]) -> None:
+    """Call what logs; a line that cannot be logged is lost."""
     try:
-        logger.log(level, text, *values, **options)
+        log()
     except EXIT_EXCEPTIONS:
         raise
     except BaseException as error:

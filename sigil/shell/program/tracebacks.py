@@ -4,8 +4,9 @@ Theory: whoever reports an error of user code runs user code once more: an excep
 its notes, a property, the name of a callback. So the description may fail as well, and must not
 make matters worse: then it says less.
 
-Rules: nothing raises here but what is meant to end the program. It does not know who reads the
-texts.
+Rules: nothing raises here but what is meant to end the program. A text for a log keeps the
+exception that it is about (`ErrorText`), since whoever collects errors wants that one. It does not
+know who reads the texts.
 """
 
 import traceback
@@ -15,6 +16,25 @@ from ...core.http.validate import type_name
 
 EXIT_EXCEPTIONS = (KeyboardInterrupt, SystemExit)
 """What user code raises to end the program; everything else it raises is logged."""
+
+
+class ErrorText(str):
+    """What happened, a line end, and the traceback of the exception: a text for the error log.
+
+    It passes through the core as the text that it is, and `logs` finds the exception in it.
+    """
+
+    error: BaseException
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (str(self),)
+
+
+def error_text(what: str, error: BaseException) -> ErrorText:
+    """The text for the error log about an exception: `what` happened when it was raised."""
+    text = ErrorText(f"{what}\n{format_traceback(error)}")
+    text.error = error
+    return text
 
 
 def format_traceback(error: BaseException) -> str:

@@ -186,7 +186,7 @@ def test_events_of_ones_own_are_not_those_that_are_broadcast(fields: dict[str, o
 
 def test_the_access_log_has_the_request() -> None:
     _, effects = advance_by(asked(GET, None, True), answered(0, Response.sse()))
-    assert [effect[1:] for effect in effects if isinstance(effect, AccessLog)] == [
+    assert [effect[1:6] for effect in effects if isinstance(effect, AccessLog)] == [
         ("GET", "/", 1, 200, -1)
     ]
 

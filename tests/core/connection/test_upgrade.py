@@ -4,8 +4,17 @@ import pytest
 
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
-from sigil.core.effects import CallWsClose, CallWsOpen, Send
-from sigil.core.events import Accepted, Delivered, HandlerReturned, Received, Stop
+from sigil.core.effects import CallWsClose, CallWsOpen, Send, Then
+from sigil.core.events import (
+    Accepted,
+    Delivered,
+    HandlerFailed,
+    HandlerReturned,
+    Received,
+    Stop,
+    StreamEnded,
+)
+from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.server import make_server
 from sigil.core.server.slots import find_client
@@ -106,6 +115,60 @@ def test_bytes_behind_an_upgrade_are_refused_unless_the_limits_take_them() -> No
     assert delivered_in(effects) == ["early"]
 
 
+H2C = UPGRADE.replace(b"websocket", b"h2c")
+FOREIGN = UPGRADE.replace(b"Host: a\r\n", b"Host: a\r\nOrigin: http://b\r\n")
+POSTED = UPGRADE.replace(b"GET", b"POST").replace(
+    b"Host: a\r\n", b"Host: a\r\nContent-Length: 1\r\n"
+)
+UPGRADES = {
+    "good": UPGRADE,
+    "foreign": FOREIGN,
+    "other": H2C,
+    "old": UPGRADE.replace(b"HTTP/1.1", b"HTTP/1.0").replace(b"Upgrade\r\n", b"keep-alive\r\n", 1),
+    "no key": UPGRADE.replace(b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", b""),
+    "no version": UPGRADE.replace(b"Sec-WebSocket-Version: 13\r\n", b""),
+    "no option": UPGRADE.replace(b"Connection: Upgrade", b"Connection: keep-alive"),
+    "a body": POSTED + b"x",
+}
+ANSWERS = {
+    "ignored": answered(0, OK),
+    "redirected": answered(0, Response.redirect("/")),
+    "upgrade": answered(0, ACCEPTING),
+    "wrong upgrade": answered(0, Response.upgrade("never-offered")),
+    "forbidden": answered(0, Response.error(403)),
+    "not found": answered(0, Response.error(404)),
+    "streamed": answered(0, Response.stream((), 404)),
+    "failed": HandlerFailed(Ticket(CONN, 0), 500, "", ""),
+    "bad input": HandlerFailed(Ticket(CONN, 0), 400, "no", ""),
+}
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(origins=("http://c",))])
+@pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.parametrize("request_name", UPGRADES)
+@pytest.mark.parametrize("behind", [GET, GET[:-2], b"\r\n" + GET, text("early"), GET * 100])
+def test_what_came_behind_an_upgrade_that_is_not_made_is_never_a_request(
+    behind: bytes, request_name: str, answer: str, limits: Limits
+) -> None:
+    server = asked(UPGRADES[request_name] + behind, limits)
+    server, effects = advance_by(server, ANSWERS[answer])
+    if answer == "streamed":
+        server, more = advance_by(server, StreamEnded(Ticket(CONN, 0)))
+        effects += more
+    server, more = advance_by(server, received(GET))
+    head = bytes_of(effects).partition(b"\r\n\r\n")[0]
+    assert int(head.split()[1]) >= 200
+    assert b"\r\nConnection: close" in head
+    assert "Handle" not in effect_names([*effects, *more])
+    assert [effect.then for effect in effects if isinstance(effect, Send)][-1] is Then.SHUT
+
+
+def test_early_bytes_are_what_an_upgrade_is_refused_for_first() -> None:
+    _, effects = advance_by(asked(FOREIGN + GET), answered(0, ACCEPTING))
+    assert bytes_of(effects).startswith(b"HTTP/1.1 400 ")
+    assert b"came behind an upgrade" in bytes_of(effects)
+
+
 @pytest.mark.parametrize(
     ("changed", "limits"),
     [
@@ -126,7 +189,8 @@ def test_nothing_behind_an_upgrade_is_parsed_before_its_response() -> None:
     server, effects = advance_by(serving(), received(UPGRADE + GET))
     assert effect_names(effects) == ["Handle"]
     server, effects = advance_by(server, answered(0, OK))
-    assert (bytes_of(effects), effect_names(effects)) == (OK_BYTES, ["Send", "Handle"])
+    assert b"Connection: close\r\n" in bytes_of(effects)
+    assert effect_names(effects) == ["Send"]
 
 
 def test_an_upgrade_behind_other_requests_waits_for_their_answers() -> None:

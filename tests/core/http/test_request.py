@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from sigil.core.http.decoding import BadInput
 from sigil.core.http.headers import Headers
-from sigil.core.http.request import BadInput, Request
+from sigil.core.http.request import Request
 from tests.support.core_driver import PEER
 
 

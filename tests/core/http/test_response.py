@@ -1,9 +1,13 @@
 """Responses: constructors in, plain tuples out, and nothing that could not be sent."""
 
+import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sigil.core.http.headers import Headers
 from sigil.core.http.response import Response, StreamedBody
@@ -119,6 +123,41 @@ def test_a_status_that_is_none_is_refused_at_once(status: Any) -> None:
         Response.error(status)
 
 
+@pytest.mark.parametrize(
+    ("location", "sent"),
+    [
+        ("/50%", "/50%25"),
+        ("/50%/%41%4", "/50%25/%41%254"),
+        ("%", "%25"),
+        ("/%%41", "/%25%41"),
+        ("/%zz%E", "/%25zz%25E"),
+        ("//evil.test/x", "/%2Fevil.test/x"),
+        ("///evil.test", "/%2F/evil.test"),
+        ("//", "/%2F"),
+        ("/\\evil.test", "/%5Cevil.test"),
+        ("\\/evil.test", "%5C/evil.test"),
+        ("\\\\evil.test", "%5C%5Cevil.test"),
+        ("/\t/evil.test", "/%09/evil.test"),
+        ("\t//evil.test", "%09//evil.test"),
+        (" //evil.test", "%20//evil.test"),
+        ("/\n/evil.test", "/%0A/evil.test"),
+        ("\0//evil.test", "%00//evil.test"),
+        ("https://other.test//x", "https://other.test//x"),
+        ("../a?b=//c#//d", "../a?b=//c#//d"),
+    ],
+)
+def test_a_location_is_a_reference_that_stays_where_it_seems_to(location: str, sent: str) -> None:
+    assert Headers(Response.redirect(location).headers)["location"] == sent
+
+
+@given(st.text(alphabet="/\\\t\n\r .%:@ev\0é", max_size=8))
+def test_a_redirect_to_a_path_stays_on_this_host(rest: str) -> None:
+    location = Headers(Response.redirect(f"/{rest}").headers)["location"]
+    parts = urlsplit(urljoin("http://here.test/a/b", location))
+    assert (parts.scheme, parts.netloc) == ("http", "here.test")
+    assert re.fullmatch(r"/(?:[^/\\\s][!-~]*)?", location)
+
+
 @pytest.mark.parametrize("status", [200, 300, 304, 404])
 def test_only_a_redirection_has_a_location(status: int) -> None:
     with pytest.raises(ValueError, match="not a redirection"):
@@ -138,6 +177,10 @@ def bad_calls() -> list[tuple[Callable[[], object], type[Exception]]]:
         (lambda: broken.json(float("nan")), ValueError),
         (lambda: broken.json(float("inf")), ValueError),
         (lambda: broken.json(object()), TypeError),
+        (lambda: broken.json("\ud800"), ValueError),
+        (lambda: broken.json({"\udfff": 1}), ValueError),
+        (lambda: broken.text("\ud800"), ValueError),
+        (lambda: broken.redirect("/\ud800"), ValueError),
         (lambda: broken.text("x", headers={"A": 1}), TypeError),
     ]
 

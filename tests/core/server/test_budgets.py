@@ -2,11 +2,8 @@
 
 import pytest
 
-from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.entry import Subscription
 from sigil.core.conn import Conn
 from sigil.core.connection.client import Client, make_client
-from sigil.core.connection.subscriber import CloseState, make_subscriber
 from sigil.core.limits import Limits
 from sigil.core.server.budgets import (
     NO_LOAD,
@@ -15,7 +12,6 @@ from sigil.core.server.budgets import (
     due_measure,
     has_subscriber_slot,
     load_after,
-    oldest_subscriber,
 )
 from tests.support.core_driver import PEER
 
@@ -28,13 +24,17 @@ LIMITS = Limits(max_ws_connection_cnt=2, max_inbound_len=100, max_outbound_len=2
         (NO_LOAD, None),
         (Load(100, 200, None, 2), None),
         (Load(0, 0, None, 3), Measure.EVICT_SUBSCRIBER),
-        (Load(101, 0, None, 0), Measure.REJECT_SENDER),
+        (Load(101, 0, None, 0), Measure.REJECT_SENDERS),
         (Load(0, 201, None, 0), Measure.PAUSE),
         (Load(0, 201, 7.0, 0), None),
+        (Load(0, 400, 7.0, 0), None),
+        (Load(0, 401, 7.0, 0), Measure.DROP_READERS),
+        (Load(0, 401, None, 0), Measure.DROP_READERS),
+        (Load(101, 401, None, 0), Measure.REJECT_SENDERS),
         (Load(0, 101, 7.0, 0), None),
         (Load(0, 100, 7.0, 0), Measure.RESUME),
         (Load(101, 201, 7.0, 3), Measure.EVICT_SUBSCRIBER),
-        (Load(101, 201, None, 2), Measure.REJECT_SENDER),
+        (Load(101, 201, None, 2), Measure.REJECT_SENDERS),
     ],
 )
 def test_what_is_due_at_which_load(load: Load, measure: Measure | None) -> None:
@@ -78,20 +78,3 @@ def test_one_more_may_become_a_subscriber_if_there_is_a_place_or_somebody_to_evi
 ) -> None:
     limits = Limits(max_ws_connection_cnt=max_count, full_policy=policy)
     assert has_subscriber_slot(NO_LOAD._replace(websockets=websockets), limits) is has_slot
-
-
-def test_the_oldest_subscriber_is_the_one_accepted_first_but_never_the_newest() -> None:
-    everybody = Subscription(Encoding.PLAIN, frozenset())
-    clients = [
-        make_client(Conn(slot, generation), PEER)._replace(
-            subscriber=make_subscriber(everybody, None)
-        )
-        for slot, generation in ((0, 9), (1, 4), (2, 6), (3, 2))
-    ]
-    ended = clients[3]
-    assert ended.subscriber is not None
-    closed = ended.subscriber._replace(close_state=CloseState.CLOSED)
-    clients[3] = ended._replace(subscriber=closed)
-    assert oldest_subscriber(clients, None).conn == Conn(1, 4)
-    assert oldest_subscriber(clients, Conn(1, 4)).conn == Conn(2, 6)
-    assert oldest_subscriber([make_client(Conn(5, 1), PEER), *clients], None).conn == Conn(1, 4)

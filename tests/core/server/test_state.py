@@ -4,6 +4,8 @@ import pytest
 
 from sigil.core.limits import Limits
 from sigil.core.server import state
+from sigil.core.server.eviction import NO_CANDIDATES
+from sigil.core.server.oldest import NOBODY
 from sigil.core.server.state import Server, ServerState, make_server
 from tests.support.records import updated, updates_of
 
@@ -23,4 +25,4 @@ def test_a_new_server_has_no_clients_and_serves() -> None:
     assert (server.running, server.now, server.tick_started_at) == (ServerState.SERVING, 7.0, 7.0)
     assert server.date.endswith(b"00:00:03 GMT\r\n\r\n")
     assert server.broadcast.ring.epoch == 5
-    assert server.eviction_queue == ()
+    assert (server.candidates, server.oldest) == (NO_CANDIDATES, NOBODY)

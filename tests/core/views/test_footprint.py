@@ -78,6 +78,9 @@ SWITCHES = {
 NOT_MEMORY = {
     "full_policy": "says who is refused, not how many are held",
     "max_requests_per_connection": "bounds requests over time: they are not held",
+    "max_form_len": "decoded by the handler, which then holds what it likes",
+    "max_form_fields": "decoded by the handler, which then holds what it likes",
+    "max_json_depth": "decoded by the handler, which then holds what it likes",
     "max_chunk_extension_len": "extensions are counted and discarded, not held",
     "max_ws_recv_frame_len": "a frame is part of a message, which `max_ws_message_len` bounds",
     "compress_websocket": "a message in Zstandard counts in every entry, whether anybody has it",
@@ -100,6 +103,7 @@ NOT_MEMORY = {
     "ws_close_timeout": "time",
     "linger_timeout": "time",
     "max_linger_len": "bytes that are read and discarded",
+    "max_overdue_per_tick": "work of a tick",
     "max_user_seconds_per_tick": "time",
     "max_rounds_per_tick": "work of a tick: what a round makes is sent or bounded before the next",
 }

@@ -236,14 +236,14 @@ def test_a_server_in_a_thread_says_at_once_that_its_port_is_taken_and_may_take_i
 
 def test_bad_input_with_a_sentence_that_is_no_unicode_harms_nobody() -> None:
     def app(request: Request) -> Response:
-        raise BadInput("unknown name " + request.json()["name"])
+        raise BadInput("unknown name " + request.json()["name"] + "\ud800")
 
     server = make_http_server(app, port=0)
     with server.serve_in_thread():
         client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=WAIT_SECONDS)
-        client.request("POST", "/", body=b'{"name": "\\ud800"}')
+        client.request("POST", "/", body=b'{"name": "x"}')
         response = client.getresponse()
-        assert (response.status, response.read()) == (400, b"400 Bad Request: unknown name ?\n")
+        assert (response.status, response.read()) == (400, b"400 Bad Request: unknown name x?\n")
         client.close()
 
 

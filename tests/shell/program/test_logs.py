@@ -5,6 +5,7 @@ logger of sigil gets one that does, while everything is done that is logged.
 """
 
 import logging
+import pickle
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,9 @@ from contextlib import contextmanager
 import pytest
 
 from sigil import Callbacks, Request, Response
-from sigil.shell.program.logs import write_log
+from sigil.shell.program.logs import write_log, write_text
+from sigil.shell.program.tracebacks import error_text
+from sigil.testing import Client, HandlerError
 from tests.support.requests import GET
 from tests.support.servers import Raw, ask, end, in_thread, make, pump, ticking
 
@@ -141,3 +144,106 @@ def test_what_ends_the_program_ends_it_and_no_standard_error_is_no_error(
     monkeypatch.setattr(sys, "stderr", None)
     logger.handlers = [Raising(lambda: OSError("nowhere"), True)]
     write_log(logger, logging.ERROR, "a line")
+
+
+# -- exceptions ------------------------------------------------------------------------------------
+
+
+class Collector(logging.Handler):
+    """Collects exceptions, as services for that do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[BaseException | None, str, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the exception of a record, its message, and what a formatter makes of it."""
+        assert record.exc_info is not None
+        kind, error, trace = record.exc_info
+        assert error is not None and kind is type(error) and trace is error.__traceback__
+        self.found.append((error, record.getMessage(), self.format(record)))
+
+
+def broken(request: Request) -> Response:
+    """Every way in which a handler and what it returns may fail."""
+
+    def stream() -> Iterator[bytes]:
+        yield b"x"
+        raise ValueError("in the stream")
+
+    class Closing:
+        def __iter__(self) -> Iterator[bytes]:
+            return self
+
+        def __next__(self) -> bytes:
+            return b"x" * 100
+
+        def close(self) -> None:
+            raise ValueError("when closed")
+
+    class Unopened:
+        def __iter__(self) -> Iterator[bytes]:
+            raise ValueError("when begun")
+
+    match request.path:
+        case "/stream":
+            return Response.stream(stream())
+        case "/close":
+            return Response.stream(Closing(), headers={"Content-Length": "1"})
+        case "/begin":
+            return Response.stream(Unopened())
+        case "/resists":
+            raise Unprintable
+        case _:
+            raise ValueError("in the handler")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/", "ValueError: in the handler"),
+        ("/stream", "ValueError: in the stream"),
+        ("/close", "ValueError: when closed"),
+        ("/begin", "ValueError: when begun"),
+        ("/resists", "Unprintable"),
+    ],
+)
+def test_a_record_with_a_traceback_has_the_exception(path: str, message: str) -> None:
+    collector, logger = Collector(), logging.getLogger("sigil.error")
+    logger.addHandler(collector)
+    try:
+        with ticking(broken) as server, Raw(server, GET.replace(b"/", path.encode(), 1)) as client:
+            pump(server, lambda: bool(collector.found), client)
+    finally:
+        logger.removeHandler(collector)
+    ((error, text, written),) = collector.found
+    assert isinstance(error, ValueError if path != "/resists" else Unprintable)
+    assert message in text and written.count(message) == text.count(message)
+    assert written.count("Traceback (most recent call last)") == 1
+
+
+@pytest.mark.parametrize("name", ["open", "ws_open", "ws_message", "ws_close", "close"])
+def test_a_callback_that_raises_is_logged_with_its_exception(name: str) -> None:
+    collector, logger = Collector(), logging.getLogger("sigil.error")
+    logger.addHandler(collector)
+    try:
+        client = Client(lambda request: Response.upgrade(), callbacks=Callbacks(**{name: fail}))
+        if name != "open":
+            client.websocket("/").send("x")
+        else:
+            client.connect()
+        client.stop(0.0)
+    except HandlerError:
+        client.stop(0.0)
+    finally:
+        logger.removeHandler(collector)
+    assert [str(error) for error, _, _ in collector.found] == ["the callback fails"]
+
+
+def test_what_a_record_has_besides_is_no_matter_of_the_text() -> None:
+    text = error_text("what happened", ValueError("why"))
+    assert text == "what happened\nValueError: why\n" and text.error.args == ("why",)
+    assert pickle.loads(pickle.dumps(text)) == text
+    logger = logging.getLogger("sigil.test_of_levels")
+    logger.setLevel(logging.CRITICAL)
+    write_text(logger, logging.ERROR, text)
