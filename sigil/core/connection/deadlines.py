@@ -68,13 +68,13 @@ class Waiting(IntEnum):
     """The peer's close frame, after ours."""
     CALLBACK = 11
     """The program to return from what was delivered to it; for ever."""
-    HALF_CLOSED = 12
+    HANGUP = 12
     """The response, or the next chunk of it, for a client that has ended its side: most who do have
     left, and nothing says so until they are sent something.
     """
 
 
-STREAMS = (Waiting.CHUNK, Waiting.SSE, Waiting.HALF_CLOSED)
+STREAMS = (Waiting.CHUNK, Waiting.SSE, Waiting.HANGUP)
 """What a connection waits for while the body of a response is streamed."""
 _NOTHING_YET = (b"", b"\r")
 """Half of an empty line is not the beginning of a request: a client that sends nothing but line
@@ -106,7 +106,7 @@ def _program_waited_for(client: Client) -> Waiting:
     if streaming is not None and streaming.is_sse:
         return Waiting.SSE
     if client.incoming.peer_half_closed:
-        return Waiting.HALF_CLOSED
+        return Waiting.HANGUP
     return Waiting.RESPONSE if streaming is None else Waiting.CHUNK
 
 
@@ -146,6 +146,11 @@ def read_rate_deadline(client: Client, limits: Limits) -> float:
     return read_lag.since + limits.rate_grace + seconds
 
 
+def response_deadline(client: Client, limits: Limits) -> float:
+    """When the response, or its next chunk, will be overdue for anybody."""
+    return client.waiting_since + limits.response_timeout
+
+
 def _seconds(length: int, rate: int) -> float:
     """How long so many bytes may take at this rate, in bytes per second; for ever if it is 0."""
     return length / rate if rate else inf
@@ -167,12 +172,11 @@ TIMEOUTS: dict[Waiting, tuple[Timeout, RateDeadline | None]] = {
     Waiting.PONG: (lambda limits: limits.ws_pong_timeout, None),
     Waiting.CLOSE: (lambda limits: limits.ws_close_timeout, None),
     Waiting.CALLBACK: (lambda limits: inf, None),
-    Waiting.HALF_CLOSED: (
-        lambda limits: min(limits.half_closed_timeout, limits.response_timeout),
-        None,
-    ),
+    Waiting.HANGUP: (lambda limits: limits.half_closed_timeout, response_deadline),
 }
-"""How long each may last, in seconds, and the deadline that a rate sets beside it."""
+"""How long each may last, in seconds, and the deadline that a rate, or another limit, sets beside
+it.
+"""
 
 
 # -- what it is watched for ------------------------------------------------------------------------

@@ -324,7 +324,7 @@ def half_closed_timed_out(client: Client, context: Context) -> Outcome:
     reason, head = CloseReason.ANSWER_TIMEOUT, client.outstanding[0]
     effects: list[Effect] = []
     if context.logs_access:
-        effects.append(_access(client, head, Response.error(503)))
+        effects.append(_access(client, head, Response.error(503), client.waiting_since))
     segments = service_unavailable(reason, head, context.date)
     client, sent = write_and_shut(client, segments, CloseReason.PEER_CLOSED)
     return client, effects + sent

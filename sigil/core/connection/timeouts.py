@@ -75,7 +75,7 @@ TIMED_OUT: dict[Waiting, Callable[[Client, Context], Outcome]] = {
     Waiting.PING: send_ping,
     Waiting.PONG: pong_timed_out,
     Waiting.CLOSE: close_timed_out,
-    Waiting.HALF_CLOSED: half_closed_timed_out,
+    Waiting.HANGUP: half_closed_timed_out,
 }
 """What becomes of a connection that has waited too long, by what it waits for; `CALLBACK` has no
 deadline.
