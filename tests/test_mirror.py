@@ -30,6 +30,7 @@ ELSEWHERE = {
     "shell/loop/head_cache": "tests/limits/of_requests.py",
     "shell/loop/mailbox": "tests/adversity/test_threads.py",
     "shell/loop/send_buffer": "tests/shell/test_messaging.py",
+    "shell/program/guard": "tests/adversity/test_reentry.py",
     "shell/program/host": "tests/shell/test_server_names.py",
     "shell/program/jobs": "tests/shell/program/test_callbacks.py",
     "shell/program/tracebacks": "tests/adversity/outrage.py",

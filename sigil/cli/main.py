@@ -45,6 +45,7 @@ from sigil.cli.find_app import App, load_app
 from sigil.cli.logging_setup import set_up_logging
 from sigil.cli.reload import Inherited, accept_inheritance, supervise
 from sigil.cli.settings import Settings, read_settings
+from sigil.shell.loop.descriptors import raise_soft_limit
 from sigil.shell.loop.listen import (
     adopt_listener,
     open_listener,
@@ -287,6 +288,7 @@ def _status_of(settings: Settings, command: Callable[[], None]) -> int:
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line `words` (None: this process's own); its exit status."""
     settings = read_settings(words, __version__)
+    raise_soft_limit()
     return _status_of(settings, partial(COMMANDS[settings.command], settings))
 
 

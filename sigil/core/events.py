@@ -58,6 +58,14 @@ class Accepted(NamedTuple):
     peer: Peer
 
 
+class DescriptorsExhausted(NamedTuple):
+    """A connection waits that cannot be accepted, for want of descriptors or of memory in the
+    kernel: `error` is the `errno` of the operating system.
+    """
+
+    error: int
+
+
 class Received(NamedTuple):
     """Bytes were received; never empty."""
 
@@ -219,6 +227,7 @@ Event: TypeAlias = (
     | TimeRead
     | InputRead
     | Accepted
+    | DescriptorsExhausted
     | Received
     | HalfClosed
     | ConnectionLost
@@ -261,7 +270,9 @@ def conn_of(event: Event) -> Conn | None:
             | Flush()
         ):
             return event.conn
-        case TickStarted() | TimeRead() | InputRead() | Accepted() | Publish() | Stop():
+        case TickStarted() | TimeRead() | InputRead() | Publish() | Stop():
+            return None
+        case Accepted() | DescriptorsExhausted():
             return None
         case _:
             assert_never(event)

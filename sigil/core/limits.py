@@ -177,17 +177,19 @@ class Limits(NamedTuple):
     that.
     """
     body_timeout: float = 30.0
-    """Seconds from the end of the head to the end of the body. 408 after that."""
-    response_timeout: float = 300.0
-    """Seconds for a late response, or for the next chunk of a streamed body, so that a `Deferred`
-    that is never resolved does not hold its connection for ever. After that 503, or a broken
-    connection if the response has begun.
+    """Seconds in which nothing of a body comes. 408 after that. A body that comes may take its
+    time, as long as it is not below `min_body_rate`.
     """
     half_closed_timeout: float = 1.0
     """Seconds for the response, or for the next chunk of it, to a client that has ended its side.
     Nearly all who do have left, and a client that has left cannot be told from one that still reads
     until it is sent something. After that what works for it is cancelled; 503, or a broken
     connection if the response has begun. Infinity waits for `response_timeout`.
+    """
+    response_timeout: float = 300.0
+    """Seconds for a late response, or for the next chunk of a streamed body, so that a `Deferred`
+    that is never resolved does not hold its connection for ever. After that 503, or a broken
+    connection if the response has begun.
     """
     sse_keep_alive_interval: float = 15.0
     """Seconds after which an event stream in which nothing was sent gets a comment, so that proxies
@@ -200,7 +202,8 @@ class Limits(NamedTuple):
     """Seconds in which a client takes no byte of what is sent to it. After that it is dropped."""
     rate_grace: float = 30.0
     """Seconds for which a client may send its body, or take what is sent to it, at any rate: long
-    enough for a pause. After that `min_body_rate` and `min_read_rate` count.
+    enough for a pause. After that `min_body_rate` and `min_read_rate` count. Who was faster than
+    they ask for may pause again, so long at most.
     """
     min_body_rate: int = 240
     """Bytes per second, on average, at which a body must be received, since a few bytes now and
@@ -208,7 +211,7 @@ class Limits(NamedTuple):
     """
     min_read_rate: int = 240
     """Bytes per second, on average, that a client must take while it is behind: a byte a second is
-    no progress. Dropped below.
+    no progress. Dropped below. Whoever has caught up is measured anew.
     """
     ws_ping_interval: float = 20.0
     """Seconds after which a WebSocket from which nothing was received is pinged: a dead peer sends
@@ -283,6 +286,27 @@ def without_aliases(limits: Limits) -> Limits:
     if limits.max_request_len is None:
         return limits
     return limits._replace(max_body_len=limits.max_request_len)
+
+
+RESERVED_DESCRIPTORS = 32
+"""Descriptors that are left for what the program opens itself."""
+
+
+def within_descriptors(limits: Limits, count: int) -> Limits:
+    """The limits with no more connections than `count` descriptors are enough for, beside a reserve
+    for those that are accepted in one tick and for the program: a quarter at most.
+
+    Both kinds of connection give way in proportion.
+    """
+    reserve = min(limits.max_accepts_per_tick + RESERVED_DESCRIPTORS, count // 4)
+    room, websockets = count - reserve, limits.max_ws_connection_cnt
+    wanted = limits.max_connection_cnt + websockets
+    if wanted <= room:
+        return limits
+    share = room * websockets // wanted
+    return limits._replace(
+        max_connection_cnt=max(1, room - share), max_ws_connection_cnt=min(websockets, share)
+    )
 
 
 def shortest_timeout(limits: Limits) -> float:

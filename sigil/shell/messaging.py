@@ -3,13 +3,16 @@ sockets and one in memory.
 
 Theory: the core belongs to the thread that ticks. On that thread a message goes to the send buffer
 and its status is true; on any other, while the server runs, it is posted for the next tick, up to
-a bound, and `SUCCESS` says no more than that it was accepted.
+a bound, and `SUCCESS` says no more than that it was accepted. So it is for a signal handler, or
+whatever else runs between two bytecodes, that interrupts sigil itself: its calls are queued, and
+done before the next call that is not.
 
 Rules: `send` and `broadcast` are called for every message, so they do one thing: make a message and
 hand it to the buffer. It does not know when there is a tick; `_before_send` is for whoever does.
 """
 
 from threading import get_ident
+from typing import TypeAlias
 
 from ..core.broadcast.entry import format_position
 from ..core.conn import Conn, Peer
@@ -28,6 +31,17 @@ from .program.host import Posted
 from .program.jobs import LateResult, Returned
 from .staging import Stager
 
+NO_THREAD = 0
+"""No thread has this number."""
+
+INTERRUPTING_MAX = 64
+"""If more calls than these have interrupted sigil, a call of user code is queued behind them: what
+interrupts often enough would interrupt the doing of them as often.
+"""
+
+Call: TypeAlias = SendMessages | Publish | Subscribe | CloseRequested
+"""What a program calls for."""
+
 
 def check_topic(topic: object) -> None:
     """TypeError for what is no topic."""
@@ -39,15 +53,19 @@ class Messaging(Stager):
     """A server as the program behind it sees it: its clients, and what is sent to them."""
 
     def __init__(self, limits: Limits, engine: Engine) -> None:
-        super().__init__(limits.outgoing_buffer_sz)
+        super().__init__(limits.outgoing_buffer_sz, engine.guard)
         self._limits = limits
         self._engine = engine
         """The loop around the core; for this package only."""
         self._buffer = engine.buffer
         self._application: Application
         self._mailbox: Mailbox[Posted] = Mailbox(self._discard)
+        self._interrupting_calls: Mailbox[Call] = Mailbox(self._discard)
+        """Calls that interrupted sigil on the thread that ticks; nobody waits for this one."""
+        self._late_events: list[Event] = []
+        """Events of late results that were taken and the core has not received."""
         self._thread = self._sending_thread = get_ident()
-        """The thread that ticks, and the one that may send without waking it."""
+        """The thread that ticks, and the one that may send with nothing to be done before."""
 
     def _before_send(self) -> None:
         """The thread that ticks is about to send: see that there is a tick."""
@@ -59,7 +77,14 @@ class Messaging(Stager):
         """The core's value now (for other threads: as of the last step): immutable, and yours to
         keep.
         """
-        return self._engine.state if get_ident() == self._thread else self._engine.snapshot
+        guard = self._guard
+        if get_ident() != self._thread or guard.is_busy:
+            return self._engine.snapshot
+        guard.is_busy = True
+        try:
+            return self._engine.state
+        finally:
+            guard.is_busy = False
 
     def clients(self) -> tuple[Conn, ...]:
         """The handles of all open connections."""
@@ -97,8 +122,13 @@ class Messaging(Stager):
         """
         # nearly every message is a str, and one call less for each is 3 % of an echo
         message = (TEXT, data.encode()) if type(data) is str else to_message(data)
-        if get_ident() == self._sending_thread or self._may_send_now():
-            return self._buffer.send(conn, message)
+        guard = self._guard
+        if (get_ident() == self._sending_thread and not guard.is_busy) or self._may_send_now():
+            guard.is_busy = True
+            try:
+                return self._buffer.send(conn, message)
+            finally:
+                guard.is_busy = False
         return self._post_message(SendMessages(conn, (message,)), len(message[1]))
 
     def broadcast(
@@ -114,8 +144,13 @@ class Messaging(Stager):
         if topic is not None:
             check_topic(topic)
         opcode, payload = (TEXT, data.encode()) if type(data) is str else to_message(data)
-        if get_ident() == self._sending_thread or self._may_send_now():
-            return self._buffer.publish((opcode, payload, topic))
+        guard = self._guard
+        if (get_ident() == self._sending_thread and not guard.is_busy) or self._may_send_now():
+            guard.is_busy = True
+            try:
+                return self._buffer.publish((opcode, payload, topic))
+            finally:
+                guard.is_busy = False
         return self._post_message(Publish(((opcode, payload, topic),)), len(payload))
 
     def subscribe(self, conn: Conn, topic: str) -> None:
@@ -157,54 +192,96 @@ class Messaging(Stager):
         self._mailbox.put(item)
 
     def _may_send_now(self) -> bool:
-        """True on the thread that ticks, or while the server does not run; there is a tick to come
-        then.
+        """True on the thread that ticks, or while the server does not run, unless this interrupts
+        sigil itself; there is a tick to come then.
         """
-        if get_ident() != self._thread and self.running:
+        thread = get_ident()
+        if self._guard.is_busy or (thread != self._thread and self.running):
             return False
-        self._before_send()
-        return True
+        if thread == self._thread:
+            self._before_send()
+            self._do_interrupting_calls(INTERRUPTING_MAX)
+        return not self._interrupting_calls
 
-    def _apply(self, event: Event) -> None:
-        """Advance the core at once by what the program requests, or post it from another thread."""
-        if self._may_send_now():
+    def _apply(self, event: Subscribe | CloseRequested) -> None:
+        """Advance the core at once by what the program requests, or post it for the thread that
+        ticks.
+        """
+        if not self._may_send_now():
+            self._post_call(event)
+            return
+        self._guard.is_busy = True
+        try:
             self._engine.apply(event)
-        else:
-            self._post(event)
+        finally:
+            self._guard.is_busy = False
 
     def _post_message(self, event: SendMessages | Publish, length: int) -> SendStatus:
         """Post a message of `length` bytes, unless too much is posted already."""
-        is_accepted = self._mailbox.put(event, length, self._limits.max_thread_queue_len)
+        is_accepted = self._post_call(event, length, self._limits.max_thread_queue_len)
         return SendStatus.SUCCESS if is_accepted else SendStatus.DROPPED
 
+    def _post_call(self, call: Call, length: int = 0, max_bytes: int = 0) -> bool:
+        """Post a call of another thread, or of what interrupts sigil on this one; False if more
+        than `max_bytes` would wait then.
+        """
+        if get_ident() != self._thread:
+            return self._mailbox.put(call, length, max_bytes)
+        self._sending_thread = NO_THREAD  # the next call may not overtake this one
+        is_accepted = self._interrupting_calls.put(call, length, max_bytes)
+        self._mailbox.wake()
+        return is_accepted
+
     # -- what was posted ---------------------------------------------------------------------------
+
+    def _begin_tick(self) -> None:
+        """This thread ticks from now on: what user code sends goes behind what is queued."""
+        self._guard.is_busy = True
+        self._thread = self._sending_thread = get_ident()
+        if self._interrupting_calls:
+            self._sending_thread = NO_THREAD
 
     def _take_posted(self) -> None:
         """Take what was posted for this tick, by other threads and by user code; what is posted
         meanwhile is for the next one.
         """
-        results: list[Event] = []
         for item in self._mailbox.take():
             if isinstance(item, LateResult | LateChunk):
                 event = self._take_late(item)
-                results += [] if event is None else [event]
+                self._late_events += [] if event is None else [event]
             elif isinstance(item, SendMessages | Publish | Subscribe | CloseRequested):
-                # who sends to a client after answering its request means it with that answer
-                if results:
-                    self._engine.apply(*results)
-                    results.clear()
-                self._take_request(item)
+                self._do_call(item)
             else:
                 event = self._take_late(item) if isinstance(item, Returned) else item
                 self._engine.events += [] if event is None else [event]
-        self._engine.events += results
+        self._do_interrupting_calls()
+        self._engine.events += self._late_events
+        self._late_events.clear()
 
-    def _take_request(self, event: SendMessages | Publish | Subscribe | CloseRequested) -> None:
-        """Do what another thread has called for, in the order of the calls."""
-        if isinstance(event, SendMessages | Publish):
-            self._buffer.replay(event)
+    def _do_interrupting_calls(self, max_count: int | None = None) -> None:
+        """Do what was called for, or the first of it, by whatever interrupted sigil on this
+        thread.
+        """
+        guard = self._guard
+        was_busy, guard.is_busy = guard.is_busy, True
+        try:
+            self._sending_thread = self._thread  # what interrupts from here on changes it back
+            for call in self._interrupting_calls.take(max_count):
+                self._do_call(call)
+        finally:
+            guard.is_busy = was_busy
+
+    def _do_call(self, call: Call) -> None:
+        """Do what was called for, in the order of the calls."""
+        if self._late_events:
+            # who sends to a client after answering its request means it with that answer
+            late = self._late_events[:]
+            self._late_events.clear()
+            self._engine.apply(*late)
+        if isinstance(call, SendMessages | Publish):
+            self._buffer.replay(call)
         else:
-            self._engine.apply(event)
+            self._engine.apply(call)
 
     def _take_late(self, late: LateResult | LateChunk | Returned) -> Event | None:
         """The event of a result that came after user code had returned."""

@@ -17,25 +17,25 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from threading import get_ident
 
 from ..core.conn import Peer
 from ..core.effects import ACCESS_LOG, SERVER_LOG
-from ..core.events import Accepted, InputRead, Stop, TickStarted
-from ..core.limits import Limits
-from ..core.server.admission import accept_room
+from ..core.events import Accepted, DescriptorsExhausted, InputRead, Stop, TickStarted
+from ..core.limits import Limits, within_descriptors
+from ..core.server.admission import accept_room, max_accepts
 from ..core.server.clock import is_due, next_deadline
 from ..core.server.state import ServerState, make_server
 from ..core.server.stats import Stats, stats
 from .hosts.thread import ServerThread
 from .loop.acceptor import Acceptor
 from .loop.clock import read_clock
+from .loop.descriptors import descriptors_left
 from .loop.engine import Engine
 from .loop.head_cache import cached_parser
 from .loop.listen import open_listener
 from .loop.signals import stopping_on_signals, waking_on_signals
 from .loop.sockets import Ready, Sockets, unread_of
-from .messaging import Messaging
+from .messaging import NO_THREAD, Messaging
 from .program.body_sources import Spawn
 from .program.callbacks import CallbackTable
 from .program.handlers import Application, Handler
@@ -44,9 +44,6 @@ from .program.tracebacks import EXIT_EXCEPTIONS
 
 _LOG = logging.getLogger(SERVER_LOG)
 _ACCESS = logging.getLogger(ACCESS_LOG)
-
-NO_THREAD = 0
-"""No thread has this number: whoever sends has to wake the loop first."""
 
 
 class HttpServer(Messaging):
@@ -80,7 +77,10 @@ class HttpServer(Messaging):
         self._acceptor: Acceptor | None = None
         self._read_offset = 0
         self._waits_when_full = limits.full_policy == "wait"
-        self._is_hosted = False
+        self._is_watched = False
+        """The host loop watches the descriptor, and wants to be woken."""
+        self._is_awake = False
+        """It was, since the last tick."""
         self._is_ticking = False
         self._has_ended = False
 
@@ -104,7 +104,7 @@ class HttpServer(Messaging):
 
     def fileno(self) -> int:
         """One descriptor that becomes readable when a tick has something to do, for a host loop to
-        watch.
+        watch; what is sent between two ticks included, from the first call of this on.
         """
         selector = self._require_selector()
         fileno = getattr(selector, "fileno", None)
@@ -112,6 +112,10 @@ class HttpServer(Messaging):
             raise OSError(
                 "this platform's selector has no descriptor; call tick() at intervals instead"
             )
+        if not self._is_watched:
+            self._is_watched, self._sending_thread = True, NO_THREAD
+            if self._has_work():
+                self.wake()
         return int(fileno())
 
     def next_deadline(self) -> float | None:
@@ -119,9 +123,9 @@ class HttpServer(Messaging):
         None if never.
         """
         if self._has_work():
-            return self._engine.state.now
+            return self._engine.snapshot.now
         deadlines = (
-            next_deadline(self._engine.state),
+            next_deadline(self.state),
             self._application.sources.poll_at,
             None if self._acceptor is None else self._acceptor.resumes_at,
         )
@@ -129,7 +133,7 @@ class HttpServer(Messaging):
 
     def _has_work(self) -> bool:
         """True if the last tick left something over, or anything was posted since."""
-        return self._engine.has_work or bool(self._mailbox)
+        return self._engine.has_work or bool(self._mailbox) or bool(self._interrupting_calls)
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -145,8 +149,9 @@ class HttpServer(Messaging):
         logs_access = _ACCESS.isEnabledFor(logging.INFO)
         old = self._engine.state
         microseconds = time.time_ns() // 1_000
+        limits = self._effective_limits()
         new = make_server(
-            self._limits, time.monotonic(), int(time.time()), logs_access, epoch=microseconds
+            limits, time.monotonic(), int(time.time()), logs_access, epoch=microseconds
         )
         self._engine.begin(
             new._replace(
@@ -154,6 +159,22 @@ class HttpServer(Messaging):
             )
         )
         write_log(_LOG, logging.INFO, "listening on %s", self._address())
+
+    def _effective_limits(self) -> Limits:
+        """The limits, with no more connections than this process has descriptors for."""
+        given, left = self._limits, descriptors_left()
+        limits = given if left is None else within_descriptors(given, left)
+        if limits is not given:
+            # whoever has chosen the numbers is told that they cannot be had
+            level = logging.INFO if _has_default_counts(given) else logging.WARNING
+            text = (
+                "%d descriptors are left to this process: at most %d connections and %d WebSockets "
+                "are open at once, not %d and %d (raise the soft limit, `ulimit -n`)"
+            )
+            counts = limits.max_connection_cnt, limits.max_ws_connection_cnt
+            wanted = given.max_connection_cnt, given.max_ws_connection_cnt
+            write_log(_LOG, level, text, left, *counts, *wanted)
+        return limits
 
     def _open(self, sock: socket.socket | None) -> None:
         """Open everything a listening server owns, or nothing."""
@@ -168,6 +189,7 @@ class HttpServer(Messaging):
             acceptor = Acceptor(listener, selector, self._limits.tcp_notsent_lowat)
             self._mailbox.open(selector)
             opened.pop_all()
+        self._is_watched = self._is_awake = False
         self._selector, self._acceptor = selector, acceptor
         self._sockets = Sockets(self._engine, self._application, selector)
         if not isinstance(name, tuple):  # a Unix socket
@@ -254,10 +276,10 @@ class HttpServer(Messaging):
         the server.
         """
         self._application.set_spawn(spawn)
-        self._is_hosted = spawn is not None
 
     def tick(self, timeout: float | None = 0.0) -> bool:
-        """Wait up to `timeout` seconds for something to do (None: until there is), and do it.
+        """Wait up to `timeout` seconds for something to do (None: until there is), and do it; no
+        longer than until `next_deadline()`, when connections are looked at.
 
         Returns True if there was anything to do. Opens the listening socket if that was not done;
         after the server has stopped, only `listen` or `start` opens it again.
@@ -267,14 +289,14 @@ class HttpServer(Messaging):
             return False
         if not self.running:
             self.listen()
-        self._is_ticking = True
-        self._thread = self._sending_thread = get_ident()
         try:
+            self._is_ticking = True
+            self._begin_tick()
             return self.process_connections(timeout)
         finally:
-            self._is_ticking = False
-            if self._is_hosted:
-                self._sending_thread = NO_THREAD
+            if self._is_watched:
+                self._is_awake, self._sending_thread = False, NO_THREAD
+            self._is_ticking = self._guard.is_busy = False
 
     def _require_no_tick(self, name: str) -> None:
         """RuntimeError while a tick is under way: whoever calls is inside it, or not the one to
@@ -287,9 +309,9 @@ class HttpServer(Messaging):
 
     def _before_send(self) -> None:
         """Wake the host loop, if messages that are sent between two ticks would wait for it."""
-        if self._is_hosted and not self._is_ticking and self._sending_thread != self._thread:
+        if self._is_watched and not self._is_awake and not self._is_ticking:
+            self._is_awake = True
             self._mailbox.wake()
-            self._sending_thread = self._thread
 
     # -- one tick ----------------------------------------------------------------------------------
 
@@ -305,6 +327,7 @@ class HttpServer(Messaging):
         engine.run_queue.begin_tick()
         ready = selector.select(0.0 if is_left else self._bounded(timeout))
         (now, unix_time), events = engine.clock(), engine.events
+        closed = engine.snapshot.totals.closed
         is_judged = is_due(engine.snapshot, now)
         if is_judged:
             ready = selector.select(0.0)  # all that came before the clock was read
@@ -318,19 +341,21 @@ class HttpServer(Messaging):
         if events or engine.has_work or is_judged:
             unread = unread_of(left, events, self._limits.max_read_len) if is_judged else None
             events.insert(0, TickStarted(now, unix_time))
-            engine.run_rounds(None if unread is None else InputRead(unread))
+            has_judged = engine.run_rounds(None if unread is None else InputRead(unread))
+            has_work = has_work or has_judged
         if engine.state.running is not ServerState.SERVING:
             self._wind_down()
         elif self._acceptor is not None:
-            self._acceptor.watch(not self._waits_when_full or accept_room(engine.state) > 0)
+            has_room = not self._waits_when_full or accept_room(engine.state) > 0
+            self._acceptor.end_tick(has_room, engine.state.totals.closed is not closed)
         return has_work
 
     def _bounded(self, timeout: float | None) -> float | None:
-        """The timeout, but no longer than until idle streams are pulled again."""
-        at = self._application.sources.poll_at
+        """The timeout, but no longer than until something is due."""
+        at = None if timeout == 0.0 else self.next_deadline()
         if at is None:
             return timeout
-        left = max(0.0, at - time.monotonic())
+        left = max(0.0, at - self._engine.clock().now)
         return left if timeout is None else min(timeout, left)
 
     def _process_ready(self, ready: Ready, now: float) -> Ready:
@@ -356,19 +381,21 @@ class HttpServer(Messaging):
     def _accept(self, acceptor: Acceptor) -> None:
         """Accept connections that wait, as many as one tick may and there is room for."""
         max_count = min(
-            self._limits.max_accepts_per_tick,
+            max_accepts(self._engine.state.limits),
             accept_room(self._engine.state),
             self._application.run_queue.room(self._limits),
         )
+        sockets, _, error = acceptor.accept(max_count)
         self._engine.events += [
-            Accepted(self._sockets.register_accepted(sock), peer)
-            for sock, peer in acceptor.accept(max_count)
+            Accepted(self._sockets.register_accepted(sock), peer) for sock, peer in sockets
         ]
+        if acceptor.is_exhausted:
+            self._engine.events.append(DescriptorsExhausted(error))
 
     def _wait_seconds(self) -> float | None:
         """How long `start` may wait in one tick."""
         at = self.next_deadline()
-        return None if at is None else max(0.0, at - time.monotonic())
+        return None if at is None else max(0.0, at - self._engine.clock().now)
 
     # -- the end -----------------------------------------------------------------------------------
 
@@ -386,6 +413,7 @@ class HttpServer(Messaging):
         self._sockets.close()
         selector, self._selector, self._has_ended = self._require_selector(), None, True
         self._mailbox.close()
+        self._interrupting_calls.clear()
         with suppress(OSError):  # it is closed all the same
             selector.close()
 
@@ -393,6 +421,15 @@ class HttpServer(Messaging):
         if self._selector is None:
             raise RuntimeError("the server is not listening: call listen() or tick() first")
         return self._selector
+
+
+def _has_default_counts(limits: Limits) -> bool:
+    """True if nobody has chosen how many connections there may be."""
+    default = Limits()
+    return (limits.max_connection_cnt, limits.max_ws_connection_cnt) == (
+        default.max_connection_cnt,
+        default.max_ws_connection_cnt,
+    )
 
 
 def http_server_running(server: HttpServer) -> bool:

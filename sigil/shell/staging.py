@@ -5,19 +5,26 @@ append, and `ws_send`, `ws_broadcast` and `stage_body` take what is there. They 
 that come from that system; whoever has a whole message calls `send` or `broadcast`.
 
 Rules: one stage, one thread: these methods are for the thread that ticks, because half a message of
-another thread would be finished by this one. Whatever takes leaves the stage empty, also if nothing
+another thread would be finished by this one. Whatever interrupts sigil itself on that thread (a
+signal handler, say) has a stage of its own, so that neither finishes the other's message; what
+interrupts user code has the stage of that. Whatever takes leaves the stage empty, also if nothing
 could be sent. A failed stage is refused where it is taken, visibly: `DROPPED`, or an exception
 where the result would be a response. It does not know how messages leave: `send` and `broadcast`
 do. It is a base class because these are methods of the server, whose names are given.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from threading import get_ident
+from typing import TypeVar
 
 from ..core.conn import Conn
 from ..core.http.response import BytesLike, HeadersLike, Response
 from ..core.send_status import SendStatus
 from ..core.stage import Stage, append_bytes, append_format, make_stage, take, truncate, unstage
+from .program.guard import Guard
+
+Result = TypeVar("Result")
 
 
 class Stager(ABC):
@@ -26,8 +33,11 @@ class Stager(ABC):
     _thread: int
     """The thread that ticks."""
 
-    def __init__(self, size: int) -> None:
-        self._stage = make_stage(size)
+    def __init__(self, size: int, guard: Guard) -> None:
+        self._size = size
+        self._guard = guard
+        self._stages = [make_stage(size), make_stage(size)]
+        """What the program stages, and what is staged by whatever interrupts sigil."""
 
     @property
     @abstractmethod
@@ -53,23 +63,23 @@ class Stager(ABC):
         whatever takes the stage reports it. TypeError or ValueError for a format that does not suit
         its arguments.
         """
-        self._stage = append_format(self._staged(), fmt, args)
+        self._change(lambda stage: (append_format(stage, fmt, args), None))
 
     def memcpy(self, data: BytesLike) -> None:
         """Stage these bytes, behind those that are staged. TypeError for what is not bytes."""
-        self._stage = append_bytes(self._staged(), data)
+        self._change(lambda stage: (append_bytes(stage, data), None))
 
     def stage_len(self) -> int:
         """How many bytes are staged; what did not fit is not among them."""
-        return self._staged().length
+        return self._change(lambda stage: (stage, stage.length))
 
     def stage_trunc(self, length: int) -> None:
         """Truncate the stage to its first `length` bytes. ValueError if there are fewer."""
-        self._stage = truncate(self._staged(), length)
+        self._change(lambda stage: (truncate(stage, length), None))
 
     def unstage(self) -> None:
         """Empty the stage, also of the failure that something did not fit."""
-        self._stage = unstage(self._staged())
+        self._change(lambda stage: (unstage(stage), None))
 
     # -- taking ------------------------------------------------------------------------------------
 
@@ -80,11 +90,10 @@ class Stager(ABC):
         BufferError if something did not fit into `Limits.outgoing_buffer_sz`, which from a handler
         is a 500; the stage is empty then too.
         """
-        data = self._take()
+        data = self._change(take)
         if data is None:
             raise BufferError(
-                "a body was staged that is longer than Limits.outgoing_buffer_sz, "
-                f"{self._stage.max_bytes}"
+                f"a body was staged that is longer than Limits.outgoing_buffer_sz, {self._size}"
             )
         return Response.bytes(data, status, headers)
 
@@ -94,7 +103,7 @@ class Stager(ABC):
 
         `DROPPED` too if something did not fit.  ValueError for text that is not UTF-8.
         """
-        data = self._take()
+        data = self._change(take)
         if data is None:
             return SendStatus.DROPPED
         return self.send(conn, data if binary else data.decode())
@@ -105,23 +114,24 @@ class Stager(ABC):
 
         `DROPPED` too if something did not fit.  ValueError for text that is not UTF-8.
         """
-        data = self._take()
+        data = self._change(take)
         if data is None:
             return SendStatus.DROPPED
         return self.broadcast(data if binary else data.decode(), topic=topic)
 
-    def _staged(self) -> Stage:
-        """The stage; RuntimeError on a thread that it does not belong to."""
+    def _change(self, change: Callable[[Stage], tuple[Stage, Result]]) -> Result:
+        """The result of changing the stage; RuntimeError on a thread that it does not belong to."""
         if self.running and get_ident() != self._thread:
             raise RuntimeError(
                 "only the thread that ticks may stage: use send() or broadcast() from another one"
             )
-        return self._stage
-
-    def _take(self) -> bytes | None:
-        """What is staged, None if something did not fit; nothing is staged any more."""
-        self._stage, data = take(self._staged())
-        return data
+        guard = self._guard
+        was_busy, guard.is_busy = guard.is_busy, True
+        try:
+            self._stages[was_busy], result = change(self._stages[was_busy])
+        finally:
+            guard.is_busy = was_busy
+        return result
 
 
 http_server_printf = Stager.printf

@@ -13,7 +13,6 @@ It does not know the client of a test: `client` does.
 
 import logging
 from collections.abc import Callable
-from threading import get_ident
 from typing import Any, TypeAlias
 
 from ..core.connection.context import Parse
@@ -172,6 +171,7 @@ class MemoryServer(Messaging):
         return (
             self._engine.has_work
             or bool(self._mailbox)
+            or bool(self._interrupting_calls)
             or self._loop.has_work
             or self.kernel.is_busy
             or (self.kernel.has_backlog and accept_room(self.state) > 0)
@@ -189,13 +189,13 @@ class MemoryServer(Messaging):
         self.require_idle()
         if self._has_ended:
             return
-        self._is_ticking, self._thread = True, get_ident()
-        self._sending_thread = self._thread
         try:
+            self._is_ticking = True
+            self._begin_tick()
             with self._error_log.attached():
                 self._process_connections()
         finally:
-            self._is_ticking = False
+            self._is_ticking = self._guard.is_busy = False
 
     def _read_time(self) -> TimeRead:
         """The time on both clocks, for the engine."""
@@ -206,7 +206,8 @@ class MemoryServer(Messaging):
         engine, limits = self._engine, self._limits
         engine.flush_between_ticks()
         engine.run_queue.begin_tick()
-        self._loop.run_once()
+        with self._guard.user_code():
+            self._loop.run_once()
         # An exception may have left a tick before its first event was given to the core.
         is_left_over = bool(engine.events) and type(engine.events[0]) is TickStarted
         engine.events[:is_left_over] = [TickStarted(*self._read_time())]

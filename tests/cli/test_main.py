@@ -5,6 +5,7 @@ Every process gets port 0 and a deadline. Nothing here sleeps: a process is read
 where it listens.
 """
 
+import resource
 import signal
 import socket
 import subprocess
@@ -63,6 +64,19 @@ def test_serve_answers_and_ends_cleanly(folder: Path, target: str, answer: str) 
     assert ended.status == 0
     assert ended.out == server.first_line
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the limit from /proc")
+def test_the_command_may_open_as_many_descriptors_as_the_system_lets_it(folder: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(400, hard), hard))
+    try:
+        with running("serve", "web:app", folder=folder) as server:
+            limits = Path("/proc", str(server.process.pid), "limits").read_text()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    (line,) = [line for line in limits.splitlines() if line.startswith("Max open files")]
+    assert line.split()[3] == str(min(hard, 2**20))
 
 
 def test_sigterm_ends_it_as_well(folder: Path) -> None:

@@ -19,7 +19,15 @@ from sigil.core.connection.client import has_unsent, incoming_len, is_subscriber
 from sigil.core.connection.deadlines import deadline_of, interest_of
 from sigil.core.connection.subscriber import CloseState
 from sigil.core.effects import CallClose, CallOpen, CallWsClose, CallWsOpen, Deliver, Effect
-from sigil.core.events import Accepted, ConnectionLost, Event, Received, Stop, TickStarted
+from sigil.core.events import (
+    Accepted,
+    ConnectionLost,
+    Event,
+    InputRead,
+    Received,
+    Stop,
+    TickStarted,
+)
 from sigil.core.http.body import begin_body, continue_body_read
 from sigil.core.http.head import Head, parse_headers_only
 from sigil.core.limits import Limits
@@ -29,7 +37,7 @@ from sigil.core.server import advance, make_server, step
 from sigil.core.server.clock import next_deadline
 from sigil.core.server.fold import coalesce
 from sigil.core.server.slots import clients_of, free_slots
-from sigil.core.server.state import Server
+from sigil.core.server.state import Server, counted_now
 from sigil.core.server.timer_wheel import expire, make_wheel, next_expiry, schedule
 from sigil.shell.loop.head_cache import cached_parser
 from tests.support.core_driver import (
@@ -189,7 +197,34 @@ def test_a_connection_is_always_watched_and_looked_at_in_time(run: list[Event]) 
         look = next_deadline(server)
         assert look is not None
         soonest = min(deadline_of(client, LIMITS) for client in clients_of(server.slots))
-        assert look <= max(soonest, server.now) + server.wheel.granularity + 1e-9
+        latest = max(soonest, counted_now(server), server.held_up.judges_from)
+        look -= server.held_up.seconds
+        assert look <= latest + server.wheel.granularity + 1e-9
+
+
+@some
+@given(events())
+def test_the_counted_time_goes_on_and_never_back(run: list[Event]) -> None:
+    server = start()
+    for event in run:
+        before = server
+        server, _ = step(server, event)
+        gone = counted_now(server) - counted_now(before)
+        assert -1e-9 <= gone <= server.now - before.now + 1e-9
+        assert server.tick_started_at <= counted_now(server) + 1e-9
+
+
+@some
+@given(st.lists(st.floats(0.1, 1e4), min_size=2, max_size=20))
+def test_who_is_overdue_ends_within_a_few_ticks_however_late_they_are(waits: list[float]) -> None:
+    server, now, ticks = serving(LIMITS._replace(idle_timeout=0.1)), 0.0, 0
+    for wait in waits:
+        now += wait
+        server, effects = advance(server, [TickStarted(now, 0), InputRead()])
+        ticks += 1
+        if effects:
+            break
+    assert ticks <= 3 and (effects or ticks < 3)
 
 
 @some

@@ -22,6 +22,7 @@ from sigil.core.conn import Peer
 from sigil.core.events import Accepted, InputRead, TickStarted
 from sigil.core.server import advance, make_server, stats
 from tests.limits.row import Row
+from tests.support.core_driver import looked_until
 from tests.support.requests import GET
 from tests.support.servers import MIB, Raw, hello, settle, ticking
 from tests.support.websocket_client import upgrade, websocket_clients
@@ -93,9 +94,10 @@ def overdue_together(limits: Limits, count: int) -> str:
     """
     state = make_server(limits, 0.0, 0)
     state, _ = advance(state, [Accepted(number, Peer("h", number)) for number in range(count)])
+    state, _ = looked_until(state, limits.idle_timeout)
     left = []
     for _ in range(2):
-        state, _ = advance(state, [TickStarted(limits.idle_timeout + 1.0, 0), InputRead()])
+        state, _ = advance(state, [TickStarted(limits.idle_timeout, 0), InputRead()])
         left.append(stats(state).clients)
     return f"{left[0]}, then {left[1]}"
 

@@ -60,7 +60,7 @@ def half_a_body(limits: Limits, seconds: float) -> str:
 
 
 def dribbled_body(limits: Limits, seconds: float) -> str:
-    """A body that goes on and on."""
+    """A body that goes on and on, and is never silent."""
     return dribble(POST, bytes(300), limits, seconds)
 
 
@@ -225,6 +225,7 @@ LINGERING = Limits(linger_timeout=8.0)
 """The shortest of the other timeouts is 5 s."""
 PATIENT = Limits(body_timeout=1_000.0, stall_timeout=1_000.0)
 GRACE = PATIENT._replace(rate_grace=8.0)
+DRIBBLED = Limits(rate_grace=8.0, min_body_rate=2**30)
 RATES = PATIENT._replace(rate_grace=2.0, min_body_rate=10, min_read_rate=10)
 
 # -- user code -------------------------------------------------------------------------------------
@@ -269,15 +270,6 @@ ROWS = (
     ),
     Row(
         "body_timeout", Limits(body_timeout=8.0), half_a_body, AT, PAST, "open", "408 BODY_TIMEOUT"
-    ),
-    Row(
-        "body_timeout",
-        Limits(body_timeout=8.0),
-        dribbled_body,
-        AT,
-        PAST,
-        "open",
-        "408 BODY_TIMEOUT",
     ),
     Row(
         "response_timeout",
@@ -327,6 +319,7 @@ ROWS = (
     Row("idle_timeout", Limits(idle_timeout=8.0), silence, AT, PAST, "open", "IDLE_TIMEOUT"),
     Row("stall_timeout", Limits(stall_timeout=8.0), asleep, AT, PAST, "open", "WRITE_STALL"),
     Row("rate_grace", GRACE, no_body, AT, PAST, "open", "408 TOO_SLOW"),
+    Row("rate_grace", DRIBBLED, dribbled_body, AT, PAST, "open", "408 TOO_SLOW"),
     Row("rate_grace", GRACE, asleep, AT, PAST, "open", "TOO_SLOW"),
     Row("min_body_rate", RATES, body_at, 10, 9, "open", "408 TOO_SLOW"),
     Row("min_read_rate", RATES, reader_at, 10, 9, "open", "TOO_SLOW"),

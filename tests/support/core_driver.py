@@ -107,7 +107,8 @@ def looked_until(server: Server, seconds: float) -> tuple[Server, list[Effect]]:
     """The server after all ticks that it needs before this second, in which nothing comes in."""
     effects: list[Effect] = []
     while (look := next_deadline(server)) is not None and look < seconds:
-        server, more = advance(server, [TickStarted(look, server.unix_time), InputRead()])
+        now = max(look, server.now)
+        server, more = advance(server, [TickStarted(now, server.unix_time), InputRead()])
         effects += more
     return server, effects
 

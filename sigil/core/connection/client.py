@@ -58,6 +58,15 @@ class Phase(IntEnum):
     """They are discarded: this client is sent an event stream."""
 
 
+class BodyPace(NamedTuple):
+    """Since when a body is waited for, and how many seconds that it gained by coming faster than it
+    must have lapsed.
+    """
+
+    since: float
+    lapsed: float
+
+
 class Incoming(NamedTuple):
     """What has come from the client and is not a request yet."""
 
@@ -76,6 +85,8 @@ class Incoming(NamedTuple):
     """The peer has ended its side: it will send no more."""
     discarded: int
     """Bytes that came and were discarded."""
+    pace: BodyPace | None
+    """How a body comes in, while the connection waits for that."""
 
 
 class ReadLag(NamedTuple):
@@ -83,13 +94,15 @@ class ReadLag(NamedTuple):
 
     Bytes are sent as if all of them would be taken. So it counts as caught up at `caught_up_at`
     only if that still holds when the tick has ended; or if it is behind again by then, and
-    `caught_up_at_bytes` bytes were taken all the same.
+    `caught_up_at_bytes` bytes were taken all the same. What it gained by reading faster than it
+    must is kept no longer than it may pause: `lapsed` are the seconds beyond.
     """
 
     since: float
     bytes_out: int
     caught_up_at: float
     caught_up_at_bytes: int
+    lapsed: float
 
 
 class Outgoing(NamedTuple):
@@ -116,7 +129,7 @@ class Outgoing(NamedTuple):
     read_lag: ReadLag | None
 
 
-IDLE_HTTP = Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0)
+IDLE_HTTP = Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0, None)
 IDLE_WEBSOCKET = IDLE_HTTP._replace(phase=Phase.WEBSOCKET)
 DELIVERING = IDLE_HTTP._replace(phase=Phase.DELIVERING)
 EVENT_STREAM = IDLE_HTTP._replace(phase=Phase.EVENT_STREAM)

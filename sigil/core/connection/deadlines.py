@@ -7,8 +7,9 @@ clock is set anew if the connection waits for something else now, and a `Watch` 
 to be watched for something else.
 
 Rules: `waiting_since` is when the connection began to wait for what it waits for, so a client that
-sends byte by byte gains no time. Every member of `Waiting` has a row that says how long it may
-last. It does not know what is done when it has lasted longer (`timeouts`).
+sends a head byte by byte gains no time. Where there is a rate, that decides about the slow, and the
+timeout is for silence: a body may take its time. Every member of `Waiting` has a row that says how
+long it may last. It does not know what is done when it has lasted longer (`timeouts`).
 """
 
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from .client import (
     IDLE_HTTP,
     IDLE_WEBSOCKET,
     NOTHING_OUTGOING,
+    BodyPace,
     Client,
     Incoming,
     Phase,
@@ -133,8 +135,11 @@ def deadline_of(client: Client, limits: Limits) -> float:
 
 def body_rate_deadline(client: Client, limits: Limits) -> float:
     """When the body will have come too slowly, if nothing more comes."""
+    pace = client.incoming.pace
+    if pace is None:
+        return inf
     seconds = _seconds(incoming_len(client), limits.min_body_rate)
-    return client.waiting_since + limits.rate_grace + seconds
+    return pace.since + limits.rate_grace + seconds - pace.lapsed
 
 
 def read_rate_deadline(client: Client, limits: Limits) -> float:
@@ -143,12 +148,24 @@ def read_rate_deadline(client: Client, limits: Limits) -> float:
     if read_lag is None:
         return inf
     seconds = _seconds(client.bytes_out - read_lag.bytes_out, limits.min_read_rate)
-    return read_lag.since + limits.rate_grace + seconds
+    return read_lag.since + limits.rate_grace + seconds - read_lag.lapsed
 
 
-def response_deadline(client: Client, limits: Limits) -> float:
-    """When the response, or its next chunk, will be overdue for anybody."""
-    return client.waiting_since + limits.response_timeout
+def lapse(client: Client, limits: Limits, now: float) -> Client:
+    """The client without what it gained by being faster than it must, beyond `rate_grace`: or it
+    could be fast for a minute, and as good as silent for days.
+    """
+    rate_deadline = TIMEOUTS[waiting_for(client)][1]
+    unused = 0.0 if rate_deadline is None else rate_deadline(client, limits) - limits.rate_grace
+    if not now < unused < inf:
+        return client
+    incoming, outgoing = client.incoming, client.outgoing
+    if incoming.pace is not None:
+        pace = incoming.pace._replace(lapsed=incoming.pace.lapsed + unused - now)
+        return client._replace(incoming=incoming._replace(pace=pace))
+    assert outgoing.read_lag is not None  # or its deadline were endless
+    read_lag = outgoing.read_lag._replace(lapsed=outgoing.read_lag.lapsed + unused - now)
+    return client._replace(outgoing=outgoing._replace(read_lag=read_lag))
 
 
 def _seconds(length: int, rate: int) -> float:
@@ -172,11 +189,12 @@ TIMEOUTS: dict[Waiting, tuple[Timeout, RateDeadline | None]] = {
     Waiting.PONG: (lambda limits: limits.ws_pong_timeout, None),
     Waiting.CLOSE: (lambda limits: limits.ws_close_timeout, None),
     Waiting.CALLBACK: (lambda limits: inf, None),
-    Waiting.HANGUP: (lambda limits: limits.half_closed_timeout, response_deadline),
+    Waiting.HANGUP: (
+        lambda limits: min(limits.half_closed_timeout, limits.response_timeout),
+        None,
+    ),
 }
-"""How long each may last, in seconds, and the deadline that a rate, or another limit, sets beside
-it.
-"""
+"""How long each may last, in seconds, and the deadline that a rate sets beside it."""
 
 
 # -- what it is watched for ------------------------------------------------------------------------
@@ -230,9 +248,22 @@ def after_transition(
         outgoing = NOTHING_OUTGOING
     if waiting is not waiting_for(before) or after.responded != before.responded:
         waiting_since = context.now
-    incoming = _intern(after.incoming)
+    incoming = after.incoming
+    if waiting is Waiting.BODY or incoming.pace is not None:
+        incoming = _paced(incoming, waiting is Waiting.BODY, context.now)
+        if after.bytes_in != before.bytes_in:
+            waiting_since = context.now  # it is not silent, and whether it is fast enough is asked
+    incoming = _intern(incoming)
     after = after._replace(incoming=incoming, waiting_since=waiting_since, outgoing=outgoing)
     return after, effects
+
+
+def _paced(incoming: Incoming, is_body: bool, now: float) -> Incoming:
+    """The incoming data with the pace of its body, if the connection waits for one."""
+    if not is_body:
+        return incoming._replace(pace=None)
+    pace = BodyPace(now, 0.0) if incoming.pace is None else incoming.pace
+    return incoming._replace(pace=pace)
 
 
 def _intern(incoming: Incoming) -> Incoming:
@@ -248,7 +279,7 @@ def _read_lag_after(
 ) -> ReadLag | None:
     """What is remembered of how the client reads, after an event that found it behind or not."""
     if read_lag is None:
-        return ReadLag(context.now, bytes_out, inf, 0) if is_behind else None
+        return ReadLag(context.now, bytes_out, inf, 0, 0.0) if is_behind else None
     has_caught_up = read_lag.caught_up_at < context.tick_started_at
     if not is_behind:
         if read_lag.caught_up_at == inf:
@@ -257,5 +288,5 @@ def _read_lag_after(
     # Behind again: that is a new lag if the old one was over, or if all of that was taken.
     took_all = read_lag.caught_up_at < inf and bytes_out >= read_lag.caught_up_at_bytes
     if has_caught_up or took_all:
-        return ReadLag(context.now, bytes_out, inf, 0)
+        return ReadLag(context.now, bytes_out, inf, 0, 0.0)
     return read_lag._replace(bytes_out=min(read_lag.bytes_out, bytes_out), caught_up_at=inf)

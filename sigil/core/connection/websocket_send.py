@@ -26,6 +26,7 @@ from .client import (
     Client,
     Disconnected,
     buffered_len,
+    is_in_cohort,
     outbox_len,
     subscriber_of,
     with_outgoing,
@@ -177,6 +178,8 @@ def on_fan_out_stalled(client: Client, event: FanOutStalled, context: Context) -
             rest = (memoryview(frame)[taken:],) if taken < len(frame) else ()
             taken, cursor = max(0, taken - len(frame)), number + 1
     outgoing = client.outgoing._replace(outbox=rest + client.outgoing.outbox)
+    if is_in_cohort(client):  # it had read all that was sent before
+        outgoing = outgoing._replace(read_lag=None)
     if subscriber.close_state is CloseState.CLOSED:
         return with_outgoing(client, outgoing), []
     if subscriber.cursor is not None:

@@ -48,7 +48,7 @@ from .cohorts import update_cohort
 from .eviction import slowest_readers, slowest_senders
 from .oldest import Oldest, add, conns_of, has_too_many, of_conns, take_oldest
 from .slots import Draft
-from .state import Server, ServerState, with_slots
+from .state import Server, ServerState, counted_now, with_slots
 from .totals import add_closed
 
 
@@ -56,7 +56,7 @@ def make_context(server: Server, parse: Parse) -> Context:
     """What transitions may know of this server; `parse` parses the head of a request."""
     return context(
         server.limits,
-        server.now,
+        counted_now(server),
         tick_started_at=server.tick_started_at,
         date=server.date,
         is_draining=server.running is not ServerState.SERVING,
@@ -206,14 +206,14 @@ class Batch:
         """Do what is due; False if there was nobody to do it to."""
         match measure:
             case Measure.EVICT_SUBSCRIBER:
-                return self._evict_oldest(newest)
+                return self.evict_oldest(newest)
             case Measure.REJECT_SENDERS:
                 return self._reject_senders()
             case Measure.DROP_READERS:
                 length = self.server.limits.max_outbound_len
                 return self.drop_readers(lambda: self.server.load.outbound > length)
             case Measure.PAUSE:
-                self._set_paused_at(self.server.now)
+                self._set_paused_at(self.context.now)
                 return True
             case Measure.RESUME:
                 self.end_pause()
@@ -221,7 +221,7 @@ class Batch:
             case _:
                 assert_never(measure)
 
-    def _evict_oldest(self, newest: Conn | None) -> bool:
+    def evict_oldest(self, newest: Conn | None) -> bool:
         """Evict the subscriber that was accepted first, `newest` apart."""
         conn, oldest = take_oldest(self.server.oldest, self._is_subscriber)
         if conn is not None and conn == newest:
@@ -241,7 +241,7 @@ class Batch:
     def _reject_senders(self) -> bool:
         """Reject those who hold most of what is incomplete, until a part of the budget is free."""
         target = inbound_target(self.server.limits)
-        conns = slowest_senders(self.draft.clients(), self.server.now)
+        conns = slowest_senders(self.draft.clients(), self.context.now)
         for conn in conns:
             if self.server.load.inbound <= target:
                 break
@@ -263,7 +263,7 @@ class Batch:
         `unread` last; False if nothing is held for anybody.
         """
         count = self.draft.used if max_count is None else max_count
-        conns = slowest_readers(self.draft.clients(), self.server.now, unread, count)
+        conns = slowest_readers(self.draft.clients(), self.context.now, unread, count)
         for conn in conns:
             if not is_too_much():
                 break

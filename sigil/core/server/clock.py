@@ -10,18 +10,21 @@ in the next one. Only connections whose bucket of the timer wheel has expired ar
 tick in which nothing is due costs the same however many there are. A connection that is looked at
 and is not overdue is scheduled again. When clients together do not read for
 `OVERLOAD_GRACE_SECONDS` while the server is paused, the slowest readers are disconnected until it
-is not. This file does not know what a timeout means for a connection (`connection/timeouts`), nor
-who reads the clock.
+is not. What it means for deadlines that the loop was held up stands in `held_up`. This file does
+not know what a timeout means for a connection (`connection/timeouts`), nor who reads the clock.
 """
+
+from math import inf, nextafter
 
 from ..conn import Conn
 from ..connection.context import Parse
-from ..connection.deadlines import deadline_of
+from ..connection.deadlines import deadline_of, lapse
 from ..connection.timeouts import timed_out
 from ..effects import Effect
 from ..events import InputRead, TickStarted, TimeRead
 from ..http.encode import date_field_and_end
 from .batch import Batch
+from .held_up import judged_at, when_read, when_tick_started
 from .lifecycle import stop_now
 from .state import Server, ServerState, at_time
 from .timer_wheel import expire, next_expiry, put_back, schedule
@@ -34,20 +37,23 @@ OVERLOAD_GRACE_SECONDS = 1.0
 
 def tick_started(server: Server, event: TickStarted, parse: Parse) -> tuple[Server, list[Effect]]:
     """The server at the beginning of a tick; there are no effects."""
-    date = _date_at(server, event.unix_time)
-    return at_time(server, event.now, event.unix_time, date, tick_started_at=event.now), []
+    now, unix_time = event.now, event.unix_time
+    held_up = when_tick_started(server.held_up, server.wheel, server.tick_started_at, now)
+    started_at = now - held_up.seconds
+    return at_time(server, now, unix_time, _date_at(server, unix_time), started_at, held_up), []
 
 
 def time_read(server: Server, event: TimeRead, parse: Parse) -> tuple[Server, list[Effect]]:
     """The server at a later time of the same tick; there are no effects."""
-    date = _date_at(server, event.unix_time)
-    return at_time(server, event.now, event.unix_time, date, server.tick_started_at), []
+    now, unix_time, started_at = event.now, event.unix_time, server.tick_started_at
+    held_up = when_read(server.held_up, server.wheel, started_at, now)
+    return at_time(server, now, unix_time, _date_at(server, unix_time), started_at, held_up), []
 
 
 def input_read(server: Server, event: InputRead, parse: Parse) -> tuple[Server, list[Effect]]:
     """The server with whatever was overdue when the tick started closed, and the effects."""
-    at, paused_at = server.tick_started_at, server.load.paused_at
-    if server.running is ServerState.DRAINING and at >= server.deadline:
+    at, paused_at = judged_at(server.held_up, server.tick_started_at), server.load.paused_at
+    if server.running is ServerState.DRAINING and server.now >= server.deadline:
         return stop_now(server, parse)
     max_looks = LOOKS_PER_OVERDUE * server.limits.max_overdue_per_tick
     wheel, expired = expire(server.wheel, at, max_looks)
@@ -55,7 +61,7 @@ def input_read(server: Server, event: InputRead, parse: Parse) -> tuple[Server, 
     if not expired and not is_overloaded:
         return server, []
     server = server._replace(wheel=wheel)
-    server, effects = _check_deadlines(server, expired, event.unread, parse)
+    server, effects = _check_deadlines(server, at, expired, event.unread, parse)
     if not is_overloaded or server.load.paused_at is None:
         return server, effects
     server, more = _disconnect_slowest_readers(server, event.unread, parse)
@@ -68,12 +74,13 @@ def _date_at(server: Server, unix_time: int) -> bytes:
 
 
 def _check_deadlines(
-    server: Server, conns: list[Conn], unread: frozenset[Conn], parse: Parse
+    server: Server, at: float, conns: list[Conn], unread: frozenset[Conn], parse: Parse
 ) -> tuple[Server, list[Effect]]:
-    """The server after those of these connections that are overdue have timed out, the `unread`
-    apart, as many of them as one tick may deal with; those that are still open are scheduled again.
+    """The server after those of these connections that are overdue at `at` have timed out, the
+    `unread` apart, as many of them as one tick may deal with; those that are still open are
+    scheduled again.
     """
-    batch, wheel, at = Batch(server, parse), server.wheel, server.tick_started_at
+    batch, wheel = Batch(server, parse), server.wheel
     left = server.limits.max_overdue_per_tick
     for place, conn in enumerate(conns):
         if not left:
@@ -86,7 +93,10 @@ def _check_deadlines(
             batch.commit(client, timed_out(client, batch.context))
             client = batch.draft.find_client(conn)
         if client is not None:
-            wheel = schedule(wheel, conn, server.now, deadline_of(client, server.limits))
+            if is_judged:
+                client = lapse(client, server.limits, at)
+                batch.draft.put(client)
+            wheel = schedule(wheel, conn, at, deadline_of(client, server.limits))
     server, effects = batch.finish()
     return server._replace(wheel=wheel), effects
 
@@ -106,19 +116,28 @@ def _disconnect_slowest_readers(
 
 def is_due(server: Server, now: float) -> bool:
     """True if a tick that started at `now` must end in `InputRead`, even if nothing came in."""
-    soonest = server.wheel.soonest
+    due = next_expiry(server.wheel)
     return (
         server.running is not ServerState.SERVING
         or server.load.paused_at is not None
-        or (soonest is not None and now >= soonest * server.wheel.granularity)
+        or (due is not None and now - server.held_up.seconds >= due)
     )
 
 
 def next_deadline(server: Server) -> float | None:
     """When a tick is needed at the latest, on the clock of `now`; None if there is no deadline."""
-    deadlines = [next_expiry(server.wheel)]
-    if server.running is ServerState.DRAINING:
-        deadlines.append(server.deadline)
-    if server.load.paused_at is not None:
-        deadlines.append(server.load.paused_at + OVERLOAD_GRACE_SECONDS)
-    return min((deadline for deadline in deadlines if deadline is not None), default=None)
+    due, paused_at = next_expiry(server.wheel), server.load.paused_at
+    deadlines = [server.deadline] if server.running is ServerState.DRAINING else []
+    counted = [] if due is None else [due]
+    if paused_at is not None:
+        counted.append(paused_at + OVERLOAD_GRACE_SECONDS)
+    if counted:
+        deadlines.append(_on_the_clock(server, max(min(counted), server.held_up.judges_from)))
+    return min(deadlines, default=None)
+
+
+def _on_the_clock(server: Server, counted: float) -> float:
+    """When the clock of `now` has come to a moment of the counted time."""
+    seconds = server.held_up.seconds
+    now = counted + seconds
+    return now if now - seconds >= counted else nextafter(now, inf)

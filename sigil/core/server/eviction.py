@@ -5,14 +5,14 @@ which one must not depend on luck. Each function below ranks records: it is pure
 same table gives the same result.
 
 Rules: a slot is taken first from those who hold others up (their outbox is not read), then from
-those who have no request under way, then from those whose response is being made, last from those
-who read theirs at a good rate; among equals, from the one that has waited longest. The table is not
-ranked for each newcomer: a part of it is looked at each time, the next one the next time, and the
-best candidates that were seen are kept (`Candidates`), as Redis does to find keys that were not
-used for long. A candidate is what it was ranked as, or passed over. Memory is taken from whoever
-would need longest to be rid of what it holds. WebSockets and event streams are never ranked for
-slots here: they are bounded by `max_ws_connection_cnt`. This file does not know how a connection is
-closed.
+those who have no request under way, then from those who have come in this very moment or whose
+response is being made, last from those who read theirs at a good rate; among equals, from the one
+that has waited longest. The table is not ranked for each newcomer: a part of it is looked at each
+time, the next one the next time, and the best candidates that were seen are kept (`Candidates`), as
+Redis does to find keys that were not used for long. A candidate is what it was ranked as, or passed
+over. Memory is taken from whoever would need longest to be rid of what it holds. WebSockets and
+event streams are never ranked for slots here: they are bounded by `max_ws_connection_cnt`. This
+file does not know how a connection is closed.
 """
 
 from collections.abc import Iterable
@@ -107,6 +107,8 @@ def _rank(client: Client, now: float) -> Rank:
     rank = _RANKS[waiting]
     if waiting is Waiting.WRITE and is_read_well(client, now):
         rank = len(EVICTION_ORDER)
+    elif not client.bytes_in and client.waiting_since >= now:
+        rank = _RANKS[Waiting.CHUNK]  # it came this very moment, and may have asked by now
     return rank, client.waiting_since, client.conn.generation
 
 
@@ -158,11 +160,17 @@ def slowest_senders(clients: Iterable[Client], now: float) -> list[Conn]:
     whoever would need longest to send as much again, at the rate at which it has sent that.
     """
     held = [
-        (length, length / max(now - client.waiting_since, SECONDS_MIN), client.conn)
+        (length, length / max(now - _sending_since(client), SECONDS_MIN), client.conn)
         for client in clients
         if (length := incoming_len(client))
     ]
     return _by_use(held, len(held))
+
+
+def _sending_since(client: Client) -> float:
+    """When a client began to send what is incomplete."""
+    pace = client.incoming.pace
+    return client.waiting_since if pace is None else pace.since
 
 
 def _by_use(held: list[tuple[int, float, Conn]], max_count: int) -> list[Conn]:

@@ -25,9 +25,19 @@ from ..connection.client import (
 from ..connection.context import Parse
 from ..connection.transitions import TRANSITIONS
 from ..effects import Effect, Send, Then
-from ..events import Accepted, Event, Flush, InputRead, Publish, Stop, TickStarted, TimeRead
+from ..events import (
+    Accepted,
+    DescriptorsExhausted,
+    Event,
+    Flush,
+    InputRead,
+    Publish,
+    Stop,
+    TickStarted,
+    TimeRead,
+)
 from ..http.head import parse_headers_only
-from .admission import accept_new_client
+from .admission import accept_new_client, free_descriptor
 from .batch import Batch
 from .clock import input_read, tick_started, time_read
 from .flush import flush
@@ -85,6 +95,7 @@ SERVER_TRANSITIONS: dict[type, ServerTransition] = {
     TimeRead: time_read,
     InputRead: input_read,
     Accepted: accept_new_client,
+    DescriptorsExhausted: free_descriptor,
     Publish: publish,
     Flush: flush,
     Stop: stop,

@@ -23,6 +23,7 @@ from ..limits import Limits, shortest_timeout, without_aliases
 from ..unchecked import make_unchecked
 from .budgets import NO_LOAD, Load
 from .eviction import NO_CANDIDATES, Candidates
+from .held_up import NEVER_HELD_UP, HeldUp
 from .oldest import NOBODY, Oldest
 from .slots import EMPTY, Slots
 from .timer_wheel import Wheel, make_wheel
@@ -39,11 +40,14 @@ class ServerState(IntEnum):
 
 
 class Server(NamedTuple):
-    """A server; times are in seconds, all but `unix_time` on the clock of `now`."""
+    """A server; times are in seconds. Those of connections, of the wheel and of the load are of the
+    counted time (`counted_now`); all others but `unix_time` are on the clock of `now`.
+    """
 
     slots: Slots
     """The table of connections."""
     now: float
+    """On a clock that never goes back."""
     unix_time: int
     """Whole seconds since 1970, for the Date field."""
     date: bytes
@@ -68,7 +72,9 @@ class Server(NamedTuple):
     unflushed: PVector[Conn]
     """The subscribers with something queued that leaves at the end of the tick, each once."""
     tick_started_at: float
+    """When the last tick began, in counted time."""
     broadcast: Broadcast
+    held_up: HeldUp
 
 
 def make_server(
@@ -99,7 +105,13 @@ def make_server(
         unflushed=pvector(),
         tick_started_at=now,
         broadcast=make_broadcast(limits, epoch),
+        held_up=NEVER_HELD_UP,
     )
+
+
+def counted_now(server: Server) -> float:
+    """The time of the server by which deadlines go: without what it was held up."""
+    return server.now - server.held_up.seconds
 
 
 # -- updates ---------------------------------------------------------------------------------------
@@ -112,18 +124,23 @@ def make_server(
 
 
 def at_time(
-    server: Server, now: float, unix_time: int, date: bytes, tick_started_at: float
+    server: Server,
+    now: float,
+    unix_time: int,
+    date: bytes,
+    tick_started_at: float,
+    held_up: HeldUp,
 ) -> Server:
-    """The server at `now`, in a tick that began at `tick_started_at`; `date` belongs to
-    `unix_time`.
+    """The server at `now`, in a tick that began at `tick_started_at`, with these hold-ups; `date`
+    belongs to `unix_time`.
     """
     (slots, _, _, _, limits, running, wheel, started_at, next_generation,
      deadline, totals, logs_access, load, candidates, oldest, unflushed,
-     _, broadcast) = server
+     _, broadcast, _) = server
     after: Server = make_unchecked(Server, (
         slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
         deadline, totals, logs_access, load, candidates, oldest, unflushed,
-        tick_started_at, broadcast))
+        tick_started_at, broadcast, held_up))
     return after
 
 
@@ -131,11 +148,11 @@ def with_slots(server: Server, slots: Slots, unflushed: PVector[Conn]) -> Server
     """The server with another table, and other subscribers that are to be flushed."""
     (_, now, unix_time, date, limits, running, wheel, started_at, next_generation,
      deadline, totals, logs_access, load, candidates, oldest, _,
-     tick_started_at, broadcast) = server
+     tick_started_at, broadcast, held_up) = server
     after: Server = make_unchecked(Server, (
         slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
         deadline, totals, logs_access, load, candidates, oldest, unflushed,
-        tick_started_at, broadcast))
+        tick_started_at, broadcast, held_up))
     return after
 
 
@@ -143,9 +160,9 @@ def with_broadcast(server: Server, broadcast: Broadcast, totals: Totals) -> Serv
     """The server with another broadcast, and other totals."""
     (slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
      deadline, _, logs_access, load, candidates, oldest, unflushed,
-     tick_started_at, _) = server
+     tick_started_at, _, held_up) = server
     after: Server = make_unchecked(Server, (
         slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
         deadline, totals, logs_access, load, candidates, oldest, unflushed,
-        tick_started_at, broadcast))
+        tick_started_at, broadcast, held_up))
     return after

@@ -5,7 +5,8 @@ none (the core says so, and newcomers wait in the kernel); or there are no descr
 (the kernel says so, and asking again at once would only burn the processor). The listening socket
 is in the selector exactly while there is room.
 
-Rules: accepting is bounded per tick. A pause for want of descriptors or memory ends by itself after
+Rules: accepting is bounded per tick. When there are no descriptors or no memory, the core is told,
+which may close a connection instead; if it does not, there is a pause, which ends by itself after
 `PAUSE_SECONDS`. It does not know what becomes of accepted connections.
 """
 
@@ -15,10 +16,9 @@ import socket
 import time
 from contextlib import suppress
 
-from ...core.conn import Peer
 from ...core.effects import SERVER_LOG
 from ..program.logs import write_log
-from .listen import AcceptStop, accept_waiting
+from .listen import AcceptedSockets, AcceptStop, accept_waiting
 
 _LOG = logging.getLogger(SERVER_LOG)
 
@@ -40,6 +40,9 @@ class Acceptor:
         """When a pause for want of descriptors or memory ends, on `time.monotonic()`; None if there
         is none.
         """
+        self._has_accepted = False
+        self.is_exhausted = False
+        """The last newcomer could not be accepted, for want of descriptors or memory."""
         selector.register(listener, selectors.EVENT_READ, self)
 
     def watch(self, has_room: bool) -> None:
@@ -57,13 +60,23 @@ class Acceptor:
             self._is_watched = False
             self._pause(f"the listener cannot be watched ({error.strerror})")
 
-    def accept(self, max_count: int) -> list[tuple[socket.socket, Peer]]:
-        """Up to `max_count` of the connections that are waiting, each with its peer."""
+    def accept(self, max_count: int) -> AcceptedSockets:
+        """Up to `max_count` of the connections that are waiting, each with its peer, and why there
+        are no more.
+        """
         accepted = accept_waiting(self._listener, max_count, self._tcp_notsent_lowat)
-        if accepted.stopped is AcceptStop.EXHAUSTED:
+        self.is_exhausted = accepted.stopped is AcceptStop.EXHAUSTED
+        self._has_accepted = bool(accepted.sockets)
+        return accepted
+
+    def end_tick(self, has_room: bool, is_freed: bool) -> None:
+        """Watch for newcomers in the next tick, if there is room; without descriptors only if some
+        connection was accepted in this one, or was closed (`is_freed`), otherwise a while later.
+        """
+        if self.is_exhausted and not (is_freed or self._has_accepted):
             self._pause("no descriptors are left")
-            self.watch(False)
-        return accepted.sockets
+        self.is_exhausted = False
+        self.watch(has_room)
 
     def _pause(self, why: str) -> None:
         """Accept no connections for `PAUSE_SECONDS`."""

@@ -37,6 +37,7 @@ from ...core.events import (
 from ...core.server.fold import advance
 from ...core.server.slots import find_client
 from ...core.server.state import Server
+from ..program.guard import Guard
 from ..program.logs import write_text
 from ..program.run_queue import USER_CODE, RunQueue, Work
 from ..program.tracebacks import error_text
@@ -65,6 +66,8 @@ class Engine:
         self._parse = parse
         self.clock = clock
         self.methods: Methods = {}
+        self.guard = Guard()
+        """Busy while a tick, or a call of user code, is at work here."""
         self.run_queue: RunQueue
         """User code that waits for its turn; the program's."""
         self.perform_work: Callable[[Work], Event | None]
@@ -120,9 +123,10 @@ class Engine:
 
     # -- rounds ------------------------------------------------------------------------------------
 
-    def run_rounds(self, last: InputRead | None = None) -> None:
+    def run_rounds(self, last: InputRead | None = None) -> bool:
         """Advance the core by the events, perform its effects, and so on with what came of them;
-        when all was answered that this tick has read, `last` is applied.
+        when all was answered that this tick has read, `last` is applied. True if that ordered
+        anything.
 
         After `Limits.max_rounds_per_tick` rounds the rest waits for the next tick.
         """
@@ -136,13 +140,20 @@ class Engine:
             self._perform()
             if not self.events:
                 break
-        if last is not None:
-            self.sync()
-            self.advance([last])
-            self._perform()
+        has_judged = last is not None and self._apply_last(last)
         self._flush()
         if self.events:
             self._sync_until_quiet()
+        return has_judged
+
+    def _apply_last(self, last: InputRead) -> bool:
+        """Apply what ends a tick, behind all that was performed in it; True if that had effects."""
+        self.sync()
+        self._perform()
+        self.advance([last])
+        has_effects = bool(self._effects)
+        self._perform()
+        return has_effects
 
     def flush_between_ticks(self) -> None:
         """Perform what the last tick left over, and flush what was sent since: before anybody

@@ -36,6 +36,8 @@ class AcceptedSockets(NamedTuple):
 
     sockets: list[tuple[socket.socket, Peer]]
     stopped: AcceptStop
+    error: int = 0
+    """The `errno`, if nothing was left."""
 
 
 # -- opening ---------------------------------------------------------------------------------------
@@ -223,7 +225,7 @@ def accept_waiting(
             return AcceptedSockets(accepted, AcceptStop.NO_MORE)
         except OSError as error:
             if error.errno in _OUT_OF_RESOURCES:
-                return AcceptedSockets(accepted, AcceptStop.EXHAUSTED)
+                return AcceptedSockets(accepted, AcceptStop.EXHAUSTED, error.errno)
             continue
         connection.setblocking(False)
         accepted.append((connection, make_ready(connection, address, tcp_notsent_lowat)))

@@ -3,8 +3,9 @@
 Theory: the core and everything around it belong to one thread. Other threads post to a queue and
 wake that thread; a tick takes the items that were there when it looked.
 
-Rules: `put` never blocks and may be called from a signal handler. Items that come when nobody will
-take them any more are given to `discard`. It does not know what the items mean.
+Rules: `put` never blocks and may be called from a signal handler, also from one that interrupts any
+method here: what changes is changed by one indivisible step. Items that come when nobody will take
+them any more are given to `discard`. It does not know what the items mean.
 """
 
 import selectors
@@ -68,7 +69,7 @@ class Mailbox(Generic[Item]):
         self._items.append(item)
         self.wake()
         if self._is_closed:
-            self._clear()
+            self.clear()
         return True
 
     def wake(self) -> None:
@@ -78,20 +79,28 @@ class Mailbox(Generic[Item]):
             with suppress(OSError):  # full, so it is awake; or closed, so there is nobody to wake
                 waker.send(b"\0")
 
-    def take(self) -> Iterator[Item]:
-        """The items that are there now; those posted meanwhile, and those not taken after all, are
-        for the next time.
+    def take(self, max_count: int | None = None) -> Iterator[Item]:
+        """The items that are there now, or the first `max_count` of them; those posted meanwhile,
+        and those not taken after all, are for the next time.
         """
         self._length = 0
-        for _ in range(len(self._items)):
-            yield self._items.popleft()
+        count = len(self._items)
+        for _ in range(count if max_count is None else min(count, max_count)):
+            try:
+                item = self._items.popleft()
+            except IndexError:  # what an item led to has taken the rest
+                return
+            yield item
 
     def drain_wakeup(self) -> None:
-        """Read the bytes that woke the selector, so that it waits again."""
-        # an error means that there are no more; or none can be read now, and it is woken again
-        with suppress(OSError):
-            while self._sleeper is not None and self._sleeper.recv(4_096):
-                pass
+        """Read the bytes that woke the selector, so that it waits again.
+
+        Once: what interrupts this again and again would be read for ever. What is left wakes the
+        selector again.
+        """
+        with suppress(OSError):  # there are none, or none can be read now: it is woken again
+            if self._sleeper is not None:
+                self._sleeper.recv(65_536)
 
     def close(self) -> None:
         """Close the descriptors; what is posted from now on is discarded."""
@@ -101,9 +110,9 @@ class Mailbox(Generic[Item]):
                     end.close()
         self._waker = self._sleeper = None
         self._is_closed = True
-        self._clear()
+        self.clear()
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
         """Discard all items."""
         with suppress(IndexError):  # another thread may be doing the same
             while True:

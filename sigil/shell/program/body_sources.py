@@ -21,6 +21,7 @@ from ...core.http.response import StreamedBody, Unfold
 from ...core.http.sse import encode_event
 from ...core.http.validate import type_name
 from .deferred import Deferred
+from .guard import Guard
 from .logs import write_text
 from .run_queue import RunQueue
 from .tracebacks import EXIT_EXCEPTIONS, error_text
@@ -143,12 +144,14 @@ class BodySources:
         self,
         post: Callable[[LateChunk], object],
         events: list[Event],
+        guard: Guard,
         run_queue: RunQueue,
     ) -> None:
         self._post = post
         self._run_queue = run_queue
         self._events = events
         """Where events go that come before the one a method returns."""
+        self._guard = guard
         self._sources: dict[Conn, dict[int, BodySource]] = {}
         self._idle: list[Ticket] = []
         """Streams that had nothing to yield."""
@@ -159,7 +162,8 @@ class BodySources:
     def start(self, ticket: Ticket, body: StreamedBody) -> Event | None:
         """Hold the iterator of a stream; `HandlerFailed` if there is none to be had."""
         try:
-            source = BodySource(body)
+            with self._guard.user_code():
+                source = BodySource(body)
         except EXIT_EXCEPTIONS:
             self._fail(ticket, "the stream was interrupted when it began")
             raise
@@ -176,7 +180,8 @@ class BodySources:
         if source is None:
             return None
         try:
-            chunk = source.next_chunk(self.spawn)
+            with self._guard.user_code():
+                chunk = source.next_chunk(self.spawn)
         except BaseException as error:
             return self._take_failure(ticket, error)
         return self._take(ticket, source, chunk)
@@ -258,14 +263,16 @@ class BodySources:
     def _close(self, ticket: Ticket) -> None:
         source = self._forget(ticket)
         if source is not None:
-            source.close(self.spawn)
+            with self._guard.user_code():
+                source.close(self.spawn)
 
     def close_bodies(self, conn: Conn) -> None:
         """Close all streams of a connection, whatever one of them raises."""
         endings: list[BaseException] = []
         for source in self._sources.pop(conn, {}).values():
             try:
-                source.close(self.spawn)
+                with self._guard.user_code():
+                    source.close(self.spawn)
             except EXIT_EXCEPTIONS as error:
                 endings.append(error)
         if endings:

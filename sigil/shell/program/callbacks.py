@@ -92,6 +92,7 @@ class CallbackRunner:
         self, server: Host, callbacks: CallbackTable, events: list[Event], run_queue: RunQueue
     ) -> None:
         self._server = server
+        self._guard = server._engine.guard
         self._run_queue = run_queue
         self._callbacks = callbacks
         self._events = events
@@ -112,6 +113,8 @@ class CallbackRunner:
             return self._begin_delivery(conn, callback, messages)
         engine, success, queue = server._engine, SendStatus.SUCCESS, self._run_queue
         close_count, remaining, left = engine.close_count, iter(messages), len(messages)
+        guard = self._guard
+        was_busy, guard.is_busy = guard.is_busy, False
         try:
             for message in remaining:
                 result = callback(server, conn, message)
@@ -129,6 +132,8 @@ class CallbackRunner:
             raise
         except BaseException as error:
             return self._fail(_delivery(conn, callback, ()), error)
+        finally:
+            guard.is_busy = was_busy
         return Delivered(conn, engine.buffer.take_messages(conn))
 
     def deliver_compressed(self, effect: DeliverCompressed) -> Event | None:
@@ -193,6 +198,8 @@ class CallbackRunner:
         """Make the calls of a job, as far as they return at once."""
         conn, callback, values, done = job.conn, job.callback, job.values, job.done
         queue = self._run_queue
+        guard = self._guard
+        was_busy, guard.is_busy = guard.is_busy, False
         try:
             for index, value in enumerate(values):
                 if job.is_delivery and not self.is_open(conn):
@@ -210,6 +217,8 @@ class CallbackRunner:
             raise
         except BaseException as error:
             return self._fail(job, error)
+        finally:
+            guard.is_busy = was_busy
         return done
 
     def _decompressed(self, value: object) -> object:
@@ -225,7 +234,10 @@ class CallbackRunner:
 
     def is_open(self, conn: Conn) -> bool:
         """True while the program may be called with more messages of this connection."""
-        client = find_client(self._server.state.slots, conn)
+        server = self._server
+        # within the tick's own work, which is nobody's interruption, the value is the engine's
+        state = server._engine.state if self._guard.is_busy else server.state
+        client = find_client(state.slots, conn)
         return (
             client is not None
             and is_subscriber(client)
@@ -261,7 +273,8 @@ class CallbackRunner:
         job, later = self._awaited.get(conn, (None, None))
         if job is None or later is None or (job.done is not None and reason in ORDERLY):
             return
-        later.cancel()
+        with self._guard.user_code():
+            later.cancel()
 
     def resume(self, returned: Returned) -> Event | None:
         """Go on after an asynchronous call: the rest of its job is for the run queue, and so are

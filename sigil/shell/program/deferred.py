@@ -18,8 +18,8 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from ...core.effects import ERROR_LOG
-from .logs import write_log
-from .tracebacks import EXIT_EXCEPTIONS, format_traceback
+from .logs import write_text
+from .tracebacks import EXIT_EXCEPTIONS, error_text
 
 _LOG = logging.getLogger(ERROR_LOG)
 
@@ -91,12 +91,8 @@ class Deferred:
             except EXIT_EXCEPTIONS:
                 raise
             except BaseException as error:
-                write_log(
-                    _LOG,
-                    logging.ERROR,
-                    "a callback of a Deferred raised when it was cancelled\n%s",
-                    format_traceback(error),
-                )
+                text = "a callback of a Deferred raised when it was cancelled"
+                write_text(_LOG, logging.ERROR, error_text(text, error))
 
     def complete(self, result: Result) -> bool:
         """Resolve it with whatever a coroutine came to; False if there is a result already. For the

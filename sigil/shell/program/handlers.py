@@ -123,12 +123,13 @@ class Application:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server = server
+        self._guard = server._engine.guard
         self._handler = handler
         max_seconds = server._engine.snapshot.limits.max_user_seconds_per_tick
         self.run_queue = RunQueue(max_seconds, clock)
         """User code that waits for its turn."""
         self.callbacks = CallbackRunner(server, callbacks, events, self.run_queue)
-        self.sources = BodySources(server._post, events, self.run_queue)
+        self.sources = BodySources(server._post, events, self._guard, self.run_queue)
         self._events = events
         """Where events go that come before the one a method returns."""
         self._round: Server | None = None
@@ -178,7 +179,7 @@ class Application:
 
     def _is_awaited(self, ticket: Ticket) -> bool:
         """True if the response to this request can still be sent."""
-        client = find_client(self._server.state.slots, ticket.conn)
+        client = find_client(self._server._engine.state.slots, ticket.conn)
         return client is not None and is_outstanding(client, ticket.number)
 
     # -- requests ----------------------------------------------------------------------------------
@@ -187,6 +188,14 @@ class Application:
         """Call the handler with each request, as long as user code has time; whatever it does is an
         event.
         """
+        guard = self._guard
+        was_busy, guard.is_busy = guard.is_busy, False
+        try:
+            return self._handle_requests(effect)
+        finally:
+            guard.is_busy = was_busy
+
+    def _handle_requests(self, effect: Handle) -> Event | None:
         handler, requests, ticket = self._handler, effect.requests, effect.ticket
         conn, number, room = ticket.conn, ticket.number, self._room()
         if room <= 0 and self._made_len:
@@ -349,8 +358,9 @@ class Application:
             return self.callbacks.resume(late)
         ticket, request, result = late.ticket, late.request, late.result
         is_cancelled = self._forget_pending(ticket) is None
-        if is_cancelled or find_client(self._server.state.slots, ticket.conn) is None:
-            discard(late, self.sources.spawn)
+        if is_cancelled or find_client(self._server._engine.state.slots, ticket.conn) is None:
+            with self._guard.user_code():
+                discard(late, self.sources.spawn)
             if is_cancelled and isinstance(result, CancelledError):
                 return None
             return HandlerReturned(ticket, (Response.error(404),))
@@ -372,13 +382,15 @@ class Application:
         """
         deferred = self._forget_pending(effect.ticket)
         if deferred is not None:
-            deferred.cancel()
+            with self._guard.user_code():
+                deferred.cancel()
         self.sources.close_body(effect)
 
     def end_connection(self, conn: Conn) -> None:
         """Cancel and close all that works for a connection, which has ended."""
         for deferred in self._pending.pop(conn, {}).values():
-            deferred.cancel()
+            with self._guard.user_code():
+                deferred.cancel()
         self.sources.close_bodies(conn)
 
 

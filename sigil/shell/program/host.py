@@ -15,6 +15,7 @@ from ...core.conn import Conn
 from ...core.events import Event
 from ...core.server.state import Server
 from .body_sources import LateChunk, Spawn
+from .guard import Guard
 from .jobs import LateResult, Returned
 
 Posted = Event | LateResult | LateChunk | Returned
@@ -32,6 +33,10 @@ class HostEngine(Protocol):
     """What callbacks need of the engine."""
 
     @property
+    def guard(self) -> Guard:
+        """Whether the server is at work on its own state."""
+
+    @property
     def buffer(self) -> ReplyBuffer:
         """Where the messages are that a callback has sent."""
 
@@ -42,6 +47,10 @@ class HostEngine(Protocol):
     @property
     def snapshot(self) -> Server:
         """The core's value without the messages that are buffered."""
+
+    @property
+    def state(self) -> Server:
+        """The core's value with all that user code has sent."""
 
 
 class Host(Protocol):

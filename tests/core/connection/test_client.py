@@ -37,7 +37,7 @@ def test_a_new_connection_is_calm_and_clear() -> None:
     assert same(
         FRESH, Client(CONN, PEER, IDLE_HTTP, (), 0, 100.0, NOTHING_OUTGOING, 0, 0, None, None)
     )
-    assert same(IDLE_HTTP, Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0))
+    assert same(IDLE_HTTP, Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0, None))
     assert same(
         NOTHING_OUTGOING, Outgoing((), (), None, (), False, CloseReason.OK, Interest.READ, None)
     )

@@ -6,7 +6,14 @@ import pytest
 
 from sigil.core.conn import Conn, Ticket
 from sigil.core.effects import CallClose, Drop, Effect
-from sigil.core.events import Accepted, ConnectionLost, HandlerReturned, Received
+from sigil.core.events import (
+    Accepted,
+    ConnectionLost,
+    DescriptorsExhausted,
+    HandlerReturned,
+    Received,
+    TickStarted,
+)
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.server import advance, make_server
@@ -157,3 +164,44 @@ def test_websockets_that_come_and_go_leave_nothing_behind() -> None:
             server, _ = advance_by(server, ConnectionLost(name, 104))
     assert server.oldest.size <= 2 * 5 + 33
     assert server.load.websockets <= 5
+
+
+# -- descriptors -----------------------------------------------------------------------------------
+
+
+def test_without_descriptors_the_one_that_has_waited_longest_gives_way() -> None:
+    server, effects = advance_by(crowd(4), at(200.0), DescriptorsExhausted(24))
+    assert evicted(effects) == [conn(0)]
+    server, effects = advance_by(server, DescriptorsExhausted(24))
+    assert evicted(effects) == [conn(1)]
+
+
+@pytest.mark.parametrize("policy", ["wait", "503"])
+def test_without_descriptors_nobody_gives_way_by_another_policy(policy: str) -> None:
+    server = crowd(4)
+    server = server._replace(limits=server.limits._replace(full_policy=policy))
+    assert advance_by(server, DescriptorsExhausted(24)) == (server, [])
+
+
+def test_without_descriptors_whoever_has_come_or_asked_in_this_tick_is_left_alone() -> None:
+    server = make_server(Limits(**PATIENT), 5.0, 0)
+    server, effects = advance(server, [DescriptorsExhausted(24)])
+    assert effects == []
+    server, effects = advance(server, [Accepted(1, PEER), DescriptorsExhausted(24)])
+    assert evicted(effects) == []
+    server, effects = advance(
+        server, [TickStarted(6.0, 0), Received(conn(0), GET), DescriptorsExhausted(24)]
+    )
+    assert evicted(effects) == []
+    server, effects = advance(server, [TickStarted(7.0, 0), DescriptorsExhausted(24)])
+    assert evicted(effects) == [conn(0)], "it waits for an answer, and nobody for less"
+
+
+def test_without_descriptors_the_oldest_subscriber_gives_way_if_there_is_nobody_else() -> None:
+    server = make_server(Limits(**PATIENT), 0.0, 0)
+    accept = (Response.upgrade(),)
+    for slot in range(2):
+        events = [Accepted(slot, PEER), Received(conn(slot), UPGRADE)]
+        server, _ = advance(server, [*events, HandlerReturned(Ticket(conn(slot), 0), accept)])
+    server, effects = advance(server, [TickStarted(1.0, 0), DescriptorsExhausted(24)])
+    assert evicted(effects) == [conn(0)]

@@ -29,7 +29,15 @@ from sigil.core.server import advance, make_server
 from sigil.core.server.clock import next_deadline
 from sigil.core.server.state import Server
 from sigil.core.server.stats import stats
-from tests.support.core_driver import PEER, advance_by, at, effect_names, get, requests_of
+from tests.support.core_driver import (
+    PEER,
+    advance_by,
+    at,
+    effect_names,
+    get,
+    looked_until,
+    requests_of,
+)
 from tests.support.requests import GET
 from tests.support.strategies import events
 
@@ -188,24 +196,24 @@ def test_relief_is_spread_over_ticks_each_of_which_does_something() -> None:
 def test_whoever_was_not_read_in_this_tick_comes_last_but_is_not_exempt() -> None:
     server = owing(8, Limits(max_outbound_len=7 * KIB, **PATIENT), KIB)
     unread = frozenset([conn(0), conn(1)])
-    after, effects = advance(server, [TickStarted(5.0, 0), InputRead(unread)])
+    after, effects = advance(server, [TickStarted(1.0, 0), InputRead(unread)])
     dropped = {effect.conn for effect in effects if isinstance(effect, Drop)}
     assert dropped and not dropped & unread
     after, effects = advance(
-        server, [TickStarted(5.0, 0), InputRead(frozenset(map(conn, range(8))))]
+        server, [TickStarted(1.0, 0), InputRead(frozenset(map(conn, range(8))))]
     )
     assert after.load.paused_at is None
 
 
 def test_all_who_are_idle_are_closed_a_few_in_each_tick_without_a_wait_between() -> None:
     server = crowd(100, Limits(idle_timeout=10.0, max_overdue_per_tick=30))
-    server, _ = tick(server, 9.0)
+    server, _ = looked_until(server, 10.0)
     counts = []
     for _ in range(5):
-        server, effects = tick(server, 11.0)
+        server, effects = tick(server, 10.0)
         counts.append(sum(isinstance(effect, Drop) for effect in effects))
         due = next_deadline(server)
-        assert (due is not None and due <= 11.0) is (stats(server).clients > 0)
+        assert (due is not None and due <= 10.0) is (stats(server).clients > 0)
     assert counts == [30, 30, 30, 10, 0]
 
 

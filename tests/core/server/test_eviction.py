@@ -24,7 +24,7 @@ from sigil.core.server.admission import accept_room
 from sigil.core.server.budgets import Load
 from sigil.core.server.clock import next_deadline
 from sigil.core.server.slots import clients_of
-from sigil.core.server.state import Server
+from sigil.core.server.state import Server, counted_now
 from sigil.core.server.stats import stats
 from tests.support.core_driver import (
     CONN,
@@ -98,6 +98,48 @@ def test_the_place_of_whoever_holds_up_most_is_given_to_a_newcomer(
     assert effect_names(effects)[-4:] == ["Drop", "CallClose", "Adopt", "CallOpen"]
     assert effects[-2].conn == Conn(slot, 3)  # type: ignore[union-attr]
     assert stats(server).closed == {"EVICTED": 1}
+
+
+def downloading(bytes_per_tick: int, until: float) -> Server:
+    """A full server of three: the first client takes so much of its response in each tick, a tenth
+    of a second, until this second; the second one is idle, the third waits for its response.
+    """
+    limits = Limits(max_connection_cnt=3, idle_timeout=inf, stall_timeout=inf)
+    server, _ = advance_by(crowd(3, limits), Received(conn(2), GET))
+    server, _ = advance_by(server, at(9.0), Received(conn(0), GET))
+    server, effects = advance_by(
+        server, HandlerReturned(Ticket(conn(0), 0), (Response.bytes(bytes(2**22)),))
+    )
+    left = bytes_of(effects)
+    server, _ = advance_by(server, Stalled(conn(0), 0, (left,)))
+    for tick in range(91, round(until * 10) + 1):
+        left = left[bytes_per_tick:]
+        server, _ = advance_by(
+            server, at(tick / 10), Writable(conn(0)), Stalled(conn(0), bytes_per_tick, (left,))
+        )
+    return server
+
+
+@pytest.mark.parametrize(
+    ("server", "slot"),
+    [
+        (downloading(200_000, 10.0), 1),
+        (downloading(1_000, 20.0), 1),
+        (downloading(500, 20.0), 0),
+        (advance_by(downloading(200_000, 10.0), at(14.9))[0], 1),
+        (advance_by(downloading(200_000, 10.0), at(15.1))[0], 0),
+    ],
+    ids=["fast", "good enough", "slow", "paused", "stalled"],
+)
+def test_a_download_that_is_read_at_a_good_rate_goes_last(server: Server, slot: int) -> None:
+    server, effects = advance_by(server, Accepted(7, PEER))
+    assert effects[-2].conn == Conn(slot, 3)  # type: ignore[union-attr]
+
+
+def test_a_download_that_goes_on_goes_after_one_that_waits_for_its_response() -> None:
+    server, _ = advance_by(downloading(200_000, 10.0), Accepted(7, PEER), Received(Conn(1, 3), GET))
+    _, effects = advance_by(server, Accepted(8, PEER))
+    assert effects[-2].conn == Conn(2, 4)  # type: ignore[union-attr]
 
 
 def test_whoever_is_evicted_while_an_answer_is_made_gets_a_503() -> None:
@@ -242,7 +284,8 @@ def test_what_the_kernel_hands_back_is_not_what_a_reader_has_taken_too_slowly() 
 def test_a_clock_that_is_read_within_a_turn_makes_nobody_late() -> None:
     server, effects = advance_by(owing(crowd(1, RATES), 0), TimeRead(10_000.0, 0))
     assert effects == [] and server.now == 10_000.0
-    assert "Drop" in effect_names(advance_by(server, at(10_000.0))[1])
+    assert advance_by(server, at(10_000.0))[1] == []
+    assert "Drop" in effect_names(advance_by(server, at(10_005.0))[1])
 
 
 def test_a_reader_by_the_byte_gains_no_time_by_clocks_that_are_read_within_a_turn() -> None:
@@ -272,9 +315,9 @@ def test_who_has_caught_up_and_falls_behind_before_the_next_turn_has_all_its_tim
     server, effects = advance_by(
         server, TimeRead(1_000.0, 0), HandlerReturned(Ticket(conn(0), 1), (BIG,))
     )
-    data = bytes_of(effects)
+    data, now = bytes_of(effects), counted_now(server)
     server, _ = advance_by(server, Stalled(conn(0), 0, (data,)), at(1_004.0))
-    assert deadline_of(next(clients_of(server.slots)), RATES) == 1_005.0
+    assert deadline_of(next(clients_of(server.slots)), RATES) == now + 5.0
 
 
 # -- requests per connection -----------------------------------------------------------------------

@@ -1,0 +1,67 @@
+"""A loop that was held up: the time in which nobody looked, and that does not count.
+
+Theory: deadlines are for clients that do nothing. When the loop does nothing (it was stopped, a
+debugger or a slow frame had it), clients may wait for us as much as we for them: a sender whose
+window is full, a reader that has read all there is, a coroutine that was not run. So deadlines have
+a clock of their own, the counted time. It runs with the clock of the world, but from one tick to
+the next no further than the server could have waited by itself: a period of the timer wheel.
+
+Rules: a tick that comes later than it was asked for ends nobody who has become overdue since the
+tick before, because what it reads, sends and runs must have its effect first. They are looked at
+again after as much time as it was late, half a period at most; or by the next tick that is late, so
+that a loop that is always late still ends whoever is overdue. It does not know what anybody waits
+for.
+"""
+
+from math import inf
+from typing import NamedTuple
+
+from .timer_wheel import Wheel, next_expiry
+
+
+class HeldUp(NamedTuple):
+    """The hold-ups of a server until now."""
+
+    seconds: float
+    """How far the counted time is behind the clock."""
+    judges_from: float
+    """A moment of the counted time: in ticks that start before it, only those are overdue that were
+    so at `judges_until`.
+    """
+    judges_until: float
+
+
+NEVER_HELD_UP = HeldUp(0.0, -inf, -inf)
+
+
+def judged_at(held_up: HeldUp, tick_started_at: float) -> float:
+    """The moment of the counted time by which it is decided who is overdue in this tick."""
+    return held_up.judges_until if tick_started_at < held_up.judges_from else tick_started_at
+
+
+def when_read(held_up: HeldUp, wheel: Wheel, tick_started_at: float, now: float) -> HeldUp:
+    """The hold-ups when the clock reads `now`, in or behind a tick that began at `tick_started_at`
+    of the counted time.
+    """
+    due = next_expiry(wheel)
+    if due is None:
+        return held_up  # nobody waits for anything
+    latest = max(tick_started_at + wheel.period, due) + wheel.granularity
+    if now - held_up.seconds <= latest:
+        return held_up
+    return held_up._replace(seconds=now - latest)
+
+
+def when_tick_started(held_up: HeldUp, wheel: Wheel, tick_started_at: float, now: float) -> HeldUp:
+    """The hold-ups when a tick starts and the clock reads `now`, behind one that began at
+    `tick_started_at` of the counted time.
+    """
+    after = when_read(held_up, wheel, tick_started_at, now)
+    due = next_expiry(wheel)
+    if due is None:
+        return after
+    late = now - held_up.seconds - max(due, tick_started_at)
+    if late <= wheel.granularity:
+        return after
+    judges_from = now - after.seconds + min(late, wheel.period / 2)
+    return HeldUp(after.seconds, judges_from, tick_started_at)

@@ -1,0 +1,58 @@
+"""The descriptors that this process may open, and how many of them are left.
+
+Theory: each connection takes a descriptor, and a process has a number of them, the soft limit, that
+whoever started it has chosen, often without a thought: 1024. A server that does not know it takes
+more connections than it can, and finds out when nobody can come in any more.
+
+Rules: where there is no such limit, or nobody can tell, the answer is None. Only the command raises
+the limit: what a library is used in may depend on it (`select` cannot watch a descriptor above
+1023). It does not know what descriptors are for.
+"""
+
+import os
+from contextlib import suppress
+
+FOLDERS = ("/proc/self/fd", "/dev/fd")
+"""Where Linux, and where BSD and macOS, list the descriptors of a process."""
+SOFT_MAX = 2**20
+"""No more is asked for: some programs close every descriptor that they might have."""
+
+
+def soft_limit() -> int | None:
+    """How many descriptors this process may have open; None if that is not bounded."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def descriptors_left() -> int | None:
+    """How many descriptors this process may open beside those that it has; None if that is not
+    bounded.
+    """
+    limit = soft_limit()
+    return None if limit is None else max(0, limit - _open_count())
+
+
+def _open_count() -> int:
+    """How many descriptors are open; 0 where nobody can tell."""
+    for folder in FOLDERS:
+        with suppress(OSError):
+            return len(os.listdir(folder)) - 1  # one of them lists the others
+    return 0
+
+
+def raise_soft_limit() -> None:
+    """Raise the soft limit to the hard one, as far as the system lets us."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    aim = SOFT_MAX if hard == resource.RLIM_INFINITY else min(hard, SOFT_MAX)
+    if soft == resource.RLIM_INFINITY or soft >= aim:
+        return
+    with suppress(OSError, ValueError):  # a bound that getrlimit does not tell
+        resource.setrlimit(resource.RLIMIT_NOFILE, (aim, hard))
