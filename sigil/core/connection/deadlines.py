@@ -21,6 +21,7 @@ from ..effects import Effect, Interest, Watch
 from ..limits import Limits
 from .client import (
     DELIVERING,
+    DROPPED,
     EVENT_STREAM,
     IDLE_HTTP,
     IDLE_WEBSOCKET,
@@ -30,11 +31,13 @@ from .client import (
     Incoming,
     Phase,
     ReadLag,
+    buffered_len,
     incoming_len,
     may_parse,
     outbox_len,
     pipeline_waits,
     subscriber_of,
+    with_outgoing,
 )
 from .context import Context, Step
 from .subscriber import CloseState
@@ -69,13 +72,19 @@ class Waiting(IntEnum):
     CLOSE = 10
     """The peer's close frame, after ours."""
     CALLBACK = 11
-    """The program to return from what was delivered to it; for ever."""
+    """The program to return from what was delivered to a WebSocket that is not read meanwhile; for
+    ever.
+    """
+    HANGUP = 12
+    """The response, or the next chunk of it, for a client that has ended its side: most who do have
+    left, and nothing says so until they are sent something.
+    """
 
 
 WITH_HEARTBEATS = (Waiting.PING, Waiting.PONG, Waiting.CALLBACK)
 """What a WebSocket waits for while it is sent heartbeats, if it has asked for them."""
 
-STREAMS = (Waiting.CHUNK, Waiting.SSE)
+STREAMS = (Waiting.CHUNK, Waiting.SSE, Waiting.HANGUP)
 """What a connection waits for while the body of a response is streamed."""
 _NOTHING_YET = (b"", b"\r")
 """Half of an empty line is not the beginning of a request: a client that sends nothing but line
@@ -86,6 +95,8 @@ ends gains no time by it.
 def waiting_for(client: Client) -> Waiting:
     """What the connection waits for."""
     phase, outgoing = client.incoming.phase, client.outgoing
+    if phase is Phase.DROPPED:
+        return Waiting.CALLBACK
     if outgoing.outbox or outgoing.is_full:
         return Waiting.WRITE
     if phase is Phase.LINGER:
@@ -97,17 +108,25 @@ def waiting_for(client: Client) -> Waiting:
     if phase is Phase.BODY and not pipeline_waits(client):
         return Waiting.BODY
     if client.outstanding:
-        if outgoing.streaming is None:
-            return Waiting.RESPONSE
-        return Waiting.SSE if outgoing.streaming.is_sse else Waiting.CHUNK
+        return _program_waited_for(client)
     return Waiting.IDLE if client.incoming.buffer in _NOTHING_YET else Waiting.HEADER
+
+
+def _program_waited_for(client: Client) -> Waiting:
+    """What a connection waits for that has to be answered."""
+    streaming = client.outgoing.streaming
+    if streaming is not None and streaming.is_sse:
+        return Waiting.SSE
+    if client.incoming.peer_half_closed:
+        return Waiting.HANGUP
+    return Waiting.RESPONSE if streaming is None else Waiting.CHUNK
 
 
 def _websocket_waits_for(client: Client, websocket: WebSocket) -> Waiting:
     """What a WebSocket waits for that is not behind with reading."""
     if subscriber_of(client).close_state is not CloseState.OPEN:
         return Waiting.CLOSE
-    if client.incoming.phase is Phase.DELIVERING:
+    if not client.outgoing.interest & Interest.READ:
         return Waiting.CALLBACK
     return Waiting.PONG if websocket.awaits_pong else Waiting.PING
 
@@ -130,6 +149,8 @@ def is_heartbeat_next(client: Client, waiting: Waiting, limits: Limits) -> bool:
     """True if the next thing due to a client, which waits for this, is a heartbeat."""
     websocket = client.websocket
     if websocket is None or websocket.heartbeat_at is None or waiting not in WITH_HEARTBEATS:
+        return False
+    if client.incoming.phase is Phase.DROPPED:
         return False
     return websocket.heartbeat_at <= _timeout_of(client, waiting, limits)
 
@@ -197,6 +218,10 @@ TIMEOUTS: dict[Waiting, tuple[Timeout, RateDeadline | None]] = {
     Waiting.PONG: (lambda limits: limits.ws_pong_timeout, None),
     Waiting.CLOSE: (lambda limits: limits.ws_close_timeout, None),
     Waiting.CALLBACK: (lambda limits: inf, None),
+    Waiting.HANGUP: (
+        lambda limits: min(limits.half_closed_timeout, limits.response_timeout),
+        None,
+    ),
 }
 """How long each may last, in seconds, and the deadline that a rate sets beside it."""
 
@@ -207,6 +232,8 @@ TIMEOUTS: dict[Waiting, tuple[Timeout, RateDeadline | None]] = {
 def interest_of(client: Client, limits: Limits) -> Interest:
     """What the connection is to be watched for."""
     incoming, outbox = client.incoming, client.outgoing.outbox
+    if incoming.phase is Phase.DROPPED:
+        return Interest.NOTHING
     if incoming.phase is Phase.LINGER:
         return Interest.WRITE if outbox else Interest.READ
     reads = Interest.READ if _is_read(client, limits) else 0
@@ -219,15 +246,24 @@ def _is_read(client: Client, limits: Limits) -> bool:
     incoming, outgoing = client.incoming, client.outgoing
     if incoming.peer_half_closed or incoming.discarded > limits.max_linger_len:
         return False
+    if client.websocket is not None:
+        return _is_websocket_read(client, client.websocket, limits)
     if outgoing.outbox and outbox_len(client) >= limits.max_outbox_len:
         return False
-    if client.websocket is not None:
-        has_room = len(client.websocket.unread) < limits.max_header_len
-        return has_room or incoming.phase is not Phase.DELIVERING
     if client.subscriber is not None:
         return True
     has_room = len(incoming.buffer) < limits.max_header_len
     return not outgoing.is_full and (has_room or may_parse(client, limits))
+
+
+def _is_websocket_read(client: Client, websocket: WebSocket, limits: Limits) -> bool:
+    """True if a WebSocket is to be read: not too many of its messages wait for the program, and it
+    takes what it is sent.
+    """
+    if websocket.undelivered.length >= limits.max_header_len:
+        return False
+    is_behind = client.outgoing.outbox or client.outgoing.is_full
+    return not is_behind or buffered_len(client) < limits.max_outbox_len
 
 
 # -- what every transition passes ------------------------------------------------------------------
@@ -240,10 +276,12 @@ def after_transition(
     if it is to be watched for something else.
     """
     outgoing, waiting_since = after.outgoing, after.waiting_since
-    interest, waiting = interest_of(after, context.limits), waiting_for(after)
+    interest = interest_of(after, context.limits)
     if interest is not outgoing.interest:
         outgoing = outgoing._replace(interest=interest)
+        after = with_outgoing(after, outgoing)
         effects = [*effects, Watch(after.conn, interest)]
+    waiting = waiting_for(after)
     is_behind = waiting is Waiting.WRITE
     if is_behind or outgoing.read_lag is not None:
         read_lag = _read_lag_after(outgoing.read_lag, is_behind, after.bytes_out, context)
@@ -275,7 +313,7 @@ def _intern(incoming: Incoming) -> Incoming:
     return next((record for record in _SHARED if record == incoming), incoming)
 
 
-_SHARED = (IDLE_HTTP, IDLE_WEBSOCKET, DELIVERING, EVENT_STREAM)
+_SHARED = (IDLE_HTTP, IDLE_WEBSOCKET, DELIVERING, EVENT_STREAM, DROPPED)
 
 
 def _read_lag_after(

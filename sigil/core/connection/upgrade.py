@@ -26,7 +26,11 @@ from .context import Context, Step
 from .heartbeat import asks_for_heartbeats, heartbeat
 from .output import write
 from .subscriber import Subscriber, add_topics, make_subscriber
+from .websocket import take_data
 from .websocket_state import make_websocket
+
+IS_CLOSING = malformed("the connection is being closed", CloseReason.SHUTDOWN)
+"""Why a connection that the program has closed meanwhile is not upgraded."""
 
 
 def open_websocket(client: Client, response: Response, context: Context) -> Step | Malformed | str:
@@ -39,7 +43,7 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
         return problem
     head, limits, incoming = client.outstanding[0], context.limits, client.incoming
     if incoming.final_error is not None:
-        return incoming.final_error
+        return incoming.final_error if incoming.final_error.status else IS_CLOSING
     refusal = _check_early_data(incoming, limits) if is_upgrade(head) else None
     if refusal is not None:
         return refusal
@@ -66,13 +70,18 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
         outstanding=(),
         responded=client.responded + 1,
         subscriber=_subscribe(client, subscription, response.body.history, context),
-        websocket=make_websocket(rules, incoming.buffer, _first_heartbeat(head, context)),
+        websocket=make_websocket(rules, _first_heartbeat(head, context)),
     )
     segments: tuple[bytes, ...] = (encoded,)
     if asks_for_heartbeats(head, limits):
         segments = (encoded, encode_frame(Opcode.TEXT, heartbeat(limits)))
     client, effects = write(client, segments)
-    return client, [*effects, CallWsOpen(client.conn, request_of(head, b"", client.peer, limits))]
+    opening = CallWsOpen(client.conn, request_of(head, b"", client.peer, limits))
+    if not incoming.buffer:
+        return client, [*effects, opening]
+    early, more = take_data(client, incoming.buffer, context)
+    assert isinstance(early, Client), "what waits for `ws_open` ends nothing"
+    return early, [*effects, opening, *more]
 
 
 def _check_early_data(incoming: Incoming, limits: Limits) -> Malformed | None:
