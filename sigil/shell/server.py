@@ -260,7 +260,7 @@ class HttpServer(Messaging):
         self._require_no_tick("server_loop")
         try:
             while self.running:
-                self.tick(self._wait_seconds())
+                self.tick(None)
         except BaseException:
             self._stop_now()
             raise
@@ -416,11 +416,6 @@ class HttpServer(Messaging):
         ]
         if acceptor.is_exhausted:
             self._engine.events.append(DescriptorsExhausted(error))
-
-    def _wait_seconds(self) -> float | None:
-        """How long `start` may wait in one tick."""
-        at = self.next_deadline()
-        return None if at is None else max(0.0, at - self._engine.clock().now)
 
     # -- the end -----------------------------------------------------------------------------------
 

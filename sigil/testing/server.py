@@ -205,7 +205,8 @@ class MemoryServer(Messaging):
         engine, limits = self._engine, self._limits
         engine.flush_between_ticks()
         engine.run_queue.begin_tick()
-        self._loop.run_once()
+        with self._guard.user_code():
+            self._loop.run_once()
         # An exception may have left a tick before its first event was given to the core.
         is_left_over = bool(engine.events) and type(engine.events[0]) is TickStarted
         engine.events[:is_left_over] = [TickStarted(*self._read_time())]
@@ -229,7 +230,8 @@ class MemoryServer(Messaging):
         if self.state.running is ServerState.STOPPED and self._engine.is_done:
             self.kernel.close()
             self.set_spawn(None)
-            self._loop.end()
+            with self._guard.user_code():
+                self._loop.end()
             self._has_ended = True
             self._mailbox.close()
 
