@@ -112,8 +112,10 @@ async def echo_later(server: MemoryServer, conn: Conn, data: str | bytes) -> Non
     echo(server, conn, data)
 
 
-@pytest.mark.parametrize("callback", [echo, echo_later])
-@pytest.mark.parametrize("size", [500, 40_000, 300_000])
+@pytest.mark.parametrize(
+    ("callback", "size"),
+    [(echo, 500), (echo, 40_000), (echo, 300_000), (echo_later, 40_000), (echo_later, 300_000)],
+)
 def test_clients_that_send_and_do_not_read_are_held_within_bounds_and_have_every_echo(
     callback: object, size: int
 ) -> None:
@@ -135,6 +137,11 @@ def test_clients_that_send_and_do_not_read_are_held_within_bounds_and_have_every
     assert client.server.state.load.outbound < 5 * (700_000 + 2 * size) < footprint(Limits())
     for websocket in sockets:
         assert messages_of(client, websocket) == [(n % 256, size) for n in range(count)]
+
+
+def numbered(number: int, size: int) -> bytes:
+    """A message of so many bytes that are all the same."""
+    return encode_masked(2, bytes([number % 256]) * size, MASK)
 
 
 def messages_of(client: Client, websocket: WebSocket) -> list[tuple[int, int]]:
