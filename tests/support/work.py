@@ -4,12 +4,14 @@ Theory: what happens is the same in each situation whatever N is, so the work sh
 (DESIGN 3, law 10). The table of `tests/core/server/test_work.py` counts it, and the table of
 `docs/performance.md` measures it; both are made of the situations below.
 
-Rules: a situation is a function of N that returns a server and the events. It does not know how
-work is counted.
+Rules: a situation is a function of N that returns a server and the events. Work is counted in calls
+of functions, Python's own and those of C.
 """
 
+import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from types import FrameType
+from typing import Any, NamedTuple
 
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Ticket
@@ -47,6 +49,23 @@ from tests.support.crowds import (
 from tests.support.requests import GET, UPGRADE
 
 Scene = tuple[Server, list[Event]]
+
+
+def calls_of(function: Callable[[], Any]) -> int:
+    """How many functions are called by a function, itself counted."""
+    count = 0
+
+    def note(frame: FrameType, what: str, argument: object) -> None:
+        nonlocal count
+        count += what in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(before)
+    return count
 
 
 class Situation(NamedTuple):
