@@ -41,6 +41,7 @@ from tests.support.crowds import (
     conns_of,
     idle,
     lagging,
+    passed,
     published,
     publishing,
     stalls,
@@ -109,15 +110,15 @@ def nothing_due(count: int) -> Scene:
     return idle(count), [TickStarted(0.01, 0), TimeRead(0.02, 0), InputRead()]
 
 
-def all_idle_closed(count: int) -> Scene:
-    return idle(count), [TickStarted(61.0, 61), InputRead()]
+def all_overdue(count: int) -> Scene:
+    return passed(idle(count), 59.75), [TickStarted(60.0, 60), InputRead()]
 
 
 def relief(count: int) -> Scene:
-    """So many clients do not read, and all they have together is too much by half."""
+    """So many clients do not read, and all they have together is twice too much."""
     server = idle(count, ROOM._replace(max_outbound_len=1_000 * count // 2))
     server, _ = advance(server, [Stalled(conn, 0, (b"x" * 1_000,)) for conn in conns_of(server)])
-    return server, [TickStarted(2.0, 2), InputRead()]
+    return passed(server, 0.75), [TickStarted(1.25, 1), InputRead()]
 
 
 # -- WebSockets ------------------------------------------------------------------------------------
@@ -273,6 +274,8 @@ def last_event_id(count: int) -> Scene:
     return _asking(_history(count), raw, Response.sse(topics=("usual",)))
 
 
+CROWD = 600
+"""More clients than are dealt with in one tick."""
 LONG_HISTORY = 2_500
 """More messages than are looked at or sent at once."""
 
@@ -282,8 +285,8 @@ SITUATIONS = (
     Situation("one of N idle connections is lost", lose),
     Situation("a GET on one of N idle connections", get),
     Situation("a tick in which nothing of N is due", nothing_due),
-    Situation("N idle connections time out at once, each", all_idle_closed, True),
-    Situation("N do not read and half of them are dropped, each", relief, True),
+    Situation("a tick in which N idle connections are overdue", all_overdue, few=CROWD),
+    Situation("a tick in which N do not read, and too much is held", relief, few=CROWD),
     Situation("an echo to one of N WebSockets", echo),
     Situation("a WebSocket is opened, N are open", open_one),
     Situation("a WebSocket is opened, N are open, and no more fit", evict_websocket),
