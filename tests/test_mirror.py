@@ -27,6 +27,7 @@ ELSEWHERE = {
     "shell/callbacks": "tests/shell/test_server_names.py",
     "shell/make": "tests/shell/loop/test_listen.py",
     "shell/loop/acceptor": "tests/shell/test_server_descriptors.py",
+    "shell/functions": "tests/shell/test_server_names.py",
     "shell/loop/connection_socket": "tests/shell/loop/test_sockets_linger.py",
     "shell/loop/head_cache": "tests/limits/of_requests.py",
     "shell/loop/mailbox": "tests/adversity/test_threads.py",
@@ -53,6 +54,7 @@ ELSEWHERE = {
 
 WHOLE = {
     "core/test_laws": "laws of the core as a whole, tried on whatever may happen",
+    "shell/test_wrong_types": "all of the public face, called with what does not suit it",
     "core/server/test_work": "work of each event, among few and among many",
     "shell/test_in_and_out": "whatever comes in, by every way out",
 }

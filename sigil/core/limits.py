@@ -296,6 +296,15 @@ RESERVED_DESCRIPTORS = 32
 """Descriptors that are left for what the program opens itself."""
 
 
+def has_default_counts(limits: Limits) -> bool:
+    """True if nobody has chosen how many connections there may be."""
+    default = Limits()
+    return (limits.max_connection_cnt, limits.max_ws_connection_cnt) == (
+        default.max_connection_cnt,
+        default.max_ws_connection_cnt,
+    )
+
+
 def within_descriptors(limits: Limits, count: int) -> Limits:
     """The limits with no more connections than `count` descriptors are enough for, beside a reserve
     for those that are accepted in one tick and for the program: a quarter at most.

@@ -5,10 +5,12 @@ What is published is not copied into queues: it is on the ring once, and a queue
 (`Follow`) at which it belongs, so that a client receives everything in the order in which it was
 sent and published.
 
-Rules: small frames are joined with their neighbours, a large payload is never copied: it stays a
-segment of its own. What is taken at once is bounded by the room there is, give or take one frame. A
-pong goes behind everything that is queued (RFC 6455 section 5.5.3), and only when all of that is
-taken. It does not know sockets, nor when the queue is flushed.
+Rules: small frames are joined with their neighbours, a large payload is never copied: it is a
+segment of its own, behind that of its header, and both are one item (`LongFrame`). So whatever is
+taken is whole frames, and whatever is sent next goes between two of them. What is taken at once is
+bounded by the room there is, give or take one frame. Pongs go before everything that is queued:
+they never wait for a client to catch up (RFC 6455 section 5.5.2). It does not know sockets, nor
+when the queue is flushed.
 """
 
 from typing import NamedTuple
@@ -20,8 +22,8 @@ from ..broadcast.entry import frame_len_for, matches
 from ..broadcast.ring import FRAMES_MAX, Ring, first_matching, length_from, ring_read_encoded
 from ..events import Segment
 from ..limits import Limits
-from ..websocket.frames import Opcode, encode_frame, frame_header
-from .subscriber import OPEN, Follow, Queue, Subscriber
+from ..websocket.frames import encode_frame, frame_header, frame_len
+from .subscriber import OPEN, Follow, LongFrame, Queue, Subscriber, item_len
 
 COPY_MAX = 16_384
 """Bytes up to which a payload is copied behind its header, and neighbouring segments are joined."""
@@ -33,8 +35,16 @@ COPY_MAX = 16_384
 def enqueue(queue: Queue, opcode: int, payload: bytes) -> Queue:
     """The queue with one more frame at its end."""
     if len(payload) > COPY_MAX:
-        return (*queue, frame_header(opcode, len(payload)), payload)
+        return (*queue, LongFrame(frame_header(opcode, len(payload)), payload))
     return append_frames(queue, encode_frame(opcode, payload))
+
+
+def enqueue_frame(subscriber: Subscriber, opcode: int, payload: bytes) -> Subscriber:
+    """The subscriber with one more frame at the end of its queue."""
+    return subscriber._replace(
+        queue=enqueue(subscriber.queue, opcode, payload),
+        queued_len=subscriber.queued_len + frame_len(len(payload)),
+    )
 
 
 def append_frames(queue: Queue, frames: bytes) -> Queue:
@@ -102,17 +112,15 @@ class Dequeued(NamedTuple):
     is_cut: bool
 
 
-def dequeue(
-    subscriber: Subscriber, ring: Ring, room: int, pong_payload: bytes | None = None
-) -> Dequeued:
-    """What is to be sent next, about `room` bytes at most: the queue, then what was published for a
-    laggard, then, if all of that was taken, the pong with this payload.
+def dequeue(subscriber: Subscriber, ring: Ring, room: int, pongs: bytes = b"") -> Dequeued:
+    """What is to be sent next, about `room` bytes at most: these pongs, unless a close frame may be
+    before them, then the queue, then what was published for a laggard.
     """
     is_open = subscriber.close_state is OPEN
     items = list(subscriber.queue)
     if is_open and subscriber.cursor is not None:
         items.append(Follow(ring.head_number, subscriber.subscription))
-    segments: list[Segment] = []
+    segments: list[Segment] = [pongs] if pongs and is_open else []
     left, cursor, taken = room, subscriber.cursor, 0
     for item in items:
         if left <= 0:
@@ -122,18 +130,15 @@ def dequeue(
             if cursor < item.to:
                 break
         else:
-            segments.append(item)
-            left -= len(item)
+            segments += item if isinstance(item, LongFrame) else (item,)
+            left -= item_len(item)
         taken += 1
     is_cut = left <= 0
     is_all = taken == len(items) and not is_cut
-    if is_all and is_open and pong_payload is not None:
-        segments.append(encode_frame(Opcode.PONG, pong_payload))
     rest = subscriber.queue[taken:]
     after = subscriber._replace(
         queue=rest,
-        queued_len=sum([len(item) for item in rest if not isinstance(item, Follow)]),
-        is_scheduled=False,
+        queued_len=sum(map(item_len, rest)),
         cursor=_cursor_after(cursor, is_all, ring.head_number),
     )
     return Dequeued(join_segments(segments), after, is_all, is_cut)

@@ -24,6 +24,7 @@ from ..connection.client import (
     Disconnected,
     has_unsent,
     incoming_len,
+    is_close_due,
     is_subscriber,
     may_parse,
     subscriber_of,
@@ -35,7 +36,7 @@ from ..connection.responses import service_unavailable
 from ..connection.send_queue import encode_ahead
 from ..connection.subscriber import Subscriber
 from ..connection.transitions import close_with_error, resume
-from ..connection.websocket import close_notice, closing_frames
+from ..connection.websocket_end import close_notice, closing_frames
 from ..effects import CallClose, Drop, Effect, Send, Then
 from ..events import HandlerFailed, HandlerReturned
 from .budgets import (
@@ -186,8 +187,10 @@ class Batch:
         """The client, scheduled for the next flush if there is something to send and nothing in the
         way of it.
         """
+        if subscriber.is_scheduled or not has_unsent(client):
+            return client
         is_blocked = client.outgoing.outbox or client.outgoing.is_full
-        if subscriber.is_scheduled or is_blocked or not has_unsent(client):
+        if is_blocked and not is_close_due(client):
             return client
         self.unflushed.append(client.conn)
         return with_subscriber(client, subscriber._replace(is_scheduled=True))

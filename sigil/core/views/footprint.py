@@ -54,6 +54,8 @@ def footprint(limits: Limits, *, response_len: int = 65_536, tick_len: int = 65_
     `response_len` is the longest body, chunk of a stream, or message that the program makes anew,
     and `tick_len` how much it publishes in one tick, both in bytes.
     """
+    if not isinstance(limits, Limits):
+        raise TypeError(f"limits are a Limits, not {type(limits).__name__}")
     limits = without_aliases(limits)
     return (
         SERVER_BYTES

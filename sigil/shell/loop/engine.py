@@ -164,6 +164,8 @@ class Engine:
         waits.
         """
         self._perform()
+        if self.events:
+            return  # a tick that was broken off has left them: the core has them before the flush
         # clients that were sent to by themselves have their deadlines from now on; those of a
         # broadcast have theirs when it is flushed
         if self.buffer.has_sends or self._state.unflushed:
@@ -288,9 +290,15 @@ class Engine:
         """
         if not self.has_unsent:
             return
-        self.advance([_FLUSH])
+        self.advance([self._flush_event()])
         self._perform()
         self._sync_until_quiet()
+
+    def _flush_event(self) -> Flush:
+        """The end of the tick; the program has not been called for those whose work still waits."""
+        if not self.run_queue.count:
+            return _FLUSH
+        return Flush(None, frozenset([at for at in self._state.unflushed if at in self.run_queue]))
 
     def flush_now(self, conn: Conn | None) -> bool:
         """Send at once what waits for the end of the tick, to one client or to all; True if there
