@@ -188,6 +188,18 @@ def test_the_answer_to_our_close_frame_ends_the_connection_while_the_program_is_
     assert effects == [CallWsClose(CONN, CloseReason.OK, 4_001)]
 
 
+def test_a_program_that_closes_when_the_peer_just_has_ends_the_connection_at_once() -> None:
+    server, _ = advance_by(open_websocket(), received(text("a") + close(BYE)))
+    server, effects = advance_by(
+        server, sending("x"), CloseRequested(CONN, CloseReason.OK, 4_001), FLUSH
+    )
+    assert frames_of(effects) == [(1, b"x"), (8, (4_001).to_bytes(2))]
+    assert [effect.then for effect in effects if isinstance(effect, Send)] == [Then.SHUT]
+    assert close_notices(effects) == []
+    _, effects = advance_by(server, Delivered(CONN))
+    assert effects == [CallWsClose(CONN, CloseReason.OK, 4_001)]
+
+
 def test_a_violation_waits_for_the_messages_before_it() -> None:
     server, effects = at_work(received(text("b") + b"\x81\x01x" + text("c")))
     assert (frames_of(effects), close_notices(effects)) == ([], [])
