@@ -11,7 +11,7 @@ kept.
 import pytest
 
 from sigil import Callbacks, CloseReason, HttpServer, Limits, Request, Response
-from sigil.core.events import TimeRead
+from sigil.core.events import InputRead, TickStarted, TimeRead
 from sigil.shell.loop.clock import read_clock
 from tests.support.requests import GET, UPGRADE
 from tests.support.servers import MIB, Raw, pump, settle, ticking
@@ -202,6 +202,15 @@ def test_a_stop_that_comes_too_late_answers_who_has_asked() -> None:
         clock.hold_up(60.0)
         pump(server, lambda: client.over, client)
         assert [answer.status for answer in client.answers()] == [200]
+
+
+def test_the_end_of_a_tick_that_was_broken_off_is_forgotten() -> None:
+    with ticking(app, SECOND) as server, Raw(server) as client:
+        settle(server, client)
+        engine = server._engine
+        engine.events += [TickStarted(0.0, 0), InputRead()]
+        engine.forget_tick()
+        assert engine.events == []
 
 
 ENDS: list[tuple[str, bytes, str]] = [
