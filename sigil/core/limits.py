@@ -189,6 +189,12 @@ class Limits(NamedTuple):
     """Seconds in which nothing of a body comes. 408 after that. A body that comes may take its
     time, as long as it is not below `min_body_rate`.
     """
+    half_closed_timeout: float = 1.0
+    """Seconds for the response, or for the next chunk of it, to a client that has ended its side.
+    Nearly all who do have left, and a client that has left cannot be told from one that still reads
+    until it is sent something. After that what works for it is cancelled; 503, or a broken
+    connection if the response has begun. Infinity waits for `response_timeout`.
+    """
     response_timeout: float = 300.0
     """Seconds for a late response, or for the next chunk of a streamed body, so that a `Deferred`
     that is never resolved does not hold its connection for ever. After that 503, or a broken
@@ -332,6 +338,7 @@ def shortest_timeout(limits: Limits) -> float:
         limits.idle_timeout,
         limits.stall_timeout,
         limits.response_timeout,
+        limits.half_closed_timeout,
         limits.sse_keep_alive_interval,
         limits.rate_grace,
         limits.linger_timeout,

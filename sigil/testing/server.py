@@ -270,7 +270,7 @@ class MemoryServer(Messaging):
     def _drop(self, effect: Drop) -> None:
         """Close a connection and the body streams for it."""
         if self.kernel.drop(effect):
-            self._application.sources.close_bodies(effect.conn)
+            self._application.end_connection(effect.conn)
 
     def _call_close(self, effect: CallClose) -> Event | None:
         """Record the reason of the close for the client, and call the callback `close`."""

@@ -75,9 +75,13 @@ class Waiting(IntEnum):
     """The program to return from what was delivered to a WebSocket that is not read meanwhile; for
     ever.
     """
+    HANGUP = 12
+    """The response, or the next chunk of it, for a client that has ended its side: most who do have
+    left, and nothing says so until they are sent something.
+    """
 
 
-STREAMS = (Waiting.CHUNK, Waiting.SSE)
+STREAMS = (Waiting.CHUNK, Waiting.SSE, Waiting.HANGUP)
 """What a connection waits for while the body of a response is streamed."""
 _NOTHING_YET = (b"", b"\r")
 """Half of an empty line is not the beginning of a request: a client that sends nothing but line
@@ -101,10 +105,18 @@ def waiting_for(client: Client) -> Waiting:
     if phase is Phase.BODY and not pipeline_waits(client):
         return Waiting.BODY
     if client.outstanding:
-        if outgoing.streaming is None:
-            return Waiting.RESPONSE
-        return Waiting.SSE if outgoing.streaming.is_sse else Waiting.CHUNK
+        return _program_waited_for(client)
     return Waiting.IDLE if client.incoming.buffer in _NOTHING_YET else Waiting.HEADER
+
+
+def _program_waited_for(client: Client) -> Waiting:
+    """What a connection waits for that has to be answered."""
+    streaming = client.outgoing.streaming
+    if streaming is not None and streaming.is_sse:
+        return Waiting.SSE
+    if client.incoming.peer_half_closed:
+        return Waiting.HANGUP
+    return Waiting.RESPONSE if streaming is None else Waiting.CHUNK
 
 
 def _websocket_waits_for(client: Client, websocket: WebSocket) -> Waiting:
@@ -184,6 +196,10 @@ TIMEOUTS: dict[Waiting, tuple[Timeout, RateDeadline | None]] = {
     Waiting.PONG: (lambda limits: limits.ws_pong_timeout, None),
     Waiting.CLOSE: (lambda limits: limits.ws_close_timeout, None),
     Waiting.CALLBACK: (lambda limits: inf, None),
+    Waiting.HANGUP: (
+        lambda limits: min(limits.half_closed_timeout, limits.response_timeout),
+        None,
+    ),
 }
 """How long each may last, in seconds, and the deadline that a rate sets beside it."""
 

@@ -18,7 +18,7 @@ from .context import Context, Outcome
 from .deadlines import Waiting, waiting_for
 from .event_stream import send_keep_alive
 from .response_streams import send_sse_comment, stream_timed_out
-from .responses import response_timed_out
+from .responses import half_closed_timed_out, response_timed_out
 from .transitions import close_with_error
 from .websocket import send_ping
 from .websocket_end import close_timed_out, disconnect, pong_timed_out
@@ -76,6 +76,7 @@ TIMED_OUT: dict[Waiting, Callable[[Client, Context], Outcome]] = {
     Waiting.PING: send_ping,
     Waiting.PONG: pong_timed_out,
     Waiting.CLOSE: close_timed_out,
+    Waiting.HANGUP: half_closed_timed_out,
 }
 """What becomes of a connection that has waited too long, by what it waits for; `CALLBACK` has no
 deadline.

@@ -38,7 +38,7 @@ def test_a_late_answer_is_waited_for_to_the_bound_and_then_told_503() -> None:
     assert effects == []
     assert bytes_of(advance_by(server, answered(0, OK))[1]).startswith(b"HTTP/1.1 200 OK\r\n")
     server, effects = advance_by(server, at(8.0))
-    assert effect_names(effects) == ["Log", "Send"]
+    assert effect_names(effects) == ["Log", "Send", "CloseBody"]
     assert bytes_of(effects).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert b"\r\nConnection: close\r\n" in bytes_of(effects)
     assert b"Retry-After" not in bytes_of(effects)
