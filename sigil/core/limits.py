@@ -101,7 +101,7 @@ class Limits(NamedTuple):
     max_ws_outbox_len: int = 2**24
     """Bytes that the program has sent to one WebSocket and that it has not taken. Beyond this a
     message is dropped, and `send` returns `DROPPED`. From `max_outbox_len` on the client's own
-    messages are not read.
+    messages are not read; more than twice that lets a program that echoes drop nothing.
     """
     max_ws_topics_per_client: int = 256
     """Topics that one WebSocket or event stream is subscribed to at once; each change of them
