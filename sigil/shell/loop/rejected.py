@@ -6,15 +6,19 @@ ECONNRESET in the place of a 503. So our side is shut down behind the response, 
 held for a while; what the peer sends stays in the kernel's buffer.
 
 Rules: none is held for longer than `Limits.linger_timeout`, but for a loop that does not tick, and
-no more of them than one tick may accept; beyond that the oldest is closed. Nothing is read. It does
-not know why a connection was rejected.
+no more of them than one tick may accept; beyond that the oldest is closed. Nothing is read before
+that. It does not know why a connection was rejected.
 """
 
 import socket
 from collections import deque
+from contextlib import suppress
 
 from ...core.limits import Limits
 from .connection_socket import close
+
+_DRAIN_LEN = 65_536
+"""Bytes that are read before a socket is closed, so that it is closed without a reset."""
 
 
 class RejectedSockets:
@@ -42,17 +46,24 @@ class RejectedSockets:
             return
         self._held.append((now + limits.linger_timeout, connection))
         while len(self._held) > limits.max_accepts_per_tick:
-            close(self._held.popleft()[1])
+            _end(self._held.popleft()[1])
 
     def close_overdue(self, now: float) -> None:
         """Close those that were held long enough, or whose peers have ended their side."""
         while self._held and (self._held[0][0] <= now or _has_ended(self._held[0][1])):
-            close(self._held.popleft()[1])
+            _end(self._held.popleft()[1])
 
     def close(self) -> None:
         """Close all."""
         while self._held:
-            close(self._held.popleft()[1])
+            _end(self._held.popleft()[1])
+
+
+def _end(connection: socket.socket) -> None:
+    """Close a socket, without a reset if the peer has not sent too much by now."""
+    with suppress(OSError):
+        connection.recv(_DRAIN_LEN)
+    close(connection)
 
 
 def _has_ended(connection: socket.socket) -> bool:
