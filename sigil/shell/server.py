@@ -32,6 +32,7 @@ from .loop.clock import read_clock
 from .loop.descriptors import descriptors_left
 from .loop.engine import Engine
 from .loop.head_cache import cached_parser
+from .loop.last_look import look_before_stop
 from .loop.listen import check_socket, open_listener
 from .loop.signals import stopping_on_signals, waking_on_signals
 from .loop.sockets import Ready, Sockets, unread_of
@@ -360,6 +361,7 @@ class HttpServer(Messaging):
         left_over = len(events)
         left = self._process_ready(ready, now)
         self._take_posted()
+        look_before_stop(engine, self._sockets, selector, self._acceptor, self._limits)
         self._application.sources.poll(now)
         has_work = has_work or len(events) > left_over
         if events or engine.has_work or is_judged:
