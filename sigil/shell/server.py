@@ -357,8 +357,7 @@ class HttpServer(Messaging):
         is_judged = is_due(engine.snapshot, now)
         if is_judged:
             ready = selector.select(0.0)  # all that came before the clock was read
-        if events and type(events[0]) is TickStarted:  # the last tick was left by an exception
-            del events[0]
+        engine.forget_tick()
         left_over = len(events)
         left = self._process_ready(ready, now)
         self._take_posted()
