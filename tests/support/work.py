@@ -118,7 +118,7 @@ def relief(count: int) -> Scene:
     """So many clients do not read, and all they have together is twice too much."""
     server = idle(count, ROOM._replace(max_outbound_len=1_000 * count // 2))
     server, _ = advance(server, [Stalled(conn, 0, (b"x" * 1_000,)) for conn in conns_of(server)])
-    return passed(server, 0.75), [TickStarted(1.25, 1), InputRead()]
+    return passed(server, 0.75), [TickStarted(1.0, 1), InputRead()]
 
 
 # -- WebSockets ------------------------------------------------------------------------------------
