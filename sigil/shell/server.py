@@ -32,6 +32,7 @@ from .loop.clock import read_clock
 from .loop.descriptors import descriptors_left
 from .loop.engine import Engine
 from .loop.head_cache import cached_parser
+from .loop.last_look import look_before_stop
 from .loop.listen import check_socket, open_listener
 from .loop.sockets import Ready, Sockets, unread_of
 from .messaging import NO_THREAD
@@ -141,9 +142,11 @@ class HttpServer(Stopping):
         """
         if self._has_work():
             return self._engine.snapshot.now
+        rejected_at = self._sockets.rejected.due_at if self.running else None
         deadlines = (
             next_deadline(self.state),
             self._application.sources.poll_at,
+            rejected_at,
             None if self._acceptor is None else self._acceptor.resumes_at,
         )
         return min((at for at in deadlines if at is not None), default=None)
@@ -301,11 +304,11 @@ class HttpServer(Stopping):
         is_judged = is_due(engine.snapshot, now)
         if is_judged:
             ready = selector.select(0.0)  # all that came before the clock was read
-        if events and type(events[0]) is TickStarted:  # the last tick was left by an exception
-            del events[0]
+        engine.forget_tick()
         left_over = len(events)
         left = self._process_ready(ready, now)
         self._take_posted()
+        look_before_stop(engine, self._sockets, selector, self._acceptor, self._limits)
         self._application.sources.poll(now)
         has_work = has_work or len(events) > left_over
         if events or engine.has_work or is_judged:
@@ -338,6 +341,7 @@ class HttpServer(Stopping):
             ready = ready[self._read_offset :] + ready[: self._read_offset]
             ready, left = ready[:max_reads], ready[max_reads:]
         events, others = self._sockets.process_readable_clients(ready, self._limits.max_read_len)
+        self._sockets.rejected.close_overdue(now)
         self._engine.events += events
         for other in others:
             if other is self._mailbox:
