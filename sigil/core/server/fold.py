@@ -172,6 +172,9 @@ def _apply_run(
                 after, orders = outcome
                 entries[slot] = after
                 effects += orders
+                if len(after.outstanding) > 1 or len(client.outstanding) > 1:
+                    batch.update_load(client, after)
+                    context = batch.context
                 if incoming is not IDLE_HTTP and is_scheduled(after) and not is_scheduled(client):
                     batch.unflushed.append(conn)
                 continue
