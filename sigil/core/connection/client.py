@@ -137,7 +137,7 @@ EVENT_STREAM = IDLE_HTTP._replace(phase=Phase.EVENT_STREAM)
 NOTHING_OUTGOING = Outgoing((), (), None, (), False, CloseReason.OK, Interest.READ, None)
 
 
-SMALL_HEAD_LEN, SMALL_HEAD_FIELDS = 4_096, 32
+SMALL_HEAD_LEN, SMALL_HEAD_FIELDS = 6_144, 32
 """Bytes and fields of a head that is small."""
 UNCOUNTED_BYTES = (
     HEAD_BYTES + FIELD_BYTES * SMALL_HEAD_FIELDS + (2 + TARGET_FACTOR) * SMALL_HEAD_LEN

@@ -50,7 +50,7 @@ Handler: TypeAlias = (
 """A function of a request; inside asyncio it may be `async def`."""
 
 
-ROUND_SHARE = 4
+ROUND_SHARE = 8
 """Handlers make no more in one round than this part of `Limits.max_outbound_len`: until the core
 has what they made, it cannot say that this is enough.
 """
