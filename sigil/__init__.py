@@ -24,6 +24,21 @@ from .core.send_status import SendStatus
 from .core.server.stats import Stats
 from .core.views.footprint import footprint as http_server_footprint
 from .shell.callbacks import Callbacks
+from .shell.functions import (
+    http_server_fd,
+    http_server_host,
+    http_server_listen,
+    http_server_loop,
+    http_server_next_deadline,
+    http_server_port,
+    http_server_running,
+    http_server_serve_in_thread,
+    http_server_start,
+    http_server_stats,
+    http_server_stop,
+    http_server_stop_on_signals,
+    http_server_tick,
+)
 from .shell.hosts.asyncio_host import http_server_serve
 from .shell.make import make_http_server
 from .shell.messaging import (
@@ -42,21 +57,8 @@ from .shell.messaging import (
 )
 from .shell.program.deferred import Deferred
 from .shell.program.handlers import Handler
-from .shell.server import (
-    HttpServer,
-    http_server_fd,
-    http_server_listen,
-    http_server_loop,
-    http_server_next_deadline,
-    http_server_port,
-    http_server_running,
-    http_server_serve_in_thread,
-    http_server_start,
-    http_server_stats,
-    http_server_stop,
-    http_server_stop_on_signals,
-    http_server_tick,
-)
+from .shell.records import bound_reprs, document_fields
+from .shell.server import HttpServer
 from .shell.staging import (
     http_server_memcpy,
     http_server_printf,
@@ -69,6 +71,9 @@ from .shell.staging import (
 )
 
 __version__ = "0.1.0"
+
+bound_reprs(__name__)
+document_fields(Limits, Callbacks, Request, Response, SseEvent, Stats, Conn, Peer, Unfold)
 
 __all__ = [
     "BadInput",
@@ -97,6 +102,7 @@ __all__ = [
     "http_server_close",
     "http_server_fd",
     "http_server_footprint",
+    "http_server_host",
     "http_server_listen",
     "http_server_loop",
     "http_server_memcpy",

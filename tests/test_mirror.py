@@ -21,11 +21,13 @@ ELSEWHERE = {
     "core/unchecked": "tests/test_records.py",
     "core/events": "tests/docs/test_tables.py",
     "core/effects": "tests/docs/test_tables.py",
+    "core/broadcast/encode": "tests/core/broadcast/test_entry.py",
     "core/connection/output": "tests/core/connection/test_responses.py",
     "core/server/batch": "tests/core/test_laws.py",
     "shell/callbacks": "tests/shell/test_server_names.py",
     "shell/make": "tests/shell/loop/test_listen.py",
     "shell/loop/acceptor": "tests/shell/test_server_descriptors.py",
+    "shell/functions": "tests/shell/test_server_names.py",
     "shell/loop/connection_socket": "tests/shell/loop/test_sockets_linger.py",
     "shell/loop/head_cache": "tests/limits/of_requests.py",
     "shell/loop/mailbox": "tests/adversity/test_threads.py",
@@ -52,6 +54,8 @@ ELSEWHERE = {
 
 WHOLE = {
     "core/test_laws": "laws of the core as a whole, tried on whatever may happen",
+    "shell/test_wrong_types": "all of the public face, called with what does not suit it",
+    "core/server/test_work": "work of each event, among few and among many",
     "shell/test_in_and_out": "whatever comes in, by every way out",
 }
 """Test files that belong to no module, and why."""

@@ -209,9 +209,13 @@ class FanOutStalled(NamedTuple):
 class Flush(NamedTuple):
     """A tick is over, and the messages sent and broadcast in it are to leave; with a `conn`, those
     to this client leave before, because they are many.
+
+    Of the WebSockets in `unhandled` messages were delivered with which the program has not been
+    called yet: a close frame of theirs is not answered before it has been.
     """
 
     conn: Conn | None
+    unhandled: frozenset[Conn] = frozenset()
 
 
 class Stop(NamedTuple):

@@ -103,7 +103,7 @@ class Limits(NamedTuple):
     message is dropped, and `send` returns `DROPPED`. From `max_outbox_len` on the client's own
     messages are not read.
     """
-    max_ws_topics_per_client: int = 128
+    max_ws_topics_per_client: int = 100
     """Topics that one WebSocket or event stream is subscribed to at once; each change of them
     copies the set. Beyond this a response that asks for more becomes a 500, and a subscription is
     not made, with a line in the error log.
@@ -146,6 +146,15 @@ class Limits(NamedTuple):
     history_messages: int = 0
     """Earlier broadcast messages that a new subscriber may be sent first, at most. Above 0,
     messages are kept even while nobody is subscribed.
+    """
+    max_recode_len_per_tick: int = 262_144
+    """Bytes of earlier broadcast messages that are encoded anew in one tick, over all subscribers,
+    for those that ask for them in an encoding that nobody had; each counts 1 KiB more. The rest is
+    encoded in the next ticks, so that a small request is no large delay for the others.
+    """
+    max_recoded_len: int = 2**23
+    """Bytes of such messages that are kept for the next who asks, each counted with 1 KiB more.
+    Beyond this those that were encoded before are forgotten.
     """
 
     # -- all clients together ----------------------------------------------------------------------
@@ -271,6 +280,7 @@ _AT_LEAST_ONE = frozenset(
         "max_rounds_per_tick",
         "outgoing_buffer_sz",
         "max_ws_send_frame_cnt",
+        "max_recode_len_per_tick",
     )
 )
 """The limits that may not be 0, since nothing would work."""
@@ -285,6 +295,15 @@ def without_aliases(limits: Limits) -> Limits:
 
 RESERVED_DESCRIPTORS = 32
 """Descriptors that are left for what the program opens itself."""
+
+
+def has_default_counts(limits: Limits) -> bool:
+    """True if nobody has chosen how many connections there may be."""
+    default = Limits()
+    return (limits.max_connection_cnt, limits.max_ws_connection_cnt) == (
+        default.max_connection_cnt,
+        default.max_ws_connection_cnt,
+    )
 
 
 def within_descriptors(limits: Limits, count: int) -> Limits:

@@ -40,6 +40,8 @@ def append_format(stage: Stage, fmt: str, args: tuple[object, ...]) -> Stage:
 
     TypeError or ValueError if the format does not suit its arguments: then nothing is appended.
     """
+    if not isinstance(fmt, str):
+        raise TypeError(f"a format is a str, not {type(fmt).__name__}")
     return stage if stage.has_failed else append_bytes(stage, (fmt % args).encode())
 
 
@@ -62,6 +64,8 @@ def truncate(stage: Stage, length: int) -> Stage:
     """The stage with its first `length` bytes only; one that has failed stays so. ValueError if it
     has fewer, or for a negative length.
     """
+    if not isinstance(length, int):
+        raise TypeError(f"a length is a whole number, not {type(length).__name__}")
     if not 0 <= length <= stage.length:
         raise ValueError(f"{length} bytes cannot be kept of the {stage.length} that are staged")
     rope: Rope = ()

@@ -30,10 +30,17 @@ def make_http_server(
     `handler` is called with each complete `Request` and returns a `Response`, or None for a 404.
     `port` 0 picks a free one. `timeout` (seconds) and `max_request_size` (bytes), if given,
     override `Limits.body_timeout` and `Limits.max_body_len`, whose defaults are 30 s and 10 MiB.
-    TypeError if the handler cannot be called, ValueError for limits that make no sense.
+    TypeError, with a sentence, for an argument of another type, ValueError for limits that make no
+    sense.
     """
-    if not callable(handler):
-        raise TypeError(f"a handler is a function of a request, not {type(handler).__name__}")
+    _check_type("host", host, str, "a str")
+    _check_type("port", port, int, "a whole number, 0 for any that is free")
+    _check_type("backlog", backlog, int, "a whole number")
+    if timeout is not None:
+        _check_type("timeout", timeout, (int, float), "a number of seconds")
+    if max_request_size is not None:
+        _check_type("max_request_size", max_request_size, int, "a number of bytes")
+    check_program(handler, limits, callbacks)
     limits = without_aliases(limits or Limits())
     if timeout is not None:
         limits = limits._replace(body_timeout=timeout)
@@ -43,3 +50,25 @@ def make_http_server(
     if problem is not None:
         raise ValueError(problem)
     return HttpServer(handler, host, port, backlog, limits, callbacks or Callbacks())
+
+
+def check_program(handler: object, limits: object, callbacks: object) -> None:
+    """TypeError for a handler, limits or callbacks that are none."""
+    if not callable(handler):
+        raise TypeError(f"a handler is a function of a request, not {type(handler).__name__}")
+    if limits is not None:
+        _check_type("limits", limits, Limits, "a Limits")
+    if callbacks is None:
+        return
+    for name in Callbacks._fields:
+        callback = getattr(callbacks, name, None)
+        if not hasattr(callbacks, name):
+            raise TypeError(f"callbacks are a Callbacks, not {type(callbacks).__name__}")
+        if callback is not None and not callable(callback):
+            raise TypeError(f"the callback {name} is a function, not {type(callback).__name__}")
+
+
+def _check_type(name: str, value: object, kinds: type | tuple[type, ...], what: str) -> None:
+    """TypeError if the argument `name` is of none of these types; True is no number."""
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise TypeError(f"{name} is {what}, not {value!r}")

@@ -20,7 +20,7 @@ from ..core.conn import Conn, Peer
 from ..core.connection.subscriber import is_topic_too_long
 from ..core.connection.websocket_send import buffered_amount
 from ..core.effects import SERVER_LOG
-from ..core.events import CloseRequested, Event, Publish, SendMessages, Subscribe
+from ..core.events import CloseRequested, Event, Publish, SendMessages, Stop, Subscribe
 from ..core.limits import Limits
 from ..core.send_status import SendStatus
 from ..core.server.slots import clients_of, find_client
@@ -55,8 +55,33 @@ def check_topic(topic: object) -> None:
         raise TypeError(f"a topic is a str, not {type(topic).__name__}")
 
 
+def stop_event(grace: float) -> Stop:
+    """The event of a program that stops its server; TypeError for what is no number of seconds."""
+    if not isinstance(grace, int | float):
+        raise TypeError(f"grace is a number of seconds, not {type(grace).__name__}")
+    return Stop(float(grace))
+
+
+def check_conn(conn: object) -> None:
+    """TypeError for what names no connection."""
+    if type(conn) is not Conn:
+        raise TypeError(f"a connection is named by a Conn, not {type(conn).__name__}")
+
+
 class Messaging(Stager):
     """A server as the program behind it sees it: its clients, and what is sent to them."""
+
+    __slots__ = (
+        "_application",
+        "_buffer",
+        "_engine",
+        "_interrupting_calls",
+        "_late_events",
+        "_limits",
+        "_mailbox",
+        "_sending_thread",
+        "_thread",
+    )
 
     def __init__(self, limits: Limits, engine: Engine) -> None:
         super().__init__(limits.outgoing_buffer_sz, engine.guard)
@@ -98,6 +123,7 @@ class Messaging(Stager):
 
     def peer(self, conn: Conn) -> Peer | None:
         """The address of the client at the other end; None if the connection is gone."""
+        check_conn(conn)
         client = find_client(self.state.slots, conn)
         return None if client is None else client.peer
 
@@ -112,6 +138,7 @@ class Messaging(Stager):
 
     def buffered_amount(self, conn: Conn) -> int:
         """Bytes for this client that the kernel has not taken yet; 0 for one that is gone."""
+        check_conn(conn)
         state = self.state
         return buffered_amount(find_client(state.slots, conn), state.broadcast)
 
@@ -127,6 +154,8 @@ class Messaging(Stager):
         has not taken. From another thread `SUCCESS` says only that it is on its way to the loop.
         """
         # nearly every message is a str, and one call less for each is 3 % of an echo
+        if type(conn) is not Conn:
+            check_conn(conn)
         message = (TEXT, data.encode()) if type(data) is str else to_message(data)
         guard = self._guard
         if (get_ident() == self._sending_thread and not guard.is_busy) or self._may_send_now():
@@ -170,11 +199,13 @@ class Messaging(Stager):
         A topic beyond `Limits.max_ws_topics_per_client` or `max_topic_len` is not subscribed to,
         and the error log says so. TypeError for a topic that is not a str.
         """
+        check_conn(conn)
         check_topic(topic)
         self._apply(Subscribe(conn, topic, True))
 
     def unsubscribe(self, conn: Conn, topic: str) -> None:
         """End a client's subscription to a topic; may be called from any thread, twice is once."""
+        check_conn(conn)
         check_topic(topic)
         self._apply(Subscribe(conn, topic, False))
 
@@ -186,6 +217,7 @@ class Messaging(Stager):
         the reason which `close` and `ws_close` are called with, and it determines the code or
         status that is sent. ValueError for a code that may not be sent.
         """
+        check_conn(conn)
         self._apply(close_event(conn, code, reason))
 
     # -- threads -----------------------------------------------------------------------------------

@@ -20,8 +20,8 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from ..core.conn import Peer
 from ..core.effects import ACCESS_LOG, SERVER_LOG
-from ..core.events import Accepted, DescriptorsExhausted, InputRead, Stop, TickStarted
-from ..core.limits import Limits, within_descriptors
+from ..core.events import Accepted, DescriptorsExhausted, InputRead, TickStarted
+from ..core.limits import Limits, has_default_counts, within_descriptors
 from ..core.server.admission import accept_room, max_accepts
 from ..core.server.clock import is_due, next_deadline
 from ..core.server.state import ServerState, make_server
@@ -32,10 +32,10 @@ from .loop.clock import read_clock
 from .loop.descriptors import descriptors_left
 from .loop.engine import Engine
 from .loop.head_cache import cached_parser
-from .loop.listen import open_listener
+from .loop.listen import check_socket, open_listener
 from .loop.signals import stopping_on_signals, waking_on_signals
 from .loop.sockets import Ready, Sockets, unread_of
-from .messaging import NO_THREAD, Messaging
+from .messaging import NO_THREAD, Messaging, stop_event
 from .program.body_sources import Spawn
 from .program.callbacks import CallbackTable
 from .program.handlers import Application, Handler
@@ -48,6 +48,15 @@ _ACCESS = logging.getLogger(ACCESS_LOG)
 
 class HttpServer(Messaging):
     """An HTTP/1.1 server; make it with `make_http_server`."""
+
+    # there is nothing else to be set: a handler that is assigned would not be called
+    # fmt: off
+    __slots__ = (
+        "__weakref__", "_acceptor", "_asked_port", "_backlog", "_has_ended", "_host", "_is_awake",
+        "_is_ticking", "_is_watched", "_port", "_read_offset", "_selector", "_sockets",
+        "_waits_when_full",
+    )
+    # fmt: on
 
     def __init__(
         self,
@@ -66,7 +75,7 @@ class HttpServer(Messaging):
                 read_clock,
             ),
         )
-        self.host = host
+        self._host = host
         self._asked_port = self._port = port
         self._backlog = backlog
         self._selector: selectors.BaseSelector | None = None
@@ -86,10 +95,21 @@ class HttpServer(Messaging):
 
     # -- questions ---------------------------------------------------------------------------------
 
+    def __repr__(self) -> str:
+        state, snapshot = "stopped" if self._has_ended else "not listening", self._engine.snapshot
+        if self.running:
+            state = f"{snapshot.running.name.lower()}, clients: {snapshot.slots.used}"
+        return f"<HttpServer {self._address()}, {state}>"
+
     @property
     def running(self) -> bool:
         """True from `listen` until the last connection of a stopped server is closed."""
         return self._selector is not None
+
+    @property
+    def host(self) -> str:
+        """The host that is, was or will be listened on, or the path of a Unix socket."""
+        return self._host
 
     @property
     def port(self) -> int:
@@ -141,8 +161,11 @@ class HttpServer(Messaging):
         """Open the listening socket, or take over `sock`, which listens already (TCP or Unix) and
         is closed at the end.
 
-        OSError with the address if that cannot be.  Twice is once.
+        OSError with the address if that cannot be; TypeError for what is no socket, and for an
+        SSLSocket, since TLS is not served yet.  Twice is once.
         """
+        if sock is not None:
+            check_socket(sock)
         if self.running:
             return
         self._open(sock)
@@ -166,7 +189,7 @@ class HttpServer(Messaging):
         limits = given if left is None else within_descriptors(given, left)
         if limits is not given:
             # whoever has chosen the numbers is told that they cannot be had
-            level = logging.INFO if _has_default_counts(given) else logging.WARNING
+            level = logging.INFO if has_default_counts(given) else logging.WARNING
             text = (
                 "%d descriptors are left to this process: at most %d connections and %d WebSockets "
                 "are open at once, not %d and %d (raise the soft limit, `ulimit -n`)"
@@ -181,7 +204,7 @@ class HttpServer(Messaging):
         with ExitStack() as opened:
             listener = sock
             if listener is None:
-                listener = open_listener(self.host, self._asked_port, self._backlog)
+                listener = open_listener(self._host, self._asked_port, self._backlog)
                 opened.enter_context(listener)
             listener.setblocking(False)
             name = listener.getsockname()
@@ -193,15 +216,17 @@ class HttpServer(Messaging):
         self._selector, self._acceptor = selector, acceptor
         self._sockets = Sockets(self._engine, self._application, selector)
         if not isinstance(name, tuple):  # a Unix socket
-            self.host, self._port = str(name), 0
+            self._host, self._port = str(name), 0
             return
         if sock is not None:
-            self.host = name[0]
+            self._host = name[0]
         self._port = name[1]
 
     def _address(self) -> str:
-        """The address that is listened on, as it is logged."""
-        return f"http://{Peer(self.host, self.port)}" if self.port else f"unix:{self.host}"
+        """The address that is, was or will be listened on, as it is logged."""
+        if self.port or not (self.running or self._has_ended):
+            return f"http://{Peer(self._host, self.port)}"
+        return f"unix:{self._host}"
 
     def start(self, *, grace: float = 5.0) -> None:
         """Serve until `stop`; in the main thread SIGINT and SIGTERM drain for up to `grace`
@@ -235,7 +260,7 @@ class HttpServer(Messaging):
         self._require_no_tick("server_loop")
         try:
             while self.running:
-                self.tick(self._wait_seconds())
+                self.tick(None)
         except BaseException:
             self._stop_now()
             raise
@@ -249,9 +274,9 @@ class HttpServer(Messaging):
         `running` is False. Before the first `listen` it takes effect then (a thread may be about to
         start); after the end it does nothing.
         """
-        if self._has_ended and not self.running:
-            return
-        self._post(Stop(float(grace)))
+        event = stop_event(grace)
+        if not self._has_ended or self.running:
+            self._post(event)
 
     def _stop_now(self) -> None:
         """Stop at once, and return when everything is closed.  Not from within a tick."""
@@ -392,11 +417,6 @@ class HttpServer(Messaging):
         if acceptor.is_exhausted:
             self._engine.events.append(DescriptorsExhausted(error))
 
-    def _wait_seconds(self) -> float | None:
-        """How long `start` may wait in one tick."""
-        at = self.next_deadline()
-        return None if at is None else max(0.0, at - self._engine.clock().now)
-
     # -- the end -----------------------------------------------------------------------------------
 
     def _wind_down(self) -> None:
@@ -421,34 +441,3 @@ class HttpServer(Messaging):
         if self._selector is None:
             raise RuntimeError("the server is not listening: call listen() or tick() first")
         return self._selector
-
-
-def _has_default_counts(limits: Limits) -> bool:
-    """True if nobody has chosen how many connections there may be."""
-    default = Limits()
-    return (limits.max_connection_cnt, limits.max_ws_connection_cnt) == (
-        default.max_connection_cnt,
-        default.max_ws_connection_cnt,
-    )
-
-
-def http_server_running(server: HttpServer) -> bool:
-    """The property `running` of a server."""
-    return server.running
-
-
-def http_server_port(server: HttpServer) -> int:
-    """The property `port` of a server."""
-    return server.port
-
-
-http_server_listen = HttpServer.listen
-http_server_start = HttpServer.start
-http_server_stop = HttpServer.stop
-http_server_stop_on_signals = HttpServer.stop_on_signals
-http_server_tick = HttpServer.tick
-http_server_loop = HttpServer.server_loop
-http_server_serve_in_thread = HttpServer.serve_in_thread
-http_server_fd = HttpServer.fileno
-http_server_next_deadline = HttpServer.next_deadline
-http_server_stats = HttpServer.stats

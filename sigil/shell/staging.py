@@ -30,6 +30,7 @@ Result = TypeVar("Result")
 class Stager(ABC):
     """A server that has a stage."""
 
+    __slots__ = ("_guard", "_size", "_stages")
     _thread: int
     """The thread that ticks."""
 

@@ -24,6 +24,7 @@ from ..core.limits import Limits, check_limits
 from ..core.server.state import Server
 from ..core.server.stats import Stats
 from ..shell.callbacks import Callbacks
+from ..shell.make import check_program
 from ..shell.program.handlers import Handler
 from .answers import Answer, Found, read_answer
 from .connection import Connection
@@ -77,8 +78,7 @@ class Client:
         max_ticks: int = 1_000,
         max_sent_len: int = 64 * 2**20,
     ) -> None:
-        if not callable(handler):
-            raise TypeError(f"a handler is a function of a request, not {type(handler).__name__}")
+        check_program(handler, limits, callbacks)
         problem = None if limits is None else check_limits(limits)
         if problem is not None:
             raise ValueError(problem)

@@ -34,7 +34,6 @@ from ..core.events import (
     HandlerFailed,
     InputRead,
     Stalled,
-    Stop,
     TickStarted,
     TimeRead,
 )
@@ -46,7 +45,7 @@ from ..core.server.state import Server, ServerState, make_server
 from ..core.server.stats import Stats, stats
 from ..shell.callbacks import Callbacks
 from ..shell.loop.engine import Clock, Engine
-from ..shell.messaging import Messaging
+from ..shell.messaging import Messaging, stop_event
 from ..shell.program.body_sources import LateChunk, Spawn
 from ..shell.program.handlers import Application, Handler
 from ..shell.program.jobs import LateResult, Returned
@@ -155,7 +154,7 @@ class MemoryServer(Messaging):
 
     def stop(self, grace: float = 5.0) -> None:
         """Stop the server from the next tick on; requests under way have `grace` seconds more."""
-        self._post(Stop(float(grace)))
+        self._post(stop_event(grace))
 
     def set_spawn(self, spawn: Spawn | None) -> None:
         """Set what runs the coroutines of user code; with None they are refused with a 500."""
@@ -206,7 +205,8 @@ class MemoryServer(Messaging):
         engine, limits = self._engine, self._limits
         engine.flush_between_ticks()
         engine.run_queue.begin_tick()
-        self._loop.run_once()
+        with self._guard.user_code():
+            self._loop.run_once()
         # An exception may have left a tick before its first event was given to the core.
         is_left_over = bool(engine.events) and type(engine.events[0]) is TickStarted
         engine.events[:is_left_over] = [TickStarted(*self._read_time())]
@@ -230,7 +230,8 @@ class MemoryServer(Messaging):
         if self.state.running is ServerState.STOPPED and self._engine.is_done:
             self.kernel.close()
             self.set_spawn(None)
-            self._loop.end()
+            with self._guard.user_code():
+                self._loop.end()
             self._has_ended = True
             self._mailbox.close()
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from sigil import Deferred, Request, Response
+from sigil import Deferred, HttpServer, Request, Response
 from tests.support.descriptors import count_descriptors
 from tests.support.requests import GET
 from tests.support.servers import HOST, PATIENCE, Raw, ask, end, in_thread, make, ticking
@@ -192,20 +192,22 @@ def test_a_server_lives_again_and_again_while_threads_insist_that_it_stops() -> 
     assert not server.running
 
 
-def test_a_stop_that_is_late_for_one_life_does_not_end_the_next_one() -> None:
+def test_a_stop_that_is_late_for_one_life_does_not_end_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     server, may_go_on, is_there = make(), threading.Event(), threading.Event()
     server.listen()
-    post = server._post
+    post = HttpServer._post
 
-    def hold(word: Any) -> None:
+    def hold(of: HttpServer, word: Any) -> None:
         is_there.set()
         assert may_go_on.wait(PATIENCE)
-        post(word)
+        post(of, word)
 
-    server._post = hold  # type: ignore[method-assign]
+    monkeypatch.setattr(HttpServer, "_post", hold)
     with threads(1, lambda number: server.stop(0)):
         assert is_there.wait(PATIENCE)
-        server._post = post  # type: ignore[method-assign]
+        monkeypatch.undo()
         end(server)
         may_go_on.set()
     server.listen()

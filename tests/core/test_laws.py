@@ -15,7 +15,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sigil.core.conn import Conn
-from sigil.core.connection.client import has_unsent, incoming_len, is_subscriber, outgoing_len
+from sigil.core.connection.client import (
+    has_unsent,
+    incoming_len,
+    is_close_due,
+    is_subscriber,
+    outgoing_len,
+)
 from sigil.core.connection.deadlines import deadline_of, interest_of
 from sigil.core.connection.subscriber import CloseState
 from sigil.core.effects import CallClose, CallOpen, CallWsClose, CallWsOpen, Deliver, Effect
@@ -261,7 +267,8 @@ def test_a_websocket_to_which_something_is_to_be_said_is_on_the_list_and_a_flush
                 is_free = not (client.outgoing.outbox or client.outgoing.is_full)
                 is_sayable = (
                     bool(client.subscriber.queue)
-                    or (client.websocket is not None and client.websocket.pong_payload is not None)
+                    or (client.websocket is not None and bool(client.websocket.pongs))
+                    or is_close_due(client)
                     or client.subscriber.cursor is not None
                 )
                 assert is_sayable == has_unsent(client)

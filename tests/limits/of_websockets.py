@@ -9,8 +9,12 @@ does not know deadlines or sockets.
 """
 
 from sigil import Callbacks, Conn, HttpServer, Limits, Request, Response, SendStatus
+from sigil.core.broadcast.recoding import ENTRY_LEN
+from sigil.core.events import Publish
+from sigil.core.server import advance
 from sigil.testing import Client, UpgradeRefused, WebSocket
 from tests.limits.row import Row, end_of
+from tests.support.crowds import FLUSH, conns_of, event_streams, idle
 from tests.support.requests import UPGRADE
 from tests.support.websocket_client import frame
 
@@ -231,6 +235,30 @@ def look_back(limits: Limits, count: int) -> str:
         client.server.broadcast(str(number))
         client.run_until_idle()
     return " ".join(map(str, client.websocket(f"/?history={count}").messages()))
+
+
+def encode_anew(limits: Limits, cost: int) -> str:
+    """A newcomer asks for two messages in an encoding that nobody had, each of which counts so many
+    bytes.
+    """
+    return f"{encoded_anew(limits, (cost - ENTRY_LEN - HEAD_LEN,) * 2)} in the first tick"
+
+
+def keep_encoded(limits: Limits, length: int) -> str:
+    """Two messages that are encoded for a newcomer take so many bytes together."""
+    overhead = ENTRY_LEN + len("id: 0-1\ndata: \n\n")
+    return f"{encoded_anew(limits, (1, length - 1 - 2 * overhead))} kept"
+
+
+def encoded_anew(limits: Limits, lengths: tuple[int, ...]) -> int:
+    """How many of messages of these lengths are kept in an encoding when an event stream has asked
+    for all of them, a tick later.
+    """
+    messages = tuple((1, b"x" * length, None) for length in lengths)
+    server, _ = advance(idle(1, limits), [Publish(messages), FLUSH])
+    response = Response.sse(history=len(lengths))
+    server, _ = advance(event_streams(server, conns_of(server), response), [FLUSH])
+    return len(server.broadcast.ring.recoded.frames)
 
 
 # -- topics ----------------------------------------------------------------------------------------
@@ -464,6 +492,24 @@ ROWS = (
         5,
         "BACKPRESSURE, open, 4 messages",
         "DROPPED, WS_CLIENT_TOO_SLOW, 5 messages",
+    ),
+    Row(
+        "max_recode_len_per_tick",
+        Limits(history_messages=2, max_recode_len_per_tick=1_500),
+        encode_anew,
+        1_499,
+        1_500,
+        "2 in the first tick",
+        "1 in the first tick",
+    ),
+    Row(
+        "max_recoded_len",
+        Limits(history_messages=2, max_recoded_len=3_000),
+        keep_encoded,
+        3_000,
+        3_001,
+        "2 kept",
+        "1 kept",
     ),
     Row("history_messages", Limits(history_messages=3), look_back, 3, 4, "2 3 4", "2 3 4"),
 )

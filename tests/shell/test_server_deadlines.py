@@ -34,6 +34,7 @@ LIMITS = Limits(
     idle_timeout=LONG,
     stall_timeout=LONG,
     linger_timeout=LONG,
+    rate_grace=LONG,
 )
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"
 
@@ -95,14 +96,23 @@ def test_a_head_that_does_not_end_is_408_however_steadily_it_dribbles(dribble: b
 
 
 @pytest.mark.parametrize("dribble", [b"", b"12345678"])
-def test_a_body_that_does_not_end_is_408_however_steadily_it_dribbles(dribble: bytes) -> None:
+def test_a_body_that_falls_silent_is_408(dribble: bytes) -> None:
     with in_thread(make(app, LIMITS._replace(body_timeout=0.3))) as server:
         received, seconds = until_the_end(server, POST, dribble)
         answer = only(received)
         assert answer.status == 408
         assert "body" in answer.text
-        assert 0.25 < seconds < 1.1
+        assert seconds > 0.25
         assert closed_with(server)["BODY_TIMEOUT"] == 1
+
+
+def test_a_body_that_dribbles_is_408_though_it_is_never_silent() -> None:
+    limits = LIMITS._replace(rate_grace=0.3, min_body_rate=10**6)
+    with in_thread(make(app, limits)) as server:
+        received, seconds = until_the_end(server, POST, b"123456789")
+        assert only(received).status == 408
+        assert seconds > 0.25
+        assert closed_with(server)["TOO_SLOW"] == 1
 
 
 def test_a_connection_that_asks_nothing_is_closed_without_a_word() -> None:

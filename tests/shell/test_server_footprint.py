@@ -45,6 +45,7 @@ BASE = Limits(
     max_cached_heads=32,
     max_ws_outbox_len=65_536,
     max_thread_queue_len=2**20,
+    max_recoded_len=2**16,
     max_read_len=16_384,
     header_timeout=PATIENCE,
     stall_timeout=PATIENCE,

@@ -5,6 +5,7 @@ are honest, the host never has to know that there are connections.
 """
 
 import select
+import threading
 import time
 
 import pytest
@@ -57,6 +58,18 @@ def test_a_tick_without_a_timeout_waits_until_there_is_something() -> None:
         server.stop()
         assert server.tick(None) is True
         assert client is not None
+
+
+@pytest.mark.parametrize("timeout", [None, 10 * PATIENCE])
+def test_a_tick_does_not_sleep_through_a_deadline(timeout: float | None) -> None:
+    with ticking(limits=Limits(idle_timeout=0.1)) as server, Raw(server):
+        assert server.tick(PATIENCE) is True
+        too_late = threading.Timer(PATIENCE, server.stop, (0.0,))
+        too_late.start()
+        while not server.stats().closed:
+            has_worked = server.tick(timeout)
+        too_late.cancel()
+        assert (server.stats().closed, has_worked) == ({"IDLE_TIMEOUT": 1}, True)
 
 
 def test_a_tick_with_work_pending_polls_whatever_timeout_it_was_given() -> None:

@@ -25,10 +25,12 @@ def kept_seeds() -> list[int]:
     return [int(line.split()[0]) for line in lines if line and not line.startswith("#")]
 
 
-def broken_rule(seed: int, skip: frozenset[str] = frozenset()) -> Violation | None:
+def broken_rule(
+    seed: int, skip: frozenset[str] = frozenset(), is_held_up: bool = False
+) -> Violation | None:
     """The first rule that the world of this seed breaks."""
     try:
-        World(seed, skip).run()
+        World(seed, skip, is_held_up=is_held_up).run()
     except Violation as violation:
         return violation
     except Exception as error:  # nothing may be raised, so that is broken too
@@ -36,9 +38,9 @@ def broken_rule(seed: int, skip: frozenset[str] = frozenset()) -> Violation | No
     return None
 
 
-def show(seed: int, count: int, skip: frozenset[str]) -> None:
+def show(seed: int, count: int, skip: frozenset[str], is_held_up: bool) -> None:
     """Print the end of a world."""
-    world = World(seed, skip, keeps_lines=True)
+    world = World(seed, skip, keeps_lines=True, is_held_up=is_held_up)
     try:
         print(world.run())
     except Violation as violation:
@@ -57,6 +59,9 @@ def main() -> int:
         "--skip", default="", help="rules that are not checked, separated by commas"
     )
     parser.add_argument(
+        "--held-up", action="store_true", help="hold the loops up, past short timeouts"
+    )
+    parser.add_argument(
         "--keep", action="store_true", help="add seeds that break a rule to seeds.txt"
     )
     parser.add_argument(
@@ -69,11 +74,11 @@ def main() -> int:
     options = parser.parse_args()
     skip = frozenset(options.skip.split(","))
     if options.show:
-        show(options.first, options.show, skip)
+        show(options.first, options.show, skip, options.held_up)
         return 0
     broken: Counter[str] = Counter()
     for seed in range(options.first, options.first + options.seeds):
-        violation = broken_rule(seed, skip)
+        violation = broken_rule(seed, skip, options.held_up)
         if violation is not None:
             broken[violation.check] += 1
             print(f"{seed} {violation}", flush=True)

@@ -108,3 +108,16 @@ def test_who_waits_in_a_coroutine_is_told_of_the_end_all_the_same(kind: str) -> 
     say_in_one_read(client, websocket)
     client.stop(0.0)
     assert ends == [CloseReason.SHUTDOWN]
+
+
+def test_a_coroutine_is_user_code_whose_calls_are_done_at_once() -> None:
+    statuses: list[SendStatus] = []
+
+    async def on_message(server: MemoryServer, conn: Conn, data: str | bytes) -> None:
+        await asyncio.sleep(0.0)
+        server.close(conn)
+        statuses.append(server.send(conn, "behind the close"))
+
+    client = Client(upgrade, callbacks=Callbacks(ws_message=on_message))
+    say_in_one_read(client, client.websocket("/"))
+    assert statuses == [SendStatus.DROPPED]

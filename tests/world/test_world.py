@@ -17,6 +17,7 @@ from sigil.core.broadcast.encoding import Encoding
 from sigil.core.broadcast.entry import Published
 from sigil.core.conn import Conn
 from sigil.core.connection import send_queue
+from sigil.core.events import InputRead
 from sigil.testing.world import Violation, World
 from sigil.testing.world.clients import WebSocketClient
 from sigil.testing.world.trace import canonical
@@ -29,15 +30,20 @@ pytestmark = pytest.mark.filterwarnings(
 SEEDS, CHUNK = 2_000, 100
 
 
-def broken(seeds: Iterator[int] | range | list[int]) -> list[str]:
+def broken(seeds: Iterator[int] | range | list[int], is_held_up: bool = False) -> list[str]:
     """What is wrong with the worlds of these seeds."""
-    violations = ((seed, broken_rule(seed)) for seed in seeds)
+    violations = ((seed, broken_rule(seed, is_held_up=is_held_up)) for seed in seeds)
     return [f"{seed}: {violation}" for seed, violation in violations if violation]
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
 def test_all_that_must_hold_holds(first: int) -> None:
     assert broken(range(first, first + CHUNK)) == []
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS // 2, CHUNK))
+def test_all_that_must_hold_holds_though_the_loop_is_held_up(first: int) -> None:
+    assert broken(range(first, first + CHUNK), is_held_up=True) == []
 
 
 def test_what_once_broke_a_rule_does_so_no_more() -> None:
@@ -110,10 +116,10 @@ def test_a_lost_message_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_torn_frame_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = send_queue.ring_read
+    read = send_queue.ring_read_encoded
     monkeypatch.setattr(
-        "sigil.core.connection.send_queue.ring_read",
-        lambda *place: ((number, frame[:-1]) for number, frame in read(*place)),
+        "sigil.core.connection.send_queue.ring_read_encoded",
+        lambda *place: ((number, frame and frame[:-1]) for number, frame in read(*place)),
     )
     assert noticed() & {"order", "frame", "missing"}
 
@@ -133,9 +139,17 @@ def test_a_drop_for_what_was_not_needed_is_noticed(monkeypatch: pytest.MonkeyPat
     assert "explained" in noticed()
 
 
-def noticed() -> set[str]:
+def test_a_client_that_is_ended_though_it_was_ready_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sigil.testing.server.InputRead", lambda unread: InputRead())
+    assert noticed(range(450, 600), is_held_up=True) == {"served"}
+
+
+def noticed(seeds: range = range(60), is_held_up: bool = False) -> set[str]:
     """The rules that worlds find broken."""
-    return {found.check for seed in range(60) if (found := broken_rule(seed)) is not None}
+    violations = (broken_rule(seed, is_held_up=is_held_up) for seed in seeds)
+    return {found.check for found in violations if found is not None}
 
 
 # -- another reader --------------------------------------------------------------------------------

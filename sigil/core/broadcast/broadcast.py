@@ -15,7 +15,7 @@ until the tick is flushed, and never overwrites itself.
 It does not know how a cursor advances: `connection.send_queue` and `connection.websocket_send` do.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
@@ -25,17 +25,32 @@ from ..conn import Conn
 from ..limits import Limits
 from ..send_status import SendStatus
 from ..unchecked import make_unchecked
-from .encoding import ENCODING_INFO, Encoding, recode
+from .cohort_index import (
+    EMPTY_INDEX,
+    CohortIndex,
+    add_cohort,
+    enter_cohort,
+    exit_cohort,
+    remove_cohort,
+    with_topics,
+)
+from .encoding import ENCODING_INFO, Encoding
 from .entry import (
     EVERY_TOPIC,
     Published,
     Subscription,
-    entry_len,
-    format_position,
+    Topics,
     frame_for,
     matches,
 )
-from .ring import Ring, last_matching, make_ring, ring_append, ring_reserve, ring_skip
+from .ring import (
+    Ring,
+    last_matching,
+    make_ring,
+    ring_append,
+    ring_reserve,
+    ring_skip,
+)
 
 Cohorts: TypeAlias = PMap[Subscription, PSet[Conn]]
 
@@ -44,19 +59,24 @@ class Broadcast(NamedTuple):
     """What was published, and where each subscriber is.
 
     `pending` was published in this tick, `pending_len` bytes in all encodings; the ring has what
-    was published before. No laggard's cursor is below `lowest_cursor`: while the tail is not above
-    it, no laggard needs a look. `encoding_counts` has the number of subscribers in each encoding
-    but the plain one, in which everything is stored. `may_be_resumed`: some subscriber was told its
-    position, and may come back for what it missed.
+    was published before. A laggard is looked at when the tail passes the number that `laggards` has
+    for it, which is not above its cursor; `laggards_at` has the laggards by that number. None of
+    these is below `lowest_cursor`. `encoding_counts` has the number of subscribers in each encoding
+    but the plain one, in which everything is stored, and `encoded_from` the number of the first
+    frame that each of these has had subscribers for all the time. `may_be_resumed`: some subscriber
+    was told its position, and may come back for what it missed.
     """
 
     ring: Ring
     pending: tuple[Published, ...]
     pending_len: int
     cohorts: Cohorts
-    laggards: PSet[Conn]
+    cohort_index: CohortIndex
+    laggards: PMap[Conn, int]
+    laggards_at: PMap[int, PSet[Conn]]
     lowest_cursor: int
     encoding_counts: tuple[tuple[Encoding, int], ...]
+    encoded_from: tuple[tuple[Encoding, int], ...]
     may_be_resumed: bool
 
     @property
@@ -79,9 +99,12 @@ def make_broadcast(limits: Limits, epoch: int = 0) -> Broadcast:
         pending=(),
         pending_len=0,
         cohorts=pmap(),
-        laggards=pset(),
+        cohort_index=EMPTY_INDEX,
+        laggards=pmap(),
+        laggards_at=pmap(),
         lowest_cursor=NO_CURSOR,
         encoding_counts=(),
+        encoded_from=(),
         may_be_resumed=False,
     )
 
@@ -136,9 +159,13 @@ def _with_pending(
     broadcast: Broadcast, ring: Ring, pending: tuple[Published, ...], pending_len: int
 ) -> Broadcast:
     """The broadcast with another ring and other pending entries of `pending_len` bytes."""
-    _, _, _, cohorts, laggards, lowest_cursor, counts, may_be_resumed = broadcast
-    fields = (ring, pending, pending_len, cohorts, laggards, lowest_cursor, counts, may_be_resumed)
-    after: Broadcast = make_unchecked(Broadcast, fields)
+    # fmt: off
+    (_, _, _, cohorts, cohort_index, laggards, laggards_at,
+     lowest_cursor, encoding_counts, encoded_from, may_be_resumed) = broadcast
+    after: Broadcast = make_unchecked(Broadcast, (
+        ring, pending, pending_len, cohorts, cohort_index, laggards, laggards_at,
+        lowest_cursor, encoding_counts, encoded_from, may_be_resumed))
+    # fmt: on
     return after
 
 
@@ -161,22 +188,19 @@ def index_topics(broadcast: Broadcast) -> TopicIndex:
 def pending_bytes_for(
     broadcast: Broadcast, subscription: Subscription, index: TopicIndex | None = None
 ) -> bytes:
-    """What a subscriber is sent of the pending entries, in one piece.
-
-    The result is the same with an `index` of them, and sooner there if they are on many topics.
+    """What a subscriber is sent of the pending entries, in one piece; `index` is theirs, if it is
+    known already.
     """
     encoding, topics = subscription.encoding, subscription.topics
-    ring, pending = broadcast.ring, broadcast.pending
-    places: Iterable[int] = range(len(pending))
-    if index is not None:
+    pending = broadcast.pending
+    if index is None:
+        index = index_topics(broadcast)
+    places = index[None]
+    if topics:
         places = sorted({place for topic in (None, *topics) for place in index.get(topic, ())})
-    elif encoding is Encoding.PLAIN and EVERY_TOPIC not in topics:
-        return b"".join(
-            [entry.frame for entry in pending if entry.topic is None or entry.topic in topics]
-        )
     if encoding is Encoding.PLAIN:
         return b"".join([pending[place].frame for place in places])
-    epoch, head_number = ring.epoch, ring.head_number
+    epoch, head_number = broadcast.ring.epoch, broadcast.ring.head_number
     return b"".join(
         [frame_for(pending[place], subscription, epoch, head_number + place) for place in places]
     )
@@ -192,18 +216,32 @@ NO_CURSOR = 2**62
 
 def join_cohort(broadcast: Broadcast, conn: Conn, subscription: Subscription) -> Broadcast:
     """The broadcast with a subscriber in its cohort: it has been sent all up to the head."""
-    cohort = broadcast.cohorts.get(subscription, NO_MEMBERS).add(conn)
-    return broadcast._replace(cohorts=broadcast.cohorts.set(subscription, cohort))
+    cohort, index = broadcast.cohorts.get(subscription), broadcast.cohort_index
+    if cohort is None:
+        cohort, index = NO_MEMBERS, add_cohort(index, subscription)
+    return broadcast._replace(
+        cohorts=broadcast.cohorts.set(subscription, cohort.add(conn)),
+        cohort_index=enter_cohort(index, conn, subscription),
+    )
 
 
 def leave_cohort(broadcast: Broadcast, conn: Conn, subscription: Subscription) -> Broadcast:
     """The broadcast without a subscriber in its cohort; a cohort without members is removed."""
     cohort = broadcast.cohorts[subscription].remove(conn)
+    index = exit_cohort(broadcast.cohort_index, conn, subscription)
     if cohort:
         cohorts = broadcast.cohorts.set(subscription, cohort)
     else:
-        cohorts = broadcast.cohorts.remove(subscription)
-    return broadcast._replace(cohorts=cohorts)
+        cohorts, index = broadcast.cohorts.remove(subscription), remove_cohort(index, subscription)
+    return broadcast._replace(cohorts=cohorts, cohort_index=index)
+
+
+def change_topics(broadcast: Broadcast, conn: Conn, before: Topics, after: Topics) -> Broadcast:
+    """The broadcast when the topics of a subscriber have become others, or it has begun or ended
+    (none before or after), whether it is in a cohort or lags.
+    """
+    index = with_topics(broadcast.cohort_index, conn, before, after)
+    return broadcast if index is broadcast.cohort_index else broadcast._replace(cohort_index=index)
 
 
 def count_subscribers(broadcast: Broadcast, encoding: Encoding, more: int) -> Broadcast:
@@ -216,24 +254,12 @@ def count_subscribers(broadcast: Broadcast, encoding: Encoding, more: int) -> Br
     counts = dict(broadcast.encoding_counts)
     counts[encoding] = counts.get(encoding, 0) + more
     remaining = sorted((known, count) for known, count in counts.items() if count)
+    first = dict.fromkeys(counts, broadcast.next_number) | dict(broadcast.encoded_from)
     return broadcast._replace(
         encoding_counts=tuple(remaining),
+        encoded_from=tuple([(known, first[known]) for known, _ in remaining]),
         may_be_resumed=broadcast.may_be_resumed or ENCODING_INFO[encoding].has_positions,
     )
-
-
-def add_laggard(broadcast: Broadcast, conn: Conn, cursor: int) -> Broadcast:
-    """The broadcast with a laggard, which needs what was published from its cursor on."""
-    if conn in broadcast.laggards and cursor >= broadcast.lowest_cursor:
-        return broadcast
-    return broadcast._replace(
-        laggards=broadcast.laggards.add(conn), lowest_cursor=min(broadcast.lowest_cursor, cursor)
-    )
-
-
-def remove_laggard(broadcast: Broadcast, conn: Conn) -> Broadcast:
-    """The broadcast without this laggard."""
-    return broadcast._replace(laggards=broadcast.laggards.remove(conn))
 
 
 # -- cursors ---------------------------------------------------------------------------------------
@@ -263,40 +289,6 @@ def first_cursor(broadcast: Broadcast, subscription: Subscription, history: int)
     if history > 0:
         return start_of_history(broadcast, subscription, history)
     return broadcast.next_number if broadcast.pending else None
-
-
-# -- encodings -------------------------------------------------------------------------------------
-
-
-def encode_entries(entries: tuple[Published, ...], broadcast: Broadcast) -> tuple[Published, ...]:
-    """The plain entries that are published next, in each encoding that has subscribers."""
-    return tuple(
-        [
-            encode_entry(entry, broadcast, number)
-            for number, entry in enumerate(entries, broadcast.next_number)
-        ]
-    )
-
-
-def encode_entry(entry: Published, broadcast: Broadcast, number: int) -> Published:
-    """A plain entry in each encoding that has subscribers, unless all of them together do not fit
-    on the ring; `number` is the one that the entry will have.
-    """
-    position = format_position(broadcast.ring.epoch, number)
-    encodings = tuple(
-        [
-            (encoding, _encoded(entry.frame, encoding, position))
-            for encoding, _ in broadcast.encoding_counts
-        ]
-    )
-    encoded = entry._replace(encodings=encodings)
-    return encoded if entry_len(encoded) <= broadcast.ring.max_bytes else entry
-
-
-def _encoded(frame: bytes, encoding: Encoding, position: str) -> bytes:
-    """A plain frame in another encoding; the very same object if it is the same there."""
-    encoded = recode(frame, encoding, position)
-    return frame if encoded == frame else encoded
 
 
 # -- how much can be published ---------------------------------------------------------------------

@@ -122,6 +122,16 @@ def frame_for(entry: Published, subscription: Subscription, epoch: int, number: 
     return recode(frame, subscription.encoding, format_position(epoch, number))
 
 
+def frame_len_for(entry: Published, subscription: Subscription) -> int:
+    """The bytes of what a subscriber is sent of an entry that is for it; those of the plain frame
+    if the entry was not encoded for it.
+    """
+    for encoding, encoded in entry.encodings:
+        if encoding is subscription.encoding:
+            return len(encoded)
+    return len(entry.frame)
+
+
 # -- positions -------------------------------------------------------------------------------------
 
 

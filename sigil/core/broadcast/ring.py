@@ -8,8 +8,8 @@ dropped first.
 Rules: the tail is exact: a frame is stored as long as it fits whole within `max_bytes` bytes and
 `max_frames` frames behind the head. A frame is stored once, however many will be sent it, and never
 copied. Frames that were published together are on one page; pages are the unit of memory. The
-topics of every few hundred frames are indexed, so that reading for a subscriber of few topics costs
-little, however much was published on others.
+frames of every few hundred are indexed by topic, so that reading for a subscriber of few topics
+costs little, however much was published on others.
 
 It does not know who reads. In a notebook:
 
@@ -20,16 +20,25 @@ It does not know who reads. In a notebook:
     list(ring_read(ring, 0, 1, Subscription())) == [(0, b"\\x81\\x05hello")]
 """
 
-from bisect import bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from math import isqrt
 from typing import NamedTuple
 
-from pyrsistent import PVector, pvector
+from pyrsistent import PMap, PVector, pmap, pvector
 
 from ..unchecked import make_unchecked
-from ..websocket.frames import Opcode
-from .encoding import ENCODING_INFO
-from .entry import EVERY_TOPIC, Published, Subscription, entry_len, frame_for, matches
+from .entry import (
+    EVERY_TOPIC,
+    Published,
+    Subscription,
+    entry_len,
+    frame_for,
+    frame_len_for,
+    matches,
+)
+from .recoding import NOTHING_RECODED, Recoded, encode_anew, recoding_cost, stored_frame
+from .topic_spans import TopicSpan, last_of, length_in, make_span, matching
 
 
 class Page(NamedTuple):
@@ -44,20 +53,10 @@ class Page(NamedTuple):
 
 
 TOPIC_SPAN_FRAMES = 256
-"""Frames that are indexed together, at least: a full ring has few spans, and each is walked through
-soon.
+"""Frames that are indexed together, at least. On a ring of more than the square of this it is the
+root of its frames: then there are as many spans to pass as frames behind the last one to walk
+through.
 """
-
-
-class TopicSpan(NamedTuple):
-    """The topics of the frames from number `start` up to, without, `end`: those of text messages,
-    and those of others.
-    """
-
-    start: int
-    end: int
-    texts: frozenset[str | None]
-    others: frozenset[str | None]
 
 
 class Ring(NamedTuple):
@@ -66,7 +65,9 @@ class Ring(NamedTuple):
     Numbers count frames and offsets count bytes, both from the begin of the stream: the tail's are
     those of the first frame that is stored, the head's those of the next one to come. `first_page`
     is the index of the tail's page; pages before it are None. `epoch` tells the numbers of this
-    stream from those of others. `topic_spans` index the frames before `indexed_number`.
+    stream from those of others. `topic_spans` index the frames before `indexed_number`, and
+    `topic_starts` has by topic the starts of those spans that have a frame on it. `recoded` has
+    what was encoded after it was published.
     """
 
     max_bytes: int
@@ -79,7 +80,14 @@ class Ring(NamedTuple):
     head_offset: int
     epoch: int
     topic_spans: PVector[TopicSpan]
+    topic_starts: PMap[str | None, tuple[int, ...]]
     indexed_number: int
+    recoded: Recoded
+
+    @property
+    def span_frames(self) -> int:
+        """Frames that are indexed together."""
+        return max(TOPIC_SPAN_FRAMES, isqrt(self.max_frames))
 
     def __repr__(self) -> str:
         return (
@@ -98,7 +106,12 @@ COMPACT_AT = 256
 
 def make_ring(max_bytes: int, max_frames: int, epoch: int = 0) -> Ring:
     """An empty ring for up to `max_bytes` bytes in up to `max_frames` frames."""
-    return Ring(max_bytes, max_frames, pvector(), 0, 0, 0, 0, 0, epoch, pvector(), 0)
+    index: tuple[PVector[TopicSpan], PMap[str | None, tuple[int, ...]], int] = (
+        pvector(),
+        pmap(),
+        0,
+    )
+    return Ring(max_bytes, max_frames, pvector(), 0, 0, 0, 0, 0, epoch, *index, NOTHING_RECODED)
 
 
 def ring_append(ring: Ring, entries: tuple[Published, ...], length: int) -> Ring:
@@ -107,7 +120,7 @@ def ring_append(ring: Ring, entries: tuple[Published, ...], length: int) -> Ring
     pages = ring.pages.append(Page(number, entries, length))
     tail = (ring.first_page, ring.tail_number, ring.tail_offset)
     ring = _with_pages(ring, pages, tail, (end, ring.head_offset + length))
-    return ring if end - ring.indexed_number < TOPIC_SPAN_FRAMES else _index_topics(ring)
+    return ring if end - ring.indexed_number < ring.span_frames else _index_topics(ring)
 
 
 def _with_pages(
@@ -116,32 +129,55 @@ def _with_pages(
     """The ring with other pages, another tail (index of its page, number, offset) and another head
     (number, offset).
     """
-    max_bytes, max_frames, _, _, _, _, _, _, epoch, topic_spans, indexed_number = ring
-    fields = (max_bytes, max_frames, pages, *tail, *head, epoch, topic_spans, indexed_number)
-    after: Ring = make_unchecked(Ring, fields)
+    # fmt: off
+    (max_bytes, max_frames, _, _, _, _, _, _,
+     epoch, topic_spans, topic_starts, indexed_number, recoded) = ring
+    after: Ring = make_unchecked(Ring, (
+        max_bytes, max_frames, pages, *tail, *head,
+        epoch, topic_spans, topic_starts, indexed_number, recoded))
+    # fmt: on
     return after
 
 
 def _index_topics(ring: Ring) -> Ring:
     """The ring with a span for all that was not indexed, and without the spans behind the tail."""
-    start, end, text = max(ring.indexed_number, ring.tail_number), ring.head_number, Opcode.TEXT
-    texts, others = set[str | None](), set[str | None]()
-    # By page, and twice: every frame comes by here once, and that is cheaper than `_walk`.
-    for index in range(page_of(ring, start), len(ring.pages)):
-        page = ring.pages[index]
-        assert page is not None
-        entries = page.entries[max(0, start - page.number) :]
-        texts.update([entry.topic for entry in entries if entry.frame[0] & 0x0F == text])
-        others.update([entry.topic for entry in entries if entry.frame[0] & 0x0F != text])
-    span = TopicSpan(start, end, frozenset(texts), frozenset(others))
+    start, end = max(ring.indexed_number, ring.tail_number), ring.head_number
+    span = make_span(start, [entry for _, entry in _walk(ring, start, end)])
     first = bisect_right(ring.topic_spans, ring.tail_number, key=_end_of)
-    topic_spans = ring.topic_spans[first:].append(span)
-    return ring._replace(topic_spans=topic_spans, indexed_number=end)
+    return ring._replace(
+        topic_spans=ring.topic_spans[first:].append(span),
+        topic_starts=_topic_starts(ring, ring.topic_spans[:first], span),
+        indexed_number=end,
+    )
+
+
+def _topic_starts(
+    ring: Ring, dropped: Iterable[TopicSpan], added: TopicSpan
+) -> PMap[str | None, tuple[int, ...]]:
+    """The starts of spans by topic, without those that are dropped and with one that is added."""
+    starts, changed = ring.topic_starts, dict[str | None, tuple[int, ...]]()
+    for span in dropped:
+        for topic in span.topics:
+            changed[topic] = changed.get(topic, starts[topic])[1:]  # the oldest is dropped first
+    for topic in added.topics:
+        changed[topic] = (*changed.get(topic, starts.get(topic, ())), added.start)
+    evolver = starts.evolver()
+    for topic, remaining in changed.items():
+        if remaining:
+            evolver[topic] = remaining
+        else:
+            evolver.remove(topic)
+    return evolver.persistent()
 
 
 def _end_of(span: TopicSpan) -> int:
     """The number behind a span."""
     return span.end
+
+
+def _start_of(span: TopicSpan) -> int:
+    """The number at which a span begins."""
+    return span.start
 
 
 def ring_skip(ring: Ring, count: int) -> Ring:
@@ -156,6 +192,7 @@ def ring_skip(ring: Ring, count: int) -> Ring:
         tail_offset=offset,
         head_number=number,
         topic_spans=pvector(),
+        topic_starts=pmap(),
         indexed_number=number,
     )
 
@@ -203,68 +240,128 @@ def ring_read(
 
     `start` is not below the tail.
     """
-    for span_start, span_end in _spans(ring, start, end, subscription):
-        for number, entry in _walk(ring, span_start, span_end):
-            frame = frame_for(entry, subscription, ring.epoch, number)
-            if frame:
-                yield number, frame
+    for number, entry in entries_matching(ring, start, end, subscription):
+        yield number, frame_for(entry, subscription, ring.epoch, number)
+
+
+def ring_read_encoded(
+    ring: Ring, start: int, end: int, subscription: Subscription
+) -> Iterator[tuple[int, bytes | None]]:
+    """The frames that `ring_read` gives, as far as they are encoded or may be in this tick; None in
+    the place of the first one that may not, which is the last.
+    """
+    encoding, allowance = subscription.encoding, ring.recoded.allowance
+    for number, entry in entries_matching(ring, start, end, subscription):
+        frame = stored_frame(entry, number, encoding, ring.recoded)
+        if frame is None:
+            if allowance <= 0:
+                yield number, None
+                return
+            frame = encode_anew(entry, number, encoding, ring.epoch)
+            allowance -= recoding_cost(entry)
+        yield number, frame
 
 
 def first_matching(ring: Ring, start: int, end: int, subscription: Subscription) -> int | None:
     """The number of the first frame from number `start` up to, without, `end` that is for a
     subscription; None if none is.
     """
-    for span_start, span_end in _spans(ring, start, end, subscription):
-        for number, entry in _walk(ring, span_start, span_end):
-            if matches(entry, subscription):
-                return number
-    return None
+    return next((number for number, _ in entries_matching(ring, start, end, subscription)), None)
 
 
 def last_matching(ring: Ring, subscription: Subscription, count: int) -> int | None:
     """The number of the first of the last `count` frames for a subscription, or of as many as are
     stored; None if none is.
     """
-    found = None
-    spans = [*_spans(ring, ring.tail_number, ring.head_number, subscription)]
-    for start, end in reversed(spans):
-        numbers = [
-            number for number, entry in _walk(ring, start, end) if matches(entry, subscription)
-        ][-count:]
-        if numbers:
-            found = numbers[0]
-            count -= len(numbers)
-        if not count:
+    unindexed = _walk(ring, max(ring.indexed_number, ring.tail_number), ring.head_number)
+    numbers = [number for number, entry in unindexed if matches(entry, subscription)][-count:]
+    found, missing = next(iter(numbers), None), count - len(numbers)
+    for index in reversed(_spans_with(ring, subscription)):
+        span = ring.topic_spans[index]
+        if not missing or span.end <= ring.tail_number:
             break
+        last = last_of(span, ring.tail_number, subscription, missing)
+        found = found if last.first is None else last.first
+        missing -= last.found_count
     return found
+
+
+def _spans_with(ring: Ring, subscription: Subscription) -> Sequence[int]:
+    """The places of the spans on which a frame may be for a subscription, in order."""
+    topics, spans = subscription.topics, ring.topic_spans
+    if EVERY_TOPIC in topics or len(topics) >= len(spans):
+        return range(len(spans))
+    starts = {start for topic in (None, *topics) for start in ring.topic_starts.get(topic, ())}
+    if len(starts) == len(spans):
+        return range(len(spans))
+    return [bisect_left(spans, start, key=_start_of) for start in sorted(starts)]
+
+
+def length_from(ring: Ring, start: int, end: int, subscription: Subscription) -> int:
+    """The bytes of the frames from number `start` up to, without, `end` for a subscription, as it
+    is sent them; those that were not encoded for it counted as plain frames.
+    """
+    length = 0
+    for span, span_start, span_end in _spans(ring, start, end, subscription):
+        if span is not None and (span.start, span.end) == (span_start, span_end):
+            length += length_in(span, subscription)
+        else:
+            length += sum(
+                [
+                    frame_len_for(entry, subscription)
+                    for _, entry in entries_matching(ring, span_start, span_end, subscription)
+                ]
+            )
+    return length
+
+
+def entries_matching(
+    ring: Ring, start: int, end: int, subscription: Subscription
+) -> Iterator[tuple[int, Published]]:
+    """The entries from number `start` up to, without, `end` for a subscription, with their
+    numbers.
+    """
+    for span, span_start, span_end in _spans(ring, start, end, subscription):
+        if span is not None:
+            yield from _entries_at(ring, matching(span, span_start, span_end, subscription))
+        else:
+            for number, entry in _walk(ring, span_start, span_end):
+                if matches(entry, subscription):
+                    yield number, entry
 
 
 def _spans(
     ring: Ring, start: int, end: int, subscription: Subscription
-) -> Iterator[tuple[int, int]]:
+) -> Iterator[tuple[TopicSpan | None, int, int]]:
     """The parts of the numbers from `start` up to, without, `end` in which a frame may be for a
-    subscription: pairs like these two, in order.
+    subscription, in order, each with the span that it belongs to, None for what is not indexed.
     """
     first = bisect_right(ring.topic_spans, start, key=_end_of)
-    for index in range(first, len(ring.topic_spans)):
-        span = ring.topic_spans[index]
+    places: Sequence[int] = ()
+    if first < len(ring.topic_spans):
+        places = _spans_with(ring, subscription)
+    for place in range(bisect_left(places, first), len(places)):
+        span = ring.topic_spans[places[place]]
         if span.start >= end:
             return
-        if may_match(span, subscription):
-            yield max(start, span.start), min(end, span.end)
-    if ring.indexed_number < end:
-        yield max(start, ring.indexed_number), end
+        yield span, max(start, span.start), min(end, span.end)
+    start = max(start, ring.indexed_number)
+    if start < end:
+        yield None, start, end
 
 
-def may_match(span: TopicSpan, subscription: Subscription) -> bool:
-    """False if no frame of a span is for a subscription."""
-    kinds = [span.texts]
-    if not ENCODING_INFO[subscription.encoding].is_text_only:
-        kinds.append(span.others)
-    topics = subscription.topics
-    if EVERY_TOPIC in topics:
-        return any(kinds)
-    return any(None in kind or not kind.isdisjoint(topics) for kind in kinds)
+def _entries_at(ring: Ring, numbers: Iterable[int]) -> Iterator[tuple[int, Published]]:
+    """The entries with these numbers, which are in order and stored, with them."""
+    index = page_end = -1
+    page: Page | None = None
+    for number in numbers:
+        if number >= page_end:
+            index = index + 1 if number == page_end else page_of(ring, number)
+            page = ring.pages[index]
+            assert page is not None
+            page_end = page.number + len(page.entries)
+        assert page is not None
+        yield number, page.entries[number - page.number]
 
 
 def _walk(ring: Ring, start: int, end: int) -> Iterator[tuple[int, Published]]:

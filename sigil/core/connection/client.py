@@ -36,6 +36,7 @@ from ..http.response import Response
 from ..limits import Limits
 from ..parse_result import Malformed
 from ..unchecked import make_unchecked
+from ..websocket.messages import Close
 from .subscriber import OPEN, CloseState, Subscriber
 from .websocket_state import WebSocket, unread_len
 
@@ -54,9 +55,15 @@ class Phase(IntEnum):
     WEBSOCKET = 4
     """They are frames of a WebSocket."""
     DELIVERING = 5
-    """They are frames, and held until the program has returned from what was delivered before."""
+    """They are frames, whose messages wait until the program has returned from what was delivered
+    before.
+    """
     EVENT_STREAM = 6
     """They are discarded: this client is sent an event stream."""
+    DROPPED = 7
+    """None arrive: the connection of a WebSocket is closed, and the program is still at work on
+    what came before its peer's close frame.
+    """
 
 
 class BodyPace(NamedTuple):
@@ -134,10 +141,11 @@ IDLE_HTTP = Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0, None
 IDLE_WEBSOCKET = IDLE_HTTP._replace(phase=Phase.WEBSOCKET)
 DELIVERING = IDLE_HTTP._replace(phase=Phase.DELIVERING)
 EVENT_STREAM = IDLE_HTTP._replace(phase=Phase.EVENT_STREAM)
+DROPPED = IDLE_HTTP._replace(phase=Phase.DROPPED)
 NOTHING_OUTGOING = Outgoing((), (), None, (), False, CloseReason.OK, Interest.READ, None)
 
 
-SMALL_HEAD_LEN, SMALL_HEAD_FIELDS = 6_144, 32
+SMALL_HEAD_LEN, SMALL_HEAD_FIELDS = 4_096, 32
 """Bytes and fields of a head that is small."""
 UNCOUNTED_BYTES = (
     HEAD_BYTES + FIELD_BYTES * SMALL_HEAD_FIELDS + (2 + TARGET_FACTOR) * SMALL_HEAD_LEN
@@ -304,15 +312,36 @@ def is_scheduled(client: Client) -> bool:
 
 
 def has_unsent(client: Client) -> bool:
-    """True for a subscriber for which there is something to send: its queue, a pong, or what it
-    lags behind.
+    """True for a subscriber for which there is something to send: its queue, a pong, the answer to
+    a close frame, or what it lags behind.
     """
     subscriber, websocket = client.subscriber, client.websocket
     if subscriber is None:
         return False
     if subscriber.queue or subscriber.cursor is not None:
         return True
-    return websocket is not None and websocket.pong_payload is not None
+    return websocket is not None and (bool(websocket.pongs) or is_close_due(client))
+
+
+def is_close_due(client: Client) -> bool:
+    """True for a WebSocket whose peer's close frame has come and is to be answered when the tick
+    ends, at the latest.
+    """
+    subscriber, websocket = client.subscriber, client.websocket
+    return (
+        subscriber is not None
+        and websocket is not None
+        and isinstance(websocket.end, Close)
+        and subscriber.close_state is OPEN
+    )
+
+
+def may_deliver(client: Client, limits: Limits) -> bool:
+    """True if a WebSocket is known to be so little behind with reading, and its queue is so short,
+    that more may be delivered.
+    """
+    is_known = bool(client.outgoing.outbox) or not client.outgoing.is_full
+    return is_known and buffered_len(client) < limits.max_outbox_len
 
 
 def is_outstanding(client: Client, number: int) -> bool:

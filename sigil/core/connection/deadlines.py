@@ -21,6 +21,7 @@ from ..effects import Effect, Interest, Watch
 from ..limits import Limits
 from .client import (
     DELIVERING,
+    DROPPED,
     EVENT_STREAM,
     IDLE_HTTP,
     IDLE_WEBSOCKET,
@@ -30,11 +31,13 @@ from .client import (
     Incoming,
     Phase,
     ReadLag,
+    buffered_len,
     incoming_len,
     may_parse,
     outbox_len,
     pipeline_waits,
     subscriber_of,
+    with_outgoing,
 )
 from .context import Context, Step
 from .subscriber import CloseState
@@ -69,7 +72,9 @@ class Waiting(IntEnum):
     CLOSE = 10
     """The peer's close frame, after ours."""
     CALLBACK = 11
-    """The program to return from what was delivered to it; for ever."""
+    """The program to return from what was delivered to a WebSocket that is not read meanwhile; for
+    ever.
+    """
 
 
 STREAMS = (Waiting.CHUNK, Waiting.SSE)
@@ -83,6 +88,8 @@ ends gains no time by it.
 def waiting_for(client: Client) -> Waiting:
     """What the connection waits for."""
     phase, outgoing = client.incoming.phase, client.outgoing
+    if phase is Phase.DROPPED:
+        return Waiting.CALLBACK
     if outgoing.outbox or outgoing.is_full:
         return Waiting.WRITE
     if phase is Phase.LINGER:
@@ -104,7 +111,7 @@ def _websocket_waits_for(client: Client, websocket: WebSocket) -> Waiting:
     """What a WebSocket waits for that is not behind with reading."""
     if subscriber_of(client).close_state is not CloseState.OPEN:
         return Waiting.CLOSE
-    if client.incoming.phase is Phase.DELIVERING:
+    if not client.outgoing.interest & Interest.READ:
         return Waiting.CALLBACK
     return Waiting.PONG if websocket.awaits_pong else Waiting.PING
 
@@ -187,6 +194,8 @@ TIMEOUTS: dict[Waiting, tuple[Timeout, RateDeadline | None]] = {
 def interest_of(client: Client, limits: Limits) -> Interest:
     """What the connection is to be watched for."""
     incoming, outbox = client.incoming, client.outgoing.outbox
+    if incoming.phase is Phase.DROPPED:
+        return Interest.NOTHING
     if incoming.phase is Phase.LINGER:
         return Interest.WRITE if outbox else Interest.READ
     reads = Interest.READ if _is_read(client, limits) else 0
@@ -199,15 +208,24 @@ def _is_read(client: Client, limits: Limits) -> bool:
     incoming, outgoing = client.incoming, client.outgoing
     if incoming.peer_half_closed or incoming.discarded > limits.max_linger_len:
         return False
+    if client.websocket is not None:
+        return _is_websocket_read(client, client.websocket, limits)
     if outgoing.outbox and outbox_len(client) >= limits.max_outbox_len:
         return False
-    if client.websocket is not None:
-        has_room = len(client.websocket.unread) < limits.max_header_len
-        return has_room or incoming.phase is not Phase.DELIVERING
     if client.subscriber is not None:
         return True
     has_room = len(incoming.buffer) < limits.max_header_len
     return not outgoing.is_full and (has_room or may_parse(client, limits))
+
+
+def _is_websocket_read(client: Client, websocket: WebSocket, limits: Limits) -> bool:
+    """True if a WebSocket is to be read: not too many of its messages wait for the program, and it
+    takes what it is sent.
+    """
+    if websocket.undelivered.length >= limits.max_header_len:
+        return False
+    is_behind = client.outgoing.outbox or client.outgoing.is_full
+    return not is_behind or buffered_len(client) < limits.max_outbox_len
 
 
 # -- what every transition passes ------------------------------------------------------------------
@@ -220,10 +238,12 @@ def after_transition(
     if it is to be watched for something else.
     """
     outgoing, waiting_since = after.outgoing, after.waiting_since
-    interest, waiting = interest_of(after, context.limits), waiting_for(after)
+    interest = interest_of(after, context.limits)
     if interest is not outgoing.interest:
         outgoing = outgoing._replace(interest=interest)
+        after = with_outgoing(after, outgoing)
         effects = [*effects, Watch(after.conn, interest)]
+    waiting = waiting_for(after)
     is_behind = waiting is Waiting.WRITE
     if is_behind or outgoing.read_lag is not None:
         read_lag = _read_lag_after(outgoing.read_lag, is_behind, after.bytes_out, context)
@@ -255,7 +275,7 @@ def _intern(incoming: Incoming) -> Incoming:
     return next((record for record in _SHARED if record == incoming), incoming)
 
 
-_SHARED = (IDLE_HTTP, IDLE_WEBSOCKET, DELIVERING, EVENT_STREAM)
+_SHARED = (IDLE_HTTP, IDLE_WEBSOCKET, DELIVERING, EVENT_STREAM, DROPPED)
 
 
 def _read_lag_after(

@@ -43,7 +43,7 @@ from .context import Context, Step
 from .output import KEEP
 from .requests import order_handling, take_pipelined
 from .send_queue import append_frames
-from .subscriber import OPEN, Follow, with_queue
+from .subscriber import OPEN, Follow, LongFrame, with_queue
 from .websocket_state import NOTHING_UNDELIVERED
 
 FastTransition: TypeAlias = Callable[[Client, Any, Context], Step | None]
@@ -115,6 +115,13 @@ def receive_frames(client: Client, event: Received, context: Context) -> Step | 
         or subscriber.close_state is not OPEN
     ):
         return None
+    limits = context.limits
+    # replies to all of it may have no room
+    if (
+        len(data) > limits.max_ws_outbox_len - 2 * limits.max_outbox_len
+        or subscriber.queued_len >= limits.max_outbox_len
+    ):
+        return None
     messages: list[Message] = []
     if take_unfragmented(data, 0, websocket.frame_rules, messages) != len(data):
         return None
@@ -133,14 +140,13 @@ def on_delivered(client: Client, event: Delivered, context: Context) -> Step | N
     if (
         subscriber.is_scheduled
         or subscriber.queue
-        or websocket.pong_payload is not None
+        or websocket.pongs
         or context.has_unflushed_broadcast
     ):
         return None
     # Something else has come, or this is the end.
     if (
-        websocket.unread
-        or websocket.undelivered is not NOTHING_UNDELIVERED
+        websocket.undelivered is not NOTHING_UNDELIVERED
         or websocket.end is not None
         or event.error is not None
         or subscriber.close_state is not OPEN
@@ -183,7 +189,9 @@ def flush_messages(client: Client) -> Step | None:
         subscriber is None
         or websocket is None
         or client.outgoing is not NOTHING_OUTGOING
-        or websocket.pong_payload is not None
+        or websocket.pongs
+        or websocket.end is not None
+        or websocket.undelivered is not NOTHING_UNDELIVERED
         or subscriber.cursor is not None
         or len(subscriber.queue) != 1
     ):
@@ -191,6 +199,7 @@ def flush_messages(client: Client) -> Step | None:
     if client.incoming is not IDLE_WEBSOCKET and client.incoming is not DELIVERING:
         return None
     (segment,) = subscriber.queue
-    assert not isinstance(segment, Follow)
+    if isinstance(segment, Follow | LongFrame):
+        return None
     after = with_subscriber(client, with_queue(subscriber, (), 0, False), len(segment))
     return after, [Send(client.conn, (segment,), KEEP)]

@@ -5,22 +5,32 @@ What is published is not copied into queues: it is on the ring once, and a queue
 (`Follow`) at which it belongs, so that a client receives everything in the order in which it was
 sent and published.
 
-Rules: small frames are joined with their neighbours, a large payload is never copied: it stays a
-segment of its own. What is taken at once is bounded by the room there is, give or take one frame. A
-pong goes behind everything that is queued (RFC 6455 section 5.5.3), and only when all of that is
-taken. It does not know sockets, nor when the queue is flushed.
+Rules: small frames are joined with their neighbours, a large payload is never copied: it is a
+segment of its own, behind that of its header, and both are one item (`LongFrame`). So whatever is
+taken is whole frames, and whatever is sent next goes between two of them. What is taken at once is
+bounded by the room there is, give or take one frame. Pongs go before everything that is queued:
+they never wait for a client to catch up (RFC 6455 section 5.5.2). It does not know sockets, nor
+when the queue is flushed.
 """
 
 from typing import NamedTuple
 
-from ..broadcast.broadcast import Broadcast, commit_pending
-from ..broadcast.ring import Ring, first_matching, ring_read
+from ..broadcast.broadcast import Broadcast
+from ..broadcast.encode import encode_for
+from ..broadcast.encoding import Encoding
+from ..broadcast.entry import frame_len_for, matches
+from ..broadcast.ring import Ring, first_matching, length_from, ring_read_encoded
 from ..events import Segment
-from ..websocket.frames import Opcode, encode_frame, frame_header
-from .subscriber import OPEN, Follow, Queue, Subscriber
+from ..limits import Limits
+from ..websocket.frames import encode_frame, frame_header, frame_len
+from .subscriber import OPEN, Follow, LongFrame, Queue, Subscriber, item_len
 
 COPY_MAX = 16_384
 """Bytes up to which a payload is copied behind its header, and neighbouring segments are joined."""
+
+
+FRAMES_MAX = 1_024
+"""Frames up to which what was published is taken at once: tiny ones cost time, not room."""
 
 
 # -- filling it ------------------------------------------------------------------------------------
@@ -29,8 +39,16 @@ COPY_MAX = 16_384
 def enqueue(queue: Queue, opcode: int, payload: bytes) -> Queue:
     """The queue with one more frame at its end."""
     if len(payload) > COPY_MAX:
-        return (*queue, frame_header(opcode, len(payload)), payload)
+        return (*queue, LongFrame(frame_header(opcode, len(payload)), payload))
     return append_frames(queue, encode_frame(opcode, payload))
+
+
+def enqueue_frame(subscriber: Subscriber, opcode: int, payload: bytes) -> Subscriber:
+    """The subscriber with one more frame at the end of its queue."""
+    return subscriber._replace(
+        queue=enqueue(subscriber.queue, opcode, payload),
+        queued_len=subscriber.queued_len + frame_len(len(payload)),
+    )
 
 
 def append_frames(queue: Queue, frames: bytes) -> Queue:
@@ -98,17 +116,15 @@ class Dequeued(NamedTuple):
     is_cut: bool
 
 
-def dequeue(
-    subscriber: Subscriber, ring: Ring, room: int, pong_payload: bytes | None = None
-) -> Dequeued:
-    """What is to be sent next, about `room` bytes at most: the queue, then what was published for a
-    laggard, then, if all of that was taken, the pong with this payload.
+def dequeue(subscriber: Subscriber, ring: Ring, room: int, pongs: bytes = b"") -> Dequeued:
+    """What is to be sent next, about `room` bytes at most: these pongs, unless a close frame may be
+    before them, then the queue, then what was published for a laggard.
     """
     is_open = subscriber.close_state is OPEN
     items = list(subscriber.queue)
     if is_open and subscriber.cursor is not None:
         items.append(Follow(ring.head_number, subscriber.subscription))
-    segments: list[Segment] = []
+    segments: list[Segment] = [pongs] if pongs and is_open else []
     left, cursor, taken = room, subscriber.cursor, 0
     for item in items:
         if left <= 0:
@@ -118,18 +134,15 @@ def dequeue(
             if cursor < item.to:
                 break
         else:
-            segments.append(item)
-            left -= len(item)
+            segments += item if isinstance(item, LongFrame) else (item,)
+            left -= item_len(item)
         taken += 1
     is_cut = left <= 0
     is_all = taken == len(items) and not is_cut
-    if is_all and is_open and pong_payload is not None:
-        segments.append(encode_frame(Opcode.PONG, pong_payload))
     rest = subscriber.queue[taken:]
     after = subscriber._replace(
         queue=rest,
-        queued_len=sum([len(item) for item in rest if not isinstance(item, Follow)]),
-        is_scheduled=False,
+        queued_len=sum(map(item_len, rest)),
         cursor=_cursor_after(cursor, is_all, ring.head_number),
     )
     return Dequeued(join_segments(segments), after, is_all, is_cut)
@@ -174,16 +187,33 @@ def _read_broadcast(
     segments: list[Segment], ring: Ring, cursor: int, place: Follow, room: int
 ) -> tuple[int, int]:
     """Append to `segments` what was published from the cursor up to a place, as far as it is on the
-    ring and there is room.
+    ring and encoded, and there is room.
 
     Returned are the room that is left, in bytes, and the cursor.
     """
-    for number, frame in ring_read(ring, cursor, place.to, place.subscription):
+    for number, frame in ring_read_encoded(ring, cursor, place.to, place.subscription):
+        if frame is None or len(segments) >= FRAMES_MAX:
+            return 0, number
         if room <= 0:
             return room, number
         segments.append(frame)
         room -= len(frame)
     return room, max(cursor, min(place.to, ring.head_number))
+
+
+def encode_ahead(
+    subscriber: Subscriber, broadcast: Broadcast, tick_started_at: float, limits: Limits
+) -> Broadcast:
+    """The broadcast with what a subscriber is sent next encoded for it, as far as the tick allows.
+
+    Only one that asked for what was published before anybody had its encoding needs that.
+    """
+    if subscriber.cursor is None or subscriber.subscription.encoding is Encoding.PLAIN:
+        return broadcast
+    places = _places(subscriber, broadcast.ring.head_number)
+    if not places:
+        return broadcast
+    return encode_for(broadcast, subscriber.cursor, places, tick_started_at, limits)
 
 
 # -- how far behind it is --------------------------------------------------------------------------
@@ -194,7 +224,7 @@ def next_needed(subscriber: Subscriber, ring: Ring) -> int:
     there is none.
     """
     cursor = subscriber.cursor or 0
-    for place in _places(subscriber, ring):
+    for place in _places(subscriber, ring.head_number):
         end = min(place.to, ring.head_number)
         number = first_matching(ring, cursor, end, place.subscription)
         if number is not None:
@@ -203,21 +233,37 @@ def next_needed(subscriber: Subscriber, ring: Ring) -> int:
     return ring.head_number
 
 
-def _places(subscriber: Subscriber, ring: Ring) -> list[Follow]:
-    """Up to where a subscriber is to be sent what was published, and for which subscription."""
+def _places(subscriber: Subscriber, head_number: int) -> list[Follow]:
+    """Up to where a subscriber is to be sent what was published before `head_number`, and for which
+    subscription.
+    """
     places = [item for item in subscriber.queue if isinstance(item, Follow)]
     if subscriber.close_state is OPEN:
-        places.append(Follow(ring.head_number, subscriber.subscription))
+        places.append(Follow(head_number, subscriber.subscription))
     return places
 
 
 def backlog_len(subscriber: Subscriber, broadcast: Broadcast) -> int:
-    """Bytes of what was published, until now, that a subscriber has not been sent."""
-    ring = commit_pending(broadcast).ring
-    cursor = broadcast.ring.head_number if subscriber.cursor is None else subscriber.cursor
-    length = 0
-    for place in _places(subscriber, ring):
-        frames = ring_read(ring, cursor, place.to, place.subscription)
-        length += sum([len(frame) for _, frame in frames])
+    """Bytes of what was published, until now, that a subscriber has not been sent; what was not
+    encoded for it yet counts as plain frames.
+    """
+    ring, length = broadcast.ring, 0
+    cursor = ring.head_number if subscriber.cursor is None else subscriber.cursor
+    for place in _places(subscriber, broadcast.next_number):
+        length += length_from(ring, cursor, min(place.to, ring.head_number), place.subscription)
+        length += _pending_len(broadcast, cursor, place)
         cursor = max(cursor, place.to)
     return length
+
+
+def _pending_len(broadcast: Broadcast, cursor: int, place: Follow) -> int:
+    """Bytes of the pending entries from the cursor up to a place."""
+    first = broadcast.ring.head_number
+    pending = broadcast.pending[max(0, cursor - first) : max(0, place.to - first)]
+    return sum(
+        [
+            frame_len_for(entry, place.subscription)
+            for entry in pending
+            if matches(entry, place.subscription)
+        ]
+    )

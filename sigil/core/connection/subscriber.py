@@ -34,7 +34,11 @@ class CloseState(IntEnum):
     """Our close frame is sent, or queued; the peer's is awaited. Or an event stream is to end
     behind its queue.
     """
-    CLOSED = 2
+    ENDED = 2
+    """As `CLOSED`, but the program is still at work on what came before, and is called when it has
+    returned.
+    """
+    CLOSED = 3
     """Both close frames were sent, or one side has failed; the program has been called."""
 
 
@@ -51,7 +55,24 @@ class Follow(NamedTuple):
     subscription: Subscription
 
 
-Queue: TypeAlias = tuple[Segment | Follow, ...]
+class LongFrame(NamedTuple):
+    """A frame whose payload is too long to be copied behind its header: one item of a queue, so
+    that nothing can come between the two.
+    """
+
+    header: bytes
+    payload: bytes
+
+
+QueueItem: TypeAlias = Segment | LongFrame | Follow
+Queue: TypeAlias = tuple[QueueItem, ...]
+
+
+def item_len(item: QueueItem) -> int:
+    """Bytes of an item of a queue; a place has none."""
+    if isinstance(item, Follow):
+        return 0
+    return len(item.header) + len(item.payload) if isinstance(item, LongFrame) else len(item)
 
 
 class Subscriber(NamedTuple):
@@ -61,7 +82,7 @@ class Subscriber(NamedTuple):
     """It is among the clients that the next flush looks at."""
     queue: Queue
     queued_len: int
-    """Bytes of the segments in the queue."""
+    """Bytes of the frames in the queue."""
     close_state: CloseState
     reason: CloseReason
     """Why it ends, once that is known."""

@@ -20,7 +20,8 @@ from .event_stream import send_keep_alive
 from .response_streams import send_sse_comment, stream_timed_out
 from .responses import response_timed_out
 from .transitions import close_with_error
-from .websocket import close_timed_out, pong_timed_out, send_ping
+from .websocket import send_ping
+from .websocket_end import close_timed_out, disconnect, pong_timed_out
 
 
 def timed_out(client: Client, context: Context) -> Outcome:
@@ -55,12 +56,12 @@ def _event_stream_silent(client: Client, context: Context) -> Outcome:
 def _write_timed_out(client: Client, context: Context) -> Outcome:
     """The client has taken nothing for too long, or too little."""
     is_stalled = context.tick_started_at >= client.waiting_since + context.limits.stall_timeout
-    return Disconnected(client, CloseReason.WRITE_STALL if is_stalled else CloseReason.TOO_SLOW), []
+    return disconnect(client, CloseReason.WRITE_STALL if is_stalled else CloseReason.TOO_SLOW)
 
 
 def _linger_timed_out(client: Client, context: Context) -> Outcome:
     """The peer has not ended its side after our last byte."""
-    return Disconnected(client, client.outgoing.reason), []
+    return disconnect(client, client.outgoing.reason)
 
 
 TIMED_OUT: dict[Waiting, Callable[[Client, Context], Outcome]] = {

@@ -66,13 +66,9 @@ from .responses import (
     send_error_response,
     take_responses,
 )
-from .websocket import (
-    fail,
-    on_delivered,
-    receive_frames,
-    start_closing_handshake,
-    websocket_half_closed,
-)
+from .subscriber import CloseState
+from .websocket import on_delivered, receive_frames, websocket_half_closed, websocket_writable
+from .websocket_end import disconnect, fail, notify_end, start_closing_handshake
 from .websocket_send import (
     become_laggard,
     on_fan_out_stalled,
@@ -158,7 +154,8 @@ def on_received(client: Client, event: Received, context: Context) -> Outcome:
     client, effects = handle_client_data(client, event.data, context)
     incoming = client.incoming
     if incoming.phase is Phase.LINGER and incoming.discarded > context.limits.max_linger_len:
-        return Disconnected(client, client.outgoing.reason), effects
+        outcome, more = disconnect(client, client.outgoing.reason)
+        return outcome, effects + more
     return resume(client, effects, context)
 
 
@@ -170,7 +167,7 @@ def on_half_closed(client: Client, event: HalfClosed, context: Context) -> Outco
     if incoming.phase is Phase.EVENT_STREAM:
         return event_stream_half_closed(client, event, context)
     if incoming.phase is Phase.LINGER and not client.outgoing.outbox:
-        return Disconnected(client, client.outgoing.reason), []
+        return disconnect(client, client.outgoing.reason)
     is_idle = (
         incoming is IDLE_HTTP and client.outgoing is NOTHING_OUTGOING and not client.outstanding
     )
@@ -185,8 +182,8 @@ def on_half_closed(client: Client, event: HalfClosed, context: Context) -> Outco
 
 def on_connection_lost(client: Client, event: ConnectionLost, context: Context) -> Outcome:
     """The connection is broken: after our last response that is how some clients hang up."""
-    is_over = client.incoming.phase is Phase.LINGER
-    return Disconnected(client, client.outgoing.reason if is_over else CloseReason.PEER_RESET), []
+    is_over = client.incoming.phase in (Phase.LINGER, Phase.DROPPED)
+    return disconnect(client, client.outgoing.reason if is_over else CloseReason.PEER_RESET)
 
 
 # -- from the program ------------------------------------------------------------------------------
@@ -229,10 +226,20 @@ def close_with_error(client: Client, reason: CloseReason, context: Context) -> O
         return fail(client, reason, context)
     if client.incoming.phase is Phase.EVENT_STREAM:
         return stop_event_stream(client, reason, context)
-    if client.incoming.phase is Phase.LINGER:
-        return client, []
+    if client.incoming.phase in (Phase.LINGER, Phase.DROPPED):
+        return _stop_delivering(client, reason)
     error = malformed(CLOSE_INFO[reason].sentence, reason)
     return resume(fail_after_outstanding(client, error), [], context)
+
+
+def _stop_delivering(client: Client, reason: CloseReason) -> Outcome:
+    """A connection that has ended is closed once more: a WebSocket whose messages still wait for
+    the program has no more of them delivered, unless it is only that the server stops.
+    """
+    subscriber = client.subscriber
+    if subscriber is None or subscriber.close_state is not CloseState.ENDED:
+        return client, []
+    return (client, []) if reason is CloseReason.SHUTDOWN else notify_end(client)
 
 
 # -- from the kernel -------------------------------------------------------------------------------
@@ -240,6 +247,8 @@ def close_with_error(client: Client, reason: CloseReason, context: Context) -> O
 
 def on_stalled(client: Client, event: Stalled, context: Context) -> Outcome:
     """Hold what the kernel did not take; the time to read begins anew if it took anything."""
+    if client.incoming.phase is Phase.DROPPED:
+        return client, []
     outgoing = client.outgoing._replace(outbox=client.outgoing.outbox + event.rest)
     if client.subscriber is not None:
         client = become_laggard(client, context.broadcast.ring)
@@ -256,7 +265,9 @@ def on_writable(client: Client, event: Writable, context: Context) -> Outcome:
     If that is more than the budget, nothing is pulled and nothing parsed until the kernel has room
     once more.
     """
-    if client.incoming.phase >= Phase.WEBSOCKET:
+    if client.incoming.phase in WEBSOCKET_PHASES:
+        return websocket_writable(client, context)
+    if client.incoming.phase is Phase.EVENT_STREAM:
         return resume_sending(client, context)
     segments = client.outgoing.outbox
     then = Then.SHUT if client.incoming.phase is Phase.LINGER else Then.KEEP

@@ -25,7 +25,11 @@ from .client import DELIVERING, NOTHING_OUTGOING, Client, Incoming
 from .context import Context, Step
 from .output import write
 from .subscriber import Subscriber, add_topics, make_subscriber
+from .websocket import take_data
 from .websocket_state import make_websocket
+
+IS_CLOSING = malformed("the connection is being closed", CloseReason.SHUTDOWN)
+"""Why a connection that the program has closed meanwhile is not upgraded."""
 
 
 def open_websocket(client: Client, response: Response, context: Context) -> Step | Malformed | str:
@@ -38,7 +42,7 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
         return problem
     head, limits, incoming = client.outstanding[0], context.limits, client.incoming
     if incoming.final_error is not None:
-        return incoming.final_error
+        return incoming.final_error if incoming.final_error.status else IS_CLOSING
     refusal = _check_early_data(incoming, limits) if is_upgrade(head) else None
     if refusal is not None:
         return refusal
@@ -65,10 +69,15 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
         outstanding=(),
         responded=client.responded + 1,
         subscriber=_subscribe(client, subscription, response.body.history, context),
-        websocket=make_websocket(rules, incoming.buffer),
+        websocket=make_websocket(rules),
     )
     client, effects = write(client, (encoded,))
-    return client, [*effects, CallWsOpen(client.conn, request_of(head, b"", client.peer, limits))]
+    opening = CallWsOpen(client.conn, request_of(head, b"", client.peer, limits))
+    if not incoming.buffer:
+        return client, [*effects, opening]
+    early, more = take_data(client, incoming.buffer, context)
+    assert isinstance(early, Client), "what waits for `ws_open` ends nothing"
+    return early, [*effects, opening, *more]
 
 
 def _check_early_data(incoming: Incoming, limits: Limits) -> Malformed | None:

@@ -5,7 +5,8 @@ what was published belongs, so that a client receives everything in one order. A
 up has no cursor: it is where its cohort is, and what is published is sent to all of its cohort at
 once. One that does not is a laggard: it has a cursor, and is sent what it missed as it takes it.
 
-Rules: a frame that has begun is finished before any other byte. A laggard is sent no more at a time
+Rules: a frame that has begun is finished before any other byte; a pong goes behind it, and before
+whatever else waits, however much that is. A laggard is sent no more at a time
 than its outbox may hold; when it has caught up it is one of its cohort again. Functions take a
 client that is a subscriber. They do not know any other client.
 """
@@ -25,6 +26,7 @@ from ..websocket.frames import frame_len
 from .client import (
     Client,
     Disconnected,
+    Phase,
     buffered_len,
     is_in_cohort,
     outbox_len,
@@ -103,13 +105,16 @@ def on_send_messages(client: Client, event: SendMessages, context: Context) -> S
     return with_subscriber(client, subscriber._replace(queue=queue, queued_len=queued_len)), []
 
 
-def flush_messages(client: Client, ring: Ring, limits: Limits) -> Step:
+def flush_messages(client: Client, ring: Ring, limits: Limits, is_scheduled: bool = False) -> Step:
     """Send what is queued, as far as there is room; nothing to a client that is behind with
-    reading.
+    reading. It `is_scheduled` afterwards if it is still on the list of those to be flushed.
     """
+    subscriber = subscriber_of(client)
     if client.outgoing.outbox or client.outgoing.is_full:
-        return with_subscriber(client, subscriber_of(client)._replace(is_scheduled=False)), []
-    return _send_dequeued(client, (), dequeue_for(client, ring, limits.max_outbox_len))
+        return with_subscriber(client, subscriber._replace(is_scheduled=is_scheduled)), []
+    dequeued = dequeue_for(client, ring, limits.max_outbox_len)
+    subscriber = dequeued.subscriber._replace(is_scheduled=is_scheduled)
+    return _send_dequeued(client, (), dequeued._replace(subscriber=subscriber))
 
 
 def resume_sending(client: Client, context: Context) -> Step:
@@ -122,11 +127,11 @@ def resume_sending(client: Client, context: Context) -> Step:
 
 
 def dequeue_for(client: Client, ring: Ring, room: int) -> Dequeued:
-    """What is to be sent next to this client, about `room` bytes at most, with the pong that is due
-    to it.
+    """What is to be sent next to this client, about `room` bytes at most, behind the pongs that are
+    due to it.
     """
-    pong_payload = None if client.websocket is None else client.websocket.pong_payload
-    return dequeue(subscriber_of(client), ring, room, pong_payload)
+    pongs = b"" if client.websocket is None else client.websocket.pongs
+    return dequeue(subscriber_of(client), ring, room, pongs)
 
 
 def _send_dequeued(client: Client, outbox: tuple[Segment, ...], dequeued: Dequeued) -> Step:
@@ -139,8 +144,8 @@ def _send_dequeued(client: Client, outbox: tuple[Segment, ...], dequeued: Dequeu
     is_ending = dequeued.is_all and dequeued.subscriber.close_state is CloseState.CLOSING
     if websocket is None and is_ending:
         return end_event_stream(client, segments)
-    if websocket is not None and dequeued.is_all and websocket.pong_payload is not None:
-        client = with_websocket(client, websocket._replace(pong_payload=None))
+    if websocket is not None and websocket.pongs:
+        client = with_websocket(client, websocket._replace(pongs=b""))
     return write(client, segments) if segments else (client, [])
 
 
@@ -168,6 +173,8 @@ def on_fan_out_stalled(client: Client, event: FanOutStalled, context: Context) -
     from the first frame that was not taken, with the rest of one that was taken in part.
     """
     subscriber, ring = subscriber_of(client), context.broadcast.ring
+    if client.incoming.phase is Phase.DROPPED:
+        return client, []
     if event.start < ring.tail_number:
         return drop_too_slow(client, event.start, context.broadcast)
     taken, cursor, total = event.taken, event.start, 0
@@ -180,7 +187,8 @@ def on_fan_out_stalled(client: Client, event: FanOutStalled, context: Context) -
     outgoing = client.outgoing._replace(outbox=rest + client.outgoing.outbox)
     if is_in_cohort(client):  # it had read all that was sent before
         outgoing = outgoing._replace(read_lag=None)
-    if subscriber.close_state is CloseState.CLOSED:
+    client = client._replace(bytes_out=client.bytes_out - total + event.taken)
+    if subscriber.close_state >= CloseState.ENDED:
         return with_outgoing(client, outgoing), []
     if subscriber.cursor is not None:
         cursor = min(cursor, subscriber.cursor)
@@ -189,7 +197,6 @@ def on_fan_out_stalled(client: Client, event: FanOutStalled, context: Context) -
     if queue or subscriber.subscription != event.subscription:
         queue = (Follow(event.end, event.subscription), *queue)
     client = client._replace(
-        bytes_out=client.bytes_out - total + event.taken,
         subscriber=subscriber._replace(cursor=cursor, queue=queue),
         outgoing=outgoing._replace(is_full=not outgoing.outbox),
     )
@@ -250,6 +257,6 @@ def buffered_amount(client: Client | None, broadcast: Broadcast) -> int:
     if client is None:
         return 0
     subscriber = client.subscriber
-    if subscriber is None or subscriber.close_state is CloseState.CLOSED:
+    if subscriber is None or subscriber.close_state >= CloseState.ENDED:
         return outbox_len(client)
     return buffered_len(client) + backlog_len(subscriber, broadcast)

@@ -2,31 +2,41 @@
 6455).
 
 Theory: messages come in pieces, and the program that they are for may take its time. So the record
-holds what has come and is no message yet (`reader`), what came while the program was at work
-(`unread`, `undelivered`), which pong is due, and what ends the connection once everything before it
-has been delivered (`end`). What is sent is no part of it: that is what every subscriber has
-(`subscriber`).
+holds what has come and is no message yet (`reader`), the messages that came while the program was
+at work (`undelivered`), which pongs are due, and what ends the connection (`end`). What is sent is
+no part of it: that is what every subscriber has (`subscriber`).
 
-Rules: while the peer is behind with reading, the payload of its latest ping is all that is held of
-its pings (section 5.5.3). It does not know what happens with the messages (`websocket`).
+Rules: control frames are never held: only messages wait. While the peer is behind with reading, the
+payload of its latest ping is all that is held of its pings (section 5.5.3). It does not know what
+happens with the messages (`websocket`).
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+from ..limits import Limits
 from ..parse_result import Malformed
 from ..websocket.frames import FrameRules
-from ..websocket.messages import BETWEEN_MESSAGES, Close, CompressedMessage, Item, MessageReader
+from ..websocket.messages import BETWEEN_MESSAGES, Close, CompressedMessage, Message, MessageReader
+
+MESSAGE_BYTES = 64
+"""What a message that waits counts for beside its length: the least that its object takes."""
+
+INFLATED_MAX = 1_032
+"""Bytes that deflate can make of one, at most."""
+
+FRAME_HEADER_BYTES = 4
+"""What the frame of a short reply has beside its payload."""
+
+AnyMessage: TypeAlias = Message | CompressedMessage
 
 
 class Undelivered(NamedTuple):
-    """Items that were read behind the messages that the program has: those from `start` on, with
-    `length` bytes of messages among them.
+    """Messages that wait for the program: those from `start` on, which count for `length` bytes.
 
-    They are never copied, so that delivering the next ones costs the same however many there are.
+    They are not copied when some are delivered, so that this costs the same however many there are.
     """
 
-    items: tuple[Item, ...]
+    messages: tuple[AnyMessage, ...]
     start: int
     length: int
 
@@ -40,44 +50,88 @@ class WebSocket(NamedTuple):
     awaits_pong: bool
     """A ping was sent to it, and nothing has come since."""
     reader: MessageReader
-    unread: bytes
-    """What came while the program was at work."""
     undelivered: Undelivered
-    """What was read behind the messages that the program has; `NOTHING_UNDELIVERED` itself if that
-    is nothing.
+    """The messages behind those that the program has; `NOTHING_UNDELIVERED` itself if there are
+    none.
     """
     end: Close | Malformed | None
-    """What ends the connection, when everything before it has been delivered."""
-    pong_payload: bytes | None
-    """The payload of the ping that is to be answered when the queue has been sent."""
+    """What ends the connection: a close frame in the tick in which it came, anything else when
+    everything before it has been delivered.
+    """
+    pongs: bytes
+    """The answers to pings that are due: whole frames, which go before the queue."""
     code: int
     """The code with which it ends, once that is known; 0 before."""
     frame_rules: FrameRules
 
 
-def make_websocket(rules: FrameRules, unread: bytes) -> WebSocket:
-    """A WebSocket that was just opened, behind whose handshake these bytes came."""
-    return WebSocket(False, BETWEEN_MESSAGES, unread, NOTHING_UNDELIVERED, None, None, 0, rules)
+def make_websocket(rules: FrameRules) -> WebSocket:
+    """A WebSocket that was just opened."""
+    return WebSocket(False, BETWEEN_MESSAGES, NOTHING_UNDELIVERED, None, b"", 0, rules)
 
 
 def unread_len(websocket: WebSocket) -> int:
     """Bytes that came and were not delivered yet, wherever they are held."""
     reader = websocket.reader
     rope = () if reader.message is None else reader.message.rope
-    return (
-        len(websocket.unread)
-        + len(reader.buffer)
-        + sum(map(len, rope))
-        + websocket.undelivered.length
-    )
+    return len(reader.buffer) + sum(map(len, rope)) + websocket.undelivered.length
 
 
-def messages_len(items: Iterable[Item]) -> int:
-    """Bytes of the messages among these items, as they came; characters of texts."""
-    return sum(
-        [
-            len(item.payload if isinstance(item, CompressedMessage) else item)
-            for item in items
-            if isinstance(item, str | bytes | CompressedMessage)
-        ]
-    )
+# -- what waits for the program --------------------------------------------------------------------
+
+
+def park(undelivered: Undelivered, messages: tuple[AnyMessage, ...]) -> Undelivered:
+    """What waits for the program, with these messages behind it."""
+    if not messages:
+        return undelivered
+    waiting, start, length = undelivered
+    return Undelivered(waiting[start:] + messages, 0, length + sum(map(_cost, messages)))
+
+
+def _cost(message: AnyMessage) -> int:
+    """What a message that waits counts for: its length, as it came, and its object."""
+    payload = message.payload if isinstance(message, CompressedMessage) else message
+    return MESSAGE_BYTES + len(payload)
+
+
+def take_batch(
+    undelivered: Undelivered, limits: Limits
+) -> tuple[tuple[AnyMessage, ...], Undelivered]:
+    """The messages that are delivered next, together, and those that wait for these to be handled.
+
+    They are so many, one at least, that replies as long as they are have room: of a program that
+    only echoes nothing is dropped.
+    """
+    messages, start, length = undelivered
+    room, end = replies_max_len(limits), start
+    while end < len(messages):
+        room -= _reply_len(messages[end])
+        if room < 0 and end > start:
+            break
+        end += 1
+    batch = messages[start:end]
+    if end == len(messages):
+        return batch, NOTHING_UNDELIVERED
+    return batch, Undelivered(messages, end, length - sum(map(_cost, batch)))
+
+
+def take_all(undelivered: Undelivered) -> tuple[AnyMessage, ...]:
+    """All messages that wait."""
+    return undelivered.messages[undelivered.start :]
+
+
+def replies_max_len(limits: Limits) -> int:
+    """How many bytes replies to what is delivered at once may have: with what the client has not
+    taken before (`max_outbox_len`, and as much that may come back) they are within what may be
+    queued.
+    """
+    return limits.max_ws_outbox_len - 2 * limits.max_outbox_len
+
+
+def _reply_len(message: AnyMessage) -> int:
+    """Bytes of the frame with this message, at most."""
+    if isinstance(message, CompressedMessage):
+        return FRAME_HEADER_BYTES + INFLATED_MAX * len(message.payload)
+    if isinstance(message, str) and not message.isascii():
+        return FRAME_HEADER_BYTES + 4 * len(message)
+    return FRAME_HEADER_BYTES + len(message)

@@ -24,6 +24,7 @@ from ..connection.client import (
     Disconnected,
     has_unsent,
     incoming_len,
+    is_close_due,
     is_subscriber,
     may_parse,
     outstanding_len,
@@ -33,9 +34,10 @@ from ..connection.client import (
 from ..connection.context import Context, Outcome, Parse, context
 from ..connection.deadlines import after_transition
 from ..connection.responses import service_unavailable
+from ..connection.send_queue import encode_ahead
 from ..connection.subscriber import Subscriber
 from ..connection.transitions import close_with_error, resume
-from ..connection.websocket import close_notice, closing_frames
+from ..connection.websocket_end import close_notice, closing_frames
 from ..effects import CallClose, Drop, Effect, Send, Then
 from ..events import HandlerFailed, HandlerReturned
 from .budgets import (
@@ -49,7 +51,7 @@ from .cohorts import update_cohort
 from .eviction import slowest_readers, slowest_senders
 from .oldest import Oldest, add, conns_of, has_too_many, of_conns, take_oldest
 from .slots import Draft
-from .state import Server, ServerState, counted_now, with_slots
+from .state import Server, ServerState, counted_now, with_broadcast, with_slots
 from .totals import add_closed
 
 
@@ -120,6 +122,18 @@ class Batch:
         self._update_cohort(before, None)
         self.update_load(before, None)
 
+    def encode_ahead(self, client: Client) -> None:
+        """Let what a client is to be sent next be encoded, if nobody has asked for it before."""
+        server, subscriber = self.server, client.subscriber
+        if subscriber is None or subscriber.cursor is None:
+            return
+        broadcast = encode_ahead(
+            subscriber, server.broadcast, server.tick_started_at, server.limits
+        )
+        if broadcast is not server.broadcast:
+            self.server = with_broadcast(server, broadcast, server.totals)
+            self.context = make_context(self.server, self._parse)
+
     def close_now(self, client: Client, reason: CloseReason) -> None:
         """End a connection now: a WebSocket with a close frame, one whose response has not begun
         with a 503, each only as far as it can be sent at once.
@@ -172,8 +186,10 @@ class Batch:
         """The client, scheduled for the next flush if there is something to send and nothing in the
         way of it.
         """
+        if subscriber.is_scheduled or not has_unsent(client):
+            return client
         is_blocked = client.outgoing.outbox or client.outgoing.is_full
-        if subscriber.is_scheduled or is_blocked or not has_unsent(client):
+        if is_blocked and not is_close_due(client):
             return client
         self.unflushed.append(client.conn)
         return with_subscriber(client, subscriber._replace(is_scheduled=True))

@@ -8,19 +8,21 @@ every transition, so that no transition can forget to.
 
 Rules: a subscriber is in exactly one cohort or among the laggards, until its close frame is sent; a
 subscriber is counted from its upgrade until its program has been told of its end. Nothing is looked
-up: each function costs the same however many subscribers there are. This file does not know what is
-published, nor when it is sent.
+up: each function costs the same however many subscribers there are, and a topic more or less costs
+one topic. This file does not know what is published, nor when it is sent.
 """
 
 from ..broadcast.broadcast import (
     Broadcast,
-    add_laggard,
+    change_topics,
     join_cohort,
     leave_cohort,
-    remove_laggard,
 )
-from ..broadcast.entry import Subscription
+from ..broadcast.cohort_index import NO_TOPICS
+from ..broadcast.entry import Subscription, Topics
+from ..broadcast.laggards import add_laggard, remove_laggard
 from ..connection.client import Client, is_in_cohort, is_laggard
+from ..connection.subscriber import OPEN
 
 
 def _cohort_of(client: Client | None) -> Subscription | None:
@@ -30,8 +32,18 @@ def _cohort_of(client: Client | None) -> Subscription | None:
     return client.subscriber.subscription
 
 
+def _topics_of(client: Client | None) -> Topics:
+    """The topics of a client that is sent what is published, in a cohort or as a laggard."""
+    if client is None or client.subscriber is None or client.subscriber.close_state is not OPEN:
+        return NO_TOPICS
+    return client.subscriber.subscription.topics
+
+
 def update_cohort(broadcast: Broadcast, before: Client, after: Client | None) -> Broadcast:
     """The broadcast with a client where it belongs after a transition; None: it is gone."""
+    topics_before, topics_after = _topics_of(before), _topics_of(after)
+    if topics_before is not topics_after:
+        broadcast = change_topics(broadcast, before.conn, topics_before, topics_after)
     left, joined = _cohort_of(before), _cohort_of(after)
     if left != joined:
         if left is not None:

@@ -6,21 +6,24 @@ members and the one piece of memory they are sent.
 
 Rules: a client receives everything in the order in which it was sent or published. So first go the
 queues with nothing behind what was published in this tick, then what was published, then the other
-queues. The order of cohorts is the same in every process. This file does not know sockets, nor how
-a message became a frame.
+queues. Only cohorts that are sent something are visited, in the order of their numbers, which is
+the same in every process. This file does not know sockets, nor how a message became a frame.
 """
 
 from collections.abc import Iterable
 
 from pyrsistent import PVector, pvector
 
-from ..broadcast.broadcast import TopicIndex, commit_pending, index_topics, pending_bytes_for
+from ..broadcast.broadcast import commit_pending, index_topics, pending_bytes_for
+from ..broadcast.cohort_index import recipients
 from ..broadcast.entry import Subscription
 from ..conn import Conn
 from ..connection import fast_path
-from ..connection.client import Client
+from ..connection.client import Client, is_close_due, with_subscriber
 from ..connection.context import Parse
 from ..connection.subscriber import Follow
+from ..connection.websocket import flush_websocket
+from ..connection.websocket_end import answer_close
 from ..connection.websocket_send import flush_messages
 from ..effects import Effect, FanOut
 from ..events import Flush
@@ -41,26 +44,27 @@ def flush(server: Server, event: Flush, parse: Parse) -> tuple[Server, list[Effe
     """
     has_published = bool(server.broadcast.pending)
     if event.conn is not None and not has_published:
-        return _flush_queues(server, (event.conn,), parse)
+        return _flush_one(server, event.conn, parse)
     scheduled = server.unflushed
     if not scheduled:
         return _fan_out(server) if has_published else (server, [])
     # whoever gets something more to send by this is scheduled for the next flush
     server = with_slots(server, server.slots, _NOBODY)
     if not has_published:
-        return _flush_queues(server, scheduled, parse)
+        return _flush_queues(server, scheduled, event.unhandled, parse)
     batch, first_published = Batch(server, parse), server.broadcast.ring.head_number
     waiting = {
         conn
         for conn in scheduled
         if _is_behind_published(batch.draft.find_client(conn), first_published)
     }
-    _flush_each(batch, [conn for conn in scheduled if conn not in waiting])
+    _flush_each(batch, [conn for conn in scheduled if conn not in waiting], event.unhandled)
     server, effects = batch.finish()
     server, fan_outs = _fan_out(server)
     if not waiting:
         return server, effects + fan_outs
-    server, more = _flush_queues(server, [conn for conn in scheduled if conn in waiting], parse)
+    last = [conn for conn in scheduled if conn in waiting]
+    server, more = _flush_queues(server, last, event.unhandled, parse)
     return server, effects + fan_outs + more
 
 
@@ -78,29 +82,52 @@ def _is_behind_published(client: Client | None, first_published: int) -> bool:
     )
 
 
-def _flush_queues(
-    server: Server, conns: Iterable[Conn], parse: Parse
-) -> tuple[Server, list[Effect]]:
-    """The server after what is queued for each of these was sent, and the effects."""
+def _flush_one(server: Server, conn: Conn, parse: Parse) -> tuple[Server, list[Effect]]:
+    """The server after what is queued for this client was sent before the tick is over, and the
+    effects. It stays on the list of those to be flushed, if it is there.
+    """
     batch = Batch(server, parse)
-    _flush_each(batch, conns)
+    client = batch.draft.find_client(conn)
+    if client is None or client.subscriber is None:
+        return server, []
+    batch.encode_ahead(client)
+    ring, is_scheduled = batch.server.broadcast.ring, client.subscriber.is_scheduled
+    batch.commit(client, flush_messages(client, ring, server.limits, is_scheduled))
     return batch.finish()
 
 
-def _flush_each(batch: Batch, conns: Iterable[Conn]) -> None:
-    """Send what is queued for each of these, as far as it may be sent."""
-    ring, limits = batch.server.broadcast.ring, batch.server.limits
+def _flush_queues(
+    server: Server, conns: Iterable[Conn], unhandled: frozenset[Conn], parse: Parse
+) -> tuple[Server, list[Effect]]:
+    """The server after what is queued for each of these was sent, and the effects."""
+    batch = Batch(server, parse)
+    _flush_each(batch, conns, unhandled)
+    return batch.finish()
+
+
+def _flush_each(batch: Batch, conns: Iterable[Conn], unhandled: frozenset[Conn]) -> None:
+    """Send what is queued for each of these, as far as it may be sent; answer the close frames that
+    have come, but those of the `unhandled`.
+    """
     for conn in conns:
         client = batch.draft.find_client(conn)
         if client is None or client.subscriber is None:
             continue
         outcome = fast_path.flush_messages(client)
-        if outcome is None:
-            batch.commit(client, flush_messages(client, ring, limits))
-        else:
+        if outcome is not None:
             after, effects = outcome
             batch.draft.put(after)
             batch.effects += effects
+            continue
+        batch.encode_ahead(client)
+        context = batch.context
+        if is_close_due(client) and conn not in unhandled:
+            unscheduled = with_subscriber(client, client.subscriber._replace(is_scheduled=False))
+            batch.commit(client, answer_close(unscheduled, context))
+        elif client.websocket is not None:
+            batch.commit(client, flush_websocket(client, context))
+        else:
+            batch.commit(client, flush_messages(client, context.broadcast.ring, context.limits))
 
 
 # -- to cohorts ------------------------------------------------------------------------------------
@@ -112,38 +139,20 @@ def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
     """
     broadcast = server.broadcast
     start, end = broadcast.ring.head_number, broadcast.next_number
-    cohorts = list(broadcast.cohorts.items())
-    index: TopicIndex | None = None
-    if len(cohorts) > 1:
-        cohorts.sort(key=_by_encoding_and_topics)
-        index = index_topics(broadcast)
+    places = index_topics(broadcast)
     fan_outs: list[Effect] = []
     sent_len = 0
     known: dict[Subscription, bytes] = {}
-    for subscription, members in cohorts:
+    topics = [topic for topic, numbers in places.items() if numbers]
+    for subscription, published in recipients(broadcast.cohort_index, topics):
         # cohorts that differ only in topics on which nothing was published share one piece
-        published = _restricted(subscription, index)
-        data = known.get(published)
+        restricted = Subscription(subscription.encoding, published)
+        data = known.get(restricted)
         if data is None:
-            data = known[published] = pending_bytes_for(broadcast, published, index)
+            data = known[restricted] = pending_bytes_for(broadcast, restricted, places)
         if data:
+            members = broadcast.cohorts[subscription]
             fan_outs.append(FanOut(subscription, members, data, start, end))
             sent_len += len(data) * len(members)
     totals = count_sent(server.totals, sent_len)
     return with_broadcast(server, commit_pending(broadcast), totals), fan_outs
-
-
-def _restricted(subscription: Subscription, index: TopicIndex | None) -> Subscription:
-    """The subscription without the topics on which nothing was published in this tick, which are
-    those that the index has not.
-    """
-    if index is None or not subscription.topics:
-        return subscription
-    topics = frozenset([topic for topic in subscription.topics if topic in index])
-    return Subscription(subscription.encoding, topics)
-
-
-def _by_encoding_and_topics(cohort: tuple[Subscription, object]) -> tuple[int, list[str]]:
-    """What cohorts are sorted by: the order of a set of texts differs from process to process."""
-    subscription, _ = cohort
-    return subscription.encoding, sorted(subscription.topics)

@@ -35,6 +35,7 @@ from ..events import (
     Stop,
     TickStarted,
     TimeRead,
+    Writable,
 )
 from ..http.head import parse_headers_only
 from .admission import accept_new_client, free_descriptor
@@ -181,6 +182,9 @@ def _apply_run(
                 if incoming is not IDLE_HTTP and is_scheduled(after) and not is_scheduled(client):
                     batch.unflushed.append(conn)
                 continue
+        if kind is Writable:
+            batch.encode_ahead(client)
+            context = batch.context
         batch.commit(client, transition.apply(client, event, context))
         may_be_joined = True
         context = batch.context  # another one, if a budget was exceeded or met again

@@ -12,17 +12,17 @@ not know who receives what: the cohorts do.
 """
 
 from ..broadcast.broadcast import (
-    NO_CURSOR,
     append_pending,
-    encode_entries,
-    encode_entry,
     fits,
     has_subscribers,
     skip_numbers,
 )
+from ..broadcast.encode import encode_entries, encode_entry
 from ..broadcast.encoding import Encoding
 from ..broadcast.entry import Published, entry_len, plain_entries
+from ..broadcast.laggards import laggards_passed, move_laggards, raise_lowest_cursor
 from ..broadcast.ring import Ring
+from ..conn import Conn
 from ..connection.context import Parse
 from ..connection.send_queue import next_needed
 from ..connection.websocket_send import advance_cursor, drop_too_slow
@@ -112,15 +112,15 @@ def _append(
 
 
 def _move_laggards(server: Server, ring_before: Ring, parse: Parse) -> tuple[Server, list[Effect]]:
-    """The server after the tail of its ring has passed a cursor.
+    """The server after the tail of its ring has passed a number of a laggard.
 
-    A laggard whose next entries are not for it is moved on to the first one it needs, which is
-    looked for on the ring as it was before; if that one is overwritten, the laggard is
-    disconnected.
+    Only those whose number it has passed are looked at. A laggard whose next entries are not for it
+    is moved on to the first one it needs, which is looked for on the ring as it was before; if that
+    one is overwritten, the laggard is disconnected.
     """
-    broadcast, batch = server.broadcast, Batch(server, parse)
-    tail_number, lowest_cursor = broadcast.ring.tail_number, NO_CURSOR
-    for conn in sorted(broadcast.laggards):
+    batch, tail_number = Batch(server, parse), server.broadcast.ring.tail_number
+    moved: list[tuple[Conn, int]] = []
+    for conn in laggards_passed(server.broadcast):
         client = batch.draft.find_client(conn)
         if client is None or client.subscriber is None or client.subscriber.cursor is None:
             continue
@@ -128,15 +128,10 @@ def _move_laggards(server: Server, ring_before: Ring, parse: Parse) -> tuple[Ser
         if cursor < tail_number:
             cursor = next_needed(client.subscriber, ring_before)
             if cursor < tail_number:
-                batch.commit(client, drop_too_slow(client, cursor, broadcast))
+                batch.commit(client, drop_too_slow(client, cursor, server.broadcast))
                 continue
             batch.commit(client, (advance_cursor(client, cursor), []))
-        lowest_cursor = min(lowest_cursor, cursor)
+        moved.append((conn, cursor))
     server, effects = batch.finish()
-    return _with_lowest_cursor(server, lowest_cursor), effects
-
-
-def _with_lowest_cursor(server: Server, lowest_cursor: int) -> Server:
-    """The server when all cursors have been looked at and this is the lowest."""
-    broadcast = server.broadcast._replace(lowest_cursor=lowest_cursor)
-    return with_broadcast(server, broadcast, server.totals)
+    broadcast = raise_lowest_cursor(move_laggards(server.broadcast, moved))
+    return with_broadcast(server, broadcast, server.totals), effects

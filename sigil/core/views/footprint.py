@@ -27,9 +27,9 @@ its last effects.
 """
 RESPONSE_BYTES = 2_048
 """A response beside its body: record, head in bytes, its place in a queue."""
-TOPIC_BYTES = 256
-"""A topic of a subscriber beside its text: the string, and its places in the set while that is made
-anew.
+TOPIC_BYTES = 512
+"""A topic of a subscriber beside its text: the string, its places in the set while that is made
+anew, and in the index by which cohorts are found.
 """
 MESSAGE_BYTES = 512
 """A published message beside its text: header, place on its page, the page."""
@@ -58,6 +58,8 @@ def footprint(limits: Limits, *, response_len: int = 65_536, tick_len: int = 1_0
     `response_len` is the longest body, chunk of a stream, or message that the program makes anew,
     and `tick_len` how much it publishes in one tick, both in bytes.
     """
+    if not isinstance(limits, Limits):
+        raise TypeError(f"limits are a Limits, not {type(limits).__name__}")
     limits = without_aliases(limits)
     return (
         SERVER_BYTES
@@ -153,8 +155,8 @@ def _subscribers(limits: Limits) -> int:
 
 
 def _broadcast(limits: Limits, tick_len: int) -> int:
-    """Bytes of the ring, of a page of it that is released only when its last message is, and of one
-    tick's messages for each cohort.
+    """Bytes of the ring, of a page of it that is released only when its last message is, of what
+    was encoded anew, and of one tick's messages for each cohort.
     """
     if not limits.max_ws_connection_cnt and not limits.history_messages:
         return 0  # nothing that is published is ever held
@@ -162,7 +164,9 @@ def _broadcast(limits: Limits, tick_len: int) -> int:
     events = EVENT_GROWTH * tick_len + EVENT_BYTES * messages
     tick = min(events, EVENT_GROWTH * limits.outgoing_buffer_sz)
     messages = limits.max_ws_send_frame_cnt * (MESSAGE_BYTES + ENCODINGS_BYTES)
-    return limits.outgoing_buffer_sz + messages + (2 + limits.max_ws_connection_cnt) * tick
+    held = limits.outgoing_buffer_sz + limits.max_recoded_len + messages
+    # one tick more for the last message that was encoded anew, which is kept whatever its length
+    return held + (3 + limits.max_ws_connection_cnt) * tick
 
 
 def _cached_heads(limits: Limits) -> int:

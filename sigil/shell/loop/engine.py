@@ -80,6 +80,10 @@ class Engine:
         self._effects: list[Effect] = []
         self._performing: Iterator[Effect] = iter(())
         """Effects that are being performed, before all others."""
+        self._last_not_taken: tuple[int, Event | None] = (0, None)
+        """How many events the last one that was put before others was behind, itself counted, and
+        that one.
+        """
         self.close_count = 0
         """How often user code has closed a connection: while it is the same, nobody need look
         whether a callback has closed its own.
@@ -160,6 +164,8 @@ class Engine:
         waits.
         """
         self._perform()
+        if self.events:
+            return  # a tick that was broken off has left them: the core has them before the flush
         # clients that were sent to by themselves have their deadlines from now on; those of a
         # broadcast have theirs when it is flushed
         if self.buffer.has_sends or self._state.unflushed:
@@ -262,10 +268,19 @@ class Engine:
         """Add what came of an effect; bytes not taken go before what would cause more of them to be
         sent.
         """
-        events, index = self.events, 0
+        events = self.events
+        if type(event) not in NOT_TAKEN:
+            events.append(event)
+            return
+        # behind the one that was reported last, if it is still where it was put: a whole cohort may
+        # stall at once
+        index, last = self._last_not_taken
+        if not (0 < index <= len(events) and events[index - 1] is last):
+            index = 0
         while index < len(events) and type(events[index]) in NOT_TAKEN:
             index += 1
-        events.insert(index if type(event) in NOT_TAKEN else len(events), event)
+        events.insert(index, event)
+        self._last_not_taken = index + 1, event
 
     # -- flushing ----------------------------------------------------------------------------------
 
@@ -275,9 +290,15 @@ class Engine:
         """
         if not self.has_unsent:
             return
-        self.advance([_FLUSH])
+        self.advance([self._flush_event()])
         self._perform()
         self._sync_until_quiet()
+
+    def _flush_event(self) -> Flush:
+        """The end of the tick; the program has not been called for those whose work still waits."""
+        if not self.run_queue.count:
+            return _FLUSH
+        return Flush(None, frozenset([at for at in self._state.unflushed if at in self.run_queue]))
 
     def flush_now(self, conn: Conn | None) -> bool:
         """Send at once what waits for the end of the tick, to one client or to all; True if there

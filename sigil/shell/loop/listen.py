@@ -46,6 +46,17 @@ Found: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
 """One result of getaddrinfo: family, type, protocol, canonical name, address."""
 
 
+def check_socket(sock: object) -> None:
+    """TypeError for what cannot be listened on."""
+    if not isinstance(sock, socket.socket):
+        raise TypeError(f"a socket to listen on is a socket.socket, not {type(sock).__name__}")
+    if hasattr(sock, "do_handshake"):  # an SSLSocket, without importing that module
+        raise TypeError(
+            "an SSLSocket cannot be served: TLS is to come as ssl_context; until then put a proxy "
+            "in front, and give the plain socket"
+        )
+
+
 def open_listener(host: str, port: int, backlog: int) -> socket.socket:
     """A listening TCP socket; OSError with the address in its text if that cannot be."""
     if not 0 <= port <= 65_535:

@@ -252,8 +252,12 @@ def close_event(conn: Conn, code: int, text: str) -> CloseRequested:
     """The event of user code closing a connection, with a code (RFC 6455 section 7.4) or for a
     `CloseReason`.
 
-    ValueError for a code that may not be sent in a close frame.
+    ValueError for a code that may not be sent in a close frame, TypeError for what is none.
     """
+    if not isinstance(code, int):
+        raise TypeError(f"a close code is a number or a CloseReason, not {type(code).__name__}")
+    if not isinstance(text, str):
+        raise TypeError(f"the reason of a close is a str, not {type(text).__name__}")
     if isinstance(code, CloseReason):
         return CloseRequested(conn, code, 0, text)
     if not is_close_code(code):

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from ...core.close_reasons import CloseReason
 from ...core.conn import Conn
-from ...core.connection.client import is_subscriber
+from ...core.connection.websocket_end import may_be_given_more
 from ...core.effects import (
     ERROR_LOG,
     CallClose,
@@ -230,12 +230,7 @@ class CallbackRunner:
         # within the tick's own work, which is nobody's interruption, the value is the engine's
         state = server._engine.state if self._guard.is_busy else server.state
         client = find_client(state.slots, conn)
-        return (
-            client is not None
-            and is_subscriber(client)
-            and client.subscriber is not None
-            and not client.subscriber.close_state
-        )
+        return client is not None and may_be_given_more(client)
 
     # -- asynchronous callbacks --------------------------------------------------------------------
 

@@ -75,6 +75,10 @@ class RunQueue:
         """How many connections have work that waits."""
         return len(self._newcomers) + len(self._others)
 
+    def __contains__(self, conn: Conn) -> bool:
+        """True if work of this connection waits."""
+        return conn in self._newcomers or conn in self._others
+
     def room(self, limits: Limits) -> int:
         """How many more connections may have work that waits: callbacks that tell of connections
         come and gone would else be more than there can be connections.

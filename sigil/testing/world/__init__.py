@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...core.close_reasons import CloseReason
 from ...core.conn import Peer
@@ -42,6 +42,10 @@ MAX_LAST_TICKS = 800
 
 LONG_SECONDS = 100.0
 """Longer than a world lasts."""
+
+TICK_SECONDS = (0.0, 0.001, 0.01, 0.01, 0.3)
+HELD_UP_SECONDS = (*TICK_SECONDS, 0.3, 1.2, 60.0)
+"""How much time passes between two ticks; a loop that is held up passes by several timeouts."""
 
 ORDERLY_CODES = (PROGRAM_CLOSE_CODE, 1001)
 """The codes of a close frame that is sent after all other messages."""
@@ -75,24 +79,30 @@ class World:
     """One world; `run` runs it.
 
     `skip` names rules that are not checked. With `keeps_lines`, `trace.lines` can be read
-    afterwards.
+    afterwards. With `is_held_up`, timeouts are short, the loop is held up now and then, for longer
+    than they are, and the server is stopped at any turn.
     """
 
     def __init__(
-        self, seed: int, skip: frozenset[str] = frozenset(), keeps_lines: bool = False
+        self,
+        seed: int,
+        skip: frozenset[str] = frozenset(),
+        keeps_lines: bool = False,
+        is_held_up: bool = False,
     ) -> None:
         self.seed = seed
         self.rng = rng = Random(seed)
         self.skip = skip
         self.trace = Trace(keeps_lines)
-        self.limits = limits = draw_limits(rng)
+        self.is_held_up = is_held_up
+        self.limits = limits = draw_limits(rng, is_held_up)
         self.program = Program(rng, limits, is_async=rng.random() < 0.2)
         self.server = self.program.server = TracedServer(
             self.program.handle, limits, self.program.callbacks, rng, self.trace
         )
         self.clients: list[SimulatedClient] = []
         self._clients_left = rng.randint(2, 6)
-        self._ticks = rng.randint(8, 30)
+        self._ticks = rng.randint(1 if is_held_up else 8, 30)
         self._is_idle = False
         self._waits_for_idle = rng.random() < 0.7
         self._overrun: set[Peer] = set()
@@ -124,7 +134,7 @@ class World:
         for _ in range(self._ticks):
             if self._clients_left and self.rng.random() < 0.5:
                 self._connect_client()
-            self._tick(self.rng.choice((0.0, 0.001, 0.01, 0.01, 0.3)))
+            self._tick(self.rng.choice(HELD_UP_SECONDS if self.is_held_up else TICK_SECONDS))
             if self.rng.random() < 0.5:
                 self.program.act()
         if self._waits_for_idle:
@@ -334,7 +344,7 @@ class World:
             reason, conn = client.wire.reason, client.wire.conn
             if reason is None or conn is None:
                 continue
-            if self._behaved_well(client) and reason not in ORDERLY_REASONS:
+            if self._behaved_well(client) and not self._is_orderly(client, reason):
                 yield Violation(
                     "served", f"{conn} read everything and was closed with {reason.name}"
                 )
@@ -345,6 +355,14 @@ class World:
             if reason is CloseReason.WS_CLIENT_TOO_SLOW and not self._is_reason(why, client):
                 yield Violation("explained", f"{conn} was dropped; the log has: {why!r}")
 
+    def _is_orderly(self, client: SimulatedClient, reason: CloseReason) -> bool:
+        """True if a client that broke no rule may have been closed for this reason: one that asks
+        nothing more is closed when it has all its answers.
+        """
+        if reason is CloseReason.IDLE_TIMEOUT and isinstance(client, HttpClient):
+            return sum(answer.is_whole for answer in client.answers) == len(client.asked)
+        return reason in ORDERLY_REASONS
+
     def _is_reason(self, why: str, client: SimulatedClient) -> bool:
         """True if a line of the log names a message that a client needed."""
         needed = _NEEDED.search(why)
@@ -353,18 +371,24 @@ class World:
         )
 
     def _behaved_well(self, client: SimulatedClient) -> bool:
-        """True for a client that read everything at once and did nothing that ends a connection."""
+        """True for a client that read everything at once and did nothing that ends a connection; if
+        timeouts are short, it has also sent everything at once.
+        """
+        is_in_time = client.max_sent_per_tick is None or not self.is_held_up
         return (
-            isinstance(client, WebSocketClient | EventStreamClient)
+            isinstance(client, WebSocketClient | EventStreamClient | HttpClient)
             and client.was_reliable
+            and is_in_time
             and not client.faults - {"pinged", "closed"}
             and client.wire.peer not in self._overrun
         )
 
 
-def draw_limits(rng: Random) -> Limits:
-    """Limits so small that they are reached, with timeouts so long that they are not."""
-    return Limits(
+def draw_limits(rng: Random, is_held_up: bool = False) -> Limits:
+    """Limits so small that they are reached, with timeouts so long that they are not; or, for a
+    loop that is held up, so short that they are.
+    """
+    limits = Limits(
         max_outbox_len=rng.choice((60, 300, 2_000)),
         max_ws_outbox_len=rng.choice((60, 300, 2_000)),
         outgoing_buffer_sz=rng.choice((100, 400, 3_000)),
@@ -379,3 +403,24 @@ def draw_limits(rng: Random) -> Limits:
         header_timeout=LONG_SECONDS,
         max_ws_connection_cnt=rng.choice((2, 1_024, 1_024, 1_024)),
     )
+    if not is_held_up:
+        return limits
+    return limits._replace(
+        **SHORT_TIMEOUTS,
+        ws_ping_interval=rng.choice((0.2, 0.5, 1.0)),
+        min_read_rate=rng.choice((1, 240)),
+    )
+
+
+SHORT_TIMEOUTS: dict[str, Any] = dict.fromkeys(
+    (
+        "header_timeout",
+        "idle_timeout",
+        "stall_timeout",
+        "rate_grace",
+        "ws_pong_timeout",
+        "ws_close_timeout",
+        "linger_timeout",
+    ),
+    1.0,
+)

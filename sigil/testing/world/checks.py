@@ -1,4 +1,4 @@
-"""The invariants of the core's value, checked after every tick.
+"""The invariants of the core's value, checked after every step.
 
 Theory: the core updates sums, cohorts and cursors step by step, so that no step need visit all of
 its value; here they are computed from all of it, and must agree.
@@ -7,18 +7,24 @@ Rules: each check is a generator of `Violation`s over a server value, and names 
 about. It does not know clients beyond their records.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
+from ...core.broadcast.cohort_index import recipients
+from ...core.broadcast.encoding import Encoding
 from ...core.broadcast.entry import entry_len
 from ...core.connection.client import (
+    Phase,
     incoming_len,
+    is_close_due,
     is_in_cohort,
+    is_scheduled,
     is_subscriber,
     outbox_len,
     outgoing_len,
 )
-from ...core.connection.subscriber import CloseState, Follow
-from ...core.server.slots import clients_of, free_slots
+from ...core.connection.subscriber import CloseState, Follow, item_len
+from ...core.server.slots import clients_of, find_client, free_slots
 from ...core.server.state import Server
 from .model import Violation
 
@@ -72,6 +78,7 @@ def check_places(server: Server) -> Iterator[Violation]:
         yield Violation("places", f"the cohorts are {broadcast.cohorts}, not {members}")
     if laggards != set(broadcast.laggards):
         yield Violation("places", f"the laggards are {broadcast.laggards}, not {laggards}")
+    yield from check_indexes(server)
     for client in clients:
         if is_in_cohort(client) and (client.outgoing.outbox or client.outgoing.is_full):
             yield Violation("places", f"{client.conn} is in its cohort, but has output buffered")
@@ -91,6 +98,31 @@ def check_places(server: Server) -> Iterator[Violation]:
         places = [item.to for item in client.subscriber.queue if isinstance(item, Follow)]
         if places != sorted(places) or any(place > broadcast.next_number for place in places):
             yield Violation("cursor", f"{client.conn} is to follow up to {places}")
+
+
+def check_indexes(server: Server) -> Iterator[Violation]:
+    """Check that cohorts are found by exactly their topics, and that nobody is filed above the
+    cursor, or below the lowest one.
+    """
+    broadcast = server.broadcast
+    index = broadcast.cohort_index
+    found = dict(recipients(index, [*index.narrow, *index.wide]))
+    expected = {
+        subscription: subscription.topics
+        for subscription in broadcast.cohorts
+        if subscription.topics
+    }
+    if found != expected:
+        yield Violation("index", f"cohorts are found by {found}, not {expected}")
+    for conn, number in broadcast.laggards.items():
+        client = find_client(server.slots, conn)
+        cursor = None if client is None or client.subscriber is None else client.subscriber.cursor
+        if cursor is None or not broadcast.lowest_cursor <= number <= cursor:
+            yield Violation("index", f"{conn} is filed under {number}, its cursor is {cursor}")
+        if conn not in broadcast.laggards_at.get(number, ()):
+            yield Violation("index", f"{conn} is not under {number}")
+    if sum(map(len, broadcast.laggards_at.values())) != len(broadcast.laggards):
+        yield Violation("index", f"some are filed that do not lag: {broadcast.laggards_at}")
 
 
 def check_load(server: Server) -> Iterator[Violation]:
@@ -127,7 +159,7 @@ def check_budgets(server: Server) -> Iterator[Violation]:
         subscriber = client.subscriber
         if subscriber is None or subscriber.close_state is CloseState.CLOSED:
             continue
-        queued = sum(len(item) for item in subscriber.queue if not isinstance(item, Follow))
+        queued = sum(map(item_len, subscriber.queue))
         if outbox_len(client) + queued > max_len:
             yield Violation(
                 "budget",
@@ -138,4 +170,66 @@ def check_budgets(server: Server) -> Iterator[Violation]:
 MAX_MESSAGE_LEN, MAX_RESPONSE_LEN = 910, 1_300
 """Bytes of one message of the program, and of the response before an upgrade, at most."""
 
-CHECKS = (check_ring, check_places, check_load, check_budgets)
+
+def check_counts(server: Server) -> Iterator[Violation]:
+    """Check that there are as many subscribers in each encoding as are counted, and that the queue
+    of each is as long as it says.
+    """
+    subscribers = [
+        client.subscriber
+        for client in clients_of(server.slots)
+        if client.subscriber is not None and is_subscriber(client)
+    ]
+    encodings = Counter([one.subscription.encoding for one in subscribers])
+    del encodings[Encoding.PLAIN]
+    counted = dict(server.broadcast.encoding_counts)
+    if counted != encodings:
+        yield Violation("counts", f"the encodings are {dict(encodings)}, not {counted}")
+    for one in subscribers:
+        length = sum(map(item_len, one.queue))
+        if length != one.queued_len:
+            yield Violation("counts", f"{length} bytes are queued, not {one.queued_len}")
+
+
+def check_lists(server: Server) -> Iterator[Violation]:
+    """Check that whoever is to be flushed is on the list of those, once, and that every client is
+    looked at by the timers.
+    """
+    clients = {client.conn: client for client in clients_of(server.slots)}
+    listed = [conn for conn in server.unflushed if conn in clients]
+    scheduled = [conn for conn, client in clients.items() if is_scheduled(client)]
+    if sorted(listed) != sorted(scheduled):
+        yield Violation("lists", f"{listed} are on the list of the next flush, not {scheduled}")
+    looked_at = [conn for bucket in server.wheel.buckets.values() for conn in bucket]
+    timed = sorted([conn for conn in looked_at if conn in clients])
+    if timed != sorted(clients):
+        yield Violation("lists", f"{timed} have timers, not {sorted(clients)}")
+
+
+def check_websockets(server: Server) -> Iterator[Violation]:
+    """Check that nothing waits for ever: messages only while the program is at work or the client
+    is behind, and a close frame only until the next flush.
+    """
+    for client in clients_of(server.slots):
+        websocket, outgoing = client.websocket, client.outgoing
+        if websocket is None:
+            continue
+        is_sending = bool(outgoing.outbox) or outgoing.is_full or is_scheduled(client)
+        is_at_work = client.incoming.phase is Phase.DELIVERING or (
+            client.subscriber is not None and client.subscriber.close_state is CloseState.ENDED
+        )
+        if websocket.undelivered.messages and not (is_at_work or is_sending):
+            yield Violation("waiting", f"messages of {client.conn} wait for nothing")
+        if is_close_due(client) and client.conn not in server.unflushed:
+            yield Violation("waiting", f"the close frame of {client.conn} is not answered")
+
+
+CHECKS = (
+    check_ring,
+    check_places,
+    check_load,
+    check_budgets,
+    check_counts,
+    check_lists,
+    check_websockets,
+)

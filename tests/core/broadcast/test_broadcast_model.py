@@ -8,7 +8,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from sigil.core.broadcast.broadcast import (
     NO_CURSOR,
-    add_laggard,
     append_pending,
     commit_pending,
     fits,
@@ -17,12 +16,12 @@ from sigil.core.broadcast.broadcast import (
     leave_cohort,
     make_broadcast,
     pending_bytes_for,
-    remove_laggard,
     skip_numbers,
     start_of_history,
 )
 from sigil.core.broadcast.encoding import Encoding
 from sigil.core.broadcast.entry import Published, Subscription
+from sigil.core.broadcast.laggards import add_laggard, remove_laggard
 from sigil.core.broadcast.ring import ring_read
 from sigil.core.conn import Conn
 from sigil.core.limits import Limits

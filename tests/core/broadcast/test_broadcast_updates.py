@@ -4,18 +4,17 @@ import pytest
 
 from sigil.core.broadcast.broadcast import (
     Broadcast,
-    add_laggard,
     append_pending,
     commit_pending,
     count_subscribers,
     join_cohort,
     leave_cohort,
     make_broadcast,
-    remove_laggard,
     skip_numbers,
 )
 from sigil.core.broadcast.encoding import Encoding
 from sigil.core.broadcast.entry import Subscription, plain_entries
+from sigil.core.broadcast.laggards import add_laggard, remove_laggard
 from sigil.core.conn import Conn
 from sigil.core.limits import Limits
 from tests.support.records import Update
@@ -34,11 +33,15 @@ PENDING = append_pending(EMPTY, plain_entries(((1, b"x", None),)), 3)
         (EMPTY, skip_numbers(EMPTY, 3), {"ring"}),
         (EMPTY, PENDING, {"pending", "pending_len"}),
         (PENDING, commit_pending(PENDING), {"ring", "pending", "pending_len"}),
-        (EMPTY, JOINED, {"cohorts"}),
-        (JOINED, leave_cohort(JOINED, CONN, SUBSCRIPTION), {"cohorts"}),
-        (EMPTY, count_subscribers(EMPTY, Encoding.SSE, 1), {"encoding_counts", "may_be_resumed"}),
-        (JOINED, LAGGING, {"laggards", "lowest_cursor"}),
-        (LAGGING, remove_laggard(LAGGING, CONN), {"laggards"}),
+        (EMPTY, JOINED, {"cohorts", "cohort_index"}),
+        (JOINED, leave_cohort(JOINED, CONN, SUBSCRIPTION), {"cohorts", "cohort_index"}),
+        (
+            EMPTY,
+            count_subscribers(EMPTY, Encoding.SSE, 1),
+            {"encoding_counts", "encoded_from", "may_be_resumed"},
+        ),
+        (JOINED, LAGGING, {"laggards", "laggards_at", "lowest_cursor"}),
+        (LAGGING, remove_laggard(LAGGING, CONN), {"laggards", "laggards_at"}),
     ],
     ids=lambda value: " ".join(sorted(value)) if isinstance(value, set) else "",
 )

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from sigil.core.broadcast.broadcast import (
     append_pending,
     count_subscribers,
-    encode_entries,
     make_broadcast,
 )
+from sigil.core.broadcast.encode import encode_entries
 from sigil.core.broadcast.encoding import ENCODING_INFO, Encoding, recode
 from sigil.core.broadcast.entry import (
     EVERY_TOPIC,

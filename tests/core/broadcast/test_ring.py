@@ -6,15 +6,12 @@ from random import Random
 
 import pytest
 
-from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.entry import Published, Subscription, matches
+from sigil.core.broadcast.entry import Published, matches
 from sigil.core.broadcast.ring import (
     COMPACT_AT,
     Ring,
-    TopicSpan,
     last_matching,
     make_ring,
-    may_match,
     page_of,
     ring_append,
     ring_read,
@@ -157,23 +154,3 @@ def test_what_is_passed_over_is_for_nobody_who_asks(seed: int) -> None:
             ]
             count = dice.randint(1, 40)
             assert last_matching(ring, subscription, count) == (kept[-count:] or [None])[0]
-
-
-def test_a_stretch_is_looked_at_by_who_may_find_something_on_it() -> None:
-    span = TopicSpan(0, 300, frozenset(("news",)), frozenset(("sport",)))
-    assert [may_match(span, subscription) for subscription in HEARINGS] == [
-        False,
-        True,
-        True,
-        True,
-        True,
-        True,
-    ]
-    assert may_match(span, Subscription(Encoding.PLAIN, frozenset(("sport",))))
-    assert not may_match(span, Subscription(Encoding.SSE, frozenset(("sport",))))
-    assert not may_match(
-        span._replace(texts=frozenset()), Subscription(Encoding.SSE, frozenset(("*",)))
-    )
-    assert may_match(
-        span._replace(texts=frozenset((None,))), Subscription(Encoding.SSE, frozenset())
-    )

@@ -19,7 +19,7 @@ FIRST = ring_append(EMPTY, ONE, 3)
 FULL = ring_append(EMPTY, ONE * TOPIC_SPAN_FRAMES, 3 * TOPIC_SPAN_FRAMES)
 HEAD = {"pages", "head_number", "head_offset"}
 TAIL = {"tail_number", "tail_offset"}
-INDEX = {"topic_spans", "indexed_number"}
+INDEX = {"topic_spans", "topic_starts", "indexed_number"}
 
 
 @pytest.mark.parametrize(

@@ -310,6 +310,38 @@ def test_what_is_sent_while_the_last_answer_is_owed_is_thrown_away_up_to_a_bound
     assert same(effects, [Send(CONN, (OK_CLOSE,), Then.SHUT), Watch(CONN, Interest.READ)])
 
 
+def test_the_bound_is_one_for_all_reads_before_and_after_the_last_answer() -> None:
+    limits = Limits(max_linger_len=10)
+    server = asked(LAST, limits)
+    for _ in range(2):
+        server, effects = advance_by(server, Received(CONN, b"x" * 3))
+        assert effects == []
+    server, _ = advance_by(server, answered(0, OK))
+    server, effects = advance_by(server, Received(CONN, b"x" * 4))
+    assert effects == []
+    assert same(advance_by(server, Received(CONN, b"x"))[1], gone(CloseReason.OK))
+
+
+def test_an_event_stream_throws_away_as_much_in_many_reads_as_in_one() -> None:
+    server, _ = advance_by(
+        asked(GET, Limits(max_linger_len=10)), answered(0, Response.sse(topics=("a",)))
+    )
+    for _ in range(5):
+        server, effects = advance_by(server, Received(CONN, b"xx"))
+        assert effects == []
+    server, effects = advance_by(server, Received(CONN, b"x"))
+    assert same(effects, [Watch(CONN, Interest.NOTHING)])
+
+
+def test_whoever_goes_on_sending_after_the_last_answer_gains_no_time_by_it() -> None:
+    server, _ = advance_by(asked(LAST, Limits(linger_timeout=2.0)), answered(0, OK))
+    for tenth in range(1, 20):
+        server, effects = advance_by(server, at(tenth / 10), Received(CONN, b"x"))
+        assert effects == []
+    _, effects = advance_by(server, at(2.0), Received(CONN, b"x"))
+    assert same(effects, gone(CloseReason.OK))
+
+
 # -- nobody there ----------------------------------------------------------------------------------
 
 

@@ -156,24 +156,27 @@ def test_each_ping_of_a_client_that_keeps_up_is_answered_once_in_order() -> None
     assert advance_by(server, FLUSH)[1] == []
 
 
-def test_a_pong_has_the_place_of_its_ping_among_the_answers() -> None:
+def test_pings_among_messages_do_not_part_them_and_are_answered_first() -> None:
     server, effects = advance_by(
         open_websocket(), received(ping(b"1") + text("a") + ping(b"2") + text("b"))
     )
-    assert delivered_in(effects) == ["a"]
-    server, effects = advance_by(server, SendMessages(CONN, ((1, b"A"),)), Delivered(CONN))
-    assert delivered_in(effects) == ["b"]
-    _, effects = advance_by(server, SendMessages(CONN, ((1, b"B"),)), Delivered(CONN), FLUSH)
-    assert frames_of(effects) == [(10, b"1"), (1, b"A"), (10, b"2"), (1, b"B")]
+    assert delivered_in(effects) == ["a", "b"]
+    _, effects = advance_by(server, SendMessages(CONN, ((1, b"A"),)), Delivered(CONN), FLUSH)
+    assert frames_of(effects) == [(10, b"1"), (10, b"2"), (1, b"A")]
 
 
-def test_a_ping_beside_a_message_is_answered_though_the_program_takes_its_time() -> None:
-    _, effects = advance_by(open_websocket(), received(ping(b"p") + text("a")), FLUSH)
+@pytest.mark.parametrize("data", [ping(b"p") + text("a"), text("a") + ping(b"p")])
+def test_a_ping_beside_a_message_is_answered_though_the_program_takes_its_time(
+    data: bytes,
+) -> None:
+    server, effects = advance_by(open_websocket(), received(data), FLUSH)
     assert delivered_in(effects) == ["a"]
     assert frames_of(effects) == [(10, b"p")]
+    _, effects = advance_by(server, received(ping(b"q")), FLUSH)
+    assert frames_of(effects) == [(10, b"q")]
 
 
-def test_a_client_that_is_behind_gets_one_pong_when_it_has_caught_up() -> None:
+def test_a_client_that_is_behind_gets_one_pong_behind_what_it_has_begun_to_take() -> None:
     server, _ = advance_by(open_websocket(), Stalled(CONN, 0, (b"owed",)))
     server, effects = advance_by(server, received(ping(b"1")), FLUSH, received(ping(b"2")), FLUSH)
     assert bytes_of(effects) == b""
@@ -212,7 +215,7 @@ def test_nothing_overtakes_what_was_not_taken() -> None:
     )
     assert bytes_of(effects) == b""
     _, effects = advance_by(server, Writable(CONN))
-    assert bytes_of(effects) == b"one\x81\x03two\x88\x02\x03\xe8"
+    assert bytes_of(effects) == b"one\x8a\x01p\x81\x03two\x88\x02\x03\xe8"
     assert [effect.then for effect in effects if isinstance(effect, Send)] == [Then.SHUT]
 
 
@@ -265,7 +268,7 @@ def test_what_is_done_faster_at_rest_is_what_would_be_done_anyway(run: list[Even
 
 
 def test_a_program_that_took_its_time_leaves_the_client_the_whole_of_its_own() -> None:
-    _, effects = advance_by(
-        open_websocket(), received(text("a")), at(100.0), Delivered(CONN), at(110.0), FLUSH
-    )
+    server, _ = advance_by(open_websocket(), received(text("a")), at(15.0), Delivered(CONN))
+    server, effects = advance_by(server, at(34.0), FLUSH)
     assert frames_of(effects) == []
+    assert frames_of(advance_by(server, at(36.0), FLUSH)[1]) == [(9, b"")]

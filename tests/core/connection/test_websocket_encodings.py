@@ -224,7 +224,7 @@ def test_what_nobody_keeps_up_with_is_encoded_once_too(monkeypatch: pytest.Monke
         count += 1
         return recode(frame, encoding, position)
 
-    monkeypatch.setattr("sigil.core.broadcast.broadcast.recode", counting)
+    monkeypatch.setattr("sigil.core.broadcast.encode.recode", counting)
     monkeypatch.setattr("sigil.core.broadcast.entry.recode", counting)
     for _ in range(10):
         client.server.broadcast(LONG)

@@ -1,21 +1,76 @@
 """What is remembered of the peer of a WebSocket, and how much of it."""
 
-from sigil.core.connection.websocket_state import make_websocket, unread_len
+import pytest
+
+from sigil.core.connection.websocket_state import (
+    MESSAGE_BYTES,
+    NOTHING_UNDELIVERED,
+    make_websocket,
+    park,
+    take_all,
+    take_batch,
+    unread_len,
+)
+from sigil.core.limits import Limits
 from sigil.core.websocket.frames import FrameRules, Opcode
-from sigil.core.websocket.messages import BETWEEN_MESSAGES, FragmentedMessage, MessageReader
+from sigil.core.websocket.messages import (
+    BETWEEN_MESSAGES,
+    CompressedMessage,
+    FragmentedMessage,
+    MessageReader,
+)
 
 RULES = FrameRules(1_000, 1_000)
 
 
-def test_a_websocket_begins_with_what_came_behind_its_handshake() -> None:
-    websocket = make_websocket(RULES, b"early")
-    assert (websocket.unread, websocket.reader) == (b"early", BETWEEN_MESSAGES)
-    assert unread_len(websocket) == 5
+def test_a_websocket_begins_between_messages_with_nothing_that_waits() -> None:
+    websocket = make_websocket(RULES)
+    assert (websocket.undelivered, websocket.reader) == (NOTHING_UNDELIVERED, BETWEEN_MESSAGES)
 
 
 def test_what_came_and_is_no_message_yet_is_counted_wherever_it_is() -> None:
-    websocket = make_websocket(RULES, b"")
+    websocket = make_websocket(RULES)
     assert unread_len(websocket) == 0
     message = FragmentedMessage(Opcode.TEXT, False, (b"abc", b"d"), 9, b"")
     reader = MessageReader(b"345", message, None, False)
-    assert unread_len(websocket._replace(unread=b"12", reader=reader)) == 9
+    waiting = park(NOTHING_UNDELIVERED, ("12",))
+    both = websocket._replace(undelivered=waiting, reader=reader)
+    assert unread_len(both) == 7 + MESSAGE_BYTES + 2
+
+
+def test_messages_wait_in_order_and_are_counted_with_their_objects() -> None:
+    waiting = park(park(NOTHING_UNDELIVERED, ("a", b"bc")), ())
+    waiting = park(waiting, (CompressedMessage(Opcode.TEXT, b"def"),))
+    assert take_all(waiting) == ("a", b"bc", CompressedMessage(Opcode.TEXT, b"def"))
+    assert waiting.length == 3 * MESSAGE_BYTES + 6
+
+
+def test_so_many_are_delivered_together_that_replies_as_long_have_room() -> None:
+    limits = Limits(max_ws_outbox_len=1_000 + 20, max_outbox_len=500)
+    waiting = park(NOTHING_UNDELIVERED, ("12345", b"12345", "12345"))
+    batch, rest = take_batch(waiting, limits)
+    assert (batch, take_all(rest)) == (("12345", b"12345"), ("12345",))
+    assert rest.messages is waiting.messages  # never copied when some are delivered
+    assert rest.length == MESSAGE_BYTES + 5
+    assert take_batch(rest, limits) == (("12345",), NOTHING_UNDELIVERED)
+    assert take_all(park(rest, ("next",))) == ("12345", "next")
+
+
+@pytest.mark.parametrize(
+    ("message", "length"),
+    [
+        ("a" * 17, 17),
+        (b"a" * 17, 17),
+        ("\u20ac" * 9, 36),
+        (CompressedMessage(Opcode.TEXT, b"a"), 1_032),
+    ],
+)
+def test_one_message_is_delivered_however_long_a_reply_may_be(
+    message: str | bytes | CompressedMessage, length: int
+) -> None:
+    room = Limits(max_ws_outbox_len=2 * 4 + 2 * length, max_outbox_len=0)
+    waiting = park(NOTHING_UNDELIVERED, (message, message))
+    assert take_batch(waiting, room) == ((message, message), NOTHING_UNDELIVERED)
+    for less in (room.max_ws_outbox_len - 1, 0):
+        batch, rest = take_batch(waiting, room._replace(max_ws_outbox_len=less))
+        assert (batch, take_all(rest)) == ((message,), (message,))

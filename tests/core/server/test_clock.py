@@ -37,6 +37,11 @@ GRAIN = 2.0 / 32
 """Default limits: the shortest timeout is 2 seconds, a grain a 32nd of it."""
 
 
+TIMEOUT_FIELDS = [
+    name for name, value in zip(Limits._fields, Limits(), strict=True) if type(value) is float
+]
+
+
 def until(server: Server, seconds: float) -> list[Effect]:
     """The orders of a server that is told the clock at this second, and looked at as often as it
     asked until then.
@@ -150,6 +155,15 @@ def test_the_next_deadline_is_when_somebody_must_be_looked_at() -> None:
     assert next_deadline(make_server(Limits(), 0.0, 0)) is None
     assert next_deadline(serving()) == 2.0
     assert next_deadline(advance_by(serving(), at(2.0))[0]) == 4.0
+
+
+def test_relief_is_the_next_deadline_though_nobody_else_is_due_for_long() -> None:
+    limits = Limits(**dict.fromkeys(TIMEOUT_FIELDS, 1_000.0), max_outbound_len=100, min_read_rate=0)
+    server = stalled(limits)
+    assert server.load.paused_at == 0.0
+    assert next_deadline(server) == 1.0
+    assert until(server, 0.999) == []
+    assert same(until(server, 1.0), [Drop(CONN), CallClose(CONN, CloseReason.TOO_SLOW)])
 
 
 def test_the_clock_alone_makes_nobody_late() -> None:

@@ -53,7 +53,7 @@ from tests.support.core_driver import (
     serving,
     ticket,
 )
-from tests.support.core_websockets import FLUSH, close, just_upgraded, open_websocket, text
+from tests.support.core_websockets import FLUSH, binary, close, just_upgraded, open_websocket, text
 from tests.support.requests import GET
 
 LAST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -114,7 +114,11 @@ ROWS = (
         advance_by(open_websocket(SECOND), CloseRequested(CONN, CloseReason.OK), FLUSH)[0],
         Received(CONN, close(b"\x03\xe8")),
     ),
-    Row(Waiting.CALLBACK, just_upgraded(SECOND), Delivered(CONN)),
+    Row(
+        Waiting.CALLBACK,  # so much waits for the program that nothing is read
+        advance_by(just_upgraded(SECOND), Received(CONN, binary(bytes(70_000))))[0],
+        Delivered(CONN),
+    ),
 )
 every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.waiting.name)
 

@@ -32,6 +32,7 @@ SMALL = Limits(
     max_topic_len=64,
     max_thread_queue_len=MIB,
     max_read_len=8_192,
+    max_recoded_len=65_536,
 )
 CROWDED = SMALL._replace(
     max_connection_cnt=4_096,
@@ -61,6 +62,7 @@ COUNTED = {
     "max_thread_queue_len": SMALL,
     "outgoing_buffer_sz": SMALL,
     "max_ws_send_frame_cnt": SMALL,
+    "max_recoded_len": SMALL,
     "max_inbound_len": CROWDED,
     "max_outbound_len": CROWDED,
     "max_cached_heads": SMALL,
@@ -88,6 +90,7 @@ NOT_MEMORY = {
     "compress_websocket": "a message in Zstandard counts in every entry, whether anybody has it",
     "origins": "what the program gives, once",
     "ws_early_data": "early frames are bytes of the read, and counted as such",
+    "max_recode_len_per_tick": "work of a tick: what it makes is bounded by `max_recoded_len`",
     "tcp_notsent_lowat": "bytes in the kernel",
     "header_timeout": "time",
     "body_timeout": "time",

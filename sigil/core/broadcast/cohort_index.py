@@ -1,0 +1,193 @@
+"""Which cohorts are sent what is published on a topic: the index that a flush looks them up in.
+
+Theory: a flush may cost as much as the cohorts that are sent something, and no more, so it has to
+find them by the topics that were published on. And a change of one subscription may cost as much as
+that change, and no more, though a subscription may have many topics. A cohort of few topics is
+found by each of them. A subscriber of many is hardly like another one, so it is found by itself: a
+topic more is one entry more, and whether it lags or not changes no entry.
+
+Rules: every cohort with members has a number, by its encoding and then in the order in which they
+began: the order in which they are sent to, in every process. A subscription is narrow up to
+`NARROW_TOPICS_MAX` topics, and wide beyond. What is under a topic is never empty. It does not know
+members, nor what is published.
+"""
+
+from collections.abc import Collection
+from typing import NamedTuple, TypeAlias, TypeVar
+
+from pyrsistent import PMap, PSet, pmap, pset
+
+from ..conn import Conn
+from .entry import Subscription, Topics
+
+NARROW_TOPICS_MAX = 8
+"""So many entries at most are made and dropped when the last one leaves a cohort and another one
+begins; few enough to be no matter, and enough for most programs.
+"""
+
+NUMBERS_PER_ENCODING = 2**48
+"""More cohorts than ever begin: those of an encoding have the numbers from as many times this on as
+the encoding's own value.
+"""
+
+NO_TOPICS: Topics = frozenset()
+
+Item = TypeVar("Item")
+Few: TypeAlias = tuple[Item, ...] | PSet[Item]
+"""A set: a tuple of up to `TUPLE_MAX`, since most topics have few subscribers, and a set of one
+takes ten times as much memory.
+"""
+TUPLE_MAX = 8
+
+
+class CohortIndex(NamedTuple):
+    """The cohorts by number and by topic.
+
+    `narrow` has the numbers of the narrow cohorts by topic; `wide` the subscribers of many topics,
+    laggards too, by topic; `cohort_of` the cohort of each of these that is in one.
+    """
+
+    next_number: int
+    numbers: PMap[Subscription, int]
+    cohorts: PMap[int, Subscription]
+    narrow: PMap[str, Few[int]]
+    wide: PMap[str, Few[Conn]]
+    cohort_of: PMap[Conn, int]
+
+    def __repr__(self) -> str:
+        topics = len(self.narrow) + len(self.wide)
+        return f"CohortIndex({len(self.cohorts)} cohorts under {topics} topics)"
+
+
+EMPTY_INDEX = CohortIndex(0, pmap(), pmap(), pmap(), pmap(), pmap())
+
+
+def is_wide(topics: Collection[str]) -> bool:
+    """True for more topics than a cohort is found by."""
+    return len(topics) > NARROW_TOPICS_MAX
+
+
+# -- what changes ----------------------------------------------------------------------------------
+
+
+def add_cohort(index: CohortIndex, subscription: Subscription) -> CohortIndex:
+    """The index with a cohort that begins."""
+    number = subscription.encoding * NUMBERS_PER_ENCODING + index.next_number
+    narrow = index.narrow
+    if not is_wide(subscription.topics):
+        for topic in subscription.topics:
+            narrow = _add(narrow, topic, number)
+    return index._replace(
+        next_number=index.next_number + 1,
+        numbers=index.numbers.set(subscription, number),
+        cohorts=index.cohorts.set(number, subscription),
+        narrow=narrow,
+    )
+
+
+def remove_cohort(index: CohortIndex, subscription: Subscription) -> CohortIndex:
+    """The index without a cohort, which has no members any more."""
+    number, narrow = index.numbers[subscription], index.narrow
+    if not is_wide(subscription.topics):
+        for topic in subscription.topics:
+            narrow = _remove(narrow, topic, number)
+    return index._replace(
+        numbers=index.numbers.remove(subscription),
+        cohorts=index.cohorts.remove(number),
+        narrow=narrow,
+    )
+
+
+def enter_cohort(index: CohortIndex, conn: Conn, subscription: Subscription) -> CohortIndex:
+    """The index when a subscriber has joined its cohort."""
+    if not is_wide(subscription.topics):
+        return index
+    return index._replace(cohort_of=index.cohort_of.set(conn, index.numbers[subscription]))
+
+
+def exit_cohort(index: CohortIndex, conn: Conn, subscription: Subscription) -> CohortIndex:
+    """The index when a subscriber has left its cohort."""
+    if not is_wide(subscription.topics):
+        return index
+    return index._replace(cohort_of=index.cohort_of.remove(conn))
+
+
+def with_topics(index: CohortIndex, conn: Conn, before: Topics, after: Topics) -> CohortIndex:
+    """The index when the topics of a subscriber have become others, or it has begun or ended (none
+    before or after).
+    """
+    old, new = _wide_topics(before), _wide_topics(after)
+    if old is new:
+        return index
+    wide = index.wide
+    for topic in new - old:
+        wide = _add(wide, topic, conn)
+    for topic in old - new:
+        wide = _remove(wide, topic, conn)
+    return index._replace(wide=wide)
+
+
+def _add(entries: PMap[str, Few[Item]], topic: str, item: Item) -> PMap[str, Few[Item]]:
+    """The entries with an item more under a topic."""
+    known = entries.get(topic, ())
+    if not isinstance(known, tuple):
+        return entries.set(topic, known.add(item))
+    known = (*known, item)
+    return entries.set(topic, known if len(known) <= TUPLE_MAX else _as_set(known))
+
+
+def _as_set(items: tuple[Item, ...]) -> PSet[Item]:
+    """These items as a set that many may be added to."""
+    found: PSet[Item] = pset()
+    for item in items:
+        found = found.add(item)
+    return found
+
+
+def _remove(entries: PMap[str, Few[Item]], topic: str, item: Item) -> PMap[str, Few[Item]]:
+    """The entries without an item under a topic."""
+    known = entries[topic]
+    if isinstance(known, tuple):
+        remaining: Few[Item] = tuple([other for other in known if other != item])
+    else:
+        remaining = known.remove(item)
+    return entries.set(topic, remaining) if remaining else entries.remove(topic)
+
+
+def _wide_topics(topics: Topics) -> Topics:
+    """The topics that a subscriber is found by itself under: none if they are few."""
+    return topics if is_wide(topics) else NO_TOPICS
+
+
+# -- what is asked ---------------------------------------------------------------------------------
+
+
+def recipients(
+    index: CohortIndex, topics: Collection[str | None]
+) -> list[tuple[Subscription, Topics]]:
+    """The cohorts that are sent what was published on these topics, in order, each with those of
+    the topics that it is subscribed to.
+
+    None among the topics is for everybody; `EVERY_TOPIC` must be among them.
+    """
+    found = _found_by_topic(index, topics) if index.narrow or index.wide else {}
+    numbers = sorted(index.cohorts if None in topics else found)
+    return [
+        (index.cohorts[number], frozenset(found[number]) if number in found else NO_TOPICS)
+        for number in numbers
+    ]
+
+
+def _found_by_topic(index: CohortIndex, topics: Collection[str | None]) -> dict[int, list[str]]:
+    """The numbers of the cohorts that are subscribed to any of these topics, each with these."""
+    found: dict[int, list[str]] = {}
+    for topic in topics:
+        if topic is None:
+            continue
+        for number in index.narrow.get(topic, ()):
+            found.setdefault(number, []).append(topic)
+        for conn in index.wide.get(topic, ()):
+            cohort = index.cohort_of.get(conn)  # None: it lags
+            if cohort is not None:
+                found.setdefault(cohort, []).append(topic)
+    return found

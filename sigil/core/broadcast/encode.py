@@ -1,0 +1,83 @@
+"""What is published, in the encodings that its subscribers have.
+
+Theory: an entry is encoded when it is published, once for each encoding that somebody has then. Who
+comes later with another one, and asks for what was before, is sent that as soon as it is encoded,
+a little in every tick (`recoding`).
+
+Rules: an entry that would not fit on the ring in all its encodings is stored plain. It does not
+know any subscriber.
+"""
+
+from collections.abc import Sequence
+
+from ..limits import Limits
+from .broadcast import Broadcast
+from .encoding import Encoding, recode
+from .entry import Published, Subscription, entry_len, format_position
+from .recoding import encode_anew, in_tick, recoding_cost, remember, stored_frame
+from .ring import entries_matching
+
+
+def encode_entries(entries: tuple[Published, ...], broadcast: Broadcast) -> tuple[Published, ...]:
+    """The plain entries that are published next, in each encoding that has subscribers."""
+    return tuple(
+        [
+            encode_entry(entry, broadcast, number)
+            for number, entry in enumerate(entries, broadcast.next_number)
+        ]
+    )
+
+
+def encode_entry(entry: Published, broadcast: Broadcast, number: int) -> Published:
+    """A plain entry in each encoding that has subscribers, unless all of them together do not fit
+    on the ring; `number` is the one that the entry will have.
+    """
+    position = format_position(broadcast.ring.epoch, number)
+    encodings = tuple(
+        [
+            (encoding, _encoded(entry.frame, encoding, position))
+            for encoding, _ in broadcast.encoding_counts
+        ]
+    )
+    encoded = entry._replace(encodings=encodings)
+    return encoded if entry_len(encoded) <= broadcast.ring.max_bytes else entry
+
+
+def _encoded(frame: bytes, encoding: Encoding, position: str) -> bytes:
+    """A plain frame in another encoding; the very same object if it is the same there."""
+    encoded = recode(frame, encoding, position)
+    return frame if encoded == frame else encoded
+
+
+def encode_for(
+    broadcast: Broadcast,
+    cursor: int,
+    places: Sequence[tuple[int, Subscription]],
+    tick_started_at: float,
+    limits: Limits,
+) -> Broadcast:
+    """The broadcast with what a laggard is sent next encoded, as far as this tick allows: what was
+    published from its cursor up to each of the places, for the subscription that belongs to it.
+    """
+    ring = broadcast.ring
+    recoded, encoding = in_tick(ring.recoded, tick_started_at, limits), places[-1][1].encoding
+    frames: dict[tuple[int, Encoding], bytes] = {}
+    room, spent = limits.max_outbox_len, 0
+    encoded_from = dict(broadcast.encoded_from).get(encoding, broadcast.next_number)
+    for end, subscription in places:
+        end = min(end, encoded_from)
+        for number, entry in entries_matching(ring, cursor, end, subscription):
+            if room <= 0 or spent >= recoded.allowance:
+                break
+            frame = stored_frame(entry, number, encoding, recoded)
+            if frame is None:
+                frame = encode_anew(entry, number, encoding, ring.epoch)
+                frames[number, encoding] = frame
+                spent += recoding_cost(entry)
+            room -= len(frame)
+        cursor = max(cursor, end)
+    if frames:
+        recoded = remember(recoded, frames, spent, limits)
+    if recoded is ring.recoded:
+        return broadcast
+    return broadcast._replace(ring=ring._replace(recoded=recoded))

@@ -1,0 +1,108 @@
+"""Work is proportional to what happens, not to how many clients, topics or messages there are
+(DESIGN 3, law 10).
+
+Theory: a time says little on a busy machine, so the calls of functions are counted that an event
+takes among few and among many: Python's own and those of C. A loop over all of something is seen by
+the calls in it; a copy of all of it in C is one call, and is not.
+
+Rules: the same events among few and among many may differ by the depth of trees and by where a
+table of hashes stands, and by no more. It does not know times: `docs/performance.md` has those.
+"""
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from sigil.core.connection.websocket_send import buffered_amount
+from sigil.core.events import Event, Publish
+from sigil.core.server import advance
+from sigil.core.server.clock import is_due, next_deadline
+from sigil.core.server.slots import find_client
+from sigil.core.server.state import Server
+from tests.support.crowds import ROOM, conns_of, lagging, published, websockets
+from tests.support.work import SITUATIONS, Situation
+
+FEW, MANY = 100, 2_000
+TIMES = 16
+MORE_CALLS = 1.5
+"""How many times the calls may be among `TIMES` as many."""
+
+NOT_YET = {
+    "a connection is accepted, N are idle, and no more fit": "the ranking walks the table",
+}
+"""Situations whose work still grows, and why."""
+
+
+def calls_of(function: Callable[[], Any]) -> int:
+    """How many functions are called by a function, itself counted."""
+    count = 0
+
+    def note(frame: FrameType, what: str, argument: object) -> None:
+        nonlocal count
+        count += what in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def work_of(server: Server, events: list[Event]) -> int:
+    """The calls of advancing a server, when all that is cached is."""
+    advance(server, events)
+    return calls_of(lambda: advance(server, events))
+
+
+def rows() -> list[Any]:
+    """The situations as parameters, those whose work still grows marked."""
+    return [
+        pytest.param(
+            situation,
+            id=situation.name,
+            marks=[pytest.mark.xfail(strict=True, reason=NOT_YET[situation.name])]
+            if situation.name in NOT_YET
+            else [],
+        )
+        for situation in SITUATIONS
+    ]
+
+
+@pytest.mark.parametrize("situation", rows())
+def test_the_work_does_not_grow(situation: Situation) -> None:
+    count = situation.few
+    few, many = work_of(*situation.make(count)), work_of(*situation.make(TIMES * count))
+    if situation.is_for_each:
+        few, many = few // count + 1, many // (TIMES * count) + 1
+    assert many <= MORE_CALLS * few, (few, many)
+
+
+@pytest.mark.parametrize("question", [next_deadline, lambda server: is_due(server, 1.0)])
+def test_asking_when_time_is_needed_does_not_grow(question: Callable[[Server], object]) -> None:
+    few, many = websockets(FEW), websockets(MANY)
+    assert calls_of(lambda: question(many)) <= calls_of(lambda: question(few))
+
+
+def test_how_much_is_buffered_is_known_without_a_walk_over_all_of_it() -> None:
+    def asking(count: int) -> int:
+        server = lagging(websockets(1, limits=ROOM._replace(max_ws_send_frame_cnt=8_192)))
+        server = published(server, count)
+        client = find_client(server.slots, conns_of(server)[0])
+        return calls_of(lambda: buffered_amount(client, server.broadcast))
+
+    assert asking(8_000) <= asking(600) + 8_000 // 10
+
+
+def test_a_loop_is_seen() -> None:
+    assert calls_of(lambda: [len(()) for _ in range(100)]) >= 100
+
+
+def test_publishing_does_not_look_at_clients() -> None:
+    event = Publish(((1, b"x", None),))
+    few, many = websockets(FEW), websockets(MANY)
+    assert work_of(many, [event]) <= work_of(few, [event])
