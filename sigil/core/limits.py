@@ -103,12 +103,12 @@ class Limits(NamedTuple):
     message is dropped, and `send` returns `DROPPED`. From `max_outbox_len` on the client's own
     messages are not read.
     """
-    max_ws_topics_per_client: int = 100
+    max_ws_topics_per_client: int = 256
     """Topics that one WebSocket or event stream is subscribed to at once; each change of them
     copies the set. Beyond this a response that asks for more becomes a 500, and a subscription is
     not made, with a line in the error log.
     """
-    max_topic_len: int = 128
+    max_topic_len: int = 256
     """Bytes of one topic in UTF-8, which may come from strangers. Beyond this it is refused like
     one topic too many.
     """
@@ -163,7 +163,7 @@ class Limits(NamedTuple):
     yet, over all clients. Beyond this those who hold most
     of them, the slowest first, get 503, or close code 1013, until an eighth of this is free.
     """
-    max_outbound_len: int = 2**27
+    max_outbound_len: int = 2**30
     """Bytes that were sent and not taken, or are held until another response was sent, over all
     clients. Beyond this no request is handed to the handler, and after a second those for whom most
     is held are dropped, the slowest first; half as many more are never held.

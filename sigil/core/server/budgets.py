@@ -8,7 +8,7 @@ Rules: `due_measure` says what is to be done, one measure at a time, and whoever
 so the end is reached by steps that are each right alone. More WebSockets than fit evict the oldest
 one. Too many bytes of incomplete requests reject those who hold most of them. Too many bytes not
 yet read by clients pause the server: no request is handed to a handler until half of them are gone;
-half as many more are never held, as then those who hold most are dropped at once. Whoever rejects
+half as many more are never held: then those who hold most are dropped at once. Whoever rejects
 or drops goes on until a good part of the budget is free: clients are ranked once for that many
 bytes, not once for each client. This file does not know how a client is evicted.
 """
@@ -47,7 +47,7 @@ class Measure(IntEnum):
 
 
 def outbound_bound(limits: Limits) -> int:
-    """How many bytes are never held: half as many again as the budget. A pause keeps clients from
+    """How many bytes are held at most: half as many again as the budget. A pause keeps clients from
     asking for more, but not what was asked for before, nor what the program sends unasked.
     """
     return limits.max_outbound_len + limits.max_outbound_len // 2

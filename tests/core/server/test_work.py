@@ -30,9 +30,7 @@ TIMES = 16
 MORE_CALLS = 1.5
 """How many times the calls may be among `TIMES` as many."""
 
-NOT_YET = {
-    "a connection is accepted, N are idle, and no more fit": "the ranking walks the table",
-}
+NOT_YET = {}
 """Situations whose work still grows, and why."""
 
 
