@@ -124,7 +124,9 @@ class Pull(NamedTuple):
 
 
 class CloseBody(NamedTuple):
-    """Close the streamed body of the response to `ticket`: no more of it is needed."""
+    """Close the streamed body of the response to `ticket`, or cancel what is to make the response:
+    no more of it is needed.
+    """
 
     ticket: Ticket
 

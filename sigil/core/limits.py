@@ -101,7 +101,7 @@ class Limits(NamedTuple):
     max_ws_outbox_len: int = 2**24
     """Bytes that the program has sent to one WebSocket and that it has not taken. Beyond this a
     message is dropped, and `send` returns `DROPPED`. From `max_outbox_len` on the client's own
-    messages are not read.
+    messages are not read; more than twice that lets a program that echoes drop nothing.
     """
     max_ws_topics_per_client: int = 256
     """Topics that one WebSocket or event stream is subscribed to at once; each change of them
@@ -189,6 +189,12 @@ class Limits(NamedTuple):
     body_timeout: float = 30.0
     """Seconds in which nothing of a body comes. 408 after that. A body that comes may take its
     time, as long as it is not below `min_body_rate`.
+    """
+    half_closed_timeout: float = 1.0
+    """Seconds for the response, or for the next chunk of it, to a client that has ended its side.
+    Nearly all who do have left, and a client that has left cannot be told from one that still reads
+    until it is sent something. After that what works for it is cancelled; 503, or a broken
+    connection if the response has begun. Infinity waits for `response_timeout`.
     """
     response_timeout: float = 300.0
     """Seconds for a late response, or for the next chunk of a streamed body, so that a `Deferred`
@@ -333,6 +339,7 @@ def shortest_timeout(limits: Limits) -> float:
         limits.idle_timeout,
         limits.stall_timeout,
         limits.response_timeout,
+        limits.half_closed_timeout,
         limits.sse_keep_alive_interval,
         limits.rate_grace,
         limits.linger_timeout,

@@ -32,6 +32,7 @@ from .loop.clock import read_clock
 from .loop.descriptors import descriptors_left
 from .loop.engine import Engine
 from .loop.head_cache import cached_parser
+from .loop.last_look import look_before_stop
 from .loop.listen import check_socket, open_listener
 from .loop.signals import stopping_on_signals, waking_on_signals
 from .loop.sockets import Ready, Sockets, unread_of
@@ -356,11 +357,11 @@ class HttpServer(Messaging):
         is_judged = is_due(engine.snapshot, now)
         if is_judged:
             ready = selector.select(0.0)  # all that came before the clock was read
-        if events and type(events[0]) is TickStarted:  # the last tick was left by an exception
-            del events[0]
+        engine.forget_tick()
         left_over = len(events)
         left = self._process_ready(ready, now)
         self._take_posted()
+        look_before_stop(engine, self._sockets, selector, self._acceptor, self._limits)
         self._application.sources.poll(now)
         has_work = has_work or len(events) > left_over
         if events or engine.has_work or is_judged:

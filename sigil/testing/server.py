@@ -34,6 +34,7 @@ from ..core.events import (
     HandlerFailed,
     InputRead,
     Stalled,
+    Stop,
     TickStarted,
     TimeRead,
 )
@@ -45,6 +46,7 @@ from ..core.server.state import Server, ServerState, make_server
 from ..core.server.stats import Stats, stats
 from ..shell.callbacks import Callbacks
 from ..shell.loop.engine import Clock, Engine
+from ..shell.loop.last_look import QUEUE_MAX
 from ..shell.messaging import Messaging, stop_event
 from ..shell.program.body_sources import LateChunk, Spawn
 from ..shell.program.handlers import Application, Handler
@@ -207,9 +209,8 @@ class MemoryServer(Messaging):
         engine.run_queue.begin_tick()
         with self._guard.user_code():
             self._loop.run_once()
-        # An exception may have left a tick before its first event was given to the core.
-        is_left_over = bool(engine.events) and type(engine.events[0]) is TickStarted
-        engine.events[:is_left_over] = [TickStarted(*self._read_time())]
+        engine.forget_tick()
+        engine.events.insert(0, TickStarted(*self._read_time()))
         engine.events += self.kernel.process_readable_clients(limits)
         engine.events += self.kernel.accept(
             min(
@@ -219,9 +220,24 @@ class MemoryServer(Messaging):
             )
         )
         self._take_posted()
+        self._look_before_stop()
         self._application.sources.poll(self.now)
         engine.run_rounds(InputRead(self.kernel.unread))
         self._wind_down()
+
+    def _look_before_stop(self) -> None:
+        """Accept and read whoever has come, before a stop is told (`shell.loop.last_look`)."""
+        engine = self._engine
+        stops = [event for event in engine.events if type(event) is Stop]
+        if not stops:
+            return
+        engine.events[:] = [event for event in engine.events if type(event) is not Stop]
+        try:
+            engine.events += self.kernel.accept(QUEUE_MAX)
+            engine.run_rounds()
+            engine.events += self.kernel.process_readable_clients(self._limits)
+        finally:
+            engine.events += stops
 
     def _wind_down(self) -> None:
         """Close the backlog if the server is stopping, and everything once it has stopped."""
@@ -271,7 +287,7 @@ class MemoryServer(Messaging):
     def _drop(self, effect: Drop) -> None:
         """Close a connection and the body streams for it."""
         if self.kernel.drop(effect):
-            self._application.sources.close_bodies(effect.conn)
+            self._application.end_connection(effect.conn)
 
     def _call_close(self, effect: CallClose) -> Event | None:
         """Record the reason of the close for the client, and call the callback `close`."""

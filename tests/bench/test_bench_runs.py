@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.work import SITUATIONS
 from tests.tools import need, needs
 
 HERE = Path(__file__).resolve().parent
@@ -92,6 +93,30 @@ def test_the_frame_bench_has_a_row_for_each_length() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "read" in done.stdout
     assert "write" in done.stdout
+
+
+def test_the_table_of_scaling_has_a_row_for_each_situation_and_each_input() -> None:
+    command = (
+        sys.executable,
+        "-m",
+        "tests.bench.scaling_cost",
+        "--counts",
+        "8,16",
+        "--rounds",
+        "1",
+    )
+    root = HERE.parents[1]
+    done = subprocess.run(
+        command, cwd=root, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
+    names = [row[0].removeprefix("| ") for row in rows]
+    assert [situation.name for situation in SITUATIONS if situation.name not in names] == []
+    for name in ("chunks of one byte", "empty pings", "a bomb in deflate", "a masked text"):
+        assert name in names
+    page = (root / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert [name for name in names if f"| {name} |" not in page] == []
 
 
 def answer_one(listening: socket.socket, response: bytes) -> None:

@@ -84,11 +84,11 @@ def test_no_timeout_at_all_makes_sense() -> None:
 @pytest.mark.parametrize(
     ("limits", "seconds"),
     [
-        (Limits(), 2.0),
-        (Limits(linger_timeout=100.0), 5.0),
+        (Limits(), 1.0),
+        (Limits(half_closed_timeout=9.0), 2.0),
         (Limits(stall_timeout=0.5), 0.5),
         (Limits(idle_timeout=0.25), 0.25),
-        (Limits(body_timeout=1.5), 1.5),
+        (Limits(body_timeout=0.5), 0.5),
         (Limits(header_timeout=1.0), 1.0),
     ],
 )

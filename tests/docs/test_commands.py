@@ -62,6 +62,13 @@ def check_bench(command: str, folder: Path) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+def check_scaling(command: str, folder: Path) -> None:
+    """The bench says what it takes; that it runs is tested in tests/bench."""
+    words = shlex.split(command.removeprefix(".venv/bin/python "))
+    ended = run(sys.executable, *words, "--help", folder=ROOT)
+    assert ended.returncode == 0 and "--counts" in ended.stdout, ended.stderr
+
+
 def check_serve(command: str, folder: Path) -> None:
     """`sigil serve` with these very flags, but for the port."""
     (folder / "hello.py").write_text(HELLO, encoding="utf-8")
@@ -188,6 +195,7 @@ def check_taken_port(command: str, folder: Path) -> None:
 CHECKS: dict[str, Callable[[str, Path], None]] = {
     "python3 -m venv": check_set_up,
     ".venv/bin/python -m pip install -q -e '.[bench]'": check_bench,
+    ".venv/bin/python -m tests.bench.scaling_cost": check_scaling,
     ".venv/bin/sigil serve hello:app --port 8080 --": check_serve,
     ".venv/bin/sigil serve hello:app --port 8080": check_taken_port,
     "tail -n +1 -F app.log": check_stream,

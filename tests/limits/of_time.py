@@ -97,6 +97,16 @@ def promise(limits: Limits, seconds: float) -> str:
     return fate(connection)
 
 
+def promise_half_closed(limits: Limits, seconds: float) -> str:
+    """An answer that never comes, to a client that has ended its side."""
+    client = Client(lambda request: Deferred(), limits=limits, raise_errors=False)
+    connection = client.connect()
+    connection.wire.arrived += b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    connection.half_close()
+    client.advance(seconds)
+    return fate(connection)
+
+
 def nothing() -> Iterator[None]:
     """A stream that has nothing yet."""
     while True:
@@ -108,6 +118,17 @@ def silent_stream(limits: Limits, seconds: float) -> str:
     client = Client(lambda request: Response.stream(nothing()), limits=limits, raise_errors=False)
     connection = client.connect()
     connection.request("GET", "/")
+    client.advance(seconds)
+    (answer,) = connection.answers()
+    return f"{'whole' if answer.is_whole else 'not whole'}, {fate(connection)}"
+
+
+def silent_stream_half_closed(limits: Limits, seconds: float) -> str:
+    """A stream whose next piece never comes, to a client that has ended its side."""
+    client = Client(lambda request: Response.stream(nothing()), limits=limits, raise_errors=False)
+    connection = client.connect()
+    connection.request("GET", "/")
+    connection.half_close()
     client.advance(seconds)
     (answer,) = connection.answers()
     return f"{'whole' if answer.is_whole else 'not whole'}, {fate(connection)}"
@@ -201,7 +222,6 @@ def unanswered_close(limits: Limits, seconds: float) -> str:
 AT = 8.0 - JUST_BEFORE_SECONDS
 PAST = 8.0 + GRAIN_SECONDS
 LINGERING = Limits(linger_timeout=8.0)
-PAST_LINGERING = 8.0 + 5.0 / 32
 """The shortest of the other timeouts is 5 s."""
 PATIENT = Limits(body_timeout=1_000.0, stall_timeout=1_000.0)
 GRACE = PATIENT._replace(rate_grace=8.0)
@@ -270,6 +290,24 @@ ROWS = (
         "not whole, 200 HANDLER_ERROR",
     ),
     Row(
+        "half_closed_timeout",
+        Limits(half_closed_timeout=8.0, idle_timeout=1.0),
+        promise_half_closed,
+        AT,
+        PAST,
+        "open",
+        "503 PEER_CLOSED",
+    ),
+    Row(
+        "half_closed_timeout",
+        Limits(half_closed_timeout=8.0, idle_timeout=1.0),
+        silent_stream_half_closed,
+        AT,
+        PAST,
+        "not whole, 200 open",
+        "not whole, 200 PEER_CLOSED",
+    ),
+    Row(
         "sse_keep_alive_interval",
         Limits(sse_keep_alive_interval=8.0),
         silent_events,
@@ -312,7 +350,7 @@ ROWS = (
         "1000, open",
         "1000, OK",
     ),
-    Row("linger_timeout", LINGERING, last_answer, AT, PAST_LINGERING, "still there", "OK"),
+    Row("linger_timeout", LINGERING, last_answer, AT, PAST, "still there", "OK"),
     Row(
         "max_user_seconds_per_tick",
         Limits(max_user_seconds_per_tick=8.0),

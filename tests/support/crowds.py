@@ -18,8 +18,10 @@ from sigil.core.events import (
     FanOutStalled,
     Flush,
     HandlerReturned,
+    InputRead,
     Publish,
     Received,
+    TickStarted,
 )
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
@@ -39,6 +41,14 @@ def idle(count: int, limits: Limits = ROOM) -> Server:
     """A server with so many idle HTTP connections."""
     events = [Accepted(number, PEER) for number in range(count)]
     return advance(make_server(limits, 0.0, 0), events)[0]
+
+
+def passed(server: Server, now: float) -> Server:
+    """The server when it has ticked on until this time, and never been held up."""
+    while server.now < now:
+        tick = TickStarted(min(server.now + 0.25, now), int(server.now))
+        server, _ = advance(server, [tick, InputRead()])
+    return server
 
 
 def conns_of(server: Server) -> tuple[Conn, ...]:

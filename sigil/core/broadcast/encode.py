@@ -9,13 +9,14 @@ know any subscriber.
 """
 
 from collections.abc import Sequence
+from itertools import islice
 
 from ..limits import Limits
 from .broadcast import Broadcast
 from .encoding import Encoding, recode
 from .entry import Published, Subscription, entry_len, format_position
 from .recoding import encode_anew, in_tick, recoding_cost, remember, stored_frame
-from .ring import entries_matching
+from .ring import FRAMES_MAX, entries_matching
 
 
 def encode_entries(entries: tuple[Published, ...], broadcast: Broadcast) -> tuple[Published, ...]:
@@ -66,7 +67,10 @@ def encode_for(
     encoded_from = dict(broadcast.encoded_from).get(encoding, broadcast.next_number)
     for end, subscription in places:
         end = min(end, encoded_from)
-        for number, entry in entries_matching(ring, cursor, end, subscription):
+        if cursor >= end:
+            continue
+        entries = entries_matching(ring, cursor, end, subscription)
+        for number, entry in islice(entries, FRAMES_MAX):
             if room <= 0 or spent >= recoded.allowance:
                 break
             frame = stored_frame(entry, number, encoding, recoded)
@@ -75,7 +79,7 @@ def encode_for(
                 frames[number, encoding] = frame
                 spent += recoding_cost(entry)
             room -= len(frame)
-        cursor = max(cursor, end)
+        cursor = end
     if frames:
         recoded = remember(recoded, frames, spent, limits)
     if recoded is ring.recoded:

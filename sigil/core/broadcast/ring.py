@@ -101,6 +101,12 @@ COMPACT_AT = 256
 """Pages behind the tail after which the vector is cut: rarely enough to cost nothing."""
 
 
+FRAMES_MAX = 1_024
+"""Frames up to which a subscriber is sent at once what was published: tiny ones cost time, not
+room.
+"""
+
+
 # -- writing ---------------------------------------------------------------------------------------
 
 

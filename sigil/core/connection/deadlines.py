@@ -75,9 +75,16 @@ class Waiting(IntEnum):
     """The program to return from what was delivered to a WebSocket that is not read meanwhile; for
     ever.
     """
+    HANGUP = 12
+    """The response, or the next chunk of it, for a client that has ended its side: most who do have
+    left, and nothing says so until they are sent something.
+    """
 
 
-STREAMS = (Waiting.CHUNK, Waiting.SSE)
+WITH_HEARTBEATS = (Waiting.PING, Waiting.PONG, Waiting.CALLBACK)
+"""What a WebSocket waits for while it is sent heartbeats, if it has asked for them."""
+
+STREAMS = (Waiting.CHUNK, Waiting.SSE, Waiting.HANGUP)
 """What a connection waits for while the body of a response is streamed."""
 _NOTHING_YET = (b"", b"\r")
 """Half of an empty line is not the beginning of a request: a client that sends nothing but line
@@ -101,10 +108,18 @@ def waiting_for(client: Client) -> Waiting:
     if phase is Phase.BODY and not pipeline_waits(client):
         return Waiting.BODY
     if client.outstanding:
-        if outgoing.streaming is None:
-            return Waiting.RESPONSE
-        return Waiting.SSE if outgoing.streaming.is_sse else Waiting.CHUNK
+        return _program_waited_for(client)
     return Waiting.IDLE if client.incoming.buffer in _NOTHING_YET else Waiting.HEADER
+
+
+def _program_waited_for(client: Client) -> Waiting:
+    """What a connection waits for that has to be answered."""
+    streaming = client.outgoing.streaming
+    if streaming is not None and streaming.is_sse:
+        return Waiting.SSE
+    if client.incoming.peer_half_closed:
+        return Waiting.HANGUP
+    return Waiting.RESPONSE if streaming is None else Waiting.CHUNK
 
 
 def _websocket_waits_for(client: Client, websocket: WebSocket) -> Waiting:
@@ -123,7 +138,26 @@ def deadline_of(client: Client, limits: Limits) -> float:
     """When what the connection waits for is overdue, in seconds of the server's clock: a timeout,
     or the moment at which a rate would be fallen short of.
     """
-    timeout, rate_deadline = TIMEOUTS[waiting_for(client)]
+    waiting = waiting_for(client)
+    if is_heartbeat_next(client, waiting, limits):
+        assert client.websocket is not None and client.websocket.heartbeat_at is not None
+        return client.websocket.heartbeat_at
+    return _timeout_of(client, waiting, limits)
+
+
+def is_heartbeat_next(client: Client, waiting: Waiting, limits: Limits) -> bool:
+    """True if the next thing due to a client, which waits for this, is a heartbeat."""
+    websocket = client.websocket
+    if websocket is None or websocket.heartbeat_at is None or waiting not in WITH_HEARTBEATS:
+        return False
+    if client.incoming.phase is Phase.DROPPED:
+        return False
+    return websocket.heartbeat_at <= _timeout_of(client, waiting, limits)
+
+
+def _timeout_of(client: Client, waiting: Waiting, limits: Limits) -> float:
+    """When what the connection waits for, which is this, is overdue."""
+    timeout, rate_deadline = TIMEOUTS[waiting]
     until = client.waiting_since + timeout(limits)
     return until if rate_deadline is None else min(until, rate_deadline(client, limits))
 
@@ -184,6 +218,10 @@ TIMEOUTS: dict[Waiting, tuple[Timeout, RateDeadline | None]] = {
     Waiting.PONG: (lambda limits: limits.ws_pong_timeout, None),
     Waiting.CLOSE: (lambda limits: limits.ws_close_timeout, None),
     Waiting.CALLBACK: (lambda limits: inf, None),
+    Waiting.HANGUP: (
+        lambda limits: min(limits.half_closed_timeout, limits.response_timeout),
+        None,
+    ),
 }
 """How long each may last, in seconds, and the deadline that a rate sets beside it."""
 

@@ -49,8 +49,14 @@ def close_early_responses(client: Client) -> Step:
 
 
 def write_and_shut(client: Client, segments: tuple[Segment, ...], reason: CloseReason) -> Step:
-    """Send the connection's last segments and shut our side behind them; the connection lingers."""
+    """Send the connection's last segments and shut our side behind them; the connection lingers.
+    Nobody waits for the program any more.
+    """
     client, effects = close_early_responses(client)
+    cancellations: list[Effect] = [
+        CloseBody(Ticket(client.conn, number))
+        for number in range(client.responded, client.responded + len(client.outstanding))
+    ]
     incoming, outgoing = client.incoming, client.outgoing
     after = client._replace(
         incoming=IDLE_HTTP._replace(
@@ -64,7 +70,8 @@ def write_and_shut(client: Client, segments: tuple[Segment, ...], reason: CloseR
     )
     if outgoing.outbox:
         outbox = outgoing.outbox + segments
-        return with_outgoing(after, after.outgoing._replace(outbox=outbox)), effects
+        after = with_outgoing(after, after.outgoing._replace(outbox=outbox))
+        return after, effects + cancellations
     bytes_out = client.bytes_out + sum(map(len, segments))
     last = Send(client.conn, segments, Then.SHUT)
-    return after._replace(bytes_out=bytes_out), [*effects, last]
+    return after._replace(bytes_out=bytes_out), [*effects, last, *cancellations]

@@ -315,6 +315,21 @@ def response_timed_out(client: Client, context: Context) -> Outcome:
     return client, effects + sent
 
 
+def half_closed_timed_out(client: Client, context: Context) -> Outcome:
+    """A client that has ended its side was sent nothing for some time: it is taken to have left.
+    One that waits for a response all the same is answered 503.
+    """
+    if client.outgoing.streaming is not None:
+        return Disconnected(client, CloseReason.PEER_CLOSED), []
+    reason, head = CloseReason.ANSWER_TIMEOUT, client.outstanding[0]
+    effects: list[Effect] = []
+    if context.logs_access:
+        effects.append(_access(client, head, Response.error(503), client.waiting_since))
+    segments = service_unavailable(reason, head, context.date)
+    client, sent = write_and_shut(client, segments, CloseReason.PEER_CLOSED)
+    return client, effects + sent
+
+
 def respond_to_failure(client: Client, event: HandlerFailed, context: Context) -> Outcome:
     """User code failed: log its traceback, and answer with the event's status and none of the
     internals. A response that has begun is broken off.

@@ -19,7 +19,7 @@ from ..broadcast.broadcast import Broadcast
 from ..broadcast.encode import encode_for
 from ..broadcast.encoding import Encoding
 from ..broadcast.entry import frame_len_for, matches
-from ..broadcast.ring import Ring, first_matching, length_from, ring_read_encoded
+from ..broadcast.ring import FRAMES_MAX, Ring, first_matching, length_from, ring_read_encoded
 from ..events import Segment
 from ..limits import Limits
 from ..websocket.frames import encode_frame, frame_header, frame_len
@@ -27,10 +27,6 @@ from .subscriber import OPEN, Follow, LongFrame, Queue, Subscriber, item_len
 
 COPY_MAX = 16_384
 """Bytes up to which a payload is copied behind its header, and neighbouring segments are joined."""
-
-
-FRAMES_MAX = 1_024
-"""Frames up to which what was published is taken at once: tiny ones cost time, not room."""
 
 
 # -- filling it ------------------------------------------------------------------------------------

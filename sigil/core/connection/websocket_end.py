@@ -120,12 +120,14 @@ def _close_connection(
     deliver what is `undelivered`, and notify the program when it has returned.
     """
     broadcast, is_at_work = context.broadcast, client.incoming.phase is Phase.DELIVERING
+    is_closing = subscriber_of(client).close_state is CloseState.CLOSING
     if subscriber_of(client).close_state is OPEN:
         client = with_subscriber(client, enqueue_broadcast(subscriber_of(client), broadcast))
     ring = commit_pending(broadcast).ring
-    segments = dequeue_for(client, ring, context.limits.max_outbox_len).segments
-    if frame:
-        segments = (*segments, frame)
+    dequeued = dequeue_for(client, ring, context.limits.max_outbox_len)
+    if is_closing and dequeued.subscriber.queue:  # our close frame is its last, and did not leave
+        frame = encode_frame(Opcode.CLOSE, encode_close(code))
+    segments = (*dequeued.segments, frame) if frame else dequeued.segments
     subscriber = subscriber_of(client)._replace(
         queue=(), queued_len=0, cursor=None, close_state=CloseState.ENDED, reason=reason
     )

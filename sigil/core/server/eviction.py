@@ -32,6 +32,7 @@ EVICTION_ORDER: tuple[Waiting, ...] = (
     Waiting.BODY,
     Waiting.SSE,
     Waiting.CHUNK,
+    Waiting.HANGUP,
     Waiting.RESPONSE,
 )
 """By what it waits for, who loses its slot first. What only a subscriber waits for is not here."""

@@ -79,7 +79,7 @@ class Sockets:
         self, engine: Engine, program: Application, selector: selectors.BaseSelector
     ) -> None:
         self._engine = engine
-        self._bodies = program.sources
+        self._program = program
         self._selector = selector
         self._can_watch_for_nothing = reports_errors_unwatched(selector)
         self._accepted: dict[int, socket.socket] = {}
@@ -159,7 +159,7 @@ class Sockets:
             close(connection.sock)
             if not self._sockets:
                 self._cohorts.forget()
-            self._bodies.close_bodies(effect.conn)
+            self._program.end_connection(effect.conn)
 
     def close(self) -> None:
         """Close whatever is still open, without sending anything."""

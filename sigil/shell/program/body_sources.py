@@ -49,13 +49,16 @@ class LateChunk(NamedTuple):
 class BodySource:
     """One stream under way: how its next chunk is had, and made bytes, and how it is closed."""
 
-    __slots__ = ("_chunks", "_later", "cancel", "encode", "is_async")
+    __slots__ = ("_chunks", "encode", "is_async", "promised", "running")
 
     def __init__(self, body: StreamedBody) -> None:
         chunks = body.chunks
         self.is_async = isinstance(chunks, AsyncIterable)
         self.encode: Callable[[Any], bytes] = encode_event if body.is_sse else to_bytes
-        self.cancel: Callable[[], object] | None = None
+        self.running: Deferred | None = None
+        """The asynchronous chunk that is being made."""
+        self.promised: Deferred | None = None
+        """The chunk for which the stream has yielded a `Deferred`."""
         self._chunks: Any
         if isinstance(chunks, AsyncIterable):
             self._chunks = aiter(chunks)
@@ -72,19 +75,21 @@ class BodySource:
             raise TypeError(
                 "the stream is asynchronous, which needs http_server_serve() inside asyncio"
             )
-        self._later = later = Deferred()
-        self.cancel = spawn(anext(self._chunks), later)
-        return later
+        self.running = running = Deferred()
+        running.on_cancel(spawn(anext(self._chunks), running))
+        return running
 
     def close(self, spawn: Spawn | None) -> None:
         """Let a generator run its `finally`; one that is in the middle of an asynchronous chunk is
         cancelled there.
         """
-        if self.cancel is None:
+        if self.promised is not None:
+            self.promised.cancel()
+        if self.running is None:
             close_iterator(self._chunks, spawn)
             return
-        self._later.when_resolved(lambda _: close_iterator(self._chunks, spawn))
-        self.cancel()
+        self.running.when_resolved(lambda _: close_iterator(self._chunks, spawn))
+        self.running.cancel()
 
 
 def close_iterator(chunks: object, spawn: Spawn | None) -> None:
@@ -186,7 +191,7 @@ class BodySources:
         source = self._find(late.ticket)
         if source is None:
             return None
-        source.cancel = None
+        source.running = source.promised = None
         return self._take(late.ticket, source, late.chunk)
 
     def _take(self, ticket: Ticket, source: BodySource, chunk: object) -> Event | None:
@@ -200,6 +205,8 @@ class BodySources:
             return StreamChunk(ticket, chunk)
         try:
             if isinstance(chunk, Deferred):
+                if chunk is not source.running:
+                    source.promised = chunk
                 chunk.when_resolved(lambda result: self._post(LateChunk(ticket, result)))
                 return None
             if not isinstance(chunk, BaseException):

@@ -45,6 +45,10 @@ from .tracebacks import EXIT_EXCEPTIONS, error_text, safe_name
 _LOG = logging.getLogger(ERROR_LOG)
 
 
+ORDERLY = (CloseReason.OK, CloseReason.WS_PEER_CLOSED)
+"""Why a WebSocket was closed in order, by the program or by its peer."""
+
+
 class CallbackTable(Protocol):
     """The callbacks of a program: `sigil.Callbacks`, or any record with its fields."""
 
@@ -95,6 +99,8 @@ class CallbackRunner:
         """Where events go that come before the one a method returns."""
         self._waiting: dict[Conn, deque[Job]] = {}
         """For each connection one of whose jobs waits: the jobs behind it."""
+        self._awaited: dict[Conn, tuple[Job, Deferred]] = {}
+        """The calls that are awaited, but for those of an end."""
         self.spawn: Spawn | None = None
 
     # -- effects -----------------------------------------------------------------------------------
@@ -144,6 +150,7 @@ class CallbackRunner:
 
     def call_ws_close(self, effect: CallWsClose) -> Event | None:
         """Call the program with a WebSocket that has ended."""
+        self._cancel_awaited(effect.conn, effect.reason)
         values = [(effect.reason, effect.code)]
         return self._begin(effect.conn, self._callbacks.ws_close, values, None, is_fatal=False)
 
@@ -153,6 +160,7 @@ class CallbackRunner:
 
     def call_close(self, effect: CallClose) -> Event | None:
         """Call the program with a connection that is gone."""
+        self._cancel_awaited(effect.conn, effect.reason)
         values = [(effect.reason,)]
         return self._begin(effect.conn, self._callbacks.close, values, None, is_fatal=False)
 
@@ -247,10 +255,21 @@ class CallbackRunner:
         later = Deferred()
         later.when_resolved(lambda error: self._server._post(Returned(job, error)))
         if job.is_fatal:
-            self.spawn(awaitable, later)
+            self._awaited[job.conn] = job, later
+            later.on_cancel(self.spawn(awaitable, later))
         else:  # the callback of an end is not cancelled when the server ends
             self.spawn(_finish(awaitable, later), None)
         return None
+
+    def _cancel_awaited(self, conn: Conn, reason: CloseReason) -> None:
+        """Cancel the call that is awaited for a connection that ends; messages that came before
+        either side has closed in order are dealt with to the end.
+        """
+        job, later = self._awaited.get(conn, (None, None))
+        if job is None or later is None or (job.done is not None and reason in ORDERLY):
+            return
+        with self._guard.user_code():
+            later.cancel()
 
     def resume(self, returned: Returned) -> Event | None:
         """Go on after an asynchronous call: the rest of its job is for the run queue, and so are
@@ -258,6 +277,9 @@ class CallbackRunner:
         """
         job, error = returned.job, returned.error
         jobs = self._waiting.pop(job.conn, deque())
+        _, later = self._awaited.pop(job.conn, (job, None))
+        if later is not None and not later.is_wanted and isinstance(error, CancelledError):
+            job, error = job._replace(values=()), None  # it was us who cancelled it
         is_failed = isinstance(error, BaseException)
         if job.values and not is_failed:
             jobs.appendleft(job)

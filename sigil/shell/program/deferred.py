@@ -9,12 +9,19 @@ from a list is one indivisible step.
 
 Rules: the first result counts, later ones are refused by the return value. Results are delivered on
 the loop's thread, in the order in which they came. A result for a client that has left is dropped
-and counted. It does not know requests, responses or sockets: it carries whatever its maker could
-have given at once.
+and counted; whoever works on it can ask (`is_wanted`), or be told (`on_cancel`). It does not know
+requests, responses or sockets: it carries whatever its maker could have given at once.
 """
 
+import logging
 from collections.abc import Callable
 from typing import TypeAlias
+
+from ...core.effects import ERROR_LOG
+from .logs import write_text
+from .tracebacks import EXIT_EXCEPTIONS, error_text
+
+_LOG = logging.getLogger(ERROR_LOG)
 
 Result: TypeAlias = object
 """What a handler may return, or a stream yield; an exception stands for what it may raise."""
@@ -27,12 +34,17 @@ class Deferred:
     anywhere.
     """
 
-    __slots__ = ("_deliveries", "_result", "_tokens")
+    __slots__ = ("_cancellations", "_deliveries", "_result", "_tokens", "is_wanted")
 
     def __init__(self) -> None:
         self._tokens = [True]
         self._result: object = _UNRESOLVED
         self._deliveries: list[Callable[[Result], object]] = []
+        self._cancellations: list[Callable[[], object]] = []
+        self.is_wanted = True
+        """False once nobody waits for the result: the client has left, or was answered otherwise.
+        Work on it may be given up; a result is taken, and dropped.
+        """
 
     @property
     def is_resolved(self) -> bool:
@@ -52,6 +64,35 @@ class Deferred:
         already.
         """
         return self.complete(error)
+
+    def on_cancel(self, callback: Callable[[], object]) -> None:
+        """Have `callback` called once nobody waits for the result any more, such as the `cancel` of
+        a future: at once if that is so, else on the loop's thread. Not if there is a result.
+        """
+        self._cancellations.append(callback)
+        if not self.is_wanted:
+            self._cancel()
+
+    def cancel(self) -> None:
+        """Nobody waits any more: whoever works on the result is told. For the shell."""
+        if not self.is_resolved:
+            self.is_wanted = False
+            self._cancel()
+
+    def _cancel(self) -> None:
+        """Call the callbacks of the cancellation, each once; what one raises is logged."""
+        while self._cancellations:
+            try:
+                callback = self._cancellations.pop(0)
+            except IndexError:  # somebody else was faster
+                return
+            try:
+                callback()
+            except EXIT_EXCEPTIONS:
+                raise
+            except BaseException as error:
+                text = "a callback of a Deferred raised when it was cancelled"
+                write_text(_LOG, logging.ERROR, error_text(text, error))
 
     def complete(self, result: Result) -> bool:
         """Resolve it with whatever a coroutine came to; False if there is a result already. For the

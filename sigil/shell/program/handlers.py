@@ -9,10 +9,11 @@ SystemExit), and even then the client is answered first. `sources` holds the str
 """
 
 import time
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple, TypeAlias
 
-from ...core.conn import Ticket
+from ...core.conn import Conn, Ticket
 from ...core.connection.client import is_outstanding
 from ...core.effects import (
     CallClose,
@@ -137,6 +138,8 @@ class Application:
         self._made_len = 0
         """Bytes of the bodies that handlers have made since the core had the value `_round`."""
 
+        self._pending: dict[Conn, dict[int, Deferred]] = {}
+        """The results that handlers have promised, by connection and number of the request."""
         self._methods = self.methods()
 
     def methods(self) -> dict[type[Effect], Callable[[Any], Event | None]]:
@@ -144,7 +147,7 @@ class Application:
         return {
             Handle: self.handle_request,
             Pull: self.sources.pull,
-            CloseBody: self.sources.close_body,
+            CloseBody: self.close_body,
             CallOpen: self.callbacks.call_open,
             CallClose: self.callbacks.call_close,
             CallWsOpen: self.callbacks.call_ws_open,
@@ -300,13 +303,14 @@ class Application:
             case None:
                 return HandlerReturned(ticket, (Response.error(404),))
             case Deferred():
+                self._pending.setdefault(ticket.conn, {})[ticket.number] = result
                 result.when_resolved(
                     lambda late: self._server._post(LateResult(ticket, request, late))
                 )
                 return None
             case Awaitable() if self.sources.spawn is not None:
                 deferred = Deferred()
-                self.sources.spawn(result, deferred)
+                deferred.on_cancel(self.sources.spawn(result, deferred))
                 return self._match_result(ticket, request, deferred)
             case BaseException():
                 return _failed(ticket, _handler_error(request, result))
@@ -356,11 +360,41 @@ class Application:
         if isinstance(late, Returned):
             return self.callbacks.resume(late)
         ticket, request, result = late.ticket, late.request, late.result
-        if find_client(self._server._engine.state.slots, ticket.conn) is None:
+        is_cancelled = self._forget_pending(ticket) is None
+        if is_cancelled or find_client(self._server._engine.state.slots, ticket.conn) is None:
             with self._guard.user_code():
                 discard(late, self.sources.spawn)
+            if is_cancelled and isinstance(result, CancelledError):
+                return None
             return HandlerReturned(ticket, (Response.error(404),))
         return self._to_event(ticket, request, result)
+
+    # -- work that nobody waits for ----------------------------------------------------------------
+
+    def _forget_pending(self, ticket: Ticket) -> Deferred | None:
+        """The promised result for a request, which is not awaited any more."""
+        pending = self._pending.get(ticket.conn, {})
+        deferred = pending.pop(ticket.number, None)
+        if not pending:
+            self._pending.pop(ticket.conn, None)
+        return deferred
+
+    def close_body(self, effect: CloseBody) -> None:
+        """Close a stream that will not be pulled again, or cancel a response that is not awaited
+        any more.
+        """
+        deferred = self._forget_pending(effect.ticket)
+        if deferred is not None:
+            with self._guard.user_code():
+                deferred.cancel()
+        self.sources.close_body(effect)
+
+    def end_connection(self, conn: Conn) -> None:
+        """Cancel and close all that works for a connection, which has ended."""
+        for deferred in self._pending.pop(conn, {}).values():
+            with self._guard.user_code():
+                deferred.cancel()
+        self.sources.close_bodies(conn)
 
 
 def discard(item: object, spawn: Spawn | None = None) -> None:

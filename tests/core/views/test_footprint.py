@@ -95,6 +95,7 @@ NOT_MEMORY = {
     "header_timeout": "time",
     "body_timeout": "time",
     "response_timeout": "time",
+    "half_closed_timeout": "time",
     "sse_keep_alive_interval": "time",
     "idle_timeout": "time",
     "stall_timeout": "time",

@@ -2,6 +2,7 @@
 is.
 """
 
+import tracemalloc
 import zlib
 
 import pytest
@@ -34,6 +35,31 @@ def test_inflation_ends_at_the_bound() -> None:
     assert inflate(deflate(LONG, 15), len(LONG) - 1) is TOO_LONG
     assert inflate(deflate(bytes(10**7), 15), 1_000) is TOO_LONG
     assert TOO_LONG.reason is CloseReason.WS_OVERSIZE_FRAME
+
+
+BOMB = deflate(bytes(2**24), 15)
+
+
+def final_block(payload: bytes) -> bytes:
+    """A message that ends in a final block, behind which more may follow."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return compressor.compress(payload) + compressor.flush()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [BOMB, final_block(b"hello") + BOMB, final_block(bytes(100)) * 3 + BOMB, b"\x00" + BOMB],
+    ids=["one stream", "behind a final block", "behind several", "no bomb"],
+)
+@pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
+def test_of_a_bomb_no_more_is_made_than_the_bound(data: bytes, opcode: Opcode) -> None:
+    tracemalloc.start()
+    try:
+        assert isinstance(decompress(CompressedMessage(opcode, data), 1_000), Malformed)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * len(BOMB) + 100_000 < 2**20
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,11 @@ from sigil import (
     Response,
     SendStatus,
 )
-from sigil.core.events import Event
+from sigil.core.broadcast.entry import Subscription
+from sigil.core.events import Delivered, Event, FanOutStalled, TimeRead
+from sigil.core.http.head import parse_headers_only
 from sigil.core.limits import Limits
+from sigil.core.server import make_server
 from sigil.shell.loop.engine import Engine
 from sigil.testing import Client
 from sigil.testing.kernel import Wire as MemoryWire
@@ -28,6 +31,7 @@ from sigil.testing.server import MemoryServer
 from tests.support.requests import UPGRADE
 from tests.support.servers import HOST, ticking
 from tests.support.websocket_client import frame
+from tests.support.work import calls_of
 
 
 class Counting(Engine):
@@ -278,3 +282,31 @@ def test_cohorts_that_are_gone_are_forgotten() -> None:
         while server.clients():
             server.tick(1.0)
         assert not cohorts
+
+
+def test_a_cohort_that_stalls_whole_is_reported_at_the_price_of_each_before_all_else() -> None:
+    def reporting(count: int) -> int:
+        engine = Engine(make_server(Limits(), 0.0, 0), parse_headers_only, lambda: TimeRead(0.0, 0))
+        engine.events.append(Delivered(Conn(0, 0)))
+        stalls = [FanOutStalled(Conn(slot, slot), 0, 0, 1, Subscription()) for slot in range(count)]
+        calls = calls_of(lambda: [engine.report(stall) for stall in stalls])
+        assert engine.events == [*stalls, Delivered(Conn(0, 0))]
+        return calls
+
+    assert reporting(1_000) <= 11 * reporting(100)
+
+
+def test_what_is_reported_finds_its_place_whatever_became_of_the_events_before() -> None:
+    engine = Engine(make_server(Limits(), 0.0, 0), parse_headers_only, lambda: TimeRead(0.0, 0))
+    stalls = [FanOutStalled(Conn(slot, slot), 0, 0, 1, Subscription()) for slot in range(6)]
+    reply = Delivered(Conn(9, 9))
+    engine.report(stalls[0])
+    engine.report(stalls[1])
+    engine.events[:0] = [reply]
+    engine.report(stalls[2])
+    assert engine.events == [stalls[2], reply, *stalls[:2]]
+    engine.events.clear()
+    engine.report(reply)
+    engine.report(stalls[3])
+    engine.report(stalls[4])
+    assert engine.events == [stalls[3], stalls[4], reply]
