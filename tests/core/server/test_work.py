@@ -29,8 +29,8 @@ MORE_CALLS = 1.5
 """How many times the calls may be among `TIMES` as many."""
 
 NOT_YET = {
-    "a connection is accepted, N are idle, and no more fit": "128 are looked at, or 1,024 if all are new",
-    "a tick in which N idle connections are overdue": "256 are closed in one tick, more than are few",
+    "a connection is accepted, N are idle, and no more fit": "up to 1,024 are looked at",
+    "a tick in which N idle connections are overdue": "256 of them are closed at once",
 }
 """Situations whose work still grows, and why."""
 
