@@ -146,15 +146,18 @@ def _close_connection(
 
 def closing_frames(client: Client, reason: CloseReason, context: Context) -> list[Effect]:
     """The effect that sends a subscriber that is dropped at once what is queued for it, and a
-    WebSocket a close frame, as far as the kernel takes them; none if it is behind with reading.
+    WebSocket a close frame, as far as the kernel takes them; none if it is behind with reading. One
+    that is closing already has its close frame in the queue, or was sent it.
     """
     subscriber, broadcast = subscriber_of(client), context.broadcast
-    if subscriber.close_state is not OPEN or client.outgoing.outbox:
+    is_open = subscriber.close_state is OPEN
+    if client.outgoing.outbox or not (is_open or subscriber.queue):
         return []
-    client = with_subscriber(client, enqueue_broadcast(subscriber, broadcast))
+    if is_open:
+        client = with_subscriber(client, enqueue_broadcast(subscriber, broadcast))
     ring = commit_pending(broadcast).ring
     segments = dequeue_for(client, ring, context.limits.max_outbox_len).segments
-    if client.websocket is not None:
+    if is_open and client.websocket is not None:
         info = CLOSE_INFO[reason]
         payload = encode_close(info.code, info.sentence)
         segments = (*segments, encode_frame(Opcode.CLOSE, payload))
