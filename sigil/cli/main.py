@@ -193,9 +193,11 @@ def _make(settings: Settings) -> tuple[HttpServer, bool]:
     return server, is_async
 
 
-def _run(server: HttpServer, is_async: bool, listener: socket.socket, grace: float) -> None:
+def _run(
+    server: HttpServer, is_async: bool, listener: socket.socket, is_ours: bool, grace: float
+) -> None:
     """Serve until the server has stopped; `grace` seconds are given to requests in progress."""
-    server.listen(listener)
+    server._listen(listener, is_ours)
     if is_async:
         asyncio.run(_run_in_asyncio(server, grace))
     else:
@@ -203,14 +205,9 @@ def _run(server: HttpServer, is_async: bool, listener: socket.socket, grace: flo
 
 
 async def _run_in_asyncio(server: HttpServer, grace: float) -> None:
-    """Serve inside asyncio, whose loop handles the signals.
-
-    With handlers of `signal.signal`, one that comes just before the loop waits would not wake it.
-    """
-    loop = asyncio.get_running_loop()
-    for number in STOPPING:
-        loop.add_signal_handler(number, server.stop, grace)
-    await http_server_serve(server)
+    """Serve inside asyncio until a signal."""
+    with server.stop_on_signals(grace):
+        await http_server_serve(server)
 
 
 def serve(settings: Settings) -> None:
@@ -220,14 +217,16 @@ def serve(settings: Settings) -> None:
         return
     server, is_async = _make(settings)
     with _listening(settings) as listener:
-        _run(server, is_async, listener, settings.timeout_graceful_shutdown)
+        is_ours, grace = settings.fd is None, settings.timeout_graceful_shutdown
+        _run(server, is_async, listener, is_ours, grace)
 
 
 def serve_inherited(inherited: Inherited) -> None:
     """Serve the application on an inherited socket, whose address the parent has printed."""
     settings = inherited.settings
     server, is_async = _make(settings)
-    _run(server, is_async, adopt_listener(inherited.listener), settings.timeout_graceful_shutdown)
+    listener, grace = adopt_listener(inherited.listener), settings.timeout_graceful_shutdown
+    _run(server, is_async, listener, False, grace)
 
 
 def demo(settings: Settings) -> None:

@@ -76,10 +76,12 @@ class Messaging(Stager):
         "_buffer",
         "_engine",
         "_interrupting_calls",
+        "_is_ticking",
         "_late_events",
         "_limits",
         "_mailbox",
         "_sending_thread",
+        "_serving_thread",
         "_thread",
     )
 
@@ -93,6 +95,9 @@ class Messaging(Stager):
         self._mailbox: Mailbox[Posted] = Mailbox(self._discard)
         self._interrupting_calls: Mailbox[Call] = Mailbox(self._discard)
         """Calls that interrupted sigil on the thread that ticks; nobody waits for this one."""
+        self._is_ticking = False
+        self._serving_thread = NO_THREAD
+        """The thread that ticks until the server has stopped, if one does."""
         self._late_events: list[Event] = []
         """Events of late results that were taken and the core has not received."""
         self._thread = self._sending_thread = get_ident()
@@ -274,6 +279,32 @@ class Messaging(Stager):
         is_accepted = self._interrupting_calls.put(call, length, max_bytes)
         self._mailbox.wake()
         return is_accepted
+
+    def _require_no_tick(self, name: str) -> None:
+        """RuntimeError while a tick is under way, or another thread serves."""
+        if self._is_served_elsewhere():
+            raise RuntimeError(
+                f"{name}() was called while another thread serves: it is served already, and ends "
+                "by stop(); broadcast(), send(), close() and stop() may be called from any thread"
+            )
+        if self._is_ticking:
+            raise RuntimeError(
+                f"{name}() was called from within tick(): a handler must return instead"
+            )
+
+    def _is_served_elsewhere(self) -> bool:
+        """True if another thread ticks, or will until the server has stopped."""
+        thread = get_ident()
+        return self._serving_thread not in (NO_THREAD, thread) or (
+            self._is_ticking and self._thread != thread
+        )
+
+    def _hand_over(self, thread: int) -> None:
+        """Only this thread may tick from now on (NO_THREAD: any, PENDING: one that has not begun);
+        until it does, no call is done at once.
+        """
+        self._serving_thread = thread
+        self._thread = self._sending_thread = NO_THREAD
 
     # -- what was posted ---------------------------------------------------------------------------
 

@@ -12,11 +12,11 @@ know HTTP: the core does.
 """
 
 import logging
+import os
 import selectors
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 
 from ..core.conn import Peer
 from ..core.effects import ACCESS_LOG, SERVER_LOG
@@ -34,28 +34,27 @@ from .loop.engine import Engine
 from .loop.head_cache import cached_parser
 from .loop.last_look import look_before_stop
 from .loop.listen import check_socket, open_listener
-from .loop.signals import stopping_on_signals, waking_on_signals
 from .loop.sockets import Ready, Sockets, unread_of
-from .messaging import NO_THREAD, Messaging, stop_event
+from .messaging import NO_THREAD
 from .program.body_sources import Spawn
 from .program.callbacks import CallbackTable
 from .program.handlers import Application, Handler
 from .program.logs import write_log
-from .program.tracebacks import EXIT_EXCEPTIONS
+from .stopping import Stopping
 
 _LOG = logging.getLogger(SERVER_LOG)
 _ACCESS = logging.getLogger(ACCESS_LOG)
 
 
-class HttpServer(Messaging):
+class HttpServer(Stopping):
     """An HTTP/1.1 server; make it with `make_http_server`."""
 
     # there is nothing else to be set: a handler that is assigned would not be called
     # fmt: off
     __slots__ = (
-        "__weakref__", "_acceptor", "_asked_port", "_backlog", "_has_ended", "_host", "_is_awake",
-        "_is_ticking", "_is_watched", "_port", "_read_offset", "_selector", "_sockets",
-        "_waits_when_full",
+        "__weakref__", "_acceptor", "_asked_port", "_backlog", "_host",
+        "_is_awake", "_is_watched", "_port", "_read_offset", "_selector",
+        "_sockets", "_waits_when_full",
     )
     # fmt: on
 
@@ -91,8 +90,6 @@ class HttpServer(Messaging):
         """The host loop watches the descriptor, and wants to be woken."""
         self._is_awake = False
         """It was, since the last tick."""
-        self._is_ticking = False
-        self._has_ended = False
 
     # -- questions ---------------------------------------------------------------------------------
 
@@ -145,9 +142,11 @@ class HttpServer(Messaging):
         """
         if self._has_work():
             return self._engine.snapshot.now
+        rejected_at = self._sockets.rejected.due_at if self.running else None
         deadlines = (
             next_deadline(self.state),
             self._application.sources.poll_at,
+            rejected_at,
             None if self._acceptor is None else self._acceptor.resumes_at,
         )
         return min((at for at in deadlines if at is not None), default=None)
@@ -169,7 +168,11 @@ class HttpServer(Messaging):
             check_socket(sock)
         if self.running:
             return
-        self._open(sock)
+        self._listen(sock, sock is None)
+
+    def _listen(self, sock: socket.socket | None, is_ours: bool) -> None:
+        """Listen, on `sock` if there is one; it is shut down at the end if it `is_ours`."""
+        self._open(sock, is_ours)
         logs_access = _ACCESS.isEnabledFor(logging.INFO)
         old = self._engine.state
         microseconds = time.time_ns() // 1_000
@@ -200,7 +203,7 @@ class HttpServer(Messaging):
             write_log(_LOG, level, text, left, *counts, *wanted)
         return limits
 
-    def _open(self, sock: socket.socket | None) -> None:
+    def _open(self, sock: socket.socket | None, is_ours: bool) -> None:
         """Open everything a listening server owns, or nothing."""
         with ExitStack() as opened:
             listener = sock
@@ -210,7 +213,8 @@ class HttpServer(Messaging):
             listener.setblocking(False)
             name = listener.getsockname()
             selector = opened.enter_context(selectors.DefaultSelector())
-            acceptor = Acceptor(listener, selector, self._limits.tcp_notsent_lowat)
+            lowat = self._limits.tcp_notsent_lowat
+            acceptor = Acceptor(listener, selector, lowat, is_ours)
             self._mailbox.open(selector)
             opened.pop_all()
         self._is_watched = self._is_awake = False
@@ -237,57 +241,6 @@ class HttpServer(Messaging):
         with self.stop_on_signals(grace):
             self.server_loop()
 
-    @contextmanager
-    def stop_on_signals(
-        self, grace: float = 5.0, *, stop: Callable[[], object] | None = None
-    ) -> Iterator[None]:
-        """Let SIGINT and SIGTERM stop the server while this is entered, for a loop of your own.
-
-        The first signal drains for up to `grace` seconds, a second one stops at once; with `stop`,
-        each calls that instead. Either wakes whatever waits in `tick` or for `fileno()`. Listens if
-        that was not done. In any thread but the main one, signals are left alone.
-        """
-        with stopping_on_signals(stop or (lambda: self.stop(grace))):
-            self.listen()
-            with waking_on_signals(self._mailbox.fileno()):
-                yield
-
-    def server_loop(self) -> None:
-        """Tick until the server has stopped, waiting as long as nothing is due; without signals,
-        without listening.
-
-        Whatever leaves it ends the server.  RuntimeError from within a tick, which harms nothing.
-        """
-        self._require_no_tick("server_loop")
-        try:
-            while self.running:
-                self.tick(None)
-        except BaseException:
-            self._stop_now()
-            raise
-
-    def stop(self, grace: float = 5.0) -> None:
-        """Ask the server to end: no new connections, what is under way is answered for up to
-        `grace` seconds.
-
-        A second call, or a grace of 0, ends everything at once. May be called from a handler, a
-        signal handler or another thread; returns immediately. Whoever ticks goes on doing so until
-        `running` is False. Before the first `listen` it takes effect then (a thread may be about to
-        start); after the end it does nothing.
-        """
-        event = stop_event(grace)
-        if not self._has_ended or self.running:
-            self._post(event)
-
-    def _stop_now(self) -> None:
-        """Stop at once, and return when everything is closed.  Not from within a tick."""
-        self.stop(0.0)
-        while self.running:
-            try:
-                self.tick(0.0)
-            except EXIT_EXCEPTIONS:  # the program is ending already
-                continue
-
     def serve_in_thread(self, *, reuse: bool = False) -> "ServerThread[HttpServer]":
         """Listen, and serve from a thread of its own: `with server.serve_in_thread(): ...`, or keep
         it and `stop()` it.
@@ -295,6 +248,7 @@ class HttpServer(Messaging):
         With `reuse`, a server that this process serves from a thread on the same host and port is
         stopped first. OSError if the server cannot listen; RuntimeError if it is running already.
         """
+        self._require_no_tick("serve_in_thread")
         return ServerThread(self, reuse)
 
     def _set_spawn(self, spawn: Spawn | None) -> None:
@@ -317,21 +271,14 @@ class HttpServer(Messaging):
             self.listen()
         try:
             self._is_ticking = True
+            self._tick_count += 1
+            self._tick_pid = os.getpid()
             self._begin_tick()
             return self.process_connections(timeout)
         finally:
             if self._is_watched:
                 self._is_awake, self._sending_thread = False, NO_THREAD
             self._is_ticking = self._guard.is_busy = False
-
-    def _require_no_tick(self, name: str) -> None:
-        """RuntimeError while a tick is under way: whoever calls is inside it, or not the one to
-        tick.
-        """
-        if self._is_ticking:
-            raise RuntimeError(
-                f"{name}() was called from within tick(): a handler must return instead"
-            )
 
     def _before_send(self) -> None:
         """Wake the host loop, if messages that are sent between two ticks would wait for it."""
@@ -394,6 +341,7 @@ class HttpServer(Messaging):
             ready = ready[self._read_offset :] + ready[: self._read_offset]
             ready, left = ready[:max_reads], ready[max_reads:]
         events, others = self._sockets.process_readable_clients(ready, self._limits.max_read_len)
+        self._sockets.rejected.close_overdue(now)
         self._engine.events += events
         for other in others:
             if other is self._mailbox:
@@ -428,6 +376,10 @@ class HttpServer(Messaging):
             write_log(_LOG, logging.INFO, "stopped listening on %s", self._address())
         if self._engine.state.running is ServerState.STOPPED and self._engine.is_done:
             self._close()
+
+    def _abandon(self) -> None:
+        """Have ended, and touch nothing."""
+        self._selector, self._has_ended = None, True
 
     def _close(self) -> None:
         """Close every descriptor."""

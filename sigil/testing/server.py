@@ -89,7 +89,6 @@ class MemoryServer(Messaging):
         """What the handler raised and the client sees as a 500, until a test takes it."""
         clock = self._read_clock
         self._loop = Loop(clock)  # type: ignore[abstract]  # asyncio has what it lacks raise
-        self._is_ticking = False
         self._has_ended = False
         self._error_log = ErrorLogHandler(self.log)
         self._application = Application(

@@ -255,6 +255,48 @@ def test_a_port_is_taken_over_by_many_threads_at_once() -> None:
                 serving.stop(0)  # type: ignore[attr-defined]
 
 
+def test_a_port_that_this_process_serves_names_the_way_to_take_it_over() -> None:
+    with (
+        make().serve_in_thread() as first,
+        pytest.raises(OSError, match=r"in use: .*reuse=True"),
+    ):
+        make(port=first.port).serve_in_thread()
+
+
+def test_who_would_serve_as_well_is_refused_with_the_reason() -> None:
+    with make().serve_in_thread() as server:
+        for serve in (server.start, server.tick, server.server_loop, server.serve_in_thread):
+            with pytest.raises(RuntimeError, match="while another thread serves"):
+                serve()
+        assert get(server.port).endswith(b"hello /")
+
+
+def test_who_starts_a_thread_does_not_count_as_the_one_that_ticks() -> None:
+    """Also not before it has begun: what is called for meanwhile is queued."""
+    server, may_begin = make(), threading.Event()
+
+    class Late(type(server)):  # type: ignore[misc]
+        """It begins when it may."""
+
+        __slots__ = ()
+
+        def server_loop(self) -> None:
+            assert may_begin.wait(PATIENCE)
+            super().server_loop()
+
+    server.__class__ = Late
+    serving = server.serve_in_thread()
+    try:
+        assert server._thread != threading.get_ident()
+        with pytest.raises(RuntimeError, match="while another thread serves"):
+            server.tick()
+        server.broadcast("early")
+        assert server._engine.buffer.is_clean, "it was not done on this thread"
+    finally:
+        may_begin.set()
+        serving.stop(0)
+
+
 def test_a_handler_may_stop_the_thread_that_it_runs_in_and_wait_for_it_in_vain() -> None:
     """`ServerThread.stop` waits for its thread to end, which that thread cannot: an error, and the
     server ends even so.

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 
 from ..program.deferred import Deferred
 from ..program.host import Ticked
+from ..program.tracebacks import SecondSignal
 
 CLOSING_SECONDS = 10.0
 """How long callbacks of connections that have ended, and streams that are being closed, are waited
@@ -52,6 +53,8 @@ class _Host:
             # user code raised it to end the program: it leaves the loop the way it came
             self._server._stop_now()
             self._end(error)
+            if isinstance(error, SecondSignal):  # whoever awaits the server learns of it
+                return
             raise
         if not self._server.running:
             self._end(None)
@@ -127,7 +130,8 @@ async def run_and_deliver(awaitable: Awaitable[object], deferred: Deferred | Non
         deferred.complete(error)
     except BaseException as error:  # cancelled, or meant to end the program
         deferred.complete(error)
-        raise
+        if not isinstance(error, SecondSignal):  # the server ends, and the loop with it
+            raise
     else:
         deferred.complete(result)
 

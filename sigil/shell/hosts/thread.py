@@ -15,9 +15,17 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from ...core.effects import ERROR_LOG
+from ..messaging import NO_THREAD
 from ..program.host import Ticked
 from ..program.logs import write_text
-from ..program.tracebacks import error_text
+from ..program.tracebacks import SecondSignal, error_text
+
+PENDING = -1
+"""Stands for a thread that has not begun."""
+LAST_SECONDS = 1.0
+"""How long a thread in which user code blocks is waited for after a second signal; it ends with the
+process.
+"""
 
 ServerType = TypeVar("ServerType", bound=Ticked)
 
@@ -52,7 +60,18 @@ class ServerThread(Generic[ServerType]):
             previous = _SERVING.get((server.host, server.port)) if reuse else None
             if previous is not None:
                 return previous
-            server.listen()
+            server._hand_over(PENDING)
+            try:
+                server.listen()
+            except BaseException as error:
+                server._hand_over(NO_THREAD)
+                if isinstance(error, OSError) and (server.host, server.port) in _SERVING:
+                    raise OSError(
+                        error.errno,
+                        f"{error.strerror}; this process serves there from a thread, which "
+                        "serve_in_thread(reuse=True) stops first",
+                    ) from error
+                raise
             self._key = (server.host, server.port)
             self._thread = threading.Thread(
                 target=self._run, name=f"sigil:{server.port}", daemon=True
@@ -60,6 +79,7 @@ class ServerThread(Generic[ServerType]):
             try:
                 self._thread.start()
             except BaseException:  # no more threads are to be had
+                server._hand_over(NO_THREAD)
                 server._stop_now()
                 raise
             _SERVING[self._key] = self
@@ -68,6 +88,7 @@ class ServerThread(Generic[ServerType]):
     def _run(self) -> None:
         """Serve until the server has stopped; runs in the thread."""
         try:
+            self.server._hand_over(threading.get_ident())
             self.server.server_loop()
         except BaseException as error:
             text = error_text("the server's thread ended", error)
@@ -82,8 +103,12 @@ class ServerThread(Generic[ServerType]):
         """Stop the server and wait until it has: what is under way is answered for up to `grace`
         seconds.
         """
+        self._stop(grace, None)
+
+    def _stop(self, grace: float, patience: float | None) -> None:
+        """Stop the server, and wait for its thread up to `patience` seconds."""
         self.server.stop(grace)
-        self._thread.join()
+        self._thread.join(patience)
         with _LOCK:
             if _SERVING.get(self._key) is self:
                 del _SERVING[self._key]
@@ -97,4 +122,7 @@ class ServerThread(Generic[ServerType]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.stop()
+        if error is not None and isinstance(error.__cause__ or error, SecondSignal):
+            self._stop(0.0, LAST_SECONDS)  # user code blocks there, and cannot be interrupted
+        else:
+            self.stop()

@@ -18,6 +18,7 @@ from contextlib import suppress
 
 from ...core.effects import SERVER_LOG
 from ..program.logs import write_log
+from .connection_socket import close
 from .listen import AcceptedSockets, AcceptStop, accept_waiting
 
 _LOG = logging.getLogger(SERVER_LOG)
@@ -30,9 +31,14 @@ class Acceptor:
     """A listening socket and whether it is watched."""
 
     def __init__(
-        self, listener: socket.socket, selector: selectors.BaseSelector, tcp_notsent_lowat: int
+        self,
+        listener: socket.socket,
+        selector: selectors.BaseSelector,
+        tcp_notsent_lowat: int,
+        is_ours: bool,
     ) -> None:
         self._listener = listener
+        self._is_ours = is_ours
         self._selector = selector
         self._tcp_notsent_lowat = tcp_notsent_lowat
         self._is_watched = True
@@ -90,7 +96,12 @@ class Acceptor:
             self.resumes_at = None
 
     def close(self) -> None:
-        """Close the listening socket."""
+        """Close the listening socket: one that was handed in may be another process's too, and is
+        not shut down.
+        """
         self.watch(False)
+        if self._is_ours:
+            close(self._listener)
+            return
         with suppress(OSError):  # it is closed all the same
             self._listener.close()

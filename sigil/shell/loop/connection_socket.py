@@ -45,7 +45,13 @@ class ConnectionSocket:
 
 
 def close(connection: socket.socket) -> None:
-    """Close a socket, which is closed whatever the system says about it (close(2))."""
+    """Close a socket, which is closed whatever the system says about it (close(2)).
+
+    It is shut down before: so the other end gets it also if a child process, forked by user
+    code, has a copy of the descriptor.
+    """
+    with suppress(OSError):  # the other end was faster
+        connection.shutdown(socket.SHUT_RDWR)
     with suppress(OSError):
         connection.close()
 

@@ -31,6 +31,7 @@ from ...core.events import (
     Flush,
     InputRead,
     Stalled,
+    Stop,
     TickStarted,
     TimeRead,
     conn_of,
@@ -225,6 +226,19 @@ class Engine:
                 self._state, more = advance(self._state, ending)
             effects += more
         return effects
+
+    def stop_now(self) -> None:
+        """Stop at once: what has happened is still answered, but user code that has not begun waits
+        behind the end, and is not called for those who are gone then.
+        """
+        effects = self._take_effects()
+        self._effects = [effect for effect in effects if type(effect) not in USER_CODE]
+        for effect in effects:
+            if type(effect) in USER_CODE:
+                self.run_queue.put(effect)  # type: ignore[arg-type]  # it is work, by its type
+        events = self.events[:]
+        self.events.clear()
+        self.advance([*events, Stop(0.0)])
 
     def apply(self, *events: Event) -> None:
         """Advance the core at once by what user code has requested."""

@@ -5,6 +5,9 @@ wakes the server. But the interpreter runs it only between two instructions of t
 signal that comes just before a wait, or to another thread, interrupts nothing. So the interpreter
 is made to write to the descriptor that wakes the server.
 
+Nor can a signal handler stop user code that blocks, but by raising: so does the second signal, if
+such code is what keeps the server from stopping.
+
 Rules: handlers are installed in the main thread only (the interpreter knows no other), and what was
 there before comes back. It does not know what stopping is.
 """
@@ -15,25 +18,50 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from ..program.tracebacks import SecondSignal
+
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+LOOPS = ("asyncio.", "selectors.", "sigil.shell.", "trio.", "uvloop.")
+"""The packages of host loops, and our own: none of their code blocks for long."""
+
+
+def is_host_loop(frame: FrameType | None) -> bool:
+    """True if this is the code of a host loop, which waits or is about to call somebody."""
+    return frame is not None and f"{frame.f_globals.get('__name__')}.".startswith(LOOPS)
 
 
 @contextmanager
-def stopping_on_signals(stop: Callable[[], object]) -> Iterator[None]:
+def stopping_on_signals(
+    stop: Callable[[], object], is_held_up: Callable[[FrameType | None], bool]
+) -> Iterator[None]:
     """SIGINT and SIGTERM call `stop` while this is entered in the main thread; elsewhere they are
-    not touched.
+    not touched. From the second one on they also raise `SecondSignal`, where `is_held_up` says so.
+
+    It is called with each signal and the frame that the signal has interrupted.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    is_second = is_over = False
+    interrupted: FrameType | None = None
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        stop()
+        nonlocal is_second, interrupted
+        was_second, is_second = is_second, True
+        outer, interrupted = interrupted, interrupted or frame  # this may interrupt itself
+        try:
+            must_raise = is_held_up(interrupted) and was_second and not is_over
+            stop()
+        finally:
+            interrupted = outer
+        if must_raise:
+            raise SecondSignal
 
     before = {number: signal.signal(number, on_signal) for number in STOPPING}
     try:
         yield
     finally:
+        is_over = True
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -14,7 +14,8 @@ import selectors
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
-from operator import length_hint
+from itertools import repeat
+from operator import call
 from typing import TypeAlias
 
 from ...core.conn import Conn
@@ -51,6 +52,7 @@ from .connection_socket import (
     trim,
 )
 from .engine import Engine
+from .rejected import RejectedSockets
 
 Ready: TypeAlias = list[tuple[selectors.SelectorKey, int]]
 MAX_SEGMENTS = 1_000
@@ -86,6 +88,7 @@ class Sockets:
         self._sockets: dict[Conn, ConnectionSocket] = {}
         self._blocked: set[ConnectionSocket] = set()
         """Connections whose last send stalled."""
+        self.rejected = RejectedSockets()
         self._cohorts = CohortSockets(self._sockets)
         engine.methods = {
             **program.methods(),
@@ -114,13 +117,11 @@ class Sockets:
         return self._set_interest(connection, Interest.READ)
 
     def reject(self, effect: Reject) -> None:
-        """Reject a new connection: send as much of the response as is taken at once, and close."""
-        connection = self._accepted.pop(effect.socket_id)
-        with suppress(OSError):
-            connection.send(effect.data)
-            connection.shutdown(socket.SHUT_WR)
-            connection.recv(65_536)
-        close(connection)
+        """Reject a new connection: send as much of the response as is taken at once, and hold it
+        for a while, so that the response can be read.
+        """
+        connection, limits = self._accepted.pop(effect.socket_id), self._engine.snapshot.limits
+        self.rejected.add(connection, effect.data, limits, self._engine.clock().now)
 
     def watch(self, effect: Watch) -> Event | None:
         """Change what a connection is watched for."""
@@ -168,6 +169,7 @@ class Sockets:
         for connection in self._accepted.values():
             close(connection)
         self._accepted.clear()
+        self.rejected.close()
 
     # -- bytes -------------------------------------------------------------------------------------
 
@@ -277,30 +279,44 @@ class Sockets:
         """Send one piece of memory to all members of a cohort; a member whose kernel buffer does
         not take all of it is reported.
 
-        The loop to be fast in: one system call for each client, and nothing else.
+        The loop to be fast in: one system call for each client, and nothing else. It runs in C, so
+        that an interrupt comes between two sends and no count is lost; for whom it comes too early
+        nothing was taken.
         """
-        subscription, data = effect.subscription, effect.data
-        connections, sends = self._cohorts.find(subscription, effect.members, self._blocked)
-        length, remaining = len(data), iter(sends)
+        data, counts = effect.data, list[int]()
+        connections, sends = self._cohorts.find(effect.subscription, effect.members, self._blocked)
+        remaining = iter(sends)
         while True:
             try:
-                for send in remaining:
-                    taken = send(data)
-                    if taken != length:
-                        break
-                else:
-                    return
+                counts.extend(map(call, remaining, repeat(data)))
+                break
             except (BlockingIOError, InterruptedError):
-                taken = 0
+                counts.append(0)
             except OSError as error:
-                lost = connections[-1 - length_hint(remaining)]
-                self._engine.report(ConnectionLost(lost.conn, error.errno or 0))
-                continue
-            connection = connections[-1 - length_hint(remaining)]  # it knows how many are left
-            self._blocked.add(connection)
-            self._engine.report(
-                FanOutStalled(connection.conn, taken, effect.start, effect.end, subscription)
-            )
+                lost = connections[len(counts)].conn
+                counts.append(len(data))
+                self._engine.report(ConnectionLost(lost, error.errno or 0))
+            except BaseException:
+                counts += [0] * (len(connections) - len(counts))
+                self._report_stalled(effect, connections, counts)
+                raise
+        self._report_stalled(effect, connections, counts)
+
+    def _report_stalled(
+        self, effect: FanOut, connections: tuple[ConnectionSocket, ...], counts: list[int]
+    ) -> None:
+        """Report the members of a cohort that have not taken all: of each, how much it took."""
+        length = len(effect.data)
+        if counts.count(length) == len(counts):
+            return
+        for connection, count in zip(connections, counts, strict=True):
+            if count != length:
+                self._blocked.add(connection)
+                self._engine.report(
+                    FanOutStalled(
+                        connection.conn, count, effect.start, effect.end, effect.subscription
+                    )
+                )
 
     # -- logs --------------------------------------------------------------------------------------
 

@@ -108,5 +108,8 @@ class Ticked(Protocol):
     def _stop_now(self) -> None:
         """End the server within this call."""
 
+    def _hand_over(self, thread: int) -> None:
+        """Only this thread may tick from now on."""
+
     def _set_spawn(self, spawn: Spawn | None) -> None:
         """How coroutines of user code are run from now on."""

@@ -14,6 +14,11 @@ from collections.abc import Callable
 
 from ...core.http.validate import type_name
 
+
+class SecondSignal(KeyboardInterrupt):
+    """A second signal to stop has come while user code keeps the server from stopping."""
+
+
 EXIT_EXCEPTIONS = (KeyboardInterrupt, SystemExit)
 """What user code raises to end the program; everything else it raises is logged."""
 

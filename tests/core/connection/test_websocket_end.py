@@ -170,3 +170,16 @@ def test_a_pong_that_is_due_does_not_go_behind_our_close_frame() -> None:
         open_websocket(), received(ping(b"p") + text("x")), hang_up(), Delivered(CONN), FLUSH
     )
     assert frames_of(effects)[-1] == (8, BYE)
+
+
+def test_a_second_stop_before_the_close_frame_has_left_sends_it() -> None:
+    _, effects = advance_by(open_websocket(), sending("last"), Stop(30.0), Stop(30.0))
+    assert frames_of(effects) == [(1, b"last"), (8, b"\x03\xe9")]
+    assert effect_names(effects) == ["Send", "Drop", "CallWsClose", "CallClose"]
+
+
+def test_a_second_stop_behind_the_close_frame_sends_no_other() -> None:
+    server, effects = advance_by(open_websocket(), Stop(30.0), FLUSH)
+    assert frames_of(effects) == [(8, b"\x03\xe9")]
+    _, effects = advance_by(server, Stop(30.0))
+    assert effect_names(effects) == ["Drop", "CallWsClose", "CallClose"]

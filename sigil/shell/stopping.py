@@ -1,0 +1,128 @@
+"""Serving until a server is stopped: by a call, by a signal, by an exception.
+
+Theory: a server serves as long as somebody ticks it, and ends in a tick too. Whoever asks for the
+end only posts it: from a handler, another thread, a signal handler. What user code never gives back
+is broken out of by a second signal; then the end does not wait for user code any more.
+
+Rules: `stop` may be called from anywhere, all others by the thread that ticks. A child process that
+user code has forked within a tick owns nothing here and ends nothing. It does not know sockets.
+"""
+
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import get_ident
+from types import FrameType
+
+from ..core.limits import Limits
+from .loop.engine import Engine
+from .loop.signals import is_host_loop, stopping_on_signals, waking_on_signals
+from .messaging import NO_THREAD, Messaging, stop_event
+from .program.tracebacks import EXIT_EXCEPTIONS, SecondSignal
+
+
+class Stopping(Messaging):
+    """A server that serves until it is stopped."""
+
+    __slots__ = ("_asked_at", "_has_ended", "_tick_count", "_tick_pid")
+
+    def __init__(self, limits: Limits, engine: Engine) -> None:
+        super().__init__(limits, engine)
+        self._has_ended = False
+        self._tick_count, self._asked_at = 0, -1
+        """How many ticks there were, now and at the last signal."""
+        self._tick_pid = 0
+        """The process of the last tick."""
+
+    @abstractmethod
+    def listen(self) -> None:
+        """Open the listening socket."""
+
+    @abstractmethod
+    def tick(self, timeout: float | None = 0.0) -> bool:
+        """Do what there is to do, waiting for it up to `timeout` seconds."""
+
+    @abstractmethod
+    def _abandon(self) -> None:
+        """Have ended, and touch nothing."""
+
+    @contextmanager
+    def stop_on_signals(
+        self, grace: float = 5.0, *, stop: Callable[[], object] | None = None
+    ) -> Iterator[None]:
+        """Let SIGINT and SIGTERM stop the server while this is entered, for a loop of your own.
+
+        The first signal drains for up to `grace` seconds, a second one stops at once; with `stop`,
+        each calls that instead. Either wakes whatever waits in `tick` or for `fileno()`. Listens if
+        that was not done. In any thread but the main one, signals are left alone.
+
+        If user code blocks, in a handler or between two ticks, the second signal raises a
+        KeyboardInterrupt in it. That ends the server, and with it this block; it is not raised
+        further unless another thread serves, which it cannot interrupt.
+        """
+        with stopping_on_signals(stop or (lambda: self.stop(grace)), self._is_held_up):
+            self.listen()
+            with waking_on_signals(self._mailbox.fileno()):
+                try:
+                    yield
+                except SecondSignal as interrupt:
+                    if self._is_served_elsewhere():
+                        raise KeyboardInterrupt from interrupt
+                    self._stop_now()
+
+    def _is_held_up(self, frame: FrameType | None) -> bool:
+        """True if user code on this thread, in `frame`, keeps the server from stopping: a tick has
+        called it, or there was no tick since this was asked last.
+        """
+        tick_count, self._asked_at = self._asked_at, self._tick_count
+        if self._thread == get_ident() and (self._is_ticking or self._guard.is_busy):
+            return not self._guard.is_busy
+        return self._tick_count == tick_count and not is_host_loop(frame)
+
+    def server_loop(self) -> None:
+        """Tick until the server has stopped, waiting as long as nothing is due; without signals,
+        without listening.
+
+        Whatever leaves it ends the server.  RuntimeError from within a tick, which harms nothing.
+        """
+        self._require_no_tick("server_loop")
+        try:
+            self._serving_thread = get_ident()
+            while self.running:
+                self.tick(None)
+        except BaseException:
+            self._stop_now()
+            raise
+        finally:
+            self._serving_thread = NO_THREAD
+
+    def stop(self, grace: float = 5.0) -> None:
+        """Ask the server to end: no new connections, what is under way is answered for up to
+        `grace` seconds.
+
+        A second call, or a grace of 0, ends everything at once. May be called from a handler, a
+        signal handler or another thread; returns immediately. Whoever ticks goes on doing so until
+        `running` is False. Before the first `listen` it takes effect then (a thread may be about to
+        start); after the end it does nothing.
+        """
+        event = stop_event(grace)
+        if not self._has_ended or self.running:
+            self._post(event)
+
+    def _stop_now(self) -> None:
+        """Stop at once, and return when everything is closed.  Not from within a tick.
+
+        Nobody who still waits for user code gets it: one that blocks may be why this is called.
+        """
+        if os.getpid() != self._tick_pid and self._tick_pid:
+            # user code has forked within a tick, and this is the child: nothing here is its own
+            self._abandon()
+        if self.running:
+            self._begin_tick()
+            self._engine.stop_now()
+        while self.running:
+            try:
+                self.tick(0.0)
+            except EXIT_EXCEPTIONS:  # the program is ending already
+                continue
