@@ -29,7 +29,7 @@ MORE_CALLS = 1.5
 
 NOT_YET = {
     "a connection is accepted, N are idle, and no more fit": "up to 1,024 are looked at",
-    "a tick in which N idle connections are overdue": "256 of them are closed at once",
+    "a tick in which N do not read, and too much is held": "a ranking walks the table, for 256",
 }
 """Situations whose work still grows, and why."""
 
