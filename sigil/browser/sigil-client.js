@@ -7,10 +7,10 @@
  *
  * Theory: a `Stream` outlives its connections.  It has at most one `Connection` at a time, which owns one WebSocket and
  * makes messages of what that gives, in order, however long decompression takes.  A connection has one deadline at a
- * time: for the response to its handshake, then, if `silenceMs` is set, for the next message, then for the answer to
- * its close frame, and after its end for what is not decoded yet.  When a connection ends, a table of close codes
- * decides whether another one is tried, and `delayMs` when.  Messages are received from the stream: with events (`on`,
- * `addEventListener`) or with `for await`, for which each loop has a `Mailbox` of its own.
+ * time: for the response to its handshake, then, as the server announces or `silenceMs` says, for the next message or
+ * heartbeat, then for the answer to its close frame, and after its end for what is not decoded yet.  When a connection
+ * ends, a table of close codes decides whether another one is tried, and `delayMs` when.  Messages are received from
+ * the stream: with events (`on`, `addEventListener`) or with `for await`, for which each loop has its own `Mailbox`.
  *
  * Rules: nothing here grows without bound: the queue for the decoder and the queue of each loop hold at most
  * `maxQueuedMessages`; beyond that the oldest message is dropped, counted and reported.  Nothing is queued for sending:
@@ -64,8 +64,8 @@
  * @property {number} [maxQueuedMessages] messages queued for each loop that is behind, and for the decoder; 1024
  * @property {Partial<Backoff>} [backoff] when to try again
  * @property {number} [handshakeMs] a handshake that is not answered for so long is an attempt that has failed; 15000
- * @property {number} [silenceMs] a connection on which no message comes for so long is lost, and given up; 0: none is.
- *     Pages do not see the server's pings, so the program has to send messages more often than that
+ * @property {number} [silenceMs] a connection on which nothing comes for so long is lost, and given up; 0: none is. By
+ *     default it is twice the time between two heartbeats, which a server that is asked for them announces
  * @property {number} [closeMs] a `close()` that the server has not answered after so long is over, with code 1006, and
  *     what is still buffered for sending is lost; 3000
  * @property {number} [decodeMs] what is not decoded so long after its connection has ended is dropped; 5000
@@ -92,6 +92,11 @@
  */
 
 export const ZSTD = "compress-zstd";
+
+/** What asks the server for heartbeats: texts that begin as below, with the milliseconds from one to the next. */
+const HEARTBEATS = "sigil-heartbeats";
+const HEARTBEAT = "\0heartbeat:";
+const MISSED_HEARTBEATS = 2;
 
 /** Closes after which it would not get better: 1002 protocol, 1003 data, 1007 content, 1008 policy, 1010 extension. */
 export const FINAL_CODES = new Set([1002, 1003, 1007, 1008, 1010]);
@@ -163,6 +168,12 @@ function absolute(url, page) {
  */
 export function delayMs(failureCount, { firstMs, maxMs, factor }, random) {
   return Math.round(random() * Math.min(maxMs, firstMs * factor ** failureCount));
+}
+
+/** The address of a handshake that asks for heartbeats, if it is they that tell a silent connection from a dead one.
+ * @param {string} url @param {number | null} silenceMs @returns {string} */
+function withHeartbeats(url, silenceMs) {
+  return silenceMs === null ? `${url}${url.includes("?") ? "&" : "?"}${HEARTBEATS}` : url;
 }
 
 /** Whether the address is on this machine, which needs no network. @param {string} url @returns {boolean} */
@@ -240,7 +251,7 @@ function settingsOf(options) {
     maxQueuedMessages: options.maxQueuedMessages ?? 1024,
     backoff: backoffOf(options.backoff),
     handshakeMs: options.handshakeMs ?? 15_000,
-    silenceMs: options.silenceMs ?? 0,
+    silenceMs: options.silenceMs ?? null,
     closeMs: options.closeMs ?? 3_000,
     decodeMs: options.decodeMs ?? 5_000,
     WebSocket: options.WebSocket ?? globalWebSocket(),
@@ -337,6 +348,7 @@ class Connection {
   #receivedAtMs = 0;
   #livedMs = 0;
   /** @type {any} */ #deadline = undefined;
+  /** How long it may be silent; 0: for ever. */ #silenceMs = 0;
   hasOpened = false;
   wasGivenUp = false;
 
@@ -344,7 +356,7 @@ class Connection {
   constructor(url, offersZstd, settings, observer) {
     const { WebSocket, protocols } = settings;
     this.offersZstd = offersZstd;
-    this.socket = new WebSocket(url, offersZstd ? [ZSTD, ...protocols] : protocols);
+    this.socket = new WebSocket(withHeartbeats(url, settings.silenceMs), offersZstd ? [ZSTD, ...protocols] : protocols);
     this.socket.binaryType = "arraybuffer";
     this.socket.onopen = () => this.#opened();
     this.socket.onmessage = event => this.#received(event.data);
@@ -387,7 +399,7 @@ class Connection {
     clearTimeout(this.#deadline);
     this.hasOpened = true;
     this.#openedAtMs = this.#receivedAtMs = performance.now();
-    if (this.settings.silenceMs > 0) this.#expectMessage();
+    this.#endureSilence(this.settings.silenceMs ?? 0);
     this.#decode = decoderOf(this.settings, this.socket.protocol);
     this.observer.opened(this);
   }
@@ -396,6 +408,7 @@ class Connection {
   #received(data) {
     if (this.#isDiscarding) return;
     this.#receivedAtMs = performance.now();
+    if (typeof data === "string" && data.startsWith(HEARTBEAT)) return this.#heartbeat(data);
     this.#queue.push(data);
     if (this.#queue.length > this.settings.maxQueuedMessages) {
       this.#queue.shift();
@@ -442,9 +455,21 @@ class Connection {
     this.#giveUp(`the handshake was not answered in ${this.settings.handshakeMs} ms`);
   }
 
+  /** A heartbeat, which is no message. @param {string} data says when the next one comes */
+  #heartbeat(data) {
+    if (this.settings.silenceMs !== null || this.#silenceMs > 0) return;
+    this.#endureSilence(MISSED_HEARTBEATS * Number(data.slice(HEARTBEAT.length)));
+  }
+
+  /** @param {number} silenceMs how long it may be silent from now on */
+  #endureSilence(silenceMs) {
+    this.#silenceMs = Math.min(silenceMs, LONGEST_TIMEOUT_MS);
+    if (this.#silenceMs > 0) this.#expectMessage();
+  }
+
   /** How much longer it may be silent. */
   get #silenceLeftMs() {
-    return this.#receivedAtMs + this.settings.silenceMs - performance.now();
+    return this.#receivedAtMs + this.#silenceMs - performance.now();
   }
 
   /** One deadline for many messages: it is set again when it is met, not with each of them. */
@@ -455,7 +480,7 @@ class Connection {
 
   #checkSilence() {
     if (this.#silenceLeftMs > 0) this.#expectMessage();
-    else this.#giveUp(`no message was received for ${this.settings.silenceMs} ms`);
+    else this.#giveUp(`no message was received for ${this.#silenceMs} ms`);
   }
 
   /** Give up a connection that does not answer. @param {string} why */

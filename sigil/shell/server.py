@@ -145,9 +145,11 @@ class HttpServer(Messaging):
         """
         if self._has_work():
             return self._engine.snapshot.now
+        rejected_at = self._sockets.rejected.due_at if self.running else None
         deadlines = (
             next_deadline(self.state),
             self._application.sources.poll_at,
+            rejected_at,
             None if self._acceptor is None else self._acceptor.resumes_at,
         )
         return min((at for at in deadlines if at is not None), default=None)
@@ -357,8 +359,7 @@ class HttpServer(Messaging):
         is_judged = is_due(engine.snapshot, now)
         if is_judged:
             ready = selector.select(0.0)  # all that came before the clock was read
-        if events and type(events[0]) is TickStarted:  # the last tick was left by an exception
-            del events[0]
+        engine.forget_tick()
         left_over = len(events)
         read_len = read_share_len(self._limits, len(ready))
         left = self._process_ready(ready, now, read_len)
@@ -397,6 +398,7 @@ class HttpServer(Messaging):
             ready = ready[self._read_offset :] + ready[: self._read_offset]
             ready, left = ready[:max_reads], ready[max_reads:]
         events, others = self._sockets.process_readable_clients(ready, read_len)
+        self._sockets.rejected.close_overdue(now)
         self._engine.events += events
         for other in others:
             if other is self._mailbox:

@@ -209,9 +209,8 @@ class MemoryServer(Messaging):
         engine.run_queue.begin_tick()
         with self._guard.user_code():
             self._loop.run_once()
-        # An exception may have left a tick before its first event was given to the core.
-        is_left_over = bool(engine.events) and type(engine.events[0]) is TickStarted
-        engine.events[:is_left_over] = [TickStarted(*self._read_time())]
+        engine.forget_tick()
+        engine.events.insert(0, TickStarted(*self._read_time()))
         engine.events += self.kernel.process_readable_clients(limits)
         engine.events += self.kernel.accept(
             min(

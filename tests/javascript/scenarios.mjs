@@ -177,7 +177,7 @@ async function slowDecoder(address, { count, maxQueuedMessages }) {
   let open;
   const gate = new Promise(resolve => { open = resolve; });
   const slow = async bytes => { await gate; return decompress(bytes); };
-  const stream = connect(address, { WebSocket: Counting, decompress: slow, maxQueuedMessages });
+  const stream = connect(address, { WebSocket: Counting, decompress: slow, maxQueuedMessages, silenceMs: 0 });
   await until(() => Counting.last?.count === count);
   const dropped = stream.dropped;
   const received = [];

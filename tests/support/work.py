@@ -71,13 +71,14 @@ def calls_of(function: Callable[[], Any]) -> int:
 
 class Situation(NamedTuple):
     """What happens among N of what: once, or to each of them. `few` is the least N from which on
-    the work may not grow.
+    the work may not grow, which is tried with so many `times` as many.
     """
 
     name: str
     make: Callable[[int], Scene]
     is_for_each: bool = False
     few: int = 100
+    times: int = 16
 
 
 def _own_topic(number: int) -> tuple[str, ...]:
@@ -118,7 +119,7 @@ def relief(count: int) -> Scene:
     """So many clients do not read, and all they have together is twice too much."""
     server = idle(count, ROOM._replace(max_outbound_len=1_000 * count // 2))
     server, _ = advance(server, [Stalled(conn, 0, (b"x" * 1_000,)) for conn in conns_of(server)])
-    return passed(server, 0.75), [TickStarted(1.25, 1), InputRead()]
+    return passed(server, 0.75), [TickStarted(1.0, 1), InputRead()]
 
 
 # -- WebSockets ------------------------------------------------------------------------------------
@@ -285,7 +286,9 @@ SITUATIONS = (
     Situation("one of N idle connections is lost", lose),
     Situation("a GET on one of N idle connections", get),
     Situation("a tick in which nothing of N is due", nothing_due),
-    Situation("a tick in which N idle connections are overdue", all_overdue, few=CROWD),
+    Situation(
+        "a tick in which N idle connections are overdue", all_overdue, few=4 * CROWD, times=3
+    ),
     Situation("a tick in which N do not read, and too much is held", relief, few=CROWD),
     Situation("an echo to one of N WebSockets", echo),
     Situation("a WebSocket is opened, N are open", open_one),

@@ -81,6 +81,9 @@ class Waiting(IntEnum):
     """
 
 
+WITH_HEARTBEATS = (Waiting.PING, Waiting.PONG, Waiting.CALLBACK)
+"""What a WebSocket waits for while it is sent heartbeats, if it has asked for them."""
+
 STREAMS = (Waiting.CHUNK, Waiting.SSE, Waiting.HANGUP)
 """What a connection waits for while the body of a response is streamed."""
 _NOTHING_YET = (b"", b"\r")
@@ -135,7 +138,26 @@ def deadline_of(client: Client, limits: Limits) -> float:
     """When what the connection waits for is overdue, in seconds of the server's clock: a timeout,
     or the moment at which a rate would be fallen short of.
     """
-    timeout, rate_deadline = TIMEOUTS[waiting_for(client)]
+    waiting = waiting_for(client)
+    if is_heartbeat_next(client, waiting, limits):
+        assert client.websocket is not None and client.websocket.heartbeat_at is not None
+        return client.websocket.heartbeat_at
+    return _timeout_of(client, waiting, limits)
+
+
+def is_heartbeat_next(client: Client, waiting: Waiting, limits: Limits) -> bool:
+    """True if the next thing due to a client, which waits for this, is a heartbeat."""
+    websocket = client.websocket
+    if websocket is None or websocket.heartbeat_at is None or waiting not in WITH_HEARTBEATS:
+        return False
+    if client.incoming.phase is Phase.DROPPED:
+        return False
+    return websocket.heartbeat_at <= _timeout_of(client, waiting, limits)
+
+
+def _timeout_of(client: Client, waiting: Waiting, limits: Limits) -> float:
+    """When what the connection waits for, which is this, is overdue."""
+    timeout, rate_deadline = TIMEOUTS[waiting]
     until = client.waiting_since + timeout(limits)
     return until if rate_deadline is None else min(until, rate_deadline(client, limits))
 

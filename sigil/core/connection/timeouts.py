@@ -15,8 +15,9 @@ from collections.abc import Callable
 from ..close_reasons import CloseReason
 from .client import Client, Disconnected
 from .context import Context, Outcome
-from .deadlines import Waiting, waiting_for
+from .deadlines import Waiting, is_heartbeat_next, waiting_for
 from .event_stream import send_keep_alive
+from .heartbeat import send_heartbeat
 from .response_streams import send_sse_comment, stream_timed_out
 from .responses import half_closed_timed_out, response_timed_out
 from .transitions import close_with_error
@@ -26,7 +27,10 @@ from .websocket_end import close_timed_out, disconnect, pong_timed_out
 
 def timed_out(client: Client, context: Context) -> Outcome:
     """A deadline has passed: do what is due for what the connection waits for."""
-    return TIMED_OUT[waiting_for(client)](client, context)
+    waiting = waiting_for(client)
+    if is_heartbeat_next(client, waiting, context.limits):
+        return send_heartbeat(client, context)
+    return TIMED_OUT[waiting](client, context)
 
 
 def _idle_timed_out(client: Client, context: Context) -> Outcome:

@@ -42,6 +42,7 @@ from .client import (
     Client,
     Disconnected,
     Phase,
+    is_close_due,
     may_parse,
     with_incoming,
     with_outgoing,
@@ -68,7 +69,13 @@ from .responses import (
 )
 from .subscriber import CloseState
 from .websocket import on_delivered, receive_frames, websocket_half_closed, websocket_writable
-from .websocket_end import disconnect, fail, notify_end, start_closing_handshake
+from .websocket_end import (
+    answer_close,
+    disconnect,
+    fail,
+    notify_end,
+    start_closing_handshake,
+)
 from .websocket_send import (
     become_laggard,
     on_fan_out_stalled,
@@ -212,9 +219,11 @@ def on_stream_ended(client: Client, event: StreamEnded, context: Context) -> Out
 def on_close_requested(client: Client, event: CloseRequested, context: Context) -> Outcome:
     """Close the connection for the program, which wants it, or has failed outside a request."""
     if client.incoming.phase in WEBSOCKET_PHASES:
-        return start_closing_handshake(
+        was_closed_by_peer = is_close_due(client)
+        client, effects = start_closing_handshake(
             client, event.reason, event.code, event.text, context.broadcast
         )
+        return answer_close(client, context) if was_closed_by_peer else (client, effects)
     return close_with_error(client, event.reason, context)
 
 

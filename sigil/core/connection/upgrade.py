@@ -14,15 +14,16 @@ from ..broadcast.entry import Subscription
 from ..broadcast.negotiation import negotiate
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..effects import CallWsOpen
-from ..http.head import request_of
+from ..http.head import Head, request_of
 from ..http.response import Response, Upgrade
 from ..http.validate import check_subscription
 from ..limits import Limits
 from ..parse_result import Malformed, malformed
-from ..websocket.frames import FrameRules
+from ..websocket.frames import FrameRules, Opcode, encode_frame
 from ..websocket.handshake import check_upgrade, encode_upgrade, is_upgrade
 from .client import DELIVERING, NOTHING_OUTGOING, Client, Incoming
 from .context import Context, Step
+from .heartbeat import asks_for_heartbeats, heartbeat
 from .output import write
 from .subscriber import Subscriber, add_topics, make_subscriber
 from .websocket import take_data
@@ -69,9 +70,12 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
         outstanding=(),
         responded=client.responded + 1,
         subscriber=_subscribe(client, subscription, response.body.history, context),
-        websocket=make_websocket(rules),
+        websocket=make_websocket(rules, _first_heartbeat(head, context)),
     )
-    client, effects = write(client, (encoded,))
+    segments: tuple[bytes, ...] = (encoded,)
+    if asks_for_heartbeats(head, limits):
+        segments = (encoded, encode_frame(Opcode.TEXT, heartbeat(limits)))
+    client, effects = write(client, segments)
     opening = CallWsOpen(client.conn, request_of(head, b"", client.peer, limits))
     if not incoming.buffer:
         return client, [*effects, opening]
@@ -91,6 +95,13 @@ def _check_early_data(incoming: Incoming, limits: Limits) -> Malformed | None:
             CloseReason.EXPECTED_EOF,
         )
     return None
+
+
+def _first_heartbeat(head: Head, context: Context) -> float | None:
+    """When the heartbeat behind the one that is sent at once is due; None for who wants none."""
+    if not asks_for_heartbeats(head, context.limits):
+        return None
+    return context.now + context.limits.ws_ping_interval
 
 
 def _check_room(context: Context) -> Malformed | None:

@@ -103,7 +103,7 @@ def fail(client: Client, reason: CloseReason, context: Context, message: str = "
         frame = encode_frame(Opcode.CLOSE, encode_close(code, message or info.sentence))
     elif not (subscriber.queue or client.outgoing.outbox or context.has_unflushed_broadcast):
         return Disconnected(client, reason), []
-    outcome, effects = _close_connection(client, frame, reason, code, context)
+    outcome, effects = _close_connection(client, frame, reason, code, context, is_orderly=False)
     text = f"{client.peer} closed with {code}, {reason.name}: {message or info.sentence}"
     return outcome, [Log(SERVER_LOG, LogLevel.INFO, text), *effects]
 
@@ -115,9 +115,11 @@ def _close_connection(
     code: int,
     context: Context,
     undelivered: Undelivered = NOTHING_UNDELIVERED,
+    is_orderly: bool = True,
 ) -> Outcome:
     """Send what is queued, as far as there is room, then the close frame, and shut our side;
-    deliver what is `undelivered`, and notify the program when it has returned.
+    deliver what is `undelivered`, and notify the program: when it has returned, if both sides have
+    closed in order, and else at once, so that nothing goes on for a peer that is not there.
     """
     broadcast, is_at_work = context.broadcast, client.incoming.phase is Phase.DELIVERING
     is_closing = subscriber_of(client).close_state is CloseState.CLOSING
@@ -136,7 +138,7 @@ def _close_connection(
     )
     client = with_websocket(with_subscriber(client, subscriber), websocket)
     client, effects = write_and_shut(client, segments, reason)
-    if is_at_work:
+    if is_at_work and is_orderly:
         return client, effects
     outcome, more = go_on_after_end(client)
     return outcome, effects + more

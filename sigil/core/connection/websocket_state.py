@@ -63,11 +63,15 @@ class WebSocket(NamedTuple):
     code: int
     """The code with which it ends, once that is known; 0 before."""
     frame_rules: FrameRules
+    heartbeat_at: float | None = None
+    """When it is to be sent the next heartbeat, if it has asked for them."""
 
 
-def make_websocket(rules: FrameRules) -> WebSocket:
+def make_websocket(rules: FrameRules, heartbeat_at: float | None = None) -> WebSocket:
     """A WebSocket that was just opened."""
-    return WebSocket(False, BETWEEN_MESSAGES, NOTHING_UNDELIVERED, None, b"", 0, rules)
+    return WebSocket(
+        False, BETWEEN_MESSAGES, NOTHING_UNDELIVERED, None, b"", 0, rules, heartbeat_at
+    )
 
 
 def unread_len(websocket: WebSocket) -> int:

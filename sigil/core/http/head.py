@@ -38,6 +38,11 @@ PIPELINED_METHODS = frozenset(("GET", "OPTIONS"))
 response to one of these is sent.
 """
 
+HEARTBEATS = "sigil-heartbeats"
+"""What a client puts into the query of a WebSocket's handshake to be sent heartbeats
+(`connection.heartbeat`). It is for the server, so the program is not shown it.
+"""
+
 LEGAL = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 """The bytes that a head may contain besides line ends: visible characters, space, tab and obs-text
 (RFC 9110 section 5.5).
@@ -182,6 +187,8 @@ def _make_head(
     """The head with these parts, and what follows from them."""
     method, target, version = line.method, line.target, line.version
     path, query = path_and_query
+    if HEARTBEATS in query and "upgrade" in headers.combined:
+        query = "&".join([part for part in query.split("&") if part != HEARTBEATS])
     keep_alive = _keeps_alive(headers, version)
     may_pipeline = (
         body_length == 0

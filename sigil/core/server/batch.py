@@ -148,7 +148,7 @@ class Batch:
         self.commit(client, (Disconnected(client, reason), effects))
 
     def count_stale(self, kind: type) -> None:
-        """Count an event of a type that came for a connection that is gone, if it is a response."""
+        """Count an event of a type that came too late, if it is a response."""
         if kind is HandlerReturned or kind is HandlerFailed:
             totals = self.server.totals
             totals = totals._replace(stale_responses=totals.stale_responses + 1)

@@ -179,6 +179,8 @@ def _apply_run(
         if kind is Writable:
             batch.encode_ahead(client)
             context = batch.context
+        if transition.has_ticket and event.ticket.number < client.responded:
+            batch.count_stale(kind)  # it was answered in another way, because this took too long
         batch.commit(client, transition.apply(client, event, context))
         may_be_joined = True
         context = batch.context  # another one, if a budget was exceeded or met again

@@ -34,7 +34,7 @@ class Stats(NamedTuple):
     first.
     """
     stale_responses: int
-    """Responses that came for connections that were gone."""
+    """Responses that came too late: the connection was gone, or answered with an error."""
     closed: dict[str, int]
     """Ended connections, by the name of their `CloseReason`."""
     sse_skipped: int

@@ -31,6 +31,7 @@ from ...core.events import (
     Flush,
     InputRead,
     Stalled,
+    TickStarted,
     TimeRead,
     conn_of,
 )
@@ -47,6 +48,8 @@ _ERRORS = logging.getLogger(ERROR_LOG)
 _FLUSH = Flush(None)
 NOT_TAKEN = (Stalled, FanOutStalled, ConnectionLost)
 """Events of bytes that the kernel did not take."""
+OF_A_TICK = (TickStarted, InputRead)
+"""Events that are about the tick in which they are applied."""
 STALE_SECONDS = 0.005
 """The core's clock may be so late: far less than any deadline, and longer than most ticks take."""
 
@@ -158,6 +161,11 @@ class Engine:
         has_effects = bool(self._effects)
         self._perform()
         return has_effects
+
+    def forget_tick(self) -> None:
+        """Leave out the beginning and the end of a tick that was broken off by an exception."""
+        if self.events:
+            self.events[:] = [event for event in self.events if type(event) not in OF_A_TICK]
 
     def flush_between_ticks(self) -> None:
         """Perform what the last tick left over, and flush what was sent since: before anybody

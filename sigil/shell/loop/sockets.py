@@ -51,6 +51,7 @@ from .connection_socket import (
     trim,
 )
 from .engine import Engine
+from .rejected import RejectedSockets
 
 Ready: TypeAlias = list[tuple[selectors.SelectorKey, int]]
 MAX_SEGMENTS = 1_000
@@ -86,6 +87,7 @@ class Sockets:
         self._sockets: dict[Conn, ConnectionSocket] = {}
         self._blocked: set[ConnectionSocket] = set()
         """Connections whose last send stalled."""
+        self.rejected = RejectedSockets()
         self._cohorts = CohortSockets(self._sockets)
         engine.methods = {
             **program.methods(),
@@ -114,13 +116,11 @@ class Sockets:
         return self._set_interest(connection, Interest.READ)
 
     def reject(self, effect: Reject) -> None:
-        """Reject a new connection: send as much of the response as is taken at once, and close."""
-        connection = self._accepted.pop(effect.socket_id)
-        with suppress(OSError):
-            connection.send(effect.data)
-            connection.shutdown(socket.SHUT_WR)
-            connection.recv(65_536)
-        close(connection)
+        """Reject a new connection: send as much of the response as is taken at once, and hold it
+        for a while, so that the response can be read.
+        """
+        connection, limits = self._accepted.pop(effect.socket_id), self._engine.snapshot.limits
+        self.rejected.add(connection, effect.data, limits, self._engine.clock().now)
 
     def watch(self, effect: Watch) -> Event | None:
         """Change what a connection is watched for."""
@@ -168,6 +168,7 @@ class Sockets:
         for connection in self._accepted.values():
             close(connection)
         self._accepted.clear()
+        self.rejected.close()
 
     # -- bytes -------------------------------------------------------------------------------------
 

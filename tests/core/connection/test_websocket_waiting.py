@@ -188,6 +188,18 @@ def test_the_answer_to_our_close_frame_ends_the_connection_while_the_program_is_
     assert effects == [CallWsClose(CONN, CloseReason.OK, 4_001)]
 
 
+def test_a_program_that_closes_when_the_peer_just_has_ends_the_connection_at_once() -> None:
+    server, _ = advance_by(open_websocket(), received(text("a") + close(BYE)))
+    server, effects = advance_by(
+        server, sending("x"), CloseRequested(CONN, CloseReason.OK, 4_001), FLUSH
+    )
+    assert frames_of(effects) == [(1, b"x"), (8, (4_001).to_bytes(2))]
+    assert [effect.then for effect in effects if isinstance(effect, Send)] == [Then.SHUT]
+    assert close_notices(effects) == []
+    _, effects = advance_by(server, Delivered(CONN))
+    assert effects == [CallWsClose(CONN, CloseReason.OK, 4_001)]
+
+
 def test_a_violation_waits_for_the_messages_before_it() -> None:
     server, effects = at_work(received(text("b") + b"\x81\x01x" + text("c")))
     assert (frames_of(effects), close_notices(effects)) == ([], [])
@@ -206,9 +218,8 @@ def test_a_peer_is_pinged_and_its_pongs_count_while_the_program_is_at_work() -> 
         server, _ = advance_by(server, received(b"\x8a\x80abcd"))
     server, effects = advance_by(server, at(315.0), FLUSH, at(335.5))
     assert [payload[:2] for _, payload in frames_of(effects)[1:]] == [(1011).to_bytes(2)]
-    assert close_notices(effects) == []
-    _, effects = advance_by(server, Delivered(CONN))
     assert close_notices(effects) == [(CloseReason.WS_PONG_TIMEOUT, 1011)]
+    assert advance_by(server, Delivered(CONN))[1] == []
 
 
 def test_who_is_not_read_because_its_messages_wait_is_not_late() -> None:
@@ -259,20 +270,39 @@ def test_a_pong_goes_behind_what_the_kernel_has_and_before_all_else() -> None:
 
 def test_a_pong_is_not_starved_by_a_client_that_never_catches_up() -> None:
     """300,000 bytes behind, 1,000 taken and 1,004 published in each turn."""
+    server = far_behind()
+    server, _ = advance_by(server, received(ping(b"still there?")))
+    server, sent = taken_until(server, b"\x8a\x0cstill there?")
+    assert len(sent) < 280_000
+    assert client_of(server).outgoing.outbox  # it is as far behind as before
+
+
+@pytest.mark.parametrize("end", [Stop(1_000.0), CloseRequested(CONN, CloseReason.OK, 1001)])
+def test_a_close_frame_is_not_starved_by_what_is_published_behind_it(end: Event) -> None:
+    server, _ = advance_by(far_behind(), end)
+    server, sent = taken_until(server, b"\x88\x02\x03\xe9")
+    assert len(sent) < 310_000
+
+
+def far_behind() -> Server:
+    """A server with a client that has 300 messages of 1,000 bytes to take."""
     server = open_websocket()
     for _ in range(300):
         server, _ = advance_by(server, publishing("x" * 1_000))
-    server, _ = advance_by(server, FLUSH)
-    server, _ = take(server, publishing("x" * 1_000), taken=1_000)
-    turns = 0
+    return take(advance_by(server, FLUSH)[0], publishing("x" * 1_000), taken=1_000)[0]
+
+
+def taken_until(server: Server, what: bytes) -> tuple[Server, bytes]:
+    """What the client takes, 1,000 bytes in each turn, until this is among it; as much is published
+    all the time.
+    """
     sent = b""
-    server, _ = advance_by(server, received(ping(b"still there?")))
-    while b"\x8a\x0cstill there?" not in sent:
+    for _ in range(400):
         server, taken = take(server, publishing("x" * 1_000), taken=1_000)
         sent += taken
-        turns += 1
-        assert turns < 300
-    assert client_of(server).outgoing.outbox  # it is as far behind as before
+        if what in sent[-1_100:]:
+            return server, sent
+    raise AssertionError(sent[-20:])
 
 
 def take(server: Server, event: Event, taken: int) -> tuple[Server, bytes]:

@@ -24,9 +24,8 @@ from tests.support.crowds import ROOM, conns_of, lagging, published, websockets
 from tests.support.work import SITUATIONS, Situation, calls_of
 
 FEW, MANY = 100, 2_000
-TIMES = 16
 MORE_CALLS = 1.5
-"""How many times the calls may be among `TIMES` as many."""
+"""How many times the calls may be among many times as many."""
 
 NOT_YET = {
     "a connection is accepted, N are idle, and no more fit": "a ranking walks the table, for 32",
@@ -57,10 +56,10 @@ def rows() -> list[Any]:
 
 @pytest.mark.parametrize("situation", rows())
 def test_the_work_does_not_grow(situation: Situation) -> None:
-    count = situation.few
-    few, many = work_of(*situation.make(count)), work_of(*situation.make(TIMES * count))
+    count, more = situation.few, situation.few * situation.times
+    few, many = work_of(*situation.make(count)), work_of(*situation.make(more))
     if situation.is_for_each:
-        few, many = few // count + 1, many // (TIMES * count) + 1
+        few, many = few // count + 1, many // more + 1
     assert many <= MORE_CALLS * few, (few, many)
 
 
