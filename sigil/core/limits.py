@@ -257,6 +257,12 @@ class Limits(NamedTuple):
     max_read_len: int = 65_536
     """Bytes read from one connection in one tick, so that a fast sender leaves time for the others.
     """
+    max_read_len_per_tick: int = 65_536
+    """Bytes read in one tick from all connections together, in equal shares of `READ_SHARE_MIN` at
+    least: bytes that are nearly all overhead (chunks of one byte, pings) cost a thousand times what
+    others do, and whoever is quick to deal with waits for no more of them. The rest is read in the
+    next tick.
+    """
     max_rounds_per_tick: int = 32
     """Rounds of effects and the events that they cause in one tick: an endless stream would make
     them endless.
@@ -283,6 +289,7 @@ _AT_LEAST_ONE = frozenset(
         "max_overdue_per_tick",
         "max_reads_per_tick",
         "max_read_len",
+        "max_read_len_per_tick",
         "max_rounds_per_tick",
         "outgoing_buffer_sz",
         "max_ws_send_frame_cnt",
@@ -290,6 +297,17 @@ _AT_LEAST_ONE = frozenset(
     )
 )
 """The limits that may not be 0, since nothing would work."""
+
+
+READ_SHARE_MIN = 1_024
+"""The smallest share of a connection of what is read in one tick: most requests, whole."""
+
+
+def read_share_len(limits: Limits, ready_count: int) -> int:
+    """How many bytes are read from each of so many connections that are ready in one tick."""
+    read_count = min(max(1, ready_count), limits.max_reads_per_tick)
+    share_len = limits.max_read_len_per_tick // read_count
+    return min(limits.max_read_len, max(READ_SHARE_MIN, share_len))
 
 
 def without_aliases(limits: Limits) -> Limits:
