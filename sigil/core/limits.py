@@ -120,7 +120,7 @@ class Limits(NamedTuple):
     """True: the extension permessage-deflate (RFC 7692) is accepted from clients that offer it, as
     browsers do. No compression context is kept between messages, for anybody.
     """
-    max_thread_queue_len: int = 2**26
+    max_thread_queue_len: int = 2**23
     """Bytes that other threads have sent or broadcast and that the loop has not taken yet. A
     message beyond is dropped, and its thread gets `DROPPED`.
     """
@@ -135,7 +135,7 @@ class Limits(NamedTuple):
     """
 
     # -- broadcasts --------------------------------------------------------------------------------
-    outgoing_buffer_sz: int = 64 * 2**20
+    outgoing_buffer_sz: int = 32 * 2**20
     """Bytes of the latest broadcast messages, kept for subscribers that lag. One that needs an
     older message is evicted, and a message that does not fit by itself is dropped.
     """
@@ -158,14 +158,15 @@ class Limits(NamedTuple):
     """
 
     # -- all clients together ----------------------------------------------------------------------
-    max_inbound_len: int = 2**29
-    """Bytes of incomplete requests and messages, over all clients. Beyond this those who hold most
+    max_inbound_len: int = 40 * 2**20
+    """Bytes of incomplete requests and messages, and of the heads of requests that are not answered
+    yet, over all clients. Beyond this those who hold most
     of them, the slowest first, get 503, or close code 1013, until an eighth of this is free.
     """
     max_outbound_len: int = 2**30
     """Bytes that were sent and not taken, or are held until another response was sent, over all
     clients. Beyond this no request is handed to the handler, and after a second those for whom most
-    is held are dropped, the slowest first; beyond twice as many at once.
+    is held are dropped, the slowest first; half as many more are never held.
     """
 
     # -- the cache of heads, and the kernel's buffer -----------------------------------------------
@@ -251,10 +252,16 @@ class Limits(NamedTuple):
     closed because too much is held for them: all at once would keep the others waiting. The rest
     has its turn in the next tick, which is due at once.
     """
-    max_reads_per_tick: int = 256
+    max_reads_per_tick: int = 64
     """Connections read in one tick; the others are read in the next one."""
     max_read_len: int = 65_536
     """Bytes read from one connection in one tick, so that a fast sender leaves time for the others.
+    """
+    max_read_len_per_tick: int = 65_536
+    """Bytes read in one tick from all connections together, in equal shares of `READ_SHARE_MIN` at
+    least: bytes that are nearly all overhead (chunks of one byte, pings) cost a thousand times what
+    others do, and whoever is quick to deal with waits for no more of them. The rest is read in the
+    next tick.
     """
     max_rounds_per_tick: int = 32
     """Rounds of effects and the events that they cause in one tick: an endless stream would make
@@ -282,6 +289,7 @@ _AT_LEAST_ONE = frozenset(
         "max_overdue_per_tick",
         "max_reads_per_tick",
         "max_read_len",
+        "max_read_len_per_tick",
         "max_rounds_per_tick",
         "outgoing_buffer_sz",
         "max_ws_send_frame_cnt",
@@ -289,6 +297,17 @@ _AT_LEAST_ONE = frozenset(
     )
 )
 """The limits that may not be 0, since nothing would work."""
+
+
+READ_SHARE_MIN = 1_024
+"""The smallest share of a connection of what is read in one tick: most requests, whole."""
+
+
+def read_share_len(limits: Limits, ready_count: int) -> int:
+    """How many bytes are read from each of so many connections that are ready in one tick."""
+    read_count = min(max(1, ready_count), limits.max_reads_per_tick)
+    share_len = limits.max_read_len_per_tick // read_count
+    return min(limits.max_read_len, max(READ_SHARE_MIN, share_len))
 
 
 def without_aliases(limits: Limits) -> Limits:

@@ -11,12 +11,15 @@ Rules: `send` and `broadcast` are called for every message, so they do one thing
 hand it to the buffer. It does not know when there is a tick; `_before_send` is for whoever does.
 """
 
+import logging
 from threading import get_ident
 from typing import TypeAlias
 
 from ..core.broadcast.entry import format_position
 from ..core.conn import Conn, Peer
+from ..core.connection.subscriber import is_topic_too_long
 from ..core.connection.websocket_send import buffered_amount
+from ..core.effects import SERVER_LOG
 from ..core.events import CloseRequested, Event, Publish, SendMessages, Stop, Subscribe
 from ..core.limits import Limits
 from ..core.send_status import SendStatus
@@ -29,7 +32,10 @@ from .program.body_sources import LateChunk
 from .program.handlers import Application, discard
 from .program.host import Posted
 from .program.jobs import LateResult, Returned
+from .program.logs import write_log
 from .staging import Stager
+
+_LOG = logging.getLogger(SERVER_LOG)
 
 NO_THREAD = 0
 """No thread has this number."""
@@ -173,10 +179,15 @@ class Messaging(Stager):
 
         It leaves at the end of the tick, at the cost of one message whatever the number of clients.
         `BACKPRESSURE` if some client is behind; `DROPPED` if one was so far behind that it was
-        dropped, or if the message does not fit into `Limits.outgoing_buffer_sz`.
+        dropped, if the message does not fit into `Limits.outgoing_buffer_sz`, or if nobody can be
+        subscribed to the topic, as it is longer than `Limits.max_topic_len`.
         """
         if topic is not None:
             check_topic(topic)
+            if is_topic_too_long(topic, self._limits):
+                text = "a message was not broadcast: Limits.max_topic_len is less than its topic"
+                write_log(_LOG, logging.WARNING, text)
+                return SendStatus.DROPPED
         opcode, payload = (TEXT, data.encode()) if type(data) is str else to_message(data)
         guard = self._guard
         if (get_ident() == self._sending_thread and not guard.is_busy) or self._may_send_now():

@@ -21,7 +21,7 @@ from contextlib import ExitStack, suppress
 from ..core.conn import Peer
 from ..core.effects import ACCESS_LOG, SERVER_LOG
 from ..core.events import Accepted, DescriptorsExhausted, InputRead, TickStarted
-from ..core.limits import Limits, has_default_counts, within_descriptors
+from ..core.limits import Limits, has_default_counts, read_share_len, within_descriptors
 from ..core.server.admission import accept_room, max_accepts
 from ..core.server.clock import is_due, next_deadline
 from ..core.server.state import ServerState, make_server
@@ -306,13 +306,14 @@ class HttpServer(Stopping):
             ready = selector.select(0.0)  # all that came before the clock was read
         engine.forget_tick()
         left_over = len(events)
-        left = self._process_ready(ready, now)
+        read_len = read_share_len(self._limits, len(ready))
+        left = self._process_ready(ready, now, read_len)
         self._take_posted()
         look_before_stop(engine, self._sockets, selector, self._acceptor, self._limits)
         self._application.sources.poll(now)
         has_work = has_work or len(events) > left_over
         if events or engine.has_work or is_judged:
-            unread = unread_of(left, events, self._limits.max_read_len) if is_judged else None
+            unread = unread_of(left, events, read_len) if is_judged else None
             events.insert(0, TickStarted(now, unix_time))
             has_judged = engine.run_rounds(None if unread is None else InputRead(unread))
             has_work = has_work or has_judged
@@ -331,16 +332,17 @@ class HttpServer(Stopping):
         left = max(0.0, at - self._engine.clock().now)
         return left if timeout is None else min(timeout, left)
 
-    def _process_ready(self, ready: Ready, now: float) -> Ready:
-        """Take the events of descriptors that are ready: connections, from another one on in each
-        tick if they are too many for one, then newcomers. Those that are left for the next tick.
+    def _process_ready(self, ready: Ready, now: float, read_len: int) -> Ready:
+        """Take the events of descriptors that are ready: connections, each read up to `read_len`,
+        from another one on in each tick if they are too many for one, then newcomers. Those that
+        are left for the next tick.
         """
         max_reads, left = self._limits.max_reads_per_tick, ready[:0]
         if len(ready) > max_reads:
             self._read_offset = (self._read_offset + max_reads) % len(ready)
             ready = ready[self._read_offset :] + ready[: self._read_offset]
             ready, left = ready[:max_reads], ready[max_reads:]
-        events, others = self._sockets.process_readable_clients(ready, self._limits.max_read_len)
+        events, others = self._sockets.process_readable_clients(ready, read_len)
         self._sockets.rejected.close_overdue(now)
         self._engine.events += events
         for other in others:

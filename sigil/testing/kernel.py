@@ -30,7 +30,7 @@ from ..core.events import (
     Stalled,
     Writable,
 )
-from ..core.limits import Limits
+from ..core.limits import Limits, read_share_len
 
 
 class Wire:
@@ -194,10 +194,9 @@ class Kernel:
     def _process_all(self, ready: list[Wire], limits: Limits) -> list[Event]:
         """The events of the first `max_reads_per_tick` of these; the others are unread."""
         now, later = ready[: limits.max_reads_per_tick], ready[limits.max_reads_per_tick :]
+        read_len = read_share_len(limits, len(now))
         events = [
-            event
-            for wire in now
-            for event in self._process(wire, wire.readiness(), limits.max_read_len)
+            event for wire in now for event in self._process(wire, wire.readiness(), read_len)
         ]
         left = [*later, *(wire for wire in now if wire.arrived)]
         self.unread = frozenset(wire.conn for wire in left if wire.conn is not None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sigil.core.limits import Limits, check_limits, shortest_timeout
+from sigil.core.limits import Limits, check_limits, read_share_len, shortest_timeout
 
 
 def test_the_bounds_of_a_default_server_are_these() -> None:
@@ -94,3 +94,12 @@ def test_no_timeout_at_all_makes_sense() -> None:
 )
 def test_the_shortest_timeout_is_the_least_of_the_deadlines(limits: Limits, seconds: float) -> None:
     assert shortest_timeout(limits) == seconds
+
+
+@pytest.mark.parametrize(
+    ("ready_count", "length"),
+    [(0, 65_536), (1, 65_536), (2, 32_768), (64, 1_024), (256, 1_024), (10_000, 1_024)],
+)
+def test_what_is_read_in_one_tick_is_shared(ready_count: int, length: int) -> None:
+    assert read_share_len(Limits(), ready_count) == length
+    assert read_share_len(Limits(max_read_len=500), ready_count) == 500

@@ -173,6 +173,15 @@ ROWS = (
         "2000, then 2001",
     ),
     Row(
+        "max_read_len_per_tick",
+        Limits(max_read_len_per_tick=2_000),
+        read_much,
+        2_000,
+        2_001,
+        "2000, then 2000",
+        "2000, then 2001",
+    ),
+    Row(
         "max_rounds_per_tick",
         Limits(max_rounds_per_tick=6),
         go_round,

@@ -16,7 +16,17 @@ import pytest
 from sigil import CloseReason, Conn, HttpServer, Limits, Response
 from sigil.core.send_status import SendStatus
 from tests.support.requests import UPGRADE
-from tests.support.servers import MIB, PATIENCE, Raw, in_thread, make, pump, settle, ticking
+from tests.support.servers import (
+    MIB,
+    PATIENCE,
+    Raw,
+    in_thread,
+    logged_by,
+    make,
+    pump,
+    settle,
+    ticking,
+)
 from tests.support.websocket_client import (
     CallbackLog,
     WebSocketClient,
@@ -184,6 +194,15 @@ def test_a_broadcast_that_waits_for_somebody_says_so() -> None:
             server.send(conn, b"x" * 20_000)
             settle(server)
         assert server.broadcast("x") is BACKPRESSURE
+
+
+@pytest.mark.parametrize("topic", ["a" * 9, "\u00e9" * 5, "\U0001f600" * 3])
+def test_a_broadcast_to_a_topic_that_nobody_may_have_is_dropped_and_logged(topic: str) -> None:
+    server = make(limits=Limits(max_topic_len=8))
+    with logged_by("sigil.server") as lines:
+        assert server.broadcast("x", topic=topic) is SendStatus.DROPPED
+        assert server.broadcast("x", topic="\U0001f600" * 2) is not SendStatus.DROPPED
+    assert lines == ["a message was not broadcast: Limits.max_topic_len is less than its topic"]
 
 
 def test_topics_narrow_a_broadcast() -> None:

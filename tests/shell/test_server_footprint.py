@@ -55,9 +55,9 @@ BASE = Limits(
 TIGHT = BASE._replace(max_inbound_len=2**22, max_outbound_len=2**22, max_queued_requests=4)
 
 SERVER = """
-import itertools, json, queue, sys, threading, tracemalloc
+import json, queue, sys, threading, tracemalloc
 sys.path.insert(0, {root!r})
-from sigil import Limits, Request, Response, make_http_server
+from sigil import Deferred, Limits, Request, Response, make_http_server
 from sigil.core.server.slots import clients_of
 
 values, response_len, tick_len, is_traced = json.loads(sys.argv[1])
@@ -71,14 +71,18 @@ def app(request):
         return Response.upgrade(topics=[request.query])
     if request.path == "/listen":
         return Response.sse(topics=[request.query])
-    if request.path in ("/stream", "/silence"):
-        return Response.stream(chunks() if request.path == "/stream" else itertools.repeat(None))
+    if request.path == "/stream":
+        return Response.stream(chunks())
+    if request.path == "/later":
+        later.append(Deferred())
+        return later[-1]
     return Response.bytes(b"b" * response_len)
 
 def resident(name):
     lines = dict(line.split(":", 1) for line in open("/proc/self/status") if ":" in line)
     return int(lines[name].split()[0]) * 1024
 
+later = []
 LINE_ENDS, LISTENERS = "\\n" * 1024, {listeners}
 words = queue.SimpleQueue()
 
@@ -224,8 +228,7 @@ def http_attacks(limits: Limits) -> list[bytes]:
         + b"Transfer-Encoding: chunked\r\n\r\n"
         + (b"100\r\n" + b"c" * 256 + b"\r\n") * (body // 256 - 1),
         b"".join(fat_head(f"/{index}", near) for index in range(4 * count)),
-        fat_head("/silence", near)
-        + b"".join(fat_head(f"/{index}", near) for index in range(count)),
+        fat_head("/later", near) + b"".join(fat_head(f"/{index}", near) for index in range(count)),
         b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n",
     ]
 
@@ -336,12 +339,13 @@ LEAST = BASE._replace(
     max_ws_send_frame_cnt=16,
     max_cached_heads=0,
 )
-SILENCE = b"GET /silence HTTP/1.1\r\nHost: a\r\n\r\n"
+LATER = b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n"
 LISTEN = b"GET /listen?%d HTTP/1.1\r\nHost: a\r\n\r\n"
 HEADS = LEAST._replace(max_connection_cnt=16, max_queued_requests=32)
 BODIES = LEAST._replace(max_connection_cnt=32, max_body_len=2**20, max_inbound_len=2**24)
 MESSAGES = LEAST._replace(max_connection_cnt=32, max_ws_connection_cnt=32, max_ws_message_len=2**20)
 THIN = {"max_header_len": 1_024, "max_headers": 8, "max_read_len": 1_024}
+ANSWERS = HEADS._replace(max_outbox_len=2**21, **THIN)
 COHORTS = LEAST._replace(
     max_connection_cnt=LISTENERS,
     max_ws_connection_cnt=LISTENERS,
@@ -351,8 +355,8 @@ COHORTS = LEAST._replace(
 )
 
 SIEGES = {
-    "heads": Siege(HEADS, 64, 0, [SILENCE + fat_head("/", 14_000, "Y") * 31], []),
-    "answers": Siege(HEADS._replace(**THIN), 65_536, 0, [SILENCE + GET * 31], []),
+    "heads": Siege(HEADS, 64, 0, [fat_head("/later", 14_000, "Y") * 32], []),
+    "answers": Siege(ANSWERS, 65_536, 0, [LATER + GET * 31], []),
     "bodies": Siege(BODIES, 64, 0, http_attacks(BODIES)[1:3], []),
     "messages": Siege(MESSAGES, 64, 0, [b""], talk_attacks(MESSAGES)[:1]),
     "cohorts": Siege(COHORTS, 64, 2**18, [b""], [(b"", b"")]),

@@ -11,8 +11,10 @@ import time
 import pytest
 
 from sigil import Conn, HttpServer, Limits, Request, Response
-from tests.support.requests import GET
+from sigil.testing import Client as MemoryClient
+from tests.support.requests import GET, UPGRADE
 from tests.support.servers import PATIENCE, Raw, ask, hello, logged_by, pump, settle, ticking
+from tests.support.websocket_client import frame
 
 
 def is_readable(server: HttpServer, timeout: float = 0.0) -> bool:
@@ -268,3 +270,32 @@ def test_many_clients_are_served_by_one_thread_of_ticks(clients: int) -> None:
         assert server.stats().requests == 5 * clients
         for one in crowd:
             one.close()
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "overhead"),
+    [(CHUNKED, b"1\r\na\r\n"), (UPGRADE, frame(9)), (UPGRADE, frame(1, b"", fin=False))],
+    ids=["chunks", "pings", "fragments"],
+)
+def test_senders_of_overhead_keep_nobody_from_their_turn(before: bytes, overhead: bytes) -> None:
+    limits = Limits(max_read_len_per_tick=65_536)
+    client = MemoryClient(
+        lambda request: Response.upgrade() if request.is_upgrade else Response.text("hello"),
+        limits=limits,
+        raise_errors=False,
+    )
+    senders = [client.connect() for _ in range(30)]
+    for sender in senders:
+        sender.send(before)
+    honest = client.connect()
+    for sender in senders:
+        sender.wire.arrived += overhead * (65_536 // len(overhead))
+    for count in range(1, 4):
+        honest.wire.arrived += GET
+        read_before = client.server.kernel.bytes_read
+        client.server.tick()
+        assert client.server.kernel.bytes_read - read_before <= limits.max_read_len_per_tick
+        assert len(honest.answers()) == count

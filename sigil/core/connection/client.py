@@ -29,7 +29,8 @@ from ..effects import Interest
 from ..events import Segment
 from ..http.body import BodyReader
 from ..http.chunks import StreamState
-from ..http.head import Head
+from ..http.head import HEAD_BYTES, TARGET_FACTOR, Head, head_size
+from ..http.headers import FIELD_BYTES
 from ..http.request import Request
 from ..http.response import Response
 from ..limits import Limits
@@ -143,6 +144,15 @@ EVENT_STREAM = IDLE_HTTP._replace(phase=Phase.EVENT_STREAM)
 DROPPED = IDLE_HTTP._replace(phase=Phase.DROPPED)
 NOTHING_OUTGOING = Outgoing((), (), None, (), False, CloseReason.OK, Interest.READ, None)
 
+
+SMALL_HEAD_LEN, SMALL_HEAD_FIELDS = 4_096, 32
+"""Bytes and fields of a head that is small."""
+UNCOUNTED_BYTES = (
+    HEAD_BYTES + FIELD_BYTES * SMALL_HEAD_FIELDS + (2 + TARGET_FACTOR) * SMALL_HEAD_LEN
+)
+"""What a small head takes at most. So much for each connection is in no sum: the usual request need
+not be counted.
+"""
 
 EARLY_RESPONSE_LEN = 1_024
 """Bytes that a response counts for beside its body while it is held: so that a great number of
@@ -402,10 +412,22 @@ def buffered_len(client: Client) -> int:
     return queued_len + outbox_len(client) if client.outgoing.outbox else queued_len
 
 
+def outstanding_len(client: Client) -> int:
+    """Bytes that the heads of a client's outstanding requests take, if they are more than those of
+    one small head.
+    """
+    size = sum(map(head_size, client.outstanding))
+    return size if size > UNCOUNTED_BYTES else 0
+
+
 def incoming_len(client: Client) -> int:
-    """Bytes this client has sent that are no complete request or message yet, or not delivered."""
+    """Bytes this client has sent that are no complete request or message yet, or not delivered, and
+    those of the heads of its outstanding requests.
+    """
     incoming = client.incoming
     length = len(incoming.buffer)
+    if client.outstanding:
+        length += outstanding_len(client)
     if incoming.body is not None:
         length += incoming.body.length
     if client.websocket is not None:

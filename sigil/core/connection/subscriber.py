@@ -22,6 +22,9 @@ from ..events import Segment
 from ..limits import Limits
 from ..unchecked import make_unchecked
 
+UTF8_BYTES_MAX = 4
+"""Bytes of a character in UTF-8, at most."""
+
 
 class CloseState(IntEnum):
     """How far the closing handshake, or the end of an event stream, has got."""
@@ -104,13 +107,21 @@ def add_topics(
             f"Limits.max_ws_topics_per_client is {limits.max_ws_topics_per_client}"
         )
     for topic in topics:
-        length = len(topic.encode(errors="surrogatepass"))
-        if length > limits.max_topic_len:
+        if is_topic_too_long(topic, limits):
+            length = len(topic.encode(errors="surrogatepass"))
             return (
                 f"a client cannot be subscribed to a topic of {length} bytes: "
                 f"Limits.max_topic_len is {limits.max_topic_len}"
             )
     return Subscription(subscription.encoding, added)
+
+
+def is_topic_too_long(topic: str, limits: Limits) -> bool:
+    """True for a topic that nobody can be subscribed to, as it is longer than the limit."""
+    max_len = limits.max_topic_len
+    if UTF8_BYTES_MAX * len(topic) <= max_len:
+        return False
+    return len(topic.encode(errors="surrogatepass")) > max_len
 
 
 def make_subscriber(subscription: Subscription, cursor: int | None) -> Subscriber:

@@ -75,6 +75,21 @@ class Head(NamedTuple):
     """
 
 
+HEAD_BYTES = 1_024
+"""Bytes of memory of a head beside its fields: the record, its request, and what stands for an
+outstanding request; measured for CPython on 64 bits, and rounded up.
+"""
+TARGET_FACTOR = 6
+"""The target is there as it came, once more, and as the decoded path, of wider characters
+perhaps.
+"""
+
+
+def head_size(head: Head) -> int:
+    """About how many bytes of memory a head takes, at most."""
+    return HEAD_BYTES + head.headers.size + TARGET_FACTOR * len(head.target)
+
+
 Parsed: TypeAlias = Head | Malformed | NeedMore
 """What a parser makes of bytes that should begin with a head."""
 

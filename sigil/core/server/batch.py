@@ -27,6 +27,7 @@ from ..connection.client import (
     is_close_due,
     is_subscriber,
     may_parse,
+    outstanding_len,
     subscriber_of,
     with_subscriber,
 )
@@ -93,7 +94,6 @@ class Batch:
         after, effects = outcome
         if isinstance(after, Disconnected):
             self._remove(before, after, effects)
-            self._settle_budgets()
             return
         after, effects = after_transition(before, after, effects, self.context)
         if after.subscriber is not None:
@@ -104,9 +104,8 @@ class Batch:
         self.effects += effects
         if _is_idle(before) and _is_idle(after):
             return  # neither holds anything, so no sum has changed
-        self._update_load(before, after)
         is_new_subscriber = is_subscriber(after) and not is_subscriber(before)
-        self._settle_budgets(after.conn if is_new_subscriber else None)
+        self.update_load(before, after, after.conn if is_new_subscriber else None)
 
     def _remove(self, before: Client, disconnected: Disconnected, effects: list[Effect]) -> None:
         """Free the slot of a client whose connection ends, and order its end."""
@@ -121,7 +120,7 @@ class Batch:
         )
         self._count_subscriber(before, None)
         self._update_cohort(before, None)
-        self._update_load(before, None)
+        self.update_load(before, None)
 
     def encode_ahead(self, client: Client) -> None:
         """Let what a client is to be sent next be encoded, if nobody has asked for it before."""
@@ -197,11 +196,14 @@ class Batch:
 
     # -- budgets -----------------------------------------------------------------------------------
 
-    def _update_load(self, before: Client, after: Client | None) -> None:
-        """Add what a client holds more than before to the sums."""
+    def update_load(self, before: Client, after: Client | None, newest: Conn | None = None) -> None:
+        """Add what a client holds more than before to the sums, and see that all budgets are met;
+        `newest` is the subscriber that has just begun.
+        """
         load = load_after(self.server.load, before, after)
         if load is not self.server.load:
             self.server = self.server._replace(load=load)
+        self._settle_budgets(newest)
 
     def _settle_budgets(self, newest: Conn | None = None) -> None:
         """Do what is due until nothing is; `newest` is the subscriber that has just begun.
@@ -266,7 +268,7 @@ class Batch:
                 self.commit(client, close_with_error(client, CloseReason.EVICTED, self.context))
             client = self.draft.find_client(conn)
             if client is not None and incoming_len(client):
-                self.commit(client, (Disconnected(client, CloseReason.EVICTED), []))
+                self.close_now(client, CloseReason.EVICTED)
         return bool(conns)
 
     def drop_readers(
@@ -324,7 +326,9 @@ class Batch:
 
 def _is_idle(client: Client) -> bool:
     """True for an idle HTTP connection, told without counting what it holds."""
-    return client.incoming is IDLE_HTTP and client.outgoing is NOTHING_OUTGOING
+    if client.incoming is not IDLE_HTTP or client.outgoing is not NOTHING_OUTGOING:
+        return False
+    return not client.outstanding or not outstanding_len(client)
 
 
 def _awaits_response(client: Client) -> bool:

@@ -8,9 +8,9 @@ Rules: `due_measure` says what is to be done, one measure at a time, and whoever
 so the end is reached by steps that are each right alone. More WebSockets than fit evict the oldest
 one. Too many bytes of incomplete requests reject those who hold most of them. Too many bytes not
 yet read by clients pause the server: no request is handed to a handler until half of them are gone;
-twice as many are never held, as then those who hold most are dropped at once. Whoever rejects or
-drops goes on until a good part of the budget is free: clients are ranked once for that many bytes,
-not once for each client. This file does not know how a client is evicted.
+half as many more are never held: then those who hold most are dropped at once. Whoever rejects
+or drops goes on until a good part of the budget is free: clients are ranked once for that many
+bytes, not once for each client. This file does not know how a client is evicted.
 """
 
 from enum import IntEnum
@@ -46,10 +46,11 @@ class Measure(IntEnum):
     RESUME = 4
 
 
-HARD_FACTOR = 2
-"""How many times `max_outbound_len` is never held: a pause keeps clients from asking for more, but
-not what was asked for before, nor what the program sends unasked.
-"""
+def outbound_bound(limits: Limits) -> int:
+    """How many bytes are held at most: half as many again as the budget. A pause keeps clients from
+    asking for more, but not what was asked for before, nor what the program sends unasked.
+    """
+    return limits.max_outbound_len + limits.max_outbound_len // 2
 
 
 def inbound_target(limits: Limits) -> int:
@@ -63,7 +64,7 @@ def due_measure(load: Load, limits: Limits) -> Measure | None:
         return Measure.EVICT_SUBSCRIBER
     if load.inbound > limits.max_inbound_len:
         return Measure.REJECT_SENDERS
-    if load.outbound > HARD_FACTOR * limits.max_outbound_len:
+    if load.outbound > outbound_bound(limits):
         return Measure.DROP_READERS
     if load.paused_at is None:
         return Measure.PAUSE if load.outbound > limits.max_outbound_len else None

@@ -46,7 +46,7 @@ seconds, is held up by the network and not by itself: a download that goes on.
 
 # -- slots -----------------------------------------------------------------------------------------
 
-FIRST_LOOK = 256
+FIRST_LOOK = 128
 """Slots that are looked at when no candidate is known: all of them, in a small server."""
 NEXT_LOOK = 32
 """Slots that are looked at for each further eviction, so that all are within some."""

@@ -173,6 +173,12 @@ def _apply_run(
                 after, orders = outcome
                 entries[slot] = after
                 effects += orders
+                # only heads can be counted of an idle connection: of several requests, or of one
+                # that was large, and then the sum is not 0
+                was_counted = client.outstanding and batch.server.load.inbound
+                if was_counted or len(after.outstanding) > 1:
+                    batch.update_load(client, after)
+                    context = batch.context
                 if incoming is not IDLE_HTTP and is_scheduled(after) and not is_scheduled(client):
                     batch.unflushed.append(conn)
                 continue

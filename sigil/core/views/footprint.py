@@ -13,7 +13,11 @@ measured for CPython on 64 bits, and rounded up. Every limit on memory has to be
 varies each of them. This file does not know a server: another test attacks one, and compares.
 """
 
+from ..connection.client import UNCOUNTED_BYTES
+from ..http.head import HEAD_BYTES, TARGET_FACTOR
+from ..http.headers import FIELD_BYTES
 from ..limits import Limits, without_aliases
+from ..server.budgets import outbound_bound
 
 SERVER_BYTES = 2**20
 """A server without clients: its value, its tables, its threads' queues, the parser's."""
@@ -21,10 +25,6 @@ CONNECTION_BYTES = 6_144
 """An idle connection: socket, record, places in tables and timers, callbacks; and, when it ends,
 its last effects.
 """
-FIELD_BYTES = 320
-"""A field line beside its text: the pair, two strings, the dictionary's entry."""
-HEAD_BYTES = 1_024
-"""A head beside its fields: the record, its request, and what stands for an outstanding request."""
 RESPONSE_BYTES = 2_048
 """A response beside its body: record, head in bytes, its place in a queue."""
 TOPIC_BYTES = 512
@@ -41,15 +41,19 @@ EVENT_GROWTH = 7
 """Bytes of a server-sent event for each byte of a text that is nothing but line ends."""
 EVENT_BYTES = 48
 """Bytes of a server-sent event beside its text, at most."""
+ROUND_PART = 8
+"""Handlers make no more in one round than this part of the budget for what goes out, and one
+response more (`Application`).
+"""
 PING_BYTES = 12
 """Bytes for each byte that is read, when that is pings without payload: nothing smaller on the wire
 makes an object.
 """
 
 
-def footprint(limits: Limits, *, response_len: int = 65_536, tick_len: int = 65_536) -> int:
+def footprint(limits: Limits, *, response_len: int = 65_536, tick_len: int = 1_024) -> int:
     """An upper bound, in bytes, of what a server within these limits holds, whatever its clients
-    do.
+    do. That of the default limits is below 3 GiB.
 
     `response_len` is the longest body, chunk of a stream, or message that the program makes anew,
     and `tick_len` how much it publishes in one tick, both in bytes.
@@ -63,7 +67,7 @@ def footprint(limits: Limits, *, response_len: int = 65_536, tick_len: int = 65_
         + _incoming(limits)
         + _requests(limits)
         + _responses(limits, response_len)
-        + _subscribers(limits, response_len)
+        + _subscribers(limits)
         + _broadcast(limits, tick_len)
         + _cached_heads(limits)
     )
@@ -86,7 +90,7 @@ def _incoming(limits: Limits) -> int:
     http = max(limits.max_header_len, body) + limits.max_read_len
     websocket = limits.max_header_len + limits.max_ws_message_len + limits.max_read_len
     all_websockets = limits.max_ws_connection_cnt * websocket
-    all_clients = limits.max_connection_cnt * http + all_websockets
+    all_clients = limits.max_connection_cnt * http + all_websockets + _all_requests(limits)
 
     client_cnt = limits.max_connection_cnt + limits.max_ws_connection_cnt
     reads = min(client_cnt, limits.max_reads_per_tick)
@@ -110,36 +114,44 @@ def head_len(limits: Limits, length: int) -> int:
     """
     target = min(length, limits.max_target_len)
     fields = limits.max_headers * FIELD_BYTES
-    return HEAD_BYTES + fields + 2 * length + (2 + CHAR_BYTES_MAX) * target
+    return HEAD_BYTES + fields + 2 * length + TARGET_FACTOR * target
 
 
-def _requests(limits: Limits) -> int:
-    """Bytes of the heads of outstanding requests: they are in no budget but their number."""
+def _all_requests(limits: Limits) -> int:
+    """Bytes of the heads of as many requests as may be outstanding."""
     requests = limits.max_connection_cnt * limits.max_queued_requests
     return requests * head_len(limits, limits.max_header_len)
 
 
+def _requests(limits: Limits) -> int:
+    """Bytes of the heads of outstanding requests that are in no sum: those of a small one for each
+    connection. The others are counted with what has come (`_incoming`).
+    """
+    return min(_all_requests(limits), limits.max_connection_cnt * UNCOUNTED_BYTES)
+
+
 def _responses(limits: Limits, response_len: int) -> int:
-    """Bytes of responses that came before their turn, or that clients have not read; one of each
-    client may be half read.
+    """Bytes of responses that came before their turn, and of what was sent to anybody and not
+    taken.
 
-    The former are in no budget but their number, so `max_outbound_len` does not make this less.
+    The sum is bounded, but for what handlers make in one round. What is half taken is held whole.
     """
-    early = limits.max_queued_requests * (response_len + RESPONSE_BYTES)
-    return limits.max_connection_cnt * (early + limits.max_outbox_len + 2 * response_len)
-
-
-def _subscribers(limits: Limits, response_len: int) -> int:
-    """Bytes of what was sent to subscribers and not taken, and of their topics; and of messages
-    from other threads.
-
-    Each holds as much as is queued for it, the message after that, and one half read.
-    """
+    clients, subscribers = limits.max_connection_cnt, limits.max_ws_connection_cnt
+    early = limits.max_outbox_len + response_len + limits.max_queued_requests * RESPONSE_BYTES
     queued = max(limits.max_outbox_len, limits.max_ws_outbox_len)
-    messages = (1 + EVENT_GROWTH) * response_len + RESPONSE_BYTES
+    all_clients = clients * (early + limits.max_outbox_len + response_len)
+    all_subscribers = subscribers * (queued + (1 + EVENT_GROWTH) * response_len + RESPONSE_BYTES)
+    in_one_round = limits.max_outbound_len // ROUND_PART + response_len
+    budget = outbound_bound(limits) + in_one_round
+    half_taken = (clients + subscribers) * response_len
+    return min(budget, all_clients + all_subscribers) + half_taken
+
+
+def _subscribers(limits: Limits) -> int:
+    """Bytes of the topics of subscribers, and of messages from other threads."""
     topic = TOPIC_BYTES + CHAR_BYTES_MAX * limits.max_topic_len
     topics = limits.max_ws_topics_per_client * topic
-    return limits.max_ws_connection_cnt * (queued + messages + topics) + limits.max_thread_queue_len
+    return limits.max_ws_connection_cnt * topics + limits.max_thread_queue_len
 
 
 def _broadcast(limits: Limits, tick_len: int) -> int:
@@ -148,7 +160,8 @@ def _broadcast(limits: Limits, tick_len: int) -> int:
     """
     if not limits.max_ws_connection_cnt and not limits.history_messages:
         return 0  # nothing that is published is ever held
-    events = EVENT_GROWTH * tick_len + EVENT_BYTES * limits.max_ws_send_frame_cnt
+    messages = min(tick_len, limits.max_ws_send_frame_cnt)
+    events = EVENT_GROWTH * tick_len + EVENT_BYTES * messages
     tick = min(events, EVENT_GROWTH * limits.outgoing_buffer_sz)
     messages = limits.max_ws_send_frame_cnt * (MESSAGE_BYTES + ENCODINGS_BYTES)
     held = limits.outgoing_buffer_sz + limits.max_recoded_len + messages

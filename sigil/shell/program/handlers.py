@@ -51,7 +51,7 @@ Handler: TypeAlias = (
 """A function of a request; inside asyncio it may be `async def`."""
 
 
-ROUND_SHARE = 4
+ROUND_SHARE = 8
 """Handlers make no more in one round than this part of `Limits.max_outbound_len`: until the core
 has what they made, it cannot say that this is enough.
 """
@@ -133,6 +133,8 @@ class Application:
         self._events = events
         """Where events go that come before the one a method returns."""
         self._round: Server | None = None
+        self._made: object = None
+        """The last body that was made: given once more, it takes no more memory."""
         self._made_len = 0
         """Bytes of the bodies that handlers have made since the core had the value `_round`."""
 
@@ -223,7 +225,8 @@ class Application:
                 length = len(response.body)
                 if length:
                     room -= length
-                    self._made_len += length
+                    if response.body is not self._made:
+                        self._made, self._made_len = response.body, self._made_len + length
                     if room < 0:
                         return self._postpone_rest(effect, number, responses)
                 continue
@@ -247,7 +250,7 @@ class Application:
         """
         state = self._server._engine.snapshot
         if state is not self._round:
-            self._round, self._made_len = state, 0
+            self._round, self._made, self._made_len = state, None, 0
         limits = state.limits
         return min(limits.max_outbox_len, limits.max_outbound_len // ROUND_SHARE - self._made_len)
 

@@ -38,6 +38,7 @@ CROWDED = SMALL._replace(
     max_connection_cnt=4_096,
     max_ws_connection_cnt=4_096,
     max_inbound_len=MIB,
+    max_outbound_len=MIB,
     max_reads_per_tick=64,
 )
 """A server with so many clients that what bounds all of them together is reached."""
@@ -63,6 +64,7 @@ COUNTED = {
     "max_ws_send_frame_cnt": SMALL,
     "max_recoded_len": SMALL,
     "max_inbound_len": CROWDED,
+    "max_outbound_len": CROWDED,
     "max_cached_heads": SMALL,
     "max_cached_head_len": SMALL,
     "max_accepts_per_tick": SMALL,
@@ -88,7 +90,6 @@ NOT_MEMORY = {
     "compress_websocket": "a message in Zstandard counts in every entry, whether anybody has it",
     "origins": "what the program gives, once",
     "ws_early_data": "early frames are bytes of the read, and counted as such",
-    "max_outbound_len": "pauses the server below a bound that other limits set already",
     "max_recode_len_per_tick": "work of a tick: what it makes is bounded by `max_recoded_len`",
     "tcp_notsent_lowat": "bytes in the kernel",
     "header_timeout": "time",
@@ -108,6 +109,7 @@ NOT_MEMORY = {
     "max_linger_len": "bytes that are read and discarded",
     "max_overdue_per_tick": "work of a tick",
     "max_user_seconds_per_tick": "time",
+    "max_read_len_per_tick": "what is read is bounded by `max_read_len` for each connection",
     "max_rounds_per_tick": "work of a tick: what a round makes is sent or bounded before the next",
 }
 """The limits that bound no memory of this process, each with the reason."""
@@ -211,3 +213,7 @@ def test_a_bound_counts_by_either_of_its_names() -> None:
     wide = SMALL._replace(max_body_len=MIB)
     assert footprint(SMALL._replace(max_request_len=MIB)) == footprint(wide) > footprint(SMALL)
     assert footprint(wide._replace(max_request_len=65_536)) == footprint(SMALL)
+
+
+def test_the_defaults_are_a_bound_that_a_small_machine_can_promise() -> None:
+    assert footprint(Limits()) < 3 * 2**30

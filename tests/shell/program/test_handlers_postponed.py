@@ -93,7 +93,7 @@ def test_a_stream_that_ends_is_followed_by_the_answers_behind_it() -> None:
 def test_handlers_make_no_more_in_one_round_than_a_part_of_the_budget() -> None:
     calls: list[str] = []
     app = count_calls(lambda request: Response.bytes(bytes(MIB)), calls)
-    limits = Limits(max_outbound_len=8 * MIB)
+    limits = Limits(max_outbound_len=32 * MIB)
     with ticking(app, limits) as server:
         clients = [Raw(server, receive_buffer=4_096) for _ in range(40)]
         settle(server, *clients)
