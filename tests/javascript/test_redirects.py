@@ -114,4 +114,4 @@ def test_a_browser_stays_on_this_host(tmp_path: Path, kind: str) -> None:
         browser_at(tmp_path, f"http://{HOST}:{server.port}/page"),
     ):
         results = program.results.get(timeout=PATIENCE_S)
-    assert results == dict.fromkeys(targets, [True, True])
+    assert results == {target: [True, True] for target in targets}
