@@ -237,7 +237,7 @@ def demo(settings: Settings) -> None:
     live.recorder.refresh()
     _stop_on_signals(server.stop)
     with _listening(settings) as listener:
-        server.listen(listener)
+        server._listen(listener, is_ours=settings.fd is None)
         print_line("open it in a browser; Ctrl-C stops it")
         drive(server, live)
 
@@ -263,7 +263,7 @@ def stream(settings: Settings) -> None:
     )
     _stop_on_signals(loop.stop)
     with _listening(settings) as listener:
-        server.listen(listener)
+        server._listen(listener, is_ours=settings.fd is None)
         print_line("open it in a browser; Ctrl-C stops it")
         loop.run()
 
