@@ -10,6 +10,8 @@ that, whichever event removed the last client. Nobody who waits for a response i
 503, as far as it can be sent at once. `clock` calls `stop_now` when the grace period is over.
 """
 
+from math import inf, isnan
+
 from ..close_reasons import CloseReason
 from ..connection.client import Disconnected, is_subscriber
 from ..connection.context import Parse
@@ -28,8 +30,9 @@ def stop(server: Server, event: Stop, parse: Parse) -> tuple[Server, list[Effect
     """
     if server.running is not ServerState.SERVING:
         return stop_now(server, parse)
-    draining = server._replace(running=ServerState.DRAINING, deadline=server.now + event.grace)
-    if event.grace <= 0:
+    grace = inf if isnan(event.grace) else event.grace
+    draining = server._replace(running=ServerState.DRAINING, deadline=server.now + grace)
+    if grace <= 0:
         return stop_now(draining, parse)
     batch = Batch(draining, parse)
     for client in list(clients_of(draining.slots)):
