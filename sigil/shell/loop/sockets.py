@@ -12,7 +12,7 @@ connection that is gone do nothing. It does not know HTTP, time, or when it is c
 import logging
 import selectors
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from contextlib import suppress
 from itertools import repeat
 from operator import call
@@ -129,10 +129,8 @@ class Sockets:
         """Reject a new connection: send as much of the response as is taken at once, and hold it
         for a while, so that the response can be read.
         """
-        connection, limits = (
-            self._accepted.pop(effect.socket_id, None),
-            self._engine.snapshot.limits,
-        )
+        limits = self._engine.snapshot.limits
+        connection = self._accepted.pop(effect.socket_id, None)
         if connection is not None:  # else this was interrupted before
             self.rejected.add(connection, effect.data, limits, self._engine.clock().now)
 
@@ -315,19 +313,21 @@ class Sockets:
                 counts.append(len(data))
                 self._engine.report(ConnectionLost(lost, error.errno or 0))
         self._report_stalled(effect, connections, counts)
+        self._fan_out = (), []
 
     def _report_stalled(
-        self, effect: FanOut, connections: tuple[ConnectionSocket, ...], counts: list[int]
+        self,
+        effect: FanOut,
+        connections: tuple[ConnectionSocket, ...],
+        counts: list[int],
+        reported: Set[Conn] = frozenset(),
     ) -> None:
-        """Report the members of a cohort that have not taken all: of each, how much it took."""
+        """Report the members of a cohort that have not taken all: of each, how much it took, if it
+        is not `reported`.
+        """
         length = len(effect.data)
         if counts.count(length) == len(counts):
             return
-        reported = {
-            event.conn
-            for event in self._engine.events
-            if isinstance(event, FanOutStalled) and event.end == effect.end
-        }  # by whoever was interrupted
         for connection, count in zip(connections, counts, strict=True):
             if count != length and connection.conn not in reported:
                 self._blocked.add(connection)
@@ -350,9 +350,10 @@ class Sockets:
             return True
         if isinstance(effect, FanOut):
             connections, counts = self._fan_out
-            self._report_stalled(
-                effect, connections, counts + [0] * (len(connections) - len(counts))
-            )
+            counts = counts + [0] * (len(connections) - len(counts))
+            stalled = [event for event in self._engine.events if isinstance(event, FanOutStalled)]
+            reported = {event.conn for event in stalled if event.end == effect.end}
+            self._report_stalled(effect, connections, counts, reported)
         elif effect.then is Then.DROP:
             self.drop(Drop(effect.conn))
         elif len(effect.segments) > 1 or self._count != len(effect.segments[0]):
