@@ -233,7 +233,7 @@ class MemoryServer(Messaging):
             return
         engine.events[:] = [event for event in engine.events if type(event) is not Stop]
         try:
-            engine.events += self.kernel.process_readable_clients(self._limits)
+            engine.events += self.kernel.process_all_readable_clients(self._limits)
         finally:
             engine.events += stops
 

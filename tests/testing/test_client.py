@@ -254,7 +254,7 @@ def test_who_was_never_let_in_is_told_503_when_the_server_ends() -> None:
         (True, False),
         (True, False),
     ]
-    assert outside.received.startswith(b"HTTP/1.1 503")
+    assert outside.received.startswith(b"HTTP/1.1 503 ")
 
 
 def test_a_stalled_wire_hands_everything_back_and_is_not_shut_before_its_bytes() -> None:
