@@ -19,7 +19,7 @@ from ..close_reasons import CloseReason
 from ..conn import Peer
 from ..limits import Limits
 from ..parse_result import Malformed, NeedMore, malformed, without_body_for_head
-from .decoding import decoding_bounds
+from .decoding import DEFAULT_BOUNDS, DecodingBounds, decoding_bounds
 from .fields import CRLF, ILLEGAL_IN_HEAD, parse_header_lines
 from .framing import check_host_field, message_body_length
 from .headers import Headers
@@ -73,6 +73,8 @@ class Head(NamedTuple):
     """HTTP/1.1, a safe method, no body, no upgrade, and the connection persists: the next request
     need not wait for the response. This is the case to be fast in.
     """
+    bounds: DecodingBounds = DEFAULT_BOUNDS
+    """Those of the request: here, since a head that comes again is not parsed again."""
 
 
 HEAD_BYTES = 1_024
@@ -94,10 +96,9 @@ Parsed: TypeAlias = Head | Malformed | NeedMore
 """What a parser makes of bytes that should begin with a head."""
 
 
-def request_of(head: Head, body: bytes, peer: Peer, limits: Limits = _DEFAULT_LIMITS) -> Request:
-    """The request with this head and this body, from `peer`, to a server with these limits."""
-    method, target, path, query, version, headers, _, _, _, _ = head
-    bounds = decoding_bounds(limits)
+def request_of(head: Head, body: bytes, peer: Peer) -> Request:
+    """The request with this head and this body, from `peer`."""
+    method, target, path, query, version, headers, _, _, _, _, bounds = head
     return Request(method, target, path, query, version, headers, body, peer, bounds)
 
 
@@ -174,7 +175,8 @@ def _parse_fields(
     expects_continue = _expects_continue(headers, line.version)
     if isinstance(expects_continue, Malformed):
         return expects_continue
-    return _make_head(line, path_and_query, headers, body_length, expects_continue)
+    bounds = decoding_bounds(limits)
+    return _make_head(line, path_and_query, headers, body_length, expects_continue, bounds)
 
 
 def _expects_continue(headers: Headers, version: int) -> bool | Malformed:
@@ -198,6 +200,7 @@ def _make_head(
     headers: Headers,
     body_length: int,
     expects_continue: bool,
+    bounds: DecodingBounds,
 ) -> Head:
     """The head with these parts, and what follows from them."""
     method, target, version = line.method, line.target, line.version
@@ -225,6 +228,7 @@ def _make_head(
         keep_alive,
         expects_continue and body_length != 0,
         may_pipeline,
+        bounds,
     )
 
 
