@@ -223,8 +223,8 @@ class HttpServer(Stopping):
             self._mailbox.open(selector)
             opened.pop_all()
         self._is_watched = self._is_awake = False
-        self._selector, self._acceptor = selector, acceptor
         self._sockets = Sockets(self._engine, self._application, selector)
+        self._selector, self._acceptor = selector, acceptor  # from now on it is running
         if not isinstance(name, tuple):  # a Unix socket
             self._host, self._port = str(name), 0
             return
