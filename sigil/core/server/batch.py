@@ -26,8 +26,8 @@ from ..connection.client import (
     incoming_len,
     is_close_due,
     is_subscriber,
+    may_be_counted,
     may_parse,
-    outstanding_len,
     subscriber_of,
     with_subscriber,
 )
@@ -328,7 +328,7 @@ def _is_idle(client: Client) -> bool:
     """True for an idle HTTP connection, told without counting what it holds."""
     if client.incoming is not IDLE_HTTP or client.outgoing is not NOTHING_OUTGOING:
         return False
-    return not client.outstanding or not outstanding_len(client)
+    return not may_be_counted(client.outstanding)
 
 
 def _awaits_response(client: Client) -> bool:

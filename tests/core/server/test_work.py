@@ -14,13 +14,17 @@ from typing import Any
 
 import pytest
 
+from sigil.core.conn import Ticket
+from sigil.core.connection.client import SMALL_HEAD_FIELDS
 from sigil.core.connection.websocket_send import buffered_amount
-from sigil.core.events import Event, Publish
+from sigil.core.events import Event, HandlerReturned, Publish, Received
 from sigil.core.server import advance
 from sigil.core.server.clock import is_due, next_deadline
 from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
-from tests.support.crowds import ROOM, conns_of, lagging, published, websockets
+from tests.support.core_driver import OK
+from tests.support.crowds import ROOM, conns_of, idle, lagging, published, websockets
+from tests.support.requests import GET
 from tests.support.work import SITUATIONS, Situation, calls_of
 
 FEW, MANY = 100, 2_000
@@ -87,3 +91,17 @@ def test_publishing_does_not_look_at_clients() -> None:
     event = Publish(((1, b"x", None),))
     few, many = websockets(FEW), websockets(MANY)
     assert work_of(many, [event]) <= work_of(few, [event])
+
+
+def test_a_head_above_what_is_small_goes_the_usual_way() -> None:
+    def asking(fields: int) -> int:
+        head = (
+            GET[:-2] + b"".join(b"X-%d: value\r\n" % number for number in range(fields)) + b"\r\n"
+        )
+        server = idle(1)
+        (conn,) = conns_of(server)
+        return work_of(server, [Received(conn, head), HandlerReturned(Ticket(conn, 0), (OK,))])
+
+    assert asking(SMALL_HEAD_FIELDS + 10) - asking(SMALL_HEAD_FIELDS) <= 50 + (
+        asking(SMALL_HEAD_FIELDS - 10) - asking(SMALL_HEAD_FIELDS - 20)
+    )
