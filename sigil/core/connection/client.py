@@ -412,9 +412,7 @@ def buffered_len(client: Client) -> int:
 
 
 def may_be_counted(heads: tuple[Head, ...]) -> bool:
-    """True unless these outstanding requests are no more than one with a small head: told without
-    a sum.
-    """
+    """False for one request with a small head, or none: told without a sum."""
     return len(heads) > 1 or (bool(heads) and heads[0].size > UNCOUNTED_BYTES)
 
 

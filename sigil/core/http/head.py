@@ -102,10 +102,7 @@ def request_of(head: Head, body: bytes, peer: Peer, limits: Limits = _DEFAULT_LI
     """The request with this head and this body, from `peer`, to a server with these limits."""
     method, target, path, query, version, headers, _, _, _, _, _ = head
     bounds = decoding_bounds(limits)
-    request: Request = make_unchecked(
-        Request, (method, target, path, query, version, headers, body, peer, bounds)
-    )
-    return request
+    return Request(method, target, path, query, version, headers, body, peer, bounds)
 
 
 # -- a whole head ----------------------------------------------------------------------------------

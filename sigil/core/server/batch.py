@@ -11,7 +11,7 @@ its events would do one by one. What is in a cohort stands in `cohorts`, what a 
 `budgets`; this file only applies them, in order. It does not know which event it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from ..broadcast.broadcast import count_subscribers
@@ -48,7 +48,7 @@ from .budgets import (
     load_after,
 )
 from .cohorts import update_cohort
-from .eviction import slowest_readers, slowest_senders
+from .eviction import FACTOR, slowest_readers, slowest_senders
 from .oldest import Oldest, add, conns_of, has_too_many, of_conns, take_oldest
 from .slots import Draft
 from .state import Server, ServerState, counted_now, with_broadcast, with_slots
@@ -274,14 +274,22 @@ class Batch:
     def drop_readers(
         self,
         is_too_much: Callable[[], bool],
+        clients: Iterable[Client] | None = None,
         unread: frozenset[Conn] = frozenset(),
         max_count: int | None = None,
     ) -> bool:
-        """Drop those for whom most is held while it is too much, `max_count` at most and the
-        `unread` last; False if nothing is held for anybody.
+        """Drop those for whom most is held while it is too much, of these clients or of all,
+        `max_count` at most and the `unread` last; False if there was nobody to drop.
+
+        Whoever holds far less than all do on average is left alone: there are others.
         """
-        count = self.draft.used if max_count is None else max_count
-        conns = slowest_readers(self.draft.clients(), self.context.now, unread, count)
+        load, count = self.server.load, self.draft.used
+        least = load.outbound // (FACTOR * max(1, count))
+        if clients is None:
+            clients = self.draft.clients()
+        if max_count is not None:
+            count = max_count
+        conns = slowest_readers(clients, self.context.now, unread, count, least)
         for conn in conns:
             if not is_too_much():
                 break
