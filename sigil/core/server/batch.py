@@ -48,7 +48,7 @@ from .budgets import (
     load_after,
 )
 from .cohorts import update_cohort
-from .eviction import FACTOR, slowest_readers, slowest_senders
+from .eviction import slowest_readers, slowest_senders
 from .oldest import Oldest, add, conns_of, has_too_many, of_conns, take_oldest
 from .slots import Draft
 from .state import Server, ServerState, counted_now, with_broadcast, with_slots
@@ -281,10 +281,10 @@ class Batch:
         """Drop those for whom most is held while it is too much, of these clients or of all,
         `max_count` at most and the `unread` last; False if there was nobody to drop.
 
-        Whoever holds far less than all do on average is left alone: there are others.
+        Whoever holds less than half of what all do on average is left alone: there are others.
         """
         load, count = self.server.load, self.draft.used
-        least = load.outbound // (FACTOR * max(1, count))
+        least = load.outbound // (2 * max(1, count))
         if clients is None:
             clients = self.draft.clients()
         if max_count is not None:
