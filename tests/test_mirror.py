@@ -27,7 +27,6 @@ ELSEWHERE = {
     "shell/callbacks": "tests/shell/test_server_names.py",
     "shell/make": "tests/shell/loop/test_listen.py",
     "shell/stopping": "tests/shell/test_server_stop.py",
-    "shell/loop/acceptor": "tests/shell/test_server_descriptors.py",
     "shell/functions": "tests/shell/test_server_names.py",
     "shell/loop/connection_socket": "tests/shell/loop/test_sockets_linger.py",
     "shell/loop/head_cache": "tests/limits/of_requests.py",

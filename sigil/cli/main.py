@@ -21,12 +21,12 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from itertools import count
 from types import FrameType
-from typing import Any
+from typing import Any, TypeAlias
 
 from sigil import (
     Deferred,
@@ -48,12 +48,13 @@ from sigil.cli.settings import Settings, read_settings
 from sigil.shell.loop.descriptors import raise_soft_limit
 from sigil.shell.loop.listen import (
     adopt_listener,
-    open_listener,
+    open_listeners,
     open_unix_listener,
     removing_socket_file,
     where,
 )
 
+Listeners: TypeAlias = tuple[socket.socket, ...]
 LISTEN_STATUS, INTERRUPT_STATUS = 4, 130
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -91,25 +92,30 @@ def listen_error(error: OSError, settings: Settings) -> CommandError:
     return CommandError(sentence, LISTEN_STATUS)
 
 
-def _open(settings: Settings) -> socket.socket:
-    """The listening socket that the settings name; `CommandError` if it cannot be opened."""
+def _open(settings: Settings) -> Listeners:
+    """The listening sockets that the settings name; `CommandError` if they cannot be opened."""
     try:
         if settings.fd is not None:
-            return adopt_listener(settings.fd)
+            return (adopt_listener(settings.fd),)
         if settings.uds:
-            return open_unix_listener(settings.uds, settings.uds_mode, settings.backlog)
-        return open_listener(settings.host, settings.port, settings.backlog)
+            return (open_unix_listener(settings.uds, settings.uds_mode, settings.backlog),)
+        return open_listeners(settings.host, settings.port, settings.backlog)
     except OSError as error:
         raise listen_error(error, settings) from error
 
 
 @contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
-    """Listen, and print the address; at the end the socket is closed and its file removed."""
-    listener = _open(settings)
-    with listener, removing_socket_file(listener) if settings.uds else nullcontext():
-        print_line(f"listening on {where(listener, settings.host if settings.fd is None else '')}")
-        yield listener
+def _listening(settings: Settings) -> Iterator[Listeners]:
+    """Listen, and print the address; at the end the sockets are closed and a file is removed."""
+    listeners = _open(settings)
+    with ExitStack() as opened:
+        for listener in listeners:
+            opened.enter_context(listener)
+        if settings.uds:
+            opened.enter_context(removing_socket_file(listeners[0]))
+        host = settings.host if settings.fd is None else ""
+        print_line(f"listening on {where(listeners[0], host)}")
+        yield listeners
 
 
 # -- stopping --------------------------------------------------------------------------------------
@@ -194,10 +200,10 @@ def _make(settings: Settings) -> tuple[HttpServer, bool]:
 
 
 def _run(
-    server: HttpServer, is_async: bool, listener: socket.socket, is_ours: bool, grace: float
+    server: HttpServer, is_async: bool, listeners: Listeners, is_ours: bool, grace: float
 ) -> None:
     """Serve until the server has stopped; `grace` seconds are given to requests in progress."""
-    server._listen(listener, is_ours)
+    server._listen(listeners, is_ours)
     if is_async:
         asyncio.run(_run_in_asyncio(server, grace))
     else:
@@ -216,17 +222,17 @@ def serve(settings: Settings) -> None:
         supervise(settings, lambda: _listening(settings))
         return
     server, is_async = _make(settings)
-    with _listening(settings) as listener:
+    with _listening(settings) as listeners:
         is_ours, grace = settings.fd is None, settings.timeout_graceful_shutdown
-        _run(server, is_async, listener, is_ours, grace)
+        _run(server, is_async, listeners, is_ours, grace)
 
 
 def serve_inherited(inherited: Inherited) -> None:
-    """Serve the application on an inherited socket, whose address the parent has printed."""
+    """Serve the application on inherited sockets, whose address the parent has printed."""
     settings = inherited.settings
     server, is_async = _make(settings)
-    listener, grace = adopt_listener(inherited.listener), settings.timeout_graceful_shutdown
-    _run(server, is_async, listener, False, grace)
+    listeners = tuple(map(adopt_listener, inherited.listeners))
+    _run(server, is_async, listeners, False, settings.timeout_graceful_shutdown)
 
 
 def demo(settings: Settings) -> None:
@@ -236,8 +242,8 @@ def demo(settings: Settings) -> None:
     time.sleep(live.seconds_until_due())
     live.recorder.refresh()
     _stop_on_signals(server.stop)
-    with _listening(settings) as listener:
-        server.listen(listener)
+    with _listening(settings) as listeners:
+        server._listen(listeners, settings.fd is None)
         print_line("open it in a browser; Ctrl-C stops it")
         drive(server, live)
 
@@ -262,8 +268,8 @@ def stream(settings: Settings) -> None:
         grace_seconds=settings.timeout_graceful_shutdown,
     )
     _stop_on_signals(loop.stop)
-    with _listening(settings) as listener:
-        server.listen(listener)
+    with _listening(settings) as listeners:
+        server._listen(listeners, settings.fd is None)
         print_line("open it in a browser; Ctrl-C stops it")
         loop.run()
 

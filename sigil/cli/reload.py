@@ -1,8 +1,8 @@
 """`--reload`: a server that restarts whenever a file of the application changes.
 
 Theory: a process that has imported code cannot unload all of it, so new code gets a new process.
-What must outlive the code is the listening socket: a parent opens it, never imports the
-application, and passes it to one child after the other. Between two children new connections wait
+What must outlive the code are the listening sockets: a parent opens them, never imports the
+application, and passes them to one child after the other. Between two children new connections wait
 in the kernel's backlog, and none is refused.
 
 Rules: there is one child at a time: it has drained before the next one starts, because the next one
@@ -26,13 +26,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from sigil.apps.terminal import CommandError
 from sigil.cli.settings import Settings
 
 _LOG = logging.getLogger("sigil.server")
 
+Listeners: TypeAlias = tuple[socket.socket, ...]
 WATCH_STATUS = 3
 POLL_INTERVAL_MILLISECONDS = 200
 """Between two checks of the parent whether the child is still running."""
@@ -51,12 +52,12 @@ sys.exit(main_of_child())
 
 
 class Inherited(NamedTuple):
-    """What a child inherits: settings, and the descriptors of the listening socket and of the pipe
+    """What a child inherits: settings, and the descriptors of the listening sockets and of the pipe
     from its parent.
     """
 
     settings: Settings
-    listener: int
+    listeners: tuple[int, ...]
     lifeline: int
 
 
@@ -68,14 +69,14 @@ def accept_inheritance(arguments: list[str]) -> Inherited:
 
     From here on SIGINT is blocked, and the process exits when its parent does.
     """
-    fields, listener, lifeline = json.loads(arguments.pop())
+    fields, listeners, lifeline = json.loads(arguments.pop())
     arguments[0] = "sigil"
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
     os.set_inheritable(lifeline, False)
     threading.Thread(
         target=_end_with_parent, args=(lifeline,), name="sigil: lifeline", daemon=True
     ).start()
-    return Inherited(Settings(**fields), listener, lifeline)
+    return Inherited(Settings(**fields), tuple(listeners), lifeline)
 
 
 def _end_with_parent(lifeline: int) -> None:
@@ -93,7 +94,7 @@ def _end_with_parent(lifeline: int) -> None:
 def command_of(inherited: Inherited) -> list[str]:
     """The command line of a child process."""
     package = str(Path(__file__).resolve().parents[2])
-    settings, listener, lifeline = inherited
+    settings, listeners, lifeline = inherited
     # -P: a module of the application's directory must not take the place of one of the library's.
     # -B: a file that changes twice within a second, at the same length, would be loaded from its
     # old bytecode.
@@ -104,7 +105,7 @@ def command_of(inherited: Inherited) -> list[str]:
         "-c",
         CHILD,
         package,
-        json.dumps([settings._asdict(), listener, lifeline]),
+        json.dumps([settings._asdict(), listeners, lifeline]),
     ]
 
 
@@ -116,10 +117,13 @@ class _Child:
         self._lifeline, self._parent_end = os.pipe()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, listener: socket.socket) -> None:
-        """Start a process that serves `listener`."""
-        inherited = Inherited(self._settings, listener.fileno(), self._lifeline)
-        self._process = subprocess.Popen(command_of(inherited), pass_fds=inherited[1:])
+    def start(self, listeners: Listeners) -> None:
+        """Start a process that serves at `listeners`."""
+        descriptors = tuple(listener.fileno() for listener in listeners)
+        inherited = Inherited(self._settings, descriptors, self._lifeline)
+        self._process = subprocess.Popen(
+            command_of(inherited), pass_fds=(*descriptors, self._lifeline)
+        )
 
     def terminate(self) -> None:
         """Ask it to drain; a second time, to exit at once."""
@@ -186,11 +190,11 @@ def _watch(settings: Settings, stop: threading.Event) -> Iterator[set[str]]:
 
 
 def _follow(
-    child: _Child, listener: socket.socket, watching: Iterator[set[str]], stop: threading.Event
+    child: _Child, listeners: Listeners, watching: Iterator[set[str]], stop: threading.Event
 ) -> None:
     """Run one child after the other, until `watching` ends."""
     if not stop.is_set():
-        child.start(listener)
+        child.start(listeners)
     for paths in watching:
         if not paths:
             child.report_end()
@@ -198,13 +202,13 @@ def _follow(
         _LOG.info("%s changed: restarting", ", ".join(sorted(map(os.path.relpath, paths))))
         child.stop()
         if not stop.is_set():
-            child.start(listener)
+            child.start(listeners)
 
 
 def supervise(
-    settings: Settings, listening: Callable[[], AbstractContextManager[socket.socket]]
+    settings: Settings, listening: Callable[[], AbstractContextManager[Listeners]]
 ) -> None:
-    """Serve from child processes until SIGINT or SIGTERM, on the socket that `listening` opens.
+    """Serve from child processes until SIGINT or SIGTERM, at the sockets that `listening` opens.
 
     A second signal stops the child at once. `CommandError` if files cannot be watched.
     """
@@ -222,7 +226,7 @@ def supervise(
     # no address is announced.
     next(watching)
     try:
-        with listening() as listener:
-            _follow(child, listener, watching, stop)
+        with listening() as listeners:
+            _follow(child, listeners, watching, stop)
     finally:
         child.close()

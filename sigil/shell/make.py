@@ -28,7 +28,8 @@ def make_http_server(
     """A server that is not listening yet.
 
     `handler` is called with each complete `Request` and returns a `Response`, or None for a 404.
-    `port` 0 picks a free one. `timeout` (seconds) and `max_request_size` (bytes), if given,
+    `host` is an address or a name, whose addresses are all listened on; `port` 0 picks a free one,
+    the same for all. `timeout` (seconds) and `max_request_size` (bytes), if given,
     override `Limits.body_timeout` and `Limits.max_body_len`, whose defaults are 30 s and 10 MiB.
     TypeError, with a sentence, for an argument of another type, ValueError for limits that make no
     sense.

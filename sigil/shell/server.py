@@ -16,6 +16,7 @@ import os
 import selectors
 import socket
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 
 from ..core.conn import Peer
@@ -33,7 +34,7 @@ from .loop.descriptors import descriptors_left
 from .loop.engine import Engine
 from .loop.head_cache import cached_parser
 from .loop.last_look import look_before_stop
-from .loop.listen import check_socket, open_listener
+from .loop.listen import check_socket, open_listeners
 from .loop.sockets import Ready, Sockets, unread_of
 from .messaging import NO_THREAD
 from .program.body_sources import Spawn
@@ -158,8 +159,8 @@ class HttpServer(Stopping):
     # -- life --------------------------------------------------------------------------------------
 
     def listen(self, sock: socket.socket | None = None) -> None:
-        """Open the listening socket, or take over `sock`, which listens already (TCP or Unix) and
-        is closed at the end.
+        """Open a listening socket at each address of the host, all on one port, or take over
+        `sock`, which listens already (TCP or Unix) and is closed at the end.
 
         OSError with the address if that cannot be; TypeError for what is no socket, and for an
         SSLSocket, since TLS is not served yet.  Twice is once.
@@ -168,11 +169,13 @@ class HttpServer(Stopping):
             check_socket(sock)
         if self.running:
             return
-        self._listen(sock, sock is None)
+        self._listen(() if sock is None else (sock,), sock is None)
 
-    def _listen(self, sock: socket.socket | None, is_ours: bool) -> None:
-        """Listen, on `sock` if there is one; it is shut down at the end if it `is_ours`."""
-        self._open(sock, is_ours)
+    def _listen(self, given: Sequence[socket.socket], is_ours: bool) -> None:
+        """Listen, on the sockets that are `given`, if any; they are shut down at the end if that
+        `is_ours` to do.
+        """
+        self._open(given, is_ours)
         logs_access = _ACCESS.isEnabledFor(logging.INFO)
         old = self._engine.state
         microseconds = time.time_ns() // 1_000
@@ -203,18 +206,20 @@ class HttpServer(Stopping):
             write_log(_LOG, level, text, left, *counts, *wanted)
         return limits
 
-    def _open(self, sock: socket.socket | None, is_ours: bool) -> None:
+    def _open(self, given: Sequence[socket.socket], is_ours: bool) -> None:
         """Open everything a listening server owns, or nothing."""
         with ExitStack() as opened:
-            listener = sock
-            if listener is None:
-                listener = open_listener(self._host, self._asked_port, self._backlog)
-                opened.enter_context(listener)
-            listener.setblocking(False)
-            name = listener.getsockname()
+            listeners = given
+            if not listeners:
+                listeners = open_listeners(self._host, self._asked_port, self._backlog)
+                for listener in listeners:
+                    opened.enter_context(listener)
+            for listener in listeners:
+                listener.setblocking(False)
+            name = listeners[0].getsockname()
             selector = opened.enter_context(selectors.DefaultSelector())
             lowat = self._limits.tcp_notsent_lowat
-            acceptor = Acceptor(listener, selector, lowat, is_ours)
+            acceptor = Acceptor(listeners, selector, lowat, is_ours)
             self._mailbox.open(selector)
             opened.pop_all()
         self._is_watched = self._is_awake = False
@@ -223,7 +228,7 @@ class HttpServer(Stopping):
         if not isinstance(name, tuple):  # a Unix socket
             self._host, self._port = str(name), 0
             return
-        if sock is not None:
+        if len(given) == 1:  # if there are several, they are those of the host that was asked for
             self._host = name[0]
         self._port = name[1]
 
@@ -345,11 +350,14 @@ class HttpServer(Stopping):
         events, others = self._sockets.process_readable_clients(ready, read_len)
         self._sockets.rejected.close_overdue(now)
         self._engine.events += events
+        has_newcomers = False
         for other in others:
             if other is self._mailbox:
                 self._mailbox.drain_wakeup()
             elif isinstance(other, Acceptor):
-                self._accept(other)
+                has_newcomers = True  # at one of its sockets, or at several
+        if has_newcomers and self._acceptor is not None:
+            self._accept(self._acceptor)
         if self._acceptor is not None:
             self._acceptor.end_pause(now)
         return left

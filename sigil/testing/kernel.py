@@ -191,6 +191,16 @@ class Kernel:
             ready = ready[self._ready_offset :] + ready[: self._ready_offset]
         return self._process_all(ready, limits)
 
+    def process_all_readable_clients(self, limits: Limits) -> list[Event]:
+        """The events of all ready connections, each read once."""
+        ready = [(wire, wire.readiness()) for wire in self._wires.values()]
+        return [
+            event
+            for wire, mask in ready
+            if mask
+            for event in self._process(wire, mask, limits.max_read_len)
+        ]
+
     def _process_all(self, ready: list[Wire], limits: Limits) -> list[Event]:
         """The events of the first `max_reads_per_tick` of these; the others are unread."""
         now, later = ready[: limits.max_reads_per_tick], ready[limits.max_reads_per_tick :]

@@ -234,7 +234,7 @@ class MemoryServer(Messaging):
         try:
             engine.events += self.kernel.accept(QUEUE_MAX)
             engine.run_rounds()
-            engine.events += self.kernel.process_readable_clients(self._limits)
+            engine.events += self.kernel.process_all_readable_clients(self._limits)
         finally:
             engine.events += stops
 

@@ -8,6 +8,7 @@ Rules: the child does nothing but wait, and leaves without cleaning up. It does 
 socket is shut down.
 """
 
+import multiprocessing
 import os
 import socket
 import sys
@@ -18,7 +19,7 @@ import pytest
 
 from sigil import HttpServer, Limits, Request, Response
 from tests.support.requests import GET
-from tests.support.servers import HOST, Raw, ask, end, make, pump, settle, ticking
+from tests.support.servers import HOST, PATIENCE, Raw, ask, end, make, pump, settle, ticking
 from tests.support.websocket_client import websocket_clients
 
 
@@ -91,17 +92,73 @@ def test_a_websocket_ends_over_the_wire() -> None:
             assert client.close_code == 4000
 
 
-def test_who_is_evicted_rejected_or_there_at_the_end_hears_of_it() -> None:
-    limits = Limits(max_connection_cnt=2, max_ws_connection_cnt=2, full_policy="503")
-    with ticking(app, limits) as server:
-        (socket_,) = websocket_clients(server, 1)
-        with Raw(server, GET) as idle:
-            pump(server, lambda: bool(idle.answers()), idle)
-            with forked(), Raw(server, GET) as third, Raw(server, GET) as fourth:
-                pump(server, lambda: idle.over or third.over or fourth.over, idle, third, fourth)
-                server.stop(0)
-                everybody: tuple[Raw, ...] = (socket_, idle, third, fourth)
-                pump(server, lambda: all(client.over for client in everybody), *everybody)
+def test_who_is_evicted_hears_of_it() -> None:
+    limits = Limits(max_connection_cnt=1, max_ws_connection_cnt=1)
+    with ticking(app, limits) as server, Raw(server, GET) as idle:
+        pump(server, lambda: bool(idle.answers()), idle)
+        with forked(), Raw(server, GET) as newcomer:
+            pump(server, lambda: idle.over and bool(newcomer.answers()), idle, newcomer)
+
+
+def test_who_is_rejected_hears_of_it() -> None:
+    limits = Limits(
+        max_connection_cnt=1, max_ws_connection_cnt=1, full_policy="503", linger_timeout=0.2
+    )
+    with ticking(app, limits) as server, Raw(server, GET) as first:
+        pump(server, lambda: bool(first.answers()), first)
+        with Raw(server, GET) as second:
+            pump(server, lambda: bool(second.answers()), second)
+            with forked():
+                pump(server, is_over(second), second)
+            assert (second.answers()[0].status, first.over) == (503, False)
+
+
+@pytest.mark.parametrize("grace", [0.0, 0.2])
+def test_who_is_there_at_a_stop_hears_of_it(grace: float) -> None:
+    with ticking(app, LIMITS) as server:
+        (client,) = websocket_clients(server, 1)
+        with Raw(server, GET) as idle, Raw(server, b"GET / HT") as half:
+            pump(server, lambda: bool(idle.answers()), idle, half)
+            with forked():
+                server.stop(grace)
+                pump(server, lambda: client.over and idle.over and half.over, client, idle, half)
+                assert client.close_code == 1001
+
+
+def test_a_handler_that_starts_a_process_keeps_no_connection_open() -> None:
+    """As `multiprocessing` forks on Linux."""
+    context = multiprocessing.get_context("fork")
+    release = context.Event()
+    processes: list[multiprocessing.process.BaseProcess] = []
+
+    def starting(request: Request) -> Response:
+        if request.path != "/start":
+            return app(request)
+        process = context.Process(target=release.wait, args=(PATIENCE,))
+        process.start()
+        processes.append(process)
+        return Response.text("started")
+
+    try:
+        with ticking(starting, LIMITS) as server, Raw(server, request(b"/start")) as idle:
+            pump(server, is_over(idle), idle)  # idle for too long
+            assert idle.answers()[0].text == "started" and processes[0].is_alive()
+            with Raw(server, request(b"/broken")) as broken_off:
+                pump(server, is_over(broken_off), broken_off)
+            (client,) = websocket_clients(server, 1)
+            server.close(server.clients()[0], 4000)
+            pump(server, is_over(client), client)
+            port = server.port
+            end(server)
+            again = make(app, port=port)
+            again.listen()
+            assert ask(again).text == "fine"
+            end(again)
+            assert processes[0].is_alive()
+    finally:
+        release.set()
+        for process in processes:
+            process.join(PATIENCE)
 
 
 def test_a_server_listens_again_at_once_on_the_port_that_it_had() -> None:

@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,6 +147,55 @@ def test_backlog_is_how_many_may_wait(place: Path, backlog: int) -> None:
             sock.close()
         assert came_in == backlog + 1  # the kernel's way to count
         assert server.end().status == 0
+
+
+# -- copies of sockets -----------------------------------------------------------------------------
+
+FORKING = """\
+import os, signal, sys
+from sigil.cli.main import main
+
+def fork(*_):
+    if not os.fork():
+        os.write(1, b"forked\\n")
+        os.close(1)
+        os.close(2)
+        os.read(until, 1)
+        os._exit(0)
+
+until = int(sys.argv.pop(1))
+signal.signal(signal.SIGUSR1, fork)
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("words", [("serve", "web:app"), ("demo",), ("stream",)])
+def test_a_port_can_be_had_again_though_a_child_has_a_copy_of_the_listener(
+    place: Path, words: tuple[str, ...]
+) -> None:
+    reading, writing = os.pipe()
+    command = (sys.executable, "-c", FORKING, str(reading), *words, "--port", "0")
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, cwd=place, stdin=pipe, stdout=pipe, pass_fds=(reading,))
+    watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)
+    watchdog.start()
+    try:
+        assert process.stdout is not None
+        port = int(process.stdout.readline().rpartition(b":")[2])
+        if words != ("serve", "web:app"):
+            process.stdout.readline()  # "open it in a browser"
+        process.send_signal(signal.SIGUSR1)
+        while process.stdout.readline() != b"forked\n":
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0
+        socket.create_server(("127.0.0.1", port)).close()
+    finally:
+        watchdog.cancel()
+        process.kill()
+        os.close(writing)
+        os.close(reading)
+        process.communicate()
 
 
 # -- inherited sockets -----------------------------------------------------------------------------

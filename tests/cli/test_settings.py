@@ -320,8 +320,8 @@ def test_a_child_is_handed_the_settings_as_they_are() -> None:
     settings = Settings(
         "serve", "a:b", app_dir="caf\udce9", reload=True, reload_dir=("x",), timeout_keep_alive=1.5
     )
-    *_, script, _, words = command_of(Inherited(settings, 5, 6))
-    fields, listener, lifeline = json.loads(words)
+    *_, script, _, words = command_of(Inherited(settings, (5, 7), 6))
+    fields, listeners, lifeline = json.loads(words)
     fields["reload_dir"] = tuple(fields["reload_dir"])
-    assert (Settings(**fields), listener, lifeline, script) == (settings, 5, 6, CHILD)
+    assert (Settings(**fields), listeners, lifeline, script) == (settings, [5, 7], 6, CHILD)
     assert words.isascii()

@@ -54,14 +54,40 @@ def run_program(block: Block, folder: Path) -> "subprocess.CompletedProcess[str]
     return run(sys.executable, "program.py", folder=folder)
 
 
+class Serving:
+    """A process that serves, and has printed on which port."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+        assert process.stdout is not None
+        self._printed: list[str] = []
+        for line in process.stdout:
+            self._printed.append(line)
+            if ADDRESS.search(line):
+                break
+        found = ADDRESS.search("".join(self._printed))
+        assert found is not None, f"it never printed where it listens: {self._printed}"
+        self.port = int(found[1])
+
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def assert_ends(self) -> None:
+        """It ends by itself, with status 0."""
+        assert self._process.stdout is not None
+        self._printed += self._process.stdout.readlines()
+        assert self._process.wait() == 0, "".join(self._printed)
+
+
 @contextmanager
-def serving(
+def started(
     *words: str,
     folder: Path | None = None,
     stdin: IO[bytes] | None = None,
     pass_fds: tuple[int, ...] = (),
-) -> Iterator[int]:
-    """The port of a process that serves; it must end with status 0 when it is interrupted."""
+) -> Iterator[Serving]:
+    """A process that serves, and at the end is killed if it is still there."""
     process = subprocess.Popen(
         words,
         cwd=folder,
@@ -74,19 +100,7 @@ def serving(
     watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)
     watchdog.start()
     try:
-        assert process.stdout is not None
-        printed: list[str] = []
-        found = None
-        for line in process.stdout:
-            printed.append(line)
-            found = ADDRESS.search(line)
-            if found is not None:
-                break
-        assert found is not None, f"it never printed where it listens: {printed}"
-        yield int(found[1])
-        process.send_signal(signal.SIGINT)
-        printed += process.stdout.readlines()
-        assert process.wait() == 0, "".join(printed)
+        yield Serving(process)
     finally:
         watchdog.cancel()
         process.kill()
@@ -96,8 +110,27 @@ def serving(
 
 
 @contextmanager
-def serving_program(block: Block) -> Iterator[int]:
-    """The port of a server of the documents, which is run on a free one."""
+def serving(
+    *words: str,
+    folder: Path | None = None,
+    stdin: IO[bytes] | None = None,
+    pass_fds: tuple[int, ...] = (),
+) -> Iterator[int]:
+    """The port of a process that serves; it must end with status 0 when it is interrupted."""
+    with started(*words, folder=folder, stdin=stdin, pass_fds=pass_fds) as server:
+        yield server.port
+        server.interrupt()
+        server.assert_ends()
+
+
+def words_of(block: Block) -> tuple[str, ...]:
+    """The command that runs a server of the documents, on a free port."""
     text = LOUD + block.text.replace("port=8080", "port=0")
-    with serving(sys.executable, "-u", "-c", text) as port:
+    return sys.executable, "-u", "-c", text
+
+
+@contextmanager
+def serving_program(block: Block) -> Iterator[int]:
+    """The port of a server of the documents, which must end when it is interrupted."""
+    with serving(*words_of(block)) as port:
         yield port

@@ -14,25 +14,30 @@ import signal
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Event
 from typing import NamedTuple
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from sigil import Callbacks, HttpServer, Request, Response, make_http_server
+from sigil import Callbacks, Conn, Deferred, HttpServer, Request, Response, make_http_server
 from tests.docs.blocks import block_with, page_of
 from tests.docs.running import PATIENCE_SECONDS, run
 from tests.tools import need
 
 TRIES = 200
 UPLOAD = bytes(range(256)) * 12_000
+LATER: SimpleQueue[Deferred] = SimpleQueue()
+"""What the program has promised."""
+PIECES = tuple(b"%d " % number * 3_000 for number in range(9))
 NGINX = """\
 {user}
 pid {folder}/nginx.pid;
@@ -52,17 +57,34 @@ http {{
 """
 
 
-def app(request: Request) -> Response:
+def app(request: Request) -> Response | Deferred:
     """What is behind the proxy."""
     match request.path:
         case "/live":
             return Response.upgrade()
+        case "/later":
+            LATER.put(later := Deferred())
+            return later
+        case "/pieces":
+            return Response.stream(PIECES)
+        case "/204" | "/304":
+            return Response(int(request.path[1:]), (), b"")
+        case "/500":
+            raise LookupError("a program that fails")
         case "/events":
             return Response.sse()
         case "/upload":
             return Response.text(sha256(request.body).hexdigest())
     fields = ("host", "x-forwarded-for", "x-forwarded-proto", "connection")
     return Response.json({name: request.headers.get(name) for name in fields})
+
+
+def echo_or_close(server: HttpServer, conn: Conn, data: str | bytes) -> None:
+    """Send back what came, or close with the code that is asked for."""
+    if isinstance(data, str) and data.startswith("close "):
+        server.close(conn, int(data[6:]))
+    else:
+        server.send(conn, data)
 
 
 class Proxied(NamedTuple):
@@ -139,7 +161,7 @@ def wait_for(process: "subprocess.Popen[str]", port: int) -> None:
 @pytest.fixture(params=PROXIES)
 def proxied(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Proxied]:
     """A server behind each of the proxies."""
-    callbacks = Callbacks(ws_message=lambda server, conn, data: server.send(conn, data))
+    callbacks = Callbacks(ws_message=echo_or_close)
     port = free_port()
     with make_http_server(app, port=0, callbacks=callbacks).serve_in_thread() as server:
         words = PROXIES[request.param](tmp_path, f"127.0.0.1:{server.port}", port)
@@ -171,6 +193,99 @@ def test_many_requests_use_few_connections(proxied: Proxied) -> None:
     assert (after.requests - before.requests, after.accepted - before.accepted <= 3) == (20, True)
 
 
+ASKED = {
+    ("GET", "/pieces"): (200, b"".join(PIECES)),
+    ("HEAD", "/pieces"): (200, b""),
+    ("POST", "/upload"): (200, sha256(UPLOAD).hexdigest().encode()),
+    ("GET", "/204"): (204, b""),
+    ("GET", "/304"): (304, b""),
+    ("HEAD", "/"): (200, b""),
+    ("GET", "/500"): (500, b"500 Internal Server Error\n"),
+}
+"""Requests, and what comes of each: bodies that end in every way."""
+
+
+def test_behind_a_response_of_any_kind_a_connection_is_used_again(proxied: Proxied) -> None:
+    before = proxied.server.stats()
+    connection = HTTPConnection("127.0.0.1", proxied.port, timeout=PATIENCE_SECONDS)
+    connection.connect()
+    sock = connection.sock
+    for (method, path), expected in (*ASKED.items(), *reversed(ASKED.items())):
+        connection.request(method, path, UPLOAD if method == "POST" else None)
+        with connection.getresponse() as response:
+            assert (path, response.status, response.read()) == (path, *expected)
+        assert connection.sock is sock, f"closed behind {method} {path}"
+    connection.close()
+    after = proxied.server.stats()
+    count = 2 * len(ASKED)
+    assert (after.requests - before.requests, after.accepted - before.accepted <= 3) == (
+        count,
+        True,
+    )
+
+
+def test_a_server_that_stops_answers_what_it_has_been_asked(proxied: Proxied) -> None:
+    with (
+        socket.create_connection(("127.0.0.1", proxied.port), PATIENCE_SECONDS) as client,
+        ask(proxied.port, "GET", "/events") as stream,
+    ):
+        client.sendall(b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n")
+        later = LATER.get(timeout=PATIENCE_SECONDS)
+        proxied.server.stop(PATIENCE_SECONDS)
+        stream.read()  # to its end
+        later.resolve(Response.text("in the end"))
+        with HTTPResponse(client) as response:
+            response.begin()
+            assert (response.status, response.read()) == (200, b"in the end")
+
+
+def digest(body: bytes) -> bytes:
+    """What an upload is answered with."""
+    return sha256(body).hexdigest().encode()
+
+
+@contextmanager
+def uploading(proxied: Proxied, piece: bytes) -> Iterator[socket.socket]:
+    """The client of an upload in chunks, of which this has arrived at the server."""
+    before = proxied.server.stats().bytes_in
+    with socket.create_connection(("127.0.0.1", proxied.port), PATIENCE_SECONDS) as client:
+        client.sendall(
+            b"POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + piece
+        )
+        wait_until(lambda: proxied.server.stats().bytes_in - before > len(piece))
+        yield client
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Until something is so, with a bound."""
+    pause = Event()
+    for _ in range(TRIES):
+        if is_so():
+            return
+        pause.wait(0.05)
+    raise AssertionError("it does not come to be so")
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_an_upload_that_is_not_buffered_arrives_while_it_is_sent(name: str, tmp_path: Path) -> None:
+    port = free_port()
+    with make_http_server(app, port=0).serve_in_thread() as server:
+        words = PROXIES[name](tmp_path, f"127.0.0.1:{server.port}", port)
+        if name == "nginx":
+            assert "`proxy_request_buffering off;`" in page_of("guides/operations.md")
+            old = "proxy_http_version 1.1;"
+            change(tmp_path / "sigil.conf", old, f"{old} proxy_request_buffering off;")
+        with (
+            running(words, port),
+            uploading(Proxied(server, port), b"3\r\none\r\n") as client,
+        ):
+            assert server.stats().requests == 0  # it is there, and not whole
+            client.sendall(b"3\r\ntwo\r\n0\r\n\r\n")
+            with HTTPResponse(client) as response:
+                response.begin()
+                assert (response.status, response.read()) == (200, digest(b"onetwo"))
+
+
 def test_an_upload_arrives_whole(proxied: Proxied) -> None:
     pieces = (UPLOAD[start : start + 65_536] for start in range(0, len(UPLOAD), 65_536))
     for body in (UPLOAD, pieces):
@@ -187,6 +302,31 @@ def test_an_event_arrives_while_its_stream_goes_on(proxied: Proxied) -> None:
             while not line.startswith(b"data: "):
                 line = stream.readline()
             assert line == f"data: {word}\n".encode()
+
+
+def test_who_leaves_an_event_stream_is_gone(proxied: Proxied) -> None:
+    with ask(proxied.port, "GET", "/events") as stream:
+        assert stream.readline()[:3] == b"id:"
+        before = proxied.server.stats().closed
+
+    def is_gone() -> bool:
+        proxied.server.broadcast("anybody?")  # haproxy sees by what it sends that nobody is
+        return proxied.server.stats().closed != before
+
+    wait_until(is_gone)
+
+
+@pytest.mark.parametrize("code", [1000, 4321])
+def test_a_websocket_is_closed_with_a_code_from_either_end(proxied: Proxied, code: int) -> None:
+    address = f"ws://127.0.0.1:{proxied.port}/live"
+    with connect(address) as client:
+        client.ping().wait(PATIENCE_SECONDS)
+        client.close(code, "enough")
+    with connect(address) as client:
+        client.send(f"close {code}")
+        with pytest.raises(ConnectionClosed) as closed:
+            client.recv(PATIENCE_SECONDS)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == code
 
 
 def test_a_websocket_echoes_for_pages_of_this_origin_and_no_other(proxied: Proxied) -> None:

@@ -245,15 +245,16 @@ def test_a_tick_is_bounded_by_the_same_limits() -> None:
     assert bytes(wires[0].unread).count(bytes(1_000)) == 2
 
 
-def test_who_was_never_let_in_is_reset_when_the_server_ends() -> None:
+def test_who_was_never_let_in_is_told_503_when_the_server_ends() -> None:
     client = Client(always(OK), limits=Limits(max_connection_cnt=1, full_policy="wait"))
     inside, outside = client.connect(), client.connect()
     assert (inside.handle, outside.handle, outside.is_closed) == (Conn(0, 0), None, False)
     client.stop(0)
     assert [(end.is_closed, end.was_reset) for end in (inside, outside)] == [
         (True, False),
-        (True, True),
+        (True, False),
     ]
+    assert outside.received.startswith(b"HTTP/1.1 503 ")
 
 
 def test_a_stalled_wire_hands_everything_back_and_is_not_shut_before_its_bytes() -> None:

@@ -1,10 +1,11 @@
-"""Listening sockets: opening one, adopting one, and taking connections from it.
+"""Listening sockets: opening them, adopting one, and taking connections from it.
 
 Theory: the only things that can go wrong before the first request are here, and each is somebody's
 mistake to mend, so errors of opening are raised as the operating system words them, with the
 address in question.
 
-Rules: every socket is non-blocking and not inherited. A file is removed only if it is a socket that
+Rules: every socket is non-blocking and not inherited. A host is listened on at all of its addresses
+that this machine has, on one port, or not at all. A file is removed only if it is a socket that
 nobody listens on, or the one we made. Accepting is bounded and reports what stopped it; running out
 of descriptors is no error, it is a state. It does not know what a connection is for.
 """
@@ -14,13 +15,18 @@ import os
 import socket
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
 from ...core.conn import Peer
 
 _OUT_OF_RESOURCES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+_NOT_HERE = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT))
+"""What is said of an address that this machine does not have: of `::1`, where there is no IPv6."""
+
+_PORT_TRIES = 32
+"""How many free ports are tried until one is free at every address of a host."""
 
 
 class AcceptStop(Enum):
@@ -57,8 +63,10 @@ def check_socket(sock: object) -> None:
         )
 
 
-def open_listener(host: str, port: int, backlog: int) -> socket.socket:
-    """A listening TCP socket; OSError with the address in its text if that cannot be."""
+def open_listeners(host: str, port: int, backlog: int) -> tuple[socket.socket, ...]:
+    """Listening TCP sockets, one for each address that the host has here, on one port; OSError with
+    the address in its text if that cannot be.
+    """
     if not 0 <= port <= 65_535:
         raise OSError(errno.EINVAL, f"not a port (0 to 65535): {port}")
     try:
@@ -68,48 +76,74 @@ def open_listener(host: str, port: int, backlog: int) -> socket.socket:
     except (socket.gaierror, UnicodeError) as error:
         raise OSError(errno.EADDRNOTAVAIL, f"no such host: {host}") from error
     try:
-        return open_first(found, backlog)
+        return open_all(list(dict.fromkeys(found)), backlog)
     except OSError as error:
         raise OSError(
             error.errno, f"{os.strerror(error.errno or 0)}: {Peer(host or '*', port)}"
         ) from error
 
 
-def open_first(found: Sequence[Found], backlog: int) -> socket.socket:
-    """Listen at the first of these addresses that can be had; the first error if none can.
+def open_all(found: Sequence[Found], backlog: int) -> tuple[socket.socket, ...]:
+    """Listen at each of these addresses that this machine has, on one port; the first error if it
+    has none of them.
 
-    An address in use ends the search: it is the right one, and whoever has it would get the clients
-    meant for us.
+    An address in use is an error, since whoever has it would get the clients meant for us; but if
+    any port will do, another one is tried.
     """
-    first: OSError | None = None
-    for family, kind, protocol, _, address in found:
+    is_any_port = all(address[1] == 0 for *_, address in found)
+    for tries_left in reversed(range(_PORT_TRIES)):
         try:
-            return _open_at(family, kind, protocol, address, backlog)
+            return _open_on_one_port(found, backlog)
         except OSError as error:
-            first = first or error
-            if error.errno == errno.EADDRINUSE:
-                break
-    raise first or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+            if error.errno != errno.EADDRINUSE or not (is_any_port and tries_left):
+                raise
+    raise AssertionError("the last try returns or raises")
 
 
-def _open_at(
-    family: int, kind: int, protocol: int, address: tuple[Any, ...], backlog: int
+def _open_on_one_port(found: Sequence[Found], backlog: int) -> tuple[socket.socket, ...]:
+    """Listen at these addresses, on the port that the first one gets; all are bound before anybody
+    can connect to one.
+    """
+    first_error: OSError | None = None
+    listeners: list[socket.socket] = []
+    with ExitStack() as opened:
+        for family, kind, protocol, _, (host, port, *rest) in found:
+            if listeners:
+                port = listeners[0].getsockname()[1]
+            address = (host, port, *rest)
+            try:
+                listener = _bind(family, kind, protocol, address, is_alone=len(found) == 1)
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+                first_error = first_error or error
+            else:
+                listeners.append(opened.enter_context(listener))
+        for listener in listeners:
+            listener.listen(backlog)
+        if not listeners:
+            raise first_error or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+        opened.pop_all()
+    return tuple(listeners)
+
+
+def _bind(
+    family: int, kind: int, protocol: int, address: tuple[Any, ...], is_alone: bool
 ) -> socket.socket:
-    listener = socket.socket(family, kind, protocol)
+    """A socket bound to this address; `::` means IPv4 too, if it is the only address."""
+    sock = socket.socket(family, kind, protocol)
     try:
         if os.name == "posix":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            listener.setsockopt(
-                socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address[0] == "::" else 1
-            )
-        listener.setblocking(False)
-        listener.bind(address)
-        listener.listen(backlog)
+            v6_only = not (is_alone and address[0] == "::")
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
+        sock.setblocking(False)
+        sock.bind(address)
     except OSError:
-        listener.close()
+        sock.close()
         raise
-    return listener
+    return sock
 
 
 def open_unix_listener(path: str, mode: int, backlog: int) -> socket.socket:
