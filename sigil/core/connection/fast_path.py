@@ -66,7 +66,7 @@ def on_received(client: Client, event: Received, context: Context) -> Step | Non
         return None
     after = after_read(client, client.incoming, (head,), len(data), context.now)
     ticket = Ticket(client.conn, client.responded)
-    return after, [Handle(ticket, (request_of(head, b"", client.peer, context.limits),))]
+    return after, [Handle(ticket, (request_of(head, b"", client.peer),))]
 
 
 def _received_several(client: Client, data: bytes, context: Context) -> Step | None:

@@ -33,7 +33,7 @@ from .client import (
     with_outgoing,
     with_requests,
 )
-from .context import DEFAULT_LIMITS, Context, Step
+from .context import Context, Step
 
 ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 """The methods that handlers see."""
@@ -78,7 +78,7 @@ def take_pipelined(
     for the end of the first head begins. The loop to be fast in: everything that is done per
     request is here or in the parser.
     """
-    parse, peer, limits, length = context.parse, client.peer, context.limits, len(buffer)
+    parse, peer, length = context.parse, client.peer, len(buffer)
     room = _pipeline_room(client, context)
     heads: list[Head] = []
     requests: list[Request] = []
@@ -88,7 +88,7 @@ def take_pipelined(
         head = parse(buffer[start:end]) if end > start + 4 else _INCOMPLETE
         if type(head) is Head and head.may_pipeline and room > 0:
             if head is not last:
-                request = request_of(head, b"", peer, limits)
+                request = request_of(head, b"", peer)
                 last = head
             heads.append(head)
             requests.append(request)
@@ -189,7 +189,7 @@ def _begin_request(client: Client, head: Parsed, context: Context) -> Step:
     if _requests_left(client, context) <= 0:
         head = head._replace(keep_alive=False, may_pipeline=False)
     if head.body_length == 0:
-        return finalize_request(client, head, b"", context.limits)
+        return finalize_request(client, head, b"")
     incoming = client.incoming._replace(
         phase=Phase.BODY,
         head=head,
@@ -211,7 +211,7 @@ def _read_body(client: Client, context: Context) -> Step:
         return with_incoming(client, incoming._replace(body=body, buffer=rest)), []
     done = incoming._replace(phase=Phase.HEAD, head=None, body=None, buffer=rest)
     client = with_incoming(client, done)
-    return finalize_request(client, incoming.head, rope_join(body.rope), context.limits)
+    return finalize_request(client, incoming.head, rope_join(body.rope))
 
 
 def on_postponed(client: Client, event: Postponed, context: Context) -> Step:
@@ -268,9 +268,7 @@ def hand_out_again(client: Client, context: Context) -> Step:
     return with_outgoing(client, outgoing._replace(postponed=left)), effects
 
 
-def finalize_request(
-    client: Client, head: Head, body: bytes, limits: Limits = DEFAULT_LIMITS
-) -> Step:
+def finalize_request(client: Client, head: Head, body: bytes) -> Step:
     """Order the handling of a complete request, or hold its response if it is the server's own
     (`TRACE`, `OPTIONS *`).
     """
@@ -285,7 +283,7 @@ def finalize_request(
         outgoing = client.outgoing
         held = (*outgoing.early_responses, (number, server_response(head)))
         return with_outgoing(client, outgoing._replace(early_responses=held)), []
-    request = request_of(head, body, client.peer, limits)
+    request = request_of(head, body, client.peer)
     return client, [Handle(Ticket(client.conn, number), (request,))]
 
 

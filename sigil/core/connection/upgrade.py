@@ -76,7 +76,7 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
     if asks_for_heartbeats(head, limits):
         segments = (encoded, encode_frame(Opcode.TEXT, heartbeat(limits)))
     client, effects = write(client, segments)
-    opening = CallWsOpen(client.conn, request_of(head, b"", client.peer, limits))
+    opening = CallWsOpen(client.conn, request_of(head, b"", client.peer))
     if not incoming.buffer:
         return client, [*effects, opening]
     early, more = take_data(client, incoming.buffer, context)

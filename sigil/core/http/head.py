@@ -20,7 +20,7 @@ from ..conn import Peer
 from ..limits import Limits
 from ..parse_result import Malformed, NeedMore, malformed, without_body_for_head
 from ..unchecked import make_unchecked
-from .decoding import decoding_bounds
+from .decoding import DEFAULT_BOUNDS, DecodingBounds, decoding_bounds
 from .fields import CRLF, ILLEGAL_IN_HEAD, parse_header_lines
 from .framing import check_host_field, message_body_length
 from .headers import Headers
@@ -76,6 +76,8 @@ class Head(NamedTuple):
     """
     size: int
     """About how many bytes of memory it takes, at most."""
+    bounds: DecodingBounds = DEFAULT_BOUNDS
+    """Those of the request: here, since a head that comes again is not parsed again."""
 
 
 HEAD_BYTES = 1_024
@@ -98,10 +100,9 @@ Parsed: TypeAlias = Head | Malformed | NeedMore
 """What a parser makes of bytes that should begin with a head."""
 
 
-def request_of(head: Head, body: bytes, peer: Peer, limits: Limits = _DEFAULT_LIMITS) -> Request:
-    """The request with this head and this body, from `peer`, to a server with these limits."""
-    method, target, path, query, version, headers, _, _, _, _, _ = head
-    bounds = decoding_bounds(limits)
+def request_of(head: Head, body: bytes, peer: Peer) -> Request:
+    """The request with this head and this body, from `peer`."""
+    method, target, path, query, version, headers, _, _, _, _, _, bounds = head
     return Request(method, target, path, query, version, headers, body, peer, bounds)
 
 
@@ -180,7 +181,8 @@ def _parse_fields(
         return expects_continue
     text_len = TEXT_FACTOR * len(block) + TARGET_FACTOR * len(line.target)
     size = HEAD_BYTES + FIELD_BYTES * len(headers.pairs) + text_len
-    return _make_head(line, path_and_query, headers, body_length, expects_continue, size)
+    bounds = decoding_bounds(limits)
+    return _make_head(line, path_and_query, headers, body_length, expects_continue, size, bounds)
 
 
 def _expects_continue(headers: Headers, version: int) -> bool | Malformed:
@@ -205,6 +207,7 @@ def _make_head(
     body_length: int,
     expects_continue: bool,
     size: int,
+    bounds: DecodingBounds,
 ) -> Head:
     """The head with these parts, and what follows from them."""
     method, target, version = line.method, line.target, line.version
@@ -235,6 +238,7 @@ def _make_head(
             expects_continue and body_length != 0,
             may_pipeline,
             size,
+            bounds,
         ),
     )
     return head
