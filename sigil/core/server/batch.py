@@ -33,7 +33,7 @@ from ..connection.client import (
 )
 from ..connection.context import Context, Outcome, Parse, context
 from ..connection.deadlines import after_transition
-from ..connection.responses import service_unavailable
+from ..connection.responses import NO_HEAD, service_unavailable
 from ..connection.send_queue import encode_ahead
 from ..connection.subscriber import Subscriber
 from ..connection.transitions import close_with_error, resume
@@ -143,6 +143,9 @@ class Batch:
             effects = closing_frames(client, reason, self.context)
         elif _awaits_response(client):
             segments = service_unavailable(reason, client.outstanding[0], self.context.date)
+            effects = [Send(client.conn, segments, Then.DROP)]
+        elif reason is CloseReason.SHUTDOWN and not client.bytes_in:
+            segments = service_unavailable(reason, NO_HEAD, self.context.date)  # as at the door
             effects = [Send(client.conn, segments, Then.DROP)]
         self.commit(client, (Disconnected(client, reason), effects))
 

@@ -52,7 +52,7 @@ from .connection_socket import (
     trim,
 )
 from .engine import Engine
-from .rejected import RejectedSockets
+from .rejected import DRAIN_LEN, RejectedSockets
 
 Ready: TypeAlias = list[tuple[selectors.SelectorKey, int]]
 MAX_SEGMENTS = 1_000
@@ -240,6 +240,7 @@ class Sockets:
             with suppress(OSError):
                 if connection not in self._blocked:
                     self._send_all(connection, segments, 0)
+                    connection.recv(DRAIN_LEN)  # what is unread would make a reset of the end
             self.drop(Drop(connection.conn))
             return None
         if connection in self._blocked:
