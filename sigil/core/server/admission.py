@@ -90,7 +90,7 @@ def free_descriptor(
 
 def _is_active(server: Server, client: Client) -> bool:
     """True for a client that has begun to wait for something in this tick."""
-    return client.waiting_since >= server.tick_started_at - server.held_up.seconds
+    return client.waiting_since >= server.tick_started_at
 
 
 def _connection_count(server: Server) -> int:

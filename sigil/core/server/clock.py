@@ -24,6 +24,7 @@ from ..effects import Effect
 from ..events import InputRead, TickStarted, TimeRead
 from ..http.encode import date_field_and_end
 from .batch import Batch
+from .eviction import LONGEST_LOOK
 from .held_up import judged_at, when_read, when_tick_started
 from .lifecycle import close_unheard, stop_now
 from .state import NO_LAST_READS, Server, ServerState, at_time
@@ -106,11 +107,16 @@ def _disconnect_slowest_readers(
     server: Server, unread: frozenset[Conn], parse: Parse
 ) -> tuple[Server, list[Effect]]:
     """The server without the slowest readers, the `unread` the last of them: as many as it takes to
-    resume, or as one tick may deal with.
+    resume, or as one tick may look at and deal with; the next one goes on with the other slots.
     """
+    slot, slot_count = server.candidates.next_slot, max(1, len(server.slots.entries))
+    after = (slot + LONGEST_LOOK) % slot_count
+    server = server._replace(candidates=server.candidates._replace(next_slot=after))
     batch = Batch(server, parse)
+    clients = batch.draft.clients_from(slot, min(LONGEST_LOOK, slot_count))
     max_count = server.limits.max_overdue_per_tick
-    if not batch.drop_readers(lambda: batch.server.load.paused_at is not None, unread, max_count):
+    batch.drop_readers(lambda: batch.server.load.paused_at is not None, clients, unread, max_count)
+    if not batch.server.load.outbound and batch.server.load.paused_at is not None:
         batch.end_pause()  # it could not end otherwise
     return batch.finish()
 

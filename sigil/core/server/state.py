@@ -124,7 +124,7 @@ def make_server(
         unflushed=pvector(),
         tick_started_at=now,
         broadcast=make_broadcast(limits, epoch),
-        held_up=NEVER_HELD_UP,
+        held_up=NEVER_HELD_UP._replace(tick_at=now),
         last_reads=NO_LAST_READS,
     )
 
