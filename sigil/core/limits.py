@@ -277,6 +277,10 @@ class Limits(NamedTuple):
 FULL_POLICIES = ("evict", "wait", "503")
 """The values of `Limits.full_policy`."""
 
+SHORTEST_HEAD_LEN = 25
+"""Bytes of the shortest request that is answered: `GET / HTTP/1.1`, `Host:`, and three line ends.
+"""
+_MINIMA = {"max_header_len": SHORTEST_HEAD_LEN}
 _AT_LEAST_ONE = frozenset(
     (
         "max_connection_cnt",
@@ -376,7 +380,7 @@ def check_limits(limits: Limits) -> str | None:
         return f"origins is None or a tuple of origins, not {limits.origins!r}"
     for name, value in zip(limits._fields, limits, strict=True):
         kind = _number_type(name, value)
-        minimum = 1 if name in _AT_LEAST_ONE else 0
+        minimum = _MINIMA.get(name, 1 if name in _AT_LEAST_ONE else 0)
         if kind is not None and not _is_number(value, kind, minimum):
             noun = "a whole number" if kind is int else "a number"
             return f"{name} is {noun}, {minimum} or more, not {value!r}"

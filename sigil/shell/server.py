@@ -33,7 +33,7 @@ from .loop.clock import read_clock
 from .loop.descriptors import descriptors_left
 from .loop.engine import Engine
 from .loop.head_cache import cached_parser
-from .loop.last_look import look_before_stop
+from .loop.last_look import accept_before_close, read_before_stop
 from .loop.listen import check_socket, open_listeners
 from .loop.sockets import Ready, Sockets, unread_of
 from .messaging import NO_THREAD
@@ -224,7 +224,7 @@ class HttpServer(Stopping):
             opened.pop_all()
         self._is_watched = self._is_awake = False
         self._sockets = Sockets(self._engine, self._application, selector)
-        self._selector, self._acceptor = selector, acceptor  # from here on it is running
+        self._selector, self._acceptor = selector, acceptor  # from now on it is running
         if not isinstance(name, tuple):  # a Unix socket
             self._host, self._port = str(name), 0
             return
@@ -314,7 +314,7 @@ class HttpServer(Stopping):
         read_len = read_share_len(self._limits, len(ready))
         left = self._process_ready(ready, now, read_len)
         self._take_posted()
-        look_before_stop(engine, self._sockets, selector, self._acceptor, self._limits)
+        read_before_stop(engine, self._sockets, selector, self._limits)
         self._application.sources.poll(now)
         has_work = has_work or len(events) > left_over
         if events or engine.has_work or is_judged:
@@ -381,6 +381,7 @@ class HttpServer(Stopping):
     def _wind_down(self) -> None:
         """Stop listening once the server is stopping; close everything once it has stopped."""
         if self._acceptor is not None:
+            accept_before_close(self._engine, self._sockets, self._acceptor)
             self._acceptor.close()
             self._acceptor = None
             write_log(_LOG, logging.INFO, "stopped listening on %s", self._address())

@@ -42,7 +42,7 @@ from ..core.http.head import parse_headers_only
 from ..core.limits import Limits
 from ..core.server.admission import accept_room
 from ..core.server.clock import next_deadline
-from ..core.server.state import Server, ServerState, make_server
+from ..core.server.state import NO_LAST_READS, Server, ServerState, make_server
 from ..core.server.stats import Stats, stats
 from ..shell.callbacks import Callbacks
 from ..shell.loop.engine import Clock, Engine
@@ -170,6 +170,7 @@ class MemoryServer(Messaging):
             return False
         return (
             self._engine.has_work
+            or self.state.last_reads != NO_LAST_READS
             or bool(self._mailbox)
             or bool(self._interrupting_calls)
             or self._loop.has_work
@@ -219,21 +220,19 @@ class MemoryServer(Messaging):
             )
         )
         self._take_posted()
-        self._look_before_stop()
+        self._read_before_stop()
         self._application.sources.poll(self.now)
         engine.run_rounds(InputRead(self.kernel.unread))
         self._wind_down()
 
-    def _look_before_stop(self) -> None:
-        """Accept and read whoever has come, before a stop is told (`shell.loop.last_look`)."""
+    def _read_before_stop(self) -> None:
+        """Read whoever has sent something, before a stop is told (`shell.loop.last_look`)."""
         engine = self._engine
         stops = [event for event in engine.events if type(event) is Stop]
         if not stops:
             return
         engine.events[:] = [event for event in engine.events if type(event) is not Stop]
         try:
-            engine.events += self.kernel.accept(QUEUE_MAX)
-            engine.run_rounds()
             engine.events += self.kernel.process_all_readable_clients(self._limits)
         finally:
             engine.events += stops
@@ -241,6 +240,7 @@ class MemoryServer(Messaging):
     def _wind_down(self) -> None:
         """Close the backlog if the server is stopping, and everything once it has stopped."""
         if self.state.running is not ServerState.SERVING:
+            self._engine.events += self.kernel.accept(QUEUE_MAX)
             self.kernel.close_backlog()
         if self.state.running is ServerState.STOPPED and self._engine.is_done:
             self.kernel.close()

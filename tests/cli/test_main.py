@@ -5,6 +5,7 @@ Every process gets port 0 and a deadline. Nothing here sleeps: a process is read
 where it listens.
 """
 
+import os
 import resource
 import signal
 import socket
@@ -26,6 +27,7 @@ from tests.support.command import (
     running,
     started,
 )
+from tests.support.requests import GET
 
 ELSEWHERE = """\
 import os, signal, threading
@@ -38,6 +40,17 @@ def interrupt():
     signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
 threading.Thread(target=interrupt).start()
+"""
+
+GATE = """\
+from sigil import Response
+
+def app(request):
+    if not waited:
+        waited.append(open("go").read())
+    return Response.text("through")
+
+waited = []
 """
 
 
@@ -236,6 +249,23 @@ def test_limit_max_requests_ends_the_process_after_so_many_answers(
     with running("serve", target, "--limit-max-requests", "3", folder=folder) as server:
         assert [server.get("/a") for _ in range(3)] == [answer] * 3
         assert server.ended().status == 0
+
+
+def test_nobody_in_the_queue_is_reset_by_limit_max_requests(folder: Path) -> None:
+    os.mkfifo(folder / "go")
+    (folder / "gate.py").write_text(GATE)
+    with running("serve", "gate:app", "--limit-max-requests", "1", folder=folder) as server:
+        clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(20)]
+        for client in clients:
+            client.settimeout(PATIENCE_SECONDS)
+            client.sendall(GET)
+        with (folder / "go").open("w"):  # the first of them is being answered
+            pass
+        statuses = {client.recv(65_536)[:12] for client in clients}
+        for client in clients:
+            client.close()
+        assert server.ended().status == 0
+    assert statuses <= {b"HTTP/1.1 200", b"HTTP/1.1 503"}
 
 
 @pytest.mark.parametrize("target", ["elsewhere:app", "elsewhere:later"])

@@ -93,6 +93,11 @@ def accept(count: int) -> Scene:
 
 
 def accept_when_full(count: int) -> Scene:
+    return passed(idle(count, ROOM._replace(max_connection_cnt=count)), 1.0), [Accepted(1, PEER)]
+
+
+def accept_in_a_rush(count: int) -> Scene:
+    """All have come this very moment, and none is idle yet."""
     return idle(count, ROOM._replace(max_connection_cnt=count)), [Accepted(1, PEER)]
 
 
@@ -275,6 +280,8 @@ def last_event_id(count: int) -> Scene:
     return _asking(_history(count), raw, Response.sse(topics=("usual",)))
 
 
+RUSH = 1_100
+"""More clients than are looked at for one that gives way."""
 CROWD = 600
 """More clients than are dealt with in one tick."""
 LONG_HISTORY = 2_500
@@ -283,13 +290,16 @@ LONG_HISTORY = 2_500
 SITUATIONS = (
     Situation("a connection is accepted, N are idle", accept),
     Situation("a connection is accepted, N are idle, and no more fit", accept_when_full),
+    Situation(
+        "a connection is accepted, N are new, and no more fit", accept_in_a_rush, few=RUSH, times=3
+    ),
     Situation("one of N idle connections is lost", lose),
     Situation("a GET on one of N idle connections", get),
     Situation("a tick in which nothing of N is due", nothing_due),
     Situation(
         "a tick in which N idle connections are overdue", all_overdue, few=4 * CROWD, times=3
     ),
-    Situation("a tick in which N do not read, and too much is held", relief, few=CROWD),
+    Situation("a tick in which N do not read, and too much is held", relief, few=RUSH, times=8),
     Situation("an echo to one of N WebSockets", echo),
     Situation("a WebSocket is opened, N are open", open_one),
     Situation("a WebSocket is opened, N are open, and no more fit", evict_websocket),

@@ -29,8 +29,7 @@ from ..effects import Interest
 from ..events import Segment
 from ..http.body import BodyReader
 from ..http.chunks import StreamState
-from ..http.head import HEAD_BYTES, TARGET_FACTOR, Head, head_size
-from ..http.headers import FIELD_BYTES
+from ..http.head import FIELD_BYTES, HEAD_BYTES, TARGET_FACTOR, TEXT_FACTOR, Head
 from ..http.request import Request
 from ..http.response import Response
 from ..limits import Limits
@@ -148,7 +147,7 @@ NOTHING_OUTGOING = Outgoing((), (), None, (), False, CloseReason.OK, Interest.RE
 SMALL_HEAD_LEN, SMALL_HEAD_FIELDS = 4_096, 32
 """Bytes and fields of a head that is small."""
 UNCOUNTED_BYTES = (
-    HEAD_BYTES + FIELD_BYTES * SMALL_HEAD_FIELDS + (2 + TARGET_FACTOR) * SMALL_HEAD_LEN
+    HEAD_BYTES + FIELD_BYTES * SMALL_HEAD_FIELDS + (TEXT_FACTOR + TARGET_FACTOR) * SMALL_HEAD_LEN
 )
 """What a small head takes at most. So much for each connection is in no sum: the usual request need
 not be counted.
@@ -412,11 +411,16 @@ def buffered_len(client: Client) -> int:
     return queued_len + outbox_len(client) if client.outgoing.outbox else queued_len
 
 
+def may_be_counted(heads: tuple[Head, ...]) -> bool:
+    """False for one request with a small head, or none: told without a sum."""
+    return len(heads) > 1 or (bool(heads) and heads[0].size > UNCOUNTED_BYTES)
+
+
 def outstanding_len(client: Client) -> int:
     """Bytes that the heads of a client's outstanding requests take, if they are more than those of
     one small head.
     """
-    size = sum(map(head_size, client.outstanding))
+    size = sum([head.size for head in client.outstanding])
     return size if size > UNCOUNTED_BYTES else 0
 
 

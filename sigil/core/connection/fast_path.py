@@ -31,8 +31,6 @@ from .client import (
     IDLE_HTTP,
     IDLE_WEBSOCKET,
     NOTHING_OUTGOING,
-    SMALL_HEAD_FIELDS,
-    SMALL_HEAD_LEN,
     Client,
     after_delivery,
     after_read,
@@ -65,8 +63,6 @@ def on_received(client: Client, event: Received, context: Context) -> Step | Non
         return _received_several(client, data, context) if data.endswith(b"\r\n\r\n") else None
     head = context.parse(data)
     if type(head) is not Head or not head.may_pipeline:
-        return None
-    if len(data) > SMALL_HEAD_LEN or len(head.headers.pairs) > SMALL_HEAD_FIELDS:
         return None
     after = after_read(client, client.incoming, (head,), len(data), context.now)
     ticket = Ticket(client.conn, client.responded)

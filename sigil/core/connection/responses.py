@@ -26,7 +26,7 @@ from .event_stream import event_stream_subscription, open_event_stream
 from .output import write, write_and_shut
 from .upgrade import open_websocket
 
-NO_HEAD = Head("GET", "", "", "", 1, Headers(), 0, False, False, False)
+NO_HEAD = Head("GET", "", "", "", 1, Headers(), 0, False, False, False, 0)
 """Stands for a head that was not read when an error is answered."""
 UNREAD = NO_HEAD._replace(method="-", target="-")
 """Stands for it in the access log."""

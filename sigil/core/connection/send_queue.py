@@ -18,12 +18,12 @@ from typing import NamedTuple
 from ..broadcast.broadcast import Broadcast
 from ..broadcast.encode import encode_for
 from ..broadcast.encoding import Encoding
-from ..broadcast.entry import frame_len_for, matches
+from ..broadcast.entry import Subscription, frame_len_for, matches
 from ..broadcast.ring import FRAMES_MAX, Ring, first_matching, length_from, ring_read_encoded
 from ..events import Segment
 from ..limits import Limits
 from ..websocket.frames import encode_frame, frame_header, frame_len
-from .subscriber import OPEN, Follow, LongFrame, Queue, Subscriber, item_len
+from .subscriber import OPEN, Follow, LongFrame, Queue, Subscriber, item_len, make_place
 
 COPY_MAX = 16_384
 """Bytes up to which a payload is copied behind its header, and neighbouring segments are joined."""
@@ -83,16 +83,26 @@ def enqueue_broadcast(subscriber: Subscriber, broadcast: Broadcast) -> Subscribe
         cursor = broadcast.ring.head_number
     if to <= _last_place(queue, cursor):
         return subscriber
-    last = queue[-1] if queue else None
-    if isinstance(last, Follow) and last.subscription == subscriber.subscription:
+    last, subscription = queue[-1] if queue else None, subscriber.subscription
+    queued_len = subscriber.queued_len
+    if isinstance(last, Follow) and last.subscription == subscription:
+        place = last._replace(to=to)
         queue = queue[:-1]
-    place = Follow(to, subscriber.subscription)
-    return subscriber._replace(cursor=cursor, queue=(*queue, place))
+    else:
+        place = make_place(to, subscription, _last_subscription(queue))
+        queued_len += place.size
+    return subscriber._replace(cursor=cursor, queue=(*queue, place), queued_len=queued_len)
 
 
 def _last_place(queue: Queue, cursor: int) -> int:
     """Up to which number what was published has its place in the queue."""
     return next((item.to for item in reversed(queue) if isinstance(item, Follow)), cursor)
+
+
+def _last_subscription(queue: Queue) -> Subscription | None:
+    """The subscription of the last place in the queue."""
+    places = (item.subscription for item in reversed(queue) if isinstance(item, Follow))
+    return next(places, None)
 
 
 # -- emptying it -----------------------------------------------------------------------------------
@@ -119,7 +129,7 @@ def dequeue(subscriber: Subscriber, ring: Ring, room: int, pongs: bytes = b"") -
     is_open = subscriber.close_state is OPEN
     items = list(subscriber.queue)
     if is_open and subscriber.cursor is not None:
-        items.append(Follow(ring.head_number, subscriber.subscription))
+        items.append(Follow(ring.head_number, subscriber.subscription, 0))
     segments: list[Segment] = [pongs] if pongs and is_open else []
     left, cursor, taken = room, subscriber.cursor, 0
     for item in items:
@@ -209,7 +219,8 @@ def encode_ahead(
     places = _places(subscriber, broadcast.ring.head_number)
     if not places:
         return broadcast
-    return encode_for(broadcast, subscriber.cursor, places, tick_started_at, limits)
+    wanted = [(place.to, place.subscription) for place in places]
+    return encode_for(broadcast, subscriber.cursor, wanted, tick_started_at, limits)
 
 
 # -- how far behind it is --------------------------------------------------------------------------
@@ -235,8 +246,13 @@ def _places(subscriber: Subscriber, head_number: int) -> list[Follow]:
     """
     places = [item for item in subscriber.queue if isinstance(item, Follow)]
     if subscriber.close_state is OPEN:
-        places.append(Follow(head_number, subscriber.subscription))
+        places.append(Follow(head_number, subscriber.subscription, 0))
     return places
+
+
+def places_len(subscriber: Subscriber) -> int:
+    """Bytes of the queue that are places, which are not sent."""
+    return sum([item.size for item in subscriber.queue if isinstance(item, Follow)])
 
 
 def backlog_len(subscriber: Subscriber, broadcast: Broadcast) -> int:

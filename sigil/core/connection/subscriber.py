@@ -48,11 +48,30 @@ long.
 """
 
 
+PLACE_BYTES = 256
+"""Bytes of memory of a place in a queue beside the topics that it is for."""
+TOPIC_PLACE_BYTES = 128
+"""Bytes of memory of a topic in a set of topics, beside its text, which such sets share."""
+
+
 class Follow(NamedTuple):
     """A place in a queue: all that was published up to number `to`, for this subscription."""
 
     to: int
     subscription: Subscription
+    size: int
+    """Bytes of memory that are held for it."""
+
+
+def make_place(to: int, subscription: Subscription, previous: Subscription | None) -> Follow:
+    """A place for this subscription, behind one for the `previous`: if that is the very same, its
+    topics are counted there. Otherwise they are, and the longest text, which nothing else may hold.
+    """
+    size = PLACE_BYTES
+    if subscription is not previous:
+        topics = subscription.topics
+        size += TOPIC_PLACE_BYTES * len(topics) + UTF8_BYTES_MAX * max(map(len, topics), default=0)
+    return Follow(to, subscription, size)
 
 
 class LongFrame(NamedTuple):
@@ -69,9 +88,9 @@ Queue: TypeAlias = tuple[QueueItem, ...]
 
 
 def item_len(item: QueueItem) -> int:
-    """Bytes of an item of a queue; a place has none."""
+    """Bytes of an item of a queue; of a place, those of memory that are held for it."""
     if isinstance(item, Follow):
-        return 0
+        return item.size
     return len(item.header) + len(item.payload) if isinstance(item, LongFrame) else len(item)
 
 
@@ -82,7 +101,7 @@ class Subscriber(NamedTuple):
     """It is among the clients that the next flush looks at."""
     queue: Queue
     queued_len: int
-    """Bytes of the frames in the queue."""
+    """Bytes of the items in the queue."""
     close_state: CloseState
     reason: CloseReason
     """Why it ends, once that is known."""

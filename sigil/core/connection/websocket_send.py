@@ -37,8 +37,16 @@ from .client import (
 )
 from .context import Context, Outcome, Step
 from .output import write, write_and_shut
-from .send_queue import Dequeued, append_frames, backlog_len, dequeue, enqueue, enqueue_broadcast
-from .subscriber import OPEN, CloseState, Follow, add_topics
+from .send_queue import (
+    Dequeued,
+    append_frames,
+    backlog_len,
+    dequeue,
+    enqueue,
+    enqueue_broadcast,
+    places_len,
+)
+from .subscriber import OPEN, CloseState, add_topics, make_place
 
 NOMINAL_FRAME_HEADER_LEN = 4
 """Bytes that a frame's header counts for when it is asked whether there is room: near enough, and
@@ -192,12 +200,13 @@ def on_fan_out_stalled(client: Client, event: FanOutStalled, context: Context) -
         return with_outgoing(client, outgoing), []
     if subscriber.cursor is not None:
         cursor = min(cursor, subscriber.cursor)
-    queue = subscriber.queue
+    queue, queued_len = subscriber.queue, subscriber.queued_len
     # What it missed belongs before what was queued since, and is of the topics it had then.
     if queue or subscriber.subscription != event.subscription:
-        queue = (Follow(event.end, event.subscription), *queue)
+        place = make_place(event.end, event.subscription, subscriber.subscription)
+        queue, queued_len = (place, *queue), queued_len + place.size
     client = client._replace(
-        subscriber=subscriber._replace(cursor=cursor, queue=queue),
+        subscriber=subscriber._replace(cursor=cursor, queue=queue, queued_len=queued_len),
         outgoing=outgoing._replace(is_full=not outgoing.outbox),
     )
     return client, []
@@ -229,7 +238,8 @@ def drop_too_slow(client: Client, needed: int, broadcast: Broadcast) -> Outcome:
 
 def on_subscribe(client: Client, event: Subscribe, context: Context) -> Outcome:
     """Subscribe a client to a topic, or unsubscribe it, for the program; what was published before
-    is still sent by the topics it had then.
+    is still sent by the topics it had then: what is held for that counts as queued, and a client
+    that has no room for it is too slow.
 
     A subscription beyond the limits is not made: the caller may be in another thread, so only the
     error log can tell.
@@ -246,7 +256,13 @@ def on_subscribe(client: Client, event: Subscribe, context: Context) -> Outcome:
             return client, [Log(ERROR_LOG, LogLevel.ERROR, f"{client.peer}: {subscription}")]
     else:
         subscription = Subscription(subscriber.subscription.encoding, topics - {event.topic})
-    subscriber = enqueue_broadcast(subscriber, context.broadcast)
+    is_full = buffered_len(client) >= context.limits.max_ws_outbox_len
+    before, subscriber = subscriber, enqueue_broadcast(subscriber, context.broadcast)
+    if is_full and subscriber.queued_len > before.queued_len:
+        text = f"{client.peer} dropped, WS_CLIENT_TOO_SLOW: no room for one more change of topics"
+        return Disconnected(client, CloseReason.WS_CLIENT_TOO_SLOW), [
+            Log(SERVER_LOG, LogLevel.INFO, text)
+        ]
     return with_subscriber(client, subscriber._replace(subscription=subscription)), []
 
 
@@ -259,4 +275,5 @@ def buffered_amount(client: Client | None, broadcast: Broadcast) -> int:
     subscriber = client.subscriber
     if subscriber is None or subscriber.close_state >= CloseState.ENDED:
         return outbox_len(client)
-    return buffered_len(client) + backlog_len(subscriber, broadcast)
+    queued_len = buffered_len(client) - places_len(subscriber)
+    return queued_len + backlog_len(subscriber, broadcast)

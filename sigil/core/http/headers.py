@@ -18,11 +18,6 @@ from typing import Any, NoReturn, TypeAlias, final, overload
 Pair: TypeAlias = tuple[str, str]
 Pairs: TypeAlias = tuple[Pair, ...]
 
-FIELD_BYTES = 320
-"""Bytes of memory of a field line beside its text: the pair, two strings, the dictionary's entry;
-measured for CPython on 64 bits, and rounded up.
-"""
-
 _JOINERS = {"cookie": "; "}
 
 _COMMON = (
@@ -90,8 +85,7 @@ class Headers:
     both `["host"]` and `["Host"]` are `"a"`.
     """
 
-    __slots__ = ("_size", "combined", "pairs")
-    _size: int
+    __slots__ = ("combined", "pairs")
     pairs: Pairs
     combined: Mapping[str, str]
     """The combined value by lower-case name. It cannot be changed: heads are cached, and shared
@@ -105,16 +99,6 @@ class Headers:
         _set(self, "pairs", pairs)
         combined = _combine(pairs) if combined is None else combined
         _set(self, "combined", MappingProxyType(combined))
-
-    @property
-    def size(self) -> int:
-        """About how many bytes of memory these fields take, at most; worked out once."""
-        try:
-            return self._size
-        except AttributeError:
-            text = sum(map(len, self.combined)) + sum(map(len, self.combined.values()))
-            _set(self, "_size", FIELD_BYTES * len(self.pairs) + 2 * text)
-            return self._size
 
     def __getitem__(self, name: str) -> str:
         return self.combined[name.lower()]

@@ -4,7 +4,8 @@ Theory: `max_connection_cnt` bounds the connections, so a server can be full, an
 what becomes of a new connection then. "evict" gives it the slot of a connection that matters less,
 so that idle ones cannot lock everybody out; "503" rejects it; under "wait" the shell asks
 `accept_room` first and leaves it in the kernel's queue. A process without a descriptor for a
-connection that waits is as full as one without a slot.
+connection that waits is as full as one without a slot. A server that is draining takes those who
+are still in that queue, since it closes it, and evicts nobody for them.
 
 Rules: subscribers have a budget of their own and do not count. Candidates for eviction that were
 seen are kept in `Server.candidates`, and one that has moved on since is passed over. A rejected
@@ -41,10 +42,11 @@ def accept_new_client(server: Server, event: Accepted, parse: Parse) -> tuple[Se
     effect that rejects it with a 503.
     """
     evicted: list[Effect] = []
-    if server.running is not ServerState.SERVING:
+    is_draining = server.running is ServerState.DRAINING
+    if server.running is ServerState.STOPPED:
         return _reject(server, event, CloseReason.SHUTDOWN)
     if _connection_count(server) >= server.limits.max_connection_cnt:
-        if server.limits.full_policy != "evict":
+        if is_draining or server.limits.full_policy != "evict":
             return _reject(server, event, CloseReason.FULL)
         server, evicted = _evict_one(server, parse)
     draft, totals = Draft(server.slots), server.totals
@@ -58,7 +60,16 @@ def accept_new_client(server: Server, event: Accepted, parse: Parse) -> tuple[Se
         wheel=schedule(server.wheel, conn, now, deadline_of(client, server.limits)),
         totals=totals._replace(accepted=totals.accepted + 1),
     )
+    if is_draining:
+        server = _await_last_read(server, conn)
     return server, [*evicted, Adopt(conn, event.socket_id), CallOpen(conn)]
+
+
+def _await_last_read(server: Server, conn: Conn) -> Server:
+    """The draining server, which reads this newcomer once before it may be closed."""
+    last_reads = server.last_reads
+    newest = last_reads.newest.append(conn)
+    return server._replace(last_reads=last_reads._replace(newest=newest))
 
 
 def free_descriptor(
@@ -79,7 +90,7 @@ def free_descriptor(
 
 def _is_active(server: Server, client: Client) -> bool:
     """True for a client that has begun to wait for something in this tick."""
-    return client.waiting_since >= server.tick_started_at - server.held_up.seconds
+    return client.waiting_since >= server.tick_started_at
 
 
 def _connection_count(server: Server) -> int:

@@ -11,7 +11,7 @@ its events would do one by one. What is in a cohort stands in `cohorts`, what a 
 `budgets`; this file only applies them, in order. It does not know which event it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from ..broadcast.broadcast import count_subscribers
@@ -26,14 +26,14 @@ from ..connection.client import (
     incoming_len,
     is_close_due,
     is_subscriber,
+    may_be_counted,
     may_parse,
-    outstanding_len,
     subscriber_of,
     with_subscriber,
 )
 from ..connection.context import Context, Outcome, Parse, context
 from ..connection.deadlines import after_transition, deadline_of
-from ..connection.responses import service_unavailable
+from ..connection.responses import NO_HEAD, service_unavailable
 from ..connection.send_queue import encode_ahead
 from ..connection.subscriber import Subscriber
 from ..connection.transitions import close_with_error, resume
@@ -155,6 +155,9 @@ class Batch:
             effects = closing_frames(client, reason, self.context)
         elif _awaits_response(client):
             segments = service_unavailable(reason, client.outstanding[0], self.context.date)
+            effects = [Send(client.conn, segments, Then.DROP)]
+        elif reason is CloseReason.SHUTDOWN and not client.bytes_in:
+            segments = service_unavailable(reason, NO_HEAD, self.context.date)  # as at the door
             effects = [Send(client.conn, segments, Then.DROP)]
         self.commit(client, (Disconnected(client, reason), effects))
 
@@ -286,14 +289,22 @@ class Batch:
     def drop_readers(
         self,
         is_too_much: Callable[[], bool],
+        clients: Iterable[Client] | None = None,
         unread: frozenset[Conn] = frozenset(),
         max_count: int | None = None,
     ) -> bool:
-        """Drop those for whom most is held while it is too much, `max_count` at most and the
-        `unread` last; False if nothing is held for anybody.
+        """Drop those for whom most is held while it is too much, of these clients or of all,
+        `max_count` at most and the `unread` last; False if there was nobody to drop.
+
+        Whoever holds less than half of what all do on average is left alone: there are others.
         """
-        count = self.draft.used if max_count is None else max_count
-        conns = slowest_readers(self.draft.clients(), self.context.now, unread, count)
+        load, count = self.server.load, self.draft.used
+        least = load.outbound // (2 * max(1, count))
+        if clients is None:
+            clients = self.draft.clients()
+        if max_count is not None:
+            count = max_count
+        conns = slowest_readers(clients, self.context.now, unread, count, least)
         for conn in conns:
             if not is_too_much():
                 break
@@ -340,7 +351,7 @@ def _is_idle(client: Client) -> bool:
     """True for an idle HTTP connection, told without counting what it holds."""
     if client.incoming is not IDLE_HTTP or client.outgoing is not NOTHING_OUTGOING:
         return False
-    return not client.outstanding or not outstanding_len(client)
+    return not may_be_counted(client.outstanding)
 
 
 def _awaits_response(client: Client) -> bool:

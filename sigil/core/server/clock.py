@@ -24,9 +24,10 @@ from ..effects import Effect
 from ..events import InputRead, TickStarted, TimeRead
 from ..http.encode import date_field_and_end
 from .batch import Batch
+from .eviction import LONGEST_LOOK
 from .held_up import judged_at, when_read, when_tick_started
-from .lifecycle import stop_now
-from .state import Server, ServerState, at_time
+from .lifecycle import close_unheard, stop_now
+from .state import NO_LAST_READS, Server, ServerState, at_time
 from .timer_wheel import expire, next_expiry, put_back, schedule
 
 LOOKS_PER_OVERDUE = 8
@@ -55,17 +56,18 @@ def input_read(server: Server, event: InputRead, parse: Parse) -> tuple[Server, 
     at, paused_at = judged_at(server.held_up, server.tick_started_at), server.load.paused_at
     if server.running is ServerState.DRAINING and server.now >= server.deadline:
         return stop_now(server, parse)
+    server, closed = close_unheard(server, event.unread, parse)
     max_looks = LOOKS_PER_OVERDUE * server.limits.max_overdue_per_tick
     wheel, expired = expire(server.wheel, at, max_looks)
     is_overloaded = paused_at is not None and at >= paused_at + OVERLOAD_GRACE_SECONDS
     if not expired and not is_overloaded:
-        return server, []
+        return server, closed
     server = server._replace(wheel=wheel)
     server, effects = _check_deadlines(server, at, expired, event.unread, parse)
     if not is_overloaded or server.load.paused_at is None:
-        return server, effects
+        return server, closed + effects
     server, more = _disconnect_slowest_readers(server, event.unread, parse)
-    return server, effects + more
+    return server, closed + effects + more
 
 
 def _date_at(server: Server, unix_time: int) -> bytes:
@@ -105,11 +107,16 @@ def _disconnect_slowest_readers(
     server: Server, unread: frozenset[Conn], parse: Parse
 ) -> tuple[Server, list[Effect]]:
     """The server without the slowest readers, the `unread` the last of them: as many as it takes to
-    resume, or as one tick may deal with.
+    resume, or as one tick may look at and deal with; the next one goes on with the other slots.
     """
+    slot, slot_count = server.candidates.next_slot, max(1, len(server.slots.entries))
+    after = (slot + LONGEST_LOOK) % slot_count
+    server = server._replace(candidates=server.candidates._replace(next_slot=after))
     batch = Batch(server, parse)
+    clients = batch.draft.clients_from(slot, min(LONGEST_LOOK, slot_count))
     max_count = server.limits.max_overdue_per_tick
-    if not batch.drop_readers(lambda: batch.server.load.paused_at is not None, unread, max_count):
+    batch.drop_readers(lambda: batch.server.load.paused_at is not None, clients, unread, max_count)
+    if not batch.server.load.outbound and batch.server.load.paused_at is not None:
         batch.end_pause()  # it could not end otherwise
     return batch.finish()
 
@@ -128,6 +135,8 @@ def next_deadline(server: Server) -> float | None:
     """When a tick is needed at the latest, on the clock of `now`; None if there is no deadline."""
     due, paused_at = next_expiry(server.wheel), server.load.paused_at
     deadlines = [server.deadline] if server.running is ServerState.DRAINING else []
+    if server.last_reads != NO_LAST_READS:
+        deadlines.append(server.now)  # whoever is to be read once more is read at once
     counted = [] if due is None else [due]
     if paused_at is not None:
         counted.append(paused_at + OVERLOAD_GRACE_SECONDS)

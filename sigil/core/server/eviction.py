@@ -51,7 +51,9 @@ FIRST_LOOK = 128
 NEXT_LOOK = 32
 """Slots that are looked at for each further eviction, so that all are within some."""
 LONGEST_LOOK = 1_024
-"""Slots that are looked at to find somebody who has no request under way."""
+"""Slots that are looked at to find somebody who has no request under way, or in one tick to find
+the slowest readers.
+"""
 MAX_CANDIDATES = 64
 """Candidates that are kept."""
 
@@ -130,16 +132,16 @@ SECONDS_MIN = 1e-9
 
 
 def slowest_readers(
-    clients: Iterable[Client], now: float, unread: frozenset[Conn], max_count: int
+    clients: Iterable[Client], now: float, unread: frozenset[Conn], max_count: int, least: int = 0
 ) -> list[Conn]:
-    """The clients for whom something is held, first those for whom much is, of them whoever would
-    need longest to read it, at the rate at which it has read since it fell behind; the `unread`
-    last.
+    """The clients for whom more than the `least` is held, first those for whom much is, of them
+    whoever would need longest to read it, at the rate at which it has read since it fell behind;
+    the `unread` last.
     """
     held = [
         (length, _read_rate(client, now), client.conn)
         for client in clients
-        if (length := outgoing_len(client))
+        if (length := outgoing_len(client)) > least
     ]
     ranked = _by_use([holder for holder in held if holder[2] not in unread], max_count)
     if len(ranked) < max_count:

@@ -21,6 +21,7 @@ from ..connection.client import (
     NOTHING_OUTGOING,
     Client,
     is_scheduled,
+    may_be_counted,
 )
 from ..connection.context import Parse
 from ..connection.transitions import TRANSITIONS
@@ -173,10 +174,9 @@ def _apply_run(
                 after, orders = outcome
                 entries[slot] = after
                 effects += orders
-                # only heads can be counted of an idle connection: of several requests, or of one
-                # that was large, and then the sum is not 0
-                was_counted = client.outstanding and batch.server.load.inbound
-                if was_counted or len(after.outstanding) > 1:
+                # only heads can be counted of an idle connection, which it had or has more of
+                heads = client.outstanding or after.outstanding
+                if heads and may_be_counted(heads):
                     batch.update_load(client, after)
                     context = batch.context
                 if incoming is not IDLE_HTTP and is_scheduled(after) and not is_scheduled(client):

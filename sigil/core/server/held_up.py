@@ -4,13 +4,16 @@ Theory: deadlines are for clients that do nothing. When the loop does nothing (i
 debugger or a slow frame had it), clients may wait for us as much as we for them: a sender whose
 window is full, a reader that has read all there is, a coroutine that was not run. So deadlines have
 a clock of their own, the counted time. It runs with the clock of the world, but from one tick to
-the next no further than the server could have waited by itself: a period of the timer wheel.
+the next no further than the server could have waited by itself, which is a period of the timer
+wheel, or than its loop usually takes.
 
 Rules: a tick that comes later than it was asked for ends nobody who has become overdue since the
 tick before, because what it reads, sends and runs must have its effect first. They are looked at
 again after as much time as it was late, half a period at most; or by the next tick that is late, so
-that a loop that is always late still ends whoever is overdue. It does not know what anybody waits
-for.
+that a loop that is always late still ends whoever is overdue. What is usual grows fourfold with
+each tick at most, and one short tick ends it: so a host that ticks twenty times a second has all
+its time counted, whatever the shortest timeout is, and one hold-up is not usual. It does not know
+what anybody waits for.
 """
 
 from math import inf
@@ -29,9 +32,13 @@ class HeldUp(NamedTuple):
     so at `judges_until`.
     """
     judges_until: float
+    tick_at: float
+    """When the last tick started, on the clock of the world."""
+    usual: float
+    """Seconds that usually pass from one tick to the next, if they are more than a period."""
 
 
-NEVER_HELD_UP = HeldUp(0.0, -inf, -inf)
+NEVER_HELD_UP = HeldUp(0.0, -inf, -inf, 0.0, 0.0)
 
 
 def judged_at(held_up: HeldUp, tick_started_at: float) -> float:
@@ -46,7 +53,8 @@ def when_read(held_up: HeldUp, wheel: Wheel, tick_started_at: float, now: float)
     due = next_expiry(wheel)
     if due is None:
         return held_up  # nobody waits for anything
-    latest = max(tick_started_at + wheel.period, due) + wheel.granularity
+    usual = max(wheel.period, held_up.usual)
+    latest = max(tick_started_at + usual, due) + wheel.granularity
     if now - held_up.seconds <= latest:
         return held_up
     return held_up._replace(seconds=now - latest)
@@ -57,6 +65,8 @@ def when_tick_started(held_up: HeldUp, wheel: Wheel, tick_started_at: float, now
     `tick_started_at` of the counted time.
     """
     after = when_read(held_up, wheel, tick_started_at, now)
+    usual = min(now - held_up.tick_at, 4 * max(wheel.period, held_up.usual))
+    after = after._replace(tick_at=now, usual=usual)
     due = next_expiry(wheel)
     if due is None:
         return after
@@ -64,4 +74,4 @@ def when_tick_started(held_up: HeldUp, wheel: Wheel, tick_started_at: float, now
     if late <= wheel.granularity:
         return after
     judges_from = now - after.seconds + min(late, wheel.period / 2)
-    return HeldUp(after.seconds, judges_from, tick_started_at)
+    return after._replace(judges_from=judges_from, judges_until=tick_started_at)

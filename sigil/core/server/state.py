@@ -39,6 +39,24 @@ class ServerState(IntEnum):
     STOPPED = 2
 
 
+class LastReads(NamedTuple):
+    """While a server is draining: who has sent nothing, and is closed when it was read once more.
+
+    What came before the stop may not have been read yet. `InputRead` says what was, but only of its
+    own tick, which may have begun before; so a whole one has to pass.
+    """
+
+    newest: PVector[Conn]
+    """Those whom the next `InputRead` does not concern: its tick may have begun before the stop, or
+    before they were accepted.
+    """
+    due: PVector[Conn]
+    """Those whom it does."""
+
+
+NO_LAST_READS = LastReads(pvector(), pvector())
+
+
 class Server(NamedTuple):
     """A server; times are in seconds. Those of connections, of the wheel and of the load are of the
     counted time (`counted_now`); all others but `unix_time` are on the clock of `now`.
@@ -75,6 +93,7 @@ class Server(NamedTuple):
     """When the last tick began, in counted time."""
     broadcast: Broadcast
     held_up: HeldUp
+    last_reads: LastReads
 
 
 def make_server(
@@ -105,7 +124,8 @@ def make_server(
         unflushed=pvector(),
         tick_started_at=now,
         broadcast=make_broadcast(limits, epoch),
-        held_up=NEVER_HELD_UP,
+        held_up=NEVER_HELD_UP._replace(tick_at=now),
+        last_reads=NO_LAST_READS,
     )
 
 
@@ -136,11 +156,11 @@ def at_time(
     """
     (slots, _, _, _, limits, running, wheel, started_at, next_generation,
      deadline, totals, logs_access, load, candidates, oldest, unflushed,
-     _, broadcast, _) = server
+     _, broadcast, _, last_reads) = server
     after: Server = make_unchecked(Server, (
         slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
         deadline, totals, logs_access, load, candidates, oldest, unflushed,
-        tick_started_at, broadcast, held_up))
+        tick_started_at, broadcast, held_up, last_reads))
     return after
 
 
@@ -148,11 +168,11 @@ def with_slots(server: Server, slots: Slots, unflushed: PVector[Conn]) -> Server
     """The server with another table, and other subscribers that are to be flushed."""
     (_, now, unix_time, date, limits, running, wheel, started_at, next_generation,
      deadline, totals, logs_access, load, candidates, oldest, _,
-     tick_started_at, broadcast, held_up) = server
+     tick_started_at, broadcast, held_up, last_reads) = server
     after: Server = make_unchecked(Server, (
         slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
         deadline, totals, logs_access, load, candidates, oldest, unflushed,
-        tick_started_at, broadcast, held_up))
+        tick_started_at, broadcast, held_up, last_reads))
     return after
 
 
@@ -160,9 +180,9 @@ def with_broadcast(server: Server, broadcast: Broadcast, totals: Totals) -> Serv
     """The server with another broadcast, and other totals."""
     (slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
      deadline, _, logs_access, load, candidates, oldest, unflushed,
-     tick_started_at, _, held_up) = server
+     tick_started_at, _, held_up, last_reads) = server
     after: Server = make_unchecked(Server, (
         slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
         deadline, totals, logs_access, load, candidates, oldest, unflushed,
-        tick_started_at, broadcast, held_up))
+        tick_started_at, broadcast, held_up, last_reads))
     return after

@@ -14,8 +14,7 @@ varies each of them. This file does not know a server: another test attacks one,
 """
 
 from ..connection.client import UNCOUNTED_BYTES
-from ..http.head import HEAD_BYTES, TARGET_FACTOR
-from ..http.headers import FIELD_BYTES
+from ..http.head import FIELD_BYTES, HEAD_BYTES, TARGET_FACTOR, TEXT_FACTOR
 from ..limits import Limits, without_aliases
 from ..server.budgets import outbound_bound
 
@@ -114,7 +113,7 @@ def head_len(limits: Limits, length: int) -> int:
     """
     target = min(length, limits.max_target_len)
     fields = limits.max_headers * FIELD_BYTES
-    return HEAD_BYTES + fields + 2 * length + TARGET_FACTOR * target
+    return HEAD_BYTES + fields + TEXT_FACTOR * length + TARGET_FACTOR * target
 
 
 def _all_requests(limits: Limits) -> int:

@@ -15,7 +15,8 @@ know threads or sockets.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from ...core.conn import Conn
@@ -81,9 +82,16 @@ class Engine:
         """What has happened and the core has not received. It is always this list: whoever performs
         effects adds to it.
         """
-        self._effects: list[Effect] = []
-        self._performing: Iterator[Effect] = iter(())
-        """Effects that are being performed, before all others."""
+        self._effects: deque[Effect] = deque()
+        """Effects that were not performed, in order; the first one may be at it. It is always this
+        queue.
+        """
+        self.touched: Effect | None = None
+        """The effect of which bytes were given to the kernel last, while effects are performed."""
+        self.must_repeat: Callable[[Effect], bool] = _never
+        """True if an effect that was interrupted is to be performed again; else what came of it is
+        reported.
+        """
         self._last_not_taken: tuple[int, Event | None] = (0, None)
         """How many events the last one that was put before others was behind, itself counted, and
         that one.
@@ -232,7 +240,7 @@ class Engine:
         behind the end, and is not called for those who are gone then.
         """
         effects = self._take_effects()
-        self._effects = [effect for effect in effects if type(effect) not in USER_CODE]
+        self._effects += [effect for effect in effects if type(effect) not in USER_CODE]
         for effect in effects:
             if type(effect) in USER_CODE:
                 self.run_queue.put(effect)  # type: ignore[arg-type]  # it is work, by its type
@@ -263,27 +271,32 @@ class Engine:
     def _perform_effects(self) -> None:
         """Perform effects in order until none is left; user code that has to wait is queued."""
         methods, add, queue = self.methods, self.events.append, self.run_queue
-        clock = queue.clock
-        while self._effects:
-            self._performing, self._effects = iter(self._effects), []
-            try:
-                for effect in self._performing:
-                    kind = type(effect)
-                    # nearly always nothing waits, and user code has time left
-                    may_wait = kind in USER_CODE and (queue.count or clock() >= queue.until)
-                    if may_wait and queue.defers(effect):
-                        continue
+        clock, effects, begun = queue.clock, self._effects, None
+        try:
+            while effects:
+                effect = effects[0]
+                kind = type(effect)
+                begun = effect
+                # nearly always nothing waits, and user code has time left
+                may_wait = kind in USER_CODE and (queue.count or clock() >= queue.until)
+                if not (may_wait and queue.defers(effect)):
                     event = methods[kind](effect)
                     if event is not None:
                         add(event)
-            except BaseException:
-                self._effects = self._take_effects()
-                raise
+                effects.popleft()
+        except BaseException:
+            # user code is called once, whatever it raises
+            is_at_head = bool(effects) and effects[0] is begun
+            if is_at_head and (type(begun) in USER_CODE or not self.must_repeat(effects[0])):
+                effects.popleft()
+            raise
+        finally:
+            self.touched = None
 
     def _take_effects(self) -> list[Effect]:
         """All effects that were not performed, in order, for whoever performs them now."""
-        effects = [*self._performing, *self._effects]
-        self._effects = []
+        effects = list(self._effects)
+        self._effects.clear()
         return effects
 
     def report(self, event: Event) -> None:
@@ -338,7 +351,7 @@ class Engine:
         waiting = [*self._take_effects(), *effects]
         newcomers = {effect.conn for effect in waiting if type(effect) is Adopt}
         sends = [effect for effect in waiting if _may_be_sent_now(effect, newcomers)]
-        self._effects = [effect for effect in waiting if not _may_be_sent_now(effect, newcomers)]
+        self._effects += [effect for effect in waiting if not _may_be_sent_now(effect, newcomers)]
         for effect in sends:
             self.methods[type(effect)](effect)
         self.sync(with_replies=False)
@@ -375,6 +388,11 @@ class Engine:
             self._perform()
             if rounds > max_rounds and not any(map(_is_not_taken, self.events)):
                 return
+
+
+def _never(effect: Effect) -> bool:
+    """Performs effects that nothing interrupts."""
+    return False
 
 
 def _can_flush(client: Client | None) -> bool:

@@ -1,17 +1,17 @@
-"""The last look before a server stops: whoever has come by then is accepted and read once.
+"""The last looks when a server stops: whoever has come by then is accepted, and read once.
 
-Theory: to stop is to close those who have sent nothing, and the listening socket with all who wait
-in its queue. But when the stop is told there may be clients that have sent a whole request and that
-nobody has read: they would be reset. So the stop waits until the queue is empty and everybody has
-been read; then it finds their requests among those that are answered, or told 503.
+Theory: a server that drains reads everybody once more before it closes those without a request; the
+core sees to that (`core.server.lifecycle`). Two things are left to the shell. A listening socket
+that is closed resets those who wait in its queue, so they are accepted before. And a stop without
+grace closes everybody at once, so all that has come is reported before it.
 
-Rules: one pass, bounded by the length that a queue of the kernel can have. If user code breaks out
-of it, the stop is not lost. It does not know what a stop does.
+Rules: each look is one pass, bounded by the length that a queue of the kernel can have. If a signal
+breaks out of it, the stop is not lost. It does not know what a stop does.
 """
 
 import selectors
 
-from ...core.events import Accepted, Stop, TickStarted
+from ...core.events import Accepted, Stop
 from ...core.limits import Limits
 from .acceptor import Acceptor
 from .engine import Engine
@@ -21,12 +21,8 @@ QUEUE_MAX = 4_096
 """Connections that the kernel holds for a listening socket at most (`net.core.somaxconn`)."""
 
 
-def look_before_stop(
-    engine: Engine,
-    sockets: Sockets,
-    selector: selectors.BaseSelector,
-    acceptor: Acceptor | None,
-    limits: Limits,
+def read_before_stop(
+    engine: Engine, sockets: Sockets, selector: selectors.BaseSelector, limits: Limits
 ) -> None:
     """If the engine has a `Stop` among its events, let it come behind all that has come in."""
     events = engine.events
@@ -35,12 +31,12 @@ def look_before_stop(
         return
     events[:] = [event for event in events if type(event) is not Stop]
     try:
-        if acceptor is not None:
-            accepted = acceptor.accept(QUEUE_MAX).sockets
-            events += [Accepted(sockets.register_accepted(sock), peer) for sock, peer in accepted]
-        time = engine.clock()
-        events.insert(0, TickStarted(time.now, time.unix_time))
-        engine.run_rounds()
         events += sockets.process_readable_clients(selector.select(0.0), limits.max_read_len)[0]
     finally:
         events += stops
+
+
+def accept_before_close(engine: Engine, sockets: Sockets, acceptor: Acceptor) -> None:
+    """Accept all who wait in the queue of a listening socket that is about to be closed."""
+    accepted = acceptor.accept(QUEUE_MAX).sockets
+    engine.events += [Accepted(sockets.register_accepted(sock), peer) for sock, peer in accepted]

@@ -17,7 +17,7 @@ from contextlib import suppress
 from ...core.limits import Limits
 from .connection_socket import close
 
-_DRAIN_LEN = 65_536
+DRAIN_LEN = 65_536
 """Bytes that are read before a socket is closed, so that it is closed without a reset."""
 
 
@@ -62,7 +62,7 @@ class RejectedSockets:
 def _end(connection: socket.socket) -> None:
     """Close a socket, without a reset if the peer has not sent too much by now."""
     with suppress(OSError):
-        connection.recv(_DRAIN_LEN)
+        connection.recv(DRAIN_LEN)
     close(connection)
 
 

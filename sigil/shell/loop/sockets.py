@@ -12,7 +12,7 @@ connection that is gone do nothing. It does not know HTTP, time, or when it is c
 import logging
 import selectors
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from contextlib import suppress
 from itertools import repeat
 from operator import call
@@ -24,6 +24,7 @@ from ...core.effects import (
     AccessLog,
     Adopt,
     Drop,
+    Effect,
     FanOut,
     Interest,
     Log,
@@ -52,7 +53,7 @@ from .connection_socket import (
     trim,
 )
 from .engine import Engine
-from .rejected import RejectedSockets
+from .rejected import DRAIN_LEN, RejectedSockets
 
 Ready: TypeAlias = list[tuple[selectors.SelectorKey, int]]
 MAX_SEGMENTS = 1_000
@@ -90,6 +91,11 @@ class Sockets:
         """Connections whose last send stalled."""
         self.rejected = RejectedSockets()
         self._cohorts = CohortSockets(self._sockets)
+        self._count: int | None = None
+        """How many bytes the last send of a single segment took; None if that is not known."""
+        self._fan_out: tuple[tuple[ConnectionSocket, ...], list[int]] = (), []
+        """The connections of the last fan-out, and how many bytes each took, as far as it came."""
+        engine.must_repeat = self.must_repeat
         engine.methods = {
             **program.methods(),
             Send: self.send,
@@ -112,16 +118,21 @@ class Sockets:
 
     def adopt(self, effect: Adopt) -> Event | None:
         """Give a new connection its handle, and watch it for reading."""
-        connection = ConnectionSocket(effect.conn, self._accepted.pop(effect.socket_id))
-        self._sockets[effect.conn] = connection
+        connection = self._sockets.get(effect.conn)
+        if connection is None:  # else this was interrupted before
+            connection = ConnectionSocket(effect.conn, self._accepted[effect.socket_id])
+            self._sockets[effect.conn] = connection
+        self._accepted.pop(effect.socket_id, None)
         return self._set_interest(connection, Interest.READ)
 
     def reject(self, effect: Reject) -> None:
         """Reject a new connection: send as much of the response as is taken at once, and hold it
         for a while, so that the response can be read.
         """
-        connection, limits = self._accepted.pop(effect.socket_id), self._engine.snapshot.limits
-        self.rejected.add(connection, effect.data, limits, self._engine.clock().now)
+        limits = self._engine.snapshot.limits
+        connection = self._accepted.pop(effect.socket_id, None)
+        if connection is not None:  # else this was interrupted before
+            self.rejected.add(connection, effect.data, limits, self._engine.clock().now)
 
     def watch(self, effect: Watch) -> Event | None:
         """Change what a connection is watched for."""
@@ -135,7 +146,10 @@ class Sockets:
             if connection.is_watched and is_watched:
                 self._selector.modify(connection.sock, interest, connection)
             elif is_watched:
-                self._selector.register(connection.sock, interest, connection)
+                try:
+                    self._selector.register(connection.sock, interest, connection)
+                except KeyError:  # this was interrupted before
+                    self._selector.modify(connection.sock, interest, connection)
             else:
                 self._unwatch(connection)
         except OSError as error:
@@ -147,20 +161,22 @@ class Sockets:
     def _unwatch(self, connection: ConnectionSocket) -> None:
         """Take a connection out of the selector, if it is there."""
         if connection.is_watched:
+            with suppress(KeyError):  # this was interrupted before
+                self._selector.unregister(connection.sock)
             connection.is_watched = False
-            self._selector.unregister(connection.sock)
 
     def drop(self, effect: Drop) -> None:
         """Close a connection and the streams that were for it."""
-        connection = self._sockets.pop(effect.conn, None)
+        connection = self._sockets.get(effect.conn)
         if connection is not None:
             self._blocked.discard(connection)
             with suppress(OSError):
                 self._unwatch(connection)
             close(connection.sock)
+            self._program.end_connection(effect.conn)
+            self._sockets.pop(effect.conn, None)
             if not self._sockets:
                 self._cohorts.forget()
-            self._program.end_connection(effect.conn)
 
     def close(self) -> None:
         """Close whatever is still open, without sending anything."""
@@ -215,12 +231,13 @@ class Sockets:
         event: Event | None
         try:
             if then is Then.KEEP and len(segments) == 1 and connection not in self._blocked:
-                data = segments[0]
-                count = connection.send(data)
+                data, self._count, self._engine.touched = segments[0], None, effect
+                self._count = count = connection.send(data)
                 if count == len(data):
                     return
                 event = self._send_all(connection, (memoryview(data)[count:],), count)
             else:
+                self._count, self._engine.touched = None, effect
                 event = self._send_and_then(connection, segments, then)
         except (BlockingIOError, InterruptedError):
             self._blocked.add(connection)
@@ -240,6 +257,7 @@ class Sockets:
             with suppress(OSError):
                 if connection not in self._blocked:
                     self._send_all(connection, segments, 0)
+                    connection.recv(DRAIN_LEN)  # what is unread would make a reset of the end
             self.drop(Drop(connection.conn))
             return None
         if connection in self._blocked:
@@ -280,12 +298,11 @@ class Sockets:
         not take all of it is reported.
 
         The loop to be fast in: one system call for each client, and nothing else. It runs in C, so
-        that an interrupt comes between two sends and no count is lost; for whom it comes too early
-        nothing was taken.
+        that an interrupt comes between two sends and no count is lost (`must_repeat`).
         """
         data, counts = effect.data, list[int]()
         connections, sends = self._cohorts.find(effect.subscription, effect.members, self._blocked)
-        remaining = iter(sends)
+        remaining, self._fan_out, self._engine.touched = iter(sends), (connections, counts), effect
         while True:
             try:
                 counts.extend(map(call, remaining, repeat(data)))
@@ -296,27 +313,56 @@ class Sockets:
                 lost = connections[len(counts)].conn
                 counts.append(len(data))
                 self._engine.report(ConnectionLost(lost, error.errno or 0))
-            except BaseException:
-                counts += [0] * (len(connections) - len(counts))
-                self._report_stalled(effect, connections, counts)
-                raise
         self._report_stalled(effect, connections, counts)
+        self._fan_out = (), []
 
     def _report_stalled(
-        self, effect: FanOut, connections: tuple[ConnectionSocket, ...], counts: list[int]
+        self,
+        effect: FanOut,
+        connections: tuple[ConnectionSocket, ...],
+        counts: list[int],
+        reported: Set[Conn] = frozenset(),
     ) -> None:
-        """Report the members of a cohort that have not taken all: of each, how much it took."""
+        """Report the members of a cohort that have not taken all: of each, how much it took, if it
+        is not `reported`.
+        """
         length = len(effect.data)
         if counts.count(length) == len(counts):
             return
         for connection, count in zip(connections, counts, strict=True):
-            if count != length:
+            if count != length and connection.conn not in reported:
                 self._blocked.add(connection)
                 self._engine.report(
                     FanOutStalled(
                         connection.conn, count, effect.start, effect.end, effect.subscription
                     )
                 )
+
+    # -- interrupts --------------------------------------------------------------------------------
+
+    def must_repeat(self, effect: Effect) -> bool:
+        """True if an effect that was interrupted is to be performed again: nothing was sent of it.
+
+        Else what it has sent is reported. If nobody knows how much the kernel took, which only the
+        return value of one system call has said, the connection is lost rather than left with a
+        hole.
+        """
+        if not isinstance(effect, Send | FanOut) or self._engine.touched is not effect:
+            return True
+        if isinstance(effect, FanOut):
+            connections, counts = self._fan_out
+            counts = counts + [0] * (len(connections) - len(counts))
+            stalled = [event for event in self._engine.events if isinstance(event, FanOutStalled)]
+            reported = {event.conn for event in stalled if event.end == effect.end}
+            self._report_stalled(effect, connections, counts, reported)
+        elif effect.then is Then.DROP:
+            self.drop(Drop(effect.conn))
+        elif len(effect.segments) > 1 or self._count != len(effect.segments[0]):
+            connection = self._sockets.get(effect.conn)
+            if connection is not None:
+                self._blocked.add(connection)  # nothing goes behind the hole
+                self._engine.report(ConnectionLost(effect.conn, 0))
+        return False
 
     # -- logs --------------------------------------------------------------------------------------
 

@@ -3,7 +3,14 @@
 import pytest
 
 from sigil.core.close_reasons import CloseReason
-from sigil.core.http.head import Head, parse_headers_only
+from sigil.core.http.head import (
+    FIELD_BYTES,
+    HEAD_BYTES,
+    TARGET_FACTOR,
+    TEXT_FACTOR,
+    Head,
+    parse_headers_only,
+)
 from sigil.core.http.headers import Headers
 from sigil.core.limits import Limits
 from sigil.core.parse_result import Malformed, NeedMore
@@ -26,6 +33,7 @@ def test_a_simple_head_is_read_in_full() -> None:
             keep_alive=True,
             expects_continue=False,
             may_pipeline=True,
+            size=HEAD_BYTES + 2 * FIELD_BYTES + TEXT_FACTOR * 29 + TARGET_FACTOR * 12,
         ),
     )
 
@@ -45,6 +53,7 @@ def test_a_head_with_a_body_to_come_is_not_simple() -> None:
             keep_alive=True,
             expects_continue=True,
             may_pipeline=False,
+            size=HEAD_BYTES + 3 * FIELD_BYTES + TEXT_FACTOR * 52 + TARGET_FACTOR * 1,
         ),
     )
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from sigil.core.close_reasons import CloseReason
-from sigil.core.connection.deadlines import Waiting, waiting_for
+from sigil.core.connection.deadlines import Waiting, deadline_of, waiting_for
 from sigil.core.effects import Effect
 from sigil.core.events import (
     Accepted,
@@ -30,7 +30,8 @@ from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.server import advance
 from sigil.core.server.clock import next_deadline
-from sigil.core.server.held_up import NEVER_HELD_UP, HeldUp, judged_at, when_read, when_tick_started
+from sigil.core.server.held_up import NEVER_HELD_UP, judged_at, when_read, when_tick_started
+from sigil.core.server.slots import clients_of
 from sigil.core.server.state import Server, counted_now
 from sigil.core.server.stats import stats
 from sigil.core.server.timer_wheel import make_wheel, schedule
@@ -242,6 +243,70 @@ def test_who_reads_all_there_is_is_no_relief_for_a_loop_that_was_held_up() -> No
     assert server.load.paused_at is None
 
 
+# -- a loop with a beat ----------------------------------------------------------------------------
+
+BEATS = (0.01, 0.05, 0.1, 0.25, 1.0)
+"""Seconds from one tick of a host to the next."""
+SHORTEST = (0.02, 1.0)
+"""The shortest timeout, which may be none of what the connection waits for."""
+
+
+def ended_at(server: Server, beat: float, part: float = 0.5) -> float:
+    """When the connection is ended, or told what is due, by a loop that ticks with this beat and is
+    busy for a part of it.
+    """
+    start = server.now
+    for tick in range(1, int(30.0 / beat)):
+        now = start + tick * beat
+        events = [TickStarted(now, 0), InputRead(), TimeRead(now + part * beat, 0), FLUSH]
+        server, effects = advance(server, events)
+        if effects:
+            return now - start
+    return inf
+
+
+def assert_on_time(server: Server, beat: float, limit: float = 1.0) -> None:
+    """It is ended not before its limit and not long after it."""
+    ended = ended_at(server, beat)
+    assert limit - 1e-6 <= ended <= 2 * limit + 3 * beat
+
+
+def with_shortest(server: Server, shortest: float) -> Server:
+    """The server, with a wheel for a timeout that nobody waits for."""
+    wheel = make_wheel(shortest)
+    for client in clients_of(server.slots):
+        deadline = deadline_of(client, server.limits)
+        wheel = schedule(wheel, client.conn, counted_now(server), deadline)
+    return server._replace(wheel=wheel)
+
+
+@pytest.mark.parametrize("shortest", SHORTEST)
+@pytest.mark.parametrize("beat", BEATS)
+@every_row
+def test_a_loop_with_a_beat_judges_on_time(row: Row, beat: float, shortest: float) -> None:
+    server = with_shortest(row.server, shortest)
+    if row.waiting is Waiting.CALLBACK:
+        assert ended_at(server, beat) == inf
+    else:
+        assert_on_time(server, beat)
+
+
+@pytest.mark.parametrize("shortest", SHORTEST)
+@pytest.mark.parametrize("beat", BEATS)
+def test_a_loop_with_a_beat_drops_the_slowest_readers_on_time(beat: float, shortest: float) -> None:
+    limits = Limits(max_outbound_len=4_000)
+    server, effects = advance_by(asked(GET, limits), answered(0, Response.bytes(bytes(5_000))))
+    server, _ = advance_by(server, Stalled(CONN, 0, (bytes_of(effects),)))
+    assert server.load.paused_at == 0.0
+    assert_on_time(with_shortest(server, shortest), beat)
+
+
+@pytest.mark.parametrize("beat", BEATS)
+def test_a_loop_with_a_beat_ends_the_grace_of_a_stop_on_time(beat: float) -> None:
+    server, _ = advance_by(asked(GET, Limits()), Stop(1.0))
+    assert_on_time(server, beat)
+
+
 # -- the counted time ------------------------------------------------------------------------------
 
 WHEEL = schedule(make_wheel(1.0), CONN, 0.0, 10.0)
@@ -249,14 +314,15 @@ GRAIN = WHEEL.granularity
 
 
 def test_a_loop_that_is_on_time_is_not_held_up() -> None:
-    assert when_tick_started(NEVER_HELD_UP, WHEEL, 0.0, 1.0 + GRAIN) is NEVER_HELD_UP
+    after = when_tick_started(NEVER_HELD_UP, WHEEL, 0.0, 1.0 + GRAIN)
+    assert after[:3] == NEVER_HELD_UP[:3]
     assert when_read(NEVER_HELD_UP, WHEEL, 0.0, 1.0 + GRAIN) is NEVER_HELD_UP
     assert when_read(NEVER_HELD_UP, make_wheel(1.0), 0.0, 1_000.0) is NEVER_HELD_UP
 
 
 def test_time_goes_on_for_a_period_and_stands_still_until_the_next_tick() -> None:
     after = when_read(NEVER_HELD_UP, WHEEL, 0.0, 9.0)
-    assert after == HeldUp(8.0 - GRAIN, -inf, -inf)
+    assert after == NEVER_HELD_UP._replace(seconds=8.0 - GRAIN)
     assert when_read(after, WHEEL, 0.0, 20.0).seconds == 19.0 - GRAIN
 
 

@@ -10,28 +10,33 @@ table of hashes stands, and by no more. It does not know times: `docs/performanc
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
+from sigil.core.conn import Ticket
+from sigil.core.connection.client import SMALL_HEAD_FIELDS
 from sigil.core.connection.websocket_send import buffered_amount
-from sigil.core.events import Event, Publish
+from sigil.core.events import (
+    Event,
+    HandlerReturned,
+    InputRead,
+    Publish,
+    Received,
+    Stalled,
+    TickStarted,
+)
 from sigil.core.server import advance
 from sigil.core.server.clock import is_due, next_deadline
 from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
-from tests.support.crowds import ROOM, conns_of, lagging, published, websockets
-from tests.support.work import SITUATIONS, Situation, calls_of
+from tests.support.core_driver import OK
+from tests.support.crowds import ROOM, conns_of, idle, lagging, passed, published, websockets
+from tests.support.requests import GET
+from tests.support.work import RUSH, SITUATIONS, Situation, calls_of, relief
 
 FEW, MANY = 100, 2_000
 MORE_CALLS = 1.5
 """How many times the calls may be among many times as many."""
-
-NOT_YET = {
-    "a connection is accepted, N are idle, and no more fit": "up to 1,024 are looked at",
-    "a tick in which N do not read, and too much is held": "a ranking walks the table, for 256",
-}
-"""Situations whose work still grows, and why."""
 
 
 def work_of(server: Server, events: list[Event]) -> int:
@@ -40,21 +45,7 @@ def work_of(server: Server, events: list[Event]) -> int:
     return calls_of(lambda: advance(server, events))
 
 
-def rows() -> list[Any]:
-    """The situations as parameters, those whose work still grows marked."""
-    return [
-        pytest.param(
-            situation,
-            id=situation.name,
-            marks=[pytest.mark.xfail(strict=True, reason=NOT_YET[situation.name])]
-            if situation.name in NOT_YET
-            else [],
-        )
-        for situation in SITUATIONS
-    ]
-
-
-@pytest.mark.parametrize("situation", rows())
+@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.name)
 def test_the_work_does_not_grow(situation: Situation) -> None:
     count, more = situation.few, situation.few * situation.times
     few, many = work_of(*situation.make(count)), work_of(*situation.make(more))
@@ -87,3 +78,44 @@ def test_publishing_does_not_look_at_clients() -> None:
     event = Publish(((1, b"x", None),))
     few, many = websockets(FEW), websockets(MANY)
     assert work_of(many, [event]) <= work_of(few, [event])
+
+
+def test_a_head_above_what_is_small_goes_the_usual_way() -> None:
+    def asking(fields: int) -> int:
+        head = (
+            GET[:-2] + b"".join(b"X-%d: value\r\n" % number for number in range(fields)) + b"\r\n"
+        )
+        server = idle(1)
+        (conn,) = conns_of(server)
+        return work_of(server, [Received(conn, head), HandlerReturned(Ticket(conn, 0), (OK,))])
+
+    assert asking(SMALL_HEAD_FIELDS + 10) - asking(SMALL_HEAD_FIELDS) <= 50 + (
+        asking(SMALL_HEAD_FIELDS - 10) - asking(SMALL_HEAD_FIELDS - 20)
+    )
+
+
+def relieved(server: Server) -> Server:
+    """The server when so many ticks have passed that a pause has ended."""
+    for _ in range(40):
+        if server.load.paused_at is None:
+            return server
+        server, _ = advance(server, [TickStarted(server.now, 0), InputRead()])
+    raise AssertionError("the pause does not end")
+
+
+def test_relief_that_looks_at_a_part_of_the_table_ends_all_the_same() -> None:
+    server, events = relief(3 * RUSH)
+    server = relieved(advance(server, events)[0])
+    assert server.load.outbound <= server.limits.max_outbound_len // 2
+
+
+def test_relief_leaves_those_alone_who_hold_next_to_nothing_wherever_the_largest_is() -> None:
+    count = 2 * RUSH
+    server = idle(count, ROOM._replace(max_outbound_len=1_000_000))
+    conns = conns_of(server)
+    large = {conns[count - 7], conns[count - 5]}
+    stalled = [Stalled(conn, 0, (b"x" * (600_000 if conn in large else 50),)) for conn in conns]
+    server = passed(advance(server, stalled)[0], 0.75)
+    server = relieved(advance(server, [TickStarted(1.0, 1), InputRead()])[0])
+    assert large & set(conns_of(server)) != large
+    assert set(conns) - set(conns_of(server)) <= large
