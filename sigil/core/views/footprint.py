@@ -52,7 +52,7 @@ makes an object.
 
 def footprint(limits: Limits, *, response_len: int = 65_536, tick_len: int = 1_024) -> int:
     """An upper bound, in bytes, of what a server within these limits holds, whatever its clients
-    do. That of the default limits is below 3 GiB.
+    do. That of the default limits is below 2 GiB.
 
     `response_len` is the longest body, chunk of a stream, or message that the program makes anew,
     and `tick_len` how much it publishes in one tick, both in bytes.
