@@ -259,10 +259,10 @@ class Limits(NamedTuple):
     """
     max_read_len_per_tick: int = 524_288
     """Bytes read in one tick from all connections together, in equal shares, `READ_SHARES_MAX` of
-    them: what is nearly all overhead (chunks of one byte, pings) costs some two hundred times as
+    them at most: what is nearly all overhead (chunks of one byte, pings) costs hundreds of times as
     much for each byte as a body, and whoever is quick to deal with waits for no more of it. Enough
-    for eight whole reads, since many small ones make uploads expensive; if more are ready than that many shares,
-    up to twice as much is read. The rest is read in the next tick.
+    for eight whole reads, since many small ones make uploads expensive. If more connections are
+    ready than there are shares, each still has one. The rest is read in the next tick.
     """
     max_rounds_per_tick: int = 32
     """Rounds of effects and the events that they cause in one tick: an endless stream would make
