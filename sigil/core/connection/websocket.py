@@ -77,13 +77,13 @@ def take_data(client: Client, data: bytes, context: Context) -> Outcome:
     if end is None:
         end = websocket.end
     websocket = websocket._replace(reader=reader, end=end)
-    has_controls = [item for item in items if isinstance(item, CONTROL)]
-    if has_controls:
+    controls = [item for item in items if isinstance(item, CONTROL)]
+    if controls:
         websocket, items = count_controls(websocket, items, context.now, context.limits)
     client = with_websocket(client, websocket)
     if subscriber_of(client).close_state is not OPEN:
         return apply_end(client, context)  # after our close frame only the peer's is awaited
-    if has_controls:
+    if controls:
         client = _answer_pings(client, [item.payload for item in items if isinstance(item, Ping)])
     messages = tuple([item for item in items if isinstance(item, str | bytes | CompressedMessage)])
     websocket = websocket_of(client)
