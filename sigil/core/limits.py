@@ -375,7 +375,7 @@ def within_descriptors(limits: Limits, count: int) -> Limits:
 
 def shortest_timeout(limits: Limits) -> float:
     """The shortest of the timeouts, in seconds: no deadline passes sooner than that after it is
-    set.
+    set, but for `half_closed_timeout`, which begins with an event that is rare.
     """
     return min(
         limits.header_timeout,
@@ -383,7 +383,6 @@ def shortest_timeout(limits: Limits) -> float:
         limits.idle_timeout,
         limits.stall_timeout,
         limits.response_timeout,
-        limits.half_closed_timeout,
         limits.sse_keep_alive_interval,
         limits.rate_grace,
         limits.linger_timeout,

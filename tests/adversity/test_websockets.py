@@ -166,7 +166,7 @@ def test_a_thousand_that_upgrade_and_vanish_leave_nothing(scene: Scene, batch: i
     for number in range(1_000):
         client = WsprotoClient(scene.server, list(STAGES.values())[number % len(STAGES)])
         if number % batch == 0:
-            scene.server.tick()
+            settle(scene.server)
         client.reset() if number % 3 else client.close()
     settle(scene.server, scene.bystander)
     assert len(scene.books.lives) > 500, (
@@ -200,10 +200,52 @@ async def until(condition: Callable[[], bool], *clients: Raw) -> None:
 
 
 @pytest.mark.parametrize("ending", ["returns", "raises"])
-@pytest.mark.parametrize("leave", [Raw.reset, Raw.close])
-@pytest.mark.parametrize("which", ["open", "ws_open", "ws_message"])
-def test_who_vanishes_while_a_callback_is_at_work_is_told_of_when_that_has_returned(
+@pytest.mark.parametrize(
+    ("which", "leave"),
+    [
+        ("open", Raw.reset),
+        ("open", Raw.close),
+        ("ws_open", Raw.reset),
+        ("ws_message", Raw.reset),
+    ],
+)
+def test_a_callback_at_work_for_who_vanishes_is_cancelled(
     which: str, leave: Callable[[Raw], None], ending: str
+) -> None:
+    books, cancelled = CallbackBook(), []
+
+    async def main() -> None:
+        server = make(books.handle, LIMITS, books.callbacks())
+
+        async def act(server: HttpServer, conn: Conn) -> None:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.append(conn)
+                if ending == "raises":
+                    raise LookupError("odd") from None
+                raise
+
+        books.acts[which] = act
+        serving = asyncio.ensure_future(http_server_serve(server))
+        await until(lambda: server.running)
+        client = WsprotoClient(server, text("one") + text("two"))
+        await until(lambda: bool(books.seen(which)), client)
+        leave(client)
+        await until(lambda: bool(books.seen("close")) and not server.clients())
+        await until(lambda: len(cancelled) == 1)
+        server.stop(0)
+        await serving
+
+    with logged_by("sigil.error", logging.CRITICAL):
+        asyncio.run(main())
+    books.assert_whole()
+
+
+@pytest.mark.parametrize("ending", ["returns", "raises"])
+@pytest.mark.parametrize("which", ["ws_open", "ws_message"])
+def test_who_ends_in_order_while_a_callback_is_at_work_is_told_of_when_that_has_returned(
+    which: str, ending: str
 ) -> None:
     books = CallbackBook()
 
@@ -221,7 +263,7 @@ def test_who_vanishes_while_a_callback_is_at_work_is_told_of_when_that_has_retur
         client = WsprotoClient(server, text("one") + text("two"))
         await until(lambda: bool(books.seen(which)), client)
         before = next(iter(books.lives.values()))[:]
-        leave(client)
+        client.close()
         for _ in range(50):
             await asyncio.sleep(0)
         assert list(books.lives.values()) == [before]

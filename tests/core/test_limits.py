@@ -84,8 +84,8 @@ def test_no_timeout_at_all_makes_sense() -> None:
 @pytest.mark.parametrize(
     ("limits", "seconds"),
     [
-        (Limits(), 1.0),
-        (Limits(half_closed_timeout=9.0), 2.0),
+        (Limits(), 2.0),
+        (Limits(half_closed_timeout=0.5), 2.0),
         (Limits(stall_timeout=0.5), 0.5),
         (Limits(idle_timeout=0.25), 0.25),
         (Limits(body_timeout=0.5), 0.5),

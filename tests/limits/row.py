@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from sigil import Limits, Request, Response
 from sigil.testing import Connection
 
-GRAIN_SECONDS = 0.03125
-"""1/32 of the shortest of the default timeouts, which is 1 s: a deadline may be noticed so late."""
+GRAIN_SECONDS = 0.0625
+"""1/32 of the shortest of the default timeouts, which is 2 s: a deadline may be noticed so late."""
 JUST_BEFORE_SECONDS = 0.01
 
 

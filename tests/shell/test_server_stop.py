@@ -43,14 +43,14 @@ def refuses(port: int) -> bool:
         return sock.connect_ex((HOST, port)) != 0
 
 
-def test_a_server_at_rest_stops_in_one_tick_and_closes_idle_connections() -> None:
+def test_a_server_at_rest_reads_everybody_once_more_and_closes_idle_connections() -> None:
     with ticking() as server, Raw(server, GET) as asked, Raw(server) as silent:
         pump(server, lambda: bool(asked.answers()) and len(server.clients()) == 2, asked)
         port = server.port
         server.stop()
         assert server.running
         assert server.tick() is True
-        assert not server.running
+        pump(server, lambda: not server.running)
         pump(server, lambda: asked.over and silent.over, asked, silent)
         assert asked.ended
         assert silent.ended
@@ -197,7 +197,7 @@ def test_many_threads_may_stop_at_the_same_time() -> None:
                 thread.join(PATIENCE)
 
 
-def test_a_newcomer_during_the_drain_is_not_served() -> None:
+def test_who_sends_nothing_until_the_drain_is_under_way_is_not_served() -> None:
     handled: list[str] = []
 
     def handler(request: Request) -> Response:
@@ -207,7 +207,7 @@ def test_a_newcomer_during_the_drain_is_not_served() -> None:
     with ticking(handler) as server, Raw(server, GET, 4096), Raw(server) as late:
         pump(server, lambda: server.stats().outbox_bytes > 0 and len(server.clients()) == 2)
         server.stop(30.0)
-        server.tick()
+        pump(server, lambda: len(server.clients()) == 1)
         late.send(GET)
         pump(server, lambda: late.over, late)
         assert len(handled) == 1

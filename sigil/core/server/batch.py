@@ -32,7 +32,7 @@ from ..connection.client import (
     with_subscriber,
 )
 from ..connection.context import Context, Outcome, Parse, context
-from ..connection.deadlines import after_transition
+from ..connection.deadlines import after_transition, deadline_of
 from ..connection.responses import NO_HEAD, service_unavailable
 from ..connection.send_queue import encode_ahead
 from ..connection.subscriber import Subscriber
@@ -52,6 +52,7 @@ from .eviction import slowest_readers, slowest_senders
 from .oldest import Oldest, add, conns_of, has_too_many, of_conns, take_oldest
 from .slots import Draft
 from .state import Server, ServerState, counted_now, with_broadcast, with_slots
+from .timer_wheel import schedule
 from .totals import add_closed
 
 
@@ -102,6 +103,8 @@ class Batch:
             after = self._schedule_flush(after, after.subscriber)
         self.draft.put(after)
         self.effects += effects
+        if after.incoming.peer_half_closed and not before.incoming.peer_half_closed:
+            self._look_in_time(after)
         if _is_idle(before) and _is_idle(after):
             return  # neither holds anything, so no sum has changed
         is_new_subscriber = is_subscriber(after) and not is_subscriber(before)
@@ -121,6 +124,15 @@ class Batch:
         self._count_subscriber(before, None)
         self._update_cohort(before, None)
         self.update_load(before, None)
+
+    def _look_in_time(self, client: Client) -> None:
+        """Have a client that has ended its side looked at when `half_closed_timeout` is over, which
+        may be shorter than the period of the wheel.
+        """
+        server = self.server
+        deadline = deadline_of(client, server.limits)
+        wheel = schedule(server.wheel, client.conn, self.context.now, deadline)
+        self.server = server._replace(wheel=wheel)
 
     def encode_ahead(self, client: Client) -> None:
         """Let what a client is to be sent next be encoded, if nobody has asked for it before."""

@@ -13,6 +13,8 @@ that, whichever event removed the last client. Nobody who waits for a response i
 how the shell reads.
 """
 
+from math import inf, isnan
+
 from pyrsistent import pvector
 
 from ..close_reasons import CloseReason
@@ -34,8 +36,9 @@ def stop(server: Server, event: Stop, parse: Parse) -> tuple[Server, list[Effect
     """
     if server.running is not ServerState.SERVING:
         return stop_now(server, parse)
-    draining = server._replace(running=ServerState.DRAINING, deadline=server.now + event.grace)
-    if event.grace <= 0:
+    grace = inf if isnan(event.grace) else event.grace
+    draining = server._replace(running=ServerState.DRAINING, deadline=server.now + grace)
+    if grace <= 0:
         return stop_now(draining, parse)
     batch, idle = Batch(draining, parse), []
     for client in list(clients_of(draining.slots)):

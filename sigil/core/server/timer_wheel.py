@@ -3,7 +3,8 @@
 Theory: nearly every deadline is moved before it expires, so moving one must cost nothing. The
 deadline is read off the client's record; the wheel only knows when to look at that record next. No
 deadline is ever set nearer than the shortest timeout, so looking once in that time (the `period`)
-is enough: a client whose deadline has moved on is scheduled again.
+is enough: a client whose deadline has moved on is scheduled again. Whoever does get a nearer
+deadline (a client that has ended its side) is scheduled once more.
 
 Rules: a bucket is a multiple of `granularity` seconds and expires when that time has come, so a
 deadline is noticed up to one `granularity` late and never early. A connection that has been closed

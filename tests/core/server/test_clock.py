@@ -153,8 +153,8 @@ def test_a_timeout_is_followed_by_lingering_and_the_same_reason() -> None:
 
 def test_the_next_deadline_is_when_somebody_must_be_looked_at() -> None:
     assert next_deadline(make_server(Limits(), 0.0, 0)) is None
-    assert next_deadline(serving()) == 1.0
-    assert next_deadline(advance_by(serving(), at(2.0))[0]) == 3.0
+    assert next_deadline(serving()) == 2.0
+    assert next_deadline(advance_by(serving(), at(2.0))[0]) == 4.0
 
 
 def test_relief_is_the_next_deadline_though_nobody_else_is_due_for_long() -> None:
