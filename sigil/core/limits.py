@@ -278,11 +278,12 @@ class Limits(NamedTuple):
     max_read_len: int = 65_536
     """Bytes read from one connection in one tick, so that a fast sender leaves time for the others.
     """
-    max_read_len_per_tick: int = 65_536
-    """Bytes read in one tick from all connections together, in equal shares of `READ_SHARE_MIN` at
-    least: bytes that are nearly all overhead (chunks of one byte, pings) cost a thousand times what
-    others do, and whoever is quick to deal with waits for no more of them. The rest is read in the
-    next tick.
+    max_read_len_per_tick: int = 524_288
+    """Bytes read in one tick from all connections together, in equal shares, `READ_SHARES_MAX` of
+    them at most: what is nearly all overhead (chunks of one byte, pings) costs hundreds of times as
+    much for each byte as a body, and whoever is quick to deal with waits for no more of it. Enough
+    for eight whole reads, since many small ones make uploads expensive. If more connections are
+    ready than there are shares, each still has one. The rest is read in the next tick.
     """
     max_rounds_per_tick: int = 32
     """Rounds of effects and the events that they cause in one tick: an endless stream would make
@@ -328,11 +329,16 @@ _AT_LEAST_ONE = frozenset(
 READ_SHARE_MIN = 1_024
 """The smallest share of a connection of what is read in one tick: most requests, whole."""
 
+READ_SHARES_MAX = 32
+"""The shares into which what is read in one tick is divided, at most: smaller ones would cost more
+for the reads than for what they bring.
+"""
+
 
 def read_share_len(limits: Limits, ready_count: int) -> int:
     """How many bytes are read from each of so many connections that are ready in one tick."""
-    read_count = min(max(1, ready_count), limits.max_reads_per_tick)
-    share_len = limits.max_read_len_per_tick // read_count
+    share_count = min(max(1, ready_count), limits.max_reads_per_tick, READ_SHARES_MAX)
+    share_len = limits.max_read_len_per_tick // share_count
     return min(limits.max_read_len, max(READ_SHARE_MIN, share_len))
 
 

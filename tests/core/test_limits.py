@@ -98,8 +98,18 @@ def test_the_shortest_timeout_is_the_least_of_the_deadlines(limits: Limits, seco
 
 @pytest.mark.parametrize(
     ("ready_count", "length"),
-    [(0, 65_536), (1, 65_536), (2, 32_768), (64, 1_024), (256, 1_024), (10_000, 1_024)],
+    [(0, 65_536), (8, 65_536), (16, 32_768), (32, 16_384), (64, 16_384), (10_000, 16_384)],
 )
 def test_what_is_read_in_one_tick_is_shared(ready_count: int, length: int) -> None:
     assert read_share_len(Limits(), ready_count) == length
     assert read_share_len(Limits(max_read_len=500), ready_count) == 500
+
+
+def test_shares_of_little_are_a_kibibyte_at_least() -> None:
+    little = Limits(max_read_len_per_tick=16_384)
+    assert [read_share_len(little, count) for count in (1, 8, 16, 64)] == [
+        16_384,
+        2_048,
+        1_024,
+        1_024,
+    ]
