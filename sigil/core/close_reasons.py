@@ -63,6 +63,7 @@ class CloseReason(IntEnum):
     PEER_CLOSED = -43
     ANSWER_TIMEOUT = -44
     WS_BAD_COMPRESSION = -45
+    WS_OVERHEAD = -46
 
 
 class CloseInfo(NamedTuple):
@@ -144,6 +145,9 @@ CLOSE_INFO = {
     CloseReason.WS_BAD_UTF8: CloseInfo("a text message is not UTF-8", 0, 1007),
     CloseReason.WS_BAD_COMPRESSION: CloseInfo(
         "a compressed message cannot be decompressed", 0, 1007
+    ),
+    CloseReason.WS_OVERHEAD: CloseInfo(
+        "it sent more frames than what is in them has a need for", 0, 1008
     ),
     CloseReason.WS_BAD_CLOSE_PAYLOAD: CloseInfo(
         "a close frame with a payload the protocol forbids", 0, 1002

@@ -58,6 +58,14 @@ class Limits(NamedTuple):
     """Bytes of all chunk extensions of one body: they are cheap to send and cost time to parse. 400
     beyond.
     """
+    max_small_chunks: int = 4_096
+    """Chunks of one body beyond one for every `min_chunk_len` bytes of it. Each costs far more time
+    than its bytes, so a body that is nearly all overhead is none that somebody needs. 400 beyond.
+    """
+    min_chunk_len: int = 16
+    """Bytes that a chunk has on average in a body of more than `max_small_chunks`: fewer than the
+    lines and events that programs stream one by one. 400 below.
+    """
     max_trailer_len: int = 8_192
     """Bytes of the trailer section of a chunked body, which is checked and dropped. 431 beyond."""
     max_form_len: int = 2**20
@@ -97,6 +105,19 @@ class Limits(NamedTuple):
     max_ws_message_len: int = 2**24
     """Bytes of a whole message from a client, however it is fragmented or compressed. Close code
     1009 beyond, before the payload is read.
+    """
+    max_ws_small_fragments: int = 4_096
+    """Continuation frames of one message from a client beyond one for every `min_ws_fragment_len`
+    bytes of it, empty ones included: they cost far more time than their bytes. Close code 1008
+    beyond.
+    """
+    min_ws_fragment_len: int = 16
+    """Bytes that a frame has on average in a message of more than `max_ws_small_fragments`: far
+    fewer than anybody has a reason to cut a message into. Close code 1008 below.
+    """
+    max_ws_control_frames_per_second: int = 1_000
+    """Pings and pongs from one client in one second: each ping is answered, and nobody measures
+    anything so often. Close code 1008 beyond.
     """
     max_ws_outbox_len: int = 2**24
     """Bytes that the program has sent to one WebSocket and that it has not taken. Beyond this a
@@ -298,6 +319,7 @@ _AT_LEAST_ONE = frozenset(
         "max_rounds_per_tick",
         "outgoing_buffer_sz",
         "max_ws_send_frame_cnt",
+        "max_ws_control_frames_per_second",
         "max_recode_len_per_tick",
     )
 )

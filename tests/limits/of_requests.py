@@ -144,6 +144,17 @@ def chunk_line(limits: Limits, length: int) -> str:
     return sent(limits, chunked(b"1;" + b"a" * (length - 2), b"z", b"0", b"", b""))
 
 
+def small_chunks(limits: Limits, count: int) -> str:
+    """A body of so many chunks of one byte."""
+    return sent(limits, POST % b"Transfer-Encoding: chunked" + b"1\r\nx\r\n" * count + b"0\r\n\r\n")
+
+
+def chunks_of(limits: Limits, length: int) -> str:
+    """A body of chunks of so many bytes."""
+    chunk = b"%x\r\n%b\r\n" % (length, b"x" * length)
+    return sent(limits, POST % b"Transfer-Encoding: chunked" + chunk * 100 + b"0\r\n\r\n")
+
+
 def extensions(limits: Limits, length: int) -> str:
     """Extensions of so many bytes on two chunks together."""
     return sent(
@@ -397,6 +408,24 @@ ROWS = (
         extensions,
         30,
         31,
+        "200 open",
+        "400 BAD_REQUEST",
+    ),
+    Row(
+        "max_small_chunks",
+        Limits(max_small_chunks=6, min_chunk_len=16),
+        small_chunks,
+        6,
+        7,
+        "200 open",
+        "400 BAD_REQUEST",
+    ),
+    Row(
+        "min_chunk_len",
+        Limits(max_small_chunks=0, min_chunk_len=16),
+        chunks_of,
+        16,
+        15,
         "200 open",
         "400 BAD_REQUEST",
     ),

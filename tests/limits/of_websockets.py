@@ -129,6 +129,37 @@ def heard(limits: Limits, data: bytes, payload_len: int) -> str:
     return f"{websocket.messages()}"
 
 
+def empty_fragments(limits: Limits, count: int) -> str:
+    """A message of one empty frame and so many empty continuations."""
+    return spoken(limits, frame(1, b"", fin=False) + frame(0, b"", fin=False) * (count - 1))
+
+
+def fragments_of(limits: Limits, length: int) -> str:
+    """A message of an empty frame and a hundred continuations of so many bytes."""
+    frames = frame(2, b"", fin=False) + frame(0, bytes(length), fin=False) * 99
+    return spoken(limits, frames, bytes(length))
+
+
+def spoken(limits: Limits, frames: bytes, last: bytes = b"") -> str:
+    """What comes of these frames and of the last continuation behind them."""
+    websocket = serve(limits).websocket("/")
+    websocket.connection.send(frames + frame(0, last))
+    return f"{websocket.code}, {websocket.messages()}, {end_of(websocket.connection)}"
+
+
+def pings(limits: Limits, count: int) -> str:
+    """So many pings and pongs in a second, a message before the last of them and one behind, after
+    a second with as many as there may be.
+    """
+    client = serve(limits)
+    websocket = client.websocket("/")
+    websocket.connection.send(frame(9, b"p") * limits.max_ws_control_frames_per_second)
+    client.advance(1)
+    websocket.connection.send(frame(9, b"p") + frame(10, b"p") * (count - 2))
+    websocket.connection.send(frame(1, b"hi") + frame(9, b"p") + frame(1, b"ho"))
+    return f"{websocket.code}, {websocket.messages()}, {end_of(websocket.connection)}"
+
+
 def hear_together(limits: Limits, length: int) -> str:
     """Two WebSockets have said so much of two messages, the first of them more slowly."""
     client = serve(limits)
@@ -428,6 +459,33 @@ ROWS = (
         201,
         "['heard 200']",
         "1009 before the payload, WS_OVERSIZE_FRAME",
+    ),
+    Row(
+        "max_ws_small_fragments",
+        Limits(max_ws_small_fragments=6, min_ws_fragment_len=16),
+        empty_fragments,
+        6,
+        7,
+        "None, ['heard 0'], open",
+        "1008, [], WS_OVERHEAD",
+    ),
+    Row(
+        "min_ws_fragment_len",
+        Limits(max_ws_small_fragments=0, min_ws_fragment_len=16),
+        fragments_of,
+        16,
+        15,
+        "None, ['heard 1600'], open",
+        "1008, [], WS_OVERHEAD",
+    ),
+    Row(
+        "max_ws_control_frames_per_second",
+        Limits(max_ws_control_frames_per_second=4),
+        pings,
+        4,
+        5,
+        "None, ['heard 2', 'heard 2'], open",
+        "1008, ['heard 2'], WS_OVERHEAD",
     ),
     Row(
         "max_inbound_len",

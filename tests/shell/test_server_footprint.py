@@ -252,7 +252,7 @@ def talk_attacks(limits: Limits) -> list[tuple[bytes, bytes]]:
         (fragments(wide, 16_384), frame(0, b"t")),
         (fragments(wide, 997), frame(0, b"t")),
         (whole[:-1], whole[-1:]),
-        (frame(9) * 20_000, b""),
+        (frame(9) * limits.max_ws_control_frames_per_second, b""),
         (b"", b""),
     ]
 

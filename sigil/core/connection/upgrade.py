@@ -114,7 +114,13 @@ def _check_room(context: Context) -> Malformed | None:
 
 def _frame_rules(limits: Limits, allows_rsv1: bool) -> FrameRules:
     """What the peer's frames have to keep to."""
-    return FrameRules(limits.max_ws_recv_frame_len, limits.max_ws_message_len, allows_rsv1)
+    return FrameRules(
+        limits.max_ws_recv_frame_len,
+        limits.max_ws_message_len,
+        allows_rsv1,
+        max_small_fragments=limits.max_ws_small_fragments,
+        min_fragment_len=limits.min_ws_fragment_len,
+    )
 
 
 def _subscribe(

@@ -42,7 +42,7 @@ from .send_queue import enqueue_frame
 from .subscriber import OPEN, CloseState
 from .websocket_end import NO_CLOSE_FRAME, apply_end, delivery, go_on_after_end, notify_end
 from .websocket_send import flush_messages, on_send_messages, resume_sending
-from .websocket_state import NOTHING_UNDELIVERED, park, take_batch
+from .websocket_state import CONTROL, NOTHING_UNDELIVERED, count_controls, park, take_batch
 
 _LIVELY = (Waiting.PING, Waiting.PONG, Waiting.CALLBACK)
 """What an open WebSocket waits for that takes what it is sent."""
@@ -76,10 +76,15 @@ def take_data(client: Client, data: bytes, context: Context) -> Outcome:
     end = last if isinstance(last, Close) else error
     if end is None:
         end = websocket.end
-    client = with_websocket(client, websocket._replace(reader=reader, end=end))
+    websocket = websocket._replace(reader=reader, end=end)
+    controls = [item for item in items if isinstance(item, CONTROL)]
+    if controls:
+        websocket, items = count_controls(websocket, items, context.now, context.limits)
+    client = with_websocket(client, websocket)
     if subscriber_of(client).close_state is not OPEN:
         return apply_end(client, context)  # after our close frame only the peer's is awaited
-    client = _answer_pings(client, [item.payload for item in items if isinstance(item, Ping)])
+    if controls:
+        client = _answer_pings(client, [item.payload for item in items if isinstance(item, Ping)])
     messages = tuple([item for item in items if isinstance(item, str | bytes | CompressedMessage)])
     websocket = websocket_of(client)
     undelivered = park(websocket.undelivered, messages)

@@ -13,10 +13,21 @@ happens with the messages (`websocket`).
 
 from typing import NamedTuple, TypeAlias
 
+from ..close_reasons import CloseReason
 from ..limits import Limits
-from ..parse_result import Malformed
+from ..parse_result import Malformed, malformed
 from ..websocket.frames import FrameRules
-from ..websocket.messages import BETWEEN_MESSAGES, Close, CompressedMessage, Message, MessageReader
+from ..websocket.messages import (
+    BETWEEN_MESSAGES,
+    READER_CLOSED,
+    Close,
+    CompressedMessage,
+    Item,
+    Message,
+    MessageReader,
+    Ping,
+    Pong,
+)
 
 MESSAGE_BYTES = 64
 """What a message that waits counts for beside its length: the least that its object takes."""
@@ -65,6 +76,10 @@ class WebSocket(NamedTuple):
     frame_rules: FrameRules
     heartbeat_at: float | None = None
     """When it is to be sent the next heartbeat, if it has asked for them."""
+    controls_since: float = 0.0
+    """When the second began in which pings and pongs are counted."""
+    controls: int = 0
+    """The pings and pongs that came in that second."""
 
 
 def make_websocket(rules: FrameRules, heartbeat_at: float | None = None) -> WebSocket:
@@ -72,6 +87,27 @@ def make_websocket(rules: FrameRules, heartbeat_at: float | None = None) -> WebS
     return WebSocket(
         False, BETWEEN_MESSAGES, NOTHING_UNDELIVERED, None, b"", 0, rules, heartbeat_at
     )
+
+
+CONTROL = (Ping, Pong)
+_TOO_MANY_CONTROLS = malformed("too many pings and pongs in a second", CloseReason.WS_OVERHEAD)
+
+
+def count_controls(
+    websocket: WebSocket, items: tuple[Item, ...], now: float, limits: Limits
+) -> tuple[WebSocket, tuple[Item, ...]]:
+    """The WebSocket after these items, its pings and pongs counted, and the items that count: those
+    before the first that is one too many for its second, which ends the connection.
+    """
+    since, count = websocket.controls_since, websocket.controls
+    if now - since >= 1.0:
+        since, count = now, 0
+    for index, item in enumerate(items):
+        count += isinstance(item, CONTROL)
+        if count > limits.max_ws_control_frames_per_second:
+            ended = websocket._replace(reader=READER_CLOSED, end=_TOO_MANY_CONTROLS)
+            return ended, items[:index]
+    return websocket._replace(controls_since=since, controls=count), items
 
 
 def unread_len(websocket: WebSocket) -> int:

@@ -43,7 +43,7 @@ class BodyReader(NamedTuple):
 
     `state` is what the next byte belongs to, `remaining` the number of bytes that the current chunk
     or the body of known length still lacks. `rope` holds the decoded bytes so far, `length` of
-    them; `extension_len` counts the bytes of all chunk extensions.
+    them; `extension_len` counts the bytes of all chunk extensions, `chunks` the chunks that began.
     """
 
     state: BodyState
@@ -51,6 +51,7 @@ class BodyReader(NamedTuple):
     rope: Rope
     length: int
     extension_len: int
+    chunks: int = 0
 
     @property
     def is_complete(self) -> bool:
@@ -128,6 +129,7 @@ def _take(body: BodyReader, data: bytes, start: int, after: BodyState) -> Progre
         rope_append(body.rope, piece),
         body.length + len(piece),
         body.extension_len,
+        body.chunks,
     )
     return taken, start + len(piece)
 
@@ -150,8 +152,14 @@ def _read_chunk_line(
         return malformed(
             f"the body is longer than {limits.max_body_len} bytes", CloseReason.LARGE_REQUEST
         )
-    state = BodyState.CHUNK_DATA if size else BodyState.TRAILERS
-    return BodyReader(state, size, body.rope, body.length, extension_len), end + 2
+    if not size:
+        return BodyReader(BodyState.TRAILERS, 0, body.rope, body.length, extension_len), end + 2
+    chunks = body.chunks + 1
+    if (chunks - limits.max_small_chunks) * limits.min_chunk_len > body.length + size:
+        return malformed("the body has too many small chunks")
+    return BodyReader(
+        BodyState.CHUNK_DATA, size, body.rope, body.length, extension_len, chunks
+    ), end + 2
 
 
 def _check_partial_line(
@@ -175,7 +183,7 @@ def _read_chunk_end(
     if len(end) < 2:
         return body, start
     return BodyReader(
-        BodyState.CHUNK_LINE, 0, body.rope, body.length, body.extension_len
+        BodyState.CHUNK_LINE, 0, body.rope, body.length, body.extension_len, body.chunks
     ), start + 2
 
 

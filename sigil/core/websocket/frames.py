@@ -37,7 +37,9 @@ class Opcode(IntEnum):
 class FrameRules(NamedTuple):
     """What holds for every frame that one side of a connection reads.
 
-    The bounds are bytes of payload as they come, compressed or not. `allows_rsv1` is true if
+    The bounds are bytes of payload as they come, compressed or not. A message may have
+    `max_small_fragments` continuation frames beyond one for every `min_fragment_len` bytes of it;
+    how many there are is not bounded if that is 0. `allows_rsv1` is true if
     compression was negotiated (RFC 7692 section 6); `is_masked` is true where a server reads, and
     false where a client does (RFC 6455 section 5.1).
     """
@@ -46,6 +48,8 @@ class FrameRules(NamedTuple):
     max_message_len: int
     allows_rsv1: bool = False
     is_masked: bool = True
+    max_small_fragments: int = 0
+    min_fragment_len: int = 0
 
 
 class FrameHeader(NamedTuple):

@@ -75,7 +75,8 @@ class FragmentedMessage(NamedTuple):
     """A message whose last frame has not come (RFC 6455 section 5.4).
 
     `rope` has its payload so far, `announced_len` the bytes that the headers of its frames so far
-    announced, `partial_char` the bytes at the end of a text that only begin a character, at most 3.
+    announced, `partial_char` the bytes at the end of a text that only begin a character, at most 3,
+    `continuations` is the number of its frames but the first.
     """
 
     opcode: Opcode
@@ -83,6 +84,7 @@ class FragmentedMessage(NamedTuple):
     rope: Rope
     announced_len: int
     partial_char: bytes
+    continuations: int = 0
 
 
 class PartialFrame(NamedTuple):
@@ -129,8 +131,8 @@ def receive_data(
     anything.
 
     `receive_data(BETWEEN_MESSAGES, encode_masked(Opcode.TEXT, b"hi", key), rules)` is
-    `(BETWEEN_MESSAGES, ("hi",), None)`. The reason of an error has its close code: 1002, 1007 or
-    1009.
+    `(BETWEEN_MESSAGES, ("hi",), None)`. The reason of an error has its close code: 1002, 1007, 1008
+    or 1009.
     """
     items: list[Item] = []
     start = 0
@@ -232,7 +234,11 @@ def _take_frame(
             message.rope,
             announced_len + header.length,
             message.partial_char,
+            message.continuations + 1,
         )
+        small_count = message.continuations - rules.max_small_fragments
+        if small_count * rules.min_fragment_len > message.announced_len:
+            return _TOO_MANY_FRAGMENTS
     return _take_payload(message, frame, data, header.end)
 
 
@@ -265,7 +271,7 @@ def _take_payload(
     """The reader after as much of a data frame's payload as has come, and the message if that was
     the last of it.
     """
-    opcode, is_compressed, rope, announced_len, partial_char = message
+    opcode, is_compressed, rope, announced_len, partial_char, continuations = message
     remaining, key, fin = frame
     piece = data[start : start + remaining]
     end = start + len(piece)
@@ -282,7 +288,9 @@ def _take_payload(
         rope = rope_append(rope, piece)
     if is_complete:
         return BETWEEN_MESSAGES, _complete(opcode, is_compressed, rope), end
-    message = FragmentedMessage(opcode, is_compressed, rope, announced_len, partial_char)
+    message = FragmentedMessage(
+        opcode, is_compressed, rope, announced_len, partial_char, continuations
+    )
     if not remaining:
         return MessageReader(b"", message, None, False), None, end
     offset = len(piece) & 3
@@ -317,6 +325,7 @@ def check_utf8(partial_char: bytes, piece: bytes, is_last: bool) -> bytes | Malf
     return rest
 
 
+_TOO_MANY_FRAGMENTS = malformed("a message has too many small fragments", CloseReason.WS_OVERHEAD)
 _BAD_TEXT = malformed("a text message is not UTF-8", CloseReason.WS_BAD_UTF8)
 
 

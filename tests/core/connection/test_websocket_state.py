@@ -2,9 +2,11 @@
 
 import pytest
 
+from sigil.core.close_reasons import CloseReason
 from sigil.core.connection.websocket_state import (
     MESSAGE_BYTES,
     NOTHING_UNDELIVERED,
+    count_controls,
     make_websocket,
     park,
     take_all,
@@ -12,12 +14,16 @@ from sigil.core.connection.websocket_state import (
     unread_len,
 )
 from sigil.core.limits import Limits
+from sigil.core.parse_result import malformed
 from sigil.core.websocket.frames import FrameRules, Opcode
 from sigil.core.websocket.messages import (
     BETWEEN_MESSAGES,
+    READER_CLOSED,
     CompressedMessage,
     FragmentedMessage,
     MessageReader,
+    Ping,
+    Pong,
 )
 
 RULES = FrameRules(1_000, 1_000)
@@ -74,3 +80,19 @@ def test_one_message_is_delivered_however_long_a_reply_may_be(
     for less in (room.max_ws_outbox_len - 1, 0):
         batch, rest = take_batch(waiting, room._replace(max_ws_outbox_len=less))
         assert (batch, take_all(rest)) == ((message,), (message,))
+
+
+def test_pings_and_pongs_are_counted_by_the_second_and_what_is_behind_one_too_many_is_nothing() -> (
+    None
+):
+    limits = Limits(max_ws_control_frames_per_second=3)
+    websocket, two = make_websocket(RULES), (Ping(b""), "a", Pong(b""))
+    websocket, items = count_controls(websocket, two, 10.0, limits)
+    assert (items, websocket.end, websocket.controls) == (two, None, 2)
+    ended, items = count_controls(websocket, ("b", *two, "c"), 10.75, limits)
+    assert items == ("b", Ping(b""), "a")
+    assert ended.end == malformed("too many pings and pongs in a second", CloseReason.WS_OVERHEAD)
+    assert ended.reader is READER_CLOSED
+    websocket, items = count_controls(websocket, ("b", *two, "c"), 11.0, limits)
+    assert (items, websocket.end) == (("b", *two, "c"), None)
+    assert (websocket.controls_since, websocket.controls) == (11.0, 2)

@@ -227,3 +227,31 @@ def test_a_rope_of_one_piece_is_that_piece() -> None:
     piece = b"x" * 100
     assert rope_join((piece,)) is piece
     assert rope_join(()) == b""
+
+
+@pytest.mark.parametrize(
+    ("size", "count"), [(1, 4_096), (15, 16 * 4_096), (16, 100_000), (100, 100_000)]
+)
+def test_so_many_chunks_pass_and_those_of_a_stream_without_end(size: int, count: int) -> None:
+    chunk = b"%x\r\n%b\r\n" % (size, b"x" * size)
+    body = read(chunk * count + b"0\r\n\r\n")
+    assert same(body, (b"x" * size * count, b""))
+
+
+@pytest.mark.parametrize(("size", "count"), [(1, 4_096 * 16 // 15 + 1), (15, 16 * 4_096 + 1)])
+def test_chunks_that_are_all_overhead_are_refused_wherever_they_are_cut(
+    size: int, count: int
+) -> None:
+    chunk = b"%x\r\n%b\r\n" % (size, b"x" * size)
+    refused = Malformed(CloseReason.BAD_REQUEST, "the body has too many small chunks")
+    whole = chunk * count
+    assert same(read(whole), refused)
+    assert same(read_slowly(whole), refused)
+    fewer = b"".join([chunk] * (count - 1))
+    assert same(read(fewer + b"0\r\n\r\n"), (b"x" * size * (count - 1), b""))
+
+
+def test_a_long_chunk_makes_up_for_many_small_ones() -> None:
+    limits = Limits(max_small_chunks=0, min_chunk_len=4)
+    assert same(read(b"8\r\n12345678\r\n1\r\nx\r\n", limits), BodyState.CHUNK_LINE)
+    assert isinstance(read(b"8\r\n12345678\r\n" + b"1\r\nx\r\n" * 2, limits), Malformed)

@@ -207,7 +207,9 @@ def test_empty_fragments_leave_no_trace() -> None:
     assert (items, error) == ((), None)
     assert same(
         reader,
-        MessageReader(b"", FragmentedMessage(Opcode.BINARY, False, (b"x",), 1, b""), None, False),
+        MessageReader(
+            b"", FragmentedMessage(Opcode.BINARY, False, (b"x",), 1, b"", 1000), None, False
+        ),
     )
 
 
@@ -575,3 +577,32 @@ def test_wsproto_hears_the_same(data: bytes, cuts: list[int]) -> None:
         theirs = wsproto_verdict([*cut(data, cuts), b"\x80"])
     assert ours.items == theirs.items
     assert ours.code == theirs.code
+
+
+# -- overhead --------------------------------------------------------------------------------------
+
+BOUNDED = FrameRules(2**20, 2**20, max_small_fragments=4, min_fragment_len=4)
+TOO_MANY = Malformed(CloseReason.WS_OVERHEAD, "a message has too many small fragments")
+
+
+@pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
+@pytest.mark.parametrize(("length", "count"), [(0, 4), (1, 5), (2, 8), (3, 16), (4, None)])
+def test_fragments_may_be_small_or_many_wherever_they_are_cut(
+    opcode: Opcode, length: int, count: int | None
+) -> None:
+    begin, following = frame(opcode, b"", False), frame(0, b"x" * length, False)
+    allowed = begin + following * (count or 200)
+    assert same(hear([allowed], BOUNDED).flaw, None)
+    if count is not None:
+        for reads in ([allowed + following], byte_by_byte(allowed + following)):
+            assert same(hear(reads, BOUNDED), Heard((), TOO_MANY, READER_CLOSED))
+
+
+def test_control_frames_between_fragments_are_no_fragments() -> None:
+    data = frame(2, b"", False) + (frame(9) + frame(0, b"", False)) * 4 + frame(0, b"last")
+    assert same(hear([data], BOUNDED).items, (*[Ping(b"")] * 4, b"last"))
+
+
+def test_every_message_is_counted_anew() -> None:
+    message = frame(2, b"", False) + frame(0, b"", False) * 3 + frame(0)
+    assert same(hear([message * 5], BOUNDED).items, (b"",) * 5)
