@@ -179,12 +179,12 @@ class Limits(NamedTuple):
     """
 
     # -- all clients together ----------------------------------------------------------------------
-    max_inbound_len: int = 40 * 2**20
+    max_inbound_len: int = 96 * 2**20
     """Bytes of incomplete requests and messages, and of the heads of requests that are not answered
-    yet, over all clients. Beyond this those who hold most
-    of them, the slowest first, get 503, or close code 1013, until an eighth of this is free.
+    yet, over all clients: nine bodies of `max_body_len` at once. Beyond this those who hold most of
+    them, the slowest first, get 503, or close code 1013, until an eighth of this is free.
     """
-    max_outbound_len: int = 2**30
+    max_outbound_len: int = 384 * 2**20
     """Bytes that were sent and not taken, or are held until another response was sent, over all
     clients. Beyond this no request is handed to the handler, and after a second those for whom most
     is held are dropped, the slowest first; half as many more are never held.

@@ -441,10 +441,12 @@ def incoming_len(client: Client) -> int:
 
 def outgoing_len(client: Client) -> int:
     """Bytes that are held for this client: its outbox, its early responses, its queue while it is
-    behind.
+    behind, with the topics of the places in it.
     """
     outgoing = client.outgoing
     if outgoing is NOTHING_OUTGOING:
         return 0
     held = early_len(client) if outgoing.early_responses else 0
+    if client.subscriber is not None:
+        held += client.subscriber.places_len
     return held + buffered_len(client)

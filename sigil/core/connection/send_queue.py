@@ -23,7 +23,7 @@ from ..broadcast.ring import FRAMES_MAX, Ring, first_matching, length_from, ring
 from ..events import Segment
 from ..limits import Limits
 from ..websocket.frames import encode_frame, frame_header, frame_len
-from .subscriber import OPEN, Follow, LongFrame, Queue, Subscriber, item_len, make_place
+from .subscriber import OPEN, Follow, LongFrame, Queue, Subscriber, item_len, make_place, places_len
 
 COPY_MAX = 16_384
 """Bytes up to which a payload is copied behind its header, and neighbouring segments are joined."""
@@ -84,14 +84,14 @@ def enqueue_broadcast(subscriber: Subscriber, broadcast: Broadcast) -> Subscribe
     if to <= _last_place(queue, cursor):
         return subscriber
     last, subscription = queue[-1] if queue else None, subscriber.subscription
-    queued_len = subscriber.queued_len
+    held = subscriber.places_len
     if isinstance(last, Follow) and last.subscription == subscription:
         place = last._replace(to=to)
         queue = queue[:-1]
     else:
         place = make_place(to, subscription, _last_subscription(queue))
-        queued_len += place.size
-    return subscriber._replace(cursor=cursor, queue=(*queue, place), queued_len=queued_len)
+        held += place.size
+    return subscriber._replace(cursor=cursor, queue=(*queue, place), places_len=held)
 
 
 def _last_place(queue: Queue, cursor: int) -> int:
@@ -150,6 +150,7 @@ def dequeue(subscriber: Subscriber, ring: Ring, room: int, pongs: bytes = b"") -
         queue=rest,
         queued_len=sum(map(item_len, rest)),
         cursor=_cursor_after(cursor, is_all, ring.head_number),
+        places_len=places_len(rest),
     )
     return Dequeued(join_segments(segments), after, is_all, is_cut)
 
@@ -248,11 +249,6 @@ def _places(subscriber: Subscriber, head_number: int) -> list[Follow]:
     if subscriber.close_state is OPEN:
         places.append(Follow(head_number, subscriber.subscription, 0))
     return places
-
-
-def places_len(subscriber: Subscriber) -> int:
-    """Bytes of the queue that are places, which are not sent."""
-    return sum([item.size for item in subscriber.queue if isinstance(item, Follow)])
 
 
 def backlog_len(subscriber: Subscriber, broadcast: Broadcast) -> int:

@@ -50,6 +50,8 @@ long.
 
 PLACE_BYTES = 256
 """Bytes of memory of a place in a queue beside the topics that it is for."""
+PLACES_LEN_MIN = 65_536
+"""Bytes of places that any client has room for, however little it may be sent."""
 TOPIC_PLACE_BYTES = 128
 """Bytes of memory of a topic in a set of topics, beside its text, which such sets share."""
 
@@ -88,9 +90,9 @@ Queue: TypeAlias = tuple[QueueItem, ...]
 
 
 def item_len(item: QueueItem) -> int:
-    """Bytes of an item of a queue; of a place, those of memory that are held for it."""
+    """Bytes to be sent of an item of a queue; a place has none."""
     if isinstance(item, Follow):
-        return item.size
+        return 0
     return len(item.header) + len(item.payload) if isinstance(item, LongFrame) else len(item)
 
 
@@ -101,7 +103,7 @@ class Subscriber(NamedTuple):
     """It is among the clients that the next flush looks at."""
     queue: Queue
     queued_len: int
-    """Bytes of the items in the queue."""
+    """Bytes to be sent of the items in the queue."""
     close_state: CloseState
     reason: CloseReason
     """Why it ends, once that is known."""
@@ -110,6 +112,18 @@ class Subscriber(NamedTuple):
     """The number of the next published frame it is to be sent, if it is a laggard; None: it is
     where its cohort is.
     """
+    places_len: int
+    """Bytes of memory that are held for the places in the queue."""
+
+
+def places_len_max(limits: Limits) -> int:
+    """How many bytes of memory the places in a queue may hold before one more is too many."""
+    return max(limits.max_ws_outbox_len, PLACES_LEN_MIN)
+
+
+def places_len(queue: Queue) -> int:
+    """Bytes of memory that are held for the places in a queue."""
+    return sum([item.size for item in queue if isinstance(item, Follow)])
 
 
 def add_topics(
@@ -145,14 +159,14 @@ def is_topic_too_long(topic: str, limits: Limits) -> bool:
 
 def make_subscriber(subscription: Subscription, cursor: int | None) -> Subscriber:
     """A subscriber that has been sent nothing yet."""
-    return Subscriber(False, (), 0, OPEN, CloseReason.OK, subscription, cursor)
+    return Subscriber(False, (), 0, OPEN, CloseReason.OK, subscription, cursor, 0)
 
 
 def with_queue(
     subscriber: Subscriber, queue: Queue, queued_len: int, is_scheduled: bool
 ) -> Subscriber:
     """The subscriber with another queue, which the next flush looks at or not."""
-    _, _, _, close_state, reason, subscription, cursor = subscriber
-    fields = (is_scheduled, queue, queued_len, close_state, reason, subscription, cursor)
+    _, _, _, close_state, reason, subscription, cursor, places = subscriber
+    fields = (is_scheduled, queue, queued_len, close_state, reason, subscription, cursor, places)
     after: Subscriber = make_unchecked(Subscriber, fields)
     return after

@@ -131,7 +131,12 @@ def _close_connection(
         frame = encode_frame(Opcode.CLOSE, encode_close(code))
     segments = (*dequeued.segments, frame) if frame else dequeued.segments
     subscriber = subscriber_of(client)._replace(
-        queue=(), queued_len=0, cursor=None, close_state=CloseState.ENDED, reason=reason
+        queue=(),
+        queued_len=0,
+        places_len=0,
+        cursor=None,
+        close_state=CloseState.ENDED,
+        reason=reason,
     )
     websocket = websocket_of(client)._replace(
         reader=BETWEEN_MESSAGES, undelivered=undelivered, pongs=b"", code=code

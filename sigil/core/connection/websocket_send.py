@@ -44,9 +44,8 @@ from .send_queue import (
     dequeue,
     enqueue,
     enqueue_broadcast,
-    places_len,
 )
-from .subscriber import OPEN, CloseState, add_topics, make_place
+from .subscriber import OPEN, CloseState, add_topics, make_place, places_len_max
 
 NOMINAL_FRAME_HEADER_LEN = 4
 """Bytes that a frame's header counts for when it is asked whether there is room: near enough, and
@@ -160,7 +159,7 @@ def _send_dequeued(client: Client, outbox: tuple[Segment, ...], dequeued: Dequeu
 def end_event_stream(client: Client, segments: tuple[Segment, ...] = ()) -> Step:
     """Send the last of an event stream and end it: there is no close frame to be answered."""
     subscriber = subscriber_of(client)._replace(
-        close_state=CloseState.CLOSED, cursor=None, queue=(), queued_len=0
+        close_state=CloseState.CLOSED, cursor=None, queue=(), queued_len=0, places_len=0
     )
     return write_and_shut(with_subscriber(client, subscriber), segments, subscriber.reason)
 
@@ -200,13 +199,13 @@ def on_fan_out_stalled(client: Client, event: FanOutStalled, context: Context) -
         return with_outgoing(client, outgoing), []
     if subscriber.cursor is not None:
         cursor = min(cursor, subscriber.cursor)
-    queue, queued_len = subscriber.queue, subscriber.queued_len
+    queue, held = subscriber.queue, subscriber.places_len
     # What it missed belongs before what was queued since, and is of the topics it had then.
     if queue or subscriber.subscription != event.subscription:
         place = make_place(event.end, event.subscription, subscriber.subscription)
-        queue, queued_len = (place, *queue), queued_len + place.size
+        queue, held = (place, *queue), held + place.size
     client = client._replace(
-        subscriber=subscriber._replace(cursor=cursor, queue=queue, queued_len=queued_len),
+        subscriber=subscriber._replace(cursor=cursor, queue=queue, places_len=held),
         outgoing=outgoing._replace(is_full=not outgoing.outbox),
     )
     return client, []
@@ -238,7 +237,7 @@ def drop_too_slow(client: Client, needed: int, broadcast: Broadcast) -> Outcome:
 
 def on_subscribe(client: Client, event: Subscribe, context: Context) -> Outcome:
     """Subscribe a client to a topic, or unsubscribe it, for the program; what was published before
-    is still sent by the topics it had then: what is held for that counts as queued, and a client
+    is still sent by the topics it had then: what is held for that is counted, and a client
     that has no room for it is too slow.
 
     A subscription beyond the limits is not made: the caller may be in another thread, so only the
@@ -256,9 +255,9 @@ def on_subscribe(client: Client, event: Subscribe, context: Context) -> Outcome:
             return client, [Log(ERROR_LOG, LogLevel.ERROR, f"{client.peer}: {subscription}")]
     else:
         subscription = Subscription(subscriber.subscription.encoding, topics - {event.topic})
-    is_full = buffered_len(client) >= context.limits.max_ws_outbox_len
+    is_full = subscriber.places_len >= places_len_max(context.limits)
     before, subscriber = subscriber, enqueue_broadcast(subscriber, context.broadcast)
-    if is_full and subscriber.queued_len > before.queued_len:
+    if is_full and subscriber.places_len > before.places_len:
         text = f"{client.peer} dropped, WS_CLIENT_TOO_SLOW: no room for one more change of topics"
         return Disconnected(client, CloseReason.WS_CLIENT_TOO_SLOW), [
             Log(SERVER_LOG, LogLevel.INFO, text)
@@ -275,5 +274,4 @@ def buffered_amount(client: Client | None, broadcast: Broadcast) -> int:
     subscriber = client.subscriber
     if subscriber is None or subscriber.close_state >= CloseState.ENDED:
         return outbox_len(client)
-    queued_len = buffered_len(client) - places_len(subscriber)
-    return queued_len + backlog_len(subscriber, broadcast)
+    return buffered_len(client) + backlog_len(subscriber, broadcast)

@@ -14,6 +14,7 @@ varies each of them. This file does not know a server: another test attacks one,
 """
 
 from ..connection.client import UNCOUNTED_BYTES
+from ..connection.subscriber import places_len_max
 from ..http.head import FIELD_BYTES, HEAD_BYTES, TARGET_FACTOR, TEXT_FACTOR
 from ..limits import Limits, without_aliases
 from ..server.budgets import outbound_bound
@@ -52,7 +53,7 @@ makes an object.
 
 def footprint(limits: Limits, *, response_len: int = 65_536, tick_len: int = 1_024) -> int:
     """An upper bound, in bytes, of what a server within these limits holds, whatever its clients
-    do. That of the default limits is below 3 GiB.
+    do. That of the default limits is below 2 GiB.
 
     `response_len` is the longest body, chunk of a stream, or message that the program makes anew,
     and `tick_len` how much it publishes in one tick, both in bytes.
@@ -137,7 +138,7 @@ def _responses(limits: Limits, response_len: int) -> int:
     """
     clients, subscribers = limits.max_connection_cnt, limits.max_ws_connection_cnt
     early = limits.max_outbox_len + response_len + limits.max_queued_requests * RESPONSE_BYTES
-    queued = max(limits.max_outbox_len, limits.max_ws_outbox_len)
+    queued = max(limits.max_outbox_len, limits.max_ws_outbox_len) + places_len_max(limits)
     all_clients = clients * (early + limits.max_outbox_len + response_len)
     all_subscribers = subscribers * (queued + (1 + EVENT_GROWTH) * response_len + RESPONSE_BYTES)
     in_one_round = limits.max_outbound_len // ROUND_PART + response_len

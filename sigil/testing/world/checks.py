@@ -23,7 +23,7 @@ from ...core.connection.client import (
     outbox_len,
     outgoing_len,
 )
-from ...core.connection.subscriber import CloseState, Follow, item_len
+from ...core.connection.subscriber import CloseState, Follow, item_len, places_len
 from ...core.server.slots import clients_of, find_client, free_slots
 from ...core.server.state import Server
 from .model import Violation
@@ -189,6 +189,9 @@ def check_counts(server: Server) -> Iterator[Violation]:
         length = sum(map(item_len, one.queue))
         if length != one.queued_len:
             yield Violation("counts", f"{length} bytes are queued, not {one.queued_len}")
+        held = places_len(one.queue)
+        if held != one.places_len:
+            yield Violation("counts", f"{held} bytes of places are queued, not {one.places_len}")
 
 
 def check_lists(server: Server) -> Iterator[Violation]:

@@ -7,7 +7,7 @@ import tracemalloc
 
 from sigil.core.broadcast.entry import Subscription
 from sigil.core.connection.client import subscriber_of
-from sigil.core.connection.subscriber import PLACE_BYTES, Follow, item_len, make_place
+from sigil.core.connection.subscriber import PLACE_BYTES, Follow, item_len, make_place, places_len
 from sigil.core.connection.websocket_send import buffered_amount
 from sigil.core.events import Stalled, Subscribe, Writable
 from sigil.core.limits import Limits
@@ -51,7 +51,7 @@ def test_what_a_queue_refers_to_is_counted_and_bounded() -> None:
         client = find_client(server.slots, CONN)
         if client is None:
             break
-        longest = subscriber_of(client).queued_len
+        longest = subscriber_of(client).places_len
         held = tracemalloc.get_traced_memory()[0] - before
         assert held < 1.1 * longest + 200_000  # that is the ring, and one set more
         assert server.load.outbound == longest + 1
@@ -76,7 +76,8 @@ def test_places_for_one_subscription_count_its_topics_once() -> None:
 
 def test_places_are_not_among_the_bytes_that_are_to_be_sent() -> None:
     server, _ = advance_by(behind(), publishing("a", TOPICS[0]), FLUSH, Subscribe(CONN, "b", True))
-    assert subscriber_in(server).queued_len > 1_000
+    assert subscriber_in(server).places_len > 1_000
+    assert subscriber_in(server).queued_len == 0
     assert buffered_amount(client_of(server), server.broadcast) == 1 + 3
 
 
@@ -86,6 +87,15 @@ def test_the_length_of_a_queue_is_that_of_its_items_and_none_when_it_was_sent() 
         server = changed(server, number)
         one = subscriber_in(server)
         assert one.queued_len == sum(map(item_len, one.queue))
+        assert one.places_len == places_len(one.queue)
     server, effects = advance_by(server, Writable(CONN))
     assert bytes_to(CONN, effects) == b"x" + b"\x81\x01a" * 10
     assert same(subscriber_in(server).queue, ()) and subscriber_in(server).queued_len == 0
+    assert subscriber_in(server).places_len == 0
+
+
+def test_a_client_that_may_be_sent_little_may_change_its_topics_all_the_same() -> None:
+    server = behind(LIMITS._replace(max_ws_outbox_len=60), TOPICS[:3])
+    for number in range(4):
+        server = changed(server, number)
+    assert client_of(server).conn == CONN

@@ -221,4 +221,4 @@ def test_a_bound_counts_by_either_of_its_names() -> None:
 
 
 def test_the_defaults_are_a_bound_that_a_small_machine_can_promise() -> None:
-    assert footprint(Limits()) < 3 * 2**30
+    assert footprint(Limits()) < 2 * 2**30

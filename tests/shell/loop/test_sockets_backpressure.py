@@ -114,7 +114,8 @@ def test_an_endless_stream_does_not_keep_the_loop_to_itself() -> None:
 
 def test_one_large_body_serves_many_slow_readers_from_the_same_memory() -> None:
     body = bytes(SIZE)
-    with ticking(lambda request: Response.bytes(body)) as server:
+    limits = Limits(max_outbound_len=2**30)
+    with ticking(lambda request: Response.bytes(body), limits) as server:
         crowd = [Raw(server, GET, receive_buffer=4096) for _ in range(20)]
         for client in crowd:
             client.reads = False
