@@ -206,7 +206,9 @@ async def until(condition: Callable[[], bool], *clients: Raw) -> None:
         ("open", Raw.reset),
         ("open", Raw.close),
         ("ws_open", Raw.reset),
+        ("ws_open", Raw.close),
         ("ws_message", Raw.reset),
+        ("ws_message", Raw.close),
     ],
 )
 def test_a_callback_at_work_for_who_vanishes_is_cancelled(
@@ -244,7 +246,7 @@ def test_a_callback_at_work_for_who_vanishes_is_cancelled(
 
 @pytest.mark.parametrize("ending", ["returns", "raises"])
 @pytest.mark.parametrize("which", ["ws_open", "ws_message"])
-def test_who_ends_in_order_while_a_callback_is_at_work_is_told_of_when_that_has_returned(
+def test_who_leaves_while_a_callback_is_at_work_is_told_of_when_that_has_returned(
     which: str, ending: str
 ) -> None:
     books = CallbackBook()

@@ -386,8 +386,7 @@ def has_response_room(client: Client, limits: Limits) -> bool:
 def is_behind(client: Client, limits: Limits) -> bool:
     """True if a client is to take some of what was sent to it first."""
     outgoing = client.outgoing
-    has_outbox = bool(outgoing.outbox)
-    return outgoing.is_full or (has_outbox and outbox_len(client) >= limits.max_outbox_len)
+    return outgoing.is_full or outbox_len(client) >= limits.max_outbox_len
 
 
 def outbox_len(client: Client) -> int:
@@ -429,9 +428,7 @@ def incoming_len(client: Client) -> int:
     those of the heads of its outstanding requests.
     """
     incoming = client.incoming
-    length = len(incoming.buffer)
-    if client.outstanding:
-        length += outstanding_len(client)
+    length = len(incoming.buffer) + outstanding_len(client)
     if incoming.body is not None:
         length += incoming.body.length
     if client.websocket is not None:

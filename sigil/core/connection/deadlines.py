@@ -76,8 +76,9 @@ class Waiting(IntEnum):
     ever.
     """
     HANGUP = 12
-    """The response, or the next chunk of it, for a client that has ended its side: most who do have
-    left, and nothing says so until they are sent something.
+    """The program, for a client that has ended its side: the response, or the next chunk of it, or
+    that it returns from the messages of a WebSocket. Most who do have left, and nothing says so
+    until they are sent something.
     """
 
 
@@ -126,6 +127,8 @@ def _websocket_waits_for(client: Client, websocket: WebSocket) -> Waiting:
     """What a WebSocket waits for that is not behind with reading."""
     if subscriber_of(client).close_state is not CloseState.OPEN:
         return Waiting.CLOSE
+    if client.incoming.peer_half_closed:
+        return Waiting.HANGUP
     if not client.outgoing.interest & Interest.READ:
         return Waiting.CALLBACK
     return Waiting.PONG if websocket.awaits_pong else Waiting.PING

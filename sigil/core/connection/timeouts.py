@@ -22,7 +22,7 @@ from .response_streams import send_sse_comment, stream_timed_out
 from .responses import half_closed_timed_out, response_timed_out
 from .transitions import close_with_error
 from .websocket import send_ping
-from .websocket_end import close_timed_out, disconnect, pong_timed_out
+from .websocket_end import NO_CLOSE_FRAME, close_timed_out, disconnect, fail, pong_timed_out
 
 
 def timed_out(client: Client, context: Context) -> Outcome:
@@ -68,6 +68,15 @@ def _linger_timed_out(client: Client, context: Context) -> Outcome:
     return disconnect(client, client.outgoing.reason)
 
 
+def _half_closed_timed_out(client: Client, context: Context) -> Outcome:
+    """The client has ended its side, and the program has had time: a WebSocket is over, though what
+    came before is not dealt with to the end.
+    """
+    if client.websocket is None:
+        return half_closed_timed_out(client, context)
+    return fail(client, NO_CLOSE_FRAME.reason, context, NO_CLOSE_FRAME.message)
+
+
 TIMED_OUT: dict[Waiting, Callable[[Client, Context], Outcome]] = {
     Waiting.IDLE: _idle_timed_out,
     Waiting.HEADER: _header_timed_out,
@@ -80,7 +89,7 @@ TIMED_OUT: dict[Waiting, Callable[[Client, Context], Outcome]] = {
     Waiting.PING: send_ping,
     Waiting.PONG: pong_timed_out,
     Waiting.CLOSE: close_timed_out,
-    Waiting.HANGUP: half_closed_timed_out,
+    Waiting.HANGUP: _half_closed_timed_out,
 }
 """What becomes of a connection that has waited too long, by what it waits for; `CALLBACK` has no
 deadline.
