@@ -43,12 +43,16 @@ MAX_LINES_PER_TICK = 4_096
 """Lines broadcast between two ticks: they take a hundredth of a second, and clients must be served
 meanwhile.
 """
+RING_LEN = 64 * 2**20
+"""Bytes of lines held for clients that lag, at least: twice what is held by default, since nothing
+but lines is served, and a page is slow to show a burst of long ones.
+"""
 RING_FRAMES = 262_144
 """Lines held for clients that lag: most of a second of the fastest input.
 
-This many lines of 128 bytes fill the default ring, so for shorter ones this is the bound. Full of
-them, with one client, the ring takes 24 MiB more than with a quarter; the bound of all that a
-server can hold (`http_server_footprint`) grows from 2.0 to 2.3 GiB by it.
+This many lines of 256 bytes fill the ring, so for shorter ones this is the bound. Full of them,
+with one client, the ring takes 24 MiB more than with a quarter; the bound of all that a server can
+hold (`http_server_footprint`) grows from 2.1 to 2.4 GiB by it.
 """
 RING_LINES = 4
 """How many of the longest lines the ring holds at least, in all encodings."""
@@ -97,7 +101,7 @@ def limits_for(rules: Rules) -> Limits:
     return Limits(
         history_messages=rules.history,
         max_ws_send_frame_cnt=max(RING_FRAMES, 2 * rules.history),
-        outgoing_buffer_sz=max(Limits().outgoing_buffer_sz, longest_lines),
+        outgoing_buffer_sz=max(RING_LEN, longest_lines),
         permessage_deflate=rules.is_compressing,
         compress_websocket=rules.is_compressing,
     )

@@ -219,8 +219,8 @@ def test_round_numbers() -> None:
 @pytest.mark.parametrize(
     ("history", "max_line", "is_compressing", "kept", "ring_len"),
     [
-        (100, 2**20, False, 262_144, 32 * 2**20),
-        (0, 1, True, 262_144, 32 * 2**20),
+        (100, 2**20, False, 262_144, 64 * 2**20),
+        (0, 1, True, 262_144, 64 * 2**20),
         (2**20, 2**24, False, 2**21, 8 * (2**24 + 64)),
         (0, 2**24, True, 262_144, 16 * (2**24 + 64)),
         (0, MAX_LINE_LEN, True, 262_144, 2**30 + 1_024),
