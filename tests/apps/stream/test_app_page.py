@@ -62,7 +62,7 @@ window.fireTimers = () => {
 window.WebSocket = class extends WebSocket {
   constructor(...values) {
     super(...values);
-    this.addEventListener("message", () => arrived++);
+    this.addEventListener("message", event => { arrived += !event.data.startsWith("\\0"); });
   }
 };
 """
