@@ -122,7 +122,9 @@ class Limits(NamedTuple):
     max_ws_outbox_len: int = 2**24
     """Bytes that the program has sent to one WebSocket and that it has not taken. Beyond this a
     message is dropped, and `send` returns `DROPPED`. From `max_outbox_len` on the client's own
-    messages are not read; more than twice that lets a program that echoes drop nothing.
+    messages are not read; more than twice that lets a program that echoes drop nothing. A
+    client that changes its topics while it does not read is dropped when so much is remembered
+    of them.
     """
     max_ws_topics_per_client: int = 256
     """Topics that one WebSocket or event stream is subscribed to at once; each change of them
