@@ -7,7 +7,6 @@ itself.
 """
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -16,7 +15,8 @@ import pytest
 from sigil import Limits, Request, Response
 from tests.support.descriptors import count_descriptors
 from tests.support.requests import GET
-from tests.support.servers import PATIENCE, Raw, end, make, pump, settle
+from tests.support.servers import Raw, end, make, pump, settle
+from tests.support.subprocesses import lines_of
 
 
 def app(request: Request) -> Response:
@@ -183,24 +183,11 @@ print(failures, flush=True)
 """
 
 
-def run(source: str) -> list[str]:
-    """The lines that a process of its own prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", source],
-        capture_output=True,
-        text=True,
-        timeout=2 * PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
-
-
 @pytest.mark.skipif(
     sys.platform != "linux", reason="limits of descriptors are counted as Linux does"
 )
 def test_a_server_without_descriptors_waits_in_peace_and_recovers_by_itself() -> None:
-    first, second = run(STARVED)
+    first, second = lines_of(STARVED)
     ticks, seconds, _, running = first.split()
     assert int(ticks) < 30, "it spins"
     assert float(seconds) < 0.3, "it spins"
@@ -212,7 +199,7 @@ def test_a_server_without_descriptors_waits_in_peace_and_recovers_by_itself() ->
     sys.platform != "linux", reason="limits of descriptors are counted as Linux does"
 )
 def test_a_server_that_cannot_get_the_descriptors_to_listen_raises_and_is_not_running() -> None:
-    (line,) = run(UNOPENABLE)
+    (line,) = lines_of(UNOPENABLE)
     outcomes = eval(line, {"__builtins__": {}})
     assert outcomes[-1] == (5, "listens", True)
     assert [outcome[1:] for outcome in outcomes[:4]] == [("OSError", False)] * 4

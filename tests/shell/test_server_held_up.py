@@ -10,26 +10,14 @@ kept.
 
 import pytest
 
-from sigil import Callbacks, CloseReason, HttpServer, Limits, Request, Response
+from sigil import Callbacks, CloseReason, HttpServer, Request, Response
 from sigil.core.events import InputRead, TickStarted, TimeRead
 from sigil.shell.loop.clock import read_clock
 from tests.support.requests import GET, UPGRADE
 from tests.support.servers import MIB, PATIENCE, Raw, pump, settle, ticking
+from tests.support.timeouts import SECOND
 from tests.support.websocket_client import close_frame, frame, read_frames, text
 
-SECOND = Limits(
-    header_timeout=1.0,
-    body_timeout=1.0,
-    response_timeout=1.0,
-    sse_keep_alive_interval=1.0,
-    idle_timeout=1.0,
-    stall_timeout=1.0,
-    rate_grace=1.0,
-    ws_ping_interval=1.0,
-    ws_pong_timeout=1.0,
-    ws_close_timeout=1.0,
-    linger_timeout=1.0,
-)
 HELD_UP = 1.2
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 

@@ -56,21 +56,9 @@ from tests.support.core_driver import (
 )
 from tests.support.core_websockets import FLUSH, binary, close, just_upgraded, open_websocket, text
 from tests.support.requests import GET
+from tests.support.timeouts import SECOND
 
 LAST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-SECOND = Limits(
-    header_timeout=1.0,
-    body_timeout=1.0,
-    response_timeout=1.0,
-    sse_keep_alive_interval=1.0,
-    idle_timeout=1.0,
-    stall_timeout=1.0,
-    rate_grace=1.0,
-    ws_ping_interval=1.0,
-    ws_pong_timeout=1.0,
-    ws_close_timeout=1.0,
-    linger_timeout=1.0,
-)
 MIB = 2**20
 
 

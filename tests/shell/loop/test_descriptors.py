@@ -3,29 +3,15 @@ server takes no more connections than there are descriptors for, and says so.
 """
 
 import os
-import subprocess
 import sys
 
 import pytest
 
 from sigil.core.limits import Limits, within_descriptors
 from sigil.shell.loop.descriptors import descriptors_left, soft_limit
-from tests.support.servers import PATIENCE
+from tests.support.subprocesses import lines_of
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="counted as Linux does")
-
-
-def run(source: str) -> list[str]:
-    """The lines that a process of its own prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", source],
-        capture_output=True,
-        text=True,
-        timeout=2 * PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
 
 
 @on_linux
@@ -61,7 +47,7 @@ server.tick()
 def test_a_server_takes_no_more_connections_than_there_are_descriptors_and_says_so(
     given: str, level: str, line_count: int
 ) -> None:
-    lines = run(LOWERED.format(given=given, level=level))
+    lines = lines_of(LOWERED.format(given=given, level=level))
     notes = [line for line in lines if "descriptors are left" in line]
     assert len(notes) == line_count
     counts = next(line for line in lines if line.endswith("True")).split()[:2]
@@ -71,7 +57,9 @@ def test_a_server_takes_no_more_connections_than_there_are_descriptors_and_says_
 
 @on_linux
 def test_a_server_that_has_enough_says_nothing() -> None:
-    lines = run(LOWERED.format(given="max_connection_cnt=9, max_ws_connection_cnt=9", level="INFO"))
+    lines = lines_of(
+        LOWERED.format(given="max_connection_cnt=9, max_ws_connection_cnt=9", level="INFO")
+    )
     assert [line for line in lines if "descriptors" in line] == []
     assert "9 9 True" in lines
 
@@ -87,7 +75,7 @@ print(resource.getrlimit(resource.RLIMIT_NOFILE))
 raise_soft_limit()
 print(resource.getrlimit(resource.RLIMIT_NOFILE))
 """
-    assert run(source) == ["(500, 500)"] * 2
+    assert lines_of(source) == ["(500, 500)"] * 2
 
 
 @pytest.mark.parametrize(
