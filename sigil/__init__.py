@@ -32,6 +32,7 @@ from .shell.functions import (
     http_server_next_deadline,
     http_server_port,
     http_server_running,
+    http_server_serve,
     http_server_serve_in_thread,
     http_server_start,
     http_server_stats,
@@ -39,7 +40,6 @@ from .shell.functions import (
     http_server_stop_on_signals,
     http_server_tick,
 )
-from .shell.hosts.asyncio_host import http_server_serve
 from .shell.make import make_http_server
 from .shell.messaging import (
     http_server_broadcast,

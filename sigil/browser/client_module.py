@@ -8,8 +8,6 @@ It does not know what the JavaScript does, nor under which path it is served.
 """
 
 from functools import cache
-from hashlib import sha256
-from importlib.resources import files
 
 from ..core.http.request import Request
 from ..core.http.response import Response
@@ -34,6 +32,10 @@ def client_module(request: Request | None = None) -> Response:
 @cache
 def _module() -> tuple[bytes, str]:
     """The bytes of the file and their entity tag."""
+    # here, since a program that serves no page for browsers needs neither
+    from hashlib import sha256
+    from importlib.resources import files
+
     source = files("sigil").joinpath("browser", "sigil-client.js").read_bytes()
     return source, f'"{sha256(source).hexdigest()[:32]}"'
 

@@ -14,37 +14,23 @@ when it starts to listen, and then does no work for records that nobody wants.
 """
 
 import logging
-import logging.config
 
 LINE_FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 
 
-def log_config(log_level: str, access_log: bool) -> dict[str, object]:
-    """The configuration as a value, for `logging.config.dictConfig`.
-
-    `log_level` is one of `settings.LOG_LEVELS`.
-    """
-    level = log_level.upper()
+def levels_of(log_level: str, access_log: bool) -> dict[str, int]:
+    """The level of each logger that is configured; `log_level` is one of `settings.LOG_LEVELS`."""
+    level = logging.getLevelNamesMapping()[log_level.upper()]
     # Above INFO is off, for an access log; a stricter --log-level stays as strict as it is.
-    quiet_level = max(logging.WARNING, logging.getLevelNamesMapping()[level])
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"line": {"format": LINE_FORMAT}},
-        "handlers": {
-            "stderr": {
-                "class": "logging.StreamHandler",
-                "stream": "ext://sys.stderr",
-                "formatter": "line",
-            },
-        },
-        "loggers": {
-            "sigil": {"level": level, "handlers": ["stderr"], "propagate": False},
-            "sigil.access": {"level": level if access_log else quiet_level},
-        },
-    }
+    return {"sigil": level, "sigil.access": level if access_log else max(logging.WARNING, level)}
 
 
 def set_up_logging(log_level: str, access_log: bool) -> None:
     """Write the three loggers' records of at least `log_level` to stderr."""
-    logging.config.dictConfig(log_config(log_level, access_log))
+    # not by `logging.config`, which takes as long to import as `logging` does
+    for name, level in levels_of(log_level, access_log).items():
+        logging.getLogger(name).setLevel(level)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(LINE_FORMAT))
+    logger = logging.getLogger("sigil")
+    logger.handlers, logger.propagate = [handler], False

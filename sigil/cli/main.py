@@ -11,10 +11,10 @@ that watching needs), 4 for an address that cannot be listened on, 130 if a comm
 before there was a server to stop. An interrupt in the fifth of a second before that, while Python
 still imports the package, is the interpreter's, which exits with a traceback and its own status.
 
-It does not know how to serve: it uses the public face of sigil like any other program.
+It does not know how to serve: it uses the public face of sigil like any other program. What only
+one of the commands needs, such as the demonstration, is imported by that one.
 """
 
-import asyncio
 import errno
 import signal
 import socket
@@ -26,7 +26,7 @@ from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from itertools import count
 from types import FrameType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sigil import (
     Deferred,
@@ -37,13 +37,9 @@ from sigil import (
     http_server_serve,
     make_http_server,
 )
-from sigil.apps.demo.live import drive, make_live
-from sigil.apps.stream.app import LineStream, Rules, limits_for
-from sigil.apps.stream.loop import Loop, open_input
 from sigil.apps.terminal import CommandError, print_error, print_line
 from sigil.cli.find_app import App, load_app
 from sigil.cli.logging_setup import set_up_logging
-from sigil.cli.reload import Inherited, accept_inheritance, supervise
 from sigil.cli.settings import Settings, read_settings
 from sigil.shell.loop.descriptors import raise_soft_limit
 from sigil.shell.loop.listen import (
@@ -53,6 +49,9 @@ from sigil.shell.loop.listen import (
     removing_socket_file,
     where,
 )
+
+if TYPE_CHECKING:
+    from sigil.cli.reload import Inherited
 
 Listeners: TypeAlias = tuple[socket.socket, ...]
 LISTEN_STATUS, INTERRUPT_STATUS = 4, 130
@@ -205,6 +204,8 @@ def _run(
     """Serve until the server has stopped; `grace` seconds are given to requests in progress."""
     server._listen(listeners, is_ours)
     if is_async:
+        import asyncio
+
         asyncio.run(_run_in_asyncio(server, grace))
     else:
         server.start(grace=grace)
@@ -219,6 +220,8 @@ async def _run_in_asyncio(server: HttpServer, grace: float) -> None:
 def serve(settings: Settings) -> None:
     """Serve the application until SIGINT or SIGTERM, inside asyncio if it is asynchronous."""
     if settings.reload:
+        from sigil.cli.reload import supervise
+
         supervise(settings, lambda: _listening(settings))
         return
     server, is_async = _make(settings)
@@ -227,7 +230,7 @@ def serve(settings: Settings) -> None:
         _run(server, is_async, listeners, is_ours, grace)
 
 
-def serve_inherited(inherited: Inherited) -> None:
+def serve_inherited(inherited: "Inherited") -> None:
     """Serve the application on inherited sockets, whose address the parent has printed."""
     settings = inherited.settings
     server, is_async = _make(settings)
@@ -237,6 +240,8 @@ def serve_inherited(inherited: Inherited) -> None:
 
 def demo(settings: Settings) -> None:
     """Serve the demonstration until SIGINT or SIGTERM."""
+    from sigil.apps.demo.live import drive, make_live
+
     server, live = make_live(settings.host, settings.port)
     # A tenth of a second, so that the first response has figures already.
     time.sleep(live.seconds_until_due())
@@ -250,6 +255,9 @@ def demo(settings: Settings) -> None:
 
 def stream(settings: Settings) -> None:
     """Publish the lines of standard input until their end (unless it is to linger), or a signal."""
+    from sigil.apps.stream.app import LineStream, Rules, limits_for
+    from sigil.apps.stream.loop import Loop, open_input
+
     descriptor = open_input(settings.fd)
     rules = Rules(settings.history, settings.topic_field, settings.max_line, settings.compress)
     lines = LineStream(rules)
@@ -299,6 +307,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def main_of_child() -> int:
     """Run a child process of `--reload`; its exit status."""
+    from sigil.cli.reload import accept_inheritance
+
     inherited = accept_inheritance(sys.argv)
     return _status_of(inherited.settings, partial(serve_inherited, inherited))
 

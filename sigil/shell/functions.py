@@ -6,6 +6,7 @@ is a property has a function that returns it.
 Rules: one for each public method, and no copy of any. It does not know what they do.
 """
 
+from .program.host import Ticked
 from .server import HttpServer
 
 
@@ -22,6 +23,19 @@ def http_server_host(server: HttpServer) -> str:
 def http_server_port(server: HttpServer) -> int:
     """The property `port` of a server."""
     return server.port
+
+
+async def http_server_serve(server: Ticked) -> None:
+    """Serve inside the running asyncio loop until `server.stop()`; cancelling this ends the server
+    at once.
+
+    Handlers may be `async def`. OSError if the server cannot listen. No signal handlers are
+    installed.
+    """
+    # here, since asyncio is a third of the memory of a program that has no other use for it
+    from .hosts.asyncio_host import serve
+
+    await serve(server)
 
 
 http_server_listen = HttpServer.listen

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sigil import Deferred, Limits, Request, Response
-from sigil.cli.logging_setup import log_config
+from sigil.cli.logging_setup import levels_of
 from sigil.cli.main import limits_from_settings, listen_error, stopping_after
 from sigil.cli.reload import CHILD, Inherited, command_of
 from sigil.cli.settings import COMMANDS, FLAGS, Settings, read_settings
@@ -207,24 +207,20 @@ def test_the_version_is_printed(words: list[str], capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(
-    ("log_level", "access_log", "level"),
+    ("log_level", "access_log", "levels"),
     [
-        ("debug", True, "DEBUG"),
-        ("info", True, "INFO"),
-        ("info", False, logging.WARNING),
-        ("warning", False, logging.WARNING),
-        ("critical", False, logging.CRITICAL),
+        ("debug", True, (logging.DEBUG, logging.DEBUG)),
+        ("info", True, (logging.INFO, logging.INFO)),
+        ("info", False, (logging.INFO, logging.WARNING)),
+        ("warning", False, (logging.WARNING, logging.WARNING)),
+        ("critical", False, (logging.CRITICAL, logging.CRITICAL)),
     ],
 )
-def test_no_access_log_is_a_level(log_level: str, access_log: bool, level: object) -> None:
-    loggers = log_config(log_level, access_log)["loggers"]
-    assert isinstance(loggers, dict)
-    assert loggers["sigil.access"] == {"level": level}
-    assert loggers["sigil"] == {
-        "level": log_level.upper(),
-        "handlers": ["stderr"],
-        "propagate": False,
-    }
+def test_no_access_log_is_a_level(
+    log_level: str, access_log: bool, levels: tuple[int, int]
+) -> None:
+    sigil, access = levels
+    assert levels_of(log_level, access_log) == {"sigil": sigil, "sigil.access": access}
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,6 @@ It does not know who agreed on what: `negotiation` does.
 from enum import IntEnum
 from typing import Literal, NamedTuple, TypeAlias, assert_never, get_args
 
-from zstandard import ZstdCompressor
-
 from ..http.sse import encode_message_event
 from ..websocket.compression import deflate
 from ..websocket.frames import Opcode, encode_frame
@@ -138,6 +136,9 @@ def _encode_zstd(opcode: int, payload: bytes) -> bytes:
     """
     is_binary = opcode == Opcode.BINARY
     if is_binary or len(payload) > COMPRESS_MIN:
+        # here, since it brings a library of 2 MB, which few servers need
+        from zstandard import ZstdCompressor
+
         compressed = ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True).compress(payload)
         if is_binary or len(compressed) < len(payload):
             return encode_frame(Opcode.BINARY, compressed)

@@ -13,7 +13,6 @@ It does not know frames, and it chooses nothing: `broadcast.negotiation` and the
 
 import re
 from base64 import b64encode
-from hashlib import sha1
 from typing import NamedTuple
 
 from ..close_reasons import CloseReason
@@ -224,6 +223,9 @@ def accept_key(key: str) -> str:
 
     `accept_key("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="`
     """
+    # here, since it brings a library of 4 MB, which a server without WebSockets does not need
+    from hashlib import sha1
+
     digest = sha1((key + GUID).encode(), usedforsecurity=False).digest()
     return b64encode(digest).decode()
 

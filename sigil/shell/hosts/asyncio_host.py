@@ -136,13 +136,8 @@ async def run_and_deliver(awaitable: Awaitable[object], deferred: Deferred | Non
         deferred.complete(result)
 
 
-async def http_server_serve(server: Ticked) -> None:
-    """Serve inside the running asyncio loop until `server.stop()`; cancelling this ends the server
-    at once.
-
-    Handlers may be `async def`. OSError if the server cannot listen. No signal handlers are
-    installed.
-    """
+async def serve(server: Ticked) -> None:
+    """Serve inside the running loop until the server has stopped, or until this is cancelled."""
     host = _Host(server, asyncio.get_running_loop())
     host.begin()
     try:

@@ -12,7 +12,6 @@ informed. It does not know what the callbacks do.
 """
 
 import logging
-from asyncio import CancelledError
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
@@ -40,7 +39,7 @@ from .host import Host
 from .jobs import Job, Returned
 from .logs import write_text
 from .run_queue import RunQueue
-from .tracebacks import EXIT_EXCEPTIONS, error_text, safe_name
+from .tracebacks import EXIT_EXCEPTIONS, error_text, is_cancellation, safe_name
 
 _LOG = logging.getLogger(ERROR_LOG)
 
@@ -278,7 +277,7 @@ class CallbackRunner:
         job, error = returned.job, returned.error
         jobs = self._waiting.pop(job.conn, deque())
         _, later = self._awaited.pop(job.conn, (job, None))
-        if later is not None and not later.is_wanted and isinstance(error, CancelledError):
+        if later is not None and not later.is_wanted and is_cancellation(error):
             job, error = job._replace(values=()), None  # it was us who cancelled it
         is_failed = isinstance(error, BaseException)
         if job.values and not is_failed:
@@ -307,7 +306,7 @@ class CallbackRunner:
     def _fail(self, job: Job, error: BaseException) -> Event | None:
         """Log that a callback raised, and end its connection."""
         # when the server has ended, it was us who cancelled it
-        if self._server.running or not isinstance(error, CancelledError):
+        if self._server.running or not is_cancellation(error):
             text = f"the callback {safe_name(job.callback)} raised"
             write_text(_LOG, logging.ERROR, error_text(text, error))
         if job.is_fatal:

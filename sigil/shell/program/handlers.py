@@ -9,7 +9,6 @@ SystemExit), and even then the client is answered first. `sources` holds the str
 """
 
 import time
-from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple, TypeAlias
 
@@ -40,7 +39,7 @@ from .deferred import Deferred
 from .host import Host
 from .jobs import Job, LateResult, Returned
 from .run_queue import RunQueue, Work
-from .tracebacks import EXIT_EXCEPTIONS, error_text, safe_str
+from .tracebacks import EXIT_EXCEPTIONS, error_text, is_cancellation, safe_str
 
 HandlerResult: TypeAlias = Response | Deferred | None
 """What a handler returns: a response, one that comes later, or None for a 404."""
@@ -364,7 +363,7 @@ class Application:
         if is_cancelled or find_client(self._server._engine.state.slots, ticket.conn) is None:
             with self._guard.user_code():
                 discard(late, self.sources.spawn)
-            if is_cancelled and isinstance(result, CancelledError):
+            if is_cancelled and is_cancellation(result):
                 return None
             return HandlerReturned(ticket, (Response.error(404),))
         return self._to_event(ticket, request, result)

@@ -51,6 +51,14 @@ def format_traceback(error: BaseException) -> str:
     )
 
 
+def is_cancellation(error: object) -> bool:
+    """True for what asyncio raises in a task that is cancelled."""
+    # here, since a program without coroutines has no other use for asyncio
+    from asyncio import CancelledError
+
+    return isinstance(error, CancelledError)
+
+
 def safe_str(error: BaseException) -> str:
     """The message of an exception; empty if it cannot be had."""
     return _attempt(lambda: str(error))
