@@ -29,7 +29,16 @@ from tests.support.sources import (
 )
 
 READING_ORDER = (
-    ("unchecked", "limits", "conn", "close_reasons", "parse_result", "rope", "send_status"),
+    (
+        "build",
+        "unchecked",
+        "limits",
+        "conn",
+        "close_reasons",
+        "parse_result",
+        "rope",
+        "send_status",
+    ),
     ("http",),
     ("stage",),
     ("websocket",),

@@ -41,6 +41,7 @@ from sigil.apps.terminal import CommandError, print_error, print_line
 from sigil.cli.find_app import App, load_app
 from sigil.cli.logging_setup import set_up_logging
 from sigil.cli.settings import Settings, read_settings
+from sigil.core.build import core_build
 from sigil.shell.loop.descriptors import raise_soft_limit
 from sigil.shell.loop.listen import (
     adopt_listener,
@@ -300,7 +301,7 @@ def _status_of(settings: Settings, command: Callable[[], None]) -> int:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line `words` (None: this process's own); its exit status."""
-    settings = read_settings(words, __version__)
+    settings = read_settings(words, f"{__version__} ({core_build()} core)")
     raise_soft_limit()
     return _status_of(settings, partial(COMMANDS[settings.command], settings))
 

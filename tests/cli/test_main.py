@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from sigil import __version__
+from sigil.core.build import core_build
 from tests.support.command import (
     APP,
     PATIENCE_SECONDS,
@@ -128,8 +129,9 @@ def test_the_script_and_the_module_are_one_command(folder: Path) -> None:
         text=True,
         timeout=PATIENCE_SECONDS,
     )
-    assert (module.returncode, module.stdout) == (0, f"sigil {__version__}\n")
-    assert run("--version") == Ended(0, f"sigil {__version__}\n", "")
+    version = f"sigil {__version__} ({core_build()} core)\n"
+    assert (module.returncode, module.stdout) == (0, version)
+    assert run("--version") == Ended(0, version, "")
 
 
 def test_a_host_of_ipv6_is_in_brackets(folder: Path) -> None:

@@ -10,6 +10,7 @@ server's clock. It does not know where the figures are shown.
 
 from typing import NamedTuple
 
+from ..build import core_build
 from .slots import clients_of
 from .state import Server
 from .totals import requests_of
@@ -39,6 +40,8 @@ class Stats(NamedTuple):
     """Ended connections, by the name of their `CloseReason`."""
     sse_skipped: int
     """Binary messages that were published while there were event streams, which carry text only."""
+    core: str
+    """Which core runs: `"compiled"` or `"pure"`."""
 
 
 def stats(server: Server) -> Stats:
@@ -57,4 +60,5 @@ def stats(server: Server) -> Stats:
         stale_responses=totals.stale_responses,
         closed=dict(sorted(totals.closed.items())),
         sse_skipped=totals.sse_skipped,
+        core=core_build(),
     )

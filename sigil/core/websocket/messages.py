@@ -30,7 +30,7 @@ from .frames import (
     parse_close,
     parse_frame_header,
 )
-from .masking import BIGINT_XOR_MAX, KEY_REPEATS, apply_mask
+from .masking import apply_mask
 
 # -- items -----------------------------------------------------------------------------------------
 
@@ -121,7 +121,7 @@ Step: TypeAlias = tuple[MessageReader, Item | None, int]
 """The reader after a step, the item that the step completed, and where in the data it stopped."""
 
 _WHOLE_TEXT, _WHOLE_BINARY = 0x81, 0x82
-_unpack_header = Struct(">BBHI").unpack_from
+_unpack_header = Struct(">BBH").unpack_from
 
 
 def receive_data(
@@ -169,34 +169,25 @@ def take_unfragmented(
     step.
     """
     # The loop to be fast in. One unpacking reads a header in both of its usual forms, with a length
-    # of 1 and of 3 bytes, and `apply_mask` is written out: a call costs a fifth of all there is to
-    # do.
-    from_bytes, append, last = int.from_bytes, messages.append, len(data) - 8
+    # of 1 and of 3 bytes.
+    append, last = messages.append, len(data) - 8
     max_len = min(rules.max_frame_len, rules.max_message_len)
     while start <= last:
-        first, second, length, key = _unpack_header(data, start)
+        first, second, length = _unpack_header(data, start)
         if first != _WHOLE_TEXT and first != _WHOLE_BINARY:
             break
         if second == 254 and length > 125:
             begin = start + 8
         elif 128 <= second < 254:
-            # The length was in the second byte: what was unpacked as length and key is the key and
-            # the two bytes behind it.
+            # The length was in the second byte: what was unpacked as length is of the key.
             begin = start + 6
-            key = length << 16 | key >> 16
             length = second - 128
         else:
             break
         end = begin + length
         if end > last + 8 or length > max_len:
             break
-        if length > BIGINT_XOR_MAX:
-            payload = apply_mask(data[begin:end], data[begin - 4 : begin])
-        else:
-            mask = key * KEY_REPEATS[length + 3 >> 2]
-            if length & 3:
-                mask >>= 8 * (-length & 3)
-            payload = (from_bytes(data[begin:end]) ^ mask).to_bytes(length)
+        payload = apply_mask(data[begin:end], data[begin - 4 : begin])
         if first == _WHOLE_TEXT:
             try:
                 append(payload.decode())

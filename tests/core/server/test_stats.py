@@ -1,5 +1,6 @@
 """Figures: what is counted when, while connections live and after they have ended."""
 
+from sigil.core.build import core_build
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
 from sigil.core.events import (
@@ -44,6 +45,7 @@ def figures(server: Server, **changes: object) -> Stats:
         stale_responses=0,
         closed={},
         sse_skipped=0,
+        core=core_build(),
     )
     assert type(stats(server)) is Stats
     return quiet._replace(**changes)  # type: ignore[arg-type]
