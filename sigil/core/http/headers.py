@@ -13,7 +13,7 @@ It does not validate: `fields` checks what is received and `validate` what is se
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NoReturn, TypeAlias, final, overload
+from typing import Final, TypeAlias, final, overload
 
 Pair: TypeAlias = tuple[str, str]
 Pairs: TypeAlias = tuple[Pair, ...]
@@ -76,9 +76,6 @@ def _combine(pairs: Pairs) -> dict[str, str]:
     return combined
 
 
-_set = object.__setattr__
-
-
 @final
 class Headers:
     """Immutable header fields, looked up without regard to case: for `Headers((("Host", "a"),))`
@@ -86,19 +83,16 @@ class Headers:
     """
 
     __slots__ = ("combined", "pairs")
-    pairs: Pairs
-    combined: Mapping[str, str]
-    """The combined value by lower-case name. It cannot be changed: heads are cached, and shared
-    between clients.
-    """
 
     def __init__(self, pairs: Pairs = (), combined: Mapping[str, str] | None = None) -> None:
         """From (name, value) pairs. `combined` may be given by whoever has it already, and must be
         what `_combine(pairs)` returns.
         """
-        _set(self, "pairs", pairs)
-        combined = _combine(pairs) if combined is None else combined
-        _set(self, "combined", MappingProxyType(combined))
+        if combined is None:
+            combined = _combine(pairs)
+        self.pairs: Final = pairs
+        # Heads are cached, and shared between clients: no handler may change what another one sees.
+        self.combined: Final[Mapping[str, str]] = MappingProxyType(combined)
 
     def __getitem__(self, name: str) -> str:
         return self.combined[name.lower()]
@@ -141,12 +135,6 @@ class Headers:
 
     def __repr__(self) -> str:
         return f"Headers({self.pairs!r})"
-
-    def __setattr__(self, name: str, value: Any) -> NoReturn:
-        raise AttributeError("Headers are immutable")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError("Headers are immutable")
 
     def __reduce__(self) -> tuple[type["Headers"], tuple[Pairs]]:
         return Headers, (self.pairs,)
