@@ -80,7 +80,10 @@ class CompileCore(build_ext):
 
         try:
             self.distribution.ext_modules += mypycify(
-                [*compiled_files()], debug_level="0", group_name="sigil_core"
+                [*compiled_files()],
+                debug_level="0",
+                multi_file=True,
+                group_name="sigil_core",
             )
         except SystemExit:
             sys.exit(REFUSED)
