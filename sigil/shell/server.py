@@ -13,7 +13,6 @@ know HTTP: the core does.
 
 import logging
 import os
-import selectors
 import socket
 import time
 from collections.abc import Sequence
@@ -35,6 +34,7 @@ from .loop.engine import Engine
 from .loop.head_cache import cached_parser
 from .loop.last_look import accept_before_close, read_before_stop
 from .loop.listen import check_socket, open_listeners
+from .loop.poller import Poller
 from .loop.sockets import Ready, Sockets, unread_of
 from .messaging import NO_THREAD
 from .program.body_sources import Spawn
@@ -54,7 +54,7 @@ class HttpServer(Stopping):
     # fmt: off
     __slots__ = (
         "__weakref__", "_acceptor", "_asked_port", "_backlog", "_host",
-        "_is_awake", "_is_watched", "_port", "_read_offset", "_selector",
+        "_is_awake", "_is_watched", "_poller", "_port", "_read_offset",
         "_sockets", "_waits_when_full",
     )
     # fmt: on
@@ -79,7 +79,7 @@ class HttpServer(Stopping):
         self._host = host
         self._asked_port = self._port = port
         self._backlog = backlog
-        self._selector: selectors.BaseSelector | None = None
+        self._poller: Poller | None = None
         self._application = Application(self, handler, callbacks, self._engine.events)
         self._engine.run_queue = self._application.run_queue
         self._engine.perform_work = self._application.perform_work
@@ -103,7 +103,7 @@ class HttpServer(Stopping):
     @property
     def running(self) -> bool:
         """True from `listen` until the last connection of a stopped server is closed."""
-        return self._selector is not None
+        return self._poller is not None
 
     @property
     def host(self) -> str:
@@ -125,17 +125,16 @@ class HttpServer(Stopping):
         """One descriptor that becomes readable when a tick has something to do, for a host loop to
         watch; what is sent between two ticks included, from the first call of this on.
         """
-        selector = self._require_selector()
-        fileno = getattr(selector, "fileno", None)
-        if fileno is None:
+        descriptor = self._require_poller().fileno()
+        if descriptor is None:
             raise OSError(
-                "this platform's selector has no descriptor; call tick() at intervals instead"
+                "this platform has no descriptor for that; call tick() at intervals instead"
             )
         if not self._is_watched:
             self._is_watched, self._sending_thread = True, NO_THREAD
             if self._has_work():
                 self.wake()
-        return int(fileno())
+        return descriptor
 
     def next_deadline(self) -> float | None:
         """When `tick` must be called at the latest even if nothing is ready, on `time.monotonic()`;
@@ -217,14 +216,15 @@ class HttpServer(Stopping):
             for listener in listeners:
                 listener.setblocking(False)
             name = listeners[0].getsockname()
-            selector = opened.enter_context(selectors.DefaultSelector())
+            poller = Poller()
+            opened.callback(poller.close)
             lowat = self._limits.tcp_notsent_lowat
-            acceptor = Acceptor(listeners, selector, lowat, is_ours)
-            self._mailbox.open(selector)
+            acceptor = Acceptor(listeners, poller, lowat, is_ours)
+            self._mailbox.open(poller)
             opened.pop_all()
         self._is_watched = self._is_awake = False
-        self._sockets = Sockets(self._engine, self._application, selector)
-        self._selector, self._acceptor = selector, acceptor  # from now on it is running
+        self._sockets = Sockets(self._engine, self._application, poller)
+        self._poller, self._acceptor = poller, acceptor  # from now on it is running
         if not isinstance(name, tuple):  # a Unix socket
             self._host, self._port = str(name), 0
             return
@@ -297,24 +297,24 @@ class HttpServer(Stopping):
         """Do the work of one tick: look at all descriptors once, advance the core, and perform what
         follows from it. True if there was anything to do.
         """
-        engine, selector = self._engine, self._require_selector()
+        engine, poller = self._engine, self._require_poller()
         has_work = is_left = self._has_work()
         if has_work:
             engine.flush_between_ticks()
             is_left = self._has_work()
         engine.run_queue.begin_tick()
-        ready = selector.select(0.0 if is_left else self._bounded(timeout))
+        ready = poller.wait(0.0 if is_left else self._bounded(timeout))
         (now, unix_time), events = engine.clock(), engine.events
         closed = engine.snapshot.totals.closed
         is_judged = is_due(engine.snapshot, now)
         if is_judged:
-            ready = selector.select(0.0)  # all that came before the clock was read
+            ready = poller.wait(0.0)  # all that came before the clock was read
         engine.forget_tick()
         left_over = len(events)
         read_len = read_share_len(self._limits, len(ready))
         left = self._process_ready(ready, now, read_len)
         self._take_posted()
-        read_before_stop(engine, self._sockets, selector, self._limits)
+        read_before_stop(engine, self._sockets, poller, self._limits)
         self._application.sources.poll(now)
         has_work = has_work or len(events) > left_over
         if events or engine.has_work or is_judged:
@@ -390,18 +390,18 @@ class HttpServer(Stopping):
 
     def _abandon(self) -> None:
         """Have ended, and touch nothing."""
-        self._selector, self._has_ended = None, True
+        self._poller, self._has_ended = None, True
 
     def _close(self) -> None:
         """Close every descriptor."""
         self._sockets.close()
-        selector, self._selector, self._has_ended = self._require_selector(), None, True
+        poller, self._poller, self._has_ended = self._require_poller(), None, True
         self._mailbox.close()
         self._interrupting_calls.clear()
         with suppress(OSError):  # it is closed all the same
-            selector.close()
+            poller.close()
 
-    def _require_selector(self) -> selectors.BaseSelector:
-        if self._selector is None:
+    def _require_poller(self) -> Poller:
+        if self._poller is None:
             raise RuntimeError("the server is not listening: call listen() or tick() first")
-        return self._selector
+        return self._poller

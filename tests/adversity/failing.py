@@ -5,9 +5,9 @@ Theory: a server makes a few dozen system calls for a conversation, and each of 
 the conversation is repeated, and each time one more of them fails, until there is none left:
 nothing is assumed about which call is where.
 
-Rules: nothing of sigil is replaced. The shell's own names `socket` and `selectors` are bound to
-copies of those modules in which the socket class and the selector's epoll object are subclasses
-that count; what they do not fail they do. A call that fails has not been done, but for `close`,
+Rules: nothing of sigil is replaced. The shell's own names `socket` and `select` are bound to copies
+of those modules in which the socket class is a subclass that counts, and the epoll object is around
+one that does; what they do not fail they do. A call that fails has not been done, but for `close`,
 after which a descriptor is gone whatever it returned (close(2)). Clients use the real modules, so
 only the server is hurt. It does not know what the server does with a failure.
 """
@@ -15,11 +15,11 @@ only the server is hurt. It does not know what the server does with a failure.
 import errno
 import os
 import select
-import selectors
 import socket
 import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -54,6 +54,8 @@ class Fault:
         self.hits: list[Hit] = []
         self.is_armed = True
         self._is_harmless = code == errno.EAGAIN or kind == "setsockopt"
+        self.owners: dict[int, int] = {}
+        """By descriptor: the port of its client, or what stands for one."""
 
     def has_harmed(self, port: int) -> bool:
         """True if the client with this port may have lost its connection: who is told to try again
@@ -101,12 +103,13 @@ class CountedSocket(socket.socket):
         self.fault.strike("accept", LISTENING)
         connection, address = super().accept()
         counted = type(self)(fileno=connection.detach())
-        counted.whose = address[1]
+        counted.whose = self.fault.owners[counted.fileno()] = address[1]
         return counted, address
 
     def close(self) -> None:
         """Close, and only then fail."""
         is_open = self.fileno() >= 0
+        self.fault.owners.pop(self.fileno(), None)
         super().close()
         if is_open:
             self.fault.strike("close", self.whose)
@@ -127,11 +130,12 @@ for _name in (
 
 
 class CountedEpoll:
-    """The epoll object of a selector, counted; `owners` says whose a descriptor is."""
+    """An epoll object that asks its fault first."""
 
-    def __init__(self, epoll: Any, fault: Fault, owners: dict[int, int]) -> None:
-        self._epoll, self._fault, self._owners = epoll, fault, owners
-        self.fileno = epoll.fileno
+    def __init__(self, fault: Fault) -> None:
+        fault.strike("epoll_create", LISTENING)
+        self._epoll, self._fault, self._owners = select.epoll(), fault, fault.owners
+        self.fileno = self._epoll.fileno
 
     def register(self, descriptor: int, mask: int) -> None:
         """EPOLL_CTL_ADD."""
@@ -159,22 +163,6 @@ class CountedEpoll:
         self._fault.strike("close", LISTENING)
 
 
-def _selector_class(fault: Fault) -> type[selectors.BaseSelector]:
-    class CountedSelector(selectors.EpollSelector):
-        def __init__(self) -> None:
-            fault.strike("epoll_create", LISTENING)
-            super().__init__()
-            self.owners: dict[int, int] = {}
-            plain: Any = vars(self)["_selector"]
-            self._selector = CountedEpoll(plain, fault, self.owners)
-
-        def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-            self.owners[fileobj.fileno()] = fileobj.whose
-            return super().register(fileobj, events, data)
-
-    return CountedSelector
-
-
 def _copy(module: ModuleType, **changed: object) -> ModuleType:
     """A module of the same name with the same contents, but for what is changed."""
     copy = ModuleType(module.__name__)
@@ -190,15 +178,15 @@ def install(patch: pytest.MonkeyPatch, fault: Fault) -> None:
         fault.strike("socketpair", LISTENING)
         pair = [kind(fileno=end.detach()) for end in socket.socketpair()]
         for end in pair:
-            end.whose = WAKING
+            end.whose = fault.owners[end.fileno()] = WAKING
         return pair[0], pair[1]
 
     copies = {
         "socket": _copy(socket, socket=kind, socketpair=socketpair),
-        "selectors": _copy(selectors, DefaultSelector=_selector_class(fault)),
+        "select": _copy(select, epoll=partial(CountedEpoll, fault)),
     }
     for name, module in list(sys.modules.items()):
-        for bound, real in (("socket", socket), ("selectors", selectors)):
+        for bound, real in (("socket", socket), ("select", select)):
             if name.startswith("sigil.shell.") and getattr(module, bound, None) is real:
                 patch.setattr(module, bound, copies[bound])
 

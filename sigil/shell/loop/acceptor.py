@@ -3,7 +3,7 @@
 Theory: whether a connection is accepted is one question with three answers: there is room; there is
 none (the core says so, and newcomers wait in the kernel); or there are no descriptors or no memory
 (the kernel says so, and asking again at once would only burn the processor). The listening sockets
-are in the selector exactly while there is room.
+are watched exactly while there is room.
 
 Rules: accepting is bounded per tick, over all sockets, which take turns at being the first. When
 there are no descriptors or no memory, the core is told, which may close a connection instead; if it
@@ -12,18 +12,22 @@ becomes of accepted connections.
 """
 
 import logging
-import selectors
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 
-from ...core.effects import SERVER_LOG
+from ...core.effects import SERVER_LOG, Interest
 from ..program.logs import write_log
 from .connection_socket import close
-from .listen import AcceptedSockets, AcceptStop, accept_waiting
+from .listen import AcceptedSockets, AcceptStop, accept_waiting, set_options
+from .poller import Poller
 
 _LOG = logging.getLogger(SERVER_LOG)
+
+_HANDS_ON_OPTIONS = sys.platform == "linux"
+"""A connection begins with the TCP options of the listening socket that it comes from."""
 
 PAUSE_SECONDS = 1.0
 """How long no connection is accepted after descriptors ran out: long enough not to spin."""
@@ -35,14 +39,17 @@ class Acceptor:
     def __init__(
         self,
         listeners: Sequence[socket.socket],
-        selector: selectors.BaseSelector,
+        poller: Poller,
         tcp_notsent_lowat: int,
         is_ours: bool,
     ) -> None:
         self._listeners = tuple(listeners)
         self._is_ours = is_ours
-        self._selector = selector
-        self._tcp_notsent_lowat = tcp_notsent_lowat
+        self._poller = poller
+        self._tcp_notsent_lowat: int | None = tcp_notsent_lowat
+        """For connections that do not have it from their listening socket: None once all have."""
+        for listener in self._listeners:
+            set_options(listener, tcp_notsent_lowat)
         self._is_watched = False
         self.resumes_at: float | None = None
         """When a pause for want of descriptors or memory ends, on `time.monotonic()`; None if there
@@ -61,7 +68,7 @@ class Acceptor:
         if not should_watch:
             self._is_watched = False
             for listener in self._listeners:
-                self._selector.unregister(listener)
+                self._poller.forget(listener.fileno())
             return
         try:
             self._register()
@@ -72,8 +79,9 @@ class Acceptor:
         """Watch all of the sockets, or none if that cannot be."""
         with ExitStack() as watched:
             for listener in self._listeners:
-                self._selector.register(listener, selectors.EVENT_READ, self)
-                watched.callback(self._selector.unregister, listener)
+                descriptor = listener.fileno()
+                self._poller.watch(descriptor, Interest.READ, self)
+                watched.callback(self._poller.forget, descriptor)
             watched.pop_all()
         self._is_watched = True
 
@@ -90,6 +98,8 @@ class Acceptor:
                 accepted = accept_waiting(listener, left_count, self._tcp_notsent_lowat)
                 sockets += accepted.sockets
         self._listeners = (*others, first)
+        if accepted.stopped is AcceptStop.NO_MORE and _HANDS_ON_OPTIONS:
+            self._tcp_notsent_lowat = None  # whoever came before they were set is gone
         self.is_exhausted = accepted.stopped is AcceptStop.EXHAUSTED
         self._has_accepted = bool(sockets)
         return AcceptedSockets(sockets, accepted.stopped, accepted.error)

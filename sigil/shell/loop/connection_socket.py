@@ -9,7 +9,6 @@ that is reached the whole cache is cleared, with those that are gone. It does no
 is sent, nor when.
 """
 
-import selectors
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -23,16 +22,15 @@ from ...core.events import ConnectionLost, Segment
 
 
 class ConnectionSocket:
-    """A connection's socket, and whether the selector has it."""
+    """A connection's socket, and what it is watched for."""
 
-    __slots__ = ("conn", "is_watched", "recv", "send", "sock")
+    __slots__ = ("conn", "interest", "send", "sock")
 
     def __init__(self, conn: Conn, sock: socket.socket) -> None:
         self.conn = conn
         self.sock = sock
-        self.recv = sock.recv
         self.send = sock.send
-        self.is_watched = False
+        self.interest = 0
 
     def failure(self) -> ConnectionLost:
         """The loss of a connection that is watched for nothing; errno 0 if there is no error."""
@@ -63,16 +61,6 @@ def trim(rest: Segment) -> Segment:
     if isinstance(rest, memoryview) and 2 * len(rest) <= len(rest.obj):  # type: ignore[arg-type]  # a view of bytes
         return bytes(rest)
     return rest
-
-
-def reports_errors_unwatched(selector: selectors.BaseSelector) -> bool:
-    """True if a selector that watches for nothing still reports a connection that breaks,
-    as epoll does.
-
-    With any other a connection that is not watched is taken out, and that it has broken is seen
-    when it is used.
-    """
-    return hasattr(selectors, "EpollSelector") and isinstance(selector, selectors.EpollSelector)
 
 
 # -- cohorts ---------------------------------------------------------------------------------------

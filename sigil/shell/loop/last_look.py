@@ -9,21 +9,18 @@ Rules: each look is one pass, bounded by the length that a queue of the kernel c
 breaks out of it, the stop is not lost. It does not know what a stop does.
 """
 
-import selectors
-
 from ...core.events import Accepted, Stop
 from ...core.limits import Limits
 from .acceptor import Acceptor
 from .engine import Engine
+from .poller import Poller
 from .sockets import Sockets
 
 QUEUE_MAX = 4_096
 """Connections that the kernel holds for a listening socket at most (`net.core.somaxconn`)."""
 
 
-def read_before_stop(
-    engine: Engine, sockets: Sockets, selector: selectors.BaseSelector, limits: Limits
-) -> None:
+def read_before_stop(engine: Engine, sockets: Sockets, poller: Poller, limits: Limits) -> None:
     """If the engine has a `Stop` among its events, let it come behind all that has come in."""
     events = engine.events
     stops = [event for event in events if type(event) is Stop]
@@ -31,7 +28,7 @@ def read_before_stop(
         return
     events[:] = [event for event in events if type(event) is not Stop]
     try:
-        events += sockets.process_readable_clients(selector.select(0.0), limits.max_read_len)[0]
+        events += sockets.process_readable_clients(poller.wait(0.0), limits.max_read_len)[0]
     finally:
         events += stops
 

@@ -257,10 +257,10 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def accept_waiting(
-    listener: socket.socket, max_count: int, tcp_notsent_lowat: int
+    listener: socket.socket, max_count: int, tcp_notsent_lowat: int | None
 ) -> AcceptedSockets:
     """Up to `max_count` of the connections that are waiting; those that vanished meanwhile are
-    passed over.
+    passed over. Their options are set, unless they have them (None).
     """
     accepted: list[tuple[socket.socket, Peer]] = []
     for _ in range(max_count):
@@ -273,19 +273,26 @@ def accept_waiting(
                 return AcceptedSockets(accepted, AcceptStop.EXHAUSTED, error.errno)
             continue
         connection.setblocking(False)
-        accepted.append((connection, make_ready(connection, address, tcp_notsent_lowat)))
+        if tcp_notsent_lowat is not None:
+            set_options(connection, tcp_notsent_lowat)
+        accepted.append((connection, peer_of(address)))
     return AcceptedSockets(accepted, AcceptStop.ENOUGH)
 
 
-def make_ready(connection: socket.socket, address: object, tcp_notsent_lowat: int) -> Peer:
-    """The peer of a new connection, whose socket options are set."""
-    if connection.family in (socket.AF_INET, socket.AF_INET6):
-        with suppress(OSError):  # it is gone already; the first read will say so
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # Linux and macOS
-                connection.setsockopt(
-                    socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, tcp_notsent_lowat
-                )
+def set_options(sock: socket.socket, tcp_notsent_lowat: int) -> None:
+    """Set the options of a TCP connection, or those of all that will come from a listening socket;
+    a socket of another kind has none of them.
+    """
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    with suppress(OSError):  # it is gone already; the first read will say so
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # Linux and macOS
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, tcp_notsent_lowat)
+
+
+def peer_of(address: object) -> Peer:
+    """The peer at this address, as the operating system gives it."""
     if isinstance(address, tuple) and len(address) >= 2:
-        return Peer(str(address[0]), int(address[1]))
+        return Peer(address[0], address[1])
     return Peer(socket_path(address), 0)

@@ -8,12 +8,14 @@ method here: what changes is changed by one indivisible step. Items that come wh
 them any more are given to `discard`. It does not know what the items mean.
 """
 
-import selectors
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Generic, TypeVar
+
+from ...core.effects import Interest
+from .poller import Poller
 
 Item = TypeVar("Item")
 
@@ -22,7 +24,7 @@ ITEM_OVERHEAD = 200
 
 
 class Mailbox(Generic[Item]):
-    """A queue with a descriptor that wakes a selector."""
+    """A queue with a descriptor that wakes whoever waits."""
 
     def __init__(self, discard: Callable[[Item], object]) -> None:
         self._items: deque[Item] = deque()
@@ -39,13 +41,13 @@ class Mailbox(Generic[Item]):
         """How many items wait."""
         return len(self._items)
 
-    def open(self, selector: selectors.BaseSelector) -> None:
-        """Wake this selector from now on.  OSError if descriptors ran out."""
+    def open(self, poller: Poller) -> None:
+        """Wake whoever waits for this from now on.  OSError if descriptors ran out."""
         waker, sleeper = socket.socketpair()
         try:
             waker.setblocking(False)
             sleeper.setblocking(False)
-            selector.register(sleeper, selectors.EVENT_READ, self)
+            poller.watch(sleeper.fileno(), Interest.READ, self)
         except BaseException:
             waker.close()
             sleeper.close()
@@ -53,7 +55,7 @@ class Mailbox(Generic[Item]):
         self._waker, self._sleeper, self._is_closed = waker, sleeper, False
 
     def fileno(self) -> int:
-        """The descriptor that wakes the selector when a byte is written to it; -1 if nobody is to
+        """The descriptor that wakes whoever waits when a byte is written to it; -1 if nobody is to
         be woken.
         """
         return -1 if self._waker is None else self._waker.fileno()
@@ -73,7 +75,7 @@ class Mailbox(Generic[Item]):
         return True
 
     def wake(self) -> None:
-        """Wake whoever waits for the selector."""
+        """Wake whoever waits."""
         waker = self._waker
         if waker is not None:
             with suppress(OSError):  # full, so it is awake; or closed, so there is nobody to wake
@@ -93,10 +95,10 @@ class Mailbox(Generic[Item]):
             yield item
 
     def drain_wakeup(self) -> None:
-        """Read the bytes that woke the selector, so that it waits again.
+        """Read the bytes that have woken it, so that it waits again.
 
-        Once: what interrupts this again and again would be read for ever. What is left wakes the
-        selector again.
+        Once: what interrupts this again and again would be read for ever. What is left wakes it
+        again.
         """
         with suppress(OSError):  # there are none, or none can be read now: it is woken again
             if self._sleeper is not None:

@@ -10,7 +10,6 @@ connection that is gone do nothing. It does not know HTTP, time, or when it is c
 """
 
 import logging
-import selectors
 import socket
 from collections.abc import Iterable, Set
 from contextlib import suppress
@@ -49,17 +48,16 @@ from .connection_socket import (
     CohortSockets,
     ConnectionSocket,
     close,
-    reports_errors_unwatched,
     trim,
 )
 from .engine import Engine
+from .poller import READABLE, Poller, ready_for
 from .rejected import DRAIN_LEN, RejectedSockets
 
-Ready: TypeAlias = list[tuple[selectors.SelectorKey, int]]
+Ready: TypeAlias = list[tuple[object, int]]
+"""Whose descriptors are ready, and what for."""
 MAX_SEGMENTS = 1_000
 """Pieces of memory in one system call; Linux refuses more than 1024."""
-
-_READ = selectors.EVENT_READ
 
 _ACCESS = logging.getLogger(ACCESS_LOG)
 
@@ -68,7 +66,7 @@ def unread_of(left: Ready, events: Iterable[Event], max_len: int) -> frozenset[C
     """The connections that have more for us than was read: those that are `left` for the next tick,
     and those from which as much came as one read takes.
     """
-    conns = [key.data.conn for key, _ in left if type(key.data) is ConnectionSocket]
+    conns = [owner.conn for owner, _ in left if type(owner) is ConnectionSocket]
     conns += [
         event.conn for event in events if type(event) is Received and len(event.data) == max_len
     ]
@@ -78,13 +76,10 @@ def unread_of(left: Ready, events: Iterable[Event], max_len: int) -> frozenset[C
 class Sockets:
     """The sockets of all connections, by handle, and the methods that perform effects on them."""
 
-    def __init__(
-        self, engine: Engine, program: Application, selector: selectors.BaseSelector
-    ) -> None:
+    def __init__(self, engine: Engine, program: Application, poller: Poller) -> None:
         self._engine = engine
         self._program = program
-        self._selector = selector
-        self._can_watch_for_nothing = reports_errors_unwatched(selector)
+        self._poller = poller
         self._accepted: dict[int, socket.socket] = {}
         self._sockets: dict[Conn, ConnectionSocket] = {}
         self._blocked: set[ConnectionSocket] = set()
@@ -141,37 +136,19 @@ class Sockets:
 
     def _set_interest(self, connection: ConnectionSocket, interest: Interest) -> Event | None:
         """Watch a connection for this from now on; one that cannot be watched is lost."""
-        is_watched = bool(interest) or self._can_watch_for_nothing
+        connection.interest = interest
         try:
-            if connection.is_watched and is_watched:
-                self._selector.modify(connection.sock, interest, connection)
-            elif is_watched:
-                try:
-                    self._selector.register(connection.sock, interest, connection)
-                except KeyError:  # this was interrupted before
-                    self._selector.modify(connection.sock, interest, connection)
-            else:
-                self._unwatch(connection)
+            self._poller.watch(connection.sock.fileno(), interest, connection)
         except OSError as error:
-            connection.is_watched = False  # a selector forgets whom it cannot change
             return ConnectionLost(connection.conn, error.errno or 0)
-        connection.is_watched = is_watched
         return None
-
-    def _unwatch(self, connection: ConnectionSocket) -> None:
-        """Take a connection out of the selector, if it is there."""
-        if connection.is_watched:
-            with suppress(KeyError):  # this was interrupted before
-                self._selector.unregister(connection.sock)
-            connection.is_watched = False
 
     def drop(self, effect: Drop) -> None:
         """Close a connection and the streams that were for it."""
         connection = self._sockets.get(effect.conn)
         if connection is not None:
             self._blocked.discard(connection)
-            with suppress(OSError):
-                self._unwatch(connection)
+            self._poller.forget(connection.sock.fileno())
             close(connection.sock)
             self._program.end_connection(effect.conn)
             self._sockets.pop(effect.conn, None)
@@ -197,21 +174,22 @@ class Sockets:
         """
         events: list[Event] = []
         others: list[object] = []
-        for key, mask in ready:
-            connection = key.data
+        for connection, mask in ready:
             if type(connection) is not ConnectionSocket:
                 others.append(connection)
                 continue
-            if mask != _READ:
-                if not mask:  # epoll reports errors of a connection that is watched for nothing
+            if mask != READABLE:
+                found = ready_for(mask, connection.interest)
+                if not found:  # epoll reports errors of a connection that is watched for nothing
                     events.append(connection.failure())
                     continue
-                self._blocked.discard(connection)
-                events.append(Writable(connection.conn))
-                if not mask & _READ:
+                if found & Interest.WRITE:
+                    self._blocked.discard(connection)
+                    events.append(Writable(connection.conn))
+                if not found & Interest.READ:
                     continue
             try:
-                data = connection.recv(max_len)
+                data = connection.sock.recv(max_len)
             except (BlockingIOError, InterruptedError):
                 continue
             except OSError as error:
@@ -257,7 +235,7 @@ class Sockets:
             with suppress(OSError):
                 if connection not in self._blocked:
                     self._send_all(connection, segments, 0)
-                    connection.recv(DRAIN_LEN)  # what is unread would make a reset of the end
+                    connection.sock.recv(DRAIN_LEN)  # what is unread would make a reset of the end
             self.drop(Drop(connection.conn))
             return None
         if connection in self._blocked:

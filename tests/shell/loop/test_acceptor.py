@@ -21,6 +21,7 @@ import pytest
 from sigil import HttpServer, Limits
 from sigil.shell.loop.acceptor import Acceptor
 from sigil.shell.loop.listen import AcceptStop, open_all
+from sigil.shell.loop.poller import Poller
 from tests.adversity.test_forked import forked
 from tests.shell.loop.test_last_look import everything
 from tests.shell.loop.test_listen import Found, needs_ipv6
@@ -187,19 +188,20 @@ def test_no_host_is_every_address_of_both_kinds() -> None:
 
 
 @contextmanager
-def accepting(count: int) -> Iterator[tuple[Acceptor, selectors.BaseSelector, list[socket.socket]]]:
+def accepting(count: int) -> Iterator[tuple[Acceptor, Poller, list[socket.socket]]]:
     """An acceptor of two addresses, what watches it, and so many clients at each."""
     with ExitStack() as stack:
-        selector = stack.enter_context(selectors.DefaultSelector())
+        poller = Poller()
+        stack.callback(poller.close)
         listeners = open_all(found_at(HOST, ALSO_HERE), 50)
-        acceptor = Acceptor(listeners, selector, Limits().tcp_notsent_lowat, True)
+        acceptor = Acceptor(listeners, poller, Limits().tcp_notsent_lowat, True)
         stack.callback(acceptor.close)
         clients = [
             stack.enter_context(connect(host, listener.getsockname()[1]))
             for listener, host in zip(listeners, (HOST, ALSO_HERE), strict=True)
             for _ in range(count)
         ]
-        yield acceptor, selector, clients
+        yield acceptor, poller, clients
 
 
 def hosts_accepted(acceptor: Acceptor, max_count: int) -> list[str]:
@@ -221,8 +223,34 @@ def test_no_more_are_accepted_than_asked_for_and_addresses_take_turns() -> None:
         assert acceptor.accept(50).stopped is AcceptStop.NO_MORE
 
 
+def options_of(sock: socket.socket) -> tuple[int, int]:
+    """Whether small segments leave at once, and how much the kernel holds of what was not sent."""
+    return (
+        sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY),
+        sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT),
+    )
+
+
+def test_a_connection_has_its_options_whether_it_came_before_the_acceptor_or_later() -> None:
+    with ExitStack() as stack:
+        (listener,) = open_all(found_at(HOST), 50)
+        address = listener.getsockname()
+        early = [stack.enter_context(socket.create_connection(address)) for _ in range(3)]
+        poller = Poller()
+        stack.callback(poller.close)
+        acceptor = Acceptor([listener], poller, 77_777, True)
+        stack.callback(acceptor.close)
+        found = []
+        for count in (2, 50, 50):
+            sockets = acceptor.accept(count).sockets
+            late = stack.enter_context(socket.create_connection(address))
+            found.append([options_of(stack.enter_context(sock)) for sock, _ in sockets])
+        assert (len(early), late.fileno() > 0) == (3, True)
+        assert found == [[(1, 77_777)] * 2, [(1, 77_777)] * 2, [(1, 77_777)]]
+
+
 def test_without_descriptors_there_is_a_pause_at_each_address() -> None:
-    with accepting(1) as (acceptor, selector, _):
+    with accepting(1) as (acceptor, poller, _):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         with closing(socket.socket()) as last:
             resource.setrlimit(resource.RLIMIT_NOFILE, (last.fileno() + 1, hard))
@@ -234,10 +262,10 @@ def test_without_descriptors_there_is_a_pause_at_each_address() -> None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         assert (accepted.sockets, accepted.error) == ([], errno.EMFILE)
         assert lines == ["no descriptors are left: accepting no connections for 1 s"]
-        assert not selector.get_map() and acceptor.resumes_at is not None
+        assert not len(poller) and acceptor.resumes_at is not None
         acceptor.end_pause(acceptor.resumes_at)
         acceptor.end_tick(has_room=True, is_freed=False)
-        assert len(selector.get_map()) == 2
+        assert len(poller) == 2
         assert sorted(hosts_accepted(acceptor, 50)) == [HOST, ALSO_HERE]
 
 

@@ -24,8 +24,8 @@ PERFORMING = (
     "adopt",
     "reject",
     "drop",
-    "_unwatch",
     "_set_interest",
+    "forget",
     "send",
     "fan_out",
     "_send_all",
@@ -33,7 +33,7 @@ PERFORMING = (
     "watch",
     "report",
 )
-FILES = ("/sigil/shell/loop/engine.py", "/sigil/shell/loop/sockets.py")
+FILES = tuple(f"/sigil/shell/loop/{name}.py" for name in ("engine", "poller", "sockets"))
 COUNT = 3
 LAST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
