@@ -57,7 +57,7 @@ from .shell.messaging import (
 )
 from .shell.program.deferred import Deferred
 from .shell.program.handlers import Handler
-from .shell.records import bound_reprs, document_fields
+from .shell.records import document_fields
 from .shell.server import HttpServer
 from .shell.staging import (
     http_server_memcpy,
@@ -72,8 +72,7 @@ from .shell.staging import (
 
 __version__ = "0.1.0"
 
-bound_reprs(__name__)
-document_fields(Limits, Callbacks, Request, Response, SseEvent, Stats, Conn, Peer, Unfold)
+document_fields(Limits, Callbacks, Stats)
 
 __all__ = [
     "BadInput",

@@ -8,31 +8,56 @@ Rules: names are plain values: hashable, comparable, printable. It does not know
 are found by them.
 """
 
-from typing import NamedTuple
+from typing import Final, final
+
+from .value import Value
 
 _PATH_STARTS = ("", "/", "@", ".")
 """How the path of a Unix socket begins; `@` stands for the NUL of an abstract one."""
 
 
-class Conn(NamedTuple):
+@final
+class Conn(Value):
     """The name of a connection: `slot` is its place in the table, `generation` a number that no
     other connection of the server ever has.
     """
 
-    slot: int
-    generation: int
+    __match_args__ = ("slot", "generation")
+    __slots__ = __match_args__
+
+    def __init__(self, slot: int, generation: int) -> None:
+        self.slot: Final = slot
+        self.generation: Final = generation
+
+    # a connection is looked up by its name in tables, for every event: not by way of `Value`
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Conn):
+            return NotImplemented
+        return self.generation == other.generation and self.slot == other.slot
+
+    def __hash__(self) -> int:
+        return hash((self.slot, self.generation))
+
+    def __lt__(self, other: "Conn") -> bool:
+        return (self.slot, self.generation) < (other.slot, other.generation)
 
 
-class Ticket(NamedTuple):
+@final
+class Ticket(Value):
     """The name of a request: `number` counts the requests of the connection `conn` from 0, in the
     order in which they were received.
     """
 
-    conn: Conn
-    number: int
+    __match_args__ = ("conn", "number")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, number: int) -> None:
+        self.conn: Final = conn
+        self.number: Final = number
 
 
-class Peer(NamedTuple):
+@final
+class Peer(Value):
     """The address of the other end, as the operating system gives it: host and port, or path and 0
     for a Unix socket, whose path is empty unless the other end has bound itself to one.
 
@@ -40,8 +65,12 @@ class Peer(NamedTuple):
     `unix:path`.
     """
 
-    host: str
-    port: int
+    __match_args__ = ("host", "port")
+    __slots__ = __match_args__
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host: Final = host
+        self.port: Final = port
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -9,7 +9,7 @@ gone does nothing. Whoever performs effects handles every member of `Effect`.
 """
 
 from enum import IntEnum
-from typing import NamedTuple, TypeAlias
+from typing import Final, TypeAlias, final
 
 from pyrsistent import PSet
 
@@ -18,6 +18,7 @@ from .close_reasons import CloseReason
 from .conn import Conn, Peer, Ticket
 from .events import Segment
 from .http.request import Request
+from .value import Value
 from .websocket.messages import CompressedMessage, Message
 
 
@@ -41,129 +42,206 @@ class Interest(IntEnum):
     BOTH = 3
 
 
-class Adopt(NamedTuple):
+@final
+class Adopt(Value):
     """The accepted connection `socket_id` (see `Accepted`) is named `conn` from now on."""
 
-    conn: Conn
-    socket_id: int
+    __match_args__ = ("conn", "socket_id")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, socket_id: int) -> None:
+        self.conn: Final = conn
+        self.socket_id: Final = socket_id
 
 
-class Reject(NamedTuple):
+@final
+class Reject(Value):
     """The accepted connection `socket_id` is sent as much of `data` as the kernel takes, and
     closed.
     """
 
-    socket_id: int
-    data: bytes
+    __match_args__ = ("socket_id", "data")
+    __slots__ = __match_args__
+
+    def __init__(self, socket_id: int, data: bytes) -> None:
+        self.socket_id: Final = socket_id
+        self.data: Final = data
 
 
-class CallOpen(NamedTuple):
+@final
+class CallOpen(Value):
     """Call `Callbacks.open`: `conn` is open."""
 
-    conn: Conn
+    __match_args__ = ("conn",)
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn) -> None:
+        self.conn: Final = conn
 
 
-class CallClose(NamedTuple):
+@final
+class CallClose(Value):
     """Call `Callbacks.close`: `conn` is closed, for `reason`."""
 
-    conn: Conn
-    reason: CloseReason
+    __match_args__ = ("conn", "reason")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, reason: CloseReason) -> None:
+        self.conn: Final = conn
+        self.reason: Final = reason
 
 
-class Handle(NamedTuple):
+@final
+class Handle(Value):
     """Call the handler with each of `requests`, which were received together; `ticket` names the
     first, and the numbers of the others follow. The responses come back by `HandlerReturned`.
     """
 
-    ticket: Ticket
-    requests: tuple[Request, ...]
+    __match_args__ = ("ticket", "requests")
+    __slots__ = __match_args__
+
+    def __init__(self, ticket: Ticket, requests: tuple[Request, ...]) -> None:
+        self.ticket: Final = ticket
+        self.requests: Final = requests
 
 
-class CallWsOpen(NamedTuple):
+@final
+class CallWsOpen(Value):
     """Call `Callbacks.ws_open`: `request` has turned `conn` into a WebSocket. Then report
     `Delivered`.
     """
 
-    conn: Conn
-    request: Request
+    __match_args__ = ("conn", "request")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, request: Request) -> None:
+        self.conn: Final = conn
+        self.request: Final = request
 
 
-class Deliver(NamedTuple):
+@final
+class Deliver(Value):
     """Call `Callbacks.ws_message` for each of these messages, which were received together: text as
     str, binary as bytes. Then report `Delivered`.
     """
 
-    conn: Conn
-    messages: tuple[str | bytes, ...]
+    __match_args__ = ("conn", "messages")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, messages: tuple[str | bytes, ...]) -> None:
+        self.conn: Final = conn
+        self.messages: Final = messages
 
 
-class DeliverCompressed(NamedTuple):
+@final
+class DeliverCompressed(Value):
     """Call `Callbacks.ws_message` for each of these messages, some of which are compressed: one is
     decompressed when those before it have been handled, and no sooner. Then report `Delivered`,
     with an error for a message that cannot be decompressed.
     """
 
-    conn: Conn
-    messages: tuple[Message | CompressedMessage, ...]
+    __match_args__ = ("conn", "messages")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, messages: tuple[Message | CompressedMessage, ...]) -> None:
+        self.conn: Final = conn
+        self.messages: Final = messages
 
 
-class CallWsClose(NamedTuple):
+@final
+class CallWsClose(Value):
     """Call `Callbacks.ws_close`: the WebSocket `conn` is closed, for `reason`, with close code
     `code`.
     """
 
-    conn: Conn
-    reason: CloseReason
-    code: int
+    __match_args__ = ("conn", "reason", "code")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, reason: CloseReason, code: int) -> None:
+        self.conn: Final = conn
+        self.reason: Final = reason
+        self.code: Final = code
 
 
-class Pull(NamedTuple):
+@final
+class Pull(Value):
     """Ask the streamed body of the response to `ticket` for its next chunk."""
 
-    ticket: Ticket
+    __match_args__ = ("ticket",)
+    __slots__ = __match_args__
+
+    def __init__(self, ticket: Ticket) -> None:
+        self.ticket: Final = ticket
 
 
-class CloseBody(NamedTuple):
+@final
+class CloseBody(Value):
     """Close the streamed body of the response to `ticket`, or cancel what is to make the response:
     no more of it is needed.
     """
 
-    ticket: Ticket
+    __match_args__ = ("ticket",)
+    __slots__ = __match_args__
+
+    def __init__(self, ticket: Ticket) -> None:
+        self.ticket: Final = ticket
 
 
-class Send(NamedTuple):
+@final
+class Send(Value):
     """Send the segments to `conn` in order; when all are taken, do `then`."""
 
-    conn: Conn
-    segments: tuple[Segment, ...]
-    then: Then
+    __match_args__ = ("conn", "segments", "then")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, segments: tuple[Segment, ...], then: Then) -> None:
+        self.conn: Final = conn
+        self.segments: Final = segments
+        self.then: Final = then
 
 
-class FanOut(NamedTuple):
+@final
+class FanOut(Value):
     """Send `data` to all `members` of a cohort, who have the same `subscription`: the frames of the
     broadcast from number `start` up to, not including, `end`.
 
     A member that takes all of it is not reported; each of the others is, by `FanOutStalled`.
     """
 
-    subscription: Subscription
-    members: PSet[Conn]
-    data: bytes
-    start: int
-    end: int
+    __match_args__ = ("subscription", "members", "data", "start", "end")
+    __slots__ = __match_args__
+
+    def __init__(
+        self, subscription: Subscription, members: PSet[Conn], data: bytes, start: int, end: int
+    ) -> None:
+        self.subscription: Final = subscription
+        self.members: Final = members
+        self.data: Final = data
+        self.start: Final = start
+        self.end: Final = end
 
 
-class Watch(NamedTuple):
+@final
+class Watch(Value):
     """Report from now on when `conn` is readable, writable, both or neither, as `interest` says."""
 
-    conn: Conn
-    interest: Interest
+    __match_args__ = ("conn", "interest")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, interest: Interest) -> None:
+        self.conn: Final = conn
+        self.interest: Final = interest
 
 
-class Drop(NamedTuple):
+@final
+class Drop(Value):
     """Close the socket of `conn` at once, and everything that works for the connection."""
 
-    conn: Conn
+    __match_args__ = ("conn",)
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn) -> None:
+        self.conn: Final = conn
 
 
 SERVER_LOG = "sigil.server"
@@ -182,15 +260,21 @@ class LogLevel(IntEnum):
     ERROR = 40
 
 
-class Log(NamedTuple):
+@final
+class Log(Value):
     """Write the line `text` to the logger named `logger` at `level`, one of `LogLevel`."""
 
-    logger: str
-    level: int
-    text: str
+    __match_args__ = ("logger", "level", "text")
+    __slots__ = __match_args__
+
+    def __init__(self, logger: str, level: int, text: str) -> None:
+        self.logger: Final = logger
+        self.level: Final = level
+        self.text: Final = text
 
 
-class AccessLog(NamedTuple):
+@final
+class AccessLog(Value):
     """Write the line of one response to the access log: `version` is the minor version of HTTP/1,
     `length` the length of the body in bytes, -1 if it is streamed.
 
@@ -198,13 +282,26 @@ class AccessLog(NamedTuple):
     on the server's clock: how long the response took is known to whoever writes the line.
     """
 
-    peer: Peer
-    method: str
-    target: str
-    version: int
-    status: int
-    length: int
-    since: float = 0.0
+    __match_args__ = ("peer", "method", "target", "version", "status", "length", "since")
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        peer: Peer,
+        method: str,
+        target: str,
+        version: int,
+        status: int,
+        length: int,
+        since: float = 0.0,
+    ) -> None:
+        self.peer: Final = peer
+        self.method: Final = method
+        self.target: Final = target
+        self.version: Final = version
+        self.status: Final = status
+        self.length: Final = length
+        self.since: Final = since
 
 
 Effect: TypeAlias = (

@@ -9,7 +9,7 @@ that never goes back, `unix_time` since 1970. An event for a connection that is 
 changes nothing. Whoever handles events handles every member of `Event`.
 """
 
-from typing import NamedTuple, TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never, final
 
 from .broadcast.entry import Subscription
 from .close_reasons import CloseReason
@@ -17,196 +17,310 @@ from .conn import Conn, Peer, Ticket
 from .http.request import Request
 from .http.response import Response
 from .parse_result import Malformed
+from .value import Value
 
 Segment: TypeAlias = bytes | memoryview
 """A piece of memory to be sent. A view is always one of `bytes`, so nobody can change it."""
 
 
-class TickStarted(NamedTuple):
+@final
+class TickStarted(Value):
     """A tick has started, and the clock was read; what came in until then follows. No deadline is
     applied before `InputRead`.
     """
 
-    now: float
-    unix_time: int
+    __match_args__ = ("now", "unix_time")
+    __slots__ = __match_args__
+
+    def __init__(self, now: float, unix_time: int) -> None:
+        self.now: Final = now
+        self.unix_time: Final = unix_time
 
 
-class TimeRead(NamedTuple):
+@final
+class TimeRead(Value):
     """The clock was read within a tick: the events that follow happen at `now`. No deadline is
     applied, since more may have been received in time.
     """
 
-    now: float
-    unix_time: int
+    __match_args__ = ("now", "unix_time")
+    __slots__ = __match_args__
+
+    def __init__(self, now: float, unix_time: int) -> None:
+        self.now: Final = now
+        self.unix_time: Final = unix_time
 
 
-class InputRead(NamedTuple):
+@final
+class InputRead(Value):
     """All that had come in when the tick started was reported, and what is overdue by then is so:
     deadlines are applied. Those of the `unread` are not, as they are ready, and nobody has read, or
     not all of it, what may have come in time.
     """
 
-    unread: frozenset[Conn] = frozenset()
+    __match_args__ = ("unread",)
+    __slots__ = __match_args__
+
+    def __init__(self, unread: frozenset[Conn] = frozenset()) -> None:
+        self.unread: Final = unread
 
 
-class Accepted(NamedTuple):
+@final
+class Accepted(Value):
     """A new connection was accepted; `socket_id` is the shell's number for it until `Adopt` or
     `Reject` decides about it.
     """
 
-    socket_id: int
-    peer: Peer
+    __match_args__ = ("socket_id", "peer")
+    __slots__ = __match_args__
+
+    def __init__(self, socket_id: int, peer: Peer) -> None:
+        self.socket_id: Final = socket_id
+        self.peer: Final = peer
 
 
-class DescriptorsExhausted(NamedTuple):
+@final
+class DescriptorsExhausted(Value):
     """A connection waits that cannot be accepted, for want of descriptors or of memory in the
     kernel: `error` is the `errno` of the operating system.
     """
 
-    error: int
+    __match_args__ = ("error",)
+    __slots__ = __match_args__
+
+    def __init__(self, error: int) -> None:
+        self.error: Final = error
 
 
-class Received(NamedTuple):
+@final
+class Received(Value):
     """Bytes were received; never empty."""
 
-    conn: Conn
-    data: bytes
+    __match_args__ = ("conn", "data")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, data: bytes) -> None:
+        self.conn: Final = conn
+        self.data: Final = data
 
 
-class HalfClosed(NamedTuple):
+@final
+class HalfClosed(Value):
     """The peer has shut down its side: it will send no more, and may still read."""
 
-    conn: Conn
+    __match_args__ = ("conn",)
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn) -> None:
+        self.conn: Final = conn
 
 
-class ConnectionLost(NamedTuple):
+@final
+class ConnectionLost(Value):
     """The connection is broken: `error` is the `errno` of the operating system."""
 
-    conn: Conn
-    error: int
+    __match_args__ = ("conn", "error")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, error: int) -> None:
+        self.conn: Final = conn
+        self.error: Final = error
 
 
-class CloseRequested(NamedTuple):
+@final
+class CloseRequested(Value):
     """The program wants this connection closed; outstanding requests are answered first.
 
     A WebSocket is sent a close frame with `code` (0 is the code of `reason`) and `text`.
     """
 
-    conn: Conn
-    reason: CloseReason
-    code: int = 0
-    text: str = ""
+    __match_args__ = ("conn", "reason", "code", "text")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, reason: CloseReason, code: int = 0, text: str = "") -> None:
+        self.conn: Final = conn
+        self.reason: Final = reason
+        self.code: Final = code
+        self.text: Final = text
 
 
-class HandlerReturned(NamedTuple):
+@final
+class HandlerReturned(Value):
     """The handler returned responses, to the request that `ticket` names and to those that follow
     it.
 
     A streamed body stays with the shell, which is asked for its chunks by `Pull`.
     """
 
-    ticket: Ticket
-    responses: tuple[Response, ...]
+    __match_args__ = ("ticket", "responses")
+    __slots__ = __match_args__
+
+    def __init__(self, ticket: Ticket, responses: tuple[Response, ...]) -> None:
+        self.ticket: Final = ticket
+        self.responses: Final = responses
 
 
-class HandlerFailed(NamedTuple):
+@final
+class HandlerFailed(Value):
     """The handler, or the streamed body that it returned, failed: `status` and `message` are for
     the client, `traceback` is for the log.
     """
 
-    ticket: Ticket
-    status: int
-    message: str
-    traceback: str
+    __match_args__ = ("ticket", "status", "message", "traceback")
+    __slots__ = __match_args__
+
+    def __init__(self, ticket: Ticket, status: int, message: str, traceback: str) -> None:
+        self.ticket: Final = ticket
+        self.status: Final = status
+        self.message: Final = message
+        self.traceback: Final = traceback
 
 
-class Postponed(NamedTuple):
+@final
+class Postponed(Value):
     """The handler was not called with these requests, the last ones of a `Handle`: enough was made
     for their client, or for all, in this round. They are to be handed out again; `ticket` names the
     first.
     """
 
-    ticket: Ticket
-    requests: tuple[Request, ...]
+    __match_args__ = ("ticket", "requests")
+    __slots__ = __match_args__
+
+    def __init__(self, ticket: Ticket, requests: tuple[Request, ...]) -> None:
+        self.ticket: Final = ticket
+        self.requests: Final = requests
 
 
-class StreamChunk(NamedTuple):
+@final
+class StreamChunk(Value):
     """The streamed body of the response to `ticket` yielded a chunk."""
 
-    ticket: Ticket
-    data: bytes
+    __match_args__ = ("ticket", "data")
+    __slots__ = __match_args__
+
+    def __init__(self, ticket: Ticket, data: bytes) -> None:
+        self.ticket: Final = ticket
+        self.data: Final = data
 
 
-class StreamEnded(NamedTuple):
+@final
+class StreamEnded(Value):
     """The streamed body of the response to `ticket` has ended."""
 
-    ticket: Ticket
+    __match_args__ = ("ticket",)
+    __slots__ = __match_args__
+
+    def __init__(self, ticket: Ticket) -> None:
+        self.ticket: Final = ticket
 
 
-class Stalled(NamedTuple):
+@final
+class Stalled(Value):
     """The kernel took only `taken` bytes of the last `Send`: `rest` is what it did not take."""
 
-    conn: Conn
-    taken: int
-    rest: tuple[Segment, ...]
+    __match_args__ = ("conn", "taken", "rest")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, taken: int, rest: tuple[Segment, ...]) -> None:
+        self.conn: Final = conn
+        self.taken: Final = taken
+        self.rest: Final = rest
 
 
-class Writable(NamedTuple):
+@final
+class Writable(Value):
     """A connection that was stalled is writable again."""
 
-    conn: Conn
+    __match_args__ = ("conn",)
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn) -> None:
+        self.conn: Final = conn
 
 
-class Delivered(NamedTuple):
+@final
+class Delivered(Value):
     """The callback of a `CallWsOpen`, `Deliver` or `DeliverCompressed` has returned; `replies` are
     messages that it has just sent to that client, each an opcode and a payload.
 
     With an `error`, only the messages before one that cannot be decompressed were delivered.
     """
 
-    conn: Conn
-    replies: tuple[tuple[int, bytes], ...] = ()
-    error: Malformed | None = None
+    __match_args__ = ("conn", "replies", "error")
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        conn: Conn,
+        replies: tuple[tuple[int, bytes], ...] = (),
+        error: Malformed | None = None,
+    ) -> None:
+        self.conn: Final = conn
+        self.replies: Final = replies
+        self.error: Final = error
 
 
-class SendMessages(NamedTuple):
+@final
+class SendMessages(Value):
     """The program sends messages to one WebSocket, each an opcode (1 for text, 2 for binary) and a
     payload.
     """
 
-    conn: Conn
-    messages: tuple[tuple[int, bytes], ...]
+    __match_args__ = ("conn", "messages")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, messages: tuple[tuple[int, bytes], ...]) -> None:
+        self.conn: Final = conn
+        self.messages: Final = messages
 
 
-class Publish(NamedTuple):
+@final
+class Publish(Value):
     """The program broadcasts messages, each an opcode (1 for text, 2 for binary), a payload, and
     the topic to whose subscribers it goes, or None for all.
     """
 
-    messages: tuple[tuple[int, bytes, str | None], ...]
+    __match_args__ = ("messages",)
+    __slots__ = __match_args__
+
+    def __init__(self, messages: tuple[tuple[int, bytes, str | None], ...]) -> None:
+        self.messages: Final = messages
 
 
-class Subscribe(NamedTuple):
+@final
+class Subscribe(Value):
     """The program subscribes a client to a topic, or ends its subscription to it."""
 
-    conn: Conn
-    topic: str
-    is_subscribed: bool
+    __match_args__ = ("conn", "topic", "is_subscribed")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, topic: str, is_subscribed: bool) -> None:
+        self.conn: Final = conn
+        self.topic: Final = topic
+        self.is_subscribed: Final = is_subscribed
 
 
-class FanOutStalled(NamedTuple):
+@final
+class FanOutStalled(Value):
     """The kernel took only `taken` bytes for this client of the `FanOut` from number `start` to
     `end`.
     """
 
-    conn: Conn
-    taken: int
-    start: int
-    end: int
-    subscription: Subscription
+    __match_args__ = ("conn", "taken", "start", "end", "subscription")
+    __slots__ = __match_args__
+
+    def __init__(
+        self, conn: Conn, taken: int, start: int, end: int, subscription: Subscription
+    ) -> None:
+        self.conn: Final = conn
+        self.taken: Final = taken
+        self.start: Final = start
+        self.end: Final = end
+        self.subscription: Final = subscription
 
 
-class Flush(NamedTuple):
+@final
+class Flush(Value):
     """A tick is over, and the messages sent and broadcast in it are to leave; with a `conn`, those
     to this client leave before, because they are many.
 
@@ -214,16 +328,25 @@ class Flush(NamedTuple):
     called yet: a close frame of theirs is not answered before it has been.
     """
 
-    conn: Conn | None
-    unhandled: frozenset[Conn] = frozenset()
+    __match_args__ = ("conn", "unhandled")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn | None, unhandled: frozenset[Conn] = frozenset()) -> None:
+        self.conn: Final = conn
+        self.unhandled: Final = unhandled
 
 
-class Stop(NamedTuple):
+@final
+class Stop(Value):
     """The server is to stop: outstanding requests are answered for up to `grace` seconds. A second
     `Stop` means at once.
     """
 
-    grace: float
+    __match_args__ = ("grace",)
+    __slots__ = __match_args__
+
+    def __init__(self, grace: float) -> None:
+        self.grace: Final = grace
 
 
 Event: TypeAlias = (

@@ -9,12 +9,14 @@ wrong with what was received, never what is inside the server. It does not know 
 returns them.
 """
 
-from typing import NamedTuple
+from typing import Final, final
 
 from .close_reasons import CLOSE_INFO, CloseReason
+from .value import Value
 
 
-class Malformed(NamedTuple):
+@final
+class Malformed(Value):
     """What was received is malformed: `reason` is why, `message` the sentence that its sender gets.
     False, as the #f of the Scheme system is.
 
@@ -22,9 +24,13 @@ class Malformed(NamedTuple):
     error.
     """
 
-    reason: CloseReason
-    message: str
-    is_head: bool = False
+    __match_args__ = ("reason", "message", "is_head")
+    __slots__ = __match_args__
+
+    def __init__(self, reason: CloseReason, message: str, is_head: bool = False) -> None:
+        self.reason: Final = reason
+        self.message: Final = message
+        self.is_head: Final = is_head
 
     def __bool__(self) -> bool:
         return False
@@ -44,15 +50,20 @@ def without_body_for_head(data: bytes, error: Malformed) -> Malformed:
     """The error for a request that begins with `data`, marked if that is a HEAD, to which an error
     is sent without a body (RFC 9110 section 9.3.2).
     """
-    return error._replace(is_head=True) if data.startswith(b"HEAD ") else error
+    return error.replace(is_head=True) if data.startswith(b"HEAD ") else error
 
 
-class NeedMore(NamedTuple):
+@final
+class NeedMore(Value):
     """What was received is not complete: parse again when there is more. `scan` is the number of
     bytes that need not be searched again. False.
     """
 
-    scan: int
+    __match_args__ = ("scan",)
+    __slots__ = __match_args__
+
+    def __init__(self, scan: int) -> None:
+        self.scan: Final = scan
 
     def __bool__(self) -> bool:
         return False

@@ -12,21 +12,27 @@ exactly as long as the stage fits. Taking always leaves an empty stage. It does 
 staged, nor who will be sent it.
 """
 
-from typing import NamedTuple
+from typing import Final, final
 
 from .http.response import BytesLike
 from .rope import Rope, rope_append, rope_join
+from .value import Value
 
 
-class Stage(NamedTuple):
+@final
+class Stage(Value):
     """What is staged: `length` bytes, of `max_bytes` at most, as a rope. `has_failed` is true if
     something did not fit.
     """
 
-    max_bytes: int
-    rope: Rope
-    length: int
-    has_failed: bool
+    __match_args__ = ("max_bytes", "rope", "length", "has_failed")
+    __slots__ = __match_args__
+
+    def __init__(self, max_bytes: int, rope: Rope, length: int, has_failed: bool) -> None:
+        self.max_bytes: Final = max_bytes
+        self.rope: Final = rope
+        self.length: Final = length
+        self.has_failed: Final = has_failed
 
 
 def make_stage(max_bytes: int) -> Stage:
@@ -51,13 +57,13 @@ def append_bytes(stage: Stage, data: BytesLike) -> Stage:
     """
     if not isinstance(data, bytes | bytearray | memoryview):
         raise TypeError(f"what is staged is bytes, not {type(data).__name__}")
-    max_bytes, rope, length, has_failed = stage
     count = memoryview(data).nbytes
-    if has_failed or count == 0:
+    length = stage.length + count
+    if stage.has_failed or count == 0:
         return stage
-    if length + count > max_bytes:
-        return Stage(max_bytes, rope, length, True)
-    return Stage(max_bytes, rope_append(rope, bytes(data)), length + count, False)
+    if length > stage.max_bytes:
+        return Stage(stage.max_bytes, stage.rope, stage.length, True)
+    return Stage(stage.max_bytes, rope_append(stage.rope, bytes(data)), length, False)
 
 
 def truncate(stage: Stage, length: int) -> Stage:

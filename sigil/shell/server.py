@@ -119,7 +119,7 @@ class HttpServer(Stopping):
 
     def stats(self) -> Stats:
         """Figures since the server was made."""
-        return stats(self.state._replace(now=time.monotonic()))
+        return stats(self.state.replace(now=time.monotonic()))
 
     def fileno(self) -> int:
         """One descriptor that becomes readable when a tick has something to do, for a host loop to
@@ -183,7 +183,7 @@ class HttpServer(Stopping):
             limits, time.monotonic(), int(time.time()), logs_access, epoch=microseconds
         )
         self._engine.begin(
-            new._replace(
+            new.replace(
                 next_generation=old.next_generation, totals=old.totals, started_at=old.started_at
             )
         )
@@ -304,7 +304,8 @@ class HttpServer(Stopping):
             is_left = self._has_work()
         engine.run_queue.begin_tick()
         ready = poller.wait(0.0 if is_left else self._bounded(timeout))
-        (now, unix_time), events = engine.clock(), engine.events
+        reading, events = engine.clock(), engine.events
+        now = reading.now
         closed = engine.snapshot.totals.closed
         is_judged = is_due(engine.snapshot, now)
         if is_judged:
@@ -319,7 +320,7 @@ class HttpServer(Stopping):
         has_work = has_work or len(events) > left_over
         if events or engine.has_work or is_judged:
             unread = unread_of(left, events, read_len) if is_judged else None
-            events.insert(0, TickStarted(now, unix_time))
+            events.insert(0, TickStarted(now, reading.unix_time))
             has_judged = engine.run_rounds(None if unread is None else InputRead(unread))
             has_work = has_work or has_judged
         if engine.state.running is not ServerState.SERVING:

@@ -138,7 +138,7 @@ class MemoryServer(Messaging):
 
     def stats(self) -> Stats:
         """The statistics since the server was made."""
-        return stats(self.state._replace(now=self.now))
+        return stats(self.state.replace(now=self.now))
 
     def next_deadline(self) -> float | None:
         """When the next tick is due, in seconds of `now`; None if nothing is scheduled."""
@@ -210,7 +210,8 @@ class MemoryServer(Messaging):
         with self._guard.user_code():
             self._loop.run_once()
         engine.forget_tick()
-        engine.events.insert(0, TickStarted(*self._read_time()))
+        reading = self._read_time()
+        engine.events.insert(0, TickStarted(reading.now, reading.unix_time))
         engine.events += self.kernel.process_readable_clients(limits)
         engine.events += self.kernel.accept(
             min(

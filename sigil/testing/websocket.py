@@ -127,7 +127,7 @@ class WebSocket:
         Messages that come compressed, by `permessage-deflate` or `compress-zstd`, are decompressed;
         those that are sent are not compressed.
         """
-        self._frame_rules = _FRAME_RULES._replace(allows_rsv1=bool(self.extensions))
+        self._frame_rules = _FRAME_RULES.replace(allows_rsv1=bool(self.extensions))
         self.pings: list[bytes] = []
         """The payloads of all pings that were received."""
         self.pongs: list[bytes] = []

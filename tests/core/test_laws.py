@@ -90,7 +90,7 @@ LIMITS = Limits(
     max_chunk_extension_len=30,
     max_trailer_len=20,
 )
-TIGHT = LIMITS._replace(
+TIGHT = LIMITS.replace(
     outgoing_buffer_sz=600,
     max_ws_send_frame_cnt=4,
     history_messages=2,
@@ -187,7 +187,7 @@ def fold(server: Server, run: list[Event]) -> tuple[Server, list[Effect]]:
 def test_advance_is_the_fold_of_step_with_sends_joined(
     run: list[Event], logs_access: bool, limits: Limits
 ) -> None:
-    server = start(limits)._replace(logs_access=logs_access)
+    server = start(limits).replace(logs_access=logs_access)
     stepped, effects = fold(server, run)
     advanced, orders = advance(server, run)
     assert same(advanced, stepped)
@@ -223,7 +223,7 @@ def test_the_counted_time_goes_on_and_never_back(run: list[Event]) -> None:
 @some
 @given(st.lists(st.floats(0.1, 1e4), min_size=2, max_size=20))
 def test_who_is_overdue_ends_within_a_few_ticks_however_late_they_are(waits: list[float]) -> None:
-    server, now, ticks = serving(LIMITS._replace(idle_timeout=0.1)), 0.0, 0
+    server, now, ticks = serving(LIMITS.replace(idle_timeout=0.1)), 0.0, 0
     for wait in waits:
         now += wait
         server, effects = advance(server, [TickStarted(now, 0), InputRead()])

@@ -30,12 +30,12 @@ CONTEXT = Context(
 
 def with_intake(client: Client, **fields: object) -> Client:
     """The client with these fields of its intake replaced."""
-    return client._replace(incoming=client.incoming._replace(**fields))  # type: ignore[arg-type]
+    return client.replace(incoming=client.incoming.replace(**fields))  # type: ignore[arg-type]
 
 
 def with_outbox(client: Client, *segments: bytes) -> Client:
     """The client with this outbox."""
-    return client._replace(outgoing=client.outgoing._replace(outbox=segments))
+    return client.replace(outgoing=client.outgoing.replace(outbox=segments))
 
 
 READING = with_intake(FRESH, phase=Phase.BODY, head=UNSAFE, body=begin_body(9))

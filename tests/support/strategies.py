@@ -360,6 +360,6 @@ def in_time(run: list[Event]) -> list[Event]:
     for event in run:
         if isinstance(event, TickStarted | TimeRead):
             now += event.now
-            event = event._replace(now=now)
+            event = event.replace(now=now)
         timed.append(event)
     return timed

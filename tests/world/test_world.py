@@ -110,7 +110,7 @@ def test_a_lost_message_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = broadcast.pending_bytes_for
     monkeypatch.setattr(
         "sigil.core.server.flush.pending_bytes_for",
-        lambda one, hearing, index: whole(one._replace(pending=fewer(one.pending)), hearing),
+        lambda one, hearing, index: whole(one.replace(pending=fewer(one.pending)), hearing),
     )
     assert noticed() & {"order", "missing", "buffered"}
 

@@ -17,14 +17,14 @@ It does not know how a cursor advances: `connection.send_queue` and `connection.
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple, TypeAlias
+from typing import Final, TypeAlias, final
 
 from pyrsistent import PMap, PSet, pmap, pset
 
 from ..conn import Conn
 from ..limits import Limits
 from ..send_status import SendStatus
-from ..unchecked import make_unchecked
+from ..value import Value
 from .cohort_index import (
     EMPTY_INDEX,
     CohortIndex,
@@ -55,7 +55,8 @@ from .ring import (
 Cohorts: TypeAlias = PMap[Subscription, PSet[Conn]]
 
 
-class Broadcast(NamedTuple):
+@final
+class Broadcast(Value):
     """What was published, and where each subscriber is.
 
     `pending` was published in this tick, `pending_len` bytes in all encodings; the ring has what
@@ -67,17 +68,37 @@ class Broadcast(NamedTuple):
     was told its position, and may come back for what it missed.
     """
 
-    ring: Ring
-    pending: tuple[Published, ...]
-    pending_len: int
-    cohorts: Cohorts
-    cohort_index: CohortIndex
-    laggards: PMap[Conn, int]
-    laggards_at: PMap[int, PSet[Conn]]
-    lowest_cursor: int
-    encoding_counts: tuple[tuple[Encoding, int], ...]
-    encoded_from: tuple[tuple[Encoding, int], ...]
-    may_be_resumed: bool
+    __match_args__ = (
+        "ring", "pending", "pending_len", "cohorts", "cohort_index", "laggards",
+        "laggards_at", "lowest_cursor", "encoding_counts", "encoded_from", "may_be_resumed",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        ring: Ring,
+        pending: tuple[Published, ...],
+        pending_len: int,
+        cohorts: Cohorts,
+        cohort_index: CohortIndex,
+        laggards: PMap[Conn, int],
+        laggards_at: PMap[int, PSet[Conn]],
+        lowest_cursor: int,
+        encoding_counts: tuple[tuple[Encoding, int], ...],
+        encoded_from: tuple[tuple[Encoding, int], ...],
+        may_be_resumed: bool,
+    ) -> None:
+        self.ring: Final = ring
+        self.pending: Final = pending
+        self.pending_len: Final = pending_len
+        self.cohorts: Final = cohorts
+        self.cohort_index: Final = cohort_index
+        self.laggards: Final = laggards
+        self.laggards_at: Final = laggards_at
+        self.lowest_cursor: Final = lowest_cursor
+        self.encoding_counts: Final = encoding_counts
+        self.encoded_from: Final = encoded_from
+        self.may_be_resumed: Final = may_be_resumed
 
     @property
     def next_number(self) -> int:
@@ -134,7 +155,7 @@ def has_subscribers(broadcast: Broadcast, limits: Limits) -> bool:
 
 def skip_numbers(broadcast: Broadcast, count: int) -> Broadcast:
     """The broadcast after `count` frames that nobody is to be sent."""
-    return broadcast._replace(ring=ring_skip(broadcast.ring, count))
+    return broadcast.replace(ring=ring_skip(broadcast.ring, count))
 
 
 def append_pending(broadcast: Broadcast, entries: tuple[Published, ...], length: int) -> Broadcast:
@@ -159,14 +180,11 @@ def _with_pending(
     broadcast: Broadcast, ring: Ring, pending: tuple[Published, ...], pending_len: int
 ) -> Broadcast:
     """The broadcast with another ring and other pending entries of `pending_len` bytes."""
-    # fmt: off
-    (_, _, _, cohorts, cohort_index, laggards, laggards_at,
-     lowest_cursor, encoding_counts, encoded_from, may_be_resumed) = broadcast
-    after: Broadcast = make_unchecked(Broadcast, (
-        ring, pending, pending_len, cohorts, cohort_index, laggards, laggards_at,
-        lowest_cursor, encoding_counts, encoded_from, may_be_resumed))
-    # fmt: on
-    return after
+    return Broadcast(
+        ring, pending, pending_len, broadcast.cohorts, broadcast.cohort_index,
+        broadcast.laggards, broadcast.laggards_at, broadcast.lowest_cursor,
+        broadcast.encoding_counts, broadcast.encoded_from, broadcast.may_be_resumed,
+    )  # fmt: skip
 
 
 TopicIndex: TypeAlias = dict[str | None, list[int]]
@@ -219,7 +237,7 @@ def join_cohort(broadcast: Broadcast, conn: Conn, subscription: Subscription) ->
     cohort, index = broadcast.cohorts.get(subscription), broadcast.cohort_index
     if cohort is None:
         cohort, index = NO_MEMBERS, add_cohort(index, subscription)
-    return broadcast._replace(
+    return broadcast.replace(
         cohorts=broadcast.cohorts.set(subscription, cohort.add(conn)),
         cohort_index=enter_cohort(index, conn, subscription),
     )
@@ -233,7 +251,7 @@ def leave_cohort(broadcast: Broadcast, conn: Conn, subscription: Subscription) -
         cohorts = broadcast.cohorts.set(subscription, cohort)
     else:
         cohorts, index = broadcast.cohorts.remove(subscription), remove_cohort(index, subscription)
-    return broadcast._replace(cohorts=cohorts, cohort_index=index)
+    return broadcast.replace(cohorts=cohorts, cohort_index=index)
 
 
 def change_topics(broadcast: Broadcast, conn: Conn, before: Topics, after: Topics) -> Broadcast:
@@ -241,7 +259,7 @@ def change_topics(broadcast: Broadcast, conn: Conn, before: Topics, after: Topic
     (none before or after), whether it is in a cohort or lags.
     """
     index = with_topics(broadcast.cohort_index, conn, before, after)
-    return broadcast if index is broadcast.cohort_index else broadcast._replace(cohort_index=index)
+    return broadcast if index is broadcast.cohort_index else broadcast.replace(cohort_index=index)
 
 
 def count_subscribers(broadcast: Broadcast, encoding: Encoding, more: int) -> Broadcast:
@@ -255,7 +273,7 @@ def count_subscribers(broadcast: Broadcast, encoding: Encoding, more: int) -> Br
     counts[encoding] = counts.get(encoding, 0) + more
     remaining = sorted((known, count) for known, count in counts.items() if count)
     first = dict.fromkeys(counts, broadcast.next_number) | dict(broadcast.encoded_from)
-    return broadcast._replace(
+    return broadcast.replace(
         encoding_counts=tuple(remaining),
         encoded_from=tuple([(known, first[known]) for known, _ in remaining]),
         may_be_resumed=broadcast.may_be_resumed or ENCODING_INFO[encoding].has_positions,

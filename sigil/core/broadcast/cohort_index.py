@@ -13,11 +13,12 @@ members, nor what is published.
 """
 
 from collections.abc import Collection
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar, final
 
 from pyrsistent import PMap, PSet, pmap, pset
 
 from ..conn import Conn
+from ..value import Value
 from .entry import Subscription, Topics
 
 NARROW_TOPICS_MAX = 8
@@ -40,19 +41,32 @@ takes ten times as much memory.
 TUPLE_MAX = 8
 
 
-class CohortIndex(NamedTuple):
+@final
+class CohortIndex(Value):
     """The cohorts by number and by topic.
 
     `narrow` has the numbers of the narrow cohorts by topic; `wide` the subscribers of many topics,
     laggards too, by topic; `cohort_of` the cohort of each of these that is in one.
     """
 
-    next_number: int
-    numbers: PMap[Subscription, int]
-    cohorts: PMap[int, Subscription]
-    narrow: PMap[str, Few[int]]
-    wide: PMap[str, Few[Conn]]
-    cohort_of: PMap[Conn, int]
+    __match_args__ = ("next_number", "numbers", "cohorts", "narrow", "wide", "cohort_of")
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        next_number: int,
+        numbers: PMap[Subscription, int],
+        cohorts: PMap[int, Subscription],
+        narrow: PMap[str, Few[int]],
+        wide: PMap[str, Few[Conn]],
+        cohort_of: PMap[Conn, int],
+    ) -> None:
+        self.next_number: Final = next_number
+        self.numbers: Final = numbers
+        self.cohorts: Final = cohorts
+        self.narrow: Final = narrow
+        self.wide: Final = wide
+        self.cohort_of: Final = cohort_of
 
     def __repr__(self) -> str:
         topics = len(self.narrow) + len(self.wide)
@@ -77,7 +91,7 @@ def add_cohort(index: CohortIndex, subscription: Subscription) -> CohortIndex:
     if not is_wide(subscription.topics):
         for topic in subscription.topics:
             narrow = _add(narrow, topic, number)
-    return index._replace(
+    return index.replace(
         next_number=index.next_number + 1,
         numbers=index.numbers.set(subscription, number),
         cohorts=index.cohorts.set(number, subscription),
@@ -91,7 +105,7 @@ def remove_cohort(index: CohortIndex, subscription: Subscription) -> CohortIndex
     if not is_wide(subscription.topics):
         for topic in subscription.topics:
             narrow = _remove(narrow, topic, number)
-    return index._replace(
+    return index.replace(
         numbers=index.numbers.remove(subscription),
         cohorts=index.cohorts.remove(number),
         narrow=narrow,
@@ -102,14 +116,14 @@ def enter_cohort(index: CohortIndex, conn: Conn, subscription: Subscription) -> 
     """The index when a subscriber has joined its cohort."""
     if not is_wide(subscription.topics):
         return index
-    return index._replace(cohort_of=index.cohort_of.set(conn, index.numbers[subscription]))
+    return index.replace(cohort_of=index.cohort_of.set(conn, index.numbers[subscription]))
 
 
 def exit_cohort(index: CohortIndex, conn: Conn, subscription: Subscription) -> CohortIndex:
     """The index when a subscriber has left its cohort."""
     if not is_wide(subscription.topics):
         return index
-    return index._replace(cohort_of=index.cohort_of.remove(conn))
+    return index.replace(cohort_of=index.cohort_of.remove(conn))
 
 
 def with_topics(index: CohortIndex, conn: Conn, before: Topics, after: Topics) -> CohortIndex:
@@ -124,7 +138,7 @@ def with_topics(index: CohortIndex, conn: Conn, before: Topics, after: Topics) -
         wide = _add(wide, topic, conn)
     for topic in old - new:
         wide = _remove(wide, topic, conn)
-    return index._replace(wide=wide)
+    return index.replace(wide=wide)
 
 
 def _add(entries: PMap[str, Few[Item]], topic: str, item: Item) -> PMap[str, Few[Item]]:

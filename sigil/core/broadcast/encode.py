@@ -40,7 +40,7 @@ def encode_entry(entry: Published, broadcast: Broadcast, number: int) -> Publish
             for encoding, _ in broadcast.encoding_counts
         ]
     )
-    encoded = entry._replace(encodings=encodings)
+    encoded = entry.replace(encodings=encodings)
     return encoded if entry_len(encoded) <= broadcast.ring.max_bytes else entry
 
 
@@ -84,4 +84,4 @@ def encode_for(
         recoded = remember(recoded, frames, spent, limits)
     if recoded is ring.recoded:
         return broadcast
-    return broadcast._replace(ring=ring._replace(recoded=recoded))
+    return broadcast.replace(ring=ring.replace(recoded=recoded))

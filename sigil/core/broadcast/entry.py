@@ -15,8 +15,9 @@ It does not know the ring: numbers are passed in.
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Final, TypeAlias, final
 
+from ..value import Value
 from ..websocket.frames import SHORT_FRAME_HEADERS, Opcode, encode_frame
 from .encoding import ENCODING_INFO, Encoding, recode
 
@@ -29,14 +30,21 @@ SHOWN_BYTES_MAX = 32
 """Bytes of a frame that a `repr` shows."""
 
 
-class Published(NamedTuple):
+@final
+class Published(Value):
     """One published message: its plain frame, its topic or None for everybody, and the message in
     each encoding that some subscriber had when it was published.
     """
 
-    frame: bytes
-    topic: str | None
-    encodings: tuple[tuple[Encoding, bytes], ...]
+    __match_args__ = ("frame", "topic", "encodings")
+    __slots__ = __match_args__
+
+    def __init__(
+        self, frame: bytes, topic: str | None, encodings: tuple[tuple[Encoding, bytes], ...]
+    ) -> None:
+        self.frame: Final = frame
+        self.topic: Final = topic
+        self.encodings: Final = encodings
 
     def __repr__(self) -> str:
         shown = repr(self.frame[:SHOWN_BYTES_MAX])
@@ -46,11 +54,16 @@ class Published(NamedTuple):
         return f"Published({shown}, topic={self.topic!r}, encodings=({names}))"
 
 
-class Subscription(NamedTuple):
+@final
+class Subscription(Value):
     """What a subscriber receives, and how: its encoding, and the topics beside what is for all."""
 
-    encoding: Encoding = Encoding.PLAIN
-    topics: Topics = frozenset()
+    __match_args__ = ("encoding", "topics")
+    __slots__ = __match_args__
+
+    def __init__(self, encoding: Encoding = Encoding.PLAIN, topics: Topics = frozenset()) -> None:
+        self.encoding: Final = encoding
+        self.topics: Final = topics
 
 
 # -- making entries --------------------------------------------------------------------------------
@@ -80,9 +93,9 @@ def plain_entries(messages: Sequence[tuple[int, bytes, str | None]]) -> tuple[Pu
 
 def entry_len(entry: Published) -> int:
     """The bytes of an entry in all its encodings; one that is the plain frame itself takes none."""
-    frame, _, encodings = entry
+    frame = entry.frame
     length = len(frame)
-    for _, encoded in encodings:
+    for _, encoded in entry.encodings:
         if encoded is not frame:
             length += len(encoded)
     return length
@@ -98,11 +111,11 @@ def entries_len(entries: Sequence[Published]) -> int:
 
 def matches(entry: Published, subscription: Subscription) -> bool:
     """True if an entry is for the subscribers with this subscription."""
-    frame, topic, _ = entry
-    encoding, topics = subscription
+    topic, topics = entry.topic, subscription.topics
     if topic is not None and topic not in topics and EVERY_TOPIC not in topics:
         return False
-    return frame[0] & 0x0F == Opcode.TEXT or not ENCODING_INFO[encoding].is_text_only
+    is_text = entry.frame[0] & 0x0F == Opcode.TEXT
+    return is_text or not ENCODING_INFO[subscription.encoding].is_text_only
 
 
 def frame_for(entry: Published, subscription: Subscription, epoch: int, number: int) -> bytes:
@@ -113,13 +126,12 @@ def frame_for(entry: Published, subscription: Subscription, epoch: int, number: 
     """
     if not matches(entry, subscription):
         return b""
-    frame, _, encodings = entry
     if subscription.encoding is Encoding.PLAIN:
-        return frame
-    for encoding, encoded in encodings:
+        return entry.frame
+    for encoding, encoded in entry.encodings:
         if encoding is subscription.encoding:
             return encoded
-    return recode(frame, subscription.encoding, format_position(epoch, number))
+    return recode(entry.frame, subscription.encoding, format_position(epoch, number))
 
 
 def frame_len_for(entry: Published, subscription: Subscription) -> int:

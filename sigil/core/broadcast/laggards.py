@@ -27,7 +27,7 @@ def add_laggard(broadcast: Broadcast, conn: Conn, cursor: int) -> Broadcast:
             return broadcast
         broadcast = remove_laggard(broadcast, conn)
     others = broadcast.laggards_at.get(cursor, NO_MEMBERS)
-    return broadcast._replace(
+    return broadcast.replace(
         laggards=broadcast.laggards.set(conn, cursor),
         laggards_at=broadcast.laggards_at.set(cursor, others.add(conn)),
         lowest_cursor=min(broadcast.lowest_cursor, cursor),
@@ -42,7 +42,7 @@ def remove_laggard(broadcast: Broadcast, conn: Conn) -> Broadcast:
         laggards_at = broadcast.laggards_at.set(number, others)
     else:
         laggards_at = broadcast.laggards_at.remove(number)
-    return broadcast._replace(laggards=broadcast.laggards.remove(conn), laggards_at=laggards_at)
+    return broadcast.replace(laggards=broadcast.laggards.remove(conn), laggards_at=laggards_at)
 
 
 def laggards_passed(broadcast: Broadcast) -> list[Conn]:
@@ -71,4 +71,4 @@ def raise_lowest_cursor(broadcast: Broadcast) -> Broadcast:
         lowest, end = broadcast.ring.tail_number, broadcast.ring.tail_number + SPARE_FRAMES
         while lowest < end and lowest not in broadcast.laggards_at:
             lowest += 1
-    return broadcast._replace(lowest_cursor=lowest)
+    return broadcast.replace(lowest_cursor=lowest)

@@ -13,9 +13,10 @@ to the next is always a condition of ours.
 It does not know how a message is encoded: `encoding` does.
 """
 
-from typing import NamedTuple
+from typing import Final, final
 
 from ..limits import Limits
+from ..value import Value
 from ..websocket.handshake import Extension, Offer
 from .encoding import DEFLATE_BY_BITS, Encoding
 
@@ -24,14 +25,21 @@ ZSTD_SUBPROTOCOL = "compress-zstd"
 DEFLATE = "permessage-deflate"
 
 
-class Negotiated(NamedTuple):
+@final
+class Negotiated(Value):
     """What was agreed on: the encoding of messages to the client, and the subprotocol and the
     extension that the 101 names.
     """
 
-    encoding: Encoding
-    subprotocol: str | None
-    extension: Extension | None
+    __match_args__ = ("encoding", "subprotocol", "extension")
+    __slots__ = __match_args__
+
+    def __init__(
+        self, encoding: Encoding, subprotocol: str | None, extension: Extension | None
+    ) -> None:
+        self.encoding: Final = encoding
+        self.subprotocol: Final = subprotocol
+        self.extension: Final = extension
 
 
 def negotiate(offer: Offer, subprotocol: str | None, limits: Limits) -> Negotiated:

@@ -13,11 +13,12 @@ but for a message that is too long by itself. It does not know who asks, nor the
 
 from collections.abc import Mapping
 from math import inf
-from typing import NamedTuple
+from typing import Final, final
 
 from pyrsistent import PMap, pmap
 
 from ..limits import Limits
+from ..value import Value
 from .encoding import Encoding, recode
 from .entry import Published, format_position
 
@@ -27,15 +28,26 @@ as long as a kilobyte or two, and a place in the table is half of one.
 """
 
 
-class Recoded(NamedTuple):
+@final
+class Recoded(Value):
     """Frames in other encodings, by number and encoding, `length` bytes altogether; and how much
     may still be encoded in the tick that began at `tick_started_at`.
     """
 
-    frames: PMap[tuple[int, Encoding], bytes]
-    length: int
-    tick_started_at: float
-    allowance: int
+    __match_args__ = ("frames", "length", "tick_started_at", "allowance")
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        frames: PMap[tuple[int, Encoding], bytes],
+        length: int,
+        tick_started_at: float,
+        allowance: int,
+    ) -> None:
+        self.frames: Final = frames
+        self.length: Final = length
+        self.tick_started_at: Final = tick_started_at
+        self.allowance: Final = allowance
 
 
 NOTHING_RECODED = Recoded(pmap(), 0, -inf, 2**62)
@@ -46,7 +58,7 @@ def in_tick(recoded: Recoded, tick_started_at: float, limits: Limits) -> Recoded
     """The frames with what may be encoded in this tick; the very same in the same tick."""
     if recoded.tick_started_at == tick_started_at:
         return recoded
-    return recoded._replace(
+    return recoded.replace(
         tick_started_at=tick_started_at, allowance=limits.max_recode_len_per_tick
     )
 
@@ -69,7 +81,7 @@ def remember(
             break
         evolver[key] = frame
         length += added
-    return recoded._replace(
+    return recoded.replace(
         frames=evolver.persistent(), length=length, allowance=recoded.allowance - spent
     )
 

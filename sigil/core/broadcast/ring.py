@@ -23,11 +23,11 @@ It does not know who reads. In a notebook:
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from math import isqrt
-from typing import NamedTuple
+from typing import Final, final
 
 from pyrsistent import PMap, PVector, pmap, pvector
 
-from ..unchecked import make_unchecked
+from ..value import Value
 from .entry import (
     EVERY_TOPIC,
     Published,
@@ -41,12 +41,17 @@ from .recoding import NOTHING_RECODED, Recoded, encode_anew, recoding_cost, stor
 from .topic_spans import TopicSpan, last_of, length_in, make_span, matching
 
 
-class Page(NamedTuple):
+@final
+class Page(Value):
     """Entries that were published together: `length` bytes in all, the first with this number."""
 
-    number: int
-    entries: tuple[Published, ...]
-    length: int
+    __match_args__ = ("number", "entries", "length")
+    __slots__ = __match_args__
+
+    def __init__(self, number: int, entries: tuple[Published, ...], length: int) -> None:
+        self.number: Final = number
+        self.entries: Final = entries
+        self.length: Final = length
 
     def __repr__(self) -> str:
         return f"Page({len(self.entries)} frames from {self.number}, {self.length} bytes)"
@@ -59,7 +64,8 @@ through.
 """
 
 
-class Ring(NamedTuple):
+@final
+class Ring(Value):
     """The last frames of a stream, within `max_bytes` bytes and `max_frames` frames.
 
     Numbers count frames and offsets count bytes, both from the begin of the stream: the tail's are
@@ -70,19 +76,42 @@ class Ring(NamedTuple):
     what was encoded after it was published.
     """
 
-    max_bytes: int
-    max_frames: int
-    pages: PVector[Page | None]
-    first_page: int
-    tail_number: int
-    tail_offset: int
-    head_number: int
-    head_offset: int
-    epoch: int
-    topic_spans: PVector[TopicSpan]
-    topic_starts: PMap[str | None, tuple[int, ...]]
-    indexed_number: int
-    recoded: Recoded
+    __match_args__ = (
+        "max_bytes", "max_frames", "pages", "first_page", "tail_number", "tail_offset",
+        "head_number", "head_offset", "epoch", "topic_spans", "topic_starts",
+        "indexed_number", "recoded",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        max_bytes: int,
+        max_frames: int,
+        pages: PVector[Page | None],
+        first_page: int,
+        tail_number: int,
+        tail_offset: int,
+        head_number: int,
+        head_offset: int,
+        epoch: int,
+        topic_spans: PVector[TopicSpan],
+        topic_starts: PMap[str | None, tuple[int, ...]],
+        indexed_number: int,
+        recoded: Recoded,
+    ) -> None:
+        self.max_bytes: Final = max_bytes
+        self.max_frames: Final = max_frames
+        self.pages: Final = pages
+        self.first_page: Final = first_page
+        self.tail_number: Final = tail_number
+        self.tail_offset: Final = tail_offset
+        self.head_number: Final = head_number
+        self.head_offset: Final = head_offset
+        self.epoch: Final = epoch
+        self.topic_spans: Final = topic_spans
+        self.topic_starts: Final = topic_starts
+        self.indexed_number: Final = indexed_number
+        self.recoded: Final = recoded
 
     @property
     def span_frames(self) -> int:
@@ -135,14 +164,10 @@ def _with_pages(
     """The ring with other pages, another tail (index of its page, number, offset) and another head
     (number, offset).
     """
-    # fmt: off
-    (max_bytes, max_frames, _, _, _, _, _, _,
-     epoch, topic_spans, topic_starts, indexed_number, recoded) = ring
-    after: Ring = make_unchecked(Ring, (
-        max_bytes, max_frames, pages, *tail, *head,
-        epoch, topic_spans, topic_starts, indexed_number, recoded))
-    # fmt: on
-    return after
+    return Ring(
+        ring.max_bytes, ring.max_frames, pages, tail[0], tail[1], tail[2], head[0], head[1],
+        ring.epoch, ring.topic_spans, ring.topic_starts, ring.indexed_number, ring.recoded,
+    )  # fmt: skip
 
 
 def _index_topics(ring: Ring) -> Ring:
@@ -150,7 +175,7 @@ def _index_topics(ring: Ring) -> Ring:
     start, end = max(ring.indexed_number, ring.tail_number), ring.head_number
     span = make_span(start, [entry for _, entry in _walk(ring, start, end)])
     first = bisect_right(ring.topic_spans, ring.tail_number, key=_end_of)
-    return ring._replace(
+    return ring.replace(
         topic_spans=ring.topic_spans[first:].append(span),
         topic_starts=_topic_starts(ring, ring.topic_spans[:first], span),
         indexed_number=end,
@@ -191,7 +216,7 @@ def ring_skip(ring: Ring, count: int) -> Ring:
     nothing is stored any more.
     """
     number, offset = ring.head_number + count, ring.head_offset
-    return ring._replace(
+    return ring.replace(
         pages=pvector(),
         first_page=0,
         tail_number=number,

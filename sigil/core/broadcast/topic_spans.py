@@ -11,16 +11,18 @@ agrees with `matches`, which decides. It does not know the ring, nor where frame
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, final
 
 from pyrsistent import PMap, pmap
 
+from ..value import Value
 from ..websocket.frames import Opcode
 from .encoding import ENCODING_INFO, Encoding
 from .entry import EVERY_TOPIC, Published, Subscription
 
 
-class Postings(NamedTuple):
+@final
+class Postings(Value):
     """The frames of a span that are on one topic.
 
     `numbers` are those of all of them, `texts` those of text messages. `length` is the bytes of
@@ -28,19 +30,40 @@ class Postings(NamedTuple):
     it is.
     """
 
-    numbers: tuple[int, ...]
-    texts: tuple[int, ...]
-    length: int
-    lengths: tuple[tuple[Encoding, int], ...]
+    __match_args__ = ("numbers", "texts", "length", "lengths")
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        numbers: tuple[int, ...],
+        texts: tuple[int, ...],
+        length: int,
+        lengths: tuple[tuple[Encoding, int], ...],
+    ) -> None:
+        self.numbers: Final = numbers
+        self.texts: Final = texts
+        self.length: Final = length
+        self.lengths: Final = lengths
 
 
-class TopicSpan(NamedTuple):
+@final
+class TopicSpan(Value):
     """The frames from number `start` up to, without, `end`, by topic; `topics` are all of these."""
 
-    start: int
-    end: int
-    topics: frozenset[str | None]
-    postings: PMap[str | None, Postings]
+    __match_args__ = ("start", "end", "topics", "postings")
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        start: int,
+        end: int,
+        topics: frozenset[str | None],
+        postings: PMap[str | None, Postings],
+    ) -> None:
+        self.start: Final = start
+        self.end: Final = end
+        self.topics: Final = topics
+        self.postings: Final = postings
 
     def __repr__(self) -> str:
         return f"TopicSpan({self.start} to {self.end}, {len(self.topics)} topics)"
@@ -92,13 +115,18 @@ def matching(span: TopicSpan, start: int, end: int, subscription: Subscription) 
     return found[0] if len(found) == 1 else sorted([number for part in found for number in part])
 
 
-class Last(NamedTuple):
+@final
+class Last(Value):
     """The last frames of a span for somebody: the number of the first of them, None if there are
     none, and how many there are.
     """
 
-    first: int | None
-    found_count: int
+    __match_args__ = ("first", "found_count")
+    __slots__ = __match_args__
+
+    def __init__(self, first: int | None, found_count: int) -> None:
+        self.first: Final = first
+        self.found_count: Final = found_count
 
 
 def last_of(span: TopicSpan, start: int, subscription: Subscription, count: int) -> Last:

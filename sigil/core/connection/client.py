@@ -21,7 +21,7 @@ It does not know sockets, nor how bytes become requests (`requests`) or response
 """
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, final
 
 from ..close_reasons import CloseReason
 from ..conn import Conn, Peer
@@ -34,7 +34,7 @@ from ..http.request import Request
 from ..http.response import Response
 from ..limits import Limits
 from ..parse_result import Malformed
-from ..unchecked import make_unchecked
+from ..value import Value
 from ..websocket.messages import Close
 from .subscriber import OPEN, CloseState, Subscriber
 from .websocket_state import WebSocket, unread_len
@@ -65,38 +65,64 @@ class Phase(IntEnum):
     """
 
 
-class BodyPace(NamedTuple):
+@final
+class BodyPace(Value):
     """Since when a body is waited for, and how many seconds that it gained by coming faster than it
     must have lapsed.
     """
 
-    since: float
-    lapsed: float
+    __match_args__ = ("since", "lapsed")
+    __slots__ = __match_args__
+
+    def __init__(self, since: float, lapsed: float) -> None:
+        self.since: Final = since
+        self.lapsed: Final = lapsed
 
 
-class Incoming(NamedTuple):
+@final
+class Incoming(Value):
     """What has come from the client and is not a request yet."""
 
-    phase: Phase
-    buffer: bytes
-    scan: int
-    """How many bytes of the buffer were searched for the end of a head, and checked."""
-    head: Head | None
-    """The head of the request whose body is being read."""
-    body: BodyReader | None
-    expects_continue: bool
-    """A 100 Continue is to be sent before the response to the last request."""
-    final_error: Malformed | None
-    """What the client is answered last, behind the responses to its outstanding requests."""
-    peer_half_closed: bool
-    """The peer has ended its side: it will send no more."""
-    discarded: int
-    """Bytes that came and were discarded."""
-    pace: BodyPace | None
-    """How a body comes in, while the connection waits for that."""
+    __match_args__ = (
+        "phase", "buffer", "scan", "head", "body", "expects_continue", "final_error",
+        "peer_half_closed", "discarded", "pace",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        phase: Phase,
+        buffer: bytes,
+        scan: int,
+        head: Head | None,
+        body: BodyReader | None,
+        expects_continue: bool,
+        final_error: Malformed | None,
+        peer_half_closed: bool,
+        discarded: int,
+        pace: BodyPace | None,
+    ) -> None:
+        self.phase: Final = phase
+        self.buffer: Final = buffer
+        self.scan: Final = scan
+        """How many bytes of the buffer were searched for the end of a head, and checked."""
+        self.head: Final = head
+        """The head of the request whose body is being read."""
+        self.body: Final = body
+        self.expects_continue: Final = expects_continue
+        """A 100 Continue is to be sent before the response to the last request."""
+        self.final_error: Final = final_error
+        """What the client is answered last, behind the responses to its outstanding requests."""
+        self.peer_half_closed: Final = peer_half_closed
+        """The peer has ended its side: it will send no more."""
+        self.discarded: Final = discarded
+        """Bytes that came and were discarded."""
+        self.pace: Final = pace
+        """How a body comes in, while the connection waits for that."""
 
 
-class ReadLag(NamedTuple):
+@final
+class ReadLag(Value):
     """Since when a client has been behind with reading, and how many bytes it had taken by then.
 
     Bytes are sent as if all of them would be taken. So it counts as caught up at `caught_up_at`
@@ -105,42 +131,72 @@ class ReadLag(NamedTuple):
     must is kept no longer than it may pause: `lapsed` are the seconds beyond.
     """
 
-    since: float
-    bytes_out: int
-    caught_up_at: float
-    caught_up_at_bytes: int
-    lapsed: float
+    __match_args__ = ("since", "bytes_out", "caught_up_at", "caught_up_at_bytes", "lapsed")
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        since: float,
+        bytes_out: int,
+        caught_up_at: float,
+        caught_up_at_bytes: int,
+        lapsed: float,
+    ) -> None:
+        self.since: Final = since
+        self.bytes_out: Final = bytes_out
+        self.caught_up_at: Final = caught_up_at
+        self.caught_up_at_bytes: Final = caught_up_at_bytes
+        self.lapsed: Final = lapsed
 
 
-class Outgoing(NamedTuple):
+@final
+class Outgoing(Value):
     """What is on its way to the client and cannot be forgotten yet."""
 
-    early_responses: tuple[tuple[int, Response], ...]
-    """Responses to later requests than the first outstanding one, each with its request's number.
-    """
-    postponed: tuple[tuple[int, Request], ...]
-    """Outstanding requests with which the handler was not called, each with its number: they are
-    handed out again when there is room for their responses.
-    """
-    streaming: StreamState | None
-    """The response body that is being streamed, chunk by chunk."""
-    outbox: tuple[Segment, ...]
-    """What the kernel did not take."""
-    is_full: bool
-    """So much was sent at once that the kernel may not have taken it: nothing is parsed until it
-    reports that there is room.
-    """
-    reason: CloseReason
-    """Why the connection lingers."""
-    interest: Interest
-    read_lag: ReadLag | None
+    __match_args__ = (
+        "early_responses", "postponed", "streaming", "outbox", "is_full", "reason",
+        "interest", "read_lag",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        early_responses: tuple[tuple[int, Response], ...],
+        postponed: tuple[tuple[int, Request], ...],
+        streaming: StreamState | None,
+        outbox: tuple[Segment, ...],
+        is_full: bool,
+        reason: CloseReason,
+        interest: Interest,
+        read_lag: ReadLag | None,
+    ) -> None:
+        self.early_responses: Final = early_responses
+        """Responses to later requests than the first outstanding one, each with its request's
+        number.
+        """
+        self.postponed: Final = postponed
+        """Outstanding requests with which the handler was not called, each with its number: they
+        are handed out again when there is room for their responses.
+        """
+        self.streaming: Final = streaming
+        """The response body that is being streamed, chunk by chunk."""
+        self.outbox: Final = outbox
+        """What the kernel did not take."""
+        self.is_full: Final = is_full
+        """So much was sent at once that the kernel may not have taken it: nothing is parsed until
+        it reports that there is room.
+        """
+        self.reason: Final = reason
+        """Why the connection lingers."""
+        self.interest: Final = interest
+        self.read_lag: Final = read_lag
 
 
 IDLE_HTTP = Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0, None)
-IDLE_WEBSOCKET = IDLE_HTTP._replace(phase=Phase.WEBSOCKET)
-DELIVERING = IDLE_HTTP._replace(phase=Phase.DELIVERING)
-EVENT_STREAM = IDLE_HTTP._replace(phase=Phase.EVENT_STREAM)
-DROPPED = IDLE_HTTP._replace(phase=Phase.DROPPED)
+IDLE_WEBSOCKET = IDLE_HTTP.replace(phase=Phase.WEBSOCKET)
+DELIVERING = IDLE_HTTP.replace(phase=Phase.DELIVERING)
+EVENT_STREAM = IDLE_HTTP.replace(phase=Phase.EVENT_STREAM)
+DROPPED = IDLE_HTTP.replace(phase=Phase.DROPPED)
 NOTHING_OUTGOING = Outgoing((), (), None, (), False, CloseReason.OK, Interest.READ, None)
 
 
@@ -159,33 +215,60 @@ empty ones is something too.
 """
 
 
-class Client(NamedTuple):
+@final
+class Client(Value):
     """One connection."""
 
-    conn: Conn
-    peer: Peer
-    incoming: Incoming
-    outstanding: tuple[Head, ...]
-    """The heads of the requests that await their responses."""
-    responded: int
-    """How many requests were answered: the number of the first outstanding one."""
-    waiting_since: float
-    outgoing: Outgoing
-    bytes_in: int
-    bytes_out: int
-    """Bytes sent, as far as is known: what comes back as not taken is subtracted again."""
-    subscriber: Subscriber | None
-    """What it is to be sent as a WebSocket or as an event stream, if it is or was either."""
-    websocket: WebSocket | None
-    """What has come from its peer as a WebSocket, if it is or was one; then it is a subscriber too.
-    """
+    __match_args__ = (
+        "conn", "peer", "incoming", "outstanding", "responded", "waiting_since", "outgoing",
+        "bytes_in", "bytes_out", "subscriber", "websocket",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        conn: Conn,
+        peer: Peer,
+        incoming: Incoming,
+        outstanding: tuple[Head, ...],
+        responded: int,
+        waiting_since: float,
+        outgoing: Outgoing,
+        bytes_in: int,
+        bytes_out: int,
+        subscriber: Subscriber | None,
+        websocket: WebSocket | None,
+    ) -> None:
+        self.conn: Final = conn
+        self.peer: Final = peer
+        self.incoming: Final = incoming
+        self.outstanding: Final = outstanding
+        """The heads of the requests that await their responses."""
+        self.responded: Final = responded
+        """How many requests were answered: the number of the first outstanding one."""
+        self.waiting_since: Final = waiting_since
+        self.outgoing: Final = outgoing
+        self.bytes_in: Final = bytes_in
+        self.bytes_out: Final = bytes_out
+        """Bytes sent, as far as is known: what comes back as not taken is subtracted again."""
+        self.subscriber: Final = subscriber
+        """What it is to be sent as a WebSocket or as an event stream, if it is or was either."""
+        self.websocket: Final = websocket
+        """What has come from its peer as a WebSocket, if it is or was one; then it is a subscriber
+        too.
+        """
 
 
-class Disconnected(NamedTuple):
+@final
+class Disconnected(Value):
     """What a transition leaves of a client whose connection is to be dropped."""
 
-    client: Client
-    reason: CloseReason
+    __match_args__ = ("client", "reason")
+    __slots__ = __match_args__
+
+    def __init__(self, client: Client, reason: CloseReason) -> None:
+        self.client: Final = client
+        self.reason: Final = reason
 
 
 def make_client(conn: Conn, peer: Peer, now: float = 0.0) -> Client:
@@ -194,11 +277,6 @@ def make_client(conn: Conn, peer: Peer, now: float = 0.0) -> Client:
 
 
 # -- updates ---------------------------------------------------------------------------------------
-#
-# What nearly every event changes, by name. The fields are laid out by hand, in the order of the
-# record, so that a look shows which of them are replaced; whatever is rare uses `_replace`.
-
-# fmt: off
 
 
 def after_read(
@@ -207,68 +285,72 @@ def after_read(
     """The client after a read of `length` bytes at `now`, with these requests outstanding and this
     left over.
     """
-    (conn, peer, _, _, responded, _,
-     outgoing, bytes_in, bytes_out, subscriber, websocket) = client
-    after: Client = make_unchecked(Client, (
-        conn, peer, incoming, outstanding, responded, now,
-        outgoing, bytes_in + length, bytes_out, subscriber, websocket))
-    return after
+    return Client(
+        client.conn, client.peer, incoming, outstanding, client.responded, now,
+        client.outgoing, client.bytes_in + length, client.bytes_out,
+        client.subscriber, client.websocket,
+    )  # fmt: skip
 
 
 def after_responses(client: Client, count: int, length: int, now: float) -> Client:
     """The client after `count` responses of `length` bytes altogether were sent at `now`."""
-    (conn, peer, incoming, outstanding, responded, _,
-     outgoing, bytes_in, bytes_out, subscriber, websocket) = client
-    outstanding = outstanding[count:] if count < len(outstanding) else ()
-    after: Client = make_unchecked(Client, (
-        conn, peer, incoming, outstanding, responded + count, now,
-        outgoing, bytes_in, bytes_out + length, subscriber, websocket))
-    return after
+    return Client(
+        client.conn, client.peer, client.incoming, client.outstanding[count:],
+        client.responded + count, now, client.outgoing, client.bytes_in,
+        client.bytes_out + length, client.subscriber, client.websocket,
+    )  # fmt: skip
 
 
 def after_delivery(client: Client, incoming: Incoming, length: int, now: float) -> Client:
     """The client after its program has returned from what was delivered to it, at `now`, with
     replies of `length` bytes, which are sent.
     """
-    (conn, peer, _, outstanding, responded, _,
-     outgoing, bytes_in, bytes_out, subscriber, websocket) = client
-    after: Client = make_unchecked(Client, (
-        conn, peer, incoming, outstanding, responded, now,
-        outgoing, bytes_in, bytes_out + length, subscriber, websocket))
-    return after
+    return Client(
+        client.conn, client.peer, incoming, client.outstanding, client.responded, now,
+        client.outgoing, client.bytes_in, client.bytes_out + length,
+        client.subscriber, client.websocket,
+    )  # fmt: skip
 
 
 def with_subscriber(client: Client, subscriber: Subscriber, sent_len: int = 0) -> Client:
     """The client with another record as a subscriber, after `sent_len` bytes more were sent."""
-    (conn, peer, incoming, outstanding, responded, waiting_since,
-     outgoing, bytes_in, bytes_out, _, websocket) = client
-    after: Client = make_unchecked(Client, (
-        conn, peer, incoming, outstanding, responded, waiting_since,
-        outgoing, bytes_in, bytes_out + sent_len, subscriber, websocket))
-    return after
-
-
-# fmt: on
-
-
-def with_requests(client: Client, incoming: Incoming, heads: tuple[Head, ...]) -> Client:
-    """The client with more outstanding requests, and what is left over of what has come."""
-    return client._replace(incoming=incoming, outstanding=client.outstanding + heads)
+    return Client(
+        client.conn, client.peer, client.incoming, client.outstanding, client.responded,
+        client.waiting_since, client.outgoing, client.bytes_in, client.bytes_out + sent_len,
+        subscriber, client.websocket,
+    )  # fmt: skip
 
 
 def with_incoming(client: Client, incoming: Incoming) -> Client:
     """The client with other incoming data."""
-    return client._replace(incoming=incoming)
+    return Client(
+        client.conn, client.peer, incoming, client.outstanding, client.responded,
+        client.waiting_since, client.outgoing, client.bytes_in, client.bytes_out,
+        client.subscriber, client.websocket,
+    )  # fmt: skip
 
 
 def with_outgoing(client: Client, outgoing: Outgoing) -> Client:
     """The client with other outgoing data."""
-    return client._replace(outgoing=outgoing)
+    return Client(
+        client.conn, client.peer, client.incoming, client.outstanding, client.responded,
+        client.waiting_since, outgoing, client.bytes_in, client.bytes_out,
+        client.subscriber, client.websocket,
+    )  # fmt: skip
 
 
 def with_websocket(client: Client, websocket: WebSocket) -> Client:
     """The client with another record as a WebSocket."""
-    return client._replace(websocket=websocket)
+    return Client(
+        client.conn, client.peer, client.incoming, client.outstanding, client.responded,
+        client.waiting_since, client.outgoing, client.bytes_in, client.bytes_out,
+        client.subscriber, websocket,
+    )  # fmt: skip
+
+
+def with_requests(client: Client, incoming: Incoming, heads: tuple[Head, ...]) -> Client:
+    """The client with more outstanding requests, and what is left over of what has come."""
+    return client.replace(incoming=incoming, outstanding=client.outstanding + heads)
 
 
 # -- what is read off a client ---------------------------------------------------------------------

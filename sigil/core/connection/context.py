@@ -10,14 +10,14 @@ Rules: a context belongs to one event; the server makes it anew when one of its 
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import Final, TypeAlias, final
 
 from ..broadcast.broadcast import Broadcast, make_broadcast
 from ..effects import Effect
 from ..http.encode import date_field_and_end
 from ..http.head import Parsed, parse_headers_only
 from ..limits import Limits
-from ..unchecked import make_unchecked
+from ..value import Value
 from .client import Client, Disconnected
 
 Parse: TypeAlias = Callable[[bytes], Parsed]
@@ -28,27 +28,50 @@ what it makes.
 DEFAULT_LIMITS = Limits()
 
 
-class Context(NamedTuple):
+@final
+class Context(Value):
     """What a transition may know of the server around the client."""
 
-    limits: Limits
-    now: float
-    """Seconds, on a clock that never goes back."""
-    tick_started_at: float
-    date: bytes
-    """The end of every response's head: the line of its `Date` field, and the empty line."""
-    is_draining: bool
-    logs_access: bool
-    is_unlogged: bool
-    """Neither draining nor logging: a response needs nothing but to be sent."""
-    parse: Parse
-    last_request_number: int
-    """The number of a connection's last request; -1 while no requests are handed out."""
-    has_subscriber_slot: bool
-    """One more connection may become a WebSocket or an event stream."""
-    broadcast: Broadcast
-    has_unflushed_broadcast: bool
-    """Something was published since the last flush."""
+    __match_args__ = (
+        "limits", "now", "tick_started_at", "date", "is_draining", "logs_access",
+        "is_unlogged", "parse", "last_request_number", "has_subscriber_slot", "broadcast",
+        "has_unflushed_broadcast",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        limits: Limits,
+        now: float,
+        tick_started_at: float,
+        date: bytes,
+        is_draining: bool,
+        logs_access: bool,
+        is_unlogged: bool,
+        parse: Parse,
+        last_request_number: int,
+        has_subscriber_slot: bool,
+        broadcast: Broadcast,
+        has_unflushed_broadcast: bool,
+    ) -> None:
+        self.limits: Final = limits
+        self.now: Final = now
+        """Seconds, on a clock that never goes back."""
+        self.tick_started_at: Final = tick_started_at
+        self.date: Final = date
+        """The end of every response's head: the line of its `Date` field, and the empty line."""
+        self.is_draining: Final = is_draining
+        self.logs_access: Final = logs_access
+        self.is_unlogged: Final = is_unlogged
+        """Neither draining nor logging: a response needs nothing but to be sent."""
+        self.parse: Final = parse
+        self.last_request_number: Final = last_request_number
+        """The number of a connection's last request; -1 while no requests are handed out."""
+        self.has_subscriber_slot: Final = has_subscriber_slot
+        """One more connection may become a WebSocket or an event stream."""
+        self.broadcast: Final = broadcast
+        self.has_unflushed_broadcast: Final = has_unflushed_broadcast
+        """Something was published since the last flush."""
 
 
 def context(
@@ -77,24 +100,20 @@ def context(
         limits, last_request_number = limits._replace(max_queued_requests=0), -1
     if broadcast is None:
         broadcast = make_broadcast(limits)
-    after: Context = make_unchecked(
-        Context,
-        (
-            limits,
-            now,
-            now if tick_started_at is None else tick_started_at,
-            date,
-            is_draining,
-            logs_access,
-            not (is_draining or logs_access),
-            parse,
-            last_request_number,
-            has_subscriber_slot,
-            broadcast,
-            bool(broadcast.pending),
-        ),
+    return Context(
+        limits,
+        now,
+        now if tick_started_at is None else tick_started_at,
+        date,
+        is_draining,
+        logs_access,
+        not (is_draining or logs_access),
+        parse,
+        last_request_number,
+        has_subscriber_slot,
+        broadcast,
+        bool(broadcast.pending),
     )
-    return after
 
 
 Step: TypeAlias = tuple[Client, list[Effect]]

@@ -193,11 +193,11 @@ def lapse(client: Client, limits: Limits, now: float) -> Client:
         return client
     incoming, outgoing = client.incoming, client.outgoing
     if incoming.pace is not None:
-        pace = incoming.pace._replace(lapsed=incoming.pace.lapsed + unused - now)
-        return client._replace(incoming=incoming._replace(pace=pace))
+        pace = incoming.pace.replace(lapsed=incoming.pace.lapsed + unused - now)
+        return client.replace(incoming=incoming.replace(pace=pace))
     assert outgoing.read_lag is not None  # or its deadline were endless
-    read_lag = outgoing.read_lag._replace(lapsed=outgoing.read_lag.lapsed + unused - now)
-    return client._replace(outgoing=outgoing._replace(read_lag=read_lag))
+    read_lag = outgoing.read_lag.replace(lapsed=outgoing.read_lag.lapsed + unused - now)
+    return client.replace(outgoing=outgoing.replace(read_lag=read_lag))
 
 
 def _seconds(length: int, rate: int) -> float:
@@ -281,14 +281,14 @@ def after_transition(
     outgoing, waiting_since = after.outgoing, after.waiting_since
     interest = interest_of(after, context.limits)
     if interest is not outgoing.interest:
-        outgoing = outgoing._replace(interest=interest)
+        outgoing = outgoing.replace(interest=interest)
         after = with_outgoing(after, outgoing)
         effects = [*effects, Watch(after.conn, interest)]
     waiting = waiting_for(after)
     is_behind = waiting is Waiting.WRITE
     if is_behind or outgoing.read_lag is not None:
         read_lag = _read_lag_after(outgoing.read_lag, is_behind, after.bytes_out, context)
-        outgoing = outgoing._replace(read_lag=read_lag)
+        outgoing = outgoing.replace(read_lag=read_lag)
     if outgoing == NOTHING_OUTGOING:
         outgoing = NOTHING_OUTGOING
     if waiting is not waiting_for(before) or after.responded != before.responded:
@@ -299,16 +299,16 @@ def after_transition(
         if after.bytes_in != before.bytes_in:
             waiting_since = context.now  # it is not silent, and whether it is fast enough is asked
     incoming = _intern(incoming)
-    after = after._replace(incoming=incoming, waiting_since=waiting_since, outgoing=outgoing)
+    after = after.replace(incoming=incoming, waiting_since=waiting_since, outgoing=outgoing)
     return after, effects
 
 
 def _paced(incoming: Incoming, is_body: bool, now: float) -> Incoming:
     """The incoming data with the pace of its body, if the connection waits for one."""
     if not is_body:
-        return incoming._replace(pace=None)
+        return incoming.replace(pace=None)
     pace = BodyPace(now, 0.0) if incoming.pace is None else incoming.pace
-    return incoming._replace(pace=pace)
+    return incoming.replace(pace=pace)
 
 
 def _intern(incoming: Incoming) -> Incoming:
@@ -328,10 +328,10 @@ def _read_lag_after(
     has_caught_up = read_lag.caught_up_at < context.tick_started_at
     if not is_behind:
         if read_lag.caught_up_at == inf:
-            return read_lag._replace(caught_up_at=context.now, caught_up_at_bytes=bytes_out)
+            return read_lag.replace(caught_up_at=context.now, caught_up_at_bytes=bytes_out)
         return None if has_caught_up else read_lag
     # Behind again: that is a new lag if the old one was over, or if all of that was taken.
     took_all = read_lag.caught_up_at < inf and bytes_out >= read_lag.caught_up_at_bytes
     if has_caught_up or took_all:
         return ReadLag(context.now, bytes_out, inf, 0, 0.0)
-    return read_lag._replace(bytes_out=min(read_lag.bytes_out, bytes_out), caught_up_at=inf)
+    return read_lag.replace(bytes_out=min(read_lag.bytes_out, bytes_out), caught_up_at=inf)

@@ -58,8 +58,8 @@ def open_event_stream(
     if cursor is None and client.outgoing is not NOTHING_OUTGOING:
         cursor = broadcast.next_number  # the responses before it are not taken yet
     client, effects = close_early_responses(client)
-    client = client._replace(
-        incoming=EVENT_STREAM._replace(
+    client = client.replace(
+        incoming=EVENT_STREAM.replace(
             peer_half_closed=incoming.peer_half_closed,
             discarded=incoming.discarded + len(incoming.buffer),
         ),
@@ -123,7 +123,7 @@ def send_keep_alive(client: Client, context: Context) -> Step:
     others is nothing that it has missed.
     """
     subscriber, ring = subscriber_of(client), context.broadcast.ring
-    client = client._replace(waiting_since=context.now)
+    client = client.replace(waiting_since=context.now)
     if subscriber.close_state is not CloseState.OPEN:
         return client, []
     data = KEEP_ALIVE_COMMENT
@@ -131,12 +131,12 @@ def send_keep_alive(client: Client, context: Context) -> Step:
         data = encode_id(format_position(ring.epoch, ring.head_number - 1))
     queue = append_frames(subscriber.queue, data)
     queued_len = subscriber.queued_len + len(data)
-    return with_subscriber(client, subscriber._replace(queue=queue, queued_len=queued_len)), []
+    return with_subscriber(client, subscriber.replace(queue=queue, queued_len=queued_len)), []
 
 
 def event_stream_half_closed(client: Client, event: HalfClosed, context: Context) -> Step:
     """The peer will send no more, and may still read; most have left, and a byte shows it."""
-    incoming = client.incoming._replace(peer_half_closed=True)
+    incoming = client.incoming.replace(peer_half_closed=True)
     return send_keep_alive(with_incoming(client, incoming), context)
 
 
@@ -146,6 +146,6 @@ def stop_event_stream(client: Client, reason: CloseReason, context: Context) -> 
     if subscriber.close_state is not CloseState.OPEN:
         return client, []
     subscriber = enqueue_broadcast(subscriber, context.broadcast)
-    subscriber = subscriber._replace(close_state=CloseState.CLOSING, reason=reason)
+    subscriber = subscriber.replace(close_state=CloseState.CLOSING, reason=reason)
     client = with_subscriber(client, subscriber)
     return (client, []) if subscriber.queue else end_event_stream(client)

@@ -74,7 +74,7 @@ def _received_several(client: Client, data: bytes, context: Context) -> Step | N
     heads, requests, end, behind = take_pipelined(client, data, 0, context)
     if not heads or end < len(data) or behind is not None:
         return None
-    begun = client._replace(bytes_in=client.bytes_in + len(data), waiting_since=context.now)
+    begun = client.replace(bytes_in=client.bytes_in + len(data), waiting_since=context.now)
     return order_handling(begun, heads, requests, IDLE_HTTP)
 
 

@@ -43,6 +43,6 @@ def send_heartbeat(client: Client, context: Context) -> Outcome:
     subscriber, payload = subscriber_of(client), heartbeat(context.limits)
     queue = enqueue(subscriber.queue, Opcode.TEXT, payload)
     queued_len = subscriber.queued_len + frame_len(len(payload))
-    client = with_subscriber(client, subscriber._replace(queue=queue, queued_len=queued_len))
+    client = with_subscriber(client, subscriber.replace(queue=queue, queued_len=queued_len))
     heartbeat_at = context.now + context.limits.ws_ping_interval
-    return with_websocket(client, websocket_of(client)._replace(heartbeat_at=heartbeat_at)), []
+    return with_websocket(client, websocket_of(client).replace(heartbeat_at=heartbeat_at)), []

@@ -27,9 +27,9 @@ def write(client: Client, segments: tuple[Segment, ...]) -> Step:
     outgoing = client.outgoing
     if outgoing.outbox:
         outbox = outgoing.outbox + segments
-        return with_outgoing(client, outgoing._replace(outbox=outbox)), []
+        return with_outgoing(client, outgoing.replace(outbox=outbox)), []
     bytes_out = client.bytes_out + sum(map(len, segments))
-    return client._replace(bytes_out=bytes_out), [Send(client.conn, segments, KEEP)]
+    return client.replace(bytes_out=bytes_out), [Send(client.conn, segments, KEEP)]
 
 
 def close_early_responses(client: Client) -> Step:
@@ -44,7 +44,7 @@ def close_early_responses(client: Client) -> Step:
         for number, response in outgoing.early_responses
         if isinstance(response.body, StreamedBody)
     ]
-    outgoing = outgoing._replace(early_responses=(), postponed=())
+    outgoing = outgoing.replace(early_responses=(), postponed=())
     return with_outgoing(client, outgoing), effects
 
 
@@ -58,20 +58,20 @@ def write_and_shut(client: Client, segments: tuple[Segment, ...], reason: CloseR
         for number in range(client.responded, client.responded + len(client.outstanding))
     ]
     incoming, outgoing = client.incoming, client.outgoing
-    after = client._replace(
-        incoming=IDLE_HTTP._replace(
+    after = client.replace(
+        incoming=IDLE_HTTP.replace(
             phase=Phase.LINGER,
             peer_half_closed=incoming.peer_half_closed,
             discarded=incoming.discarded,
         ),
         outstanding=(),
         responded=client.responded + len(client.outstanding),
-        outgoing=outgoing._replace(streaming=None, is_full=False, reason=reason),
+        outgoing=outgoing.replace(streaming=None, is_full=False, reason=reason),
     )
     if outgoing.outbox:
         outbox = outgoing.outbox + segments
-        after = with_outgoing(after, after.outgoing._replace(outbox=outbox))
+        after = with_outgoing(after, after.outgoing.replace(outbox=outbox))
         return after, effects + cancellations
     bytes_out = client.bytes_out + sum(map(len, segments))
     last = Send(client.conn, segments, Then.SHUT)
-    return after._replace(bytes_out=bytes_out), [*effects, last, *cancellations]
+    return after.replace(bytes_out=bytes_out), [*effects, last, *cancellations]

@@ -43,10 +43,10 @@ def handle_client_data(client: Client, data: bytes, context: Context) -> Step:
     """Take the bytes that one read gave: order the handling of each request that they complete."""
     incoming, bytes_in = client.incoming, client.bytes_in + len(data)
     if incoming.phase >= Phase.MUST_CLOSE:
-        incoming = incoming._replace(discarded=incoming.discarded + len(data))
-        return client._replace(bytes_in=bytes_in, incoming=incoming), []
-    incoming = incoming._replace(buffer=incoming.buffer + data)
-    return try_parse_and_handle(client._replace(bytes_in=bytes_in, incoming=incoming), context)
+        incoming = incoming.replace(discarded=incoming.discarded + len(data))
+        return client.replace(bytes_in=bytes_in, incoming=incoming), []
+    incoming = incoming.replace(buffer=incoming.buffer + data)
+    return try_parse_and_handle(client.replace(bytes_in=bytes_in, incoming=incoming), context)
 
 
 def try_parse_and_handle(client: Client, context: Context) -> Step:
@@ -136,7 +136,7 @@ def _pipeline_room(client: Client, context: Context) -> int:
 
 def _incoming_from(buffer: bytes) -> Incoming:
     """Incoming data that begins with these bytes."""
-    return IDLE_HTTP._replace(buffer=buffer) if buffer else IDLE_HTTP
+    return IDLE_HTTP.replace(buffer=buffer) if buffer else IDLE_HTTP
 
 
 def order_handling(
@@ -144,7 +144,7 @@ def order_handling(
 ) -> Step:
     """Order the handling of requests that came together, and hold what came behind them."""
     if client.incoming.peer_half_closed:
-        incoming = incoming._replace(peer_half_closed=True)
+        incoming = incoming.replace(peer_half_closed=True)
     after = with_requests(client, incoming, tuple(heads))
     if not heads:
         return after, []
@@ -156,13 +156,13 @@ def _await_head(buffer: bytes, scan: int, context: Context) -> Incoming:
     """Incoming data with a head that has not ended, or with what is wrong with it already."""
     error = check_partial_head(buffer, scan, context.limits) if buffer != b"\r" else None
     if error is None:
-        return IDLE_HTTP._replace(buffer=buffer, scan=len(buffer))
+        return IDLE_HTTP.replace(buffer=buffer, scan=len(buffer))
     return _failing_with(without_body_for_head(buffer, error))
 
 
 def _failing_with(error: Malformed) -> Incoming:
     """Incoming data of a connection that takes nothing more."""
-    return IDLE_HTTP._replace(phase=Phase.MUST_CLOSE, final_error=error)
+    return IDLE_HTTP.replace(phase=Phase.MUST_CLOSE, final_error=error)
 
 
 def fail_after_outstanding(client: Client, error: Malformed) -> Client:
@@ -170,7 +170,7 @@ def fail_after_outstanding(client: Client, error: Malformed) -> Client:
     requests.
     """
     incoming = client.incoming
-    failing = _failing_with(error)._replace(
+    failing = _failing_with(error).replace(
         head=incoming.head,
         expects_continue=incoming.expects_continue,
         peer_half_closed=incoming.peer_half_closed,
@@ -187,10 +187,10 @@ def _begin_request(client: Client, head: Parsed, context: Context) -> Step:
         return fail_after_outstanding(client, head), []
     assert isinstance(head, Head)
     if _requests_left(client, context) <= 0:
-        head = head._replace(keep_alive=False, may_pipeline=False)
+        head = head.replace(keep_alive=False, may_pipeline=False)
     if head.body_length == 0:
         return finalize_request(client, head, b"")
-    incoming = client.incoming._replace(
+    incoming = client.incoming.replace(
         phase=Phase.BODY,
         head=head,
         body=begin_body(head.body_length),
@@ -208,8 +208,8 @@ def _read_body(client: Client, context: Context) -> Step:
         return fail_after_outstanding(client, read), []
     body, rest = read
     if not body.is_complete:
-        return with_incoming(client, incoming._replace(body=body, buffer=rest)), []
-    done = incoming._replace(phase=Phase.HEAD, head=None, body=None, buffer=rest)
+        return with_incoming(client, incoming.replace(body=body, buffer=rest)), []
+    done = incoming.replace(phase=Phase.HEAD, head=None, body=None, buffer=rest)
     client = with_incoming(client, done)
     return finalize_request(client, incoming.head, rope_join(body.rope))
 
@@ -225,10 +225,10 @@ def on_postponed(client: Client, event: Postponed, context: Context) -> Step:
         for number, request in enumerate(event.requests, event.ticket.number)
         if first <= number < last
     }
-    outgoing = outgoing._replace(postponed=tuple(sorted(known.items())))
+    outgoing = outgoing.replace(postponed=tuple(sorted(known.items())))
     client = with_outgoing(client, outgoing)
     if _next_postponed(client, context.limits):
-        client = with_outgoing(client, outgoing._replace(is_full=True))
+        client = with_outgoing(client, outgoing.replace(is_full=True))
     return client, []
 
 
@@ -265,7 +265,7 @@ def hand_out_again(client: Client, context: Context) -> Step:
         )
         effects.append(Handle(Ticket(client.conn, first), tuple(requests[:count])))
         ready = ready[count:]
-    return with_outgoing(client, outgoing._replace(postponed=left)), effects
+    return with_outgoing(client, outgoing.replace(postponed=left)), effects
 
 
 def finalize_request(client: Client, head: Head, body: bytes) -> Step:
@@ -275,14 +275,14 @@ def finalize_request(client: Client, head: Head, body: bytes) -> Step:
     number = client.responded + len(client.outstanding)
     incoming = client.incoming
     if not head.keep_alive:
-        incoming = incoming._replace(
+        incoming = incoming.replace(
             phase=Phase.MUST_CLOSE, buffer=b"", discarded=incoming.discarded + len(incoming.buffer)
         )
-    client = client._replace(outstanding=(*client.outstanding, head), incoming=incoming)
+    client = client.replace(outstanding=(*client.outstanding, head), incoming=incoming)
     if is_for_server(head.method, head.target):
         outgoing = client.outgoing
         held = (*outgoing.early_responses, (number, server_response(head)))
-        return with_outgoing(client, outgoing._replace(early_responses=held)), []
+        return with_outgoing(client, outgoing.replace(early_responses=held)), []
     request = request_of(head, body, client.peer)
     return client, [Handle(Ticket(client.conn, number), (request,))]
 

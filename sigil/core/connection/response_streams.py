@@ -32,10 +32,10 @@ def on_stream_chunk(client: Client, event: StreamChunk, context: Context) -> Out
     if isinstance(segments, str):
         return abort_stream(client, event.ticket, segments)
     is_pulled = not outgoing.outbox
-    stream = stream._replace(remaining=stream.remaining - len(event.data), is_pulled=is_pulled)
+    stream = stream.replace(remaining=stream.remaining - len(event.data), is_pulled=is_pulled)
     is_awaited = waiting_for(client) in STREAMS
-    client = client._replace(
-        outgoing=outgoing._replace(streaming=stream),
+    client = client.replace(
+        outgoing=outgoing.replace(streaming=stream),
         waiting_since=context.now if is_awaited else client.waiting_since,
     )
     effects: list[Effect] = []
@@ -60,8 +60,8 @@ def pull_again(client: Client) -> Step:
     outgoing = client.outgoing
     if outgoing.streaming is None or outgoing.streaming.is_pulled:
         return client, []
-    streaming = outgoing.streaming._replace(is_pulled=True)
-    client = with_outgoing(client, outgoing._replace(streaming=streaming))
+    streaming = outgoing.streaming.replace(is_pulled=True)
+    client = with_outgoing(client, outgoing.replace(streaming=streaming))
     return client, [Pull(Ticket(client.conn, client.responded))]
 
 
@@ -69,7 +69,7 @@ def send_sse_comment(client: Client, context: Context) -> Outcome:
     """Send a comment on an event stream of the program that has been silent, so that proxies keep
     it (WHATWG HTML section 9.2.7).
     """
-    stream, client = client.outgoing.streaming, client._replace(waiting_since=context.now)
+    stream, client = client.outgoing.streaming, client.replace(waiting_since=context.now)
     if stream is None or stream.framing is Framing.CONTENT_LENGTH:
         return client, []  # every byte of the body belongs to an event
     segments = encode_chunk(stream, KEEP_ALIVE_COMMENT)

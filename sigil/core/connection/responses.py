@@ -28,7 +28,7 @@ from .upgrade import open_websocket
 
 NO_HEAD = Head("GET", "", "", "", 1, Headers(), 0, False, False, False, 0)
 """Stands for a head that was not read when an error is answered."""
-UNREAD = NO_HEAD._replace(method="-", target="-")
+UNREAD = NO_HEAD.replace(method="-", target="-")
 """Stands for it in the access log."""
 
 _INTERNAL_ERROR = Response.error(500)
@@ -61,7 +61,7 @@ def take_response(client: Client, number: int, response: Response, context: Cont
         return client, _close_body_of(client, number, response)
     if ahead:
         held = (*outgoing.early_responses, (number, response))
-        return with_outgoing(client, outgoing._replace(early_responses=held)), []
+        return with_outgoing(client, outgoing.replace(early_responses=held)), []
     client, effects = send_response(client, response, context)
     return send_early_responses(client, effects, context)
 
@@ -82,7 +82,7 @@ def send_early_responses(client: Client, effects: list[Effect], context: Context
         response = held.pop(client.responded, None)
         if response is None:
             break
-        outgoing = client.outgoing._replace(early_responses=tuple(held.items()))
+        outgoing = client.outgoing.replace(early_responses=tuple(held.items()))
         client, more = send_response(with_outgoing(client, outgoing), response, context)
         effects = effects + more
     return client, effects
@@ -221,7 +221,7 @@ def _begin_response(client: Client, encoded: Encoded) -> Step:
     """Send what there is of a response: all of it, or the head of a streamed one."""
     if encoded.streaming is None:
         return finish_response(client, encoded.segments, encoded.closes)
-    outgoing = client.outgoing._replace(streaming=encoded.streaming)
+    outgoing = client.outgoing.replace(streaming=encoded.streaming)
     return write(with_outgoing(client, outgoing), encoded.segments)
 
 
@@ -229,10 +229,10 @@ def finish_response(client: Client, segments: tuple[Segment, ...], closes: bool)
     """Send the last segments of a response: the next request is the first outstanding one now, or,
     if it `closes`, there is none.
     """
-    done = client._replace(
+    done = client.replace(
         outstanding=client.outstanding[1:],
         responded=client.responded + 1,
-        outgoing=client.outgoing._replace(streaming=None),
+        outgoing=client.outgoing.replace(streaming=None),
     )
     if closes:
         return write_and_shut(done, segments, CloseReason.OK)
@@ -243,7 +243,7 @@ def send_continue(client: Client) -> Step:
     """Send the interim response that a client waits for before it sends its body (RFC 9110 section
     10.1.1).
     """
-    incoming = client.incoming._replace(expects_continue=False)
+    incoming = client.incoming.replace(expects_continue=False)
     return write(with_incoming(client, incoming), (CONTINUE,))
 
 
@@ -273,7 +273,7 @@ def send_error_response(client: Client, error: Malformed, context: Context) -> S
     response = Response.error(error.status, error.message)
     head = client.incoming.head
     if head is None:
-        head = NO_HEAD._replace(method="HEAD") if error.is_head else NO_HEAD
+        head = NO_HEAD.replace(method="HEAD") if error.is_head else NO_HEAD
     encoded = encode_known(response, head, True, context.date)
     effects: list[Effect] = [_refusal_note(client, error.status, error.reason, error.message)]
     if context.logs_access:

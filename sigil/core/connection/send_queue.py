@@ -13,7 +13,7 @@ they never wait for a client to catch up (RFC 6455 section 5.5.2). It does not k
 when the queue is flushed.
 """
 
-from typing import NamedTuple
+from typing import Final, final
 
 from ..broadcast.broadcast import Broadcast
 from ..broadcast.encode import encode_for
@@ -22,6 +22,7 @@ from ..broadcast.entry import Subscription, frame_len_for, matches
 from ..broadcast.ring import FRAMES_MAX, Ring, first_matching, length_from, ring_read_encoded
 from ..events import Segment
 from ..limits import Limits
+from ..value import Value
 from ..websocket.frames import encode_frame, frame_header, frame_len
 from .subscriber import OPEN, Follow, LongFrame, Queue, Subscriber, item_len, make_place, places_len
 
@@ -41,7 +42,7 @@ def enqueue(queue: Queue, opcode: int, payload: bytes) -> Queue:
 
 def enqueue_frame(subscriber: Subscriber, opcode: int, payload: bytes) -> Subscriber:
     """The subscriber with one more frame at the end of its queue."""
-    return subscriber._replace(
+    return subscriber.replace(
         queue=enqueue(subscriber.queue, opcode, payload),
         queued_len=subscriber.queued_len + frame_len(len(payload)),
     )
@@ -86,12 +87,12 @@ def enqueue_broadcast(subscriber: Subscriber, broadcast: Broadcast) -> Subscribe
     last, subscription = queue[-1] if queue else None, subscriber.subscription
     held = subscriber.places_len
     if isinstance(last, Follow) and last.subscription == subscription:
-        place = last._replace(to=to)
+        place = last.replace(to=to)
         queue = queue[:-1]
     else:
         place = make_place(to, subscription, _last_subscription(queue))
         held += place.size
-    return subscriber._replace(cursor=cursor, queue=(*queue, place), places_len=held)
+    return subscriber.replace(cursor=cursor, queue=(*queue, place), places_len=held)
 
 
 def _last_place(queue: Queue, cursor: int) -> int:
@@ -108,7 +109,8 @@ def _last_subscription(queue: Queue) -> Subscription | None:
 # -- emptying it -----------------------------------------------------------------------------------
 
 
-class Dequeued(NamedTuple):
+@final
+class Dequeued(Value):
     """What is taken from a subscriber to be sent: the segments, the subscriber without them, and
     why there is no more.
 
@@ -116,10 +118,16 @@ class Dequeued(NamedTuple):
     ring yet.
     """
 
-    segments: tuple[Segment, ...]
-    subscriber: Subscriber
-    is_all: bool
-    is_cut: bool
+    __match_args__ = ("segments", "subscriber", "is_all", "is_cut")
+    __slots__ = __match_args__
+
+    def __init__(
+        self, segments: tuple[Segment, ...], subscriber: Subscriber, is_all: bool, is_cut: bool
+    ) -> None:
+        self.segments: Final = segments
+        self.subscriber: Final = subscriber
+        self.is_all: Final = is_all
+        self.is_cut: Final = is_cut
 
 
 def dequeue(subscriber: Subscriber, ring: Ring, room: int, pongs: bytes = b"") -> Dequeued:
@@ -140,13 +148,13 @@ def dequeue(subscriber: Subscriber, ring: Ring, room: int, pongs: bytes = b"") -
             if cursor < item.to:
                 break
         else:
-            segments += item if isinstance(item, LongFrame) else (item,)
+            segments += (item.header, item.payload) if isinstance(item, LongFrame) else (item,)
             left -= item_len(item)
         taken += 1
     is_cut = left <= 0
     is_all = taken == len(items) and not is_cut
     rest = subscriber.queue[taken:]
-    after = subscriber._replace(
+    after = subscriber.replace(
         queue=rest,
         queued_len=sum(map(item_len, rest)),
         cursor=_cursor_after(cursor, is_all, ring.head_number),

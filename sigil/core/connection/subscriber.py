@@ -14,13 +14,13 @@ cohort is, and a number once it lags. It does not know how queues are filled or 
 
 from collections.abc import Collection
 from enum import IntEnum
-from typing import NamedTuple, TypeAlias
+from typing import Final, TypeAlias, final
 
 from ..broadcast.entry import Subscription
 from ..close_reasons import CloseReason
 from ..events import Segment
 from ..limits import Limits
-from ..unchecked import make_unchecked
+from ..value import Value
 
 UTF8_BYTES_MAX = 4
 """Bytes of a character in UTF-8, at most."""
@@ -56,13 +56,18 @@ TOPIC_PLACE_BYTES = 128
 """Bytes of memory of a topic in a set of topics, beside its text, which such sets share."""
 
 
-class Follow(NamedTuple):
+@final
+class Follow(Value):
     """A place in a queue: all that was published up to number `to`, for this subscription."""
 
-    to: int
-    subscription: Subscription
-    size: int
-    """Bytes of memory that are held for it."""
+    __match_args__ = ("to", "subscription", "size")
+    __slots__ = __match_args__
+
+    def __init__(self, to: int, subscription: Subscription, size: int) -> None:
+        self.to: Final = to
+        self.subscription: Final = subscription
+        self.size: Final = size
+        """Bytes of memory that are held for it."""
 
 
 def make_place(to: int, subscription: Subscription, previous: Subscription | None) -> Follow:
@@ -76,13 +81,18 @@ def make_place(to: int, subscription: Subscription, previous: Subscription | Non
     return Follow(to, subscription, size)
 
 
-class LongFrame(NamedTuple):
+@final
+class LongFrame(Value):
     """A frame whose payload is too long to be copied behind its header: one item of a queue, so
     that nothing can come between the two.
     """
 
-    header: bytes
-    payload: bytes
+    __match_args__ = ("header", "payload")
+    __slots__ = __match_args__
+
+    def __init__(self, header: bytes, payload: bytes) -> None:
+        self.header: Final = header
+        self.payload: Final = payload
 
 
 QueueItem: TypeAlias = Segment | LongFrame | Follow
@@ -96,24 +106,42 @@ def item_len(item: QueueItem) -> int:
     return len(item.header) + len(item.payload) if isinstance(item, LongFrame) else len(item)
 
 
-class Subscriber(NamedTuple):
+@final
+class Subscriber(Value):
     """What a WebSocket or an event stream is to be sent, and how far its end has got."""
 
-    is_scheduled: bool
-    """It is among the clients that the next flush looks at."""
-    queue: Queue
-    queued_len: int
-    """Bytes to be sent of the items in the queue."""
-    close_state: CloseState
-    reason: CloseReason
-    """Why it ends, once that is known."""
-    subscription: Subscription
-    cursor: int | None
-    """The number of the next published frame it is to be sent, if it is a laggard; None: it is
-    where its cohort is.
-    """
-    places_len: int
-    """Bytes of memory that are held for the places in the queue."""
+    __match_args__ = (
+        "is_scheduled", "queue", "queued_len", "close_state", "reason", "subscription",
+        "cursor", "places_len",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        is_scheduled: bool,
+        queue: Queue,
+        queued_len: int,
+        close_state: CloseState,
+        reason: CloseReason,
+        subscription: Subscription,
+        cursor: int | None,
+        places_len: int,
+    ) -> None:
+        self.is_scheduled: Final = is_scheduled
+        """It is among the clients that the next flush looks at."""
+        self.queue: Final = queue
+        self.queued_len: Final = queued_len
+        """Bytes to be sent of the items in the queue."""
+        self.close_state: Final = close_state
+        self.reason: Final = reason
+        """Why it ends, once that is known."""
+        self.subscription: Final = subscription
+        self.cursor: Final = cursor
+        """The number of the next published frame it is to be sent, if it is a laggard; None: it is
+        where its cohort is.
+        """
+        self.places_len: Final = places_len
+        """Bytes of memory that are held for the places in the queue."""
 
 
 def places_len_max(limits: Limits) -> int:
@@ -166,7 +194,7 @@ def with_queue(
     subscriber: Subscriber, queue: Queue, queued_len: int, is_scheduled: bool
 ) -> Subscriber:
     """The subscriber with another queue, which the next flush looks at or not."""
-    _, _, _, close_state, reason, subscription, cursor, places = subscriber
-    fields = (is_scheduled, queue, queued_len, close_state, reason, subscription, cursor, places)
-    after: Subscriber = make_unchecked(Subscriber, fields)
-    return after
+    return Subscriber(
+        is_scheduled, queue, queued_len, subscriber.close_state, subscriber.reason,
+        subscriber.subscription, subscriber.cursor, subscriber.places_len,
+    )  # fmt: skip

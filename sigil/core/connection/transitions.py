@@ -182,7 +182,7 @@ def on_half_closed(client: Client, event: HalfClosed, context: Context) -> Outco
         # nothing was sent in this tick, so everything sent before is known to have been taken
         return Disconnected(client, CloseReason.PEER_CLOSED), []
     is_event_stream = waiting_for(client) is Waiting.SSE
-    client = with_incoming(client, incoming._replace(peer_half_closed=True))
+    client = with_incoming(client, incoming.replace(peer_half_closed=True))
     # most who end their half of an event stream have left: a byte to them finds out
     return send_sse_comment(client, context) if is_event_stream else resume(client, [], context)
 
@@ -202,7 +202,7 @@ def on_handler_returned(client: Client, event: HandlerReturned, context: Context
     client, effects = take_responses(client, event, context)
     has_more = client.incoming.buffer or client.outgoing.postponed
     if has_more and client.bytes_out - before > context.limits.max_outbox_len:
-        client = with_outgoing(client, client.outgoing._replace(is_full=True))
+        client = with_outgoing(client, client.outgoing.replace(is_full=True))
     return resume(client, effects, context)
 
 
@@ -258,10 +258,10 @@ def on_stalled(client: Client, event: Stalled, context: Context) -> Outcome:
     """Hold what the kernel did not take; the time to read begins anew if it took anything."""
     if client.incoming.phase is Phase.DROPPED:
         return client, []
-    outgoing = client.outgoing._replace(outbox=client.outgoing.outbox + event.rest)
+    outgoing = client.outgoing.replace(outbox=client.outgoing.outbox + event.rest)
     if client.subscriber is not None:
         client = become_laggard(client, context.broadcast.ring)
-    return client._replace(
+    return client.replace(
         outgoing=outgoing,
         waiting_since=context.now if event.taken else client.waiting_since,
         bytes_out=client.bytes_out - sum(map(len, event.rest)),
@@ -282,8 +282,8 @@ def on_writable(client: Client, event: Writable, context: Context) -> Outcome:
     then = Then.SHUT if client.incoming.phase is Phase.LINGER else Then.KEEP
     length = sum(map(len, segments))
     is_full = length > context.limits.max_outbox_len
-    client = client._replace(
-        outgoing=client.outgoing._replace(outbox=(), is_full=is_full and then is Then.KEEP),
+    client = client.replace(
+        outgoing=client.outgoing.replace(outbox=(), is_full=is_full and then is Then.KEEP),
         waiting_since=context.now,
         bytes_out=client.bytes_out + length,
     )

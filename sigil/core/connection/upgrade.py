@@ -65,7 +65,7 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
     )
     if isinstance(subscription, str):
         return subscription
-    client = client._replace(
+    client = client.replace(
         incoming=DELIVERING,
         outstanding=(),
         responded=client.responded + 1,

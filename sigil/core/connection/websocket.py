@@ -54,11 +54,11 @@ _LIVELY = (Waiting.PING, Waiting.PONG, Waiting.CALLBACK)
 def receive_frames(client: Client, event: Received, context: Context) -> Outcome:
     """Bytes came, which shows that the peer is there, whatever they are."""
     is_awaited = waiting_for(client) in _LIVELY
-    client = client._replace(
+    client = client.replace(
         bytes_in=client.bytes_in + len(event.data),
         waiting_since=context.now if is_awaited else client.waiting_since,
     )
-    client = with_websocket(client, websocket_of(client)._replace(awaits_pong=False))
+    client = with_websocket(client, websocket_of(client).replace(awaits_pong=False))
     return take_data(client, event.data, context)
 
 
@@ -70,13 +70,13 @@ def take_data(client: Client, data: bytes, context: Context) -> Outcome:
     if websocket.reader.is_over:  # behind a close frame or a violation nothing counts
         incoming = client.incoming
         discarded = incoming.discarded + len(data)
-        return with_incoming(client, incoming._replace(discarded=discarded)), []
+        return with_incoming(client, incoming.replace(discarded=discarded)), []
     reader, items, error = receive_data(websocket.reader, data, websocket.frame_rules)
     last = items[-1] if items else None
     end = last if isinstance(last, Close) else error
     if end is None:
         end = websocket.end
-    websocket = websocket._replace(reader=reader, end=end)
+    websocket = websocket.replace(reader=reader, end=end)
     controls = [item for item in items if isinstance(item, CONTROL)]
     if controls:
         websocket, items = count_controls(websocket, items, context.now, context.limits)
@@ -88,7 +88,7 @@ def take_data(client: Client, data: bytes, context: Context) -> Outcome:
     messages = tuple([item for item in items if isinstance(item, str | bytes | CompressedMessage)])
     websocket = websocket_of(client)
     undelivered = park(websocket.undelivered, messages)
-    client = with_websocket(client, websocket._replace(undelivered=undelivered))
+    client = with_websocket(client, websocket.replace(undelivered=undelivered))
     return deliver_waiting(client, context)
 
 
@@ -104,7 +104,7 @@ def _answer_pings(client: Client, payloads: Sequence[bytes]) -> Client:
         pongs = b"".join([websocket.pongs, *frames])
     else:
         pongs = encode_frame(Opcode.PONG, payloads[-1])
-    return with_websocket(client, websocket._replace(pongs=pongs))
+    return with_websocket(client, websocket.replace(pongs=pongs))
 
 
 # -- delivering ------------------------------------------------------------------------------------
@@ -131,13 +131,13 @@ def _is_waiting(client: Client) -> bool:
 def _deliver_batch(client: Client, context: Context) -> Step:
     """Deliver the first messages that wait."""
     messages, rest = take_batch(websocket_of(client).undelivered, context.limits)
-    client = with_websocket(client, websocket_of(client)._replace(undelivered=rest))
+    client = with_websocket(client, websocket_of(client).replace(undelivered=rest))
     return _in_phase(client, Phase.DELIVERING), [delivery(client.conn, messages)]
 
 
 def _in_phase(client: Client, phase: Phase) -> Client:
     """The client in another phase."""
-    return with_incoming(client, client.incoming._replace(phase=phase))
+    return with_incoming(client, client.incoming.replace(phase=phase))
 
 
 def on_delivered(client: Client, event: Delivered, context: Context) -> Outcome:
@@ -154,10 +154,10 @@ def on_delivered(client: Client, event: Delivered, context: Context) -> Outcome:
     if client.incoming.phase is not Phase.DELIVERING:
         return client, []
     if waiting_for(client) in _LIVELY:
-        client = client._replace(waiting_since=context.now)
+        client = client.replace(waiting_since=context.now)
     client = _in_phase(client, Phase.WEBSOCKET)
     if event.error is not None:
-        websocket = websocket._replace(
+        websocket = websocket.replace(
             reader=READER_CLOSED, end=event.error, undelivered=NOTHING_UNDELIVERED
         )
         client = with_websocket(client, websocket)
@@ -167,9 +167,9 @@ def on_delivered(client: Client, event: Delivered, context: Context) -> Outcome:
 def websocket_half_closed(client: Client, event: HalfClosed, context: Context) -> Outcome:
     """The peer sends no more: what it has sent is delivered first."""
     websocket = websocket_of(client)
-    client = with_incoming(client, client.incoming._replace(peer_half_closed=True))
+    client = with_incoming(client, client.incoming.replace(peer_half_closed=True))
     if websocket.end is None:
-        client = with_websocket(client, websocket._replace(end=NO_CLOSE_FRAME))
+        client = with_websocket(client, websocket.replace(end=NO_CLOSE_FRAME))
     return deliver_waiting(client, context)
 
 
@@ -201,4 +201,4 @@ def flush_websocket(client: Client, context: Context) -> Step:
 def send_ping(client: Client, context: Context) -> Step:
     """Nothing has come for long: send a ping, which is to be answered in time (section 5.5.2)."""
     client = with_subscriber(client, enqueue_frame(subscriber_of(client), Opcode.PING, b""))
-    return with_websocket(client, websocket_of(client)._replace(awaits_pong=True)), []
+    return with_websocket(client, websocket_of(client).replace(awaits_pong=True)), []

@@ -130,7 +130,7 @@ def _close_connection(
     if is_closing and dequeued.subscriber.queue:  # our close frame is its last, and did not leave
         frame = encode_frame(Opcode.CLOSE, encode_close(code))
     segments = (*dequeued.segments, frame) if frame else dequeued.segments
-    subscriber = subscriber_of(client)._replace(
+    subscriber = subscriber_of(client).replace(
         queue=(),
         queued_len=0,
         places_len=0,
@@ -138,7 +138,7 @@ def _close_connection(
         close_state=CloseState.ENDED,
         reason=reason,
     )
-    websocket = websocket_of(client)._replace(
+    websocket = websocket_of(client).replace(
         reader=BETWEEN_MESSAGES, undelivered=undelivered, pongs=b"", code=code
     )
     client = with_websocket(with_subscriber(client, subscriber), websocket)
@@ -182,14 +182,14 @@ def start_closing_handshake(
         return client, []
     code = next(filter(is_close_code, (code, CLOSE_INFO[reason].code, NORMAL)))
     if websocket.pongs:
-        subscriber = subscriber._replace(
+        subscriber = subscriber.replace(
             queue=(websocket.pongs, *subscriber.queue),
             queued_len=subscriber.queued_len + len(websocket.pongs),
         )
     subscriber = enqueue_broadcast(subscriber, broadcast)
     subscriber = enqueue_frame(subscriber, Opcode.CLOSE, encode_close(code, text))
-    subscriber = subscriber._replace(close_state=CloseState.CLOSING, reason=reason)
-    websocket = websocket._replace(code=code, pongs=b"", undelivered=NOTHING_UNDELIVERED)
+    subscriber = subscriber.replace(close_state=CloseState.CLOSING, reason=reason)
+    websocket = websocket.replace(code=code, pongs=b"", undelivered=NOTHING_UNDELIVERED)
     return with_websocket(with_subscriber(client, subscriber), websocket), []
 
 
@@ -204,8 +204,8 @@ def disconnect(client: Client, reason: CloseReason) -> Outcome:
     is_at_work = subscriber is not None and subscriber.close_state is CloseState.ENDED
     if not is_at_work or client.incoming.phase is Phase.DROPPED:
         return Disconnected(client, reason), []
-    outgoing = NOTHING_OUTGOING._replace(reason=reason, interest=Interest.NOTHING)
-    return client._replace(incoming=DROPPED, outgoing=outgoing), [Drop(client.conn)]
+    outgoing = NOTHING_OUTGOING.replace(reason=reason, interest=Interest.NOTHING)
+    return client.replace(incoming=DROPPED, outgoing=outgoing), [Drop(client.conn)]
 
 
 def go_on_after_end(client: Client) -> Outcome:
@@ -223,7 +223,7 @@ def notify_end(client: Client) -> Outcome:
     client = _forget_undelivered(client)
     if client.incoming.phase is Phase.DROPPED:
         return Disconnected(client, client.outgoing.reason), []
-    subscriber = subscriber_of(client)._replace(close_state=CloseState.CLOSED)
+    subscriber = subscriber_of(client).replace(close_state=CloseState.CLOSED)
     notice = CallWsClose(client.conn, subscriber.reason, websocket_of(client).code)
     return with_subscriber(client, subscriber), [notice]
 
@@ -240,7 +240,7 @@ def may_be_given_more(client: Client) -> bool:
 
 def _forget_undelivered(client: Client) -> Client:
     """The client with nothing that waits for the program."""
-    return with_websocket(client, websocket_of(client)._replace(undelivered=NOTHING_UNDELIVERED))
+    return with_websocket(client, websocket_of(client).replace(undelivered=NOTHING_UNDELIVERED))
 
 
 def close_notice(client: Client, reason: CloseReason) -> list[Effect]:

@@ -109,7 +109,7 @@ def on_send_messages(client: Client, event: SendMessages, context: Context) -> S
         if frame:
             queue = append_frames(queue, frame)
             queued_len += len(frame)
-    return with_subscriber(client, subscriber._replace(queue=queue, queued_len=queued_len)), []
+    return with_subscriber(client, subscriber.replace(queue=queue, queued_len=queued_len)), []
 
 
 def flush_messages(client: Client, ring: Ring, limits: Limits, is_scheduled: bool = False) -> Step:
@@ -118,17 +118,17 @@ def flush_messages(client: Client, ring: Ring, limits: Limits, is_scheduled: boo
     """
     subscriber = subscriber_of(client)
     if client.outgoing.outbox or client.outgoing.is_full:
-        return with_subscriber(client, subscriber._replace(is_scheduled=is_scheduled)), []
+        return with_subscriber(client, subscriber.replace(is_scheduled=is_scheduled)), []
     dequeued = dequeue_for(client, ring, limits.max_outbox_len)
-    subscriber = dequeued.subscriber._replace(is_scheduled=is_scheduled)
-    return _send_dequeued(client, (), dequeued._replace(subscriber=subscriber))
+    subscriber = dequeued.subscriber.replace(is_scheduled=is_scheduled)
+    return _send_dequeued(client, (), dequeued.replace(subscriber=subscriber))
 
 
 def resume_sending(client: Client, context: Context) -> Step:
     """The kernel takes bytes again: send the outbox, and then what else is queued."""
     outbox = client.outgoing.outbox
-    outgoing = client.outgoing._replace(outbox=(), is_full=False)
-    client = client._replace(outgoing=outgoing, waiting_since=context.now)
+    outgoing = client.outgoing.replace(outbox=(), is_full=False)
+    client = client.replace(outgoing=outgoing, waiting_since=context.now)
     room = context.limits.max_outbox_len - sum(map(len, outbox))
     return _send_dequeued(client, outbox, dequeue_for(client, context.broadcast.ring, room))
 
@@ -143,8 +143,8 @@ def dequeue_for(client: Client, ring: Ring, room: int) -> Dequeued:
 
 def _send_dequeued(client: Client, outbox: tuple[Segment, ...], dequeued: Dequeued) -> Step:
     """Send these; if that is much, wait until it is taken before there is more."""
-    client = client._replace(
-        subscriber=dequeued.subscriber, outgoing=client.outgoing._replace(is_full=dequeued.is_cut)
+    client = client.replace(
+        subscriber=dequeued.subscriber, outgoing=client.outgoing.replace(is_full=dequeued.is_cut)
     )
     segments = outbox + dequeued.segments
     websocket = client.websocket
@@ -152,13 +152,13 @@ def _send_dequeued(client: Client, outbox: tuple[Segment, ...], dequeued: Dequeu
     if websocket is None and is_ending:
         return end_event_stream(client, segments)
     if websocket is not None and websocket.pongs:
-        client = with_websocket(client, websocket._replace(pongs=b""))
+        client = with_websocket(client, websocket.replace(pongs=b""))
     return write(client, segments) if segments else (client, [])
 
 
 def end_event_stream(client: Client, segments: tuple[Segment, ...] = ()) -> Step:
     """Send the last of an event stream and end it: there is no close frame to be answered."""
-    subscriber = subscriber_of(client)._replace(
+    subscriber = subscriber_of(client).replace(
         close_state=CloseState.CLOSED, cursor=None, queue=(), queued_len=0, places_len=0
     )
     return write_and_shut(with_subscriber(client, subscriber), segments, subscriber.reason)
@@ -172,7 +172,7 @@ def become_laggard(client: Client, ring: Ring) -> Client:
     subscriber = subscriber_of(client)
     if subscriber.cursor is not None or subscriber.close_state is not OPEN:
         return client
-    return with_subscriber(client, subscriber._replace(cursor=ring.head_number))
+    return with_subscriber(client, subscriber.replace(cursor=ring.head_number))
 
 
 def on_fan_out_stalled(client: Client, event: FanOutStalled, context: Context) -> Outcome:
@@ -191,10 +191,10 @@ def on_fan_out_stalled(client: Client, event: FanOutStalled, context: Context) -
         if taken:
             rest = (memoryview(frame)[taken:],) if taken < len(frame) else ()
             taken, cursor = max(0, taken - len(frame)), number + 1
-    outgoing = client.outgoing._replace(outbox=rest + client.outgoing.outbox)
+    outgoing = client.outgoing.replace(outbox=rest + client.outgoing.outbox)
     if is_in_cohort(client):  # it had read all that was sent before
-        outgoing = outgoing._replace(read_lag=None)
-    client = client._replace(bytes_out=client.bytes_out - total + event.taken)
+        outgoing = outgoing.replace(read_lag=None)
+    client = client.replace(bytes_out=client.bytes_out - total + event.taken)
     if subscriber.close_state >= CloseState.ENDED:
         return with_outgoing(client, outgoing), []
     if subscriber.cursor is not None:
@@ -204,16 +204,16 @@ def on_fan_out_stalled(client: Client, event: FanOutStalled, context: Context) -
     if queue or subscriber.subscription != event.subscription:
         place = make_place(event.end, event.subscription, subscriber.subscription)
         queue, held = (place, *queue), held + place.size
-    client = client._replace(
-        subscriber=subscriber._replace(cursor=cursor, queue=queue, places_len=held),
-        outgoing=outgoing._replace(is_full=not outgoing.outbox),
+    client = client.replace(
+        subscriber=subscriber.replace(cursor=cursor, queue=queue, places_len=held),
+        outgoing=outgoing.replace(is_full=not outgoing.outbox),
     )
     return client, []
 
 
 def advance_cursor(client: Client, cursor: int) -> Client:
     """The client with its cursor moved on, past frames that it is not subscribed to."""
-    return with_subscriber(client, subscriber_of(client)._replace(cursor=cursor))
+    return with_subscriber(client, subscriber_of(client).replace(cursor=cursor))
 
 
 def drop_too_slow(client: Client, needed: int, broadcast: Broadcast) -> Outcome:
@@ -262,7 +262,7 @@ def on_subscribe(client: Client, event: Subscribe, context: Context) -> Outcome:
         return Disconnected(client, CloseReason.WS_CLIENT_TOO_SLOW), [
             Log(SERVER_LOG, LogLevel.INFO, text)
         ]
-    return with_subscriber(client, subscriber._replace(subscription=subscription)), []
+    return with_subscriber(client, subscriber.replace(subscription=subscription)), []
 
 
 def buffered_amount(client: Client | None, broadcast: Broadcast) -> int:

@@ -11,11 +11,12 @@ payload of its latest ping is all that is held of its pings (section 5.5.3). It 
 happens with the messages (`websocket`).
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import Final, TypeAlias, final
 
 from ..close_reasons import CloseReason
 from ..limits import Limits
 from ..parse_result import Malformed, malformed
+from ..value import Value
 from ..websocket.frames import FrameRules
 from ..websocket.messages import (
     BETWEEN_MESSAGES,
@@ -41,45 +42,70 @@ FRAME_HEADER_BYTES = 4
 AnyMessage: TypeAlias = Message | CompressedMessage
 
 
-class Undelivered(NamedTuple):
+@final
+class Undelivered(Value):
     """Messages that wait for the program: those from `start` on, which count for `length` bytes.
 
     They are not copied when some are delivered, so that this costs the same however many there are.
     """
 
-    messages: tuple[AnyMessage, ...]
-    start: int
-    length: int
+    __match_args__ = ("messages", "start", "length")
+    __slots__ = __match_args__
+
+    def __init__(self, messages: tuple[AnyMessage, ...], start: int, length: int) -> None:
+        self.messages: Final = messages
+        self.start: Final = start
+        self.length: Final = length
 
 
 NOTHING_UNDELIVERED = Undelivered((), 0, 0)
 
 
-class WebSocket(NamedTuple):
+@final
+class WebSocket(Value):
     """What has come from the peer of a WebSocket, and what is due because of it."""
 
-    awaits_pong: bool
-    """A ping was sent to it, and nothing has come since."""
-    reader: MessageReader
-    undelivered: Undelivered
-    """The messages behind those that the program has; `NOTHING_UNDELIVERED` itself if there are
-    none.
-    """
-    end: Close | Malformed | None
-    """What ends the connection: a close frame in the tick in which it came, anything else when
-    everything before it has been delivered.
-    """
-    pongs: bytes
-    """The answers to pings that are due: whole frames, which go before the queue."""
-    code: int
-    """The code with which it ends, once that is known; 0 before."""
-    frame_rules: FrameRules
-    heartbeat_at: float | None = None
-    """When it is to be sent the next heartbeat, if it has asked for them."""
-    controls_since: float = 0.0
-    """When the second began in which pings and pongs are counted."""
-    controls: int = 0
-    """The pings and pongs that came in that second."""
+    __match_args__ = (
+        "awaits_pong", "reader", "undelivered", "end", "pongs", "code", "frame_rules",
+        "heartbeat_at", "controls_since", "controls",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        awaits_pong: bool,
+        reader: MessageReader,
+        undelivered: Undelivered,
+        end: Close | Malformed | None,
+        pongs: bytes,
+        code: int,
+        frame_rules: FrameRules,
+        heartbeat_at: float | None = None,
+        controls_since: float = 0.0,
+        controls: int = 0,
+    ) -> None:
+        self.awaits_pong: Final = awaits_pong
+        """A ping was sent to it, and nothing has come since."""
+        self.reader: Final = reader
+        self.undelivered: Final = undelivered
+        """The messages behind those that the program has; `NOTHING_UNDELIVERED` itself if there are
+        none.
+        """
+        self.end: Final = end
+        """What ends the connection: a close frame in the tick in which it came, anything else when
+        everything before it has been delivered.
+        """
+        self.pongs: Final = pongs
+        """The answers to pings that are due: whole frames, which go before the queue."""
+        self.code: Final = code
+        """The code with which it ends, once that is known; 0 before."""
+        self.frame_rules: Final = frame_rules
+        self.heartbeat_at: Final = heartbeat_at
+        """When it is to be sent the next heartbeat, if it has asked for them."""
+        self.controls_since: Final = controls_since
+        """When the second began in which pings and pongs are counted."""
+        self.controls: Final = controls
+        """The pings and pongs that came in that second."""
 
 
 def make_websocket(rules: FrameRules, heartbeat_at: float | None = None) -> WebSocket:
@@ -105,9 +131,9 @@ def count_controls(
     for index, item in enumerate(items):
         count += isinstance(item, CONTROL)
         if count > limits.max_ws_control_frames_per_second:
-            ended = websocket._replace(reader=READER_CLOSED, end=_TOO_MANY_CONTROLS)
+            ended = websocket.replace(reader=READER_CLOSED, end=_TOO_MANY_CONTROLS)
             return ended, items[:index]
-    return websocket._replace(controls_since=since, controls=count), items
+    return websocket.replace(controls_since=since, controls=count), items
 
 
 def unread_len(websocket: WebSocket) -> int:
@@ -124,8 +150,9 @@ def park(undelivered: Undelivered, messages: tuple[AnyMessage, ...]) -> Undelive
     """What waits for the program, with these messages behind it."""
     if not messages:
         return undelivered
-    waiting, start, length = undelivered
-    return Undelivered(waiting[start:] + messages, 0, length + sum(map(_cost, messages)))
+    waiting = undelivered.messages[undelivered.start :]
+    length = undelivered.length + sum(map(_cost, messages))
+    return Undelivered(waiting + messages, 0, length)
 
 
 def _cost(message: AnyMessage) -> int:
@@ -142,7 +169,7 @@ def take_batch(
     They are so many, one at least, that replies as long as they are have room: of a program that
     only echoes nothing is dropped.
     """
-    messages, start, length = undelivered
+    messages, start, length = undelivered.messages, undelivered.start, undelivered.length
     room, end = replies_max_len(limits), start
     while end < len(messages):
         room -= _reply_len(messages[end])

@@ -12,12 +12,13 @@ what the body means.
 
 import re
 from enum import IntEnum
-from typing import NamedTuple, TypeAlias
+from typing import Final, TypeAlias, final
 
 from ..close_reasons import CloseReason
 from ..limits import Limits
 from ..parse_result import Malformed, malformed
 from ..rope import Rope, rope_append
+from ..value import Value
 from .fields import CRLF, ILLEGAL_IN_HEAD, parse_header_lines
 from .tokens import TOKEN_CHAR_BYTES
 
@@ -38,7 +39,8 @@ class BodyState(IntEnum):
     """Nothing: the body has ended."""
 
 
-class BodyReader(NamedTuple):
+@final
+class BodyReader(Value):
     """A body in progress.
 
     `state` is what the next byte belongs to, `remaining` the number of bytes that the current chunk
@@ -46,12 +48,24 @@ class BodyReader(NamedTuple):
     them; `extension_len` counts the bytes of all chunk extensions, `chunks` the chunks that began.
     """
 
-    state: BodyState
-    remaining: int
-    rope: Rope
-    length: int
-    extension_len: int
-    chunks: int = 0
+    __match_args__ = ("state", "remaining", "rope", "length", "extension_len", "chunks")
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        state: BodyState,
+        remaining: int,
+        rope: Rope,
+        length: int,
+        extension_len: int,
+        chunks: int = 0,
+    ) -> None:
+        self.state: Final = state
+        self.remaining: Final = remaining
+        self.rope: Final = rope
+        self.length: Final = length
+        self.extension_len: Final = extension_len
+        self.chunks: Final = chunks
 
     @property
     def is_complete(self) -> bool:

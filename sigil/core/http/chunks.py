@@ -10,7 +10,9 @@ It does not know where the chunks come from.
 """
 
 from enum import IntEnum
-from typing import NamedTuple, assert_never
+from typing import Final, assert_never, final
+
+from ..value import Value
 
 COPY_MAX = 16_384
 """Bodies of up to so many bytes are copied behind their head, which is cheaper than to send a
@@ -28,7 +30,8 @@ class Framing(IntEnum):
     UNTIL_CLOSE = 2
 
 
-class StreamState(NamedTuple):
+@final
+class StreamState(Value):
     """A streamed body under way.
 
     `remaining` counts down the declared length in bytes, if there is one. `closes` is true if the
@@ -36,11 +39,17 @@ class StreamState(NamedTuple):
     is never asked for twice, `is_sse` if the body is an event stream.
     """
 
-    framing: Framing
-    remaining: int
-    closes: bool
-    is_pulled: bool
-    is_sse: bool
+    __match_args__ = ("framing", "remaining", "closes", "is_pulled", "is_sse")
+    __slots__ = __match_args__
+
+    def __init__(
+        self, framing: Framing, remaining: int, closes: bool, is_pulled: bool, is_sse: bool
+    ) -> None:
+        self.framing: Final = framing
+        self.remaining: Final = remaining
+        self.closes: Final = closes
+        self.is_pulled: Final = is_pulled
+        self.is_sse: Final = is_sse
 
 
 def encode_chunk(stream: StreamState, data: bytes) -> tuple[bytes, ...] | str:

@@ -11,8 +11,9 @@ passed on by reference. It does not know sockets or time: the Date field is pass
 """
 
 from datetime import UTC, datetime
-from typing import NamedTuple, Never, assert_never
+from typing import Final, Never, assert_never, final
 
+from ..value import Value
 from .chunks import COPY_MAX, Framing, StreamState
 from .head import Head
 from .headers import Headers, Pairs
@@ -37,17 +38,25 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-class Encoded(NamedTuple):
+@final
+class Encoded(Value):
     """What to send for a response: the segments, whether the connection closes behind them, and the
     state of the body if it is streamed.
     """
 
-    segments: tuple[bytes, ...]
-    closes: bool
-    streaming: StreamState | None
+    __match_args__ = ("segments", "closes", "streaming")
+    __slots__ = __match_args__
+
+    def __init__(
+        self, segments: tuple[bytes, ...], closes: bool, streaming: StreamState | None
+    ) -> None:
+        self.segments: Final = segments
+        self.closes: Final = closes
+        self.streaming: Final = streaming
 
 
-class PreparedHeaders(NamedTuple):
+@final
+class PreparedHeaders(Value):
     """The headers of a response, encoded.
 
     `block` holds their field lines without Content-Length and Connection; `has_date` is true if
@@ -55,12 +64,18 @@ class PreparedHeaders(NamedTuple):
     is the declared Content-Length in bytes.
     """
 
-    block: bytes
-    has_date: bool
-    closes: bool
-    length: int | None
-    options: str
-    """The options in Connection besides `close` and `keep-alive`."""
+    __match_args__ = ("block", "has_date", "closes", "length", "options")
+    __slots__ = __match_args__
+
+    def __init__(
+        self, block: bytes, has_date: bool, closes: bool, length: int | None, options: str
+    ) -> None:
+        self.block: Final = block
+        self.has_date: Final = has_date
+        self.closes: Final = closes
+        self.length: Final = length
+        self.options: Final = options
+        """The options in Connection besides `close` and `keep-alive`."""
 
 
 def date_field_and_end(seconds: int) -> bytes:
@@ -152,7 +167,7 @@ def encode_response(response: Response, head: Head, closes: bool, date: bytes) -
             return _encode_stream(status, fields, body.is_sse, head, closes, date)
         case EventStream():
             # Framed as for HTTP/1.0, without chunks: then an event is the same bytes for everybody.
-            return _encode_stream(status, fields, True, head._replace(version=0), True, date)
+            return _encode_stream(status, fields, True, head.replace(version=0), True, date)
         case Upgrade():
             # `prepare_headers` has refused it: a 101 is written by `encode_upgrade`.
             return "an upgrade is not a response to be encoded here"

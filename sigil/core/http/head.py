@@ -12,14 +12,14 @@ request line first, then illegal bytes in the rest, then the size. It does not k
 that the bytes came from.
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import Final, TypeAlias, final
 from urllib.parse import unquote
 
 from ..close_reasons import CloseReason
 from ..conn import Peer
 from ..limits import Limits
 from ..parse_result import Malformed, NeedMore, malformed, without_body_for_head
-from ..unchecked import make_unchecked
+from ..value import Value
 from .decoding import DEFAULT_BOUNDS, DecodingBounds, decoding_bounds
 from .fields import CRLF, ILLEGAL_IN_HEAD, parse_header_lines
 from .framing import check_host_field, message_body_length
@@ -52,7 +52,8 @@ LEGAL = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 _DEFAULT_LIMITS = Limits()
 
 
-class Head(NamedTuple):
+@final
+class Head(Value):
     """A request without its body.
 
     `method`, `target`, `path`, `query`, `version` and `headers` are those of `Request`.
@@ -61,23 +62,44 @@ class Head(NamedTuple):
     Continue before it sends the body.
     """
 
-    method: str
-    target: str
-    path: str
-    query: str
-    version: int
-    headers: Headers
-    body_length: int
-    keep_alive: bool
-    expects_continue: bool
-    may_pipeline: bool
-    """HTTP/1.1, a safe method, no body, no upgrade, and the connection persists: the next request
-    need not wait for the response. This is the case to be fast in.
-    """
-    size: int
-    """About how many bytes of memory it takes, at most."""
-    bounds: DecodingBounds = DEFAULT_BOUNDS
-    """Those of the request: here, since a head that comes again is not parsed again."""
+    __match_args__ = (
+        "method", "target", "path", "query", "version", "headers", "body_length",
+        "keep_alive", "expects_continue", "may_pipeline", "size", "bounds",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        path: str,
+        query: str,
+        version: int,
+        headers: Headers,
+        body_length: int,
+        keep_alive: bool,
+        expects_continue: bool,
+        may_pipeline: bool,
+        size: int,
+        bounds: DecodingBounds = DEFAULT_BOUNDS,
+    ) -> None:
+        self.method: Final = method
+        self.target: Final = target
+        self.path: Final = path
+        self.query: Final = query
+        self.version: Final = version
+        self.headers: Final = headers
+        self.body_length: Final = body_length
+        self.keep_alive: Final = keep_alive
+        self.expects_continue: Final = expects_continue
+        self.may_pipeline: Final = may_pipeline
+        """HTTP/1.1, a safe method, no body, no upgrade, and the connection persists: the next
+        request need not wait for the response. This is the case to be fast in.
+        """
+        self.size: Final = size
+        """About how many bytes of memory it takes, at most."""
+        self.bounds: Final = bounds
+        """Those of the request: here, since a head that comes again is not parsed again."""
 
 
 HEAD_BYTES = 1_024
@@ -102,8 +124,10 @@ Parsed: TypeAlias = Head | Malformed | NeedMore
 
 def request_of(head: Head, body: bytes, peer: Peer) -> Request:
     """The request with this head and this body, from `peer`."""
-    method, target, path, query, version, headers, _, _, _, _, _, bounds = head
-    return Request(method, target, path, query, version, headers, body, peer, bounds)
+    return Request(
+        head.method, head.target, head.path, head.query, head.version, head.headers,
+        body, peer, head.bounds,
+    )  # fmt: skip
 
 
 # -- a whole head ----------------------------------------------------------------------------------
@@ -224,24 +248,20 @@ def _make_head(
         and not is_for_server(method, target)
         and "upgrade" not in headers.combined
     )
-    head: Head = make_unchecked(
-        Head,
-        (
-            method,
-            target,
-            unquote(path) if "%" in path else path,
-            query,
-            version,
-            headers,
-            body_length,
-            keep_alive,
-            expects_continue and body_length != 0,
-            may_pipeline,
-            size,
-            bounds,
-        ),
+    return Head(
+        method,
+        target,
+        unquote(path) if "%" in path else path,
+        query,
+        version,
+        headers,
+        body_length,
+        keep_alive,
+        expects_continue and body_length != 0,
+        may_pipeline,
+        size,
+        bounds,
     )
-    return head
 
 
 def _keeps_alive(headers: Headers, version: int) -> bool:

@@ -9,9 +9,10 @@ with its status if the handler does not catch it. Every str that a request gives
 It does not know the connection beyond the peer's address, nor how anything is decoded (`decoding`).
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Final, final
 
 from ..conn import Peer
+from ..value import Value
 from .decoding import (
     DEFAULT_BOUNDS,
     BadInput,
@@ -25,7 +26,8 @@ from .sse import last_event_id
 from .tokens import parse_list, split_list
 
 
-class Request(NamedTuple):
+@final
+class Request(Value):
     """One HTTP request.
 
     `method` is in upper case; `target` is the request target as it was sent, undecoded; `path` is
@@ -35,15 +37,32 @@ class Request(NamedTuple):
     of `Limits` that bound what is decoded below.
     """
 
-    method: str
-    target: str
-    path: str
-    query: str
-    version: int
-    headers: Headers
-    body: bytes
-    peer: Peer
-    bounds: DecodingBounds = DEFAULT_BOUNDS
+    __match_args__ = (
+        "method", "target", "path", "query", "version", "headers", "body", "peer", "bounds",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        path: str,
+        query: str,
+        version: int,
+        headers: Headers,
+        body: bytes,
+        peer: Peer,
+        bounds: DecodingBounds = DEFAULT_BOUNDS,
+    ) -> None:
+        self.method: Final = method
+        self.target: Final = target
+        self.path: Final = path
+        self.query: Final = query
+        self.version: Final = version
+        self.headers: Final = headers
+        self.body: Final = body
+        self.peer: Final = peer
+        self.bounds: Final = bounds
 
     @property
     def host(self) -> str:

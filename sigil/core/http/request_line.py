@@ -12,23 +12,29 @@ It does not know the field lines: `fields` and `head` do.
 """
 
 import re
-from typing import NamedTuple
+from typing import Final, final
 
 from ..close_reasons import CloseReason
 from ..limits import Limits
 from ..parse_result import Malformed, malformed
+from ..value import Value
 from .framing import check_host
 from .tokens import TOKEN_BYTES
 
 
-class RequestLine(NamedTuple):
+@final
+class RequestLine(Value):
     """The first line of a request: `method` in upper case, `target` as it was sent, `version` the
     minor version of HTTP/1, 0 or 1.
     """
 
-    method: str
-    target: str
-    version: int
+    __match_args__ = ("method", "target", "version")
+    __slots__ = __match_args__
+
+    def __init__(self, method: str, target: str, version: int) -> None:
+        self.method: Final = method
+        self.target: Final = target
+        self.version: Final = version
 
 
 METHODS = {

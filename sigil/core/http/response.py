@@ -17,9 +17,10 @@ import json as _json
 import re
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias, final
 from urllib.parse import quote
 
+from ..value import Value
 from .headers import Headers, Pair, Pairs, to_pairs
 from .validate import check_headers, check_status, check_subscription
 
@@ -55,54 +56,75 @@ _NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 """A percent sign that begins no escape."""
 
 
-class Unfold(NamedTuple):
+@final
+class Unfold(Value):
     """A pure stream: `step(state)` returns a chunk and the next state, or None at the end; the
     first state is `seed`.
 
     Unlike an iterator it can be sent to many clients, and sent again.
     """
 
-    step: Callable[[Any], tuple[Any, Any] | None]
-    seed: Any
+    __match_args__ = ("step", "seed")
+    __slots__ = __match_args__
+
+    def __init__(self, step: Callable[[Any], tuple[Any, Any] | None], seed: Any) -> None:
+        self.step: Final = step
+        self.seed: Final = seed
 
 
 Chunks: TypeAlias = "Iterable[Any] | AsyncIterable[Any] | Unfold"
 
 
-class StreamedBody(NamedTuple):
+@final
+class StreamedBody(Value):
     """A body that is produced while it is sent. The shell owns the iterator; the core only asks for
     the next chunk.
     """
 
-    chunks: Chunks
-    is_sse: bool = False
-    """True if the chunks are events of an event stream, not bytes."""
+    __match_args__ = ("chunks", "is_sse")
+    __slots__ = __match_args__
+
+    def __init__(self, chunks: Chunks, is_sse: bool = False) -> None:
+        self.chunks: Final = chunks
+        self.is_sse: Final = is_sse
+        """True if the chunks are events of an event stream, not bytes."""
 
 
-class Upgrade(NamedTuple):
+@final
+class Upgrade(Value):
     """No body: the connection becomes a WebSocket with `subprotocol`, subscribed to `topics`, and
     is first sent the last `history` messages.
     """
 
-    subprotocol: str | None
-    topics: tuple[str, ...]
-    history: int
+    __match_args__ = ("subprotocol", "topics", "history")
+    __slots__ = __match_args__
+
+    def __init__(self, subprotocol: str | None, topics: tuple[str, ...], history: int) -> None:
+        self.subprotocol: Final = subprotocol
+        self.topics: Final = topics
+        self.history: Final = history
 
 
-class EventStream(NamedTuple):
+@final
+class EventStream(Value):
     """A body of what is broadcast, for a client that is subscribed to `topics` and is first sent
     the last `history` messages.
     """
 
-    topics: tuple[str, ...]
-    history: int
+    __match_args__ = ("topics", "history")
+    __slots__ = __match_args__
+
+    def __init__(self, topics: tuple[str, ...], history: int) -> None:
+        self.topics: Final = topics
+        self.history: Final = history
 
 
 Body: TypeAlias = "builtins.bytes | StreamedBody | Upgrade | EventStream"
 """The closed sum of bodies: `encode.encode_response` matches on each of them."""
 
 
-class Response(NamedTuple):
+@final
+class Response(Value):
     """One HTTP response, made by `text`, `html`, `json`, `bytes`, `stream`, `sse`, `upgrade`,
     `redirect` or `error`.
 
@@ -111,9 +133,13 @@ class Response(NamedTuple):
     what is neither.
     """
 
-    status: int
-    headers: Pairs
-    body: Body
+    __match_args__ = ("status", "headers", "body")
+    __slots__ = __match_args__
+
+    def __init__(self, status: int, headers: Pairs, body: Body) -> None:
+        self.status: Final = status
+        self.headers: Final = headers
+        self.body: Final = body
 
     @staticmethod
     def text(text: str, status: int = 200, headers: HeadersLike = ()) -> Response:

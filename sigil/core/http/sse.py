@@ -11,8 +11,9 @@ not know who is sent an event, nor when.
 
 import json
 import re
-from typing import Any, NamedTuple
+from typing import Any, Final, final
 
+from ..value import Value
 from .decoding import utf8_text
 from .headers import Headers
 
@@ -24,7 +25,8 @@ _ILLEGAL_IN_TYPE = re.compile(r"[\r\n]")
 _ILLEGAL_IN_ID = re.compile(r"[\r\n\0]")
 
 
-class SseEvent(NamedTuple):
+@final
+class SseEvent(Value):
     """One event of an event stream: `data` is a text, or a value that is sent as JSON.
 
     `event` is its type (clients take an empty one for "message"), `id` what a reconnecting client
@@ -32,10 +34,16 @@ class SseEvent(NamedTuple):
     reconnects. Fields that are empty or None are left out.
     """
 
-    data: Any = ""
-    event: str = ""
-    id: str | None = None
-    retry_ms: int | None = None
+    __match_args__ = ("data", "event", "id", "retry_ms")
+    __slots__ = __match_args__
+
+    def __init__(
+        self, data: Any = "", event: str = "", id: str | None = None, retry_ms: int | None = None
+    ) -> None:
+        self.data: Final = data
+        self.event: Final = event
+        self.id: Final = id
+        self.retry_ms: Final = retry_ms
 
 
 def encode_event(item: Any) -> bytes:

@@ -54,11 +54,11 @@ def accept_new_client(server: Server, event: Accepted, parse: Parse) -> tuple[Se
     now = counted_now(server)
     client = make_client(conn, event.peer, now)
     draft.add(client)
-    server = server._replace(
+    server = server.replace(
         slots=draft.finish(),
         next_generation=server.next_generation + 1,
         wheel=schedule(server.wheel, conn, now, deadline_of(client, server.limits)),
-        totals=totals._replace(accepted=totals.accepted + 1),
+        totals=totals.replace(accepted=totals.accepted + 1),
     )
     if is_draining:
         server = _await_last_read(server, conn)
@@ -69,7 +69,7 @@ def _await_last_read(server: Server, conn: Conn) -> Server:
     """The draining server, which reads this newcomer once before it may be closed."""
     last_reads = server.last_reads
     newest = last_reads.newest.append(conn)
-    return server._replace(last_reads=last_reads._replace(newest=newest))
+    return server.replace(last_reads=last_reads.replace(newest=newest))
 
 
 def free_descriptor(
@@ -111,15 +111,15 @@ def _evict_one(
     batch.close_now(client, CloseReason.EVICTED)
     server, effects = batch.finish()
     text = f"{client.peer} evicted: {CLOSE_INFO[CloseReason.EVICTED].sentence}"
-    return server._replace(candidates=candidates), [Log(SERVER_LOG, LogLevel.INFO, text), *effects]
+    return server.replace(candidates=candidates), [Log(SERVER_LOG, LogLevel.INFO, text), *effects]
 
 
 def _reject(server: Server, event: Accepted, reason: CloseReason) -> tuple[Server, list[Effect]]:
     """The server with one more rejected connection, and the effects: a log line and a 503."""
-    totals = server.totals._replace(rejected=server.totals.rejected + 1)
+    totals = server.totals.replace(rejected=server.totals.rejected + 1)
     text = f"{event.peer} rejected, {reason.name}: {CLOSE_INFO[reason].sentence}"
     response = b"".join(service_unavailable(reason, NO_HEAD, server.date))
-    return server._replace(totals=totals), [
+    return server.replace(totals=totals), [
         Log(SERVER_LOG, LogLevel.WARNING, text),
         Reject(event.socket_id, response),
     ]

@@ -114,7 +114,7 @@ class Batch:
         """Free the slot of a client whose connection ends, and order its end."""
         client, reason = disconnected.client, disconnected.reason
         self.draft.remove(before)
-        self.server = self.server._replace(totals=add_closed(self.server.totals, client, reason))
+        self.server = self.server.replace(totals=add_closed(self.server.totals, client, reason))
         self.effects += (
             *effects,
             Drop(before.conn),
@@ -132,7 +132,7 @@ class Batch:
         server = self.server
         deadline = deadline_of(client, server.limits)
         wheel = schedule(server.wheel, client.conn, self.context.now, deadline)
-        self.server = server._replace(wheel=wheel)
+        self.server = server.replace(wheel=wheel)
 
     def encode_ahead(self, client: Client) -> None:
         """Let what a client is to be sent next be encoded, if nobody has asked for it before."""
@@ -165,8 +165,8 @@ class Batch:
         """Count an event of a type that came too late, if it is a response."""
         if kind is HandlerReturned or kind is HandlerFailed:
             totals = self.server.totals
-            totals = totals._replace(stale_responses=totals.stale_responses + 1)
-            self.server = self.server._replace(totals=totals)
+            totals = totals.replace(stale_responses=totals.stale_responses + 1)
+            self.server = self.server.replace(totals=totals)
 
     # -- subscribers -------------------------------------------------------------------------------
 
@@ -177,9 +177,9 @@ class Batch:
             return
         subscriber = subscriber_of(after if after is not None and now else before)
         more, server = (1 if now else -1), self.server
-        self.server = server._replace(
+        self.server = server.replace(
             broadcast=count_subscribers(server.broadcast, subscriber.subscription.encoding, more),
-            load=server.load._replace(websockets=server.load.websockets + more),
+            load=server.load.replace(websockets=server.load.websockets + more),
             oldest=add(server.oldest, before.conn) if now else self._oldest_after_end(),
         )
         self.context = make_context(self.server, self._parse)
@@ -195,7 +195,7 @@ class Batch:
         """Let the broadcast know where a subscriber is now."""
         broadcast = update_cohort(self.server.broadcast, before, after)
         if broadcast is not self.server.broadcast:
-            self.server = self.server._replace(broadcast=broadcast)
+            self.server = self.server.replace(broadcast=broadcast)
 
     def _schedule_flush(self, client: Client, subscriber: Subscriber) -> Client:
         """The client, scheduled for the next flush if there is something to send and nothing in the
@@ -207,7 +207,7 @@ class Batch:
         if is_blocked and not is_close_due(client):
             return client
         self.unflushed.append(client.conn)
-        return with_subscriber(client, subscriber._replace(is_scheduled=True))
+        return with_subscriber(client, subscriber.replace(is_scheduled=True))
 
     # -- budgets -----------------------------------------------------------------------------------
 
@@ -217,7 +217,7 @@ class Batch:
         """
         load = load_after(self.server.load, before, after)
         if load is not self.server.load:
-            self.server = self.server._replace(load=load)
+            self.server = self.server.replace(load=load)
         self._settle_budgets(newest)
 
     def _settle_budgets(self, newest: Conn | None = None) -> None:
@@ -260,7 +260,7 @@ class Batch:
         if conn is not None and conn == newest:
             conn, oldest = take_oldest(oldest, self._is_subscriber)
             oldest = add(oldest, newest)
-        self.server = self.server._replace(oldest=oldest)
+        self.server = self.server.replace(oldest=oldest)
         client = None if conn is None else self.draft.find_client(conn)
         if client is not None:
             self.close_now(client, CloseReason.EVICTED)
@@ -320,8 +320,8 @@ class Batch:
 
     def _set_paused_at(self, paused_at: float | None) -> None:
         """Pause the server, or end its pause with None."""
-        load = self.server.load._replace(paused_at=paused_at)
-        self.server = self.server._replace(load=load)
+        load = self.server.load.replace(paused_at=paused_at)
+        self.server = self.server.replace(load=load)
         self.context = make_context(self.server, self._parse)
 
     def _resume_all(self) -> None:
@@ -343,7 +343,7 @@ class Batch:
             unflushed = unflushed.extend(self.unflushed)
         server = with_slots(server, self.draft.finish(), unflushed)
         if self.context.is_draining and not server.slots.used:
-            server = server._replace(running=ServerState.STOPPED)
+            server = server.replace(running=ServerState.STOPPED)
         return server, self.effects
 
 

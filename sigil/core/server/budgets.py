@@ -14,23 +14,32 @@ bytes, not once for each client. This file does not know how a client is evicted
 """
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, final
 
 from ..connection.client import Client, incoming_len, outgoing_len
 from ..limits import Limits
+from ..value import Value
 
 
-class Load(NamedTuple):
+@final
+class Load(Value):
     """What all clients hold together."""
 
-    inbound: int
-    """Bytes that came and are no complete request or message yet."""
-    outbound: int
-    """Bytes held for clients that have not read them yet."""
-    paused_at: float | None
-    """Since when no request is handed to a handler because of `outbound`; None while they are."""
-    websockets: int
-    """Subscribers: WebSockets and event streams of what is broadcast."""
+    __match_args__ = ("inbound", "outbound", "paused_at", "websockets")
+    __slots__ = __match_args__
+
+    def __init__(
+        self, inbound: int, outbound: int, paused_at: float | None, websockets: int
+    ) -> None:
+        self.inbound: Final = inbound
+        """Bytes that came and are no complete request or message yet."""
+        self.outbound: Final = outbound
+        """Bytes held for clients that have not read them yet."""
+        self.paused_at: Final = paused_at
+        """Since when no request is handed to a handler because of `outbound`; None while they are.
+        """
+        self.websockets: Final = websockets
+        """Subscribers: WebSockets and event streams of what is broadcast."""
 
 
 NO_LOAD = Load(0, 0, None, 0)
@@ -81,7 +90,7 @@ def load_after(load: Load, before: Client, after: Client | None) -> Load:
         inbound, outbound = inbound + incoming_len(after), outbound + outgoing_len(after)
     if inbound == load.inbound and outbound == load.outbound:
         return load
-    return load._replace(inbound=inbound, outbound=outbound)
+    return load.replace(inbound=inbound, outbound=outbound)
 
 
 def has_subscriber_slot(load: Load, limits: Limits) -> bool:

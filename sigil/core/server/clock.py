@@ -62,7 +62,7 @@ def input_read(server: Server, event: InputRead, parse: Parse) -> tuple[Server, 
     is_overloaded = paused_at is not None and at >= paused_at + OVERLOAD_GRACE_SECONDS
     if not expired and not is_overloaded:
         return server, closed
-    server = server._replace(wheel=wheel)
+    server = server.replace(wheel=wheel)
     server, effects = _check_deadlines(server, at, expired, event.unread, parse)
     if not is_overloaded or server.load.paused_at is None:
         return server, closed + effects
@@ -100,7 +100,7 @@ def _check_deadlines(
                 batch.draft.put(client)
             wheel = schedule(wheel, conn, at, deadline_of(client, server.limits))
     server, effects = batch.finish()
-    return server._replace(wheel=wheel), effects
+    return server.replace(wheel=wheel), effects
 
 
 def _disconnect_slowest_readers(
@@ -111,7 +111,7 @@ def _disconnect_slowest_readers(
     """
     slot, slot_count = server.candidates.next_slot, max(1, len(server.slots.entries))
     after = (slot + LONGEST_LOOK) % slot_count
-    server = server._replace(candidates=server.candidates._replace(next_slot=after))
+    server = server.replace(candidates=server.candidates.replace(next_slot=after))
     batch = Batch(server, parse)
     clients = batch.draft.clients_from(slot, min(LONGEST_LOOK, slot_count))
     max_count = server.limits.max_overdue_per_tick

@@ -17,11 +17,12 @@ file does not know how a connection is closed.
 
 from collections.abc import Iterable
 from heapq import nsmallest
-from typing import NamedTuple, TypeAlias
+from typing import Final, TypeAlias, final
 
 from ..conn import Conn
 from ..connection.client import Client, incoming_len, is_subscriber, outgoing_len
 from ..connection.deadlines import Waiting, waiting_for
+from ..value import Value
 from .slots import Draft
 
 EVICTION_ORDER: tuple[Waiting, ...] = (
@@ -61,13 +62,18 @@ Rank: TypeAlias = tuple[int, float, int]
 """The place of a client in the order of eviction; no two have the same."""
 
 
-class Candidates(NamedTuple):
+@final
+class Candidates(Value):
     """The best candidates for eviction that were seen, first ones first, each with the rank that it
     had; and the slot from which to look on.
     """
 
-    ranked: tuple[tuple[Rank, Conn], ...]
-    next_slot: int
+    __match_args__ = ("ranked", "next_slot")
+    __slots__ = __match_args__
+
+    def __init__(self, ranked: tuple[tuple[Rank, Conn], ...], next_slot: int) -> None:
+        self.ranked: Final = ranked
+        self.next_slot: Final = next_slot
 
 
 NO_CANDIDATES = Candidates((), 0)
@@ -79,7 +85,7 @@ def next_to_evict(
     """The connection to lose its slot next, and the candidates that are left; None if all are
     subscribers.
     """
-    known, slot = candidates
+    known, slot = candidates.ranked, candidates.next_slot
     count = NEXT_LOOK if known else FIRST_LOOK
     looked, slot_count = 0, draft.slot_count
     while True:

@@ -122,7 +122,7 @@ def _flush_each(batch: Batch, conns: Iterable[Conn], unhandled: frozenset[Conn])
         batch.encode_ahead(client)
         context = batch.context
         if is_close_due(client) and conn not in unhandled:
-            unscheduled = with_subscriber(client, client.subscriber._replace(is_scheduled=False))
+            unscheduled = with_subscriber(client, client.subscriber.replace(is_scheduled=False))
             batch.commit(client, answer_close(unscheduled, context))
         elif client.websocket is not None:
             batch.commit(client, flush_websocket(client, context))

@@ -17,25 +17,33 @@ what anybody waits for.
 """
 
 from math import inf
-from typing import NamedTuple
+from typing import Final, final
 
+from ..value import Value
 from .timer_wheel import Wheel, next_expiry
 
 
-class HeldUp(NamedTuple):
+@final
+class HeldUp(Value):
     """The hold-ups of a server until now."""
 
-    seconds: float
-    """How far the counted time is behind the clock."""
-    judges_from: float
-    """A moment of the counted time: in ticks that start before it, only those are overdue that were
-    so at `judges_until`.
-    """
-    judges_until: float
-    tick_at: float
-    """When the last tick started, on the clock of the world."""
-    usual: float
-    """Seconds that usually pass from one tick to the next, if they are more than a period."""
+    __match_args__ = ("seconds", "judges_from", "judges_until", "tick_at", "usual")
+    __slots__ = __match_args__
+
+    def __init__(
+        self, seconds: float, judges_from: float, judges_until: float, tick_at: float, usual: float
+    ) -> None:
+        self.seconds: Final = seconds
+        """How far the counted time is behind the clock."""
+        self.judges_from: Final = judges_from
+        """A moment of the counted time: in ticks that start before it, only those are overdue that
+        were so at `judges_until`.
+        """
+        self.judges_until: Final = judges_until
+        self.tick_at: Final = tick_at
+        """When the last tick started, on the clock of the world."""
+        self.usual: Final = usual
+        """Seconds that usually pass from one tick to the next, if they are more than a period."""
 
 
 NEVER_HELD_UP = HeldUp(0.0, -inf, -inf, 0.0, 0.0)
@@ -57,7 +65,7 @@ def when_read(held_up: HeldUp, wheel: Wheel, tick_started_at: float, now: float)
     latest = max(tick_started_at + usual, due) + wheel.granularity
     if now - held_up.seconds <= latest:
         return held_up
-    return held_up._replace(seconds=now - latest)
+    return held_up.replace(seconds=now - latest)
 
 
 def when_tick_started(held_up: HeldUp, wheel: Wheel, tick_started_at: float, now: float) -> HeldUp:
@@ -66,7 +74,7 @@ def when_tick_started(held_up: HeldUp, wheel: Wheel, tick_started_at: float, now
     """
     after = when_read(held_up, wheel, tick_started_at, now)
     usual = min(now - held_up.tick_at, 4 * max(wheel.period, held_up.usual))
-    after = after._replace(tick_at=now, usual=usual)
+    after = after.replace(tick_at=now, usual=usual)
     due = next_expiry(wheel)
     if due is None:
         return after
@@ -74,4 +82,4 @@ def when_tick_started(held_up: HeldUp, wheel: Wheel, tick_started_at: float, now
     if late <= wheel.granularity:
         return after
     judges_from = now - after.seconds + min(late, wheel.period / 2)
-    return after._replace(judges_from=judges_from, judges_until=tick_started_at)
+    return after.replace(judges_from=judges_from, judges_until=tick_started_at)

@@ -37,7 +37,7 @@ def stop(server: Server, event: Stop, parse: Parse) -> tuple[Server, list[Effect
     if server.running is not ServerState.SERVING:
         return stop_now(server, parse)
     grace = inf if isnan(event.grace) else event.grace
-    draining = server._replace(running=ServerState.DRAINING, deadline=server.now + grace)
+    draining = server.replace(running=ServerState.DRAINING, deadline=server.now + grace)
     if grace <= 0:
         return stop_now(draining, parse)
     batch, idle = Batch(draining, parse), []
@@ -48,7 +48,7 @@ def stop(server: Server, event: Stop, parse: Parse) -> tuple[Server, list[Effect
             request = CloseRequested(client.conn, CloseReason.SHUTDOWN)
             batch.commit(client, on_close_requested(client, request, batch.context))
     server, effects = batch.finish()
-    return server._replace(last_reads=LastReads(pvector(idle), pvector())), effects
+    return server.replace(last_reads=LastReads(pvector(idle), pvector())), effects
 
 
 def close_unheard(
@@ -68,14 +68,14 @@ def close_unheard(
         batch.commit(client, (Disconnected(client, CloseReason.SHUTDOWN), []))
     server, effects = batch.finish()
     due = last_reads.newest.extend([conn for conn in last_reads.due if conn in unread])
-    return server._replace(last_reads=LastReads(pvector(), due)), effects
+    return server.replace(last_reads=LastReads(pvector(), due)), effects
 
 
 def stop_now(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
     """The server with all connections closed; those that wait for a response are sent a 503 if it
     can be sent at once.
     """
-    batch = Batch(server._replace(last_reads=NO_LAST_READS), parse)
+    batch = Batch(server.replace(last_reads=NO_LAST_READS), parse)
     for before in list(clients_of(server.slots)):
         client = batch.draft.find_client(before.conn)  # an earlier one's end may have changed it
         if client is not None:

@@ -11,11 +11,12 @@ It does not know clients, only `Conn`s.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias, final
 
 from pyrsistent import PVector, pvector
 
 from ..conn import Conn
+from ..value import Value
 
 Key: TypeAlias = tuple[int, int]
 """The generation of a connection, and its slot."""
@@ -24,13 +25,18 @@ SPARE = 32
 """So many that have ended are no reason to make the heap anew."""
 
 
-class Oldest(NamedTuple):
+@final
+class Oldest(Value):
     """A binary heap: the first `size` of `keys`, none of which is before its parent, that at
     `(index - 1) // 2`; behind them there may be places without a meaning.
     """
 
-    keys: PVector[Key]
-    size: int
+    __match_args__ = ("keys", "size")
+    __slots__ = __match_args__
+
+    def __init__(self, keys: PVector[Key], size: int) -> None:
+        self.keys: Final = keys
+        self.size: Final = size
 
 
 NOBODY = Oldest(pvector(), 0)

@@ -104,7 +104,7 @@ def _append(
     totals = server.totals
     if broadcast.encoding_counts and Encoding.SSE in dict(broadcast.encoding_counts):
         skipped = sum([entry.frame[0] & 0x0F != Opcode.TEXT for entry in entries])
-        totals = totals._replace(sse_skipped=totals.sse_skipped + skipped)
+        totals = totals.replace(sse_skipped=totals.sse_skipped + skipped)
     server = with_broadcast(server, broadcast, totals)
     if broadcast.ring.tail_number <= broadcast.lowest_cursor:
         return server, []

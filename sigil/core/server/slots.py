@@ -10,23 +10,28 @@ private to one call and ends in a new table. No other file knows pyrsistent's ve
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, final
 
 from pyrsistent import PVector, pvector
 
 from ..conn import Conn
 from ..connection.client import Client
-from ..unchecked import make_unchecked
+from ..value import Value
 
 NO_SLOT = -1
 
 
-class Slots(NamedTuple):
+@final
+class Slots(Value):
     """All slots; `free` is the first free one or `NO_SLOT`; `used` counts those in use."""
 
-    entries: PVector[Client | int]
-    free: int
-    used: int
+    __match_args__ = ("entries", "free", "used")
+    __slots__ = __match_args__
+
+    def __init__(self, entries: PVector[Client | int], free: int, used: int) -> None:
+        self.entries: Final = entries
+        self.free: Final = free
+        self.used: Final = used
 
 
 EMPTY = Slots(pvector(), NO_SLOT, 0)
@@ -62,9 +67,9 @@ class Draft:
     __slots__ = ("_free", "_length", "_used", "entries")
 
     def __init__(self, slots: Slots) -> None:
-        entries, self._free, self._used = slots
-        self.entries = entries.evolver()
-        self._length = len(entries)
+        self._free, self._used = slots.free, slots.used
+        self.entries = slots.entries.evolver()
+        self._length = len(slots.entries)
 
     def find_client(self, conn: Conn) -> Client | None:
         """The client of connection `conn` as it is now, or None if that connection is gone."""
@@ -125,12 +130,4 @@ class Draft:
 
     def finish(self) -> Slots:
         """The table as it is now."""
-        after: Slots = make_unchecked(
-            Slots,
-            (
-                self.entries.persistent(),
-                self._free,
-                self._used,
-            ),
-        )
-        return after
+        return Slots(self.entries.persistent(), self._free, self._used)

@@ -12,7 +12,7 @@ what happens, only what is left when it has happened.
 """
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, final
 
 from pyrsistent import PVector, pvector
 
@@ -20,7 +20,7 @@ from ..broadcast.broadcast import Broadcast, make_broadcast
 from ..conn import Conn
 from ..http.encode import date_field_and_end
 from ..limits import Limits, shortest_timeout, without_aliases
-from ..unchecked import make_unchecked
+from ..value import Value
 from .budgets import NO_LOAD, Load
 from .eviction import NO_CANDIDATES, Candidates
 from .held_up import NEVER_HELD_UP, HeldUp
@@ -39,61 +39,97 @@ class ServerState(IntEnum):
     STOPPED = 2
 
 
-class LastReads(NamedTuple):
+@final
+class LastReads(Value):
     """While a server is draining: who has sent nothing, and is closed when it was read once more.
 
     What came before the stop may not have been read yet. `InputRead` says what was, but only of its
     own tick, which may have begun before; so a whole one has to pass.
     """
 
-    newest: PVector[Conn]
-    """Those whom the next `InputRead` does not concern: its tick may have begun before the stop, or
-    before they were accepted.
-    """
-    due: PVector[Conn]
-    """Those whom it does."""
+    __match_args__ = ("newest", "due")
+    __slots__ = __match_args__
+
+    def __init__(self, newest: PVector[Conn], due: PVector[Conn]) -> None:
+        self.newest: Final = newest
+        """Those whom the next `InputRead` does not concern: its tick may have begun before the
+        stop, or before they were accepted.
+        """
+        self.due: Final = due
+        """Those whom it does."""
 
 
 NO_LAST_READS = LastReads(pvector(), pvector())
 
 
-class Server(NamedTuple):
+@final
+class Server(Value):
     """A server; times are in seconds. Those of connections, of the wheel and of the load are of the
     counted time (`counted_now`); all others but `unix_time` are on the clock of `now`.
     """
 
-    slots: Slots
-    """The table of connections."""
-    now: float
-    """On a clock that never goes back."""
-    unix_time: int
-    """Whole seconds since 1970, for the Date field."""
-    date: bytes
-    """The Date field of that second, and the empty line that ends a head."""
-    limits: Limits
-    running: ServerState
-    wheel: Wheel
-    """When to look at which connection's deadline."""
-    started_at: float
-    next_generation: int
-    """The `generation` of the next connection; it is never used twice."""
-    deadline: float
-    """When draining ends and whoever is left is closed; it means nothing before."""
-    totals: Totals
-    logs_access: bool
-    load: Load
-    """Sums over all clients, which the budgets are compared with."""
-    candidates: Candidates
-    """Who loses its slot next."""
-    oldest: Oldest
-    """The subscribers in the order in which they give way to newer ones."""
-    unflushed: PVector[Conn]
-    """The subscribers with something queued that leaves at the end of the tick, each once."""
-    tick_started_at: float
-    """When the last tick began, in counted time."""
-    broadcast: Broadcast
-    held_up: HeldUp
-    last_reads: LastReads
+    __match_args__ = (
+        "slots", "now", "unix_time", "date", "limits", "running", "wheel", "started_at",
+        "next_generation", "deadline", "totals", "logs_access", "load", "candidates",
+        "oldest", "unflushed", "tick_started_at", "broadcast", "held_up", "last_reads",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        slots: Slots,
+        now: float,
+        unix_time: int,
+        date: bytes,
+        limits: Limits,
+        running: ServerState,
+        wheel: Wheel,
+        started_at: float,
+        next_generation: int,
+        deadline: float,
+        totals: Totals,
+        logs_access: bool,
+        load: Load,
+        candidates: Candidates,
+        oldest: Oldest,
+        unflushed: PVector[Conn],
+        tick_started_at: float,
+        broadcast: Broadcast,
+        held_up: HeldUp,
+        last_reads: LastReads,
+    ) -> None:
+        self.slots: Final = slots
+        """The table of connections."""
+        self.now: Final = now
+        """On a clock that never goes back."""
+        self.unix_time: Final = unix_time
+        """Whole seconds since 1970, for the Date field."""
+        self.date: Final = date
+        """The Date field of that second, and the empty line that ends a head."""
+        self.limits: Final = limits
+        self.running: Final = running
+        self.wheel: Final = wheel
+        """When to look at which connection's deadline."""
+        self.started_at: Final = started_at
+        self.next_generation: Final = next_generation
+        """The `generation` of the next connection; it is never used twice."""
+        self.deadline: Final = deadline
+        """When draining ends and whoever is left is closed; it means nothing before."""
+        self.totals: Final = totals
+        self.logs_access: Final = logs_access
+        self.load: Final = load
+        """Sums over all clients, which the budgets are compared with."""
+        self.candidates: Final = candidates
+        """Who loses its slot next."""
+        self.oldest: Final = oldest
+        """The subscribers in the order in which they give way to newer ones."""
+        self.unflushed: Final = unflushed
+        """The subscribers with something queued that leaves at the end of the tick, each once."""
+        self.tick_started_at: Final = tick_started_at
+        """When the last tick began, in counted time."""
+        self.broadcast: Final = broadcast
+        self.held_up: Final = held_up
+        self.last_reads: Final = last_reads
 
 
 def make_server(
@@ -124,7 +160,7 @@ def make_server(
         unflushed=pvector(),
         tick_started_at=now,
         broadcast=make_broadcast(limits, epoch),
-        held_up=NEVER_HELD_UP._replace(tick_at=now),
+        held_up=NEVER_HELD_UP.replace(tick_at=now),
         last_reads=NO_LAST_READS,
     )
 
@@ -140,8 +176,6 @@ def counted_now(server: Server) -> float:
 # anew. The fields are laid out by hand, in the order of the record, so that a look shows which of
 # them are replaced.
 
-# fmt: off
-
 
 def at_time(
     server: Server,
@@ -154,35 +188,31 @@ def at_time(
     """The server at `now`, in a tick that began at `tick_started_at`, with these hold-ups; `date`
     belongs to `unix_time`.
     """
-    (slots, _, _, _, limits, running, wheel, started_at, next_generation,
-     deadline, totals, logs_access, load, candidates, oldest, unflushed,
-     _, broadcast, _, last_reads) = server
-    after: Server = make_unchecked(Server, (
-        slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
-        deadline, totals, logs_access, load, candidates, oldest, unflushed,
-        tick_started_at, broadcast, held_up, last_reads))
-    return after
+    return Server(
+        server.slots, now, unix_time, date, server.limits, server.running, server.wheel,
+        server.started_at, server.next_generation, server.deadline, server.totals,
+        server.logs_access, server.load, server.candidates, server.oldest, server.unflushed,
+        tick_started_at, server.broadcast, held_up, server.last_reads,
+    )  # fmt: skip
 
 
 def with_slots(server: Server, slots: Slots, unflushed: PVector[Conn]) -> Server:
     """The server with another table, and other subscribers that are to be flushed."""
-    (_, now, unix_time, date, limits, running, wheel, started_at, next_generation,
-     deadline, totals, logs_access, load, candidates, oldest, _,
-     tick_started_at, broadcast, held_up, last_reads) = server
-    after: Server = make_unchecked(Server, (
-        slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
-        deadline, totals, logs_access, load, candidates, oldest, unflushed,
-        tick_started_at, broadcast, held_up, last_reads))
-    return after
+    return Server(
+        slots, server.now, server.unix_time, server.date, server.limits, server.running,
+        server.wheel, server.started_at, server.next_generation, server.deadline,
+        server.totals, server.logs_access, server.load, server.candidates, server.oldest,
+        unflushed, server.tick_started_at, server.broadcast, server.held_up,
+        server.last_reads,
+    )  # fmt: skip
 
 
 def with_broadcast(server: Server, broadcast: Broadcast, totals: Totals) -> Server:
     """The server with another broadcast, and other totals."""
-    (slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
-     deadline, _, logs_access, load, candidates, oldest, unflushed,
-     tick_started_at, _, held_up, last_reads) = server
-    after: Server = make_unchecked(Server, (
-        slots, now, unix_time, date, limits, running, wheel, started_at, next_generation,
-        deadline, totals, logs_access, load, candidates, oldest, unflushed,
-        tick_started_at, broadcast, held_up, last_reads))
-    return after
+    return Server(
+        server.slots, server.now, server.unix_time, server.date, server.limits,
+        server.running, server.wheel, server.started_at, server.next_generation,
+        server.deadline, totals, server.logs_access, server.load, server.candidates,
+        server.oldest, server.unflushed, server.tick_started_at, broadcast, server.held_up,
+        server.last_reads,
+    )  # fmt: skip

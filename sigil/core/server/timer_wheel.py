@@ -13,18 +13,20 @@ may still be in a bucket: whoever looks it up finds nothing. The wheel does not 
 """
 
 from math import ceil, floor
-from typing import NamedTuple
+from typing import Final, final
 
 from pyrsistent import PMap, PVector, pmap, pvector
 
 from ..conn import Conn
+from ..value import Value
 
 BUCKETS_PER_PERIOD = 32
 PERIOD_MIN_SECONDS, PERIOD_MAX_SECONDS = 0.01, 3_600.0
 """A tiny timeout must not make every tick look at everybody, nor a huge one forget anybody."""
 
 
-class Wheel(NamedTuple):
+@final
+class Wheel(Value):
     """Connections by the time at which to look at them.
 
     `period` is the longest time in seconds that a connection is not looked at, `granularity` the
@@ -32,10 +34,20 @@ class Wheel(NamedTuple):
     one. The bucket at index `i` expires at `i * granularity`.
     """
 
-    period: float
-    granularity: float
-    buckets: PMap[int, PVector[Conn]]
-    soonest: int | None
+    __match_args__ = ("period", "granularity", "buckets", "soonest")
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        period: float,
+        granularity: float,
+        buckets: PMap[int, PVector[Conn]],
+        soonest: int | None,
+    ) -> None:
+        self.period: Final = period
+        self.granularity: Final = granularity
+        self.buckets: Final = buckets
+        self.soonest: Final = soonest
 
 
 def make_wheel(period: float) -> Wheel:

@@ -8,27 +8,48 @@ Rules: every total counts since the server was made. A total is only ever increa
 not know the machine: memory and processor time are the program's to measure.
 """
 
-from typing import NamedTuple
+from typing import Final, final
 
 from pyrsistent import PMap, pmap
 
 from ..close_reasons import CloseReason
 from ..connection.client import Client
+from ..value import Value
 
 
-class Totals(NamedTuple):
+@final
+class Totals(Value):
     """What was counted for connections that have ended, and what belongs to no connection."""
 
-    accepted: int
-    rejected: int
-    requests: int
-    bytes_in: int
-    bytes_out: int
-    stale_responses: int
-    closed: PMap[str, int]
-    """Ended connections, by the name of their `CloseReason`."""
-    sse_skipped: int
-    """Binary messages that were published while there were event streams, which carry text only."""
+    __match_args__ = (
+        "accepted", "rejected", "requests", "bytes_in", "bytes_out", "stale_responses",
+        "closed", "sse_skipped",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        accepted: int,
+        rejected: int,
+        requests: int,
+        bytes_in: int,
+        bytes_out: int,
+        stale_responses: int,
+        closed: PMap[str, int],
+        sse_skipped: int,
+    ) -> None:
+        self.accepted: Final = accepted
+        self.rejected: Final = rejected
+        self.requests: Final = requests
+        self.bytes_in: Final = bytes_in
+        self.bytes_out: Final = bytes_out
+        self.stale_responses: Final = stale_responses
+        self.closed: Final = closed
+        """Ended connections, by the name of their `CloseReason`."""
+        self.sse_skipped: Final = sse_skipped
+        """Binary messages that were published while there were event streams, which carry text
+        only.
+        """
 
 
 NO_TOTALS = Totals(0, 0, 0, 0, 0, 0, pmap(), 0)
@@ -36,10 +57,10 @@ NO_TOTALS = Totals(0, 0, 0, 0, 0, 0, pmap(), 0)
 
 def count_sent(totals: Totals, length: int) -> Totals:
     """The totals with `length` more bytes sent, to cohorts."""
-    accepted, rejected, requests, bytes_in, bytes_out, stale, closed, sse_skipped = totals
     return Totals(
-        accepted, rejected, requests, bytes_in, bytes_out + length, stale, closed, sse_skipped
-    )
+        totals.accepted, totals.rejected, totals.requests, totals.bytes_in,
+        totals.bytes_out + length, totals.stale_responses, totals.closed, totals.sse_skipped,
+    )  # fmt: skip
 
 
 def requests_of(client: Client) -> int:
@@ -49,7 +70,7 @@ def requests_of(client: Client) -> int:
 
 def add_closed(totals: Totals, client: Client, reason: CloseReason) -> Totals:
     """The totals with the figures of a connection that ended for this reason."""
-    return totals._replace(
+    return totals.replace(
         requests=totals.requests + requests_of(client),
         bytes_in=totals.bytes_in + client.bytes_in,
         bytes_out=totals.bytes_out + client.bytes_out,

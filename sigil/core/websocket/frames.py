@@ -16,10 +16,11 @@ be unpredictable: whoever writes a masked frame passes one in.
 from collections.abc import Sequence
 from enum import IntEnum
 from struct import Struct
-from typing import NamedTuple
+from typing import Final, final
 
 from ..close_reasons import CloseReason
 from ..parse_result import Malformed, NeedMore, malformed
+from ..value import Value
 from .masking import apply_mask
 
 
@@ -34,7 +35,8 @@ class Opcode(IntEnum):
     PONG = 10
 
 
-class FrameRules(NamedTuple):
+@final
+class FrameRules(Value):
     """What holds for every frame that one side of a connection reads.
 
     The bounds are bytes of payload as they come, compressed or not. A message may have
@@ -44,35 +46,62 @@ class FrameRules(NamedTuple):
     false where a client does (RFC 6455 section 5.1).
     """
 
-    max_frame_len: int
-    max_message_len: int
-    allows_rsv1: bool = False
-    is_masked: bool = True
-    max_small_fragments: int = 0
-    min_fragment_len: int = 0
+    __match_args__ = (
+        "max_frame_len", "max_message_len", "allows_rsv1", "is_masked",
+        "max_small_fragments", "min_fragment_len",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        max_frame_len: int,
+        max_message_len: int,
+        allows_rsv1: bool = False,
+        is_masked: bool = True,
+        max_small_fragments: int = 0,
+        min_fragment_len: int = 0,
+    ) -> None:
+        self.max_frame_len: Final = max_frame_len
+        self.max_message_len: Final = max_message_len
+        self.allows_rsv1: Final = allows_rsv1
+        self.is_masked: Final = is_masked
+        self.max_small_fragments: Final = max_small_fragments
+        self.min_fragment_len: Final = min_fragment_len
 
 
-class FrameHeader(NamedTuple):
+@final
+class FrameHeader(Value):
     """All of a frame but its payload of `length` bytes, which begins at index `end` of the data.
 
     `key` is the masking key, empty if the payload is not masked.
     """
 
-    opcode: Opcode
-    fin: bool
-    rsv1: bool
-    length: int
-    key: bytes
-    end: int
+    __match_args__ = ("opcode", "fin", "rsv1", "length", "key", "end")
+    __slots__ = __match_args__
+
+    def __init__(
+        self, opcode: Opcode, fin: bool, rsv1: bool, length: int, key: bytes, end: int
+    ) -> None:
+        self.opcode: Final = opcode
+        self.fin: Final = fin
+        self.rsv1: Final = rsv1
+        self.length: Final = length
+        self.key: Final = key
+        self.end: Final = end
 
 
-class Frame(NamedTuple):
+@final
+class Frame(Value):
     """A whole frame, its payload unmasked."""
 
-    opcode: Opcode
-    fin: bool
-    rsv1: bool
-    payload: bytes
+    __match_args__ = ("opcode", "fin", "rsv1", "payload")
+    __slots__ = __match_args__
+
+    def __init__(self, opcode: Opcode, fin: bool, rsv1: bool, payload: bytes) -> None:
+        self.opcode: Final = opcode
+        self.fin: Final = fin
+        self.rsv1: Final = rsv1
+        self.payload: Final = payload
 
 
 FIN, RSV, RSV1, MASKED = 0x80, 0x70, 0x40, 0x80

@@ -13,7 +13,7 @@ It does not know frames, and it chooses nothing: `broadcast.negotiation` and the
 
 import re
 from base64 import b64encode
-from typing import NamedTuple
+from typing import Final, final
 
 from ..close_reasons import CloseReason
 from ..http.framing import check_host_field
@@ -23,24 +23,37 @@ from ..http.response import Response
 from ..http.tokens import TOKEN, TOKEN_CHAR, parse_list, split_list
 from ..http.validate import check_headers
 from ..parse_result import Malformed, malformed
+from ..value import Value
 from .origin import is_origin_allowed
 
 
-class Extension(NamedTuple):
+@final
+class Extension(Value):
     """An extension that was offered or accepted: its name, and its parameters, each with a value or
     None (RFC 6455 section 9.1).
     """
 
-    name: str
-    params: tuple[tuple[str, str | None], ...]
+    __match_args__ = ("name", "params")
+    __slots__ = __match_args__
+
+    def __init__(self, name: str, params: tuple[tuple[str, str | None], ...]) -> None:
+        self.name: Final = name
+        self.params: Final = params
 
 
-class Offer(NamedTuple):
+@final
+class Offer(Value):
     """What a valid upgrade request offers, in the client's order of preference, and its key."""
 
-    key: str
-    subprotocols: tuple[str, ...]
-    extensions: tuple[Extension, ...]
+    __match_args__ = ("key", "subprotocols", "extensions")
+    __slots__ = __match_args__
+
+    def __init__(
+        self, key: str, subprotocols: tuple[str, ...], extensions: tuple[Extension, ...]
+    ) -> None:
+        self.key: Final = key
+        self.subprotocols: Final = subprotocols
+        self.extensions: Final = extensions
 
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

@@ -17,11 +17,12 @@ its content.
 
 from codecs import utf_8_decode
 from struct import Struct
-from typing import NamedTuple, TypeAlias
+from typing import Final, TypeAlias, final
 
 from ..close_reasons import CloseReason
 from ..parse_result import Malformed, NeedMore, malformed
 from ..rope import Rope, rope_append, rope_join
+from ..value import Value
 from .compression import inflate
 from .frames import (
     FrameHeader,
@@ -35,30 +36,50 @@ from .masking import apply_mask
 # -- items -----------------------------------------------------------------------------------------
 
 
-class Ping(NamedTuple):
+@final
+class Ping(Value):
     """A ping, which wants a pong with the same payload (RFC 6455 section 5.5.2)."""
 
-    payload: bytes
+    __match_args__ = ("payload",)
+    __slots__ = __match_args__
+
+    def __init__(self, payload: bytes) -> None:
+        self.payload: Final = payload
 
 
-class Pong(NamedTuple):
+@final
+class Pong(Value):
     """The pong for a ping of ours, or an unsolicited one (RFC 6455 section 5.5.3)."""
 
-    payload: bytes
+    __match_args__ = ("payload",)
+    __slots__ = __match_args__
+
+    def __init__(self, payload: bytes) -> None:
+        self.payload: Final = payload
 
 
-class Close(NamedTuple):
+@final
+class Close(Value):
     """The close frame of the peer; `code` is 1005 if it has none (RFC 6455 section 5.5.1)."""
 
-    code: int
-    reason: str
+    __match_args__ = ("code", "reason")
+    __slots__ = __match_args__
+
+    def __init__(self, code: int, reason: str) -> None:
+        self.code: Final = code
+        self.reason: Final = reason
 
 
-class CompressedMessage(NamedTuple):
+@final
+class CompressedMessage(Value):
     """A text or binary message, still compressed (RFC 7692 section 6)."""
 
-    opcode: Opcode
-    payload: bytes
+    __match_args__ = ("opcode", "payload")
+    __slots__ = __match_args__
+
+    def __init__(self, opcode: Opcode, payload: bytes) -> None:
+        self.opcode: Final = opcode
+        self.payload: Final = payload
 
 
 Message: TypeAlias = str | bytes
@@ -71,7 +92,8 @@ Item: TypeAlias = Message | CompressedMessage | Ping | Pong | Close
 # -- the reader ------------------------------------------------------------------------------------
 
 
-class FragmentedMessage(NamedTuple):
+@final
+class FragmentedMessage(Value):
     """A message whose last frame has not come (RFC 6455 section 5.4).
 
     `rope` has its payload so far, `announced_len` the bytes that the headers of its frames so far
@@ -79,36 +101,66 @@ class FragmentedMessage(NamedTuple):
     `continuations` is the number of its frames but the first.
     """
 
-    opcode: Opcode
-    is_compressed: bool
-    rope: Rope
-    announced_len: int
-    partial_char: bytes
-    continuations: int = 0
+    __match_args__ = (
+        "opcode", "is_compressed", "rope", "announced_len", "partial_char", "continuations",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        opcode: Opcode,
+        is_compressed: bool,
+        rope: Rope,
+        announced_len: int,
+        partial_char: bytes,
+        continuations: int = 0,
+    ) -> None:
+        self.opcode: Final = opcode
+        self.is_compressed: Final = is_compressed
+        self.rope: Final = rope
+        self.announced_len: Final = announced_len
+        self.partial_char: Final = partial_char
+        self.continuations: Final = continuations
 
 
-class PartialFrame(NamedTuple):
+@final
+class PartialFrame(Value):
     """A data frame of which `remaining` bytes of payload have not come.
 
     `key` is rotated so that its first byte masks the next byte; empty if the frame is not masked.
     """
 
-    remaining: int
-    key: bytes
-    fin: bool
+    __match_args__ = ("remaining", "key", "fin")
+    __slots__ = __match_args__
+
+    def __init__(self, remaining: int, key: bytes, fin: bool) -> None:
+        self.remaining: Final = remaining
+        self.key: Final = key
+        self.fin: Final = fin
 
 
-class MessageReader(NamedTuple):
+@final
+class MessageReader(Value):
     """The receiving side of a WebSocket: what was read and is not a whole item yet.
 
     `buffer` is the begin of a header or control frame; `message` and `frame` are the message and
     the data frame that have begun, if any; `is_over` is true after a Close or an error.
     """
 
-    buffer: bytes
-    message: FragmentedMessage | None
-    frame: PartialFrame | None
-    is_over: bool
+    __match_args__ = ("buffer", "message", "frame", "is_over")
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        buffer: bytes,
+        message: FragmentedMessage | None,
+        frame: PartialFrame | None,
+        is_over: bool,
+    ) -> None:
+        self.buffer: Final = buffer
+        self.message: Final = message
+        self.frame: Final = frame
+        self.is_over: Final = is_over
 
 
 BETWEEN_MESSAGES = MessageReader(b"", None, None, False)
@@ -138,13 +190,13 @@ def receive_data(
     start = 0
     if reader.buffer:
         data = reader.buffer + data
-        reader = BETWEEN_MESSAGES if reader.message is None else reader._replace(buffer=b"")
+        reader = BETWEEN_MESSAGES if reader.message is None else reader.replace(buffer=b"")
     while not reader.is_over:
         if reader is BETWEEN_MESSAGES and rules.is_masked:
             start = take_unfragmented(data, start, rules, items)
         if start == len(data):
             break
-        _, message, frame, _ = reader
+        message, frame = reader.message, reader.frame
         if message is not None and frame is not None:
             step: Step | NeedMore | Malformed = _take_payload(message, frame, data, start)
         else:
@@ -152,7 +204,7 @@ def receive_data(
         if isinstance(step, Malformed):
             return READER_CLOSED, tuple(items), step
         if isinstance(step, NeedMore):
-            return reader._replace(buffer=data[start:]), tuple(items), None
+            return reader.replace(buffer=data[start:]), tuple(items), None
         reader, item, start = step
         if item is not None:
             items.append(item)
@@ -262,14 +314,14 @@ def _take_payload(
     """The reader after as much of a data frame's payload as has come, and the message if that was
     the last of it.
     """
-    opcode, is_compressed, rope, announced_len, partial_char, continuations = message
-    remaining, key, fin = frame
-    piece = data[start : start + remaining]
+    opcode, is_compressed = message.opcode, message.is_compressed
+    rope, partial_char = message.rope, message.partial_char
+    piece = data[start : start + frame.remaining]
     end = start + len(piece)
-    remaining -= len(piece)
-    is_complete = fin and not remaining
-    if key:
-        piece = apply_mask(piece, key)
+    remaining = frame.remaining - len(piece)
+    is_complete = frame.fin and not remaining
+    if frame.key:
+        piece = apply_mask(piece, frame.key)
     if opcode is Opcode.TEXT and not is_compressed:
         checked = check_utf8(partial_char, piece, is_complete)
         if isinstance(checked, Malformed):
@@ -280,12 +332,12 @@ def _take_payload(
     if is_complete:
         return BETWEEN_MESSAGES, _complete(opcode, is_compressed, rope), end
     message = FragmentedMessage(
-        opcode, is_compressed, rope, announced_len, partial_char, continuations
+        opcode, is_compressed, rope, message.announced_len, partial_char, message.continuations
     )
     if not remaining:
         return MessageReader(b"", message, None, False), None, end
-    offset = len(piece) & 3
-    frame = PartialFrame(remaining, key[offset:] + key[:offset], fin)
+    key, offset = frame.key, len(piece) & 3
+    frame = PartialFrame(remaining, key[offset:] + key[:offset], frame.fin)
     return MessageReader(b"", message, frame, False), None, end
 
 

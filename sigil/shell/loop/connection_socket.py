@@ -12,6 +12,7 @@ is sent, nor when.
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from operator import attrgetter
 from typing import TypeAlias
 
 from pyrsistent import PSet
@@ -72,6 +73,9 @@ CACHED_MAX, CACHED_TIMES = 4_096, 4
 """How many sockets may be cached in all cohorts together: so many, or each so often."""
 
 
+_slot_of = attrgetter("slot")
+
+
 def _take_nothing(data: bytes) -> int:
     """Stands for the `send` of a blocked connection: takes no bytes."""
     return 0
@@ -99,7 +103,11 @@ class CohortSockets:
         if known is not members or cohort is None:
             # in order of their slots, which is near to that of their memory in the kernel: a
             # seventh cheaper for 1,000
-            sockets = [self._sockets[conn] for conn in sorted(members) if conn in self._sockets]
+            sockets = [
+                self._sockets[conn]
+                for conn in sorted(members, key=_slot_of)
+                if conn in self._sockets
+            ]
             cohort = tuple(sockets), tuple([connection.send for connection in sockets])
             self._cache(subscription, members, cohort)
         if not blocked:

@@ -345,7 +345,7 @@ class Application:
         failure = self.sources.start(ticket, body)
         if failure is not None:
             return failure
-        without_chunks = response._replace(body=StreamedBody((), body.is_sse))
+        without_chunks = response.replace(body=StreamedBody((), body.is_sse))
         return HandlerReturned(ticket, (without_chunks,))
 
     # -- results that come later -------------------------------------------------------------------

@@ -188,7 +188,7 @@ class WebSocketClient(SimulatedClient):
         self.outgoing += (
             before + _UPGRADE.format(f"{topics}/{rng.choice((0, 0, 1, 3))}", offer)
         ).encode()
-        self._frame_rules = _FRAME_RULES._replace(allows_rsv1="deflate" in offer)
+        self._frame_rules = _FRAME_RULES.replace(allows_rsv1="deflate" in offer)
         self.expectation: Expectation | None = None
         self.is_upgraded = False
         self.sent_close = False

@@ -247,7 +247,7 @@ def test_a_slow_reader_is_told_its_name() -> None:
     response = ask(make_demo(recorder_after(1)), "/slow")
     assert response.body == EventStream(("load", "ballast"), 0)
     assert Headers(response.headers)["sigil-peer"] == "127.0.0.1:4"
-    socket = request("/slow")._replace(peer=Peer("/run/s", 0))
+    socket = request("/slow").replace(peer=Peer("/run/s", 0))
     assert "sigil-peer" not in Headers(make_demo(recorder_after(1))(socket).headers)
 
 

@@ -77,7 +77,7 @@ def test_what_is_found_is_what_a_look_at_everybody_finds(seed: int) -> None:
         if not lags:
             broadcast = leave_cohort(broadcast, conn, subscription)
     number = broadcast.cohort_index.next_number
-    assert broadcast.cohort_index == EMPTY_INDEX._replace(next_number=number)
+    assert broadcast.cohort_index == EMPTY_INDEX.replace(next_number=number)
 
 
 def test_cohorts_come_in_the_order_in_which_they_began() -> None:

@@ -37,7 +37,7 @@ def test_the_tail_comes_to_whoever_it_has_passed(seed: int) -> None:
             broadcast = remove_laggard(broadcast, conn)
             del cursors[conn], filed[conn]
         elif what == "publish":
-            broadcast = broadcast._replace(ring=ring_skip(broadcast.ring, dice.randint(1, 90)))
+            broadcast = broadcast.replace(ring=ring_skip(broadcast.ring, dice.randint(1, 90)))
             tail = broadcast.ring.tail_number
             passed = laggards_passed(broadcast)
             assert sorted(passed) == sorted(one for one in filed if filed[one] < tail)

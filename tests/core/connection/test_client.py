@@ -50,7 +50,7 @@ def test_a_new_connection_is_calm_and_clear() -> None:
 def test_a_connection_is_parked_behind_what_is_not_simple(
     owed: tuple[object, ...], parked: bool
 ) -> None:
-    assert pipeline_waits(FRESH._replace(outstanding=owed)) is parked  # type: ignore[arg-type]
+    assert pipeline_waits(FRESH.replace(outstanding=owed)) is parked  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def test_a_connection_is_parked_behind_what_is_not_simple(
         (READING, True),
         (LINGERING, False),
         (with_intake(FRESH, phase=Phase.MUST_CLOSE), False),
-        (FRESH._replace(outstanding=(SIMPLE,)), True),
-        (FRESH._replace(outstanding=(SIMPLE, SIMPLE)), False),
-        (FRESH._replace(outstanding=(UNSAFE,)), False),
+        (FRESH.replace(outstanding=(SIMPLE,)), True),
+        (FRESH.replace(outstanding=(SIMPLE, SIMPLE)), False),
+        (FRESH.replace(outstanding=(UNSAFE,)), False),
         (with_outbox(FRESH, b"x" * 9), True),
         (with_outbox(FRESH, b"x" * 9, b"y"), False),
     ],
@@ -79,8 +79,8 @@ def test_requests_are_parsed_within_the_bounds(client: Client, may: bool) -> Non
         (with_outbox(FRESH, b"x" * 10), Interest.WRITE),
         (with_intake(FRESH, peer_half_closed=True), Interest.NOTHING),
         (with_outbox(with_intake(FRESH, peer_half_closed=True), b"x"), Interest.WRITE),
-        (with_intake(FRESH._replace(outstanding=(UNSAFE,)), buffer=b"x" * 49), Interest.READ),
-        (with_intake(FRESH._replace(outstanding=(UNSAFE,)), buffer=b"x" * 50), Interest.NOTHING),
+        (with_intake(FRESH.replace(outstanding=(UNSAFE,)), buffer=b"x" * 49), Interest.READ),
+        (with_intake(FRESH.replace(outstanding=(UNSAFE,)), buffer=b"x" * 50), Interest.NOTHING),
         (with_intake(FRESH, buffer=b"x" * 50), Interest.READ),
         (with_intake(FRESH, phase=Phase.MUST_CLOSE, discarded=30), Interest.READ),
         (with_intake(FRESH, phase=Phase.MUST_CLOSE, discarded=31), Interest.NOTHING),

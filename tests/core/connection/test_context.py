@@ -41,8 +41,8 @@ def test_bytes_become_the_order_to_handle_a_request() -> None:
 
 
 def test_a_buffer_is_parsed_and_no_handler_called() -> None:
-    incoming = CLIENT.incoming._replace(buffer=GET + GET[:5])
-    client, effects = try_parse_and_handle(CLIENT._replace(incoming=incoming), context())
+    incoming = CLIENT.incoming.replace(buffer=GET + GET[:5])
+    client, effects = try_parse_and_handle(CLIENT.replace(incoming=incoming), context())
     assert [type(effect) for effect in effects] == [Handle]
     assert client.incoming.buffer == GET[:5]
 
@@ -91,7 +91,7 @@ def test_a_context_without_a_server_is_that_of_a_quiet_one() -> None:
     limits = Limits(max_queued_requests=3)
     alone = context(limits, 5.0)
     of_server = make_context(make_server(limits, 5.0, 0), parse_headers_only)
-    assert alone._replace(parse=of_server.parse, broadcast=of_server.broadcast) == of_server
+    assert alone.replace(parse=of_server.parse, broadcast=of_server.broadcast) == of_server
     assert alone.broadcast.ring.max_bytes == of_server.broadcast.ring.max_bytes
 
 

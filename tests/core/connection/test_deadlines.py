@@ -24,10 +24,10 @@ from tests.support.core_driver import CONN, same
         (FRESH, Waiting.IDLE, 60.0),
         (with_intake(FRESH, buffer=b"GET"), Waiting.HEADER, 10.0),
         (READING, Waiting.BODY, 30.0),
-        (READING._replace(outstanding=(SIMPLE,)), Waiting.BODY, 30.0),
-        (FRESH._replace(outstanding=(SIMPLE,)), Waiting.RESPONSE, 300.0),
+        (READING.replace(outstanding=(SIMPLE,)), Waiting.BODY, 30.0),
+        (FRESH.replace(outstanding=(SIMPLE,)), Waiting.RESPONSE, 300.0),
         (
-            with_intake(FRESH, buffer=b"GET")._replace(outstanding=(SIMPLE,)),
+            with_intake(FRESH, buffer=b"GET").replace(outstanding=(SIMPLE,)),
             Waiting.RESPONSE,
             300.0,
         ),
@@ -47,7 +47,7 @@ def test_settling_starts_the_clock_of_whoever_waits_for_something_new() -> None:
     after, effects = after_transition(FRESH, with_intake(FRESH, buffer=b"G"), [], CONTEXT)
     assert (after.waiting_since, effects) == (200.0, [])
     again, effects = after_transition(
-        after, with_intake(after, buffer=b"GE"), [], CONTEXT._replace(now=205.0)
+        after, with_intake(after, buffer=b"GE"), [], CONTEXT.replace(now=205.0)
     )
     assert (again.waiting_since, effects) == (200.0, [])
 
@@ -63,7 +63,7 @@ def test_settling_gives_a_connection_at_rest_the_very_records_of_rest() -> None:
     busy = with_intake(FRESH, buffer=b"G")
     rested, _ = after_transition(
         busy,
-        busy._replace(incoming=Incoming(*IDLE_HTTP), outgoing=Outgoing(*NOTHING_OUTGOING)),
+        busy.replace(incoming=Incoming(*IDLE_HTTP), outgoing=Outgoing(*NOTHING_OUTGOING)),
         [],
         CONTEXT,
     )

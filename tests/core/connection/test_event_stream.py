@@ -115,7 +115,7 @@ def came_back(
         before,
         Accepted(8, Peer("192.0.2.2", 1)),
         Received(conn, request),
-        HandlerReturned(ticket(0)._replace(conn=conn), (response or Response.sse(),)),
+        HandlerReturned(ticket(0).replace(conn=conn), (response or Response.sse(),)),
         FLUSH,
     )
     return server, bytes_to(conn, effects).removeprefix(HEAD)
@@ -319,7 +319,7 @@ def test_who_has_seen_another_stream_is_told_so_and_begins_as_a_newcomer(last_id
 
 def test_messages_that_nobody_was_to_be_sent_have_numbers_all_the_same() -> None:
     server, _ = advance_by(serving(), told("a", b"b"), told("c"))
-    assert server.broadcast == make_broadcast(Limits())._replace(ring=server.broadcast.ring)
+    assert server.broadcast == make_broadcast(Limits()).replace(ring=server.broadcast.ring)
     assert (server.broadcast.ring.tail_number, server.broadcast.next_number) == (3, 3)
     assert (
         came_back("0-0", server)[1] == b'event: gap\nid: 0-3\ndata: {"after":"0-0","missed":3}\n\n'
@@ -342,7 +342,7 @@ def test_a_newcomer_hears_what_is_published_from_now_on() -> None:
         server,
         Accepted(8, Peer("192.0.2.2", 1)),
         Received(Conn(1, 1), GET),
-        HandlerReturned(ticket(0)._replace(conn=Conn(1, 1)), (Response.sse(),)),
+        HandlerReturned(ticket(0).replace(conn=Conn(1, 1)), (Response.sse(),)),
         told("late"),
         FLUSH,
     )
@@ -360,7 +360,7 @@ def test_a_newcomer_does_not_hear_what_was_said_before_it_came_whatever_it_is_se
         told("early"),
         Accepted(8, Peer("192.0.2.2", 1)),
         Received(conn, GET),
-        HandlerReturned(ticket(0)._replace(conn=conn), (Response.sse(),)),
+        HandlerReturned(ticket(0).replace(conn=conn), (Response.sse(),)),
     )[0]
     _, effects = advance_by(server, sending("you", conn=conn), act(conn), told("late"), FLUSH)
     assert [event.data for event in read_events(bytes_to(conn, effects)).events] == ["you", "late"]
@@ -538,7 +538,7 @@ def test_a_listener_and_a_websocket_are_sent_the_same_in_one_turn() -> None:
         listening(),
         Accepted(8, Peer("192.0.2.2", 1)),
         Received(conn, UPGRADE),
-        HandlerReturned(ticket(0)._replace(conn=conn), (Response.upgrade(),)),
+        HandlerReturned(ticket(0).replace(conn=conn), (Response.upgrade(),)),
         told("a"),
         FLUSH,
     )

@@ -40,7 +40,7 @@ def paths(effects: list[Effect]) -> list[str]:
     return [request.path for request in requests_of(effects)]
 
 
-@pytest.mark.parametrize("stream", [STREAM, EVENTS, EVENTS._replace(status=201)])
+@pytest.mark.parametrize("stream", [STREAM, EVENTS, EVENTS.replace(status=201)])
 @pytest.mark.parametrize("waiting", [get("/1"), get("/1") + get("/2"), get("/1")[:9], HELLO])
 def test_nothing_is_handed_out_behind_a_stream_until_it_ends(
     stream: Response, waiting: bytes
@@ -105,7 +105,7 @@ def test_postponed_requests_are_handed_out_when_the_kernel_has_room() -> None:
 
 
 def test_postponed_requests_wait_until_what_was_sent_is_taken() -> None:
-    server, effects = postponed(answered(0, BIG, BIG)._replace(responses=(BIG,)))
+    server, effects = postponed(answered(0, BIG, BIG).replace(responses=(BIG,)))
     rest = bytes(12_000)
     server, effects = advance_by(server, Stalled(CONN, 0, (rest,)))
     server, effects = advance_by(server, Writable(CONN))
@@ -123,7 +123,7 @@ def test_postponed_requests_wait_behind_a_stream_for_its_end() -> None:
 
 
 def test_behind_the_end_of_a_connection_nothing_is_handed_out_again() -> None:
-    closing = OK._replace(headers=(("Connection", "close"),))
+    closing = OK.replace(headers=(("Connection", "close"),))
     server, effects = postponed(answered(0, closing))
     server, effects = advance_by(server, Writable(CONN))
     assert requests_of(effects) == []

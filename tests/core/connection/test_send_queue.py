@@ -82,7 +82,7 @@ def test_a_large_payload_is_never_copied() -> None:
 @pytest.mark.parametrize("room", [1, 5, 6, 15, 16, 17, 20_000])
 def test_a_long_frame_is_taken_whole_or_not_at_all(room: int) -> None:
     frame = LongFrame(b"\x82\x7e\x40\x01", bytes(COPY_MAX + 1))
-    subscriber = NOBODY._replace(queue=(b"first", frame, frame), queued_len=5 + 2 * item_len(frame))
+    subscriber = NOBODY.replace(queue=(b"first", frame, frame), queued_len=5 + 2 * item_len(frame))
     dequeued = dequeue(subscriber, EMPTY, room)
     rest = dequeued.subscriber
     sent = b"".join(dequeued.segments)
@@ -97,19 +97,19 @@ PONG = encode_frame(10, b"p")
 def test_the_answer_to_a_ping_goes_first_and_waits_for_no_room(room: int) -> None:
     assert dequeue(NOBODY, EMPTY, room).segments == ()
     assert dequeue(NOBODY, EMPTY, room, PONG).segments == (PONG,)
-    dequeued = dequeue(NOBODY._replace(queue=(encode_frame(1, b"said"),)), EMPTY, room, PONG)
+    dequeued = dequeue(NOBODY.replace(queue=(encode_frame(1, b"said"),)), EMPTY, room, PONG)
     assert frames_in(b"".join(dequeued.segments))[0] == (10, b"p")
 
 
 def test_behind_a_close_frame_goes_no_answer_to_a_ping() -> None:
-    closing = NOBODY._replace(close_state=CloseState.CLOSING)
+    closing = NOBODY.replace(close_state=CloseState.CLOSING)
     assert dequeue(closing, EMPTY, 99, PONG).segments == ()
 
 
 def test_an_answer_to_a_ping_that_was_sent_is_due_no_more() -> None:
-    client = make_client(CONN, PEER)._replace(
+    client = make_client(CONN, PEER).replace(
         subscriber=NOBODY,
-        websocket=make_websocket(PLAIN)._replace(pongs=PONG),
+        websocket=make_websocket(PLAIN).replace(pongs=PONG),
     )
     assert has_unsent(client)
     after, effects = flush_messages(client, EMPTY, Limits())

@@ -25,7 +25,7 @@ def test_a_subscriber_begins_open_and_with_nothing_to_be_sent() -> None:
 
 def test_another_queue_changes_nothing_else() -> None:
     subscriber = make_subscriber(SUBSCRIPTION, 7)
-    assert with_queue(subscriber, (b"abc",), 3, True) == subscriber._replace(
+    assert with_queue(subscriber, (b"abc",), 3, True) == subscriber.replace(
         queue=(b"abc",), queued_len=3, is_scheduled=True
     )
 

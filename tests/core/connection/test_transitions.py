@@ -369,7 +369,7 @@ def test_events_for_connections_that_are_gone_or_never_were_give_no_orders(conn:
     for event in late(conn):
         after, effects = step(server, event)
         assert effects == ()
-        assert same(after._replace(totals=server.totals), server)
+        assert same(after.replace(totals=server.totals), server)
 
 
 def test_a_late_answer_does_not_reach_who_has_the_slot_now() -> None:

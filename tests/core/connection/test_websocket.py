@@ -245,7 +245,7 @@ def outcome(
     records, clocks apart.
     """
     server, more = advance_by(server, FLUSH)
-    records = [client._replace(waiting_since=0.0) for client in clients_of(server.slots)]
+    records = [client.replace(waiting_since=0.0) for client in clients_of(server.slots)]
     sent = [
         bytes_of(
             [effect for effect in (*effects, *more) if getattr(effect, "conn", None) == client.conn]

@@ -40,7 +40,7 @@ def test_what_came_and_is_no_message_yet_is_counted_wherever_it_is() -> None:
     message = FragmentedMessage(Opcode.TEXT, False, (b"abc", b"d"), 9, b"")
     reader = MessageReader(b"345", message, None, False)
     waiting = park(NOTHING_UNDELIVERED, ("12",))
-    both = websocket._replace(undelivered=waiting, reader=reader)
+    both = websocket.replace(undelivered=waiting, reader=reader)
     assert unread_len(both) == 7 + MESSAGE_BYTES + 2
 
 
@@ -78,7 +78,7 @@ def test_one_message_is_delivered_however_long_a_reply_may_be(
     waiting = park(NOTHING_UNDELIVERED, (message, message))
     assert take_batch(waiting, room) == ((message, message), NOTHING_UNDELIVERED)
     for less in (room.max_ws_outbox_len - 1, 0):
-        batch, rest = take_batch(waiting, room._replace(max_ws_outbox_len=less))
+        batch, rest = take_batch(waiting, room.replace(max_ws_outbox_len=less))
         assert (batch, take_all(rest)) == ((message,), (message,))
 
 

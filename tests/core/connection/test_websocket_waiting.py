@@ -137,7 +137,7 @@ def test_what_was_sent_before_a_close_frame_came_goes_before_the_answer() -> Non
 
 def test_a_flush_of_one_client_answers_no_close_frame() -> None:
     server, _ = advance_by(open_websocket(), received(text("a") + close(BYE)))
-    flush_one = FLUSH._replace(conn=CONN)
+    flush_one = FLUSH.replace(conn=CONN)
     server, effects = advance_by(server, sending("x" * 10), flush_one)
     assert frames_of(effects) == [(1, b"x" * 10)]
     server, effects = advance_by(server, FLUSH)
@@ -146,7 +146,7 @@ def test_a_flush_of_one_client_answers_no_close_frame() -> None:
 
 def test_a_close_frame_waits_for_a_program_that_has_not_been_called_yet() -> None:
     server, _ = advance_by(open_websocket(), received(text("a") + close(BYE)))
-    busy = FLUSH._replace(unhandled=frozenset((CONN,)))
+    busy = FLUSH.replace(unhandled=frozenset((CONN,)))
     server, effects = advance_by(server, sending("x"), busy)
     assert frames_of(effects) == [(1, b"x")]
     assert advance_by(server, busy)[1] == []

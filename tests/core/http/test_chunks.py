@@ -28,7 +28,7 @@ def test_a_counted_stream_keeps_to_its_count() -> None:
         encode_last_chunk(counted)
         == "the stream ended 2 bytes short of the Content-Length it was given"
     )
-    assert encode_last_chunk(counted._replace(remaining=0)) == ()
+    assert encode_last_chunk(counted.replace(remaining=0)) == ()
 
 
 def test_a_stream_until_close_is_bytes_and_nothing_else() -> None:

@@ -35,9 +35,9 @@ def crowd(count: int, busy: frozenset[int] = frozenset()) -> Server:
     """A full server, the client in slot n accepted at second n / 1000; some wait for an answer."""
     server = make_server(Limits(max_connection_cnt=count, **PATIENT), 0.0, 0)
     for number in range(count):
-        server, _ = advance(server._replace(now=number / 1000), [Accepted(number, PEER)])
+        server, _ = advance(server.replace(now=number / 1000), [Accepted(number, PEER)])
     reads = [Received(conn(slot), GET) for slot in sorted(busy)]
-    return advance(server._replace(now=100.0), reads)[0]
+    return advance(server.replace(now=100.0), reads)[0]
 
 
 def evicted(effects: list[Effect]) -> list[Conn]:
@@ -179,7 +179,7 @@ def test_without_descriptors_the_one_that_has_waited_longest_gives_way() -> None
 @pytest.mark.parametrize("policy", ["wait", "503"])
 def test_without_descriptors_nobody_gives_way_by_another_policy(policy: str) -> None:
     server = crowd(4)
-    server = server._replace(limits=server.limits._replace(full_policy=policy))
+    server = server.replace(limits=server.limits.replace(full_policy=policy))
     assert advance_by(server, DescriptorsExhausted(24)) == (server, [])
 
 

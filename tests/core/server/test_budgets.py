@@ -44,9 +44,9 @@ def test_what_is_due_at_which_load(load: Load, measure: Measure | None) -> None:
 def holding(inbound: int, outbound: int) -> Client:
     """A client with so many bytes of an incomplete request, and of an outbox."""
     client = make_client(Conn(0, 0), PEER)
-    return client._replace(
-        incoming=client.incoming._replace(buffer=bytes(inbound)),
-        outgoing=client.outgoing._replace(outbox=(bytes(outbound),)),
+    return client.replace(
+        incoming=client.incoming.replace(buffer=bytes(inbound)),
+        outgoing=client.outgoing.replace(outbox=(bytes(outbound),)),
     )
 
 
@@ -77,4 +77,4 @@ def test_one_more_may_become_a_subscriber_if_there_is_a_place_or_somebody_to_evi
     websockets: int, policy: str, max_count: int, has_slot: bool
 ) -> None:
     limits = Limits(max_ws_connection_cnt=max_count, full_policy=policy)
-    assert has_subscriber_slot(NO_LOAD._replace(websockets=websockets), limits) is has_slot
+    assert has_subscriber_slot(NO_LOAD.replace(websockets=websockets), limits) is has_slot

@@ -303,7 +303,7 @@ def test_a_server_that_is_called_when_it_asks_to_be_does_not_ask_for_the_same_ti
             server, [TickStarted(max(due, server.now), 0), InputRead(), Flush(None)]
         )
         again = next_deadline(server)
-        has_changed = server._replace(now=0.0, tick_started_at=0.0) != before._replace(
+        has_changed = server.replace(now=0.0, tick_started_at=0.0) != before.replace(
             now=0.0, tick_started_at=0.0
         )
         assert effects or has_changed or again is None or again > due

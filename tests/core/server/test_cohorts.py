@@ -19,13 +19,13 @@ HTTP = make_client(CONN, PEER)
 
 def subscribed(subscription: Subscription, cursor: int | None = None) -> Client:
     """The client as a subscriber."""
-    return HTTP._replace(subscriber=make_subscriber(subscription, cursor))
+    return HTTP.replace(subscriber=make_subscriber(subscription, cursor))
 
 
 def closing(client: Client) -> Client:
     """The subscriber when its close frame is sent."""
     assert client.subscriber is not None
-    return client._replace(subscriber=client.subscriber._replace(close_state=CloseState.CLOSING))
+    return client.replace(subscriber=client.subscriber.replace(close_state=CloseState.CLOSING))
 
 
 def cohorts_of(broadcast: Broadcast) -> dict[Subscription, set[Conn]]:

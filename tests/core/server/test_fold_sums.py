@@ -31,7 +31,7 @@ from tests.support.core_websockets import FLUSH, OTHER
 from tests.support.requests import UPGRADE
 from tests.support.strategies import events
 
-FULL = TIGHT._replace(max_ws_connection_cnt=1, max_outbox_len=60)
+FULL = TIGHT.replace(max_ws_connection_cnt=1, max_outbox_len=60)
 
 
 def violations(server: Server) -> list[str]:
@@ -78,7 +78,7 @@ LATE = (Response.sse(), Response.sse(history=3, topics=("a",)), Response.upgrade
 def test_a_late_response_that_subscribes_is_counted_in_every_state_and_at_the_end_not_at_all(
     first: str, second: str, response: Response
 ) -> None:
-    server = start(FULL._replace(max_inbound_len=10_000, max_header_len=400))
+    server = start(FULL.replace(max_inbound_len=10_000, max_header_len=400))
     ends: list[Event] = [Delivered(CONN), FLUSH, Writable(CONN), FLUSH, Stop(0.0)]
     for event in (
         Received(CONN, UPGRADE),
@@ -106,7 +106,7 @@ def test_the_checks_find_a_sum_that_is_not_one() -> None:
     server = start(LIMITS)
     assert violations(server) == []
     load = server.load
-    assert violations(server._replace(load=load._replace(inbound=1)))
-    assert violations(server._replace(load=load._replace(websockets=1)))
-    assert violations(server._replace(unflushed=server.unflushed.append(CONN)))
-    assert violations(server._replace(wheel=make_server(LIMITS, 0.0, 0).wheel))
+    assert violations(server.replace(load=load.replace(inbound=1)))
+    assert violations(server.replace(load=load.replace(websockets=1)))
+    assert violations(server.replace(unflushed=server.unflushed.append(CONN)))
+    assert violations(server.replace(wheel=make_server(LIMITS, 0.0, 0).wheel))

@@ -173,7 +173,7 @@ def test_who_is_ready_and_unread_is_judged_by_no_tick_that_has_not_read_it(row: 
 
 
 def test_a_body_above_its_rate_is_not_slower_for_what_the_loop_was_held_up() -> None:
-    limits = SECOND._replace(min_body_rate=1_000)
+    limits = SECOND.replace(min_body_rate=1_000)
     server = asked(
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + bytes(900), limits
     )
@@ -191,7 +191,7 @@ def test_a_body_above_its_rate_is_not_slower_for_what_the_loop_was_held_up() -> 
 
 
 def test_a_reader_above_its_rate_is_not_slower_for_what_the_loop_was_held_up() -> None:
-    limits = SECOND._replace(min_read_rate=1_000)
+    limits = SECOND.replace(min_read_rate=1_000)
     server, effects = advance_by(asked(GET, limits), answered(0, Response.bytes(bytes(MIB))))
     left, now = bytes_of(effects), 0.0
     server, _ = advance_by(server, Stalled(CONN, 0, (left,)))
@@ -222,7 +222,7 @@ def test_the_grace_of_a_stop_is_time_of_the_clock() -> None:
 
 
 def test_who_reads_all_there_is_is_no_relief_for_a_loop_that_was_held_up() -> None:
-    limits = SECOND._replace(max_outbound_len=4_000)
+    limits = SECOND.replace(max_outbound_len=4_000)
     server, effects = advance_by(asked(GET, limits), answered(0, Response.bytes(bytes(5_000))))
     server, _ = advance_by(server, Stalled(CONN, 0, (bytes_of(effects),)))
     assert server.load.paused_at == 0.0
@@ -265,7 +265,7 @@ def with_shortest(server: Server, shortest: float) -> Server:
     for client in clients_of(server.slots):
         deadline = deadline_of(client, server.limits)
         wheel = schedule(wheel, client.conn, counted_now(server), deadline)
-    return server._replace(wheel=wheel)
+    return server.replace(wheel=wheel)
 
 
 @pytest.mark.parametrize("shortest", SHORTEST)
@@ -310,7 +310,7 @@ def test_a_loop_that_is_on_time_is_not_held_up() -> None:
 
 def test_time_goes_on_for_a_period_and_stands_still_until_the_next_tick() -> None:
     after = when_read(NEVER_HELD_UP, WHEEL, 0.0, 9.0)
-    assert after == NEVER_HELD_UP._replace(seconds=8.0 - GRAIN)
+    assert after == NEVER_HELD_UP.replace(seconds=8.0 - GRAIN)
     assert when_read(after, WHEEL, 0.0, 20.0).seconds == 19.0 - GRAIN
 
 

@@ -7,7 +7,7 @@ from sigil.core.server.totals import NO_TOTALS, Totals, add_closed
 from tests.support.core_driver import CONN, PEER
 from tests.support.records import Update, updated
 
-CLIENT = make_client(CONN, PEER, 0.0)._replace(responded=5, bytes_in=20, bytes_out=300)
+CLIENT = make_client(CONN, PEER, 0.0).replace(responded=5, bytes_in=20, bytes_out=300)
 
 
 def test_what_cohorts_were_sent_is_added_to_the_bytes_out_alone() -> None:

@@ -142,7 +142,7 @@ def test_every_refusal_has_its_reason_and_status(
 
 def test_a_request_without_host_is_refused_even_by_whoever_made_the_head_himself() -> None:
     head = head_of(asking())
-    bare = head._replace(
+    bare = head.replace(
         headers=Headers(tuple(pair for pair in head.headers.pairs if pair[0] != "Host"))
     )
     assert same(check_upgrade(bare), Malformed(CloseReason.BAD_HOST, "the request has no Host"))

@@ -197,7 +197,7 @@ def test_a_message_under_way_is_a_value() -> None:
 def test_a_frame_head_or_a_control_frame_is_all_that_is_kept_back() -> None:
     ping = frame(9, b"x" * 125)
     for data in (ping[:-1], frame(2, b"x" * 70_000)[:13]):
-        assert hear(byte_by_byte(data)).inbound == BETWEEN_MESSAGES._replace(buffer=data)
+        assert hear(byte_by_byte(data)).inbound == BETWEEN_MESSAGES.replace(buffer=data)
 
 
 def test_empty_fragments_leave_no_trace() -> None:
