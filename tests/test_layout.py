@@ -29,16 +29,8 @@ from tests.support.sources import (
 )
 
 READING_ORDER = (
-    (
-        "build",
-        "unchecked",
-        "limits",
-        "conn",
-        "close_reasons",
-        "parse_result",
-        "rope",
-        "send_status",
-    ),
+    ("build", "bounded_repr", "value"),
+    ("limits", "conn", "close_reasons", "parse_result", "rope", "send_status"),
     ("http",),
     ("stage",),
     ("websocket",),

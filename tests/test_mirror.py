@@ -18,11 +18,11 @@ MIRRORED = ("core", "shell", "browser", "testing", "apps", "cli")
 """The folders of sigil whose tests lie in folders of the same name."""
 
 ELSEWHERE = {
-    "core/unchecked": "tests/test_records.py",
     "core/events": "tests/docs/test_tables.py",
     "core/effects": "tests/docs/test_tables.py",
     "core/broadcast/encode": "tests/core/broadcast/test_entry.py",
     "core/connection/output": "tests/core/connection/test_responses.py",
+    "core/connection/client_status": "tests/core/connection/test_client.py",
     "core/server/batch": "tests/core/test_laws.py",
     "shell/callbacks": "tests/shell/test_server_names.py",
     "shell/make": "tests/shell/loop/test_listen.py",

@@ -32,7 +32,7 @@ FORBIDDEN = frozenset(
     )
 )
 UNSPEAKABLE = frozenset(("open", "print", "input", "exec", "eval", "__import__"))
-BASES = frozenset(("NamedTuple", "IntEnum", "Enum", "ValueError"))
+BASES = frozenset(("NamedTuple", "Value", "IntEnum", "Enum", "ValueError"))
 
 every_core_file = pytest.mark.parametrize("path", CORE, ids=name_of)
 

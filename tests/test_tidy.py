@@ -65,7 +65,7 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
-def is_record(node: ast.ClassDef) -> bool:
+def is_named_tuple(node: ast.ClassDef) -> bool:
     """True for a class that inherits from NamedTuple."""
     return any(isinstance(base, ast.Name) and base.id == "NamedTuple" for base in node.bases)
 
@@ -275,7 +275,7 @@ def test_no_record_is_without_fields(path: Path) -> None:
         part.node.name
         for part in parts(parse(path))
         if isinstance(part.node, ast.ClassDef)
-        and is_record(part.node)
+        and is_named_tuple(part.node)
         and not any(isinstance(line, ast.AnnAssign) for line in part.node.body)
     ]
     assert empty == []

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from sigil import CloseReason, Deferred, Limits, Request, Response, SendStatus
+from sigil.core.broadcast.entry import Published
 from sigil.core.effects import CallClose, Drop, Interest, Send
 from sigil.core.events import ConnectionLost, Received, Stalled, Writable
 from sigil.core.http.framing import parse_content_length
@@ -531,7 +532,7 @@ def test_nothing_is_compressed_for_nobody() -> None:
     client.server.broadcast("x" * 1_000)
     client.run_until_idle()
     (page,) = [page for page in client.state.broadcast.ring.pages if page is not None]
-    assert page.entries == ((b"\x81\x7e\x03\xe8" + b"x" * 1_000, None, ()),)
+    assert page.entries == (Published(b"\x81\x7e\x03\xe8" + b"x" * 1_000, None, ()),)
 
 
 # -- the page --------------------------------------------------------------------------------------

@@ -28,18 +28,18 @@ class Value:
             return True
         if type(self) is not type(other):
             return NotImplemented
-        return self._fields() == other._fields()
+        return self._values() == other._values()
 
     def __hash__(self) -> int:
-        return hash(self._fields())
+        return hash(self._values())
 
     def __repr__(self) -> str:
         return bounded_repr(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self._fields()
+        return type(self), self._values()
 
-    def _fields(self) -> tuple[Any, ...]:
+    def _values(self) -> tuple[Any, ...]:
         """The values of all fields, in order."""
         return tuple([getattr(self, name) for name in self.__match_args__])
 

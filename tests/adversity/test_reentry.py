@@ -293,7 +293,7 @@ def test_staging_at_any_bytecode_of_a_staging_program_loses_no_piece() -> None:
 
 def test_calls_that_interrupt_are_bounded_like_those_of_other_threads() -> None:
     statuses = []
-    limits = LIMITS.replace(max_thread_queue_len=10_000)
+    limits = LIMITS._replace(max_thread_queue_len=10_000)
     with ticking(app, limits) as server:
         (client,) = websocket_clients(server, 1)
 

@@ -535,7 +535,7 @@ def main(arguments: Sequence[str]) -> int:
     settings = parse(arguments)
     with tempfile.TemporaryDirectory(prefix="sigil-bench-") as folder:
         if "--profile" in arguments:
-            settings = settings.replace(profile=str(Path(folder) / "profile"))
+            settings = settings._replace(profile=str(Path(folder) / "profile"))
         tools = compile_tools(Path(folder), settings.python_load)
         absent = {server: why_absent(server, tools) for server in settings.servers}
         print(*head_lines(tools, settings), sep="\n", flush=True)

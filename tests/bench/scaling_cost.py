@@ -38,7 +38,7 @@ from tests.support.work import SITUATIONS
 
 READ_LEN = 65_536
 KEY = b"\x9d\xfa\x21\x3d"
-MANY_BYTES = ROOM.replace(max_body_len=2**30, max_header_len=2 * READ_LEN, max_headers=5_000)
+MANY_BYTES = ROOM._replace(max_body_len=2**30, max_header_len=2 * READ_LEN, max_headers=5_000)
 
 
 def least(call: Callable[[], Any], rounds: int) -> float:
@@ -59,7 +59,7 @@ def least(call: Callable[[], Any], rounds: int) -> float:
 
 def backlog(count: int) -> Callable[[], int]:
     """Asks how much a client has not taken when so many messages were published since."""
-    limits = ROOM.replace(max_ws_send_frame_cnt=max(2, count))
+    limits = ROOM._replace(max_ws_send_frame_cnt=max(2, count))
     server = published(lagging(websockets(1, limits=limits)), count - 1)
     client = find_client(server.slots, conns_of(server)[0])
     return partial(buffered_amount, client, server.broadcast)

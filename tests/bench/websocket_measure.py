@@ -374,7 +374,7 @@ def main(bench: Bench, arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="sigil-bench-") as temporary:
         folder = Path(temporary)
         if settings.profile:
-            settings = settings.replace(profile=str(folder / "profile"))
+            settings = settings._replace(profile=str(folder / "profile"))
         try:
             compile_tools(folder)
         except BenchError as error:

@@ -76,7 +76,7 @@ def seen(method: str = "GET", target: str = "/", body: bytes = b"", **more: str 
 
 def also(answer: Answer, **more: str | None) -> Answer:
     """The same answer, from a handler that saw this as well."""
-    return answer.replace(echo=(*answer.echo, *more.items()))
+    return answer._replace(echo=(*answer.echo, *more.items()))
 
 
 def seen_head() -> Answer:
@@ -88,7 +88,7 @@ def with_fields(answer: Answer, *fields: tuple[str, str]) -> Answer:
     """The same answer, which must also carry these fields; a value is found among the
     comma-separated ones.
     """
-    return answer.replace(fields=(*answer.fields, *fields))
+    return answer._replace(fields=(*answer.fields, *fields))
 
 
 def stays(*answers: Answer) -> Expect:

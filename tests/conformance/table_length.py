@@ -257,7 +257,7 @@ BAD = (
     Case(
         "length-bad-head",
         lines(b"HEAD / HTTP/1.1", b"Host: a", b"Content-Length: x"),
-        closes(NO.answers[0].replace(head=True)),
+        closes(NO.answers[0]._replace(head=True)),
         "A refusal of HEAD has no content either (RFC 9110 9.3.2).",
     ),
     Case(

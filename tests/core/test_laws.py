@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sigil.core.conn import Conn
-from sigil.core.connection.client import (
+from sigil.core.connection.client_status import (
     has_unsent,
     incoming_len,
     is_close_due,
@@ -90,7 +90,7 @@ LIMITS = Limits(
     max_chunk_extension_len=30,
     max_trailer_len=20,
 )
-TIGHT = LIMITS.replace(
+TIGHT = LIMITS._replace(
     outgoing_buffer_sz=600,
     max_ws_send_frame_cnt=4,
     history_messages=2,
@@ -223,7 +223,7 @@ def test_the_counted_time_goes_on_and_never_back(run: list[Event]) -> None:
 @some
 @given(st.lists(st.floats(0.1, 1e4), min_size=2, max_size=20))
 def test_who_is_overdue_ends_within_a_few_ticks_however_late_they_are(waits: list[float]) -> None:
-    server, now, ticks = serving(LIMITS.replace(idle_timeout=0.1)), 0.0, 0
+    server, now, ticks = serving(LIMITS._replace(idle_timeout=0.1)), 0.0, 0
     for wait in waits:
         now += wait
         server, effects = advance(server, [TickStarted(now, 0), InputRead()])
@@ -242,15 +242,15 @@ def test_the_sums_over_all_clients_are_sums_over_all_clients(
     for event in run:
         server, _ = step(server, event)
         clients = list(clients_of(server.slots))
-        inbound, outbound, paused_at, websockets = server.load
-        assert (inbound, outbound) == (
+        load = server.load
+        assert (load.inbound, load.outbound) == (
             sum(map(incoming_len, clients)),
             sum(map(outgoing_len, clients)),
         )
-        assert websockets == sum(map(is_subscriber, clients))
-        assert inbound <= limits.max_inbound_len
-        assert (paused_at is None) or outbound > limits.max_outbound_len // 2
-        assert (paused_at is not None) or outbound <= limits.max_outbound_len
+        assert load.websockets == sum(map(is_subscriber, clients))
+        assert load.inbound <= limits.max_inbound_len
+        assert (load.paused_at is None) or load.outbound > limits.max_outbound_len // 2
+        assert (load.paused_at is not None) or load.outbound <= limits.max_outbound_len
 
 
 @some

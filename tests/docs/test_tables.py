@@ -105,7 +105,7 @@ def test_the_tables_of_websockets_name_what_there_is() -> None:
 
 def test_the_tables_of_request_and_response_name_what_there_is() -> None:
     text = page_of("guides/http.md")
-    assert all(f"| `{field}` |" in text for field in Request._fields)
+    assert all(f"| `{field}` |" in text for field in Request.__match_args__)
     constructors = {
         name for name, value in vars(Response).items() if isinstance(value, staticmethod)
     }
@@ -143,7 +143,7 @@ def test_the_spec_names_every_event_and_effect_and_no_other() -> None:
         section = section_of("spec.md", heading)
         written = re.findall(r"^\| `(\w+)\(([^)]*)\)` \|", section, re.MULTILINE)
         assert {name: tuple(fields.split(", ")) for name, fields in written} == {
-            kind.__name__: kind._fields for kind in kinds.__args__
+            kind.__name__: kind.__match_args__ for kind in kinds.__args__
         }
 
 

@@ -329,7 +329,7 @@ ROWS = (
     Row("full_policy", TWO, arrive, 2, 3, "open, open", "open, EVICTED, open"),
     Row(
         "full_policy",
-        TWO.replace(full_policy="wait"),
+        TWO._replace(full_policy="wait"),
         arrive,
         2,
         3,
@@ -338,7 +338,7 @@ ROWS = (
     ),
     Row(
         "full_policy",
-        TWO.replace(full_policy="503"),
+        TWO._replace(full_policy="503"),
         arrive,
         2,
         3,
@@ -386,7 +386,7 @@ ROWS = (
     ),
     Row(
         "max_request_len",
-        ALIAS.replace(max_body_len=5),
+        ALIAS._replace(max_body_len=5),
         chunks,
         10,
         11,

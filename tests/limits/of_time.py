@@ -225,9 +225,9 @@ LINGERING = Limits(linger_timeout=8.0)
 PAST_LINGERING = 8.0 + 5.0 / 32
 """The shortest of the other timeouts is 5 s."""
 PATIENT = Limits(body_timeout=1_000.0, stall_timeout=1_000.0)
-GRACE = PATIENT.replace(rate_grace=8.0)
+GRACE = PATIENT._replace(rate_grace=8.0)
 DRIBBLED = Limits(rate_grace=8.0, min_body_rate=2**30)
-RATES = PATIENT.replace(rate_grace=2.0, min_body_rate=10, min_read_rate=10)
+RATES = PATIENT._replace(rate_grace=2.0, min_body_rate=10, min_read_rate=10)
 
 # -- user code -------------------------------------------------------------------------------------
 

@@ -339,7 +339,7 @@ ROWS = (
     Row("max_ws_connection_cnt", TALKS, open_each, 2, 3, "open, open", "1013, open, open"),
     Row(
         "max_ws_connection_cnt",
-        TALKS.replace(full_policy="wait"),
+        TALKS._replace(full_policy="wait"),
         open_each,
         2,
         3,
@@ -348,7 +348,7 @@ ROWS = (
     ),
     Row(
         "max_ws_connection_cnt",
-        TALKS.replace(full_policy="503"),
+        TALKS._replace(full_policy="503"),
         open_each,
         2,
         3,

@@ -54,7 +54,7 @@ def test_a_deadline_is_never_early_and_late_by_no_more_than_a_grain(
     row: Row, seconds: float, shortest: float
 ) -> None:
     values: dict[str, Any] = {"linger_timeout": shortest, row.field: seconds}
-    limits = row.limits.replace(**values)
+    limits = row.limits._replace(**values)
     assert row.probe(limits, seconds - 0.001) == row.well
     assert row.probe(limits, seconds + shortest_timeout(limits) / 32 + 1e-9) == row.beyond
 
@@ -81,7 +81,7 @@ def test_a_row_is_about_the_very_edge_of_its_bound(row: Row) -> None:
 @pytest.mark.parametrize("row", [row for row in ROWS if row.field not in POLICIES], ids=name_of)
 def test_it_is_this_field_that_makes_the_difference(row: Row) -> None:
     bound = getattr(row.limits, row.field)
-    elsewhere = row.limits.replace(**{row.field: 2 * bound if row.past > row.at else bound // 2})
+    elsewhere = row.limits._replace(**{row.field: 2 * bound if row.past > row.at else bound // 2})
     assert row.probe(elsewhere, row.past) != row.beyond
 
 

@@ -36,7 +36,7 @@ def least(field: str) -> Limits:
     """The limits with a field as small as it is taken."""
     numbers = [0, 1, 25] if type(getattr(Limits(), field)) is int else [0.0]
     for number in numbers:
-        limits = Limits().replace(**{field: number})
+        limits = Limits()._replace(**{field: number})
         if check_limits(limits) is None:
             return limits
     raise AssertionError(f"{field} is refused")

@@ -102,7 +102,7 @@ def test_thousands_receive_every_broadcast_in_order_and_leave_nothing_behind() -
 @pytest.mark.parametrize("pace", [STOPPED, COUNTED], ids=["bytes", "frames"])
 def test_one_that_stops_reading_is_dropped_and_costs_the_others_little(pace: Pace) -> None:
     found = try_slow(
-        99, 1, pace.replace(ring_len=pace.ring_len // 4, most=pace.most // 4, phases=10)
+        99, 1, pace._replace(ring_len=pace.ring_len // 4, most=pace.most // 4, phases=10)
     )
     assert found.published_len > 20 * min(found.ring_len, pace.most // 4 * (pace.tick.length + 4))
     assert found.grown_bytes < found.slow * 256 * KIB + SLACK
@@ -112,13 +112,13 @@ def test_one_that_stops_reading_is_dropped_and_costs_the_others_little(pace: Pac
 @pytest.mark.parametrize("pace", [STOPPED, COUNTED], ids=["bytes", "frames"])
 def test_while_somebody_is_behind_messages_are_still_told_together(pace: Pace) -> None:
     without, with_one = count_calls(
-        10, pace.replace(ring_len=pace.ring_len // 4, most=pace.most // 4)
+        10, pace._replace(ring_len=pace.ring_len // 4, most=pace.most // 4)
     )
     assert 0 < without < with_one < without + 8
 
 
 def test_slow_readers_get_a_prefix_without_gaps_and_cost_no_memory() -> None:
-    found = try_slow(90, 10, SIPPING.replace(ring_len=MIB, phases=10))
+    found = try_slow(90, 10, SIPPING._replace(ring_len=MIB, phases=10))
     assert found.published_len > 20 * found.ring_len
     assert found.grown_bytes < found.slow * 256 * KIB + SLACK
 

@@ -44,7 +44,7 @@ SMALL = Limits(tcp_notsent_lowat=4_096)
 
 # -- to one ----------------------------------------------------------------------------------------
 
-TINY = SMALL.replace(max_ws_outbox_len=262_144)
+TINY = SMALL._replace(max_ws_outbox_len=262_144)
 """So little that a burst is too much for who does not read."""
 
 

@@ -85,7 +85,7 @@ def closed_with(server: HttpServer) -> dict[str, int]:
 
 @pytest.mark.parametrize("dribble", [b"", b"X-Slow: as slow as can be, and slower than that"])
 def test_a_head_that_does_not_end_is_408_however_steadily_it_dribbles(dribble: bytes) -> None:
-    with in_thread(make(app, LIMITS.replace(header_timeout=0.4))) as server:
+    with in_thread(make(app, LIMITS._replace(header_timeout=0.4))) as server:
         received, seconds = until_the_end(server, b"GET / HTTP/1.1\r\nHost: a\r\n", dribble)
         answer = only(received)
         assert answer.status == 408
@@ -97,7 +97,7 @@ def test_a_head_that_does_not_end_is_408_however_steadily_it_dribbles(dribble: b
 
 @pytest.mark.parametrize("dribble", [b"", b"12345678"])
 def test_a_body_that_falls_silent_is_408(dribble: bytes) -> None:
-    with in_thread(make(app, LIMITS.replace(body_timeout=0.3))) as server:
+    with in_thread(make(app, LIMITS._replace(body_timeout=0.3))) as server:
         received, seconds = until_the_end(server, POST, dribble)
         answer = only(received)
         assert answer.status == 408
@@ -107,7 +107,7 @@ def test_a_body_that_falls_silent_is_408(dribble: bytes) -> None:
 
 
 def test_a_body_that_dribbles_is_408_though_it_is_never_silent() -> None:
-    limits = LIMITS.replace(rate_grace=0.3, min_body_rate=10**6)
+    limits = LIMITS._replace(rate_grace=0.3, min_body_rate=10**6)
     with in_thread(make(app, limits)) as server:
         received, seconds = until_the_end(server, POST, b"123456789")
         assert only(received).status == 408
@@ -116,7 +116,7 @@ def test_a_body_that_dribbles_is_408_though_it_is_never_silent() -> None:
 
 
 def test_a_connection_that_asks_nothing_is_closed_without_a_word() -> None:
-    with in_thread(make(app, LIMITS.replace(idle_timeout=0.3))) as server:
+    with in_thread(make(app, LIMITS._replace(idle_timeout=0.3))) as server:
         received, seconds = until_the_end(server, b"")
         assert received == b""
         assert 0.25 < seconds < 1.1
@@ -127,7 +127,7 @@ def test_a_connection_that_asks_nothing_is_closed_without_a_word() -> None:
 
 
 def test_a_connection_that_goes_on_asking_is_not_idle() -> None:
-    with in_thread(make(app, LIMITS.replace(idle_timeout=0.3))) as server:
+    with in_thread(make(app, LIMITS._replace(idle_timeout=0.3))) as server:
         with socket.create_connection((HOST, server.port), timeout=0.1) as sock:
             started = time.monotonic()
             while time.monotonic() - started < 0.8:
@@ -139,7 +139,7 @@ def test_a_connection_that_goes_on_asking_is_not_idle() -> None:
 
 
 def test_the_clock_of_a_head_begins_with_its_first_byte() -> None:
-    limits = LIMITS.replace(header_timeout=0.3, idle_timeout=LONG)
+    limits = LIMITS._replace(header_timeout=0.3, idle_timeout=LONG)
     with (
         in_thread(make(app, limits)) as server,
         socket.create_connection((HOST, server.port), timeout=0.5) as sock,
@@ -151,7 +151,7 @@ def test_the_clock_of_a_head_begins_with_its_first_byte() -> None:
 
 
 def test_a_client_that_takes_no_byte_for_too_long_is_dropped() -> None:
-    limits = LIMITS.replace(stall_timeout=0.3)
+    limits = LIMITS._replace(stall_timeout=0.3)
     with (
         ticking(app, limits) as server,
         Raw(server, b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n", 4096) as client,
@@ -166,7 +166,7 @@ def test_a_client_that_takes_no_byte_for_too_long_is_dropped() -> None:
 
 @pytest.mark.parametrize("bytes_per_second", [20_000_000, 800_000])
 def test_a_client_that_reads_slowly_but_steadily_is_not_dropped(bytes_per_second: int) -> None:
-    limits = LIMITS.replace(stall_timeout=0.4)
+    limits = LIMITS._replace(stall_timeout=0.4)
     with (
         ticking(app, limits) as server,
         Raw(server, b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n", 65_536) as client,
@@ -185,7 +185,7 @@ def test_a_client_that_reads_slowly_but_steadily_is_not_dropped(bytes_per_second
 
 
 def test_after_the_last_answer_a_client_that_stays_is_left_in_time() -> None:
-    limits = LIMITS.replace(linger_timeout=0.3)
+    limits = LIMITS._replace(linger_timeout=0.3)
     request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     with ticking(app, limits) as server, Raw(server, request) as client:
         pump(server, lambda: client.ended, client)
@@ -222,7 +222,7 @@ def test_a_handler_and_a_stream_may_take_as_long_as_they_like() -> None:
 
 
 def test_one_connection_too_many_is_503_and_after_a_close_there_is_room_again() -> None:
-    limits = LIMITS.replace(max_connection_cnt=2, full_policy="503")
+    limits = LIMITS._replace(max_connection_cnt=2, full_policy="503")
     with ticking(app, limits) as server, Raw(server) as one, Raw(server) as two:
         pump(server, lambda: len(server.clients()) == 2)
         for _ in range(3):
@@ -245,7 +245,7 @@ def test_one_connection_too_many_is_503_and_after_a_close_there_is_room_again() 
 
 def test_one_too_many_that_has_asked_already_still_reads_why() -> None:
     with (
-        ticking(app, LIMITS.replace(max_connection_cnt=1, full_policy="503")) as server,
+        ticking(app, LIMITS._replace(max_connection_cnt=1, full_policy="503")) as server,
         Raw(server),
     ):
         pump(server, lambda: len(server.clients()) == 1)

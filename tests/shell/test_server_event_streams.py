@@ -200,7 +200,7 @@ def test_what_is_no_event_ends_the_connection_so_that_the_client_can_tell(
 
 def test_a_silent_stream_is_kept_alive_by_comments_that_nobody_hears() -> None:
     feed = Feed("a")
-    limits = OFTEN.replace(response_timeout=0.1, idle_timeout=0.1, stall_timeout=0.1)
+    limits = OFTEN._replace(response_timeout=0.1, idle_timeout=0.1, stall_timeout=0.1)
     with ticking(streaming(feed), limits) as server, Raw(server, GET) as client:
         pump(server, lambda: client.received.count(KEEP_ALIVE) >= 4, client)
         feed.events.append("b")
@@ -233,7 +233,7 @@ def test_a_busy_stream_gets_no_comments() -> None:
 def test_a_stream_of_bytes_gets_no_comments() -> None:
     chunks = iter([b"a", None, None, None, None, None, b"b"])
     with ticking(
-        lambda request: Response.stream(chunks), OFTEN.replace(sse_keep_alive_interval=0.01)
+        lambda request: Response.stream(chunks), OFTEN._replace(sse_keep_alive_interval=0.01)
     ) as server:
         assert ask(server).body == b"ab"
 

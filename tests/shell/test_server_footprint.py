@@ -52,7 +52,7 @@ BASE = Limits(
     body_timeout=PATIENCE,
     rate_grace=PATIENCE,
 )
-TIGHT = BASE.replace(max_inbound_len=2**22, max_outbound_len=2**22, max_queued_requests=4)
+TIGHT = BASE._replace(max_inbound_len=2**22, max_outbound_len=2**22, max_queued_requests=4)
 
 SERVER = """
 import json, queue, sys, threading, tracemalloc
@@ -326,7 +326,7 @@ def test_a_besieged_server_stays_below_its_footprint_and_not_far_below(
 
 # -- one means at a time ---------------------------------------------------------------------------
 
-LEAST = BASE.replace(
+LEAST = BASE._replace(
     max_connection_cnt=1,
     max_ws_connection_cnt=0,
     max_body_len=1_024,
@@ -341,12 +341,12 @@ LEAST = BASE.replace(
 )
 LATER = b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n"
 LISTEN = b"GET /listen?%d HTTP/1.1\r\nHost: a\r\n\r\n"
-HEADS = LEAST.replace(max_connection_cnt=16, max_queued_requests=32)
-BODIES = LEAST.replace(max_connection_cnt=32, max_body_len=2**20, max_inbound_len=2**24)
-MESSAGES = LEAST.replace(max_connection_cnt=32, max_ws_connection_cnt=32, max_ws_message_len=2**20)
+HEADS = LEAST._replace(max_connection_cnt=16, max_queued_requests=32)
+BODIES = LEAST._replace(max_connection_cnt=32, max_body_len=2**20, max_inbound_len=2**24)
+MESSAGES = LEAST._replace(max_connection_cnt=32, max_ws_connection_cnt=32, max_ws_message_len=2**20)
 THIN = {"max_header_len": 1_024, "max_headers": 8, "max_read_len": 1_024}
-ANSWERS = HEADS.replace(max_outbox_len=2**21, **THIN)
-COHORTS = LEAST.replace(
+ANSWERS = HEADS._replace(max_outbox_len=2**21, **THIN)
+COHORTS = LEAST._replace(
     max_connection_cnt=LISTENERS,
     max_ws_connection_cnt=LISTENERS,
     outgoing_buffer_sz=2**21,

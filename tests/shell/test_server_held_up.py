@@ -30,8 +30,8 @@ class Clock:
         server._engine.clock = self
 
     def __call__(self) -> TimeRead:
-        now, unix_time = read_clock()
-        return TimeRead(now + self._ahead, unix_time + int(self._ahead))
+        read = read_clock()
+        return TimeRead(read.now + self._ahead, read.unix_time + int(self._ahead))
 
     def hold_up(self, seconds: float = HELD_UP) -> None:
         """So much time passes before the next tick."""
@@ -80,7 +80,7 @@ def test_a_request_that_was_sent_in_time_is_answered(
 
 
 def test_an_upload_and_a_download_go_on_though_every_tick_is_late() -> None:
-    limits = SECOND.replace(min_body_rate=1_000, min_read_rate=1_000)
+    limits = SECOND._replace(min_body_rate=1_000, min_read_rate=1_000)
     with (
         ticking(app, limits) as server,
         Raw(server, POST % (2 * MIB)) as sender,
@@ -99,7 +99,7 @@ def test_an_upload_and_a_download_go_on_though_every_tick_is_late() -> None:
 
 
 def test_who_is_ready_and_has_no_turn_yet_is_not_late() -> None:
-    limits = SECOND.replace(max_reads_per_tick=1)
+    limits = SECOND._replace(max_reads_per_tick=1)
     with ticking(app, limits) as server:
         clock = Clock(server)
         clients = [Raw(server) for _ in range(20)]
@@ -210,7 +210,7 @@ ENDS: list[tuple[str, bytes, str]] = [
 
 @pytest.mark.parametrize(("first", "reason"), [end[1:] for end in ENDS], ids=[e[0] for e in ENDS])
 def test_who_says_nothing_is_ended_though_every_tick_is_late(first: bytes, reason: str) -> None:
-    limits = SECOND.replace(rate_grace=9.0)
+    limits = SECOND._replace(rate_grace=9.0)
     with ticking(app, limits) as server, Raw(server, first) as client:
         clock = Clock(server)
         pump(server, lambda: len(server.clients()) == 1)

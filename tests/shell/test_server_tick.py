@@ -223,7 +223,7 @@ def test_the_figures_of_a_known_conversation_are_exact() -> None:
         two.close()
         settle(server)
         figures = server.stats()
-        assert figures == figures.replace(
+        assert figures == figures._replace(
             clients=1,
             accepted=2,
             rejected=1,

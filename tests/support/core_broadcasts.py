@@ -87,8 +87,7 @@ def publish_lengths(
 
 def size_of(entry: Published) -> int:
     """Bytes of an entry in all its encodings."""
-    frame, _, others = entry
-    return len(frame) + sum(len(other) for _, other in others)
+    return len(entry.frame) + sum(len(other) for _, other in entry.encodings)
 
 
 NONE = Subscription(Encoding.PLAIN, frozenset())

@@ -33,6 +33,7 @@ from sigil.core.server.clock import next_deadline
 from sigil.core.server.fold import coalesce
 from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
+from sigil.core.value import Value
 
 PEER = Peer("192.0.2.1", 5000)
 CONN = Conn(0, 0)
@@ -61,6 +62,9 @@ def typed(value: Any) -> Any:
     """The same value with every tuple marked by its type, so that records of different types are
     never equal.
     """
+    if isinstance(value, Value):
+        fields = [getattr(value, name) for name in value.__match_args__]
+        return type(value).__name__, *map(typed, fields)
     if isinstance(value, tuple):
         return type(value).__name__, *map(typed, value)
     if isinstance(value, list):

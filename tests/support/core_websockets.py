@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
-from sigil.core.connection.client import subscriber_of, websocket_of
+from sigil.core.connection.client_status import subscriber_of, websocket_of
 from sigil.core.connection.subscriber import Subscriber
 from sigil.core.connection.websocket_state import WebSocket
 from sigil.core.effects import CallWsClose, CallWsOpen, Deliver, Drop, Effect, FanOut, Send, Then

@@ -27,14 +27,15 @@ class Update(NamedTuple):
         """The names of the fields that have another value than before."""
         return {
             name
-            for name, old, new in zip(self.before._fields, self.before, self.after, strict=True)
-            if old is not new and old != new
+            for name in self.before.__match_args__
+            if getattr(self.after, name) is not getattr(self.before, name)
+            and getattr(self.after, name) != getattr(self.before, name)
         }
 
     @property
     def named(self) -> set[str]:
         """The fields that an argument is named after."""
-        return self.arguments.keys() & set(self.before._fields)
+        return self.arguments.keys() & set(self.before.__match_args__)
 
     @property
     def misplaced(self) -> set[str]:
@@ -66,8 +67,8 @@ def is_update(module: ModuleType, function: object, record: type) -> bool:
 def updated(function: Callable[..., Any], record: type) -> Update:
     """What a function makes of a record whose values, and its arguments, all occur once."""
     numbers = count(1_000)
-    hints = get_type_hints(record)
-    before = record(*distinct_values([hints[name] for name in record._fields], numbers))  # type: ignore[attr-defined]
+    hints = get_type_hints(record.__init__)
+    before = record(*distinct_values([hints[name] for name in record.__match_args__], numbers))  # type: ignore[attr-defined]
     parameters = {name: hint for name, hint in get_type_hints(function).items() if name != "return"}
     names = list(parameters)[1:]
     values = distinct_values([parameters[name] for name in names], numbers)

@@ -93,12 +93,12 @@ def accept(count: int) -> Scene:
 
 
 def accept_when_full(count: int) -> Scene:
-    return passed(idle(count, ROOM.replace(max_connection_cnt=count)), 1.0), [Accepted(1, PEER)]
+    return passed(idle(count, ROOM._replace(max_connection_cnt=count)), 1.0), [Accepted(1, PEER)]
 
 
 def accept_in_a_rush(count: int) -> Scene:
     """All have come this very moment, and none is idle yet."""
-    return idle(count, ROOM.replace(max_connection_cnt=count)), [Accepted(1, PEER)]
+    return idle(count, ROOM._replace(max_connection_cnt=count)), [Accepted(1, PEER)]
 
 
 def lose(count: int) -> Scene:
@@ -122,7 +122,7 @@ def all_overdue(count: int) -> Scene:
 
 def relief(count: int) -> Scene:
     """So many clients do not read, and all they have together is twice too much."""
-    server = idle(count, ROOM.replace(max_outbound_len=1_000 * count // 2))
+    server = idle(count, ROOM._replace(max_outbound_len=1_000 * count // 2))
     server, _ = advance(server, [Stalled(conn, 0, (b"x" * 1_000,)) for conn in conns_of(server)])
     return passed(server, 0.75), [TickStarted(1.0, 1), InputRead()]
 
@@ -149,7 +149,7 @@ def open_one(count: int) -> Scene:
 
 
 def evict_websocket(count: int) -> Scene:
-    full = websockets(count, limits=ROOM.replace(max_ws_connection_cnt=count))
+    full = websockets(count, limits=ROOM._replace(max_ws_connection_cnt=count))
     server, _ = advance(full, [Accepted(1, PEER)])
     conn = conns_of(server)[-1]
     return server, [
@@ -225,7 +225,7 @@ def publish_to_each(count: int) -> Scene:
 
 def publish_with_laggards(count: int) -> Scene:
     """The tail comes to one laggard; all the others have read on."""
-    server = lagging(websockets(count, limits=ROOM.replace(max_ws_send_frame_cnt=512)))
+    server = lagging(websockets(count, limits=ROOM._replace(max_ws_send_frame_cnt=512)))
     server = published(server, 511)
     conns = conns_of(server)[1:]
     server, _ = advance(server, [Writable(conn) for conn in conns])
@@ -250,7 +250,7 @@ def catch_up(count: int) -> Scene:
 
 
 def _history(count: int) -> Server:
-    limits = ROOM.replace(history_messages=count, max_ws_send_frame_cnt=count)
+    limits = ROOM._replace(history_messages=count, max_ws_send_frame_cnt=count)
     rare = count // 3
     return published(
         idle(1, limits), count, 100, lambda number: "rare" if number == rare else "usual"

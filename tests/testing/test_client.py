@@ -108,7 +108,7 @@ class Network:
     ) -> None:
         self.reasons: list[CloseReason] = []
         callbacks = callbacks or Callbacks()
-        self.server = servers.make(handler, callbacks=callbacks.replace(close=self.keep))
+        self.server = servers.make(handler, callbacks=callbacks._replace(close=self.keep))
 
     def keep(self, server: object, conn: Conn, reason: CloseReason) -> None:
         """Keep why a connection was closed."""
@@ -223,7 +223,7 @@ def test_a_flood_of_connections_meets_the_same_policy_as_at_a_real_server(policy
         connections.append(client.connect())
         connections[-1].send(GET)
     assert [dateless(connection.received) for connection in connections] == real
-    assert client.stats().replace(uptime_seconds=0.0) == figures.replace(uptime_seconds=0.0)
+    assert client.stats()._replace(uptime_seconds=0.0) == figures._replace(uptime_seconds=0.0)
     client.stop(0)
     assert all(connection.is_closed for connection in connections)
 

@@ -102,7 +102,7 @@ def test_who_waits_in_a_coroutine_is_told_of_the_end_all_the_same(kind: str) -> 
     def on_end(server: MemoryServer, conn: Conn, reason: CloseReason, code: int = 0) -> None:
         ends.append(reason)
 
-    callbacks = Callbacks(ws_message=on_message).replace(**{kind: on_end})
+    callbacks = Callbacks(ws_message=on_message)._replace(**{kind: on_end})
     client = Client(upgrade, callbacks=callbacks)
     websocket = client.websocket("/")
     say_in_one_read(client, websocket)

@@ -31,13 +31,15 @@ from .client import (
     Incoming,
     Phase,
     ReadLag,
+    with_outgoing,
+)
+from .client_status import (
     buffered_len,
     incoming_len,
     may_parse,
     outbox_len,
     pipeline_waits,
     subscriber_of,
-    with_outgoing,
 )
 from .context import Context, Step
 from .subscriber import CloseState

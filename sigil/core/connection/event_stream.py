@@ -21,14 +21,8 @@ from ..events import HalfClosed, Segment
 from ..http.response import EventStream
 from ..http.sse import KEEP_ALIVE_COMMENT, SseEvent, encode_event, encode_id, last_event_id
 from ..limits import Limits
-from .client import (
-    EVENT_STREAM,
-    NOTHING_OUTGOING,
-    Client,
-    subscriber_of,
-    with_incoming,
-    with_subscriber,
-)
+from .client import EVENT_STREAM, NOTHING_OUTGOING, Client, with_incoming, with_subscriber
+from .client_status import subscriber_of
 from .context import Context, Step
 from .output import close_early_responses, write
 from .send_queue import append_frames, enqueue_broadcast

@@ -18,7 +18,8 @@ from ..http.head import HEARTBEATS, Head
 from ..http.request_line import split_target
 from ..limits import Limits
 from ..websocket.frames import Opcode, frame_len
-from .client import Client, subscriber_of, websocket_of, with_subscriber, with_websocket
+from .client import Client, with_subscriber, with_websocket
+from .client_status import subscriber_of, websocket_of
 from .context import Context, Outcome
 from .send_queue import enqueue
 

@@ -21,18 +21,8 @@ from ..http.response import Response
 from ..limits import Limits
 from ..parse_result import Malformed, NeedMore, without_body_for_head
 from ..rope import rope_join
-from .client import (
-    IDLE_HTTP,
-    Client,
-    Incoming,
-    Phase,
-    has_response_room,
-    is_behind,
-    may_parse,
-    with_incoming,
-    with_outgoing,
-    with_requests,
-)
+from .client import IDLE_HTTP, Client, Incoming, Phase, with_incoming, with_outgoing, with_requests
+from .client_status import has_response_room, is_behind, may_parse
 from .context import Context, Step
 
 ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"

@@ -42,11 +42,10 @@ from .client import (
     Client,
     Disconnected,
     Phase,
-    is_close_due,
-    may_parse,
     with_incoming,
     with_outgoing,
 )
+from .client_status import is_close_due, may_parse
 from .context import Context, Outcome
 from .deadlines import Waiting, waiting_for
 from .event_stream import event_stream_half_closed, stop_event_stream

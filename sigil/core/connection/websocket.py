@@ -24,18 +24,8 @@ from ..websocket.messages import (
     Ping,
     receive_data,
 )
-from .client import (
-    NOTHING_OUTGOING,
-    Client,
-    Phase,
-    buffered_len,
-    may_deliver,
-    subscriber_of,
-    websocket_of,
-    with_incoming,
-    with_subscriber,
-    with_websocket,
-)
+from .client import NOTHING_OUTGOING, Client, Phase, with_incoming, with_subscriber, with_websocket
+from .client_status import buffered_len, may_deliver, subscriber_of, websocket_of
 from .context import Context, Outcome, Step
 from .deadlines import Waiting, waiting_for
 from .send_queue import enqueue_frame

@@ -36,11 +36,10 @@ from .client import (
     Client,
     Disconnected,
     Phase,
-    subscriber_of,
-    websocket_of,
     with_subscriber,
     with_websocket,
 )
+from .client_status import subscriber_of, websocket_of
 from .context import Context, Outcome, Step
 from .output import write_and_shut
 from .send_queue import enqueue_broadcast, enqueue_frame

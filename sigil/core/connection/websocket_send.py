@@ -23,18 +23,8 @@ from ..events import FanOutStalled, Segment, SendMessages, Subscribe
 from ..limits import Limits
 from ..send_status import SendStatus
 from ..websocket.frames import frame_len
-from .client import (
-    Client,
-    Disconnected,
-    Phase,
-    buffered_len,
-    is_in_cohort,
-    outbox_len,
-    subscriber_of,
-    with_outgoing,
-    with_subscriber,
-    with_websocket,
-)
+from .client import Client, Disconnected, Phase, with_outgoing, with_subscriber, with_websocket
+from .client_status import buffered_len, is_in_cohort, outbox_len, subscriber_of
 from .context import Context, Outcome, Step
 from .output import write, write_and_shut
 from .send_queue import (

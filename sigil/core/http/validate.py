@@ -89,7 +89,7 @@ def check_headers(pairs: Pairs) -> str | None:
 
 def check_response(response: Any) -> str | None:
     """None if the status and the headers of a response are valid; its body is not looked at."""
-    status, headers, _ = response
+    status, headers = response.status, response.headers
     if not issubclass(type(headers), tuple) or not all(
         issubclass(type(pair), tuple) and len(pair) == 2 for pair in headers
     ):

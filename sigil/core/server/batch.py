@@ -17,11 +17,8 @@ from typing import assert_never
 from ..broadcast.broadcast import count_subscribers
 from ..close_reasons import CloseReason
 from ..conn import Conn
-from ..connection.client import (
-    IDLE_HTTP,
-    NOTHING_OUTGOING,
-    Client,
-    Disconnected,
+from ..connection.client import IDLE_HTTP, NOTHING_OUTGOING, Client, Disconnected, with_subscriber
+from ..connection.client_status import (
     has_unsent,
     incoming_len,
     is_close_due,
@@ -29,7 +26,6 @@ from ..connection.client import (
     may_be_counted,
     may_parse,
     subscriber_of,
-    with_subscriber,
 )
 from ..connection.context import Context, Outcome, Parse, context
 from ..connection.deadlines import after_transition, deadline_of

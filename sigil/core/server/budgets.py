@@ -16,7 +16,8 @@ bytes, not once for each client. This file does not know how a client is evicted
 from enum import IntEnum
 from typing import Final, final
 
-from ..connection.client import Client, incoming_len, outgoing_len
+from ..connection.client import Client
+from ..connection.client_status import incoming_len, outgoing_len
 from ..limits import Limits
 from ..value import Value
 

@@ -21,7 +21,8 @@ from ..broadcast.broadcast import (
 from ..broadcast.cohort_index import NO_TOPICS
 from ..broadcast.entry import Subscription, Topics
 from ..broadcast.laggards import add_laggard, remove_laggard
-from ..connection.client import Client, is_in_cohort, is_laggard
+from ..connection.client import Client
+from ..connection.client_status import is_in_cohort, is_laggard
 from ..connection.subscriber import OPEN
 
 

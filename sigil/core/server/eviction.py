@@ -20,7 +20,8 @@ from heapq import nsmallest
 from typing import Final, TypeAlias, final
 
 from ..conn import Conn
-from ..connection.client import Client, incoming_len, is_subscriber, outgoing_len
+from ..connection.client import Client
+from ..connection.client_status import incoming_len, is_subscriber, outgoing_len
 from ..connection.deadlines import Waiting, waiting_for
 from ..value import Value
 from .slots import Draft

@@ -19,7 +19,8 @@ from ..broadcast.cohort_index import recipients
 from ..broadcast.entry import Subscription
 from ..conn import Conn
 from ..connection import fast_path
-from ..connection.client import Client, is_close_due, with_subscriber
+from ..connection.client import Client, with_subscriber
+from ..connection.client_status import is_close_due
 from ..connection.context import Parse
 from ..connection.subscriber import Follow
 from ..connection.websocket import flush_websocket

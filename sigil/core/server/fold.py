@@ -14,15 +14,8 @@ does not know sockets, clocks, threads or logs: facts come in, orders go out.
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from ..connection.client import (
-    DELIVERING,
-    IDLE_HTTP,
-    IDLE_WEBSOCKET,
-    NOTHING_OUTGOING,
-    Client,
-    is_scheduled,
-    may_be_counted,
-)
+from ..connection.client import DELIVERING, IDLE_HTTP, IDLE_WEBSOCKET, NOTHING_OUTGOING, Client
+from ..connection.client_status import is_scheduled, may_be_counted
 from ..connection.context import Parse
 from ..connection.transitions import TRANSITIONS
 from ..effects import Effect, Send, Then

@@ -19,7 +19,8 @@ from pyrsistent import pvector
 
 from ..close_reasons import CloseReason
 from ..conn import Conn
-from ..connection.client import Disconnected, is_subscriber
+from ..connection.client import Disconnected
+from ..connection.client_status import is_subscriber
 from ..connection.context import Parse
 from ..connection.deadlines import Waiting, waiting_for
 from ..connection.transitions import on_close_requested

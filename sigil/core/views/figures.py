@@ -4,7 +4,7 @@ Theory: whoever shows the ring (in a line of text, in a picture, on a page far a
 few numbers, and they are a function of the server's value. So they are worked out here, once, and
 drawn elsewhere (`show`).
 
-Rules: a value in, named tuples of numbers and texts out, which JSON can express. Offsets count
+Rules: a value in, named tuples of numbers, texts and names of connections out. Offsets count
 bytes and numbers count messages, both since the server was made; the tail's are those of the oldest
 message on the ring, the head's those of the next one to be sent. Cohorts and laggards beyond a
 fixed number are counted instead of listed. This file does not know how anything is drawn, nor that
@@ -19,7 +19,8 @@ from ..broadcast.entry import Subscription, entry_len
 from ..broadcast.ring import Ring, page_of
 from ..close_reasons import CloseReason
 from ..conn import Conn, Peer
-from ..connection.client import Client, is_laggard, outbox_len, subscriber_of
+from ..connection.client import Client
+from ..connection.client_status import is_laggard, outbox_len, subscriber_of
 from ..connection.websocket_send import buffered_amount
 from ..server.slots import find_client
 from ..server.state import Server

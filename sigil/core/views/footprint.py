@@ -13,7 +13,7 @@ measured for CPython on 64 bits, and rounded up. Every limit on memory has to be
 varies each of them. This file does not know a server: another test attacks one, and compares.
 """
 
-from ..connection.client import UNCOUNTED_BYTES
+from ..connection.client_status import UNCOUNTED_BYTES
 from ..connection.subscriber import places_len_max
 from ..http.head import FIELD_BYTES, HEAD_BYTES, TARGET_FACTOR, TEXT_FACTOR
 from ..limits import Limits, without_aliases

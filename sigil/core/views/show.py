@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from html import escape
 
 from ..broadcast.ring import Ring
-from ..connection.client import Client, is_in_cohort, outbox_len
+from ..connection.client import Client
+from ..connection.client_status import is_in_cohort, outbox_len
 from ..connection.websocket_send import buffered_amount
 from ..server.slots import clients_of
 from ..server.state import Server
@@ -30,14 +31,15 @@ from .figures import (
 )
 
 
-def record_text(record: tuple[object, ...], depth: int = 0) -> str:
-    """A record (a named tuple) as text, one field to a line, and the records in it indented below
+def record_text(record: object, depth: int = 0) -> str:
+    """A record as text, one field to a line, and the records in it indented below
     their names; `depth` is by how much.
     """
     lines = [] if depth else [type(record).__name__]
-    for name, value in zip(getattr(record, "_fields", ()), record, strict=True):
+    for name in getattr(record, "__match_args__", ()):
+        value = getattr(record, name)
         field = "    " * (depth + 1) + f"{name}: "
-        if isinstance(value, tuple) and hasattr(value, "_fields"):
+        if hasattr(value, "__match_args__"):
             lines += [field + type(value).__name__, record_text(value, depth + 1)]
         else:
             lines.append(field + repr(value))

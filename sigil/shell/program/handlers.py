@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple, TypeAlias
 
 from ...core.conn import Conn, Ticket
-from ...core.connection.client import is_outstanding
+from ...core.connection.client_status import is_outstanding
 from ...core.effects import (
     CallClose,
     CallOpen,

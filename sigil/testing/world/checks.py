@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from ...core.broadcast.cohort_index import recipients
 from ...core.broadcast.encoding import Encoding
 from ...core.broadcast.entry import entry_len
-from ...core.connection.client import (
-    Phase,
+from ...core.connection.client import Phase
+from ...core.connection.client_status import (
     incoming_len,
     is_close_due,
     is_in_cohort,

@@ -139,7 +139,7 @@ BEFORE = Machine(
     process_seconds=1.0,
     resident_bytes=5,
 )
-AFTER = BEFORE.replace(
+AFTER = BEFORE._replace(
     taken_seconds=102.0,
     cores=(CoreTimes("cpu0", 150, 1050), CoreTimes("cpu1", 250, 950)),
     load_averages=(0.5, 0.2, 0.3),
@@ -179,17 +179,17 @@ def test_usage_is_what_happened_in_between() -> None:
     ],
 )
 def test_a_load_is_a_fraction_or_unknown(core: CoreTimes, busy_fraction: float | None) -> None:
-    assert usage(BEFORE, AFTER.replace(cores=(core,))).cores == (CoreLoad("cpu0", busy_fraction),)
+    assert usage(BEFORE, AFTER._replace(cores=(core,))).cores == (CoreLoad("cpu0", busy_fraction),)
 
 
 def test_what_came_or_went_in_between_has_no_usage() -> None:
-    after = AFTER.replace(cores=(CoreTimes("cpu9", 1, 1),), interfaces=(Interface("wlan0", 1, 1),))
+    after = AFTER._replace(cores=(CoreTimes("cpu9", 1, 1),), interfaces=(Interface("wlan0", 1, 1),))
     assert usage(BEFORE, after).cores == ()
     assert usage(BEFORE, after).interfaces == ()
 
 
 def test_an_interface_that_was_reset_flows_never_backwards() -> None:
-    after = AFTER.replace(interfaces=(Interface("eth0", 3, 900),))
+    after = AFTER._replace(interfaces=(Interface("eth0", 3, 900),))
     assert usage(BEFORE, after).interfaces == (Flow("eth0", 0.0, 200.0),)
 
 

@@ -174,7 +174,7 @@ def test_a_line_that_is_too_long_is_not_sent_and_the_log_says_so_seldom(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, logger="sigil.server")
-    stream = Streaming(RULES.replace(history=200))
+    stream = Streaming(RULES._replace(history=200))
     subscriber = stream.client.websocket("/ws")
     stream.read(b"a" * 100, b"before")
     for number in range(150):
@@ -264,7 +264,7 @@ def test_four_of_the_longest_lines_fit_and_one_of_nothing_but_line_ends() -> Non
 def test_nothing_is_compressed_unless_that_was_asked_for(
     is_compressing: bool, extension: str | None, protocol: str | None, first_byte: int
 ) -> None:
-    stream = Streaming(RULES.replace(max_line=1_000, is_compressing=is_compressing))
+    stream = Streaming(RULES._replace(max_line=1_000, is_compressing=is_compressing))
     hand = {
         "Upgrade": "websocket",
         "Connection": "Upgrade",
@@ -315,7 +315,7 @@ def test_clients_choose_their_topics_for_the_past_and_from_now_on(
 
 
 def test_without_a_topic_field_everything_is_for_everybody() -> None:
-    stream = Streaming(RULES.replace(topic_field=""))
+    stream = Streaming(RULES._replace(topic_field=""))
     subscriber = stream.client.websocket("/ws?topic=cpu")
     stream.read(CPU, GPU, PLAIN)
     assert subscriber.messages() == texts(CPU, GPU, PLAIN)
@@ -466,7 +466,7 @@ def test_the_figures_are_what_has_happened() -> None:
         "has_ended": True,
     }
     assert (
-        json.loads(Streaming(RULES.replace(topic_field="")).client.get("/stream.json").text)[
+        json.loads(Streaming(RULES._replace(topic_field="")).client.get("/stream.json").text)[
             "topic_field"
         ]
         is None

@@ -522,7 +522,7 @@ def numbered(first: int, end: int) -> list[str]:
 
 
 def test_of_a_past_that_the_ring_does_not_hold_the_rest_is_shown_at_once(tab: Tab) -> None:
-    broken = Broken(PLAIN, limits_for(PLAIN).replace(outgoing_buffer_sz=20_000))
+    broken = Broken(PLAIN, limits_for(PLAIN)._replace(outgoing_buffer_sz=20_000))
     with broken.server.serve_in_thread() as server:
         broken.say(*(f"{number} {'x' * 1_000}" for number in range(50)))
         tab.open(f"http://127.0.0.1:{server.port}/")
@@ -535,7 +535,7 @@ def test_of_a_past_that_the_ring_does_not_hold_the_rest_is_shown_at_once(tab: Ta
 
 
 def test_what_comes_of_a_topic_is_not_the_past(tab: Tab) -> None:
-    broken = Broken(PLAIN.replace(topic_field="of"))
+    broken = Broken(PLAIN._replace(topic_field="of"))
     with broken.server.serve_in_thread() as server:
         broken.say(*(f'{{"of":"{topic}"}}' for topic in "abab"))
         tab.open(f"http://127.0.0.1:{server.port}/?topic=a")
@@ -595,7 +595,7 @@ def test_after_a_break_no_line_is_lost_or_told_twice_without_a_word(
 def test_what_nobody_can_know_after_a_break_is_said(
     tab: Tab, meanwhile: list[str], marks: list[str]
 ) -> None:
-    broken = Broken(PLAIN.replace(topic_field="of"))
+    broken = Broken(PLAIN._replace(topic_field="of"))
     with broken.server.serve_in_thread() as server:
         tab.open(f"http://127.0.0.1:{server.port}/?topic=a")
         tab.wait_for(STATE, "live")
@@ -609,7 +609,7 @@ def test_what_nobody_can_know_after_a_break_is_said(
 
 def test_a_pause_holds_whatever_is_looked_for(tab: Tab) -> None:
     drawn = ['{"of": "a", "n": 1}', '{"of": "b", "n": 2}', '{"of": "a", "n": 3}']
-    broken = Broken(PLAIN.replace(topic_field="of"))
+    broken = Broken(PLAIN._replace(topic_field="of"))
     with broken.server.serve_in_thread() as server:
         tab.open(f"http://127.0.0.1:{server.port}/")
         tab.wait_for(STATE, "live")
@@ -651,7 +651,7 @@ def test_a_page_that_grows_smaller_is_not_scrolled_by_anybody(tab: Tab) -> None:
 
 def test_a_line_unfolds_to_so_much_and_no_more(tab: Tab) -> None:
     deep, wide = "[" * 200 + "1" + "]" * 200, "[" + "1," * 1_000 + "2]"
-    broken = Broken(PLAIN.replace(max_line=20_000))
+    broken = Broken(PLAIN._replace(max_line=20_000))
     with broken.server.serve_in_thread() as server:
         tab.open(f"http://127.0.0.1:{server.port}/")
         tab.wait_for(STATE, "live")
@@ -686,7 +686,7 @@ def test_a_line_unfolds_to_so_much_and_no_more(tab: Tab) -> None:
 def test_the_page_does_what_it_says_can_be_had_elsewhere(
     tab: Tab, query: str, used: str, count: int
 ) -> None:
-    broken = Broken(PLAIN.replace(history=10))
+    broken = Broken(PLAIN._replace(history=10))
     with broken.server.serve_in_thread() as server:
         lines = numbered(0, 15)
         broken.say(*lines)

@@ -43,9 +43,9 @@ CONNS = st.builds(lambda slot: Conn(slot, slot), st.integers(0, 4))
 
 def in_encoding(entry: Published, number: int, encoding: Encoding) -> bytes:
     """An entry as somebody is sent it: what is so short is the same in all encodings of frames."""
-    frame, _, others = entry
+    frame = entry.frame
     if encoding is not Encoding.SSE:
-        return dict(others).get(encoding, frame)
+        return dict(entry.encodings).get(encoding, frame)
     lines = b"\ndata: ".join(frame[2:].replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"))
     return b"id: 7-%d\ndata: %b\n\n" % (number + 1, lines)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.negotiation import accept_permessage_deflate, negotiate
+from sigil.core.broadcast.negotiation import Negotiated, accept_permessage_deflate, negotiate
 from sigil.core.limits import Limits
 from sigil.core.websocket.handshake import Extension, Offer, parse_extensions
 from tests.support.core_driver import same
@@ -40,9 +40,9 @@ def test_the_first_offer_of_deflate_that_can_be_met_is_accepted(
 ) -> None:
     extensions = parse_extensions(offer)
     assert isinstance(extensions, tuple)
-    encoding, subprotocol, extension = negotiate(Offer("", (), extensions), None, Limits())
-    assert (int(encoding), subprotocol) == (bits, None)
-    assert same(extension, Extension("permessage-deflate", (*BOTH, *params)))
+    negotiated = negotiate(Offer("", (), extensions), None, Limits())
+    assert (int(negotiated.encoding), negotiated.subprotocol) == (bits, None)
+    assert same(negotiated.extension, Extension("permessage-deflate", (*BOTH, *params)))
 
 
 @pytest.mark.parametrize(
@@ -64,24 +64,23 @@ def test_what_cannot_be_met_is_declined(offer: str) -> None:
     extensions = parse_extensions(offer)
     assert isinstance(extensions, tuple)
     assert list(map(accept_permessage_deflate, extensions)) == [None]
-    assert negotiate(Offer("", (), extensions), None, Limits())[0] is Encoding.PLAIN
+    assert negotiate(Offer("", (), extensions), None, Limits()).encoding is Encoding.PLAIN
 
 
 def test_zstandard_is_a_subprotocol_that_the_program_may_overrule() -> None:
     deflated = Extension("permessage-deflate", ())
     offer = Offer("", ("chat", "compress-zstd"), (deflated,))
-    assert negotiate(offer, None, Limits()) == (Encoding.ZSTD, "compress-zstd", None)
-    assert negotiate(offer, "chat", Limits())[:2] == (Encoding.DEFLATE_15, "chat")
-    assert negotiate(offer, "chat", Limits(permessage_deflate=False)) == (
+    assert negotiate(offer, None, Limits()) == Negotiated(Encoding.ZSTD, "compress-zstd", None)
+    with_chat = negotiate(offer, "chat", Limits())
+    assert (with_chat.encoding, with_chat.subprotocol) == (Encoding.DEFLATE_15, "chat")
+    assert negotiate(offer, "chat", Limits(permessage_deflate=False)) == Negotiated(
         Encoding.PLAIN,
         "chat",
         None,
     )
-    assert negotiate(offer, None, Limits(compress_websocket=False))[:2] == (
-        Encoding.DEFLATE_15,
-        None,
-    )
-    assert negotiate(offer, "compress-zstd", Limits(compress_websocket=False)) == (
+    without_zstd = negotiate(offer, None, Limits(compress_websocket=False))
+    assert (without_zstd.encoding, without_zstd.subprotocol) == (Encoding.DEFLATE_15, None)
+    assert negotiate(offer, "compress-zstd", Limits(compress_websocket=False)) == Negotiated(
         Encoding.ZSTD,
         "compress-zstd",
         None,

@@ -5,7 +5,7 @@ import pytest
 from sigil.core.broadcast.encoding import Encoding, encode_message
 from sigil.core.broadcast.recoding import ENTRY_LEN, NOTHING_RECODED, in_tick, remember
 from sigil.core.conn import Ticket
-from sigil.core.connection.client import is_in_cohort
+from sigil.core.connection.client_status import is_in_cohort
 from sigil.core.effects import Send
 from sigil.core.events import HandlerReturned, Received, TickStarted, Writable
 from sigil.core.http.response import Response

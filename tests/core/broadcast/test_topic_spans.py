@@ -12,7 +12,7 @@ from sigil.core.broadcast.entry import (
     frame_len_for,
     matches,
 )
-from sigil.core.broadcast.topic_spans import last_of, length_in, make_span, matching
+from sigil.core.broadcast.topic_spans import Last, last_of, length_in, make_span, matching
 from sigil.core.websocket.frames import encode_frame
 
 TOPICS = ("news", "sport", "rare", None)
@@ -49,10 +49,8 @@ def test_a_span_agrees_with_a_look_at_each_frame(seed: int) -> None:
         assert list(found) == [number for number in kept if low <= number < high]
         left = [number for number in kept if number >= low]
         for count in (1, 2, 5, 100):
-            assert last_of(span, low, subscription, count) == (
-                left[-count:][0] if left else None,
-                len(left[-count:]),
-            )
+            first = left[-count:][0] if left else None
+            assert last_of(span, low, subscription, count) == Last(first, len(left[-count:]))
 
 
 @pytest.mark.parametrize("encoding", [Encoding.PLAIN, Encoding.DEFLATE_15, Encoding.ZSTD])

@@ -12,10 +12,8 @@ from sigil.core.connection.client import (
     Incoming,
     Outgoing,
     Phase,
-    may_parse,
-    outbox_len,
-    pipeline_waits,
 )
+from sigil.core.connection.client_status import may_parse, outbox_len, pipeline_waits
 from sigil.core.connection.deadlines import interest_of
 from sigil.core.effects import Interest
 from tests.support.core_clients import (

@@ -26,7 +26,8 @@ def test_an_update_changes_the_fields_it_names_and_no_others(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["after_read", "after_responses", "after_delivery"])
 def test_bytes_are_added_and_the_time_is_the_one_that_is_given(name: str) -> None:
-    before, after, arguments = updated(getattr(client, name), Client)
+    update = updated(getattr(client, name), Client)
+    before, after, arguments = update.before, update.after, update.arguments
     moved = after.bytes_in - before.bytes_in + after.bytes_out - before.bytes_out
     assert moved == arguments["length"]
     assert after.waiting_since == arguments["now"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sigil.core.connection.client import IDLE_HTTP, NOTHING_OUTGOING, Client, Incoming, Outgoing
+from sigil.core.connection.client import IDLE_HTTP, NOTHING_OUTGOING, Client
 from sigil.core.connection.deadlines import Waiting, after_transition, deadline_of, waiting_for
 from sigil.core.effects import Interest, Watch
 from sigil.core.limits import Limits
@@ -63,7 +63,7 @@ def test_settling_gives_a_connection_at_rest_the_very_records_of_rest() -> None:
     busy = with_intake(FRESH, buffer=b"G")
     rested, _ = after_transition(
         busy,
-        busy.replace(incoming=Incoming(*IDLE_HTTP), outgoing=Outgoing(*NOTHING_OUTGOING)),
+        busy.replace(incoming=IDLE_HTTP.replace(), outgoing=NOTHING_OUTGOING.replace()),
         [],
         CONTEXT,
     )

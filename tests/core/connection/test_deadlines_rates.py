@@ -112,7 +112,7 @@ def test_whoever_reads_all_that_is_broadcast_is_fast_whatever_the_kernel_takes_a
 ) -> None:
     """A megabyte a second, and each message is a little too large for what is free just then."""
     limits = Limits(min_read_rate=20_000, max_outbox_len=2**20)
-    server = open_websocket(limits.replace(ws_ping_interval=1e6))
+    server = open_websocket(limits._replace(ws_ping_interval=1e6))
     for tick in range(1, 700):
         server, effects = advance_by(
             server, at(tick / 10 + 0.03), Writable(CONN), publishing("x" * 100_000), FLUSH

@@ -9,7 +9,7 @@ beyond waits as the bytes that it came in.
 import pytest
 
 from sigil.core.conn import Ticket
-from sigil.core.connection.client import EARLY_RESPONSE_LEN, early_len, outgoing_len
+from sigil.core.connection.client_status import EARLY_RESPONSE_LEN, early_len, outgoing_len
 from sigil.core.effects import Effect, Handle, Interest, Watch
 from sigil.core.events import Event, Postponed, Received, Stalled, StreamEnded, Writable
 from sigil.core.http.response import Response

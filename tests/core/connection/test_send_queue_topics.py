@@ -6,7 +6,7 @@ import gc
 import tracemalloc
 
 from sigil.core.broadcast.entry import Subscription
-from sigil.core.connection.client import subscriber_of
+from sigil.core.connection.client_status import subscriber_of
 from sigil.core.connection.subscriber import PLACE_BYTES, Follow, item_len, make_place, places_len
 from sigil.core.connection.websocket_send import buffered_amount
 from sigil.core.events import Stalled, Subscribe, Writable
@@ -95,7 +95,7 @@ def test_the_length_of_a_queue_is_that_of_its_items_and_none_when_it_was_sent() 
 
 
 def test_a_client_that_may_be_sent_little_may_change_its_topics_all_the_same() -> None:
-    server = behind(LIMITS.replace(max_ws_outbox_len=60), TOPICS[:3])
+    server = behind(LIMITS._replace(max_ws_outbox_len=60), TOPICS[:3])
     for number in range(4):
         server = changed(server, number)
     assert client_of(server).conn == CONN

@@ -78,7 +78,7 @@ def test_one_message_is_delivered_however_long_a_reply_may_be(
     waiting = park(NOTHING_UNDELIVERED, (message, message))
     assert take_batch(waiting, room) == ((message, message), NOTHING_UNDELIVERED)
     for less in (room.max_ws_outbox_len - 1, 0):
-        batch, rest = take_batch(waiting, room.replace(max_ws_outbox_len=less))
+        batch, rest = take_batch(waiting, room._replace(max_ws_outbox_len=less))
         assert (batch, take_all(rest)) == ((message,), (message,))
 
 

@@ -5,8 +5,7 @@ frames; and what does: messages, in order and within bounds.
 import pytest
 
 from sigil.core.close_reasons import CloseReason
-from sigil.core.conn import Conn
-from sigil.core.connection.client import incoming_len
+from sigil.core.connection.client_status import incoming_len
 from sigil.core.connection.deadlines import Waiting, waiting_for
 from sigil.core.connection.subscriber import CloseState
 from sigil.core.connection.websocket_send import send_capacity
@@ -377,7 +376,7 @@ def answer(server: Server, orders: list[Effect]) -> tuple[Server, list[Effect]]:
         for event in echoes(order):
             assert status(server) is not SendStatus.DROPPED
             server, _ = advance_by(server, event)
-        server, more = advance_by(server, Delivered(Conn(*CONN)))
+        server, more = advance_by(server, Delivered(CONN.replace()))
         rest += more
     server, more = advance_by(server, FLUSH)
     return not_taken(server, [*rest, *more], 0)[:2]

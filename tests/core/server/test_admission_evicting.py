@@ -179,7 +179,7 @@ def test_without_descriptors_the_one_that_has_waited_longest_gives_way() -> None
 @pytest.mark.parametrize("policy", ["wait", "503"])
 def test_without_descriptors_nobody_gives_way_by_another_policy(policy: str) -> None:
     server = crowd(4)
-    server = server.replace(limits=server.limits.replace(full_policy=policy))
+    server = server.replace(limits=server.limits._replace(full_policy=policy))
     assert advance_by(server, DescriptorsExhausted(24)) == (server, [])
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from sigil.core.conn import Conn, Ticket
-from sigil.core.connection.client import EARLY_RESPONSE_LEN
+from sigil.core.connection.client_status import EARLY_RESPONSE_LEN
 from sigil.core.effects import Drop, Handle
 from sigil.core.events import (
     Accepted,

@@ -265,7 +265,7 @@ def test_what_the_kernel_hands_back_is_not_what_a_reader_has_taken_too_slowly() 
     """A queue is sent up to a budget and the client waited for; that the kernel took none of it is
     heard afterwards.
     """
-    limits = RATES.replace(max_outbox_len=1_000, ws_ping_interval=1_000.0)
+    limits = RATES._replace(max_outbox_len=1_000, ws_ping_interval=1_000.0)
     server, _ = advance_by(
         open_websocket(limits), at(100.0), *[sending(bytes(400)) for _ in range(5)], FLUSH
     )

@@ -31,7 +31,7 @@ from tests.support.core_websockets import FLUSH, OTHER
 from tests.support.requests import UPGRADE
 from tests.support.strategies import events
 
-FULL = TIGHT.replace(max_ws_connection_cnt=1, max_outbox_len=60)
+FULL = TIGHT._replace(max_ws_connection_cnt=1, max_outbox_len=60)
 
 
 def violations(server: Server) -> list[str]:
@@ -78,7 +78,7 @@ LATE = (Response.sse(), Response.sse(history=3, topics=("a",)), Response.upgrade
 def test_a_late_response_that_subscribes_is_counted_in_every_state_and_at_the_end_not_at_all(
     first: str, second: str, response: Response
 ) -> None:
-    server = start(FULL.replace(max_inbound_len=10_000, max_header_len=400))
+    server = start(FULL._replace(max_inbound_len=10_000, max_header_len=400))
     ends: list[Event] = [Delivered(CONN), FLUSH, Writable(CONN), FLUSH, Stop(0.0)]
     for event in (
         Received(CONN, UPGRADE),

@@ -173,7 +173,7 @@ def test_who_is_ready_and_unread_is_judged_by_no_tick_that_has_not_read_it(row: 
 
 
 def test_a_body_above_its_rate_is_not_slower_for_what_the_loop_was_held_up() -> None:
-    limits = SECOND.replace(min_body_rate=1_000)
+    limits = SECOND._replace(min_body_rate=1_000)
     server = asked(
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + bytes(900), limits
     )
@@ -191,7 +191,7 @@ def test_a_body_above_its_rate_is_not_slower_for_what_the_loop_was_held_up() -> 
 
 
 def test_a_reader_above_its_rate_is_not_slower_for_what_the_loop_was_held_up() -> None:
-    limits = SECOND.replace(min_read_rate=1_000)
+    limits = SECOND._replace(min_read_rate=1_000)
     server, effects = advance_by(asked(GET, limits), answered(0, Response.bytes(bytes(MIB))))
     left, now = bytes_of(effects), 0.0
     server, _ = advance_by(server, Stalled(CONN, 0, (left,)))
@@ -222,7 +222,7 @@ def test_the_grace_of_a_stop_is_time_of_the_clock() -> None:
 
 
 def test_who_reads_all_there_is_is_no_relief_for_a_loop_that_was_held_up() -> None:
-    limits = SECOND.replace(max_outbound_len=4_000)
+    limits = SECOND._replace(max_outbound_len=4_000)
     server, effects = advance_by(asked(GET, limits), answered(0, Response.bytes(bytes(5_000))))
     server, _ = advance_by(server, Stalled(CONN, 0, (bytes_of(effects),)))
     assert server.load.paused_at == 0.0
@@ -303,7 +303,7 @@ GRAIN = WHEEL.granularity
 
 def test_a_loop_that_is_on_time_is_not_held_up() -> None:
     after = when_tick_started(NEVER_HELD_UP, WHEEL, 0.0, 1.0 + GRAIN)
-    assert after[:3] == NEVER_HELD_UP[:3]
+    assert after == NEVER_HELD_UP.replace(tick_at=after.tick_at, usual=after.usual)
     assert when_read(NEVER_HELD_UP, WHEEL, 0.0, 1.0 + GRAIN) is NEVER_HELD_UP
     assert when_read(NEVER_HELD_UP, make_wheel(1.0), 0.0, 1_000.0) is NEVER_HELD_UP
 

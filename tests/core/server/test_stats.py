@@ -48,7 +48,7 @@ def figures(server: Server, **changes: object) -> Stats:
         core=core_build(),
     )
     assert type(stats(server)) is Stats
-    return quiet.replace(**changes)  # type: ignore[arg-type]
+    return quiet._replace(**changes)  # type: ignore[arg-type]
 
 
 def test_a_new_server_has_counted_nothing() -> None:

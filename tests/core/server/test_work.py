@@ -14,7 +14,7 @@ from collections.abc import Callable
 import pytest
 
 from sigil.core.conn import Ticket
-from sigil.core.connection.client import SMALL_HEAD_FIELDS
+from sigil.core.connection.client_status import SMALL_HEAD_FIELDS
 from sigil.core.connection.websocket_send import buffered_amount
 from sigil.core.events import (
     Event,
@@ -62,7 +62,7 @@ def test_asking_when_time_is_needed_does_not_grow(question: Callable[[Server], o
 
 def test_how_much_is_buffered_is_known_without_a_walk_over_all_of_it() -> None:
     def asking(count: int) -> int:
-        server = lagging(websockets(1, limits=ROOM.replace(max_ws_send_frame_cnt=8_192)))
+        server = lagging(websockets(1, limits=ROOM._replace(max_ws_send_frame_cnt=8_192)))
         server = published(server, count)
         client = find_client(server.slots, conns_of(server)[0])
         return calls_of(lambda: buffered_amount(client, server.broadcast))
@@ -111,7 +111,7 @@ def test_relief_that_looks_at_a_part_of_the_table_ends_all_the_same() -> None:
 
 def test_relief_leaves_those_alone_who_hold_next_to_nothing_wherever_the_largest_is() -> None:
     count = 2 * RUSH
-    server = idle(count, ROOM.replace(max_outbound_len=1_000_000))
+    server = idle(count, ROOM._replace(max_outbound_len=1_000_000))
     conns = conns_of(server)
     large = {conns[count - 7], conns[count - 5]}
     stalled = [Stalled(conn, 0, (b"x" * (600_000 if conn in large else 50),)) for conn in conns]

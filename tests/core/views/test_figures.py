@@ -129,12 +129,12 @@ def test_who_hears_a_topic_is_counted_wherever_it_is() -> None:
     assert subscriber_count(serving(), "news") == 0
 
 
-def test_the_figures_are_numbers_and_texts_that_json_can_say() -> None:
+def test_the_figures_are_numbers_and_texts_and_names_of_connections() -> None:
     server, _ = join_websockets(make_server(SMALL, 0.0, 0), 2, ("a",), PEER)
     figures = ring_figures(publish_lengths(server, 100, taken={1: 30}))
-    told: list[Any] = json.loads(json.dumps(figures))
+    told: list[Any] = json.loads(json.dumps(figures, default=str))
     assert told[9] == [["plain", ["a"], 1]]
-    assert told[11] == [[[1, 1], str(PEER), ["a"], 1, 100, 0, 70, 70]]
+    assert told[11] == [[str(Conn(1, 1)), str(PEER), ["a"], 1, 100, 0, 70, 70]]
 
 
 @given(

@@ -34,7 +34,7 @@ SMALL = Limits(
     max_read_len=8_192,
     max_recoded_len=65_536,
 )
-CROWDED = SMALL.replace(
+CROWDED = SMALL._replace(
     max_connection_cnt=4_096,
     max_ws_connection_cnt=4_096,
     max_inbound_len=MIB,
@@ -49,8 +49,8 @@ COUNTED = {
     "max_headers": SMALL,
     "max_target_len": SMALL,
     "max_body_len": SMALL,
-    "max_request_len": SMALL.replace(max_request_len=65_536),
-    "max_chunk_line_len": SMALL.replace(max_chunk_line_len=16_384),
+    "max_request_len": SMALL._replace(max_request_len=65_536),
+    "max_chunk_line_len": SMALL._replace(max_chunk_line_len=16_384),
     "max_trailer_len": SMALL,
     "max_queued_requests": SMALL,
     "max_outbox_len": SMALL,
@@ -74,8 +74,8 @@ COUNTED = {
 """Every limit on memory, with limits under which nothing else bounds the same before it does."""
 
 SWITCHES = {
-    "permessage_deflate": (SMALL.replace(permessage_deflate=False), True),
-    "history_messages": (SMALL.replace(max_ws_connection_cnt=0), 1),
+    "permessage_deflate": (SMALL._replace(permessage_deflate=False), True),
+    "history_messages": (SMALL._replace(max_ws_connection_cnt=0), 1),
 }
 """What makes room for something at all, however much of it: limits without it, and a value with."""
 
@@ -128,20 +128,20 @@ def test_every_limit_is_counted_or_has_a_reason_not_to_be() -> None:
 @pytest.mark.parametrize("name", COUNTED)
 def test_the_footprint_grows_with_every_limit_on_memory(name: str) -> None:
     limits = COUNTED[name]
-    assert footprint(limits.replace(**{name: 2 * getattr(limits, name)})) > footprint(limits)
+    assert footprint(limits._replace(**{name: 2 * getattr(limits, name)})) > footprint(limits)
 
 
 @pytest.mark.parametrize("name", SWITCHES)
 def test_the_footprint_grows_with_what_is_switched_on(name: str) -> None:
     limits, value = SWITCHES[name]
-    assert footprint(limits.replace(**{name: value})) > footprint(limits)
+    assert footprint(limits._replace(**{name: value})) > footprint(limits)
 
 
 @pytest.mark.parametrize("name", NOT_MEMORY)
 def test_no_other_limit_is_in_the_footprint(name: str) -> None:
     value = getattr(SMALL, name)
     wider = 2 * value if isinstance(value, int | float) and type(value) is not bool else value
-    assert footprint(SMALL.replace(**{name: wider})) == footprint(SMALL)
+    assert footprint(SMALL._replace(**{name: wider})) == footprint(SMALL)
 
 
 def test_a_small_server_is_small() -> None:
@@ -149,7 +149,7 @@ def test_a_small_server_is_small() -> None:
 
 
 def test_a_server_that_takes_nobody_costs_what_it_remembers() -> None:
-    nobody = SMALL.replace(max_connection_cnt=1, max_ws_connection_cnt=0, max_cached_heads=0)
+    nobody = SMALL._replace(max_connection_cnt=1, max_ws_connection_cnt=0, max_cached_heads=0)
     assert footprint(nobody, response_len=0) < 3 * MIB + nobody.max_thread_queue_len
 
 
@@ -159,14 +159,14 @@ def test_a_server_that_takes_nobody_costs_what_it_remembers() -> None:
     st.sampled_from([SMALL, Limits()]),
 )
 def test_a_wider_limit_is_never_a_smaller_footprint(name: str, more: int, limits: Limits) -> None:
-    wider = limits.replace(**{name: getattr(limits, name) + more})
+    wider = limits._replace(**{name: getattr(limits, name) + more})
     assert footprint(wider) >= footprint(limits)
 
 
 def test_the_inbound_budget_counts_when_there_are_many_clients() -> None:
     limits = Limits()
     assert (
-        footprint(limits) - footprint(limits.replace(max_inbound_len=0)) >= limits.max_inbound_len
+        footprint(limits) - footprint(limits._replace(max_inbound_len=0)) >= limits.max_inbound_len
     )
 
 
@@ -215,9 +215,9 @@ def test_a_head_costs_no_more_than_it_is_counted_for(head: bytes) -> None:
 
 
 def test_a_bound_counts_by_either_of_its_names() -> None:
-    wide = SMALL.replace(max_body_len=MIB)
-    assert footprint(SMALL.replace(max_request_len=MIB)) == footprint(wide) > footprint(SMALL)
-    assert footprint(wide.replace(max_request_len=65_536)) == footprint(SMALL)
+    wide = SMALL._replace(max_body_len=MIB)
+    assert footprint(SMALL._replace(max_request_len=MIB)) == footprint(wide) > footprint(SMALL)
+    assert footprint(wide._replace(max_request_len=65_536)) == footprint(SMALL)
 
 
 def test_the_defaults_are_a_bound_that_a_small_machine_can_promise() -> None:

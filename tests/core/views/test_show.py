@@ -371,7 +371,7 @@ TURNS = st.lists(
 def test_whatever_happened_can_be_drawn_and_the_figures_agree(
     turns: list[tuple[list[int], bool, dict[int, int], int | None]], most: int
 ) -> None:
-    server, conns = with_websockets(4, SMALL.replace(max_ws_send_frame_cnt=most))
+    server, conns = with_websockets(4, SMALL._replace(max_ws_send_frame_cnt=most))
     for lengths, flushes, taken, writable in turns:
         server = publish_lengths(server, *lengths, flushes=flushes, taken=taken)
         if writable is not None:

@@ -236,7 +236,7 @@ def test_what_is_no_list_of_different_names_offers_nothing(value: str) -> None:
     ],
 )
 def test_extensions_are_names_with_parameters(value: str, extensions: tuple[Any, ...]) -> None:
-    assert parse_extensions(value) == extensions
+    assert parse_extensions(value) == tuple(Extension(*parts) for parts in extensions)
 
 
 @pytest.mark.parametrize(

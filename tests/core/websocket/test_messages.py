@@ -554,7 +554,7 @@ def as_verdict(heard: Heard) -> Verdict:
     """What we heard, in the same terms."""
     names = {Ping: 9, Pong: 10}
     items = tuple(
-        ("close", *item)
+        ("close", item.code, item.reason)
         if isinstance(item, Close)
         else (names[type(item)], item.payload)
         if isinstance(item, Ping | Pong)

@@ -98,7 +98,7 @@ def test_both_kinds_of_connection_give_way_in_proportion(
     lowered = within_descriptors(limits, count)
     assert (lowered.max_connection_cnt, lowered.max_ws_connection_cnt) == expected
     assert (
-        lowered.replace(
+        lowered._replace(
             max_connection_cnt=limits.max_connection_cnt,
             max_ws_connection_cnt=limits.max_ws_connection_cnt,
         )

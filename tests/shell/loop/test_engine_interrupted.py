@@ -113,7 +113,7 @@ def run_life_with_interrupt(number: int) -> int:
     ticks: how many bytecodes there were.
     """
     limits = Limits(max_connection_cnt=3, max_ws_connection_cnt=3, full_policy="503")
-    with ticking(limits=limits.replace(linger_timeout=0.02)) as server:
+    with ticking(limits=limits._replace(linger_timeout=0.02)) as server:
         clients = [Raw(server, LAST if number % 2 else GET) for number in range(4)]
         with interrupt_at(number, PERFORMING) as seen:
             for _ in range(4):

@@ -265,7 +265,7 @@ class Talking(Program):
         def note(server: object, conn: Conn, reason: CloseReason, code: int = 0) -> None:
             calls.append(reason.name)
 
-        callbacks = Callbacks(ws_close=note, close=note).replace(**{waits_in: wait})
+        callbacks = Callbacks(ws_close=note, close=note)._replace(**{waits_in: wait})
         self.client = Client(
             lambda request: Response.upgrade(),
             limits=LIMITS,

@@ -1,0 +1,203 @@
+"""What is read off a client: whether it is idle, behind, full, due; how much is held for it.
+
+Theory: what a connection waits for and what it holds are not fields of its record: they are read
+off it, so they agree with it. Each question that more than one file asks has its function here.
+
+Rules: nothing here changes anything. It does not know the server, nor any other client.
+"""
+
+from ..http.head import FIELD_BYTES, HEAD_BYTES, TARGET_FACTOR, TEXT_FACTOR, Head
+from ..limits import Limits
+from ..websocket.messages import Close
+from .client import NOTHING_OUTGOING, Client, Phase
+from .subscriber import OPEN, CloseState, Subscriber
+from .websocket_state import WebSocket, unread_len
+
+SMALL_HEAD_LEN, SMALL_HEAD_FIELDS = 4_096, 32
+"""Bytes and fields of a head that is small."""
+UNCOUNTED_BYTES = (
+    HEAD_BYTES + FIELD_BYTES * SMALL_HEAD_FIELDS + (TEXT_FACTOR + TARGET_FACTOR) * SMALL_HEAD_LEN
+)
+"""What a small head takes at most. So much for each connection is in no sum: the usual request need
+not be counted.
+"""
+
+EARLY_RESPONSE_LEN = 1_024
+"""Bytes that a response counts for beside its body while it is held: so that a great number of
+empty ones is something too.
+"""
+
+
+def subscriber_of(client: Client) -> Subscriber:
+    """The client's record as a subscriber, which must be there."""
+    assert client.subscriber is not None
+    return client.subscriber
+
+
+def websocket_of(client: Client) -> WebSocket:
+    """The client's record as a WebSocket, which must be there."""
+    assert client.websocket is not None
+    return client.websocket
+
+
+def is_in_cohort(client: Client) -> bool:
+    """True for a subscriber that is where its cohort is."""
+    subscriber = client.subscriber
+    return subscriber is not None and subscriber.close_state is OPEN and subscriber.cursor is None
+
+
+def is_laggard(client: Client) -> bool:
+    """True for a subscriber that has a cursor of its own."""
+    return client.subscriber is not None and client.subscriber.cursor is not None
+
+
+def is_subscriber(client: Client) -> bool:
+    """True for an event stream that has not ended, and for a WebSocket of whose end the program was
+    not notified yet.
+    """
+    subscriber = client.subscriber
+    return subscriber is not None and subscriber.close_state is not CloseState.CLOSED
+
+
+def is_scheduled(client: Client) -> bool:
+    """True for a subscriber that the next flush looks at."""
+    return client.subscriber is not None and client.subscriber.is_scheduled
+
+
+def has_unsent(client: Client) -> bool:
+    """True for a subscriber for which there is something to send: its queue, a pong, the answer to
+    a close frame, or what it lags behind.
+    """
+    subscriber, websocket = client.subscriber, client.websocket
+    if subscriber is None:
+        return False
+    if subscriber.queue or subscriber.cursor is not None:
+        return True
+    return websocket is not None and (bool(websocket.pongs) or is_close_due(client))
+
+
+def is_close_due(client: Client) -> bool:
+    """True for a WebSocket whose peer's close frame has come and is to be answered when the tick
+    ends, at the latest.
+    """
+    subscriber, websocket = client.subscriber, client.websocket
+    return (
+        subscriber is not None
+        and websocket is not None
+        and isinstance(websocket.end, Close)
+        and subscriber.close_state is OPEN
+    )
+
+
+def may_deliver(client: Client, limits: Limits) -> bool:
+    """True if a WebSocket is known to be so little behind with reading, and its queue is so short,
+    that more may be delivered.
+    """
+    is_known = bool(client.outgoing.outbox) or not client.outgoing.is_full
+    return is_known and buffered_len(client) < limits.max_outbox_len
+
+
+def is_outstanding(client: Client, number: int) -> bool:
+    """True if the request with this number awaits its response."""
+    return 0 <= number - client.responded < len(client.outstanding)
+
+
+def pipeline_waits(client: Client) -> bool:
+    """True while the next request has to wait for a response: behind an unsafe method, a body, a
+    last request.
+    """
+    return bool(client.outstanding) and not client.outstanding[-1].may_pipeline
+
+
+def may_parse(client: Client, limits: Limits) -> bool:
+    """True if bytes in the buffer may become requests now."""
+    return (
+        client.incoming.phase <= Phase.BODY
+        and not pipeline_waits(client)
+        and len(client.outstanding) < limits.max_queued_requests
+        and not client.outgoing.postponed
+        and has_response_room(client, limits)
+    )
+
+
+def has_response_room(client: Client, limits: Limits) -> bool:
+    """True if the response to one more request may be held for this client.
+
+    Not while it does not take its responses, nor while many are held behind one that is to come
+    first; and nothing is handed out behind a stream, whose end nobody knows. A request whose body
+    has begun is one more at most: it is read to its end.
+    """
+    outgoing = client.outgoing
+    if is_behind(client, limits):
+        return False
+    if client.incoming.phase is Phase.BODY:
+        return True
+    if outgoing.streaming is not None:
+        return False
+    return not outgoing.early_responses or early_len(client) < limits.max_outbox_len
+
+
+def is_behind(client: Client, limits: Limits) -> bool:
+    """True if a client is to take some of what was sent to it first."""
+    outgoing = client.outgoing
+    return outgoing.is_full or outbox_len(client) >= limits.max_outbox_len
+
+
+def outbox_len(client: Client) -> int:
+    """Bytes sent to this client that the kernel did not take."""
+    return sum(map(len, client.outgoing.outbox))
+
+
+def early_len(client: Client) -> int:
+    """Bytes of the responses that are held for this client because another one comes first."""
+    return sum(
+        [
+            EARLY_RESPONSE_LEN + (len(response.body) if isinstance(response.body, bytes) else 0)
+            for _, response in client.outgoing.early_responses
+        ]
+    )
+
+
+def buffered_len(client: Client) -> int:
+    """Bytes to be sent to a client, its outbox and its queue, without what is published."""
+    queued_len = 0 if client.subscriber is None else client.subscriber.queued_len
+    return queued_len + outbox_len(client) if client.outgoing.outbox else queued_len
+
+
+def may_be_counted(heads: tuple[Head, ...]) -> bool:
+    """False for one request with a small head, or none: told without a sum."""
+    return len(heads) > 1 or (bool(heads) and heads[0].size > UNCOUNTED_BYTES)
+
+
+def outstanding_len(client: Client) -> int:
+    """Bytes that the heads of a client's outstanding requests take, if they are more than those of
+    one small head.
+    """
+    size = sum([head.size for head in client.outstanding])
+    return size if size > UNCOUNTED_BYTES else 0
+
+
+def incoming_len(client: Client) -> int:
+    """Bytes this client has sent that are no complete request or message yet, or not delivered, and
+    those of the heads of its outstanding requests.
+    """
+    incoming = client.incoming
+    length = len(incoming.buffer) + outstanding_len(client)
+    if incoming.body is not None:
+        length += incoming.body.length
+    if client.websocket is not None:
+        length += unread_len(client.websocket)
+    return length
+
+
+def outgoing_len(client: Client) -> int:
+    """Bytes that are held for this client: its outbox, its early responses, its queue while it is
+    behind, with the topics of the places in it.
+    """
+    outgoing = client.outgoing
+    if outgoing is NOTHING_OUTGOING:
+        return 0
+    held = early_len(client) if outgoing.early_responses else 0
+    if client.subscriber is not None:
+        held += client.subscriber.places_len
+    return held + buffered_len(client)
