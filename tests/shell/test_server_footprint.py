@@ -117,7 +117,9 @@ while True:
     peak = tracemalloc.get_traced_memory()[1] if is_traced else resident("VmHWM")
     state = server.state
     heard = sum(client.bytes_in for client in clients_of(state.slots))
-    found = [peak - before, len(server.clients()), [heard, *state.load], server.stats().closed]
+    load = state.load
+    held = [heard, load.inbound, load.outbound, load.paused_at, load.websockets]
+    found = [peak - before, len(server.clients()), held, server.stats().closed]
     print(json.dumps(found), flush=True)
 server.stop(0)
 while server.running:

@@ -324,7 +324,7 @@ def _merge(defaults: Pairs, headers: HeadersLike) -> Pairs:
 def _iterable(chunks: Chunks, items: str) -> Chunks:
     """The chunks of a stream; TypeError for what is no iterable, or is a single chunk itself."""
     is_one = isinstance(chunks, str | builtins.bytes | bytearray | memoryview)
-    if is_one or not isinstance(chunks, Iterable | AsyncIterable):
+    if is_one or not isinstance(chunks, Iterable | AsyncIterable | Unfold):
         raise TypeError(f"a stream is an iterable of {items}, not {type(chunks).__name__}")
     return chunks
 

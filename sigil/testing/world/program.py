@@ -250,7 +250,8 @@ class Program:
 
     def _end_stream(self, conn: Conn | None) -> None:
         """Close an event stream."""
-        event_streams = sorted(self.server.event_streams().items())
+        items = self.server.event_streams().items()
+        event_streams = sorted(items, key=lambda item: item[1])
         if event_streams and self.rng.random() < 0.2:
             peer, conn = self.rng.choice(event_streams)
             self.server.trace.add("end", conn)

@@ -14,6 +14,7 @@ from typing import Any
 from pyrsistent import PSet
 
 from ...core.http.request import Request
+from ...core.value import Value
 
 
 def canonical(value: Any) -> str:
@@ -24,6 +25,9 @@ def canonical(value: Any) -> str:
         return f"{{{', '.join(sorted(map(canonical, value)))}}}"
     if isinstance(value, Request):
         return f"Request({value.method} {value.target})"
+    if isinstance(value, Value):
+        fields = [canonical(getattr(value, name)) for name in value.__match_args__]
+        return f"{type(value).__name__}({', '.join(fields)})"
     if isinstance(value, tuple):
         return f"{type(value).__name__}({', '.join(map(canonical, value))})"
     if value is None or isinstance(value, str | bytes | int | float):

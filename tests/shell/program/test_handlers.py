@@ -329,16 +329,19 @@ def test_a_request_shows_where_it_came_from() -> None:
         assert client.answers()[0].text == f"{host}:{port} 1 b"
 
 
-class Sealed(Response):
-    """A response whose body cannot be had."""
+class Sealed:
+    """A stream that does not tell what it is."""
 
     @property
-    def body(self) -> bytes:  # type: ignore[override]
+    def __class__(self) -> type:  # type: ignore[override]
         raise OSError(5, "the drawer is stuck")
 
 
 def test_a_body_that_cannot_be_opened_is_reported_as_that() -> None:
-    client = Client(lambda request: Sealed(200, (), b""), raise_errors=False)
+    client = Client(
+        lambda request: Response(200, (), StreamedBody(Sealed())),
+        raise_errors=False,
+    )
     assert client.get("/").status == 500
     (line,) = [line for line in client.log if line.logger == "sigil.error"]
     assert line.text.startswith("GET /: the body of the response could not be opened\nTraceback")
