@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from sigil import BadInput, Request, Response
+from sigil.core.http.response import StreamedBody
 from sigil.testing import Client
 from tests.support.requests import GET
 from tests.support.servers import Raw, ask, exchange, logged_by, pump, settle, ticking
