@@ -1,8 +1,8 @@
 """The socket of one connection, and the sockets of cohorts, to which the same bytes are sent.
 
 Theory: the core names connections by handles, the kernel by descriptors. Between the two a handle
-is looked up; for a cohort, which is sent to again and again while its members are the same, all are
-looked up once.
+is looked up, in a table that has the same slots as the core's; for a cohort, which is sent to again
+and again while its members are the same, all are looked up once.
 
 Rules: the sockets of a cohort are cached by the identity of its set of members, up to a bound; when
 that is reached the whole cache is cleared, with those that are gone. It does not know why anything
@@ -10,7 +10,7 @@ is sent, nor when.
 """
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from operator import attrgetter
 from typing import TypeAlias
@@ -25,12 +25,11 @@ from ...core.events import ConnectionLost, Segment
 class ConnectionSocket:
     """A connection's socket, and what it is watched for."""
 
-    __slots__ = ("conn", "interest", "send", "sock")
+    __slots__ = ("conn", "interest", "sock")
 
     def __init__(self, conn: Conn, sock: socket.socket) -> None:
         self.conn = conn
         self.sock = sock
-        self.send = sock.send
         self.interest = 0
 
     def failure(self) -> ConnectionLost:
@@ -55,6 +54,38 @@ def close(connection: socket.socket) -> None:
         connection.close()
 
 
+class ConnectionTable:
+    """The sockets of all connections, each at the slot of its `Conn`."""
+
+    __slots__ = ("slots",)
+
+    def __init__(self) -> None:
+        self.slots: list[ConnectionSocket | None] = []
+
+    def __iter__(self) -> Iterator[ConnectionSocket]:
+        """Those of all connections, by slot."""
+        return (connection for connection in self.slots if connection is not None)
+
+    def find(self, conn: Conn) -> ConnectionSocket | None:
+        """The socket of a connection; None if that is gone."""
+        slot, slots = conn.slot, self.slots
+        connection = slots[slot] if slot < len(slots) else None
+        if connection is None or connection.conn.generation != conn.generation:
+            return None
+        return connection
+
+    def put(self, connection: ConnectionSocket) -> None:
+        """Put a new connection at its slot."""
+        slot, slots = connection.conn.slot, self.slots
+        if slot >= len(slots):
+            slots.extend([None] * (slot + 1 - len(slots)))
+        slots[slot] = connection
+
+    def remove(self, connection: ConnectionSocket) -> None:
+        """Leave the slot of a connection that is gone."""
+        self.slots[connection.conn.slot] = None
+
+
 def trim(rest: Segment) -> Segment:
     """The rest of a segment: by reference, unless that would hold more than twice its bytes in
     memory.
@@ -66,8 +97,8 @@ def trim(rest: Segment) -> Segment:
 
 # -- cohorts ---------------------------------------------------------------------------------------
 
-Cohort: TypeAlias = tuple[tuple[ConnectionSocket, ...], tuple[Callable[[bytes], int], ...]]
-"""The sockets of a cohort, and the method that each sends with."""
+Cohort: TypeAlias = tuple[tuple[ConnectionSocket, ...], tuple[socket.socket, ...]]
+"""The connections of a cohort, and their sockets."""
 
 CACHED_MAX, CACHED_TIMES = 4_096, 4
 """How many sockets may be cached in all cohorts together: so many, or each so often."""
@@ -76,18 +107,19 @@ CACHED_MAX, CACHED_TIMES = 4_096, 4
 _slot_of = attrgetter("slot")
 
 
-def _take_nothing(data: bytes) -> int:
-    """Stands for the `send` of a blocked connection: takes no bytes."""
-    return 0
+def _with_sockets(connections: Iterable[ConnectionSocket]) -> Cohort:
+    """These connections, and their sockets."""
+    connections = tuple(connections)
+    return connections, tuple([connection.sock for connection in connections])
 
 
 class CohortSockets:
     """The sockets of each cohort, cached as long as its members are the same."""
 
-    __slots__ = ("_known", "_sockets", "remembered")
+    __slots__ = ("_known", "_table", "remembered")
 
-    def __init__(self, sockets: Mapping[Conn, ConnectionSocket]) -> None:
-        self._sockets = sockets
+    def __init__(self, table: ConnectionTable) -> None:
+        self._table = table
         self._known: dict[Subscription, tuple[PSet[Conn], Cohort]] = {}
         self.remembered = 0
         """How many sockets are cached, counted in each cohort."""
@@ -98,32 +130,28 @@ class CohortSockets:
     def find(
         self, subscription: Subscription, members: PSet[Conn], blocked: set[ConnectionSocket]
     ) -> Cohort:
-        """The sockets of a cohort; one that is blocked takes nothing."""
+        """The connections of a cohort, and the sockets of those that are not blocked: these come
+        first.
+        """
         known, cohort = self._known.get(subscription, (None, None))
         if known is not members or cohort is None:
             # in order of their slots, which is near to that of their memory in the kernel: a
             # seventh cheaper for 1,000
-            sockets = [
-                self._sockets[conn]
-                for conn in sorted(members, key=_slot_of)
-                if conn in self._sockets
-            ]
-            cohort = tuple(sockets), tuple([connection.send for connection in sockets])
+            in_order = sorted(members, key=_slot_of)
+            cohort = _with_sockets(filter(None, map(self._table.find, in_order)))
             self._cache(subscription, members, cohort)
         if not blocked:
             return cohort
-        return cohort[0], tuple(
-            [
-                _take_nothing if connection in blocked else connection.send
-                for connection in cohort[0]
-            ]
-        )
+        connections, _ = cohort
+        ready, sockets = _with_sockets([one for one in connections if one not in blocked])
+        return (*ready, *[one for one in connections if one in blocked]), sockets
 
     def _cache(self, subscription: Subscription, members: PSet[Conn], cohort: Cohort) -> None:
         """Cache a cohort in the place of what it was; clear the cache if it is too large."""
         _, old = self._known.pop(subscription, (None, None))
         self.remembered -= 0 if old is None else len(old[0])
-        if self.remembered + len(cohort[0]) > max(CACHED_MAX, CACHED_TIMES * len(self._sockets)):
+        max_count = max(CACHED_MAX, CACHED_TIMES * len(self._table.slots))
+        if self.remembered + len(cohort[0]) > max_count:
             self.forget()
         self.remembered += len(cohort[0])
         self._known[subscription] = members, cohort

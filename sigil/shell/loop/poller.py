@@ -1,10 +1,11 @@
 """The descriptors that are watched, and whom each belongs to.
 
 Theory: one call waits for many descriptors, and what it returns are numbers. So there is one table,
-from each number to its owner, beside what the kernel has; epoll(7) costs the same however many are
-watched. `selectors` of the library keeps a record and a name for each descriptor as well, which
-takes as long as the system call and a tenth of the memory of an idle connection; so it is what is
-used where there is no epoll, and not in between.
+from each number to its owner, beside what the kernel has: a list, since the numbers of descriptors
+are small and dense. epoll(7) costs the same however many are watched. `selectors` of the library
+keeps a record and a name for each descriptor as well, which takes as long as the system call and a
+fifth of the memory of an idle connection; so it is what is used where there is no epoll, and not in
+between.
 
 Rules: an interest is as in the core: 1 to read, 2 to write, 0 for neither. A descriptor that cannot
 be watched is not watched any more. A call that was interrupted may be made once more. It does not
@@ -86,14 +87,11 @@ class Poller:
             has_epoll = hasattr(select, "epoll")
             kernel = select.epoll() if has_epoll else SelectorAsEpoll(selectors.DefaultSelector())
         self._kernel = kernel
-        self._owners: dict[int, object] = {}
+        self._owners: list[object] = []
+        """By descriptor; None for one that is not watched."""
         # epoll reports a connection that breaks even if it is watched for nothing; with any other
         # that is seen when the connection is used
         self._can_watch_for_nothing = not isinstance(kernel, SelectorAsEpoll)
-
-    def __len__(self) -> int:
-        """How many are watched."""
-        return len(self._owners)
 
     def fileno(self) -> int | None:
         """One descriptor that is readable while any of them is ready; None if there is no such."""
@@ -105,30 +103,35 @@ class Poller:
         if not (interest or self._can_watch_for_nothing):
             self.forget(descriptor)
             return
-        mask = _MASKS[interest]
+        mask, owners = _MASKS[interest], self._owners
+        if descriptor >= len(owners):
+            owners.extend([None] * (descriptor + 1 - len(owners)))
         try:
-            if descriptor in self._owners:
+            if owners[descriptor] is None:
+                self._register(descriptor, mask)
+                owners[descriptor] = owner
+            else:
                 self._kernel.modify(descriptor, mask)
-                return
-            try:
-                self._kernel.register(descriptor, mask)
-            except FileExistsError:  # this was interrupted before
-                self._kernel.modify(descriptor, mask)
-            self._owners[descriptor] = owner
         except OSError:
             self.forget(descriptor)
             raise
 
+    def _register(self, descriptor: int, mask: int) -> None:
+        try:
+            self._kernel.register(descriptor, mask)
+        except FileExistsError:  # this was interrupted before
+            self._kernel.modify(descriptor, mask)
+
     def forget(self, descriptor: int) -> None:
         """Watch a descriptor no more, before it is closed: a forked child may keep it open."""
-        if descriptor in self._owners:
+        if 0 <= descriptor < len(self._owners) and self._owners[descriptor] is not None:
             with suppress(OSError):  # it broke, or this was interrupted before
                 self._kernel.unregister(descriptor)
-            del self._owners[descriptor]
+            self._owners[descriptor] = None
 
     def wait(self, timeout: float | None) -> list[tuple[object, int]]:
-        """The owners whose descriptors are ready, and what for, all of them; waits up to `timeout`
-        seconds for one (None: as long as it takes).
+        """The owners of all descriptors that are ready, and what for; None in the place of one that
+        could not be taken out. Waits up to `timeout` seconds (None: as long as it takes).
         """
         owners = self._owners
         if timeout is not None and timeout < 0.0:
@@ -137,8 +140,7 @@ class Poller:
             ready = self._kernel.poll(timeout, len(owners) or 1)
         except InterruptedError:  # a signal: whoever waits looks again
             return []
-        # one that could not be taken out has no owner
-        return [(owners[descriptor], mask) for descriptor, mask in ready if descriptor in owners]
+        return [(owners[descriptor], mask) for descriptor, mask in ready]
 
     def close(self) -> None:
         """Watch nothing any more."""

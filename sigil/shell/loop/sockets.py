@@ -14,7 +14,6 @@ import socket
 from collections.abc import Iterable, Set
 from contextlib import suppress
 from itertools import repeat
-from operator import call
 from typing import TypeAlias
 
 from ...core.conn import Conn
@@ -47,6 +46,7 @@ from ..program.logs import write_access, write_text
 from .connection_socket import (
     CohortSockets,
     ConnectionSocket,
+    ConnectionTable,
     close,
     trim,
 )
@@ -81,11 +81,11 @@ class Sockets:
         self._program = program
         self._poller = poller
         self._accepted: dict[int, socket.socket] = {}
-        self._sockets: dict[Conn, ConnectionSocket] = {}
+        self._table = ConnectionTable()
         self._blocked: set[ConnectionSocket] = set()
         """Connections whose last send stalled."""
         self.rejected = RejectedSockets()
-        self._cohorts = CohortSockets(self._sockets)
+        self._cohorts = CohortSockets(self._table)
         self._count: int | None = None
         """How many bytes the last send of a single segment took; None if that is not known."""
         self._fan_out: tuple[tuple[ConnectionSocket, ...], list[int]] = (), []
@@ -113,10 +113,10 @@ class Sockets:
 
     def adopt(self, effect: Adopt) -> Event | None:
         """Give a new connection its handle, and watch it for reading."""
-        connection = self._sockets.get(effect.conn)
+        connection = self._table.find(effect.conn)
         if connection is None:  # else this was interrupted before
             connection = ConnectionSocket(effect.conn, self._accepted[effect.socket_id])
-            self._sockets[effect.conn] = connection
+            self._table.put(connection)
         self._accepted.pop(effect.socket_id, None)
         return self._set_interest(connection, Interest.READ)
 
@@ -131,7 +131,7 @@ class Sockets:
 
     def watch(self, effect: Watch) -> Event | None:
         """Change what a connection is watched for."""
-        connection = self._sockets.get(effect.conn)
+        connection = self._table.find(effect.conn)
         return None if connection is None else self._set_interest(connection, effect.interest)
 
     def _set_interest(self, connection: ConnectionSocket, interest: Interest) -> Event | None:
@@ -145,22 +145,22 @@ class Sockets:
 
     def drop(self, effect: Drop) -> None:
         """Close a connection and the streams that were for it."""
-        connection = self._sockets.get(effect.conn)
+        connection = self._table.find(effect.conn)
         if connection is not None:
             self._blocked.discard(connection)
             self._poller.forget(connection.sock.fileno())
             close(connection.sock)
             self._program.end_connection(effect.conn)
-            self._sockets.pop(effect.conn, None)
-            if not self._sockets:
+            self._table.remove(connection)
+            if not self._engine.snapshot.slots.used:
                 self._cohorts.forget()
 
     def close(self) -> None:
         """Close whatever is still open, without sending anything."""
-        for conn in list(self._sockets):
-            self.drop(Drop(conn))
-        for connection in self._accepted.values():
-            close(connection)
+        for connection in self._table:
+            self.drop(Drop(connection.conn))
+        for accepted in self._accepted.values():
+            close(accepted)
         self._accepted.clear()
         self.rejected.close()
 
@@ -203,14 +203,14 @@ class Sockets:
         anything else.
         """
         conn, segments, then = effect.conn, effect.segments, effect.then
-        connection = self._sockets.get(conn)
+        connection = self._table.find(conn)
         if connection is None:
             return
         event: Event | None
         try:
             if then is Then.KEEP and len(segments) == 1 and connection not in self._blocked:
                 data, self._count, self._engine.touched = segments[0], None, effect
-                self._count = count = connection.send(data)
+                self._count = count = connection.sock.send(data)
                 if count == len(data):
                     return
                 event = self._send_all(connection, (memoryview(data)[count:],), count)
@@ -279,11 +279,11 @@ class Sockets:
         that an interrupt comes between two sends and no count is lost (`must_repeat`).
         """
         data, counts = effect.data, list[int]()
-        connections, sends = self._cohorts.find(effect.subscription, effect.members, self._blocked)
-        remaining, self._fan_out, self._engine.touched = iter(sends), (connections, counts), effect
+        connections, ready = self._cohorts.find(effect.subscription, effect.members, self._blocked)
+        remaining, self._fan_out, self._engine.touched = iter(ready), (connections, counts), effect
         while True:
             try:
-                counts.extend(map(call, remaining, repeat(data)))
+                counts.extend(map(socket.socket.send, remaining, repeat(data)))
                 break
             except (BlockingIOError, InterruptedError):
                 counts.append(0)
@@ -301,10 +301,11 @@ class Sockets:
         counts: list[int],
         reported: Set[Conn] = frozenset(),
     ) -> None:
-        """Report the members of a cohort that have not taken all: of each, how much it took, if it
-        is not `reported`.
+        """Report the members of a cohort that have not taken all: of each, how much it took, which
+        is nothing for those without a count, if it is not `reported`.
         """
         length = len(effect.data)
+        counts = counts + [0] * (len(connections) - len(counts))
         if counts.count(length) == len(counts):
             return
         for connection, count in zip(connections, counts, strict=True):
@@ -329,14 +330,13 @@ class Sockets:
             return True
         if isinstance(effect, FanOut):
             connections, counts = self._fan_out
-            counts = counts + [0] * (len(connections) - len(counts))
             stalled = [event for event in self._engine.events if isinstance(event, FanOutStalled)]
             reported = {event.conn for event in stalled if event.end == effect.end}
             self._report_stalled(effect, connections, counts, reported)
         elif effect.then is Then.DROP:
             self.drop(Drop(effect.conn))
         elif len(effect.segments) > 1 or self._count != len(effect.segments[0]):
-            connection = self._sockets.get(effect.conn)
+            connection = self._table.find(effect.conn)
             if connection is not None:
                 self._blocked.add(connection)  # nothing goes behind the hole
                 self._engine.report(ConnectionLost(effect.conn, 0))

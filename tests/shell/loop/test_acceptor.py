@@ -262,10 +262,10 @@ def test_without_descriptors_there_is_a_pause_at_each_address() -> None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         assert (accepted.sockets, accepted.error) == ([], errno.EMFILE)
         assert lines == ["no descriptors are left: accepting no connections for 1 s"]
-        assert not len(poller) and acceptor.resumes_at is not None
+        assert poller.wait(0.0) == [] and acceptor.resumes_at is not None
         acceptor.end_pause(acceptor.resumes_at)
         acceptor.end_tick(has_room=True, is_freed=False)
-        assert len(poller) == 2
+        assert [owner for owner, _ in poller.wait(0.0)] == [acceptor] * 2
         assert sorted(hosts_accepted(acceptor, 50)) == [HOST, ALSO_HERE]
 
 

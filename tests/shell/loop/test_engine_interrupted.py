@@ -127,7 +127,7 @@ def run_life_with_interrupt(number: int) -> int:
             )
         pump(server, lambda: not server.clients())
         sockets = server._sockets
-        assert (sockets._accepted, sockets._sockets, sockets._blocked) == ({}, {}, set())
+        assert (sockets._accepted, [*sockets._table], sockets._blocked) == ({}, [], set())
         with Raw(server, GET) as last:
             pump(server, lambda: bool(last.answers()), last)
         return seen[0]

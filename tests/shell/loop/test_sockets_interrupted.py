@@ -5,35 +5,36 @@ handlers of signals that Python installs. The program may go on ticking: nobody 
 nothing comes twice.
 """
 
+import socket
+from itertools import count
+from types import ModuleType
+
 import pytest
 
 from sigil import HttpServer, Limits
+from sigil.shell.loop import sockets
 from tests.support.servers import pump, settle, ticking
 from tests.support.websocket_client import WebSocketClient, upgrade, websocket_clients
 
 COUNT = 7
 
 
-class Sender:
-    """The `send` methods of all connections, of which the n-th call raises."""
+def interrupt_send(patch: pytest.MonkeyPatch, nth: int, part: int | None) -> None:
+    """Let the n-th `send` of the shell raise, and the one before it take so many bytes (None: all
+    of them).
+    """
+    numbers = count(1)
 
-    def __init__(self, server: HttpServer, nth: int, part: int | None) -> None:
-        self._left = nth
-        self._part = part
-        """How many bytes the call before that one takes; None for all."""
-        for connection in server._sockets._sockets.values():
-            connection.send = self._counted(connection.send)
+    def counted(sock: socket.socket, data: bytes) -> int:
+        number = next(numbers)
+        if number == nth:
+            raise KeyboardInterrupt
+        return sock.send(data[:part] if number == nth - 1 else data)
 
-    def _counted(self, send):  # type: ignore[no-untyped-def]
-        def counted(data: bytes) -> int:
-            self._left -= 1
-            if self._left == 0:
-                raise KeyboardInterrupt
-            if self._left == 1 and self._part is not None:
-                return int(send(data[: self._part]))
-            return int(send(data))
-
-        return counted
+    module = ModuleType("socket")
+    kind = type("CountedSocket", (socket.socket,), {"send": counted})
+    module.__dict__.update(socket.__dict__, socket=kind)
+    patch.setattr(sockets, "socket", module)
 
 
 def open_clients(server: HttpServer) -> list[WebSocketClient]:
@@ -47,10 +48,10 @@ def open_clients(server: HttpServer) -> list[WebSocketClient]:
 def test_an_interrupt_at_any_send_leaves_no_hole(nth: int, part: int | None) -> None:
     with ticking(upgrade, Limits()) as server:
         clients = open_clients(server)
-        Sender(server, nth, part)
         server.broadcast("one")
         server.broadcast("two")
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            interrupt_send(patch, nth, part)
             server.tick()
         server.broadcast("three")
         words = [b"one", b"two", b"three"]
