@@ -21,6 +21,7 @@ NO_SKIPS = "SIGIL_NO_SKIPS"
 REFUSED = f"skipped, and {NO_SKIPS} is set"
 ACCEPTED = {
     "this machine has no IPv6 loopback": "its kernel has none; nothing can be installed",
+    "it looks at how Python runs the core, and this core is compiled": "it runs on the pure one",
 }
 
 
