@@ -51,6 +51,13 @@ def check_set_up(command: str, folder: Path) -> None:
     assert len(steps) == 3
 
 
+def check_compiled(command: str, folder: Path) -> None:
+    """The variable is what the build asks for; tests/test_setup.py and .ci/run build with it."""
+    variable, _, install = command.partition("=1 ")
+    assert f'"{variable}"' in (ROOT / "setup.py").read_text(encoding="utf-8")
+    assert install == ".venv/bin/python -m pip install ."
+
+
 def check_bench(command: str, folder: Path) -> None:
     """The extra and the file exist; `tests/bench` runs the bench itself."""
     install, bench = command.split(" && ")
@@ -194,6 +201,7 @@ def check_taken_port(command: str, folder: Path) -> None:
 
 CHECKS: dict[str, Callable[[str, Path], None]] = {
     "python3 -m venv": check_set_up,
+    "SIGIL_COMPILE=1": check_compiled,
     ".venv/bin/python -m pip install -q -e '.[bench]'": check_bench,
     ".venv/bin/python -m tests.bench.scaling_cost": check_scaling,
     ".venv/bin/sigil serve hello:app --port 8080 --": check_serve,
