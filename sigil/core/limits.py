@@ -404,11 +404,13 @@ def check_limits(limits: Limits) -> str | None:
     """None if a server can work within these limits, or a sentence about the first that makes no
     sense.
     """
-    if limits.full_policy not in FULL_POLICIES:
-        return f"full_policy is one of {', '.join(FULL_POLICIES)}, not {limits.full_policy!r}"
-    if limits.origins is not None and not isinstance(limits.origins, tuple):
-        return f"origins is None or a tuple of origins, not {limits.origins!r}"
-    for name, value in zip(limits._fields, limits, strict=True):
+    values: dict[str, object] = limits._asdict()  # they may be of any type: nobody has looked yet
+    policy, origins = values["full_policy"], values["origins"]
+    if policy not in FULL_POLICIES:
+        return f"full_policy is one of {', '.join(FULL_POLICIES)}, not {policy!r}"
+    if origins is not None and not isinstance(origins, tuple):
+        return f"origins is None or a tuple of origins, not {origins!r}"
+    for name, value in values.items():
         kind = _number_type(name, value)
         minimum = _MINIMA.get(name, 1 if name in _AT_LEAST_ONE else 0)
         if kind is not None and not _is_number(value, kind, minimum):

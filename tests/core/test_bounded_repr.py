@@ -14,6 +14,7 @@ from sigil.core.http.headers import Headers
 from sigil.core.parse_result import NeedMore
 from sigil.core.value import Value
 from sigil.testing import Client
+from tests.support.builds import needs_pure_sources
 
 A_FEW_KB = 2 * MAX_REPR_LEN
 
@@ -145,6 +146,7 @@ def test_the_repr_of_a_server_and_of_whatever_is_in_it_is_bounded() -> None:
 LARGE = (b"x" * 10**6, ["x" * 10**6], ("x" * 10**6,) * 10**4, Plain(b"x" * 10**6))
 
 
+@needs_pure_sources
 @pytest.mark.parametrize("kind", [*Event.__args__, *Effect.__args__, Request, Response])
 @pytest.mark.parametrize("number", range(len(LARGE)))
 def test_the_repr_of_every_event_and_effect_is_bounded(kind: Any, number: int) -> None:

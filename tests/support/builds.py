@@ -9,6 +9,7 @@ accepts that skip. It does not know what is compiled.
 """
 
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -19,6 +20,19 @@ IS_COMPILED = core_build() == "compiled"
 needs_pure_sources = pytest.mark.skipif(
     IS_COMPILED, reason="it looks at how Python runs the core, and this core is compiled"
 )
+
+
+def is_refused(kind: Callable[..., object], *fields: object) -> bool:
+    """True if this core is compiled and refuses to make a record of fields of these types: there is
+    nothing then of which more could be asked. A pure core makes it.
+    """
+    if not IS_COMPILED:
+        return False
+    try:
+        kind(*fields)
+    except TypeError:
+        return True
+    return False
 
 
 def refusal(sentence: str) -> str:

@@ -84,7 +84,7 @@ def _lines_before_data(event: SseEvent) -> list[str]:
     if event.id is not None:
         lines.append(f"id: {_checked(event.id, 'id', _ILLEGAL_IN_ID)}")
     if event.retry_ms is not None:
-        if type(event.retry_ms) is not int or event.retry_ms < 0:
+        if not isinstance(event.retry_ms, int) or event.retry_ms < 0:
             raise ValueError(f"retry_ms is a number of milliseconds, not {event.retry_ms!r}")
         lines.append(f"retry: {event.retry_ms}")
     return lines

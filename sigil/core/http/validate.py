@@ -1,7 +1,7 @@
 """What the wire requires of a response, whoever made it (RFC 9110 sections 5.5, 6.4, 8.6).
 
 Theory: a value from user code is a claim. The constructors of `Response` check theirs, but a
-`Response` is a plain tuple that anybody can fill, and one line end in one header value is response
+`Response` is a plain record that anybody can fill, and one line end in one header value is response
 splitting. So every response is validated here before it is sent.
 
 Rules: problems are sentences, not exceptions; None means that there is none. The fields that frame
@@ -11,7 +11,7 @@ asked for their repr, since that would run user code. Nothing is changed here.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .headers import Pairs
@@ -69,7 +69,7 @@ def check_status(status: Any) -> str | None:
     return f"{safe_repr(status)} is not the status of a response (200 to 599)"
 
 
-def check_headers(pairs: Pairs) -> str | None:
+def check_headers(pairs: Iterable[tuple[Any, Any]]) -> str | None:
     """None if every name is a token and every value a field value (RFC 9110 sections 5.1 and 5.5),
     and none is the server's to send.
     """

@@ -13,6 +13,7 @@ from sigil.core.limits import Limits
 from sigil.core.server import advance
 from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
+from tests.support.builds import needs_pure_sources
 from tests.support.core_websockets import bytes_to
 from tests.support.crowds import FLUSH, conns_of, idle, published
 from tests.support.requests import GET, UPGRADE
@@ -78,6 +79,7 @@ def test_a_history_in_an_encoding_of_its_own_is_spread_over_ticks_and_whole(way:
     assert len([step for step in steps if step]) == -(-HISTORY // per_tick)
 
 
+@needs_pure_sources
 @pytest.mark.parametrize("way", WAYS)
 def test_the_next_who_asks_has_it_for_nothing(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     server, _, _ = ticks(asking(past(clients=2), way))

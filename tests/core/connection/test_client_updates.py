@@ -4,7 +4,10 @@ import pytest
 
 from sigil.core.connection import client
 from sigil.core.connection.client import Client
+from tests.support.builds import needs_pure_sources
 from tests.support.records import updated, updates_of
+
+pytestmark = needs_pure_sources
 
 COMPUTED = {
     "after_read": {"outstanding", "bytes_in", "waiting_since"},

@@ -2,6 +2,8 @@
 broken streams.
 """
 
+from typing import Any
+
 import pytest
 
 from sigil.core.connection.client import Phase
@@ -16,6 +18,7 @@ from sigil.core.events import (
 )
 from sigil.core.http.response import Response, StreamedBody
 from sigil.core.limits import Limits
+from tests.support.builds import is_refused
 from tests.support.core_driver import (
     CONN,
     DATE,
@@ -132,23 +135,26 @@ def test_a_response_that_cannot_be_sent_becomes_a_500_and_a_note() -> None:
 
 
 @pytest.mark.parametrize(
-    "response",
+    "fields",
     [
-        Response(99, (), b""),
-        Response("200", (), b""),
-        Response(200, [("A", "b")], b""),
-        Response(200, (), "text"),
-        Response(200, (), None),
-        Response(200, (("A\r\nB", "c"),), b""),
-        Response(200, (("A", None),), b""),
-        Response(200, (("Transfer-Encoding", "chunked"),), b""),
-        Response(200, (("Content-Length", "9"),), b""),
-        Response(200, (["A", "b"],), b""),
-        Response([200], (), b""),
-        Response({}, {}, {}),
+        (99, (), b""),
+        ("200", (), b""),
+        (200, [("A", "b")], b""),
+        (200, (), "text"),
+        (200, (), None),
+        (200, (("A\r\nB", "c"),), b""),
+        (200, (("A", None),), b""),
+        (200, (("Transfer-Encoding", "chunked"),), b""),
+        (200, (("Content-Length", "9"),), b""),
+        (200, (["A", "b"],), b""),
+        ([200], (), b""),
+        ({}, {}, {}),
     ],
-)  # type: ignore[arg-type]
-def test_a_response_filled_by_hand_can_break_nothing(response: Response) -> None:
+)
+def test_a_response_filled_by_hand_can_break_nothing(fields: tuple[Any, ...]) -> None:
+    if is_refused(Response, *fields):
+        return
+    response = Response(*fields)
     effects = advance_by(asked(GET), answered(0, response))[1]
     assert effect_names(effects) == ["Log", "Send"]
     assert bytes_of(effects) == ERROR

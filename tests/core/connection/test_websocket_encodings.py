@@ -26,6 +26,7 @@ from sigil.core.websocket.compression import deflate
 from sigil.core.websocket.frames import Opcode, encode_masked
 from sigil.core.websocket.messages import decompress
 from sigil.testing import Client, WebSocket
+from tests.support.builds import needs_pure_sources
 from tests.support.core_driver import CONN, advance_by, answered, asked, bytes_of
 from tests.support.core_websockets import FLUSH, KEY, close, received, text
 from tests.support.requests import UPGRADE
@@ -210,6 +211,7 @@ def test_a_broadcast_that_has_no_room_in_all_encodings_lets_what_was_said_leave_
     assert [slow.receive(), slow.receive()] == packed.messages() == said
 
 
+@needs_pure_sources
 def test_what_nobody_keeps_up_with_is_encoded_once_too(monkeypatch: pytest.MonkeyPatch) -> None:
     client = echoing()
     slow = [client.websocket("/", headers=OFFER, window_len=10) for _ in range(5)]

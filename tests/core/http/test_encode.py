@@ -11,6 +11,7 @@ from sigil.core.http.encode import (
     status_line,
 )
 from sigil.core.http.response import Response, StreamedBody
+from tests.support.builds import is_refused
 from tests.support.core_driver import DATE, head_of, same
 
 GET = head_of(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -352,6 +353,8 @@ def test_one_connection_field_that_says_close_is_enough() -> None:
     "body", ["text", None, bytearray(b"x"), type("Fake", (), {"chunks": [b"a"]})()]
 )
 def test_a_body_that_is_neither_bytes_nor_a_stream_is_refused(body: object) -> None:
+    if is_refused(Response, 200, (), body):
+        return
     problem = encode_response(Response(200, (), body), GET, False, b"")  # type: ignore[arg-type]
     assert problem == f"the body of a response is bytes or a stream, not {type(body).__name__}"
 

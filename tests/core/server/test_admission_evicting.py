@@ -20,6 +20,7 @@ from sigil.core.server import advance, make_server
 from sigil.core.server.eviction import FIRST_LOOK, LONGEST_LOOK
 from sigil.core.server.slots import Draft
 from sigil.core.server.state import Server
+from tests.support.builds import needs_pure_sources
 from tests.support.core_driver import PEER, advance_by, at
 from tests.support.requests import GET, UPGRADE
 
@@ -92,6 +93,7 @@ def test_those_who_were_seen_and_not_chosen_are_remembered() -> None:
     assert {name.slot for name in found} == idle
 
 
+@needs_pure_sources
 def test_a_newcomer_does_not_make_the_whole_table_be_looked_at(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -7,12 +7,14 @@ from sigil.core.server import state
 from sigil.core.server.eviction import NO_CANDIDATES
 from sigil.core.server.oldest import NOBODY
 from sigil.core.server.state import Server, ServerState, make_server
+from tests.support.builds import needs_pure_sources
 from tests.support.records import updated, updates_of
 
 COMPUTED = {"at_time": {"unix_time", "tick_started_at"}}
 """By function: fields that change though no argument has their name."""
 
 
+@needs_pure_sources
 @pytest.mark.parametrize("name", updates_of(state, Server))
 def test_an_update_changes_the_fields_it_names_and_no_others(name: str) -> None:
     update = updated(getattr(state, name), Server)

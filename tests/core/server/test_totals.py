@@ -4,12 +4,14 @@ from sigil.core.close_reasons import CloseReason
 from sigil.core.connection.client import make_client
 from sigil.core.server import totals
 from sigil.core.server.totals import NO_TOTALS, Totals, add_closed
+from tests.support.builds import needs_pure_sources
 from tests.support.core_driver import CONN, PEER
 from tests.support.records import Update, updated
 
 CLIENT = make_client(CONN, PEER, 0.0).replace(responded=5, bytes_in=20, bytes_out=300)
 
 
+@needs_pure_sources
 def test_what_cohorts_were_sent_is_added_to_the_bytes_out_alone() -> None:
     update = updated(totals.count_sent, Totals)
     assert update.changed == {"bytes_out"}

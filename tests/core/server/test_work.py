@@ -29,10 +29,13 @@ from sigil.core.server import advance
 from sigil.core.server.clock import is_due, next_deadline
 from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
+from tests.support.builds import needs_pure_sources
 from tests.support.core_driver import OK
 from tests.support.crowds import ROOM, conns_of, idle, lagging, passed, published, websockets
 from tests.support.requests import GET
 from tests.support.work import RUSH, SITUATIONS, Situation, calls_of, relief
+
+pytestmark = needs_pure_sources
 
 FEW, MANY = 100, 2_000
 MORE_CALLS = 1.5
