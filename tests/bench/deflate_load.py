@@ -1,14 +1,15 @@
-"""The load of the bench of compressed broadcasts: it inflates what comes and compares every byte.
+"""The load of compressed broadcasts: it inflates what comes and compares every byte.
 
-    squeezed_load.py squeezed PORT CONNECTIONS DEPTH PAYLOAD_SZ WARM_CNT RUN_CNT CONTROL LIFE_S
+    python -m tests.bench.deflate_load PORT CONNECTIONS DEPTH PAYLOAD_SZ WARM_CNT RUN_CNT CONTROL
+        LIFE_S
 
 Theory: the connections offer `permessage-deflate` and only read. A byte written to the descriptor
 CONTROL orders one tick of DEPTH messages to everyone; the next is ordered when all of them have
 come to all.
 
-Rules: the conversation with the harness is that of websocket_load.c. A server that keeps its window
-is read with one that is kept, as RFC 7692 section 7.2.2 has it. A message that comes uncompressed
-is an error: then nothing would be measured. It does not measure.
+Rules: the conversation with the harness is that of native/websocket_load.c. A server that keeps its
+window is read with one that is kept, as RFC 7692 section 7.2.2 has it. A message that comes
+uncompressed is an error: then nothing would be measured. It does not measure.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ import sys
 import zlib
 from itertools import islice
 
-from websocket_server import HOST, RECEIVE_SZ, Task, documents
+from .programs.orders import HOST, documents
 
+RECEIVE_SZ = 1 << 16
 REQUEST = (
     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
@@ -72,10 +74,10 @@ class Reader:
 
 
 def main(arguments: list[str]) -> None:
-    port, conn_cnt, depth, payload_sz, warm_cnt, run_cnt, control, life_s = map(int, arguments[1:])
+    port, conn_cnt, depth, payload_sz, warm_cnt, run_cnt, control, life_s = map(int, arguments)
     signal.alarm(life_s)
     readers = [Reader(port) for _ in range(conn_cnt)]
-    expected = documents(Task(conn_cnt, depth, payload_sz))
+    expected = documents(payload_sz)
 
     def run(count: int) -> int:
         received_sz = 0

@@ -1,0 +1,101 @@
+"""sigil, as its README writes a program: handlers are functions, the loop of ticks is one's own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+from collections.abc import Callable
+from typing import Any
+
+from orders import (
+    ANSWERS,
+    BACKLOG,
+    CONTROL,
+    HELLO,
+    HOST,
+    QUERY_BODY,
+    Answer,
+    Order,
+    announce,
+    fields_of,
+    messages_of,
+)
+
+from sigil import Callbacks, Limits, Request, Response, make_http_server
+
+SPARE = 16
+
+
+def handler_of(name: str) -> Callable[[Request], Response]:
+    """The handler that gives this answer."""
+    answer = ANSWERS[name]
+    handlers: dict[str, Callable[[Request], Response]] = {
+        "plain": lambda request: Response.text(HELLO),
+        "query": lambda request: Response.text(QUERY_BODY % request.query[-10:]),
+        "echo": lambda request: Response.bytes(request.body),
+        "large": lambda request: Response.bytes(answer.body or b""),
+    }
+    return handlers.get(name) or with_fields(answer)
+
+
+def with_fields(answer: Answer) -> Callable[[Request], Response]:
+    """A handler whose responses have header fields of the program's."""
+    fields = fields_of(answer)
+    return lambda request: Response.text(HELLO, headers=next(fields))
+
+
+def make(order: Order, handler: Callable[[Request], Response], callbacks: Callbacks) -> Any:
+    """A server that listens."""
+    room = order.room + SPARE
+    limits = Limits(max_connection_cnt=room, max_ws_connection_cnt=room)
+    server = make_http_server(
+        handler, host=HOST, port=0, backlog=BACKLOG, limits=limits, callbacks=callbacks
+    )
+    server.listen()
+    announce(server.port)
+    return server
+
+
+def write_access_log() -> None:
+    """One line for each request, as the command writes it, to where nobody reads it."""
+    stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open as long as the process
+    logging.basicConfig(stream=stream, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("sigil").setLevel(logging.INFO)
+
+
+def serve(order: Order) -> None:
+    """Serve what is ordered."""
+    if order.has_log:
+        write_access_log()
+    else:
+        logging.getLogger("sigil").setLevel(logging.WARNING)
+    if order.service == "http":
+        make(order, handler_of(order.answer), Callbacks()).start()
+    elif order.service == "echo":
+        echo = Callbacks(ws_message=lambda server, conn, data: server.send(conn, data))
+        make(order, upgrade, echo).start()
+    else:
+        serve_ticks(order)
+
+
+def upgrade(request: Request) -> Response:
+    """A WebSocket for everybody."""
+    return Response.upgrade()
+
+
+def serve_ticks(order: Order) -> None:
+    """A program with a loop of its own: it waits for its orders and for the server's descriptor,
+    and ticks.
+    """
+    server, messages = make(order, upgrade, Callbacks()), messages_of(order)
+    poll = select.poll()
+    poll.register(CONTROL, select.POLLIN)
+    poll.register(server.fileno(), select.POLLIN)
+    while True:
+        if any(fd == CONTROL for fd, _ in poll.poll()):
+            if not os.read(CONTROL, 1):
+                return
+            for _ in range(order.depth):
+                server.broadcast(next(messages))
+        server.tick(0.0)
