@@ -13,23 +13,20 @@ connection leaves no record, only a number in `Totals.rejected`. This file does 
 `socket_id` is handed back as it came.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Conn
-from ..connection.client import Client, make_client
+from ..connection.client import Client
 from ..connection.context import Parse
-from ..connection.deadlines import deadline_of
 from ..connection.responses import NO_HEAD, service_unavailable
 from ..effects import SERVER_LOG, Adopt, CallOpen, Effect, Log, LogLevel, Reject
-from ..events import Accepted, DescriptorsExhausted
+from ..events import Accepted, DescriptorsExhausted, Event
 from ..limits import Limits
 from .batch import Batch
 from .eviction import next_to_evict
-from .slots import Draft
-from .state import Server, ServerState, counted_now
-from .timer_wheel import schedule
+from .state import Server, ServerState
 
 EVICTED_PART = 8
 """No more than this part of all connections is evicted in one tick, by newcomers."""
@@ -41,28 +38,41 @@ def accept_new_client(server: Server, event: Accepted, parse: Parse) -> tuple[Se
     """The server with a new connection, in a free slot or an evicted one's; or without it, and the
     effect that rejects it with a 503.
     """
-    evicted: list[Effect] = []
-    is_draining = server.running is ServerState.DRAINING
-    if server.running is ServerState.STOPPED:
-        return _reject(server, event, CloseReason.SHUTDOWN)
-    if _connection_count(server) >= server.limits.max_connection_cnt:
-        if is_draining or server.limits.full_policy != "evict":
-            return _reject(server, event, CloseReason.FULL)
-        server, evicted = _evict_one(server, parse)
-    draft, totals = Draft(server.slots), server.totals
-    conn = Conn(draft.next_slot(), server.next_generation)
-    now = counted_now(server)
-    client = make_client(conn, event.peer, now)
-    draft.add(client)
-    server = server.replace(
-        slots=draft.finish(),
-        next_generation=server.next_generation + 1,
-        wheel=schedule(server.wheel, conn, now, deadline_of(client, server.limits)),
-        totals=totals.replace(accepted=totals.accepted + 1),
-    )
-    if is_draining:
-        server = _await_last_read(server, conn)
-    return server, [*evicted, Adopt(conn, event.socket_id), CallOpen(conn)]
+    server, effects, _ = accept_run(server, (event,), 0, parse)
+    return server, effects
+
+
+def accept_run(
+    server: Server, events: Sequence[Event], start: int, parse: Parse
+) -> tuple[Server, list[Effect], int]:
+    """The server with all connections that are accepted from the event at `start` on, up to one of
+    another kind; the effects; and where that is.
+    """
+    batch, index = Batch(server, parse), start
+    while index < len(events):
+        event = events[index]
+        if not isinstance(event, Accepted):
+            break
+        _accept(batch, event)
+        index += 1
+    return (*batch.finish(), index)
+
+
+def _accept(batch: Batch, event: Accepted) -> None:
+    """Give a new connection a slot, or reject it."""
+    running, limits = batch.server.running, batch.server.limits
+    if running is ServerState.STOPPED:
+        _reject(batch, event, CloseReason.SHUTDOWN)
+        return
+    if _connection_count(batch) >= limits.max_connection_cnt:
+        if running is ServerState.DRAINING or limits.full_policy != "evict":
+            _reject(batch, event, CloseReason.FULL)
+            return
+        _evict_one(batch)
+    conn = batch.add(event.peer)
+    batch.effects += (Adopt(conn, event.socket_id), CallOpen(conn))
+    if running is ServerState.DRAINING:
+        batch.server = _await_last_read(batch.server, conn)
 
 
 def _await_last_read(server: Server, conn: Conn) -> Server:
@@ -81,10 +91,11 @@ def free_descriptor(
     """
     if server.running is not ServerState.SERVING or server.limits.full_policy != "evict":
         return server, []
-    if _connection_count(server):
-        return _evict_one(server, parse, unless=partial(_is_active, server))
     batch = Batch(server, parse)
-    batch.evict_oldest(None)
+    if _connection_count(batch):
+        _evict_one(batch, unless=partial(_is_active, server))
+    else:
+        batch.evict_oldest(None)
     return batch.finish()
 
 
@@ -93,36 +104,36 @@ def _is_active(server: Server, client: Client) -> bool:
     return client.waiting_since >= server.tick_started_at
 
 
-def _connection_count(server: Server) -> int:
+def _connection_count(batch: Batch) -> int:
     """Connections that count against `max_connection_cnt`: all but subscribers."""
-    return server.slots.used - server.load.websockets
+    return batch.draft.used - batch.server.load.websockets
 
 
-def _evict_one(
-    server: Server, parse: Parse, unless: Callable[[Client], bool] = lambda client: False
-) -> tuple[Server, list[Effect]]:
-    """The server with one more free slot, if it has a connection that is no subscriber and the next
-    one to be evicted is not spared (`unless`).
+def _evict_one(batch: Batch, unless: Callable[[Client], bool] = lambda client: False) -> None:
+    """Free one slot, if there is a connection that is no subscriber and the next one to be evicted
+    is not spared (`unless`).
     """
-    batch = Batch(server, parse)
-    client, candidates = next_to_evict(batch.draft, server.candidates, counted_now(server))
+    server = batch.server
+    client, candidates = next_to_evict(batch.draft, server.candidates, batch.context.now)
     if client is None or unless(client):
-        return server, []
-    batch.close_now(client, CloseReason.EVICTED)
-    server, effects = batch.finish()
+        return
     text = f"{client.peer} evicted: {CLOSE_INFO[CloseReason.EVICTED].sentence}"
-    return server.replace(candidates=candidates), [Log(SERVER_LOG, LogLevel.INFO, text), *effects]
+    batch.effects.append(Log(SERVER_LOG, LogLevel.INFO, text))
+    batch.close_now(client, CloseReason.EVICTED)
+    batch.server = batch.server.replace(candidates=candidates)
 
 
-def _reject(server: Server, event: Accepted, reason: CloseReason) -> tuple[Server, list[Effect]]:
-    """The server with one more rejected connection, and the effects: a log line and a 503."""
+def _reject(batch: Batch, event: Accepted, reason: CloseReason) -> None:
+    """Count one more rejected connection, and order a log line and a 503."""
+    server = batch.server
     totals = server.totals.replace(rejected=server.totals.rejected + 1)
+    batch.server = server.replace(totals=totals)
     text = f"{event.peer} rejected, {reason.name}: {CLOSE_INFO[reason].sentence}"
     response = b"".join(service_unavailable(reason, NO_HEAD, server.date))
-    return server.replace(totals=totals), [
+    batch.effects += (
         Log(SERVER_LOG, LogLevel.WARNING, text),
         Reject(event.socket_id, response),
-    ]
+    )
 
 
 def accept_room(server: Server) -> int:
@@ -130,7 +141,7 @@ def accept_room(server: Server) -> int:
     limits = server.limits
     if limits.full_policy != "wait":
         return UNLIMITED
-    return max(0, limits.max_connection_cnt - _connection_count(server))
+    return max(0, limits.max_connection_cnt - (server.slots.used - server.load.websockets))
 
 
 def max_accepts(limits: Limits) -> int:

@@ -5,7 +5,8 @@ one client; what must hold over all of them (cohorts, sums, budgets, the list of
 brought up to date here, because every client passes here before and after.
 
 Rules: a batch is private to one call and ends in a new server. `server` is up to date but for its
-slots, which are in `draft`, and its `unflushed`, to which `finish` adds. `context` is that of the
+slots, which are in `draft`, and what `finish` adds to it once for the whole run: to `unflushed`,
+for newcomers, and for those who have ended. `context` is that of the
 event at hand: it is made anew as soon as a budget is exceeded or met again, so that a run does what
 its events would do one by one. What is in a cohort stands in `cohorts`, what a budget is in
 `budgets`; this file only applies them, in order. It does not know which event it is.
@@ -16,8 +17,15 @@ from typing import assert_never
 
 from ..broadcast.broadcast import count_subscribers
 from ..close_reasons import CloseReason
-from ..conn import Conn
-from ..connection.client import IDLE_HTTP, NOTHING_OUTGOING, Client, Disconnected, with_subscriber
+from ..conn import Conn, Peer
+from ..connection.client import (
+    IDLE_HTTP,
+    NOTHING_OUTGOING,
+    Client,
+    Disconnected,
+    make_client,
+    with_subscriber,
+)
 from ..connection.client_status import (
     has_unsent,
     incoming_len,
@@ -47,9 +55,9 @@ from .cohorts import update_cohort
 from .eviction import slowest_readers, slowest_senders
 from .oldest import Oldest, add, conns_of, has_too_many, of_conns, take_oldest
 from .slots import Draft
-from .state import Server, ServerState, counted_now, with_broadcast, with_slots
-from .timer_wheel import schedule
-from .totals import add_closed
+from .state import Server, ServerState, after_run, counted_now, with_broadcast
+from .timer_wheel import schedule, schedule_all
+from .totals import add_run
 
 
 def make_context(server: Server, parse: Parse) -> Context:
@@ -71,7 +79,12 @@ def make_context(server: Server, parse: Parse) -> Context:
 class Batch:
     """One run of events over one server; `draft`, `context` and `effects` are read by `fold`."""
 
-    __slots__ = ("_is_settling", "_parse", "context", "draft", "effects", "server", "unflushed")
+    # fmt: off
+    __slots__ = (
+        "_deadline", "_ended", "_is_settling", "_newcomers", "_parse",
+        "context", "draft", "effects", "server", "unflushed",
+    )
+    # fmt: on
 
     def __init__(self, server: Server, parse: Parse) -> None:
         self._parse = parse
@@ -81,8 +94,22 @@ class Batch:
         self.unflushed: list[Conn] = []
         self.effects: list[Effect] = []
         self._is_settling = False
+        self._newcomers: list[Conn] = []
+        self._deadline = 0.0
+        """That of all newcomers of this run."""
+        self._ended: list[tuple[Client, CloseReason]] = []
 
     # -- one client --------------------------------------------------------------------------------
+
+    def add(self, peer: Peer) -> Conn:
+        """Put a new client into the next slot; its name."""
+        conn = Conn(self.draft.next_slot(), self.server.next_generation + len(self._newcomers))
+        client = make_client(conn, peer, self.context.now)
+        self.draft.add(client)
+        if not self._newcomers:
+            self._deadline = deadline_of(client, self.server.limits)
+        self._newcomers.append(conn)
+        return conn
 
     def commit(self, before: Client, outcome: Outcome) -> None:
         """Put what a transition made of a client in its place, keep its effects, and see that all
@@ -110,16 +137,18 @@ class Batch:
         """Free the slot of a client whose connection ends, and order its end."""
         client, reason = disconnected.client, disconnected.reason
         self.draft.remove(before)
-        self.server = self.server.replace(totals=add_closed(self.server.totals, client, reason))
+        self._ended.append((client, reason))
         self.effects += (
             *effects,
             Drop(before.conn),
             *close_notice(client, reason),
             CallClose(before.conn, reason),
         )
-        self._count_subscriber(before, None)
-        self._update_cohort(before, None)
-        self.update_load(before, None)
+        if before.subscriber is not None:
+            self._count_subscriber(before, None)
+            self._update_cohort(before, None)
+        if not _is_idle(before):
+            self.update_load(before, None)
 
     def _look_in_time(self, client: Client) -> None:
         """Have a client that has ended its side looked at when `half_closed_timeout` is over, which
@@ -334,10 +363,16 @@ class Batch:
 
     def finish(self) -> tuple[Server, list[Effect]]:
         """The server after all that, and the effects in order."""
-        server, unflushed = self.server, self.server.unflushed
+        server, count = self.server, len(self._newcomers)
+        unflushed, wheel, totals = server.unflushed, server.wheel, server.totals
         if self.unflushed:
             unflushed = unflushed.extend(self.unflushed)
-        server = with_slots(server, self.draft.finish(), unflushed)
+        if count:
+            wheel = schedule_all(wheel, self._newcomers, self.context.now, self._deadline)
+        if count or self._ended:
+            totals = add_run(totals, count, self._ended)
+        generation = server.next_generation + count
+        server = after_run(server, self.draft.finish(), unflushed, wheel, generation, totals)
         if self.context.is_draining and not server.slots.used:
             server = server.replace(running=ServerState.STOPPED)
         return server, self.effects

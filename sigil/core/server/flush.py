@@ -29,7 +29,7 @@ from ..connection.websocket_send import flush_messages
 from ..effects import Effect, FanOut
 from ..events import Flush
 from .batch import Batch
-from .state import Server, with_broadcast, with_slots
+from .state import Server, after_run, with_broadcast
 from .totals import count_sent
 
 FLUSH_ALL = Flush(None)
@@ -50,7 +50,9 @@ def flush(server: Server, event: Flush, parse: Parse) -> tuple[Server, list[Effe
     if not scheduled:
         return _fan_out(server) if has_published else (server, [])
     # whoever gets something more to send by this is scheduled for the next flush
-    server = with_slots(server, server.slots, _NOBODY)
+    server = after_run(
+        server, server.slots, _NOBODY, server.wheel, server.next_generation, server.totals
+    )
     if not has_published:
         return _flush_queues(server, scheduled, event.unhandled, parse)
     batch, first_published = Batch(server, parse), server.broadcast.ring.head_number

@@ -32,7 +32,7 @@ from ..events import (
     Writable,
 )
 from ..http.head import parse_headers_only
-from .admission import accept_new_client, free_descriptor
+from .admission import accept_new_client, accept_run, free_descriptor
 from .batch import Batch
 from .clock import input_read, tick_started, time_read
 from .flush import flush
@@ -112,8 +112,11 @@ def _fold(
             server, more, joins, start = _apply_run(server, events, start, parse)
             may_be_joined = may_be_joined or joins or bool(effects)
         else:
-            server, more = transition(server, events[start], parse)
-            start += 1
+            if transition is accept_new_client:  # newcomers come in crowds
+                server, more, start = accept_run(server, events, start, parse)
+            else:
+                server, more = transition(server, events[start], parse)
+                start += 1
             # a flush by itself sends once to each client; anything else may send twice to one
             may_be_joined = may_be_joined or (
                 bool(more) and (bool(effects) or transition is not flush)

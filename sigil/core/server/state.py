@@ -196,12 +196,21 @@ def at_time(
     )  # fmt: skip
 
 
-def with_slots(server: Server, slots: Slots, unflushed: PVector[Conn]) -> Server:
-    """The server with another table, and other subscribers that are to be flushed."""
+def after_run(
+    server: Server,
+    slots: Slots,
+    unflushed: PVector[Conn],
+    wheel: Wheel,
+    next_generation: int,
+    totals: Totals,
+) -> Server:
+    """The server after a run of events, which has left this table, these subscribers that are to be
+    flushed, these timers and these totals.
+    """
     return Server(
         slots, server.now, server.unix_time, server.date, server.limits, server.running,
-        server.wheel, server.started_at, server.next_generation, server.deadline,
-        server.totals, server.logs_access, server.load, server.candidates, server.oldest,
+        wheel, server.started_at, next_generation, server.deadline,
+        totals, server.logs_access, server.load, server.candidates, server.oldest,
         unflushed, server.tick_started_at, server.broadcast, server.held_up,
         server.last_reads,
     )  # fmt: skip

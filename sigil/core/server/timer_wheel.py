@@ -12,6 +12,7 @@ may still be in a bucket: whoever looks it up finds nothing. The wheel does not 
 `Conn`s and times.
 """
 
+from collections.abc import Sequence
 from math import ceil, floor
 from typing import Final, final
 
@@ -60,10 +61,17 @@ def schedule(wheel: Wheel, conn: Conn, now: float, deadline: float) -> Wheel:
     """The wheel with `conn` to be looked at when its deadline comes, or after a period, whichever
     is sooner.
     """
+    return schedule_all(wheel, (conn,), now, deadline)
+
+
+def schedule_all(wheel: Wheel, conns: Sequence[Conn], now: float, deadline: float) -> Wheel:
+    """The wheel with `conns` to be looked at when the deadline comes that they have in common, or
+    after a period, whichever is sooner.
+    """
     index = ceil(min(deadline, now + wheel.period) / wheel.granularity)
     bucket = wheel.buckets.get(index, pvector())
     soonest = index if wheel.soonest is None else min(index, wheel.soonest)
-    buckets = wheel.buckets.set(index, bucket.append(conn))
+    buckets = wheel.buckets.set(index, bucket.extend(conns))
     return Wheel(wheel.period, wheel.granularity, buckets, soonest)
 
 

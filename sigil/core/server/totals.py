@@ -8,6 +8,7 @@ Rules: every total counts since the server was made. A total is only ever increa
 not know the machine: memory and processor time are the program's to measure.
 """
 
+from collections.abc import Sequence
 from typing import Final, final
 
 from pyrsistent import PMap, pmap
@@ -68,11 +69,18 @@ def requests_of(client: Client) -> int:
     return client.responded + len(client.outstanding)
 
 
-def add_closed(totals: Totals, client: Client, reason: CloseReason) -> Totals:
-    """The totals with the figures of a connection that ended for this reason."""
-    return totals.replace(
-        requests=totals.requests + requests_of(client),
-        bytes_in=totals.bytes_in + client.bytes_in,
-        bytes_out=totals.bytes_out + client.bytes_out,
-        closed=totals.closed.set(reason.name, totals.closed.get(reason.name, 0) + 1),
-    )
+def add_run(totals: Totals, accepted: int, ended: Sequence[tuple[Client, CloseReason]]) -> Totals:
+    """The totals with the figures of a run of events: so many connections were accepted, and these
+    have ended, each for its reason.
+    """
+    requests, bytes_in, bytes_out = totals.requests, totals.bytes_in, totals.bytes_out
+    counts: dict[str, int] = {}
+    for client, reason in ended:
+        requests += requests_of(client)
+        bytes_in += client.bytes_in
+        bytes_out += client.bytes_out
+        counts[reason.name] = counts.get(reason.name, totals.closed.get(reason.name, 0)) + 1
+    return Totals(
+        totals.accepted + accepted, totals.rejected, requests, bytes_in, bytes_out,
+        totals.stale_responses, totals.closed.update(counts), totals.sse_skipped,
+    )  # fmt: skip
