@@ -6,8 +6,10 @@ Python keeps for no field of a named tuple.
 Rules: nothing is changed but what is shown. It does not know what any record means.
 """
 
+import os
 import re
 import sys
+from types import ModuleType
 from typing import Any
 
 _FIELD = re.compile(r'^    (\w+): [^\n]*\n    """(.*?)"""', re.MULTILINE | re.DOTALL)
@@ -19,11 +21,19 @@ def document_fields(*records: Any) -> None:
     hovering; nothing where there is no source.
     """
     for record in records:
-        loader = getattr(sys.modules[record.__module__], "__loader__", None)
-        get_source = getattr(loader, "get_source", lambda name: None)
-        _, _, source = (get_source(record.__module__) or "").partition(
-            f"\nclass {record.__name__}("
-        )
+        text = _source_of(sys.modules[record.__module__])
+        _, _, source = text.partition(f"\nclass {record.__name__}(")
         for name, text in _FIELD.findall(source.partition("\nclass ")[0]):
             if name in record._fields:
                 getattr(record, name).__doc__ = " ".join(text.split())
+
+
+def _source_of(module: ModuleType) -> str:
+    """The source of a module, which lies beside it if it is compiled; empty if there is none."""
+    name = module.__name__.rpartition(".")[2]
+    path = os.path.join(os.path.dirname(module.__file__ or ""), f"{name}.py")
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -6,6 +6,7 @@ coroutine, or leave the program. Each of these is one request's business.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -118,26 +119,26 @@ def test_a_coroutine_function_outside_asyncio_is_a_500_and_the_log_says_what_it_
 
 
 @pytest.mark.parametrize(
-    "response",
+    "fields",
     [
-        Response(200, (("Bad Name", "x"),), b""),
-        Response(200, (("X", "a\r\nInjected: 1"),), b""),
-        Response(200, (("Transfer-Encoding", "chunked"),), b""),
-        Response(200, (("Content-Length", "7"),), b"six"),
-        Response(99, (), b""),
-        Response(101, (), b""),
-        Response(200, (), "text"),  # type: ignore[arg-type]
-        Response(200, (), None),  # type: ignore[arg-type]
-        Response("200", (), b""),  # type: ignore[arg-type]
-        Response(200, None, b""),  # type: ignore[arg-type]
-        Response(200, ("ab",), b""),  # type: ignore[arg-type]
-        Response(200, [["X", "y"]], b""),  # type: ignore[arg-type]
+        (200, (("Bad Name", "x"),), b""),
+        (200, (("X", "a\r\nInjected: 1"),), b""),
+        (200, (("Transfer-Encoding", "chunked"),), b""),
+        (200, (("Content-Length", "7"),), b"six"),
+        (99, (), b""),
+        (101, (), b""),
+        (200, (), "text"),
+        (200, (), None),
+        ("200", (), b""),
+        (200, None, b""),
+        (200, ("ab",), b""),
+        (200, [["X", "y"]], b""),
     ],
 )
 def test_a_response_that_cannot_be_sent_is_a_500_with_a_sentence_in_the_log(
-    response: Response,
+    fields: tuple[Any, ...],
 ) -> None:
-    with ticking(lambda request: response) as server, logged_by("sigil.error") as lines:
+    with ticking(lambda request: Response(*fields)) as server, logged_by("sigil.error") as lines:
         answer = ask(server)
         assert (answer.status, answer.text) == (500, "500 Internal Server Error\n")
         assert len(lines) == 1
