@@ -57,7 +57,7 @@ TIGHT = BASE._replace(max_inbound_len=2**22, max_outbound_len=2**22, max_queued_
 SERVER = """
 import json, queue, sys, threading, tracemalloc
 sys.path.insert(0, {root!r})
-from sigil import Deferred, Limits, Request, Response, make_http_server
+from sigil import Deferred, Headers, Limits, Peer, Request, Response, make_http_server
 from sigil.core.server.slots import clients_of
 
 values, response_len, tick_len, is_traced = json.loads(sys.argv[1])
@@ -91,7 +91,7 @@ def listen():
         words.put(line.strip())
     words.put("end")
 
-app(Request("GET", "/", "/", "", 1, {{}}, b"", None))
+app(Request("GET", "/", "/", "", 1, Headers(), b"", Peer("", 0)))
 threading.Thread(target=listen, daemon=True).start()
 if is_traced:
     tracemalloc.start()

@@ -339,12 +339,12 @@ class Sealed:
         raise OSError(5, "the drawer is stuck")
 
 
-def test_a_body_that_cannot_be_opened_is_reported_as_that() -> None:
+def test_a_stream_that_cannot_be_started_is_reported_as_that() -> None:
     client = Client(
         lambda request: Response(200, (), StreamedBody(Sealed())),
         raise_errors=False,
     )
     assert client.get("/").status == 500
     (line,) = [line for line in client.log if line.logger == "sigil.error"]
-    assert line.text.startswith("GET /: the body of the response could not be opened\nTraceback")
+    assert line.text.startswith("the stream could not be started\nTraceback")
     assert "the drawer is stuck" in line.text
