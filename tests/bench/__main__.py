@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from .compiled import compiled_python
 from .measuring import Bench, figure_of, in_turn
@@ -108,33 +109,43 @@ def choose_servers(options: argparse.Namespace) -> tuple[list[Server], dict[str,
     )
 
 
+class Measured(NamedTuple):
+    """All figures so far, and why a server failed, by row and server: it is then left out there."""
+
+    figures: Figures
+    failures: dict[tuple[str, str], str]
+
+
 def measure_all(
     rows: Sequence[Row], servers: Sequence[Server], bench: Bench, rounds: int
-) -> tuple[Figures, tuple[str, ...]]:
-    """Every figure, and for each server that failed in a row, why: it is then left out of it."""
-    figures: Figures = {row.name: {} for row in rows}
-    failures: dict[tuple[str, str], str] = {}
-    for turn in range(rounds):
-        for row in rows:
-            able = [server for server in servers if can_run(server, row)]
-            for server in in_turn(able, turn):
-                if (row.name, server.name) in failures:
-                    continue
-                print(
-                    f"{turn + 1}/{rounds} {row.name} {server.name} ",
-                    end="",
-                    file=sys.stderr,
-                    flush=True,
-                )
-                try:
-                    figure = figure_of(server, row, bench)
-                except BenchError as error:
-                    failures[row.name, server.name] = f"{row.name}: {server.name}: {error}"
-                    print(f"failed: {error}", file=sys.stderr)
-                    continue
-                figures[row.name].setdefault(server.name, {})[turn] = figure
-                print(number(figure), unit_of(row), file=sys.stderr, flush=True)
-    return figures, tuple(failures.values())
+) -> Measured:
+    """What was measured; all that there was time for, if it is interrupted."""
+    measured = Measured({row.name: {} for row in rows}, {})
+    try:
+        for turn in range(rounds):
+            for row in rows:
+                able = [server for server in servers if can_run(server, row)]
+                for server in in_turn(able, turn):
+                    measure(server, row, turn, bench, measured)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        measured.failures["", ""] = "interrupted: what follows is what there was time for"
+    return measured
+
+
+def measure(server: Server, row: Row, turn: int, bench: Bench, measured: Measured) -> None:
+    """One figure more, and a line about it."""
+    if (row.name, server.name) in measured.failures:
+        return
+    line = f"round {turn + 1}, {row.name}, {server.name}:"
+    try:
+        figure = figure_of(server, row, bench)
+    except BenchError as error:
+        measured.failures[row.name, server.name] = f"{row.name}: {server.name}: {error}"
+        print(line, "failed:", error, file=sys.stderr, flush=True)
+        return
+    measured.figures[row.name].setdefault(server.name, {})[turn] = figure
+    print(line, number(figure), unit_of(row), file=sys.stderr, flush=True)
 
 
 def print_profiles(rows: Sequence[Row], bench: Bench) -> None:
@@ -170,9 +181,10 @@ def main(arguments: Sequence[str]) -> int:
         if profile:
             print_profiles(rows, bench)
             return 0
-        figures, failures = measure_all(rows, servers, bench, max(1, options.rounds))
+        measured = measure_all(rows, servers, bench, max(1, options.rounds))
     command = " ".join(("python -m tests.bench", *arguments))
-    results = Results(rows, figures, failures, reasons, command)
+    failures = tuple(measured.failures.values())
+    results = Results(rows, measured.figures, failures, reasons, command)
     print(*report_lines(results, max(1, options.rounds)), sep="\n")
     if options.json:
         options.json.write_text(json.dumps(as_json(results), indent=1) + "\n", encoding="utf-8")

@@ -18,12 +18,8 @@ from pathlib import Path
 from .processes import REPOSITORY, BenchError
 
 BUILD_S = 1800
-MODULE = "sigil.core.server.fold"
 SOURCES = ("pyproject.toml", "setup.py", "sigil/**/*.py", "sigil/**/*.c")
-HAS_COMPILED = (
-    f"import importlib; raise SystemExit(importlib.import_module({MODULE!r})"
-    ".__file__.endswith('.py'))"
-)
+WHICH_CORE = "from sigil.core.build import core_build; print(core_build())"
 
 
 def digest_of_sources() -> str:
@@ -37,13 +33,13 @@ def digest_of_sources() -> str:
 
 def why_not_compiled(python: str) -> str:
     """Why this Python is not what is wanted; empty if the core that it imports is compiled."""
-    command = (python, "-P", "-c", HAS_COMPILED)
+    command = (python, "-P", "-c", WHICH_CORE)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    words = done.stderr.strip().splitlines()
-    if words:
-        return f"{python}: {words[-1]}"
-    return f"{python}: its core is not compiled" if done.returncode else ""
+    if done.returncode:
+        return f"{python}: {done.stderr.strip().splitlines()[-1]}"
+    found = done.stdout.strip()
+    return "" if found == "compiled" else f"{python}: its core is not compiled but {found}"
 
 
 def compiled_python(given: str) -> str:

@@ -1,7 +1,7 @@
 """CPU microseconds per WebSocket frame, read and written: sigil beside wsproto and websockets, in
 one run.
 
-    python tests/bench/frame_cost.py [--rounds N]
+    python -m tests.bench.frame_cost [--rounds N]
 
 What is measured. The CPU time of this process for a read that holds some masked frames, all equally
 long and each a whole message, from bytes to `str` or `bytes`; for one large message that comes in

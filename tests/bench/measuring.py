@@ -79,14 +79,15 @@ def running(server: Server, row: Row, bench: Bench) -> Iterator[Running]:
     command = command_of(server, row.load, bench.tools, python)
     if bench.profile:
         command.append(bench.profile)
-    with child(command, environment_of(server.name != COMPILED)) as started:
+    environment = environment_of(server.name != COMPILED)
+    with child(command, environment, is_told=bool(bench.profile)) as started:
         pin(started.process.pid, 0, bench.cores != "any")
         try:
             port = int(line_of(started)[0])
             if server.is_late:
                 connect(port, started.process).close()
             yield Running(server, started, port)
-        except BenchError as error:
+        except (BenchError, OSError) as error:
             words = last_line(started.errors)
             raise BenchError(f"{error}; the server's last words: {words}") from error
 

@@ -45,9 +45,12 @@ class Child(NamedTuple):
 
 @contextmanager
 def child(
-    command: Sequence[str], environment: dict[str, str], pass_fds: Sequence[int] = ()
+    command: Sequence[str],
+    environment: dict[str, str],
+    pass_fds: Sequence[int] = (),
+    is_told: bool = False,
 ) -> Iterator[Child]:
-    """A process of ours, with pipes for input and output."""
+    """A process of ours, with pipes for input and output; `is_told` says how it ends."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         process = subprocess.Popen(
             command,
@@ -61,21 +64,23 @@ def child(
         try:
             yield Child(process, errors)
         finally:
-            end(process)
+            end(process, is_told)
 
 
-def end(process: subprocess.Popen[str]) -> None:
-    """The process has ended, and what it started has been told to."""
+def end(process: subprocess.Popen[str], is_told: bool) -> None:
+    """The process has ended, and so has what it started: at once, unless it `is_told` to.
+
+    A loop in C may never see a signal that Python handles, so nobody is waited for.
+    """
     family = descendants(process.pid)
-    process.terminate()
-    try:
-        process.wait(GRACE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    for pid in family[1:]:
+    if is_told:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_S)
+    for pid in family:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe:
             with suppress(BrokenPipeError):

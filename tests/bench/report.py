@@ -175,6 +175,11 @@ def report_lines(results: Results, rounds: int) -> Iterator[str]:
 # -- values ----------------------------------------------------------------------------------------
 
 
+def as_dict(found: Range | None) -> dict[str, float] | None:
+    """A range by the names of its parts."""
+    return found and found._asdict()
+
+
 def as_json(results: Results) -> dict[str, object]:
     """The same as a value for JSON: every figure of every round, and the ratios."""
     rows = []
@@ -183,9 +188,9 @@ def as_json(results: Results) -> dict[str, object]:
         servers = {
             name: {
                 "figures": list(figures[name].values()),
-                "ratio": ratio_of(results, row, name),
-                "floor_share": floor_share(results, row, name),
-                "times_its_row": sister_cost(results, row, name),
+                "ratio": as_dict(ratio_of(results, row, name)),
+                "floor_share": as_dict(floor_share(results, row, name)),
+                "times_its_row": as_dict(sister_cost(results, row, name)),
             }
             for name in NAMES
             if name in figures

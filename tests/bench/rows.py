@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .programs.orders import HELLO, LARGE_SZ, QUERY_BODY
+from .programs.orders import HELLO, LARGE_SZ, QUERY_BODY, VALUE_BODY
 from .requests import (
     COUNTER,
     GET,
@@ -60,7 +60,8 @@ class FanOut(NamedTuple):
     """`conn_cnt` WebSockets that read, `depth` texts of `payload_sz` bytes to all of them a tick.
 
     The next tick comes when all have all, or `per_second` times a second if that is not 0. With
-    `is_deflated` the clients offer permessage-deflate, and the texts are JSON.
+    `is_deflated` the clients offer permessage-deflate, and the texts are JSON. If `topic` is not
+    empty, all have subscribed to it; a server that knows no topics sends to all.
     """
 
     conn_cnt: int
@@ -68,6 +69,7 @@ class FanOut(NamedTuple):
     payload_sz: int
     per_second: int = 0
     is_deflated: bool = False
+    topic: str = ""
 
 
 class AtRest(NamedTuple):
@@ -137,6 +139,7 @@ def get_rows(name: str, words: str, load: Http, count: int, without: frozenset[s
     sisters = {
         "field": ("a header field of the program's", load._replace(answer="field")),
         "cookie": ("a field and a cookie of the program's", load._replace(answer="cookie")),
+        "json": ("JSON, made each time", load._replace(answer="json", body=VALUE_BODY)),
         "log": ("the access log on", load._replace(has_log=True)),
         "http10": ("HTTP/1.0 with keep-alive", load._replace(request=GET_10)),
         "query": ("a query that varies", query),
@@ -188,6 +191,7 @@ WEBSOCKET_ROWS = (
     websocket("mib", "1 WebSocket, a text of 1 MiB", MIB, 60),
     websocket("mib-fragments", "in 16 fragments", MIB._replace(fragment_cnt=16), 60, "mib"),
     websocket("fan-100", "100 WebSockets, 16 texts of 128 bytes", FanOut(100, 16, 128), 160_000),
+    websocket("fan-100-topic", "on a topic", FanOut(100, 16, 128, topic="a"), 160_000, "fan-100"),
     websocket("fan-100-single", "100 WebSockets, one of 128 bytes", FanOut(100, 1, 128), 40_000),
     websocket("fan-1000", "1,000 WebSockets, 16 of 1 KiB", FanOut(1000, 16, 1024), 320_000),
     websocket("fan-1000-paced", "one of 64 bytes at 200/s", FanOut(1000, 1, 64, 200), 100_000),

@@ -109,6 +109,8 @@ def order_of(load: Load) -> Order:
     traffic = traffic_of(load)
     if isinstance(traffic, Http):
         return order._replace(answer=traffic.answer)
+    if isinstance(traffic, FanOut):
+        order = order._replace(topic=traffic.topic)
     return order._replace(depth=traffic.depth, payload_sz=traffic.payload_sz)
 
 

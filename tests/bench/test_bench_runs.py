@@ -106,7 +106,7 @@ def test_a_peer_is_measured_where_it_is_installed_and_named_where_it_is_not() ->
     [
         (("--only", "nothing"), "unknown: nothing; known: get, get-field"),
         (("--peers", "nobody"), "unknown: nobody; known: uvicorn"),
-        (("--core", "compiled", "--compiled-python", sys.executable), "core is not compiled"),
+        (("--core", "compiled", "--compiled-python", sys.executable), "its core is not compiled"),
     ],
 )
 def test_what_cannot_be_measured_is_a_sentence(words: tuple[str, ...], sentence: str) -> None:

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from cymongoose import MG_EV_CLOSE, MG_EV_HTTP_MSG, MG_EV_WS_MSG, MG_EV_WS_OPEN, Manager
-from orders import ANSWERS, CONTROL, HOST, QUERY_BODY, Order, announce, fields_of, messages_of
+from orders import ANSWERS, CONTROL, HOST, Order, announce, body_made, fields_of, messages_of
 
 POLL_MS = 1000
 FLUSH_S = 0.01
@@ -28,7 +28,7 @@ def http_handler(order: Order) -> Handle:
         if order.answer == "echo":
             body = data.body_bytes
         elif body is None:
-            body = QUERY_BODY % data.query[-10:]
+            body = body_made(order.answer, data.query)
         conn.reply(200, body, headers=dict(next(fields)))
 
     return handle

@@ -30,6 +30,7 @@ def serve(order: Order) -> None:
         interface="wsgi",
         workers=1,
         backlog=BACKLOG,
+        backpressure=order.room,
         log_enabled=False,
         factory=True,
     ).serve()

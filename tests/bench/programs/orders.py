@@ -26,15 +26,17 @@ DIGITS = 10
 HELLO = "hello, world\n"
 LARGE_SZ = 10 * 2**20
 QUERY_BODY = "hello, %s\n"
+VALUE = {"hello": "world", "numbers": [1, 2, 3]}
+VALUE_BODY = '{"hello":"world","numbers":[1,2,3]}'
 DOCUMENTS = 64
 
 
 class Order(NamedTuple):
     """One line of JSON on the command line of a program.
 
-    Behind `payload_sz` is what only floors are told: how long a request is, the head and body of
-    the response (=N for N letters x), whether a connection ends behind it, and in how many frames
-    a text comes, and whether a ping does.
+    `topic` is that of the messages of ticks, "" for none. Behind it is what only floors are told:
+    how long a request is, the head and body of the response (=N for N letters x), whether a
+    connection ends behind it, in how many frames a text comes, and whether a ping does.
     """
 
     service: str
@@ -44,6 +46,7 @@ class Order(NamedTuple):
     has_log: bool = False
     depth: int = 1
     payload_sz: int = 128
+    topic: str = ""
     request_sz: int = 0
     head: str = ""
     body: str = ""
@@ -55,8 +58,9 @@ class Order(NamedTuple):
 class Answer(NamedTuple):
     """A response: its `fields`, and behind them, if `is_numbered`, a Set-Cookie that varies.
 
-    `body` is sent as it is; None for `query`, whose body is `QUERY_BODY` with the last ten
-    characters of the request's query, and for `echo`, whose body is the request's.
+    `body` is sent as it is, but for `json`, which the program makes of `VALUE` each time; None for
+    `query`, whose body is `QUERY_BODY` with the last ten characters of the request's query, and for
+    `echo`, whose body is the request's.
     """
 
     fields: tuple[tuple[str, str], ...]
@@ -82,9 +86,17 @@ ANSWERS = {
         is_numbered=True,
     ),
     "query": Answer((TEXT,), None),
+    "json": Answer((("Content-Type", "application/json"),), None),
     "echo": Answer((("Content-Type", "application/octet-stream"),), None),
     "large": Answer((("Content-Type", "application/octet-stream"),), b"x" * LARGE_SZ),
 }
+
+
+def body_made(name: str, query: str) -> bytes:
+    """The body of `json` or `query`, made for this request."""
+    if name == "json":
+        return json.dumps(VALUE, ensure_ascii=False, separators=(",", ":")).encode()
+    return (QUERY_BODY % query[-DIGITS:]).encode()
 
 
 def fields_of(answer: Answer) -> Iterator[list[tuple[str, str]]]:

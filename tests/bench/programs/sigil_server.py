@@ -15,6 +15,7 @@ from orders import (
     HELLO,
     HOST,
     QUERY_BODY,
+    VALUE,
     Answer,
     Order,
     announce,
@@ -33,6 +34,7 @@ def handler_of(name: str) -> Callable[[Request], Response]:
     handlers: dict[str, Callable[[Request], Response]] = {
         "plain": lambda request: Response.text(HELLO),
         "query": lambda request: Response.text(QUERY_BODY % request.query[-10:]),
+        "json": lambda request: Response.json(VALUE),
         "echo": lambda request: Response.bytes(request.body),
         "large": lambda request: Response.bytes(answer.body or b""),
     }
@@ -84,11 +86,18 @@ def upgrade(request: Request) -> Response:
     return Response.upgrade()
 
 
+def subscribe(topic: str) -> Callable[[Request], Response]:
+    """A handler that lets everybody have what is said on a topic."""
+    return lambda request: Response.upgrade(topics=(topic,))
+
+
 def serve_ticks(order: Order) -> None:
     """A program with a loop of its own: it waits for its orders and for the server's descriptor,
     and ticks.
     """
-    server, messages = make(order, upgrade, Callbacks()), messages_of(order)
+    handler = subscribe(order.topic) if order.topic else upgrade
+    server, messages = make(order, handler, Callbacks()), messages_of(order)
+    topic = order.topic or None
     poll = select.poll()
     poll.register(CONTROL, select.POLLIN)
     poll.register(server.fileno(), select.POLLIN)
@@ -97,5 +106,5 @@ def serve_ticks(order: Order) -> None:
             if not os.read(CONTROL, 1):
                 return
             for _ in range(order.depth):
-                server.broadcast(next(messages))
+                server.broadcast(next(messages), topic=topic)
         server.tick(0.0)

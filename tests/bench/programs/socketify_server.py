@@ -12,9 +12,9 @@ from orders import (
     ANSWERS,
     CONTROL,
     HOST,
-    QUERY_BODY,
     Order,
     announce,
+    body_made,
     fields_of,
     free_port,
     messages_of,
@@ -34,7 +34,7 @@ def http_handler(name: str) -> Callable[[Any, Any], None]:
     def handle(response: Any, request: Any) -> None:
         body = answer.body
         if body is None:
-            body = (QUERY_BODY % request.get_query("id")[-10:]).encode()
+            body = body_made(name, request.get_query("id") or "")
         for key, value in next(fields):
             response.write_header(key, value)
         response.end(body)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import uvicorn
-from orders import ANSWERS, QUERY_BODY, Order, announce, fields_of, listener
+from orders import ANSWERS, Order, announce, body_made, fields_of, listener
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -35,7 +35,7 @@ def app_of(name: str) -> Callable[[dict[str, Any], Receive, Send], Awaitable[Non
         if name == "echo":
             body = await body_of(receive)
         elif body is None:
-            body = (QUERY_BODY % scope["query_string"][-10:].decode()).encode()
+            body = body_made(name, scope["query_string"].decode())
         headers = [*fixed, (b"content-length", b"%d" % len(body))]
         if answer.is_numbered:
             headers.append((b"set-cookie", next(fields)[-1][1].encode()))

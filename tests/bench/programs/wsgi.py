@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from orders import ANSWERS, QUERY_BODY, fields_of
+from orders import ANSWERS, body_made, fields_of
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -20,7 +20,7 @@ def app_of(name: str) -> App:
         if name == "echo":
             body = environ["wsgi.input"].read()
         elif body is None:
-            body = (QUERY_BODY % environ["QUERY_STRING"][-10:]).encode()
+            body = body_made(name, environ.get("QUERY_STRING", ""))
         start_response("200 OK", [*next(fields), ("Content-Length", str(len(body)))])
         return [body]
 
