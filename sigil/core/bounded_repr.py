@@ -9,11 +9,11 @@ record means.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
-from typing import Any
+from typing import Any, Final
 
-MAX_REPR_LEN = 4_000
+MAX_REPR_LEN: Final = 4_000
 """About how many characters a repr has at most."""
-MAX_TEXT_LEN = 200
+MAX_TEXT_LEN: Final = 200
 """How many characters or bytes of one text are shown."""
 
 

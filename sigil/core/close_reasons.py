@@ -12,7 +12,7 @@ It does not know when a reason applies: the transitions of a connection do.
 """
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class CloseReason(IntEnum):
@@ -76,7 +76,7 @@ class CloseInfo(NamedTuple):
     code: int
 
 
-CLOSE_INFO = {
+CLOSE_INFO: Final = {
     CloseReason.OK: CloseInfo(
         "the last response was sent and the connection was not to persist", 0, 1000
     ),

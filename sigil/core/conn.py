@@ -12,7 +12,7 @@ from typing import Final, final
 
 from .value import Value
 
-_PATH_STARTS = ("", "/", "@", ".")
+_PATH_STARTS: Final = ("", "/", "@", ".")
 """How the path of a Unix socket begins; `@` stands for the NUL of an abstract one."""
 
 

@@ -244,11 +244,11 @@ class Drop(Value):
         self.conn: Final = conn
 
 
-SERVER_LOG = "sigil.server"
+SERVER_LOG: Final = "sigil.server"
 """The logger of what happens to the server and its connections."""
-ERROR_LOG = "sigil.error"
+ERROR_LOG: Final = "sigil.error"
 """The logger of what went wrong in the program's own code, with tracebacks."""
-ACCESS_LOG = "sigil.access"
+ACCESS_LOG: Final = "sigil.access"
 """The logger of responses: one line for each `AccessLog`."""
 
 

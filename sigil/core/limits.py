@@ -12,7 +12,7 @@ It does not know who enforces what: parsers take the record as an argument, the 
 fields.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Limits(NamedTuple):
@@ -298,14 +298,14 @@ class Limits(NamedTuple):
     """
 
 
-FULL_POLICIES = ("evict", "wait", "503")
+FULL_POLICIES: Final = ("evict", "wait", "503")
 """The values of `Limits.full_policy`."""
 
-SHORTEST_HEAD_LEN = 25
+SHORTEST_HEAD_LEN: Final = 25
 """Bytes of the shortest request that is answered: `GET / HTTP/1.1`, `Host:`, and three line ends.
 """
-_MINIMA = {"max_header_len": SHORTEST_HEAD_LEN}
-_AT_LEAST_ONE = frozenset(
+_MINIMA: Final = {"max_header_len": SHORTEST_HEAD_LEN}
+_AT_LEAST_ONE: Final = frozenset(
     (
         "max_connection_cnt",
         "max_requests_per_connection",
@@ -328,10 +328,10 @@ _AT_LEAST_ONE = frozenset(
 """The limits that may not be 0, since nothing would work."""
 
 
-READ_SHARE_MIN = 1_024
+READ_SHARE_MIN: Final = 1_024
 """The smallest share of a connection of what is read in one tick: most requests, whole."""
 
-READ_SHARES_MAX = 32
+READ_SHARES_MAX: Final = 32
 """The shares into which what is read in one tick is divided, at most: smaller ones would cost more
 for the reads than for what they bring.
 """
@@ -351,7 +351,7 @@ def without_aliases(limits: Limits) -> Limits:
     return limits._replace(max_body_len=limits.max_request_len)
 
 
-RESERVED_DESCRIPTORS = 32
+RESERVED_DESCRIPTORS: Final = 32
 """Descriptors that are left for what the program opens itself."""
 
 
@@ -427,7 +427,7 @@ def _number_type(name: str, value: object) -> type | None:
     return kind if kind in (int, float) else None
 
 
-WHOLE_MAX = 2**31 - 1
+WHOLE_MAX: Final = 2**31 - 1
 """More than any count or length here can sensibly be, and the most that the kernel understands."""
 
 

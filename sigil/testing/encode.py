@@ -12,9 +12,9 @@ import json as _json
 import re
 from typing import Any
 
+from ..core.http.field_lines import check_headers
 from ..core.http.headers import to_pairs
 from ..core.http.response import HeadersLike
-from ..core.http.validate import check_headers
 
 ABSENT: Any = object()
 """The default for "no JSON", since None is a JSON value."""

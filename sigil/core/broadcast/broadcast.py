@@ -226,9 +226,9 @@ def pending_bytes_for(
 
 # -- subscribers -----------------------------------------------------------------------------------
 
-NO_MEMBERS: PSet[Conn] = pset()
+NO_MEMBERS: Final[PSet[Conn]] = pset()
 
-NO_CURSOR = 2**62
+NO_CURSOR: Final = 2**62
 """More than any number of a frame."""
 
 
@@ -311,10 +311,10 @@ def first_cursor(broadcast: Broadcast, subscription: Subscription, history: int)
 
 # -- how much can be published ---------------------------------------------------------------------
 
-FRAME_HEADER_LEN_MAX = 10
+FRAME_HEADER_LEN_MAX: Final = 10
 """The bytes that a frame of a server adds to its payload, at most."""
 
-SPARE_FRAMES = 64
+SPARE_FRAMES: Final = 64
 """How many frames before the slowest laggard's cursor are counted as free, at most."""
 
 

@@ -21,24 +21,24 @@ from ..conn import Conn
 from ..value import Value
 from .entry import Subscription, Topics
 
-NARROW_TOPICS_MAX = 8
+NARROW_TOPICS_MAX: Final = 8
 """So many entries at most are made and dropped when the last one leaves a cohort and another one
 begins; few enough to be no matter, and enough for most programs.
 """
 
-NUMBERS_PER_ENCODING = 2**48
+NUMBERS_PER_ENCODING: Final = 2**48
 """More cohorts than ever begin: those of an encoding have the numbers from as many times this on as
 the encoding's own value.
 """
 
-NO_TOPICS: Topics = frozenset()
+NO_TOPICS: Final[Topics] = frozenset()
 
 Item = TypeVar("Item")
 Few: TypeAlias = tuple[Item, ...] | PSet[Item]
 """A set: a tuple of up to `TUPLE_MAX`, since most topics have few subscribers, and a set of one
 takes ten times as much memory.
 """
-TUPLE_MAX = 8
+TUPLE_MAX: Final = 8
 
 
 @final
@@ -73,7 +73,7 @@ class CohortIndex(Value):
         return f"CohortIndex({len(self.cohorts)} cohorts under {topics} topics)"
 
 
-EMPTY_INDEX = CohortIndex(0, pmap(), pmap(), pmap(), pmap(), pmap())
+EMPTY_INDEX: Final = CohortIndex(0, pmap(), pmap(), pmap(), pmap(), pmap())
 
 
 def is_wide(topics: Collection[str]) -> bool:

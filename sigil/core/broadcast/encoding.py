@@ -16,7 +16,7 @@ It does not know who agreed on what: `negotiation` does.
 """
 
 from enum import IntEnum
-from typing import Literal, NamedTuple, TypeAlias, assert_never, get_args
+from typing import Final, Literal, NamedTuple, TypeAlias, assert_never, get_args
 
 from ..http.sse import encode_message_event
 from ..websocket.compression import deflate
@@ -52,7 +52,9 @@ Deflate: TypeAlias = Literal[
 ]
 """The encodings of permessage-deflate."""
 
-DEFLATE_BY_BITS: dict[str, Deflate] = {str(int(member)): member for member in get_args(Deflate)}
+DEFLATE_BY_BITS: Final[dict[str, Deflate]] = {
+    str(int(member)): member for member in get_args(Deflate)
+}
 """The encoding for a window of 2**n bytes, by n as it is written in the handshake."""
 
 
@@ -69,7 +71,7 @@ class EncodingInfo(NamedTuple):
     has_positions: bool = False
 
 
-EVENT_OVERHEAD_FACTOR = 8
+EVENT_OVERHEAD_FACTOR: Final = 8
 """An event of nothing but line ends has seven bytes for each of them; its own lines come on top."""
 
 
@@ -96,12 +98,12 @@ def _info_of(encoding: Encoding) -> EncodingInfo:
             assert_never(encoding)
 
 
-ENCODING_INFO = {encoding: _info_of(encoding) for encoding in Encoding}
+ENCODING_INFO: Final = {encoding: _info_of(encoding) for encoding in Encoding}
 
-COMPRESS_MIN = 200
+COMPRESS_MIN: Final = 200
 """Bytes up to which a message is not compressed, in the reference system and here."""
 
-ZSTD_LEVEL = 3
+ZSTD_LEVEL: Final = 3
 
 
 def encode_message(opcode: int, payload: bytes, encoding: Encoding, position: str = "") -> bytes:

@@ -23,10 +23,10 @@ from .encoding import ENCODING_INFO, Encoding, recode
 
 Topics: TypeAlias = frozenset[str]
 
-EVERY_TOPIC = "*"
+EVERY_TOPIC: Final = "*"
 """A subscriber of this topic is a subscriber of all of them."""
 
-SHOWN_BYTES_MAX = 32
+SHOWN_BYTES_MAX: Final = 32
 """Bytes of a frame that a `repr` shows."""
 
 
@@ -155,7 +155,7 @@ def format_position(epoch: int, number: int) -> str:
     return f"{epoch}-{number + 1}"
 
 
-_POSITION = re.compile(r"([0-9]{1,18})-([0-9]{1,15})")
+_POSITION: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,15})")
 
 
 def parse_position(text: str) -> tuple[int, int] | None:

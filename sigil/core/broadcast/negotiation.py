@@ -20,9 +20,9 @@ from ..value import Value
 from ..websocket.handshake import Extension, Offer
 from .encoding import DEFLATE_BY_BITS, Encoding
 
-ZSTD_SUBPROTOCOL = "compress-zstd"
+ZSTD_SUBPROTOCOL: Final = "compress-zstd"
 
-DEFLATE = "permessage-deflate"
+DEFLATE: Final = "permessage-deflate"
 
 
 @final
@@ -83,7 +83,7 @@ def accept_permessage_deflate(offer: Extension) -> tuple[Encoding, Extension] | 
     return DEFLATE_BY_BITS[bits], Extension(DEFLATE, accepted)
 
 
-_DEFLATE_PARAMS: dict[str, tuple[str | None, ...]] = {
+_DEFLATE_PARAMS: Final[dict[str, tuple[str | None, ...]]] = {
     "server_no_context_takeover": (None,),
     "client_no_context_takeover": (None,),
     "server_max_window_bits": tuple(DEFLATE_BY_BITS),

@@ -22,7 +22,7 @@ from ..value import Value
 from .encoding import Encoding, recode
 from .entry import Published, format_position
 
-ENTRY_LEN = 1_024
+ENTRY_LEN: Final = 1_024
 """What a frame counts for beside its length, in time and in memory: setting a compressor up takes
 as long as a kilobyte or two, and a place in the table is half of one.
 """
@@ -50,7 +50,7 @@ class Recoded(Value):
         self.allowance: Final = allowance
 
 
-NOTHING_RECODED = Recoded(pmap(), 0, -inf, 2**62)
+NOTHING_RECODED: Final = Recoded(pmap(), 0, -inf, 2**62)
 """Outside a server as much as is wanted may be encoded."""
 
 

@@ -57,7 +57,7 @@ class Page(Value):
         return f"Page({len(self.entries)} frames from {self.number}, {self.length} bytes)"
 
 
-TOPIC_SPAN_FRAMES = 256
+TOPIC_SPAN_FRAMES: Final = 256
 """Frames that are indexed together, at least. On a ring of more than the square of this it is the
 root of its frames: then there are as many spans to pass as frames behind the last one to walk
 through.
@@ -126,11 +126,11 @@ class Ring(Value):
         )
 
 
-COMPACT_AT = 256
+COMPACT_AT: Final = 256
 """Pages behind the tail after which the vector is cut: rarely enough to cost nothing."""
 
 
-FRAMES_MAX = 1_024
+FRAMES_MAX: Final = 1_024
 """Frames up to which a subscriber is sent at once what was published: tiny ones cost time, not
 room.
 """

@@ -190,12 +190,12 @@ class Outgoing(Value):
         self.read_lag: Final = read_lag
 
 
-IDLE_HTTP = Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0, None)
-IDLE_WEBSOCKET = IDLE_HTTP.replace(phase=Phase.WEBSOCKET)
-DELIVERING = IDLE_HTTP.replace(phase=Phase.DELIVERING)
-EVENT_STREAM = IDLE_HTTP.replace(phase=Phase.EVENT_STREAM)
-DROPPED = IDLE_HTTP.replace(phase=Phase.DROPPED)
-NOTHING_OUTGOING = Outgoing((), (), None, (), False, CloseReason.OK, Interest.READ, None)
+IDLE_HTTP: Final = Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0, None)
+IDLE_WEBSOCKET: Final = IDLE_HTTP.replace(phase=Phase.WEBSOCKET)
+DELIVERING: Final = IDLE_HTTP.replace(phase=Phase.DELIVERING)
+EVENT_STREAM: Final = IDLE_HTTP.replace(phase=Phase.EVENT_STREAM)
+DROPPED: Final = IDLE_HTTP.replace(phase=Phase.DROPPED)
+NOTHING_OUTGOING: Final = Outgoing((), (), None, (), False, CloseReason.OK, Interest.READ, None)
 
 
 @final
@@ -260,6 +260,24 @@ def make_client(conn: Conn, peer: Peer, now: float = 0.0) -> Client:
 
 
 # -- updates ---------------------------------------------------------------------------------------
+
+
+def with_buffer(incoming: Incoming, buffer: bytes) -> Incoming:
+    """The incoming data with another buffer, of which as much was searched."""
+    return Incoming(
+        incoming.phase, buffer, incoming.scan, incoming.head, incoming.body,
+        incoming.expects_continue, incoming.final_error, incoming.peer_half_closed,
+        incoming.discarded, incoming.pace,
+    )  # fmt: skip
+
+
+def with_read(client: Client, incoming: Incoming, length: int) -> Client:
+    """The client after a read of `length` bytes, with this incoming data."""
+    return Client(
+        client.conn, client.peer, incoming, client.outstanding, client.responded,
+        client.waiting_since, client.outgoing, client.bytes_in + length, client.bytes_out,
+        client.subscriber, client.websocket,
+    )  # fmt: skip
 
 
 def after_read(
@@ -333,4 +351,17 @@ def with_websocket(client: Client, websocket: WebSocket) -> Client:
 
 def with_requests(client: Client, incoming: Incoming, heads: tuple[Head, ...]) -> Client:
     """The client with more outstanding requests, and what is left over of what has come."""
-    return client.replace(incoming=incoming, outstanding=client.outstanding + heads)
+    return Client(
+        client.conn, client.peer, incoming, client.outstanding + heads, client.responded,
+        client.waiting_since, client.outgoing, client.bytes_in, client.bytes_out,
+        client.subscriber, client.websocket,
+    )  # fmt: skip
+
+
+def settled(client: Client, incoming: Incoming, outgoing: Outgoing, waiting_since: float) -> Client:
+    """The client with these records, which waits since then for what it waits for."""
+    return Client(
+        client.conn, client.peer, incoming, client.outstanding, client.responded,
+        waiting_since, outgoing, client.bytes_in, client.bytes_out,
+        client.subscriber, client.websocket,
+    )  # fmt: skip

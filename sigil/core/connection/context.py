@@ -25,7 +25,7 @@ Parse: TypeAlias = Callable[[bytes], Parsed]
 what it makes.
 """
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS: Final = Limits()
 
 
 @final

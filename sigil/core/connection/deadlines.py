@@ -15,7 +15,7 @@ long it may last. It does not know what is done when it has lasted longer (`time
 from collections.abc import Callable
 from enum import IntEnum
 from math import inf
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from ..effects import Effect, Interest, Watch
 from ..limits import Limits
@@ -29,8 +29,10 @@ from .client import (
     BodyPace,
     Client,
     Incoming,
+    Outgoing,
     Phase,
     ReadLag,
+    settled,
     with_outgoing,
 )
 from .client_status import (
@@ -84,12 +86,27 @@ class Waiting(IntEnum):
     """
 
 
-WITH_HEARTBEATS = (Waiting.PING, Waiting.PONG, Waiting.CALLBACK)
+WITH_HEARTBEATS: Final = (Waiting.PING, Waiting.PONG, Waiting.CALLBACK)
 """What a WebSocket waits for while it is sent heartbeats, if it has asked for them."""
 
-STREAMS = (Waiting.CHUNK, Waiting.SSE, Waiting.HANGUP)
+STREAMS: Final = (Waiting.CHUNK, Waiting.SSE, Waiting.HANGUP)
 """What a connection waits for while the body of a response is streamed."""
-_NOTHING_YET = (b"", b"\r")
+# The members themselves, for what is asked of every client: finding one on its class takes ten
+# times as long.
+_WRITE: Final = Waiting.WRITE
+_BODY_END: Final = Waiting.BODY
+_RESPONSE: Final = Waiting.RESPONSE
+_IDLE: Final = Waiting.IDLE
+_PING: Final = Waiting.PING
+_BODY: Final = Phase.BODY
+_LINGER: Final = Phase.LINGER
+_EVENT_STREAM: Final = Phase.EVENT_STREAM
+_DROPPED: Final = Phase.DROPPED
+_OPEN: Final = CloseState.OPEN
+_READING: Final = (Interest.READ, Interest.BOTH)
+_INTERESTS: Final = (Interest.NOTHING, Interest.READ, Interest.WRITE, Interest.BOTH)
+
+_NOTHING_YET: Final = (b"", b"\r")
 """Half of an empty line is not the beginning of a request: a client that sends nothing but line
 ends gains no time by it.
 """
@@ -98,21 +115,21 @@ ends gains no time by it.
 def waiting_for(client: Client) -> Waiting:
     """What the connection waits for."""
     phase, outgoing = client.incoming.phase, client.outgoing
-    if phase is Phase.DROPPED:
+    if phase is _DROPPED:
         return Waiting.CALLBACK
     if outgoing.outbox or outgoing.is_full:
-        return Waiting.WRITE
-    if phase is Phase.LINGER:
+        return _WRITE
+    if phase is _LINGER:
         return Waiting.LINGER
-    if phase is Phase.EVENT_STREAM:
+    if phase is _EVENT_STREAM:
         return Waiting.SSE
     if client.websocket is not None:
         return _websocket_waits_for(client, client.websocket)
-    if phase is Phase.BODY and not pipeline_waits(client):
-        return Waiting.BODY
+    if phase is _BODY and not pipeline_waits(client):
+        return _BODY_END
     if client.outstanding:
         return _program_waited_for(client)
-    return Waiting.IDLE if client.incoming.buffer in _NOTHING_YET else Waiting.HEADER
+    return _IDLE if client.incoming.buffer in _NOTHING_YET else Waiting.HEADER
 
 
 def _program_waited_for(client: Client) -> Waiting:
@@ -122,18 +139,18 @@ def _program_waited_for(client: Client) -> Waiting:
         return Waiting.SSE
     if client.incoming.peer_half_closed:
         return Waiting.HANGUP
-    return Waiting.RESPONSE if streaming is None else Waiting.CHUNK
+    return _RESPONSE if streaming is None else Waiting.CHUNK
 
 
 def _websocket_waits_for(client: Client, websocket: WebSocket) -> Waiting:
     """What a WebSocket waits for that is not behind with reading."""
-    if subscriber_of(client).close_state is not CloseState.OPEN:
+    if subscriber_of(client).close_state is not _OPEN:
         return Waiting.CLOSE
     if client.incoming.peer_half_closed:
         return Waiting.HANGUP
-    if not client.outgoing.interest & Interest.READ:
+    if client.outgoing.interest not in _READING:
         return Waiting.CALLBACK
-    return Waiting.PONG if websocket.awaits_pong else Waiting.PING
+    return Waiting.PONG if websocket.awaits_pong else _PING
 
 
 # -- and until when --------------------------------------------------------------------------------
@@ -210,7 +227,7 @@ def _seconds(length: int, rate: int) -> float:
 Timeout: TypeAlias = Callable[[Limits], float]
 RateDeadline: TypeAlias = Callable[[Client, Limits], float]
 
-TIMEOUTS: dict[Waiting, tuple[Timeout, RateDeadline | None]] = {
+TIMEOUTS: Final[dict[Waiting, tuple[Timeout, RateDeadline | None]]] = {
     Waiting.IDLE: (lambda limits: limits.idle_timeout, None),
     Waiting.HEADER: (lambda limits: limits.header_timeout, None),
     Waiting.BODY: (lambda limits: limits.body_timeout, body_rate_deadline),
@@ -236,14 +253,14 @@ TIMEOUTS: dict[Waiting, tuple[Timeout, RateDeadline | None]] = {
 
 def interest_of(client: Client, limits: Limits) -> Interest:
     """What the connection is to be watched for."""
-    incoming, outbox = client.incoming, client.outgoing.outbox
-    if incoming.phase is Phase.DROPPED:
+    phase, outgoing = client.incoming.phase, client.outgoing
+    if phase is _DROPPED:
         return Interest.NOTHING
-    if incoming.phase is Phase.LINGER:
-        return Interest.WRITE if outbox else Interest.READ
-    reads = Interest.READ if _is_read(client, limits) else 0
-    writes = Interest.WRITE if outbox or client.outgoing.is_full else 0
-    return Interest(reads | writes)
+    if phase is _LINGER:
+        return Interest.WRITE if outgoing.outbox else Interest.READ
+    reads = 1 if _is_read(client, limits) else 0
+    writes = 2 if outgoing.outbox or outgoing.is_full else 0
+    return _INTERESTS[reads + writes]
 
 
 def _is_read(client: Client, limits: Limits) -> bool:
@@ -280,29 +297,31 @@ def after_transition(
     """What a transition left, with its clock set anew if it waits for something else, and a `Watch`
     if it is to be watched for something else.
     """
-    outgoing, waiting_since = after.outgoing, after.waiting_since
+    incoming, outgoing, waiting_since = after.incoming, after.outgoing, after.waiting_since
     interest = interest_of(after, context.limits)
     if interest is not outgoing.interest:
         outgoing = outgoing.replace(interest=interest)
         after = with_outgoing(after, outgoing)
         effects = [*effects, Watch(after.conn, interest)]
     waiting = waiting_for(after)
-    is_behind = waiting is Waiting.WRITE
-    if is_behind or outgoing.read_lag is not None:
+    if waiting is _WRITE or outgoing.read_lag is not None:
+        is_behind = waiting is _WRITE
         read_lag = _read_lag_after(outgoing.read_lag, is_behind, after.bytes_out, context)
         outgoing = outgoing.replace(read_lag=read_lag)
-    if outgoing == NOTHING_OUTGOING:
-        outgoing = NOTHING_OUTGOING
     if waiting is not waiting_for(before) or after.responded != before.responded:
         waiting_since = context.now
-    incoming = after.incoming
-    if waiting is Waiting.BODY or incoming.pace is not None:
-        incoming = _paced(incoming, waiting is Waiting.BODY, context.now)
+    if waiting is _BODY_END or incoming.pace is not None:
+        incoming = _paced(incoming, waiting is _BODY_END, context.now)
         if after.bytes_in != before.bytes_in:
             waiting_since = context.now  # it is not silent, and whether it is fast enough is asked
-    incoming = _intern(incoming)
-    after = after.replace(incoming=incoming, waiting_since=waiting_since, outgoing=outgoing)
-    return after, effects
+    incoming, outgoing = _intern(incoming), _intern_outgoing(outgoing)
+    if (
+        incoming is after.incoming
+        and outgoing is after.outgoing
+        and waiting_since == after.waiting_since
+    ):
+        return after, effects
+    return settled(after, incoming, outgoing, waiting_since), effects
 
 
 def _paced(incoming: Incoming, is_body: bool, now: float) -> Incoming:
@@ -315,10 +334,23 @@ def _paced(incoming: Incoming, is_body: bool, now: float) -> Incoming:
 
 def _intern(incoming: Incoming) -> Incoming:
     """The shared record that equals this one, if there is one: then it can be told by identity."""
-    return next((record for record in _SHARED if record == incoming), incoming)
+    shared = _SHARED.get(incoming.phase)
+    if shared is None or shared is incoming or incoming.buffer or shared != incoming:
+        return incoming
+    return shared
 
 
-_SHARED = (IDLE_HTTP, IDLE_WEBSOCKET, DELIVERING, EVENT_STREAM, DROPPED)
+_SHARED: Final = {
+    record.phase: record
+    for record in (IDLE_HTTP, IDLE_WEBSOCKET, DELIVERING, EVENT_STREAM, DROPPED)
+}
+
+
+def _intern_outgoing(outgoing: Outgoing) -> Outgoing:
+    """`NOTHING_OUTGOING` if this equals it: then it can be told by identity."""
+    if outgoing is NOTHING_OUTGOING or outgoing.outbox or outgoing != NOTHING_OUTGOING:
+        return outgoing
+    return NOTHING_OUTGOING
 
 
 def _read_lag_after(

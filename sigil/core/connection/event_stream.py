@@ -13,6 +13,8 @@ then, on whatever topic, an event `gap` reports it: a silent hole would be a lie
 called back: it knows the client by its request. It does not know any other client.
 """
 
+from typing import Final
+
 from ..broadcast.broadcast import Broadcast, first_cursor
 from ..broadcast.encoding import Encoding
 from ..broadcast.entry import Subscription, format_position, parse_position
@@ -29,7 +31,7 @@ from .send_queue import append_frames, enqueue_broadcast
 from .subscriber import CloseState, add_topics, make_subscriber
 from .websocket_send import end_event_stream
 
-DECIDED_ENDS = frozenset((CloseReason.OK, CloseReason.HANDLER_ERROR, CloseReason.SHUTDOWN))
+DECIDED_ENDS: Final = frozenset((CloseReason.OK, CloseReason.HANDLER_ERROR, CloseReason.SHUTDOWN))
 """Ends that may have been decided on before the response came, and that end the stream too. What is
 wrong with bytes behind the request does not: they are discarded.
 """

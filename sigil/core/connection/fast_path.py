@@ -16,30 +16,24 @@ does not know any other client.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ..broadcast.encoding import Encoding
-from ..conn import Ticket
-from ..effects import Deliver, Handle, Send
-from ..events import Delivered, HandlerReturned, Received, SendMessages
-from ..http.encode import encode_common_responses
-from ..http.head import Head, find_header_end, request_of
+from ..effects import Deliver, Send
+from ..events import Delivered, Received, SendMessages
 from ..websocket.frames import encode_short_frames
 from ..websocket.messages import BETWEEN_MESSAGES, Message, take_unfragmented
 from .client import (
     DELIVERING,
-    IDLE_HTTP,
     IDLE_WEBSOCKET,
     NOTHING_OUTGOING,
     Client,
     after_delivery,
     after_read,
-    after_responses,
     with_subscriber,
 )
 from .context import Context, Step
 from .output import KEEP
-from .requests import order_handling, take_pipelined
 from .send_queue import append_frames
 from .subscriber import OPEN, Follow, LongFrame, with_queue
 from .websocket_state import NOTHING_UNDELIVERED
@@ -47,52 +41,8 @@ from .websocket_state import NOTHING_UNDELIVERED
 FastTransition: TypeAlias = Callable[[Client, Any, Context], Step | None]
 """Does what a transition and `after_transition` do, faster; None if it cannot."""
 
-PLAIN = Encoding.PLAIN
+PLAIN: Final = Encoding.PLAIN
 """The member itself: finding it on its class takes ten times as long."""
-
-
-# -- requests and responses ------------------------------------------------------------------------
-
-
-def on_received(client: Client, event: Received, context: Context) -> Step | None:
-    """The client after a read of whole requests that may be pipelined, and nothing else."""
-    data = event.data
-    if client.outstanding or client.responded >= context.last_request_number:
-        return None
-    if find_header_end(data) != len(data) - 4:
-        return _received_several(client, data, context) if data.endswith(b"\r\n\r\n") else None
-    head = context.parse(data)
-    if type(head) is not Head or not head.may_pipeline:
-        return None
-    after = after_read(client, client.incoming, (head,), len(data), context.now)
-    ticket = Ticket(client.conn, client.responded)
-    return after, [Handle(ticket, (request_of(head, b"", client.peer),))]
-
-
-def _received_several(client: Client, data: bytes, context: Context) -> Step | None:
-    """The client after a read of several whole requests."""
-    heads, requests, end, behind = take_pipelined(client, data, 0, context)
-    if not heads or end < len(data) or behind is not None:
-        return None
-    begun = client.replace(bytes_in=client.bytes_in + len(data), waiting_since=context.now)
-    return order_handling(begun, heads, requests, IDLE_HTTP)
-
-
-def on_handler_returned(client: Client, event: HandlerReturned, context: Context) -> Step | None:
-    """The client after small whole responses to the first outstanding requests."""
-    responses, outstanding = event.responses, client.outstanding
-    count = len(responses)
-    if event.ticket.number != client.responded:
-        return None
-    if not (0 < count <= len(outstanding) and context.is_unlogged):
-        return None
-    if not outstanding[count - 1].may_pipeline:
-        return None
-    data = encode_common_responses(responses, context.date)
-    if data is None:
-        return None
-    after = after_responses(client, count, len(data), context.now)
-    return after, [Send(client.conn, (data,), KEEP)]
 
 
 # -- WebSockets ------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ it ends, so that no reset can overtake them (RFC 9112 section 9.6). It does not 
 mean.
 """
 
+from typing import Final
+
 from ..close_reasons import CloseReason
 from ..conn import Ticket
 from ..effects import CloseBody, Effect, Send, Then
@@ -16,7 +18,7 @@ from ..http.response import StreamedBody
 from .client import IDLE_HTTP, Client, Phase, with_outgoing
 from .context import Step
 
-KEEP = Then.KEEP
+KEEP: Final = Then.KEEP
 """The member itself, for the paths of every message: finding it on its class takes ten times as
 long.
 """

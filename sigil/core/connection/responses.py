@@ -10,28 +10,31 @@ cannot be sent is the program's error: it goes to the error log, and the client 
 not know where requests come from.
 """
 
+from collections.abc import Sequence
+from typing import Final
+
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Ticket
-from ..effects import ERROR_LOG, SERVER_LOG, AccessLog, CloseBody, Effect, Log, LogLevel, Pull
+from ..effects import ERROR_LOG, SERVER_LOG, AccessLog, CloseBody, Effect, Log, LogLevel, Pull, Send
 from ..events import HandlerFailed, HandlerReturned, Segment
-from ..http.encode import CONTINUE, Encoded, encode_response
+from ..http.encode import CONTINUE, Encoded, encode_response, gather
 from ..http.head import Head, is_for_server
 from ..http.headers import Headers
 from ..http.response import EventStream, Response, StreamedBody, Upgrade
 from ..parse_result import Malformed
 from ..websocket.handshake import reject_upgrade
-from .client import Client, Disconnected, Phase, with_incoming, with_outgoing
+from .client import Client, Disconnected, Phase, after_responses, with_incoming, with_outgoing
 from .context import Context, Outcome, Step
 from .event_stream import event_stream_subscription, open_event_stream
-from .output import write, write_and_shut
+from .output import KEEP, write, write_and_shut
 from .upgrade import open_websocket
 
-NO_HEAD = Head("GET", "", "", "", 1, Headers(), 0, False, False, False, 0)
+NO_HEAD: Final = Head("GET", "", "", "", 1, Headers(), 0, False, False, False, 0)
 """Stands for a head that was not read when an error is answered."""
-UNREAD = NO_HEAD.replace(method="-", target="-")
+UNREAD: Final = NO_HEAD.replace(method="-", target="-")
 """Stands for it in the access log."""
 
-_INTERNAL_ERROR = Response.error(500)
+_INTERNAL_ERROR: Final = Response.error(500)
 
 
 # -- in order --------------------------------------------------------------------------------------
@@ -41,10 +44,14 @@ def take_responses(client: Client, event: HandlerReturned, context: Context) -> 
     """Send the responses that can be sent, hold those that are early, and close those that nobody
     waits for.
     """
-    effects: list[Effect] = []
-    for number, response in enumerate(event.responses, event.ticket.number):
-        client, more = take_response(client, number, response, context)
+    number, outgoing, effects, count = event.ticket.number, client.outgoing, list[Effect](), 0
+    is_in_order = number == client.responded and outgoing.streaming is None
+    if is_in_order and not (outgoing.early_responses or client.incoming.expects_continue):
+        client, effects, count = send_whole_responses(client, event.responses, context)
+    for response in event.responses[count:]:
+        client, more = take_response(client, number + count, response, context)
         effects += more
+        count += 1
     return client, effects
 
 
@@ -101,22 +108,67 @@ def send_response(client: Client, response: Response, context: Context) -> Step:
     return _send_body(client, response, body, context)
 
 
+def send_whole_responses(
+    client: Client, responses: Sequence[Response], context: Context
+) -> tuple[Client, list[Effect], int]:
+    """Send those at the front of these responses that have a body of bytes, to the first
+    outstanding requests, in one piece; also returned is how many they are.
+
+    One that cannot be sent, and those behind the last one of the connection, are left.
+    """
+    pieces: list[bytes] = []
+    effects: list[Effect] = []
+    count, closes = 0, False
+    for response in responses:
+        if closes or count == len(client.outstanding) or not isinstance(response.body, bytes):
+            break
+        head, is_last = client.outstanding[count], _is_last_response(client, count, context)
+        encoded = encode_response(response, head, is_last, context.date)
+        if isinstance(encoded, str):
+            break
+        if context.logs_access:
+            effects.append(_access(client, head, response, _since(client, head, context)))
+        pieces += encoded.pieces
+        closes = encoded.closes
+        count += 1
+    if count:
+        client, sent = _send_pieces(client, count, pieces, closes, context)
+        effects += sent
+    return client, effects, count
+
+
+def _send_pieces(
+    client: Client, count: int, pieces: list[bytes], closes: bool, context: Context
+) -> Step:
+    """Send the pieces of `count` whole responses, the last of the connection if it `closes`."""
+    segments = gather(pieces)
+    if not closes and not client.outgoing.outbox:
+        length = sum(map(len, segments))
+        after = after_responses(client, count, length, context.now)
+        return after, [Send(client.conn, segments, KEEP)]
+    after = after_responses(client, count, 0, context.now)
+    if closes:
+        return write_and_shut(after, segments, CloseReason.OK)
+    return write(after, segments)
+
+
 def _send_body(
     client: Client, response: Response, body: bytes | StreamedBody, context: Context
 ) -> Step:
-    """Send a response with a body of its own, or the head of it and a `Pull`."""
+    """Send a whole response, or the head of one whose body is streamed and a `Pull`."""
     head, ticket = client.outstanding[0], Ticket(client.conn, client.responded)
-    closes = _is_last_response(client, context)
     client, effects = _send_due_continue(client)
-    encoded = encode_response(response, head, closes, context.date)
+    if isinstance(body, bytes):
+        client, sent, count = send_whole_responses(client, (response,), context)
+        if count:
+            return client, effects + sent
+    encoded = encode_response(response, head, _is_last_response(client, 0, context), context.date)
     if isinstance(encoded, str):
         unsent = _close_body_of(client, ticket.number, response)
         return _send_internal_error(client, effects, encoded, unsent, context)
     if context.logs_access:
         effects = [*effects, _access(client, head, response, _since(client, head, context))]
     client, sent = _begin_response(client, encoded)
-    if not isinstance(body, StreamedBody):
-        return client, effects + sent
     next_chunk = CloseBody(ticket) if encoded.streaming is None else Pull(ticket)
     return client, [*effects, *sent, next_chunk]
 
@@ -127,7 +179,7 @@ def _send_event_stream(
     """Send the head of an event stream and subscribe the client, if there is room for one more."""
     if context.is_draining or not context.has_subscriber_slot:
         return _reject_event_stream(client, context)
-    head, closes = client.outstanding[0], _is_last_response(client, context)
+    head, closes = client.outstanding[0], _is_last_response(client, 0, context)
     client, effects = _send_due_continue(client)
     encoded = encode_response(response, head, closes, context.date)
     if isinstance(encoded, str):
@@ -141,7 +193,7 @@ def _send_event_stream(
         client, sent = _begin_response(client, encoded)
     else:
         client, sent = open_event_stream(
-            client, encoded.segments, subscription, body.history, context
+            client, gather(encoded.pieces), subscription, body.history, context
         )
     return client, effects + sent
 
@@ -188,14 +240,14 @@ def _send_internal_error(
     return client, [*before, note, *unsent, *effects]
 
 
-def _is_last_response(client: Client, context: Context) -> bool:
-    """True if the response to the first outstanding request ends the connection."""
-    incoming = client.incoming
-    if not client.outstanding[0].keep_alive:
+def _is_last_response(client: Client, index: int, context: Context) -> bool:
+    """True if the response to the outstanding request at this index ends the connection."""
+    incoming, head = client.incoming, client.outstanding[index]
+    if not head.keep_alive:
         return True
-    if len(client.outstanding) > 1 or incoming.final_error is not None:
+    if len(client.outstanding) > index + 1 or incoming.final_error is not None:
         return False  # another response comes behind it
-    if incoming.buffer and "upgrade" in client.outstanding[0].headers.combined:
+    if incoming.buffer and "upgrade" in head.headers.combined:
         return True  # what came behind an upgrade that is not made may not be meant as HTTP
     return context.is_draining or (incoming.peer_half_closed and not incoming.buffer)
 
@@ -220,9 +272,9 @@ def _refusal_note(client: Client, status: int, reason: CloseReason, sentence: st
 def _begin_response(client: Client, encoded: Encoded) -> Step:
     """Send what there is of a response: all of it, or the head of a streamed one."""
     if encoded.streaming is None:
-        return finish_response(client, encoded.segments, encoded.closes)
+        return finish_response(client, gather(encoded.pieces), encoded.closes)
     outgoing = client.outgoing.replace(streaming=encoded.streaming)
-    return write(with_outgoing(client, outgoing), encoded.segments)
+    return write(with_outgoing(client, outgoing), gather(encoded.pieces))
 
 
 def finish_response(client: Client, segments: tuple[Segment, ...], closes: bool) -> Step:
@@ -278,7 +330,7 @@ def send_error_response(client: Client, error: Malformed, context: Context) -> S
     effects: list[Effect] = [_refusal_note(client, error.status, error.reason, error.message)]
     if context.logs_access:
         effects.append(_access(client, client.incoming.head or UNREAD, response, context.now))
-    client, sent = write_and_shut(client, encoded.segments, error.reason)
+    client, sent = write_and_shut(client, gather(encoded.pieces), error.reason)
     return client, effects + sent
 
 
@@ -291,7 +343,7 @@ def service_unavailable(reason: CloseReason, head: Head, date: bytes) -> tuple[S
     """
     retry = (("Retry-After", "1"),) if head is NO_HEAD else ()
     response = Response.error(503, CLOSE_INFO[reason].sentence, headers=retry)
-    return encode_known(response, head, True, date).segments
+    return gather(encode_known(response, head, True, date).pieces)
 
 
 def encode_known(response: Response, head: Head, closes: bool, date: bytes) -> Encoded:

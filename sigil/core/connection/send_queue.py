@@ -26,7 +26,7 @@ from ..value import Value
 from ..websocket.frames import encode_frame, frame_header, frame_len
 from .subscriber import OPEN, Follow, LongFrame, Queue, Subscriber, item_len, make_place, places_len
 
-COPY_MAX = 16_384
+COPY_MAX: Final = 16_384
 """Bytes up to which a payload is copied behind its header, and neighbouring segments are joined."""
 
 

@@ -22,7 +22,7 @@ from ..events import Segment
 from ..limits import Limits
 from ..value import Value
 
-UTF8_BYTES_MAX = 4
+UTF8_BYTES_MAX: Final = 4
 """Bytes of a character in UTF-8, at most."""
 
 
@@ -42,17 +42,17 @@ class CloseState(IntEnum):
     """Both close frames were sent, or one side has failed; the program has been called."""
 
 
-OPEN = CloseState.OPEN
+OPEN: Final = CloseState.OPEN
 """The member itself, for the paths of every message: finding it on its class takes ten times as
 long.
 """
 
 
-PLACE_BYTES = 256
+PLACE_BYTES: Final = 256
 """Bytes of memory of a place in a queue beside the topics that it is for."""
-PLACES_LEN_MIN = 65_536
+PLACES_LEN_MIN: Final = 65_536
 """Bytes of places that any client has room for, however little it may be sent."""
-TOPIC_PLACE_BYTES = 128
+TOPIC_PLACE_BYTES: Final = 128
 """Bytes of memory of a topic in a set of topics, beside its text, which such sets share."""
 
 

@@ -11,6 +11,7 @@ deadlines have passed (`server.clock`).
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from ..close_reasons import CloseReason
 from .client import Client, Disconnected
@@ -77,7 +78,7 @@ def _half_closed_timed_out(client: Client, context: Context) -> Outcome:
     return fail(client, NO_CLOSE_FRAME.reason, context, NO_CLOSE_FRAME.message)
 
 
-TIMED_OUT: dict[Waiting, Callable[[Client, Context], Outcome]] = {
+TIMED_OUT: Final[dict[Waiting, Callable[[Client, Context], Outcome]]] = {
     Waiting.IDLE: _idle_timed_out,
     Waiting.HEADER: _header_timed_out,
     Waiting.BODY: _body_timed_out,

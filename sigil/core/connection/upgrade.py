@@ -9,6 +9,8 @@ delivered until it has returned from that. It does not know what happens on the 
 (`websocket`).
 """
 
+from typing import Final
+
 from ..broadcast.broadcast import first_cursor
 from ..broadcast.entry import Subscription
 from ..broadcast.negotiation import negotiate
@@ -29,7 +31,7 @@ from .subscriber import Subscriber, add_topics, make_subscriber
 from .websocket import take_data
 from .websocket_state import make_websocket
 
-IS_CLOSING = malformed("the connection is being closed", CloseReason.SHUTDOWN)
+IS_CLOSING: Final = malformed("the connection is being closed", CloseReason.SHUTDOWN)
 """Why a connection that the program has closed meanwhile is not upgraded."""
 
 

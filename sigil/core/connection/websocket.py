@@ -14,6 +14,7 @@ has a `websocket`. They do not know any other client, nor how a WebSocket ends (
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from ..events import Delivered, HalfClosed, Received, SendMessages
 from ..websocket.frames import Opcode, encode_frame
@@ -34,7 +35,7 @@ from .websocket_end import NO_CLOSE_FRAME, apply_end, delivery, go_on_after_end,
 from .websocket_send import flush_messages, on_send_messages, resume_sending
 from .websocket_state import CONTROL, NOTHING_UNDELIVERED, count_controls, park, take_batch
 
-_LIVELY = (Waiting.PING, Waiting.PONG, Waiting.CALLBACK)
+_LIVELY: Final = (Waiting.PING, Waiting.PONG, Waiting.CALLBACK)
 """What an open WebSocket waits for that takes what it is sent."""
 
 

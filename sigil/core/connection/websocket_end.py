@@ -11,6 +11,8 @@ that has a `websocket`. They do not know any other client, nor how messages come
 (`websocket`).
 """
 
+from typing import Final
+
 from ..broadcast.broadcast import Broadcast, commit_pending
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Conn
@@ -47,11 +49,13 @@ from .subscriber import OPEN, CloseState
 from .websocket_send import dequeue_for
 from .websocket_state import NOTHING_UNDELIVERED, AnyMessage, Undelivered, take_all
 
-NORMAL = 1000
+NORMAL: Final = 1000
 """The code of a close that needs no explanation (section 7.4.1)."""
-NO_CLOSE_FRAME = malformed("the connection ended without a close frame", CloseReason.PEER_RESET)
+NO_CLOSE_FRAME: Final = malformed(
+    "the connection ended without a close frame", CloseReason.PEER_RESET
+)
 """What ends the connection of a peer that sent no close frame."""
-PEER_CLOSED = CloseReason.WS_PEER_CLOSED
+PEER_CLOSED: Final = CloseReason.WS_PEER_CLOSED
 """The reason of an end that the peer has begun."""
 
 

@@ -11,7 +11,7 @@ than its outbox may hold; when it has caught up it is one of its cohort again. F
 client that is a subscriber. They do not know any other client.
 """
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from ..broadcast.broadcast import Broadcast
 from ..broadcast.encoding import EVENT_OVERHEAD_FACTOR, Encoding, encode_message
@@ -37,7 +37,7 @@ from .send_queue import (
 )
 from .subscriber import OPEN, CloseState, add_topics, make_place, places_len_max
 
-NOMINAL_FRAME_HEADER_LEN = 4
+NOMINAL_FRAME_HEADER_LEN: Final = 4
 """Bytes that a frame's header counts for when it is asked whether there is room: near enough, and
 the same wherever it is asked.
 """
@@ -61,7 +61,7 @@ SendCapacity: TypeAlias = tuple[SendStatus, int, bool]
 only texts can be sent.
 """
 
-NO_CAPACITY = (SendStatus.DROPPED, 0, False)
+NO_CAPACITY: Final = (SendStatus.DROPPED, 0, False)
 
 
 def send_capacity(client: Client | None, limits: Limits) -> SendCapacity:

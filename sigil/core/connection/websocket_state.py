@@ -30,13 +30,13 @@ from ..websocket.messages import (
     Pong,
 )
 
-MESSAGE_BYTES = 64
+MESSAGE_BYTES: Final = 64
 """What a message that waits counts for beside its length: the least that its object takes."""
 
-INFLATED_MAX = 1_032
+INFLATED_MAX: Final = 1_032
 """Bytes that deflate can make of one, at most."""
 
-FRAME_HEADER_BYTES = 4
+FRAME_HEADER_BYTES: Final = 4
 """What the frame of a short reply has beside its payload."""
 
 AnyMessage: TypeAlias = Message | CompressedMessage
@@ -58,7 +58,7 @@ class Undelivered(Value):
         self.length: Final = length
 
 
-NOTHING_UNDELIVERED = Undelivered((), 0, 0)
+NOTHING_UNDELIVERED: Final = Undelivered((), 0, 0)
 
 
 @final
@@ -115,8 +115,10 @@ def make_websocket(rules: FrameRules, heartbeat_at: float | None = None) -> WebS
     )
 
 
-CONTROL = (Ping, Pong)
-_TOO_MANY_CONTROLS = malformed("too many pings and pongs in a second", CloseReason.WS_OVERHEAD)
+CONTROL: Final = (Ping, Pong)
+_TOO_MANY_CONTROLS: Final = malformed(
+    "too many pings and pongs in a second", CloseReason.WS_OVERHEAD
+)
 
 
 def count_controls(

@@ -73,15 +73,15 @@ class BodyReader(Value):
         return self.state is BodyState.COMPLETE
 
 
-_QUOTED_STRING = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
-_CHUNK_EXTENSION = rb"[ \t]*;[ \t]*%(char)b+(?:[ \t]*=[ \t]*(?:%(char)b+|%(quoted)b))?" % {
+_QUOTED_STRING: Final = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
+_CHUNK_EXTENSION: Final = rb"[ \t]*;[ \t]*%(char)b+(?:[ \t]*=[ \t]*(?:%(char)b+|%(quoted)b))?" % {
     b"char": TOKEN_CHAR_BYTES,
     b"quoted": _QUOTED_STRING,
 }
-_CHUNK_LINE = re.compile(rb"0*([0-9A-Fa-f]{1,16})((?:%b)*)" % _CHUNK_EXTENSION)
+_CHUNK_LINE: Final = re.compile(rb"0*([0-9A-Fa-f]{1,16})((?:%b)*)" % _CHUNK_EXTENSION)
 """`chunk-size [ chunk-ext ]` (RFC 9112 section 7.1): the size in group 1, the extensions in 2."""
 
-_ILLEGAL_IN_CHUNK_LINE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_ILLEGAL_IN_CHUNK_LINE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def begin_body(body_length: int) -> BodyReader:
@@ -247,7 +247,7 @@ def _check_trailers(block: bytes, limits: Limits) -> Malformed | None:
     return None
 
 
-READERS = {
+READERS: Final = {
     BodyState.LENGTH: _read_length,
     BodyState.CHUNK_LINE: _read_chunk_line,
     BodyState.CHUNK_DATA: _read_chunk_data,

@@ -14,12 +14,12 @@ from typing import Final, assert_never, final
 
 from ..value import Value
 
-COPY_MAX = 16_384
+COPY_MAX: Final = 16_384
 """Bodies of up to so many bytes are copied behind their head, which is cheaper than to send a
 second segment.
 """
 
-LAST_CHUNK = b"0\r\n\r\n"
+LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 class Framing(IntEnum):

@@ -17,18 +17,18 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from math import isinf
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import unquote_to_bytes
 
 from ..limits import Limits
 from .headers import Pair, Pairs
 
-_PIECE_LEN = 4_096
+_PIECE_LEN: Final = 4_096
 """Escapes are decoded so many bytes at a time: `unquote_to_bytes` takes some 80 times the memory of
 its argument.
 """
 
-_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
+_SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
 """An escape that may be half of a surrogate pair."""
 
 
@@ -61,7 +61,7 @@ def decoding_bounds(limits: Limits) -> DecodingBounds:
     return _remembered_bounds(limits.max_form_len, limits.max_form_fields, limits.max_json_depth)
 
 
-DEFAULT_BOUNDS = decoding_bounds(Limits())
+DEFAULT_BOUNDS: Final = decoding_bounds(Limits())
 
 
 # -- fields ----------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise _not_json(f"{name} is no number there")
 
 
-_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant)
+_DECODER: Final = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant)
 
 
 def _is_deeper(value: Any, max_depth: int) -> bool:

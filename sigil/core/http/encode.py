@@ -5,77 +5,57 @@ Theory: the bytes of a response are a function of the response, of the request's
 body, HTTP/1.0 no chunks) and of whether the connection is to close. The framing is chosen here and
 nowhere else, so the length that is declared is always the length that is sent.
 
-Rules: nothing is written that `validate` refuses; what cannot be written is returned as a sentence
-for the log, and the caller sends a 500. Small bodies are copied behind the head, large ones are
-passed on by reference. It does not know sockets or time: the Date field is passed in as bytes.
+Rules: nothing is written that `field_lines` or `validate` refuses; what cannot be written is
+returned as a sentence for the log, and the caller sends a 500. What is sent are pieces, which
+`gather` joins: small bodies are copied behind the head, large ones passed on by reference. It does
+not know sockets or time: the Date field is passed in as bytes.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final, Never, assert_never, final
+from typing import Final, Never, final
 
 from ..value import Value
 from .chunks import COPY_MAX, Framing, StreamState
+from .field_lines import PreparedHeaders, prepare_headers
 from .head import Head
-from .headers import Headers, Pairs
-from .response import (
-    HTML,
-    JSON,
-    OCTETS,
-    REASON_PHRASES,
-    TEXT,
-    Body,
-    EventStream,
-    Response,
-    StreamedBody,
-    Upgrade,
+from .response import REASON_PHRASES, EventStream, Response, StreamedBody, Upgrade
+from .validate import NO_CONTENT_STATUSES, check_status, check_subscription, type_name
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = (
+    "Jan",
+    "Feb",
+    "Mar",
+    "Apr",
+    "May",
+    "Jun",
+    "Jul",
+    "Aug",
+    "Sep",
+    "Oct",
+    "Nov",
+    "Dec",
 )
-from .tokens import split_list
-from .validate import NO_CONTENT_STATUSES, check_response, check_subscription, declared_length
-
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @final
 class Encoded(Value):
-    """What to send for a response: the segments, whether the connection closes behind them, and the
-    state of the body if it is streamed.
+    """What to send for a response: its pieces in order, whether the connection closes behind them,
+    and the state of the body if it is streamed.
     """
 
-    __match_args__ = ("segments", "closes", "streaming")
+    __match_args__ = ("pieces", "closes", "streaming")
     __slots__ = __match_args__
 
     def __init__(
-        self, segments: tuple[bytes, ...], closes: bool, streaming: StreamState | None
+        self, pieces: tuple[bytes, ...], closes: bool, streaming: StreamState | None
     ) -> None:
-        self.segments: Final = segments
+        self.pieces: Final = pieces
         self.closes: Final = closes
         self.streaming: Final = streaming
-
-
-@final
-class PreparedHeaders(Value):
-    """The headers of a response, encoded.
-
-    `block` holds their field lines without Content-Length and Connection; `has_date` is true if
-    Date is among them. `closes` is true if the response asks for the connection to close, `length`
-    is the declared Content-Length in bytes.
-    """
-
-    __match_args__ = ("block", "has_date", "closes", "length", "options")
-    __slots__ = __match_args__
-
-    def __init__(
-        self, block: bytes, has_date: bool, closes: bool, length: int | None, options: str
-    ) -> None:
-        self.block: Final = block
-        self.has_date: Final = has_date
-        self.closes: Final = closes
-        self.length: Final = length
-        self.options: Final = options
-        """The options in Connection besides `close` and `keep-alive`."""
 
 
 def date_field_and_end(seconds: int) -> bytes:
@@ -89,63 +69,11 @@ def date_field_and_end(seconds: int) -> bytes:
     ).encode()
 
 
-def _encode_lines(pairs: Pairs) -> bytes:
-    """The field lines of these pairs."""
-    return "".join([f"{name}: {value}\r\n" for name, value in pairs]).encode("latin-1")
-
-
-_STATUS_LINES = {
+_STATUS_LINES: Final = {
     status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in REASON_PHRASES.items()
 }
-_COMMON_HEADERS = {
-    pairs: PreparedHeaders(_encode_lines(pairs), False, False, None, "")
-    for pairs in (TEXT, HTML, JSON, OCTETS, ())
-}
-"""The headers that most responses have, prepared once."""
-_TEXT_BLOCK = _COMMON_HEADERS[TEXT].block
-
-_COMMON_STARTS = {
-    status: line + b"Content-Length: "
-    for status, line in _STATUS_LINES.items()
-    if status >= 200 and status not in NO_CONTENT_STATUSES and status != 205
-}
-"""The beginning of a response with content, by status."""
-_LENGTHS = tuple(b"%d\r\n" % length for length in range(4_096))
-"""The end of the Content-Length line, by length."""
-
-_CONNECTION_CLOSE = b"Connection: close\r\n"
-_CONNECTION_KEEP_ALIVE = b"Connection: keep-alive\r\n"
-
-
-def encode_common_responses(responses: tuple[Response, ...], date: bytes) -> bytes | None:
-    """The bytes of the responses to pipelined requests, one behind the other; None if
-    `encode_response` is needed for one of them.
-
-    Common are the headers of `Response.text` and its like, a registered status, and a small body of
-    bytes on a connection that persists: the case to be fast in. `date` is the Date field with the
-    empty line that ends a head.
-    """
-    pieces: list[bytes] = []
-    known_headers, block = TEXT, _TEXT_BLOCK
-    try:
-        for response in responses:
-            status, headers, body = response.status, response.headers, response.body
-            if headers is not known_headers:
-                known_headers, block = headers, _COMMON_HEADERS[headers].block
-            if type(body) is not bytes or len(body) > COPY_MAX:
-                return None
-            length = len(body)
-            pieces += (
-                _COMMON_STARTS[status],
-                _LENGTHS[length] if length < 4_096 else b"%d\r\n" % length,
-                block,
-                date,
-                body,
-            )
-    except Exception:
-        # An uncommon status or header, or one from user code that cannot even be looked up.
-        return None
-    return b"".join(pieces)
+_CONNECTION_CLOSE: Final = b"Connection: close\r\n"
+_CONNECTION_KEEP_ALIVE: Final = b"Connection: keep-alive\r\n"
 
 
 def encode_response(response: Response, head: Head, closes: bool, date: bytes) -> Encoded | str:
@@ -155,10 +83,13 @@ def encode_response(response: Response, head: Head, closes: bool, date: bytes) -
     true besides because the response asks for it. `date` is the Date field with the empty line that
     ends a head.
     """
-    fields = prepare_headers(response)
+    status, body = response.status, response.body
+    problem = check_status(status)
+    if problem is not None:
+        return problem
+    fields = prepare_headers(response.headers)
     if isinstance(fields, str):
         return fields
-    status, body = response.status, response.body
     closes = closes or fields.closes
     match body:
         case bytes():
@@ -166,63 +97,13 @@ def encode_response(response: Response, head: Head, closes: bool, date: bytes) -
         case StreamedBody():
             return _encode_stream(status, fields, body.is_sse, head, closes, date)
         case EventStream():
-            # Framed as for HTTP/1.0, without chunks: then an event is the same bytes for everybody.
-            return _encode_stream(status, fields, True, head.replace(version=0), True, date)
+            return _encode_events(status, body, fields, head, date)
         case Upgrade():
-            # `prepare_headers` has refused it: a 101 is written by `encode_upgrade`.
-            return "an upgrade is not a response to be encoded here"
-        case _:
-            assert_never(body)
-
-
-def prepare_headers(response: Response) -> PreparedHeaders | str:
-    """The headers of a response, validated and encoded, or a sentence that says why the response
-    cannot be sent.
-    """
-    body = response.body
-    problem = _check_body(body) or check_response(response)
-    if problem is not None:
-        return problem
-    length = declared_length(response.headers)
-    if isinstance(body, EventStream):
-        if length is not None:
-            return "the response declares a Content-Length, and its body is a stream without end"
-        problem = check_subscription(body.topics, body.history)
-        if problem is not None:
-            return problem
-    return length if isinstance(length, str) else _prepare(response.headers, length)
-
-
-def _check_body(body: Body) -> str | None:
-    """None for a body that can be encoded."""
-    match body:
-        case bytes() | StreamedBody() | EventStream():
-            return None
-        case Upgrade():
-            pass
+            pass  # a 101 is written by `encode_upgrade`
         case _:
             # The type checker knows that nothing is left; a handler may return something else.
             _nothing: Never = body
-    return f"the body of a response is bytes or a stream, not {type(body).__name__}"
-
-
-def _prepare(pairs: Pairs, length: int | None) -> PreparedHeaders:
-    """The encoded lines of valid headers. Content-Length and Connection are left out, since their
-    lines depend on the request.
-    """
-    combined = Headers(pairs).combined
-    others = tuple(
-        [pair for pair in pairs if pair[0].lower() not in ("content-length", "connection")]
-    )
-    options = split_list(combined.get("connection", ""))
-    other_options = [option for option in options if option.lower() not in ("close", "keep-alive")]
-    return PreparedHeaders(
-        _encode_lines(others),
-        "date" in combined,
-        "close" in map(str.lower, options),
-        length,
-        ", ".join(other_options),
-    )
+    return f"the body of a response is bytes or a stream, not {type_name(body)}"
 
 
 def _encode_bytes(
@@ -246,12 +127,9 @@ def _encode_whole(
         body = b""
     length = _content_length(status, body, fields)
     framing_line = b"" if length is None else b"Content-Length: %d\r\n" % length
-    start = _encode_head(status, framing_line, fields, head, closes, date)
-    if not body or head.method == "HEAD":
-        return Encoded((start,), closes, None)
-    if len(body) <= COPY_MAX:
-        return Encoded((start + body,), closes, None)
-    return Encoded((start, body), closes, None)
+    lines = _encode_head(status, framing_line, fields, head, closes, date)
+    has_body = body and head.method != "HEAD"
+    return Encoded((*lines, body) if has_body else lines, closes, None)
 
 
 def _content_length(status: int, body: bytes, fields: PreparedHeaders) -> int | None:
@@ -263,6 +141,20 @@ def _content_length(status: int, body: bytes, fields: PreparedHeaders) -> int | 
     if status in NO_CONTENT_STATUSES:
         return None
     return len(body) if fields.length is None or status == 205 else fields.length
+
+
+def _encode_events(
+    status: int, body: EventStream, fields: PreparedHeaders, head: Head, date: bytes
+) -> Encoded | str:
+    """The head of a response whose body is an event stream. It is framed as for HTTP/1.0, without
+    chunks: then an event is the same bytes for everybody.
+    """
+    if fields.length is not None:
+        return "the response declares a Content-Length, and its body is a stream without end"
+    problem = check_subscription(body.topics, body.history)
+    if problem is not None:
+        return problem
+    return _encode_stream(status, fields, True, head.replace(version=0), True, date)
 
 
 def _encode_stream(
@@ -281,26 +173,42 @@ def _encode_stream(
         framing, line, closes = Framing.UNTIL_CLOSE, b"", True
     else:
         framing, line = Framing.CHUNKED, b"Transfer-Encoding: chunked\r\n"
-    start = _encode_head(status, line, fields, head, closes, date)
+    lines = _encode_head(status, line, fields, head, closes, date)
     if head.method == "HEAD":
-        return Encoded((start,), closes, None)
+        return Encoded(lines, closes, None)
     stream = StreamState(framing, fields.length or 0, closes, True, is_sse)
-    return Encoded((start,), closes, stream)
+    return Encoded(lines, closes, stream)
 
 
 def _encode_head(
     status: int, framing_line: bytes, fields: PreparedHeaders, head: Head, closes: bool, date: bytes
-) -> bytes:
+) -> tuple[bytes, ...]:
     """Status line and field lines, with the empty line behind them."""
-    return b"".join(
-        (
-            _STATUS_LINES.get(status) or status_line(status),
-            framing_line,
-            _connection_line(fields.options, closes, head.version),
-            fields.block,
-            b"\r\n" if fields.has_date else date,
-        )
+    return (
+        _STATUS_LINES.get(status) or status_line(status),
+        framing_line,
+        _connection_line(fields.options, closes, head.version),
+        fields.block,
+        b"\r\n" if fields.has_date else date,
     )
+
+
+def gather(pieces: Sequence[bytes]) -> tuple[bytes, ...]:
+    """The pieces as segments: neighbours are joined to one, but for pieces of more than `COPY_MAX`
+    bytes, which are not copied.
+    """
+    if max(map(len, pieces)) <= COPY_MAX:
+        return (b"".join(pieces),)
+    segments: list[bytes] = []
+    short: list[bytes] = []
+    for piece in pieces:
+        if len(piece) <= COPY_MAX:
+            short.append(piece)
+            continue
+        segments += (b"".join(short), piece)
+        short = []
+    last = b"".join(short)
+    return (*segments, last) if last else tuple(segments)
 
 
 def status_line(status: int) -> bytes:

@@ -10,7 +10,7 @@ for one call. It does not know what a field means: `framing` does.
 """
 
 import re
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
@@ -20,18 +20,18 @@ from ..parse_result import Malformed, malformed
 from .headers import Headers, decode_pairs
 from .tokens import TOKEN_BYTES
 
-CRLF = b"\r\n"
+CRLF: Final = b"\r\n"
 
 BytePair: TypeAlias = tuple[bytes, bytes]
 
-ILLEGAL_IN_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?=[^\n])|(?<!\r)\n")
+ILLEGAL_IN_HEAD: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?=[^\n])|(?<!\r)\n")
 """A byte that no field section may contain, or a CR or LF that is not half of a line end; a CR at
 the very end is left out, for it may become one.
 """
 
-_DEFAULT_LIMITS = Limits()
+_DEFAULT_LIMITS: Final = Limits()
 
-_PRELUDE = b"POST / HTTP/1.1\r\n"
+_PRELUDE: Final = b"POST / HTTP/1.1\r\n"
 """httptools wants a request line before field lines. It gets this one: the real one is parsed by
 `request_line`, by stricter rules.
 """

@@ -11,23 +11,26 @@ one field were joined by `Headers`. It does not know lines or bytes: `fields` do
 
 import re
 from ipaddress import AddressValueError, IPv6Address
+from typing import Final
 
 from ..close_reasons import CloseReason
 from ..parse_result import Malformed, malformed
 from .headers import Headers
 from .tokens import TOKEN
 
-UNDECODED_CODINGS = frozenset(("gzip", "x-gzip", "deflate", "compress", "x-compress", "identity"))
+UNDECODED_CODINGS: Final = frozenset(
+    ("gzip", "x-gzip", "deflate", "compress", "x-compress", "identity")
+)
 """Transfer codings with a registered meaning that we do not decode (RFC 9112 section 7)."""
 
-_HOST = re.compile(
+_HOST: Final = re.compile(
     r"(?:\[([^\]]*)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::([0-9]*))?"
 )
-_USUAL_HOST = re.compile(r"[A-Za-z0-9.\-]+(?::[0-9]{1,4})?")
+_USUAL_HOST: Final = re.compile(r"[A-Za-z0-9.\-]+(?::[0-9]{1,4})?")
 """The quick test for nearly every host: a name or an IPv4 address, and a port below 10000."""
-_IP_FUTURE = re.compile(r"[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+")
-_PORT_DIGITS_MAX = 5
-_LENGTH_DIGITS_MAX = 18
+_IP_FUTURE: Final = re.compile(r"[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+")
+_PORT_DIGITS_MAX: Final = 5
+_LENGTH_DIGITS_MAX: Final = 18
 """A Content-Length with more digits, leading zeros apart, is beyond any limit; it is refused
 without being converted, which would take long for very many.
 """

@@ -34,22 +34,22 @@ from .request_line import (
 )
 from .tokens import parse_list
 
-PIPELINED_METHODS = frozenset(("GET", "OPTIONS"))
+PIPELINED_METHODS: Final = frozenset(("GET", "OPTIONS"))
 """Safe methods (RFC 9110 section 9.2.1): the next pipelined request may be handled before the
 response to one of these is sent.
 """
 
-HEARTBEATS = "sigil-heartbeats"
+HEARTBEATS: Final = "sigil-heartbeats"
 """What a client puts into the query of a WebSocket's handshake to be sent heartbeats
 (`connection.heartbeat`). It is for the server, so the program is not shown it.
 """
 
-LEGAL = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+LEGAL: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 """The bytes that a head may contain besides line ends: visible characters, space, tab and obs-text
 (RFC 9110 section 5.5).
 """
 
-_DEFAULT_LIMITS = Limits()
+_DEFAULT_LIMITS: Final = Limits()
 
 
 @final
@@ -102,19 +102,19 @@ class Head(Value):
         """Those of the request: here, since a head that comes again is not parsed again."""
 
 
-HEAD_BYTES = 1_024
+HEAD_BYTES: Final = 1_024
 """Bytes of memory of a head beside its fields: the record, its request, and what stands for an
 outstanding request; measured for CPython on 64 bits, and rounded up.
 """
-TARGET_FACTOR = 6
+TARGET_FACTOR: Final = 6
 """The target is there as it came, once more, and as the decoded path, of wider characters
 perhaps.
 """
-FIELD_BYTES = 320
+FIELD_BYTES: Final = 320
 """Bytes of memory of a field line beside its text: the pair, two strings, the dictionary's entry;
 measured for CPython on 64 bits, and rounded up.
 """
-TEXT_FACTOR = 2
+TEXT_FACTOR: Final = 2
 """The text of a field is there once in its line, and once more in what lines are combined to."""
 
 

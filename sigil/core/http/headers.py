@@ -11,57 +11,44 @@ between them (RFC 9110 section 5.3), those of `cookie` with semicolons; `get_all
 It does not validate: `fields` checks what is received and `validate` what is sent.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, TypeAlias, final, overload
 
 Pair: TypeAlias = tuple[str, str]
 Pairs: TypeAlias = tuple[Pair, ...]
 
-_JOINERS = {"cookie": "; "}
+_JOINERS: Final = {"cookie": "; "}
 
-_COMMON = (
-    "Accept",
-    "Accept-Encoding",
-    "Accept-Language",
-    "Authorization",
-    "Cache-Control",
-    "Connection",
-    "Content-Length",
-    "Content-Type",
-    "Cookie",
-    "DNT",
-    "Expect",
-    "Host",
-    "If-Modified-Since",
-    "If-None-Match",
-    "Origin",
-    "Pragma",
-    "Priority",
-    "Range",
-    "Referer",
-    "Sec-Fetch-Dest",
-    "Sec-Fetch-Mode",
-    "Sec-Fetch-Site",
-    "Sec-Fetch-User",
-    "Sec-WebSocket-Extensions",
-    "Sec-WebSocket-Key",
-    "Sec-WebSocket-Protocol",
-    "Sec-WebSocket-Version",
-    "Transfer-Encoding",
-    "Upgrade",
-    "Upgrade-Insecure-Requests",
-    "User-Agent",
-    "X-Forwarded-For",
-    "X-Forwarded-Proto",
+_SECRET: Final = re.compile(
+    r"auth|cookie|token|key|secret|session|passw|sig|code=|sec-websocket-protocol", re.IGNORECASE
 )
-_NAMES = {
-    spelling.encode(): (spelling, name.lower())
-    for name in _COMMON
-    for spelling in (name, name.lower())
-}
-"""Names that most requests have: (name, lower-case name) by their bytes in the two usual spellings.
-"""
+"""What the name of a field or of a query parameter contains if its value may be a secret."""
+
+REMEMBERED_NAMES, REMEMBERED_NAME_LEN = 512, 64
+"""How many names of fields are remembered, and how long each may be."""
+
+
+def _decode_name(raw_name: bytes) -> Pair:
+    """(name, lower-case name) from the bytes of a name."""
+    name = raw_name.decode("latin-1")
+    return name, name.lower()
+
+
+def holds_secret(text: str) -> bool:
+    """True if the name of a field, or a query, suggests a secret."""
+    return _SECRET.search(text) is not None
+
+
+_decode_remembered: Final = lru_cache(maxsize=REMEMBERED_NAMES)(_decode_name)
+_is_secret_remembered: Final = lru_cache(maxsize=REMEMBERED_NAMES)(holds_secret)
+
+
+def may_be_secret(name: str) -> bool:
+    """`holds_secret` of the name of a field, remembered."""
+    return _is_secret_remembered(name) if len(name) <= REMEMBERED_NAME_LEN else holds_secret(name)
 
 
 def _combine(pairs: Pairs) -> dict[str, str]:
@@ -147,10 +134,11 @@ def decode_pairs(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
     texts: list[Pair] = []
     combined: dict[str, str] = {}
     for raw_name, raw_value in pairs:
-        name, key = _NAMES.get(raw_name) or _decode_name(raw_name)
+        is_short = len(raw_name) <= REMEMBERED_NAME_LEN
+        name, key = _decode_remembered(raw_name) if is_short else _decode_name(raw_name)
         value = raw_value.decode("latin-1").strip(" \t")
         texts.append((name, value))
-        # Combined here as in `_combine`, but without lower-casing the names of the table again.
+        # Combined here as in `_combine`, but without lower-casing the names again.
         if key in combined:
             combined[key] += _JOINERS.get(key, ", ") + value
         else:
@@ -158,10 +146,9 @@ def decode_pairs(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
     return Headers(tuple(texts), combined)
 
 
-def _decode_name(raw_name: bytes) -> Pair:
-    """(name, lower-case name) for a name that is not in the table."""
-    name = raw_name.decode("latin-1")
-    return name, name.lower()
+def hold_secret(headers: Headers) -> bool:
+    """True if the name of any of the fields suggests a secret."""
+    return any(map(may_be_secret, headers.combined))
 
 
 def to_pairs(headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Pairs:
@@ -170,11 +157,12 @@ def to_pairs(headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Pairs:
     """
     if isinstance(headers, Headers):
         return headers.pairs
-    items = headers.items() if isinstance(headers, Mapping) else headers
+    is_sequence = isinstance(headers, tuple | list)
+    items = headers if is_sequence or not isinstance(headers, Mapping) else headers.items()
     if not hasattr(items, "__iter__"):
         raise TypeError(f"headers are a mapping or pairs of str, not {type(headers).__name__}")
     pairs = tuple(items)
     for pair in pairs:
         if not isinstance(pair, tuple | list) or [type(text) for text in pair] != [str, str]:
             raise TypeError(f"headers are a mapping or pairs of str, not {pair!r}")
-    return tuple((name, value) for name, value in pairs)
+    return tuple([(pair[0], pair[1]) for pair in pairs])

@@ -37,29 +37,31 @@ class RequestLine(Value):
         self.version: Final = version
 
 
-METHODS = {
+METHODS: Final = {
     name.encode(): name
     for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 }
 """The methods that are implemented; any other token is answered 501 (RFC 9110 section 9.1)."""
 
-PRINTABLE = bytes(range(0x20, 0x7F))
+PRINTABLE: Final = bytes(range(0x20, 0x7F))
 """The bytes that a request line may contain: visible ASCII characters and the space."""
 
-_NOT_PRINTABLE = "the request line contains a byte that is not a visible ASCII character or a space"
+_NOT_PRINTABLE: Final = (
+    "the request line contains a byte that is not a visible ASCII character or a space"
+)
 
-_METHOD_LEN_MAX = 32
+_METHOD_LEN_MAX: Final = 32
 """No method is longer, in bytes: if the first space is not within them, the line is refused early.
 """
 
-_REQUEST_LINE_OVERHEAD_LEN = 64
+_REQUEST_LINE_OVERHEAD_LEN: Final = 64
 """Room for method, spaces and version beside the target, in bytes."""
 
-_TARGET = re.compile(rb"[!$&-;=?-\[\]_a-z~%]+")
+_TARGET: Final = re.compile(rb"[!$&-;=?-\[\]_a-z~%]+")
 """The characters of a URI (RFC 3986 section 2) but `#`, which begins a fragment."""
-_ABSOLUTE_TARGET = re.compile(rb"(?i:https?)://([^/?]*)(.*)")
-_VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
-_MINOR_VERSIONS = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
+_ABSOLUTE_TARGET: Final = re.compile(rb"(?i:https?)://([^/?]*)(.*)")
+_VERSION: Final = re.compile(rb"HTTP/([0-9])\.([0-9])")
+_MINOR_VERSIONS: Final = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
 
 
 def max_line_len(limits: Limits) -> int:

@@ -21,24 +21,25 @@ from typing import Any, Final, TypeAlias, final
 from urllib.parse import quote
 
 from ..value import Value
+from .field_lines import check_headers
 from .headers import Headers, Pair, Pairs, to_pairs
-from .validate import check_headers, check_status, check_subscription
+from .validate import check_status, check_subscription
 
 HeadersLike: TypeAlias = "Mapping[str, str] | Headers | Iterable[Pair]"
 BytesLike: TypeAlias = "bytes | bytearray | memoryview"
 
-TEXT: Pairs = (("Content-Type", "text/plain; charset=utf-8"),)
-HTML: Pairs = (("Content-Type", "text/html; charset=utf-8"),)
-JSON: Pairs = (("Content-Type", "application/json"),)
-OCTETS: Pairs = (("Content-Type", "application/octet-stream"),)
-EVENTS: Pairs = (
+TEXT: Final[Pairs] = (("Content-Type", "text/plain; charset=utf-8"),)
+HTML: Final[Pairs] = (("Content-Type", "text/html; charset=utf-8"),)
+JSON: Final[Pairs] = (("Content-Type", "application/json"),)
+OCTETS: Final[Pairs] = (("Content-Type", "application/octet-stream"),)
+EVENTS: Final[Pairs] = (
     ("Content-Type", "text/event-stream"),
     ("Cache-Control", "no-store"),
     ("X-Accel-Buffering", "no"),
 )
 """The headers of an event stream: no proxy on the way may store it, or buffer it as nginx would."""
 
-REASON_PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
+REASON_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus} | {
     413: "Content Too Large",
     414: "URI Too Long",
     416: "Range Not Satisfiable",
@@ -48,11 +49,11 @@ REASON_PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
 are sent without one.
 """
 
-_URI_MARKS = "%:/?#[]@!$&'()*+,;=~"
+_URI_MARKS: Final = "%:/?#[]@!$&'()*+,;=~"
 """The characters of a URI that `Response.redirect` leaves as they are, besides letters and digits.
 """
 
-_NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_NO_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 """A percent sign that begins no escape."""
 
 
@@ -146,8 +147,6 @@ class Response(Value):
         """A response of plain text in UTF-8."""
         if not isinstance(text, str):
             raise _not_text(text)
-        if status == 200 and not headers:
-            return Response(200, TEXT, text.encode())
         return Response(_status(status), _merge(TEXT, headers), text.encode())
 
     @staticmethod
@@ -313,12 +312,11 @@ def _merge(defaults: Pairs, headers: HeadersLike) -> Pairs:
     if not headers:
         return defaults
     given = to_pairs(headers)
-    names = {name.lower() for name, _ in given}
-    merged = (*(pair for pair in defaults if pair[0].lower() not in names), *given)
-    problem = check_headers(merged)
+    problem = check_headers(given)
     if problem is not None:
         raise ValueError(problem)
-    return merged
+    names = [name.lower() for name, _ in given]
+    return (*[pair for pair in defaults if pair[0].lower() not in names], *given)
 
 
 def _iterable(chunks: Chunks, items: str) -> Chunks:

@@ -17,12 +17,12 @@ from ..value import Value
 from .decoding import utf8_text
 from .headers import Headers
 
-KEEP_ALIVE_COMMENT = b":\n\n"
+KEEP_ALIVE_COMMENT: Final = b":\n\n"
 """A comment, which clients skip: it keeps a silent stream alive."""
 
-_LINE_END = re.compile(r"\r\n|\r|\n")
-_ILLEGAL_IN_TYPE = re.compile(r"[\r\n]")
-_ILLEGAL_IN_ID = re.compile(r"[\r\n\0]")
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
+_ILLEGAL_IN_TYPE: Final = re.compile(r"[\r\n]")
+_ILLEGAL_IN_ID: Final = re.compile(r"[\r\n\0]")
 
 
 @final

@@ -10,18 +10,19 @@ does not know which field a value belongs to.
 """
 
 import re
+from typing import Final
 
-TOKEN_CHAR = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+TOKEN_CHAR: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 """The pattern of one character of a token (`tchar`, RFC 9110 section 5.6.2), for larger patterns.
 """
 
-TOKEN = re.compile(f"{TOKEN_CHAR}+")
+TOKEN: Final = re.compile(f"{TOKEN_CHAR}+")
 """The pattern of a token in text."""
 
-TOKEN_CHAR_BYTES = TOKEN_CHAR.encode()
+TOKEN_CHAR_BYTES: Final = TOKEN_CHAR.encode()
 """`TOKEN_CHAR` for patterns over bytes."""
 
-TOKEN_BYTES = re.compile(TOKEN_CHAR_BYTES + b"+")
+TOKEN_BYTES: Final = re.compile(TOKEN_CHAR_BYTES + b"+")
 """The pattern of a token in bytes."""
 
 

@@ -10,30 +10,24 @@ never set Transfer-Encoding. The values in a response are judged by their real t
 asked for their repr, since that would run user code. Nothing is changed here.
 """
 
-import re
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from .headers import Pairs
-from .tokens import TOKEN
 
-_VALUE = re.compile(r"[\t -~\x80-\xff]*")
-_SERVER_FIELDS = frozenset(("transfer-encoding",))
-"""Fields that depend on the connection, so that only the server can send them."""
-
-_LENGTH_DIGITS_MAX = 18
+_LENGTH_DIGITS_MAX: Final = 18
 """No body is so long that its length has more digits."""
 
-NO_CONTENT_STATUSES = frozenset((204, 304))
+NO_CONTENT_STATUSES: Final = frozenset((204, 304))
 """Final statuses that never have content (RFC 9110 section 6.4.1)."""
 
 _type_name: Callable[[type], str] = type.__dict__["__name__"].__get__
-_SCALARS = frozenset((str, bytes, float, bool, type(None)))
-_CONTAINERS = frozenset((tuple, list, dict))
-_INT_MAX = 2**64
+_SCALARS: Final = frozenset((str, bytes, float, bool, type(None)))
+_CONTAINERS: Final = frozenset((tuple, list, dict))
+_INT_MAX: Final = 2**64
 """Greater numbers have no repr here: Python refuses to write some of them out."""
-_ITEMS_MAX = 100
-_DEPTH_MAX = 3
+_ITEMS_MAX: Final = 100
+_DEPTH_MAX: Final = 3
 """How many items a container may have, and how deep they may be nested, to have a repr here."""
 
 
@@ -67,34 +61,6 @@ def check_status(status: Any) -> str | None:
     if issubclass(type(status), int) and 200 <= status <= 599:
         return None
     return f"{safe_repr(status)} is not the status of a response (200 to 599)"
-
-
-def check_headers(pairs: Iterable[tuple[Any, Any]]) -> str | None:
-    """None if every name is a token and every value a field value (RFC 9110 sections 5.1 and 5.5),
-    and none is the server's to send.
-    """
-    for name, value in pairs:
-        if type(name) is not str or type(value) is not str:
-            return f"headers are pairs of str, not of {type_name(name)} and {type_name(value)}"
-        if TOKEN.fullmatch(name) is None:
-            return f"{name!r} is not a header name"
-        if _VALUE.fullmatch(value) is None:
-            return (
-                f"the value of header {name!r} contains a character that cannot be sent: {value!r}"
-            )
-        if name.lower() in _SERVER_FIELDS:
-            return f"the header {name!r} is the server's to send"
-    return None
-
-
-def check_response(response: Any) -> str | None:
-    """None if the status and the headers of a response are valid; its body is not looked at."""
-    status, headers = response.status, response.headers
-    if not issubclass(type(headers), tuple) or not all(
-        issubclass(type(pair), tuple) and len(pair) == 2 for pair in headers
-    ):
-        return f"the headers of a response are a tuple of pairs, not {safe_repr(headers)}"
-    return check_status(status) or check_headers(headers)
 
 
 def check_subscription(topics: Any, history: Any) -> str | None:

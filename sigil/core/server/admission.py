@@ -15,6 +15,7 @@ connection leaves no record, only a number in `Totals.rejected`. This file does 
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
 
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Conn
@@ -28,9 +29,9 @@ from .batch import Batch
 from .eviction import next_to_evict
 from .state import Server, ServerState
 
-EVICTED_PART = 8
+EVICTED_PART: Final = 8
 """No more than this part of all connections is evicted in one tick, by newcomers."""
-UNLIMITED = 2**30
+UNLIMITED: Final = 2**30
 """More connections than anybody can accept: new ones need not wait in the kernel's queue."""
 
 

@@ -82,7 +82,7 @@ class Batch:
     # fmt: off
     __slots__ = (
         "_deadline", "_ended", "_is_settling", "_newcomers", "_parse",
-        "context", "draft", "effects", "server", "unflushed",
+        "context", "draft", "effects", "has_settled", "server", "unflushed",
     )
     # fmt: on
 
@@ -94,6 +94,8 @@ class Batch:
         self.unflushed: list[Conn] = []
         self.effects: list[Effect] = []
         self._is_settling = False
+        self.has_settled = False
+        """A budget was exceeded or met again: effects of one client may stand side by side."""
         self._newcomers: list[Conn] = []
         self._deadline = 0.0
         """That of all newcomers of this run."""
@@ -255,7 +257,7 @@ class Batch:
         measure = due_measure(self.server.load, self.server.limits)
         if measure is None:
             return
-        self._is_settling = True
+        self._is_settling = self.has_settled = True
         while measure is not None and self._take_measure(measure, newest):
             measure = due_measure(self.server.load, self.server.limits)
         self._is_settling = False

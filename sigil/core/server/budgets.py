@@ -43,7 +43,7 @@ class Load(Value):
         """Subscribers: WebSockets and event streams of what is broadcast."""
 
 
-NO_LOAD = Load(0, 0, None, 0)
+NO_LOAD: Final = Load(0, 0, None, 0)
 
 
 class Measure(IntEnum):

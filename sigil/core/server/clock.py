@@ -15,6 +15,7 @@ not know what a timeout means for a connection (`connection/timeouts`), nor who 
 """
 
 from math import inf, nextafter
+from typing import Final
 
 from ..conn import Conn
 from ..connection.context import Parse
@@ -30,9 +31,9 @@ from .lifecycle import close_unheard, stop_now
 from .state import NO_LAST_READS, Server, ServerState, at_time
 from .timer_wheel import expire, next_expiry, put_back, schedule
 
-LOOKS_PER_OVERDUE = 8
+LOOKS_PER_OVERDUE: Final = 8
 """Connections that can be looked at in the time that it takes to deal with one that is overdue."""
-OVERLOAD_GRACE_SECONDS = 1.0
+OVERLOAD_GRACE_SECONDS: Final = 1.0
 """How long a paused server waits for its clients to read, before it disconnects the slowest."""
 
 

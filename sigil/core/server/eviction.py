@@ -26,7 +26,7 @@ from ..connection.deadlines import Waiting, waiting_for
 from ..value import Value
 from .slots import Draft
 
-EVICTION_ORDER: tuple[Waiting, ...] = (
+EVICTION_ORDER: Final[tuple[Waiting, ...]] = (
     Waiting.WRITE,
     Waiting.LINGER,
     Waiting.IDLE,
@@ -39,7 +39,7 @@ EVICTION_ORDER: tuple[Waiting, ...] = (
 )
 """By what it waits for, who loses its slot first. What only a subscriber waits for is not here."""
 
-_RANKS = {waiting: rank for rank, waiting in enumerate(EVICTION_ORDER)}
+_RANKS: Final = {waiting: rank for rank, waiting in enumerate(EVICTION_ORDER)}
 
 GOOD_RATE, GOOD_SECONDS = 8_192, 5.0
 """Whoever has taken so many bytes per second since it fell behind, some of them in the last so many
@@ -48,15 +48,15 @@ seconds, is held up by the network and not by itself: a download that goes on.
 
 # -- slots -----------------------------------------------------------------------------------------
 
-FIRST_LOOK = 128
+FIRST_LOOK: Final = 128
 """Slots that are looked at when no candidate is known: all of them, in a small server."""
-NEXT_LOOK = 32
+NEXT_LOOK: Final = 32
 """Slots that are looked at for each further eviction, so that all are within some."""
-LONGEST_LOOK = 1_024
+LONGEST_LOOK: Final = 1_024
 """Slots that are looked at to find somebody who has no request under way, or in one tick to find
 the slowest readers.
 """
-MAX_CANDIDATES = 64
+MAX_CANDIDATES: Final = 64
 """Candidates that are kept."""
 
 Rank: TypeAlias = tuple[int, float, int]
@@ -77,7 +77,7 @@ class Candidates(Value):
         self.next_slot: Final = next_slot
 
 
-NO_CANDIDATES = Candidates((), 0)
+NO_CANDIDATES: Final = Candidates((), 0)
 
 
 def next_to_evict(
@@ -128,13 +128,13 @@ def is_read_well(client: Client, now: float) -> bool:
 
 # -- memory ----------------------------------------------------------------------------------------
 
-FACTOR = 16
+FACTOR: Final = 16
 """Whoever holds less than so small a part of what another one holds comes after it, however slow it
 is: to drop it would be of no use.
 """
-SLOW_RATE = 64
+SLOW_RATE: Final = 64
 """Bytes per second that are added to every rate: what is slower makes no difference."""
-SECONDS_MIN = 1e-9
+SECONDS_MIN: Final = 1e-9
 """Keeps a rate finite for a client that began at this very moment."""
 
 

@@ -11,6 +11,7 @@ the same in every process. This file does not know sockets, nor how a message be
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from pyrsistent import PVector, pvector
 
@@ -32,9 +33,9 @@ from .batch import Batch
 from .state import Server, after_run, with_broadcast
 from .totals import count_sent
 
-FLUSH_ALL = Flush(None)
+FLUSH_ALL: Final = Flush(None)
 
-_NOBODY: PVector[Conn] = pvector()
+_NOBODY: Final[PVector[Conn]] = pvector()
 
 
 def flush(server: Server, event: Flush, parse: Parse) -> tuple[Server, list[Effect]]:

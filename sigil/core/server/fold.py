@@ -12,10 +12,10 @@ does not know sockets, clocks, threads or logs: facts come in, orders go out.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from ..connection.client import DELIVERING, IDLE_HTTP, IDLE_WEBSOCKET, NOTHING_OUTGOING, Client
-from ..connection.client_status import is_scheduled, may_be_counted
+from ..connection.client import DELIVERING, IDLE_WEBSOCKET, NOTHING_OUTGOING, Client
+from ..connection.client_status import is_scheduled
 from ..connection.context import Parse
 from ..connection.transitions import TRANSITIONS
 from ..effects import Effect, Send, Then
@@ -85,7 +85,7 @@ def coalesce(effects: Sequence[Effect]) -> list[Effect]:
 
 ServerTransition: TypeAlias = Callable[[Server, Any, Parse], tuple[Server, list[Effect]]]
 
-SERVER_TRANSITIONS: dict[type, ServerTransition] = {
+SERVER_TRANSITIONS: Final[dict[type, ServerTransition]] = {
     TickStarted: tick_started,
     TimeRead: time_read,
     InputRead: input_read,
@@ -159,9 +159,7 @@ def _apply_run(
             # and cohorts are unchanged, and `commit` would find nothing to do.
             incoming = client.incoming
             shortcut = None
-            if incoming is IDLE_HTTP:
-                shortcut = transition.idle_http
-            elif incoming is IDLE_WEBSOCKET:
+            if incoming is IDLE_WEBSOCKET:
                 shortcut = transition.idle_websocket
             elif incoming is DELIVERING:
                 shortcut = transition.delivering
@@ -170,12 +168,7 @@ def _apply_run(
                 after, orders = outcome
                 entries[slot] = after
                 effects += orders
-                # only heads can be counted of an idle connection, which it had or has more of
-                heads = client.outstanding or after.outstanding
-                if heads and may_be_counted(heads):
-                    batch.update_load(client, after)
-                    context = batch.context
-                if incoming is not IDLE_HTTP and is_scheduled(after) and not is_scheduled(client):
+                if is_scheduled(after) and not is_scheduled(client):
                     batch.unflushed.append(conn)
                 continue
         if kind is Writable:
@@ -183,9 +176,11 @@ def _apply_run(
             context = batch.context
         if transition.has_ticket and event.ticket.number < client.responded:
             batch.count_stale(kind)  # it was answered in another way, because this took too long
-        batch.commit(client, transition.apply(client, event, context))
-        may_be_joined = True
+        applied = transition.apply(client, event, context)
+        may_be_joined = may_be_joined or len(applied[1]) > 1
+        batch.commit(client, applied)
         context = batch.context  # another one, if a budget was exceeded or met again
     else:
         index += 1  # no `break`: the run ends behind the last event
-    return (*batch.finish(), may_be_joined, index)
+    server, effects = batch.finish()
+    return server, effects, may_be_joined or batch.has_settled, index

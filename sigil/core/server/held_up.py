@@ -46,7 +46,7 @@ class HeldUp(Value):
         """Seconds that usually pass from one tick to the next, if they are more than a period."""
 
 
-NEVER_HELD_UP = HeldUp(0.0, -inf, -inf, 0.0, 0.0)
+NEVER_HELD_UP: Final = HeldUp(0.0, -inf, -inf, 0.0, 0.0)
 
 
 def judged_at(held_up: HeldUp, tick_started_at: float) -> float:

@@ -20,8 +20,8 @@ from ..value import Value
 
 Key: TypeAlias = tuple[int, int]
 """The generation of a connection, and its slot."""
-NO_KEY: Key = (-1, -1)
-SPARE = 32
+NO_KEY: Final[Key] = (-1, -1)
+SPARE: Final = 32
 """So many that have ended are no reason to make the heap anew."""
 
 
@@ -39,7 +39,7 @@ class Oldest(Value):
         self.size: Final = size
 
 
-NOBODY = Oldest(pvector(), 0)
+NOBODY: Final = Oldest(pvector(), 0)
 
 
 def of_conns(conns: Iterable[Conn]) -> Oldest:

@@ -18,7 +18,7 @@ from ..conn import Conn
 from ..connection.client import Client
 from ..value import Value
 
-NO_SLOT = -1
+NO_SLOT: Final = -1
 
 
 @final
@@ -34,7 +34,7 @@ class Slots(Value):
         self.used: Final = used
 
 
-EMPTY = Slots(pvector(), NO_SLOT, 0)
+EMPTY: Final = Slots(pvector(), NO_SLOT, 0)
 
 
 def clients_of(slots: Slots) -> Iterator[Client]:

@@ -59,7 +59,7 @@ class LastReads(Value):
         """Those whom it does."""
 
 
-NO_LAST_READS = LastReads(pvector(), pvector())
+NO_LAST_READS: Final = LastReads(pvector(), pvector())
 
 
 @final

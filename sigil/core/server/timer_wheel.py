@@ -21,7 +21,7 @@ from pyrsistent import PMap, PVector, pmap, pvector
 from ..conn import Conn
 from ..value import Value
 
-BUCKETS_PER_PERIOD = 32
+BUCKETS_PER_PERIOD: Final = 32
 PERIOD_MIN_SECONDS, PERIOD_MAX_SECONDS = 0.01, 3_600.0
 """A tiny timeout must not make every tick look at everybody, nor a huge one forget anybody."""
 

@@ -53,7 +53,7 @@ class Totals(Value):
         """
 
 
-NO_TOTALS = Totals(0, 0, 0, 0, 0, 0, pmap(), 0)
+NO_TOTALS: Final = Totals(0, 0, 0, 0, 0, 0, pmap(), 0)
 
 
 def count_sent(totals: Totals, length: int) -> Totals:

@@ -13,39 +13,41 @@ measured for CPython on 64 bits, and rounded up. Every limit on memory has to be
 varies each of them. This file does not know a server: another test attacks one, and compares.
 """
 
+from typing import Final
+
 from ..connection.client_status import UNCOUNTED_BYTES
 from ..connection.subscriber import places_len_max
 from ..http.head import FIELD_BYTES, HEAD_BYTES, TARGET_FACTOR, TEXT_FACTOR
 from ..limits import Limits, without_aliases
 from ..server.budgets import outbound_bound
 
-SERVER_BYTES = 2**20
+SERVER_BYTES: Final = 2**20
 """A server without clients: its value, its tables, its threads' queues, the parser's."""
-CONNECTION_BYTES = 6_144
+CONNECTION_BYTES: Final = 6_144
 """An idle connection: socket, record, places in tables and timers, callbacks; and, when it ends,
 its last effects.
 """
-RESPONSE_BYTES = 2_048
+RESPONSE_BYTES: Final = 2_048
 """A response beside its body: record, head in bytes, its place in a queue."""
-TOPIC_BYTES = 512
+TOPIC_BYTES: Final = 512
 """A topic of a subscriber beside its text: the string, its places in the set while that is made
 anew, and in the index by which cohorts are found.
 """
-MESSAGE_BYTES = 512
+MESSAGE_BYTES: Final = 512
 """A published message beside its text: header, place on its page, the page."""
-ENCODINGS_BYTES = 9 * 128
+ENCODINGS_BYTES: Final = 9 * 128
 """All other encodings of a published message, beside their bytes."""
-CHAR_BYTES_MAX = 4
+CHAR_BYTES_MAX: Final = 4
 """Bytes of a character, all through a text that has one character that needs them."""
-EVENT_GROWTH = 7
+EVENT_GROWTH: Final = 7
 """Bytes of a server-sent event for each byte of a text that is nothing but line ends."""
-EVENT_BYTES = 48
+EVENT_BYTES: Final = 48
 """Bytes of a server-sent event beside its text, at most."""
-ROUND_PART = 8
+ROUND_PART: Final = 8
 """Handlers make no more in one round than this part of the budget for what goes out, and one
 response more (`Application`).
 """
-PING_BYTES = 12
+PING_BYTES: Final = 12
 """Bytes for each byte that is read, when that is pings without payload: nothing smaller on the wire
 makes an object.
 """

@@ -14,6 +14,7 @@ follow what the reader prefers, light or dark, and it brings its own background.
 
 from collections.abc import Iterator
 from html import escape
+from typing import Final
 
 from ..broadcast.ring import Ring
 from ..connection.client import Client
@@ -57,7 +58,7 @@ def _printable(text: str, max_chars: int) -> str:
 
 # -- for terminals ---------------------------------------------------------------------------------
 
-CELLS = 60
+CELLS: Final = 60
 """Characters for the ring in a line of text."""
 
 
@@ -82,10 +83,10 @@ def ring_text(server: Server) -> str:
     return f"{ring} {figures.members} at the head, {len(laggards)} behind"
 
 
-COLUMNS = ("slot", "generation", "where", "next", "behind", "outbox", "buffered", "topics")
-TEXT_COLUMNS = ("where", "topics")
+COLUMNS: Final = ("slot", "generation", "where", "next", "behind", "outbox", "buffered", "topics")
+TEXT_COLUMNS: Final = ("where", "topics")
 """They are aligned to the left, and numbers to the right."""
-TOPICS_CHARS_MAX = 40
+TOPICS_CHARS_MAX: Final = 40
 
 
 def clients_text(server: Server) -> str:
@@ -140,14 +141,14 @@ WIDTH, LEFT, RIGHT = 960, 190, 730
 """Of the picture, and of the ring in it: names stand to the left, figures to the right."""
 TOP, ROW, BAND, FOOT = 56, 22, 34, 50
 """Heights: of the heading, of a row, of the ring, of the legend."""
-DOTS_MAX = 40
+DOTS_MAX: Final = 40
 """Clients of a cohort that are drawn one by one."""
 NAME_CHARS_MAX, TITLE_CHARS_MAX = 23, 200
-GAP = 6
-BAR = 10
+GAP: Final = 6
+BAR: Final = 10
 
-FONT = "12px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace"
-STYLE = f"""
+FONT: Final = "12px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace"
+STYLE: Final = f"""
 .sigil-ring{{background:#fff;font:{FONT};max-width:100%}}
 .sigil-ring .ground{{fill:#fff;stroke:#d0d7de}}
 .sigil-ring text{{fill:#1f2328}}.sigil-ring .quiet{{fill:#59636e}}
@@ -338,7 +339,7 @@ def _laggard_row(figures: RingFigures, laggard: LaggardFigures, band: int, y: in
     return _tag("g", inner="".join(parts), title=title)
 
 
-LEGEND = (
+LEGEND: Final = (
     ("kept", "sent and kept", 14),
     ("new", "published in this tick", 134),
     ("member", "at the head", 322),

@@ -13,32 +13,33 @@ It does not know frames, nor which encoding a client agreed to: `handshake` read
 """
 
 import zlib
+from typing import Final
 
 from ..close_reasons import CloseReason
 from ..parse_result import Malformed, malformed
 
-DEFLATE_LEVEL = 3
+DEFLATE_LEVEL: Final = 3
 
-MEMORY_LEVEL = 5
+MEMORY_LEVEL: Final = 5
 """More memory than this makes a small window slower, and messages hardly shorter."""
 
-DEFLATE_END = b"\x00\x00\xff\xff"
+DEFLATE_END: Final = b"\x00\x00\xff\xff"
 """The end of every flush, which is left out of a message (RFC 7692 section 7.2.1)."""
 
-WINDOW_LEN = 2**zlib.MAX_WBITS
+WINDOW_LEN: Final = 2**zlib.MAX_WBITS
 """Bytes that a compressed block may refer back to."""
 
-STREAMS_MAX = 64
+STREAMS_MAX: Final = 64
 """Final blocks that are accepted in one message; no sensible sender writes a second one."""
 
-_STREAM_END = DEFLATE_END + b"\x01\x00\x00\xff\xff"
+_STREAM_END: Final = DEFLATE_END + b"\x01\x00\x00\xff\xff"
 """`DEFLATE_END` and an empty final block: a message that does not reach it ended inside a block."""
 
-BAD_DEFLATE = malformed(
+BAD_DEFLATE: Final = malformed(
     "a compressed message cannot be decompressed", CloseReason.WS_BAD_COMPRESSION
 )
 
-TOO_LONG = malformed(
+TOO_LONG: Final = malformed(
     "a compressed message is longer than this server accepts", CloseReason.WS_OVERSIZE_FRAME
 )
 

@@ -107,17 +107,17 @@ class Frame(Value):
 FIN, RSV, RSV1, MASKED = 0x80, 0x70, 0x40, 0x80
 """Bits of the first byte of a frame; MASKED is one of the second byte."""
 
-_CONTROL = 0x08
+_CONTROL: Final = 0x08
 """The bit of an opcode that makes it a control frame's (RFC 6455 section 5.5)."""
 
-CONTROL_MAX = 125
+CONTROL_MAX: Final = 125
 """Payload bytes of a control frame, and of any frame whose length is a single byte."""
 
 _pack_short, _pack_medium, _pack_long = Struct(">BB").pack, Struct(">BBH").pack, Struct(">BBQ").pack
-_EXTENDED_WIDTHS = {126: 2, 127: 8}
+_EXTENDED_WIDTHS: Final = {126: 2, 127: 8}
 """Bytes of the length behind the second byte, by the 7 bits in it that announce them."""
 
-_SHORTEST = {2: 126, 8: 0x10000}
+_SHORTEST: Final = {2: 126, 8: 0x10000}
 """The least length that needs so many bytes."""
 
 
@@ -180,10 +180,10 @@ def encode_short_frames(messages: Sequence[tuple[int, bytes]]) -> bytes:
     return b"".join(pieces)
 
 
-SMALL_FRAME_MAX = 2_048
+SMALL_FRAME_MAX: Final = 2_048
 """Payloads shorter than this have their header in a table; copying them costs next to nothing."""
 
-SHORT_FRAME_HEADERS = {
+SHORT_FRAME_HEADERS: Final = {
     int(opcode): tuple(_header(FIN | opcode, length, 0) for length in range(SMALL_FRAME_MAX))
     for opcode in (Opcode.TEXT, Opcode.BINARY)
 }
@@ -268,12 +268,12 @@ def parse_frame_header(
     return FrameHeader(_OPCODES[first & 0x0F], first >= FIN, first & RSV1 != 0, length, key, end)
 
 
-_NOT_MASKED = malformed("a frame of the client is not masked", CloseReason.WS_BAD_MASK)
-_IS_MASKED = malformed("a frame of the server is masked", CloseReason.WS_BAD_MASK)
-_LONG_CONTROL = malformed(
+_NOT_MASKED: Final = malformed("a frame of the client is not masked", CloseReason.WS_BAD_MASK)
+_IS_MASKED: Final = malformed("a frame of the server is masked", CloseReason.WS_BAD_MASK)
+_LONG_CONTROL: Final = malformed(
     "a control frame carries more than 125 bytes", CloseReason.WS_CONTROL_FRAME_TOO_LARGE
 )
-_LENGTH_NOT_SHORTEST = malformed(
+_LENGTH_NOT_SHORTEST: Final = malformed(
     "the length of a frame is not in its shortest form", CloseReason.WS_NONMINIMAL_LENGTH
 )
 
@@ -343,8 +343,8 @@ def _first_byte_error(
     return None
 
 
-_OPCODES = {int(opcode): opcode for opcode in Opcode}
-_FIRST_BYTE_ERRORS = {
+_OPCODES: Final = {int(opcode): opcode for opcode in Opcode}
+_FIRST_BYTE_ERRORS: Final = {
     (is_continuing, allows_rsv1): tuple(
         _first_byte_error(first, is_continuing, allows_rsv1) for first in range(256)
     )
@@ -356,10 +356,10 @@ _FIRST_BYTE_ERRORS = {
 
 # -- the payload of a close frame ------------------------------------------------------------------
 
-NO_STATUS_RCVD = 1005
+NO_STATUS_RCVD: Final = 1005
 """Stands for a close frame without a code; never on the wire (RFC 6455 section 7.4.1)."""
 
-REASON_MAX = CONTROL_MAX - 2
+REASON_MAX: Final = CONTROL_MAX - 2
 """Bytes of a close frame's reason."""
 
 

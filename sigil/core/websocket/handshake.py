@@ -16,12 +16,12 @@ from base64 import b64encode
 from typing import Final, final
 
 from ..close_reasons import CloseReason
+from ..http.field_lines import check_headers
 from ..http.framing import check_host_field
 from ..http.head import Head
 from ..http.headers import Headers, Pairs
 from ..http.response import Response
 from ..http.tokens import TOKEN, TOKEN_CHAR, parse_list, split_list
-from ..http.validate import check_headers
 from ..parse_result import Malformed, malformed
 from ..value import Value
 from .origin import is_origin_allowed
@@ -56,18 +56,18 @@ class Offer(Value):
         self.extensions: Final = extensions
 
 
-GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+GUID: Final = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """What is hashed together with a key (RFC 6455 section 1.3)."""
 
-VERSION = "13"
+VERSION: Final = "13"
 """The one Sec-WebSocket-Version there is (RFC 6455 section 4.1 item 9)."""
 
-_UPGRADE_FIELDS: Pairs = (
+_UPGRADE_FIELDS: Final[Pairs] = (
     ("Connection", "Upgrade"),
     ("Upgrade", "websocket"),
     ("Sec-WebSocket-Version", VERSION),
 )
-REFUSAL_FIELDS: dict[CloseReason, Pairs] = {
+REFUSAL_FIELDS: Final[dict[CloseReason, Pairs]] = {
     CloseReason.EXPECTED_EOF: (("Connection", "close"),),
     CloseReason.WS_MISSING_UPGRADE: _UPGRADE_FIELDS,
     CloseReason.WS_MISSING_VERSION_HEADER: _UPGRADE_FIELDS,
@@ -77,7 +77,7 @@ REFUSAL_FIELDS: dict[CloseReason, Pairs] = {
 section 15.5.22).
 """
 
-HANDSHAKE_FIELDS = frozenset(
+HANDSHAKE_FIELDS: Final = frozenset(
     (
         "connection",
         "upgrade",
@@ -91,14 +91,14 @@ HANDSHAKE_FIELDS = frozenset(
 )
 """Fields of a 101, in lower case, that the handshake sends itself or that a 101 may not have."""
 
-_PARAM = re.compile(
+_PARAM: Final = re.compile(
     rf'({TOKEN_CHAR}+)(?:[ \t]*=[ \t]*(?:({TOKEN_CHAR}+)|"((?:\\?{TOKEN_CHAR})+)"))?'
 )
 """`name`, `name=value` or `name="value"`; a quoted value is a token too once unquoted (RFC 6455
 section 9.1).
 """
 
-_KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
+_KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 """16 bytes in base64. The bits left over need not be zero: they are not in the example of RFC 6455
 section 4.1.
 """

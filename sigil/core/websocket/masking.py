@@ -17,21 +17,21 @@ from typing import Final, TypeAlias
 
 Mask: TypeAlias = Callable[[bytes, bytes], bytes]
 
-BIGINT_XOR_MAX = 640
+BIGINT_XOR_MAX: Final = 640
 """Bytes up to which one exclusive or of two big integers beats four translations.
 
 Measured under 3.11: 0.5 against 0.9 microseconds for 128 bytes, 2.0 against 1.6 for 1 KiB, 150
 against 50 for 64 KiB.
 """
 
-_KEY_REPEATS = tuple(
+_KEY_REPEATS: Final = tuple(
     [((1 << 32 * count) - 1) // 0xFFFFFFFF for count in range(BIGINT_XOR_MAX // 4 + 1)]
 )
 """A key times `_KEY_REPEATS[n]` is that key n times in a row: a multiplication is cheaper than
 repeating bytes and converting them.
 """
 
-_XOR_TABLES = tuple([bytes([byte ^ mask for byte in range(256)]) for mask in range(256)])
+_XOR_TABLES: Final = tuple([bytes([byte ^ mask for byte in range(256)]) for mask in range(256)])
 """For each byte of a key, what it makes of all bytes, as `bytes.translate` wants it."""
 
 

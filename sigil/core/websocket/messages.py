@@ -163,10 +163,10 @@ class MessageReader(Value):
         self.is_over: Final = is_over
 
 
-BETWEEN_MESSAGES = MessageReader(b"", None, None, False)
+BETWEEN_MESSAGES: Final = MessageReader(b"", None, None, False)
 """The reader between two messages with nothing buffered: as it begins, and mostly is."""
 
-READER_CLOSED = MessageReader(b"", None, None, True)
+READER_CLOSED: Final = MessageReader(b"", None, None, True)
 """The reader after a Close or an error."""
 
 Step: TypeAlias = tuple[MessageReader, Item | None, int]
@@ -368,8 +368,10 @@ def check_utf8(partial_char: bytes, piece: bytes, is_last: bool) -> bytes | Malf
     return rest
 
 
-_TOO_MANY_FRAGMENTS = malformed("a message has too many small fragments", CloseReason.WS_OVERHEAD)
-_BAD_TEXT = malformed("a text message is not UTF-8", CloseReason.WS_BAD_UTF8)
+_TOO_MANY_FRAGMENTS: Final = malformed(
+    "a message has too many small fragments", CloseReason.WS_OVERHEAD
+)
+_BAD_TEXT: Final = malformed("a text message is not UTF-8", CloseReason.WS_BAD_UTF8)
 
 
 def decompress(compressed: CompressedMessage, max_len: int) -> Message | Malformed:

@@ -13,15 +13,16 @@ It does not refuse: `handshake` makes the 403.
 """
 
 import re
+from typing import Final
 
 from ..http.headers import Headers
 
-_DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
+_DEFAULT_PORTS: Final = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
 
-_ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+\-.]*)://([^/?#@ ,]+)")
+_ORIGIN: Final = re.compile(r"([A-Za-z][A-Za-z0-9+\-.]*)://([^/?#@ ,]+)")
 """A scheme and an authority, and no more (RFC 6454 section 6.1)."""
 
-_AUTHORITY = re.compile(r"(\[[^\]]*\]|[^:]*)(?::([0-9]*))?")
+_AUTHORITY: Final = re.compile(r"(\[[^\]]*\]|[^:]*)(?::([0-9]*))?")
 """A host, in brackets if it is an IPv6 address, and maybe a port."""
 
 

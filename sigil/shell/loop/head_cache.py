@@ -9,24 +9,15 @@ the request. Only good heads are cached. It does not know connections: one resul
 that sent these bytes, which is safe as it is a value.
 """
 
-import re
-
 from ...core.connection.context import Parse
 from ...core.http.head import Head, Parsed, parse_headers_only
+from ...core.http.headers import hold_secret, holds_secret
 from ...core.limits import Limits
-
-_SECRET = re.compile(
-    rb"auth|cookie|token|key|secret|session|passw|sig|code=|sec-websocket-protocol", re.IGNORECASE
-)
-"""What the name of a field or of a query parameter contains if its value may be a secret."""
 
 
 def holds_credentials(head: Head) -> bool:
     """True if the names of the fields, or the query, suggest a secret."""
-    return (
-        _SECRET.search("\n".join((head.query, *head.headers.combined)).encode("latin-1"))
-        is not None
-    )
+    return hold_secret(head.headers) or (bool(head.query) and holds_secret(head.query))
 
 
 class _HeadCache(dict[bytes, Parsed]):

@@ -10,11 +10,11 @@ from tests.support.records import updated, updates_of
 pytestmark = needs_pure_sources
 
 COMPUTED = {
+    "with_read": {"bytes_in"},
     "after_read": {"outstanding", "bytes_in", "waiting_since"},
     "with_requests": {"outstanding"},
     "after_responses": {"outstanding", "responded", "bytes_out", "waiting_since"},
     "after_delivery": {"bytes_out", "waiting_since"},
-    "with_session": {"bytes_out"},
     "with_subscriber": {"bytes_out"},
 }
 """By function: fields that change though no argument has their name."""

@@ -7,7 +7,6 @@ from typing import get_args
 
 import pytest
 
-from sigil.core.connection import fast_path
 from sigil.core.connection.transitions import TRANSITIONS
 from sigil.core.events import Event, Flush
 
@@ -28,6 +27,3 @@ def test_a_row_knows_whether_its_event_names_a_request() -> None:
 def test_a_row_is_called_after_its_event(event: type) -> None:
     name = "on_" + re.sub(r"(?<!^)(?=[A-Z])", "_", event.__name__).lower()
     assert TRANSITIONS[event].apply.__name__ == name
-    shortcut = getattr(fast_path, name, None)
-    row = TRANSITIONS[event]
-    assert shortcut in (None, row.idle_http, row.idle_websocket, row.delivering)

@@ -1,0 +1,172 @@
+"""The header fields of a response: each checked and made a line of bytes, and remembered.
+
+Theory: what is sent of a field is a pure function of its name and value, and a program sends the
+same few fields again and again. So a field is checked and encoded once, and what came of it is
+remembered by the pair: a response with fields of the program's own costs little more than one
+without.
+
+Rules: problems are sentences. The memory is bounded in fields and in the length of each, and has no
+field that may be a secret (`headers.may_be_secret`): a cookie that differs each time costs its own
+check and pushes out nothing. Values are judged by their real types, since a response may hold
+anything. It does not know the body, nor the connection: `encode` does.
+"""
+
+from enum import IntEnum
+from functools import lru_cache
+from re import compile as _compile
+from typing import Any, Final, final
+
+from ..value import Value
+from .headers import may_be_secret
+from .tokens import TOKEN, split_list
+from .validate import declared_length, safe_repr, type_name
+
+_VALUE: Final = _compile(r"[\t -~\x80-\xff]*")
+
+REMEMBERED_FIELDS, REMEMBERED_LEN = 1_024, 256
+"""How many fields are remembered, and how many characters each has at most."""
+
+
+class Role(IntEnum):
+    """What a field is besides a line to be sent."""
+
+    LINE = 0
+    """Nothing."""
+    DATE = 1
+    """The Date, which the server adds where it is missing."""
+    FRAMING = 2
+    """A Content-Length or a Connection, whose line depends on the request."""
+
+
+LINE: Final = Role.LINE
+"""The member itself: finding it on its class takes ten times as long."""
+_ROLES: Final = {
+    "date": Role.DATE,
+    "content-length": Role.FRAMING,
+    "connection": Role.FRAMING,
+}
+_SERVER_FIELDS: Final = frozenset(("transfer-encoding",))
+"""Fields that depend on the connection, so that only the server can send them."""
+
+
+@final
+class FieldLine(Value):
+    """A field as it is sent: its line, with the line end."""
+
+    __match_args__ = ("line", "role")
+    __slots__ = __match_args__
+
+    def __init__(self, line: bytes, role: Role) -> None:
+        self.line: Final = line
+        self.role: Final = role
+
+
+@final
+class PreparedHeaders(Value):
+    """The headers of a response, encoded.
+
+    `block` holds their field lines without Content-Length and Connection; `has_date` is true if
+    Date is among them. `closes` is true if the response asks for the connection to close, `length`
+    is the declared Content-Length in bytes.
+    """
+
+    __match_args__ = ("block", "has_date", "closes", "length", "options")
+    __slots__ = __match_args__
+
+    def __init__(
+        self, block: bytes, has_date: bool, closes: bool, length: int | None, options: str
+    ) -> None:
+        self.block: Final = block
+        self.has_date: Final = has_date
+        self.closes: Final = closes
+        self.length: Final = length
+        self.options: Final = options
+        """The options in Connection besides `close` and `keep-alive`."""
+
+
+# -- one field -------------------------------------------------------------------------------------
+
+
+def field_line(name: Any, value: Any) -> FieldLine | str:
+    """The line of a field (RFC 9112 section 5), or a sentence that says why it cannot be sent: the
+    name is no token, the value no field value (RFC 9110 sections 5.1 and 5.5), or it is the
+    server's to send.
+    """
+    if type(name) is not str or type(value) is not str:
+        return f"headers are pairs of str, not of {type_name(name)} and {type_name(value)}"
+    if len(name) + len(value) > REMEMBERED_LEN or may_be_secret(name):
+        return encode_field(name, value)
+    return _encode_remembered(name, value)
+
+
+def encode_field(name: str, value: str) -> FieldLine | str:
+    """`field_line` of two str, not remembered."""
+    if TOKEN.fullmatch(name) is None:
+        return f"{name!r} is not a header name"
+    if _VALUE.fullmatch(value) is None:
+        return f"the value of header {name!r} contains a character that cannot be sent: {value!r}"
+    key = name.lower()
+    if key in _SERVER_FIELDS:
+        return f"the header {name!r} is the server's to send"
+    return FieldLine(f"{name}: {value}\r\n".encode("latin-1"), _ROLES.get(key, LINE))
+
+
+_encode_remembered: Final = lru_cache(maxsize=REMEMBERED_FIELDS)(encode_field)
+
+
+# -- all of them -----------------------------------------------------------------------------------
+
+
+def check_headers(pairs: Any) -> str | None:
+    """None if every name is a token and every value a field value, and none is the server's."""
+    for name, value in pairs:
+        field = field_line(name, value)
+        if isinstance(field, str):
+            return field
+    return None
+
+
+def prepare_headers(pairs: Any) -> PreparedHeaders | str:
+    """The headers of a response, validated and encoded, or a sentence that says why they cannot be
+    sent. Content-Length and Connection are left out, since their lines depend on the request.
+    """
+    lines: list[bytes] = []
+    has_date = has_framing = False
+    if not issubclass(type(pairs), tuple):
+        return _not_pairs(pairs)
+    for pair in pairs:
+        if not issubclass(type(pair), tuple) or len(pair) != 2:
+            return _not_pairs(pairs)
+        field = field_line(pair[0], pair[1])
+        if isinstance(field, str):
+            return field
+        if field.role is Role.FRAMING:
+            has_framing = True
+            continue
+        lines.append(field.line)
+        has_date = has_date or field.role is not LINE
+    block = b"".join(lines)
+    if has_framing:
+        return _with_framing(pairs, block, has_date)
+    return PreparedHeaders(block, has_date, False, None, "")
+
+
+def _with_framing(pairs: Any, block: bytes, has_date: bool) -> PreparedHeaders | str:
+    """The headers with what Content-Length and Connection among these pairs ask for."""
+    length = declared_length(pairs)
+    if isinstance(length, str):
+        return length
+    asked = [
+        option
+        for name, value in pairs
+        if name.lower() == "connection"
+        for option in split_list(value)
+    ]
+    others = [option for option in asked if option.lower() not in ("close", "keep-alive")]
+    closes = "close" in [option.lower() for option in asked]
+    return PreparedHeaders(block, has_date, closes, length, ", ".join(others))
+
+
+def _not_pairs(headers: Any) -> str:
+    """The sentence for headers that are no tuple of pairs."""
+    return f"the headers of a response are a tuple of pairs, not {safe_repr(headers)}"

@@ -1,0 +1,112 @@
+"""The header fields of a response: what cannot be sent is a sentence, the rest are bytes, and what
+is remembered is what would be made anew.
+"""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sigil.core.http.field_lines import (
+    REMEMBERED_LEN,
+    FieldLine,
+    PreparedHeaders,
+    Role,
+    check_headers,
+    encode_field,
+    field_line,
+    prepare_headers,
+)
+from sigil.core.http.headers import may_be_secret
+
+
+@pytest.mark.parametrize(
+    ("pairs", "problem"),
+    [
+        ((), None),
+        ((("X-A", "b"), ("x-a", "\tc \xe9")), None),
+        ((("X-A", ""),), None),
+        ((("X A", "b"),), "'X A' is not a header name"),
+        ((("", "b"),), "'' is not a header name"),
+        (((5, "b"),), "headers are pairs of str, not of int and str"),
+        ((("X-A\n", "b"),), "'X-A\\n' is not a header name"),
+        (
+            (("X-A", "b\r\nc"),),
+            "the value of header 'X-A' contains a character that cannot be sent: 'b\\r\\nc'",
+        ),
+        (
+            (("X-A", "b\n"),),
+            "the value of header 'X-A' contains a character that cannot be sent: 'b\\n'",
+        ),
+        ((("X-A", 5),), "headers are pairs of str, not of str and int"),
+        (
+            (("transfer-ENCODING", "chunked"),),
+            "the header 'transfer-ENCODING' is the server's to send",
+        ),
+    ],
+)
+def test_pairs_are_names_and_values_that_are_not_ours(pairs: Any, problem: str | None) -> None:
+    assert check_headers(pairs) == problem
+
+
+@pytest.mark.parametrize(
+    ("headers", "text"),
+    [
+        ([("A", "b")], "[('A', 'b')]"),
+        ({"A": "b"}, "{'A': 'b'}"),
+        ((["A", "b"],), "(['A', 'b'],)"),
+        ((("A", "b", "c"),), "(('A', 'b', 'c'),)"),
+    ],
+)
+def test_headers_are_a_tuple_of_pairs(headers: Any, text: str) -> None:
+    problem = f"the headers of a response are a tuple of pairs, not {text}"
+    assert prepare_headers(headers) == problem
+
+
+@pytest.mark.parametrize(
+    ("pairs", "prepared"),
+    [
+        ((), PreparedHeaders(b"", False, False, None, "")),
+        (
+            (("X-A", "b"), ("x-a", "\xe9")),
+            PreparedHeaders(b"X-A: b\r\nx-a: \xe9\r\n", False, False, None, ""),
+        ),
+        ((("DATE", "now"),), PreparedHeaders(b"DATE: now\r\n", True, False, None, "")),
+        (
+            (("X-A", "b"), ("content-length", "5"), ("Set-Cookie", "a=b")),
+            PreparedHeaders(b"X-A: b\r\nSet-Cookie: a=b\r\n", False, False, 5, ""),
+        ),
+        (
+            (("Connection", "close, Foo"), ("connection", "keep-alive, bar")),
+            PreparedHeaders(b"", False, True, None, "Foo, bar"),
+        ),
+    ],
+)
+def test_headers_are_prepared_once_for_all_requests(
+    pairs: tuple[tuple[str, str], ...], prepared: PreparedHeaders
+) -> None:
+    assert prepare_headers(pairs) == prepared
+
+
+NAMES = st.sampled_from(("X-A", "x-a", "Date", "Set-Cookie", "Authorization", "Content-Length", ""))
+TEXTS = st.text(max_size=8) | st.sampled_from(("x" * REMEMBERED_LEN, "\r\n", "\xe9"))
+
+
+@given(st.lists(st.tuples(NAMES | st.text(max_size=3), TEXTS), max_size=8))
+def test_what_is_remembered_is_what_would_be_made_anew(pairs: list[tuple[str, str]]) -> None:
+    for name, value in [*pairs, *pairs]:
+        assert field_line(name, value) == encode_field(name, value)
+
+
+@pytest.mark.parametrize("name", ["Set-Cookie", "authorization", "X-API-Key", "X-Auth-Token"])
+def test_a_secret_is_not_remembered(name: str) -> None:
+    assert may_be_secret(name)
+    assert field_line(name, "a") is not field_line(name, "a")
+
+
+def test_a_field_of_the_program_is_remembered_unless_it_is_long() -> None:
+    assert field_line("X-A", "b") is field_line("X-A", "b")
+    assert field_line("X-A", "b") == FieldLine(b"X-A: b\r\n", Role.LINE)
+    long = "b" * REMEMBERED_LEN
+    assert field_line("X-A", long) is not field_line("X-A", long)
