@@ -151,8 +151,6 @@ def _apply_run(
         if type(client) is not Client or (client.conn is not conn and client.conn != conn):
             batch.count_stale(kind)
             continue
-        may_be_joined = may_be_joined or slot == last_slot
-        last_slot = slot
         if client.outgoing is NOTHING_OUTGOING:
             # Idle connections share their records, so identity tells that one is idle. What nearly
             # always happens to it then has a short way (`fast_path`), which leaves it idle: sums
@@ -167,7 +165,9 @@ def _apply_run(
             if outcome is not None:
                 after, orders = outcome
                 entries[slot] = after
-                effects += orders
+                if orders:
+                    may_be_joined, last_slot = may_be_joined or slot == last_slot, slot
+                    effects += orders
                 if is_scheduled(after) and not is_scheduled(client):
                     batch.unflushed.append(conn)
                 continue
@@ -177,8 +177,11 @@ def _apply_run(
         if transition.has_ticket and event.ticket.number < client.responded:
             batch.count_stale(kind)  # it was answered in another way, because this took too long
         applied = transition.apply(client, event, context)
-        may_be_joined = may_be_joined or len(applied[1]) > 1
+        before = len(effects)
         batch.commit(client, applied)
+        if len(effects) > before:
+            is_next = slot == last_slot or len(effects) > before + 1
+            may_be_joined, last_slot = may_be_joined or is_next, slot
         context = batch.context  # another one, if a budget was exceeded or met again
     else:
         index += 1  # no `break`: the run ends behind the last event
