@@ -22,6 +22,7 @@ from .servers import COMPILED, NAMES, SERVERS, version_of
 
 CORES = ("sigil", COMPILED)
 FLOOR = "c-floor"
+MARKS = ("o", "s", "^", "v", "D", "P", "X", "<", ">", "*")
 DECIMALS = ((100.0, 0), (10.0, 1), (0.0, 2))
 """How many decimals a figure has that is at least so much."""
 
@@ -208,23 +209,31 @@ def as_json(results: Results) -> dict[str, object]:
 
 
 def write_chart(results: Results, path: Path) -> None:
-    """An SVG with a bar for each server in each row, by ratio; ImportError without matplotlib."""
+    """An SVG: for each row a bar from 1 to the ratio of each core of sigil's, and a mark for each
+    other server; ImportError without matplotlib.
+    """
     from matplotlib.figure import Figure
 
     rows = [row for row in results.rows if yardstick_of(results, row)]
     servers = servers_of(results, rows)
-    figure = Figure(figsize=(9, 2 + 0.13 * len(rows) * (len(servers) + 1)))
-    axes = figure.add_subplot()
+    figure = Figure(figsize=(9, 2 + 0.3 * len(rows)))
+    axes = figure.add_subplot(xlabel="work for each second of CPU; the yardstick is 1")
     for place, name in enumerate(servers):
-        found = [ratio_of(results, row, name) for row in rows]
-        heights = [index + (place + 0.5) / (len(servers) + 1) for index in range(len(rows))]
-        lengths = [one.middle if one else 0 for one in found]
-        axes.barh(heights, lengths, 1 / (len(servers) + 1), label=name)
-    axes.set_yticks([index + 0.5 for index in range(len(rows))], [row.name for row in rows])
-    if rows:
-        axes.set_xscale("log")
+        found = [(index, ratio_of(results, row, name)) for index, row in enumerate(rows)]
+        points = [(index, ratio.middle) for index, ratio in found if ratio]
+        heights, lengths = zip(*points, strict=True) if points else ((), ())
+        if name in CORES:
+            core = CORES.index(name)
+            above = [height + 0.2 * core for height in heights]
+            lengths = [length - 1 for length in lengths]
+            axes.barh(above, lengths, 0.2, left=1, label=name, color=("0.2", "0.6")[core])
+        else:
+            axes.plot(lengths, heights, MARKS[place % len(MARKS)], label=name)
+    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    axes.grid(axis="y", linewidth=0.3)
     axes.axvline(1, color="black", linewidth=0.5)
     axes.invert_yaxis()
-    axes.set_xlabel("work for each second of CPU; uvicorn or websockets is 1")
-    axes.legend(loc="lower right", fontsize="small")
+    if rows:
+        axes.set_xscale("log")
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small")
     figure.savefig(path, format="svg", bbox_inches="tight")
