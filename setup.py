@@ -11,6 +11,7 @@ edited, so it is never compiled.
 """
 
 import os
+import shutil
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -47,6 +48,16 @@ def get_requires_for_build_wheel(config_settings: Any = None) -> list[str]:
         project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
         required += [MYPYC, *project["dependencies"]]
     return required
+
+
+def build_wheel(*arguments: Any, **keywords: Any) -> str:
+    """The name of the wheel that is built, with what an earlier build has left here put away: what
+    is gone from the sources since would be in the wheel again.
+    """
+    for left in Path("build").glob("lib*"):
+        shutil.rmtree(left)
+    name: str = build_meta.build_wheel(*arguments, **keywords)
+    return name
 
 
 def build_editable(*arguments: Any, **keywords: Any) -> str:

@@ -63,6 +63,8 @@ def test_a_pure_wheel_is_for_every_python_and_has_all_of_the_package(tmp_path: P
     shutil.copytree(
         ROOT / "sigil", tmp_path / "sigil", ignore=shutil.ignore_patterns("__pycache__")
     )
+    (tmp_path / "build/lib/sigil").mkdir(parents=True)
+    (tmp_path / "build/lib/sigil/gone.py").write_text("")
     name, names = built(tmp_path)
     assert name.endswith("-py3-none-any.whl")
     there_are = {
