@@ -4,10 +4,9 @@ Theory: a body in progress is a value: what the next byte belongs to, and a rope
 Feeding it bytes gives a new value and the bytes that belong to the next request; chunked framing is
 a table with one function for each state.
 
-Rules: `continue_body_read` is total and holds no byte twice. A rope's pieces shrink by half from
-left to right, so it has few pieces however small the reads were, and each byte is copied a
-logarithmic number of times. Nothing grows beyond `Limits`. It does not know the connection, nor
-what the body means.
+Rules: `continue_body_read` is total and holds no byte twice. Large reads are pieces of the rope as
+they came, small ones are joined, so it has few pieces however small the reads were. Nothing grows
+beyond `Limits`. It does not know the connection, nor what the body means.
 """
 
 import re
