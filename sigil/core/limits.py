@@ -287,6 +287,12 @@ class Limits(NamedTuple):
     for eight whole reads, since many small ones make uploads expensive. If more connections are
     ready than there are shares, each still has one. The rest is read in the next tick.
     """
+    max_body_read_len_per_tick: int = 2**22
+    """Bytes read in one tick from connections that are in the middle of a body, or of a chunk of
+    one, beside their shares of the above: they cost next to nothing but to be copied, and each read
+    costs as much as a small request. Whoever was read longest ago is read first, a sixteenth of
+    this at least. The rest is read in the next ticks.
+    """
     max_rounds_per_tick: int = 32
     """Rounds of effects and the events that they cause in one tick: an endless stream would make
     them endless.
@@ -318,6 +324,7 @@ _AT_LEAST_ONE: Final = frozenset(
         "max_reads_per_tick",
         "max_read_len",
         "max_read_len_per_tick",
+        "max_body_read_len_per_tick",
         "max_rounds_per_tick",
         "outgoing_buffer_sz",
         "max_ws_send_frame_cnt",

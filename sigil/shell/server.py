@@ -348,7 +348,7 @@ class HttpServer(Stopping):
             self._read_offset = (self._read_offset + max_reads) % len(ready)
             ready = ready[self._read_offset :] + ready[: self._read_offset]
             ready, left = ready[:max_reads], ready[max_reads:]
-        events, others = self._sockets.process_readable_clients(ready, read_len)
+        events, others, unread = self._sockets.process_readable_clients(ready, read_len)
         self._sockets.rejected.close_overdue(now)
         self._engine.events += events
         has_newcomers = False
@@ -361,7 +361,7 @@ class HttpServer(Stopping):
             self._accept(self._acceptor)
         if self._acceptor is not None:
             self._acceptor.end_pause(now)
-        return left
+        return left + unread
 
     def _accept(self, acceptor: Acceptor) -> None:
         """Accept connections that wait, as many as one tick may and there is room for."""

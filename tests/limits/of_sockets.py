@@ -58,6 +58,17 @@ def read_much(limits: Limits, length: int) -> str:
         return two_ticks(server, lambda: server.stats().bytes_in)
 
 
+def read_body(limits: Limits, length: int) -> str:
+    """So many bytes of a body that has begun: how many are read in one tick, and in two."""
+    with ticking(hello, limits) as server, Raw(server) as client:
+        settle(server)
+        client.send(POST + bytes(limits.max_read_len - len(POST)))
+        settle(server)
+        client.send(bytes(length))
+        begun = server.stats().bytes_in
+        return two_ticks(server, lambda: server.stats().bytes_in - begun)
+
+
 def two_ticks(server: HttpServer, figure: Callable[[], int]) -> str:
     """A figure after one tick and after another."""
     server.tick(0)
@@ -176,6 +187,15 @@ ROWS = (
         "max_read_len_per_tick",
         Limits(max_read_len_per_tick=2_000),
         read_much,
+        2_000,
+        2_001,
+        "2000, then 2000",
+        "2000, then 2001",
+    ),
+    Row(
+        "max_body_read_len_per_tick",
+        Limits(max_read_len=1_000, max_body_read_len_per_tick=2_000),
+        read_body,
         2_000,
         2_001,
         "2000, then 2000",

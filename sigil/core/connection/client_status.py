@@ -196,6 +196,16 @@ def incoming_len(client: Client) -> int:
     return length
 
 
+def lacking_len(client: Client) -> int:
+    """Bytes that are still to come of the body that is being read, or of a chunk of it; 0 if there
+    is none, or what has come of it has no room yet.
+    """
+    incoming = client.incoming
+    if incoming.body is None or incoming.buffer:
+        return 0
+    return incoming.body.remaining
+
+
 def outgoing_len(client: Client) -> int:
     """Bytes that are held for this client: its outbox, its early responses, its queue while it is
     behind, with the topics of the places in it.

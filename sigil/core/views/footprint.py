@@ -97,7 +97,8 @@ def _incoming(limits: Limits) -> int:
     client_cnt = limits.max_connection_cnt + limits.max_ws_connection_cnt
     reads = min(client_cnt, limits.max_reads_per_tick)
     # the budget is enforced when a read is handled: all reads of a tick may be held beside it
-    budget = limits.max_inbound_len + (reads + 1) * limits.max_read_len
+    in_tick = (reads + 1) * limits.max_read_len + limits.max_body_read_len_per_tick
+    budget = limits.max_inbound_len + in_tick
     held, held_text = min(budget, all_clients), min(budget, all_websockets)
     handed_over = max(held, CHAR_BYTES_MAX * held_text)
 

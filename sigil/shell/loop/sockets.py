@@ -17,6 +17,7 @@ from itertools import repeat
 from typing import TypeAlias
 
 from ...core.conn import Conn
+from ...core.connection.client_status import lacking_len
 from ...core.effects import (
     ACCESS_LOG,
     AccessLog,
@@ -41,8 +42,10 @@ from ...core.events import (
     Stalled,
     Writable,
 )
+from ...core.server.slots import find_client
 from ..program.handlers import Application
 from ..program.logs import write_access, write_text
+from .body_turns import BodyTurns, share_len
 from .connection_socket import (
     CohortSockets,
     ConnectionSocket,
@@ -68,7 +71,7 @@ def unread_of(left: Ready, events: Iterable[Event], max_len: int) -> frozenset[C
     """
     conns = [owner.conn for owner, _ in left if type(owner) is ConnectionSocket]
     conns += [
-        event.conn for event in events if type(event) is Received and len(event.data) == max_len
+        event.conn for event in events if type(event) is Received and len(event.data) >= max_len
     ]
     return frozenset(conns)
 
@@ -84,6 +87,7 @@ class Sockets:
         self._table = ConnectionTable()
         self._blocked: set[ConnectionSocket] = set()
         """Connections whose last send stalled."""
+        self._bodies = BodyTurns(engine.snapshot.limits.max_body_len)
         self.rejected = RejectedSockets()
         self._cohorts = CohortSockets(self._table)
         self._count: int | None = None
@@ -148,6 +152,7 @@ class Sockets:
         connection = self._table.find(effect.conn)
         if connection is not None:
             self._blocked.discard(connection)
+            self._bodies.discard(connection)
             self._poller.forget(connection.sock.fileno())
             close(connection.sock)
             self._program.end_connection(effect.conn)
@@ -168,12 +173,15 @@ class Sockets:
 
     def process_readable_clients(
         self, ready: Ready, max_len: int
-    ) -> tuple[list[Event], list[object]]:
-        """What came of each connection that is ready, read once up to `max_len` bytes; and whatever
-        else is ready, which is not a connection.
+    ) -> tuple[list[Event], list[object], Ready]:
+        """What came of each connection that is ready, read once up to `max_len` bytes, or to the
+        end of its body if it is in the middle of one; whatever else is ready, which is not a
+        connection; and those that are left for the next tick.
         """
         events: list[Event] = []
         others: list[object] = []
+        lacking: dict[ConnectionSocket, int] = {}
+        bodies = self._bodies
         for connection, mask in ready:
             if type(connection) is not ConnectionSocket:
                 others.append(connection)
@@ -188,15 +196,48 @@ class Sockets:
                     events.append(Writable(connection.conn))
                 if not found & Interest.READ:
                     continue
-            try:
-                data = connection.sock.recv(max_len)
-            except (BlockingIOError, InterruptedError):
-                continue
-            except OSError as error:
-                events.append(ConnectionLost(connection.conn, error.errno or 0))
-                continue
-            events.append(Received(connection.conn, data) if data else HalfClosed(connection.conn))
-        return events, others
+            if connection in bodies.turns:
+                length = self._lacking_len(connection)
+                if length > max_len:
+                    lacking[connection] = length
+                    continue
+                bodies.discard(connection)
+            if self._receive(connection, max_len, events) == max_len:
+                bodies.add(connection)
+        return events, others, self._read_bodies(lacking, events) if lacking else []
+
+    def _receive(self, connection: ConnectionSocket, max_len: int, events: list[Event]) -> int:
+        """Add what came of a connection, read once up to `max_len` bytes, and return how many."""
+        try:
+            data = connection.sock.recv(max_len)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            events.append(ConnectionLost(connection.conn, error.errno or 0))
+            return 0
+        events.append(Received(connection.conn, data) if data else HalfClosed(connection.conn))
+        return len(data)
+
+    def _lacking_len(self, connection: ConnectionSocket) -> int:
+        """Bytes that the body lacks in the middle of which a connection is; 0 if it is in none."""
+        client = find_client(self._engine.snapshot.slots, connection.conn)
+        return 0 if client is None else lacking_len(client)
+
+    def _read_bodies(self, lacking: dict[ConnectionSocket, int], events: list[Event]) -> Ready:
+        """Add what came of connections that are in the middle of bodies, each of which lacks so
+        many bytes, as much as one tick may; those that are left for the next one.
+        """
+        limits = self._engine.snapshot.limits
+        room, share = limits.max_body_read_len_per_tick, share_len(limits, len(lacking))
+        left: Ready = []
+        for connection in self._bodies.in_order(lacking):
+            if room:
+                max_len = min(lacking[connection], share, room)
+                room -= self._receive(connection, max_len, events)
+                self._bodies.add(connection)
+            else:
+                left.append((connection, READABLE))
+        return left
 
     def send(self, effect: Send) -> None:
         """Send segments and do what follows; what the kernel does not take is reported, before

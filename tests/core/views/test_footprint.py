@@ -70,6 +70,7 @@ COUNTED = {
     "max_accepts_per_tick": SMALL,
     "max_reads_per_tick": CROWDED,
     "max_read_len": SMALL,
+    "max_body_read_len_per_tick": CROWDED,
 }
 """Every limit on memory, with limits under which nothing else bounds the same before it does."""
 
