@@ -349,11 +349,15 @@ def with_websocket(client: Client, websocket: WebSocket) -> Client:
     )  # fmt: skip
 
 
-def with_requests(client: Client, incoming: Incoming, heads: tuple[Head, ...]) -> Client:
-    """The client with more outstanding requests, and what is left over of what has come."""
+def with_requests(
+    client: Client, incoming: Incoming, heads: tuple[Head, ...], read_len: int
+) -> Client:
+    """The client with more outstanding requests, after a read of `read_len` bytes, and what is left
+    over of what has come.
+    """
     return Client(
         client.conn, client.peer, incoming, client.outstanding + heads, client.responded,
-        client.waiting_since, client.outgoing, client.bytes_in, client.bytes_out,
+        client.waiting_since, client.outgoing, client.bytes_in + read_len, client.bytes_out,
         client.subscriber, client.websocket,
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from typing import Final
 from ..http.head import FIELD_BYTES, HEAD_BYTES, TARGET_FACTOR, TEXT_FACTOR, Head
 from ..limits import Limits
 from ..websocket.messages import Close
-from .client import NOTHING_OUTGOING, Client, Phase
+from .client import IDLE_HTTP, NOTHING_OUTGOING, Client, Phase
 from .subscriber import OPEN, CloseState, Subscriber
 from .websocket_state import WebSocket, unread_len
 
@@ -168,6 +168,13 @@ def buffered_len(client: Client) -> int:
     """Bytes to be sent to a client, its outbox and its queue, without what is published."""
     queued_len = 0 if client.subscriber is None else client.subscriber.queued_len
     return queued_len + outbox_len(client) if client.outgoing.outbox else queued_len
+
+
+def is_at_rest(client: Client) -> bool:
+    """True for an HTTP connection on which nothing special is going on: nothing is half read, and
+    nothing held back. It may wait for the program.
+    """
+    return client.incoming is IDLE_HTTP and client.outgoing is NOTHING_OUTGOING
 
 
 def may_be_counted(heads: tuple[Head, ...]) -> bool:

@@ -38,6 +38,7 @@ from .client import (
 from .client_status import (
     buffered_len,
     incoming_len,
+    is_at_rest,
     may_parse,
     outbox_len,
     pipeline_waits,
@@ -298,6 +299,12 @@ def after_transition(
     if it is to be watched for something else.
     """
     incoming, outgoing, waiting_since = after.incoming, after.outgoing, after.waiting_since
+    if is_at_rest(after) and is_at_rest(before):
+        # whatever there is to look at below is as it was, but for whose turn it is
+        is_same = bool(after.outstanding) is bool(before.outstanding)
+        if (is_same and after.responded == before.responded) or waiting_since == context.now:
+            return after, effects
+        return settled(after, incoming, outgoing, context.now), effects
     interest = interest_of(after, context.limits)
     if interest is not outgoing.interest:
         outgoing = outgoing.replace(interest=interest)

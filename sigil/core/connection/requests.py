@@ -47,13 +47,20 @@ ALLOW: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 def handle_client_data(client: Client, data: bytes, context: Context) -> Step:
     """Take the bytes that one read gave: order the handling of each request that they complete."""
-    incoming = client.incoming
+    incoming, length = client.incoming, len(data)
     if incoming.phase >= MUST_CLOSE:
-        incoming = incoming.replace(discarded=incoming.discarded + len(data))
-        return with_read(client, incoming, len(data)), []
+        incoming = incoming.replace(discarded=incoming.discarded + length)
+        return with_read(client, incoming, length), []
     buffer = incoming.buffer + data if incoming.buffer else data
-    client = with_read(client, with_buffer(incoming, buffer), len(data))
-    return try_parse_and_handle(client, context)
+    if incoming.phase is BODY or not may_parse(client, context.limits):
+        return try_parse_and_handle(
+            with_read(client, with_buffer(incoming, buffer), length), context
+        )
+    client, effects = parse_heads(client, buffer, length, context)
+    if client.incoming.buffer:
+        client, more = try_parse_and_handle(client, context)
+        effects = effects + more
+    return client, effects
 
 
 def try_parse_and_handle(client: Client, context: Context) -> Step:
@@ -66,7 +73,7 @@ def try_parse_and_handle(client: Client, context: Context) -> Step:
         if before.phase is BODY:
             client, more = _read_body(client, context)
         else:
-            client, more = parse_heads(client, context)
+            client, more = parse_heads(client, before.buffer, 0, context)
         effects = effects + more if effects else more
         after = client.incoming
         if after.phase is before.phase and len(after.buffer) == len(before.buffer):
@@ -114,23 +121,22 @@ _INCOMPLETE: Final = NeedMore(0)
 """Stands for a head that has not ended."""
 
 
-def parse_heads(client: Client, context: Context) -> Step:
-    """Parse the heads at the front of the buffer: requests that may be pipelined are handed to the
-    program together, and the first other one is begun.
+def parse_heads(client: Client, buffer: bytes, read_len: int, context: Context) -> Step:
+    """Parse the heads at the front of the buffer, which is the client's with `read_len` bytes more:
+    requests that may be pipelined are handed to the program together, and the first other one is
+    begun.
     """
-    buffer, scan = client.incoming.buffer, client.incoming.scan
+    scan = client.incoming.scan
     heads, requests, end, behind = take_pipelined(client, buffer, scan, context)
     rest = buffer[end:]
     if behind is _INCOMPLETE:
         incoming = _await_head(rest, 0 if end else scan, context)
-        return order_handling(client, heads, requests, incoming)
+        return order_handling(client, heads, requests, incoming, read_len)
     if behind is None:
-        return order_handling(client, heads, requests, _incoming_from(rest))
-    if not heads:
-        return _begin_request(client, behind, rest, context)
-    client, effects = order_handling(client, heads, requests, IDLE_HTTP)
+        return order_handling(client, heads, requests, _incoming_from(rest), read_len)
+    client, effects = order_handling(client, heads, requests, IDLE_HTTP, read_len)
     client, more = _begin_request(client, behind, rest, context)
-    return client, effects + more
+    return client, effects + more if effects else more
 
 
 def _requests_left(client: Client, context: Context) -> int:
@@ -150,12 +156,14 @@ def _incoming_from(buffer: bytes) -> Incoming:
 
 
 def order_handling(
-    client: Client, heads: list[Head], requests: list[Request], incoming: Incoming
+    client: Client, heads: list[Head], requests: list[Request], incoming: Incoming, read_len: int
 ) -> Step:
-    """Order the handling of requests that came together, and hold what came behind them."""
+    """Order the handling of requests that came together, after a read of `read_len` bytes, and hold
+    what came behind them.
+    """
     if client.incoming.peer_half_closed:
         incoming = incoming.replace(peer_half_closed=True)
-    after = with_requests(client, incoming, tuple(heads))
+    after = with_requests(client, incoming, tuple(heads), read_len)
     if not heads:
         return after, []
     first = Ticket(client.conn, client.responded + len(client.outstanding))
@@ -293,7 +301,7 @@ def finalize_request(client: Client, head: Head, body: bytes) -> Step:
         incoming = incoming.replace(
             phase=Phase.MUST_CLOSE, buffer=b"", discarded=incoming.discarded + len(incoming.buffer)
         )
-    client = with_requests(client, incoming, (head,))
+    client = with_requests(client, incoming, (head,), 0)
     if is_for_server(head.method, head.target):
         outgoing = client.outgoing
         held = (*outgoing.early_responses, (number, server_response(head)))

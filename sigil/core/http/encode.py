@@ -93,7 +93,7 @@ def encode_response(response: Response, head: Head, closes: bool, date: bytes) -
     closes = closes or fields.closes
     match body:
         case bytes():
-            return _encode_bytes(status, body, fields, head, closes, date)
+            return _encode_whole(status, body, fields, head, closes, date)
         case StreamedBody():
             return _encode_stream(status, fields, body.is_sse, head, closes, date)
         case EventStream():
@@ -106,41 +106,27 @@ def encode_response(response: Response, head: Head, closes: bool, date: bytes) -
     return f"the body of a response is bytes or a stream, not {type_name(body)}"
 
 
-def _encode_bytes(
-    status: int, body: bytes, fields: PreparedHeaders, head: Head, closes: bool, date: bytes
-) -> Encoded | str:
-    """A response whose body is bytes; or a sentence if it is not as long as was declared."""
-    has_content = head.method != "HEAD" and status not in NO_CONTENT_STATUSES
-    if has_content and fields.length is not None and fields.length != len(body):
-        return (
-            f"the response declares a Content-Length of {fields.length} "
-            f"and has a body of {len(body)} bytes"
-        )
-    return _encode_whole(status, body, fields, head, closes, date)
-
-
 def _encode_whole(
     status: int, body: bytes, fields: PreparedHeaders, head: Head, closes: bool, date: bytes
-) -> Encoded:
-    """A response with its whole body, or without it if status or method allow none."""
-    if status in NO_CONTENT_STATUSES or status == 205:
-        body = b""
-    length = _content_length(status, body, fields)
+) -> Encoded | str:
+    """A response with its whole body, or without it if status or method allow none (RFC 9110
+    section 8.6); or a sentence if it is not as long as was declared.
+    """
+    declared, has_body = fields.length, head.method != "HEAD"
+    length: int | None = len(body)
+    if status in NO_CONTENT_STATUSES:  # a 304 may tell the length of the content it stands for
+        has_body, length = False, declared if status == 304 else None
+    elif status == 205:
+        has_body, length = False, 0
+    elif declared is not None and has_body and declared != length:
+        return (
+            f"the response declares a Content-Length of {declared} and has a body of {length} bytes"
+        )
+    elif declared is not None:
+        length = declared
     framing_line = b"" if length is None else b"Content-Length: %d\r\n" % length
     lines = _encode_head(status, framing_line, fields, head, closes, date)
-    has_body = body and head.method != "HEAD"
     return Encoded((*lines, body) if has_body else lines, closes, None)
-
-
-def _content_length(status: int, body: bytes, fields: PreparedHeaders) -> int | None:
-    """The Content-Length to send (RFC 9110 section 8.6), None for none: a 304 may have that of the
-    content it stands for.
-    """
-    if status == 304:
-        return fields.length
-    if status in NO_CONTENT_STATUSES:
-        return None
-    return len(body) if fields.length is None or status == 205 else fields.length
 
 
 def _encode_events(
@@ -159,7 +145,7 @@ def _encode_events(
 
 def _encode_stream(
     status: int, fields: PreparedHeaders, is_sse: bool, head: Head, closes: bool, date: bytes
-) -> Encoded:
+) -> Encoded | str:
     """The head of a response whose body will be pulled.
 
     The end of the body is marked by the declared length if there is one, else by chunks, else,
@@ -184,10 +170,11 @@ def _encode_head(
     status: int, framing_line: bytes, fields: PreparedHeaders, head: Head, closes: bool, date: bytes
 ) -> tuple[bytes, ...]:
     """Status line and field lines, with the empty line behind them."""
+    has_connection = closes or head.version == 0 or bool(fields.options)
     return (
         _STATUS_LINES.get(status) or status_line(status),
         framing_line,
-        _connection_line(fields.options, closes, head.version),
+        _connection_line(fields.options, closes, head.version) if has_connection else b"",
         fields.block,
         b"\r\n" if fields.has_date else date,
     )

@@ -163,6 +163,7 @@ def to_pairs(headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Pairs:
         raise TypeError(f"headers are a mapping or pairs of str, not {type(headers).__name__}")
     pairs = tuple(items)
     for pair in pairs:
-        if not isinstance(pair, tuple | list) or [type(text) for text in pair] != [str, str]:
+        is_pair = isinstance(pair, tuple | list) and len(pair) == 2
+        if not is_pair or type(pair[0]) is not str or type(pair[1]) is not str:
             raise TypeError(f"headers are a mapping or pairs of str, not {pair!r}")
     return tuple([(pair[0], pair[1]) for pair in pairs])

@@ -19,8 +19,6 @@ from ..broadcast.broadcast import count_subscribers
 from ..close_reasons import CloseReason
 from ..conn import Conn, Peer
 from ..connection.client import (
-    IDLE_HTTP,
-    NOTHING_OUTGOING,
     Client,
     Disconnected,
     make_client,
@@ -29,6 +27,7 @@ from ..connection.client import (
 from ..connection.client_status import (
     has_unsent,
     incoming_len,
+    is_at_rest,
     is_close_due,
     is_subscriber,
     may_be_counted,
@@ -128,10 +127,10 @@ class Batch:
             after = self._schedule_flush(after, after.subscriber)
         self.draft.put(after)
         self.effects += effects
-        if after.incoming.peer_half_closed and not before.incoming.peer_half_closed:
-            self._look_in_time(after)
         if _is_idle(before) and _is_idle(after):
             return  # neither holds anything, so no sum has changed
+        if after.incoming.peer_half_closed and not before.incoming.peer_half_closed:
+            self._look_in_time(after)
         is_new_subscriber = is_subscriber(after) and not is_subscriber(before)
         self.update_load(before, after, after.conn if is_new_subscriber else None)
 
@@ -382,9 +381,7 @@ class Batch:
 
 def _is_idle(client: Client) -> bool:
     """True for an idle HTTP connection, told without counting what it holds."""
-    if client.incoming is not IDLE_HTTP or client.outgoing is not NOTHING_OUTGOING:
-        return False
-    return not may_be_counted(client.outstanding)
+    return is_at_rest(client) and not may_be_counted(client.outstanding)
 
 
 def _awaits_response(client: Client) -> bool:

@@ -12,7 +12,7 @@ pytestmark = needs_pure_sources
 COMPUTED = {
     "with_read": {"bytes_in"},
     "after_read": {"outstanding", "bytes_in", "waiting_since"},
-    "with_requests": {"outstanding"},
+    "with_requests": {"outstanding", "bytes_in"},
     "after_responses": {"outstanding", "responded", "bytes_out", "waiting_since"},
     "after_delivery": {"bytes_out", "waiting_since"},
     "with_subscriber": {"bytes_out"},
