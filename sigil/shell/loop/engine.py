@@ -92,6 +92,8 @@ class Engine:
         """True if an effect that was interrupted is to be performed again; else what came of it is
         reported.
         """
+        self.read_newcomers: Callable[[], None] = _nobody_new
+        """Adds what has come from connections that were accepted in this round."""
         self._last_not_taken: tuple[int, Event | None] = (0, None)
         """How many events the last one that was put before others was behind, itself counted, and
         that one.
@@ -154,6 +156,7 @@ class Engine:
             self.advance(events)
             self.buffer.unconfirmed.clear()
             self._perform()
+            self.read_newcomers()
             if not self.events:
                 break
         has_judged = last is not None and self._apply_last(last)
@@ -393,6 +396,10 @@ class Engine:
 def _never(effect: Effect) -> bool:
     """Performs effects that nothing interrupts."""
     return False
+
+
+def _nobody_new() -> None:
+    """Reads nothing: whoever gives the events reads newcomers too."""
 
 
 def _can_flush(client: Client | None) -> bool:

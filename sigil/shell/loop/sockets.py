@@ -59,6 +59,9 @@ from .rejected import DRAIN_LEN, RejectedSockets
 
 Ready: TypeAlias = list[tuple[object, int]]
 """Whose descriptors are ready, and what for."""
+FIRST_READ_LEN = 4_096
+"""Bytes that are read of a newcomer at once: the head of most requests."""
+
 MAX_SEGMENTS = 1_000
 """Pieces of memory in one system call; Linux refuses more than 1024."""
 
@@ -85,6 +88,8 @@ class Sockets:
         self._poller = poller
         self._accepted: dict[int, socket.socket] = {}
         self._table = ConnectionTable()
+        self._newcomers: list[ConnectionSocket] = []
+        """Those of whom nobody has looked yet whether they have sent something."""
         self._blocked: set[ConnectionSocket] = set()
         """Connections whose last send stalled."""
         self._bodies = BodyTurns(engine.snapshot.limits.max_body_len)
@@ -95,6 +100,7 @@ class Sockets:
         self._fan_out: tuple[tuple[ConnectionSocket, ...], list[int]] = (), []
         """The connections of the last fan-out, and how many bytes each took, as far as it came."""
         engine.must_repeat = self.must_repeat
+        engine.read_newcomers = self.read_newcomers
         engine.methods = {
             **program.methods(),
             Send: self.send,
@@ -122,6 +128,7 @@ class Sockets:
             connection = ConnectionSocket(effect.conn, self._accepted[effect.socket_id])
             self._table.put(connection)
         self._accepted.pop(effect.socket_id, None)
+        self._newcomers.append(connection)
         return self._set_interest(connection, Interest.READ)
 
     def reject(self, effect: Reject) -> None:
@@ -238,6 +245,24 @@ class Sockets:
             else:
                 left.append((connection, READABLE))
         return left
+
+    def read_newcomers(self) -> None:
+        """Read what newcomers have sent by the time that they are watched: mostly the first request
+        of each, which need not wait for the next tick then.
+        """
+        if not self._newcomers:
+            return
+        max_len = min(FIRST_READ_LEN, self._engine.snapshot.limits.max_read_len)
+        for connection in self._newcomers:
+            if connection.interest != Interest.READ:
+                continue
+            try:
+                data = connection.sock.recv(max_len)
+            except OSError:  # nothing has come, or it is lost, which the next tick sees
+                continue
+            if data:
+                self._engine.events.append(Received(connection.conn, data))
+        self._newcomers.clear()
 
     def send(self, effect: Send) -> None:
         """Send segments and do what follows; what the kernel does not take is reported, before
