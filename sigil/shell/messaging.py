@@ -319,7 +319,7 @@ class Messaging(Stager):
         """Take what was posted for this tick, by other threads and by user code; what is posted
         meanwhile is for the next one.
         """
-        for item in self._mailbox.take():
+        for item in self._mailbox.take() if self._mailbox else ():
             if isinstance(item, LateResult | LateChunk):
                 event = self._take_late(item)
                 self._late_events += [] if event is None else [event]
@@ -328,7 +328,8 @@ class Messaging(Stager):
             else:
                 event = self._take_late(item) if isinstance(item, Returned) else item
                 self._engine.events += [] if event is None else [event]
-        self._do_interrupting_calls()
+        if self._interrupting_calls:
+            self._do_interrupting_calls()
         self._engine.events += self._late_events
         self._late_events.clear()
 

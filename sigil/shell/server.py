@@ -140,16 +140,17 @@ class HttpServer(Stopping):
         """When `tick` must be called at the latest even if nothing is ready, on `time.monotonic()`;
         None if never.
         """
-        if self._has_work():
-            return self._engine.snapshot.now
+        return self._engine.snapshot.now if self._has_work() else self._deadline()
+
+    def _deadline(self) -> float | None:
+        """The next deadline, if no work is left."""
+        deadline = next_deadline(self.state)
         rejected_at = self._sockets.rejected.due_at if self.running else None
-        deadlines = (
-            next_deadline(self.state),
-            self._application.sources.poll_at,
-            rejected_at,
-            None if self._acceptor is None else self._acceptor.resumes_at,
-        )
-        return min((at for at in deadlines if at is not None), default=None)
+        resumes_at = None if self._acceptor is None else self._acceptor.resumes_at
+        for at in (self._application.sources.poll_at, rejected_at, resumes_at):
+            if at is not None and (deadline is None or at < deadline):
+                deadline = at
+        return deadline
 
     def _has_work(self) -> bool:
         """True if the last tick left something over, or anything was posted since."""
@@ -331,8 +332,8 @@ class HttpServer(Stopping):
         return has_work
 
     def _bounded(self, timeout: float | None) -> float | None:
-        """The timeout, but no longer than until something is due."""
-        at = None if timeout == 0.0 else self.next_deadline()
+        """The timeout while no work is left, but no longer than until something is due."""
+        at = None if timeout == 0.0 else self._deadline()
         if at is None:
             return timeout
         left = max(0.0, at - self._engine.clock().now)

@@ -11,6 +11,8 @@ import time
 import pytest
 
 from sigil import Conn, HttpServer, Limits, Request, Response
+from sigil.core.connection.client import Client
+from sigil.shell.loop.sockets import FIRST_READ_LEN
 from sigil.testing import Client as MemoryClient
 from tests.support.requests import GET, UPGRADE
 from tests.support.servers import PATIENCE, Raw, ask, hello, logged_by, pump, settle, ticking
@@ -42,6 +44,30 @@ def test_a_request_is_answered_in_the_tick_that_reads_it() -> None:
         assert server.tick(PATIENCE) is True
         client.poll()
         assert [answer.text for answer in client.answers(*["GET"] * 10)] == ["hello /"] * 10
+
+
+def test_a_newcomer_is_answered_in_the_tick_that_accepts_it() -> None:
+    with ticking() as server, Raw(server, GET) as first, Raw(server, GET * 2) as second:
+        assert server.tick(PATIENCE) is True
+        for client, count in ((first, 1), (second, 2)):
+            client.poll()
+            assert [answer.text for answer in client.answers(*["GET"] * count)] == [
+                "hello /"
+            ] * count
+
+
+def test_a_newcomer_with_much_to_say_is_read_a_little_at_first_and_then_whole() -> None:
+    body = bytes(3 * FIRST_READ_LEN)
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with (
+        ticking(lambda request: Response.text(str(len(request.body)))) as server,
+        Raw(server, head + body) as client,
+    ):
+        assert server.tick(PATIENCE) is True
+        (connection,) = server.state.slots.entries
+        assert isinstance(connection, Client) and connection.bytes_in == FIRST_READ_LEN
+        pump(server, client.answers, client)
+        assert client.answers()[0].text == str(len(body))
 
 
 def test_a_tick_waits_as_long_as_it_is_told_and_no_longer() -> None:

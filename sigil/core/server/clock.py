@@ -28,7 +28,7 @@ from .batch import Batch
 from .eviction import LONGEST_LOOK
 from .held_up import judged_at, when_read, when_tick_started
 from .lifecycle import close_unheard, stop_now
-from .state import NO_LAST_READS, Server, ServerState, at_time
+from .state import Server, ServerState, at_time
 from .timer_wheel import expire, next_expiry, put_back, schedule
 
 LOOKS_PER_OVERDUE: Final = 8
@@ -136,7 +136,7 @@ def next_deadline(server: Server) -> float | None:
     """When a tick is needed at the latest, on the clock of `now`; None if there is no deadline."""
     due, paused_at = next_expiry(server.wheel), server.load.paused_at
     deadlines = [server.deadline] if server.running is ServerState.DRAINING else []
-    if server.last_reads != NO_LAST_READS:
+    if server.last_reads.newest or server.last_reads.due:
         deadlines.append(server.now)  # whoever is to be read once more is read at once
     counted = [] if due is None else [due]
     if paused_at is not None:

@@ -74,7 +74,7 @@ def when_tick_started(held_up: HeldUp, wheel: Wheel, tick_started_at: float, now
     """
     after = when_read(held_up, wheel, tick_started_at, now)
     usual = min(now - held_up.tick_at, 4 * max(wheel.period, held_up.usual))
-    after = after.replace(tick_at=now, usual=usual)
+    after = HeldUp(after.seconds, after.judges_from, after.judges_until, now, usual)
     due = next_expiry(wheel)
     if due is None:
         return after

@@ -116,6 +116,7 @@ class Mailbox(Generic[Item]):
 
     def clear(self) -> None:
         """Discard all items."""
+        self._length = 0
         with suppress(IndexError):  # another thread may be doing the same
             while True:
                 self._discard(self._items.popleft())
