@@ -34,6 +34,7 @@ MASKING = Extension("sigil.core.websocket._xor", ["sigil/core/websocket/_xor.c"]
 NO_COMPILER = """\
 sigil: the core cannot be compiled: a C compiler and the headers of Python are needed (Debian: gcc \
 libc6-dev python3-dev). Without SIGIL_COMPILE=1 sigil is installed as pure Python."""
+FAILED = "sigil: the core cannot be compiled: the C compiler failed, for the reasons above."
 REFUSED = "sigil: the core cannot be compiled: mypyc refuses the sources, for the reasons above."
 NOT_EDITABLE = "sigil: an editable install is not compiled: leave out --editable or SIGIL_COMPILE=1"
 
@@ -83,10 +84,7 @@ class CompileCore(build_ext):
         The file takes a second, so that it is seen early whether anything can be compiled. The core
         takes minutes, and is translated only here: a build asks for its extensions several times.
         """
-        try:
-            super().run()
-        except CCompilerError as error:
-            sys.exit(f"{error}\n{NO_COMPILER}")
+        self._compile(NO_COMPILER)
         from mypyc.build import mypycify
 
         try:
@@ -99,7 +97,14 @@ class CompileCore(build_ext):
         except SystemExit:
             sys.exit(REFUSED)
         self.reinitialize_command(self).ensure_finalized()
-        super().run()
+        self._compile(FAILED)
+
+    def _compile(self, advice: str) -> None:
+        """Compile the extensions that there are; end with a sentence if the compiler cannot."""
+        try:
+            super().run()
+        except CCompilerError as error:
+            sys.exit(f"{error}\n{advice}")
 
 
 if __name__ == "__main__":
