@@ -121,6 +121,8 @@ READS_NO_CHUNKS = frozenset({"freastal"})
 """Those whose application finds no body in a request that has it in chunks."""
 DIES_OF_HTTP_10 = frozenset({"cymongoose"})
 """Those that end themselves with a connection of HTTP/1.0."""
+HOLDS_A_THOUSAND = frozenset({"cymongoose"})
+"""Those that reset connections when there are some thousands."""
 NOBODY: frozenset[str] = frozenset()
 
 
@@ -201,7 +203,8 @@ WEBSOCKET_ROWS = (
 
 def at_rest(name: str, words: str, load: AtRest | Start | Growth, count: int = 1) -> Row:
     """A row of what a server costs when nothing happens."""
-    return Row(name, "At rest", words, load, count, "")
+    without = NOBODY if isinstance(load, Start) else HOLDS_A_THOUSAND
+    return Row(name, "At rest", words, load, count, "", "", without)
 
 
 REST_ROWS = (

@@ -21,7 +21,7 @@ from .programs.orders import ANSWERS, SET_COOKIE, Order
 from .rows import Echo, FanOut, Http, Load, Row, conn_cnt_of, service_of, traffic_of
 
 HERE = Path(__file__).resolve().parent
-LIFE_S = 60
+LIFE_S = 120
 """The alarm of every child."""
 HTTP = frozenset({"http"})
 WEBSOCKET = frozenset({"echo", "ticks"})

@@ -24,6 +24,8 @@ CONTROL = 0
 """The descriptor by which ticks are ordered."""
 DIGITS = 10
 HELLO = "hello, world\n"
+LONG_S = 600
+"""How long a connection may be silent: longer than anything that is measured, for every server."""
 LARGE_SZ = 10 * 2**20
 QUERY_BODY = "hello, %s\n"
 VALUE = {"hello": "world", "numbers": [1, 2, 3]}

@@ -14,6 +14,7 @@ from orders import (
     CONTROL,
     HELLO,
     HOST,
+    LONG_S,
     QUERY_BODY,
     VALUE,
     Answer,
@@ -50,7 +51,12 @@ def with_fields(answer: Answer) -> Callable[[Request], Response]:
 def make(order: Order, handler: Callable[[Request], Response], callbacks: Callbacks) -> Any:
     """A server that listens."""
     room = order.room + SPARE
-    limits = Limits(max_connection_cnt=room, max_ws_connection_cnt=room)
+    limits = Limits(
+        max_connection_cnt=room,
+        max_ws_connection_cnt=room,
+        idle_timeout=LONG_S,
+        ws_ping_interval=LONG_S,
+    )
     server = make_http_server(
         handler, host=HOST, port=0, backlog=BACKLOG, limits=limits, callbacks=callbacks
     )

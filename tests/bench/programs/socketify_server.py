@@ -12,6 +12,7 @@ from orders import (
     ANSWERS,
     CONTROL,
     HOST,
+    LONG_S,
     Order,
     announce,
     body_made,
@@ -71,7 +72,7 @@ def serve_ticks(order: Order, app: Any) -> None:
         {
             "open": lambda ws: ws.subscribe(TOPIC),
             "max_backpressure": GREATEST_SZ,
-            "idle_timeout": 960,
+            "idle_timeout": LONG_S,
         },
     )
     listen(app)
@@ -98,7 +99,7 @@ def serve(order: Order) -> None:
                 "message": lambda ws, message, opcode: ws.send(message, opcode),
                 "max_payload_length": GREATEST_SZ,
                 "max_backpressure": GREATEST_SZ,
-                "idle_timeout": 960,
+                "idle_timeout": LONG_S,
             },
         )
     else:

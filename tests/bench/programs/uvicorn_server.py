@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import uvicorn
-from orders import ANSWERS, Order, announce, body_made, fields_of, listener
+from orders import ANSWERS, LONG_S, Order, announce, body_made, fields_of, listener
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -59,7 +59,7 @@ def serve(order: Order) -> None:
         access_log=order.has_log,
         log_config=None,
         log_level="info" if order.has_log else "warning",
-        timeout_keep_alive=600,
+        timeout_keep_alive=LONG_S,
     )
     sock = listener()
     announce(sock.getsockname()[1])

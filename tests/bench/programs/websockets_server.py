@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 
-from orders import CONTROL, Order, announce, listener, messages_of
+from orders import CONTROL, LONG_S, Order, announce, listener, messages_of
 from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.asyncio.server import serve as serve_websockets
 
@@ -29,7 +29,9 @@ async def echo(order: Order) -> None:
             await websocket.send(message)
 
     sock = listener()
-    async with serve_websockets(reply, sock=sock, compression=None, max_size=GREATEST_SZ):
+    async with serve_websockets(
+        reply, sock=sock, compression=None, max_size=GREATEST_SZ, ping_interval=LONG_S
+    ):
         announce(sock.getsockname()[1])
         await until_told_to_end()
 
@@ -51,7 +53,7 @@ async def tick(order: Order) -> None:
 
     sock = listener()
     compression = "deflate" if order.service == "deflate" else None
-    async with serve_websockets(join, sock=sock, compression=compression):
+    async with serve_websockets(join, sock=sock, compression=compression, ping_interval=LONG_S):
         announce(sock.getsockname()[1])
         asyncio.get_running_loop().add_reader(CONTROL, send)
         await until_told_to_end()
