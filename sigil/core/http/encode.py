@@ -170,11 +170,13 @@ def _encode_head(
     status: int, framing_line: bytes, fields: PreparedHeaders, head: Head, closes: bool, date: bytes
 ) -> tuple[bytes, ...]:
     """Status line and field lines, with the empty line behind them."""
-    has_connection = closes or head.version == 0 or bool(fields.options)
+    connection = b""
+    if closes or head.version == 0 or fields.options:
+        connection = _connection_line(fields.options, closes, head.version)
     return (
         _STATUS_LINES.get(status) or status_line(status),
         framing_line,
-        _connection_line(fields.options, closes, head.version) if has_connection else b"",
+        connection,
         fields.block,
         b"\r\n" if fields.has_date else date,
     )
