@@ -23,8 +23,12 @@ from .validate import declared_length, safe_repr, type_name
 
 _VALUE: Final = _compile(r"[\t -~\x80-\xff]*")
 
-REMEMBERED_FIELDS, REMEMBERED_LEN = 1_024, 256
+REMEMBERED_FIELDS: Final = 1_024
+REMEMBERED_LEN: Final = 256
 """How many fields are remembered, and how many characters each has at most."""
+REMEMBERED_SETS: Final = 256
+REMEMBERED_SET_FIELDS: Final = 8
+"""How many sets of fields are remembered, and how many fields each has at most."""
 
 
 class Role(IntEnum):
@@ -119,17 +123,38 @@ _encode_remembered: Final = lru_cache(maxsize=REMEMBERED_FIELDS)(encode_field)
 
 def check_headers(pairs: Any) -> str | None:
     """None if every name is a token and every value a field value, and none is the server's."""
-    for name, value in pairs:
-        field = field_line(name, value)
-        if isinstance(field, str):
-            return field
-    return None
+    prepared = prepare_headers(tuple(pairs))
+    return prepared if isinstance(prepared, str) else None
 
 
 def prepare_headers(pairs: Any) -> PreparedHeaders | str:
     """The headers of a response, validated and encoded, or a sentence that says why they cannot be
     sent. Content-Length and Connection are left out, since their lines depend on the request.
     """
+    try:
+        return _prepare_remembered(pairs)
+    except Exception:
+        # there is a secret among them, or something that has no hash or cannot even be asked for it
+        return prepare_fields(pairs)
+
+
+@lru_cache(maxsize=REMEMBERED_SETS)
+def _prepare_remembered(pairs: Any) -> PreparedHeaders | str:
+    """`prepare_headers`, for sets of fields each of which is remembered too; LookupError for any
+    other, of which then nothing is remembered.
+    """
+    if type(pairs) is not tuple or len(pairs) > REMEMBERED_SET_FIELDS:
+        raise LookupError
+    for pair in pairs:
+        if type(pair) is not tuple or [type(text) for text in pair] != [str, str]:
+            raise LookupError
+        if len(pair[0]) + len(pair[1]) > REMEMBERED_LEN or may_be_secret(pair[0]):
+            raise LookupError
+    return prepare_fields(pairs)
+
+
+def prepare_fields(pairs: Any) -> PreparedHeaders | str:
+    """`prepare_headers`, remembered field by field."""
     lines: list[bytes] = []
     has_date = has_framing = False
     if not issubclass(type(pairs), tuple):

@@ -122,6 +122,15 @@ Parsed: TypeAlias = Head | Malformed | NeedMore
 """What a parser makes of bytes that should begin with a head."""
 
 
+def with_headers(head: Head, headers: Headers, more_len: int) -> Head:
+    """The head with other headers, which take `more_len` bytes more."""
+    return Head(
+        head.method, head.target, head.path, head.query, head.version, headers, head.body_length,
+        head.keep_alive, head.expects_continue, head.may_pipeline, head.size + more_len,
+        head.bounds,
+    )  # fmt: skip
+
+
 def request_of(head: Head, body: bytes, peer: Peer) -> Request:
     """The request with this head and this body, from `peer`."""
     return Request(

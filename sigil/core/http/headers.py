@@ -146,6 +146,16 @@ def decode_pairs(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
     return Headers(tuple(texts), combined)
 
 
+def with_pair(headers: Headers, place: int, name: str, value: str) -> Headers:
+    """The headers with one more pair at this place, whose name is not among them."""
+    pairs = (*headers.pairs[:place], (name, value), *headers.pairs[place:])
+    if len(headers.combined) != len(headers.pairs):
+        return Headers(pairs)
+    items = list(headers.combined.items())
+    items.insert(place, (name.lower(), value))
+    return Headers(pairs, dict(items))
+
+
 def hold_secret(headers: Headers) -> bool:
     """True if the name of any of the fields suggests a secret."""
     return any(map(may_be_secret, headers.combined))
@@ -166,4 +176,4 @@ def to_pairs(headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Pairs:
         is_pair = isinstance(pair, tuple | list) and len(pair) == 2
         if not is_pair or type(pair[0]) is not str or type(pair[1]) is not str:
             raise TypeError(f"headers are a mapping or pairs of str, not {pair!r}")
-    return tuple([(pair[0], pair[1]) for pair in pairs])
+    return tuple([pair if type(pair) is tuple else (pair[0], pair[1]) for pair in pairs])

@@ -312,11 +312,12 @@ def _merge(defaults: Pairs, headers: HeadersLike) -> Pairs:
     if not headers:
         return defaults
     given = to_pairs(headers)
-    problem = check_headers(given)
+    names = [name.lower() for name, _ in given]
+    merged = (*[pair for pair in defaults if pair[0].lower() not in names], *given)
+    problem = check_headers(merged)
     if problem is not None:
         raise ValueError(problem)
-    names = [name.lower() for name, _ in given]
-    return (*[pair for pair in defaults if pair[0].lower() not in names], *given)
+    return merged
 
 
 def _iterable(chunks: Chunks, items: str) -> Chunks:

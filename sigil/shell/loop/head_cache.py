@@ -4,14 +4,16 @@ Theory: clients of an embedded server send the same requests again and again, an
 function of its bytes. So the last few hundred results are held by the bytes they came from.
 
 Rules: bounded in entries (`max_cached_heads`) and in bytes of each (`max_cached_head_len`); a full
-cache is cleared. A head with credentials is never cached: secrets do not stay in memory longer than
-the request. Only good heads are cached. It does not know connections: one result is shared by all
-that sent these bytes, which is safe as it is a value.
+cache is cleared. A head with credentials is never cached, only what is left of it without them
+(`secret_fields`): secrets do not stay in memory longer than the request. Only good heads are
+cached. It does not know connections: one result is shared by all that sent these bytes, which is
+safe as it is a value.
 """
 
 from ...core.connection.context import Parse
 from ...core.http.head import Head, Parsed, parse_headers_only
 from ...core.http.headers import hold_secret, holds_secret
+from ...core.http.secret_fields import parse_around_secret
 from ...core.limits import Limits
 
 
@@ -29,6 +31,9 @@ class _HeadCache(dict[bytes, Parsed]):
 
     def __missing__(self, data: bytes) -> Parsed:
         limits = self._limits
+        parsed: Parsed | None = parse_around_secret(data, self.__getitem__, limits)
+        if parsed is not None:
+            return parsed
         parsed = parse_headers_only(data, limits)
         if (
             type(parsed) is Head

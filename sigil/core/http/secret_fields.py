@@ -1,0 +1,55 @@
+"""Heads with a cookie or with credentials: the field that differs from client to client is taken
+out, and put back into what the rest of the head is.
+
+Theory: a browser sends the same head again and again, but for its Cookie. A head is remembered by
+its bytes, and one with a secret in it is not; so without this every such head would be parsed anew.
+A Cookie or an Authorization says nothing about how a message is framed or whom it is for: the head
+with such a field is the head without it, and the field.
+
+Rules: equal to parsing the whole, or None: where one more field could make a difference (limits, a
+second line of that name, an unusual byte) the whole is parsed. What is left when the field is taken
+out has no part of it. It does not know what is remembered.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from ..limits import Limits
+from .fields import CRLF
+from .head import FIELD_BYTES, LEGAL, TEXT_FACTOR, Head, Parsed, with_headers
+from .headers import with_pair
+
+_SECRET_LINES: Final = tuple(
+    b"\r\n%b: " % name for name in (b"Cookie", b"cookie", b"Authorization", b"authorization")
+)
+"""How the line of such a field begins, as clients spell it."""
+
+
+def parse_around_secret(
+    data: bytes, parse_rest: Callable[[bytes], Parsed], limits: Limits
+) -> Head | None:
+    """The head in the bytes of exactly one, if it is good and has a Cookie or an Authorization;
+    `parse_rest` parses what is left without that.
+    """
+    if len(data) > limits.max_header_len:
+        return None
+    for beginning in _SECRET_LINES:
+        start = data.find(beginning)
+        if start >= 0:
+            break
+    else:
+        return None
+    end = data.find(CRLF, start + 2)
+    value = data[start + len(beginning) : end]
+    if value.translate(None, LEGAL):
+        return None
+    rest = parse_rest(data[:start] + data[end:])
+    if type(rest) is not Head or len(rest.headers.pairs) >= limits.max_headers:
+        return None
+    name = beginning[2:-2].decode()
+    if name.lower() in rest.headers.combined:
+        return None
+    # the request line is no field, and its end is the first of those before this line
+    place = data.count(CRLF, 0, start)
+    headers = with_pair(rest.headers, place, name, value.decode("latin-1").strip(" \t"))
+    return with_headers(rest, headers, FIELD_BYTES + TEXT_FACTOR * (end - start))
