@@ -55,13 +55,14 @@ _SERVER_FIELDS: Final = frozenset(("transfer-encoding",))
 
 @final
 class FieldLine(Value):
-    """A field as it is sent: its line, with the line end."""
+    """A field as it is sent: its line, with the line end, and its name in lower case."""
 
-    __match_args__ = ("line", "role")
+    __match_args__ = ("line", "key", "role")
     __slots__ = __match_args__
 
-    def __init__(self, line: bytes, role: Role) -> None:
+    def __init__(self, line: bytes, key: str, role: Role) -> None:
         self.line: Final = line
+        self.key: Final = key
         self.role: Final = role
 
 
@@ -71,16 +72,23 @@ class PreparedHeaders(Value):
 
     `block` holds their field lines without Content-Length and Connection; `has_date` is true if
     Date is among them. `closes` is true if the response asks for the connection to close, `length`
-    is the declared Content-Length in bytes.
+    is the declared Content-Length in bytes. `keys` are the names in lower case.
     """
 
-    __match_args__ = ("block", "has_date", "closes", "length", "options")
+    __match_args__ = ("block", "keys", "has_date", "closes", "length", "options")
     __slots__ = __match_args__
 
     def __init__(
-        self, block: bytes, has_date: bool, closes: bool, length: int | None, options: str
+        self,
+        block: bytes,
+        keys: tuple[str, ...],
+        has_date: bool,
+        closes: bool,
+        length: int | None,
+        options: str,
     ) -> None:
         self.block: Final = block
+        self.keys: Final = keys
         self.has_date: Final = has_date
         self.closes: Final = closes
         self.length: Final = length
@@ -112,7 +120,7 @@ def encode_field(name: str, value: str) -> FieldLine | str:
     key = name.lower()
     if key in _SERVER_FIELDS:
         return f"the header {name!r} is the server's to send"
-    return FieldLine(f"{name}: {value}\r\n".encode("latin-1"), _ROLES.get(key, LINE))
+    return FieldLine(f"{name}: {value}\r\n".encode("latin-1"), key, _ROLES.get(key, LINE))
 
 
 _encode_remembered: Final = lru_cache(maxsize=REMEMBERED_FIELDS)(encode_field)
@@ -156,6 +164,7 @@ def _prepare_remembered(pairs: Any) -> PreparedHeaders | str:
 def prepare_fields(pairs: Any) -> PreparedHeaders | str:
     """`prepare_headers`, remembered field by field."""
     lines: list[bytes] = []
+    keys: list[str] = []
     has_date = has_framing = False
     if not issubclass(type(pairs), tuple):
         return _not_pairs(pairs)
@@ -165,18 +174,17 @@ def prepare_fields(pairs: Any) -> PreparedHeaders | str:
         field = field_line(pair[0], pair[1])
         if isinstance(field, str):
             return field
+        keys.append(field.key)
         if field.role is Role.FRAMING:
             has_framing = True
             continue
         lines.append(field.line)
         has_date = has_date or field.role is not LINE
-    block = b"".join(lines)
-    if has_framing:
-        return _with_framing(pairs, block, has_date)
-    return PreparedHeaders(block, has_date, False, None, "")
+    prepared = PreparedHeaders(b"".join(lines), tuple(keys), has_date, False, None, "")
+    return _with_framing(prepared, pairs) if has_framing else prepared
 
 
-def _with_framing(pairs: Any, block: bytes, has_date: bool) -> PreparedHeaders | str:
+def _with_framing(prepared: PreparedHeaders, pairs: Any) -> PreparedHeaders | str:
     """The headers with what Content-Length and Connection among these pairs ask for."""
     length = declared_length(pairs)
     if isinstance(length, str):
@@ -189,7 +197,7 @@ def _with_framing(pairs: Any, block: bytes, has_date: bool) -> PreparedHeaders |
     ]
     others = [option for option in asked if option.lower() not in ("close", "keep-alive")]
     closes = "close" in [option.lower() for option in asked]
-    return PreparedHeaders(block, has_date, closes, length, ", ".join(others))
+    return prepared.replace(closes=closes, length=length, options=", ".join(others))
 
 
 def _not_pairs(headers: Any) -> str:

@@ -167,8 +167,9 @@ def to_pairs(headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Pairs:
     """
     if isinstance(headers, Headers):
         return headers.pairs
-    is_sequence = isinstance(headers, tuple | list)
-    items = headers if is_sequence or not isinstance(headers, Mapping) else headers.items()
+    items = headers
+    if type(headers) is dict or isinstance(headers, Mapping):
+        items = headers.items()
     if not hasattr(items, "__iter__"):
         raise TypeError(f"headers are a mapping or pairs of str, not {type(headers).__name__}")
     pairs = tuple(items)

@@ -21,7 +21,7 @@ from typing import Any, Final, TypeAlias, final
 from urllib.parse import quote
 
 from ..value import Value
-from .field_lines import check_headers
+from .field_lines import prepare_headers
 from .headers import Headers, Pair, Pairs, to_pairs
 from .validate import check_status, check_subscription
 
@@ -311,13 +311,16 @@ def _merge(defaults: Pairs, headers: HeadersLike) -> Pairs:
     """
     if not headers:
         return defaults
-    given = to_pairs(headers)
-    names = [name.lower() for name, _ in given]
-    merged = (*[pair for pair in defaults if pair[0].lower() not in names], *given)
-    problem = check_headers(merged)
-    if problem is not None:
-        raise ValueError(problem)
-    return merged
+    given = headers if type(headers) is tuple else to_pairs(headers)
+    prepared = prepare_headers(given)
+    if isinstance(prepared, str):
+        given = to_pairs(headers)  # which raises if they are no pairs of str
+        prepared = prepare_headers(given)
+    if isinstance(prepared, str):
+        raise ValueError(prepared)
+    keys = prepared.keys
+    missing = [pair for pair in defaults if pair[0].lower() not in keys]
+    return (*missing, *given) if missing else given
 
 
 def _iterable(chunks: Chunks, items: str) -> Chunks:

@@ -67,19 +67,26 @@ def test_headers_are_a_tuple_of_pairs(headers: Any, text: str) -> None:
 @pytest.mark.parametrize(
     ("pairs", "prepared"),
     [
-        ((), PreparedHeaders(b"", False, False, None, "")),
+        ((), PreparedHeaders(b"", (), False, False, None, "")),
         (
             (("X-A", "b"), ("x-a", "\xe9")),
-            PreparedHeaders(b"X-A: b\r\nx-a: \xe9\r\n", False, False, None, ""),
+            PreparedHeaders(b"X-A: b\r\nx-a: \xe9\r\n", ("x-a", "x-a"), False, False, None, ""),
         ),
-        ((("DATE", "now"),), PreparedHeaders(b"DATE: now\r\n", True, False, None, "")),
+        ((("DATE", "now"),), PreparedHeaders(b"DATE: now\r\n", ("date",), True, False, None, "")),
         (
             (("X-A", "b"), ("content-length", "5"), ("Set-Cookie", "a=b")),
-            PreparedHeaders(b"X-A: b\r\nSet-Cookie: a=b\r\n", False, False, 5, ""),
+            PreparedHeaders(
+                b"X-A: b\r\nSet-Cookie: a=b\r\n",
+                ("x-a", "content-length", "set-cookie"),
+                False,
+                False,
+                5,
+                "",
+            ),
         ),
         (
             (("Connection", "close, Foo"), ("connection", "keep-alive, bar")),
-            PreparedHeaders(b"", False, True, None, "Foo, bar"),
+            PreparedHeaders(b"", ("connection", "connection"), False, True, None, "Foo, bar"),
         ),
     ],
 )
@@ -107,6 +114,6 @@ def test_a_secret_is_not_remembered(name: str) -> None:
 
 def test_a_field_of_the_program_is_remembered_unless_it_is_long() -> None:
     assert field_line("X-A", "b") is field_line("X-A", "b")
-    assert field_line("X-A", "b") == FieldLine(b"X-A: b\r\n", Role.LINE)
+    assert field_line("X-A", "b") == FieldLine(b"X-A: b\r\n", "x-a", Role.LINE)
     long = "b" * REMEMBERED_LEN
     assert field_line("X-A", long) is not field_line("X-A", long)
