@@ -34,7 +34,7 @@ class Context(Value):
 
     __match_args__ = (
         "limits", "now", "tick_started_at", "date", "is_draining", "logs_access",
-        "is_unlogged", "parse", "last_request_number", "has_subscriber_slot", "broadcast",
+        "parse", "last_request_number", "has_subscriber_slot", "broadcast",
         "has_unflushed_broadcast",
     )  # fmt: skip
     __slots__ = __match_args__
@@ -47,7 +47,6 @@ class Context(Value):
         date: bytes,
         is_draining: bool,
         logs_access: bool,
-        is_unlogged: bool,
         parse: Parse,
         last_request_number: int,
         has_subscriber_slot: bool,
@@ -62,8 +61,6 @@ class Context(Value):
         """The end of every response's head: the line of its `Date` field, and the empty line."""
         self.is_draining: Final = is_draining
         self.logs_access: Final = logs_access
-        self.is_unlogged: Final = is_unlogged
-        """Neither draining nor logging: a response needs nothing but to be sent."""
         self.parse: Final = parse
         self.last_request_number: Final = last_request_number
         """The number of a connection's last request; -1 while no requests are handed out."""
@@ -107,7 +104,6 @@ def context(
         date,
         is_draining,
         logs_access,
-        not (is_draining or logs_access),
         parse,
         last_request_number,
         has_subscriber_slot,

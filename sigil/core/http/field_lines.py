@@ -23,10 +23,10 @@ from .validate import declared_length, safe_repr, type_name
 
 _VALUE: Final = _compile(r"[\t -~\x80-\xff]*")
 
-REMEMBERED_FIELDS: Final = 1_024
+REMEMBERED_FIELDS: Final = 512
 REMEMBERED_LEN: Final = 256
 """How many fields are remembered, and how many characters each has at most."""
-REMEMBERED_SETS: Final = 256
+REMEMBERED_SETS: Final = 128
 REMEMBERED_SET_FIELDS: Final = 8
 """How many sets of fields are remembered, and how many fields each has at most."""
 

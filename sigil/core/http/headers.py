@@ -27,7 +27,8 @@ _SECRET: Final = re.compile(
 )
 """What the name of a field or of a query parameter contains if its value may be a secret."""
 
-REMEMBERED_NAMES, REMEMBERED_NAME_LEN = 512, 64
+REMEMBERED_NAMES: Final = 512
+REMEMBERED_NAME_LEN: Final = 64
 """How many names of fields are remembered, and how long each may be."""
 
 

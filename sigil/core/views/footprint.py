@@ -17,7 +17,14 @@ from typing import Final
 
 from ..connection.client_status import UNCOUNTED_BYTES
 from ..connection.subscriber import places_len_max
+from ..http.field_lines import (
+    REMEMBERED_FIELDS,
+    REMEMBERED_LEN,
+    REMEMBERED_SET_FIELDS,
+    REMEMBERED_SETS,
+)
 from ..http.head import FIELD_BYTES, HEAD_BYTES, TARGET_FACTOR, TEXT_FACTOR
+from ..http.headers import REMEMBERED_NAME_LEN, REMEMBERED_NAMES
 from ..limits import Limits, without_aliases
 from ..server.budgets import outbound_bound
 
@@ -26,6 +33,19 @@ SERVER_BYTES: Final = 2**20
 CONNECTION_BYTES: Final = 6_144
 """An idle connection: socket, record, places in tables and timers, callbacks; and, when it ends,
 its last effects.
+"""
+CHAR_BYTES_MAX: Final = 4
+"""Bytes of a character, all through a text that has one character that needs them."""
+RECORD_BYTES: Final = 512
+"""A small record, the texts in it apart, and its place in a table."""
+_FIELD_BYTES: Final = RECORD_BYTES + (CHAR_BYTES_MAX + 1) * REMEMBERED_LEN
+REMEMBERED_BYTES: Final = (
+    REMEMBERED_NAMES * (RECORD_BYTES + 3 * REMEMBERED_NAME_LEN)
+    + REMEMBERED_FIELDS * _FIELD_BYTES
+    + REMEMBERED_SETS * REMEMBERED_SET_FIELDS * _FIELD_BYTES
+)
+"""The names and the fields of headers that are remembered (`headers`, `field_lines`): so much in a
+process, however many servers it has.
 """
 RESPONSE_BYTES: Final = 2_048
 """A response beside its body: record, head in bytes, its place in a queue."""
@@ -37,8 +57,6 @@ MESSAGE_BYTES: Final = 512
 """A published message beside its text: header, place on its page, the page."""
 ENCODINGS_BYTES: Final = 9 * 128
 """All other encodings of a published message, beside their bytes."""
-CHAR_BYTES_MAX: Final = 4
-"""Bytes of a character, all through a text that has one character that needs them."""
 EVENT_GROWTH: Final = 7
 """Bytes of a server-sent event for each byte of a text that is nothing but line ends."""
 EVENT_BYTES: Final = 48
@@ -72,6 +90,7 @@ def footprint(limits: Limits, *, response_len: int = 65_536, tick_len: int = 1_0
         + _subscribers(limits)
         + _broadcast(limits, tick_len)
         + _cached_heads(limits)
+        + REMEMBERED_BYTES
     )
 
 

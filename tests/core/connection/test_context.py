@@ -120,7 +120,6 @@ def test_a_context_has_every_field_under_its_name() -> None:
         date=b"date",
         is_draining=True,
         logs_access=True,
-        is_unlogged=False,
         parse=_parse,
         last_request_number=6,
         has_subscriber_slot=False,
