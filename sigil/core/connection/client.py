@@ -271,6 +271,55 @@ def with_buffer(incoming: Incoming, buffer: bytes) -> Incoming:
     )  # fmt: skip
 
 
+def with_body(incoming: Incoming, body: BodyReader, buffer: bytes) -> Incoming:
+    """The incoming data after more of its body was read, with what is left in the buffer."""
+    return Incoming(
+        incoming.phase, buffer, 0, incoming.head, body, incoming.expects_continue,
+        incoming.final_error, incoming.peer_half_closed, incoming.discarded, incoming.pace,
+    )  # fmt: skip
+
+
+def after_body(incoming: Incoming, buffer: bytes) -> Incoming:
+    """The incoming data behind a body that was read, with what is left in the buffer."""
+    return Incoming(
+        Phase.HEAD, buffer, 0, None, None, incoming.expects_continue,
+        incoming.final_error, incoming.peer_half_closed, incoming.discarded, incoming.pace,
+    )  # fmt: skip
+
+
+def with_pace(incoming: Incoming, pace: BodyPace | None) -> Incoming:
+    """The incoming data with another pace of its body, or none."""
+    return Incoming(
+        incoming.phase, incoming.buffer, incoming.scan, incoming.head, incoming.body,
+        incoming.expects_continue, incoming.final_error, incoming.peer_half_closed,
+        incoming.discarded, pace,
+    )  # fmt: skip
+
+
+def with_outbox(outgoing: Outgoing, outbox: tuple[Segment, ...], is_full: bool) -> Outgoing:
+    """The outgoing data with another outbox, and whether the kernel is to report room first."""
+    return Outgoing(
+        outgoing.early_responses, outgoing.postponed, outgoing.streaming, outbox, is_full,
+        outgoing.reason, outgoing.interest, outgoing.read_lag,
+    )  # fmt: skip
+
+
+def with_streaming(outgoing: Outgoing, streaming: StreamState | None) -> Outgoing:
+    """The outgoing data with another body that is streamed, or none."""
+    return Outgoing(
+        outgoing.early_responses, outgoing.postponed, streaming, outgoing.outbox, outgoing.is_full,
+        outgoing.reason, outgoing.interest, outgoing.read_lag,
+    )  # fmt: skip
+
+
+def with_watch(outgoing: Outgoing, interest: Interest, read_lag: ReadLag | None) -> Outgoing:
+    """The outgoing data of a client that is watched for this, and that reads like this."""
+    return Outgoing(
+        outgoing.early_responses, outgoing.postponed, outgoing.streaming, outgoing.outbox,
+        outgoing.is_full, outgoing.reason, interest, read_lag,
+    )  # fmt: skip
+
+
 def with_read(client: Client, incoming: Incoming, length: int) -> Client:
     """The client after a read of `length` bytes, with this incoming data."""
     return Client(
@@ -358,6 +407,15 @@ def with_requests(
     return Client(
         client.conn, client.peer, incoming, client.outstanding + heads, client.responded,
         client.waiting_since, client.outgoing, client.bytes_in + read_len, client.bytes_out,
+        client.subscriber, client.websocket,
+    )  # fmt: skip
+
+
+def after_send(client: Client, outgoing: Outgoing, waiting_since: float, length: int) -> Client:
+    """The client after `length` bytes more were sent, or fewer if some were not taken."""
+    return Client(
+        client.conn, client.peer, client.incoming, client.outstanding, client.responded,
+        waiting_since, outgoing, client.bytes_in, client.bytes_out + length,
         client.subscriber, client.websocket,
     )  # fmt: skip
 

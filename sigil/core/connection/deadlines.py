@@ -34,6 +34,8 @@ from .client import (
     ReadLag,
     settled,
     with_outgoing,
+    with_pace,
+    with_watch,
 )
 from .client_status import (
     buffered_len,
@@ -307,14 +309,15 @@ def after_transition(
         return settled(after, incoming, outgoing, context.now), effects
     interest = interest_of(after, context.limits)
     if interest is not outgoing.interest:
-        outgoing = outgoing.replace(interest=interest)
+        outgoing = with_watch(outgoing, interest, outgoing.read_lag)
         after = with_outgoing(after, outgoing)
         effects = [*effects, Watch(after.conn, interest)]
     waiting = waiting_for(after)
     if waiting is _WRITE or outgoing.read_lag is not None:
         is_behind = waiting is _WRITE
         read_lag = _read_lag_after(outgoing.read_lag, is_behind, after.bytes_out, context)
-        outgoing = outgoing.replace(read_lag=read_lag)
+        if read_lag is not outgoing.read_lag:
+            outgoing = with_watch(outgoing, interest, read_lag)
     if waiting is not waiting_for(before) or after.responded != before.responded:
         waiting_since = context.now
     if waiting is _BODY_END or incoming.pace is not None:
@@ -334,9 +337,8 @@ def after_transition(
 def _paced(incoming: Incoming, is_body: bool, now: float) -> Incoming:
     """The incoming data with the pace of its body, if the connection waits for one."""
     if not is_body:
-        return incoming.replace(pace=None)
-    pace = BodyPace(now, 0.0) if incoming.pace is None else incoming.pace
-    return incoming.replace(pace=pace)
+        return with_pace(incoming, None)
+    return incoming if incoming.pace is not None else with_pace(incoming, BodyPace(now, 0.0))
 
 
 def _intern(incoming: Incoming) -> Incoming:
@@ -369,10 +371,12 @@ def _read_lag_after(
     has_caught_up = read_lag.caught_up_at < context.tick_started_at
     if not is_behind:
         if read_lag.caught_up_at == inf:
-            return read_lag.replace(caught_up_at=context.now, caught_up_at_bytes=bytes_out)
+            since, before = read_lag.since, read_lag.bytes_out
+            return ReadLag(since, before, context.now, bytes_out, read_lag.lapsed)
         return None if has_caught_up else read_lag
     # Behind again: that is a new lag if the old one was over, or if all of that was taken.
     took_all = read_lag.caught_up_at < inf and bytes_out >= read_lag.caught_up_at_bytes
     if has_caught_up or took_all:
         return ReadLag(context.now, bytes_out, inf, 0, 0.0)
-    return read_lag.replace(bytes_out=min(read_lag.bytes_out, bytes_out), caught_up_at=inf)
+    before = min(read_lag.bytes_out, bytes_out)
+    return ReadLag(read_lag.since, before, inf, read_lag.caught_up_at_bytes, read_lag.lapsed)

@@ -15,7 +15,7 @@ from ..conn import Ticket
 from ..effects import CloseBody, Effect, Send, Then
 from ..events import Segment
 from ..http.response import StreamedBody
-from .client import IDLE_HTTP, Client, Phase, with_outgoing
+from .client import IDLE_HTTP, Client, Phase, after_send, with_outbox, with_outgoing
 from .context import Step
 
 KEEP: Final = Then.KEEP
@@ -29,9 +29,14 @@ def write(client: Client, segments: tuple[Segment, ...]) -> Step:
     outgoing = client.outgoing
     if outgoing.outbox:
         outbox = outgoing.outbox + segments
-        return with_outgoing(client, outgoing.replace(outbox=outbox)), []
-    bytes_out = client.bytes_out + sum(map(len, segments))
-    return client.replace(bytes_out=bytes_out), [Send(client.conn, segments, KEEP)]
+        return with_outgoing(client, with_outbox(outgoing, outbox, outgoing.is_full)), []
+    sent = after_send(client, outgoing, client.waiting_since, total_len(segments))
+    return sent, [Send(client.conn, segments, KEEP)]
+
+
+def total_len(segments: tuple[Segment, ...]) -> int:
+    """The bytes of all segments."""
+    return sum([len(segment) for segment in segments])
 
 
 def close_early_responses(client: Client) -> Step:

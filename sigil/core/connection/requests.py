@@ -28,6 +28,8 @@ from .client import (
     Client,
     Incoming,
     Phase,
+    after_body,
+    with_body,
     with_buffer,
     with_incoming,
     with_outgoing,
@@ -231,9 +233,8 @@ def _read_body(client: Client, context: Context) -> Step:
         return fail_after_outstanding(client, read), []
     body, rest = read
     if not body.is_complete:
-        return with_incoming(client, incoming.replace(body=body, buffer=rest)), []
-    done = incoming.replace(phase=Phase.HEAD, head=None, body=None, buffer=rest)
-    client = with_incoming(client, done)
+        return with_incoming(client, with_body(incoming, body, rest)), []
+    client = with_incoming(client, after_body(incoming, rest))
     return finalize_request(client, incoming.head, rope_join(body.rope))
 
 

@@ -13,9 +13,9 @@ from ..close_reasons import CloseReason
 from ..conn import Ticket
 from ..effects import ERROR_LOG, CloseBody, Effect, Log, LogLevel, Pull
 from ..events import StreamChunk, StreamEnded
-from ..http.chunks import Framing, encode_chunk, encode_last_chunk
+from ..http.chunks import Framing, after_chunk, encode_chunk, encode_last_chunk
 from ..http.sse import KEEP_ALIVE_COMMENT
-from .client import Client, Disconnected, with_outgoing
+from .client import Client, Disconnected, settled, with_outgoing, with_streaming
 from .context import Context, Outcome, Step
 from .deadlines import STREAMS, waiting_for
 from .output import write
@@ -32,12 +32,9 @@ def on_stream_chunk(client: Client, event: StreamChunk, context: Context) -> Out
     if isinstance(segments, str):
         return abort_stream(client, event.ticket, segments)
     is_pulled = not outgoing.outbox
-    stream = stream.replace(remaining=stream.remaining - len(event.data), is_pulled=is_pulled)
-    is_awaited = waiting_for(client) in STREAMS
-    client = client.replace(
-        outgoing=outgoing.replace(streaming=stream),
-        waiting_since=context.now if is_awaited else client.waiting_since,
-    )
+    waiting_since = context.now if waiting_for(client) in STREAMS else client.waiting_since
+    outgoing = with_streaming(outgoing, after_chunk(stream, len(event.data), is_pulled))
+    client = settled(client, client.incoming, outgoing, waiting_since)
     effects: list[Effect] = []
     if segments:
         client, effects = write(client, segments)
@@ -60,8 +57,8 @@ def pull_again(client: Client) -> Step:
     outgoing = client.outgoing
     if outgoing.streaming is None or outgoing.streaming.is_pulled:
         return client, []
-    streaming = outgoing.streaming.replace(is_pulled=True)
-    client = with_outgoing(client, outgoing.replace(streaming=streaming))
+    streaming = after_chunk(outgoing.streaming, 0, True)
+    client = with_outgoing(client, with_streaming(outgoing, streaming))
     return client, [Pull(Ticket(client.conn, client.responded))]
 
 

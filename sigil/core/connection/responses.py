@@ -23,7 +23,15 @@ from ..http.headers import Headers
 from ..http.response import EventStream, Response, StreamedBody, Upgrade
 from ..parse_result import Malformed
 from ..websocket.handshake import reject_upgrade
-from .client import Client, Disconnected, Phase, after_responses, with_incoming, with_outgoing
+from .client import (
+    Client,
+    Disconnected,
+    Phase,
+    after_responses,
+    with_incoming,
+    with_outgoing,
+    with_streaming,
+)
 from .context import Context, Outcome, Step
 from .event_stream import event_stream_subscription, open_event_stream
 from .output import KEEP, write, write_and_shut
@@ -273,7 +281,7 @@ def _begin_response(client: Client, encoded: Encoded) -> Step:
     """Send what there is of a response: all of it, or the head of a streamed one."""
     if encoded.streaming is None:
         return finish_response(client, gather(encoded.pieces), encoded.closes)
-    outgoing = client.outgoing.replace(streaming=encoded.streaming)
+    outgoing = with_streaming(client.outgoing, encoded.streaming)
     return write(with_outgoing(client, outgoing), gather(encoded.pieces))
 
 
@@ -281,11 +289,9 @@ def finish_response(client: Client, segments: tuple[Segment, ...], closes: bool)
     """Send the last segments of a response: the next request is the first outstanding one now, or,
     if it `closes`, there is none.
     """
-    done = client.replace(
-        outstanding=client.outstanding[1:],
-        responded=client.responded + 1,
-        outgoing=client.outgoing.replace(streaming=None),
-    )
+    done = after_responses(client, 1, 0, client.waiting_since)
+    if client.outgoing.streaming is not None:
+        done = with_outgoing(done, with_streaming(client.outgoing, None))
     if closes:
         return write_and_shut(done, segments, CloseReason.OK)
     return write(done, segments) if segments else (done, [])

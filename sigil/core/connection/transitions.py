@@ -42,7 +42,9 @@ from .client import (
     Client,
     Disconnected,
     Phase,
+    after_send,
     with_incoming,
+    with_outbox,
     with_outgoing,
 )
 from .client_status import is_close_due, may_parse
@@ -50,7 +52,7 @@ from .context import Context, Outcome
 from .deadlines import Waiting, waiting_for
 from .event_stream import event_stream_half_closed, stop_event_stream
 from .fast_path import FastTransition
-from .output import write_and_shut
+from .output import total_len, write_and_shut
 from .requests import (
     fail_after_outstanding,
     hand_out_again,
@@ -204,7 +206,8 @@ def on_handler_returned(client: Client, event: HandlerReturned, context: Context
     client, effects = take_responses(client, event, context)
     has_more = client.incoming.buffer or client.outgoing.postponed
     if has_more and client.bytes_out - before > context.limits.max_outbox_len:
-        client = with_outgoing(client, client.outgoing.replace(is_full=True))
+        outgoing = client.outgoing
+        client = with_outgoing(client, with_outbox(outgoing, outgoing.outbox, True))
     return resume(client, effects, context)
 
 
@@ -260,14 +263,12 @@ def on_stalled(client: Client, event: Stalled, context: Context) -> Outcome:
     """Hold what the kernel did not take; the time to read begins anew if it took anything."""
     if client.incoming.phase is Phase.DROPPED:
         return client, []
-    outgoing = client.outgoing.replace(outbox=client.outgoing.outbox + event.rest)
+    outgoing = client.outgoing
+    outgoing = with_outbox(outgoing, outgoing.outbox + event.rest, outgoing.is_full)
     if client.subscriber is not None:
         client = become_laggard(client, context.broadcast.ring)
-    return client.replace(
-        outgoing=outgoing,
-        waiting_since=context.now if event.taken else client.waiting_since,
-        bytes_out=client.bytes_out - sum(map(len, event.rest)),
-    ), []
+    waiting_since = context.now if event.taken else client.waiting_since
+    return after_send(client, outgoing, waiting_since, -total_len(event.rest)), []
 
 
 def on_writable(client: Client, event: Writable, context: Context) -> Outcome:
@@ -282,13 +283,10 @@ def on_writable(client: Client, event: Writable, context: Context) -> Outcome:
         return resume_sending(client, context)
     segments = client.outgoing.outbox
     then = Then.SHUT if client.incoming.phase is Phase.LINGER else Then.KEEP
-    length = sum(map(len, segments))
+    length = total_len(segments)
     is_full = length > context.limits.max_outbox_len
-    client = client.replace(
-        outgoing=client.outgoing.replace(outbox=(), is_full=is_full and then is Then.KEEP),
-        waiting_since=context.now,
-        bytes_out=client.bytes_out + length,
-    )
+    outgoing = with_outbox(client.outgoing, (), is_full and then is Then.KEEP)
+    client = after_send(client, outgoing, context.now, length)
     effects: list[Effect] = [Send(client.conn, segments, then)] if segments else []
     if is_full:
         return client, effects

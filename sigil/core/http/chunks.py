@@ -52,6 +52,12 @@ class StreamState(Value):
         self.is_sse: Final = is_sse
 
 
+def after_chunk(stream: StreamState, length: int, is_pulled: bool) -> StreamState:
+    """The body after a chunk of `length` bytes; `is_pulled` if the next one is asked for."""
+    remaining = stream.remaining - length
+    return StreamState(stream.framing, remaining, stream.closes, is_pulled, stream.is_sse)
+
+
 def encode_chunk(stream: StreamState, data: bytes) -> tuple[bytes, ...] | str:
     """The segments for one chunk of a streamed body, which is not empty; or a sentence that says
     why it cannot be part of the body.

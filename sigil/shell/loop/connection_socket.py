@@ -86,11 +86,17 @@ class ConnectionTable:
         self.slots[connection.conn.slot] = None
 
 
+HELD_FACTOR = 8
+"""How many times as much as its rest may be held of a segment. Rests of rests are copied too: all
+together a seventh of the segment, and with a factor of 2 as much as all of it.
+"""
+
+
 def trim(rest: Segment) -> Segment:
-    """The rest of a segment: by reference, unless that would hold more than twice its bytes in
-    memory.
+    """The rest of a segment: by reference, unless that would hold more than `HELD_FACTOR` times its
+    bytes in memory.
     """
-    if isinstance(rest, memoryview) and 2 * len(rest) <= len(rest.obj):  # type: ignore[arg-type]  # a view of bytes
+    if isinstance(rest, memoryview) and HELD_FACTOR * len(rest) <= len(rest.obj):  # type: ignore[arg-type]  # a view of bytes
         return bytes(rest)
     return rest
 

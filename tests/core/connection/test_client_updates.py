@@ -3,7 +3,7 @@
 import pytest
 
 from sigil.core.connection import client
-from sigil.core.connection.client import Client
+from sigil.core.connection.client import Client, Incoming, Outgoing
 from tests.support.builds import needs_pure_sources
 from tests.support.records import updated, updates_of
 
@@ -16,6 +16,9 @@ COMPUTED = {
     "after_responses": {"outstanding", "responded", "bytes_out", "waiting_since"},
     "after_delivery": {"bytes_out", "waiting_since"},
     "with_subscriber": {"bytes_out"},
+    "after_send": {"bytes_out"},
+    "with_body": {"scan"},
+    "after_body": {"phase", "scan", "head", "body"},
 }
 """By function: fields that change though no argument has their name."""
 
@@ -24,6 +27,20 @@ COMPUTED = {
 def test_an_update_changes_the_fields_it_names_and_no_others(name: str) -> None:
     update = updated(getattr(client, name), Client)
     assert update.changed == update.named | COMPUTED.get(name, set())
+    assert update.misplaced == set()
+
+
+@pytest.mark.parametrize("name", updates_of(client, Incoming))
+def test_an_update_of_incoming_data_changes_the_fields_it_names(name: str) -> None:
+    update = updated(getattr(client, name), Incoming)
+    assert update.changed == update.named | COMPUTED.get(name, set())
+    assert update.misplaced == set()
+
+
+@pytest.mark.parametrize("name", updates_of(client, Outgoing))
+def test_an_update_of_outgoing_data_changes_the_fields_it_names(name: str) -> None:
+    update = updated(getattr(client, name), Outgoing)
+    assert update.changed == update.named
     assert update.misplaced == set()
 
 
