@@ -89,7 +89,8 @@ class CompileCore(build_ext):
 
         try:
             self.distribution.ext_modules += mypycify(
-                [*compiled_files()],
+                # Modules have their names from here on, whatever packages this folder lies in.
+                ["--explicit-package-bases", *compiled_files()],
                 debug_level="0",
                 multi_file=True,
                 group_name="sigil_core",

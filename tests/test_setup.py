@@ -25,15 +25,18 @@ PATIENCE_SECONDS = 120.0
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the files of a build, and a package that has two files of its own."""
-    for name in MADE_OF:
-        shutil.copy(ROOT / name, tmp_path)
-    (tmp_path / XOR).parent.mkdir(parents=True)
-    shutil.copy(ROOT / XOR, tmp_path / XOR)
+    """A folder with the files of a build, and a package that has two files of its own. That the
+    folder lies in a package of somebody else is none of its business.
+    """
+    (tmp_path / "__init__.py").touch()
+    folder = tmp_path / "clone"
+    (folder / XOR).parent.mkdir(parents=True)
+    for name in (*MADE_OF, XOR):
+        shutil.copy(ROOT / name, folder / name)
     for package in ("sigil", "sigil/core", "sigil/core/websocket"):
-        (tmp_path / package / "__init__.py").write_text('__version__ = "1.2.3"\n')
-    (tmp_path / "sigil/core/six.py").write_text("def six() -> int:\n    return 6\n")
-    return tmp_path
+        (folder / package / "__init__.py").write_text('__version__ = "1.2.3"\n')
+    (folder / "sigil/core/six.py").write_text("def six() -> int:\n    return 6\n")
+    return folder
 
 
 def call(hook: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
