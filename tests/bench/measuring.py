@@ -4,19 +4,17 @@ Theory: a server is started afresh for every figure (so that no one lucky memory
 decides), the load connects and warms up, the server's CPU clock is read, the load runs, the clock
 is read again. Starting, connecting, warming up and closing lie outside.
 
-Rules: never wall time, for a neighbour changes how long a run takes more than what it costs; the
-row `start` alone is by the clock on the wall. The load checks every answer, and that all came.
-Server and load share one core unless told otherwise: a load that reads on another core while the
-server sends makes that send up to twice as dear (locks, cache lines), and whether it does depends
-on who else is on the machine; on one core the figures repeat. It does not know what else is
-measured.
+Rules: never wall time, for a neighbour changes how long a run takes more than what it costs. The
+load checks every answer, and that all came. Server and load share one core unless told otherwise: a
+load that reads on another core while the server sends makes that send up to twice as dear (locks,
+cache lines), and whether it does depends on who else is on the machine; on one core the figures
+repeat. It does not know what else is measured.
 """
 
 from __future__ import annotations
 
 import socket
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -197,14 +195,14 @@ def growth_percent(at: Running, row: Row, bench: Bench) -> float:
 
 
 def first_answer(server: Server, row: Row, bench: Bench) -> float:
-    """Milliseconds until a server that is spawned has answered, or its megabytes then."""
+    """Milliseconds of CPU until a server that is spawned has answered, or its megabytes then."""
     assert isinstance(row.load, Start)
-    begin = time.perf_counter()
     with running(server, row, bench) as at:
         with connect(at.port, at.child.process) as sock:
             ask(sock, "http")
-            took_ms = 1000 * (time.perf_counter() - begin)
-        return took_ms if row.load.what == "time" else memory_of(at.pid, RESIDENT) / 2**20
+        if row.load.what == "time":
+            return cpu_ns(at.pid) / 1e6
+        return memory_of(at.pid, RESIDENT) / 2**20
 
 
 def figure_of(server: Server, row: Row, bench: Bench) -> float:

@@ -80,7 +80,7 @@ class AtRest(NamedTuple):
 
 
 class Start(NamedTuple):
-    """A process is started and asked one thing; `what` is `time` or `memory`."""
+    """A process is started and asked one thing; `what` is `time` (of its CPU) or `memory`."""
 
     what: str
 
