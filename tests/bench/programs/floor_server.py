@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from orders import BACKLOG, CONTROL, Order, announce, listener, messages_of
 
-RECEIVE_SZ = 1 << 18
+RECEIVE_SZ = 1 << 16
 GREATEST_SZ = 1 << 18
 COPIES = 64
 MASK_SZ = PING_SZ = 4
