@@ -22,7 +22,7 @@ from tests.support.browser import browser_at
 from tests.support.event_stream_reader import ReadEvent, read_events
 from tests.support.requests import GET, UPGRADE
 from tests.support.servers import MIB, PATIENCE, Raw, in_thread, make, pump, settle, ticking
-from tests.support.websocket_client import CallbackLog, WebSocketClient
+from tests.support.websocket_client import CallbackLog, WebSocketClient, websocket_clients
 from tests.tools import need, needs
 
 
@@ -47,6 +47,29 @@ def heard_by(client: Raw) -> list[str]:
 def are_open(server: HttpServer, count: int) -> Callable[[], bool]:
     """So many WebSockets and listeners are there."""
     return lambda: server.state.load.websockets == count
+
+
+# -- what a subscriber takes -----------------------------------------------------------------------
+
+
+def test_who_is_subscribed_to_the_same_shares_the_records_that_say_so() -> None:
+    def topics_by_path(request: Request) -> Response:
+        return Response.upgrade(topics=[f"{number}{request.path}" for number in range(3)])
+
+    with ticking(topics_by_path) as server:
+        one, two = websocket_clients(server, 2)
+        first, second = [find_client(server.state.slots, conn) for conn in server.clients()]
+        assert first is not None and first.subscriber and first.websocket
+        assert second is not None and second.subscriber and second.websocket
+        assert first.subscriber.subscription is second.subscriber.subscription
+        assert first.websocket.frame_rules is second.websocket.frame_rules
+        for conn in server.clients():
+            server.subscribe(conn, "more")
+        first, second = [find_client(server.state.slots, conn) for conn in server.clients()]
+        assert first is not None and first.subscriber and second is not None and second.subscriber
+        assert first.subscriber.subscription is second.subscriber.subscription
+        assert len(first.subscriber.subscription.topics) == 4
+        assert not one.over and not two.over
 
 
 # -- hearing ---------------------------------------------------------------------------------------

@@ -81,6 +81,14 @@ def is_wide(topics: Collection[str]) -> bool:
     return len(topics) > NARROW_TOPICS_MAX
 
 
+def shared(index: CohortIndex, subscription: Subscription) -> Subscription:
+    """The subscription of the cohort, if there is one with an equal subscription: who joins it need
+    not hold another record, nor another set of topics.
+    """
+    number = index.numbers.get(subscription)
+    return subscription if number is None else index.cohorts[number]
+
+
 # -- what changes ----------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ called back: it knows the client by its request. It does not know any other clie
 from typing import Final
 
 from ..broadcast.broadcast import Broadcast, first_cursor
+from ..broadcast.cohort_index import shared
 from ..broadcast.encoding import Encoding
 from ..broadcast.entry import Subscription, format_position, parse_position
 from ..close_reasons import CloseReason
@@ -61,7 +62,7 @@ def open_event_stream(
         ),
         outstanding=(),
         responded=client.responded + len(client.outstanding),
-        subscriber=make_subscriber(subscription, cursor),
+        subscriber=make_subscriber(shared(broadcast.cohort_index, subscription), cursor),
     )
     client, sent = write(client, (*segments, opening_event))
     effects += sent

@@ -9,9 +9,11 @@ delivered until it has returned from that. It does not know what happens on the 
 (`websocket`).
 """
 
+from functools import lru_cache
 from typing import Final
 
 from ..broadcast.broadcast import first_cursor
+from ..broadcast.cohort_index import shared
 from ..broadcast.entry import Subscription
 from ..broadcast.negotiation import negotiate
 from ..close_reasons import CLOSE_INFO, CloseReason
@@ -114,9 +116,12 @@ def _check_room(context: Context) -> Malformed | None:
     return None
 
 
+_remembered_rules = lru_cache(maxsize=64)(FrameRules)
+
+
 def _frame_rules(limits: Limits, allows_rsv1: bool) -> FrameRules:
-    """What the peer's frames have to keep to."""
-    return FrameRules(
+    """What the peer's frames have to keep to; the same record for the same limits."""
+    return _remembered_rules(
         limits.max_ws_recv_frame_len,
         limits.max_ws_message_len,
         allows_rsv1,
@@ -133,4 +138,4 @@ def _subscribe(
     cursor = first_cursor(broadcast, subscription, min(history, context.limits.history_messages))
     if cursor is None and client.outgoing is not NOTHING_OUTGOING:
         cursor = broadcast.next_number  # the responses before it are not taken yet
-    return make_subscriber(subscription, cursor)
+    return make_subscriber(shared(broadcast.cohort_index, subscription), cursor)

@@ -14,6 +14,7 @@ client that is a subscriber. They do not know any other client.
 from typing import Final, TypeAlias
 
 from ..broadcast.broadcast import Broadcast
+from ..broadcast.cohort_index import shared
 from ..broadcast.encoding import EVENT_OVERHEAD_FACTOR, Encoding, encode_message
 from ..broadcast.entry import Subscription
 from ..broadcast.ring import Ring, ring_read
@@ -245,6 +246,7 @@ def on_subscribe(client: Client, event: Subscribe, context: Context) -> Outcome:
             return client, [Log(ERROR_LOG, LogLevel.ERROR, f"{client.peer}: {subscription}")]
     else:
         subscription = Subscription(subscriber.subscription.encoding, topics - {event.topic})
+    subscription = shared(context.broadcast.cohort_index, subscription)
     is_full = subscriber.places_len >= places_len_max(context.limits)
     before, subscriber = subscriber, enqueue_broadcast(subscriber, context.broadcast)
     if is_full and subscriber.places_len > before.places_len:

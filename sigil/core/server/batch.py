@@ -122,8 +122,8 @@ class Batch:
             return
         after, effects = after_transition(before, after, effects, self.context)
         if after.subscriber is not None:
-            self._count_subscriber(before, after)
             self._update_cohort(before, after)
+            self._count_subscriber(before, after)  # which makes the context of those behind it
             after = self._schedule_flush(after, after.subscriber)
         self.draft.put(after)
         self.effects += effects

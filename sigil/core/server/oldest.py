@@ -11,89 +11,90 @@ It does not know clients, only `Conn`s.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeAlias, final
+from operator import attrgetter
+from typing import Any, Final, final
 
 from pyrsistent import PVector, pvector
 
 from ..conn import Conn
 from ..value import Value
 
-Key: TypeAlias = tuple[int, int]
-"""The generation of a connection, and its slot."""
-NO_KEY: Final[Key] = (-1, -1)
+NO_CONN: Final = Conn(-1, -1)
+"""In a place without a meaning."""
 SPARE: Final = 32
 """So many that have ended are no reason to make the heap anew."""
 
 
 @final
 class Oldest(Value):
-    """A binary heap: the first `size` of `keys`, none of which is before its parent, that at
+    """A binary heap: the first `size` of `conns`, none of which is older than its parent, that at
     `(index - 1) // 2`; behind them there may be places without a meaning.
     """
 
-    __match_args__ = ("keys", "size")
+    __match_args__ = ("conns", "size")
     __slots__ = __match_args__
 
-    def __init__(self, keys: PVector[Key], size: int) -> None:
-        self.keys: Final = keys
+    def __init__(self, conns: PVector[Conn], size: int) -> None:
+        self.conns: Final = conns
         self.size: Final = size
 
 
 NOBODY: Final = Oldest(pvector(), 0)
 
+_age = attrgetter("generation")
+
 
 def of_conns(conns: Iterable[Conn]) -> Oldest:
     """The heap of these connections."""
-    keys = sorted([(conn.generation, conn.slot) for conn in conns])
-    return Oldest(pvector(keys), len(keys))
+    in_order = sorted(conns, key=_age)
+    return Oldest(pvector(in_order), len(in_order))
 
 
 def add(oldest: Oldest, conn: Conn) -> Oldest:
     """The heap with one more connection."""
-    keys, index, key = oldest.keys.evolver(), oldest.size, (conn.generation, conn.slot)
-    if index == len(oldest.keys):
-        keys.append(key)
+    conns, index = oldest.conns.evolver(), oldest.size
+    if index == len(oldest.conns):
+        conns.append(conn)
     while index:
         parent = (index - 1) // 2
-        if keys[parent] <= key:
+        if conns[parent].generation <= conn.generation:
             break
-        keys[index] = keys[parent]
+        conns[index] = conns[parent]
         index = parent
-    keys[index] = key
-    return Oldest(keys.persistent(), oldest.size + 1)
+    conns[index] = conn
+    return Oldest(conns.persistent(), oldest.size + 1)
 
 
 def take_oldest(oldest: Oldest, is_there: Callable[[Conn], bool]) -> tuple[Conn | None, Oldest]:
     """The oldest connection that is there still, or None if there is none, and the heap without it
     and those that are not there.
     """
-    keys, count = oldest.keys.evolver(), oldest.size
+    conns, count = oldest.conns.evolver(), oldest.size
     found = None
     while count and found is None:
-        generation, slot = keys[0]
-        conn = Conn(slot, generation)
+        conn: Conn = conns[0]
         count -= 1
-        _sift_down(keys, count)
+        _sift_down(conns, count)
         if is_there(conn):
             found = conn
-    return found, Oldest(keys.persistent(), count)
+    return found, Oldest(conns.persistent(), count)
 
 
-def _sift_down(keys: Any, count: int) -> None:
-    """Remove the first of `count + 1` keys: the last one takes its place, and sinks to where it
-    belongs.
+def _sift_down(conns: Any, count: int) -> None:
+    """Remove the first of `count + 1` connections: the last one takes its place, and sinks to where
+    it belongs.
     """
-    key, index = keys[count], 0
-    keys[count] = NO_KEY
+    last, index = conns[count], 0
+    conns[count] = NO_CONN
     while (child := 2 * index + 1) < count:
-        if child + 1 < count and keys[child + 1] < keys[child]:
+        if child + 1 < count and conns[child + 1].generation < conns[child].generation:
             child += 1
-        if key <= keys[child]:
+        if last.generation <= conns[child].generation:
             break
-        keys[index] = keys[child]
+        conns[index] = conns[child]
         index = child
     if count:
-        keys[index] = key
+        conns[index] = last
 
 
 def has_too_many(oldest: Oldest, count: int) -> bool:
@@ -103,4 +104,4 @@ def has_too_many(oldest: Oldest, count: int) -> bool:
 
 def conns_of(oldest: Oldest) -> list[Conn]:
     """The connections in the heap, in no order."""
-    return [Conn(slot, generation) for generation, slot in oldest.keys[: oldest.size]]
+    return list(oldest.conns[: oldest.size])
