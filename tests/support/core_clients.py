@@ -19,7 +19,6 @@ CONTEXT = Context(
     DATE,
     False,
     False,
-    True,
     parse_headers_only,
     10**9,
     True,
