@@ -22,7 +22,6 @@ ELSEWHERE = {
     "core/effects": "tests/docs/test_tables.py",
     "core/broadcast/encode": "tests/core/broadcast/test_entry.py",
     "core/connection/output": "tests/core/connection/test_responses.py",
-    "core/connection/fast_path": "tests/core/connection/test_websocket.py",
     "core/connection/client_status": "tests/core/connection/test_client.py",
     "core/server/batch": "tests/core/test_laws.py",
     "shell/callbacks": "tests/shell/test_server_names.py",

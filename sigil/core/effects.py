@@ -19,7 +19,7 @@ from .conn import Conn, Peer, Ticket
 from .events import Segment
 from .http.request import Request
 from .value import Value
-from .websocket.messages import CompressedMessage, Message
+from .websocket.fragments import CompressedMessage, Message
 
 
 class Then(IntEnum):

@@ -20,18 +20,16 @@ from ..core.conn import Conn
 from ..core.http.headers import Pairs, to_pairs
 from ..core.http.response import HeadersLike
 from ..core.parse_result import Malformed
+from ..core.websocket.fragments import CompressedMessage, Message, decompress
 from ..core.websocket.frames import FrameRules, Opcode, encode_close, encode_masked
 from ..core.websocket.handshake import VERSION, accept_key
 from ..core.websocket.messages import (
     BETWEEN_MESSAGES,
     Close,
-    CompressedMessage,
     Item,
-    Message,
     MessageReader,
     Ping,
     Pong,
-    decompress,
     receive_data,
 )
 from ..shell.loop.send_buffer import to_message

@@ -62,14 +62,19 @@ class EncodingInfo(NamedTuple):
     """What holds for all messages in an encoding.
 
     `overhead_factor`: a message takes at most so many times the length of its plain frame.
+    `plain_max`: up to so many bytes a message is sent as its plain frame; none is if it is -1.
     `is_text_only`: it has no binary messages. `has_positions`: a subscriber is told its position in
     the stream, and may come back for what it missed.
     """
 
     overhead_factor: int
+    plain_max: int = -1
     is_text_only: bool = False
     has_positions: bool = False
 
+
+COMPRESS_MIN: Final = 200
+"""Bytes up to which a message is not compressed, in the reference system and here."""
 
 EVENT_OVERHEAD_FACTOR: Final = 8
 """An event of nothing but line ends has seven bytes for each of them; its own lines come on top."""
@@ -79,7 +84,7 @@ def _info_of(encoding: Encoding) -> EncodingInfo:
     """What holds for an encoding; a member that is not handled does not pass the type checker."""
     match encoding:
         case Encoding.PLAIN:
-            return EncodingInfo(1)
+            return EncodingInfo(1, plain_max=2**60)
         case Encoding.ZSTD:  # may make a message longer
             return EncodingInfo(2)
         case Encoding.SSE:
@@ -93,15 +98,12 @@ def _info_of(encoding: Encoding) -> EncodingInfo:
             | Encoding.DEFLATE_14
             | Encoding.DEFLATE_15
         ):
-            return EncodingInfo(1)
+            return EncodingInfo(1, plain_max=COMPRESS_MIN)
         case _:
             assert_never(encoding)
 
 
 ENCODING_INFO: Final = {encoding: _info_of(encoding) for encoding in Encoding}
-
-COMPRESS_MIN: Final = 200
-"""Bytes up to which a message is not compressed, in the reference system and here."""
 
 ZSTD_LEVEL: Final = 3
 

@@ -351,22 +351,37 @@ def after_responses(client: Client, count: int, length: int, now: float) -> Clie
     )  # fmt: skip
 
 
-def after_delivery(client: Client, incoming: Incoming, length: int, now: float) -> Client:
-    """The client after its program has returned from what was delivered to it, at `now`, with
-    replies of `length` bytes, which are sent.
-    """
+def after_frames(
+    client: Client, incoming: Incoming, bytes_in: int, waiting_since: float, websocket: WebSocket
+) -> Client:
+    """The client after a read of frames, `bytes_in` altogether, with this left over."""
     return Client(
-        client.conn, client.peer, incoming, client.outstanding, client.responded, now,
-        client.outgoing, client.bytes_in, client.bytes_out + length,
-        client.subscriber, client.websocket,
+        client.conn, client.peer, incoming, client.outstanding, client.responded, waiting_since,
+        client.outgoing, bytes_in, client.bytes_out, client.subscriber, websocket,
     )  # fmt: skip
 
 
-def with_subscriber(client: Client, subscriber: Subscriber, sent_len: int = 0) -> Client:
-    """The client with another record as a subscriber, after `sent_len` bytes more were sent."""
+def after_sending(
+    client: Client,
+    incoming: Incoming,
+    outgoing: Outgoing,
+    waiting_since: float,
+    length: int,
+    subscriber: Subscriber,
+    websocket: WebSocket | None,
+) -> Client:
+    """The client after it was sent `length` bytes as a subscriber, with this left over."""
+    return Client(
+        client.conn, client.peer, incoming, client.outstanding, client.responded, waiting_since,
+        outgoing, client.bytes_in, client.bytes_out + length, subscriber, websocket,
+    )  # fmt: skip
+
+
+def with_subscriber(client: Client, subscriber: Subscriber) -> Client:
+    """The client with another record as a subscriber."""
     return Client(
         client.conn, client.peer, client.incoming, client.outstanding, client.responded,
-        client.waiting_since, client.outgoing, client.bytes_in, client.bytes_out + sent_len,
+        client.waiting_since, client.outgoing, client.bytes_in, client.bytes_out,
         subscriber, client.websocket,
     )  # fmt: skip
 

@@ -10,10 +10,10 @@ from typing import Final
 
 from ..http.head import FIELD_BYTES, HEAD_BYTES, TARGET_FACTOR, TEXT_FACTOR, Head
 from ..limits import Limits
-from ..websocket.messages import Close
-from .client import IDLE_HTTP, NOTHING_OUTGOING, Client, Phase
-from .subscriber import OPEN, CloseState, Subscriber
-from .websocket_state import WebSocket, unread_len
+from ..websocket.messages import BETWEEN_MESSAGES, Close
+from .client import DELIVERING, IDLE_HTTP, IDLE_WEBSOCKET, NOTHING_OUTGOING, Client, Phase
+from .subscriber import OPEN, CloseState, Subscriber, stays_in_place
+from .websocket_state import NOTHING_UNDELIVERED, WebSocket, unread_len
 
 BODY: Final = Phase.BODY
 """The member itself: finding it on its class takes ten times as long."""
@@ -54,6 +54,41 @@ def is_in_cohort(client: Client) -> bool:
 def is_laggard(client: Client) -> bool:
     """True for a subscriber that has a cursor of its own."""
     return client.subscriber is not None and client.subscriber.cursor is not None
+
+
+def stays_idle(before: Client, after: Client) -> bool:
+    """True if a WebSocket was idle before an event and is so behind it, told by identity: it is
+    watched for what it was, waits for what it did, and is in the cohort that it was in.
+    """
+    if after.outgoing is not NOTHING_OUTGOING or before.outgoing is not NOTHING_OUTGOING:
+        return False
+    incoming, was = after.incoming, before.incoming
+    if (incoming is not IDLE_WEBSOCKET and incoming is not DELIVERING) or (
+        was is not IDLE_WEBSOCKET and was is not DELIVERING
+    ):
+        return False
+    if after.websocket is not before.websocket:
+        websocket, old = websocket_of(after), websocket_of(before)
+        if websocket.awaits_pong is not old.awaits_pong:
+            return False
+        if websocket.undelivered is not NOTHING_UNDELIVERED:
+            return False
+    if after.subscriber is before.subscriber:
+        return True
+    return stays_in_place(subscriber_of(before), subscriber_of(after))
+
+
+def holds_nothing(client: Client) -> bool:
+    """True if what a client holds is in no sum, told without counting it."""
+    incoming, websocket = client.incoming, client.websocket
+    if client.outgoing is not NOTHING_OUTGOING or may_be_counted(client.outstanding):
+        return False
+    if websocket is None:
+        return incoming is IDLE_HTTP
+    if websocket.reader is not BETWEEN_MESSAGES:
+        return False
+    is_idle = incoming is IDLE_WEBSOCKET or incoming is DELIVERING
+    return is_idle and websocket.undelivered is NOTHING_UNDELIVERED
 
 
 def is_subscriber(client: Client) -> bool:
@@ -98,8 +133,10 @@ def may_deliver(client: Client, limits: Limits) -> bool:
     """True if a WebSocket is known to be so little behind with reading, and its queue is so short,
     that more may be delivered.
     """
-    is_known = bool(client.outgoing.outbox) or not client.outgoing.is_full
-    return is_known and buffered_len(client) < limits.max_outbox_len
+    outgoing = client.outgoing
+    if outgoing.is_full and not outgoing.outbox:
+        return False
+    return buffered_len(client) < limits.max_outbox_len
 
 
 def is_outstanding(client: Client, number: int) -> bool:
@@ -166,8 +203,9 @@ def early_len(client: Client) -> int:
 
 def buffered_len(client: Client) -> int:
     """Bytes to be sent to a client, its outbox and its queue, without what is published."""
-    queued_len = 0 if client.subscriber is None else client.subscriber.queued_len
-    return queued_len + outbox_len(client) if client.outgoing.outbox else queued_len
+    subscriber, outbox = client.subscriber, client.outgoing.outbox
+    queued_len = 0 if subscriber is None else subscriber.queued_len
+    return queued_len + sum(map(len, outbox)) if outbox else queued_len
 
 
 def is_at_rest(client: Client) -> bool:

@@ -13,18 +13,35 @@ they never wait for a client to catch up (RFC 6455 section 5.5.2). It does not k
 when the queue is flushed.
 """
 
+from collections.abc import Sequence
 from typing import Final, final
 
 from ..broadcast.broadcast import Broadcast
 from ..broadcast.encode import encode_for
-from ..broadcast.encoding import Encoding
+from ..broadcast.encoding import ENCODING_INFO, Encoding, encode_message
 from ..broadcast.entry import Subscription, frame_len_for, matches
 from ..broadcast.ring import FRAMES_MAX, Ring, first_matching, length_from, ring_read_encoded
 from ..events import Segment
 from ..limits import Limits
 from ..value import Value
-from ..websocket.frames import encode_frame, frame_header, frame_len
-from .subscriber import OPEN, Follow, LongFrame, Queue, Subscriber, item_len, make_place, places_len
+from ..websocket.frames import (
+    SHORT_FRAME_HEADERS,
+    SMALL_FRAME_MAX,
+    encode_frame,
+    frame_header,
+    frame_len,
+)
+from .subscriber import (
+    OPEN,
+    Follow,
+    LongFrame,
+    Queue,
+    Subscriber,
+    after_dequeue,
+    item_len,
+    make_place,
+    segments_of,
+)
 
 COPY_MAX: Final = 16_384
 """Bytes up to which a payload is copied behind its header, and neighbouring segments are joined."""
@@ -46,6 +63,34 @@ def enqueue_frame(subscriber: Subscriber, opcode: int, payload: bytes) -> Subscr
         queue=enqueue(subscriber.queue, opcode, payload),
         queued_len=subscriber.queued_len + frame_len(len(payload)),
     )
+
+
+def enqueue_messages(
+    queue: Queue, messages: Sequence[tuple[int, bytes]], encoding: Encoding
+) -> tuple[Queue, int]:
+    """The queue with these messages (opcode and payload) at its end in an encoding, and how many
+    bytes more are in it.
+    """
+    plain_max = ENCODING_INFO[encoding].plain_max
+    short_max, added_len, size = min(plain_max, SMALL_FRAME_MAX - 1), 0, 0
+    pieces: list[bytes] = []
+    for opcode, payload in messages:
+        length = len(payload)
+        size += length
+        if size > COPY_MAX and pieces:
+            frames = b"".join(pieces)
+            queue, added_len = append_frames(queue, frames), added_len + len(frames)
+            pieces, size = [], length
+        if length <= short_max:
+            pieces += (SHORT_FRAME_HEADERS[opcode][length], payload)
+        elif COPY_MAX < length <= plain_max:
+            queue, added_len = enqueue(queue, opcode, payload), added_len + frame_len(length)
+        else:
+            pieces.append(encode_message(opcode, payload, encoding))
+    frames = b"".join(pieces)
+    if frames:
+        queue, added_len = append_frames(queue, frames), added_len + len(frames)
+    return queue, added_len
 
 
 def append_frames(queue: Queue, frames: bytes) -> Queue:
@@ -130,16 +175,22 @@ class Dequeued(Value):
         self.is_cut: Final = is_cut
 
 
-def dequeue(subscriber: Subscriber, ring: Ring, room: int, pongs: bytes = b"") -> Dequeued:
+def dequeue(
+    subscriber: Subscriber,
+    ring: Ring,
+    room: int,
+    pongs: bytes = b"",
+    is_scheduled: bool = False,
+) -> Dequeued:
     """What is to be sent next, about `room` bytes at most: these pongs, unless a close frame may be
-    before them, then the queue, then what was published for a laggard.
+    before them, then the queue, then what was published for a laggard. The subscriber
+    `is_scheduled` afterwards if it is still on the list of those to be flushed.
     """
-    is_open = subscriber.close_state is OPEN
-    items = list(subscriber.queue)
-    if is_open and subscriber.cursor is not None:
-        items.append(Follow(ring.head_number, subscriber.subscription, 0))
+    is_open, items, cursor = subscriber.close_state is OPEN, subscriber.queue, subscriber.cursor
+    if is_open and cursor is not None:
+        items = (*items, Follow(ring.head_number, subscriber.subscription, 0))
     segments: list[Segment] = [pongs] if pongs and is_open else []
-    left, cursor, taken = room, subscriber.cursor, 0
+    left, taken = room, 0
     for item in items:
         if left <= 0:
             break
@@ -148,18 +199,13 @@ def dequeue(subscriber: Subscriber, ring: Ring, room: int, pongs: bytes = b"") -
             if cursor < item.to:
                 break
         else:
-            segments += (item.header, item.payload) if isinstance(item, LongFrame) else (item,)
+            segments += segments_of(item)
             left -= item_len(item)
         taken += 1
     is_cut = left <= 0
     is_all = taken == len(items) and not is_cut
-    rest = subscriber.queue[taken:]
-    after = subscriber.replace(
-        queue=rest,
-        queued_len=sum(map(item_len, rest)),
-        cursor=_cursor_after(cursor, is_all, ring.head_number),
-        places_len=places_len(rest),
-    )
+    cursor = _cursor_after(cursor, is_all, ring.head_number)
+    after = after_dequeue(subscriber, subscriber.queue[taken:], cursor, is_scheduled)
     return Dequeued(join_segments(segments), after, is_all, is_cut)
 
 
@@ -179,8 +225,8 @@ def join_segments(segments: list[Segment]) -> tuple[Segment, ...]:
     For a client that is behind they are held for long, and segments are counted, sent and handed
     back one by one.
     """
-    if not segments:
-        return ()
+    if len(segments) < 2:
+        return tuple(segments)
     joined: list[Segment] = []
     small: list[Segment] = []
     size = 0

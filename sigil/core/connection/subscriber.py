@@ -106,6 +106,20 @@ def item_len(item: QueueItem) -> int:
     return len(item.header) + len(item.payload) if isinstance(item, LongFrame) else len(item)
 
 
+def segments_in(queue: Queue) -> tuple[Segment, ...]:
+    """The segments to be sent of a queue in which there are no places."""
+    segments: tuple[Segment, ...] = ()
+    for item in queue:
+        assert not isinstance(item, Follow)
+        segments += segments_of(item)
+    return segments
+
+
+def segments_of(item: LongFrame | Segment) -> tuple[Segment, ...]:
+    """The segments to be sent of an item of a queue that is no place."""
+    return (item.header, item.payload) if isinstance(item, LongFrame) else (item,)
+
+
 @final
 class Subscriber(Value):
     """What a WebSocket or an event stream is to be sent, and how far its end has got."""
@@ -142,6 +156,18 @@ class Subscriber(Value):
         """
         self.places_len: Final = places_len
         """Bytes of memory that are held for the places in the queue."""
+
+
+def stays_in_place(before: Subscriber, after: Subscriber) -> bool:
+    """True for a subscriber that is in the cohort that it was in, or was and is in none because its
+    end has begun.
+    """
+    return (
+        after.close_state is before.close_state
+        and after.subscription is before.subscription
+        and after.cursor is None
+        and before.cursor is None
+    )
 
 
 def places_len_max(limits: Limits) -> int:
@@ -197,4 +223,16 @@ def with_queue(
     return Subscriber(
         is_scheduled, queue, queued_len, subscriber.close_state, subscriber.reason,
         subscriber.subscription, subscriber.cursor, subscriber.places_len,
+    )  # fmt: skip
+
+
+def after_dequeue(
+    subscriber: Subscriber, rest: Queue, cursor: int | None, is_scheduled: bool
+) -> Subscriber:
+    """The subscriber after all but the `rest` of its queue was taken, and of what was published all
+    before this cursor.
+    """
+    return Subscriber(
+        is_scheduled, rest, sum(map(item_len, rest)), subscriber.close_state, subscriber.reason,
+        subscriber.subscription, cursor, places_len(rest),
     )  # fmt: skip

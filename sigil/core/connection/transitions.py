@@ -6,9 +6,8 @@ are put together, event by event. After every event that may have made something
 goes on until nothing is.
 
 Rules: total and pure. A function of the table is called `on_` and the name of its event, wherever
-it stands; what it leaves passes through `after_transition`. For an idle connection a
-`FastTransition` may be tried first: it does what both would do, faster, or returns None. It does
-not know the table of clients, nor any other client.
+it stands; what it leaves passes through `after_transition`. It does not know the table of clients,
+nor any other client.
 """
 
 from collections.abc import Callable
@@ -35,7 +34,6 @@ from ..events import (
 )
 from ..limits import Limits
 from ..parse_result import malformed
-from . import fast_path
 from .client import (
     IDLE_HTTP,
     NOTHING_OUTGOING,
@@ -51,7 +49,6 @@ from .client_status import is_close_due, may_parse
 from .context import Context, Outcome
 from .deadlines import Waiting, waiting_for
 from .event_stream import event_stream_half_closed, stop_event_stream
-from .fast_path import FastTransition
 from .output import total_len, write_and_shut
 from .requests import (
     fail_after_outstanding,
@@ -298,26 +295,18 @@ def on_writable(client: Client, event: Writable, context: Context) -> Outcome:
 
 
 class Transition(NamedTuple):
-    """What an event does to a client: `apply`, and what to try first if the client is idle.
-
-    That is one whose `outgoing` is `NOTHING_OUTGOING`, and whose `incoming` is `IDLE_WEBSOCKET` or
-    `DELIVERING`, one after the other.
-    """
+    """What an event does to a client."""
 
     apply: Callable[[Client, Any, Context], Outcome]
-    idle_websocket: FastTransition | None = None
-    delivering: FastTransition | None = None
     has_ticket: bool = False
     """The event names a request of the connection, not the connection alone."""
 
 
 TRANSITIONS: Final[dict[type, Transition]] = {
-    Received: Transition(on_received, fast_path.receive_frames),
+    Received: Transition(on_received),
     HandlerReturned: Transition(on_handler_returned, has_ticket=True),
-    Delivered: Transition(on_delivered, None, fast_path.on_delivered),
-    SendMessages: Transition(
-        on_send_messages, fast_path.on_send_messages, fast_path.on_send_messages
-    ),
+    Delivered: Transition(on_delivered),
+    SendMessages: Transition(on_send_messages),
     Stalled: Transition(on_stalled),
     Writable: Transition(on_writable),
     StreamChunk: Transition(on_stream_chunk, has_ticket=True),

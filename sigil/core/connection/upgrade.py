@@ -83,7 +83,7 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
     opening = CallWsOpen(client.conn, request_of(head, b"", client.peer))
     if not incoming.buffer:
         return client, [*effects, opening]
-    early, more = take_data(client, incoming.buffer, context)
+    early, more = take_data(client, incoming.buffer, client.bytes_in, client.waiting_since, context)
     assert isinstance(early, Client), "what waits for `ws_open` ends nothing"
     return early, [*effects, opening, *more]
 

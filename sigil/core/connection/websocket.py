@@ -16,27 +16,60 @@ has a `websocket`. They do not know any other client, nor how a WebSocket ends (
 from collections.abc import Sequence
 from typing import Final
 
+from ..effects import Effect, Send
 from ..events import Delivered, HalfClosed, Received, SendMessages
+from ..parse_result import Malformed
+from ..websocket.fragments import CompressedMessage
 from ..websocket.frames import Opcode, encode_frame
 from ..websocket.messages import (
     READER_CLOSED,
     Close,
-    CompressedMessage,
+    Item,
+    MessageReader,
     Ping,
     receive_data,
 )
-from .client import NOTHING_OUTGOING, Client, Phase, with_incoming, with_subscriber, with_websocket
+from .client import (
+    DELIVERING,
+    IDLE_WEBSOCKET,
+    NOTHING_OUTGOING,
+    Client,
+    Incoming,
+    Phase,
+    after_frames,
+    after_sending,
+    with_incoming,
+    with_subscriber,
+    with_websocket,
+)
 from .client_status import buffered_len, may_deliver, subscriber_of, websocket_of
 from .context import Context, Outcome, Step
-from .deadlines import Waiting, waiting_for
+from .output import KEEP
 from .send_queue import enqueue_frame
 from .subscriber import OPEN, CloseState
 from .websocket_end import NO_CLOSE_FRAME, apply_end, delivery, go_on_after_end, notify_end
-from .websocket_send import flush_messages, on_send_messages, resume_sending
-from .websocket_state import CONTROL, NOTHING_UNDELIVERED, count_controls, park, take_batch
+from .websocket_send import flush_messages, on_send_messages, reply, resume_sending
+from .websocket_state import (
+    NOTHING_UNDELIVERED,
+    TOO_MANY_CONTROLS,
+    AnyMessage,
+    WebSocket,
+    after_read,
+    count_controls,
+    next_batch,
+    park,
+    take_batch,
+    unread_len,
+    with_pongs,
+    with_undelivered,
+)
 
-_LIVELY: Final = (Waiting.PING, Waiting.PONG, Waiting.CALLBACK)
-"""What an open WebSocket waits for that takes what it is sent."""
+AT_REST: Final = Phase.WEBSOCKET
+AT_WORK: Final = Phase.DELIVERING
+PONG: Final = Opcode.PONG
+"""The members themselves, for the paths of every message: finding one on its class takes ten times
+as long.
+"""
 
 
 # -- receiving -------------------------------------------------------------------------------------
@@ -44,58 +77,96 @@ _LIVELY: Final = (Waiting.PING, Waiting.PONG, Waiting.CALLBACK)
 
 def receive_frames(client: Client, event: Received, context: Context) -> Outcome:
     """Bytes came, which shows that the peer is there, whatever they are."""
-    is_awaited = waiting_for(client) in _LIVELY
-    client = client.replace(
-        bytes_in=client.bytes_in + len(event.data),
-        waiting_since=context.now if is_awaited else client.waiting_since,
+    data = event.data
+    waiting_since = context.now if _is_lively(client) else client.waiting_since
+    return take_data(client, data, client.bytes_in + len(data), waiting_since, context)
+
+
+def _is_lively(client: Client) -> bool:
+    """True for an open WebSocket that takes what it is sent: then it waits for something that comes
+    in, or for the program.
+    """
+    outgoing = client.outgoing
+    if client.incoming.peer_half_closed or subscriber_of(client).close_state is not OPEN:
+        return False
+    return outgoing is NOTHING_OUTGOING or not (outgoing.outbox or outgoing.is_full)
+
+
+def take_data(
+    client: Client, data: bytes, bytes_in: int, waiting_since: float, context: Context
+) -> Outcome:
+    """Read messages and control frames from these bytes, with which `bytes_in` have come: answer
+    the pings, and deliver the messages or let them wait.
+    """
+    before, subscriber, incoming = websocket_of(client), client.subscriber, client.incoming
+    effects: list[Effect] = []
+    if before.reader.is_over:  # behind a close frame or a violation nothing counts
+        incoming = incoming.replace(discarded=incoming.discarded + len(data))
+        return after_frames(client, incoming, bytes_in, waiting_since, before), effects
+    reader, items, error = receive_data(before.reader, data, before.frame_rules)
+    messages: tuple[AnyMessage, ...] = tuple(
+        [item for item in items if isinstance(item, (str, bytes))]
     )
-    client = with_websocket(client, websocket_of(client).replace(awaits_pong=False))
-    return take_data(client, event.data, context)
+    websocket = before
+    if error is not None or len(messages) != len(items):
+        websocket, messages = _take_others(client, reader, items, error, context)
+    elif reader is not before.reader or before.awaits_pong:
+        websocket = after_read(
+            before, reader, before.end, before.pongs, before.controls_since, before.controls
+        )
+    is_open = subscriber is not None and subscriber.close_state is OPEN
+    # after our close frame only the peer's is awaited
+    if is_open and (messages or before.undelivered is not NOTHING_UNDELIVERED):
+        length = len(data) + unread_len(before)
+        if incoming.phase is AT_REST and may_deliver(client, context.limits):
+            batch, rest = next_batch(before.undelivered, messages, length, context.limits)
+            incoming, effects = _at_work(incoming), [delivery(client.conn, batch)]
+        else:
+            rest = park(before.undelivered, messages)
+        if rest is not before.undelivered:
+            websocket = with_undelivered(websocket, rest)
+    after = after_frames(client, incoming, bytes_in, waiting_since, websocket)
+    is_over = websocket.end is not None and not effects
+    if is_over and not is_open:
+        return apply_end(after, context)
+    return deliver_waiting(after, context) if is_over else (after, effects)
 
 
-def take_data(client: Client, data: bytes, context: Context) -> Outcome:
-    """Read messages and control frames from these bytes: answer the pings, and deliver the messages
-    or let them wait.
+def _take_others(
+    client: Client,
+    reader: MessageReader,
+    items: tuple[Item, ...],
+    error: Malformed | None,
+    context: Context,
+) -> tuple[WebSocket, tuple[AnyMessage, ...]]:
+    """The WebSocket after a read in which are control frames, compressed messages or something that
+    ends the connection, and the messages in it.
     """
     websocket = websocket_of(client)
-    if websocket.reader.is_over:  # behind a close frame or a violation nothing counts
-        incoming = client.incoming
-        discarded = incoming.discarded + len(data)
-        return with_incoming(client, incoming.replace(discarded=discarded)), []
-    reader, items, error = receive_data(websocket.reader, data, websocket.frame_rules)
-    last = items[-1] if items else None
-    end = last if isinstance(last, Close) else error
-    if end is None:
-        end = websocket.end
-    websocket = websocket.replace(reader=reader, end=end)
-    controls = [item for item in items if isinstance(item, CONTROL)]
-    if controls:
-        websocket, items = count_controls(websocket, items, context.now, context.limits)
-    client = with_websocket(client, websocket)
-    if subscriber_of(client).close_state is not OPEN:
-        return apply_end(client, context)  # after our close frame only the peer's is awaited
-    if controls:
-        client = _answer_pings(client, [item.payload for item in items if isinstance(item, Ping)])
-    messages = tuple([item for item in items if isinstance(item, str | bytes | CompressedMessage)])
-    websocket = websocket_of(client)
-    undelivered = park(websocket.undelivered, messages)
-    client = with_websocket(client, websocket.replace(undelivered=undelivered))
-    return deliver_waiting(client, context)
+    end = websocket.end if error is None else error
+    if items and isinstance(items[-1], Close):
+        end = items[-1]
+    since, count, counted = count_controls(websocket, items, context.now, context.limits)
+    if len(counted) < len(items):
+        reader, end = READER_CLOSED, TOO_MANY_CONTROLS
+    pings = [item.payload for item in counted if isinstance(item, Ping)]
+    pongs = websocket.pongs
+    if pings and subscriber_of(client).close_state is OPEN:
+        pongs = _answer_pings(client, pings)
+    messages = tuple(
+        [item for item in counted if isinstance(item, (str, bytes, CompressedMessage))]
+    )
+    return after_read(websocket, reader, end, pongs, since, count), messages
 
 
-def _answer_pings(client: Client, payloads: Sequence[bytes]) -> Client:
-    """The client with pongs to be sent; while it is behind with reading, only its latest ping is
-    answered (section 5.5.3).
+def _answer_pings(client: Client, payloads: Sequence[bytes]) -> bytes:
+    """The pongs that are due to a client with those that answer these pings; while it is behind
+    with reading, only its latest ping is answered (section 5.5.3).
     """
-    if not payloads:
-        return client
-    websocket = websocket_of(client)
-    if client.outgoing is NOTHING_OUTGOING:
-        frames = [encode_frame(Opcode.PONG, payload) for payload in payloads]
-        pongs = b"".join([websocket.pongs, *frames])
-    else:
-        pongs = encode_frame(Opcode.PONG, payloads[-1])
-    return with_websocket(client, websocket.replace(pongs=pongs))
+    if client.outgoing is not NOTHING_OUTGOING:
+        return encode_frame(PONG, payloads[-1])
+    pongs = [encode_frame(PONG, payload) for payload in payloads]
+    return b"".join([websocket_of(client).pongs, *pongs])
 
 
 # -- delivering ------------------------------------------------------------------------------------
@@ -121,38 +192,72 @@ def _is_waiting(client: Client) -> bool:
 
 def _deliver_batch(client: Client, context: Context) -> Step:
     """Deliver the first messages that wait."""
-    messages, rest = take_batch(websocket_of(client).undelivered, context.limits)
-    client = with_websocket(client, websocket_of(client).replace(undelivered=rest))
-    return _in_phase(client, Phase.DELIVERING), [delivery(client.conn, messages)]
+    websocket = websocket_of(client)
+    messages, rest = take_batch(websocket.undelivered, context.limits)
+    client = with_websocket(client, with_undelivered(websocket, rest))
+    return with_incoming(client, _at_work(client.incoming)), [delivery(client.conn, messages)]
 
 
-def _in_phase(client: Client, phase: Phase) -> Client:
-    """The client in another phase."""
-    return with_incoming(client, client.incoming.replace(phase=phase))
+def _at_work(incoming: Incoming) -> Incoming:
+    """What has come when messages were delivered, and the program is at work on them."""
+    if incoming is IDLE_WEBSOCKET:
+        return DELIVERING
+    return incoming.replace(phase=Phase.DELIVERING)
+
+
+def _at_rest(incoming: Incoming) -> Incoming:
+    """What has come when the program has returned from what was delivered."""
+    if incoming is DELIVERING:
+        return IDLE_WEBSOCKET
+    return incoming.replace(phase=Phase.WEBSOCKET)
 
 
 def on_delivered(client: Client, event: Delivered, context: Context) -> Outcome:
-    """The program has returned from what was delivered: its replies are queued, and what waits is
+    """The program has returned from what was delivered: its replies are sent, and what waits is
     delivered.
     """
+    subscriber, websocket = client.subscriber, client.websocket
+    if (
+        subscriber is None
+        or websocket is None
+        or client.incoming.phase is not AT_WORK
+        or subscriber.close_state is CloseState.ENDED
+    ):
+        return _delivered_at_end(client, event, context)
+    effects: list[Effect] = []
+    sent_len, is_last = 0, websocket.undelivered is NOTHING_UNDELIVERED and websocket.end is None
     if event.replies:
-        client, _ = on_send_messages(client, SendMessages(event.conn, event.replies), context)
-    websocket = client.websocket
-    if websocket is None:
-        return client, []
-    if subscriber_of(client).close_state is CloseState.ENDED:
-        return go_on_after_end(client) if event.error is None else notify_end(client)
-    if client.incoming.phase is not Phase.DELIVERING:
-        return client, []
-    if waiting_for(client) in _LIVELY:
-        client = client.replace(waiting_since=context.now)
-    client = _in_phase(client, Phase.WEBSOCKET)
+        subscriber, segments = reply(client, event.replies, is_last, context)
+        if segments and websocket.pongs:
+            segments = (websocket.pongs, *segments)
+            websocket = with_pongs(websocket, b"")
+        if segments:
+            sent_len = sum(map(len, segments))
+            effects.append(Send(client.conn, segments, KEEP))
     if event.error is not None:
         websocket = websocket.replace(
             reader=READER_CLOSED, end=event.error, undelivered=NOTHING_UNDELIVERED
         )
-        client = with_websocket(client, websocket)
-    return deliver_waiting(client, context)
+    incoming = _at_rest(client.incoming)
+    waiting_since = context.now if _is_lively(client) else client.waiting_since
+    after = after_sending(
+        client, incoming, client.outgoing, waiting_since, sent_len, subscriber, websocket
+    )
+    if is_last and event.error is None:
+        return after, effects
+    outcome, more = deliver_waiting(after, context)
+    return outcome, effects + more
+
+
+def _delivered_at_end(client: Client, event: Delivered, context: Context) -> Outcome:
+    """The program has returned, but from no messages of an open WebSocket."""
+    if event.replies:
+        client, _ = on_send_messages(client, SendMessages(event.conn, event.replies), context)
+    if client.websocket is None:
+        return client, []
+    if subscriber_of(client).close_state is CloseState.ENDED:
+        return go_on_after_end(client) if event.error is None else notify_end(client)
+    return client, []
 
 
 def websocket_half_closed(client: Client, event: HalfClosed, context: Context) -> Outcome:

@@ -11,7 +11,7 @@ that has a `websocket`. They do not know any other client, nor how messages come
 (`websocket`).
 """
 
-from typing import Final
+from typing import Final, cast
 
 from ..broadcast.broadcast import Broadcast, commit_pending
 from ..close_reasons import CLOSE_INFO, CloseReason
@@ -30,6 +30,7 @@ from ..effects import (
     Then,
 )
 from ..parse_result import malformed
+from ..websocket.fragments import CompressedMessage, Message
 from ..websocket.frames import Opcode, encode_close, encode_frame, is_close_code
 from ..websocket.messages import BETWEEN_MESSAGES, Close
 from .client import (
@@ -61,10 +62,10 @@ PEER_CLOSED: Final = CloseReason.WS_PEER_CLOSED
 
 def delivery(conn: Conn, messages: tuple[AnyMessage, ...]) -> Effect:
     """The effect that delivers these messages, compressed ones to be decompressed first."""
-    plain = tuple([message for message in messages if isinstance(message, str | bytes)])
-    if len(plain) == len(messages):
-        return Deliver(conn, plain)
-    return DeliverCompressed(conn, messages)
+    for message in messages:
+        if isinstance(message, CompressedMessage):
+            return DeliverCompressed(conn, messages)
+    return Deliver(conn, cast("tuple[Message, ...]", messages))
 
 
 # -- on the wire -----------------------------------------------------------------------------------

@@ -11,32 +11,49 @@ than its outbox may hold; when it has caught up it is one of its cohort again. F
 client that is a subscriber. They do not know any other client.
 """
 
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from ..broadcast.broadcast import Broadcast
 from ..broadcast.cohort_index import shared
-from ..broadcast.encoding import EVENT_OVERHEAD_FACTOR, Encoding, encode_message
+from ..broadcast.encoding import EVENT_OVERHEAD_FACTOR
 from ..broadcast.entry import Subscription
 from ..broadcast.ring import Ring, ring_read
 from ..close_reasons import CloseReason
-from ..effects import ERROR_LOG, SERVER_LOG, Log, LogLevel
+from ..effects import ERROR_LOG, SERVER_LOG, Log, LogLevel, Send
 from ..events import FanOutStalled, Segment, SendMessages, Subscribe
 from ..limits import Limits
 from ..send_status import SendStatus
-from ..websocket.frames import frame_len
-from .client import Client, Disconnected, Phase, with_outgoing, with_subscriber, with_websocket
+from .client import (
+    Client,
+    Disconnected,
+    Phase,
+    after_sending,
+    with_outbox,
+    with_outgoing,
+    with_subscriber,
+)
 from .client_status import buffered_len, is_in_cohort, outbox_len, subscriber_of
 from .context import Context, Outcome, Step
-from .output import write, write_and_shut
+from .output import KEEP, write_and_shut
 from .send_queue import (
     Dequeued,
-    append_frames,
     backlog_len,
     dequeue,
-    enqueue,
     enqueue_broadcast,
+    enqueue_messages,
 )
-from .subscriber import OPEN, CloseState, add_topics, make_place, places_len_max
+from .subscriber import (
+    OPEN,
+    CloseState,
+    Subscriber,
+    add_topics,
+    make_place,
+    places_len_max,
+    segments_in,
+    with_queue,
+)
+from .websocket_state import with_pongs
 
 NOMINAL_FRAME_HEADER_LEN: Final = 4
 """Bytes that a frame's header counts for when it is asked whether there is room: near enough, and
@@ -89,18 +106,34 @@ def on_send_messages(client: Client, event: SendMessages, context: Context) -> S
     if subscriber is None or subscriber.close_state is not OPEN:
         return client, []
     subscriber = enqueue_broadcast(subscriber, context.broadcast)
-    queue, queued_len = subscriber.queue, subscriber.queued_len
     encoding = subscriber.subscription.encoding
-    for opcode, payload in event.messages:
-        if encoding is Encoding.PLAIN:
-            queue = enqueue(queue, opcode, payload)
-            queued_len += frame_len(len(payload))
-            continue
-        frame = encode_message(opcode, payload, encoding)
-        if frame:
-            queue = append_frames(queue, frame)
-            queued_len += len(frame)
-    return with_subscriber(client, subscriber.replace(queue=queue, queued_len=queued_len)), []
+    queue, added_len = enqueue_messages(subscriber.queue, event.messages, encoding)
+    queued_len, outgoing = subscriber.queued_len + added_len, client.outgoing
+    # the next flush looks at it, unless it has to wait for the kernel, which says when it is ready
+    is_scheduled = subscriber.is_scheduled or not (not queue or outgoing.outbox or outgoing.is_full)
+    subscriber = with_queue(subscriber, queue, queued_len, is_scheduled)
+    return with_subscriber(client, subscriber), []
+
+
+def reply(
+    client: Client, messages: Sequence[tuple[int, bytes]], is_last: bool, context: Context
+) -> tuple[Subscriber, tuple[Segment, ...]]:
+    """The subscriber after its program has replied with these messages to what was delivered to it,
+    and what is sent of them. They leave at once if they answer the last of what has come and
+    nothing else is to be sent before them; else they are queued.
+    """
+    subscriber, outgoing = subscriber_of(client), client.outgoing
+    if subscriber.close_state is not OPEN:
+        return subscriber, ()
+    subscriber = enqueue_broadcast(subscriber, context.broadcast)
+    leaves = is_last and not subscriber.queue and subscriber.cursor is None
+    encoding = subscriber.subscription.encoding
+    queue, added_len = enqueue_messages(subscriber.queue, messages, encoding)
+    is_behind = outgoing.outbox or outgoing.is_full
+    if leaves and not is_behind and added_len <= context.limits.max_outbox_len:
+        return subscriber, segments_in(queue)
+    queued_len = subscriber.queued_len + added_len
+    return with_queue(subscriber, queue, queued_len, subscriber.is_scheduled), ()
 
 
 def flush_messages(client: Client, ring: Ring, limits: Limits, is_scheduled: bool = False) -> Step:
@@ -109,42 +142,53 @@ def flush_messages(client: Client, ring: Ring, limits: Limits, is_scheduled: boo
     """
     subscriber = subscriber_of(client)
     if client.outgoing.outbox or client.outgoing.is_full:
-        return with_subscriber(client, subscriber.replace(is_scheduled=is_scheduled)), []
-    dequeued = dequeue_for(client, ring, limits.max_outbox_len)
-    subscriber = dequeued.subscriber.replace(is_scheduled=is_scheduled)
-    return _send_dequeued(client, (), dequeued.replace(subscriber=subscriber))
+        queue, queued_len = subscriber.queue, subscriber.queued_len
+        unsent = with_queue(subscriber, queue, queued_len, is_scheduled)
+        return with_subscriber(client, unsent), []
+    dequeued = dequeue_for(client, ring, limits.max_outbox_len, is_scheduled)
+    return _send_dequeued(client, (), dequeued, client.waiting_since)
 
 
 def resume_sending(client: Client, context: Context) -> Step:
     """The kernel takes bytes again: send the outbox, and then what else is queued."""
     outbox = client.outgoing.outbox
-    outgoing = client.outgoing.replace(outbox=(), is_full=False)
-    client = client.replace(outgoing=outgoing, waiting_since=context.now)
     room = context.limits.max_outbox_len - sum(map(len, outbox))
-    return _send_dequeued(client, outbox, dequeue_for(client, context.broadcast.ring, room))
+    is_scheduled = subscriber_of(client).is_scheduled
+    dequeued = dequeue_for(client, context.broadcast.ring, room, is_scheduled)
+    return _send_dequeued(client, outbox, dequeued, context.now)
 
 
-def dequeue_for(client: Client, ring: Ring, room: int) -> Dequeued:
+def dequeue_for(client: Client, ring: Ring, room: int, is_scheduled: bool = False) -> Dequeued:
     """What is to be sent next to this client, about `room` bytes at most, behind the pongs that are
-    due to it.
+    due to it; it `is_scheduled` afterwards or not.
     """
     pongs = b"" if client.websocket is None else client.websocket.pongs
-    return dequeue(subscriber_of(client), ring, room, pongs)
+    return dequeue(subscriber_of(client), ring, room, pongs, is_scheduled)
 
 
-def _send_dequeued(client: Client, outbox: tuple[Segment, ...], dequeued: Dequeued) -> Step:
-    """Send these; if that is much, wait until it is taken before there is more."""
-    client = client.replace(
-        subscriber=dequeued.subscriber, outgoing=client.outgoing.replace(is_full=dequeued.is_cut)
-    )
+def _send_dequeued(
+    client: Client, outbox: tuple[Segment, ...], dequeued: Dequeued, waiting_since: float
+) -> Step:
+    """Send the outbox, which is all that the client has of one, and these; if that is much, wait
+    until it is taken before there is more.
+    """
+    subscriber, websocket, outgoing = dequeued.subscriber, client.websocket, client.outgoing
     segments = outbox + dequeued.segments
-    websocket = client.websocket
-    is_ending = dequeued.is_all and dequeued.subscriber.close_state is CloseState.CLOSING
-    if websocket is None and is_ending:
-        return end_event_stream(client, segments)
+    if outbox or outgoing.is_full is not dequeued.is_cut:
+        outgoing = with_outbox(outgoing, (), dequeued.is_cut)
     if websocket is not None and websocket.pongs:
-        client = with_websocket(client, websocket.replace(pongs=b""))
-    return write(client, segments) if segments else (client, [])
+        websocket = with_pongs(websocket, b"")
+    sent_len = sum(map(len, segments))
+    is_ending = dequeued.is_all and subscriber.close_state is CloseState.CLOSING
+    if websocket is None and is_ending:
+        client = after_sending(
+            client, client.incoming, outgoing, waiting_since, 0, subscriber, None
+        )
+        return end_event_stream(client, segments)
+    after = after_sending(
+        client, client.incoming, outgoing, waiting_since, sent_len, subscriber, websocket
+    )
+    return after, [Send(client.conn, segments, KEEP)] if segments else []
 
 
 def end_event_stream(client: Client, segments: tuple[Segment, ...] = ()) -> Step:

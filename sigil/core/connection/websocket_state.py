@@ -17,14 +17,12 @@ from ..close_reasons import CloseReason
 from ..limits import Limits
 from ..parse_result import Malformed, malformed
 from ..value import Value
+from ..websocket.fragments import CompressedMessage, Message
 from ..websocket.frames import FrameRules
 from ..websocket.messages import (
     BETWEEN_MESSAGES,
-    READER_CLOSED,
     Close,
-    CompressedMessage,
     Item,
-    Message,
     MessageReader,
     Ping,
     Pong,
@@ -115,32 +113,66 @@ def make_websocket(rules: FrameRules, heartbeat_at: float | None = None) -> WebS
     )
 
 
-CONTROL: Final = (Ping, Pong)
-_TOO_MANY_CONTROLS: Final = malformed(
+def after_read(
+    websocket: WebSocket,
+    reader: MessageReader,
+    end: Close | Malformed | None,
+    pongs: bytes,
+    controls_since: float,
+    controls: int,
+) -> WebSocket:
+    """The WebSocket after a read, whatever came: that is an answer to any ping of ours."""
+    return WebSocket(
+        False, reader, websocket.undelivered, end, pongs, websocket.code, websocket.frame_rules,
+        websocket.heartbeat_at, controls_since, controls,
+    )  # fmt: skip
+
+
+def with_undelivered(websocket: WebSocket, undelivered: Undelivered) -> WebSocket:
+    """The WebSocket with other messages that wait for the program."""
+    return WebSocket(
+        websocket.awaits_pong, websocket.reader, undelivered, websocket.end, websocket.pongs,
+        websocket.code, websocket.frame_rules, websocket.heartbeat_at,
+        websocket.controls_since, websocket.controls,
+    )  # fmt: skip
+
+
+def with_pongs(websocket: WebSocket, pongs: bytes) -> WebSocket:
+    """The WebSocket with these pongs due, and no others."""
+    return WebSocket(
+        websocket.awaits_pong, websocket.reader, websocket.undelivered, websocket.end, pongs,
+        websocket.code, websocket.frame_rules, websocket.heartbeat_at,
+        websocket.controls_since, websocket.controls,
+    )  # fmt: skip
+
+
+TOO_MANY_CONTROLS: Final = malformed(
     "too many pings and pongs in a second", CloseReason.WS_OVERHEAD
 )
 
 
 def count_controls(
     websocket: WebSocket, items: tuple[Item, ...], now: float, limits: Limits
-) -> tuple[WebSocket, tuple[Item, ...]]:
-    """The WebSocket after these items, its pings and pongs counted, and the items that count: those
-    before the first that is one too many for its second, which ends the connection.
+) -> tuple[float, int, tuple[Item, ...]]:
+    """When the second began in which pings and pongs are counted, how many came in it with these
+    items, and the items that count: those before the first ping or pong that is one too many.
     """
     since, count = websocket.controls_since, websocket.controls
     if now - since >= 1.0:
         since, count = now, 0
     for index, item in enumerate(items):
-        count += isinstance(item, CONTROL)
-        if count > limits.max_ws_control_frames_per_second:
-            ended = websocket.replace(reader=READER_CLOSED, end=_TOO_MANY_CONTROLS)
-            return ended, items[:index]
-    return websocket.replace(controls_since=since, controls=count), items
+        if isinstance(item, (Ping, Pong)):
+            count += 1
+            if count > limits.max_ws_control_frames_per_second:
+                return since, count, items[:index]
+    return since, count, items
 
 
 def unread_len(websocket: WebSocket) -> int:
     """Bytes that came and were not delivered yet, wherever they are held."""
     reader = websocket.reader
+    if reader is BETWEEN_MESSAGES:
+        return websocket.undelivered.length
     rope = () if reader.message is None else reader.message.rope
     return len(reader.buffer) + sum(map(len, rope)) + websocket.undelivered.length
 
@@ -153,14 +185,23 @@ def park(undelivered: Undelivered, messages: tuple[AnyMessage, ...]) -> Undelive
     if not messages:
         return undelivered
     waiting = undelivered.messages[undelivered.start :]
-    length = undelivered.length + sum(map(_cost, messages))
-    return Undelivered(waiting + messages, 0, length)
+    return Undelivered(waiting + messages, 0, undelivered.length + _length_of(messages))
 
 
-def _cost(message: AnyMessage) -> int:
-    """What a message that waits counts for: its length, as it came, and its object."""
-    payload = message.payload if isinstance(message, CompressedMessage) else message
-    return MESSAGE_BYTES + len(payload)
+def _length_of(messages: tuple[AnyMessage, ...]) -> int:
+    """What messages that wait count for: their lengths, as they came, and their objects."""
+    return MESSAGE_BYTES * len(messages) + sum([len(message) for message in messages])
+
+
+def next_batch(
+    undelivered: Undelivered, messages: tuple[AnyMessage, ...], length: int, limits: Limits
+) -> tuple[tuple[AnyMessage, ...], Undelivered]:
+    """The messages that are delivered next, together, of those that wait and these behind them, and
+    those that wait for these to be handled; the frames of all have `length` bytes at most.
+    """
+    if undelivered is NOTHING_UNDELIVERED and INFLATED_MAX * length <= replies_max_len(limits):
+        return messages, undelivered
+    return take_batch(park(undelivered, messages), limits)
 
 
 def take_batch(
@@ -181,7 +222,7 @@ def take_batch(
     batch = messages[start:end]
     if end == len(messages):
         return batch, NOTHING_UNDELIVERED
-    return batch, Undelivered(messages, end, length - sum(map(_cost, batch)))
+    return batch, Undelivered(messages, end, length - _length_of(batch))
 
 
 def take_all(undelivered: Undelivered) -> tuple[AnyMessage, ...]:

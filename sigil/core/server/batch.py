@@ -26,12 +26,13 @@ from ..connection.client import (
 )
 from ..connection.client_status import (
     has_unsent,
+    holds_nothing,
     incoming_len,
-    is_at_rest,
     is_close_due,
+    is_scheduled,
     is_subscriber,
-    may_be_counted,
     may_parse,
+    stays_idle,
     subscriber_of,
 )
 from ..connection.context import Context, Outcome, Parse, context
@@ -120,19 +121,27 @@ class Batch:
         if isinstance(after, Disconnected):
             self._remove(before, after, effects)
             return
-        after, effects = after_transition(before, after, effects, self.context)
-        if after.subscriber is not None:
-            self._update_cohort(before, after)
-            self._count_subscriber(before, after)  # which makes the context of those behind it
-            after = self._schedule_flush(after, after.subscriber)
+        is_idle, is_new = stays_idle(before, after), False
+        if not is_idle:
+            after, effects = after_transition(before, after, effects, self.context)
+            if after.subscriber is not None:
+                is_new = is_subscriber(after) and not is_subscriber(before)
+                self._update_cohort(before, after)
+                self._count_subscriber(before, after)  # which makes the context of those behind it
+        is_same_websocket = after.websocket is before.websocket
+        if after.subscriber is not None and not (
+            is_idle and is_same_websocket and after.subscriber is before.subscriber
+        ):
+            after = self._schedule_flush(before, after, after.subscriber)
         self.draft.put(after)
         self.effects += effects
-        if _is_idle(before) and _is_idle(after):
-            return  # neither holds anything, so no sum has changed
+        if is_idle and is_same_websocket:
+            return  # it holds what it held
+        if not is_new and holds_nothing(before) and holds_nothing(after):
+            return  # no sum has changed
         if after.incoming.peer_half_closed and not before.incoming.peer_half_closed:
             self._look_in_time(after)
-        is_new_subscriber = is_subscriber(after) and not is_subscriber(before)
-        self.update_load(before, after, after.conn if is_new_subscriber else None)
+        self.update_load(before, after, after.conn if is_new else None)
 
     def _remove(self, before: Client, disconnected: Disconnected, effects: list[Effect]) -> None:
         """Free the slot of a client whose connection ends, and order its end."""
@@ -148,7 +157,7 @@ class Batch:
         if before.subscriber is not None:
             self._count_subscriber(before, None)
             self._update_cohort(before, None)
-        if not _is_idle(before):
+        if not holds_nothing(before):
             self.update_load(before, None)
 
     def _look_in_time(self, client: Client) -> None:
@@ -223,11 +232,15 @@ class Batch:
         if broadcast is not self.server.broadcast:
             self.server = self.server.replace(broadcast=broadcast)
 
-    def _schedule_flush(self, client: Client, subscriber: Subscriber) -> Client:
+    def _schedule_flush(self, before: Client, client: Client, subscriber: Subscriber) -> Client:
         """The client, scheduled for the next flush if there is something to send and nothing in the
         way of it.
         """
-        if subscriber.is_scheduled or not has_unsent(client):
+        if subscriber.is_scheduled:
+            if not is_scheduled(before):
+                self.unflushed.append(client.conn)
+            return client
+        if not has_unsent(client):
             return client
         is_blocked = client.outgoing.outbox or client.outgoing.is_full
         if is_blocked and not is_close_due(client):
@@ -377,11 +390,6 @@ class Batch:
         if self.context.is_draining and not server.slots.used:
             server = server.replace(running=ServerState.STOPPED)
         return server, self.effects
-
-
-def _is_idle(client: Client) -> bool:
-    """True for an idle HTTP connection, told without counting what it holds."""
-    return is_at_rest(client) and not may_be_counted(client.outstanding)
 
 
 def _awaits_response(client: Client) -> bool:

@@ -19,7 +19,6 @@ from ..broadcast.broadcast import commit_pending, index_topics, pending_bytes_fo
 from ..broadcast.cohort_index import recipients
 from ..broadcast.entry import Subscription
 from ..conn import Conn
-from ..connection import fast_path
 from ..connection.client import Client, with_subscriber
 from ..connection.client_status import is_close_due
 from ..connection.context import Parse
@@ -116,12 +115,6 @@ def _flush_each(batch: Batch, conns: Iterable[Conn], unhandled: frozenset[Conn])
     for conn in conns:
         client = batch.draft.find_client(conn)
         if client is None or client.subscriber is None:
-            continue
-        outcome = fast_path.flush_messages(client)
-        if outcome is not None:
-            after, effects = outcome
-            batch.draft.put(after)
-            batch.effects += effects
             continue
         batch.encode_ahead(client)
         context = batch.context

@@ -14,8 +14,7 @@ does not know sockets, clocks, threads or logs: facts come in, orders go out.
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
-from ..connection.client import DELIVERING, IDLE_WEBSOCKET, NOTHING_OUTGOING, Client
-from ..connection.client_status import is_scheduled
+from ..connection.client import Client
 from ..connection.context import Parse
 from ..connection.transitions import TRANSITIONS
 from ..effects import Effect, Send, Then
@@ -151,26 +150,6 @@ def _apply_run(
         if type(client) is not Client or (client.conn is not conn and client.conn != conn):
             batch.count_stale(kind)
             continue
-        if client.outgoing is NOTHING_OUTGOING:
-            # Idle connections share their records, so identity tells that one is idle. What nearly
-            # always happens to it then has a short way (`fast_path`), which leaves it idle: sums
-            # and cohorts are unchanged, and `commit` would find nothing to do.
-            incoming = client.incoming
-            shortcut = None
-            if incoming is IDLE_WEBSOCKET:
-                shortcut = transition.idle_websocket
-            elif incoming is DELIVERING:
-                shortcut = transition.delivering
-            outcome = None if shortcut is None else shortcut(client, event, context)
-            if outcome is not None:
-                after, orders = outcome
-                entries[slot] = after
-                if orders:
-                    may_be_joined, last_slot = may_be_joined or slot == last_slot, slot
-                    effects += orders
-                if is_scheduled(after) and not is_scheduled(client):
-                    batch.unflushed.append(conn)
-                continue
         if kind is Writable:
             batch.encode_ahead(client)
             context = batch.context

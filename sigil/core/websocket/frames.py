@@ -13,7 +13,6 @@ It does not know messages: `messages` assembles them. It chooses no masking keys
 be unpredictable: whoever writes a masked frame passes one in.
 """
 
-from collections.abc import Sequence
 from enum import IntEnum
 from struct import Struct
 from typing import Final, final
@@ -166,20 +165,6 @@ def encode_frame(opcode: int, payload: bytes, rsv1: bool = False) -> bytes:
     return _pack_long(first, 127, length) + payload
 
 
-def encode_short_frames(messages: Sequence[tuple[int, bytes]]) -> bytes:
-    """The frames of a server for some (opcode, payload), one behind the other.
-
-    Empty if one of them is long or no text or binary message. Faster than frame by frame.
-    """
-    pieces: list[bytes] = []
-    try:
-        for opcode, payload in messages:
-            pieces += (SHORT_FRAME_HEADERS[opcode][len(payload)], payload)
-    except LookupError:
-        return b""
-    return b"".join(pieces)
-
-
 SMALL_FRAME_MAX: Final = 2_048
 """Payloads shorter than this have their header in a table; copying them costs next to nothing."""
 
@@ -241,7 +226,7 @@ def parse_frame_header(
     if len(data) <= start:
         return NeedMore(start)
     first = data[start]
-    error = _FIRST_BYTE_ERRORS[is_continuing, rules.allows_rsv1][first]
+    error = FIRST_BYTE_ERRORS[is_continuing, rules.allows_rsv1][first]
     if error is not None:
         return error
     if len(data) == start + 1:
@@ -265,7 +250,7 @@ def parse_frame_header(
     if end > len(data):
         return NeedMore(len(data))
     key = data[key_start:end]
-    return FrameHeader(_OPCODES[first & 0x0F], first >= FIN, first & RSV1 != 0, length, key, end)
+    return FrameHeader(OPCODES[first & 0x0F], first >= FIN, first & RSV1 != 0, length, key, end)
 
 
 _NOT_MASKED: Final = malformed("a frame of the client is not masked", CloseReason.WS_BAD_MASK)
@@ -315,7 +300,7 @@ def _first_byte_error(
 ) -> Malformed | None:
     """What is wrong with the first byte of a frame, or None."""
     opcode = first & 0x0F
-    if opcode not in _OPCODES:
+    if opcode not in OPCODES:
         return malformed(
             f"a frame has the opcode {opcode}, which has no meaning", CloseReason.WS_UNKNOWN_OPCODE
         )
@@ -343,8 +328,8 @@ def _first_byte_error(
     return None
 
 
-_OPCODES: Final = {int(opcode): opcode for opcode in Opcode}
-_FIRST_BYTE_ERRORS: Final = {
+OPCODES: Final = {int(opcode): opcode for opcode in Opcode}
+FIRST_BYTE_ERRORS: Final = {
     (is_continuing, allows_rsv1): tuple(
         _first_byte_error(first, is_continuing, allows_rsv1) for first in range(256)
     )

@@ -15,16 +15,19 @@ A compressed message comes out compressed, as `CompressedMessage`, and is inflat
 its content.
 """
 
-from codecs import utf_8_decode
 from struct import Struct
 from typing import Final, TypeAlias, final
 
-from ..close_reasons import CloseReason
-from ..parse_result import Malformed, NeedMore, malformed
-from ..rope import Rope, rope_append, rope_join
+from ..parse_result import Malformed, NeedMore
 from ..value import Value
-from .compression import inflate
+from .fragments import NEW_MESSAGES, CompressedMessage, FragmentedMessage, Message, with_piece
 from .frames import (
+    CONTROL_MAX,
+    FIN,
+    FIRST_BYTE_ERRORS,
+    MASKED,
+    OPCODES,
+    RSV1,
     FrameHeader,
     FrameRules,
     Opcode,
@@ -70,57 +73,11 @@ class Close(Value):
         self.reason: Final = reason
 
 
-@final
-class CompressedMessage(Value):
-    """A text or binary message, still compressed (RFC 7692 section 6)."""
-
-    __match_args__ = ("opcode", "payload")
-    __slots__ = __match_args__
-
-    def __init__(self, opcode: Opcode, payload: bytes) -> None:
-        self.opcode: Final = opcode
-        self.payload: Final = payload
-
-
-Message: TypeAlias = str | bytes
-"""A message as user code sees it: text or binary."""
-
 Item: TypeAlias = Message | CompressedMessage | Ping | Pong | Close
 """What a connection receives: a message or a control frame."""
 
 
 # -- the reader ------------------------------------------------------------------------------------
-
-
-@final
-class FragmentedMessage(Value):
-    """A message whose last frame has not come (RFC 6455 section 5.4).
-
-    `rope` has its payload so far, `announced_len` the bytes that the headers of its frames so far
-    announced, `partial_char` the bytes at the end of a text that only begin a character, at most 3,
-    `continuations` is the number of its frames but the first.
-    """
-
-    __match_args__ = (
-        "opcode", "is_compressed", "rope", "announced_len", "partial_char", "continuations",
-    )  # fmt: skip
-    __slots__ = __match_args__
-
-    def __init__(
-        self,
-        opcode: Opcode,
-        is_compressed: bool,
-        rope: Rope,
-        announced_len: int,
-        partial_char: bytes,
-        continuations: int = 0,
-    ) -> None:
-        self.opcode: Final = opcode
-        self.is_compressed: Final = is_compressed
-        self.rope: Final = rope
-        self.announced_len: Final = announced_len
-        self.partial_char: Final = partial_char
-        self.continuations: Final = continuations
 
 
 @final
@@ -169,11 +126,10 @@ BETWEEN_MESSAGES: Final = MessageReader(b"", None, None, False)
 READER_CLOSED: Final = MessageReader(b"", None, None, True)
 """The reader after a Close or an error."""
 
+_unpack_header = Struct(">BBH").unpack_from
+
 Step: TypeAlias = tuple[MessageReader, Item | None, int]
 """The reader after a step, the item that the step completed, and where in the data it stopped."""
-
-_WHOLE_TEXT, _WHOLE_BINARY = 0x81, 0x82
-_unpack_header = Struct(">BBH").unpack_from
 
 
 def receive_data(
@@ -190,65 +146,118 @@ def receive_data(
     start = 0
     if reader.buffer:
         data = reader.buffer + data
-        reader = BETWEEN_MESSAGES if reader.message is None else reader.replace(buffer=b"")
+        reader = _between_frames(reader.message)
     while not reader.is_over:
-        if reader is BETWEEN_MESSAGES and rules.is_masked:
-            start = take_unfragmented(data, start, rules, items)
+        if reader.frame is None and rules.is_masked:
+            reader, start = _take_whole_frames(reader, data, start, rules, items)
         if start == len(data):
             break
         message, frame = reader.message, reader.frame
         if message is not None and frame is not None:
-            step: Step | NeedMore | Malformed = _take_payload(message, frame, data, start)
+            step: Step | NeedMore | Malformed = _take_payload(message, frame, data, start, rules)
         else:
             step = _take_frame(reader, data, start, rules)
         if isinstance(step, Malformed):
             return READER_CLOSED, tuple(items), step
         if isinstance(step, NeedMore):
-            return reader.replace(buffer=data[start:]), tuple(items), None
+            return MessageReader(data[start:], message, None, False), tuple(items), None
         reader, item, start = step
         if item is not None:
             items.append(item)
     return reader, tuple(items), None
 
 
-def take_unfragmented(
-    data: bytes, start: int, rules: FrameRules, messages: list[Message] | list[Item]
-) -> int:
-    """The index behind the uncompressed messages of one masked frame each that stand in `data` from
-    index `start` on; they are appended to `messages`.
+def _between_frames(message: FragmentedMessage | None) -> MessageReader:
+    """The reader between two frames, with nothing buffered: inside this message, or in none."""
+    return BETWEEN_MESSAGES if message is None else MessageReader(b"", message, None, False)
 
-    It stops before anything else, and before anything wrong, which `receive_data` takes step by
-    step.
+
+# -- frames that have come whole -------------------------------------------------------------------
+
+_OTHER, _TEXT, _BINARY, _COMPRESSED, _FRAGMENT, _PING, _PONG = range(7)
+
+
+def _kind(first: int, is_continuing: bool, allows_rsv1: bool) -> int:
+    """What a frame is by its first byte: a whole message, a fragment of one, a ping or a pong; one
+    that closes, or is wrong, is `_OTHER`.
     """
-    # The loop to be fast in. One unpacking reads a header in both of its usual forms, with a length
-    # of 1 and of 3 bytes.
-    append, last = messages.append, len(data) - 8
-    max_len = min(rules.max_frame_len, rules.max_message_len)
-    while start <= last:
+    opcode, error = first & 0x0F, FIRST_BYTE_ERRORS[is_continuing, allows_rsv1][first]
+    if error is not None or opcode == Opcode.CLOSE:
+        return _OTHER
+    if opcode > Opcode.CLOSE:
+        return _PING if opcode == Opcode.PING else _PONG
+    if opcode == Opcode.CONTINUATION or first < FIN:
+        return _FRAGMENT
+    if first & RSV1:
+        return _COMPRESSED
+    return _TEXT if opcode == Opcode.TEXT else _BINARY
+
+
+_KINDS = {
+    (is_continuing, allows_rsv1): bytes(
+        [_kind(first, is_continuing, allows_rsv1) for first in range(256)]
+    )
+    for is_continuing in (False, True)
+    for allows_rsv1 in (False, True)
+}
+"""What a frame is by its first byte, inside a message or not, with compression or without."""
+
+
+def _take_whole_frames(
+    reader: MessageReader, data: bytes, start: int, rules: FrameRules, items: list[Item]
+) -> tuple[MessageReader, int]:
+    """The reader behind the masked frames that stand whole in `data` from index `start` on, and the
+    index behind them; what they complete is appended to `items`.
+
+    It stops before a frame that is torn, that closes or that is wrong in any way: `_take_frame`
+    says what is the matter with it.
+    """
+    # The loop to be fast in: a header is read where it lies, and a whole message leaves no record.
+    message, size = reader.message, len(data)
+    kinds, max_len = _KINDS[message is not None, rules.allows_rsv1], _max_frame_len(message, rules)
+    while start <= size - 8:
         first, second, length = _unpack_header(data, start)
-        if first != _WHOLE_TEXT and first != _WHOLE_BINARY:
-            break
-        if second == 254 and length > 125:
-            begin = start + 8
-        elif 128 <= second < 254:
+        begin = start + 8
+        if second < 254:
             # The length was in the second byte: what was unpacked as length is of the key.
-            begin = start + 6
-            length = second - 128
-        else:
+            begin, length = start + 6, second - MASKED
+        elif second == 255 or length < 126:
             break
-        end = begin + length
-        if end > last + 8 or length > max_len:
+        kind, end = kinds[first], begin + length
+        if length < 0 or length > max_len or end > size:
             break
         payload = apply_mask(data[begin:end], data[begin - 4 : begin])
-        if first == _WHOLE_TEXT:
+        if kind == _TEXT:
             try:
-                append(payload.decode())
+                items.append(payload.decode())
             except UnicodeDecodeError:
                 break
+        elif kind == _BINARY:
+            items.append(payload)
+        elif kind == _COMPRESSED:
+            items.append(CompressedMessage(OPCODES[first & 0x0F], payload))
+        elif kind == _FRAGMENT:
+            begun = NEW_MESSAGES[first & ~FIN] if message is None else message
+            after = with_piece(begun, length, 1, payload, first >= FIN, rules)
+            if isinstance(after, Malformed):
+                break
+            message = after if isinstance(after, FragmentedMessage) else None
+            if not isinstance(after, FragmentedMessage):
+                items.append(after)
+            kinds = _KINDS[message is not None, rules.allows_rsv1]
+            max_len = _max_frame_len(message, rules)
+        elif kind == _OTHER or length > CONTROL_MAX:
+            break
         else:
-            append(payload)
+            items.append(Ping(payload) if kind == _PING else Pong(payload))
         start = end
-    return start
+    return _between_frames(message), start
+
+
+def _max_frame_len(message: FragmentedMessage | None, rules: FrameRules) -> int:
+    """How long the next data frame may be, inside this message or in none."""
+    room = rules.max_message_len - (0 if message is None else message.announced_len)
+    return min(rules.max_frame_len, room)
 
 
 # -- any frame -------------------------------------------------------------------------------------
@@ -267,22 +276,15 @@ def _take_frame(
         return header
     if header.opcode >= Opcode.CLOSE:
         return _take_control(reader, data, header)
-    frame = PartialFrame(header.length, header.key, header.fin)
     if message is None:
-        message = FragmentedMessage(header.opcode, header.rsv1, (), header.length, b"")
-    else:
-        message = FragmentedMessage(
-            message.opcode,
-            message.is_compressed,
-            message.rope,
-            announced_len + header.length,
-            message.partial_char,
-            message.continuations + 1,
-        )
-        small_count = message.continuations - rules.max_small_fragments
-        if small_count * rules.min_fragment_len > message.announced_len:
-            return _TOO_MANY_FRAGMENTS
-    return _take_payload(message, frame, data, header.end)
+        message = NEW_MESSAGES[data[start] & ~FIN]
+    # nothing of the payload yet: a frame that is one too many is refused before it comes
+    begun = with_piece(message, header.length, 1, b"", False, rules)
+    if not isinstance(begun, FragmentedMessage):
+        assert isinstance(begun, Malformed), "a message does not end with a header"
+        return begun
+    frame = PartialFrame(header.length, header.key, header.fin)
+    return _take_payload(begun, frame, data, header.end, rules)
 
 
 def _take_control(
@@ -309,79 +311,24 @@ def _take_control(
 
 
 def _take_payload(
-    message: FragmentedMessage, frame: PartialFrame, data: bytes, start: int
+    message: FragmentedMessage, frame: PartialFrame, data: bytes, start: int, rules: FrameRules
 ) -> Step | Malformed:
     """The reader after as much of a data frame's payload as has come, and the message if that was
     the last of it.
     """
-    opcode, is_compressed = message.opcode, message.is_compressed
-    rope, partial_char = message.rope, message.partial_char
+    key = frame.key
     piece = data[start : start + frame.remaining]
-    end = start + len(piece)
-    remaining = frame.remaining - len(piece)
-    is_complete = frame.fin and not remaining
-    if frame.key:
-        piece = apply_mask(piece, frame.key)
-    if opcode is Opcode.TEXT and not is_compressed:
-        checked = check_utf8(partial_char, piece, is_complete)
-        if isinstance(checked, Malformed):
-            return checked
-        partial_char = checked
-    if piece:  # a peer may send empty frames without end: they leave no trace
-        rope = rope_append(rope, piece)
-    if is_complete:
-        return BETWEEN_MESSAGES, _complete(opcode, is_compressed, rope), end
-    message = FragmentedMessage(
-        opcode, is_compressed, rope, message.announced_len, partial_char, message.continuations
-    )
+    length = len(piece)
+    end, remaining = start + length, frame.remaining - length
+    if key:
+        piece = apply_mask(piece, key)
+    after = with_piece(message, 0, 0, piece, frame.fin and not remaining, rules)
+    if isinstance(after, Malformed):
+        return after
+    if not isinstance(after, FragmentedMessage):
+        return BETWEEN_MESSAGES, after, end
     if not remaining:
-        return MessageReader(b"", message, None, False), None, end
-    key, offset = frame.key, len(piece) & 3
+        return _between_frames(after), None, end
+    offset = length & 3
     frame = PartialFrame(remaining, key[offset:] + key[:offset], frame.fin)
-    return MessageReader(b"", message, frame, False), None, end
-
-
-def _complete(opcode: Opcode, is_compressed: bool, rope: Rope) -> Item:
-    """The item that a complete message is; its text has been checked piece by piece."""
-    payload = rope_join(rope)
-    if is_compressed:
-        return CompressedMessage(opcode, payload)
-    return payload.decode() if opcode is Opcode.TEXT else payload
-
-
-def check_utf8(partial_char: bytes, piece: bytes, is_last: bool) -> bytes | Malformed:
-    """The bytes at the end of a text that only begin a character, at most 3; 1007 if it is not
-    UTF-8.
-
-    The text is `partial_char`, left over from the piece before, and `piece`. It is refused as soon
-    as no continuation could make it UTF-8, and after the last piece nothing may be left over.
-    """
-    text = partial_char + piece if partial_char else piece
-    try:
-        rest = text[utf_8_decode(text, "strict", is_last)[1] :]
-    except UnicodeDecodeError:
-        return _BAD_TEXT
-    # Python's decoder waits for the third byte of a surrogate before it refuses, for the sake of
-    # error handlers that accept surrogates.
-    if rest[:1] == b"\xed" and rest[1:] >= b"\xa0":
-        return _BAD_TEXT
-    return rest
-
-
-_TOO_MANY_FRAGMENTS: Final = malformed(
-    "a message has too many small fragments", CloseReason.WS_OVERHEAD
-)
-_BAD_TEXT: Final = malformed("a text message is not UTF-8", CloseReason.WS_BAD_UTF8)
-
-
-def decompress(compressed: CompressedMessage, max_len: int) -> Message | Malformed:
-    """The message that was compressed: 1007 if it is no deflate or no text, 1009 above `max_len`
-    bytes.
-    """
-    payload = inflate(compressed.payload, max_len)
-    if isinstance(payload, Malformed) or compressed.opcode is not Opcode.TEXT:
-        return payload
-    try:
-        return payload.decode()
-    except UnicodeDecodeError:
-        return _BAD_TEXT
+    return MessageReader(b"", after, frame, False), None, end

@@ -32,7 +32,7 @@ from ...core.events import CloseRequested, Delivered, Event
 from ...core.parse_result import Malformed
 from ...core.send_status import SendStatus
 from ...core.server.slots import find_client
-from ...core.websocket.messages import CompressedMessage, decompress
+from ...core.websocket.fragments import CompressedMessage, decompress
 from .body_sources import Spawn
 from .deferred import Deferred
 from .host import Host

@@ -17,16 +17,14 @@ from zstandard import ZstdDecompressor
 from ...core.broadcast.encoding import Encoding
 from ...core.http.request import Request
 from ...core.parse_result import Malformed
+from ...core.websocket.fragments import CompressedMessage, Message, decompress
 from ...core.websocket.frames import FrameRules, Opcode, encode_close, encode_masked
 from ...core.websocket.messages import (
     BETWEEN_MESSAGES,
     Close,
-    CompressedMessage,
-    Message,
     MessageReader,
     Ping,
     Pong,
-    decompress,
     receive_data,
 )
 from ..answers import Answer, BadAnswer, read_answers

@@ -14,7 +14,7 @@ import json
 import re
 from random import Random
 
-from ...core.websocket.messages import Message
+from ...core.websocket.fragments import Message
 from .clients import SimulatedClient
 from .model import Model, Violation
 from .network import UnreliableWire

@@ -11,7 +11,7 @@ in between may reach it or not, but without a hole. It does not know how message
 
 from ...core.broadcast.encoding import Encoding, encode_message
 from ...core.conn import Conn, Peer
-from ...core.websocket.messages import Message
+from ...core.websocket.fragments import Message
 from ...shell.loop.send_buffer import to_message
 
 

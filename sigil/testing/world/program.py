@@ -20,7 +20,7 @@ from ...core.http.request import Request
 from ...core.http.response import Response
 from ...core.limits import Limits
 from ...core.send_status import SendStatus
-from ...core.websocket.messages import Message
+from ...core.websocket.fragments import Message
 from ...shell.callbacks import Callbacks
 from ...shell.program.deferred import Deferred
 from .clients import body_of, encoding_of

@@ -22,7 +22,7 @@ from ...core.events import Event
 from ...core.limits import Limits
 from ...core.server.slots import clients_of
 from ...core.server.state import Server
-from ...core.websocket.messages import Message
+from ...core.websocket.fragments import Message
 from ...shell.callbacks import Callbacks
 from ...shell.loop.engine import Clock, Engine
 from ...shell.loop.send_buffer import TOO_SLOW

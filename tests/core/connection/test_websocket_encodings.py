@@ -23,8 +23,8 @@ from sigil.core.parse_result import Malformed
 from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
 from sigil.core.websocket.compression import deflate
+from sigil.core.websocket.fragments import decompress
 from sigil.core.websocket.frames import Opcode, encode_masked
-from sigil.core.websocket.messages import decompress
 from sigil.testing import Client, WebSocket
 from tests.support.builds import needs_pure_sources
 from tests.support.core_driver import CONN, advance_by, answered, asked, bytes_of

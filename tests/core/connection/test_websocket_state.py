@@ -2,29 +2,30 @@
 
 import pytest
 
-from sigil.core.close_reasons import CloseReason
+from sigil.core.connection import websocket_state
 from sigil.core.connection.websocket_state import (
     MESSAGE_BYTES,
     NOTHING_UNDELIVERED,
+    WebSocket,
     count_controls,
     make_websocket,
+    next_batch,
     park,
     take_all,
     take_batch,
     unread_len,
 )
 from sigil.core.limits import Limits
-from sigil.core.parse_result import malformed
+from sigil.core.websocket.fragments import CompressedMessage, FragmentedMessage
 from sigil.core.websocket.frames import FrameRules, Opcode
 from sigil.core.websocket.messages import (
     BETWEEN_MESSAGES,
-    READER_CLOSED,
-    CompressedMessage,
-    FragmentedMessage,
     MessageReader,
     Ping,
     Pong,
 )
+from tests.support.builds import needs_pure_sources
+from tests.support.records import updated, updates_of
 
 RULES = FrameRules(1_000, 1_000)
 
@@ -62,6 +63,20 @@ def test_so_many_are_delivered_together_that_replies_as_long_have_room() -> None
     assert take_all(park(rest, ("next",))) == ("12345", "next")
 
 
+@pytest.mark.parametrize("length", [10, 10_000])
+def test_new_messages_are_delivered_at_once_or_behind_those_that_wait(length: int) -> None:
+    limits = Limits(max_ws_outbox_len=1_000 + 20_000, max_outbox_len=500)
+    assert next_batch(NOTHING_UNDELIVERED, ("a", b"b"), length, limits) == (
+        ("a", b"b"),
+        NOTHING_UNDELIVERED,
+    )
+    waiting = park(NOTHING_UNDELIVERED, ("c",))
+    assert next_batch(waiting, ("a",), length, limits) == (("c", "a"), NOTHING_UNDELIVERED)
+    none = Limits(max_ws_outbox_len=0, max_outbox_len=0)
+    batch, rest = next_batch(NOTHING_UNDELIVERED, ("a", b"b"), length, none)
+    assert (batch, take_all(rest)) == (("a",), (b"b",))
+
+
 @pytest.mark.parametrize(
     ("message", "length"),
     [
@@ -87,12 +102,16 @@ def test_pings_and_pongs_are_counted_by_the_second_and_what_is_behind_one_too_ma
 ):
     limits = Limits(max_ws_control_frames_per_second=3)
     websocket, two = make_websocket(RULES), (Ping(b""), "a", Pong(b""))
-    websocket, items = count_controls(websocket, two, 10.0, limits)
-    assert (items, websocket.end, websocket.controls) == (two, None, 2)
-    ended, items = count_controls(websocket, ("b", *two, "c"), 10.75, limits)
-    assert items == ("b", Ping(b""), "a")
-    assert ended.end == malformed("too many pings and pongs in a second", CloseReason.WS_OVERHEAD)
-    assert ended.reader is READER_CLOSED
-    websocket, items = count_controls(websocket, ("b", *two, "c"), 11.0, limits)
-    assert (items, websocket.end) == (("b", *two, "c"), None)
-    assert (websocket.controls_since, websocket.controls) == (11.0, 2)
+    assert count_controls(websocket, two, 10.0, limits) == (10.0, 2, two)
+    websocket = websocket.replace(controls_since=10.0, controls=2)
+    more = ("b", *two, "c")
+    assert count_controls(websocket, more, 10.75, limits) == (10.0, 4, ("b", Ping(b""), "a"))
+    assert count_controls(websocket, more, 11.0, limits) == (11.0, 2, more)
+
+
+@needs_pure_sources
+@pytest.mark.parametrize("name", updates_of(websocket_state, WebSocket))
+def test_an_update_changes_the_fields_it_names_and_no_others(name: str) -> None:
+    update = updated(getattr(websocket_state, name), WebSocket)
+    assert update.changed - {"awaits_pong"} == update.named
+    assert update.misplaced == set()

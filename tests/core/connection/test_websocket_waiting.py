@@ -203,7 +203,7 @@ def test_a_violation_waits_for_the_messages_before_it() -> None:
     server, effects = at_work(received(text("b") + b"\x81\x01x" + text("c")))
     assert (frames_of(effects), close_notices(effects)) == ([], [])
     server, effects = advance_by(server, Delivered(CONN, ((1, b"A"),)))
-    assert delivered_in(effects) == ["b"]
+    assert (frames_of(effects), delivered_in(effects)) == ([], ["b"])
     _, effects = advance_by(server, Delivered(CONN, ((1, b"B"),)))
     assert [opcode for opcode, _ in frames_of(effects)] == [1, 1, 8]
     assert close_notices(effects) == [(CloseReason.WS_BAD_MASK, 1002)]

@@ -13,8 +13,8 @@ from sigil.core.broadcast.encoding import Encoding
 from sigil.core.close_reasons import CloseReason
 from sigil.core.parse_result import Malformed
 from sigil.core.websocket.compression import BAD_DEFLATE, TOO_LONG, deflate, inflate
+from sigil.core.websocket.fragments import CompressedMessage, decompress
 from sigil.core.websocket.frames import Opcode
-from sigil.core.websocket.messages import CompressedMessage, decompress
 
 DEFLATES = tuple(encoding for encoding in Encoding if encoding >= Encoding.DEFLATE_9)
 

@@ -15,6 +15,7 @@ from wsproto.frame_protocol import FrameProtocol, ParseFailed
 
 from sigil.core.close_reasons import CLOSE_INFO, CloseReason
 from sigil.core.parse_result import Malformed
+from sigil.core.websocket.fragments import CompressedMessage, FragmentedMessage
 from sigil.core.websocket.frames import (
     FrameRules,
     Opcode,
@@ -27,17 +28,15 @@ from sigil.core.websocket.messages import (
     BETWEEN_MESSAGES,
     READER_CLOSED,
     Close,
-    CompressedMessage,
-    FragmentedMessage,
     Item,
     MessageReader,
     PartialFrame,
     Ping,
     Pong,
-    check_utf8,
     receive_data,
 )
 from tests.support.core_driver import byte_by_byte, cut, same
+from tests.support.utf8 import can_become_utf8
 
 TERMS = FrameRules(2**20, 2**20)
 TIGHT = FrameRules(40, 60)
@@ -298,79 +297,6 @@ def test_text_is_refused_at_the_first_byte_that_cannot_be_utf_8(text: bytes) -> 
     assert hear(reads[:-1]).flaw is None
     error = hear(reads).flaw
     assert same(error, Malformed(CloseReason.WS_BAD_UTF8, "a text message is not UTF-8"))
-
-
-FOLLOWERS = [
-    bytes(rest)
-    for rest in (
-        (),
-        (0x80,),
-        (0x80, 0x80),
-        (0x80, 0x80, 0x80),
-        (0x90,),
-        (0x90, 0x80),
-        (0x90, 0x80, 0x80),
-        (0xA0,),
-        (0xA0, 0x80),
-    )
-]
-
-
-def can_become_utf8(data: bytes) -> bool:
-    """Whether something behind these bytes makes them UTF-8, found by trying."""
-    for rest in FOLLOWERS:
-        try:
-            (data + rest).decode()
-        except UnicodeDecodeError:
-            continue
-        return True
-    return False
-
-
-@some
-@given(
-    st.lists(
-        st.sampled_from(
-            [
-                b"a",
-                b"\xc3",
-                b"\xa9",
-                b"\xe2",
-                b"\x82",
-                b"\xac",
-                b"\xed",
-                b"\xa0",
-                b"\xf0",
-                b"\x9f",
-                b"\x98",
-                b"\x80",
-                b"\xf4",
-                b"\x90",
-                b"\xe0",
-                b"\xc0",
-            ]
-        ),
-        max_size=9,
-    ),
-    st.lists(st.integers(0, 9), max_size=4),
-)
-@example([b"\xed", b"\xa0"], [])
-@example([b"a", b"\xed", b"\x80"], [2])
-def test_text_in_pieces_is_good_as_long_as_it_can_become_utf_8(
-    letters: list[bytes], cuts: list[int]
-) -> None:
-    text, tail = b"".join(letters), b""
-    position = 0
-    for piece in cut(text, cuts):
-        position += len(piece)
-        result = check_utf8(tail, piece, is_last=False)
-        assert isinstance(result, bytes) is can_become_utf8(text[:position])
-        if isinstance(result, Malformed):
-            return
-        assert len(result) < 4
-        tail = result
-    ends_well = not text or "\ufffd" not in text.decode(errors="replace")
-    assert isinstance(check_utf8(tail, b"", is_last=True), bytes) is ends_well
 
 
 # -- bounds ----------------------------------------------------------------------------------------
