@@ -31,8 +31,8 @@ from ..server.budgets import outbound_bound
 SERVER_BYTES: Final = 2**20
 """A server without clients: its value, its tables, its threads' queues, the parser's."""
 CONNECTION_BYTES: Final = 6_144
-"""An idle connection: socket, record, places in tables and timers, callbacks; and, when it ends,
-its last effects.
+"""An idle connection: socket, record, places in tables and timers, callbacks, which are 1 KiB; the
+4 KiB that are read of it when it is accepted; and, when it ends, its last effects.
 """
 CHAR_BYTES_MAX: Final = 4
 """Bytes of a character, all through a text that has one character that needs them."""

@@ -31,7 +31,9 @@ _KEY_REPEATS: Final = tuple(
 repeating bytes and converting them.
 """
 
-_XOR_TABLES: Final = tuple([bytes([byte ^ mask for byte in range(256)]) for mask in range(256)])
+_ALL_BYTES: Final = int.from_bytes(range(256))
+_ONES: Final = int.from_bytes(b"\1" * 256)
+_XOR_TABLES: Final = tuple([(_ALL_BYTES ^ mask * _ONES).to_bytes(256) for mask in range(256)])
 """For each byte of a key, what it makes of all bytes, as `bytes.translate` wants it."""
 
 
