@@ -22,6 +22,7 @@ from .servers import COMPILED, NAMES, SERVERS, version_of
 
 CORES = ("sigil", COMPILED)
 FLOOR = "c-floor"
+SUMMED = (*CORES, FLOOR, "py-floor")
 MARKS = ("o", "s", "^", "v", "D", "P", "X", "<", ">", "*")
 DECIMALS = ((100.0, 0), (10.0, 1), (0.0, 2))
 """How many decimals a figure has that is at least so much."""
@@ -134,6 +135,32 @@ def ratio_lines(results: Results, rows: Sequence[Row]) -> Iterator[str]:
     yield from table(head, lines)
 
 
+def best_other(results: Results, row: Row) -> str:
+    """The best ratio of those that are neither sigil nor a floor, and whose it is."""
+    ours = {server.name for server in SERVERS if server.is_floor} | {*CORES}
+    found = [
+        (one.middle, name)
+        for name in results.figures.get(row.name, {})
+        if name not in ours and (one := ratio_of(results, row, name))
+    ]
+    if not found:
+        return "-"
+    ratio, name = max(found)
+    return f"{name} {number(ratio)}"
+
+
+def summary_lines(results: Results) -> Iterator[str]:
+    """One table of all rows: the ratio of each core, of the floors, of the best of the others."""
+    rows = [row for row in results.rows if row.yardstick]
+    servers = [name for name in servers_of(results, rows) if name in SUMMED]
+    lines = []
+    for row in rows:
+        ratios = [ratio_of(results, row, name) for name in servers]
+        cells = [number(ratio.middle) if ratio else "-" for ratio in ratios]
+        lines.append([row.name, row.yardstick, *cells, best_other(results, row)])
+    yield from table(["row", "1 is", *servers, "best of the others"], lines)
+
+
 def figure_lines(results: Results, rows: Sequence[Row]) -> Iterator[str]:
     """The table of figures as they were measured."""
     servers = servers_of(results, rows)
@@ -159,6 +186,9 @@ def head_lines(results: Results, rounds: int) -> Iterator[str]:
 def report_lines(results: Results, rounds: int) -> Iterator[str]:
     """The whole report, in words and tables of Markdown."""
     yield from head_lines(results, rounds)
+    if any(row.yardstick for row in results.rows):
+        yield "\n## Medians of the ratios\n"
+        yield from summary_lines(results)
     for group in GROUPS:
         rows = [row for row in results.rows if row.group == group]
         if not rows:

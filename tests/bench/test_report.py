@@ -75,11 +75,12 @@ def test_a_range_is_shown_if_it_is_one() -> None:
 def test_the_report_has_the_ratios_the_figures_and_who_was_left_out() -> None:
     lines = list(report_lines(RESULTS, 3))
     assert "left out: picows: not installed: picows" in lines
-    ratios, figures = (
+    summary, ratios, figures = (
         [part.strip() for part in line.strip("|").split("|")]
         for line in lines
         if line.startswith("| get ")
     )
+    assert summary == ["get", "uvicorn", "2.00", "6.00", "uvicorn 1.00"]
     shares = ["0.50 (0.25..0.50)", "-"]
     assert ratios[:3] == ["get", "uvicorn", "2.00 (1.50..3.00)"] and ratios[-2:] == shares
     assert figures[:3] == ["get", "us a request", "10.0 (8.00..12.0)"]
