@@ -224,7 +224,10 @@ def outstanding_len(client: Client) -> int:
     """Bytes that the heads of a client's outstanding requests take, if they are more than those of
     one small head.
     """
-    size = sum([head.size for head in client.outstanding])
+    heads = client.outstanding
+    if not may_be_counted(heads):
+        return 0
+    size = sum([head.size for head in heads])
     return size if size > UNCOUNTED_BYTES else 0
 
 

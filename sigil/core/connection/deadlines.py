@@ -357,7 +357,9 @@ _SHARED: Final = {
 
 def _intern_outgoing(outgoing: Outgoing) -> Outgoing:
     """`NOTHING_OUTGOING` if this equals it: then it can be told by identity."""
-    if outgoing is NOTHING_OUTGOING or outgoing.outbox or outgoing != NOTHING_OUTGOING:
+    if outgoing is NOTHING_OUTGOING or outgoing.outbox or outgoing.streaming is not None:
+        return outgoing
+    if outgoing.is_full or outgoing.read_lag is not None or outgoing != NOTHING_OUTGOING:
         return outgoing
     return NOTHING_OUTGOING
 

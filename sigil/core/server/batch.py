@@ -55,7 +55,14 @@ from .cohorts import update_cohort
 from .eviction import slowest_readers, slowest_senders
 from .oldest import Oldest, add, conns_of, has_too_many, of_conns, take_oldest
 from .slots import Draft
-from .state import Server, ServerState, after_run, counted_now, with_broadcast
+from .state import (
+    Server,
+    ServerState,
+    after_run,
+    counted_now,
+    with_broadcast,
+    with_load,
+)
 from .timer_wheel import schedule, schedule_all
 from .totals import add_run
 
@@ -256,7 +263,7 @@ class Batch:
         """
         load = load_after(self.server.load, before, after)
         if load is not self.server.load:
-            self.server = self.server.replace(load=load)
+            self.server = with_load(self.server, load)
         self._settle_budgets(newest)
 
     def _settle_budgets(self, newest: Conn | None = None) -> None:

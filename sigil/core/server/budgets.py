@@ -86,12 +86,12 @@ def load_after(load: Load, before: Client, after: Client | None) -> Load:
     """The load when a client has become another one, or is gone (None); the very same if that makes
     no difference. Subscribers are counted elsewhere, when they begin and end.
     """
-    inbound, outbound = load.inbound - incoming_len(before), load.outbound - outgoing_len(before)
+    more_in, more_out = -incoming_len(before), -outgoing_len(before)
     if after is not None:
-        inbound, outbound = inbound + incoming_len(after), outbound + outgoing_len(after)
-    if inbound == load.inbound and outbound == load.outbound:
+        more_in, more_out = more_in + incoming_len(after), more_out + outgoing_len(after)
+    if not more_in and not more_out:
         return load
-    return load.replace(inbound=inbound, outbound=outbound)
+    return Load(load.inbound + more_in, load.outbound + more_out, load.paused_at, load.websockets)
 
 
 def has_subscriber_slot(load: Load, limits: Limits) -> bool:
