@@ -305,10 +305,9 @@ class HttpServer(Stopping):
             is_left = self._has_work()
         engine.run_queue.begin_tick()
         ready = poller.wait(0.0 if is_left else self._bounded(timeout))
-        reading, events = engine.clock(), engine.events
-        now = reading.now
-        closed = engine.snapshot.totals.closed
-        is_judged = is_due(engine.snapshot, now)
+        reading, events, state = engine.clock(), engine.events, engine.snapshot
+        now, closed = reading.now, state.totals.closed
+        is_judged = is_due(state, now)
         if is_judged:
             ready = poller.wait(0.0)  # all that came before the clock was read
         engine.forget_tick()
@@ -324,11 +323,12 @@ class HttpServer(Stopping):
             events.insert(0, TickStarted(now, reading.unix_time))
             has_judged = engine.run_rounds(None if unread is None else InputRead(unread))
             has_work = has_work or has_judged
-        if engine.state.running is not ServerState.SERVING:
+        state = engine.state
+        if state.running is not ServerState.SERVING:
             self._wind_down()
         elif self._acceptor is not None:
-            has_room = not self._waits_when_full or accept_room(engine.state) > 0
-            self._acceptor.end_tick(has_room, engine.state.totals.closed is not closed)
+            has_room = not self._waits_when_full or accept_room(state) > 0
+            self._acceptor.end_tick(has_room, state.totals.closed is not closed)
         return has_work
 
     def _bounded(self, timeout: float | None) -> float | None:
@@ -336,7 +336,7 @@ class HttpServer(Stopping):
         at = None if timeout == 0.0 else self._deadline()
         if at is None:
             return timeout
-        left = max(0.0, at - self._engine.clock().now)
+        left = max(0.0, at - self._engine.run_queue.clock())
         return left if timeout is None else min(timeout, left)
 
     def _process_ready(self, ready: Ready, now: float, read_len: int) -> Ready:

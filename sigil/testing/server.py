@@ -13,9 +13,8 @@ It does not know the client of a test: `client` does.
 
 import logging
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
-from ..core.connection.context import Parse
 from ..core.effects import (
     AccessLog,
     Adopt,
@@ -42,10 +41,11 @@ from ..core.http.head import parse_headers_only
 from ..core.limits import Limits
 from ..core.server.admission import accept_room
 from ..core.server.clock import next_deadline
-from ..core.server.state import NO_LAST_READS, Server, ServerState, make_server
+from ..core.server.fold import advance
+from ..core.server.state import NO_LAST_READS, ServerState, make_server
 from ..core.server.stats import Stats, stats
 from ..shell.callbacks import Callbacks
-from ..shell.loop.engine import Clock, Engine
+from ..shell.loop.engine import Advance, Engine
 from ..shell.loop.last_look import QUEUE_MAX
 from ..shell.messaging import Messaging, stop_event
 from ..shell.program.body_sources import LateChunk, Spawn
@@ -57,13 +57,11 @@ from .failures import ErrorLogHandler, recording_failures
 from .kernel import Kernel
 from .loop import Loop
 
-MakeEngine: TypeAlias = Callable[[Server, Parse, Clock], Engine]
-
 
 class MemoryServer(Messaging):
     """What callbacks are given in a test in place of an `HttpServer`: it has the methods of one.
 
-    `make_engine` and `kernel` are replaced by simulations of `sigil.testing.world`.
+    `advance` and `kernel` are replaced by those of `sigil.testing.world`.
     """
 
     def __init__(
@@ -71,13 +69,16 @@ class MemoryServer(Messaging):
         handler: Handler,
         limits: Limits,
         callbacks: Callbacks,
-        make_engine: MakeEngine = Engine,
+        advance: Advance = advance,
         kernel: Kernel | None = None,
     ) -> None:
         super().__init__(
             limits,
-            make_engine(
-                make_server(limits, 0.0, 0, logs_access=True), parse_headers_only, self._read_time
+            Engine(
+                make_server(limits, 0.0, 0, logs_access=True),
+                parse_headers_only,
+                self._read_time,
+                advance,
             ),
         )
         self.now = 0.0

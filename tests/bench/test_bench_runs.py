@@ -140,6 +140,17 @@ def test_the_frame_bench_has_a_row_for_each_length() -> None:
     assert "write" in done.stdout
 
 
+def test_the_parts_of_a_request_are_those_of_all_rows() -> None:
+    done = run_module("tests.bench.request_parts", "--rounds", "10")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()[3:]]
+    assert [row[:2] for row in rows] == [["1", "1"], ["64", "1"], ["16", "16"]]
+    for row in rows:
+        *parts, total = map(float, row[2:])
+        assert len(parts) == 4
+        assert abs(sum(parts) - total) < 0.05
+
+
 def test_the_table_of_scaling_has_a_row_for_each_situation_and_each_input() -> None:
     done = run_module("tests.bench.scaling_cost", "--counts", "8,16", "--rounds", "1")
     assert done.returncode == 0, done.stdout + done.stderr

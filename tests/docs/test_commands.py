@@ -74,11 +74,11 @@ def check_extras(command: str, folder: Path) -> None:
     assert wanted and set(wanted[1].split(",")) <= set(extras), command
 
 
-def check_scaling(command: str, folder: Path) -> None:
-    """The bench says what it takes; that it runs is tested in tests/bench."""
+def check_part_bench(command: str, folder: Path) -> None:
+    """A bench of a part says what it takes; that it runs is tested in tests/bench."""
     words = shlex.split(command.removeprefix(".venv/bin/python "))
     ended = run(sys.executable, *words, "--help", folder=ROOT)
-    assert ended.returncode == 0 and "--counts" in ended.stdout, ended.stderr
+    assert ended.returncode == 0 and "--rounds" in ended.stdout, ended.stderr
 
 
 def check_serve(command: str, folder: Path) -> None:
@@ -209,7 +209,8 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     "SIGIL_COMPILE=1": check_compiled,
     ".venv/bin/python -m pip install -q -e '.[bench": check_extras,
     ".venv/bin/python -m tests.bench --": check_bench,
-    ".venv/bin/python -m tests.bench.scaling_cost": check_scaling,
+    ".venv/bin/python -m tests.bench.request_parts": check_part_bench,
+    ".venv/bin/python -m tests.bench.scaling_cost": check_part_bench,
     ".venv/bin/sigil serve hello:app --port 8080 --": check_serve,
     ".venv/bin/sigil serve hello:app --port 8080": check_taken_port,
     "tail -n +1 -F app.log": check_stream,

@@ -16,7 +16,7 @@ know threads or sockets.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ...core.conn import Conn
@@ -62,13 +62,19 @@ Methods: TypeAlias = Mapping[type, Callable[[Any], Event | None]]
 Clock: TypeAlias = Callable[[], TimeRead]
 """Reads the time: on a clock that never goes back, and since 1970."""
 
+Advance: TypeAlias = Callable[[Server, Sequence[Event], Parse], tuple[Server, list[Effect]]]
+"""The core, as a function."""
+
 
 class Engine:
     """The current value of a server, the events it has not received, the effects not performed."""
 
-    def __init__(self, state: Server, parse: Parse, clock: Clock) -> None:
+    def __init__(
+        self, state: Server, parse: Parse, clock: Clock, advance: Advance = advance
+    ) -> None:
         self._state = state
         self._parse = parse
+        self._advance = advance
         self.clock = clock
         self.methods: Methods = {}
         self.guard = Guard()
@@ -212,7 +218,7 @@ class Engine:
     def advance_core(self, events: list[Event]) -> None:
         """Advance the core by exactly these events."""
         try:
-            self._state, effects = advance(self._state, events, self._parse)
+            self._state, effects = self._advance(self._state, events, self._parse)
         except Exception:
             # there is no known way to get here: but a defect of ours must not end everybody
             effects = self._advance_singly(events)
@@ -228,13 +234,13 @@ class Engine:
         effects: list[Effect] = []
         for event in events:
             try:
-                self._state, more = advance(self._state, (event,), self._parse)
+                self._state, more = self._advance(self._state, (event,), self._parse)
             except Exception as error:
                 text = f"a defect of sigil: {type(event).__name__} could not be handled"
                 write_text(_ERRORS, logging.ERROR, error_text(text, error))
                 conn = conn_of(event)
                 ending = () if conn is None else (ConnectionLost(conn, 0),)
-                self._state, more = advance(self._state, ending)
+                self._state, more = self._advance(self._state, ending, self._parse)
             effects += more
         return effects
 
@@ -348,7 +354,7 @@ class Engine:
         self.sync()
         if conn is not None and not _can_flush(find_client(self._state.slots, conn)):
             return False
-        self._state, effects = advance(
+        self._state, effects = self._advance(
             self._state, [*self._time_events(), Flush(conn)], self._parse
         )
         waiting = [*self._take_effects(), *effects]

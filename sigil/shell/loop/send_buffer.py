@@ -248,7 +248,7 @@ def to_message(data: object) -> tuple[int, bytes]:
     raise TypeError(f"a message is a str or bytes, not {type(data).__name__}")
 
 
-def close_event(conn: Conn, code: int, text: str) -> CloseRequested:
+def close_event(conn: Conn, code: object, text: object) -> CloseRequested:
     """The event of user code closing a connection, with a code (RFC 6455 section 7.4) or for a
     `CloseReason`.
 

@@ -416,4 +416,4 @@ class Sockets:
 
     def log_access(self, effect: AccessLog) -> None:
         """Write a line to the access log, with its parts as attributes of the record."""
-        write_access(_ACCESS, effect, self._engine.clock().now - effect.since)
+        write_access(_ACCESS, effect, self._engine.run_queue.clock() - effect.since)

@@ -298,7 +298,7 @@ class Application:
             case HandlerError():
                 return _failed(ticket, result)
             case Response() if issubclass(type(result), Response):
-                return self._open_body(ticket, request, result)
+                return self._start_body(ticket, result)
             case None:
                 return HandlerReturned(ticket, (Response.error(404),))
             case Deferred():
@@ -324,16 +324,6 @@ class Application:
                 return _internal_error(
                     ticket, request, f"the handler returned {type_name(result)}, not a Response"
                 )
-
-    def _open_body(self, ticket: Ticket, request: Request, response: Response) -> Event:
-        """The event of a response, whose body is opened if it is a stream."""
-        try:
-            return self._start_body(ticket, response)
-        except EXIT_EXCEPTIONS:
-            raise
-        except BaseException as error:
-            text = "the body of the response could not be opened"
-            return _internal_error(ticket, request, text, error)
 
     def _start_body(self, ticket: Ticket, response: Response) -> Event:
         """The event of a response; the iterator of a stream stays here, under the number of its

@@ -27,32 +27,35 @@ _TO_ESCAPE = re.compile(r"[^ !#-\[\]-~]")
 """What may not stand in a quoted part of a line: quotes, backslashes, whatever is not printable."""
 
 
+_ACCESS_LINE = '%s "%s %s HTTP/1.%d" %d %s %.6f'
+
+
 def write_access(logger: logging.Logger, effect: AccessLog, seconds: float) -> None:
     """Log a response that took so long. The record has the parts of the line as attributes:
     `peer`, `method`, `target`, `version`, `status`, `length` (None for a stream) and `seconds`.
+
+    Nobody looks for the caller, which is always this function, and the parts are joined only for a
+    handler that writes them.
     """
-    parts = {
-        "peer": str(effect.peer),
-        "method": effect.method,
-        "target": effect.target,
-        "version": effect.version,
-        "status": effect.status,
-        "length": None if effect.length < 0 else effect.length,
-        "seconds": seconds,
-    }
-    write_log(
-        logger,
-        logging.INFO,
-        '%s "%s %s HTTP/1.%d" %d %s %.6f',
-        effect.peer,
-        effect.method,
-        _TO_ESCAPE.sub(_escape, effect.target),
-        effect.version,
-        effect.status,
-        "-" if effect.length < 0 else effect.length,
-        seconds,
-        extra=parts,
-    )
+    try:
+        if not logger.isEnabledFor(logging.INFO):
+            return
+        peer, method, target = str(effect.peer), effect.method, effect.target
+        version, status, length = effect.version, effect.status, effect.length
+        shown = _TO_ESCAPE.sub(_escape, target), version, status, "-" if length < 0 else length
+        record = logger.makeRecord(
+            logger.name, logging.INFO, __file__, 0, _ACCESS_LINE, (peer, method, *shown, seconds),
+            None, "write_access",
+        )  # fmt: skip
+        record.__dict__.update(
+            peer=peer, method=method, target=target, version=version, status=status,
+            length=None if length < 0 else length, seconds=seconds,
+        )  # fmt: skip
+        logger.handle(record)
+    except EXIT_EXCEPTIONS:
+        raise
+    except BaseException as error:
+        _report(logger, error)
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -7,24 +7,24 @@ carried out passes a `Trace`.
 Rules: nothing is changed on its way. It does not know what should happen.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 from ...core.broadcast.encoding import Encoding
 from ...core.broadcast.ring import Ring
 from ...core.conn import Conn, Peer
 from ...core.connection.client import Phase
 from ...core.connection.context import Parse
-from ...core.effects import Log
+from ...core.effects import Effect, Log
 from ...core.events import Event
 from ...core.limits import Limits
+from ...core.server.fold import advance
 from ...core.server.slots import clients_of
 from ...core.server.state import Server
 from ...core.websocket.fragments import Message
 from ...shell.callbacks import Callbacks
-from ...shell.loop.engine import Clock, Engine
+from ...shell.loop.engine import Advance
 from ...shell.loop.send_buffer import TOO_SLOW
 from ...shell.program.handlers import Handler
 from ..server import MemoryServer
@@ -36,18 +36,17 @@ POSITION_LEN = 16
 """Bytes of the line with an event's position, at most."""
 
 
-class TracedEngine(Engine):
-    """An engine that adds every event that it gives to the core to a trace."""
+def traced(trace: Trace) -> Advance:
+    """The core, as a function that adds every event that it is given to a trace."""
 
-    def __init__(self, trace: Trace, state: Server, parse: Parse, clock: Clock) -> None:
-        super().__init__(state, parse, clock)
-        self._trace = trace
-
-    def advance_core(self, events: list[Event]) -> None:
-        """Advance the core by these events, and add them to the trace."""
+    def advance_traced(
+        server: Server, events: Sequence[Event], parse: Parse
+    ) -> tuple[Server, list[Effect]]:
         for event in events:
-            self._trace.add("event", event)
-        super().advance_core(events)
+            trace.add("event", event)
+        return advance(server, events, parse)
+
+    return advance_traced
 
 
 class TracedServer(MemoryServer):
@@ -58,10 +57,9 @@ class TracedServer(MemoryServer):
     ) -> None:
         self.trace = trace
         self.network = UnreliableKernel(rng)
-        super().__init__(handler, limits, callbacks, partial(TracedEngine, trace), self.network)
-        self.traced = cast(TracedEngine, self._engine)
-        self.traced.methods = {
-            kind: self._traced(method) for kind, method in self.traced.methods.items()
+        super().__init__(handler, limits, callbacks, traced(trace), self.network)
+        self._engine.methods = {
+            kind: self._traced(method) for kind, method in self._engine.methods.items()
         }
 
     def _traced(self, method: Callable[[Any], Event | None]) -> Callable[[Any], Event | None]:
@@ -89,11 +87,11 @@ class TracedServer(MemoryServer):
 
     def dropped_count(self) -> int:
         """How many clients were dropped because they read too slowly."""
-        return self.traced.snapshot.totals.closed.get(TOO_SLOW, 0)
+        return self._engine.snapshot.totals.closed.get(TOO_SLOW, 0)
 
     def ring_len(self, message: Message) -> int:
         """Bytes that a message takes in the ring, in all encodings that have subscribers."""
-        encodings = [encoding for encoding, _ in self.traced.snapshot.broadcast.encoding_counts]
+        encodings = [encoding for encoding, _ in self._engine.snapshot.broadcast.encoding_counts]
         return sum(
             [frame_len(message, encoding) for encoding in (Encoding.PLAIN, *encodings)],
             POSITION_LEN * (Encoding.SSE in encodings),
@@ -101,7 +99,7 @@ class TracedServer(MemoryServer):
 
     def event_streams(self) -> dict[Peer, Conn]:
         """The open event streams."""
-        clients = clients_of(self.traced.snapshot.slots)
+        clients = clients_of(self._engine.snapshot.slots)
         return {
             client.peer: client.conn
             for client in clients
@@ -110,7 +108,7 @@ class TracedServer(MemoryServer):
 
     def ring_topics(self) -> list[str | None]:
         """The topics of all frames that the core holds."""
-        broadcast = self.traced.snapshot.broadcast
+        broadcast = self._engine.snapshot.broadcast
         return [*frame_topics(broadcast.ring), *(entry.topic for entry in broadcast.pending)]
 
 

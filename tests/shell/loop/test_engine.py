@@ -3,7 +3,7 @@ breaks out.
 """
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from threading import Thread
 
 import pytest
@@ -20,10 +20,13 @@ from sigil import (
     SendStatus,
 )
 from sigil.core.broadcast.entry import Subscription
+from sigil.core.connection.context import Parse
+from sigil.core.effects import Effect
 from sigil.core.events import Delivered, Event, FanOutStalled, TimeRead
 from sigil.core.http.head import parse_headers_only
 from sigil.core.limits import Limits
-from sigil.core.server import make_server
+from sigil.core.server import advance, make_server
+from sigil.core.server.state import Server
 from sigil.shell.loop.engine import Engine
 from sigil.testing import Client
 from sigil.testing.kernel import Wire as MemoryWire
@@ -34,36 +37,33 @@ from tests.support.websocket_client import frame
 from tests.support.work import calls_of
 
 
-class Counting(Engine):
-    """An engine that counts how often it tells the core something."""
-
-    told = 0
-
-    def advance(self, events: list[Event]) -> None:
-        self.told += 1
-        super().advance(events)
-
-
 def count_of_a_turn(clients: int, turns: int) -> int:
     """How often the core is told something in the last of these turns, in each of which all clients
     are echoed to.
     """
+    told = 0
+
+    def counted(
+        state: Server, events: Sequence[Event], parse: Parse
+    ) -> tuple[Server, list[Effect]]:
+        nonlocal told
+        told += 1
+        return advance(state, events, parse)
+
     echo = Callbacks(ws_message=lambda server, conn, data: server.send(conn, data))
-    server = MemoryServer(lambda request: Response.upgrade(), Limits(), echo, Counting)
-    engine = server._engine
-    assert isinstance(engine, Counting)
+    server = MemoryServer(lambda request: Response.upgrade(), Limits(), echo, counted)
     client = Client(lambda request: None)
     client.server = server
     sockets = [client.websocket("/") for _ in range(clients)]
     for turn in range(turns):
         for websocket in sockets:
             websocket.send(f"{turn}")
-        engine.told = 0
+        told = 0
         server.tick()
-        told = engine.told
+        told_last = told
         client.run_until_idle()
         assert [websocket.receive() for websocket in sockets] == [f"{turn}"] * clients
-    return told
+    return told_last
 
 
 def test_an_echo_is_told_with_all_others_in_every_turn() -> None:
