@@ -291,10 +291,6 @@ def test_a_body_up_to_the_bound_is_joined_and_a_larger_one_is_passed_by_referenc
             "Content-Length '1, 2' is not one decimal number",
         ),
         (Response(101, (), b""), "101 is not the status of a response (200 to 599)"),
-        (
-            Response(200, {"A": "b"}, b""),  # type: ignore[arg-type]
-            "the headers of a response are a tuple of pairs, not {'A': 'b'}",
-        ),
     ],
 )
 def test_what_cannot_be_sent_is_a_sentence_and_never_bytes(
@@ -320,6 +316,14 @@ def test_one_connection_field_that_says_close_is_enough() -> None:
     encoded = encode_response(Response(200, pairs, b""), GET, False, DATE)
     assert isinstance(encoded, Encoded)
     assert encoded.closes
+
+
+def test_headers_that_are_no_tuple_are_refused() -> None:
+    headers: Any = {"A": "b"}
+    if is_refused(Response, 200, headers, b""):
+        return
+    problem = encode_response(Response(200, headers, b""), GET, False, b"")
+    assert problem == "the headers of a response are a tuple of pairs, not {'A': 'b'}"
 
 
 @pytest.mark.parametrize(
