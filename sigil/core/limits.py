@@ -288,10 +288,10 @@ class Limits(NamedTuple):
     ready than there are shares, each still has one. The rest is read in the next tick.
     """
     max_body_read_len_per_tick: int = 2**22
-    """Bytes read in one tick from connections that are in the middle of a body, or of a chunk of
-    one, beside their shares of the above: they cost next to nothing but to be copied, and each read
-    costs as much as a small request. Whoever was read longest ago is read first, a sixteenth of
-    this at least. The rest is read in the next ticks.
+    """Bytes read in one tick from connections that are in the middle of a body, a chunk of one, or
+    the payload of a frame, in the place of their shares of the above: they cost next to nothing but
+    to be copied, and each read as much as a small request. Whoever was read longest ago is first,
+    and each may be read a sixteenth of this at least. The rest is read in the next ticks.
     """
     max_rounds_per_tick: int = 32
     """Rounds of effects and the events that they cause in one tick: an endless stream would make

@@ -120,6 +120,8 @@ class Raw:
         self.sock.settimeout(PATIENCE)
         self.sock.connect((HOST if family == socket.AF_INET else "::1", port))
         self.sock.setblocking(False)
+        # or what is sent might wait for the other side to acknowledge what was sent before
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = bytearray()
         self.unsent = memoryview(b"")
         self.reads = True

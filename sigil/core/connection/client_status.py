@@ -245,10 +245,13 @@ def incoming_len(client: Client) -> int:
 
 
 def lacking_len(client: Client) -> int:
-    """Bytes that are still to come of the body that is being read, or of a chunk of it; 0 if there
-    is none, or what has come of it has no room yet.
+    """Bytes that are still to come of what is being read: the body of a request, or a chunk of it,
+    or the payload of a frame; 0 if there is none, or what has come of it has no room yet.
     """
-    incoming = client.incoming
+    incoming, websocket = client.incoming, client.websocket
+    if websocket is not None:
+        frame = websocket.reader.frame
+        return 0 if frame is None else frame.remaining
     if incoming.body is None or incoming.buffer:
         return 0
     return incoming.body.remaining

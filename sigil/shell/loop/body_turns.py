@@ -1,8 +1,9 @@
 """Whose bodies are read next.
 
 Theory: most requests come in one read, and a body in many. Each read costs as much as a small
-request, whether it brings a byte or a million, so a body that is under way is read in few large
-pieces; and since one tick may bring only so much of that, those who send bodies take turns.
+request, whether it brings a byte or a million, so a body that is under way, or the payload of a
+frame, is read in few large pieces; and since one tick may bring only so much of that, those who
+send them take turns.
 
 Rules: whoever was read longest ago is first. A connection may be here that is in no body: all that
 is known is that it had as much for us as was read; how much a body lacks, the core says. It does

@@ -9,13 +9,14 @@ Rules: nothing is timed. Each client sends a body that is there before it is rea
 import socket
 from contextlib import ExitStack
 
-from sigil import HttpServer, Limits, Request, Response
+from sigil import Callbacks, HttpServer, Limits, Request, Response
 from sigil.core.conn import Conn
 from sigil.core.server.slots import clients_of
 from sigil.shell.loop.body_turns import BodyTurns, share_len
 from sigil.shell.loop.connection_socket import ConnectionSocket
 from tests.support.requests import GET
 from tests.support.servers import MIB, Raw, pump, settle, ticking
+from tests.support.websocket_client import close_clients, frame, upgrade, websocket_clients
 
 ROOM = 20_000
 """Bytes of a body that surely fit into what the kernel keeps for one connection."""
@@ -119,6 +120,24 @@ def test_a_chunk_is_read_like_a_body() -> None:
         settle(server)
         client.poll()
         assert client.answers("POST")[0].text == str(ROOM)
+
+
+def test_the_payload_of_a_frame_is_read_like_a_body() -> None:
+    limits, message = Limits(max_read_len=1_000), frame(2, bytes(ROOM))
+
+    def echo(server: HttpServer, conn: Conn, data: str | bytes) -> None:
+        server.send(conn, data)
+
+    with ticking(upgrade, limits, Callbacks(ws_message=echo)) as server:
+        (client,) = websocket_clients(server, 1)
+        (before,) = read_of(server)
+        client.send(message[:1_000])
+        settle(server)
+        client.send(message[1_000:])
+        server.tick()
+        assert read_of(server) == [before + len(message)]
+        pump(server, lambda: client.messages == [bytes(ROOM)], client)
+        close_clients(server, client)
 
 
 def test_bodies_of_a_mebibyte_come_whole_from_many_at_once() -> None:
