@@ -74,13 +74,15 @@ def add_run(totals: Totals, accepted: int, ended: Sequence[tuple[Client, CloseRe
     have ended, each for its reason.
     """
     requests, bytes_in, bytes_out = totals.requests, totals.bytes_in, totals.bytes_out
-    counts: dict[str, int] = {}
+    closed, counts = totals.closed, dict[str, int]()
     for client, reason in ended:
         requests += requests_of(client)
         bytes_in += client.bytes_in
         bytes_out += client.bytes_out
-        counts[reason.name] = counts.get(reason.name, totals.closed.get(reason.name, 0)) + 1
+        counts[reason.name] = counts.get(reason.name, 0) + 1
+    for name, count in counts.items():  # one, mostly
+        closed = closed.set(name, closed.get(name, 0) + count)
     return Totals(
         totals.accepted + accepted, totals.rejected, requests, bytes_in, bytes_out,
-        totals.stale_responses, totals.closed.update(counts), totals.sse_skipped,
+        totals.stale_responses, closed, totals.sse_skipped,
     )  # fmt: skip
