@@ -13,7 +13,7 @@ informed. It does not know what the callbacks do.
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Protocol
 
 from ...core.close_reasons import CloseReason
@@ -104,14 +104,20 @@ class CallbackRunner:
 
     # -- effects -----------------------------------------------------------------------------------
 
-    def deliver(self, effect: Deliver) -> Event | None:
-        """Call the program with messages: the loop to be fast in."""
+    def deliver(self, effect: Deliver | DeliverCompressed) -> Event | None:
+        """Call the program with messages: the loop to be fast in. A compressed one is decompressed
+        when it is due, so that one is in memory at a time.
+        """
         conn, messages = effect.conn, effect.messages
         callback, server = self._callbacks.ws_message, self._server
+        is_plain = type(effect) is Deliver
+        if callback is None and not is_plain:
+            callback = _ignore
         if callback is None or self._waiting:
             return self._begin_delivery(conn, callback, messages)
         engine, success, queue = server._engine, SendStatus.SUCCESS, self._run_queue
-        close_count, remaining, left = engine.close_count, iter(messages), len(messages)
+        close_count, left = engine.close_count, len(messages)
+        remaining: Iterable[object] = messages if is_plain else map(self._decompressed, messages)
         guard = self._guard
         was_busy, guard.is_busy = guard.is_busy, False
         try:
@@ -119,13 +125,16 @@ class CallbackRunner:
                 result = callback(server, conn, message)
                 # None and the status of an echo are usual, and an abstract class is slow to ask
                 if result is not None and result is not success and isinstance(result, Awaitable):
-                    return self._wait(_delivery(conn, callback, tuple(remaining)), result)
+                    rest = messages[len(messages) - left + 1 :]
+                    return self._wait(_delivery(conn, callback, rest), result)
                 if engine.close_count != close_count and not self.is_open(conn):
                     break
                 left -= 1
                 if left and queue.clock() >= queue.until:
-                    queue.put_first(conn, Deliver(conn, messages[-left:]))
+                    queue.put_first(conn, effect.replace(messages=messages[-left:]))
                     return None
+        except BadCompressedMessage as bad:
+            return Delivered(conn, engine.buffer.take_messages(conn), bad.error)
         except EXIT_EXCEPTIONS:
             self._interrupt(_delivery(conn, callback, ()))
             raise
@@ -134,13 +143,6 @@ class CallbackRunner:
         finally:
             guard.is_busy = was_busy
         return Delivered(conn, engine.buffer.take_messages(conn))
-
-    def deliver_compressed(self, effect: DeliverCompressed) -> Event | None:
-        """Call the program with messages of which some are compressed: each is decompressed when it
-        is due, so that one is in memory at a time.
-        """
-        callback = self._callbacks.ws_message or _ignore
-        return self._begin_delivery(effect.conn, callback, effect.messages)
 
     def call_ws_open(self, effect: CallWsOpen) -> Event | None:
         """Call the program with a new WebSocket."""

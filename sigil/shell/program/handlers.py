@@ -151,7 +151,7 @@ class Application:
             CallClose: self.callbacks.call_close,
             CallWsOpen: self.callbacks.call_ws_open,
             Deliver: self.callbacks.deliver,
-            DeliverCompressed: self.callbacks.deliver_compressed,
+            DeliverCompressed: self.callbacks.deliver,
             CallWsClose: self.callbacks.call_ws_close,
         }
 
