@@ -27,7 +27,19 @@ from setuptools.errors import CCompilerError
 
 COMPILING = os.environ.get("SIGIL_COMPILE", "0") not in ("", "0")
 MYPYC = "mypy[mypyc]==2.4.1"
-COMPILED = ("sigil/core/**/*.py",)
+COMPILED = (
+    "sigil/core/**/*.py",
+    "sigil/shell/loop/clock.py",
+    "sigil/shell/loop/connection_socket.py",
+    "sigil/shell/loop/engine.py",
+    "sigil/shell/loop/poller.py",
+    "sigil/shell/loop/send_buffer.py",
+    "sigil/shell/loop/sockets.py",
+    "sigil/shell/program/callbacks.py",
+    "sigil/shell/program/guard.py",
+    "sigil/shell/program/handlers.py",
+    "sigil/shell/program/run_queue.py",
+)
 """Patterns of the files that are compiled, but for each `__init__`, which only gathers names."""
 MASKING = Extension("sigil.core.websocket._xor", ["sigil/core/websocket/_xor.c"])
 

@@ -19,10 +19,14 @@ import pytest
 
 from sigil import Callbacks, CloseReason, Conn, Deferred, HttpServer, Limits, Request, Response
 from tests.adversity.failing import HAS_EPOLL, Fault, fail_each_call, install
+from tests.support.builds import needs_pure_sources
 from tests.support.descriptors import count_descriptors
 from tests.support.servers import Raw, end, make, pump
 
-pytestmark = pytest.mark.skipif(not HAS_EPOLL, reason="the layer counts what Linux does")
+pytestmark = [
+    pytest.mark.skipif(not HAS_EPOLL, reason="the layer counts what Linux does"),
+    needs_pure_sources,
+]
 
 LIMITS = Limits(max_connection_cnt=7, full_policy="503", max_outbox_len=65_536, linger_timeout=1.0)
 LARGE = bytes(range(256)) * 1_200

@@ -17,10 +17,14 @@ from sigil import HttpServer, Limits
 from tests.adversity.failing import HAS_EPOLL, Fault, fail_each_call, install
 from tests.adversity.test_failing_calls import FAULTS, listen
 from tests.adversity.wsproto_client import CallbackBook, WsprotoClient, binary, closing, text
+from tests.support.builds import needs_pure_sources
 from tests.support.descriptors import count_descriptors
 from tests.support.servers import end, make, pump
 
-pytestmark = pytest.mark.skipif(not HAS_EPOLL, reason="the layer counts what Linux does")
+pytestmark = [
+    pytest.mark.skipif(not HAS_EPOLL, reason="the layer counts what Linux does"),
+    needs_pure_sources,
+]
 
 LARGE = bytes(range(256)) * 1_200
 KINDS = {

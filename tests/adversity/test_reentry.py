@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from sigil import Conn, Deferred, HttpServer, Limits, Request, Response
+from tests.support.builds import needs_pure_sources
 from tests.support.requests import GET
 from tests.support.servers import Raw, logged_by, pump, settle, ticking
 from tests.support.websocket_client import CallbackLog, WebSocketClient, text, websocket_clients
@@ -194,6 +195,7 @@ def mixed(it: Scene) -> None:
 TURNS = 40
 
 
+@needs_pure_sources
 @pytest.mark.parametrize("act", [broadcast, send, stage, mixed])
 def test_calls_at_any_bytecode_of_a_tick_lose_nothing(act: Callable[[Scene], None]) -> None:
     """Each turn at other bytecodes: a few hundred apart, and each time a few further on."""
@@ -205,6 +207,7 @@ def test_calls_at_any_bytecode_of_a_tick_lose_nothing(act: Callable[[Scene], Non
         it.end(TURNS)
 
 
+@needs_pure_sources
 @pytest.mark.parametrize("first", range(0, 4_000, 500))
 def test_calls_at_each_single_bytecode_of_a_piece_of_a_tick_lose_nothing(first: int) -> None:
     with scene() as it:
@@ -214,6 +217,7 @@ def test_calls_at_each_single_bytecode_of_a_piece_of_a_tick_lose_nothing(first: 
         it.end(1)
 
 
+@needs_pure_sources
 def test_closing_at_any_bytecode_closes_that_one_only() -> None:
     for first in range(0, 1_500, 137):
         with scene() as it:
@@ -234,6 +238,7 @@ def test_closing_at_any_bytecode_closes_that_one_only() -> None:
                 ]
 
 
+@needs_pure_sources
 def test_resolving_at_any_bytecode_answers_once() -> None:
     for first in range(0, 1_000, 97):
         promises: list[Deferred] = []
@@ -255,6 +260,7 @@ def test_resolving_at_any_bytecode_answers_once() -> None:
             assert [answer.text for answer in client.answers("GET", "GET")] == ["late"]
 
 
+@needs_pure_sources
 def test_stopping_at_any_bytecode_answers_who_has_asked() -> None:
     for first in range(0, 1_500, 101):
         with ticking() as server, Raw(server, GET) as client:
@@ -265,6 +271,7 @@ def test_stopping_at_any_bytecode_answers_who_has_asked() -> None:
             assert not client.received or client.answers()[0].status in (200, 503)
 
 
+@needs_pure_sources
 def test_staging_at_any_bytecode_of_a_staging_program_loses_no_piece() -> None:
     """Pieces that come in between are in a message of their own, or in the program's: whole in
     either case.
@@ -291,6 +298,7 @@ def test_staging_at_any_bytecode_of_a_staging_program_loses_no_piece() -> None:
         assert all(said.count(f"[cut {number}]") == 1 for number in range(1, pieces + 1))
 
 
+@needs_pure_sources
 def test_calls_that_interrupt_are_bounded_like_those_of_other_threads() -> None:
     statuses = []
     limits = LIMITS._replace(max_thread_queue_len=10_000)

@@ -16,9 +16,12 @@ from types import FrameType
 from typing import Any
 
 from sigil import Limits
+from tests.support.builds import needs_pure_sources
 from tests.support.requests import GET
 from tests.support.servers import Raw, pump, ticking
 from tests.support.websocket_client import upgrade, websocket_clients
+
+pytestmark = needs_pure_sources
 
 PERFORMING = (
     "adopt",

@@ -13,8 +13,11 @@ import pytest
 
 from sigil import HttpServer, Limits
 from sigil.shell.loop import sockets
+from tests.support.builds import needs_pure_sources
 from tests.support.servers import pump, settle, ticking
 from tests.support.websocket_client import WebSocketClient, upgrade, websocket_clients
+
+pytestmark = needs_pure_sources
 
 COUNT = 7
 
