@@ -6,6 +6,7 @@ do, each in a process of its own and on a copy. To compile all of the core takes
 `.ci/run` does that; here the core is one file.
 """
 
+import ast
 import os
 import shutil
 import subprocess
@@ -58,6 +59,11 @@ def built(folder: Path, **settings: str) -> tuple[str, list[str]]:
     assert result.returncode == 0, result.stdout + result.stderr
     name = result.stdout.splitlines()[-1]
     return name, zipfile.ZipFile(folder / "wheel" / name).namelist()
+
+
+def test_each_pattern_of_what_is_compiled_has_files() -> None:
+    patterns = ast.literal_eval(call("COMPILED", ROOT).stdout)
+    assert [pattern for pattern in patterns if not [*ROOT.glob(pattern)]] == []
 
 
 def test_a_pure_wheel_is_for_every_python_and_has_all_of_the_package(tmp_path: Path) -> None:
