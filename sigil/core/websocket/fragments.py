@@ -71,13 +71,12 @@ class FragmentedMessage(Value):
         self.continuations: Final = continuations
 
 
-TEXT = Opcode.TEXT
+TEXT: Final = Opcode.TEXT
 """The member itself, for the paths of every message: finding it on its class takes ten times as
 long.
 """
 
-
-NEW_MESSAGES = {
+NEW_MESSAGES: Final = {
     first: FragmentedMessage(OPCODES[first & 0x0F], first >= RSV1, (), 0, b"", -1)
     for first in (Opcode.TEXT, Opcode.BINARY, RSV1 | Opcode.TEXT, RSV1 | Opcode.BINARY)
 }
@@ -150,8 +149,10 @@ def check_utf8(partial_char: bytes, piece: bytes, is_last: bool) -> bytes | Malf
     return rest
 
 
-_TOO_MANY_FRAGMENTS = malformed("a message has too many small fragments", CloseReason.WS_OVERHEAD)
-_BAD_TEXT = malformed("a text message is not UTF-8", CloseReason.WS_BAD_UTF8)
+_TOO_MANY_FRAGMENTS: Final = malformed(
+    "a message has too many small fragments", CloseReason.WS_OVERHEAD
+)
+_BAD_TEXT: Final = malformed("a text message is not UTF-8", CloseReason.WS_BAD_UTF8)
 
 
 def decompress(compressed: CompressedMessage, max_len: int) -> Message | Malformed:

@@ -15,7 +15,6 @@ A compressed message comes out compressed, as `CompressedMessage`, and is inflat
 its content.
 """
 
-from struct import Struct
 from typing import Final, TypeAlias, final
 
 from ..parse_result import Malformed, NeedMore
@@ -126,8 +125,6 @@ BETWEEN_MESSAGES: Final = MessageReader(b"", None, None, False)
 READER_CLOSED: Final = MessageReader(b"", None, None, True)
 """The reader after a Close or an error."""
 
-_unpack_header = Struct(">BBH").unpack_from
-
 Step: TypeAlias = tuple[MessageReader, Item | None, int]
 """The reader after a step, the item that the step completed, and where in the data it stopped."""
 
@@ -174,7 +171,13 @@ def _between_frames(message: FragmentedMessage | None) -> MessageReader:
 
 # -- frames that have come whole -------------------------------------------------------------------
 
-_OTHER, _TEXT, _BINARY, _COMPRESSED, _FRAGMENT, _PING, _PONG = range(7)
+_OTHER: Final = 0
+_TEXT: Final = 1
+_BINARY: Final = 2
+_COMPRESSED: Final = 3
+_FRAGMENT: Final = 4
+_PING: Final = 5
+_PONG: Final = 6
 
 
 def _kind(first: int, is_continuing: bool, allows_rsv1: bool) -> int:
@@ -193,7 +196,7 @@ def _kind(first: int, is_continuing: bool, allows_rsv1: bool) -> int:
     return _TEXT if opcode == Opcode.TEXT else _BINARY
 
 
-_KINDS = {
+_KINDS: Final = {
     (is_continuing, allows_rsv1): bytes(
         [_kind(first, is_continuing, allows_rsv1) for first in range(256)]
     )
@@ -216,15 +219,15 @@ def _take_whole_frames(
     message, size = reader.message, len(data)
     kinds, max_len = _KINDS[message is not None, rules.allows_rsv1], _max_frame_len(message, rules)
     while start <= size - 8:
-        first, second, length = _unpack_header(data, start)
-        begin = start + 8
-        if second < 254:
-            # The length was in the second byte: what was unpacked as length is of the key.
-            begin, length = start + 6, second - MASKED
-        elif second == 255 or length < 126:
+        first, begin, length = data[start], start + 6, data[start + 1] - MASKED
+        if length == 126:
+            begin, length = start + 8, data[start + 2] << 8 | data[start + 3]
+            if length < 126:
+                break
+        elif length < 0 or length == 127:
             break
         kind, end = kinds[first], begin + length
-        if length < 0 or length > max_len or end > size:
+        if length > max_len or end > size:
             break
         payload = apply_mask(data[begin:end], data[begin - 4 : begin])
         if kind == _TEXT:
