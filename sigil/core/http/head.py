@@ -12,6 +12,7 @@ request line first, then illegal bytes in the rest, then the size. It does not k
 that the bytes came from.
 """
 
+from collections.abc import Callable
 from typing import Final, TypeAlias, final
 from urllib.parse import unquote
 
@@ -93,8 +94,8 @@ class Head(Value):
         self.keep_alive: Final = keep_alive
         self.expects_continue: Final = expects_continue
         self.may_pipeline: Final = may_pipeline
-        """HTTP/1.1, a safe method, no body, no upgrade, and the connection persists: the next
-        request need not wait for the response. This is the case to be fast in.
+        """A safe method, no body, no upgrade, and the connection persists: the next request need
+        not wait for the response.
         """
         self.size: Final = size
         """About how many bytes of memory it takes, at most."""
@@ -120,6 +121,8 @@ TEXT_FACTOR: Final = 2
 
 Parsed: TypeAlias = Head | Malformed | NeedMore
 """What a parser makes of bytes that should begin with a head."""
+ParseLines: TypeAlias = Callable[[bytes], Headers | Malformed]
+"""Makes headers of the field lines of a head, with the empty line behind them."""
 
 
 def with_headers(head: Head, headers: Headers, more_len: int) -> Head:
@@ -142,18 +145,21 @@ def request_of(head: Head, body: bytes, peer: Peer) -> Request:
 # -- a whole head ----------------------------------------------------------------------------------
 
 
-def parse_headers_only(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> Parsed:
+def parse_headers_only(
+    data: bytes, limits: Limits = _DEFAULT_LIMITS, parse_lines: ParseLines | None = None
+) -> Parsed:
     """The head at the beginning of `data` (RFC 9112 sections 2 to 6), whatever follows it.
 
     `Malformed` carries the reason and the sentence its sender gets: 400, 413, 414, 417, 431, 501 or
     505. `NeedMore` means that the empty line that ends a head has not come, and that nothing is
-    wrong so far.
+    wrong so far. `parse_lines` may be any function equal to `parse_header_lines` under these
+    limits, such as one that remembers.
     """
     end = find_header_end(data)
     if end < 0:
         error = check_partial_head(data, 0, limits)
         return NeedMore(len(data)) if error is None else without_body_for_head(data, error)
-    parsed = _parse_head(data[: end + 4], limits)
+    parsed = _parse_head(data[: end + 4], limits, parse_lines)
     return without_body_for_head(data, parsed) if type(parsed) is Malformed else parsed
 
 
@@ -166,7 +172,7 @@ def find_header_end(buffer: bytes, start: int = 0) -> int:
     return buffer.find(b"\r\n\r\n", start - 3 if start > 3 else 0)
 
 
-def _parse_head(head: bytes, limits: Limits) -> Head | Malformed:
+def _parse_head(head: bytes, limits: Limits, parse_lines: ParseLines | None) -> Head | Malformed:
     """The head in the bytes of exactly one head, its empty line included."""
     is_legal = has_only_legal_bytes(head, limits)
     line_end = head.find(CRLF, 0, max_line_len(limits))
@@ -176,8 +182,11 @@ def _parse_head(head: bytes, limits: Limits) -> Head | Malformed:
     line = parse_request_line(head[:line_end], limits)
     if isinstance(line, Malformed):
         return line
-    path_and_query = split_target(line.target)
-    return _parse_fields(line, path_and_query, head[line_end + 2 :], limits)
+    block = head[line_end + 2 :]
+    headers = parse_header_lines(block, limits) if parse_lines is None else parse_lines(block)
+    if isinstance(headers, Malformed):
+        return headers
+    return _check_fields(line, headers, len(block), limits)
 
 
 def has_only_legal_bytes(head: bytes, limits: Limits) -> bool:
@@ -190,15 +199,12 @@ def has_only_legal_bytes(head: bytes, limits: Limits) -> bool:
     return len(head.translate(None, LEGAL)) == 2 * head.count(CRLF)
 
 
-def _parse_fields(
-    line: RequestLine, path_and_query: tuple[str, str], block: bytes, limits: Limits
+def _check_fields(
+    line: RequestLine, headers: Headers, block_len: int, limits: Limits
 ) -> Head | Malformed:
-    """The head that this request line and these field lines make, or the first thing that is wrong
-    with them.
+    """The head that this request line and these headers make, whose lines have `block_len` bytes,
+    or the first thing that is wrong with them.
     """
-    headers = parse_header_lines(block, limits)
-    if isinstance(headers, Malformed):
-        return headers
     error = check_host_field(headers, line.version)
     if error is not None:
         return error
@@ -212,9 +218,10 @@ def _parse_fields(
     expects_continue = _expects_continue(headers, line.version)
     if isinstance(expects_continue, Malformed):
         return expects_continue
-    text_len = TEXT_FACTOR * len(block) + TARGET_FACTOR * len(line.target)
+    text_len = TEXT_FACTOR * block_len + TARGET_FACTOR * len(line.target)
     size = HEAD_BYTES + FIELD_BYTES * len(headers.pairs) + text_len
     bounds = decoding_bounds(limits)
+    path_and_query = split_target(line.target)
     return _make_head(line, path_and_query, headers, body_length, expects_continue, size, bounds)
 
 
@@ -251,7 +258,6 @@ def _make_head(
     may_pipeline = (
         body_length == 0
         and keep_alive
-        and version == 1
         and method in PIPELINED_METHODS
         # The server's own responses, and a connection that leaves HTTP, are out of the usual way.
         and not is_for_server(method, target)

@@ -192,6 +192,8 @@ def _broadcast(limits: Limits, tick_len: int) -> int:
 
 
 def _cached_heads(limits: Limits) -> int:
-    """Bytes of parsed heads that may come again, and of the bytes they are looked up by."""
+    """Bytes of parsed heads that may come again, and of headers that may come behind another first
+    line, with the bytes that each is looked up by.
+    """
     length = min(limits.max_cached_head_len, limits.max_header_len)
-    return limits.max_cached_heads * (head_len(limits, length) + length)
+    return 2 * limits.max_cached_heads * (head_len(limits, length) + length)
