@@ -167,4 +167,4 @@ def test_a_parse_is_true_or_false_as_it_is_there() -> None:
 def test_a_length_counts_the_bytes_of_utf_8() -> None:
     encoded = encode_response(Response.text("h\u00e4\u00dflich"), head_of(GET), False, b"\r\n")
     assert isinstance(encoded, Encoded)
-    assert b"\r\nContent-Length: 9\r\n" in b"".join(encoded.segments)
+    assert b"\r\nContent-Length: 9\r\n" in b"".join(encoded.pieces)

@@ -128,7 +128,7 @@ def test_a_connection_persists_as_version_and_field_say(
         (b"POST / HTTP/1.1\r\nHost: a\r\n\r\n", False),
         (b"DELETE / HTTP/1.1\r\nHost: a\r\n\r\n", False),
         (b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", False),
-        (b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", False),
+        (b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", True),
         (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", False),
         (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n", False),
     ],
