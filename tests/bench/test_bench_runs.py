@@ -79,8 +79,6 @@ def test_the_page_names_every_row() -> None:
 
 @needs("cc")
 def test_a_peer_is_measured_where_it_is_installed_and_named_where_it_is_not() -> None:
-    pytest.importorskip("uvicorn")
-    pytest.importorskip("websockets")
     done = run_module(
         *("tests.bench", "--rounds", "1", "--scale", "0.001", "--only", "get,echo"),
         *("--peers", "uvicorn,websockets,cymongoose"),
