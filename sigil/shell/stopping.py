@@ -62,14 +62,16 @@ class Stopping(Messaging):
         further unless another thread serves, which it cannot interrupt.
         """
         with stopping_on_signals(stop or (lambda: self.stop(grace)), self._is_held_up):
-            self.listen()
-            with waking_on_signals(self._mailbox.fileno()):
-                try:
+            is_entered = False
+            try:
+                self.listen()
+                with waking_on_signals(self._mailbox.fileno()):
+                    is_entered = True
                     yield
-                except SecondSignal as interrupt:
-                    if self._is_served_elsewhere():
-                        raise KeyboardInterrupt from interrupt
-                    self._stop_now()
+            except SecondSignal as interrupt:
+                if not is_entered or self._is_served_elsewhere():
+                    raise KeyboardInterrupt from interrupt
+                self._stop_now()
 
     def _is_held_up(self, frame: FrameType | None) -> bool:
         """True if user code on this thread, in `frame`, keeps the server from stopping: a tick has
