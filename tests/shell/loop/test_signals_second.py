@@ -127,6 +127,7 @@ elif way == "asyncio inside":
     asyncio.run(main_with_signals())
 elif way == "thread":
     with server.serve_in_thread(), server.stop_on_signals(grace):
+        print("watches", flush=True)
         while server.running:
             time.sleep(60)
 print("ended", server.running, flush=True)
@@ -269,11 +270,13 @@ def test_a_signal_handled_by_a_tick_at_rest_raises_nothing() -> None:
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_thread_that_blocks_does_not_keep_the_process(number: int) -> None:
     """It cannot be interrupted, but the main thread is, and ends as by any KeyboardInterrupt."""
-    with program("handler", "thread", 30.0) as (process, port), block_it(port, "handler"):
-        read_until(process, "blocks")
-        for _ in range(2):
-            process.send_signal(number)
-            read_until(process, "stops")
-        assert process.stderr is not None
-        assert "KeyboardInterrupt" in process.stderr.read()
-        assert process.wait(PATIENCE) == -signal.SIGINT
+    with program("handler", "thread", 30.0) as (process, port):
+        read_until(process, "watches")  # before that a signal ends the program
+        with block_it(port, "handler"):
+            read_until(process, "blocks")
+            for _ in range(2):
+                process.send_signal(number)
+                read_until(process, "stops")
+            assert process.stderr is not None
+            assert "KeyboardInterrupt" in process.stderr.read()
+            assert process.wait(PATIENCE) == -signal.SIGINT
