@@ -66,7 +66,8 @@ def _around(value: object, start: str, text: str, end: str) -> str:
     name = type(value).__name__
     if name in ("dict", "list", "set"):
         return f"{start}{text}{end}"
-    return f"{name.lower()}({start}{text}{end})"
+    # a vector of pyrsistent is a PVector, or a PythonPVector where that is not compiled
+    return f"{name.lower().removeprefix('python')}({start}{text}{end})"
 
 
 def _limited(texts: Iterable[str], room: int) -> Iterator[str]:
