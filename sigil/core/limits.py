@@ -194,8 +194,8 @@ class Limits(NamedTuple):
 
     # -- the cache of heads, and the kernel's buffer -----------------------------------------------
     max_cached_heads: int = 256
-    """Parsed heads in the cache, for clients that send the same bytes again. Heads with credentials
-    are never cached.
+    """Parsed heads in the cache, for clients that send the same bytes again; and as many blocks of
+    field lines, for those whose first line differs. What has credentials is never cached.
     """
     max_cached_head_len: int = 2_048
     """Bytes of the longest head that is cached: a longer one is unlikely to be received again."""

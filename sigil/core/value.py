@@ -6,7 +6,7 @@ read where it lies, and a compiled one is made in a tenth of the time that a nam
 
 Rules: a value class is final, names its fields in `__match_args__`, in the order of its
 constructor's parameters, and sets each of them once, as `Final`; nothing else is ever set
-(`tests/core/test_value.py`). The type checker refuses a second assignment, and so does the
+(`tests/test_records.py`). The type checker refuses a second assignment, and so does the
 compiled class when it is run. Whatever is on the path of every message makes a record anew with
 its constructor, in a function beside its class; `replace` is for whatever is rare. It does not
 know any record.

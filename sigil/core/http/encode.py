@@ -84,7 +84,7 @@ def encode_response(response: Response, head: Head, closes: bool, date: bytes) -
     ends a head.
     """
     status, body = response.status, response.body
-    problem = None if status == 200 else check_status(status)
+    problem = check_status(status)
     if problem is not None:
         return problem
     fields = prepare_headers(response.headers)

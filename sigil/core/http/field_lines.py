@@ -11,9 +11,9 @@ check and pushes out nothing. Values are judged by their real types, since a res
 anything. It does not know the body, nor the connection: `encode` does.
 """
 
+import re
 from enum import IntEnum
 from functools import lru_cache
-from re import compile as _compile
 from typing import Any, Final, final
 
 from ..value import Value
@@ -21,7 +21,7 @@ from .headers import may_be_secret
 from .tokens import TOKEN, split_list
 from .validate import declared_length, safe_repr, type_name
 
-_VALUE: Final = _compile(r"[\t -~\x80-\xff]*")
+_VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
 
 REMEMBERED_FIELDS: Final = 512
 REMEMBERED_LEN: Final = 256
@@ -106,9 +106,9 @@ def field_line(name: Any, value: Any) -> FieldLine | str:
     """
     if type(name) is not str or type(value) is not str:
         return f"headers are pairs of str, not of {type_name(name)} and {type_name(value)}"
-    if len(name) + len(value) > REMEMBERED_LEN or may_be_secret(name):
-        return encode_field(name, value)
-    return _encode_remembered(name, value)
+    return (
+        _encode_remembered(name, value) if _may_remember(name, value) else encode_field(name, value)
+    )
 
 
 def encode_field(name: str, value: str) -> FieldLine | str:
@@ -126,6 +126,11 @@ def encode_field(name: str, value: str) -> FieldLine | str:
 _encode_remembered: Final = lru_cache(maxsize=REMEMBERED_FIELDS)(encode_field)
 
 
+def _may_remember(name: str, value: str) -> bool:
+    """True for a field that is short, and no secret."""
+    return len(name) + len(value) <= REMEMBERED_LEN and not may_be_secret(name, value)
+
+
 # -- all of them -----------------------------------------------------------------------------------
 
 
@@ -139,26 +144,22 @@ def prepare_headers(pairs: Any) -> PreparedHeaders | str:
     """The headers of a response, validated and encoded, or a sentence that says why they cannot be
     sent. Content-Length and Connection are left out, since their lines depend on the request.
     """
-    try:
-        return _prepare_remembered(pairs)
-    except Exception:
-        # there is a secret among them, or something that has no hash or cannot even be asked for it
-        return prepare_fields(pairs)
+    return _prepare_remembered(pairs) if _may_remember_all(pairs) else prepare_fields(pairs)
 
 
-@lru_cache(maxsize=REMEMBERED_SETS)
-def _prepare_remembered(pairs: Any) -> PreparedHeaders | str:
-    """`prepare_headers`, for sets of fields each of which is remembered too; LookupError for any
-    other, of which then nothing is remembered.
+def _may_remember_all(pairs: Any) -> bool:
+    """True for a few pairs of str, each of which is remembered too: looking up anything else could
+    run code of the program.
     """
     if type(pairs) is not tuple or len(pairs) > REMEMBERED_SET_FIELDS:
-        raise LookupError
+        return False
     for pair in pairs:
-        if type(pair) is not tuple or [type(text) for text in pair] != [str, str]:
-            raise LookupError
-        if len(pair[0]) + len(pair[1]) > REMEMBERED_LEN or may_be_secret(pair[0]):
-            raise LookupError
-    return prepare_fields(pairs)
+        if type(pair) is not tuple or len(pair) != 2:
+            return False
+        name, value = pair
+        if type(name) is not str or type(value) is not str or not _may_remember(name, value):
+            return False
+    return True
 
 
 def prepare_fields(pairs: Any) -> PreparedHeaders | str:
@@ -203,3 +204,6 @@ def _with_framing(prepared: PreparedHeaders, pairs: Any) -> PreparedHeaders | st
 def _not_pairs(headers: Any) -> str:
     """The sentence for headers that are no tuple of pairs."""
     return f"the headers of a response are a tuple of pairs, not {safe_repr(headers)}"
+
+
+_prepare_remembered: Final = lru_cache(maxsize=REMEMBERED_SETS)(prepare_fields)

@@ -8,7 +8,7 @@ name.
 
 Rules: immutable and hashable. Several lines of one name are combined into one value with commas
 between them (RFC 9110 section 5.3), those of `cookie` with semicolons; `get_all` gives them apart.
-It does not validate: `fields` checks what is received and `validate` what is sent.
+It does not validate: `fields` checks what is received and `field_lines` what is sent.
 """
 
 import re
@@ -47,9 +47,13 @@ _decode_remembered: Final = lru_cache(maxsize=REMEMBERED_NAMES)(_decode_name)
 _is_secret_remembered: Final = lru_cache(maxsize=REMEMBERED_NAMES)(holds_secret)
 
 
-def may_be_secret(name: str) -> bool:
-    """`holds_secret` of the name of a field, remembered."""
-    return _is_secret_remembered(name) if len(name) <= REMEMBERED_NAME_LEN else holds_secret(name)
+def may_be_secret(name: str, value: str) -> bool:
+    """True if the name of a field suggests a secret, or the query of a reference in its value, as
+    in a Location or a Referer.
+    """
+    is_short = len(name) <= REMEMBERED_NAME_LEN
+    is_named = _is_secret_remembered(name) if is_short else holds_secret(name)
+    return is_named or ("?" in value and holds_secret(value))
 
 
 def _combine(pairs: Pairs) -> dict[str, str]:
@@ -158,8 +162,11 @@ def with_pair(headers: Headers, place: int, name: str, value: str) -> Headers:
 
 
 def hold_secret(headers: Headers) -> bool:
-    """True if the name of any of the fields suggests a secret."""
-    return any(map(may_be_secret, headers.combined))
+    """True if any of the fields may be a secret."""
+    for name, value in headers.pairs:  # noqa: SIM110 - a generator takes twice as long
+        if may_be_secret(name, value):
+            return True
+    return False
 
 
 def to_pairs(headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Pairs:

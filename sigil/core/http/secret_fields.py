@@ -7,7 +7,8 @@ A Cookie or an Authorization says nothing about how a message is framed or whom 
 with such a field is the head without it, and the field.
 
 Rules: equal to parsing the whole, or None: where one more field could make a difference (limits, a
-second line of that name, an unusual byte) the whole is parsed. What is left when the field is taken
+second line of that name, an unusual byte) the whole is parsed. Of many such lines none is taken
+out, or a head of nothing else would be parsed once for each. What is left when the field is taken
 out has no part of it. It does not know what is remembered.
 """
 
@@ -23,6 +24,8 @@ _SECRET_LINES: Final = tuple(
     b"\r\n%b: " % name for name in (b"Cookie", b"cookie", b"Authorization", b"authorization")
 )
 """How the line of such a field begins, as clients spell it."""
+_LINES_MAX: Final = 2
+"""One of each name."""
 
 
 def parse_around_secret(
@@ -31,14 +34,12 @@ def parse_around_secret(
     """The head in the bytes of exactly one, if it is good and has a Cookie or an Authorization;
     `parse_rest` parses what is left without that.
     """
-    if len(data) > limits.max_header_len:
+    found = [(line, count) for line in _SECRET_LINES if (count := data.count(line))]
+    is_few = 0 < sum([count for _, count in found]) <= _LINES_MAX
+    if not is_few or len(data) > limits.max_header_len:
         return None
-    for beginning in _SECRET_LINES:
-        start = data.find(beginning)
-        if start >= 0:
-            break
-    else:
-        return None
+    beginning = found[0][0]
+    start = data.find(beginning)
     end = data.find(CRLF, start + 2)
     value = data[start + len(beginning) : end]
     if value.translate(None, LEGAL):

@@ -106,10 +106,38 @@ def test_what_is_remembered_is_what_would_be_made_anew(pairs: list[tuple[str, st
         assert field_line(name, value) == encode_field(name, value)
 
 
-@pytest.mark.parametrize("name", ["Set-Cookie", "authorization", "X-API-Key", "X-Auth-Token"])
-def test_a_secret_is_not_remembered(name: str) -> None:
-    assert may_be_secret(name)
-    assert field_line(name, "a") is not field_line(name, "a")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[(name, "a") for name in ("Set-Cookie", "authorization", "X-API-Key", "X-Auth-Token")],
+        ("Location", "/welcome?token=a"),
+    ],
+)
+def test_a_secret_is_not_remembered(name: str, value: str) -> None:
+    assert may_be_secret(name, value)
+    assert field_line(name, value) is not field_line(name, value)
+    pairs = (("X-A", "b"), (name, value))
+    assert prepare_headers(pairs) is not prepare_headers(pairs)
+
+
+def test_a_set_without_a_secret_is_remembered() -> None:
+    pairs = (("X-A", "b"), ("Location", "/welcome?page=2"))
+    assert prepare_headers(pairs) is prepare_headers(pairs)
+
+
+class Spy(str):
+    """A text that notices if it is looked up."""
+
+    def __hash__(self) -> int:
+        raise AssertionError
+
+    __eq__ = object.__eq__
+
+
+def test_what_is_no_plain_text_is_never_looked_up() -> None:
+    prepare_headers((("X-A", "b"),))
+    problem = "headers are pairs of str, not of str and Spy"
+    assert prepare_headers((("X-A", Spy("b")),)) == problem
 
 
 def test_a_field_of_the_program_is_remembered_unless_it_is_long() -> None:

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from sigil.core.http.headers import Headers, decode_pairs, to_pairs
+from sigil.core.http.headers import Headers, decode_pairs, hold_secret, to_pairs
 
 COOKIES = Headers(
     (("Host", "a"), ("Cookie", "a=1"), ("X-List", "1"), ("cookie", "b=2"), ("x-list", "2"))
@@ -82,3 +82,21 @@ def test_pairs_come_from_mappings_headers_and_sequences() -> None:
 def test_what_is_not_text_is_a_type_error(headers: object) -> None:
     with pytest.raises(TypeError):
         to_pairs(headers)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("pair", "is_secret"),
+    [
+        (("Accept", "text/html"), False),
+        (("Cookie", "a=b"), True),
+        (("X-Api-Key", "a"), True),
+        (("X" * 70 + "-Token", "a"), True),
+        (("Referer", "http://a/b?page=2"), False),
+        (("Referer", "http://a/b?access_token=c"), True),
+        (("Referer", "http://a/session"), False),
+    ],
+)
+def test_a_secret_is_known_by_the_name_of_its_field_or_by_a_query(
+    pair: tuple[str, str], is_secret: bool
+) -> None:
+    assert hold_secret(Headers((("Host", "a"), pair))) is is_secret
