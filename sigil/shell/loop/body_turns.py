@@ -11,6 +11,7 @@ not know sockets.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from ...core.limits import Limits
 from .connection_socket import ConnectionSocket
@@ -65,4 +66,5 @@ def keep_blocks(length: int) -> None:
     page again, which takes longer than to receive what goes into it. It stops that for blocks as
     long as one that was freed (mallopt(3), M_MMAP_THRESHOLD); of this one no page is ever touched.
     """
-    bytes(min(length, KEPT_LEN_MAX))
+    with suppress(MemoryError):  # a limit of the process: then blocks are as they always are
+        bytes(min(length, KEPT_LEN_MAX))

@@ -6,8 +6,13 @@ read is counted by the server.
 Rules: nothing is timed. Each client sends a body that is there before it is read.
 """
 
+import os
 import socket
+import subprocess
+import sys
 from contextlib import ExitStack
+
+import pytest
 
 from sigil import Callbacks, HttpServer, Limits, Request, Response
 from sigil.core.conn import Conn
@@ -151,3 +156,23 @@ def test_bodies_of_a_mebibyte_come_whole_from_many_at_once() -> None:
         clients = [stack.enter_context(Raw(server, head + body)) for _ in range(20)]
         pump(server, lambda: all(client.received for client in clients), *clients)
         assert {client.answers("POST")[0].text for client in clients} == {"True"}
+
+
+UNDER_A_LIMIT = """
+import resource
+from sigil.shell.loop.body_turns import keep_blocks
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**20, resource.RLIM_INFINITY))
+try:
+    bytes(2**25)
+except MemoryError:
+    keep_blocks(2**25)
+    print("kept going")
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="memory is read in /proc")
+def test_where_there_is_no_memory_for_a_block_nothing_is_raised() -> None:
+    command = [sys.executable, "-c", UNDER_A_LIMIT]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("kept going\n", "")
