@@ -11,7 +11,7 @@ changes nothing. Whoever handles events handles every member of `Event`.
 
 from typing import Final, TypeAlias, assert_never, final
 
-from .broadcast.entry import Subscription
+from .broadcast.entry import Publication, Subscription
 from .close_reasons import CloseReason
 from .conn import Conn, Peer, Ticket
 from .http.request import Request
@@ -276,14 +276,14 @@ class SendMessages(Value):
 
 @final
 class Publish(Value):
-    """The program broadcasts messages, each an opcode (1 for text, 2 for binary), a payload, and
-    the topic to whose subscribers it goes, or None for all.
+    """The program broadcasts messages, each an opcode (1 for text, 2 for binary), a payload, the
+    topic to whose subscribers it goes, or None for all, and its `PublishOptions`.
     """
 
     __match_args__ = ("messages",)
     __slots__ = __match_args__
 
-    def __init__(self, messages: tuple[tuple[int, bytes, str | None], ...]) -> None:
+    def __init__(self, messages: tuple[Publication, ...]) -> None:
         self.messages: Final = messages
 
 

@@ -15,7 +15,7 @@ import logging
 from threading import get_ident
 from typing import TypeAlias
 
-from ..core.broadcast.entry import format_position
+from ..core.broadcast.entry import LATEST, NO_OPTIONS, PublishOptions, format_position
 from ..core.conn import Conn, Peer
 from ..core.connection.subscriber import is_topic_too_long
 from ..core.connection.websocket_send import buffered_amount
@@ -53,6 +53,18 @@ def check_topic(topic: object) -> None:
     """TypeError for what is no topic."""
     if not isinstance(topic, str):
         raise TypeError(f"a topic is a str, not {type(topic).__name__}")
+
+
+def publish_options(latest: object, retain: object, exclude: object) -> PublishOptions:
+    """The options of a message that is broadcast; TypeError for what is none."""
+    if not isinstance(latest, bool) or not isinstance(retain, bool):
+        name, value = ("retain", retain) if isinstance(latest, bool) else ("latest", latest)
+        raise TypeError(f"{name} is True or False, not {type(value).__name__}")
+    if exclude is not None and type(exclude) is not Conn:
+        raise TypeError(f"exclude is a Conn or None, not {type(exclude).__name__}")
+    if exclude is None and not retain:
+        return LATEST if latest else NO_OPTIONS
+    return PublishOptions(latest, retain, exclude)
 
 
 def stop_event(grace: float) -> Stop:
@@ -172,12 +184,21 @@ class Messaging(Stager):
         return self._post_message(SendMessages(conn, (message,)), len(message[1]))
 
     def broadcast(
-        self, data: str | bytes | bytearray | memoryview, *, topic: str | None = None
+        self,
+        data: str | bytes | bytearray | memoryview,
+        *,
+        topic: str | None = None,
+        latest: bool = False,
+        retain: bool = False,
+        exclude: Conn | None = None,
     ) -> SendStatus:
         """Publish a message to all WebSockets and event streams, or to the subscribers of `topic`;
         may be called from any thread.
 
         It leaves at the end of the tick, at the cost of one message whatever the number of clients.
+        With `latest`, a client that is behind is not sent it any more once there is a newer message
+        on its topic, or on none, that was broadcast so; whoever keeps up is sent all. `exclude`
+        names one client that is not sent it; one that is gone is nobody.
         `BACKPRESSURE` if some client is behind; `DROPPED` if one was so far behind that it was
         dropped, if the message does not fit into `Limits.outgoing_buffer_sz`, or if nobody can be
         subscribed to the topic, as it is longer than `Limits.max_topic_len`.
@@ -188,15 +209,18 @@ class Messaging(Stager):
                 text = "a message was not broadcast: Limits.max_topic_len is less than its topic"
                 write_log(_LOG, logging.WARNING, text)
                 return SendStatus.DROPPED
+        options = NO_OPTIONS
+        if latest or retain or exclude is not None:
+            options = publish_options(latest, retain, exclude)
         opcode, payload = (TEXT, data.encode()) if type(data) is str else to_message(data)
         guard = self._guard
         if (get_ident() == self._sending_thread and not guard.is_busy) or self._may_send_now():
             guard.is_busy = True
             try:
-                return self._buffer.publish((opcode, payload, topic))
+                return self._buffer.publish((opcode, payload, topic, options))
             finally:
                 guard.is_busy = False
-        return self._post_message(Publish(((opcode, payload, topic),)), len(payload))
+        return self._post_message(Publish(((opcode, payload, topic, options),)), len(payload))
 
     def subscribe(self, conn: Conn, topic: str) -> None:
         """Subscribe a client to a topic from now on; may be called from any thread, twice is once.

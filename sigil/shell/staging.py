@@ -51,7 +51,13 @@ class Stager(ABC):
 
     @abstractmethod
     def broadcast(
-        self, data: str | bytes | bytearray | memoryview, *, topic: str | None = None
+        self,
+        data: str | bytes | bytearray | memoryview,
+        *,
+        topic: str | None = None,
+        latest: bool = False,
+        retain: bool = False,
+        exclude: Conn | None = None,
     ) -> SendStatus:
         """Publish a message to all, or to the subscribers of `topic`."""
 

@@ -9,6 +9,7 @@ does not know deadlines or sockets.
 """
 
 from sigil import Callbacks, Conn, HttpServer, Limits, Request, Response, SendStatus
+from sigil.core.broadcast.entry import NO_OPTIONS
 from sigil.core.broadcast.recoding import ENTRY_LEN
 from sigil.core.events import Publish
 from sigil.core.server import advance
@@ -285,7 +286,7 @@ def encoded_anew(limits: Limits, lengths: tuple[int, ...]) -> int:
     """How many of messages of these lengths are kept in an encoding when an event stream has asked
     for all of them, a tick later.
     """
-    messages = tuple((1, b"x" * length, None) for length in lengths)
+    messages = tuple((1, b"x" * length, None, NO_OPTIONS) for length in lengths)
     server, _ = advance(idle(1, limits), [Publish(messages), FLUSH])
     response = Response.sse(history=len(lengths))
     server, _ = advance(event_streams(server, conns_of(server), response), [FLUSH])

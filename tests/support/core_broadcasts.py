@@ -10,7 +10,7 @@ of it.
 from collections.abc import Mapping
 
 from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.entry import Published, Subscription
+from sigil.core.broadcast.entry import NO_OPTIONS, Published, Subscription
 from sigil.core.conn import Conn, Peer
 from sigil.core.effects import Adopt, FanOut, Handle
 from sigil.core.events import (
@@ -69,7 +69,7 @@ def publish_lengths(
     slot) take so much.
     """
     server, _ = advance(
-        server, [Publish(tuple((2, bytes(length - 2), None) for length in lengths))]
+        server, [Publish(tuple((2, bytes(length - 2), None, NO_OPTIONS) for length in lengths))]
     )
     if not flushes:
         return server

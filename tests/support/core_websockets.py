@@ -9,6 +9,7 @@ a shell would.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from sigil.core.broadcast.entry import NO_OPTIONS
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
 from sigil.core.connection.client_status import subscriber_of, websocket_of
@@ -190,7 +191,7 @@ OTHER, STALE = Conn(1, 1), Conn(0, 99)
 
 def publishing(text: str, topic: str | None = None) -> Publish:
     """The program says this to all."""
-    return Publish(((1, text.encode(), topic),))
+    return Publish(((1, text.encode(), topic, NO_OPTIONS),))
 
 
 def pair(limits: Limits | None = None, topics: Sequence[Sequence[str]] = ((), ())) -> Server:

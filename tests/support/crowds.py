@@ -9,6 +9,7 @@ Rules: everybody is accepted at the time 0.0 and nothing is due. It does not kno
 
 from collections.abc import Callable, Iterable, Sequence
 
+from sigil.core.broadcast.entry import NO_OPTIONS, PublishOptions
 from sigil.core.conn import Conn, Ticket
 from sigil.core.effects import FanOut
 from sigil.core.events import (
@@ -87,18 +88,24 @@ def event_streams(server: Server, conns: Iterable[Conn], response: Response) -> 
     return advance(server, events)[0]
 
 
-def publishing(text: str = "x", topic: str | None = None) -> Publish:
+def publishing(
+    text: str = "x", topic: str | None = None, options: PublishOptions = NO_OPTIONS
+) -> Publish:
     """The program broadcasts a text."""
-    return Publish(((1, text.encode(), topic),))
+    return Publish(((1, text.encode(), topic, options),))
 
 
 def published(
-    server: Server, count: int, length: int = 16, topic: Callable[[int], str | None] | None = None
+    server: Server,
+    count: int,
+    length: int = 16,
+    topic: Callable[[int], str | None] | None = None,
+    options: PublishOptions = NO_OPTIONS,
 ) -> Server:
     """The server after so many texts were published and sent, each with the topic of its number."""
     for start in range(0, count, 64):
         messages = tuple(
-            (1, b"%0*d" % (length, number), None if topic is None else topic(number))
+            (1, b"%0*d" % (length, number), None if topic is None else topic(number), options)
             for number in range(start, min(start + 64, count))
         )
         server, _ = advance(server, [Publish(messages), FLUSH])

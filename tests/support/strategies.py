@@ -6,6 +6,7 @@ It knows what a client may send and what a shell may report; it does not know wh
 
 from hypothesis import strategies as st
 
+from sigil.core.broadcast.entry import LATEST, NO_OPTIONS, PublishOptions
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
 from sigil.core.events import (
@@ -278,7 +279,12 @@ def frame_streams(draw: st.DrawFn) -> bytes:
 PAYLOADS = st.sampled_from((b"", b"hello", b"x" * 90, b"y" * 300, b"z" * 17_000))
 MESSAGES = st.lists(st.tuples(st.sampled_from((1, 2)), PAYLOADS), min_size=1, max_size=3).map(tuple)
 PUBLICATIONS = st.lists(
-    st.tuples(st.sampled_from((1, 2)), PAYLOADS, st.sampled_from((None, None, "news"))),
+    st.tuples(
+        st.sampled_from((1, 2)),
+        PAYLOADS,
+        st.sampled_from((None, None, "news")),
+        st.sampled_from((NO_OPTIONS, NO_OPTIONS, LATEST, PublishOptions(exclude=Conn(0, 1)))),
+    ),
     min_size=1,
     max_size=3,
 ).map(tuple)

@@ -3,7 +3,8 @@
 Theory: a message is framed once when it is published, and encoded once for each encoding that some
 subscriber has then. What is stored is `Published`: the plain frame, its topic, and those encodings.
 Subscribers differ only in their `Subscription`, so whether an entry is for one, and what that one
-is sent, are functions of the two.
+is sent, are functions of the two. What else becomes of a message was decided when it was published
+(`PublishOptions`).
 
 Rules: an entry without a topic is for everybody; one with a topic is for the subscribers of that
 topic, or of `EVERY_TOPIC`. A binary message is for nobody with a text-only encoding. A position
@@ -17,6 +18,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, TypeAlias, final
 
+from ..conn import Conn
 from ..value import Value
 from ..websocket.frames import SHORT_FRAME_HEADERS, Opcode, encode_frame
 from .encoding import ENCODING_INFO, Encoding, recode
@@ -31,27 +33,64 @@ SHOWN_BYTES_MAX: Final = 32
 
 
 @final
-class Published(Value):
-    """One published message: its plain frame, its topic or None for everybody, and the message in
-    each encoding that some subscriber had when it was published.
+class PublishOptions(Value):
+    """What a message was published with, beside its topic.
+
+    `latest`: whoever is behind is not sent it any more once a newer one was published on its topic
+    that is `latest` too. `retain`: it is kept for whoever subscribes to its topic. `exclude`: the
+    connection that is not sent it, or None.
     """
 
-    __match_args__ = ("frame", "topic", "encodings")
+    __match_args__ = ("latest", "retain", "exclude")
     __slots__ = __match_args__
 
     def __init__(
-        self, frame: bytes, topic: str | None, encodings: tuple[tuple[Encoding, bytes], ...]
+        self, latest: bool = False, retain: bool = False, exclude: Conn | None = None
+    ) -> None:
+        self.latest: Final = latest
+        self.retain: Final = retain
+        self.exclude: Final = exclude
+
+
+NO_OPTIONS: Final = PublishOptions()
+"""Those of most messages."""
+LATEST: Final = PublishOptions(latest=True)
+"""Those of most others."""
+
+Publication: TypeAlias = tuple[int, bytes, str | None, PublishOptions]
+"""A message that is to be published: its opcode (1 for text, 2 for binary), its payload, the topic
+to whose subscribers it goes, or None for all, and its options.
+"""
+
+
+@final
+class Published(Value):
+    """One published message: its plain frame, its topic or None for everybody, the message in each
+    encoding that some subscriber had when it was published, and its options.
+    """
+
+    __match_args__ = ("frame", "topic", "encodings", "options")
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        frame: bytes,
+        topic: str | None,
+        encodings: tuple[tuple[Encoding, bytes], ...],
+        options: PublishOptions = NO_OPTIONS,
     ) -> None:
         self.frame: Final = frame
         self.topic: Final = topic
         self.encodings: Final = encodings
+        self.options: Final = options
 
     def __repr__(self) -> str:
         shown = repr(self.frame[:SHOWN_BYTES_MAX])
         if len(self.frame) > SHOWN_BYTES_MAX:
             shown += f"... ({len(self.frame)} bytes)"
         names = ", ".join([encoding.name for encoding, _ in self.encodings])
-        return f"Published({shown}, topic={self.topic!r}, encodings=({names}))"
+        options = "" if self.options == NO_OPTIONS else f", {self.options!r}"
+        return f"Published({shown}, topic={self.topic!r}, encodings=({names}){options})"
 
 
 @final
@@ -69,24 +108,23 @@ class Subscription(Value):
 # -- making entries --------------------------------------------------------------------------------
 
 
-def plain_entries(messages: Sequence[tuple[int, bytes, str | None]]) -> tuple[Published, ...]:
-    """The entries of some messages (opcode, payload, topic or None), in no encoding but the plain
-    one.
+def plain_entries(messages: Sequence[Publication]) -> tuple[Published, ...]:
+    """The entries of some messages, in no encoding but the plain one.
 
-    `plain_entries([(1, b"hello", None)])` is one entry with the frame `b"\\x81\\x05hello"`.
+    That of `(1, b"hello", None, NO_OPTIONS)` has the frame `b"\\x81\\x05hello"`.
     """
     try:
         return tuple(
             [
-                Published(SHORT_FRAME_HEADERS[opcode][len(payload)] + payload, topic, ())
-                for opcode, payload, topic in messages
+                Published(SHORT_FRAME_HEADERS[opcode][len(payload)] + payload, topic, (), options)
+                for opcode, payload, topic, options in messages
             ]
         )
     except LookupError:  # one of them is long
         return tuple(
             [
-                Published(encode_frame(opcode, payload), topic, ())
-                for opcode, payload, topic in messages
+                Published(encode_frame(opcode, payload), topic, (), options)
+                for opcode, payload, topic, options in messages
             ]
         )
 

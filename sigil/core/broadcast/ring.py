@@ -14,7 +14,7 @@ costs little, however much was published on others.
 It does not know who reads. In a notebook:
 
     ring = make_ring(max_bytes=1024, max_frames=8)
-    entries = plain_entries([(1, b"hello", None)])
+    entries = plain_entries([(1, b"hello", None, NO_OPTIONS)])
     ring = ring_reserve(ring, len(entries), entries_len(entries))
     ring = ring_append(ring, entries, entries_len(entries))
     list(ring_read(ring, 0, 1, Subscription())) == [(0, b"\\x81\\x05hello")]

@@ -61,7 +61,7 @@ def _skip(server: Server, event: Publish) -> Server:
     """
     broadcast = server.broadcast
     max_len = broadcast.ring.max_bytes
-    count = sum([frame_len(len(payload)) <= max_len for _, payload, _ in event.messages])
+    count = sum([frame_len(len(payload)) <= max_len for _, payload, _, _ in event.messages])
     return with_broadcast(server, skip_numbers(broadcast, count), server.totals)
 
 

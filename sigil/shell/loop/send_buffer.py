@@ -20,6 +20,7 @@ from ...core.broadcast.broadcast import (
     fits,
     publish_capacity,
 )
+from ...core.broadcast.entry import Publication
 from ...core.close_reasons import CloseReason
 from ...core.conn import Conn
 from ...core.connection.websocket_send import NOMINAL_FRAME_HEADER_LEN, send_capacity
@@ -95,8 +96,8 @@ class SendBuffer:
         self._window = Window()
         self._messages: list[tuple[int, bytes]] = []
         """Messages to the recipient of the window."""
-        self._publications: list[tuple[int, bytes, str | None]] = []
-        """Messages of the broadcast, with their topics."""
+        self._publications: list[Publication] = []
+        """Messages of the broadcast."""
         self._events: list[Event] = []
         """What closed windows had taken, in the order of the calls."""
         self.unconfirmed: set[Conn] = set()
@@ -167,8 +168,8 @@ class SendBuffer:
 
     # -- the broadcast -----------------------------------------------------------------------------
 
-    def publish(self, message: tuple[int, bytes, str | None]) -> SendStatus:
-        """Send a message (opcode, payload, topic or None) to all subscribers; its status."""
+    def publish(self, message: Publication) -> SendStatus:
+        """Send a message to all subscribers; its status."""
         window, length = self._window, len(message[1]) + FRAME_HEADER_LEN_MAX
         if length > window.room or window.count <= 0:
             self._open_broadcast(length)
@@ -192,7 +193,7 @@ class SendBuffer:
         window.status, window.room, window.count = publish_capacity(self._core.snapshot.broadcast)
         self.is_clean = False
 
-    def _publish_uncertain(self, message: tuple[int, bytes, str | None]) -> SendStatus:
+    def _publish_uncertain(self, message: Publication) -> SendStatus:
         """Publish a message that may cost a laggard its connection, or may not fit: try it, and
         look.
         """

@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from sigil.core.broadcast.broadcast import NO_CURSOR, has_subscribers
 from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.entry import Subscription
+from sigil.core.broadcast.entry import (
+    NO_OPTIONS,
+    Publication,
+    Subscription,
+)
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
 from sigil.core.connection.client_status import is_in_cohort
@@ -57,7 +61,7 @@ CONNS = tuple(Conn(slot, slot) for slot in range(3))
 
 def all_hear(*payloads: bytes, topic: str | None = None) -> Publish:
     """The program says binary messages to all."""
-    return Publish(tuple((2, payload, topic) for payload in payloads))
+    return Publish(tuple((2, payload, topic, NO_OPTIONS) for payload in payloads))
 
 
 def three(limits: Limits | None = None) -> Server:
@@ -131,9 +135,9 @@ def test_what_is_overwritten_is_nothing_to_who_does_not_hear_it() -> None:
         server, FanOutStalled(CONN, 1, 0, 1, Subscription(Encoding.PLAIN, frozenset("a")))
     )
     for _ in range(20):
-        server, effects = advance_by(server, Publish(((2, b"other", "b"),)), FLUSH)
+        server, effects = advance_by(server, Publish(((2, b"other", "b", NO_OPTIONS),)), FLUSH)
         assert effects == []
-    server, _ = advance_by(server, Publish(((2, b"heard", "a"),)), FLUSH)
+    server, _ = advance_by(server, Publish(((2, b"heard", "a", NO_OPTIONS),)), FLUSH)
     server, effects = advance_by(server, Writable(CONN), FLUSH)
     assert bytes_to(CONN, effects) == b"\x02ab" + encode_frame(2, b"heard")
     assert is_in_cohort(client_of(server))
@@ -178,8 +182,9 @@ def test_a_newcomer_hears_what_is_published_from_now_on() -> None:
 # -- laws ------------------------------------------------------------------------------------------
 
 PAYLOADS = st.sampled_from((b"", b"a", b"bc", b"x" * 5, b"y" * 130))
+OPTIONS = st.just(NO_OPTIONS)
 MESSAGES = st.tuples(
-    st.sampled_from((1, 2)), PAYLOADS, st.sampled_from((None, None, "news", "sport"))
+    st.sampled_from((1, 2)), PAYLOADS, st.sampled_from((None, None, "news", "sport")), OPTIONS
 )
 BATCHES = st.lists(MESSAGES, min_size=1, max_size=6).map(tuple)
 TO_ONE = st.sampled_from(CONNS)
@@ -195,7 +200,7 @@ TROUBLE = st.one_of(
 
 
 LAST_LISTENER_IS_BEHIND: list[Event] = [
-    Publish(((1, b"", None),) * 2),
+    Publish(((1, b"", None, NO_OPTIONS),) * 2),
     Stalled(CONNS[2], 0, (b"\x82\x00",)),
     FLUSH,
 ]
@@ -206,8 +211,8 @@ def without_notes(effects: Sequence[Effect]) -> list[Effect]:
     return [effect for effect in effects if not isinstance(effect, Log)]
 
 
-@example(LAST_LISTENER_IS_BEHIND, ((1, b"", None), (2, b"", None)), 9, 2)
-@example(LAST_LISTENER_IS_BEHIND, ((1, b"", None), (1, b"", None)), 40, 2)
+@example(LAST_LISTENER_IS_BEHIND, ((1, b"", None, NO_OPTIONS), (2, b"", None, NO_OPTIONS)), 9, 2)
+@example(LAST_LISTENER_IS_BEHIND, ((1, b"", None, NO_OPTIONS), (1, b"", None, NO_OPTIONS)), 40, 2)
 @given(
     st.lists(st.one_of(ACTS, ACTS, TROUBLE), max_size=12),
     BATCHES,
@@ -215,7 +220,7 @@ def without_notes(effects: Sequence[Effect]) -> list[Effect]:
     st.sampled_from((2, 5, 100)),
 )
 def test_messages_in_a_batch_are_messages_one_by_one(
-    before: list[Event], batch: tuple[tuple[int, bytes, str | None], ...], size: int, most: int
+    before: list[Event], batch: tuple[Publication, ...], size: int, most: int
 ) -> None:
     server, _ = advance(three(Limits(outgoing_buffer_sz=size, max_ws_send_frame_cnt=most)), before)
     left, together = advance(server, [Publish(batch), FLUSH])
@@ -254,7 +259,7 @@ def test_everybody_receives_what_was_said_in_the_order_in_which_it_was_said(
     topics, numbers = {CONNS[0]: set[str](), CONNS[1]: {"news"}, CONNS[2]: {"news"}}, count()
     for act in acts:
         if isinstance(act, Publish):
-            for (opcode, payload, topic), number in zip(act.messages, numbers, strict=False):
+            for (opcode, payload, topic, _), number in zip(act.messages, numbers, strict=False):
                 for conn in CONNS:
                     if topic is None or topic in topics[conn]:
                         expected[conn] += as_heard(conn, opcode, payload, number)

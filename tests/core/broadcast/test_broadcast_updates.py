@@ -13,7 +13,7 @@ from sigil.core.broadcast.broadcast import (
     skip_numbers,
 )
 from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.entry import Subscription, plain_entries
+from sigil.core.broadcast.entry import NO_OPTIONS, Subscription, plain_entries
 from sigil.core.broadcast.laggards import add_laggard, remove_laggard
 from sigil.core.conn import Conn
 from sigil.core.limits import Limits
@@ -24,7 +24,7 @@ CONN = Conn(3, 3)
 EMPTY = make_broadcast(Limits())
 JOINED = join_cohort(EMPTY, CONN, SUBSCRIPTION)
 LAGGING = add_laggard(JOINED, CONN, 2)
-PENDING = append_pending(EMPTY, plain_entries(((1, b"x", None),)), 3)
+PENDING = append_pending(EMPTY, plain_entries(((1, b"x", None, NO_OPTIONS),)), 3)
 
 
 @pytest.mark.parametrize(

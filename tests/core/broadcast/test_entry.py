@@ -13,6 +13,7 @@ from sigil.core.broadcast.encode import encode_entries
 from sigil.core.broadcast.encoding import ENCODING_INFO, Encoding, recode
 from sigil.core.broadcast.entry import (
     EVERY_TOPIC,
+    NO_OPTIONS,
     Published,
     Subscription,
     entries_len,
@@ -28,7 +29,9 @@ from sigil.core.limits import Limits
 from sigil.core.websocket.frames import encode_frame
 
 LONG = b"all work and no play " * 20
-TEXT, BINARY, FOR_ALL = plain_entries(((1, LONG, "news"), (2, LONG, "news"), (1, LONG, None)))
+TEXT, BINARY, FOR_ALL = plain_entries(
+    ((1, LONG, "news", NO_OPTIONS), (2, LONG, "news", NO_OPTIONS), (1, LONG, None, NO_OPTIONS))
+)
 DEFLATED = Encoding.DEFLATE_9
 
 
@@ -78,7 +81,7 @@ def test_the_length_of_an_entry_is_that_of_all_its_encodings() -> None:
 
 def test_an_encoding_that_changes_nothing_takes_nothing() -> None:
     counted = count_subscribers(make_broadcast(Limits()), DEFLATED, 1)
-    (encoded,) = encode_entries(plain_entries(((1, b"x", None),)), counted)
+    (encoded,) = encode_entries(plain_entries(((1, b"x", None, NO_OPTIONS),)), counted)
     assert entry_len(encoded) == len(encode_frame(1, b"x"))
 
 
@@ -97,14 +100,16 @@ def test_what_is_no_position_is_none(text: str) -> None:
 
 def test_a_ring_is_filled_and_read_in_a_few_lines() -> None:
     ring = make_ring(max_bytes=1024, max_frames=8)
-    entries = plain_entries([(1, b"hello", None), (2, b"x" * 3_000, "news")])[:1]
+    entries = plain_entries(
+        [(1, b"hello", None, NO_OPTIONS), (2, b"x" * 3_000, "news", NO_OPTIONS)]
+    )[:1]
     ring = ring_reserve(ring, len(entries), entries_len(entries))
     ring = ring_append(ring, entries, entries_len(entries))
     assert list(ring_read(ring, 0, 1, Subscription())) == [(0, b"\x81\x05hello")]
 
 
 def test_what_is_kept_is_shown_in_one_short_line() -> None:
-    (short,) = plain_entries([(1, b"hello", None)])
+    (short,) = plain_entries([(1, b"hello", None, NO_OPTIONS)])
     assert repr(short) == r"Published(b'\x81\x05hello', topic=None, encodings=())"
     long = Published(b"x" * 1_000, "news", ((Encoding.ZSTD, b"y" * 1_000),))
     assert repr(long) == f"Published({b'x' * 32!r}... (1000 bytes), topic='news', encodings=(ZSTD))"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sigil.core.broadcast.entry import plain_entries
+from sigil.core.broadcast.entry import NO_OPTIONS, plain_entries
 from sigil.core.broadcast.ring import (
     TOPIC_SPAN_FRAMES,
     Ring,
@@ -13,7 +13,7 @@ from sigil.core.broadcast.ring import (
 )
 from tests.support.records import Update
 
-ONE = plain_entries(((1, b"x", None),))
+ONE = plain_entries(((1, b"x", None, NO_OPTIONS),))
 EMPTY = make_ring(3 * TOPIC_SPAN_FRAMES, TOPIC_SPAN_FRAMES, epoch=7)
 FIRST = ring_append(EMPTY, ONE, 3)
 FULL = ring_append(EMPTY, ONE * TOPIC_SPAN_FRAMES, 3 * TOPIC_SPAN_FRAMES)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sigil.core.broadcast.broadcast import make_broadcast
 from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.entry import Subscription
+from sigil.core.broadcast.entry import NO_OPTIONS, Subscription
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Peer
 from sigil.core.connection.client import EVENT_STREAM
@@ -91,7 +91,9 @@ def told(*messages: str | bytes, topic: str | None = None) -> Publish:
     """The program broadcasts these messages."""
     return Publish(
         tuple(
-            (1, message.encode(), topic) if isinstance(message, str) else (2, message, topic)
+            (1, message.encode(), topic, NO_OPTIONS)
+            if isinstance(message, str)
+            else (2, message, topic, NO_OPTIONS)
             for message in messages
         )
     )

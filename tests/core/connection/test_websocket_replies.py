@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from sigil.core.broadcast.encoding import Encoding, encode_message
+from sigil.core.broadcast.entry import NO_OPTIONS
 from sigil.core.connection.client import DELIVERING, IDLE_WEBSOCKET, NOTHING_OUTGOING
 from sigil.core.connection.send_queue import COPY_MAX, enqueue_messages
 from sigil.core.connection.subscriber import LongFrame
@@ -72,7 +73,9 @@ def test_replies_keep_their_place_behind_what_is_queued_and_what_is_published() 
     server, effects = advance_by(server, REPLY)
     assert effects == []
     assert frames_of(advance_by(server, FLUSH)[1]) == [(1, b"first"), (1, b"re"), (2, b"\x00")]
-    server, _ = advance_by(open_websocket(), received(text("a")), Publish(((1, b"all", None),)))
+    server, _ = advance_by(
+        open_websocket(), received(text("a")), Publish(((1, b"all", None, NO_OPTIONS),))
+    )
     server, effects = advance_by(server, REPLY)
     assert effects == []
     assert frames_of(advance_by(server, FLUSH)[1]) == [(1, b"all"), (1, b"re"), (2, b"\x00")]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
+from sigil.core.broadcast.entry import NO_OPTIONS
 from sigil.core.close_reasons import CloseReason
 from sigil.core.effects import Drop, Effect, FanOut, Send, Then
 from sigil.core.events import (
@@ -168,7 +169,7 @@ def test_what_is_sent_is_whole_frames_and_then_a_close_frame_or_the_end(
 def test_a_long_frame_is_finished_before_any_end(end: tuple[Event, ...]) -> None:
     """What the kernel has is the header of the second of two long frames."""
     cut = Cut()
-    cut.happen(Publish(((2, b"x" * 17_000, None),)))
+    cut.happen(Publish(((2, b"x" * 17_000, None, NO_OPTIONS),)))
     cut.happen(sending(b"x" * 17_000, b"x" * 17_000))
     cut.take(2 * 17_004 + 4)
     cut.happen(FLUSH)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sigil.core.broadcast.entry import NO_OPTIONS
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Ticket
 from sigil.core.events import (
@@ -62,7 +63,7 @@ BEFORE: dict[str, tuple[Event, ...]] = {
     "draining": (Stop(5.0),),
     "behind": (Stalled(CONN, 0, (b"x" * 20,)),),
     "violation": (Received(CONN, b"\x00\x00"),),
-    "published": (Publish(((1, b"x", None),)),),
+    "published": (Publish(((1, b"x", None, NO_OPTIONS),)),),
     "full": (
         Received(OTHER, get("/")),
         HandlerReturned(Ticket(OTHER, 0), (Response.sse(),)),

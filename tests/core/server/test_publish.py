@@ -3,6 +3,7 @@ events.
 """
 
 from sigil.core.broadcast.broadcast import publish_capacity
+from sigil.core.broadcast.entry import NO_OPTIONS
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn
 from sigil.core.effects import Drop, Effect
@@ -73,7 +74,9 @@ def test_who_is_too_far_behind_is_dropped_before_it_is_overwritten_and_nobody_el
 
 
 def test_who_keeps_up_is_never_too_far_behind_however_much_is_said_in_a_turn() -> None:
-    events: list[Event] = [Publish(((2, bytes([number]) * 400, None),)) for number in range(100)]
+    events: list[Event] = [
+        Publish(((2, bytes([number]) * 400, None, NO_OPTIONS),)) for number in range(100)
+    ]
     _, effects = advance_by(pair(Limits(outgoing_buffer_sz=1_000)), *events, FLUSH)
     for conn in (CONN, OTHER):
         assert frames_of(effects, conn) == [(2, bytes([number]) * 400) for number in range(100)]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
+from sigil.core.broadcast.entry import NO_OPTIONS
 from sigil.core.conn import Ticket
 from sigil.core.connection.client_status import SMALL_HEAD_FIELDS
 from sigil.core.connection.websocket_send import buffered_amount
@@ -78,7 +79,7 @@ def test_a_loop_is_seen() -> None:
 
 
 def test_publishing_does_not_look_at_clients() -> None:
-    event = Publish(((1, b"x", None),))
+    event = Publish(((1, b"x", None, NO_OPTIONS),))
     few, many = websockets(FEW), websockets(MANY)
     assert work_of(many, [event]) <= work_of(few, [event])
 
