@@ -22,6 +22,7 @@ from .core.http.sse import SseEvent
 from .core.limits import Limits
 from .core.send_status import SendStatus
 from .core.server.stats import Stats
+from .core.topics import ALL_TOPICS
 from .core.views.footprint import footprint as http_server_footprint
 from .shell.callbacks import Callbacks
 from .shell.functions import (
@@ -75,6 +76,7 @@ __version__ = "0.1.0"
 document_fields(Limits, Callbacks, Stats)
 
 __all__ = [
+    "ALL_TOPICS",
     "BadInput",
     "Callbacks",
     "CloseReason",

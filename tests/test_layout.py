@@ -30,7 +30,7 @@ from tests.support.sources import (
 
 READING_ORDER = (
     ("build", "bounded_repr", "value"),
-    ("limits", "conn", "close_reasons", "parse_result", "rope", "send_status"),
+    ("limits", "conn", "close_reasons", "parse_result", "rope", "send_status", "topics"),
     ("http",),
     ("stage",),
     ("websocket",),

@@ -17,6 +17,7 @@ from .conn import Conn, Peer, Ticket
 from .http.request import Request
 from .http.response import Response
 from .parse_result import Malformed
+from .topics import Topic
 from .value import Value
 
 Segment: TypeAlias = bytes | memoryview
@@ -294,7 +295,7 @@ class Subscribe(Value):
     __match_args__ = ("conn", "topic", "is_subscribed")
     __slots__ = __match_args__
 
-    def __init__(self, conn: Conn, topic: str, is_subscribed: bool) -> None:
+    def __init__(self, conn: Conn, topic: Topic, is_subscribed: bool) -> None:
         self.conn: Final = conn
         self.topic: Final = topic
         self.is_subscribed: Final = is_subscribed

@@ -25,6 +25,7 @@ from ..core.limits import Limits
 from ..core.send_status import SendStatus
 from ..core.server.slots import clients_of, find_client
 from ..core.server.state import Server
+from ..core.topics import AllTopics, Topic
 from .loop.engine import Engine
 from .loop.mailbox import Mailbox
 from .loop.send_buffer import TEXT, close_event, to_message
@@ -50,7 +51,15 @@ Call: TypeAlias = SendMessages | Publish | Subscribe | CloseRequested
 
 
 def check_topic(topic: object) -> None:
-    """TypeError for what is no topic."""
+    """TypeError for what nobody can be subscribed to."""
+    if not isinstance(topic, str | AllTopics):
+        raise TypeError(f"a topic is a str or ALL_TOPICS, not {type(topic).__name__}")
+
+
+def check_topic_of_message(topic: object) -> None:
+    """TypeError for what no message can be published on."""
+    if isinstance(topic, AllTopics):
+        raise TypeError("a message is published on one topic, or on none: it is for everybody then")
     if not isinstance(topic, str):
         raise TypeError(f"a topic is a str, not {type(topic).__name__}")
 
@@ -204,7 +213,7 @@ class Messaging(Stager):
         subscribed to the topic, as it is longer than `Limits.max_topic_len`.
         """
         if topic is not None:
-            check_topic(topic)
+            check_topic_of_message(topic)
             if is_topic_too_long(topic, self._limits):
                 text = "a message was not broadcast: Limits.max_topic_len is less than its topic"
                 write_log(_LOG, logging.WARNING, text)
@@ -222,17 +231,18 @@ class Messaging(Stager):
                 guard.is_busy = False
         return self._post_message(Publish(((opcode, payload, topic, options),)), len(payload))
 
-    def subscribe(self, conn: Conn, topic: str) -> None:
+    def subscribe(self, conn: Conn, topic: Topic) -> None:
         """Subscribe a client to a topic from now on; may be called from any thread, twice is once.
 
         A topic beyond `Limits.max_ws_topics_per_client` or `max_topic_len` is not subscribed to,
-        and the error log says so. TypeError for a topic that is not a str.
+        and the error log says so. TypeError for a topic that is neither a str
+        nor `ALL_TOPICS`.
         """
         check_conn(conn)
         check_topic(topic)
         self._apply(Subscribe(conn, topic, True))
 
-    def unsubscribe(self, conn: Conn, topic: str) -> None:
+    def unsubscribe(self, conn: Conn, topic: Topic) -> None:
         """End a client's subscription to a topic; may be called from any thread, twice is once."""
         check_conn(conn)
         check_topic(topic)

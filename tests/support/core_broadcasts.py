@@ -26,6 +26,7 @@ from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.server import advance, make_server
 from sigil.core.server.state import Server
+from sigil.core.topics import ALL_TOPICS
 from tests.support.core_driver import PEER, advance_by
 from tests.support.requests import UPGRADE
 
@@ -102,7 +103,7 @@ BOTH = Subscription(Encoding.PLAIN, frozenset(("news", "sport")))
 PACKED = Subscription(Encoding.DEFLATE_9, NEWS.topics)
 
 
-ALL = Subscription(Encoding.PLAIN, frozenset(("*",)))
+ALL = Subscription(Encoding.PLAIN, frozenset((ALL_TOPICS,)))
 
 
 EVENTS = Subscription(Encoding.SSE, NEWS.topics)

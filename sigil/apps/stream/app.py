@@ -25,6 +25,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from sigil import (
+    ALL_TOPICS,
     BadInput,
     Callbacks,
     Conn,
@@ -77,8 +78,6 @@ parser fails at a depth that depends on its version and its caller, those of bro
 """
 NO_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[^][{}"]+')
 STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
-ALL_TOPICS = "*"
-"""The topic by which a client subscribes to all topics."""
 
 
 class Rules(NamedTuple):
@@ -150,9 +149,9 @@ def _reject_constant(name: str) -> None:
 # -- queries ---------------------------------------------------------------------------------------
 
 
-def requested_topics(request: Request) -> tuple[str, ...]:
-    """The topics of the query, `?topic=a&topic=b`; all topics without one."""
-    return tuple(value for name, value in request.arg_list if name == "topic") or (ALL_TOPICS,)
+def requested_topics(request: Request) -> list[str]:
+    """The topics of the query, `?topic=a&topic=b`; without one, the client wants all."""
+    return [value for name, value in request.arg_list if name == "topic"]
 
 
 def requested_history(request: Request, max_count: int) -> int:
@@ -291,14 +290,14 @@ class LineStream:
     def _websocket(self, request: Request) -> Response:
         """`/ws`: a WebSocket that is subscribed to the requested topics."""
         return Response.upgrade(
-            topics=requested_topics(request),
+            topics=requested_topics(request) or ALL_TOPICS,
             history=requested_history(request, self.rules.history),
         )
 
     def _events(self, request: Request) -> Response:
         """`/events`: an event stream of the requested topics."""
         return Response.sse(
-            topics=requested_topics(request),
+            topics=requested_topics(request) or ALL_TOPICS,
             history=requested_history(request, self.rules.history),
             headers=NO_SNIFF,
         )

@@ -24,6 +24,7 @@ from pyrsistent import PMap, PSet, pmap, pset
 from ..conn import Conn
 from ..limits import Limits
 from ..send_status import SendStatus
+from ..topics import ALL_TOPICS, Topic, Topics
 from ..value import Value
 from .cohort_index import (
     EMPTY_INDEX,
@@ -36,10 +37,8 @@ from .cohort_index import (
 )
 from .encoding import ENCODING_INFO, Encoding
 from .entry import (
-    EVERY_TOPIC,
     Published,
     Subscription,
-    Topics,
     frame_for,
     matches,
 )
@@ -187,19 +186,17 @@ def _with_pending(
     )  # fmt: skip
 
 
-TopicIndex: TypeAlias = dict[str | None, list[int]]
+TopicIndex: TypeAlias = dict[Topic | None, list[int]]
 """Places among the pending entries, by topic."""
 
 
 def index_topics(broadcast: Broadcast) -> TopicIndex:
     """The places of the pending entries on each topic, in order; those for everybody are under
-    None, and all are under `EVERY_TOPIC`.
+    None, and all are under `ALL_TOPICS`.
     """
-    index: TopicIndex = {None: [], EVERY_TOPIC: list(range(len(broadcast.pending)))}
+    index: TopicIndex = {None: [], ALL_TOPICS: list(range(len(broadcast.pending)))}
     for place, entry in enumerate(broadcast.pending):
-        topic = entry.topic
-        if topic != EVERY_TOPIC:
-            index.setdefault(topic, []).append(place)
+        index.setdefault(entry.topic, []).append(place)
     return index
 
 

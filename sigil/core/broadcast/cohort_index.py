@@ -18,8 +18,9 @@ from typing import Final, TypeAlias, TypeVar, final
 from pyrsistent import PMap, PSet, pmap, pset
 
 from ..conn import Conn
+from ..topics import Topic, Topics
 from ..value import Value
-from .entry import Subscription, Topics
+from .entry import Subscription
 
 NARROW_TOPICS_MAX: Final = 8
 """So many entries at most are made and dropped when the last one leaves a cohort and another one
@@ -57,8 +58,8 @@ class CohortIndex(Value):
         next_number: int,
         numbers: PMap[Subscription, int],
         cohorts: PMap[int, Subscription],
-        narrow: PMap[str, Few[int]],
-        wide: PMap[str, Few[Conn]],
+        narrow: PMap[Topic, Few[int]],
+        wide: PMap[Topic, Few[Conn]],
         cohort_of: PMap[Conn, int],
     ) -> None:
         self.next_number: Final = next_number
@@ -76,7 +77,7 @@ class CohortIndex(Value):
 EMPTY_INDEX: Final = CohortIndex(0, pmap(), pmap(), pmap(), pmap(), pmap())
 
 
-def is_wide(topics: Collection[str]) -> bool:
+def is_wide(topics: Collection[Topic]) -> bool:
     """True for more topics than a cohort is found by."""
     return len(topics) > NARROW_TOPICS_MAX
 
@@ -149,7 +150,7 @@ def with_topics(index: CohortIndex, conn: Conn, before: Topics, after: Topics) -
     return index.replace(wide=wide)
 
 
-def _add(entries: PMap[str, Few[Item]], topic: str, item: Item) -> PMap[str, Few[Item]]:
+def _add(entries: PMap[Topic, Few[Item]], topic: Topic, item: Item) -> PMap[Topic, Few[Item]]:
     """The entries with an item more under a topic."""
     known = entries.get(topic, ())
     if not isinstance(known, tuple):
@@ -166,7 +167,7 @@ def _as_set(items: tuple[Item, ...]) -> PSet[Item]:
     return found
 
 
-def _remove(entries: PMap[str, Few[Item]], topic: str, item: Item) -> PMap[str, Few[Item]]:
+def _remove(entries: PMap[Topic, Few[Item]], topic: Topic, item: Item) -> PMap[Topic, Few[Item]]:
     """The entries without an item under a topic."""
     known = entries[topic]
     if isinstance(known, tuple):
@@ -185,12 +186,12 @@ def _wide_topics(topics: Topics) -> Topics:
 
 
 def recipients(
-    index: CohortIndex, topics: Collection[str | None]
+    index: CohortIndex, topics: Collection[Topic | None]
 ) -> list[tuple[Subscription, Topics]]:
     """The cohorts that are sent what was published on these topics, in order, each with those of
     the topics that it is subscribed to.
 
-    None among the topics is for everybody; `EVERY_TOPIC` must be among them.
+    None among the topics is for everybody; `ALL_TOPICS` must be among them.
     """
     found = _found_by_topic(index, topics) if index.narrow or index.wide else {}
     numbers = sorted(index.cohorts if None in topics else found)
@@ -200,9 +201,9 @@ def recipients(
     ]
 
 
-def _found_by_topic(index: CohortIndex, topics: Collection[str | None]) -> dict[int, list[str]]:
+def _found_by_topic(index: CohortIndex, topics: Collection[Topic | None]) -> dict[int, list[Topic]]:
     """The numbers of the cohorts that are subscribed to any of these topics, each with these."""
-    found: dict[int, list[str]] = {}
+    found: dict[int, list[Topic]] = {}
     for topic in topics:
         if topic is None:
             continue

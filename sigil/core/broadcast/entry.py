@@ -7,7 +7,7 @@ is sent, are functions of the two. What else becomes of a message was decided wh
 (`PublishOptions`).
 
 Rules: an entry without a topic is for everybody; one with a topic is for the subscribers of that
-topic, or of `EVERY_TOPIC`. A binary message is for nobody with a text-only encoding. A position
+topic, or of `ALL_TOPICS`. A binary message is for nobody with a text-only encoding. A position
 names a place between two frames: the epoch, which no other stream has, and the number of frames
 before it, written `<epoch>-<number>`.
 
@@ -19,14 +19,10 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias, final
 
 from ..conn import Conn
+from ..topics import ALL_TOPICS, Topics
 from ..value import Value
 from ..websocket.frames import SHORT_FRAME_HEADERS, Opcode, encode_frame
 from .encoding import ENCODING_INFO, Encoding, recode
-
-Topics: TypeAlias = frozenset[str]
-
-EVERY_TOPIC: Final = "*"
-"""A subscriber of this topic is a subscriber of all of them."""
 
 SHOWN_BYTES_MAX: Final = 32
 """Bytes of a frame that a `repr` shows."""
@@ -150,7 +146,7 @@ def entries_len(entries: Sequence[Published]) -> int:
 def matches(entry: Published, subscription: Subscription) -> bool:
     """True if an entry is for the subscribers with this subscription."""
     topic, topics = entry.topic, subscription.topics
-    if topic is not None and topic not in topics and EVERY_TOPIC not in topics:
+    if topic is not None and topic not in topics and ALL_TOPICS not in topics:
         return False
     is_text = entry.frame[0] & 0x0F == Opcode.TEXT
     return is_text or not ENCODING_INFO[subscription.encoding].is_text_only

@@ -27,9 +27,9 @@ from typing import Final, final
 
 from pyrsistent import PMap, PVector, pmap, pvector
 
+from ..topics import ALL_TOPICS, Topic
 from ..value import Value
 from .entry import (
-    EVERY_TOPIC,
     Published,
     Subscription,
     entry_len,
@@ -95,7 +95,7 @@ class Ring(Value):
         head_offset: int,
         epoch: int,
         topic_spans: PVector[TopicSpan],
-        topic_starts: PMap[str | None, tuple[int, ...]],
+        topic_starts: PMap[Topic | None, tuple[int, ...]],
         indexed_number: int,
         recoded: Recoded,
     ) -> None:
@@ -141,7 +141,7 @@ room.
 
 def make_ring(max_bytes: int, max_frames: int, epoch: int = 0) -> Ring:
     """An empty ring for up to `max_bytes` bytes in up to `max_frames` frames."""
-    index: tuple[PVector[TopicSpan], PMap[str | None, tuple[int, ...]], int] = (
+    index: tuple[PVector[TopicSpan], PMap[Topic | None, tuple[int, ...]], int] = (
         pvector(),
         pmap(),
         0,
@@ -184,9 +184,9 @@ def _index_topics(ring: Ring) -> Ring:
 
 def _topic_starts(
     ring: Ring, dropped: Iterable[TopicSpan], added: TopicSpan
-) -> PMap[str | None, tuple[int, ...]]:
+) -> PMap[Topic | None, tuple[int, ...]]:
     """The starts of spans by topic, without those that are dropped and with one that is added."""
-    starts, changed = ring.topic_starts, dict[str | None, tuple[int, ...]]()
+    starts, changed = ring.topic_starts, dict[Topic | None, tuple[int, ...]]()
     for span in dropped:
         for topic in span.topics:
             changed[topic] = changed.get(topic, starts[topic])[1:]  # the oldest is dropped first
@@ -320,7 +320,7 @@ def last_matching(ring: Ring, subscription: Subscription, count: int) -> int | N
 def _spans_with(ring: Ring, subscription: Subscription) -> Sequence[int]:
     """The places of the spans on which a frame may be for a subscription, in order."""
     topics, spans = subscription.topics, ring.topic_spans
-    if EVERY_TOPIC in topics or len(topics) >= len(spans):
+    if ALL_TOPICS in topics or len(topics) >= len(spans):
         return range(len(spans))
     starts = {start for topic in (None, *topics) for start in ring.topic_starts.get(topic, ())}
     if len(starts) == len(spans):

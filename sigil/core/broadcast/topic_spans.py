@@ -15,10 +15,11 @@ from typing import Final, final
 
 from pyrsistent import PMap, pmap
 
+from ..topics import ALL_TOPICS, Topic
 from ..value import Value
 from ..websocket.frames import Opcode
 from .encoding import ENCODING_INFO, Encoding
-from .entry import EVERY_TOPIC, Published, Subscription
+from .entry import Published, Subscription
 
 
 @final
@@ -57,8 +58,8 @@ class TopicSpan(Value):
         self,
         start: int,
         end: int,
-        topics: frozenset[str | None],
-        postings: PMap[str | None, Postings],
+        topics: frozenset[Topic | None],
+        postings: PMap[Topic | None, Postings],
     ) -> None:
         self.start: Final = start
         self.end: Final = end
@@ -71,7 +72,7 @@ class TopicSpan(Value):
 
 def make_span(start: int, entries: Sequence[Published]) -> TopicSpan:
     """The span of these entries, which are numbered from `start` on."""
-    groups: dict[str | None, list[int]] = {}
+    groups: dict[Topic | None, list[int]] = {}
     for place, entry in enumerate(entries):
         topic = entry.topic
         if topic in groups:
@@ -164,7 +165,7 @@ def length_in(span: TopicSpan, subscription: Subscription) -> int:
 
 def _postings_of(span: TopicSpan, subscription: Subscription) -> Iterable[Postings]:
     """The postings of a span on the topics of a subscription."""
-    if EVERY_TOPIC in subscription.topics:
+    if ALL_TOPICS in subscription.topics:
         return span.postings.values()
     topics = span.topics & subscription.topics
     found = [span.postings[topic] for topic in topics]

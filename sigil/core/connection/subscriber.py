@@ -20,6 +20,7 @@ from ..broadcast.entry import Subscription
 from ..close_reasons import CloseReason
 from ..events import Segment
 from ..limits import Limits
+from ..topics import Topic
 from ..value import Value
 
 UTF8_BYTES_MAX: Final = 4
@@ -77,7 +78,8 @@ def make_place(to: int, subscription: Subscription, previous: Subscription | Non
     size = PLACE_BYTES
     if subscription is not previous:
         topics = subscription.topics
-        size += TOPIC_PLACE_BYTES * len(topics) + UTF8_BYTES_MAX * max(map(len, topics), default=0)
+        lengths = [len(topic) for topic in topics if isinstance(topic, str)]
+        size += TOPIC_PLACE_BYTES * len(topics) + UTF8_BYTES_MAX * max(lengths, default=0)
     return Follow(to, subscription, size)
 
 
@@ -181,7 +183,7 @@ def places_len(queue: Queue) -> int:
 
 
 def add_topics(
-    subscription: Subscription, topics: Collection[str], limits: Limits
+    subscription: Subscription, topics: Collection[Topic], limits: Limits
 ) -> Subscription | str:
     """The subscription with more topics, or a sentence about which limit that is beyond.
 
@@ -194,7 +196,7 @@ def add_topics(
             f"Limits.max_ws_topics_per_client is {limits.max_ws_topics_per_client}"
         )
     for topic in topics:
-        if is_topic_too_long(topic, limits):
+        if isinstance(topic, str) and is_topic_too_long(topic, limits):
             length = len(topic.encode(errors="surrogatepass"))
             return (
                 f"a client cannot be subscribed to a topic of {length} bytes: "

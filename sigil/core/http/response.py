@@ -20,6 +20,7 @@ from http import HTTPStatus
 from typing import Any, Final, TypeAlias, final
 from urllib.parse import quote
 
+from ..topics import AllTopics, Topic
 from ..value import Value
 from .field_lines import prepare_headers
 from .headers import Headers, Pair, Pairs, to_pairs
@@ -27,6 +28,7 @@ from .validate import check_status, check_subscription
 
 HeadersLike: TypeAlias = "Mapping[str, str] | Headers | Iterable[Pair]"
 BytesLike: TypeAlias = "bytes | bytearray | memoryview"
+TopicsLike: TypeAlias = "Iterable[Topic] | Topic"
 
 TEXT: Final[Pairs] = (("Content-Type", "text/plain; charset=utf-8"),)
 HTML: Final[Pairs] = (("Content-Type", "text/html; charset=utf-8"),)
@@ -100,7 +102,7 @@ class Upgrade(Value):
     __match_args__ = ("subprotocol", "topics", "history")
     __slots__ = __match_args__
 
-    def __init__(self, subprotocol: str | None, topics: tuple[str, ...], history: int) -> None:
+    def __init__(self, subprotocol: str | None, topics: tuple[Topic, ...], history: int) -> None:
         self.subprotocol: Final = subprotocol
         self.topics: Final = topics
         self.history: Final = history
@@ -115,7 +117,7 @@ class EventStream(Value):
     __match_args__ = ("topics", "history")
     __slots__ = __match_args__
 
-    def __init__(self, topics: tuple[str, ...], history: int) -> None:
+    def __init__(self, topics: tuple[Topic, ...], history: int) -> None:
         self.topics: Final = topics
         self.history: Final = history
 
@@ -190,25 +192,25 @@ class Response(Value):
         status: int = 200,
         headers: HeadersLike = (),
         *,
-        topics: Iterable[str] = (),
+        topics: TopicsLike = (),
         history: int = 0,
     ) -> Response:
         """A response that is an event stream (WHATWG HTML section 9.2): of what is broadcast, or of
         `events`.
 
         Without `events` the client becomes a subscriber as a WebSocket is: it is sent what is
-        broadcast to all or to one of `topics` (`"*"` is every topic), first the last `history`
-        messages as far as they are kept (`Limits.history_messages`). Each text is an event, whose
-        id is its position in the broadcast; binary messages are left out, and counted in
-        `Stats.sse_skipped`. A client that reconnects with `Last-Event-ID` resumes behind that
+        broadcast to all or to one of `topics` (`ALL_TOPICS` for whatever there is), first the
+        last `history` messages as far as they are kept (`Limits.history_messages`). Each text is an
+        event, whose id is its position in the broadcast; binary messages are left out, and counted
+        in `Stats.sse_skipped`. A client that reconnects with `Last-Event-ID` resumes behind that
         event; an event `gap` carries the number of messages, on whatever topic, that are not kept
         any more. The client is sent its position when the stream begins, and every
         `Limits.sse_keep_alive_interval`.
 
         `events` is any iterable that `stream` takes, of events: each an `SseEvent`, a str (its
         data), or a value that becomes JSON. While there is none, comments keep the connection
-        alive. TypeError for `events` with `topics` or `history`, for a topic that is no str, and
-        for a history that is no whole number from 0.
+        alive. TypeError for `events` with `topics` or `history`, for a topic that is neither a str
+        nor `ALL_TOPICS`, and for a history that is no whole number from 0.
         """
         subscription = _subscription(topics, history)
         if events is None:
@@ -226,7 +228,7 @@ class Response(Value):
     @staticmethod
     def upgrade(
         subprotocol: str | None = None,
-        topics: Iterable[str] = (),
+        topics: TopicsLike = (),
         history: int = 0,
         headers: HeadersLike = (),
     ) -> Response:
@@ -234,8 +236,9 @@ class Response(Value):
         asked for one properly gets 400, 403 or 426.
 
         `subprotocol` is one of those the client offered (`request.subprotocols`), or None. What is
-        broadcast to one of `topics` is sent to this client (`"*"` is every topic). It is first sent
-        the last `history` messages, as far as they are kept (`Limits.history_messages`).
+        broadcast to one of `topics` is sent to this client (`ALL_TOPICS` for whatever there is). It
+        is first sent the last `history` messages, as far as they are kept
+        (`Limits.history_messages`).
         """
         if subprotocol is not None and not isinstance(subprotocol, str):
             raise TypeError(f"a subprotocol is a str or None, not {type(subprotocol).__name__}")
@@ -286,11 +289,13 @@ def _location(location: str) -> str:
     return f"/%2F{uri[2:]}" if uri.startswith("//") else uri
 
 
-def _subscription(topics: Iterable[str], history: int) -> tuple[tuple[str, ...], int]:
-    """Topics as a tuple (a str is one topic), and the history; TypeError for anything else."""
-    if not isinstance(topics, Iterable):
+def _subscription(topics: TopicsLike, history: int) -> tuple[tuple[Topic, ...], int]:
+    """Topics as a tuple (a str is one topic, and so is `ALL_TOPICS`), and the history; TypeError
+    for anything else.
+    """
+    if not isinstance(topics, str | AllTopics | Iterable):
         raise TypeError(f"topics are an iterable of str, not {type(topics).__name__}")
-    names = (topics,) if isinstance(topics, str) else tuple(topics)
+    names = (topics,) if isinstance(topics, str | AllTopics) else tuple(topics)
     problem = check_subscription(names, history)
     if problem is not None:
         raise TypeError(problem)

@@ -13,6 +13,7 @@ asked for their repr, since that would run user code. Nothing is changed here.
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..topics import AllTopics
 from .headers import Pairs
 
 _LENGTH_DIGITS_MAX: Final = 18
@@ -64,14 +65,14 @@ def check_status(status: Any) -> str | None:
 
 
 def check_subscription(topics: Any, history: Any) -> str | None:
-    """None for a valid subscription: a tuple of topics, each a str, and the number of earlier
-    messages to send first.
+    """None for a valid subscription: a tuple of topics, each a str or `ALL_TOPICS`, and the number
+    of earlier messages to send first.
     """
     if not issubclass(type(topics), tuple):
         return f"topics are a tuple of str, not {safe_repr(topics)}"
     for topic in topics:
-        if not issubclass(type(topic), str):
-            return f"a topic is a str, not {safe_repr(topic)}"
+        if not issubclass(type(topic), str | AllTopics):
+            return f"a topic is a str or ALL_TOPICS, not {safe_repr(topic)}"
     if type(history) is not int or history < 0:
         return f"history is a number of messages, not {safe_repr(history)}"
     return None

@@ -19,11 +19,12 @@ from ..broadcast.broadcast import (
     leave_cohort,
 )
 from ..broadcast.cohort_index import NO_TOPICS
-from ..broadcast.entry import Subscription, Topics
+from ..broadcast.entry import Subscription
 from ..broadcast.laggards import add_laggard, remove_laggard
 from ..connection.client import Client
 from ..connection.client_status import is_in_cohort, is_laggard
 from ..connection.subscriber import OPEN
+from ..topics import Topics
 
 
 def _cohort_of(client: Client | None) -> Subscription | None:

@@ -24,6 +24,7 @@ from ..connection.client_status import is_laggard, outbox_len, subscriber_of
 from ..connection.websocket_send import buffered_amount
 from ..server.slots import find_client
 from ..server.state import Server
+from ..topics import Topic, in_order, names_of
 
 COHORTS_MAX, LAGGARDS_MAX = 6, 12
 """How many are listed one by one; the others are counted."""
@@ -35,7 +36,7 @@ class CohortFigures(NamedTuple):
     """
 
     encoding: str
-    topics: tuple[str, ...]
+    topics: tuple[Topic, ...]
     clients: int
 
 
@@ -44,7 +45,7 @@ class LaggardFigures(NamedTuple):
 
     conn: Conn
     peer: str
-    topics: tuple[str, ...]
+    topics: tuple[Topic, ...]
     cursor: int
     """The number of the next message it is to be sent."""
     offset: int
@@ -110,14 +111,14 @@ def ring_figures(server: Server) -> RingFigures:
 
 def _cohort_figures(subscription: Subscription, members: Sized) -> CohortFigures:
     """The figures of a cohort."""
-    encoding, topics = subscription.encoding.name.lower(), tuple(sorted(subscription.topics))
+    encoding, topics = subscription.encoding.name.lower(), tuple(in_order(subscription.topics))
     return CohortFigures(encoding, topics, len(members))
 
 
 def _by_size(cohort: tuple[Subscription, Sized]) -> tuple[int, int, list[str]]:
     """What cohorts are sorted by: the largest first; those of one size by encoding and topics."""
     subscription, members = cohort
-    return -len(members), subscription.encoding, sorted(subscription.topics)
+    return -len(members), subscription.encoding, names_of(subscription.topics)
 
 
 # -- subscribers of a topic ------------------------------------------------------------------------
@@ -186,7 +187,7 @@ def _laggard_figures(server: Server, client: Client) -> LaggardFigures:
     return LaggardFigures(
         conn=client.conn,
         peer=str(client.peer),
-        topics=tuple(sorted(subscriber_of(client).subscription.topics)),
+        topics=tuple(in_order(subscriber_of(client).subscription.topics)),
         cursor=cursor,
         offset=offset_of(broadcast, cursor),
         behind=broadcast.next_number - cursor,

@@ -22,6 +22,7 @@ from ..connection.client_status import is_in_cohort, outbox_len
 from ..connection.websocket_send import buffered_amount
 from ..server.slots import clients_of
 from ..server.state import Server
+from ..topics import names_of
 from .figures import (
     CohortFigures,
     LaggardFigures,
@@ -115,7 +116,7 @@ def _client_row(server: Server, client: Client) -> tuple[str, ...]:
     cursor: int | None = None
     if subscriber is not None:
         where, cursor = "closing", subscriber.cursor
-        topics = _printable(", ".join(sorted(subscriber.subscription.topics)), TOPICS_CHARS_MAX)
+        topics = _printable(", ".join(names_of(subscriber.subscription.topics)), TOPICS_CHARS_MAX)
     if cursor is not None:
         where = "laggard"
     elif is_in_cohort(client):
@@ -264,7 +265,7 @@ def _cohort_rows(figures: RingFigures, head: float) -> list[str]:
 def _cohort_row(cohort: CohortFigures, pending: int, head: float, y: int) -> str:
     """A cohort: what it has subscribed to, and a dot for each member."""
     name = "1 client" if cohort.clients == 1 else f"{cohort.clients:,} clients"
-    details = list(cohort.topics)
+    details = names_of(cohort.topics)
     if cohort.encoding != "plain":
         details.append(cohort.encoding)
     if details:

@@ -180,7 +180,7 @@ class WebSocketClient(SimulatedClient):
         self, wire: UnreliableWire, rng: Random, max_read_per_tick: int, ticks_until_stalled: int
     ) -> None:
         super().__init__(wire, rng, max_read_per_tick, ticks_until_stalled)
-        topics = rng.choice(("-", "-", "a", "b", "a.b"))
+        topics = rng.choice(("-", "-", "a", "b", "a.b", "*", "all"))
         before = rng.choice(("", "", "", "GET /n/0/900 HTTP/1.1\r\nHost: h\r\n\r\n"))
         offer = rng.choice(("", "", *OFFERS))
         self.outgoing += (

@@ -14,9 +14,10 @@ import json
 import re
 from random import Random
 
+from ...core.topics import ALL_TOPICS
 from ...core.websocket.fragments import Message
 from .clients import SimulatedClient
-from .model import Model, Violation
+from .model import Model, Violation, topics_in
 from .network import UnreliableWire
 
 _EVENT = re.compile(
@@ -39,8 +40,8 @@ class EventStreamClient(SimulatedClient):
     ) -> None:
         super().__init__(wire, rng, max_read_per_tick, ticks_until_stalled)
         self._model = model
-        names = rng.choice(("-", "-", "a", "b", "a.b", "*"))
-        self._topics = frozenset(names.split("."))
+        names = rng.choice(("-", "-", "a", "b", "a.b", "*", "all"))
+        self._topics = topics_in(names)
         seen = rng.randint(0, len(model.published)) if rng.random() < 0.4 else None
         field = "" if seen is None else f"Last-Event-ID: 0-{seen}\r\n"
         self.outgoing += _REQUEST.format(names, rng.choice((0, 0, 1, 3)), field).encode()
@@ -60,7 +61,7 @@ class EventStreamClient(SimulatedClient):
     def is_subscribed(self, message: Message, topic: str | None) -> bool:
         """True if it must receive this message on this topic."""
         return isinstance(message, str) and (
-            topic is None or topic in self._topics or "*" in self._topics
+            topic is None or topic in self._topics or ALL_TOPICS in self._topics
         )
 
     def join(self) -> None:

@@ -11,6 +11,7 @@ in between may reach it or not, but without a hole. It does not know how message
 
 from ...core.broadcast.encoding import Encoding, encode_message
 from ...core.conn import Conn, Peer
+from ...core.topics import ALL_TOPICS, Topic
 from ...core.websocket.fragments import Message
 from ...shell.loop.send_buffer import to_message
 
@@ -23,6 +24,12 @@ class Violation(AssertionError):
         self.check = check
 
 
+def topics_in(names: str) -> frozenset[Topic]:
+    """The topics in a target: names with dots between them, `-` for none, `all` for all."""
+    topics = frozenset(names.split(".")) - {"-"}
+    return frozenset((ALL_TOPICS,)) if "all" in topics else topics
+
+
 def frame_len(message: Message, encoding: Encoding = Encoding.PLAIN) -> int:
     """Bytes of the frame that carries this message to a client."""
     return len(encode_message(*to_message(message), encoding))
@@ -32,7 +39,7 @@ class Expectation:
     """One WebSocket: the messages it must receive, and how many have arrived."""
 
     def __init__(
-        self, topics: frozenset[str], history: int, upgraded_at: int, encoding: Encoding
+        self, topics: frozenset[Topic], history: int, upgraded_at: int, encoding: Encoding
     ) -> None:
         self.topics = set(topics)
         self.encoding = encoding
@@ -64,7 +71,7 @@ class Expectation:
 
     def is_subscribed(self, topic: str | None) -> bool:
         """True if it must receive what is published on this topic."""
-        return topic is None or topic in self.topics
+        return topic is None or topic in self.topics or ALL_TOPICS in self.topics
 
     @property
     def is_known(self) -> bool:
@@ -130,7 +137,9 @@ class Model:
         """Event streams that the program has closed, and the number of messages published by then.
         """
 
-    def upgrade(self, peer: Peer, topics: frozenset[str], history: int, encoding: Encoding) -> None:
+    def upgrade(
+        self, peer: Peer, topics: frozenset[Topic], history: int, encoding: Encoding
+    ) -> None:
         """Note that a handler has returned an upgrade."""
         self.upgrading[peer] = Expectation(topics, history, len(self.published), encoding)
 

@@ -20,16 +20,17 @@ from ...core.http.request import Request
 from ...core.http.response import Response
 from ...core.limits import Limits
 from ...core.send_status import SendStatus
+from ...core.topics import in_order
 from ...core.websocket.fragments import Message
 from ...shell.callbacks import Callbacks
 from ...shell.program.deferred import Deferred
 from .clients import body_of, encoding_of
-from .model import Model, Violation, frame_len
+from .model import Model, Violation, frame_len, topics_in
 
 if TYPE_CHECKING:
     from .traced_server import TracedServer
 
-TOPICS = (None, None, "a", "b")
+TOPICS = (None, None, "a", "b", "*")
 TICKS_TO_CATCH_UP = 6
 PROGRAM_CLOSE_CODE = 4000
 """The code with which this program closes a WebSocket."""
@@ -69,12 +70,12 @@ class Program:
         """Respond with `body_of` the target, now or later, or upgrade."""
         _, kind, number, *rest = request.path.split("/")
         if kind == "ws":
-            topics, history = frozenset(number.split(".")) - {"-"}, int(rest[0])
+            topics, history = topics_in(number), int(rest[0])
             kept = min(history, self._limits.history_messages)
             self.model.upgrade(request.peer, topics, kept, encoding_of(request))
-            return Response.upgrade(topics=sorted(topics), history=history)
+            return Response.upgrade(topics=in_order(topics), history=history)
         if kind == "events":
-            return Response.sse(topics=sorted(set(number.split(".")) - {"-"}), history=int(rest[0]))
+            return Response.sse(topics=in_order(topics_in(number)), history=int(rest[0]))
         if self.rng.random() < 0.2:
             self.act()
         if kind == "ticker":

@@ -15,9 +15,10 @@ from sigil.core.broadcast.broadcast import (
 )
 from sigil.core.broadcast.cohort_index import EMPTY_INDEX, NARROW_TOPICS_MAX, NO_TOPICS, recipients
 from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.entry import EVERY_TOPIC, Subscription
+from sigil.core.broadcast.entry import Subscription
 from sigil.core.conn import Conn
 from sigil.core.limits import Limits
+from sigil.core.topics import ALL_TOPICS
 
 EMPTY = make_broadcast(Limits())
 TOPICS = [f"t{number}" for number in range(3 * NARROW_TOPICS_MAX)]
@@ -28,7 +29,7 @@ def some_subscription(dice: Random) -> Subscription:
     count = dice.choice((0, 1, 2, NARROW_TOPICS_MAX, NARROW_TOPICS_MAX + 1, len(TOPICS)))
     topics = frozenset(dice.sample(TOPICS, count))
     if dice.random() < 0.1:
-        topics |= {EVERY_TOPIC}
+        topics |= {ALL_TOPICS}
     return Subscription(dice.choice((Encoding.PLAIN, Encoding.SSE)), topics)
 
 
@@ -39,7 +40,7 @@ def check(broadcast: Broadcast, places: dict[Conn, tuple[Subscription, bool]]) -
         if not lags:
             cohorts.setdefault(subscription, set()).add(conn)
     for asked in ([None], ["t1"], ["t1", "t2", "t9"], [], ["no such topic"]):
-        topics = [EVERY_TOPIC, *asked]
+        topics = [ALL_TOPICS, *asked]
         found = recipients(broadcast.cohort_index, topics)
         assert len({subscription for subscription, _ in found}) == len(found)
         assert dict(found) == {
@@ -85,7 +86,7 @@ def test_cohorts_come_in_the_order_in_which_they_began() -> None:
     for number, topic in enumerate(topics):
         subscription = Subscription(Encoding.PLAIN, frozenset((topic,)))
         broadcast = join_cohort(broadcast, Conn(number, number), subscription)
-    found = recipients(broadcast.cohort_index, [None, EVERY_TOPIC])
+    found = recipients(broadcast.cohort_index, [None, ALL_TOPICS])
     assert [next(iter(subscription.topics)) for subscription, _ in found] == topics
 
 
@@ -96,6 +97,6 @@ def test_many_with_the_same_topics_are_one_cohort(count: int) -> None:
     for number in range(20):
         broadcast = change_topics(broadcast, Conn(number, number), NO_TOPICS, topics)
         broadcast = join_cohort(broadcast, Conn(number, number), subscription)
-    assert recipients(broadcast.cohort_index, [EVERY_TOPIC, "t3", "t5"]) == [
+    assert recipients(broadcast.cohort_index, [ALL_TOPICS, "t3", "t5"]) == [
         (subscription, {"t3", "t5"})
     ]

@@ -12,7 +12,6 @@ from sigil.core.broadcast.broadcast import (
 from sigil.core.broadcast.encode import encode_entries
 from sigil.core.broadcast.encoding import ENCODING_INFO, Encoding, recode
 from sigil.core.broadcast.entry import (
-    EVERY_TOPIC,
     NO_OPTIONS,
     Published,
     Subscription,
@@ -26,6 +25,7 @@ from sigil.core.broadcast.entry import (
 )
 from sigil.core.broadcast.ring import make_ring, ring_append, ring_read, ring_reserve
 from sigil.core.limits import Limits
+from sigil.core.topics import ALL_TOPICS, Topic
 from sigil.core.websocket.frames import encode_frame
 
 LONG = b"all work and no play " * 20
@@ -35,7 +35,7 @@ TEXT, BINARY, FOR_ALL = plain_entries(
 DEFLATED = Encoding.DEFLATE_9
 
 
-def subscription(encoding: Encoding, *topics: str) -> Subscription:
+def subscription(encoding: Encoding, *topics: Topic) -> Subscription:
     """A subscription to these topics."""
     return Subscription(encoding, frozenset(topics))
 
@@ -43,8 +43,9 @@ def subscription(encoding: Encoding, *topics: str) -> Subscription:
 @pytest.mark.parametrize("encoding", Encoding)
 def test_an_entry_is_for_those_on_its_topic_or_on_every_topic(encoding: Encoding) -> None:
     assert matches(TEXT, subscription(encoding, "news", "sport"))
-    assert matches(TEXT, subscription(encoding, EVERY_TOPIC))
+    assert matches(TEXT, subscription(encoding, ALL_TOPICS))
     assert not matches(TEXT, subscription(encoding, "sport"))
+    assert not matches(TEXT, subscription(encoding, "*"))
     assert not matches(TEXT, subscription(encoding))
 
 

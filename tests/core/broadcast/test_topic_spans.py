@@ -6,20 +6,20 @@ import pytest
 
 from sigil.core.broadcast.encoding import Encoding
 from sigil.core.broadcast.entry import (
-    EVERY_TOPIC,
     Published,
     Subscription,
     frame_len_for,
     matches,
 )
 from sigil.core.broadcast.topic_spans import Last, last_of, length_in, make_span, matching
+from sigil.core.topics import ALL_TOPICS
 from sigil.core.websocket.frames import encode_frame
 
 TOPICS = ("news", "sport", "rare", None)
 SUBSCRIPTIONS = [
     Subscription(encoding, frozenset(topics))
     for encoding in (Encoding.PLAIN, Encoding.SSE, Encoding.DEFLATE_15)
-    for topics in ((), ("news",), ("news", "rare"), ("nothing",), (EVERY_TOPIC,))
+    for topics in ((), ("news",), ("news", "rare"), ("nothing",), (ALL_TOPICS,))
 ]
 
 
@@ -57,7 +57,7 @@ def test_a_span_agrees_with_a_look_at_each_frame(seed: int) -> None:
 def test_the_length_of_a_span_is_the_sum_of_what_is_sent_of_it(encoding: Encoding) -> None:
     entries = some_entries(Random(7), 200)
     span = make_span(3, entries)
-    for topics in ((), ("news",), ("news", "rare"), (EVERY_TOPIC,)):
+    for topics in ((), ("news",), ("news", "rare"), (ALL_TOPICS,)):
         subscription = Subscription(encoding, frozenset(topics))
         sent = [
             frame_len_for(entry, subscription) for entry in entries if matches(entry, subscription)

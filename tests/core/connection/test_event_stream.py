@@ -58,6 +58,7 @@ from sigil.core.send_status import SendStatus
 from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server
 from sigil.core.server.stats import stats
+from sigil.core.topics import ALL_TOPICS
 from tests.support.core_driver import (
     CONN,
     DATE,
@@ -242,8 +243,8 @@ def test_topics_are_heard_as_by_a_websocket() -> None:
     assert bytes_to(CONN, effects) == b"id: 0-4\ndata: s\n\n"
 
 
-def test_who_hears_the_star_hears_every_topic() -> None:
-    server = listening(response=Response.sse(topics="*"))
+def test_who_is_subscribed_to_all_topics_is_sent_every_one() -> None:
+    server = listening(response=Response.sse(topics=ALL_TOPICS))
     _, effects = advance_by(
         server, told("n", topic="news"), told("s", topic="sport"), told("all"), FLUSH
     )
