@@ -15,7 +15,8 @@ import logging
 from threading import get_ident
 from typing import TypeAlias
 
-from ..core.broadcast.entry import LATEST, NO_OPTIONS, PublishOptions, format_position
+from ..core.broadcast.entry import LATEST, NO_OPTIONS, PublishOptions
+from ..core.broadcast.position import format_position
 from ..core.conn import Conn, Peer
 from ..core.connection.subscriber import is_topic_too_long
 from ..core.connection.websocket_send import buffered_amount

@@ -42,6 +42,7 @@ from .entry import (
     frame_for,
     matches,
 )
+from .position import next_frame
 from .ring import (
     Ring,
     last_matching,
@@ -206,19 +207,24 @@ def pending_bytes_for(
     """What a subscriber is sent of the pending entries, in one piece; `index` is theirs, if it is
     known already.
     """
-    encoding, topics = subscription.encoding, subscription.topics
-    pending = broadcast.pending
+    topics, pending = subscription.topics, broadcast.pending
     if index is None:
         index = index_topics(broadcast)
     places = index[None]
     if topics:
         places = sorted({place for topic in (None, *topics) for place in index.get(topic, ())})
-    if encoding is Encoding.PLAIN:
+    if subscription.encoding is Encoding.PLAIN and not subscription.has_positions:
         return b"".join([pending[place].frame for place in places])
     epoch, head_number = broadcast.ring.epoch, broadcast.ring.head_number
-    return b"".join(
-        [frame_for(pending[place], subscription, epoch, head_number + place) for place in places]
-    )
+    frames = [
+        frame_for(pending[place], subscription, epoch, head_number + place) for place in places
+    ]
+    if subscription.has_positions:
+        numbers = [head_number + place for place in places]
+        frames = [
+            next_frame(epoch, number) + frame for number, frame in zip(numbers, frames, strict=True)
+        ]
+    return b"".join(frames)
 
 
 # -- subscribers -----------------------------------------------------------------------------------
@@ -259,11 +265,17 @@ def change_topics(broadcast: Broadcast, conn: Conn, before: Topics, after: Topic
     return broadcast if index is broadcast.cohort_index else broadcast.replace(cohort_index=index)
 
 
-def count_subscribers(broadcast: Broadcast, encoding: Encoding, more: int) -> Broadcast:
-    """The broadcast with `more` subscribers in an encoding, or fewer if it is negative.
+def count_subscribers(broadcast: Broadcast, subscription: Subscription, more: int) -> Broadcast:
+    """The broadcast with `more` subscribers in the encoding of a subscription, or fewer if it is
+    negative.
 
-    An encoding without subscribers is not made any more.
+    An encoding without subscribers is not made any more. A subscriber that is told its position may
+    come back for what it missed.
     """
+    encoding = subscription.encoding
+    has_positions = subscription.has_positions or ENCODING_INFO[encoding].has_positions
+    if has_positions and not broadcast.may_be_resumed:
+        broadcast = broadcast.replace(may_be_resumed=True)
     if encoding is Encoding.PLAIN:
         return broadcast
     counts = dict(broadcast.encoding_counts)
@@ -273,7 +285,6 @@ def count_subscribers(broadcast: Broadcast, encoding: Encoding, more: int) -> Br
     return broadcast.replace(
         encoding_counts=tuple(remaining),
         encoded_from=tuple([(known, first[known]) for known, _ in remaining]),
-        may_be_resumed=broadcast.may_be_resumed or ENCODING_INFO[encoding].has_positions,
     )
 
 

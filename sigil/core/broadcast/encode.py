@@ -14,7 +14,8 @@ from itertools import islice
 from ..limits import Limits
 from .broadcast import Broadcast
 from .encoding import Encoding, recode
-from .entry import Published, Subscription, entry_len, format_position
+from .entry import Published, Subscription, entry_len
+from .position import format_position
 from .recoding import encode_anew, in_tick, recoding_cost, remember, stored_frame
 from .ring import FRAMES_MAX, entries_matching
 

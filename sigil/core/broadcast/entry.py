@@ -7,14 +7,12 @@ is sent, are functions of the two. What else becomes of a message was decided wh
 (`PublishOptions`).
 
 Rules: an entry without a topic is for everybody; one with a topic is for the subscribers of that
-topic, or of `ALL_TOPICS`. A binary message is for nobody with a text-only encoding. A position
-names a place between two frames: the epoch, which no other stream has, and the number of frames
-before it, written `<epoch>-<number>`.
+topic, or of `ALL_TOPICS`. A binary message is for nobody with a text-only encoding. Who has asked
+for positions is sent one before each frame, which is made when it is sent.
 
 It does not know the ring: numbers are passed in.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Final, TypeAlias, final
 
@@ -23,6 +21,7 @@ from ..topics import ALL_TOPICS, Topics
 from ..value import Value
 from ..websocket.frames import SHORT_FRAME_HEADERS, Opcode, encode_frame
 from .encoding import ENCODING_INFO, Encoding, recode
+from .position import format_position
 
 SHOWN_BYTES_MAX: Final = 32
 """Bytes of a frame that a `repr` shows."""
@@ -91,14 +90,27 @@ class Published(Value):
 
 @final
 class Subscription(Value):
-    """What a subscriber receives, and how: its encoding, and the topics beside what is for all."""
+    """What a subscriber receives, and how: its encoding, the topics beside what is for all, and
+    whether it is told its position with each message, as a WebSocket that has asked for that.
+    """
 
-    __match_args__ = ("encoding", "topics")
+    __match_args__ = ("encoding", "topics", "has_positions")
     __slots__ = __match_args__
 
-    def __init__(self, encoding: Encoding = Encoding.PLAIN, topics: Topics = frozenset()) -> None:
+    def __init__(
+        self,
+        encoding: Encoding = Encoding.PLAIN,
+        topics: Topics = frozenset(),
+        has_positions: bool = False,
+    ) -> None:
         self.encoding: Final = encoding
         self.topics: Final = topics
+        self.has_positions: Final = has_positions
+
+
+def with_topics(subscription: Subscription, topics: Topics) -> Subscription:
+    """The subscription to other topics."""
+    return Subscription(subscription.encoding, topics, subscription.has_positions)
 
 
 # -- making entries --------------------------------------------------------------------------------
@@ -176,26 +188,3 @@ def frame_len_for(entry: Published, subscription: Subscription) -> int:
         if encoding is subscription.encoding:
             return len(encoded)
     return len(entry.frame)
-
-
-# -- positions -------------------------------------------------------------------------------------
-
-
-def format_position(epoch: int, number: int) -> str:
-    """The position behind the frame with this number, -1 for before the first.
-
-    `format_position(7, 0) == "7-1"`
-    """
-    return f"{epoch}-{number + 1}"
-
-
-_POSITION: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,15})")
-
-
-def parse_position(text: str) -> tuple[int, int] | None:
-    """The epoch of a position, and the number of the frame behind it; None if the text is none.
-
-    `parse_position("7-1") == (7, 1)`
-    """
-    match = _POSITION.fullmatch(text)
-    return None if match is None else (int(match[1]), int(match[2]))

@@ -20,7 +20,8 @@ from pyrsistent import PMap, pmap
 from ..limits import Limits
 from ..value import Value
 from .encoding import Encoding, recode
-from .entry import Published, format_position
+from .entry import Published
+from .position import format_position
 
 ENTRY_LEN: Final = 1_024
 """What a frame counts for beside its length, in time and in memory: setting a compressor up takes

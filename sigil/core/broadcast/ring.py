@@ -37,6 +37,7 @@ from .entry import (
     frame_len_for,
     matches,
 )
+from .position import next_frames_len
 from .recoding import NOTHING_RECODED, Recoded, encode_anew, recoding_cost, stored_frame
 from .topic_spans import TopicSpan, last_of, length_in, make_span, matching
 
@@ -335,14 +336,15 @@ def length_from(ring: Ring, start: int, end: int, subscription: Subscription) ->
     length = 0
     for span, span_start, span_end in _spans(ring, start, end, subscription):
         if span is not None and (span.start, span.end) == (span_start, span_end):
-            length += length_in(span, subscription)
-        else:
-            length += sum(
-                [
-                    frame_len_for(entry, subscription)
-                    for _, entry in entries_matching(ring, span_start, span_end, subscription)
-                ]
-            )
+            length += length_in(span, subscription, ring.epoch)
+            continue
+        found = [
+            (number, frame_len_for(entry, subscription))
+            for number, entry in entries_matching(ring, span_start, span_end, subscription)
+        ]
+        length += sum([frame_len for _, frame_len in found])
+        if subscription.has_positions:
+            length += next_frames_len(ring.epoch, [number for number, _ in found])
     return length
 
 

@@ -20,6 +20,7 @@ from ..value import Value
 from ..websocket.frames import Opcode
 from .encoding import ENCODING_INFO, Encoding
 from .entry import Published, Subscription
+from .position import next_frames_len
 
 
 @final
@@ -148,9 +149,9 @@ def last_of(span: TopicSpan, start: int, subscription: Subscription, count: int)
     return Last(sorted(last)[-count], count)
 
 
-def length_in(span: TopicSpan, subscription: Subscription) -> int:
-    """The bytes of all frames of a span that are for a subscription, as it is sent them; those that
-    were not encoded for it counted as plain frames.
+def length_in(span: TopicSpan, subscription: Subscription, epoch: int) -> int:
+    """The bytes of all frames of a span that are for a subscription, as it is sent them in this
+    epoch, positions included; those that were not encoded for it counted as plain frames.
     """
     length, encoding = 0, subscription.encoding
     is_text_only = ENCODING_INFO[encoding].is_text_only
@@ -160,6 +161,8 @@ def length_in(span: TopicSpan, subscription: Subscription) -> int:
             length += known
         elif postings.texts or not is_text_only:
             length += postings.length
+        if subscription.has_positions:
+            length += next_frames_len(epoch, _numbers(postings, subscription))
     return length
 
 

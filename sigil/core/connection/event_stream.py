@@ -8,21 +8,29 @@ queue, and without anything that comes from the peer.
 Rules: the response ends with the connection, so an event is the same bytes for every subscriber.
 What the client sends is discarded, and so are requests behind the one that opened the stream. An id
 is a position, which a client is sent with every event, at the beginning, and now and then; one that
-comes back with the last one (`Last-Event-ID`) goes on behind it. If anything may be missing since
-then, on whatever topic, an event `gap` reports it: a silent hole would be a lie. The program is not
+comes back with the last one (`Last-Event-ID`, or what the program found elsewhere) goes on behind
+it. If anything may be missing since then, on whatever topic, an event `gap` reports it: a silent
+hole would be a lie. The program is not
 called back: it knows the client by its request. It does not know any other client.
 """
 
 from typing import Final
 
-from ..broadcast.broadcast import Broadcast, first_cursor
 from ..broadcast.cohort_index import shared
 from ..broadcast.encoding import Encoding
-from ..broadcast.entry import Subscription, format_position, parse_position
+from ..broadcast.entry import Subscription
+from ..broadcast.joining import Joining, join
+from ..broadcast.position import format_position
 from ..close_reasons import CloseReason
 from ..events import HalfClosed, Segment
 from ..http.response import EventStream
-from ..http.sse import KEEP_ALIVE_COMMENT, SseEvent, encode_event, encode_id, last_event_id
+from ..http.sse import (
+    KEEP_ALIVE_COMMENT,
+    encode_gap,
+    encode_id,
+    encode_retry,
+    last_event_id,
+)
 from ..limits import Limits
 from .client import EVENT_STREAM, NOTHING_OUTGOING, Client, with_incoming, with_subscriber
 from .client_status import subscriber_of
@@ -41,17 +49,20 @@ wrong with bytes behind the request does not: they are discarded.
 def open_event_stream(
     client: Client,
     segments: tuple[Segment, ...],
+    body: EventStream,
     subscription: Subscription,
-    history: int,
     context: Context,
 ) -> Step:
     """Respond to the first outstanding request with a head, `segments`, and from now on with what
     is published.
     """
     broadcast, incoming = context.broadcast, client.incoming
-    last_id = last_event_id(client.outstanding[0].headers)
-    history = min(history, context.limits.history_messages)
-    cursor, opening_event = _resume_from(broadcast, subscription, last_id, history)
+    # a browser that reconnects asks for the same address again: what it says itself is newer
+    after = last_event_id(client.outstanding[0].headers) or body.after or ""
+    joining = join(
+        broadcast, subscription, after, min(body.history, context.limits.history_messages)
+    )
+    cursor = joining.cursor
     if cursor is None and client.outgoing is not NOTHING_OUTGOING:
         cursor = broadcast.next_number  # the responses before it are not taken yet
     client, effects = close_early_responses(client)
@@ -64,7 +75,7 @@ def open_event_stream(
         responded=client.responded + len(client.outstanding),
         subscriber=make_subscriber(shared(broadcast.cohort_index, subscription), cursor),
     )
-    client, sent = write(client, (*segments, opening_event))
+    client, sent = write(client, (*segments, _opening(joining, body.retry_ms)))
     effects += sent
     error = incoming.final_error
     if error is not None and error.reason in DECIDED_ENDS:
@@ -78,39 +89,17 @@ def event_stream_subscription(body: EventStream, limits: Limits) -> Subscription
     return add_topics(Subscription(Encoding.SSE, frozenset()), body.topics, limits)
 
 
-def _resume_from(
-    broadcast: Broadcast, subscription: Subscription, last_id: str, history: int
-) -> tuple[int | None, bytes]:
-    """The cursor with which an event stream begins, and its first event: behind `last_id`, or, if
-    that is no position of this broadcast, as for a newcomer with `history` messages.
-    """
-    ring, position = broadcast.ring, parse_position(last_id)
-    epoch, following = (None, 0) if position is None else position
-    gap: dict[str, object] | None = None
-    if epoch != ring.epoch or following > broadcast.next_number:
-        first = first_cursor(broadcast, subscription, history)
-        if last_id:
-            gap = {"after": last_id, "missed": None}
-        return first, _opening_event(broadcast, first, gap)
-    cursor = max(following, ring.tail_number)
-    if cursor > following:
-        gap = {"after": last_id, "missed": cursor - following}
-    is_up_to_date = cursor == broadcast.next_number and not broadcast.pending
-    return None if is_up_to_date else cursor, _opening_event(broadcast, cursor, gap)
-
-
-def _opening_event(
-    broadcast: Broadcast, cursor: int | None, gap: dict[str, object] | None
-) -> bytes:
-    """The position behind which an event stream begins, with an event that reports what is missing
-    if something is.
+def _opening(joining: Joining, retry_ms: int | None) -> bytes:
+    """How an event stream begins: with the time to wait before each reconnection, if it is chosen,
+    and its position, with an event that reports what is missing if something is.
 
     An id without data is no event, but it is what the client will come back with (WHATWG HTML
     section 9.2.6).
     """
-    following = broadcast.next_number if cursor is None else cursor
-    position = format_position(broadcast.ring.epoch, following - 1)
-    return encode_id(position) if gap is None else encode_event(SseEvent(gap, "gap", position))
+    retry = b"" if retry_ms is None else encode_retry(retry_ms)
+    if joining.gap:
+        return retry + encode_gap(joining.gap, joining.position)
+    return retry + encode_id(joining.position)
 
 
 def send_keep_alive(client: Client, context: Context) -> Step:

@@ -1,27 +1,32 @@
-"""Heartbeats: messages by which a page sees that its WebSocket is alive.
+"""Heartbeats: messages by which a page sees that its WebSocket is alive; and positions, of one that
+is sent nothing else.
 
 Theory: the server pings a WebSocket from which nothing comes, but a page is not shown pings: over a
 connection that has died without a word, where no FIN and no reset gets through, it would wait for
 ever and say that it is live. So a client may ask for messages that mean nothing else. The first
 follows the handshake and says how often they come; a client that misses two of them in a row gives
-up.
+up. A client that has asked for its position is sent that as often: on a rare topic it would come
+back with one that the ring has long overwritten, and be told of a gap in which nothing was for it.
 
-Rules: only who asks is sent any, with `sigil-heartbeats` in the query of the handshake, as
-`sigil-client.js` does, which shows them to nobody; nor is the program shown that parameter. They
-come every `Limits.ws_ping_interval`, whatever else is sent, but none to a client that is behind
-with reading or closing. It does not know what the page does.
+Rules: only who asks is sent any. Heartbeats are asked for with `sigil-heartbeats` in the query of
+the handshake, as `sigil-client.js` does, which shows them to nobody; nor is the program shown that
+parameter. Both come every `Limits.ws_ping_interval`, whatever else is sent, but none to a client
+that is behind with reading or closing, and no position to one that lacks what was published. It
+does not know what the page does.
 """
 
 from math import inf
 
+from ..broadcast.entry import Subscription
+from ..broadcast.position import format_position, position_frame
 from ..http.head import HEARTBEATS, Head
 from ..http.request_line import split_target
 from ..limits import Limits
-from ..websocket.frames import Opcode, frame_len
+from ..websocket.frames import Opcode, encode_frame
 from .client import Client, with_subscriber, with_websocket
 from .client_status import subscriber_of, websocket_of
 from .context import Context, Outcome
-from .send_queue import enqueue
+from .send_queue import append_frames
 
 
 def asks_for_heartbeats(head: Head, limits: Limits) -> bool:
@@ -29,7 +34,12 @@ def asks_for_heartbeats(head: Head, limits: Limits) -> bool:
     limits by which nobody is pinged.
     """
     _, query = split_target(head.target)
-    return 0 < limits.ws_ping_interval < inf and HEARTBEATS in query.split("&")
+    return _are_sent(limits) and HEARTBEATS in query.split("&")
+
+
+def _are_sent(limits: Limits) -> bool:
+    """True within limits by which somebody is pinged."""
+    return 0 < limits.ws_ping_interval < inf
 
 
 def heartbeat(limits: Limits) -> bytes:
@@ -39,11 +49,27 @@ def heartbeat(limits: Limits) -> bytes:
     return b"\0heartbeat:%d" % (limits.ws_ping_interval * 1_000)
 
 
+def first_heartbeat(head: Head, subscription: Subscription, context: Context) -> float | None:
+    """When the heartbeat, or the position, behind the one that is sent at once is due; None for who
+    wants neither.
+    """
+    limits = context.limits
+    if asks_for_heartbeats(head, limits) or (subscription.has_positions and _are_sent(limits)):
+        return context.now + limits.ws_ping_interval
+    return None
+
+
 def send_heartbeat(client: Client, context: Context) -> Outcome:
-    """The client with a heartbeat in its queue, and the time of the next one."""
-    subscriber, payload = subscriber_of(client), heartbeat(context.limits)
-    queue = enqueue(subscriber.queue, Opcode.TEXT, payload)
-    queued_len = subscriber.queued_len + frame_len(len(payload))
-    client = with_subscriber(client, subscriber.replace(queue=queue, queued_len=queued_len))
+    """The client with what is due in its queue, and the time of the next heartbeat."""
+    subscriber, websocket = subscriber_of(client), websocket_of(client)
+    frames, ring = b"", context.broadcast.ring
+    if websocket.has_heartbeats:
+        frames = encode_frame(Opcode.TEXT, heartbeat(context.limits))
+    if subscriber.subscription.has_positions and subscriber.cursor is None:
+        frames += position_frame(format_position(ring.epoch, ring.head_number - 1))
+    if frames:
+        queued_len = subscriber.queued_len + len(frames)
+        queue = append_frames(subscriber.queue, frames)
+        client = with_subscriber(client, subscriber.replace(queue=queue, queued_len=queued_len))
     heartbeat_at = context.now + context.limits.ws_ping_interval
-    return with_websocket(client, websocket_of(client).replace(heartbeat_at=heartbeat_at)), []
+    return with_websocket(client, websocket.replace(heartbeat_at=heartbeat_at)), []

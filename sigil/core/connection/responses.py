@@ -201,7 +201,7 @@ def _send_event_stream(
         client, sent = _begin_response(client, encoded)
     else:
         client, sent = open_event_stream(
-            client, gather(encoded.pieces), subscription, body.history, context
+            client, gather(encoded.pieces), body, subscription, context
         )
     return client, effects + sent
 

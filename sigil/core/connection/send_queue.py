@@ -20,6 +20,7 @@ from ..broadcast.broadcast import Broadcast
 from ..broadcast.encode import encode_for
 from ..broadcast.encoding import ENCODING_INFO, Encoding, encode_message
 from ..broadcast.entry import Subscription, frame_len_for, matches
+from ..broadcast.position import next_frame, next_frames_len
 from ..broadcast.ring import FRAMES_MAX, Ring, first_matching, length_from, ring_read_encoded
 from ..events import Segment
 from ..limits import Limits
@@ -252,11 +253,16 @@ def _read_broadcast(
 
     Returned are the room that is left, in bytes, and the cursor.
     """
+    has_positions = place.subscription.has_positions
     for number, frame in ring_read_encoded(ring, cursor, place.to, place.subscription):
         if frame is None or len(segments) >= FRAMES_MAX:
             return 0, number
         if room <= 0:
             return room, number
+        if has_positions:  # a frame of its own, since the next one may be too long to be copied
+            position = next_frame(ring.epoch, number)
+            segments.append(position)
+            room -= len(position)
         segments.append(frame)
         room -= len(frame)
     return room, max(cursor, min(place.to, ring.head_number))
@@ -321,11 +327,13 @@ def backlog_len(subscriber: Subscriber, broadcast: Broadcast) -> int:
 def _pending_len(broadcast: Broadcast, cursor: int, place: Follow) -> int:
     """Bytes of the pending entries from the cursor up to a place."""
     first = broadcast.ring.head_number
-    pending = broadcast.pending[max(0, cursor - first) : max(0, place.to - first)]
-    return sum(
-        [
-            frame_len_for(entry, place.subscription)
-            for entry in pending
-            if matches(entry, place.subscription)
-        ]
-    )
+    start, end = max(0, cursor - first), max(0, place.to - first)
+    found = [
+        (number, frame_len_for(entry, place.subscription))
+        for number, entry in enumerate(broadcast.pending[start:end], first + start)
+        if matches(entry, place.subscription)
+    ]
+    length = sum([frame_len for _, frame_len in found])
+    if place.subscription.has_positions:
+        length += next_frames_len(broadcast.ring.epoch, [number for number, _ in found])
+    return length

@@ -16,7 +16,7 @@ from collections.abc import Collection
 from enum import IntEnum
 from typing import Final, TypeAlias, final
 
-from ..broadcast.entry import Subscription
+from ..broadcast.entry import Subscription, with_topics
 from ..close_reasons import CloseReason
 from ..events import Segment
 from ..limits import Limits
@@ -202,7 +202,7 @@ def add_topics(
                 f"a client cannot be subscribed to a topic of {length} bytes: "
                 f"Limits.max_topic_len is {limits.max_topic_len}"
             )
-    return Subscription(subscription.encoding, added)
+    return with_topics(subscription, added)
 
 
 def is_topic_too_long(topic: str, limits: Limits) -> bool:

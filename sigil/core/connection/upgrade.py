@@ -12,26 +12,31 @@ delivered until it has returned from that. It does not know what happens on the 
 from functools import lru_cache
 from typing import Final
 
-from ..broadcast.broadcast import first_cursor
 from ..broadcast.cohort_index import shared
 from ..broadcast.entry import Subscription
+from ..broadcast.joining import Joining, join
 from ..broadcast.negotiation import negotiate
+from ..broadcast.position import gap_frame, position_frame
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..effects import CallWsOpen
 from ..http.head import Head, request_of
+from ..http.request_line import query_value
 from ..http.response import Response, Upgrade
-from ..http.validate import check_subscription
+from ..http.validate import check_start, check_subscription
 from ..limits import Limits
 from ..parse_result import Malformed, malformed
 from ..websocket.frames import FrameRules, Opcode, encode_frame
 from ..websocket.handshake import check_upgrade, encode_upgrade, is_upgrade
 from .client import DELIVERING, NOTHING_OUTGOING, Client, Incoming
 from .context import Context, Step
-from .heartbeat import asks_for_heartbeats, heartbeat
+from .heartbeat import asks_for_heartbeats, first_heartbeat, heartbeat
 from .output import write
 from .subscriber import Subscriber, add_topics, make_subscriber
 from .websocket import take_data
 from .websocket_state import make_websocket
+
+AFTER: Final = "after"
+"""The parameter of the query by which a client asks for its position, and says where it was."""
 
 IS_CLOSING: Final = malformed("the connection is being closed", CloseReason.SHUTDOWN)
 """Why a connection that the program has closed meanwhile is not upgraded."""
@@ -42,7 +47,8 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
     client is refused (`Malformed`), or what is wrong with the response (a sentence).
     """
     assert isinstance(response.body, Upgrade)
-    problem = check_subscription(response.body.topics, response.body.history)
+    body = response.body
+    problem = check_subscription(body.topics, body.history) or check_start(body.after)
     if problem is not None:
         return problem
     head, limits, incoming = client.outstanding[0], context.limits, client.incoming
@@ -57,29 +63,31 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
     refusal = _check_room(context)
     if refusal is not None:
         return refusal
-    agreed = negotiate(offer, response.body.subprotocol, limits)
+    agreed = negotiate(offer, body.subprotocol, limits)
     encoded = encode_upgrade(
         offer, agreed.subprotocol, agreed.extension, response.headers, context.date
     )
     if isinstance(encoded, str):
         return encoded
     rules = _frame_rules(limits, allows_rsv1=agreed.extension is not None)
+    after = query_value(head.target, AFTER) if body.after is None else body.after
     subscription = add_topics(
-        Subscription(agreed.encoding, frozenset()), response.body.topics, limits
+        Subscription(agreed.encoding, frozenset(), after is not None), body.topics, limits
     )
     if isinstance(subscription, str):
         return subscription
+    history = min(body.history, limits.history_messages)
+    joining = join(context.broadcast, subscription, after or "", history)
     client = client.replace(
         incoming=DELIVERING,
         outstanding=(),
         responded=client.responded + 1,
-        subscriber=_subscribe(client, subscription, response.body.history, context),
-        websocket=make_websocket(rules, _first_heartbeat(head, context)),
+        subscriber=_subscribe(client, subscription, joining.cursor, context),
+        websocket=make_websocket(
+            rules, first_heartbeat(head, subscription, context), asks_for_heartbeats(head, limits)
+        ),
     )
-    segments: tuple[bytes, ...] = (encoded,)
-    if asks_for_heartbeats(head, limits):
-        segments = (encoded, encode_frame(Opcode.TEXT, heartbeat(limits)))
-    client, effects = write(client, segments)
+    client, effects = write(client, (encoded, *_opening(head, subscription, joining, limits)))
     opening = CallWsOpen(client.conn, request_of(head, b"", client.peer))
     if not incoming.buffer:
         return client, [*effects, opening]
@@ -101,11 +109,20 @@ def _check_early_data(incoming: Incoming, limits: Limits) -> Malformed | None:
     return None
 
 
-def _first_heartbeat(head: Head, context: Context) -> float | None:
-    """When the heartbeat behind the one that is sent at once is due; None for who wants none."""
-    if not asks_for_heartbeats(head, context.limits):
-        return None
-    return context.now + context.limits.ws_ping_interval
+def _opening(
+    head: Head, subscription: Subscription, joining: Joining, limits: Limits
+) -> tuple[bytes, ...]:
+    """What a client is sent first, if it has asked for any of it: its position, what is missing
+    before that, and how often heartbeats come.
+    """
+    frames: tuple[bytes, ...] = ()
+    if subscription.has_positions:
+        frames = (position_frame(joining.position),)
+        if joining.gap:
+            frames = (*frames, gap_frame(joining.gap))
+    if asks_for_heartbeats(head, limits):
+        frames = (*frames, encode_frame(Opcode.TEXT, heartbeat(limits)))
+    return frames
 
 
 def _check_room(context: Context) -> Malformed | None:
@@ -131,11 +148,10 @@ def _frame_rules(limits: Limits, allows_rsv1: bool) -> FrameRules:
 
 
 def _subscribe(
-    client: Client, subscription: Subscription, history: int, context: Context
+    client: Client, subscription: Subscription, cursor: int | None, context: Context
 ) -> Subscriber:
-    """The client as a subscriber, which is first sent up to `history` messages of the past."""
+    """The client as a subscriber, which is sent what was published from its cursor on."""
     broadcast = context.broadcast
-    cursor = first_cursor(broadcast, subscription, min(history, context.limits.history_messages))
     if cursor is None and client.outgoing is not NOTHING_OUTGOING:
         cursor = broadcast.next_number  # the responses before it are not taken yet
     return make_subscriber(shared(broadcast.cohort_index, subscription), cursor)

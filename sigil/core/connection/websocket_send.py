@@ -17,7 +17,8 @@ from typing import Final, TypeAlias
 from ..broadcast.broadcast import Broadcast
 from ..broadcast.cohort_index import shared
 from ..broadcast.encoding import EVENT_OVERHEAD_FACTOR
-from ..broadcast.entry import Subscription
+from ..broadcast.entry import with_topics
+from ..broadcast.position import next_frame
 from ..broadcast.ring import Ring, ring_read
 from ..close_reasons import CloseReason
 from ..effects import ERROR_LOG, SERVER_LOG, Log, LogLevel, Send
@@ -219,13 +220,7 @@ def on_fan_out_stalled(client: Client, event: FanOutStalled, context: Context) -
         return client, []
     if event.start < ring.tail_number:
         return drop_too_slow(client, event.start, context.broadcast)
-    taken, cursor, total = event.taken, event.start, 0
-    rest: tuple[Segment, ...] = ()
-    for number, frame in ring_read(ring, event.start, event.end, event.subscription):
-        total += len(frame)
-        if taken:
-            rest = (memoryview(frame)[taken:],) if taken < len(frame) else ()
-            taken, cursor = max(0, taken - len(frame)), number + 1
+    rest, cursor, total = _not_taken(ring, event)
     outgoing = client.outgoing.replace(outbox=rest + client.outgoing.outbox)
     if is_in_cohort(client):  # it had read all that was sent before
         outgoing = outgoing.replace(read_lag=None)
@@ -244,6 +239,28 @@ def on_fan_out_stalled(client: Client, event: FanOutStalled, context: Context) -
         outgoing=outgoing.replace(is_full=not outgoing.outbox),
     )
     return client, []
+
+
+def _not_taken(ring: Ring, event: FanOutStalled) -> tuple[tuple[Segment, ...], int, int]:
+    """What is left of the frame that was taken in part, if one was, with its position; the number
+    of the frame behind it; and the bytes of the whole `FanOut`.
+    """
+    has_positions = event.subscription.has_positions
+    taken, cursor, total = event.taken, event.start, 0
+    rest: tuple[Segment, ...] = ()
+    for number, frame in ring_read(ring, event.start, event.end, event.subscription):
+        position = next_frame(ring.epoch, number) if has_positions else b""
+        begin, length = len(position), len(position) + len(frame)
+        total += length
+        if not taken:
+            continue
+        rest = ()
+        if taken < begin:
+            rest = (position[taken:], frame)
+        elif taken < length:
+            rest = (memoryview(frame)[taken - begin :],)
+        taken, cursor = max(0, taken - length), number + 1
+    return rest, cursor, total
 
 
 def advance_cursor(client: Client, cursor: int) -> Client:
@@ -289,7 +306,7 @@ def on_subscribe(client: Client, event: Subscribe, context: Context) -> Outcome:
         if isinstance(subscription, str):
             return client, [Log(ERROR_LOG, LogLevel.ERROR, f"{client.peer}: {subscription}")]
     else:
-        subscription = Subscription(subscriber.subscription.encoding, topics - {event.topic})
+        subscription = with_topics(subscriber.subscription, topics - {event.topic})
     subscription = shared(context.broadcast.cohort_index, subscription)
     is_full = subscriber.places_len >= places_len_max(context.limits)
     before, subscriber = subscriber, enqueue_broadcast(subscriber, context.broadcast)

@@ -65,7 +65,7 @@ class WebSocket(Value):
 
     __match_args__ = (
         "awaits_pong", "reader", "undelivered", "end", "pongs", "code", "frame_rules",
-        "heartbeat_at", "controls_since", "controls",
+        "heartbeat_at", "has_heartbeats", "controls_since", "controls",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -79,6 +79,7 @@ class WebSocket(Value):
         code: int,
         frame_rules: FrameRules,
         heartbeat_at: float | None = None,
+        has_heartbeats: bool = False,
         controls_since: float = 0.0,
         controls: int = 0,
     ) -> None:
@@ -99,18 +100,23 @@ class WebSocket(Value):
         """The code with which it ends, once that is known; 0 before."""
         self.frame_rules: Final = frame_rules
         self.heartbeat_at: Final = heartbeat_at
-        """When it is to be sent the next heartbeat, if it has asked for them."""
+        """When it is to be sent the next heartbeat, or its position, if it has asked for either."""
+        self.has_heartbeats: Final = has_heartbeats
+        """It has asked for heartbeats."""
         self.controls_since: Final = controls_since
         """When the second began in which pings and pongs are counted."""
         self.controls: Final = controls
         """The pings and pongs that came in that second."""
 
 
-def make_websocket(rules: FrameRules, heartbeat_at: float | None = None) -> WebSocket:
+def make_websocket(
+    rules: FrameRules, heartbeat_at: float | None = None, has_heartbeats: bool = False
+) -> WebSocket:
     """A WebSocket that was just opened."""
     return WebSocket(
-        False, BETWEEN_MESSAGES, NOTHING_UNDELIVERED, None, b"", 0, rules, heartbeat_at
-    )
+        False, BETWEEN_MESSAGES, NOTHING_UNDELIVERED, None, b"", 0, rules, heartbeat_at,
+        has_heartbeats,
+    )  # fmt: skip
 
 
 def after_read(
@@ -124,7 +130,7 @@ def after_read(
     """The WebSocket after a read, whatever came: that is an answer to any ping of ours."""
     return WebSocket(
         False, reader, websocket.undelivered, end, pongs, websocket.code, websocket.frame_rules,
-        websocket.heartbeat_at, controls_since, controls,
+        websocket.heartbeat_at, websocket.has_heartbeats, controls_since, controls,
     )  # fmt: skip
 
 
@@ -133,7 +139,7 @@ def with_undelivered(websocket: WebSocket, undelivered: Undelivered) -> WebSocke
     return WebSocket(
         websocket.awaits_pong, websocket.reader, undelivered, websocket.end, websocket.pongs,
         websocket.code, websocket.frame_rules, websocket.heartbeat_at,
-        websocket.controls_since, websocket.controls,
+        websocket.has_heartbeats, websocket.controls_since, websocket.controls,
     )  # fmt: skip
 
 
@@ -142,7 +148,7 @@ def with_pongs(websocket: WebSocket, pongs: bytes) -> WebSocket:
     return WebSocket(
         websocket.awaits_pong, websocket.reader, websocket.undelivered, websocket.end, pongs,
         websocket.code, websocket.frame_rules, websocket.heartbeat_at,
-        websocket.controls_since, websocket.controls,
+        websocket.has_heartbeats, websocket.controls_since, websocket.controls,
     )  # fmt: skip
 
 

@@ -20,7 +20,14 @@ from .chunks import COPY_MAX, Framing, StreamState
 from .field_lines import PreparedHeaders, prepare_headers
 from .head import Head
 from .response import REASON_PHRASES, EventStream, Response, StreamedBody, Upgrade
-from .validate import NO_CONTENT_STATUSES, check_status, check_subscription, type_name
+from .validate import (
+    NO_CONTENT_STATUSES,
+    check_retry,
+    check_start,
+    check_status,
+    check_subscription,
+    type_name,
+)
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -137,7 +144,8 @@ def _encode_events(
     """
     if fields.length is not None:
         return "the response declares a Content-Length, and its body is a stream without end"
-    problem = check_subscription(body.topics, body.history)
+    problem = check_subscription(body.topics, body.history) or check_start(body.after)
+    problem = problem or check_retry(body.retry_ms)
     if problem is not None:
         return problem
     return _encode_stream(status, fields, True, head.replace(version=0), True, date)

@@ -13,6 +13,7 @@ It does not know the field lines: `fields` and `head` do.
 
 import re
 from typing import Final, final
+from urllib.parse import unquote_plus
 
 from ..close_reasons import CloseReason
 from ..limits import Limits
@@ -181,6 +182,18 @@ def split_target(target: str) -> tuple[str, str]:
             target = "/" + target
     path, _, query = target.partition("?")
     return path, query
+
+
+def query_value(target: str, name: str) -> str | None:
+    """The value of a parameter in the query of a target, decoded, the last one if there are
+    several; None if there is none.
+    """
+    _, _, query = target.partition("?")
+    for part in reversed(query.split("&")):
+        key, _, value = part.partition("=")
+        if key == name:
+            return unquote_plus(value, errors="replace")
+    return None
 
 
 # -- the beginning of a line -----------------------------------------------------------------------

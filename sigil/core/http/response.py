@@ -24,7 +24,7 @@ from ..topics import AllTopics, Topic
 from ..value import Value
 from .field_lines import prepare_headers
 from .headers import Headers, Pair, Pairs, to_pairs
-from .validate import check_status, check_subscription
+from .validate import check_retry, check_start, check_status, check_subscription
 
 HeadersLike: TypeAlias = "Mapping[str, str] | Headers | Iterable[Pair]"
 BytesLike: TypeAlias = "bytes | bytearray | memoryview"
@@ -96,30 +96,47 @@ class StreamedBody(Value):
 @final
 class Upgrade(Value):
     """No body: the connection becomes a WebSocket with `subprotocol`, subscribed to `topics`, and
-    is first sent the last `history` messages.
+    is first sent the last `history` messages, or what was published behind the position `after`
+    (empty: from now on), and is told its position with each message. None leaves that to the query.
     """
 
-    __match_args__ = ("subprotocol", "topics", "history")
+    __match_args__ = ("subprotocol", "topics", "history", "after")
     __slots__ = __match_args__
 
-    def __init__(self, subprotocol: str | None, topics: tuple[Topic, ...], history: int) -> None:
+    def __init__(
+        self,
+        subprotocol: str | None,
+        topics: tuple[Topic, ...],
+        history: int,
+        after: str | None = None,
+    ) -> None:
         self.subprotocol: Final = subprotocol
         self.topics: Final = topics
         self.history: Final = history
+        self.after: Final = after
 
 
 @final
 class EventStream(Value):
     """A body of what is broadcast, for a client that is subscribed to `topics` and is first sent
-    the last `history` messages.
+    the last `history` messages, or what was published behind the position `after`, and which waits
+    `retry_ms` milliseconds before it reconnects, if that is given.
     """
 
-    __match_args__ = ("topics", "history")
+    __match_args__ = ("topics", "history", "after", "retry_ms")
     __slots__ = __match_args__
 
-    def __init__(self, topics: tuple[Topic, ...], history: int) -> None:
+    def __init__(
+        self,
+        topics: tuple[Topic, ...],
+        history: int,
+        after: str | None = None,
+        retry_ms: int | None = None,
+    ) -> None:
         self.topics: Final = topics
         self.history: Final = history
+        self.after: Final = after
+        self.retry_ms: Final = retry_ms
 
 
 Body: TypeAlias = "builtins.bytes | StreamedBody | Upgrade | EventStream"
@@ -194,6 +211,8 @@ class Response(Value):
         *,
         topics: TopicsLike = (),
         history: int = 0,
+        after: str | None = None,
+        retry_ms: int | None = None,
     ) -> Response:
         """A response that is an event stream (WHATWG HTML section 9.2): of what is broadcast, or of
         `events`.
@@ -203,19 +222,26 @@ class Response(Value):
         last `history` messages as far as they are kept (`Limits.history_messages`). Each text is an
         event, whose id is its position in the broadcast; binary messages are left out, and counted
         in `Stats.sse_skipped`. A client that reconnects with `Last-Event-ID` resumes behind that
-        event; an event `gap` carries the number of messages, on whatever topic, that are not kept
-        any more. The client is sent its position when the stream begins, and every
-        `Limits.sse_keep_alive_interval`.
+        event, and one that has none behind the position `after`, which may come from its query; an
+        event `gap` carries the number of messages, on whatever topic, that are not kept any more.
+        The client is sent its position when the stream begins, and every
+        `Limits.sse_keep_alive_interval`. A browser waits `retry_ms` milliseconds before it
+        reconnects, if that is given.
 
         `events` is any iterable that `stream` takes, of events: each an `SseEvent`, a str (its
         data), or a value that becomes JSON. While there is none, comments keep the connection
-        alive. TypeError for `events` with `topics` or `history`, for a topic that is neither a str
-        nor `ALL_TOPICS`, and for a history that is no whole number from 0.
+        alive. TypeError for `events` with any of the others, which have `SseEvent.id` and
+        `.retry_ms`; for a topic that is neither a str nor `ALL_TOPICS`, an `after` that is no str,
+        and for a history or a time that is no whole number from 0.
         """
         subscription = _subscription(topics, history)
+        problem = check_start(after) or check_retry(retry_ms)
+        if problem is not None:
+            raise TypeError(problem)
         if events is None:
-            return Response(_status(status), _merge(EVENTS, headers), EventStream(*subscription))
-        if any(subscription):
+            body = EventStream(*subscription, after, retry_ms)
+            return Response(_status(status), _merge(EVENTS, headers), body)
+        if any(subscription) or after is not None or retry_ms is not None:
             raise TypeError(
                 "an event stream is one of events, or one of what is broadcast to topics, not both"
             )
@@ -231,6 +257,8 @@ class Response(Value):
         topics: TopicsLike = (),
         history: int = 0,
         headers: HeadersLike = (),
+        *,
+        after: str | None = None,
     ) -> Response:
         """A response that turns the connection into a WebSocket (RFC 6455); a client that has not
         asked for one properly gets 400, 403 or 426.
@@ -239,12 +267,18 @@ class Response(Value):
         broadcast to one of `topics` is sent to this client (`ALL_TOPICS` for whatever there is). It
         is first sent the last `history` messages, as far as they are kept
         (`Limits.history_messages`).
+
+        A client with `after` in its query is told its position with each message, and with
+        `after=<position>` it is sent what was published behind that. `after` says the same in its
+        place: a position, or empty for one that begins now.
         """
         if subprotocol is not None and not isinstance(subprotocol, str):
             raise TypeError(f"a subprotocol is a str or None, not {type(subprotocol).__name__}")
-        return Response(
-            101, _merge((), headers), Upgrade(subprotocol, *_subscription(topics, history))
-        )
+        problem = check_start(after)
+        if problem is not None:
+            raise TypeError(problem)
+        subscription = _subscription(topics, history)
+        return Response(101, _merge((), headers), Upgrade(subprotocol, *subscription, after))
 
     @staticmethod
     def redirect(location: str, status: int = 302, headers: HeadersLike = ()) -> Response:

@@ -69,6 +69,18 @@ def encode_id(position: str) -> bytes:
     return f"id: {position}\n\n".encode()
 
 
+def encode_gap(gap: str, position: str) -> bytes:
+    """The event that reports a gap, which is JSON, with a position as its id."""
+    return f"event: gap\nid: {position}\ndata: {gap}\n\n".encode()
+
+
+def encode_retry(retry_ms: int) -> bytes:
+    """The line that tells a client how many milliseconds to wait before it reconnects; no event,
+    and not the end of one.
+    """
+    return f"retry: {retry_ms}\n".encode()
+
+
 def last_event_id(headers: Headers) -> str:
     """The `Last-Event-ID` of a reconnecting client, decoded from UTF-8 (WHATWG HTML section 9.2.4);
     empty if there is none.

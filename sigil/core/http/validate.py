@@ -78,6 +78,20 @@ def check_subscription(topics: Any, history: Any) -> str | None:
     return None
 
 
+def check_start(after: Any) -> str | None:
+    """None for a position to go on behind, whatever the text is, or none."""
+    if after is None or issubclass(type(after), str):
+        return None
+    return f"after is a position, as a str, not {safe_repr(after)}"
+
+
+def check_retry(retry_ms: Any) -> str | None:
+    """None for the time to wait before a reconnection, in milliseconds, or none."""
+    if retry_ms is None or (type(retry_ms) is int and retry_ms >= 0):
+        return None
+    return f"retry_ms is a number of milliseconds, not {safe_repr(retry_ms)}"
+
+
 def declared_length(pairs: Pairs) -> int | str | None:
     """The Content-Length that a handler declared, in bytes; None if it did not, a sentence if it is
     not one decimal number.

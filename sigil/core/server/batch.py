@@ -220,7 +220,7 @@ class Batch:
         subscriber = subscriber_of(after if after is not None and now else before)
         more, server = (1 if now else -1), self.server
         self.server = server.replace(
-            broadcast=count_subscribers(server.broadcast, subscriber.subscription.encoding, more),
+            broadcast=count_subscribers(server.broadcast, subscriber.subscription, more),
             load=server.load.replace(websockets=server.load.websockets + more),
             oldest=add(server.oldest, before.conn) if now else self._oldest_after_end(),
         )

@@ -17,7 +17,7 @@ from pyrsistent import PVector, pvector
 
 from ..broadcast.broadcast import commit_pending, index_topics, pending_bytes_for
 from ..broadcast.cohort_index import recipients
-from ..broadcast.entry import Subscription
+from ..broadcast.entry import Subscription, with_topics
 from ..conn import Conn
 from ..connection.client import Client, with_subscriber
 from ..connection.client_status import is_close_due
@@ -143,7 +143,7 @@ def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
     topics = [topic for topic, numbers in places.items() if numbers]
     for subscription, published in recipients(broadcast.cohort_index, topics):
         # cohorts that differ only in topics on which nothing was published share one piece
-        restricted = Subscription(subscription.encoding, published)
+        restricted = with_topics(subscription, published)
         data = known.get(restricted)
         if data is None:
             data = known[restricted] = pending_bytes_for(broadcast, restricted, places)

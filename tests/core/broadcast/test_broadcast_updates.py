@@ -37,8 +37,13 @@ PENDING = append_pending(EMPTY, plain_entries(((1, b"x", None, NO_OPTIONS),)), 3
         (JOINED, leave_cohort(JOINED, CONN, SUBSCRIPTION), {"cohorts", "cohort_index"}),
         (
             EMPTY,
-            count_subscribers(EMPTY, Encoding.SSE, 1),
+            count_subscribers(EMPTY, Subscription(Encoding.SSE), 1),
             {"encoding_counts", "encoded_from", "may_be_resumed"},
+        ),
+        (
+            EMPTY,
+            count_subscribers(EMPTY, Subscription(has_positions=True), 1),
+            {"may_be_resumed"},
         ),
         (JOINED, LAGGING, {"laggards", "laggards_at", "lowest_cursor"}),
         (LAGGING, remove_laggard(LAGGING, CONN), {"laggards", "laggards_at"}),

@@ -1,8 +1,6 @@
 """Entries of the ring: for whom they are, in which encoding, and the position behind each."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sigil.core.broadcast.broadcast import (
     append_pending,
@@ -17,10 +15,8 @@ from sigil.core.broadcast.entry import (
     Subscription,
     entries_len,
     entry_len,
-    format_position,
     frame_for,
     matches,
-    parse_position,
     plain_entries,
 )
 from sigil.core.broadcast.ring import make_ring, ring_append, ring_read, ring_reserve
@@ -63,7 +59,7 @@ def test_binary_data_cannot_be_sent_as_a_server_sent_event(encoding: Encoding) -
 def test_a_frame_is_encoded_when_it_is_read_if_it_was_not_when_it_was_published(
     encoding: Encoding,
 ) -> None:
-    counted = count_subscribers(make_broadcast(Limits(), 7), DEFLATED, 1)
+    counted = count_subscribers(make_broadcast(Limits(), 7), Subscription(DEFLATED), 1)
     (encoded,) = encode_entries((TEXT,), counted)
     for entry in (TEXT, encoded):
         frame = frame_for(entry, subscription(encoding, "news"), 7, 0)
@@ -74,26 +70,16 @@ def test_a_frame_is_encoded_when_it_is_read_if_it_was_not_when_it_was_published(
 def test_the_length_of_an_entry_is_that_of_all_its_encodings() -> None:
     plain = encode_frame(1, LONG)
     deflated = recode(plain, DEFLATED, "0-1")
-    counted = count_subscribers(make_broadcast(Limits()), DEFLATED, 1)
+    counted = count_subscribers(make_broadcast(Limits()), Subscription(DEFLATED), 1)
     (encoded,) = encode_entries((TEXT,), counted)
     assert entry_len(TEXT) == len(plain)
     assert entry_len(encoded) == len(plain) + len(deflated)
 
 
 def test_an_encoding_that_changes_nothing_takes_nothing() -> None:
-    counted = count_subscribers(make_broadcast(Limits()), DEFLATED, 1)
+    counted = count_subscribers(make_broadcast(Limits()), Subscription(DEFLATED), 1)
     (encoded,) = encode_entries(plain_entries(((1, b"x", None, NO_OPTIONS),)), counted)
     assert entry_len(encoded) == len(encode_frame(1, b"x"))
-
-
-@given(st.integers(0, 10**18 - 1), st.integers(-1, 10**15 - 2))
-def test_a_position_that_was_written_is_read(epoch: int, number: int) -> None:
-    assert parse_position(format_position(epoch, number)) == (epoch, number + 1)
-
-
-@pytest.mark.parametrize("text", ["", "1", "1-", "-1", "1-2-3", "a-1", "1 -1", "1-1\n", "-1-1"])
-def test_what_is_no_position_is_none(text: str) -> None:
-    assert parse_position(text) is None
 
 
 # -- in a notebook cell ----------------------------------------------------------------------------

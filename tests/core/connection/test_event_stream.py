@@ -302,7 +302,7 @@ def test_what_is_not_kept_any_more_is_told_as_a_gap() -> None:
     tail = server.broadcast.ring.tail_number
     sent = came_back("0-1", server)[1]
     assert read_events(sent).events[0] == ReadEvent(
-        "gap", f'{{"after":"0-1","missed":{tail - 1}}}', f"0-{tail}"
+        "gap", f'{{"after":"0-1","position":"0-{tail}","missed":{tail - 1}}}', f"0-{tail}"
     )
     assert [event.id for event in read_events(sent).events[1:]] == [
         f"0-{number}" for number in range(tail + 1, 13)
@@ -316,7 +316,7 @@ def test_who_has_seen_another_stream_is_told_so_and_begins_as_a_newcomer(last_id
     server, _ = advance_by(listening(KEEPING), told("a", "b"), FLUSH)
     sent = read_events(came_back(last_id, server, Response.sse(history=1))[1]).events
     assert sent == [
-        ReadEvent("gap", f'{{"after":"{last_id}","missed":null}}', "0-1"),
+        ReadEvent("gap", f'{{"after":"{last_id}","position":"0-1","missed":null}}', "0-1"),
         ReadEvent("message", "b", "0-2"),
     ]
 
@@ -326,7 +326,8 @@ def test_messages_that_nobody_was_to_be_sent_have_numbers_all_the_same() -> None
     assert server.broadcast == make_broadcast(Limits()).replace(ring=server.broadcast.ring)
     assert (server.broadcast.ring.tail_number, server.broadcast.next_number) == (3, 3)
     assert (
-        came_back("0-0", server)[1] == b'event: gap\nid: 0-3\ndata: {"after":"0-0","missed":3}\n\n'
+        came_back("0-0", server)[1]
+        == b'event: gap\nid: 0-3\ndata: {"after":"0-0","position":"0-3","missed":3}\n\n'
     )
 
 
@@ -549,3 +550,53 @@ def test_a_listener_and_a_websocket_are_sent_the_same_in_one_turn() -> None:
     assert [
         (fan.subscription.encoding, fan.data) for fan in effects if isinstance(fan, FanOut)
     ] == [(Encoding.PLAIN, b"\x81\x01a"), (Encoding.SSE, b"id: 0-1\ndata: a\n\n")]
+
+
+# -- where the program lets it begin ---------------------------------------------------------------
+
+
+def resumed(after: str | None, last_id: str = "", **more: int) -> bytes:
+    """What a client is sent at once that begins behind `after` for the program, of two messages."""
+    server, _ = advance_by(listening(KEEPING), told("a", "b"), FLUSH)
+    return came_back(last_id, server, Response.sse(after=after, **more))[1]
+
+
+@pytest.mark.parametrize(
+    ("after", "last_id", "position", "texts"),
+    [
+        (None, "", "0-2", []),
+        ("", "", "0-2", []),
+        ("0-1", "", "0-1", ["b"]),
+        ("0-0", "", "0-0", ["a", "b"]),
+        ("0-0", "0-1", "0-1", ["b"]),  # the browser's word is newer
+        (None, "0-1", "0-1", ["b"]),
+    ],
+)
+def test_the_program_lets_a_stream_begin_behind_a_position(
+    after: str | None, last_id: str, position: str, texts: list[str]
+) -> None:
+    sent = resumed(after, last_id)
+    assert f"id: {position}\n\n".encode() in sent
+    assert [event.data for event in read_events(sent).events] == texts
+
+
+def test_a_position_of_the_programs_that_is_none_is_a_gap_too() -> None:
+    (gap,) = read_events(resumed("nonsense")).events
+    assert gap == ReadEvent("gap", '{"after":"nonsense","position":"0-2","missed":null}', "0-2")
+
+
+def test_a_client_is_sent_how_long_to_wait_before_it_reconnects() -> None:
+    assert resumed(None, retry_ms=1_500) == b"retry: 1500\nid: 0-2\n\n"
+    assert resumed("x", retry_ms=0).startswith(b"retry: 0\nevent: gap\nid: 0-2\n")
+
+
+@pytest.mark.parametrize("retry_ms", [-1, 1.5, "1", True])
+def test_a_time_to_wait_is_a_whole_number_of_milliseconds(retry_ms: int) -> None:
+    with pytest.raises(TypeError, match="retry_ms is a number of milliseconds, not"):
+        Response.sse(retry_ms=retry_ms)
+
+
+def test_events_of_the_program_have_ids_of_their_own() -> None:
+    for more in ({"after": "0-1"}, {"retry_ms": 5}):
+        with pytest.raises(TypeError, match="not both"):
+            Response.sse(["a"], **more)  # type: ignore[arg-type]

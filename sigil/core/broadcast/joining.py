@@ -1,0 +1,56 @@
+"""Where a subscriber begins: at the head, with a history, or behind the position that it came back
+with.
+
+Theory: a client comes with nothing, or with the last position that it was told, from whatever
+transport. What is still to be sent to it follows from that and from the ring, the same for all
+transports; only how it is told its position, and a gap, is theirs.
+
+Rules: who comes back is sent exactly what was published behind its position; or is told a gap, and
+goes on at the first message that is kept. How many messages are gone is known, on which topics they
+were is not. A position that is malformed, of another epoch or of a time to come is a gap of unknown
+length, and its client begins as a new one: it is never left without a word. It does not know
+clients, nor the wire.
+"""
+
+from typing import Final, final
+
+from ..value import Value
+from .broadcast import Broadcast, first_cursor
+from .entry import Subscription
+from .position import format_start, gap_json, parse_position
+
+
+@final
+class Joining(Value):
+    """Where a subscriber begins.
+
+    `cursor` is the number of the first message that it is to be sent, None if it is where the head
+    is and joins its cohort; `position` is what it is told, and `gap` the JSON of what is missing,
+    empty if nothing is.
+    """
+
+    __match_args__ = ("cursor", "position", "gap")
+    __slots__ = __match_args__
+
+    def __init__(self, cursor: int | None, position: str, gap: str) -> None:
+        self.cursor: Final = cursor
+        self.position: Final = position
+        self.gap: Final = gap
+
+
+def join(broadcast: Broadcast, subscription: Subscription, after: str, history: int) -> Joining:
+    """Where a subscriber begins that comes back with the position `after`, or that is new (empty)
+    and is sent the last `history` messages.
+    """
+    ring, asked = broadcast.ring, parse_position(after)
+    if asked is None or asked.epoch != ring.epoch or asked.number > broadcast.next_number:
+        cursor = first_cursor(broadcast, subscription, history)
+        number = broadcast.next_number if cursor is None else cursor
+        missed, has_gap = None, bool(after)
+    else:
+        number = max(asked.number, ring.tail_number)
+        is_up_to_date = number == broadcast.next_number and not broadcast.pending
+        cursor = None if is_up_to_date else number
+        missed, has_gap = number - asked.number, number > asked.number
+    position = format_start(ring.epoch, number, number)
+    return Joining(cursor, position, gap_json(after, position, missed) if has_gap else "")
