@@ -21,6 +21,7 @@ ELSEWHERE = {
     "core/events": "tests/docs/test_tables.py",
     "core/effects": "tests/docs/test_tables.py",
     "core/broadcast/encode": "tests/core/broadcast/test_entry.py",
+    "core/connection/outgoing": "tests/core/connection/test_client_updates.py",
     "core/connection/output": "tests/core/connection/test_responses.py",
     "core/connection/client_status": "tests/core/connection/test_client.py",
     "core/server/batch": "tests/core/test_laws.py",
@@ -57,6 +58,7 @@ WHOLE = {
     "shell/test_wrong_types": "all of the public face, called with what does not suit it",
     "core/server/test_work": "work of each event, among few and among many",
     "shell/test_in_and_out": "whatever comes in, by every way out",
+    "shell/test_one_path": "what a request runs through",
 }
 """Test files that belong to no module, and why."""
 

@@ -42,23 +42,32 @@ def faults(node: ast.ClassDef) -> list[str]:
         if isinstance(line, ast.Assign)
     }
     fields = list(ast.literal_eval(lines.pop("__match_args__", "()")))
+    derived = derived_in(lines.get("__slots__", ""))
     found = [] if fields else ["no fields"]
     if [ast.unparse(base) for base in node.bases] != ["Value"]:
         found.append("another base")
     if [ast.unparse(decorator) for decorator in node.decorator_list] != ["final"]:
         found.append("not final")
-    if lines != {"__slots__": "__match_args__"}:
+    slots = f"(*__match_args__, {', '.join(map(repr, derived))})" if derived else "__match_args__"
+    if lines != {"__slots__": slots}:
         found.append("slots that are not the fields, or a class variable")
     found += [
         f"an attribute beside the fields: {ast.unparse(line)}"
         for line in node.body
         if isinstance(line, ast.AnnAssign)
     ]
-    return found + constructor_faults(node, fields)
+    return found + constructor_faults(node, fields, derived)
 
 
-def constructor_faults(node: ast.ClassDef, fields: list[str]) -> list[str]:
-    """What is wrong with the constructor of a value class with these fields."""
+def derived_in(slots: str) -> list[str]:
+    """The attributes among these slots that only repeat what follows from the fields."""
+    return re.findall(r"'(\w+)'", slots)
+
+
+def constructor_faults(node: ast.ClassDef, fields: list[str], derived: list[str]) -> list[str]:
+    """What is wrong with the constructor of a value class with these fields, and these attributes
+    beside them, which whoever makes one may leave out.
+    """
     for method in node.body:
         if isinstance(method, ast.FunctionDef) and method.name == "__init__":
             break
@@ -66,9 +75,13 @@ def constructor_faults(node: ast.ClassDef, fields: list[str]) -> list[str]:
         return ["no constructor"]
     parameters = [argument.arg for argument in method.args.args]
     statements = [line for line in method.body if not isinstance(line, ast.Expr)]
-    found = [] if parameters == ["self", *fields] else ["other parameters than the fields"]
+    expected = ["self", *fields, *derived]
+    found = [] if parameters == expected else ["other parameters than the fields"]
+    defaults = [ast.unparse(default) for default in method.args.defaults]
+    if derived and defaults[-len(derived) :] != ["None"] * len(derived):
+        found.append("an attribute beside the fields that cannot be left out")
     if [ast.unparse(line) for line in statements] != [
-        f"self.{name}: Final = {name}" for name in fields
+        f"self.{name}: Final = {name}" for name in expected[1:]
     ]:
         found.append("a field is not set once, in order, as it is given")
     return found
@@ -103,6 +116,7 @@ class Pair(Value):
         ("= one", "= int(one)"),
         ("self.other: Final = other", "pass"),
         ("self.one: Final", "self.one"),
+        ("__slots__ = __match_args__", '__slots__ = (*__match_args__, "third")'),
     ],
 )
 def test_each_kind_of_fault_is_found(old: str, new: str) -> None:

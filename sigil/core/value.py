@@ -6,10 +6,11 @@ read where it lies, and a compiled one is made in a tenth of the time that a nam
 
 Rules: a value class is final, names its fields in `__match_args__`, in the order of its
 constructor's parameters, and sets each of them once, as `Final`; nothing else is ever set
-(`tests/test_records.py`). The type checker refuses a second assignment, and so does the
-compiled class when it is run. Whatever is on the path of every message makes a record anew with
-its constructor, in a function beside its class; `replace` is for whatever is rare. It does not
-know any record.
+(`tests/test_records.py`). The type checker refuses a second assignment, and so does the compiled
+class when it is run. What only follows from the fields, and is at hand already when a record is
+made, may have a slot behind them: it is no part of the value, and is None in what is made of it by
+`replace`. Whatever is on the path of every message makes a record anew with its constructor, in a
+function beside its class; `replace` is for whatever is rare. It does not know any record.
 """
 
 from typing import Any, ClassVar, Self

@@ -25,15 +25,11 @@ from typing import Final, final
 
 from ..close_reasons import CloseReason
 from ..conn import Conn, Peer
-from ..effects import Interest
-from ..events import Segment
 from ..http.body import BodyReader
-from ..http.chunks import StreamState
 from ..http.head import Head
-from ..http.request import Request
-from ..http.response import Response
 from ..parse_result import Malformed
 from ..value import Value
+from .outgoing import NOTHING_OUTGOING, Outgoing
 from .subscriber import Subscriber
 from .websocket_state import WebSocket
 
@@ -119,83 +115,11 @@ class Incoming(Value):
         """How a body comes in, while the connection waits for that."""
 
 
-@final
-class ReadLag(Value):
-    """Since when a client has been behind with reading, and how many bytes it had taken by then.
-
-    Bytes are sent as if all of them would be taken. So it counts as caught up at `caught_up_at`
-    only if that still holds when the tick has ended; or if it is behind again by then, and
-    `caught_up_at_bytes` bytes were taken all the same. What it gained by reading faster than it
-    must is kept no longer than it may pause: `lapsed` are the seconds beyond.
-    """
-
-    __match_args__ = ("since", "bytes_out", "caught_up_at", "caught_up_at_bytes", "lapsed")
-    __slots__ = __match_args__
-
-    def __init__(
-        self,
-        since: float,
-        bytes_out: int,
-        caught_up_at: float,
-        caught_up_at_bytes: int,
-        lapsed: float,
-    ) -> None:
-        self.since: Final = since
-        self.bytes_out: Final = bytes_out
-        self.caught_up_at: Final = caught_up_at
-        self.caught_up_at_bytes: Final = caught_up_at_bytes
-        self.lapsed: Final = lapsed
-
-
-@final
-class Outgoing(Value):
-    """What is on its way to the client and cannot be forgotten yet."""
-
-    __match_args__ = (
-        "early_responses", "postponed", "streaming", "outbox", "is_full", "reason",
-        "interest", "read_lag",
-    )  # fmt: skip
-    __slots__ = __match_args__
-
-    def __init__(
-        self,
-        early_responses: tuple[tuple[int, Response], ...],
-        postponed: tuple[tuple[int, Request], ...],
-        streaming: StreamState | None,
-        outbox: tuple[Segment, ...],
-        is_full: bool,
-        reason: CloseReason,
-        interest: Interest,
-        read_lag: ReadLag | None,
-    ) -> None:
-        self.early_responses: Final = early_responses
-        """Responses to later requests than the first outstanding one, each with its request's
-        number.
-        """
-        self.postponed: Final = postponed
-        """Outstanding requests with which the handler was not called, each with its number: they
-        are handed out again when there is room for their responses.
-        """
-        self.streaming: Final = streaming
-        """The response body that is being streamed, chunk by chunk."""
-        self.outbox: Final = outbox
-        """What the kernel did not take."""
-        self.is_full: Final = is_full
-        """So much was sent at once that the kernel may not have taken it: nothing is parsed until
-        it reports that there is room.
-        """
-        self.reason: Final = reason
-        """Why the connection lingers."""
-        self.interest: Final = interest
-        self.read_lag: Final = read_lag
-
-
 IDLE_HTTP: Final = Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0, None)
 IDLE_WEBSOCKET: Final = IDLE_HTTP.replace(phase=Phase.WEBSOCKET)
 DELIVERING: Final = IDLE_HTTP.replace(phase=Phase.DELIVERING)
 EVENT_STREAM: Final = IDLE_HTTP.replace(phase=Phase.EVENT_STREAM)
 DROPPED: Final = IDLE_HTTP.replace(phase=Phase.DROPPED)
-NOTHING_OUTGOING: Final = Outgoing((), (), None, (), False, CloseReason.OK, Interest.READ, None)
 
 
 @final
@@ -287,6 +211,26 @@ def after_body(incoming: Incoming, buffer: bytes) -> Incoming:
     )  # fmt: skip
 
 
+def discarding(incoming: Incoming, phase: Phase, discarded: int) -> Incoming:
+    """The incoming data of a connection that takes nothing more: `discarded` bytes altogether,
+    those in the buffer too.
+    """
+    return Incoming(
+        phase, b"", 0, None, None, incoming.expects_continue, incoming.final_error,
+        incoming.peer_half_closed, discarded, incoming.pace,
+    )  # fmt: skip
+
+
+def lingering(incoming: Incoming) -> Incoming:
+    """The incoming data of a connection whose last bytes were sent: what still comes is only
+    counted.
+    """
+    return Incoming(
+        Phase.LINGER, b"", 0, None, None, False, None, incoming.peer_half_closed,
+        incoming.discarded, None,
+    )  # fmt: skip
+
+
 def with_pace(incoming: Incoming, pace: BodyPace | None) -> Incoming:
     """The incoming data with another pace of its body, or none."""
     return Incoming(
@@ -296,48 +240,11 @@ def with_pace(incoming: Incoming, pace: BodyPace | None) -> Incoming:
     )  # fmt: skip
 
 
-def with_outbox(outgoing: Outgoing, outbox: tuple[Segment, ...], is_full: bool) -> Outgoing:
-    """The outgoing data with another outbox, and whether the kernel is to report room first."""
-    return Outgoing(
-        outgoing.early_responses, outgoing.postponed, outgoing.streaming, outbox, is_full,
-        outgoing.reason, outgoing.interest, outgoing.read_lag,
-    )  # fmt: skip
-
-
-def with_streaming(outgoing: Outgoing, streaming: StreamState | None) -> Outgoing:
-    """The outgoing data with another body that is streamed, or none."""
-    return Outgoing(
-        outgoing.early_responses, outgoing.postponed, streaming, outgoing.outbox, outgoing.is_full,
-        outgoing.reason, outgoing.interest, outgoing.read_lag,
-    )  # fmt: skip
-
-
-def with_watch(outgoing: Outgoing, interest: Interest, read_lag: ReadLag | None) -> Outgoing:
-    """The outgoing data of a client that is watched for this, and that reads like this."""
-    return Outgoing(
-        outgoing.early_responses, outgoing.postponed, outgoing.streaming, outgoing.outbox,
-        outgoing.is_full, outgoing.reason, interest, read_lag,
-    )  # fmt: skip
-
-
 def with_read(client: Client, incoming: Incoming, length: int) -> Client:
     """The client after a read of `length` bytes, with this incoming data."""
     return Client(
         client.conn, client.peer, incoming, client.outstanding, client.responded,
         client.waiting_since, client.outgoing, client.bytes_in + length, client.bytes_out,
-        client.subscriber, client.websocket,
-    )  # fmt: skip
-
-
-def after_read(
-    client: Client, incoming: Incoming, outstanding: tuple[Head, ...], length: int, now: float
-) -> Client:
-    """The client after a read of `length` bytes at `now`, with these requests outstanding and this
-    left over.
-    """
-    return Client(
-        client.conn, client.peer, incoming, outstanding, client.responded, now,
-        client.outgoing, client.bytes_in + length, client.bytes_out,
         client.subscriber, client.websocket,
     )  # fmt: skip
 
@@ -414,14 +321,18 @@ def with_websocket(client: Client, websocket: WebSocket) -> Client:
 
 
 def with_requests(
-    client: Client, incoming: Incoming, heads: tuple[Head, ...], read_len: int
+    client: Client,
+    incoming: Incoming,
+    heads: tuple[Head, ...],
+    read_len: int,
+    waiting_since: float,
 ) -> Client:
     """The client with more outstanding requests, after a read of `read_len` bytes, and what is left
     over of what has come.
     """
     return Client(
         client.conn, client.peer, incoming, client.outstanding + heads, client.responded,
-        client.waiting_since, client.outgoing, client.bytes_in + read_len, client.bytes_out,
+        waiting_since, client.outgoing, client.bytes_in + read_len, client.bytes_out,
         client.subscriber, client.websocket,
     )  # fmt: skip
 
@@ -431,6 +342,17 @@ def after_send(client: Client, outgoing: Outgoing, waiting_since: float, length:
     return Client(
         client.conn, client.peer, client.incoming, client.outstanding, client.responded,
         waiting_since, outgoing, client.bytes_in, client.bytes_out + length,
+        client.subscriber, client.websocket,
+    )  # fmt: skip
+
+
+def after_last(client: Client, incoming: Incoming, outgoing: Outgoing, length: int) -> Client:
+    """The client when its last bytes were sent, of which `length` leave now: no request is
+    outstanding any more.
+    """
+    return Client(
+        client.conn, client.peer, incoming, (), client.responded + len(client.outstanding),
+        client.waiting_since, outgoing, client.bytes_in, client.bytes_out + length,
         client.subscriber, client.websocket,
     )  # fmt: skip
 

@@ -11,7 +11,8 @@ from typing import Final
 from ..http.head import FIELD_BYTES, HEAD_BYTES, TARGET_FACTOR, TEXT_FACTOR, Head
 from ..limits import Limits
 from ..websocket.messages import BETWEEN_MESSAGES, Close
-from .client import DELIVERING, IDLE_HTTP, IDLE_WEBSOCKET, NOTHING_OUTGOING, Client, Phase
+from .client import DELIVERING, IDLE_HTTP, IDLE_WEBSOCKET, Client, Phase
+from .outgoing import NOTHING_OUTGOING
 from .subscriber import OPEN, CloseState, Subscriber, stays_in_place
 from .websocket_state import NOTHING_UNDELIVERED, WebSocket, unread_len
 
@@ -56,6 +57,18 @@ def is_laggard(client: Client) -> bool:
     return client.subscriber is not None and client.subscriber.cursor is not None
 
 
+def stays_at_rest(before: Client, after: Client) -> bool:
+    """True if an HTTP connection was at rest before an event and is so behind it: it is watched for
+    what it was, and holds nothing but the heads of its outstanding requests.
+    """
+    return (
+        after.incoming is IDLE_HTTP
+        and after.outgoing is NOTHING_OUTGOING
+        and before.incoming is IDLE_HTTP
+        and before.outgoing is NOTHING_OUTGOING
+    )
+
+
 def stays_idle(before: Client, after: Client) -> bool:
     """True if a WebSocket was idle before an event and is so behind it, told by identity: it is
     watched for what it was, waits for what it did, and is in the cohort that it was in.
@@ -81,7 +94,7 @@ def stays_idle(before: Client, after: Client) -> bool:
 def holds_nothing(client: Client) -> bool:
     """True if what a client holds is in no sum, told without counting it."""
     incoming, websocket = client.incoming, client.websocket
-    if client.outgoing is not NOTHING_OUTGOING or may_be_counted(client.outstanding):
+    if client.outgoing is not NOTHING_OUTGOING or is_counted(client.outstanding):
         return False
     if websocket is None:
         return incoming is IDLE_HTTP
@@ -153,13 +166,14 @@ def pipeline_waits(client: Client) -> bool:
 
 def may_parse(client: Client, limits: Limits) -> bool:
     """True if bytes in the buffer may become requests now."""
-    return (
-        client.incoming.phase <= BODY
-        and not pipeline_waits(client)
-        and len(client.outstanding) < limits.max_queued_requests
-        and not client.outgoing.postponed
-        and has_response_room(client, limits)
-    )
+    outstanding, outgoing = client.outstanding, client.outgoing
+    if client.incoming.phase > BODY or len(outstanding) >= limits.max_queued_requests:
+        return False
+    if outstanding and pipeline_waits(client):
+        return False
+    if outgoing is NOTHING_OUTGOING:
+        return True
+    return not outgoing.postponed and has_response_room(client, limits)
 
 
 def has_response_room(client: Client, limits: Limits) -> bool:
@@ -215,9 +229,9 @@ def is_at_rest(client: Client) -> bool:
     return client.incoming is IDLE_HTTP and client.outgoing is NOTHING_OUTGOING
 
 
-def may_be_counted(heads: tuple[Head, ...]) -> bool:
+def is_counted(heads: tuple[Head, ...]) -> bool:
     """False for one request with a small head, or none: told without a sum."""
-    return len(heads) > 1 or (bool(heads) and heads[0].size > UNCOUNTED_BYTES)
+    return bool(heads) and (len(heads) > 1 or heads[0].size > UNCOUNTED_BYTES)
 
 
 def outstanding_len(client: Client) -> int:
@@ -225,7 +239,7 @@ def outstanding_len(client: Client) -> int:
     one small head.
     """
     heads = client.outstanding
-    if not may_be_counted(heads):
+    if not is_counted(heads):
         return 0
     size = sum([head.size for head in heads])
     return size if size > UNCOUNTED_BYTES else 0

@@ -25,28 +25,24 @@ from .client import (
     EVENT_STREAM,
     IDLE_HTTP,
     IDLE_WEBSOCKET,
-    NOTHING_OUTGOING,
     BodyPace,
     Client,
     Incoming,
-    Outgoing,
     Phase,
-    ReadLag,
     settled,
     with_outgoing,
     with_pace,
-    with_watch,
 )
 from .client_status import (
     buffered_len,
     incoming_len,
-    is_at_rest,
     may_parse,
     outbox_len,
     pipeline_waits,
     subscriber_of,
 )
 from .context import Context, Step
+from .outgoing import NOTHING_OUTGOING, Outgoing, ReadLag, with_watch
 from .subscriber import CloseState
 from .websocket_state import WebSocket
 
@@ -294,6 +290,18 @@ def _is_websocket_read(client: Client, websocket: WebSocket, limits: Limits) -> 
 # -- what every transition passes ------------------------------------------------------------------
 
 
+def waiting_anew(before: Client, after: Client, now: float) -> Client:
+    """What an event left of an HTTP connection that was at rest and is so still, with its clock set
+    anew if it waits for something else: for a response, for a request, or for another one.
+    """
+    if after.waiting_since == now:
+        return after
+    is_same = bool(after.outstanding) is bool(before.outstanding)
+    if is_same and after.responded == before.responded:
+        return after
+    return settled(after, after.incoming, after.outgoing, now)
+
+
 def after_transition(
     before: Client, after: Client, effects: list[Effect], context: Context
 ) -> Step:
@@ -301,12 +309,6 @@ def after_transition(
     if it is to be watched for something else.
     """
     incoming, outgoing, waiting_since = after.incoming, after.outgoing, after.waiting_since
-    if is_at_rest(after) and is_at_rest(before):
-        # whatever there is to look at below is as it was, but for whose turn it is
-        is_same = bool(after.outstanding) is bool(before.outstanding)
-        if (is_same and after.responded == before.responded) or waiting_since == context.now:
-            return after, effects
-        return settled(after, incoming, outgoing, context.now), effects
     interest = interest_of(after, context.limits)
     if interest is not outgoing.interest:
         outgoing = with_watch(outgoing, interest, outgoing.read_lag)

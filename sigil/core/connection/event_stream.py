@@ -32,9 +32,10 @@ from ..http.sse import (
     last_event_id,
 )
 from ..limits import Limits
-from .client import EVENT_STREAM, NOTHING_OUTGOING, Client, with_incoming, with_subscriber
+from .client import EVENT_STREAM, Client, with_incoming, with_subscriber
 from .client_status import subscriber_of
 from .context import Context, Step
+from .outgoing import NOTHING_OUTGOING
 from .output import close_early_responses, write
 from .send_queue import append_frames, enqueue_broadcast
 from .subscriber import CloseState, add_topics, make_subscriber

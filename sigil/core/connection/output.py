@@ -15,8 +15,9 @@ from ..conn import Ticket
 from ..effects import CloseBody, Effect, Send, Then
 from ..events import Segment
 from ..http.response import StreamedBody
-from .client import IDLE_HTTP, Client, Phase, after_send, with_outbox, with_outgoing
+from .client import Client, after_last, after_send, lingering, with_outgoing
 from .context import Step
+from .outgoing import ending, with_outbox
 
 KEEP: Final = Then.KEEP
 """The member itself, for the paths of every message: finding it on its class takes ten times as
@@ -64,21 +65,12 @@ def write_and_shut(client: Client, segments: tuple[Segment, ...], reason: CloseR
         CloseBody(Ticket(client.conn, number))
         for number in range(client.responded, client.responded + len(client.outstanding))
     ]
-    incoming, outgoing = client.incoming, client.outgoing
-    after = client.replace(
-        incoming=IDLE_HTTP.replace(
-            phase=Phase.LINGER,
-            peer_half_closed=incoming.peer_half_closed,
-            discarded=incoming.discarded,
-        ),
-        outstanding=(),
-        responded=client.responded + len(client.outstanding),
-        outgoing=outgoing.replace(streaming=None, is_full=False, reason=reason),
-    )
+    incoming, outgoing = lingering(client.incoming), client.outgoing
     if outgoing.outbox:
-        outbox = outgoing.outbox + segments
-        after = with_outgoing(after, after.outgoing.replace(outbox=outbox))
+        after = after_last(
+            client, incoming, ending(outgoing, outgoing.outbox + segments, reason), 0
+        )
         return after, effects + cancellations
-    bytes_out = client.bytes_out + sum(map(len, segments))
     last = Send(client.conn, segments, Then.SHUT)
-    return after.replace(bytes_out=bytes_out), [*effects, last, *cancellations]
+    after = after_last(client, incoming, ending(outgoing, (), reason), total_len(segments))
+    return after, [*effects, last, *cancellations]

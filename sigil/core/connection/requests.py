@@ -10,6 +10,7 @@ until the response is sent. Requests that arrive together are handed to the prog
 does not know responses, but for the two that are about the server itself.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from ..conn import Ticket
@@ -17,7 +18,14 @@ from ..effects import Effect, Handle
 from ..events import Postponed
 from ..http.body import begin_body, continue_body_read
 from ..http.fields import CRLF
-from ..http.head import Head, Parsed, check_partial_head, find_header_end, is_for_server, request_of
+from ..http.head import (
+    Head,
+    Parsed,
+    check_partial_head,
+    find_header_end,
+    is_for_server,
+    requests_of,
+)
 from ..http.request import Request
 from ..http.response import Response
 from ..limits import Limits
@@ -29,6 +37,7 @@ from .client import (
     Incoming,
     Phase,
     after_body,
+    discarding,
     with_body,
     with_buffer,
     with_incoming,
@@ -36,7 +45,7 @@ from .client import (
     with_read,
     with_requests,
 )
-from .client_status import has_response_room, is_behind, may_parse
+from .client_status import has_response_room, is_at_rest, is_behind, may_parse
 from .context import Context, Step
 
 BODY: Final = Phase.BODY
@@ -53,70 +62,60 @@ def handle_client_data(client: Client, data: bytes, context: Context) -> Step:
     if incoming.phase >= MUST_CLOSE:
         incoming = incoming.replace(discarded=incoming.discarded + length)
         return with_read(client, incoming, length), []
-    buffer = incoming.buffer + data if incoming.buffer else data
-    if incoming.phase is BODY or not may_parse(client, context.limits):
-        return try_parse_and_handle(
-            with_read(client, with_buffer(incoming, buffer), length), context
-        )
-    client, effects = parse_heads(client, buffer, length, context)
-    if client.incoming.buffer:
-        client, more = try_parse_and_handle(client, context)
-        effects = effects + more
-    return client, effects
+    return try_parse_and_handle(client, context, data)
 
 
-def try_parse_and_handle(client: Client, context: Context) -> Step:
-    """Parse what the buffer holds, and order the handling (`Handle`) of each complete request; it
-    calls no handler.
+def try_parse_and_handle(client: Client, context: Context, data: bytes = b"") -> Step:
+    """Parse what the buffer holds, behind it the `data` that was just read, and order the handling
+    (`Handle`) of each complete request; it calls no handler.
     """
+    incoming, read_len = client.incoming, len(data)
+    buffer = incoming.buffer + data if incoming.buffer else data
     effects: list[Effect] = []
-    while client.incoming.buffer and may_parse(client, context.limits):
-        before = client.incoming
-        if before.phase is BODY:
-            client, more = _read_body(client, context)
+    while buffer and may_parse(client, context.limits):
+        phase = client.incoming.phase
+        if phase is BODY:
+            client, more = _read_body(client, buffer, read_len, context)
         else:
-            client, more = parse_heads(client, before.buffer, 0, context)
+            client, more = parse_heads(client, buffer, read_len, context)
         effects = effects + more if effects else more
-        after = client.incoming
-        if after.phase is before.phase and len(after.buffer) == len(before.buffer):
+        after, before_len, read_len = client.incoming, len(buffer), 0
+        buffer = after.buffer
+        if after.phase is phase and len(buffer) == before_len:
             break  # what is left is not complete
+    if read_len:
+        client = with_read(client, with_buffer(client.incoming, buffer), read_len)
     return client, effects
 
 
 def take_pipelined(
     client: Client, buffer: bytes, scan: int, context: Context
-) -> tuple[list[Head], list[Request], int, Parsed | None]:
-    """The heads and requests at the front of `buffer` that may be pipelined, as many as there is
+) -> tuple[list[Head], int, Parsed | None]:
+    """The heads at the front of `buffer` of requests that may be pipelined, as many as there is
     room for; empty lines before them are skipped (RFC 9112 section 2.2).
 
     Also returned: where what was parsed ends, and what was parsed behind them: a head that may not
     be pipelined, an error, `_INCOMPLETE`, or None if there is nothing. `scan` is where the search
-    for the end of the first head begins. The loop to be fast in: everything that is done per
-    request is here or in the parser.
+    for the end of the first head begins.
     """
-    parse, peer, length = context.parse, client.peer, len(buffer)
-    room = _pipeline_room(client, context)
+    parse, length, room = context.parse, len(buffer), _pipeline_room(client, context)
     heads: list[Head] = []
-    requests: list[Request] = []
-    start, last = 0, None
+    start = 0
     while start < length:
         end = find_header_end(buffer, scan) + 4
         head = parse(buffer[start:end]) if end > start + 4 else _INCOMPLETE
         if type(head) is Head and head.may_pipeline and room > 0:
-            if head is not last:
-                request = request_of(head, b"", peer)
-                last = head
             heads.append(head)
-            requests.append(request)
             start = end
-            if len(heads) == room:
+            room -= 1
+            if not room:
                 break
         elif buffer.startswith(CRLF, start):
             start += 2
         else:
-            return heads, requests, start if head is _INCOMPLETE else end, head
+            return heads, start if head is _INCOMPLETE else end, head
         scan = start + 3
-    return heads, requests, start, None
+    return heads, start, None
 
 
 _INCOMPLETE: Final = NeedMore(0)
@@ -129,47 +128,30 @@ def parse_heads(client: Client, buffer: bytes, read_len: int, context: Context) 
     begun.
     """
     scan = client.incoming.scan
-    heads, requests, end, behind = take_pipelined(client, buffer, scan, context)
+    heads, end, behind = take_pipelined(client, buffer, scan, context)
     rest = buffer[end:]
-    if behind is _INCOMPLETE:
-        incoming = _await_head(rest, 0 if end else scan, context)
-        return order_handling(client, heads, requests, incoming, read_len)
     if behind is None:
-        return order_handling(client, heads, requests, _incoming_from(rest), read_len)
-    client, effects = order_handling(client, heads, requests, IDLE_HTTP, read_len)
-    client, more = _begin_request(client, behind, rest, context)
-    return client, effects + more if effects else more
-
-
-def _requests_left(client: Client, context: Context) -> int:
-    """How many requests may still come before this connection's last one."""
-    return context.last_request_number - client.responded - len(client.outstanding)
+        incoming = _incoming_from(rest)
+    elif behind is _INCOMPLETE:
+        incoming = _await_head(rest, 0 if end else scan, context)
+    else:
+        client, effects = finalize_request(client, heads, context, b"", IDLE_HTTP, read_len)
+        client, more = _begin_request(client, behind, rest, context)
+        return client, effects + more if effects else more
+    return finalize_request(client, heads, context, b"", incoming, read_len)
 
 
 def _pipeline_room(client: Client, context: Context) -> int:
     """How many pipelined requests may be handed out now; 0 if the next one is the last."""
-    queue_room = context.limits.max_queued_requests - len(client.outstanding)
-    return min(_requests_left(client, context), queue_room)
+    queued = len(client.outstanding)
+    left = context.last_request_number - client.responded - queued
+    room = context.limits.max_queued_requests - queued
+    return left if left < room else room
 
 
 def _incoming_from(buffer: bytes) -> Incoming:
     """Incoming data that begins with these bytes."""
     return with_buffer(IDLE_HTTP, buffer) if buffer else IDLE_HTTP
-
-
-def order_handling(
-    client: Client, heads: list[Head], requests: list[Request], incoming: Incoming, read_len: int
-) -> Step:
-    """Order the handling of requests that came together, after a read of `read_len` bytes, and hold
-    what came behind them.
-    """
-    if client.incoming.peer_half_closed:
-        incoming = incoming.replace(peer_half_closed=True)
-    after = with_requests(client, incoming, tuple(heads), read_len)
-    if not heads:
-        return after, []
-    first = Ticket(client.conn, client.responded + len(client.outstanding))
-    return after, [Handle(first, tuple(requests))]
 
 
 def _await_head(buffer: bytes, scan: int, context: Context) -> Incoming:
@@ -207,16 +189,14 @@ def _begin_request(client: Client, head: Parsed, rest: bytes, context: Context) 
     if isinstance(head, Malformed):
         return fail_after_outstanding(client, head), []
     assert isinstance(head, Head)
-    if _requests_left(client, context) <= 0:
+    if context.last_request_number <= client.responded + len(client.outstanding):
         head = head.replace(keep_alive=False, may_pipeline=False)
     length = head.body_length
     if 0 <= length <= len(rest):
         incoming = _incoming_from(rest[length:])
-        if is_half_closed or head.expects_continue:
-            incoming = incoming.replace(
-                peer_half_closed=is_half_closed, expects_continue=head.expects_continue
-            )
-        return finalize_request(with_incoming(client, incoming), head, rest[:length])
+        if head.expects_continue:
+            incoming = incoming.replace(expects_continue=True)
+        return finalize_request(client, (head,), context, rest[:length], incoming)
     incoming = Incoming(
         BODY, rest, 0, head, begin_body(length), head.expects_continue, None, is_half_closed, 0,
         None,
@@ -224,18 +204,21 @@ def _begin_request(client: Client, head: Parsed, rest: bytes, context: Context) 
     return with_incoming(client, incoming), []
 
 
-def _read_body(client: Client, context: Context) -> Step:
-    """Read as much of the body as has come, and finish the request if that is all of it."""
+def _read_body(client: Client, buffer: bytes, read_len: int, context: Context) -> Step:
+    """Read as much of the body as is in the buffer, which is the client's with `read_len` bytes
+    more, and finish the request if that is all of it.
+    """
     incoming = client.incoming
     assert incoming.body is not None and incoming.head is not None
-    read = continue_body_read(incoming.body, incoming.buffer, context.limits)
+    read = continue_body_read(incoming.body, buffer, context.limits)
     if isinstance(read, Malformed):
+        client = with_read(client, with_buffer(incoming, buffer), read_len)
         return fail_after_outstanding(client, read), []
     body, rest = read
     if not body.is_complete:
-        return with_incoming(client, with_body(incoming, body, rest)), []
-    client = with_incoming(client, after_body(incoming, rest))
-    return finalize_request(client, incoming.head, rope_join(body.rope))
+        return with_read(client, with_body(incoming, body, rest), read_len), []
+    done, head = after_body(incoming, rest), incoming.head
+    return finalize_request(client, (head,), context, rope_join(body.rope), done, read_len)
 
 
 def on_postponed(client: Client, event: Postponed, context: Context) -> Step:
@@ -292,23 +275,36 @@ def hand_out_again(client: Client, context: Context) -> Step:
     return with_outgoing(client, outgoing.replace(postponed=left)), effects
 
 
-def finalize_request(client: Client, head: Head, body: bytes) -> Step:
-    """Order the handling of a complete request, or hold its response if it is the server's own
-    (`TRACE`, `OPTIONS *`).
+def finalize_request(
+    client: Client,
+    heads: Sequence[Head],
+    context: Context,
+    body: bytes = b"",
+    incoming: Incoming = IDLE_HTTP,
+    read_len: int = 0,
+) -> Step:
+    """Order the handling of complete requests: of those that came together, which have no body, or
+    of one with its body; or hold the response if it is the server's own (`TRACE`, `OPTIONS *`).
+
+    `incoming` is what came behind them, after a read of `read_len` bytes.
     """
-    number = client.responded + len(client.outstanding)
-    incoming = client.incoming
-    if not head.keep_alive:
-        incoming = incoming.replace(
-            phase=Phase.MUST_CLOSE, buffer=b"", discarded=incoming.discarded + len(incoming.buffer)
-        )
-    client = with_requests(client, incoming, (head,), 0)
-    if is_for_server(head.method, head.target):
+    if client.incoming.peer_half_closed:
+        incoming = incoming.replace(peer_half_closed=True)
+    if not heads:
+        return with_read(client, incoming, read_len), []
+    last, first = heads[-1], Ticket(client.conn, client.responded + len(client.outstanding))
+    if not last.keep_alive:
+        discarded = incoming.discarded + len(incoming.buffer)
+        incoming = discarding(incoming, MUST_CLOSE, discarded)
+    # whoever was at rest begins to wait for a response
+    begins = is_at_rest(client) and not client.outstanding
+    waiting_since = context.now if begins else client.waiting_since
+    client = with_requests(client, incoming, tuple(heads), read_len, waiting_since)
+    if is_for_server(last.method, last.target):
         outgoing = client.outgoing
-        held = (*outgoing.early_responses, (number, server_response(head)))
+        held = (*outgoing.early_responses, (first.number, server_response(last)))
         return with_outgoing(client, outgoing.replace(early_responses=held)), []
-    request = request_of(head, body, client.peer)
-    return client, [Handle(Ticket(client.conn, number), (request,))]
+    return client, [Handle(first, requests_of(heads, body, client.peer))]
 
 
 def server_response(head: Head) -> Response:

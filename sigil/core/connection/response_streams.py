@@ -15,9 +15,10 @@ from ..effects import ERROR_LOG, CloseBody, Effect, Log, LogLevel, Pull
 from ..events import StreamChunk, StreamEnded
 from ..http.chunks import Framing, after_chunk, encode_chunk, encode_last_chunk
 from ..http.sse import KEEP_ALIVE_COMMENT
-from .client import Client, Disconnected, settled, with_outgoing, with_streaming
+from .client import Client, Disconnected, settled, with_outgoing
 from .context import Context, Outcome, Step
 from .deadlines import STREAMS, waiting_for
+from .outgoing import with_streaming
 from .output import write
 from .responses import finish_response
 

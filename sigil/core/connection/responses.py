@@ -23,17 +23,10 @@ from ..http.headers import Headers
 from ..http.response import EventStream, Response, StreamedBody, Upgrade
 from ..parse_result import Malformed
 from ..websocket.handshake import reject_upgrade
-from .client import (
-    Client,
-    Disconnected,
-    Phase,
-    after_responses,
-    with_incoming,
-    with_outgoing,
-    with_streaming,
-)
+from .client import Client, Disconnected, Phase, after_responses, with_incoming, with_outgoing
 from .context import Context, Outcome, Step
 from .event_stream import event_stream_subscription, open_event_stream
+from .outgoing import with_streaming
 from .output import KEEP, write, write_and_shut
 from .upgrade import open_websocket
 
@@ -52,33 +45,32 @@ def take_responses(client: Client, event: HandlerReturned, context: Context) -> 
     """Send the responses that can be sent, hold those that are early, and close those that nobody
     waits for.
     """
-    number, outgoing, effects, count = event.ticket.number, client.outgoing, list[Effect](), 0
-    is_in_order = number == client.responded and outgoing.streaming is None
-    if is_in_order and not (outgoing.early_responses or client.incoming.expects_continue):
-        client, effects, count = send_whole_responses(client, event.responses, context)
-    for response in event.responses[count:]:
-        client, more = take_response(client, number + count, response, context)
-        effects += more
-        count += 1
+    number, responses = event.ticket.number, event.responses
+    effects: list[Effect] = []
+    while responses:
+        count, first = 1, client.responded
+        if number == first and client.outstanding and client.outgoing.streaming is None:
+            client, more = send_response(client, responses, context)
+            count = client.responded - first or 1  # a stream counts when it has ended
+            if client.outgoing.early_responses:
+                client, more = send_early_responses(client, more, context)
+        else:
+            client, more = _hold_response(client, number, responses[0])
+        effects = effects + more if effects else more
+        number, responses = number + count, responses[count:]
     return client, effects
 
 
-def take_response(client: Client, number: int, response: Response, context: Context) -> Step:
-    """Send, hold or close the response to the request with this number."""
-    ahead, outgoing = number - client.responded, client.outgoing
-    # The first outstanding request has its response already while the body of that is streamed.
-    is_awaited = (
-        0 <= ahead < len(client.outstanding)
-        and number not in dict(outgoing.early_responses)
-        and (ahead > 0 or outgoing.streaming is None)
-    )
-    if not is_awaited:
-        return client, _close_body_of(client, number, response)
-    if ahead:
-        held = (*outgoing.early_responses, (number, response))
-        return with_outgoing(client, outgoing.replace(early_responses=held)), []
-    client, effects = send_response(client, response, context)
-    return send_early_responses(client, effects, context)
+def _hold_response(client: Client, number: int, response: Response) -> Step:
+    """Hold a response that is early, or close one that is not awaited: of a request that is not
+    outstanding, or has its response already.
+    """
+    held, ahead = client.outgoing.early_responses, number - client.responded
+    # the first outstanding request has its response already while the body of that is streamed
+    if 0 < ahead < len(client.outstanding) and number not in dict(held):
+        outgoing = client.outgoing.replace(early_responses=(*held, (number, response)))
+        return with_outgoing(client, outgoing), []
+    return client, _close_body_of(client, number, response)
 
 
 def _close_body_of(client: Client, number: int, response: Response) -> list[Effect]:
@@ -98,51 +90,60 @@ def send_early_responses(client: Client, effects: list[Effect], context: Context
         if response is None:
             break
         outgoing = client.outgoing.replace(early_responses=tuple(held.items()))
-        client, more = send_response(with_outgoing(client, outgoing), response, context)
+        client, more = send_response(with_outgoing(client, outgoing), (response,), context)
         effects = effects + more
     return client, effects
 
 
-# -- one response ----------------------------------------------------------------------------------
+# -- sending them ----------------------------------------------------------------------------------
 
 
-def send_response(client: Client, response: Response, context: Context) -> Step:
-    """Send the response to the first outstanding request; the body of a stream is pulled."""
+def send_response(client: Client, responses: Sequence[Response], context: Context) -> Step:
+    """Send the first outstanding requests their responses, of which there is at least one: in one
+    piece all those in front that have a body of bytes, or the first one alone if that is another;
+    the body of a stream is pulled.
+    """
+    response, effects = responses[0], list[Effect]()
     body = response.body
     if isinstance(body, Upgrade):
         return _upgrade(client, response, context)
-    if isinstance(body, EventStream):
-        return _send_event_stream(client, response, body, context)
-    return _send_body(client, response, body, context)
+    if client.incoming.expects_continue:
+        client, effects = _send_due_continue(client)
+    if isinstance(body, bytes):
+        client, more = _send_whole(client, responses, context)
+    elif isinstance(body, EventStream):
+        client, more = _send_event_stream(client, response, body, context)
+    else:
+        client, more = _send_stream(client, response, context)
+    return client, effects + more if effects else more
 
 
-def send_whole_responses(
-    client: Client, responses: Sequence[Response], context: Context
-) -> tuple[Client, list[Effect], int]:
-    """Send those at the front of these responses that have a body of bytes, to the first
-    outstanding requests, in one piece; also returned is how many they are.
-
-    One that cannot be sent, and those behind the last one of the connection, are left.
+def _send_whole(client: Client, responses: Sequence[Response], context: Context) -> Step:
+    """Send those at the front of these responses that have a body of bytes, up to the last one of
+    the connection; one that cannot be sent is left, and answered with 500 if it is the first.
     """
     pieces: list[bytes] = []
     effects: list[Effect] = []
-    count, closes = 0, False
-    for response in responses:
-        if closes or count == len(client.outstanding) or not isinstance(response.body, bytes):
+    count, closes, outstanding = 0, False, client.outstanding
+    for response, head in zip(responses, outstanding, strict=False):
+        if not isinstance(response.body, bytes):
             break
-        head, is_last = client.outstanding[count], _is_last_response(client, count, context)
-        encoded = encode_response(response, head, is_last, context.date)
+        closes = _is_last_response(client, count, context)
+        encoded = encode_response(response, head, closes, context.date)
         if isinstance(encoded, str):
+            if not count:
+                return _send_internal_error(client, encoded, [], context)
+            closes = False
             break
         if context.logs_access:
             effects.append(_access(client, head, response, _since(client, head, context)))
         pieces += encoded.pieces
-        closes = encoded.closes
         count += 1
-    if count:
-        client, sent = _send_pieces(client, count, pieces, closes, context)
-        effects += sent
-    return client, effects, count
+        if encoded.closes:
+            closes = True
+            break
+    client, sent = _send_pieces(client, count, pieces, closes, context)
+    return client, effects + sent if effects else sent
 
 
 def _send_pieces(
@@ -160,22 +161,16 @@ def _send_pieces(
     return write(after, segments)
 
 
-def _send_body(
-    client: Client, response: Response, body: bytes | StreamedBody, context: Context
-) -> Step:
-    """Send a whole response, or the head of one whose body is streamed and a `Pull`."""
+def _send_stream(client: Client, response: Response, context: Context) -> Step:
+    """Send the head of a response whose body is streamed, and a `Pull`."""
     head, ticket = client.outstanding[0], Ticket(client.conn, client.responded)
-    client, effects = _send_due_continue(client)
-    if isinstance(body, bytes):
-        client, sent, count = send_whole_responses(client, (response,), context)
-        if count:
-            return client, effects + sent
     encoded = encode_response(response, head, _is_last_response(client, 0, context), context.date)
     if isinstance(encoded, str):
         unsent = _close_body_of(client, ticket.number, response)
-        return _send_internal_error(client, effects, encoded, unsent, context)
+        return _send_internal_error(client, encoded, unsent, context)
+    effects: list[Effect] = []
     if context.logs_access:
-        effects = [*effects, _access(client, head, response, _since(client, head, context))]
+        effects.append(_access(client, head, response, _since(client, head, context)))
     client, sent = _begin_response(client, encoded)
     next_chunk = CloseBody(ticket) if encoded.streaming is None else Pull(ticket)
     return client, [*effects, *sent, next_chunk]
@@ -188,15 +183,15 @@ def _send_event_stream(
     if context.is_draining or not context.has_subscriber_slot:
         return _reject_event_stream(client, context)
     head, closes = client.outstanding[0], _is_last_response(client, 0, context)
-    client, effects = _send_due_continue(client)
     encoded = encode_response(response, head, closes, context.date)
     if isinstance(encoded, str):
-        return _send_internal_error(client, effects, encoded, [], context)
+        return _send_internal_error(client, encoded, [], context)
     subscription = event_stream_subscription(body, context.limits)
     if isinstance(subscription, str):
-        return _send_internal_error(client, effects, subscription, [], context)
+        return _send_internal_error(client, subscription, [], context)
+    effects: list[Effect] = []
     if context.logs_access:
-        effects = [*effects, _access(client, head, response, _since(client, head, context))]
+        effects.append(_access(client, head, response, _since(client, head, context)))
     if encoded.streaming is None:
         client, sent = _begin_response(client, encoded)
     else:
@@ -214,7 +209,7 @@ def _reject_event_stream(client: Client, context: Context) -> Step:
     info = CLOSE_INFO[reason]
     rejection = Response.error(info.status, info.sentence, headers=(("Retry-After", "1"),))
     note = _refusal_note(client, info.status, reason, info.sentence)
-    client, effects = send_response(client, rejection, context)
+    client, effects = send_response(client, (rejection,), context)
     return client, [note, *effects]
 
 
@@ -224,10 +219,10 @@ def _upgrade(client: Client, response: Response, context: Context) -> Step:
     opened = open_websocket(client, response, context)
     if isinstance(opened, Malformed):
         note = _refusal_note(client, opened.status, opened.reason, opened.message)
-        client, effects = send_response(client, reject_upgrade(opened), context)
+        client, effects = send_response(client, (reject_upgrade(opened),), context)
         return client, [note, *effects]
     if isinstance(opened, str):
-        return _send_internal_error(client, [], opened, [], context)
+        return _send_internal_error(client, opened, [], context)
     client, effects = opened
     if context.logs_access:
         access = _access(client, head, Response(101, (), b""), since)
@@ -236,16 +231,16 @@ def _upgrade(client: Client, response: Response, context: Context) -> Step:
 
 
 def _send_internal_error(
-    client: Client, before: list[Effect], problem: str, unsent: list[Effect], context: Context
+    client: Client, problem: str, unsent: list[Effect], context: Context
 ) -> Step:
     """Answer 500, for the response that the handler made cannot be sent; the error log says why.
 
-    `before` are effects that come first, `unsent` those that end what was to be sent.
+    `unsent` are effects that end what was to be sent.
     """
     head = client.outstanding[0]
     note = Log(ERROR_LOG, LogLevel.ERROR, f"{head.method} {head.target}: {problem}")
-    client, effects = send_response(client, _INTERNAL_ERROR, context)
-    return client, [*before, note, *unsent, *effects]
+    client, effects = send_response(client, (_INTERNAL_ERROR,), context)
+    return client, [note, *unsent, *effects]
 
 
 def _is_last_response(client: Client, index: int, context: Context) -> bool:
@@ -400,5 +395,6 @@ def respond_to_failure(client: Client, event: HandlerFailed, context: Context) -
         return Disconnected(client, CloseReason.HANDLER_ERROR), notes
     is_error = type(event.status) is int and 400 <= event.status <= 599
     response = Response.error(event.status if is_error else 500, event.message)
-    client, effects = take_response(client, ticket.number, response, context)
+    answer = HandlerReturned(ticket, (response,))
+    client, effects = take_responses(client, answer, context)
     return client, notes + effects

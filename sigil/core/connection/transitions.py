@@ -34,21 +34,12 @@ from ..events import (
 )
 from ..limits import Limits
 from ..parse_result import malformed
-from .client import (
-    IDLE_HTTP,
-    NOTHING_OUTGOING,
-    Client,
-    Disconnected,
-    Phase,
-    after_send,
-    with_incoming,
-    with_outbox,
-    with_outgoing,
-)
-from .client_status import is_close_due, may_parse
+from .client import IDLE_HTTP, Client, Disconnected, Phase, after_send, with_incoming, with_outgoing
+from .client_status import is_at_rest, is_close_due, may_parse
 from .context import Context, Outcome
 from .deadlines import Waiting, waiting_for
 from .event_stream import event_stream_half_closed, stop_event_stream
+from .outgoing import NOTHING_OUTGOING, with_outbox
 from .output import total_len, write_and_shut
 from .requests import (
     fail_after_outstanding,
@@ -96,6 +87,8 @@ def resume(client: Client, effects: list[Effect], context: Context) -> Outcome:
     then what comes last; `effects` are those until here.
     """
     while client.incoming.phase is not LINGER:
+        if is_at_rest(client) and (client.outstanding or not context.is_draining):
+            break
         if client.outgoing.early_responses:
             client, effects = send_early_responses(client, effects, context)
         if client.outgoing.postponed:

@@ -27,9 +27,10 @@ from ..limits import Limits
 from ..parse_result import Malformed, malformed
 from ..websocket.frames import FrameRules, Opcode, encode_frame
 from ..websocket.handshake import check_upgrade, encode_upgrade, is_upgrade
-from .client import DELIVERING, NOTHING_OUTGOING, Client, Incoming
+from .client import DELIVERING, Client, Incoming
 from .context import Context, Step
 from .heartbeat import asks_for_heartbeats, first_heartbeat, heartbeat
+from .outgoing import NOTHING_OUTGOING
 from .output import write
 from .subscriber import Subscriber, add_topics, make_subscriber
 from .websocket import take_data

@@ -32,7 +32,6 @@ from ..websocket.messages import (
 from .client import (
     DELIVERING,
     IDLE_WEBSOCKET,
-    NOTHING_OUTGOING,
     Client,
     Incoming,
     Phase,
@@ -44,6 +43,7 @@ from .client import (
 )
 from .client_status import buffered_len, may_deliver, subscriber_of, websocket_of
 from .context import Context, Outcome, Step
+from .outgoing import NOTHING_OUTGOING
 from .output import KEEP
 from .send_queue import enqueue_frame
 from .subscriber import OPEN, CloseState

@@ -33,17 +33,10 @@ from ..parse_result import malformed
 from ..websocket.fragments import CompressedMessage, Message
 from ..websocket.frames import Opcode, encode_close, encode_frame, is_close_code
 from ..websocket.messages import BETWEEN_MESSAGES, Close
-from .client import (
-    DROPPED,
-    NOTHING_OUTGOING,
-    Client,
-    Disconnected,
-    Phase,
-    with_subscriber,
-    with_websocket,
-)
+from .client import DROPPED, Client, Disconnected, Phase, with_subscriber, with_websocket
 from .client_status import subscriber_of, websocket_of
 from .context import Context, Outcome, Step
+from .outgoing import NOTHING_OUTGOING
 from .output import write_and_shut
 from .send_queue import enqueue_broadcast, enqueue_frame
 from .subscriber import OPEN, CloseState

@@ -25,17 +25,10 @@ from ..effects import ERROR_LOG, SERVER_LOG, Log, LogLevel, Send
 from ..events import FanOutStalled, Segment, SendMessages, Subscribe
 from ..limits import Limits
 from ..send_status import SendStatus
-from .client import (
-    Client,
-    Disconnected,
-    Phase,
-    after_sending,
-    with_outbox,
-    with_outgoing,
-    with_subscriber,
-)
+from .client import Client, Disconnected, Phase, after_sending, with_outgoing, with_subscriber
 from .client_status import buffered_len, is_in_cohort, outbox_len, subscriber_of
 from .context import Context, Outcome, Step
+from .outgoing import with_outbox
 from .output import KEEP, write_and_shut
 from .send_queue import (
     Dequeued,

@@ -77,7 +77,9 @@ def date_field_and_end(seconds: int) -> bytes:
 
 
 _STATUS_LINES: Final = {
-    status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in REASON_PHRASES.items()
+    status: f"HTTP/1.1 {status} {phrase}\r\n".encode()
+    for status, phrase in REASON_PHRASES.items()
+    if check_status(status) is None
 }
 _CONNECTION_CLOSE: Final = b"Connection: close\r\n"
 _CONNECTION_KEEP_ALIVE: Final = b"Connection: keep-alive\r\n"
@@ -91,12 +93,16 @@ def encode_response(response: Response, head: Head, closes: bool, date: bytes) -
     ends a head.
     """
     status, body = response.status, response.body
-    problem = check_status(status)
-    if problem is not None:
-        return problem
-    fields = prepare_headers(response.headers)
-    if isinstance(fields, str):
-        return fields
+    if type(status) is not int or status not in _STATUS_LINES:
+        problem = check_status(status)
+        if problem is not None:
+            return problem
+    fields = response.prepared
+    if fields is None:
+        checked = prepare_headers(response.headers)
+        if isinstance(checked, str):
+            return checked
+        fields = checked
     closes = closes or fields.closes
     match body:
         case bytes():

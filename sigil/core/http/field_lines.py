@@ -106,9 +106,9 @@ def field_line(name: Any, value: Any) -> FieldLine | str:
     """
     if type(name) is not str or type(value) is not str:
         return f"headers are pairs of str, not of {type_name(name)} and {type_name(value)}"
-    return (
-        _encode_remembered(name, value) if _may_remember(name, value) else encode_field(name, value)
-    )
+    if len(name) + len(value) > REMEMBERED_LEN or may_be_secret(name, value):
+        return encode_field(name, value)
+    return _encode_remembered(name, value)
 
 
 def encode_field(name: str, value: str) -> FieldLine | str:
@@ -126,11 +126,6 @@ def encode_field(name: str, value: str) -> FieldLine | str:
 _encode_remembered: Final = lru_cache(maxsize=REMEMBERED_FIELDS)(encode_field)
 
 
-def _may_remember(name: str, value: str) -> bool:
-    """True for a field that is short, and no secret."""
-    return len(name) + len(value) <= REMEMBERED_LEN and not may_be_secret(name, value)
-
-
 # -- all of them -----------------------------------------------------------------------------------
 
 
@@ -144,12 +139,12 @@ def prepare_headers(pairs: Any) -> PreparedHeaders | str:
     """The headers of a response, validated and encoded, or a sentence that says why they cannot be
     sent. Content-Length and Connection are left out, since their lines depend on the request.
     """
-    return _prepare_remembered(pairs) if _may_remember_all(pairs) else prepare_fields(pairs)
+    return _prepare_remembered(pairs) if may_remember_all(pairs) else prepare_fields(pairs)
 
 
-def _may_remember_all(pairs: Any) -> bool:
-    """True for a few pairs of str, each of which is remembered too: looking up anything else could
-    run code of the program.
+def may_remember_all(pairs: Any) -> bool:
+    """True for a few short pairs of str without a secret: looking up anything else could run code
+    of the program.
     """
     if type(pairs) is not tuple or len(pairs) > REMEMBERED_SET_FIELDS:
         return False
@@ -157,9 +152,19 @@ def _may_remember_all(pairs: Any) -> bool:
         if type(pair) is not tuple or len(pair) != 2:
             return False
         name, value = pair
-        if type(name) is not str or type(value) is not str or not _may_remember(name, value):
+        if type(name) is not str or type(value) is not str:
+            return False
+        if len(name) + len(value) > REMEMBERED_LEN or may_be_secret(name, value):
             return False
     return True
+
+
+def with_fields_before(prepared: PreparedHeaders, before: PreparedHeaders) -> PreparedHeaders:
+    """The prepared headers with others before them, which have other names and do not frame."""
+    return PreparedHeaders(
+        before.block + prepared.block, before.keys + prepared.keys, prepared.has_date,
+        prepared.closes, prepared.length, prepared.options,
+    )  # fmt: skip
 
 
 def prepare_fields(pairs: Any) -> PreparedHeaders | str:

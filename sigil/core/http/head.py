@@ -12,7 +12,7 @@ request line first, then illegal bytes in the rest, then the size. It does not k
 that the bytes came from.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias, final
 from urllib.parse import unquote
 
@@ -140,6 +140,20 @@ def request_of(head: Head, body: bytes, peer: Peer) -> Request:
         head.method, head.target, head.path, head.query, head.version, head.headers,
         body, peer, head.bounds,
     )  # fmt: skip
+
+
+def requests_of(heads: Sequence[Head], body: bytes, peer: Peer) -> tuple[Request, ...]:
+    """The requests with these heads and this body, from `peer`; a head that comes again at once
+    makes the very same request.
+    """
+    if len(heads) == 1:
+        return (request_of(heads[0], body, peer),)
+    requests: list[Request] = []
+    last: Head | None = None
+    for head in heads:
+        requests.append(requests[-1] if head is last else request_of(head, body, peer))
+        last = head
+    return tuple(requests)
 
 
 # -- a whole head ----------------------------------------------------------------------------------

@@ -51,9 +51,8 @@ def may_be_secret(name: str, value: str) -> bool:
     """True if the name of a field suggests a secret, or the query of a reference in its value, as
     in a Location or a Referer.
     """
-    is_short = len(name) <= REMEMBERED_NAME_LEN
-    is_named = _is_secret_remembered(name) if is_short else holds_secret(name)
-    return is_named or ("?" in value and holds_secret(value))
+    is_named = _is_secret_remembered if len(name) <= REMEMBERED_NAME_LEN else holds_secret
+    return is_named(name) or ("?" in value and holds_secret(value))
 
 
 def _combine(pairs: Pairs) -> dict[str, str]:

@@ -16,13 +16,21 @@ import builtins
 import json as _json
 import re
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Final, TypeAlias, final
+from typing import Any, Final, NamedTuple, TypeAlias, final
 from urllib.parse import quote
 
 from ..topics import AllTopics, Topic
 from ..value import Value
-from .field_lines import prepare_headers
+from .field_lines import (
+    REMEMBERED_SETS,
+    PreparedHeaders,
+    may_remember_all,
+    prepare_fields,
+    prepare_headers,
+    with_fields_before,
+)
 from .headers import Headers, Pair, Pairs, to_pairs
 from .validate import check_retry, check_start, check_status, check_subscription
 
@@ -30,11 +38,27 @@ HeadersLike: TypeAlias = "Mapping[str, str] | Headers | Iterable[Pair]"
 BytesLike: TypeAlias = "bytes | bytearray | memoryview"
 TopicsLike: TypeAlias = "Iterable[Topic] | Topic"
 
-TEXT: Final[Pairs] = (("Content-Type", "text/plain; charset=utf-8"),)
-HTML: Final[Pairs] = (("Content-Type", "text/html; charset=utf-8"),)
-JSON: Final[Pairs] = (("Content-Type", "application/json"),)
-OCTETS: Final[Pairs] = (("Content-Type", "application/octet-stream"),)
-EVENTS: Final[Pairs] = (
+
+class Merged(NamedTuple):
+    """Headers that can be sent, as pairs and prepared."""
+
+    pairs: Pairs
+    prepared: PreparedHeaders
+
+
+def _defaults(*pairs: Pair) -> Merged:
+    """Default headers."""
+    prepared = prepare_headers(pairs)
+    assert isinstance(prepared, PreparedHeaders)
+    return Merged(pairs, prepared)
+
+
+NONE: Final = _defaults()
+TEXT: Final = _defaults(("Content-Type", "text/plain; charset=utf-8"))
+HTML: Final = _defaults(("Content-Type", "text/html; charset=utf-8"))
+JSON: Final = _defaults(("Content-Type", "application/json"))
+OCTETS: Final = _defaults(("Content-Type", "application/octet-stream"))
+EVENTS: Final = _defaults(
     ("Content-Type", "text/event-stream"),
     ("Cache-Control", "no-store"),
     ("X-Accel-Buffering", "no"),
@@ -154,26 +178,30 @@ class Response(Value):
     """
 
     __match_args__ = ("status", "headers", "body")
-    __slots__ = __match_args__
+    __slots__ = (*__match_args__, "prepared")
 
-    def __init__(self, status: int, headers: Pairs, body: Body) -> None:
+    def __init__(
+        self, status: int, headers: Pairs, body: Body, prepared: PreparedHeaders | None = None
+    ) -> None:
         self.status: Final = status
         self.headers: Final = headers
         self.body: Final = body
+        self.prepared: Final = prepared
+        """What `prepare_headers` makes of `headers`, if whoever made the response knows it."""
 
     @staticmethod
     def text(text: str, status: int = 200, headers: HeadersLike = ()) -> Response:
         """A response of plain text in UTF-8."""
         if not isinstance(text, str):
             raise _not_text(text)
-        return Response(_status(status), _merge(TEXT, headers), text.encode())
+        return _respond(status, TEXT, headers, text.encode())
 
     @staticmethod
     def html(text: str, status: int = 200, headers: HeadersLike = ()) -> Response:
         """A response of HTML in UTF-8."""
         if not isinstance(text, str):
             raise _not_text(text)
-        return Response(_status(status), _merge(HTML, headers), text.encode())
+        return _respond(status, HTML, headers, text.encode())
 
     @staticmethod
     def json(value: Any, status: int = 200, headers: HeadersLike = ()) -> Response:
@@ -182,12 +210,12 @@ class Response(Value):
         JSON.
         """
         text = _json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return Response(_status(status), _merge(JSON, headers), text.encode())
+        return _respond(status, JSON, headers, text.encode())
 
     @staticmethod
     def bytes(data: BytesLike, status: int = 200, headers: HeadersLike = ()) -> Response:
         """A response of bytes, `application/octet-stream` unless `headers` have a Content-Type."""
-        return Response(_status(status), _merge(OCTETS, headers), _frozen(data))
+        return _respond(status, OCTETS, headers, _frozen(data))
 
     @staticmethod
     def stream(chunks: Chunks, status: int = 200, headers: HeadersLike = ()) -> Response:
@@ -199,9 +227,7 @@ class Response(Value):
         now, ask again soon", or a `Deferred` that will be resolved with one; empty chunks are
         skipped. The iterator is closed when the client disconnects.
         """
-        return Response(
-            _status(status), _merge(OCTETS, headers), StreamedBody(_iterable(chunks, "bytes"))
-        )
+        return _respond(status, OCTETS, headers, StreamedBody(_iterable(chunks, "bytes")))
 
     @staticmethod
     def sse(
@@ -240,16 +266,12 @@ class Response(Value):
             raise TypeError(problem)
         if events is None:
             body = EventStream(*subscription, after, retry_ms)
-            return Response(_status(status), _merge(EVENTS, headers), body)
+            return _respond(status, EVENTS, headers, body)
         if any(subscription) or after is not None or retry_ms is not None:
             raise TypeError(
                 "an event stream is one of events, or one of what is broadcast to topics, not both"
             )
-        return Response(
-            _status(status),
-            _merge(EVENTS, headers),
-            StreamedBody(_iterable(events, "events"), True),
-        )
+        return _respond(status, EVENTS, headers, StreamedBody(_iterable(events, "events"), True))
 
     @staticmethod
     def upgrade(
@@ -277,8 +299,8 @@ class Response(Value):
         problem = check_start(after)
         if problem is not None:
             raise TypeError(problem)
-        subscription = _subscription(topics, history)
-        return Response(101, _merge((), headers), Upgrade(subprotocol, *subscription, after))
+        body = Upgrade(subprotocol, *_subscription(topics, history), after)
+        return Response(101, _merge((), headers).pairs, body)
 
     @staticmethod
     def redirect(location: str, status: int = 302, headers: HeadersLike = ()) -> Response:
@@ -295,9 +317,8 @@ class Response(Value):
         if not isinstance(location, str):
             raise TypeError(f"a location is a str, not {type(location).__name__}")
         uri = _location(location)
-        return Response(
-            status, _merge((*TEXT, ("Location", uri)), headers), f"see {uri}\n".encode()
-        )
+        defaults = _merge(TEXT.pairs, (("Location", uri),))
+        return _respond(status, defaults, headers, f"see {uri}\n".encode())
 
     @staticmethod
     def error(status: int, message: str = "", headers: HeadersLike = ()) -> Response:
@@ -306,7 +327,7 @@ class Response(Value):
             raise _not_text(message)
         title = f"{_status(status)} {REASON_PHRASES.get(status, '')}".rstrip()
         text = f"{title}: {message}\n" if message else f"{title}\n"
-        return Response(status, _merge(TEXT, headers), text.encode(errors="replace"))
+        return _respond(status, TEXT, headers, text.encode(errors="replace"))
 
 
 def _not_text(value: object) -> TypeError:
@@ -344,22 +365,43 @@ def _status(status: int) -> int:
     return status
 
 
-def _merge(defaults: Pairs, headers: HeadersLike) -> Pairs:
+def _respond(status: int, defaults: Merged, headers: HeadersLike, body: Body) -> Response:
+    """The response with this body, the default headers whose names are not in `headers`, and these;
+    ValueError or TypeError for a status or a header that cannot be sent.
+    """
+    if status != 200:
+        _status(status)
+    merged = _merge(defaults.pairs, headers) if headers else defaults
+    return Response(status, merged.pairs, body, merged.prepared)
+
+
+def _merge(defaults: Pairs, headers: HeadersLike) -> Merged:
     """The default headers whose names are not in `headers`, then `headers`; ValueError or TypeError
     for a header that cannot be sent.
     """
-    if not headers:
-        return defaults
-    given = headers if type(headers) is tuple else to_pairs(headers)
-    prepared = prepare_headers(given)
+    if type(headers) is tuple:
+        given = headers
+    else:
+        given = tuple(headers.items()) if type(headers) is dict else to_pairs(headers)
+    if may_remember_all(given) and may_remember_all(defaults):
+        return _merge_remembered(defaults, given)
+    return merge_pairs(defaults, given)
+
+
+def merge_pairs(defaults: Pairs, given: Pairs) -> Merged:
+    """`_merge` of pairs, not remembered."""
+    prepared = prepare_fields(given)
     if isinstance(prepared, str):
-        given = to_pairs(headers)  # which raises if they are no pairs of str
-        prepared = prepare_headers(given)
-    if isinstance(prepared, str):
+        to_pairs(given)  # which raises TypeError if they are no pairs of str
         raise ValueError(prepared)
     keys = prepared.keys
-    missing = [pair for pair in defaults if pair[0].lower() not in keys]
-    return (*missing, *given) if missing else given
+    missing = tuple([pair for pair in defaults if pair[0].lower() not in keys])
+    before = prepare_headers(missing)
+    assert isinstance(before, PreparedHeaders), "the default headers can be sent"
+    return Merged((*missing, *given), with_fields_before(prepared, before))
+
+
+_merge_remembered: Final = lru_cache(maxsize=REMEMBERED_SETS)(merge_pairs)
 
 
 def _iterable(chunks: Chunks, items: str) -> Chunks:

@@ -29,14 +29,16 @@ from ..connection.client_status import (
     holds_nothing,
     incoming_len,
     is_close_due,
+    is_counted,
     is_scheduled,
     is_subscriber,
     may_parse,
+    stays_at_rest,
     stays_idle,
     subscriber_of,
 )
 from ..connection.context import Context, Outcome, Parse, context
-from ..connection.deadlines import after_transition, deadline_of
+from ..connection.deadlines import after_transition, deadline_of, waiting_anew
 from ..connection.responses import NO_HEAD, service_unavailable
 from ..connection.send_queue import encode_ahead
 from ..connection.subscriber import Subscriber
@@ -127,6 +129,13 @@ class Batch:
         after, effects = outcome
         if isinstance(after, Disconnected):
             self._remove(before, after, effects)
+            return
+        if stays_at_rest(before, after):
+            self.draft.entries[after.conn.slot] = waiting_anew(before, after, self.context.now)
+            self.effects += effects
+            if not (is_counted(before.outstanding) or is_counted(after.outstanding)):
+                return  # no sum has changed
+            self.update_load(before, after)
             return
         is_idle, is_new = stays_idle(before, after), False
         if not is_idle:

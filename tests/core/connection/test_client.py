@@ -5,16 +5,10 @@ for.
 import pytest
 
 from sigil.core.close_reasons import CloseReason
-from sigil.core.connection.client import (
-    IDLE_HTTP,
-    NOTHING_OUTGOING,
-    Client,
-    Incoming,
-    Outgoing,
-    Phase,
-)
+from sigil.core.connection.client import IDLE_HTTP, Client, Incoming, Phase
 from sigil.core.connection.client_status import may_parse, outbox_len, pipeline_waits
 from sigil.core.connection.deadlines import interest_of
+from sigil.core.connection.outgoing import NOTHING_OUTGOING, Outgoing
 from sigil.core.effects import Interest
 from tests.support.core_clients import (
     FRESH,

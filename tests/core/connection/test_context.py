@@ -50,7 +50,7 @@ def test_a_buffer_is_parsed_and_no_handler_called() -> None:
 def test_a_complete_request_is_finalized() -> None:
     head = parse_headers_only(GET)
     assert isinstance(head, Head)
-    client, effects = finalize_request(CLIENT, head, b"body")
+    client, effects = finalize_request(CLIENT, (head,), context(), b"body")
     (order,) = effects
     assert isinstance(order, Handle)
     assert isinstance(order.requests[0], Request)
@@ -59,7 +59,7 @@ def test_a_complete_request_is_finalized() -> None:
 
 def test_a_response_is_sent() -> None:
     client, _ = handle_client_data(CLIENT, GET, context())
-    client, effects = send_response(client, Response.text("hello"), context())
+    client, effects = send_response(client, (Response.text("hello"),), context())
     assert sent_by([*effects]).startswith(b"HTTP/1.1 200 OK\r\n")
     assert sent_by([*effects]).endswith(b"\r\n\r\nhello")
     assert (client.outstanding, client.responded) == ((), 1)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from sigil.core.connection.client import IDLE_HTTP, NOTHING_OUTGOING, Client
+from sigil.core.connection.client import IDLE_HTTP, Client
 from sigil.core.connection.deadlines import Waiting, after_transition, deadline_of, waiting_for
+from sigil.core.connection.outgoing import NOTHING_OUTGOING
 from sigil.core.effects import Interest, Watch
 from sigil.core.limits import Limits
 from tests.support.core_clients import (

@@ -8,7 +8,8 @@ import pytest
 
 from sigil.core.broadcast.encoding import Encoding, encode_message
 from sigil.core.broadcast.entry import NO_OPTIONS
-from sigil.core.connection.client import DELIVERING, IDLE_WEBSOCKET, NOTHING_OUTGOING
+from sigil.core.connection.client import DELIVERING, IDLE_WEBSOCKET
+from sigil.core.connection.outgoing import NOTHING_OUTGOING
 from sigil.core.connection.send_queue import COPY_MAX, enqueue_messages
 from sigil.core.connection.subscriber import LongFrame
 from sigil.core.effects import Deliver, Effect, Send, Then

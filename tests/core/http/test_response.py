@@ -1,5 +1,6 @@
 """Responses: constructors in, plain tuples out, and nothing that could not be sent."""
 
+import pickle
 import re
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sigil.core.http.field_lines import prepare_headers
 from sigil.core.http.headers import Headers
 from sigil.core.http.response import Response, StreamedBody
 from tests.support.builds import refusal
@@ -194,3 +196,28 @@ def test_what_is_not_a_body_is_refused_at_once(index: int) -> None:
     call, error = bad_calls()[index]
     with pytest.raises(error):
         call()
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        Response.text("hello"),
+        Response.text("hello", headers={"X-A": "b"}),
+        Response.text("hello", headers={"Content-Type": "text/csv", "Set-Cookie": "a=b"}),
+        Response.redirect("/elsewhere?token=1", headers=(("Date", "now"), ("Connection", "close"))),
+        Response.sse(headers={"cache-control": "no-cache"}),
+        Response.json(1, headers=[("Content-Length", "1")]),
+    ],
+)
+def test_what_a_response_knows_of_its_headers_is_what_they_are_prepared_to(
+    response: Response,
+) -> None:
+    assert response.prepared is not None
+    assert response.prepared == prepare_headers(response.headers)
+
+
+def test_what_is_known_of_headers_is_no_part_of_the_value() -> None:
+    made, plain = Response.text("hello"), Response(200, PLAIN, b"hello")
+    assert (made, hash(made), repr(made)) == (plain, hash(plain), repr(plain))
+    assert plain.prepared is None and pickle.loads(pickle.dumps(made)).prepared is None
+    assert made.replace(headers=(("X-A", "b"),)).prepared is None

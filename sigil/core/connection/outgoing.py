@@ -1,0 +1,127 @@
+"""What is on its way to a client, as a record.
+
+Theory: nearly every client has nothing of it, and shares one record (`NOTHING_OUTGOING`), so that
+this can be told by identity. What is here cannot be forgotten yet: responses that come too early,
+what the kernel did not take, how the client reads.
+
+Rules: a record is made anew with its constructor, here. It does not know what the bytes mean.
+"""
+
+from typing import Final, final
+
+from ..close_reasons import CloseReason
+from ..effects import Interest
+from ..events import Segment
+from ..http.chunks import StreamState
+from ..http.request import Request
+from ..http.response import Response
+from ..value import Value
+
+
+@final
+class ReadLag(Value):
+    """Since when a client has been behind with reading, and how many bytes it had taken by then.
+
+    Bytes are sent as if all of them would be taken. So it counts as caught up at `caught_up_at`
+    only if that still holds when the tick has ended; or if it is behind again by then, and
+    `caught_up_at_bytes` bytes were taken all the same. What it gained by reading faster than it
+    must is kept no longer than it may pause: `lapsed` are the seconds beyond.
+    """
+
+    __match_args__ = ("since", "bytes_out", "caught_up_at", "caught_up_at_bytes", "lapsed")
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        since: float,
+        bytes_out: int,
+        caught_up_at: float,
+        caught_up_at_bytes: int,
+        lapsed: float,
+    ) -> None:
+        self.since: Final = since
+        self.bytes_out: Final = bytes_out
+        self.caught_up_at: Final = caught_up_at
+        self.caught_up_at_bytes: Final = caught_up_at_bytes
+        self.lapsed: Final = lapsed
+
+
+@final
+class Outgoing(Value):
+    """What is on its way to the client and cannot be forgotten yet."""
+
+    __match_args__ = (
+        "early_responses", "postponed", "streaming", "outbox", "is_full", "reason",
+        "interest", "read_lag",
+    )  # fmt: skip
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        early_responses: tuple[tuple[int, Response], ...],
+        postponed: tuple[tuple[int, Request], ...],
+        streaming: StreamState | None,
+        outbox: tuple[Segment, ...],
+        is_full: bool,
+        reason: CloseReason,
+        interest: Interest,
+        read_lag: ReadLag | None,
+    ) -> None:
+        self.early_responses: Final = early_responses
+        """Responses to later requests than the first outstanding one, each with its request's
+        number.
+        """
+        self.postponed: Final = postponed
+        """Outstanding requests with which the handler was not called, each with its number: they
+        are handed out again when there is room for their responses.
+        """
+        self.streaming: Final = streaming
+        """The response body that is being streamed, chunk by chunk."""
+        self.outbox: Final = outbox
+        """What the kernel did not take."""
+        self.is_full: Final = is_full
+        """So much was sent at once that the kernel may not have taken it: nothing is parsed until
+        it reports that there is room.
+        """
+        self.reason: Final = reason
+        """Why the connection lingers."""
+        self.interest: Final = interest
+        self.read_lag: Final = read_lag
+
+
+NOTHING_OUTGOING: Final = Outgoing((), (), None, (), False, CloseReason.OK, Interest.READ, None)
+
+
+# -- updates ---------------------------------------------------------------------------------------
+
+
+def with_outbox(outgoing: Outgoing, outbox: tuple[Segment, ...], is_full: bool) -> Outgoing:
+    """The outgoing data with another outbox, and whether the kernel is to report room first."""
+    return Outgoing(
+        outgoing.early_responses, outgoing.postponed, outgoing.streaming, outbox, is_full,
+        outgoing.reason, outgoing.interest, outgoing.read_lag,
+    )  # fmt: skip
+
+
+def with_streaming(outgoing: Outgoing, streaming: StreamState | None) -> Outgoing:
+    """The outgoing data with another body that is streamed, or none."""
+    return Outgoing(
+        outgoing.early_responses, outgoing.postponed, streaming, outgoing.outbox, outgoing.is_full,
+        outgoing.reason, outgoing.interest, outgoing.read_lag,
+    )  # fmt: skip
+
+
+def with_watch(outgoing: Outgoing, interest: Interest, read_lag: ReadLag | None) -> Outgoing:
+    """The outgoing data of a client that is watched for this, and that reads like this."""
+    return Outgoing(
+        outgoing.early_responses, outgoing.postponed, outgoing.streaming, outgoing.outbox,
+        outgoing.is_full, outgoing.reason, interest, read_lag,
+    )  # fmt: skip
+
+
+def ending(outgoing: Outgoing, outbox: tuple[Segment, ...], reason: CloseReason) -> Outgoing:
+    """The outgoing data of a connection that ends for this reason behind this outbox."""
+    return Outgoing(
+        outgoing.early_responses, outgoing.postponed, None, outbox, False, reason,
+        outgoing.interest, outgoing.read_lag,
+    )  # fmt: skip
