@@ -121,8 +121,36 @@ TEXT_FACTOR: Final = 2
 
 Parsed: TypeAlias = Head | Malformed | NeedMore
 """What a parser makes of bytes that should begin with a head."""
-ParseLines: TypeAlias = Callable[[bytes], Headers | Malformed]
-"""Makes headers of the field lines of a head, with the empty line behind them."""
+
+
+@final
+class FieldSection(Value):
+    """The field lines of a head, and what follows from them under a version of HTTP, whatever the
+    rest of the request line is.
+    """
+
+    __match_args__ = ("headers", "body_length", "expects_continue", "keep_alive", "size")
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        headers: Headers,
+        body_length: int,
+        expects_continue: bool,
+        keep_alive: bool,
+        size: int,
+    ) -> None:
+        self.headers: Final = headers
+        self.body_length: Final = body_length
+        self.expects_continue: Final = expects_continue
+        self.keep_alive: Final = keep_alive
+        self.size: Final = size
+        """About how many bytes of memory a head with these fields takes beside its target."""
+
+
+ParsedSection: TypeAlias = FieldSection | Malformed
+ParseSection: TypeAlias = Callable[[tuple[bytes, int]], ParsedSection]
+"""Makes a field section of its lines, with the empty line behind them, and the minor version."""
 
 
 def with_headers(head: Head, headers: Headers, more_len: int) -> Head:
@@ -160,20 +188,20 @@ def requests_of(heads: Sequence[Head], body: bytes, peer: Peer) -> tuple[Request
 
 
 def parse_headers_only(
-    data: bytes, limits: Limits = _DEFAULT_LIMITS, parse_lines: ParseLines | None = None
+    data: bytes, limits: Limits = _DEFAULT_LIMITS, parse_section: ParseSection | None = None
 ) -> Parsed:
     """The head at the beginning of `data` (RFC 9112 sections 2 to 6), whatever follows it.
 
     `Malformed` carries the reason and the sentence its sender gets: 400, 413, 414, 417, 431, 501 or
     505. `NeedMore` means that the empty line that ends a head has not come, and that nothing is
-    wrong so far. `parse_lines` may be any function equal to `parse_header_lines` under these
-    limits, such as one that remembers.
+    wrong so far. `parse_section` may be any function equal to `parse_field_section` under
+    these limits, such as one that remembers.
     """
     end = find_header_end(data)
     if end < 0:
         error = check_partial_head(data, 0, limits)
         return NeedMore(len(data)) if error is None else without_body_for_head(data, error)
-    parsed = _parse_head(data[: end + 4], limits, parse_lines)
+    parsed = _parse_head(data[: end + 4], limits, parse_section)
     return without_body_for_head(data, parsed) if type(parsed) is Malformed else parsed
 
 
@@ -186,7 +214,9 @@ def find_header_end(buffer: bytes, start: int = 0) -> int:
     return buffer.find(b"\r\n\r\n", start - 3 if start > 3 else 0)
 
 
-def _parse_head(head: bytes, limits: Limits, parse_lines: ParseLines | None) -> Head | Malformed:
+def _parse_head(
+    head: bytes, limits: Limits, parse_section: ParseSection | None
+) -> Head | Malformed:
     """The head in the bytes of exactly one head, its empty line included."""
     is_legal = has_only_legal_bytes(head, limits)
     line_end = head.find(CRLF, 0, max_line_len(limits))
@@ -196,11 +226,11 @@ def _parse_head(head: bytes, limits: Limits, parse_lines: ParseLines | None) -> 
     line = parse_request_line(head[:line_end], limits)
     if isinstance(line, Malformed):
         return line
-    block = head[line_end + 2 :]
-    headers = parse_header_lines(block, limits) if parse_lines is None else parse_lines(block)
-    if isinstance(headers, Malformed):
-        return headers
-    return _check_fields(line, headers, len(block), limits)
+    lines = head[line_end + 2 :], line.version
+    section = parse_field_section(lines, limits) if parse_section is None else parse_section(lines)
+    if isinstance(section, Malformed):
+        return section
+    return _make_head(line, section, decoding_bounds(limits))
 
 
 def has_only_legal_bytes(head: bytes, limits: Limits) -> bool:
@@ -213,30 +243,32 @@ def has_only_legal_bytes(head: bytes, limits: Limits) -> bool:
     return len(head.translate(None, LEGAL)) == 2 * head.count(CRLF)
 
 
-def _check_fields(
-    line: RequestLine, headers: Headers, block_len: int, limits: Limits
-) -> Head | Malformed:
-    """The head that this request line and these headers make, whose lines have `block_len` bytes,
-    or the first thing that is wrong with them.
+def parse_field_section(lines: tuple[bytes, int], limits: Limits) -> ParsedSection:
+    """The field section in these lines, with the empty line behind them, under a minor version of
+    HTTP/1; or the first thing that is wrong with it.
     """
-    error = check_host_field(headers, line.version)
+    block, version = lines
+    headers = parse_header_lines(block, limits)
+    if isinstance(headers, Malformed):
+        return headers
+    error = check_host_field(headers, version)
     if error is not None:
         return error
-    body_length = message_body_length(headers, line.version)
+    body_length = message_body_length(headers, version)
     if isinstance(body_length, Malformed):
         return body_length
     if body_length > limits.max_body_len:
         return malformed(
             f"the body is longer than {limits.max_body_len} bytes", CloseReason.LARGE_REQUEST
         )
-    expects_continue = _expects_continue(headers, line.version)
+    expects_continue = _expects_continue(headers, version)
     if isinstance(expects_continue, Malformed):
         return expects_continue
-    text_len = TEXT_FACTOR * block_len + TARGET_FACTOR * len(line.target)
-    size = HEAD_BYTES + FIELD_BYTES * len(headers.pairs) + text_len
-    bounds = decoding_bounds(limits)
-    path_and_query = split_target(line.target)
-    return _make_head(line, path_and_query, headers, body_length, expects_continue, size, bounds)
+    size = HEAD_BYTES + FIELD_BYTES * len(headers.pairs) + TEXT_FACTOR * len(block)
+    return FieldSection(
+        headers, body_length, expects_continue and body_length != 0,
+        _keeps_alive(headers, version), size,
+    )  # fmt: skip
 
 
 def _expects_continue(headers: Headers, version: int) -> bool | Malformed:
@@ -254,24 +286,15 @@ def _expects_continue(headers: Headers, version: int) -> bool | Malformed:
     return bool(expectations)
 
 
-def _make_head(
-    line: RequestLine,
-    path_and_query: tuple[str, str],
-    headers: Headers,
-    body_length: int,
-    expects_continue: bool,
-    size: int,
-    bounds: DecodingBounds,
-) -> Head:
+def _make_head(line: RequestLine, section: FieldSection, bounds: DecodingBounds) -> Head:
     """The head with these parts, and what follows from them."""
-    method, target, version = line.method, line.target, line.version
-    path, query = path_and_query
+    method, target, headers = line.method, line.target, section.headers
+    path, query = split_target(target)
     if HEARTBEATS in query and "upgrade" in headers.combined:
         query = "&".join([part for part in query.split("&") if part != HEARTBEATS])
-    keep_alive = _keeps_alive(headers, version)
     may_pipeline = (
-        body_length == 0
-        and keep_alive
+        section.body_length == 0
+        and section.keep_alive
         and method in PIPELINED_METHODS
         # The server's own responses, and a connection that leaves HTTP, are out of the usual way.
         and not is_for_server(method, target)
@@ -282,13 +305,13 @@ def _make_head(
         target,
         unquote(path) if "%" in path else path,
         query,
-        version,
+        line.version,
         headers,
-        body_length,
-        keep_alive,
-        expects_continue and body_length != 0,
+        section.body_length,
+        section.keep_alive,
+        section.expects_continue,
         may_pipeline,
-        size,
+        section.size + TARGET_FACTOR * len(target),
         bounds,
     )
 

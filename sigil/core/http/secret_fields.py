@@ -20,9 +20,8 @@ from .fields import CRLF
 from .head import FIELD_BYTES, LEGAL, TEXT_FACTOR, Head, Parsed, with_headers
 from .headers import with_pair
 
-_SECRET_LINES: Final = tuple(
-    b"\r\n%b: " % name for name in (b"Cookie", b"cookie", b"Authorization", b"authorization")
-)
+_COOKIES: Final = b"\r\nCookie: ", b"\r\ncookie: "
+_CREDENTIALS: Final = b"\r\nAuthorization: ", b"\r\nauthorization: "
 """How the line of such a field begins, as clients spell it."""
 _LINES_MAX: Final = 2
 """One of each name."""
@@ -34,12 +33,15 @@ def parse_around_secret(
     """The head in the bytes of exactly one, if it is good and has a Cookie or an Authorization;
     `parse_rest` parses what is left without that.
     """
-    found = [(line, count) for line in _SECRET_LINES if (count := data.count(line))]
-    is_few = 0 < sum([count for _, count in found]) <= _LINES_MAX
-    if not is_few or len(data) > limits.max_header_len:
+    cookies, credentials = data.count(b"ookie: "), data.count(b"uthorization: ")
+    if not 0 < cookies + credentials <= _LINES_MAX or len(data) > limits.max_header_len:
         return None
-    beginning = found[0][0]
-    start = data.find(beginning)
+    for beginning in _COOKIES if cookies else _CREDENTIALS:
+        start = data.find(beginning)
+        if start >= 0:
+            break
+    else:
+        return None  # it is spelled in another way, or part of something else
     end = data.find(CRLF, start + 2)
     value = data[start + len(beginning) : end]
     if value.translate(None, LEGAL):

@@ -12,12 +12,17 @@ safe as it is a value.
 """
 
 from ...core.connection.context import Parse
-from ...core.http.fields import parse_header_lines
-from ...core.http.head import Head, Parsed, parse_headers_only
-from ...core.http.headers import Headers, hold_secret, holds_secret
+from ...core.http.head import (
+    FieldSection,
+    Head,
+    Parsed,
+    ParsedSection,
+    parse_field_section,
+    parse_headers_only,
+)
+from ...core.http.headers import hold_secret, holds_secret
 from ...core.http.secret_fields import parse_around_secret
 from ...core.limits import Limits
-from ...core.parse_result import Malformed
 
 
 def holds_credentials(head: Head) -> bool:
@@ -25,22 +30,22 @@ def holds_credentials(head: Head) -> bool:
     return hold_secret(head.headers) or (bool(head.query) and holds_secret(head.query))
 
 
-class _LineCache(dict[bytes, Headers | Malformed]):
-    """Headers by the bytes of their lines; a look-up of some that are missing parses them."""
+class _SectionCache(dict[tuple[bytes, int], ParsedSection]):
+    """Field sections by their lines and the version; a look-up of one that is missing parses it."""
 
     def __init__(self, limits: Limits) -> None:
         super().__init__()
         self._limits = limits
 
-    def __missing__(self, block: bytes) -> Headers | Malformed:
+    def __missing__(self, lines: tuple[bytes, int]) -> ParsedSection:
         limits = self._limits
-        headers = parse_header_lines(block, limits)
-        is_kept = len(block) <= limits.max_cached_head_len and limits.max_cached_heads > 0
-        if is_kept and isinstance(headers, Headers) and not hold_secret(headers):
+        section = parse_field_section(lines, limits)
+        is_kept = len(lines[0]) <= limits.max_cached_head_len and limits.max_cached_heads > 0
+        if is_kept and isinstance(section, FieldSection) and not hold_secret(section.headers):
             if len(self) >= limits.max_cached_heads:
                 self.clear()
-            self[block] = headers
-        return headers
+            self[lines] = section
+        return section
 
 
 class _HeadCache(dict[bytes, Parsed]):
@@ -49,14 +54,14 @@ class _HeadCache(dict[bytes, Parsed]):
     def __init__(self, limits: Limits) -> None:
         super().__init__()
         self._limits = limits
-        self._parse_lines = _LineCache(limits).__getitem__
+        self._parse_section = _SectionCache(limits).__getitem__
 
     def __missing__(self, data: bytes) -> Parsed:
         limits = self._limits
         parsed: Parsed | None = parse_around_secret(data, self.__getitem__, limits)
         if parsed is not None:
             return parsed
-        parsed = parse_headers_only(data, limits, self._parse_lines)
+        parsed = parse_headers_only(data, limits, self._parse_section)
         is_kept = len(data) <= limits.max_cached_head_len and limits.max_cached_heads > 0
         if is_kept and isinstance(parsed, Head) and not holds_credentials(parsed):
             if len(self) >= limits.max_cached_heads:
