@@ -135,7 +135,7 @@ def test_a_forgotten_laggard_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_drop_for_what_was_not_needed_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sigil.core.server.publish.next_needed", lambda one, ring: one.cursor)
+    monkeypatch.setattr("sigil.core.server.publish.next_needed", lambda conn, one, ring: one.cursor)
     assert "explained" in noticed()
 
 

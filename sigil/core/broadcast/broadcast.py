@@ -37,19 +37,23 @@ from .cohort_index import (
 )
 from .encoding import ENCODING_INFO, Encoding
 from .entry import (
+    NO_OPTIONS,
     Published,
     Subscription,
     frame_for,
+    is_excluded,
     matches,
 )
+from .latest import is_superseded
 from .position import next_frame
+from .reading import last_due
 from .ring import (
     Ring,
-    last_matching,
     make_ring,
     ring_append,
     ring_reserve,
     ring_skip,
+    with_latest,
 )
 
 Cohorts: TypeAlias = PMap[Subscription, PSet[Conn]]
@@ -59,17 +63,18 @@ Cohorts: TypeAlias = PMap[Subscription, PSet[Conn]]
 class Broadcast(Value):
     """What was published, and where each subscriber is.
 
-    `pending` was published in this tick, `pending_len` bytes in all encodings; the ring has what
-    was published before. A laggard is looked at when the tail passes the number that `laggards` has
-    for it, which is not above its cursor; `laggards_at` has the laggards by that number. None of
-    these is below `lowest_cursor`. `encoding_counts` has the number of subscribers in each encoding
-    but the plain one, in which everything is stored, and `encoded_from` the number of the first
-    frame that each of these has had subscribers for all the time. `may_be_resumed`: some subscriber
-    was told its position, and may come back for what it missed.
+    `pending` was published in this tick, `pending_len` bytes in all encodings, and has entries that
+    exclude the `pending_excluded`; the ring has what was published before. A laggard is looked at
+    when the tail passes the number that `laggards` has for it, which is not above its cursor;
+    `laggards_at` has the laggards by that number. None of these is below `lowest_cursor`.
+    `encoding_counts` has the number of subscribers in each encoding but the plain one, in which
+    everything is stored, and `encoded_from` the number of the first frame that each of these has
+    had subscribers for all the time. `may_be_resumed`: some subscriber was told its position, and
+    may come back for what it missed.
     """
 
     __match_args__ = (
-        "ring", "pending", "pending_len", "cohorts", "cohort_index", "laggards",
+        "ring", "pending", "pending_len", "pending_excluded", "cohorts", "cohort_index", "laggards",
         "laggards_at", "lowest_cursor", "encoding_counts", "encoded_from", "may_be_resumed",
     )  # fmt: skip
     __slots__ = __match_args__
@@ -79,6 +84,7 @@ class Broadcast(Value):
         ring: Ring,
         pending: tuple[Published, ...],
         pending_len: int,
+        pending_excluded: tuple[Conn, ...],
         cohorts: Cohorts,
         cohort_index: CohortIndex,
         laggards: PMap[Conn, int],
@@ -91,6 +97,7 @@ class Broadcast(Value):
         self.ring: Final = ring
         self.pending: Final = pending
         self.pending_len: Final = pending_len
+        self.pending_excluded: Final = pending_excluded
         self.cohorts: Final = cohorts
         self.cohort_index: Final = cohort_index
         self.laggards: Final = laggards
@@ -119,6 +126,7 @@ def make_broadcast(limits: Limits, epoch: int = 0) -> Broadcast:
         ring=make_ring(limits.outgoing_buffer_sz, limits.max_ws_send_frame_cnt, epoch),
         pending=(),
         pending_len=0,
+        pending_excluded=(),
         cohorts=pmap(),
         cohort_index=EMPTY_INDEX,
         laggards=pmap(),
@@ -161,11 +169,24 @@ def skip_numbers(broadcast: Broadcast, count: int) -> Broadcast:
 def append_pending(broadcast: Broadcast, entries: tuple[Published, ...], length: int) -> Broadcast:
     """The broadcast with these entries of `length` bytes published, which fit.
 
-    The tail moves at once, for what will be overwritten when they are committed.
+    The tail moves at once, for what will be overwritten when they are committed; and what they
+    supersede is so at once.
     """
+    ring, excluded = broadcast.ring, broadcast.pending_excluded
+    for entry in entries:
+        if entry.options is not NO_OPTIONS:
+            ring = with_latest(ring, entries, broadcast.next_number)
+            excluded += tuple(_excluded_by(entries))
+            break
     pending, pending_len = broadcast.pending + entries, broadcast.pending_len + length
-    ring = ring_reserve(broadcast.ring, len(pending), pending_len)
-    return _with_pending(broadcast, ring, pending, pending_len)
+    ring = ring_reserve(ring, len(pending), pending_len)
+    return _with_pending(broadcast, ring, pending, pending_len, excluded)
+
+
+def _excluded_by(entries: tuple[Published, ...]) -> list[Conn]:
+    """The connections that these entries exclude."""
+    exclude = [entry.options.exclude for entry in entries]
+    return [conn for conn in exclude if conn is not None]
 
 
 def commit_pending(broadcast: Broadcast) -> Broadcast:
@@ -173,15 +194,21 @@ def commit_pending(broadcast: Broadcast) -> Broadcast:
     if not broadcast.pending:
         return broadcast
     ring = ring_append(broadcast.ring, broadcast.pending, broadcast.pending_len)
-    return _with_pending(broadcast, ring, (), 0)
+    return _with_pending(broadcast, ring, (), 0, ())
 
 
 def _with_pending(
-    broadcast: Broadcast, ring: Ring, pending: tuple[Published, ...], pending_len: int
+    broadcast: Broadcast,
+    ring: Ring,
+    pending: tuple[Published, ...],
+    pending_len: int,
+    excluded: tuple[Conn, ...],
 ) -> Broadcast:
-    """The broadcast with another ring and other pending entries of `pending_len` bytes."""
+    """The broadcast with another ring and other pending entries of `pending_len` bytes, which
+    exclude some.
+    """
     return Broadcast(
-        ring, pending, pending_len, broadcast.cohorts, broadcast.cohort_index,
+        ring, pending, pending_len, excluded, broadcast.cohorts, broadcast.cohort_index,
         broadcast.laggards, broadcast.laggards_at, broadcast.lowest_cursor,
         broadcast.encoding_counts, broadcast.encoded_from, broadcast.may_be_resumed,
     )  # fmt: skip
@@ -202,10 +229,13 @@ def index_topics(broadcast: Broadcast) -> TopicIndex:
 
 
 def pending_bytes_for(
-    broadcast: Broadcast, subscription: Subscription, index: TopicIndex | None = None
+    broadcast: Broadcast,
+    subscription: Subscription,
+    index: TopicIndex | None = None,
+    conn: Conn | None = None,
 ) -> bytes:
     """What a subscriber is sent of the pending entries, in one piece; `index` is theirs, if it is
-    known already.
+    known already, and `conn` the subscriber, if some of them exclude it.
     """
     topics, pending = subscription.topics, broadcast.pending
     if index is None:
@@ -213,6 +243,8 @@ def pending_bytes_for(
     places = index[None]
     if topics:
         places = sorted({place for topic in (None, *topics) for place in index.get(topic, ())})
+    if conn is not None:
+        places = [place for place in places if not is_excluded(pending[place], conn)]
     if subscription.encoding is Encoding.PLAIN and not subscription.has_positions:
         return b"".join([pending[place].frame for place in places])
     epoch, head_number = broadcast.ring.epoch, broadcast.ring.head_number
@@ -299,10 +331,11 @@ def start_of_history(broadcast: Broadcast, subscription: Subscription, count: in
         number
         for number, entry in enumerate(broadcast.pending, broadcast.ring.head_number)
         if matches(entry, subscription)
+        and not is_superseded(broadcast.ring.latest, number, entry, subscription)
     ][-count:]
     missing = count - len(pending_numbers)
     if missing:
-        number = last_matching(broadcast.ring, subscription, missing)
+        number = last_due(broadcast.ring, subscription, missing)
         if number is not None:
             return number
     return pending_numbers[0] if pending_numbers else broadcast.next_number

@@ -16,8 +16,9 @@ from .broadcast import Broadcast
 from .encoding import Encoding, recode
 from .entry import Published, Subscription, entry_len
 from .position import format_position
+from .reading import entries_due
 from .recoding import encode_anew, in_tick, recoding_cost, remember, stored_frame
-from .ring import FRAMES_MAX, entries_matching
+from .ring import FRAMES_MAX
 
 
 def encode_entries(entries: tuple[Published, ...], broadcast: Broadcast) -> tuple[Published, ...]:
@@ -70,7 +71,7 @@ def encode_for(
         end = min(end, encoded_from)
         if cursor >= end:
             continue
-        entries = entries_matching(ring, cursor, end, subscription)
+        entries = entries_due(ring, cursor, end, subscription)
         for number, entry in islice(entries, FRAMES_MAX):
             if room <= 0 or spent >= recoded.allowance:
                 break

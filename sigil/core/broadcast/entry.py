@@ -164,6 +164,12 @@ def matches(entry: Published, subscription: Subscription) -> bool:
     return is_text or not ENCODING_INFO[subscription.encoding].is_text_only
 
 
+def is_excluded(entry: Published, conn: Conn | None) -> bool:
+    """True if an entry is not sent to this connection, whatever it is subscribed to."""
+    exclude = entry.options.exclude
+    return exclude is not None and exclude == conn
+
+
 def frame_for(entry: Published, subscription: Subscription, epoch: int, number: int) -> bytes:
     """What a subscriber is sent of an entry: its frame or event; empty if the entry is not for it.
 

@@ -8,10 +8,11 @@ dropped first.
 Rules: the tail is exact: a frame is stored as long as it fits whole within `max_bytes` bytes and
 `max_frames` frames behind the head. A frame is stored once, however many will be sent it, and never
 copied. Frames that were published together are on one page; pages are the unit of memory. The
-frames of every few hundred are indexed by topic, so that reading for a subscriber of few topics
-costs little, however much was published on others.
+frames of every few hundred are indexed by topic, and of those published with `latest` it is known
+which are the newest, so that reading for a subscriber costs what there is for it, however much is
+passed over.
 
-It does not know who reads. In a notebook:
+It does not know who reads, nor what (`reading`). In a notebook:
 
     ring = make_ring(max_bytes=1024, max_frames=8)
     entries = plain_entries([(1, b"hello", None, NO_OPTIONS)])
@@ -20,26 +21,19 @@ It does not know who reads. In a notebook:
     list(ring_read(ring, 0, 1, Subscription())) == [(0, b"\\x81\\x05hello")]
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from math import isqrt
 from typing import Final, final
 
 from pyrsistent import PMap, PVector, pmap, pvector
 
-from ..topics import ALL_TOPICS, Topic
+from ..topics import Topic
 from ..value import Value
-from .entry import (
-    Published,
-    Subscription,
-    entry_len,
-    frame_for,
-    frame_len_for,
-    matches,
-)
-from .position import next_frames_len
-from .recoding import NOTHING_RECODED, Recoded, encode_anew, recoding_cost, stored_frame
-from .topic_spans import TopicSpan, last_of, length_in, make_span, matching
+from .entry import Published, entry_len
+from .latest import NOTHING_LATEST, LatestIndex, add_latest, forget_latest
+from .recoding import NOTHING_RECODED, Recoded
+from .topic_spans import TopicSpan, make_span
 
 
 @final
@@ -73,14 +67,15 @@ class Ring(Value):
     those of the first frame that is stored, the head's those of the next one to come. `first_page`
     is the index of the tail's page; pages before it are None. `epoch` tells the numbers of this
     stream from those of others. `topic_spans` index the frames before `indexed_number`, and
-    `topic_starts` has by topic the starts of those spans that have a frame on it. `recoded` has
-    what was encoded after it was published.
+    `topic_starts` has by topic the starts of those spans that have a frame on it, not counting
+    what was published with `latest`: of that, `latest` has the newest. `recoded` has what was
+    encoded after it was published.
     """
 
     __match_args__ = (
         "max_bytes", "max_frames", "pages", "first_page", "tail_number", "tail_offset",
         "head_number", "head_offset", "epoch", "topic_spans", "topic_starts",
-        "indexed_number", "recoded",
+        "indexed_number", "recoded", "latest",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -99,6 +94,7 @@ class Ring(Value):
         topic_starts: PMap[Topic | None, tuple[int, ...]],
         indexed_number: int,
         recoded: Recoded,
+        latest: LatestIndex,
     ) -> None:
         self.max_bytes: Final = max_bytes
         self.max_frames: Final = max_frames
@@ -113,6 +109,7 @@ class Ring(Value):
         self.topic_starts: Final = topic_starts
         self.indexed_number: Final = indexed_number
         self.recoded: Final = recoded
+        self.latest: Final = latest
 
     @property
     def span_frames(self) -> int:
@@ -142,12 +139,10 @@ room.
 
 def make_ring(max_bytes: int, max_frames: int, epoch: int = 0) -> Ring:
     """An empty ring for up to `max_bytes` bytes in up to `max_frames` frames."""
-    index: tuple[PVector[TopicSpan], PMap[Topic | None, tuple[int, ...]], int] = (
-        pvector(),
-        pmap(),
-        0,
-    )
-    return Ring(max_bytes, max_frames, pvector(), 0, 0, 0, 0, 0, epoch, *index, NOTHING_RECODED)
+    return Ring(
+        max_bytes, max_frames, pvector(), 0, 0, 0, 0, 0, epoch, pvector(), pmap(), 0,
+        NOTHING_RECODED, NOTHING_LATEST,
+    )  # fmt: skip
 
 
 def ring_append(ring: Ring, entries: tuple[Published, ...], length: int) -> Ring:
@@ -168,14 +163,15 @@ def _with_pages(
     return Ring(
         ring.max_bytes, ring.max_frames, pages, tail[0], tail[1], tail[2], head[0], head[1],
         ring.epoch, ring.topic_spans, ring.topic_starts, ring.indexed_number, ring.recoded,
+        ring.latest,
     )  # fmt: skip
 
 
 def _index_topics(ring: Ring) -> Ring:
     """The ring with a span for all that was not indexed, and without the spans behind the tail."""
     start, end = max(ring.indexed_number, ring.tail_number), ring.head_number
-    span = make_span(start, [entry for _, entry in _walk(ring, start, end)])
-    first = bisect_right(ring.topic_spans, ring.tail_number, key=_end_of)
+    span = make_span(start, [entry for _, entry in walk(ring, start, end)])
+    first = bisect_right(ring.topic_spans, ring.tail_number, key=end_of)
     return ring.replace(
         topic_spans=ring.topic_spans[first:].append(span),
         topic_starts=_topic_starts(ring, ring.topic_spans[:first], span),
@@ -202,14 +198,17 @@ def _topic_starts(
     return evolver.persistent()
 
 
-def _end_of(span: TopicSpan) -> int:
+def end_of(span: TopicSpan) -> int:
     """The number behind a span."""
     return span.end
 
 
-def _start_of(span: TopicSpan) -> int:
-    """The number at which a span begins."""
-    return span.start
+def with_latest(ring: Ring, entries: tuple[Published, ...], first_number: int) -> Ring:
+    """The ring when these entries are published, which are numbered from `first_number` on and come
+    to be on it later: what they supersede is not sent any more to whoever is behind.
+    """
+    latest = add_latest(ring.latest, entries, first_number)
+    return ring if latest is ring.latest else ring.replace(latest=latest)
 
 
 def ring_skip(ring: Ring, count: int) -> Ring:
@@ -226,6 +225,7 @@ def ring_skip(ring: Ring, count: int) -> Ring:
         topic_spans=pvector(),
         topic_starts=pmap(),
         indexed_number=number,
+        latest=NOTHING_LATEST,
     )
 
 
@@ -259,131 +259,15 @@ def _with_tail(ring: Ring, min_number: int, min_offset: int) -> Ring:
     if first_page >= COMPACT_AT:
         pages, first_page = pages[first_page:], 0
     tail, head = (first_page, number, offset), (head_number, ring.head_offset)
-    return _with_pages(ring, pages, tail, head)
+    moved = _with_pages(ring, pages, tail, head)
+    latest = forget_latest(ring.latest, number)
+    return moved if latest is ring.latest else moved.replace(latest=latest)
 
 
-# -- reading ---------------------------------------------------------------------------------------
+# -- by number -------------------------------------------------------------------------------------
 
 
-def ring_read(
-    ring: Ring, start: int, end: int, subscription: Subscription
-) -> Iterator[tuple[int, bytes]]:
-    """The frames from number `start` up to, without, `end` for a subscription, with their numbers.
-
-    `start` is not below the tail.
-    """
-    for number, entry in entries_matching(ring, start, end, subscription):
-        yield number, frame_for(entry, subscription, ring.epoch, number)
-
-
-def ring_read_encoded(
-    ring: Ring, start: int, end: int, subscription: Subscription
-) -> Iterator[tuple[int, bytes | None]]:
-    """The frames that `ring_read` gives, as far as they are encoded or may be in this tick; None in
-    the place of the first one that may not, which is the last.
-    """
-    encoding, allowance = subscription.encoding, ring.recoded.allowance
-    for number, entry in entries_matching(ring, start, end, subscription):
-        frame = stored_frame(entry, number, encoding, ring.recoded)
-        if frame is None:
-            if allowance <= 0:
-                yield number, None
-                return
-            frame = encode_anew(entry, number, encoding, ring.epoch)
-            allowance -= recoding_cost(entry)
-        yield number, frame
-
-
-def first_matching(ring: Ring, start: int, end: int, subscription: Subscription) -> int | None:
-    """The number of the first frame from number `start` up to, without, `end` that is for a
-    subscription; None if none is.
-    """
-    return next((number for number, _ in entries_matching(ring, start, end, subscription)), None)
-
-
-def last_matching(ring: Ring, subscription: Subscription, count: int) -> int | None:
-    """The number of the first of the last `count` frames for a subscription, or of as many as are
-    stored; None if none is.
-    """
-    unindexed = _walk(ring, max(ring.indexed_number, ring.tail_number), ring.head_number)
-    numbers = [number for number, entry in unindexed if matches(entry, subscription)][-count:]
-    found, missing = next(iter(numbers), None), count - len(numbers)
-    for index in reversed(_spans_with(ring, subscription)):
-        span = ring.topic_spans[index]
-        if not missing or span.end <= ring.tail_number:
-            break
-        last = last_of(span, ring.tail_number, subscription, missing)
-        found = found if last.first is None else last.first
-        missing -= last.found_count
-    return found
-
-
-def _spans_with(ring: Ring, subscription: Subscription) -> Sequence[int]:
-    """The places of the spans on which a frame may be for a subscription, in order."""
-    topics, spans = subscription.topics, ring.topic_spans
-    if ALL_TOPICS in topics or len(topics) >= len(spans):
-        return range(len(spans))
-    starts = {start for topic in (None, *topics) for start in ring.topic_starts.get(topic, ())}
-    if len(starts) == len(spans):
-        return range(len(spans))
-    return [bisect_left(spans, start, key=_start_of) for start in sorted(starts)]
-
-
-def length_from(ring: Ring, start: int, end: int, subscription: Subscription) -> int:
-    """The bytes of the frames from number `start` up to, without, `end` for a subscription, as it
-    is sent them; those that were not encoded for it counted as plain frames.
-    """
-    length = 0
-    for span, span_start, span_end in _spans(ring, start, end, subscription):
-        if span is not None and (span.start, span.end) == (span_start, span_end):
-            length += length_in(span, subscription, ring.epoch)
-            continue
-        found = [
-            (number, frame_len_for(entry, subscription))
-            for number, entry in entries_matching(ring, span_start, span_end, subscription)
-        ]
-        length += sum([frame_len for _, frame_len in found])
-        if subscription.has_positions:
-            length += next_frames_len(ring.epoch, [number for number, _ in found])
-    return length
-
-
-def entries_matching(
-    ring: Ring, start: int, end: int, subscription: Subscription
-) -> Iterator[tuple[int, Published]]:
-    """The entries from number `start` up to, without, `end` for a subscription, with their
-    numbers.
-    """
-    for span, span_start, span_end in _spans(ring, start, end, subscription):
-        if span is not None:
-            yield from _entries_at(ring, matching(span, span_start, span_end, subscription))
-        else:
-            for number, entry in _walk(ring, span_start, span_end):
-                if matches(entry, subscription):
-                    yield number, entry
-
-
-def _spans(
-    ring: Ring, start: int, end: int, subscription: Subscription
-) -> Iterator[tuple[TopicSpan | None, int, int]]:
-    """The parts of the numbers from `start` up to, without, `end` in which a frame may be for a
-    subscription, in order, each with the span that it belongs to, None for what is not indexed.
-    """
-    first = bisect_right(ring.topic_spans, start, key=_end_of)
-    places: Sequence[int] = ()
-    if first < len(ring.topic_spans):
-        places = _spans_with(ring, subscription)
-    for place in range(bisect_left(places, first), len(places)):
-        span = ring.topic_spans[places[place]]
-        if span.start >= end:
-            return
-        yield span, max(start, span.start), min(end, span.end)
-    start = max(start, ring.indexed_number)
-    if start < end:
-        yield None, start, end
-
-
-def _entries_at(ring: Ring, numbers: Iterable[int]) -> Iterator[tuple[int, Published]]:
+def entries_at(ring: Ring, numbers: Iterable[int]) -> Iterator[tuple[int, Published]]:
     """The entries with these numbers, which are in order and stored, with them."""
     index = page_end = -1
     page: Page | None = None
@@ -397,7 +281,7 @@ def _entries_at(ring: Ring, numbers: Iterable[int]) -> Iterator[tuple[int, Publi
         yield number, page.entries[number - page.number]
 
 
-def _walk(ring: Ring, start: int, end: int) -> Iterator[tuple[int, Published]]:
+def walk(ring: Ring, start: int, end: int) -> Iterator[tuple[int, Published]]:
     """All entries from number `start` up to, without, `end`, each with its number."""
     for index in range(page_of(ring, start), len(ring.pages)):
         page = ring.pages[index]

@@ -6,7 +6,9 @@ So the frames of every few hundred are indexed, once, when they are stored: by t
 and their bytes in every encoding. What is asked of a span then costs what it finds there.
 
 Rules: a span is made of all frames from one number up to another, and never changed. What it says
-agrees with `matches`, which decides. It does not know the ring, nor where frames are stored.
+agrees with `matches`, which decides. What was published with `latest` is kept apart: which of it is
+still the newest changes, and `latest` knows it. It does not know the ring, nor where frames are
+stored.
 """
 
 from bisect import bisect_left
@@ -15,6 +17,7 @@ from typing import Final, final
 
 from pyrsistent import PMap, pmap
 
+from ..conn import Conn
 from ..topics import ALL_TOPICS, Topic
 from ..value import Value
 from ..websocket.frames import Opcode
@@ -50,9 +53,14 @@ class Postings(Value):
 
 @final
 class TopicSpan(Value):
-    """The frames from number `start` up to, without, `end`, by topic; `topics` are all of these."""
+    """The frames from number `start` up to, without, `end`, by topic.
 
-    __match_args__ = ("start", "end", "topics", "postings")
+    `postings` has those that were published without `latest`, on the `topics`, and `latest` the
+    others; `excluded` has by connection the numbers of those in `postings` that it is excluded
+    from.
+    """
+
+    __match_args__ = ("start", "end", "topics", "postings", "latest", "excluded")
     __slots__ = __match_args__
 
     def __init__(
@@ -61,11 +69,15 @@ class TopicSpan(Value):
         end: int,
         topics: frozenset[Topic | None],
         postings: PMap[Topic | None, Postings],
+        latest: PMap[Topic | None, Postings],
+        excluded: PMap[Conn, tuple[int, ...]],
     ) -> None:
         self.start: Final = start
         self.end: Final = end
         self.topics: Final = topics
         self.postings: Final = postings
+        self.latest: Final = latest
+        self.excluded: Final = excluded
 
     def __repr__(self) -> str:
         return f"TopicSpan({self.start} to {self.end}, {len(self.topics)} topics)"
@@ -74,14 +86,28 @@ class TopicSpan(Value):
 def make_span(start: int, entries: Sequence[Published]) -> TopicSpan:
     """The span of these entries, which are numbered from `start` on."""
     groups: dict[Topic | None, list[int]] = {}
+    latest: dict[Topic | None, list[int]] = {}
+    excluded: dict[Conn, tuple[int, ...]] = {}
     for place, entry in enumerate(entries):
-        topic = entry.topic
-        if topic in groups:
-            groups[topic].append(place)
+        topic, exclude = entry.topic, entry.options.exclude
+        among = latest if entry.options.latest else groups
+        if topic in among:
+            among[topic].append(place)
         else:
-            groups[topic] = [place]
+            among[topic] = [place]
+        if exclude is not None and among is groups:
+            excluded[exclude] = (*excluded.get(exclude, ()), start + place)
+    postings, apart = _by_topic(start, entries, groups), _by_topic(start, entries, latest)
+    end = start + len(entries)
+    return TopicSpan(start, end, frozenset(groups), postings, apart, pmap(excluded))
+
+
+def _by_topic(
+    start: int, entries: Sequence[Published], groups: dict[Topic | None, list[int]]
+) -> PMap[Topic | None, Postings]:
+    """The postings by topic of the entries at the places that are given by topic."""
     found = {topic: _make_postings(start, entries, places) for topic, places in groups.items()}
-    return TopicSpan(start, start + len(entries), frozenset(groups), pmap(found, 2 * len(found)))
+    return pmap(found, 2 * len(found))
 
 
 def _make_postings(start: int, entries: Sequence[Published], places: list[int]) -> Postings:
@@ -108,12 +134,26 @@ def _make_postings(start: int, entries: Sequence[Published], places: list[int]) 
 
 def matching(span: TopicSpan, start: int, end: int, subscription: Subscription) -> Sequence[int]:
     """The numbers from `start` up to, without, `end` of the frames of a span that are for a
+    subscription, in order; those published with `latest` are not among them.
+    """
+    return _in_order(_postings_of(span, subscription), start, end, subscription)
+
+
+def matching_all(
+    span: TopicSpan, start: int, end: int, subscription: Subscription
+) -> Sequence[int]:
+    """The numbers from `start` up to, without, `end` of all frames of a span that are for a
     subscription, in order.
     """
-    found = [
-        _between(_numbers(postings, subscription), start, end)
-        for postings in _postings_of(span, subscription)
-    ]
+    postings = [*_postings_of(span, subscription), *_latest_of(span, subscription)]
+    return _in_order(postings, start, end, subscription)
+
+
+def _in_order(
+    postings: Iterable[Postings], start: int, end: int, subscription: Subscription
+) -> Sequence[int]:
+    """The numbers in some postings from `start` up to, without, `end` that a subscription has."""
+    found = [_between(_numbers(one, subscription), start, end) for one in postings]
     return found[0] if len(found) == 1 else sorted([number for part in found for number in part])
 
 
@@ -131,13 +171,15 @@ class Last(Value):
         self.found_count: Final = found_count
 
 
-def last_of(span: TopicSpan, start: int, subscription: Subscription, count: int) -> Last:
+def last_of(
+    span: TopicSpan, start: int, subscription: Subscription, count: int, more: Sequence[int] = ()
+) -> Last:
     """The last `count` frames of a span that are for a subscription, or as many as there are from
-    number `start` on.
+    number `start` on: of those that were published without `latest`, and of these numbers `more`.
     """
+    found = [_numbers(postings, subscription) for postings in _postings_of(span, subscription)]
     parts = [
-        (numbers, len(numbers) - bisect_left(numbers, start))
-        for numbers in [_numbers(found, subscription) for found in _postings_of(span, subscription)]
+        (numbers, len(numbers) - bisect_left(numbers, start)) for numbers in (*found, tuple(more))
     ]
     total = sum([length for _, length in parts])
     firsts = [numbers[-length] for numbers, length in parts if length]
@@ -151,7 +193,8 @@ def last_of(span: TopicSpan, start: int, subscription: Subscription, count: int)
 
 def length_in(span: TopicSpan, subscription: Subscription, epoch: int) -> int:
     """The bytes of all frames of a span that are for a subscription, as it is sent them in this
-    epoch, positions included; those that were not encoded for it counted as plain frames.
+    epoch, positions included, but those published with `latest`; those that were not encoded for it
+    counted as plain frames.
     """
     length, encoding = 0, subscription.encoding
     is_text_only = ENCODING_INFO[encoding].is_text_only
@@ -167,7 +210,7 @@ def length_in(span: TopicSpan, subscription: Subscription, epoch: int) -> int:
 
 
 def _postings_of(span: TopicSpan, subscription: Subscription) -> Iterable[Postings]:
-    """The postings of a span on the topics of a subscription."""
+    """The postings of a span on the topics of a subscription, without `latest`."""
     if ALL_TOPICS in subscription.topics:
         return span.postings.values()
     topics = span.topics & subscription.topics
@@ -175,6 +218,17 @@ def _postings_of(span: TopicSpan, subscription: Subscription) -> Iterable[Postin
     if None in span.topics:
         found.append(span.postings[None])
     return found
+
+
+def _latest_of(span: TopicSpan, subscription: Subscription) -> Iterable[Postings]:
+    """The postings of a span on the topics of a subscription, with `latest`."""
+    if ALL_TOPICS in subscription.topics:
+        return span.latest.values()
+    if len(span.latest) <= len(subscription.topics):
+        topics = subscription.topics
+        return [found for topic, found in span.latest.items() if topic is None or topic in topics]
+    known = [span.latest.get(topic) for topic in (None, *subscription.topics)]
+    return [found for found in known if found is not None]
 
 
 def _numbers(postings: Postings, subscription: Subscription) -> tuple[int, ...]:

@@ -19,9 +19,12 @@ from typing import Final, final
 from ..broadcast.broadcast import Broadcast
 from ..broadcast.encode import encode_for
 from ..broadcast.encoding import ENCODING_INFO, Encoding, encode_message
-from ..broadcast.entry import Subscription, frame_len_for, matches
+from ..broadcast.entry import Subscription, frame_len_for, is_excluded, matches
+from ..broadcast.latest import is_superseded
 from ..broadcast.position import next_frame, next_frames_len
-from ..broadcast.ring import FRAMES_MAX, Ring, first_matching, length_from, ring_read_encoded
+from ..broadcast.reading import first_due, length_due, ring_read_encoded
+from ..broadcast.ring import FRAMES_MAX, Ring
+from ..conn import Conn
 from ..events import Segment
 from ..limits import Limits
 from ..value import Value
@@ -177,6 +180,7 @@ class Dequeued(Value):
 
 
 def dequeue(
+    conn: Conn,
     subscriber: Subscriber,
     ring: Ring,
     room: int,
@@ -196,7 +200,7 @@ def dequeue(
         if left <= 0:
             break
         if isinstance(item, Follow):
-            left, cursor = _read_broadcast(segments, ring, cursor or 0, item, left)
+            left, cursor = _read_broadcast(segments, ring, cursor or 0, item, left, conn)
             if cursor < item.to:
                 break
         else:
@@ -246,15 +250,15 @@ def _join(segments: list[Segment]) -> Segment:
 
 
 def _read_broadcast(
-    segments: list[Segment], ring: Ring, cursor: int, place: Follow, room: int
+    segments: list[Segment], ring: Ring, cursor: int, place: Follow, room: int, conn: Conn
 ) -> tuple[int, int]:
-    """Append to `segments` what was published from the cursor up to a place, as far as it is on the
-    ring and encoded, and there is room.
+    """Append to `segments` what is due to this connection from the cursor up to a place, as far as
+    it is on the ring and encoded, and there is room.
 
     Returned are the room that is left, in bytes, and the cursor.
     """
     has_positions = place.subscription.has_positions
-    for number, frame in ring_read_encoded(ring, cursor, place.to, place.subscription):
+    for number, frame in ring_read_encoded(ring, cursor, place.to, place.subscription, conn):
         if frame is None or len(segments) >= FRAMES_MAX:
             return 0, number
         if room <= 0:
@@ -287,14 +291,14 @@ def encode_ahead(
 # -- how far behind it is --------------------------------------------------------------------------
 
 
-def next_needed(subscriber: Subscriber, ring: Ring) -> int:
-    """The number of the first frame on the ring that a laggard has still to be sent; the head's if
-    there is none.
+def next_needed(conn: Conn, subscriber: Subscriber, ring: Ring) -> int:
+    """The number of the first frame on the ring that a laggard has still to be sent, but superseded
+    ones; the head's if there is none.
     """
     cursor = subscriber.cursor or 0
     for place in _places(subscriber, ring.head_number):
         end = min(place.to, ring.head_number)
-        number = first_matching(ring, cursor, end, place.subscription)
+        number = first_due(ring, cursor, end, place.subscription, conn)
         if number is not None:
             return number
         cursor = max(cursor, place.to)
@@ -311,29 +315,37 @@ def _places(subscriber: Subscriber, head_number: int) -> list[Follow]:
     return places
 
 
-def backlog_len(subscriber: Subscriber, broadcast: Broadcast) -> int:
-    """Bytes of what was published, until now, that a subscriber has not been sent; what was not
-    encoded for it yet counts as plain frames.
+def backlog_len(conn: Conn, subscriber: Subscriber, broadcast: Broadcast) -> int:
+    """Bytes of what was published, until now, that a subscriber is still to be sent; what was not
+    encoded for it yet counts as plain frames. Superseded messages are not sent to a laggard.
     """
     ring, length = broadcast.ring, 0
     cursor = ring.head_number if subscriber.cursor is None else subscriber.cursor
     for place in _places(subscriber, broadcast.next_number):
-        length += length_from(ring, cursor, min(place.to, ring.head_number), place.subscription)
-        length += _pending_len(broadcast, cursor, place)
+        end = min(place.to, ring.head_number)
+        length += length_due(ring, cursor, end, place.subscription, conn)
+        length += _pending_len(broadcast, cursor, place, conn, subscriber.cursor is not None)
         cursor = max(cursor, place.to)
     return length
 
 
-def _pending_len(broadcast: Broadcast, cursor: int, place: Follow) -> int:
-    """Bytes of the pending entries from the cursor up to a place."""
-    first = broadcast.ring.head_number
-    start, end = max(0, cursor - first), max(0, place.to - first)
+def _pending_len(
+    broadcast: Broadcast, cursor: int, place: Follow, conn: Conn, is_laggard: bool
+) -> int:
+    """Bytes of the pending entries from the cursor up to a place that are sent to this connection:
+    superseded ones too, unless it lags.
+    """
+    ring, subscription = broadcast.ring, place.subscription
+    start = max(0, cursor - ring.head_number)
+    pending = broadcast.pending[start : max(0, place.to - ring.head_number)]
     found = [
-        (number, frame_len_for(entry, place.subscription))
-        for number, entry in enumerate(broadcast.pending[start:end], first + start)
-        if matches(entry, place.subscription)
+        (number, frame_len_for(entry, subscription))
+        for number, entry in enumerate(pending, ring.head_number + start)
+        if matches(entry, subscription)
+        and not is_excluded(entry, conn)
+        and not (is_laggard and is_superseded(ring.latest, number, entry, subscription))
     ]
     length = sum([frame_len for _, frame_len in found])
-    if place.subscription.has_positions:
-        length += next_frames_len(broadcast.ring.epoch, [number for number, _ in found])
+    if subscription.has_positions:
+        length += next_frames_len(ring.epoch, [number for number, _ in found])
     return length

@@ -19,7 +19,8 @@ from ..broadcast.cohort_index import shared
 from ..broadcast.encoding import EVENT_OVERHEAD_FACTOR
 from ..broadcast.entry import with_topics
 from ..broadcast.position import next_frame
-from ..broadcast.ring import Ring, ring_read
+from ..broadcast.reading import ring_read
+from ..broadcast.ring import Ring
 from ..close_reasons import CloseReason
 from ..effects import ERROR_LOG, SERVER_LOG, Log, LogLevel, Send
 from ..events import FanOutStalled, Segment, SendMessages, Subscribe
@@ -157,7 +158,7 @@ def dequeue_for(client: Client, ring: Ring, room: int, is_scheduled: bool = Fals
     due to it; it `is_scheduled` afterwards or not.
     """
     pongs = b"" if client.websocket is None else client.websocket.pongs
-    return dequeue(subscriber_of(client), ring, room, pongs, is_scheduled)
+    return dequeue(client.conn, subscriber_of(client), ring, room, pongs, is_scheduled)
 
 
 def _send_dequeued(
@@ -241,7 +242,8 @@ def _not_taken(ring: Ring, event: FanOutStalled) -> tuple[tuple[Segment, ...], i
     has_positions = event.subscription.has_positions
     taken, cursor, total = event.taken, event.start, 0
     rest: tuple[Segment, ...] = ()
-    for number, frame in ring_read(ring, event.start, event.end, event.subscription):
+    published = ring_read(ring, event.start, event.end, event.subscription, event.conn)
+    for number, frame in published:
         position = next_frame(ring.epoch, number) if has_positions else b""
         begin, length = len(position), len(position) + len(frame)
         total += length
@@ -320,4 +322,4 @@ def buffered_amount(client: Client | None, broadcast: Broadcast) -> int:
     subscriber = client.subscriber
     if subscriber is None or subscriber.close_state >= CloseState.ENDED:
         return outbox_len(client)
-    return buffered_len(client) + backlog_len(subscriber, broadcast)
+    return buffered_len(client) + backlog_len(client.conn, subscriber, broadcast)

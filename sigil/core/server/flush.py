@@ -2,7 +2,8 @@
 
 Theory: what the program sends within a tick is only queued, so that each client gets it in one
 piece when the tick ends; and what is published is sent once per cohort: one `FanOut` names all
-members and the one piece of memory they are sent.
+members and the one piece of memory they are sent. A member that is excluded from some of it gets a
+piece of its own.
 
 Rules: a client receives everything in the order in which it was sent or published. So first go the
 queues with nothing behind what was published in this tick, then what was published, then the other
@@ -13,14 +14,14 @@ the same in every process. This file does not know sockets, nor how a message be
 from collections.abc import Iterable
 from typing import Final
 
-from pyrsistent import PVector, pvector
+from pyrsistent import PVector, pset, pvector
 
 from ..broadcast.broadcast import commit_pending, index_topics, pending_bytes_for
 from ..broadcast.cohort_index import recipients
 from ..broadcast.entry import Subscription, with_topics
 from ..conn import Conn
 from ..connection.client import Client, with_subscriber
-from ..connection.client_status import is_close_due
+from ..connection.client_status import is_close_due, is_in_cohort
 from ..connection.context import Parse
 from ..connection.subscriber import Follow
 from ..connection.websocket import flush_websocket
@@ -29,6 +30,7 @@ from ..connection.websocket_send import flush_messages
 from ..effects import Effect, FanOut
 from ..events import Flush
 from .batch import Batch
+from .slots import find_client
 from .state import Server, after_run, with_broadcast
 from .totals import count_sent
 
@@ -132,11 +134,12 @@ def _flush_each(batch: Batch, conns: Iterable[Conn], unhandled: frozenset[Conn])
 
 def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
     """The server with what was published in this tick on the ring, and one `FanOut` for each cohort
-    that gets any of it.
+    that gets any of it, and for each member of it that gets less.
     """
     broadcast = server.broadcast
     start, end = broadcast.ring.head_number, broadcast.next_number
     places = index_topics(broadcast)
+    excluded = _excluded_members(server) if broadcast.pending_excluded else {}
     fan_outs: list[Effect] = []
     sent_len = 0
     known: dict[Subscription, bytes] = {}
@@ -147,9 +150,30 @@ def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
         data = known.get(restricted)
         if data is None:
             data = known[restricted] = pending_bytes_for(broadcast, restricted, places)
-        if data:
-            members = broadcast.cohorts[subscription]
+        if not data:
+            continue
+        members = broadcast.cohorts[subscription]
+        if excluded:
+            for conn in excluded.get(subscription, ()):
+                members = members.remove(conn)
+                theirs = pending_bytes_for(broadcast, restricted, places, conn)
+                if theirs:
+                    fan_outs.append(FanOut(subscription, pset([conn]), theirs, start, end))
+                    sent_len += len(theirs)
+        if members:
             fan_outs.append(FanOut(subscription, members, data, start, end))
             sent_len += len(data) * len(members)
     totals = count_sent(server.totals, sent_len)
     return with_broadcast(server, commit_pending(broadcast), totals), fan_outs
+
+
+def _excluded_members(server: Server) -> dict[Subscription, list[Conn]]:
+    """The members of cohorts that are excluded from something published in this tick, by cohort;
+    who is gone, or lags, is in none.
+    """
+    found: dict[Subscription, list[Conn]] = {}
+    for conn in dict.fromkeys(server.broadcast.pending_excluded):
+        client = find_client(server.slots, conn)
+        if client is not None and client.subscriber is not None and is_in_cohort(client):
+            found.setdefault(client.subscriber.subscription, []).append(conn)
+    return found

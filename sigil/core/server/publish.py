@@ -21,7 +21,7 @@ from ..broadcast.encode import encode_entries, encode_entry
 from ..broadcast.encoding import Encoding
 from ..broadcast.entry import Published, entry_len, plain_entries
 from ..broadcast.laggards import laggards_passed, move_laggards, raise_lowest_cursor
-from ..broadcast.ring import Ring
+from ..broadcast.ring import Ring, with_latest
 from ..conn import Conn
 from ..connection.context import Parse
 from ..connection.send_queue import next_needed
@@ -99,7 +99,7 @@ def _append(
     """The server with these encoded entries pending, which fit and are `length` bytes together;
     laggards that need what they overwrite are disconnected.
     """
-    ring_before = server.broadcast.ring
+    ring_before, number = server.broadcast.ring, server.broadcast.next_number
     broadcast = append_pending(server.broadcast, entries, length)
     totals = server.totals
     if broadcast.encoding_counts and Encoding.SSE in dict(broadcast.encoding_counts):
@@ -108,7 +108,8 @@ def _append(
     server = with_broadcast(server, broadcast, totals)
     if broadcast.ring.tail_number <= broadcast.lowest_cursor:
         return server, []
-    return _move_laggards(server, ring_before, parse)
+    # what the entries supersede is needed no more, also if they overwrite what supersedes it
+    return _move_laggards(server, with_latest(ring_before, entries, number), parse)
 
 
 def _move_laggards(server: Server, ring_before: Ring, parse: Parse) -> tuple[Server, list[Effect]]:
@@ -126,7 +127,7 @@ def _move_laggards(server: Server, ring_before: Ring, parse: Parse) -> tuple[Ser
             continue
         cursor = client.subscriber.cursor
         if cursor < tail_number:
-            cursor = next_needed(client.subscriber, ring_before)
+            cursor = next_needed(conn, client.subscriber, ring_before)
             if cursor < tail_number:
                 batch.commit(client, drop_too_slow(client, cursor, server.broadcast))
                 continue

@@ -22,7 +22,7 @@ from sigil.core.broadcast.broadcast import (
 from sigil.core.broadcast.encoding import Encoding
 from sigil.core.broadcast.entry import Published, Subscription
 from sigil.core.broadcast.laggards import add_laggard, remove_laggard
-from sigil.core.broadcast.ring import ring_read
+from sigil.core.broadcast.reading import ring_read
 from sigil.core.conn import Conn
 from sigil.core.limits import Limits
 from sigil.core.websocket.frames import encode_frame

@@ -19,7 +19,8 @@ from sigil.core.broadcast.entry import (
     matches,
     plain_entries,
 )
-from sigil.core.broadcast.ring import make_ring, ring_append, ring_read, ring_reserve
+from sigil.core.broadcast.reading import ring_read
+from sigil.core.broadcast.ring import make_ring, ring_append, ring_reserve
 from sigil.core.limits import Limits
 from sigil.core.topics import ALL_TOPICS, Topic
 from sigil.core.websocket.frames import encode_frame

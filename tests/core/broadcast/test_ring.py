@@ -2,23 +2,19 @@
 who is where.
 """
 
-from random import Random
-
 import pytest
 
-from sigil.core.broadcast.entry import Published, matches
+from sigil.core.broadcast.entry import Published
+from sigil.core.broadcast.reading import ring_read
 from sigil.core.broadcast.ring import (
     COMPACT_AT,
     Ring,
-    last_matching,
     make_ring,
     page_of,
     ring_append,
-    ring_read,
     ring_reserve,
 )
-from sigil.core.websocket.frames import encode_frame
-from tests.support.core_broadcasts import HEARINGS, NONE, size_of
+from tests.support.core_broadcasts import NONE
 
 
 def put(ring: Ring, *lengths: int) -> Ring:
@@ -110,47 +106,3 @@ def test_the_same_ring_can_be_gone_on_from_twice() -> None:
     assert [len(frame) for _, frame in ring_read(ring, 0, 2, NONE)] == [4, 4]
     assert [len(frame) for _, frame in ring_read(left, left.tail_number, 3, NONE)] == [8]
     assert [len(frame) for _, frame in ring_read(right, right.tail_number, 3, NONE)] == [4, 1]
-
-
-# -- stretches -------------------------------------------------------------------------------------
-
-RARE = (*(("news",) * 3), None, *(("much",) * 600))
-
-
-def large_ring(dice: Random) -> tuple[Ring, list[Published]]:
-    """A ring of at most 900 frames after 3,000 of them, of which few are for those who hear little;
-    and all of them.
-    """
-    ring, published, most = make_ring(10**6, 900), list[Published](), dice.choice((1, 7, 300))
-    while len(published) < 3_000:
-        entries = tuple(
-            Published(encode_frame(dice.choice((1, 2)), b"%d" % number), dice.choice(RARE), ())
-            for number in range(dice.randint(1, most))
-        )
-        ring = ring_append(
-            ring_reserve(ring, len(entries), sum(map(size_of, entries))),
-            entries,
-            sum(map(size_of, entries)),
-        )
-        published += entries
-    return ring, published
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_what_is_passed_over_is_for_nobody_who_asks(seed: int) -> None:
-    dice = Random(seed)
-    ring, published = large_ring(dice)
-    assert 2 <= len(ring.topic_spans) <= 8 and ring.topic_spans[-1].end == ring.indexed_number
-    for subscription in HEARINGS:
-        kept = [
-            number
-            for number in range(ring.tail_number, len(published))
-            if matches(published[number], subscription)
-        ]
-        for _ in range(10):
-            start, end = sorted(dice.randint(ring.tail_number, len(published)) for _ in range(2))
-            assert [number for number, _ in ring_read(ring, start, end, subscription)] == [
-                number for number in kept if start <= number < end
-            ]
-            count = dice.randint(1, 40)
-            assert last_matching(ring, subscription, count) == (kept[-count:] or [None])[0]

@@ -86,7 +86,7 @@ def test_a_large_payload_is_never_copied() -> None:
 def test_a_long_frame_is_taken_whole_or_not_at_all(room: int) -> None:
     frame = LongFrame(b"\x82\x7e\x40\x01", bytes(COPY_MAX + 1))
     subscriber = NOBODY.replace(queue=(b"first", frame, frame), queued_len=5 + 2 * item_len(frame))
-    dequeued = dequeue(subscriber, EMPTY, room)
+    dequeued = dequeue(CONN, subscriber, EMPTY, room)
     rest = dequeued.subscriber
     sent = b"".join(dequeued.segments)
     assert sent == b"first" + (2 - len(rest.queue)) * (frame.header + frame.payload)
@@ -98,15 +98,15 @@ PONG = encode_frame(10, b"p")
 
 @pytest.mark.parametrize("room", [-5, 0, 1, 99])
 def test_the_answer_to_a_ping_goes_first_and_waits_for_no_room(room: int) -> None:
-    assert dequeue(NOBODY, EMPTY, room).segments == ()
-    assert dequeue(NOBODY, EMPTY, room, PONG).segments == (PONG,)
-    dequeued = dequeue(NOBODY.replace(queue=(encode_frame(1, b"said"),)), EMPTY, room, PONG)
+    assert dequeue(CONN, NOBODY, EMPTY, room).segments == ()
+    assert dequeue(CONN, NOBODY, EMPTY, room, PONG).segments == (PONG,)
+    dequeued = dequeue(CONN, NOBODY.replace(queue=(encode_frame(1, b"said"),)), EMPTY, room, PONG)
     assert frames_in(b"".join(dequeued.segments))[0] == (10, b"p")
 
 
 def test_behind_a_close_frame_goes_no_answer_to_a_ping() -> None:
     closing = NOBODY.replace(close_state=CloseState.CLOSING)
-    assert dequeue(closing, EMPTY, 99, PONG).segments == ()
+    assert dequeue(CONN, closing, EMPTY, 99, PONG).segments == ()
 
 
 def test_an_answer_to_a_ping_that_was_sent_is_due_no_more() -> None:

@@ -1,0 +1,275 @@
+"""What is read from the ring: the frames for a subscriber, from one number up to another.
+
+Theory: there are two readings. What was published is sent to all who keep up, and `ring_read` has
+all of it. To whoever is behind, less is due: of what was published with `latest` only the newest
+(`latest`). Everything else here is about that: what is due next, how many bytes, from where on.
+
+Rules: nobody is sent what it is excluded from; `conn` is who reads, if it is known. What is due is
+in the order in which it was published. Reading costs what is found: frames on other topics are
+passed over by the index of topics, superseded ones by that of the newest. Only the frames that are
+not indexed yet, some hundreds, are looked at one by one. It does not know how far anybody has read.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import merge
+
+from ..conn import Conn
+from ..topics import ALL_TOPICS
+from .entry import (
+    Published,
+    Subscription,
+    frame_for,
+    frame_len_for,
+    is_excluded,
+    matches,
+)
+from .latest import is_superseded, last_latest, latest_between
+from .position import next_frames_len
+from .recoding import encode_anew, recoding_cost, stored_frame
+from .ring import Ring, end_of, entries_at, walk
+from .topic_spans import TopicSpan, last_of, length_in, matching, matching_all
+
+# -- all that was published ------------------------------------------------------------------------
+
+
+def ring_read(
+    ring: Ring, start: int, end: int, subscription: Subscription, conn: Conn | None = None
+) -> Iterator[tuple[int, bytes]]:
+    """The frames from number `start` up to, without, `end` for a subscription, with their numbers,
+    superseded ones too.
+
+    `start` is not below the tail.
+    """
+    for number, entry in _all_matching(ring, start, end, subscription):
+        if not is_excluded(entry, conn):
+            yield number, frame_for(entry, subscription, ring.epoch, number)
+
+
+def _all_matching(
+    ring: Ring, start: int, end: int, subscription: Subscription
+) -> Iterator[tuple[int, Published]]:
+    """All entries from number `start` up to, without, `end` for a subscription."""
+    first = bisect_right(ring.topic_spans, start, key=end_of)
+    for place in range(first, len(ring.topic_spans)):
+        span = ring.topic_spans[place]
+        if span.start >= end:
+            return
+        yield from entries_at(ring, matching_all(span, start, end, subscription))
+    start = max(start, ring.indexed_number)
+    if start < end:
+        for number, entry in walk(ring, start, end):
+            if matches(entry, subscription):
+                yield number, entry
+
+
+# -- what is due to one that is behind -------------------------------------------------------------
+
+
+def ring_read_encoded(
+    ring: Ring, start: int, end: int, subscription: Subscription, conn: Conn | None = None
+) -> Iterator[tuple[int, bytes | None]]:
+    """The frames that are due from number `start` up to, without, `end`, with their numbers, as far
+    as they are encoded or may be in this tick; None in the place of the first one that may not,
+    which is the last.
+    """
+    encoding, allowance = subscription.encoding, ring.recoded.allowance
+    for number, entry in entries_due(ring, start, end, subscription, conn):
+        frame = stored_frame(entry, number, encoding, ring.recoded)
+        if frame is None:
+            if allowance <= 0:
+                yield number, None
+                return
+            frame = encode_anew(entry, number, encoding, ring.epoch)
+            allowance -= recoding_cost(entry)
+        yield number, frame
+
+
+def first_due(
+    ring: Ring, start: int, end: int, subscription: Subscription, conn: Conn | None = None
+) -> int | None:
+    """The number of the first frame that is due from number `start` up to, without, `end`; None if
+    none is.
+    """
+    return next((number for number, _ in entries_due(ring, start, end, subscription, conn)), None)
+
+
+def last_due(ring: Ring, subscription: Subscription, count: int) -> int | None:
+    """The number of the first of the last `count` frames that are due to a subscription, or of as
+    many as are stored; None if none is.
+    """
+    indexed_number = max(ring.indexed_number, ring.tail_number)
+    numbers = [
+        number
+        for number, entry in walk(ring, indexed_number, ring.head_number)
+        if _is_due(ring, number, entry, subscription)
+    ][-count:]
+    found, missing = next(iter(numbers), None), count - len(numbers)
+    if not missing:
+        return found
+    newest = last_latest(ring.latest, ring.indexed_number, subscription, missing)
+    newest = newest[bisect_left(newest, ring.tail_number) :]
+    for index in reversed(_spans_due(ring, subscription, newest)):
+        span = ring.topic_spans[index]
+        if not missing or span.end <= ring.tail_number:
+            break
+        more = newest[bisect_left(newest, span.start) : bisect_left(newest, span.end)]
+        last = last_of(span, ring.tail_number, subscription, missing, more)
+        found = found if last.first is None else last.first
+        missing -= last.found_count
+    return found
+
+
+def length_due(
+    ring: Ring, start: int, end: int, subscription: Subscription, conn: Conn | None = None
+) -> int:
+    """The bytes of the frames that are due from number `start` up to, without, `end`, as they are
+    sent; those that were not encoded for the subscription counted as plain frames.
+    """
+    length = 0
+    for span, span_start, span_end in _spans(ring, start, end, subscription):
+        if span is None:
+            due = _walk_due(ring, span_start, span_end, subscription, conn)
+            length += _length_of(ring, due, subscription, conn)
+        elif (span.start, span.end) == (span_start, span_end):
+            length += length_in(span, subscription, ring.epoch)
+            length -= _excluded_len(ring, span, subscription, conn)
+        else:
+            numbers = matching(span, span_start, span_end, subscription)
+            length += _length_of(ring, entries_at(ring, numbers), subscription, conn)
+    newest = latest_between(ring.latest, start, min(end, ring.indexed_number), subscription)
+    return length + _length_of(ring, entries_at(ring, newest), subscription, conn)
+
+
+def _length_of(
+    ring: Ring,
+    entries: Iterable[tuple[int, Published]],
+    subscription: Subscription,
+    conn: Conn | None,
+) -> int:
+    """The bytes of some entries as a subscription is sent them, positions included, without those
+    that exclude who reads.
+    """
+    found = [
+        (number, frame_len_for(entry, subscription))
+        for number, entry in entries
+        if not is_excluded(entry, conn)
+    ]
+    length = sum([frame_len for _, frame_len in found])
+    if subscription.has_positions:
+        length += next_frames_len(ring.epoch, [number for number, _ in found])
+    return length
+
+
+def _excluded_len(
+    ring: Ring, span: TopicSpan, subscription: Subscription, conn: Conn | None
+) -> int:
+    """The bytes of the frames of a span that are for a subscription, and from which the one that
+    reads is excluded.
+    """
+    numbers = () if conn is None else span.excluded.get(conn, ())
+    found = [one for one in entries_at(ring, numbers) if matches(one[1], subscription)]
+    return _length_of(ring, found, subscription, None)
+
+
+def entries_due(
+    ring: Ring, start: int, end: int, subscription: Subscription, conn: Conn | None = None
+) -> Iterator[tuple[int, Published]]:
+    """The entries that are due from number `start` up to, without, `end`, with their numbers."""
+    indexed_end = min(end, ring.indexed_number)
+    numbers = _numbers_due(ring, start, indexed_end, subscription)
+    for number, entry in entries_at(ring, numbers):
+        if not is_excluded(entry, conn):
+            yield number, entry
+    start = max(start, ring.indexed_number)
+    if start < end:
+        yield from _walk_due(ring, start, end, subscription, conn)
+
+
+def _numbers_due(ring: Ring, start: int, end: int, subscription: Subscription) -> Iterable[int]:
+    """The numbers of the entries that are due from `start` up to, without, `end`, all of which are
+    indexed.
+    """
+    if start >= end:
+        return ()
+    numbers = _ordinary_numbers(ring, start, end, subscription)
+    if not ring.latest.newest:
+        return numbers
+    return merge(numbers, latest_between(ring.latest, start, end, subscription))
+
+
+def _ordinary_numbers(
+    ring: Ring, start: int, end: int, subscription: Subscription
+) -> Iterator[int]:
+    """Those of the entries that were not published with `latest`, all of which are indexed."""
+    for span, span_start, span_end in _spans(ring, start, end, subscription):
+        if span is not None:
+            yield from matching(span, span_start, span_end, subscription)
+
+
+def _walk_due(
+    ring: Ring, start: int, end: int, subscription: Subscription, conn: Conn | None
+) -> Iterator[tuple[int, Published]]:
+    """The entries that are due, found by a look at each from number `start` up to, without,
+    `end`.
+    """
+    for number, entry in walk(ring, start, end):
+        if _is_due(ring, number, entry, subscription) and not is_excluded(entry, conn):
+            yield number, entry
+
+
+def _is_due(ring: Ring, number: int, entry: Published, subscription: Subscription) -> bool:
+    """True for an entry that is for a subscription, and not superseded."""
+    return matches(entry, subscription) and not is_superseded(
+        ring.latest, number, entry, subscription
+    )
+
+
+# -- by topic --------------------------------------------------------------------------------------
+
+
+def _spans_due(ring: Ring, subscription: Subscription, newest: Sequence[int]) -> Sequence[int]:
+    """The places of the spans on which something may be due, in order: by topic, and those that
+    have one of the `newest` numbers.
+    """
+    places = _spans_with(ring, subscription)
+    if not newest:
+        return places
+    found = {bisect_right(ring.topic_spans, number, key=end_of) for number in newest}
+    return sorted(found.union(places))
+
+
+def _spans_with(ring: Ring, subscription: Subscription) -> Sequence[int]:
+    """The places of the spans on which a frame may be for a subscription, in order."""
+    topics, spans = subscription.topics, ring.topic_spans
+    if ALL_TOPICS in topics or len(topics) >= len(spans):
+        return range(len(spans))
+    starts = {start for topic in (None, *topics) for start in ring.topic_starts.get(topic, ())}
+    if len(starts) == len(spans):
+        return range(len(spans))
+    return [bisect_left(spans, start, key=_start_of) for start in sorted(starts)]
+
+
+def _spans(
+    ring: Ring, start: int, end: int, subscription: Subscription
+) -> Iterator[tuple[TopicSpan | None, int, int]]:
+    """The parts of the numbers from `start` up to, without, `end` in which a frame may be for a
+    subscription, in order, each with the span that it belongs to, None for what is not indexed.
+    """
+    first = bisect_right(ring.topic_spans, start, key=end_of)
+    places: Sequence[int] = ()
+    if first < len(ring.topic_spans):
+        places = _spans_with(ring, subscription)
+    for place in range(bisect_left(places, first), len(places)):
+        span = ring.topic_spans[places[place]]
+        if span.start >= end:
+            return
+        yield span, max(start, span.start), min(end, span.end)
+    start = max(start, ring.indexed_number)
+    if start < end:
+        yield None, start, end
+
+
+def _start_of(span: TopicSpan) -> int:
+    """The number at which a span begins."""
+    return span.start
