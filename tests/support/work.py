@@ -13,6 +13,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NamedTuple
 
+from sigil.core.broadcast.entry import LATEST, PublishOptions
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Ticket
 from sigil.core.events import (
@@ -33,6 +34,7 @@ from sigil.core.events import (
 from sigil.core.http.response import Response
 from sigil.core.server import advance
 from sigil.core.server.state import Server
+from sigil.core.topics import ALL_TOPICS
 from sigil.core.websocket.frames import encode_masked
 from tests.support.core_driver import OK, PEER
 from tests.support.crowds import (
@@ -216,6 +218,12 @@ def publish_to_cohort(count: int) -> Scene:
     return websockets(count), [publishing("x" * 128)] * 16 + [FLUSH]
 
 
+def publish_excluding(count: int) -> Scene:
+    server = websockets(count)
+    exclude = PublishOptions(exclude=conns_of(server)[count // 2])
+    return server, [publishing("x" * 128, options=exclude)] * 16 + [publishing(), FLUSH]
+
+
 def publish_to_each(count: int) -> Scene:
     return websockets(count, _own_topic), [publishing(), FLUSH]
 
@@ -231,6 +239,14 @@ def publish_with_laggards(count: int) -> Scene:
     server, _ = advance(server, [Writable(conn) for conn in conns])
     server, _ = advance(server, [Stalled(conn, 0, (b"x" * 8,)) for conn in conns])
     return server, [publishing()]
+
+
+def read_on_behind_superseded(count: int) -> Scene:
+    """A client of all topics is at the tail of so many states, most of which are superseded."""
+    limits = ROOM._replace(max_ws_send_frame_cnt=2 * count)
+    server = lagging(websockets(1, lambda number: (ALL_TOPICS,), limits))
+    server = published(server, count, topic=lambda number: f"state {number % 8}", options=LATEST)
+    return server, [Writable(conn) for conn in conns_of(server)]
 
 
 def report_stalls(count: int) -> Scene:
@@ -314,8 +330,14 @@ SITUATIONS = (
     Situation("a message to one of N clients of a topic each", publish_to_one),
     Situation("a message to one of 3 clients of N topics each", publish_to_one_of_many),
     Situation("16 messages to N clients of one cohort", publish_to_cohort),
+    Situation("16 messages to N clients of one cohort that exclude one", publish_excluding),
     Situation("a message to N clients of a topic each, each", publish_to_each, True),
     Situation("a message when the tail comes to one of N laggards", publish_with_laggards),
+    Situation(
+        "a client reads on behind N states, most superseded",
+        read_on_behind_superseded,
+        few=LONG_HISTORY,
+    ),
     Situation("N of a cohort stall, each", report_stalls, True),
     Situation("N of a topic each stall, each", report_stalls_of_cohorts, True),
     Situation("N laggards catch up, each", catch_up, True),

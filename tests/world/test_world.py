@@ -110,15 +110,17 @@ def test_a_lost_message_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = broadcast.pending_bytes_for
     monkeypatch.setattr(
         "sigil.core.server.flush.pending_bytes_for",
-        lambda one, hearing, index: whole(one.replace(pending=fewer(one.pending)), hearing),
+        lambda one, hearing, index, conn=None: whole(
+            one.replace(pending=fewer(one.pending)), hearing, None, conn
+        ),
     )
     assert noticed() & {"order", "missing", "buffered"}
 
 
 def test_a_torn_frame_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = send_queue.ring_read_encoded
+    read = send_queue.read_encoded
     monkeypatch.setattr(
-        "sigil.core.connection.send_queue.ring_read_encoded",
+        "sigil.core.connection.send_queue.read_encoded",
         lambda *place: ((number, frame and frame[:-1]) for number, frame in read(*place)),
     )
     assert noticed() & {"order", "frame", "missing"}

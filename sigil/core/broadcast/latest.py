@@ -27,9 +27,9 @@ from .entry import Published, Subscription
 NO_NUMBER: Final = -1
 """Less than any number of a frame."""
 
-SUPERSEDED_MAX: Final = 256
-"""So many numbers that are superseded may be passed over one by one; beyond, and if they are most,
-the list is made anew.
+SUPERSEDED_MAX: Final = 32
+"""So many numbers that are superseded, or behind the tail, may stand in the list; beyond, and if
+they are most, it is made anew.
 """
 
 
@@ -120,7 +120,7 @@ def forget_latest(index: LatestIndex, tail_number: int) -> LatestIndex:
         if known is not None and known.number == order[first][0]:
             newest.remove(topic)
         first += 1
-    if first > SUPERSEDED_MAX:
+    if 2 * first > len(order) + SUPERSEDED_MAX:
         order, first = order[first:], 0
     return LatestIndex(newest.persistent(), order, first)
 

@@ -1,8 +1,8 @@
 """What is read from the ring: the frames for a subscriber, from one number up to another.
 
-Theory: there are two readings. What was published is sent to all who keep up, and `ring_read` has
-all of it. To whoever is behind, less is due: of what was published with `latest` only the newest
-(`latest`). Everything else here is about that: what is due next, how many bytes, from where on.
+Theory: there are two readings. Whoever keeps up is sent all that was published. To whoever is
+behind, less is due: of what was published with `latest` only the newest (`latest`). What is due
+next, how many bytes, and from where on, is answered from the indexes of the ring.
 
 Rules: nobody is sent what it is excluded from; `conn` is who reads, if it is known. What is due is
 in the order in which it was published. Reading costs what is found: frames on other topics are
@@ -17,6 +17,7 @@ from heapq import merge
 from ..conn import Conn
 from ..topics import ALL_TOPICS
 from .entry import (
+    NO_OPTIONS,
     Published,
     Subscription,
     frame_for,
@@ -41,40 +42,18 @@ def ring_read(
 
     `start` is not below the tail.
     """
-    for number, entry in _all_matching(ring, start, end, subscription):
-        if not is_excluded(entry, conn):
-            yield number, frame_for(entry, subscription, ring.epoch, number)
+    for number, entry in entries_published(ring, start, end, subscription, conn):
+        yield number, frame_for(entry, subscription, ring.epoch, number)
 
 
-def _all_matching(
-    ring: Ring, start: int, end: int, subscription: Subscription
-) -> Iterator[tuple[int, Published]]:
-    """All entries from number `start` up to, without, `end` for a subscription."""
-    first = bisect_right(ring.topic_spans, start, key=end_of)
-    for place in range(first, len(ring.topic_spans)):
-        span = ring.topic_spans[place]
-        if span.start >= end:
-            return
-        yield from entries_at(ring, matching_all(span, start, end, subscription))
-    start = max(start, ring.indexed_number)
-    if start < end:
-        for number, entry in walk(ring, start, end):
-            if matches(entry, subscription):
-                yield number, entry
-
-
-# -- what is due to one that is behind -------------------------------------------------------------
-
-
-def ring_read_encoded(
-    ring: Ring, start: int, end: int, subscription: Subscription, conn: Conn | None = None
+def read_encoded(
+    ring: Ring, entries: Iterator[tuple[int, Published]], subscription: Subscription
 ) -> Iterator[tuple[int, bytes | None]]:
-    """The frames that are due from number `start` up to, without, `end`, with their numbers, as far
-    as they are encoded or may be in this tick; None in the place of the first one that may not,
-    which is the last.
+    """The frames of some entries, with their numbers, as far as they are encoded or may be in this
+    tick; None in the place of the first one that may not, which is the last.
     """
     encoding, allowance = subscription.encoding, ring.recoded.allowance
-    for number, entry in entries_due(ring, start, end, subscription, conn):
+    for number, entry in entries:
         frame = stored_frame(entry, number, encoding, ring.recoded)
         if frame is None:
             if allowance <= 0:
@@ -83,6 +62,30 @@ def ring_read_encoded(
             frame = encode_anew(entry, number, encoding, ring.epoch)
             allowance -= recoding_cost(entry)
         yield number, frame
+
+
+def entries_published(
+    ring: Ring, start: int, end: int, subscription: Subscription, conn: Conn | None = None
+) -> Iterator[tuple[int, Published]]:
+    """All entries from number `start` up to, without, `end` for a subscription, with their numbers,
+    superseded ones too.
+    """
+    first = bisect_right(ring.topic_spans, start, key=end_of)
+    for place in range(first, len(ring.topic_spans)):
+        span = ring.topic_spans[place]
+        if span.start >= end:
+            return
+        for number, entry in entries_at(ring, matching_all(span, start, end, subscription)):
+            if not is_excluded(entry, conn):
+                yield number, entry
+    start = max(start, ring.indexed_number)
+    if start < end:
+        for number, entry in walk(ring, start, end):
+            if matches(entry, subscription) and not is_excluded(entry, conn):
+                yield number, entry
+
+
+# -- what is due to one that is behind -------------------------------------------------------------
 
 
 def first_due(
@@ -102,7 +105,8 @@ def last_due(ring: Ring, subscription: Subscription, count: int) -> int | None:
     numbers = [
         number
         for number, entry in walk(ring, indexed_number, ring.head_number)
-        if _is_due(ring, number, entry, subscription)
+        if matches(entry, subscription)
+        and not is_superseded(ring.latest, number, entry, subscription)
     ][-count:]
     found, missing = next(iter(numbers), None), count - len(numbers)
     if not missing:
@@ -126,8 +130,9 @@ def length_due(
     """The bytes of the frames that are due from number `start` up to, without, `end`, as they are
     sent; those that were not encoded for the subscription counted as plain frames.
     """
-    length = 0
-    for span, span_start, span_end in _spans(ring, start, end, subscription):
+    end = min(end, ring.head_number)
+    length, ordinary_end = 0, min(end, ring.ordinary_end)
+    for span, span_start, span_end in _spans(ring, start, ordinary_end, subscription):
         if span is None:
             due = _walk_due(ring, span_start, span_end, subscription, conn)
             length += _length_of(ring, due, subscription, conn)
@@ -137,8 +142,11 @@ def length_due(
         else:
             numbers = matching(span, span_start, span_end, subscription)
             length += _length_of(ring, entries_at(ring, numbers), subscription, conn)
-    newest = latest_between(ring.latest, start, min(end, ring.indexed_number), subscription)
-    return length + _length_of(ring, entries_at(ring, newest), subscription, conn)
+    walked_end = max(start, ring.indexed_number, ordinary_end)
+    for part in ((start, min(end, ring.indexed_number)), (walked_end, end)):
+        newest = entries_at(ring, latest_between(ring.latest, *part, subscription))
+        length += _length_of(ring, newest, subscription, conn)
+    return length
 
 
 def _length_of(
@@ -176,14 +184,20 @@ def entries_due(
     ring: Ring, start: int, end: int, subscription: Subscription, conn: Conn | None = None
 ) -> Iterator[tuple[int, Published]]:
     """The entries that are due from number `start` up to, without, `end`, with their numbers."""
-    indexed_end = min(end, ring.indexed_number)
-    numbers = _numbers_due(ring, start, indexed_end, subscription)
+    end = min(end, ring.head_number)  # the newest may not be on the ring yet
+    numbers = _numbers_due(ring, start, min(end, ring.indexed_number), subscription)
     for number, entry in entries_at(ring, numbers):
         if not is_excluded(entry, conn):
             yield number, entry
-    start = max(start, ring.indexed_number)
+    start, ordinary_end = max(start, ring.indexed_number), min(end, ring.ordinary_end)
+    if start < ordinary_end:
+        yield from _walk_due(ring, start, ordinary_end, subscription, conn)
+        start = ordinary_end
     if start < end:
-        yield from _walk_due(ring, start, end, subscription, conn)
+        newest = latest_between(ring.latest, start, end, subscription)
+        for number, entry in entries_at(ring, newest):
+            if not is_excluded(entry, conn):
+                yield number, entry
 
 
 def _numbers_due(ring: Ring, start: int, end: int, subscription: Subscription) -> Iterable[int]:
@@ -192,7 +206,7 @@ def _numbers_due(ring: Ring, start: int, end: int, subscription: Subscription) -
     """
     if start >= end:
         return ()
-    numbers = _ordinary_numbers(ring, start, end, subscription)
+    numbers = _ordinary_numbers(ring, start, min(end, ring.ordinary_end), subscription)
     if not ring.latest.newest:
         return numbers
     return merge(numbers, latest_between(ring.latest, start, end, subscription))
@@ -214,15 +228,12 @@ def _walk_due(
     `end`.
     """
     for number, entry in walk(ring, start, end):
-        if _is_due(ring, number, entry, subscription) and not is_excluded(entry, conn):
+        if matches(entry, subscription):
+            if entry.options is not NO_OPTIONS and (
+                is_excluded(entry, conn) or is_superseded(ring.latest, number, entry, subscription)
+            ):
+                continue
             yield number, entry
-
-
-def _is_due(ring: Ring, number: int, entry: Published, subscription: Subscription) -> bool:
-    """True for an entry that is for a subscription, and not superseded."""
-    return matches(entry, subscription) and not is_superseded(
-        ring.latest, number, entry, subscription
-    )
 
 
 # -- by topic --------------------------------------------------------------------------------------
@@ -264,7 +275,8 @@ def _spans(
         span = ring.topic_spans[places[place]]
         if span.start >= end:
             return
-        yield span, max(start, span.start), min(end, span.end)
+        if span.topics:
+            yield span, max(start, span.start), min(end, span.end)
     start = max(start, ring.indexed_number)
     if start < end:
         yield None, start, end

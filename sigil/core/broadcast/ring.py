@@ -68,14 +68,14 @@ class Ring(Value):
     is the index of the tail's page; pages before it are None. `epoch` tells the numbers of this
     stream from those of others. `topic_spans` index the frames before `indexed_number`, and
     `topic_starts` has by topic the starts of those spans that have a frame on it, not counting
-    what was published with `latest`: of that, `latest` has the newest. `recoded` has what was
-    encoded after it was published.
+    what was published with `latest`: of that, `latest` has the newest. All that was published from
+    `ordinary_end` on was so. `recoded` has what was encoded after it was published.
     """
 
     __match_args__ = (
         "max_bytes", "max_frames", "pages", "first_page", "tail_number", "tail_offset",
         "head_number", "head_offset", "epoch", "topic_spans", "topic_starts",
-        "indexed_number", "recoded", "latest",
+        "indexed_number", "recoded", "latest", "ordinary_end",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -95,6 +95,7 @@ class Ring(Value):
         indexed_number: int,
         recoded: Recoded,
         latest: LatestIndex,
+        ordinary_end: int,
     ) -> None:
         self.max_bytes: Final = max_bytes
         self.max_frames: Final = max_frames
@@ -110,6 +111,7 @@ class Ring(Value):
         self.indexed_number: Final = indexed_number
         self.recoded: Final = recoded
         self.latest: Final = latest
+        self.ordinary_end: Final = ordinary_end
 
     @property
     def span_frames(self) -> int:
@@ -141,7 +143,7 @@ def make_ring(max_bytes: int, max_frames: int, epoch: int = 0) -> Ring:
     """An empty ring for up to `max_bytes` bytes in up to `max_frames` frames."""
     return Ring(
         max_bytes, max_frames, pvector(), 0, 0, 0, 0, 0, epoch, pvector(), pmap(), 0,
-        NOTHING_RECODED, NOTHING_LATEST,
+        NOTHING_RECODED, NOTHING_LATEST, 0,
     )  # fmt: skip
 
 
@@ -150,20 +152,36 @@ def ring_append(ring: Ring, entries: tuple[Published, ...], length: int) -> Ring
     number, end = ring.head_number, ring.head_number + len(entries)
     pages = ring.pages.append(Page(number, entries, length))
     tail = (ring.first_page, ring.tail_number, ring.tail_offset)
-    ring = _with_pages(ring, pages, tail, (end, ring.head_offset + length))
+    head = (end, ring.head_offset + length)
+    ring = _with_pages(ring, pages, tail, head, _ordinary_end(ring, entries, end))
     return ring if end - ring.indexed_number < ring.span_frames else _index_topics(ring)
 
 
+def _ordinary_end(ring: Ring, entries: tuple[Published, ...], end: int) -> int:
+    """The number behind the last entry that was not published with `latest`, when these entries are
+    appended, which end at this number.
+    """
+    for entry in reversed(entries):
+        if not entry.options.latest:
+            return end
+        end -= 1
+    return ring.ordinary_end
+
+
 def _with_pages(
-    ring: Ring, pages: PVector[Page | None], tail: tuple[int, int, int], head: tuple[int, int]
+    ring: Ring,
+    pages: PVector[Page | None],
+    tail: tuple[int, int, int],
+    head: tuple[int, int],
+    ordinary_end: int,
 ) -> Ring:
-    """The ring with other pages, another tail (index of its page, number, offset) and another head
-    (number, offset).
+    """The ring with other pages, another tail (index of its page, number, offset), another head
+    (number, offset), and where what is not `latest` ends now.
     """
     return Ring(
         ring.max_bytes, ring.max_frames, pages, tail[0], tail[1], tail[2], head[0], head[1],
         ring.epoch, ring.topic_spans, ring.topic_starts, ring.indexed_number, ring.recoded,
-        ring.latest,
+        ring.latest, ordinary_end,
     )  # fmt: skip
 
 
@@ -259,7 +277,7 @@ def _with_tail(ring: Ring, min_number: int, min_offset: int) -> Ring:
     if first_page >= COMPACT_AT:
         pages, first_page = pages[first_page:], 0
     tail, head = (first_page, number, offset), (head_number, ring.head_offset)
-    moved = _with_pages(ring, pages, tail, head)
+    moved = _with_pages(ring, pages, tail, head, ring.ordinary_end)
     latest = forget_latest(ring.latest, number)
     return moved if latest is ring.latest else moved.replace(latest=latest)
 

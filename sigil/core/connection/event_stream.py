@@ -39,7 +39,7 @@ from .outgoing import NOTHING_OUTGOING
 from .output import close_early_responses, write
 from .send_queue import append_frames, enqueue_broadcast
 from .subscriber import CloseState, add_topics, make_subscriber
-from .websocket_send import end_event_stream
+from .websocket_send import begins_behind, end_event_stream
 
 DECIDED_ENDS: Final = frozenset((CloseReason.OK, CloseReason.HANDLER_ERROR, CloseReason.SHUTDOWN))
 """Ends that may have been decided on before the response came, and that end the stream too. What is
@@ -66,6 +66,8 @@ def open_event_stream(
     cursor = joining.cursor
     if cursor is None and client.outgoing is not NOTHING_OUTGOING:
         cursor = broadcast.next_number  # the responses before it are not taken yet
+    subscription = shared(broadcast.cohort_index, subscription)
+    is_behind = begins_behind(client, cursor, broadcast)
     client, effects = close_early_responses(client)
     client = client.replace(
         incoming=EVENT_STREAM.replace(
@@ -74,7 +76,7 @@ def open_event_stream(
         ),
         outstanding=(),
         responded=client.responded + len(client.outstanding),
-        subscriber=make_subscriber(shared(broadcast.cohort_index, subscription), cursor),
+        subscriber=make_subscriber(subscription, cursor, is_behind),
     )
     client, sent = write(client, (*segments, _opening(joining, body.retry_ms)))
     effects += sent

@@ -13,7 +13,7 @@ they never wait for a client to catch up (RFC 6455 section 5.5.2). It does not k
 when the queue is flushed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, final
 
 from ..broadcast.broadcast import Broadcast
@@ -22,7 +22,13 @@ from ..broadcast.encoding import ENCODING_INFO, Encoding, encode_message
 from ..broadcast.entry import Subscription, frame_len_for, is_excluded, matches
 from ..broadcast.latest import is_superseded
 from ..broadcast.position import next_frame, next_frames_len
-from ..broadcast.reading import first_due, length_due, ring_read_encoded
+from ..broadcast.reading import (
+    entries_due,
+    entries_published,
+    first_due,
+    length_due,
+    read_encoded,
+)
 from ..broadcast.ring import FRAMES_MAX, Ring
 from ..conn import Conn
 from ..events import Segment
@@ -200,7 +206,8 @@ def dequeue(
         if left <= 0:
             break
         if isinstance(item, Follow):
-            left, cursor = _read_broadcast(segments, ring, cursor or 0, item, left, conn)
+            frames = _frames_for(conn, subscriber, ring, cursor or 0, item)
+            left, cursor = _read_broadcast(segments, ring, cursor or 0, item, left, frames)
             if cursor < item.to:
                 break
         else:
@@ -210,7 +217,9 @@ def dequeue(
     is_cut = left <= 0
     is_all = taken == len(items) and not is_cut
     cursor = _cursor_after(cursor, is_all, ring.head_number)
-    after = after_dequeue(subscriber, subscriber.queue[taken:], cursor, is_scheduled)
+    is_behind = cursor is not None and (is_cut or subscriber.is_behind)
+    rest = subscriber.queue[taken:]
+    after = after_dequeue(subscriber, rest, cursor, is_scheduled, is_behind)
     return Dequeued(join_segments(segments), after, is_all, is_cut)
 
 
@@ -249,16 +258,34 @@ def _join(segments: list[Segment]) -> Segment:
     return b"".join(segments) if len(segments) > 1 else segments[0]
 
 
+def _frames_for(
+    conn: Conn, subscriber: Subscriber, ring: Ring, cursor: int, place: Follow
+) -> Iterator[tuple[int, bytes | None]]:
+    """What a subscriber is sent from a cursor up to a place: what is due, if it is behind, and else
+    all that was published.
+    """
+    if subscriber.is_behind:
+        due = entries_due(ring, cursor, place.to, place.subscription, conn)
+        return read_encoded(ring, due, place.subscription)
+    entries = entries_published(ring, cursor, place.to, place.subscription, conn)
+    return read_encoded(ring, entries, place.subscription)
+
+
 def _read_broadcast(
-    segments: list[Segment], ring: Ring, cursor: int, place: Follow, room: int, conn: Conn
+    segments: list[Segment],
+    ring: Ring,
+    cursor: int,
+    place: Follow,
+    room: int,
+    frames: Iterator[tuple[int, bytes | None]],
 ) -> tuple[int, int]:
-    """Append to `segments` what is due to this connection from the cursor up to a place, as far as
-    it is on the ring and encoded, and there is room.
+    """Append to `segments` these frames, which are those from the cursor up to a place, as far as
+    they are encoded, and there is room.
 
     Returned are the room that is left, in bytes, and the cursor.
     """
     has_positions = place.subscription.has_positions
-    for number, frame in ring_read_encoded(ring, cursor, place.to, place.subscription, conn):
+    for number, frame in frames:
         if frame is None or len(segments) >= FRAMES_MAX:
             return 0, number
         if room <= 0:
@@ -317,23 +344,23 @@ def _places(subscriber: Subscriber, head_number: int) -> list[Follow]:
 
 def backlog_len(conn: Conn, subscriber: Subscriber, broadcast: Broadcast) -> int:
     """Bytes of what was published, until now, that a subscriber is still to be sent; what was not
-    encoded for it yet counts as plain frames. Superseded messages are not sent to a laggard.
+    encoded for it yet counts as plain frames.
     """
     ring, length = broadcast.ring, 0
     cursor = ring.head_number if subscriber.cursor is None else subscriber.cursor
     for place in _places(subscriber, broadcast.next_number):
         end = min(place.to, ring.head_number)
         length += length_due(ring, cursor, end, place.subscription, conn)
-        length += _pending_len(broadcast, cursor, place, conn, subscriber.cursor is not None)
+        length += _pending_len(broadcast, cursor, place, conn, subscriber.is_behind)
         cursor = max(cursor, place.to)
     return length
 
 
 def _pending_len(
-    broadcast: Broadcast, cursor: int, place: Follow, conn: Conn, is_laggard: bool
+    broadcast: Broadcast, cursor: int, place: Follow, conn: Conn, is_behind: bool
 ) -> int:
     """Bytes of the pending entries from the cursor up to a place that are sent to this connection:
-    superseded ones too, unless it lags.
+    superseded ones too, unless it is behind.
     """
     ring, subscription = broadcast.ring, place.subscription
     start = max(0, cursor - ring.head_number)
@@ -343,7 +370,7 @@ def _pending_len(
         for number, entry in enumerate(pending, ring.head_number + start)
         if matches(entry, subscription)
         and not is_excluded(entry, conn)
-        and not (is_laggard and is_superseded(ring.latest, number, entry, subscription))
+        and not (is_behind and is_superseded(ring.latest, number, entry, subscription))
     ]
     length = sum([frame_len for _, frame_len in found])
     if subscription.has_positions:

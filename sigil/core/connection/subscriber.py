@@ -128,7 +128,7 @@ class Subscriber(Value):
 
     __match_args__ = (
         "is_scheduled", "queue", "queued_len", "close_state", "reason", "subscription",
-        "cursor", "places_len",
+        "cursor", "places_len", "is_behind",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -142,6 +142,7 @@ class Subscriber(Value):
         subscription: Subscription,
         cursor: int | None,
         places_len: int,
+        is_behind: bool,
     ) -> None:
         self.is_scheduled: Final = is_scheduled
         """It is among the clients that the next flush looks at."""
@@ -158,6 +159,11 @@ class Subscriber(Value):
         """
         self.places_len: Final = places_len
         """Bytes of memory that are held for the places in the queue."""
+        self.is_behind: Final = is_behind
+        """It has not taken all it was sent, or begins with what was published before: what is
+        superseded is not sent to it. With a cursor and not behind, it only has something of its own
+        to be sent behind what was published in this tick.
+        """
 
 
 def stays_in_place(before: Subscriber, after: Subscriber) -> bool:
@@ -213,9 +219,11 @@ def is_topic_too_long(topic: str, limits: Limits) -> bool:
     return len(topic.encode(errors="surrogatepass")) > max_len
 
 
-def make_subscriber(subscription: Subscription, cursor: int | None) -> Subscriber:
+def make_subscriber(
+    subscription: Subscription, cursor: int | None, is_behind: bool = False
+) -> Subscriber:
     """A subscriber that has been sent nothing yet."""
-    return Subscriber(False, (), 0, OPEN, CloseReason.OK, subscription, cursor, 0)
+    return Subscriber(False, (), 0, OPEN, CloseReason.OK, subscription, cursor, 0, is_behind)
 
 
 def with_queue(
@@ -224,17 +232,17 @@ def with_queue(
     """The subscriber with another queue, which the next flush looks at or not."""
     return Subscriber(
         is_scheduled, queue, queued_len, subscriber.close_state, subscriber.reason,
-        subscriber.subscription, subscriber.cursor, subscriber.places_len,
+        subscriber.subscription, subscriber.cursor, subscriber.places_len, subscriber.is_behind,
     )  # fmt: skip
 
 
 def after_dequeue(
-    subscriber: Subscriber, rest: Queue, cursor: int | None, is_scheduled: bool
+    subscriber: Subscriber, rest: Queue, cursor: int | None, is_scheduled: bool, is_behind: bool
 ) -> Subscriber:
     """The subscriber after all but the `rest` of its queue was taken, and of what was published all
     before this cursor.
     """
     return Subscriber(
         is_scheduled, rest, sum(map(item_len, rest)), subscriber.close_state, subscriber.reason,
-        subscriber.subscription, cursor, places_len(rest),
+        subscriber.subscription, cursor, places_len(rest), is_behind,
     )  # fmt: skip

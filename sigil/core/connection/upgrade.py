@@ -34,6 +34,7 @@ from .outgoing import NOTHING_OUTGOING
 from .output import write
 from .subscriber import Subscriber, add_topics, make_subscriber
 from .websocket import take_data
+from .websocket_send import begins_behind
 from .websocket_state import make_websocket
 
 AFTER: Final = "after"
@@ -155,4 +156,5 @@ def _subscribe(
     broadcast = context.broadcast
     if cursor is None and client.outgoing is not NOTHING_OUTGOING:
         cursor = broadcast.next_number  # the responses before it are not taken yet
-    return make_subscriber(shared(broadcast.cohort_index, subscription), cursor)
+    is_behind = begins_behind(client, cursor, broadcast)
+    return make_subscriber(shared(broadcast.cohort_index, subscription), cursor, is_behind)

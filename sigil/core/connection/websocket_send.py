@@ -197,12 +197,24 @@ def end_event_stream(client: Client, segments: tuple[Segment, ...] = ()) -> Step
 # -- laggards --------------------------------------------------------------------------------------
 
 
+def begins_behind(client: Client, cursor: int | None, broadcast: Broadcast) -> bool:
+    """True if a client that becomes a subscriber with this cursor is first sent what was published
+    before, or has not taken the responses before it.
+    """
+    if cursor is None:
+        return False
+    outgoing = client.outgoing
+    return cursor < broadcast.next_number or bool(outgoing.outbox) or outgoing.is_full
+
+
 def become_laggard(client: Client, ring: Ring) -> Client:
     """The kernel is full: from here on this client has a cursor of its own."""
     subscriber = subscriber_of(client)
-    if subscriber.cursor is not None or subscriber.close_state is not OPEN:
+    is_ended = subscriber.close_state is not OPEN and subscriber.cursor is None
+    if subscriber.is_behind or is_ended:
         return client
-    return with_subscriber(client, subscriber.replace(cursor=ring.head_number))
+    cursor = ring.head_number if subscriber.cursor is None else subscriber.cursor
+    return with_subscriber(client, subscriber.replace(cursor=cursor, is_behind=True))
 
 
 def on_fan_out_stalled(client: Client, event: FanOutStalled, context: Context) -> Outcome:
@@ -229,7 +241,7 @@ def on_fan_out_stalled(client: Client, event: FanOutStalled, context: Context) -
         place = make_place(event.end, event.subscription, subscriber.subscription)
         queue, held = (place, *queue), held + place.size
     client = client.replace(
-        subscriber=subscriber.replace(cursor=cursor, queue=queue, places_len=held),
+        subscriber=subscriber.replace(cursor=cursor, queue=queue, places_len=held, is_behind=True),
         outgoing=outgoing.replace(is_full=not outgoing.outbox),
     )
     return client, []

@@ -12,6 +12,7 @@ not know who receives what: the cohorts do.
 """
 
 from ..broadcast.broadcast import (
+    Broadcast,
     append_pending,
     fits,
     has_subscribers,
@@ -49,10 +50,20 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
         length = sum([len(entry.frame) for entry in entries])
     if fits(broadcast, len(encoded), length):
         after, effects = _append(server, encoded, length, parse)
-        # a laggard that was disconnected to make room may have been the last one in its encoding
-        if after.broadcast.encoding_counts == broadcast.encoding_counts:
+        if len(entries) == 1 or not _depends_on_order(broadcast, after.broadcast):
             return after, effects
     return _publish_one_by_one(server, entries, parse)
+
+
+def _depends_on_order(before: Broadcast, after: Broadcast) -> bool:
+    """True if publishing several entries together may not be what publishing each of them is: a
+    laggard that was disconnected to make room may have been the last one in its encoding; or one
+    was needed still when an entry overwrote it, and superseded by another entry behind that.
+    """
+    if after.encoding_counts != before.encoding_counts:
+        return True
+    has_superseded = after.ring.latest is not before.ring.latest
+    return has_superseded and after.ring.tail_number > before.lowest_cursor
 
 
 def _skip(server: Server, event: Publish) -> Server:

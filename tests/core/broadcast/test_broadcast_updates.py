@@ -13,7 +13,13 @@ from sigil.core.broadcast.broadcast import (
     skip_numbers,
 )
 from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.entry import NO_OPTIONS, Subscription, plain_entries
+from sigil.core.broadcast.entry import (
+    LATEST,
+    NO_OPTIONS,
+    PublishOptions,
+    Subscription,
+    plain_entries,
+)
 from sigil.core.broadcast.laggards import add_laggard, remove_laggard
 from sigil.core.conn import Conn
 from sigil.core.limits import Limits
@@ -25,6 +31,9 @@ EMPTY = make_broadcast(Limits())
 JOINED = join_cohort(EMPTY, CONN, SUBSCRIPTION)
 LAGGING = add_laggard(JOINED, CONN, 2)
 PENDING = append_pending(EMPTY, plain_entries(((1, b"x", None, NO_OPTIONS),)), 3)
+STATE = append_pending(EMPTY, plain_entries(((1, b"x", None, LATEST),)), 3)
+OTHERS = plain_entries(((1, b"x", None, PublishOptions(exclude=CONN)),))
+EXCLUDING = append_pending(EMPTY, OTHERS, 3)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +41,13 @@ PENDING = append_pending(EMPTY, plain_entries(((1, b"x", None, NO_OPTIONS),)), 3
     [
         (EMPTY, skip_numbers(EMPTY, 3), {"ring"}),
         (EMPTY, PENDING, {"pending", "pending_len"}),
+        (EMPTY, STATE, {"ring", "pending", "pending_len"}),
+        (EMPTY, EXCLUDING, {"pending", "pending_len", "pending_excluded"}),
+        (
+            EXCLUDING,
+            commit_pending(EXCLUDING),
+            {"ring", "pending", "pending_len", "pending_excluded"},
+        ),
         (PENDING, commit_pending(PENDING), {"ring", "pending", "pending_len"}),
         (EMPTY, JOINED, {"cohorts", "cohort_index"}),
         (JOINED, leave_cohort(JOINED, CONN, SUBSCRIPTION), {"cohorts", "cohort_index"}),

@@ -20,8 +20,8 @@ from sigil.core.broadcast.reading import (
     first_due,
     last_due,
     length_due,
+    read_encoded,
     ring_read,
-    ring_read_encoded,
 )
 from sigil.core.broadcast.ring import Ring, make_ring, ring_append, ring_reserve, with_latest
 from sigil.core.conn import Conn
@@ -102,7 +102,8 @@ def test_what_is_passed_over_is_not_due(seed: int, kind: str) -> None:
                 part = [number for number in due if start <= number < end]
                 read = entries_due(ring, start, end, subscription, conn)
                 assert [number for number, _ in read] == part
-                frames = ring_read_encoded(ring, start, end, subscription, conn)
+                read = entries_due(ring, start, end, subscription, conn)
+                frames = read_encoded(ring, read, subscription)
                 assert [number for number, _ in frames] == part
                 first = first_due(ring, start, end, subscription, conn)
                 assert first == (part or [None])[0]
@@ -133,3 +134,13 @@ def test_history_is_the_last_of_what_is_due(seed: int, kind: str) -> None:
         due = [n for n in due_of(published, subscription, nobody) if n >= ring.tail_number]
         for count in (1, 2, dice.randint(1, 40), 2_000):
             assert last_due(ring, subscription, count) == (due[-count:] or [None])[0]
+
+
+def test_the_newest_may_not_be_on_the_ring_yet() -> None:
+    state = Published(encode_frame(1, b"x"), None, (), LATEST)
+    ring = appended(make_ring(100, 9), (state,))
+    newer = with_latest(ring, (state,), 1)
+    assert list(entries_due(newer, 0, 2, Subscription())) == []
+    assert first_due(newer, 0, 2, Subscription()) is None
+    assert length_due(newer, 0, 2, Subscription()) == 0
+    assert last_due(newer, Subscription(), 5) is None
