@@ -6,6 +6,9 @@
 import { Counting, Plain, WebSocket, client, connect, decompress, hurrying, once, print, printEvents, toPrintable, turn,
   until } from "./support.mjs";
 
+/** A stream that has no other transport, for what other transports would only hide. */
+const overWebSocket = (address, options) => connect(address, { transports: ["websocket"], ...options });
+
 let decodedCount = 0;
 let work = Promise.resolve();
 
@@ -30,7 +33,7 @@ const SOCKETS = { deflate: Counting, plain: Plain, own: undefined };
 
 /** So many messages, as listeners and as a loop receive them. */
 async function messages(address, { decoder = "none", socket = "deflate", count, ...options }) {
-  const stream = connect(address, { ...options, decompress: DECODERS[decoder], WebSocket: SOCKETS[socket] });
+  const stream = overWebSocket(address, { ...options, decompress: DECODERS[decoder], WebSocket: SOCKETS[socket] });
   printEvents(stream);
   const received = [];
   stream.on("message", ({ data }) => received.push(toPrintable(data)));
@@ -47,7 +50,7 @@ async function messages(address, { decoder = "none", socket = "deflate", count, 
 async function watch(address, { decoder = "none", socket = "deflate", ...parameters }) {
   const backoff = { firstMs: 10, maxMs: 20 };
   const options = { WebSocket: SOCKETS[socket], decompress: DECODERS[decoder], backoff, ...parameters };
-  const stream = printEvents(connect(address, options));
+  const stream = printEvents(overWebSocket(address, options));
   for await (const message of stream) print(["message", message]);
   print(["state", stream.state]);
 }
@@ -57,7 +60,7 @@ async function delays(address, { count, backoff = {}, decoder = "none" }) {
   const asked = [];
   const options = hurrying(asked, { decompress: DECODERS[decoder] });
   Object.assign(options.backoff, backoff);
-  const stream = connect(address, options);
+  const stream = overWebSocket(address, options);
   stream.on("close", () => { if (asked.length === count) stream.close(); });
   await stream.closed;
   print(asked);
@@ -67,7 +70,7 @@ async function delays(address, { count, backoff = {}, decoder = "none" }) {
 async function ends(address, { count, decoder = "none", ...parameters }) {
   const backoff = { firstMs: 10, maxMs: 10 };
   const options = { WebSocket: Counting, decompress: DECODERS[decoder], random: () => 0.5, backoff, ...parameters };
-  const stream = printEvents(connect(address, options));
+  const stream = printEvents(overWebSocket(address, options));
   let endCount = 0;
   stream.on("close", () => { if (++endCount === count) stream.close(); });
   await stream.closed;
@@ -76,7 +79,7 @@ async function ends(address, { count, decoder = "none", ...parameters }) {
 
 /** A connection on which something is received again and again, for five times as long as it may be silent. */
 async function exchange(address, { silenceMs }) {
-  const stream = printEvents(connect(address, { WebSocket, silenceMs }));
+  const stream = printEvents(overWebSocket(address, { WebSocket, silenceMs }));
   stream.on("message", ({ data }) => stream.send(data));
   await once(stream, "open");
   const startMs = performance.now();
@@ -89,7 +92,7 @@ async function exchange(address, { silenceMs }) {
 
 /** Held up for longer than it may be silent, while the first answer comes: the deadline is found before that. */
 async function heldUp(address, { silenceMs, count }) {
-  const stream = printEvents(connect(address, { WebSocket, silenceMs }));
+  const stream = printEvents(overWebSocket(address, { WebSocket, silenceMs }));
   let receivedCount = 0;
   stream.on("message", ({ data }) => {
     if (++receivedCount < count) stream.send(data);
@@ -107,7 +110,7 @@ async function heldUp(address, { silenceMs, count }) {
 async function noTimers(silent, { echo }) {
   const longMs = { handshakeMs: 1e9, silenceMs: 1e9, decodeMs: 1e9, closeMs: 1e9 };
   const options = { WebSocket, decompress: DECODERS.hanging, ...longMs };
-  const [waiting, open, decoding] = [silent, echo, echo].map(address => connect(address, options));
+  const [waiting, open, decoding] = [silent, echo, echo].map(address => overWebSocket(address, options));
   await Promise.all([once(open, "open"), once(decoding, "open")]);
   decoding.send("x".repeat(300));
   for (const stream of [waiting, open, decoding]) stream.close();
@@ -117,7 +120,7 @@ async function noTimers(silent, { echo }) {
 /** What becomes of a stream that is closed with each of these codes. */
 async function codes(address, { codes: list }) {
   for (const code of list) {
-    const stream = connect(`${address}?code=${code}`, { WebSocket });
+    const stream = overWebSocket(`${address}?code=${code}`, { WebSocket });
     const { detail } = await once(stream, "close");
     print([detail.code, detail.reason, detail.willRetry, stream.state]);
     stream.close();
@@ -127,7 +130,7 @@ async function codes(address, { codes: list }) {
 
 /** Two loops, of which one does not take anything until all has come. */
 async function slowLoop(address, { count, maxQueuedMessages }) {
-  const stream = connect(address, { WebSocket, maxQueuedMessages });
+  const stream = overWebSocket(address, { WebSocket, maxQueuedMessages });
   const totals = [];
   stream.on("dropped", ({ detail }) => totals.push(detail.total));
   let receivedCount = 0;
@@ -148,7 +151,7 @@ async function slowLoop(address, { count, maxQueuedMessages }) {
 
 /** Closed at the third of many messages that come together. */
 async function silence(address, { decoder }) {
-  const stream = connect(address, { WebSocket: Counting, decompress: DECODERS[decoder] });
+  const stream = overWebSocket(address, { WebSocket: Counting, decompress: DECODERS[decoder] });
   const loop = stream[Symbol.asyncIterator]();
   const received = [];
   stream.on("message", ({ data }) => {
@@ -161,7 +164,7 @@ async function silence(address, { decoder }) {
 
 /** Closed by another listener while the decoder is at work. */
 async function silenceAtWork(address) {
-  const stream = connect(address, { WebSocket, decompress: DECODERS.slow });
+  const stream = overWebSocket(address, { WebSocket, decompress: DECODERS.slow });
   stream.on("message", () => print("received"));
   await once(stream, "open");
   stream.send("x".repeat(300));
@@ -177,7 +180,7 @@ async function slowDecoder(address, { count, maxQueuedMessages }) {
   let open;
   const gate = new Promise(resolve => { open = resolve; });
   const slow = async bytes => { await gate; return decompress(bytes); };
-  const stream = connect(address, { WebSocket: Counting, decompress: slow, maxQueuedMessages, silenceMs: 0 });
+  const stream = overWebSocket(address, { WebSocket: Counting, decompress: slow, maxQueuedMessages, silenceMs: 0, resume: false });
   await until(() => Counting.last?.count === count);
   const dropped = stream.dropped;
   const received = [];
@@ -191,7 +194,7 @@ async function slowDecoder(address, { count, maxQueuedMessages }) {
 
 /** Closed, and the events after it. */
 async function undecodable(address, { decoder }) {
-  const stream = printEvents(connect(address, { WebSocket, decompress: DECODERS[decoder] }));
+  const stream = printEvents(overWebSocket(address, { WebSocket, decompress: DECODERS[decoder] }));
   for await (const message of stream) print(["message", ...toPrintable(message)]);
   await stream.closed;
 }
@@ -200,7 +203,7 @@ async function undecodable(address, { decoder }) {
 async function lateEnd(address) {
   const isClosed = () => Counting.last.readyState === WebSocket.CLOSED;
   const slow = async bytes => { await until(isClosed); return decompress(bytes); };
-  const stream = connect(address, { WebSocket: Counting, decompress: slow });
+  const stream = overWebSocket(address, { WebSocket: Counting, decompress: slow });
   stream.on("message", ({ data }) => print(parseInt(data)));
   const { detail } = await once(stream, "close");
   print(detail.code);
@@ -212,7 +215,7 @@ async function tooLate(address) {
   let open;
   const gate = new Promise(resolve => { open = resolve; });
   const late = async bytes => { await gate; return decompress(bytes); };
-  const stream = printEvents(connect(address, { WebSocket, decompress: late, decodeMs: 50 }));
+  const stream = printEvents(overWebSocket(address, { WebSocket, decompress: late, decodeMs: 50 }));
   stream.on("message", () => print("received"));
   stream.on("dropped", () => open());
   await stream.closed;
@@ -222,7 +225,7 @@ async function tooLate(address) {
 
 /** A decoder that never ends does not hold up who closes. */
 async function hangingDecoder(address) {
-  const stream = connect(address, { WebSocket: Counting, decompress: () => new Promise(() => {}) });
+  const stream = overWebSocket(address, { WebSocket: Counting, decompress: () => new Promise(() => {}) });
   await until(() => Counting.last?.readyState === WebSocket.CLOSED);
   print(stream.state);
   stream.close();
@@ -232,7 +235,7 @@ async function hangingDecoder(address) {
 /** Aborted before, while and after it connects, and while it waits. */
 async function abort(address, { refused, socket = "deflate" }) {
   const WebSocket = SOCKETS[socket];
-  const aborted = connect(address, { WebSocket: Counting, signal: AbortSignal.abort() });
+  const aborted = overWebSocket(address, { WebSocket: Counting, signal: AbortSignal.abort() });
   print([aborted.state, await aborted.closed, aborted.state, Counting.last === undefined]);
   const moments = [
     [address, stream => once(stream, "open")],
@@ -242,7 +245,7 @@ async function abort(address, { refused, socket = "deflate" }) {
   for (const [where, moment] of moments) {
     const controller = new AbortController();
     const backoff = { firstMs: 1e6, maxMs: 1e6 };
-    const stream = connect(where, { WebSocket, signal: controller.signal, backoff, random: () => 1 });
+    const stream = overWebSocket(where, { WebSocket, signal: controller.signal, backoff, random: () => 1 });
     const errors = [];
     const loop = stream[Symbol.asyncIterator]().next();
     await moment(stream);
@@ -255,7 +258,7 @@ async function abort(address, { refused, socket = "deflate" }) {
 
 /** Nothing is kept for later. */
 async function send(address) {
-  const stream = connect(address, { WebSocket });
+  const stream = overWebSocket(address, { WebSocket });
   print(stream.send("too early"));
   await once(stream, "open");
   for (const closeArgs of [[1001], [2999], [5000], [3000, "\u00fc".repeat(62)]]) {
@@ -274,7 +277,7 @@ async function send(address) {
 
 /** Listeners that throw, and one that was taken away. */
 async function listeners(address) {
-  const stream = connect(address, { WebSocket });
+  const stream = overWebSocket(address, { WebSocket });
   stream.on("message", () => { throw new Error("first oops"); });
   stream.on("message", async () => { throw new Error("second oops"); });
   const received = [];
@@ -301,7 +304,7 @@ const WAYS = {
 async function unanswered(address, { ways, socket = "plain", minMs, maxMs, ...options }) {
   await Promise.all(ways.map(async way => {
     const controller = new AbortController();
-    const stream = connect(address, { ...options, WebSocket: SOCKETS[socket], signal: controller.signal });
+    const stream = overWebSocket(address, { ...options, WebSocket: SOCKETS[socket], signal: controller.signal });
     await once(stream, "open");
     const printed = [];
     for (const type of ["error", "close"]) stream.on(type, ({ detail }) => printed.push([type, detail]));
@@ -334,7 +337,7 @@ class Early extends WebSocket {
 
 /** Closed with a WebSocket that reports it at once: listeners added then are called, and no timer keeps the process. */
 async function earlyEnd(address) {
-  const stream = connect(address, { WebSocket: Early, closeMs: 1e9 });
+  const stream = overWebSocket(address, { WebSocket: Early, closeMs: 1e9 });
   stream.close();
   print(stream.state);
   stream.on("close", ({ detail }) => print(detail.code));
@@ -343,14 +346,14 @@ async function earlyEnd(address) {
 
 /** Closed before it opens, with a WebSocket that opens all the same. */
 async function lateOpen(address, options) {
-  const stream = printEvents(connect(address, { ...options, WebSocket: Late }));
+  const stream = printEvents(overWebSocket(address, { ...options, WebSocket: Late }));
   stream.close();
   await stream.closed;
 }
 
 /** Closed by the first listener after so many events: what the others and loops receive. */
 async function closedByListener(address, { type, count, decoder = "none", ...options }) {
-  const stream = connect(address, { WebSocket, ...options, decompress: DECODERS[decoder] });
+  const stream = overWebSocket(address, { WebSocket, ...options, decompress: DECODERS[decoder] });
   const behind = [stream[Symbol.asyncIterator](), stream[Symbol.asyncIterator]()];
   let eventCount = 0;
   stream.on(type, () => { if (++eventCount === count) stream.close(); });
@@ -367,7 +370,7 @@ async function closedByListener(address, { type, count, decoder = "none", ...opt
 
 /** Closed when the server has closed for good already, and a loop is behind. */
 async function closedTwice(address) {
-  const stream = connect(address, { WebSocket });
+  const stream = overWebSocket(address, { WebSocket });
   const loop = stream[Symbol.asyncIterator]();
   await stream.closed;
   print(parseInt((await loop.next()).value));
@@ -377,7 +380,7 @@ async function closedTwice(address) {
 
 /** A loop that is left by hand, with a last word. */
 async function leave(address) {
-  const stream = connect(address, { WebSocket });
+  const stream = overWebSocket(address, { WebSocket });
   const loop = stream[Symbol.asyncIterator]();
   const next = loop.next();
   print(await Promise.all([loop.return("a word"), next, loop.return(Promise.resolve("another")), loop.return()]));
@@ -390,7 +393,7 @@ async function leave(address) {
 
 /** `using` and `await using`, as far as the language has them. */
 async function dispose(address) {
-  const [one, other] = [connect(address, { WebSocket }), connect(address, { WebSocket })];
+  const [one, other] = [overWebSocket(address, { WebSocket }), overWebSocket(address, { WebSocket })];
   await Promise.all([once(one, "open"), once(other, "open")]);
   if (Symbol.dispose) one[Symbol.dispose]();
   else one.close();
@@ -417,7 +420,7 @@ async function offline(address) {
   const hardlyEver = (callback, delayMs) => { delays.push(delayMs); return setTimeout(callback, 1e9); };
   const options = { WebSocket: Elsewhere, setTimeout: hardlyEver, random: () => 0.5 };
 
-  const stream = connect(`ws://robot.example${here.pathname}`, options);
+  const stream = overWebSocket(`ws://robot.example${here.pathname}`, options);
   print((await once(stream, "close")).detail);
   print([stream.state, delays]);
   browser.dispatchEvent(new Event("online"));
@@ -434,7 +437,7 @@ async function offline(address) {
   print(stream.state);
 
   network.onLine = false;
-  const own = connect(address, { ...options, WebSocket });
+  const own = overWebSocket(address, { ...options, WebSocket });
   print((await once(own, "close")).detail.retryMs);
   own.close();
 }
@@ -446,7 +449,7 @@ async function looking(address) {
     page.visibilityState = state;
     page.dispatchEvent(new Event("visibilitychange"));
   };
-  const stream = connect(address, { WebSocket, random: () => 1, backoff: { firstMs: 1e9, maxMs: 1e9 } });
+  const stream = overWebSocket(address, { WebSocket, random: () => 1, backoff: { firstMs: 1e9, maxMs: 1e9 } });
   await once(stream, "close");
   look("hidden");
   print(stream.state);
@@ -471,6 +474,11 @@ async function pure(_, { calls }) {
   }
 }
 
+/** The table of the state machine, with the names of its functions. */
+async function table() {
+  for (const [state, event, guard, act, after] of client.TABLE) print([state, event, guard.name, act.name, after]);
+}
+
 /** The delays after so many failures, for three numbers. */
 async function jitter(_, { count }) {
   const backoff = { firstMs: 100, maxMs: 1000, factor: 2 };
@@ -479,7 +487,7 @@ async function jitter(_, { count }) {
 }
 
 const SCENARIOS = { messages, watch, delays, codes, slowLoop, slowDecoder, silence, silenceAtWork, undecodable, lateEnd,
-  hangingDecoder, abort, send, listeners, dispose, offline, pure, jitter,
+  hangingDecoder, abort, send, listeners, dispose, offline, pure, table, jitter,
   ends, exchange, heldUp, noTimers, tooLate, looking, unanswered, lateOpen, earlyEnd, closedByListener, closedTwice,
   leave };
 const [name, address, options = "{}"] = process.argv.slice(2);

@@ -45,7 +45,8 @@ import { connect } from "/sigil-client.js"
 const printed = []
 for (const url of location.hash.slice(1).split(",")) {
   const backoff = { firstMs: 1, maxMs: 1 }
-  const stream = connect(url, { handshakeMs: 200, silenceMs: 200, backoff })
+  const options = { resume: false, transports: ["websocket"] }
+  const stream = connect(url, { handshakeMs: 200, silenceMs: 200, backoff, ...options })
   stream.on("open", () => printed.push("open"))
   stream.on("error", ({ detail }) => printed.push(detail.error.message))
   let count = 0
@@ -62,7 +63,7 @@ CLOSING_PAGE = """<!doctype html><title>nobody answers</title><script type="modu
 import { connect } from "/sigil-client.js"
 const printed = []
 for (const url of location.hash.slice(1).split(",")) {
-  const stream = connect(url, { closeMs: 300 })
+  const stream = connect(url, { closeMs: 300, resume: false })
   for (const type of ["open", "error", "close"])
     stream.on(type, ({ detail }) => printed.push([type, detail.code ?? 0]))
   if (url.endsWith("?opens")) await new Promise(resolve => stream.on("open", resolve))
@@ -101,7 +102,15 @@ def test_a_browser_hears_all_and_comes_back_to_a_server_without_zstandard(tmp_pa
             browsers.enter_context(browser_at(tmp_path, f"http://{HOST}:{port}/page"))
             assert program.results.get(timeout=PATIENCE_S) == {
                 "printed": [
-                    ["open", {"attempt": 1, "protocol": "compress-zstd", "isReconnect": False}]
+                    [
+                        "open",
+                        {
+                            "attempt": 1,
+                            "protocol": "compress-zstd",
+                            "isReconnect": False,
+                            "transport": "websocket",
+                        },
+                    ]
                 ],
                 "received": [*map(as_zstd, MESSAGES)],
             }
@@ -112,7 +121,15 @@ def test_a_browser_hears_all_and_comes_back_to_a_server_without_zstandard(tmp_pa
                 "printed": [
                     ["close", 1001],
                     *[["close", 1006]] * (attempt - 1),
-                    ["open", {"attempt": attempt, "protocol": "", "isReconnect": True}],
+                    [
+                        "open",
+                        {
+                            "attempt": attempt,
+                            "protocol": "",
+                            "isReconnect": True,
+                            "transport": "websocket",
+                        },
+                    ],
                 ],
                 "received": [*map(as_printed, MESSAGES)],
             }

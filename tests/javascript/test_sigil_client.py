@@ -78,7 +78,10 @@ def test_messages_come_whole_and_in_order(
             tmp_path, "messages", address(server, "/messages"), count=len(MESSAGES), **options
         )
     assert printed == [
-        ["open", {"attempt": 1, "protocol": protocol, "isReconnect": False}],
+        [
+            "open",
+            {"attempt": 1, "protocol": protocol, "isReconnect": False, "transport": "websocket"},
+        ],
         ["extensions", extensions],
         ["looped", *map(reading, MESSAGES)],
         ["same", True],
@@ -129,7 +132,7 @@ def test_topics_and_history_are_asked_for_and_received(tmp_path: Path) -> None:
                 ["message", f"after {number}"] for number in (0, 2, 3)
             ]
     assert [request.query for request in program.asked] == [
-        "a=1&topic=left&topic=up+%26+down&history=2"
+        "a=1&topic=left&topic=up+%26+down&history=2&after="
     ]
 
 
@@ -174,6 +177,7 @@ def test_it_comes_back_when_the_server_does(tmp_path: Path, decompresses: bool) 
             "attempt": 1,
             "protocol": ZSTD if decompresses else "",
             "isReconnect": False,
+            "transport": "websocket",
         }
         server.stop(2.0)
         lost = page.until("close")[1]
@@ -203,7 +207,10 @@ def test_the_websocket_of_node_itself_is_as_good(tmp_path: Path) -> None:
         running(tmp_path, "watch", address(server, "/echo"), options, least=OWN_SOCKET) as page,
     ):
         port = server.port
-        assert page.next() == ["open", {"attempt": 1, "protocol": "", "isReconnect": False}]
+        assert page.next() == [
+            "open",
+            {"attempt": 1, "protocol": "", "isReconnect": False, "transport": "websocket"},
+        ]
         server.stop(2.0)
         assert [page.until("close")[1]["code"] for _ in range(3)] == [1001, 1006, 1006]
         with serving(port=port) as again:
@@ -285,6 +292,7 @@ def test_who_is_too_slow_comes_back(tmp_path: Path) -> None:
                 "attempt": 1,
                 "protocol": "",
                 "isReconnect": is_reconnect,
+                "transport": "websocket",
             }
             assert page.next() == ["message", "hello"]
             assert page.until("close")[1]["code"] == 1013
@@ -336,9 +344,10 @@ def test_a_connection_on_which_nothing_is_received_is_given_up_and_tried_again(
     tmp_path: Path,
 ) -> None:
     with lifeless(opens=True) as where:
-        printed = play(tmp_path, "ends", where, count=2, silenceMs=50)
+        printed = play(tmp_path, "ends", where, count=2, silenceMs=50, resume=False)
     opened = [
-        ["open", {"attempt": 1, "protocol": "", "isReconnect": again}] for again in (False, True)
+        ["open", {"attempt": 1, "protocol": "", "isReconnect": again, "transport": "websocket"}]
+        for again in (False, True)
     ]
     again = [["error", "no message was received for 50 ms"], ["close", LOST]]
     assert printed == [opened[0], *again, opened[1], *again, ["close", LAST], ["offered", [], []]]
@@ -356,7 +365,10 @@ def test_a_connection_on_which_something_is_received_lives_longer_than_it_may_be
 ) -> None:
     with serving() as server:
         assert play(tmp_path, "exchange", address(server, "/echo"), silenceMs=300) == [
-            ["open", {"attempt": 1, "protocol": "", "isReconnect": False}],
+            [
+                "open",
+                {"attempt": 1, "protocol": "", "isReconnect": False, "transport": "websocket"},
+            ],
             "open",
             ["close", LAST],
         ]
@@ -365,7 +377,10 @@ def test_a_connection_on_which_something_is_received_lives_longer_than_it_may_be
 def test_who_is_held_up_hears_first_what_came_meanwhile(tmp_path: Path) -> None:
     with serving() as server:
         assert play(tmp_path, "heldUp", address(server, "/echo"), silenceMs=200, count=50) == [
-            ["open", {"attempt": 1, "protocol": "", "isReconnect": False}],
+            [
+                "open",
+                {"attempt": 1, "protocol": "", "isReconnect": False, "transport": "websocket"},
+            ],
             ["close", LAST],
             50,
         ]
@@ -471,7 +486,7 @@ def test_what_cannot_be_decompressed_is_the_end(tmp_path: Path, decoder: str, wh
     with serving(program) as server:
         printed = play(tmp_path, "undecodable", address(server, "/messages"), decoder=decoder)
     assert [value for value in printed if value[0] != "message"] == [
-        ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": False}],
+        ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": False, "transport": "websocket"}],
         ["error", f"{sentence}: {what}"],
         ["close", end],
     ]
@@ -591,14 +606,28 @@ def test_who_does_not_answer_a_close_is_not_waited_for(
 ) -> None:
     with lifeless(opens=True) as where:
         printed = play(
-            tmp_path, "unanswered", where, ways=WAYS, minMs=min_ms, maxMs=max_ms, **options
+            tmp_path,
+            "unanswered",
+            where,
+            ways=WAYS,
+            resume=False,
+            minMs=min_ms,
+            maxMs=max_ms,
+            **options,
         )
     assert printed == [UNANSWERED] * len(WAYS)
 
 
 def test_the_websocket_of_node_itself_is_not_waited_for_either(tmp_path: Path) -> None:
     options = json.dumps(
-        {"ways": WAYS, "socket": "own", "closeMs": 100, "minMs": 100, "maxMs": 2_000}
+        {
+            "ways": WAYS,
+            "socket": "own",
+            "resume": False,
+            "closeMs": 100,
+            "minMs": 100,
+            "maxMs": 2_000,
+        }
     )
     with (
         lifeless(opens=True) as where,
@@ -647,10 +676,10 @@ def test_a_decoder_that_hangs_does_not_hold_up_the_next_connection(tmp_path: Pat
         )
     gone = ["close", {"code": 1001, "reason": "as you wish", "willRetry": True, "retryMs": 5}]
     assert printed == [
-        ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": False}],
+        ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": False, "transport": "websocket"}],
         ["dropped", {"total": COUNT}],
         gone,
-        ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": True}],
+        ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": True, "transport": "websocket"}],
         ["dropped", {"total": 2 * COUNT}],
         gone,
         ["close", LAST],
@@ -661,7 +690,10 @@ def test_a_decoder_that_hangs_does_not_hold_up_the_next_connection(tmp_path: Pat
 def test_what_is_decoded_too_late_is_not_received(tmp_path: Path) -> None:
     with serving() as server:
         assert play(tmp_path, "tooLate", address(server, "/count?code=1008")) == [
-            ["open", {"attempt": 1, "protocol": ZSTD, "isReconnect": False}],
+            [
+                "open",
+                {"attempt": 1, "protocol": ZSTD, "isReconnect": False, "transport": "websocket"},
+            ],
             ["dropped", {"total": COUNT}],
             ["close", {"code": 1008, "reason": "as you wish", "willRetry": False, "retryMs": None}],
             COUNT,
@@ -779,7 +811,7 @@ def test_what_makes_no_sense_is_refused_with_a_sentence(tmp_path: Path) -> None:
 def test_an_option_that_there_is_not_is_refused_with_those_there_are(tmp_path: Path) -> None:
     ((kind, sentence),) = play(tmp_path, "pure", calls=[["connect", "ws://h/", {"topic": "a"}]])
     assert kind == "TypeError"
-    assert sentence.startswith('"topic" is no option; topics,history,protocols,decompress,')
+    assert sentence.startswith('"topic" is no option; topics,history,after,resume,')
 
 
 def test_this_machine_needs_no_network(tmp_path: Path) -> None:
