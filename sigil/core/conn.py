@@ -42,6 +42,10 @@ class Conn(Value):
         return (self.slot, self.generation) < (other.slot, other.generation)
 
 
+NO_CONN: Final = Conn(0, -1)
+"""Names no connection, and never will: generations begin with 0."""
+
+
 @final
 class Ticket(Value):
     """The name of a request: `number` counts the requests of the connection `conn` from 0, in the

@@ -164,6 +164,45 @@ class CallWsClose(Value):
 
 
 @final
+class CallWsDrain(Value):
+    """Call `Callbacks.ws_drain`: the WebSocket `conn` was behind with reading, and has taken all
+    that it was sent.
+    """
+
+    __match_args__ = ("conn",)
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn) -> None:
+        self.conn: Final = conn
+
+
+@final
+class CallSseOpen(Value):
+    """Call `Callbacks.sse_open`: the response to `request` has made `conn` an event stream of what
+    is broadcast.
+    """
+
+    __match_args__ = ("conn", "request")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, request: Request) -> None:
+        self.conn: Final = conn
+        self.request: Final = request
+
+
+@final
+class CallSseClose(Value):
+    """Call `Callbacks.sse_close`: the event stream `conn` has ended, for `reason`."""
+
+    __match_args__ = ("conn", "reason")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, reason: CloseReason) -> None:
+        self.conn: Final = conn
+        self.reason: Final = reason
+
+
+@final
 class Pull(Value):
     """Ask the streamed body of the response to `ticket` for its next chunk."""
 
@@ -176,8 +215,8 @@ class Pull(Value):
 
 @final
 class CloseBody(Value):
-    """Close the streamed body of the response to `ticket`, or cancel what is to make the response:
-    no more of it is needed.
+    """Close the streamed body of the response to `ticket`, or cancel what is to make the response,
+    or forget what it was to begin: no more of it is needed.
     """
 
     __match_args__ = ("ticket",)
@@ -313,6 +352,9 @@ Effect: TypeAlias = (
     | Deliver
     | DeliverCompressed
     | CallWsClose
+    | CallWsDrain
+    | CallSseOpen
+    | CallSseClose
     | Handle
     | Pull
     | CloseBody

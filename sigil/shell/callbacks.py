@@ -21,10 +21,13 @@ class Callbacks(NamedTuple):
     `http_server_serve`.
 
     `open(server, conn)` and `close(server, conn, reason)` are called once for each connection. For
-    one that becomes a WebSocket, in between: `ws_open(server, conn, request)`, `ws_message(server,
-    conn, data)` with a str for a text and bytes for a binary message, and `ws_close(server, conn,
-    reason, code)`. Any of them may send, broadcast and close. One that raises is logged with its
-    traceback and ends its connection (500 or 1011).
+    one that becomes a WebSocket, in between: `ws_open(server, conn, request)` with the very request
+    that the handler had, `ws_message(server, conn, data)` with a str for a text and bytes for a
+    binary message, `ws_drain(server, conn)` when it was behind with reading and has taken all that
+    it was sent, and `ws_close(server, conn, reason, code)`. For one that becomes an event stream of
+    what is broadcast: `sse_open(server, conn, request)` and `sse_close(server, conn, reason)`. Any
+    of them may send, broadcast and close. One that raises is logged with its traceback and ends its
+    connection (500 or 1011).
     """
 
     open: Callable[[HttpServer, Conn], object] | None = None
@@ -32,3 +35,6 @@ class Callbacks(NamedTuple):
     ws_open: Callable[[HttpServer, Conn, Request], object] | None = None
     ws_message: Callable[[HttpServer, Conn, str | bytes], object] | None = None
     ws_close: Callable[[HttpServer, Conn, CloseReason, int], object] | None = None
+    ws_drain: Callable[[HttpServer, Conn], object] | None = None
+    sse_open: Callable[[HttpServer, Conn, Request], object] | None = None
+    sse_close: Callable[[HttpServer, Conn, CloseReason], object] | None = None

@@ -8,6 +8,7 @@ Rules: arguments that name a limit override the record of limits. It does not kn
 does.
 """
 
+from ..core.http.validate import check_callbacks
 from ..core.limits import Limits, check_limits, without_aliases
 from .callbacks import Callbacks
 from .program.handlers import Handler
@@ -59,14 +60,9 @@ def check_program(handler: object, limits: object, callbacks: object) -> None:
         raise TypeError(f"a handler is a function of a request, not {type(handler).__name__}")
     if limits is not None:
         _check_type("limits", limits, Limits, "a Limits")
-    if callbacks is None:
-        return
-    for name in Callbacks._fields:
-        callback = getattr(callbacks, name, None)
-        if not hasattr(callbacks, name):
-            raise TypeError(f"callbacks are a Callbacks, not {type(callbacks).__name__}")
-        if callback is not None and not callable(callback):
-            raise TypeError(f"the callback {name} is a function, not {type(callback).__name__}")
+    problem = check_callbacks(callbacks)
+    if problem is not None:
+        raise TypeError(problem)
 
 
 def _check_type(name: str, value: object, kinds: type | tuple[type, ...], what: str) -> None:

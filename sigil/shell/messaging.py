@@ -13,8 +13,9 @@ hand it to the buffer. It does not know when there is a tick; `_before_send` is 
 
 import logging
 from threading import get_ident
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from ..core.broadcast.broadcast import subscriber_count
 from ..core.broadcast.entry import LATEST, NO_OPTIONS, PublishOptions
 from ..core.broadcast.position import format_position
 from ..core.conn import Conn, Peer
@@ -168,6 +169,22 @@ class Messaging(Stager):
         check_conn(conn)
         state = self.state
         return buffered_amount(find_client(state.slots, conn), state.broadcast)
+
+    def subscriber_count(self, topic: Topic | None = None) -> int:
+        """How many WebSockets and event streams would be sent a message on this topic, or, without
+        one, one to everybody; of `ALL_TOPICS`, how many are subscribed to that. Nobody is counted
+        one by one.
+        """
+        if topic is not None:
+            check_topic(topic)
+        return subscriber_count(self.state.broadcast, topic)
+
+    def context(self, conn: Conn) -> Any:
+        """What `Response.upgrade(context=...)` has given a WebSocket, from `ws_open` until
+        `ws_close` has returned; None for any other, and for one that is gone.
+        """
+        check_conn(conn)
+        return self._application.callbacks.programs.context(conn)
 
     # -- messages ----------------------------------------------------------------------------------
 
@@ -415,6 +432,8 @@ http_server_clients = Messaging.clients
 http_server_peer = Messaging.peer
 http_server_position = Messaging.position
 http_server_buffered_amount = Messaging.buffered_amount
+http_server_subscriber_count = Messaging.subscriber_count
+http_server_context = Messaging.context
 http_server_send = Messaging.send
 http_server_broadcast = Messaging.broadcast
 http_server_subscribe = Messaging.subscribe

@@ -14,6 +14,7 @@ import h11
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from sigil.core.broadcast.broadcast import subscriber_count
 from sigil.core.conn import Conn
 from sigil.core.connection.client_status import (
     has_unsent,
@@ -24,7 +25,17 @@ from sigil.core.connection.client_status import (
 )
 from sigil.core.connection.deadlines import deadline_of, interest_of
 from sigil.core.connection.subscriber import CloseState
-from sigil.core.effects import CallClose, CallOpen, CallWsClose, CallWsOpen, Deliver, Effect
+from sigil.core.effects import (
+    CallClose,
+    CallOpen,
+    CallSseClose,
+    CallSseOpen,
+    CallWsClose,
+    CallWsDrain,
+    CallWsOpen,
+    Deliver,
+    Effect,
+)
 from sigil.core.events import (
     Accepted,
     ConnectionLost,
@@ -45,6 +56,7 @@ from sigil.core.server.fold import coalesce
 from sigil.core.server.slots import clients_of, free_slots
 from sigil.core.server.state import Server, counted_now
 from sigil.core.server.timer_wheel import expire, make_wheel, next_expiry, schedule
+from sigil.core.topics import ALL_TOPICS
 from sigil.shell.loop.head_cache import cached_parser
 from tests.support.core_driver import (
     PEER,
@@ -270,6 +282,7 @@ def test_a_websocket_to_which_something_is_to_be_said_is_on_the_list_and_a_flush
                     or (client.websocket is not None and bool(client.websocket.pongs))
                     or is_close_due(client)
                     or client.subscriber.cursor is not None
+                    or (client.websocket is not None and client.websocket.awaits_drain)
                 )
                 assert is_sayable == has_unsent(client)
                 assert client.subscriber.is_scheduled or not (is_free and is_sayable)
@@ -297,6 +310,12 @@ def test_who_hears_the_stream_is_in_one_cohort_or_a_laggard_between_tail_and_hea
             if client.subscriber is not None and client.subscriber.close_state is CloseState.OPEN:
                 subscribers[client.conn] = client.subscriber
         members = [conn for cohort in broadcast.cohorts.values() for conn in cohort]
+        assert subscriber_count(broadcast) == len(subscribers)
+        for topic in ("news", "sport", ALL_TOPICS):
+            assert subscriber_count(broadcast, topic) == sum(
+                bool({topic, ALL_TOPICS} & subscriber.subscription.topics)
+                for subscriber in subscribers.values()
+            )
         behind = [conn for conn, subscriber in subscribers.items() if subscriber.cursor is not None]
         assert len(set(members)) == len(members)
         assert not set(members) & set(broadcast.laggards)
@@ -318,7 +337,11 @@ def test_who_hears_the_stream_is_in_one_cohort_or_a_laggard_between_tail_and_hea
 def test_every_beginning_has_its_end_exactly_once(run: list[Event], limits: Limits) -> None:
     server, effects = fold(start(limits), [*run, Stop(0.0)])
     assert server.slots.used == 0
-    for begun, ended in ((CallOpen, CallClose), (CallWsOpen, CallWsClose)):
+    for begun, ended in (
+        (CallOpen, CallClose),
+        (CallWsOpen, CallWsClose),
+        (CallSseOpen, CallSseClose),
+    ):
         beginnings = [effect.conn for effect in effects if isinstance(effect, begun)]
         endings = [effect.conn for effect in effects if isinstance(effect, ended)]
         if begun is CallOpen:
@@ -328,7 +351,10 @@ def test_every_beginning_has_its_end_exactly_once(run: list[Event], limits: Limi
     for conn in {effect.conn for effect in effects if isinstance(effect, CallWsClose)}:
         story = [type(effect) for effect in effects if getattr(effect, "conn", None) == conn]
         assert story.index(CallWsOpen) < story.index(CallWsClose) < story.index(CallClose)
-        assert Deliver not in story[story.index(CallWsClose) :]
+        assert not {Deliver, CallWsDrain} & set(story[story.index(CallWsClose) :])
+    for conn in {effect.conn for effect in effects if isinstance(effect, CallSseClose)}:
+        story = [type(effect) for effect in effects if getattr(effect, "conn", None) == conn]
+        assert story.index(CallSseOpen) < story.index(CallSseClose) < story.index(CallClose)
 
 
 @some

@@ -47,7 +47,7 @@ from sigil.apps.demo.handler import (
     plain,
 )
 from sigil.apps.demo.slow_readers import MAX_FAST_SECONDS, MAX_SLOW_SECONDS, SlowReaders
-from sigil.core.views.figures import RingFigures, ring_figures, subscriber_count
+from sigil.core.views.figures import RingFigures, ring_figures
 
 LIMITS = Limits(outgoing_buffer_sz=4 * 2**20)
 """A small ring, so that there is something to see: ballast fills it within seconds."""
@@ -230,7 +230,7 @@ class Live:
             laggard.conn: Lag(laggard.behind, figures.head_offset - laggard.offset)
             for laggard in figures.laggards
         }
-        return snapshot_of(figures, subscriber_count(server.state, BALLAST))
+        return snapshot_of(figures, server.subscriber_count(BALLAST))
 
     def _publish_ballast(self, server: HttpServer) -> None:
         """Publish long messages that have the time they were published, and nothing else."""
@@ -250,7 +250,7 @@ class Live:
         self.recorder.refresh()
         self._publish_load(server)
         for task in self._tasks:
-            if not any(subscriber_count(server.state, topic) for topic in task.topics):
+            if not any(server.subscriber_count(topic) for topic in task.topics):
                 self._due.pop(task, None)
             elif now >= self._due.get(task, now):
                 # At regular times while the loop keeps up; times that were missed are not made up.

@@ -30,6 +30,7 @@ from .cohort_index import (
     EMPTY_INDEX,
     CohortIndex,
     add_cohort,
+    count_of,
     enter_cohort,
     exit_cohort,
     remove_cohort,
@@ -70,12 +71,14 @@ class Broadcast(Value):
     `encoding_counts` has the number of subscribers in each encoding but the plain one, in which
     everything is stored, and `encoded_from` the number of the first frame that each of these has
     had subscribers for all the time. `may_be_resumed`: some subscriber was told its position, and
-    may come back for what it missed.
+    may come back for what it missed. `open_count` is how many are sent what is
+    published from now on.
     """
 
     __match_args__ = (
         "ring", "pending", "pending_len", "pending_excluded", "cohorts", "cohort_index", "laggards",
         "laggards_at", "lowest_cursor", "encoding_counts", "encoded_from", "may_be_resumed",
+        "open_count",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -93,6 +96,7 @@ class Broadcast(Value):
         encoding_counts: tuple[tuple[Encoding, int], ...],
         encoded_from: tuple[tuple[Encoding, int], ...],
         may_be_resumed: bool,
+        open_count: int,
     ) -> None:
         self.ring: Final = ring
         self.pending: Final = pending
@@ -106,6 +110,7 @@ class Broadcast(Value):
         self.encoding_counts: Final = encoding_counts
         self.encoded_from: Final = encoded_from
         self.may_be_resumed: Final = may_be_resumed
+        self.open_count: Final = open_count
 
     @property
     def next_number(self) -> int:
@@ -135,6 +140,7 @@ def make_broadcast(limits: Limits, epoch: int = 0) -> Broadcast:
         encoding_counts=(),
         encoded_from=(),
         may_be_resumed=False,
+        open_count=0,
     )
 
 
@@ -211,6 +217,7 @@ def _with_pending(
         ring, pending, pending_len, excluded, broadcast.cohorts, broadcast.cohort_index,
         broadcast.laggards, broadcast.laggards_at, broadcast.lowest_cursor,
         broadcast.encoding_counts, broadcast.encoded_from, broadcast.may_be_resumed,
+        broadcast.open_count,
     )  # fmt: skip
 
 
@@ -287,6 +294,20 @@ def leave_cohort(broadcast: Broadcast, conn: Conn, subscription: Subscription) -
     else:
         cohorts, index = broadcast.cohorts.remove(subscription), remove_cohort(index, subscription)
     return broadcast.replace(cohorts=cohorts, cohort_index=index)
+
+
+def count_open(broadcast: Broadcast, more: int) -> Broadcast:
+    """The broadcast with one subscriber more, or less, that is sent what is published."""
+    return broadcast.replace(open_count=broadcast.open_count + more)
+
+
+def subscriber_count(broadcast: Broadcast, topic: Topic | None = None) -> int:
+    """How many subscribers are sent what is published on a topic, or, without one, to everybody;
+    those that lag, too. Of `ALL_TOPICS`, how many are subscribed to that.
+    """
+    if topic is None:
+        return broadcast.open_count
+    return count_of(broadcast.cohort_index, topic)
 
 
 def change_topics(broadcast: Broadcast, conn: Conn, before: Topics, after: Topics) -> Broadcast:

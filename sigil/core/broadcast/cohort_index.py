@@ -18,7 +18,7 @@ from typing import Final, TypeAlias, TypeVar, final
 from pyrsistent import PMap, PSet, pmap, pset
 
 from ..conn import Conn
-from ..topics import Topic, Topics
+from ..topics import ALL_TOPICS, Topic, Topics
 from ..value import Value
 from .entry import Subscription
 
@@ -33,6 +33,7 @@ the encoding's own value.
 """
 
 NO_TOPICS: Final[Topics] = frozenset()
+JUST_ALL_TOPICS: Final[Topics] = frozenset((ALL_TOPICS,))
 
 Item = TypeVar("Item")
 Few: TypeAlias = tuple[Item, ...] | PSet[Item]
@@ -47,10 +48,14 @@ class CohortIndex(Value):
     """The cohorts by number and by topic.
 
     `narrow` has the numbers of the narrow cohorts by topic; `wide` the subscribers of many topics,
-    laggards too, by topic; `cohort_of` the cohort of each of these that is in one.
+    laggards too, by topic; `cohort_of` the cohort of each of these that is in one. `counts` has how
+    many subscribers of few topics there are by topic, laggards too; one of `ALL_TOPICS` counts
+    there alone.
     """
 
-    __match_args__ = ("next_number", "numbers", "cohorts", "narrow", "wide", "cohort_of")
+    __match_args__ = (
+        "next_number", "numbers", "cohorts", "narrow", "wide", "cohort_of", "counts",
+    )  # fmt: skip
     __slots__ = __match_args__
 
     def __init__(
@@ -61,6 +66,7 @@ class CohortIndex(Value):
         narrow: PMap[Topic, Few[int]],
         wide: PMap[Topic, Few[Conn]],
         cohort_of: PMap[Conn, int],
+        counts: PMap[Topic, int],
     ) -> None:
         self.next_number: Final = next_number
         self.numbers: Final = numbers
@@ -68,13 +74,14 @@ class CohortIndex(Value):
         self.narrow: Final = narrow
         self.wide: Final = wide
         self.cohort_of: Final = cohort_of
+        self.counts: Final = counts
 
     def __repr__(self) -> str:
         topics = len(self.narrow) + len(self.wide)
         return f"CohortIndex({len(self.cohorts)} cohorts under {topics} topics)"
 
 
-EMPTY_INDEX: Final = CohortIndex(0, pmap(), pmap(), pmap(), pmap(), pmap())
+EMPTY_INDEX: Final = CohortIndex(0, pmap(), pmap(), pmap(), pmap(), pmap(), pmap())
 
 
 def is_wide(topics: Collection[Topic]) -> bool:
@@ -139,15 +146,21 @@ def with_topics(index: CohortIndex, conn: Conn, before: Topics, after: Topics) -
     """The index when the topics of a subscriber have become others, or it has begun or ended (none
     before or after).
     """
+    wide, counts = index.wide, index.counts
     old, new = _wide_topics(before), _wide_topics(after)
-    if old is new:
-        return index
-    wide = index.wide
     for topic in new - old:
         wide = _add(wide, topic, conn)
     for topic in old - new:
         wide = _remove(wide, topic, conn)
-    return index.replace(wide=wide)
+    old, new = _counted_topics(before), _counted_topics(after)
+    for topic in new - old:
+        counts = counts.set(topic, counts.get(topic, 0) + 1)
+    for topic in old - new:
+        count = counts[topic] - 1
+        counts = counts.set(topic, count) if count else counts.remove(topic)
+    if wide is index.wide and counts is index.counts:
+        return index
+    return index.replace(wide=wide, counts=counts)
 
 
 def _add(entries: PMap[Topic, Few[Item]], topic: Topic, item: Item) -> PMap[Topic, Few[Item]]:
@@ -177,12 +190,33 @@ def _remove(entries: PMap[Topic, Few[Item]], topic: Topic, item: Item) -> PMap[T
     return entries.set(topic, remaining) if remaining else entries.remove(topic)
 
 
+def _counted_topics(topics: Topics) -> Topics:
+    """The topics that a subscriber of few is counted under."""
+    if is_wide(topics):
+        return NO_TOPICS
+    return JUST_ALL_TOPICS if ALL_TOPICS in topics else topics
+
+
 def _wide_topics(topics: Topics) -> Topics:
     """The topics that a subscriber is found by itself under: none if they are few."""
     return topics if is_wide(topics) else NO_TOPICS
 
 
 # -- what is asked ---------------------------------------------------------------------------------
+
+
+def count_of(index: CohortIndex, topic: Topic) -> int:
+    """How many subscribers are sent what is published on a topic, laggards included; of
+    `ALL_TOPICS`, how many are subscribed to that.
+
+    Those of many topics are compared with those of `ALL_TOPICS` among them, which are few.
+    """
+    count, wide = index.counts.get(topic, 0), index.wide.get(topic, ())
+    if topic == ALL_TOPICS:
+        return count + len(wide)
+    all_wide = index.wide.get(ALL_TOPICS, ())
+    others = sum([conn not in wide for conn in all_wide])
+    return count + len(wide) + index.counts.get(ALL_TOPICS, 0) + others
 
 
 def recipients(

@@ -119,14 +119,16 @@ def is_scheduled(client: Client) -> bool:
 
 def has_unsent(client: Client) -> bool:
     """True for a subscriber for which there is something to send: its queue, a pong, the answer to
-    a close frame, or what it lags behind.
+    a close frame, or what it lags behind; or the program may be told that it has taken all.
     """
     subscriber, websocket = client.subscriber, client.websocket
     if subscriber is None:
         return False
     if subscriber.queue or subscriber.cursor is not None:
         return True
-    return websocket is not None and (bool(websocket.pongs) or is_close_due(client))
+    if websocket is None:
+        return False
+    return bool(websocket.pongs) or websocket.awaits_drain or is_close_due(client)
 
 
 def is_close_due(client: Client) -> bool:

@@ -10,8 +10,8 @@ What the client sends is discarded, and so are requests behind the one that open
 is a position, which a client is sent with every event, at the beginning, and now and then; one that
 comes back with the last one (`Last-Event-ID`, or what the program found elsewhere) goes on behind
 it. If anything may be missing since then, on whatever topic, an event `gap` reports it: a silent
-hole would be a lie. The program is not
-called back: it knows the client by its request. It does not know any other client.
+hole would be a lie. The program is notified of the beginning and of the end (`CallSseOpen`,
+`CallSseClose`). It does not know any other client.
 """
 
 from typing import Final
@@ -22,7 +22,9 @@ from ..broadcast.entry import Subscription
 from ..broadcast.joining import Joining, join
 from ..broadcast.position import format_position
 from ..close_reasons import CloseReason
+from ..effects import CallSseOpen
 from ..events import HalfClosed, Segment
+from ..http.head import request_of
 from ..http.response import EventStream
 from ..http.sse import (
     KEEP_ALIVE_COMMENT,
@@ -59,7 +61,8 @@ def open_event_stream(
     """
     broadcast, incoming = context.broadcast, client.incoming
     # a browser that reconnects asks for the same address again: what it says itself is newer
-    after = last_event_id(client.outstanding[0].headers) or body.after or ""
+    head = client.outstanding[0]
+    after = last_event_id(head.headers) or body.after or ""
     joining = join(
         broadcast, subscription, after, min(body.history, context.limits.history_messages)
     )
@@ -79,7 +82,8 @@ def open_event_stream(
         subscriber=make_subscriber(subscription, cursor, is_behind),
     )
     client, sent = write(client, (*segments, _opening(joining, body.retry_ms)))
-    effects += sent
+    request = request_of(head, b"", client.peer, client.conn)
+    effects += [*sent, CallSseOpen(client.conn, request)]
     error = incoming.final_error
     if error is not None and error.reason in DECIDED_ENDS:
         client, last = stop_event_stream(client, error.reason, context)

@@ -14,7 +14,7 @@ from ..close_reasons import CloseReason
 from ..conn import Ticket
 from ..effects import CloseBody, Effect, Send, Then
 from ..events import Segment
-from ..http.response import StreamedBody
+from ..http.response import EventStream, StreamedBody, Upgrade
 from .client import Client, after_last, after_send, lingering, with_outgoing
 from .context import Step
 from .outgoing import ending, with_outbox
@@ -42,7 +42,7 @@ def total_len(segments: tuple[Segment, ...]) -> int:
 
 def close_early_responses(client: Client) -> Step:
     """Forget the responses that were held and will not be sent, and the requests that will not be
-    handed out again; close the streamed bodies.
+    handed out again; close the bodies that the program has a part in.
     """
     outgoing = client.outgoing
     if not outgoing.early_responses and not outgoing.postponed:
@@ -50,7 +50,7 @@ def close_early_responses(client: Client) -> Step:
     effects: list[Effect] = [
         CloseBody(Ticket(client.conn, number))
         for number, response in outgoing.early_responses
-        if isinstance(response.body, StreamedBody)
+        if isinstance(response.body, (StreamedBody, Upgrade, EventStream))
     ]
     outgoing = outgoing.replace(early_responses=(), postponed=())
     return with_outgoing(client, outgoing), effects

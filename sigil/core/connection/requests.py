@@ -304,7 +304,7 @@ def finalize_request(
         outgoing = client.outgoing
         held = (*outgoing.early_responses, (first.number, server_response(last)))
         return with_outgoing(client, outgoing.replace(early_responses=held)), []
-    return client, [Handle(first, requests_of(heads, body, client.peer))]
+    return client, [Handle(first, requests_of(heads, body, client.peer, client.conn))]
 
 
 def server_response(head: Head) -> Response:

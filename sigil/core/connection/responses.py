@@ -74,8 +74,8 @@ def _hold_response(client: Client, number: int, response: Response) -> Step:
 
 
 def _close_body_of(client: Client, number: int, response: Response) -> list[Effect]:
-    """Close the streamed body of a response that will not be sent."""
-    if isinstance(response.body, StreamedBody):
+    """Close the body of a response that will not be sent, if the program has a part in it."""
+    if isinstance(response.body, (StreamedBody, Upgrade, EventStream)):
         return [CloseBody(Ticket(client.conn, number))]
     return []
 
@@ -106,16 +106,27 @@ def send_response(client: Client, responses: Sequence[Response], context: Contex
     response, effects = responses[0], list[Effect]()
     body = response.body
     if isinstance(body, Upgrade):
-        return _upgrade(client, response, context)
+        return _close_if_refused(client, _upgrade(client, response, context))
     if client.incoming.expects_continue:
         client, effects = _send_due_continue(client)
     if isinstance(body, bytes):
         client, more = _send_whole(client, responses, context)
     elif isinstance(body, EventStream):
-        client, more = _send_event_stream(client, response, body, context)
+        opened = _send_event_stream(client, response, body, context)
+        client, more = _close_if_refused(client, opened)
     else:
         client, more = _send_stream(client, response, context)
     return client, effects + more if effects else more
+
+
+def _close_if_refused(before: Client, opened: Step) -> Step:
+    """The step of a response that was to open a WebSocket or an event stream; if it has opened
+    none, what the program has a part in is not needed any more.
+    """
+    client, effects = opened
+    if client.subscriber is None:
+        effects = [*effects, CloseBody(Ticket(before.conn, before.responded))]
+    return client, effects
 
 
 def _send_whole(client: Client, responses: Sequence[Response], context: Context) -> Step:

@@ -90,7 +90,7 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
         ),
     )
     client, effects = write(client, (encoded, *_opening(head, subscription, joining, limits)))
-    opening = CallWsOpen(client.conn, request_of(head, b"", client.peer))
+    opening = CallWsOpen(client.conn, request_of(head, b"", client.peer, client.conn))
     if not incoming.buffer:
         return client, [*effects, opening]
     early, more = take_data(client, incoming.buffer, client.bytes_in, client.waiting_since, context)

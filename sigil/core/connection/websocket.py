@@ -16,7 +16,7 @@ has a `websocket`. They do not know any other client, nor how a WebSocket ends (
 from collections.abc import Sequence
 from typing import Final
 
-from ..effects import Effect, Send
+from ..effects import CallWsDrain, Effect, Send
 from ..events import Delivered, HalfClosed, Received, SendMessages
 from ..parse_result import Malformed
 from ..websocket.fragments import CompressedMessage
@@ -274,17 +274,33 @@ def websocket_writable(client: Client, context: Context) -> Outcome:
 
     Only now it is known how much of what was sent before was taken.
     """
+    was_behind = client.outgoing.outbox or client.outgoing.is_full
     is_taking = buffered_len(client) < context.limits.max_outbox_len
     client, effects = resume_sending(client, context)
+    is_open = subscriber_of(client).close_state is OPEN
+    if was_behind and is_open and not client.outgoing.is_full:
+        client = _with_awaits_drain(client, True)
     if not is_taking or not _is_waiting(client):
         return client, effects
     client, more = _deliver_batch(client, context)
     return client, effects + more
 
 
+def _with_awaits_drain(client: Client, awaits_drain: bool) -> Client:
+    """The client, of which the program is to be told when it has taken all, or not."""
+    return with_websocket(client, websocket_of(client).replace(awaits_drain=awaits_drain))
+
+
 def flush_websocket(client: Client, context: Context) -> Step:
-    """Send what is queued, and deliver what has waited for that."""
+    """Send what is queued, deliver what has waited for that, and tell the program if a client that
+    was behind has taken all that it was sent until now.
+    """
+    is_behind = client.outgoing.outbox or client.outgoing.is_full
     client, effects = flush_messages(client, context.broadcast.ring, context.limits)
+    if websocket_of(client).awaits_drain and not is_behind:
+        client = _with_awaits_drain(client, False)
+        if subscriber_of(client).close_state is OPEN:
+            effects.append(CallWsDrain(client.conn))
     if not _is_waiting(client) or not may_deliver(client, context.limits):
         return client, effects
     client, more = _deliver_batch(client, context)

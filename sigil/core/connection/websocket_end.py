@@ -18,6 +18,7 @@ from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Conn
 from ..effects import (
     SERVER_LOG,
+    CallSseClose,
     CallWsClose,
     Deliver,
     DeliverCompressed,
@@ -241,13 +242,16 @@ def _forget_undelivered(client: Client) -> Client:
 
 
 def close_notice(client: Client, reason: CloseReason) -> list[Effect]:
-    """The effects that notify the program of the end of a WebSocket, if its connection ends for
-    this reason and the program was not notified yet; what came before a close frame is delivered
-    first.
+    """The effects that notify the program of the end of a WebSocket or an event stream, if its
+    connection ends for this reason and the program was not notified yet; what came before a close
+    frame is delivered first.
     """
     subscriber, websocket = client.subscriber, client.websocket
-    if subscriber is None or websocket is None or subscriber.close_state is CloseState.CLOSED:
+    if subscriber is None or subscriber.close_state is CloseState.CLOSED:
         return []
+    if websocket is None:
+        is_open = subscriber.close_state is OPEN
+        return [CallSseClose(client.conn, reason if is_open else subscriber.reason)]
     if subscriber.close_state is OPEN:
         return [CallWsClose(client.conn, reason, CLOSE_INFO[reason].code)]
     notice = CallWsClose(client.conn, subscriber.reason, websocket.code)

@@ -22,7 +22,7 @@ from ..broadcast.position import next_frame
 from ..broadcast.reading import ring_read
 from ..broadcast.ring import Ring
 from ..close_reasons import CloseReason
-from ..effects import ERROR_LOG, SERVER_LOG, Log, LogLevel, Send
+from ..effects import ERROR_LOG, SERVER_LOG, CallSseClose, Log, LogLevel, Send
 from ..events import FanOutStalled, Segment, SendMessages, Subscribe
 from ..limits import Limits
 from ..send_status import SendStatus
@@ -187,11 +187,15 @@ def _send_dequeued(
 
 
 def end_event_stream(client: Client, segments: tuple[Segment, ...] = ()) -> Step:
-    """Send the last of an event stream and end it: there is no close frame to be answered."""
+    """Send the last of an event stream and end it: there is no close frame to be answered, and the
+    program is notified at once.
+    """
     subscriber = subscriber_of(client).replace(
         close_state=CloseState.CLOSED, cursor=None, queue=(), queued_len=0, places_len=0
     )
-    return write_and_shut(with_subscriber(client, subscriber), segments, subscriber.reason)
+    reason = subscriber.reason
+    client, effects = write_and_shut(with_subscriber(client, subscriber), segments, reason)
+    return client, [*effects, CallSseClose(client.conn, reason)]
 
 
 # -- laggards --------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ class WebSocket(Value):
 
     __match_args__ = (
         "awaits_pong", "reader", "undelivered", "end", "pongs", "code", "frame_rules",
-        "heartbeat_at", "has_heartbeats", "controls_since", "controls",
+        "heartbeat_at", "has_heartbeats", "controls_since", "controls", "awaits_drain",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -82,6 +82,7 @@ class WebSocket(Value):
         has_heartbeats: bool = False,
         controls_since: float = 0.0,
         controls: int = 0,
+        awaits_drain: bool = False,
     ) -> None:
         self.awaits_pong: Final = awaits_pong
         """A ping was sent to it, and nothing has come since."""
@@ -107,6 +108,10 @@ class WebSocket(Value):
         """When the second began in which pings and pongs are counted."""
         self.controls: Final = controls
         """The pings and pongs that came in that second."""
+        self.awaits_drain: Final = awaits_drain
+        """It was behind with reading, and nothing is left that it has not been sent: if the kernel
+        has taken all by the next flush, the program is told.
+        """
 
 
 def make_websocket(
@@ -131,6 +136,7 @@ def after_read(
     return WebSocket(
         False, reader, websocket.undelivered, end, pongs, websocket.code, websocket.frame_rules,
         websocket.heartbeat_at, websocket.has_heartbeats, controls_since, controls,
+        websocket.awaits_drain,
     )  # fmt: skip
 
 
@@ -140,6 +146,7 @@ def with_undelivered(websocket: WebSocket, undelivered: Undelivered) -> WebSocke
         websocket.awaits_pong, websocket.reader, undelivered, websocket.end, websocket.pongs,
         websocket.code, websocket.frame_rules, websocket.heartbeat_at,
         websocket.has_heartbeats, websocket.controls_since, websocket.controls,
+        websocket.awaits_drain,
     )  # fmt: skip
 
 
@@ -149,6 +156,7 @@ def with_pongs(websocket: WebSocket, pongs: bytes) -> WebSocket:
         websocket.awaits_pong, websocket.reader, websocket.undelivered, websocket.end, pongs,
         websocket.code, websocket.frame_rules, websocket.heartbeat_at,
         websocket.has_heartbeats, websocket.controls_since, websocket.controls,
+        websocket.awaits_drain,
     )  # fmt: skip
 
 

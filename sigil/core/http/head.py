@@ -17,7 +17,7 @@ from typing import Final, TypeAlias, final
 from urllib.parse import unquote
 
 from ..close_reasons import CloseReason
-from ..conn import Peer
+from ..conn import NO_CONN, Conn, Peer
 from ..limits import Limits
 from ..parse_result import Malformed, NeedMore, malformed, without_body_for_head
 from ..value import Value
@@ -162,24 +162,24 @@ def with_headers(head: Head, headers: Headers, more_len: int) -> Head:
     )  # fmt: skip
 
 
-def request_of(head: Head, body: bytes, peer: Peer) -> Request:
-    """The request with this head and this body, from `peer`."""
+def request_of(head: Head, body: bytes, peer: Peer, conn: Conn = NO_CONN) -> Request:
+    """The request with this head and this body, from `peer` on the connection `conn`."""
     return Request(
         head.method, head.target, head.path, head.query, head.version, head.headers,
-        body, peer, head.bounds,
+        body, peer, head.bounds, conn,
     )  # fmt: skip
 
 
-def requests_of(heads: Sequence[Head], body: bytes, peer: Peer) -> tuple[Request, ...]:
-    """The requests with these heads and this body, from `peer`; a head that comes again at once
-    makes the very same request.
+def requests_of(heads: Sequence[Head], body: bytes, peer: Peer, conn: Conn) -> tuple[Request, ...]:
+    """The requests with these heads and this body, from `peer` on the connection `conn`; a head
+    that comes again at once makes the very same request.
     """
     if len(heads) == 1:
-        return (request_of(heads[0], body, peer),)
+        return (request_of(heads[0], body, peer, conn),)
     requests: list[Request] = []
     last: Head | None = None
     for head in heads:
-        requests.append(requests[-1] if head is last else request_of(head, body, peer))
+        requests.append(requests[-1] if head is last else request_of(head, body, peer, conn))
         last = head
     return tuple(requests)
 

@@ -6,12 +6,13 @@ forms) is decoded when asked for, because most handlers never ask.
 
 Rules: bytes that a client sent never raise anything but `BadInput` here, which the server answers
 with its status if the handler does not catch it. Every str that a request gives can be sent again.
-It does not know the connection beyond the peer's address, nor how anything is decoded (`decoding`).
+It knows the connection by name and the peer's address alone, and not how anything is decoded
+(`decoding`).
 """
 
 from typing import Any, Final, final
 
-from ..conn import Peer
+from ..conn import NO_CONN, Conn, Peer
 from ..value import Value
 from .decoding import (
     DEFAULT_BOUNDS,
@@ -34,11 +35,12 @@ class Request(Value):
     its path, percent-decoded; `query` is what follows the question mark, undecoded; `version` is
     the minor version of HTTP/1, 0 or 1; `body` is the whole body without its framing; `peer` is the
     address that it came from, which is a proxy's if there is one; `bounds` are those fields
-    of `Limits` that bound what is decoded below.
+    of `Limits` that bound what is decoded below; `conn` names the connection, on which others may
+    come.
     """
 
     __match_args__ = (
-        "method", "target", "path", "query", "version", "headers", "body", "peer", "bounds",
+        "method", "target", "path", "query", "version", "headers", "body", "peer", "bounds", "conn",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -53,6 +55,7 @@ class Request(Value):
         body: bytes,
         peer: Peer,
         bounds: DecodingBounds = DEFAULT_BOUNDS,
+        conn: Conn = NO_CONN,
     ) -> None:
         self.method: Final = method
         self.target: Final = target
@@ -63,6 +66,7 @@ class Request(Value):
         self.body: Final = body
         self.peer: Final = peer
         self.bounds: Final = bounds
+        self.conn: Final = conn
 
     @property
     def host(self) -> str:

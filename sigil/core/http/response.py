@@ -32,7 +32,13 @@ from .field_lines import (
     with_fields_before,
 )
 from .headers import Headers, Pair, Pairs, to_pairs
-from .validate import check_retry, check_start, check_status, check_subscription
+from .validate import (
+    check_callbacks,
+    check_retry,
+    check_start,
+    check_status,
+    check_subscription,
+)
 
 HeadersLike: TypeAlias = "Mapping[str, str] | Headers | Iterable[Pair]"
 BytesLike: TypeAlias = "bytes | bytearray | memoryview"
@@ -122,9 +128,12 @@ class Upgrade(Value):
     """No body: the connection becomes a WebSocket with `subprotocol`, subscribed to `topics`, and
     is first sent the last `history` messages, or what was published behind the position `after`
     (empty: from now on), and is told its position with each message. None leaves that to the query.
+
+    `callbacks` and `context` are the program's own objects, and stay with whoever calls it: the
+    core is given none.
     """
 
-    __match_args__ = ("subprotocol", "topics", "history", "after")
+    __match_args__ = ("subprotocol", "topics", "history", "after", "callbacks", "context")
     __slots__ = __match_args__
 
     def __init__(
@@ -133,11 +142,20 @@ class Upgrade(Value):
         topics: tuple[Topic, ...],
         history: int,
         after: str | None = None,
+        callbacks: Any = None,
+        context: object = None,
     ) -> None:
         self.subprotocol: Final = subprotocol
         self.topics: Final = topics
         self.history: Final = history
         self.after: Final = after
+        self.callbacks: Final = callbacks
+        self.context: Final = context
+
+
+def without_objects(upgrade: Upgrade) -> Upgrade:
+    """The body without the program's own objects: what is left is a value."""
+    return Upgrade(upgrade.subprotocol, upgrade.topics, upgrade.history, upgrade.after)
 
 
 @final
@@ -281,6 +299,8 @@ class Response(Value):
         headers: HeadersLike = (),
         *,
         after: str | None = None,
+        callbacks: Any = None,
+        context: object = None,
     ) -> Response:
         """A response that turns the connection into a WebSocket (RFC 6455); a client that has not
         asked for one properly gets 400, 403 or 426.
@@ -293,13 +313,18 @@ class Response(Value):
         A client with `after` in its query is told its position with each message, and with
         `after=<position>` it is sent what was published behind that. `after` says the same in its
         place: a position, or empty for one that begins now.
+
+        `callbacks`, a `Callbacks`, are called for this connection in the place of the server's, so
+        that each route can have a program of its own; `context` is what `server.context(conn)`
+        returns from `ws_open` until `ws_close` has returned. TypeError for callbacks that are none.
         """
         if subprotocol is not None and not isinstance(subprotocol, str):
             raise TypeError(f"a subprotocol is a str or None, not {type(subprotocol).__name__}")
-        problem = check_start(after)
+        problem = check_start(after) or check_callbacks(callbacks)
         if problem is not None:
             raise TypeError(problem)
-        body = Upgrade(subprotocol, *_subscription(topics, history), after)
+        names, history = _subscription(topics, history)
+        body = Upgrade(subprotocol, names, history, after, callbacks, context)
         return Response(101, _merge((), headers).pairs, body)
 
     @staticmethod

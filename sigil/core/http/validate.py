@@ -92,6 +92,27 @@ def check_retry(retry_ms: Any) -> str | None:
     return f"retry_ms is a number of milliseconds, not {safe_repr(retry_ms)}"
 
 
+CALLBACKS: Final = (
+    "open", "close", "ws_open", "ws_message", "ws_close", "ws_drain", "sse_open", "sse_close",
+)  # fmt: skip
+"""The names of the callbacks that a program may have."""
+
+
+def check_callbacks(callbacks: Any) -> str | None:
+    """None for the callbacks of a program: a record that has each of them, a function or None. None
+    stands for no callbacks.
+    """
+    if callbacks is None:
+        return None
+    for name in CALLBACKS:
+        if not hasattr(callbacks, name):
+            return f"callbacks are a Callbacks, not {type_name(callbacks)}"
+        callback = getattr(callbacks, name)
+        if callback is not None and not callable(callback):
+            return f"the callback {name} is a function, not {type_name(callback)}"
+    return None
+
+
 def declared_length(pairs: Pairs) -> int | str | None:
     """The Content-Length that a handler declared, in bytes; None if it did not, a sentence if it is
     not one decimal number.

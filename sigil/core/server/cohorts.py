@@ -15,16 +15,17 @@ one topic. This file does not know what is published, nor when it is sent.
 from ..broadcast.broadcast import (
     Broadcast,
     change_topics,
+    count_open,
     join_cohort,
     leave_cohort,
 )
 from ..broadcast.cohort_index import NO_TOPICS
 from ..broadcast.entry import Subscription
 from ..broadcast.laggards import add_laggard, remove_laggard
+from ..conn import Conn
 from ..connection.client import Client
 from ..connection.client_status import is_in_cohort, is_laggard
 from ..connection.subscriber import OPEN
-from ..topics import Topics
 
 
 def _cohort_of(client: Client | None) -> Subscription | None:
@@ -34,18 +35,31 @@ def _cohort_of(client: Client | None) -> Subscription | None:
     return client.subscriber.subscription
 
 
-def _topics_of(client: Client | None) -> Topics:
-    """The topics of a client that is sent what is published, in a cohort or as a laggard."""
+def _open_subscription(client: Client | None) -> Subscription | None:
+    """The subscription of a client that is sent what is published, in a cohort or as a laggard."""
     if client is None or client.subscriber is None or client.subscriber.close_state is not OPEN:
-        return NO_TOPICS
-    return client.subscriber.subscription.topics
+        return None
+    return client.subscriber.subscription
+
+
+def _count_topics(
+    broadcast: Broadcast, conn: Conn, old: Subscription | None, new: Subscription | None
+) -> Broadcast:
+    """The broadcast when a client has another subscription, or begins or ends to be sent what is
+    published (none before or after).
+    """
+    if old is None or new is None:
+        broadcast = count_open(broadcast, 1 if old is None else -1)
+    topics_before = NO_TOPICS if old is None else old.topics
+    topics_after = NO_TOPICS if new is None else new.topics
+    return change_topics(broadcast, conn, topics_before, topics_after)
 
 
 def update_cohort(broadcast: Broadcast, before: Client, after: Client | None) -> Broadcast:
     """The broadcast with a client where it belongs after a transition; None: it is gone."""
-    topics_before, topics_after = _topics_of(before), _topics_of(after)
-    if topics_before is not topics_after:
-        broadcast = change_topics(broadcast, before.conn, topics_before, topics_after)
+    old, new = _open_subscription(before), _open_subscription(after)
+    if old is not new:
+        broadcast = _count_topics(broadcast, before.conn, old, new)
     left, joined = _cohort_of(before), _cohort_of(after)
     if left != joined:
         if left is not None:

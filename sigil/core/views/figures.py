@@ -124,18 +124,6 @@ def _by_size(cohort: tuple[Subscription, Sized]) -> tuple[int, int, list[str]]:
 # -- subscribers of a topic ------------------------------------------------------------------------
 
 
-def subscriber_count(server: Server, topic: str) -> int:
-    """How many clients have subscribed to this topic by its name, at the head or behind."""
-    in_cohorts = sum(
-        len(members)
-        for subscription, members in server.broadcast.cohorts.items()
-        if topic in subscription.topics
-    )
-    return in_cohorts + sum(
-        topic in subscriber_of(client).subscription.topics for client in _laggards(server)
-    )
-
-
 class SubscriberInfo(NamedTuple):
     """A subscriber of a topic; `is_behind` if it has not been sent everything yet."""
 

@@ -23,7 +23,10 @@ from ...core.effects import (
     ERROR_LOG,
     CallClose,
     CallOpen,
+    CallSseClose,
+    CallSseOpen,
     CallWsClose,
+    CallWsDrain,
     CallWsOpen,
     Deliver,
     DeliverCompressed,
@@ -34,6 +37,7 @@ from ...core.send_status import SendStatus
 from ...core.server.slots import find_client
 from ...core.websocket.fragments import CompressedMessage, decompress
 from .body_sources import Spawn
+from .connection_programs import ConnectionPrograms
 from .deferred import Deferred
 from .host import Host
 from .jobs import Job, Returned
@@ -71,6 +75,18 @@ class CallbackTable(Protocol):
     def ws_close(self) -> Callable[..., object] | None:
         """Called with each WebSocket that has ended."""
 
+    @property
+    def ws_drain(self) -> Callable[..., object] | None:
+        """Called with each WebSocket that was behind and has taken all."""
+
+    @property
+    def sse_open(self) -> Callable[..., object] | None:
+        """Called with each new event stream of what is broadcast."""
+
+    @property
+    def sse_close(self) -> Callable[..., object] | None:
+        """Called with each of these that has ended."""
+
 
 class BadCompressedMessage(Exception):
     """A compressed message is not what it says."""
@@ -80,8 +96,10 @@ class BadCompressedMessage(Exception):
         self.error = error
 
 
-def _ignore(server: object, conn: Conn, data: str | bytes) -> None:
-    """The callback of a program without one: messages are decompressed and checked all the same."""
+def _ignore(server: object, conn: Conn, *values: object) -> None:
+    """The callback of a program without one: messages are decompressed and checked all the same,
+    and what comes after an end is done.
+    """
 
 
 class CallbackRunner:
@@ -94,6 +112,9 @@ class CallbackRunner:
         self._guard = server._engine.guard
         self._run_queue = run_queue
         self._callbacks = callbacks
+        self.programs = ConnectionPrograms()
+        """What some connections have of their own."""
+        self._own = self.programs.own
         self._events = events
         """Where events go that come before the one a method returns."""
         self._waiting: dict[Conn, deque[Job]] = {}
@@ -109,7 +130,10 @@ class CallbackRunner:
         when it is due, so that one is in memory at a time.
         """
         conn, messages = effect.conn, effect.messages
-        callback, server = self._callbacks.ws_message, self._server
+        callbacks, server = self._callbacks, self._server
+        if self._own:
+            callbacks = self._callbacks_of(conn)
+        callback = callbacks.ws_message
         is_plain = type(effect) is Deliver
         if callback is None and not is_plain:
             callback = _ignore
@@ -147,23 +171,44 @@ class CallbackRunner:
     def call_ws_open(self, effect: CallWsOpen) -> Event | None:
         """Call the program with a new WebSocket."""
         conn = effect.conn
-        return self._begin(conn, self._callbacks.ws_open, [(effect.request,)], Delivered(conn))
+        request = self.programs.open(conn, effect.request)
+        return self._begin(conn, self._callbacks_of(conn).ws_open, (request,), Delivered(conn))
 
     def call_ws_close(self, effect: CallWsClose) -> Event | None:
         """Call the program with a WebSocket that has ended."""
-        self._cancel_awaited(effect.conn, effect.reason)
-        values = [(effect.reason, effect.code)]
-        return self._begin(effect.conn, self._callbacks.ws_close, values, None, is_fatal=False)
+        callback, values = self._callbacks_of(effect.conn).ws_close, (effect.reason, effect.code)
+        return self._begin_end(effect.conn, effect.reason, callback, values, self.programs.end)
+
+    def call_ws_drain(self, effect: CallWsDrain) -> Event | None:
+        """Call the program with a WebSocket that has taken all that it was behind."""
+        return self._begin(effect.conn, self._callbacks_of(effect.conn).ws_drain, (), None)
+
+    def call_sse_open(self, effect: CallSseOpen) -> Event | None:
+        """Call the program with a new event stream."""
+        request = self.programs.open(effect.conn, effect.request)
+        return self._begin(effect.conn, self._callbacks.sse_open, (request,), None)
+
+    def call_sse_close(self, effect: CallSseClose) -> Event | None:
+        """Call the program with an event stream that has ended."""
+        callback, values = self._callbacks.sse_close, (effect.reason,)
+        return self._begin_end(effect.conn, effect.reason, callback, values, self.programs.end)
 
     def call_open(self, effect: CallOpen) -> Event | None:
         """Call the program with a new connection."""
-        return self._begin(effect.conn, self._callbacks.open, [()], None)
+        return self._begin(effect.conn, self._callbacks.open, (), None)
 
     def call_close(self, effect: CallClose) -> Event | None:
-        """Call the program with a connection that is gone."""
-        self._cancel_awaited(effect.conn, effect.reason)
-        values = [(effect.reason,)]
-        return self._begin(effect.conn, self._callbacks.close, values, None, is_fatal=False)
+        """Call the program with a connection that is gone: the server's callback, which was told of
+        its beginning, unless the connection has one of its own.
+        """
+        conn, own = effect.conn, self._callbacks_of(effect.conn).close
+        callback = self._callbacks.close if own is None else own
+        return self._begin_end(conn, effect.reason, callback, (effect.reason,), self.programs.drop)
+
+    def _callbacks_of(self, conn: Conn) -> CallbackTable:
+        """The callbacks of a connection."""
+        callbacks: CallbackTable = self.programs.callbacks(conn, self._callbacks)
+        return callbacks
 
     # -- jobs --------------------------------------------------------------------------------------
 
@@ -171,14 +216,26 @@ class CallbackRunner:
         self,
         conn: Conn,
         callback: Callable[..., object] | None,
-        values: Sequence[tuple[Any, ...]],
+        values: tuple[Any, ...],
         done: Event | None,
-        is_fatal: bool = True,
     ) -> Event | None:
-        """Run a job for this connection now, or behind those that wait."""
+        """Call back for this connection now, or behind the jobs that wait."""
         if callback is None:
             return done
-        return self.perform(Job(conn, callback, values, done, is_fatal, False))
+        return self.perform(Job(conn, callback, [values], done, True, False))
+
+    def _begin_end(
+        self,
+        conn: Conn,
+        reason: CloseReason,
+        callback: Callable[..., object] | None,
+        values: tuple[Any, ...],
+        after: Callable[[Conn], None],
+    ) -> Event | None:
+        """Call back at an end now, or behind the jobs that wait, and do what comes `after`."""
+        self._cancel_awaited(conn, reason)
+        callback = _ignore if callback is None else callback
+        return self.perform(Job(conn, callback, [values], None, False, False, after))
 
     def _begin_delivery(
         self, conn: Conn, callback: Callable[..., object] | None, messages: Sequence[object]
@@ -197,7 +254,7 @@ class CallbackRunner:
 
     def _run(self, job: Job) -> Event | None:
         """Make the calls of a job, as far as they return at once."""
-        conn, callback, values, done = job.conn, job.callback, job.values, job.done
+        conn, callback, values = job.conn, job.callback, job.values
         queue = self._run_queue
         guard = self._guard
         was_busy, guard.is_busy = guard.is_busy, False
@@ -220,7 +277,7 @@ class CallbackRunner:
             return self._fail(job, error)
         finally:
             guard.is_busy = was_busy
-        return done
+        return _finish(job)
 
     def _decompressed(self, value: object) -> object:
         """The argument of a callback; `BadCompressedMessage` for a message that cannot be
@@ -259,7 +316,7 @@ class CallbackRunner:
             self._awaited[job.conn] = job, later
             later.on_cancel(self.spawn(awaitable, later))
         else:  # the callback of an end is not cancelled when the server ends
-            self.spawn(_finish(awaitable, later), None)
+            self.spawn(_await(awaitable, later), None)
         return None
 
     def _cancel_awaited(self, conn: Conn, reason: CloseReason) -> None:
@@ -286,7 +343,7 @@ class CallbackRunner:
             jobs.appendleft(job)
             event = None
         else:
-            event = self._fail(job, error) if isinstance(error, BaseException) else job.done
+            event = self._fail(job, error) if isinstance(error, BaseException) else _finish(job)
         self._run_queue.put_first(job.conn, *jobs)
         return event
 
@@ -303,7 +360,7 @@ class CallbackRunner:
         """
         if job.is_fatal:
             self._report(CloseRequested(job.conn, CloseReason.HANDLER_ERROR))
-        self._report(job.done)
+        self._report(_finish(job))
 
     def _fail(self, job: Job, error: BaseException) -> Event | None:
         """Log that a callback raised, and end its connection."""
@@ -313,7 +370,7 @@ class CallbackRunner:
             write_text(_LOG, logging.ERROR, error_text(text, error))
         if job.is_fatal:
             self._report(CloseRequested(job.conn, CloseReason.HANDLER_ERROR))
-        return job.done
+        return _finish(job)
 
 
 def _delivery(conn: Conn, callback: Callable[..., object], messages: Sequence[object]) -> Job:
@@ -321,7 +378,14 @@ def _delivery(conn: Conn, callback: Callable[..., object], messages: Sequence[ob
     return Job(conn, callback, [(message,) for message in messages], Delivered(conn), True, True)
 
 
-async def _finish(awaitable: Awaitable[object], later: Deferred) -> None:
+def _finish(job: Job) -> Event | None:
+    """The event when all calls of a job have returned, and what is to be done then is."""
+    if job.after is not None:
+        job.after(job.conn)
+    return job.done
+
+
+async def _await(awaitable: Awaitable[object], later: Deferred) -> None:
     """Await a callback that nothing cancels."""
     try:
         await awaitable

@@ -17,7 +17,10 @@ from ...core.connection.client_status import is_outstanding
 from ...core.effects import (
     CallClose,
     CallOpen,
+    CallSseClose,
+    CallSseOpen,
     CallWsClose,
+    CallWsDrain,
     CallWsOpen,
     CloseBody,
     Deliver,
@@ -29,12 +32,13 @@ from ...core.effects import (
 from ...core.events import Delivered, Event, HandlerFailed, HandlerReturned, Postponed
 from ...core.http.decoding import BadInput
 from ...core.http.request import Request
-from ...core.http.response import EventStream, Response, StreamedBody
-from ...core.http.validate import type_name
+from ...core.http.response import EventStream, Response, StreamedBody, Upgrade, without_objects
+from ...core.http.validate import check_callbacks, type_name
 from ...core.server.slots import find_client
 from ...core.server.state import Server
 from .body_sources import BodySources, LateChunk, Spawn, close_iterator
 from .callbacks import CallbackRunner, CallbackTable
+from .connection_programs import NOTHING, Own, has_any
 from .deferred import Deferred
 from .host import Host
 from .jobs import Job, LateResult, Returned
@@ -153,6 +157,9 @@ class Application:
             Deliver: self.callbacks.deliver,
             DeliverCompressed: self.callbacks.deliver,
             CallWsClose: self.callbacks.call_ws_close,
+            CallWsDrain: self.callbacks.call_ws_drain,
+            CallSseOpen: self.callbacks.call_sse_open,
+            CallSseClose: self.callbacks.call_sse_close,
         }
 
     def set_spawn(self, spawn: Spawn | None) -> None:
@@ -298,7 +305,7 @@ class Application:
             case HandlerError():
                 return _failed(ticket, result)
             case Response() if issubclass(type(result), Response):
-                return self._start_body(ticket, result)
+                return self._start_body(ticket, request, result)
             case None:
                 return HandlerReturned(ticket, (Response.error(404),))
             case Deferred():
@@ -325,11 +332,13 @@ class Application:
                     ticket, request, f"the handler returned {type_name(result)}, not a Response"
                 )
 
-    def _start_body(self, ticket: Ticket, response: Response) -> Event:
-        """The event of a response; the iterator of a stream stays here, under the number of its
-        request.
+    def _start_body(self, ticket: Ticket, request: Request, response: Response) -> Event:
+        """The event of a response; what is no value stays here, under the number of its request:
+        the iterator of a stream, what belongs to a WebSocket.
         """
         body = response.body
+        if isinstance(body, Upgrade | EventStream):
+            return self._give(ticket, request, response, body)
         if not isinstance(body, StreamedBody):
             return HandlerReturned(ticket, (response,))
         failure = self.sources.start(ticket, body)
@@ -337,6 +346,23 @@ class Application:
             return failure
         without_chunks = response.replace(body=StreamedBody((), body.is_sse))
         return HandlerReturned(ticket, (without_chunks,))
+
+    def _give(
+        self, ticket: Ticket, request: Request, response: Response, body: Upgrade | EventStream
+    ) -> Event:
+        """The event of a response that is to open a WebSocket or an event stream, for which the
+        request is held, and whatever else was given with it.
+        """
+        own = NOTHING
+        if isinstance(body, Upgrade):
+            own = Own(body.callbacks, body.context)
+            problem = check_callbacks(own.callbacks)
+            if problem is not None:
+                return _internal_error(ticket, request, problem)
+            if has_any(own):
+                response = response.replace(body=without_objects(body))
+        self.callbacks.programs.give(ticket, request, own)
+        return HandlerReturned(ticket, (response,))
 
     # -- results that come later -------------------------------------------------------------------
 
@@ -370,8 +396,9 @@ class Application:
 
     def close_body(self, effect: CloseBody) -> None:
         """Close a stream that will not be pulled again, or cancel a response that is not awaited
-        any more.
+        any more; what was given with one is dropped.
         """
+        self.callbacks.programs.forget(effect.ticket)
         deferred = self._forget_pending(effect.ticket)
         if deferred is not None:
             with self._guard.user_code():

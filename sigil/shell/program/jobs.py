@@ -35,6 +35,8 @@ class Job(NamedTuple):
     """An exception ends the connection; when that has ended already there is nothing to end."""
     is_delivery: bool
     """The values are messages, which are delivered only while the WebSocket is open."""
+    after: Callable[[Conn], None] | None = None
+    """What is done for the connection when all have returned."""
 
 
 class Returned(NamedTuple):

@@ -20,7 +20,10 @@ from ...core.conn import Conn
 from ...core.effects import (
     CallClose,
     CallOpen,
+    CallSseClose,
+    CallSseOpen,
     CallWsClose,
+    CallWsDrain,
     CallWsOpen,
     Deliver,
     DeliverCompressed,
@@ -39,12 +42,27 @@ Work: TypeAlias = (
     | Deliver
     | DeliverCompressed
     | CallWsClose
+    | CallWsDrain
+    | CallSseOpen
+    | CallSseClose
     | Job
 )
 """An effect that calls user code, or what is left over of one."""
 
 USER_CODE = frozenset(
-    (Handle, Pull, CallOpen, CallClose, CallWsOpen, Deliver, DeliverCompressed, CallWsClose)
+    (
+        Handle,
+        Pull,
+        CallOpen,
+        CallClose,
+        CallWsOpen,
+        Deliver,
+        DeliverCompressed,
+        CallWsClose,
+        CallWsDrain,
+        CallSseOpen,
+        CallSseClose,
+    )
 )
 """The effects that call user code and may wait; the end of a stream may not."""
 

@@ -36,7 +36,7 @@ from sigil.apps.demo.slow_readers import (
     MAX_SLOW_PER_HOST,
     MAX_SLOW_SECONDS,
 )
-from sigil.core.views.figures import ring_figures, subscriber_count
+from sigil.core.views.figures import ring_figures
 from sigil.testing import Client, Connection, WebSocket
 from tests.apps.demo.test_handler import reading
 from tests.support.servers import PATIENCE, Raw
@@ -210,7 +210,7 @@ def test_no_more_than_so_many_may_read_slowly_even_if_all_come_at_once() -> None
     for host in hosts:
         show.turn()
         statuses.append(show.slow(host=host).answers()[0].status)
-    assert subscriber_count(show.client.state, "ballast") == MAX_SLOW
+    assert show.client.server.subscriber_count("ballast") == MAX_SLOW
     assert statuses == sorted(statuses) and statuses[-1] == 503
     next(reader for reader in crowd if reader.answers()[0].status == 200).reset()
     show.turn()
@@ -268,7 +268,7 @@ def test_who_is_behind_for_ever_and_never_too_far_is_ended_too() -> None:
         seconds_until_ended(show, reader, read_len=BALLAST_COUNT * (BALLAST_LEN + 50))
         >= MAX_SLOW_SECONDS - 1
     )
-    assert subscriber_count(show.client.state, "ballast") == 0
+    assert show.client.server.subscriber_count("ballast") == 0
     assert list(show.live.evictions) == []
 
 

@@ -12,6 +12,7 @@ from sigil.core.broadcast.broadcast import (
     join_cohort,
     leave_cohort,
     make_broadcast,
+    subscriber_count,
 )
 from sigil.core.broadcast.cohort_index import EMPTY_INDEX, NARROW_TOPICS_MAX, NO_TOPICS, recipients
 from sigil.core.broadcast.encoding import Encoding
@@ -39,6 +40,13 @@ def check(broadcast: Broadcast, places: dict[Conn, tuple[Subscription, bool]]) -
     for conn, (subscription, lags) in places.items():
         if not lags:
             cohorts.setdefault(subscription, set()).add(conn)
+    for topic in ("t1", "t2", "no such topic"):
+        assert subscriber_count(broadcast, topic) == sum(
+            bool(subscription.topics & {topic, ALL_TOPICS}) for subscription, _ in places.values()
+        )
+    assert subscriber_count(broadcast, ALL_TOPICS) == sum(
+        ALL_TOPICS in subscription.topics for subscription, _ in places.values()
+    )
     for asked in ([None], ["t1"], ["t1", "t2", "t9"], [], ["no such topic"]):
         topics = [ALL_TOPICS, *asked]
         found = recipients(broadcast.cohort_index, topics)

@@ -26,6 +26,8 @@ from sigil.core.connection.websocket_send import send_capacity
 from sigil.core.effects import (
     AccessLog,
     CallClose,
+    CallSseClose,
+    CallSseOpen,
     CallWsClose,
     CallWsOpen,
     CloseBody,
@@ -130,7 +132,9 @@ def came_back(
 
 def test_the_answer_is_a_head_and_from_then_on_the_stream() -> None:
     server, effects = advance_by(asked(GET), answered(0, Response.sse()))
-    assert effects == [Send(CONN, (HEAD, b"id: 0-0\n\n"), Then.KEEP)]
+    beginning, notice = effects
+    assert beginning == Send(CONN, (HEAD, b"id: 0-0\n\n"), Then.KEEP)
+    assert isinstance(notice, CallSseOpen) and notice.request.conn == CONN
     assert client_of(server).incoming is EVENT_STREAM and is_in_cohort(client_of(server))
     assert waiting_for(client_of(server)) is Waiting.SSE
     server, effects = advance_by(server, told("hello", "two\nlines"), FLUSH)
@@ -390,7 +394,7 @@ def test_half_an_event_is_finished_before_anything_else() -> None:
         assert is_in_cohort(client_of(after))
 
 
-def test_who_falls_too_far_behind_is_dropped_and_the_program_is_told_of_no_websocket() -> None:
+def test_who_falls_too_far_behind_is_dropped_and_the_program_is_told() -> None:
     server, _ = advance_by(listening(SMALL), told("a"), FLUSH)
     server, _ = advance_by(server, FanOutStalled(CONN, 1, 0, 1, HEARS_ALL))
     effects: list[Effect] = []
@@ -400,6 +404,7 @@ def test_who_falls_too_far_behind_is_dropped_and_the_program_is_told_of_no_webso
     assert [kind for kind in effect_names(effects) if kind != "FanOut"] == [
         "Log",
         "Drop",
+        "CallSseClose",
         "CallClose",
     ]
     assert effects[-1] == CallClose(CONN, CloseReason.WS_CLIENT_TOO_SLOW)
@@ -480,6 +485,10 @@ def test_the_end_comes_behind_what_was_published(end: CloseRequested | Stop) -> 
     assert bytes_to(CONN, effects) == b"id: 0-1\ndata: last\n\n"
     assert [effect.then for effect in effects if isinstance(effect, Send)] == [Then.SHUT]
     assert not [effect for effect in effects if isinstance(effect, CallWsClose | CallWsOpen)]
+    ended = CloseReason.SHUTDOWN if isinstance(end, Stop) else CloseReason.OK
+    assert [effect for effect in effects if isinstance(effect, CallSseClose)] == [
+        CallSseClose(CONN, ended)
+    ]
     assert not server.load.websockets and not server.broadcast.cohorts
 
 
@@ -505,7 +514,8 @@ def test_an_end_that_was_decided_before_the_answer_is_the_end_of_the_stream() ->
         told("late"),
         FLUSH,
     )
-    assert effects == [Send(CONN, (HEAD, b"id: 0-0\n\n"), Then.SHUT)]
+    assert bytes_to(CONN, effects) == HEAD + b"id: 0-0\n\n"
+    assert effect_names(effects) == ["Send", "CallSseOpen", "Send", "CallSseClose"]
     _, effects = advance_by(
         asked(GET + b"no request\r\n\r\n"), answered(0, Response.sse()), told("a"), FLUSH
     )
@@ -524,12 +534,13 @@ def test_an_end_at_once_sends_what_can_be_sent() -> None:
     assert bytes_to(CONN, effects) == b"id: 0-1\ndata: last\n\n"
     assert Drop(CONN) in effects and not server.slots.used
     _, effects = advance_by(listening(), Stop(0.0))
-    assert effect_names(effects) == ["Drop", "CallClose"]
+    assert effect_names(effects) == ["Drop", "CallSseClose", "CallClose"]
 
 
 def test_a_broken_connection_is_gone() -> None:
     server, effects = advance_by(listening(), ConnectionLost(CONN, 104))
-    assert effects == [Drop(CONN), CallClose(CONN, CloseReason.PEER_RESET)]
+    reset = CloseReason.PEER_RESET
+    assert effects == [Drop(CONN), CallSseClose(CONN, reset), CallClose(CONN, reset)]
     assert (
         not server.load.websockets
         and not server.broadcast.cohorts

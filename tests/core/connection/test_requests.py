@@ -36,7 +36,8 @@ from tests.support.requests import GET
 
 def a_get(target: str) -> Request:
     """The request that `get(target)` is."""
-    return Request("GET", target, target, "", 1, Headers((("Host", "a"),)), b"", PEER)
+    pairs = (("Host", "a"),)
+    return Request("GET", target, target, "", 1, Headers(pairs), b"", PEER, conn=CONN)
 
 
 def test_a_request_is_handed_over_as_soon_as_it_is_complete() -> None:
@@ -75,6 +76,7 @@ def test_a_request_with_a_body_is_handed_over_with_it() -> None:
                         Headers((("Host", "a"), ("Content-Length", "5"))),
                         b"hello",
                         PEER,
+                        conn=CONN,
                     ),
                 ),
             )

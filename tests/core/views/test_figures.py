@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sigil.core.broadcast.broadcast import subscriber_count
 from sigil.core.conn import Conn, Peer
 from sigil.core.connection.websocket_send import buffered_amount
 from sigil.core.events import Received, Writable
@@ -21,7 +22,6 @@ from sigil.core.views.figures import (
     SubscriberInfo,
     laggards_of,
     ring_figures,
-    subscriber_count,
     subscribers,
 )
 from tests.support.core_broadcasts import SMALL, join_websockets, publish_lengths, with_websockets
@@ -114,19 +114,18 @@ def test_who_hears_a_topic_is_counted_wherever_it_is() -> None:
     server, _ = join_websockets(server, 3, ("news", "load"))
     server, _ = join_websockets(server, 1, ("news",))
     server = publish_lengths(server, 100, taken={3: 30})
-    assert [subscriber_count(server, topic) for topic in ("news", "load", "ballast", "")] == [
-        4,
-        3,
-        0,
-        0,
+    counts = [
+        subscriber_count(server.broadcast, topic) for topic in ("news", "load", "ballast", "")
     ]
+    assert counts == [4, 3, 0, 0]
+    assert subscriber_count(server.broadcast) == 6
     assert sorted(subscribers(server, "news")) == [
         SubscriberInfo(Conn(slot, slot), PEER, slot == 3) for slot in range(2, 6)
     ]
     assert list(subscribers(server, "ballast")) == []
     server, _ = advance_by(server, Received(Conn(5, 5), b"\x88\x80abcd"))  # it takes its leave
-    assert subscriber_count(server, "news") == 3
-    assert subscriber_count(serving(), "news") == 0
+    assert subscriber_count(server.broadcast, "news") == 3
+    assert subscriber_count(serving().broadcast, "news") == 0
 
 
 def test_the_figures_are_numbers_and_texts_and_names_of_connections() -> None:

@@ -1,0 +1,97 @@
+"""What a handler has given with an upgrade: callbacks for this connection alone, a context, and the
+request, which `ws_open` and `sse_open` are called with.
+
+Theory: these are objects of the program, and the core is a function of values: it is told that a
+connection is to become a WebSocket, and not what for. So they stay here, under the name of the
+connection, as the iterators of bodies stay in `body_sources`.
+
+Rules: what was given with a response is held until the core has opened the connection for it, or
+has said that it will not (`CloseBody`); then, but for the request, until the program has returned
+from the end. Nothing is held for a connection that is gone. It does not know who calls the
+callbacks.
+"""
+
+from typing import Any, NamedTuple
+
+from ...core.conn import Conn, Ticket
+from ...core.http.request import Request
+
+
+class Own(NamedTuple):
+    """What belongs to one connection: its callbacks, None for those of the server, and its
+    context.
+    """
+
+    callbacks: Any
+    context: object
+
+
+NOTHING = Own(None, None)
+
+
+def has_any(own: Own) -> bool:
+    """True if a connection has anything of its own; a context is not asked what it equals."""
+    return own.callbacks is not None or own.context is not None
+
+
+class ConnectionPrograms:
+    """What was given for the connections of one server."""
+
+    __slots__ = ("_given", "own")
+
+    def __init__(self) -> None:
+        self._given: dict[Conn, dict[int, tuple[Request, Own]]] = {}
+        """What waits for the core, with the request, by connection and number of the request."""
+        self.own: dict[Conn, Own] = {}
+        """What belongs to connections that were opened, and of whose end the program has not
+        returned from.
+        """
+
+    def __len__(self) -> int:
+        """How many connections something is held for."""
+        return len(self._given.keys() | self.own.keys())
+
+    def give(self, ticket: Ticket, request: Request, own: Own) -> None:
+        """Hold what was given with the response to a request."""
+        self._given.setdefault(ticket.conn, {})[ticket.number] = request, own
+
+    def forget(self, ticket: Ticket) -> None:
+        """Drop what was given with a response that has opened nothing."""
+        waiting = self._given.get(ticket.conn, {})
+        if waiting.pop(ticket.number, None) is not None and not waiting:
+            del self._given[ticket.conn]
+
+    def open(self, conn: Conn, request: Request) -> Request:
+        """The request that has opened this connection, as the handler had it; `request`, which is
+        equal to it, if no handler is known.
+        """
+        waiting = self._given.pop(conn, None)
+        if waiting is None:
+            return request
+        # responses go out in order, and those before it that have opened nothing are forgotten
+        request, own = waiting[min(waiting)]
+        if has_any(own):
+            self.own[conn] = own
+        return request
+
+    def callbacks(self, conn: Conn, otherwise: Any) -> Any:
+        """The callbacks of this connection: its own, or those of the server."""
+        callbacks = self.own.get(conn, NOTHING).callbacks
+        return otherwise if callbacks is None else callbacks
+
+    def context(self, conn: Conn) -> object:
+        """The context of this connection; None if it has none, or is not open."""
+        return self.own.get(conn, NOTHING).context
+
+    def end(self, conn: Conn) -> None:
+        """Drop the context of a connection whose end the program has returned from; its callbacks
+        are kept for `close`.
+        """
+        own = self.own.pop(conn, NOTHING)
+        if own.callbacks is not None:
+            self.own[conn] = Own(own.callbacks, None)
+
+    def drop(self, conn: Conn) -> None:
+        """Drop all that belongs to a connection that is gone."""
+        self._given.pop(conn, None)
+        self.own.pop(conn, None)
