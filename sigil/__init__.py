@@ -72,6 +72,7 @@ from .shell.staging import (
     http_server_ws_broadcast,
     http_server_ws_send,
 )
+from .shell.web.chain import chain
 
 __version__ = "0.1.0"
 
@@ -96,6 +97,7 @@ __all__ = [
     "Stats",
     "Unfold",
     "__version__",
+    "chain",
     "client_module",
     "close_reason_sentence",
     "close_reason_str",

@@ -32,6 +32,7 @@ READING_ORDER = (
     ("build", "bounded_repr", "value"),
     ("limits", "conn", "close_reasons", "parse_result", "rope", "send_status", "topics"),
     ("http",),
+    ("web",),
     ("stage",),
     ("websocket",),
     ("broadcast",),

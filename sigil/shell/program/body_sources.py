@@ -191,8 +191,12 @@ class BodySources:
         source = self._find(late.ticket)
         if source is None:
             return None
+        chunk, promised = late.chunk, source.promised
         source.running = source.promised = None
-        return self._take(late.ticket, source, late.chunk)
+        if promised is not None and promised.is_mapped:
+            with self._guard.user_code():
+                chunk = promised.apply(chunk)
+        return self._take(late.ticket, source, chunk)
 
     def _take(self, ticket: Ticket, source: BodySource, chunk: object) -> Event | None:
         """The event of a chunk; None if there is none yet."""

@@ -8,16 +8,21 @@ the only token, and whoever finds both a result and somebody to deliver it to de
 from a list is one indivisible step.
 
 Rules: the first result counts, later ones are refused by the return value. Results are delivered on
-the loop's thread, in the order in which they came. A result for a client that has left is dropped
-and counted; whoever works on it can ask (`is_wanted`), or be told (`on_cancel`). It does not know
-requests, responses or sockets: it carries whatever its maker could have given at once.
+the loop's thread, in the order in which they came, and what is made of them (`map`) is made there,
+as late as they are delivered: whoever resolves it runs none of that. A result for a client that has
+left is dropped and counted; whoever works on it can ask (`is_wanted`), or be told (`on_cancel`). It
+does not know requests, responses or sockets: it carries whatever its maker could have given at
+once.
 """
+
+from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ...core.effects import ERROR_LOG
+from ...core.http.validate import safe_repr
 from .logs import write_text
 from .tracebacks import EXIT_EXCEPTIONS, error_text
 
@@ -34,22 +39,51 @@ class Deferred:
     anywhere.
     """
 
-    __slots__ = ("_cancellations", "_deliveries", "_result", "_tokens", "is_wanted")
+    __slots__ = ("_functions", "_promise")
 
     def __init__(self) -> None:
-        self._tokens = [True]
-        self._result: object = _UNRESOLVED
-        self._deliveries: list[Callable[[Result], object]] = []
-        self._cancellations: list[Callable[[], object]] = []
-        self.is_wanted = True
+        self._promise = _Promise()
+        self._functions: tuple[_Mapping, ...] = ()
+
+    @property
+    def is_wanted(self) -> bool:
         """False once nobody waits for the result: the client has left, or was answered otherwise.
         Work on it may be given up; a result is taken, and dropped.
         """
+        return self._promise.is_wanted
 
     @property
     def is_resolved(self) -> bool:
         """True once there is a result."""
-        return self._result is not _UNRESOLVED
+        return self._promise.result is not _UNRESOLVED
+
+    @property
+    def is_mapped(self) -> bool:
+        """True if something is to be made of the result when it is delivered."""
+        return bool(self._functions)
+
+    def map(
+        self,
+        function: Callable[[Any], Result],
+        failed: Callable[[BaseException], Result] | None = None,
+    ) -> Deferred:
+        """A `Deferred` of what `function` makes of the result of this one, such as a response with
+        one more header; TypeError for what is no function.
+
+        It is called on the loop's thread when the result is delivered, and not at all if nobody
+        waits for it any more. It may return what a handler may, another `Deferred` included; what
+        it raises is the result in its place. A failure passes by it, and is given to `failed` if
+        there is one. Both are the same promise: either may be resolved, failed and cancelled.
+        """
+        for given in (function, failed):
+            if given is not None and not callable(given):
+                raise TypeError(f"a Deferred is mapped by a function, not by {safe_repr(given)}")
+        if function is None:
+            raise TypeError("a Deferred is mapped by a function, not by None")
+        mapped = Deferred()
+        mapped._promise = self._promise
+        mapped._functions = (*self._functions, _Mapping(function, failed))
+        return mapped
 
     def resolve(self, result: Result) -> bool:
         """Give what the handler would have returned, or the stream yielded; False if there is a
@@ -69,21 +103,86 @@ class Deferred:
         """Have `callback` called once nobody waits for the result any more, such as the `cancel` of
         a future: at once if that is so, else on the loop's thread. Not if there is a result.
         """
-        self._cancellations.append(callback)
-        if not self.is_wanted:
-            self._cancel()
+        promise = self._promise
+        promise.cancellations.append(callback)
+        if not promise.is_wanted:
+            promise.call_cancellations()
 
     def cancel(self) -> None:
         """Nobody waits any more: whoever works on the result is told. For the shell."""
         if not self.is_resolved:
-            self.is_wanted = False
-            self._cancel()
+            self._promise.is_wanted = False
+            self._promise.call_cancellations()
 
-    def _cancel(self) -> None:
+    def complete(self, result: Result) -> bool:
+        """Resolve it with whatever a coroutine came to; False if there is a result already. For the
+        shell.
+        """
+        promise = self._promise
+        try:
+            promise.tokens.pop()
+        except IndexError:
+            return False
+        promise.result = result
+        promise.deliver()
+        return True
+
+    def when_resolved(self, deliver: Callable[[Result], object]) -> None:
+        """Have `deliver` called with the result: at once if there is one, else by whoever brings
+        it. It is the result before anything is made of it (`apply`). For the shell.
+        """
+        promise = self._promise
+        promise.deliveries.append(deliver)
+        if promise.result is not _UNRESOLVED:
+            promise.deliver()
+
+    def apply(self, result: Result) -> Result:
+        """What the functions of `map` make of the result. For the shell, on the loop's thread."""
+        for place, mapping in enumerate(self._functions):
+            if isinstance(result, Deferred):
+                for later in self._functions[place:]:
+                    result = result.map(later.function, later.failed)
+                return result
+            result = _map_once(mapping, result)
+        return result
+
+
+class _Mapping(NamedTuple):
+    """What is to be made of a result, and of a failure."""
+
+    function: Callable[[Any], Result]
+    failed: Callable[[BaseException], Result] | None
+
+
+def _map_once(mapping: _Mapping, result: Result) -> Result:
+    """What one mapping makes of a result; what it raises is the result then."""
+    try:
+        if not isinstance(result, BaseException):
+            return mapping.function(result)
+        return result if mapping.failed is None else mapping.failed(result)
+    except EXIT_EXCEPTIONS:
+        raise
+    except BaseException as error:
+        return error
+
+
+class _Promise:
+    """The result of a `Deferred`, and of all that is mapped from it."""
+
+    __slots__ = ("cancellations", "deliveries", "is_wanted", "result", "tokens")
+
+    def __init__(self) -> None:
+        self.tokens = [True]
+        self.result: object = _UNRESOLVED
+        self.deliveries: list[Callable[[Result], object]] = []
+        self.cancellations: list[Callable[[], object]] = []
+        self.is_wanted = True
+
+    def call_cancellations(self) -> None:
         """Call the callbacks of the cancellation, each once; what one raises is logged."""
-        while self._cancellations:
+        while self.cancellations:
             try:
-                callback = self._cancellations.pop(0)
+                callback = self.cancellations.pop(0)
             except IndexError:  # somebody else was faster
                 return
             try:
@@ -94,31 +193,11 @@ class Deferred:
                 text = "a callback of a Deferred raised when it was cancelled"
                 write_text(_LOG, logging.ERROR, error_text(text, error))
 
-    def complete(self, result: Result) -> bool:
-        """Resolve it with whatever a coroutine came to; False if there is a result already. For the
-        shell.
-        """
-        try:
-            self._tokens.pop()
-        except IndexError:
-            return False
-        self._result = result
-        self._deliver()
-        return True
-
-    def when_resolved(self, deliver: Callable[[Result], object]) -> None:
-        """Have `deliver` called with the result: at once if there is one, else by whoever brings
-        it. For the shell.
-        """
-        self._deliveries.append(deliver)
-        if self._result is not _UNRESOLVED:
-            self._deliver()
-
-    def _deliver(self) -> None:
+    def deliver(self) -> None:
         """Deliver the result to all who wait and whom no other thread is delivering it to."""
-        while self._deliveries:
+        while self.deliveries:
             try:
-                deliver = self._deliveries.pop(0)
+                deliver = self.deliveries.pop(0)
             except IndexError:  # somebody else was faster
                 return
-            deliver(self._result)
+            deliver(self.result)

@@ -70,7 +70,7 @@ class HandlerError(NamedTuple):
     traceback: str
 
 
-def _handler_error(request: Request, error: BaseException) -> HandlerError:
+def handler_error(request: Request, error: BaseException) -> HandlerError:
     """The error of an exception: bad input is shown to the client, anything else only logged."""
     if issubclass(type(error), BadInput):
         status = _status_of(error)
@@ -170,6 +170,8 @@ class Application:
         """Do work that has waited for its turn, if anybody still waits for it."""
         if isinstance(work, Job):
             return self.callbacks.perform(work)
+        if isinstance(work, LateResult):
+            return self.take_result(work)
         if isinstance(work, Handle) and not self._is_awaited(work.ticket):
             return None
         if isinstance(work, Deliver | DeliverCompressed) and not self.callbacks.is_open(work.conn):
@@ -225,7 +227,7 @@ class Application:
                 self._report_interrupt(effect, number + len(responses))
                 raise
             except BaseException as error:
-                response = _handler_error(request, error)
+                response = handler_error(request, error)
             if type(response) is Response and type(response.body) is bytes:
                 responses.append(response)
                 length = len(response.body)
@@ -319,7 +321,7 @@ class Application:
                 deferred.on_cancel(self.sources.spawn(result, deferred))
                 return self._match_result(ticket, request, deferred)
             case BaseException():
-                return _failed(ticket, _handler_error(request, result))
+                return _failed(ticket, handler_error(request, result))
             case Coroutine():
                 result.close()
                 return _internal_error(
@@ -374,14 +376,29 @@ class Application:
             return self.sources.take_late(late)
         if isinstance(late, Returned):
             return self.callbacks.resume(late)
+        deferred = self._pending.get(late.ticket.conn, {}).get(late.ticket.number)
+        if deferred is not None and deferred.is_mapped and self.run_queue.defers(late):
+            return None
+        return self.take_result(late)
+
+    def take_result(self, late: LateResult) -> Event | None:
+        """The event of a result that came later, and of what is made of it."""
         ticket, request, result = late.ticket, late.request, late.result
-        is_cancelled = self._forget_pending(ticket) is None
+        deferred = self._forget_pending(ticket)
+        is_cancelled = deferred is None
         if is_cancelled or find_client(self._server._engine.state.slots, ticket.conn) is None:
             with self._guard.user_code():
                 discard(late, self.sources.spawn)
             if is_cancelled and is_cancellation(result):
                 return None
             return HandlerReturned(ticket, (Response.error(404),))
+        if deferred is not None and deferred.is_mapped:
+            try:
+                with self._guard.user_code():
+                    result = deferred.apply(result)
+            except EXIT_EXCEPTIONS:
+                self._events.append(_internal_error(ticket, request, "interrupted"))
+                raise
         return self._to_event(ticket, request, result)
 
     # -- work that nobody waits for ----------------------------------------------------------------

@@ -31,7 +31,7 @@ from ...core.effects import (
     Pull,
 )
 from ...core.limits import Limits
-from .jobs import Job
+from .jobs import Job, LateResult
 
 Work: TypeAlias = (
     Handle
@@ -46,6 +46,7 @@ Work: TypeAlias = (
     | CallSseOpen
     | CallSseClose
     | Job
+    | LateResult
 )
 """An effect that calls user code, or what is left over of one."""
 
@@ -69,7 +70,7 @@ USER_CODE = frozenset(
 
 def conn_of_work(work: Work) -> Conn:
     """The connection that work is for."""
-    return work.ticket.conn if isinstance(work, Handle | Pull) else work.conn
+    return work.ticket.conn if isinstance(work, Handle | Pull | LateResult) else work.conn
 
 
 class RunQueue:

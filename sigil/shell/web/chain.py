@@ -1,0 +1,187 @@
+"""Middleware: handlers around handlers, and what becomes of results that pass through them.
+
+Theory: middleware is a function from a handler to a handler. What it does to a request it does
+before it calls the handler within; what it does to a response it can only do when there is one, and
+a handler may return it at once, promise it, or be a coroutine. So there is one function,
+`map_result`, that makes of a result what is to be made of the response in it, now or later.
+
+Rules: None is a 404 here as everywhere, and passes as that response. What a handler raises passes
+through `map_result` as what it is, so that middleware may catch it; `answer`, with which all of
+`sigil.web` is made, makes the response of it that the server would have sent, and the line for the
+error log, so that also a 500 has the headers that a page needs to read it. Whatever else a handler
+returns is passed on, for the server to refuse. It does not know what is made of responses.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, TypeAlias
+
+from ...core.effects import ERROR_LOG
+from ...core.http.request import Request
+from ...core.http.response import Response
+from ...core.http.validate import safe_repr, type_name
+from ..program.deferred import Deferred
+from ..program.handlers import Handler, handler_error
+from ..program.logs import write_text
+from ..program.tracebacks import EXIT_EXCEPTIONS, is_cancellation, safe_name
+
+_LOG = logging.getLogger(ERROR_LOG)
+
+Middleware: TypeAlias = Callable[[Handler], Handler]
+"""A function that makes a handler of a handler, which it calls or does not call."""
+
+ToResponse: TypeAlias = Callable[[Response], Any]
+"""What is to be made of a response; it returns what a handler may return."""
+
+
+# -- joined ----------------------------------------------------------------------------------------
+
+
+def chain(handler: Handler, *middleware: Middleware) -> Handler:
+    """The handler with all of the middleware around it: the first named is the outermost, which
+    sees a request first and its response last.
+
+    TypeError, with a sentence, for what is no handler, for what is no middleware, and for
+    middleware that makes no handler.
+    """
+    _check_handler(handler)
+    for layer in reversed(middleware):
+        if not callable(layer):
+            raise TypeError(
+                f"middleware is a function from a handler to a handler, not {safe_repr(layer)}"
+            )
+        made = layer(handler)
+        if not callable(made):
+            raise TypeError(
+                f"the middleware {safe_name(layer)} makes a handler, which is a function of a "
+                f"request; it returned {safe_repr(made)}"
+            )
+        handler = made
+    return handler
+
+
+def _check_handler(handler: object) -> None:
+    """TypeError for what cannot be called, and for a Response, which is what a handler returns."""
+    if not callable(handler):
+        raise TypeError(f"a handler is a function of a request, not {type_name(handler)}")
+
+
+# -- results ---------------------------------------------------------------------------------------
+
+
+def map_result(
+    result: Any, function: ToResponse, failed: Callable[[BaseException], Response] | None = None
+) -> Any:
+    """What `function` makes of the response in a handler's result: at once if it is there, else a
+    `Deferred` or a coroutine of it. None is a 404, as it is for the server.
+
+    A failure that comes later is passed on, or, with `failed`, becomes a response first; what ends
+    the program and what cancels a coroutine is always passed on.
+    """
+    if type(result) is Response:
+        return function(result)
+    if result is None:
+        return function(Response.error(404))
+    if isinstance(result, Deferred):
+        return _map_deferred(result, function, failed)
+    if isinstance(result, BaseException):  # a handler may return what it might have raised
+        return result if failed is None or _passes(result) else function(failed(result))
+    if isinstance(result, Awaitable):
+        return MappedAwaitable(result, function, failed)
+    return result
+
+
+def _map_deferred(
+    deferred: Deferred, function: ToResponse, failed: Callable[[BaseException], Response] | None
+) -> Deferred:
+    """A promise of what `function` makes of the response that was promised."""
+
+    def late(result: Any) -> Any:
+        return map_result(result, function, failed)
+
+    return deferred.map(late, None if failed is None else late)
+
+
+def _passes(error: BaseException) -> bool:
+    """True for what is no answer: what ends the program, and what cancels a coroutine."""
+    return isinstance(error, EXIT_EXCEPTIONS) or is_cancellation(error)
+
+
+class MappedAwaitable(Coroutine[Any, Any, Any]):
+    """A coroutine of what `function` makes of the response that another awaitable comes to.
+
+    It is closed where coroutines cannot be run, and closes the one in it too, which a coroutine
+    that has not begun would not.
+    """
+
+    __slots__ = ("_awaitable", "_steps")
+
+    def __init__(
+        self,
+        awaitable: Awaitable[Any],
+        function: ToResponse,
+        failed: Callable[[BaseException], Response] | None,
+    ) -> None:
+        self._awaitable = awaitable
+        self._steps = _steps_of(awaitable, function, failed)
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._steps
+
+    def send(self, value: Any) -> Any:
+        """Go on until something is awaited."""
+        return self._steps.send(value)
+
+    def throw(self, kind: Any, value: Any = None, trace: Any = None) -> Any:
+        """Go on with an exception where it waits."""
+        error = kind if value is None else value
+        return self._steps.throw(error)
+
+    def close(self) -> None:
+        """End both."""
+        self._steps.close()
+        if isinstance(self._awaitable, Coroutine):
+            self._awaitable.close()
+
+
+def _steps_of(
+    awaitable: Awaitable[Any],
+    function: ToResponse,
+    failed: Callable[[BaseException], Response] | None,
+) -> Generator[Any, Any, Any]:
+    """What is awaited on the way to the result, which is mapped."""
+    try:
+        result = yield from awaitable.__await__()
+    except BaseException as error:
+        if failed is None or isinstance(error, GeneratorExit) or _passes(error):
+            raise
+        return function(failed(error))
+    return map_result(result, function, failed)
+
+
+# -- what middleware of sigil is made with ---------------------------------------------------------
+
+
+def answer(handler: Handler, request: Request, function: ToResponse) -> Any:
+    """What `function` makes of the handler's response to a request, also of the one to what it
+    raises.
+    """
+    try:
+        result: Any = handler(request)
+    except EXIT_EXCEPTIONS:
+        raise
+    except BaseException as error:
+        return function(error_response(request, error))
+    if type(result) is Response:
+        return function(result)
+    return map_result(result, function, lambda error: error_response(request, error))
+
+
+def error_response(request: Request, error: BaseException) -> Response:
+    """The response to what a handler raised, which is logged: the status and sentence of `BadInput`
+    and nothing of anything else, with 500.
+    """
+    known = handler_error(request, error)
+    if known.traceback:
+        write_text(_LOG, logging.ERROR, known.traceback)
+    return Response.error(known.status, known.message)

@@ -1,0 +1,16 @@
+"""What a page needs around its handlers: middleware, and the options it takes.
+
+    from sigil import chain
+    from sigil.web import answer
+
+Theory: a program names what it uses of this; the few names that nearly every program has are those
+of `sigil` itself. Each middleware is made by a function that takes its options, and checks them
+where they are written.
+
+Rules: names only, and each is documented where it is defined. It does not know how any of them
+works.
+"""
+
+from .shell.web.chain import Middleware, answer, chain, map_result
+
+__all__ = ["Middleware", "answer", "chain", "map_result"]

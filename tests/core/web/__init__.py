@@ -1,0 +1,1 @@
+"""Tests of sigil.core.web: literal values in, literal values out."""

@@ -1,0 +1,1 @@
+"""Tests of sigil.shell.web: middleware around handlers."""
