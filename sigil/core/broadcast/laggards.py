@@ -6,13 +6,26 @@ number, and looked at when the tail has passed that.
 
 Rules: the number of a laggard is not above its cursor, and is made equal to it only when the tail
 comes there: a laggard that reads on costs nothing here. Nobody is filed below
-`Broadcast.lowest_cursor`. It does not know what a laggard needs, nor what becomes of one.
+`Broadcast.lowest_cursor`. One that skips and has fallen off the ring, so that its cursor is below
+the tail, is filed above all numbers: nobody looks at it until it reads on. It does not know what a
+laggard needs, nor what becomes of one.
 """
 
 from collections.abc import Iterable
 
 from ..conn import Conn
 from .broadcast import NO_CURSOR, NO_MEMBERS, SPARE_FRAMES, Broadcast
+from .ring import Ring
+
+
+def filed_under(cursor: int, ring: Ring) -> int:
+    """The number under which a laggard with this cursor is filed."""
+    return cursor if cursor >= ring.tail_number else NO_CURSOR
+
+
+def has_fallen_off(broadcast: Broadcast, conn: Conn) -> bool:
+    """True for a laggard that needed what is overwritten, and has not read on since."""
+    return broadcast.laggards.get(conn) == NO_CURSOR
 
 
 def add_laggard(broadcast: Broadcast, conn: Conn, cursor: int) -> Broadcast:

@@ -79,7 +79,7 @@ def open_event_stream(
         ),
         outstanding=(),
         responded=client.responded + len(client.outstanding),
-        subscriber=make_subscriber(subscription, cursor, is_behind),
+        subscriber=make_subscriber(subscription, cursor, is_behind, body.slow == "skip"),
     )
     client, sent = write(client, (*segments, _opening(joining, body.retry_ms)))
     request = request_of(head, b"", client.peer, client.conn)

@@ -21,7 +21,13 @@ from ..broadcast.encode import encode_for
 from ..broadcast.encoding import ENCODING_INFO, Encoding, encode_message
 from ..broadcast.entry import Subscription, frame_len_for, is_excluded, matches
 from ..broadcast.latest import is_superseded
-from ..broadcast.position import next_frame, next_frames_len
+from ..broadcast.position import (
+    format_position,
+    gap_frame,
+    gap_json,
+    next_frame,
+    next_frames_len,
+)
 from ..broadcast.reading import (
     entries_due,
     entries_published,
@@ -32,6 +38,7 @@ from ..broadcast.reading import (
 from ..broadcast.ring import FRAMES_MAX, Ring
 from ..conn import Conn
 from ..events import Segment
+from ..http.sse import encode_gap
 from ..limits import Limits
 from ..value import Value
 from ..websocket.frames import (
@@ -198,9 +205,13 @@ def dequeue(
     `is_scheduled` afterwards if it is still on the list of those to be flushed.
     """
     is_open, items, cursor = subscriber.close_state is OPEN, subscriber.queue, subscriber.cursor
+    gap = b""
+    if cursor is not None and cursor < ring.tail_number:
+        gap, cursor = _gap_before(subscriber.subscription, ring, cursor), ring.tail_number
     if is_open and cursor is not None:
         items = (*items, Follow(ring.head_number, subscriber.subscription, 0))
     segments: list[Segment] = [pongs] if pongs and is_open else []
+    segments += [gap] if gap else []
     left, taken = room, 0
     for item in items:
         if left <= 0:
@@ -258,6 +269,18 @@ def _join(segments: list[Segment]) -> Segment:
     return b"".join(segments) if len(segments) > 1 else segments[0]
 
 
+def _gap_before(subscription: Subscription, ring: Ring, cursor: int) -> bytes:
+    """What tells a subscriber that it goes on at the tail of the ring, past messages that are not
+    kept any more, the first of which it needed; empty for one that is not told positions.
+    """
+    after = format_position(ring.epoch, cursor - 1)
+    position = format_position(ring.epoch, ring.tail_number - 1)
+    gap = gap_json(after, position, ring.tail_number - cursor)
+    if subscription.encoding is Encoding.SSE:
+        return encode_gap(gap, position)
+    return gap_frame(gap) if subscription.has_positions else b""
+
+
 def _frames_for(
     conn: Conn, subscriber: Subscriber, ring: Ring, cursor: int, place: Follow
 ) -> Iterator[tuple[int, bytes | None]]:
@@ -308,11 +331,12 @@ def encode_ahead(
     """
     if subscriber.cursor is None or subscriber.subscription.encoding is Encoding.PLAIN:
         return broadcast
+    cursor = max(subscriber.cursor, broadcast.ring.tail_number)
     places = _places(subscriber, broadcast.ring.head_number)
     if not places:
         return broadcast
     wanted = [(place.to, place.subscription) for place in places]
-    return encode_for(broadcast, subscriber.cursor, wanted, tick_started_at, limits)
+    return encode_for(broadcast, cursor, wanted, tick_started_at, limits)
 
 
 # -- how far behind it is --------------------------------------------------------------------------
@@ -348,6 +372,7 @@ def backlog_len(conn: Conn, subscriber: Subscriber, broadcast: Broadcast) -> int
     """
     ring, length = broadcast.ring, 0
     cursor = ring.head_number if subscriber.cursor is None else subscriber.cursor
+    cursor = max(cursor, ring.tail_number)
     for place in _places(subscriber, broadcast.next_number):
         end = min(place.to, ring.head_number)
         length += length_due(ring, cursor, end, place.subscription, conn)

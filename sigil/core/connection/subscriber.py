@@ -128,7 +128,7 @@ class Subscriber(Value):
 
     __match_args__ = (
         "is_scheduled", "queue", "queued_len", "close_state", "reason", "subscription",
-        "cursor", "places_len", "is_behind",
+        "cursor", "places_len", "is_behind", "skips",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -143,6 +143,7 @@ class Subscriber(Value):
         cursor: int | None,
         places_len: int,
         is_behind: bool,
+        skips: bool,
     ) -> None:
         self.is_scheduled: Final = is_scheduled
         """It is among the clients that the next flush looks at."""
@@ -164,6 +165,8 @@ class Subscriber(Value):
         superseded is not sent to it. With a cursor and not behind, it only has something of its own
         to be sent behind what was published in this tick.
         """
+        self.skips: Final = skips
+        """If what it needs is not kept any more it is moved on, and not dropped."""
 
 
 def stays_in_place(before: Subscriber, after: Subscriber) -> bool:
@@ -220,10 +223,11 @@ def is_topic_too_long(topic: str, limits: Limits) -> bool:
 
 
 def make_subscriber(
-    subscription: Subscription, cursor: int | None, is_behind: bool = False
+    subscription: Subscription, cursor: int | None, is_behind: bool = False, skips: bool = False
 ) -> Subscriber:
     """A subscriber that has been sent nothing yet."""
-    return Subscriber(False, (), 0, OPEN, CloseReason.OK, subscription, cursor, 0, is_behind)
+    reason = CloseReason.OK
+    return Subscriber(False, (), 0, OPEN, reason, subscription, cursor, 0, is_behind, skips)
 
 
 def with_queue(
@@ -233,6 +237,7 @@ def with_queue(
     return Subscriber(
         is_scheduled, queue, queued_len, subscriber.close_state, subscriber.reason,
         subscriber.subscription, subscriber.cursor, subscriber.places_len, subscriber.is_behind,
+        subscriber.skips,
     )  # fmt: skip
 
 
@@ -244,5 +249,5 @@ def after_dequeue(
     """
     return Subscriber(
         is_scheduled, rest, sum(map(item_len, rest)), subscriber.close_state, subscriber.reason,
-        subscriber.subscription, cursor, places_len(rest), is_behind,
+        subscriber.subscription, cursor, places_len(rest), is_behind, subscriber.skips,
     )  # fmt: skip

@@ -22,7 +22,7 @@ from ..effects import CallWsOpen
 from ..http.head import Head, request_of
 from ..http.request_line import query_value
 from ..http.response import Response, Upgrade
-from ..http.validate import check_start, check_subscription
+from ..http.validate import check_slow, check_start, check_subscription
 from ..limits import Limits
 from ..parse_result import Malformed, malformed
 from ..websocket.frames import FrameRules, Opcode, encode_frame
@@ -51,6 +51,7 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
     assert isinstance(response.body, Upgrade)
     body = response.body
     problem = check_subscription(body.topics, body.history) or check_start(body.after)
+    problem = problem or check_slow(body.slow)
     if problem is not None:
         return problem
     head, limits, incoming = client.outstanding[0], context.limits, client.incoming
@@ -84,7 +85,7 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
         incoming=DELIVERING,
         outstanding=(),
         responded=client.responded + 1,
-        subscriber=_subscribe(client, subscription, joining.cursor, context),
+        subscriber=_subscribe(client, subscription, joining.cursor, body.slow, context),
         websocket=make_websocket(
             rules, first_heartbeat(head, subscription, context), asks_for_heartbeats(head, limits)
         ),
@@ -150,11 +151,11 @@ def _frame_rules(limits: Limits, allows_rsv1: bool) -> FrameRules:
 
 
 def _subscribe(
-    client: Client, subscription: Subscription, cursor: int | None, context: Context
+    client: Client, subscription: Subscription, cursor: int | None, slow: str, context: Context
 ) -> Subscriber:
     """The client as a subscriber, which is sent what was published from its cursor on."""
-    broadcast = context.broadcast
+    broadcast, skips = context.broadcast, slow == "skip"
     if cursor is None and client.outgoing is not NOTHING_OUTGOING:
         cursor = broadcast.next_number  # the responses before it are not taken yet
     is_behind = begins_behind(client, cursor, broadcast)
-    return make_subscriber(shared(broadcast.cohort_index, subscription), cursor, is_behind)
+    return make_subscriber(shared(broadcast.cohort_index, subscription), cursor, is_behind, skips)

@@ -21,11 +21,12 @@ from ..broadcast.entry import with_topics
 from ..broadcast.position import next_frame
 from ..broadcast.reading import ring_read
 from ..broadcast.ring import Ring
-from ..close_reasons import CloseReason
-from ..effects import ERROR_LOG, SERVER_LOG, CallSseClose, Log, LogLevel, Send
+from ..close_reasons import CLOSE_INFO, CloseReason
+from ..effects import ERROR_LOG, SERVER_LOG, CallSseClose, Effect, Log, LogLevel, Send, Then
 from ..events import FanOutStalled, Segment, SendMessages, Subscribe
 from ..limits import Limits
 from ..send_status import SendStatus
+from ..websocket.frames import Opcode, encode_close, encode_frame
 from .client import Client, Disconnected, Phase, after_sending, with_outgoing, with_subscriber
 from .client_status import buffered_len, is_in_cohort, outbox_len, subscriber_of
 from .context import Context, Outcome, Step
@@ -229,7 +230,7 @@ def on_fan_out_stalled(client: Client, event: FanOutStalled, context: Context) -
     if client.incoming.phase is Phase.DROPPED:
         return client, []
     if event.start < ring.tail_number:
-        return drop_too_slow(client, event.start, context.broadcast)
+        return drop_too_slow(client, event.start, context.broadcast, not event.taken)
     rest, cursor, total = _not_taken(ring, event)
     outgoing = client.outgoing.replace(outbox=rest + client.outgoing.outbox)
     if is_in_cohort(client):  # it had read all that was sent before
@@ -279,9 +280,12 @@ def advance_cursor(client: Client, cursor: int) -> Client:
     return with_subscriber(client, subscriber_of(client).replace(cursor=cursor))
 
 
-def drop_too_slow(client: Client, needed: int, broadcast: Broadcast) -> Outcome:
+def drop_too_slow(
+    client: Client, needed: int, broadcast: Broadcast, is_between_frames: bool = True
+) -> Outcome:
     """Drop a laggard because the message with number `needed`, which it was not sent, is
-    overwritten; the log gets the numbers.
+    overwritten; the log gets the numbers. A WebSocket gets a close frame, if the kernel takes it:
+    not inside a frame that is half sent.
     """
     ring = broadcast.ring
     kept_len = ring.head_offset + broadcast.pending_len - ring.tail_offset
@@ -290,9 +294,12 @@ def drop_too_slow(client: Client, needed: int, broadcast: Broadcast) -> Outcome:
         f"is {ring.tail_number} of {broadcast.next_number}; {kept_len} bytes are kept, the limit "
         f"is {ring.max_bytes} bytes or {ring.max_frames} messages"
     )
-    return Disconnected(client, CloseReason.WS_CLIENT_TOO_SLOW), [
-        Log(SERVER_LOG, LogLevel.INFO, text)
-    ]
+    effects: list[Effect] = [Log(SERVER_LOG, LogLevel.INFO, text)]
+    if client.websocket is not None and is_between_frames and not client.outgoing.outbox:
+        info = CLOSE_INFO[CloseReason.WS_CLIENT_TOO_SLOW]
+        frame = encode_frame(Opcode.CLOSE, encode_close(info.code, info.sentence))
+        effects.append(Send(client.conn, (frame,), Then.DROP))
+    return Disconnected(client, CloseReason.WS_CLIENT_TOO_SLOW), effects
 
 
 # -- topics ----------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from .response import REASON_PHRASES, EventStream, Response, StreamedBody, Upgra
 from .validate import (
     NO_CONTENT_STATUSES,
     check_retry,
+    check_slow,
     check_start,
     check_status,
     check_subscription,
@@ -151,7 +152,7 @@ def _encode_events(
     if fields.length is not None:
         return "the response declares a Content-Length, and its body is a stream without end"
     problem = check_subscription(body.topics, body.history) or check_start(body.after)
-    problem = problem or check_retry(body.retry_ms)
+    problem = problem or check_retry(body.retry_ms) or check_slow(body.slow)
     if problem is not None:
         return problem
     return _encode_stream(status, fields, True, head.replace(version=0), True, date)

@@ -35,6 +35,7 @@ from .headers import Headers, Pair, Pairs, to_pairs
 from .validate import (
     check_callbacks,
     check_retry,
+    check_slow,
     check_start,
     check_status,
     check_subscription,
@@ -128,12 +129,13 @@ class Upgrade(Value):
     """No body: the connection becomes a WebSocket with `subprotocol`, subscribed to `topics`, and
     is first sent the last `history` messages, or what was published behind the position `after`
     (empty: from now on), and is told its position with each message. None leaves that to the query.
+    `slow` is what becomes of it if what it needs is not kept any more: "drop" or "skip".
 
     `callbacks` and `context` are the program's own objects, and stay with whoever calls it: the
     core is given none.
     """
 
-    __match_args__ = ("subprotocol", "topics", "history", "after", "callbacks", "context")
+    __match_args__ = ("subprotocol", "topics", "history", "after", "slow", "callbacks", "context")
     __slots__ = __match_args__
 
     def __init__(
@@ -142,6 +144,7 @@ class Upgrade(Value):
         topics: tuple[Topic, ...],
         history: int,
         after: str | None = None,
+        slow: str = "drop",
         callbacks: Any = None,
         context: object = None,
     ) -> None:
@@ -149,23 +152,27 @@ class Upgrade(Value):
         self.topics: Final = topics
         self.history: Final = history
         self.after: Final = after
+        self.slow: Final = slow
         self.callbacks: Final = callbacks
         self.context: Final = context
 
 
 def without_objects(upgrade: Upgrade) -> Upgrade:
     """The body without the program's own objects: what is left is a value."""
-    return Upgrade(upgrade.subprotocol, upgrade.topics, upgrade.history, upgrade.after)
+    return Upgrade(
+        upgrade.subprotocol, upgrade.topics, upgrade.history, upgrade.after, upgrade.slow
+    )
 
 
 @final
 class EventStream(Value):
     """A body of what is broadcast, for a client that is subscribed to `topics` and is first sent
     the last `history` messages, or what was published behind the position `after`, and which waits
-    `retry_ms` milliseconds before it reconnects, if that is given.
+    `retry_ms` milliseconds before it reconnects, if that is given. `slow` is what becomes of it if
+    what it needs is not kept any more: "drop" or "skip".
     """
 
-    __match_args__ = ("topics", "history", "after", "retry_ms")
+    __match_args__ = ("topics", "history", "after", "retry_ms", "slow")
     __slots__ = __match_args__
 
     def __init__(
@@ -174,11 +181,13 @@ class EventStream(Value):
         history: int,
         after: str | None = None,
         retry_ms: int | None = None,
+        slow: str = "drop",
     ) -> None:
         self.topics: Final = topics
         self.history: Final = history
         self.after: Final = after
         self.retry_ms: Final = retry_ms
+        self.slow: Final = slow
 
 
 Body: TypeAlias = "builtins.bytes | StreamedBody | Upgrade | EventStream"
@@ -257,6 +266,7 @@ class Response(Value):
         history: int = 0,
         after: str | None = None,
         retry_ms: int | None = None,
+        slow: str = "drop",
     ) -> Response:
         """A response that is an event stream (WHATWG HTML section 9.2): of what is broadcast, or of
         `events`.
@@ -270,22 +280,25 @@ class Response(Value):
         event `gap` carries the number of messages, on whatever topic, that are not kept any more.
         The client is sent its position when the stream begins, and every
         `Limits.sse_keep_alive_interval`. A browser waits `retry_ms` milliseconds before it
-        reconnects, if that is given.
+        reconnects, if that is given. What becomes of a client that reads too slowly says `slow`, as
+        for `upgrade`; one that is moved on is sent an event `gap`.
 
         `events` is any iterable that `stream` takes, of events: each an `SseEvent`, a str (its
         data), or a value that becomes JSON. While there is none, comments keep the connection
         alive. TypeError for `events` with any of the others, which have `SseEvent.id` and
         `.retry_ms`; for a topic that is neither a str nor `ALL_TOPICS`, an `after` that is no str,
-        and for a history or a time that is no whole number from 0.
+        and for a history or a time that is no whole number from 0. ValueError for another `slow`.
         """
         subscription = _subscription(topics, history)
         problem = check_start(after) or check_retry(retry_ms)
         if problem is not None:
             raise TypeError(problem)
+        _require_slow(slow)
         if events is None:
-            body = EventStream(*subscription, after, retry_ms)
+            body = EventStream(*subscription, after, retry_ms, slow)
             return _respond(status, EVENTS, headers, body)
-        if any(subscription) or after is not None or retry_ms is not None:
+        is_one_of_topics = any(subscription) or slow != "drop"
+        if is_one_of_topics or after is not None or retry_ms is not None:
             raise TypeError(
                 "an event stream is one of events, or one of what is broadcast to topics, not both"
             )
@@ -299,6 +312,7 @@ class Response(Value):
         headers: HeadersLike = (),
         *,
         after: str | None = None,
+        slow: str = "drop",
         callbacks: Any = None,
         context: object = None,
     ) -> Response:
@@ -314,17 +328,23 @@ class Response(Value):
         `after=<position>` it is sent what was published behind that. `after` says the same in its
         place: a position, or empty for one that begins now.
 
+        A client that reads so slowly that what it needs is not kept any more is dropped; with
+        `slow="skip"` it is moved on to the oldest message that is kept, and is told the gap if it
+        is told positions.
+
         `callbacks`, a `Callbacks`, are called for this connection in the place of the server's, so
         that each route can have a program of its own; `context` is what `server.context(conn)`
-        returns from `ws_open` until `ws_close` has returned. TypeError for callbacks that are none.
+        returns from `ws_open` until `ws_close` has returned. TypeError for callbacks that are none,
+        ValueError for another `slow`.
         """
         if subprotocol is not None and not isinstance(subprotocol, str):
             raise TypeError(f"a subprotocol is a str or None, not {type(subprotocol).__name__}")
         problem = check_start(after) or check_callbacks(callbacks)
         if problem is not None:
             raise TypeError(problem)
+        _require_slow(slow)
         names, history = _subscription(topics, history)
-        body = Upgrade(subprotocol, names, history, after, callbacks, context)
+        body = Upgrade(subprotocol, names, history, after, slow, callbacks, context)
         return Response(101, _merge((), headers).pairs, body)
 
     @staticmethod
@@ -358,6 +378,13 @@ class Response(Value):
 def _not_text(value: object) -> TypeError:
     """The error for what is given as a text and is none."""
     return TypeError(f"a text is a str, not {type(value).__name__}")
+
+
+def _require_slow(slow: str) -> None:
+    """ValueError for what may not become of a client that falls off the ring."""
+    problem = check_slow(slow)
+    if problem is not None:
+        raise ValueError(problem)
 
 
 def _location(location: str) -> str:

@@ -85,6 +85,13 @@ def check_start(after: Any) -> str | None:
     return f"after is a position, as a str, not {safe_repr(after)}"
 
 
+def check_slow(slow: Any) -> str | None:
+    """None for what may become of a client that falls off the ring."""
+    if slow in ("drop", "skip"):
+        return None
+    return f"slow is 'drop' or 'skip', not {safe_repr(slow)}"
+
+
 def check_retry(retry_ms: Any) -> str | None:
     """None for the time to wait before a reconnection, in milliseconds, or none."""
     if retry_ms is None or (type(retry_ms) is int and retry_ms >= 0):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from ..broadcast.broadcast import count_subscribers
+from ..broadcast.laggards import has_fallen_off
 from ..close_reasons import CloseReason
 from ..conn import Conn, Peer
 from ..connection.client import (
@@ -30,6 +31,7 @@ from ..connection.client_status import (
     incoming_len,
     is_close_due,
     is_counted,
+    is_laggard,
     is_scheduled,
     is_subscriber,
     may_parse,
@@ -243,7 +245,9 @@ class Batch:
         return of_conns(filter(self._is_subscriber, conns_of(oldest)))
 
     def _update_cohort(self, before: Client, after: Client | None) -> None:
-        """Let the broadcast know where a subscriber is now."""
+        """Let the broadcast know where a subscriber is now; count one that was moved on."""
+        if is_laggard(before) and after is not None:
+            self._count_skip(before, after)
         broadcast = update_cohort(self.server.broadcast, before, after)
         if broadcast is not self.server.broadcast:
             self.server = self.server.replace(broadcast=broadcast)
@@ -263,6 +267,18 @@ class Batch:
             return client
         self.unflushed.append(client.conn)
         return with_subscriber(client, subscriber.replace(is_scheduled=True))
+
+    def _count_skip(self, before: Client, after: Client) -> None:
+        """Count a laggard that had fallen off the ring and reads on, if it was one."""
+        server, cursor = self.server, subscriber_of(before).cursor
+        tail_number, now_at = server.broadcast.ring.tail_number, subscriber_of(after).cursor
+        reads_on = now_at is None or now_at >= tail_number
+        if cursor is not None and reads_on and has_fallen_off(server.broadcast, before.conn):
+            totals = server.totals.replace(
+                skips=server.totals.skips + 1,
+                skipped_messages=server.totals.skipped_messages + tail_number - cursor,
+            )
+            self.server = server.replace(totals=totals)
 
     # -- budgets -----------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from ..broadcast.broadcast import (
 )
 from ..broadcast.cohort_index import NO_TOPICS
 from ..broadcast.entry import Subscription
-from ..broadcast.laggards import add_laggard, remove_laggard
+from ..broadcast.laggards import add_laggard, filed_under, remove_laggard
 from ..conn import Conn
 from ..connection.client import Client
 from ..connection.client_status import is_in_cohort, is_laggard
@@ -68,7 +68,8 @@ def update_cohort(broadcast: Broadcast, before: Client, after: Client | None) ->
             broadcast = join_cohort(broadcast, before.conn, joined)
     subscriber = None if after is None else after.subscriber
     if subscriber is not None and subscriber.cursor is not None:
-        return add_laggard(broadcast, before.conn, subscriber.cursor)
+        number = filed_under(subscriber.cursor, broadcast.ring)
+        return add_laggard(broadcast, before.conn, number)
     if is_laggard(before):
         return remove_laggard(broadcast, before.conn)
     return broadcast

@@ -6,9 +6,10 @@ cost does not depend on how many subscribers there are.
 
 Rules: what is published is bounded by the ring. What was published in this tick is never
 overwritten by what follows: the tick is flushed first. A laggard that still needs an entry which is
-overwritten is disconnected, because a stream with a gap in it would be wrong and nobody would know.
-A message that cannot fit on the ring at all is not published, and that is logged. This file does
-not know who receives what: the cohorts do.
+overwritten is disconnected, because a stream with a gap in it would be wrong and nobody would know;
+one that skips has fallen off the ring, and is told the gap when it reads on. A message that cannot
+fit on the ring at all is not published, and that is logged. This file does not know who receives
+what: the cohorts do.
 """
 
 from ..broadcast.broadcast import (
@@ -21,7 +22,12 @@ from ..broadcast.broadcast import (
 from ..broadcast.encode import encode_entries, encode_entry
 from ..broadcast.encoding import Encoding
 from ..broadcast.entry import Published, entry_len, plain_entries
-from ..broadcast.laggards import laggards_passed, move_laggards, raise_lowest_cursor
+from ..broadcast.laggards import (
+    filed_under,
+    laggards_passed,
+    move_laggards,
+    raise_lowest_cursor,
+)
 from ..broadcast.ring import Ring, with_latest
 from ..conn import Conn
 from ..connection.context import Parse
@@ -128,7 +134,7 @@ def _move_laggards(server: Server, ring_before: Ring, parse: Parse) -> tuple[Ser
 
     Only those whose number it has passed are looked at. A laggard whose next entries are not for it
     is moved on to the first one it needs, which is looked for on the ring as it was before; if that
-    one is overwritten, the laggard is disconnected.
+    one is overwritten, the laggard is disconnected, or has fallen off the ring, if it skips.
     """
     batch, tail_number = Batch(server, parse), server.broadcast.ring.tail_number
     moved: list[tuple[Conn, int]] = []
@@ -139,11 +145,11 @@ def _move_laggards(server: Server, ring_before: Ring, parse: Parse) -> tuple[Ser
         cursor = client.subscriber.cursor
         if cursor < tail_number:
             cursor = next_needed(conn, client.subscriber, ring_before)
-            if cursor < tail_number:
+            if cursor < tail_number and not client.subscriber.skips:
                 batch.commit(client, drop_too_slow(client, cursor, server.broadcast))
                 continue
             batch.commit(client, (advance_cursor(client, cursor), []))
-        moved.append((conn, cursor))
+        moved.append((conn, filed_under(cursor, server.broadcast.ring)))
     server, effects = batch.finish()
     broadcast = raise_lowest_cursor(move_laggards(server.broadcast, moved))
     return with_broadcast(server, broadcast, server.totals), effects

@@ -40,6 +40,10 @@ class Stats(NamedTuple):
     """Ended connections, by the name of their `CloseReason`."""
     sse_skipped: int
     """Binary messages that were published while there were event streams, which carry text only."""
+    skips: int
+    """How often a slow subscriber was moved on past messages that are not kept (`slow="skip"`)."""
+    skipped_messages: int
+    """Those messages, on whatever topic."""
     core: str
     """Which core runs: `"compiled"` or `"pure"`."""
 
@@ -60,5 +64,7 @@ def stats(server: Server) -> Stats:
         stale_responses=totals.stale_responses,
         closed=dict(sorted(totals.closed.items())),
         sse_skipped=totals.sse_skipped,
+        skips=totals.skips,
+        skipped_messages=totals.skipped_messages,
         core=core_build(),
     )

@@ -24,7 +24,7 @@ class Totals(Value):
 
     __match_args__ = (
         "accepted", "rejected", "requests", "bytes_in", "bytes_out", "stale_responses",
-        "closed", "sse_skipped",
+        "closed", "sse_skipped", "skips", "skipped_messages",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -38,6 +38,8 @@ class Totals(Value):
         stale_responses: int,
         closed: PMap[str, int],
         sse_skipped: int,
+        skips: int,
+        skipped_messages: int,
     ) -> None:
         self.accepted: Final = accepted
         self.rejected: Final = rejected
@@ -51,9 +53,13 @@ class Totals(Value):
         """Binary messages that were published while there were event streams, which carry text
         only.
         """
+        self.skips: Final = skips
+        """Slow subscribers that were moved on past messages that were not kept any more."""
+        self.skipped_messages: Final = skipped_messages
+        """Those messages, on whatever topic."""
 
 
-NO_TOTALS: Final = Totals(0, 0, 0, 0, 0, 0, pmap(), 0)
+NO_TOTALS: Final = Totals(0, 0, 0, 0, 0, 0, pmap(), 0, 0, 0)
 
 
 def count_sent(totals: Totals, length: int) -> Totals:
@@ -61,6 +67,7 @@ def count_sent(totals: Totals, length: int) -> Totals:
     return Totals(
         totals.accepted, totals.rejected, totals.requests, totals.bytes_in,
         totals.bytes_out + length, totals.stale_responses, totals.closed, totals.sse_skipped,
+        totals.skips, totals.skipped_messages,
     )  # fmt: skip
 
 
@@ -84,5 +91,5 @@ def add_run(totals: Totals, accepted: int, ended: Sequence[tuple[Client, CloseRe
         closed = closed.set(name, closed.get(name, 0) + count)
     return Totals(
         totals.accepted + accepted, totals.rejected, requests, bytes_in, bytes_out,
-        totals.stale_responses, closed, totals.sse_skipped,
+        totals.stale_responses, closed, totals.sse_skipped, totals.skips, totals.skipped_messages,
     )  # fmt: skip

@@ -177,7 +177,7 @@ def _laggard_figures(server: Server, client: Client) -> LaggardFigures:
         peer=str(client.peer),
         topics=tuple(in_order(subscriber_of(client).subscription.topics)),
         cursor=cursor,
-        offset=offset_of(broadcast, cursor),
+        offset=offset_of(broadcast, max(cursor, broadcast.ring.tail_number)),
         behind=broadcast.next_number - cursor,
         outbox=outbox_len(client),
         buffered=buffered_amount(client, broadcast),

@@ -45,6 +45,8 @@ def figures(server: Server, **changes: object) -> Stats:
         stale_responses=0,
         closed={},
         sse_skipped=0,
+        skips=0,
+        skipped_messages=0,
         core=core_build(),
     )
     assert type(stats(server)) is Stats
