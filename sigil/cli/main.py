@@ -267,7 +267,6 @@ def stream(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         limits=limits_for(rules),
-        callbacks=lines.callbacks,
     )
     loop = Loop(
         server,

@@ -7,10 +7,9 @@ a line to a message and a topic, a table of routes, and four figures.
 Rules: a line in UTF-8 is a text message, any other a binary one, byte for byte (event streams are
 text, so they skip it). With a topic field, a line that is a JSON object is published on the topic
 in that field, a string or a number as it is written; every other line goes to all subscribers, and
-so does one nested so deeply that JSON parsers differ on whether they accept it. A WebSocket that
-asks for it is sent a mark where the history ends, which no line can be. A line that is too long is
-not published, and the log reports the first one, the tenth, the hundredth, so that the log is not
-flooded as well. Nothing is compressed unless that was asked for: it takes many times as long as
+so does one nested so deeply that JSON parsers differ on whether they accept it. A line that is too
+long is not published, and the log reports the first one, the tenth, the hundredth, so that the log
+is not flooded as well. Nothing is compressed unless that was asked for: it takes many times as long as
 everything else, and the program that writes the lines would have to wait.
 
 It does not know where lines come from, nor when: `loop` does.
@@ -27,8 +26,6 @@ from typing import Any, NamedTuple
 from sigil import (
     ALL_TOPICS,
     BadInput,
-    Callbacks,
-    Conn,
     HttpServer,
     Limits,
     Request,
@@ -70,8 +67,6 @@ NO_SNIFF = (("X-Content-Type-Options", "nosniff"),)
 """Lines are text from elsewhere: no browser may take them for a script, whatever they look like."""
 NO_STORE = (("Cache-Control", "no-store"),)
 COUNT = re.compile(r"0*([0-9]+)")
-MARK_PREFIX = "\n"
-"""The first character of the mark, by which it differs from every line."""
 MAX_DEPTH = 200
 """The nesting depth of a line that has a topic, at most; the page has the same constant. Python's
 parser fails at a depth that depends on its version and its caller, those of browsers never.
@@ -191,6 +186,8 @@ class LineStream:
         self.rules = rules
         self.line_count = 0
         self.skipped_count = 0
+        self._server: HttpServer | None = None
+        """What the lines are published by; None before the first."""
         self.has_ended = False
         """The input has ended, and all of it is published."""
         self._is_ending = False
@@ -241,6 +238,7 @@ class LineStream:
                 continue
             message = message_of(line)
             broadcast(message, topic=topic_of(message, field))
+        self._server = server
         if self._is_ending and not pending and not self.has_ended:
             self.has_ended = True
             self._log_end()
@@ -274,19 +272,6 @@ class LineStream:
             return Response.error(405, headers=(("Allow", ", ".join(METHODS)),))
         return route(request)
 
-    @property
-    def callbacks(self) -> Callbacks:
-        """The server's callbacks, which send the mark to new WebSockets."""
-        return Callbacks(ws_open=self._send_mark)
-
-    def _send_mark(self, server: HttpServer, conn: Conn, request: Request) -> None:
-        """Send the current position to a client that asked for it.
-
-        It comes between the history and the first new line.
-        """
-        if request.args.get("mark") == "1":
-            server.send(conn, MARK_PREFIX + server.position())
-
     def _websocket(self, request: Request) -> Response:
         """`/ws`: a WebSocket that is subscribed to the requested topics."""
         return Response.upgrade(
@@ -299,6 +284,7 @@ class LineStream:
         return Response.sse(
             topics=requested_topics(request) or ALL_TOPICS,
             history=requested_history(request, self.rules.history),
+            after=request.args.get("after"),
             headers=NO_SNIFF,
         )
 
@@ -311,5 +297,6 @@ class LineStream:
             "lines": self.line_count,
             "skipped": self.skipped_count,
             "has_ended": self.has_ended,
+            "position": self._server.position() if self._server is not None else None,
         }
         return Response.json(figures, headers=(*NO_STORE, *NO_SNIFF))

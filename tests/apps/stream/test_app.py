@@ -37,9 +37,7 @@ class Streaming:
 
     def __init__(self, rules: Rules = RULES) -> None:
         self.stream = LineStream(rules)
-        self.client = Client(
-            self.stream.handle, limits=limits_for(rules), callbacks=self.stream.callbacks
-        )
+        self.client = Client(self.stream.handle, limits=limits_for(rules))
 
     def read(self, *lines: bytes) -> None:
         self.stream.feed(b"".join(line + b"\n" for line in lines))
@@ -346,39 +344,20 @@ def test_newcomers_are_sent_as_much_of_the_past_as_they_ask_for(query: str, coun
     )
 
 
-@pytest.mark.parametrize(
-    ("query", "past", "new"),
-    [
-        ("", [CPU, GPU, PLAIN], [CPU, PLAIN]),
-        ("&history=0", [], [CPU, PLAIN]),
-        ("&history=1", [PLAIN], [CPU, PLAIN]),
-        ("&topic=gpu", [GPU, PLAIN], [PLAIN]),
-        ("&mark=0", [CPU, GPU, PLAIN], [CPU, PLAIN]),
-    ],
-)
-def test_a_websocket_that_asks_is_told_where_the_past_ends(
-    query: str, past: list[bytes], new: list[bytes]
-) -> None:
+def test_the_figures_have_the_position_behind_the_last_line() -> None:
     stream = Streaming()
-    stream.read(CPU, b"x" * 101, GPU, PLAIN)
-    events = stream.client.connect()
-    events.request("GET", "/events")
-    (last_id, *_) = reversed(re.findall(rb"^id: (.*)$", bytes(events.received), re.MULTILINE))
-    subscriber = stream.client.websocket(f"/ws?mark=1{query}")
-    stream.read(CPU, PLAIN)
-    mark = [f"\n{last_id.decode()}"] if "mark=0" not in query else []
-    assert last_id.endswith(b"-3")
-    assert subscriber.messages() == [*texts(*past), *mark, *texts(*new)]
-
-
-def test_the_mark_stands_behind_what_was_said_in_the_turn_of_the_newcomer() -> None:
-    stream = Streaming()
-    stream.read(b"a")
-    stream.stream.feed(b"b\n")
-    stream.stream.publish(stream.client.server)  # type: ignore[arg-type]
-    subscriber = stream.client.websocket("/ws?mark=1&history=0")
-    stream.read(b"c")
-    assert subscriber.messages() == [f"\n{stream.client.state.broadcast.ring.epoch}-2", "c"]
+    assert stream.client.get("/stream.json").json()["position"] is None
+    stream.read(CPU, b"x" * 101, GPU)
+    position = stream.client.get("/stream.json").json()["position"]
+    assert position == f"{stream.client.state.broadcast.ring.epoch}-2"
+    subscriber = stream.client.websocket(f"/ws?after={position}")
+    stream.read(PLAIN)
+    epoch = position.removesuffix("-2")
+    assert subscriber.messages() == [
+        f"\0position:{epoch}-2",
+        f"\0next:{epoch}-3",
+        *texts(PLAIN),
+    ]
 
 
 def test_an_event_stream_goes_on_where_it_was() -> None:
@@ -388,9 +367,10 @@ def test_an_event_stream_goes_on_where_it_was() -> None:
     first.request("GET", "/events")
     last_id = re.findall(rb"^id: (.*)$", bytes(first.received), re.MULTILINE)[-1].decode()
     stream.read(b"c")
-    again = stream.client.connect()
-    again.request("GET", "/events?history=0", headers={"Last-Event-ID": last_id})
-    assert re.findall(rb"^data: (.*)$", bytes(again.received), re.MULTILINE) == [b"c"]
+    for query, headers in (("history=0", {"Last-Event-ID": last_id}), (f"after={last_id}", {})):
+        again = stream.client.connect()
+        again.request("GET", f"/events?{query}", headers=headers)
+        assert re.findall(rb"^data: (.*)$", bytes(again.received), re.MULTILINE) == [b"c"]
 
 
 # -- answers ---------------------------------------------------------------------------------------
@@ -455,6 +435,7 @@ def test_the_figures_are_what_has_happened() -> None:
         "lines": 0,
         "skipped": 0,
         "has_ended": False,
+        "position": None,
     }
     stream.read(b"a", b"b" * 101)
     stream.end()
@@ -536,7 +517,7 @@ def test_the_page_asks_only_what_is_answered() -> None:
     page = page_text()
     asked = {*re.findall(r'fetch\("([^"]+)"', page), *re.findall(r'<a href="([^"]+)"', page)}
     assert asked == {"/stream.json", "/events"}
-    assert re.findall(r'connect\("([^"]+)"', page) == ["/ws?mark=1"]
+    assert re.findall(r'connect\("([^"]+)"', page) == ["/ws"]
     assert all(client.request("HEAD", path).status == 200 for path in asked)
     assert set(re.findall(r"\babout\.(\w+)", page)) <= set(client.get("/stream.json").json())
 
