@@ -30,7 +30,16 @@ from tests.support.sources import (
 
 READING_ORDER = (
     ("build", "bounded_repr", "value"),
-    ("limits", "conn", "close_reasons", "parse_result", "rope", "send_status", "topics"),
+    (
+        "limits",
+        "limits_check",
+        "conn",
+        "close_reasons",
+        "parse_result",
+        "rope",
+        "send_status",
+        "topics",
+    ),
     ("http",),
     ("web",),
     ("stage",),

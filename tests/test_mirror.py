@@ -18,6 +18,7 @@ MIRRORED = ("core", "shell", "browser", "testing", "apps", "cli")
 """The folders of sigil whose tests lie in folders of the same name."""
 
 ELSEWHERE = {
+    "core/limits_check": "tests/core/test_limits.py",
     "core/events": "tests/docs/test_tables.py",
     "core/effects": "tests/docs/test_tables.py",
     "core/broadcast/encode": "tests/core/broadcast/test_entry.py",

@@ -304,37 +304,6 @@ class Limits(NamedTuple):
     """
 
 
-FULL_POLICIES: Final = ("evict", "wait", "503")
-"""The values of `Limits.full_policy`."""
-
-SHORTEST_HEAD_LEN: Final = 25
-"""Bytes of the shortest request that is answered: `GET / HTTP/1.1`, `Host:`, and three line ends.
-"""
-_MINIMA: Final = {"max_header_len": SHORTEST_HEAD_LEN}
-_AT_LEAST_ONE: Final = frozenset(
-    (
-        "max_connection_cnt",
-        "max_requests_per_connection",
-        "max_headers",
-        "max_queued_requests",
-        "tcp_notsent_lowat",
-        "max_outbox_len",
-        "max_accepts_per_tick",
-        "max_overdue_per_tick",
-        "max_reads_per_tick",
-        "max_read_len",
-        "max_read_len_per_tick",
-        "max_body_read_len_per_tick",
-        "max_rounds_per_tick",
-        "outgoing_buffer_sz",
-        "max_ws_send_frame_cnt",
-        "max_ws_control_frames_per_second",
-        "max_recode_len_per_tick",
-    )
-)
-"""The limits that may not be 0, since nothing would work."""
-
-
 READ_SHARE_MIN: Final = 1_024
 """The smallest share of a connection of what is read in one tick: most requests, whole."""
 
@@ -405,41 +374,3 @@ def shortest_timeout(limits: Limits) -> float:
         limits.ws_pong_timeout,
         limits.ws_close_timeout,
     )
-
-
-def check_limits(limits: Limits) -> str | None:
-    """None if a server can work within these limits, or a sentence about the first that makes no
-    sense.
-    """
-    values: dict[str, object] = limits._asdict()  # they may be of any type: nobody has looked yet
-    policy, origins = values["full_policy"], values["origins"]
-    if policy not in FULL_POLICIES:
-        return f"full_policy is one of {', '.join(FULL_POLICIES)}, not {policy!r}"
-    if origins is not None and not isinstance(origins, tuple):
-        return f"origins is None or a tuple of origins, not {origins!r}"
-    for name, value in values.items():
-        kind = _number_type(name, value)
-        minimum = _MINIMA.get(name, 1 if name in _AT_LEAST_ONE else 0)
-        if kind is not None and not _is_number(value, kind, minimum):
-            noun = "a whole number" if kind is int else "a number"
-            return f"{name} is {noun}, {minimum} or more, not {value!r}"
-    return None
-
-
-def _number_type(name: str, value: object) -> type | None:
-    """The type that the limit `name` has by its default: int or float; None if it is no number."""
-    if name == "max_request_len":
-        return None if value is None else int
-    kind = type(Limits._field_defaults[name])
-    return kind if kind in (int, float) else None
-
-
-WHOLE_MAX: Final = 2**31 - 1
-"""More than any count or length here can sensibly be, and the most that the kernel understands."""
-
-
-def _is_number(value: object, kind: type, minimum: int) -> bool:
-    """True for a number of this kind from `minimum` on, if whole up to `WHOLE_MAX`; NaN is none."""
-    if kind is int:
-        return type(value) is int and minimum <= value <= WHOLE_MAX
-    return isinstance(value, int | float) and value >= minimum

@@ -9,7 +9,8 @@ does.
 """
 
 from ..core.http.validate import check_callbacks
-from ..core.limits import Limits, check_limits, without_aliases
+from ..core.limits import Limits, without_aliases
+from ..core.limits_check import check_limits
 from .callbacks import Callbacks
 from .program.handlers import Handler
 from .server import HttpServer

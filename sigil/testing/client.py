@@ -20,7 +20,8 @@ from ..core.close_reasons import close_reason_str
 from ..core.conn import Conn, Peer
 from ..core.effects import AccessLog, Log
 from ..core.http.response import HeadersLike
-from ..core.limits import Limits, check_limits
+from ..core.limits import Limits
+from ..core.limits_check import check_limits
 from ..core.server.state import Server
 from ..core.server.stats import Stats
 from ..shell.callbacks import Callbacks

@@ -2,7 +2,8 @@
 
 import pytest
 
-from sigil.core.limits import Limits, check_limits, read_share_len, shortest_timeout
+from sigil.core.limits import Limits, read_share_len, shortest_timeout
+from sigil.core.limits_check import check_limits
 
 
 def test_the_bounds_of_a_default_server_are_these() -> None:

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sigil import Limits
-from sigil.core.limits import FULL_POLICIES, shortest_timeout
+from sigil.core.limits import shortest_timeout
+from sigil.core.limits_check import FULL_POLICIES
 from tests.limits import of_requests, of_sockets, of_time, of_websockets
 from tests.limits.row import JUST_BEFORE_SECONDS, Row
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sigil import Callbacks, Limits, Request, Response
-from sigil.core.limits import check_limits
+from sigil.core.limits_check import check_limits
 from sigil.testing import Client, NoAnswer, NoMessage, UpgradeRefused, WebSocketClosed
 
 NUMBERS = tuple(name for name, value in Limits()._asdict().items() if type(value) in (int, float))

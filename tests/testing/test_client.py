@@ -30,7 +30,7 @@ from sigil import (
 )
 from sigil.core.effects import Adopt, Effect, Interest, Send, Then, Watch
 from sigil.core.events import CloseRequested, ConnectionLost, Stalled, Writable
-from sigil.core.limits import FULL_POLICIES
+from sigil.core.limits_check import FULL_POLICIES
 from sigil.testing import (
     Answer,
     BadAnswer,
