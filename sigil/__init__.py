@@ -14,10 +14,11 @@ names below are the public ones; everything else may change.
 from .browser.client_module import client_module
 from .core.close_reasons import CloseReason, close_reason_sentence, close_reason_str
 from .core.conn import Conn, Peer
+from .core.http.bodies import Unfold
 from .core.http.decoding import BadInput
 from .core.http.headers import Headers
 from .core.http.request import Request
-from .core.http.response import Response, Unfold
+from .core.http.response import Response
 from .core.http.sse import SseEvent
 from .core.limits import Limits
 from .core.send_status import SendStatus

@@ -114,7 +114,8 @@ from sigil.core.conn import Conn, Peer, Ticket
 from sigil.core.effects import Handle
 from sigil.core.events import *
 from sigil.core.limits import Limits
-from sigil.core.http.response import StreamedBody, Response
+from sigil.core.http.bodies import StreamedBody
+from sigil.core.http.response import Response
 from sigil.core.server import advance, make_server, stats
 
 OUTSIDE = ("socket", "os", "subprocess", "shutil", "tempfile", "urllib")

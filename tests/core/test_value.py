@@ -9,7 +9,7 @@ import pytest
 from sigil.core.conn import Conn, Ticket
 from sigil.core.effects import Effect
 from sigil.core.events import Event, HalfClosed, Writable
-from sigil.core.http.response import StreamedBody
+from sigil.core.http.bodies import StreamedBody
 from sigil.core.limits import Limits
 from sigil.core.server import make_server
 from sigil.core.server.state import Server

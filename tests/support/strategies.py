@@ -34,9 +34,10 @@ from sigil.core.events import (
     TimeRead,
     Writable,
 )
+from sigil.core.http.bodies import StreamedBody
 from sigil.core.http.headers import Headers
 from sigil.core.http.request import Request
-from sigil.core.http.response import Response, StreamedBody
+from sigil.core.http.response import Response
 from sigil.core.websocket.frames import encode_masked
 from tests.support.core_driver import PEER
 from tests.support.requests import UPGRADE

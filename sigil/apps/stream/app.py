@@ -9,8 +9,8 @@ text, so they skip it). With a topic field, a line that is a JSON object is publ
 in that field, a string or a number as it is written; every other line goes to all subscribers, and
 so does one nested so deeply that JSON parsers differ on whether they accept it. A line that is too
 long is not published, and the log reports the first one, the tenth, the hundredth, so that the log
-is not flooded as well. Nothing is compressed unless that was asked for: it takes many times as long as
-everything else, and the program that writes the lines would have to wait.
+is not flooded as well. Nothing is compressed unless that was asked for: it takes many times as long
+as everything else, and the program that writes the lines would have to wait.
 
 It does not know where lines come from, nor when: `loop` does.
 """

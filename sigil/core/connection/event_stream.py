@@ -24,8 +24,8 @@ from ..broadcast.position import format_position
 from ..close_reasons import CloseReason
 from ..effects import CallSseOpen
 from ..events import HalfClosed, Segment
+from ..http.bodies import EventStream
 from ..http.head import request_of
-from ..http.response import EventStream
 from ..http.sse import (
     KEEP_ALIVE_COMMENT,
     encode_gap,

@@ -14,7 +14,7 @@ from ..close_reasons import CloseReason
 from ..conn import Ticket
 from ..effects import CloseBody, Effect, Send, Then
 from ..events import Segment
-from ..http.response import EventStream, StreamedBody, Upgrade
+from ..http.bodies import EventStream, StreamedBody, Upgrade
 from .client import Client, after_last, after_send, lingering, with_outgoing
 from .context import Step
 from .outgoing import ending, with_outbox

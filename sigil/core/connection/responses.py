@@ -17,10 +17,11 @@ from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Ticket
 from ..effects import ERROR_LOG, SERVER_LOG, AccessLog, CloseBody, Effect, Log, LogLevel, Pull, Send
 from ..events import HandlerFailed, HandlerReturned, Segment
+from ..http.bodies import EventStream, StreamedBody, Upgrade
 from ..http.encode import CONTINUE, Encoded, encode_response, gather
 from ..http.head import Head, is_for_server
 from ..http.headers import Headers
-from ..http.response import EventStream, Response, StreamedBody, Upgrade
+from ..http.response import Response
 from ..parse_result import Malformed
 from ..websocket.handshake import reject_upgrade
 from .client import Client, Disconnected, Phase, after_responses, with_incoming, with_outgoing

@@ -19,9 +19,10 @@ from ..broadcast.negotiation import negotiate
 from ..broadcast.position import gap_frame, position_frame
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..effects import CallWsOpen
+from ..http.bodies import Upgrade
 from ..http.head import Head, request_of
 from ..http.request_line import query_value
-from ..http.response import Response, Upgrade
+from ..http.response import Response
 from ..http.validate import check_slow, check_start, check_subscription
 from ..limits import Limits
 from ..parse_result import Malformed, malformed

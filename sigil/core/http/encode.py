@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from typing import Final, Never, final
 
 from ..value import Value
+from .bodies import EventStream, StreamedBody, Upgrade
 from .chunks import COPY_MAX, Framing, StreamState
 from .field_lines import PreparedHeaders, prepare_headers
 from .head import Head
-from .response import REASON_PHRASES, EventStream, Response, StreamedBody, Upgrade
+from .response import REASON_PHRASES, Response
 from .validate import (
     NO_CONTENT_STATUSES,
     check_retry,

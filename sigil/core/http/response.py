@@ -15,7 +15,7 @@ from __future__ import annotations
 import builtins
 import json as _json
 import re
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, TypeAlias, final
@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 from ..topics import AllTopics, Topic
 from ..value import Value
+from .bodies import Body, Chunks, EventStream, StreamedBody, Unfold, Upgrade
 from .field_lines import (
     REMEMBERED_SETS,
     PreparedHeaders,
@@ -88,110 +89,6 @@ _URI_MARKS: Final = "%:/?#[]@!$&'()*+,;=~"
 
 _NO_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 """A percent sign that begins no escape."""
-
-
-@final
-class Unfold(Value):
-    """A pure stream: `step(state)` returns a chunk and the next state, or None at the end; the
-    first state is `seed`.
-
-    Unlike an iterator it can be sent to many clients, and sent again.
-    """
-
-    __match_args__ = ("step", "seed")
-    __slots__ = __match_args__
-
-    def __init__(self, step: Callable[[Any], tuple[Any, Any] | None], seed: Any) -> None:
-        self.step: Final = step
-        self.seed: Final = seed
-
-
-Chunks: TypeAlias = "Iterable[Any] | AsyncIterable[Any] | Unfold"
-
-
-@final
-class StreamedBody(Value):
-    """A body that is produced while it is sent. The shell owns the iterator; the core only asks for
-    the next chunk.
-    """
-
-    __match_args__ = ("chunks", "is_sse")
-    __slots__ = __match_args__
-
-    def __init__(self, chunks: Chunks, is_sse: bool = False) -> None:
-        self.chunks: Final = chunks
-        self.is_sse: Final = is_sse
-        """True if the chunks are events of an event stream, not bytes."""
-
-
-@final
-class Upgrade(Value):
-    """No body: the connection becomes a WebSocket with `subprotocol`, subscribed to `topics`, and
-    is first sent the last `history` messages, or what was published behind the position `after`
-    (empty: from now on), and is told its position with each message. None leaves that to the query.
-    `slow` is what becomes of it if what it needs is not kept any more: "drop" or "skip".
-
-    `callbacks` and `context` are the program's own objects, and stay with whoever calls it: the
-    core is given none.
-    """
-
-    __match_args__ = ("subprotocol", "topics", "history", "after", "slow", "callbacks", "context")
-    __slots__ = __match_args__
-
-    def __init__(
-        self,
-        subprotocol: str | None,
-        topics: tuple[Topic, ...],
-        history: int,
-        after: str | None = None,
-        slow: str = "drop",
-        callbacks: Any = None,
-        context: object = None,
-    ) -> None:
-        self.subprotocol: Final = subprotocol
-        self.topics: Final = topics
-        self.history: Final = history
-        self.after: Final = after
-        self.slow: Final = slow
-        self.callbacks: Final = callbacks
-        self.context: Final = context
-
-
-def without_objects(upgrade: Upgrade) -> Upgrade:
-    """The body without the program's own objects: what is left is a value."""
-    return Upgrade(
-        upgrade.subprotocol, upgrade.topics, upgrade.history, upgrade.after, upgrade.slow
-    )
-
-
-@final
-class EventStream(Value):
-    """A body of what is broadcast, for a client that is subscribed to `topics` and is first sent
-    the last `history` messages, or what was published behind the position `after`, and which waits
-    `retry_ms` milliseconds before it reconnects, if that is given. `slow` is what becomes of it if
-    what it needs is not kept any more: "drop" or "skip".
-    """
-
-    __match_args__ = ("topics", "history", "after", "retry_ms", "slow")
-    __slots__ = __match_args__
-
-    def __init__(
-        self,
-        topics: tuple[Topic, ...],
-        history: int,
-        after: str | None = None,
-        retry_ms: int | None = None,
-        slow: str = "drop",
-    ) -> None:
-        self.topics: Final = topics
-        self.history: Final = history
-        self.after: Final = after
-        self.retry_ms: Final = retry_ms
-        self.slow: Final = slow
-
-
-Body: TypeAlias = "builtins.bytes | StreamedBody | Upgrade | EventStream"
-"""The closed sum of bodies: `encode.encode_response` matches on each of them."""
 
 
 @final

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 from ...core.conn import Conn, Ticket
 from ...core.effects import ERROR_LOG, CloseBody, Pull
 from ...core.events import Event, HandlerFailed, StreamChunk, StreamEnded
-from ...core.http.response import StreamedBody, Unfold
+from ...core.http.bodies import StreamedBody, Unfold
 from ...core.http.sse import encode_event
 from ...core.http.validate import type_name
 from .deferred import Deferred

@@ -30,9 +30,10 @@ from ...core.effects import (
     Pull,
 )
 from ...core.events import Delivered, Event, HandlerFailed, HandlerReturned, Postponed
+from ...core.http.bodies import EventStream, StreamedBody, Upgrade, without_objects
 from ...core.http.decoding import BadInput
 from ...core.http.request import Request
-from ...core.http.response import EventStream, Response, StreamedBody, Upgrade, without_objects
+from ...core.http.response import Response
 from ...core.http.validate import check_callbacks, type_name
 from ...core.server.slots import find_client
 from ...core.server.state import Server

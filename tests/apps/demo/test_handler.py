@@ -25,7 +25,7 @@ from sigil.apps.demo.handler import (
 )
 from sigil.apps.demo.live import drive, make_live
 from sigil.apps.demo.machine import CoreTimes, Interface, Machine, Space, usage
-from sigil.core.http.response import EventStream, StreamedBody, Upgrade
+from sigil.core.http.bodies import EventStream, StreamedBody, Upgrade
 
 PATIENCE_SECONDS = 20.0
 

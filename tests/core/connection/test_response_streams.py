@@ -13,7 +13,8 @@ from sigil.core.events import (
     StreamEnded,
     Writable,
 )
-from sigil.core.http.response import Response, StreamedBody
+from sigil.core.http.bodies import StreamedBody
+from sigil.core.http.response import Response
 from sigil.core.server.state import Server
 from tests.support.core_driver import (
     CONN,

@@ -16,7 +16,8 @@ from sigil.core.events import (
     StreamChunk,
     StreamEnded,
 )
-from sigil.core.http.response import Response, StreamedBody
+from sigil.core.http.bodies import StreamedBody
+from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from tests.support.builds import is_refused
 from tests.support.core_driver import (

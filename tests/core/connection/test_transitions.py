@@ -20,7 +20,8 @@ from sigil.core.events import (
     StreamEnded,
     Writable,
 )
-from sigil.core.http.response import Response, StreamedBody
+from sigil.core.http.bodies import StreamedBody
+from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.server import step
 from sigil.core.server.slots import clients_of

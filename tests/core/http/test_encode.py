@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sigil.core.http.bodies import StreamedBody
 from sigil.core.http.chunks import COPY_MAX, Framing, StreamState
 from sigil.core.http.encode import (
     Encoded,
@@ -12,7 +13,7 @@ from sigil.core.http.encode import (
     gather,
     status_line,
 )
-from sigil.core.http.response import Response, StreamedBody
+from sigil.core.http.response import Response
 from tests.support.builds import is_refused
 from tests.support.core_driver import DATE, head_of, same
 

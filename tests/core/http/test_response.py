@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sigil.core.http.bodies import StreamedBody
 from sigil.core.http.field_lines import prepare_headers
 from sigil.core.http.headers import Headers
-from sigil.core.http.response import Response, StreamedBody
+from sigil.core.http.response import Response
 from tests.support.builds import refusal
 from tests.support.core_driver import same
 

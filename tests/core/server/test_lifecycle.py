@@ -17,7 +17,8 @@ from sigil.core.events import (
     Stop,
     TickStarted,
 )
-from sigil.core.http.response import Response, StreamedBody
+from sigil.core.http.bodies import StreamedBody
+from sigil.core.http.response import Response
 from sigil.core.limits import Limits
 from sigil.core.server import advance, make_server
 from sigil.core.server.clock import next_deadline

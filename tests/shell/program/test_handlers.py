@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sigil import BadInput, Request, Response
-from sigil.core.http.response import StreamedBody
+from sigil.core.http.bodies import StreamedBody
 from sigil.testing import Client
 from tests.support.requests import GET
 from tests.support.servers import Raw, ask, exchange, logged_by, pump, settle, ticking

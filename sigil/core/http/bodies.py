@@ -1,0 +1,121 @@
+"""What the body of a response may be: the closed sum that framing and sending look at.
+
+Theory: a body says what is sent and not how. What has a state of its own, an iterator or the
+program's objects, is only carried here; whoever sends it keeps it elsewhere.
+
+Rules: records, without a check: `Response` makes them from what people write, and refuses what is
+wrong; `validate` looks once more before anything is sent. It does not know statuses nor fields.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import AsyncIterable, Callable, Iterable
+from typing import Any, Final, TypeAlias, final
+
+from ..topics import Topic
+from ..value import Value
+
+
+@final
+class Unfold(Value):
+    """A pure stream: `step(state)` returns a chunk and the next state, or None at the end; the
+    first state is `seed`.
+
+    Unlike an iterator it can be sent to many clients, and sent again.
+    """
+
+    __match_args__ = ("step", "seed")
+    __slots__ = __match_args__
+
+    def __init__(self, step: Callable[[Any], tuple[Any, Any] | None], seed: Any) -> None:
+        self.step: Final = step
+        self.seed: Final = seed
+
+
+Chunks: TypeAlias = "Iterable[Any] | AsyncIterable[Any] | Unfold"
+
+
+@final
+class StreamedBody(Value):
+    """A body that is produced while it is sent. The shell owns the iterator; the core only asks for
+    the next chunk.
+    """
+
+    __match_args__ = ("chunks", "is_sse")
+    __slots__ = __match_args__
+
+    def __init__(self, chunks: Chunks, is_sse: bool = False) -> None:
+        self.chunks: Final = chunks
+        self.is_sse: Final = is_sse
+        """True if the chunks are events of an event stream, not bytes."""
+
+
+@final
+class Upgrade(Value):
+    """No body: the connection becomes a WebSocket with `subprotocol`, subscribed to `topics`, and
+    is first sent the last `history` messages, or what was published behind the position `after`
+    (empty: from now on), and is told its position with each message. None leaves that to the query.
+    `slow` is what becomes of it if what it needs is not kept any more: "drop" or "skip".
+
+    `callbacks` and `context` are the program's own objects, and stay with whoever calls it: the
+    core is given none.
+    """
+
+    __match_args__ = ("subprotocol", "topics", "history", "after", "slow", "callbacks", "context")
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        subprotocol: str | None,
+        topics: tuple[Topic, ...],
+        history: int,
+        after: str | None = None,
+        slow: str = "drop",
+        callbacks: Any = None,
+        context: object = None,
+    ) -> None:
+        self.subprotocol: Final = subprotocol
+        self.topics: Final = topics
+        self.history: Final = history
+        self.after: Final = after
+        self.slow: Final = slow
+        self.callbacks: Final = callbacks
+        self.context: Final = context
+
+
+def without_objects(upgrade: Upgrade) -> Upgrade:
+    """The body without the program's own objects: what is left is a value."""
+    return Upgrade(
+        upgrade.subprotocol, upgrade.topics, upgrade.history, upgrade.after, upgrade.slow
+    )
+
+
+@final
+class EventStream(Value):
+    """A body of what is broadcast, for a client that is subscribed to `topics` and is first sent
+    the last `history` messages, or what was published behind the position `after`, and which waits
+    `retry_ms` milliseconds before it reconnects, if that is given. `slow` is what becomes of it if
+    what it needs is not kept any more: "drop" or "skip".
+    """
+
+    __match_args__ = ("topics", "history", "after", "retry_ms", "slow")
+    __slots__ = __match_args__
+
+    def __init__(
+        self,
+        topics: tuple[Topic, ...],
+        history: int,
+        after: str | None = None,
+        retry_ms: int | None = None,
+        slow: str = "drop",
+    ) -> None:
+        self.topics: Final = topics
+        self.history: Final = history
+        self.after: Final = after
+        self.retry_ms: Final = retry_ms
+        self.slow: Final = slow
+
+
+Body: TypeAlias = "builtins.bytes | StreamedBody | Upgrade | EventStream"
+"""The closed sum of bodies: `encode.encode_response` matches on each of them."""
