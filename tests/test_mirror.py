@@ -27,6 +27,7 @@ ELSEWHERE = {
     "core/connection/output": "tests/core/connection/test_responses.py",
     "core/connection/client_status": "tests/core/connection/test_client.py",
     "core/server/batch": "tests/core/test_laws.py",
+    "shell/arguments": "tests/shell/test_wrong_types.py",
     "shell/callbacks": "tests/shell/test_server_names.py",
     "shell/make": "tests/shell/loop/test_listen.py",
     "shell/stopping": "tests/shell/test_server_stop.py",
