@@ -22,6 +22,7 @@ ELSEWHERE = {
     "core/events": "tests/docs/test_tables.py",
     "core/effects": "tests/docs/test_tables.py",
     "core/broadcast/encode": "tests/core/broadcast/test_entry.py",
+    "core/broadcast/announcing": "tests/core/connection/test_retained_reading.py",
     "core/http/bodies": "tests/core/http/test_response.py",
     "core/connection/outgoing": "tests/core/connection/test_client_updates.py",
     "core/connection/output": "tests/core/connection/test_responses.py",
