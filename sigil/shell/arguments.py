@@ -1,4 +1,4 @@
-"""What a program calls the server with, checked: a sentence at the call, not a surprise in the loop.
+"""What a program calls the server with, checked: a sentence at the call, no surprise in the loop.
 
 Theory: a call may come from any thread and is done later, when nobody is there to be told what was
 wrong with it. So its arguments are checked where it is made, and what cannot be right is refused

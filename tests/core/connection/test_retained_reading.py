@@ -298,3 +298,27 @@ def test_subscribing_for_ever_without_reading_ends_a_client() -> None:
     assert conn not in client.clients()
     assert websocket.connection.reason is not None
     assert websocket.connection.reason.name == "WS_CLIENT_TOO_SLOW"
+
+
+def test_who_skips_is_sent_what_is_retained_of_the_gap() -> None:
+    def skipping(request: Request) -> Response:
+        return Response.upgrade(topics=[ALL_TOPICS], slow="skip")
+
+    client = Client(skipping, limits=Limits(max_ws_send_frame_cnt=4, max_outbox_len=600))
+    websocket = client.websocket("/?after=", window_len=1_000)
+    client.server.broadcast("x" * 900)
+    client.run_until_idle()
+    for number in range(12):
+        client.server.broadcast(f"{number}" * 200, topic=f"{number % 6}", retain=number < 6)
+        client.run_until_idle()
+    while websocket.read(500):
+        pass
+    got = [text if text.startswith("\0") else text[:2] for text in texts(websocket)]
+    gap = next(text for text in got if text.startswith("\0gap:"))
+    begin = int(json.loads(gap[5:])["position"].partition(".")[2])
+    behind = got[got.index(gap) + 1 :]
+    tail = json.loads(gap[5:])["position"].partition("-")[2].partition(".")[0]
+    end = behind.index(f"\0position:{position(client, tail)}")
+    retained = [text for text in behind[:end] if not text.startswith("\0")]
+    assert retained == [str(number) * 2 for number in range(begin, 6)] and len(retained) > 1
+    assert behind[end + 1].startswith("\0next:")
