@@ -320,5 +320,5 @@ def test_who_skips_is_sent_what_is_retained_of_the_gap() -> None:
     tail = json.loads(gap[5:])["position"].partition("-")[2].partition(".")[0]
     end = behind.index(f"\0position:{position(client, tail)}")
     retained = [text for text in behind[:end] if not text.startswith("\0")]
-    assert retained == [str(number) * 2 for number in range(begin, 6)] and len(retained) > 1
+    assert retained == [str(number) * 2 for number in range(begin - 1, 6)]
     assert behind[end + 1].startswith("\0next:")
