@@ -55,6 +55,25 @@ async function watch(address, { decoder = "none", socket = "deflate", ...paramet
   print(["state", stream.state]);
 }
 
+/**
+ * Everything until "that is all", over whatever transports: each event, and at the end what a listener and a loop have
+ * received.  A loop that is slow, or a decoder, must not change the order.
+ */
+async function exact(address, { decoder = "none", socket = "deflate", ...parameters }) {
+  const options = { WebSocket: SOCKETS[socket], decompress: DECODERS[decoder], backoff: { firstMs: 5, maxMs: 20 } };
+  const stream = printEvents(connect(address, { ...options, ...parameters }));
+  const [received, looped, positions] = [[], [], []];
+  stream.on("gap", ({ detail }) => print(["gap", detail]));
+  stream.on("message", ({ data }) => { received.push(String(toPrintable(data))); positions.push(stream.position); });
+  for await (const data of stream) {
+    looped.push(String(toPrintable(data)));
+    if (String(data) === "that is all") break;
+  }
+  print(["exact", received, JSON.stringify(received) === JSON.stringify(looped), positions]);
+  stream.close();
+  await stream.closed;
+}
+
 /** The first delays that are asked for. */
 async function delays(address, { count, backoff = {}, decoder = "none" }) {
   const asked = [];
@@ -486,7 +505,7 @@ async function jitter(_, { count }) {
   print(Array.from({ length: count }, (_, failures) => delays(failures)));
 }
 
-const SCENARIOS = { messages, watch, delays, codes, slowLoop, slowDecoder, silence, silenceAtWork, undecodable, lateEnd,
+const SCENARIOS = { messages, exact, watch, delays, codes, slowLoop, slowDecoder, silence, silenceAtWork, undecodable, lateEnd,
   hangingDecoder, abort, send, listeners, dispose, offline, pure, table, jitter,
   ends, exchange, heldUp, noTimers, tooLate, looking, unanswered, lateOpen, earlyEnd, closedByListener, closedTwice,
   leave };

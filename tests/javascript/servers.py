@@ -4,8 +4,8 @@ count.
 Theory: what a client gets depends on the path it asks for. `/messages` sends `MESSAGES` and no
 more; `/echo` sends what it receives; `/close?code=1008` closes with that code as soon as it is
 open, `/hello?code=1008` after a message; `/subscribed` subscribes to topics, with history, as its
-query asks; `/page` is a page; anything else is a 404, so that it never opens. `lifeless` is the end
-of a line on which nobody is any more.
+query asks; `/live` does too, over whatever transport is asked for; `/page` is a page; anything else
+is a 404, so that it never opens. `lifeless` is the end of a line on which nobody is any more.
 
 It does not know the client.
 """
@@ -48,6 +48,8 @@ or are not.
 """
 COUNT = 20
 SUBPROTOCOL = "chat"
+ANYBODY = {"Access-Control-Allow-Origin": "*"}
+"""Pages of other origins may read it."""
 
 
 def as_printed(message: str | bytes) -> list[str]:
@@ -85,9 +87,22 @@ class Program:
             return client_module(request)
         if request.path in ("/messages", "/echo", "/close", "/hello", "/count", "/subscribed"):
             return self._upgrade(request)
+        if request.path == "/live":
+            return self._live(request)
         if request.path == "/page":
             return Response.html(self.page)
         return self.files.get(request.path) or Response.error(404)
+
+    def _live(self, request: Request) -> Response:
+        """By what is asked for."""
+        if request.is_upgrade:
+            return self._upgrade(request)
+        self.asked.append(request)
+        topics = [value for name, value in request.arg_list if name == "topic"]
+        if request.headers.get("accept") == "text/event-stream":
+            after = request.args.get("after")
+            return Response.sse(topics=topics, after=after, headers=ANYBODY)
+        return Response.error(406)
 
     def _upgrade(self, request: Request) -> Response:
         self.asked.append(request)

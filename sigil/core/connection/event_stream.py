@@ -16,11 +16,10 @@ hole would be a lie. The program is notified of the beginning and of the end (`C
 
 from typing import Final
 
-from ..broadcast.announcing import announce_start
 from ..broadcast.cohort_index import shared
 from ..broadcast.encoding import Encoding
 from ..broadcast.entry import Subscription
-from ..broadcast.joining import join
+from ..broadcast.joining import Joining, join
 from ..broadcast.position import format_position
 from ..close_reasons import CloseReason
 from ..effects import CallSseOpen
@@ -29,6 +28,7 @@ from ..http.bodies import EventStream
 from ..http.head import request_of
 from ..http.sse import (
     KEEP_ALIVE_COMMENT,
+    encode_gap,
     encode_id,
     encode_retry,
     last_event_id,
@@ -37,6 +37,7 @@ from ..limits import Limits
 from .client import EVENT_STREAM, Client, with_incoming, with_subscriber
 from .client_status import subscriber_of
 from .context import Context, Step
+from .heartbeat import keep_alive_notice
 from .outgoing import NOTHING_OUTGOING
 from .output import close_early_responses, write
 from .send_queue import append_frames, enqueue_broadcast
@@ -62,6 +63,7 @@ def open_event_stream(
     broadcast, incoming = context.broadcast, client.incoming
     # a browser that reconnects asks for the same address again: what it says itself is newer
     head = client.outstanding[0]
+    segments += keep_alive_notice(head, context.limits)
     after = last_event_id(head.headers) or body.after or ""
     joining = join(
         broadcast, subscription, after, min(body.history, context.limits.history_messages)
@@ -79,16 +81,9 @@ def open_event_stream(
         ),
         outstanding=(),
         responded=client.responded + len(client.outstanding),
-        subscriber=make_subscriber(
-            subscription, cursor, is_behind, body.slow == "skip", joining.retained
-        ),
+        subscriber=make_subscriber(subscription, cursor, is_behind, body.slow == "skip"),
     )
-    # An id without data is no event, but it is what the client will come back with (WHATWG HTML
-    # section 9.2.6).
-    opening = announce_start(subscription, joining.position, joining.gap)
-    if body.retry_ms is not None:
-        opening = encode_retry(body.retry_ms) + opening
-    client, sent = write(client, (*segments, opening))
+    client, sent = write(client, (*segments, _opening(joining, body.retry_ms)))
     request = request_of(head, b"", client.peer, client.conn)
     effects += [*sent, CallSseOpen(client.conn, request)]
     error = incoming.final_error
@@ -101,6 +96,19 @@ def open_event_stream(
 def event_stream_subscription(body: EventStream, limits: Limits) -> Subscription | str:
     """The subscription that a response asks for; or a sentence about which limit it is beyond."""
     return add_topics(Subscription(Encoding.SSE, frozenset()), body.topics, limits)
+
+
+def _opening(joining: Joining, retry_ms: int | None) -> bytes:
+    """How an event stream begins: with the time to wait before each reconnection, if it is chosen,
+    and its position, with an event that reports what is missing if something is.
+
+    An id without data is no event, but it is what the client will come back with (WHATWG HTML
+    section 9.2.6).
+    """
+    retry = b"" if retry_ms is None else encode_retry(retry_ms)
+    if joining.gap:
+        return retry + encode_gap(joining.gap, joining.position)
+    return retry + encode_id(joining.position)
 
 
 def send_keep_alive(client: Client, context: Context) -> Step:

@@ -11,8 +11,9 @@ back with one that the ring has long overwritten, and be told of a gap in which 
 Rules: only who asks is sent any. Heartbeats are asked for with `sigil-heartbeats` in the query of
 the handshake, as `sigil-client.js` does, which shows them to nobody; nor is the program shown that
 parameter. Both come every `Limits.ws_ping_interval`, whatever else is sent, but none to a client
-that is behind with reading or closing, and no position to one that lacks what was published. It
-does not know what the page does.
+that is behind with reading or closing, and no position to one that lacks what was published. An
+event stream has its keep-alives; who asks there is sent a comment at the beginning that says how
+often they come. It does not know what the page does.
 """
 
 from math import inf
@@ -33,8 +34,13 @@ def asks_for_heartbeats(head: Head, limits: Limits) -> bool:
     """True if the query of a handshake asks for heartbeats, and there are any: none are sent within
     limits by which nobody is pinged.
     """
+    return _are_sent(limits) and _asks(head)
+
+
+def _asks(head: Head) -> bool:
+    """True if the query asks for heartbeats."""
     _, query = split_target(head.target)
-    return _are_sent(limits) and HEARTBEATS in query.split("&")
+    return HEARTBEATS in query.split("&")
 
 
 def _are_sent(limits: Limits) -> bool:
@@ -47,6 +53,15 @@ def heartbeat(limits: Limits) -> bytes:
     message for people, and no JSON, begins with NUL.
     """
     return b"\0heartbeat:%d" % (limits.ws_ping_interval * 1_000)
+
+
+def keep_alive_notice(head: Head, limits: Limits) -> tuple[bytes, ...]:
+    """What an event stream begins with for a client that asks for heartbeats: a comment with the
+    milliseconds after which something has come in any case. Empty for who does not ask.
+    """
+    interval = limits.sse_keep_alive_interval
+    asks = 0 < interval < inf and _asks(head)
+    return (b":heartbeat:%d\n" % (interval * 1_000),) if asks else ()
 
 
 def first_heartbeat(head: Head, subscription: Subscription, context: Context) -> float | None:

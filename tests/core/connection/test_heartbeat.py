@@ -1,11 +1,16 @@
 """Heartbeats: who asks for them gets them, whatever else happens, and nobody else does."""
 
 import asyncio
+from math import inf
 
 import pytest
 
 from sigil import Callbacks, Limits, Request, Response
-from sigil.core.connection.heartbeat import asks_for_heartbeats, heartbeat
+from sigil.core.connection.heartbeat import (
+    asks_for_heartbeats,
+    heartbeat,
+    keep_alive_notice,
+)
 from sigil.core.http.head import Head, parse_headers_only
 from sigil.testing import Client, WebSocket
 from tests.support.requests import UPGRADE
@@ -48,6 +53,22 @@ def test_other_requests_have_their_query_as_it_is() -> None:
 @pytest.mark.parametrize("interval", [0.0, float("inf")])
 def test_where_nobody_is_pinged_nobody_has_heartbeats(interval: float) -> None:
     assert not asks_for_heartbeats(head("/a?sigil-heartbeats"), Limits(ws_ping_interval=interval))
+
+
+@pytest.mark.parametrize(
+    ("target", "interval", "notice"),
+    [
+        ("/a?after=&sigil-heartbeats", 15.0, (b":heartbeat:15000\n",)),
+        ("/a?after=", 15.0, ()),
+        ("/a?sigil-heartbeats", 0.0, ()),
+        ("/a?sigil-heartbeats", inf, ()),
+    ],
+)
+def test_an_event_stream_says_how_often_something_comes_to_who_asks(
+    target: str, interval: float, notice: tuple[bytes, ...]
+) -> None:
+    limits = Limits(sse_keep_alive_interval=interval)
+    assert keep_alive_notice(head(target), limits) == notice
 
 
 def test_a_heartbeat_says_how_often_they_come() -> None:
