@@ -11,6 +11,7 @@ Rules: names only, and each is documented where it is defined. It does not know 
 works.
 """
 
-from .shell.web.chain import Middleware, answer, chain, map_result
+from .shell.web.chain import Middleware, answer, chain, changing, map_result
+from .shell.web.content import compress
 
-__all__ = ["Middleware", "answer", "chain", "map_result"]
+__all__ = ["Middleware", "answer", "chain", "changing", "compress", "map_result"]

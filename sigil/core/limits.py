@@ -180,6 +180,16 @@ class Limits(NamedTuple):
     Beyond this those that were encoded before are forgotten.
     """
 
+    max_retained_topics: int = 16_384
+    """Topics of which the last message that was published with `retain=True` is kept for new
+    subscribers. Beyond this those that were published first are dropped, and the log says so.
+    """
+    max_retained_len: int = 2**23
+    """Bytes of the messages that are kept so, each counted with its topic and 384 bytes more; and
+    half as many again of the same in other encodings. Beyond this those that were published first
+    are dropped, and the log says so; a message that is longer by itself is not published.
+    """
+
     # -- all clients together ----------------------------------------------------------------------
     max_inbound_len: int = 96 * 2**20
     """Bytes of incomplete requests and messages, and of the heads of requests that are not answered

@@ -16,18 +16,26 @@ from threading import get_ident
 from typing import Any, TypeAlias
 
 from ..core.broadcast.broadcast import subscriber_count
-from ..core.broadcast.entry import LATEST, NO_OPTIONS, PublishOptions
+from ..core.broadcast.entry import NO_OPTIONS
 from ..core.broadcast.position import format_position
+from ..core.broadcast.retained import payload_of
 from ..core.conn import Conn, Peer
 from ..core.connection.subscriber import is_topic_too_long
 from ..core.connection.websocket_send import buffered_amount
 from ..core.effects import SERVER_LOG
-from ..core.events import CloseRequested, Event, Publish, SendMessages, Stop, Subscribe
+from ..core.events import CloseRequested, Event, Publish, SendMessages, Subscribe
 from ..core.limits import Limits
 from ..core.send_status import SendStatus
+from ..core.server.retaining import is_too_long_to_retain
 from ..core.server.slots import clients_of, find_client
 from ..core.server.state import Server
-from ..core.topics import AllTopics, Topic
+from ..core.topics import Topic
+from .arguments import (
+    check_conn,
+    check_topic,
+    check_topic_of_message,
+    publish_options,
+)
 from .loop.engine import Engine
 from .loop.mailbox import Mailbox
 from .loop.send_buffer import TEXT, close_event, to_message
@@ -50,45 +58,6 @@ interrupts often enough would interrupt the doing of them as often.
 
 Call: TypeAlias = SendMessages | Publish | Subscribe | CloseRequested
 """What a program calls for."""
-
-
-def check_topic(topic: object) -> None:
-    """TypeError for what nobody can be subscribed to."""
-    if not isinstance(topic, str | AllTopics):
-        raise TypeError(f"a topic is a str or ALL_TOPICS, not {type(topic).__name__}")
-
-
-def check_topic_of_message(topic: object) -> None:
-    """TypeError for what no message can be published on."""
-    if isinstance(topic, AllTopics):
-        raise TypeError("a message is published on one topic, or on none: it is for everybody then")
-    if not isinstance(topic, str):
-        raise TypeError(f"a topic is a str, not {type(topic).__name__}")
-
-
-def publish_options(latest: object, retain: object, exclude: object) -> PublishOptions:
-    """The options of a message that is broadcast; TypeError for what is none."""
-    if not isinstance(latest, bool) or not isinstance(retain, bool):
-        name, value = ("retain", retain) if isinstance(latest, bool) else ("latest", latest)
-        raise TypeError(f"{name} is True or False, not {type(value).__name__}")
-    if exclude is not None and type(exclude) is not Conn:
-        raise TypeError(f"exclude is a Conn or None, not {type(exclude).__name__}")
-    if exclude is None and not retain:
-        return LATEST if latest else NO_OPTIONS
-    return PublishOptions(latest, retain, exclude)
-
-
-def stop_event(grace: float) -> Stop:
-    """The event of a program that stops its server; TypeError for what is no number of seconds."""
-    if not isinstance(grace, int | float):
-        raise TypeError(f"grace is a number of seconds, not {type(grace).__name__}")
-    return Stop(float(grace))
-
-
-def check_conn(conn: object) -> None:
-    """TypeError for what names no connection."""
-    if type(conn) is not Conn:
-        raise TypeError(f"a connection is named by a Conn, not {type(conn).__name__}")
 
 
 class Messaging(Stager):
@@ -164,6 +133,16 @@ class Messaging(Stager):
         broadcast = self.state.broadcast
         return format_position(broadcast.ring.epoch, broadcast.next_number - 1)
 
+    def retained(self, topic: str | None = None) -> str | bytes | None:
+        """The message that is retained on a topic, or on none; None if there is none."""
+        if topic is not None:
+            check_topic_of_message(topic)
+        message = self.state.broadcast.retained.messages.get(topic)
+        if message is None:
+            return None
+        payload = payload_of(message.frame)
+        return payload.decode() if message.frame[0] & 0x0F == TEXT else payload
+
     def buffered_amount(self, conn: Conn) -> int:
         """Bytes for this client that the kernel has not taken yet; 0 for one that is gone."""
         check_conn(conn)
@@ -224,11 +203,14 @@ class Messaging(Stager):
 
         It leaves at the end of the tick, at the cost of one message whatever the number of clients.
         With `latest`, a client that is behind is not sent it any more once there is a newer message
-        on its topic, or on none, that was broadcast so; whoever keeps up is sent all. `exclude`
-        names one client that is not sent it; one that is gone is nobody.
+        on its topic, or on none, that was broadcast so; whoever keeps up is sent all. With
+        `retain`, it is kept and sent to whoever is subscribed to its topic later, until another one
+        is retained there; an empty one ends that. `exclude` names one client that is not sent it;
+        one that is gone is nobody.
         `BACKPRESSURE` if some client is behind; `DROPPED` if one was so far behind that it was
-        dropped, if the message does not fit into `Limits.outgoing_buffer_sz`, or if nobody can be
-        subscribed to the topic, as it is longer than `Limits.max_topic_len`.
+        dropped, if the message does not fit into `Limits.outgoing_buffer_sz`, or into
+        `Limits.max_retained_len` if it is to be retained, or if nobody can be subscribed to the
+        topic, as it is longer than `Limits.max_topic_len`.
         """
         if topic is not None:
             check_topic_of_message(topic)
@@ -240,6 +222,10 @@ class Messaging(Stager):
         if latest or retain or exclude is not None:
             options = publish_options(latest, retain, exclude)
         opcode, payload = (TEXT, data.encode()) if type(data) is str else to_message(data)
+        if options.retain and is_too_long_to_retain(len(payload), topic, self._limits):
+            text = "a message was not broadcast, to be retained: Limits.max_retained_len is less"
+            write_log(_LOG, logging.WARNING, text)
+            return SendStatus.DROPPED
         guard = self._guard
         if (get_ident() == self._sending_thread and not guard.is_busy) or self._may_send_now():
             guard.is_busy = True
@@ -431,6 +417,7 @@ def http_server_state(server: Messaging) -> Server:
 http_server_clients = Messaging.clients
 http_server_peer = Messaging.peer
 http_server_position = Messaging.position
+http_server_retained = Messaging.retained
 http_server_buffered_amount = Messaging.buffered_amount
 http_server_subscriber_count = Messaging.subscriber_count
 http_server_context = Messaging.context

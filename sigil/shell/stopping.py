@@ -16,9 +16,10 @@ from threading import get_ident
 from types import FrameType
 
 from ..core.limits import Limits
+from .arguments import stop_event
 from .loop.engine import Engine
 from .loop.signals import is_host_loop, stopping_on_signals, waking_on_signals
-from .messaging import NO_THREAD, Messaging, stop_event
+from .messaging import NO_THREAD, Messaging
 from .program.tracebacks import EXIT_EXCEPTIONS, SecondSignal
 
 

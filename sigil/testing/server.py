@@ -44,10 +44,11 @@ from ..core.server.clock import next_deadline
 from ..core.server.fold import advance
 from ..core.server.state import NO_LAST_READS, ServerState, make_server
 from ..core.server.stats import Stats, stats
+from ..shell.arguments import stop_event
 from ..shell.callbacks import Callbacks
 from ..shell.loop.engine import Advance, Engine
 from ..shell.loop.last_look import QUEUE_MAX
-from ..shell.messaging import Messaging, stop_event
+from ..shell.messaging import Messaging
 from ..shell.program.body_sources import LateChunk, Spawn
 from ..shell.program.handlers import Application, Handler
 from ..shell.program.jobs import LateResult, Returned

@@ -11,6 +11,7 @@ does not know deadlines or sockets.
 from sigil import Callbacks, Conn, HttpServer, Limits, Request, Response, SendStatus
 from sigil.core.broadcast.entry import NO_OPTIONS
 from sigil.core.broadcast.recoding import ENTRY_LEN
+from sigil.core.broadcast.retained import MESSAGE_BYTES
 from sigil.core.events import Publish
 from sigil.core.server import advance
 from sigil.testing import Client, UpgradeRefused, WebSocket
@@ -293,6 +294,27 @@ def encoded_anew(limits: Limits, lengths: tuple[int, ...]) -> int:
     return len(server.broadcast.ring.recoded.frames)
 
 
+def retain_topics(limits: Limits, count: int) -> str:
+    """How many messages are retained of so many, each on a topic of its own, and how many lines the
+    log has about it.
+    """
+    client = Client(lambda request: Response.upgrade(), limits=limits)
+    for number in range(count):
+        client.server.broadcast("x", topic=str(number), retain=True)
+    client.run_until_idle()
+    kept = [number for number in range(count) if client.server.retained(str(number)) == "x"]
+    return f"{len(kept)} kept, {sum('retained' in line.text for line in client.log)} lines"
+
+
+def retain_length(limits: Limits, length: int) -> str:
+    """What comes of a message that is to be retained and counts for so many bytes."""
+    client = Client(lambda request: Response.upgrade(), limits=limits)
+    data = b"x" * (length - 4 - MESSAGE_BYTES)
+    status = client.server.broadcast(data, retain=True)
+    client.run_until_idle()
+    return f"{status.name}, {'kept' if client.server.retained() == data else 'not kept'}"
+
+
 # -- topics ----------------------------------------------------------------------------------------
 
 
@@ -569,6 +591,24 @@ ROWS = (
         3_001,
         "2 kept",
         "1 kept",
+    ),
+    Row(
+        "max_retained_topics",
+        Limits(max_retained_topics=3),
+        retain_topics,
+        3,
+        4,
+        "3 kept, 0 lines",
+        "3 kept, 1 lines",
+    ),
+    Row(
+        "max_retained_len",
+        Limits(max_retained_len=600),
+        retain_length,
+        600,
+        601,
+        "SUCCESS, kept",
+        "DROPPED, not kept",
     ),
     Row("history_messages", Limits(history_messages=3), look_back, 3, 4, "2 3 4", "2 3 4"),
 )

@@ -48,6 +48,7 @@ from .entry import (
 from .latest import is_superseded
 from .position import next_frame
 from .reading import last_due
+from .retained import NOTHING_RETAINED, Retained
 from .ring import (
     Ring,
     make_ring,
@@ -71,14 +72,14 @@ class Broadcast(Value):
     `encoding_counts` has the number of subscribers in each encoding but the plain one, in which
     everything is stored, and `encoded_from` the number of the first frame that each of these has
     had subscribers for all the time. `may_be_resumed`: some subscriber was told its position, and
-    may come back for what it missed. `open_count` is how many are sent what is
-    published from now on.
+    may come back for what it missed. `open_count` is how many are sent what is published from now
+    on. `retained` is kept beside the ring.
     """
 
     __match_args__ = (
         "ring", "pending", "pending_len", "pending_excluded", "cohorts", "cohort_index", "laggards",
         "laggards_at", "lowest_cursor", "encoding_counts", "encoded_from", "may_be_resumed",
-        "open_count",
+        "open_count", "retained",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -97,6 +98,7 @@ class Broadcast(Value):
         encoded_from: tuple[tuple[Encoding, int], ...],
         may_be_resumed: bool,
         open_count: int,
+        retained: Retained,
     ) -> None:
         self.ring: Final = ring
         self.pending: Final = pending
@@ -111,6 +113,7 @@ class Broadcast(Value):
         self.encoded_from: Final = encoded_from
         self.may_be_resumed: Final = may_be_resumed
         self.open_count: Final = open_count
+        self.retained: Final = retained
 
     @property
     def next_number(self) -> int:
@@ -141,6 +144,7 @@ def make_broadcast(limits: Limits, epoch: int = 0) -> Broadcast:
         encoded_from=(),
         may_be_resumed=False,
         open_count=0,
+        retained=NOTHING_RETAINED,
     )
 
 
@@ -217,7 +221,7 @@ def _with_pending(
         ring, pending, pending_len, excluded, broadcast.cohorts, broadcast.cohort_index,
         broadcast.laggards, broadcast.laggards_at, broadcast.lowest_cursor,
         broadcast.encoding_counts, broadcast.encoded_from, broadcast.may_be_resumed,
-        broadcast.open_count,
+        broadcast.open_count, broadcast.retained,
     )  # fmt: skip
 
 

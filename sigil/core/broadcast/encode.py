@@ -18,6 +18,15 @@ from .entry import Published, Subscription, entry_len
 from .position import format_position
 from .reading import entries_due
 from .recoding import encode_anew, in_tick, recoding_cost, remember, stored_frame
+from .retained import (
+    RetainedMessage,
+    RetainedRange,
+    encode_retained,
+    messages_in,
+    remember_retained,
+    retained_cost,
+    stored_retained,
+)
 from .ring import FRAMES_MAX
 
 
@@ -87,3 +96,34 @@ def encode_for(
     if recoded is ring.recoded:
         return broadcast
     return broadcast.replace(ring=ring.replace(recoded=recoded))
+
+
+def encode_retained_for(
+    broadcast: Broadcast,
+    wanted: RetainedRange,
+    encoding: Encoding,
+    tick_started_at: float,
+    limits: Limits,
+) -> Broadcast:
+    """The broadcast with what a subscriber is sent next of what is retained encoded, as far as this
+    tick allows.
+    """
+    retained = broadcast.retained
+    recoded = in_tick(broadcast.ring.recoded, tick_started_at, limits)
+    frames: list[tuple[str | None, RetainedMessage]] = []
+    room, spent = limits.max_outbox_len, 0
+    for topic, message in islice(messages_in(retained, wanted, encoding), FRAMES_MAX):
+        if room <= 0 or spent >= recoded.allowance:
+            break
+        frame = stored_retained(retained, topic, message, encoding)
+        if frame is None:
+            frame = encode_retained(message, encoding)
+            frames.append((topic, RetainedMessage(message.number, frame)))
+            spent += retained_cost(message)
+        room -= len(frame)
+    if frames:
+        retained = remember_retained(retained, frames, encoding, limits)
+        recoded = recoded.replace(allowance=recoded.allowance - spent)
+    if recoded is broadcast.ring.recoded:
+        return broadcast
+    return broadcast.replace(ring=broadcast.ring.replace(recoded=recoded), retained=retained)

@@ -7,17 +7,20 @@ transports; only how it is told its position, and a gap, is theirs.
 
 Rules: who comes back is sent exactly what was published behind its position; or is told a gap, and
 goes on at the first message that is kept. How many messages are gone is known, on which topics they
-were is not. A position that is malformed, of another epoch or of a time to come is a gap of unknown
-length, and its client begins as a new one: it is never left without a word. It does not know
-clients, nor the wire.
+were is not. What is retained comes first: to a new client all of it, and to one that is back what
+was published behind its position and is not kept otherwise. A position that is malformed, of
+another epoch or of a time to come is a gap of unknown length, and its client begins as a new one:
+it is never left without a word. It does not know clients, nor the wire.
 """
 
 from typing import Final, final
 
 from ..value import Value
 from .broadcast import Broadcast, first_cursor
+from .cohort_index import NO_TOPICS
 from .entry import Subscription
 from .position import format_start, gap_json, parse_position
+from .retained import RetainedRange, has_any
 
 
 @final
@@ -26,16 +29,19 @@ class Joining(Value):
 
     `cursor` is the number of the first message that it is to be sent, None if it is where the head
     is and joins its cohort; `position` is what it is told, and `gap` the JSON of what is missing,
-    empty if nothing is.
+    empty if nothing is. `retained` is what it is to be sent before all that, None for nothing.
     """
 
-    __match_args__ = ("cursor", "position", "gap")
+    __match_args__ = ("cursor", "position", "gap", "retained")
     __slots__ = __match_args__
 
-    def __init__(self, cursor: int | None, position: str, gap: str) -> None:
+    def __init__(
+        self, cursor: int | None, position: str, gap: str, retained: RetainedRange | None = None
+    ) -> None:
         self.cursor: Final = cursor
         self.position: Final = position
         self.gap: Final = gap
+        self.retained: Final = retained
 
 
 def join(broadcast: Broadcast, subscription: Subscription, after: str, history: int) -> Joining:
@@ -46,11 +52,19 @@ def join(broadcast: Broadcast, subscription: Subscription, after: str, history: 
     if asked is None or asked.epoch != ring.epoch or asked.number > broadcast.next_number:
         cursor = first_cursor(broadcast, subscription, history)
         number = broadcast.next_number if cursor is None else cursor
-        missed, has_gap = None, bool(after)
+        missed, has_gap, retained_from = None, bool(after), 0
     else:
         number = max(asked.number, ring.tail_number)
         is_up_to_date = number == broadcast.next_number and not broadcast.pending
         cursor = None if is_up_to_date else number
         missed, has_gap = number - asked.number, number > asked.number
-    position = format_start(ring.epoch, number, number)
-    return Joining(cursor, position, gap_json(after, position, missed) if has_gap else "")
+        retained_from = asked.retained_from
+    wanted = RetainedRange(retained_from, number, subscription.topics, NO_TOPICS, True)
+    retained = wanted if has_any(broadcast.retained, wanted, subscription.encoding) else None
+    if retained is None:
+        retained_from = number
+    elif cursor is None:
+        cursor = number  # what is published from now on comes behind what is retained
+    position = format_start(ring.epoch, number, retained_from)
+    gap = gap_json(after, position, missed) if has_gap else ""
+    return Joining(cursor, position, gap, retained)

@@ -16,10 +16,11 @@ hole would be a lie. The program is notified of the beginning and of the end (`C
 
 from typing import Final
 
+from ..broadcast.announcing import announce_start
 from ..broadcast.cohort_index import shared
 from ..broadcast.encoding import Encoding
 from ..broadcast.entry import Subscription
-from ..broadcast.joining import Joining, join
+from ..broadcast.joining import join
 from ..broadcast.position import format_position
 from ..close_reasons import CloseReason
 from ..effects import CallSseOpen
@@ -28,7 +29,6 @@ from ..http.bodies import EventStream
 from ..http.head import request_of
 from ..http.sse import (
     KEEP_ALIVE_COMMENT,
-    encode_gap,
     encode_id,
     encode_retry,
     last_event_id,
@@ -81,9 +81,16 @@ def open_event_stream(
         ),
         outstanding=(),
         responded=client.responded + len(client.outstanding),
-        subscriber=make_subscriber(subscription, cursor, is_behind, body.slow == "skip"),
+        subscriber=make_subscriber(
+            subscription, cursor, is_behind, body.slow == "skip", joining.retained
+        ),
     )
-    client, sent = write(client, (*segments, _opening(joining, body.retry_ms)))
+    # An id without data is no event, but it is what the client will come back with (WHATWG HTML
+    # section 9.2.6).
+    opening = announce_start(subscription, joining.position, joining.gap)
+    if body.retry_ms is not None:
+        opening = encode_retry(body.retry_ms) + opening
+    client, sent = write(client, (*segments, opening))
     request = request_of(head, b"", client.peer, client.conn)
     effects += [*sent, CallSseOpen(client.conn, request)]
     error = incoming.final_error
@@ -96,19 +103,6 @@ def open_event_stream(
 def event_stream_subscription(body: EventStream, limits: Limits) -> Subscription | str:
     """The subscription that a response asks for; or a sentence about which limit it is beyond."""
     return add_topics(Subscription(Encoding.SSE, frozenset()), body.topics, limits)
-
-
-def _opening(joining: Joining, retry_ms: int | None) -> bytes:
-    """How an event stream begins: with the time to wait before each reconnection, if it is chosen,
-    and its position, with an event that reports what is missing if something is.
-
-    An id without data is no event, but it is what the client will come back with (WHATWG HTML
-    section 9.2.6).
-    """
-    retry = b"" if retry_ms is None else encode_retry(retry_ms)
-    if joining.gap:
-        return retry + encode_gap(joining.gap, joining.position)
-    return retry + encode_id(joining.position)
 
 
 def send_keep_alive(client: Client, context: Context) -> Step:

@@ -17,14 +17,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final, final
 
 from ..broadcast.broadcast import Broadcast
-from ..broadcast.encode import encode_for
+from ..broadcast.encode import encode_for, encode_retained_for
 from ..broadcast.encoding import ENCODING_INFO, Encoding, encode_message
 from ..broadcast.entry import Subscription, frame_len_for, is_excluded, matches
 from ..broadcast.latest import is_superseded
 from ..broadcast.position import (
-    format_position,
-    gap_frame,
-    gap_json,
     next_frame,
     next_frames_len,
 )
@@ -38,7 +35,6 @@ from ..broadcast.reading import (
 from ..broadcast.ring import FRAMES_MAX, Ring
 from ..conn import Conn
 from ..events import Segment
-from ..http.sse import encode_gap
 from ..limits import Limits
 from ..value import Value
 from ..websocket.frames import (
@@ -48,11 +44,13 @@ from ..websocket.frames import (
     frame_header,
     frame_len,
 )
+from .retained_reading import read_retained, retained_backlog_len, skip_to_tail
 from .subscriber import (
     OPEN,
     Follow,
     LongFrame,
     Queue,
+    RetainedPlace,
     Subscriber,
     after_dequeue,
     item_len,
@@ -195,7 +193,7 @@ class Dequeued(Value):
 def dequeue(
     conn: Conn,
     subscriber: Subscriber,
-    ring: Ring,
+    broadcast: Broadcast,
     room: int,
     pongs: bytes = b"",
     is_scheduled: bool = False,
@@ -204,10 +202,12 @@ def dequeue(
     before them, then the queue, then what was published for a laggard. The subscriber
     `is_scheduled` afterwards if it is still on the list of those to be flushed.
     """
-    is_open, items, cursor = subscriber.close_state is OPEN, subscriber.queue, subscriber.cursor
+    ring, queue, cursor = broadcast.ring, subscriber.queue, subscriber.cursor
     gap = b""
     if cursor is not None and cursor < ring.tail_number:
-        gap, cursor = _gap_before(subscriber.subscription, ring, cursor), ring.tail_number
+        gap, queue = skip_to_tail(subscriber, broadcast, cursor)
+        cursor = ring.tail_number
+    is_open, items = subscriber.close_state is OPEN, queue
     if is_open and cursor is not None:
         items = (*items, Follow(ring.head_number, subscriber.subscription, 0))
     segments: list[Segment] = [pongs] if pongs and is_open else []
@@ -221,6 +221,11 @@ def dequeue(
             left, cursor = _read_broadcast(segments, ring, cursor or 0, item, left, frames)
             if cursor < item.to:
                 break
+        elif isinstance(item, RetainedPlace):
+            left, rest = read_retained(segments, broadcast, subscriber.subscription, item, left)
+            if rest is not None:
+                queue = (*queue[:taken], rest, *queue[taken + 1 :])
+                break
         else:
             segments += segments_of(item)
             left -= item_len(item)
@@ -229,8 +234,7 @@ def dequeue(
     is_all = taken == len(items) and not is_cut
     cursor = _cursor_after(cursor, is_all, ring.head_number)
     is_behind = cursor is not None and (is_cut or subscriber.is_behind)
-    rest = subscriber.queue[taken:]
-    after = after_dequeue(subscriber, rest, cursor, is_scheduled, is_behind)
+    after = after_dequeue(subscriber, queue[taken:], cursor, is_scheduled, is_behind)
     return Dequeued(join_segments(segments), after, is_all, is_cut)
 
 
@@ -267,18 +271,6 @@ def join_segments(segments: list[Segment]) -> tuple[Segment, ...]:
 def _join(segments: list[Segment]) -> Segment:
     """These segments as one, without a copy if it is only one."""
     return b"".join(segments) if len(segments) > 1 else segments[0]
-
-
-def _gap_before(subscription: Subscription, ring: Ring, cursor: int) -> bytes:
-    """What tells a subscriber that it goes on at the tail of the ring, past messages that are not
-    kept any more, the first of which it needed; empty for one that is not told positions.
-    """
-    after = format_position(ring.epoch, cursor - 1)
-    position = format_position(ring.epoch, ring.tail_number - 1)
-    gap = gap_json(after, position, ring.tail_number - cursor)
-    if subscription.encoding is Encoding.SSE:
-        return encode_gap(gap, position)
-    return gap_frame(gap) if subscription.has_positions else b""
 
 
 def _frames_for(
@@ -332,6 +324,10 @@ def encode_ahead(
     if subscriber.cursor is None or subscriber.subscription.encoding is Encoding.PLAIN:
         return broadcast
     cursor = max(subscriber.cursor, broadcast.ring.tail_number)
+    first = subscriber.queue[0] if subscriber.queue else None
+    if isinstance(first, RetainedPlace):
+        encoding = subscriber.subscription.encoding
+        broadcast = encode_retained_for(broadcast, first.wanted, encoding, tick_started_at, limits)
     places = _places(subscriber, broadcast.ring.head_number)
     if not places:
         return broadcast
@@ -370,7 +366,7 @@ def backlog_len(conn: Conn, subscriber: Subscriber, broadcast: Broadcast) -> int
     """Bytes of what was published, until now, that a subscriber is still to be sent; what was not
     encoded for it yet counts as plain frames.
     """
-    ring, length = broadcast.ring, 0
+    ring, length = broadcast.ring, retained_backlog_len(subscriber, broadcast)
     cursor = ring.head_number if subscriber.cursor is None else subscriber.cursor
     cursor = max(cursor, ring.tail_number)
     for place in _places(subscriber, broadcast.next_number):

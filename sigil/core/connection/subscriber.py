@@ -6,10 +6,10 @@ alone, in one order. So the record holds the place in the broadcast (`cursor`), 
 else is to be sent, and how far the end of the connection has got. What a WebSocket has besides,
 because its peer sends messages too, is a record of its own (`websocket_state`).
 
-Rules: a place in the queue (`Follow`) stands for everything that was published up to a number, so
-that the order is kept without copying a frame. `cursor` is None while the subscriber is where its
-cohort is, and a number once it lags. It does not know how queues are filled or emptied
-(`send_queue`), nor sockets.
+Rules: a place in the queue (`Follow`) stands for everything that was published up to a number, or
+(`RetainedPlace`) for what is retained, so that the order is kept without copying a frame. `cursor`
+is None while the subscriber is where its cohort is, and a number once it lags. It does not know how
+queues are filled or emptied (`send_queue`), nor sockets.
 """
 
 from collections.abc import Collection
@@ -17,6 +17,7 @@ from enum import IntEnum
 from typing import Final, TypeAlias, final
 
 from ..broadcast.entry import Subscription, with_topics
+from ..broadcast.retained import RetainedRange
 from ..close_reasons import CloseReason
 from ..events import Segment
 from ..limits import Limits
@@ -84,6 +85,24 @@ def make_place(to: int, subscription: Subscription, previous: Subscription | Non
 
 
 @final
+class RetainedPlace(Value):
+    """A place in a queue: what is retained, in this range, and not replaced when it is sent."""
+
+    __match_args__ = ("wanted", "size")
+    __slots__ = __match_args__
+
+    def __init__(self, wanted: RetainedRange, size: int) -> None:
+        self.wanted: Final = wanted
+        self.size: Final = size
+        """Bytes of memory that are held for it."""
+
+
+def make_retained_place(wanted: RetainedRange) -> RetainedPlace:
+    """A place for this range, whose topics the subscription of its client has anyway."""
+    return RetainedPlace(wanted, PLACE_BYTES + TOPIC_PLACE_BYTES * len(wanted.known))
+
+
+@final
 class LongFrame(Value):
     """A frame whose payload is too long to be copied behind its header: one item of a queue, so
     that nothing can come between the two.
@@ -97,13 +116,15 @@ class LongFrame(Value):
         self.payload: Final = payload
 
 
-QueueItem: TypeAlias = Segment | LongFrame | Follow
+Place: TypeAlias = Follow | RetainedPlace
+QueueItem: TypeAlias = Segment | LongFrame | Place
 Queue: TypeAlias = tuple[QueueItem, ...]
+NO_QUEUE: Final[Queue] = ()
 
 
 def item_len(item: QueueItem) -> int:
     """Bytes to be sent of an item of a queue; a place has none."""
-    if isinstance(item, Follow):
+    if isinstance(item, (Follow, RetainedPlace)):
         return 0
     return len(item.header) + len(item.payload) if isinstance(item, LongFrame) else len(item)
 
@@ -112,7 +133,7 @@ def segments_in(queue: Queue) -> tuple[Segment, ...]:
     """The segments to be sent of a queue in which there are no places."""
     segments: tuple[Segment, ...] = ()
     for item in queue:
-        assert not isinstance(item, Follow)
+        assert not isinstance(item, (Follow, RetainedPlace))
         segments += segments_of(item)
     return segments
 
@@ -188,7 +209,7 @@ def places_len_max(limits: Limits) -> int:
 
 def places_len(queue: Queue) -> int:
     """Bytes of memory that are held for the places in a queue."""
-    return sum([item.size for item in queue if isinstance(item, Follow)])
+    return sum([item.size for item in queue if isinstance(item, (Follow, RetainedPlace))])
 
 
 def add_topics(
@@ -223,11 +244,20 @@ def is_topic_too_long(topic: str, limits: Limits) -> bool:
 
 
 def make_subscriber(
-    subscription: Subscription, cursor: int | None, is_behind: bool = False, skips: bool = False
+    subscription: Subscription,
+    cursor: int | None,
+    is_behind: bool = False,
+    skips: bool = False,
+    retained: RetainedRange | None = None,
 ) -> Subscriber:
-    """A subscriber that has been sent nothing yet."""
-    reason = CloseReason.OK
-    return Subscriber(False, (), 0, OPEN, reason, subscription, cursor, 0, is_behind, skips)
+    """A subscriber that has been sent nothing yet, and is first sent what is retained, if that is
+    given.
+    """
+    queue, held, reason = NO_QUEUE, 0, CloseReason.OK
+    if retained is not None:
+        place = make_retained_place(retained)
+        queue, held = (place,), place.size
+    return Subscriber(False, queue, 0, OPEN, reason, subscription, cursor, held, is_behind, skips)
 
 
 def with_queue(

@@ -12,11 +12,11 @@ delivered until it has returned from that. It does not know what happens on the 
 from functools import lru_cache
 from typing import Final
 
+from ..broadcast.announcing import announce_start
 from ..broadcast.cohort_index import shared
 from ..broadcast.entry import Subscription
 from ..broadcast.joining import Joining, join
 from ..broadcast.negotiation import negotiate
-from ..broadcast.position import gap_frame, position_frame
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..effects import CallWsOpen
 from ..http.bodies import Upgrade
@@ -86,7 +86,7 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
         incoming=DELIVERING,
         outstanding=(),
         responded=client.responded + 1,
-        subscriber=_subscribe(client, subscription, joining.cursor, body.slow, context),
+        subscriber=_subscribe(client, subscription, joining, body.slow, context),
         websocket=make_websocket(
             rules, first_heartbeat(head, subscription, context), asks_for_heartbeats(head, limits)
         ),
@@ -119,11 +119,8 @@ def _opening(
     """What a client is sent first, if it has asked for any of it: its position, what is missing
     before that, and how often heartbeats come.
     """
-    frames: tuple[bytes, ...] = ()
-    if subscription.has_positions:
-        frames = (position_frame(joining.position),)
-        if joining.gap:
-            frames = (*frames, gap_frame(joining.gap))
+    start = announce_start(subscription, joining.position, joining.gap)
+    frames = (start,) if start else ()
     if asks_for_heartbeats(head, limits):
         frames = (*frames, encode_frame(Opcode.TEXT, heartbeat(limits)))
     return frames
@@ -152,11 +149,12 @@ def _frame_rules(limits: Limits, allows_rsv1: bool) -> FrameRules:
 
 
 def _subscribe(
-    client: Client, subscription: Subscription, cursor: int | None, slow: str, context: Context
+    client: Client, subscription: Subscription, joining: Joining, slow: str, context: Context
 ) -> Subscriber:
-    """The client as a subscriber, which is sent what was published from its cursor on."""
-    broadcast, skips = context.broadcast, slow == "skip"
+    """The client as a subscriber, which is sent what follows from where it begins."""
+    broadcast, cursor, skips = context.broadcast, joining.cursor, slow == "skip"
     if cursor is None and client.outgoing is not NOTHING_OUTGOING:
         cursor = broadcast.next_number  # the responses before it are not taken yet
     is_behind = begins_behind(client, cursor, broadcast)
-    return make_subscriber(shared(broadcast.cohort_index, subscription), cursor, is_behind, skips)
+    subscription = shared(broadcast.cohort_index, subscription)
+    return make_subscriber(subscription, cursor, is_behind, skips, joining.retained)

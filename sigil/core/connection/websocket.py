@@ -296,7 +296,7 @@ def flush_websocket(client: Client, context: Context) -> Step:
     was behind has taken all that it was sent until now.
     """
     is_behind = client.outgoing.outbox or client.outgoing.is_full
-    client, effects = flush_messages(client, context.broadcast.ring, context.limits)
+    client, effects = flush_messages(client, context.broadcast, context.limits)
     if websocket_of(client).awaits_drain and not is_behind:
         client = _with_awaits_drain(client, False)
         if subscriber_of(client).close_state is OPEN:

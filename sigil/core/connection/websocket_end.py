@@ -123,8 +123,8 @@ def _close_connection(
     is_closing = subscriber_of(client).close_state is CloseState.CLOSING
     if subscriber_of(client).close_state is OPEN:
         client = with_subscriber(client, enqueue_broadcast(subscriber_of(client), broadcast))
-    ring = commit_pending(broadcast).ring
-    dequeued = dequeue_for(client, ring, context.limits.max_outbox_len)
+    broadcast = commit_pending(broadcast)
+    dequeued = dequeue_for(client, broadcast, context.limits.max_outbox_len)
     if is_closing and dequeued.subscriber.queue:  # our close frame is its last, and did not leave
         frame = encode_frame(Opcode.CLOSE, encode_close(code))
     segments = (*dequeued.segments, frame) if frame else dequeued.segments
@@ -158,8 +158,8 @@ def closing_frames(client: Client, reason: CloseReason, context: Context) -> lis
         return []
     if is_open:
         client = with_subscriber(client, enqueue_broadcast(subscriber, broadcast))
-    ring = commit_pending(broadcast).ring
-    segments = dequeue_for(client, ring, context.limits.max_outbox_len).segments
+    broadcast = commit_pending(broadcast)
+    segments = dequeue_for(client, broadcast, context.limits.max_outbox_len).segments
     if is_open and client.websocket is not None:
         info = CLOSE_INFO[reason]
         payload = encode_close(info.code, info.sentence)

@@ -32,6 +32,7 @@ from .client_status import buffered_len, is_in_cohort, outbox_len, subscriber_of
 from .context import Context, Outcome, Step
 from .outgoing import with_outbox
 from .output import KEEP, write_and_shut
+from .retained_reading import enqueue_retained
 from .send_queue import (
     Dequeued,
     backlog_len,
@@ -132,7 +133,9 @@ def reply(
     return with_queue(subscriber, queue, queued_len, subscriber.is_scheduled), ()
 
 
-def flush_messages(client: Client, ring: Ring, limits: Limits, is_scheduled: bool = False) -> Step:
+def flush_messages(
+    client: Client, broadcast: Broadcast, limits: Limits, is_scheduled: bool = False
+) -> Step:
     """Send what is queued, as far as there is room; nothing to a client that is behind with
     reading. It `is_scheduled` afterwards if it is still on the list of those to be flushed.
     """
@@ -141,7 +144,7 @@ def flush_messages(client: Client, ring: Ring, limits: Limits, is_scheduled: boo
         queue, queued_len = subscriber.queue, subscriber.queued_len
         unsent = with_queue(subscriber, queue, queued_len, is_scheduled)
         return with_subscriber(client, unsent), []
-    dequeued = dequeue_for(client, ring, limits.max_outbox_len, is_scheduled)
+    dequeued = dequeue_for(client, broadcast, limits.max_outbox_len, is_scheduled)
     return _send_dequeued(client, (), dequeued, client.waiting_since)
 
 
@@ -150,16 +153,18 @@ def resume_sending(client: Client, context: Context) -> Step:
     outbox = client.outgoing.outbox
     room = context.limits.max_outbox_len - sum(map(len, outbox))
     is_scheduled = subscriber_of(client).is_scheduled
-    dequeued = dequeue_for(client, context.broadcast.ring, room, is_scheduled)
+    dequeued = dequeue_for(client, context.broadcast, room, is_scheduled)
     return _send_dequeued(client, outbox, dequeued, context.now)
 
 
-def dequeue_for(client: Client, ring: Ring, room: int, is_scheduled: bool = False) -> Dequeued:
+def dequeue_for(
+    client: Client, broadcast: Broadcast, room: int, is_scheduled: bool = False
+) -> Dequeued:
     """What is to be sent next to this client, about `room` bytes at most, behind the pongs that are
     due to it; it `is_scheduled` afterwards or not.
     """
     pongs = b"" if client.websocket is None else client.websocket.pongs
-    return dequeue(client.conn, subscriber_of(client), ring, room, pongs, is_scheduled)
+    return dequeue(client.conn, subscriber_of(client), broadcast, room, pongs, is_scheduled)
 
 
 def _send_dequeued(
@@ -328,6 +333,8 @@ def on_subscribe(client: Client, event: Subscribe, context: Context) -> Outcome:
     subscription = shared(context.broadcast.cohort_index, subscription)
     is_full = subscriber.places_len >= places_len_max(context.limits)
     before, subscriber = subscriber, enqueue_broadcast(subscriber, context.broadcast)
+    if event.is_subscribed:
+        subscriber = enqueue_retained(subscriber, event.topic, context.broadcast)
     if is_full and subscriber.places_len > before.places_len:
         text = f"{client.peer} dropped, WS_CLIENT_TOO_SLOW: no room for one more change of topics"
         return Disconnected(client, CloseReason.WS_CLIENT_TOO_SLOW), [

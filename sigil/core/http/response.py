@@ -272,6 +272,16 @@ class Response(Value):
         return _respond(status, TEXT, headers, text.encode(errors="replace"))
 
 
+def with_headers(response: Response, headers: Pairs) -> Response:
+    """The response with other headers."""
+    return Response(response.status, headers, response.body)
+
+
+def with_body(response: Response, body: Body, headers: Pairs) -> Response:
+    """The response with another body, and other headers for it."""
+    return Response(response.status, headers, body)
+
+
 def _not_text(value: object) -> TypeError:
     """The error for what is given as a text and is none."""
     return TypeError(f"a text is a str, not {type(value).__name__}")

@@ -96,8 +96,8 @@ def _flush_one(server: Server, conn: Conn, parse: Parse) -> tuple[Server, list[E
     if client is None or client.subscriber is None:
         return server, []
     batch.encode_ahead(client)
-    ring, is_scheduled = batch.server.broadcast.ring, client.subscriber.is_scheduled
-    batch.commit(client, flush_messages(client, ring, server.limits, is_scheduled))
+    broadcast, is_scheduled = batch.server.broadcast, client.subscriber.is_scheduled
+    batch.commit(client, flush_messages(client, broadcast, server.limits, is_scheduled))
     return batch.finish()
 
 
@@ -126,7 +126,7 @@ def _flush_each(batch: Batch, conns: Iterable[Conn], unhandled: frozenset[Conn])
         elif client.websocket is not None:
             batch.commit(client, flush_websocket(client, context))
         else:
-            batch.commit(client, flush_messages(client, context.broadcast.ring, context.limits))
+            batch.commit(client, flush_messages(client, context.broadcast, context.limits))
 
 
 # -- to cohorts ------------------------------------------------------------------------------------

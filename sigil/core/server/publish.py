@@ -8,8 +8,8 @@ Rules: what is published is bounded by the ring. What was published in this tick
 overwritten by what follows: the tick is flushed first. A laggard that still needs an entry which is
 overwritten is disconnected, because a stream with a gap in it would be wrong and nobody would know;
 one that skips has fallen off the ring, and is told the gap when it reads on. A message that cannot
-fit on the ring at all is not published, and that is logged. This file does not know who receives
-what: the cohorts do.
+fit on the ring at all, or cannot be retained and should be, is not published, and that is logged.
+This file does not know who receives what: the cohorts do.
 """
 
 from ..broadcast.broadcast import (
@@ -21,7 +21,7 @@ from ..broadcast.broadcast import (
 )
 from ..broadcast.encode import encode_entries, encode_entry
 from ..broadcast.encoding import Encoding
-from ..broadcast.entry import Published, entry_len, plain_entries
+from ..broadcast.entry import Publication, Published, entry_len, plain_entries
 from ..broadcast.laggards import (
     filed_under,
     laggards_passed,
@@ -35,9 +35,11 @@ from ..connection.send_queue import next_needed
 from ..connection.websocket_send import advance_cursor, drop_too_slow
 from ..effects import SERVER_LOG, Effect, Log, LogLevel
 from ..events import Publish
+from ..limits import Limits
 from ..websocket.frames import Opcode, frame_len
 from .batch import Batch
 from .flush import FLUSH_ALL, flush
+from .retaining import is_too_long_to_retain, retain_published
 from .state import Server, with_broadcast
 
 
@@ -45,10 +47,14 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
     """The server with these messages published, and the effects: none, unless the tick has to be
     flushed or laggards are disconnected to make room.
     """
-    broadcast = server.broadcast
-    if not has_subscribers(broadcast, server.limits):
-        return _skip(server, event), []
-    entries = encoded = plain_entries(event.messages)
+    broadcast, limits = server.broadcast, server.limits
+    messages, refused = _without_too_long(event.messages, limits)
+    if refused:
+        server, effects = publish(server, Publish(messages), parse)
+        return server, refused + effects
+    if not has_subscribers(broadcast, limits):
+        return _skip(server, messages)
+    entries = encoded = plain_entries(messages)
     if broadcast.encoding_counts:
         encoded = encode_entries(entries, broadcast)
         length = sum(map(entry_len, encoded))
@@ -72,14 +78,45 @@ def _depends_on_order(before: Broadcast, after: Broadcast) -> bool:
     return has_superseded and after.ring.tail_number > before.lowest_cursor
 
 
-def _skip(server: Server, event: Publish) -> Server:
-    """The server when nobody is to be sent these messages: those that would fit only take a
-    number.
+def _without_too_long(
+    messages: tuple[Publication, ...], limits: Limits
+) -> tuple[tuple[Publication, ...], list[Effect]]:
+    """The messages without those that cannot be retained and should be, and a line for each."""
+    too_long = [
+        len(payload)
+        for _, payload, topic, options in messages
+        if options.retain and is_too_long_to_retain(len(payload), topic, limits)
+    ]
+    if not too_long:
+        return messages, []
+    left = [
+        message
+        for message in messages
+        if not (message[3].retain and is_too_long_to_retain(len(message[1]), message[2], limits))
+    ]
+    reason = "Limits.max_retained_len is less"
+    return tuple(left), [
+        Log(
+            SERVER_LOG,
+            LogLevel.WARNING,
+            f"a message of {length} bytes was not broadcast, to be retained: {reason}",
+        )
+        for length in too_long
+    ]
+
+
+def _skip(server: Server, messages: tuple[Publication, ...]) -> tuple[Server, list[Effect]]:
+    """The server when nobody is to be sent these messages: those that would fit only take a number,
+    and may be retained.
     """
     broadcast = server.broadcast
     max_len = broadcast.ring.max_bytes
-    count = sum([frame_len(len(payload)) <= max_len for _, payload, _, _ in event.messages])
-    return with_broadcast(server, skip_numbers(broadcast, count), server.totals)
+    fitting = [message for message in messages if frame_len(len(message[1])) <= max_len]
+    number = broadcast.next_number
+    after = with_broadcast(server, skip_numbers(broadcast, len(fitting)), server.totals)
+    if all(not options.retain for _, _, _, options in fitting):
+        return after, []
+    return retain_published(after, enumerate(plain_entries(fitting), number))
 
 
 def _publish_one_by_one(
@@ -122,11 +159,15 @@ def _append(
     if broadcast.encoding_counts and Encoding.SSE in dict(broadcast.encoding_counts):
         skipped = sum([entry.frame[0] & 0x0F != Opcode.TEXT for entry in entries])
         totals = totals.replace(sse_skipped=totals.sse_skipped + skipped)
-    server = with_broadcast(server, broadcast, totals)
+    server, effects = retain_published(
+        with_broadcast(server, broadcast, totals), enumerate(entries, number)
+    )
     if broadcast.ring.tail_number <= broadcast.lowest_cursor:
-        return server, []
+        return server, effects
     # what the entries supersede is needed no more, also if they overwrite what supersedes it
-    return _move_laggards(server, with_latest(ring_before, entries, number), parse)
+    ring_before = with_latest(ring_before, entries, number)
+    server, more = _move_laggards(server, ring_before, parse)
+    return server, effects + more
 
 
 def _move_laggards(server: Server, ring_before: Ring, parse: Parse) -> tuple[Server, list[Effect]]:

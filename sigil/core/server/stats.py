@@ -44,6 +44,8 @@ class Stats(NamedTuple):
     """How often a slow subscriber was moved on past messages that are not kept (`slow="skip"`)."""
     skipped_messages: int
     """Those messages, on whatever topic."""
+    retained_dropped: int
+    """Messages that were retained and were dropped to make room for others."""
     core: str
     """Which core runs: `"compiled"` or `"pure"`."""
 
@@ -66,5 +68,6 @@ def stats(server: Server) -> Stats:
         sse_skipped=totals.sse_skipped,
         skips=totals.skips,
         skipped_messages=totals.skipped_messages,
+        retained_dropped=totals.retained_dropped,
         core=core_build(),
     )

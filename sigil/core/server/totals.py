@@ -24,7 +24,7 @@ class Totals(Value):
 
     __match_args__ = (
         "accepted", "rejected", "requests", "bytes_in", "bytes_out", "stale_responses",
-        "closed", "sse_skipped", "skips", "skipped_messages",
+        "closed", "sse_skipped", "skips", "skipped_messages", "retained_dropped",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -40,6 +40,7 @@ class Totals(Value):
         sse_skipped: int,
         skips: int,
         skipped_messages: int,
+        retained_dropped: int,
     ) -> None:
         self.accepted: Final = accepted
         self.rejected: Final = rejected
@@ -57,9 +58,11 @@ class Totals(Value):
         """Slow subscribers that were moved on past messages that were not kept any more."""
         self.skipped_messages: Final = skipped_messages
         """Those messages, on whatever topic."""
+        self.retained_dropped: Final = retained_dropped
+        """Retained messages that were dropped to make room for others."""
 
 
-NO_TOTALS: Final = Totals(0, 0, 0, 0, 0, 0, pmap(), 0, 0, 0)
+NO_TOTALS: Final = Totals(0, 0, 0, 0, 0, 0, pmap(), 0, 0, 0, 0)
 
 
 def count_sent(totals: Totals, length: int) -> Totals:
@@ -67,7 +70,7 @@ def count_sent(totals: Totals, length: int) -> Totals:
     return Totals(
         totals.accepted, totals.rejected, totals.requests, totals.bytes_in,
         totals.bytes_out + length, totals.stale_responses, totals.closed, totals.sse_skipped,
-        totals.skips, totals.skipped_messages,
+        totals.skips, totals.skipped_messages, totals.retained_dropped,
     )  # fmt: skip
 
 
@@ -92,4 +95,5 @@ def add_run(totals: Totals, accepted: int, ended: Sequence[tuple[Client, CloseRe
     return Totals(
         totals.accepted + accepted, totals.rejected, requests, bytes_in, bytes_out,
         totals.stale_responses, closed, totals.sse_skipped, totals.skips, totals.skipped_messages,
+        totals.retained_dropped,
     )  # fmt: skip

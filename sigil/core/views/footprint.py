@@ -15,6 +15,8 @@ varies each of them. This file does not know a server: another test attacks one,
 
 from typing import Final
 
+from ..broadcast.retained import MESSAGE_BYTES as RETAINED_BYTES
+from ..broadcast.retained import max_encoded_len
 from ..connection.client_status import UNCOUNTED_BYTES
 from ..connection.subscriber import places_len_max
 from ..http.field_lines import (
@@ -89,6 +91,7 @@ def footprint(limits: Limits, *, response_len: int = 65_536, tick_len: int = 1_0
         + _responses(limits, response_len)
         + _subscribers(limits)
         + _broadcast(limits, tick_len)
+        + _retained(limits, tick_len)
         + _cached_heads(limits)
         + REMEMBERED_BYTES
     )
@@ -189,6 +192,16 @@ def _broadcast(limits: Limits, tick_len: int) -> int:
     held = limits.outgoing_buffer_sz + limits.max_recoded_len + messages
     # one tick more for the last message that was encoded anew, which is kept whatever its length
     return held + (3 + limits.max_ws_connection_cnt) * tick
+
+
+def _retained(limits: Limits, tick_len: int) -> int:
+    """Bytes of what is retained, and of the same in other encodings, of which one message is kept
+    whatever its length.
+    """
+    message = RETAINED_BYTES + CHAR_BYTES_MAX * limits.max_topic_len + tick_len
+    held = min(limits.max_retained_len, limits.max_retained_topics * message)
+    longest = min(EVENT_GROWTH * held, EVENT_GROWTH * tick_len + EVENT_BYTES)
+    return held + max_encoded_len(limits) + longest if held else 0
 
 
 def _cached_heads(limits: Limits) -> int:

@@ -177,6 +177,20 @@ def answer(handler: Handler, request: Request, function: ToResponse) -> Any:
     return map_result(result, function, lambda error: error_response(request, error))
 
 
+def changing(change: Callable[[Request, Response], Response]) -> Middleware:
+    """Middleware that sends another response: what `change` makes of the request and the response
+    to it.
+    """
+
+    def around(handler: Handler) -> Handler:
+        def call(request: Request) -> Any:
+            return answer(handler, request, lambda response: change(request, response))
+
+        return call
+
+    return around
+
+
 def error_response(request: Request, error: BaseException) -> Response:
     """The response to what a handler raised, which is logged: the status and sentence of `BadInput`
     and nothing of anything else, with 500.

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sigil.core.broadcast.broadcast import make_broadcast
 from sigil.core.broadcast.encoding import Encoding
 from sigil.core.broadcast.entry import Subscription
-from sigil.core.broadcast.ring import make_ring
 from sigil.core.connection.client import make_client
 from sigil.core.connection.client_status import has_unsent, websocket_of
 from sigil.core.connection.send_queue import COPY_MAX, append_frames, dequeue, enqueue
@@ -34,7 +34,7 @@ SIZES = st.sampled_from((0, 1, 5, 125, 126, 1_000, COPY_MAX - 4, COPY_MAX, COPY_
 DATA = st.tuples(st.sampled_from((1, 2)), SIZES)
 CONTROL = st.tuples(st.sampled_from((8, 9, 10)), st.integers(0, 125))
 SAYINGS = st.lists(st.one_of(DATA, CONTROL), max_size=40)
-EMPTY = make_ring(1_000, 10)
+EMPTY = make_broadcast(Limits(outgoing_buffer_sz=1_000, max_ws_send_frame_cnt=10))
 NOBODY = make_subscriber(Subscription(Encoding.PLAIN, frozenset()), None)
 
 

@@ -47,6 +47,7 @@ def figures(server: Server, **changes: object) -> Stats:
         sse_skipped=0,
         skips=0,
         skipped_messages=0,
+        retained_dropped=0,
         core=core_build(),
     )
     assert type(stats(server)) is Stats

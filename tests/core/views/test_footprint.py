@@ -33,6 +33,8 @@ SMALL = Limits(
     max_thread_queue_len=MIB,
     max_read_len=8_192,
     max_recoded_len=65_536,
+    max_retained_topics=64,
+    max_retained_len=65_536,
 )
 CROWDED = SMALL._replace(
     max_connection_cnt=4_096,
@@ -63,6 +65,8 @@ COUNTED = {
     "outgoing_buffer_sz": SMALL,
     "max_ws_send_frame_cnt": SMALL,
     "max_recoded_len": SMALL,
+    "max_retained_topics": SMALL._replace(max_retained_len=MIB),
+    "max_retained_len": SMALL,
     "max_inbound_len": CROWDED,
     "max_outbound_len": CROWDED,
     "max_cached_heads": SMALL,
@@ -150,7 +154,9 @@ def test_a_small_server_is_small() -> None:
 
 
 def test_a_server_that_takes_nobody_costs_what_it_remembers() -> None:
-    nobody = SMALL._replace(max_connection_cnt=1, max_ws_connection_cnt=0, max_cached_heads=0)
+    nobody = SMALL._replace(
+        max_connection_cnt=1, max_ws_connection_cnt=0, max_cached_heads=0, max_retained_topics=0
+    )
     most = 3 * MIB + nobody.max_thread_queue_len + REMEMBERED_BYTES
     assert footprint(nobody, response_len=0) < most < 16 * MIB
 

@@ -1,0 +1,33 @@
+"""How a subscriber is sent its position, and a gap, in the form of its transport.
+
+Theory: what is announced follows from the broadcast alone (`joining`), and is the same over every
+transport; how it is written is a matter of its encoding.
+
+Rules: a WebSocket that has not asked for positions is sent none. A gap comes with the position
+behind it. It does not know when anything is announced.
+"""
+
+from ..http.sse import encode_gap, encode_id
+from .encoding import Encoding
+from .entry import Subscription
+from .position import gap_frame, position_frame
+
+
+def announce_position(subscription: Subscription, position: str) -> bytes:
+    """What sends a subscriber its position; empty for one that has not asked for that."""
+    if subscription.encoding is Encoding.SSE:
+        return encode_id(position)
+    return position_frame(position) if subscription.has_positions else b""
+
+
+def announce_start(subscription: Subscription, position: str, gap: str) -> bytes:
+    """What sends a subscriber its first position, and the gap before that, which is JSON, if it is
+    not empty; empty for one that has not asked for that.
+    """
+    if not gap:
+        return announce_position(subscription, position)
+    if subscription.encoding is Encoding.SSE:
+        return encode_gap(gap, position)
+    if subscription.has_positions:
+        return position_frame(position) + gap_frame(gap)
+    return b""

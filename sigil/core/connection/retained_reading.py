@@ -1,0 +1,145 @@
+"""What is retained, as a subscriber takes it.
+
+Theory: there may be thousands of retained messages, and thousands of clients that join at once. So
+none is given a copy of them, nor a snapshot: its queue has a place, which stands for a range of
+message numbers, and is read piece by piece when there is room.
+
+Rules: what was replaced before it was read has another number by then, and is not read here: it
+comes as all that is published. So each message is sent once. A subscriber that joins is sent its
+position behind each piece, so that one that is cut off goes on there. It does not know the rest of
+the queue.
+"""
+
+from collections.abc import Iterator
+
+from ..broadcast.announcing import announce_position
+from ..broadcast.broadcast import Broadcast
+from ..broadcast.cohort_index import NO_TOPICS
+from ..broadcast.encoding import Encoding
+from ..broadcast.entry import Subscription
+from ..broadcast.position import format_position, format_start, gap_frame, gap_json
+from ..broadcast.retained import (
+    RetainedRange,
+    encode_retained,
+    has_any,
+    messages_in,
+    retained_cost,
+    stored_retained,
+)
+from ..broadcast.ring import FRAMES_MAX
+from ..events import Segment
+from ..http.sse import encode_gap
+from ..topics import ALL_TOPICS, Topic
+from .subscriber import Queue, RetainedPlace, Subscriber, make_retained_place
+
+
+def read_retained(
+    segments: list[Segment],
+    broadcast: Broadcast,
+    subscription: Subscription,
+    place: RetainedPlace,
+    room: int,
+) -> tuple[int, RetainedPlace | None]:
+    """Append to `segments` what is retained in the range of a place, as far as it is encoded and
+    there is room; and then the position of a subscriber that joins.
+
+    Returned are the room that is left, in bytes, and a place for what is left.
+    """
+    wanted, rest = place.wanted, None
+    for number, frame in _retained_frames(broadcast, subscription, wanted):
+        if frame is None or len(segments) >= FRAMES_MAX:
+            room, rest = 0, number
+        elif room <= 0:
+            rest = number
+        if frame is None or rest is not None:
+            break
+        segments.append(frame)
+        room -= len(frame)
+    if wanted.is_joining:
+        start = wanted.end if rest is None else rest
+        position = format_start(broadcast.ring.epoch, wanted.end, start)
+        announced = announce_position(subscription, position)
+        segments += [announced] if announced else []
+        room -= len(announced)
+    if rest is None:
+        return room, None
+    return min(room, 0), place.replace(wanted=wanted.replace(start=rest))
+
+
+def _retained_frames(
+    broadcast: Broadcast, subscription: Subscription, wanted: RetainedRange
+) -> Iterator[tuple[int, bytes | None]]:
+    """What is retained in a range, with the numbers, as far as it is encoded or may be in this
+    tick; None in the place of the first one that may not, which is the last.
+    """
+    retained, encoding = broadcast.retained, subscription.encoding
+    allowance = broadcast.ring.recoded.allowance
+    for topic, message in messages_in(retained, wanted, encoding):
+        frame = stored_retained(retained, topic, message, encoding)
+        if frame is None:
+            if allowance <= 0:
+                yield message.number, None
+                return
+            frame = encode_retained(message, encoding)
+            allowance -= retained_cost(message)
+        yield message.number, frame
+
+
+def retained_backlog_len(subscriber: Subscriber, broadcast: Broadcast) -> int:
+    """Bytes of what is retained that a subscriber is still to be sent, with the position behind it;
+    what was not encoded for it yet counts as plain frames.
+    """
+    length, subscription, retained = 0, subscriber.subscription, broadcast.retained
+    for item in subscriber.queue:
+        if isinstance(item, RetainedPlace):
+            for topic, message in messages_in(retained, item.wanted, subscription.encoding):
+                frame = stored_retained(retained, topic, message, subscription.encoding)
+                length += len(message.frame if frame is None else frame)
+            if item.wanted.is_joining:
+                position = format_start(broadcast.ring.epoch, item.wanted.end, item.wanted.end)
+                length += len(announce_position(subscription, position))
+    return length
+
+
+def enqueue_retained(subscriber: Subscriber, topic: Topic, broadcast: Broadcast) -> Subscriber:
+    """The subscriber with what is retained on a topic behind everything that was published until
+    now, if that is anything and it was not subscribed to it already; what is published from now on
+    comes behind that.
+    """
+    known = subscriber.subscription.topics
+    if ALL_TOPICS in known:
+        return subscriber
+    wanted = RetainedRange(0, broadcast.next_number, frozenset((topic,)), known, False)
+    if not has_any(broadcast.retained, wanted, subscriber.subscription.encoding):
+        return subscriber
+    place = make_retained_place(wanted)
+    cursor = broadcast.next_number if subscriber.cursor is None else subscriber.cursor
+    return subscriber.replace(
+        cursor=cursor,
+        queue=(*subscriber.queue, place),
+        places_len=subscriber.places_len + place.size,
+    )
+
+
+def skip_to_tail(subscriber: Subscriber, broadcast: Broadcast, cursor: int) -> tuple[bytes, Queue]:
+    """What tells a subscriber that it goes on at the tail of the ring, past messages that are not
+    kept any more, the first of which it needed, and its queue, which begins with what is retained
+    of these. Nothing is told to one that is not told positions.
+    """
+    ring, queue, subscription = broadcast.ring, subscriber.queue, subscriber.subscription
+    retained_from, first = cursor, queue[0] if queue else None
+    if isinstance(first, RetainedPlace) and first.wanted.is_joining:
+        retained_from, queue = first.wanted.start, queue[1:]
+    wanted = RetainedRange(
+        retained_from, ring.tail_number, subscription.topics, NO_TOPICS, is_joining=True
+    )
+    if has_any(broadcast.retained, wanted, subscription.encoding):
+        queue = (make_retained_place(wanted), *queue)
+    else:
+        retained_from = ring.tail_number
+    position = format_start(ring.epoch, ring.tail_number, retained_from)
+    after = format_position(ring.epoch, cursor - 1)
+    gap = gap_json(after, position, ring.tail_number - cursor)
+    if subscription.encoding is Encoding.SSE:
+        return encode_gap(gap, position), queue
+    return gap_frame(gap) if subscription.has_positions else b"", queue
