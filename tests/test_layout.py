@@ -39,6 +39,7 @@ READING_ORDER = (
         "rope",
         "send_status",
         "topics",
+        "origins",
     ),
     ("http",),
     ("web",),

@@ -52,6 +52,7 @@ from sigil.shell.loop.listen import (
 )
 
 if TYPE_CHECKING:
+    from sigil.apps.hosts import Hosts
     from sigil.cli.reload import Inherited
 
 Listeners: TypeAlias = tuple[socket.socket, ...]
@@ -239,16 +240,32 @@ def serve_inherited(inherited: "Inherited") -> None:
     _run(server, is_async, listeners, False, settings.timeout_graceful_shutdown)
 
 
+def _hosts(settings: Settings, listeners: Listeners) -> "Hosts":
+    """The Host names that a program for this machine answers to; any over a Unix socket, where no
+    browser comes.
+    """
+    from sigil.apps.hosts import Hosts, hosts_of
+
+    names = [listener.getsockname() for listener in listeners]
+    if not all(isinstance(name, tuple) for name in names):
+        return Hosts(has_all=True)
+    asked = [settings.host] if settings.fd is None else []
+    return hosts_of([*asked, *(str(name[0]) for name in names)], settings.allow_host)
+
+
 def demo(settings: Settings) -> None:
     """Serve the demonstration until SIGINT or SIGTERM."""
     from sigil.apps.demo.live import drive, make_live
+    from sigil.apps.hosts import HostGuard
 
-    server, live = make_live(settings.host, settings.port)
+    guard = HostGuard()
+    server, live = make_live(settings.host, settings.port, guard=guard)
     # A tenth of a second, so that the first response has figures already.
     time.sleep(live.seconds_until_due())
     live.recorder.refresh()
     _stop_on_signals(server.stop)
     with _listening(settings) as listeners:
+        guard.hosts = _hosts(settings, listeners)
         server._listen(listeners, settings.fd is None)
         print_line("open it in a browser; Ctrl-C stops it")
         drive(server, live)
@@ -256,14 +273,16 @@ def demo(settings: Settings) -> None:
 
 def stream(settings: Settings) -> None:
     """Publish the lines of standard input until their end (unless it is to linger), or a signal."""
+    from sigil.apps.hosts import HostGuard
     from sigil.apps.stream.app import LineStream, Rules, limits_for
     from sigil.apps.stream.loop import Loop, open_input
 
     descriptor = open_input(settings.fd)
     rules = Rules(settings.history, settings.topic_field, settings.max_line, settings.compress)
     lines = LineStream(rules)
+    guard = HostGuard()
     server = make_http_server(
-        lines.handle,
+        guard.guarding(lines.handle),
         host=settings.host,
         port=settings.port,
         limits=limits_for(rules),
@@ -277,6 +296,7 @@ def stream(settings: Settings) -> None:
     )
     _stop_on_signals(loop.stop)
     with _listening(settings) as listeners:
+        guard.hosts = _hosts(settings, listeners)
         server._listen(listeners, settings.fd is None)
         print_line("open it in a browser; Ctrl-C stops it")
         loop.run()

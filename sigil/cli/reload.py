@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from sigil.apps.terminal import CommandError
 from sigil.cli.settings import Settings
@@ -76,7 +76,15 @@ def accept_inheritance(arguments: list[str]) -> Inherited:
     threading.Thread(
         target=_end_with_parent, args=(lifeline,), name="sigil: lifeline", daemon=True
     ).start()
-    return Inherited(Settings(**fields), tuple(listeners), lifeline)
+    return Inherited(settings_from(fields), tuple(listeners), lifeline)
+
+
+def settings_from(fields: dict[str, Any]) -> Settings:
+    """The settings with these fields, which have passed through JSON: it has no tuples."""
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }
+    return Settings(**values)
 
 
 def _end_with_parent(lifeline: int) -> None:

@@ -62,6 +62,7 @@ class Settings(NamedTuple):
     max_line: int = 2**20
     compress: bool = False
     linger: bool = False
+    allow_host: tuple[str, ...] = ()
 
 
 class Flag(NamedTuple):
@@ -117,6 +118,16 @@ def _host(text: str) -> str:
         encoded = b""
     if not encoded:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a name nor an address")
+    return text
+
+
+def _allowed_host(text: str) -> str:
+    """A host name or an address, without scheme, port and path; or `*`."""
+    is_address = text.count(":") > 1 and re.fullmatch(r"\[?[0-9A-Fa-f:.]+\]?", text)
+    if text != "*" and not is_address and not re.fullmatch(r"[A-Za-z0-9_.\-]+", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not the name of a host: without scheme, port and path, such as a.example"
+        )
     return text
 
 
@@ -201,6 +212,7 @@ COMMANDS = {
 
 _ALL = tuple(COMMANDS)
 _SERVE, _STREAM, _SERVE_STREAM = ("serve",), ("stream",), ("serve", "stream")
+_DEMO_STREAM = ("demo", "stream")
 _PATH, _NAME = _nonempty("path"), _nonempty("name")
 _PORT = _number("a port", 0, MAX_PORT)
 _DESCRIPTOR = _number("a descriptor", 0, MAX_INT)
@@ -253,6 +265,9 @@ FLAGS = (
     Flag("--compress", _STREAM, None, None,
          "compress for WebSocket clients that negotiate it: less to send, far more CPU time",
          action="store_true"),
+    Flag("--allow-host", _DEMO_STREAM, "NAME", _allowed_host,
+         "answer to this Host name too, not only to those of this machine; '*' is any; may be "
+         "repeated", action=_AppendToTuple),
     Flag("--linger", _STREAM, None, None,
          "keep serving after the end of the input, until a signal", action="store_true"),
 )
@@ -262,6 +277,7 @@ CONTRADICTIONS = (
     ("uds", "fd", "each says where to listen"),
     ("uds", "host", "each says where to listen"),
     ("uds", "port", "a Unix socket has no port"),
+    ("uds", "allow_host", "no browser comes to a Unix socket, so any Host is answered to"),
     ("fd", "host", "an inherited socket has its address already"),
     ("fd", "port", "an inherited socket has its port already"),
     ("fd", "uds_mode", "an inherited socket has its permissions already"),

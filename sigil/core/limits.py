@@ -148,9 +148,9 @@ class Limits(NamedTuple):
     message beyond is dropped, and its thread gets `DROPPED`.
     """
     origins: tuple[str, ...] | None = None
-    """Origins whose pages may open a WebSocket, spelled as browsers do (`https://example.com`);
-    `"*"` allows all, None only the server's own. A client that sends no Origin is no browser and is
-    accepted. 403 for others.
+    """Origins whose pages may open a WebSocket and read event streams and long-polls, such as
+    `https://example.com`; `"self"` is the server's own, which is all that None allows, `"*"` all.
+    A client that sends no Origin is no browser and is accepted. 403 for a WebSocket of others.
     """
     ws_early_data: bool = False
     """True: frames may be received before the upgrade is answered. A client must wait (RFC 6455

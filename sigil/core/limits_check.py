@@ -9,6 +9,7 @@ Rules: nothing is corrected. It does not know what a limit bounds.
 from typing import Final
 
 from .limits import Limits
+from .origins import check_origins
 
 FULL_POLICIES: Final = ("evict", "wait", "503")
 """The values of `Limits.full_policy`."""
@@ -46,11 +47,12 @@ def check_limits(limits: Limits) -> str | None:
     sense.
     """
     values: dict[str, object] = limits._asdict()  # they may be of any type: nobody has looked yet
-    policy, origins = values["full_policy"], values["origins"]
+    policy = values["full_policy"]
     if policy not in FULL_POLICIES:
         return f"full_policy is one of {', '.join(FULL_POLICIES)}, not {policy!r}"
-    if origins is not None and not isinstance(origins, tuple):
-        return f"origins is None or a tuple of origins, not {origins!r}"
+    problem = check_origins(values["origins"])
+    if problem is not None:
+        return problem
     for name, value in values.items():
         kind = _number_type(name, value)
         minimum = _MINIMA.get(name, 1 if name in _AT_LEAST_ONE else 0)

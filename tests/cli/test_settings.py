@@ -13,7 +13,7 @@ import pytest
 from sigil import Deferred, Limits, Request, Response
 from sigil.cli.logging_setup import levels_of
 from sigil.cli.main import limits_from_settings, listen_error, stopping_after
-from sigil.cli.reload import CHILD, Inherited, command_of
+from sigil.cli.reload import CHILD, Inherited, command_of, settings_from
 from sigil.cli.settings import COMMANDS, FLAGS, Settings, read_settings
 from sigil.core.conn import Peer
 from sigil.core.http.headers import Headers
@@ -60,6 +60,11 @@ from sigil.core.http.headers import Headers
         (("serve", "web:app", "--reload-dir", ""), "no path"),
         (("serve", "web:app", "--linger"), "--linger"),
         (("demo", "--history", "5"), "--history"),
+        (("serve", "web:app", "--allow-host", "a.example"), "--allow-host"),
+        (("demo", "--allow-host", "http://a.example"), "without scheme, port and path"),
+        (("demo", "--allow-host", "a.example:8080"), "without scheme, port and path"),
+        (("stream", "--allow-host", ""), "is not the name of a host"),
+        (("stream", "--uds", "s", "--allow-host", "a"), "no browser comes to a Unix socket"),
         (("stream", "web:app"), "web:app"),
         (("stream", "--reload"), "--reload"),
         (("stream", "--history", "-1"), "--history"),
@@ -155,6 +160,7 @@ def test_each_flag_fills_one_field_of_the_settings() -> None:
     assert read_settings(["demo", "--fd", "3"], "0") == Settings("demo", fd=3)
     words = (
         "stream --history 0 --topic-field of --max-line 80 --compress --linger "
+        "--allow-host a.example --allow-host ::1 "
         "--timeout-graceful-shutdown 0 "
         "--port 0 --no-access-log"
     )
@@ -168,6 +174,7 @@ def test_each_flag_fills_one_field_of_the_settings() -> None:
         max_line=80,
         compress=True,
         linger=True,
+        allow_host=("a.example", "::1"),
     )
     assert read_settings(["stream"], "0") == Settings("stream")
     assert read_settings(["serve", "a:b"], "0") == Settings("serve", "a:b")
@@ -318,6 +325,5 @@ def test_a_child_is_handed_the_settings_as_they_are() -> None:
     )
     *_, script, _, words = command_of(Inherited(settings, (5, 7), 6))
     fields, listeners, lifeline = json.loads(words)
-    fields["reload_dir"] = tuple(fields["reload_dir"])
-    assert (Settings(**fields), listeners, lifeline, script) == (settings, [5, 7], 6, CHILD)
+    assert (settings_from(fields), listeners, lifeline, script) == (settings, [5, 7], 6, CHILD)
     assert words.isascii()

@@ -47,6 +47,7 @@ from sigil.apps.demo.handler import (
     plain,
 )
 from sigil.apps.demo.slow_readers import MAX_FAST_SECONDS, MAX_SLOW_SECONDS, SlowReaders
+from sigil.apps.hosts import HostGuard
 from sigil.core.views.figures import RingFigures, ring_figures
 
 LIMITS = Limits(outgoing_buffer_sz=4 * 2**20)
@@ -266,11 +267,16 @@ class Live:
         return max(0.0, min(until_sample, due - self._clock()))
 
 
-def make_live(host: str, port: int, limits: Limits = LIMITS) -> tuple[HttpServer, Live]:
-    """A server of the demonstration, which does not listen yet, and its `Live`: for `drive`."""
+def make_live(
+    host: str, port: int, limits: Limits = LIMITS, guard: HostGuard | None = None
+) -> tuple[HttpServer, Live]:
+    """A server of the demonstration, which does not listen yet, and its `Live`: for `drive`. With a
+    `guard` it answers only to the names that this knows.
+    """
     live = Live(Recorder())
+    app = make_demo(live.recorder, live.admit)
     server = make_http_server(
-        make_demo(live.recorder, live.admit),
+        app if guard is None else guard.guarding(app),
         host=host,
         port=port,
         limits=limits,

@@ -24,6 +24,7 @@ from ..http.headers import Headers
 from ..http.response import Response
 from ..parse_result import Malformed
 from ..websocket.handshake import reject_upgrade
+from ..websocket.origin import cross_origin_fields
 from .client import Client, Disconnected, Phase, after_responses, with_incoming, with_outgoing
 from .context import Context, Outcome, Step
 from .event_stream import event_stream_subscription, open_event_stream
@@ -176,7 +177,7 @@ def _send_pieces(
 def _send_stream(client: Client, response: Response, context: Context) -> Step:
     """Send the head of a response whose body is streamed, and a `Pull`."""
     head, ticket = client.outstanding[0], Ticket(client.conn, client.responded)
-    encoded = encode_response(response, head, _is_last_response(client, 0, context), context.date)
+    encoded = _encode_stream(client, response, context)
     if isinstance(encoded, str):
         unsent = _close_body_of(client, ticket.number, response)
         return _send_internal_error(client, encoded, unsent, context)
@@ -188,14 +189,28 @@ def _send_stream(client: Client, response: Response, context: Context) -> Step:
     return client, [*effects, *sent, next_chunk]
 
 
+def _encode_stream(client: Client, response: Response, context: Context) -> Encoded | str:
+    """The head of a response to the first outstanding request that is no whole body, encoded, or
+    why it cannot be sent; that of an event stream says whose pages may read it.
+    """
+    head, closes = client.outstanding[0], _is_last_response(client, 0, context)
+    encoded = encode_response(response, head, closes, context.date)
+    body, headers = response.body, head.headers
+    is_of_events = isinstance(body, EventStream) or (isinstance(body, StreamedBody) and body.is_sse)
+    if isinstance(encoded, str) or not is_of_events or "origin" not in headers.combined:
+        return encoded
+    more = cross_origin_fields(headers, context.limits.origins, response.headers)
+    readable = response.replace(headers=(*response.headers, *more))
+    return encode_response(readable, head, closes, context.date)
+
+
 def _send_event_stream(
     client: Client, response: Response, body: EventStream, context: Context
 ) -> Step:
     """Send the head of an event stream and subscribe the client, if there is room for one more."""
     if context.is_draining or not context.has_subscriber_slot:
         return _reject_event_stream(client, context)
-    head, closes = client.outstanding[0], _is_last_response(client, 0, context)
-    encoded = encode_response(response, head, closes, context.date)
+    head, encoded = client.outstanding[0], _encode_stream(client, response, context)
     if isinstance(encoded, str):
         return _send_internal_error(client, encoded, [], context)
     subscription = event_stream_subscription(body, context.limits)
