@@ -22,7 +22,9 @@ from .decoding import (
     parse_json,
     parse_pairs,
 )
+from .form import Form, FormFile
 from .headers import Headers, Pairs
+from .multipart import parse_form
 from .sse import last_event_id
 from .tokens import parse_list, split_list
 
@@ -140,15 +142,34 @@ class Request(Value):
         return parse_json(self.body, self.bounds.max_json_depth)
 
     def form(self) -> dict[str, str]:
-        """The body as an `application/x-www-form-urlencoded` form; of several values of one name
-        the last is taken.
-
-        `BadInput` with 415 if it is declared as anything else, with 413 if it is longer than
-        `Limits.max_form_len`, with 400 if it is not UTF-8 or has more than
-        `Limits.max_form_fields`.
+        """The text fields of the body as a form, urlencoded or multipart (`form_data`); of several
+        values of one name the last is taken.
         """
-        if self.content_type != "application/x-www-form-urlencoded":
-            raise BadInput("the body is not declared as application/x-www-form-urlencoded", 415)
-        if len(self.body) > self.bounds.max_form_len:
-            raise BadInput(f"the form is longer than {self.bounds.max_form_len} bytes", 413)
-        return dict(parse_pairs(self.text(), self.bounds.max_form_fields))
+        return dict(self.form_list())
+
+    def form_list(self) -> Pairs:
+        """The text fields of the body as a form, as (name, value) pairs in order."""
+        return self.form_data().fields
+
+    def files(self) -> dict[str, FormFile]:
+        """The files of the body as a form by the names of their fields; of several files of one
+        name the last is taken. An urlencoded form has none.
+        """
+        return {file.name: file for file in self.file_list()}
+
+    def file_list(self) -> tuple[FormFile, ...]:
+        """The files of the body as a form, in order."""
+        return self.form_data().files
+
+    def form_data(self) -> Form:
+        """The body as a form: text fields and files, both in order. Whoever needs both parses the
+        body once with this.
+
+        `BadInput` with 415 if it is declared neither as `application/x-www-form-urlencoded` nor as
+        `multipart/form-data`, or is in another charset than UTF-8; with 413 for more than
+        `Limits.max_form_len` beside its files; with 431 for headers of a part beyond
+        `Limits.max_part_headers` and `Limits.max_part_header_len`; with 400 for more than
+        `Limits.max_form_fields` and `Limits.max_form_files`, for what is not UTF-8, and for what is
+        malformed. Multipart forms need the package python-multipart (`sigil-http[forms]`).
+        """
+        return parse_form(self.body, self.headers.get("content-type", ""), self.bounds)
