@@ -1,4 +1,4 @@
-"""What a page needs around its handlers: middleware, and the options it takes.
+"""What a page needs around its handlers: middleware and the options it takes, and forms.
 
     from sigil import chain
     from sigil.web import answer
@@ -11,7 +11,22 @@ Rules: names only, and each is documented where it is defined. It does not know 
 works.
 """
 
+from .core.http.form import Form, FormFile, safe_filename
 from .shell.web.chain import Middleware, answer, chain, changing, map_result
 from .shell.web.content import compress
+from .shell.web.form_stream import FormReader, SpooledFile, SpooledForm
 
-__all__ = ["Middleware", "answer", "chain", "changing", "compress", "map_result"]
+__all__ = [
+    "Form",
+    "FormFile",
+    "FormReader",
+    "Middleware",
+    "SpooledFile",
+    "SpooledForm",
+    "answer",
+    "chain",
+    "changing",
+    "compress",
+    "map_result",
+    "safe_filename",
+]
