@@ -12,6 +12,8 @@ works.
 """
 
 from .core.http.form import Form, FormFile, safe_filename
+from .core.web.route import Route
+from .core.web.routes import Found, MethodNotAllowed, NotFound, SlashDiffers, Table, match
 from .shell.web.chain import Middleware, answer, chain, changing, map_result
 from .shell.web.content import compress
 from .shell.web.form_stream import FormReader, SpooledFile, SpooledForm
@@ -20,13 +22,20 @@ __all__ = [
     "Form",
     "FormFile",
     "FormReader",
+    "Found",
+    "MethodNotAllowed",
     "Middleware",
+    "NotFound",
+    "Route",
+    "SlashDiffers",
     "SpooledFile",
     "SpooledForm",
+    "Table",
     "answer",
     "chain",
     "changing",
     "compress",
     "map_result",
+    "match",
     "safe_filename",
 ]

@@ -25,6 +25,8 @@ from .decoding import (
 from .form import Form, FormFile
 from .headers import Headers, Pairs
 from .multipart import parse_form
+from .params import NO_PARAMS, Params
+from .request_line import split_target
 from .sse import last_event_id
 from .tokens import parse_list, split_list
 
@@ -38,11 +40,14 @@ class Request(Value):
     the minor version of HTTP/1, 0 or 1; `body` is the whole body without its framing; `peer` is the
     address that it came from, which is a proxy's if there is one; `bounds` are those fields
     of `Limits` that bound what is decoded below; `conn` names the connection, on which others may
-    come.
+    come; `params` are what a route (`sigil.Routes`) took out of the path, and `mount_path` is the
+    beginning of the path, undecoded, behind which the handler is mounted: without routes there are
+    none, and it is empty.
     """
 
     __match_args__ = (
         "method", "target", "path", "query", "version", "headers", "body", "peer", "bounds", "conn",
+        "params", "mount_path",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -58,6 +63,8 @@ class Request(Value):
         peer: Peer,
         bounds: DecodingBounds = DEFAULT_BOUNDS,
         conn: Conn = NO_CONN,
+        params: Params = NO_PARAMS,
+        mount_path: str = "",
     ) -> None:
         self.method: Final = method
         self.target: Final = target
@@ -69,6 +76,8 @@ class Request(Value):
         self.peer: Final = peer
         self.bounds: Final = bounds
         self.conn: Final = conn
+        self.params: Final = params
+        self.mount_path: Final = mount_path
 
     @property
     def host(self) -> str:
@@ -79,6 +88,16 @@ class Request(Value):
         if scheme and not self.target.startswith("/"):
             return rest.split("/", 1)[0].split("?", 1)[0]
         return self.headers.get("host", "")
+
+    @property
+    def subpath(self) -> str:
+        """The path behind `mount_path`, undecoded; all of it, undecoded, where nothing is mounted.
+
+        It is what a mounted handler has to look at: undecoded, since an encoded slash is a part of
+        a name, and no separator.
+        """
+        path, _ = split_target(self.target)
+        return path[len(self.mount_path) :]
 
     @property
     def args(self) -> dict[str, str]:
@@ -173,3 +192,12 @@ class Request(Value):
         malformed. Multipart forms need the package python-multipart (`sigil-http[forms]`).
         """
         return parse_form(self.body, self.headers.get("content-type", ""), self.bounds)
+
+
+def with_params(request: Request, params: Params, mount_path: str) -> Request:
+    """The request with what a route took out of its path."""
+    return Request(
+        request.method, request.target, request.path, request.query, request.version,
+        request.headers, request.body, request.peer, request.bounds, request.conn,
+        params, mount_path,
+    )  # fmt: skip
