@@ -75,7 +75,6 @@ from .shell.staging import (
     http_server_ws_send,
 )
 from .shell.web.chain import chain
-from .shell.web.routes import Routes
 
 __version__ = "0.1.0"
 
@@ -95,7 +94,6 @@ __all__ = [
     "Peer",
     "Request",
     "Response",
-    "Routes",
     "SendStatus",
     "SseEvent",
     "Stats",

@@ -1,4 +1,4 @@
-"""What a page needs around its handlers: middleware and the options it takes, and forms.
+"""What a page needs around its handlers: middleware, and the options it takes.
 
     from sigil import chain
     from sigil.web import answer
@@ -11,31 +11,46 @@ Rules: names only, and each is documented where it is defined. It does not know 
 works.
 """
 
-from .core.http.form import Form, FormFile, safe_filename
-from .core.web.route import Route
-from .core.web.routes import Found, MethodNotAllowed, NotFound, SlashDiffers, Table, match
-from .shell.web.chain import Middleware, answer, chain, changing, map_result
+from .core.web.auth import BasicCredentials, basic_credentials, bearer_token, same_secret
+from .core.web.server_timing import timing_metric
+from .shell.web.access import basic_auth, bearer_auth, body_limit
+from .shell.web.annotations import request_id, security_headers, server_timing
+from .shell.web.chain import (
+    Middleware,
+    answer,
+    chain,
+    changing,
+    guarding,
+    map_result,
+    preparing,
+)
 from .shell.web.content import compress
-from .shell.web.form_stream import FormReader, SpooledFile, SpooledForm
+from .shell.web.cors import cors
+from .shell.web.proxies import trusted_proxies
+from .shell.web.signatures import sign, unsign
 
 __all__ = [
-    "Form",
-    "FormFile",
-    "FormReader",
-    "Found",
-    "MethodNotAllowed",
+    "BasicCredentials",
     "Middleware",
-    "NotFound",
-    "Route",
-    "SlashDiffers",
-    "SpooledFile",
-    "SpooledForm",
-    "Table",
     "answer",
+    "basic_auth",
+    "basic_credentials",
+    "bearer_auth",
+    "bearer_token",
+    "body_limit",
     "chain",
     "changing",
     "compress",
+    "cors",
+    "guarding",
     "map_result",
-    "match",
-    "safe_filename",
+    "preparing",
+    "request_id",
+    "same_secret",
+    "security_headers",
+    "server_timing",
+    "sign",
+    "timing_metric",
+    "trusted_proxies",
+    "unsign",
 ]

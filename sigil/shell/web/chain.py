@@ -82,24 +82,22 @@ def map_result(
         return function(result)
     if result is None:
         return function(Response.error(404))
-    if isinstance(result, Deferred):
-        return _map_deferred(result, function, failed)
     if isinstance(result, BaseException):  # a handler may return what it might have raised
         return result if failed is None or _passes(result) else function(failed(result))
-    if isinstance(result, Awaitable):
-        return MappedAwaitable(result, function, failed)
+    if isinstance(result, Deferred | Awaitable):
+        return later(result, lambda late: map_result(late, function, failed), failed is not None)
     return result
 
 
-def _map_deferred(
-    deferred: Deferred, function: ToResponse, failed: Callable[[BaseException], Response] | None
-) -> Deferred:
-    """A promise of what `function` makes of the response that was promised."""
-
-    def late(result: Any) -> Any:
-        return map_result(result, function, failed)
-
-    return deferred.map(late, None if failed is None else late)
+def later(value: Any, function: Callable[[Any], Any], takes_failures: bool = False) -> Any:
+    """What `function` makes of a value: at once, or a `Deferred` or a coroutine of it if the value
+    is one. With `takes_failures` it is given what a late value fails with, too.
+    """
+    if isinstance(value, Deferred):
+        return value.map(function, function if takes_failures else None)
+    if isinstance(value, Awaitable):
+        return MappedAwaitable(value, function, takes_failures)
+    return function(value)
 
 
 def _passes(error: BaseException) -> bool:
@@ -108,7 +106,7 @@ def _passes(error: BaseException) -> bool:
 
 
 class MappedAwaitable(Coroutine[Any, Any, Any]):
-    """A coroutine of what `function` makes of the response that another awaitable comes to.
+    """A coroutine of what `function` makes of what another awaitable comes to, or fails with.
 
     It is closed where coroutines cannot be run, and closes the one in it too, which a coroutine
     that has not begun would not.
@@ -117,13 +115,10 @@ class MappedAwaitable(Coroutine[Any, Any, Any]):
     __slots__ = ("_awaitable", "_steps")
 
     def __init__(
-        self,
-        awaitable: Awaitable[Any],
-        function: ToResponse,
-        failed: Callable[[BaseException], Response] | None,
+        self, awaitable: Awaitable[Any], function: Callable[[Any], Any], takes_failures: bool
     ) -> None:
         self._awaitable = awaitable
-        self._steps = _steps_of(awaitable, function, failed)
+        self._steps = _steps_of(awaitable, function, takes_failures)
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._steps
@@ -134,8 +129,7 @@ class MappedAwaitable(Coroutine[Any, Any, Any]):
 
     def throw(self, kind: Any, value: Any = None, trace: Any = None) -> Any:
         """Go on with an exception where it waits."""
-        error = kind if value is None else value
-        return self._steps.throw(error)
+        return self._steps.throw(kind if value is None else value)
 
     def close(self) -> None:
         """End both."""
@@ -145,18 +139,16 @@ class MappedAwaitable(Coroutine[Any, Any, Any]):
 
 
 def _steps_of(
-    awaitable: Awaitable[Any],
-    function: ToResponse,
-    failed: Callable[[BaseException], Response] | None,
+    awaitable: Awaitable[Any], function: Callable[[Any], Any], takes_failures: bool
 ) -> Generator[Any, Any, Any]:
     """What is awaited on the way to the result, which is mapped."""
     try:
         result = yield from awaitable.__await__()
     except BaseException as error:
-        if failed is None or isinstance(error, GeneratorExit) or _passes(error):
+        if not takes_failures or isinstance(error, GeneratorExit) or _passes(error):
             raise
-        return function(failed(error))
-    return map_result(result, function, failed)
+        return function(error)
+    return function(result)
 
 
 # -- what middleware of sigil is made with ---------------------------------------------------------
@@ -185,6 +177,34 @@ def changing(change: Callable[[Request, Response], Response]) -> Middleware:
     def around(handler: Handler) -> Handler:
         def call(request: Request) -> Any:
             return answer(handler, request, lambda response: change(request, response))
+
+        return call
+
+    return around
+
+
+def preparing(prepare: Callable[[Request], Request]) -> Middleware:
+    """Middleware that calls the handler with another request: what `prepare` makes of it."""
+
+    def around(handler: Handler) -> Handler:
+        def call(request: Request) -> Any:
+            return handler(prepare(request))
+
+        return call
+
+    return around
+
+
+def guarding(check: Callable[[Request], Any]) -> Middleware:
+    """Middleware that answers a request itself where `check` returns a response for it, now or
+    later, and calls the handler where that is None.
+    """
+
+    def around(handler: Handler) -> Handler:
+        def call(request: Request) -> Any:
+            return later(
+                check(request), lambda refusal: handler(request) if refusal is None else refusal
+            )
 
         return call
 

@@ -1,0 +1,23 @@
+"""How long the body of a request may be for one route.
+
+Theory: `Limits.max_body_len` is for the whole server; a route that takes a name needs less than one
+that takes a video.
+
+Rules: a body that is longer is refused with 413, by what is declared before it is read, and by what
+has come else. It does not know routes.
+"""
+
+from ..http.request import Request
+from ..http.response import Response
+from ..http.validate import declared_length
+
+
+def refuse_long_body(request: Request, max_len: int) -> Response | None:
+    """The 413 for a request whose body is longer than `max_len` bytes; None for any other."""
+    length = len(request.body)
+    declared = declared_length(request.headers.pairs)
+    if isinstance(declared, int) and declared > length:
+        length = declared
+    if length <= max_len:
+        return None
+    return Response.error(413, f"the body is longer than {max_len} bytes")

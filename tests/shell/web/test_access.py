@@ -1,0 +1,93 @@
+"""Who is let in, with a whole server in memory, and curl on a real socket."""
+
+import asyncio
+import subprocess
+from typing import Any
+
+import pytest
+
+from sigil import Deferred, Request, Response, chain, make_http_server
+from sigil.testing import Client
+from sigil.web import basic_auth, basic_credentials, bearer_auth, body_limit, same_secret
+from tests.tools import needs
+
+BASIC = {"Authorization": "Basic dXNlcjpwYXNz"}
+"""user:pass"""
+
+
+def whoami(request: Request) -> Response:
+    sent = basic_credentials(request)
+    return Response.text(sent.user if sent is not None else "nobody")
+
+
+def now(user: str, password: str) -> bool:
+    return same_secret(user, "user") and same_secret(password, "pass")
+
+
+def later(user: str, password: str) -> Deferred:
+    deferred = Deferred()
+    deferred.resolve(now(user, password))
+    return deferred
+
+
+async def awaited(user: str, password: str) -> bool:
+    await asyncio.sleep(0)
+    return now(user, password)
+
+
+@pytest.mark.parametrize("check", [now, later, awaited])
+def test_a_user_with_a_password_is_let_in_and_others_are_challenged(check: Any) -> None:
+    client = Client(chain(whoami, basic_auth(check, realm="cellar")))
+    assert client.get("/", headers=BASIC).body == b"user"
+    for headers in ({}, {"Authorization": "Basic dXNlcjp3cm9uZw=="}, {"Authorization": "x"}):
+        got = client.get("/", headers=headers)
+        assert got.status == 401
+        assert got.headers["www-authenticate"] == 'Basic realm="cellar", charset="UTF-8"'
+
+
+def test_a_check_that_raises_lets_nobody_in() -> None:
+    def broken(user: str, password: str) -> bool:
+        raise KeyError(user)
+
+    client = Client(chain(whoami, basic_auth(broken)), raise_errors=False)
+    assert client.get("/", headers=BASIC).status == 500
+    assert client.get("/").status == 401
+
+
+def test_a_token_is_let_in_and_a_wrong_one_is_called_so() -> None:
+    client = Client(chain(whoami, bearer_auth(lambda token: same_secret(token, "t0ken"))))
+    assert client.get("/", headers={"Authorization": "Bearer t0ken"}).status == 200
+    none, wrong = client.get("/"), client.get("/", headers={"Authorization": "Bearer x"})
+    assert (none.status, wrong.status) == (401, 401)
+    assert none.headers["www-authenticate"] == 'Bearer realm="this server"'
+    assert wrong.headers["www-authenticate"].endswith('error="invalid_token"')
+
+
+@pytest.mark.parametrize("made", [basic_auth, bearer_auth])
+def test_options_that_make_no_sense_are_refused(made: Any) -> None:
+    with pytest.raises(TypeError, match="check is a function that returns true or false"):
+        made("secret")
+    with pytest.raises(ValueError, match="a realm is a text"):
+        made(now, realm="\n")
+
+
+def test_a_body_may_be_so_long_and_the_connection_goes_on() -> None:
+    client = Client(chain(lambda request: Response.bytes(request.body), body_limit(3)))
+    assert client.post("/", body=b"abc").body == b"abc"
+    refused = client.post("/", body=b"abcd")
+    assert (refused.status, refused.headers.get("connection")) == (413, None)
+    assert refused.body == b"413 Content Too Large: the body is longer than 3 bytes\n"
+    assert client.post("/", body=b"").status == 200
+    for max_len in (-1, True, "3"):
+        with pytest.raises(ValueError, match="max_len is a number of bytes"):
+            body_limit(max_len)  # type: ignore[arg-type]
+
+
+@needs("curl")
+def test_curl_comes_back_with_what_it_is_asked_for() -> None:
+    server = make_http_server(chain(whoami, basic_auth(now)), port=0)
+    with server.serve_in_thread():
+        url = f"http://127.0.0.1:{server.port}/"
+        command = ["curl", "-s", "--max-time", "20", "--anyauth", "-u", "user:pass", url]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "user"
