@@ -75,6 +75,7 @@ from .shell.staging import (
     http_server_ws_send,
 )
 from .shell.web.chain import chain
+from .shell.web.routes import Routes
 
 __version__ = "0.1.0"
 
@@ -94,6 +95,7 @@ __all__ = [
     "Peer",
     "Request",
     "Response",
+    "Routes",
     "SendStatus",
     "SseEvent",
     "Stats",

@@ -1,4 +1,4 @@
-"""What a page needs around its handlers: middleware, and the options it takes.
+"""What a page needs around its handlers: middleware and the options it takes, and forms.
 
     from sigil import chain
     from sigil.web import answer
@@ -11,7 +11,10 @@ Rules: names only, and each is documented where it is defined. It does not know 
 works.
 """
 
+from .core.http.form import Form, FormFile, safe_filename
 from .core.web.auth import BasicCredentials, basic_credentials, bearer_token, same_secret
+from .core.web.route import Route
+from .core.web.routes import Found, MethodNotAllowed, NotFound, SlashDiffers, Table, match
 from .core.web.server_timing import timing_metric
 from .shell.web.access import basic_auth, bearer_auth, body_limit
 from .shell.web.annotations import request_id, security_headers, server_timing
@@ -26,12 +29,24 @@ from .shell.web.chain import (
 )
 from .shell.web.content import compress
 from .shell.web.cors import cors
+from .shell.web.form_stream import FormReader, SpooledFile, SpooledForm
 from .shell.web.proxies import trusted_proxies
 from .shell.web.signatures import sign, unsign
 
 __all__ = [
     "BasicCredentials",
+    "Form",
+    "FormFile",
+    "FormReader",
+    "Found",
+    "MethodNotAllowed",
     "Middleware",
+    "NotFound",
+    "Route",
+    "SlashDiffers",
+    "SpooledFile",
+    "SpooledForm",
+    "Table",
     "answer",
     "basic_auth",
     "basic_credentials",
@@ -44,8 +59,10 @@ __all__ = [
     "cors",
     "guarding",
     "map_result",
+    "match",
     "preparing",
     "request_id",
+    "safe_filename",
     "same_secret",
     "security_headers",
     "server_timing",

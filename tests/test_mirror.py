@@ -27,6 +27,7 @@ ELSEWHERE = {
     "core/connection/outgoing": "tests/core/connection/test_client_updates.py",
     "core/connection/output": "tests/core/connection/test_responses.py",
     "core/connection/client_status": "tests/core/connection/test_client.py",
+    "core/web/route": "tests/core/web/test_routes.py",
     "core/server/batch": "tests/core/test_laws.py",
     "shell/arguments": "tests/shell/test_wrong_types.py",
     "shell/callbacks": "tests/shell/test_server_names.py",

@@ -69,12 +69,24 @@ class Limits(NamedTuple):
     max_trailer_len: int = 8_192
     """Bytes of the trailer section of a chunked body, which is checked and dropped. 431 beyond."""
     max_form_len: int = 2**20
-    """Bytes of a form that `Request.form` decodes: a form is typed by somebody, and an upload is
-    not sent as one. 413 beyond.
+    """Bytes of a form that is decoded, those of its files not counted: what is typed by somebody,
+    and what stands around it. 413 beyond.
     """
     max_form_fields: int = 1_000
     """Fields of one form or query, and cookies of one request, when they are decoded: each costs
     far more memory than its bytes. 400 beyond.
+    """
+    max_form_files: int = 1_000
+    """Files of one multipart form, when it is decoded: as many as a folder may have that somebody
+    uploads, though each costs far more than its bytes if it is small. 400 beyond.
+    """
+    max_part_headers: int = 8
+    """Header lines of one part of a multipart form, when it is decoded. Browsers send two. 431
+    beyond.
+    """
+    max_part_header_len: int = 4_096
+    """Bytes of one such line, which has the name of a field and that of a file: each may be as long
+    as a path may be. 431 beyond.
     """
     max_json_depth: int = 100
     """Arrays and objects within each other in what `Request.json` decodes: few enough for

@@ -14,6 +14,8 @@ from sigil import Deferred, Limits, Request, Response
 from sigil.shell.loop.head_cache import cached_parser
 from sigil.testing import Client, Connection
 from tests.limits.row import Row, end_of, fate, fine
+from tests.support.forms import CONTENT_TYPE, part
+from tests.support.forms import form as form_of
 from tests.support.requests import GET
 
 WINDOW_LEN = 2_000
@@ -21,6 +23,10 @@ LARGE_HEAD_LEN = len(
     b"HTTP/1.1 200 OK\r\nContent-Length: 4321\r\nContent-Type: application/octet-stream\r\n"
     b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
 )
+FIELD, FILE = 'name="a"', 'name="f"; filename="b"'
+LAST_LEN = len(b"\r\n--xYzZY--\r\n")
+"""Bytes of the last boundary of a multipart form."""
+HEADER_60 = Limits(max_part_header_len=60)
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n"
 
 
@@ -180,6 +186,13 @@ def posted(body: bytes) -> bytes:
     return POST % fields + body
 
 
+def posted_form(parts: list[bytes]) -> bytes:
+    """A request with a multipart form of these parts."""
+    body = form_of(*parts)
+    fields = f"Content-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}"
+    return POST % fields.encode() + body
+
+
 def form(limits: Limits, length: int) -> str:
     """A form of so many bytes."""
     return decoded(limits, Request.form, posted(b"a" * length))
@@ -188,6 +201,31 @@ def form(limits: Limits, length: int) -> str:
 def form_fields(limits: Limits, count: int) -> str:
     """A form of so many fields."""
     return decoded(limits, Request.form, posted(b"&".join([b"a=b"] * count)))
+
+
+def form_files(limits: Limits, count: int) -> str:
+    """A multipart form of so many files."""
+    return decoded(limits, Request.files, posted_form([part(FILE)] * count))
+
+
+def part_headers(limits: Limits, count: int) -> str:
+    """A multipart form with so many headers before its field."""
+    return decoded(limits, Request.form, posted_form([part(FIELD, b"", *["X: y"] * (count - 1))]))
+
+
+def part_header_len(limits: Limits, length: int) -> str:
+    """A multipart form whose field has a header line of so many bytes."""
+    return decoded(
+        limits, Request.form, posted_form([part(FIELD, b"", f"X: {'y' * (length - 3)}")])
+    )
+
+
+def multipart_len(limits: Limits, length: int) -> str:
+    """A multipart form with a long file, and so many bytes beside it, up to its last boundary."""
+    file = part(FILE, b"x" * 5_000)
+    beside = len(form_of(file, part(FIELD))) - 5_000 - LAST_LEN
+    parts = [file, part(FIELD, b"x" * (length - beside))]
+    return decoded(limits, Request.form, posted_form(parts))
 
 
 def args(limits: Limits, count: int) -> str:
@@ -442,6 +480,12 @@ ROWS = (
     Row("max_form_fields", Limits(max_form_fields=3), form_fields, 3, 4, "200 open", "400 open"),
     Row("max_form_fields", Limits(max_form_fields=3), args, 3, 4, "200 open", "400 open"),
     Row("max_form_fields", Limits(max_form_fields=3), cookies, 3, 4, "200 open", "400 open"),
+    Row(
+        "max_form_len", Limits(max_form_len=999), multipart_len, 999, 1_000, "200 open", "413 open"
+    ),
+    Row("max_form_files", Limits(max_form_files=3), form_files, 3, 4, "200 open", "400 open"),
+    Row("max_part_headers", Limits(max_part_headers=3), part_headers, 3, 4, "200 open", "431 open"),
+    Row("max_part_header_len", HEADER_60, part_header_len, 60, 61, "200 open", "431 open"),
     Row("max_json_depth", Limits(max_json_depth=5), json_depth, 5, 6, "200 open", "400 open"),
     Row(
         "max_queued_requests",

@@ -153,11 +153,13 @@ JSON = (("Content-Type", "application/json"), *NO_STORE)
 METHODS = ("GET", "HEAD")
 COUNT = re.compile(r"[1-9][0-9]{0,5}")
 HELLO = "hello from sigil\n"
-LOAD, RING, BALLAST = "load", "ring", "ballast"
+LOAD, RING, BALLAST, NEWEST = "load", "ring", "ballast", "newest"
 """Topics: the samples; the server's own ring and its evictions; and traffic that is only there to
-be too much for a slow reader.
+be too much for a slow reader, of which on the last one only the newest message counts.
 """
-PAGE_TOPICS, SLOW_TOPICS = (LOAD, RING), (LOAD, BALLAST)
+PAGE_TOPICS, SLOW_TOPICS = (LOAD, RING), (BALLAST, NEWEST)
+WAYS = {"drop": BALLAST, "skip": BALLAST, "latest": NEWEST}
+"""How a slow reader is served, and on which topic."""
 
 
 def page_text() -> str:
@@ -220,7 +222,12 @@ def _websocket(request: Request) -> Response:
 
 
 def _slow(request: Request, is_admitted: Callable[[Peer], bool]) -> Response:
-    """`/slow`: an event stream of more than a slow reader can take; its address is in a header."""
+    """`/slow?how=skip`: an event stream of more than a slow reader can take; its address is in a
+    header.
+    """
+    how = request.args.get("how", "drop")
+    if how not in WAYS:
+        return Response.error(400, f"how is one of {', '.join(WAYS)}", NO_STORE)
     if request.method != "HEAD" and not is_admitted(request.peer):
         return Response.error(
             503,
@@ -229,7 +236,9 @@ def _slow(request: Request, is_admitted: Callable[[Peer], bool]) -> Response:
         )
     # Clients of a Unix socket have no port, and may all have the same name.
     name = (("Sigil-Peer", str(request.peer)),) if request.peer.port else ()
-    return Response.sse(topics=SLOW_TOPICS, headers=name)
+    return Response.sse(
+        topics=(LOAD, WAYS[how]), slow="skip" if how == "skip" else "drop", headers=name
+    )
 
 
 def make_demo(

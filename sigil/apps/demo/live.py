@@ -3,8 +3,9 @@
 Theory: a program with a loop of its own reads the clock once in each iteration and does what is
 due. Here that is a sample of the machine each second, a snapshot of the server's own ring eight
 times a second, and, while there are slow readers, ballast: messages without content, so many that a
-reader of a few KiB a second falls off the ring within seconds. All of it is broadcast, on a topic
-for each; a new client is sent the recent past by itself first, and receives every change after it.
+slow reader falls off the ring within seconds, or is moved on, or is sent only the newest. All of it
+is broadcast, on a topic for each; a new client is sent the recent past by itself first, and
+receives every change after it.
 
 Rules: nothing is published without subscribers, and who subscribes is read off the server's value,
 not recorded a second time. Of a snapshot only what has changed since the last one is published, so
@@ -17,7 +18,7 @@ anything is drawn (`demo.html`).
 """
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -35,7 +36,9 @@ from sigil import (
 from sigil.apps.demo.handler import (
     BALLAST,
     LOAD,
+    NEWEST,
     RING,
+    SLOW_TOPICS,
     Clock,
     Figures,
     Recorder,
@@ -50,12 +53,12 @@ from sigil.apps.demo.slow_readers import MAX_FAST_SECONDS, MAX_SLOW_SECONDS, Slo
 from sigil.apps.hosts import HostGuard
 from sigil.core.views.figures import RingFigures, ring_figures
 
-LIMITS = Limits(outgoing_buffer_sz=4 * 2**20)
+LIMITS = Limits(outgoing_buffer_sz=32 * 2**20)
 """A small ring, so that there is something to see: ballast fills it within seconds."""
-SNAPSHOT_SECONDS, BALLAST_SECONDS = 1 / 8, 1 / 16
+SNAPSHOT_SECONDS, BALLAST_SECONDS = 1 / 8, 1 / 32
 """Between two snapshots of the ring, and between two batches of ballast."""
-BALLAST_COUNT, BALLAST_LEN = 4, 8 * 2**10
-"""Messages in a batch, and bytes in each: 512 KiB a second, many times what a slow reader takes,
+BALLAST_COUNT, BALLAST_LEN = 6, 16 * 2**10
+"""Messages in a batch, and bytes in each: 3 MiB a second, many times what a slow reader takes,
 and easy to send.
 """
 MAX_EVICTIONS = 8
@@ -134,8 +137,9 @@ class Live:
         """Tells a page whether the server was restarted."""
         self._clock = clock
         self._tasks = (
-            Task(SNAPSHOT_SECONDS, (RING, BALLAST), self._publish_ring),
+            Task(SNAPSHOT_SECONDS, (RING, *SLOW_TOPICS), self._publish_ring),
             Task(BALLAST_SECONDS, (BALLAST,), self._publish_ballast),
+            Task(BALLAST_SECONDS, (NEWEST,), self._publish_newest),
         )
         self._due: dict[Task, float] = {}
         self._published_count = 0
@@ -145,7 +149,8 @@ class Live:
         self._lags: Mapping[Conn, Lag] = {}
         self._peers: dict[Conn, str] = {}
         self._slow = SlowReaders()
-        self._ballast_count = 0
+        self._ballast_counts = Counter[str]()
+        """Messages of ballast by their topic."""
         self._server: HttpServer
 
     @property
@@ -231,14 +236,23 @@ class Live:
             laggard.conn: Lag(laggard.behind, figures.head_offset - laggard.offset)
             for laggard in figures.laggards
         }
-        return snapshot_of(figures, server.subscriber_count(BALLAST))
+        return snapshot_of(figures, sum(map(server.subscriber_count, SLOW_TOPICS)))
 
     def _publish_ballast(self, server: HttpServer) -> None:
-        """Publish long messages that have the time they were published, and nothing else."""
+        """Publish ballast of which every message counts."""
         for _ in range(BALLAST_COUNT):
-            self._ballast_count += 1
-            text = f"{time.time():.3f} ballast {self._ballast_count} ".ljust(BALLAST_LEN, ".")
-            server.broadcast(text, topic=BALLAST)
+            server.broadcast(self._ballast(BALLAST), topic=BALLAST)
+
+    def _publish_newest(self, server: HttpServer) -> None:
+        """Publish ballast of which the newest message counts."""
+        for _ in range(BALLAST_COUNT):
+            server.broadcast(self._ballast(NEWEST), topic=NEWEST, latest=True)
+
+    def _ballast(self, topic: str) -> str:
+        """A long message that has the time, and which one it is, and nothing else."""
+        self._ballast_counts[topic] += 1
+        text = f"{time.time():.3f} ballast {self._ballast_counts[topic]} "
+        return text.ljust(BALLAST_LEN, ".")
 
     # -- the schedule ------------------------------------------------------------------------------
 

@@ -7,9 +7,9 @@ leave no room for others. So a visit is limited: to a minute, and to less for a 
 lag, because there is nothing to be seen of it.
 
 Rules: there is a maximum of slow readers, and half of it for one host, so that no host can take all
-places; behind a proxy all clients are one host, and half the places are left to them. A slow reader
-has several MiB in the buffers of both kernels, so it counts as keeping up only after the time which
-those take. A visit is ended once.
+places (a page has three); behind a proxy all clients are one host, and half the places are left to
+them. A slow reader has several MiB in the buffers of both kernels, so it counts as keeping up only
+after the time which those take. A visit is ended once.
 
 It does not know what a request is, nor how a visit is ended.
 """
@@ -18,10 +18,10 @@ from collections import Counter
 from typing import NamedTuple
 
 from sigil import Conn, HttpServer, Peer
-from sigil.apps.demo.handler import BALLAST
-from sigil.core.views.figures import subscribers
+from sigil.apps.demo.handler import SLOW_TOPICS
+from sigil.core.views.figures import SubscriberInfo, subscribers
 
-MAX_SLOW = 8
+MAX_SLOW = 12
 """Slow readers at a time; each costs the network all of the ballast."""
 MAX_SLOW_PER_HOST = MAX_SLOW // 2
 MAX_SLOW_SECONDS, MAX_FAST_SECONDS = 60.0, 30.0
@@ -54,9 +54,7 @@ class SlowReaders:
         A client that was admitted in this tick may not be a subscriber in the server's value yet;
         or it is one already, and is counted twice.
         """
-        hosts = self._admitted + Counter(
-            subscriber.peer.host for subscriber in subscribers(server.state, BALLAST)
-        )
+        hosts = self._admitted + Counter(subscriber.peer.host for subscriber in _slow(server))
         if hosts.total() >= MAX_SLOW or hosts[peer.host] >= MAX_SLOW_PER_HOST:
             return False
         self._admitted[peer.host] += 1
@@ -69,7 +67,7 @@ class SlowReaders:
         self._admitted.clear()
         visits = {
             subscriber.conn: self._visit(subscriber.conn, subscriber.is_behind, now)
-            for subscriber in subscribers(server.state, BALLAST)
+            for subscriber in _slow(server)
         }
         reasons = [(conn, _reason_to_end(visit, now)) for conn, visit in visits.items()]
         overdue = [(conn, reason) for conn, reason in reasons if reason]
@@ -82,6 +80,11 @@ class SlowReaders:
         """The visit of a client, brought up to date."""
         visit = self._visits.get(conn, Visit(now, now, False))
         return visit._replace(lagged_seconds=now) if is_lagging else visit
+
+
+def _slow(server: HttpServer) -> list[SubscriberInfo]:
+    """The slow readers there are, however they are served."""
+    return [each for topic in SLOW_TOPICS for each in subscribers(server.state, topic)]
 
 
 def _reason_to_end(visit: Visit, now: float) -> str:

@@ -50,6 +50,9 @@ class DecodingBounds(NamedTuple):
 
     max_form_len: int
     max_form_fields: int
+    max_form_files: int
+    max_part_headers: int
+    max_part_header_len: int
     max_json_depth: int
 
 
@@ -58,7 +61,14 @@ _remembered_bounds = lru_cache(maxsize=64)(DecodingBounds)
 
 def decoding_bounds(limits: Limits) -> DecodingBounds:
     """The bounds in these limits; the same record for the same bounds."""
-    return _remembered_bounds(limits.max_form_len, limits.max_form_fields, limits.max_json_depth)
+    return _remembered_bounds(
+        limits.max_form_len,
+        limits.max_form_fields,
+        limits.max_form_files,
+        limits.max_part_headers,
+        limits.max_part_header_len,
+        limits.max_json_depth,
+    )
 
 
 DEFAULT_BOUNDS: Final = decoding_bounds(Limits())

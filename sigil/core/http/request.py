@@ -22,7 +22,11 @@ from .decoding import (
     parse_json,
     parse_pairs,
 )
+from .form import Form, FormFile
 from .headers import Headers, Pairs
+from .multipart import parse_form
+from .params import NO_PARAMS, Params
+from .request_line import split_target
 from .sse import last_event_id
 from .tokens import parse_list, split_list
 
@@ -36,12 +40,14 @@ class Request(Value):
     the minor version of HTTP/1, 0 or 1; `body` is the whole body without its framing; `peer` is the
     address that it came from, which is a proxy's if there is one; `bounds` are those fields
     of `Limits` that bound what is decoded below; `conn` names the connection, on which others may
-    come; `scheme` is `http`, or `https` where a proxy that is trusted says so.
+    come; `params` are what a route (`sigil.Routes`) took out of the path, and `mount_path` is the
+    beginning of the path, undecoded, behind which the handler is mounted: without routes there are
+    none, and it is empty; `scheme` is `http`, or `https` where a proxy that is trusted says so.
     """
 
     __match_args__ = (
         "method", "target", "path", "query", "version", "headers", "body", "peer", "bounds", "conn",
-        "scheme",
+        "params", "mount_path", "scheme",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -57,6 +63,8 @@ class Request(Value):
         peer: Peer,
         bounds: DecodingBounds = DEFAULT_BOUNDS,
         conn: Conn = NO_CONN,
+        params: Params = NO_PARAMS,
+        mount_path: str = "",
         scheme: str = "http",
     ) -> None:
         self.method: Final = method
@@ -69,6 +77,8 @@ class Request(Value):
         self.peer: Final = peer
         self.bounds: Final = bounds
         self.conn: Final = conn
+        self.params: Final = params
+        self.mount_path: Final = mount_path
         self.scheme: Final = scheme
 
     @property
@@ -80,6 +90,16 @@ class Request(Value):
         if scheme and not self.target.startswith("/"):
             return rest.split("/", 1)[0].split("?", 1)[0]
         return self.headers.get("host", "")
+
+    @property
+    def subpath(self) -> str:
+        """The path behind `mount_path`, undecoded; all of it, undecoded, where nothing is mounted.
+
+        It is what a mounted handler has to look at: undecoded, since an encoded slash is a part of
+        a name, and no separator.
+        """
+        path, _ = split_target(self.target)
+        return path[len(self.mount_path) :]
 
     @property
     def args(self) -> dict[str, str]:
@@ -143,18 +163,46 @@ class Request(Value):
         return parse_json(self.body, self.bounds.max_json_depth)
 
     def form(self) -> dict[str, str]:
-        """The body as an `application/x-www-form-urlencoded` form; of several values of one name
-        the last is taken.
-
-        `BadInput` with 415 if it is declared as anything else, with 413 if it is longer than
-        `Limits.max_form_len`, with 400 if it is not UTF-8 or has more than
-        `Limits.max_form_fields`.
+        """The text fields of the body as a form, urlencoded or multipart (`form_data`); of several
+        values of one name the last is taken.
         """
-        if self.content_type != "application/x-www-form-urlencoded":
-            raise BadInput("the body is not declared as application/x-www-form-urlencoded", 415)
-        if len(self.body) > self.bounds.max_form_len:
-            raise BadInput(f"the form is longer than {self.bounds.max_form_len} bytes", 413)
-        return dict(parse_pairs(self.text(), self.bounds.max_form_fields))
+        return dict(self.form_list())
+
+    def form_list(self) -> Pairs:
+        """The text fields of the body as a form, as (name, value) pairs in order."""
+        return self.form_data().fields
+
+    def files(self) -> dict[str, FormFile]:
+        """The files of the body as a form by the names of their fields; of several files of one
+        name the last is taken. An urlencoded form has none.
+        """
+        return {file.name: file for file in self.file_list()}
+
+    def file_list(self) -> tuple[FormFile, ...]:
+        """The files of the body as a form, in order."""
+        return self.form_data().files
+
+    def form_data(self) -> Form:
+        """The body as a form: text fields and files, both in order. Whoever needs both parses the
+        body once with this.
+
+        `BadInput` with 415 if it is declared neither as `application/x-www-form-urlencoded` nor as
+        `multipart/form-data`, or is in another charset than UTF-8; with 413 for more than
+        `Limits.max_form_len` beside its files; with 431 for headers of a part beyond
+        `Limits.max_part_headers` and `Limits.max_part_header_len`; with 400 for more than
+        `Limits.max_form_fields` and `Limits.max_form_files`, for what is not UTF-8, and for what is
+        malformed. Multipart forms need the package python-multipart (`sigil-http[forms]`).
+        """
+        return parse_form(self.body, self.headers.get("content-type", ""), self.bounds)
+
+
+def with_params(request: Request, params: Params, mount_path: str) -> Request:
+    """The request with what a route took out of its path."""
+    return Request(
+        request.method, request.target, request.path, request.query, request.version,
+        request.headers, request.body, request.peer, request.bounds, request.conn,
+        params, mount_path, request.scheme,
+    )  # fmt: skip
 
 
 def with_field(request: Request, name: str, value: str) -> Request:

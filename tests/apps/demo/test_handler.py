@@ -251,6 +251,29 @@ def test_a_slow_reader_is_told_its_name() -> None:
     assert "sigil-peer" not in Headers(make_demo(recorder_after(1))(socket).headers)
 
 
+@pytest.mark.parametrize(
+    ("query", "topic", "slow"),
+    [
+        ("", "ballast", "drop"),
+        ("how=drop", "ballast", "drop"),
+        ("how=skip", "ballast", "skip"),
+        ("how=latest", "newest", "drop"),
+    ],
+)
+def test_a_slow_reader_says_how_it_is_served(query: str, topic: str, slow: str) -> None:
+    body = ask(make_demo(recorder_after(1)), "/slow", query).body
+    assert isinstance(body, EventStream)
+    assert (body.topics, body.slow) == (("load", topic), slow)
+
+
+def test_a_slow_reader_is_served_in_three_ways_and_no_other() -> None:
+    response = ask(make_demo(recorder_after(1)), "/slow", "how=fast")
+    assert (response.status, response.body) == (
+        400,
+        b"400 Bad Request: how is one of drop, skip, latest\n",
+    )
+
+
 def test_one_slow_reader_too_many_is_told_to_come_back() -> None:
     demo = make_demo(recorder_after(1), lambda peer: False)
     response = ask(demo, "/slow")

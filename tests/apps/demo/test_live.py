@@ -41,7 +41,7 @@ from sigil.testing import Client, Connection, WebSocket
 from tests.apps.demo.test_handler import reading
 from tests.support.servers import PATIENCE, Raw
 
-SMALL = Limits(outgoing_buffer_sz=2**18)
+SMALL = Limits(outgoing_buffer_sz=2**21)
 
 
 class Show:
@@ -277,7 +277,7 @@ def test_who_reads_slowly_is_dropped_with_a_reason_that_everybody_hears() -> Non
     websocket = show.client.websocket("/ws?topic=ring")
     slow = show.slow(window_len=1000)
     peer = str(slow.peer)
-    for _ in range(12):
+    for _ in range(24):
         show.turn(BALLAST_SECONDS)
         if slow.is_closed:
             break

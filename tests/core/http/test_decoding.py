@@ -28,8 +28,16 @@ QUERIES = st.lists(ESCAPES | st.text(max_size=3), max_size=20).map("".join)
 
 
 def test_the_bounds_are_those_of_the_limits_and_one_record_for_all_requests() -> None:
-    limits = Limits(max_form_len=1, max_form_fields=2, max_json_depth=3)
-    assert decoding_bounds(limits) == (1, 2, 3)
+    limits = Limits(max_form_len=1, max_form_fields=2, max_form_files=3, max_json_depth=4)
+    limits = limits._replace(max_part_headers=5, max_part_header_len=6)
+    assert decoding_bounds(limits)._asdict() == {
+        "max_form_len": 1,
+        "max_form_fields": 2,
+        "max_form_files": 3,
+        "max_part_headers": 5,
+        "max_part_header_len": 6,
+        "max_json_depth": 4,
+    }
     assert decoding_bounds(limits._replace(max_headers=5)) is decoding_bounds(limits)
     assert decoding_bounds(Limits()) is DEFAULT_BOUNDS
 

@@ -8,6 +8,8 @@ from sigil.core.http.decoding import BadInput
 from sigil.core.http.headers import Headers
 from sigil.core.http.request import Request
 from tests.support.core_driver import PEER
+from tests.support.forms import CONTENT_TYPE, part
+from tests.support.forms import form as multipart
 
 
 def make(target: str = "/", query: str = "", body: bytes = b"", **fields: str) -> Request:
@@ -117,6 +119,29 @@ def test_a_form_is_a_declared_form() -> None:
     assert caught.value.status == 400
     with pytest.raises(BadInput):
         make(body=b"&".join([b"a=b"] * 1001), Content_Type=FORM).form()
+
+
+def test_a_multipart_form_has_fields_and_files() -> None:
+    body = multipart(
+        part('name="a"', b"1"),
+        part('name="f"; filename="x.txt"', b"2", "Content-Type: text/plain"),
+        part('name="a"', b"3"),
+        part('name="f"; filename="y"', b"4"),
+    )
+    request = make(body=body, Content_Type=CONTENT_TYPE)
+    assert request.form() == {"a": "3"}
+    assert request.form_list() == (("a", "1"), ("a", "3"))
+    assert [(file.filename, file.data) for file in request.file_list()] == [
+        ("x.txt", b"2"),
+        ("y", b"4"),
+    ]
+    assert request.files()["f"].filename == "y"
+    form = request.form_data()
+    assert (form.fields, form.files) == (request.form_list(), request.file_list())
+    assert make(body=b"a=1", Content_Type=FORM).files() == {}
+    with pytest.raises(BadInput) as caught:
+        make(body=b"x", Content_Type="text/plain").files()
+    assert caught.value.status == 415
 
 
 def test_bad_input_carries_a_message_and_a_status() -> None:

@@ -1,1 +1,1 @@
-"""Tests of sigil.shell.web: middleware around handlers."""
+"""Tests of sigil.shell.web: routes, and middleware around handlers."""

@@ -1,0 +1,277 @@
+"""Routes: a handler that is made of others, by path and method.
+
+Theory: what is for which request is a value, a table (`sigil.core.web.routes`); this collects it,
+by decorators where the handlers are written, and calls whichever it says. Adding makes another
+table, which is put in the place of the last at once, so routes may be added while it serves, by any
+thread: a request is matched with one table or the next.
+
+Rules: what makes no sense raises where it is written, and then nothing has been added. What is
+mounted and is itself `Routes` becomes part of the table: what is added to it later is added here
+too, and the most specific route counts, wherever it was added. Any other handler is called with the
+path that is left to it (`request.subpath`). What is returned is what the handler returns: a
+response, None, a `Deferred`, a coroutine. It does not know the server.
+"""
+
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, TypeVar
+
+from ...core.http.request import Request
+from ...core.web.converters import Convert, with_own
+from ...core.web.patterns import MOUNT_POINT, Rest, Segments, parse_pattern, parse_prefix
+from ...core.web.route import ANY, METHODS, Route, mounted_behind
+from ...core.web.routes import (
+    Found,
+    Table,
+    make_table,
+    match,
+    refusal,
+    with_match,
+    with_routes,
+    without_route,
+)
+from ...core.web.urls import url_for
+from ..program.handlers import Handler
+
+H = TypeVar("H", bound=Handler)
+"""The type of a handler, which the decorators keep."""
+
+
+class _Changing:
+    """What one thread holds while it changes routes, its own and those they are mounted in."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._is_held = False
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        if self._is_held:  # by this thread, which something interrupts
+            self._lock.release()
+            raise RuntimeError("routes cannot be changed by what interrupts a change of routes")
+        self._is_held = True
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._is_held = False
+        self._lock.release()
+
+
+_CHANGING = _Changing()
+
+
+class Routes:
+    """A handler that calls others by method and path.
+
+        routes = Routes()
+
+        @routes.get("/jobs/:id<int>")
+        def job(request: Request) -> Response:
+            return Response.json({"id": request.params["id"]})
+
+        make_http_server(routes).start()
+
+    In a pattern `:id` is a segment of any text, `:id<int>` (`float`, `uuid`, or one of
+    `converters`) one that a function takes, and `*rest`, at the end, all that follow. A text goes
+    before a parameter, that before a rest, segment by segment. A path that no route is for is a
+    404 (None is returned), a method that none is for a 405; HEAD is answered by the handler of GET,
+    and OPTIONS with the methods that are allowed, unless there are routes for them. `slash` says
+    what becomes of a path that only a slash at the end keeps from matching: `"redirect"`, a 308, or
+    `"strict"`, a 404.
+
+    `converters` are functions of a str, by name, that raise ValueError for a text that they do not
+    take.
+    """
+
+    def __init__(
+        self, *, converters: Mapping[str, Convert] | None = None, slash: str = "redirect"
+    ) -> None:
+        self._converters = with_own(converters or {})
+        self._table = make_table((), slash)
+        self._mounts: list[tuple[Routes, str, Segments]] = []
+        """Where this is mounted: in what, and the prefix, as it is written and taken apart."""
+
+    @property
+    def table(self) -> Table:
+        """All routes as they are now: a value."""
+        return self._table
+
+    def __repr__(self) -> str:
+        return f"<Routes: {len(self._table.routes)}>"
+
+    def __call__(self, request: Request) -> Any:
+        """What the handler of the request's route returns; a refusal if there is none."""
+        found = match(self._table, request.method, request.subpath)
+        if type(found) is Found:
+            return found.route.handler(with_match(request, found))
+        return refusal(found, request)
+
+    # -- adding ------------------------------------------------------------------------------------
+
+    def get(self, pattern: str, *, name: str = "") -> Callable[[H], H]:
+        """A decorator that adds a handler of GET, and of HEAD if nothing else is for that."""
+        return self._decorator(pattern, "GET", name)
+
+    def head(self, pattern: str, *, name: str = "") -> Callable[[H], H]:
+        """A decorator that adds a handler of HEAD."""
+        return self._decorator(pattern, "HEAD", name)
+
+    def post(self, pattern: str, *, name: str = "") -> Callable[[H], H]:
+        """A decorator that adds a handler of POST."""
+        return self._decorator(pattern, "POST", name)
+
+    def put(self, pattern: str, *, name: str = "") -> Callable[[H], H]:
+        """A decorator that adds a handler of PUT."""
+        return self._decorator(pattern, "PUT", name)
+
+    def patch(self, pattern: str, *, name: str = "") -> Callable[[H], H]:
+        """A decorator that adds a handler of PATCH."""
+        return self._decorator(pattern, "PATCH", name)
+
+    def delete(self, pattern: str, *, name: str = "") -> Callable[[H], H]:
+        """A decorator that adds a handler of DELETE."""
+        return self._decorator(pattern, "DELETE", name)
+
+    def options(self, pattern: str, *, name: str = "") -> Callable[[H], H]:
+        """A decorator that adds a handler of OPTIONS."""
+        return self._decorator(pattern, "OPTIONS", name)
+
+    def any(self, pattern: str, *, name: str = "") -> Callable[[H], H]:
+        """A decorator that adds a handler of all methods for which there is no other."""
+        return self._decorator(pattern, ANY, name)
+
+    def add(self, pattern: str, handler: Handler, method: str = ANY, *, name: str = "") -> None:
+        """Add a handler for the paths that match the pattern.
+
+        `method` is one of GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS, or ANY; `name` is one
+        for `url_for`. ValueError with a sentence for a pattern or a method that makes no sense, and
+        for what is added already: both places are named.
+        """
+        self._add(self._route(pattern, handler, method, name, _place()))
+
+    def mount(self, prefix: str, handler: Handler, *, name: str = "") -> None:
+        """Have a handler answer all paths that go on behind `prefix`, with any method.
+
+        `Routes` become part of these: what is added to them later, too. Any other handler sees the
+        prefix as `request.mount_path` and what is left as `request.subpath`; `request.path` stays
+        what it is. The prefix may have parameters. ValueError as of `add`.
+        """
+        segments = parse_prefix(prefix, self._converters)
+        text = prefix.rstrip("/")
+        if isinstance(handler, Routes):
+            if name:
+                raise ValueError("routes that are mounted have names of their own")
+            self._mount_routes(handler, text, segments)
+            return
+        _check(handler, ANY, name)
+        behind = (*segments, Rest(""))
+        count = len(segments)
+        self._add(Route(ANY, f"{text}{MOUNT_POINT}", behind, handler, name, _place(), count))
+
+    def remove(self, pattern: str, method: str = ANY) -> None:
+        """Remove the route of this pattern and method; KeyError if there is none."""
+        segments = parse_pattern(pattern, self._converters)
+        with _CHANGING:
+            plan: dict[Routes, Table] = {}
+            self._plan_removal(method, segments, plan)
+            _carry_out(plan)
+
+    # -- looking up --------------------------------------------------------------------------------
+
+    def get_registered_routes(self, method: str) -> tuple[str, ...]:
+        """The patterns of the routes of this method, or of `ANY`, in the order in which they were
+        added.
+        """
+        return tuple(route.pattern for route in self._table.routes if route.method == method)
+
+    def url_for(self, target: object, /, **params: Any) -> str:
+        """The path of a route: `routes.url_for(job, id=5)` is `/jobs/5`.
+
+        `target` is a handler, a name or a pattern; of several routes of one handler it is that
+        whose parameters have these names. What is mounted has `rest`. LookupError if there is no
+        such route, ValueError for parameters that no path can have.
+        """
+        return url_for(self._table, target, params)
+
+    # -- the rest is for this class ----------------------------------------------------------------
+
+    def _decorator(self, pattern: str, method: str, name: str) -> Callable[[H], H]:
+        """The decorator that adds a handler; what is wrong with the pattern is found at once."""
+        parse_pattern(pattern, self._converters)
+        place = _place(2)
+
+        def add(handler: H) -> H:
+            self._add(self._route(pattern, handler, method, name, place))
+            return handler
+
+        return add
+
+    def _route(self, pattern: str, handler: Handler, method: str, name: str, place: str) -> Route:
+        """The route with these parts; TypeError or ValueError for what is none."""
+        _check(handler, method, name)
+        segments = parse_pattern(pattern, self._converters)
+        return Route(method, pattern, segments, handler, name, place)
+
+    def _add(self, route: Route) -> None:
+        """Add a route here and wherever this is mounted, or nowhere."""
+        with _CHANGING:
+            plan: dict[Routes, Table] = {}
+            self._plan((route,), plan)
+            _carry_out(plan)
+
+    def _mount_routes(self, inner: "Routes", prefix: str, segments: Segments) -> None:
+        """Mount other routes, and add what they have."""
+        with _CHANGING:
+            if inner is self or inner in self._around():
+                raise ValueError("routes cannot be mounted in themselves")
+            there = [mounted_behind(prefix, segments, route) for route in inner._table.routes]
+            plan: dict[Routes, Table] = {}
+            self._plan(there, plan)
+            _carry_out(plan)
+            inner._mounts.append((self, prefix, segments))
+
+    def _around(self) -> "set[Routes]":
+        """All routes that these are mounted in, and those that they are mounted in."""
+        around = {outer for outer, _, _ in self._mounts}
+        return around.union(*[outer._around() for outer in around])
+
+    def _plan(self, routes: Iterable[Route], plan: "dict[Routes, Table]") -> None:
+        """Put into `plan` the tables with these routes, of this and of all around it."""
+        added = tuple(routes)
+        plan[self] = with_routes(plan.get(self, self._table), added)
+        for outer, prefix, segments in self._mounts:
+            outer._plan([mounted_behind(prefix, segments, route) for route in added], plan)
+
+    def _plan_removal(self, method: str, segments: Segments, plan: "dict[Routes, Table]") -> None:
+        """Put into `plan` the tables without this route, of this and of all around it."""
+        plan[self] = without_route(plan.get(self, self._table), method, segments)
+        for outer, _, before in self._mounts:
+            outer._plan_removal(method, (*before, *segments), plan)
+
+
+def _carry_out(plan: dict[Routes, Table]) -> None:
+    """Put each table into its place."""
+    for routes, table in plan.items():
+        routes._table = table
+
+
+def _check(handler: object, method: object, name: object) -> None:
+    """TypeError or ValueError for what is no handler, no method or no name."""
+    if not callable(handler):
+        raise TypeError(f"a handler is a function of a request, not {type(handler).__name__}")
+    if method != ANY and method not in METHODS:
+        raise ValueError(f"a method is one of {', '.join(METHODS)} or {ANY}, not {method!r}")
+    if not isinstance(name, str) or name.startswith("/"):
+        raise ValueError(f"a name is a str that does not begin with a slash, not {name!r}")
+
+
+def _place(depth: int = 1) -> str:
+    """The file and line that call the function which is so many frames above this one."""
+    frame = sys._getframe(depth + 1)
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
