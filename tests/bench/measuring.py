@@ -97,7 +97,7 @@ def running(server: Server, row: Row, bench: Bench) -> Iterator[Running]:
 def scaled(row: Row, bench: Bench) -> tuple[int, int, int]:
     """(runs to warm up with, runs to measure, units of work these are)."""
     load = traffic_of(row.load)
-    per_run = load.depth * (load.conn_cnt if isinstance(load, FanOut) else 1)
+    per_run = load.depth * (load.reader_cnt if isinstance(load, FanOut) else 1)
     least = 2 if isinstance(load, FanOut) else load.conn_cnt
     run_cnt = max(least, int(row.work_cnt * bench.scale) // per_run)
     return max(least, run_cnt // WARM_SHARE), run_cnt, run_cnt * per_run
@@ -122,7 +122,8 @@ def load_command(at: Running, row: Row, bench: Bench, control: int) -> list[str]
         numbers += [load.fragment_cnt, int(load.has_pings), *runs, is_compared, 0, LIFE_S]
     else:
         mode = "read"
-        numbers += [1, 0, *runs, control, load.per_second, LIFE_S]
+        behind_every = max(1, load.behind_every)
+        numbers += [behind_every, 0, *runs, control, load.per_second, LIFE_S]
     return [str(bench.tools / "websocket_load"), mode, *map(str, numbers)]
 
 

@@ -61,7 +61,9 @@ class FanOut(NamedTuple):
 
     The next tick comes when all have all, or `per_second` times a second if that is not 0. With
     `is_deflated` the clients offer permessage-deflate, and the texts are JSON. If `topic` is not
-    empty, all have subscribed to it; a server that knows no topics sends to all.
+    empty, all have subscribed to it; a server that knows no topics sends to all. If `behind_every`
+    is not 0, every so manieth reads only a little, and of the texts it needs only the last: a
+    server that knows `latest` is told so.
     """
 
     conn_cnt: int
@@ -70,6 +72,13 @@ class FanOut(NamedTuple):
     per_second: int = 0
     is_deflated: bool = False
     topic: str = ""
+    behind_every: int = 0
+
+    @property
+    def reader_cnt(self) -> int:
+        """How many of the WebSockets read all that comes."""
+        behind_cnt = len(range(1, self.conn_cnt, self.behind_every)) if self.behind_every else 0
+        return self.conn_cnt - behind_cnt
 
 
 class AtRest(NamedTuple):
@@ -123,6 +132,8 @@ DIES_OF_HTTP_10 = frozenset({"cymongoose"})
 """Those that end themselves with a connection of HTTP/1.0."""
 HOLDS_A_THOUSAND = frozenset({"cymongoose"})
 """Those that reset connections when there are some thousands."""
+WAITS_FOR_ALL = frozenset({"c-floor", "py-floor"})
+"""Those that wait in a send until the client has taken it."""
 NOBODY: frozenset[str] = frozenset()
 
 
@@ -184,6 +195,7 @@ def websocket(name: str, words: str, load: Echo | FanOut, count: int, main: str 
 
 
 DEEP = Echo(64, 8, 128)
+BEHIND = FanOut(100, 16, 4096, behind_every=10)
 MIB = Echo(1, 1, 2**20)
 WEBSOCKET_ROWS = (
     websocket("echo", "64 WebSockets, 8 texts of 128 bytes at once", DEEP, 24_000),
@@ -197,6 +209,9 @@ WEBSOCKET_ROWS = (
     websocket("fan-100-single", "100 WebSockets, one of 128 bytes", FanOut(100, 1, 128), 40_000),
     websocket("fan-1000", "1,000 WebSockets, 16 of 1 KiB", FanOut(1000, 16, 1024), 320_000),
     websocket("fan-1000-paced", "one of 64 bytes at 200/s", FanOut(1000, 1, 64, 200), 100_000),
+    websocket(
+        "latest", "100 WebSockets, a tenth behind, 16 states of 4 KiB", BEHIND, 48_000
+    )._replace(without=WAITS_FOR_ALL),
     websocket("deflate", "200 x 16 of 4 KiB JSON", FanOut(200, 16, 4096, 0, True), 16_000),
 )
 

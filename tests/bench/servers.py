@@ -110,7 +110,7 @@ def order_of(load: Load) -> Order:
     if isinstance(traffic, Http):
         return order._replace(answer=traffic.answer)
     if isinstance(traffic, FanOut):
-        order = order._replace(topic=traffic.topic)
+        order = order._replace(topic=traffic.topic, is_latest=bool(traffic.behind_every))
     return order._replace(depth=traffic.depth, payload_sz=traffic.payload_sz)
 
 

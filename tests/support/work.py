@@ -47,6 +47,7 @@ from tests.support.crowds import (
     published,
     publishing,
     stalls,
+    upgraded,
     websockets,
 )
 from tests.support.requests import GET, UPGRADE
@@ -249,6 +250,13 @@ def read_on_behind_superseded(count: int) -> Scene:
     return server, [Writable(conn) for conn in conns_of(server)]
 
 
+def publish_when_many_have_fallen_off(count: int) -> Scene:
+    """So many that skip needed what is overwritten, and read nothing since."""
+    server = idle(count, ROOM._replace(max_ws_send_frame_cnt=8))
+    server = lagging(upgraded(server, conns_of(server), Response.upgrade(slow="skip")))
+    return published(server, 9), [publishing(), FLUSH]
+
+
 def report_stalls(count: int) -> Scene:
     return stalls(websockets(count))
 
@@ -337,6 +345,9 @@ SITUATIONS = (
         "a client reads on behind N states, most superseded",
         read_on_behind_superseded,
         few=LONG_HISTORY,
+    ),
+    Situation(
+        "a message when N that skip have fallen off the ring", publish_when_many_have_fallen_off
     ),
     Situation("N of a cohort stall, each", report_stalls, True),
     Situation("N of a topic each stall, each", report_stalls_of_cohorts, True),

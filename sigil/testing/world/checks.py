@@ -10,6 +10,7 @@ about. It does not know clients beyond their records.
 from collections import Counter
 from collections.abc import Iterator
 
+from ...core.broadcast.broadcast import NO_CURSOR
 from ...core.broadcast.cohort_index import recipients
 from ...core.broadcast.encoding import Encoding
 from ...core.broadcast.entry import entry_len
@@ -54,6 +55,23 @@ def check_ring(server: Server) -> Iterator[Violation]:
         )
 
 
+def check_latest(server: Server) -> Iterator[Violation]:
+    """Check that the newest messages by topic are those of what is kept, and that no other topic is
+    remembered.
+    """
+    ring, pending = server.broadcast.ring, server.broadcast.pending
+    pages = [page for page in ring.pages[ring.first_page :] if page is not None]
+    stored = [entry for page in pages for entry in page.entries]
+    stored = stored[len(stored) - (ring.head_number - ring.tail_number) :]
+    newest: dict[str | None, int] = {}
+    for number, entry in enumerate((*stored, *pending), ring.tail_number):
+        if entry.options.latest:
+            newest[entry.topic] = number
+    known = {topic: one.number for topic, one in ring.latest.newest.items()}
+    if known != newest:
+        yield Violation("latest", f"the newest messages are {newest}, not {known}")
+
+
 def check_places(server: Server) -> Iterator[Violation]:
     """Check that every open subscriber is in the cohort of its subscription, or a laggard whose
     cursor is in the ring.
@@ -85,8 +103,10 @@ def check_places(server: Server) -> Iterator[Violation]:
         cursor = None if client.subscriber is None else client.subscriber.cursor
         if client.subscriber is None or cursor is None:
             continue
+        has_fallen_off = client.subscriber.skips and cursor < broadcast.ring.tail_number
         if (
-            not max(broadcast.ring.tail_number, broadcast.lowest_cursor)
+            not has_fallen_off
+            and not max(broadcast.ring.tail_number, broadcast.lowest_cursor)
             <= cursor
             <= broadcast.next_number
         ):
@@ -117,6 +137,8 @@ def check_indexes(server: Server) -> Iterator[Violation]:
     for conn, number in broadcast.laggards.items():
         client = find_client(server.slots, conn)
         cursor = None if client is None or client.subscriber is None else client.subscriber.cursor
+        if cursor is not None and cursor < broadcast.ring.tail_number:
+            cursor = NO_CURSOR
         if cursor is None or not broadcast.lowest_cursor <= number <= cursor:
             yield Violation("index", f"{conn} is filed under {number}, its cursor is {cursor}")
         if conn not in broadcast.laggards_at.get(number, ()):
@@ -233,6 +255,7 @@ def check_websockets(server: Server) -> Iterator[Violation]:
 
 CHECKS = (
     check_ring,
+    check_latest,
     check_places,
     check_load,
     check_budgets,

@@ -182,9 +182,9 @@ class WebSocketClient(SimulatedClient):
         super().__init__(wire, rng, max_read_per_tick, ticks_until_stalled)
         topics = rng.choice(("-", "-", "a", "b", "a.b", "*", "all"))
         before = rng.choice(("", "", "", "GET /n/0/900 HTTP/1.1\r\nHost: h\r\n\r\n"))
-        offer = rng.choice(("", "", *OFFERS))
+        offer, slow = rng.choice(("", "", *OFFERS)), rng.choice(("drop", "drop", "skip"))
         self.outgoing += (
-            before + _UPGRADE.format(f"{topics}/{rng.choice((0, 0, 1, 3))}", offer)
+            before + _UPGRADE.format(f"{topics}/{rng.choice((0, 0, 1, 3))}/{slow}", offer)
         ).encode()
         self._frame_rules = _FRAME_RULES.replace(allows_rsv1="deflate" in offer)
         self.expectation: Expectation | None = None

@@ -5,9 +5,9 @@ looked up in the list of all messages published, and none between two events may
 topics.
 
 Rules: strict, as for WebSockets: an event that is torn, repeated, out of order or on another topic
-is a `Violation`, and so is a message missed without a `gap` event. It knows the product's encoding
-from its documentation only: bytes are parsed by a pattern. It does not know the server, only its
-wire and the list.
+is a `Violation`, and so is a message missed without a `gap` event, unless it is superseded. It
+knows the product's encoding from its documentation only: bytes are parsed by a pattern. It does not
+know the server, only its wire and the list.
 """
 
 import json
@@ -15,7 +15,6 @@ import re
 from random import Random
 
 from ...core.topics import ALL_TOPICS
-from ...core.websocket.fragments import Message
 from .clients import SimulatedClient
 from .model import Model, Violation, topics_in
 from .network import UnreliableWire
@@ -24,7 +23,7 @@ _EVENT = re.compile(
     rb"id: 0-([0-9]+)\n(?:data: ([^\n]*)\n)?\n"
     rb"|event: gap\nid: 0-([0-9]+)\ndata: (\{[^\n]*\})\n\n|:\n\n"
 )
-_REQUEST = "GET /events/{}/{} HTTP/1.1\r\nHost: h\r\n{}\r\n"
+_REQUEST = "GET /events/{}/{}/{} HTTP/1.1\r\nHost: h\r\n{}\r\n"
 
 
 class EventStreamClient(SimulatedClient):
@@ -44,7 +43,11 @@ class EventStreamClient(SimulatedClient):
         self._topics = topics_in(names)
         seen = rng.randint(0, len(model.published)) if rng.random() < 0.4 else None
         field = "" if seen is None else f"Last-Event-ID: 0-{seen}\r\n"
-        self.outgoing += _REQUEST.format(names, rng.choice((0, 0, 1, 3)), field).encode()
+        slow = rng.choice(("drop", "drop", "skip"))
+        self.outgoing += _REQUEST.format(names, rng.choice((0, 0, 1, 3)), slow, field).encode()
+        self.skips = slow == "skip"
+        self._has_opened = False
+        """Its position, or a gap, was received as the stream began."""
         self._parsed_len = 0
         """How much of `wire.taken` has been parsed."""
         self.has_begun = False
@@ -58,11 +61,19 @@ class EventStreamClient(SimulatedClient):
         """
         self.received = 0
 
-    def is_subscribed(self, message: Message, topic: str | None) -> bool:
-        """True if it must receive this message on this topic."""
-        return isinstance(message, str) and (
-            topic is None or topic in self._topics or ALL_TOPICS in self._topics
+    def is_subscribed(self, number: int) -> bool:
+        """True if the message with this number is for it."""
+        message, topic, options = self._model.published[number]
+        is_its_own = options.exclude is not None and options.exclude == self.wire.conn
+        return (
+            isinstance(message, str)
+            and not is_its_own
+            and (topic is None or topic in self._topics or ALL_TOPICS in self._topics)
         )
+
+    def _is_due(self, number: int) -> bool:
+        """True if it may not miss the message with this number."""
+        return self.is_subscribed(number) and not self._model.is_superseded(number, True)
 
     def join(self) -> None:
         """Note that the server has it as a subscriber."""
@@ -89,16 +100,25 @@ class EventStreamClient(SimulatedClient):
     def _take(self, event: re.Match[bytes]) -> None:
         """Take one event."""
         if event[4] is not None:
-            if self.next_number is None or self.received:
-                raise Violation(
-                    "gap", f"{self.wire.peer} was sent a gap it cannot have: {event[0]!r}"
-                )
-            self.next_number += json.loads(event[4])["missed"]
-            self._set_position(int(event[3]))
+            self._take_gap(event)
         elif event[2] is not None:
             self._receive(int(event[1]) - 1, event[2].decode())
         elif event[1] is not None:
+            self._has_opened = True
             self._set_position(int(event[1]))
+
+    def _take_gap(self, event: re.Match[bytes]) -> None:
+        """Take a gap: as the stream begins, or, if it skips, at any time, up to what is kept."""
+        gap, position = json.loads(event[4]), int(event[3])
+        after = int(gap["after"].partition("-")[2])
+        is_possible = position == after + gap["missed"] and position <= self._model.tail_number
+        if self._has_opened and self.skips and is_possible:
+            self._check_skipped(after)
+        elif self.next_number is None or self._has_opened or after != self.next_number:
+            raise Violation("gap", f"{self.wire.peer} was sent a gap it cannot have: {event[0]!r}")
+        self._has_opened = True
+        self.next_number = after + gap["missed"]
+        self._set_position(position)
 
     def _set_position(self, number: int) -> None:
         """Take its position from the server; it must have received everything before."""
@@ -119,7 +139,7 @@ class EventStreamClient(SimulatedClient):
         skipped = [
             missed
             for missed in range(number if first is None else first, number)
-            if self.is_subscribed(*self._model.published[missed])
+            if self._is_due(missed)
         ]
         if skipped:
             raise Violation(
@@ -130,17 +150,13 @@ class EventStreamClient(SimulatedClient):
         """True if it still had to receive this message."""
         is_past = self.next_number is not None and number < self.next_number
         end = self._model.ended.get(self.wire.peer, len(self._model.published))
-        return not is_past and number < end and self.is_subscribed(*self._model.published[number])
+        return not is_past and number < end and self.is_subscribed(number)
 
     def _receive(self, number: int, text: str) -> None:
         """Take a message."""
         published = self._model.published
         is_there = number < self._model.ended.get(self.wire.peer, len(published))
-        if (
-            not is_there
-            or published[number][0] != text
-            or not self.is_subscribed(*published[number])
-        ):
+        if not is_there or published[number].message != text or not self.is_subscribed(number):
             raise Violation(
                 "order", f"{self.wire.peer} received {text[:14]!r} as {number}, which it is not"
             )
@@ -155,4 +171,4 @@ class EventStreamClient(SimulatedClient):
         first = self.joined_at if self.next_number is None else self.next_number
         end = self._model.ended.get(self.wire.peer, len(self._model.published))
         numbers = range(end if first is None else first, end)
-        return [number for number in numbers if self.is_subscribed(*self._model.published[number])]
+        return [number for number in numbers if self._is_due(number)]

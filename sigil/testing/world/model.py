@@ -2,14 +2,19 @@
 
 Theory: whatever rings, cohorts and cursors do, a client receives the messages published on its
 topics and those sent to it alone, in the order in which the program sent them. So every message is
-appended to a list for each client, and what arrives is compared with it, message by message.
+appended to a list for each client, and what arrives is compared with it, message by message. Some
+may be left out: what was published with `latest`, once there is a newer one on its topic; and, for
+a client that skips, what the ring has not any more.
 
 Rules: every message is different, so one that is lost, repeated, torn or early is noticed when the
 next one arrives. A client subscribes between its handler's return and `ws_open`: what was published
 in between may reach it or not, but without a hole. It does not know how messages travel.
 """
 
+from typing import NamedTuple
+
 from ...core.broadcast.encoding import Encoding, encode_message
+from ...core.broadcast.entry import NO_OPTIONS, PublishOptions
 from ...core.conn import Conn, Peer
 from ...core.topics import ALL_TOPICS, Topic
 from ...core.websocket.fragments import Message
@@ -35,23 +40,52 @@ def frame_len(message: Message, encoding: Encoding = Encoding.PLAIN) -> int:
     return len(encode_message(*to_message(message), encoding))
 
 
+class Expected(NamedTuple):
+    """A message that a client must receive; with its number, and whether it was published with
+    `latest`, if it was published.
+    """
+
+    message: Message
+    number: int | None = None
+    is_latest: bool = False
+
+
+class Said(NamedTuple):
+    """A message that was published."""
+
+    message: Message
+    topic: str | None
+    options: PublishOptions
+
+    def expected(self, number: int) -> Expected:
+        """The message as one that must be received."""
+        return Expected(self.message, number, self.options.latest)
+
+
 class Expectation:
     """One WebSocket: the messages it must receive, and how many have arrived."""
 
     def __init__(
-        self, topics: frozenset[Topic], history: int, upgraded_at: int, encoding: Encoding
+        self,
+        model: "Model",
+        topics: frozenset[Topic],
+        history: int,
+        encoding: Encoding,
+        skips: bool,
     ) -> None:
+        self._model = model
         self.topics = set(topics)
         self.encoding = encoding
+        self.skips = skips
         self.history = history
-        self.upgraded_at = upgraded_at
+        self.upgraded_at = len(model.published)
         """Messages published when the handler returned."""
         self.conn: Conn | None = None
         self.has_ended = False
         """Its `ws_close` was called."""
         self.is_closing = False
         """The program has closed it."""
-        self.expected: list[Message] = []
+        self.expected: list[Expected] = []
         """What it must receive since it subscribed; until the first message has arrived, what it
         may receive.
         """
@@ -79,32 +113,46 @@ class Expectation:
         return self.has_begun or not (self.history or self.window)
 
     def receive(self, message: Message) -> None:
-        """Take a message that has arrived; `Violation` if it is not the next one."""
+        """Take a message that has arrived; `Violation` if it is not the next one that it must."""
         if not self.has_begun:
             self._begin(message)
-        if self.received == len(self.expected) or self.expected[self.received] != message:
+        place, following = self.received, self.expected[self.received : self.received + 3]
+        while place < len(self.expected) and self.expected[place].message != message:
+            if not self._may_miss(self.expected[place]):
+                place = len(self.expected)
+            place += 1
+        if place >= len(self.expected):
             raise Violation(
                 "order",
                 f"{self.conn} received {_brief(message)} as number {self.received}, "
-                f"not {[_brief(one) for one in self.expected[self.received : self.received + 3]]}",
+                f"not {[_brief(one.message) for one in following]}",
             )
-        self.received += 1
+        self.received = place + 1
+
+    def _may_miss(self, item: "Expected") -> bool:
+        """True for a message that need not arrive any more."""
+        if item.number is None:
+            return False
+        is_skipped = self.skips and item.number < self._model.tail_number
+        return is_skipped or self._model.is_superseded(item.number)
 
     def like_next(self, data: bytes) -> Message:
         """The message in these bytes: a text if one may come next, because Zstandard does not tell
         text from binary.
         """
         text = data.decode()
-        begun = (
-            self.expected[self.received : self.received + 1] if self.has_begun else self.expected
-        )
-        return text if text in begun else data
+        following = self.expected[self.received :] if self.has_begun else self.expected
+        return text if any(item.message == text for item in following) else data
 
     def _begin(self, message: Message) -> None:
         """Derive from the first message how much history this client is sent."""
         before = self.expected[: self.joined]
-        start = before.index(message) if message in before else self.joined
-        count, min_count = self.joined - start, min(self.history, self.kept)
+        messages = [item.message for item in before]
+        start = messages.index(message) if message in messages else self.joined
+        count = sum(not self._may_miss(item) for item in before[start:])
+        # which were superseded, or skipped, when it was decided where it begins, nobody has noted
+        is_certain = not (self.skips or any(item.is_latest for item in before))
+        min_count = min(self.history, self.kept) if is_certain else 0
         if not min_count <= count <= self.history + self.window:
             raise Violation(
                 "history",
@@ -114,12 +162,15 @@ class Expectation:
         del self.expected[:start]
         self.has_begun = True
 
-    def expected_len(self) -> int:
-        """Bytes of the frames it must still receive; one that has partly arrived counts as
-        a whole.
+    def expected_len(self) -> tuple[int, int]:
+        """Bytes of the frames it must still receive, and of those that it may; one that has partly
+        arrived counts as a whole.
         """
-        start = self.received if self.has_begun else self.joined
-        return sum(frame_len(message, self.encoding) for message in self.expected[start:])
+        items = self.expected[self.received if self.has_begun else self.joined :]
+        lengths = [frame_len(item.message, self.encoding) for item in items]
+        missable = [self._may_miss(item) for item in items]
+        needed = [length for length, may in zip(lengths, missable, strict=True) if not may]
+        return sum(needed), sum(lengths)
 
 
 def _brief(message: Message) -> str:
@@ -130,7 +181,12 @@ class Model:
     """All expectations, and all messages that were published."""
 
     def __init__(self) -> None:
-        self.published: list[tuple[Message, str | None]] = []
+        self.published: list[Said] = []
+        self.tail_number = 0
+        """The number of the oldest message on the ring, as of the last tick."""
+        self._newest: dict[str | None, int] = {}
+        self._newest_text: dict[str | None, int] = {}
+        """The last numbers published with `latest`, by topic; and of texts among these."""
         self.upgrading: dict[Peer, Expectation] = {}
         self.expectations: dict[Conn, Expectation] = {}
         self.ended: dict[Peer, int] = {}
@@ -138,32 +194,54 @@ class Model:
         """
 
     def upgrade(
-        self, peer: Peer, topics: frozenset[Topic], history: int, encoding: Encoding
+        self,
+        peer: Peer,
+        topics: frozenset[Topic],
+        history: int,
+        encoding: Encoding,
+        skips: bool,
     ) -> None:
         """Note that a handler has returned an upgrade."""
-        self.upgrading[peer] = Expectation(topics, history, len(self.published), encoding)
+        self.upgrading[peer] = Expectation(self, topics, history, encoding, skips)
 
     def open(self, peer: Peer, conn: Conn, kept: list[str | None]) -> None:
         """Note a `ws_open`, at which the ring held frames with the topics `kept`."""
         expectation = self.upgrading[peer]
         expectation.conn = conn
         expectation.expected = [
-            message for message, topic in self.published if expectation.is_subscribed(topic)
+            said.expected(number)
+            for number, said in enumerate(self.published)
+            if expectation.is_subscribed(said.topic) and said.options.exclude != conn
         ]
         expectation.joined = len(expectation.expected)
         expectation.window = sum(
-            expectation.is_subscribed(topic)
-            for _, topic in self.published[expectation.upgraded_at :]
+            expectation.is_subscribed(said.topic)
+            for said in self.published[expectation.upgraded_at :]
         )
         expectation.kept = sum(map(expectation.is_subscribed, kept))
         self.expectations[conn] = expectation
 
-    def publish(self, message: Message, topic: str | None) -> None:
+    def publish(
+        self, message: Message, topic: str | None, options: PublishOptions = NO_OPTIONS
+    ) -> None:
         """Note a broadcast."""
-        self.published.append((message, topic))
+        number, said = len(self.published), Said(message, topic, options)
+        self.published.append(said)
+        if options.latest:
+            self._newest[topic] = number
+            if isinstance(message, str):
+                self._newest_text[topic] = number
         for expectation in self.expectations.values():
-            if expectation.is_open and expectation.is_subscribed(topic):
-                expectation.expected.append(message)
+            is_for_it = expectation.conn != options.exclude and expectation.is_subscribed(topic)
+            if expectation.is_open and is_for_it:
+                expectation.expected.append(said.expected(number))
+
+    def is_superseded(self, number: int, is_text_only: bool = False) -> bool:
+        """True if whoever is behind is not sent this message any more, as there is a newer one."""
+        said, newest = self.published[number], self._newest
+        if is_text_only:
+            newest = self._newest_text
+        return said.options.latest and newest.get(said.topic, number) > number
 
     def open_expectations(self) -> list[Expectation]:
         """The WebSockets to which the program may send, in the order in which they were opened."""

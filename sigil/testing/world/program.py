@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import TYPE_CHECKING
 
+from ...core.broadcast.entry import PublishOptions
 from ...core.close_reasons import CloseReason
 from ...core.conn import Conn
 from ...core.http.request import Request
@@ -25,7 +26,7 @@ from ...core.websocket.fragments import Message
 from ...shell.callbacks import Callbacks
 from ...shell.program.deferred import Deferred
 from .clients import body_of, encoding_of
-from .model import Model, Violation, frame_len, topics_in
+from .model import Expected, Model, Violation, frame_len, topics_in
 
 if TYPE_CHECKING:
     from .traced_server import TracedServer
@@ -70,12 +71,14 @@ class Program:
         """Respond with `body_of` the target, now or later, or upgrade."""
         _, kind, number, *rest = request.path.split("/")
         if kind == "ws":
-            topics, history = topics_in(number), int(rest[0])
+            topics, history, slow = topics_in(number), int(rest[0]), rest[1]
             kept = min(history, self._limits.history_messages)
-            self.model.upgrade(request.peer, topics, kept, encoding_of(request))
-            return Response.upgrade(topics=in_order(topics), history=history)
+            encoding, skips = encoding_of(request), slow == "skip"
+            self.model.upgrade(request.peer, topics, kept, encoding, skips)
+            return Response.upgrade(topics=in_order(topics), history=history, slow=slow)
         if kind == "events":
-            return Response.sse(topics=in_order(topics_in(number)), history=int(rest[0]))
+            topics, history, slow = topics_in(number), int(rest[0]), rest[1]
+            return Response.sse(topics=in_order(topics), history=history, slow=slow)
         if self.rng.random() < 0.2:
             self.act()
         if kind == "ticker":
@@ -182,16 +185,18 @@ class Program:
             self._publish()
 
     def _publish(self) -> None:
-        message, topic = self._message(), self.rng.choice(TOPICS)
-        self.server.trace.add("publish", (message, topic))
+        message, topic, options = self._message(), self.rng.choice(TOPICS), self._options()
+        self.server.trace.add("publish", (message, topic, options))
         dropped = self.server.dropped_count()
         length = frame_len(message)
         fits = length <= self._limits.outgoing_buffer_sz
         if fits:
-            self.model.publish(message, topic)
+            self.model.publish(message, topic, options)
             count, total = self.ticks[-1]
             self.ticks[-1] = count + 1, total + self.server.ring_len(message)
-        status = self.server.broadcast(message, topic=topic)
+        status = self.server.broadcast(
+            message, topic=topic, latest=options.latest, exclude=options.exclude
+        )
         was_dropped = self.server.dropped_count() > dropped
         is_lost = status is SendStatus.DROPPED
         if is_lost > (not fits or was_dropped) or not (fits or is_lost):
@@ -202,6 +207,17 @@ class Program:
                     f"{self._limits.outgoing_buffer_sz}, and {was_dropped=}",
                 )
             )
+
+    def _options(self) -> PublishOptions:
+        """The options of a message: mostly none, sometimes that of a state, or somebody excluded,
+        who may be gone.
+        """
+        exclude: Conn | None = None
+        if self.rng.random() < 0.15:
+            open_conns = [one.conn for one in self.model.open_expectations()]
+            streams = sorted(self.server.event_streams().values())
+            exclude = self.rng.choice((*open_conns, *streams, Conn(0, 10**6)))
+        return PublishOptions(latest=self.rng.random() < 0.35, exclude=exclude)
 
     def _send_several(self, conn: Conn | None) -> None:
         """Send some messages to one client."""
@@ -220,7 +236,7 @@ class Program:
                 self.violations.append(
                     Violation("status", f"{status.name} for {conn}, which is gone")
                 )
-            expectation.expected.append(message)
+            expectation.expected.append(Expected(message))
 
     def _interleave(self, conn: Conn | None) -> None:
         """Broadcast and send to one client alternately."""

@@ -9,7 +9,9 @@
                compare payloads, 0 only to count them (a floor answers other payloads of the same length).
    MODE read   the connections only read. A byte written to the descriptor EXTRA orders one tick of DEPTH messages to
                everyone. RUN_CNT counts ticks. With PER_SECOND 0 a tick is ordered when all of the last one has come to
-               all; else so many a second, as long as no more than WINDOW are on the way.
+               all; else so many a second, as long as no more than WINDOW are on the way. With FRAGMENTS above 1 every
+               so manieth connection is behind: it has little room, reads a little at the end of a tick, and what comes
+               to it is not compared, since messages may be left out; nobody waits for it.
 
    A payload is a number of ten digits and a filling. In echo the number is of the connection and the place in the batch;
    in read it is that of the message since the start, so what comes is gapless and in order or is refused.
@@ -34,7 +36,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER_SZ = 1 << 18, EVENT_CNT = 256, SPIN_CNT = 64, MASK_SZ = 4, DIGITS = 10, SOURCE_CNT = 50, WINDOW = 64, PING_SZ = 4 };
+enum { LITTLE_SZ = 1 << 12, BUFFER_SZ = 1 << 18, EVENT_CNT = 256, SPIN_CNT = 64, MASK_SZ = 4, DIGITS = 10, SOURCE_CNT = 50, WINDOW = 64, PING_SZ = 4 };
 enum { TEXT = 0x81, PING = 0x89, PONG = 0x8a, IS_MASKED = 0x80 };
 
 struct conn {
@@ -43,6 +45,7 @@ struct conn {
   long          out_at;            /* how much of the batch is sent */
   long          got_sz;            /* in read: of the stream, since the start */
   int           text_cnt, pong_cnt; /* of the batch in flight */
+  int           is_behind;         /* in read: it reads less than comes */
   unsigned char head[10];
   int           head_sz;
   long          left_sz, at; /* of the frame that is coming */
@@ -53,7 +56,7 @@ static const char REQUEST[] = "GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: 
                               "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 static const char ACCEPT[]  = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="; /* of that key: RFC 6455 section 1.3 */
 
-static int          conn_cnt, depth, epoll_fd, is_read, fragment_cnt, has_pings, extra, per_second;
+static int          conn_cnt, reader_cnt, depth, epoll_fd, is_read, fragment_cnt, has_pings, extra, per_second;
 static long         payload_sz, frame_sz, out_sz, message_cnt, received_sz, left_cnt;
 static long         ordered_cnt, complete_cnt, came_cnt[WINDOW * 2]; /* ticks, and to how many each has come */
 static char        *want; /* a frame, or a payload, whose number is put in when it is compared */
@@ -122,12 +125,14 @@ static void shake_hands(int fd, int port) {
   if (memcmp(buf + have_sz - 4, "\r\n\r\n", 4)) die("bytes behind the handshake");
 }
 
-static int dial(int port, int number) {
+static int dial(int port, int number, int is_behind) {
   int                fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
   struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)}, from = {.sin_family = AF_INET};
   at.sin_addr.s_addr    = htonl(INADDR_LOOPBACK);
   from.sin_addr.s_addr  = htonl(INADDR_LOOPBACK + 1 + (unsigned)(number % SOURCE_CNT));
   if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof from)) die("socket");
+  int room = LITTLE_SZ;
+  if (is_behind && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room)) die("setsockopt");
   if (connect(fd, (struct sockaddr *)&at, sizeof at)) die("connect");
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   shake_hands(fd, port);
@@ -220,7 +225,15 @@ static void receive_stream(struct conn *c, const char *data, long n) {
   }
 }
 
+/* Reads a little for those that are behind. */
+static void read_behind(void) {
+  static char buf[LITTLE_SZ];
+  for (int i = 0; i < conn_cnt && reader_cnt < conn_cnt; i++)
+    if (conns[i].is_behind && recv(conns[i].fd, buf, sizeof buf, 0) == 0) wrong("closed by the server");
+}
+
 static void order_tick(void) {
+  read_behind();
   came_cnt[ordered_cnt++ % (WINDOW * 2)] = 0;
   left_cnt--;
   if (write(extra, "\n", 1) != 1) die("control");
@@ -229,7 +242,7 @@ static void order_tick(void) {
 /* Orders what is due; 0 when all has been ordered and has come. */
 static int order_ticks(double *due) {
   struct timespec now;
-  while (complete_cnt < ordered_cnt && came_cnt[complete_cnt % (WINDOW * 2)] == conn_cnt) complete_cnt++;
+  while (complete_cnt < ordered_cnt && came_cnt[complete_cnt % (WINDOW * 2)] == reader_cnt) complete_cnt++;
   if (!per_second) {
     if (left_cnt && complete_cnt == ordered_cnt) order_tick();
     return complete_cnt < ordered_cnt;
@@ -288,9 +301,11 @@ static void open_all(int port) {
     c->number                = (long)i * depth;
     if (!is_read) c->out = malloc((size_t)(depth * (payload_sz + fragment_cnt * 14 + PING_SZ + 14)));
     if (!is_read) out_sz = put_batch(c->out, c->number);
-    c->fd = dial(port, i);
+    c->is_behind = is_read && fragment_cnt > 1 && i % fragment_cnt == 1;
+    reader_cnt += !c->is_behind;
+    c->fd = dial(port, i, c->is_behind);
     fcntl(c->fd, F_SETFL, O_NONBLOCK);
-    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &event)) die("epoll_ctl");
+    if (!c->is_behind && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &event)) die("epoll_ctl");
   }
 }
 

@@ -112,5 +112,5 @@ def serve_ticks(order: Order) -> None:
             if not os.read(CONTROL, 1):
                 return
             for _ in range(order.depth):
-                server.broadcast(next(messages), topic=topic)
+                server.broadcast(next(messages), topic=topic, latest=order.is_latest)
         server.tick(0.0)
