@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -180,6 +180,22 @@ class Script:
             found.append(json.loads(line))
         assert self.process.wait(PATIENCE_S) == 0, f"{self.values} {found} {self.complaints()}"
         return found
+
+    @contextmanager
+    def telling(self, tell: Callable[[Any], object]) -> Iterator[None]:
+        """Every value of a script is passed on, from a thread, until it ends."""
+
+        def read() -> None:
+            while (line := self._lines.get()) is not None:
+                tell(json.loads(line))
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.process.kill()
+            thread.join()
 
     def complaints(self) -> str:
         """What an ended script wrote to standard error."""
