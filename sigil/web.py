@@ -27,7 +27,7 @@ from .shell.web.chain import (
     map_result,
     preparing,
 )
-from .shell.web.content import compress
+from .shell.web.content import compress, etag
 from .shell.web.cors import cors
 from .shell.web.form_stream import FormReader, SpooledFile, SpooledForm
 from .shell.web.proxies import trusted_proxies
@@ -57,6 +57,7 @@ __all__ = [
     "changing",
     "compress",
     "cors",
+    "etag",
     "guarding",
     "map_result",
     "match",

@@ -21,6 +21,7 @@ ELSEWHERE = {
     "core/limits_check": "tests/core/test_limits.py",
     "core/events": "tests/docs/test_tables.py",
     "core/effects": "tests/docs/test_tables.py",
+    "core/http/default_fields": "tests/core/http/test_response.py",
     "core/broadcast/encode": "tests/core/broadcast/test_entry.py",
     "core/broadcast/announcing": "tests/core/connection/test_retained_reading.py",
     "core/http/bodies": "tests/core/http/test_response.py",

@@ -16,23 +16,19 @@ import builtins
 import json as _json
 import re
 from collections.abc import AsyncIterable, Iterable, Mapping
-from functools import lru_cache
+from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple, TypeAlias, final
+from typing import Any, Final, TypeAlias, final
 from urllib.parse import quote
 
 from ..topics import AllTopics, Topic
 from ..value import Value
 from .bodies import Body, Chunks, EventStream, StreamedBody, Unfold, Upgrade
-from .field_lines import (
-    REMEMBERED_SETS,
-    PreparedHeaders,
-    may_remember_all,
-    prepare_fields,
-    prepare_headers,
-    with_fields_before,
-)
-from .headers import Headers, Pair, Pairs, to_pairs
+from .default_fields import EVENTS, HTML, JSON, OCTETS, TEXT, Merged
+from .default_fields import merge as _merge
+from .field_lines import PreparedHeaders
+from .headers import Headers, Pair, Pairs
+from .set_cookie import cookie_name, encode_cookie
 from .validate import (
     check_callbacks,
     check_retry,
@@ -46,32 +42,6 @@ HeadersLike: TypeAlias = "Mapping[str, str] | Headers | Iterable[Pair]"
 BytesLike: TypeAlias = "bytes | bytearray | memoryview"
 TopicsLike: TypeAlias = "Iterable[Topic] | Topic"
 
-
-class Merged(NamedTuple):
-    """Headers that can be sent, as pairs and prepared."""
-
-    pairs: Pairs
-    prepared: PreparedHeaders
-
-
-def _defaults(*pairs: Pair) -> Merged:
-    """Default headers."""
-    prepared = prepare_headers(pairs)
-    assert isinstance(prepared, PreparedHeaders)
-    return Merged(pairs, prepared)
-
-
-NONE: Final = _defaults()
-TEXT: Final = _defaults(("Content-Type", "text/plain; charset=utf-8"))
-HTML: Final = _defaults(("Content-Type", "text/html; charset=utf-8"))
-JSON: Final = _defaults(("Content-Type", "application/json"))
-OCTETS: Final = _defaults(("Content-Type", "application/octet-stream"))
-EVENTS: Final = _defaults(
-    ("Content-Type", "text/event-stream"),
-    ("Cache-Control", "no-store"),
-    ("X-Accel-Buffering", "no"),
-)
-"""The headers of an event stream: no proxy on the way may store it, or buffer it as nginx would."""
 
 REASON_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus} | {
     413: "Content Too Large",
@@ -271,6 +241,54 @@ class Response(Value):
         text = f"{title}: {message}\n" if message else f"{title}\n"
         return _respond(status, TEXT, headers, text.encode(errors="replace"))
 
+    def set_cookie(
+        self,
+        name: str,
+        value: str,
+        *,
+        max_age: int | None = None,
+        expires: datetime | None = None,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        http_only: bool = True,
+        same_site: str | None = "Lax",
+        partitioned: bool = False,
+    ) -> Response:
+        """The response with a cookie more (RFC 6265bis), in the place of one of its name.
+
+        It is kept until the browser ends, for `max_age` seconds, or until `expires`, a time with
+        its zone. Scripts may not read it unless `http_only` is False, and requests that other sites
+        cause do not send it, unless `same_site` is `"None"`, which takes `secure`. ValueError for
+        what browsers refuse: a name or a value that cannot be sent, and attributes that do not go
+        together, or not with a name that begins with `__Host-` or `__Secure-`.
+        """
+        cookie = encode_cookie(
+            name, value, max_age, expires, path, domain, secure, http_only, same_site, partitioned
+        )
+        is_other = [
+            pair[0].lower() != "set-cookie" or cookie_name(pair[1]) != name for pair in self.headers
+        ]
+        kept = [pair for pair, stays in zip(self.headers, is_other, strict=True) if stays]
+        return with_headers(self, (*kept, ("Set-Cookie", cookie)))
+
+    def delete_cookie(
+        self,
+        name: str,
+        *,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        partitioned: bool = False,
+    ) -> Response:
+        """The response that has a browser forget a cookie, which it finds by name, path and domain,
+        and by whether it is partitioned.
+        """
+        is_secure = secure or partitioned or name.startswith("__")
+        return self.set_cookie(
+            name, "", max_age=0, path=path, domain=domain, secure=is_secure, partitioned=partitioned
+        )
+
 
 def with_headers(response: Response, headers: Pairs) -> Response:
     """The response with other headers."""
@@ -332,35 +350,6 @@ def _respond(status: int, defaults: Merged, headers: HeadersLike, body: Body) ->
         _status(status)
     merged = _merge(defaults.pairs, headers) if headers else defaults
     return Response(status, merged.pairs, body, merged.prepared)
-
-
-def _merge(defaults: Pairs, headers: HeadersLike) -> Merged:
-    """The default headers whose names are not in `headers`, then `headers`; ValueError or TypeError
-    for a header that cannot be sent.
-    """
-    if type(headers) is tuple:
-        given = headers
-    else:
-        given = tuple(headers.items()) if type(headers) is dict else to_pairs(headers)
-    if may_remember_all(given) and may_remember_all(defaults):
-        return _merge_remembered(defaults, given)
-    return merge_pairs(defaults, given)
-
-
-def merge_pairs(defaults: Pairs, given: Pairs) -> Merged:
-    """`_merge` of pairs, not remembered."""
-    prepared = prepare_fields(given)
-    if isinstance(prepared, str):
-        to_pairs(given)  # which raises TypeError if they are no pairs of str
-        raise ValueError(prepared)
-    keys = prepared.keys
-    missing = tuple([pair for pair in defaults if pair[0].lower() not in keys])
-    before = prepare_headers(missing)
-    assert isinstance(before, PreparedHeaders), "the default headers can be sent"
-    return Merged((*missing, *given), with_fields_before(prepared, before))
-
-
-_merge_remembered: Final = lru_cache(maxsize=REMEMBERED_SETS)(merge_pairs)
 
 
 def _iterable(chunks: Chunks, items: str) -> Chunks:

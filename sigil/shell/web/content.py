@@ -1,4 +1,4 @@
-"""Middleware about the content of responses: `compress`.
+"""Middleware about the content of responses: `compress`, `etag`.
 
 Theory: what is to become of a response is decided by `core.web`; here it is done, with the
 compressors, which have a state.
@@ -18,7 +18,9 @@ from ...core.web.compression import (
     check_compression,
     plan_compression,
 )
+from ...core.web.etags import if_changed
 from ...core.web.negotiation import IDENTITY
+from ..program.body_sources import close_iterator
 from .chain import Middleware, changing
 from .compressing import PIECE_LEN, compress_bytes, compress_chunks, compress_pieces
 
@@ -47,6 +49,27 @@ def compress(
     if problem is not None:
         raise ValueError(problem)
     return changing(lambda request, response: compressed(request, response, rules))
+
+
+def etag(*, weak: bool = False) -> Middleware:
+    """Middleware that names the content of responses by a digest (`ETag`), and answers 304 to a
+    client that has it already (If-None-Match, If-Modified-Since).
+
+    It tags bytes that are sent with 200; a tag or a date that the handler has set counts, also of a
+    stream. With `weak` tags are weak. Inside of `compress` it names what is not compressed yet.
+    """
+    is_weak = bool(weak)
+    return changing(lambda request, response: unless_known(request, response, is_weak))
+
+
+def unless_known(request: Request, response: Response, is_weak: bool) -> Response:
+    """The response, tagged, or the one that is sent in its place; a stream that is not sent is
+    closed.
+    """
+    chosen = if_changed(request, response, is_weak)
+    if isinstance(response.body, StreamedBody) and chosen.body is not response.body:
+        close_iterator(response.body.chunks, None)
+    return chosen
 
 
 def compressed(request: Request, response: Response, rules: CompressionRules) -> Response:

@@ -4,6 +4,7 @@ import subprocess
 import threading
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from zstandard import ZstdDecompressor
 from sigil import Deferred, Request, Response, chain, make_http_server
 from sigil.shell.web.content import AT_ONCE_MAX
 from sigil.testing import Client
-from sigil.web import compress
+from sigil.web import compress, etag
 from tests.tools import needs
 
 LONG = "".join(f"line {n}\n" for n in range(20_000))
@@ -143,3 +144,51 @@ def test_curl_reads_a_live_stream_line_by_line() -> None:
             was_read.set()
             assert curl.stdout.read() == "second\n"
         assert curl.returncode == 0
+
+
+# -- entity tags -----------------------------------------------------------------------------------
+
+
+def test_who_has_the_content_is_answered_304_compressed_or_not() -> None:
+    client = Client(chain(app, compress(), etag()))
+    for accepted in ("gzip", "identity"):
+        headers = {"Accept-Encoding": accepted}
+        got = client.get("/later", headers=headers)
+        assert got.headers["etag"].startswith("W/") == (accepted == "gzip")
+        again = client.get("/later", headers={**headers, "If-None-Match": got.headers["etag"]})
+        assert (again.status, again.body) == (304, b"")
+        assert "content-type" not in again.headers
+
+
+def test_a_stream_that_is_not_sent_is_closed() -> None:
+    closed: list[str] = []
+
+    class Chunks:
+        def __iter__(self) -> Iterator[bytes]:
+            return iter((b"a",))
+
+        def close(self) -> None:
+            closed.append("closed")
+
+    client = Client(chain(lambda _: Response.stream(Chunks(), headers={"ETag": '"a"'}), etag()))
+    assert client.get("/").body == b"a"
+    closed.clear()
+    assert client.get("/", headers={"If-None-Match": '"a"'}).status == 304
+    assert closed == ["closed"]
+
+
+@needs("curl")
+def test_curl_keeps_what_it_has(tmp_path: Path) -> None:
+    server = make_http_server(chain(app, etag(weak=True)), port=0)
+    with server.serve_in_thread():
+        tags, body = tmp_path / "tags", tmp_path / "body"
+        command = [
+            "curl", "-s", "--max-time", "20", "--etag-save", str(tags), "--etag-compare", str(tags),
+            "-o", str(body), "-w", "%{http_code}", f"http://127.0.0.1:{server.port}/text",
+        ]  # fmt: skip
+        codes = [
+            subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            for _ in range(2)
+        ]
+    assert codes == ["200", "304"]
+    assert body.read_text(encoding="utf-8") == TEXT

@@ -1,0 +1,79 @@
+"""The fields that a response has by its kind, and what becomes of them beside those that are given.
+
+Theory: a response of text has a content type, and a program that names another means that one. So
+the fields of a response are the default ones whose names are not given, then those that are. What
+comes of it depends on both, and is remembered by them as each field is.
+
+Rules: a field that cannot be sent is refused where the response is made, with a sentence. It does
+not know responses.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from .field_lines import (
+    REMEMBERED_SETS,
+    PreparedHeaders,
+    may_remember_all,
+    prepare_fields,
+    prepare_headers,
+    with_fields_before,
+)
+from .headers import Headers, Pair, Pairs, to_pairs
+
+
+class Merged(NamedTuple):
+    """Headers that can be sent, as pairs and prepared."""
+
+    pairs: Pairs
+    prepared: PreparedHeaders
+
+
+def _defaults(*pairs: Pair) -> Merged:
+    """Default headers."""
+    prepared = prepare_headers(pairs)
+    assert isinstance(prepared, PreparedHeaders)
+    return Merged(pairs, prepared)
+
+
+NONE: Final = _defaults()
+TEXT: Final = _defaults(("Content-Type", "text/plain; charset=utf-8"))
+HTML: Final = _defaults(("Content-Type", "text/html; charset=utf-8"))
+JSON: Final = _defaults(("Content-Type", "application/json"))
+OCTETS: Final = _defaults(("Content-Type", "application/octet-stream"))
+EVENTS: Final = _defaults(
+    ("Content-Type", "text/event-stream"),
+    ("Cache-Control", "no-store"),
+    ("X-Accel-Buffering", "no"),
+)
+"""The headers of an event stream: no proxy on the way may store it, or buffer it as nginx would."""
+
+
+def merge(defaults: Pairs, headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Merged:
+    """The default headers whose names are not in `headers`, then `headers`; ValueError or TypeError
+    for a header that cannot be sent.
+    """
+    if type(headers) is tuple:
+        given = headers
+    else:
+        given = tuple(headers.items()) if type(headers) is dict else to_pairs(headers)
+    if may_remember_all(given) and may_remember_all(defaults):
+        return _merge_remembered(defaults, given)
+    return merge_pairs(defaults, given)
+
+
+def merge_pairs(defaults: Pairs, given: Pairs) -> Merged:
+    """`merge` of pairs, not remembered."""
+    prepared = prepare_fields(given)
+    if isinstance(prepared, str):
+        to_pairs(given)  # which raises TypeError if they are no pairs of str
+        raise ValueError(prepared)
+    keys = prepared.keys
+    missing = tuple([pair for pair in defaults if pair[0].lower() not in keys])
+    before = prepare_headers(missing)
+    assert isinstance(before, PreparedHeaders), "the default headers can be sent"
+    return Merged((*missing, *given), with_fields_before(prepared, before))
+
+
+_merge_remembered: Final = lru_cache(maxsize=REMEMBERED_SETS)(merge_pairs)
