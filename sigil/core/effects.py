@@ -214,9 +214,23 @@ class Pull(Value):
 
 
 @final
+class SendFile(Value):
+    """Send up to `max_len` bytes of what is left of the file that is the body of the response to
+    `ticket`, as many as the kernel takes. Then report `FileSent`.
+    """
+
+    __match_args__ = ("ticket", "max_len")
+    __slots__ = __match_args__
+
+    def __init__(self, ticket: Ticket, max_len: int) -> None:
+        self.ticket: Final = ticket
+        self.max_len: Final = max_len
+
+
+@final
 class CloseBody(Value):
-    """Close the streamed body of the response to `ticket`, or cancel what is to make the response,
-    or forget what it was to begin: no more of it is needed.
+    """Close the streamed body, or the file, of the response to `ticket`, or cancel what is to make
+    the response: no more of it is needed.
     """
 
     __match_args__ = ("ticket",)
@@ -357,6 +371,7 @@ Effect: TypeAlias = (
     | CallSseClose
     | Handle
     | Pull
+    | SendFile
     | CloseBody
     | Send
     | FanOut

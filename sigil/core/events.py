@@ -216,6 +216,20 @@ class StreamEnded(Value):
 
 
 @final
+class FileSent(Value):
+    """The kernel took `taken` bytes more of the file that is the body of the response to `ticket`,
+    or none.
+    """
+
+    __match_args__ = ("ticket", "taken")
+    __slots__ = __match_args__
+
+    def __init__(self, ticket: Ticket, taken: int) -> None:
+        self.ticket: Final = ticket
+        self.taken: Final = taken
+
+
+@final
 class Stalled(Value):
     """The kernel took only `taken` bytes of the last `Send`: `rest` is what it did not take."""
 
@@ -365,6 +379,7 @@ Event: TypeAlias = (
     | Postponed
     | StreamChunk
     | StreamEnded
+    | FileSent
     | Stalled
     | FanOutStalled
     | Writable
@@ -382,7 +397,7 @@ def conn_of(event: Event) -> Conn | None:
     match event:
         case HandlerReturned() | HandlerFailed() | Postponed():
             return event.ticket.conn
-        case StreamChunk() | StreamEnded():
+        case StreamChunk() | StreamEnded() | FileSent():
             return event.ticket.conn
         case (
             Received()

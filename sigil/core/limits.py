@@ -104,6 +104,20 @@ class Limits(NamedTuple):
     behind a response that is to come first, nor behind a stream until it ends.
     """
 
+    # -- files -------------------------------------------------------------------------------------
+    max_open_files: int = 1_024
+    """Files that are open at once because they are being sent: each costs a descriptor, for as long
+    as its client takes. What is small is read at once, and is not counted. 503 beyond.
+    """
+    max_file_send_len: int = 2**20
+    """Bytes of a file that one client is sent before the others have their turn: few enough to be
+    read from a disk within milliseconds. The rest is sent in the next ticks.
+    """
+    max_ranges: int = 16
+    """Ranges of one request: a player asks for one, and one that asks for many has the server frame
+    each. Beyond this, the field is ignored and all is sent.
+    """
+
     # -- WebSockets --------------------------------------------------------------------------------
     max_ws_connection_cnt: int = 1024
     """WebSockets, and event streams of what is broadcast, open at once, beside the other

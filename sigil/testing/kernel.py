@@ -138,6 +138,22 @@ def _os_error(number: int) -> OSError:
     return OSError(number, os.strerror(number))
 
 
+class CountedWire:
+    """A wire to which a file is sent, whose bytes count as written."""
+
+    __slots__ = ("_kernel", "_wire")
+
+    def __init__(self, kernel: "Kernel", wire: Wire) -> None:
+        self._kernel = kernel
+        self._wire = wire
+
+    def send(self, data: bytes) -> int:
+        """How many of these bytes are taken; BlockingIOError if there is room for none."""
+        count = self._wire.send(data)
+        self._kernel.bytes_written += count
+        return count
+
+
 class Kernel:
     """All connections in memory, and the effects that concern them."""
 
@@ -270,6 +286,11 @@ class Kernel:
         """The wire of a connection that the server has not closed, else None."""
         wire = self._wires.get(conn)
         return None if wire is None or wire.is_closed else wire
+
+    def find_socket(self, conn: Conn) -> "CountedWire | None":
+        """What a file is sent to; None if the connection is gone, or its last send stalled."""
+        wire = self.find(conn)
+        return None if wire is None or wire.is_blocked else CountedWire(self, wire)
 
     def drop(self, effect: Drop) -> bool:
         """Close a connection; True if it was open."""

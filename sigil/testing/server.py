@@ -100,6 +100,7 @@ class MemoryServer(Messaging):
             self._engine.events,
             clock,
         )
+        self._application.sources.find_socket = self.kernel.find_socket
         self._engine.methods = self._make_methods(self._application, self.kernel)
         self._engine.run_queue = self._application.run_queue
         self._engine.perform_work = self._application.perform_work

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from sigil import Limits
 from sigil.core.limits import shortest_timeout
 from sigil.core.limits_check import FULL_POLICIES
-from tests.limits import of_requests, of_sockets, of_time, of_websockets
+from tests.limits import of_files, of_requests, of_sockets, of_time, of_websockets
 from tests.limits.row import JUST_BEFORE_SECONDS, Row
 
-ROWS = (*of_requests.ROWS, *of_time.ROWS, *of_websockets.ROWS, *of_sockets.ROWS)
+ROWS = (*of_requests.ROWS, *of_files.ROWS, *of_time.ROWS, *of_websockets.ROWS, *of_sockets.ROWS)
 POLICIES = ("full_policy", "origins", "ws_early_data", "compress_websocket", "permessage_deflate")
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "limits.md").read_text(encoding="utf-8")
 PAGE_ROWS = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", PAGE, re.MULTILINE))

@@ -16,6 +16,7 @@ from sigil.core.events import (
     Delivered,
     DescriptorsExhausted,
     Event,
+    FileSent,
     Flush,
     HalfClosed,
     HandlerFailed,
@@ -34,7 +35,7 @@ from sigil.core.events import (
     TimeRead,
     Writable,
 )
-from sigil.core.http.bodies import StreamedBody
+from sigil.core.http.bodies import FileBody, FileSpan, StreamedBody
 from sigil.core.http.headers import Headers
 from sigil.core.http.request import Request
 from sigil.core.http.response import Response
@@ -149,6 +150,7 @@ RESPONSES = st.lists(
             Response(99, (), b""),
             Response(200, (("Connection", "close"),), b"x"),
             Response(200, (), StreamedBody(())),
+            Response(200, (), FileBody(None, (FileSpan(0, 4),))),
             Response(200, (("Content-Length", "3"),), StreamedBody(())),
             Response.upgrade(),
             Response.sse(),
@@ -164,6 +166,7 @@ HTTP_EVENT = st.one_of(
     st.builds(HandlerReturned, st.builds(Ticket, CONNS, st.integers(0, 1)), RESPONSES),
     st.builds(StreamChunk, TICKETS, st.sampled_from((b"", b"abc", b"abcd"))),
     st.builds(StreamEnded, TICKETS),
+    st.builds(FileSent, TICKETS, st.integers(0, 4)),
     st.builds(Postponed, TICKETS, st.lists(st.just(REQUEST), min_size=1, max_size=3).map(tuple)),
     st.builds(
         HandlerFailed,

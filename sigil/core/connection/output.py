@@ -14,7 +14,7 @@ from ..close_reasons import CloseReason
 from ..conn import Ticket
 from ..effects import CloseBody, Effect, Send, Then
 from ..events import Segment
-from ..http.bodies import EventStream, StreamedBody, Upgrade
+from ..http.bodies import EventStream, FileBody, StreamedBody, Upgrade
 from .client import Client, after_last, after_send, lingering, with_outgoing
 from .context import Step
 from .outgoing import ending, with_outbox
@@ -50,7 +50,7 @@ def close_early_responses(client: Client) -> Step:
     effects: list[Effect] = [
         CloseBody(Ticket(client.conn, number))
         for number, response in outgoing.early_responses
-        if isinstance(response.body, (StreamedBody, Upgrade, EventStream))
+        if isinstance(response.body, (StreamedBody, FileBody, Upgrade, EventStream))
     ]
     outgoing = outgoing.replace(early_responses=(), postponed=())
     return with_outgoing(client, outgoing), effects

@@ -1,7 +1,10 @@
-"""Streamed responses: chunk by chunk, as fast as the client takes them (RFC 9112 section 7.1).
+"""Streamed responses and files: piece by piece, as fast as the client takes them.
 
 Theory: a streamed body is pulled: the program is asked for one chunk at a time (`Pull`), and not
-while the client is behind with reading, which is all the back-pressure there is.
+while the client is behind with reading, which is all the back-pressure there is. A file is sent by
+the kernel, a bounded amount at a time (`SendFile`), and how much it took comes back (`FileSent`).
+As long as there is more of a file the client counts as full (`Outgoing.is_full`), so that the next
+piece is sent when the kernel reports room, and the others had their turn.
 
 Rules: the first outstanding request is the one whose body is streamed; an event that names another
 is late, and nothing comes of it. A body that has begun and cannot be ended properly breaks the
@@ -11,14 +14,15 @@ come from.
 
 from ..close_reasons import CloseReason
 from ..conn import Ticket
-from ..effects import ERROR_LOG, CloseBody, Effect, Log, LogLevel, Pull
-from ..events import StreamChunk, StreamEnded
+from ..effects import ERROR_LOG, CloseBody, Effect, Log, LogLevel, Pull, SendFile
+from ..events import FileSent, StreamChunk, StreamEnded
 from ..http.chunks import Framing, after_chunk, encode_chunk, encode_last_chunk
 from ..http.sse import KEEP_ALIVE_COMMENT
-from .client import Client, Disconnected, settled, with_outgoing
+from ..limits import Limits
+from .client import Client, Disconnected, after_send, settled, with_outgoing
 from .context import Context, Outcome, Step
 from .deadlines import STREAMS, waiting_for
-from .outgoing import with_streaming
+from .outgoing import with_outbox, with_streaming
 from .output import write
 from .responses import finish_response
 
@@ -53,14 +57,35 @@ def end_stream(client: Client, event: StreamEnded) -> Outcome:
     return finish_response(client, segments, stream.closes)
 
 
-def pull_again(client: Client) -> Step:
-    """Pull the next chunk, if a body is streamed and the client was behind when it was due."""
+def count_file(client: Client, event: FileSent, context: Context) -> Outcome:
+    """Count what was sent of a file, and end the response behind the last byte; the rest is sent
+    when the kernel has room, and the others had their turn.
+    """
+    outgoing = client.outgoing
+    stream = outgoing.streaming
+    if stream is None or not stream.is_file or event.ticket.number != client.responded:
+        return client, []
+    waiting_since = context.now if event.taken else client.waiting_since
+    outgoing = with_streaming(outgoing, after_chunk(stream, event.taken, False))
+    has_more = event.taken < stream.remaining
+    outgoing = with_outbox(outgoing, outgoing.outbox, has_more)
+    client = after_send(client, outgoing, waiting_since, event.taken)
+    if has_more:
+        return client, []
+    return finish_response(client, (), stream.closes)
+
+
+def pull_again(client: Client, limits: Limits) -> Step:
+    """Pull the next chunk, or order more of a file, if the client was behind when it was due."""
     outgoing = client.outgoing
     if outgoing.streaming is None or outgoing.streaming.is_pulled:
         return client, []
     streaming = after_chunk(outgoing.streaming, 0, True)
     client = with_outgoing(client, with_streaming(outgoing, streaming))
-    return client, [Pull(Ticket(client.conn, client.responded))]
+    ticket = Ticket(client.conn, client.responded)
+    if streaming.is_file:
+        return client, [SendFile(ticket, limits.max_file_send_len)]
+    return client, [Pull(ticket)]
 
 
 def send_sse_comment(client: Client, context: Context) -> Outcome:

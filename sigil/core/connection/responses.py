@@ -15,9 +15,20 @@ from typing import Final
 
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Ticket
-from ..effects import ERROR_LOG, SERVER_LOG, AccessLog, CloseBody, Effect, Log, LogLevel, Pull, Send
+from ..effects import (
+    ERROR_LOG,
+    SERVER_LOG,
+    AccessLog,
+    CloseBody,
+    Effect,
+    Log,
+    LogLevel,
+    Pull,
+    Send,
+    SendFile,
+)
 from ..events import HandlerFailed, HandlerReturned, Segment
-from ..http.bodies import EventStream, StreamedBody, Upgrade
+from ..http.bodies import EventStream, FileBody, StreamedBody, Upgrade, file_body_len
 from ..http.encode import CONTINUE, Encoded, encode_response, gather
 from ..http.head import Head, is_for_server
 from ..http.headers import Headers
@@ -77,7 +88,7 @@ def _hold_response(client: Client, number: int, response: Response) -> Step:
 
 def _close_body_of(client: Client, number: int, response: Response) -> list[Effect]:
     """Close the body of a response that will not be sent, if the program has a part in it."""
-    if isinstance(response.body, (StreamedBody, Upgrade, EventStream)):
+    if isinstance(response.body, (StreamedBody, FileBody, Upgrade, EventStream)):
         return [CloseBody(Ticket(client.conn, number))]
     return []
 
@@ -175,7 +186,7 @@ def _send_pieces(
 
 
 def _send_stream(client: Client, response: Response, context: Context) -> Step:
-    """Send the head of a response whose body is streamed, and a `Pull`."""
+    """Send the head of a response whose body is streamed or a file, and order the first of it."""
     head, ticket = client.outstanding[0], Ticket(client.conn, client.responded)
     encoded = _encode_stream(client, response, context)
     if isinstance(encoded, str):
@@ -185,8 +196,16 @@ def _send_stream(client: Client, response: Response, context: Context) -> Step:
     if context.logs_access:
         effects.append(_access(client, head, response, _since(client, head, context)))
     client, sent = _begin_response(client, encoded)
-    next_chunk = CloseBody(ticket) if encoded.streaming is None else Pull(ticket)
-    return client, [*effects, *sent, next_chunk]
+    return client, [*effects, *sent, _next_order(ticket, encoded, context)]
+
+
+def _next_order(ticket: Ticket, encoded: Encoded, context: Context) -> Effect:
+    """What is ordered behind the head of a response whose body the shell has."""
+    if encoded.streaming is None:
+        return CloseBody(ticket)
+    if encoded.streaming.is_file:
+        return SendFile(ticket, context.limits.max_file_send_len)
+    return Pull(ticket)
 
 
 def _encode_stream(client: Client, response: Response, context: Context) -> Encoded | str:
@@ -329,7 +348,11 @@ def send_continue(client: Client) -> Step:
 
 def _access(client: Client, head: Head, response: Response, since: float) -> AccessLog:
     """The line for the access log about this response, which took the time `since`."""
-    length = len(response.body) if isinstance(response.body, bytes) else -1
+    body, length = response.body, -1
+    if isinstance(body, bytes):
+        length = len(body)
+    elif isinstance(body, FileBody):
+        length = file_body_len(body)
     method, target, version, status = head.method, head.target, head.version, response.status
     return AccessLog(client.peer, method, target, version, status, length, since)
 

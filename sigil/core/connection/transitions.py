@@ -20,6 +20,7 @@ from ..events import (
     ConnectionLost,
     Delivered,
     FanOutStalled,
+    FileSent,
     HalfClosed,
     HandlerFailed,
     HandlerReturned,
@@ -48,7 +49,7 @@ from .requests import (
     on_postponed,
     try_parse_and_handle,
 )
-from .response_streams import end_stream, on_stream_chunk, pull_again, send_sse_comment
+from .response_streams import count_file, end_stream, on_stream_chunk, pull_again, send_sse_comment
 from .responses import (
     respond_to_failure,
     send_continue,
@@ -211,6 +212,11 @@ def on_stream_ended(client: Client, event: StreamEnded, context: Context) -> Out
     return _resume_unless_disconnected(end_stream(client, event), context)
 
 
+def on_file_sent(client: Client, event: FileSent, context: Context) -> Outcome:
+    """Go on with what was sent of a file."""
+    return _resume_unless_disconnected(count_file(client, event, context), context)
+
+
 def on_close_requested(client: Client, event: CloseRequested, context: Context) -> Outcome:
     """Close the connection for the program, which wants it, or has failed outside a request."""
     if client.incoming.phase in WEBSOCKET_PHASES:
@@ -273,14 +279,15 @@ def on_writable(client: Client, event: Writable, context: Context) -> Outcome:
         return resume_sending(client, context)
     segments = client.outgoing.outbox
     then = Then.SHUT if client.incoming.phase is Phase.LINGER else Then.KEEP
-    length = total_len(segments)
+    length, streaming = total_len(segments), client.outgoing.streaming
     is_full = length > context.limits.max_outbox_len
-    outgoing = with_outbox(client.outgoing, (), is_full and then is Then.KEEP)
+    has_more = is_full or (streaming is not None and streaming.is_file)
+    outgoing = with_outbox(client.outgoing, (), has_more and then is Then.KEEP)
     client = after_send(client, outgoing, context.now, length)
     effects: list[Effect] = [Send(client.conn, segments, then)] if segments else []
     if is_full:
         return client, effects
-    client, more = pull_again(client)
+    client, more = pull_again(client, context.limits)
     return resume(client, effects + more, context)
 
 
@@ -304,6 +311,7 @@ TRANSITIONS: Final[dict[type, Transition]] = {
     Writable: Transition(on_writable),
     StreamChunk: Transition(on_stream_chunk, has_ticket=True),
     StreamEnded: Transition(on_stream_ended, has_ticket=True),
+    FileSent: Transition(on_file_sent, has_ticket=True),
     HalfClosed: Transition(on_half_closed),
     ConnectionLost: Transition(on_connection_lost),
     CloseRequested: Transition(on_close_requested),

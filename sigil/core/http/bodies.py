@@ -117,5 +117,43 @@ class EventStream(Value):
         self.slow: Final = slow
 
 
-Body: TypeAlias = "builtins.bytes | StreamedBody | Upgrade | EventStream"
+@final
+class FileSpan(Value):
+    """Bytes of a file: `length` of them, from `offset` on."""
+
+    __match_args__ = ("offset", "length")
+    __slots__ = __match_args__
+
+    def __init__(self, offset: int, length: int) -> None:
+        self.offset: Final = offset
+        self.length: Final = length
+
+
+FilePart: TypeAlias = "builtins.bytes | FileSpan"
+
+
+@final
+class FileBody(Value):
+    """A body that is a file: the bytes of its `parts` in order, some of them framing between those
+    of the file. The shell has the file; the core only says how much of it is sent when.
+
+    Without `parts` nobody has chosen any yet: `file` is a path, or an open file, and what is sent
+    of it depends on the request.
+    """
+
+    __match_args__ = ("file", "parts")
+    __slots__ = __match_args__
+
+    def __init__(self, file: Any, parts: tuple[FilePart, ...] | None = None) -> None:
+        self.file: Final = file
+        self.parts: Final = parts
+
+
+def file_body_len(body: FileBody) -> int:
+    """The bytes of all parts of a file."""
+    parts = body.parts or ()
+    return sum([part.length if isinstance(part, FileSpan) else len(part) for part in parts])
+
+
+Body: TypeAlias = "builtins.bytes | StreamedBody | FileBody | Upgrade | EventStream"
 """The closed sum of bodies: `encode.encode_response` matches on each of them."""

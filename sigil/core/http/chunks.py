@@ -36,26 +36,35 @@ class StreamState(Value):
 
     `remaining` counts down the declared length in bytes, if there is one. `closes` is true if the
     connection ends with the body, `is_pulled` if a chunk was asked for and has not come, so that it
-    is never asked for twice, `is_sse` if the body is an event stream.
+    is never asked for twice, `is_sse` if the body is an event stream, `is_file` if it is a file.
     """
 
-    __match_args__ = ("framing", "remaining", "closes", "is_pulled", "is_sse")
+    __match_args__ = ("framing", "remaining", "closes", "is_pulled", "is_sse", "is_file")
     __slots__ = __match_args__
 
     def __init__(
-        self, framing: Framing, remaining: int, closes: bool, is_pulled: bool, is_sse: bool
+        self,
+        framing: Framing,
+        remaining: int,
+        closes: bool,
+        is_pulled: bool,
+        is_sse: bool,
+        is_file: bool = False,
     ) -> None:
         self.framing: Final = framing
         self.remaining: Final = remaining
         self.closes: Final = closes
         self.is_pulled: Final = is_pulled
         self.is_sse: Final = is_sse
+        self.is_file: Final = is_file
 
 
 def after_chunk(stream: StreamState, length: int, is_pulled: bool) -> StreamState:
     """The body after a chunk of `length` bytes; `is_pulled` if the next one is asked for."""
     remaining = stream.remaining - length
-    return StreamState(stream.framing, remaining, stream.closes, is_pulled, stream.is_sse)
+    return StreamState(
+        stream.framing, remaining, stream.closes, is_pulled, stream.is_sse, stream.is_file
+    )
 
 
 def encode_chunk(stream: StreamState, data: bytes) -> tuple[bytes, ...] | str:

@@ -12,12 +12,12 @@ not know sockets or time: the Date field is passed in as bytes.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final, Never, final
 
 from ..value import Value
-from .bodies import EventStream, StreamedBody, Upgrade
+from .bodies import EventStream, FileBody, StreamedBody, Upgrade, file_body_len
 from .chunks import COPY_MAX, Framing, StreamState
+from .dates import format_date
 from .field_lines import PreparedHeaders, prepare_headers
 from .head import Head
 from .response import REASON_PHRASES, Response
@@ -32,22 +32,6 @@ from .validate import (
 )
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS: Final = (
-    "Jan",
-    "Feb",
-    "Mar",
-    "Apr",
-    "May",
-    "Jun",
-    "Jul",
-    "Aug",
-    "Sep",
-    "Oct",
-    "Nov",
-    "Dec",
-)
 
 
 @final
@@ -71,11 +55,7 @@ def date_field_and_end(seconds: int) -> bytes:
     """The Date field (RFC 9110 section 5.6.7) of a time in seconds since 1970, and the empty line
     that ends a head.
     """
-    at = datetime.fromtimestamp(seconds, UTC)
-    return (
-        f"Date: {_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04} "
-        f"{at.hour:02}:{at.minute:02}:{at.second:02} GMT\r\n\r\n"
-    ).encode()
+    return f"Date: {format_date(seconds)}\r\n\r\n".encode()
 
 
 _STATUS_LINES: Final = {
@@ -111,6 +91,8 @@ def encode_response(response: Response, head: Head, closes: bool, date: bytes) -
             return _encode_whole(status, body, fields, head, closes, date)
         case StreamedBody():
             return _encode_stream(status, fields, body.is_sse, head, closes, date)
+        case FileBody():
+            return _encode_file(status, body, fields, head, closes, date)
         case EventStream():
             return _encode_events(status, body, fields, head, date)
         case Upgrade():
@@ -179,6 +161,28 @@ def _encode_stream(
     if head.method == "HEAD":
         return Encoded(lines, closes, None)
     stream = StreamState(framing, fields.length or 0, closes, True, is_sse)
+    return Encoded(lines, closes, stream)
+
+
+def _encode_file(
+    status: int, body: FileBody, fields: PreparedHeaders, head: Head, closes: bool, date: bytes
+) -> Encoded | str:
+    """The head of a response whose body is a file, or parts of one, whose length is known."""
+    if body.parts is None:
+        return "the file that is the body of the response was not opened"
+    if status in NO_CONTENT_STATUSES or status == 205:
+        return _encode_whole(status, b"", fields, head, closes, date)
+    length = file_body_len(body)
+    if fields.length is not None and fields.length != length:
+        return (
+            f"the response declares a Content-Length of {fields.length} and has a file of {length} "
+            "bytes"
+        )
+    line = b"Content-Length: %d\r\n" % length
+    lines = _encode_head(status, line, fields, head, closes, date)
+    if head.method == "HEAD" or not length:
+        return Encoded(lines, closes, None)
+    stream = StreamState(Framing.CONTENT_LENGTH, length, closes, True, False, True)
     return Encoded(lines, closes, stream)
 
 

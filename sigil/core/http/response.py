@@ -23,9 +23,10 @@ from urllib.parse import quote
 
 from ..topics import AllTopics, Topic
 from ..value import Value
-from .bodies import Body, Chunks, EventStream, StreamedBody, Unfold, Upgrade
-from .default_fields import EVENTS, HTML, JSON, OCTETS, TEXT, Merged
+from .bodies import Body, Chunks, EventStream, FileBody, StreamedBody, Unfold, Upgrade
+from .default_fields import EVENTS, HTML, JSON, NONE, OCTETS, TEXT, Merged
 from .default_fields import merge as _merge
+from .disposition import content_disposition
 from .field_lines import PreparedHeaders
 from .headers import Headers, Pair, Pairs
 from .set_cookie import cookie_name, encode_cookie
@@ -63,8 +64,8 @@ _NO_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 @final
 class Response(Value):
-    """One HTTP response, made by `text`, `html`, `json`, `bytes`, `stream`, `sse`, `upgrade`,
-    `redirect` or `error`.
+    """One HTTP response, made by `text`, `html`, `json`, `bytes`, `stream`, `sse`, `file`,
+    `upgrade`, `redirect` or `error`.
 
     Each takes a `status` (200 to 599) where there is a choice, and `headers`: a mapping, `Headers`
     or (name, value) pairs. ValueError for a status or a header that cannot be sent, TypeError for
@@ -213,6 +214,32 @@ class Response(Value):
         names, history = _subscription(topics, history)
         body = Upgrade(subprotocol, names, history, after, slow, callbacks, context)
         return Response(101, _merge((), headers).pairs, body)
+
+    @staticmethod
+    def file(
+        path: object,
+        status: int = 200,
+        headers: HeadersLike = (),
+        *,
+        filename: str | None = None,
+    ) -> Response:
+        """A response that is a file: all of it, or what the request asks for (ranges, 304), with
+        its media type, ETag and Last-Modified unless `headers` have their own.
+
+        The path, a str or a `pathlib.Path`, is the program's: what a client sends goes through
+        `static_files`. The file is opened when the response is about to be sent; if it is none, or
+        cannot be read, that becomes 404. With a `filename` a browser saves it under this name (RFC
+        6266). TypeError for what is no path.
+        """
+        if not isinstance(path, str) and not hasattr(path, "__fspath__"):
+            raise TypeError(f"a path is a str or a Path, not {type(path).__name__}")
+        defaults = NONE
+        if filename is not None:
+            if not isinstance(filename, str):
+                raise TypeError(f"a filename is a str, not {type(filename).__name__}")
+            field = ("Content-Disposition", content_disposition("attachment", filename))
+            defaults = _merge((), (field,))
+        return _respond(status, defaults, headers, FileBody(path))
 
     @staticmethod
     def redirect(location: str, status: int = 302, headers: HeadersLike = ()) -> Response:

@@ -49,6 +49,10 @@ REMEMBERED_BYTES: Final = (
 """The names and the fields of headers that are remembered (`headers`, `field_lines`): so much in a
 process, however many servers it has.
 """
+FILE_BYTES: Final = 1_024
+"""A file on its way to a client: descriptor, facts, place in a table. What is small is read at once
+and counts as a response.
+"""
 RESPONSE_BYTES: Final = 2_048
 """A response beside its body: record, head in bytes, its place in a queue."""
 TOPIC_BYTES: Final = 512
@@ -88,6 +92,7 @@ def footprint(limits: Limits, *, response_len: int = 65_536, tick_len: int = 1_0
         + _connections(limits)
         + _incoming(limits)
         + _requests(limits)
+        + _files(limits)
         + _responses(limits, response_len)
         + _subscribers(limits)
         + _broadcast(limits, tick_len)
@@ -153,6 +158,12 @@ def _requests(limits: Limits) -> int:
     connection. The others are counted with what has come (`_incoming`).
     """
     return min(_all_requests(limits), limits.max_connection_cnt * UNCOUNTED_BYTES)
+
+
+def _files(limits: Limits) -> int:
+    """Bytes of files that are being sent, each to a request of its own."""
+    requests = limits.max_connection_cnt * limits.max_queued_requests
+    return min(limits.max_open_files, requests) * FILE_BYTES
 
 
 def _responses(limits: Limits, response_len: int) -> int:

@@ -99,6 +99,7 @@ class Sockets:
         """How many bytes the last send of a single segment took; None if that is not known."""
         self._fan_out: tuple[tuple[ConnectionSocket, ...], list[int]] = (), []
         """The connections of the last fan-out, and how many bytes each took, as far as it came."""
+        program.sources.find_socket = self._find_socket
         engine.must_repeat = self.must_repeat
         engine.read_newcomers = self.read_newcomers
         engine.methods = {
@@ -290,6 +291,15 @@ class Sockets:
             event = ConnectionLost(conn, error.errno or 0)
         if event is not None:
             self._engine.report(event)
+
+    def _find_socket(self, conn: Conn) -> socket.socket | None:
+        """The socket of a connection; None if it is gone, or its last send stalled: nothing may
+        overtake what was not taken.
+        """
+        connection = self._table.find(conn)
+        if connection is None or connection in self._blocked:
+            return None
+        return connection.sock
 
     def _send_and_then(
         self, connection: ConnectionSocket, segments: tuple[Segment, ...], then: Then

@@ -15,14 +15,27 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 from ...core.conn import Conn, Ticket
-from ...core.effects import ERROR_LOG, CloseBody, Pull
-from ...core.events import Event, HandlerFailed, StreamChunk, StreamEnded
-from ...core.http.bodies import StreamedBody, Unfold
+from ...core.effects import ERROR_LOG, CloseBody, Pull, SendFile
+from ...core.events import (
+    ConnectionLost,
+    Event,
+    FileSent,
+    HandlerFailed,
+    HandlerReturned,
+    StreamChunk,
+    StreamEnded,
+)
+from ...core.http.bodies import FileBody, StreamedBody, Unfold
+from ...core.http.request import Request
+from ...core.http.response import Response
 from ...core.http.sse import encode_event
 from ...core.http.validate import type_name
+from ...core.limits import Limits
 from .deferred import Deferred
+from .file_bodies import FileTransfer, is_of_socket, open_response, problem_of
 from .guard import Guard
 from .logs import write_text
+from .open_file import BytesSocket
 from .run_queue import RunQueue
 from .tracebacks import EXIT_EXCEPTIONS, error_text
 
@@ -137,6 +150,11 @@ def to_bytes(chunk: object) -> bytes:
     raise TypeError(f"a stream yields bytes, not {type_name(chunk)}")
 
 
+def _no_socket(conn: Conn) -> BytesSocket | None:
+    """None: nobody has said yet where sockets are."""
+    return None
+
+
 class BodySources:
     """All streams under way, by connection and number of the request."""
 
@@ -152,7 +170,11 @@ class BodySources:
         self._events = events
         """Where events go that come before the one a method returns."""
         self._guard = guard
-        self._sources: dict[Conn, dict[int, BodySource]] = {}
+        self._sources: dict[Conn, dict[int, BodySource | FileTransfer]] = {}
+        self.open_files = 0
+        """How many files are open because they are being sent."""
+        self.find_socket: Callable[[Conn], BytesSocket | None] = _no_socket
+        """The socket of a connection; None if it takes nothing now, or is gone."""
         self._idle: list[Ticket] = []
         """Streams that had nothing to yield."""
         self.spawn: Spawn | None = None
@@ -177,7 +199,7 @@ class BodySources:
         """Pull the next chunk of a stream."""
         ticket = effect.ticket
         source = self._find(ticket)
-        if source is None:
+        if not isinstance(source, BodySource):
             return None
         try:
             with self._guard.user_code():
@@ -186,10 +208,67 @@ class BodySources:
             return self._take_failure(ticket, error)
         return self._take(ticket, source, chunk)
 
+    def start_file(
+        self, ticket: Ticket, request: Request, response: Response, limits: Limits
+    ) -> Event:
+        """The event of a response whose body is a file, which is opened; what is to be sent of one
+        that is not read at once stays here.
+        """
+        try:
+            with self._guard.user_code():
+                response = open_response(request, response, limits)
+        except EXIT_EXCEPTIONS:
+            self._fail(ticket, "the file was interrupted when it was opened")
+            raise
+        except BaseException as error:
+            problem = problem_of(error)
+            if problem is None:
+                return HandlerFailed(
+                    ticket, 500, "", error_text("a file could not be opened", error)
+                )
+            details = problem.details and f"{request.method} {request.target}: {problem.details}"
+            return HandlerFailed(ticket, problem.status, problem.message, details)
+        body = response.body
+        if not isinstance(body, FileBody):
+            return HandlerReturned(ticket, (response,))
+        if self.open_files >= limits.max_open_files:
+            body.file.close()
+            busy = Response.error(503, "too many files are open", headers=(("Retry-After", "1"),))
+            return HandlerReturned(ticket, (busy,))
+        self._sources.setdefault(ticket.conn, {})[ticket.number] = FileTransfer(body)
+        self.open_files += 1
+        return HandlerReturned(ticket, (response.replace(body=FileBody(None, body.parts)),))
+
+    def send_file(self, effect: SendFile) -> Event | None:
+        """Send some of a file, and close it behind its last byte."""
+        ticket, transfer = effect.ticket, self._find(effect.ticket)
+        if not isinstance(transfer, FileTransfer):
+            return None
+        sock = self.find_socket(ticket.conn)
+        if sock is None:
+            return FileSent(ticket, 0)
+        try:
+            taken = transfer.send(sock, effect.max_len)
+        except EXIT_EXCEPTIONS:
+            self._fail(ticket, "the file was interrupted")
+            self._close(ticket)
+            raise
+        except BaseException as error:
+            self._close(ticket)
+            if isinstance(error, OSError) and is_of_socket(error):
+                return ConnectionLost(ticket.conn, error.errno or 0)
+            problem = problem_of(error)
+            details = error_text("a file failed", error) if problem is None else problem.details
+            self._fail(ticket, details or str(error))
+            return None
+        if transfer.is_done:
+            self._close(ticket)
+        return FileSent(ticket, taken)
+
     def take_late(self, late: LateChunk) -> Event | None:
         """The event of a chunk that came later than it was pulled."""
         source = self._find(late.ticket)
-        if source is None:
+        if not isinstance(source, BodySource):
             return None
         chunk, promised = late.chunk, source.promised
         source.running = source.promised = None
@@ -249,10 +328,10 @@ class BodySources:
             self._run_queue.put(Pull(ticket))
         self._idle, self.poll_at = [], None
 
-    def _find(self, ticket: Ticket) -> BodySource | None:
+    def _find(self, ticket: Ticket) -> BodySource | FileTransfer | None:
         return self._sources.get(ticket.conn, {}).get(ticket.number)
 
-    def _forget(self, ticket: Ticket) -> BodySource | None:
+    def _forget(self, ticket: Ticket) -> BodySource | FileTransfer | None:
         """The source of a ticket, which is not held any more."""
         sources = self._sources.get(ticket.conn, {})
         source = sources.pop(ticket.number, None)
@@ -267,6 +346,7 @@ class BodySources:
     def _close(self, ticket: Ticket) -> None:
         source = self._forget(ticket)
         if source is not None:
+            self.open_files -= isinstance(source, FileTransfer)
             with self._guard.user_code():
                 source.close(self.spawn)
 
@@ -274,6 +354,7 @@ class BodySources:
         """Close all streams of a connection, whatever one of them raises."""
         endings: list[BaseException] = []
         for source in self._sources.pop(conn, {}).values():
+            self.open_files -= isinstance(source, FileTransfer)
             try:
                 with self._guard.user_code():
                     source.close(self.spawn)

@@ -28,9 +28,10 @@ from ...core.effects import (
     Effect,
     Handle,
     Pull,
+    SendFile,
 )
 from ...core.events import Delivered, Event, HandlerFailed, HandlerReturned, Postponed
-from ...core.http.bodies import EventStream, StreamedBody, Upgrade, without_objects
+from ...core.http.bodies import EventStream, FileBody, StreamedBody, Upgrade, without_objects
 from ...core.http.decoding import BadInput
 from ...core.http.request import Request
 from ...core.http.response import Response
@@ -102,7 +103,7 @@ def _begins_stream(event: Event | None) -> bool:
     """True for the event of a response behind which nothing can be sent for as long as it lasts."""
     if type(event) is not HandlerReturned:
         return False
-    return isinstance(event.responses[0].body, StreamedBody | EventStream)
+    return isinstance(event.responses[0].body, StreamedBody | FileBody | EventStream)
 
 
 def _status_of(error: BaseException) -> Any:
@@ -151,6 +152,7 @@ class Application:
         return {
             Handle: self.handle_request,
             Pull: self.sources.pull,
+            SendFile: self.sources.send_file,
             CloseBody: self.close_body,
             CallOpen: self.callbacks.call_open,
             CallClose: self.callbacks.call_close,
@@ -342,6 +344,9 @@ class Application:
         body = response.body
         if isinstance(body, Upgrade | EventStream):
             return self._give(ticket, request, response, body)
+        if isinstance(body, FileBody):
+            limits = self._server._engine.snapshot.limits
+            return self.sources.start_file(ticket, request, response, limits)
         if not isinstance(body, StreamedBody):
             return HandlerReturned(ticket, (response,))
         failure = self.sources.start(ticket, body)
@@ -437,3 +442,5 @@ def discard(item: object, spawn: Spawn | None = None) -> None:
         body = item.result.body  # type: ignore[attr-defined]  # a response has one
         if issubclass(type(body), StreamedBody):
             close_iterator(body.chunks, spawn)
+        elif issubclass(type(body), FileBody) and hasattr(body.file, "close"):
+            body.file.close()

@@ -29,6 +29,7 @@ from ...core.effects import (
     DeliverCompressed,
     Handle,
     Pull,
+    SendFile,
 )
 from ...core.limits import Limits
 from .jobs import Job, LateResult
@@ -36,6 +37,7 @@ from .jobs import Job, LateResult
 Work: TypeAlias = (
     Handle
     | Pull
+    | SendFile
     | CallOpen
     | CallClose
     | CallWsOpen
@@ -54,6 +56,7 @@ USER_CODE = frozenset(
     (
         Handle,
         Pull,
+        SendFile,
         CallOpen,
         CallClose,
         CallWsOpen,
@@ -70,7 +73,9 @@ USER_CODE = frozenset(
 
 def conn_of_work(work: Work) -> Conn:
     """The connection that work is for."""
-    return work.ticket.conn if isinstance(work, Handle | Pull | LateResult) else work.conn
+    if isinstance(work, Handle | Pull | SendFile | LateResult):
+        return work.ticket.conn
+    return work.conn
 
 
 class RunQueue:

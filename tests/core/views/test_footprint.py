@@ -56,6 +56,7 @@ COUNTED = {
     "max_trailer_len": SMALL,
     "max_queued_requests": SMALL,
     "max_outbox_len": SMALL,
+    "max_open_files": SMALL._replace(max_open_files=16),
     "max_ws_connection_cnt": SMALL,
     "max_ws_message_len": SMALL,
     "max_ws_outbox_len": SMALL,
@@ -85,6 +86,8 @@ SWITCHES = {
 """What makes room for something at all, however much of it: limits without it, and a value with."""
 
 NOT_MEMORY = {
+    "max_file_send_len": "bytes that the kernel sends from its own memory",
+    "max_ranges": "the framing of each range is a part of a response",
     "full_policy": "says who is refused, not how many are held",
     "max_requests_per_connection": "bounds requests over time: they are not held",
     "max_form_len": "decoded by the handler, which then holds what it likes",
