@@ -26,6 +26,7 @@ ELSEWHERE = {
     "core/broadcast/announcing": "tests/core/connection/test_retained_reading.py",
     "core/http/bodies": "tests/core/http/test_response.py",
     "core/connection/outgoing": "tests/core/connection/test_client_updates.py",
+    "core/connection/poll_answers": "tests/core/connection/test_poll.py",
     "core/connection/output": "tests/core/connection/test_responses.py",
     "core/connection/client_status": "tests/core/connection/test_client.py",
     "core/web/route": "tests/core/web/test_routes.py",

@@ -265,6 +265,10 @@ class Limits(NamedTuple):
     keep it open and a dead client is noticed (the interval that the WHATWG standard advises). An
     event stream of what is broadcast gets its position so often, idle or not.
     """
+    max_poll_timeout: float = 60.0
+    """Seconds for which a long-poll may wait for something that is published, whatever its response
+    asks for: proxies give up after so long. After that it is answered without.
+    """
     idle_timeout: float = 60.0
     """Seconds between two requests. After that the connection is closed without a response."""
     stall_timeout: float = 30.0

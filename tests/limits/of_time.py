@@ -44,6 +44,15 @@ def dribble(data: bytes, piece: bytes, limits: Limits, seconds: float) -> str:
     return fate(connection)
 
 
+def poll(limits: Limits, seconds: float) -> str:
+    """A long-poll for which nothing is published."""
+    client = Client(lambda request: Response.poll(timeout=1_000.0), limits=limits)
+    connection = client.connect()
+    connection.request("GET", "/")
+    client.advance(seconds)
+    return "answered" if connection.answers() else "waits"
+
+
 def half_a_head(limits: Limits, seconds: float) -> str:
     """A head that stops in the middle."""
     return after(b"GET / HTTP/1.1\r\nHost: ", limits, seconds)
@@ -317,6 +326,7 @@ ROWS = (
         "'', 200 open",
         "':\\n\\n', 200 open",
     ),
+    Row("max_poll_timeout", Limits(max_poll_timeout=8.0), poll, AT, PAST, "waits", "answered"),
     Row("idle_timeout", Limits(idle_timeout=8.0), silence, AT, PAST, "open", "IDLE_TIMEOUT"),
     Row("stall_timeout", Limits(stall_timeout=8.0), asleep, AT, PAST, "open", "WRITE_STALL"),
     Row("rate_grace", GRACE, no_body, AT, PAST, "open", "408 TOO_SLOW"),

@@ -24,6 +24,7 @@ CONTEXT = Context(
     True,
     make_broadcast(LIMITS),
     False,
+    has_connection_slot=True,
 )
 
 

@@ -7,6 +7,7 @@ Rules: a WebSocket that has not asked for positions is sent none. A gap comes wi
 behind it. It does not know when anything is announced.
 """
 
+from ..http.ndjson import gap_line, position_line
 from ..http.sse import encode_gap, encode_id
 from .encoding import Encoding
 from .entry import Subscription
@@ -14,7 +15,9 @@ from .position import gap_frame, position_frame
 
 
 def announce_position(subscription: Subscription, position: str) -> bytes:
-    """What sends a subscriber its position; empty for one that has not asked for that."""
+    """What sends a subscriber its position; empty for one that has not asked for that, or that is
+    sent it with its answer.
+    """
     if subscription.encoding is Encoding.SSE:
         return encode_id(position)
     return position_frame(position) if subscription.has_positions else b""
@@ -24,6 +27,8 @@ def announce_start(subscription: Subscription, position: str, gap: str) -> bytes
     """What sends a subscriber its first position, and the gap before that, which is JSON, if it is
     not empty; empty for one that has not asked for that.
     """
+    if subscription.encoding is Encoding.LINES:
+        return gap_line(gap) if gap else position_line(position)
     if not gap:
         return announce_position(subscription, position)
     if subscription.encoding is Encoding.SSE:

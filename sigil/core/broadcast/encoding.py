@@ -18,6 +18,7 @@ It does not know who agreed on what: `negotiation` does.
 from enum import IntEnum
 from typing import Final, Literal, NamedTuple, TypeAlias, assert_never, get_args
 
+from ..http.ndjson import encode_message_line
 from ..http.sse import encode_message_event
 from ..websocket.compression import deflate
 from ..websocket.frames import Opcode, encode_frame
@@ -26,12 +27,14 @@ from ..websocket.frames import Opcode, encode_frame
 class Encoding(IntEnum):
     """How a subscriber is sent messages; the value of a deflate encoding is its window's bits.
 
-    All of them are WebSocket frames but `SSE`, which is events of an event stream.
+    All of them are WebSocket frames but `SSE`, which is events of an event stream, and `LINES`, the
+    lines of JSON of a long-poll.
     """
 
     PLAIN = 0
     ZSTD = 1
     SSE = 2
+    LINES = 3
     DEFLATE_9 = 9
     DEFLATE_10 = 10
     DEFLATE_11 = 11
@@ -80,6 +83,11 @@ EVENT_OVERHEAD_FACTOR: Final = 8
 """An event of nothing but line ends has seven bytes for each of them; its own lines come on top."""
 
 
+LINE_OVERHEAD_FACTOR: Final = 7
+"""A line of nothing but control characters has six bytes for each of them; its names come on top.
+"""
+
+
 def _info_of(encoding: Encoding) -> EncodingInfo:
     """What holds for an encoding; a member that is not handled does not pass the type checker."""
     match encoding:
@@ -89,6 +97,8 @@ def _info_of(encoding: Encoding) -> EncodingInfo:
             return EncodingInfo(2)
         case Encoding.SSE:
             return EncodingInfo(EVENT_OVERHEAD_FACTOR, is_text_only=True, has_positions=True)
+        case Encoding.LINES:
+            return EncodingInfo(LINE_OVERHEAD_FACTOR, has_positions=True)
         case (
             Encoding.DEFLATE_9
             | Encoding.DEFLATE_10
@@ -109,8 +119,9 @@ ZSTD_LEVEL: Final = 3
 
 
 def encode_message(opcode: int, payload: bytes, encoding: Encoding, position: str = "") -> bytes:
-    """A message as a whole frame of a server in an encoding, or as an event with `position` as its
-    id; empty for a binary message in an event stream.
+    """A message as a whole frame of a server in an encoding, as an event with `position` as its id,
+    or as a line with it; empty for a binary message in an event stream. Without a position, an
+    event or a line is that of a retained message.
 
     `encode_message(Opcode.TEXT, b"hi", Encoding.SSE, "7-1") == b"id: 7-1\\ndata: hi\\n\\n"`
     """
@@ -120,6 +131,8 @@ def encode_message(opcode: int, payload: bytes, encoding: Encoding, position: st
         return _encode_zstd(opcode, payload)
     if encoding is Encoding.SSE:
         return encode_message_event(payload, position) if opcode == Opcode.TEXT else b""
+    if encoding is Encoding.LINES:
+        return encode_message_line(payload, opcode == Opcode.TEXT, position)
     return _encode_deflate(opcode, payload, encoding)
 
 

@@ -52,6 +52,11 @@ def is_in_cohort(client: Client) -> bool:
     return subscriber is not None and subscriber.close_state is OPEN and subscriber.cursor is None
 
 
+def is_polling(client: Client) -> bool:
+    """True for a connection whose first outstanding request is a long-poll that waits."""
+    return client.subscriber is not None and client.subscriber.polling is not None
+
+
 def is_laggard(client: Client) -> bool:
     """True for a subscriber that has a cursor of its own."""
     return client.subscriber is not None and client.subscriber.cursor is not None
@@ -66,6 +71,7 @@ def stays_at_rest(before: Client, after: Client) -> bool:
         and after.outgoing is NOTHING_OUTGOING
         and before.incoming is IDLE_HTTP
         and before.outgoing is NOTHING_OUTGOING
+        and after.subscriber is before.subscriber  # a long-poll begins and ends
     )
 
 

@@ -35,7 +35,7 @@ class Context(Value):
     __match_args__ = (
         "limits", "now", "tick_started_at", "date", "is_draining", "logs_access",
         "parse", "last_request_number", "has_subscriber_slot", "broadcast",
-        "has_unflushed_broadcast",
+        "has_unflushed_broadcast", "has_connection_slot",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -52,6 +52,7 @@ class Context(Value):
         has_subscriber_slot: bool,
         broadcast: Broadcast,
         has_unflushed_broadcast: bool,
+        has_connection_slot: bool,
     ) -> None:
         self.limits: Final = limits
         self.now: Final = now
@@ -69,6 +70,8 @@ class Context(Value):
         self.broadcast: Final = broadcast
         self.has_unflushed_broadcast: Final = has_unflushed_broadcast
         """Something was published since the last flush."""
+        self.has_connection_slot: Final = has_connection_slot
+        """One more connection may be one of HTTP, that was a subscriber before."""
 
 
 def context(
@@ -83,6 +86,7 @@ def context(
     is_paused: bool = False,
     has_subscriber_slot: bool = True,
     broadcast: Broadcast | None = None,
+    has_connection_slot: bool = True,
 ) -> Context:
     """What a transition may know of a server with these limits at `now` (seconds), which unless
     told otherwise is quiet: it serves, has room for everybody, and nothing was published.
@@ -109,6 +113,7 @@ def context(
         has_subscriber_slot,
         broadcast,
         bool(broadcast.pending),
+        has_connection_slot,
     )
 
 

@@ -36,6 +36,7 @@ from .client import (
 from .client_status import (
     buffered_len,
     incoming_len,
+    is_polling,
     may_parse,
     outbox_len,
     pipeline_waits,
@@ -83,6 +84,8 @@ class Waiting(IntEnum):
     that it returns from the messages of a WebSocket. Most who do have left, and nothing says so
     until they are sent something.
     """
+    POLL = 13
+    """Something that is published, for the answer to a long-poll."""
 
 
 WITH_HEARTBEATS: Final = (Waiting.PING, Waiting.PONG, Waiting.CALLBACK)
@@ -138,6 +141,8 @@ def _program_waited_for(client: Client) -> Waiting:
         return Waiting.SSE
     if client.incoming.peer_half_closed:
         return Waiting.HANGUP
+    if is_polling(client):
+        return Waiting.POLL
     return _RESPONSE if streaming is None else Waiting.CHUNK
 
 
@@ -163,6 +168,10 @@ def deadline_of(client: Client, limits: Limits) -> float:
     if is_heartbeat_next(client, waiting, limits):
         assert client.websocket is not None and client.websocket.heartbeat_at is not None
         return client.websocket.heartbeat_at
+    if waiting is Waiting.POLL:
+        polling = subscriber_of(client).polling
+        assert polling is not None
+        return polling.until
     return _timeout_of(client, waiting, limits)
 
 
@@ -239,6 +248,7 @@ TIMEOUTS: Final[dict[Waiting, tuple[Timeout, RateDeadline | None]]] = {
     Waiting.PONG: (lambda limits: limits.ws_pong_timeout, None),
     Waiting.CLOSE: (lambda limits: limits.ws_close_timeout, None),
     Waiting.CALLBACK: (lambda limits: inf, None),
+    Waiting.POLL: (lambda limits: limits.max_poll_timeout, None),
     Waiting.HANGUP: (
         lambda limits: min(limits.half_closed_timeout, limits.response_timeout),
         None,
@@ -271,7 +281,7 @@ def _is_read(client: Client, limits: Limits) -> bool:
         return _is_websocket_read(client, client.websocket, limits)
     if outgoing.outbox and outbox_len(client) >= limits.max_outbox_len:
         return False
-    if client.subscriber is not None:
+    if incoming.phase is _EVENT_STREAM:
         return True
     has_room = len(incoming.buffer) < limits.max_header_len
     return not outgoing.is_full and (has_room or may_parse(client, limits))

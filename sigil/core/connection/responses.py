@@ -28,7 +28,7 @@ from ..effects import (
     SendFile,
 )
 from ..events import HandlerFailed, HandlerReturned, Segment
-from ..http.bodies import EventStream, FileBody, StreamedBody, Upgrade, file_body_len
+from ..http.bodies import EventStream, FileBody, Poll, StreamedBody, Upgrade, file_body_len
 from ..http.encode import CONTINUE, Encoded, encode_response, gather
 from ..http.head import Head, is_for_server
 from ..http.headers import Headers
@@ -37,10 +37,12 @@ from ..parse_result import Malformed
 from ..websocket.handshake import reject_upgrade
 from ..websocket.origin import cross_origin_fields
 from .client import Client, Disconnected, Phase, after_responses, with_incoming, with_outgoing
+from .client_status import is_polling
 from .context import Context, Outcome, Step
 from .event_stream import event_stream_subscription, open_event_stream
 from .outgoing import with_streaming
 from .output import KEEP, write, write_and_shut
+from .poll import open_poll
 from .upgrade import open_websocket
 
 NO_HEAD: Final = Head("GET", "", "", "", 1, Headers(), 0, False, False, False, 0)
@@ -62,7 +64,8 @@ def take_responses(client: Client, event: HandlerReturned, context: Context) -> 
     effects: list[Effect] = []
     while responses:
         count, first = 1, client.responded
-        if number == first and client.outstanding and client.outgoing.streaming is None:
+        is_first = number == first and client.outstanding and not is_polling(client)
+        if is_first and client.outgoing.streaming is None:
             client, more = send_response(client, responses, context)
             count = client.responded - first or 1  # a stream counts when it has ended
             if client.outgoing.early_responses:
@@ -127,6 +130,8 @@ def send_response(client: Client, responses: Sequence[Response], context: Contex
     elif isinstance(body, EventStream):
         opened = _send_event_stream(client, response, body, context)
         client, more = _close_if_refused(client, opened)
+    elif isinstance(body, Poll):
+        client, more = _begin_poll(client, response, body, context)
     else:
         client, more = _send_stream(client, response, context)
     return client, effects + more if effects else more
@@ -257,6 +262,18 @@ def _reject_event_stream(client: Client, context: Context) -> Step:
     note = _refusal_note(client, info.status, reason, info.sentence)
     client, effects = send_response(client, (rejection,), context)
     return client, [note, *effects]
+
+
+def _begin_poll(client: Client, response: Response, body: Poll, context: Context) -> Step:
+    """Let a long-poll wait for what is published, if there is room for one more; the next flush
+    answers it if there is something already.
+    """
+    if context.is_draining or not context.has_subscriber_slot:
+        return _reject_event_stream(client, context)
+    opened = open_poll(client, response, body, context)
+    if isinstance(opened, str):
+        return _send_internal_error(client, opened, [], context)
+    return opened, []
 
 
 def _upgrade(client: Client, response: Response, context: Context) -> Step:

@@ -20,6 +20,7 @@ from ..broadcast.entry import Subscription, with_topics
 from ..broadcast.retained import RetainedRange
 from ..close_reasons import CloseReason
 from ..events import Segment
+from ..http.response import Response
 from ..limits import Limits
 from ..topics import Topic
 from ..value import Value
@@ -144,12 +145,28 @@ def segments_of(item: LongFrame | Segment) -> tuple[Segment, ...]:
 
 
 @final
+class Polling(Value):
+    """A long-poll that is not answered yet: the response whose body is missing, when it is answered
+    at the latest, whether it is answered in any case, and the first line of the answer.
+    """
+
+    __match_args__ = ("response", "until", "is_due", "opening")
+    __slots__ = __match_args__
+
+    def __init__(self, response: Response, until: float, is_due: bool, opening: bytes) -> None:
+        self.response: Final = response
+        self.until: Final = until
+        self.is_due: Final = is_due
+        self.opening: Final = opening
+
+
+@final
 class Subscriber(Value):
     """What a WebSocket or an event stream is to be sent, and how far its end has got."""
 
     __match_args__ = (
         "is_scheduled", "queue", "queued_len", "close_state", "reason", "subscription",
-        "cursor", "places_len", "is_behind", "skips",
+        "cursor", "places_len", "is_behind", "skips", "polling",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -165,6 +182,7 @@ class Subscriber(Value):
         places_len: int,
         is_behind: bool,
         skips: bool,
+        polling: Polling | None,
     ) -> None:
         self.is_scheduled: Final = is_scheduled
         """It is among the clients that the next flush looks at."""
@@ -188,6 +206,8 @@ class Subscriber(Value):
         """
         self.skips: Final = skips
         """If what it needs is not kept any more it is moved on, and not dropped."""
+        self.polling: Final = polling
+        """The long-poll that it is, if it is one: what it is sent is its answer."""
 
 
 def stays_in_place(before: Subscriber, after: Subscriber) -> bool:
@@ -249,15 +269,18 @@ def make_subscriber(
     is_behind: bool = False,
     skips: bool = False,
     retained: RetainedRange | None = None,
+    polling: Polling | None = None,
 ) -> Subscriber:
     """A subscriber that has been sent nothing yet, and is first sent what is retained, if that is
-    given.
+    given; or the one of a long-poll.
     """
     queue, held, reason = NO_QUEUE, 0, CloseReason.OK
     if retained is not None:
         place = make_retained_place(retained)
         queue, held = (place,), place.size
-    return Subscriber(False, queue, 0, OPEN, reason, subscription, cursor, held, is_behind, skips)
+    return Subscriber(
+        False, queue, 0, OPEN, reason, subscription, cursor, held, is_behind, skips, polling
+    )
 
 
 def with_queue(
@@ -267,7 +290,7 @@ def with_queue(
     return Subscriber(
         is_scheduled, queue, queued_len, subscriber.close_state, subscriber.reason,
         subscriber.subscription, subscriber.cursor, subscriber.places_len, subscriber.is_behind,
-        subscriber.skips,
+        subscriber.skips, subscriber.polling,
     )  # fmt: skip
 
 
@@ -280,4 +303,5 @@ def after_dequeue(
     return Subscriber(
         is_scheduled, rest, sum(map(item_len, rest)), subscriber.close_state, subscriber.reason,
         subscriber.subscription, cursor, places_len(rest), is_behind, subscriber.skips,
+        subscriber.polling,
     )  # fmt: skip

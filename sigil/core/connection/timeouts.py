@@ -19,9 +19,10 @@ from .context import Context, Outcome
 from .deadlines import Waiting, is_heartbeat_next, waiting_for
 from .event_stream import send_keep_alive
 from .heartbeat import send_heartbeat
+from .poll_answers import answer_poll
 from .response_streams import send_sse_comment, stream_timed_out
 from .responses import half_closed_timed_out, response_timed_out
-from .transitions import close_with_error
+from .transitions import close_with_error, resume_after
 from .websocket import send_ping
 from .websocket_end import NO_CLOSE_FRAME, close_timed_out, disconnect, fail, pong_timed_out
 
@@ -78,6 +79,11 @@ def _half_closed_timed_out(client: Client, context: Context) -> Outcome:
     return fail(client, NO_CLOSE_FRAME.reason, context, NO_CLOSE_FRAME.message)
 
 
+def _poll_timed_out(client: Client, context: Context) -> Outcome:
+    """Nothing was published for a long-poll."""
+    return resume_after(answer_poll(client, context), context)
+
+
 TIMED_OUT: Final[dict[Waiting, Callable[[Client, Context], Outcome]]] = {
     Waiting.IDLE: _idle_timed_out,
     Waiting.HEADER: _header_timed_out,
@@ -91,6 +97,7 @@ TIMED_OUT: Final[dict[Waiting, Callable[[Client, Context], Outcome]]] = {
     Waiting.PONG: pong_timed_out,
     Waiting.CLOSE: close_timed_out,
     Waiting.HANGUP: _half_closed_timed_out,
+    Waiting.POLL: _poll_timed_out,
 }
 """What becomes of a connection that has waited too long, by what it waits for; `CALLBACK` has no
 deadline.

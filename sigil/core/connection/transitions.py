@@ -36,12 +36,13 @@ from ..events import (
 from ..limits import Limits
 from ..parse_result import malformed
 from .client import IDLE_HTTP, Client, Disconnected, Phase, after_send, with_incoming, with_outgoing
-from .client_status import is_at_rest, is_close_due, may_parse
+from .client_status import is_at_rest, is_close_due, is_polling, may_parse
 from .context import Context, Outcome
 from .deadlines import Waiting, waiting_for
 from .event_stream import event_stream_half_closed, stop_event_stream
 from .outgoing import NOTHING_OUTGOING, with_outbox
 from .output import total_len, write_and_shut
+from .poll_answers import answer_poll
 from .requests import (
     fail_after_outstanding,
     hand_out_again,
@@ -113,7 +114,7 @@ def resume(client: Client, effects: list[Effect], context: Context) -> Outcome:
     return client, effects
 
 
-def _resume_unless_disconnected(outcome: Outcome, context: Context) -> Outcome:
+def resume_after(outcome: Outcome, context: Context) -> Outcome:
     """The outcome, with whatever it made possible done."""
     client, effects = outcome
     return outcome if isinstance(client, Disconnected) else resume(client, effects, context)
@@ -178,6 +179,8 @@ def on_half_closed(client: Client, event: HalfClosed, context: Context) -> Outco
         return Disconnected(client, CloseReason.PEER_CLOSED), []
     is_event_stream = waiting_for(client) is Waiting.SSE
     client = with_incoming(client, incoming.replace(peer_half_closed=True))
+    if is_polling(client):  # most who do have left: nothing that it may read is held back
+        return resume_after(answer_poll(client, context), context)
     # most who end their half of an event stream have left: a byte to them finds out
     return send_sse_comment(client, context) if is_event_stream else resume(client, [], context)
 
@@ -204,12 +207,12 @@ def on_handler_returned(client: Client, event: HandlerReturned, context: Context
 
 def on_handler_failed(client: Client, event: HandlerFailed, context: Context) -> Outcome:
     """Answer a request whose handler, or streamed body, failed."""
-    return _resume_unless_disconnected(respond_to_failure(client, event, context), context)
+    return resume_after(respond_to_failure(client, event, context), context)
 
 
 def on_stream_ended(client: Client, event: StreamEnded, context: Context) -> Outcome:
     """End a streamed response."""
-    return _resume_unless_disconnected(end_stream(client, event), context)
+    return resume_after(end_stream(client, event), context)
 
 
 def on_file_sent(client: Client, event: FileSent, context: Context) -> Outcome:
@@ -238,8 +241,17 @@ def close_with_error(client: Client, reason: CloseReason, context: Context) -> O
         return stop_event_stream(client, reason, context)
     if client.incoming.phase in (Phase.LINGER, Phase.DROPPED):
         return _stop_delivering(client, reason)
+    if is_polling(client):
+        return _answer_and_close(client, reason, context)
     error = malformed(CLOSE_INFO[reason].sentence, reason)
     return resume(fail_after_outstanding(client, error), [], context)
+
+
+def _answer_and_close(client: Client, reason: CloseReason, context: Context) -> Outcome:
+    """End the connection of a long-poll behind its answer."""
+    client, effects = answer_poll(client, context)
+    outcome, more = close_with_error(client, reason, context)
+    return outcome, effects + more
 
 
 def _stop_delivering(client: Client, reason: CloseReason) -> Outcome:

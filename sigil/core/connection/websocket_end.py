@@ -250,6 +250,8 @@ def close_notice(client: Client, reason: CloseReason) -> list[Effect]:
     if subscriber is None or subscriber.close_state is CloseState.CLOSED:
         return []
     if websocket is None:
+        if subscriber.polling is not None:
+            return []
         is_open = subscriber.close_state is OPEN
         return [CallSseClose(client.conn, reason if is_open else subscriber.reason)]
     if subscriber.close_state is OPEN:

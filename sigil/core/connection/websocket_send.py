@@ -66,7 +66,7 @@ def send_room(client: Client, limits: Limits) -> int:
     as for one that is closing.
     """
     subscriber = client.subscriber
-    if subscriber is None or subscriber.close_state is not OPEN:
+    if subscriber is None or subscriber.close_state is not OPEN or subscriber.polling is not None:
         return 0
     return limits.max_ws_outbox_len - buffered_len(client)
 
@@ -100,7 +100,7 @@ def on_send_messages(client: Client, event: SendMessages, context: Context) -> S
     though the kernel may have taken less since.
     """
     subscriber = client.subscriber
-    if subscriber is None or subscriber.close_state is not OPEN:
+    if subscriber is None or subscriber.close_state is not OPEN or subscriber.polling is not None:
         return client, []
     subscriber = enqueue_broadcast(subscriber, context.broadcast)
     encoding = subscriber.subscription.encoding
@@ -319,7 +319,7 @@ def on_subscribe(client: Client, event: Subscribe, context: Context) -> Outcome:
     error log can tell.
     """
     subscriber = client.subscriber
-    if subscriber is None or subscriber.close_state is not OPEN:
+    if subscriber is None or subscriber.close_state is not OPEN or subscriber.polling is not None:
         return client, []
     topics = subscriber.subscription.topics
     if (event.topic in topics) is event.is_subscribed:

@@ -155,5 +155,20 @@ def file_body_len(body: FileBody) -> int:
     return sum([part.length if isinstance(part, FileSpan) else len(part) for part in parts])
 
 
-Body: TypeAlias = "builtins.bytes | StreamedBody | FileBody | Upgrade | EventStream"
+@final
+class Poll(Value):
+    """A body of what is broadcast on `topics` behind the position `after`, as lines of JSON: as
+    soon as there is something, or after `timeout` seconds.
+    """
+
+    __match_args__ = ("topics", "after", "timeout")
+    __slots__ = __match_args__
+
+    def __init__(self, topics: tuple[Topic, ...], after: str | None, timeout: float) -> None:
+        self.topics: Final = topics
+        self.after: Final = after
+        self.timeout: Final = timeout
+
+
+Body: TypeAlias = "builtins.bytes | StreamedBody | FileBody | Upgrade | EventStream | Poll"
 """The closed sum of bodies: `encode.encode_response` matches on each of them."""

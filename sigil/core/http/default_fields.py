@@ -42,6 +42,11 @@ TEXT: Final = _defaults(("Content-Type", "text/plain; charset=utf-8"))
 HTML: Final = _defaults(("Content-Type", "text/html; charset=utf-8"))
 JSON: Final = _defaults(("Content-Type", "application/json"))
 OCTETS: Final = _defaults(("Content-Type", "application/octet-stream"))
+LINES: Final = _defaults(
+    ("Content-Type", "application/x-ndjson"),
+    ("Cache-Control", "no-store"),
+)
+"""The headers of the answer to a long-poll."""
 EVENTS: Final = _defaults(
     ("Content-Type", "text/event-stream"),
     ("Cache-Control", "no-store"),

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Final, Never, final
 
 from ..value import Value
-from .bodies import EventStream, FileBody, StreamedBody, Upgrade, file_body_len
+from .bodies import EventStream, FileBody, Poll, StreamedBody, Upgrade, file_body_len
 from .chunks import COPY_MAX, Framing, StreamState
 from .dates import format_date
 from .field_lines import PreparedHeaders, prepare_headers
@@ -95,8 +95,8 @@ def encode_response(response: Response, head: Head, closes: bool, date: bytes) -
             return _encode_file(status, body, fields, head, closes, date)
         case EventStream():
             return _encode_events(status, body, fields, head, date)
-        case Upgrade():
-            pass  # a 101 is written by `encode_upgrade`
+        case Upgrade() | Poll():
+            pass  # a 101 is written by `encode_upgrade`, and a long-poll is answered with bytes
         case _:
             # The type checker knows that nothing is left; a handler may return something else.
             _nothing: Never = body

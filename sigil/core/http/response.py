@@ -23,8 +23,8 @@ from urllib.parse import quote
 
 from ..topics import AllTopics, Topic
 from ..value import Value
-from .bodies import Body, Chunks, EventStream, FileBody, StreamedBody, Unfold, Upgrade
-from .default_fields import EVENTS, HTML, JSON, NONE, OCTETS, TEXT, Merged
+from .bodies import Body, Chunks, EventStream, FileBody, Poll, StreamedBody, Unfold, Upgrade
+from .default_fields import EVENTS, HTML, JSON, LINES, NONE, OCTETS, TEXT, Merged
 from .default_fields import merge as _merge
 from .disposition import content_disposition
 from .field_lines import PreparedHeaders
@@ -37,6 +37,7 @@ from .validate import (
     check_start,
     check_status,
     check_subscription,
+    check_timeout,
 )
 
 HeadersLike: TypeAlias = "Mapping[str, str] | Headers | Iterable[Pair]"
@@ -171,6 +172,31 @@ class Response(Value):
                 "an event stream is one of events, or one of what is broadcast to topics, not both"
             )
         return _respond(status, EVENTS, headers, StreamedBody(_iterable(events, "events"), True))
+
+    @staticmethod
+    def poll(
+        *,
+        after: str | None = None,
+        topics: TopicsLike = (),
+        timeout: float = 25.0,
+        status: int = 200,
+        headers: HeadersLike = (),
+    ) -> Response:
+        """A response to a long-poll: what is broadcast to all or to one of `topics` behind the
+        position `after`, as lines of JSON (`application/x-ndjson`). It is sent as soon as there is
+        something, and after `timeout` seconds in any case, at most `Limits.max_poll_timeout`.
+
+        Without `after` it is what is retained, at once, or else what is broadcast from now on. The
+        first line is `{"position": ...}`, or `{"gap": {...}}` if something is missing; a message is
+        `{"position": ..., "text": ...}`, or has `"base64"` if it is binary; one that is retained
+        has `"retained": true` and no position. The last line, `{"position": ...}`, is what to come
+        back with. TypeError for what is no position, topic or time.
+        """
+        problem = check_start(after) or check_timeout(timeout)
+        if problem is not None:
+            raise TypeError(problem)
+        names, _ = _subscription(topics, 0)
+        return _respond(_status(status), LINES, headers, Poll(names, after, timeout))
 
     @staticmethod
     def upgrade(

@@ -92,6 +92,13 @@ def check_slow(slow: Any) -> str | None:
     return f"slow is 'drop' or 'skip', not {safe_repr(slow)}"
 
 
+def check_timeout(timeout: Any) -> str | None:
+    """None for the time that a long-poll waits, in seconds."""
+    if type(timeout) in (int, float) and timeout >= 0:
+        return None
+    return f"timeout is a number of seconds, not {safe_repr(timeout)}"
+
+
 def check_retry(retry_ms: Any) -> str | None:
     """None for the time to wait before a reconnection, in milliseconds, or none."""
     if retry_ms is None or (type(retry_ms) is int and retry_ms >= 0):

@@ -32,6 +32,7 @@ from ..connection.client_status import (
     is_close_due,
     is_counted,
     is_laggard,
+    is_polling,
     is_scheduled,
     is_subscriber,
     may_parse,
@@ -41,6 +42,7 @@ from ..connection.client_status import (
 )
 from ..connection.context import Context, Outcome, Parse, context
 from ..connection.deadlines import after_transition, deadline_of, waiting_anew
+from ..connection.poll_answers import last_poll_answer
 from ..connection.responses import NO_HEAD, service_unavailable
 from ..connection.send_queue import encode_ahead
 from ..connection.subscriber import Subscriber
@@ -84,7 +86,13 @@ def make_context(server: Server, parse: Parse) -> Context:
         is_paused=server.load.paused_at is not None,
         has_subscriber_slot=has_subscriber_slot(server.load, server.limits),
         broadcast=server.broadcast,
+        has_connection_slot=has_connection_slot(server),
     )
+
+
+def has_connection_slot(server: Server) -> bool:
+    """True if a subscriber may become a connection like others, as one does that has polled."""
+    return server.slots.used - server.load.websockets < server.limits.max_connection_cnt
 
 
 class Batch:
@@ -142,7 +150,7 @@ class Batch:
         is_idle, is_new = stays_idle(before, after), False
         if not is_idle:
             after, effects = after_transition(before, after, effects, self.context)
-            if after.subscriber is not None:
+            if after.subscriber is not None or before.subscriber is not None:
                 is_new = is_subscriber(after) and not is_subscriber(before)
                 self._update_cohort(before, after)
                 self._count_subscriber(before, after)  # which makes the context of those behind it
@@ -204,7 +212,9 @@ class Batch:
         with a 503, each only as far as it can be sent at once.
         """
         effects: list[Effect] = []
-        if is_subscriber(client):
+        if is_polling(client):
+            effects = last_poll_answer(client, self.context)
+        elif is_subscriber(client):
             effects = closing_frames(client, reason, self.context)
         elif _awaits_response(client):
             segments = service_unavailable(reason, client.outstanding[0], self.context.date)
@@ -246,7 +256,7 @@ class Batch:
 
     def _update_cohort(self, before: Client, after: Client | None) -> None:
         """Let the broadcast know where a subscriber is now; count one that was moved on."""
-        if is_laggard(before) and after is not None:
+        if is_laggard(before) and after is not None and after.subscriber is not None:
             self._count_skip(before, after)
         broadcast = update_cohort(self.server.broadcast, before, after)
         if broadcast is not self.server.broadcast:

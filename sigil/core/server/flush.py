@@ -3,7 +3,7 @@
 Theory: what the program sends within a tick is only queued, so that each client gets it in one
 piece when the tick ends; and what is published is sent once per cohort: one `FanOut` names all
 members and the one piece of memory they are sent. A member that is excluded from some of it gets a
-piece of its own.
+piece of its own, and a long-poll its answer.
 
 Rules: a client receives everything in the order in which it was sent or published. So first go the
 queues with nothing behind what was published in this tick, then what was published, then the other
@@ -18,12 +18,15 @@ from pyrsistent import PVector, pset, pvector
 
 from ..broadcast.broadcast import commit_pending, index_topics, pending_bytes_for
 from ..broadcast.cohort_index import recipients
+from ..broadcast.encoding import Encoding
 from ..broadcast.entry import Subscription, with_topics
 from ..conn import Conn
 from ..connection.client import Client, with_subscriber
-from ..connection.client_status import is_close_due, is_in_cohort
+from ..connection.client_status import is_close_due, is_in_cohort, is_polling
 from ..connection.context import Parse
+from ..connection.poll_answers import flush_poll
 from ..connection.subscriber import Follow
+from ..connection.transitions import resume_after
 from ..connection.websocket import flush_websocket
 from ..connection.websocket_end import answer_close
 from ..connection.websocket_send import flush_messages
@@ -50,7 +53,7 @@ def flush(server: Server, event: Flush, parse: Parse) -> tuple[Server, list[Effe
         return _flush_one(server, event.conn, parse)
     scheduled = server.unflushed
     if not scheduled:
-        return _fan_out(server) if has_published else (server, [])
+        return _fan_out(server, parse) if has_published else (server, [])
     # whoever gets something more to send by this is scheduled for the next flush
     server = after_run(
         server, server.slots, _NOBODY, server.wheel, server.next_generation, server.totals
@@ -65,7 +68,7 @@ def flush(server: Server, event: Flush, parse: Parse) -> tuple[Server, list[Effe
     }
     _flush_each(batch, [conn for conn in scheduled if conn not in waiting], event.unhandled)
     server, effects = batch.finish()
-    server, fan_outs = _fan_out(server)
+    server, fan_outs = _fan_out(server, parse)
     if not waiting:
         return server, effects + fan_outs
     last = [conn for conn in scheduled if conn in waiting]
@@ -125,6 +128,8 @@ def _flush_each(batch: Batch, conns: Iterable[Conn], unhandled: frozenset[Conn])
             batch.commit(client, answer_close(unscheduled, context))
         elif client.websocket is not None:
             batch.commit(client, flush_websocket(client, context))
+        elif is_polling(client):
+            batch.commit(client, resume_after(flush_poll(client, context), context))
         else:
             batch.commit(client, flush_messages(client, context.broadcast, context.limits))
 
@@ -132,7 +137,7 @@ def _flush_each(batch: Batch, conns: Iterable[Conn], unhandled: frozenset[Conn])
 # -- to cohorts ------------------------------------------------------------------------------------
 
 
-def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
+def _fan_out(server: Server, parse: Parse) -> tuple[Server, list[Effect]]:
     """The server with what was published in this tick on the ring, and one `FanOut` for each cohort
     that gets any of it, and for each member of it that gets less.
     """
@@ -141,10 +146,14 @@ def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
     places = index_topics(broadcast)
     excluded = _excluded_members(server) if broadcast.pending_excluded else {}
     fan_outs: list[Effect] = []
+    polls: list[Conn] = []
     sent_len = 0
     known: dict[Subscription, bytes] = {}
     topics = [topic for topic, numbers in places.items() if numbers]
     for subscription, published in recipients(broadcast.cohort_index, topics):
+        if subscription.encoding is Encoding.LINES:
+            polls += sorted(broadcast.cohorts[subscription])
+            continue
         # cohorts that differ only in topics on which nothing was published share one piece
         restricted = with_topics(subscription, published)
         data = known.get(restricted)
@@ -164,7 +173,27 @@ def _fan_out(server: Server) -> tuple[Server, list[Effect]]:
             fan_outs.append(FanOut(subscription, members, data, start, end))
             sent_len += len(data) * len(members)
     totals = count_sent(server.totals, sent_len)
-    return with_broadcast(server, commit_pending(broadcast), totals), fan_outs
+    server = with_broadcast(server, commit_pending(broadcast), totals)
+    if not polls:
+        return server, fan_outs
+    server, answers = _answer_polls(server, polls, start, parse)
+    return server, fan_outs + answers
+
+
+def _answer_polls(
+    server: Server, conns: Iterable[Conn], start: int, parse: Parse
+) -> tuple[Server, list[Effect]]:
+    """The server with these long-polls answered with what was published from number `start` on, and
+    the effects.
+    """
+    batch = Batch(server, parse)
+    for conn in conns:
+        client = batch.draft.find_client(conn)
+        if client is not None and client.subscriber is not None:
+            context, subscriber = batch.context, client.subscriber.replace(cursor=start)
+            outcome = flush_poll(with_subscriber(client, subscriber), context)
+            batch.commit(client, resume_after(outcome, context))
+    return batch.finish()
 
 
 def _excluded_members(server: Server) -> dict[Subscription, list[Conn]]:

@@ -61,7 +61,7 @@ anew, and in the index by which cohorts are found.
 """
 MESSAGE_BYTES: Final = 512
 """A published message beside its text: header, place on its page, the page."""
-ENCODINGS_BYTES: Final = 9 * 128
+ENCODINGS_BYTES: Final = 10 * 128
 """All other encodings of a published message, beside their bytes."""
 EVENT_GROWTH: Final = 7
 """Bytes of a server-sent event for each byte of a text that is nothing but line ends."""

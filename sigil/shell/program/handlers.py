@@ -31,7 +31,7 @@ from ...core.effects import (
     SendFile,
 )
 from ...core.events import Delivered, Event, HandlerFailed, HandlerReturned, Postponed
-from ...core.http.bodies import EventStream, FileBody, StreamedBody, Upgrade, without_objects
+from ...core.http.bodies import EventStream, FileBody, Poll, StreamedBody, Upgrade, without_objects
 from ...core.http.decoding import BadInput
 from ...core.http.request import Request
 from ...core.http.response import Response
@@ -103,7 +103,7 @@ def _begins_stream(event: Event | None) -> bool:
     """True for the event of a response behind which nothing can be sent for as long as it lasts."""
     if type(event) is not HandlerReturned:
         return False
-    return isinstance(event.responses[0].body, StreamedBody | FileBody | EventStream)
+    return isinstance(event.responses[0].body, StreamedBody | FileBody | EventStream | Poll)
 
 
 def _status_of(error: BaseException) -> Any:

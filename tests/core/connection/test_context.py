@@ -112,6 +112,7 @@ def test_a_context_has_every_field_under_its_name() -> None:
         parse=_parse,
         has_subscriber_slot=False,
         broadcast=broadcast,
+        has_connection_slot=False,
     )
     assert made == Context(
         limits=limits,
@@ -125,6 +126,7 @@ def test_a_context_has_every_field_under_its_name() -> None:
         has_subscriber_slot=False,
         broadcast=broadcast,
         has_unflushed_broadcast=False,
+        has_connection_slot=False,
     )
 
 

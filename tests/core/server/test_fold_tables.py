@@ -14,5 +14,11 @@ def test_every_kind_of_event_is_in_exactly_one_of_the_two_tables() -> None:
 
 
 def test_whoever_is_no_subscriber_has_a_rank_for_whatever_it_waits_for() -> None:
-    only_subscribers = {Waiting.PING, Waiting.PONG, Waiting.CLOSE, Waiting.CALLBACK}
+    only_subscribers = {
+        Waiting.PING,
+        Waiting.PONG,
+        Waiting.CLOSE,
+        Waiting.CALLBACK,
+        Waiting.POLL,
+    }
     assert sorted(EVICTION_ORDER) == sorted(set(Waiting) - only_subscribers)

@@ -114,6 +114,7 @@ NOT_MEMORY = {
     "half_closed_timeout": "time",
     "sse_keep_alive_interval": "time",
     "idle_timeout": "time",
+    "max_poll_timeout": "time",
     "stall_timeout": "time",
     "rate_grace": "time",
     "min_body_rate": "a rate",
