@@ -108,12 +108,12 @@ ROWS = (
         advance_by(just_upgraded(SECOND), Received(CONN, binary(bytes(70_000))))[0],
         Delivered(CONN),
     ),
+    Row(Waiting.HANGUP, advance_by(asked(GET, SECOND), HalfClosed(CONN))[0], answered(0, OK)),
     Row(
         Waiting.POLL,
         advance_by(asked(GET, SECOND), answered(0, Response.poll(timeout=1.0)))[0],
         HalfClosed(CONN),
     ),
-    Row(Waiting.HANGUP, advance_by(asked(GET, SECOND), HalfClosed(CONN))[0], answered(0, OK)),
 )
 every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.waiting.name)
 
