@@ -217,7 +217,7 @@ def on_stream_ended(client: Client, event: StreamEnded, context: Context) -> Out
 
 def on_file_sent(client: Client, event: FileSent, context: Context) -> Outcome:
     """Go on with what was sent of a file."""
-    return _resume_unless_disconnected(count_file(client, event, context), context)
+    return resume_after(count_file(client, event, context), context)
 
 
 def on_close_requested(client: Client, event: CloseRequested, context: Context) -> Outcome:
