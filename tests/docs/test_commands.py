@@ -181,6 +181,15 @@ def check_chat(command: str, folder: Path) -> None:
     assert f"$ {command}\n{body}```" in page_of("guides/websockets.md")
 
 
+def check_jobs(command: str, folder: Path) -> None:
+    """What the program about routes answers."""
+    words = shlex.split(command)
+    with serving_program(block_with("jobs = {1:")) as port:
+        method = words[3] if "-X" in words else "GET"
+        _, body = http_get(port, method=method, path=words[-1].rpartition(":8080")[2])
+    assert f"$ {command}\n{body.rstrip()}\n" in page_of("guides/routes.md")
+
+
 def check_tank(command: str, folder: Path) -> None:
     """What the first step of the tutorial answers."""
     with serving_program(block_with("# tank.py\nfrom sigil")) as port:
@@ -216,6 +225,8 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     "tail -n +1 -F app.log": check_stream,
     "curl -sN 'http://127.0.0.1:8080/events": check_event_stream,
     "(sleep 9; time seq": check_writing,
+    "curl -s -X PUT": check_jobs,
+    "curl -s http://127.0.0.1:8080/jobs": check_jobs,
     "curl -s -X": check_refusal,
     "curl -s http://127.0.0.1:8080/chat": check_chat,
     "curl -s http://127.0.0.1:8080/": check_tank,

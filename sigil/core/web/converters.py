@@ -80,6 +80,11 @@ _OWN_MAX: Final = 900
 """So many converters a program may have: they are tried before the built-in ones."""
 
 
+def is_own(converter: Converter) -> bool:
+    """True for a converter of a program, of which nobody knows whether it always does the same."""
+    return converter.rank < _OWN_MAX
+
+
 def with_own(own: Mapping[str, Convert]) -> Mapping[str, Converter]:
     """The built-in converters and a program's own, which may hide them; TypeError or ValueError for
     what cannot be one.

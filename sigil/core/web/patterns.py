@@ -17,7 +17,7 @@ from typing import Final, TypeAlias, final
 
 from ..parse_result import Malformed
 from ..value import Value
-from .converters import BUILT_IN, Converter
+from .converters import BUILT_IN, Converter, is_own
 from .paths import split_path
 
 MAX_SEGMENTS: Final = 100
@@ -123,6 +123,11 @@ def parse_prefix(prefix: str, converters: Mapping[str, Converter] = BUILT_IN) ->
 def names_in(segments: Segments) -> tuple[str, ...]:
     """The names of the parameters, in order."""
     return tuple([item.name for item in segments if isinstance(item, Param | Rest) and item.name])
+
+
+def has_own_converter(segments: Segments) -> bool:
+    """True if a converter of the program is among them."""
+    return any(isinstance(item, Param) and is_own(item.converter) for item in segments)
 
 
 def shape_of(segments: Segments) -> tuple[object, ...]:

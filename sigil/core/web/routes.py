@@ -13,13 +13,13 @@ from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Final, TypeAlias, assert_never, final
 
-from ..http.params import NO_PARAMS, Params
+from ..http.params import NO_PARAMS, Params, with_more
 from ..http.request import Request, with_params
 from ..http.response import Response
 from ..parse_result import Malformed
 from ..value import Value
 from .paths import split_path
-from .patterns import Segments, shape_of
+from .patterns import Segments, has_own_converter, shape_of
 from .route import METHODS, Route, describe
 from .trie import EMPTY, Endpoint, Node, endpoint_of, search, with_endpoint_below
 
@@ -40,7 +40,7 @@ class Table(Value):
     """
 
     __match_args__ = ("routes", "slash")
-    __slots__ = (*__match_args__, "root", "index")
+    __slots__ = (*__match_args__, "root", "index", "is_pure")
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class Table(Value):
         slash: str = "redirect",
         root: Node | None = None,
         index: Index | None = None,
+        is_pure: bool | None = None,
     ) -> None:
         self.routes: Final = routes
         self.slash: Final = slash
@@ -55,6 +56,8 @@ class Table(Value):
         """The trie of the routes, if whoever made the table has it."""
         self.index: Final = index
         """The routes by name, by pattern and by handler, likewise."""
+        self.is_pure: Final = is_pure
+        """True if no converter is the program's own, so that a match may be remembered."""
 
 
 def make_table(routes: Iterable[Route] = (), slash: str = "redirect") -> Table:
@@ -63,17 +66,19 @@ def make_table(routes: Iterable[Route] = (), slash: str = "redirect") -> Table:
     """
     if slash not in SLASHES:
         raise ValueError(f"slash is one of {', '.join(SLASHES)}, not {slash!r}")
-    return with_routes(Table((), slash, EMPTY, MappingProxyType({})), routes)
+    return with_routes(Table((), slash, EMPTY, MappingProxyType({}), True), routes)
 
 
 def with_routes(table: Table, more: Iterable[Route]) -> Table:
     """The table with more routes; ValueError as of `make_table`."""
     added = tuple(more)
-    root, index = root_of(table), dict(index_of(table))
+    root, index, is_pure = root_of(table), dict(index_of(table)), table.is_pure
     for route in added:
+        is_pure = is_pure and not has_own_converter(route.segments)
         root = with_endpoint_below(root, route.segments, endpoint_of(route))
         _add_to_index(index, route)
-    return Table((*table.routes, *added), table.slash, root, MappingProxyType(index))
+    routes = (*table.routes, *added)
+    return Table(routes, table.slash, root, MappingProxyType(index), is_pure)
 
 
 def without_route(table: Table, method: str, segments: Segments) -> Table:
@@ -201,14 +206,14 @@ def match(table: Table, method: str, path: str) -> Match:
         return segments
     if not path.startswith("/"):
         return NotFound(path)
-    root = root_of(table)
+    root = root_of(table) if table.root is None else table.root
     allowed: dict[str, Endpoint] = {}
     hit = search(root, segments, method, allowed)
     if hit is not None:
         endpoint, values = hit
         mounted = endpoint.route.mounted
         mount_len = _prefix_len(path, mounted) if mounted else 0
-        params = Params(dict(zip(endpoint.names, values, strict=True))) if values else NO_PARAMS
+        params = Params(endpoint.names, values) if values else NO_PARAMS
         return Found(endpoint.route, params, mount_len)
     if allowed:
         return MethodNotAllowed(tuple([name for name in METHODS if name in allowed]))
@@ -268,8 +273,8 @@ def with_match(request: Request, found: Found) -> Request:
     params, mount_path = found.params, request.mount_path
     if params is NO_PARAMS and not found.mount_len:
         return request
-    if request.params is not NO_PARAMS:
-        params = Params({**request.params.values_by_name, **params.values_by_name})
     if found.mount_len:
         mount_path += request.subpath[: found.mount_len]
+    if request.params is not NO_PARAMS:
+        params = with_more(request.params, params)
     return with_params(request, params, mount_path)

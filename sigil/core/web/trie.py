@@ -12,7 +12,6 @@ either. So whatever the path is, trying other ways costs at most the nodes whose
 it. It does not know tables, nor requests.
 """
 
-from types import MappingProxyType
 from typing import Any, Final, TypeAlias, final
 
 from ..value import Value
@@ -42,7 +41,8 @@ class Node(Value):
 
     `statics` leads on by text; `edges` by whatever else, in the order in which they are *not* to be
     tried: the last one first. `routes` are those whose patterns end here, by the method they name,
-    and `answers` is which of these is for a request of each method.
+    and `answers` is which of these is for a request of each method. The dictionaries are never
+    changed.
     """
 
     __match_args__ = ("statics", "edges", "routes", "answers")
@@ -50,10 +50,10 @@ class Node(Value):
 
     def __init__(
         self,
-        statics: "MappingProxyType[str, Node]",
+        statics: "dict[str, Node]",
         edges: "tuple[Edge, ...]",
-        routes: MappingProxyType[str, Endpoint],
-        answers: MappingProxyType[str, Endpoint],
+        routes: dict[str, Endpoint],
+        answers: dict[str, Endpoint],
     ) -> None:
         self.statics: Final = statics
         self.edges: Final = edges
@@ -73,7 +73,7 @@ class Edge(Value):
         self.node: Final = node
 
 
-EMPTY: Final = Node(MappingProxyType({}), (), MappingProxyType({}), MappingProxyType({}))
+EMPTY: Final = Node({}, (), {}, {})
 """A place that nothing leads on from, and where no pattern ends."""
 
 
@@ -94,7 +94,7 @@ def with_endpoint_below(node: Node, segments: Segments, endpoint: Endpoint) -> N
         child = node.statics.get(segment.text, EMPTY)
         statics = dict(node.statics)
         statics[segment.text] = with_endpoint_below(child, behind, endpoint)
-        return Node(MappingProxyType(statics), node.edges, node.routes, node.answers)
+        return Node(statics, node.edges, node.routes, node.answers)
     converter = segment.converter if isinstance(segment, Param) else None
     edges = {edge.converter: edge.node for edge in node.edges}
     edges[converter] = with_endpoint_below(edges.get(converter, EMPTY), behind, endpoint)
@@ -130,7 +130,7 @@ def _with_endpoint(node: Node, endpoint: Endpoint) -> Node:
             chosen = routes.get(ANY)
         if chosen is not None:
             answers[method] = chosen
-    return Node(node.statics, node.edges, MappingProxyType(routes), MappingProxyType(answers))
+    return Node(node.statics, node.edges, routes, answers)
 
 
 # -- the search ------------------------------------------------------------------------------------
@@ -151,8 +151,8 @@ def search(
     waiting: list[tuple[Edge, int, tuple[Any, ...]]] = []
     while True:
         while node is not None and at < count:
-            if node.edges:
-                waiting += [(edge, at, values) for edge in node.edges]
+            for edge in node.edges:
+                waiting.append((edge, at, values))  # noqa: PERF401 - nearly always none or one
             node = node.statics.get(segments[at])
             at += 1
         if node is not None:
@@ -168,15 +168,19 @@ def search(
         if not waiting:
             return None
         edge, at, values = waiting.pop()
+        node = edge.node
         converter = edge.converter
         if converter is None:
-            node, at = edge.node, count
+            at = count
             continue
         segment = segments[at]
-        node = edge.node if segment else None
         at += 1
-        try:
-            value = segment if converter.convert is None else converter.convert(segment)
-            values = (*values, value)
-        except ValueError:
+        if not segment:
             node = None
+        elif converter.convert is None:
+            values = (*values, segment)
+        else:
+            try:
+                values = (*values, converter.convert(segment))
+            except ValueError:
+                node = None

@@ -24,6 +24,7 @@ from ...core.web.patterns import MOUNT_POINT, Rest, Segments, parse_pattern, par
 from ...core.web.route import ANY, METHODS, Route, mounted_behind
 from ...core.web.routes import (
     Found,
+    Match,
     Table,
     make_table,
     match,
@@ -34,6 +35,12 @@ from ...core.web.routes import (
 )
 from ...core.web.urls import url_for
 from ..program.handlers import Handler
+
+REMEMBERED_PATHS = 512
+REMEMBERED_PATH_LEN = 256
+"""How many paths are remembered with what they lead to, and how many characters each may have: as
+many as clients of a small program ask for again and again.
+"""
 
 H = TypeVar("H", bound=Handler)
 """The type of a handler, which the decorators keep."""
@@ -66,6 +73,28 @@ class _Changing:
 _CHANGING = _Changing()
 
 
+class _Matches(dict[tuple[str, str], Match]):
+    """What a table says of a method and a path: those that were found last, of which clients ask
+    again and again; a look-up of others matches them.
+
+    Nothing is remembered where a converter is the program's own: it may depend on anything.
+    """
+
+    def __init__(self, table: Table) -> None:
+        super().__init__()
+        self.table = table
+        self._max_len = REMEMBERED_PATH_LEN if table.is_pure else 0
+
+    def __missing__(self, asked: tuple[str, str]) -> Match:
+        method, path = asked
+        found = match(self.table, method, path)
+        if type(found) is Found and len(path) <= self._max_len:
+            if len(self) >= REMEMBERED_PATHS:
+                self.clear()
+            self[asked] = found
+        return found
+
+
 class Routes:
     """A handler that calls others by method and path.
 
@@ -93,21 +122,21 @@ class Routes:
         self, *, converters: Mapping[str, Convert] | None = None, slash: str = "redirect"
     ) -> None:
         self._converters = with_own(converters or {})
-        self._table = make_table((), slash)
+        self._matches = _Matches(make_table((), slash))
         self._mounts: list[tuple[Routes, str, Segments]] = []
         """Where this is mounted: in what, and the prefix, as it is written and taken apart."""
 
     @property
     def table(self) -> Table:
         """All routes as they are now: a value."""
-        return self._table
+        return self._matches.table
 
     def __repr__(self) -> str:
-        return f"<Routes: {len(self._table.routes)}>"
+        return f"<Routes: {len(self.table.routes)}>"
 
     def __call__(self, request: Request) -> Any:
         """What the handler of the request's route returns; a refusal if there is none."""
-        found = match(self._table, request.method, request.subpath)
+        found = self._matches[request.method, request.subpath]
         if type(found) is Found:
             return found.route.handler(with_match(request, found))
         return refusal(found, request)
@@ -188,7 +217,7 @@ class Routes:
         """The patterns of the routes of this method, or of `ANY`, in the order in which they were
         added.
         """
-        return tuple(route.pattern for route in self._table.routes if route.method == method)
+        return tuple(route.pattern for route in self.table.routes if route.method == method)
 
     def url_for(self, target: object, /, **params: Any) -> str:
         """The path of a route: `routes.url_for(job, id=5)` is `/jobs/5`.
@@ -197,7 +226,7 @@ class Routes:
         whose parameters have these names. What is mounted has `rest`. LookupError if there is no
         such route, ValueError for parameters that no path can have.
         """
-        return url_for(self._table, target, params)
+        return url_for(self.table, target, params)
 
     # -- the rest is for this class ----------------------------------------------------------------
 
@@ -230,7 +259,7 @@ class Routes:
         with _CHANGING:
             if inner is self or inner in self._around():
                 raise ValueError("routes cannot be mounted in themselves")
-            there = [mounted_behind(prefix, segments, route) for route in inner._table.routes]
+            there = [mounted_behind(prefix, segments, route) for route in inner.table.routes]
             plan: dict[Routes, Table] = {}
             self._plan(there, plan)
             _carry_out(plan)
@@ -244,13 +273,13 @@ class Routes:
     def _plan(self, routes: Iterable[Route], plan: "dict[Routes, Table]") -> None:
         """Put into `plan` the tables with these routes, of this and of all around it."""
         added = tuple(routes)
-        plan[self] = with_routes(plan.get(self, self._table), added)
+        plan[self] = with_routes(plan.get(self, self.table), added)
         for outer, prefix, segments in self._mounts:
             outer._plan([mounted_behind(prefix, segments, route) for route in added], plan)
 
     def _plan_removal(self, method: str, segments: Segments, plan: "dict[Routes, Table]") -> None:
         """Put into `plan` the tables without this route, of this and of all around it."""
-        plan[self] = without_route(plan.get(self, self._table), method, segments)
+        plan[self] = without_route(plan.get(self, self.table), method, segments)
         for outer, _, before in self._mounts:
             outer._plan_removal(method, (*before, *segments), plan)
 
@@ -258,7 +287,7 @@ class Routes:
 def _carry_out(plan: dict[Routes, Table]) -> None:
     """Put each table into its place."""
     for routes, table in plan.items():
-        routes._table = table
+        routes._matches = _Matches(table)
 
 
 def _check(handler: object, method: object, name: object) -> None:

@@ -4,9 +4,9 @@ import pickle
 
 import pytest
 
-from sigil.core.http.params import NO_PARAMS, Params
+from sigil.core.http.params import NO_PARAMS, Params, with_more
 
-PARAMS = Params({"id": 5, "rest": "a/b"})
+PARAMS = Params(("id", "rest"), (5, "a/b"))
 
 
 def test_params_are_looked_up_and_iterated_as_a_dictionary_is() -> None:
@@ -26,15 +26,18 @@ def test_params_are_looked_up_and_iterated_as_a_dictionary_is() -> None:
 
 
 def test_params_are_equal_to_their_like_and_to_a_dictionary() -> None:
-    assert Params({"rest": "a/b", "id": 5}) == PARAMS == {"id": 5, "rest": "a/b"}
+    assert Params(("rest", "id"), ("a/b", 5)) == PARAMS == {"id": 5, "rest": "a/b"}
     assert PARAMS != {"id": 5} and PARAMS != 3 and NO_PARAMS == {}
 
 
 def test_params_are_a_value() -> None:
-    source = {"id": 5}
-    params = Params(source)
-    source["id"] = 6
-    assert params == {"id": 5}
-    assert hash(params) == hash(Params({"id": 5}))
+    params = Params(("id",), (5,))
+    assert hash(params) == hash(Params(("id",), (5,)))
+    assert hash(PARAMS) == hash(Params(("rest", "id"), ("a/b", 5)))
     assert pickle.loads(pickle.dumps(PARAMS)) == PARAMS
     assert repr(params) == "Params({'id': 5})"
+
+
+def test_of_two_of_one_name_the_one_behind_counts() -> None:
+    assert with_more(PARAMS, Params(("id", "x"), (6, 7))) == {"id": 6, "rest": "a/b", "x": 7}
+    assert with_more(NO_PARAMS, PARAMS) is PARAMS

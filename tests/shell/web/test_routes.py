@@ -9,10 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from sigil import Deferred, Request, Response, Routes, make_http_server
+from sigil import Deferred, Headers, Peer, Request, Response, Routes, make_http_server
 from sigil.core.web.patterns import parse_pattern
 from sigil.core.web.route import Route
 from sigil.core.web.routes import make_table
+from sigil.shell.web.routes import REMEMBERED_PATHS
 from sigil.testing import Client
 
 routes = Routes()
@@ -112,7 +113,7 @@ def test_a_handler_may_be_asynchronous() -> None:
     async def hello(request: Request) -> Response:
         return Response.text(f"hello {request.params['name']}")
 
-    coroutine = kinds(_request("/ann"))
+    coroutine = kinds(_asking("/ann"))
     with pytest.raises(StopIteration) as ended:
         coroutine.send(None)
     assert ended.value.value == Response.text("hello ann")
@@ -126,17 +127,6 @@ def test_a_websocket_is_opened_by_its_route() -> None:
     client.server.broadcast("hello", topic="attic")
     client.run_until_idle()
     assert page.messages() == ["hello"]
-
-
-def _request(target: str) -> Request:
-    """A request for this target, as a handler is given it."""
-    seen: list[Request] = []
-
-    def note(request: Request) -> None:
-        seen.append(request)
-
-    Client(note).get(target)
-    return seen[0]
 
 
 # -- decorators ------------------------------------------------------------------------------------
@@ -371,3 +361,48 @@ def test_curl_sees_an_encoded_slash_as_a_part_of_a_name() -> None:
         client.sendall(b"GET /a%2Fb HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         received = b"".join(iter(lambda: client.recv(4096), b""))
     assert received.endswith(b"\r\n\r\na/b")
+
+
+# -- what is remembered ----------------------------------------------------------------------------
+
+
+def test_a_converter_of_a_program_is_asked_each_time() -> None:
+    known = {"a": 1}
+
+    def look_up(text: str) -> int:
+        if text not in known:
+            raise ValueError
+        return known[text]
+
+    live = Routes(converters={"known": look_up})
+    live.get("/:id<known>")(lambda request: Response.json(request.params["id"]))
+    assert answer(live, "/a") == (200, "1")
+    known["a"] = 2
+    assert answer(live, "/a") == (200, "2")
+    del known["a"]
+    assert answer(live, "/a")[0] == 404
+
+
+def test_what_was_found_before_is_found_anew_when_routes_have_changed() -> None:
+    live = Routes()
+    live.get("/:name")(lambda request: Response.text("name"))
+    assert answer(live, "/a") == (200, "name")
+    live.get("/a")(lambda request: Response.text("a"))
+    assert answer(live, "/a") == (200, "a")
+    live.remove("/a", "GET")
+    assert answer(live, "/a") == (200, "name")
+
+
+def test_many_paths_are_not_all_remembered() -> None:
+    live = Routes()
+    live.get("/:name")(lambda request: Response.text(request.params["name"]))
+    for number in range(2 * REMEMBERED_PATHS):
+        assert live(_asking(f"/{number}")) == Response.text(str(number))
+    long = "x" * 1_000
+    assert live(_asking(f"/{long}")) == Response.text(long)
+    assert sum(len(path) for _, path in live._matches) < REMEMBERED_PATHS * 10
+
+
+def _asking(target: str) -> Request:
+    """A request for this target, made by hand."""
+    return Request("GET", target, target, "", 1, Headers(), b"", Peer("127.0.0.1", 1))
