@@ -60,7 +60,10 @@ MAKING: list[tuple[Callable[[], object], str]] = [
     (lambda: ANY.html(3), "a text is a str, not int"),
     (lambda: ANY.bytes(3), "a body is bytes, not int"),
     (lambda: ANY.bytes("x"), "a body is bytes, not str"),
-    (lambda: ANY.json({1}), "Object of type set is not JSON serializable"),
+    (
+        lambda: ANY.json({1}),
+        "an object of type set has no JSON: give default=list, or another function",
+    ),
     (lambda: ANY.stream(3), "a stream is an iterable of bytes, not int"),
     (lambda: ANY.sse(3), "a stream is an iterable of events, not int"),
     (lambda: ANY.sse(topics=3), "topics are an iterable of str, not int"),

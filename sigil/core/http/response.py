@@ -13,7 +13,6 @@ sent, and `encode` writes it.
 from __future__ import annotations
 
 import builtins
-import json as _json
 import re
 from collections.abc import AsyncIterable, Iterable, Mapping
 from datetime import datetime
@@ -29,6 +28,7 @@ from .default_fields import merge as _merge
 from .disposition import content_disposition
 from .field_lines import PreparedHeaders
 from .headers import Headers, Pair, Pairs
+from .json_text import Default, encode_json
 from .set_cookie import cookie_name, encode_cookie
 from .validate import (
     check_callbacks,
@@ -100,13 +100,20 @@ class Response(Value):
         return _respond(status, HTML, headers, text.encode())
 
     @staticmethod
-    def json(value: Any, status: int = 200, headers: HeadersLike = ()) -> Response:
+    def json(
+        value: Any,
+        default: Default | None = None,
+        status: int = 200,
+        headers: HeadersLike = (),
+    ) -> Response:
         """A response of a value as JSON (RFC 8259), compact, in UTF-8; ValueError for NaN and
-        infinities, and for half of a surrogate pair (RFC 7493), TypeError for a value that has no
-        JSON.
+        infinities, and for half of a surrogate pair (RFC 7493).
+
+        `default` is called with each object in it that has no JSON (a number of numpy, a dataclass,
+        a date) and returns one that has, as for `json.dumps`; without it such an object is a
+        TypeError, which names a function that suits it.
         """
-        text = _json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return _respond(status, JSON, headers, text.encode())
+        return _respond(status, JSON, headers, encode_json(value, default).encode())
 
     @staticmethod
     def bytes(data: BytesLike, status: int = 200, headers: HeadersLike = ()) -> Response:

@@ -125,7 +125,7 @@ def test_a_status_that_is_none_is_refused_at_once(status: Any) -> None:
     )
     for make in (Response.text, Response.html, Response.json):
         with refused:
-            make("x", status)
+            make("x", status=status)
     with refused:
         Response.error(status)
 
