@@ -110,6 +110,7 @@ def test_each_kind_of_fault_is_found(source: str) -> None:
 RUN = """
 import sys
 sys.path.insert(0, {root!r})
+import python_multipart.multipart  # a library is found once, whoever needs it
 from sigil.core.conn import Conn, Peer, Ticket
 from sigil.core.effects import Handle
 from sigil.core.events import *
@@ -121,6 +122,8 @@ from sigil.core.server import advance, make_server, stats
 OUTSIDE = ("socket", "os", "subprocess", "shutil", "tempfile", "urllib")
 
 def answer(request):
+    if request.content_type == "multipart/form-data":
+        return Response.json(request.form())
     return Response.json(request.args)
 
 def watch(event, arguments):
@@ -132,6 +135,9 @@ reads = [
     b"GET /a%20b?c HTTP/1.1\\r\\nHost: [::1]:80\\r\\nCookie: a=b\\r\\n\\r\\n" * 3,
     b"POST / HTTP/1.1\\r\\nHost: a\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n"
     b"5;a\\r\\nhello\\r\\n0\\r\\nX: y\\r\\n\\r\\n",
+    b"POST / HTTP/1.1\\r\\nHost: a\\r\\nContent-Type: multipart/form-data; boundary=x\\r\\n"
+    b"Content-Length: 69\\r\\n\\r\\n"
+    b"--x\\r\\nContent-Disposition: form-data; name=a; filename=b\\r\\n\\r\\nc\\r\\n--x--\\r\\n",
     b"HEAD / HTTP/1.0\\r\\n\\r\\n", b"GET /\\r\\n\\r\\n",
     b"GET / HTTP/1.1\\r\\nHost a\\r\\n\\r\\n", b"GET /half",
 ]
@@ -164,7 +170,7 @@ def run_watched(after: str = "") -> subprocess.CompletedProcess[str]:
 def test_a_running_core_touches_nothing() -> None:
     result = run_watched()
     assert result.stderr == ""
-    assert result.stdout == "3 6 0"
+    assert result.stdout == "4 7 0"
 
 
 @pytest.mark.parametrize(
