@@ -207,11 +207,8 @@ export function delayMs(failureCount, { firstMs, maxMs, factor }, random) {
   return Math.round(random() * Math.min(maxMs, firstMs * factor ** failureCount));
 }
 
-/** The address with the question for heartbeats, if it is they that tell a silent connection from a dead one.
- * @param {string} url @param {number | null} silenceMs @returns {string} */
-function withHeartbeats(url, silenceMs) {
-  return silenceMs === null ? `${url}${url.includes("?") ? "&" : "?"}${HEARTBEATS}` : url;
-}
+/** The address with the question for heartbeats. @param {string} url @returns {string} */
+const withHeartbeats = url => `${url}${url.includes("?") ? "&" : "?"}${HEARTBEATS}`;
 
 /** Whether the address is on this machine, which needs no network. @param {string} url @returns {boolean} */
 export function isLoopback(url) {
@@ -625,7 +622,9 @@ function openWebSocket({ address, position, offersZstd, settings }, sink) {
   const socket = new WebSocket(url, offersZstd ? [ZSTD, ...protocols] : protocols);
   socket.binaryType = "arraybuffer";
   const read = frameReader(sink);
+  let hasOpened = false;
   socket.onopen = () => {
+    hasOpened = true;
     sink.connected(socket.protocol);
     if (!resume) sink.heard();
   };
@@ -633,7 +632,7 @@ function openWebSocket({ address, position, offersZstd, settings }, sink) {
   socket.onerror = event => {
     sink.failed(errorOf(event, url));
     // Node's own WebSocket does not always report the close of a connection that has not opened.
-    if (socket.readyState !== OPEN) setTimeout(() => sink.ended(LOST), 0);
+    if (!hasOpened) setTimeout(() => sink.ended(LOST), 0);
   };
   socket.onclose = event => sink.ended(event);
   return {
@@ -755,7 +754,7 @@ function openPolls({ address, position, settings }, sink) {
       sink.heard();
       for (const line of lines) position = takeLine(line, settings, sink) ?? position;
       const isEmpty = lines.every(({ text, base64 }) => text === undefined && base64 === undefined);
-      if (isEmpty) await pause(startMs + POLL_PAUSE_MS - performance.now(), signal);
+      if (isEmpty && !isFirst) await pause(startMs + POLL_PAUSE_MS - performance.now(), signal);
     }
   });
 }
@@ -765,7 +764,7 @@ function openPolls({ address, position, settings }, sink) {
 function takeLine(line, { handshakeMs }, sink) {
   const { gap, position = gap?.position, timeout } = line;
   if (timeout !== undefined) sink.announced(timeout * 1_000 + handshakeMs);
-  if (gap !== undefined) sink.received({ gap });
+  else if (gap !== undefined) sink.received({ gap });
   else sink.received({ data: dataOf(line), position });
   return position;
 }
@@ -1369,7 +1368,9 @@ export class Stream extends EventTarget {
     const { topics, history, resume, silenceMs, sse, poll } = this.#settings;
     const base = { websocket: undefined, sse, poll }[transport] ?? this.#base;
     const after = resume || transport === "poll" ? position ?? "" : undefined;
-    const url = withHeartbeats(streamUrl(base, { topics, history, after }), silenceMs);
+    const plain = streamUrl(base, { topics, history, after });
+    // A long-poll is asked always: without, the first one would be answered with the first message, and not open.
+    const url = silenceMs === null || transport === "poll" ? withHeartbeats(plain) : plain;
     return transport === "websocket" ? url : overHttp(url);
   }
 

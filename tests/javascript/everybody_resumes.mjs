@@ -77,3 +77,4 @@ receive("ws deflate", {});
 receiveEvents("fetch in node, events");
 receiveBySigil("sigil-client in node, Zstandard", "websocket", { decompress });
 receiveBySigil("sigil-client in node, events", "sse");
+receiveBySigil("sigil-client in node, long-polls", "poll");

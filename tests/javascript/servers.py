@@ -99,10 +99,10 @@ class Program:
             return self._upgrade(request)
         self.asked.append(request)
         topics = [value for name, value in request.arg_list if name == "topic"]
+        after = request.args.get("after")
         if request.headers.get("accept") == "text/event-stream":
-            after = request.args.get("after")
             return Response.sse(topics=topics, after=after, headers=ANYBODY)
-        return Response.error(406)
+        return Response.poll(topics=topics, after=after, timeout=0.3, headers=ANYBODY)
 
     def _upgrade(self, request: Request) -> Response:
         self.asked.append(request)

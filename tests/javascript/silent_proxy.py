@@ -38,7 +38,7 @@ class SilentProxy:
         self.swallows_websockets = False
         """Handshakes come through, and nothing behind them."""
         self.buffers = False
-        """What the server says is held back until it ends the connection."""
+        """Event streams are held back until they end."""
 
     def fall_silent(self) -> None:
         """Swallow all that comes over the connections there are."""
@@ -91,7 +91,9 @@ class SilentProxy:
                 epoch = -1
             await asyncio.gather(
                 self._carry(reader, back_writer, epoch),
-                self._carry(back_reader, writer, epoch, holds=self.buffers),
+                self._carry(
+                    back_reader, writer, epoch, holds=self.buffers and b"text/event-stream" in head
+                ),
             )
         self._writers.discard(writer)
 

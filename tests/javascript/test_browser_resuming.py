@@ -93,7 +93,7 @@ def paged(
 
 
 @pytest.mark.parametrize("action", ["cut", "fall_silent", "is_gone", "stall"])
-@pytest.mark.parametrize("transport", ["websocket", "sse"])
+@pytest.mark.parametrize("transport", ["websocket", "sse", "poll"])
 def test_a_page_has_the_sequence_whatever_becomes_of_its_connection(
     tmp_path: Path, transport: str, action: str
 ) -> None:
@@ -101,7 +101,7 @@ def test_a_page_has_the_sequence_whatever_becomes_of_its_connection(
     with (
         serving(program, LIMITS) as server,
         silent_proxy(server.port) as proxy,
-        paged(tmp_path, proxy, server, program, transports=[transport]) as page,
+        paged(tmp_path, proxy, server, program, transports=[transport], handshakeMs=1_000) as page,
     ):
         assert page.until("open") == transport
         page.publish(3)
@@ -119,34 +119,47 @@ def test_a_page_has_the_sequence_whatever_becomes_of_its_connection(
         else:
             getattr(proxy, action)()
             page.publish(3)
-            assert page.until("close") == 1006
-            assert page.until("open") == transport
+            # A browser repeats a request by itself if a connection that it kept is reset.
+            if (transport, action) != ("poll", "cut"):
+                assert page.until("close") == 1006
+                assert page.until("open") == transport
         page.publish(3)
         page.has_everything()
 
 
-@pytest.mark.parametrize("trouble", ["refuses_upgrades", "swallows_websockets"])
-def test_a_page_falls_back_to_events_and_comes_back_to_websockets(
-    tmp_path: Path, trouble: str
+@pytest.mark.parametrize(
+    ("troubles", "lower"),
+    [
+        (["refuses_upgrades"], "sse"),
+        (["swallows_websockets"], "sse"),
+        (["refuses_upgrades", "buffers"], "poll"),
+    ],
+)
+def test_a_page_falls_back_and_comes_back_to_websockets(
+    tmp_path: Path, troubles: list[str], lower: str
 ) -> None:
     program = Told(PAGE)
     with (
         serving(program, LIMITS) as server,
         silent_proxy(server.port) as proxy,
     ):
-        setattr(proxy, trouble, True)
+        for trouble in troubles:
+            setattr(proxy, trouble, True)
         with paged(tmp_path, proxy, server, program, handshakeMs=400) as page:
-            assert page.until("open") == "sse"
+            assert page.until("open") == lower
             page.publish(5)
             page.until("message")
-            setattr(proxy, trouble, False)
+            for trouble in troubles:
+                setattr(proxy, trouble, False)
             page.publish(5)
-            assert page.until("open") == "websocket"
+            steps = [page.until("open")]
+            while steps[-1] != "websocket":
+                steps.append(page.until("open"))
             page.publish(5)
             page.has_everything()
         assert page.events == [
-            ["close", 1006],
-            ["close", 1006],
-            ["open", "sse"],
-            ["open", "websocket"],
+            *[["close", 1006]] * (2 if lower == "sse" else 4),
+            ["open", lower],
+            *(["open", transport] for transport in steps),
         ]
+        assert steps in (["websocket"], ["sse", "websocket"])

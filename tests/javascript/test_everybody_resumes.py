@@ -12,6 +12,7 @@ decodes.
 import asyncio
 import json
 import re
+from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -51,7 +52,7 @@ source.onmessage = ({ data }) => {
   received.push(brief(data))
   if (data === END) { print(["browser, EventSource", received]); source.close() }
 }
-const WAYS = [["websocket", {}], ["websocket", { decompress }], ["sse", {}]]
+const WAYS = [["websocket", {}], ["websocket", { decompress }], ["sse", {}], ["poll", {}]]
 for (const [transport, options] of WAYS) {
   const name = `browser, sigil-client, ${transport}${options.decompress ? ", Zstandard" : ""}`
   const backoff = { firstMs: 5, maxMs: 20 }
@@ -65,12 +66,36 @@ for (const [transport, options] of WAYS) {
   })
 }
 </script>"""
-IN_NODE, IN_BROWSER = 5, 4
+IN_NODE = (
+    "ws plain",
+    "ws deflate",
+    "fetch in node, events",
+    "sigil-client in node, Zstandard",
+    "sigil-client in node, events",
+    "sigil-client in node, long-polls",
+)
+IN_BROWSER = (
+    "browser, EventSource",
+    "browser, sigil-client, websocket",
+    "browser, sigil-client, websocket, Zstandard",
+    "browser, sigil-client, sse",
+    "browser, sigil-client, poll",
+)
 
 
 def brief(data: str | bytes) -> str:
     """A message as all clients report it."""
     return f"text {data}" if isinstance(data, str) else f"bytes {data.hex()}"
+
+
+def live(request: Request) -> Response:
+    """The stream, over what is asked for."""
+    after = request.args.get("after")
+    if request.is_upgrade:
+        return Response.upgrade()
+    if request.headers.get("accept") == "application/x-ndjson":
+        return Response.poll(after=after)
+    return Response.sse(after=after, retry_ms=9)
 
 
 class App:
@@ -88,10 +113,7 @@ class App:
     def __call__(self, request: Request) -> Response:
         """The answer."""
         if request.path == "/all":
-            after = request.args.get("after")
-            return (
-                Response.upgrade() if request.is_upgrade else Response.sse(after=after, retry_ms=9)
-            )
+            return live(request)
         if request.path == "/told":
             self.told.put(json.loads(request.body))
             return Response.text("")
@@ -149,20 +171,43 @@ async def with_aiohttp(address: str, name: str, told: Told, **options: Any) -> N
     told([name, received])
 
 
+async def with_polls(address: str, name: str, told: Told) -> None:
+    """A client of the library `aiohttp` that asks again and again."""
+    received: list[str] = []
+    after = ""
+    told([name, "here"])
+    async with aiohttp.ClientSession(headers={"Accept": "application/x-ndjson"}) as session:
+        while received[-1:] != [brief(END)]:
+            try:
+                async with session.get(f"http://{address}/all?after={after}") as response:
+                    lines = [json.loads(line) for line in (await response.text()).splitlines()]
+            except aiohttp.ClientError:
+                continue  # the connection was closed, perhaps before it was read
+            for line in lines:
+                if "gap" in line:
+                    told([name, "gap"])
+                if "text" in line or "base64" in line:
+                    data = line.get("text", b64decode(line.get("base64", "")))
+                    received.append(brief(data))
+                after = line["position"]
+    told([name, received])
+
+
 IN_PYTHON: dict[str, Callable[[str, str, Told], Awaitable[None]]] = {
     "websockets plain": lambda *given: with_websockets(*given, compression=None),
     "websockets deflate": lambda *given: with_websockets(*given),
     "websockets Zstandard": lambda *given: with_websockets(*given, subprotocols=["compress-zstd"]),
     "aiohttp plain": lambda *given: with_aiohttp(*given),
     "aiohttp deflate": lambda *given: with_aiohttp(*given, compress=15),
+    "aiohttp long-polls": with_polls,
 }
 
 
 class Run:
     """One run: what was published, and what each client has reported."""
 
-    def __init__(self, server: HttpServer, app: App, names: int) -> None:
-        self._server, self._app, self._count = server, app, names
+    def __init__(self, server: HttpServer, app: App, names: list[str]) -> None:
+        self._server, self._app, self._names = server, app, names
         self.published: list[str | bytes] = []
         self.received: dict[str, list[str]] = {}
 
@@ -179,15 +224,24 @@ class Run:
         self.published.append(data)
         assert self._server.broadcast(data) is SendStatus.SUCCESS
 
-    def until_all(self, what: str) -> None:
-        """All have reported this; or, at the end, what they have received."""
-        left = self._count
+    def until_here(self, *, again: bool = False) -> None:
+        """All are connected; or again, but for who only asks again, which is nothing to be told."""
+        left = {name for name in self._names if not (again and "poll" in name)}
         while left:
-            name, value = self._app.told.get(timeout=PATIENCE_S)
-            assert value != "gap", name
-            if isinstance(value, list):
-                self.received[name] = value
-            left -= value == what if what else isinstance(value, list)
+            left.discard(self._next("here"))
+
+    def until_received(self) -> None:
+        """All have received everything."""
+        while len(self.received) < len(self._names):
+            self._next("")
+
+    def _next(self, what: str) -> str:
+        """Who has reported this; or nobody, if it was something else."""
+        name, value = self._app.told.get(timeout=PATIENCE_S)
+        assert value != "gap", name
+        if isinstance(value, list):
+            self.received[name] = value
+        return str(name) if value == what else ""
 
     def break_all(self) -> None:
         """Everybody is closed, amid messages."""
@@ -222,24 +276,24 @@ def test_everybody_comes_back_to_the_same_sequence(tmp_path: Path, browsers: int
         opened.enter_context(script.telling(app.told.put))
         if browsers:
             opened.enter_context(browser_at(tmp_path / "browser", f"http://{address}/"))
-        count = len(IN_PYTHON) + IN_NODE + IN_BROWSER * browsers
-        run = Run(server, app, count)
+        names = [*IN_PYTHON, *IN_NODE, *IN_BROWSER * browsers]
+        run = Run(server, app, names)
 
         async def everything() -> None:
             clients = asyncio.ensure_future(in_python(address, app.told.put))
-            await asyncio.to_thread(run.until_all, "here")
+            await asyncio.to_thread(run.until_here)
             for _ in range(BREAKS):
                 await asyncio.to_thread(run.break_all)
-                await asyncio.to_thread(run.until_all, "here")
+                await asyncio.to_thread(run.until_here, again=True)
             run.publish(10)
             run.say(END)
-            await asyncio.to_thread(run.until_all, "")
+            await asyncio.to_thread(run.until_received)
             await clients
 
         asyncio.run(everything())
     expected = list(map(brief, run.published))
     texts = [message for message in expected if message.startswith("text")]
-    assert len(run.received) == count
+    assert sorted(run.received) == sorted(names)
     for name, received in run.received.items():
         has_texts_only = "events" in name or "EventSource" in name or "sse" in name
         assert received == (texts if has_texts_only else expected), name

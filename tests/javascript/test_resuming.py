@@ -9,6 +9,7 @@ Rules: nothing is waited for but lines, each with a bound. It does not know how 
 """
 
 import json
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from typing import Any
 import pytest
 
 from sigil import HttpServer, Limits
+from tests.docs.test_proxies import NGINX, free_port
+from tests.docs.test_proxies import running as process_running
 from tests.javascript.node import Script, running
 from tests.javascript.servers import HOST, Program, serving
 from tests.javascript.silent_proxy import SilentProxy, silent_proxy
+from tests.tools import need
 
 END = "that is all"
 LIMITS = Limits(ws_ping_interval=0.2, sse_keep_alive_interval=0.2, ws_pong_timeout=1_000.0)
@@ -87,6 +91,7 @@ def disturb(proxy: SilentProxy, action: str, script: Script, publisher: Publishe
         {"transports": ["websocket"], "decoder": "sync"},
         {"transports": ["websocket"], "decoder": "slow"},
         {"transports": ["sse"]},
+        {"transports": ["poll"], "handshakeMs": 500},
     ],
     ids=json.dumps,
 )
@@ -107,3 +112,36 @@ def test_after_whatever_becomes_of_connections_all_has_come_once(
             assert received == publisher.published
             assert numbers(positions) == list(range(1, len(received) + 1))
             assert not [value for value in script.values if value[0] in ("gap", "dropped")]
+
+
+AS_IT_COMES = """\
+server {{ listen {host}:{port}; location / {{ proxy_pass http://{host}:{target}; }} }}
+"""
+"""A site of nginx that nobody has told about WebSockets."""
+
+
+def test_behind_nginx_as_it_comes_a_stream_goes_on_over_events(tmp_path: Path) -> None:
+    command, port = need("nginx"), free_port()
+    with serving(Program(), LIMITS) as server:
+        site = AS_IT_COMES.format(host=HOST, port=port, target=server.port)
+        user = "user root;" if os.getuid() == 0 else ""  # so that its workers may use the folder
+        (tmp_path / "sigil.conf").write_text(site, encoding="utf-8")
+        (tmp_path / "nginx.conf").write_text(
+            NGINX.format(folder=tmp_path, user=user), encoding="utf-8"
+        )
+        words = [command, "-e", "stderr", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
+        options = json.dumps({"climbMs": 50})
+        with (
+            process_running(words, port),
+            running(tmp_path, "exact", f"ws://{HOST}:{port}/live", options) as script,
+        ):
+            assert script.until("open")[1]["transport"] == "sse"
+            publisher = Publisher(server, random.Random(0))
+            publisher.publish(20)
+            for conn in server.clients():
+                server.close(conn)
+            publisher.publish(20)
+            assert script.until("open")[1]["transport"] == "sse"
+            publisher.publish(20)
+            publisher.end()
+            assert exact(script)[0] == publisher.published

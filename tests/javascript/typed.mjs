@@ -5,10 +5,15 @@ const backoff = { firstMs: 1 };
 const stream = connect("/live", { topics: ["a"], history: 1, decompress: async bytes => bytes, backoff });
 /** @type {"connecting" | "open" | "waiting" | "closing" | "closed"} */
 export const state = stream.state;
+/** @type {"websocket" | "sse" | "poll"} */
+export const transport = stream.transport;
+/** @type {string | null} */
+export const position = stream.position;
 /** @type {() => void} */
 export const remove = stream.on("open", ({ detail }) => detail.attempt.toFixed() + detail.protocol.length);
 stream.on("close", ({ detail }) => detail.willRetry && detail.retryMs !== null && detail.retryMs.toFixed());
 stream.on("error", ({ detail }) => detail.error.message);
+stream.on("gap", ({ detail }) => detail.after + detail.position + (detail.missed ?? 0).toFixed());
 stream.on("dropped", ({ detail }) => detail.total.toFixed());
 stream.on("message", ({ data }) => typeof data === "string" ? data.length : data.byteLength);
 for await (const message of stream) if (typeof message === "string") message.trim();
@@ -23,6 +28,7 @@ await stream[Symbol.asyncDispose]();
 stream[Symbol.dispose]();
 streamUrl("/x", { topics: [] }, "http://a/").length;
 delayMs(0, { firstMs: 1, maxMs: 2, factor: 2 }, Math.random).toFixed() + SILENT_CODE.toFixed();
+connect("/live", { after: "7-1", resume: true, transports: ["sse", "poll"], sse: "/a", poll: "/b", climbMs: 1, fetch });
 connect("/live", { handshakeMs: 1, silenceMs: 0, closeMs: 1, decodeMs: 1, backoff: { steadyMs: 0, firstBusyMs: 1 } });
 
 // @ts-expect-error topics are an array
@@ -33,6 +39,8 @@ connect("/live", { topic: ["a"] });
 connect("/live", { silenceMs: "5" });
 // @ts-expect-error so are those of delays
 connect("/live", { backoff: { firstBusyMs: "5" } });
+// @ts-expect-error there is no such transport
+connect("/live", { transports: ["http"] });
 // @ts-expect-error options are an object
 connect("/live", null);
 // @ts-expect-error there is no such event

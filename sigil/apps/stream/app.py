@@ -201,6 +201,7 @@ class LineStream:
             "/": lambda request: page,
             "/ws": self._websocket,
             "/events": self._events,
+            "/poll": self._poll,
             "/stream.json": self._figures,
             "/sigil-client.js": client_module,
         }
@@ -286,6 +287,14 @@ class LineStream:
             history=requested_history(request, self.rules.history),
             after=request.args.get("after"),
             headers=NO_SNIFF,
+        )
+
+    def _poll(self, request: Request) -> Response:
+        """`/poll`: a long-poll for lines of the requested topics."""
+        return Response.poll(
+            topics=requested_topics(request) or ALL_TOPICS,
+            after=request.args.get("after"),
+            headers=(*NO_STORE, *NO_SNIFF),
         )
 
     def _figures(self, request: Request) -> Response:

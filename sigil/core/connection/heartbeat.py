@@ -13,7 +13,7 @@ the handshake, as `sigil-client.js` does, which shows them to nobody; nor is the
 parameter. Both come every `Limits.ws_ping_interval`, whatever else is sent, but none to a client
 that is behind with reading or closing, and no position to one that lacks what was published. An
 event stream has its keep-alives; who asks there is sent a comment at the beginning that says how
-often they come. It does not know what the page does.
+often they come, and a long-poll (`poll`) how long it may wait. It does not know what the page does.
 """
 
 from math import inf
@@ -34,11 +34,11 @@ def asks_for_heartbeats(head: Head, limits: Limits) -> bool:
     """True if the query of a handshake asks for heartbeats, and there are any: none are sent within
     limits by which nobody is pinged.
     """
-    return _are_sent(limits) and _asks(head)
+    return _are_sent(limits) and asks_for_announcements(head)
 
 
-def _asks(head: Head) -> bool:
-    """True if the query asks for heartbeats."""
+def asks_for_announcements(head: Head) -> bool:
+    """True if the query asks for heartbeats, or for what stands for them over other transports."""
     _, query = split_target(head.target)
     return HEARTBEATS in query.split("&")
 
@@ -60,7 +60,7 @@ def keep_alive_notice(head: Head, limits: Limits) -> tuple[bytes, ...]:
     milliseconds after which something has come in any case. Empty for who does not ask.
     """
     interval = limits.sse_keep_alive_interval
-    asks = 0 < interval < inf and _asks(head)
+    asks = 0 < interval < inf and asks_for_announcements(head)
     return (b":heartbeat:%d\n" % (interval * 1_000),) if asks else ()
 
 

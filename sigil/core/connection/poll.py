@@ -7,7 +7,9 @@ it is nothing but a response that comes late, from the core itself, and the conn
 
 Rules: an answer is about `max_outbox_len` bytes long at most, and its last line is the position
 from which the rest is answered at once. A long-poll takes the place of a subscriber while it waits;
-it is sent nothing but its answer, and the program cannot subscribe it to more. This file does not
+it is sent nothing but its answer, and the program cannot subscribe it to more. Who asks for it by
+`sigil-heartbeats` in the query is told how long it may wait, and, if it is new, its position at
+once. This file does not
 know when it is answered (`poll_answers`).
 """
 
@@ -17,10 +19,12 @@ from ..broadcast.encoding import Encoding
 from ..broadcast.entry import Subscription
 from ..broadcast.joining import join
 from ..http.bodies import Poll
+from ..http.ndjson import encode_line
 from ..http.response import Response
 from ..http.validate import check_start, check_subscription, check_timeout
 from .client import Client, with_subscriber
 from .context import Context
+from .heartbeat import asks_for_announcements
 from .outgoing import NOTHING_OUTGOING
 from .subscriber import Polling, add_topics, make_subscriber
 from .websocket_send import begins_behind
@@ -40,7 +44,13 @@ def open_poll(client: Client, response: Response, body: Poll, context: Context) 
         return subscription
     joining = join(broadcast, subscription, body.after or "", 0)
     timeout = min(body.timeout, limits.max_poll_timeout)
-    is_due = bool(joining.gap) or not timeout or client.outstanding[0].method == "HEAD"
+    head = client.outstanding[0]
+    is_due = bool(joining.gap) or not timeout or head.method == "HEAD"
+    opening = announce_start(subscription, joining.position, joining.gap)
+    if asks_for_announcements(head):
+        # It watches over its connection, so it is to know soon that there is one.
+        is_due = is_due or not body.after
+        opening += encode_line({"timeout": timeout})
     cursor = joining.cursor
     if cursor is None and (is_due or client.outgoing is not NOTHING_OUTGOING):
         cursor = broadcast.next_number  # so that the next flush looks at it
@@ -48,7 +58,7 @@ def open_poll(client: Client, response: Response, body: Poll, context: Context) 
         response.replace(body=b""),
         context.now + timeout,
         is_due,
-        announce_start(subscription, joining.position, joining.gap),
+        opening,
     )
     subscriber = make_subscriber(
         shared(broadcast.cohort_index, subscription),

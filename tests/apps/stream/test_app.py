@@ -413,7 +413,7 @@ def test_a_history_that_is_no_number_is_refused_with_a_sentence(value: str) -> N
 def test_what_is_not_there_is_told_what_is() -> None:
     client = Streaming().client
     assert client.get("/missing").text == (
-        "404 Not Found: there are /, /ws, /events, /stream.json, /sigil-client.js\n"
+        "404 Not Found: there are /, /ws, /events, /poll, /stream.json, /sigil-client.js\n"
     )
     assert client.request("PUT", "/").headers["allow"] == "GET, HEAD"
 

@@ -109,6 +109,26 @@ def test_its_time_is_over() -> None:
     assert lines_of(connection) == [{"position": position(client, 1)}]
 
 
+def test_who_watches_over_its_connection_is_told_its_time_and_at_first_its_position_at_once() -> (
+    None
+):
+    client = client_of()
+    connection = polling(client, "/a?after=&sigil-heartbeats")
+    there = position(client, 0)
+    assert lines_of(connection) == [{"position": there}, {"timeout": 25.0}, {"position": there}]
+    connection.request("GET", f"/a?after={there}&sigil-heartbeats")
+    client.advance(10.0)
+    assert len(connection.answers()) == 1
+    client.server.broadcast("news", topic="a")
+    client.run_until_idle()
+    assert lines_of(connection) == [
+        {"position": there},
+        {"timeout": 25.0},
+        {"position": position(client, 1), "text": "news"},
+        {"position": position(client, 1)},
+    ]
+
+
 def test_one_that_does_not_wait_is_answered_at_once() -> None:
     client = client_of()
     assert lines_of(polling(client, "/a?timeout=0")) == [{"position": position(client, 0)}]
