@@ -81,19 +81,20 @@ def with_routes(table: Table, more: Iterable[Route]) -> Table:
     return Table(routes, table.slash, root, MappingProxyType(index), is_pure)
 
 
-def without_route(table: Table, method: str, segments: Segments) -> Table:
-    """The table without the route of this method whose pattern is for these paths; KeyError if
-    there is none.
-    """
+def find_route(table: Table, method: str, segments: Segments) -> Route | None:
+    """The route of this method whose pattern is for these paths, if there is one."""
     shape = shape_of(segments)
-    left = [
-        route
-        for route in table.routes
-        if route.method != method or shape_of(route.segments) != shape
-    ]
-    if len(left) == len(table.routes):
-        raise KeyError(f"there is no route {method} for that pattern")
-    return make_table(left, table.slash)
+    for route in table.routes:
+        if route.method == method and shape_of(route.segments) == shape:
+            return route
+    return None
+
+
+def without_route(table: Table, route: Route) -> Table:
+    """The table without this route, if it is there: what it would be had it never been added."""
+    if route not in table.routes:
+        return table
+    return make_table([other for other in table.routes if other != route], table.slash)
 
 
 def root_of(table: Table) -> Node:

@@ -26,6 +26,7 @@ from ...core.web.routes import (
     Found,
     Match,
     Table,
+    find_route,
     make_table,
     match,
     refusal,
@@ -70,7 +71,8 @@ class _Changing:
         self._lock.release()
 
 
-_CHANGING = _Changing()
+CHANGING = _Changing()
+"""There is one for all routes, since a change of some is one of those around them, too."""
 
 
 class _Matches(dict[tuple[str, str], Match]):
@@ -206,9 +208,12 @@ class Routes:
     def remove(self, pattern: str, method: str = ANY) -> None:
         """Remove the route of this pattern and method; KeyError if there is none."""
         segments = parse_pattern(pattern, self._converters)
-        with _CHANGING:
+        with CHANGING:
+            route = find_route(self.table, method, segments)
+            if route is None:
+                raise KeyError(f"there is no route {method} {pattern}")
             plan: dict[Routes, Table] = {}
-            self._plan_removal(method, segments, plan)
+            self._plan_removal(route, plan)
             _carry_out(plan)
 
     # -- looking up --------------------------------------------------------------------------------
@@ -249,14 +254,14 @@ class Routes:
 
     def _add(self, route: Route) -> None:
         """Add a route here and wherever this is mounted, or nowhere."""
-        with _CHANGING:
+        with CHANGING:
             plan: dict[Routes, Table] = {}
             self._plan((route,), plan)
             _carry_out(plan)
 
     def _mount_routes(self, inner: "Routes", prefix: str, segments: Segments) -> None:
         """Mount other routes, and add what they have."""
-        with _CHANGING:
+        with CHANGING:
             if inner is self or inner in self._around():
                 raise ValueError("routes cannot be mounted in themselves")
             there = [mounted_behind(prefix, segments, route) for route in inner.table.routes]
@@ -277,11 +282,11 @@ class Routes:
         for outer, prefix, segments in self._mounts:
             outer._plan([mounted_behind(prefix, segments, route) for route in added], plan)
 
-    def _plan_removal(self, method: str, segments: Segments, plan: "dict[Routes, Table]") -> None:
-        """Put into `plan` the tables without this route, of this and of all around it."""
-        plan[self] = without_route(plan.get(self, self.table), method, segments)
-        for outer, _, before in self._mounts:
-            outer._plan_removal(method, (*before, *segments), plan)
+    def _plan_removal(self, route: Route, plan: "dict[Routes, Table]") -> None:
+        """Put into `plan` the tables without a route, of this and of all around it that have it."""
+        plan[self] = without_route(plan.get(self, self.table), route)
+        for outer, prefix, segments in self._mounts:
+            outer._plan_removal(mounted_behind(prefix, segments, route), plan)
 
 
 def _carry_out(plan: dict[Routes, Table]) -> None:

@@ -129,6 +129,6 @@ def test_removing_undoes_adding(lines: list[tuple[str, str]], data: st.DataObjec
     place = data.draw(st.integers(0, len(routes) - 1))
     gone = routes[place]
     left = routes[:place] + routes[place + 1 :]
-    table = without_route(make_table(routes), gone.method, gone.segments)
+    table = without_route(make_table(routes), gone)
     assert table == make_table(left)
     assert table.root == make_table(left).root

@@ -1,7 +1,7 @@
 """`Routes`: what collects a table and calls what it says, over sockets and from several threads."""
 
 import json
-import socket
+import subprocess
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +15,7 @@ from sigil.core.web.route import Route
 from sigil.core.web.routes import make_table
 from sigil.shell.web.routes import REMEMBERED_PATHS
 from sigil.testing import Client
+from tests.tools import need
 
 routes = Routes()
 
@@ -353,14 +354,30 @@ def test_threads_that_change_routes_in_each_other_do_not_wait_for_each_other_for
     assert len(outer.table.routes) == 30 * 5
 
 
-def test_curl_sees_an_encoded_slash_as_a_part_of_a_name() -> None:
+def curl(*words: str) -> str:
+    """What curl prints."""
+    return subprocess.run(
+        [need("curl"), "-s", "--max-time", "20", *words], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_curl_is_answered_as_it_asks() -> None:
     names = Routes()
-    names.get("/:name")(lambda request: Response.text(request.params["name"]))
+    names.get("/names/:name")(lambda request: Response.text(request.params["name"]))
+    names.post("/names/:name")(lambda request: Response.text(request.text()))
     server = make_http_server(names, port=0)
-    with server.serve_in_thread(), socket.create_connection(("127.0.0.1", server.port)) as client:
-        client.sendall(b"GET /a%2Fb HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        received = b"".join(iter(lambda: client.recv(4096), b""))
-    assert received.endswith(b"\r\n\r\na/b")
+    with server.serve_in_thread():
+        base = f"http://127.0.0.1:{server.port}"
+        assert curl(f"{base}/names/a%2Fb%20c") == "a/b c"
+        assert curl("--path-as-is", f"{base}/names/../x").startswith("400 Bad Request: ")
+        assert curl("--path-as-is", f"{base}/names/%2e%2e/x").startswith("400 Bad Request: ")
+        refused = curl("-i", "-X", "DELETE", f"{base}/names/a")
+        assert "\nAllow: GET, HEAD, POST, OPTIONS\n" in refused
+        head = curl("-I", f"{base}/names/a")
+        assert head.startswith("HTTP/1.1 200 OK\nContent-Length: 1\n") and head.endswith("\n\n")
+        assert curl("-i", "-X", "OPTIONS", f"{base}/names/a").startswith("HTTP/1.1 204 ")
+        # a 308 is followed with the method and the body
+        assert curl("-L", "-d", "hello", f"{base}/names/a/?x=1") == "hello"
 
 
 # -- what is remembered ----------------------------------------------------------------------------
