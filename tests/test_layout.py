@@ -38,6 +38,8 @@ READING_ORDER = (
         "parse_result",
         "rope",
         "send_status",
+        "proxy_protocol",
+        "networks",
         "topics",
         "origins",
     ),

@@ -64,6 +64,7 @@ class CloseReason(IntEnum):
     ANSWER_TIMEOUT = -44
     WS_BAD_COMPRESSION = -45
     WS_OVERHEAD = -46
+    BAD_PROXY_HEADER = -47
 
 
 class CloseInfo(NamedTuple):
@@ -174,6 +175,9 @@ CLOSE_INFO: Final = {
     ),
     CloseReason.ANSWER_TIMEOUT: CloseInfo(
         "the program behind this server did not answer in time", 503, 1011
+    ),
+    CloseReason.BAD_PROXY_HEADER: CloseInfo(
+        "the connection did not begin with a header of the PROXY protocol", 0, 1002
     ),
 }
 

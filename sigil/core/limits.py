@@ -178,6 +178,11 @@ class Limits(NamedTuple):
     `https://example.com`; `"self"` is the server's own, which is all that None allows, `"*"` all.
     A client that sends no Origin is no browser and is accepted. 403 for a WebSocket of others.
     """
+    proxy_protocol: tuple[str, ...] = ()
+    """Networks whose connections begin with a header of the PROXY protocol, version 1 or 2, which
+    says for whom they are made: `"10.0.0.0/8"`, `"unix"`. One from there without such a header, or
+    with one that is longer than `max_header_len`, is closed. From elsewhere none is believed.
+    """
     ws_early_data: bool = False
     """True: frames may be received before the upgrade is answered. A client must wait (RFC 6455
     section 4.1), so by default it gets 400.

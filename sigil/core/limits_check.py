@@ -9,6 +9,7 @@ Rules: nothing is corrected. It does not know what a limit bounds.
 from typing import Final
 
 from .limits import Limits
+from .networks import parse_networks
 from .origins import check_origins
 
 FULL_POLICIES: Final = ("evict", "wait", "503")
@@ -54,6 +55,9 @@ def check_limits(limits: Limits) -> str | None:
     problem = check_origins(values["origins"])
     if problem is not None:
         return problem
+    networks = parse_networks(values["proxy_protocol"])
+    if isinstance(networks, str):
+        return f"proxy_protocol: {networks}"
     for name, value in values.items():
         kind = _number_type(name, value)
         minimum = _MINIMA.get(name, 1 if name in _AT_LEAST_ONE else 0)

@@ -532,6 +532,15 @@ ROWS = (
         "200 open / 200 open / 200 open / open / open",
         "open / open / 200 open / TOO_SLOW / open",
     ),
+    Row(
+        "proxy_protocol",
+        Limits(proxy_protocol=("127.0.0.0/8",)),
+        sent,
+        b"PROXY TCP4 192.0.2.9 192.0.2.2 5 80\r\n" + GET,
+        GET,
+        "200 open",
+        "BAD_PROXY_HEADER",
+    ),
     Row("max_cached_heads", Limits(max_cached_heads=3), remember, 3, 4, "3 known", "1 known"),
     Row(
         "max_cached_head_len",

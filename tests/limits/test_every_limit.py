@@ -21,7 +21,14 @@ from tests.limits import of_files, of_requests, of_sockets, of_time, of_websocke
 from tests.limits.row import JUST_BEFORE_SECONDS, Row
 
 ROWS = (*of_requests.ROWS, *of_files.ROWS, *of_time.ROWS, *of_websockets.ROWS, *of_sockets.ROWS)
-POLICIES = ("full_policy", "origins", "ws_early_data", "compress_websocket", "permessage_deflate")
+POLICIES = (
+    "full_policy",
+    "origins",
+    "ws_early_data",
+    "compress_websocket",
+    "permessage_deflate",
+    "proxy_protocol",
+)
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "limits.md").read_text(encoding="utf-8")
 PAGE_ROWS = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", PAGE, re.MULTILINE))
 CODE = re.compile(r"\b(?:[45]\d\d|10(?:0[1-9]|1\d))\b")

@@ -57,6 +57,8 @@ class Phase(IntEnum):
     """None arrive: the connection of a WebSocket is closed, and the program is still at work on
     what came before its peer's close frame.
     """
+    PROXY = 8
+    """They are the header of the PROXY protocol, before the first request."""
 
 
 @final
@@ -120,6 +122,7 @@ IDLE_WEBSOCKET: Final = IDLE_HTTP.replace(phase=Phase.WEBSOCKET)
 DELIVERING: Final = IDLE_HTTP.replace(phase=Phase.DELIVERING)
 EVENT_STREAM: Final = IDLE_HTTP.replace(phase=Phase.EVENT_STREAM)
 DROPPED: Final = IDLE_HTTP.replace(phase=Phase.DROPPED)
+PROXIED: Final = IDLE_HTTP.replace(phase=Phase.PROXY)
 
 
 @final
@@ -178,9 +181,9 @@ class Disconnected(Value):
         self.reason: Final = reason
 
 
-def make_client(conn: Conn, peer: Peer, now: float = 0.0) -> Client:
+def make_client(conn: Conn, peer: Peer, now: float = 0.0, incoming: Incoming = IDLE_HTTP) -> Client:
     """A connection that was accepted at `now` (seconds), and from which nothing has come yet."""
-    return Client(conn, peer, IDLE_HTTP, (), 0, now, NOTHING_OUTGOING, 0, 0, None, None)
+    return Client(conn, peer, incoming, (), 0, now, NOTHING_OUTGOING, 0, 0, None, None)
 
 
 # -- updates ---------------------------------------------------------------------------------------
@@ -245,6 +248,15 @@ def with_read(client: Client, incoming: Incoming, length: int) -> Client:
     return Client(
         client.conn, client.peer, incoming, client.outstanding, client.responded,
         client.waiting_since, client.outgoing, client.bytes_in + length, client.bytes_out,
+        client.subscriber, client.websocket,
+    )  # fmt: skip
+
+
+def with_peer(client: Client, peer: Peer) -> Client:
+    """The client with another peer."""
+    return Client(
+        client.conn, peer, client.incoming, client.outstanding, client.responded,
+        client.waiting_since, client.outgoing, client.bytes_in, client.bytes_out,
         client.subscriber, client.websocket,
     )  # fmt: skip
 

@@ -25,6 +25,7 @@ from .client import (
     EVENT_STREAM,
     IDLE_HTTP,
     IDLE_WEBSOCKET,
+    PROXIED,
     BodyPace,
     Client,
     Incoming,
@@ -363,7 +364,7 @@ def _intern(incoming: Incoming) -> Incoming:
 
 _SHARED: Final = {
     record.phase: record
-    for record in (IDLE_HTTP, IDLE_WEBSOCKET, DELIVERING, EVENT_STREAM, DROPPED)
+    for record in (IDLE_HTTP, IDLE_WEBSOCKET, DELIVERING, EVENT_STREAM, DROPPED, PROXIED)
 }
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..conn import Ticket
-from ..effects import Effect, Handle
+from ..effects import SERVER_LOG, Effect, Handle, Log, LogLevel
 from ..events import Postponed
 from ..http.body import begin_body, continue_body_read
 from ..http.fields import CRLF
@@ -30,6 +30,7 @@ from ..http.request import Request
 from ..http.response import Response
 from ..limits import Limits
 from ..parse_result import Malformed, NeedMore, without_body_for_head
+from ..proxy_protocol import parse_proxy_header
 from ..rope import rope_join
 from .client import (
     IDLE_HTTP,
@@ -42,6 +43,7 @@ from .client import (
     with_buffer,
     with_incoming,
     with_outgoing,
+    with_peer,
     with_read,
     with_requests,
 )
@@ -50,6 +52,7 @@ from .context import Context, Step
 
 BODY: Final = Phase.BODY
 MUST_CLOSE: Final = Phase.MUST_CLOSE
+PROXY: Final = Phase.PROXY
 """The members themselves: finding them on their class takes ten times as long."""
 
 ALLOW: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
@@ -60,9 +63,33 @@ def handle_client_data(client: Client, data: bytes, context: Context) -> Step:
     """Take the bytes that one read gave: order the handling of each request that they complete."""
     incoming, length = client.incoming, len(data)
     if incoming.phase >= MUST_CLOSE:
+        if incoming.phase is PROXY:
+            return take_proxy_header(client, data, context)
         incoming = incoming.replace(discarded=incoming.discarded + length)
         return with_read(client, incoming, length), []
     return try_parse_and_handle(client, context, data)
+
+
+def take_proxy_header(client: Client, data: bytes, context: Context) -> Step:
+    """Read the header of the PROXY protocol, which says who the peer is, and whatever follows it; a
+    connection that begins otherwise ends without a word to the peer, and with one to the log.
+    """
+    incoming = client.incoming
+    buffer = incoming.buffer + data if incoming.buffer else data
+    header = parse_proxy_header(buffer, context.limits.max_header_len)
+    if isinstance(header, NeedMore):
+        return with_read(client, with_buffer(incoming, buffer), len(data)), []
+    if isinstance(header, Malformed):
+        text = f"{client.peer} closed, {header.reason.name}: {header.message}"
+        client = with_read(client, with_buffer(incoming, b""), len(data))
+        note = Log(SERVER_LOG, LogLevel.WARNING, text)
+        return fail_after_outstanding(client, header), [note]
+    rest = buffer[header.length :]
+    begun = IDLE_HTTP.replace(peer_half_closed=True) if incoming.peer_half_closed else IDLE_HTTP
+    client = with_read(client, begun, len(data) - len(rest))
+    if header.peer is not None:
+        client = with_peer(client, header.peer)
+    return try_parse_and_handle(client, context, rest)
 
 
 def try_parse_and_handle(client: Client, context: Context, data: bytes = b"") -> Step:

@@ -76,6 +76,7 @@ from .websocket_send import (
 )
 
 HEAD: Final = Phase.HEAD
+PROXY: Final = Phase.PROXY
 LINGER: Final = Phase.LINGER
 """The members themselves: finding them on their class takes ten times as long."""
 WEBSOCKET_PHASES: Final = (Phase.WEBSOCKET, Phase.DELIVERING)
@@ -129,9 +130,9 @@ def _after_last_response(client: Client, context: Context) -> Outcome | None:
         return send_continue(client)
     if incoming.final_error is not None:
         return send_error_response(client, incoming.final_error, context)
-    is_idle = incoming.phase is HEAD and not incoming.buffer
+    is_idle = incoming.phase in (HEAD, PROXY) and not incoming.buffer
     if incoming.peer_half_closed:
-        return _after_last_byte(client, is_idle, context.limits)
+        return _after_last_byte(client, is_idle or incoming.phase is PROXY, context.limits)
     if context.is_draining and is_idle:
         return write_and_shut(client, (), CloseReason.SHUTDOWN)
     return None

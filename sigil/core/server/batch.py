@@ -20,8 +20,11 @@ from ..broadcast.laggards import has_fallen_off
 from ..close_reasons import CloseReason
 from ..conn import Conn, Peer
 from ..connection.client import (
+    IDLE_HTTP,
+    PROXIED,
     Client,
     Disconnected,
+    Incoming,
     make_client,
     with_subscriber,
 )
@@ -50,6 +53,8 @@ from ..connection.transitions import close_with_error, resume
 from ..connection.websocket_end import close_notice, closing_frames
 from ..effects import CallClose, Drop, Effect, Send, Then
 from ..events import HandlerFailed, HandlerReturned
+from ..limits import Limits
+from ..networks import is_in, networks_of
 from .budgets import (
     Measure,
     due_measure,
@@ -125,7 +130,7 @@ class Batch:
     def add(self, peer: Peer) -> Conn:
         """Put a new client into the next slot; its name."""
         conn = Conn(self.draft.next_slot(), self.server.next_generation + len(self._newcomers))
-        client = make_client(conn, peer, self.context.now)
+        client = make_client(conn, peer, self.context.now, _first_bytes(peer, self.server.limits))
         self.draft.add(client)
         if not self._newcomers:
             self._deadline = deadline_of(client, self.server.limits)
@@ -438,3 +443,9 @@ def _awaits_response(client: Client) -> bool:
     """True if a client waits for a response that has not begun."""
     outgoing = client.outgoing
     return bool(client.outstanding) and outgoing.streaming is None and not outgoing.outbox
+
+
+def _first_bytes(peer: Peer, limits: Limits) -> Incoming:
+    """What is expected of a newcomer: a request, or first, from a proxy, for whom it comes."""
+    proxies = limits.proxy_protocol
+    return PROXIED if proxies and is_in(peer.host, networks_of(proxies)) else IDLE_HTTP

@@ -15,9 +15,7 @@ It does not know sockets.
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from ..conn import Peer
 from ..http.framing import check_host
@@ -25,12 +23,8 @@ from ..http.headers import Headers
 from ..http.request import Request, with_origin
 from ..http.tokens import TOKEN_CHAR, split_list
 from ..http.validate import safe_repr
+from ..networks import Networks, is_in, parse_address, parse_networks
 
-Network: TypeAlias = IPv4Network | IPv6Network
-Address: TypeAlias = IPv4Address | IPv6Address
-
-UNIX: Final = "unix"
-"""Stands among networks for whoever comes by a Unix socket."""
 FAMILIES: Final = ("x-forwarded", "forwarded")
 
 _PAIR: Final = re.compile(rf'({TOKEN_CHAR}+)=({TOKEN_CHAR}+|"(?:[^"\\]|\\.)*")')
@@ -46,8 +40,7 @@ _SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https
 class ProxyRules(NamedTuple):
     """Which proxies are trusted, by their networks, and what is believed of them."""
 
-    networks: frozenset[Network]
-    trusts_unix: bool
+    networks: Networks
     family: str
     takes_scheme: bool
     takes_host: bool
@@ -73,44 +66,10 @@ def make_proxy_rules(
     listed = (networks,) if isinstance(networks, str) else tuple(networks)
     if not listed:
         return "trusted_proxies needs networks, such as '127.0.0.1' or '10.0.0.0/8'"
-    parsed: set[Network] = set()
-    for text in listed:
-        if text == UNIX:
-            continue
-        network = parse_network(text)
-        if isinstance(network, str):
-            return network
-        parsed.add(network)
-    return ProxyRules(frozenset(parsed), UNIX in listed, family, takes_scheme, takes_host)
-
-
-def parse_network(text: object) -> Network | str:
-    """The network that a text like `10.0.0.0/8` or `::1` names, or a sentence."""
-    if not isinstance(text, str):
-        return f"a network is a str such as '10.0.0.0/8', not {safe_repr(text)}"
-    try:
-        return ip_network(text)
-    except ValueError as error:
-        return f"{text!r} is no network: {error}"
-
-
-def parse_address(text: str) -> Address | None:
-    """The address in a text; that of IPv4 for one that is mapped into IPv6. None if it is none."""
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return address if mapped is None else mapped
-
-
-@lru_cache(maxsize=256)
-def is_trusted(host: str, networks: frozenset[Network], trusts_unix: bool = False) -> bool:
-    """True if a host is in one of the networks."""
-    address = parse_address(host)
-    if address is None:
-        return trusts_unix and (not host or host[0] in "/@.")
-    return any(address in network for network in networks)
+    parsed = parse_networks(listed)
+    if isinstance(parsed, str):
+        return parsed
+    return ProxyRules(parsed, family, takes_scheme, takes_host)
 
 
 # -- requests --------------------------------------------------------------------------------------
@@ -121,7 +80,7 @@ def from_client(request: Request, rules: ProxyRules) -> Request:
     peer, and the scheme and the host that it used. The very same request if the peer is not trusted
     or says nothing.
     """
-    if not is_trusted(request.peer.host, rules.networks, rules.trusts_unix):
+    if not is_in(request.peer.host, rules.networks):
         return request
     headers = request.headers
     hops = parse_x_forwarded(headers) if rules.family == "x-forwarded" else _forwarded(headers)
@@ -142,7 +101,7 @@ def _client_of(peer: Peer, hops: list[Hop], rules: ProxyRules) -> tuple[Peer, in
     entry that is about it.
     """
     at = len(hops)
-    while at and is_trusted(peer.host, rules.networks, rules.trusts_unix):
+    while at and is_in(peer.host, rules.networks):
         node = parse_node(hops[at - 1].node)
         if node is None:
             return peer, at - 1
