@@ -65,6 +65,7 @@ WHOLE = {
     "shell/test_wrong_types": "all of the public face, called with what does not suit it",
     "core/server/test_work": "work of each event, among few and among many",
     "shell/test_in_and_out": "whatever comes in, by every way out",
+    "shell/test_live_state": "how old what a slow reader sees is",
     "shell/test_one_path": "what a request runs through",
 }
 """Test files that belong to no module, and why."""

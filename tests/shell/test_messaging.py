@@ -232,6 +232,21 @@ def test_topics_narrow_a_broadcast() -> None:
 # -- other threads ---------------------------------------------------------------------------------
 
 
+def test_another_thread_may_exclude_one_and_publish_states() -> None:
+    diary = CallbackLog()
+    with in_thread(make(upgrade, callbacks=diary.callbacks)) as server:
+        first, second = WebSocketClient(server), WebSocketClient(server)
+        wait_for(lambda: sum(line[0] == "ws_open" for line in diary.lines) == 2, first, second)
+        excluded = next(line[1] for line in diary.lines if line[0] == "ws_open")
+        assert server.broadcast("not to one", latest=True, exclude=excluded) is SUCCESS
+        assert server.broadcast("to all", latest=True) is SUCCESS
+        wait_for(lambda: all(b"to all" in one.messages for one in (first, second)), first, second)
+        assert sorted([first.messages, second.messages]) == [
+            [b"not to one", b"to all"],
+            [b"to all"],
+        ]
+
+
 def test_other_threads_may_send_broadcast_and_close() -> None:
     diary = CallbackLog()
     with in_thread(make(upgrade, callbacks=diary.callbacks)) as server:

@@ -149,9 +149,13 @@ def flush_messages(
 
 
 def resume_sending(client: Client, context: Context) -> Step:
-    """The kernel takes bytes again: send the outbox, and then what else is queued."""
-    outbox = client.outgoing.outbox
+    """The kernel takes bytes again: send the outbox, and then what else is queued. While there is
+    anything that may be superseded, no more is taken before the outbox is empty: it would grow old.
+    """
+    outbox, ring = client.outgoing.outbox, context.broadcast.ring
     room = context.limits.max_outbox_len - sum(map(len, outbox))
+    if outbox and ring.latest.newest:
+        room = 0
     is_scheduled = subscriber_of(client).is_scheduled
     dequeued = dequeue_for(client, context.broadcast, room, is_scheduled)
     return _send_dequeued(client, outbox, dequeued, context.now)

@@ -55,12 +55,14 @@ and counts as a response.
 """
 RESPONSE_BYTES: Final = 2_048
 """A response beside its body: record, head in bytes, its place in a queue."""
-TOPIC_BYTES: Final = 512
+TOPIC_BYTES: Final = 480
 """A topic of a subscriber beside its text: the string, its places in the set while that is made
 anew, and in the index by which cohorts are found.
 """
-MESSAGE_BYTES: Final = 512
-"""A published message beside its text: header, place on its page, the page."""
+MESSAGE_BYTES: Final = 1_216
+"""A published message beside its text and that of its topic: header, options, place on its page,
+the page, and its places in what finds it: by topic, as the newest one of that, by who is excluded.
+"""
 ENCODINGS_BYTES: Final = 10 * 128
 """All other encodings of a published message, beside their bytes."""
 EVENT_GROWTH: Final = 7

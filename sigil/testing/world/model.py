@@ -50,7 +50,7 @@ class Expected(NamedTuple):
     is_latest: bool = False
 
 
-class Said(NamedTuple):
+class Publication(NamedTuple):
     """A message that was published."""
 
     message: Message
@@ -181,7 +181,7 @@ class Model:
     """All expectations, and all messages that were published."""
 
     def __init__(self) -> None:
-        self.published: list[Said] = []
+        self.published: list[Publication] = []
         self.tail_number = 0
         """The number of the oldest message on the ring, as of the last tick."""
         self._newest: dict[str | None, int] = {}
@@ -209,14 +209,14 @@ class Model:
         expectation = self.upgrading[peer]
         expectation.conn = conn
         expectation.expected = [
-            said.expected(number)
-            for number, said in enumerate(self.published)
-            if expectation.is_subscribed(said.topic) and said.options.exclude != conn
+            publication.expected(number)
+            for number, publication in enumerate(self.published)
+            if expectation.is_subscribed(publication.topic) and publication.options.exclude != conn
         ]
         expectation.joined = len(expectation.expected)
         expectation.window = sum(
-            expectation.is_subscribed(said.topic)
-            for said in self.published[expectation.upgraded_at :]
+            expectation.is_subscribed(publication.topic)
+            for publication in self.published[expectation.upgraded_at :]
         )
         expectation.kept = sum(map(expectation.is_subscribed, kept))
         self.expectations[conn] = expectation
@@ -225,8 +225,8 @@ class Model:
         self, message: Message, topic: str | None, options: PublishOptions = NO_OPTIONS
     ) -> None:
         """Note a broadcast."""
-        number, said = len(self.published), Said(message, topic, options)
-        self.published.append(said)
+        number, publication = len(self.published), Publication(message, topic, options)
+        self.published.append(publication)
         if options.latest:
             self._newest[topic] = number
             if isinstance(message, str):
@@ -234,14 +234,14 @@ class Model:
         for expectation in self.expectations.values():
             is_for_it = expectation.conn != options.exclude and expectation.is_subscribed(topic)
             if expectation.is_open and is_for_it:
-                expectation.expected.append(said.expected(number))
+                expectation.expected.append(publication.expected(number))
 
     def is_superseded(self, number: int, is_text_only: bool = False) -> bool:
         """True if whoever is behind is not sent this message any more, as there is a newer one."""
-        said, newest = self.published[number], self._newest
+        publication, newest = self.published[number], self._newest
         if is_text_only:
             newest = self._newest_text
-        return said.options.latest and newest.get(said.topic, number) > number
+        return publication.options.latest and newest.get(publication.topic, number) > number
 
     def open_expectations(self) -> list[Expectation]:
         """The WebSockets to which the program may send, in the order in which they were opened."""

@@ -9,7 +9,7 @@ from sigil.core.broadcast.entry import LATEST, NO_OPTIONS, PublishOptions, Subsc
 from sigil.core.conn import Conn
 from sigil.core.connection.websocket_send import buffered_amount
 from sigil.core.effects import Effect, FanOut
-from sigil.core.events import Event, FanOutStalled, Publish, Writable
+from sigil.core.events import Event, FanOutStalled, Publish, Stalled, Writable
 from sigil.core.limits import Limits
 from sigil.core.server import advance
 from sigil.core.server.slots import find_client
@@ -61,7 +61,8 @@ def test_who_is_behind_is_sent_the_newest_state_and_who_keeps_up_all_of_them() -
 def test_what_is_half_sent_is_finished() -> None:
     server, _ = with_websockets(1)
     server = stalled(server, A, 5, "s1", "s2", "s3")  # four bytes are s1
-    assert sent_to(server, A, publish("s4"), FLUSH, Writable(A)) == frames("s2")[1:] + frames("s4")
+    events = [publish("s4"), FLUSH, Writable(A), Writable(A)]
+    assert sent_to(server, A, *events) == frames("s2")[1:] + frames("s4")
 
 
 def test_order_is_that_of_publication_among_states_and_other_messages() -> None:
@@ -71,6 +72,15 @@ def test_order_is_that_of_publication_among_states_and_other_messages() -> None:
         publish("m1", options=NO_OPTIONS), publish("s2"), publish("m2", options=NO_OPTIONS), FLUSH
     ]  # fmt: skip
     assert sent_to(server, A, *events, Writable(A)) == frames("m1", "s2", "m2")
+
+
+def test_nothing_grows_old_in_the_outbox() -> None:
+    server, _ = with_websockets(1)
+    server = stalled(server, A, 3, "s1")
+    server, effects = advance(server, [publish("s2"), FLUSH, Writable(A)])
+    assert bytes_to(A, effects) == frames("s1")[3:]  # and the kernel does not take it
+    server, _ = advance(server, [Stalled(A, 0, (frames("s1")[3:],)), publish("s3"), FLUSH])
+    assert sent_to(server, A, Writable(A), Writable(A)) == frames("s1")[3:] + frames("s3")
 
 
 def test_what_was_published_and_is_not_on_the_ring_yet_supersedes_too() -> None:
@@ -162,7 +172,7 @@ def test_who_is_behind_is_not_sent_it_either(taken: int) -> None:
     events = [publish("x", options=WITHOUT_A), publish("y", options=NO_OPTIONS), FLUSH]
     server, effects = advance(server, events)
     assert bytes_to(B, effects) == frames("x", "y")
-    assert sent_to(server, A, Writable(A)) == frames("s1", "y")[taken:]
+    assert sent_to(server, A, Writable(A), Writable(A)) == frames("s1", "y")[taken:]
 
 
 @pytest.mark.parametrize("taken", range(6))
