@@ -76,6 +76,7 @@ from .shell.staging import (
 )
 from .shell.web.chain import chain
 from .shell.web.routes import Routes
+from .shell.web.static_files import static_files
 
 __version__ = "0.1.0"
 
@@ -144,4 +145,5 @@ __all__ = [
     "http_server_ws_close",
     "http_server_ws_send",
     "make_http_server",
+    "static_files",
 ]

@@ -45,13 +45,15 @@ _OF_CONTENT: Final = frozenset(
 
 
 class FileFacts(NamedTuple):
-    """What an open file is known by: its length in bytes, when it was modified last, and the time
-    at which it was opened, in nanoseconds since 1970.
+    """What an open file is known by: its length in bytes, when it was modified last (0 if nobody
+    knows), and the time at which it was opened, in nanoseconds since 1970; and, if there is one, an
+    entity tag by its content.
     """
 
     length: int
     modified_ns: int
     now_ns: int
+    content_tag: str = ""
 
 
 def is_settled(facts: FileFacts) -> bool:
@@ -61,8 +63,11 @@ def is_settled(facts: FileFacts) -> bool:
 
 def entity_tag(facts: FileFacts, suffix: str = "") -> str:
     """The entity tag of a file, quotes included, of its length and the time of its modification;
-    `suffix` tells its encodings apart. Weak if the file was modified just now.
+    `suffix` tells its encodings apart. Weak if the file was modified just now. Or that by its
+    content, if there is one.
     """
+    if facts.content_tag:
+        return f'{facts.content_tag[:-1]}{suffix}"'
     tag = f'"{facts.length:x}-{facts.modified_ns:x}{suffix}"'
     return tag if is_settled(facts) else f"W/{tag}"
 
@@ -80,6 +85,8 @@ def file_fields(
         ("ETag", entity_tag(facts)),
         ("Accept-Ranges", "bytes"),
     )
+    if not facts.modified_ns:
+        keys.add("last-modified")
     return (*[pair for pair in fields if pair[0].lower() not in keys], *given)
 
 

@@ -30,6 +30,7 @@ NOT_FOUND: Final = (
     errno.ENXIO, errno.ENODEV,
 )  # fmt: skip
 """The errors of a path that leads to no file."""
+_NO_FILE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _FORBIDDEN: Final = (errno.EACCES, errno.EPERM)
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _OF_SOCKETS: Final = (
@@ -59,7 +60,7 @@ def problem_of(error: BaseException) -> FileProblem | None:
     if not isinstance(error, OSError):
         return None
     number = error.errno or 0
-    if number in NOT_FOUND:
+    if number in NOT_FOUND or isinstance(error, _NO_FILE):
         return FileProblem(404, "", "")
     if number in _FORBIDDEN:
         return FileProblem(404, "", f"a file cannot be read: {error}")

@@ -132,13 +132,14 @@ def _shrank(offset: int) -> str:
 
 
 class MemoryFile:
-    """A file whose bytes are in memory; `modified_ns` is when they were made."""
+    """A file whose bytes are in memory."""
 
     __slots__ = ("_data", "facts")
 
-    def __init__(self, data: bytes, modified_ns: int = 0) -> None:
+    def __init__(self, data: bytes, modified_ns: int = 0, tag: str = "") -> None:
+        """From the bytes, when they were made, if that is known, and an entity tag by content."""
         self._data = data
-        self.facts = FileFacts(len(data), modified_ns, time.time_ns())
+        self.facts = FileFacts(len(data), modified_ns, time.time_ns(), tag)
 
     def read(self, offset: int, length: int) -> bytes:
         """So many bytes from there on: the very bytes if it is all of them."""
