@@ -388,6 +388,32 @@ def test_what_are_no_callbacks_is_refused_at_the_call(callbacks: object, problem
     assert held_by(client) == 0
 
 
+@pytest.mark.parametrize("window_len", [None, 3_000, 1_000_000])
+def test_who_sends_a_part_and_goes_on_when_it_is_taken_sends_all_of_it(
+    window_len: int | None,
+) -> None:
+    most = 0
+
+    def go_on(server: HttpServer, conn: Conn, *_: Request) -> None:
+        nonlocal most
+        while server.buffered_amount(conn) <= 20_000:
+            piece = next(server.context(conn), None)
+            if piece is None:
+                return
+            assert server.send(conn, piece)
+        most = max(most, server.buffered_amount(conn))
+
+    pieces = [b"%05d" % number * 1_000 for number in range(100)]
+    own = Callbacks(ws_open=go_on, ws_drain=go_on)
+    client = Client(
+        lambda request: Response.upgrade(context=iter(pieces), callbacks=own),
+        limits=Limits(max_outbox_len=20_000),
+    )
+    websocket = client.websocket("/", window_len=window_len)
+    assert [websocket.receive() for _ in pieces] == pieces
+    assert most < 30_000
+
+
 # -- event streams ---------------------------------------------------------------------------------
 
 
