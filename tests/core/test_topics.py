@@ -4,11 +4,23 @@ import copy
 import pickle
 import subprocess
 import sys
+from random import Random
 
 import pytest
 
 from sigil import ALL_TOPICS, Limits, Request, Response
-from sigil.core.topics import AllTopics, in_order, names_of
+from sigil.core.topics import (
+    FEW_TOPICS_MAX,
+    AllTopics,
+    ManyTopics,
+    Topic,
+    in_order,
+    missing,
+    names_of,
+    topics_of,
+    with_more,
+    without,
+)
 from sigil.testing import Client
 
 
@@ -114,3 +126,72 @@ def test_nothing_is_published_on_all_topics() -> None:
     server = Client(monitor).server
     with pytest.raises(TypeError, match="a message is published on one topic, or on none"):
         server.broadcast("x", topic=ALL_TOPICS)  # type: ignore[arg-type]
+
+
+# -- sets of topics --------------------------------------------------------------------------------
+
+SIZES = [0, 1, FEW_TOPICS_MAX, FEW_TOPICS_MAX + 1, 500, 1_024, 1_025, 3_000]
+
+
+def named(count: int) -> list[Topic]:
+    """So many topics, all of them among them."""
+    return [ALL_TOPICS, *(f"topic {number}" for number in range(count - 1))][:count]
+
+
+@pytest.mark.parametrize("count", SIZES)
+def test_a_set_of_topics_has_these_however_many_they_are_and_however_it_came_about(
+    count: int,
+) -> None:
+    names = named(count)
+    made, grown = topics_of(names), with_more(with_more(frozenset(), names[:1]), names)
+    assert isinstance(made, ManyTopics) is (count > FEW_TOPICS_MAX)
+    for topics in (made, grown, with_more(grown, names[:5])):
+        assert len(topics) == count and set(topics) == set(names)
+        assert all(name in topics for name in names)
+        assert "no such topic" not in topics and None not in topics
+    backwards = topics_of(reversed(names))
+    assert made == grown == backwards == frozenset(names)
+    assert hash(made) == hash(grown) == hash(backwards)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_comes_and_goes_a_set_is_what_a_set_of_python_is(seed: int) -> None:
+    dice, names = Random(seed), named(1_400)
+    topics, expected = topics_of(names[:1_000]), set(names[:1_000])
+    for _ in range(1_500):
+        before, topic = topics, dice.choice(names)
+        if topic in expected:
+            topics = without(topics, topic)
+            expected.remove(topic)
+            assert list(missing(before, topics)) == [topic] and not missing(topics, before)
+        else:
+            topics = with_more(topics, (topic,))
+            expected.add(topic)
+            assert list(missing(topics, before)) == [topic] and not missing(before, topics)
+        assert len(topics) == len(expected) and before != topics
+    assert topics == topics_of(expected) and hash(topics) == hash(topics_of(expected))
+    while expected:
+        topics = without(topics, expected.pop())
+    assert topics == frozenset()
+
+
+def test_sets_that_have_nothing_in_common_are_compared_as_well() -> None:
+    few, many, more = topics_of(named(3)), topics_of(named(100)), topics_of(named(2_000))
+    assert set(missing(more, many)) == set(named(2_000)) - set(named(100))
+    assert set(missing(more, few)) == set(named(2_000)) - set(named(3))
+    assert not missing(few, more) and not missing(many, more)
+    other = topics_of(f"other {number}" for number in range(100))
+    assert many != other and many != few and other != 5
+    assert hash(many) != hash(other)
+
+
+@pytest.mark.parametrize("count", [3, 100, 2_000])
+def test_a_set_is_itself_again_when_it_was_pickled(count: int) -> None:
+    topics = topics_of(named(count))
+    again = pickle.loads(pickle.dumps(topics))
+    assert again == topics and all(name in again for name in named(count))
+    assert again == with_more(without(topics, "topic 1"), ("topic 1",))
+
+
+def test_a_set_of_many_topics_shows_how_many() -> None:
+    assert repr(topics_of(named(100))) == "ManyTopics(100 topics)"

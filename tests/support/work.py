@@ -215,6 +215,41 @@ def publish_to_one_of_many(count: int) -> Scene:
     return _of_many_topics(count), [publishing("x", "topic 1 5"), FLUSH]
 
 
+def publish_to_clients_of_many(count: int) -> Scene:
+    """100 clients, each subscribed to so many topics of its own."""
+    server = websockets(100, lambda number: [f"topic {number} {index}" for index in range(count)])
+    return server, [publishing("x", "topic 50 5"), FLUSH]
+
+
+def publish_to_a_cohort_of_many(count: int) -> Scene:
+    """So many clients, all subscribed to the same many topics."""
+    server = websockets(count, lambda number: [f"topic {index}" for index in range(100)])
+    return server, [publishing("x", "topic 5"), FLUSH]
+
+
+def subscribe_to_many(count: int) -> Scene:
+    """One client, which has half as many topics already."""
+    topics = [f"topic {index}" for index in range(count // 2)]
+    server = websockets(1, lambda number: topics)
+    (conn,) = conns_of(server)
+    return server, [
+        Subscribe(conn, f"another {index}", True) for index in range(count - count // 2)
+    ]
+
+
+def count_subscribers(count: int) -> Scene:
+    """A client comes and goes, and is counted under its topics."""
+    server = websockets(count, lambda number: ("all", f"topic {number}"))
+    conn = conns_of(server)[count // 2]
+    return server, [Subscribe(conn, "all", False), Subscribe(conn, "all", True)]
+
+
+def drain(count: int) -> Scene:
+    """One of so many that are behind takes all."""
+    server = lagging(websockets(count))
+    return server, [Writable(conns_of(server)[count // 2]), FLUSH]
+
+
 def publish_to_cohort(count: int) -> Scene:
     return websockets(count), [publishing("x" * 128)] * 16 + [FLUSH]
 
@@ -337,6 +372,11 @@ SITUATIONS = (
     Situation("a message to nobody of N clients of a topic each", publish_to_nobody),
     Situation("a message to one of N clients of a topic each", publish_to_one),
     Situation("a message to one of 3 clients of N topics each", publish_to_one_of_many),
+    Situation("a message to one of 100 clients of N topics each", publish_to_clients_of_many),
+    Situation("a message to N clients of the same many topics", publish_to_a_cohort_of_many),
+    Situation("a client subscribes to N topics, each", subscribe_to_many, True, few=1_000),
+    Situation("one of N clients of two topics leaves one and comes back", count_subscribers),
+    Situation("one of N clients that are behind takes all", drain),
     Situation("16 messages to N clients of one cohort", publish_to_cohort),
     Situation("16 messages to N clients of one cohort that exclude one", publish_excluding),
     Situation("a message to N clients of a topic each, each", publish_to_each, True),

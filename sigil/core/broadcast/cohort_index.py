@@ -12,13 +12,13 @@ began: the order in which they are sent to, in every process. A subscription is 
 members, nor what is published.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final, TypeAlias, TypeVar, final
 
 from pyrsistent import PMap, PSet, pmap, pset
 
 from ..conn import Conn
-from ..topics import ALL_TOPICS, Topic, Topics
+from ..topics import ALL_TOPICS, Topic, Topics, missing
 from ..value import Value
 from .entry import Subscription
 
@@ -148,14 +148,14 @@ def with_topics(index: CohortIndex, conn: Conn, before: Topics, after: Topics) -
     """
     wide, counts = index.wide, index.counts
     old, new = _wide_topics(before), _wide_topics(after)
-    for topic in new - old:
+    for topic in missing(new, old):
         wide = _add(wide, topic, conn)
-    for topic in old - new:
+    for topic in missing(old, new):
         wide = _remove(wide, topic, conn)
     old, new = _counted_topics(before), _counted_topics(after)
-    for topic in new - old:
+    for topic in missing(new, old):
         counts = counts.set(topic, counts.get(topic, 0) + 1)
-    for topic in old - new:
+    for topic in missing(old, new):
         count = counts[topic] - 1
         counts = counts.set(topic, count) if count else counts.remove(topic)
     if wide is index.wide and counts is index.counts:
@@ -243,8 +243,21 @@ def _found_by_topic(index: CohortIndex, topics: Collection[Topic | None]) -> dic
             continue
         for number in index.narrow.get(topic, ()):
             found.setdefault(number, []).append(topic)
-        for conn in index.wide.get(topic, ()):
-            cohort = index.cohort_of.get(conn)  # None: it lags
-            if cohort is not None:
-                found.setdefault(cohort, []).append(topic)
+        for number in _wide_cohorts_of(index, topic):
+            found.setdefault(number, []).append(topic)
     return found
+
+
+def _wide_cohorts_of(index: CohortIndex, topic: Topic) -> Iterable[int]:
+    """The numbers of the wide cohorts that are subscribed to this topic: those of its subscribers,
+    or, if there are fewer cohorts than these, of all cohorts those that have it.
+    """
+    conns = index.wide.get(topic, ())
+    if len(conns) > len(index.cohorts):
+        return [
+            number
+            for number, subscription in index.cohorts.items()
+            if is_wide(subscription.topics) and topic in subscription.topics
+        ]
+    numbers = [index.cohort_of.get(conn) for conn in conns]  # None: it lags
+    return {number for number in numbers if number is not None}

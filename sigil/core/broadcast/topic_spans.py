@@ -213,7 +213,7 @@ def _postings_of(span: TopicSpan, subscription: Subscription) -> Iterable[Postin
     """The postings of a span on the topics of a subscription, without `latest`."""
     if ALL_TOPICS in subscription.topics:
         return span.postings.values()
-    topics = span.topics & subscription.topics
+    topics = [topic for topic in span.topics if topic in subscription.topics]
     found = [span.postings[topic] for topic in topics]
     if None in span.topics:
         found.append(span.postings[None])

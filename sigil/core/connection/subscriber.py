@@ -22,7 +22,7 @@ from ..close_reasons import CloseReason
 from ..events import Segment
 from ..http.response import Response
 from ..limits import Limits
-from ..topics import Topic
+from ..topics import Topic, with_more
 from ..value import Value
 
 UTF8_BYTES_MAX: Final = 4
@@ -239,7 +239,7 @@ def add_topics(
 
     Every way of subscribing passes here: an upgrade, an event stream, and `subscribe`.
     """
-    added = subscription.topics.union(topics)
+    added = with_more(subscription.topics, topics)
     if len(added) > limits.max_ws_topics_per_client:
         return (
             f"a client cannot be subscribed to {len(added)} topics: "

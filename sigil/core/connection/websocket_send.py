@@ -26,6 +26,7 @@ from ..effects import ERROR_LOG, SERVER_LOG, CallSseClose, Effect, Log, LogLevel
 from ..events import FanOutStalled, Segment, SendMessages, Subscribe
 from ..limits import Limits
 from ..send_status import SendStatus
+from ..topics import without
 from ..websocket.frames import Opcode, encode_close, encode_frame
 from .client import Client, Disconnected, Phase, after_sending, with_outgoing, with_subscriber
 from .client_status import buffered_len, is_in_cohort, outbox_len, subscriber_of
@@ -333,7 +334,7 @@ def on_subscribe(client: Client, event: Subscribe, context: Context) -> Outcome:
         if isinstance(subscription, str):
             return client, [Log(ERROR_LOG, LogLevel.ERROR, f"{client.peer}: {subscription}")]
     else:
-        subscription = with_topics(subscriber.subscription, topics - {event.topic})
+        subscription = with_topics(subscriber.subscription, without(topics, event.topic))
     subscription = shared(context.broadcast.cohort_index, subscription)
     is_full = subscriber.places_len >= places_len_max(context.limits)
     before, subscriber = subscriber, enqueue_broadcast(subscriber, context.broadcast)
