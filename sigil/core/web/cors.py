@@ -17,19 +17,21 @@ decides who may read.
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from ..http.headers import Pair
 from ..http.request import Request
-from ..http.response import Response
+from ..http.response import Response, with_headers
 from ..http.tokens import TOKEN, split_list
 from ..http.validate import safe_repr
 from ..origins import ANY, SELF, check_origins, listed_origins, normal_origin
-from .fields import field_of, with_fields, with_vary
+from .fields import with_vary
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _UPPER: Final = re.compile(r"[A-Z]+")
 _ALLOW_ORIGIN: Final = "access-control-allow-origin"
+_normal: Final = lru_cache(maxsize=64)(normal_origin)
 
 
 class CorsRules(NamedTuple):
@@ -85,10 +87,10 @@ def allowed_origin(request: Request, rules: CorsRules) -> str | None:
         return ANY
     if origin is None or origin in (ANY, SELF):
         return None
-    normal = normal_origin(origin)
+    normal = _normal(origin)
     if normal in listed:
         return origin
-    is_own = SELF in listed and normal == normal_origin(f"{request.scheme}://{request.host}")
+    is_own = SELF in listed and normal == _normal(f"{request.scheme}://{request.host}")
     return origin if is_own and normal is not None else None
 
 
@@ -124,19 +126,28 @@ def answer_preflight(request: Request, rules: CorsRules) -> Response:
 
 def readable(request: Request, response: Response, rules: CorsRules) -> Response:
     """The response with what lets pages of the request's origin read it."""
-    if response.status == 101 or field_of(response, _ALLOW_ORIGIN) is not None:
+    present = [name.lower() for name, _ in response.headers]
+    if response.status == 101 or _ALLOW_ORIGIN in present:
         return response
     allowed = allowed_origin(request, rules)
+    fields = _reading_fields(allowed, rules)
     if allowed != ANY:
         response = with_vary(response, "Origin")
+    missing = [pair for pair in fields if pair[0].lower() not in present]
+    return with_headers(response, (*response.headers, *missing)) if missing else response
+
+
+@lru_cache(maxsize=64)
+def _reading_fields(allowed: str | None, rules: CorsRules) -> tuple[Pair, ...]:
+    """The fields for pages that may read, of which `allowed` names the origin; none for others."""
     if allowed is None:
-        return response
+        return ()
     fields: list[Pair] = [("Access-Control-Allow-Origin", allowed)]
     if rules.credentials:
         fields.append(("Access-Control-Allow-Credentials", "true"))
     if rules.expose:
         fields.append(("Access-Control-Expose-Headers", ", ".join(rules.expose)))
-    return with_fields(response, *fields)
+    return tuple(fields)
 
 
 def as_tuple(values: Iterable[str] | str) -> tuple[str, ...]:

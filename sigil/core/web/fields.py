@@ -46,6 +46,8 @@ def with_vary(response: Response, *names: str) -> Response:
     `Vary` of `*` says more already.
     """
     values = [value for name, value in response.headers if name.lower() == "vary"]
+    if not values and names:
+        return with_headers(response, (*response.headers, ("Vary", ", ".join(names))))
     members = parse_list(", ".join(values))
     missing = [name for name in names if name.lower() not in members]
     if not missing or "*" in members:

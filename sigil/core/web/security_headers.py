@@ -9,6 +9,7 @@ that only browsers of the past know. It does not know which of them suit a page:
 none that neither is framed nor opens windows of other origins.
 """
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from ..http.field_lines import check_headers
@@ -46,6 +47,7 @@ def check_security(rules: SecurityRules) -> str | None:
     return check_headers(security_fields(rules, True))
 
 
+@lru_cache(maxsize=32)
 def security_fields(rules: SecurityRules, is_secure: bool) -> tuple[Pair, ...]:
     """The fields by these rules, for a page that came over https or not."""
     given = (

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from sigil.core.conn import Conn, Peer
 from sigil.core.http.decoding import BadInput
 from sigil.core.http.headers import Headers
-from sigil.core.http.request import Request
+from sigil.core.http.request import Request, with_field, with_origin, with_params
 from tests.support.core_driver import PEER
 from tests.support.forms import CONTENT_TYPE, part
 from tests.support.forms import form as multipart
@@ -147,3 +148,23 @@ def test_a_multipart_form_has_fields_and_files() -> None:
 def test_bad_input_carries_a_message_and_a_status() -> None:
     error = BadInput("no", 422)
     assert (str(error), error.status, isinstance(error, ValueError)) == ("no", 422, True)
+
+
+def test_a_request_that_is_made_of_another_keeps_all_else() -> None:
+    before = make("/a?b", "b", b"c", Host="d").replace(
+        conn=Conn(3, 4), mount_path="/e", scheme="https", version=0
+    )
+    peer = Peer("192.0.2.1", 5)
+    for after, changed in (
+        (with_origin(before, Headers(), peer, "http"), {"headers", "peer", "scheme"}),
+        (with_field(before, "X", "y"), {"headers"}),
+        (with_params(before, before.params, "/f"), {"mount_path"}),
+    ):
+        assert {
+            name for name in Request.__match_args__ if getattr(before, name) != getattr(after, name)
+        } == changed
+
+
+def test_a_field_is_set_in_the_place_of_those_of_its_name() -> None:
+    request = with_field(make(A="1", B="2"), "a", "3")
+    assert request.headers.pairs == (("B", "2"), ("a", "3"))
