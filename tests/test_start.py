@@ -27,7 +27,13 @@ OF_COROUTINES = (
 )
 OF_UPGRADES = ("hashlib", "_hashlib", "zstandard")
 OF_FILES = ("importlib.resources", "tempfile", "pathlib", "shutil")
-OF_OTHER_PROGRAMS = ("sigil.apps.demo", "sigil.apps.stream", "sigil.cli.reload", "sigil.testing")
+OF_OTHER_PROGRAMS = (
+    "sigil.apps.demo",
+    "sigil.apps.stream",
+    "sigil.apps.files",
+    "sigil.cli.reload",
+    "sigil.testing",
+)
 OF_NOBODY = ("logging.config", "dataclasses", "email", "http.client", "multiprocessing", "platform")
 
 SHOW_LOADED = "\nimport sys\nfor name in {names!r}: print(name, name in sys.modules)"

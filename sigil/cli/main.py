@@ -1,4 +1,4 @@
-"""The command: `sigil serve module:app`, `sigil demo`, `sigil stream`.
+"""The command: `sigil serve module:app`, `sigil demo`, `sigil files DIR`, `sigil stream`.
 
 Theory: a command turns settings into a server and runs it until it has stopped. Everything that can
 be wrong outside this program (no such module, no such address) becomes `CommandError`: a sentence
@@ -6,10 +6,11 @@ and an exit status.
 
 Rules: standard output gets one line, `listening on http://HOST:PORT` (or `unix:PATH`), with the
 real port and flushed, before anything else there; all else goes to stderr. Exit status: 0 after a
-clean stop, 2 for a usage error, 3 for an application that cannot be loaded (or a missing package
-that watching needs), 4 for an address that cannot be listened on, 130 if a command is interrupted
-before there was a server to stop. An interrupt in the fifth of a second before that, while Python
-still imports the package, is the interpreter's, which exits with a traceback and its own status.
+clean stop, 2 for a usage error, 3 for an application or a folder that cannot be had (or a missing
+package that watching needs), 4 for an address that cannot be listened on, 130 if a command is
+interrupted before there was a server to stop. An interrupt in the fifth of a second before that,
+while Python still imports the package, is the interpreter's, which exits with a traceback and its
+own status.
 
 It does not know how to serve: it uses the public face of sigil like any other program. What only
 one of the commands needs, such as the demonstration, is imported by that one.
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from sigil.cli.reload import Inherited
 
 Listeners: TypeAlias = tuple[socket.socket, ...]
-LISTEN_STATUS, INTERRUPT_STATUS = 4, 130
+FOLDER_STATUS, LISTEN_STATUS, INTERRUPT_STATUS = 3, 4, 130
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -302,7 +303,37 @@ def stream(settings: Settings) -> None:
         loop.run()
 
 
-COMMANDS: dict[str, Callable[[Settings], None]] = {"serve": serve, "demo": demo, "stream": stream}
+def files(settings: Settings) -> None:
+    """Serve the files of a folder until SIGINT or SIGTERM."""
+    from sigil import chain, static_files
+    from sigil.apps.files.app import FolderSite, drive
+    from sigil.apps.hosts import HostGuard
+    from sigil.web import cors
+
+    fallback = "index.html" if settings.spa else ""
+    try:
+        handler = static_files(settings.folder, listing=settings.listing, fallback=fallback)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"cannot serve {settings.folder}: {error}", FOLDER_STATUS) from error
+    middleware = [cors(origins="*")] if settings.cors else []
+    site = FolderSite(chain(handler, *middleware))
+    guard = HostGuard()
+    app = guard.guarding(site.handle)
+    server = make_http_server(app, host=settings.host, port=settings.port)
+    _stop_on_signals(server.stop)
+    with _listening(settings) as listeners:
+        guard.hosts = _hosts(settings, listeners)
+        server._listen(listeners, settings.fd is None)
+        print_line("open it in a browser, figures are at /-/; Ctrl-C stops it")
+        drive(server, site)
+
+
+COMMANDS: dict[str, Callable[[Settings], None]] = {
+    "serve": serve,
+    "demo": demo,
+    "files": files,
+    "stream": stream,
+}
 
 
 def _status_of(settings: Settings, command: Callable[[], None]) -> int:

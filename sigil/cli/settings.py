@@ -62,6 +62,10 @@ class Settings(NamedTuple):
     max_line: int = 2**20
     compress: bool = False
     linger: bool = False
+    folder: str = ""
+    listing: bool = False
+    spa: bool = False
+    cors: bool = False
     allow_host: tuple[str, ...] = ()
 
 
@@ -205,6 +209,7 @@ class _AppendToTuple(argparse.Action):
 COMMANDS = {
     "serve": "serve a handler of yours: a function from Request to Response",
     "demo": "serve a live page that draws this machine's load and the server's own ring",
+    "files": "serve the files of a folder, with a page of live figures at /-/",
     "stream": "broadcast every line of standard input to WebSocket and event-stream clients",
 }
 
@@ -212,7 +217,7 @@ COMMANDS = {
 
 _ALL = tuple(COMMANDS)
 _SERVE, _STREAM, _SERVE_STREAM = ("serve",), ("stream",), ("serve", "stream")
-_DEMO_STREAM = ("demo", "stream")
+_FILES, _FOR_HERE = ("files",), ("demo", "files", "stream")
 _PATH, _NAME = _nonempty("path"), _nonempty("name")
 _PORT = _number("a port", 0, MAX_PORT)
 _DESCRIPTOR = _number("a descriptor", 0, MAX_INT)
@@ -224,6 +229,8 @@ FLAGS = (
     # name, commands, metavar, parse, help
     Flag("app", _SERVE, "module:app", _target,
          "the handler to serve"),
+    Flag("folder", _FILES, "DIR", _PATH,
+         "the folder to serve, or a zip"),
     Flag("--host", _ALL, None, _host,
          "the address to listen on"),
     Flag("--port", _ALL, None, _PORT,
@@ -256,6 +263,12 @@ FLAGS = (
          "restart whenever a Python file changes", action="store_true"),
     Flag("--reload-dir", _SERVE, "DIR", _PATH,
          "watch this directory, not --app-dir; may be repeated", action=_AppendToTuple),
+    Flag("--listing", _FILES, None, None,
+         "list a folder that has no index.html", action="store_true"),
+    Flag("--spa", _FILES, None, None,
+         "send index.html in the place of a page that is not there", action="store_true"),
+    Flag("--cors", _FILES, None, None,
+         "let pages of any origin read the files", action="store_true"),
     Flag("--history", _STREAM, "N", _HISTORY,
          "how many of the latest lines a new subscriber is sent"),
     Flag("--topic-field", _STREAM, "NAME", _NAME,
@@ -265,7 +278,7 @@ FLAGS = (
     Flag("--compress", _STREAM, None, None,
          "compress for WebSocket clients that negotiate it: less to send, far more CPU time",
          action="store_true"),
-    Flag("--allow-host", _DEMO_STREAM, "NAME", _allowed_host,
+    Flag("--allow-host", _FOR_HERE, "NAME", _allowed_host,
          "answer to this Host name too, not only to those of this machine; '*' is any; may be "
          "repeated", action=_AppendToTuple),
     Flag("--linger", _STREAM, None, None,

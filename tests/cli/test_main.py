@@ -376,7 +376,7 @@ def test_no_application_ends_with_3(folder: Path, target: str, complaint: str) -
 # -- no address: 4 ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [("serve", "web:app"), ("demo",), ("stream",)])
+@pytest.mark.parametrize("words", [("serve", "web:app"), ("demo",), ("files", "."), ("stream",)])
 def test_an_address_in_use_ends_with_4(folder: Path, words: tuple[str, ...]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -408,6 +408,27 @@ def test_the_demo_says_where_and_what_to_do_then_serves_and_ends() -> None:
         ended = server.end()
     assert ended.status == 0
     assert ended.out.splitlines()[1:] == ["open it in a browser; Ctrl-C stops it"]
+
+
+def test_a_folder_is_served_with_figures_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<h1>home</h1>")
+    (tmp_path / "sub").mkdir()
+    with running("files", str(tmp_path), "--listing", "--spa", "--cors") as server:
+        assert server.first_line == f"listening on http://127.0.0.1:{server.port}\n"
+        assert server.get("/") == (200, "<h1>home</h1>")
+        assert "<table>" in server.get("/sub/")[1]
+        assert "requests per second" in server.get("/-/")[1]
+        assert server.get("/none")[0] == 404
+        ended = server.end()
+    assert ended.status == 0
+    words = "open it in a browser, figures are at /-/; Ctrl-C stops it"
+    assert ended.out.splitlines()[1:] == [words]
+
+
+def test_a_folder_that_is_not_there_ends_with_3(tmp_path: Path) -> None:
+    ended = run("files", str(tmp_path / "none"), "--port", "0", folder=tmp_path)
+    assert ended.status == 3
+    assert "no such folder" in ended.err and ended.err.count("\n") == 1
 
 
 def test_the_demo_can_be_interrupted_as_soon_as_it_listens() -> None:

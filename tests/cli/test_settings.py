@@ -66,6 +66,9 @@ from sigil.core.http.headers import Headers
         (("stream", "--allow-host", ""), "is not the name of a host"),
         (("stream", "--uds", "s", "--allow-host", "a"), "no browser comes to a Unix socket"),
         (("stream", "web:app"), "web:app"),
+        (("files",), "DIR"),
+        (("files", ""), "no path"),
+        (("serve", "web:app", "--spa"), "--spa"),
         (("stream", "--reload"), "--reload"),
         (("stream", "--history", "-1"), "--history"),
         (("stream", "--history", "1048577"), "not a count: a number from 0 to 1048576"),
@@ -177,6 +180,16 @@ def test_each_flag_fills_one_field_of_the_settings() -> None:
         allow_host=("a.example", "::1"),
     )
     assert read_settings(["stream"], "0") == Settings("stream")
+    words = "files site --listing --spa --cors --allow-host a.example --port 0"
+    assert read_settings(words.split(), "0") == Settings(
+        "files",
+        folder="site",
+        listing=True,
+        spa=True,
+        cors=True,
+        allow_host=("a.example",),
+        port=0,
+    )
     assert read_settings(["serve", "a:b"], "0") == Settings("serve", "a:b")
     assert read_settings(["demo"], "0") == Settings("demo")
     assert sorted(flag.field for flag in FLAGS) == sorted(set(Settings._fields) - {"command"})
@@ -198,14 +211,21 @@ def test_the_guide_has_every_flag_and_no_other() -> None:
     text = page.read_text(encoding="utf-8")
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `--")]
     written = [word for row in rows for word in re.findall(r"--[a-z-]+", row)]
-    there_are = {flag.name for flag in FLAGS} - {"app"} | {"--version"}
+    there_are = {flag.name for flag in FLAGS} - {"app", "folder"} | {"--version"}
     assert sorted(word.replace("--no-access-log", "--access-log") for word in written) == sorted(
         there_are
     )
 
 
 @pytest.mark.parametrize(
-    "words", [["--version"], ["serve", "--version"], ["demo", "--version"], ["stream", "--version"]]
+    "words",
+    [
+        ["--version"],
+        ["serve", "--version"],
+        ["demo", "--version"],
+        ["stream", "--version"],
+        ["files", "--version"],
+    ],
 )
 def test_the_version_is_printed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

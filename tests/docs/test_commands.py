@@ -113,6 +113,14 @@ def streaming_log(folder: Path) -> Iterator[int]:
         source.communicate()
 
 
+def check_files(command: str, folder: Path) -> None:
+    """`sigil files` with these very flags, but for the port: the folder is listed."""
+    words = shlex.split(command.replace("--port 8080", "--port 0"))[1:]
+    with serving(sys.executable, "-m", "sigil", *words, folder=ROOT) as port:
+        status, page = http_get(port)
+    assert status == 200 and "guides/</a>" in page
+
+
 def check_stream(command: str, folder: Path) -> None:
     """`sigil stream` behind this very pipe, but for the port: what is in the log is heard, and what
     is added to it."""
@@ -222,6 +230,7 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     ".venv/bin/python -m tests.bench.scaling_cost": check_part_bench,
     ".venv/bin/sigil serve hello:app --port 8080 --": check_serve,
     ".venv/bin/sigil serve hello:app --port 8080": check_taken_port,
+    ".venv/bin/sigil files docs": check_files,
     "tail -n +1 -F app.log": check_stream,
     "curl -sN 'http://127.0.0.1:8080/events": check_event_stream,
     "(sleep 9; time seq": check_writing,
