@@ -218,14 +218,16 @@ class Messaging(Stager):
                 text = "a message was not broadcast: Limits.max_topic_len is less than its topic"
                 write_log(_LOG, logging.WARNING, text)
                 return SendStatus.DROPPED
+        opcode, payload = (TEXT, data.encode()) if type(data) is str else to_message(data)
         options = NO_OPTIONS
         if latest or retain or exclude is not None:
             options = publish_options(latest, retain, exclude)
-        opcode, payload = (TEXT, data.encode()) if type(data) is str else to_message(data)
-        if options.retain and is_too_long_to_retain(len(payload), topic, self._limits):
-            text = "a message was not broadcast, to be retained: Limits.max_retained_len is less"
-            write_log(_LOG, logging.WARNING, text)
-            return SendStatus.DROPPED
+            if retain and is_too_long_to_retain(len(payload), topic, self._limits):
+                text = (
+                    "a message was not broadcast, to be retained: Limits.max_retained_len is less"
+                )
+                write_log(_LOG, logging.WARNING, text)
+                return SendStatus.DROPPED
         guard = self._guard
         if (get_ident() == self._sending_thread and not guard.is_busy) or self._may_send_now():
             guard.is_busy = True

@@ -38,7 +38,6 @@ from .cohort_index import (
 )
 from .encoding import ENCODING_INFO, Encoding
 from .entry import (
-    NO_OPTIONS,
     Published,
     Subscription,
     frame_for,
@@ -176,18 +175,19 @@ def skip_numbers(broadcast: Broadcast, count: int) -> Broadcast:
     return broadcast.replace(ring=ring_skip(broadcast.ring, count))
 
 
-def append_pending(broadcast: Broadcast, entries: tuple[Published, ...], length: int) -> Broadcast:
-    """The broadcast with these entries of `length` bytes published, which fit.
+def append_pending(
+    broadcast: Broadcast, entries: tuple[Published, ...], length: int, has_options: bool = True
+) -> Broadcast:
+    """The broadcast with these entries of `length` bytes published, which fit; some may have
+    options.
 
     The tail moves at once, for what will be overwritten when they are committed; and what they
     supersede is so at once.
     """
     ring, excluded = broadcast.ring, broadcast.pending_excluded
-    for entry in entries:
-        if entry.options is not NO_OPTIONS:
-            ring = with_latest(ring, entries, broadcast.next_number)
-            excluded += tuple(_excluded_by(entries))
-            break
+    if has_options:
+        ring = with_latest(ring, entries, broadcast.next_number)
+        excluded += tuple(_excluded_by(entries))
     pending, pending_len = broadcast.pending + entries, broadcast.pending_len + length
     ring = ring_reserve(ring, len(pending), pending_len)
     return _with_pending(broadcast, ring, pending, pending_len, excluded)

@@ -21,7 +21,7 @@ from ..broadcast.broadcast import (
 )
 from ..broadcast.encode import encode_entries, encode_entry
 from ..broadcast.encoding import Encoding
-from ..broadcast.entry import Publication, Published, entry_len, plain_entries
+from ..broadcast.entry import NO_OPTIONS, Publication, Published, entry_len, plain_entries
 from ..broadcast.laggards import (
     filed_under,
     laggards_passed,
@@ -48,10 +48,13 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
     flushed or laggards are disconnected to make room.
     """
     broadcast, limits = server.broadcast, server.limits
-    messages, refused = _without_too_long(event.messages, limits)
-    if refused:
-        server, effects = publish(server, Publish(messages), parse)
-        return server, refused + effects
+    messages = event.messages
+    with_options = [message for message in messages if message[3] is not NO_OPTIONS]
+    if with_options:
+        messages, refused = _without_too_long(messages, limits)
+        if refused:
+            server, effects = publish(server, Publish(messages), parse)
+            return server, refused + effects
     if not has_subscribers(broadcast, limits):
         return _skip(server, messages)
     entries = encoded = plain_entries(messages)
@@ -61,7 +64,7 @@ def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[
     else:
         length = sum([len(entry.frame) for entry in entries])
     if fits(broadcast, len(encoded), length):
-        after, effects = _append(server, encoded, length, parse)
+        after, effects = _append(server, encoded, length, parse, bool(with_options))
         if len(entries) == 1 or not _depends_on_order(broadcast, after.broadcast):
             return after, effects
     return _publish_one_by_one(server, entries, parse)
@@ -140,28 +143,29 @@ def _publish_one(server: Server, entry: Published, parse: Parse) -> tuple[Server
         text = f"a message of about {length} bytes was not broadcast"
         reason = "Limits.outgoing_buffer_sz is less"
         return server, [Log(SERVER_LOG, LogLevel.WARNING, f"{text}: {reason}")]
+    has_options = entry.options is not NO_OPTIONS
     if fits(server.broadcast, 1, length):
-        return _append(server, (entry,), length, parse)
+        return _append(server, (entry,), length, parse, has_options)
     server, flushed = flush(server, FLUSH_ALL, parse)
-    server, more = _append(server, (entry,), length, parse)
+    server, more = _append(server, (entry,), length, parse, has_options)
     return server, flushed + more
 
 
 def _append(
-    server: Server, entries: tuple[Published, ...], length: int, parse: Parse
+    server: Server, entries: tuple[Published, ...], length: int, parse: Parse, has_options: bool
 ) -> tuple[Server, list[Effect]]:
-    """The server with these encoded entries pending, which fit and are `length` bytes together;
-    laggards that need what they overwrite are disconnected.
+    """The server with these encoded entries pending, which fit and are `length` bytes together, and
+    of which some have options, or none; laggards that need what they overwrite are disconnected.
     """
     ring_before, number = server.broadcast.ring, server.broadcast.next_number
-    broadcast = append_pending(server.broadcast, entries, length)
+    broadcast = append_pending(server.broadcast, entries, length, has_options)
     totals = server.totals
     if broadcast.encoding_counts and Encoding.SSE in dict(broadcast.encoding_counts):
         skipped = sum([entry.frame[0] & 0x0F != Opcode.TEXT for entry in entries])
         totals = totals.replace(sse_skipped=totals.sse_skipped + skipped)
-    server, effects = retain_published(
-        with_broadcast(server, broadcast, totals), enumerate(entries, number)
-    )
+    server, effects = with_broadcast(server, broadcast, totals), list[Effect]()
+    if has_options:
+        server, effects = retain_published(server, enumerate(entries, number))
     if broadcast.ring.tail_number <= broadcast.lowest_cursor:
         return server, effects
     # what the entries supersede is needed no more, also if they overwrite what supersedes it
