@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.bench.route_cost import CONN_CNTS, PATHS
 from tests.bench.rows import ROWS, Growth, Row
 from tests.bench.servers import SERVERS, can_run
 from tests.support.work import SITUATIONS
@@ -139,6 +140,16 @@ def test_the_parts_of_a_request_are_those_of_all_rows() -> None:
         *parts, total = map(float, row[2:])
         assert len(parts) == 4
         assert abs(sum(parts) - total) < 0.05
+
+
+def test_routes_are_compared_with_a_handler_for_each_path() -> None:
+    done = run_module("tests.bench.route_cost", "--rounds", "10")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()[3:]]
+    assert [(row[0], row[1]) for row in rows] == [
+        (str(conn_cnt), words) for conn_cnt in CONN_CNTS for words in PATHS
+    ]
+    assert all(float(figure) > 0 for row in rows for figure in row[2:5])
 
 
 def test_the_table_of_scaling_has_a_row_for_each_situation_and_each_input() -> None:

@@ -227,6 +227,7 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     ".venv/bin/python -m pip install -q -e '.[bench": check_extras,
     ".venv/bin/python -m tests.bench --": check_bench,
     ".venv/bin/python -m tests.bench.request_parts": check_part_bench,
+    ".venv/bin/python -m tests.bench.route_cost": check_part_bench,
     ".venv/bin/python -m tests.bench.scaling_cost": check_part_bench,
     ".venv/bin/sigil serve hello:app --port 8080 --": check_serve,
     ".venv/bin/sigil serve hello:app --port 8080": check_taken_port,
