@@ -18,7 +18,7 @@ from ..http.response import Response
 from .client import Client
 from .client_status import subscriber_of
 from .context import Context, Step
-from .responses import send_response
+from .responses import readable_elsewhere, send_response
 from .send_queue import Dequeued
 from .subscriber import RetainedPlace, Subscriber
 from .websocket_send import dequeue_for
@@ -74,7 +74,8 @@ def _response(client: Client, dequeued: Dequeued, context: Context) -> Response:
     last = position_line(_position_after(dequeued.subscriber, context))
     lines = (polling.opening, *dequeued.segments, last)
     body = last if lines == (last, last) else b"".join(lines)
-    return polling.response.replace(body=body)
+    response = polling.response.replace(body=body)
+    return readable_elsewhere(response, client.outstanding[0], context)
 
 
 def _position_after(subscriber: Subscriber, context: Context) -> str:

@@ -218,14 +218,22 @@ def _encode_stream(client: Client, response: Response, context: Context) -> Enco
     why it cannot be sent; that of an event stream says whose pages may read it.
     """
     head, closes = client.outstanding[0], _is_last_response(client, 0, context)
-    encoded = encode_response(response, head, closes, context.date)
-    body, headers = response.body, head.headers
-    is_of_events = isinstance(body, EventStream) or (isinstance(body, StreamedBody) and body.is_sse)
-    if isinstance(encoded, str) or not is_of_events or "origin" not in headers.combined:
-        return encoded
-    more = cross_origin_fields(headers, context.limits.origins, response.headers)
-    readable = response.replace(headers=(*response.headers, *more))
-    return encode_response(readable, head, closes, context.date)
+    body = response.body
+    if isinstance(body, EventStream) or (isinstance(body, StreamedBody) and body.is_sse):
+        response = readable_elsewhere(response, head, context)
+    return encode_response(response, head, closes, context.date)
+
+
+def readable_elsewhere(response: Response, head: Head, context: Context) -> Response:
+    """The response, with the fields by which pages of other origins may read it, if those of the
+    request's Origin may; one that cannot be sent as it is stays so.
+    """
+    if "origin" not in head.headers.combined:
+        return response
+    if isinstance(encode_response(response, head, False, context.date), str):
+        return response
+    more = cross_origin_fields(head.headers, context.limits.origins, response.headers)
+    return response.replace(headers=(*response.headers, *more), prepared=None)
 
 
 def _send_event_stream(

@@ -118,7 +118,7 @@ def told(origin: str | None, origins: tuple[str, ...] | None, response: Response
 
 
 OWN, THERE = "http://server.example.com", "https://app.example.com"
-STREAMS = [Response.sse(), Response.sse(["a"])]
+STREAMS = [Response.sse(), Response.sse(["a"]), Response.poll(timeout=0)]
 
 
 @pytest.mark.parametrize("response", STREAMS)
