@@ -190,6 +190,9 @@ class FormReader:
         (where `tempfile` puts them, if None). A body of more than `max_len` bytes is refused with
         413.
         """
+        for name, number in (("spool_len", spool_len), ("max_len", max_len or 0)):
+            if type(number) is not int or number < 0:
+                raise ValueError(f"{name} is a number of bytes, not {number!r}")
         self._bounds = bounds
         self._max_len = max_len
         self._length = 0
@@ -206,9 +209,12 @@ class FormReader:
         self._files: list[SpooledFile] = []
         self._is_open = True
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes | bytearray | memoryview) -> None:
         """Take the next bytes of the body."""
         self._check_open()
+        if not isinstance(chunk, bytes | bytearray | memoryview):
+            raise TypeError(f"a piece of a body is bytes, not {type(chunk).__name__}")
+        chunk = bytes(chunk)  # which is the object itself if it is one
         try:
             self._length += len(chunk)
             if self._max_len is not None and self._length > self._max_len:

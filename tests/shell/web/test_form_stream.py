@@ -8,6 +8,7 @@ import shutil
 import warnings
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -121,6 +122,24 @@ def test_a_body_may_have_a_bound() -> None:
         with pytest.raises(BadInput, match=f"longer than {len(END)} bytes") as caught:
             reader.feed(b"x")
         assert caught.value.status == 413
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_a_piece_is_bytes_of_whatever_kind(kind: Any) -> None:
+    with FormReader(CONTENT_TYPE) as reader:
+        piece = bytearray(BODY)
+        reader.feed(kind(piece))
+        piece[:] = bytes(len(piece))
+        assert len(reader.finish().files) == 2
+    with FormReader(CONTENT_TYPE) as reader, pytest.raises(TypeError, match="is bytes, not str"):
+        reader.feed("x")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("option", ["spool_len", "max_len"])
+@pytest.mark.parametrize("value", [-1, 0.5, "1"])
+def test_a_length_that_makes_no_sense_is_refused_at_once(option: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{option} is a number of bytes, not {value!r}"):
+        FormReader(CONTENT_TYPE, **{option: value})
 
 
 # -- where it is kept ------------------------------------------------------------------------------
