@@ -3,8 +3,9 @@
 Theory: what is announced follows from the broadcast alone (`joining`), and is the same over every
 transport; how it is written is a matter of its encoding.
 
-Rules: a WebSocket that has not asked for positions is sent none. A gap comes with the position
-behind it. It does not know when anything is announced.
+Rules: a WebSocket that has not asked for positions is sent none. A gap has the position behind it,
+and comes instead of that: whoever is cut off between the two would come back with the position, and
+never know of the gap. It does not know when anything is announced.
 """
 
 from ..http.ndjson import gap_line, position_line
@@ -24,8 +25,8 @@ def announce_position(subscription: Subscription, position: str) -> bytes:
 
 
 def announce_start(subscription: Subscription, position: str, gap: str) -> bytes:
-    """What sends a subscriber its first position, and the gap before that, which is JSON, if it is
-    not empty; empty for one that has not asked for that.
+    """What sends a subscriber its first position, or the gap before that, which is JSON and has the
+    position, if it is not empty; nothing for one that has not asked for that.
     """
     if subscription.encoding is Encoding.LINES:
         return gap_line(gap) if gap else position_line(position)
@@ -34,5 +35,5 @@ def announce_start(subscription: Subscription, position: str, gap: str) -> bytes
     if subscription.encoding is Encoding.SSE:
         return encode_gap(gap, position)
     if subscription.has_positions:
-        return position_frame(position) + gap_frame(gap)
+        return gap_frame(gap)
     return b""

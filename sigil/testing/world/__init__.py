@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from ...core.close_reasons import CloseReason
 from ...core.conn import Peer
@@ -29,6 +29,7 @@ from ...core.server.slots import find_client
 from .checks import CHECKS
 from .clients import HttpClient, SimulatedClient, WebSocketClient
 from .event_stream_client import EventStreamClient
+from .following_client import Follower, FollowingClient
 from .model import Expectation, Violation
 from .network import Behaviour, UnreliableWire
 from .program import PROGRAM_CLOSE_CODE, Program
@@ -101,6 +102,7 @@ class World:
             self.program.handle, limits, self.program.callbacks, rng, self.trace
         )
         self.clients: list[SimulatedClient] = []
+        self._followers: list[Follower] = []
         self._clients_left = rng.randint(2, 6)
         self._ticks = rng.randint(1 if is_held_up else 8, 30)
         self._is_idle = False
@@ -153,6 +155,8 @@ class World:
                 WebSocketClient,
                 partial(EventStreamClient, self.program.model),
                 HttpClient,
+                self._following_client,
+                self._following_client,
             )
         )
         cuts = rng.choice((0.0, 0.0, 0.3))
@@ -167,6 +171,19 @@ class World:
         ticks_until_stalled = rng.choice((1_000, 1_000, rng.randint(3, 15)))
         self.clients.append(kind(wire, rng, rng.choice((5, 50, 500)), ticks_until_stalled))
         self.server.network.connect(wire)
+
+    def _following_client(
+        self, wire: UnreliableWire, rng: Random, max_read_per_tick: int, ticks_until_stalled: int
+    ) -> FollowingClient:
+        """A client that goes on where one was whose connection is over, or that is new."""
+        self._clients_left += rng.random() < 0.6
+        busy = {one.follower for one in self.clients if _is_following(one)}
+        free = [follower for follower in self._followers if follower not in busy]
+        if not free or rng.random() < 0.3:
+            names = rng.choice(("r", "q.a", "r.q", "a", "-"))
+            free = [Follower(self.program.model, names)]
+            self._followers += free
+        return FollowingClient(rng.choice(free), wire, rng, max_read_per_tick, ticks_until_stalled)
 
     def _tick(self, seconds: float) -> None:
         """Tick the clients and the server once, and check all invariants."""
@@ -231,6 +248,7 @@ class World:
         """The violations after a tick."""
         event_streams = self.server.event_streams()
         self.program.model.tail_number = self.server.state.broadcast.ring.tail_number
+        yield from self._retained()
         for client in self.clients:
             try:
                 if isinstance(client, WebSocketClient):
@@ -253,6 +271,17 @@ class World:
             for client in self.clients:
                 if isinstance(client, WebSocketClient) and client.expectation is not None:
                     yield from self._buffered(client, client.expectation)
+
+    def _retained(self) -> Iterator[Violation]:
+        """Check that what is retained is the last of each topic that is to be, or was dropped."""
+        model, messages = self.program.model, self.server.state.broadcast.retained.messages
+        found = {topic: message.number for topic, message in messages.items()}
+        model.retained_numbers = frozenset(found.values())
+        expected = dict(sorted(model.retained.items(), key=lambda item: item[1]))
+        while len(expected) > self.limits.max_retained_topics:
+            del expected[next(iter(expected))]
+        if found != expected:
+            yield Violation("retained", f"{found} are retained, not {expected}")
 
     def _match_expectation(self, client: WebSocketClient) -> None:
         """Give a client its expectation once there is one."""
@@ -326,6 +355,10 @@ class World:
                 yield Violation(
                     "missing", f"{client.wire.peer} was not sent {client.missing()[:3]}"
                 )
+            if self._is_idle and isinstance(client, FollowingClient) and client.is_waiting():
+                missing = client.follower.missing()
+                if missing:
+                    yield Violation("missing", f"{client.wire.peer} was not sent {missing[:3]}")
             if (
                 self._is_idle
                 and isinstance(client, HttpClient)
@@ -391,6 +424,11 @@ class World:
         )
 
 
+def _is_following(client: SimulatedClient) -> TypeGuard[FollowingClient]:
+    """True for a connection of a follower that is not over."""
+    return isinstance(client, FollowingClient) and not client.is_gone
+
+
 def _skips(client: SimulatedClient) -> bool:
     """True for a subscriber that is moved on if it falls off the ring."""
     if isinstance(client, WebSocketClient):
@@ -415,6 +453,7 @@ def draw_limits(rng: Random, is_held_up: bool = False) -> Limits:
         max_queued_requests=rng.choice((1, 4, 64)),
         ws_ping_interval=rng.choice((LONG_SECONDS, LONG_SECONDS, 0.5)),
         header_timeout=LONG_SECONDS,
+        max_retained_topics=rng.choice((1, 100)),
         max_ws_connection_cnt=rng.choice((2, 1_024, 1_024, 1_024)),
     )
     if not is_held_up:

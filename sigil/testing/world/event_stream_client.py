@@ -20,8 +20,8 @@ from .model import Model, Violation, topics_in
 from .network import UnreliableWire
 
 _EVENT = re.compile(
-    rb"id: 0-([0-9]+)\n(?:data: ([^\n]*)\n)?\n"
-    rb"|event: gap\nid: 0-([0-9]+)\ndata: (\{[^\n]*\})\n\n|:\n\n"
+    rb"id: 0-([0-9]+)(?:\.[0-9]+)?\n(?:data: ([^\n]*)\n)?\n"
+    rb"|event: gap\nid: 0-([0-9]+)(?:\.[0-9]+)?\ndata: (\{[^\n]*\})\n\n|:\n\n|data: ([^\n]*)\n\n"
 )
 _REQUEST = "GET /events/{}/{}/{} HTTP/1.1\r\nHost: h\r\n{}\r\n"
 
@@ -101,6 +101,8 @@ class EventStreamClient(SimulatedClient):
         """Take one event."""
         if event[4] is not None:
             self._take_gap(event)
+        elif event[5] is not None:
+            self._receive_retained(event[5].decode())
         elif event[2] is not None:
             self._receive(int(event[1]) - 1, event[2].decode())
         elif event[1] is not None:
@@ -151,6 +153,16 @@ class EventStreamClient(SimulatedClient):
         is_past = self.next_number is not None and number < self.next_number
         end = self._model.ended.get(self.wire.peer, len(self._model.published))
         return not is_past and number < end and self.is_subscribed(number)
+
+    def _receive_retained(self, text: str) -> None:
+        """Take a message that is retained, which has no position."""
+        numbers = [
+            number
+            for number, said in enumerate(self._model.published)
+            if said.message == text and said.options.retain and self.is_subscribed(number)
+        ]
+        if not numbers:
+            raise Violation("retained", f"{self.wire.peer} was sent {text[:14]!r}, which is not")
 
     def _receive(self, number: int, text: str) -> None:
         """Take a message."""

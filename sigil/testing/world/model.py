@@ -35,6 +35,10 @@ def topics_in(names: str) -> frozenset[Topic]:
     return frozenset((ALL_TOPICS,)) if "all" in topics else topics
 
 
+RETAINED_TOPICS = ("r", "q")
+"""The topics on which messages are retained; only those who go on where they were have them."""
+
+
 def frame_len(message: Message, encoding: Encoding = Encoding.PLAIN) -> int:
     """Bytes of the frame that carries this message to a client."""
     return len(encode_message(*to_message(message), encoding))
@@ -97,6 +101,8 @@ class Expectation:
         """How many of those were still in the ring."""
         self.has_begun = False
         self.received = 0
+        self.retained: set[Message] = set()
+        """What came before all else because it is retained."""
 
     @property
     def is_open(self) -> bool:
@@ -110,10 +116,14 @@ class Expectation:
     @property
     def is_known(self) -> bool:
         """True if it is known which messages it must receive."""
-        return self.has_begun or not (self.history or self.window)
+        has_retained = ALL_TOPICS in self.topics and bool(self._model.retained)
+        return self.has_begun or not (self.history or self.window or has_retained)
 
     def receive(self, message: Message) -> None:
         """Take a message that has arrived; `Violation` if it is not the next one that it must."""
+        if not self.has_begun and self._is_retained(message):
+            self.retained.add(message)
+            return
         if not self.has_begun:
             self._begin(message)
         place, following = self.received, self.expected[self.received : self.received + 3]
@@ -129,10 +139,20 @@ class Expectation:
             )
         self.received = place + 1
 
+    def _is_retained(self, message: Message) -> bool:
+        """True for a message that may come first because it is retained."""
+        if ALL_TOPICS not in self.topics:
+            return False
+        return any(
+            said.message == message and said.options.retain for said in self._model.published
+        )
+
     def _may_miss(self, item: "Expected") -> bool:
         """True for a message that need not arrive any more."""
         if item.number is None:
             return False
+        if item.message in self.retained:
+            return True  # it came before all else
         is_skipped = self.skips and item.number < self._model.tail_number
         return is_skipped or self._model.is_superseded(item.number)
 
@@ -151,7 +171,7 @@ class Expectation:
         start = messages.index(message) if message in messages else self.joined
         count = sum(not self._may_miss(item) for item in before[start:])
         # which were superseded, or skipped, when it was decided where it begins, nobody has noted
-        is_certain = not (self.skips or any(item.is_latest for item in before))
+        is_certain = not (self.skips or self.retained or any(item.is_latest for item in before))
         min_count = min(self.history, self.kept) if is_certain else 0
         if not min_count <= count <= self.history + self.window:
             raise Violation(
@@ -187,6 +207,10 @@ class Model:
         self._newest: dict[str | None, int] = {}
         self._newest_text: dict[str | None, int] = {}
         """The last numbers published with `latest`, by topic; and of texts among these."""
+        self.retained: dict[str, int] = {}
+        """The number of the last message that is retained on each topic."""
+        self.retained_numbers: frozenset[int] = frozenset()
+        """The numbers of what the server retains, as of the last tick."""
         self.upgrading: dict[Peer, Expectation] = {}
         self.expectations: dict[Conn, Expectation] = {}
         self.ended: dict[Peer, int] = {}
@@ -227,6 +251,8 @@ class Model:
         """Note a broadcast."""
         number, publication = len(self.published), Publication(message, topic, options)
         self.published.append(publication)
+        if options.retain and topic is not None:
+            self.retained[topic] = number
         if options.latest:
             self._newest[topic] = number
             if isinstance(message, str):

@@ -26,12 +26,13 @@ from ...core.websocket.fragments import Message
 from ...shell.callbacks import Callbacks
 from ...shell.program.deferred import Deferred
 from .clients import body_of, encoding_of
-from .model import Expected, Model, Violation, frame_len, topics_in
+from .model import RETAINED_TOPICS, Expected, Model, Violation, frame_len, topics_in
 
 if TYPE_CHECKING:
     from .traced_server import TracedServer
 
 TOPICS = (None, None, "a", "b", "*")
+POLL_SECONDS = 3.0
 TICKS_TO_CATCH_UP = 6
 PROGRAM_CLOSE_CODE = 4000
 """The code with which this program closes a WebSocket."""
@@ -44,6 +45,8 @@ class Program:
         self.server: TracedServer
         self.rng = rng
         self.model = Model()
+        self.following: set[Conn] = set()
+        """The WebSockets of those who go on where they were, to whom it sends nothing alone."""
         self.opened: list[Conn] = []
         self.closed: dict[Conn, CloseReason] = {}
         self.is_silent = False
@@ -59,6 +62,7 @@ class Program:
         code.
         """
         self._limits = limits
+        self.retains = rng.random() < 0.5
         self._count = 0
         message: Callable[..., object] = self._on_message_later if is_async else self._on_message
         self.callbacks = Callbacks(
@@ -79,6 +83,12 @@ class Program:
         if kind == "events":
             topics, history, slow = topics_in(number), int(rest[0]), rest[1]
             return Response.sse(topics=in_order(topics), history=history, slow=slow)
+        if kind == "follow":
+            self.following.add(request.conn)
+            return Response.upgrade(topics=in_order(topics_in(number)))
+        if kind == "poll":
+            after, wanted = request.args["after"], in_order(topics_in(number))
+            return Response.poll(after=after, topics=wanted, timeout=POLL_SECONDS)
         if self.rng.random() < 0.2:
             self.act()
         if kind == "ticker":
@@ -114,6 +124,8 @@ class Program:
         self.closed[conn] = reason
 
     def _on_ws_open(self, server: object, conn: Conn, request: Request) -> None:
+        if conn in self.following:
+            return
         if conn in self.model.expectations:
             self.violations.append(Violation("ends", f"{conn} became a WebSocket twice"))
         self.model.open(request.peer, conn, self.server.ring_topics())
@@ -133,7 +145,9 @@ class Program:
 
     def _on_ws_close(self, server: object, conn: Conn, reason: CloseReason, code: int) -> None:
         expectation = self.model.expectations.get(conn)
-        if expectation is None or expectation.has_ended:
+        if conn in self.following:
+            self.following.remove(conn)
+        elif expectation is None or expectation.has_ended:
             self.violations.append(
                 Violation("ends", f"{conn} ended as a WebSocket without having been one")
             )
@@ -186,6 +200,8 @@ class Program:
 
     def _publish(self) -> None:
         message, topic, options = self._message(), self.rng.choice(TOPICS), self._options()
+        if self.retains and self.rng.random() < 0.3:
+            topic, options = self.rng.choice(RETAINED_TOPICS), options.replace(retain=True)
         self.server.trace.add("publish", (message, topic, options))
         dropped = self.server.dropped_count()
         length = frame_len(message)
@@ -195,7 +211,11 @@ class Program:
             count, total = self.ticks[-1]
             self.ticks[-1] = count + 1, total + self.server.ring_len(message)
         status = self.server.broadcast(
-            message, topic=topic, latest=options.latest, exclude=options.exclude
+            message,
+            topic=topic,
+            latest=options.latest,
+            retain=options.retain,
+            exclude=options.exclude,
         )
         was_dropped = self.server.dropped_count() > dropped
         is_lost = status is SendStatus.DROPPED
