@@ -30,6 +30,7 @@ from .shell.web.chain import (
 from .shell.web.content import compress, etag
 from .shell.web.cors import cors
 from .shell.web.form_stream import FormReader, SpooledFile, SpooledForm
+from .shell.web.pieces import in_pieces
 from .shell.web.proxies import trusted_proxies
 from .shell.web.signatures import sign, unsign
 
@@ -59,6 +60,7 @@ __all__ = [
     "cors",
     "etag",
     "guarding",
+    "in_pieces",
     "map_result",
     "match",
     "preparing",

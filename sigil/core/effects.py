@@ -106,6 +106,49 @@ class Handle(Value):
 
 
 @final
+class AskBody(Value):
+    """Ask the program how it wants the body of `request`, which comes without it, and report
+    `BodyChosen`; or, if it answers the request right away, `HandlerReturned`.
+    """
+
+    __match_args__ = ("ticket", "request")
+    __slots__ = __match_args__
+
+    def __init__(self, ticket: Ticket, request: Request) -> None:
+        self.ticket: Final = ticket
+        self.request: Final = request
+
+
+@final
+class HandlePieces(Value):
+    """Call the handler with `request`, whose body comes in pieces. Each that it wants is reported
+    by `BodyWanted`, and what it returns by `HandlerReturned`.
+    """
+
+    __match_args__ = ("ticket", "request")
+    __slots__ = __match_args__
+
+    def __init__(self, ticket: Ticket, request: Request) -> None:
+        self.ticket: Final = ticket
+        self.request: Final = request
+
+
+@final
+class BodyPiece(Value):
+    """Give the program the piece of a body that it waits for; nothing comes behind the last one,
+    which may be empty.
+    """
+
+    __match_args__ = ("ticket", "data", "is_last")
+    __slots__ = __match_args__
+
+    def __init__(self, ticket: Ticket, data: bytes, is_last: bool) -> None:
+        self.ticket: Final = ticket
+        self.data: Final = data
+        self.is_last: Final = is_last
+
+
+@final
 class CallWsOpen(Value):
     """Call `Callbacks.ws_open`: `request` has turned `conn` into a WebSocket. Then report
     `Delivered`.
@@ -370,6 +413,9 @@ Effect: TypeAlias = (
     | CallSseOpen
     | CallSseClose
     | Handle
+    | AskBody
+    | HandlePieces
+    | BodyPiece
     | Pull
     | SendFile
     | CloseBody

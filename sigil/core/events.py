@@ -193,6 +193,29 @@ class Postponed(Value):
 
 
 @final
+class BodyChosen(Value):
+    """The program has said how it wants the body of the request `ticket`: in pieces, or whole."""
+
+    __match_args__ = ("ticket", "is_in_pieces")
+    __slots__ = __match_args__
+
+    def __init__(self, ticket: Ticket, is_in_pieces: bool) -> None:
+        self.ticket: Final = ticket
+        self.is_in_pieces: Final = is_in_pieces
+
+
+@final
+class BodyWanted(Value):
+    """The program waits for the next piece of the body of the request `ticket`."""
+
+    __match_args__ = ("ticket",)
+    __slots__ = __match_args__
+
+    def __init__(self, ticket: Ticket) -> None:
+        self.ticket: Final = ticket
+
+
+@final
 class StreamChunk(Value):
     """The streamed body of the response to `ticket` yielded a chunk."""
 
@@ -377,6 +400,8 @@ Event: TypeAlias = (
     | HandlerReturned
     | HandlerFailed
     | Postponed
+    | BodyChosen
+    | BodyWanted
     | StreamChunk
     | StreamEnded
     | FileSent
@@ -397,7 +422,7 @@ def conn_of(event: Event) -> Conn | None:
     match event:
         case HandlerReturned() | HandlerFailed() | Postponed():
             return event.ticket.conn
-        case StreamChunk() | StreamEnded() | FileSent():
+        case StreamChunk() | StreamEnded() | FileSent() | BodyChosen() | BodyWanted():
             return event.ticket.conn
         case (
             Received()

@@ -124,6 +124,14 @@ class Limits(NamedTuple):
     connections. Beyond this the oldest is evicted if `full_policy` is `"evict"`, else the new one
     is sent 503.
     """
+    max_streamed_body_len: int = 2**31 - 1
+    """Bytes of a request's body that the program takes in pieces: what it has taken is held no
+    more, so this bounds no memory. 413 beyond.
+    """
+    max_body_piece_len: int = 262_144
+    """Bytes of a body that is taken in pieces that are held until the program wants the next one.
+    No more is read meanwhile, so that the client waits.
+    """
     max_ws_recv_frame_len: int = 2**24
     """Bytes of the payload of one frame from a client. Close code 1009 beyond, before the payload
     is read.

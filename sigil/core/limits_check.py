@@ -34,6 +34,7 @@ _AT_LEAST_ONE: Final = frozenset(
         "max_read_len",
         "max_read_len_per_tick",
         "max_body_read_len_per_tick",
+        "max_body_piece_len",
         "max_rounds_per_tick",
         "outgoing_buffer_sz",
         "max_ws_send_frame_cnt",

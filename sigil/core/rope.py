@@ -29,6 +29,11 @@ def rope_append(rope: Rope, piece: bytes) -> Rope:
     return (*rope, piece)
 
 
+def rope_len(rope: Rope) -> int:
+    """The bytes of a rope."""
+    return sum([len(piece) for piece in rope])
+
+
 def rope_join(rope: Rope) -> bytes:
     """The bytes of a rope; those of a rope with one piece are that piece, not a copy."""
     return rope[0] if len(rope) == 1 else b"".join(rope)

@@ -181,7 +181,12 @@ class HttpServer(Stopping):
         microseconds = time.time_ns() // 1_000
         limits = self._effective_limits()
         new = make_server(
-            limits, time.monotonic(), int(time.time()), logs_access, epoch=microseconds
+            limits,
+            time.monotonic(),
+            int(time.time()),
+            logs_access,
+            microseconds,
+            self._application.asks_for_body,
         )
         self._engine.begin(
             new.replace(

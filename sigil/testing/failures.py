@@ -76,4 +76,6 @@ def recording_failures(handler: Handler, errors: list[BaseException]) -> Callabl
             errors.append(error)
             raise
 
+    if hasattr(handler, "before_body"):
+        call.before_body = handler.before_body  # type: ignore[attr-defined]
     return call

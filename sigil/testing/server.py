@@ -76,7 +76,13 @@ class MemoryServer(Messaging):
         super().__init__(
             limits,
             Engine(
-                make_server(limits, 0.0, 0, logs_access=True),
+                make_server(
+                    limits,
+                    0.0,
+                    0,
+                    logs_access=True,
+                    asks_for_body=hasattr(handler, "before_body"),
+                ),
                 parse_headers_only,
                 self._read_time,
                 advance,

@@ -8,9 +8,10 @@ Rules: no time passes unless a probe turns the clock. An answer is owed from the
 client's window did not take. It does not know deadlines, WebSockets or sockets.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 from sigil import Deferred, Limits, Request, Response
+from sigil.core.server.slots import clients_of
 from sigil.shell.loop.head_cache import cached_parser
 from sigil.testing import Client, Connection
 from tests.limits.row import Row, end_of, fate, fine
@@ -355,6 +356,45 @@ def remember_long(limits: Limits, length: int) -> str:
     return "known" if parse(data) is parse(bytes(bytearray(data))) else "not known"
 
 
+class Uploads:
+    """A program that takes every body in pieces: all of it, or, at `/held`, nothing."""
+
+    def __call__(self, request: Request) -> object:
+        return Deferred() if request.path == "/held" else self.take(request)
+
+    def before_body(self, request: Request) -> str:
+        """All bodies come in pieces."""
+        return "stream"
+
+    def take(self, request: Request) -> Generator[None, bytes, Response]:
+        """Take all pieces."""
+        while (yield):
+            pass
+        return fine(request)
+
+
+def in_pieces(limits: Limits, length: int) -> str:
+    """A body of so many bytes, which is taken in pieces."""
+    connection = Client(Uploads(), limits=limits).connect()
+    connection.send(POST % (b"Content-Length: %d" % length))
+    if not connection.received:
+        connection.send(bytes(length))
+    return fate(connection)
+
+
+def held(limits: Limits, length: int) -> str:
+    """Whether a connection is read of whose body so many bytes are held, and no more fit into its
+    buffer.
+    """
+    client = Client(Uploads(), limits=limits)
+    connection = client.connect()
+    connection.send(POST.replace(b"/", b"/held", 1) % b"Content-Length: 1000")
+    connection.send(bytes(length))
+    connection.send(bytes(limits.max_header_len))
+    (record,) = clients_of(client.state.slots)
+    return f"held, watched for {record.outgoing.interest.name}"
+
+
 TWO = Limits(max_connection_cnt=2)
 BODY, ALIAS = Limits(max_body_len=10), Limits(max_request_len=10)
 TURNED_AWAY = "503 with Retry-After 1"
@@ -430,6 +470,24 @@ ROWS = (
         11,
         "200 open",
         "413 LARGE_REQUEST",
+    ),
+    Row(
+        "max_streamed_body_len",
+        Limits(max_body_len=5, max_streamed_body_len=10),
+        in_pieces,
+        10,
+        11,
+        "200 open",
+        "413 LARGE_REQUEST",
+    ),
+    Row(
+        "max_body_piece_len",
+        Limits(max_body_piece_len=101, max_header_len=100),
+        held,
+        100,
+        101,
+        "held, watched for READ",
+        "held, watched for NOTHING",
     ),
     Row(
         "max_chunk_line_len",

@@ -19,6 +19,7 @@ CONTEXT = Context(
     DATE,
     False,
     False,
+    False,
     parse_headers_only,
     10**9,
     True,

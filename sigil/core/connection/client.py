@@ -61,6 +61,21 @@ class Phase(IntEnum):
     """They are the header of the PROXY protocol, before the first request."""
 
 
+class BodyMode(IntEnum):
+    """How the program is given the body of the request that is being read."""
+
+    WHOLE = 0
+    """With the request, when it has come."""
+    QUEUED = 1
+    """The program is to be asked, when what came before is answered."""
+    ASKED = 2
+    """The program was asked."""
+    HELD = 3
+    """In pieces; the program is at work on what it was given."""
+    WANTED = 4
+    """In pieces; the program waits for the next one."""
+
+
 @final
 class BodyPace(Value):
     """Since when a body is waited for, and how many seconds that it gained by coming faster than it
@@ -81,7 +96,7 @@ class Incoming(Value):
 
     __match_args__ = (
         "phase", "buffer", "scan", "head", "body", "expects_continue", "final_error",
-        "peer_half_closed", "discarded", "pace",
+        "peer_half_closed", "discarded", "pace", "body_mode",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -97,6 +112,7 @@ class Incoming(Value):
         peer_half_closed: bool,
         discarded: int,
         pace: BodyPace | None,
+        body_mode: BodyMode,
     ) -> None:
         self.phase: Final = phase
         self.buffer: Final = buffer
@@ -115,9 +131,11 @@ class Incoming(Value):
         """Bytes that came and were discarded."""
         self.pace: Final = pace
         """How a body comes in, while the connection waits for that."""
+        self.body_mode: Final = body_mode
 
 
-IDLE_HTTP: Final = Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0, None)
+WHOLE: Final = BodyMode.WHOLE
+IDLE_HTTP: Final = Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0, None, WHOLE)
 IDLE_WEBSOCKET: Final = IDLE_HTTP.replace(phase=Phase.WEBSOCKET)
 DELIVERING: Final = IDLE_HTTP.replace(phase=Phase.DELIVERING)
 EVENT_STREAM: Final = IDLE_HTTP.replace(phase=Phase.EVENT_STREAM)
@@ -194,7 +212,7 @@ def with_buffer(incoming: Incoming, buffer: bytes) -> Incoming:
     return Incoming(
         incoming.phase, buffer, incoming.scan, incoming.head, incoming.body,
         incoming.expects_continue, incoming.final_error, incoming.peer_half_closed,
-        incoming.discarded, incoming.pace,
+        incoming.discarded, incoming.pace, incoming.body_mode,
     )  # fmt: skip
 
 
@@ -203,6 +221,7 @@ def with_body(incoming: Incoming, body: BodyReader, buffer: bytes) -> Incoming:
     return Incoming(
         incoming.phase, buffer, 0, incoming.head, body, incoming.expects_continue,
         incoming.final_error, incoming.peer_half_closed, incoming.discarded, incoming.pace,
+        incoming.body_mode,
     )  # fmt: skip
 
 
@@ -211,6 +230,16 @@ def after_body(incoming: Incoming, buffer: bytes) -> Incoming:
     return Incoming(
         Phase.HEAD, buffer, 0, None, None, incoming.expects_continue,
         incoming.final_error, incoming.peer_half_closed, incoming.discarded, incoming.pace,
+        WHOLE,
+    )  # fmt: skip
+
+
+def with_body_mode(incoming: Incoming, body_mode: BodyMode, body: BodyReader) -> Incoming:
+    """The incoming data with the body that is being read given to the program in another way."""
+    return Incoming(
+        incoming.phase, incoming.buffer, 0, incoming.head, body, incoming.expects_continue,
+        incoming.final_error, incoming.peer_half_closed, incoming.discarded, incoming.pace,
+        body_mode,
     )  # fmt: skip
 
 
@@ -220,7 +249,7 @@ def discarding(incoming: Incoming, phase: Phase, discarded: int) -> Incoming:
     """
     return Incoming(
         phase, b"", 0, None, None, incoming.expects_continue, incoming.final_error,
-        incoming.peer_half_closed, discarded, incoming.pace,
+        incoming.peer_half_closed, discarded, incoming.pace, WHOLE,
     )  # fmt: skip
 
 
@@ -230,7 +259,7 @@ def lingering(incoming: Incoming) -> Incoming:
     """
     return Incoming(
         Phase.LINGER, b"", 0, None, None, False, None, incoming.peer_half_closed,
-        incoming.discarded, None,
+        incoming.discarded, None, WHOLE,
     )  # fmt: skip
 
 
@@ -239,7 +268,7 @@ def with_pace(incoming: Incoming, pace: BodyPace | None) -> Incoming:
     return Incoming(
         incoming.phase, incoming.buffer, incoming.scan, incoming.head, incoming.body,
         incoming.expects_continue, incoming.final_error, incoming.peer_half_closed,
-        incoming.discarded, pace,
+        incoming.discarded, pace, incoming.body_mode,
     )  # fmt: skip
 
 

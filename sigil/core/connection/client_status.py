@@ -10,8 +10,9 @@ from typing import Final
 
 from ..http.head import FIELD_BYTES, HEAD_BYTES, TARGET_FACTOR, TEXT_FACTOR, Head
 from ..limits import Limits
+from ..rope import rope_len
 from ..websocket.messages import BETWEEN_MESSAGES, Close
-from .client import DELIVERING, IDLE_HTTP, IDLE_WEBSOCKET, Client, Phase
+from .client import DELIVERING, IDLE_HTTP, IDLE_WEBSOCKET, WHOLE, BodyMode, Client, Phase
 from .outgoing import NOTHING_OUTGOING
 from .subscriber import OPEN, CloseState, Subscriber, stays_in_place
 from .websocket_state import NOTHING_UNDELIVERED, WebSocket, unread_len
@@ -175,6 +176,8 @@ def pipeline_waits(client: Client) -> bool:
 def may_parse(client: Client, limits: Limits) -> bool:
     """True if bytes in the buffer may become requests now."""
     outstanding, outgoing = client.outstanding, client.outgoing
+    if client.incoming.body_mode is not WHOLE:
+        return may_read_pieces(client, limits)
     if client.incoming.phase > BODY or len(outstanding) >= limits.max_queued_requests:
         return False
     if outstanding and pipeline_waits(client):
@@ -182,6 +185,28 @@ def may_parse(client: Client, limits: Limits) -> bool:
     if outgoing is NOTHING_OUTGOING:
         return True
     return not outgoing.postponed and has_response_room(client, limits)
+
+
+def is_in_pieces(client: Client) -> bool:
+    """True while the program takes the body of a request in pieces, and not all of it has come."""
+    return client.incoming.body_mode >= BodyMode.HELD
+
+
+def may_read_pieces(client: Client, limits: Limits) -> bool:
+    """True if bytes in the buffer may become more of a body in pieces, or the program be asked for
+    one.
+    """
+    incoming = client.incoming
+    match incoming.body_mode:
+        case BodyMode.QUEUED:
+            return not client.outstanding
+        case BodyMode.WANTED:
+            return True
+        case BodyMode.HELD:
+            assert incoming.body is not None
+            return rope_len(incoming.body.rope) < limits.max_body_piece_len
+        case _:
+            return False
 
 
 def has_response_room(client: Client, limits: Limits) -> bool:
@@ -260,13 +285,14 @@ def incoming_len(client: Client) -> int:
     incoming = client.incoming
     length = len(incoming.buffer) + outstanding_len(client)
     if incoming.body is not None:
-        length += incoming.body.length
+        body = incoming.body
+        length += body.length if incoming.body_mode is WHOLE else rope_len(body.rope)
     if client.websocket is not None:
         length += unread_len(client.websocket)
     return length
 
 
-def lacking_len(client: Client) -> int:
+def lacking_len(client: Client, limits: Limits) -> int:
     """Bytes that are still to come of what is being read: the body of a request, or a chunk of it,
     or the payload of a frame; 0 if there is none, or what has come of it has no room yet.
     """
@@ -274,9 +300,12 @@ def lacking_len(client: Client) -> int:
     if websocket is not None:
         frame = websocket.reader.frame
         return 0 if frame is None else frame.remaining
-    if incoming.body is None or incoming.buffer:
+    body = incoming.body
+    if body is None or incoming.buffer:
         return 0
-    return incoming.body.remaining
+    if incoming.body_mode is WHOLE:
+        return body.remaining
+    return max(0, min(body.remaining, limits.max_body_piece_len - rope_len(body.rope)))
 
 
 def outgoing_len(client: Client) -> int:

@@ -33,7 +33,7 @@ class Context(Value):
     """What a transition may know of the server around the client."""
 
     __match_args__ = (
-        "limits", "now", "tick_started_at", "date", "is_draining", "logs_access",
+        "limits", "now", "tick_started_at", "date", "is_draining", "logs_access", "asks_for_body",
         "parse", "last_request_number", "has_subscriber_slot", "broadcast",
         "has_unflushed_broadcast", "has_connection_slot",
     )  # fmt: skip
@@ -47,6 +47,7 @@ class Context(Value):
         date: bytes,
         is_draining: bool,
         logs_access: bool,
+        asks_for_body: bool,
         parse: Parse,
         last_request_number: int,
         has_subscriber_slot: bool,
@@ -62,6 +63,8 @@ class Context(Value):
         """The end of every response's head: the line of its `Date` field, and the empty line."""
         self.is_draining: Final = is_draining
         self.logs_access: Final = logs_access
+        self.asks_for_body: Final = asks_for_body
+        """The program is to be asked how it wants the body of a request."""
         self.parse: Final = parse
         self.last_request_number: Final = last_request_number
         """The number of a connection's last request; -1 while no requests are handed out."""
@@ -82,6 +85,7 @@ def context(
     date: bytes = date_field_and_end(0),
     is_draining: bool = False,
     logs_access: bool = False,
+    asks_for_body: bool = False,
     parse: Parse = parse_headers_only,
     is_paused: bool = False,
     has_subscriber_slot: bool = True,
@@ -108,6 +112,7 @@ def context(
         date,
         is_draining,
         logs_access,
+        asks_for_body,
         parse,
         last_request_number,
         has_subscriber_slot,

@@ -26,6 +26,8 @@ from .client import (
     IDLE_HTTP,
     IDLE_WEBSOCKET,
     PROXIED,
+    WHOLE,
+    BodyMode,
     BodyPace,
     Client,
     Incoming,
@@ -102,6 +104,8 @@ _RESPONSE: Final = Waiting.RESPONSE
 _IDLE: Final = Waiting.IDLE
 _PING: Final = Waiting.PING
 _BODY: Final = Phase.BODY
+_ASKED: Final = BodyMode.ASKED
+_WANTED: Final = BodyMode.WANTED
 _LINGER: Final = Phase.LINGER
 _EVENT_STREAM: Final = Phase.EVENT_STREAM
 _DROPPED: Final = Phase.DROPPED
@@ -128,8 +132,12 @@ def waiting_for(client: Client) -> Waiting:
         return Waiting.SSE
     if client.websocket is not None:
         return _websocket_waits_for(client, client.websocket)
-    if phase is _BODY and not pipeline_waits(client):
-        return _BODY_END
+    if phase is _BODY:
+        mode = client.incoming.body_mode
+        if mode is _ASKED:
+            return Waiting.CALLBACK
+        if mode is _WANTED or (mode is WHOLE and not pipeline_waits(client)):
+            return _BODY_END
     if client.outstanding:
         return _program_waited_for(client)
     return _IDLE if client.incoming.buffer in _NOTHING_YET else Waiting.HEADER
@@ -334,7 +342,8 @@ def after_transition(
     if waiting is not waiting_for(before) or after.responded != before.responded:
         waiting_since = context.now
     if waiting is _BODY_END or incoming.pace is not None:
-        incoming = _paced(incoming, waiting is _BODY_END, context.now)
+        is_judged = waiting is _BODY_END and incoming.body_mode is WHOLE
+        incoming = _paced(incoming, is_judged, context.now)
         if after.bytes_in != before.bytes_in:
             waiting_since = context.now  # it is not silent, and whether it is fast enough is asked
     incoming, outgoing = _intern(incoming), _intern_outgoing(outgoing)

@@ -13,10 +13,11 @@ does not know responses, but for the two that are about the server itself.
 from collections.abc import Sequence
 from typing import Final
 
+from ..close_reasons import CloseReason
 from ..conn import Ticket
 from ..effects import SERVER_LOG, Effect, Handle, Log, LogLevel
 from ..events import Postponed
-from ..http.body import begin_body, continue_body_read
+from ..http.body import BodyReader, begin_body, continue_body_read
 from ..http.fields import CRLF
 from ..http.head import (
     Head,
@@ -29,11 +30,19 @@ from ..http.head import (
 from ..http.request import Request
 from ..http.response import Response
 from ..limits import Limits
-from ..parse_result import Malformed, NeedMore, without_body_for_head
+from ..parse_result import Malformed, NeedMore, malformed, without_body_for_head
 from ..proxy_protocol import parse_proxy_header
 from ..rope import rope_join
+from .body_pieces import (
+    ask_for_body,
+    fail_pieces,
+    give_piece,
+    limits_in_pieces,
+    queue_for_body,
+)
 from .client import (
     IDLE_HTTP,
+    WHOLE,
     Client,
     Incoming,
     Phase,
@@ -117,13 +126,13 @@ def try_parse_and_handle(client: Client, context: Context, data: bytes = b"") ->
 
 def take_pipelined(
     client: Client, buffer: bytes, scan: int, context: Context
-) -> tuple[list[Head], int, Parsed | None]:
+) -> tuple[list[Head], int, int, Parsed | None]:
     """The heads at the front of `buffer` of requests that may be pipelined, as many as there is
     room for; empty lines before them are skipped (RFC 9112 section 2.2).
 
-    Also returned: where what was parsed ends, and what was parsed behind them: a head that may not
-    be pipelined, an error, `_INCOMPLETE`, or None if there is nothing. `scan` is where the search
-    for the end of the first head begins.
+    Also returned: where they end, where what was parsed behind them ends, and what that is: a head
+    that may not be pipelined, an error, `_INCOMPLETE`, or None if there is nothing. `scan` is where
+    the search for the end of the first head begins.
     """
     parse, length, room = context.parse, len(buffer), _pipeline_room(client, context)
     heads: list[Head] = []
@@ -140,9 +149,9 @@ def take_pipelined(
         elif buffer.startswith(CRLF, start):
             start += 2
         else:
-            return heads, start if head is _INCOMPLETE else end, head
+            return heads, start, start if head is _INCOMPLETE else end, head
         scan = start + 3
-    return heads, start, None
+    return heads, start, start, None
 
 
 _INCOMPLETE: Final = NeedMore(0)
@@ -155,17 +164,27 @@ def parse_heads(client: Client, buffer: bytes, read_len: int, context: Context) 
     begun.
     """
     scan = client.incoming.scan
-    heads, end, behind = take_pipelined(client, buffer, scan, context)
+    heads, start, end, behind = take_pipelined(client, buffer, scan, context)
     rest = buffer[end:]
     if behind is None:
         incoming = _incoming_from(rest)
     elif behind is _INCOMPLETE:
         incoming = _await_head(rest, 0 if end else scan, context)
+    elif _waits_to_ask(client, heads, behind, context):
+        incoming = queue_for_body(buffer[start:])
     else:
         client, effects = finalize_request(client, heads, context, b"", IDLE_HTTP, read_len)
         client, more = _begin_request(client, behind, rest, context)
         return client, effects + more if effects else more
     return finalize_request(client, heads, context, b"", incoming, read_len)
+
+
+def _waits_to_ask(client: Client, heads: list[Head], behind: Parsed, context: Context) -> bool:
+    """True if the program is to be asked how it wants the body of a request, and others come first:
+    these, or those that are outstanding.
+    """
+    has_body = type(behind) is Head and behind.body_length != 0
+    return has_body and context.asks_for_body and bool(heads or client.outstanding)
 
 
 def _pipeline_room(client: Client, context: Context) -> int:
@@ -219,6 +238,10 @@ def _begin_request(client: Client, head: Parsed, rest: bytes, context: Context) 
     if context.last_request_number <= client.responded + len(client.outstanding):
         head = head.replace(keep_alive=False, may_pipeline=False)
     length = head.body_length
+    if length and context.asks_for_body:
+        return ask_for_body(client, head, rest)
+    if length > context.limits.max_body_len:
+        return fail_after_outstanding(client, _too_long(context.limits)), []
     if 0 <= length <= len(rest):
         incoming = _incoming_from(rest[length:])
         if head.expects_continue:
@@ -226,9 +249,16 @@ def _begin_request(client: Client, head: Parsed, rest: bytes, context: Context) 
         return finalize_request(client, (head,), context, rest[:length], incoming)
     incoming = Incoming(
         BODY, rest, 0, head, begin_body(length), head.expects_continue, None, is_half_closed, 0,
-        None,
+        None, WHOLE,
     )  # fmt: skip
     return with_incoming(client, incoming), []
+
+
+def _too_long(limits: Limits) -> Malformed:
+    """What is wrong with a body that is longer than the limit."""
+    return malformed(
+        f"the body is longer than {limits.max_body_len} bytes", CloseReason.LARGE_REQUEST
+    )
 
 
 def _read_body(client: Client, buffer: bytes, read_len: int, context: Context) -> Step:
@@ -236,8 +266,14 @@ def _read_body(client: Client, buffer: bytes, read_len: int, context: Context) -
     more, and finish the request if that is all of it.
     """
     incoming = client.incoming
+    limits = context.limits
+    if incoming.body_mode is not WHOLE:
+        return _read_pieces(client, buffer, read_len, context)
     assert incoming.body is not None and incoming.head is not None
-    read = continue_body_read(incoming.body, buffer, context.limits)
+    if incoming.head.body_length > limits.max_body_len:
+        read: tuple[BodyReader, bytes] | Malformed = _too_long(limits)
+    else:
+        read = continue_body_read(incoming.body, buffer, limits)
     if isinstance(read, Malformed):
         client = with_read(client, with_buffer(incoming, buffer), read_len)
         return fail_after_outstanding(client, read), []
@@ -246,6 +282,20 @@ def _read_body(client: Client, buffer: bytes, read_len: int, context: Context) -
         return with_read(client, with_body(incoming, body, rest), read_len), []
     done, head = after_body(incoming, rest), incoming.head
     return finalize_request(client, (head,), context, rope_join(body.rope), done, read_len)
+
+
+def _read_pieces(client: Client, buffer: bytes, read_len: int, context: Context) -> Step:
+    """Read as much of a body in pieces as is in the buffer, which is the client's with `read_len`
+    bytes more, and give the program the piece that it waits for.
+    """
+    incoming = client.incoming
+    assert incoming.body is not None
+    read = continue_body_read(incoming.body, buffer, limits_in_pieces(context.limits))
+    if isinstance(read, Malformed):
+        client = with_read(client, with_buffer(incoming, buffer), read_len)
+        return fail_pieces(client, read, context)
+    body, rest = read
+    return give_piece(with_read(client, with_body(incoming, body, rest), read_len))
 
 
 def on_postponed(client: Client, event: Postponed, context: Context) -> Step:

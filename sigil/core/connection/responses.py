@@ -27,7 +27,7 @@ from ..effects import (
     Send,
     SendFile,
 )
-from ..events import HandlerFailed, HandlerReturned, Segment
+from ..events import HandlerReturned, Segment
 from ..http.bodies import EventStream, FileBody, Poll, StreamedBody, Upgrade, file_body_len
 from ..http.encode import CONTINUE, Encoded, encode_response, gather
 from ..http.head import Head, is_for_server
@@ -36,9 +36,17 @@ from ..http.response import Response
 from ..parse_result import Malformed
 from ..websocket.handshake import reject_upgrade
 from ..websocket.origin import cross_origin_fields
-from .client import Client, Disconnected, Phase, after_responses, with_incoming, with_outgoing
+from .client import (
+    WHOLE,
+    BodyMode,
+    Client,
+    Phase,
+    after_responses,
+    with_incoming,
+    with_outgoing,
+)
 from .client_status import is_polling
-from .context import Context, Outcome, Step
+from .context import Context, Step
 from .event_stream import event_stream_subscription, open_event_stream
 from .outgoing import with_streaming
 from .output import KEEP, write, write_and_shut
@@ -165,7 +173,7 @@ def _send_whole(client: Client, responses: Sequence[Response], context: Context)
             closes = False
             break
         if context.logs_access:
-            effects.append(_access(client, head, response, _since(client, head, context)))
+            effects.append(access_line(client, head, response, _since(client, head, context)))
         pieces += encoded.pieces
         count += 1
         if encoded.closes:
@@ -199,7 +207,7 @@ def _send_stream(client: Client, response: Response, context: Context) -> Step:
         return _send_internal_error(client, encoded, unsent, context)
     effects: list[Effect] = []
     if context.logs_access:
-        effects.append(_access(client, head, response, _since(client, head, context)))
+        effects.append(access_line(client, head, response, _since(client, head, context)))
     client, sent = _begin_response(client, encoded)
     return client, [*effects, *sent, _next_order(ticket, encoded, context)]
 
@@ -250,7 +258,7 @@ def _send_event_stream(
         return _send_internal_error(client, subscription, [], context)
     effects: list[Effect] = []
     if context.logs_access:
-        effects.append(_access(client, head, response, _since(client, head, context)))
+        effects.append(access_line(client, head, response, _since(client, head, context)))
     if encoded.streaming is None:
         client, sent = _begin_response(client, encoded)
     else:
@@ -296,7 +304,7 @@ def _upgrade(client: Client, response: Response, context: Context) -> Step:
         return _send_internal_error(client, opened, [], context)
     client, effects = opened
     if context.logs_access:
-        access = _access(client, head, Response(101, (), b""), since)
+        access = access_line(client, head, Response(101, (), b""), since)
         effects = [access, *effects]
     return client, effects
 
@@ -319,6 +327,8 @@ def _is_last_response(client: Client, index: int, context: Context) -> bool:
     incoming, head = client.incoming, client.outstanding[index]
     if not head.keep_alive:
         return True
+    if incoming.body_mode is not WHOLE and incoming.body_mode is not BodyMode.QUEUED:
+        return True  # the rest of its body is not read
     if len(client.outstanding) > index + 1 or incoming.final_error is not None:
         return False  # another response comes behind it
     if incoming.buffer and "upgrade" in head.headers.combined:
@@ -371,7 +381,7 @@ def send_continue(client: Client) -> Step:
     return write(with_incoming(client, incoming), (CONTINUE,))
 
 
-def _access(client: Client, head: Head, response: Response, since: float) -> AccessLog:
+def access_line(client: Client, head: Head, response: Response, since: float) -> AccessLog:
     """The line for the access log about this response, which took the time `since`."""
     body, length = response.body, -1
     if isinstance(body, bytes):
@@ -405,7 +415,7 @@ def send_error_response(client: Client, error: Malformed, context: Context) -> S
     encoded = encode_known(response, head, True, context.date)
     effects: list[Effect] = [_refusal_note(client, error.status, error.reason, error.message)]
     if context.logs_access:
-        effects.append(_access(client, client.incoming.head or UNREAD, response, context.now))
+        effects.append(access_line(client, client.incoming.head or UNREAD, response, context.now))
     client, sent = write_and_shut(client, gather(encoded.pieces), error.reason)
     return client, effects + sent
 
@@ -427,49 +437,3 @@ def encode_known(response: Response, head: Head, closes: bool, date: bytes) -> E
     encoded = encode_response(response, head, closes, date)
     assert isinstance(encoded, Encoded)
     return encoded
-
-
-def response_timed_out(client: Client, context: Context) -> Outcome:
-    """A deferred response is overdue: answer 503 and end the connection, for what was asked for may
-    still happen.
-    """
-    reason, head = CloseReason.ANSWER_TIMEOUT, client.outstanding[0]
-    text = f"{head.method} {head.target}: no answer for {context.limits.response_timeout:g} s"
-    effects: list[Effect] = [Log(ERROR_LOG, LogLevel.ERROR, text)]
-    if context.logs_access:
-        effects.append(_access(client, head, Response.error(503), client.waiting_since))
-    segments = service_unavailable(reason, head, context.date)
-    client, sent = write_and_shut(client, segments, reason)
-    return client, effects + sent
-
-
-def half_closed_timed_out(client: Client, context: Context) -> Outcome:
-    """A client that has ended its side was sent nothing for some time: it is taken to have left.
-    One that waits for a response all the same is answered 503.
-    """
-    if client.outgoing.streaming is not None:
-        return Disconnected(client, CloseReason.PEER_CLOSED), []
-    reason, head = CloseReason.ANSWER_TIMEOUT, client.outstanding[0]
-    effects: list[Effect] = []
-    if context.logs_access:
-        effects.append(_access(client, head, Response.error(503), client.waiting_since))
-    segments = service_unavailable(reason, head, context.date)
-    client, sent = write_and_shut(client, segments, CloseReason.PEER_CLOSED)
-    return client, effects + sent
-
-
-def respond_to_failure(client: Client, event: HandlerFailed, context: Context) -> Outcome:
-    """User code failed: log its traceback, and answer with the event's status and none of the
-    internals. A response that has begun is broken off.
-    """
-    notes: list[Effect] = (
-        [Log(ERROR_LOG, LogLevel.ERROR, event.traceback)] if event.traceback else []
-    )
-    ticket = event.ticket
-    if client.outgoing.streaming is not None and ticket.number == client.responded:
-        return Disconnected(client, CloseReason.HANDLER_ERROR), notes
-    is_error = type(event.status) is int and 400 <= event.status <= 599
-    response = Response.error(event.status if is_error else 500, event.message)
-    answer = HandlerReturned(ticket, (response,))
-    client, effects = take_responses(client, answer, context)
-    return client, notes + effects

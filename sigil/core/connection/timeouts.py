@@ -20,8 +20,8 @@ from .deadlines import Waiting, is_heartbeat_next, waiting_for
 from .event_stream import send_keep_alive
 from .heartbeat import send_heartbeat
 from .poll_answers import answer_poll
+from .response_failures import half_closed_timed_out, response_timed_out
 from .response_streams import send_sse_comment, stream_timed_out
-from .responses import half_closed_timed_out, response_timed_out
 from .transitions import close_with_error, resume_after
 from .websocket import send_ping
 from .websocket_end import NO_CLOSE_FRAME, close_timed_out, disconnect, fail, pong_timed_out

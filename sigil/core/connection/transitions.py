@@ -16,6 +16,8 @@ from typing import Any, Final, NamedTuple
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..effects import Effect, Send, Then
 from ..events import (
+    BodyChosen,
+    BodyWanted,
     CloseRequested,
     ConnectionLost,
     Delivered,
@@ -35,8 +37,25 @@ from ..events import (
 )
 from ..limits import Limits
 from ..parse_result import malformed
-from .client import IDLE_HTTP, Client, Disconnected, Phase, after_send, with_incoming, with_outgoing
-from .client_status import is_at_rest, is_close_due, is_polling, may_parse
+from .body_pieces import (
+    answer_without_body,
+    choose_body,
+    fail_if_cut_off,
+    fail_pieces,
+    want_piece,
+)
+from .client import (
+    IDLE_HTTP,
+    WHOLE,
+    BodyMode,
+    Client,
+    Disconnected,
+    Phase,
+    after_send,
+    with_incoming,
+    with_outgoing,
+)
+from .client_status import is_at_rest, is_close_due, is_in_pieces, is_polling, may_parse
 from .context import Context, Outcome
 from .deadlines import Waiting, waiting_for
 from .event_stream import event_stream_half_closed, stop_event_stream
@@ -50,9 +69,9 @@ from .requests import (
     on_postponed,
     try_parse_and_handle,
 )
+from .response_failures import respond_to_failure
 from .response_streams import count_file, end_stream, on_stream_chunk, pull_again, send_sse_comment
 from .responses import (
-    respond_to_failure,
     send_continue,
     send_early_responses,
     send_error_response,
@@ -126,6 +145,8 @@ def _after_last_response(client: Client, context: Context) -> Outcome | None:
     which nothing more can come; None if there is nothing to do.
     """
     incoming = client.incoming
+    if incoming.body_mode is BodyMode.ASKED:
+        return None  # the program's choice is next
     if incoming.expects_continue:
         return send_continue(client)
     if incoming.final_error is not None:
@@ -183,7 +204,9 @@ def on_half_closed(client: Client, event: HalfClosed, context: Context) -> Outco
     if is_polling(client):  # most who do have left: nothing that it may read is held back
         return resume_after(answer_poll(client, context), context)
     # most who end their half of an event stream have left: a byte to them finds out
-    return send_sse_comment(client, context) if is_event_stream else resume(client, [], context)
+    if is_event_stream:
+        return send_sse_comment(client, context)
+    return _resume_pieces(client, [], context)
 
 
 def on_connection_lost(client: Client, event: ConnectionLost, context: Context) -> Outcome:
@@ -198,6 +221,8 @@ def on_connection_lost(client: Client, event: ConnectionLost, context: Context) 
 def on_handler_returned(client: Client, event: HandlerReturned, context: Context) -> Outcome:
     """Send the responses that the handler returned."""
     before = client.bytes_out
+    if client.incoming.body_mode is not WHOLE:
+        client = answer_without_body(client, event.ticket, context)
     client, effects = take_responses(client, event, context)
     has_more = client.incoming.buffer or client.outgoing.postponed
     if has_more and client.bytes_out - before > context.limits.max_outbox_len:
@@ -208,7 +233,30 @@ def on_handler_returned(client: Client, event: HandlerReturned, context: Context
 
 def on_handler_failed(client: Client, event: HandlerFailed, context: Context) -> Outcome:
     """Answer a request whose handler, or streamed body, failed."""
+    if client.incoming.body_mode is not WHOLE:
+        client = answer_without_body(client, event.ticket, context)
     return resume_after(respond_to_failure(client, event, context), context)
+
+
+def on_body_chosen(client: Client, event: BodyChosen, context: Context) -> Outcome:
+    """Read a body as the program wants it."""
+    client, effects = choose_body(client, event, context)
+    return resume(client, effects, context)
+
+
+def on_body_wanted(client: Client, event: BodyWanted, context: Context) -> Outcome:
+    """Give the program the next piece of a body, as soon as there is one."""
+    if event.ticket.number != client.responded:
+        return client, []
+    return _resume_pieces(*want_piece(client), context)
+
+
+def _resume_pieces(client: Client, effects: list[Effect], context: Context) -> Outcome:
+    """Do what has become possible; a body in pieces that cannot go on is given up."""
+    after, effects = resume(client, effects, context)
+    if isinstance(after, Disconnected):
+        return after, effects
+    return fail_if_cut_off(after, effects, context)
 
 
 def on_stream_ended(client: Client, event: StreamEnded, context: Context) -> Outcome:
@@ -245,6 +293,8 @@ def close_with_error(client: Client, reason: CloseReason, context: Context) -> O
     if is_polling(client):
         return _answer_and_close(client, reason, context)
     error = malformed(CLOSE_INFO[reason].sentence, reason)
+    if is_in_pieces(client):
+        return fail_pieces(client, error, context)
     return resume(fail_after_outstanding(client, error), [], context)
 
 
@@ -330,6 +380,8 @@ TRANSITIONS: Final[dict[type, Transition]] = {
     CloseRequested: Transition(on_close_requested),
     HandlerFailed: Transition(on_handler_failed, has_ticket=True),
     Postponed: Transition(on_postponed, has_ticket=True),
+    BodyChosen: Transition(on_body_chosen, has_ticket=True),
+    BodyWanted: Transition(on_body_wanted, has_ticket=True),
     Subscribe: Transition(on_subscribe),
     FanOutStalled: Transition(on_fan_out_stalled),
 }

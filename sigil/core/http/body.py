@@ -91,6 +91,11 @@ def begin_body(body_length: int) -> BodyReader:
     return BodyReader(state, body_length, (), 0, 0)
 
 
+def take_rope(body: BodyReader) -> BodyReader:
+    """The body without the bytes that have come, which were handed on."""
+    return BodyReader(body.state, body.remaining, (), body.length, body.extension_len, body.chunks)
+
+
 Progress: TypeAlias = tuple[BodyReader, int]
 """A body, and the position in the data up to which it has taken it."""
 

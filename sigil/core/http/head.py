@@ -257,10 +257,9 @@ def parse_field_section(lines: tuple[bytes, int], limits: Limits) -> ParsedSecti
     body_length = message_body_length(headers, version)
     if isinstance(body_length, Malformed):
         return body_length
-    if body_length > limits.max_body_len:
-        return malformed(
-            f"the body is longer than {limits.max_body_len} bytes", CloseReason.LARGE_REQUEST
-        )
+    max_len = max(limits.max_body_len, limits.max_streamed_body_len)
+    if body_length > max_len:
+        return malformed(f"the body is longer than {max_len} bytes", CloseReason.LARGE_REQUEST)
     expects_continue = _expects_continue(headers, version)
     if isinstance(expects_continue, Malformed):
         return expects_continue

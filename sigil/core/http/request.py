@@ -10,6 +10,7 @@ It knows the connection by name and the peer's address alone, and not how anythi
 (`decoding`).
 """
 
+from collections.abc import AsyncIterator
 from typing import Any, Final, final
 
 from ..conn import NO_CONN, Conn, Peer
@@ -47,7 +48,7 @@ class Request(Value):
 
     __match_args__ = (
         "method", "target", "path", "query", "version", "headers", "body", "peer", "bounds", "conn",
-        "params", "mount_path", "scheme",
+        "params", "mount_path", "scheme", "chunks",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -66,6 +67,7 @@ class Request(Value):
         params: Params = NO_PARAMS,
         mount_path: str = "",
         scheme: str = "http",
+        chunks: AsyncIterator[bytes] | None = None,
     ) -> None:
         self.method: Final = method
         self.target: Final = target
@@ -80,6 +82,8 @@ class Request(Value):
         self.params: Final = params
         self.mount_path: Final = mount_path
         self.scheme: Final = scheme
+        self.chunks: Final = chunks
+        """The pieces of the body as they come, for a handler that takes it in pieces; else None."""
 
     @property
     def host(self) -> str:

@@ -70,7 +70,8 @@ class Server(Value):
 
     __match_args__ = (
         "slots", "now", "unix_time", "date", "limits", "running", "wheel", "started_at",
-        "next_generation", "deadline", "totals", "logs_access", "load", "candidates",
+        "next_generation", "deadline", "totals", "logs_access", "asks_for_body", "load",
+        "candidates",
         "oldest", "unflushed", "tick_started_at", "broadcast", "held_up", "last_reads",
     )  # fmt: skip
     __slots__ = __match_args__
@@ -89,6 +90,7 @@ class Server(Value):
         deadline: float,
         totals: Totals,
         logs_access: bool,
+        asks_for_body: bool,
         load: Load,
         candidates: Candidates,
         oldest: Oldest,
@@ -117,6 +119,8 @@ class Server(Value):
         """When draining ends and whoever is left is closed; it means nothing before."""
         self.totals: Final = totals
         self.logs_access: Final = logs_access
+        self.asks_for_body: Final = asks_for_body
+        """The program is asked how it wants the body of a request, before that is read."""
         self.load: Final = load
         """Sums over all clients, which the budgets are compared with."""
         self.candidates: Final = candidates
@@ -133,7 +137,12 @@ class Server(Value):
 
 
 def make_server(
-    limits: Limits, now: float, unix_time: int, logs_access: bool = False, epoch: int = 0
+    limits: Limits,
+    now: float,
+    unix_time: int,
+    logs_access: bool = False,
+    epoch: int = 0,
+    asks_for_body: bool = False,
 ) -> Server:
     """A server without clients at a time.
 
@@ -154,6 +163,7 @@ def make_server(
         deadline=0.0,
         totals=NO_TOTALS,
         logs_access=logs_access,
+        asks_for_body=asks_for_body,
         load=NO_LOAD,
         candidates=NO_CANDIDATES,
         oldest=NOBODY,
@@ -191,8 +201,8 @@ def at_time(
     return Server(
         server.slots, now, unix_time, date, server.limits, server.running, server.wheel,
         server.started_at, server.next_generation, server.deadline, server.totals,
-        server.logs_access, server.load, server.candidates, server.oldest, server.unflushed,
-        tick_started_at, server.broadcast, held_up, server.last_reads,
+        server.logs_access, server.asks_for_body, server.load, server.candidates, server.oldest,
+        server.unflushed, tick_started_at, server.broadcast, held_up, server.last_reads,
     )  # fmt: skip
 
 
@@ -210,8 +220,8 @@ def after_run(
     return Server(
         slots, server.now, server.unix_time, server.date, server.limits, server.running,
         wheel, server.started_at, next_generation, server.deadline,
-        totals, server.logs_access, server.load, server.candidates, server.oldest,
-        unflushed, server.tick_started_at, server.broadcast, server.held_up,
+        totals, server.logs_access, server.asks_for_body, server.load, server.candidates,
+        server.oldest, unflushed, server.tick_started_at, server.broadcast, server.held_up,
         server.last_reads,
     )  # fmt: skip
 
@@ -221,9 +231,9 @@ def with_broadcast(server: Server, broadcast: Broadcast, totals: Totals) -> Serv
     return Server(
         server.slots, server.now, server.unix_time, server.date, server.limits,
         server.running, server.wheel, server.started_at, server.next_generation,
-        server.deadline, totals, server.logs_access, server.load, server.candidates,
-        server.oldest, server.unflushed, server.tick_started_at, broadcast, server.held_up,
-        server.last_reads,
+        server.deadline, totals, server.logs_access, server.asks_for_body, server.load,
+        server.candidates, server.oldest, server.unflushed, server.tick_started_at, broadcast,
+        server.held_up, server.last_reads,
     )  # fmt: skip
 
 
@@ -232,7 +242,7 @@ def with_load(server: Server, load: Load) -> Server:
     return Server(
         server.slots, server.now, server.unix_time, server.date, server.limits,
         server.running, server.wheel, server.started_at, server.next_generation,
-        server.deadline, server.totals, server.logs_access, load, server.candidates,
-        server.oldest, server.unflushed, server.tick_started_at, server.broadcast,
-        server.held_up, server.last_reads,
+        server.deadline, server.totals, server.logs_access, server.asks_for_body, load,
+        server.candidates, server.oldest, server.unflushed, server.tick_started_at,
+        server.broadcast, server.held_up, server.last_reads,
     )  # fmt: skip

@@ -117,7 +117,10 @@ def _incoming(limits: Limits) -> int:
     A text may take four bytes where one came, and the bytes are released only when the server value
     that holds them is replaced. Of compressed messages, one at a time is decompressed.
     """
-    body = limits.max_body_len + max(limits.max_chunk_line_len, limits.max_trailer_len)
+    whole = limits.max_body_len + max(limits.max_chunk_line_len, limits.max_trailer_len)
+    # a body in pieces is held up to the last read before the bound, and a buffer behind that
+    in_pieces = limits.max_body_piece_len + limits.max_read_len + limits.max_header_len
+    body = max(whole, in_pieces)
     http = max(limits.max_header_len, body) + limits.max_read_len
     websocket = limits.max_header_len + limits.max_ws_message_len + limits.max_read_len
     all_websockets = limits.max_ws_connection_cnt * websocket

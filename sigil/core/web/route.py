@@ -18,6 +18,9 @@ ANY: Final = "ANY"
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """The methods that handlers see, in the order in which they are named."""
 
+BODIES: Final = ("whole", "stream")
+"""How a handler takes the body of a request: with the request, or in pieces as it comes."""
+
 
 @final
 class Route(Value):
@@ -26,10 +29,19 @@ class Route(Value):
     `method` is one of `METHODS` or `ANY`; `pattern` is what it is written as, `segments` what that
     means; `handler` is what answers; `name` is what `url_for` finds it by, empty if it has none;
     `place` is the file and line where it is written; `mounted` is the number of segments that are
-    the prefix behind which it is mounted, 0 if it is not.
+    the prefix behind which it is mounted, 0 if it is not; `body` is one of `BODIES`.
     """
 
-    __match_args__ = ("method", "pattern", "segments", "handler", "name", "place", "mounted")
+    __match_args__ = (
+        "method",
+        "pattern",
+        "segments",
+        "handler",
+        "name",
+        "place",
+        "mounted",
+        "body",
+    )
     __slots__ = __match_args__
 
     def __init__(
@@ -41,6 +53,7 @@ class Route(Value):
         name: str = "",
         place: str = "",
         mounted: int = 0,
+        body: str = "whole",
     ) -> None:
         self.method: Final = method
         self.pattern: Final = pattern
@@ -49,6 +62,7 @@ class Route(Value):
         self.name: Final = name
         self.place: Final = place
         self.mounted: Final = mounted
+        self.body: Final = body
 
 
 def mounted_behind(prefix: str, segments: Segments, route: Route) -> Route:
@@ -57,7 +71,7 @@ def mounted_behind(prefix: str, segments: Segments, route: Route) -> Route:
     check_segments(pattern, joined)
     return Route(
         route.method, pattern, joined, route.handler, route.name, route.place,
-        len(segments) + route.mounted,
+        len(segments) + route.mounted, route.body,
     )  # fmt: skip
 
 

@@ -228,8 +228,9 @@ class Sockets:
 
     def _lacking_len(self, connection: ConnectionSocket) -> int:
         """Bytes that the body lacks in the middle of which a connection is; 0 if it is in none."""
-        client = find_client(self._engine.snapshot.slots, connection.conn)
-        return 0 if client is None else lacking_len(client)
+        state = self._engine.snapshot
+        client = find_client(state.slots, connection.conn)
+        return 0 if client is None else lacking_len(client, state.limits)
 
     def _read_bodies(self, lacking: dict[ConnectionSocket, int], events: list[Event]) -> Ready:
         """Add what came of connections that are in the middle of bodies, each of which lacks so

@@ -9,8 +9,8 @@ SystemExit), and even then the client is answered first. `sources` holds the str
 """
 
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, TypeAlias
 
 from ...core.conn import Conn, Ticket
 from ...core.connection.client_status import is_outstanding
@@ -27,12 +27,12 @@ from ...core.effects import (
     DeliverCompressed,
     Effect,
     Handle,
+    HandlePieces,
     Pull,
     SendFile,
 )
-from ...core.events import Delivered, Event, HandlerFailed, HandlerReturned, Postponed
+from ...core.events import Delivered, Event, HandlerReturned, Postponed
 from ...core.http.bodies import EventStream, FileBody, Poll, StreamedBody, Upgrade, without_objects
-from ...core.http.decoding import BadInput
 from ...core.http.request import Request
 from ...core.http.response import Response
 from ...core.http.validate import check_callbacks, type_name
@@ -42,10 +42,12 @@ from .body_sources import BodySources, LateChunk, Spawn, close_iterator
 from .callbacks import CallbackRunner, CallbackTable
 from .connection_programs import NOTHING, Own, has_any
 from .deferred import Deferred
+from .handler_errors import HandlerError, failed, handler_error, internal_error
 from .host import Host
 from .jobs import Job, LateResult, Returned
+from .piece_handlers import PieceHandlers, asks_for_body
 from .run_queue import RunQueue, Work
-from .tracebacks import EXIT_EXCEPTIONS, error_text, is_cancellation, safe_str
+from .tracebacks import EXIT_EXCEPTIONS, is_cancellation
 
 HandlerResult: TypeAlias = Response | Deferred | None
 """What a handler returns: a response, one that comes later, or None for a 404."""
@@ -62,58 +64,11 @@ has what they made, it cannot say that this is enough.
 """
 
 
-class HandlerError(NamedTuple):
-    """What becomes of a handler's exception: status and sentence for the client, traceback for the
-    log.
-    """
-
-    status: int
-    message: str
-    traceback: str
-
-
-def handler_error(request: Request, error: BaseException) -> HandlerError:
-    """The error of an exception: bad input is shown to the client, anything else only logged."""
-    if issubclass(type(error), BadInput):
-        status = _status_of(error)
-        if status is not None:
-            return HandlerError(status, safe_str(error), "")
-    return HandlerError(500, "", error_text(_about(request, "the handler raised"), error))
-
-
-def _about(request: Request, text: str) -> str:
-    """The text for the error log about a request."""
-    return f"{request.method} {request.target}: {text}"
-
-
-def _failed(ticket: Ticket, error: HandlerError) -> HandlerFailed:
-    """The event of a handler's error."""
-    return HandlerFailed(ticket, error.status, error.message, error.traceback)
-
-
-def _internal_error(
-    ticket: Ticket, request: Request, text: str, error: BaseException | None = None
-) -> HandlerFailed:
-    """The event of a request that is answered with 500; the error log says why."""
-    what = _about(request, text)
-    return HandlerFailed(ticket, 500, "", what if error is None else error_text(what, error))
-
-
 def _begins_stream(event: Event | None) -> bool:
     """True for the event of a response behind which nothing can be sent for as long as it lasts."""
     if type(event) is not HandlerReturned:
         return False
     return isinstance(event.responses[0].body, StreamedBody | FileBody | EventStream | Poll)
-
-
-def _status_of(error: BaseException) -> Any:
-    """The status that bad input asks for; None if it cannot be had."""
-    try:
-        return getattr(error, "status", None)
-    except EXIT_EXCEPTIONS:
-        raise
-    except BaseException:
-        return None
 
 
 class Application:
@@ -134,6 +89,7 @@ class Application:
         self.run_queue = RunQueue(max_seconds, clock)
         """User code that waits for its turn."""
         self.callbacks = CallbackRunner(server, callbacks, events, self.run_queue)
+        self._pieces = PieceHandlers(handler, server._post, self._guard, events, self._to_event)
         self.sources = BodySources(server._post, events, self._guard, self.run_queue)
         self._events = events
         """Where events go that come before the one a method returns."""
@@ -151,6 +107,7 @@ class Application:
         """What performs each kind of effect that concerns user code."""
         return {
             Handle: self.handle_request,
+            **self._pieces.methods(),
             Pull: self.sources.pull,
             SendFile: self.sources.send_file,
             CloseBody: self.close_body,
@@ -165,6 +122,11 @@ class Application:
             CallSseClose: self.callbacks.call_sse_close,
         }
 
+    @property
+    def asks_for_body(self) -> bool:
+        """True if the handler wants to be asked how it takes a body, before that is read."""
+        return asks_for_body(self._handler)
+
     def set_spawn(self, spawn: Spawn | None) -> None:
         """Set how coroutines of user code are run from now on; None: they are refused."""
         self.sources.spawn = self.callbacks.spawn = spawn
@@ -175,7 +137,7 @@ class Application:
             return self.callbacks.perform(work)
         if isinstance(work, LateResult):
             return self.take_result(work)
-        if isinstance(work, Handle) and not self._is_awaited(work.ticket):
+        if isinstance(work, Handle | HandlePieces) and not self._is_awaited(work.ticket):
             return None
         if isinstance(work, Deliver | DeliverCompressed) and not self.callbacks.is_open(work.conn):
             return Delivered(work.conn)
@@ -288,7 +250,7 @@ class Application:
         """Report that the request with this number, and those behind it, will not be handled."""
         conn, first = effect.ticket.conn, effect.ticket.number
         for request in effect.requests[number - first :]:
-            self._events.append(_internal_error(Ticket(conn, number), request, "interrupted"))
+            self._events.append(internal_error(Ticket(conn, number), request, "interrupted"))
             number += 1
 
     def _to_event(self, ticket: Ticket, request: Request, result: object) -> Event | None:
@@ -302,13 +264,13 @@ class Application:
         except BaseException as error:  # an object may raise even when its class is asked for
             kind = type_name(result)
             text = f"the handler returned an object of type {kind} that cannot be looked at"
-            return _internal_error(ticket, request, text, error)
+            return internal_error(ticket, request, text, error)
 
     def _match_result(self, ticket: Ticket, request: Request, result: object) -> Event | None:
         """The event of a result, which is looked at by its class."""
         match result:
             case HandlerError():
-                return _failed(ticket, result)
+                return failed(ticket, result)
             case Response() if issubclass(type(result), Response):
                 return self._start_body(ticket, request, result)
             case None:
@@ -323,17 +285,19 @@ class Application:
                 deferred = Deferred()
                 deferred.on_cancel(self.sources.spawn(result, deferred))
                 return self._match_result(ticket, request, deferred)
+            case Generator():
+                return self._pieces.run_whole(ticket, request, result)
             case BaseException():
-                return _failed(ticket, handler_error(request, result))
+                return failed(ticket, handler_error(request, result))
             case Coroutine():
                 result.close()
-                return _internal_error(
+                return internal_error(
                     ticket,
                     request,
                     "the handler is asynchronous, which needs http_server_serve() inside asyncio",
                 )
             case _:
-                return _internal_error(
+                return internal_error(
                     ticket, request, f"the handler returned {type_name(result)}, not a Response"
                 )
 
@@ -366,7 +330,7 @@ class Application:
             own = Own(body.callbacks, body.context)
             problem = check_callbacks(own.callbacks)
             if problem is not None:
-                return _internal_error(ticket, request, problem)
+                return internal_error(ticket, request, problem)
             if has_any(own):
                 response = response.replace(body=without_objects(body))
         self.callbacks.programs.give(ticket, request, own)
@@ -403,7 +367,7 @@ class Application:
                 with self._guard.user_code():
                     result = deferred.apply(result)
             except EXIT_EXCEPTIONS:
-                self._events.append(_internal_error(ticket, request, "interrupted"))
+                self._events.append(internal_error(ticket, request, "interrupted"))
                 raise
         return self._to_event(ticket, request, result)
 
@@ -426,6 +390,7 @@ class Application:
         if deferred is not None:
             with self._guard.user_code():
                 deferred.cancel()
+        self._pieces.end(effect.ticket)
         self.sources.close_body(effect)
 
     def end_connection(self, conn: Conn) -> None:
@@ -433,6 +398,7 @@ class Application:
         for deferred in self._pending.pop(conn, {}).values():
             with self._guard.user_code():
                 deferred.cancel()
+        self._pieces.end_connection(conn)
         self.sources.close_bodies(conn)
 
 

@@ -18,6 +18,8 @@ from typing import Any, TypeAlias
 
 from ...core.conn import Conn
 from ...core.effects import (
+    AskBody,
+    BodyPiece,
     CallClose,
     CallOpen,
     CallSseClose,
@@ -28,6 +30,7 @@ from ...core.effects import (
     Deliver,
     DeliverCompressed,
     Handle,
+    HandlePieces,
     Pull,
     SendFile,
 )
@@ -36,6 +39,9 @@ from .jobs import Job, LateResult
 
 Work: TypeAlias = (
     Handle
+    | AskBody
+    | HandlePieces
+    | BodyPiece
     | Pull
     | SendFile
     | CallOpen
@@ -55,6 +61,9 @@ Work: TypeAlias = (
 USER_CODE = frozenset(
     (
         Handle,
+        AskBody,
+        HandlePieces,
+        BodyPiece,
         Pull,
         SendFile,
         CallOpen,
@@ -73,7 +82,7 @@ USER_CODE = frozenset(
 
 def conn_of_work(work: Work) -> Conn:
     """The connection that work is for."""
-    if isinstance(work, Handle | Pull | SendFile | LateResult):
+    if isinstance(work, Handle | AskBody | HandlePieces | BodyPiece | Pull | SendFile | LateResult):
         return work.ticket.conn
     return work.conn
 

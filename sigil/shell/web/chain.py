@@ -21,9 +21,11 @@ from ...core.http.request import Request
 from ...core.http.response import Response
 from ...core.http.validate import safe_repr, type_name
 from ..program.deferred import Deferred
-from ..program.handlers import Handler, handler_error
+from ..program.handler_errors import handler_error
+from ..program.handlers import Handler
 from ..program.logs import write_text
 from ..program.tracebacks import EXIT_EXCEPTIONS, is_cancellation, safe_name
+from .pieces import AskedHandler, asked_as, before_body_of
 
 _LOG = logging.getLogger(ERROR_LOG)
 
@@ -56,7 +58,7 @@ def chain(handler: Handler, *middleware: Middleware) -> Handler:
                 f"the middleware {safe_name(layer)} makes a handler, which is a function of a "
                 f"request; it returned {safe_repr(made)}"
             )
-        handler = made
+        handler = asked_as(made, handler)
     return handler
 
 
@@ -82,6 +84,8 @@ def map_result(
         return function(result)
     if result is None:
         return function(Response.error(404))
+    if isinstance(result, Generator):  # a handler that takes its body in pieces
+        return _map_pieces(result, function, failed)
     if isinstance(result, BaseException):  # a handler may return what it might have raised
         return result if failed is None or _passes(result) else function(failed(result))
     if isinstance(result, Deferred | Awaitable):
@@ -98,6 +102,21 @@ def later(value: Any, function: Callable[[Any], Any], takes_failures: bool = Fal
     if isinstance(value, Awaitable):
         return MappedAwaitable(value, function, takes_failures)
     return function(value)
+
+
+def _map_pieces(
+    pieces: Generator[Any, Any, Any],
+    function: ToResponse,
+    failed: Callable[[BaseException], Response] | None,
+) -> Generator[Any, Any, Any]:
+    """A handler that takes its body in pieces, with what `function` makes of its response."""
+    try:
+        result = yield from pieces
+    except BaseException as error:
+        if failed is None or isinstance(error, GeneratorExit) or _passes(error):
+            raise
+        result = failed(error)
+    return map_result(result, function, failed)
 
 
 def _passes(error: BaseException) -> bool:
@@ -178,7 +197,13 @@ def changing(change: Callable[[Request, Response], Response]) -> Middleware:
         def call(request: Request) -> Any:
             return answer(handler, request, lambda response: change(request, response))
 
-        return call
+        def before_body(request: Request) -> Any:
+            assert inner is not None
+            choice = inner(request)
+            return change(request, choice) if type(choice) is Response else choice
+
+        inner = before_body_of(handler)
+        return call if inner is None else AskedHandler(call, before_body)
 
     return around
 
@@ -190,7 +215,10 @@ def preparing(prepare: Callable[[Request], Request]) -> Middleware:
         def call(request: Request) -> Any:
             return handler(prepare(request))
 
-        return call
+        before_body = before_body_of(handler)
+        if before_body is None:
+            return call
+        return AskedHandler(call, lambda request: before_body(prepare(request)))
 
     return around
 
@@ -206,9 +234,25 @@ def guarding(check: Callable[[Request], Any]) -> Middleware:
                 check(request), lambda refusal: handler(request) if refusal is None else refusal
             )
 
-        return call
+        def before_body(request: Request) -> Any:
+            refusal = check(request)
+            if type(refusal) is Response:
+                return refusal
+            discard(refusal)
+            return None if inner is None else inner(request)
+
+        inner = before_body_of(handler)
+        return AskedHandler(call, before_body)
 
     return around
+
+
+def discard(unused: object) -> None:
+    """Let go of what was returned and nobody waits for: a coroutine, or a promise."""
+    if isinstance(unused, Coroutine):
+        unused.close()
+    elif isinstance(unused, Deferred):
+        unused.cancel()
 
 
 def error_response(request: Request, error: BaseException) -> Response:

@@ -19,9 +19,10 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from ...core.http.request import Request
+from ...core.http.validate import safe_repr
 from ...core.web.converters import Convert, with_own
 from ...core.web.patterns import MOUNT_POINT, Rest, Segments, parse_pattern, parse_prefix
-from ...core.web.route import ANY, METHODS, Route, mounted_behind
+from ...core.web.route import ANY, BODIES, METHODS, Route, mounted_behind
 from ...core.web.routes import (
     Found,
     Match,
@@ -36,6 +37,7 @@ from ...core.web.routes import (
 )
 from ...core.web.urls import url_for
 from ..program.handlers import Handler
+from .pieces import before_body_of, with_pieces
 
 REMEMBERED_PATHS = 512
 REMEMBERED_PATH_LEN = 256
@@ -140,51 +142,75 @@ class Routes:
         """What the handler of the request's route returns; a refusal if there is none."""
         found = self._matches[request.method, request.subpath]
         if type(found) is Found:
-            return found.route.handler(with_match(request, found))
+            request = with_match(request, found)
+            if found.route.body != "whole":
+                request = with_pieces(request)
+            return found.route.handler(request)
         return refusal(found, request)
+
+    def before_body(self, request: Request) -> Any:
+        """How the handler of the request's route takes its body, or the refusal if there is none:
+        it is asked before any of the body is read.
+        """
+        found = self._matches[request.method, request.subpath]
+        if type(found) is not Found:
+            return refusal(found, request)
+        if found.route.body != "whole":
+            return found.route.body
+        before_body = before_body_of(found.route.handler)
+        return None if before_body is None else before_body(with_match(request, found))
 
     # -- adding ------------------------------------------------------------------------------------
 
-    def get(self, pattern: str, *, name: str = "") -> Callable[[H], H]:
+    def get(self, pattern: str, *, name: str = "", body: str = "whole") -> Callable[[H], H]:
         """A decorator that adds a handler of GET, and of HEAD if nothing else is for that."""
-        return self._decorator(pattern, "GET", name)
+        return self._decorator(pattern, "GET", name, body)
 
-    def head(self, pattern: str, *, name: str = "") -> Callable[[H], H]:
+    def head(self, pattern: str, *, name: str = "", body: str = "whole") -> Callable[[H], H]:
         """A decorator that adds a handler of HEAD."""
-        return self._decorator(pattern, "HEAD", name)
+        return self._decorator(pattern, "HEAD", name, body)
 
-    def post(self, pattern: str, *, name: str = "") -> Callable[[H], H]:
+    def post(self, pattern: str, *, name: str = "", body: str = "whole") -> Callable[[H], H]:
         """A decorator that adds a handler of POST."""
-        return self._decorator(pattern, "POST", name)
+        return self._decorator(pattern, "POST", name, body)
 
-    def put(self, pattern: str, *, name: str = "") -> Callable[[H], H]:
+    def put(self, pattern: str, *, name: str = "", body: str = "whole") -> Callable[[H], H]:
         """A decorator that adds a handler of PUT."""
-        return self._decorator(pattern, "PUT", name)
+        return self._decorator(pattern, "PUT", name, body)
 
-    def patch(self, pattern: str, *, name: str = "") -> Callable[[H], H]:
+    def patch(self, pattern: str, *, name: str = "", body: str = "whole") -> Callable[[H], H]:
         """A decorator that adds a handler of PATCH."""
-        return self._decorator(pattern, "PATCH", name)
+        return self._decorator(pattern, "PATCH", name, body)
 
-    def delete(self, pattern: str, *, name: str = "") -> Callable[[H], H]:
+    def delete(self, pattern: str, *, name: str = "", body: str = "whole") -> Callable[[H], H]:
         """A decorator that adds a handler of DELETE."""
-        return self._decorator(pattern, "DELETE", name)
+        return self._decorator(pattern, "DELETE", name, body)
 
-    def options(self, pattern: str, *, name: str = "") -> Callable[[H], H]:
+    def options(self, pattern: str, *, name: str = "", body: str = "whole") -> Callable[[H], H]:
         """A decorator that adds a handler of OPTIONS."""
-        return self._decorator(pattern, "OPTIONS", name)
+        return self._decorator(pattern, "OPTIONS", name, body)
 
-    def any(self, pattern: str, *, name: str = "") -> Callable[[H], H]:
+    def any(self, pattern: str, *, name: str = "", body: str = "whole") -> Callable[[H], H]:
         """A decorator that adds a handler of all methods for which there is no other."""
-        return self._decorator(pattern, ANY, name)
+        return self._decorator(pattern, ANY, name, body)
 
-    def add(self, pattern: str, handler: Handler, method: str = ANY, *, name: str = "") -> None:
+    def add(
+        self,
+        pattern: str,
+        handler: Handler,
+        method: str = ANY,
+        *,
+        name: str = "",
+        body: str = "whole",
+    ) -> None:
         """Add a handler for the paths that match the pattern.
 
         `method` is one of GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS, or ANY; `name` is one
-        for `url_for`. ValueError with a sentence for a pattern or a method that makes no sense, and
-        for what is added already: both places are named.
+        for `url_for`. With `body="stream"` the handler takes the body in pieces as they come, as
+        with `sigil.web.in_pieces`. ValueError with a sentence for a pattern, a method or a body
+        that makes no sense, and for what is added already: both places are named.
         """
-        self._add(self._route(pattern, handler, method, name, _place()))
+        self._add(self._route(pattern, handler, method, name, body, _place()))
 
     def mount(self, prefix: str, handler: Handler, *, name: str = "") -> None:
         """Have a handler answer all paths that go on behind `prefix`, with any method.
@@ -235,22 +261,26 @@ class Routes:
 
     # -- the rest is for this class ----------------------------------------------------------------
 
-    def _decorator(self, pattern: str, method: str, name: str) -> Callable[[H], H]:
+    def _decorator(self, pattern: str, method: str, name: str, body: str) -> Callable[[H], H]:
         """The decorator that adds a handler; what is wrong with the pattern is found at once."""
         parse_pattern(pattern, self._converters)
+        _check_body(body)
         place = _place(2)
 
         def add(handler: H) -> H:
-            self._add(self._route(pattern, handler, method, name, place))
+            self._add(self._route(pattern, handler, method, name, body, place))
             return handler
 
         return add
 
-    def _route(self, pattern: str, handler: Handler, method: str, name: str, place: str) -> Route:
+    def _route(
+        self, pattern: str, handler: Handler, method: str, name: str, body: str, place: str
+    ) -> Route:
         """The route with these parts; TypeError or ValueError for what is none."""
         _check(handler, method, name)
+        _check_body(body)
         segments = parse_pattern(pattern, self._converters)
-        return Route(method, pattern, segments, handler, name, place)
+        return Route(method, pattern, segments, handler, name, place, 0, body)
 
     def _add(self, route: Route) -> None:
         """Add a route here and wherever this is mounted, or nowhere."""
@@ -293,6 +323,12 @@ def _carry_out(plan: dict[Routes, Table]) -> None:
     """Put each table into its place."""
     for routes, table in plan.items():
         routes._matches = _Matches(table)
+
+
+def _check_body(body: object) -> None:
+    """ValueError for what says nothing about a body."""
+    if body not in BODIES:
+        raise ValueError(f"body is one of {', '.join(BODIES)}, not {safe_repr(body)}")
 
 
 def _check(handler: object, method: object, name: object) -> None:

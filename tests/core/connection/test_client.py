@@ -5,7 +5,7 @@ for.
 import pytest
 
 from sigil.core.close_reasons import CloseReason
-from sigil.core.connection.client import IDLE_HTTP, Client, Incoming, Phase
+from sigil.core.connection.client import IDLE_HTTP, WHOLE, Client, Incoming, Phase
 from sigil.core.connection.client_status import may_parse, outbox_len, pipeline_waits
 from sigil.core.connection.deadlines import interest_of
 from sigil.core.connection.outgoing import NOTHING_OUTGOING, Outgoing
@@ -29,7 +29,9 @@ def test_a_new_connection_is_calm_and_clear() -> None:
     assert same(
         FRESH, Client(CONN, PEER, IDLE_HTTP, (), 0, 100.0, NOTHING_OUTGOING, 0, 0, None, None)
     )
-    assert same(IDLE_HTTP, Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0, None))
+    assert same(
+        IDLE_HTTP, Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0, None, WHOLE)
+    )
     assert same(
         NOTHING_OUTGOING, Outgoing((), (), None, (), False, CloseReason.OK, Interest.READ, None)
     )

@@ -17,9 +17,10 @@ COMPUTED = {
     "after_sending": {"bytes_out"},
     "after_send": {"bytes_out"},
     "with_body": {"scan"},
-    "after_body": {"phase", "scan", "head", "body"},
+    "after_body": {"phase", "scan", "head", "body", "body_mode"},
+    "with_body_mode": {"scan"},
     "after_last": {"outstanding", "responded", "bytes_out"},
-    "discarding": {"buffer", "scan", "head", "body", "discarded"},
+    "discarding": {"body_mode", "buffer", "scan", "head", "body", "discarded"},
     "lingering": {
         "phase",
         "buffer",
@@ -29,6 +30,7 @@ COMPUTED = {
         "expects_continue",
         "final_error",
         "pace",
+        "body_mode",
     },
     "ending": {"streaming", "is_full"},
 }

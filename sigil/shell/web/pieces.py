@@ -1,0 +1,90 @@
+"""Handlers that say how they take the body of a request: `in_pieces`, and what middleware does for
+them.
+
+Theory: a handler that has an attribute `before_body` is asked as soon as a head is there, and
+before any of the body is read. It is a function of the request, which comes without its body, and
+returns None to take that whole, "stream" to take it in pieces, or a response, which is sent while
+the body is not read at all.
+
+Rules: whoever wraps a handler asks it for its wrapper, so that a handler is asked however many
+wrappers there are. It does not know what is done with pieces (`program.body_receivers`).
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from ...core.http.request import Request
+from ...core.http.validate import safe_repr
+from ..program.handlers import Handler
+from ..program.piece_handlers import asks_for_body
+
+BeforeBody: TypeAlias = Callable[[Request], Any]
+"""What is asked before a body is read: it returns None, "stream" or a response."""
+
+
+class AskedHandler:
+    """A handler, and what is asked before the body of a request to it is read."""
+
+    __slots__ = ("_handler", "before_body")
+
+    def __init__(self, handler: Handler, before_body: BeforeBody) -> None:
+        self._handler = handler
+        self.before_body = before_body
+
+    def __call__(self, request: Request) -> Any:
+        return self._handler(request)
+
+
+class WholeBody:
+    """The pieces of a body that is there: itself, if it is not empty; for `async for`."""
+
+    __slots__ = ("_pieces",)
+
+    def __init__(self, body: bytes) -> None:
+        self._pieces = [body] if body else []
+
+    def __aiter__(self) -> "WholeBody":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._pieces:
+            raise StopAsyncIteration
+        return self._pieces.pop()
+
+
+def with_pieces(request: Request) -> Request:
+    """The request with its body in pieces, also if there is none, or it is there."""
+    if request.chunks is not None:
+        return request
+    return request.replace(chunks=WholeBody(request.body))
+
+
+def in_pieces(handler: Callable[[Request], Any]) -> Any:
+    """The handler, which takes the body of each request in pieces, as they come: a generator
+    function, which is given each as the value of a `yield` and an empty one at the end, or a
+    coroutine function, which iterates over `request.chunks`.
+
+    TypeError for what is no handler.
+    """
+    if not callable(handler):
+        raise TypeError(f"a handler is a function of a request, not {safe_repr(handler)}")
+    return AskedHandler(lambda request: handler(with_pieces(request)), _always_in_pieces)
+
+
+def _always_in_pieces(request: Request) -> str:
+    return "stream"
+
+
+def before_body_of(handler: Handler) -> BeforeBody | None:
+    """What a handler wants to be asked before a body is read; None if it takes all of them whole
+    and without being asked.
+    """
+    return handler.before_body if asks_for_body(handler) else None  # type: ignore[union-attr]
+
+
+def asked_as(handler: Handler, inner: Handler) -> Handler:
+    """The handler, which is asked what `inner` wants to be asked, unless it says so itself."""
+    before_body = before_body_of(inner)
+    if before_body is None or asks_for_body(handler):
+        return handler
+    return AskedHandler(handler, before_body)
