@@ -75,7 +75,7 @@ from .state import (
     with_load,
 )
 from .timer_wheel import schedule, schedule_all
-from .totals import add_run
+from .totals import add_run, count_skip
 
 
 def make_context(server: Server, parse: Parse) -> Context:
@@ -290,10 +290,7 @@ class Batch:
         tail_number, now_at = server.broadcast.ring.tail_number, subscriber_of(after).cursor
         reads_on = now_at is None or now_at >= tail_number
         if cursor is not None and reads_on and has_fallen_off(server.broadcast, before.conn):
-            totals = server.totals.replace(
-                skips=server.totals.skips + 1,
-                skipped_messages=server.totals.skipped_messages + tail_number - cursor,
-            )
+            totals = count_skip(server.totals, tail_number - cursor)
             self.server = server.replace(totals=totals)
 
     # -- budgets -----------------------------------------------------------------------------------

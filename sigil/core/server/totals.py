@@ -74,6 +74,13 @@ def count_sent(totals: Totals, length: int) -> Totals:
     )  # fmt: skip
 
 
+def count_skip(totals: Totals, messages: int) -> Totals:
+    """The totals when a slow subscriber was moved on past so many messages."""
+    return totals.replace(
+        skips=totals.skips + 1, skipped_messages=totals.skipped_messages + messages
+    )
+
+
 def requests_of(client: Client) -> int:
     """How many complete requests a client has sent."""
     return client.responded + len(client.outstanding)
