@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,3 +92,20 @@ def test_curl_comes_back_with_what_it_is_asked_for() -> None:
         command = ["curl", "-s", "--max-time", "20", "--anyauth", "-u", "user:pass", url]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "user"
+
+
+@needs("curl")
+def test_curl_is_told_that_its_body_is_too_long(tmp_path: Path) -> None:
+    upload = tmp_path / "upload"
+    upload.write_bytes(bytes(100_000))
+    handler = chain(lambda request: Response.text(str(len(request.body))), body_limit(99_999))
+    server = make_http_server(handler, port=0)
+    with server.serve_in_thread():
+        url = f"http://127.0.0.1:{server.port}/"
+        command = [
+            "curl", "-s", "--max-time", "20", "-o", str(tmp_path / "out"), "-w", "%{http_code} ",
+            "--data-binary", f"@{upload}", url, "--next", "-s", "-o", str(tmp_path / "out2"),
+            "-w", "%{http_code}", "--data-binary", "short", url,
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "413 200"
