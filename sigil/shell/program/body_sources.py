@@ -273,8 +273,11 @@ class BodySources:
         chunk, promised = late.chunk, source.promised
         source.running = source.promised = None
         if promised is not None and promised.is_mapped:
-            with self._guard.user_code():
-                chunk = promised.apply(chunk)
+            try:
+                with self._guard.user_code():
+                    chunk = promised.apply(chunk)
+            except EXIT_EXCEPTIONS as error:
+                return self._take_failure(late.ticket, error)
         return self._take(late.ticket, source, chunk)
 
     def _take(self, ticket: Ticket, source: BodySource, chunk: object) -> Event | None:

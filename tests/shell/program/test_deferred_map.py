@@ -130,6 +130,31 @@ def test_a_chunk_of_a_stream_is_mapped() -> None:
     assert Client(app).get("/").body == b"ABCd"
 
 
+@pytest.mark.parametrize("is_chunk", [False, True])
+def test_what_ends_the_program_leaves_and_the_client_learns_that_nothing_comes(
+    is_chunk: bool,
+) -> None:
+    promised: list[Deferred] = []
+
+    def interrupted(result: object) -> Response:
+        raise KeyboardInterrupt
+
+    def app(request: Request) -> Any:
+        later = Deferred()
+        promised.append(later)
+        mapped = later.map(interrupted)
+        return Response.stream([mapped]) if is_chunk else mapped
+
+    client = Client(app, raise_errors=False)
+    connection = client.connect()
+    connection.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    promised[0].resolve(b"x")
+    with pytest.raises(KeyboardInterrupt):
+        client.run_until_idle()
+    client.run_until_idle()
+    assert connection.is_closed if is_chunk else connection.answers()[0].status == 500
+
+
 def test_results_wait_for_their_turn_when_user_code_has_had_its_time() -> None:
     promised: list[Deferred] = []
     made: list[str] = []
