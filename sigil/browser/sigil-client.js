@@ -777,8 +777,13 @@ function dataOf({ text, base64 }) {
 /** Wait, or until the signal comes. @param {number} delayMs @param {AbortSignal} signal @returns {Promise<void>} */
 function pause(delayMs, signal) {
   return new Promise(resolve => {
-    const timer = setTimeout(resolve, delayMs);
-    signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); });
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, delayMs);
+    signal.addEventListener("abort", end);
   });
 }
 

@@ -62,7 +62,10 @@ class Request {
     print([headers.Accept === "text/event-stream" ? "sse" : "poll", pathOf(url), headers["Last-Event-ID"]].filter(Boolean));
     this.answered = new Promise((resolve, reject) => Object.assign(this, { resolve, reject }));
     this.body = new ReadableStream({ start: controller => { this.controller = controller; } });
-    signal.addEventListener("abort", () => { print(["aborted"]); this.fail(signal.reason); });
+    signal.addEventListener("abort", () => {
+      if (!this.hasEnded) print(["aborted"]);
+      this.fail(signal.reason);
+    });
   }
 
   answer(status, type) {
@@ -71,7 +74,12 @@ class Request {
   }
 
   say(text) { this.controller.enqueue(new TextEncoder().encode(text)); }
-  end() { this.controller.close(); }
+
+  end() {
+    this.hasEnded = true;
+    this.controller.close();
+  }
+
   fail(error = new TypeError("failed to fetch")) {
     this.reject(error);
     try { this.controller.error(error); } catch { /* it has ended */ }

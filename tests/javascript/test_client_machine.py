@@ -10,6 +10,7 @@ Rules: no time passes, and nothing is waited for. `drive.mjs` has the steps.
 
 import json
 import re
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -305,3 +306,140 @@ def test_the_table_of_the_page_is_that_of_the_module(tmp_path: Path) -> None:
 def test_each_row_is_taken(tmp_path: Path, row: tuple[str, str, str]) -> None:
     options, steps, seen = CASES[row]
     assert drive(tmp_path, steps, **options) == seen
+
+
+# -- positions -------------------------------------------------------------------------------------
+
+GAP = {"after": "7-1", "position": "8-5", "missed": None}
+ONLY_SSE = [["answer", 200, SSE], ["say", "id: 7-1\n\n"]]
+ONLY_POLL = [["answer", 200, NDJSON], ["say", '{"position":"7-1"}\n{"timeout":25.0}\n'], ["end"]]
+
+
+def test_texts_that_begin_with_nul_are_the_servers_own_but_behind_a_position(
+    tmp_path: Path,
+) -> None:
+    said = ["\0next:7-2", "\0next:a message", "\0unknown:1", "\0", "direct", f"\0gap:{dumps(GAP)}"]
+    seen = drive(tmp_path, [*OPEN, *(["say", text] for text in said)])
+    assert seen == [
+        *LIVE,
+        ["message", "\0next:a message", "7-2"],
+        ["message", "direct", "7-2"],
+        ["gap", GAP, "open", "websocket", "8-5"],
+        ["open", 0],
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1_000])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_an_event_stream_is_read_however_it_is_cut(
+    tmp_path: Path, line_end: str, size: int
+) -> None:
+    gap = dumps({"after": "7-1", "missed": None})
+    text = (
+        ":\n\nid: 7-2\ndata: two\ndata:  lines\ndata\n\nid: 7-3\n\ndata: retained\n\n"
+        f"event: other\ndata: no\n\nevent: gap\nid: 8-5\ndata: {gap}\n\nid:8-6\ndata:six\n\n:\n"
+    ).replace("\n", line_end)
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
+    steps = [*ONLY_SSE, *(["say", piece] for piece in pieces)]
+    seen = drive(tmp_path, steps, transports=["sse"])
+    assert seen == [
+        ["sse", HERE],
+        ["open", opened("sse"), "open", "sse", None],
+        ["message", "two\n lines\n", "7-2"],
+        ["message", "retained", "7-3"],
+        ["gap", GAP, "open", "sse", "8-5"],
+        ["message", "six", "8-6"],
+        ["open", 0],
+    ]
+
+
+def test_long_polls_follow_one_another_behind_the_last_position(tmp_path: Path) -> None:
+    lines = [
+        {"gap": GAP},
+        {"retained": True, "text": "kept"},
+        {"position": "8-6", "text": "six"},
+        {"position": "8-6"},
+    ]
+    empty = ["say", '{"position":"8-6"}\n']
+    seen = drive(
+        tmp_path,
+        [
+            *ONLY_POLL,
+            ["answer", 200, NDJSON],
+            ["say", "".join(f"{dumps(line)}\n" for line in lines)],
+            ["end"],
+            ["answer", 200, NDJSON],
+            empty,
+            ["end"],
+            ["advance", 999],
+            ["advance", 1],
+            ["advance", 40_000],
+        ],
+        transports=["poll"],
+    )
+    assert seen == [
+        ["poll", HERE],
+        ["open", opened("poll"), "open", "poll", None],
+        ["poll", at("7-1")],
+        ["gap", GAP, "open", "poll", "8-5"],
+        ["message", "kept", "8-5"],
+        ["message", "six", "8-6"],
+        ["poll", at("8-6")],
+        ["poll", at("8-6")],
+        ["error", "no message was received for 40000 ms", "waiting", "poll", "8-6"],
+        ["close", lost(125), "waiting", "poll", "8-6"],
+        ["aborted"],
+        ["poll", at("8-6")],
+        ["connecting", 1],
+    ]
+
+
+def test_what_a_server_that_knows_no_positions_says_has_none(tmp_path: Path) -> None:
+    steps = [["open"], ["say", "hello"], ["end", 1001], ["advance", 125]]
+    assert drive(tmp_path, steps, resume=False, history=2, silenceMs=0) == [
+        ["websocket", "/live?history=2"],
+        ["open", opened(), "open", "websocket", None],
+        ["message", "hello", None],
+        ["close", lost(125, 1001), "waiting", "websocket", None],
+        ["websocket", "/live?history=2"],
+        ["connecting", 1],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "type_", "code", "next_transport", "will_retry"),
+    [
+        (404, "text/plain", 1006, "poll", True),
+        (200, "text/html", 1006, "poll", True),
+        (502, "text/html", 1006, "sse", True),
+        (503, "text/plain", 1013, "sse", True),
+        (429, "text/plain", 1013, "sse", True),
+        (204, "", 1000, "sse", False),
+    ],
+)
+def test_an_answer_that_is_no_event_stream_says_what_to_do(
+    tmp_path: Path, status: int, type_: str, code: int, next_transport: str, will_retry: bool
+) -> None:
+    seen = drive(tmp_path, [["answer", status, type_]], transports=["sse", "poll"])
+    (kind, detail, *_, transport, _) = seen[-2]
+    assert (kind, detail["code"], detail["willRetry"], transport) == (
+        "close",
+        code,
+        will_retry,
+        next_transport,
+    )
+
+
+def test_positions_are_compared_by_their_numbers(tmp_path: Path) -> None:
+    pairs = [
+        ("7-9", "7-10", True),
+        ("7-10", "7-9", False),
+        ("7-9", "7-9", True),
+        ("8-1", "7-9", False),
+        ("7-9.4", "7-9", True),
+        ("7-9", "7-9.4", False),
+        ("7-9.4", "7-9.10", True),
+        ("7-9.10", "7-9.4", False),
+    ]
+    calls = json.dumps({"calls": [["isReached", one, other] for one, other, _ in pairs]})
+    assert printed(tmp_path, "pure", "", calls) == [is_reached for *_, is_reached in pairs]

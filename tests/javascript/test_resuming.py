@@ -103,7 +103,9 @@ def test_after_whatever_becomes_of_connections_all_has_come_once(
     with serving(Program(), LIMITS) as server, silent_proxy(server.port) as proxy:
         publisher = Publisher(server, dice)
         address = f"ws://{HOST}:{proxy.port}/live"
-        with running(tmp_path, "exact", address, json.dumps(options)) as script:
+        with running(
+            tmp_path, "exact", address, json.dumps({"handshakeMs": 1_000, **options})
+        ) as script:
             assert script.until("open")
             for _ in range(6):
                 disturb(proxy, dice.choice(ACTIONS), script, publisher)

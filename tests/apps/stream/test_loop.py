@@ -415,7 +415,7 @@ def stalled(server: Streaming) -> Iterator[socket.socket]:
         sock.settimeout(PATIENCE_SECONDS)
         sock.connect(("127.0.0.1", server.port))
         sock.sendall(
-            b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         )
         assert sock.recv(12) == b"HTTP/1.1 101"
