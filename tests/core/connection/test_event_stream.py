@@ -603,7 +603,7 @@ def test_a_client_is_sent_how_long_to_wait_before_it_reconnects() -> None:
 
 @pytest.mark.parametrize("retry_ms", [-1, 1.5, "1", True])
 def test_a_time_to_wait_is_a_whole_number_of_milliseconds(retry_ms: int) -> None:
-    with pytest.raises(TypeError, match="retry_ms is a number of milliseconds, not"):
+    with pytest.raises(TypeError):
         Response.sse(retry_ms=retry_ms)
 
 
