@@ -23,9 +23,11 @@ from .retained import (
     RetainedRange,
     encode_retained,
     messages_in,
+    piece_of,
     remember_retained,
     retained_cost,
     stored_retained,
+    with_piece,
 )
 from .ring import FRAMES_MAX
 
@@ -127,3 +129,22 @@ def encode_retained_for(
     if recoded is broadcast.ring.recoded:
         return broadcast
     return broadcast.replace(ring=broadcast.ring.replace(recoded=recoded), retained=retained)
+
+
+def retained_ahead(
+    broadcast: Broadcast,
+    wanted: RetainedRange,
+    encoding: Encoding,
+    tick_started_at: float,
+    limits: Limits,
+) -> Broadcast:
+    """The broadcast with what a subscriber is sent next of what is retained encoded, and in one
+    piece if others that join are sent the same.
+    """
+    room = limits.max_outbox_len
+    if piece_of(broadcast.retained, wanted, encoding, room) is not None:
+        return broadcast
+    if encoding is not Encoding.PLAIN:
+        broadcast = encode_retained_for(broadcast, wanted, encoding, tick_started_at, limits)
+    retained = with_piece(broadcast.retained, wanted, encoding, room, FRAMES_MAX)
+    return broadcast if retained is broadcast.retained else broadcast.replace(retained=retained)

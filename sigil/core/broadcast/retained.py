@@ -50,17 +50,39 @@ class RetainedMessage(Value):
 
 
 @final
+class RetainedPiece(Value):
+    """What is sent next to whoever is to be sent all that is retained: `data` are messages, the
+    last of them with number `last`, and the next one that there is has number `following`; None if
+    there is none.
+    """
+
+    __match_args__ = ("data", "last", "following")
+    __slots__ = __match_args__
+
+    def __init__(self, data: bytes, last: int, following: int | None) -> None:
+        self.data: Final = data
+        self.last: Final = last
+        self.following: Final = following
+
+
+PIECES_MAX: Final = 4
+"""Pieces that are kept until the next message is retained: those of clients that join together."""
+
+
+@final
 class Retained(Value):
     """The messages that are retained, by topic, `length` bytes altogether.
 
     `order` has the numbers and topics in order of publication, among those of messages that were
     replaced since; it begins at `first`. `encoded` has the messages in other encodings, each with
     its number, `encoded_len` bytes altogether. `dropped` messages were dropped for want of room,
-    and not logged yet; the last line about that was logged at `logged_at`.
+    and not logged yet; the last line about that was logged at `logged_at`. `pieces` are what was
+    sent of all this, by encoding and first number, to those who join together.
     """
 
     __match_args__ = (
         "messages", "length", "order", "first", "encoded", "encoded_len", "dropped", "logged_at",
+        "pieces",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -74,6 +96,7 @@ class Retained(Value):
         encoded_len: int,
         dropped: int,
         logged_at: float | None,
+        pieces: PMap[tuple[Encoding, int], RetainedPiece],
     ) -> None:
         self.messages: Final = messages
         self.length: Final = length
@@ -83,12 +106,13 @@ class Retained(Value):
         self.encoded_len: Final = encoded_len
         self.dropped: Final = dropped
         self.logged_at: Final = logged_at
+        self.pieces: Final = pieces
 
     def __repr__(self) -> str:
         return f"Retained({len(self.messages)} messages, {self.length} bytes)"
 
 
-NOTHING_RETAINED: Final = Retained(pmap(), 0, pvector(), 0, pmap(), 0, 0, None)
+NOTHING_RETAINED: Final = Retained(pmap(), 0, pvector(), 0, pmap(), 0, 0, None, pmap())
 
 
 # -- writing ---------------------------------------------------------------------------------------
@@ -115,11 +139,13 @@ def retain(
     if not payload_of(frame):
         if before is None:
             return retained
-        return _compacted(retained.replace(messages=messages.remove(topic), length=length))
+        cleared = messages.remove(topic)
+        return _compacted(retained.replace(messages=cleared, length=length, pieces=pmap()))
     retained = retained.replace(
         messages=messages.set(topic, RetainedMessage(number, frame)),
         length=length + retained_len(len(frame), topic),
         order=order.append((number, topic)),
+        pieces=pmap(),
     )
     return _compacted(_within(retained, limits))
 
@@ -309,3 +335,51 @@ def remember_retained(
         evolver[topic, encoding] = message
         length += added
     return retained.replace(encoded=evolver.persistent(), encoded_len=length)
+
+
+# -- pieces ----------------------------------------------------------------------------------------
+
+
+def with_piece(
+    retained: Retained, wanted: RetainedRange, encoding: Encoding, room: int, max_count: int
+) -> Retained:
+    """The retained messages with the piece that begins a range of all of them, if it is encoded:
+    about `room` bytes in `max_count` messages at most. Others that join take the very same.
+    """
+    key = encoding, wanted.start
+    if not wanted.is_joining or ALL_TOPICS not in wanted.topics or key in retained.pieces:
+        return retained
+    everything = wanted.replace(end=NO_END)
+    frames: list[bytes] = []
+    last, following, left = -1, None, room
+    for topic, message in messages_in(retained, everything, encoding):
+        frame = stored_retained(retained, topic, message, encoding)
+        if frame is None or left <= 0 or len(frames) >= max_count:
+            following = message.number
+            break
+        frames.append(frame)
+        left -= len(frame)
+        last = message.number
+    if len(frames) < PIECE_MIN:
+        return retained
+    pieces = retained.pieces if len(retained.pieces) < PIECES_MAX else pmap()
+    piece = RetainedPiece(b"".join(frames), last, following)
+    return retained.replace(pieces=pieces.set(key, piece))
+
+
+NO_END: Final = 2**62
+"""More than any number of a message."""
+PIECE_MIN: Final = 16
+"""Messages of the smallest piece that is worth to be kept."""
+
+
+def piece_of(
+    retained: Retained, wanted: RetainedRange, encoding: Encoding, room: int
+) -> RetainedPiece | None:
+    """The piece that begins this range and fits, if there is one."""
+    if not retained.pieces or not wanted.is_joining or ALL_TOPICS not in wanted.topics:
+        return None
+    piece = retained.pieces.get((encoding, wanted.start))
+    if piece is None or piece.last >= wanted.end or len(piece.data) > room:
+        return None
+    return piece

@@ -23,6 +23,7 @@ from ..broadcast.retained import (
     encode_retained,
     has_any,
     messages_in,
+    piece_of,
     retained_cost,
     stored_retained,
 )
@@ -46,6 +47,13 @@ def read_retained(
     Returned are the room that is left, in bytes, and a place for what is left.
     """
     wanted, rest = place.wanted, None
+    piece = piece_of(broadcast.retained, wanted, subscription.encoding, room)
+    if piece is not None:
+        segments.append(piece.data)
+        room -= len(piece.data)
+        if piece.following is not None and piece.following < wanted.end:
+            room, rest = 0, piece.following
+        wanted = wanted.replace(start=wanted.end)
     for number, frame in _retained_frames(broadcast, subscription, wanted):
         if frame is None or len(segments) >= FRAMES_MAX:
             room, rest = 0, number
@@ -63,7 +71,7 @@ def read_retained(
         room -= len(announced)
     if rest is None:
         return room, None
-    return min(room, 0), place.replace(wanted=wanted.replace(start=rest))
+    return min(room, 0), place.replace(wanted=place.wanted.replace(start=rest))
 
 
 def _retained_frames(

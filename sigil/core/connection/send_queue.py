@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, final
 
 from ..broadcast.broadcast import Broadcast
-from ..broadcast.encode import encode_for, encode_retained_for
+from ..broadcast.encode import encode_for, retained_ahead
 from ..broadcast.encoding import ENCODING_INFO, Encoding, encode_message
 from ..broadcast.entry import Subscription, frame_len_for, is_excluded, matches
 from ..broadcast.latest import is_superseded
@@ -321,18 +321,18 @@ def encode_ahead(
 
     Only one that asked for what was published before anybody had its encoding needs that.
     """
-    if subscriber.cursor is None or subscriber.subscription.encoding is Encoding.PLAIN:
-        return broadcast
-    cursor = max(subscriber.cursor, broadcast.ring.tail_number)
     first = subscriber.queue[0] if subscriber.queue else None
     if isinstance(first, RetainedPlace):
         encoding = subscriber.subscription.encoding
-        broadcast = encode_retained_for(broadcast, first.wanted, encoding, tick_started_at, limits)
+        broadcast = retained_ahead(broadcast, first.wanted, encoding, tick_started_at, limits)
+    if subscriber.cursor is None or subscriber.subscription.encoding is Encoding.PLAIN:
+        return broadcast
+    cursor = max(subscriber.cursor, broadcast.ring.tail_number)
     places = _places(subscriber, broadcast.ring.head_number)
     if not places:
         return broadcast
-    wanted = [(place.to, place.subscription) for place in places]
-    return encode_for(broadcast, cursor, wanted, tick_started_at, limits)
+    due = [(place.to, place.subscription) for place in places]
+    return encode_for(broadcast, cursor, due, tick_started_at, limits)
 
 
 # -- how far behind it is --------------------------------------------------------------------------

@@ -16,7 +16,7 @@ varies each of them. This file does not know a server: another test attacks one,
 from typing import Final
 
 from ..broadcast.retained import MESSAGE_BYTES as RETAINED_BYTES
-from ..broadcast.retained import max_encoded_len
+from ..broadcast.retained import PIECES_MAX, max_encoded_len
 from ..connection.client_status import UNCOUNTED_BYTES
 from ..connection.subscriber import places_len_max
 from ..http.field_lines import (
@@ -217,7 +217,8 @@ def _retained(limits: Limits, tick_len: int) -> int:
     message = RETAINED_BYTES + CHAR_BYTES_MAX * limits.max_topic_len + tick_len
     held = min(limits.max_retained_len, limits.max_retained_topics * message)
     longest = min(EVENT_GROWTH * held, EVENT_GROWTH * tick_len + EVENT_BYTES)
-    return held + max_encoded_len(limits) + longest if held else 0
+    pieces = PIECES_MAX * min(held, limits.max_outbox_len + tick_len)
+    return held + max_encoded_len(limits) + longest + pieces if held else 0
 
 
 def _cached_heads(limits: Limits) -> int:

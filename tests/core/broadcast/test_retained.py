@@ -17,10 +17,12 @@ from sigil.core.broadcast.retained import (
     has_any,
     messages_in,
     payload_of,
+    piece_of,
     remember_retained,
     retain,
     retained_len,
     stored_retained,
+    with_piece,
 )
 from sigil.core.limits import Limits
 from sigil.core.topics import ALL_TOPICS, Topic
@@ -151,3 +153,32 @@ def test_what_was_replaced_is_not_taken_for_what_is_encoded() -> None:
 
 def test_it_is_shown_in_a_line() -> None:
     assert repr(retained_after([("a", b"x")])) == "Retained(1 messages, 388 bytes)"
+
+
+# -- pieces ----------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 60), st.integers(1, 70), st.integers(1, 500), st.integers(16, 40))
+def test_a_piece_is_what_its_messages_are(start: int, end: int, room: int, count: int) -> None:
+    retained = retained_after([(f"t{number}", b"x" * (number % 7 + 1)) for number in range(60)])
+    wanted = everything(start, end)
+    after = with_piece(retained, wanted, Encoding.PLAIN, room, count)
+    piece = piece_of(after, wanted, Encoding.PLAIN, 10**6)
+    messages = [message for _, message in messages_in(retained, wanted, Encoding.PLAIN)]
+    if piece is None:
+        return
+    inside = [message for message in messages if message.number <= piece.last]
+    assert b"".join(message.frame for message in inside) == piece.data
+    rest = [message.number for message in messages if message.number > piece.last]
+    assert not rest or rest[0] == piece.following
+    assert len(inside) <= count and len(piece.data) < room + 12
+
+
+def test_a_piece_lasts_until_the_next_message_is_retained() -> None:
+    retained = retained_after([(f"t{number}", b"x") for number in range(60)])
+    retained = with_piece(retained, everything(), Encoding.PLAIN, 10**6, 100)
+    assert piece_of(retained, everything(), Encoding.PLAIN, 10**6) is not None
+    assert piece_of(retained, everything(), Encoding.PLAIN, 10) is None, "it does not fit"
+    assert piece_of(retained, everything(end=30), Encoding.PLAIN, 10**6) is None
+    retained = retain(retained, 60, "t3", encode_frame(1, b"y"), LIMITS)
+    assert piece_of(retained, everything(), Encoding.PLAIN, 10**6) is None
