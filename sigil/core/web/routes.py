@@ -21,7 +21,16 @@ from ..value import Value
 from .paths import split_path
 from .patterns import Segments, has_own_converter, shape_of
 from .route import METHODS, Route, describe
-from .trie import EMPTY, Endpoint, Node, endpoint_of, search, with_endpoint_below
+from .trie import (
+    EMPTY,
+    Endpoint,
+    Node,
+    endpoint_of,
+    is_more_specific,
+    search,
+    takes_all_behind,
+    with_endpoint_below,
+)
 
 SLASHES: Final = ("redirect", "strict")
 """What becomes of a path that only a slash at the end keeps from being another, which a route is
@@ -173,7 +182,9 @@ class MethodNotAllowed(Value):
 
 @final
 class SlashDiffers(Value):
-    """No route is for this path, but one is for `path`, which differs by a slash at the end."""
+    """No route is for this path, or only one that takes all behind a beginning of it, and a more
+    specific one is for `path`, which differs by a slash at the end.
+    """
 
     __match_args__ = ("path",)
     __slots__ = __match_args__
@@ -210,6 +221,13 @@ def match(table: Table, method: str, path: str) -> Match:
     root = root_of(table) if table.root is None else table.root
     allowed: dict[str, Endpoint] = {}
     hit = search(root, segments, method, allowed)
+    may_differ = not allowed if hit is None else takes_all_behind(hit[0])
+    if may_differ and table.slash == "redirect" and len(path) > 1:
+        is_open = not segments[-1]
+        other = segments[:-1] if is_open else [*segments, ""]
+        better = search(root, other, method, {})
+        if better is not None and (hit is None or is_more_specific(better[0], hit[0])):
+            return SlashDiffers(path[:-1] if is_open else f"{path}/")
     if hit is not None:
         endpoint, values = hit
         mounted = endpoint.route.mounted
@@ -218,11 +236,6 @@ def match(table: Table, method: str, path: str) -> Match:
         return Found(endpoint.route, params, mount_len)
     if allowed:
         return MethodNotAllowed(tuple([name for name in METHODS if name in allowed]))
-    if table.slash == "redirect" and len(path) > 1:
-        is_open = not segments[-1]
-        other = segments[:-1] if is_open else [*segments, ""]
-        if search(root, other, method, allowed) is not None:
-            return SlashDiffers(path[:-1] if is_open else f"{path}/")
     return NotFound(path)
 
 

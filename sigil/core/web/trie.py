@@ -16,23 +16,27 @@ from typing import Any, Final, TypeAlias, final
 
 from ..value import Value
 from .converters import Converter
-from .patterns import Param, Rest, Segments, Static, names_in
+from .patterns import Param, Rest, Segment, Segments, Static, names_in
 from .route import ANY, METHODS, Route, describe
 
 
 @final
 class Endpoint(Value):
     """A route at the node where its pattern ends, and the names of its parameters; `takes_rest` is
-    true if the last of them is the rest of the path.
+    true if the last of them is the rest of the path. `ranks` has how late each of its segments is
+    tried, compared with others in its place.
     """
 
-    __match_args__ = ("route", "names", "takes_rest")
+    __match_args__ = ("route", "names", "takes_rest", "ranks")
     __slots__ = __match_args__
 
-    def __init__(self, route: Route, names: tuple[str, ...], takes_rest: bool) -> None:
+    def __init__(
+        self, route: Route, names: tuple[str, ...], takes_rest: bool, ranks: tuple[int, ...]
+    ) -> None:
         self.route: Final = route
         self.names: Final = names
         self.takes_rest: Final = takes_rest
+        self.ranks: Final = ranks
 
 
 @final
@@ -80,7 +84,29 @@ EMPTY: Final = Node({}, (), {}, {})
 def endpoint_of(route: Route) -> Endpoint:
     """The endpoint of a route."""
     last = route.segments[-1]
-    return Endpoint(route, names_in(route.segments), isinstance(last, Rest) and last.name != "")
+    takes_rest = isinstance(last, Rest) and last.name != ""
+    ranks = tuple([_rank(segment) for segment in route.segments])
+    return Endpoint(route, names_in(route.segments), takes_rest, ranks)
+
+
+def _rank(segment: Segment) -> int:
+    """How late a segment is tried, compared with others in its place."""
+    if isinstance(segment, Param):
+        return segment.converter.rank
+    return _TEXT_RANK if isinstance(segment, Static) else _REST_RANK
+
+
+def takes_all_behind(endpoint: Endpoint) -> bool:
+    """True if the pattern ends in the rest of a path, or in a mount."""
+    return endpoint.ranks[-1] == _REST_RANK
+
+
+def is_more_specific(one: Endpoint, other: Endpoint) -> bool:
+    """True if one pattern is tried before the other: the first segment that differs decides."""
+    for rank, other_rank in zip(one.ranks, other.ranks, strict=False):
+        if rank != other_rank:
+            return rank < other_rank
+    return False
 
 
 def with_endpoint_below(node: Node, segments: Segments, endpoint: Endpoint) -> Node:
@@ -109,6 +135,8 @@ def _untried(converter: Converter | None) -> tuple[int, str]:
     return (_REST_RANK, "") if converter is None else (converter.rank, converter.name)
 
 
+_TEXT_RANK: Final = -1
+"""Below that of every converter: a text is tried first."""
 _REST_RANK: Final = 1_000_000
 """Above that of every converter: the rest of a path is tried last."""
 

@@ -149,8 +149,45 @@ def test_a_path_that_no_resource_can_have_is_malformed() -> None:
         assert isinstance(match(JOBS, "GET", path), Malformed)
 
 
+@pytest.mark.parametrize(
+    ("request_", "result"),
+    [
+        ("GET /static", SlashDiffers("/static/")),
+        ("POST /static", SlashDiffers("/static/")),
+        ("GET /static/", ("ANY /static/*", {"rest": ""})),
+        ("GET /jobs/", SlashDiffers("/jobs")),
+        ("POST /jobs/", ("ANY /*", {"rest": "jobs/"})),
+        ("GET /docs/api", SlashDiffers("/docs/api/")),
+        ("GET /docs/api/x", ("GET /docs/*page", {"page": "api/x"})),
+        ("GET /both/", ("GET /both/*", {"rest": ""})),
+        ("GET /both", ("GET /both", {})),
+        ("GET /x/", ("ANY /*", {"rest": "x/"})),
+        ("GET /", ("ANY /*", {"rest": ""})),
+    ],
+)
+def test_what_takes_all_that_is_left_gives_way_to_a_redirection_to_something_more_specific(
+    request_: str, result: object
+) -> None:
+    routes = table(
+        "ANY /*",
+        "ANY /static/*",
+        "GET /jobs",
+        "GET /docs/*page",
+        "GET /docs/api/",
+        "GET /both",
+        "GET /both/*",
+    )
+    assert found(routes, request_) == result
+
+
+def test_a_parameter_gives_way_to_no_redirection() -> None:
+    routes = table("GET /:name", "GET /static/*")
+    assert found(routes, "GET /static") == ("GET /:name", {"name": "static"})
+
+
 def test_strict_slashes_are_two_paths() -> None:
     strict = table("GET /a", "GET /b/", slash="strict")
+    assert found(table("GET /*", "GET /a/*", slash="strict"), "GET /a") == ("GET /*", {"rest": "a"})
     assert found(strict, "GET /a/") == NotFound("/a/")
     assert found(strict, "GET /b") == NotFound("/b")
     both = table("GET /a", "GET /a/")

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from sigil.core.web.patterns import Param, Rest, Segments, Static, parse_pattern, shape_of
 from sigil.core.web.route import METHODS, Route
-from sigil.core.web.routes import Found, MethodNotAllowed, Table, make_table, match, without_route
+from sigil.core.web.routes import (
+    Found,
+    MethodNotAllowed,
+    SlashDiffers,
+    Table,
+    make_table,
+    match,
+    without_route,
+)
 
 PIECES = st.sampled_from(["a", "b", "1", ":x", ":x<int>", ":x<float>"])
 PATTERNS = st.builds(
@@ -132,3 +140,16 @@ def test_removing_undoes_adding(lines: list[tuple[str, str]], data: st.DataObjec
     table = without_route(make_table(routes), gone)
     assert table == make_table(left)
     assert table.root == make_table(left).root
+
+
+@given(ROUTES, st.sampled_from(METHODS), PATHS)
+def test_a_redirection_leads_to_a_route_and_no_further(
+    lines: list[tuple[str, str]], method: str, path: str
+) -> None:
+    table = make_table(made(lines))
+    result = match(table, method, path)
+    if isinstance(result, SlashDiffers):
+        assert isinstance(match(table, method, result.path), Found)
+    elif said(table, method, path) is None:
+        other = path[:-1] if path.endswith("/") else f"{path}/"
+        assert not isinstance(naive(list(table.routes), method, other), Route)
