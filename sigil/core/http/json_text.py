@@ -11,17 +11,15 @@ JSON, and returns another. It does not know who is sent the text.
 
 import json
 from collections.abc import Callable, Set
-from dataclasses import is_dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Final, NoReturn, TypeAlias
-from uuid import UUID
 
 Default: TypeAlias = Callable[[Any], Any]
 
 _ADVICE: Final[tuple[tuple[Any, str], ...]] = (
-    ((date, time, timedelta, UUID, Decimal, complex), "str"),
+    ((date, time, timedelta, Decimal, complex), "str"),
     (Enum, "lambda member: member.value"),
     (Set, "list"),
     ((bytes, bytearray, memoryview), "lambda data: base64.b64encode(data).decode()"),
@@ -58,7 +56,7 @@ def _refuse(value: Any) -> NoReturn:
 def _advice(value: Any) -> str:
     """The source of a function for `default` that suits this object."""
     kind = type(value)
-    if is_dataclass(kind):
+    if hasattr(kind, "__dataclass_fields__"):  # as `is_dataclass` asks, which few programs need
         return "dataclasses.asdict"
     if hasattr(kind, "tolist"):  # numpy's, and what is like it
         is_scalar = getattr(value, "shape", None) == ()

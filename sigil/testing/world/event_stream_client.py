@@ -158,8 +158,8 @@ class EventStreamClient(SimulatedClient):
         """Take a message that is retained, which has no position."""
         numbers = [
             number
-            for number, said in enumerate(self._model.published)
-            if said.message == text and said.options.retain and self.is_subscribed(number)
+            for number, entry in enumerate(self._model.published)
+            if entry.message == text and entry.options.retain and self.is_subscribed(number)
         ]
         if not numbers:
             raise Violation("retained", f"{self.wire.peer} was sent {text[:14]!r}, which is not")

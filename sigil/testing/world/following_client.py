@@ -97,8 +97,8 @@ class Follower:
         number = self._number_of(message)
         position = self.next_number or 0
         is_wanted = self._lacks_from is not None and self._lacks_from <= number < position
-        said = self._model.published[number]
-        if not (is_wanted and said.options.retain and self._is_subscribed(number)):
+        entry = self._model.published[number]
+        if not (is_wanted and entry.options.retain and self._is_subscribed(number)):
             raise Violation(
                 "retained", f"{self.names}, at {position}, was sent {number} {message!r}"
             )
@@ -173,8 +173,8 @@ class Follower:
 
     def _number_of(self, message: Message) -> int:
         """The number of a message."""
-        for number, said in enumerate(self._model.published):
-            if said.message == message:
+        for number, entry in enumerate(self._model.published):
+            if entry.message == message:
                 return number
         raise Violation(
             "retained", f"{self.names} was sent {message[:14]!r}, which nobody published"

@@ -144,7 +144,7 @@ class Expectation:
         if ALL_TOPICS not in self.topics:
             return False
         return any(
-            said.message == message and said.options.retain for said in self._model.published
+            entry.message == message and entry.options.retain for entry in self._model.published
         )
 
     def _may_miss(self, item: "Expected") -> bool:
