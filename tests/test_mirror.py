@@ -66,6 +66,7 @@ ELSEWHERE = {
 WHOLE = {
     "core/test_laws": "laws of the core as a whole, tried on whatever may happen",
     "shell/test_wrong_types": "all of the public face, called with what does not suit it",
+    "core/connection/test_joining_order": "one law for every transport",
     "core/server/test_work": "work of each event, among few and among many",
     "shell/test_in_and_out": "whatever comes in, by every way out",
     "shell/test_live_state": "how old what a slow reader sees is",
