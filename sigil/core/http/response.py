@@ -366,10 +366,12 @@ def _not_text(value: object) -> TypeError:
 
 
 def _require_slow(slow: str) -> None:
-    """ValueError for what may not become of a client that falls off the ring."""
+    """ValueError for what may not become of a client that falls off the ring, TypeError for what is
+    no word.
+    """
     problem = check_slow(slow)
     if problem is not None:
-        raise ValueError(problem)
+        raise ValueError(problem) if isinstance(slow, str) else TypeError(problem)
 
 
 def _location(location: str) -> str:
