@@ -20,4 +20,14 @@ def refuse_long_body(request: Request, max_len: int) -> Response | None:
         length = declared
     if length <= max_len:
         return None
-    return Response.error(413, f"the body is longer than {max_len} bytes")
+    return too_long(max_len)
+
+
+def too_long(max_len: int) -> Response:
+    """The 413 for a body that is longer than `max_len` bytes."""
+    return Response.error(413, too_long_sentence(max_len))
+
+
+def too_long_sentence(max_len: int) -> str:
+    """What is wrong with a body that is longer than `max_len` bytes."""
+    return f"the body is longer than {max_len} bytes"

@@ -9,9 +9,10 @@ for true or false. What it raises is the handler's failure, and lets nobody in. 
 users.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
+from ...core.http.decoding import BadInput
 from ...core.http.request import Request
 from ...core.http.response import Response
 from ...core.http.validate import safe_repr
@@ -22,8 +23,10 @@ from ...core.web.auth import (
     challenge_bearer,
     check_realm,
 )
-from ...core.web.body_limits import refuse_long_body
+from ...core.web.body_limits import refuse_long_body, too_long, too_long_sentence
+from ..program.handlers import Handler
 from .chain import Middleware, guarding, later
+from .pieces import asked_as
 
 
 def basic_auth(check: Callable[[str, str], Any], *, realm: str = "this server") -> Middleware:
@@ -65,7 +68,9 @@ def bearer_auth(check: Callable[[str], Any], *, realm: str = "this server") -> M
 
 def body_limit(max_len: int) -> Middleware:
     """Middleware that answers 413 to a request whose body is longer than `max_len` bytes: for
-    routes that want less than `Limits.max_body_len`. ValueError for a length that is none.
+    routes that want less than `Limits.max_body_len`. One that declares so is refused before any of
+    it is read, and one that comes in pieces as soon as it is too long. ValueError for a length that
+    is none.
     """
     if type(max_len) is not int or max_len < 0:
         raise ValueError(f"max_len is a number of bytes, 0 or more, not {safe_repr(max_len)}")
@@ -73,7 +78,50 @@ def body_limit(max_len: int) -> Middleware:
     def refusal(request: Request) -> Response | None:
         return refuse_long_body(request, max_len)
 
-    return guarding(refusal)
+    def around(handler: Handler) -> Handler:
+        def call(request: Request) -> Any:
+            if request.chunks is not None:
+                request = request.replace(chunks=_Bounded(request.chunks, max_len))
+            result: Any = handler(request)
+            return _bounded(result, max_len) if isinstance(result, Generator) else result
+
+        return guarding(refusal)(asked_as(call, handler))
+
+    return around
+
+
+def _bounded(pieces: Generator[Any, Any, Any], max_len: int) -> Generator[Any, Any, Any]:
+    """A handler that takes its body in pieces, up to `max_len` bytes."""
+    length = 0
+    try:
+        wanted = next(pieces)
+        while True:
+            piece = yield wanted
+            length += len(piece)
+            if length > max_len:
+                return too_long(max_len)
+            wanted = pieces.send(piece)
+    except StopIteration as done:
+        return done.value
+    finally:
+        pieces.close()
+
+
+class _Bounded(AsyncIterator[bytes]):
+    """The pieces of a body, up to `max_len` bytes; `BadInput` with 413 for more."""
+
+    __slots__ = ("_left", "_max_len", "_pieces")
+
+    def __init__(self, pieces: AsyncIterator[bytes], max_len: int) -> None:
+        self._pieces = pieces
+        self._left = self._max_len = max_len
+
+    async def __anext__(self) -> bytes:
+        piece = await anext(self._pieces)
+        self._left -= len(piece)
+        if self._left < 0:
+            raise BadInput(too_long_sentence(self._max_len), 413)
+        return piece
 
 
 def _check_options(check: object, realm: object) -> None:

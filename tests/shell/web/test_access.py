@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,16 @@ import pytest
 
 from sigil import Deferred, Request, Response, chain, make_http_server
 from sigil.testing import Client
-from sigil.web import basic_auth, basic_credentials, bearer_auth, body_limit, same_secret
+from sigil.web import (
+    Middleware,
+    basic_auth,
+    basic_credentials,
+    bearer_auth,
+    body_limit,
+    cors,
+    in_pieces,
+    same_secret,
+)
 from tests.tools import needs
 
 BASIC = {"Authorization": "Basic dXNlcjpwYXNz"}
@@ -82,6 +92,45 @@ def test_a_body_may_be_so_long_and_the_connection_goes_on() -> None:
     for max_len in (-1, True, "3"):
         with pytest.raises(ValueError, match="max_len is a number of bytes"):
             body_limit(max_len)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("middleware", "status"), [(basic_auth(now), b"401"), (body_limit(9), b"413")]
+)
+def test_who_is_refused_need_not_send_the_body(middleware: Middleware, status: bytes) -> None:
+    connection = Client(chain(whoami, cors(origins="*"), middleware)).connect()
+    connection.send(
+        b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 10000\r\n\r\n"
+    )
+    assert connection.received.startswith(b"HTTP/1.1 " + status)
+    assert b"Access-Control-Allow-Origin: *\r\n" in connection.received
+
+
+def pull(request: Request) -> Generator[None, bytes, Response]:
+    length = 0
+    while piece := (yield):
+        length += len(piece)
+    return Response.text(str(length))
+
+
+async def await_pieces(request: Request) -> Response:
+    assert request.chunks is not None
+    return Response.text(str(sum([len(piece) async for piece in request.chunks])))
+
+
+@pytest.mark.parametrize("handler", [pull, await_pieces])
+@pytest.mark.parametrize(("pieces", "status"), [((b"ab", b"c"), b"200"), ((b"ab", b"cd"), b"413")])
+def test_a_body_in_pieces_is_refused_as_soon_as_it_is_too_long(
+    handler: Any, pieces: tuple[bytes, ...], status: bytes
+) -> None:
+    connection = Client(chain(in_pieces(handler), body_limit(3))).connect()
+    connection.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for piece in pieces:
+        assert connection.received == b""
+        connection.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+    if status == b"200":
+        connection.send(b"0\r\n\r\n")
+    assert connection.received.startswith(b"HTTP/1.1 " + status)
 
 
 @needs("curl")
