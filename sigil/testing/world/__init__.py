@@ -19,17 +19,17 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from random import Random
-from typing import Any, NamedTuple, TypeGuard
+from typing import NamedTuple, TypeGuard
 
 from ...core.close_reasons import CloseReason
 from ...core.conn import Peer
 from ...core.connection.websocket_send import buffered_amount
-from ...core.limits import Limits
 from ...core.server.slots import find_client
 from .checks import CHECKS
 from .clients import HttpClient, SimulatedClient, WebSocketClient
 from .event_stream_client import EventStreamClient
 from .following_client import Follower, FollowingClient
+from .limits import LONG_SECONDS, draw_limits
 from .model import Expectation, Violation
 from .network import Behaviour, UnreliableWire
 from .program import PROGRAM_CLOSE_CODE, Program
@@ -41,8 +41,6 @@ __all__ = ["Outcome", "Violation", "World"]
 MAX_LAST_TICKS = 800
 """Ticks in which a world must become idle, and in which it must end."""
 
-LONG_SECONDS = 100.0
-"""Longer than a world lasts."""
 
 TICK_SECONDS = (0.0, 0.001, 0.01, 0.01, 0.3)
 HELD_UP_SECONDS = (*TICK_SECONDS, 0.3, 1.2, 60.0)
@@ -434,46 +432,3 @@ def _skips(client: SimulatedClient) -> bool:
     if isinstance(client, WebSocketClient):
         return client.expectation is not None and client.expectation.skips
     return isinstance(client, EventStreamClient) and client.skips
-
-
-def draw_limits(rng: Random, is_held_up: bool = False) -> Limits:
-    """Limits so small that they are reached, with timeouts so long that they are not; or, for a
-    loop that is held up, so short that they are.
-    """
-    limits = Limits(
-        max_outbox_len=rng.choice((60, 300, 2_000)),
-        max_ws_outbox_len=rng.choice((60, 300, 2_000)),
-        outgoing_buffer_sz=rng.choice((100, 400, 3_000)),
-        max_ws_send_frame_cnt=rng.choice((3, 20, 200)),
-        history_messages=rng.choice((0, 0, 2, 5)),
-        max_rounds_per_tick=rng.choice((1, 2, 32)),
-        max_reads_per_tick=rng.choice((1, 3, 256)),
-        max_read_len=rng.choice((60, 200, 65_536)),
-        max_accepts_per_tick=rng.choice((1, 64)),
-        max_queued_requests=rng.choice((1, 4, 64)),
-        ws_ping_interval=rng.choice((LONG_SECONDS, LONG_SECONDS, 0.5)),
-        header_timeout=LONG_SECONDS,
-        max_retained_topics=rng.choice((1, 100)),
-        max_ws_connection_cnt=rng.choice((2, 1_024, 1_024, 1_024)),
-    )
-    if not is_held_up:
-        return limits
-    return limits._replace(
-        **SHORT_TIMEOUTS,
-        ws_ping_interval=rng.choice((0.2, 0.5, 1.0)),
-        min_read_rate=rng.choice((1, 240)),
-    )
-
-
-SHORT_TIMEOUTS: dict[str, Any] = dict.fromkeys(
-    (
-        "header_timeout",
-        "idle_timeout",
-        "stall_timeout",
-        "rate_grace",
-        "ws_pong_timeout",
-        "ws_close_timeout",
-        "linger_timeout",
-    ),
-    1.0,
-)
