@@ -14,6 +14,8 @@ sockets, nor when it is called.
 
 import errno
 import os
+import time
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from ...core.http.bodies import FileBody, FileSpan, file_body_len
@@ -23,6 +25,8 @@ from ...core.limits import Limits
 from ...core.web.file_content import file_fields, select_content
 from .open_file import BytesSocket, FileShrank, OpenFile, ReadableFile, open_path
 
+SLOW_SECONDS: Final = 0.002
+"""What is sent from memory takes less."""
 READ_LEN: Final = 65_536
 """Bytes of what is read at once, in one call, rather than kept open and sent by the kernel."""
 NOT_FOUND: Final = (
@@ -127,9 +131,10 @@ def _with_bytes(request: Request, response: Response, file: ReadableFile) -> Res
 class FileTransfer:
     """A file on its way to one client: its parts, and how far it has come."""
 
-    __slots__ = ("_file", "_is_calling", "_offset", "_parts", "_place")
+    __slots__ = ("_clock", "_file", "_is_calling", "_offset", "_parts", "_place")
 
-    def __init__(self, body: FileBody) -> None:
+    def __init__(self, body: FileBody, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._file: OpenFile = body.file
         self._parts = body.parts or ()
         self._place = 0
@@ -151,7 +156,21 @@ class FileTransfer:
     def send(self, sock: BytesSocket, max_len: int) -> int:
         """How many bytes a socket takes now, up to so many: none if it has no room. OSError as from
         a socket or a disk, `FileShrank` if the file is shorter than it was.
+
+        If that took long the disk was waited for: the kernel is asked to read what comes next while
+        the others have their turn.
         """
+        began = self._clock()
+        taken = self._send_up_to(sock, max_len)
+        if self._clock() - began > SLOW_SECONDS and not self.is_done:
+            part = self._parts[self._place]
+            if isinstance(part, FileSpan):
+                length = min(max_len, part.length - self._offset)
+                self._file.will_need(part.offset + self._offset, length)
+        return taken
+
+    def _send_up_to(self, sock: BytesSocket, max_len: int) -> int:
+        """How many bytes a socket takes now."""
         taken = 0
         while taken < max_len and not self.is_done:
             part = self._parts[self._place]

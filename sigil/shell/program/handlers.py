@@ -71,6 +71,14 @@ def _begins_stream(event: Event | None) -> bool:
     return isinstance(event.responses[0].body, StreamedBody | FileBody | EventStream | Poll)
 
 
+def _read_len(event: Event | None) -> int:
+    """Bytes of the body of a response that was read from a file."""
+    if type(event) is not HandlerReturned:
+        return 0
+    body = event.responses[0].body
+    return len(body) if isinstance(body, bytes) else 0
+
+
 class Application:
     """All user code of one server: a handler, callbacks, and the streams of response bodies."""
 
@@ -209,7 +217,9 @@ class Application:
             if event is not None:
                 self._events.append(event)
             responses = []
-            if _begins_stream(event):
+            length = _read_len(event)
+            room, self._made_len = room - length, self._made_len + length
+            if room < 0 or _begins_stream(event):
                 return self._postpone_rest(effect, number, responses)
         if not responses:
             return None

@@ -148,6 +148,25 @@ def test_a_file_that_shrinks_breaks_off_and_one_that_grows_does_not(tmp_path: Pa
         assert "became shorter" in client.log[-1].text
 
 
+def test_many_small_files_for_who_does_not_read_are_not_read_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(bytes(60_000))
+    calls: list[str] = []
+
+    def handler(request: Request) -> Response:
+        calls.append(request.path)
+        return Response.file(path)
+
+    with Client(handler) as client:
+        slow = client.connect(window_len=1_000)
+        slow.send(GET * 40)
+        assert len(calls) < 12  # as many as `max_outbox_len` has room for, and some
+        while slow.read(70_000):
+            pass
+        assert len(calls) == 40
+        assert all(len(answer.body) == 60_000 for answer in slow.answers(*["GET"] * 40))
+
+
 def test_a_file_that_is_removed_is_sent_all_the_same(tmp_path: Path) -> None:
     path, data = large_file(tmp_path)
     with Client(serving(path)) as client:
@@ -225,6 +244,11 @@ class Failing:
     def __init__(self, *results: int | BaseException) -> None:
         self.results = list(results)
         self.is_closed = False
+        self.needed: list[tuple[int, int]] = []
+
+    def will_need(self, offset: int, length: int) -> None:
+        """Notes what is to be read ahead."""
+        self.needed.append((offset, length))
 
     def send(self, sock: Any, offset: int, length: int) -> int:
         """What comes next."""
@@ -270,6 +294,18 @@ def test_after_an_interrupt_nobody_knows_what_was_taken() -> None:
             transfer.send(one, 10)
         with pytest.raises(FileShrank, match="interrupt"):
             transfer.send(one, 10)
+
+
+def test_what_comes_next_is_read_ahead_if_the_disk_was_waited_for() -> None:
+    times = iter((0.0, 0.001, 1.0, 1.5))
+    one, other = socket.socketpair()
+    with one, other:
+        file = Failing(4, BlockingIOError(), 3, BlockingIOError())
+        transfer = FileTransfer(FileBody(file, (FileSpan(100, 10),)), lambda: next(times))
+        assert transfer.send(one, 10) == 4
+        assert file.needed == []
+        assert transfer.send(one, 10) == 3
+        assert file.needed == [(107, 3)]
 
 
 def test_a_bounded_amount_is_sent_at_once(tmp_path: Path) -> None:
