@@ -68,8 +68,9 @@ class CompressionPlan(NamedTuple):
 
 def check_compression(rules: CompressionRules) -> str | None:
     """None for rules that make sense, or a sentence."""
-    if type(rules.min_len) is not int or rules.min_len < 0:
-        return f"min_len is a number of bytes, 0 or more, not {safe_repr(rules.min_len)}"
+    min_len: object = rules._asdict()["min_len"]  # of any type: nobody has looked yet
+    if type(min_len) is not int or min_len < 0:
+        return f"min_len is a number of bytes, 0 or more, not {safe_repr(min_len)}"
     if not rules.codings:
         return "compress needs a coding: gzip or zstd is True"
     if not rules.types:

