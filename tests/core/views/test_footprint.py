@@ -108,6 +108,7 @@ NOT_MEMORY = {
     "max_ws_recv_frame_len": "a frame is part of a message, which `max_ws_message_len` bounds",
     "compress_websocket": "a message in Zstandard counts in every entry, whether anybody has it",
     "origins": "what the program gives, once",
+    "proxy_protocol": "what the program gives, once; a header is a beginning of the buffer",
     "ws_early_data": "early frames are bytes of the read, and counted as such",
     "max_recode_len_per_tick": "work of a tick: what it makes is bounded by `max_recoded_len`",
     "tcp_notsent_lowat": "bytes in the kernel",
