@@ -85,7 +85,7 @@ def is_own(converter: Converter) -> bool:
     return converter.rank < _OWN_MAX
 
 
-def with_own(own: Mapping[str, Convert]) -> Mapping[str, Converter]:
+def with_own(own: Mapping[Any, Any]) -> Mapping[str, Converter]:
     """The built-in converters and a program's own, which may hide them; TypeError or ValueError for
     what cannot be one.
     """
