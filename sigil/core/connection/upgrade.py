@@ -120,7 +120,7 @@ def _opening(
     before that, and how often heartbeats come.
     """
     start = announce_start(subscription, joining.position, joining.gap)
-    frames = (start,) if start else ()
+    frames: tuple[bytes, ...] = (start,) if start else ()
     if asks_for_heartbeats(head, limits):
         frames = (*frames, encode_frame(Opcode.TEXT, heartbeat(limits)))
     return frames
