@@ -14,6 +14,7 @@ from sigil.core.http.bodies import FileBody, FileSpan
 from sigil.shell.program.file_bodies import FileTransfer, is_of_socket, problem_of
 from sigil.shell.program.open_file import FileShrank, open_path
 from sigil.testing import Client
+from tests.support.builds import refusal
 from tests.support.descriptors import count_descriptors
 from tests.support.servers import Raw, pump, settle, ticking
 
@@ -110,9 +111,9 @@ def test_what_is_no_file_is_not_found(tmp_path: Path, name: str) -> None:
 
 def test_what_is_no_path_is_refused_where_it_is_written() -> None:
     for path in (None, b"a", 3, ["a"]):
-        with pytest.raises(TypeError, match="a path is a str or a Path"):
+        with pytest.raises(TypeError, match=refusal("a path is a str or a Path")):
             Response.file(path)
-    with pytest.raises(TypeError, match="a filename is a str"):
+    with pytest.raises(TypeError, match=refusal("a filename is a str")):
         Response.file("a", filename=3)  # type: ignore[arg-type]  # that is what is tried
 
 
