@@ -30,8 +30,8 @@ from ..broadcast.retained import (
 from ..broadcast.ring import FRAMES_MAX
 from ..events import Segment
 from ..http.sse import encode_gap
-from ..topics import ALL_TOPICS, Topic
-from .subscriber import Queue, RetainedPlace, Subscriber, make_retained_place
+from ..topics import ALL_TOPICS, Topic, missing
+from .subscriber import Queue, QueueItem, RetainedPlace, Subscriber, make_retained_place
 
 
 def read_retained(
@@ -142,7 +142,7 @@ def skip_to_tail(subscriber: Subscriber, broadcast: Broadcast, cursor: int) -> t
         retained_from, ring.tail_number, subscription.topics, NO_TOPICS, is_joining=True
     )
     if has_any(broadcast.retained, wanted, subscription.encoding):
-        queue = (make_retained_place(wanted), *queue)
+        queue = (make_retained_place(wanted), *_without(queue, wanted, subscription, broadcast))
     else:
         retained_from = ring.tail_number
     position = format_start(ring.epoch, ring.tail_number, retained_from)
@@ -151,3 +151,30 @@ def skip_to_tail(subscriber: Subscriber, broadcast: Broadcast, cursor: int) -> t
     if subscription.encoding is Encoding.SSE:
         return encode_gap(gap, position), queue
     return gap_frame(gap) if subscription.has_positions else b"", queue
+
+
+def _without(
+    queue: Queue, sent: RetainedRange, subscription: Subscription, broadcast: Broadcast
+) -> Queue:
+    """The queue without what is retained in a range that is sent before it: a place that waits for
+    what is retained on a topic stands for what is before and behind that.
+    """
+    left: list[QueueItem] = []
+    has_all = ALL_TOPICS in sent.topics
+    for item in queue:
+        if not isinstance(item, RetainedPlace) or not (
+            has_all or not missing(item.wanted.topics, sent.topics)
+        ):
+            left.append(item)
+            continue
+        wanted = item.wanted
+        parts = (
+            wanted.replace(end=min(wanted.end, sent.start)),
+            wanted.replace(start=max(wanted.start, sent.end)),
+        )
+        left += [
+            item.replace(wanted=part)
+            for part in parts
+            if has_any(broadcast.retained, part, subscription.encoding)
+        ]
+    return tuple(left)

@@ -321,3 +321,24 @@ def test_who_skips_is_sent_what_is_retained_of_the_gap() -> None:
     retained = [text for text in behind[:end] if not text.startswith("\0")]
     assert retained == [str(number) * 2 for number in range(begin - 1, 6)]
     assert behind[end + 1].startswith("\0next:")
+
+
+def test_who_skips_is_sent_once_what_is_retained_of_the_gap_and_of_a_topic_it_came_to() -> None:
+    client = Client(
+        lambda request: Response.upgrade(slow="skip"), limits=Limits(max_ws_send_frame_cnt=16)
+    )
+    server, websocket = client.server, client.websocket("/?after=", window_len=200)
+    server.broadcast("long" * 100)
+    client.run_until_idle()  # from here on it is behind
+    for text, topic in [("before", "a"), ("fill", None), ("within", "b"), ("behind", "c")]:
+        server.broadcast(text, topic=topic, retain=topic is not None)
+    for topic in "abc":
+        server.subscribe(websocket.handle, topic)
+    client.run_until_idle()
+    for number in range(15):  # the tail of the ring is behind "within", and before "behind"
+        server.broadcast(f"live {number}")
+        client.run_until_idle()
+    while websocket.read(500):
+        pass
+    retained = [text for text in texts(websocket) if text in ("before", "within", "behind")]
+    assert sorted(retained) == ["before", "behind", "within"]
