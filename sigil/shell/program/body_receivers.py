@@ -34,6 +34,10 @@ class RequestChunks:
         self._ticket = ticket
         self._post = post
         self._waiter: Any = None
+        self._is_wanted = False
+        """A piece was asked for that has not come."""
+        self._kept: bytes | None = None
+        """A piece that came when nobody waited any more for what was asked for."""
         self._has_ended = False
 
     def __aiter__(self) -> "RequestChunks":
@@ -47,27 +51,36 @@ class RequestChunks:
 
     async def read(self) -> bytes:
         """The next piece, as soon as there is one; empty behind the last one. RuntimeError if
-        another task waits for it.
+        another task waits for it. Who is cancelled here loses nothing: the piece is for the next
+        call.
         """
-        if self._has_ended:
-            return b""
         if self._waiter is not None:
             raise RuntimeError("another task waits for the next piece of this body")
+        if self._kept is None and not self._has_ended:
+            await self._come()
+        piece, self._kept = self._kept, None
+        return piece or b""
+
+    async def _come(self) -> None:
+        """Wait for a piece, and ask for it unless that was done."""
         import asyncio  # here, since only who is served inside asyncio gets here
 
         self._waiter = asyncio.get_running_loop().create_future()
-        self._post(BodyWanted(self._ticket))
+        if not self._is_wanted:
+            self._is_wanted = True
+            self._post(BodyWanted(self._ticket))
         try:
-            piece: bytes = await self._waiter
+            await self._waiter
         finally:
             self._waiter = None
-        return piece
 
     def give(self, data: bytes, is_last: bool) -> None:
-        """Give the piece that is waited for. For the shell."""
+        """Give the piece that was asked for. For the shell."""
         self._has_ended = is_last
+        self._is_wanted = False
+        self._kept = data
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(data)
+            self._waiter.set_result(None)
 
     def close(self) -> None:
         """Nothing more comes. For the shell."""

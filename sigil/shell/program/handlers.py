@@ -296,7 +296,7 @@ class Application:
                 deferred.on_cancel(self.sources.spawn(result, deferred))
                 return self._match_result(ticket, request, deferred)
             case Generator():
-                return self._pieces.run_whole(ticket, request, result)
+                return self._pieces.run_returned(ticket, request, result)
             case BaseException():
                 return failed(ticket, handler_error(request, result))
             case Coroutine():

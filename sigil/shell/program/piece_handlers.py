@@ -99,10 +99,15 @@ class PieceHandlers:
             receiver = self._receivers.give(effect)
         return None if receiver is None else self._run_pieces(effect.ticket, receiver, effect.data)
 
-    def run_whole(self, ticket: Ticket, request: Request, pieces: PieceHandler) -> Event | None:
-        """Run a handler that takes its body in pieces with one that is there, or with none; the
+    def run_returned(self, ticket: Ticket, request: Request, pieces: PieceHandler) -> Event | None:
+        """Run a handler that takes its body in pieces, and that another has returned: with the
+        pieces of one that comes so, at once or later, or with one that is there, or with none; the
         event of what came of it.
         """
+        waiting = self._receivers.find(ticket)
+        if waiting is not None and waiting.pieces is None:
+            waiting.pieces = pieces
+            return self._run_pieces(ticket, waiting, None)
         receiver = BodyReceiver(request)
         receiver.pieces = pieces
         event = self._run_pieces(ticket, receiver, None)

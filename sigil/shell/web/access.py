@@ -82,15 +82,19 @@ def body_limit(max_len: int) -> Middleware:
         def call(request: Request) -> Any:
             if request.chunks is not None:
                 request = request.replace(chunks=_Bounded(request.chunks, max_len))
-            result: Any = handler(request)
-            return _bounded(result, max_len) if isinstance(result, Generator) else result
+            return later(handler(request), lambda result: _bounded(result, max_len))
 
         return guarding(refusal)(asked_as(call, handler))
 
     return around
 
 
-def _bounded(pieces: Generator[Any, Any, Any], max_len: int) -> Generator[Any, Any, Any]:
+def _bounded(result: Any, max_len: int) -> Any:
+    """The result of a handler, which takes its body in pieces up to `max_len` bytes."""
+    return _run_bounded(result, max_len) if isinstance(result, Generator) else result
+
+
+def _run_bounded(pieces: Generator[Any, Any, Any], max_len: int) -> Generator[Any, Any, Any]:
     """A handler that takes its body in pieces, up to `max_len` bytes."""
     length = 0
     try:

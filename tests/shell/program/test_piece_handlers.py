@@ -138,6 +138,22 @@ def test_a_promise_is_kept_while_the_body_waits() -> None:
         assert client.received.endswith(b"\r\n\r\nlate")
 
 
+def test_a_promised_generator_is_given_the_body_as_it_comes() -> None:
+    promise = Deferred()
+
+    def digesting(request: Request) -> Deferred:
+        return promise.map(lambda _: digest(request))
+
+    client = Client(Program(digesting))
+    connection = client.connect()
+    connection.send(put(6) + b"ab")
+    promise.resolve(True)
+    client.run_until_idle()
+    assert not connection.received
+    connection.send(b"cdef")
+    assert connection.received.endswith(hashlib.md5(b"abcdef").hexdigest().encode())
+
+
 def test_what_a_handler_raises_within_a_body_is_a_500() -> None:
     def handler(request: Request) -> Pieces:
         yield
@@ -275,6 +291,40 @@ def test_a_coroutine_iterates_over_its_body(run: Callable[[Any], object]) -> Non
                     assert await response.text() == hashlib.md5(data).hexdigest()
 
     run(main())
+
+
+def test_a_coroutine_that_gives_up_waiting_loses_nothing() -> None:
+    gave_up: list[int] = []
+
+    async def handler(request: Request) -> Response:
+        assert request.chunks is not None
+        pieces, taken = aiter(request.chunks), b""
+        while True:
+            try:
+                async with asyncio.timeout(0):
+                    taken += await anext(pieces)
+            except TimeoutError:
+                gave_up.append(len(taken))
+                for _ in range(9):
+                    await asyncio.sleep(0)  # in which a piece comes
+            except StopAsyncIteration:
+                return Response.text(taken.decode())
+
+    async def main() -> None:
+        async with hosted(Program(handler)) as server:
+            reader, writer = await asyncio.open_connection(HOST, server.port)
+            writer.write(put(4))
+            async with asyncio.timeout(PATIENCE):
+                for place in range(4):
+                    writer.write(b"%d" % place)
+                    before = len(gave_up)
+                    while len(gave_up) < before + 2 and place < 3:
+                        await asyncio.sleep(0)
+                assert (await reader.readuntil(b"0123")).startswith(b"HTTP/1.1 200")
+            writer.close()
+
+    asyncio.run(main())
+    assert gave_up
 
 
 def test_a_coroutine_whose_client_leaves_is_cancelled_where_it_waits() -> None:

@@ -118,7 +118,11 @@ async def await_pieces(request: Request) -> Response:
     return Response.text(str(sum([len(piece) async for piece in request.chunks])))
 
 
-@pytest.mark.parametrize("handler", [pull, await_pieces])
+def pull_later(request: Request) -> Any:
+    return later("user", "pass").map(lambda _: pull(request))
+
+
+@pytest.mark.parametrize("handler", [pull, pull_later, await_pieces])
 @pytest.mark.parametrize(("pieces", "status"), [((b"ab", b"c"), b"200"), ((b"ab", b"cd"), b"413")])
 def test_a_body_in_pieces_is_refused_as_soon_as_it_is_too_long(
     handler: Any, pieces: tuple[bytes, ...], status: bytes
