@@ -26,6 +26,7 @@ from .conditions import (
     check_preconditions,
     is_range_wanted,
 )
+from .fields import without_fields
 from .mime import MIME_TYPES, OCTETS, media_type_of
 from .ranges import (
     Span,
@@ -42,6 +43,9 @@ _OF_CONTENT: Final = frozenset(
     ("content-type", "content-encoding", "content-disposition", "content-language", "accept-ranges")
 )
 """Fields about content, which a response without any leaves out."""
+_OF_FILE: Final = _OF_CONTENT | {"content-length", "cache-control", "expires"}
+"""Fields about a file that is sent: a cache must not keep a refusal for as long as that."""
+_VALIDATORS: Final = ("etag", "last-modified")
 
 
 class FileFacts(NamedTuple):
@@ -133,10 +137,10 @@ def select_content(
 
 def _without_content(response: Response, verdict: Verdict) -> Response:
     """The response that says that a client has the file already, or has another one."""
-    kept = tuple([pair for pair in response.headers if pair[0].lower() not in _OF_CONTENT])
     if verdict is Verdict.NOT_MODIFIED:
-        return Response(304, kept, b"")
+        return Response(304, without_fields(response.headers, *_OF_CONTENT), b"")
     failed = Response.error(412, "the file is not what the request expects it to be")
+    kept = without_fields(response.headers, *_OF_FILE)
     return failed.replace(headers=(*failed.headers, *kept))
 
 
@@ -152,7 +156,8 @@ def _with_ranges(
     if not spans:
         refused = Response.error(416, f"the file has {length} bytes, and none of those asked for")
         more = (("Content-Range", unsatisfied_range(length)), ("Accept-Ranges", "bytes"))
-        return refused.replace(headers=(*refused.headers, *more))
+        kept = without_fields(response.headers, *_OF_FILE, *_VALIDATORS)
+        return refused.replace(headers=(*refused.headers, *more, *kept))
     if len(spans) == 1:
         parts: tuple[FilePart, ...] = (_file_span(spans[0]),)
         headers = (*response.headers, ("Content-Range", content_range(spans[0], length)))

@@ -163,8 +163,13 @@ class ZipFiles:
 
 
 def _modified(info: Any) -> int:
-    """When a file in a zip was modified, in seconds since 1970, its clock taken for UTC."""
-    return timegm((*info.date_time, 0, 0, 0))
+    """When a file in a zip was modified, in seconds since 1970, its clock taken for UTC; 0 if that
+    is no date, as where nobody wrote one.
+    """
+    try:
+        return timegm((*info.date_time, 0, 0, 0))
+    except ValueError:
+        return 0
 
 
 class ResourceFiles:

@@ -26,6 +26,7 @@ from ...core.http.request import Request
 from ...core.http.response import Response
 from ...core.http.validate import safe_repr
 from ...core.web.cache_rules import CacheRules, cache_control
+from ...core.web.fields import with_vary
 from ...core.web.file_content import entity_tag
 from ...core.web.file_paths import PathPolicy, RelativePath, relative_path, without_prefix
 from ...core.web.listing import Entry, listing_page
@@ -95,6 +96,7 @@ def static_files(
     for text in (index, fallback):
         if not isinstance(text, str) or (text and relative_path(f"/{text}") is None):
             raise ValueError(f"a file is named from the root, such as index.html, not {text!r}")
+    _check_types(types or {})
     if not isinstance(prefix, str) or (prefix and not prefix.startswith("/")):
         raise ValueError(f"a prefix begins with a slash, not {prefix!r}")
     options = FileOptions(
@@ -123,6 +125,18 @@ def _checked(rules: list[Any]) -> list[tuple[str, str]]:
         if not is_pair or not all(isinstance(part, str) for part in rule):
             raise TypeError(f"a rule for caches is (pattern, value), not {safe_repr(rule)}")
     return rules
+
+
+def _check_types(types: Mapping[str, str]) -> None:
+    """ValueError for an ending without its dot, and for a media type that cannot be sent."""
+    for ending, media_type in types.items():
+        if not isinstance(ending, str) or not ending.startswith("."):
+            raise ValueError(f"an ending of a file begins with a dot, not {safe_repr(ending)}")
+        if not isinstance(media_type, str):
+            raise ValueError(f"a media type is a str, not {safe_repr(media_type)}")
+        problem = check_headers((("Content-Type", media_type),))
+        if problem is not None:
+            raise ValueError(problem)
 
 
 def respond(files: FileOps, options: FileOptions, request: Request) -> Response:
@@ -206,13 +220,14 @@ def _send(files: FileOps, options: FileOptions, request: Request, names: Names) 
     """The response with a file, or with its compressed sibling."""
     name = names[-1] if names else ""
     media_type = media_type_of(name, options.types)
+    file, coding = files.open(names), ""
     fields: list[tuple[str, str]] = [
         ("Content-Type", media_type),
         ("Cache-Control", cache_control("/".join(names), options.cache)),
     ]
-    file, coding = files.open(names), ""
+    varies: tuple[str, ...] = ()
     if options.codings and is_compressible(media_type):
-        fields.append(("Vary", "Accept-Encoding"))
+        varies = ("Accept-Encoding",)
         accepted = rank_codings(request.headers.get("accept-encoding"), options.codings)
         for coding in accepted:
             sibling = _open_sibling(files, (*names[:-1], name + CODINGS[coding]))
@@ -227,7 +242,7 @@ def _send(files: FileOps, options: FileOptions, request: Request, names: Names) 
     fields.append(("ETag", entity_tag(facts, f"-{coding}" if coding else "")))
     keys = {key.lower() for key, _ in options.headers}
     kept = [pair for pair in fields if pair[0].lower() not in keys]
-    return Response(200, (*kept, *options.headers), FileBody(file))
+    return with_vary(Response(200, (*kept, *options.headers), FileBody(file)), *varies)
 
 
 def _open_sibling(files: FileOps, names: Names) -> ReadableFile | None:

@@ -135,6 +135,25 @@ def test_nothing_of_what_is_asked_for_is_a_416_that_says_how_much_there_is() -> 
     assert field(response, "etag") is None
 
 
+@pytest.mark.parametrize("wanted", [{"range": "bytes=1000-"}, {"if_match": '"other"'}])
+def test_a_refusal_has_what_middleware_added_and_is_not_kept_like_the_file(
+    wanted: dict[str, str],
+) -> None:
+    response = selected(
+        request(**wanted),
+        cache_control="public, max-age=31536000",
+        content_length="1000",
+        content_encoding="gzip",
+        access_control_allow_origin="*",
+        vary="Origin",
+    )
+    assert response.status in (412, 416)
+    assert field(response, "access-control-allow-origin") == "*"
+    assert field(response, "vary") == "Origin"
+    for name in ("cache-control", "content-length", "content-encoding"):
+        assert field(response, name) is None
+
+
 def test_a_304_has_the_validators_and_no_content() -> None:
     response = selected(request(if_none_match=ETAG), cache_control="no-cache", vary="Accept")
     assert response == Response(

@@ -80,6 +80,12 @@ def test_a_zip_may_be_damaged_and_a_bomb_is_not_unpacked() -> None:
         ZipFiles(archive).open(("a.txt",))
 
 
+def test_a_zip_without_dates_is_listed() -> None:
+    archive = zipfile.ZipFile(zip_of({"a.txt": "hello"}))
+    archive.infolist()[0].date_time = (1980, 0, 0, 0, 0, 0)
+    assert list(ZipFiles(archive).list(())) == [Entry("a.txt", False, 5, 0)]
+
+
 def test_a_folder_of_a_mapping_is_what_paths_go_through() -> None:
     files = MappingFiles({"/a/b.txt": "b", "c": ""})
     assert list(files.list(())) == [Entry("a", True, 0, 0), Entry("c", False, 0, 0)]

@@ -140,6 +140,9 @@ def test_compressed_siblings_are_for_those_who_accept_them(root: Path) -> None:
         assert client.get("/a.txt", headers={"Accept-Encoding": "gzip;q=0"}).body == b"hello"
         assert client.get("/a.txt").body == b"hello"
         assert client.get("/a.txt.gz").headers["content-type"] == "application/gzip"
+    with Client(static_files(root, headers={"Vary": "Origin"})) as client:
+        packed = client.get("/a.txt", headers={"Accept-Encoding": "gzip"})
+        assert packed.headers.get_all("vary") == ("Origin, Accept-Encoding",)
     with Client(static_files(root, precompressed=False)) as client:
         plain = client.get("/a.txt", headers={"Accept-Encoding": "gzip"})
         assert plain.body == b"hello" and "vary" not in plain.headers
@@ -308,6 +311,9 @@ def test_what_may_not_be_read(root: Path) -> None:
         ({"root": {}, "cache": "no\r\nno"}, ValueError),
         ({"root": {}, "cache": ("no-store",)}, TypeError),
         ({"root": {}, "headers": {"a b": "c"}}, ValueError),
+        ({"root": {}, "types": {"foo": "text/foo"}}, ValueError),
+        ({"root": {}, "types": {".foo": "text/foo\r\nX: y"}}, ValueError),
+        ({"root": {}, "types": {".foo": 3}}, ValueError),
     ],
 )
 def test_what_makes_no_sense_is_refused_where_it_is_written(
