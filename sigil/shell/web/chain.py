@@ -199,7 +199,12 @@ def changing(change: Callable[[Request, Response], Response]) -> Middleware:
 
         def before_body(request: Request) -> Any:
             assert inner is not None
-            choice = inner(request)
+            try:
+                choice = inner(request)
+            except EXIT_EXCEPTIONS:
+                raise
+            except BaseException as error:
+                choice = error_response(request, error)
             return change(request, choice) if type(choice) is Response else choice
 
         inner = before_body_of(handler)

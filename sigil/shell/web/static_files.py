@@ -96,7 +96,7 @@ def static_files(
     for text in (index, fallback):
         if not isinstance(text, str) or (text and relative_path(f"/{text}") is None):
             raise ValueError(f"a file is named from the root, such as index.html, not {text!r}")
-    _check_types(types or {})
+    _check_types(dict(types or {}))
     if not isinstance(prefix, str) or (prefix and not prefix.startswith("/")):
         raise ValueError(f"a prefix begins with a slash, not {prefix!r}")
     options = FileOptions(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sigil import Deferred, Request, Response, chain, make_http_server
+from sigil import BadInput, Deferred, Request, Response, chain, make_http_server
 from sigil.testing import Client
 from sigil.web import (
     Middleware,
@@ -17,6 +17,7 @@ from sigil.web import (
     bearer_auth,
     body_limit,
     cors,
+    guarding,
     in_pieces,
     same_secret,
 )
@@ -102,6 +103,20 @@ def test_who_is_refused_need_not_send_the_body(middleware: Middleware, status: b
     connection.send(
         b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 10000\r\n\r\n"
     )
+    assert connection.received.startswith(b"HTTP/1.1 " + status)
+    assert b"Access-Control-Allow-Origin: *\r\n" in connection.received
+
+
+@pytest.mark.parametrize(("problem", "status"), [(BadInput("no"), b"400"), (KeyError(), b"500")])
+def test_a_check_that_raises_before_a_body_is_an_answer_for_middleware(
+    problem: Exception, status: bytes
+) -> None:
+    def check(request: Request) -> None:
+        raise problem
+
+    client = Client(chain(whoami, cors(origins="*"), guarding(check)), raise_errors=False)
+    connection = client.connect()
+    connection.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n")
     assert connection.received.startswith(b"HTTP/1.1 " + status)
     assert b"Access-Control-Allow-Origin: *\r\n" in connection.received
 

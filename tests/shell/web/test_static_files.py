@@ -314,6 +314,7 @@ def test_what_may_not_be_read(root: Path) -> None:
         ({"root": {}, "types": {"foo": "text/foo"}}, ValueError),
         ({"root": {}, "types": {".foo": "text/foo\r\nX: y"}}, ValueError),
         ({"root": {}, "types": {".foo": 3}}, ValueError),
+        ({"root": {}, "types": 3}, TypeError),
     ],
 )
 def test_what_makes_no_sense_is_refused_where_it_is_written(
