@@ -27,7 +27,9 @@ TEXT_BEGIN: Final = b"PROXY "
 TEXT_MAX: Final = 107
 """Bytes that a header of version 1 has at most, line end included."""
 
-_LINE: Final = re.compile(rb"PROXY TCP([46]) (\S+) (\S+) (\d{1,5}) (\d{1,5})\r\n")
+_LINE: Final = re.compile(
+    rb"PROXY TCP([46]) ([0-9A-Fa-f:.]+) ([0-9A-Fa-f:.]+) (\d{1,5}) (\d{1,5})\r\n"
+)
 _UNKNOWN: Final = re.compile(rb"PROXY UNKNOWN(?: [^\r\n]*)?\r\n")
 _LOCAL, _PROXY = 0x20, 0x21
 _UNSPECIFIED, _TCP4, _TCP6, _UNIX_STREAM = 0x00, 0x11, 0x21, 0x31

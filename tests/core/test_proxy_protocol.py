@@ -57,6 +57,7 @@ def test_every_beginning_of_one_needs_more(data: bytes, peer: Peer | None) -> No
         (b"PROXY TCP4  192.0.2.1 192.0.2.2 1 2\r\n", "its line is malformed"),
         (b"PROXY UDP4 192.0.2.1 192.0.2.2 1 2\r\n", "its line is malformed"),
         (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\n\r\n", "its line is malformed"),
+        (b"PROXY TCP6 ::1%\x1b[2J ::1 1 2\r\n", "its line is malformed"),
         (b"PROXY TCP4 ::1 ::1 1 2\r\n", "its addresses are malformed"),
         (b"PROXY TCP6 192.0.2.1 192.0.2.2 1 2\r\n", "its addresses are malformed"),
         (b"PROXY TCP4 192.0.2.01 192.0.2.2 1 2\r\n", "its addresses are malformed"),
