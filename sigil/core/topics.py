@@ -179,6 +179,21 @@ def missing(topics: Topics, other: Topics) -> Collection[Topic]:
     return found
 
 
+def unshared(topics: Topics, other: Topics | None) -> Collection[Topic]:
+    """The topics that this set holds in memory of its own: all but those in parts that the other
+    set has too.
+    """
+    if not isinstance(topics, ManyTopics) or not isinstance(other, ManyTopics):
+        return () if topics is other else frozenset(topics)
+    if len(topics.parts) != len(other.parts):
+        return frozenset(topics)
+    found: list[Topic] = []
+    for mine, others in zip(topics.parts, other.parts, strict=True):
+        if mine is not others:
+            found += mine
+    return found
+
+
 # -- shown -----------------------------------------------------------------------------------------
 
 

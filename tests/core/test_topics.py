@@ -18,6 +18,7 @@ from sigil.core.topics import (
     missing,
     names_of,
     topics_of,
+    unshared,
     with_more,
     without,
 )
@@ -195,3 +196,16 @@ def test_a_set_is_itself_again_when_it_was_pickled(count: int) -> None:
 
 def test_a_set_of_many_topics_shows_how_many() -> None:
     assert repr(topics_of(named(100))) == "ManyTopics(100 topics)"
+
+
+def test_what_a_set_shares_with_another_takes_no_memory() -> None:
+    before = topics_of(f"topic {number}" for number in range(1_000))
+    after = with_more(before, ["one more"])
+    own = unshared(after, before)
+    assert "one more" in own and len(own) < 200
+    assert set(own) <= set(after)
+    assert len(unshared(after, after)) == 0
+    few = topics_of(["a", "b"])
+    assert set(unshared(few, before)) == {"a", "b"} == set(unshared(few, None))
+    assert len(unshared(after, few)) == len(unshared(after, None)) == 1_001
+    assert len(unshared(few, few)) == 0

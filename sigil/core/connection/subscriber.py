@@ -22,7 +22,7 @@ from ..close_reasons import CloseReason
 from ..events import Segment
 from ..http.response import Response
 from ..limits import Limits
-from ..topics import Topic, with_more
+from ..topics import Topic, unshared, with_more
 from ..value import Value
 
 UTF8_BYTES_MAX: Final = 4
@@ -74,12 +74,13 @@ class Follow(Value):
 
 
 def make_place(to: int, subscription: Subscription, previous: Subscription | None) -> Follow:
-    """A place for this subscription, behind one for the `previous`: if that is the very same, its
-    topics are counted there. Otherwise they are, and the longest text, which nothing else may hold.
+    """A place for this subscription, behind one for the `previous`: the topics that both hold in
+    the same memory are counted there. The others are here, and the longest text of these, which
+    nothing else may hold.
     """
     size = PLACE_BYTES
     if subscription is not previous:
-        topics = subscription.topics
+        topics = unshared(subscription.topics, None if previous is None else previous.topics)
         lengths = [len(topic) for topic in topics if isinstance(topic, str)]
         size += TOPIC_PLACE_BYTES * len(topics) + UTF8_BYTES_MAX * max(lengths, default=0)
     return Follow(to, subscription, size)

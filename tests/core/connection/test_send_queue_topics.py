@@ -64,6 +64,18 @@ def _subscription() -> Subscription:
     return subscriber_in(behind()).subscription
 
 
+def test_who_keeps_up_with_many_topics_may_change_many_of_them_in_one_tick() -> None:
+    limits = Limits(max_ws_topics_per_client=20_000)
+    server = open_websocket(limits, tuple(f"topic {number}" for number in range(16_000)))
+    for number in range(100):
+        room = f"room {number}"
+        server = advance_by(server, Subscribe(CONN, room, True), publishing("joined", room))[0]
+    places = [item.size for item in subscriber_in(server).queue if isinstance(item, Follow)]
+    assert sum(places) < 8_000_000 < limits.max_ws_outbox_len
+    server, effects = advance_by(server, FLUSH)
+    assert bytes_to(CONN, effects).count(b"joined") == 100
+
+
 def test_places_for_one_subscription_count_its_topics_once() -> None:
     server = behind()
     for _ in range(50):
