@@ -150,9 +150,9 @@ class Messaging(Stager):
         return buffered_amount(find_client(state.slots, conn), state.broadcast)
 
     def subscriber_count(self, topic: Topic | None = None) -> int:
-        """How many WebSockets and event streams would be sent a message on this topic, or, without
-        one, one to everybody; of `ALL_TOPICS`, how many are subscribed to that. Nobody is counted
-        one by one.
+        """How many WebSockets, event streams and long-polls that wait would be sent a message on
+        this topic, or, without one, one to everybody; of `ALL_TOPICS`, how many are subscribed to
+        that. Nobody is counted one by one.
         """
         if topic is not None:
             check_topic(topic)

@@ -94,6 +94,17 @@ def test_it_goes_on_behind_a_position_at_once_and_the_connection_persists() -> N
     assert not connection.has_ended
 
 
+def test_it_counts_as_a_subscriber_while_it_waits() -> None:
+    client = client_of()
+    polling(client)
+    client.run_until_idle()
+    server = client.server
+    assert (server.subscriber_count("a"), server.subscriber_count("b")) == (1, 0)
+    client.server.broadcast("news", topic="a")
+    client.run_until_idle()
+    assert server.subscriber_count("a") == server.subscriber_count() == 0
+
+
 def test_its_time_is_over() -> None:
     client = client_of()
     connection = polling(client, "/a?timeout=10")
