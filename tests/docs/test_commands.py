@@ -274,7 +274,10 @@ def test_the_commands_behind_the_figures_of_the_readme_exist() -> None:
         if "tests.bench" in command:
             check_bench(f".venv/bin/python {command}", ROOT)
         else:
-            assert (ROOT / command.removeprefix("-m pytest ")).exists(), command
+            named = command.removeprefix("-m pytest ")
+            if named.startswith("-m "):  # a module
+                named = named.removeprefix("-m ").replace(".", "/") + ".py"
+            assert (ROOT / named).exists(), command
 
 
 def test_ci_is_executable_and_reads_its_command_from_the_readme() -> None:
