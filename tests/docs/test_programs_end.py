@@ -78,7 +78,7 @@ def test_an_event_stream_has_an_end(block: Block) -> None:
     with started(*words_of(block)) as server:
         for path in paths_of(block):
             client = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
-            client.request("GET", path)
+            client.request("GET", path, headers={"Accept": "text/event-stream"})
             response = client.getresponse()
             if response.headers["Content-Type"].startswith("text/event-stream"):
                 break

@@ -95,6 +95,7 @@ app(Request("GET", "/", "/", "", 1, Headers(), b"", Peer("", 0)))
 threading.Thread(target=listen, daemon=True).start()
 if is_traced:
     tracemalloc.start()
+values = [tuple(value) if isinstance(value, list) else value for value in values]
 server = make_http_server(app, port=0, limits=Limits(*values))
 server.listen()
 before = tracemalloc.get_traced_memory()[0] if is_traced else resident("VmRSS")
