@@ -13,7 +13,9 @@ passes is forgotten, and with it its topic, since topics may come from strangers
 frames, nor who is behind.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Final, final
 
 from pyrsistent import PMap, PVector, pmap, pvector
@@ -203,12 +205,5 @@ def _walk(index: LatestIndex, place: int, end: int, subscription: Subscription) 
 
 
 def _place_of(index: LatestIndex, number: int) -> int:
-    """The first place in the order that has this number or a higher one, by bisection."""
-    low, high = index.first, len(index.order)
-    while low < high:
-        middle = (low + high) // 2
-        if index.order[middle][0] < number:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+    """The first place in the order that has this number or a higher one."""
+    return bisect_left(index.order, number, index.first, key=itemgetter(0))

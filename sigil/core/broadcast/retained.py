@@ -15,7 +15,9 @@ remembered, in half as many bytes again; when these are used up, all that was en
 It does not know who is subscribed.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Final, final
 
 from pyrsistent import PMap, PVector, pmap, pvector
@@ -245,14 +247,7 @@ def _all_from(
 
 def _place_of(retained: Retained, number: int) -> int:
     """Where in the order the messages from this number on begin."""
-    low, high = retained.first, len(retained.order)
-    while low < high:
-        middle = (low + high) // 2
-        if retained.order[middle][0] < number:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+    return bisect_left(retained.order, number, retained.first, key=itemgetter(0))
 
 
 def _some(retained: Retained, wanted: RetainedRange) -> list[tuple[str | None, RetainedMessage]]:

@@ -22,7 +22,8 @@ from ..conn import Ticket
 from ..effects import AskBody, BodyPiece, Effect, HandlePieces
 from ..events import BodyChosen
 from ..http.body import begin_body, take_rope
-from ..http.head import Head, request_of
+from ..http.framing import body_too_long
+from ..http.head import Head, is_for_server, request_of
 from ..limits import Limits
 from ..parse_result import Malformed, malformed
 from ..rope import rope_join
@@ -49,6 +50,14 @@ WANTED: Final = BodyMode.WANTED
 """The members themselves: finding them on their class takes ten times as long."""
 
 
+def is_asked_about(head: Head, context: Context) -> bool:
+    """True if the program is to be asked how it wants the body behind this head: if it wants to be
+    asked, there is a body, and the request is not answered by the server itself.
+    """
+    has_body = context.asks_for_body and head.body_length != 0
+    return has_body and not is_for_server(head.method, head.target)
+
+
 def ask_for_body(client: Client, head: Head, rest: bytes) -> Step:
     """Ask the program how it wants the body behind this head, of which `rest` has come."""
     incoming = Incoming(
@@ -56,7 +65,7 @@ def ask_for_body(client: Client, head: Head, rest: bytes) -> Step:
         client.incoming.peer_half_closed, 0, None, ASKED,
     )  # fmt: skip
     ticket = Ticket(client.conn, client.responded)
-    request = request_of(head, b"", client.peer)
+    request = request_of(head, b"", client.peer, client.conn)
     return with_incoming(client, incoming), [AskBody(ticket, request)]
 
 
@@ -73,10 +82,13 @@ def choose_body(client: Client, event: BodyChosen, context: Context) -> Step:
     if incoming.body_mode is not ASKED or event.ticket.number != client.responded:
         return client, []
     assert incoming.head is not None and incoming.body is not None
+    max_len = context.limits.max_body_len
+    if not event.is_in_pieces and incoming.head.body_length > max_len:
+        return send_error_response(client, body_too_long(max_len), context)
     if not event.is_in_pieces:
         whole = with_body_mode(incoming, BodyMode.WHOLE, incoming.body)
         return with_incoming(client, whole), []
-    request = request_of(incoming.head, b"", client.peer)
+    request = request_of(incoming.head, b"", client.peer, client.conn)
     client = _hand_out(client, with_body_mode(incoming, HELD, incoming.body), context)
     return client, [HandlePieces(event.ticket, request)]
 

@@ -13,12 +13,12 @@ does not know responses, but for the two that are about the server itself.
 from collections.abc import Sequence
 from typing import Final
 
-from ..close_reasons import CloseReason
 from ..conn import Ticket
 from ..effects import SERVER_LOG, Effect, Handle, Log, LogLevel
 from ..events import Postponed
-from ..http.body import BodyReader, begin_body, continue_body_read
+from ..http.body import begin_body, continue_body_read
 from ..http.fields import CRLF
+from ..http.framing import body_too_long
 from ..http.head import (
     Head,
     Parsed,
@@ -30,13 +30,14 @@ from ..http.head import (
 from ..http.request import Request
 from ..http.response import Response
 from ..limits import Limits
-from ..parse_result import Malformed, NeedMore, malformed, without_body_for_head
+from ..parse_result import Malformed, NeedMore, without_body_for_head
 from ..proxy_protocol import parse_proxy_header
 from ..rope import rope_join
 from .body_pieces import (
     ask_for_body,
     fail_pieces,
     give_piece,
+    is_asked_about,
     limits_in_pieces,
     queue_for_body,
 )
@@ -183,8 +184,8 @@ def _waits_to_ask(client: Client, heads: list[Head], behind: Parsed, context: Co
     """True if the program is to be asked how it wants the body of a request, and others come first:
     these, or those that are outstanding.
     """
-    has_body = type(behind) is Head and behind.body_length != 0
-    return has_body and context.asks_for_body and bool(heads or client.outstanding)
+    is_asked = type(behind) is Head and is_asked_about(behind, context)
+    return is_asked and bool(heads or client.outstanding)
 
 
 def _pipeline_room(client: Client, context: Context) -> int:
@@ -238,10 +239,10 @@ def _begin_request(client: Client, head: Parsed, rest: bytes, context: Context) 
     if context.last_request_number <= client.responded + len(client.outstanding):
         head = head.replace(keep_alive=False, may_pipeline=False)
     length = head.body_length
-    if length and context.asks_for_body:
+    if is_asked_about(head, context):
         return ask_for_body(client, head, rest)
     if length > context.limits.max_body_len:
-        return fail_after_outstanding(client, _too_long(context.limits)), []
+        return fail_after_outstanding(client, body_too_long(context.limits.max_body_len)), []
     if 0 <= length <= len(rest):
         incoming = _incoming_from(rest[length:])
         if head.expects_continue:
@@ -254,26 +255,15 @@ def _begin_request(client: Client, head: Parsed, rest: bytes, context: Context) 
     return with_incoming(client, incoming), []
 
 
-def _too_long(limits: Limits) -> Malformed:
-    """What is wrong with a body that is longer than the limit."""
-    return malformed(
-        f"the body is longer than {limits.max_body_len} bytes", CloseReason.LARGE_REQUEST
-    )
-
-
 def _read_body(client: Client, buffer: bytes, read_len: int, context: Context) -> Step:
     """Read as much of the body as is in the buffer, which is the client's with `read_len` bytes
     more, and finish the request if that is all of it.
     """
     incoming = client.incoming
-    limits = context.limits
     if incoming.body_mode is not WHOLE:
         return _read_pieces(client, buffer, read_len, context)
     assert incoming.body is not None and incoming.head is not None
-    if incoming.head.body_length > limits.max_body_len:
-        read: tuple[BodyReader, bytes] | Malformed = _too_long(limits)
-    else:
-        read = continue_body_read(incoming.body, buffer, limits)
+    read = continue_body_read(incoming.body, buffer, context.limits)
     if isinstance(read, Malformed):
         client = with_read(client, with_buffer(incoming, buffer), read_len)
         return fail_after_outstanding(client, read), []

@@ -19,6 +19,7 @@ from ..parse_result import Malformed, malformed
 from ..rope import Rope, rope_append
 from ..value import Value
 from .fields import CRLF, ILLEGAL_IN_HEAD, parse_header_lines
+from .framing import body_too_long
 from .tokens import TOKEN_CHAR_BYTES
 
 
@@ -167,9 +168,7 @@ def _read_chunk_line(
         return malformed("the chunk extensions are too long")
     size = int(match[1], 16)
     if body.length + size > limits.max_body_len:
-        return malformed(
-            f"the body is longer than {limits.max_body_len} bytes", CloseReason.LARGE_REQUEST
-        )
+        return body_too_long(limits.max_body_len)
     if not size:
         return BodyReader(BodyState.TRAILERS, 0, body.rope, body.length, extension_len), end + 2
     chunks = body.chunks + 1

@@ -36,6 +36,11 @@ without being converted, which would take long for very many.
 """
 
 
+def body_too_long(max_len: int) -> Malformed:
+    """What is wrong with a body of more than `max_len` bytes: 413."""
+    return malformed(f"the body is longer than {max_len} bytes", CloseReason.LARGE_REQUEST)
+
+
 def message_body_length(headers: Headers, version: int) -> int | Malformed:
     """The length of the body of a request in bytes, -1 if it is chunked (RFC 9112 section 6.3); or
     why it cannot be known.

@@ -17,13 +17,13 @@ from typing import Final, TypeAlias, final
 from urllib.parse import unquote
 
 from ..close_reasons import CloseReason
-from ..conn import NO_CONN, Conn, Peer
+from ..conn import Conn, Peer
 from ..limits import Limits
 from ..parse_result import Malformed, NeedMore, malformed, without_body_for_head
 from ..value import Value
 from .decoding import DEFAULT_BOUNDS, DecodingBounds, decoding_bounds
 from .fields import CRLF, ILLEGAL_IN_HEAD, parse_header_lines
-from .framing import check_host_field, message_body_length
+from .framing import body_too_long, check_host_field, message_body_length
 from .headers import Headers
 from .request import Request
 from .request_line import (
@@ -162,7 +162,7 @@ def with_headers(head: Head, headers: Headers, more_len: int) -> Head:
     )  # fmt: skip
 
 
-def request_of(head: Head, body: bytes, peer: Peer, conn: Conn = NO_CONN) -> Request:
+def request_of(head: Head, body: bytes, peer: Peer, conn: Conn) -> Request:
     """The request with this head and this body, from `peer` on the connection `conn`."""
     return Request(
         head.method, head.target, head.path, head.query, head.version, head.headers,
@@ -259,7 +259,7 @@ def parse_field_section(lines: tuple[bytes, int], limits: Limits) -> ParsedSecti
         return body_length
     max_len = max(limits.max_body_len, limits.max_streamed_body_len)
     if body_length > max_len:
-        return malformed(f"the body is longer than {max_len} bytes", CloseReason.LARGE_REQUEST)
+        return body_too_long(max_len)
     expects_continue = _expects_continue(headers, version)
     if isinstance(expects_continue, Malformed):
         return expects_continue

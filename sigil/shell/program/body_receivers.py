@@ -161,6 +161,8 @@ class BodyReceivers:
             return receiver
         if receiver.chunks is not None:
             receiver.chunks.give(effect.data, effect.is_last)
+        if effect.is_last:
+            del self._receivers[effect.ticket.conn]  # there is nothing more to give
         return None
 
     def end(self, ticket: Ticket) -> None:

@@ -25,6 +25,7 @@ from ...core.web.security_headers import SecurityRules, check_security, secured
 from ...core.web.server_timing import check_metric_name, timing_metric, with_timing
 from ..program.handlers import Handler
 from .chain import Middleware, answer, changing, preparing
+from .pieces import asked_as
 
 
 def _new_id() -> str:
@@ -88,7 +89,7 @@ def server_timing(
 
             return answer(handler, request, timed)
 
-        return call
+        return asked_as(call, handler)
 
     return around
 

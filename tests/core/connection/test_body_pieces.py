@@ -113,6 +113,23 @@ def test_the_program_is_asked_with_the_head_before_any_of_the_body_is_read() -> 
     assert (asked.ticket, asked.request.path, asked.request.body) == (FIRST, "/up", b"")
 
 
+def test_the_request_knows_its_connection_when_the_program_is_asked_and_when_it_is_handed_out() -> (
+    None
+):
+    dialogue = Dialogue()
+    (asked,) = dialogue.received(PUT)
+    (order,) = dialogue.advance(IN_PIECES)
+    assert isinstance(asked, AskBody) and isinstance(order, HandlePieces)
+    assert (asked.request.conn, order.request.conn) == (CONN, CONN)
+
+
+@pytest.mark.parametrize("line", [b"TRACE /up", b"OPTIONS *"])
+def test_nobody_is_asked_about_what_the_server_answers_itself(line: bytes) -> None:
+    effects = Dialogue().received(PUT.replace(b"PUT /up", line) + b"0123456789")
+    assert not any(isinstance(effect, AskBody) for effect in effects)
+    assert sent(effects).startswith((b"HTTP/1.1 405", b"HTTP/1.1 204"))
+
+
 @pytest.mark.parametrize("data", [GET, PUT.replace(b": 10", b": 0")])
 def test_nobody_is_asked_where_there_is_no_body(data: bytes) -> None:
     (order,) = Dialogue().received(data)
@@ -288,8 +305,8 @@ def test_a_body_in_pieces_may_be_longer_than_one_that_is_held() -> None:
     limits = Limits(max_body_len=5, max_streamed_body_len=12)
     assert isinstance(Dialogue(limits).received(PUT)[0], AskBody)
     whole = Dialogue(limits)
-    whole.received(PUT)
-    assert sent(whole.advance(WHOLE, Received(CONN, b"0"))).startswith(b"HTTP/1.1 413")
+    whole.received(HEAD + b"Expect: 100-continue\r\n\r\n")
+    assert sent(whole.advance(WHOLE)).startswith(b"HTTP/1.1 413")  # and no 100 before
     too_long = Dialogue(limits).received(PUT.replace(b": 10", b": 13"))
     assert sent(too_long).startswith(b"HTTP/1.1 413")
     chunks = taking(CHUNKED, limits)

@@ -9,7 +9,17 @@ import pytest
 
 from sigil import Request, Response, Routes, chain
 from sigil.testing import Client
-from sigil.web import basic_auth, changing, guarding, in_pieces, preparing
+from sigil.web import (
+    basic_auth,
+    changing,
+    compress,
+    cors,
+    guarding,
+    in_pieces,
+    preparing,
+    request_id,
+    server_timing,
+)
 
 PUT = b"PUT /up HTTP/1.1\r\nHost: a\r\n%sContent-Length: 6\r\n\r\n"
 AUTHORIZED = b"Authorization: Basic YTpi\r\n"
@@ -65,10 +75,19 @@ def test_so_does_a_coroutine() -> None:
         preparing(lambda request: request.replace(path="/other")),
         guarding(lambda request: None),
         lambda handler: lambda request: handler(request),
+        server_timing(),
+        request_id(),
+        cors(origins=["https://a.example"]),
+        compress(),
     ],
 )
 def test_it_does_within_middleware(middleware: Any) -> None:
     assert exchange(chain(in_pieces(count), middleware, middleware))[:2] == (200, "6 in 2")
+
+
+@pytest.mark.parametrize("middleware", [server_timing(), request_id(), compress()])
+def test_middleware_of_sigil_asks_the_handler_in_it_also_without_chain(middleware: Any) -> None:
+    assert exchange(middleware(in_pieces(count)))[:2] == (200, "6 in 2")
 
 
 def test_its_response_is_changed_like_any_other() -> None:
