@@ -60,7 +60,8 @@ class PieceHandlers:
         ticket, request = effect.ticket, effect.request
         try:
             with self._guard.user_code():
-                choice = self._handler.before_body(request)
+                before_body = self._handler.before_body
+                choice = None if before_body is None else before_body(request)
         except EXIT_EXCEPTIONS:
             self._events.append(internal_error(ticket, request, "interrupted"))
             raise

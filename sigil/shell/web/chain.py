@@ -25,7 +25,7 @@ from ..program.handler_errors import handler_error
 from ..program.handlers import Handler
 from ..program.logs import write_text
 from ..program.tracebacks import EXIT_EXCEPTIONS, is_cancellation, safe_name
-from .pieces import AskedHandler, asked_as, before_body_of
+from .pieces import AskedHandler, asked_as, choice_of, may_ask
 
 _LOG = logging.getLogger(ERROR_LOG)
 
@@ -198,17 +198,15 @@ def changing(change: Callable[[Request, Response], Response]) -> Middleware:
             return answer(handler, request, lambda response: change(request, response))
 
         def before_body(request: Request) -> Any:
-            assert inner is not None
             try:
-                choice = inner(request)
+                choice = choice_of(handler, request)
             except EXIT_EXCEPTIONS:
                 raise
             except BaseException as error:
                 choice = error_response(request, error)
             return change(request, choice) if type(choice) is Response else choice
 
-        inner = before_body_of(handler)
-        return call if inner is None else AskedHandler(call, before_body)
+        return AskedHandler(call, before_body, handler) if may_ask(handler) else call
 
     return around
 
@@ -220,10 +218,10 @@ def preparing(prepare: Callable[[Request], Request]) -> Middleware:
         def call(request: Request) -> Any:
             return handler(prepare(request))
 
-        before_body = before_body_of(handler)
-        if before_body is None:
-            return call
-        return AskedHandler(call, lambda request: before_body(prepare(request)))
+        def before_body(request: Request) -> Any:
+            return choice_of(handler, prepare(request))
+
+        return AskedHandler(call, before_body, handler) if may_ask(handler) else call
 
     return around
 
@@ -244,9 +242,8 @@ def guarding(check: Callable[[Request], Any]) -> Middleware:
             if type(refusal) is Response:
                 return refusal
             discard(refusal)
-            return None if inner is None else inner(request)
+            return choice_of(handler, request)
 
-        inner = before_body_of(handler)
         return AskedHandler(call, before_body)
 
     return around

@@ -23,13 +23,25 @@ BeforeBody: TypeAlias = Callable[[Request], Any]
 
 
 class AskedHandler:
-    """A handler, and what is asked before the body of a request to it is read."""
+    """A handler, and what is asked before the body of a request to it is read: nothing, while it is
+    asked for another one, `inner`, that does not want to be.
+    """
 
-    __slots__ = ("_handler", "before_body")
+    __slots__ = ("_before_body", "_handler", "_inner")
 
-    def __init__(self, handler: Handler, before_body: BeforeBody) -> None:
+    def __init__(
+        self, handler: Handler, before_body: BeforeBody, inner: Handler | None = None
+    ) -> None:
         self._handler = handler
-        self.before_body = before_body
+        self._before_body = before_body
+        self._inner = inner
+
+    @property
+    def before_body(self) -> BeforeBody | None:
+        """What is asked; None for nothing."""
+        if self._inner is not None and before_body_of(self._inner) is None:
+            return None
+        return self._before_body
 
     def __call__(self, request: Request) -> Any:
         return self._handler(request)
@@ -82,9 +94,21 @@ def before_body_of(handler: Handler) -> BeforeBody | None:
     return handler.before_body if asks_for_body(handler) else None  # type: ignore[union-attr]
 
 
+def may_ask(handler: Handler) -> bool:
+    """True if a handler may want to be asked before a body is read, now or later: routes do as soon
+    as one of them does.
+    """
+    return hasattr(handler, "before_body")
+
+
+def choice_of(handler: Handler, request: Request) -> Any:
+    """How a handler takes the body of this request; None, which is whole, if it is not asked."""
+    before_body = before_body_of(handler)
+    return None if before_body is None else before_body(request)
+
+
 def asked_as(handler: Handler, inner: Handler) -> Handler:
     """The handler, which is asked what `inner` wants to be asked, unless it says so itself."""
-    before_body = before_body_of(inner)
-    if before_body is None or asks_for_body(handler):
+    if not may_ask(inner) or may_ask(handler):
         return handler
-    return AskedHandler(handler, before_body)
+    return AskedHandler(handler, lambda request: choice_of(inner, request), inner)

@@ -37,7 +37,7 @@ from ...core.web.routes import (
 )
 from ...core.web.urls import url_for
 from ..program.handlers import Handler
-from .pieces import before_body_of, with_pieces
+from .pieces import BeforeBody, before_body_of, choice_of, with_pieces
 
 REMEMBERED_PATHS = 512
 REMEMBERED_PATH_LEN = 256
@@ -88,6 +88,17 @@ class _Matches(dict[tuple[str, str], Match]):
         super().__init__()
         self.table = table
         self._max_len = REMEMBERED_PATH_LEN if table.is_pure else 0
+        self._asks: bool | None = None
+        """What `asks_for_body` found."""
+
+    def asks_for_body(self) -> bool:
+        """True if any route wants to be asked before a body is read; looked for once."""
+        if self._asks is None:
+            self._asks = any(
+                route.body != "whole" or before_body_of(route.handler) is not None
+                for route in self.table.routes
+            )
+        return self._asks
 
     def __missing__(self, asked: tuple[str, str]) -> Match:
         method, path = asked
@@ -148,7 +159,15 @@ class Routes:
             return found.route.handler(request)
         return refusal(found, request)
 
-    def before_body(self, request: Request) -> Any:
+    @property
+    def before_body(self) -> BeforeBody | None:
+        """What is asked before a body is read; None while no route has a say in that, so that a
+        body costs nothing more. A server looks when it begins to listen: a route that takes its
+        bodies in pieces and comes later, as the first, is given each in one.
+        """
+        return self._choose_body if self._matches.asks_for_body() else None
+
+    def _choose_body(self, request: Request) -> Any:
         """How the handler of the request's route takes its body, or the refusal if there is none:
         it is asked before any of the body is read.
         """
@@ -157,8 +176,7 @@ class Routes:
             return refusal(found, request)
         if found.route.body != "whole":
             return found.route.body
-        before_body = before_body_of(found.route.handler)
-        return None if before_body is None else before_body(with_match(request, found))
+        return choice_of(found.route.handler, with_match(request, found))
 
     # -- adding ------------------------------------------------------------------------------------
 

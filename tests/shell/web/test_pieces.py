@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sigil import Request, Response, Routes, chain
+from sigil.shell.program.piece_handlers import asks_for_body
 from sigil.testing import Client
 from sigil.web import (
     basic_auth,
@@ -146,9 +147,23 @@ def test_a_route_takes_its_body_in_pieces_and_the_others_take_it_whole() -> None
     assert routes.url_for(up, name="b") == "/b/up"
 
 
+def test_nobody_is_asked_while_no_route_has_a_say() -> None:
+    routes = Routes()
+    routes.add("/whole", lambda request: Response.bytes(request.body), "PUT")
+    handler = chain(routes, changing(lambda request, response: response))
+    assert not asks_for_body(routes) and not asks_for_body(handler)
+    assert exchange(handler, PUT.replace(b"/up", b"/whole") % b"")[:2] == (200, "abcdef")
+    client = Client(handler)
+    routes.add("/up", count, "PUT", body="stream")
+    assert asks_for_body(routes) and asks_for_body(handler)
+    assert exchange(handler)[:2] == (200, "6 in 2")
+    assert client.put("/up", body=b"abcdef").text == "6 in 1"  # it was there before
+
+
 def test_a_method_that_no_route_is_for_is_refused_before_the_body_is_read() -> None:
     routes = Routes()
     routes.add("/up", lambda request: Response.text("got"), "GET")
+    routes.add("/other", count, "PUT", body="stream")
     connection = Client(routes).connect()
     connection.send(PUT % b"")
     assert [answer.status for answer in connection.answers("PUT")] == [405]
