@@ -79,8 +79,8 @@ class Waiting(IntEnum):
     CLOSE = 10
     """The peer's close frame, after ours."""
     CALLBACK = 11
-    """The program to return from what was delivered to a WebSocket that is not read meanwhile; for
-    ever.
+    """The program to return from what was delivered to a WebSocket that is not read meanwhile, or
+    to say how it takes a body; for ever.
     """
     HANGUP = 12
     """The program, for a client that has ended its side: the response, or the next chunk of it, or
