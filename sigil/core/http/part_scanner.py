@@ -29,6 +29,7 @@ the second time.
 BLANKS_MAX: Final = 16
 """Blanks behind a boundary, or before a header's value: nobody sends more than one."""
 _BLANKS: Final = b" " * (BLANKS_MAX + 1)
+_TOO_MANY: Final = "the form has too many boundaries"
 _TOO_BLANK: Final = f"a boundary of the form has more than {BLANKS_MAX} blanks behind it"
 
 MISSING: Final = (
@@ -135,6 +136,8 @@ class PartScanner:
         self._position += len(window)
         if problem and not self.has_ended:
             raise BadInput(problem)
+        if self.has_ended and not problem:
+            self._judge_rest()
 
     def _judge(self, window: bytes) -> tuple[int, str]:
         """How much of the window may be scanned, and what is wrong behind that; or empty."""
@@ -148,12 +151,21 @@ class PartScanner:
             if place < 0 or place > last:
                 self._not_judged = text[max(at, last + 1) :]
                 return len(window), ""
+            at = place + length
+            if text.startswith(b"--", at):  # the last one: nobody looks at what is behind it
+                self._not_judged = b""
+                return len(window), ""
             self._delimiter_count += 1
             if self._delimiter_count > self._delimiters_max:
-                return max(0, place - before), "the form has too many boundaries"
-            at = place + length
+                return max(0, place - before), _TOO_MANY
             if text[at] in b" \t" and not text[at : at + len(_BLANKS)].strip(b" \t"):
                 return max(0, place - before), _TOO_BLANK
+
+    def _judge_rest(self) -> None:
+        """`BadInput` for too many boundaries, with those that came just before the last one."""
+        rest = self._not_judged.partition(self._delimiter + b"--")[0]
+        if self._delimiter_count + rest.count(self._delimiter) > self._delimiters_max:
+            raise BadInput(_TOO_MANY)
 
     def _malformed(self, problem: str) -> BadInput:
         """The error for what the parser refuses, whose words are not for a client."""

@@ -83,6 +83,15 @@ def test_wherever_a_body_is_cut_the_same_is_found(body: bytes, places: list[int]
     assert (whole, bool(problem)) == (found, bool(also))
 
 
+@pytest.mark.parametrize("more", [-1, 0, 1])
+@pytest.mark.parametrize("behind", [b"", b"an epilogue\r\n--xYzZY\r\n that is long enough"])
+def test_as_many_boundaries_as_may_be_stand_before_the_last_one(more: int, behind: bytes) -> None:
+    most = WITHIN.max_form_fields + WITHIN.max_form_files + 2
+    body = form(part('name="a"', b"\r\n--xYzZY." * (most - 1 + more))) + behind
+    problems = {scan([body])[1]} | {scan([body[:at], body[at:]])[1] for at in range(len(body))}
+    assert problems == {"" if more < 1 else "the form has too many boundaries"}
+
+
 @given(st.sampled_from(FAULTS), PLACES)
 def test_wherever_a_body_is_cut_its_only_fault_is_the_same(body: bytes, places: list[int]) -> None:
     whole = scan([body])
