@@ -23,6 +23,7 @@ from .head import Head
 from .response import REASON_PHRASES, Response
 from .validate import (
     NO_CONTENT_STATUSES,
+    check_reason,
     check_retry,
     check_slow,
     check_start,
@@ -79,6 +80,12 @@ def encode_response(response: Response, head: Head, closes: bool, date: bytes) -
         problem = check_status(status)
         if problem is not None:
             return problem
+    line, reason = _STATUS_LINES.get(status), response.reason
+    if line is None or type(reason) is not str or reason:
+        problem = check_reason(reason)
+        if problem is not None:
+            return problem
+        line = status_line(status, reason)
     fields = response.prepared
     if fields is None:
         checked = prepare_headers(response.headers)
@@ -88,13 +95,13 @@ def encode_response(response: Response, head: Head, closes: bool, date: bytes) -
     closes = closes or fields.closes
     match body:
         case bytes():
-            return _encode_whole(status, body, fields, head, closes, date)
+            return _encode_whole(status, line, body, fields, head, closes, date)
         case StreamedBody():
-            return _encode_stream(status, fields, body.is_sse, head, closes, date)
+            return _encode_stream(status, line, fields, body.is_sse, head, closes, date)
         case FileBody():
-            return _encode_file(status, body, fields, head, closes, date)
+            return _encode_file(status, line, body, fields, head, closes, date)
         case EventStream():
-            return _encode_events(status, body, fields, head, date)
+            return _encode_events(status, line, body, fields, head, date)
         case Upgrade() | Poll():
             pass  # a 101 is written by `encode_upgrade`, and a long-poll is answered with bytes
         case _:
@@ -104,7 +111,13 @@ def encode_response(response: Response, head: Head, closes: bool, date: bytes) -
 
 
 def _encode_whole(
-    status: int, body: bytes, fields: PreparedHeaders, head: Head, closes: bool, date: bytes
+    status: int,
+    line: bytes,
+    body: bytes,
+    fields: PreparedHeaders,
+    head: Head,
+    closes: bool,
+    date: bytes,
 ) -> Encoded | str:
     """A response with its whole body, or without it if status or method allow none (RFC 9110
     section 8.6); or a sentence if it is not as long as was declared.
@@ -122,12 +135,12 @@ def _encode_whole(
     elif declared is not None:
         length = declared
     framing_line = b"" if length is None else b"Content-Length: %d\r\n" % length
-    lines = _encode_head(status, framing_line, fields, head, closes, date)
+    lines = _encode_head(line, framing_line, fields, head, closes, date)
     return Encoded((*lines, body) if has_body else lines, closes, None)
 
 
 def _encode_events(
-    status: int, body: EventStream, fields: PreparedHeaders, head: Head, date: bytes
+    status: int, line: bytes, body: EventStream, fields: PreparedHeaders, head: Head, date: bytes
 ) -> Encoded | str:
     """The head of a response whose body is an event stream. It is framed as for HTTP/1.0, without
     chunks: then an event is the same bytes for everybody.
@@ -138,11 +151,17 @@ def _encode_events(
     problem = problem or check_retry(body.retry_ms) or check_slow(body.slow)
     if problem is not None:
         return problem
-    return _encode_stream(status, fields, True, head.replace(version=0), True, date)
+    return _encode_stream(status, line, fields, True, head.replace(version=0), True, date)
 
 
 def _encode_stream(
-    status: int, fields: PreparedHeaders, is_sse: bool, head: Head, closes: bool, date: bytes
+    status: int,
+    line: bytes,
+    fields: PreparedHeaders,
+    is_sse: bool,
+    head: Head,
+    closes: bool,
+    date: bytes,
 ) -> Encoded | str:
     """The head of a response whose body will be pulled.
 
@@ -150,14 +169,14 @@ def _encode_stream(
     under HTTP/1.0, by the end of the connection (RFC 9112 section 6.3).
     """
     if status in NO_CONTENT_STATUSES or status == 205:
-        return _encode_whole(status, b"", fields, head, closes, date)
+        return _encode_whole(status, line, b"", fields, head, closes, date)
     if fields.length is not None:
-        framing, line = Framing.CONTENT_LENGTH, b"Content-Length: %d\r\n" % fields.length
+        framing, framing_line = Framing.CONTENT_LENGTH, b"Content-Length: %d\r\n" % fields.length
     elif head.version == 0:
-        framing, line, closes = Framing.UNTIL_CLOSE, b"", True
+        framing, framing_line, closes = Framing.UNTIL_CLOSE, b"", True
     else:
-        framing, line = Framing.CHUNKED, b"Transfer-Encoding: chunked\r\n"
-    lines = _encode_head(status, line, fields, head, closes, date)
+        framing, framing_line = Framing.CHUNKED, b"Transfer-Encoding: chunked\r\n"
+    lines = _encode_head(line, framing_line, fields, head, closes, date)
     if head.method == "HEAD":
         return Encoded(lines, closes, None)
     stream = StreamState(framing, fields.length or 0, closes, True, is_sse)
@@ -165,21 +184,27 @@ def _encode_stream(
 
 
 def _encode_file(
-    status: int, body: FileBody, fields: PreparedHeaders, head: Head, closes: bool, date: bytes
+    status: int,
+    line: bytes,
+    body: FileBody,
+    fields: PreparedHeaders,
+    head: Head,
+    closes: bool,
+    date: bytes,
 ) -> Encoded | str:
     """The head of a response whose body is a file, or parts of one, whose length is known."""
     if body.parts is None:
         return "the file that is the body of the response was not opened"
     if status in NO_CONTENT_STATUSES or status == 205:
-        return _encode_whole(status, b"", fields, head, closes, date)
+        return _encode_whole(status, line, b"", fields, head, closes, date)
     length = file_body_len(body)
     if fields.length is not None and fields.length != length:
         return (
             f"the response declares a Content-Length of {fields.length} and has a file of {length} "
             "bytes"
         )
-    line = b"Content-Length: %d\r\n" % length
-    lines = _encode_head(status, line, fields, head, closes, date)
+    framing_line = b"Content-Length: %d\r\n" % length
+    lines = _encode_head(line, framing_line, fields, head, closes, date)
     if head.method == "HEAD" or not length:
         return Encoded(lines, closes, None)
     stream = StreamState(Framing.CONTENT_LENGTH, length, closes, True, False, True)
@@ -187,14 +212,14 @@ def _encode_file(
 
 
 def _encode_head(
-    status: int, framing_line: bytes, fields: PreparedHeaders, head: Head, closes: bool, date: bytes
+    line: bytes, framing_line: bytes, fields: PreparedHeaders, head: Head, closes: bool, date: bytes
 ) -> tuple[bytes, ...]:
     """Status line and field lines, with the empty line behind them."""
     connection = b""
     if closes or head.version == 0 or fields.options:
         connection = _connection_line(fields.options, closes, head.version)
     return (
-        _STATUS_LINES.get(status) or status_line(status),
+        line,
         framing_line,
         connection,
         fields.block,
@@ -220,11 +245,13 @@ def gather(pieces: Sequence[bytes]) -> tuple[bytes, ...]:
     return (*segments, last) if last else tuple(segments)
 
 
-def status_line(status: int) -> bytes:
-    """The status line with its line end, like `HTTP/1.1 200 OK` (RFC 9112 section 4); the reason
-    phrase of an unregistered status is empty.
+def status_line(status: int, reason: str = "") -> bytes:
+    """The status line with its line end, like `HTTP/1.1 200 OK` (RFC 9112 section 4); without a
+    `reason` the phrase is the registered one, which is empty for a status that has none.
     """
-    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+    if not reason and status in _STATUS_LINES:
+        return _STATUS_LINES[status]
+    return b"HTTP/1.1 %d %b\r\n" % (status, reason.encode("latin-1"))
 
 
 def _connection_line(options: str, closes: bool, version: int) -> bytes:

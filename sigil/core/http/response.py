@@ -32,6 +32,7 @@ from .json_text import Default, encode_json
 from .set_cookie import cookie_name, encode_cookie
 from .validate import (
     check_callbacks,
+    check_reason,
     check_retry,
     check_slow,
     check_start,
@@ -73,15 +74,22 @@ class Response(Value):
     what is neither.
     """
 
-    __match_args__ = ("status", "headers", "body")
+    __match_args__ = ("status", "headers", "body", "reason")
     __slots__ = (*__match_args__, "prepared")
 
     def __init__(
-        self, status: int, headers: Pairs, body: Body, prepared: PreparedHeaders | None = None
+        self,
+        status: int,
+        headers: Pairs,
+        body: Body,
+        reason: str = "",
+        prepared: PreparedHeaders | None = None,
     ) -> None:
         self.status: Final = status
         self.headers: Final = headers
         self.body: Final = body
+        self.reason: Final = reason
+        """The reason phrase in the status line; if it is empty, the registered one."""
         self.prepared: Final = prepared
         """What `prepare_headers` makes of `headers`, if whoever made the response knows it."""
 
@@ -301,6 +309,17 @@ class Response(Value):
         text = f"{title}: {message}\n" if message else f"{title}\n"
         return _respond(status, TEXT, headers, text.encode(errors="replace"))
 
+    def with_reason(self, reason: str) -> Response:
+        """The response with this reason phrase in its status line, in the place of the registered
+        one (RFC 9112 section 4); ValueError for a text that cannot be sent. Clients ignore it.
+        """
+        if not isinstance(reason, str):
+            raise TypeError(f"a reason phrase is a str, not {type(reason).__name__}")
+        problem = check_reason(reason)
+        if problem is not None:
+            raise ValueError(problem)
+        return Response(self.status, self.headers, self.body, reason, self.prepared)
+
     def set_cookie(
         self,
         name: str,
@@ -352,12 +371,12 @@ class Response(Value):
 
 def with_headers(response: Response, headers: Pairs) -> Response:
     """The response with other headers."""
-    return Response(response.status, headers, response.body)
+    return Response(response.status, headers, response.body, response.reason)
 
 
 def with_body(response: Response, body: Body, headers: Pairs) -> Response:
     """The response with another body, and other headers for it."""
-    return Response(response.status, headers, body)
+    return Response(response.status, headers, body, response.reason)
 
 
 def _not_text(value: object) -> TypeError:
@@ -411,7 +430,7 @@ def _respond(status: int, defaults: Merged, headers: HeadersLike, body: Body) ->
     if status != 200:
         _status(status)
     merged = _merge(defaults.pairs, headers) if headers else defaults
-    return Response(status, merged.pairs, body, merged.prepared)
+    return Response(status, merged.pairs, body, "", merged.prepared)
 
 
 def _iterable(chunks: Chunks, items: str) -> Chunks:

@@ -10,6 +10,7 @@ never set Transfer-Encoding. The values in a response are judged by their real t
 asked for their repr, since that would run user code. Nothing is changed here.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ _LENGTH_DIGITS_MAX: Final = 18
 
 NO_CONTENT_STATUSES: Final = frozenset((204, 304))
 """Final statuses that never have content (RFC 9110 section 6.4.1)."""
+
+_REASON: Final = re.compile(r"[\t -~\x80-\xff]*")
 
 _type_name: Callable[[type], str] = type.__dict__["__name__"].__get__
 _SCALARS: Final = frozenset((str, bytes, float, bool, type(None)))
@@ -62,6 +65,13 @@ def check_status(status: Any) -> str | None:
     if issubclass(type(status), int) and 200 <= status <= 599:
         return None
     return f"{safe_repr(status)} is not the status of a response (200 to 599)"
+
+
+def check_reason(reason: Any) -> str | None:
+    """None for a reason phrase (RFC 9112 section 4): printable latin-1 on one line, or empty."""
+    if type(reason) is str and _REASON.fullmatch(reason) is not None:
+        return None
+    return f"a reason phrase is one line of printable latin-1, not {safe_repr(reason)}"
 
 
 def check_subscription(topics: Any, history: Any) -> str | None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sigil.core.http.bodies import StreamedBody
+from sigil.core.http.bodies import FileBody, StreamedBody
 from sigil.core.http.chunks import COPY_MAX, Framing, StreamState
 from sigil.core.http.encode import (
     Encoded,
@@ -60,6 +60,26 @@ def test_a_date_is_written_as_http_wants_it(seconds: int, line: bytes) -> None:
 )
 def test_a_status_line_has_a_phrase_if_there_is_one(status: int, line: bytes) -> None:
     assert status_line(status) == line
+
+
+@pytest.mark.parametrize(
+    ("response", "line"),
+    [
+        (Response.text("", 404).with_reason("Gone fishing"), b"HTTP/1.1 404 Gone fishing\r\n"),
+        (Response(599, (), b"", "caf\xe9\t!"), b"HTTP/1.1 599 caf\xe9\t!\r\n"),
+        (Response.stream([b""]).with_reason("Sure"), b"HTTP/1.1 200 Sure\r\n"),
+        (Response(304, (), b"", "As before"), b"HTTP/1.1 304 As before\r\n"),
+        (Response(205, (), StreamedBody(()), "Clear"), b"HTTP/1.1 205 Clear\r\n"),
+        (Response(200, (), FileBody(None, (b"x",)), "File"), b"HTTP/1.1 200 File\r\n"),
+        (Response.sse(topics="a").with_reason("Hear"), b"HTTP/1.1 200 Hear\r\n"),
+    ],
+)
+def test_a_response_may_have_a_phrase_of_its_own_whatever_its_body(
+    response: Response, line: bytes
+) -> None:
+    encoded = encode_response(response, GET, False, DATE)
+    assert isinstance(encoded, Encoded)
+    assert b"".join(encoded.pieces).startswith(line)
 
 
 CASES = [
@@ -292,6 +312,10 @@ def test_a_body_up_to_the_bound_is_joined_and_a_larger_one_is_passed_by_referenc
             "Content-Length '1, 2' is not one decimal number",
         ),
         (Response(101, (), b""), "101 is not the status of a response (200 to 599)"),
+        (
+            Response(200, (), b"", "a\r\nb"),
+            "a reason phrase is one line of printable latin-1, not 'a\\r\\nb'",
+        ),
     ],
 )
 def test_what_cannot_be_sent_is_a_sentence_and_never_bytes(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sigil.core.http.bodies import StreamedBody
 from sigil.core.http.field_lines import prepare_headers
 from sigil.core.http.headers import Headers
-from sigil.core.http.response import Response
+from sigil.core.http.response import Response, with_body, with_headers
 from tests.support.builds import refusal
 from tests.support.core_driver import same
 
@@ -171,6 +171,20 @@ def test_only_a_redirection_has_a_location(status: int) -> None:
         Response.redirect("/", status)
 
 
+def test_a_reason_phrase_stays_whatever_else_of_a_response_changes() -> None:
+    response = Response.text("x", 404).with_reason("Gone fishing")
+    assert response == Response(404, PLAIN, b"x", "Gone fishing")
+    assert response.prepared is Response.text("x", 404).prepared
+    for changed in (
+        response.set_cookie("a", "b"),
+        with_headers(response, ()),
+        with_body(response, b"y", ()),
+        response.replace(status=405),
+    ):
+        assert changed.reason == "Gone fishing"
+    assert response.with_reason("") == Response.text("x", 404)
+
+
 def bad_calls() -> list[tuple[Callable[[], object], type[Exception]]]:
     """Calls that must raise, with what they must raise."""
     broken: Any = Response
@@ -189,6 +203,9 @@ def bad_calls() -> list[tuple[Callable[[], object], type[Exception]]]:
         (lambda: broken.text("\ud800"), ValueError),
         (lambda: broken.redirect("/\ud800"), ValueError),
         (lambda: broken.text("x", headers={"A": 1}), TypeError),
+        (lambda: broken.text("x").with_reason(b"Fine"), TypeError),
+        (lambda: broken.text("x").with_reason("Fine\r\nX: y"), ValueError),
+        (lambda: broken.text("x").with_reason("\u4f60"), ValueError),
     ]
 
 
