@@ -27,6 +27,7 @@ from .core.topics import ALL_TOPICS
 from .core.views.footprint import footprint as http_server_footprint
 from .shell.callbacks import Callbacks
 from .shell.functions import (
+    http_server_configure,
     http_server_fd,
     http_server_host,
     http_server_listen,
@@ -36,6 +37,7 @@ from .shell.functions import (
     http_server_running,
     http_server_serve,
     http_server_serve_in_thread,
+    http_server_settings,
     http_server_start,
     http_server_stats,
     http_server_stop,
@@ -110,6 +112,7 @@ __all__ = [
     "http_server_buffered_amount",
     "http_server_clients",
     "http_server_close",
+    "http_server_configure",
     "http_server_context",
     "http_server_fd",
     "http_server_footprint",
@@ -127,6 +130,7 @@ __all__ = [
     "http_server_send",
     "http_server_serve",
     "http_server_serve_in_thread",
+    "http_server_settings",
     "http_server_stage_body",
     "http_server_stage_len",
     "http_server_stage_trunc",

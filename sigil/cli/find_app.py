@@ -1,4 +1,4 @@
-"""Loading the application: the callable that `module:attribute` names.
+"""Loading the application: the callable, or the `HttpServer`, that `module:attribute` names.
 
 Theory: a user's module may do anything while it is imported, and a factory anything while it is
 called. So whatever they raise becomes a `CommandError`, in one sentence with the line of user code
@@ -18,6 +18,7 @@ from functools import reduce
 from inspect import iscoroutinefunction
 from typing import Any, TypeAlias
 
+from sigil import HttpServer
 from sigil.apps.terminal import CommandError
 
 APP_STATUS = 3
@@ -65,10 +66,10 @@ def _import_error(module: str, app_dir: str, error: BaseException) -> CommandErr
     return CommandError(f"importing {module!r} failed: {_summary(error)}", APP_STATUS)
 
 
-def load_app(target: str, app_dir: str, is_factory: bool = False) -> App:
-    """The handler that `target`, `module:attribute`, names, or that it returns if it is a factory.
+def load_app(target: str, app_dir: str, is_factory: bool = False) -> App | HttpServer:
+    """What `target`, `module:attribute`, names, or what that returns if it is a factory.
 
-    The module is searched in `app_dir` first. `CommandError` if there is no such handler.
+    The module is searched in `app_dir` first. `CommandError` if there is nothing to be served.
     """
     module_name, _, attribute = target.partition(":")
     sys.path.insert(0, app_dir)
@@ -80,12 +81,17 @@ def load_app(target: str, app_dir: str, is_factory: bool = False) -> App:
         value: object = reduce(getattr, attribute.split("."), module)
     except AttributeError as error:
         raise CommandError(f"there is no {target}: {error}", APP_STATUS) from error
-    app = _callable(value, f"{target} is")
-    return _call_factory(app, target) if is_factory else app
+    if is_factory:
+        return _call_factory(value, target)
+    return _servable(value, f"{target} is")
 
 
-def _call_factory(factory: App, target: str) -> App:
-    """The handler that a factory returns; `CommandError` if it fails."""
+def _call_factory(factory: object, target: str) -> App | HttpServer:
+    """What a factory returns; `CommandError` if it fails."""
+    if not callable(factory):
+        raise CommandError(
+            f"{target} is of type {type(factory).__name__}, which cannot be called", APP_STATUS
+        )
     if iscoroutinefunction(factory):
         raise CommandError(
             f"{target} is asynchronous; with --factory it is called before there is a loop",
@@ -95,13 +101,13 @@ def _call_factory(factory: App, target: str) -> App:
         app = factory()
     except (Exception, SystemExit) as error:
         raise CommandError(f"calling {target}() failed: {_summary(error)}", APP_STATUS) from error
-    return _callable(app, f"{target}() returned something")
+    return _servable(app, f"{target}() returned something")
 
 
-def _callable(value: object, subject: str) -> App:
-    """The value itself; `CommandError` if it is not callable."""
-    if not callable(value):
-        raise CommandError(
-            f"{subject} of type {type(value).__name__}, which cannot be called", APP_STATUS
-        )
-    return value
+def _servable(value: object, subject: str) -> App | HttpServer:
+    """The value itself; `CommandError` if it can neither be called nor is a server."""
+    if isinstance(value, HttpServer) or callable(value):
+        return value
+    raise CommandError(
+        f"{subject} of type {type(value).__name__}, which cannot be called", APP_STATUS
+    )

@@ -8,6 +8,7 @@ Rules: one for each public method, and no copy of any. It does not know what the
 
 from .program.host import Ticked
 from .server import HttpServer
+from .settings import ServerSettings
 
 
 def http_server_running(server: HttpServer) -> bool:
@@ -25,6 +26,11 @@ def http_server_port(server: HttpServer) -> int:
     return server.port
 
 
+def http_server_settings(server: HttpServer) -> ServerSettings:
+    """The property `settings` of a server."""
+    return server.settings
+
+
 async def http_server_serve(server: Ticked) -> None:
     """Serve inside the running asyncio loop until `server.stop()`; cancelling this ends the server
     at once.
@@ -38,6 +44,7 @@ async def http_server_serve(server: Ticked) -> None:
     await serve(server)
 
 
+http_server_configure = HttpServer.configure
 http_server_listen = HttpServer.listen
 http_server_start = HttpServer.start
 http_server_stop = HttpServer.stop

@@ -21,26 +21,26 @@ from contextlib import ExitStack, suppress
 from ..core.conn import Peer
 from ..core.effects import ACCESS_LOG, SERVER_LOG
 from ..core.events import Accepted, DescriptorsExhausted, InputRead, TickStarted
-from ..core.limits import Limits, has_default_counts, read_share_len, within_descriptors
+from ..core.limits import Limits, read_share_len
 from ..core.server.admission import accept_room, max_accepts
 from ..core.server.clock import is_due, next_deadline
-from ..core.server.state import ServerState, make_server
+from ..core.server.state import Server, ServerState, make_server
 from ..core.server.stats import Stats, stats
 from .hosts.thread import ServerThread
 from .loop.acceptor import Acceptor
 from .loop.clock import read_clock
-from .loop.descriptors import descriptors_left
+from .loop.descriptors import limits_for_process
 from .loop.engine import Engine
 from .loop.head_cache import cached_parser
 from .loop.last_look import accept_before_close, read_before_stop
-from .loop.listen import check_socket, open_listeners
+from .loop.listen import check_sockets, open_listeners
 from .loop.poller import Poller
 from .loop.sockets import Ready, Sockets, unread_of
 from .messaging import NO_THREAD
 from .program.body_sources import Spawn
-from .program.callbacks import CallbackTable
 from .program.handlers import Application, Handler
 from .program.logs import write_log
+from .settings import ServerSettings, checked
 from .stopping import Stopping
 
 _LOG = logging.getLogger(SERVER_LOG)
@@ -53,21 +53,13 @@ class HttpServer(Stopping):
     # there is nothing else to be set: a handler that is assigned would not be called
     # fmt: off
     __slots__ = (
-        "__weakref__", "_acceptor", "_asked_port", "_backlog", "_host",
-        "_is_awake", "_is_watched", "_poller", "_port", "_read_offset",
-        "_sockets", "_waits_when_full",
+        "__weakref__", "_acceptor", "_host", "_is_awake", "_is_watched", "_poller", "_port",
+        "_read_offset", "_settings", "_sockets", "_waits_when_full",
     )
     # fmt: on
 
-    def __init__(
-        self,
-        handler: Handler,
-        host: str,
-        port: int,
-        backlog: int,
-        limits: Limits,
-        callbacks: CallbackTable,
-    ) -> None:
+    def __init__(self, settings: ServerSettings) -> None:
+        limits = settings.limits
         super().__init__(
             limits,
             Engine(
@@ -76,21 +68,27 @@ class HttpServer(Stopping):
                 read_clock,
             ),
         )
-        self._host = host
-        self._asked_port = self._port = port
-        self._backlog = backlog
+        self._host, self._port = settings.host, settings.port
         self._poller: Poller | None = None
-        self._application = Application(self, handler, callbacks, self._engine.events)
-        self._engine.run_queue = self._application.run_queue
-        self._engine.perform_work = self._application.perform_work
         self._sockets: Sockets
         self._acceptor: Acceptor | None = None
         self._read_offset = 0
-        self._waits_when_full = limits.full_policy == "wait"
         self._is_watched = False
         """The host loop watches the descriptor, and wants to be woken."""
         self._is_awake = False
         """It was, since the last tick."""
+        self._take(settings)
+
+    def _take(self, settings: ServerSettings) -> None:
+        """Be a server with these settings."""
+        self._settings = settings
+        self._limits = limits = settings.limits
+        self._waits_when_full = limits.full_policy == "wait"
+        self._application = Application(
+            self, settings.handler, settings.callbacks, self._engine.events
+        )
+        self._engine.run_queue = self._application.run_queue
+        self._engine.perform_work = self._application.perform_work
 
     # -- questions ---------------------------------------------------------------------------------
 
@@ -116,6 +114,11 @@ class HttpServer(Stopping):
         Unix socket.
         """
         return self._port
+
+    @property
+    def settings(self) -> ServerSettings:
+        """What the server was made with: its handler, host, port, backlog, limits and callbacks."""
+        return self._settings
 
     def stats(self) -> Stats:
         """Figures since the server was made."""
@@ -158,65 +161,68 @@ class HttpServer(Stopping):
 
     # -- life --------------------------------------------------------------------------------------
 
-    def listen(self, sock: socket.socket | None = None) -> None:
-        """Open a listening socket at each address of the host, all on one port, or take over
-        `sock`, which listens already (TCP or Unix) and is closed at the end.
+    def configure(self, *, handler: Handler | None = None, limits: Limits | None = None) -> None:
+        """Take another handler, or other limits, before the server listens; what is staged is
+        dropped.
 
-        OSError with the address if that cannot be; TypeError for what is no socket, and for an
-        SSLSocket, since TLS is not served yet.  Twice is once.
+        RuntimeError while it is running; TypeError and ValueError as of `make_http_server`.
         """
-        if sock is not None:
-            check_socket(sock)
+        if self.running:
+            raise RuntimeError("a server is configured before it listens, or after it has stopped")
+        new = self._settings
+        if handler is not None:
+            new = new._replace(handler=handler)
+        if limits is not None:
+            new = new._replace(limits=limits)
+        new = checked(new)
+        self._engine.begin(self._new_state(new.limits), cached_parser(new.limits))
+        self._set_stage_size(new.limits.outgoing_buffer_sz)
+        self._take(new)
+
+    def listen(
+        self,
+        sock: socket.socket | Sequence[socket.socket] | None = None,
+        *,
+        shared: bool = True,
+    ) -> None:
+        """Open a listening socket at each address of the host, all on one port, or take over
+        `sock`, which listens already (TCP or Unix), or several of one host and port.
+
+        What was taken over is closed at the end; it is shut down as well, which ends it for every
+        process that has it, unless it is `shared`. OSError with the address if that cannot be;
+        TypeError for what is no socket, and for an SSLSocket, since TLS is not served yet.  Twice
+        is once.
+        """
+        given = () if sock is None else check_sockets(sock)
         if self.running:
             return
-        self._listen(() if sock is None else (sock,), sock is None)
+        self._open(given, is_ours=sock is None or not shared)
+        limits = limits_for_process(self._limits)
+        self._engine.begin(self._new_state(limits), cached_parser(limits))
+        write_log(_LOG, logging.INFO, "listening on %s", self._address())
 
-    def _listen(self, given: Sequence[socket.socket], is_ours: bool) -> None:
-        """Listen, on the sockets that are `given`, if any; they are shut down at the end if that
-        `is_ours` to do.
-        """
-        self._open(given, is_ours)
-        logs_access = _ACCESS.isEnabledFor(logging.INFO)
+    def _new_state(self, limits: Limits) -> Server:
+        """The state of a server that begins to listen now; totals and handles go on."""
         old = self._engine.state
-        microseconds = time.time_ns() // 1_000
-        limits = self._effective_limits()
         new = make_server(
             limits,
             time.monotonic(),
             int(time.time()),
-            logs_access,
-            microseconds,
+            _ACCESS.isEnabledFor(logging.INFO),
+            time.time_ns() // 1_000,
             self._application.asks_for_body,
         )
-        self._engine.begin(
-            new.replace(
-                next_generation=old.next_generation, totals=old.totals, started_at=old.started_at
-            )
+        return new.replace(
+            next_generation=old.next_generation, totals=old.totals, started_at=old.started_at
         )
-        write_log(_LOG, logging.INFO, "listening on %s", self._address())
-
-    def _effective_limits(self) -> Limits:
-        """The limits, with no more connections than this process has descriptors for."""
-        given, left = self._limits, descriptors_left()
-        limits = given if left is None else within_descriptors(given, left)
-        if limits is not given:
-            # whoever has chosen the numbers is told that they cannot be had
-            level = logging.INFO if has_default_counts(given) else logging.WARNING
-            text = (
-                "%d descriptors are left to this process: at most %d connections and %d WebSockets "
-                "are open at once, not %d and %d (raise the soft limit, `ulimit -n`)"
-            )
-            counts = limits.max_connection_cnt, limits.max_ws_connection_cnt
-            wanted = given.max_connection_cnt, given.max_ws_connection_cnt
-            write_log(_LOG, level, text, left, *counts, *wanted)
-        return limits
 
     def _open(self, given: Sequence[socket.socket], is_ours: bool) -> None:
         """Open everything a listening server owns, or nothing."""
         with ExitStack() as opened:
             listeners = given
             if not listeners:
-                listeners = open_listeners(self._host, self._asked_port, self._backlog)
+                asked = self._settings
+                listeners = open_listeners(self._host, asked.port, asked.backlog)
                 for listener in listeners:
                     opened.enter_context(listener)
             for listener in listeners:

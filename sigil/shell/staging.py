@@ -35,8 +35,12 @@ class Stager(ABC):
     """The thread that ticks."""
 
     def __init__(self, size: int, guard: Guard) -> None:
-        self._size = size
         self._guard = guard
+        self._set_stage_size(size)
+
+    def _set_stage_size(self, size: int) -> None:
+        """Stage up to so many bytes from now on; what is staged is dropped."""
+        self._size = size
         self._stages = [make_stage(size), make_stage(size)]
         """What the program stages, and what is staged by whatever interrupts sigil."""
 

@@ -25,8 +25,8 @@ from ..core.limits_check import check_limits
 from ..core.server.state import Server
 from ..core.server.stats import Stats
 from ..shell.callbacks import Callbacks
-from ..shell.make import check_program
 from ..shell.program.handlers import Handler
+from ..shell.settings import check_program
 from .answers import Answer, Found, read_answer
 from .connection import Connection
 from .encode import ABSENT

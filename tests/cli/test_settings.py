@@ -1,8 +1,5 @@
-"""The command's pure parts: the command line as a value, the log's set-up as one, errors as
-sentences; no processes.
-"""
+"""The command line as a value, and the log's set-up as one; no processes."""
 
-import errno
 import json
 import logging
 import re
@@ -10,13 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sigil import Deferred, Limits, Request, Response
+from sigil.cli.flags import COMMANDS, FLAGS
 from sigil.cli.logging_setup import levels_of
-from sigil.cli.main import limits_from_settings, listen_error, stopping_after
 from sigil.cli.reload import CHILD, Inherited, command_of, settings_from
-from sigil.cli.settings import COMMANDS, FLAGS, Settings, read_settings
-from sigil.core.conn import Peer
-from sigil.core.http.headers import Headers
+from sigil.cli.settings import Settings, read_settings
 
 
 @pytest.mark.parametrize(
@@ -65,6 +59,13 @@ from sigil.core.http.headers import Headers
         (("demo", "--allow-host", "a.example:8080"), "without scheme, port and path"),
         (("stream", "--allow-host", ""), "is not the name of a host"),
         (("stream", "--uds", "s", "--allow-host", "a"), "no browser comes to a Unix socket"),
+        (("serve", "web:app", "--interface", "asgi2"), "asgi2"),
+        (("serve", "web:app", "--root-path", "shop"), "not a path such as /shop"),
+        (("serve", "web:app", "--root-path", "/a?b"), "not a path such as /shop"),
+        (("serve", "web:app", "--threads", "0"), "not a count: a number from 1 to 4096"),
+        (("serve", "web:app", "--forwarded-allow-ips", "nginx"), "'nginx' is no network"),
+        (("serve", "web:app", "--forwarded-allow-ips", ","), "name networks, such as"),
+        (("serve", "web:app", "--proxy-protocol", "10.0.0.1/8"), "has host bits set"),
         (("stream", "web:app"), "web:app"),
         (("files",), "DIR"),
         (("files", ""), "no path"),
@@ -103,6 +104,13 @@ def test_usage_errors_end_with_2(
         ("--fd 3 --uds-mode 600", "--fd and --uds-mode cannot"),
         ("--fd 3 --backlog 5", "--fd and --backlog cannot"),
         ("--reload --limit-max-requests 5", "--reload and --limit-max-requests cannot"),
+        (
+            "--no-proxy-headers --forwarded-allow-ips ::1",
+            "--no-proxy-headers and --forwarded-allow-ips cannot",
+        ),
+        ("--interface wsgi --root-path /x", "--root-path is for ASGI applications"),
+        ("--interface handler --lifespan off", "--lifespan is for ASGI applications"),
+        ("--interface asgi --threads 3", "--threads is for WSGI applications"),
         ("--uds-mode 600", "--uds-mode needs --uds"),
         ("--reload-dir x", "--reload-dir needs --reload"),
     ],
@@ -126,10 +134,18 @@ def test_flags_that_contradict_each_other_are_usage_errors(
         "--uds s --backlog 5",
         "--uds s --uds-mode 600",
         "--limit-max-requests 5 --limit-concurrency 1",
+        "--interface auto --threads 3",
+        "--interface asgi --root-path /x --lifespan off --loop asyncio",
+        "--proxy-headers --forwarded-allow-ips ::1",
     ],
 )
 def test_flags_that_only_look_contradictory_are_not(words: str) -> None:
     assert read_settings(["serve", "web:app", *words.split()], "0").app == "web:app"
+
+
+def read(words: str) -> Settings:
+    """The settings of a command line, without which of them were given."""
+    return read_settings(words.split(), "0")._replace(given=())
 
 
 def test_each_flag_fills_one_field_of_the_settings() -> None:
@@ -140,7 +156,7 @@ def test_each_flag_fills_one_field_of_the_settings() -> None:
         "--reload --reload-dir x "
         "--reload-dir y"
     )
-    assert read_settings(words.split(), "0") == Settings(
+    assert read(words) == Settings(
         "serve",
         "a.b:c.d",
         "::1",
@@ -157,17 +173,33 @@ def test_each_flag_fills_one_field_of_the_settings() -> None:
         reload_dir=("x", "y"),
     )
     words = "serve a:b --uds s --uds-mode 0600 --limit-max-requests 9"
-    assert read_settings(words.split(), "0") == Settings(
-        "serve", "a:b", uds="s", uds_mode=0o600, limit_max_requests=9
+    assert read(words) == Settings("serve", "a:b", uds="s", uds_mode=0o600, limit_max_requests=9)
+    words = (
+        "serve a:b --interface asgi --root-path /shop/ --lifespan on --loop uvloop "
+        "--proxy-headers --forwarded-allow-ips 10.0.0.0/8,unix --proxy-protocol *"
     )
-    assert read_settings(["demo", "--fd", "3"], "0") == Settings("demo", fd=3)
+    assert read(words) == Settings(
+        "serve",
+        "a:b",
+        interface="asgi",
+        root_path="/shop",
+        lifespan="on",
+        loop="uvloop",
+        proxy_headers=True,
+        forwarded_allow_ips=("10.0.0.0/8", "unix"),
+        proxy_protocol=("0.0.0.0/0", "::/0", "unix"),
+    )
+    assert read("serve a:b --threads 9 --no-proxy-headers") == Settings(
+        "serve", "a:b", threads=9, proxy_headers=False
+    )
+    assert read("demo --fd 3") == Settings("demo", fd=3)
     words = (
         "stream --history 0 --topic-field of --max-line 80 --compress --linger "
         "--allow-host a.example --allow-host ::1 "
         "--timeout-graceful-shutdown 0 "
         "--port 0 --no-access-log"
     )
-    assert read_settings(words.split(), "0") == Settings(
+    assert read(words) == Settings(
         "stream",
         port=0,
         access_log=False,
@@ -179,9 +211,9 @@ def test_each_flag_fills_one_field_of_the_settings() -> None:
         linger=True,
         allow_host=("a.example", "::1"),
     )
-    assert read_settings(["stream"], "0") == Settings("stream")
+    assert read("stream") == Settings("stream")
     words = "files site --listing --spa --cors --allow-host a.example --port 0"
-    assert read_settings(words.split(), "0") == Settings(
+    assert read(words) == Settings(
         "files",
         folder="site",
         listing=True,
@@ -190,10 +222,46 @@ def test_each_flag_fills_one_field_of_the_settings() -> None:
         allow_host=("a.example",),
         port=0,
     )
-    assert read_settings(["serve", "a:b"], "0") == Settings("serve", "a:b")
-    assert read_settings(["demo"], "0") == Settings("demo")
-    assert sorted(flag.field for flag in FLAGS) == sorted(set(Settings._fields) - {"command"})
+    assert read("serve a:b") == Settings("serve", "a:b")
+    assert read("demo") == Settings("demo")
+    assert sorted(flag.field for flag in FLAGS) == sorted(
+        set(Settings._fields) - {"command", "given"}
+    )
     assert {name for flag in FLAGS for name in flag.commands} == set(COMMANDS)
+
+
+def test_the_settings_know_which_flags_were_given() -> None:
+    words = ["serve", "a:b", "--port", "8080", "--no-access-log"]
+    assert read_settings(words, "0").given == ("access_log", "port")
+
+
+@pytest.mark.parametrize(
+    ("words", "value", "networks"),
+    [
+        ("serve a:b", "10.0.0.1", ("10.0.0.1",)),
+        ("serve a:b", " * ", ("0.0.0.0/0", "::/0", "unix")),
+        ("serve a:b", "", None),
+        ("serve a:b --forwarded-allow-ips ::1", "10.0.0.1", ("::1",)),
+        ("serve a:b --no-proxy-headers", "10.0.0.1", None),
+        ("demo", "10.0.0.1", None),
+    ],
+)
+def test_the_environment_says_which_proxies_to_trust_where_no_flag_does(
+    words: str, value: str, networks: tuple[str, ...] | None
+) -> None:
+    settings = read_settings(words.split(), "0", {"FORWARDED_ALLOW_IPS": value})
+    assert ("forwarded_allow_ips" in settings.given) is (networks is not None)
+    default = Settings("serve").forwarded_allow_ips
+    assert settings.forwarded_allow_ips == (default if networks is None else networks)
+
+
+def test_an_environment_that_makes_no_sense_is_a_usage_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        read_settings(["serve", "a:b"], "0", {"FORWARDED_ALLOW_IPS": "nginx"})
+    assert ended.value.code == 2
+    assert "error: $FORWARDED_ALLOW_IPS: 'nginx' is no network: " in capsys.readouterr().err
 
 
 def test_the_help_shows_defaults_as_they_are_typed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -203,6 +271,7 @@ def test_the_help_shows_defaults_as_they_are_typed(capsys: pytest.CaptureFixture
     assert "the permissions of that socket (default: 660)" in text
     assert "(default: 8080)" in text
     assert "(default: 60.0)" in text
+    assert "(default: 127.0.0.1,::1,unix)" in text
     assert "SUPPRESS" not in text and "None" not in text
 
 
@@ -248,95 +317,6 @@ def test_no_access_log_is_a_level(
 ) -> None:
     sigil, access = levels
     assert levels_of(log_level, access_log) == {"sigil": sigil, "sigil.access": access}
-
-
-@pytest.mark.parametrize(
-    ("settings", "number", "sentence", "advice"),
-    [
-        (Settings("serve"), errno.EACCES, "Permission denied: 127.0.0.1:80", "privileges"),
-        (
-            Settings("serve"),
-            errno.EADDRINUSE,
-            "Address already in use: 127.0.0.1:80",
-            "0 picks a free one",
-        ),
-        (
-            Settings("serve", uds="s"),
-            errno.EADDRINUSE,
-            "Address already in use: s",
-            "another path with --uds",
-        ),
-        (
-            Settings("serve", uds="s"),
-            errno.EACCES,
-            "Permission denied: s",
-            "where you may make a file",
-        ),
-        (
-            Settings("demo", fd=3),
-            errno.EBADF,
-            "Bad file descriptor: descriptor 3",
-            "--fd is the number",
-        ),
-    ],
-)
-def test_advice_comes_with_the_error(
-    settings: Settings, number: int, sentence: str, advice: str
-) -> None:
-    error = listen_error(OSError(number, sentence), settings)
-    assert error.status == 4
-    assert str(error).startswith(f"cannot listen: {sentence} (")
-    assert advice in str(error)
-
-
-def test_an_error_nobody_foresaw_is_shown_as_it_is() -> None:
-    error = listen_error(OSError("the wire fell out"), Settings("serve"))
-    assert str(error) == "cannot listen: the wire fell out"
-
-
-# -- what flags become -----------------------------------------------------------------------------
-
-
-def test_flags_become_limits() -> None:
-    assert limits_from_settings(Settings("serve")) == Limits()
-    assert limits_from_settings(Settings("serve", timeout_keep_alive=1.5)) == Limits(
-        idle_timeout=1.5
-    )
-    assert limits_from_settings(Settings("serve", limit_concurrency=3)) == Limits(
-        max_connection_cnt=3, full_policy="503"
-    )
-
-
-REQUEST = Request("GET", "/", "/", "", 1, Headers(()), b"", Peer("192.0.2.1", 5000))
-
-
-def test_a_handler_ends_the_server_with_its_last_answer_and_not_before() -> None:
-    ends: list[str] = []
-    app = stopping_after(3, lambda request: Response.text("fine"), lambda: ends.append("now"))
-    said = [(app(REQUEST).body, len(ends)) for _ in range(4)]
-    assert said == [(b"fine", 0), (b"fine", 0), (b"fine", 1), (b"fine", 1)]
-
-
-def test_an_error_is_an_answer_as_well() -> None:
-    ends: list[str] = []
-
-    def fail(request: Request) -> Response:
-        raise LookupError
-
-    app = stopping_after(1, fail, lambda: ends.append("now"))
-    with pytest.raises(LookupError):
-        app(REQUEST)
-    assert ends == ["now"]
-
-
-def test_an_answer_that_comes_later_counts_when_it_comes() -> None:
-    ends: list[str] = []
-    later = Deferred()
-    app = stopping_after(1, lambda request: later, lambda: ends.append("now"))
-    assert app(REQUEST) is later
-    assert ends == []
-    later.resolve(Response.text("there"))
-    assert ends == ["now"]
 
 
 def test_a_child_is_handed_the_settings_as_they_are() -> None:

@@ -9,8 +9,15 @@ the limit: what a library is used in may depend on it (`select` cannot watch a d
 1023). It does not know what descriptors are for.
 """
 
+import logging
 import os
 from contextlib import suppress
+
+from ...core.effects import SERVER_LOG
+from ...core.limits import Limits, has_default_counts, within_descriptors
+from ..program.logs import write_log
+
+_LOG = logging.getLogger(SERVER_LOG)
 
 FOLDERS = ("/proc/self/fd", "/dev/fd")
 """Where Linux, and where BSD and macOS, list the descriptors of a process."""
@@ -34,6 +41,25 @@ def descriptors_left() -> int | None:
     """
     limit = soft_limit()
     return None if limit is None else max(0, limit - _open_count())
+
+
+def limits_for_process(given: Limits) -> Limits:
+    """The limits, with no more connections than this process has descriptors for; the log has it if
+    that is fewer.
+    """
+    left = descriptors_left()
+    limits = given if left is None else within_descriptors(given, left)
+    if limits is not given:
+        # whoever has chosen the numbers is told that they cannot be had
+        level = logging.INFO if has_default_counts(given) else logging.WARNING
+        text = (
+            "%d descriptors are left to this process: at most %d connections and %d WebSockets "
+            "are open at once, not %d and %d (raise the soft limit, `ulimit -n`)"
+        )
+        counts = limits.max_connection_cnt, limits.max_ws_connection_cnt
+        wanted = given.max_connection_cnt, given.max_ws_connection_cnt
+        write_log(_LOG, level, text, left, *counts, *wanted)
+    return limits
 
 
 def _open_count() -> int:

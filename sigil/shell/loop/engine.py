@@ -123,9 +123,9 @@ class Engine:
             self.sync()
         return self._state
 
-    def begin(self, state: Server) -> None:
-        """Go on with another value."""
-        self._state = state
+    def begin(self, state: Server, parse: Parse) -> None:
+        """Go on with another value, whose heads are parsed so."""
+        self._state, self._parse = state, parse
 
     @property
     def has_work(self) -> bool:

@@ -52,7 +52,19 @@ Found: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
 """One result of getaddrinfo: family, type, protocol, canonical name, address."""
 
 
-def check_socket(sock: object) -> None:
+def check_sockets(given: object) -> tuple[socket.socket, ...]:
+    """The socket, or the sockets, that are given; TypeError for what cannot be listened on."""
+    if not isinstance(given, Sequence):
+        _check_socket(given)
+        return (given,)  # type: ignore[return-value]
+    if not given:
+        raise TypeError("the sockets to listen on are none")
+    for sock in given:
+        _check_socket(sock)
+    return tuple(given)
+
+
+def _check_socket(sock: object) -> None:
     """TypeError for what cannot be listened on."""
     if not isinstance(sock, socket.socket):
         raise TypeError(f"a socket to listen on is a socket.socket, not {type(sock).__name__}")

@@ -1,0 +1,229 @@
+"""`sigil serve`: from settings to a server of the application, run until it has stopped.
+
+Theory: what is served is one handler in one server. An application of another kind becomes a
+handler; an `HttpServer` has one already, and settings of its own, which hold as long as no flag
+says otherwise: who types a flag means it. What flags add (the client behind a proxy, an end after
+so many responses) is middleware around that handler.
+
+Rules: the server is used through its public face. Signals stop it from the moment it exists, since
+whoever has read the address may send one. It runs in a loop of its own unless something in it is
+asynchronous. It does not know which process it is in.
+"""
+
+import signal
+from collections.abc import Callable
+from importlib import import_module
+from inspect import isawaitable
+from itertools import count
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sigil import (
+    Callbacks,
+    Deferred,
+    Handler,
+    HttpServer,
+    Limits,
+    Request,
+    chain,
+    http_server_serve,
+    make_http_server,
+)
+from sigil.apps.terminal import CommandError
+from sigil.cli.find_app import APP_STATUS, App, load_app
+from sigil.cli.interfaces import chosen_interface, handler_of, is_asynchronous
+from sigil.cli.listening import Listeners, Place, place_of
+from sigil.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+    from sigil.web import Middleware
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+class Service(NamedTuple):
+    """A server that is ready to listen, where that is to be, and how it is run."""
+
+    server: HttpServer
+    place: Place
+    is_async: bool
+
+
+# -- stopping --------------------------------------------------------------------------------------
+
+
+def stop_on_signals(stop: Callable[[], object]) -> None:
+    """Call `stop` on SIGINT and SIGTERM from here on.
+
+    Not only from `server.start()` on: whoever has read the address may send a signal before.
+    """
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop()
+
+    for number in STOPPING:
+        signal.signal(number, on_signal)
+
+
+def stopping_after(max_responses: int, app: App, stop: Callable[[], object]) -> App:
+    """A handler that calls `app`, and calls `stop` when the given number of responses is reached.
+
+    A response that comes later, from a `Deferred` or a coroutine, counts when it comes. An
+    exception counts, because it becomes a response.
+    """
+    numbers = count(1)
+
+    def responded(*_: object) -> None:
+        if next(numbers) == max_responses:
+            stop()
+
+    def counted(request: Request) -> Any:
+        try:
+            result = app(request)
+        except BaseException:
+            responded()
+            raise
+        if isinstance(result, Deferred):
+            result.when_resolved(responded)
+            return result
+        if isawaitable(result):
+            return _count_when_done(result, responded)
+        responded()
+        return result
+
+    return counted
+
+
+async def _count_when_done(awaitable: Any, responded: Callable[[], object]) -> Any:
+    """The result of an awaitable; `responded` is called when there is one, or an exception."""
+    try:
+        return await awaitable
+    finally:
+        responded()
+
+
+# -- the server ------------------------------------------------------------------------------------
+
+
+def limits_from_settings(settings: Settings, limits: Limits | None = None) -> Limits:
+    """The limits of the server, with the flags that were given applied."""
+    limits, given = limits or Limits(), settings.given
+    if "timeout_keep_alive" in given:
+        limits = limits._replace(idle_timeout=settings.timeout_keep_alive)
+    if settings.proxy_protocol:
+        limits = limits._replace(proxy_protocol=settings.proxy_protocol)
+    if settings.limit_concurrency is None:
+        return limits
+    return limits._replace(max_connection_cnt=settings.limit_concurrency, full_policy="503")
+
+
+def trusts_proxies(settings: Settings, interface: str) -> bool:
+    """True if proxies are believed: if that was asked for, and by default for applications whose
+    frameworks count on the server to do it.
+    """
+    if settings.proxy_headers is not None:
+        return settings.proxy_headers
+    return "forwarded_allow_ips" in settings.given or interface in ("wsgi", "asgi")
+
+
+def _middleware(
+    settings: Settings, interface: str, stop: Callable[[], object]
+) -> "list[Middleware]":
+    """What the settings put around the handler, the outermost first."""
+    around: list[Middleware] = []
+    max_responses = settings.limit_max_requests
+    if max_responses is not None:
+        around.append(lambda handler: stopping_after(max_responses, handler, stop))
+    if trusts_proxies(settings, interface):
+        from sigil.web import trusted_proxies
+
+        around.append(trusted_proxies(settings.forwarded_allow_ips))
+    return around
+
+
+def make_service(settings: Settings) -> Service:
+    """A server of the application; from here on signals stop it."""
+
+    def stop() -> None:
+        server.stop(settings.timeout_graceful_shutdown)
+
+    app = load_app(settings.app, settings.app_dir, settings.factory)
+    interface = chosen_interface(app, settings)
+    around = _middleware(settings, interface, stop)
+    if isinstance(app, HttpServer):
+        server, place = app, place_of(settings, app)
+        _configure(server, around, settings)
+    else:
+        place = place_of(settings)
+        handler = chain(handler_of(app, interface, settings), *around)
+        limits = limits_from_settings(settings)
+        server = make_http_server(handler, host=place.host, port=place.port, limits=limits)
+    stop_on_signals(stop)
+    is_async = interface == "asgi" or settings.loop != "auto" or _has_coroutines(server)
+    return Service(server, place, is_async)
+
+
+def _configure(server: HttpServer, around: "list[Middleware]", settings: Settings) -> None:
+    """Apply the flags that were given to a server that was made by the application."""
+    own = server.settings
+    if server.running:
+        raise CommandError(
+            f"{settings.app} listens already, at {own.host}; make it, and leave listening to this "
+            "command",
+            APP_STATUS,
+        )
+    handler: Handler = chain(own.handler, *around)
+    limits = limits_from_settings(settings, own.limits)
+    if handler is not own.handler or limits != own.limits:
+        server.configure(handler=handler, limits=limits)
+
+
+def _has_coroutines(server: HttpServer) -> bool:
+    """True if the handler or a callback is asynchronous, as far as can be told."""
+    own = server.settings
+    callbacks = [getattr(own.callbacks, name) for name in Callbacks._fields]
+    return any(is_asynchronous(each) for each in (own.handler, *callbacks) if each is not None)
+
+
+# -- running it ------------------------------------------------------------------------------------
+
+
+def run(service: Service, listeners: Listeners, shared: bool, settings: Settings) -> None:
+    """Serve until the server has stopped. With `shared` the sockets are others' too."""
+    server, grace = service.server, settings.timeout_graceful_shutdown
+    if not service.is_async:
+        server.listen(listeners, shared=shared)
+        server.start(grace=grace)
+        return
+    import asyncio
+
+    with asyncio.Runner(loop_factory=loop_factory(settings.loop)) as runner:
+        runner.run(_run_in_asyncio(server, listeners, shared, grace))
+
+
+async def _run_in_asyncio(
+    server: HttpServer, listeners: Listeners, shared: bool, grace: float
+) -> None:
+    """Serve inside asyncio until a signal."""
+    server.listen(listeners, shared=shared)
+    with server.stop_on_signals(grace):
+        await http_server_serve(server)
+
+
+def loop_factory(name: str) -> "Callable[[], AbstractEventLoop]":
+    """What makes the event loop: that of uvloop if it was asked for, or is installed and nothing
+    was asked for.
+    """
+    import asyncio
+
+    if name == "asyncio":
+        return asyncio.new_event_loop
+    try:
+        factory: Callable[[], AbstractEventLoop] = import_module("uvloop").new_event_loop
+    except ImportError as error:
+        if name == "auto":
+            return asyncio.new_event_loop
+        raise CommandError("--loop uvloop needs uvloop: pip install uvloop", APP_STATUS) from error
+    return factory
