@@ -18,6 +18,7 @@ from .core.web.routes import Found, MethodNotAllowed, NotFound, SlashDiffers, Ta
 from .core.web.server_timing import timing_metric
 from .shell.web.access import basic_auth, bearer_auth, body_limit
 from .shell.web.annotations import request_id, security_headers, server_timing
+from .shell.web.body_writer import BodyWriter
 from .shell.web.chain import (
     Middleware,
     answer,
@@ -36,6 +37,7 @@ from .shell.web.signatures import sign, unsign
 
 __all__ = [
     "BasicCredentials",
+    "BodyWriter",
     "Form",
     "FormFile",
     "FormReader",

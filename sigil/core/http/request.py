@@ -10,7 +10,6 @@ It knows the connection by name and the peer's address alone, and not how anythi
 (`decoding`).
 """
 
-from collections.abc import AsyncIterator
 from typing import Any, Final, final
 
 from ..conn import NO_CONN, Conn, Peer
@@ -67,7 +66,7 @@ class Request(Value):
         params: Params = NO_PARAMS,
         mount_path: str = "",
         scheme: str = "http",
-        chunks: AsyncIterator[bytes] | None = None,
+        chunks: Any = None,
     ) -> None:
         self.method: Final = method
         self.target: Final = target
@@ -83,7 +82,9 @@ class Request(Value):
         self.mount_path: Final = mount_path
         self.scheme: Final = scheme
         self.chunks: Final = chunks
-        """The pieces of the body as they come, for a handler that takes it in pieces; else None."""
+        """The pieces of the body as they come, for a handler that takes them so: to be iterated
+        over, or asked for (`ask`); else None.
+        """
 
     @property
     def host(self) -> str:

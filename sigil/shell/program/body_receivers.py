@@ -3,8 +3,9 @@
 Theory: a handler that takes its body in pieces has begun when the head has come, and goes on with
 each piece. There are two ways to write one. A generator is given each piece as the value of a
 `yield`, and returns its response; it runs on the thread of the loop, between two ticks of which
-others are served. A coroutine iterates over `request.chunks` in the host's loop. Both ask for the
-next piece when they are ready for it, and so the client is not read faster than that.
+others are served. Any other has `request.chunks`: a coroutine iterates over it in the host's loop,
+and who has promised its response asks it for one piece after another, from wherever it works. All
+ask for the next piece when they are ready for it, and so the client is not read faster than that.
 
 Rules: a piece is asked for once, and given once; behind the last one there is nothing but the empty
 piece. A handler whose client has left, or was answered in another way, is closed like any
@@ -12,81 +13,17 @@ generator, or cancelled. It does not know sockets, nor how a body is framed.
 """
 
 from collections.abc import Callable, Generator
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ...core.conn import Conn, Ticket
 from ...core.effects import BodyPiece
-from ...core.events import BodyWanted, Event
+from ...core.events import Event
 from ...core.http.request import Request
 from ...core.http.validate import type_name
 from .body_sources import close_iterator
+from .request_chunks import RequestChunks
 
 PieceHandler: TypeAlias = Generator[object, bytes, object]
-
-
-class RequestChunks:
-    """The pieces of a request's body, for `async for`: `request.chunks`.
-
-    It ends with the body. A handler whose client has left is cancelled where it waits.
-    """
-
-    def __init__(self, ticket: Ticket, post: Callable[[Event], None]) -> None:
-        self._ticket = ticket
-        self._post = post
-        self._waiter: Any = None
-        self._is_wanted = False
-        """A piece was asked for that has not come."""
-        self._kept: bytes | None = None
-        """A piece that came when nobody waited any more for what was asked for."""
-        self._has_ended = False
-
-    def __aiter__(self) -> "RequestChunks":
-        return self
-
-    async def __anext__(self) -> bytes:
-        piece = await self.read()
-        if not piece:
-            raise StopAsyncIteration
-        return piece
-
-    async def read(self) -> bytes:
-        """The next piece, as soon as there is one; empty behind the last one. RuntimeError if
-        another task waits for it. Who is cancelled here loses nothing: the piece is for the next
-        call.
-        """
-        if self._waiter is not None:
-            raise RuntimeError("another task waits for the next piece of this body")
-        if self._kept is None and not self._has_ended:
-            await self._come()
-        piece, self._kept = self._kept, None
-        return piece or b""
-
-    async def _come(self) -> None:
-        """Wait for a piece, and ask for it unless that was done."""
-        import asyncio  # here, since only who is served inside asyncio gets here
-
-        self._waiter = asyncio.get_running_loop().create_future()
-        if not self._is_wanted:
-            self._is_wanted = True
-            self._post(BodyWanted(self._ticket))
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    def give(self, data: bytes, is_last: bool) -> None:
-        """Give the piece that was asked for. For the shell."""
-        self._has_ended = is_last
-        self._is_wanted = False
-        self._kept = data
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def close(self) -> None:
-        """Nothing more comes. For the shell."""
-        self._has_ended = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.cancel()
 
 
 class BodyReceiver:

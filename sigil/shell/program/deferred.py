@@ -128,8 +128,9 @@ class Deferred:
         return True
 
     def when_resolved(self, deliver: Callable[[Result], object]) -> None:
-        """Have `deliver` called with the result: at once if there is one, else by whoever brings
-        it. It is the result before anything is made of it (`apply`). For the shell.
+        """Have `deliver` called with the result, or the exception it failed with: at once if there
+        is one, else by whoever brings it, on their thread. It is the result before anything is made
+        of it (`map`).
         """
         promise = self._promise
         promise.deliveries.append(deliver)

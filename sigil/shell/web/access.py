@@ -9,7 +9,7 @@ for true or false. What it raises is the handler's failure, and lets nobody in. 
 users.
 """
 
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from ...core.http.decoding import BadInput
@@ -25,6 +25,7 @@ from ...core.web.auth import (
 )
 from ...core.web.body_limits import refuse_long_body, too_long, too_long_sentence
 from ..program.handlers import Handler
+from ..program.request_chunks import BoundedChunks
 from .chain import Middleware, guarding, later
 from .pieces import asked_as
 
@@ -81,7 +82,8 @@ def body_limit(max_len: int) -> Middleware:
     def around(handler: Handler) -> Handler:
         def call(request: Request) -> Any:
             if request.chunks is not None:
-                request = request.replace(chunks=_Bounded(request.chunks, max_len))
+                chunks = BoundedChunks(request.chunks, _counting(max_len))
+                request = request.replace(chunks=chunks)
             return later(handler(request), lambda result: _bounded(result, max_len))
 
         return guarding(refusal)(asked_as(call, handler))
@@ -111,21 +113,20 @@ def _run_bounded(pieces: Generator[Any, Any, Any], max_len: int) -> Generator[An
         pieces.close()
 
 
-class _Bounded(AsyncIterator[bytes]):
-    """The pieces of a body, up to `max_len` bytes; `BadInput` with 413 for more."""
+def _counting(max_len: int) -> Callable[[bytes], bytes]:
+    """A function that returns each piece of a body it is given; `BadInput` with 413 when they are
+    more than `max_len` bytes.
+    """
+    length = 0
 
-    __slots__ = ("_left", "_max_len", "_pieces")
-
-    def __init__(self, pieces: AsyncIterator[bytes], max_len: int) -> None:
-        self._pieces = pieces
-        self._left = self._max_len = max_len
-
-    async def __anext__(self) -> bytes:
-        piece = await anext(self._pieces)
-        self._left -= len(piece)
-        if self._left < 0:
-            raise BadInput(too_long_sentence(self._max_len), 413)
+    def count(piece: bytes) -> bytes:
+        nonlocal length
+        length += len(piece)
+        if length > max_len:
+            raise BadInput(too_long_sentence(max_len), 413)
         return piece
+
+    return count
 
 
 def _check_options(check: object, realm: object) -> None:

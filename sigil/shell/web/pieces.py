@@ -17,6 +17,7 @@ from ...core.http.request import Request
 from ...core.http.validate import safe_repr
 from ..program.handlers import Handler
 from ..program.piece_handlers import asks_for_body
+from ..program.request_chunks import WholeBody
 
 BeforeBody: TypeAlias = Callable[[Request], Any]
 """What is asked before a body is read: it returns None, "stream" or a response."""
@@ -47,23 +48,6 @@ class AskedHandler:
         return self._handler(request)
 
 
-class WholeBody:
-    """The pieces of a body that is there: itself, if it is not empty; for `async for`."""
-
-    __slots__ = ("_pieces",)
-
-    def __init__(self, body: bytes) -> None:
-        self._pieces = [body] if body else []
-
-    def __aiter__(self) -> "WholeBody":
-        return self
-
-    async def __anext__(self) -> bytes:
-        if not self._pieces:
-            raise StopAsyncIteration
-        return self._pieces.pop()
-
-
 def with_pieces(request: Request) -> Request:
     """The request with its body in pieces, also if there is none, or it is there."""
     if request.chunks is not None:
@@ -73,8 +57,9 @@ def with_pieces(request: Request) -> Request:
 
 def in_pieces(handler: Callable[[Request], Any]) -> Any:
     """The handler, which takes the body of each request in pieces, as they come: a generator
-    function, which is given each as the value of a `yield` and an empty one at the end, or a
-    coroutine function, which iterates over `request.chunks`.
+    function, which is given each as the value of a `yield` and an empty one at the end, a
+    coroutine function, which iterates over `request.chunks`, or a function that returns a
+    `Deferred` of its response and asks for pieces as it wants them (`request.chunks.ask()`).
 
     TypeError for what is no handler.
     """
