@@ -17,8 +17,9 @@ from .server import HttpServer
 
 
 class Callbacks(NamedTuple):
-    """The functions that a server calls; each is optional, and may be `async def` under
-    `http_server_serve`.
+    """The functions that a server calls; each is optional. One may return a `Deferred`, and be
+    `async def` under `http_server_serve`: those behind it for its connection wait until that has
+    come to its end.
 
     `open(server, conn)` and `close(server, conn, reason)` are called once for each connection. For
     one that becomes a WebSocket, in between: `ws_open(server, conn, request)` with the very request

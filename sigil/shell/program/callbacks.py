@@ -1,8 +1,8 @@
 """Running the callbacks of a program, one after the other for each connection.
 
-Theory: a callback is user code that may do anything, wait included: under asyncio it may be `async
-def`. The callbacks of a connection are called in order, so while one of them waits, those behind it
-queue, and no other connection notices.
+Theory: a callback is user code that may do anything, wait included: it may return a `Deferred`, and
+under asyncio it may be `async def`. The callbacks of a connection are called in order, so while one
+of them waits, those behind it queue, and no other connection notices.
 
 Rules: callbacks that have had their time in a tick leave the rest of their job to the run queue. A
 callback that raises is logged with its traceback and ends its connection (500 or 1011).
@@ -47,6 +47,9 @@ from .tracebacks import EXIT_EXCEPTIONS, error_text, is_cancellation, safe_name
 
 _LOG = logging.getLogger(ERROR_LOG)
 
+
+LATER = (Deferred, Awaitable)
+"""What a callback returns that has not done with its call."""
 
 ORDERLY = (CloseReason.OK, CloseReason.WS_PEER_CLOSED)
 """Why a WebSocket was closed in order, by the program or by its peer."""
@@ -121,6 +124,8 @@ class CallbackRunner:
         """For each connection one of whose jobs waits: the jobs behind it."""
         self._awaited: dict[Conn, tuple[Job, Deferred]] = {}
         """The calls that are awaited, but for those of an end."""
+        self._coroutines: set[Conn] = set()
+        """Those of them that are coroutines, which come to an end when they are cancelled."""
         self.spawn: Spawn | None = None
 
     # -- effects -----------------------------------------------------------------------------------
@@ -148,7 +153,7 @@ class CallbackRunner:
             for message in remaining:
                 result = callback(server, conn, message)
                 # None and the status of an echo are usual, and an abstract class is slow to ask
-                if result is not None and result is not success and isinstance(result, Awaitable):
+                if result is not None and result is not success and isinstance(result, LATER):
                     rest = messages[len(messages) - left + 1 :]
                     return self._wait(_delivery(conn, callback, rest), result)
                 if engine.close_count != close_count and not self.is_open(conn):
@@ -263,7 +268,7 @@ class CallbackRunner:
                 if job.is_delivery and not self.is_open(conn):
                     break
                 result = callback(self._server, conn, *map(self._decompressed, value))
-                if isinstance(result, Awaitable):
+                if isinstance(result, LATER):
                     return self._wait(job._replace(values=values[index + 1 :]), result)
                 if index + 1 < len(values) and queue.clock() >= queue.until:
                     queue.put_first(conn, job._replace(values=values[index + 1 :]))
@@ -298,10 +303,26 @@ class CallbackRunner:
         client = find_client(state.slots, conn)
         return client is not None and may_be_given_more(client)
 
-    # -- asynchronous callbacks --------------------------------------------------------------------
+    # -- callbacks that wait -----------------------------------------------------------------------
 
-    def _wait(self, job: Job, awaitable: Awaitable[object]) -> Event | None:
-        """Run an asynchronous call of a job; the rest of the job goes on when it has returned."""
+    def _wait(self, job: Job, result: Deferred | Awaitable[object]) -> Event | None:
+        """Wait for what a call of a job has promised, or run its coroutine; the rest of the job
+        goes on when that has come to its end.
+        """
+        if isinstance(result, Deferred):
+            self._hold(job, result)
+            return None
+        return self._run_coroutine(job, result)
+
+    def _hold(self, job: Job, later: Deferred) -> None:
+        """Have the jobs behind this one wait until there is a result."""
+        self._waiting.setdefault(job.conn, deque())
+        if job.is_fatal:
+            self._awaited[job.conn] = job, later
+        later.when_resolved(lambda result: self._server._post(Returned(job, result, later)))
+
+    def _run_coroutine(self, job: Job, awaitable: Awaitable[object]) -> Event | None:
+        """Run the coroutine of a job where there is a loop for it."""
         if self.spawn is None:
             if isinstance(awaitable, Coroutine):
                 awaitable.close()
@@ -309,11 +330,10 @@ class CallbackRunner:
                 "the callback is asynchronous, which needs http_server_serve() inside asyncio"
             )
             return self._fail(job, error)
-        self._waiting.setdefault(job.conn, deque())
         later = Deferred()
-        later.when_resolved(lambda error: self._server._post(Returned(job, error)))
+        self._hold(job, later)
         if job.is_fatal:
-            self._awaited[job.conn] = job, later
+            self._coroutines.add(job.conn)
             later.on_cancel(self.spawn(awaitable, later))
         else:  # the callback of an end is not cancelled when the server ends
             self.spawn(_await(awaitable, later), None)
@@ -328,15 +348,24 @@ class CallbackRunner:
             return
         with self._guard.user_code():
             later.cancel()
+        if conn not in self._coroutines:  # nobody else need know that it will have no result
+            later.complete(None)
 
     def resume(self, returned: Returned) -> Event | None:
-        """Go on after an asynchronous call: the rest of its job is for the run queue, and so are
-        the jobs behind it.
+        """Go on when a call has come to its end: the rest of its job is for the run queue, and so
+        are the jobs behind it.
         """
-        job, error = returned.job, returned.error
+        job, error, later = returned
+        if later.is_mapped and later.is_wanted:
+            with self._guard.user_code():
+                error = later.apply(error)
+            if isinstance(error, Deferred):
+                self._hold(job, error)
+                return None
         jobs = self._waiting.pop(job.conn, deque())
-        _, later = self._awaited.pop(job.conn, (job, None))
-        if later is not None and not later.is_wanted and is_cancellation(error):
+        self._awaited.pop(job.conn, None)
+        self._coroutines.discard(job.conn)
+        if not later.is_wanted and (error is None or is_cancellation(error)):
             job, error = job._replace(values=()), None  # it was us who cancelled it
         is_failed = isinstance(error, BaseException)
         if job.values and not is_failed:

@@ -1,6 +1,6 @@
 """What user code has begun and not finished: the records that are posted when it has.
 
-Theory: user code may be asynchronous, so what comes of it arrives after the call has returned, from
+Theory: user code may promise a result, so what comes of it arrives after the call has returned, from
 another thread or another tick. It is posted as one of these, beside the core's own events.
 
 Rules: records only. It does not know who makes or takes them (`handlers` and `callbacks` do).
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from ...core.conn import Conn, Ticket
 from ...core.events import Event
 from ...core.http.request import Request
+from .deferred import Deferred
 
 
 class LateResult(NamedTuple):
@@ -40,9 +41,10 @@ class Job(NamedTuple):
 
 
 class Returned(NamedTuple):
-    """An asynchronous call of a job has returned, with what it raised or None, on its way to the
-    loop's thread.
+    """A call of a job that was waited for has come to its end, on its way to the loop's thread:
+    `error` is what it raised, `later` what had promised it.
     """
 
     job: Job
     error: object
+    later: Deferred
