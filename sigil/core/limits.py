@@ -309,6 +309,10 @@ class Limits(NamedTuple):
     """Seconds for the answer to the server's close frame. After that the connection is closed
     without it.
     """
+    shutdown_timeout: float = 10.0
+    """Seconds that `shutdown` of the handler is waited for when the last connection has closed: as
+    long as orchestrators give a process to end. After that the server ends without it.
+    """
     linger_timeout: float = 2.0
     """Seconds for which the client may go on sending after the last byte of the last response.
     After that the connection is closed.

@@ -101,6 +101,13 @@ class Messaging(Stager):
     # -- questions ---------------------------------------------------------------------------------
 
     @property
+    def runs_coroutines(self) -> bool:
+        """True inside asyncio (`http_server_serve`), where handlers and callbacks may be coroutines
+        and run in that loop.
+        """
+        return self._application.sources.spawn is not None
+
+    @property
     def state(self) -> Server:
         """The core's value now (for other threads: as of the last step): immutable, and yours to
         keep.
@@ -414,6 +421,11 @@ class Messaging(Stager):
 def http_server_state(server: Messaging) -> Server:
     """The property `state` of a server."""
     return server.state
+
+
+def http_server_runs_coroutines(server: Messaging) -> bool:
+    """The property `runs_coroutines` of a server."""
+    return server.runs_coroutines
 
 
 http_server_clients = Messaging.clients

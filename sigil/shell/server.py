@@ -150,7 +150,8 @@ class HttpServer(Stopping):
         deadline = next_deadline(self.state)
         rejected_at = self._sockets.rejected.due_at if self.running else None
         resumes_at = None if self._acceptor is None else self._acceptor.resumes_at
-        for at in (self._application.sources.poll_at, rejected_at, resumes_at):
+        program = self._application
+        for at in (program.sources.poll_at, program.lifespan.due_at, rejected_at, resumes_at):
             if at is not None and (deadline is None or at < deadline):
                 deadline = at
         return deadline
@@ -197,6 +198,7 @@ class HttpServer(Stopping):
         if self.running:
             return
         self._open(given, is_ours=sock is None or not shared)
+        self._application.lifespan.reset()
         limits = limits_for_process(self._limits)
         self._engine.begin(self._new_state(limits), cached_parser(limits))
         write_log(_LOG, logging.INFO, "listening on %s", self._address())
@@ -291,11 +293,29 @@ class HttpServer(Stopping):
             self._tick_count += 1
             self._tick_pid = os.getpid()
             self._begin_tick()
+            if self._application.lifespan.is_starting:
+                self._start_program()
             return self.process_connections(timeout)
         finally:
             if self._is_watched:
                 self._is_awake, self._sending_thread = False, NO_THREAD
             self._is_ticking = self._guard.is_busy = False
+
+    def _start_program(self) -> None:
+        """Let the handler begin; nobody is accepted before it has. If it cannot, the server ends,
+        and what it raised leaves the tick.
+        """
+        acceptor, has_begun = self._acceptor, False
+        try:
+            has_begun = self._application.lifespan.start()
+        except BaseException:
+            if acceptor is not None:
+                acceptor.close()
+            self._acceptor = None
+            self._close()
+            raise
+        if acceptor is not None:
+            acceptor.watch(has_begun)
 
     def _before_send(self) -> None:
         """Wake the host loop, if messages that are sent between two ticks would wait for it."""
@@ -339,6 +359,7 @@ class HttpServer(Stopping):
             self._wind_down()
         elif self._acceptor is not None:
             has_room = not self._waits_when_full or accept_room(state) > 0
+            has_room = has_room and not self._application.lifespan.is_starting
             self._acceptor.end_tick(has_room, state.totals.closed is not closed)
         return has_work
 
@@ -399,7 +420,12 @@ class HttpServer(Stopping):
             self._acceptor = None
             write_log(_LOG, logging.INFO, "stopped listening on %s", self._address())
         if self._engine.state.running is ServerState.STOPPED and self._engine.is_done:
-            self._close()
+            lifespan, has_ended = self._application.lifespan, True
+            try:
+                has_ended = lifespan.end(self._engine.clock().now, self._limits.shutdown_timeout)
+            finally:
+                if has_ended:
+                    self._close()
 
     def _abandon(self) -> None:
         """Have ended, and touch nothing."""

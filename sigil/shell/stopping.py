@@ -104,12 +104,15 @@ class Stopping(Messaging):
         """Ask the server to end: no new connections, what is under way is answered for up to
         `grace` seconds.
 
-        A second call, or a grace of 0, ends everything at once. May be called from a handler, a
+        A second call, or a grace of 0, ends everything at once; `shutdown` of the handler is waited
+        for until there is a call more. May be called from a handler, a
         signal handler or another thread; returns immediately. Whoever ticks goes on doing so until
         `running` is False. Before the first `listen` it takes effect then (a thread may be about to
         start); after the end it does nothing.
         """
         event = stop_event(grace)
+        if self._application.lifespan.is_ending:
+            self._application.lifespan.hurry()
         if not self._has_ended or self.running:
             self._post(event)
 
@@ -121,6 +124,7 @@ class Stopping(Messaging):
         if os.getpid() != self._tick_pid and self._tick_pid:
             # user code has forked within a tick, and this is the child: nothing here is its own
             self._abandon()
+        self._application.lifespan.hurry()
         if self.running:
             self._begin_tick()
             self._engine.stop_now()

@@ -76,6 +76,7 @@ def recording_failures(handler: Handler, errors: list[BaseException]) -> Callabl
             errors.append(error)
             raise
 
-    if hasattr(handler, "before_body"):
-        call.before_body = handler.before_body  # type: ignore[attr-defined]
+    for name in ("before_body", "startup", "shutdown", "living_handlers"):
+        if hasattr(handler, name):
+            setattr(call, name, getattr(handler, name))
     return call

@@ -157,6 +157,7 @@ class MemoryServer(Messaging):
         times = (
             next_deadline(self.state),
             self._application.sources.poll_at,
+            self._application.lifespan.due_at,
             self._loop.next_timer(),
         )
         return min((at for at in times if at is not None), default=None)
@@ -165,7 +166,10 @@ class MemoryServer(Messaging):
 
     def stop(self, grace: float = 5.0) -> None:
         """Stop the server from the next tick on; requests under way have `grace` seconds more."""
-        self._post(stop_event(grace))
+        event = stop_event(grace)
+        if self._application.lifespan.is_ending:
+            self._application.lifespan.hurry()
+        self._post(event)
 
     def set_spawn(self, spawn: Spawn | None) -> None:
         """Set what runs the coroutines of user code; with None they are refused with a 500."""
@@ -185,6 +189,7 @@ class MemoryServer(Messaging):
             or bool(self._interrupting_calls)
             or self._loop.has_work
             or self.kernel.is_busy
+            or self._application.lifespan.has_work
             or (self.kernel.has_backlog and accept_room(self.state) > 0)
         )
 
@@ -203,10 +208,22 @@ class MemoryServer(Messaging):
         try:
             self._is_ticking = True
             self._begin_tick()
+            self._start_program()
             with self._error_log.attached():
                 self._process_connections()
         finally:
             self._is_ticking = self._guard.is_busy = False
+
+    def _start_program(self) -> None:
+        """Let the handler begin, as `HttpServer` does; if it cannot, the server has ended."""
+        if not self._application.lifespan.is_starting:
+            return
+        try:
+            self._application.lifespan.start()
+        except BaseException:
+            self.kernel.close()
+            self._has_ended = True
+            raise
 
     def _read_time(self) -> TimeRead:
         """The time on both clocks, for the engine."""
@@ -224,7 +241,9 @@ class MemoryServer(Messaging):
         engine.events.insert(0, TickStarted(reading.now, reading.unix_time))
         engine.events += self.kernel.process_readable_clients(limits)
         engine.events += self.kernel.accept(
-            min(
+            0
+            if self._application.lifespan.is_starting
+            else min(
                 limits.max_accepts_per_tick,
                 accept_room(engine.state),
                 engine.run_queue.room(limits),
@@ -254,6 +273,8 @@ class MemoryServer(Messaging):
             self._engine.events += self.kernel.accept(QUEUE_MAX)
             self.kernel.close_backlog()
         if self.state.running is ServerState.STOPPED and self._engine.is_done:
+            if not self._application.lifespan.end(self.now, self._limits.shutdown_timeout):
+                return
             self.kernel.close()
             self.set_spawn(None)
             with self._guard.user_code():

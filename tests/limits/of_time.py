@@ -259,6 +259,28 @@ def begin_handlers(limits: Limits, seconds: float) -> str:
     return f"{first}, then {len(calls) - first}"
 
 
+class Ending:
+    """A handler whose end never comes."""
+
+    def __call__(self, request: Request) -> Response:
+        return Response.text("fine")
+
+    def shutdown(self, server: object) -> Deferred:
+        """A promise that is not kept."""
+        return Deferred()
+
+
+def end_of_a_handler(limits: Limits, seconds: float) -> str:
+    """A server that is stopped, and whose handler does not end."""
+    client = Client(Ending(), limits=limits, raise_errors=False)
+    client.get("/")
+    client.stop()
+    client.advance(seconds)
+    return "waits" if client.running else "ended"
+
+
+SHUTTING_DOWN = Limits(shutdown_timeout=8.0)
+
 ROWS = (
     Row(
         "header_timeout",
@@ -361,6 +383,7 @@ ROWS = (
         "1000, open",
         "1000, OK",
     ),
+    Row("shutdown_timeout", SHUTTING_DOWN, end_of_a_handler, AT, PAST, "waits", "ended"),
     Row("linger_timeout", LINGERING, last_answer, AT, PAST_LINGERING, "still there", "OK"),
     Row(
         "max_user_seconds_per_tick",

@@ -39,8 +39,12 @@ class _Host:
 
     def begin(self) -> None:
         """Listen, and tick whenever there is reason to."""
-        self._server.listen()
         self._server._set_spawn(self.spawn)
+        try:
+            self._server.listen()
+        except BaseException:
+            self._server._set_spawn(None)
+            raise
         self._descriptor = self._server.fileno()
         self._loop.add_reader(self._descriptor, self.tick)
         self.tick()
@@ -53,7 +57,8 @@ class _Host:
             # user code raised it to end the program: it leaves the loop the way it came
             self._server._stop_now()
             self._end(error)
-            if isinstance(error, SecondSignal):  # whoever awaits the server learns of it
+            # whoever awaits the server learns of it, also that its handler could not start
+            if isinstance(error, SecondSignal | Exception):
                 return
             raise
         if not self._server.running:

@@ -45,6 +45,7 @@ from .deferred import Deferred
 from .handler_errors import HandlerError, failed, handler_error, internal_error
 from .host import Host
 from .jobs import Job, LateResult, Returned
+from .lifespan import Lifespan
 from .piece_handlers import PieceHandlers, asks_for_body
 from .run_queue import RunQueue, Work
 from .tracebacks import EXIT_EXCEPTIONS, is_cancellation
@@ -99,6 +100,7 @@ class Application:
         self.callbacks = CallbackRunner(server, callbacks, events, self.run_queue)
         self._pieces = PieceHandlers(handler, server._post, self._guard, events, self._to_event)
         self.sources = BodySources(server._post, events, self._guard, self.run_queue)
+        self.lifespan = Lifespan(server, handler, self._guard)
         self._events = events
         """Where events go that come before the one a method returns."""
         self._round: Server | None = None
@@ -137,7 +139,7 @@ class Application:
 
     def set_spawn(self, spawn: Spawn | None) -> None:
         """Set how coroutines of user code are run from now on; None: they are refused."""
-        self.sources.spawn = self.callbacks.spawn = spawn
+        self.sources.spawn = self.callbacks.spawn = self.lifespan.spawn = spawn
 
     def perform_work(self, work: Work) -> Event | None:
         """Do work that has waited for its turn, if anybody still waits for it."""

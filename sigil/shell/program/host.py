@@ -71,6 +71,9 @@ class Host(Protocol):
     def _post(self, item: Posted) -> None:
         """Leave something for the next tick."""
 
+    def wake(self) -> None:
+        """Make a tick that is waiting return."""
+
 
 class Ticked(Protocol):
     """The server that a host loop or a thread drives."""

@@ -1,7 +1,7 @@
 """What user code has begun and not finished: the records that are posted when it has.
 
-Theory: user code may promise a result, so what comes of it arrives after the call has returned, from
-another thread or another tick. It is posted as one of these, beside the core's own events.
+Theory: user code may promise a result, so what comes of it arrives after the call has returned,
+from another thread or another tick. It is posted as one of these, beside the core's own events.
 
 Rules: records only. It does not know who makes or takes them (`handlers` and `callbacks` do).
 """

@@ -25,7 +25,7 @@ from ..program.handler_errors import handler_error
 from ..program.handlers import Handler
 from ..program.logs import write_text
 from ..program.tracebacks import EXIT_EXCEPTIONS, is_cancellation, safe_name
-from .pieces import AskedHandler, asked_as, choice_of, may_ask
+from .pieces import AskedHandler, asked_around, asked_as, choice_of
 
 _LOG = logging.getLogger(ERROR_LOG)
 
@@ -206,7 +206,7 @@ def changing(change: Callable[[Request, Response], Response]) -> Middleware:
                 choice = error_response(request, error)
             return change(request, choice) if type(choice) is Response else choice
 
-        return AskedHandler(call, before_body, handler) if may_ask(handler) else call
+        return asked_around(call, before_body, handler)
 
     return around
 
@@ -221,7 +221,7 @@ def preparing(prepare: Callable[[Request], Request]) -> Middleware:
         def before_body(request: Request) -> Any:
             return choice_of(handler, prepare(request))
 
-        return AskedHandler(call, before_body, handler) if may_ask(handler) else call
+        return asked_around(call, before_body, handler)
 
     return around
 
@@ -244,7 +244,7 @@ def guarding(check: Callable[[Request], Any]) -> Middleware:
             discard(refusal)
             return choice_of(handler, request)
 
-        return AskedHandler(call, before_body)
+        return AskedHandler(call, before_body, living=handler)
 
     return around
 

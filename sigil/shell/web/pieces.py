@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from ...core.http.request import Request
 from ...core.http.validate import safe_repr
 from ..program.handlers import Handler
+from ..program.lifespan import living_handlers
 from ..program.piece_handlers import asks_for_body
 from ..program.request_chunks import WholeBody
 
@@ -25,17 +26,28 @@ BeforeBody: TypeAlias = Callable[[Request], Any]
 
 class AskedHandler:
     """A handler, and what is asked before the body of a request to it is read: nothing, while it is
-    asked for another one, `inner`, that does not want to be.
+    asked for another one, `inner`, that does not want to be. What begins and ends with it are the
+    handlers within `living`.
     """
 
-    __slots__ = ("_before_body", "_handler", "_inner")
+    __slots__ = ("_before_body", "_handler", "_inner", "_living")
 
     def __init__(
-        self, handler: Handler, before_body: BeforeBody, inner: Handler | None = None
+        self,
+        handler: Handler,
+        before_body: BeforeBody,
+        inner: Handler | None = None,
+        living: Handler | None = None,
     ) -> None:
         self._handler = handler
         self._before_body = before_body
         self._inner = inner
+        self._living = inner if living is None else living
+
+    @property
+    def living_handlers(self) -> tuple[Any, ...]:
+        """The handlers that begin and end with this one."""
+        return living_handlers(self._living)
 
     @property
     def before_body(self) -> BeforeBody | None:
@@ -65,7 +77,9 @@ def in_pieces(handler: Callable[[Request], Any]) -> Any:
     """
     if not callable(handler):
         raise TypeError(f"a handler is a function of a request, not {safe_repr(handler)}")
-    return AskedHandler(lambda request: handler(with_pieces(request)), _always_in_pieces)
+    return AskedHandler(
+        lambda request: handler(with_pieces(request)), _always_in_pieces, living=handler
+    )
 
 
 def _always_in_pieces(request: Request) -> str:
@@ -86,14 +100,34 @@ def may_ask(handler: Handler) -> bool:
     return hasattr(handler, "before_body")
 
 
+def may_live(handler: Handler) -> bool:
+    """True if a handler may have a beginning or an end, or others in it may."""
+    return any(hasattr(handler, name) for name in ("startup", "shutdown", "living_handlers"))
+
+
 def choice_of(handler: Handler, request: Request) -> Any:
     """How a handler takes the body of this request; None, which is whole, if it is not asked."""
     before_body = before_body_of(handler)
     return None if before_body is None else before_body(request)
 
 
+def asked_around(handler: Handler, before_body: BeforeBody, inner: Handler) -> Handler:
+    """A handler around `inner`, which is asked `before_body` if that one wants to be asked, and
+    begins and ends with it.
+    """
+    if may_ask(inner) or may_live(inner):
+        return AskedHandler(handler, before_body, inner)
+    return handler
+
+
 def asked_as(handler: Handler, inner: Handler) -> Handler:
-    """The handler, which is asked what `inner` wants to be asked, unless it says so itself."""
-    if not may_ask(inner) or may_ask(handler):
+    """The handler, which is asked what `inner` wants to be asked, and begins and ends with it,
+    unless it does so itself.
+    """
+    asks = may_ask(inner) and not may_ask(handler)
+    lives = may_live(inner) and not may_live(handler)
+    if not (asks or lives):
         return handler
-    return AskedHandler(handler, lambda request: choice_of(inner, request), inner)
+    asked = inner if asks else handler
+    living = inner if lives else handler
+    return AskedHandler(handler, lambda request: choice_of(asked, request), asked, living)

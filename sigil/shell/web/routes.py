@@ -37,6 +37,7 @@ from ...core.web.routes import (
 )
 from ...core.web.urls import url_for
 from ..program.handlers import Handler
+from ..program.lifespan import living_handlers
 from .pieces import BeforeBody, before_body_of, choice_of, with_pieces
 
 REMEMBERED_PATHS = 512
@@ -166,6 +167,18 @@ class Routes:
         bodies in pieces and comes later, as the first, is given each in one.
         """
         return self._choose_body if self._matches.asks_for_body() else None
+
+    @property
+    def living_handlers(self) -> tuple[Any, ...]:
+        """The handlers of all routes that have a beginning or an end, each once. A server looks
+        when it begins to listen: what is added later begins when it listens anew.
+        """
+        found: list[Any] = []
+        for route in self.table.routes:
+            for living in living_handlers(route.handler):
+                if not any(living is other for other in found):
+                    found.append(living)
+        return tuple(found)
 
     def _choose_body(self, request: Request) -> Any:
         """How the handler of the request's route takes its body, or the refusal if there is none:

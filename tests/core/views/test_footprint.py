@@ -126,6 +126,7 @@ NOT_MEMORY = {
     "ws_ping_interval": "time",
     "ws_pong_timeout": "time",
     "ws_close_timeout": "time",
+    "shutdown_timeout": "time",
     "linger_timeout": "time",
     "max_linger_len": "bytes that are read and discarded",
     "max_overdue_per_tick": "work of a tick",

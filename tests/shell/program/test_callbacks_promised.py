@@ -1,9 +1,10 @@
-"""Callbacks that return a `Deferred`: what comes behind waits until it is resolved, with and without
-asyncio.
+"""Callbacks that return a `Deferred`: what comes behind waits until it is resolved, with and
+without asyncio.
 
-Theory: a program that takes its messages elsewhere, in a thread or another loop, says with a promise
-that it has room for the next one. That is all the back-pressure there is, so nothing may be called
-before, nothing may be lost, and a promise that nobody keeps may hold nobody but its own connection.
+Theory: a program that takes its messages elsewhere, in a thread or another loop, says with a
+promise that it has room for the next one. That is all the back-pressure there is, so nothing may be
+called before, nothing may be lost, and a promise that nobody keeps may hold nobody but its own
+connection.
 """
 
 import threading
