@@ -1,10 +1,11 @@
-"""What all tests share: Hypothesis without a clock, whether a skip is accepted, and a collector that
-does not look at the tests themselves.
+"""What all tests share: Hypothesis without a clock, whether a skip is accepted, and a collector
+that does not look at the tests themselves.
 
 Theory: a noisy machine is not a slow program, so no example has a deadline. A test that is skipped
 proves nothing, and nobody reads the list of them, so where SIGIL_NO_SKIPS is set, as in `.ci/run`,
-a skip is a failure that says what was missing. Elsewhere a skip is a skip. Thousands of tests are hundreds of megabytes of objects that live until
-the end, and a full garbage collection, of which some tests order many, would look at all of them.
+a skip is a failure that says what was missing. Elsewhere a skip is a skip. Thousands of tests are
+hundreds of megabytes of objects that live until the end, and a full garbage collection, of which
+some tests order many, would look at all of them.
 
 Rules: what may be skipped all the same stands in `ACCEPTED`, each reason with its own.  A failure
 that is expected (xfail) is no skip: that test has run.
